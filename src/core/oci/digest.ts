@@ -1,0 +1,47 @@
+import { HawserError } from '../errors.ts';
+import type { HashName } from '../ports/hashers.ts';
+
+/** `<algorithm>:<lower-case hex>`, checked: safe in paths and URLs. */
+export type Digest = string & { readonly __digest: unique symbol };
+
+const HEX_LENGTH: Readonly<Record<HashName, number>> = { sha256: 64, sha384: 96, sha512: 128 };
+const FORM = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
+
+/** Wording as go-digest's: `invalid checksum digest format`, `unsupported digest algorithm`, `invalid checksum digest length`. */
+export function parseDigest(text: string): Digest {
+  if (text.length > 512 || !FORM.test(text)) throw invalid(text, 'invalid checksum digest format');
+  const colon = text.indexOf(':');
+  const algorithm = text.slice(0, colon);
+  if (!Object.hasOwn(HEX_LENGTH, algorithm)) throw invalid(text, 'unsupported digest algorithm');
+  const hex = text.slice(colon + 1);
+  if (hex.length !== HEX_LENGTH[algorithm as HashName]) throw invalid(text, 'invalid checksum digest length');
+  if (!/^[0-9a-f]+$/.test(hex)) throw invalid(text, 'invalid checksum digest format');
+  return text as Digest;
+}
+
+export function isDigest(text: string): text is Digest {
+  try {
+    parseDigest(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function algorithmOf(digest: Digest): HashName {
+  return digest.slice(0, digest.indexOf(':')) as HashName;
+}
+
+export function hexOf(digest: Digest): string {
+  return digest.slice(digest.indexOf(':') + 1);
+}
+
+export function makeDigest(algorithm: HashName, hex: string): Digest {
+  return parseDigest(`${algorithm}:${hex}`);
+}
+
+function invalid(text: string, why: string): HawserError {
+  return new HawserError('InvalidArgument', `Cannot use digest "${text.slice(0, 200)}": ${why}`, {
+    hint: 'A digest looks like sha256: and 64 lower-case hex digits',
+  });
+}

@@ -1,0 +1,33 @@
+import type { Call } from './call.ts';
+
+/** A standard stream of ours. `columns` is undefined when it is not a terminal. */
+export interface Output {
+  readonly isTerminal: boolean;
+  columns(): number | undefined;
+  /** Resolves when taken by the kernel. A closed pipe (EPIPE) rejects with Aborted. */
+  write(data: string | Uint8Array): Promise<void>;
+}
+
+/** The process and the machine. Platform words are Go's (linux, amd64), as OCI has them. */
+export interface Host {
+  readonly runtime: 'node' | 'deno';
+  readonly runtimeVersion: string;
+  readonly os: string;
+  readonly arch: string;
+  /** /proc/cpuinfo's `CPU architecture` as v5 to v8, for arm and arm64; else ''. */
+  readonly variant: string;
+  readonly pid: number;
+  readonly uid: number;
+  readonly cpus: number;
+  readonly args: readonly string[];
+  env(name: string): string | undefined;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly stdinIsTerminal: boolean;
+  /** One line of standard input without its newline, at most 64 KiB; with `silent`, a terminal does not echo it. */
+  readLine(opts?: { silent?: boolean } & Call): Promise<string>;
+  /** Calls back on SIGINT, SIGTERM and SIGHUP until disposed. */
+  onInterrupt(handler: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => void): Disposable;
+  /** Random bytes for ids. */
+  random(length: number): Uint8Array;
+}

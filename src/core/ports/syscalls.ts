@@ -1,0 +1,106 @@
+import type { ByteString } from '../bytes.ts';
+
+/** An open directory (O_DIRECTORY). Stays the same directory whatever is renamed or replaced above it. */
+export interface Dir {
+  readonly fd: number;
+}
+
+export interface TimeSpec {
+  /** Seconds since the epoch, may be negative. */
+  readonly sec: number;
+  /** 0 to 999,999,999. */
+  readonly nsec: number;
+}
+
+/** lstat. `mode` holds the type bits (S_IFMT) too. `ino` and `dev` identify the inode. */
+export interface Stat {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly nlink: number;
+  readonly dev: string;
+  readonly ino: string;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  readonly atime: TimeSpec;
+  readonly mtime: TimeSpec;
+  /** 512-byte units. */
+  readonly blocks: number;
+}
+
+export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
+export const S_IFLNK = 0o120000;
+export const S_IFREG = 0o100000;
+export const S_IFBLK = 0o060000;
+export const S_IFDIR = 0o040000;
+export const S_IFCHR = 0o020000;
+export const S_IFIFO = 0o010000;
+
+/**
+ * What building and reading an image's tree needs of the kernel: synchronous (runs in workers, or for short work), one
+ * path component at a time below a directory handle, never following a symlink in that component. Names are byte
+ * strings without `/` and NUL, and not `.` or `..` (InvalidArgument). Errors as FileSystem maps them; also ENOTSUP
+ * NotImplemented, ENODATA NotFound, EINVAL/ENAMETOOLONG/ERANGE/E2BIG InvalidArgument, EXDEV FailedPrecondition.
+ *
+ * Some providers batch (the tools one sets xattrs in groups): what they put off is done before any call that could
+ * change its meaning, and at `flush`.
+ */
+export interface Syscalls {
+  readonly provider: 'ffi' | 'tools';
+  /** Opens an absolute path of our own (not an image's) as a directory; the last component is not followed. */
+  openRoot(path: string): Dir;
+  openDir(dir: Dir, name: ByteString): Dir;
+  closeDir(dir: Dir): void;
+  /** Names without `.` and `..`, in no special order. */
+  list(dir: Dir): ByteString[];
+
+  /** `undefined` when absent. */
+  lstat(dir: Dir, name: ByteString): Stat | undefined;
+  /** The directory's own stat. */
+  fstat(dir: Dir): Stat;
+  readlink(dir: Dir, name: ByteString): ByteString;
+
+  /** Creates a regular file (O_CREAT|O_EXCL|O_NOFOLLOW) and returns its descriptor, for `write` and `closeFile`. */
+  createFile(dir: Dir, name: ByteString, perm: number): number;
+  /** Opens a regular file for reading (O_NOFOLLOW), for `read` and `closeFile`. */
+  openFile(dir: Dir, name: ByteString): number;
+  /** Reads at the descriptor's position; 0 at the end. */
+  read(fd: number, into: Uint8Array): number;
+  /** Writes all bytes. */
+  write(fd: number, bytes: Uint8Array): void;
+  closeFile(fd: number): void;
+
+  mkdir(dir: Dir, name: ByteString, perm: number): void;
+  symlink(target: ByteString, dir: Dir, name: ByteString): void;
+  link(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void;
+  /** `mode` with type bits (S_IFCHR, S_IFBLK, S_IFIFO). */
+  mknod(dir: Dir, name: ByteString, mode: number, major: number, minor: number): void;
+  rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void;
+  unlink(dir: Dir, name: ByteString): void;
+  rmdir(dir: Dir, name: ByteString): void;
+
+  chown(dir: Dir, name: ByteString, uid: number, gid: number): void;
+  /** Sets all twelve permission bits. Not for symlinks. */
+  chmod(dir: Dir, name: ByteString, perm: number): void;
+  utimes(dir: Dir, name: ByteString, atime: TimeSpec, mtime: TimeSpec): void;
+  setxattr(dir: Dir, name: ByteString, key: string, value: Uint8Array): void;
+  removexattr(dir: Dir, name: ByteString, key: string): void;
+  /** `undefined` when there is none. */
+  getxattr(dir: Dir, name: ByteString, key: string): Uint8Array | undefined;
+  listxattr(dir: Dir, name: ByteString): string[];
+
+  /** The same four on the directory itself. */
+  chownDir(dir: Dir, uid: number, gid: number): void;
+  chmodDir(dir: Dir, perm: number): void;
+  utimesDir(dir: Dir, atime: TimeSpec, mtime: TimeSpec): void;
+  setxattrDir(dir: Dir, key: string, value: Uint8Array): void;
+  getxattrDir(dir: Dir, key: string): Uint8Array | undefined;
+  listxattrDir(dir: Dir): string[];
+
+  /** Does what was put off. */
+  flush(): void;
+  /** Flushes, then makes the whole file system that holds `dir` durable (syncfs). */
+  syncfs(dir: Dir): void;
+}

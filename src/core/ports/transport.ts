@@ -1,0 +1,51 @@
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly url: URL;
+  /** Sent as they are; names in any case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `body` must be read to the end or cancelled. Its errors are HawserErrors like the request's. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly statusText: string;
+  /** Of the last request made (after redirects). */
+  readonly url: URL;
+  readonly headers: Headers;
+  readonly body: ReadableStream<Uint8Array>;
+}
+
+/**
+ * One HTTP exchange: no redirect is followed, no content decoded (identity is asked for unless the request says
+ * otherwise), no status is an error. Failures are HawserErrors: Unavailable (DNS, refused, reset, unexpected end, TLS;
+ * `data.code` holds the cause, such as ECONNREFUSED, ENOTFOUND, TLS, UNEXPECTED_END), DeadlineExceeded for our limits,
+ * Canceled for the signal.
+ */
+export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
+
+/** PEM texts. `ca` replaces the system's roots. */
+export interface TlsOptions {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly skipVerify?: boolean | undefined;
+}
+
+/** Limits in milliseconds. `stall`: the longest wait for the next bytes of a body. */
+export interface TransportOptions extends TlsOptions {
+  readonly connectTimeout?: number | undefined;
+  readonly headersTimeout?: number | undefined;
+  readonly stallTimeout?: number | undefined;
+  /** Connections kept and used at once for one origin. */
+  readonly connections?: number | undefined;
+}
+
+export interface ClosableTransport extends AsyncDisposable {
+  readonly send: Transport;
+}
+
+export interface Transports {
+  open(options?: TransportOptions): ClosableTransport;
+}

@@ -1,0 +1,47 @@
+import type { Call } from './call.ts';
+import type { CodecChoice } from './codecs.ts';
+
+/** A layer to apply: plain data, for it crosses to a worker. Paths are the store's own. */
+export interface ApplyJob {
+  /** The blob, complete and verified. */
+  readonly blob: string;
+  readonly blobSize: number;
+  readonly mediaType: string;
+  readonly codec: CodecChoice;
+  /** The directory that takes the layer: an overlay upper, or (with `mode` flat) a copy of the parent's tree. */
+  readonly root: string;
+  /** Overlay mode: the directories of the layers below, nearest first. */
+  readonly lowers: readonly string[];
+  readonly mode: 'overlay' | 'flat';
+  /** Expanded bytes beyond this are ResourceExhausted. */
+  readonly maxBytes: number;
+}
+
+export interface ApplyResult {
+  /** sha256 over the whole decompressed stream. */
+  readonly diffId: string;
+  /** Length of the decompressed stream. */
+  readonly size: number;
+  readonly entries: number;
+  /** At most 100, for people. */
+  readonly warnings: readonly string[];
+}
+
+/** Copies a tree with every attribute (native snapshotter). */
+export interface CopyJob {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Work that must not block the main thread. An aborted call ends its work (the worker is stopped) before it rejects. */
+export interface Workers extends AsyncDisposable {
+  /** `onProgress` gets the compressed bytes consumed so far, at most ten times a second. */
+  apply(job: ApplyJob, call?: Call & { onProgress?: (bytes: number) => void }): Promise<ApplyResult>;
+  copyTree(job: CopyJob, call?: Call): Promise<void>;
+  /** Disk use of a tree: bytes (blocks of 512) over unique inodes, the root's own included, and how many inodes. */
+  usage(path: string, call?: Call): Promise<{ size: number; inodes: number }>;
+  /** Removes a tree whatever its names are, never following symlinks; absence is fine. */
+  removeTree(path: string, call?: Call): Promise<void>;
+  /** Makes the file systems that hold these directories durable. */
+  syncfs(paths: readonly string[], call?: Call): Promise<void>;
+}

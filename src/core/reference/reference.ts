@@ -1,0 +1,13 @@
+/** A checked image reference. See parse.ts for the grammar and for what short names become. */
+export interface Reference {
+  /** As given by the user: the image record's name when it was fully qualified. */
+  readonly raw: string;
+  /** The image record's name: host/repository[:tag][@digest], with Docker's defaults filled in for short names. */
+  readonly name: string;
+  /** Registry host with port if any, as written: `docker.io`, `localhost:5000`, `[::1]:5000`. */
+  readonly host: string;
+  /** Path at the registry: `library/alpine`. */
+  readonly repository: string;
+  readonly tag: string | undefined;
+  readonly digest: import('../oci/digest.ts').Digest | undefined;
+}

@@ -1,0 +1,41 @@
+import type { Labels } from '../content/roles.ts';
+import type { Call, WriteCall } from '../ports/call.ts';
+import type { Mount } from '../ports/mounter.ts';
+
+export type SnapshotKind = 'View' | 'Active' | 'Committed';
+
+export interface SnapshotInfo {
+  readonly name: string;
+  readonly kind: SnapshotKind;
+  /** '' for none. */
+  readonly parent: string;
+  readonly labels: Labels;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface Usage {
+  readonly size: number;
+  readonly inodes: number;
+}
+
+/**
+ * containerd's Snapshotter (core/snapshots/snapshotter.go): one key space; Prepare and View make, Commit turns an active
+ * key into a committed name, Remove needs no children. Existing key or name: AlreadyExists; missing key or
+ * parent: NotFound; parent not committed: InvalidArgument; commit or mounts of the wrong kind, or removal with children:
+ * FailedPrecondition.
+ */
+export interface Snapshotter {
+  readonly name: string;
+  stat(key: string, call?: Call): Promise<SnapshotInfo>;
+  /** Sets and (value '') removes labels. */
+  label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo>;
+  /** Sorted by name. */
+  list(call?: Call): Promise<SnapshotInfo[]>;
+  usage(key: string, call?: Call): Promise<Usage>;
+  mounts(key: string, call?: Call): Promise<Mount[]>;
+  prepare(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<Mount[]>;
+  view(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<Mount[]>;
+  commit(name: string, key: string, opts?: { labels?: Labels } & WriteCall): Promise<void>;
+  remove(key: string, call?: Call): Promise<void>;
+}

@@ -1,0 +1,27 @@
+import type { ContentStore } from '../content/roles.ts';
+import type { ImageStore } from '../images/roles.ts';
+import type { Leases } from '../leases/roles.ts';
+import type { Call } from '../ports/call.ts';
+import type { Snapshotter } from '../snapshots/roles.ts';
+import type { Applier } from '../unpack/roles.ts';
+
+export interface GcResult {
+  readonly blobs: number;
+  readonly snapshots: number;
+  /** Bytes of the blobs removed. */
+  readonly bytes: number;
+}
+
+/** One namespace of a store: local, or a running containerd's. The verbs (pull, fetch) are written once over it. */
+export interface Backend extends AsyncDisposable {
+  readonly namespace: string;
+  readonly content: ContentStore;
+  readonly images: ImageStore;
+  readonly leases: Leases;
+  readonly applier: Applier;
+  /** InvalidArgument for a name it does not have. Default: `overlayfs`. */
+  snapshotter(name?: string): Snapshotter;
+  readonly snapshotterNames: readonly string[];
+  /** Removes what nothing references: mark from images, leases and root labels, then sweep. */
+  collect(call?: Call): Promise<GcResult>;
+}
