@@ -1,0 +1,114 @@
+import type { Descriptor, Platform } from './descriptor.ts';
+import type { Digest } from './digest.ts';
+import {
+  arrayField,
+  asObject,
+  asString,
+  at,
+  defined,
+  misfit,
+  objectField,
+  stringField,
+  stringMapField,
+} from './fields.ts';
+import { type Json, type JsonObject, parseJson } from './json.ts';
+import { digestOf, platformOf } from './parse-descriptor.ts';
+
+/** Bytes. A larger configuration is refused. */
+export const MAX_CONFIG_BYTES: number = 32 * 1024 * 1024;
+const MAX_DIFF_IDS = 10_000;
+const MAX_LIST = 100_000;
+
+/** One entry of `history`. `emptyLayer`: no diff ID belongs to it. */
+export interface HistoryEntry {
+  readonly created?: string | undefined;
+  readonly createdBy?: string | undefined;
+  readonly author?: string | undefined;
+  readonly comment?: string | undefined;
+  readonly emptyLayer: boolean;
+}
+
+/** What a container made of the image runs, under the specification's names. Not interpreted: text of the image's author. */
+export interface RunConfig {
+  readonly User?: string | undefined;
+  readonly Env?: readonly string[] | undefined;
+  readonly Entrypoint?: readonly string[] | undefined;
+  readonly Cmd?: readonly string[] | undefined;
+  readonly WorkingDir?: string | undefined;
+  /** Without a prototype. */
+  readonly Labels?: Readonly<Record<string, string>> | undefined;
+  readonly StopSignal?: string | undefined;
+  /** The keys: `80/tcp`. */
+  readonly ExposedPorts?: readonly string[] | undefined;
+  /** The keys: paths. */
+  readonly Volumes?: readonly string[] | undefined;
+}
+
+/** image-spec config.md. Artifacts may have `{}` here, hence no platform, '' as `rootfsType` and no diff IDs. */
+export interface ImageConfig {
+  readonly platform?: Platform | undefined;
+  readonly rootfsType: string;
+  readonly diffIds: readonly Digest[];
+  readonly history: readonly HistoryEntry[];
+  readonly config: RunConfig;
+  readonly created?: string | undefined;
+  readonly author?: string | undefined;
+}
+
+/** `bytes` are a verified blob, `desc` what pointed at it. InvalidArgument naming the digest and the field. */
+export function parseConfig(bytes: Uint8Array, desc: Descriptor): ImageConfig {
+  const where = `config ${desc.digest}:`;
+  if (bytes.length > MAX_CONFIG_BYTES) {
+    throw misfit(where, `it has ${bytes.length} bytes, more than ${MAX_CONFIG_BYTES}`);
+  }
+  const from = asObject(parseJson(bytes, where.slice(0, -1)), where);
+  const rootfs = objectField(from, 'rootfs', where) ?? {};
+  const below = at(where, 'rootfs');
+  return defined({
+    platform: platformOf(from, where),
+    rootfsType: stringField(rootfs, 'type', below) ?? '',
+    diffIds: arrayField(rootfs, 'diff_ids', below, MAX_DIFF_IDS, digestOf) ?? [],
+    history: arrayField(from, 'history', where, MAX_LIST, parseHistory) ?? [],
+    config: parseRunConfig(objectField(from, 'config', where) ?? {}, at(where, 'config')),
+    created: stringField(from, 'created', where),
+    author: stringField(from, 'author', where),
+  });
+}
+
+function parseHistory(value: Json, where: string): HistoryEntry {
+  const from = asObject(value, where);
+  const empty = from.empty_layer ?? false;
+  if (typeof empty !== 'boolean') throw misfit(at(where, 'empty_layer'), 'must be a boolean');
+  return defined({
+    created: stringField(from, 'created', where),
+    createdBy: stringField(from, 'created_by', where),
+    author: stringField(from, 'author', where),
+    comment: stringField(from, 'comment', where),
+    emptyLayer: empty,
+  });
+}
+
+function parseRunConfig(from: JsonObject, where: string): RunConfig {
+  return defined({
+    User: stringField(from, 'User', where),
+    Env: arrayField(from, 'Env', where, MAX_LIST, asString),
+    Entrypoint: command(from, 'Entrypoint', where),
+    Cmd: command(from, 'Cmd', where),
+    WorkingDir: stringField(from, 'WorkingDir', where),
+    Labels: stringMapField(from, 'Labels', where),
+    StopSignal: stringField(from, 'StopSignal', where),
+    ExposedPorts: keys(from, 'ExposedPorts', where),
+    Volumes: keys(from, 'Volumes', where),
+  });
+}
+
+/** Docker reads a lone string as a list of one. */
+function command(from: JsonObject, key: string, where: string): readonly string[] | undefined {
+  const value = from[key];
+  return typeof value === 'string' ? [value] : arrayField(from, key, where, MAX_LIST, asString);
+}
+
+function keys(from: JsonObject, key: string, where: string): readonly string[] | undefined {
+  const map = objectField(from, key, where);
+  return map && Object.keys(map);
+}

@@ -1,0 +1,159 @@
+import { HawserError } from '../errors.ts';
+import type { Descriptor } from './descriptor.ts';
+import { arrayField, asObject, at, defined, misfit, stringMapField, wordField } from './fields.ts';
+import { type Json, type JsonObject, parseJson } from './json.ts';
+import {
+  DOCKER_CONFIG,
+  DOCKER_MANIFEST,
+  DOCKER_SCHEMA1,
+  DOCKER_SCHEMA1_UNSIGNED,
+  isIndexType,
+  isManifestType,
+  isSchema1Type,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from './media-types.ts';
+import { parseDescriptor } from './parse-descriptor.ts';
+
+export {
+  type HistoryEntry,
+  type ImageConfig,
+  MAX_CONFIG_BYTES,
+  parseConfig,
+  type RunConfig,
+} from './config.ts';
+export { parseDescriptor } from './parse-descriptor.ts';
+
+/** Bytes. A larger manifest or index is refused. */
+export const MAX_MANIFEST_BYTES: number = 8 * 1024 * 1024;
+/** Most layers of a manifest, most entries of an index. */
+export const MAX_CHILDREN = 10_000;
+
+/** image-spec manifest.md, and Docker's manifest v2 schema 2. */
+export interface Manifest {
+  readonly mediaType?: string | undefined;
+  readonly artifactType?: string | undefined;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly subject?: Descriptor | undefined;
+  /** Without a prototype. Empty when there are none. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** image-spec image-index.md, and Docker's manifest list. */
+export interface Index {
+  readonly mediaType?: string | undefined;
+  readonly artifactType?: string | undefined;
+  readonly manifests: readonly Descriptor[];
+  readonly subject?: Descriptor | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** `bytes` are a verified blob, `desc` what pointed at it. A document of another class is refused (CVE-2021-41190). */
+export function parseManifest(bytes: Uint8Array, desc: Descriptor): Manifest {
+  const where = `manifest ${desc.digest}:`;
+  const from = open(bytes, where);
+  checkClass(from, desc, 'manifest', where);
+  const config = parseDescriptor(from.config, at(where, 'config'));
+  const layers = arrayField(from, 'layers', where, MAX_CHILDREN, parseDescriptor) ?? [];
+  checkSizes([config, ...layers], where);
+  return defined({ ...common(from, where), config, layers });
+}
+
+/** Like `parseManifest`. */
+export function parseIndex(bytes: Uint8Array, desc: Descriptor): Index {
+  const where = `index ${desc.digest}:`;
+  const from = open(bytes, where);
+  checkClass(from, desc, 'index', where);
+  const manifests = arrayField(from, 'manifests', where, MAX_CHILDREN, parseDescriptor) ?? [];
+  checkSizes(manifests, where);
+  return defined({ ...common(from, where), manifests });
+}
+
+/** What a blob points at: a manifest's config, then its layers; an index's manifests; nothing for other media types. */
+export function childrenOf(bytes: Uint8Array, desc: Descriptor): readonly Descriptor[] {
+  if (isManifestType(desc.mediaType)) {
+    const { config, layers } = parseManifest(bytes, desc);
+    return [config, ...layers];
+  }
+  return isIndexType(desc.mediaType) ? parseIndex(bytes, desc).manifests : [];
+}
+
+/**
+ * The media type of a manifest or index that came without a usable one: what it says itself, else what its members
+ * show. Undefined when it is none of them (also when it is not JSON).
+ */
+export function sniffMediaType(bytes: Uint8Array): string | undefined {
+  let from: JsonObject;
+  try {
+    from = open(bytes, 'document:');
+  } catch {
+    return undefined;
+  }
+  const said = from.mediaType;
+  if (typeof said === 'string' && (isManifestType(said) || isIndexType(said) || isSchema1Type(said)))
+    return said;
+  if ('fsLayers' in from) return 'signatures' in from ? DOCKER_SCHEMA1 : DOCKER_SCHEMA1_UNSIGNED;
+  if ('manifests' in from) return OCI_INDEX;
+  if (!('config' in from && 'layers' in from)) return undefined;
+  const config = from.config as { mediaType?: Json } | null;
+  return config?.mediaType === DOCKER_CONFIG ? DOCKER_MANIFEST : OCI_MANIFEST;
+}
+
+function open(bytes: Uint8Array, where: string): JsonObject {
+  if (bytes.length > MAX_MANIFEST_BYTES) {
+    throw misfit(where, `it has ${bytes.length} bytes, more than ${MAX_MANIFEST_BYTES}`);
+  }
+  return asObject(parseJson(bytes, where.slice(0, -1)), where);
+}
+
+/**
+ * One document must not be read as a manifest by one tool and as an index by another. Members are compared without
+ * case, as Go's reader does. Wording is containerd's.
+ */
+function checkClass(from: JsonObject, desc: Descriptor, wanted: 'manifest' | 'index', where: string): void {
+  const keys = new Set(Object.keys(from).map((key) => key.toLowerCase()));
+  const said = wordField(from, 'mediaType', where) ?? '';
+  if (keys.has('fslayers') || isSchema1Type(said)) {
+    throw confused(desc, 'schema 1 not supported');
+  }
+  if (wanted === 'manifest' && (keys.has('manifests') || isIndexType(said))) {
+    throw confused(desc, `expected manifest but found index (${desc.mediaType})`);
+  }
+  if (wanted === 'index' && (keys.has('config') || keys.has('layers') || isManifestType(said))) {
+    throw confused(desc, `expected index but found manifest (${desc.mediaType})`);
+  }
+  const version = from.schemaVersion ?? 2;
+  if (version !== 2) throw misfit(at(where, 'schemaVersion'), 'must be 2');
+}
+
+function confused(desc: Descriptor, why: string): HawserError {
+  return new HawserError('InvalidArgument', `children: invalid desc ${desc.digest}: media-type: ${why}`, {
+    hint: 'The document does not have the form that its media type promises; ask the publisher to build the image again',
+  });
+}
+
+/** One digest has one size. (It may have several media types: the empty blob often has.) */
+function checkSizes(children: readonly Descriptor[], where: string): void {
+  const sizes = new Map<string, number>();
+  for (const child of children) {
+    const size = sizes.get(child.digest);
+    if (size !== undefined && size !== child.size) {
+      throw misfit(where, `${child.digest} is listed with the sizes ${size} and ${child.size}`);
+    }
+    sizes.set(child.digest, child.size);
+  }
+}
+
+function common(
+  from: JsonObject,
+  where: string,
+): Pick<Manifest, 'mediaType' | 'artifactType' | 'subject' | 'annotations'> {
+  const subject = from.subject ?? undefined;
+  return {
+    mediaType: wordField(from, 'mediaType', where),
+    artifactType: wordField(from, 'artifactType', where),
+    subject: subject === undefined ? undefined : parseDescriptor(subject, at(where, 'subject')),
+    annotations: stringMapField(from, 'annotations', where) ?? Object.create(null),
+  };
+}

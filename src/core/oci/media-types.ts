@@ -1,0 +1,71 @@
+/** Media types of image-spec media-types.md, Docker's image manifest v2 schema 2, and containerd's own. */
+export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
+export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
+export const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
+export const OCI_LAYER_GZIP = 'application/vnd.oci.image.layer.v1.tar+gzip';
+export const OCI_LAYER_ZSTD = 'application/vnd.oci.image.layer.v1.tar+zstd';
+export const OCI_EMPTY = 'application/vnd.oci.empty.v1+json';
+export const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v2+json';
+export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
+/** Schema 1, signed. */
+export const DOCKER_SCHEMA1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws';
+/** Schema 1, unsigned. */
+export const DOCKER_SCHEMA1_UNSIGNED = 'application/vnd.docker.distribution.manifest.v1+json';
+export const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
+/** Compression is not said by this type: sniff. */
+export const DOCKER_LAYER = 'application/vnd.docker.image.rootfs.diff.tar';
+export const DOCKER_LAYER_GZIP = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
+export const DOCKER_LAYER_ZSTD = 'application/vnd.docker.image.rootfs.diff.tar.zstd';
+export const DOCKER_FOREIGN_LAYER = 'application/vnd.docker.image.rootfs.foreign.diff.tar';
+export const DOCKER_FOREIGN_LAYER_GZIP = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
+export const CHECKPOINT_CRIU = 'application/vnd.containerd.container.criu.checkpoint.criu.tar';
+export const CHECKPOINT_CONFIG = 'application/vnd.containerd.container.checkpoint.config.v1+proto';
+export const EROFS_LAYER = 'application/vnd.erofs.layer.v1';
+export const IN_TOTO = 'application/vnd.in-toto+json';
+export const OCTET_STREAM = 'application/octet-stream';
+
+const OCI_LAYER_PREFIX = 'application/vnd.oci.image.layer.';
+const DOCKER_LAYERS: ReadonlySet<string> = new Set([
+  DOCKER_LAYER,
+  DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_ZSTD,
+  DOCKER_FOREIGN_LAYER,
+  DOCKER_FOREIGN_LAYER_GZIP,
+]);
+
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === OCI_INDEX || mediaType === DOCKER_INDEX;
+}
+
+/** Image manifests. Schema 1 is not among them. */
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
+}
+
+export function isSchema1Type(mediaType: string): boolean {
+  return mediaType === DOCKER_SCHEMA1 || mediaType === DOCKER_SCHEMA1_UNSIGNED;
+}
+
+/** Any layer, whatever its compression or encryption. */
+export function isLayerType(mediaType: string): boolean {
+  return mediaType.startsWith(OCI_LAYER_PREFIX) || DOCKER_LAYERS.has(mediaType) || mediaType === EROFS_LAYER;
+}
+
+/** A configuration that describes an image: it has a platform and diff IDs. */
+export function isImageConfigType(mediaType: string): boolean {
+  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
+}
+
+/** containerd's "known configs": image configurations and those of checkpoints. */
+export function isConfigType(mediaType: string): boolean {
+  return isImageConfigType(mediaType) || mediaType === CHECKPOINT_CRIU || mediaType === CHECKPOINT_CONFIG;
+}
+
+/** Pulled like any layer (its `urls` first), not to be pushed. */
+export function isNonDistributable(mediaType: string): boolean {
+  return (
+    mediaType.startsWith('application/vnd.oci.image.layer.nondistributable.') ||
+    mediaType.startsWith('application/vnd.docker.image.rootfs.foreign.')
+  );
+}

@@ -1,0 +1,85 @@
+import type { Platform } from '../oci/descriptor.ts';
+import { ladder } from './ladder.ts';
+import { normalizePlatform } from './normalize.ts';
+import { windowsVersionFits } from './windows.ts';
+
+/** Which platforms will do, and which is better (containerd/platforms MatchComparer). */
+export interface Matcher {
+  match(platform: Platform): boolean;
+  /** Below 0: `a` is preferred. 0: the order given decides. What does not match comes last. */
+  compare(a: Platform, b: Platform): number;
+}
+
+/** What a machine of `platform` can run, its own first: amd64/v3 also takes v2, v1 and 386; arm64 also arm/v8 to v5. */
+export function only(platform: Platform): Matcher {
+  return ranking(ladder(normalizePlatform(platform)));
+}
+
+/** `platform` and nothing else. */
+export function onlyStrict(platform: Platform): Matcher {
+  return ranking([normalizePlatform(platform)]);
+}
+
+/** Any of them, the earlier preferred. */
+export function ordered(...platforms: readonly Platform[]): Matcher {
+  return ranking(platforms.map(normalizePlatform));
+}
+
+/** Any of them, none preferred. */
+export function any(...platforms: readonly Platform[]): Matcher {
+  const wanted = platforms.map(normalizePlatform);
+  return fromRank((platform) => (wanted.some((one) => fits(one, platform)) ? 0 : NONE), false);
+}
+
+/** Every architecture of the platform's OS, its own first. */
+export function onlyOs(platform: Platform): Matcher {
+  const wanted = normalizePlatform(platform);
+  return fromRank((one) => {
+    if (!fitsOs(wanted, one)) return NONE;
+    return sameMachine(wanted, one) ? 0 : 1;
+  }, true);
+}
+
+/** Every platform, none preferred. */
+export const allPlatforms: Matcher = { match: () => true, compare: () => 0 };
+
+const NONE: number = Number.MAX_SAFE_INTEGER;
+
+function ranking(wanted: readonly Platform[]): Matcher {
+  return fromRank((platform) => {
+    const rank = wanted.findIndex((one) => fits(one, platform));
+    return rank < 0 ? NONE : rank;
+  }, true);
+}
+
+/** With `byFeatures`, of two of one rank the one that uses more of the OS's features is better. */
+function fromRank(rank: (normalised: Platform) => number, byFeatures: boolean): Matcher {
+  return {
+    match: (platform) => rank(normalizePlatform(platform)) !== NONE,
+    compare: (a, b) => {
+      const [first, second] = [normalizePlatform(a), normalizePlatform(b)];
+      const [ranked, other] = [rank(first), rank(second)];
+      if (ranked !== other || ranked === NONE || !byFeatures) return ranked - other;
+      return (second.osFeatures?.length ?? 0) - (first.osFeatures?.length ?? 0);
+    },
+  };
+}
+
+function fits(wanted: Platform, platform: Platform): boolean {
+  return sameMachine(wanted, platform) && fitsOs(wanted, platform);
+}
+
+function sameMachine(a: Platform, b: Platform): boolean {
+  return a.architecture === b.architecture && (a.variant ?? '') === (b.variant ?? '');
+}
+
+/** The version counts on Windows only. */
+function fitsOs(wanted: Platform, platform: Platform): boolean {
+  if (wanted.os !== platform.os) return false;
+  const windows = wanted.os === 'windows';
+  if (windows && !windowsVersionFits(wanted.osVersion ?? '', platform.osVersion ?? '')) return false;
+  const has = new Set(wanted.osFeatures ?? []);
+  return (platform.osFeatures ?? []).every(
+    (feature) => has.has(feature) || (windows && feature === 'win32k'),
+  );
+}

@@ -1,0 +1,151 @@
+import { findError, HawserError, messageOf } from '../errors.ts';
+import { type Digest, parseDigest } from '../oci/digest.ts';
+import type { Reference } from './reference.ts';
+
+const MAX_LENGTH = 4096;
+const MAX_REPOSITORY = 255;
+const DEFAULT_HOST = 'docker.io';
+
+const LABEL = '[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?';
+const HOST = new RegExp(`^(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9a-fA-F:.]+\\])(?::[0-9]+)?$`);
+const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+const FORM = 'Write it as host/repository:tag, host/repository@sha256:... or, for Docker Hub, as name:tag';
+
+/**
+ * Reads what a user names an image by. When the first component is a host (has a `.`, a `:` or an upper-case letter,
+ * or is `localhost`), the text is taken as ctr takes it, but repository, tag and digest must follow distribution-spec.
+ * Any other name is Docker Hub's: `alpine` is docker.io/library/alpine. Without tag and digest the tag is `latest`.
+ * With both, the digest decides and the tag is kept in the name. InvalidArgument, with a hint.
+ */
+export function parseReference(text: string): Reference {
+  checkCharacters(text);
+  const slash = text.indexOf('/');
+  const first = text.slice(0, Math.max(slash, 0));
+  const qualified = slash >= 0 && isHost(first);
+  const host = qualified ? checkHost(first, text) : DEFAULT_HOST;
+  const rest = qualified ? text.slice(slash + 1) : text;
+  const { path, tag, digest } = split(rest, text);
+  const repository = host === DEFAULT_HOST && !path.includes('/') ? `library/${path}` : path;
+  checkRepository(path, repository, text);
+  const effective = tag ?? (digest === undefined ? 'latest' : undefined);
+  const name = `${host}/${repository}${effective === undefined ? '' : `:${effective}`}${digest === undefined ? '' : `@${digest}`}`;
+  return { raw: text, name, host, repository, tag: effective, digest };
+}
+
+function checkCharacters(text: string): void {
+  if (text.length > MAX_LENGTH) throw refuse(text, `longer than ${MAX_LENGTH} characters`);
+  if (text === '') throw refuse(text, 'it is empty');
+  if (text.includes('://')) {
+    throw refuse(
+      text,
+      'invalid reference: it starts with a scheme',
+      'Leave out the scheme; for a registry without TLS use --plain-http',
+    );
+  }
+  if (!/^[\x21-\x7e]*$/.test(text)) throw refuse(text, 'it has spaces, control or non-ASCII characters');
+  const odd = /[?#%\\]/.exec(text);
+  if (odd !== null)
+    throw refuse(text, `"${odd[0]}" is not allowed: queries, fragments and escapes have no meaning here`);
+  if (text.lastIndexOf('@') >= 0 && text.includes('/', text.lastIndexOf('@'))) {
+    throw refuse(
+      text,
+      'it holds a user name or password',
+      'Leave it out; use --user, or log in so that the Docker configuration has it',
+    );
+  }
+  if (/^[a-f0-9]{64}$/.test(text)) {
+    throw refuse(text, 'it is only a digest', `Name the repository too: host/repository@sha256:${text}`);
+  }
+}
+
+function isHost(component: string): boolean {
+  return component === '' || component === 'localhost' || /[.:A-Z[\]]/.test(component);
+}
+
+function checkHost(host: string, text: string): string {
+  if (host === '') throw refuse(text, 'hostname required');
+  if (!HOST.test(host)) {
+    const bare = /^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(host);
+    const hint = bare ? `Write an IPv6 address in brackets: [${host}]` : FORM;
+    throw refuse(text, `"${clip(host)}" is not a host or host:port`, hint);
+  }
+  if (host.startsWith('[') && !isIpv6(host.slice(1, host.indexOf(']')))) {
+    throw refuse(text, `"${clip(host)}" is not an IPv6 address`);
+  }
+  const port = /:([0-9]+)$/.exec(host.replace(/^\[.*\]/, ''))?.[1];
+  if (port !== undefined && (port.length > 5 || Number(port) < 1 || Number(port) > 65535)) {
+    throw refuse(text, `invalid port ":${clip(port)}" after host`);
+  }
+  return host === 'index.docker.io' ? DEFAULT_HOST : host;
+}
+
+function isIpv6(address: string): boolean {
+  return URL.canParse(`http://[${address}]/`);
+}
+
+function split(
+  rest: string,
+  text: string,
+): { path: string; tag: string | undefined; digest: Digest | undefined } {
+  const at = rest.indexOf('@');
+  const named = at < 0 ? rest : rest.slice(0, at);
+  const colon = named.indexOf(':');
+  const tag = colon < 0 ? undefined : named.slice(colon + 1);
+  if (tag !== undefined && !TAG.test(tag)) {
+    throw refuse(
+      text,
+      `invalid reference format: "${clip(tag)}" is not a tag`,
+      'A tag has at most 128 of A-Z a-z 0-9 _ . - and does not start with . or -',
+    );
+  }
+  return {
+    path: colon < 0 ? named : named.slice(0, colon),
+    tag,
+    digest: at < 0 ? undefined : checkDigest(rest.slice(at + 1), text),
+  };
+}
+
+function checkDigest(digest: string, text: string): Digest {
+  try {
+    return parseDigest(digest);
+  } catch (err) {
+    throw refuse(text, messageOf(err), findError(err)?.hint, err);
+  }
+}
+
+function checkRepository(path: string, repository: string, text: string): void {
+  if (repository.length > MAX_REPOSITORY) {
+    throw refuse(text, `repository name is longer than ${MAX_REPOSITORY} characters`);
+  }
+  for (const component of path.split('/')) {
+    if (COMPONENT.test(component)) continue;
+    if (component === '')
+      throw refuse(text, 'invalid reference format: an empty part in the repository name');
+    if (COMPONENT.test(component.toLowerCase())) {
+      throw refuse(text, `repository name (${clip(path)}) must be lowercase`);
+    }
+    throw refuse(
+      text,
+      `invalid reference format: "${clip(component)}" in the repository name`,
+      'Each part has a-z and 0-9, with single . or _, double __ or any - between them',
+    );
+  }
+}
+
+function refuse(text: string, why: string, hint: string = FORM, cause?: unknown): HawserError {
+  return new HawserError('InvalidArgument', `Cannot use reference "${show(text)}": ${why}`, { hint, cause });
+}
+
+/** For messages: without what may be a password or a signed query, without control characters, not too long. */
+function show(text: string): string {
+  const last = text.lastIndexOf('@');
+  const scheme = /^[a-z]+:\/\//.exec(text)?.[0] ?? '';
+  const hidden = last >= 0 && text.includes('/', last) ? `${scheme}***${text.slice(last)}` : text;
+  return clip(hidden.replace(/\?.*$/s, '?***'));
+}
+
+function clip(text: string): string {
+  const plain = text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return plain.length > 200 ? `${plain.slice(0, 200)}...` : plain;
+}
