@@ -1,6 +1,7 @@
 /** The content store's roles, as containerd cuts them (core/content/content.go). A function asks for the smallest. */
-import type { Digest } from '../oci/digest.ts';
+
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 
 export type Labels = Readonly<Record<string, string>>;

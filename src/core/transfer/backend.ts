@@ -22,6 +22,8 @@ export interface Backend extends AsyncDisposable {
   /** InvalidArgument for a name it does not have. Default: `overlayfs`. */
   snapshotter(name?: string): Snapshotter;
   readonly snapshotterNames: readonly string[];
+  /** Makes every snapshot committed so far durable: called once a pull, before the image is recorded. */
+  sync(call?: Call): Promise<void>;
   /** Removes what nothing references: mark from images, leases and root labels, then sweep. */
   collect(call?: Call): Promise<GcResult>;
 }

@@ -19,6 +19,4 @@ export interface Applier {
     mounts: readonly Mount[],
     opts?: { codec?: CodecChoice; onProgress?: (bytes: number) => void } & Call,
   ): Promise<Applied>;
-  /** Makes everything applied so far durable: the trees behind these mounts. */
-  sync(mounts: readonly (readonly Mount[])[], call?: Call): Promise<void>;
 }

@@ -1,0 +1,42 @@
+/** Waiting for many without letting any outlive the call. */
+
+/**
+ * Runs `work` for every item at once. The first failure aborts the signal the others got; all are awaited before it is
+ * thrown, so nothing is still running when this returns.
+ */
+export async function allOrAbort<T, R>(
+  items: readonly T[],
+  parent: AbortSignal | undefined,
+  work: (item: T, signal: AbortSignal) => Promise<R>,
+): Promise<R[]> {
+  const stop = new AbortController();
+  using _link = linkAbort(parent, stop);
+  let failure: { reason: unknown } | undefined;
+  const settled = await Promise.allSettled(
+    items.map(async (item) => {
+      try {
+        return await work(item, stop.signal);
+      } catch (err) {
+        failure ??= { reason: err };
+        stop.abort(err);
+        throw err;
+      }
+    }),
+  );
+  if (failure) throw failure.reason;
+  return settled.map((one) => (one as PromiseFulfilledResult<R>).value);
+}
+
+/** Aborts `child` when `parent` does; disposing removes the listener. */
+export function linkAbort(parent: AbortSignal | undefined, child: AbortController): Disposable {
+  if (parent === undefined) return { [Symbol.dispose]: () => {} };
+  const abort = () => child.abort(parent.reason);
+  if (parent.aborted) abort();
+  else parent.addEventListener('abort', abort, { once: true });
+  return { [Symbol.dispose]: () => parent.removeEventListener('abort', abort) };
+}
+
+/** Undo work gets a signal of its own: ten seconds, whatever happened to the caller's. */
+export function cleanupSignal(): AbortSignal {
+  return AbortSignal.timeout(10_000);
+}

@@ -1,0 +1,50 @@
+/**
+ * The labels that tie content together for garbage collection and later pushes, with containerd's keys
+ * (core/images/mediatypes.go ChildGCLabels, core/remotes/docker/handler.go AppendDistributionSourceLabel).
+ */
+import type { Labels } from '../content/roles.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { isConfigType, isLayerType, isManifestType } from '../oci/media-types.ts';
+
+const PREFIX = 'containerd.io/gc.ref.content';
+
+/** A label for each child, in order. The first config has no number; everything else counts from 0 a prefix. */
+export function childLabels(children: readonly Descriptor[]): Labels {
+  const labels: Record<string, string> = {};
+  const counts = new Map<string, number>();
+  for (const child of children) {
+    const prefix = childPrefix(child.mediaType);
+    const index = counts.get(prefix) ?? 0;
+    counts.set(prefix, index + 1);
+    labels[index > 0 || prefix.endsWith('.') ? `${prefix}${index}` : prefix] = child.digest;
+  }
+  return labels;
+}
+
+function childPrefix(mediaType: string): string {
+  if (isConfigType(mediaType)) return `${PREFIX}.config`;
+  if (isManifestType(mediaType)) return `${PREFIX}.m.`;
+  if (isLayerType(mediaType)) return `${PREFIX}.l.`;
+  return `${PREFIX}.`;
+}
+
+/** The label that keeps a snapshot chain alive, set on the image's config. */
+export function snapshotLabelKey(snapshotter: string): string {
+  return `containerd.io/gc.ref.snapshot.${snapshotter}`;
+}
+
+/** Set on a layer blob: the diff ID it expands to. */
+export const UNCOMPRESSED_LABEL = 'containerd.io/uncompressed';
+
+/** `host` without port, as containerd names the key. */
+export function sourceLabelKey(host: string): string {
+  const bracket = host.startsWith('[') ? host.indexOf(']') : -1;
+  const name = bracket > 0 ? host.slice(1, bracket) : host.replace(/:\d+$/, '');
+  return `containerd.io/distribution.source.${name}`;
+}
+
+/** Repositories known to hold a blob: comma-separated, sorted, each once. */
+export function appendSource(present: string | undefined, repository: string): string {
+  const all = new Set([...(present ?? '').split(','), repository].filter((one) => one !== ''));
+  return [...all].sort().join(',');
+}

@@ -1,0 +1,115 @@
+/** The verb `fetch`: an image's content into the store and its record, nothing unpacked (ctr content fetch). */
+
+import { cleanupSignal } from '../async/settle.ts';
+import { HawserError, isKind, wrap } from '../errors.ts';
+import type { Lease } from '../leases/roles.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Hashers } from '../ports/hashers.ts';
+import type { Report } from '../progress/events.ts';
+import type { Registry } from '../registry/roles.ts';
+import type { Backend } from './backend.ts';
+import type { FetchOptions, FetchResult } from './options.ts';
+import { type WalkOptions, walkImage } from './walk.ts';
+
+export interface TransferDeps {
+  readonly backend: Backend;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly hashers: Hashers;
+  readonly hostPlatform: Platform;
+}
+
+/** What an interrupted transfer fetched is kept this long for the next, in milliseconds. */
+const LEASE_LIFETIME = 24 * 3600 * 1000;
+
+/** Resolves, fetches, records. On failure no record is made or moved, and what was fetched is kept for a day. */
+export async function fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult> {
+  return await withLease(deps.backend, options, async (lease, signal) => {
+    const root = await resolve(deps, options, signal);
+    await walk(deps, options, root, { lease, signal });
+    return await record(deps, options, root, { lease, signal });
+  });
+}
+
+/** Runs `work` under a lease that is dropped when it succeeds; otherwise it protects what was fetched until it expires. */
+export async function withLease<T>(
+  backend: Backend,
+  options: Call,
+  work: (lease: string, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const signal = options.signal ?? new AbortController().signal;
+  signal.throwIfAborted();
+  const lease: Lease = await backend.leases.create({ expiresIn: LEASE_LIFETIME, signal });
+  try {
+    const result = await work(lease.id, signal);
+    await backend.leases.delete(lease.id, { signal: cleanupSignal() });
+    return result;
+  } catch (err) {
+    await dropIfEmpty(backend, lease.id);
+    throw err;
+  }
+}
+
+async function dropIfEmpty(backend: Backend, id: string): Promise<void> {
+  const call = { signal: cleanupSignal() };
+  try {
+    if ((await backend.leases.resources(id, call)).length === 0) await backend.leases.delete(id, call);
+  } catch (err) {
+    if (!isKind(err, 'NotFound', 'Unavailable', 'ResourceExhausted')) throw err;
+  }
+}
+
+export async function resolve(
+  deps: TransferDeps,
+  options: FetchOptions,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const { reference } = options;
+  const report: Report = options.report ?? (() => {});
+  report({ type: 'resolving', name: reference.name });
+  try {
+    const { root } = await deps.registry.resolve(reference, { signal });
+    report({ type: 'resolved', name: reference.name, root });
+    return root;
+  } catch (err) {
+    throw wrap(`failed to resolve reference "${reference.raw}"`, err);
+  }
+}
+
+type Hooks = Pick<WalkOptions, 'onManifest' | 'onBlob'>;
+
+export async function walk(
+  deps: TransferDeps,
+  options: FetchOptions,
+  root: Descriptor,
+  call: { lease: string; signal: AbortSignal } & Hooks,
+): Promise<void> {
+  const { reference, report = () => {} } = options;
+  const fetcher = deps.registry.fetcher(reference);
+  const blobs = { content: deps.backend.content, fetcher, clock: deps.clock, report };
+  await walkImage(deps.backend, blobs, root, {
+    ...call,
+    reference,
+    platforms: options.platforms ?? [deps.hostPlatform],
+    allMetadata: options.allMetadata ?? false,
+    metadataOnly: options.metadataOnly ?? false,
+    concurrency: options.maxConcurrentDownloads ?? 0,
+  });
+}
+
+/** The last step: everything the record points at is in the store and durable. */
+export async function record(
+  deps: TransferDeps,
+  options: FetchOptions,
+  root: Descriptor,
+  call: { lease: string; signal: AbortSignal },
+): Promise<FetchResult> {
+  if (root.size === 0) throw new HawserError('InvalidArgument', `Cannot record ${root.digest}: it is empty`);
+  const target = { mediaType: root.mediaType, digest: root.digest, size: root.size };
+  const { name } = options.reference;
+  await deps.backend.images.put(name, target, options.labels ?? {}, call);
+  options.report?.({ type: 'recorded', name, target: root.digest });
+  return { name, target };
+}

@@ -1,0 +1,173 @@
+/** The verb `pull`: fetch, unpack while fetching, make durable, record (ctr images pull). */
+import { linkAbort } from '../async/settle.ts';
+import { readBlob } from '../content/read.ts';
+import { HawserError } from '../errors.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
+import { isConfigType } from '../oci/media-types.ts';
+import { formatPlatform } from '../platforms/format.ts';
+import { only } from '../platforms/match.ts';
+import { planUnpack } from '../unpack/plan.ts';
+import { unpackLayers } from '../unpack/unpacker.ts';
+import { Arrivals } from './arrivals.ts';
+import { record, resolve, type TransferDeps, walk, withLease } from './fetch.ts';
+import type { PullOptions, PullResult, UnpackedPlatform } from './options.ts';
+
+/**
+ * Pulls and unpacks. An image is recorded only when every wanted platform is unpacked, every diff ID held and the data
+ * is durable; on any failure no record is made or moved.
+ */
+export async function pull(deps: TransferDeps, options: PullOptions): Promise<PullResult> {
+  const snapshotter = deps.backend.snapshotter(options.snapshotter);
+  return await withLease(deps.backend, options, async (lease, signal) => {
+    const root = await resolve(deps, options, signal);
+    const job = new PullJob(deps, options, root, { lease, signal });
+    const unpacked = await job.run();
+    options.report?.({ type: 'syncing' });
+    await deps.backend.sync({ signal });
+    const result = await record(deps, options, root, { lease, signal });
+    return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter: snapshotter.name })) };
+  });
+}
+
+type Unpacked = Omit<UnpackedPlatform, 'snapshotter'>;
+
+/** The fetch and the unpacks of one pull, side by side; the first failure of either stops both. */
+class PullJob {
+  readonly #deps: TransferDeps;
+  readonly #options: PullOptions;
+  readonly #root: Descriptor;
+  readonly #lease: string;
+  readonly #parent: AbortSignal;
+  readonly #stop = new AbortController();
+  readonly #arrivals = new Arrivals();
+  /** One unpack after another: platforms may share snapshots. */
+  #tail: Promise<void> = Promise.resolve();
+  readonly #unpacked: Unpacked[] = [];
+  #failure: { reason: unknown } | undefined;
+
+  constructor(
+    deps: TransferDeps,
+    options: PullOptions,
+    root: Descriptor,
+    call: { lease: string; signal: AbortSignal },
+  ) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#root = root;
+    this.#lease = call.lease;
+    this.#parent = call.signal;
+  }
+
+  async run(): Promise<Unpacked[]> {
+    using _link = linkAbort(this.#parent, this.#stop);
+    try {
+      await walk(this.#deps, this.#options, this.#root, {
+        lease: this.#lease,
+        signal: this.#stop.signal,
+        onBlob: (desc) => this.#arrivals.arrived(desc.digest),
+        onManifest: (manifest, children, platform) => this.#queue(manifest, children, platform),
+      });
+    } catch (err) {
+      this.#fail(err);
+    }
+    await this.#tail;
+    if (this.#failure) throw this.#failure.reason;
+    this.#checkAllUnpacked();
+    return this.#unpacked;
+  }
+
+  #fail(reason: unknown): void {
+    this.#failure ??= { reason };
+    this.#stop.abort(reason);
+  }
+
+  #queue(manifest: Descriptor, children: readonly Descriptor[], platform: string | undefined): void {
+    const unpack = async () => {
+      if (this.#failure) return;
+      try {
+        await this.#unpack(manifest, children, platform);
+      } catch (err) {
+        this.#fail(err);
+      }
+    };
+    this.#tail = this.#tail.then(unpack);
+  }
+
+  async #unpack(
+    manifest: Descriptor,
+    children: readonly Descriptor[],
+    platform: string | undefined,
+  ): Promise<void> {
+    const { backend, hashers, clock } = this.#deps;
+    const signal = this.#stop.signal;
+    const config = imageConfig(manifest, children);
+    await this.#arrivals.of(config.digest, signal);
+    const parsed = parseConfig(await readBlob(backend.content, config, MAX_CONFIG_BYTES, { signal }), config);
+    const name = platform ?? this.#platformOf(parsed.platform, manifest);
+    if (name === undefined || this.#unpacked.some((one) => one.platform === name)) return;
+    const report = this.#options.report ?? (() => {});
+    report({ type: 'unpacking', platform: name, target: this.#root.digest });
+    const snapshotter = backend.snapshotter(this.#options.snapshotter);
+    const steps = planUnpack(manifest, children, parsed.diffIds, hashers);
+    const unpackDeps = { content: backend.content, leases: backend.leases, applier: backend.applier };
+    const now = () => clock.now();
+    const chainId = await unpackLayers({ ...unpackDeps, snapshotter, report, now }, config, steps, {
+      lease: this.#lease,
+      signal,
+      codec: this.#options.codec ?? 'auto',
+      blobReady: (layer) => this.#arrivals.of(layer.digest, signal),
+    });
+    this.#unpacked.push({ platform: name, manifest, chainId });
+    report({ type: 'unpacked', platform: name, chainId });
+  }
+
+  /** For a manifest whose platform only its config tells: the name it is unpacked under, undefined if not wanted. */
+  #platformOf(platform: Platform | undefined, manifest: Descriptor): string | undefined {
+    if (platform === undefined) return formatPlatform(this.#deps.hostPlatform);
+    const wanted = this.#options.platforms;
+    if (wanted === 'all') return formatPlatform(platform);
+    const match = (wanted ?? [this.#deps.hostPlatform]).find((one) => only(one).match(platform));
+    if (match !== undefined) return formatPlatform(match);
+    if (manifest.digest !== this.#root.digest) return undefined;
+    if (wanted !== undefined) throw this.#noMatch(formatPlatform(platform));
+    const message = `The image is for ${formatPlatform(platform)}, this machine is ${formatPlatform(this.#deps.hostPlatform)}`;
+    this.#options.report?.({ type: 'warning', message });
+    return formatPlatform(platform);
+  }
+
+  #checkAllUnpacked(): void {
+    const { platforms } = this.#options;
+    if (platforms === 'all' || platforms === undefined) {
+      if (this.#unpacked.length === 0) throw this.#noMatch('');
+      return;
+    }
+    const missing = platforms
+      .map(formatPlatform)
+      .filter((p) => !this.#unpacked.some((one) => one.platform === p));
+    if (missing.length > 0) throw this.#noMatch('');
+  }
+
+  #noMatch(available: string): HawserError {
+    const { reference, platforms } = this.#options;
+    const wanted = platforms === 'all' || platforms === undefined ? [this.#deps.hostPlatform] : platforms;
+    const names = wanted.map(formatPlatform).join(', ');
+    return new HawserError('NotFound', `Cannot pull "${reference.raw}": no match for platform ${names}`, {
+      hint: available === '' ? 'Nothing in the image can be unpacked for it' : `The image has: ${available}`,
+    });
+  }
+}
+
+function imageConfig(manifest: Descriptor, children: readonly Descriptor[]): Descriptor {
+  const config = children[0];
+  if (
+    config !== undefined &&
+    (isConfigType(config.mediaType) || config.mediaType === 'application/octet-stream')
+  )
+    return config;
+  throw new HawserError(
+    'FailedPrecondition',
+    `Cannot unpack ${manifest.digest}: it is an artifact, not an image (its config is ${config?.mediaType ?? 'absent'})`,
+    { hint: 'Fetch it without unpacking: hawser content fetch REF' },
+  );
+}

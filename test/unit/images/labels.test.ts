@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  appendSource,
+  childLabels,
+  snapshotLabelKey,
+  sourceLabelKey,
+} from '../../../src/core/images/gc-labels.ts';
+import { platformsOf, selectChildren } from '../../../src/core/images/select.ts';
+import type { Descriptor, Platform } from '../../../src/core/oci/descriptor.ts';
+import { makeDigest } from '../../../src/core/oci/digest.ts';
+
+const OCI = 'application/vnd.oci.image.';
+const child = (n: number, mediaType: string, platform?: Platform): Descriptor => ({
+  mediaType,
+  digest: makeDigest('sha256', n.toString(16).padStart(64, '0')),
+  size: 10,
+  platform,
+});
+const digest = (n: number): string => `sha256:${n.toString(16).padStart(64, '0')}`;
+
+test('GC labels of a manifest and of an index, with containerd’s keys', () => {
+  assert.deepEqual(
+    childLabels([
+      child(1, `${OCI}config.v1+json`),
+      child(2, `${OCI}layer.v1.tar+gzip`),
+      child(3, `${OCI}layer.v1.tar`),
+    ]),
+    {
+      'containerd.io/gc.ref.content.config': digest(1),
+      'containerd.io/gc.ref.content.l.0': digest(2),
+      'containerd.io/gc.ref.content.l.1': digest(3),
+    },
+  );
+  assert.deepEqual(
+    childLabels([
+      child(1, `${OCI}manifest.v1+json`),
+      child(2, `${OCI}index.v1+json`),
+      child(3, `${OCI}manifest.v1+json`),
+      child(4, 'a/b'),
+    ]),
+    {
+      'containerd.io/gc.ref.content.m.0': digest(1),
+      'containerd.io/gc.ref.content.0': digest(2),
+      'containerd.io/gc.ref.content.m.1': digest(3),
+      'containerd.io/gc.ref.content.1': digest(4),
+    },
+  );
+  assert.deepEqual(
+    Object.keys(childLabels([child(1, `${OCI}config.v1+json`), child(2, `${OCI}config.v1+json`)])),
+    ['containerd.io/gc.ref.content.config', 'containerd.io/gc.ref.content.config1'],
+  );
+  assert.equal(snapshotLabelKey('native'), 'containerd.io/gc.ref.snapshot.native');
+});
+
+test('distribution source: host without port, repositories sorted and once', () => {
+  assert.equal(sourceLabelKey('127.0.0.1:5000'), 'containerd.io/distribution.source.127.0.0.1');
+  assert.equal(sourceLabelKey('docker.io'), 'containerd.io/distribution.source.docker.io');
+  assert.equal(appendSource('', 'library/busybox'), 'library/busybox');
+  assert.equal(
+    appendSource('library/busybox,library/redis,library/busybox', 'library/alpine'),
+    'library/alpine,library/busybox,library/redis',
+  );
+  assert.equal(appendSource('library/busybox,library/redis', ''), 'library/busybox,library/redis');
+  assert.equal(appendSource('', ''), '');
+});
+
+const MANIFEST = `${OCI}manifest.v1+json`;
+const linux = (architecture: string, variant?: string): Platform => ({ os: 'linux', architecture, variant });
+
+test('selection: the best match for each wanted platform, the first of equals, untold ones followed', () => {
+  const index = [
+    child(1, MANIFEST, linux('386')),
+    child(2, MANIFEST, linux('amd64')),
+    child(3, MANIFEST, linux('amd64')),
+    child(4, MANIFEST, linux('arm64', 'v8')),
+    child(5, MANIFEST, linux('unknown')),
+    child(6, `${OCI}index.v1+json`),
+  ];
+  const one = selectChildren(index, [linux('amd64')]);
+  assert.deepEqual(one.follow, [index[1], index[5]]);
+  assert.deepEqual([...one.chosen], [['linux/amd64', index[1]]]);
+  const two = selectChildren(index, [linux('arm64'), linux('amd64')]);
+  assert.deepEqual(two.follow, [index[1], index[3], index[5]]);
+  assert.deepEqual(selectChildren(index, [linux('s390x')]).chosen.size, 0);
+  assert.deepEqual(selectChildren(index.slice(0, 1), [linux('amd64')]).follow, [index[0]], 'amd64 runs 386');
+});
+
+test('selection of everything leaves attestations out of what is unpacked', () => {
+  const index = [
+    child(1, MANIFEST, linux('amd64')),
+    child(2, MANIFEST, linux('amd64')),
+    child(3, MANIFEST, { os: 'unknown', architecture: 'unknown' }),
+  ];
+  const all = selectChildren(index, 'all');
+  assert.deepEqual(all.follow, index);
+  assert.deepEqual([...all.chosen], [['linux/amd64', index[0]]]);
+  assert.deepEqual(platformsOf(index), ['linux/amd64']);
+});

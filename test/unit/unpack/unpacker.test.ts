@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { HawserError, isKind } from '../../../src/core/errors.ts';
+import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
+import { type Digest, makeDigest } from '../../../src/core/oci/digest.ts';
+import type { Hashers } from '../../../src/core/ports/hashers.ts';
+import type { ProgressEvent } from '../../../src/core/progress/events.ts';
+import type { SnapshotInfo, Snapshotter } from '../../../src/core/snapshots/roles.ts';
+import { extractKey } from '../../../src/core/unpack/extract-key.ts';
+import { planUnpack } from '../../../src/core/unpack/plan.ts';
+import { type UnpackDeps, unpackLayers } from '../../../src/core/unpack/unpacker.ts';
+
+const hashers: Hashers = {
+  create(name) {
+    const hash = createHash(name);
+    return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') };
+  },
+};
+const digestOf = (text: string): Digest =>
+  makeDigest('sha256', createHash('sha256').update(text).digest('hex'));
+const layer = (n: number, mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip'): Descriptor => ({
+  mediaType,
+  digest: digestOf(`blob ${n}`),
+  size: 10 + n,
+});
+const CONFIG: Descriptor = {
+  mediaType: 'application/vnd.oci.image.config.v1+json',
+  digest: digestOf('config'),
+  size: 5,
+};
+const MANIFEST: Descriptor = {
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  digest: digestOf('m'),
+  size: 5,
+};
+const diffs: Digest[] = ['layer-a', 'layer-b', 'layer-c'].map(digestOf);
+
+test('the plan pairs layers with diff IDs and chains them', () => {
+  const steps = planUnpack(MANIFEST, [CONFIG, layer(0), layer(1), layer(2)], diffs, hashers);
+  assert.deepEqual(
+    steps.map((s) => s.chainId),
+    [
+      'sha256:589f0d58b9053a4ff7329b8fdb4f9dd120e29354c086ad0b3b10733f6cfd6de3',
+      'sha256:267c5fd16af60e52927fabf0a36a31f3b5a2069347f7f00c7bd7f93f6ebc01f4',
+      'sha256:82c0ed5f6c15be9b9180a8c04b9f2c676d74af6db13c711f5bb47a0fa43b56df',
+    ],
+  );
+  assert.deepEqual(
+    steps.map((s) => s.parent),
+    ['', steps[0]?.chainId, steps[1]?.chainId],
+  );
+});
+
+test('the plan counts only layers, and refuses other numbers of layers and diff IDs', () => {
+  assert.equal(
+    planUnpack(
+      MANIFEST,
+      [CONFIG, layer(0), layer(1, 'application/vnd.in-toto+json')],
+      diffs.slice(0, 1),
+      hashers,
+    ).length,
+    1,
+  );
+  assert.deepEqual(planUnpack(MANIFEST, [CONFIG], [], hashers), []);
+  for (const [children, ids] of [
+    [[CONFIG, layer(0)], diffs],
+    [[CONFIG, layer(0), layer(1)], diffs.slice(0, 1)],
+  ] as const) {
+    assert.throws(
+      () => planUnpack(MANIFEST, children, ids, hashers),
+      (err) =>
+        isKind(err, 'InvalidArgument') &&
+        /number of layers and diffIDs don't match/.test((err as Error).message),
+    );
+  }
+});
+
+test('extract keys are unique and have containerd’s form', () => {
+  const keys = new Set(Array.from({ length: 1000 }, () => extractKey('sha256:ab', 1_700_000_000_123)));
+  assert.equal(keys.size, 1000);
+  for (const key of keys) assert.match(key, /^extract-\d{1,9}-[A-Za-z0-9_-]{4} sha256:ab$/);
+});
+
+/** Snapshots in memory, with a log. */
+class FakeSnapshots implements Pick<Snapshotter, 'name' | 'stat' | 'prepare' | 'commit' | 'remove'> {
+  readonly name = 'overlayfs';
+  readonly log: string[] = [];
+  readonly committed = new Set<string>();
+  readonly active = new Set<string>();
+  loseRace = false;
+
+  async stat(key: string): Promise<SnapshotInfo> {
+    if (!this.committed.has(key)) throw new HawserError('NotFound', key);
+    return { name: key, kind: 'Committed', parent: '', labels: {}, createdAt: 0, updatedAt: 0 };
+  }
+  async prepare(key: string, parent: string): Promise<[]> {
+    assert.ok(parent === '' || this.committed.has(parent), 'parents are committed first');
+    this.active.add(key);
+    this.log.push(`prepare on ${parent.slice(7, 11)}`);
+    return [];
+  }
+  async commit(name: string, key: string): Promise<void> {
+    this.committed.add(name);
+    if (this.loseRace) throw new HawserError('AlreadyExists', name);
+    this.active.delete(key);
+    this.log.push(`commit ${name.slice(7, 11)}`);
+  }
+  async remove(key: string): Promise<void> {
+    this.active.delete(key);
+    this.log.push('remove');
+  }
+}
+
+function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?')) {
+  const snapshots = new FakeSnapshots();
+  const labels: Record<string, Record<string, string>> = {};
+  const events: ProgressEvent[] = [];
+  let applied = 0;
+  const deps: UnpackDeps = {
+    content: {
+      info: async (digest) => ({ digest, size: 1, createdAt: 0, updatedAt: 0, labels: labels[digest] ?? {} }),
+      label: async (digest, set) => {
+        labels[digest] = { ...labels[digest], ...set };
+        return { digest, size: 1, createdAt: 0, updatedAt: 0, labels: labels[digest] ?? {} };
+      },
+    },
+    leases: { add: async () => {} },
+    snapshotter: snapshots as unknown as Snapshotter,
+    applier: {
+      apply: async () => ({ digest: actual(applied++), size: 1, warnings: [] }),
+    },
+    report: (event) => events.push(event),
+    now: () => 5,
+  };
+  const opts = {
+    lease: 'l',
+    signal: new AbortController().signal,
+    codec: 'auto' as const,
+    blobReady: async () => {},
+  };
+  const steps = planUnpack(MANIFEST, [CONFIG, layer(0), layer(1), layer(2)], diffs, hashers);
+  return { snapshots, labels, events, deps, opts, steps, applied: () => applied };
+}
+
+test('layers are prepared, applied, checked and committed in order, then labelled', async () => {
+  const { snapshots, labels, deps, opts, steps } = setUp();
+  const top = await unpackLayers(deps, CONFIG, steps, opts);
+  assert.equal(top, steps[2]?.chainId);
+  assert.deepEqual(snapshots.log, [
+    'prepare on ',
+    'commit 589f',
+    'prepare on 589f',
+    'commit 267c',
+    'prepare on 267c',
+    'commit 82c0',
+  ]);
+  assert.deepEqual(labels[CONFIG.digest], { 'containerd.io/gc.ref.snapshot.overlayfs': top });
+  assert.deepEqual(labels[layer(1).digest], { 'containerd.io/uncompressed': diffs[1] });
+});
+
+test('what is there is not applied again, but labelled', async () => {
+  const { snapshots, labels, events, deps, opts, steps, applied } = setUp(
+    (n) => diffs[n + 1] ?? digestOf('?'),
+  );
+  snapshots.committed.add(steps[0]?.chainId ?? '');
+  await unpackLayers(deps, CONFIG, steps, opts);
+  assert.equal(applied(), 2);
+  assert.equal(labels[layer(0).digest]?.['containerd.io/uncompressed'], diffs[0]);
+  assert.ok(events.some((e) => e.type === 'layer' && e.index === 0 && e.status === 'exists'));
+});
+
+test('a wrong diff ID is DataLoss naming both, and leaves no snapshot and no label', async () => {
+  const { snapshots, labels, deps, opts, steps } = setUp(() => digestOf('other'));
+  await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), (err) => {
+    assert.ok(isKind(err, 'DataLoss'));
+    const { message } = err as Error;
+    assert.ok(
+      message.includes(diffs[0] ?? '') && message.includes(digestOf('other')) && message.includes('layer 1'),
+    );
+    return true;
+  });
+  assert.deepEqual([...snapshots.active, ...snapshots.committed], []);
+  assert.deepEqual(labels, {});
+});
+
+test('losing the race for a chain ID to another process is success', async () => {
+  const { snapshots, deps, opts, steps } = setUp();
+  snapshots.loseRace = true;
+  await unpackLayers(deps, CONFIG, steps, opts);
+  assert.deepEqual([...snapshots.active], []);
+});
