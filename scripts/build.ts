@@ -1,0 +1,96 @@
+/**
+ * Makes the artefacts in dist/: lib/ (ES modules with types, for programs), hawser.mjs (one file, for Node and Deno) and
+ * hawser-linux-x64 (one executable). Fails if the bundle would need any other file beside it.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import process from 'node:process';
+
+const root: string = join(import.meta.dirname, '..');
+const js: string = join(root, 'build/js');
+const dist: string = join(root, 'dist');
+
+interface Bundle {
+  readonly code: string;
+  readonly assets: Readonly<Record<string, unknown>>;
+}
+type Ncc = (entry: string, options: Readonly<Record<string, unknown>>) => Promise<Bundle>;
+
+/** One ES module out of an entry and all it imports. */
+async function bundle(entry: string, filename: string): Promise<string> {
+  const ncc = createRequire(import.meta.url)('@vercel/ncc') as Ncc;
+  const { code, assets } = await ncc(entry, {
+    esm: true,
+    filename,
+    cache: false,
+    quiet: true,
+    target: 'es2024',
+    minify: true,
+  });
+  const extra = Object.keys(assets).filter((name) => name !== 'package.json' && !name.endsWith('.cjs'));
+  if (extra.length > 0)
+    throw new Error(`The bundle of ${filename} is not one file: it also needs ${extra.join(', ')}`);
+  return code;
+}
+
+function compile(): void {
+  rmSync(js, { recursive: true, force: true });
+  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, 'tsconfig.build.json')], {
+    stdio: 'inherit',
+  });
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(dist, { recursive: true });
+  cpSync(js, join(dist, 'lib'), { recursive: true });
+}
+
+/** The worker travels inside the main bundle as a data: URL, which both runtimes start workers from. */
+function inlineWorker(code: string): void {
+  const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}`;
+  writeFileSync(
+    join(js, 'src/entry/worker-url.js'),
+    `export function workerUrl() {\n  return new URL(${JSON.stringify(url)});\n}\n`,
+  );
+}
+
+async function bundleAll(): Promise<string> {
+  inlineWorker(await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs'));
+  const code = await bundle(join(js, 'src/entry/cli.js'), 'hawser.mjs');
+  const path = join(dist, 'hawser.mjs');
+  writeFileSync(path, `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\n${code}`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** The running Node with the bundle inside (nodejs.org/api/single-executable-applications.html). */
+function executable(main: string): string {
+  const output = join(dist, 'hawser-linux-x64');
+  const config = join(root, 'build/sea.json');
+  const sea = {
+    main,
+    mainFormat: 'module',
+    output,
+    disableExperimentalSEAWarning: true,
+    useCodeCache: false,
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgvExtension: 'none',
+  };
+  writeFileSync(config, JSON.stringify(sea));
+  execFileSync(process.execPath, ['--build-sea', config], { stdio: ['ignore', 'ignore', 'inherit'] });
+  chmodSync(output, 0o755);
+  return output;
+}
+
+function report(path: string): void {
+  const mib = statSync(path).size / 2 ** 20;
+  console.log(`${path.slice(root.length + 1)}  ${mib.toFixed(1)} MiB`);
+}
+
+compile();
+const main: string = await bundleAll();
+report(main);
+if (process.platform === 'linux' && process.arch === 'x64') report(executable(main));
+const version: string = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string })
+  .version;
+console.log(`hawser ${version} built with Node ${process.version}`);
