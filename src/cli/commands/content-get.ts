@@ -1,0 +1,19 @@
+import { parseDigest } from '../../core/oci/digest.ts';
+import type { Command } from '../command.ts';
+import { withStore } from '../context.ts';
+
+export const contentGet: Command = {
+  path: ['content', 'get'],
+  args: ['<digest>'],
+  summary: 'write a blob to standard output',
+  flags: [],
+  run: async (context, input) =>
+    await withStore(context, async (backend) => {
+      const digest = parseDigest(input.arg(0));
+      const stream = await backend.content.open(digest, { signal: context.signal });
+      for await (const chunk of stream) {
+        context.signal.throwIfAborted();
+        await context.stdout.write(chunk);
+      }
+    }),
+};

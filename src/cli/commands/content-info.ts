@@ -1,0 +1,16 @@
+import { parseDigest } from '../../core/oci/digest.ts';
+import type { Command } from '../command.ts';
+import { print, withStore } from '../context.ts';
+import { renderContentInfo } from '../render/content.ts';
+
+export const contentInfo: Command = {
+  path: ['content', 'info'],
+  args: ['<digest>'],
+  summary: 'what is known about a blob, as JSON',
+  flags: [],
+  run: async (context, input) =>
+    await withStore(context, async (backend) => {
+      const info = await backend.content.info(parseDigest(input.arg(0)), { signal: context.signal });
+      await print(context, renderContentInfo(info));
+    }),
+};

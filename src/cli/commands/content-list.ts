@@ -1,0 +1,31 @@
+import { contentFields, parseFilters } from '../../core/content/filter.ts';
+import { wrap } from '../../core/errors.ts';
+import type { Command } from '../command.ts';
+import { print, withStore } from '../context.ts';
+import { QUIET } from '../flags.ts';
+import { renderContent, renderDigests } from '../render/content.ts';
+
+export const contentList: Command = {
+  path: ['content', 'list'],
+  aliases: ['ls'],
+  args: ['[filter...]'],
+  summary: 'list blobs',
+  details: 'Filters: digest==DIGEST, size==BYTES, labels."KEY"==VALUE, labels.KEY',
+  flags: [QUIET],
+  run: async (context, input) =>
+    await withStore(context, async (backend) => {
+      const infos = await backend.content.list({ signal: context.signal });
+      const filter = parse(input.args);
+      const found = infos.filter((info) => filter(contentFields(info)));
+      const now = context.runtime.clock.now();
+      await print(context, input.bool('quiet') ? renderDigests(found) : renderContent(found, now));
+    }),
+};
+
+function parse(filters: readonly string[]) {
+  try {
+    return parseFilters(filters);
+  } catch (err) {
+    throw wrap('failed to list content', err);
+  }
+}

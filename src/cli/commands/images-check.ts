@@ -1,0 +1,86 @@
+import type { LocalBackend } from '../../backends/local/open.ts';
+import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import { chainIdOf, type ImageStatus, statusOf } from '../../core/images/inspect.ts';
+import type { Image } from '../../core/images/roles.ts';
+import { only } from '../../core/platforms/match.ts';
+import type { Snapshotter } from '../../core/snapshots/roles.ts';
+import type { Command } from '../command.ts';
+import { type Context, print, warn, withStore } from '../context.ts';
+import { QUIET, SNAPSHOTTER } from '../flags.ts';
+import { renderChecks, renderNames } from '../render/images.ts';
+import { matchingImages } from './images-list.ts';
+
+export interface CheckRow {
+  readonly image: Image;
+  /** Undefined when the check itself failed. */
+  readonly status: ImageStatus | undefined;
+  readonly unpacked: boolean;
+  readonly errors: readonly unknown[];
+}
+
+async function checkImage(
+  context: Context,
+  backend: LocalBackend,
+  snapshotter: Snapshotter,
+  image: Image,
+): Promise<CheckRow> {
+  const { signal } = context;
+  const errors: unknown[] = [];
+  const attempt = async <T>(doing: string, work: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work;
+    } catch (err) {
+      if (isKind(err, 'Canceled', 'DeadlineExceeded')) throw err;
+      errors.push(wrap(`unable to check ${doing}${image.name}`, err));
+      return undefined;
+    }
+  };
+  const status = await attempt(
+    '',
+    statusOf(backend.content, image.target, only(context.platform), { signal }),
+  );
+  const unpacked = await attempt('unpack for ', isUnpacked(context, backend, snapshotter, image));
+  return { image, status, unpacked: unpacked ?? false, errors };
+}
+
+async function isUnpacked(
+  { runtime, platform, signal }: Context,
+  backend: LocalBackend,
+  snapshotter: Snapshotter,
+  image: Image,
+): Promise<boolean> {
+  const deps = { store: backend.content, hashers: runtime.hashers };
+  try {
+    const chainId = await chainIdOf(deps, image.target, only(platform), { signal });
+    return chainId === '' || (await snapshotter.stat(chainId, { signal })).kind === 'Committed';
+  } catch (err) {
+    if (isKind(err, 'NotFound', 'FailedPrecondition')) return false;
+    throw err;
+  }
+}
+
+export function isComplete({ status }: CheckRow): boolean {
+  return status !== undefined && status.present.length === status.required.length;
+}
+
+export const imagesCheck: Command = {
+  path: ['images', 'check'],
+  args: ['[filter...]'],
+  summary: 'check that images are complete and unpacked',
+  flags: [QUIET, SNAPSHOTTER],
+  run: async (context, input) =>
+    await withStore(context, async (backend) => {
+      const images = await matchingImages(backend, input.args, context.signal);
+      const snapshotter = backend.snapshotter(input.text('snapshotter'));
+      const rows: CheckRow[] = [];
+      for (const image of images) rows.push(await checkImage(context, backend, snapshotter, image));
+      const good = rows.filter((row) => isComplete(row) && row.unpacked);
+      await print(
+        context,
+        input.bool('quiet') ? renderNames(good.map((row) => row.image)) : renderChecks(rows),
+      );
+      const errors = rows.flatMap((row) => row.errors);
+      for (const err of errors.slice(1)) await warn(context, `error: ${messageOf(err)}`);
+      if (errors.length > 0) throw errors[0];
+    }),
+};

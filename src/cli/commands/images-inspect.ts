@@ -1,0 +1,27 @@
+import { type ImageNode, imageTree } from '../../core/images/inspect.ts';
+import type { Image } from '../../core/images/roles.ts';
+import type { Command } from '../command.ts';
+import { print, withStore } from '../context.ts';
+import { findImage } from '../images.ts';
+import { renderImageTree } from '../render/image-tree.ts';
+
+export interface InspectedImage {
+  readonly image: Image;
+  readonly tree: ImageNode;
+}
+
+export const imagesInspect: Command = {
+  path: ['images', 'inspect'],
+  aliases: ['i'],
+  args: ['<ref>'],
+  missing: 'please provide an image reference to inspect',
+  summary: 'show what an image is made of, as a tree',
+  flags: [{ name: 'content', type: 'bool', describe: 'also show labels and JSON documents' }],
+  run: async (context, input) =>
+    await withStore(context, async (backend) => {
+      const call = { signal: context.signal };
+      const image = await findImage(backend.images, input.arg(0), call);
+      const tree = await imageTree(backend.content, image.target, call);
+      await print(context, renderImageTree({ image, tree }, input.bool('content')));
+    }),
+};

@@ -1,0 +1,73 @@
+import type { LocalBackend } from '../../backends/local/open.ts';
+import { imageFields, parseFilters } from '../../core/content/filter.ts';
+import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import { imagePlatforms, sizeOf } from '../../core/images/inspect.ts';
+import type { Image } from '../../core/images/roles.ts';
+import { only } from '../../core/platforms/match.ts';
+import type { Command } from '../command.ts';
+import { type Context, print, warn, withStore } from '../context.ts';
+import { QUIET } from '../flags.ts';
+import { renderImages, renderNames } from '../render/images.ts';
+
+export interface ImageRow {
+  readonly image: Image;
+  /** Compressed bytes, as far as the documents are here. */
+  readonly size: number;
+  /** Undefined when they cannot be told. */
+  readonly platforms: readonly string[] | undefined;
+  readonly warnings: readonly string[];
+}
+
+export async function matchingImages(
+  backend: Pick<LocalBackend, 'images'>,
+  filters: readonly string[],
+  signal: AbortSignal,
+): Promise<Image[]> {
+  try {
+    const filter = parseFilters(filters);
+    return (await backend.images.list({ signal })).filter((image) => filter(imageFields(image)));
+  } catch (err) {
+    throw wrap('failed to list images', err);
+  }
+}
+
+async function imageRow(
+  { signal, platform }: Context,
+  backend: LocalBackend,
+  image: Image,
+): Promise<ImageRow> {
+  const call = { signal };
+  const warnings: string[] = [];
+  const { size, missing } = await sizeOf(backend.content, image.target, only(platform), call);
+  if (missing !== undefined) {
+    warnings.push(`failed calculating size for image ${image.name}: ${messageOf(missing)}`);
+  }
+  let platforms: string[] | undefined;
+  try {
+    platforms = await imagePlatforms(backend.content, image.target, call);
+  } catch (err) {
+    if (isKind(err, 'Canceled', 'DeadlineExceeded')) throw err;
+    warnings.push(`failed resolving platform for image ${image.name}: ${messageOf(err)}`);
+  }
+  return { image, size, platforms, warnings };
+}
+
+export const imagesList: Command = {
+  path: ['images', 'list'],
+  aliases: ['ls'],
+  args: ['[filter...]'],
+  summary: 'list images',
+  details:
+    'Filters: name==NAME, name~=REGEXP, target.digest==DIGEST, target.mediatype==TYPE, labels."KEY"==VALUE, labels.KEY;\n' +
+    'a comma inside one is "and", several are "or".',
+  flags: [QUIET],
+  run: async (context, input) =>
+    await withStore(context, async (backend) => {
+      const images = await matchingImages(backend, input.args, context.signal);
+      if (input.bool('quiet')) return await print(context, renderNames(images));
+      const rows: ImageRow[] = [];
+      for (const image of images) rows.push(await imageRow(context, backend, image));
+      for (const warning of rows.flatMap((row) => row.warnings)) await warn(context, `warning: ${warning}`);
+      await print(context, renderImages(rows));
+    }),
+};

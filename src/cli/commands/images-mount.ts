@@ -1,0 +1,141 @@
+import type { LocalBackend } from '../../backends/local/open.ts';
+import { cleanupSignal } from '../../core/async/settle.ts';
+import { isKind } from '../../core/errors.ts';
+import { configOf, manifestFor } from '../../core/images/inspect.ts';
+import { only } from '../../core/platforms/match.ts';
+import { parsePlatform } from '../../core/platforms/parse.ts';
+import type { CodecChoice } from '../../core/ports/codecs.ts';
+import type { Mount } from '../../core/ports/mounter.ts';
+import type { ProgressEvent } from '../../core/progress/events.ts';
+import type { Snapshotter } from '../../core/snapshots/roles.ts';
+import { planUnpack } from '../../core/unpack/plan.ts';
+import { unpackLayers } from '../../core/unpack/unpacker.ts';
+import type { Command, Input } from '../command.ts';
+import { type Context, print, warn, withBackend } from '../context.ts';
+import { CODEC, LABEL, PLATFORM, SNAPSHOTTER } from '../flags.ts';
+import { findImage } from '../images.ts';
+import { safe } from '../render/text.ts';
+import { labelsOf } from '../transfer.ts';
+import { usageError } from '../usage-error.ts';
+
+const MAX_WARNINGS = 100;
+
+/** A lease named after the target keeps the snapshot until `images unmount --rm`. */
+async function mountImage(context: Context, backend: LocalBackend, input: Input): Promise<string> {
+  const { signal } = context;
+  const [name, target] = [input.arg(0), input.arg(1)];
+  const { leases } = backend;
+  const fresh = await createLease(leases, target, context);
+  try {
+    const snapshotter = backend.snapshotter(input.text('snapshotter'));
+    const chainId = await unpacked(context, backend, snapshotter, { name, lease: target });
+    const mounts = await takeSnapshot(context, snapshotter, chainId, target, input);
+    try {
+      await (await context.runtime.mounter()).mount(mounts, target, { signal });
+    } catch (err) {
+      await snapshotter.remove(target, { signal: cleanupSignal() });
+      throw err;
+    }
+    return chainId;
+  } catch (err) {
+    if (fresh) await leases.delete(target, { signal: cleanupSignal() });
+    throw err;
+  }
+}
+
+async function createLease(
+  leases: LocalBackend['leases'],
+  id: string,
+  { signal }: Context,
+): Promise<boolean> {
+  try {
+    await leases.create({ id, signal });
+    return true;
+  } catch (err) {
+    if (isKind(err, 'AlreadyExists')) return false;
+    throw err;
+  }
+}
+
+/** The chain ID, after unpacking what is not yet. */
+async function unpacked(
+  context: Context,
+  backend: LocalBackend,
+  snapshotter: Snapshotter,
+  { name, lease }: { name: string; lease: string },
+): Promise<string> {
+  const { runtime, signal, input } = context;
+  const call = { signal };
+  const image = await findImage(backend.images, name, call);
+  const platform = platformWanted(context);
+  const { desc, manifest } = await manifestFor(backend.content, image.target, only(platform), call);
+  const config = await configOf(backend.content, manifest, call);
+  const steps = planUnpack(desc, [manifest.config, ...manifest.layers], config.diffIds, runtime.hashers);
+  const { content, leases, applier } = backend;
+  const warnings: string[] = [];
+  const deps = {
+    content,
+    leases,
+    applier,
+    snapshotter,
+    report: (event: ProgressEvent) => {
+      if (event.type === 'warning' && warnings.length < MAX_WARNINGS) warnings.push(event.message);
+    },
+    now: () => runtime.clock.now(),
+  };
+  const chainId = await unpackLayers(deps, manifest.config, steps, {
+    lease,
+    signal,
+    codec: (input.text('codec') as CodecChoice | undefined) ?? 'auto',
+    blobReady: async () => {},
+  });
+  await backend.sync(call);
+  for (const message of warnings) await warn(context, `warning: ${message}`);
+  return chainId;
+}
+
+function platformWanted({ input, platform }: Context) {
+  const [first, ...more] = input.list('platform');
+  if (more.length > 0) throw usageError('only one --platform can be mounted');
+  return first === undefined ? platform : parsePlatform(first, platform);
+}
+
+async function takeSnapshot(
+  { signal }: Context,
+  snapshotter: Snapshotter,
+  chainId: string,
+  key: string,
+  input: Input,
+): Promise<Mount[]> {
+  const opts = { labels: labelsOf(input.list('label')), lease: key, signal };
+  try {
+    return input.bool('rw')
+      ? await snapshotter.prepare(key, chainId, opts)
+      : await snapshotter.view(key, chainId, opts);
+  } catch (err) {
+    if (!isKind(err, 'AlreadyExists')) throw err;
+    return await snapshotter.mounts(key, { signal });
+  }
+}
+
+export const imagesMount: Command = {
+  path: ['images', 'mount'],
+  args: ['<ref>', '<target>'],
+  missing: 'please provide an image reference to mount',
+  summary: 'mount an image at a directory, unpacking it if need be',
+  details:
+    'The image has to be here already: nothing is pulled. The lease that keeps it has the target as its id.',
+  flags: [
+    { name: 'rw', type: 'bool', describe: 'mount it writable: a fresh snapshot on top of the image' },
+    { ...LABEL, describe: 'label for the snapshot (may be repeated)' },
+    { ...PLATFORM, describe: "the platform to mount instead of this machine's" },
+    SNAPSHOTTER,
+    CODEC,
+  ],
+  run: async (context, input) =>
+    await withBackend(context, async (backend) => {
+      if (input.arg(1) === '') throw usageError('please provide a target path to mount to');
+      const chainId = await mountImage(context, backend, input);
+      await print(context, `${safe(chainId)}\n${safe(input.arg(1))}\n`);
+    }),
+};

@@ -1,0 +1,34 @@
+import type { CodecChoice } from '../../core/ports/codecs.ts';
+import type { Command } from '../command.ts';
+import { CODEC, SNAPSHOTTER, TRANSFER_FLAGS } from '../flags.ts';
+import { transfer } from '../transfer.ts';
+
+export const imagesPull: Command = {
+  path: ['images', 'pull'],
+  short: true,
+  args: ['<ref>'],
+  missing: 'please provide an image reference to pull',
+  summary: 'pull an image and unpack it',
+  details:
+    'Short names are completed as Docker does: alpine is docker.io/library/alpine:latest.\n' +
+    'With --progress=json standard output has one event a line, {"v":1,"type":...}, and nothing else.',
+  flags: [
+    ...TRANSFER_FLAGS,
+    SNAPSHOTTER,
+    CODEC,
+    { name: 'print-chainid', type: 'bool', describe: 'print the chain ID of each unpacked platform' },
+    { name: 'local', type: 'bool', describe: 'accepted: hawser always does the work itself, as ctr --local' },
+    {
+      name: 'sync-fs',
+      type: 'bool',
+      describe: 'accepted: layers are always made durable before the image is recorded',
+    },
+  ],
+  run: async (context, input) => {
+    const snapshotter = input.text('snapshotter');
+    const codec = input.text('codec') as CodecChoice | undefined;
+    await transfer(context, true, async (deps, options) =>
+      context.services.pull(deps, { ...options, snapshotter, codec }),
+    );
+  },
+};

@@ -1,0 +1,39 @@
+import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import type { Command } from '../command.ts';
+import { print, warn, withBackend } from '../context.ts';
+import { findImage } from '../images.ts';
+import { renderNames } from '../render/images.ts';
+
+export const imagesRemove: Command = {
+  path: ['images', 'delete'],
+  aliases: ['del', 'remove', 'rm'],
+  args: ['<ref...>'],
+  missing: 'please provide an image reference to delete',
+  summary: 'remove images, and what nothing uses any more',
+  flags: [
+    {
+      name: 'sync',
+      type: 'bool',
+      describe: 'accepted: what is unused is always collected before the command ends',
+    },
+  ],
+  run: async (context, input) =>
+    await withBackend(context, async (backend) => {
+      const call = { signal: context.signal };
+      const errors: unknown[] = [];
+      for (const name of input.args) {
+        try {
+          const image = await findImage(backend.images, name, call);
+          await backend.images.delete(image.name, call);
+          await print(context, renderNames([image]));
+        } catch (err) {
+          context.signal.throwIfAborted();
+          if (isKind(err, 'NotFound')) await warn(context, `${name}: image not found`);
+          else errors.push(wrap(`unable to delete ${name}`, err));
+        }
+      }
+      await backend.collect(call);
+      for (const err of errors.slice(1)) await warn(context, `error: ${messageOf(err)}`);
+      if (errors.length > 0) throw errors[0];
+    }),
+};

@@ -1,0 +1,49 @@
+import { HawserError, isKind } from '../../core/errors.ts';
+import { chainIdOf } from '../../core/images/inspect.ts';
+import { only } from '../../core/platforms/match.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Snapshotter, Usage } from '../../core/snapshots/roles.ts';
+import type { Command } from '../command.ts';
+import { print, withStore } from '../context.ts';
+import { SNAPSHOTTER } from '../flags.ts';
+import { findImage } from '../images.ts';
+import { renderUsage } from '../render/snapshots.ts';
+
+export interface UsageRow extends Usage {
+  readonly key: string;
+}
+
+/** From a snapshot down its parents. */
+export async function chainUsage(snapshotter: Snapshotter, top: string, call: Call): Promise<UsageRow[]> {
+  const rows: UsageRow[] = [];
+  for (let key = top; key !== ''; key = (await snapshotter.stat(key, call)).parent) {
+    rows.push({ key, ...(await snapshotter.usage(key, call)) });
+  }
+  return rows;
+}
+
+export const imagesUsage: Command = {
+  path: ['images', 'usage'],
+  args: ['<ref>'],
+  missing: 'please provide an image reference to show its usage',
+  summary: 'disk usage of an unpacked image, layer by layer',
+  flags: [SNAPSHOTTER],
+  run: async (context, input) =>
+    await withStore(context, async (backend) => {
+      const call = { signal: context.signal };
+      const image = await findImage(backend.images, input.arg(0), call);
+      const snapshotter = backend.snapshotter(input.text('snapshotter'));
+      const deps = { store: backend.content, hashers: context.runtime.hashers };
+      const chainId = await chainIdOf(deps, image.target, only(context.platform), call);
+      try {
+        await print(context, renderUsage(await chainUsage(snapshotter, chainId, call), false));
+      } catch (err) {
+        if (!isKind(err, 'NotFound')) throw err;
+        const where = `image ${image.name} isn't unpacked in snapshotter ${snapshotter.name}`;
+        throw new HawserError('NotFound', where, {
+          cause: err,
+          hint: `Unpack it: hawser pull ${image.name}`,
+        });
+      }
+    }),
+};

@@ -1,0 +1,110 @@
+/** What a command is given: the runtime, the global flags, its signal, its streams. */
+import { chooseRoot } from '../backends/local/default-root.ts';
+import type { LocalBackend } from '../backends/local/open.ts';
+import { HawserError, wrap } from '../core/errors.ts';
+import type { Platform } from '../core/oci/descriptor.ts';
+import { hostPlatform } from '../core/platforms/host.ts';
+import type { Output } from '../core/ports/host.ts';
+import type { Runtime } from '../core/ports/runtime.ts';
+import type { Input } from './command.ts';
+import { pipeAware } from './output.ts';
+import { redact, safe } from './render/text.ts';
+import type { Services } from './services.ts';
+
+const NAMESPACE = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/;
+const MAX_NAMESPACE = 76;
+
+export interface Context {
+  readonly runtime: Runtime;
+  readonly services: Services;
+  readonly input: Input;
+  readonly signal: AbortSignal;
+  readonly platform: Platform;
+  readonly stdout: Output;
+  readonly stderr: Output;
+}
+
+export function makeContext(
+  runtime: Runtime,
+  services: Services,
+  input: Input,
+  signal: AbortSignal,
+): Context {
+  const { host } = runtime;
+  const platform = hostPlatform(host);
+  const [stdout, stderr] = [pipeAware(host.stdout), pipeAware(host.stderr)];
+  return { runtime, services, input, signal, platform, stdout, stderr };
+}
+
+/** Opens the store to change it, and closes it whatever `work` does. */
+export async function withBackend<T>(
+  context: Context,
+  work: (backend: LocalBackend) => Promise<T>,
+  readOnly = false,
+): Promise<T> {
+  refuseAddress(context.input);
+  const root = chooseRoot(context.input.text('root'), context.runtime.host);
+  const namespace = namespaceOf(context.input);
+  const { runtime, signal } = context;
+  const backend = await context.services.openBackend(runtime, { root, namespace, signal, readOnly });
+  try {
+    return await work(backend);
+  } finally {
+    await backend[Symbol.asyncDispose]();
+  }
+}
+
+/** The same for commands that only look: nothing is made or changed, and a store that is not there is an empty one. */
+export async function withStore<T>(
+  context: Context,
+  work: (backend: LocalBackend) => Promise<T>,
+): Promise<T> {
+  return await withBackend(context, work, true);
+}
+
+/** Text for standard output: already made safe by what renders it. */
+export async function print(context: Context, text: string): Promise<void> {
+  if (text !== '') await context.stdout.write(text);
+}
+
+/** One line on standard error. */
+export async function warn(context: Pick<Context, 'stderr'>, message: string): Promise<void> {
+  await context.stderr.write(`${safe(redact(message))}\n`);
+}
+
+export function namespaceOf(input: Input): string {
+  const name = input.text('namespace') ?? 'default';
+  if (name.length > MAX_NAMESPACE) {
+    throw invalidNamespace(`identifier "${name}" greater than maximum length (${MAX_NAMESPACE} characters)`);
+  }
+  if (!NAMESPACE.test(name)) throw invalidNamespace(`identifier "${name}" must match ${NAMESPACE.source}`);
+  return name;
+}
+
+function invalidNamespace(why: string): HawserError {
+  return new HawserError('InvalidArgument', `namespace validation: ${why}`, {
+    hint: 'Choose another with --namespace, or unset CONTAINERD_NAMESPACE',
+  });
+}
+
+function refuseAddress(input: Input): void {
+  const address = input.text('address');
+  if (address === undefined) return;
+  const hint = input.has('address')
+    ? 'Leave --address away: hawser then uses its own store (--root)'
+    : 'Unset CONTAINERD_ADDRESS: hawser then uses its own store (--root)';
+  throw new HawserError('NotImplemented', `Cannot work inside containerd at ${address}: not implemented`, {
+    hint,
+  });
+}
+
+/** A file named by a flag, in ctr's words when it cannot be read. At most 1 MiB. */
+export async function readFlagFile(context: Context, path: string): Promise<string> {
+  try {
+    const { fs, host } = context.runtime;
+    const absolute = path.startsWith('/') ? path : `${host.env('PWD') ?? ''}/${path}`;
+    return new TextDecoder().decode(await fs.readFile(absolute, 1 << 20, { signal: context.signal }));
+  } catch (err) {
+    throw wrap(`failed to read "${path}"`, err);
+  }
+}

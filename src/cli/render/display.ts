@@ -1,0 +1,165 @@
+/** Shows a transfer: on a terminal, as lines, as JSON, or not at all. */
+import { isKind, toRecord } from '../../core/errors.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Output } from '../../core/ports/host.ts';
+import type { Report } from '../../core/progress/events.ts';
+import type { FetchResult } from '../../core/transfer/options.ts';
+import { eventLine, JsonThrottle } from './json.ts';
+import { plainLines } from './plain.ts';
+import { advance, fetchedBytes, newState, type ProgressState } from './progress-state.ts';
+import { redact, safe } from './text.ts';
+import { TtyScreen } from './tty.ts';
+import { duration } from './units.ts';
+
+export type ProgressMode = 'tty' | 'plain' | 'json' | 'none';
+
+export interface DisplayOptions {
+  readonly mode: ProgressMode;
+  readonly clock: Clock;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly colour: boolean;
+  /** After each unpack the line `image chain ID: ...` (on standard output in every mode but json, whose events have it). */
+  readonly printChainId: boolean;
+  /** `pull` ends with ctr's `done: ...` line. */
+  readonly unpacks: boolean;
+}
+
+/** Redraws a second. */
+const INTERVAL = 100;
+/** Warnings shown; an image must not fill a log. */
+const MAX_WARNINGS = 100;
+
+export class Display {
+  readonly #opts: DisplayOptions;
+  readonly #state: ProgressState = newState();
+  readonly #startedAt: number;
+  readonly #screen: TtyScreen | undefined;
+  readonly #throttle: JsonThrottle = new JsonThrottle();
+  readonly #chainIds: string[] = [];
+  readonly #warnings: string[] = [];
+  readonly #stop = new AbortController();
+  #ticking: Promise<void> = Promise.resolve();
+  #writes: Promise<void> = Promise.resolve();
+  #failure: { reason: unknown } | undefined;
+
+  constructor(opts: DisplayOptions) {
+    this.#opts = opts;
+    this.#startedAt = opts.clock.monotonic();
+    this.#screen = opts.mode === 'tty' ? new TtyScreen(opts.stdout, opts.colour) : undefined;
+    if (this.#screen) this.#ticking = this.#tick();
+  }
+
+  readonly report: Report = (event) => {
+    advance(this.#state, event);
+    if (event.type === 'warning') this.#warn(event.message);
+    if (event.type === 'unpacked') this.#chainIds.push(event.chainId);
+    const { mode, clock } = this.#opts;
+    // Several parents may list one blob: what did not change is not told again.
+    if (mode === 'plain' && this.#throttle.pass(event, 0))
+      this.#lines(plainLines(event, this.#opts.printChainId));
+    if (mode === 'none' && event.type === 'unpacked' && this.#opts.printChainId) {
+      this.#lines([`image chain ID: ${safe(event.chainId)}`]);
+    }
+    if (mode === 'json' && this.#throttle.pass(event, clock.monotonic())) this.#lines([eventLine(event)]);
+  };
+
+  /** The last lines of a success. */
+  async finish(result: FetchResult): Promise<void> {
+    const ms = this.#opts.clock.monotonic() - this.#startedAt;
+    await this.#end();
+    const bytes = fetchedBytes(this.#state);
+    const { mode, unpacks, printChainId } = this.#opts;
+    if (mode === 'json') {
+      const { name, target } = result;
+      this.#lines([
+        eventLine({ type: 'done', name, digest: target.digest, bytes, seconds: Math.round(ms) / 1000 }),
+      ]);
+    } else if (mode !== 'none') {
+      const chains =
+        mode === 'tty' && printChainId ? this.#chainIds.map((id) => `image chain ID: ${safe(id)}`) : [];
+      const summary = `${safe(result.name)} ${result.target.digest}: ${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
+      this.#lines([...chains, ...(unpacks ? [`done: ${duration(ms)}\t`] : []), summary]);
+    }
+    await this.#settle();
+  }
+
+  /** After a failure: what was on the screen stays; JSON tells the error. Its own failures are not told. */
+  async fail(err: unknown): Promise<void> {
+    await this.#end();
+    if (this.#opts.mode === 'json') {
+      const { kind, message, hint } = toRecord(err);
+      this.#lines([eventLine({ type: 'error', kind, message, hint })]);
+    }
+    await this.#writes;
+  }
+
+  async #end(): Promise<void> {
+    this.#stop.abort();
+    await this.#ticking;
+    if (this.#screen) await this.#draw();
+    for (const line of this.#warnings) this.#write(this.#opts.stderr, line);
+    this.#warnings.length = 0;
+  }
+
+  async #settle(): Promise<void> {
+    await this.#writes;
+    if (this.#failure) throw this.#failure.reason;
+  }
+
+  #warnedAlready = 0;
+
+  #warn(message: string): void {
+    if (this.#opts.mode === 'json' || this.#warnedAlready++ >= MAX_WARNINGS) return;
+    const line = `warning: ${safe(redact(message))}\n`;
+    // A line among the redrawn ones would stay where it is: on a terminal warnings come last.
+    if (this.#screen) this.#warnings.push(line);
+    else this.#write(this.#opts.stderr, line);
+  }
+
+  #lines(lines: readonly string[]): void {
+    if (lines.length > 0) this.#write(this.#opts.stdout, `${lines.join('\n')}\n`);
+  }
+
+  /** One write after another; after a failure (a closed pipe) none. */
+  #write(output: Output, text: string): void {
+    this.#writes = this.#writes.then(async () => {
+      if (this.#failure) return;
+      try {
+        await output.write(text);
+      } catch (reason) {
+        this.#failure = { reason };
+      }
+    });
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#opts.clock.sleep(INTERVAL, this.#stop.signal);
+        await this.#draw();
+      }
+    } catch (err) {
+      if (!this.#stop.signal.aborted && !isKind(err, 'Canceled')) this.#failure ??= { reason: err };
+    }
+  }
+
+  async #draw(): Promise<void> {
+    if (this.#failure || this.#screen === undefined) return;
+    try {
+      await this.#screen.draw(this.#state, this.#opts.clock.monotonic() - this.#startedAt);
+    } catch (reason) {
+      this.#failure = { reason };
+    }
+  }
+}
+
+/** What `--progress` was not given: a terminal that can move its cursor gets the table. */
+export function defaultMode(stdout: Output, env: (name: string) => string | undefined): ProgressMode {
+  return stdout.isTerminal && env('TERM') !== 'dumb' ? 'tty' : 'plain';
+}
+
+/** https://no-color.org: any non-empty value. */
+export function wantsColour(stdout: Output, env: (name: string) => string | undefined): boolean {
+  return stdout.isTerminal && (env('NO_COLOR') ?? '') === '' && env('TERM') !== 'dumb';
+}

@@ -1,0 +1,125 @@
+/** The display of a pull as lines: ctr 1.6's table, with the layer count of unpacking. */
+import type { BlobRow, ProgressState, UnpackRow } from './progress-state.ts';
+import { fetchedBytes } from './progress-state.ts';
+import { align } from './tabwriter.ts';
+import { safe } from './text.ts';
+import { binarySize, offsetSize, totalSize } from './units.ts';
+
+export interface FrameOptions {
+  /** Milliseconds since the start. */
+  readonly elapsed: number;
+  /** Lines are cut to this; not given: as long as they are. */
+  readonly columns?: number | undefined;
+  readonly colour: boolean;
+  /** Most blob rows shown; finished ones go first. */
+  readonly maxRows?: number;
+}
+
+const BAR = 40;
+const MIN_BAR = 12;
+const GREEN = '\u001b[32m';
+const RESET = '\u001b[0m';
+const SGR = /\u001b\[[0-9;]*m/g;
+
+/** Lines without newlines, each at most `columns` wide. */
+export function frame(state: ProgressState, opts: FrameOptions): string[] {
+  const { columns } = opts;
+  const full = layout(state, opts, BAR, false);
+  if (columns === undefined) return full;
+  if (widest(full) <= columns) return full.map((line) => line.trimEnd());
+  const short = layout(state, opts, BAR, true);
+  const over = widest(short) - columns;
+  const fit = over <= 0 ? short : layout(state, opts, Math.max(MIN_BAR, BAR - over), true);
+  return fit.map((line) => cut(line.trimEnd(), columns));
+}
+
+function layout(state: ProgressState, opts: FrameOptions, bar: number, short: boolean): string[] {
+  const name = (key: string) => safe(short ? key.replace(/(sha\d+:[0-9a-f]{12})[0-9a-f]+/, '$1') : key);
+  const resolved = state.root !== undefined;
+  const draw = (share: number) => progressBar(share, bar, opts.colour);
+  const rows = [`${name(state.name)}:\t${resolved ? 'resolved' : 'resolving'}\t${draw(resolved ? 1 : 0)}\t`];
+  const { shown, hidden } = choose(state, opts.maxRows ?? Number.POSITIVE_INFINITY);
+  for (const [key, row] of shown) {
+    const sizes = row.status === 'downloading' || row.status === 'following';
+    const cells = sizes ? `${offsetSize(row.offset)}/${binarySize(row.size)}\t` : '';
+    rows.push(`${name(key)}:\t${row.status}\t${draw(shareOf(row))}\t${cells}`);
+  }
+  const seconds = opts.elapsed / 1000;
+  const bytes = fetchedBytes(state);
+  const rate = seconds > 0 ? Math.trunc(bytes / seconds) : 0;
+  rows.push(
+    `elapsed: ${seconds.toFixed(1).padEnd(4)}s\ttotal: ${totalSize(bytes)}\t(${binarySize(rate)}/s)\t`,
+  );
+  const lines = align(rows.join('\n')).split('\n');
+  if (hidden > 0) lines.splice(-1, 0, `(${hidden} more)`);
+  return [
+    ...lines,
+    ...state.unpacks.map((row) => unpackLine(row, name)),
+    ...(state.syncing ? ['syncing'] : []),
+  ];
+}
+
+/** When there are too many rows, finished and waiting ones are left out, the earliest first. */
+function choose(state: ProgressState, most: number): { shown: [string, BlobRow][]; hidden: number } {
+  const all = [...state.blobs];
+  let excess = all.length - most;
+  if (excess <= 0) return { shown: all, hidden: 0 };
+  const drop = new Set<string>();
+  for (const statuses of [['done', 'exists'], ['waiting'], ['committing', 'following', 'downloading']]) {
+    for (const [key, row] of all) {
+      if (excess > 0 && statuses.includes(row.status)) {
+        drop.add(key);
+        excess--;
+      }
+    }
+  }
+  return { shown: all.filter(([key]) => !drop.has(key)), hidden: drop.size };
+}
+
+function shareOf(row: BlobRow): number {
+  if (row.status === 'waiting') return 0;
+  if (row.status === 'downloading' || row.status === 'following')
+    return row.size > 0 ? row.offset / row.size : 0;
+  return 1;
+}
+
+/** `|++++----|`, `width` wide over all. */
+export function progressBar(share: number, width: number, colour: boolean): string {
+  const room = width - 2;
+  const done = Math.floor(room * Math.min(1, Math.max(0, share)));
+  const [on, off] = colour ? [GREEN, RESET] : ['', ''];
+  return `|${on}${'+'.repeat(done)}${off}${'-'.repeat(room - done)}|`;
+}
+
+function unpackLine(row: UnpackRow, name: (key: string) => string): string {
+  const line = `unpacking ${safe(row.platform)} ${name(row.target)}...`;
+  if (row.chainId !== undefined) return line;
+  const part = row.current === undefined ? '' : ` (${Math.min(100, Math.floor(row.current.share * 100))}%)`;
+  return row.count === 0 ? line : `${line} ${row.ready.size}/${row.count} layers${part}`;
+}
+
+/** Columns that a line takes: escapes take none. */
+export function visibleWidth(line: string): number {
+  return [...line.replace(SGR, '')].length;
+}
+
+function widest(lines: readonly string[]): number {
+  return lines.reduce((most, line) => Math.max(most, visibleWidth(line.trimEnd())), 0);
+}
+
+/** At most `columns` wide, escapes kept whole; colour is always ended. */
+export function cut(line: string, columns: number): string {
+  if (visibleWidth(line) <= columns) return line;
+  let out = '';
+  let room = columns;
+  for (const part of line.split(/(\u001b\[[0-9;]*m)/)) {
+    if (part.startsWith('\u001b')) {
+      out += part;
+      continue;
+    }
+    const kept = [...part].slice(0, room);
+    out += kept.join('');
+    room -= kept.length;
+  }
+  return out;
+}

@@ -1,0 +1,22 @@
+/** JSON as Go's encoding/json indents and escapes it, safe for a terminal too. */
+
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined };
+
+const ESCAPED = /[<>&\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** With `indent` blanks a level, as `ctr snapshots info` has four; without, on one line. */
+export function goJson(value: Json, indent = 0): string {
+  const text = JSON.stringify(value, undefined, indent);
+  return text.replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** RFC 3339 with the fraction that is needed, as Go prints a time in UTC. */
+export function goTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.?0*Z$/, 'Z');
+}

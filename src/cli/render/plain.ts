@@ -1,0 +1,25 @@
+import type { ProgressEvent } from '../../core/progress/events.ts';
+import { redact, safe } from './text.ts';
+import { binarySize } from './units.ts';
+
+/** An event as lines for logs: one for each thing that is done, none for what is on its way. */
+export function plainLines(event: ProgressEvent, printChainId = false): string[] {
+  switch (event.type) {
+    case 'resolved':
+      return [`${safe(event.name)}: resolved ${event.root.digest}`];
+    case 'blob':
+      if (event.status === 'done') return [`${safe(event.key)}: done ${binarySize(event.desc.size)}`];
+      return event.status === 'exists' ? [`${safe(event.key)}: exists`] : [];
+    case 'retry':
+      return [`${safe(event.key)}: retry at ${binarySize(event.offset)}: ${safe(redact(event.reason))}`];
+    case 'unpacking':
+      return [`unpacking ${safe(event.platform)} ${safe(event.target)}...`];
+    case 'layer':
+      if (event.status === 'extracting') return [];
+      return [`layer ${event.index + 1}/${event.count} ${event.desc.digest}: ${event.status}`];
+    case 'unpacked':
+      return printChainId ? [`image chain ID: ${safe(event.chainId)}`] : [];
+    default:
+      return [];
+  }
+}

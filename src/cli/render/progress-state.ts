@@ -1,0 +1,123 @@
+/** What a transfer's events add up to: the rows of the display. */
+import type { Descriptor } from '../../core/oci/descriptor.ts';
+import type { BlobStatus, ProgressEvent } from '../../core/progress/events.ts';
+
+export interface BlobRow {
+  readonly size: number;
+  status: BlobStatus;
+  offset: number;
+  /** Where we began: bytes from an earlier try are not counted as fetched. */
+  start: number | undefined;
+}
+
+export interface UnpackRow {
+  readonly platform: string;
+  readonly target: string;
+  /** Layers that are there, by index. */
+  readonly ready: Set<number>;
+  count: number;
+  /** The layer at work: its number from 0 and the share of it that is consumed. */
+  current: { readonly index: number; readonly share: number } | undefined;
+  chainId: string | undefined;
+}
+
+export interface ProgressState {
+  name: string;
+  root: Descriptor | undefined;
+  /** In the order first seen, which is the order shown. */
+  readonly blobs: Map<string, BlobRow>;
+  readonly unpacks: UnpackRow[];
+  syncing: boolean;
+}
+
+export function newState(): ProgressState {
+  return { name: '', root: undefined, blobs: new Map(), unpacks: [], syncing: false };
+}
+
+/** Takes one event in, in place. */
+export function advance(state: ProgressState, event: ProgressEvent): void {
+  switch (event.type) {
+    case 'resolving':
+      state.name = event.name;
+      break;
+    case 'resolved':
+      state.name = event.name;
+      state.root = event.root;
+      break;
+    case 'blob':
+      advanceBlob(state, event.key, event);
+      break;
+    case 'unpacking': {
+      const { platform, target } = event;
+      const fresh = {
+        platform,
+        target,
+        ready: new Set<number>(),
+        count: 0,
+        current: undefined,
+        chainId: undefined,
+      };
+      state.unpacks.push(fresh);
+      break;
+    }
+    case 'layer':
+      advanceLayer(state, event);
+      break;
+    case 'unpacked': {
+      const row = state.unpacks.findLast((one) => one.platform === event.platform);
+      if (row) Object.assign(row, { chainId: event.chainId, current: undefined });
+      break;
+    }
+    case 'syncing':
+      state.syncing = true;
+      break;
+    case 'recorded':
+      state.syncing = false;
+      break;
+    case 'retry':
+    case 'warning':
+      break;
+  }
+}
+
+function advanceBlob(
+  state: ProgressState,
+  key: string,
+  event: Extract<ProgressEvent, { type: 'blob' }>,
+): void {
+  const { status, offset, desc } = event;
+  const row = state.blobs.get(key);
+  if (row === undefined) {
+    const start = status === 'downloading' ? offset : undefined;
+    state.blobs.set(key, { size: desc.size, status, offset, start });
+    return;
+  }
+  // Several parents may list one blob: it does not go back to waiting.
+  if (status === 'waiting') return;
+  if (status === 'downloading') row.start = Math.min(row.start ?? offset, offset);
+  if (status === 'exists' && row.status === 'done') return;
+  row.status = status;
+  row.offset = offset;
+}
+
+function advanceLayer(state: ProgressState, event: Extract<ProgressEvent, { type: 'layer' }>): void {
+  const row = state.unpacks.at(-1);
+  if (row === undefined) return;
+  row.count = event.count;
+  if (event.status === 'extracting') {
+    row.current = { index: event.index, share: event.desc.size > 0 ? event.offset / event.desc.size : 1 };
+    return;
+  }
+  row.ready.add(event.index);
+  if (row.current?.index === event.index) row.current = undefined;
+}
+
+/** Bytes that this run fetched. */
+export function fetchedBytes(state: ProgressState): number {
+  let sum = 0;
+  for (const row of state.blobs.values()) {
+    if (row.status === 'done') sum += row.size - (row.start ?? 0);
+    else if (row.start !== undefined && row.status !== 'exists') sum += Math.max(0, row.offset - row.start);
+  }
+  return sum;
+}

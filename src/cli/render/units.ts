@@ -1,0 +1,119 @@
+/** Sizes, ages and durations as ctr prints them (containerd's progress.Bytes, docker/go-units, Go's time.Duration). */
+import { HawserError } from '../../core/errors.ts';
+
+const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB'];
+const DECIMAL = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB', 'YB'];
+
+/** `1.6 KiB`: base 1024, one decimal. */
+export function binarySize(bytes: number): string {
+  const [value, unit] = scale(bytes, 1024, BINARY);
+  return `${value.toFixed(1)} ${unit}`;
+}
+
+/** `1.501kB`: base 1000, four significant digits, no space. */
+export function decimalSize(bytes: number): string {
+  const [value, unit] = scale(bytes, 1000, DECIMAL);
+  return `${Number(value.toPrecision(4))}${unit}`;
+}
+
+/** A size cut to its first six characters and set in seven (Go's `%7.6v`), as in the display's total. */
+export function totalSize(bytes: number): string {
+  return binarySize(bytes).slice(0, 6).padStart(7);
+}
+
+/** A size cut to and set in eight characters (Go's `%8.8s`), as in the display's offsets. */
+export function offsetSize(bytes: number): string {
+  return binarySize(bytes).slice(0, 8).padStart(8);
+}
+
+function scale(bytes: number, base: number, units: readonly string[]): [number, string] {
+  let value = bytes;
+  let step = 0;
+  while (value >= base && step < units.length - 1) {
+    value /= base;
+    step++;
+  }
+  return [value, units[step] ?? 'B'];
+}
+
+/** How long ago, in words, from milliseconds. */
+export function age(ms: number): string {
+  const seconds = Math.trunc(ms / 1000);
+  const minutes = Math.trunc(ms / 60_000);
+  const hours = Math.trunc(ms / 3_600_000 + 0.5);
+  if (seconds < 1) return 'Less than a second';
+  if (seconds === 1) return '1 second';
+  if (seconds < 60) return `${seconds} seconds`;
+  if (minutes === 1) return 'About a minute';
+  if (minutes < 60) return `${minutes} minutes`;
+  if (hours === 1) return 'About an hour';
+  if (hours < 48) return `${hours} hours`;
+  if (hours < 24 * 7 * 2) return `${Math.trunc(hours / 24)} days`;
+  if (hours < 24 * 30 * 2) return `${Math.trunc(hours / 24 / 7)} weeks`;
+  if (hours < 24 * 365 * 2) return `${Math.trunc(hours / 24 / 30)} months`;
+  return `${Math.trunc(ms / 3_600_000 / 24 / 365)} years`;
+}
+
+/** `1m1s`, `1.5s`, `638.1ms`: Go's form of a duration given in milliseconds (to the nanosecond). */
+export function duration(ms: number): string {
+  const ns = Math.round(ms * 1e6);
+  if (ns === 0) return '0s';
+  if (ns < 0) return `-${duration(-ms)}`;
+  if (ns < 1e3) return `${ns}ns`;
+  if (ns < 1e6) return `${trim(ns, 3)}µs`;
+  if (ns < 1e9) return `${trim(ns, 6)}ms`;
+  const whole = Math.floor(ns / 1e9);
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  const seconds = `${trim((whole % 60) * 1e9 + (ns % 1e9), 9)}s`;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
+}
+
+/** `ns` over 10^digits without trailing zeros: integers only, so that no digit is lost. */
+function trim(ns: number, digits: number): string {
+  const unit = 10 ** digits;
+  const fraction = String(ns % unit)
+    .padStart(digits, '0')
+    .replace(/0+$/, '');
+  const whole = Math.floor(ns / unit);
+  return fraction === '' ? String(whole) : `${whole}.${fraction}`;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** A Go duration (`90s`, `1h30m`, `1.5s`, `0`) in milliseconds. InvalidArgument in Go's words. */
+export function parseDuration(text: string): number {
+  const match = /^([+-]?)(.*)$/.exec(text);
+  const body = match?.[2] ?? '';
+  if (body === '0') return 0;
+  let total = 0;
+  let rest = body;
+  if (rest === '') throw invalidDuration(text, 'invalid duration');
+  while (rest !== '') {
+    const part = /^(\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest);
+    if (part === null) throw invalidDuration(text, 'invalid duration');
+    const [all, amount = '', unit = ''] = part;
+    if (unit === '') throw invalidDuration(text, 'missing unit in duration');
+    const ms = Object.hasOwn(UNIT_MS, unit) ? UNIT_MS[unit] : undefined;
+    if (ms === undefined) throw invalidDuration(text, `unknown unit "${unit}" in duration`);
+    total += Number(amount) * ms;
+    rest = rest.slice(all.length);
+  }
+  return match?.[1] === '-' ? -total : total;
+}
+
+function invalidDuration(text: string, why: string): HawserError {
+  return new HawserError('InvalidArgument', `${why} "${text}"`, {
+    hint: 'A duration looks like 90s, 5m or 1h30m',
+  });
+}

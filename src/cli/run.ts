@@ -1,0 +1,100 @@
+import { findError, hintOf, kindOf, messageOf } from '../core/errors.ts';
+import type { Runtime } from '../core/ports/runtime.ts';
+import type { Input } from './command.ts';
+import { makeContext } from './context.ts';
+import { GRAMMAR } from './grammar.ts';
+import { listen } from './interrupt.ts';
+import { pipeAware } from './output.ts';
+import { type Parsed, parseCommandLine } from './parse.ts';
+import { renderHelp } from './render/help.ts';
+import { redact, safe, safeLines } from './render/text.ts';
+import { parseDuration } from './render/units.ts';
+import type { Services } from './services.ts';
+import { isUsageError, usageError } from './usage-error.ts';
+import { versionLine } from './version.ts';
+
+/** 128 + SIGPIPE: the reader of our output went away. */
+const PIPE_CLOSED = 141;
+
+/**
+ * One command line, from arguments to exit code: 0, 1 for errors, 2 for wrong usage, 128 + n when ended by signal n.
+ * Never throws. After a second interrupt it returns while work is still running: the caller ends the process.
+ */
+export async function run(runtime: Runtime, args: readonly string[], services: Services): Promise<number> {
+  try {
+    const parsed = parseCommandLine(args, GRAMMAR, (name) => runtime.host.env(name));
+    if (parsed.type === 'run') return await execute(runtime, parsed, services);
+    const text = parsed.type === 'version' ? `${versionLine(runtime)}\n` : renderHelp(parsed, GRAMMAR);
+    await pipeAware(runtime.host.stdout).write(text);
+    return 0;
+  } catch (err) {
+    return await fail(runtime, err, args.includes('--debug'));
+  }
+}
+
+async function execute(
+  runtime: Runtime,
+  { command, input }: Extract<Parsed, { type: 'run' }>,
+  services: Services,
+): Promise<number> {
+  const interruption = listen(runtime.host, runtime.clock, timeLimit(input));
+  try {
+    const context = makeContext(runtime, services, input, interruption.signal);
+    const work = command.run(context, input).then(
+      () => 0,
+      (err) =>
+        fail(runtime, preferReason(err, interruption.signal), input.bool('debug'), interruption.code()),
+    );
+    return await Promise.race([work, interruption.again]);
+  } finally {
+    interruption[Symbol.dispose]();
+  }
+}
+
+/** What an abort made fail says little: the reason of the abort says why. */
+function preferReason(err: unknown, signal: AbortSignal): unknown {
+  return signal.aborted && ['Canceled', 'DeadlineExceeded', 'Internal'].includes(kindOf(err))
+    ? signal.reason
+    : err;
+}
+
+function timeLimit(input: Input): number {
+  const text = input.text('timeout');
+  if (text === undefined) return 0;
+  try {
+    return parseDuration(text);
+  } catch (err) {
+    throw usageError(`invalid value "${text}" for --timeout: ${messageOf(err)}`, hintOf(err));
+  }
+}
+
+async function fail(runtime: Runtime, err: unknown, debug: boolean, interrupted?: number): Promise<number> {
+  if (isClosedPipe(err)) return PIPE_CLOSED;
+  const lines = [`hawser: ${safe(redact(messageOf(err)))}`];
+  const hint = hintOf(err);
+  if (hint !== undefined) lines.push(`hint: ${safe(redact(hint))}`);
+  if (debug && err instanceof Error) lines.push(safeLines(redact(stackOf(err))));
+  try {
+    await runtime.host.stderr.write(`${lines.join('\n')}\n`);
+  } catch {
+    // Nobody reads standard error: the exit code is all that is left to say.
+  }
+  if (isUsageError(err)) return 2;
+  if (interrupted !== undefined) return interrupted;
+  return kindOf(err) === 'Canceled' ? 130 : 1;
+}
+
+function isClosedPipe(err: unknown): boolean {
+  return kindOf(err) === 'Aborted' && findError(err)?.data?.['errno'] === 'EPIPE';
+}
+
+/** The stacks along the cause chain. */
+function stackOf(err: Error): string {
+  const stacks: string[] = [];
+  let current: unknown = err;
+  for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
+    stacks.push(current.stack ?? current.message);
+    current = current.cause;
+  }
+  return stacks.join('\ncaused by: ');
+}

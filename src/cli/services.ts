@@ -1,0 +1,14 @@
+import type { LocalBackend, LocalOptions } from '../backends/local/open.ts';
+import type { Runtime } from '../core/ports/runtime.ts';
+import type { RegistryOptions } from '../core/registry/open.ts';
+import type { Registry } from '../core/registry/roles.ts';
+import type { TransferDeps } from '../core/transfer/fetch.ts';
+import type { FetchOptions, FetchResult, PullOptions, PullResult } from '../core/transfer/options.ts';
+
+/** What the commands do their work with; tests give others. */
+export interface Services {
+  openBackend(runtime: Runtime, opts: LocalOptions): Promise<LocalBackend>;
+  openRegistry(deps: Pick<Runtime, 'transports' | 'clock'>, opts: RegistryOptions): Registry;
+  pull(deps: TransferDeps, options: PullOptions): Promise<PullResult>;
+  fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult>;
+}

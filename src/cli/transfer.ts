@@ -1,0 +1,75 @@
+/** What `images pull` and `content fetch` share: flags to options, and the display around the work. */
+import { parsePlatform } from '../core/platforms/parse.ts';
+import { parseReference } from '../core/reference/parse.ts';
+import type { TransferDeps } from '../core/transfer/fetch.ts';
+import type { FetchOptions, FetchResult } from '../core/transfer/options.ts';
+import { type Context, withBackend } from './context.ts';
+import { registryOptions } from './registry-options.ts';
+import { Display, defaultMode, type ProgressMode, wantsColour } from './render/display.ts';
+import { usageError } from './usage-error.ts';
+
+/** Runs `work` with an open store and registry under the display. */
+export async function transfer<R extends FetchResult>(
+  context: Context,
+  unpacks: boolean,
+  work: (deps: TransferDeps, options: FetchOptions) => Promise<R>,
+): Promise<void> {
+  const { runtime, services, input, signal } = context;
+  const options = fetchOptions(context);
+  const registryOpts = await registryOptions(context, options.reference);
+  await withBackend(context, async (backend) => {
+    const registry = services.openRegistry(runtime, registryOpts);
+    const display = new Display({
+      ...displayOptions(context),
+      printChainId: input.bool('print-chainid'),
+      unpacks,
+    });
+    try {
+      const { clock, hashers } = runtime;
+      const deps = { backend, registry, clock, hashers, hostPlatform: context.platform };
+      const result = await work(deps, { ...options, signal, report: display.report });
+      await display.finish(result);
+    } catch (err) {
+      await display.fail(err);
+      throw err;
+    } finally {
+      await registry[Symbol.asyncDispose]();
+    }
+  });
+}
+
+function displayOptions({ input, runtime, stdout, stderr }: Context) {
+  const env = (name: string) => runtime.host.env(name);
+  const mode = (input.text('progress') as ProgressMode | undefined) ?? defaultMode(stdout, env);
+  return { mode, clock: runtime.clock, stdout, stderr, colour: wantsColour(stdout, env) };
+}
+
+function fetchOptions({ input, platform }: Context): FetchOptions {
+  const reference = parseReference(input.arg(0));
+  const platforms = input.list('platform').map((text) => parsePlatform(text, platform));
+  const all = input.bool('all-platforms');
+  if (all && platforms.length > 0) throw usageError('cannot specify both --platform and --all-platforms');
+  if (input.bool('all-metadata') && input.bool('skip-metadata')) {
+    throw usageError('cannot specify both --all-metadata and --skip-metadata');
+  }
+  return {
+    reference,
+    ...(all ? { platforms: 'all' as const } : platforms.length > 0 ? { platforms } : {}),
+    allMetadata: input.bool('all-metadata'),
+    metadataOnly: input.bool('metadata-only'),
+    labels: labelsOf(input.list('label')),
+    maxConcurrentDownloads: input.count('max-concurrent-downloads'),
+  };
+}
+
+/** `key=value`; a bare key is `true`, as ctr has it. */
+export function labelsOf(texts: readonly string[]): Record<string, string> {
+  const labels: Record<string, string> = Object.create(null);
+  for (const text of texts) {
+    const at = text.indexOf('=');
+    if (at === 0 || text === '') throw usageError(`invalid value "${text}" for --label: the key is empty`);
+    if (at < 0) labels[text] = 'true';
+    else labels[text.slice(0, at)] = text.slice(at + 1);
+  }
+  return { ...labels };
+}

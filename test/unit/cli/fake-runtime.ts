@@ -1,0 +1,106 @@
+/** A runtime with nothing below it but two recorded streams, an environment and a clock that is moved by hand. */
+
+import { HawserError } from '../../../src/core/errors.ts';
+import type { Output } from '../../../src/core/ports/host.ts';
+import type { Runtime } from '../../../src/core/ports/runtime.ts';
+
+export interface FakeOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly uid?: number;
+  readonly columns?: number;
+  readonly stdinLines?: readonly string[];
+  readonly stdinIsTerminal?: boolean;
+  readonly files?: Readonly<Record<string, string>>;
+  /** Standard output has no reader. */
+  readonly closedStdout?: boolean;
+}
+
+type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+export interface Fake {
+  readonly runtime: Runtime;
+  readonly out: () => string;
+  readonly err: () => string;
+  interrupt(signal: SignalName): void;
+  /** Handlers and timers that are still there. */
+  readonly left: () => number;
+  /** Ends every sleep. */
+  wake(): void;
+  readonly silent: boolean[];
+}
+
+export function fakeRuntime(opts: FakeOptions = {}): Fake {
+  let [out, err] = ['', ''];
+  const handlers = new Set<(signal: SignalName) => void>();
+  const sleeps = new Set<() => void>();
+  const silent: boolean[] = [];
+  const lines = [...(opts.stdinLines ?? [])];
+  const output = (take: (text: string) => void, columns?: number): Output => ({
+    isTerminal: columns !== undefined,
+    columns: () => columns,
+    write: async (data) => take(typeof data === 'string' ? data : new TextDecoder().decode(data)),
+  });
+  const stdout = output((text) => {
+    if (opts.closedStdout === true) throw new HawserError('Aborted', 'write EPIPE');
+    out += text;
+  }, opts.columns);
+  const stderr = output((text) => {
+    err += text;
+  });
+  const host = {
+    runtime: 'node',
+    runtimeVersion: '1.2.3',
+    os: 'linux',
+    arch: 'amd64',
+    variant: '',
+    uid: opts.uid ?? 0,
+    stdout,
+    stderr,
+    stdinIsTerminal: opts.stdinIsTerminal ?? false,
+    env: (name: string) => opts.env?.[name],
+    readLine: async (how: { silent?: boolean } = {}) => {
+      silent.push(how.silent ?? false);
+      return lines.shift() ?? '';
+    },
+    onInterrupt: (handler: (signal: SignalName) => void) => {
+      handlers.add(handler);
+      return { [Symbol.dispose]: () => handlers.delete(handler) };
+    },
+  };
+  const clock = {
+    now: () => 1_000_000,
+    monotonic: () => 0,
+    sleep: (_: number, signal?: AbortSignal) =>
+      new Promise<void>((resolve, reject) => {
+        const end = (settle: () => void) => () => {
+          sleeps.delete(wakeUp);
+          signal?.removeEventListener('abort', cancel);
+          settle();
+        };
+        const wakeUp = end(resolve);
+        const cancel = end(() => reject(signal?.reason));
+        sleeps.add(wakeUp);
+        signal?.addEventListener('abort', cancel);
+      }),
+  };
+  const fs = {
+    readFile: async (path: string) => {
+      const text = opts.files?.[path];
+      if (text === undefined) throw new HawserError('NotFound', `open ${path}: no such file or directory`);
+      return new TextEncoder().encode(text);
+    },
+  };
+  return {
+    runtime: { name: 'node', host, clock, fs, hashers: {}, transports: {} } as unknown as Runtime,
+    out: () => out,
+    err: () => err,
+    interrupt: (signal) => {
+      for (const handler of [...handlers]) handler(signal);
+    },
+    left: () => handlers.size + sleeps.size,
+    wake: () => {
+      for (const wakeUp of [...sleeps]) wakeUp();
+    },
+    silent,
+  };
+}
