@@ -3,7 +3,16 @@
  * hawser-linux-x64 (one executable). Fails if the bundle would need any other file beside it.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -43,10 +52,22 @@ function compile(): void {
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
   cpSync(js, join(dist, 'lib'), { recursive: true });
+  for (const name of readdirSync(js, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith('.js')) inlineImports(join(js, name));
+  }
+}
+
+/** Modules loaded late stay in the one file, still evaluated late, instead of becoming files beside it. */
+function inlineImports(path: string): void {
+  const text = readFileSync(path, 'utf8');
+  const inlined = text.replaceAll(/\bimport\((?=['"](?!node:))/g, 'import(/* webpackMode: "eager" */ ');
+  if (inlined !== text) writeFileSync(path, inlined);
 }
 
 /** The worker travels inside the main bundle as a data: URL, which both runtimes start workers from. */
-function inlineWorker(code: string): void {
+function inlineWorker(bundled: string): void {
+  // A data: URL is no base for others. Only built-in modules are resolved against it, and those are the same from anywhere.
+  const code = bundled.replaceAll('import.meta.url', '"file:///hawser-worker.mjs"');
   const url = `data:text/javascript;base64,${Buffer.from(code).toString('base64')}`;
   writeFileSync(
     join(js, 'src/entry/worker-url.js'),
@@ -56,7 +77,7 @@ function inlineWorker(code: string): void {
 
 async function bundleAll(): Promise<string> {
   inlineWorker(await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs'));
-  const code = await bundle(join(js, 'src/entry/cli.js'), 'hawser.mjs');
+  const code = await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs');
   const path = join(dist, 'hawser.mjs');
   writeFileSync(path, `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\n${code}`);
   chmodSync(path, 0o755);

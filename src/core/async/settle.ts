@@ -10,7 +10,7 @@ export async function allOrAbort<T, R>(
   work: (item: T, signal: AbortSignal) => Promise<R>,
 ): Promise<R[]> {
   const stop = new AbortController();
-  using _link = linkAbort(parent, stop);
+  const unlink = linkAbort(parent, stop);
   let failure: { reason: unknown } | undefined;
   const settled = await Promise.allSettled(
     items.map(async (item) => {
@@ -23,17 +23,18 @@ export async function allOrAbort<T, R>(
       }
     }),
   );
+  unlink();
   if (failure) throw failure.reason;
   return settled.map((one) => (one as PromiseFulfilledResult<R>).value);
 }
 
-/** Aborts `child` when `parent` does; disposing removes the listener. */
-export function linkAbort(parent: AbortSignal | undefined, child: AbortController): Disposable {
-  if (parent === undefined) return { [Symbol.dispose]: () => {} };
+/** Aborts `child` when `parent` does, until the function returned is called. */
+export function linkAbort(parent: AbortSignal | undefined, child: AbortController): () => void {
+  if (parent === undefined) return () => {};
   const abort = () => child.abort(parent.reason);
   if (parent.aborted) abort();
   else parent.addEventListener('abort', abort, { once: true });
-  return { [Symbol.dispose]: () => parent.removeEventListener('abort', abort) };
+  return () => parent.removeEventListener('abort', abort);
 }
 
 /** Undo work gets a signal of its own: ten seconds, whatever happened to the caller's. */

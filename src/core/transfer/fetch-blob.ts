@@ -38,9 +38,13 @@ export async function fetchBlob(
   let followed = false;
   for (;;) {
     try {
-      await using ingest = await deps.content.ingest(ref, desc, call);
-      tell('downloading', ingest.offset);
-      await fill(deps, ingest, desc, call, tell);
+      const ingest = await deps.content.ingest(ref, desc, call);
+      try {
+        tell('downloading', ingest.offset);
+        await fill(deps, ingest, desc, call, tell);
+      } finally {
+        await ingest[Symbol.asyncDispose]();
+      }
       tell('done', desc.size);
       return 'done';
     } catch (err) {

@@ -60,7 +60,19 @@ class PullJob {
   }
 
   async run(): Promise<Unpacked[]> {
-    using _link = linkAbort(this.#parent, this.#stop);
+    const unlink = linkAbort(this.#parent, this.#stop);
+    try {
+      await this.#walk();
+      await this.#tail;
+    } finally {
+      unlink();
+    }
+    if (this.#failure) throw this.#failure.reason;
+    this.#checkAllUnpacked();
+    return this.#unpacked;
+  }
+
+  async #walk(): Promise<void> {
     try {
       await walk(this.#deps, this.#options, this.#root, {
         lease: this.#lease,
@@ -71,10 +83,6 @@ class PullJob {
     } catch (err) {
       this.#fail(err);
     }
-    await this.#tail;
-    if (this.#failure) throw this.#failure.reason;
-    this.#checkAllUnpacked();
-    return this.#unpacked;
   }
 
   #fail(reason: unknown): void {

@@ -1,0 +1,50 @@
+interface Flight<T> {
+  readonly result: Promise<T>;
+  readonly stop: AbortController;
+  waiters: number;
+}
+
+/**
+ * Concurrent calls with one key share one run of the work. The work has a signal of its own: a caller that aborts leaves
+ * alone, and only the last one to leave stops the work. Nothing is remembered once it has settled.
+ */
+export class SingleFlight<T> {
+  readonly #running = new Map<string, Flight<T>>();
+
+  async run(
+    key: string,
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const flight = this.#running.get(key) ?? this.#start(key, work);
+    flight.waiters++;
+    let leave = (): void => {};
+    const left = new Promise<never>((_, reject) => {
+      leave = () => reject(signal?.reason);
+      signal?.addEventListener('abort', leave, { once: true });
+    });
+    try {
+      return await Promise.race([flight.result, left]);
+    } finally {
+      signal?.removeEventListener('abort', leave);
+      if (--flight.waiters === 0) {
+        this.#forget(key, flight);
+        flight.stop.abort(signal?.reason);
+      }
+    }
+  }
+
+  #start(key: string, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
+    const stop = new AbortController();
+    const flight: Flight<T> = { result: work(stop.signal), stop, waiters: 0 };
+    this.#running.set(key, flight);
+    const forget = (): void => this.#forget(key, flight);
+    flight.result.then(forget, forget);
+    return flight;
+  }
+
+  #forget(key: string, flight: Flight<T>): void {
+    if (this.#running.get(key) === flight) this.#running.delete(key);
+  }
+}

@@ -1,0 +1,144 @@
+/** The library's verbs: the same parts as the command line's, with the runtime found and the defaults filled in. */
+import { chooseRoot } from '../backends/local/default-root.ts';
+import { type LocalBackend, openLocalBackend } from '../backends/local/open.ts';
+import type { Platform } from '../core/oci/descriptor.ts';
+import { hostPlatform } from '../core/platforms/host.ts';
+import { parsePlatform } from '../core/platforms/parse.ts';
+import type { Call } from '../core/ports/call.ts';
+import type { CodecChoice } from '../core/ports/codecs.ts';
+import type { Runtime } from '../core/ports/runtime.ts';
+import type { TlsOptions } from '../core/ports/transport.ts';
+import type { Report } from '../core/progress/events.ts';
+import { parseReference } from '../core/reference/parse.ts';
+import type { Reference } from '../core/reference/reference.ts';
+import { openRegistry } from '../core/registry/open.ts';
+import { fetchImage, type TransferDeps } from '../core/transfer/fetch.ts';
+import type { FetchOptions, FetchResult, PullResult } from '../core/transfer/options.ts';
+import { pull as pullImage } from '../core/transfer/pull.ts';
+import { defaultRuntime } from './library.ts';
+
+export interface StoreOptions extends Call {
+  /** Default: HAWSER_ROOT, else /var/lib/hawser as root, else under XDG_DATA_HOME. */
+  readonly root?: string | undefined;
+  /** Default: `default`. */
+  readonly namespace?: string | undefined;
+}
+
+/** An open store. Disposing ends what it runs (workers, locks) and closes it. */
+export interface Store extends LocalBackend {
+  readonly runtime: Runtime;
+}
+
+/** Opens the store, made when absent. */
+export async function openStore(options: StoreOptions = {}): Promise<Store> {
+  const runtime = await defaultRuntime();
+  const root = chooseRoot(options.root ?? runtime.host.env('HAWSER_ROOT'), runtime.host);
+  const { namespace = 'default', signal } = options;
+  const backend = await openLocalBackend(runtime, { root, namespace, signal });
+  const close = async (): Promise<void> => {
+    await backend[Symbol.asyncDispose]();
+    await runtime.workers[Symbol.asyncDispose]();
+  };
+  return { ...backend, runtime, [Symbol.asyncDispose]: close };
+}
+
+/** What `fetch` and `pull` take; platforms as text (`linux/arm64`), `'all'` for every one. */
+export interface ApiFetchOptions extends Call {
+  /** Default: a store opened for this call alone, with its defaults. */
+  readonly store?: Store | undefined;
+  readonly platforms?: readonly string[] | 'all' | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly allMetadata?: boolean | undefined;
+  readonly maxConcurrentDownloads?: number | undefined;
+  readonly onProgress?: Report | undefined;
+  /** Sent to the reference's own registry (and the token server it names) only. */
+  readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
+  readonly plainHttp?: boolean | undefined;
+  readonly tls?: TlsOptions | undefined;
+}
+
+export interface ApiPullOptions extends ApiFetchOptions {
+  readonly snapshotter?: string | undefined;
+  readonly codec?: CodecChoice | undefined;
+}
+
+/** Fetches an image's content and records it; nothing is unpacked. */
+export async function fetch(reference: string, options: ApiFetchOptions = {}): Promise<FetchResult> {
+  return await withDeps(reference, options, fetchImage);
+}
+
+/** Fetches an image, unpacks it into snapshots and records it. */
+export async function pull(reference: string, options: ApiPullOptions = {}): Promise<PullResult> {
+  const { snapshotter, codec } = options;
+  return await withDeps(reference, options, (deps, common) =>
+    pullImage(deps, { ...common, snapshotter, codec }),
+  );
+}
+
+async function withDeps<T>(
+  text: string,
+  options: ApiFetchOptions,
+  work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
+): Promise<T> {
+  const reference = parseReference(text);
+  if (options.store !== undefined) return await withStore(options.store, reference, options, work);
+  const store = await openStore({ signal: options.signal });
+  try {
+    return await withStore(store, reference, options, work);
+  } finally {
+    await store[Symbol.asyncDispose]();
+  }
+}
+
+async function withStore<T>(
+  store: Store,
+  reference: Reference,
+  options: ApiFetchOptions,
+  work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
+): Promise<T> {
+  const { runtime } = store;
+  const { credentials, plainHttp, tls } = options;
+  const registry = openRegistry(
+    { transports: runtime.transports, clock: runtime.clock },
+    {
+      ...(plainHttp === undefined ? {} : { plainHttp }),
+      ...(tls === undefined ? {} : { tls }),
+      ...(credentials === undefined
+        ? {}
+        : { credentials: async (host: string) => (host === reference.host ? credentials : undefined) }),
+    },
+  );
+  const host = hostPlatform(runtime.host);
+  const deps = {
+    backend: store,
+    registry,
+    clock: runtime.clock,
+    hashers: runtime.hashers,
+    hostPlatform: host,
+  };
+  try {
+    return await work(deps, fetchOptions(reference, options, host));
+  } finally {
+    await registry[Symbol.asyncDispose]();
+  }
+}
+
+function fetchOptions(reference: Reference, options: ApiFetchOptions, host: Platform): FetchOptions {
+  return {
+    reference,
+    platforms: platformsOf(options.platforms, host),
+    labels: options.labels,
+    allMetadata: options.allMetadata,
+    maxConcurrentDownloads: options.maxConcurrentDownloads,
+    report: options.onProgress,
+    signal: options.signal,
+  };
+}
+
+function platformsOf(
+  texts: ApiFetchOptions['platforms'],
+  host: Platform,
+): readonly Platform[] | 'all' | undefined {
+  if (texts === undefined || texts === 'all') return texts;
+  return texts.map((text) => parsePlatform(text, host));
+}

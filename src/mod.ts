@@ -1,0 +1,30 @@
+/**
+ * hawser as a library: pull container images from TypeScript, on Node or Deno.
+ *
+ * ```ts
+ * import { openStore, pull } from 'hawser';
+ * await using store = await openStore({ root: '/var/lib/hawser' });
+ * const image = await pull('docker.io/library/alpine:3.20', { store });
+ * console.log(image.target.digest, image.unpacked[0]?.chainId);
+ * ```
+ */
+export type { ContentStore, Info, Labels } from './core/content/roles.ts';
+export { type ErrorDetail, exitCodeOf, HawserError, hintOf, isKind, type Kind, kindOf } from './core/errors.ts';
+export type { Image, ImageStore } from './core/images/roles.ts';
+export type { Descriptor, Platform } from './core/oci/descriptor.ts';
+export type { Digest } from './core/oci/digest.ts';
+export type { Mount } from './core/ports/mounter.ts';
+export type { ProgressEvent, Report } from './core/progress/events.ts';
+export { parseReference } from './core/reference/parse.ts';
+export type { Reference } from './core/reference/reference.ts';
+export type { SnapshotInfo, Snapshotter, Usage } from './core/snapshots/roles.ts';
+export type { FetchResult, PullResult, UnpackedPlatform } from './core/transfer/options.ts';
+export {
+  type ApiFetchOptions,
+  type ApiPullOptions,
+  fetch,
+  openStore,
+  pull,
+  type Store,
+  type StoreOptions,
+} from './entry/api.ts';
