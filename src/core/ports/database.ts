@@ -18,6 +18,9 @@ export interface Database {
 }
 
 export interface Databases {
-  /** The file is made when absent (mode 0600). `busyTimeout` in milliseconds. */
-  open(path: string, opts: { busyTimeout: number }): Database;
+  /**
+   * The file is made when absent (mode 0600). `busyTimeout` in milliseconds. With `lockOnly` the file is used for its
+   * locks alone: nothing is written to it (no WAL), so `BEGIN EXCLUSIVE` leaves it empty.
+   */
+  open(path: string, opts: { busyTimeout: number; lockOnly?: boolean }): Database;
 }

@@ -4,6 +4,7 @@ import type { Call } from './call.ts';
 export interface FileInfo {
   readonly type: 'file' | 'directory' | 'symlink' | 'other';
   readonly size: number;
+  /** The twelve permission bits. */
   readonly mode: number;
   readonly uid: number;
   readonly mtime: number;

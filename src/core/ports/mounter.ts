@@ -1,6 +1,9 @@
 import type { Call } from './call.ts';
 
-/** containerd's mount: `options` hold flags (`ro`, `rbind`) and data (`lowerdir=...`) mixed, in order. */
+/**
+ * containerd's mount: `options` hold flags (`ro`, `rbind`) and data (`lowerdir=...`) mixed, in order. Paths in data are as
+ * the kernel takes them (snapshots/overlay-path).
+ */
 export interface Mount {
   readonly type: string;
   readonly source: string;

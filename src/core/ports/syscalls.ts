@@ -43,6 +43,7 @@ export const S_IFIFO = 0o010000;
  * path component at a time below a directory handle, never following a symlink in that component. Names are byte
  * strings without `/` and NUL, and not `.` or `..` (InvalidArgument). Errors as FileSystem maps them; also ENOTSUP
  * NotImplemented, ENODATA NotFound, EINVAL/ENAMETOOLONG/ERANGE/E2BIG InvalidArgument, EXDEV FailedPrecondition.
+ * Attribute keys are byte strings too. What is created is subject to the umask; `chmod` is not.
  *
  * Some providers batch (the tools one sets xattrs in groups): what they put off is done before any call that could
  * change its meaning, and at `flush`.
@@ -70,6 +71,10 @@ export interface Syscalls {
   read(fd: number, into: Uint8Array): number;
   /** Writes all bytes. */
   write(fd: number, bytes: Uint8Array): void;
+  /** Writes all bytes at `position` (a file that was created here), whatever the descriptor's own position is. */
+  writeAt(fd: number, bytes: Uint8Array, position: number): void;
+  /** Cuts or extends a file; what is added is a hole. */
+  truncateFile(fd: number, size: number): void;
   closeFile(fd: number): void;
 
   mkdir(dir: Dir, name: ByteString, perm: number): void;
@@ -91,11 +96,12 @@ export interface Syscalls {
   getxattr(dir: Dir, name: ByteString, key: string): Uint8Array | undefined;
   listxattr(dir: Dir, name: ByteString): string[];
 
-  /** The same four on the directory itself. */
+  /** The same on the directory itself. */
   chownDir(dir: Dir, uid: number, gid: number): void;
   chmodDir(dir: Dir, perm: number): void;
   utimesDir(dir: Dir, atime: TimeSpec, mtime: TimeSpec): void;
   setxattrDir(dir: Dir, key: string, value: Uint8Array): void;
+  removexattrDir(dir: Dir, key: string): void;
   getxattrDir(dir: Dir, key: string): Uint8Array | undefined;
   listxattrDir(dir: Dir): string[];
 

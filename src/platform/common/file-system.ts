@@ -1,0 +1,240 @@
+import fs from 'node:fs';
+import { dirname } from 'node:path';
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { DirEntry, FileHandle, FileInfo, FileSystem, OpenMode } from '../../core/ports/file-system.ts';
+import { errnoError } from '../linux/errno.ts';
+import { fsError } from './fs-error.ts';
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = fs.constants;
+
+/** O_NONBLOCK: a FIFO put in a file's place would hang us. */
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+  write: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
+  exclusive: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+};
+
+/** FileSystem on node:fs, for Node and Deno. `open`'s `perm` (0o644 unless given) is subject to the umask. */
+export function createFileSystem(): FileSystem {
+  return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, space };
+}
+
+/** Runs one operation. An aborted signal stops it from starting. */
+async function attempt<T>(doing: string, call: Call | undefined, work: () => Promise<T>): Promise<T> {
+  call?.signal?.throwIfAborted();
+  try {
+    return await work();
+  } catch (err) {
+    throw fsError(err, doing);
+  }
+}
+
+const quote = (path: string): string => JSON.stringify(path);
+
+async function openRegular(
+  path: string,
+  flags: number,
+  perm: number,
+  doing: string,
+): Promise<fs.promises.FileHandle> {
+  const handle = await fs.promises.open(path, flags, perm);
+  try {
+    const found = await handle.stat();
+    if (found.isFile()) return handle;
+    throw errnoError(found.isDirectory() ? 'EISDIR' : 'ENXIO', `${doing}, which is not a regular file`);
+  } catch (err) {
+    await handle.close();
+    throw err;
+  }
+}
+
+async function open(path: string, mode: OpenMode, perm = 0o644, call?: Call): Promise<FileHandle> {
+  const doing = `opening ${quote(path)}`;
+  const handle = await attempt(doing, call, () => openRegular(path, FLAGS[mode], perm, doing));
+  return new OpenFile(handle, path);
+}
+
+class OpenFile implements FileHandle {
+  readonly #handle: fs.promises.FileHandle;
+  readonly #path: string;
+  #closing: Promise<void> | undefined;
+
+  constructor(handle: fs.promises.FileHandle, path: string) {
+    this.#handle = handle;
+    this.#path = quote(path);
+  }
+
+  async read(into: Uint8Array, at: number): Promise<number> {
+    if (into.length === 0) return 0;
+    return attempt(`reading ${this.#path}`, undefined, async () => {
+      const { bytesRead } = await this.#handle.read(into, 0, into.length, at);
+      return bytesRead;
+    });
+  }
+
+  async write(bytes: Uint8Array, at: number): Promise<void> {
+    await attempt(`writing ${this.#path}`, undefined, async () => {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, at + done);
+        done += bytesWritten;
+      }
+    });
+  }
+
+  truncate(size: number): Promise<void> {
+    return attempt(`truncating ${this.#path}`, undefined, () => this.#handle.truncate(size));
+  }
+
+  sync(): Promise<void> {
+    return attempt(`syncing ${this.#path}`, undefined, () => this.#handle.sync());
+  }
+
+  size(): Promise<number> {
+    return attempt(
+      `reading the size of ${this.#path}`,
+      undefined,
+      async () => (await this.#handle.stat()).size,
+    );
+  }
+
+  /** Waits for operations under way. A second call does nothing more. */
+  close(): Promise<void> {
+    this.#closing ??= attempt(`closing ${this.#path}`, undefined, () => this.#handle.close());
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** Follows symlinks, unlike `open`: files that people manage (configuration) are read by it too. */
+async function readFile(path: string, limit: number, call?: Call): Promise<Uint8Array> {
+  const doing = `reading ${quote(path)}`;
+  return attempt(doing, call, async () => {
+    const handle = await openRegular(path, O_RDONLY | O_NONBLOCK, 0, doing);
+    try {
+      // Files under /proc have size 0, and any file may grow: only the end tells.
+      let bytes = new Uint8Array(Math.min(limit, (await handle.stat()).size) + 1);
+      for (let length = 0; ; ) {
+        call?.signal?.throwIfAborted();
+        const { bytesRead } = await handle.read(bytes, length, bytes.length - length, length);
+        if (bytesRead === 0) return bytes.subarray(0, length);
+        length += bytesRead;
+        if (length > limit) throw tooLong(doing, limit);
+        if (length === bytes.length) bytes = grown(bytes, limit + 1);
+      }
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+function grown(bytes: Uint8Array<ArrayBuffer>, most: number): Uint8Array<ArrayBuffer> {
+  const more = new Uint8Array(Math.min(most, Math.max(4096, bytes.length * 2)));
+  more.set(bytes);
+  return more;
+}
+
+function tooLong(doing: string, limit: number): HawserError {
+  return new HawserError('ResourceExhausted', `${doing}: longer than ${limit} bytes`);
+}
+
+async function mkdir(path: string, perm: number, opts: { parents?: boolean } & Call = {}): Promise<void> {
+  const doing = `making the directory ${quote(path)}`;
+  const make = (): Promise<void> =>
+    attempt(doing, opts, async () => {
+      await fs.promises.mkdir(path, perm);
+      await fs.promises.chmod(path, perm);
+    });
+  try {
+    await make();
+  } catch (err) {
+    if (opts.parents !== true) throw err;
+    if (isKind(err, 'AlreadyExists')) {
+      const found = await attempt(doing, opts, () => fs.promises.stat(path));
+      if (!found.isDirectory()) throw err;
+    } else if (isKind(err, 'NotFound') && dirname(path) !== path) {
+      await mkdir(dirname(path), perm, opts);
+      // Another process may have made it by now.
+      await make().catch((again: unknown) => {
+        if (!isKind(again, 'AlreadyExists')) throw again;
+      });
+    } else {
+      throw err;
+    }
+  }
+}
+
+function rename(from: string, to: string, call?: Call): Promise<void> {
+  return attempt(`renaming ${quote(from)} to ${quote(to)}`, call, () => fs.promises.rename(from, to));
+}
+
+async function remove(path: string, opts: { tree?: boolean } & Call = {}): Promise<void> {
+  const doing = `removing ${quote(path)}`;
+  await attempt(doing, opts, async () => {
+    if (opts.tree === true) return fs.promises.rm(path, { recursive: true, force: true });
+    const found = await fs.promises.lstat(path);
+    return found.isDirectory() ? fs.promises.rmdir(path) : fs.promises.unlink(path);
+  });
+}
+
+async function stat(path: string, call?: Call): Promise<FileInfo | undefined> {
+  try {
+    const found = await attempt(`reading the attributes of ${quote(path)}`, call, () =>
+      fs.promises.lstat(path),
+    );
+    return {
+      type: typeOf(found),
+      size: found.size,
+      mode: found.mode & 0o7777,
+      uid: found.uid,
+      mtime: found.mtimeMs,
+    };
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return undefined;
+    throw err;
+  }
+}
+
+async function list(path: string, call?: Call): Promise<DirEntry[]> {
+  const entries = await attempt(`listing ${quote(path)}`, call, () =>
+    fs.promises.readdir(path, { withFileTypes: true }),
+  );
+  return entries
+    .map((entry) => ({ name: entry.name, type: typeOf(entry) }))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+function typeOf(found: {
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+}): FileInfo['type'] {
+  if (found.isFile()) return 'file';
+  if (found.isDirectory()) return 'directory';
+  return found.isSymbolicLink() ? 'symlink' : 'other';
+}
+
+function chmod(path: string, perm: number, call?: Call): Promise<void> {
+  return attempt(`setting the mode of ${quote(path)}`, call, () => fs.promises.chmod(path, perm));
+}
+
+function syncDir(path: string, call?: Call): Promise<void> {
+  return attempt(`syncing the directory ${quote(path)}`, call, async () => {
+    const handle = await fs.promises.open(path, O_RDONLY | O_DIRECTORY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+function space(path: string, call?: Call): Promise<{ free: number; total: number }> {
+  return attempt(`asking for the free space at ${quote(path)}`, call, async () => {
+    const found = await fs.promises.statfs(path);
+    return { free: found.bavail * found.bsize, total: found.blocks * found.bsize };
+  });
+}

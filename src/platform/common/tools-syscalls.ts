@@ -1,0 +1,382 @@
+import { Buffer } from 'node:buffer';
+import fs from 'node:fs';
+import process from 'node:process';
+import { type ByteString, toBytes } from '../../core/bytes.ts';
+import { HawserError } from '../../core/errors.ts';
+import {
+  type Dir,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Stat,
+  type Syscalls,
+  type TimeSpec,
+} from '../../core/ports/syscalls.ts';
+import { errnoError } from '../linux/errno.ts';
+import { checkName, checkRoot, type NamedDir, pathOf } from '../linux/names.ts';
+import { fsError } from './fs-error.ts';
+import { toStat } from './fs-stat.ts';
+import { handle, runTool } from './tools-run.ts';
+import { plain, touch } from './tools-times.ts';
+import { allXattrs, removeXattr, setXattr } from './tools-xattr.ts';
+
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = fs.constants;
+const O_PATH = 0o10000000;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+type Path = string | Buffer;
+
+export interface ToolsSyscallsOptions {
+  /** The runtime's node:fs turns bytes that are not UTF-8 into U+FFFD: refuse names that have them (NotImplemented). */
+  readonly utf8Only: boolean;
+}
+
+/**
+ * Syscalls without FFI: node:fs on `/proc/self/fd/<descriptor>/<name>`, which stays below the handle and follows
+ * nothing, and tools for what node:fs has not (devices, extended attributes, times that are negative or have
+ * nanoseconds, syncfs), about 2 ms each. What a tool is to change it gets as an O_PATH descriptor of ours, by its
+ * `/proc/<pid>/fd` path, so no name is ever an argument that could be followed, mangled or read as a flag.
+ * Where node:fs gives times in milliseconds (Deno), so does `lstat`.
+ */
+export function createToolsSyscalls(options: ToolsSyscallsOptions): Syscalls {
+  return new ToolsSyscalls(options.utf8Only);
+}
+
+class ToolsSyscalls implements Syscalls {
+  readonly provider = 'tools';
+  readonly #utf8Only: boolean;
+
+  constructor(utf8Only: boolean) {
+    this.#utf8Only = utf8Only;
+  }
+
+  openRoot(path: string): Dir {
+    const root = checkRoot(path);
+    const doing = (): string => `opening the directory ${JSON.stringify(path)}`;
+    const fd = attempt(doing, () =>
+      fs.openSync(this.#text(root, doing), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+    );
+    const dir: NamedDir = { fd, path: root };
+    try {
+      // Some runtimes number descriptors in their own way, and a sandbox may hide /proc.
+      const there = fs.statSync(`/proc/self/fd/${fd}`, { bigint: true, throwIfNoEntry: false });
+      if (there?.ino === fs.fstatSync(fd, { bigint: true }).ino) return dir;
+      throw new Error("the runtime's descriptors are not the kernel's");
+    } catch (cause) {
+      fs.closeSync(fd);
+      const why = 'without FFI, /proc/self/fd must lead to open files, and here it does not';
+      throw new HawserError('FailedPrecondition', `${doing()}: ${why}`, {
+        cause,
+        hint: 'Use FFI (Node 26.1 or newer; Deno with --allow-ffi)',
+      });
+    }
+  }
+
+  openDir(dir: Dir, name: ByteString): Dir {
+    const fd = this.#at('opening the directory', dir, name, (path) =>
+      fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+    );
+    return { fd, path: `${(dir as NamedDir).path}/${name}` } as NamedDir;
+  }
+
+  closeDir(dir: Dir): void {
+    attempt(
+      () => `closing ${pathOf(dir)}`,
+      () => fs.closeSync(dir.fd),
+    );
+  }
+
+  list(dir: Dir): ByteString[] {
+    const doing = (): string => `listing ${pathOf(dir)}`;
+    const names = attempt(doing, () => fs.readdirSync(`/proc/self/fd/${dir.fd}`, { encoding: 'buffer' }));
+    return names.map((name) => this.#unmangled(name, doing));
+  }
+
+  lstat(dir: Dir, name: ByteString): Stat | undefined {
+    const stat = this.#at('reading the attributes of', dir, name, (path) =>
+      fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }),
+    );
+    return stat && toStat(stat);
+  }
+
+  fstat(dir: Dir): Stat {
+    return toStat(
+      attempt(
+        () => `reading the attributes of ${pathOf(dir)}`,
+        () => fs.fstatSync(dir.fd, { bigint: true }),
+      ),
+    );
+  }
+
+  readlink(dir: Dir, name: ByteString): ByteString {
+    const verb = 'reading the symbolic link';
+    const target = this.#at(verb, dir, name, (path) => fs.readlinkSync(path, { encoding: 'buffer' }));
+    return this.#unmangled(target, () => `${verb} ${pathOf(dir, name)}`);
+  }
+
+  createFile(dir: Dir, name: ByteString, perm: number): number {
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    return this.#at('creating the file', dir, name, (path) => fs.openSync(path, flags, perm));
+  }
+
+  openFile(dir: Dir, name: ByteString): number {
+    // Without O_NONBLOCK a FIFO put in the file's place would hang us.
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    const fd = this.#at('opening the file', dir, name, (path) => fs.openSync(path, flags));
+    if ((fs.fstatSync(fd).mode & S_IFMT) === S_IFREG) return fd;
+    fs.closeSync(fd);
+    throw errnoError('EISDIR', `opening the file ${pathOf(dir, name)}, which is not a regular file`);
+  }
+
+  read(fd: number, into: Uint8Array): number {
+    return into.length === 0
+      ? 0
+      : attempt(
+          () => 'reading a file',
+          () => fs.readSync(fd, into, 0, into.length, null),
+        );
+  }
+
+  write(fd: number, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      at += attempt(
+        () => 'writing a file',
+        () => fs.writeSync(fd, bytes, at, bytes.length - at, null),
+      );
+    }
+  }
+
+  writeAt(fd: number, bytes: Uint8Array, position: number): void {
+    for (let at = 0; at < bytes.length; ) {
+      at += attempt(
+        () => 'writing a file',
+        () => fs.writeSync(fd, bytes, at, bytes.length - at, position + at),
+      );
+    }
+  }
+
+  truncateFile(fd: number, size: number): void {
+    attempt(
+      () => 'setting the size of a file',
+      () => fs.ftruncateSync(fd, size),
+    );
+  }
+
+  closeFile(fd: number): void {
+    attempt(
+      () => 'closing a file',
+      () => fs.closeSync(fd),
+    );
+  }
+
+  mkdir(dir: Dir, name: ByteString, perm: number): void {
+    this.#at('making the directory', dir, name, (path) => fs.mkdirSync(path, perm));
+  }
+
+  symlink(target: ByteString, dir: Dir, name: ByteString): void {
+    const verb = 'making the symbolic link';
+    const text = this.#text(target, () => `${verb} ${pathOf(dir, name)}`);
+    if (target.includes('\0')) throw errnoError('EINVAL', `${verb} ${pathOf(dir, name)}`);
+    this.#at(verb, dir, name, (path) => fs.symlinkSync(text, path));
+  }
+
+  link(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
+    this.#two('linking', from, fromName, to, toName, (a, b) => fs.linkSync(a, b));
+  }
+
+  /** The tool makes the node under a name of ours, which then gets linked to the right one: that never replaces a file. */
+  mknod(dir: Dir, name: ByteString, mode: number, major: number, minor: number): void {
+    const doing = (): string => `making the device or pipe ${pathOf(dir, name)}`;
+    const path = this.#path(dir, name, doing);
+    const type = mode & S_IFMT;
+    const letter = type === S_IFCHR ? 'c' : type === S_IFBLK ? 'b' : type === S_IFIFO ? 'p' : undefined;
+    if (letter === undefined) throw errnoError('ENOTSUP', doing());
+    const numbers = letter === 'p' ? [] : [String(major), String(minor)];
+    const temporary = `.hawser-node-${process.pid}-${process.hrtime.bigint()}`;
+    const perm = `-m${(mode & 0o777).toString(8)}`;
+    runTool('mknod', [perm, '--', `${handle(dir.fd)}/${temporary}`, letter, ...numbers], doing());
+    const made = this.#path(dir, temporary, doing);
+    try {
+      attempt(doing, () => fs.linkSync(made, path));
+    } finally {
+      attempt(doing, () => fs.unlinkSync(made));
+    }
+  }
+
+  rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
+    this.#two('renaming', from, fromName, to, toName, (a, b) => fs.renameSync(a, b));
+  }
+
+  unlink(dir: Dir, name: ByteString): void {
+    this.#at('removing', dir, name, (path) => {
+      // Deno's unlinkSync would remove an empty directory.
+      if (fs.lstatSync(path).isDirectory()) throw errnoError('EISDIR', `removing ${pathOf(dir, name)}`);
+      fs.unlinkSync(path);
+    });
+  }
+
+  rmdir(dir: Dir, name: ByteString): void {
+    this.#at('removing the directory', dir, name, (path) => fs.rmdirSync(path));
+  }
+
+  chown(dir: Dir, name: ByteString, uid: number, gid: number): void {
+    this.#at('setting the owner of', dir, name, (path) => fs.lchownSync(path, uid, gid));
+  }
+
+  chmod(dir: Dir, name: ByteString, perm: number): void {
+    this.#held('setting the mode of', dir, name, (fd, doing) => {
+      if ((fs.fstatSync(fd).mode & S_IFMT) === S_IFLNK) throw errnoError('ENOTSUP', doing());
+      fs.chmodSync(`/proc/self/fd/${fd}`, perm);
+    });
+  }
+
+  utimes(dir: Dir, name: ByteString, atime: TimeSpec, mtime: TimeSpec): void {
+    const verb = 'setting the times of';
+    if (plain(atime) && plain(mtime)) {
+      this.#at(verb, dir, name, (path) => fs.lutimesSync(path, atime.sec, mtime.sec));
+    } else {
+      this.#held(verb, dir, name, (fd, doing) => touch(fd, atime, mtime, doing()));
+    }
+  }
+
+  setxattr(dir: Dir, name: ByteString, key: string, value: Uint8Array): void {
+    this.#held(`setting the attribute ${key} of`, dir, name, (fd, doing) =>
+      setXattr(handle(fd), key, value, doing()),
+    );
+  }
+
+  removexattr(dir: Dir, name: ByteString, key: string): void {
+    this.#held(`removing the attribute ${key} of`, dir, name, (fd, doing) =>
+      removeXattr(handle(fd), key, doing()),
+    );
+  }
+
+  getxattr(dir: Dir, name: ByteString, key: string): Uint8Array | undefined {
+    const verb = `reading the attribute ${key} of`;
+    return this.#held(verb, dir, name, (fd, doing) => allXattrs(handle(fd), doing()).get(key));
+  }
+
+  listxattr(dir: Dir, name: ByteString): string[] {
+    const verb = 'listing the attributes of';
+    return this.#held(verb, dir, name, (fd, doing) => [...allXattrs(handle(fd), doing()).keys()]);
+  }
+
+  chownDir(dir: Dir, uid: number, gid: number): void {
+    attempt(
+      () => `setting the owner of ${pathOf(dir)}`,
+      () => fs.fchownSync(dir.fd, uid, gid),
+    );
+  }
+
+  chmodDir(dir: Dir, perm: number): void {
+    attempt(
+      () => `setting the mode of ${pathOf(dir)}`,
+      () => fs.fchmodSync(dir.fd, perm),
+    );
+  }
+
+  utimesDir(dir: Dir, atime: TimeSpec, mtime: TimeSpec): void {
+    touch(dir.fd, atime, mtime, `setting the times of ${pathOf(dir)}`);
+  }
+
+  setxattrDir(dir: Dir, key: string, value: Uint8Array): void {
+    setXattr(handle(dir.fd), key, value, `setting the attribute ${key} of ${pathOf(dir)}`);
+  }
+
+  removexattrDir(dir: Dir, key: string): void {
+    removeXattr(handle(dir.fd), key, `removing the attribute ${key} of ${pathOf(dir)}`);
+  }
+
+  getxattrDir(dir: Dir, key: string): Uint8Array | undefined {
+    return allXattrs(handle(dir.fd), `reading the attribute ${key} of ${pathOf(dir)}`).get(key);
+  }
+
+  listxattrDir(dir: Dir): string[] {
+    return [...allXattrs(handle(dir.fd), `listing the attributes of ${pathOf(dir)}`).keys()];
+  }
+
+  flush(): void {}
+
+  syncfs(dir: Dir): void {
+    runTool('sync', ['-f', handle(dir.fd)], `syncing the file system of ${pathOf(dir)}`);
+  }
+
+  #at<T>(verb: string, dir: Dir, name: ByteString, work: (path: Path) => T): T {
+    const doing = (): string => `${verb} ${pathOf(dir, name)}`;
+    const path = this.#path(dir, name, doing);
+    return attempt(doing, () => work(path));
+  }
+
+  #two(
+    verb: string,
+    from: Dir,
+    fromName: ByteString,
+    to: Dir,
+    toName: ByteString,
+    work: (from: Path, to: Path) => void,
+  ): void {
+    const doing = (): string => `${verb} ${pathOf(from, fromName)} to ${pathOf(to, toName)}`;
+    const a = this.#path(from, fromName, doing);
+    const b = this.#path(to, toName, doing);
+    attempt(doing, () => work(a, b));
+  }
+
+  /** `work` gets an O_PATH descriptor: of the thing itself, be it a symlink. */
+  #held<T>(verb: string, dir: Dir, name: ByteString, work: (fd: number, doing: () => string) => T): T {
+    const doing = (): string => `${verb} ${pathOf(dir, name)}`;
+    const path = this.#path(dir, name, doing);
+    return attempt(doing, () => {
+      const fd = fs.openSync(path, O_PATH | O_NOFOLLOW);
+      try {
+        return work(fd, doing);
+      } finally {
+        fs.closeSync(fd);
+      }
+    });
+  }
+
+  #path(dir: Dir, name: ByteString, doing: () => string): Path {
+    checkName(name);
+    return this.#text(`/proc/self/fd/${dir.fd}/${name}`, doing);
+  }
+
+  /** As node:fs takes it: a string with `utf8Only` (Deno fails on a Buffer when it makes an error of it). */
+  #text(text: ByteString, doing: () => string): Path {
+    if (!this.#utf8Only) return Buffer.from(text, 'latin1');
+    try {
+      return utf8.decode(toBytes(text));
+    } catch {
+      throw notUtf8(doing);
+    }
+  }
+
+  /** A name that node:fs gave. With `utf8Only`, one with U+FFFD could stand for any other. */
+  #unmangled(name: Uint8Array | string, doing: () => string): ByteString {
+    const text = Buffer.from(name as Uint8Array).toString('latin1');
+    if (this.#utf8Only && text.includes('\xef\xbf\xbd')) throw notUtf8(doing);
+    return text;
+  }
+}
+
+function notUtf8(doing: () => string): HawserError {
+  return new HawserError(
+    'NotImplemented',
+    `${doing()}: the name is not UTF-8, which needs FFI on this runtime`,
+    {
+      hint: 'Allow FFI (Deno: --allow-ffi)',
+    },
+  );
+}
+
+/** `doing` is put into words only when needed: a path may be long. */
+function attempt<T>(doing: () => string, work: () => T): T {
+  try {
+    return work();
+  } catch (err) {
+    throw fsError(err, doing());
+  }
+}

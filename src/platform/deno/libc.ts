@@ -1,0 +1,51 @@
+/** libc through Deno.dlopen (needs --allow-ffi). */
+import {
+  type FfiType,
+  LIBC_NAMES,
+  LIBC_SIGNATURES,
+  type Libc,
+  type LibcFunctions,
+  machineOf,
+} from '../linux/libc.ts';
+
+interface ForeignFunction {
+  readonly name?: string;
+  readonly parameters: readonly FfiType[];
+  readonly result: FfiType;
+}
+
+/** The slice of the Deno namespace that is used here. */
+interface DenoFfi {
+  readonly build: { readonly os: string; readonly arch: string };
+  dlopen(
+    path: string,
+    symbols: Record<string, ForeignFunction>,
+  ): { symbols: Record<string, (...args: never[]) => unknown> };
+  readonly permissions: { querySync(what: { name: 'ffi'; path: string }): { readonly state: string } };
+  readonly UnsafePointerView: new (pointer: object) => { getInt32(offset?: number): number };
+}
+
+/** `undefined` without permission (it is not asked for: the tools do as well), or when the machine is not one we know. One a thread: errno belongs to it. */
+export function openDenoLibc(): Libc | undefined {
+  const deno = (globalThis as unknown as { Deno?: DenoFfi }).Deno;
+  const machine = machineOf(deno?.build.arch ?? '');
+  if (deno === undefined || deno.build.os !== 'linux' || machine === undefined) return undefined;
+  const table: Record<string, ForeignFunction> = { __errno_location: { parameters: [], result: 'pointer' } };
+  for (const [key, { symbol, args, result }] of Object.entries(LIBC_SIGNATURES)) {
+    table[key] = { name: symbol ?? key, parameters: args, result };
+  }
+  for (const name of LIBC_NAMES) {
+    if (name === null || deno.permissions.querySync({ name: 'ffi', path: name }).state !== 'granted')
+      continue;
+    try {
+      const { symbols } = deno.dlopen(name, table);
+      const location = symbols.__errno_location as () => object;
+      return {
+        fn: symbols as unknown as LibcFunctions,
+        errno: () => new deno.UnsafePointerView(location()).getInt32(),
+        machine,
+      };
+    } catch {}
+  }
+  return undefined;
+}

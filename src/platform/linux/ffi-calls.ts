@@ -1,0 +1,160 @@
+import type { ByteString } from '../../core/bytes.ts';
+import { type Dir, S_IFLNK, S_IFMT, type Stat } from '../../core/ports/syscalls.ts';
+import { CString } from './c-string.ts';
+import { errnoError, errnoName, errnoNumber } from './errno.ts';
+import type { Libc, LibcFunctions, Long, Machine } from './libc.ts';
+import { checkName, pathOf } from './names.ts';
+import { decodeStatx, STATX_BASIC_STATS, STATX_SIZE } from './stat.ts';
+
+export const O_CLOEXEC = 0o2000000;
+const O_PATH = 0o10000000;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const SYS_fchmodat2 = 452n;
+
+const EINTR = errnoNumber('EINTR');
+const EPERM = errnoNumber('EPERM');
+const ENOSYS = errnoNumber('ENOSYS');
+
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX (limits.h): no value and no list is longer. */
+export const XATTR_MAX = 65536;
+
+/** How FfiSyscalls calls libc: buffers that are used again, names as C strings, repetition, errors with words. */
+export class FfiCalls {
+  readonly machine: Machine;
+  readonly noFollow: number;
+  readonly names: readonly [CString, CString] = [new CString(), new CString()];
+  readonly small: Uint8Array = new Uint8Array(STATX_SIZE);
+  readonly smallView: DataView = new DataView(this.small.buffer);
+  readonly large: Uint8Array = new Uint8Array(XATTR_MAX);
+  readonly largeView: DataView = new DataView(this.large.buffer);
+  readonly #libc: Libc;
+  readonly #fn: LibcFunctions;
+  readonly #key: CString = new CString(512);
+  readonly #empty: Uint8Array = new Uint8Array(1);
+  #hasFchmodat2 = true;
+
+  constructor(libc: Libc) {
+    this.#libc = libc;
+    this.#fn = libc.fn;
+    this.machine = libc.machine;
+    this.noFollow = libc.machine.O_NOFOLLOW | O_CLOEXEC;
+  }
+
+  /** Runs `call` until it is not interrupted. -1 when it fails with `absent`; else failure throws. */
+  run(call: () => Long, doing: () => string, absent?: number): number {
+    for (;;) {
+      const result = Number(call());
+      if (result >= 0) return result;
+      const errno = this.#libc.errno();
+      if (errno === absent) return -1;
+      if (errno !== EINTR) throw errnoError(errnoName(errno), doing());
+    }
+  }
+
+  on(verb: string, dir: Dir, call: () => Long, absent?: number): number {
+    return this.run(call, () => `${verb} ${pathOf(dir)}`, absent);
+  }
+
+  at(verb: string, dir: Dir, name: ByteString, call: (name: Uint8Array) => Long, absent?: number): number {
+    const bytes = this.name(0, dir, name);
+    return this.run(
+      () => call(bytes),
+      () => `${verb} ${pathOf(dir, name)}`,
+      absent,
+    );
+  }
+
+  two(
+    verb: string,
+    from: Dir,
+    fromName: ByteString,
+    to: Dir,
+    toName: ByteString,
+    call: (from: Uint8Array, to: Uint8Array) => Long,
+  ): void {
+    const a = this.name(0, from, fromName);
+    const b = this.name(1, to, toName);
+    this.run(
+      () => call(a, b),
+      () => `${verb} ${pathOf(from, fromName)} to ${pathOf(to, toName)}`,
+    );
+  }
+
+  /** The l*xattr calls take a path: the handle's own, by /proc, plus a last component that they do not follow. */
+  xattr(
+    verb: string,
+    dir: Dir,
+    name: ByteString,
+    key: string,
+    call: (path: Uint8Array, key: Uint8Array) => Long,
+    absent?: number,
+  ): number {
+    checkName(name);
+    const doing = (): string => `${verb} ${pathOf(dir, name)}`;
+    const path = this.names[0].set(`/proc/self/fd/${dir.fd}/${name}`);
+    if (path === undefined) throw errnoError('ENAMETOOLONG', doing());
+    const k = this.keyBytes(key, dir, name);
+    return this.run(() => call(path, k), doing, absent);
+  }
+
+  /** The name as a C string in one of the two buffers. */
+  name(slot: 0 | 1, dir: Dir, name: ByteString): Uint8Array {
+    checkName(name);
+    const bytes = this.names[slot].set(name);
+    if (bytes === undefined) throw errnoError('ENAMETOOLONG', `using the name ${pathOf(dir, name)}`);
+    return bytes;
+  }
+
+  keyBytes(key: string, dir: Dir, name?: ByteString): Uint8Array {
+    const bytes = this.#key.set(key);
+    if (bytes === undefined) throw errnoError('ERANGE', `using the attribute ${key} of ${pathOf(dir, name)}`);
+    return bytes;
+  }
+
+  /** lstat of a name. `undefined` when absent. */
+  lstat(dir: Dir, name: ByteString): Stat | undefined {
+    const verb = 'reading the attributes of';
+    const absent = errnoNumber('ENOENT');
+    const found = this.at(verb, dir, name, (n) => this.#statx(dir.fd, n, AT_SYMLINK_NOFOLLOW), absent);
+    return found < 0 ? undefined : decodeStatx(this.smallView);
+  }
+
+  fstat(fd: number, what: () => string): Stat {
+    this.run(
+      () => this.#statx(fd, this.#empty, AT_EMPTY_PATH),
+      () => `reading the attributes of ${what()}`,
+    );
+    return decodeStatx(this.smallView);
+  }
+
+  #statx(fd: number, name: Uint8Array, flags: number): Long {
+    return this.#fn.sysStatx(this.machine.SYS_statx, fd, name, flags, STATX_BASIC_STATS, this.small);
+  }
+
+  /** fchmodat2(2) is of Linux 6.6, and a container's seccomp filter may refuse what it does not know with EPERM. */
+  fchmodat(fd: number, name: Uint8Array, perm: number, doing: () => string): void {
+    if (this.#hasFchmodat2) {
+      if (this.#fn.sysFchmodat2(SYS_fchmodat2, fd, name, perm, AT_SYMLINK_NOFOLLOW) >= 0) return;
+      const errno = this.#libc.errno();
+      if (errno !== ENOSYS && errno !== EPERM) throw errnoError(errnoName(errno), doing());
+      this.#hasFchmodat2 = errno !== ENOSYS;
+    }
+    const held = this.run(() => this.#fn.openat(fd, name, O_PATH | this.noFollow, 0), doing);
+    try {
+      const isLink = (this.fstat(held, doing).mode & S_IFMT) === S_IFLNK;
+      const path = this.names[1].set(`/proc/self/fd/${held}`);
+      if (isLink || path === undefined) throw errnoError('ENOTSUP', doing());
+      this.run(() => this.#fn.chmod(path, perm), doing);
+    } finally {
+      this.#fn.close(held);
+    }
+  }
+
+  /** Not repeated when interrupted: Linux has released the descriptor by then. */
+  close(fd: number, what: () => string): void {
+    if (this.#fn.close(fd) >= 0) return;
+    const errno = this.#libc.errno();
+    if (errno !== EINTR) throw errnoError(errnoName(errno), `closing ${what()}`);
+  }
+}

@@ -1,0 +1,32 @@
+/** Checks that all Syscalls providers share, and words for their messages. */
+import { type ByteString, display, fromUtf8 } from '../../core/bytes.ts';
+import { HawserError } from '../../core/errors.ts';
+import type { Dir } from '../../core/ports/syscalls.ts';
+
+/** A directory handle that knows the path it was opened by, for messages only: it may have been renamed since. */
+export interface NamedDir extends Dir {
+  readonly path: ByteString;
+}
+
+export function pathOf(dir: Dir, name?: ByteString): string {
+  const base = (dir as Partial<NamedDir>).path ?? `(descriptor ${dir.fd})`;
+  return JSON.stringify(display(name === undefined ? base : `${base}/${name}`));
+}
+
+/** InvalidArgument unless `name` is one path component and a byte string. */
+export function checkName(name: ByteString): void {
+  let good = name !== '' && name !== '.' && name !== '..';
+  for (let i = 0; good && i < name.length; i++) {
+    const byte = name.charCodeAt(i);
+    if (byte === 0 || byte === 47 || byte > 255) good = false;
+  }
+  if (!good) throw new HawserError('InvalidArgument', `${JSON.stringify(name)} is not a file name`);
+}
+
+/** An absolute path of ours as a byte string without trailing slashes (which would make the kernel follow a symlink). */
+export function checkRoot(path: string): ByteString {
+  if (!path.startsWith('/') || path.includes('\0')) {
+    throw new HawserError('InvalidArgument', `${JSON.stringify(path)} is not an absolute path`);
+  }
+  return fromUtf8(path.replace(/\/+$/, '') || '/');
+}

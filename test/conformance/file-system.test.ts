@@ -1,0 +1,4 @@
+import { createFileSystem } from '../../src/platform/common/file-system.ts';
+import { fileSystemSuite } from '../suites/file-system.ts';
+
+fileSystemSuite('node:fs', createFileSystem);
