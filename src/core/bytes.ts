@@ -11,7 +11,11 @@ const utf8Encoder = new TextEncoder();
 export function fromBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): ByteString {
   let out = '';
   for (let at = start; at < end; at += 4096) {
-    out += String.fromCharCode(...bytes.subarray(at, Math.min(end, at + 4096)));
+    // Not spread: that is ten times slower.
+    out += String.fromCharCode.apply(
+      null,
+      bytes.subarray(at, Math.min(end, at + 4096)) as unknown as number[],
+    );
   }
   return out;
 }

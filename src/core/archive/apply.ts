@@ -1,0 +1,286 @@
+/** Applies the entries of one layer to a tree, by the rules of the image-spec (layer.md). */
+import { type ByteString, display } from '../bytes.ts';
+import { HawserError, isKind, wrap } from '../errors.ts';
+import { S_IFBLK, S_IFCHR, S_IFIFO, type Syscalls } from '../ports/syscalls.ts';
+import type { DirNode } from './dir-node.ts';
+import type { TarEntry, TarSink } from './entry.ts';
+import { FileWriter } from './file-writer.ts';
+import { FlatLayer } from './flat-layer.ts';
+import { create, type LayerTree, makeDirectory, makePlace, ownerMayAll } from './layer-tree.ts';
+import { isDirectory, MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
+import { atimeOf, dirInode, Metadata, namedInode } from './metadata.ts';
+import { OverlayLayer } from './overlay-layer.ts';
+import { Warnings } from './warnings.ts';
+
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+/** AUFS's own files (`.wh..wh.plnk`, `.wh..wh.aufs`, `.wh..wh.orph`): never part of an image's content. */
+const AUFS = '.wh..wh.';
+const MAX_ENTRIES = 10_000_000;
+/** What Linux's dev_t holds. */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xfffff;
+
+export interface ApplyTarget {
+  /** The directory that takes the layer. */
+  readonly root: string;
+  /** `overlay`: the directories below it, nearest first. */
+  readonly lowers: readonly string[];
+  /** `flat`: the root holds a full copy of what is below. */
+  readonly mode: 'overlay' | 'flat';
+  /** Content beyond this many bytes, holes included, is ResourceExhausted. */
+  readonly maxBytes: number;
+}
+
+/** A place where an entry goes. */
+interface Slot {
+  readonly node: DirNode;
+  readonly name: ByteString;
+}
+
+/**
+ * Feed it by a TarReader, then `finish`. `close` it in any case. After an error the tree is unusable.
+ *
+ * The merged view is the same in both modes: that of extracting over a copy of what is below. Names are cleaned lexically
+ * (`..` does not leave the root); symlinked parents are followed inside the root; the last component never is. A hard link's
+ * own metadata is not applied: an entry that only gives another name to a file must not change the file. Each error names
+ * its entry.
+ */
+export class LayerApplier implements TarSink {
+  readonly #sys: Syscalls;
+  readonly #tree: MergedTree;
+  readonly #layer: LayerTree;
+  readonly #warnings = new Warnings();
+  readonly #meta: Metadata = new Metadata(this.#warnings);
+  readonly #maxBytes: number;
+  #bytes = 0;
+  #entries = 0;
+  #file: { writer: FileWriter; entry: TarEntry; slot: Slot } | undefined;
+
+  constructor(sys: Syscalls, target: ApplyTarget) {
+    this.#sys = sys;
+    this.#maxBytes = target.maxBytes;
+    const overlay = target.mode === 'overlay';
+    this.#tree = new MergedTree(sys, target.root, overlay ? target.lowers : []);
+    this.#layer = overlay ? new OverlayLayer(this.#tree, this.#meta) : new FlatLayer(this.#tree, this.#meta);
+  }
+
+  get entries(): number {
+    return this.#entries;
+  }
+
+  get warnings(): readonly string[] {
+    return this.#warnings.list;
+  }
+
+  entry(entry: TarEntry): void {
+    this.#tree.trim();
+    this.#entries++;
+    if (this.#entries > MAX_ENTRIES) {
+      throw new HawserError('ResourceExhausted', `a layer of more than ${MAX_ENTRIES} entries`);
+    }
+    try {
+      this.#apply(entry);
+    } catch (err) {
+      throw applying(entry, err);
+    }
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#content(bytes.length, (writer) => writer.write(bytes));
+  }
+
+  hole(length: number): void {
+    this.#content(length, (writer) => writer.hole(length));
+  }
+
+  #content(length: number, put: (writer: FileWriter) => void): void {
+    this.#bytes += length;
+    if (this.#bytes > this.#maxBytes) {
+      throw new HawserError(
+        'ResourceExhausted',
+        `the layer's files exceed the limit of ${this.#maxBytes} bytes`,
+      );
+    }
+    if (this.#file === undefined) return;
+    try {
+      put(this.#file.writer);
+    } catch (err) {
+      throw applying(this.#file.entry, err);
+    }
+  }
+
+  entryEnd(): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    try {
+      file.writer.finish();
+      file.writer.close();
+      this.#file = undefined;
+      this.#describe(file.entry, file.slot);
+    } catch (err) {
+      throw applying(file.entry, err);
+    }
+  }
+
+  /** After the last entry: whiteouts, directories' attributes. */
+  finish(): void {
+    try {
+      this.#layer.settle();
+      this.#sys.flush();
+    } catch (err) {
+      throw wrap('settling the layer', err);
+    }
+  }
+
+  close(): void {
+    try {
+      this.#file?.writer.close();
+    } finally {
+      this.#file = undefined;
+      this.#tree.close();
+    }
+  }
+
+  #apply(entry: TarEntry): void {
+    const parts = cleanPath(entry.name);
+    const name = parts.pop();
+    if (name === undefined) this.#root(entry);
+    else if (name.startsWith(WHITEOUT)) this.#whiteout(parts, name);
+    else {
+      const node = makePlace(this.#layer, this.#tree.resolve(parts));
+      if (node.depth >= MAX_DEPTH) throw tooDeep();
+      this.#create(entry, { node, name });
+    }
+  }
+
+  /** The root can be described, but never be replaced. Names that only come out as the root (`a/..`) describe nothing. */
+  #root(entry: TarEntry): void {
+    if (entry.type !== 'directory' || entry.name === '' || entry.name.split('/').includes('..')) {
+      this.#warnings.add(`ignored ${entry.type} ${quoted(entry.name)}: it is the root itself`);
+      return;
+    }
+    const { root } = this.#tree;
+    const inode = dirInode(this.#sys, this.#layer.writable(root));
+    this.#meta.clearXattrs(inode, entry.xattrs);
+    this.#meta.apply(inode, entry, entry.mode | 0o700);
+    this.#remember(root, entry);
+  }
+
+  #remember(node: DirNode, entry: TarEntry): void {
+    node.made = 'explicit';
+    node.final = { mode: entry.mode, atime: atimeOf(entry), mtime: entry.mtime };
+  }
+
+  #whiteout(parts: readonly ByteString[], name: ByteString): void {
+    const hidden = name.slice(WHITEOUT.length);
+    if (hidden === '' || hidden === '.' || hidden === '..') {
+      throw new HawserError('InvalidArgument', `invalid whiteout name: ${display(name)}`);
+    }
+    if (name !== OPAQUE && name.startsWith(AUFS)) return;
+    const { node, missing } = this.#tree.resolve(parts);
+    if (missing.length > 0) return;
+    if (name === OPAQUE) this.#layer.hideAll(node);
+    else this.#layer.hide(node, hidden);
+  }
+
+  #create(entry: TarEntry, slot: Slot): void {
+    const { node, name } = slot;
+    if (entry.type === 'directory') this.#directory(entry, slot);
+    else if (entry.type === 'hardlink') this.#hardLink(entry, slot);
+    else if (entry.type === 'file') {
+      const fd = create(this.#layer, node, name, (dir, n) => this.#sys.createFile(dir, n, 0o600));
+      this.#file = { writer: new FileWriter(this.#sys, fd), entry, slot };
+    } else if (entry.type === 'symlink') {
+      if (entry.linkName === '') throw new HawserError('InvalidArgument', 'a symbolic link to nothing');
+      create(this.#layer, node, name, (dir, n) => this.#sys.symlink(entry.linkName, dir, n));
+      this.#describe(entry, slot);
+    } else if (this.#special(entry, slot)) this.#describe(entry, slot);
+  }
+
+  #describe(entry: TarEntry, { node, name }: Slot): void {
+    const inode = namedInode(this.#sys, this.#layer.writable(node), name);
+    this.#meta.apply(inode, entry);
+    inode.utimes(atimeOf(entry), entry.mtime);
+  }
+
+  #directory(entry: TarEntry, { node, name }: Slot): void {
+    const { child, fresh } = makeDirectory(this.#layer, node, name);
+    const inode = namedInode(this.#sys, this.#layer.writable(node), name);
+    if (!fresh) this.#meta.clearXattrs(inode, entry.xattrs);
+    this.#meta.apply(inode, entry, ownerMayAll(entry.mode) ? entry.mode : entry.mode | 0o700);
+    this.#remember(child, entry);
+  }
+
+  /** False: left out, with a warning, for we may not make devices here (containerd does the same in a user namespace). */
+  #special(entry: TarEntry, { node, name }: Slot): boolean {
+    const { devMajor: major, devMinor: minor } = entry;
+    if (entry.type === 'fifo') {
+      create(this.#layer, node, name, (dir, n) => this.#sys.mknod(dir, n, S_IFIFO | 0o600, 0, 0));
+      return true;
+    }
+    if (major > MAX_MAJOR || minor > MAX_MINOR) {
+      throw new HawserError('InvalidArgument', `device number ${major}:${minor} is out of range`);
+    }
+    if (entry.type === 'char' && major === 0 && minor === 0) {
+      throw new HawserError(
+        'InvalidArgument',
+        'the character device 0:0 is how overlayfs marks a removed file',
+      );
+    }
+    const type = entry.type === 'char' ? S_IFCHR : S_IFBLK;
+    try {
+      create(this.#layer, node, name, (dir, n) => this.#sys.mknod(dir, n, type | 0o600, major, minor));
+      return true;
+    } catch (err) {
+      if (!isKind(err, 'PermissionDenied')) throw err;
+      this.#warnings.add(`left out the device ${quoted(entry.name)}: making devices is not permitted here`);
+      return false;
+    }
+  }
+
+  #hardLink(entry: TarEntry, { node, name }: Slot): void {
+    const parts = cleanPath(entry.linkName);
+    const target = parts.pop();
+    const place = this.#tree.resolve(parts);
+    const problem = this.#linkProblem(place, target, { node, name });
+    if (target === undefined || problem !== undefined) {
+      throw new HawserError('InvalidArgument', `hard link to ${quoted(entry.linkName)}: ${problem}`);
+    }
+    const from = this.#layer.bringUp(place.node, target);
+    create(this.#layer, node, name, (dir, n) => this.#sys.link(from, target, dir, n));
+  }
+
+  #linkProblem(place: Place, target: ByteString | undefined, slot: Slot): string | undefined {
+    if (target === undefined) return 'the root is a directory';
+    if (place.missing.length > 0) return 'there is no such file';
+    if (place.node === slot.node && target === slot.name) return 'it is the link itself';
+    // Its removal, to make way for the link, would remove the target.
+    const inTheWay = slot.node.children.get(slot.name);
+    for (let at: DirNode | undefined = place.node; at !== undefined; at = at.parent) {
+      if (at === inTheWay) return 'it is in a directory that the link replaces';
+    }
+    const found = this.#tree.lookup(place.node, target);
+    if (found === undefined) return 'there is no such file';
+    return isDirectory(found.stat) ? 'it is a directory' : undefined;
+  }
+}
+
+function quoted(name: ByteString): string {
+  return JSON.stringify(display(name));
+}
+
+function applying(entry: TarEntry, err: unknown): HawserError {
+  return wrap(`applying ${entry.type} ${quoted(entry.name)}`, err);
+}
+
+/** The components of a name in an archive: `.` and empty ones dropped, `..` taken lexically and not above the root. */
+function cleanPath(name: ByteString): ByteString[] {
+  const parts: ByteString[] = [];
+  for (const part of name.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+    if (parts.length > MAX_DEPTH) throw tooDeep();
+  }
+  return parts;
+}

@@ -1,0 +1,118 @@
+/** One 512-byte header block: POSIX ustar, v7, GNU and star (POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual). */
+import { type ByteString, fromBytes } from '../bytes.ts';
+import { HawserError } from '../errors.ts';
+
+export const BLOCK = 512;
+/** Longest name that is taken, as PATH_MAX. */
+export const MAX_NAME = 4096;
+
+export interface Header {
+  /** The type flag, one character; '\0' for old files. */
+  readonly type: string;
+  readonly format: 'v7' | 'ustar' | 'star' | 'gnu';
+  readonly name: ByteString;
+  readonly linkName: ByteString;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtime: number;
+  readonly devMajor: number;
+  readonly devMinor: number;
+}
+
+export function malformed(what: string): HawserError {
+  return new HawserError('InvalidArgument', `invalid tar: ${what}`);
+}
+
+export function isZeroBlock(block: Uint8Array): boolean {
+  for (let i = 0; i < BLOCK; i++) if (block[i] !== 0) return false;
+  return true;
+}
+
+/** Up to the first NUL. */
+export function cString(block: Uint8Array, at: number, length: number): ByteString {
+  let end = at;
+  while (end < at + length && block[end] !== 0) end++;
+  return fromBytes(block, at, end);
+}
+
+/** A numeric field: octal text, or two's complement when the first bit is set (GNU and star). */
+export function parseNumber(block: Uint8Array, at: number, length: number, field: string): number {
+  const first = block[at] ?? 0;
+  if ((first & 0x80) !== 0) return parseBinary(block, at, length, field);
+  const text = cString(block, at, length).replace(/^[ ]+|[ ]+$/g, '');
+  if (text === '') return 0;
+  if (!/^[0-7]+$/.test(text)) throw malformed(`${field} is not a number`);
+  return Number.parseInt(text, 8);
+}
+
+function parseBinary(block: Uint8Array, at: number, length: number, field: string): number {
+  const negative = ((block[at] ?? 0) & 0x40) !== 0;
+  let value = negative ? -1n : 0n;
+  for (let i = 0; i < length; i++) {
+    const byte = BigInt(block[at + i] ?? 0);
+    // The first bit is the marker; the second is the sign, which the start value already spreads upwards.
+    value = i === 0 ? (value << 6n) | (byte & 0x3fn) : (value << 8n) | byte;
+  }
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw malformed(`${field} is out of range`);
+  return number;
+}
+
+/** Old tars summed signed characters: either sum will do. */
+function checkSum(block: Uint8Array): void {
+  let unsigned = 0;
+  let signed = 0;
+  for (let i = 0; i < BLOCK; i++) {
+    const byte = i >= 148 && i < 156 ? 32 : (block[i] ?? 0);
+    unsigned += byte;
+    signed += byte < 128 ? byte : byte - 256;
+  }
+  const stored = parseNumber(block, 148, 8, 'the checksum');
+  if (stored !== unsigned && stored !== signed) throw malformed('wrong header checksum');
+}
+
+function formatOf(block: Uint8Array): Header['format'] {
+  const magic = fromBytes(block, 257, 265);
+  if (magic === 'ustar  \0') return 'gnu';
+  if (!magic.startsWith('ustar\0')) return 'v7';
+  return fromBytes(block, 508, 512) === 'tar\0' ? 'star' : 'ustar';
+}
+
+/** Go's archive/tar up to 1.8 wrote a ustar prefix under GNU magic, where GNU tar has times: those are never text. */
+function gnuPrefix(block: Uint8Array): ByteString {
+  const times = cString(block, 345, 12) + cString(block, 357, 12);
+  if (((block[345] ?? 0) & 0x80) !== 0 || ((block[357] ?? 0) & 0x80) !== 0 || /^[0-7 ]*$/.test(times))
+    return '';
+  const prefix = cString(block, 345, 155);
+  return /^[\x20-\x7e]*$/.test(prefix) ? prefix : '';
+}
+
+function nameOf(block: Uint8Array, format: Header['format']): ByteString {
+  const name = cString(block, 0, 100);
+  if (format === 'v7') return name;
+  const prefix = format === 'gnu' ? gnuPrefix(block) : cString(block, 345, format === 'star' ? 131 : 155);
+  return prefix === '' ? name : `${prefix}/${name}`;
+}
+
+/** The block must not be all zeros. Numbers other than times may be negative here: extension headers may mend them. */
+export function parseHeader(block: Uint8Array): Header {
+  checkSum(block);
+  const format = formatOf(block);
+  const type = String.fromCharCode(block[156] ?? 0);
+  const device = format !== 'v7' && (type === '3' || type === '4');
+  return {
+    type,
+    format,
+    name: nameOf(block, format),
+    linkName: cString(block, 157, 100),
+    mode: parseNumber(block, 100, 8, 'mode'),
+    uid: parseNumber(block, 108, 8, 'uid'),
+    gid: parseNumber(block, 116, 8, 'gid'),
+    size: parseNumber(block, 124, 12, 'size'),
+    mtime: parseNumber(block, 136, 12, 'mtime'),
+    devMajor: device ? parseNumber(block, 329, 8, 'the device number') : 0,
+    devMinor: device ? parseNumber(block, 337, 8, 'the device number') : 0,
+  };
+}

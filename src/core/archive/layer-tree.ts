@@ -1,0 +1,129 @@
+/** Writing a layer into the merged tree: what overlay and flat application have in common. */
+import type { ByteString } from '../bytes.ts';
+import { HawserError, isKind } from '../errors.ts';
+import type { Dir } from '../ports/syscalls.ts';
+import type { DirNode } from './dir-node.ts';
+import { isDirectory, type MergedTree, type Place } from './merged-tree.ts';
+import { namedInode } from './metadata.ts';
+import { removeTree } from './remove-tree.ts';
+
+/**
+ * How a layer goes over what is below it. Whiteouts and opaque marks concern only what comes from below, wherever in the
+ * archive they stand: what the layer itself writes, before or after, stays.
+ */
+export interface LayerTree {
+  readonly tree: MergedTree;
+  /** The directory in which the layer may now create things in `node`. */
+  writable(node: DirNode): Dir;
+  /** A new file, link or device; `name` must be free. */
+  created(node: DirNode, name: ByteString): void;
+  /** A directory that was not in the directory that takes the layer. */
+  createdDirectory(node: DirNode): void;
+  /** Something that was in the directory that takes the layer is now gone. */
+  removed(node: DirNode, name: ByteString): void;
+  /** Brings a non-directory up from below, so that it can be linked to. */
+  bringUp(node: DirNode, name: ByteString): Dir;
+  /** A whiteout: hides what is below at `name`. */
+  hide(node: DirNode, name: ByteString): void;
+  /** An opaque mark. */
+  hideAll(node: DirNode): void;
+  /** Whiteouts, opaque marks, directories' attributes: after all entries. */
+  settle(): void;
+}
+
+/** Removes whatever is at `name`; false when nothing was. */
+export function erase(tree: MergedTree, node: DirNode, dir: Dir, name: ByteString): boolean {
+  const stat = tree.sys.lstat(dir, name);
+  if (stat === undefined) return false;
+  if (isDirectory(stat)) {
+    tree.drop(node, name);
+    removeTree(tree.sys, dir, name);
+  } else tree.sys.unlink(dir, name);
+  return true;
+}
+
+/** Makes way for something new. */
+export function clear(layer: LayerTree, node: DirNode, name: ByteString): void {
+  if (erase(layer.tree, node, layer.writable(node), name)) layer.removed(node, name);
+}
+
+/** Runs `make`, which must not replace anything; when the name is taken, clears it and runs it again. */
+export function create<T>(
+  layer: LayerTree,
+  node: DirNode,
+  name: ByteString,
+  make: (dir: Dir, name: ByteString) => T,
+): T {
+  let result: T;
+  try {
+    result = make(layer.writable(node), name);
+  } catch (err) {
+    if (!isKind(err, 'AlreadyExists')) throw err;
+    clear(layer, node, name);
+    result = make(layer.writable(node), name);
+  }
+  // What is new may be in place of a directory that was only below.
+  layer.tree.drop(node, name);
+  layer.created(node, name);
+  return result;
+}
+
+/** A directory at `name`: merged with one that is there, in place of anything else. */
+export function makeDirectory(
+  layer: LayerTree,
+  node: DirNode,
+  name: ByteString,
+): { child: DirNode; fresh: boolean } {
+  const { tree } = layer;
+  const dir = layer.writable(node);
+  let fresh = true;
+  try {
+    tree.sys.mkdir(dir, name, 0o700);
+  } catch (err) {
+    if (!isKind(err, 'AlreadyExists')) throw err;
+    const stat = tree.sys.lstat(dir, name);
+    fresh = stat === undefined || !isDirectory(stat);
+    if (fresh) {
+      clear(layer, node, name);
+      tree.sys.mkdir(dir, name, 0o700);
+    }
+  }
+  const child = tree.adopt(node, name);
+  if (fresh) {
+    tree.forget(child);
+    layer.createdDirectory(child);
+  }
+  return { child, fresh };
+}
+
+/** Makes the missing directories of a place. Those that a layer does not list are `implicit`. */
+export function makePlace(layer: LayerTree, place: Place): DirNode {
+  let { node } = place;
+  for (const name of place.missing) {
+    node = makeDirectory(layer, node, name).child;
+    if (node.made === 'no') node.made = 'implicit';
+  }
+  return node;
+}
+
+/** Attributes of the directories in the layer's own directory that do not depend on what is below. */
+export function settleExplicit(layer: LayerTree, node: DirNode): void {
+  const { final, parent } = node;
+  if (final === undefined) return;
+  const { tree } = layer;
+  const { upper } = tree.open(parent ?? node);
+  if (upper === undefined) throw new HawserError('Internal', 'a directory without its parent');
+  if (parent === undefined) {
+    tree.sys.chmodDir(upper, final.mode);
+    tree.sys.utimesDir(upper, final.atime, final.mtime);
+    return;
+  }
+  const inode = namedInode(tree.sys, upper, node.name);
+  if (!ownerMayAll(final.mode)) inode.chmod(final.mode);
+  inode.utimes(final.atime, final.mtime);
+}
+
+/** Whether the owner may list, enter and write: what we need (without root) until everything in it is there. */
+export function ownerMayAll(mode: number): boolean {
+  return (mode & 0o700) === 0o700;
+}

@@ -1,0 +1,214 @@
+/**
+ * The tree a layer is applied to, as seen through directory handles: the directory that takes the layer ("upper") over
+ * those of the layers below ("lowers", nearest first). Every step is one path component below an open handle and never
+ * follows a symlink; symlinks are resolved here, inside the tree. So nothing in an archive can name anything outside,
+ * whatever the bookkeeping says.
+ */
+import type { ByteString } from '../bytes.ts';
+import { HawserError } from '../errors.ts';
+import { type Dir, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, type Stat, type Syscalls } from '../ports/syscalls.ts';
+import { DirNode, type Handles } from './dir-node.ts';
+
+/** As the kernel's MAXSYMLINKS would be 40 and containerd's is 255. */
+const MAX_LINKS = 255;
+export const MAX_DEPTH = 1024;
+/** Open directories kept between entries. */
+const MAX_OPEN = 256;
+
+export interface Found {
+  readonly stat: Stat;
+  /** Where it is. */
+  readonly dir: Dir;
+  readonly lower: boolean;
+}
+
+/** A directory, and below it names that are not (yet) directories. */
+export interface Place {
+  readonly node: DirNode;
+  readonly missing: readonly ByteString[];
+}
+
+export function isDirectory(stat: Stat): boolean {
+  return (stat.mode & S_IFMT) === S_IFDIR;
+}
+
+/** overlayfs: a character device 0:0. */
+export function isWhiteout(stat: Stat): boolean {
+  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+}
+
+const Y = 0x79;
+
+export class MergedTree {
+  readonly root: DirNode = new DirNode(undefined, '');
+  readonly sys: Syscalls;
+  /** Nodes that hold handles, least recently used first. */
+  readonly #open = new Set<DirNode>();
+  #count = 0;
+  #latest: DirNode | undefined;
+
+  constructor(sys: Syscalls, upper: string, lowers: readonly string[]) {
+    this.sys = sys;
+    const opened: Dir[] = [];
+    try {
+      for (const path of [upper, ...lowers]) opened.push(sys.openRoot(path));
+    } catch (err) {
+      for (const dir of opened) sys.closeDir(dir);
+      throw err;
+    }
+    this.root.handles = { upper: opened[0], lowers: opened.slice(1) };
+  }
+
+  /** What `name` is in the merged view of a directory. */
+  lookup(node: DirNode, name: ByteString): Found | undefined {
+    const { upper } = this.open(node);
+    const stat = upper && this.sys.lstat(upper, name);
+    if (upper !== undefined && stat !== undefined) return { stat, dir: upper, lower: false };
+    return node.hides(name) ? undefined : this.lookupBelow(node, name);
+  }
+
+  /** The same in the layers below, whatever this layer hides. */
+  lookupBelow(node: DirNode, name: ByteString): Found | undefined {
+    for (const dir of this.open(node).lowers) {
+      const stat = this.sys.lstat(dir, name);
+      if (stat !== undefined) return isWhiteout(stat) ? undefined : { stat, dir, lower: true };
+    }
+    return undefined;
+  }
+
+  /** The handles of a directory: valid until `trim`, `forget` or `drop`. */
+  open(node: DirNode): Handles {
+    if (node.handles !== undefined) {
+      if (node.parent !== undefined) this.#touch(node);
+      return node.handles;
+    }
+    if (node.parent === undefined) throw new HawserError('Internal', 'the tree is closed');
+    const above = this.open(node.parent);
+    const lowers = node.parent.hides(node.name) ? [] : this.#lowers(above, node.name);
+    node.handles = { upper: undefined, lowers };
+    this.#count += 1 + lowers.length;
+    this.#touch(node);
+    const stat = above.upper && this.sys.lstat(above.upper, node.name);
+    if (above.upper !== undefined && stat !== undefined && isDirectory(stat)) {
+      node.handles = { upper: this.sys.openDir(above.upper, node.name), lowers };
+    }
+    return node.handles;
+  }
+
+  #touch(node: DirNode): void {
+    if (this.#latest === node) return;
+    this.#latest = node;
+    this.#open.delete(node);
+    this.#open.add(node);
+  }
+
+  #lowers(above: Handles, name: ByteString): Dir[] {
+    const found: Dir[] = [];
+    try {
+      for (const dir of above.lowers) {
+        const stat = this.sys.lstat(dir, name);
+        if (stat === undefined) continue;
+        if (!isDirectory(stat)) break;
+        // Asked only of a directory that has another below it, for it is dear with some providers.
+        const last = found.at(-1);
+        if (last !== undefined && this.#isOpaque(last)) break;
+        found.push(this.sys.openDir(dir, name));
+      }
+    } catch (err) {
+      for (const dir of found) this.sys.closeDir(dir);
+      throw err;
+    }
+    return found;
+  }
+
+  #isOpaque(dir: Dir): boolean {
+    const value =
+      this.sys.getxattrDir(dir, 'trusted.overlay.opaque') ?? this.sys.getxattrDir(dir, 'user.overlay.opaque');
+    return value?.length === 1 && value[0] === Y;
+  }
+
+  /**
+   * Walks `parts` from the root, following symlinks inside the tree (absolute ones from its root, `..` not above it).
+   * From the first component that is absent or no directory on, the rest is `missing`.
+   */
+  resolve(parts: readonly ByteString[]): Place {
+    const pending = [...parts].reverse();
+    const missing: ByteString[] = [];
+    let node = this.root;
+    let links = 0;
+    for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
+      if (part === '' || part === '.') continue;
+      if (part === '..') {
+        if (missing.pop() === undefined) node = node.parent ?? node;
+        continue;
+      }
+      if (node.depth + missing.length >= MAX_DEPTH) throw tooDeep();
+      const found = missing.length > 0 ? undefined : (node.children.get(part) ?? this.lookup(node, part));
+      if (found instanceof DirNode) node = found;
+      else if (found !== undefined && isDirectory(found.stat)) node = this.adopt(node, part);
+      else if (found !== undefined && (found.stat.mode & S_IFMT) === S_IFLNK) {
+        links++;
+        if (links > MAX_LINKS) throw new HawserError('InvalidArgument', 'too many symbolic links');
+        const target = this.sys.readlink(found.dir, part);
+        if (target.startsWith('/')) node = this.root;
+        pending.push(...target.split('/').reverse());
+      } else missing.push(part);
+    }
+    return { node, missing };
+  }
+
+  /** The node of a directory that exists in the merged view. */
+  adopt(parent: DirNode, name: ByteString): DirNode {
+    let node = parent.children.get(name);
+    if (node === undefined) {
+      node = new DirNode(parent, name);
+      parent.children.set(name, node);
+    }
+    return node;
+  }
+
+  /** Closes a directory's handles, to be opened anew: something about it has changed. */
+  forget(node: DirNode): void {
+    if (node.handles === undefined || node.parent === undefined) return;
+    this.#count -= 1 + node.handles.lowers.length;
+    this.#open.delete(node);
+    if (this.#latest === node) this.#latest = undefined;
+    const { upper, lowers } = node.handles;
+    node.handles = undefined;
+    if (upper !== undefined) this.sys.closeDir(upper);
+    for (const dir of lowers) this.sys.closeDir(dir);
+  }
+
+  /** Drops all that is known of a directory that is no more. */
+  drop(parent: DirNode, name: ByteString): void {
+    const node = parent.children.get(name);
+    if (node === undefined) return;
+    parent.children.delete(name);
+    const doomed = [node];
+    for (let next = doomed.pop(); next !== undefined; next = doomed.pop()) {
+      this.forget(next);
+      doomed.push(...next.children.values());
+    }
+  }
+
+  /** Closes what is over the limit, oldest first. No handle that was got before may be used after. */
+  trim(): void {
+    if (this.#count <= MAX_OPEN) return;
+    for (const node of this.#open) {
+      if (this.#count <= MAX_OPEN / 2) return;
+      this.forget(node);
+    }
+  }
+
+  close(): void {
+    for (const node of [...this.#open]) this.forget(node);
+    const held = this.root.handles;
+    this.root.handles = undefined;
+    if (held?.upper !== undefined) this.sys.closeDir(held.upper);
+    for (const dir of held?.lowers ?? []) this.sys.closeDir(dir);
+  }
+}
+
+export function tooDeep(): HawserError {
+  return new HawserError('InvalidArgument', `a path of more than ${MAX_DEPTH} components`);
+}

@@ -1,0 +1,135 @@
+/** Owners, modes, times and extended attributes: from an entry, or from one inode to another. */
+import { type ByteString, display } from '../bytes.ts';
+import { HawserError, isKind, kindOf, wrap } from '../errors.ts';
+import type { Dir, Stat, Syscalls, TimeSpec } from '../ports/syscalls.ts';
+import type { TarEntry } from './entry.ts';
+import type { Warnings } from './warnings.ts';
+
+const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
+
+/** The metadata calls on one inode. */
+export interface Inode {
+  chown(uid: number, gid: number): void;
+  chmod(perm: number): void;
+  utimes(atime: TimeSpec, mtime: TimeSpec): void;
+  setxattr(key: string, value: Uint8Array): void;
+  removexattr(key: string): void;
+  getxattr(key: string): Uint8Array | undefined;
+  listxattr(): string[];
+}
+
+export function namedInode(sys: Syscalls, dir: Dir, name: ByteString): Inode {
+  return {
+    chown: (uid, gid) => sys.chown(dir, name, uid, gid),
+    chmod: (perm) => sys.chmod(dir, name, perm),
+    utimes: (atime, mtime) => sys.utimes(dir, name, atime, mtime),
+    setxattr: (key, value) => sys.setxattr(dir, name, key, value),
+    removexattr: (key) => sys.removexattr(dir, name, key),
+    getxattr: (key) => sys.getxattr(dir, name, key),
+    listxattr: () => sys.listxattr(dir, name),
+  };
+}
+
+export function dirInode(sys: Syscalls, dir: Dir): Inode {
+  return {
+    chown: (uid, gid) => sys.chownDir(dir, uid, gid),
+    chmod: (perm) => sys.chmodDir(dir, perm),
+    utimes: (atime, mtime) => sys.utimesDir(dir, atime, mtime),
+    setxattr: (key, value) => sys.setxattrDir(dir, key, value),
+    removexattr: (key) => sys.removexattrDir(dir, key),
+    getxattr: (key) => sys.getxattrDir(dir, key),
+    listxattr: () => sys.listxattrDir(dir),
+  };
+}
+
+/** overlayfs's own attributes: never an image's business, never copied. */
+export function isOverlayKey(key: string): boolean {
+  return key.startsWith('trusted.overlay.') || key.startsWith('user.overlay.');
+}
+
+/** How extended attributes are kept or not; one an apply, for it warns once. */
+export class Metadata {
+  readonly #warnings: Warnings;
+
+  constructor(warnings: Warnings) {
+    this.#warnings = warnings;
+  }
+
+  /**
+   * Owner, attributes, mode: in this order, for chown(2) clears setuid bits and file capabilities. Times are apart, for
+   * a directory's come last. Attributes of `trusted.*` and overlayfs's own are dropped with a warning: the first are
+   * what containerd refuses too, the others would change what overlayfs shows.
+   */
+  apply(inode: Inode, entry: TarEntry, mode: number = entry.mode): void {
+    this.chown(inode, entry.uid, entry.gid);
+    for (const [key, value] of entry.xattrs) this.#setxattr(inode, entry, key, value);
+    if (entry.type !== 'symlink') inode.chmod(mode);
+  }
+
+  chown(inode: Inode, uid: number, gid: number): void {
+    try {
+      inode.chown(uid, gid);
+    } catch (err) {
+      const refused = isKind(err, 'PermissionDenied', 'InvalidArgument');
+      const hint = 'Owners can be set by root, or in a user namespace that maps these ids (/etc/subuid)';
+      throw new HawserError(kindOf(err), wrap(`setting the owner to ${uid}:${gid}`, err).message, {
+        cause: err,
+        hint: refused ? hint : undefined,
+      });
+    }
+  }
+
+  #setxattr(inode: Inode, entry: TarEntry, key: ByteString, value: Uint8Array): void {
+    const what = `extended attribute ${display(key)} of ${JSON.stringify(display(entry.name))}`;
+    if (isOverlayKey(key) || key.startsWith('trusted.')) {
+      this.#warnings.add(`ignored the ${what}: images may not set such attributes`);
+      return;
+    }
+    try {
+      inode.setxattr(key, value);
+    } catch (err) {
+      this.#excuse(err, entry, key, what);
+    }
+  }
+
+  /** The file system may lack a namespace, and user.* is for files and directories only. All else is an error. */
+  #excuse(err: unknown, entry: TarEntry, key: string, what: string): void {
+    const hasUser = entry.type === 'file' || entry.type === 'directory';
+    if (isKind(err, 'NotImplemented')) {
+      this.#warnings.once('xattr', `the file system does not take the ${what}, and maybe others`);
+    } else if (isKind(err, 'PermissionDenied') && key.startsWith('user.') && !hasUser) {
+      this.#warnings.add(`ignored the ${what}: only files and directories can have it`);
+    } else throw wrap(`setting the ${what}`, err);
+  }
+
+  /** Removes what an earlier owner of the name left, except what `entry` sets anyway. */
+  clearXattrs(inode: Inode, keep: ReadonlyMap<ByteString, Uint8Array>): void {
+    for (const key of inode.listxattr()) {
+      if (keep.has(key) || isOverlayKey(key) || key === 'security.selinux') continue;
+      inode.removexattr(key);
+    }
+  }
+
+  /** All attributes but those of overlayfs. */
+  copy(from: Inode, stat: Stat, to: Inode, isSymlink: boolean): void {
+    this.chown(to, stat.uid, stat.gid);
+    for (const key of from.listxattr()) {
+      const value = isOverlayKey(key) || key === 'security.selinux' ? undefined : from.getxattr(key);
+      if (value !== undefined) to.setxattr(key, value);
+    }
+    if (!isSymlink) to.chmod(stat.mode & 0o7777);
+    to.utimes(stat.atime, stat.mtime);
+  }
+
+  /** What a directory gets that no layer describes: 0755, root, 1970. */
+  byDefault(inode: Inode): void {
+    this.chown(inode, 0, 0);
+    inode.chmod(0o755);
+    inode.utimes(EPOCH, EPOCH);
+  }
+}
+
+/** The access time of an entry that has none is its modification time. */
+export function atimeOf(entry: TarEntry): TimeSpec {
+  return entry.atime ?? entry.mtime;
+}

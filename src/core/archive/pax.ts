@@ -1,0 +1,67 @@
+/** PAX extended headers (POSIX.1-2017 pax, "pax Extended Header"). Values stay bytes: file capabilities are binary. */
+import { type ByteString, fromBytes } from '../bytes.ts';
+import type { TimeSpec } from '../ports/syscalls.ts';
+import { malformed } from './header.ts';
+
+export interface PaxRecord {
+  readonly key: ByteString;
+  readonly value: Uint8Array;
+}
+
+const EQUALS = 0x3d;
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+
+/** `<length> <key>=<value>\n` until the end, in order, repeats kept (GNU sparse 0.0 repeats keys). */
+export function parsePax(bytes: Uint8Array): PaxRecord[] {
+  const records: PaxRecord[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    let length = 0;
+    let cursor = at;
+    for (; cursor < bytes.length && bytes[cursor] !== SPACE; cursor++) {
+      const digit = (bytes[cursor] ?? 0) - 0x30;
+      if (digit < 0 || digit > 9 || cursor - at > 7) throw malformed('bad record length in a PAX header');
+      length = length * 10 + digit;
+    }
+    const end = at + length;
+    if (cursor + 1 >= end || end > bytes.length || bytes[end - 1] !== NEWLINE) {
+      throw malformed('bad record length in a PAX header');
+    }
+    const equals = bytes.indexOf(EQUALS, cursor + 1);
+    if (equals < 0 || equals >= end - 1 || equals === cursor + 1)
+      throw malformed('a PAX record without a key');
+    const key = fromBytes(bytes, cursor + 1, equals);
+    if (key.includes('\0')) throw malformed('a PAX key with NUL');
+    records.push({ key, value: bytes.subarray(equals + 1, end - 1) });
+    at = end;
+  }
+  return records;
+}
+
+export function paxText(record: PaxRecord): ByteString {
+  const text = fromBytes(record.value);
+  if (text.includes('\0')) throw malformed(`NUL in the PAX value ${record.key}`);
+  return text;
+}
+
+/** An integer from 0; a range of its own is the caller's. */
+export function paxInteger(record: PaxRecord): number {
+  const text = fromBytes(record.value);
+  if (!/^-?[0-9]+$/.test(text)) throw malformed(`the PAX value ${record.key} is not an integer`);
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw malformed(`the PAX value ${record.key} is out of range`);
+  return value;
+}
+
+/** Decimal seconds, exactly; digits after the ninth are dropped (towards zero). */
+export function paxTime(record: PaxRecord): TimeSpec {
+  const match = /^(-?)([0-9]+)(?:\.([0-9]*))?$/.exec(fromBytes(record.value));
+  if (match === null) throw malformed(`the PAX value ${record.key} is not a time`);
+  const [, sign, whole, fraction = ''] = match;
+  const seconds = Number(whole);
+  if (!Number.isSafeInteger(seconds)) throw malformed(`the PAX value ${record.key} is out of range`);
+  const nsec = Number(fraction.slice(0, 9).padEnd(9, '0'));
+  if (sign !== '-') return { sec: seconds, nsec };
+  // 0 - x, for -0 is no number of seconds.
+  return nsec === 0 ? { sec: 0 - seconds, nsec } : { sec: -seconds - 1, nsec: 1_000_000_000 - nsec };
+}

@@ -1,0 +1,310 @@
+import type { ByteString } from '../bytes.ts';
+import { display, fromBytes } from '../bytes.ts';
+import { HawserError, wrap } from '../errors.ts';
+import { buildEntry } from './build-entry.ts';
+import type { TarEntry, TarSink } from './entry.ts';
+import { BLOCK, type Header, isZeroBlock, MAX_NAME, malformed, parseHeader } from './header.ts';
+import { type PaxRecord, parsePax } from './pax.ts';
+import { gnuSparse, gnuSparseExtension, type SparseMap, SparseMapParser } from './sparse.ts';
+
+/** Longest extension header (PAX records, GNU long names): what Go and libarchive allow. */
+const MAX_EXTENSION = 1 << 20;
+
+const NO_RECORDS: readonly PaxRecord[] = [];
+
+/**
+ * - `header`, `sparse`: fills a block (a header; an old GNU sparse extension).
+ * - `extension`: collects the data of a PAX or GNU extension header.
+ * - `map`: reads the map in front of a PAX 1.0 sparse file's data.
+ * - `body`: passes data on. `skip`: drops data that nobody wants. `padding`: drops up to the next block.
+ * - `end`: after two zero blocks everything is ignored.
+ */
+type State = 'header' | 'sparse' | 'extension' | 'map' | 'body' | 'skip' | 'padding' | 'end';
+
+/** How an entry goes on after its header. */
+interface Start {
+  readonly entry: TarEntry;
+  readonly state: State;
+  readonly stored: number;
+}
+
+/**
+ * A tar parser that is pushed to: v7, ustar, star, PAX (local and global headers), GNU (long names, base-256 numbers,
+ * sparse files). Synchronous; bodies are not copied. What the archive says is hostile: every size is bounded and the
+ * first thing that is wrong is an error (InvalidArgument; DataLoss when the archive ends too early).
+ *
+ * The size of an entry is the PAX one where there is one, for its data and for where the next header is (CVE-2025-62518).
+ * Vendor types: 'X' (Solaris) is read as 'x'; 'V' (GNU volume label) and 'A' (Solaris ACL) are no files and are left
+ * out; 'D' is a directory; 'M', 'N' and all others are errors. Global PAX headers may not set names, sizes or sparse
+ * maps: those of one entry cannot be meant for all.
+ */
+export class TarReader {
+  readonly #sink: TarSink;
+  readonly #block = new Uint8Array(BLOCK);
+  #filled = 0;
+  #state: State = 'header';
+  /** Bytes taken before the current chunk. */
+  #before = 0;
+  #zeroBlocks = 0;
+  /** Stored bytes still to come in `extension`, `map`, `body`, `skip`; then the padding. */
+  #left = 0;
+  #padding = 0;
+  #extension: { type: string; bytes: Uint8Array } | undefined;
+  #global: readonly PaxRecord[] = NO_RECORDS;
+  #local: readonly PaxRecord[] = NO_RECORDS;
+  #longName: ByteString | undefined;
+  #longLink: ByteString | undefined;
+  /** An extension header was read whose entry has not come. */
+  #pending = false;
+  #entry: TarEntry | undefined;
+  #sparse: SparseMap | undefined;
+  #mapParser: SparseMapParser | undefined;
+  /** Of a sparse file: the next fragment, and how far into the file we are. */
+  #part = 0;
+  #position = 0;
+
+  constructor(sink: TarSink) {
+    this.#sink = sink;
+  }
+
+  push(chunk: Uint8Array): void {
+    let at = 0;
+    while (at < chunk.length && this.#state !== 'end') at = this.#step(chunk, at);
+    this.#before += chunk.length;
+  }
+
+  /** The archive ends here. End blocks may be missing, as may the last padding. */
+  end(): void {
+    const between = this.#state === 'padding' || (this.#state === 'header' && this.#filled === 0);
+    if (this.#state !== 'end' && (!between || this.#pending)) throw this.#truncated();
+    this.#state = 'end';
+  }
+
+  #truncated(): HawserError {
+    const where = this.#entry === undefined ? '' : ` in ${JSON.stringify(display(this.#entry.name))}`;
+    return new HawserError('DataLoss', `truncated tar${where} after ${this.#before} bytes`);
+  }
+
+  #step(chunk: Uint8Array, at: number): number {
+    switch (this.#state) {
+      case 'header':
+      case 'sparse':
+        return this.#fill(chunk, at);
+      case 'padding': {
+        const taken = Math.min(this.#padding, chunk.length - at);
+        this.#padding -= taken;
+        if (this.#padding === 0) this.#state = 'header';
+        return at + taken;
+      }
+      default:
+        return this.#data(chunk, at);
+    }
+  }
+
+  #fill(chunk: Uint8Array, at: number): number {
+    let block: Uint8Array = this.#block;
+    let next: number;
+    if (this.#filled === 0 && chunk.length - at >= BLOCK) {
+      block = chunk.subarray(at, at + BLOCK);
+      next = at + BLOCK;
+    } else {
+      next = Math.min(chunk.length, at + BLOCK - this.#filled);
+      block.set(chunk.subarray(at, next), this.#filled);
+      this.#filled += next - at;
+      if (this.#filled < BLOCK) return next;
+      this.#filled = 0;
+    }
+    if (this.#state === 'sparse') this.#sparseBlock(block);
+    else this.#headerBlock(block, this.#before + next - BLOCK);
+    return next;
+  }
+
+  #headerBlock(block: Uint8Array, offset: number): void {
+    if (block[0] === 0 && isZeroBlock(block)) {
+      this.#zeroBlocks++;
+      if (this.#zeroBlocks === 2) this.end();
+      return;
+    }
+    let start: Start | undefined;
+    try {
+      if (this.#zeroBlocks === 1) throw malformed('a single zero block before a header');
+      const header = parseHeader(block);
+      if (!this.#startExtension(header)) start = this.#startEntry(header, block);
+    } catch (err) {
+      throw wrap(`reading the header at byte ${offset}`, err);
+    }
+    if (start === undefined) return;
+    this.#entry = start.entry;
+    this.#sink.entry(start.entry);
+    this.#expect(start.state, start.stored);
+  }
+
+  /** True when the header is not an entry's own. */
+  #startExtension(header: Header): boolean {
+    switch (header.type) {
+      case 'x':
+      case 'X':
+      case 'g':
+      case 'L':
+      case 'K':
+        if (header.size < 0 || header.size > MAX_EXTENSION) throw malformed('an extension header over 1 MiB');
+        if (header.type !== 'g') this.#pending = true;
+        this.#extension = { type: header.type, bytes: new Uint8Array(header.size) };
+        this.#expect('extension', header.size);
+        return true;
+      case 'V':
+      case 'A':
+        if (header.size < 0) throw malformed('negative size');
+        this.#expect('skip', header.size);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #startEntry(header: Header, block: Uint8Array): Start {
+    const { entry, stored, sparse } = buildEntry(header, {
+      global: this.#global,
+      local: this.#local,
+      longName: this.#longName,
+      longLink: this.#longLink,
+    });
+    this.#local = NO_RECORDS;
+    this.#longName = undefined;
+    this.#longLink = undefined;
+    this.#pending = false;
+    this.#part = 0;
+    this.#position = 0;
+    this.#sparse = sparse?.map;
+    let size = entry.size;
+    let state: State = entry.type === 'file' ? 'body' : 'skip';
+    if (header.type === 'S') {
+      if (header.format !== 'gnu' || sparse !== undefined)
+        throw malformed('a GNU sparse file in another format');
+      const { map, more } = gnuSparse(block);
+      this.#sparse = map;
+      size = map.realSize;
+      if (more) state = 'sparse';
+    }
+    if (sparse?.mapInData === true) {
+      this.#mapParser = new SparseMapParser(sparse.map);
+      state = 'map';
+    }
+    if (this.#sparse !== undefined && (state === 'body' || state === 'skip')) this.#sparse.check(stored);
+    return { entry: size === entry.size ? entry : { ...entry, size }, state, stored };
+  }
+
+  #sparseBlock(block: Uint8Array): void {
+    if (this.#sparse === undefined) throw malformed('no sparse file');
+    if (gnuSparseExtension(this.#sparse, block)) return;
+    this.#sparse.check(this.#left);
+    this.#expect('body', this.#left);
+  }
+
+  /** Goes on to `state` with `size` stored bytes; with none, on to what follows. */
+  #expect(state: State, size: number): void {
+    this.#state = state;
+    this.#left = size;
+    this.#padding = (BLOCK - (size % BLOCK)) % BLOCK;
+    if (size === 0 && state !== 'sparse') this.#finish();
+  }
+
+  #data(chunk: Uint8Array, at: number): number {
+    const end = Math.min(chunk.length, at + this.#left);
+    if (this.#state === 'map') return this.#mapData(chunk, at, end);
+    if (this.#state === 'body') this.#body(chunk.subarray(at, end));
+    else if (this.#extension !== undefined) {
+      const { bytes } = this.#extension;
+      bytes.set(chunk.subarray(at, end), bytes.length - this.#left);
+    }
+    this.#left -= end - at;
+    if (this.#left === 0) this.#finish();
+    return end;
+  }
+
+  #mapData(chunk: Uint8Array, at: number, end: number): number {
+    const parser = this.#mapParser;
+    if (parser === undefined || this.#sparse === undefined) throw malformed('no sparse map');
+    const taken = parser.take(chunk, at, end);
+    this.#left -= taken;
+    if (parser.done) {
+      this.#mapParser = undefined;
+      this.#sparse.check(this.#left);
+      this.#state = 'body';
+    }
+    if (this.#left === 0) this.#finish();
+    return at + taken;
+  }
+
+  #body(bytes: Uint8Array): void {
+    if (this.#sparse === undefined) this.#sink.data(bytes);
+    else this.#sparseBody(bytes, this.#sparse.parts);
+  }
+
+  #sparseBody(bytes: Uint8Array, parts: readonly number[]): void {
+    for (let at = 0; at < bytes.length; ) {
+      const offset = parts[this.#part] ?? 0;
+      const end = offset + (parts[this.#part + 1] ?? 0);
+      if (this.#position >= end) {
+        this.#part += 2;
+        continue;
+      }
+      this.#holeTo(offset);
+      const piece = bytes.subarray(at, at + end - this.#position);
+      this.#sink.data(piece);
+      this.#position += piece.length;
+      at += piece.length;
+    }
+  }
+
+  #holeTo(offset: number): void {
+    if (offset <= this.#position) return;
+    this.#sink.hole(offset - this.#position);
+    this.#position = offset;
+  }
+
+  /** All stored bytes are there. */
+  #finish(): void {
+    const done = this.#state;
+    this.#state = this.#padding > 0 ? 'padding' : 'header';
+    if (this.#extension !== undefined) this.#extensionEnd(this.#extension);
+    if (done === 'map') throw malformed('a sparse map longer than its file');
+    if (this.#entry === undefined) return;
+    if (this.#sparse !== undefined) this.#holeTo(this.#sparse.realSize);
+    this.#sparse = undefined;
+    this.#entry = undefined;
+    this.#sink.entryEnd();
+  }
+
+  #extensionEnd({ type, bytes }: { type: string; bytes: Uint8Array }): void {
+    this.#extension = undefined;
+    if (type === 'L') this.#longName = longName(bytes);
+    else if (type === 'K') this.#longLink = longName(bytes);
+    else if (type === 'g') this.#global = mergeGlobal(this.#global, parsePax(bytes));
+    else this.#local = parsePax(bytes);
+  }
+}
+
+/** The name ends at the first NUL; tars that lack it exist. */
+function longName(bytes: Uint8Array): ByteString {
+  const nul = bytes.indexOf(0);
+  const length = nul < 0 ? bytes.length : nul;
+  if (length > MAX_NAME) throw malformed('a name of more than 4096 bytes');
+  return fromBytes(bytes, 0, length);
+}
+
+/** Later global headers override earlier ones record by record. Bounded: the merged records are at most 1 MiB. */
+function mergeGlobal(old: readonly PaxRecord[], added: readonly PaxRecord[]): readonly PaxRecord[] {
+  const merged = new Map<ByteString, PaxRecord>();
+  let size = 0;
+  for (const record of [...old, ...added]) {
+    const { key } = record;
+    if (key === 'path' || key === 'linkpath' || key === 'size' || key.startsWith('GNU.sparse.')) {
+      throw malformed(`a global PAX header that sets ${key}`);
+    }
+    merged.set(key, record);
+  }
+  for (const { key, value } of merged.values()) size += key.length + value.length;
+  if (size > MAX_EXTENSION) throw malformed('global PAX headers over 1 MiB');
+  return [...merged.values()];
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { isKind, messageOf } from '../../../src/core/errors.ts';
+import type { ApplyJob } from '../../../src/core/ports/workers.ts';
+import { type ApplyDeps, applyLayer, checkLayerType } from '../../../src/core/unpack/apply-layer.ts';
+import { createHashers } from '../../../src/platform/common/hashers.ts';
+import { createCodecs } from '../../../src/platform/common/native-codecs.ts';
+import { file, layer } from '../../support/layer-builder.ts';
+import { needs } from '../../support/needs.ts';
+import { sourceOf } from '../../support/streams.ts';
+import { bytes, concat } from '../../support/tar-builder.ts';
+import { syscallsHere } from './stacks.ts';
+
+const OCI = 'application/vnd.oci.image.layer.v1.tar';
+const DOCKER = 'application/vnd.docker.image.rootfs.diff.tar';
+
+const sha = (data: Uint8Array): string => `sha256:${createHash('sha256').update(data).digest('hex')}`;
+
+interface Run {
+  readonly job?: Partial<ApplyJob>;
+  readonly deps?: Partial<ApplyDeps>;
+  readonly signal?: AbortSignal;
+  readonly stall?: boolean;
+}
+
+async function run(blob: Uint8Array, how: Run = {}) {
+  const root = mkdtempSync(join(process.env.HAWSER_TEST_TMP ?? tmpdir(), 'hawser-apply-'));
+  const source = sourceOf(blob, 100, how.stall === true ? { stall: true } : {});
+  const job: ApplyJob = {
+    blob: '/blob',
+    blobSize: blob.length,
+    mediaType: OCI,
+    codec: 'auto',
+    root,
+    lowers: [],
+    mode: 'overlay',
+    maxBytes: 1 << 20,
+    ...how.job,
+  };
+  const deps: ApplyDeps = {
+    syscalls: syscallsHere(),
+    hashers: createHashers(),
+    codecs: createCodecs(),
+    openBlob: () => source.stream,
+    ...how.deps,
+  };
+  const fds = (): number => readdirSync('/proc/self/fd').length;
+  const before = fds();
+  try {
+    const result = await applyLayer(job, deps, { signal: how.signal });
+    return { ...result, names: readdirSync(root) };
+  } catch (err) {
+    assert.ok(source.cancelled() !== undefined || source.given() === blob.length, 'the blob is let go');
+    throw err;
+  } finally {
+    assert.equal(fds(), before);
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+describe('applyLayer', { skip: needs({ root: true }) }, () => {
+  const tar = layer(file('f', 'content'), file('g', 'x'.repeat(2000)));
+
+  test('labels are not believed, bytes are', async () => {
+    const types = [OCI, `${OCI}+gzip`, `${OCI}+zstd`, DOCKER, `${DOCKER}.gzip`, `${DOCKER}.zstd`];
+    for (const mediaType of types) {
+      for (const blob of [tar, new Uint8Array(gzipSync(tar))]) {
+        const { names, warnings, ...rest } = await run(blob, { job: { mediaType } });
+        assert.deepEqual(rest, { diffId: sha(tar), size: tar.length, entries: 2 });
+        assert.deepEqual(warnings, []);
+        assert.deepEqual(names.sort(), ['f', 'g']);
+      }
+    }
+  });
+
+  test('a layer of no bytes, and one of no entries', async () => {
+    const empty = await run(new Uint8Array(0));
+    assert.equal(empty.diffId, 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+    assert.deepEqual([empty.size, empty.entries, empty.names], [0, 0, []]);
+    assert.equal((await run(new Uint8Array(1024))).size, 1024);
+  });
+
+  test('H79 what follows the end of the archive counts for the diff ID', async () => {
+    const long = concat([tar, bytes('trailing'), new Uint8Array(9000)]);
+    assert.equal((await run(new Uint8Array(gzipSync(long)))).diffId, sha(long));
+  });
+
+  test('types', () => {
+    const fine = [
+      OCI,
+      `${OCI}+gzip`,
+      OCI.replace('layer.', 'layer.nondistributable.'),
+      DOCKER.replace('rootfs.', 'rootfs.foreign.'),
+    ];
+    for (const type of fine) checkLayerType(type);
+    for (const type of [
+      'application/x-foo',
+      `${OCI}+foo`,
+      `${DOCKER}.gzip+foo`,
+      '',
+      'application/vnd.in-toto+json',
+    ]) {
+      assert.throws(
+        () => checkLayerType(type),
+        (err) => isKind(err, 'NotImplemented') && /no processor for media-type/.test(messageOf(err)),
+      );
+    }
+    for (const type of [`${OCI}+encrypted`, `${OCI}+gzip+encrypted`]) {
+      assert.throws(() => checkLayerType(type), /encrypted/);
+    }
+  });
+
+  test('H60 more than the limit', async () => {
+    const bomb = new Uint8Array(gzipSync(new Uint8Array(3 << 20)));
+    await assert.rejects(run(bomb), (err) => isKind(err, 'ResourceExhausted'));
+  });
+
+  test('damage', async () => {
+    const gz = new Uint8Array(gzipSync(tar));
+    await assert.rejects(run(gz.subarray(0, -20)), (err) => isKind(err, 'DataLoss'));
+    await assert.rejects(
+      run(tar.subarray(0, 1100)),
+      (err) => isKind(err, 'DataLoss') && /truncated tar/.test(messageOf(err)),
+    );
+    await assert.rejects(run(new Uint8Array(1024).fill(1)), (err) => isKind(err, 'InvalidArgument'));
+  });
+
+  test('an abort ends it, also while the blob stalls', { timeout: 20_000 }, async () => {
+    for (const stall of [false, true]) {
+      const controller = new AbortController();
+      const seen: number[] = [];
+      const onProgress = (count: number): void => {
+        seen.push(count);
+        controller.abort();
+      };
+      await assert.rejects(run(tar, { signal: controller.signal, deps: { onProgress }, stall }), (err) =>
+        isKind(err, 'Canceled'),
+      );
+      assert.equal(seen.length, 1);
+    }
+  });
+
+  test('progress ends with the whole blob', async () => {
+    const seen: number[] = [];
+    await run(tar, { deps: { onProgress: (count) => seen.push(count) } });
+    assert.equal(seen.at(-1), tar.length);
+    assert.deepEqual(
+      seen,
+      seen.toSorted((a, b) => a - b),
+    );
+  });
+});
