@@ -7,7 +7,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { BlobStatus, Report } from '../progress/events.ts';
-import { backoff, isRetryable } from '../registry/retry.ts';
+import { isRetryable, retryDelay } from '../registry/retry.ts';
 import type { Fetcher } from '../registry/roles.ts';
 
 export interface BlobDeps {
@@ -104,7 +104,7 @@ async function download(
       fruitless = ingest.offset > before ? 0 : fruitless + 1;
       if (fruitless >= MAX_FRUITLESS_TRIES) throw err;
       deps.report({ type: 'retry', key: ingest.ref, desc, reason: messageOf(err), offset: ingest.offset });
-      await deps.clock.sleep(backoff(fruitless, Math.random()), call.signal);
+      await deps.clock.sleep(retryDelay(err, fruitless, Math.random()), call.signal);
     }
   }
 }

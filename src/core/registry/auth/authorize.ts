@@ -1,0 +1,189 @@
+import { SingleFlight } from '../../async/single-flight.ts';
+import { HawserError } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
+import { realmRefusal } from '../addresses.ts';
+import { discard } from '../body.ts';
+import { basicAuthorization, type Credential, type Credentials } from '../credentials.ts';
+import type { Host } from '../hosts.ts';
+import type { Layer } from '../layers.ts';
+import { printable, safeUrl } from '../redact.ts';
+import { type Challenge, parseChallenges } from './challenge.ts';
+import { fetchToken, type Token } from './tokens.ts';
+
+/** Requests made for one, when tokens turn out to be old or too narrow. */
+const MAX_TRIES = 3;
+
+export interface AuthorizerDeps {
+  readonly clock: Clock;
+  readonly credentials: Credentials;
+  readonly userAgent: string;
+  /** For token requests on behalf of this registry; redirects are followed by its rules. */
+  readonly tokenTransport: (registry: URL) => Transport;
+}
+
+interface Bearer {
+  readonly realm: URL;
+  readonly service: string;
+  readonly scopes: readonly string[];
+}
+
+/** What a request was sent with. `key` is '' for Basic; `fresh`: the token was made for this very request. */
+interface Sent {
+  readonly header: string;
+  readonly key: string;
+  readonly fresh: boolean;
+}
+
+/**
+ * Knows what registries ask for, and the tokens had. Tokens are kept by registry, realm, service and scope until shortly
+ * before they expire; failures are not kept. A credential goes to the registry it is for and to the realm which that
+ * registry names, to no one else.
+ */
+export class Authorizer {
+  readonly #deps: AuthorizerDeps;
+  readonly #schemes = new Map<string, 'basic' | Bearer>();
+  readonly #tokens = new Map<string, Token>();
+  readonly #tokenFlights = new SingleFlight<Token>();
+  readonly #credentials = new Map<string, Credential | undefined>();
+  readonly #credentialFlights = new SingleFlight<Credential | undefined>();
+
+  constructor(deps: AuthorizerDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Answers the 401s of one registry for one scope (`repository:<name>:pull`). A 401 that cannot be answered, or one of
+   * another origin after a redirect, is returned as it is.
+   */
+  layer(host: Host, scope: string): Layer {
+    return (next) => async (request) => {
+      if (request.url.origin !== host.base.origin) return await next(request);
+      let sent = await this.#known(host, scope, request.signal);
+      for (let attempt = 1; ; attempt++) {
+        const response = await next(withAuthorization(request, sent));
+        const ours = response.status === 401 && response.url.origin === host.base.origin;
+        if (!ours || attempt === MAX_TRIES) return response;
+        const answer = await this.#answer(host, scope, sent, response, request.signal);
+        if (answer === undefined) return response;
+        sent = answer;
+      }
+    };
+  }
+
+  async #known(host: Host, scope: string, signal: AbortSignal | undefined): Promise<Sent | undefined> {
+    const scheme = this.#schemes.get(schemeKey(host, scope));
+    if (scheme === undefined) return undefined;
+    return scheme === 'basic' ? await this.#basic(host, signal) : await this.#bearer(host, scheme, signal);
+  }
+
+  async #answer(
+    host: Host,
+    scope: string,
+    sent: Sent | undefined,
+    response: HttpResponse,
+    signal: AbortSignal | undefined,
+  ): Promise<Sent | undefined> {
+    const challenges = parseChallenges(response.headers.get('www-authenticate') ?? '');
+    const scheme = choose(challenges, host, scope, response);
+    if (scheme === undefined) return undefined;
+    if (scheme === 'basic') {
+      const answer = sent?.key === '' ? undefined : await this.#basic(host, signal);
+      if (answer === undefined) return undefined;
+      this.#schemes.set(schemeKey(host, scope), scheme);
+      await discard(response.body);
+      return answer;
+    }
+    const key = tokenKey(host, scheme);
+    if (sent?.key === key) {
+      if (sent.fresh) return undefined;
+      if (`Bearer ${this.#tokens.get(key)?.value}` === sent.header) this.#tokens.delete(key);
+    }
+    await discard(response.body);
+    this.#schemes.set(schemeKey(host, scope), scheme);
+    return await this.#bearer(host, scheme, signal);
+  }
+
+  async #basic(host: Host, signal: AbortSignal | undefined): Promise<Sent | undefined> {
+    const credential = await this.#credential(host, signal);
+    if (credential === undefined || !('username' in credential) || credential.secret === '') return undefined;
+    return { header: basicAuthorization(credential.username, credential.secret), key: '', fresh: true };
+  }
+
+  async #bearer(host: Host, scheme: Bearer, signal: AbortSignal | undefined): Promise<Sent> {
+    const key = tokenKey(host, scheme);
+    const kept = this.#tokens.get(key);
+    if (kept !== undefined && this.#deps.clock.now() < kept.expiresAt) {
+      return { header: `Bearer ${kept.value}`, key, fresh: false };
+    }
+    const token = await this.#tokenFlights.run(key, signal, async (shared) => {
+      const credential = await this.#credential(host, shared);
+      const { clock, userAgent } = this.#deps;
+      const send = this.#deps.tokenTransport(host.base);
+      const made = await fetchToken({ send, clock, userAgent }, { ...scheme, credential }, shared);
+      this.#tokens.set(key, made);
+      return made;
+    });
+    return { header: `Bearer ${token.value}`, key, fresh: true };
+  }
+
+  async #credential(host: Host, signal: AbortSignal | undefined): Promise<Credential | undefined> {
+    if (this.#credentials.has(host.name)) return this.#credentials.get(host.name);
+    return await this.#credentialFlights.run(host.name, signal, async (shared) => {
+      const found = await this.#deps.credentials(host.name, { signal: shared });
+      this.#credentials.set(host.name, found);
+      return found;
+    });
+  }
+}
+
+function withAuthorization(request: HttpRequest, sent: Sent | undefined): HttpRequest {
+  if (sent === undefined) return request;
+  return { ...request, headers: { ...request.headers, authorization: sent.header } };
+}
+
+function schemeKey(host: Host, scope: string): string {
+  return `${host.name} ${host.base.href} ${scope}`;
+}
+
+function tokenKey(host: Host, { realm, service, scopes }: Bearer): string {
+  return JSON.stringify([host.name, host.base.origin, realm.href, service, ...scopes]);
+}
+
+/** Bearer before Basic; a Bearer challenge without a realm only counts when there is nothing else. */
+function choose(
+  challenges: readonly Challenge[],
+  host: Host,
+  scope: string,
+  response: HttpResponse,
+): 'basic' | Bearer | undefined {
+  const bearers = challenges.filter(({ scheme }) => scheme === 'bearer');
+  const usable = bearers.find(({ params }) => (params.get('realm') ?? '') !== '');
+  if (usable !== undefined) return bearerOf(usable, host, scope, response);
+  if (challenges.some(({ scheme }) => scheme === 'basic')) return 'basic';
+  if (bearers.length === 0) return undefined;
+  throw new HawserError(
+    'Unauthenticated',
+    `${safeUrl(response.url)}: failed to authorize: no realm specified for token auth challenge`,
+  );
+}
+
+function bearerOf({ params }: Challenge, host: Host, scope: string, response: HttpResponse): Bearer {
+  const text = params.get('realm') ?? '';
+  const why = URL.canParse(text) ? realmRefusal(new URL(text), host.base) : 'it is not a URL';
+  if (why !== undefined) {
+    const shown = URL.canParse(text) ? safeUrl(new URL(text)) : printable(text, 200);
+    throw new HawserError(
+      'PermissionDenied',
+      `${safeUrl(response.url)}: failed to authorize: token realm ${shown} refused: ${why}`,
+      { hint: 'The registry sends us for tokens to a place that it should not; no credential was sent' },
+    );
+  }
+  const realm = new URL(text);
+  realm.username = '';
+  realm.password = '';
+  realm.hash = '';
+  const asked = (params.get('scope') ?? '').split(' ').filter((one) => one !== '');
+  const scopes = [...new Set([scope, ...asked])].sort();
+  return { realm, service: params.get('service') ?? '', scopes };
+}

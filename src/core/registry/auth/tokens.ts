@@ -1,0 +1,147 @@
+import { findError, HawserError, wrap } from '../../errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
+import { discard, readCapped } from '../body.ts';
+import { basicAuthorization, type Credential } from '../credentials.ts';
+import { safeUrl } from '../redact.ts';
+import { statusError } from '../status.ts';
+
+/** Bytes. A longer answer is refused. */
+const MAX_TOKEN_BODY = 128 * 1024;
+/** Seconds; what the token specification says when `expires_in` is absent. */
+const DEFAULT_LIFETIME = 60;
+/** A token is not used in the last seconds of its life: clocks and networks are slow. */
+const SKEW = 15;
+
+export interface TokenRequest {
+  readonly realm: URL;
+  readonly service: string;
+  /** Sorted, each once. */
+  readonly scopes: readonly string[];
+  readonly credential: Credential | undefined;
+}
+
+export interface Token {
+  readonly value: string;
+  /** Milliseconds since the epoch, the skew taken off. */
+  readonly expiresAt: number;
+}
+
+/**
+ * Asks a token server (distribution's token specification): POST with credentials, as OAuth 2 has it; GET when that
+ * is refused, or without credentials. `send` must follow redirects and drop Authorization at other origins.
+ */
+export async function fetchToken(
+  deps: { readonly send: Transport; readonly clock: Clock; readonly userAgent: string },
+  wanted: TokenRequest,
+  signal: AbortSignal,
+): Promise<Token> {
+  const { credential } = wanted;
+  const known = credential !== undefined && ('refreshToken' in credential || credential.secret !== '');
+  const asked = deps.clock.now();
+  const common = { accept: 'application/json', 'user-agent': deps.userAgent };
+  try {
+    if (known) {
+      const request = postRequest(wanted, credential, common, signal);
+      const response = await deps.send(request);
+      if (!isPostUnsupported(response.status, credential)) {
+        return await readToken(request, response, asked);
+      }
+      await discard(response.body);
+    }
+    const request = getRequest(wanted, known ? credential : undefined, common, signal);
+    return await readToken(request, await deps.send(request), asked);
+  } catch (err) {
+    throw refused(wrap(`failed to fetch ${known ? 'oauth' : 'anonymous'} token`, err));
+  }
+}
+
+function refused(err: HawserError): HawserError {
+  const status = findError(err)?.data?.['status'];
+  const hint = status === 401 || status === 403 ? 'Check the user and the password or token' : err.hint;
+  return new HawserError(err.kind, `failed to authorize: ${err.message}`, {
+    hint,
+    cause: err,
+    data: err.data,
+  });
+}
+
+/** Old token servers know GET only, and refuse POST in several ways. */
+function isPostUnsupported(status: number, credential: Credential): boolean {
+  return status === 400 || status === 401 || status === 404 || (status === 405 && 'username' in credential);
+}
+
+function postRequest(
+  { realm, service, scopes }: TokenRequest,
+  credential: Credential,
+  common: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): HttpRequest {
+  const form = new URLSearchParams({ client_id: 'hawser', service });
+  if (scopes.length > 0) form.set('scope', scopes.join(' '));
+  if ('refreshToken' in credential) {
+    form.set('grant_type', 'refresh_token');
+    form.set('refresh_token', credential.refreshToken);
+  } else {
+    form.set('grant_type', 'password');
+    form.set('username', credential.username);
+    form.set('password', credential.secret);
+  }
+  form.sort();
+  return {
+    method: 'POST',
+    url: realm,
+    headers: { ...common, 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
+    body: new TextEncoder().encode(form.toString()),
+    signal,
+  };
+}
+
+function getRequest(
+  { realm, service, scopes }: TokenRequest,
+  credential: Credential | undefined,
+  common: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): HttpRequest {
+  const url = new URL(realm);
+  if (service !== '') url.searchParams.append('service', service);
+  for (const scope of scopes) url.searchParams.append('scope', scope);
+  if (credential === undefined) return { method: 'GET', url, headers: common, signal };
+  const [username, secret] =
+    'refreshToken' in credential ? ['', credential.refreshToken] : [credential.username, credential.secret];
+  return {
+    method: 'GET',
+    url,
+    headers: { ...common, authorization: basicAuthorization(username, secret) },
+    signal,
+  };
+}
+
+async function readToken(request: HttpRequest, response: HttpResponse, asked: number): Promise<Token> {
+  if (response.status < 200 || response.status > 299) throw await statusError(request, response, asked);
+  const bytes = await readCapped(response.body, MAX_TOKEN_BODY);
+  const where = `the token server's answer to the ${request.method} request to ${safeUrl(response.url)}`;
+  if (bytes === undefined) {
+    throw new HawserError('ResourceExhausted', `${where} is longer than ${MAX_TOKEN_BODY} bytes`);
+  }
+  const { access_token, token, expires_in } = parseObject(bytes, where);
+  const value = typeof access_token === 'string' && access_token !== '' ? access_token : token;
+  if (typeof value !== 'string' || value === '') {
+    throw new HawserError('Unauthenticated', 'authorization server did not include a token in the response');
+  }
+  if (!/^[\x21-\x7e]+$/.test(value)) {
+    throw new HawserError('Unauthenticated', `${where} holds a token that cannot be sent in a header`);
+  }
+  const lifetime = typeof expires_in === 'number' && expires_in > 0 ? expires_in : DEFAULT_LIFETIME;
+  return { value, expiresAt: asked + (lifetime - Math.min(SKEW, lifetime / 4)) * 1000 };
+}
+
+function parseObject(bytes: Uint8Array, where: string): Record<string, unknown> {
+  try {
+    const document: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (document instanceof Object) return document as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new HawserError('Unauthenticated', `${where} is not a JSON object`);
+}

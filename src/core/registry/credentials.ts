@@ -1,0 +1,15 @@
+import type { Call } from '../ports/call.ts';
+
+/** `secret` may be a password or a token used as one. A refresh token (identity token) is for token servers only. */
+export type Credential =
+  | { readonly username: string; readonly secret: string }
+  | { readonly refreshToken: string };
+
+/** `host` is the registry's name as references write it (`docker.io`, `localhost:5000`). Undefined: anonymous. */
+export type Credentials = (host: string, call: Call) => Promise<Credential | undefined>;
+
+/** RFC 7617, in UTF-8. */
+export function basicAuthorization(username: string, secret: string): string {
+  const bytes = new TextEncoder().encode(`${username}:${secret}`);
+  return `Basic ${btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))}`;
+}

@@ -1,0 +1,32 @@
+/** What may be shown of URLs, headers and texts that come from outside. */
+
+const SHOWN_PARAMETERS: ReadonlySet<string> = new Set(['ns', 'scope', 'service']);
+const SECRET_HEADER = /auth(?!enticate)|cookie|token|secret|password|signature|credential|api-?key/i;
+
+/** Without user and password; values of the query replaced by REDACTED (signed URLs), but for `ns`, `scope` and `service`. */
+export function safeUrl(url: URL): string {
+  const query = [...url.searchParams].map(([name, value]) => {
+    const shown = SHOWN_PARAMETERS.has(name) ? encodeURIComponent(value) : 'REDACTED';
+    return `${encodeURIComponent(name)}=${shown}`;
+  });
+  return printable(`${url.origin}${url.pathname}${query.length > 0 ? `?${query.join('&')}` : ''}`, 2000);
+}
+
+/** Headers as they may be shown: secrets replaced, URLs by `safeUrl`, no control characters. */
+export function safeHeaders(headers: Iterable<readonly [string, string]>): [string, string][] {
+  return [...headers].map(([name, value]) => [name.toLowerCase(), safeValue(name, value)]);
+}
+
+function safeValue(name: string, value: string): string {
+  if (SECRET_HEADER.test(name)) return 'REDACTED';
+  const cut = value.replace(/(\?)[^\s"',;>]*/g, '$1REDACTED').replace(/(:\/\/)[^/\s"',]*@/g, '$1');
+  return printable(/^(?:location|link|referer|content-location)$/i.test(name) ? cut : value, 4096);
+}
+
+/** One line without control characters, at most `limit` characters. */
+export function printable(text: string, limit: number): string {
+  const line = text
+    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ')
+    .trim();
+  return line.length > limit ? `${line.slice(0, limit)}...` : line;
+}

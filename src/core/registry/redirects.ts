@@ -1,0 +1,69 @@
+import { HawserError } from '../errors.ts';
+import type { HttpRequest } from '../ports/transport.ts';
+import { redirectRefusal } from './addresses.ts';
+import { discard } from './body.ts';
+import type { Layer } from './layers.ts';
+import { printable, safeUrl } from './redact.ts';
+
+const MAX_HOPS = 10;
+const STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const BOUND_TO_ORIGIN: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
+
+/**
+ * Follows redirects, at most ten. What is meant for one origin is dropped at the first hop that leaves it and never sent
+ * again (distribution-spec: no Authorization across hosts). Never from https to http, nor to an address that `registry`
+ * may not name, nor with a body to another origin: FailedPrecondition. A redirect without Location is returned as it is.
+ */
+export function redirects(registry: URL): Layer {
+  return (next) => async (request) => {
+    let current = request;
+    for (let hop = 0; ; hop++) {
+      const response = await next(current);
+      const location = response.headers.get('location');
+      if (!STATUSES.has(response.status) || location === null) return response;
+      await discard(response.body);
+      if (hop === MAX_HOPS) {
+        throw new HawserError(
+          'FailedPrecondition',
+          `${request.method} ${safeUrl(request.url)}: stopped after ${MAX_HOPS} redirects`,
+        );
+      }
+      current = follow(current, response.status, location, registry);
+    }
+  };
+}
+
+function follow(from: HttpRequest, status: number, location: string, registry: URL): HttpRequest {
+  if (!URL.canParse(location, from.url)) {
+    throw refused(from, printable(location.split('?')[0] ?? '', 200), 'it is not a URL');
+  }
+  const url = new URL(location, from.url);
+  url.username = '';
+  url.password = '';
+  url.hash = '';
+  const why =
+    from.url.protocol === 'https:' && url.protocol === 'http:'
+      ? 'it would leave TLS'
+      : redirectRefusal(url, registry);
+  if (why !== undefined) throw refused(from, safeUrl(url), why);
+  const method = from.method === 'POST' && status <= 303 ? 'GET' : from.method;
+  const body = method === 'POST' ? from.body : undefined;
+  const sameOrigin = url.origin === from.url.origin;
+  if (!sameOrigin && body !== undefined) {
+    throw refused(from, safeUrl(url), 'what is sent may hold secrets');
+  }
+  const kept = Object.entries(from.headers).filter(([name]) => {
+    const lower = name.toLowerCase();
+    if (body === undefined && lower.startsWith('content-')) return false;
+    return sameOrigin || !BOUND_TO_ORIGIN.has(lower);
+  });
+  return { method, url, headers: Object.fromEntries(kept), body, signal: from.signal };
+}
+
+function refused(from: HttpRequest, to: string, why: string): HawserError {
+  return new HawserError(
+    'FailedPrecondition',
+    `${from.method} ${safeUrl(from.url)}: redirect to ${to} refused: ${why}`,
+    { hint: 'The registry, or something between it and us, sends the request to a place that it should not' },
+  );
+}

@@ -1,0 +1,148 @@
+/** Answers that are not what was asked for, as errors. */
+import { HawserError, type Kind } from '../errors.ts';
+import type { HttpRequest, HttpResponse } from '../ports/transport.ts';
+import { readSome } from './body.ts';
+import { printable, safeUrl } from './redact.ts';
+
+/** Bytes of an error's body that are looked at. */
+const MAX_ERROR_BODY = 64 * 1024;
+const REASONS: Readonly<Record<number, string>> = {
+  301: 'Moved Permanently',
+  302: 'Found',
+  307: 'Temporary Redirect',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  416: 'Range Not Satisfiable',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+/**
+ * `unexpected status from GET request to <url>: 500 Internal Server Error`, with what the registry says about it
+ * (distribution-spec's error document, codes kept). Reads the body. `data`: status, method, url, `code` (the registry's
+ * first), `retryAfter` in milliseconds.
+ */
+export async function statusError(
+  request: Pick<HttpRequest, 'method'>,
+  response: HttpResponse,
+  now: number,
+): Promise<HawserError> {
+  const said = await readErrors(response);
+  const url = safeUrl(response.url);
+  const { status } = response;
+  const line = `${request.method} request to ${url}: ${status} ${reason(response)}`;
+  const retryAfter = parseRetryAfter(response.headers.get('retry-after'), now);
+  const data = {
+    status,
+    method: request.method,
+    url,
+    ...(said.code === undefined ? {} : { code: said.code }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  };
+  const text = said.text === '' ? '' : `: ${said.text}`;
+  return new HawserError(kindOfStatus(status), `unexpected status from ${line}${text}`, {
+    hint: hintFor(response, said.text, retryAfter),
+    data,
+  });
+}
+
+/** The words of containerd for a refusal: registries do not tell "absent" from "private". */
+export function accessDenied(err: HawserError): HawserError {
+  return new HawserError(
+    err.kind,
+    `pull access denied, repository does not exist or may require authorization: ${err.message}`,
+    {
+      hint: 'Check the name of the repository; if it is private, give --user NAME or log in',
+      cause: err,
+      data: err.data,
+    },
+  );
+}
+
+export function isDenied(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
+function kindOfStatus(status: number): Kind {
+  if (status === 401) return 'Unauthenticated';
+  if (status === 403) return 'PermissionDenied';
+  if (status === 404 || status === 410) return 'NotFound';
+  return status >= 500 || status === 408 || status === 429 ? 'Unavailable' : 'FailedPrecondition';
+}
+
+function reason(response: HttpResponse): string {
+  return printable(response.statusText, 100) || (REASONS[response.status] ?? '');
+}
+
+function hintFor(response: HttpResponse, text: string, retryAfter: number | undefined): string | undefined {
+  if (response.status === 429) {
+    const wait = retryAfter === undefined ? 'Wait' : `Wait ${Math.ceil(retryAfter / 1000)} s, as it asks`;
+    return `The registry limits how much may be pulled. ${wait}, or give --user: accounts have higher limits`;
+  }
+  if (response.url.protocol === 'http:' && /HTTPS server|HTTPS port/i.test(text)) {
+    return 'The registry speaks TLS: leave out --plain-http, or for a local one give --tlscacert or --skip-verify';
+  }
+  return undefined;
+}
+
+/** RFC 9110 10.2.3: seconds or a date. Milliseconds from now. */
+function parseRetryAfter(value: string | null, now: number): number | undefined {
+  if (value === null) return undefined;
+  if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+interface Said {
+  readonly text: string;
+  readonly code: string | undefined;
+}
+
+async function readErrors(response: HttpResponse): Promise<Said> {
+  let body: string;
+  try {
+    body = new TextDecoder().decode((await readSome(response.body, MAX_ERROR_BODY)).bytes);
+  } catch {
+    return { text: '', code: undefined };
+  }
+  const errors = parseErrors(body);
+  if (errors.length > 0) return { text: errors.map(sentence).join('; '), code: errors[0]?.code };
+  const plain = response.headers.get('content-type')?.startsWith('text/plain') === true;
+  return { text: plain ? printable(body, 200) : '', code: undefined };
+}
+
+interface RegistryError {
+  readonly code: string;
+  readonly message: string;
+}
+
+function parseErrors(body: string): RegistryError[] {
+  let document: unknown;
+  try {
+    document = JSON.parse(body);
+  } catch {
+    return [];
+  }
+  const errors = (document as { errors?: unknown } | null)?.errors;
+  if (!Array.isArray(errors)) return [];
+  return errors.slice(0, 10).flatMap((entry: unknown) => {
+    const { code, message } = (entry ?? {}) as { code?: unknown; message?: unknown };
+    if (typeof code !== 'string' || code === '') return [];
+    return [
+      { code: printable(code, 64), message: typeof message === 'string' ? printable(message, 500) : '' },
+    ];
+  });
+}
+
+/** `MANIFEST_UNKNOWN` with a message of its own: `manifest unknown: <message>`. */
+function sentence({ code, message }: RegistryError): string {
+  const words = code.toLowerCase().replaceAll('_', ' ');
+  return message === '' || message.toLowerCase() === words ? words : `${words}: ${message}`;
+}

@@ -1,0 +1,215 @@
+import process from 'node:process';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import type {
+  ClosableTransport,
+  HttpRequest,
+  HttpResponse,
+  TransportOptions,
+  Transports,
+} from '../../core/ports/transport.ts';
+import { failure } from './http-failure.ts';
+
+/** Bytes. More headers than this are an error; Node's own default is 16 KiB, signed redirects have been seen to need more. */
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Bytes of a body that may wait for the reader before the socket is paused. */
+const HIGH_WATER = 256 * 1024;
+const IDLE_TIMEOUT = 30_000;
+
+/** HTTP/1.1 by undici's dispatcher: unlike fetch it follows nothing, decodes nothing and adds no headers. */
+export function undiciTransports(): Transports {
+  return {
+    open(options: TransportOptions = {}): ClosableTransport {
+      const dispatcher = openDispatcher(options);
+      return {
+        send: (request) => exchange(dispatcher, request),
+        [Symbol.asyncDispose]: () => dispatcher.destroy(),
+      };
+    },
+  };
+}
+
+function openDispatcher(options: TransportOptions): Dispatcher {
+  const tls = {
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(options.cert === undefined ? {} : { cert: options.cert }),
+    ...(options.key === undefined ? {} : { key: options.key }),
+    ...(options.skipVerify === true ? { rejectUnauthorized: false } : {}),
+  };
+  const connectTimeout = options.connectTimeout ?? 30_000;
+  const agent = {
+    allowH2: false,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    connectTimeout,
+    headersTimeout: options.headersTimeout ?? 30_000,
+    bodyTimeout: options.stallTimeout ?? 60_000,
+    keepAliveTimeout: IDLE_TIMEOUT,
+    connections: options.connections ?? 16,
+    connect: { ...tls, timeout: connectTimeout },
+  };
+  const proxied = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'].some(
+    (name) => process.env[name],
+  );
+  if (!proxied) return new Agent(agent);
+  const excluded = process.env['no_proxy'] ?? process.env['NO_PROXY'] ?? '';
+  const noProxy = `${excluded},localhost,127.0.0.1,::1`;
+  return new EnvHttpProxyAgent({ ...agent, requestTls: tls, noProxy });
+}
+
+async function exchange(dispatcher: Dispatcher, request: HttpRequest): Promise<HttpResponse> {
+  request.signal?.throwIfAborted();
+  return await new Promise((resolve, reject) => {
+    const handler = new Exchange(request, resolve, reject);
+    try {
+      dispatcher.dispatch(
+        {
+          origin: request.url.origin,
+          path: `${request.url.pathname}${request.url.search}`,
+          method: request.method,
+          headers: withIdentity(request.headers),
+          body: request.body ?? null,
+        },
+        handler,
+      );
+    } catch (err) {
+      handler.fail(err);
+    }
+  });
+}
+
+function withIdentity(headers: HttpRequest['headers']): Record<string, string> {
+  const named = Object.keys(headers).some((name) => name.toLowerCase() === 'accept-encoding');
+  return named ? { ...headers } : { 'accept-encoding': 'identity', ...headers };
+}
+
+/** One exchange: what undici calls back, turned into a response with a body that is read at the reader's speed. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #request: HttpRequest;
+  readonly #resolve: (response: HttpResponse) => void;
+  readonly #reject: (reason: unknown) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #body: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #over = false;
+
+  constructor(
+    request: HttpRequest,
+    resolve: (response: HttpResponse) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#request = request;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    request.signal?.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#over) controller.abort(new Error('aborted while it waited for a connection'));
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+    statusText?: string,
+  ): void {
+    if (status < 200 || this.#over) return;
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start: (stream) => {
+          this.#body = stream;
+        },
+        pull: () => controller.resume(),
+        cancel: (reason) =>
+          this.#settle(() => controller.abort(reason instanceof Error ? reason : new Error('cancelled'))),
+      },
+      { highWaterMark: HIGH_WATER, size: (chunk) => chunk.byteLength },
+    );
+    this.#resolve({
+      status,
+      statusText: statusText ?? '',
+      url: this.#request.url,
+      headers: toHeaders(headers),
+      body,
+    });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    if (this.#over || this.#body === undefined) return;
+    this.#body.enqueue(chunk);
+    if ((this.#body.desiredSize ?? 0) <= 0) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    this.#settle(() => this.#body?.close());
+  }
+
+  onResponseError(_controller: unknown, err: unknown): void {
+    this.fail(err);
+  }
+
+  fail(err: unknown): void {
+    this.#fail(failure(this.#request, codeOf(err), err));
+  }
+
+  #abort = (): void => {
+    const reason: unknown = this.#request.signal?.reason;
+    this.#fail(reason);
+    this.#controller?.abort(reason instanceof Error ? reason : new Error('aborted'));
+  };
+
+  #fail(reason: unknown): void {
+    this.#settle(() => {
+      if (this.#body === undefined) this.#reject(reason);
+      else this.#body.error(reason);
+    });
+  }
+
+  #settle(work: () => void): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#request.signal?.removeEventListener('abort', this.#abort);
+    work();
+  }
+}
+
+function toHeaders(from: Record<string, string | string[] | undefined>): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(from)) {
+    for (const one of Array.isArray(value) ? value : [value ?? '']) headers.append(name, one);
+  }
+  return headers;
+}
+
+const CODES: Readonly<Record<string, string>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'CONNECT_TIMEOUT',
+  UND_ERR_HEADERS_TIMEOUT: 'HEADERS_TIMEOUT',
+  UND_ERR_BODY_TIMEOUT: 'STALLED',
+  UND_ERR_HEADERS_OVERFLOW: 'HEADERS_OVERFLOW',
+  HPE_HEADER_OVERFLOW: 'HEADERS_OVERFLOW',
+  UND_ERR_SOCKET: 'UNEXPECTED_END',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'UNEXPECTED_END',
+  HPE_INVALID_EOF_STATE: 'UNEXPECTED_END',
+  HPE_CLOSED_CONNECTION: 'UNEXPECTED_END',
+  UND_ERR_PRX_CONN: 'PROXY',
+  UND_ERR_PRX_TLS: 'PROXY',
+  UND_ERR_DESTROYED: 'CLOSED',
+  UND_ERR_CLOSED: 'CLOSED',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'PLAIN_HTTP',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'PLAIN_HTTP',
+  ERR_SSL_HTTP_REQUEST: 'PLAIN_HTTP',
+  EPROTO: 'TLS',
+  UND_ERR_ABORTED: 'CLOSED',
+};
+const TLS_CODE =
+  /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
+
+function codeOf(err: unknown): string {
+  const { code, name } = (err ?? {}) as { code?: unknown; name?: unknown };
+  if (name === 'HTTPParserError' && code !== 'HPE_HEADER_OVERFLOW') {
+    return CODES[String(code)] ?? 'HTTP_PROTOCOL';
+  }
+  if (typeof code !== 'string') return 'UNKNOWN';
+  const known = CODES[code];
+  if (known !== undefined) return known;
+  return TLS_CODE.test(code) ? 'TLS' : code;
+}

@@ -1,0 +1,172 @@
+import type {
+  ClosableTransport,
+  HttpRequest,
+  HttpResponse,
+  TransportOptions,
+  Transports,
+} from '../../core/ports/transport.ts';
+import { failure } from '../common/http-failure.ts';
+import { limitBody, withDeadline } from '../common/http-limits.ts';
+import { OriginGates } from './origin-gates.ts';
+
+interface HttpClient {
+  close(): void;
+}
+
+/** What this file uses of Deno. */
+interface DenoHttp {
+  createHttpClient(options: {
+    http1?: boolean;
+    http2?: boolean;
+    cert?: string;
+    key?: string;
+    poolMaxIdlePerHost?: number;
+    poolIdleTimeout?: number;
+  }): HttpClient;
+}
+
+/**
+ * Deno's fetch: proxies, permissions and certificates are Deno's own. It can neither replace the system's roots nor skip
+ * the verification for one client, so a transport with `ca` or `skipVerify` is undici's, which runs on Deno as well.
+ */
+export function createTransports(): Transports {
+  return {
+    open(options: TransportOptions = {}): ClosableTransport {
+      return options.ca !== undefined || options.skipVerify === true
+        ? openUndici(options)
+        : openFetch(options);
+    },
+  };
+}
+
+function openUndici(options: TransportOptions): ClosableTransport {
+  let opened: Promise<ClosableTransport> | undefined;
+  const open = async (): Promise<ClosableTransport> => {
+    const { undiciTransports } = await import('../common/undici-transport.ts');
+    return undiciTransports().open(options);
+  };
+  return {
+    send: async (request) => {
+      opened ??= open();
+      return await (await opened).send(request);
+    },
+    [Symbol.asyncDispose]: async () => await (await opened)?.[Symbol.asyncDispose](),
+  };
+}
+
+function openFetch(options: TransportOptions): ClosableTransport {
+  const { Deno } = globalThis as unknown as { Deno: DenoHttp };
+  const connections = options.connections ?? 16;
+  const client = Deno.createHttpClient({
+    http1: true,
+    http2: false,
+    poolMaxIdlePerHost: connections,
+    poolIdleTimeout: 30_000,
+    ...(options.cert === undefined ? {} : { cert: options.cert }),
+    ...(options.key === undefined ? {} : { key: options.key }),
+  });
+  const gates = new OriginGates(connections);
+  const live = new Set<AbortController>();
+  return {
+    send: (request) => exchange({ client, gates, live, options }, request),
+    [Symbol.asyncDispose]: async () => {
+      for (const stop of live) stop.abort(new Error('the transport was closed'));
+      client.close();
+    },
+  };
+}
+
+interface Opened {
+  readonly client: HttpClient;
+  readonly gates: OriginGates;
+  readonly live: Set<AbortController>;
+  readonly options: TransportOptions;
+}
+
+/** fetch cannot tell connecting from waiting for the answer: the two limits are added up for the answer's headers. */
+async function exchange(opened: Opened, request: HttpRequest): Promise<HttpResponse> {
+  const { options, live } = opened;
+  request.signal?.throwIfAborted();
+  const release = await opened.gates.enter(request.url.origin, request.signal);
+  const stop = new AbortController();
+  const abort = (): void => stop.abort(request.signal?.reason);
+  request.signal?.addEventListener('abort', abort, { once: true });
+  live.add(stop);
+  const done = (): void => {
+    request.signal?.removeEventListener('abort', abort);
+    live.delete(stop);
+    release();
+  };
+  const failed = (err: unknown): unknown =>
+    stop.signal.aborted ? stop.signal.reason : failure(request, codeOf(err), deepest(err));
+  try {
+    request.signal?.throwIfAborted();
+    const limit = (options.connectTimeout ?? 30_000) + (options.headersTimeout ?? 30_000);
+    const response = await withDeadline(
+      limit,
+      stop,
+      () => failure(request, 'HEADERS_TIMEOUT'),
+      () => send(opened.client, request, stop.signal),
+    );
+    const body = response.body ?? new ReadableStream<Uint8Array>({ start: (empty) => empty.close() });
+    return {
+      status: response.status,
+      statusText: response.statusText,
+      url: request.url,
+      headers: response.headers,
+      body: limitBody(body, {
+        stallTimeout: options.stallTimeout ?? 60_000,
+        stalled: () => failure(request, 'STALLED'),
+        failed,
+        done,
+      }),
+    };
+  } catch (err) {
+    done();
+    throw failed(err);
+  }
+}
+
+/** Asking for an encoding, identity included, also keeps Deno from decoding any. */
+async function send(client: HttpClient, request: HttpRequest, signal: AbortSignal): Promise<Response> {
+  const headers = new Headers({ ...request.headers });
+  if (!headers.has('accept-encoding')) headers.set('accept-encoding', 'identity');
+  const init = {
+    method: request.method,
+    headers,
+    redirect: 'manual' as const,
+    signal,
+    client,
+    ...(request.body === undefined ? {} : { body: request.body as Uint8Array<ArrayBuffer> }),
+  };
+  return await fetch(request.url, init);
+}
+
+/** Deno's errors have no codes: hyper's and rustls' words are all there is. */
+const CODES: readonly (readonly [RegExp, string])[] = [
+  [/InvalidContentType|corrupt message/i, 'PLAIN_HTTP'],
+  [/certificate|\bTLS\b|handshake|alert/i, 'TLS'],
+  [/connection refused/i, 'ECONNREFUSED'],
+  [/connection reset/i, 'ECONNRESET'],
+  [/broken pipe/i, 'EPIPE'],
+  [/dns error|lookup address/i, 'ENOTFOUND'],
+  [/timed out/i, 'ETIMEDOUT'],
+  [/head is too large|too many headers/i, 'HEADERS_OVERFLOW'],
+  [/invalid HTTP|invalid header|parsed/i, 'HTTP_PROTOCOL'],
+  [/closed before|error reading a body|unexpected eof|end of file|incomplete/i, 'UNEXPECTED_END'],
+  [/proxy/i, 'PROXY'],
+  [/unreachable/i, 'EHOSTUNREACH'],
+];
+
+function codeOf(err: unknown): string {
+  const text = String((deepest(err) as Error | undefined)?.message ?? err);
+  return CODES.find(([pattern]) => pattern.test(text))?.[1] ?? 'UNKNOWN';
+}
+
+function deepest(err: unknown): unknown {
+  let current: unknown = err;
+  for (let depth = 0; depth < 8 && current instanceof Error && current.cause instanceof Error; depth++) {
+    current = current.cause;
+  }
+  return current;
+}

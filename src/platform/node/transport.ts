@@ -1,0 +1,1 @@
+export { undiciTransports as createTransports } from '../common/undici-transport.ts';

@@ -1,0 +1,194 @@
+/** What can go wrong with an answer. The first fault that matches a request is applied. */
+import { gzipSync } from 'node:zlib';
+import { concat, type ServerRequest, type Wire } from './http-server.ts';
+
+export interface Fault {
+  /** Of path and query. */
+  readonly match?: RegExp | string;
+  readonly method?: string;
+  /** Matching requests left alone first. */
+  readonly skip?: number;
+  /** How often it strikes. Default: always. */
+  readonly times?: number;
+  /** More to match by. */
+  readonly when?: (request: ServerRequest) => boolean;
+
+  /** Instead of the answer. */
+  readonly status?: number;
+  readonly reason?: string;
+  readonly body?: string | Uint8Array;
+  /** The whole answer, byte for byte; the connection is closed after it. */
+  readonly raw?: string;
+  /** No answer: the connection is reset. With `cutAfter`: reset there. */
+  readonly reset?: boolean;
+  /** No answer at all, for ever. */
+  readonly hang?: boolean;
+  readonly redirect?: string;
+  /** Which of 301, 302, 303, 307, 308. Default 307. */
+  readonly redirectStatus?: number;
+
+  /** Added, or put in the place of the answer's; '' takes one away. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly contentType?: string;
+  readonly noDigestHeader?: boolean;
+  /** The end of the body is the end of the connection. */
+  readonly noContentLength?: boolean;
+  readonly chunked?: boolean;
+
+  /** Milliseconds before the headers. */
+  readonly delay?: number;
+  /** The body ends (connection closed) after so many bytes. */
+  readonly cutAfter?: number;
+  /** So many bytes of the body, then nothing, the connection stays. */
+  readonly stall?: number;
+  readonly dribble?: { readonly bytes: number; readonly interval: number };
+  /** Flips all bits of the byte at this place of the body. */
+  readonly corrupt?: number;
+  /** So many bytes too many, and said so. */
+  readonly overlong?: number;
+  /** So many bytes of the body only, as if it had no more. */
+  readonly short?: number;
+  readonly contentEncoding?: 'gzip';
+  /** 200 and everything, whatever range was asked for. */
+  readonly ignoreRange?: boolean;
+  /** The Content-Range of a 206; the bytes stay right. */
+  readonly wrongRange?: string;
+  readonly multipart?: boolean;
+}
+
+/** Reads a byte range of a body, `end` excluded. */
+export interface Content {
+  readonly size: number;
+  read(start: number, end: number): AsyncIterable<Uint8Array>;
+}
+
+export interface Answer {
+  status: number;
+  reason?: string;
+  headers: [string, string][];
+  content: Content;
+}
+
+export function contentOf(data: Uint8Array | string): Content {
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
+  return {
+    size: bytes.length,
+    async *read(start, end) {
+      for (let at = start; at < end; at += 65_536) yield bytes.subarray(at, Math.min(end, at + 65_536));
+    },
+  };
+}
+
+/** Faults in order, with how often each has been met. */
+export class FaultPlan {
+  readonly #met = new Map<Fault, number>();
+  readonly list: Fault[];
+
+  constructor(faults: readonly Fault[]) {
+    this.list = [...faults];
+  }
+
+  pick(request: ServerRequest): Fault | undefined {
+    for (const fault of this.list) {
+      if (fault.method !== undefined && fault.method !== request.method) continue;
+      if (typeof fault.match === 'string' && !request.target.includes(fault.match)) continue;
+      if (fault.match instanceof RegExp && !fault.match.test(request.target)) continue;
+      if (fault.when !== undefined && !fault.when(request)) continue;
+      const met = (this.#met.get(fault) ?? 0) + 1;
+      this.#met.set(fault, met);
+      const skip = fault.skip ?? 0;
+      if (met > skip && met <= skip + (fault.times ?? Number.POSITIVE_INFINITY)) return fault;
+    }
+    return undefined;
+  }
+}
+
+/** Content as the fault would have it. */
+export async function spoil(answer: Answer, fault: Fault): Promise<void> {
+  if (fault.status !== undefined) {
+    answer.status = fault.status;
+    answer.headers = [];
+    answer.content = contentOf(fault.body ?? '');
+  } else if (fault.body !== undefined) answer.content = contentOf(fault.body);
+  if (fault.reason !== undefined) answer.reason = fault.reason;
+  if (fault.redirect !== undefined) {
+    answer.status = fault.redirectStatus ?? 307;
+    answer.headers = [['Location', fault.redirect]];
+    answer.content = contentOf('');
+  }
+  const { content } = answer;
+  if (fault.short !== undefined) answer.content = { ...content, size: Math.min(content.size, fault.short) };
+  if (fault.overlong !== undefined)
+    answer.content = contentOf(concat([await all(content), new Uint8Array(fault.overlong)]));
+  if (fault.corrupt !== undefined) answer.content = contentOf(flip(await all(content), fault.corrupt));
+  if (fault.contentEncoding === 'gzip') {
+    answer.content = contentOf(gzipSync(await all(content)));
+    setHeader(answer, 'Content-Encoding', 'gzip');
+  }
+  if (fault.contentType !== undefined) setHeader(answer, 'Content-Type', fault.contentType);
+  if (fault.noDigestHeader === true) setHeader(answer, 'Docker-Content-Digest', '');
+}
+
+/** An empty value takes the header away. */
+export function setHeader(answer: Answer, name: string, value: string): void {
+  answer.headers = answer.headers.filter(([other]) => other.toLowerCase() !== name.toLowerCase());
+  if (value !== '') answer.headers.push([name, value]);
+}
+
+/** Sends the body as the fault would have it; the bytes sent. False in `alive`: the connection is spent. */
+export async function sendBody(
+  wire: Wire,
+  bytes: AsyncIterable<Uint8Array>,
+  fault: Fault,
+): Promise<{ sent: number; alive: boolean }> {
+  const limit = Math.min(fault.cutAfter ?? Number.POSITIVE_INFINITY, fault.stall ?? Number.POSITIVE_INFINITY);
+  let sent = 0;
+  for await (const chunk of pieces(bytes, fault.dribble?.bytes)) {
+    const part = chunk.subarray(0, Math.min(chunk.length, limit - sent));
+    if (part.length > 0) {
+      const data = fault.chunked === true ? framed(part) : part;
+      if (!(await wire.write(data))) return { sent, alive: false };
+      sent += part.length;
+    }
+    if (sent === limit) {
+      if (fault.stall === limit) await wire.closed;
+      else if (fault.reset === true) wire.reset();
+      else wire.end();
+      return { sent, alive: false };
+    }
+    if (fault.dribble !== undefined) await pause(fault.dribble.interval);
+  }
+  if (fault.chunked === true) await wire.write('0\r\n\r\n');
+  return { sent, alive: true };
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function* pieces(
+  bytes: AsyncIterable<Uint8Array>,
+  size: number | undefined,
+): AsyncIterable<Uint8Array> {
+  for await (const chunk of bytes) {
+    const step = size ?? chunk.length;
+    for (let at = 0; at < chunk.length; at += step) yield chunk.subarray(at, at + step);
+  }
+}
+
+function framed(part: Uint8Array): Uint8Array {
+  const encoder = new TextEncoder();
+  return concat([encoder.encode(`${part.length.toString(16)}\r\n`), part, encoder.encode('\r\n')]);
+}
+
+async function all(content: Content): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of content.read(0, content.size)) parts.push(part);
+  return concat(parts);
+}
+
+function flip(bytes: Uint8Array, at: number): Uint8Array {
+  const out = bytes.slice();
+  out[at] = (out[at] ?? 0) ^ 0xff;
+  return out;
+}

@@ -1,0 +1,133 @@
+/**
+ * An HTTP/1.1 server on plain sockets: the tests' answers must be able to break every rule, in the same way on every
+ * runtime. Reads GET, HEAD and POST with Content-Length; keeps connections alive.
+ */
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+
+export interface ServerRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly url: URL;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: Uint8Array;
+}
+
+/** The raw connection, for the answer. */
+export interface Wire {
+  /** False once the client has gone. */
+  write(data: string | Uint8Array): Promise<boolean>;
+  readonly closed: Promise<void>;
+  end(): void;
+  /** RST where the runtime can, else an abrupt end. */
+  reset(): void;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  /** Connections taken so far. */
+  connections(): number;
+  close(): Promise<void>;
+}
+
+export interface ServerTls {
+  readonly key: string;
+  readonly cert: string;
+  /** Asks for a client certificate of this CA. */
+  readonly clientCa?: string;
+}
+
+export async function serve(
+  handle: (request: ServerRequest, wire: Wire) => Promise<void>,
+  options: { port?: number; tls?: ServerTls } = {},
+): Promise<HttpServer> {
+  const sockets = new Set<Socket>();
+  let count = 0;
+  const onSocket = (socket: Socket): void => {
+    count++;
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    converse(socket, handle).catch(() => socket.destroy());
+  };
+  const { tls } = options;
+  const server: Server =
+    tls === undefined
+      ? createServer(onSocket)
+      : createTlsServer(
+          {
+            key: tls.key,
+            cert: tls.cert,
+            ...(tls.clientCa === undefined
+              ? {}
+              : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+          },
+          onSocket,
+        );
+  server.on('tlsClientError', () => {});
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    connections: () => count,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function converse(
+  socket: Socket,
+  handle: (request: ServerRequest, wire: Wire) => Promise<void>,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
+  const wire: Wire = {
+    closed,
+    end: () => socket.end(),
+    reset: () => socket.resetAndDestroy(),
+    write: async (data) => {
+      if (socket.destroyed || !socket.writable) return false;
+      if (socket.write(data)) return true;
+      await Promise.race([new Promise<void>((resolve) => socket.once('drain', () => resolve())), closed]);
+      return !socket.destroyed;
+    },
+  };
+  let pending: Uint8Array = new Uint8Array();
+  for await (const chunk of socket as AsyncIterable<Uint8Array>) {
+    pending = concat([pending, chunk]);
+    for (let parsed = parse(pending); parsed !== undefined; parsed = parse(pending)) {
+      pending = pending.subarray(parsed.length);
+      await handle(parsed.request, wire);
+    }
+  }
+}
+
+function parse(bytes: Uint8Array): { request: ServerRequest; length: number } | undefined {
+  const text = new TextDecoder('latin1').decode(bytes);
+  const end = text.indexOf('\r\n\r\n');
+  if (end < 0) return undefined;
+  const [first = '', ...lines] = text.slice(0, end).split('\r\n');
+  const [method = '', target = ''] = first.split(' ');
+  const headers = new Map<string, string>();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim());
+  }
+  const length = end + 4 + Number(headers.get('content-length') ?? 0);
+  if (bytes.length < length) return undefined;
+  const url = new URL(target, 'http://registry.test');
+  return { request: { method, target, url, headers, body: bytes.slice(end + 4, length) }, length };
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

@@ -1,0 +1,226 @@
+/** A registry that can misbehave: distribution-spec's pull half, from memory or from files. */
+import { createHash } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import { type AuthMode, Gate } from './auth.ts';
+import {
+  type Answer,
+  type Content,
+  contentOf,
+  type Fault,
+  FaultPlan,
+  pause,
+  sendBody,
+  setHeader,
+  spoil,
+} from './faults.ts';
+import { type ServerRequest, type ServerTls, serve, type Wire } from './http-server.ts';
+import type { TestImage } from './image.ts';
+
+export interface RegistryOptions {
+  readonly port?: number;
+  readonly tls?: ServerTls;
+  readonly auth?: AuthMode;
+  readonly faults?: readonly Fault[];
+}
+
+export interface LoggedRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  readonly range: string | undefined;
+  readonly authorization: string | undefined;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: string;
+  /** 0: none was sent. */
+  status: number;
+  /** Bytes of the body that were sent. */
+  sent: number;
+}
+
+export interface TestRegistry extends AsyncDisposable {
+  readonly url: string;
+  /** `127.0.0.1:<port>`. */
+  readonly host: string;
+  readonly port: number;
+  readonly requests: LoggedRequest[];
+  /** Faults may be added and removed at any time. */
+  readonly faults: Fault[];
+  readonly gate: Gate;
+  connections(): number;
+  /** All of an image's blobs and manifests; the tag points at its root. Returns `host/repo:tag`. */
+  push(repo: string, tag: string, image: TestImage): string;
+  putBlob(repo: string, digest: string, content: Content | Uint8Array): void;
+  putManifest(repo: string, object: string, mediaType: string, content: Uint8Array): string;
+  /** `METHOD path` of the requests, without /v2. */
+  log(): string[];
+  close(): Promise<void>;
+}
+
+interface Repository {
+  readonly blobs: Map<string, Content>;
+  readonly manifests: Map<string, { mediaType: string; digest: string; content: Content }>;
+}
+
+export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
+  const repositories = new Map<string, Repository>();
+  const requests: LoggedRequest[] = [];
+  const plan = new FaultPlan(options.faults ?? []);
+  let origin = '';
+  const gate = new Gate(options.auth ?? { mode: 'none' }, () => origin);
+  const repository = (name: string): Repository => {
+    const found = repositories.get(name) ?? { blobs: new Map(), manifests: new Map() };
+    repositories.set(name, found);
+    return found;
+  };
+  const server = await serve(
+    async (request, wire) => {
+      const entry = logged(request);
+      requests.push(entry);
+      const fault = plan.pick(request) ?? {};
+      if (fault.delay !== undefined) await pause(fault.delay);
+      await respond(wire, request, entry, fault, () => answerTo(request, repositories, gate));
+    },
+    {
+      ...(options.port === undefined ? {} : { port: options.port }),
+      ...(options.tls ? { tls: options.tls } : {}),
+    },
+  );
+  const host = `127.0.0.1:${server.port}`;
+  origin = `${options.tls === undefined ? 'http' : 'https'}://${host}`;
+  const putManifest = (repo: string, object: string, mediaType: string, bytes: Uint8Array): string => {
+    const digest = sha256(bytes);
+    const manifest = { mediaType, digest, content: contentOf(bytes) };
+    repository(repo).manifests.set(object, manifest).set(digest, manifest);
+    return digest;
+  };
+  return {
+    url: origin,
+    host,
+    port: server.port,
+    requests,
+    faults: plan.list,
+    gate,
+    connections: server.connections,
+    putManifest,
+    putBlob: (repo, digest, content) => {
+      repository(repo).blobs.set(digest, content instanceof Uint8Array ? contentOf(content) : content);
+    },
+    push(repo, tag, image) {
+      for (const [digest, bytes] of image.blobs) repository(repo).blobs.set(digest, contentOf(bytes));
+      for (const { mediaType, bytes } of image.manifests) putManifest(repo, sha256(bytes), mediaType, bytes);
+      putManifest(repo, tag, image.root.mediaType, image.root.bytes);
+      return `${host}/${repo}:${tag}`;
+    },
+    log: () => requests.map(({ method, path }) => `${method} ${path.replace(/^\/v2/, '')}`),
+    close: server.close,
+    [Symbol.asyncDispose]: server.close,
+  };
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+function logged(request: ServerRequest): LoggedRequest {
+  return {
+    method: request.method,
+    path: request.target,
+    range: request.headers.get('range'),
+    authorization: request.headers.get('authorization'),
+    headers: request.headers,
+    body: new TextDecoder().decode(request.body),
+    status: 0,
+    sent: 0,
+  };
+}
+
+function answerTo(request: ServerRequest, repositories: ReadonlyMap<string, Repository>, gate: Gate): Answer {
+  if (request.url.pathname === '/token') return gate.token(request);
+  const found = /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(decodeURIComponent(request.url.pathname));
+  if (found === null) return notFound('UNSUPPORTED');
+  const [, name = '', kind, object = ''] = found;
+  const refusal = gate.check(request, name);
+  if (refusal !== undefined) return refusal;
+  const repository = repositories.get(name);
+  if (kind === 'manifests') {
+    const manifest = repository?.manifests.get(object);
+    if (manifest === undefined) return notFound('MANIFEST_UNKNOWN');
+    return ok(manifest.content, manifest.mediaType, manifest.digest);
+  }
+  const blob = repository?.blobs.get(object);
+  return blob === undefined ? notFound('BLOB_UNKNOWN') : ok(blob, 'application/octet-stream', object);
+}
+
+function ok(content: Content, mediaType: string, digest: string): Answer {
+  return {
+    status: 200,
+    headers: [
+      ['Content-Type', mediaType],
+      ['Docker-Content-Digest', digest],
+    ],
+    content,
+  };
+}
+
+function notFound(code: string): Answer {
+  const body = { errors: [{ code, message: code.toLowerCase().replaceAll('_', ' '), detail: {} }] };
+  return {
+    status: 404,
+    headers: [['Content-Type', 'application/json']],
+    content: contentOf(JSON.stringify(body)),
+  };
+}
+
+async function respond(
+  wire: Wire,
+  request: ServerRequest,
+  entry: LoggedRequest,
+  fault: Fault,
+  make: () => Answer,
+): Promise<void> {
+  if (fault.hang === true) return await wire.closed;
+  if (fault.reset === true && fault.cutAfter === undefined) return wire.reset();
+  if (fault.raw !== undefined) {
+    await wire.write(Uint8Array.from(fault.raw, (character) => character.charCodeAt(0)));
+    return wire.end();
+  }
+  const answer = make();
+  await spoil(answer, fault);
+  const { start, end } = applyRange(request, answer, fault);
+  for (const [name, value] of Object.entries(fault.headers ?? {})) setHeader(answer, name, value);
+  entry.status = answer.status;
+  const closes = fault.noContentLength === true;
+  if (fault.chunked === true) answer.headers.push(['Transfer-Encoding', 'chunked']);
+  else if (closes) answer.headers.push(['Connection', 'close']);
+  else if (fault.headers?.['Content-Length'] === undefined) {
+    answer.headers.push(['Content-Length', String(end - start)]);
+  }
+  const head = [
+    `HTTP/1.1 ${answer.status} ${answer.reason ?? STATUS_CODES[answer.status] ?? 'Unknown'}`,
+    ...answer.headers.map((pair) => pair.join(': ')),
+  ];
+  await wire.write(`${head.join('\r\n')}\r\n\r\n`);
+  if (request.method === 'HEAD') return closes ? wire.end() : undefined;
+  const { sent, alive } = await sendBody(wire, answer.content.read(start, end), fault);
+  entry.sent = sent;
+  if (alive && closes) wire.end();
+}
+
+/** Turns a 200 into a 206 or 416. What is to be sent of the content, `end` excluded. */
+function applyRange(request: ServerRequest, answer: Answer, fault: Fault): { start: number; end: number } {
+  const { size } = answer.content;
+  const asked = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get('range') ?? '');
+  if (answer.status !== 200 || asked === null || fault.ignoreRange === true) return { start: 0, end: size };
+  const start = Number(asked[1]);
+  const end = asked[2] === '' ? size : Math.min(size, Number(asked[2]) + 1);
+  if (start >= size) {
+    answer.status = 416;
+    answer.content = contentOf('');
+    answer.headers.push(['Content-Range', `bytes */${size}`]);
+    return { start: 0, end: 0 };
+  }
+  answer.status = 206;
+  if (fault.multipart === true) setHeader(answer, 'Content-Type', 'multipart/byteranges; boundary=x');
+  else setHeader(answer, 'Content-Range', fault.wrongRange ?? `bytes ${start}-${end - 1}/${size}`);
+  return { start, end };
+}

@@ -1,0 +1,383 @@
+/** What every Transport does (src/core/ports/transport.ts), against a server that breaks the rules. */
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import { findError, kindOf } from '../../src/core/errors.ts';
+import type {
+  HttpRequest,
+  HttpResponse,
+  TransportOptions,
+  Transports,
+} from '../../src/core/ports/transport.ts';
+import type { TestCerts } from '../registry/certs.ts';
+import type { Fault } from '../registry/faults.ts';
+import { noise } from '../registry/image.ts';
+import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
+
+const BLOB = noise(300_000, 7);
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+
+interface Ground {
+  readonly registry: TestRegistry;
+  readonly url: URL;
+  send(request?: Partial<HttpRequest>): Promise<HttpResponse>;
+}
+
+/** `skip` maps titles to the reason why the implementation cannot do it. */
+export function transportSuite(
+  name: string,
+  make: () => Transports,
+  certs: () => TestCerts | undefined,
+  skip: Readonly<Record<string, string>> = {},
+): void {
+  type Setup = { server?: RegistryOptions; client?: TransportOptions; faults?: Fault[] };
+  const check = (title: string, setup: Setup, body: (ground: Ground) => Promise<void>): void => {
+    test(`transport/${name}: ${title}`, { skip: skip[title] ?? false }, async () => {
+      const registry = await startRegistry({ ...setup.server, faults: setup.faults ?? [] });
+      registry.putBlob('r', DIGEST, BLOB);
+      const url = new URL(`${registry.url}/v2/r/blobs/${DIGEST}`);
+      const transport = make().open(setup.client);
+      try {
+        await body({
+          registry,
+          url,
+          send: (request) => transport.send({ method: 'GET', url, headers: {}, ...request }),
+        });
+      } finally {
+        await transport[Symbol.asyncDispose]();
+        await registry.close();
+      }
+    });
+  };
+
+  check('GET gives status, headers and body', {}, async ({ send, url }) => {
+    const response = await send();
+    assert.equal(response.status, 200);
+    assert.equal(response.url.href, url.href);
+    assert.equal(response.headers.get('Docker-Content-Digest'), DIGEST);
+    assert.deepEqual(await read(response), BLOB);
+  });
+
+  check('sends the headers given and asks for identity', {}, async ({ send, registry }) => {
+    await read(await send({ headers: { Accept: 'a/b', 'User-Agent': 'me/1', Range: 'bytes=299998-' } }));
+    const { headers } = registry.requests[0] ?? assert.fail('no request');
+    assert.equal(headers.get('accept'), 'a/b');
+    assert.equal(headers.get('user-agent'), 'me/1');
+    assert.equal(headers.get('range'), 'bytes=299998-');
+    assert.equal(headers.get('accept-encoding'), 'identity');
+    assert.equal(headers.get('sec-fetch-mode'), undefined);
+  });
+
+  check('HEAD has no body and keeps its Content-Length', {}, async ({ send }) => {
+    const response = await send({ method: 'HEAD' });
+    assert.equal(response.headers.get('content-length'), String(BLOB.length));
+    assert.equal((await read(response)).length, 0);
+  });
+
+  check('POST sends its body', {}, async ({ send, registry }) => {
+    const body = new TextEncoder().encode('a=1');
+    await read(await send({ method: 'POST', url: new URL(`${registry.url}/token`), body }));
+    assert.equal(registry.requests[0]?.body, 'a=1');
+  });
+
+  check('no status is an error', { faults: [{ status: 503, body: 'no' }] }, async ({ send }) => {
+    const response = await send();
+    assert.equal(response.status, 503);
+    assert.equal(new TextDecoder().decode(await read(response)), 'no');
+  });
+
+  check('follows no redirect', { faults: [{ redirect: '/elsewhere' }] }, async ({ send, registry }) => {
+    const response = await send();
+    assert.equal(response.status, 307);
+    assert.equal(response.headers.get('location'), '/elsewhere');
+    await read(response);
+    assert.equal(registry.requests.length, 1);
+  });
+
+  check('joins several fields of one name', authLines(), async ({ send }) => {
+    const response = await send();
+    assert.equal(response.headers.get('www-authenticate'), 'Basic realm="a", Bearer realm="b"');
+    await read(response);
+  });
+
+  check('decodes no content encoding', { faults: [{ contentEncoding: 'gzip' }] }, async ({ send }) => {
+    const response = await send();
+    assert.equal(response.headers.get('content-encoding'), 'gzip');
+    assert.deepEqual((await read(response)).subarray(0, 2), new Uint8Array([0x1f, 0x8b]));
+  });
+
+  check('uses a connection again', {}, async ({ send, registry }) => {
+    for (let i = 0; i < 8; i++) await read(await send());
+    assert.ok(registry.connections() <= 2, `${registry.connections()} connections`);
+  });
+
+  check('keeps to the number of connections', { client: { connections: 2 } }, async ({ send, registry }) => {
+    const bodies = await Promise.all(Array.from({ length: 6 }, async () => await read(await send())));
+    assert.ok(bodies.every((body) => body.length === BLOB.length));
+    assert.equal(registry.connections(), 2);
+  });
+
+  check('reads a chunked body', { faults: [{ chunked: true }] }, async ({ send }) => {
+    assert.deepEqual(await read(await send()), BLOB);
+  });
+
+  check(
+    'reads a body that ends with the connection',
+    { faults: [{ noContentLength: true }] },
+    async (ground) => {
+      assert.deepEqual(await read(await ground.send()), BLOB);
+    },
+  );
+
+  check('a refused connection is Unavailable', {}, async ({ send }) => {
+    const url = new URL(`http://127.0.0.1:${await freePort()}/`);
+    await fails(send({ url }), 'Unavailable', ['ECONNREFUSED']);
+  });
+
+  check('an unknown name is Unavailable', {}, async ({ send }) => {
+    await fails(send({ url: new URL('http://nowhere.invalid/') }), 'Unavailable', ['ENOTFOUND', 'EAI_AGAIN']);
+  });
+
+  check('a reset before the answer is Unavailable', { faults: [{ reset: true }] }, async ({ send }) => {
+    await fails(send(), 'Unavailable', ['ECONNRESET', 'UNEXPECTED_END', 'EPIPE']);
+  });
+
+  check('an end before the answer is Unavailable', { faults: [{ raw: '' }] }, async ({ send }) => {
+    await fails(send(), 'Unavailable', ['UNEXPECTED_END', 'ECONNRESET']);
+  });
+
+  check(
+    'a reset in the body is Unavailable',
+    { faults: [{ cutAfter: 100_000, reset: true }] },
+    async ({ send }) => {
+      const response = await send();
+      await fails(read(response), 'Unavailable', ['ECONNRESET', 'UNEXPECTED_END']);
+    },
+  );
+
+  check(
+    'a body shorter than Content-Length is UNEXPECTED_END',
+    { faults: [{ cutAfter: 100_000 }] },
+    async (ground) => {
+      await fails(read(await ground.send()), 'Unavailable', ['UNEXPECTED_END']);
+    },
+  );
+
+  check(
+    'a chunked body without its end is UNEXPECTED_END',
+    { faults: [{ chunked: true, cutAfter: 70_000 }] },
+    async (ground) => {
+      await fails(read(await ground.send()), 'Unavailable', ['UNEXPECTED_END']);
+    },
+  );
+
+  check(
+    'bytes beyond Content-Length are not given',
+    { faults: [{ headers: { 'Content-Length': '1000' } }] },
+    async (ground) => {
+      const response = await ground.send();
+      assert.equal((await read(response).catch(() => new Uint8Array(1000))).length, 1000);
+    },
+  );
+
+  check(
+    'what is not HTTP is Unavailable',
+    { faults: [{ raw: 'SSH-2.0-OpenSSH_9.2\r\n\r\n' }] },
+    async ({ send }) => {
+      await fails(send(), 'Unavailable', ['HTTP_PROTOCOL', 'UNEXPECTED_END']);
+    },
+  );
+
+  check(
+    'a control character in a header is refused',
+    { faults: [{ raw: 'HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n' }] },
+    async (ground) => {
+      await fails(ground.send(), 'Unavailable', ['HTTP_PROTOCOL']);
+    },
+  );
+
+  const huge = `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(1 << 20)}\r\nContent-Length: 0\r\n\r\n`;
+  check('a megabyte of headers is refused', { faults: [{ raw: huge }] }, async ({ send }) => {
+    await fails(send(), 'Unavailable', ['HEADERS_OVERFLOW']);
+  });
+
+  const patience = { connectTimeout: 50, headersTimeout: 100, stallTimeout: 150 };
+  check(
+    'no answer in time is DeadlineExceeded',
+    { faults: [{ hang: true }], client: patience },
+    async ({ send }) => {
+      await fails(send(), 'DeadlineExceeded', ['HEADERS_TIMEOUT']);
+    },
+  );
+
+  check(
+    'a body that stalls is DeadlineExceeded',
+    { faults: [{ stall: 1000 }], client: patience },
+    async ({ send }) => {
+      const response = await send();
+      await fails(read(response), 'DeadlineExceeded', ['STALLED']);
+    },
+  );
+
+  const dribble = { faults: [{ dribble: { bytes: 60_000, interval: 60 } }], client: patience };
+  check('a slow body that goes on is none', dribble, async ({ send }) => {
+    assert.deepEqual(await read(await send()), BLOB);
+  });
+
+  check('a slow reader is no stall', { client: patience }, async ({ send }) => {
+    const reader = (await send()).body.getReader();
+    let length = (await reader.read()).value?.length ?? 0;
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      length += value.length;
+    }
+    assert.equal(length, BLOB.length);
+  });
+
+  check('an aborted signal sends nothing', {}, async ({ send, registry }) => {
+    const reason = new Error('changed my mind');
+    await assert.rejects(send({ signal: AbortSignal.abort(reason) }), (err) => err === reason);
+    assert.equal(registry.requests.length, 0);
+  });
+
+  check('an abort ends the wait for the answer', { faults: [{ hang: true }] }, async ({ send, registry }) => {
+    const stop = new AbortController();
+    const pending = send({ signal: stop.signal });
+    while (registry.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    stop.abort();
+    await assert.rejects(pending, (err) => kindOf(err) === 'Canceled');
+  });
+
+  check(
+    'an abort ends the wait for a connection',
+    { faults: [{ hang: true }], client: { connections: 1 } },
+    async ({ send, registry }) => {
+      const [stop, first] = [new AbortController(), new AbortController()];
+      const busy = send({ signal: first.signal });
+      const pending = send({ signal: stop.signal });
+      stop.abort();
+      await assert.rejects(pending, (err) => kindOf(err) === 'Canceled');
+      first.abort();
+      await assert.rejects(busy, (err) => kindOf(err) === 'Canceled');
+      assert.ok(registry.requests.length <= 1);
+    },
+  );
+
+  check('an abort ends the body', { faults: [{ stall: 1000 }] }, async ({ send }) => {
+    const stop = new AbortController();
+    const response = await send({ signal: stop.signal });
+    const pending = read(response);
+    stop.abort();
+    await assert.rejects(pending, (err) => kindOf(err) === 'Canceled');
+  });
+
+  check(
+    'a cancelled body gives its connection back',
+    { faults: [{ stall: 1000, times: 1 }], client: { connections: 1 } },
+    async ({ send }) => {
+      await (await send()).body.cancel();
+      assert.deepEqual(await read(await send()), BLOB);
+    },
+  );
+
+  check('messages leave the query out', { faults: [{ reset: true }] }, async ({ send, url }) => {
+    const signed = new URL(`${url.href}?sig=hunter2`);
+    await assert.rejects(send({ url: signed }), (err: Error) => !String(err.message).includes('hunter2'));
+  });
+
+  const secure = (
+    title: string,
+    body: (certs: TestCerts) => Setup,
+    run: (ground: Ground) => Promise<void>,
+  ): void => {
+    const made = certs();
+    if (made === undefined) test(`transport/${name}: ${title}`, { skip: 'needs openssl' }, () => {});
+    else check(title, body(made), run);
+  };
+  const server = ({ key, cert }: TestCerts): RegistryOptions => ({ tls: { key, cert } });
+
+  secure(
+    'TLS with a private CA',
+    (made) => ({ server: server(made), client: { ca: made.ca } }),
+    async ({ send }) => {
+      assert.deepEqual(await read(await send()), BLOB);
+    },
+  );
+
+  secure(
+    'TLS with an unknown CA is refused',
+    (made) => ({ server: server(made) }),
+    async ({ send, registry }) => {
+      await fails(send(), 'Unavailable', ['TLS']);
+      assert.equal(registry.requests.length, 0);
+    },
+  );
+
+  secure(
+    'skipVerify takes any certificate',
+    (made) => ({ server: server(made), client: { skipVerify: true } }),
+    async ({ send }) => {
+      assert.deepEqual(await read(await send()), BLOB);
+    },
+  );
+
+  secure(
+    'a client certificate',
+    (made) => ({
+      server: { tls: { key: made.key, cert: made.cert, clientCa: made.ca } },
+      client: { ca: made.ca, cert: made.clientCert, key: made.clientKey },
+    }),
+    async ({ send }) => {
+      assert.deepEqual(await read(await send()), BLOB);
+    },
+  );
+
+  check('TLS to a server without it says so', {}, async ({ send }) => {
+    const plain = await plainServer('HTTP/1.0 400 Bad Request\r\n\r\n');
+    const url = new URL(`https://127.0.0.1:${plain.port}/`);
+    const err = await send({ url }).then(() => assert.fail('answered'), findError);
+    await plain.close();
+    assert.equal(err?.data?.['code'], 'TLS', String(err));
+    assert.match(err?.hint ?? '', /--plain-http/);
+  });
+
+  function authLines(): Setup {
+    const challenge = ['Basic realm="a"', 'Bearer realm="b"'];
+    return { server: { auth: { mode: 'bearer', challenge } } };
+  }
+}
+
+async function read(response: HttpResponse): Promise<Uint8Array> {
+  return new Uint8Array(
+    await new Response(response.body as ReadableStream<Uint8Array<ArrayBuffer>>).arrayBuffer(),
+  );
+}
+
+async function fails(work: Promise<unknown>, kind: string, codes: readonly string[]): Promise<void> {
+  const err = await work.then(
+    () => assert.fail('it did not fail'),
+    (reason: unknown) => reason,
+  );
+  assert.equal(kindOf(err), kind, String(err));
+  const code = findError(err)?.data?.['code'];
+  assert.ok(codes.includes(String(code)), `${String(code)} is none of ${codes.join(', ')}: ${String(err)}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = await plainServer('');
+  await server.close();
+  return server.port;
+}
+
+/** Answers any bytes with these, and hangs up. */
+async function plainServer(answer: string): Promise<{ port: number; close(): Promise<void> }> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end(answer));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  return { port, close: () => new Promise((resolve) => server.close(() => resolve())) };
+}

@@ -1,0 +1,378 @@
+/** Basic and token authentication, and who gets which secret. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hintOf, kindOf } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import type { Credential, RegistryOptions } from '../../../src/core/registry/open.ts';
+import { type AuthMode, basic } from '../../registry/auth.ts';
+import { bytesOf, fakeClock, scripted, withClient } from '../../registry/client.ts';
+import type { Fault } from '../../registry/faults.ts';
+import { buildImage } from '../../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
+
+const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'x' }] }] });
+const FOO = { username: 'foo', secret: 'bar' };
+const given = (credential: Credential): RegistryOptions => ({ credentials: async () => credential });
+
+function check(
+  title: string,
+  auth: AuthMode,
+  body: (ground: { registry: TestRegistry; ref: string }) => Promise<void>,
+  faults: readonly Fault[] = [],
+): void {
+  test(`auth: ${title}`, async () => {
+    const registry = await startRegistry({ auth, faults });
+    try {
+      await body({ registry, ref: registry.push('t/a', 'x', image) });
+    } finally {
+      await registry.close();
+    }
+  });
+}
+
+async function resolve(ref: string, options: RegistryOptions = {}): Promise<string> {
+  return await withClient(options, async (client) => (await client.resolve(parseReference(ref))).root.digest);
+}
+
+async function failure(work: Promise<unknown>): Promise<Error> {
+  return await work.then(
+    () => assert.fail('it did not fail'),
+    (err: Error) => err,
+  );
+}
+
+const TOKEN = '/token?service=testsvc&scope=repository%3At%2Fa%3Apull';
+
+check('anonymous token', { mode: 'bearer' }, async ({ registry, ref }) => {
+  assert.equal(await resolve(ref), image.root.digest);
+  assert.deepEqual(registry.log(), ['HEAD /t/a/manifests/x', `GET ${TOKEN}`, 'HEAD /t/a/manifests/x']);
+  assert.equal(registry.requests[1]?.authorization, undefined);
+  assert.equal(registry.requests[2]?.authorization, 'Bearer token-1');
+});
+
+check(
+  'one token for resolve and fetch, and for concurrent requests',
+  { mode: 'bearer' },
+  async ({ registry, ref }) => {
+    await withClient({}, async (client) => {
+      const reference = parseReference(ref);
+      const { root } = await client.resolve(reference);
+      const fetcher = client.fetcher(reference);
+      await Promise.all([1, 2, 3, 4].map(async () => await bytesOf(await fetcher.fetch(root))));
+    });
+    assert.equal(registry.gate.issued, 1);
+    assert.equal(registry.requests.length, 7);
+  },
+);
+
+check(
+  'user and password are posted',
+  { mode: 'bearer', user: 'foo', pass: 'bar', member: 'access_token' },
+  async ({ registry, ref }) => {
+    await resolve(ref, given(FOO));
+    const post = registry.requests[1];
+    assert.equal(post?.method, 'POST');
+    assert.equal(post?.path, '/token');
+    assert.equal(
+      post?.body,
+      'client_id=hawser&grant_type=password&password=bar&scope=repository%3At%2Fa%3Apull&service=testsvc&username=foo',
+    );
+  },
+);
+
+for (const postStatus of [400, 401, 404, 405]) {
+  check(
+    `POST answered ${postStatus}: GET with Basic`,
+    { mode: 'bearer', user: 'foo', pass: 'bar', postStatus },
+    async ({ registry, ref }) => {
+      await resolve(ref, given(FOO));
+      assert.equal(registry.requests[2]?.path, TOKEN);
+      assert.equal(registry.requests[2]?.authorization, 'Basic Zm9vOmJhcg==');
+    },
+  );
+}
+
+check(
+  'POST answered 500 is final',
+  { mode: 'bearer', user: 'foo', pass: 'bar', postStatus: 500 },
+  async ({ registry, ref }) => {
+    const err = await failure(resolve(ref, given(FOO)));
+    assert.equal(kindOf(err), 'Unavailable');
+    assert.match(
+      err.message,
+      /^failed to authorize: failed to fetch oauth token: unexpected status from POST request to http.*: 500 /,
+    );
+    assert.equal(registry.requests.length, 2);
+  },
+);
+
+check('a refresh token is posted', { mode: 'bearer', refreshToken: 'RTOK' }, async ({ registry, ref }) => {
+  await resolve(ref, given({ refreshToken: 'RTOK' }));
+  assert.match(registry.requests[1]?.body ?? '', /grant_type=refresh_token&refresh_token=RTOK&/);
+});
+
+check(
+  'a refresh token and 405 fails',
+  { mode: 'bearer', refreshToken: 'RTOK', postStatus: 405 },
+  async ({ ref }) => {
+    assert.match((await failure(resolve(ref, given({ refreshToken: 'RTOK' })))).message, /405/);
+  },
+);
+
+check(
+  'a wrong password says so, without it',
+  { mode: 'bearer', user: 'foo', pass: 'bar' },
+  async ({ ref }) => {
+    const err = await failure(resolve(ref, given({ username: 'foo', secret: 'hunter2' })));
+    assert.equal(kindOf(err), 'Unauthenticated');
+    assert.match(hintOf(err) ?? '', /password/);
+    assert.ok(!JSON.stringify([err.message, err]).includes('hunter2'));
+  },
+);
+
+check('Basic', { mode: 'basic', user: 'foo', pass: 'bar' }, async ({ registry, ref }) => {
+  await withClient(given(FOO), async (client) => {
+    const reference = parseReference(ref);
+    const { root } = await client.resolve(reference);
+    await bytesOf(await client.fetcher(reference).fetch(root));
+  });
+  assert.deepEqual(
+    registry.requests.map(({ authorization }) => authorization),
+    [undefined, basic('foo', 'bar'), basic('foo', 'bar')],
+  );
+});
+
+check(
+  'Basic without credentials: pull access denied',
+  { mode: 'basic', user: 'foo', pass: 'bar' },
+  async ({ ref }) => {
+    const err = await failure(resolve(ref));
+    assert.equal(kindOf(err), 'Unauthenticated');
+    assert.match(
+      err.message,
+      /^pull access denied, repository does not exist or may require authorization: .*: unauthorized: authentication required$/,
+    );
+    assert.match(hintOf(err) ?? '', /--user/);
+  },
+);
+
+check(
+  'Basic with wrong credentials ends',
+  { mode: 'basic', user: 'foo', pass: 'bar' },
+  async ({ registry, ref }) => {
+    assert.equal(
+      kindOf(await failure(resolve(ref, given({ username: 'foo', secret: 'no' })))),
+      'Unauthenticated',
+    );
+    assert.ok(registry.requests.length <= 4);
+  },
+);
+
+check(
+  'Negotiate and Basic: Basic',
+  { mode: 'bearer', challenge: ['Negotiate', 'Basic realm="x"'] },
+  async ({ registry, ref }) => {
+    await failure(resolve(ref, given(FOO)));
+    assert.equal(registry.requests[1]?.authorization, basic('foo', 'bar'));
+  },
+);
+
+check(
+  'a Bearer challenge without realm',
+  { mode: 'bearer', challenge: ['Bearer service="s"'] },
+  async ({ ref }) => {
+    assert.match((await failure(resolve(ref))).message, /no realm specified for token auth challenge/);
+  },
+);
+
+check('tokens for something else end', { mode: 'bearer', wrongScope: true }, async ({ registry, ref }) => {
+  const err = await failure(resolve(ref));
+  assert.equal(kindOf(err), 'Unauthenticated');
+  assert.ok(registry.gate.issued <= 2, `${registry.gate.issued} tokens`);
+});
+
+for (const challenge of [undefined, 'silent'] as const) {
+  const title = `a token that is no longer taken is replaced, ${challenge === undefined ? 'with' : 'without'} error`;
+  test(`auth: ${title}`, async () => {
+    const registry = await startRegistry({ auth: { mode: 'bearer' } });
+    if (challenge === 'silent') {
+      const field = `Bearer realm="${registry.url}/token",service="testsvc"`;
+      registry.faults.push({
+        when: ({ headers }) => headers.get('authorization') === 'Bearer token-1',
+        skip: 1,
+        status: 401,
+        headers: { 'WWW-Authenticate': field },
+      });
+    }
+    const reference = parseReference(registry.push('t/a', 'x', image));
+    await withClient({}, async (client) => {
+      const { root } = await client.resolve(reference);
+      registry.gate.expire();
+      await bytesOf(await client.fetcher(reference).fetch(root));
+    });
+    assert.equal(registry.gate.issued, 2);
+    await registry.close();
+  });
+}
+
+check(
+  'a token is renewed before it expires',
+  { mode: 'bearer', expiresIn: 100 },
+  async ({ registry, ref }) => {
+    const clock = fakeClock();
+    await withClient({ clock }, async (client) => {
+      const reference = parseReference(ref);
+      await client.resolve(reference);
+      clock.advance(84_000);
+      await client.resolve(reference);
+      assert.equal(registry.gate.issued, 1);
+      clock.advance(2_000);
+      await client.resolve(reference);
+      assert.equal(registry.gate.issued, 2);
+      assert.ok(registry.requests.filter(({ status }) => status === 401).length === 1);
+    });
+  },
+);
+
+check(
+  'a failed token request is not remembered',
+  { mode: 'bearer' },
+  async ({ ref }) => {
+    await withClient({}, async (client) => {
+      await failure(client.resolve(parseReference(ref)));
+      await client.resolve(parseReference(ref));
+    });
+  },
+  [{ match: '/token', status: 503, times: 1 }],
+);
+
+check(
+  'the first to ask may leave, the others get the token',
+  { mode: 'bearer' },
+  async ({ registry, ref }) => {
+    await withClient({}, async (client) => {
+      const stop = new AbortController();
+      const first = client.resolve(parseReference(ref), { signal: stop.signal });
+      const second = client.resolve(parseReference(ref));
+      while (!registry.requests.some(({ path }) => path.startsWith('/token'))) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      stop.abort();
+      assert.equal(kindOf(await failure(first)), 'Canceled');
+      await second;
+    });
+  },
+  [{ match: '/token', delay: 100 }],
+);
+
+check('credentials are asked for once', { mode: 'bearer' }, async ({ registry, ref }) => {
+  const asked: string[] = [];
+  await withClient({ credentials: async (host) => void asked.push(host) as undefined }, async (client) => {
+    await Promise.all([client.resolve(parseReference(ref)), client.resolve(parseReference(ref))]);
+  });
+  assert.deepEqual(asked, [registry.host]);
+});
+
+const BAD_TOKENS: Readonly<Record<string, string>> = {
+  'no token': '{"expires_in":3}',
+  'not JSON': '<html>',
+  null: 'null',
+  'line feed in the token': '{"token":"a\\r\\nX: y"}',
+  number: '{"token":7}',
+};
+for (const [title, body] of Object.entries(BAD_TOKENS)) {
+  check(
+    `H22: token answer: ${title}`,
+    { mode: 'bearer' },
+    async ({ ref }) => {
+      assert.equal(kindOf(await failure(resolve(ref))), 'Unauthenticated');
+    },
+    [{ match: '/token', body }],
+  );
+}
+
+check(
+  'H22: a token answer over 128 KiB',
+  { mode: 'bearer' },
+  async ({ ref }) => {
+    assert.equal(kindOf(await failure(resolve(ref))), 'ResourceExhausted');
+  },
+  [{ match: '/token', body: `{"token":"${'x'.repeat(200_000)}"}` }],
+);
+
+for (const realm of [
+  'http://169.254.169.254/t',
+  'http://0.0.0.0/t',
+  'http://[::]/t',
+  'http://10.1.1.1/t',
+  'file:///etc/passwd',
+  'nonsense',
+]) {
+  check(`H2: realm ${realm} is refused`, { mode: 'bearer', realm }, async ({ registry, ref }) => {
+    const err = await failure(resolve(ref, given(FOO)));
+    assert.equal(kindOf(err), 'PermissionDenied');
+    assert.match(err.message, /token realm .* refused/);
+    assert.equal(registry.requests.length, 1);
+  });
+}
+
+test('H2: a TLS registry may not name a realm without TLS; no credential leaves', async () => {
+  const transports = scripted(() => ({
+    status: 401,
+    headers: { 'www-authenticate': 'Bearer realm="http://auth.example/t"' },
+  }));
+  const options = { transports, ...given(FOO) };
+  await withClient(options, async (client) => {
+    assert.match((await failure(client.resolve(parseReference('r.example/a:x')))).message, /it has no TLS/);
+  });
+  assert.ok(
+    transports.requests.every(
+      ({ headers, body }) => headers['authorization'] === undefined && body === undefined,
+    ),
+  );
+});
+
+test('H3: every hop of a token request is checked, and a password is not posted elsewhere', async () => {
+  for (const [location, why] of [
+    ['https://10.0.0.1/t', /may not lead to a private address/],
+    ['http://auth.example/t', /it would leave TLS/],
+    ['https://evil.example/t', /what is sent may hold secrets/],
+  ] as const) {
+    const transports = scripted(({ url }) =>
+      url.host === 'auth.example'
+        ? { status: 307, headers: { location } }
+        : { status: 401, headers: { 'www-authenticate': 'Bearer realm="https://auth.example/t"' } },
+    );
+    await withClient({ transports, ...given(FOO) }, async (client) => {
+      assert.match((await failure(client.resolve(parseReference('r.example/a:x')))).message, why);
+    });
+    assert.ok(transports.requests.every(({ url }) => ['r.example', 'auth.example'].includes(url.host)));
+  }
+});
+
+test('docker.io: its own host, scope by repository, credentials by name', async () => {
+  const transports = scripted(({ url, headers }) => {
+    if (url.host === 'auth.docker.io') return { body: '{"token":"T"}' };
+    if (headers['authorization'] === 'Bearer T') return { status: 404 };
+    return {
+      status: 401,
+      headers: {
+        'www-authenticate': 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"',
+      },
+    };
+  });
+  const asked: string[] = [];
+  const credentials = async (host: string) => void asked.push(host) as undefined;
+  await withClient({ transports, credentials }, async (client) => {
+    await failure(client.resolve(parseReference('alpine')));
+  });
+  assert.deepEqual(asked, ['docker.io']);
+  assert.deepEqual(
+    transports.requests.map(({ url }) => url.href),
+    [
+      'https://registry-1.docker.io/v2/library/alpine/manifests/latest',
+      'https://auth.docker.io/token?service=registry.docker.io&scope=repository%3Alibrary%2Falpine%3Apull',
+      'https://registry-1.docker.io/v2/library/alpine/manifests/latest',
+    ],
+  );
+});

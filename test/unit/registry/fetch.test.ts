@@ -1,0 +1,219 @@
+/** Fetching against the test registry: endpoints, ranges, and bodies that lie. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findError, kindOf } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import { isRetryable } from '../../../src/core/registry/retry.ts';
+import type { Fetched, Registry } from '../../../src/core/registry/roles.ts';
+import { bytesOf, descriptor, withClient } from '../../registry/client.ts';
+import type { Fault } from '../../registry/faults.ts';
+import { noise } from '../../registry/image.ts';
+import { sha256, startRegistry, type TestRegistry } from '../../registry/registry.ts';
+
+const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+const BLOB = noise(100_000, 3);
+const desc = descriptor(LAYER, sha256(BLOB), BLOB.length);
+
+interface Ground {
+  readonly registry: TestRegistry;
+  readonly client: Registry;
+  fetch(offset?: number, what?: typeof desc): Promise<Fetched>;
+}
+
+function check(title: string, faults: readonly Fault[], body: (ground: Ground) => Promise<void>): void {
+  test(`fetch: ${title}`, async () => {
+    const registry = await startRegistry({ faults });
+    registry.putBlob('t/a', desc.digest, BLOB);
+    const fetcher = (client: Registry) => client.fetcher(parseReference(`${registry.host}/t/a:x`));
+    try {
+      await withClient({ limits: { stall: 200 } }, (client) =>
+        body({
+          registry,
+          client,
+          fetch: (offset = 0, what = desc) => fetcher(client).fetch(what, { offset }),
+        }),
+      );
+    } finally {
+      await registry.close();
+    }
+  });
+}
+
+async function failure(work: Promise<unknown>): Promise<Error> {
+  return await work.then(
+    () => assert.fail('it did not fail'),
+    (err: Error) => err,
+  );
+}
+
+check('a layer is a blob', [], async ({ registry, fetch }) => {
+  const got = await fetch();
+  assert.equal(got.offset, 0);
+  assert.deepEqual(await bytesOf(got), BLOB);
+  assert.deepEqual(registry.log(), [`GET /t/a/blobs/${desc.digest}`]);
+  const { headers } = registry.requests[0] ?? assert.fail();
+  assert.equal(headers.get('accept'), `${LAYER}, */*`);
+  assert.equal(headers.get('accept-encoding'), 'identity');
+  assert.equal(headers.get('range'), undefined);
+});
+
+for (const mediaType of [
+  MANIFEST,
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v1+prettyjws',
+]) {
+  check(`${mediaType} is a manifest`, [], async ({ registry, fetch }) => {
+    const bytes = new TextEncoder().encode('{}');
+    const digest = registry.putManifest('t/a', 'x', mediaType, bytes);
+    assert.deepEqual(await bytesOf(await fetch(0, descriptor(mediaType, digest, 2))), bytes);
+    assert.deepEqual(registry.log(), [`GET /t/a/manifests/${digest}`]);
+  });
+}
+
+check('from an offset by Range', [], async ({ registry, fetch }) => {
+  const got = await fetch(60_000);
+  assert.equal(got.offset, 60_000);
+  assert.deepEqual(await bytesOf(got), BLOB.subarray(60_000));
+  assert.equal(registry.requests[0]?.range, 'bytes=60000-');
+});
+
+check('nothing is left to fetch: no request', [], async ({ registry, fetch }) => {
+  const got = await fetch(BLOB.length);
+  assert.equal(got.offset, BLOB.length);
+  assert.equal((await bytesOf(got)).length, 0);
+  const empty = await fetch(0, descriptor(LAYER, sha256(new Uint8Array()), 0));
+  assert.equal((await bytesOf(empty)).length, 0);
+  assert.equal(registry.requests.length, 0);
+});
+
+check('beyond the end is OutOfRange', [], async ({ fetch }) => {
+  assert.equal(kindOf(await failure(fetch(BLOB.length + 1))), 'OutOfRange');
+});
+
+check('H41: 200 to a Range starts at 0', [{ ignoreRange: true }], async ({ registry, fetch }) => {
+  const got = await fetch(60_000);
+  assert.equal(got.offset, 0);
+  assert.deepEqual(await bytesOf(got), BLOB);
+  assert.equal(registry.requests.length, 1);
+});
+
+const WRONG: Readonly<Record<string, Fault>> = {
+  'another start': { wrongRange: 'bytes 0-39999/100000' },
+  'another total': { wrongRange: 'bytes 60000-99999/100001' },
+  'an end beyond the blob': { wrongRange: 'bytes 60000-100000/*' },
+  'no range': { wrongRange: '' },
+  nonsense: { wrongRange: 'bytes sixty-' },
+  'multipart/byteranges': { multipart: true },
+  '416': { status: 416 },
+  '400': { status: 400 },
+};
+for (const [title, fault] of Object.entries(WRONG)) {
+  check(
+    `H41: ${title} to a Range: asked again for the whole`,
+    [{ ...fault, when: (request) => request.headers.has('range') }],
+    async ({ registry, fetch }) => {
+      const got = await fetch(60_000);
+      assert.equal(got.offset, 0);
+      assert.deepEqual(await bytesOf(got), BLOB);
+      assert.deepEqual(
+        registry.requests.map(({ range }) => range),
+        ['bytes=60000-', undefined],
+      );
+    },
+  );
+}
+
+check('H41: an unknown total is fine', [{ wrongRange: 'bytes 60000-99999/*' }], async ({ fetch }) => {
+  assert.equal((await fetch(60_000)).offset, 60_000);
+});
+
+check(
+  'H41: 206 without Range is refused',
+  [{ status: 206, body: 'x', headers: { 'Content-Range': 'bytes 5-5/9' } }],
+  async (ground) => {
+    const err = await failure(ground.fetch());
+    assert.equal(findError(err)?.data?.['code'], 'WRONG_RANGE');
+    assert.equal(isRetryable(err), false);
+  },
+);
+
+for (const offset of [0, 60_000]) {
+  check(
+    `H41: gzip Content-Encoding is refused (offset ${offset})`,
+    [{ contentEncoding: 'gzip' }],
+    async ({ fetch }) => {
+      const err = await failure(fetch(offset));
+      assert.equal(kindOf(err), 'Unavailable');
+      assert.equal(findError(err)?.data?.['code'], 'CONTENT_ENCODING');
+      assert.match(err.message, /"gzip"/);
+    },
+  );
+}
+
+check(
+  'Content-Encoding identity is fine',
+  [{ headers: { 'Content-Encoding': 'identity' } }],
+  async ({ fetch }) => {
+    assert.deepEqual(await bytesOf(await fetch()), BLOB);
+  },
+);
+
+check('H12/H40: a cut body may be tried again', [{ cutAfter: 50_000 }], async ({ fetch }) => {
+  const err = await failure(bytesOf(await fetch()));
+  assert.equal(findError(err)?.data?.['code'], 'UNEXPECTED_END');
+  assert.equal(isRetryable(err), true);
+});
+
+check('H12: a stalled body may be tried again', [{ stall: 50_000 }], async ({ fetch }) => {
+  const err = await failure(bytesOf(await fetch()));
+  assert.equal(kindOf(err), 'DeadlineExceeded');
+  assert.equal(isRetryable(err), true);
+});
+
+check(
+  'H40: short, long and damaged bodies are passed on for the ingest to judge',
+  [{ short: 10, times: 1 }, { overlong: 5, times: 1 }, { corrupt: 0 }],
+  async ({ fetch }) => {
+    assert.equal((await bytesOf(await fetch())).length, 10);
+    assert.equal((await bytesOf(await fetch())).length, BLOB.length + 5);
+    assert.notDeepEqual(await bytesOf(await fetch()), BLOB);
+  },
+);
+
+check('404 names the descriptor', [], async ({ fetch }) => {
+  const missing = descriptor(LAYER, sha256(noise(3)), 3);
+  const err = await failure(fetch(0, missing));
+  assert.equal(kindOf(err), 'NotFound');
+  assert.equal(
+    err.message,
+    `could not fetch content descriptor ${missing.digest} (${LAYER}) from remote: not found`,
+  );
+});
+
+check('503 may be tried again, 403 not', [{ status: 503, times: 1 }, { status: 403 }], async ({ fetch }) => {
+  assert.equal(isRetryable(await failure(fetch())), true);
+  const err = await failure(fetch());
+  assert.equal(kindOf(err), 'PermissionDenied');
+  assert.equal(isRetryable(err), false);
+});
+
+check('H1: urls of a descriptor are not asked', [], async ({ registry, client }) => {
+  const other = await startRegistry();
+  const fetcher = client.fetcher(parseReference(`${registry.host}/t/a:x`));
+  const got = await fetcher.fetch({ ...desc, urls: [`${other.url}/evil`] });
+  assert.deepEqual(await bytesOf(got), BLOB);
+  assert.equal(other.requests.length, 0);
+  await other.close();
+});
+
+check('an aborted fetch ends', [{ hang: true }], async ({ registry, client }) => {
+  const stop = new AbortController();
+  const pending = client
+    .fetcher(parseReference(`${registry.host}/t/a:x`))
+    .fetch(desc, { signal: stop.signal });
+  setTimeout(() => stop.abort(), 20);
+  assert.equal(kindOf(await failure(pending)), 'Canceled');
+});

@@ -1,0 +1,167 @@
+/** Redirects: followed by our own loop, secrets stay at home. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { kindOf } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import type { TraceEvent } from '../../../src/core/registry/open.ts';
+import type { AuthMode } from '../../registry/auth.ts';
+import { bytesOf, descriptor, scripted, withClient } from '../../registry/client.ts';
+import { noise } from '../../registry/image.ts';
+import { sha256, startRegistry, type TestRegistry } from '../../registry/registry.ts';
+
+const BLOB = noise(50_000, 9);
+const desc = descriptor('application/vnd.oci.image.layer.v1.tar', sha256(BLOB), BLOB.length);
+const FOO = { credentials: async () => ({ username: 'foo', secret: 's3cret' }) };
+
+async function two(
+  auth: AuthMode,
+  storageAuth: AuthMode,
+  body: (front: TestRegistry, storage: TestRegistry) => Promise<void>,
+): Promise<void> {
+  const storage = await startRegistry({ auth: storageAuth });
+  const front = await startRegistry({ auth });
+  storage.putBlob('s', desc.digest, BLOB);
+  front.putBlob('t/a', desc.digest, BLOB);
+  front.faults.push({
+    match: '/blobs/',
+    when: ({ headers }) => auth.mode === 'none' || headers.has('authorization'),
+    redirect: `${storage.url}/v2/s/blobs/${desc.digest}?X-Amz-Signature=s3cret`,
+  });
+  try {
+    await body(front, storage);
+  } finally {
+    await front.close();
+    await storage.close();
+  }
+}
+
+async function failure(work: Promise<unknown>): Promise<Error> {
+  return await work.then(
+    () => assert.fail('it did not fail'),
+    (err: Error) => err,
+  );
+}
+
+for (const auth of [
+  { mode: 'basic', user: 'foo', pass: 's3cret' },
+  { mode: 'bearer', user: 'foo', pass: 's3cret' },
+] as const) {
+  test(`H4: ${auth.mode} credentials do not follow a redirect to another origin`, async () => {
+    await two(auth, { mode: 'none' }, async (front, storage) => {
+      await withClient(FOO, async (client) => {
+        const got = await client.fetcher(parseReference(`${front.host}/t/a:x`)).fetch(desc, { offset: 10 });
+        assert.equal(got.offset, 10);
+        assert.deepEqual(await bytesOf(got), BLOB.subarray(10));
+      });
+      assert.equal(storage.requests.length, 1);
+      assert.equal(storage.requests[0]?.authorization, undefined);
+      assert.equal(storage.requests[0]?.range, 'bytes=10-');
+    });
+  });
+
+  test(`H4: a ${auth.mode} challenge of the redirect's target gets nothing`, async () => {
+    await two({ mode: 'basic', user: 'foo', pass: 's3cret' }, auth, async (front, storage) => {
+      await withClient(FOO, async (client) => {
+        const err = await failure(client.fetcher(parseReference(`${front.host}/t/a:x`)).fetch(desc));
+        assert.equal(kindOf(err), 'Unauthenticated');
+        assert.ok(!err.message.includes('s3cret'), err.message);
+      });
+      assert.ok(
+        storage.requests.every(({ authorization, body }) => authorization === undefined && body === ''),
+      );
+      assert.equal(storage.requests.length, 1);
+    });
+  });
+}
+
+test('H4: once dropped, Authorization stays dropped, also when the way leads back', async () => {
+  const transports = scripted(({ url, headers }) => {
+    if (url.pathname === '/back') return { status: 200, body: 'x' };
+    if (url.host === 'cdn.example') return { status: 302, headers: { location: 'https://r.example/back' } };
+    if (headers['authorization'] === undefined)
+      return { status: 401, headers: { 'www-authenticate': 'Basic realm="r"' } };
+    return { status: 302, headers: { location: 'https://cdn.example/x' } };
+  });
+  await withClient({ transports, ...FOO }, async (client) => {
+    await bytesOf(await client.fetcher(parseReference('r.example/t/a:x')).fetch(desc));
+  });
+  const last = transports.requests.at(-1);
+  assert.equal(last?.url.href, 'https://r.example/back');
+  assert.equal(last?.headers['authorization'], undefined);
+});
+
+const REFUSED: readonly (readonly [string, string])[] = [
+  ['H5', 'http://cdn.example/x'],
+  ['H5', 'https://localhost/x'],
+  ['H6', 'https://169.254.169.254/latest/meta-data'],
+  ['H6', 'https://10.0.0.1/x'],
+  ['H6', 'https://[::ffff:127.0.0.1]/x'],
+  ['H6', 'file:///etc/passwd'],
+  ['H6', 'https://'],
+];
+for (const [row, location] of REFUSED) {
+  test(`${row}: a TLS registry may not redirect to ${location}`, async () => {
+    const transports = scripted(() => ({ status: 302, headers: { location } }));
+    await withClient({ transports }, async (client) => {
+      const err = await failure(client.fetcher(parseReference('r.example/t/a:x')).fetch(desc));
+      assert.equal(kindOf(err), 'FailedPrecondition');
+      assert.match(err.message, /redirect to .* refused: /);
+    });
+    assert.equal(transports.requests.length, 1);
+  });
+}
+
+test('H12: a redirect loop ends after ten hops', async () => {
+  const transports = scripted(() => ({ status: 307, headers: { location: '/again' } }));
+  await withClient({ transports }, async (client) => {
+    const err = await failure(client.resolve(parseReference('r.example/t/a:x')));
+    assert.match(err.message, /stopped after 10 redirects/);
+  });
+  assert.equal(transports.requests.length, 11);
+});
+
+test('userinfo and fragment of a Location are not used', async () => {
+  const transports = scripted(({ url }) =>
+    url.host === 'r.example'
+      ? { status: 301, headers: { location: 'https://u:p@cdn.example/x#y' } }
+      : { body: 'x' },
+  );
+  await withClient({ transports }, async (client) => {
+    await bytesOf(await client.fetcher(parseReference('r.example/t/a:x')).fetch(desc));
+  });
+  assert.equal(transports.requests[1]?.url.href, 'https://cdn.example/x');
+});
+
+test('H13: trace and dump hold no secret and no blob', async () => {
+  const events: TraceEvent[] = [];
+  const lines: string[] = [];
+  await two({ mode: 'bearer', user: 'foo', pass: 's3cret' }, { mode: 'none' }, async (front) => {
+    front.putManifest(
+      't/a',
+      'x',
+      'application/vnd.oci.image.manifest.v1+json',
+      new TextEncoder().encode('{"hello":1}'),
+    );
+    front.faults.unshift({ match: '/manifests/', method: 'HEAD', noDigestHeader: true });
+    const options = {
+      ...FOO,
+      trace: (event: TraceEvent) => events.push(event),
+      dump: (line: string) => lines.push(line),
+    };
+    await withClient(options, async (client) => {
+      const reference = parseReference(`${front.host}/t/a:x`);
+      await client.resolve(reference);
+      await bytesOf(await client.fetcher(reference).fetch(desc));
+    });
+  });
+  const all = JSON.stringify([events, lines]);
+  assert.ok(!/s3cret|token-1|Zm9v/.test(all), all);
+  assert.ok(lines.includes('> authorization: REDACTED'));
+  assert.ok(lines.includes('< {"hello":1}'));
+  assert.ok(all.includes('X-Amz-Signature=REDACTED'));
+  assert.ok(all.length < 20_000);
+  assert.deepEqual(
+    events.map(({ method, status }) => `${method} ${status}`),
+    ['HEAD 401', 'POST 200', 'HEAD 200', 'GET 200', 'GET 307', 'GET 200'],
+  );
+});

@@ -1,0 +1,260 @@
+/** Resolving against the test registry: containerd's sequence and vectors, and where ours does better. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findError, hintOf, isKind, kindOf } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import { bytesOf, resolveText, withClient } from '../../registry/client.ts';
+import type { Fault } from '../../registry/faults.ts';
+import { buildImage, buildIndex, type TestImage } from '../../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
+
+const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+const ACCEPT =
+  'application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*';
+
+const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'hello' }] }] });
+
+function check(
+  title: string,
+  faults: readonly Fault[],
+  body: (ground: { registry: TestRegistry; ref: string; image: TestImage }) => Promise<void>,
+): void {
+  test(`resolve: ${title}`, async () => {
+    const registry = await startRegistry({ faults });
+    try {
+      await body({ registry, ref: registry.push('t/a', 'single', image), image });
+    } finally {
+      await registry.close();
+    }
+  });
+}
+
+async function failure(work: Promise<unknown>): Promise<Error> {
+  return await work.then(
+    () => assert.fail('it did not fail'),
+    (err: Error) => err,
+  );
+}
+
+const wanted = { mediaType: OCI_MANIFEST, digest: image.root.digest, size: image.root.bytes.length };
+
+check('a tag is one HEAD', [], async ({ registry, ref }) => {
+  assert.deepEqual(await resolveText(ref), wanted);
+  assert.deepEqual(registry.log(), ['HEAD /t/a/manifests/single']);
+  const { headers } = registry.requests[0] ?? assert.fail();
+  assert.equal(headers.get('accept'), ACCEPT);
+  assert.equal(headers.get('user-agent'), 'hawser');
+});
+
+check('an index', [], async ({ registry }) => {
+  const index = buildIndex([image]);
+  const root = await resolveText(registry.push('t/a', 'multi', index));
+  assert.equal(root.mediaType, 'application/vnd.oci.image.index.v1+json');
+  assert.equal(root.digest, index.root.digest);
+});
+
+check('a digest is asked for by digest, also beside a tag', [], async ({ registry, ref }) => {
+  assert.deepEqual(await resolveText(`${ref}@${image.root.digest}`), wanted);
+  assert.deepEqual(registry.log(), [`HEAD /t/a/manifests/${image.root.digest}`]);
+});
+
+check('a digest that is no manifest is looked for among the blobs', [], async ({ registry }) => {
+  const layer = image.layers[0] ?? assert.fail();
+  const root = await resolveText(`${registry.host}/t/a@${layer.digest}`);
+  assert.deepEqual(root, { mediaType: 'application/octet-stream', digest: layer.digest, size: layer.size });
+  assert.deepEqual(registry.log(), [
+    `HEAD /t/a/manifests/${layer.digest}`,
+    `HEAD /t/a/blobs/${layer.digest}`,
+  ]);
+});
+
+check(
+  'H33: 500 on the manifest does not lead to the blobs',
+  [{ match: '/manifests/', status: 500 }],
+  async ({ registry }) => {
+    const err = await failure(resolveText(`${registry.host}/t/a@${image.root.digest}`));
+    assert.equal(kindOf(err), 'Unavailable');
+    assert.equal(registry.requests.length, 1);
+  },
+);
+
+for (const [title, fault] of [
+  ['no digest header: HEAD, GET', { noDigestHeader: true }],
+  ['no Content-Length: HEAD, GET', { noContentLength: true }],
+  ['405 to HEAD: GET', { method: 'HEAD', status: 405 }],
+] as const) {
+  check(title, [fault], async ({ registry, ref }) => {
+    assert.deepEqual(await resolveText(ref), wanted);
+    assert.deepEqual(registry.log(), ['HEAD /t/a/manifests/single', 'GET /t/a/manifests/single']);
+  });
+}
+
+check(
+  'a manifest that was read is not fetched again',
+  [{ noDigestHeader: true }],
+  async ({ registry, ref }) => {
+    await withClient({}, async (client) => {
+      const reference = parseReference(ref);
+      const { root } = await client.resolve(reference);
+      assert.deepEqual(await bytesOf(await client.fetcher(reference).fetch(root)), image.root.bytes);
+      assert.equal(registry.requests.length, 2);
+      await bytesOf(await client.fetcher(reference).fetch(root));
+      assert.equal(registry.requests.length, 3);
+    });
+  },
+);
+
+for (const contentType of ['application/json', 'text/plain', 'application/octet-stream', 'text/html', '']) {
+  check(
+    `Content-Type "${contentType}" is not believed`,
+    [{ headers: { 'Content-Type': contentType } }],
+    async (ground) => {
+      assert.deepEqual(await resolveText(ground.ref), wanted);
+    },
+  );
+}
+
+check(
+  'parameters of the Content-Type are cut',
+  [{ contentType: `${OCI_MANIFEST} ; charset=utf-8` }],
+  async ({ ref }) => {
+    assert.deepEqual(await resolveText(ref), wanted);
+  },
+);
+
+check(
+  'a login page is no manifest',
+  [{ headers: { 'Content-Type': 'text/html' }, body: '<html>' }],
+  async ({ ref }) => {
+    const err = await failure(resolveText(ref));
+    assert.equal(kindOf(err), 'InvalidArgument');
+    assert.match(err.message, /neither a manifest nor an index/);
+  },
+);
+
+check(
+  'an invalid digest header fails',
+  [{ headers: { 'Docker-Content-Digest': 'sha256:../../x' } }],
+  async ({ ref }) => {
+    assert.equal(kindOf(await failure(resolveText(ref))), 'InvalidArgument');
+  },
+);
+
+check(
+  'H25: the content of a pinned digest is hashed',
+  [{ noContentLength: true, corrupt: 3 }],
+  async ({ registry }) => {
+    const err = await failure(resolveText(`${registry.host}/t/a@${image.root.digest}`));
+    assert.equal(kindOf(err), 'DataLoss');
+    assert.ok(err.message.includes(image.root.digest));
+  },
+);
+
+check('H22: 8 MiB is the most by HEAD', [{ headers: { 'Content-Length': '8388609' } }], async ({ ref }) => {
+  const err = await failure(resolveText(ref));
+  assert.equal(kindOf(err), 'ResourceExhausted');
+  assert.match(err.message, /rejecting 8388609 byte manifest for 127/);
+});
+
+check('H22: 8 MiB is the most by GET', [{ noContentLength: true, overlong: 9 << 20 }], async ({ ref }) => {
+  assert.equal(kindOf(await failure(resolveText(ref))), 'ResourceExhausted');
+});
+
+check(
+  'a larger manifest than containerd takes',
+  [{ headers: { 'Content-Length': '4393217' } }],
+  async ({ ref }) => {
+    assert.equal((await resolveText(ref)).size, 4393217);
+  },
+);
+
+check(
+  'an encoded answer to GET is refused',
+  [{ noDigestHeader: true, contentEncoding: 'gzip' }],
+  async ({ ref }) => {
+    const err = await failure(resolveText(ref));
+    assert.equal(kindOf(err), 'Unavailable');
+    assert.match(err.message, /content encoding "gzip"/);
+  },
+);
+
+check('404 is not found, with the name', [], async ({ registry }) => {
+  const err = await failure(resolveText(`${registry.host}/t/a:nope`));
+  assert.equal(err.message, `${registry.host}/t/a:nope: not found`);
+  assert.equal(kindOf(err), 'NotFound');
+});
+
+const denied = {
+  status: 403,
+  body: '{"errors":[{"code":"DENIED","message":"requested access is denied","detail":{}}]}',
+};
+check('403 tells what the registry says', [denied], async ({ registry, ref }) => {
+  const err = await failure(resolveText(ref));
+  assert.equal(kindOf(err), 'PermissionDenied');
+  assert.equal(
+    err.message,
+    `pull access denied, repository does not exist or may require authorization: unexpected status from GET request to ${registry.url}/v2/t/a/manifests/single: 403 Forbidden: denied: requested access is denied`,
+  );
+  assert.match(hintOf(err) ?? '', /--user/);
+  assert.equal(findError(err)?.data?.['code'], 'DENIED');
+});
+
+check(
+  'registry codes are kept, control characters are not',
+  [
+    { method: 'HEAD', status: 405 },
+    {
+      method: 'GET',
+      status: 400,
+      body: '{"errors":[{"code":"NAME_INVALID","message":"bad\\u001b[2J name"},{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"},7,{"code":8}]}',
+    },
+  ],
+  async ({ ref }) => {
+    const err = await failure(resolveText(ref));
+    assert.match(err.message, /400 [A-Z][A-Za-z ]+: name invalid: bad \[2J name; manifest unknown$/);
+  },
+);
+
+check(
+  'H22: an endless error body is cut',
+  [
+    { method: 'HEAD', status: 405 },
+    { status: 500, body: 'x'.repeat(5 << 20) },
+  ],
+  async ({ registry, ref }) => {
+    assert.equal(kindOf(await failure(resolveText(ref))), 'Unavailable');
+    assert.ok((registry.requests[1]?.sent ?? 0) < 5 << 20);
+  },
+);
+
+check('429 carries Retry-After', [{ status: 429, headers: { 'Retry-After': '37' } }], async ({ ref }) => {
+  const err = await failure(resolveText(ref));
+  assert.equal(findError(err)?.data?.['retryAfter'], 37_000);
+  assert.match(hintOf(err) ?? '', /37 s/);
+});
+
+check(
+  '429 carries a Retry-After date',
+  [{ status: 429, headers: { 'Retry-After': 'Thu, 01 Jan 2026 00:01:00 GMT' } }],
+  async ({ ref }) => {
+    assert.equal(findError(await failure(resolveText(ref)))?.data?.['retryAfter'], 60_000);
+  },
+);
+
+check('302 without Location', [{ status: 302 }], async ({ ref }) => {
+  const err = await failure(resolveText(ref));
+  assert.equal(kindOf(err), 'FailedPrecondition');
+  assert.match(err.message, /302/);
+});
+
+test('H9: TLS failure is not followed by plain HTTP', async () => {
+  const registry = await startRegistry({ faults: [{ raw: 'HTTP/1.1 400 Bad Request\r\n\r\n' }] });
+  try {
+    const options = { tls: { skipVerify: true }, limits: { connect: 300, headers: 300 } };
+    const err = await failure(resolveText(`${registry.host}/t/a:x`, options));
+    assert.ok(isKind(err, 'Unavailable', 'DeadlineExceeded'), String(err));
+    assert.ok(registry.requests.every(({ method }) => method !== 'HEAD'));
+  } finally {
+    await registry.close();
+  }
+});

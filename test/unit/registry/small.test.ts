@@ -1,0 +1,167 @@
+/** Schemes, retries, redaction, ranges, single flight. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SingleFlight } from '../../../src/core/async/single-flight.ts';
+import { HawserError } from '../../../src/core/errors.ts';
+import type { TlsOptions } from '../../../src/core/ports/transport.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import { discard, readCapped, readSome } from '../../../src/core/registry/body.ts';
+import { parseContentRange } from '../../../src/core/registry/content-range.ts';
+import { defaultHosts, objectUrl } from '../../../src/core/registry/hosts.ts';
+import { safeHeaders, safeUrl } from '../../../src/core/registry/redact.ts';
+import { backoff, isRetryable, retryDelay } from '../../../src/core/registry/retry.ts';
+
+const SCHEMES: readonly (readonly [string, { plainHttp?: boolean; tls?: TlsOptions }, string])[] = [
+  ['docker.io', {}, 'https://registry-1.docker.io/v2'],
+  ['docker.io', { plainHttp: true }, 'https://registry-1.docker.io/v2'],
+  ['localhost:8080', {}, 'http://localhost:8080/v2'],
+  ['localhost:80', {}, 'http://localhost/v2'],
+  ['localhost:443', {}, 'https://localhost/v2'],
+  ['localhost', {}, 'https://localhost/v2'],
+  ['localhost', { plainHttp: true }, 'http://localhost/v2'],
+  ['localhost:8080', { tls: { skipVerify: true } }, 'https://localhost:8080/v2'],
+  ['localhost:8080', { tls: { skipVerify: false, ca: undefined } }, 'http://localhost:8080/v2'],
+  ['localhost:8080', { plainHttp: true, tls: { ca: 'x' } }, 'http://localhost:8080/v2'],
+  ['example.com', {}, 'https://example.com/v2'],
+  ['example.com', { plainHttp: true }, 'http://example.com/v2'],
+  ['example.com:5000', {}, 'https://example.com:5000/v2'],
+  ['127.0.0.254:5000', {}, 'http://127.0.0.254:5000/v2'],
+  ['127.0.0.254', {}, 'https://127.0.0.254/v2'],
+  ['[::1]:5000', {}, 'http://[::1]:5000/v2'],
+  ['127.example.com:5000', {}, 'https://127.example.com:5000/v2'],
+  ['x.localhost:5000', {}, 'https://x.localhost:5000/v2'],
+];
+for (const [host, options, expected] of SCHEMES) {
+  test(`scheme: ${host} ${JSON.stringify(options)}`, () => {
+    const [found] = defaultHosts(options)(parseReference(`${host}/a/b:c`), 'resolve');
+    assert.equal(found?.base.href, expected);
+  });
+}
+
+test('URLs of objects, with ns for mirrors', () => {
+  const base = new URL('http://m:5001/v2/cache');
+  const url = objectUrl(
+    { name: 'm', base, namespace: '127.0.0.1:15000' },
+    'library/alpine',
+    'manifests',
+    'x',
+  );
+  assert.equal(url.href, 'http://m:5001/v2/cache/library/alpine/manifests/x?ns=127.0.0.1%3A15000');
+});
+
+const failed = (
+  data: Record<string, string | number>,
+  kind: 'Unavailable' | 'DeadlineExceeded' = 'Unavailable',
+) => new HawserError(kind, 'x', { data });
+
+test('retry: overload and lost connections, nothing else', () => {
+  for (const status of [408, 429, 500, 502, 503, 504, 522])
+    assert.equal(isRetryable(failed({ status })), true);
+  for (const code of ['ECONNRESET', 'UNEXPECTED_END']) assert.equal(isRetryable(failed({ code })), true);
+  for (const code of ['HEADERS_TIMEOUT', 'STALLED', 'CONNECT_TIMEOUT']) {
+    assert.equal(isRetryable(failed({ code }, 'DeadlineExceeded')), true);
+  }
+  for (const status of [400, 401, 403, 404, 501]) assert.equal(isRetryable(failed({ status })), false);
+  for (const code of ['TLS', 'CONTENT_ENCODING', 'HTTP_PROTOCOL'])
+    assert.equal(isRetryable(failed({ code })), false);
+  assert.equal(isRetryable(new HawserError('DataLoss', 'digest', { data: { status: 500 } })), false);
+  assert.equal(isRetryable(new DOMException('x', 'AbortError')), false);
+  assert.equal(isRetryable(new DOMException('x', 'TimeoutError')), false);
+  assert.equal(isRetryable(new Error('wrapped', { cause: failed({ status: 503 }) })), true);
+});
+
+test('backoff doubles, is bounded, and honours Retry-After within reason', () => {
+  assert.deepEqual(
+    [0, 1, 2].map((n) => backoff(n, 1)),
+    [250, 500, 1000],
+  );
+  assert.equal(backoff(1, 0), 250);
+  assert.equal(backoff(1000, 1), 30_000);
+  assert.equal(retryDelay(failed({ status: 429, retryAfter: 7000 }), 0, 0.5), 7000);
+  assert.equal(retryDelay(failed({ status: 429, retryAfter: 1e9 }), 0, 0.5), 120_000);
+  assert.equal(retryDelay(failed({ status: 429 }), 0, 1), 250);
+});
+
+test('H13: URLs are shown without secrets', () => {
+  const url = new URL('https://u:p@h.example/a?X-Amz-Signature=s3cret&ns=docker.io&token=t#f');
+  assert.equal(safeUrl(url), 'https://h.example/a?X-Amz-Signature=REDACTED&ns=docker.io&token=REDACTED');
+});
+
+test('H13: headers are shown without secrets', () => {
+  const shown = safeHeaders([
+    ['Authorization', 'Bearer s3cret'],
+    ['Set-Cookie', 's3cret'],
+    ['X-Amz-Security-Token', 's3cret'],
+    ['Location', 'https://u:s3cret@h/x?sig=s3cret'],
+    ['WWW-Authenticate', 'Bearer realm="r"'],
+    ['Accept', 'a/b\u001b[31m'],
+  ]);
+  assert.ok(!JSON.stringify(shown).includes('s3cret'));
+  assert.deepEqual(shown[3], ['location', 'https://h/x?REDACTED']);
+  assert.deepEqual(shown[4], ['www-authenticate', 'Bearer realm="r"']);
+  assert.deepEqual(shown[5], ['accept', 'a/b [31m']);
+});
+
+test('Content-Range', () => {
+  assert.deepEqual(parseContentRange('bytes 1-2/3'), { start: 1, end: 2, total: 3 });
+  assert.deepEqual(parseContentRange('bytes 1-2/*'), { start: 1, end: 2, total: undefined });
+  for (const bad of [
+    null,
+    '',
+    'bytes */3',
+    'bytes 2-1/3',
+    'bytes 1-3/3',
+    'items 1-2/3',
+    'bytes 1-2',
+    'bytes -1-2/3',
+  ]) {
+    assert.equal(parseContentRange(bad), undefined, String(bad));
+  }
+});
+
+test('H22: bodies are read up to a cap', async () => {
+  let given = 0;
+  const endless = (): ReadableStream<Uint8Array> =>
+    new ReadableStream({
+      pull(stream) {
+        given += 1000;
+        stream.enqueue(new Uint8Array(1000));
+      },
+    });
+  assert.equal(await readCapped(endless(), 10_000), undefined);
+  assert.equal((await readSome(endless(), 10_000)).bytes.length, 10_000);
+  await discard(endless());
+  assert.ok(given < 200_000, `${given} bytes were read`);
+});
+
+test('single flight: shared, taken over when the first leaves, stopped when all have left', async () => {
+  const flights = new SingleFlight<string>();
+  let runs = 0;
+  let finish: (value: string) => void = () => {};
+  let seen: AbortSignal | undefined;
+  const work = (signal: AbortSignal): Promise<string> => {
+    runs++;
+    seen = signal;
+    return new Promise((resolve) => {
+      finish = resolve;
+    });
+  };
+  const first = new AbortController();
+  const a = flights.run('k', first.signal, work);
+  const b = flights.run('k', undefined, work);
+  first.abort();
+  await assert.rejects(a, { name: 'AbortError' });
+  assert.equal(seen?.aborted, false);
+  finish('value');
+  assert.equal(await b, 'value');
+  assert.equal(runs, 1);
+  const last = new AbortController();
+  const c = flights.run('k', last.signal, work);
+  last.abort();
+  await assert.rejects(c, { name: 'AbortError' });
+  assert.equal(runs, 2);
+  assert.equal(seen?.aborted, true);
+  const failing = flights.run('k', undefined, async () => assert.fail('no'));
+  await assert.rejects(failing);
+  assert.equal(await flights.run('k', undefined, async () => 'again'), 'again');
+});
