@@ -46,7 +46,7 @@ const RULES: readonly Rule[] = [
   {
     layer: 'platform/common/',
     own: ['core/', 'platform/common/', 'platform/linux/'],
-    packages: [],
+    packages: ['undici'],
     node: true,
   },
   {
