@@ -1,0 +1,73 @@
+import type { ContentStore, LocalBlobs } from '../../core/content/roles.ts';
+import { HawserError, wrap } from '../../core/errors.ts';
+import type { Descriptor } from '../../core/oci/descriptor.ts';
+import { parseDigest } from '../../core/oci/digest.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { CodecChoice } from '../../core/ports/codecs.ts';
+import type { Mount } from '../../core/ports/mounter.ts';
+import type { ApplyJob } from '../../core/ports/workers.ts';
+import type { Applied, Applier } from '../../core/unpack/roles.ts';
+import type { Store } from './store.ts';
+import { markUnsynced } from './unsynced.ts';
+
+/** A layer that expands beyond this is a bomb, whatever the disk could hold. */
+const MAX_EXPANDED_BYTES = 2 ** 40;
+
+type Target = Pick<ApplyJob, 'root' | 'lowers' | 'mode'>;
+
+function option(mount: Mount, name: string): string | undefined {
+  return mount.options.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+/** Where a layer for these mounts is written: into the overlay's upper directory, or right into a writable tree. */
+export function applyTarget(mounts: readonly Mount[]): Target {
+  const [mount, ...more] = mounts;
+  if (mount !== undefined && more.length === 0) {
+    const upper = option(mount, 'upperdir');
+    if (mount.type === 'overlay' && upper !== undefined) {
+      return { root: upper, lowers: (option(mount, 'lowerdir') ?? '').split(':'), mode: 'overlay' };
+    }
+    if (mount.type === 'bind' && mount.options.includes('rw')) {
+      return { root: mount.source, lowers: [], mode: 'flat' };
+    }
+  }
+  throw new HawserError(
+    'FailedPrecondition',
+    `Cannot apply a layer to the mounts ${JSON.stringify(mounts).slice(0, 300)}: they are not those of an active snapshot`,
+  );
+}
+
+/** Applies layers in worker threads, straight into the snapshot's directory: nothing is mounted. */
+export class LocalApplier implements Applier {
+  readonly #store: Store;
+  readonly #content: ContentStore & LocalBlobs;
+
+  constructor(store: Store, content: ContentStore & LocalBlobs) {
+    this.#store = store;
+    this.#content = content;
+  }
+
+  async apply(
+    layer: Descriptor,
+    mounts: readonly Mount[],
+    opts: { codec?: CodecChoice; onProgress?: (bytes: number) => void } & Call = {},
+  ): Promise<Applied> {
+    const target = applyTarget(mounts);
+    const { size } = await this.#content.info(layer.digest, opts);
+    const job: ApplyJob = {
+      blob: this.#content.blobPath(layer.digest),
+      blobSize: size,
+      mediaType: layer.mediaType,
+      codec: opts.codec ?? 'auto',
+      maxBytes: MAX_EXPANDED_BYTES,
+      ...target,
+    };
+    markUnsynced(this.#store, target.root);
+    try {
+      const result = await this.#store.runtime.workers.apply(job, opts);
+      return { digest: parseDigest(result.diffId), size: result.size, warnings: result.warnings };
+    } catch (err) {
+      throw wrap(`Cannot apply layer ${layer.digest}`, err);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/** Blobs as files: `content/blobs/<algorithm>/<hex>`, read-only, named by what they hold. */
+import { HawserError, isKind } from '../../core/errors.ts';
+import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/digest.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { FileHandle } from '../../core/ports/file-system.ts';
+import type { Hasher, HashName } from '../../core/ports/hashers.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+
+/** Bytes read at once. */
+export const READ_SIZE: number = 1 << 20;
+
+/** Relative to the store's root. */
+export function blobFile(digest: Digest): string {
+  return `content/blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
+}
+
+/** Size of a regular file, undefined for anything else or nothing. */
+export async function fileSize(runtime: Runtime, path: string, call?: Call): Promise<number | undefined> {
+  const info = await runtime.fs.stat(path, call);
+  return info?.type === 'file' ? info.size : undefined;
+}
+
+/** Feeds `length` bytes from the start of the file to the hasher. Fewer in the file is DataLoss. */
+export async function hashInto(file: FileHandle, length: number, hasher: Hasher, call?: Call): Promise<void> {
+  const buffer = new Uint8Array(Math.max(1, Math.min(READ_SIZE, length)));
+  for (let at = 0; at < length; ) {
+    call?.signal?.throwIfAborted();
+    const got = await file.read(buffer.subarray(0, Math.min(buffer.length, length - at)), at);
+    if (got === 0) throw new HawserError('DataLoss', `The file ended after ${at} of ${length} bytes`);
+    hasher.update(buffer.subarray(0, got));
+    at += got;
+  }
+}
+
+export async function hashFile(
+  runtime: Runtime,
+  path: string,
+  algorithm: HashName,
+  call?: Call,
+): Promise<Digest> {
+  const file = await runtime.fs.open(path, 'read', undefined, call);
+  try {
+    const hasher = runtime.hashers.create(algorithm);
+    await hashInto(file, await file.size(), hasher, call);
+    return makeDigest(algorithm, hasher.digest());
+  } finally {
+    await file.close();
+  }
+}
+
+function lost(digest: Digest, what: string): HawserError {
+  return new HawserError('DataLoss', `Cannot read blob ${digest}: ${what}`, {
+    hint: 'Pull the image again: it fetches what the store has lost',
+  });
+}
+
+/**
+ * The blob's bytes from `offset`, read as they are asked for. The file must have `size` bytes, else DataLoss. An abort
+ * errors the stream; its end, error and cancel close the file.
+ */
+export async function openBlob(
+  runtime: Runtime,
+  path: string,
+  blob: { digest: Digest; size: number },
+  offset: number,
+  call?: Call,
+): Promise<ReadableStream<Uint8Array>> {
+  const signal = call?.signal;
+  const file = await openFile(runtime, path, blob, call);
+  let at = offset;
+  const pull = async (out: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+    signal?.throwIfAborted();
+    if (at >= blob.size) {
+      await file.close();
+      out.close();
+      return;
+    }
+    const buffer = new Uint8Array(Math.min(READ_SIZE, blob.size - at));
+    const got = await file.read(buffer, at);
+    if (got === 0) throw lost(blob.digest, `its file ended after ${at} of ${blob.size} bytes`);
+    at += got;
+    out.enqueue(got === buffer.length ? buffer : buffer.subarray(0, got));
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(out) {
+        try {
+          await pull(out);
+        } catch (err) {
+          await file.close();
+          throw err;
+        }
+      },
+      cancel: () => file.close(),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+async function openFile(
+  runtime: Runtime,
+  path: string,
+  blob: { digest: Digest; size: number },
+  call?: Call,
+): Promise<FileHandle> {
+  let file: FileHandle;
+  try {
+    file = await runtime.fs.open(path, 'read', undefined, call);
+  } catch (err) {
+    if (isKind(err, 'NotFound')) throw lost(blob.digest, 'its record is there but its file is gone');
+    throw err;
+  }
+  try {
+    const size = await file.size();
+    if (size !== blob.size) throw lost(blob.digest, `its file has ${size} bytes, not ${blob.size}`);
+    return file;
+  } catch (err) {
+    await file.close();
+    throw err;
+  }
+}

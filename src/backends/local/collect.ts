@@ -1,0 +1,178 @@
+/**
+ * Garbage collection of the whole store, every namespace. Nothing but a call of `collect` collects.
+ *
+ * 1. Who lives, what files there are: asked before the transaction. What comes later is not touched.
+ * 2. One durable transaction marks, deletes unreachable records, and notes the files without a record as doomed.
+ * 3. The files go. Writers that want such a path wait for that (Store.undoomed).
+ *
+ * Kept besides what images, root labels and leases reach: whatever a live process is writing, and ingests younger
+ * than a day. A lease with a time protects until then even when its process has died, so what an interrupted pull
+ * fetched is still there for the next.
+ */
+import { mark } from '../../core/gc/mark.ts';
+import { parseDigest } from '../../core/oci/digest.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { DirEntry } from '../../core/ports/file-system.ts';
+import type { GcResult } from '../../core/transfer/backend.ts';
+import { blobFile } from './blob-files.ts';
+import { loadState, namespaces, sweepRecords } from './gc-state.ts';
+import { project, touchImages } from './projection.ts';
+import { number, text } from './rows.ts';
+import type { Store } from './store.ts';
+
+interface Files {
+  /** By path relative to the root. */
+  readonly blobs: ReadonlyMap<string, { digest: string; size: number }>;
+  readonly ingests: readonly string[];
+  readonly snapshots: readonly { path: string; id: string }[];
+}
+
+async function entries(store: Store, dir: string, call?: Call): Promise<DirEntry[]> {
+  const path = store.path(dir);
+  return (await store.runtime.fs.stat(path, call)) === undefined
+    ? []
+    : await store.runtime.fs.list(path, call);
+}
+
+/** Files whose names are none of ours (in blobs and ingest) are somebody's and stay. */
+async function listFiles(store: Store, call?: Call): Promise<Files> {
+  const blobs = new Map<string, { digest: string; size: number }>();
+  for (const algorithm of ['sha256', 'sha384', 'sha512']) {
+    for (const { name } of await entries(store, `content/blobs/${algorithm}`, call)) {
+      const digest = tryDigest(`${algorithm}:${name}`);
+      if (digest === undefined) continue;
+      const info = await store.runtime.fs.stat(store.path(blobFile(digest)), call);
+      if (info !== undefined) blobs.set(blobFile(digest), { digest, size: info.size });
+    }
+  }
+  const ingests = (await entries(store, 'content/ingest', call))
+    .filter(({ name }) => /^[0-9a-f]{64}$/.test(name))
+    .map(({ name }) => `content/ingest/${name}`);
+  const snapshots: { path: string; id: string }[] = [];
+  for (const { name, type } of await entries(store, 'snapshots', call)) {
+    if (type !== 'directory') continue;
+    for (const entry of await entries(store, `snapshots/${name}`, call)) {
+      snapshots.push({ path: `snapshots/${name}/${entry.name}`, id: entry.name });
+    }
+  }
+  return { blobs, ingests, snapshots };
+}
+
+function tryDigest(text: string): ReturnType<typeof parseDigest> | undefined {
+  try {
+    return parseDigest(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Looks at every process that rows name, so that the transaction can tell the dead without waiting. */
+async function lookAtOwners(store: Store, call?: Call): Promise<void> {
+  const rows = store.db.prepare(
+    `SELECT owner FROM ingests WHERE owner IS NOT NULL UNION SELECT owner FROM leases WHERE owner IS NOT NULL
+     UNION SELECT owner FROM staging UNION SELECT owner FROM doomed`,
+  );
+  for (const row of rows.all()) await store.owner.look(text(row, 'owner'), call);
+}
+
+/** A process that died has not noted when its last byte came; its data file has. */
+async function dateIngests(store: Store, call?: Call): Promise<void> {
+  const rows = store.db.prepare('SELECT ns, ref, dir, updated_at FROM ingests').all();
+  for (const row of rows) {
+    const data = await store.runtime.fs.stat(`${store.path(text(row, 'dir'))}/data`, call);
+    if (data === undefined || data.mtime <= number(row, 'updated_at')) continue;
+    const update = 'UPDATE ingests SET updated_at = max(updated_at, ?) WHERE ns = ? AND ref = ?';
+    store.write(() =>
+      store.db.prepare(update).run(Math.floor(data.mtime), text(row, 'ns'), text(row, 'ref')),
+    );
+  }
+}
+
+interface Swept {
+  readonly images: number;
+  readonly snapshots: number;
+  readonly doomed: readonly string[];
+  readonly directories: readonly string[];
+}
+
+/** Within the transaction. */
+function sweep(store: Store, files: Files): Swept {
+  const { db, owner } = store;
+  const liveness = { now: store.now(), isDead: (id: string) => owner.isDead(id) };
+  let images = 0;
+  let snapshots = 0;
+  for (const ns of namespaces(db)) {
+    const state = loadState(db, ns, liveness);
+    const swept = sweepRecords(db, ns, state, mark(state, liveness.now));
+    images += swept.images;
+    snapshots += swept.snapshots;
+  }
+  if (images > 0) touchImages(store);
+  for (const row of db.prepare('SELECT DISTINCT owner FROM staging').all()) {
+    const id = text(row, 'owner');
+    if (owner.isDead(id)) db.prepare('DELETE FROM staging WHERE owner = ?').run(id);
+  }
+  return { images, snapshots, doomed: doom(store, files), directories: orphans(store, files) };
+}
+
+function doom(store: Store, files: Files): string[] {
+  const { db, owner } = store;
+  const known = db.prepare(
+    'SELECT 1 FROM blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM ingests WHERE expected = ?1 LIMIT 1',
+  );
+  const written = db.prepare('SELECT 1 FROM ingests WHERE dir = ?');
+  const paths = [...files.blobs]
+    .filter(([, { digest }]) => known.get(digest) === undefined)
+    .map(([path]) => path);
+  paths.push(...files.ingests.filter((dir) => written.get(dir) === undefined));
+  const sweeper = db.prepare('SELECT owner FROM doomed WHERE path = ?');
+  const put = db.prepare('INSERT OR REPLACE INTO doomed (path, owner) VALUES (?, ?)');
+  return paths.filter((path) => {
+    const row = sweeper.get(path);
+    if (row !== undefined && !owner.isDead(text(row, 'owner'))) return false;
+    put.run(path, owner.id);
+    return true;
+  });
+}
+
+/** Snapshot directories that no record and no process at work stands for. Ids are never used twice: none can come back. */
+function orphans(store: Store, files: Files): string[] {
+  const known = store.db.prepare(
+    'SELECT 1 FROM snapshots WHERE id = ?1 UNION ALL SELECT 1 FROM staging WHERE id = ?1',
+  );
+  return files.snapshots
+    .filter(({ id }) => !/^[1-9][0-9]*$/.test(id) || known.get(Number(id)) === undefined)
+    .map(({ path }) => path);
+}
+
+async function removeFiles(store: Store, files: Files, swept: Swept, call?: Call): Promise<number> {
+  let bytes = 0;
+  const done = store.db.prepare('DELETE FROM doomed WHERE path = ? AND owner = ?');
+  try {
+    for (const path of swept.doomed) {
+      call?.signal?.throwIfAborted();
+      await store.runtime.fs.remove(store.path(path), { tree: true, ...call });
+      bytes += files.blobs.get(path)?.size ?? 0;
+    }
+  } finally {
+    store.write(() => {
+      for (const path of swept.doomed) done.run(path, store.owner.id);
+    });
+  }
+  for (const path of swept.directories) await store.runtime.workers.removeTree(store.path(path), call);
+  return bytes;
+}
+
+export async function collect(store: Store, call?: Call): Promise<GcResult> {
+  call?.signal?.throwIfAborted();
+  store.checkWritable();
+  await lookAtOwners(store, call);
+  await dateIngests(store, call);
+  const files = await listFiles(store, call);
+  const swept = store.writeDurably(() => sweep(store, files));
+  if (swept.images > 0) await project(store, call);
+  const bytes = await removeFiles(store, files, swept, call);
+  await store.owner.tidy(call);
+  const blobs = swept.doomed.filter((path) => files.blobs.has(path)).length;
+  return { blobs, snapshots: swept.snapshots, bytes };
+}

@@ -1,0 +1,229 @@
+import type {
+  ContentStore,
+  Info,
+  Ingest,
+  IngestStatus,
+  Labels,
+  LocalBlobs,
+} from '../../core/content/roles.ts';
+import { HawserError, isKind, wrap } from '../../core/errors.ts';
+import { algorithmOf, type Digest, parseDigest } from '../../core/oci/digest.ts';
+import type { Call, WriteCall } from '../../core/ports/call.ts';
+import { blobFile, fileSize, hashFile, openBlob } from './blob-files.ts';
+import { LocalIngest } from './ingest.ts';
+import {
+  allIngests,
+  dropIngest,
+  findIngest,
+  ingestStatus,
+  noReference,
+  releaseIngest,
+  type Taken,
+  takeIngest,
+  type Wanted,
+} from './ingest-record.ts';
+import { labelRows } from './labels.ts';
+import { addToLease, requireLease } from './leases.ts';
+import { recordBlob, recordedSize } from './publish.ts';
+import { number, text } from './rows.ts';
+import type { Store } from './store.ts';
+
+/** The content store of one namespace: files below `content/`, records in SQLite (containerd's local store). */
+export class LocalContent implements ContentStore, LocalBlobs {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  blobPath(digest: Digest): string {
+    return this.#store.path(blobFile(parseDigest(digest)));
+  }
+
+  async info(digest: Digest, call?: Call): Promise<Info> {
+    call?.signal?.throwIfAborted();
+    parseDigest(digest);
+    const info = this.#find(digest);
+    if (info === undefined) throw notFound(digest);
+    return info;
+  }
+
+  #find(digest: Digest): Info | undefined {
+    const { db, namespace } = this.#store;
+    const row = db.prepare('SELECT * FROM blobs WHERE ns = ? AND digest = ?').get(namespace, digest);
+    if (row === undefined) return undefined;
+    return {
+      digest,
+      size: number(row, 'size'),
+      createdAt: number(row, 'created_at'),
+      updatedAt: number(row, 'updated_at'),
+      labels: labelRows.get(db, namespace, 'content', digest),
+    };
+  }
+
+  async open(digest: Digest, opts: { offset?: number } & Call = {}): Promise<ReadableStream<Uint8Array>> {
+    const info = await this.info(digest, opts);
+    const offset = opts.offset ?? 0;
+    if (offset < 0 || offset > info.size) {
+      throw new HawserError(
+        'OutOfRange',
+        `Cannot read blob ${digest} from byte ${offset}: it has ${info.size}`,
+      );
+    }
+    return await openBlob(this.#store.runtime, this.blobPath(digest), info, offset, opts);
+  }
+
+  async ingest(ref: string, want: { digest?: Digest; size?: number }, call: WriteCall = {}): Promise<Ingest> {
+    call.signal?.throwIfAborted();
+    this.#store.checkWritable();
+    if (ref === '') throw new HawserError('InvalidArgument', 'ref must not be empty');
+    if (want.digest !== undefined) parseDigest(want.digest);
+    if (await this.#known(want, call)) {
+      await this.#dropLeftover(ref, call);
+      throw exists(want);
+    }
+    const taken = await takeIngest(this.#store, ref, want, call);
+    let ingest: LocalIngest | undefined;
+    try {
+      if (await this.#adopt(want, call)) await dropIngest(this.#store, taken.now);
+      else ingest = await LocalIngest.open(this.#store, taken.now, want, { ...call, resume: isSame(taken) });
+    } catch (err) {
+      releaseIngest(this.#store, ref);
+      throw err;
+    }
+    if (ingest === undefined) throw exists(want);
+    return ingest;
+  }
+
+  /** A crash right after the blob came in leaves its ingest. */
+  async #dropLeftover(ref: string, call: Call): Promise<void> {
+    if (findIngest(this.#store, ref) === undefined) return;
+    try {
+      await this.abort(ref, call);
+    } catch (err) {
+      if (!isKind(err, 'Unavailable', 'NotFound')) throw err;
+    }
+  }
+
+  /** The namespace has it, with the size wanted, and its file too. The lease holds it from before the look at the file. */
+  async #known(want: Wanted, call: WriteCall): Promise<boolean> {
+    const { digest } = want;
+    if (digest === undefined) return false;
+    const size = this.#store.write(() => {
+      requireLease(this.#store, call.lease);
+      const info = this.#find(digest);
+      if (info !== undefined) addToLease(this.#store, call.lease, 'content', digest);
+      return info?.size;
+    });
+    if (size === undefined || (want.size !== undefined && want.size !== size)) return false;
+    return (await fileSize(this.#store.runtime, this.blobPath(digest), call)) === size;
+  }
+
+  /**
+   * Records a blob whose file is there without a record in this namespace: another namespace's after a look at its
+   * size, a crash's orphan after hashing it. The ingest's record must name the digest: that keeps a sweep off.
+   */
+  async #adopt(want: Wanted, call: WriteCall): Promise<boolean> {
+    const { digest } = want;
+    if (digest === undefined) return false;
+    await this.#store.undoomed([blobFile(digest)], call);
+    const size = (await recordedSize(this.#store, digest, call)) ?? (await this.#orphan(digest, call));
+    if (size === undefined || (want.size !== undefined && want.size !== size)) return false;
+    this.#store.write(() => recordBlob(this.#store, { digest, size, labels: {} }, call.lease));
+    return true;
+  }
+
+  async #orphan(digest: Digest, call: Call): Promise<number | undefined> {
+    const { runtime } = this.#store;
+    const path = this.blobPath(digest);
+    const size = await fileSize(runtime, path, call);
+    if (size === undefined) return undefined;
+    try {
+      if ((await hashFile(runtime, path, algorithmOf(digest), call)) !== digest) return undefined;
+    } catch (err) {
+      throw wrap(`Cannot check what is at ${path}`, err);
+    }
+    await runtime.fs.chmod(path, 0o444, call);
+    return size;
+  }
+
+  async status(ref: string, call?: Call): Promise<IngestStatus> {
+    call?.signal?.throwIfAborted();
+    const record = findIngest(this.#store, ref);
+    if (record === undefined) throw noReference(ref);
+    return await ingestStatus(this.#store, record, call);
+  }
+
+  async listStatuses(call?: Call): Promise<IngestStatus[]> {
+    call?.signal?.throwIfAborted();
+    const statuses: IngestStatus[] = [];
+    for (const record of allIngests(this.#store))
+      statuses.push(await ingestStatus(this.#store, record, call));
+    return statuses;
+  }
+
+  async abort(ref: string, call: Call = {}): Promise<void> {
+    const { now } = await takeIngest(this.#store, ref, undefined, call);
+    try {
+      await dropIngest(this.#store, now);
+    } catch (err) {
+      releaseIngest(this.#store, ref);
+      throw err;
+    }
+  }
+
+  async list(call?: Call): Promise<Info[]> {
+    call?.signal?.throwIfAborted();
+    const { db, namespace } = this.#store;
+    const labels = labelRows.all(db, namespace, 'content');
+    const rows = db.prepare('SELECT * FROM blobs WHERE ns = ? ORDER BY digest').all(namespace);
+    return rows.map((row) => ({
+      digest: parseDigest(text(row, 'digest')),
+      size: number(row, 'size'),
+      createdAt: number(row, 'created_at'),
+      updatedAt: number(row, 'updated_at'),
+      labels: labels.get(text(row, 'digest')) ?? {},
+    }));
+  }
+
+  async label(digest: Digest, labels: Labels, call?: Call): Promise<Info> {
+    call?.signal?.throwIfAborted();
+    parseDigest(digest);
+    const { db, namespace } = this.#store;
+    this.#store.write(() => {
+      const touch = db.prepare('UPDATE blobs SET updated_at = ? WHERE ns = ? AND digest = ?');
+      if (touch.run(this.#store.now(), namespace, digest).changes === 0) throw notFound(digest);
+      labelRows.set(db, namespace, 'content', digest, labels);
+    });
+    return await this.info(digest);
+  }
+
+  /** Removes the record. The file goes when no namespace has it, with the next collection. */
+  async delete(digest: Digest, call?: Call): Promise<void> {
+    call?.signal?.throwIfAborted();
+    parseDigest(digest);
+    const { db, namespace } = this.#store;
+    this.#store.write(() => {
+      const drop = db.prepare('DELETE FROM blobs WHERE ns = ? AND digest = ?');
+      if (drop.run(namespace, digest).changes === 0) throw notFound(digest);
+      labelRows.clear(db, namespace, 'content', digest);
+    });
+  }
+}
+
+/** What an earlier writer left is of the same content, as far as one can tell without its bytes. */
+function isSame({ before, now }: Taken): boolean {
+  if (before === undefined) return false;
+  return (
+    (before.total === 0 || before.total === now.total) &&
+    (before.expected === undefined || before.expected === now.expected)
+  );
+}
+
+function notFound(digest: Digest): HawserError {
+  return new HawserError('NotFound', `content digest ${digest}: not found`);
+}
+
+function exists(want: Wanted): HawserError {
+  return new HawserError('AlreadyExists', `content ${want.digest}: already exists`);
+}

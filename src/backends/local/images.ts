@@ -1,0 +1,105 @@
+import type { Labels } from '../../core/content/roles.ts';
+import { HawserError } from '../../core/errors.ts';
+import type { Image, ImageStore } from '../../core/images/roles.ts';
+import type { Descriptor } from '../../core/oci/descriptor.ts';
+import { parseDigest } from '../../core/oci/digest.ts';
+import type { Call, WriteCall } from '../../core/ports/call.ts';
+import type { Row } from '../../core/ports/database.ts';
+import { labelRows } from './labels.ts';
+import { addToLease } from './leases.ts';
+import { project, touchImages } from './projection.ts';
+import { number, optionalText, text } from './rows.ts';
+import type { Store } from './store.ts';
+
+function annotationsOf(row: Row): Pick<Descriptor, 'annotations'> {
+  const json = optionalText(row, 'annotations');
+  return json === undefined ? {} : { annotations: JSON.parse(json) as Record<string, string> };
+}
+
+function checkImage(name: string, target: Descriptor): void {
+  const wrong = (what: string): HawserError =>
+    new HawserError('InvalidArgument', `Cannot record image "${name}": ${what}`);
+  if (name === '') throw wrong('image name must not be empty');
+  parseDigest(target.digest);
+  if (!(target.size > 0)) throw wrong('target.Size must be greater than zero');
+  if (target.mediaType === '') throw wrong('target.MediaType must be set');
+}
+
+/** Image records in SQLite; every change is shown in `content/index.json`. */
+export class LocalImages implements ImageStore {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async get(name: string, call?: Call): Promise<Image> {
+    call?.signal?.throwIfAborted();
+    const { db, namespace } = this.#store;
+    const row = db.prepare('SELECT * FROM images WHERE ns = ? AND name = ?').get(namespace, name);
+    if (row === undefined) throw notFound(name);
+    return toImage(row, labelRows.get(db, namespace, 'images', name));
+  }
+
+  async list(call?: Call): Promise<Image[]> {
+    call?.signal?.throwIfAborted();
+    const { db, namespace } = this.#store;
+    const labels = labelRows.all(db, namespace, 'images');
+    const rows = db.prepare('SELECT * FROM images WHERE ns = ? ORDER BY name').all(namespace);
+    return rows.map((row) => toImage(row, labels.get(text(row, 'name')) ?? {}));
+  }
+
+  /** On disk when it returns, with all that was written before. */
+  async put(name: string, target: Descriptor, labels: Labels, call?: WriteCall): Promise<Image> {
+    call?.signal?.throwIfAborted();
+    checkImage(name, target);
+    const { db, namespace } = this.#store;
+    this.#store.writeDurably(() => {
+      const put = db.prepare(
+        `INSERT INTO images (ns, name, digest, media_type, size, annotations, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (ns, name) DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type,
+           size = excluded.size, annotations = excluded.annotations, updated_at = excluded.updated_at`,
+      );
+      const at = this.#store.now();
+      const annotations = target.annotations === undefined ? null : JSON.stringify(target.annotations);
+      put.run(namespace, name, target.digest, target.mediaType, target.size, annotations, at, at);
+      labelRows.set(db, namespace, 'images', name, labels);
+      addToLease(this.#store, call?.lease, 'images', name);
+      touchImages(this.#store);
+    });
+    await project(this.#store);
+    return await this.get(name);
+  }
+
+  async delete(name: string, call?: Call): Promise<void> {
+    call?.signal?.throwIfAborted();
+    const { db, namespace } = this.#store;
+    this.#store.writeDurably(() => {
+      const drop = db.prepare('DELETE FROM images WHERE ns = ? AND name = ?');
+      if (drop.run(namespace, name).changes === 0) throw notFound(name);
+      labelRows.clear(db, namespace, 'images', name);
+      touchImages(this.#store);
+    });
+    await project(this.#store);
+  }
+}
+
+function toImage(row: Row, labels: Labels): Image {
+  return {
+    name: text(row, 'name'),
+    target: {
+      mediaType: text(row, 'media_type'),
+      digest: parseDigest(text(row, 'digest')),
+      size: number(row, 'size'),
+      ...annotationsOf(row),
+    },
+    labels,
+    createdAt: number(row, 'created_at'),
+    updatedAt: number(row, 'updated_at'),
+  };
+}
+
+function notFound(name: string): HawserError {
+  return new HawserError('NotFound', `image "${name}": not found`);
+}

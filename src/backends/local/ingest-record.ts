@@ -1,0 +1,160 @@
+/** The ingests table: who is writing which ref. The sidecar files beside the data are for people and other tools. */
+import type { IngestStatus } from '../../core/content/roles.ts';
+import { HawserError } from '../../core/errors.ts';
+import { type Digest, parseDigest } from '../../core/oci/digest.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Row } from '../../core/ports/database.ts';
+import { addToLease } from './leases.ts';
+import { number, optionalText, text } from './rows.ts';
+import type { Store } from './store.ts';
+
+export interface IngestRecord {
+  readonly ref: string;
+  /** Relative to the root: `content/ingest/<sha256 of "<namespace>/<ref>">`. */
+  readonly dir: string;
+  readonly expected: Digest | undefined;
+  /** 0 when not known. */
+  readonly total: number;
+  readonly owner: string | undefined;
+  readonly startedAt: number;
+  readonly updatedAt: number;
+}
+
+export interface Wanted {
+  readonly digest?: Digest | undefined;
+  readonly size?: number | undefined;
+}
+
+function toRecord(row: Row): IngestRecord {
+  const expected = optionalText(row, 'expected');
+  return {
+    ref: text(row, 'ref'),
+    dir: text(row, 'dir'),
+    expected: expected === undefined ? undefined : parseDigest(expected),
+    total: number(row, 'total'),
+    owner: optionalText(row, 'owner'),
+    startedAt: number(row, 'started_at'),
+    updatedAt: number(row, 'updated_at'),
+  };
+}
+
+export function ingestDir(store: Store, ref: string): string {
+  const hasher = store.runtime.hashers.create('sha256');
+  hasher.update(new TextEncoder().encode(`${store.namespace}/${ref}`));
+  return `content/ingest/${hasher.digest()}`;
+}
+
+export function findIngest(store: Store, ref: string): IngestRecord | undefined {
+  const row = store.db.prepare('SELECT * FROM ingests WHERE ns = ? AND ref = ?').get(store.namespace, ref);
+  return row === undefined ? undefined : toRecord(row);
+}
+
+export function allIngests(store: Store): IngestRecord[] {
+  return store.db
+    .prepare('SELECT * FROM ingests WHERE ns = ? ORDER BY ref')
+    .all(store.namespace)
+    .map(toRecord);
+}
+
+/** The record as it was before, or undefined when it is new. */
+export interface Taken {
+  readonly before: IngestRecord | undefined;
+  readonly now: IngestRecord;
+}
+
+/**
+ * Makes this store the only writer of `ref`. Unavailable (`data.busy`) while another live one is. With `want` the
+ * record is made when absent and takes over what is wanted now; without, it must exist.
+ */
+export async function takeIngest(
+  store: Store,
+  ref: string,
+  want: Wanted | undefined,
+  call: { lease?: string | undefined } & Call,
+): Promise<Taken> {
+  for (;;) {
+    call.signal?.throwIfAborted();
+    const outcome = store.write(() => tryTake(store, ref, want, call.lease));
+    if (typeof outcome !== 'string') {
+      try {
+        await store.undoomed([outcome.now.dir], call);
+        return outcome;
+      } catch (err) {
+        releaseIngest(store, ref);
+        throw err;
+      }
+    }
+    if ((await store.owner.look(outcome, call)) === 'alive') throw busy(store, ref);
+  }
+}
+
+function busy(store: Store, ref: string): HawserError {
+  const since = findIngest(store, ref)?.startedAt;
+  const when = since === undefined ? '' : ` (since ${new Date(since).toISOString()})`;
+  return new HawserError('Unavailable', `ref ${ref} locked${when}: another writer has it`, {
+    data: { busy: true },
+  });
+}
+
+/** Within a transaction. Returns the owner in the way, if it is not known to be dead. */
+function tryTake(
+  store: Store,
+  ref: string,
+  want: Wanted | undefined,
+  lease: string | undefined,
+): Taken | string {
+  const before = findIngest(store, ref);
+  if (before?.owner !== undefined && !store.owner.isDead(before.owner)) return before.owner;
+  if (before === undefined && want === undefined) throw noReference(ref);
+  addToLease(store, lease, 'ingests', ref);
+  const at = store.now();
+  const now: IngestRecord = {
+    ref,
+    dir: before?.dir ?? ingestDir(store, ref),
+    expected: want?.digest ?? before?.expected,
+    total: want?.size ?? before?.total ?? 0,
+    owner: store.owner.id,
+    startedAt: before?.startedAt ?? at,
+    updatedAt: before?.updatedAt ?? at,
+  };
+  const put = store.db.prepare(
+    'INSERT OR REPLACE INTO ingests (ns, ref, dir, expected, total, owner, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  );
+  const { dir, expected, total, startedAt, updatedAt } = now;
+  put.run(store.namespace, ref, dir, expected ?? null, total, store.owner.id, startedAt, updatedAt);
+  return { before, now };
+}
+
+export function noReference(ref: string): HawserError {
+  return new HawserError('NotFound', `reference "${ref}": not found`);
+}
+
+/** Lets go of a ref; what was written stays for the next. */
+export function releaseIngest(store: Store, ref: string): void {
+  const release = 'UPDATE ingests SET owner = NULL, updated_at = ? WHERE ns = ? AND ref = ? AND owner = ?';
+  store.write(() => store.db.prepare(release).run(store.now(), store.namespace, ref, store.owner.id));
+}
+
+/** Removes the files, then the record, so that no one can take the ref while its files go. The ref must be ours. */
+export async function dropIngest(store: Store, record: IngestRecord, call?: Call): Promise<void> {
+  await store.runtime.fs.remove(store.path(record.dir), { tree: true, ...call });
+  store.write(() => {
+    const drop = store.db.prepare('DELETE FROM ingests WHERE ns = ? AND ref = ? AND owner = ?');
+    drop.run(store.namespace, record.ref, store.owner.id);
+    const unlease = "DELETE FROM lease_resources WHERE ns = ? AND type = 'ingests' AND id = ?";
+    store.db.prepare(unlease).run(store.namespace, record.ref);
+  });
+}
+
+/** Reads how far the data is from its file, so it is right for another process's ingest too. */
+export async function ingestStatus(store: Store, record: IngestRecord, call?: Call): Promise<IngestStatus> {
+  const data = await store.runtime.fs.stat(`${store.path(record.dir)}/data`, call);
+  return {
+    ref: record.ref,
+    offset: data?.size ?? 0,
+    total: record.total,
+    expected: record.expected,
+    startedAt: record.startedAt,
+    updatedAt: Math.max(record.updatedAt, Math.floor(data?.mtime ?? 0)),
+  };
+}

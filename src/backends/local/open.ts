@@ -1,0 +1,130 @@
+import type { ContentStore, LocalBlobs } from '../../core/content/roles.ts';
+import { HawserError } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Backend } from '../../core/transfer/backend.ts';
+import { LocalApplier } from './applier.ts';
+import { collect } from './collect.ts';
+import { LocalContent } from './content.ts';
+import { namespaces } from './gc-state.ts';
+import { checkIdentifier } from './identifiers.ts';
+import { LocalImages } from './images.ts';
+import { LocalLeases } from './leases.ts';
+import { Owner } from './owner.ts';
+import { ensureLayout } from './projection.ts';
+import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
+import { openDatabase } from './schema.ts';
+import { NativeDriver } from './snapshots/native.ts';
+import { OverlayDriver } from './snapshots/overlayfs.ts';
+import { LocalSnapshotter } from './snapshots/snapshotter.ts';
+import { Store } from './store.ts';
+import { forgetUnsynced, syncSnapshots } from './unsynced.ts';
+
+export interface LocalBackend extends Backend {
+  readonly content: ContentStore & LocalBlobs;
+  /** Absolute and normalised. */
+  readonly root: string;
+  /** Every namespace that was ever written to, sorted. */
+  namespaces(call?: Call): Promise<string[]>;
+}
+
+export interface LocalOptions extends Call {
+  /** An absolute path. */
+  readonly root: string;
+  readonly namespace: string;
+  /** Nothing is made or changed; a root that is not there is an empty store. */
+  readonly readOnly?: boolean | undefined;
+}
+
+/**
+ * Opens one namespace of the store at `root`, making the store if need be. Disposing lets go of everything it holds:
+ * ingests left open can be resumed by others.
+ */
+export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Promise<LocalBackend> {
+  checkIdentifier(opts.namespace);
+  const root = normalizeRoot(opts.root);
+  const store =
+    opts.readOnly === true ? await openToRead(runtime, root, opts) : await openToWrite(runtime, root, opts);
+  return assemble(store);
+}
+
+async function openToRead(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
+  const exists = await inspectRoot(runtime, root, opts);
+  const db = await openDatabase(runtime, exists ? `${root}/${DATABASE}` : ':memory:', opts.signal);
+  const owner = Owner.reader(runtime, `${root}/run`);
+  return new Store({ runtime, root, namespace: opts.namespace, readOnly: true, db, owner, boot: '' });
+}
+
+async function openToWrite(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
+  await prepareRoot(runtime, root, opts);
+  const db = await openDatabase(runtime, `${root}/${DATABASE}`, opts.signal);
+  let owner: Owner | undefined;
+  try {
+    owner = await Owner.create(runtime, `${root}/run`, opts);
+    const boot = await bootId(runtime, opts);
+    const store = new Store({ runtime, root, namespace: opts.namespace, readOnly: false, db, owner, boot });
+    forgetUnsynced(store);
+    await ensureLayout(store, opts);
+    return store;
+  } catch (err) {
+    await owner?.close();
+    db.close();
+    throw err;
+  }
+}
+
+async function bootId(runtime: Runtime, call: Call): Promise<string> {
+  try {
+    const id = await runtime.fs.readFile('/proc/sys/kernel/random/boot_id', 4096, call);
+    return new TextDecoder().decode(id).trim();
+  } catch {
+    call.signal?.throwIfAborted();
+    return '';
+  }
+}
+
+/** No class: what it returns may be extended by others (Object.create), which private fields do not survive. */
+function assemble(store: Store): LocalBackend {
+  const content = new LocalContent(store);
+  const drivers = [new OverlayDriver(store.runtime, store.root), new NativeDriver(store.runtime)];
+  const snapshotters = new Map(
+    drivers.map((driver) => [driver.name as string, new LocalSnapshotter(store, driver)]),
+  );
+  const snapshotterNames = [...snapshotters.keys()];
+  let closed = false;
+  return {
+    namespace: store.namespace,
+    root: store.root,
+    content,
+    images: new LocalImages(store),
+    leases: new LocalLeases(store),
+    applier: new LocalApplier(store, content),
+    snapshotterNames,
+    snapshotter: (name = 'overlayfs') => snapshotters.get(name) ?? noSnapshotter(name, snapshotterNames),
+    namespaces: async (call) => {
+      call?.signal?.throwIfAborted();
+      return namespaces(store.db);
+    },
+    sync: (call) => syncSnapshots(store, call),
+    collect: (call) => collect(store, call),
+    [Symbol.asyncDispose]: async () => {
+      if (closed) return;
+      closed = true;
+      try {
+        await store.owner.close();
+      } finally {
+        store.db.close();
+      }
+    },
+  };
+}
+
+function noSnapshotter(name: string, known: readonly string[]): never {
+  throw new HawserError(
+    'InvalidArgument',
+    `Cannot use snapshotter "${name}": the local store does not have it`,
+    {
+      hint: `It has: ${known.join(', ')}`,
+    },
+  );
+}

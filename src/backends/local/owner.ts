@@ -1,0 +1,107 @@
+/**
+ * Which processes live. Each opened store has a file `run/<id>.lock`, an SQLite database that it holds locked for as
+ * long as it lives: the kernel lets go of the lock when the process dies, however it dies, and pids are never compared.
+ * Whoever can take the lock of another has proof of its death, and removes the file while holding the lock.
+ */
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Database } from '../../core/ports/database.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+
+const SUFFIX = '.lock';
+const CREATE_TRIES = 10;
+
+export function randomHex(runtime: Runtime, bytes: number): string {
+  return [...runtime.host.random(bytes)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+export class Owner {
+  /** Names this opened store in rows. '' for one opened to read. */
+  readonly id: string;
+  readonly #runtime: Runtime;
+  readonly #dir: string;
+  readonly #lock: Database | undefined;
+  readonly #dead = new Set<string>();
+
+  private constructor(runtime: Runtime, dir: string, id: string, lock: Database | undefined) {
+    this.#runtime = runtime;
+    this.#dir = dir;
+    this.id = id;
+    this.#lock = lock;
+  }
+
+  /** An owner that holds nothing and can only ask about others. */
+  static reader(runtime: Runtime, dir: string): Owner {
+    return new Owner(runtime, dir, '', undefined);
+  }
+
+  /**
+   * Between making the file and locking it another process may find it unlocked and remove it, so the file is looked
+   * for again under the lock. Rows name an id only after that, which is why an absent file proves death.
+   */
+  static async create(runtime: Runtime, dir: string, call?: Call): Promise<Owner> {
+    for (let attempt = 1; attempt <= CREATE_TRIES; attempt++) {
+      const id = randomHex(runtime, 8);
+      const path = `${dir}/${id}${SUFFIX}`;
+      const lock = runtime.databases.open(path, { busyTimeout: 5000, lockOnly: true });
+      try {
+        lock.exec('BEGIN EXCLUSIVE');
+        if ((await runtime.fs.stat(path, call)) !== undefined) return new Owner(runtime, dir, id, lock);
+      } catch (err) {
+        lock.close();
+        throw err;
+      }
+      lock.close();
+    }
+    throw new HawserError('Unavailable', `Cannot make a lock file in ${dir}: others keep removing it`);
+  }
+
+  /** What is known without looking: true only after `look` found it dead, which it stays. */
+  isDead(id: string): boolean {
+    return this.#dead.has(id);
+  }
+
+  /** Finds out whether the process behind an id lives. */
+  async look(id: string, call?: Call): Promise<'alive' | 'dead'> {
+    if (id === this.id) return 'alive';
+    if (this.#dead.has(id)) return 'dead';
+    if (!(await this.#proveDead(id, call))) return 'alive';
+    this.#dead.add(id);
+    return 'dead';
+  }
+
+  /** Removes the lock files that dead processes left. */
+  async tidy(call?: Call): Promise<void> {
+    for (const entry of await this.#runtime.fs.list(this.#dir, call)) {
+      if (!entry.name.endsWith(SUFFIX)) continue;
+      await this.look(entry.name.slice(0, -SUFFIX.length), call);
+    }
+  }
+
+  async close(call?: Call): Promise<void> {
+    if (this.#lock === undefined) return;
+    try {
+      await this.#runtime.fs.remove(`${this.#dir}/${this.id}${SUFFIX}`, { tree: true, ...call });
+    } finally {
+      this.#lock.close();
+    }
+  }
+
+  async #proveDead(id: string, call?: Call): Promise<boolean> {
+    if (!/^[0-9a-f]+$/.test(id)) return true;
+    const path = `${this.#dir}/${id}${SUFFIX}`;
+    if ((await this.#runtime.fs.stat(path, call)) === undefined) return true;
+    let lock: Database | undefined;
+    try {
+      lock = this.#runtime.databases.open(path, { busyTimeout: 0, lockOnly: true });
+      lock.exec('BEGIN EXCLUSIVE');
+      await this.#runtime.fs.remove(path, { tree: true, ...call });
+      return true;
+    } catch (err) {
+      if (isKind(err, 'Unavailable')) return false;
+      throw err;
+    } finally {
+      lock?.close();
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/** `content/index.json`: the image records as an OCI image layout has them, for skopeo, umoci, crane and oras. */
+import type { Call } from '../../core/ports/call.ts';
+import { randomHex } from './owner.ts';
+import { number, text } from './rows.ts';
+import type { Store } from './store.ts';
+
+const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
+const MAX_INDEX_BYTES = 1 << 28;
+const encoder = new TextEncoder();
+
+/** One entry a name over all namespaces; `default` has precedence, then the order of namespace names. */
+function render(store: Store): string {
+  const rows = store.db
+    .prepare("SELECT * FROM images ORDER BY name, CASE ns WHEN 'default' THEN 0 ELSE 1 END, ns")
+    .all();
+  const manifests = new Map<string, object>();
+  for (const row of rows) {
+    const name = text(row, 'name');
+    if (manifests.has(name)) continue;
+    manifests.set(name, {
+      mediaType: text(row, 'media_type'),
+      digest: text(row, 'digest'),
+      size: number(row, 'size'),
+      annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name },
+    });
+  }
+  return `${JSON.stringify({
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.index.v1+json',
+    manifests: [...manifests.values()],
+  })}\n`;
+}
+
+function generation(store: Store): number {
+  const row = store.db.prepare('SELECT images FROM generation').get();
+  return row === undefined ? 0 : number(row, 'images');
+}
+
+/** Within a transaction that changes images. */
+export function touchImages(store: Store): void {
+  store.db.prepare('UPDATE generation SET images = images + 1').run();
+}
+
+async function replace(store: Store, name: string, content: string, call?: Call): Promise<void> {
+  const { fs } = store.runtime;
+  const dir = store.path('content');
+  const temporary = `${dir}/.${name}.${randomHex(store.runtime, 6)}`;
+  const file = await fs.open(temporary, 'exclusive', 0o600, call);
+  try {
+    await file.write(encoder.encode(content), 0);
+    await file.sync();
+    await file.close();
+    await fs.rename(temporary, `${dir}/${name}`, call);
+  } catch (err) {
+    await file.close();
+    await fs.remove(temporary, { tree: true });
+    throw err;
+  }
+  await fs.syncDir(dir, call);
+}
+
+/**
+ * Rewrites index.json. Of several writers, in this process or others, each looks again after its rename and writes once
+ * more if images have changed meanwhile, so the last to finish has written the newest.
+ */
+export async function project(store: Store, call?: Call): Promise<void> {
+  for (;;) {
+    const before = generation(store);
+    await replace(store, 'index.json', render(store), call);
+    if (generation(store) === before) return;
+  }
+}
+
+/** The files that make `content/` a layout, where they are missing or a crash left them behind the records. */
+export async function ensureLayout(store: Store, call?: Call): Promise<void> {
+  const { fs } = store.runtime;
+  if ((await fs.stat(store.path('content/oci-layout'), call)) === undefined) {
+    await replace(store, 'oci-layout', LAYOUT, call);
+  }
+  const path = store.path('content/index.json');
+  const shown =
+    (await fs.stat(path, call))?.type === 'file' ? await fs.readFile(path, MAX_INDEX_BYTES, call) : undefined;
+  if (shown === undefined || new TextDecoder().decode(shown) !== render(store)) await project(store, call);
+}

@@ -1,0 +1,93 @@
+/** From a finished ingest to a blob with a record: durable first, then visible. */
+import type { Labels } from '../../core/content/roles.ts';
+import { algorithmOf, type Digest } from '../../core/oci/digest.ts';
+import type { WriteCall } from '../../core/ports/call.ts';
+import { blobFile, fileSize } from './blob-files.ts';
+import { dropIngest, type IngestRecord, releaseIngest } from './ingest-record.ts';
+import { labelRows } from './labels.ts';
+import { addToLease, dropFromLease, requireLease } from './leases.ts';
+import type { Store } from './store.ts';
+
+export interface NewBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly labels: Labels;
+}
+
+/**
+ * Within a transaction: records the blob in the namespace, or sets its labels if it is there. The lease holds it from
+ * now on.
+ */
+export function recordBlob(store: Store, blob: NewBlob, lease: string | undefined): void {
+  const at = store.now();
+  const put = store.db.prepare(
+    `INSERT INTO blobs (ns, digest, size, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (ns, digest) DO UPDATE SET size = excluded.size, updated_at = excluded.updated_at`,
+  );
+  put.run(store.namespace, blob.digest, blob.size, at, at);
+  labelRows.set(store.db, store.namespace, 'content', blob.digest, blob.labels);
+  addToLease(store, lease, 'content', blob.digest);
+}
+
+/** The size of the blob's file if any namespace has a record of it with that very size. */
+export async function recordedSize(
+  store: Store,
+  digest: Digest,
+  call: WriteCall,
+): Promise<number | undefined> {
+  const size = await fileSize(store.runtime, store.path(blobFile(digest)), call);
+  if (size === undefined) return undefined;
+  const row = store.db.prepare('SELECT 1 FROM blobs WHERE digest = ? AND size = ?').get(digest, size);
+  return row === undefined ? undefined : size;
+}
+
+async function moveIntoPlace(
+  store: Store,
+  record: IngestRecord,
+  digest: Digest,
+  call: WriteCall,
+): Promise<void> {
+  const { fs } = store.runtime;
+  const blobs = store.path('content/blobs');
+  const dir = `${blobs}/${algorithmOf(digest)}`;
+  const data = `${store.path(record.dir)}/data`;
+  await fs.chmod(data, 0o444, call);
+  if ((await fs.stat(dir, call)) === undefined) {
+    await fs.mkdir(dir, 0o700, { parents: true, ...call });
+    await fs.syncDir(blobs, call);
+  }
+  await fs.rename(data, store.path(blobFile(digest)), call);
+  await fs.syncDir(dir, call);
+}
+
+/**
+ * The ingest's data, synced and verified, becomes the blob. What is at the blob's place already is replaced unless a
+ * record vouches for its size: an orphan of a crash may be anything. A sweep leaves the file alone from the moment that
+ * the ingest's record names its digest.
+ */
+export async function publish(
+  store: Store,
+  record: IngestRecord,
+  blob: NewBlob,
+  call: WriteCall,
+): Promise<void> {
+  store.write(() => {
+    requireLease(store, call.lease);
+    const expect = store.db.prepare('UPDATE ingests SET expected = ? WHERE ns = ? AND ref = ?');
+    expect.run(blob.digest, store.namespace, record.ref);
+  });
+  await store.undoomed([blobFile(blob.digest)], call);
+  if ((await recordedSize(store, blob.digest, call)) !== blob.size) {
+    await moveIntoPlace(store, record, blob.digest, call);
+  }
+  store.write(() => {
+    recordBlob(store, blob, call.lease);
+    dropFromLease(store, call.lease, 'ingests', record.ref);
+  });
+  try {
+    await dropIngest(store, record);
+  } catch {
+    // The blob is in. Whoever asks for it next drops what is left of the ingest, or a collection does.
+    releaseIngest(store, record.ref);
+  }
+}

@@ -1,0 +1,109 @@
+/** The store's root directory: who may own it, what may be in it. */
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { FileInfo } from '../../core/ports/file-system.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+
+export const DATABASE = 'hawser.db';
+const OURS = new Set(['content', 'snapshots', 'run', 'lost+found']);
+
+/** Absolute, without `.`, `..` and empty parts. InvalidArgument. */
+export function normalizeRoot(root: string): string {
+  const parts: string[] = [];
+  for (const part of root.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  if (!root.startsWith('/') || root.includes('\0') || parts.length === 0) {
+    throw new HawserError(
+      'InvalidArgument',
+      `Cannot use ${JSON.stringify(root)} as the store: it must be an absolute path below /`,
+    );
+  }
+  return `/${parts.join('/')}`;
+}
+
+function refuse(root: string, why: string, hint: string): HawserError {
+  return new HawserError('FailedPrecondition', `Cannot use the store ${root}: ${why}`, { hint });
+}
+
+/** The directory that `root` is or, as a link of our own or root's, points to. */
+async function inspect(runtime: Runtime, root: string, call?: Call): Promise<FileInfo | undefined> {
+  const { fs, host } = runtime;
+  const itself = await fs.stat(root, call);
+  if (itself?.type !== 'symlink') return itself;
+  if (itself.uid !== host.uid && itself.uid !== 0) {
+    throw refuse(root, `it is a symbolic link that belongs to user ${itself.uid}`, 'Use another --root');
+  }
+  return await fs.stat(`${root}/.`, call);
+}
+
+/** Other local users must not be able to put things into the store or replace what is in it. */
+function checkOwner(runtime: Runtime, root: string, info: FileInfo): void {
+  const { uid } = runtime.host;
+  if (info.type !== 'directory') throw refuse(root, 'it is not a directory', 'Use another --root');
+  if (info.uid !== uid) {
+    const hint = `Run as the user who owns it, change its owner (chown ${uid} ${root}), or use another --root`;
+    throw refuse(root, `it belongs to user ${info.uid}, and this is user ${uid}`, hint);
+  }
+  if ((info.mode & 0o022) !== 0) {
+    const mode = (info.mode & 0o7777).toString(8).padStart(4, '0');
+    throw refuse(
+      root,
+      `other users may write to it (mode ${mode})`,
+      `chmod 700 ${root}, or use another --root`,
+    );
+  }
+}
+
+/** True when the root holds a store. A directory with other things in it is not made one. */
+async function hasStore(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
+  const names = (await runtime.fs.list(root, call)).map((entry) => entry.name);
+  if (names.includes(DATABASE)) return true;
+  const stranger = names.find((name) => !OURS.has(name) && !name.startsWith(DATABASE));
+  if (stranger === undefined) return false;
+  const why = `it is not empty (${JSON.stringify(stranger)}) and not a hawser store`;
+  throw refuse(root, why, 'Use an empty or a new directory as --root');
+}
+
+function explain(root: string, err: unknown): unknown {
+  if (!isKind(err, 'PermissionDenied')) return err;
+  return new HawserError('PermissionDenied', `Cannot use the store ${root}: no permission to write there`, {
+    hint: 'Use --root DIR (or HAWSER_ROOT) with a directory of yours, or run as root',
+    cause: err,
+  });
+}
+
+/**
+ * Makes the root (mode 0700) or checks the one that is there: FailedPrecondition when it belongs to another user, others
+ * may write to it, or it holds something else; PermissionDenied when it cannot be written. A new store's root gets mode
+ * 0700, an existing store's mode is its owner's choice.
+ */
+export async function prepareRoot(runtime: Runtime, root: string, call?: Call): Promise<void> {
+  const { fs } = runtime;
+  try {
+    const info = await inspect(runtime, root, call);
+    if (info === undefined) await fs.mkdir(root, 0o700, { parents: true, ...call });
+    else checkOwner(runtime, root, info);
+    const fresh = !(await hasStore(runtime, root, call));
+    if (fresh) await fs.chmod(`${root}/.`, 0o700, call);
+    for (const dir of ['run', 'content', 'content/blobs', 'content/ingest', 'snapshots']) {
+      await fs.mkdir(`${root}/${dir}`, 0o700, { parents: true, ...call });
+    }
+    if (fresh) for (const dir of ['content', '.']) await fs.syncDir(`${root}/${dir}`, call);
+  } catch (err) {
+    throw explain(root, err);
+  }
+}
+
+/** For reading: false when there is no store yet. The same checks, and nothing is made. */
+export async function inspectRoot(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
+  try {
+    const info = await inspect(runtime, root, call);
+    if (info === undefined) return false;
+    checkOwner(runtime, root, info);
+    return (await runtime.fs.stat(`${root}/${DATABASE}`, call)) !== undefined;
+  } catch (err) {
+    throw explain(root, err);
+  }
+}

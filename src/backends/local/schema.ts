@@ -1,0 +1,113 @@
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Database } from '../../core/ports/database.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+import { number } from './rows.ts';
+
+/** PRAGMA user_version of hawser.db. Raised when an older hawser could no longer use the store rightly. */
+export const STORE_VERSION = 1;
+
+/** How long a transaction waits for another process's, in milliseconds. Ours last a few milliseconds. */
+const BUSY_TIMEOUT = 30_000;
+const OPEN_TRIES = 100;
+
+/**
+ * `labels` holds those of every kind of thing, by the names that lease resources use (`content`, `images`,
+ * `snapshots/<snapshotter>`), and `leases`. `owner` names the process that holds a row (owner.ts); null is nobody.
+ * `doomed` lists files that a sweep is about to remove, `staging` snapshot directories without a snapshot yet.
+ * `snapshots.unsynced` is the boot during which a layer was applied to it, until that is durable.
+ */
+const SCHEMA = `
+CREATE TABLE namespaces (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE labels (
+  ns TEXT NOT NULL REFERENCES namespaces, type TEXT NOT NULL, id TEXT NOT NULL,
+  key TEXT NOT NULL, value TEXT NOT NULL,
+  PRIMARY KEY (ns, type, id, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE blobs (
+  ns TEXT NOT NULL REFERENCES namespaces, digest TEXT NOT NULL, size INTEGER NOT NULL,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+  PRIMARY KEY (ns, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blobs_by_digest ON blobs (digest);
+CREATE TABLE ingests (
+  ns TEXT NOT NULL REFERENCES namespaces, ref TEXT NOT NULL, dir TEXT NOT NULL UNIQUE,
+  expected TEXT, total INTEGER NOT NULL, owner TEXT,
+  started_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+  PRIMARY KEY (ns, ref)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE images (
+  ns TEXT NOT NULL REFERENCES namespaces, name TEXT NOT NULL,
+  digest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL, annotations TEXT,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+  PRIMARY KEY (ns, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE leases (
+  ns TEXT NOT NULL REFERENCES namespaces, id TEXT NOT NULL, owner TEXT, created_at INTEGER NOT NULL,
+  PRIMARY KEY (ns, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE lease_resources (
+  ns TEXT NOT NULL, lease TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
+  PRIMARY KEY (ns, lease, type, id),
+  FOREIGN KEY (ns, lease) REFERENCES leases (ns, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE TABLE snapshots (
+  id INTEGER PRIMARY KEY, ns TEXT NOT NULL REFERENCES namespaces,
+  snapshotter TEXT NOT NULL, name TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('View', 'Active', 'Committed')),
+  parent INTEGER REFERENCES snapshots (id), unsynced TEXT,
+  size INTEGER, inodes INTEGER,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+  UNIQUE (ns, snapshotter, name)
+) STRICT;
+CREATE INDEX snapshots_by_parent ON snapshots (parent);
+CREATE TABLE staging (id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL) STRICT;
+CREATE TABLE doomed (path TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE generation (images INTEGER NOT NULL) STRICT;
+INSERT INTO generation VALUES (0);
+`;
+
+function version(db: Database): number {
+  const row = db.prepare('PRAGMA user_version').get();
+  return row === undefined ? 0 : number(row, 'user_version');
+}
+
+function migrate(db: Database, path: string): void {
+  const found = version(db);
+  if (found > STORE_VERSION) {
+    throw new HawserError(
+      'FailedPrecondition',
+      `Cannot open the store ${path}: it has format ${found}, this hawser knows formats up to ${STORE_VERSION}`,
+      { hint: 'Use the newer hawser that made it, or another --root' },
+    );
+  }
+  if (found === STORE_VERSION) return;
+  db.exec(SCHEMA);
+  db.exec(`PRAGMA user_version=${STORE_VERSION}`);
+}
+
+function setUp(db: Database, path: string): void {
+  db.exec('PRAGMA journal_mode=WAL');
+  db.exec('PRAGMA synchronous=NORMAL');
+  db.exec('PRAGMA foreign_keys=ON');
+  if (version(db) !== STORE_VERSION) db.transaction(() => migrate(db, path));
+}
+
+/**
+ * Opens hawser.db, or makes it. A newer format is FailedPrecondition. Going over to WAL fails at once when another
+ * process does it just then (SQLite does not wait there), hence the tries.
+ */
+export async function openDatabase(runtime: Runtime, path: string, signal?: AbortSignal): Promise<Database> {
+  for (let attempt = 1; ; attempt++) {
+    signal?.throwIfAborted();
+    let db: Database | undefined;
+    try {
+      db = runtime.databases.open(path, { busyTimeout: BUSY_TIMEOUT });
+      setUp(db, path);
+      return db;
+    } catch (err) {
+      db?.close();
+      if (attempt === OPEN_TRIES || !isKind(err, 'Unavailable')) throw err;
+    }
+    await runtime.clock.sleep(20, signal);
+  }
+}

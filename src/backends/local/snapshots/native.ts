@@ -1,0 +1,36 @@
+import type { Call } from '../../../core/ports/call.ts';
+import type { Mount } from '../../../core/ports/mounter.ts';
+import type { Runtime } from '../../../core/ports/runtime.ts';
+import type { Place, SnapshotDriver } from './driver.ts';
+import { CAP_CHOWN, requireCapability } from './privileges.ts';
+
+/** containerd's native snapshotter: `<dir>` is the whole tree, copied from the parent's. Works on any file system. */
+export class NativeDriver implements SnapshotDriver {
+  readonly name = 'native';
+  readonly #runtime: Runtime;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  async check(call?: Call): Promise<void> {
+    await requireCapability(this.#runtime, this.name, CAP_CHOWN, call);
+  }
+
+  /** A view of a parent is the parent's own tree, bound read-only: there is nothing to make. */
+  async create(place: Place, call?: Call): Promise<void> {
+    const [nearest] = place.parents;
+    if (nearest !== undefined && place.kind === 'View') return;
+    await this.#runtime.fs.mkdir(place.dir, 0o755, call);
+    if (nearest !== undefined) await this.#runtime.workers.copyTree({ from: nearest, to: place.dir }, call);
+  }
+
+  async mounts(place: Place): Promise<Mount[]> {
+    const source = place.kind === 'View' ? (place.parents[0] ?? place.dir) : place.dir;
+    return [{ type: 'bind', source, options: ['rbind', place.kind === 'View' ? 'ro' : 'rw'] }];
+  }
+
+  tree(dir: string): string {
+    return dir;
+  }
+}

@@ -1,0 +1,110 @@
+import { HawserError } from '../../../core/errors.ts';
+import type { Call } from '../../../core/ports/call.ts';
+import type { Mount } from '../../../core/ports/mounter.ts';
+import type { Runtime } from '../../../core/ports/runtime.ts';
+import type { Syscalls } from '../../../core/ports/syscalls.ts';
+import type { Place, SnapshotDriver } from './driver.ts';
+import { CAP_SYS_ADMIN, requireCapability } from './privileges.ts';
+
+const INDEX_PARAMETER = '/sys/module/overlay/parameters/index';
+
+/**
+ * containerd's overlayfs snapshotter: `<dir>/fs` is the layer, `<dir>/work` overlay's own for active ones. Mount options
+ * are in containerd 1.6's order.
+ */
+export class OverlayDriver implements SnapshotDriver {
+  readonly name = 'overlayfs';
+  readonly #runtime: Runtime;
+  readonly #root: string;
+  #fixed: readonly string[] | undefined;
+  #syscalls: Syscalls | undefined;
+
+  constructor(runtime: Runtime, root: string) {
+    this.#runtime = runtime;
+    this.#root = root;
+  }
+
+  /** Overlay's mount options know no way to write some characters of a path that all kernels understand. */
+  async check(call?: Call): Promise<void> {
+    const bad = /[:,\\"\n]/.exec(this.#root)?.[0];
+    if (bad !== undefined) {
+      throw new HawserError(
+        'FailedPrecondition',
+        `Cannot make overlayfs snapshots below ${JSON.stringify(this.#root)}: overlay mounts cannot take a path with ${JSON.stringify(bad)}`,
+        { hint: 'Use a --root without : , \\ " and line breaks, or --snapshotter native' },
+      );
+    }
+    await requireCapability(this.#runtime, this.name, CAP_SYS_ADMIN, call);
+  }
+
+  async create(place: Place, call?: Call): Promise<void> {
+    const { fs } = this.#runtime;
+    await fs.mkdir(place.dir, 0o700, call);
+    await fs.mkdir(`${place.dir}/fs`, 0o755, call);
+    if (place.kind === 'Active') await fs.mkdir(`${place.dir}/work`, 0o711, call);
+    const below = place.parents[0];
+    if (below === undefined) return;
+    this.#syscalls ??= await this.#runtime.syscalls();
+    copyRootAttributes(this.#syscalls, `${below}/fs`, `${place.dir}/fs`);
+  }
+
+  async mounts(place: Place, call?: Call): Promise<Mount[]> {
+    const [nearest] = place.parents;
+    if (nearest === undefined) {
+      const access = place.kind === 'Active' ? 'rw' : 'ro';
+      return [{ type: 'bind', source: `${place.dir}/fs`, options: [access, 'rbind'] }];
+    }
+    if (place.kind === 'View' && place.parents.length === 1) {
+      return [{ type: 'bind', source: `${nearest}/fs`, options: ['ro', 'rbind'] }];
+    }
+    const options = [...(await this.#fixedOptions(call))];
+    if (place.kind === 'Active') options.push(`workdir=${place.dir}/work`, `upperdir=${place.dir}/fs`);
+    options.push(`lowerdir=${place.parents.map((dir) => `${dir}/fs`).join(':')}`);
+    return [{ type: 'overlay', source: 'overlay', options }];
+  }
+
+  tree(dir: string): string {
+    return `${dir}/fs`;
+  }
+
+  async #fixedOptions(call?: Call): Promise<readonly string[]> {
+    this.#fixed ??= (await this.#hasIndex(call)) ? ['index=off'] : [];
+    return this.#fixed;
+  }
+
+  async #hasIndex(call?: Call): Promise<boolean> {
+    try {
+      return (await this.#runtime.fs.stat(INDEX_PARAMETER, call)) !== undefined;
+    } catch {
+      call?.signal?.throwIfAborted();
+      return false;
+    }
+  }
+}
+
+/**
+ * The merged root has the attributes of the topmost layer's root directory. A layer that does not mention its root must
+ * therefore start with those of the layer below, or the image's would be lost (as containerd loses them).
+ */
+export function copyRootAttributes(syscalls: Syscalls, from: string, to: string): void {
+  const source = syscalls.openRoot(from);
+  try {
+    const target = syscalls.openRoot(to);
+    try {
+      const stat = syscalls.fstat(source);
+      syscalls.chownDir(target, stat.uid, stat.gid);
+      for (const key of syscalls.listxattrDir(source)) {
+        if (/^(?:trusted|user)\.overlay\./.test(key)) continue;
+        const value = syscalls.getxattrDir(source, key);
+        if (value !== undefined) syscalls.setxattrDir(target, key, value);
+      }
+      syscalls.chmodDir(target, stat.mode & 0o7777);
+      syscalls.utimesDir(target, stat.atime, stat.mtime);
+      syscalls.flush();
+    } finally {
+      syscalls.closeDir(target);
+    }
+  } finally {
+    syscalls.closeDir(source);
+  }
+}

@@ -1,0 +1,169 @@
+/** The snapshots table: containerd's state machine (core/snapshots/storage). All but `find` run within a transaction. */
+import type { Labels } from '../../../core/content/roles.ts';
+import { HawserError } from '../../../core/errors.ts';
+import type { Row } from '../../../core/ports/database.ts';
+import type { SnapshotInfo, SnapshotKind, Usage } from '../../../core/snapshots/roles.ts';
+import { labelRows } from '../labels.ts';
+import { number, optionalNumber, optionalText, text } from '../rows.ts';
+import type { Store } from '../store.ts';
+
+export interface SnapshotRecord {
+  /** Names the directory; never used again after removal. */
+  readonly id: number;
+  readonly name: string;
+  readonly kind: SnapshotKind;
+  readonly parent: string;
+  readonly parentId: number | undefined;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** Stored for committed ones once asked for. */
+  readonly usage: Usage | undefined;
+}
+
+const SELECT =
+  'SELECT s.*, p.name AS parent_name FROM snapshots s LEFT JOIN snapshots p ON p.id = s.parent WHERE s.ns = ? AND s.snapshotter = ?';
+
+function toRecord(row: Row): SnapshotRecord {
+  const size = optionalNumber(row, 'size');
+  return {
+    id: number(row, 'id'),
+    name: text(row, 'name'),
+    kind: text(row, 'kind') as SnapshotKind,
+    parent: optionalText(row, 'parent_name') ?? '',
+    parentId: optionalNumber(row, 'parent'),
+    createdAt: number(row, 'created_at'),
+    updatedAt: number(row, 'updated_at'),
+    usage: size === undefined ? undefined : { size, inodes: number(row, 'inodes') },
+  };
+}
+
+export class SnapshotRecords {
+  readonly #store: Store;
+  readonly #snapshotter: string;
+  readonly labelType: string;
+
+  constructor(store: Store, snapshotter: string) {
+    this.#store = store;
+    this.#snapshotter = snapshotter;
+    this.labelType = `snapshots/${snapshotter}`;
+  }
+
+  find(key: string): SnapshotRecord | undefined {
+    const { db, namespace } = this.#store;
+    const row = db.prepare(`${SELECT} AND s.name = ?`).get(namespace, this.#snapshotter, key);
+    return row === undefined ? undefined : toRecord(row);
+  }
+
+  get(key: string): SnapshotRecord {
+    const record = this.find(key);
+    if (record === undefined) throw new HawserError('NotFound', `snapshot ${key} does not exist: not found`);
+    return record;
+  }
+
+  list(): SnapshotRecord[] {
+    const { db, namespace } = this.#store;
+    return db.prepare(`${SELECT} ORDER BY s.name`).all(namespace, this.#snapshotter).map(toRecord);
+  }
+
+  info(record: SnapshotRecord, labels?: Labels): SnapshotInfo {
+    const { name, kind, parent, createdAt, updatedAt } = record;
+    const { db, namespace } = this.#store;
+    return {
+      name,
+      kind,
+      parent,
+      createdAt,
+      updatedAt,
+      labels: labels ?? labelRows.get(db, namespace, this.labelType, name),
+    };
+  }
+
+  /** Ids of all the layers below, nearest first. */
+  parents(record: SnapshotRecord): number[] {
+    return record.parentId === undefined ? [] : this.chain(record.parentId);
+  }
+
+  /** The id and those of its parents, nearest first. */
+  chain(id: number): number[] {
+    const rows = this.#store.db.prepare(
+      `WITH RECURSIVE chain (id, parent, depth) AS (
+         SELECT id, parent, 0 FROM snapshots WHERE id = ?
+         UNION ALL SELECT s.id, s.parent, depth + 1 FROM snapshots s JOIN chain ON s.id = chain.parent)
+       SELECT id FROM chain ORDER BY depth`,
+    );
+    return rows.all(id).map((row) => number(row, 'id'));
+  }
+
+  /** The parent that a new snapshot may have: undefined for ''. */
+  parentFor(name: string): SnapshotRecord | undefined {
+    if (name === '') return undefined;
+    const parent = this.find(name);
+    if (parent === undefined) {
+      throw new HawserError('NotFound', `parent snapshot ${name} does not exist: not found`);
+    }
+    if (parent.kind !== 'Committed') {
+      throw new HawserError('InvalidArgument', `parent "${name}" is not committed snapshot`);
+    }
+    return parent;
+  }
+
+  requireFree(name: string): void {
+    if (name === '') throw new HawserError('InvalidArgument', 'Cannot make a snapshot with an empty name');
+    if (this.find(name) !== undefined)
+      throw new HawserError('AlreadyExists', `snapshot "${name}": already exists`);
+  }
+
+  insert(id: number, key: string, kind: 'View' | 'Active', parent: string, labels: Labels): void {
+    this.requireFree(key);
+    const parentId = this.parentFor(parent)?.id ?? null;
+    const { db, namespace } = this.#store;
+    const at = this.#store.now();
+    const add = db.prepare(
+      'INSERT INTO snapshots (id, ns, snapshotter, name, kind, parent, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    add.run(id, namespace, this.#snapshotter, key, kind, parentId, at, at);
+    labelRows.set(db, namespace, this.labelType, key, labels);
+  }
+
+  /** The active key becomes the committed name: same directory, fresh times, the labels given and no others. */
+  commit(name: string, key: string, labels: Labels): void {
+    const record = this.get(key);
+    if (record.kind !== 'Active') {
+      throw new HawserError('FailedPrecondition', `snapshot "${key}" is not active`);
+    }
+    this.requireFree(name);
+    const { db, namespace } = this.#store;
+    const at = this.#store.now();
+    const update =
+      "UPDATE snapshots SET name = ?, kind = 'Committed', created_at = ?, updated_at = ? WHERE id = ?";
+    db.prepare(update).run(name, at, at, record.id);
+    labelRows.clear(db, namespace, this.labelType, key);
+    labelRows.set(db, namespace, this.labelType, name, labels);
+  }
+
+  remove(key: string): SnapshotRecord {
+    const record = this.get(key);
+    const { db, namespace } = this.#store;
+    if (db.prepare('SELECT 1 FROM snapshots WHERE parent = ?').get(record.id) !== undefined) {
+      throw new HawserError(
+        'FailedPrecondition',
+        `Cannot remove snapshot "${key}": cannot remove snapshot with child`,
+      );
+    }
+    db.prepare('DELETE FROM snapshots WHERE id = ?').run(record.id);
+    labelRows.clear(db, namespace, this.labelType, key);
+    return record;
+  }
+
+  label(key: string, labels: Labels): void {
+    const { db, namespace } = this.#store;
+    const record = this.get(key);
+    db.prepare('UPDATE snapshots SET updated_at = ? WHERE id = ?').run(this.#store.now(), record.id);
+    labelRows.set(db, namespace, this.labelType, key, labels);
+  }
+
+  storeUsage(id: number, usage: Usage): void {
+    const update = "UPDATE snapshots SET size = ?, inodes = ? WHERE id = ? AND kind = 'Committed'";
+    this.#store.db.prepare(update).run(usage.size, usage.inodes, id);
+  }
+}

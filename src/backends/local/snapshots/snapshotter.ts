@@ -1,0 +1,166 @@
+import type { Labels } from '../../../core/content/roles.ts';
+import { HawserError, isKind, wrap } from '../../../core/errors.ts';
+import type { Call, WriteCall } from '../../../core/ports/call.ts';
+import type { Mount } from '../../../core/ports/mounter.ts';
+import type { SnapshotInfo, Snapshotter, Usage } from '../../../core/snapshots/roles.ts';
+import { labelRows } from '../labels.ts';
+import { addToLease, dropFromLease, requireLease } from '../leases.ts';
+import { number } from '../rows.ts';
+import type { Store } from '../store.ts';
+import type { Place, SnapshotDriver } from './driver.ts';
+import { SnapshotRecords } from './records.ts';
+
+/** Undoing runs on a signal of its own, milliseconds. */
+const UNDO_TIMEOUT = 60_000;
+
+type MakeOptions = { labels?: Labels } & WriteCall;
+
+/** A snapshotter of one namespace: records in SQLite, directories below `snapshots/<name>/<id>`. */
+export class LocalSnapshotter implements Snapshotter {
+  readonly name: string;
+  readonly #store: Store;
+  readonly #driver: SnapshotDriver;
+  readonly #records: SnapshotRecords;
+
+  constructor(store: Store, driver: SnapshotDriver) {
+    this.name = driver.name;
+    this.#store = store;
+    this.#driver = driver;
+    this.#records = new SnapshotRecords(store, driver.name);
+  }
+
+  #dir(id: number): string {
+    return this.#store.path(`snapshots/${this.name}/${id}`);
+  }
+
+  #place(kind: 'View' | 'Active', id: number, parents: readonly number[]): Place {
+    return { kind, dir: this.#dir(id), parents: parents.map((parent) => this.#dir(parent)) };
+  }
+
+  async stat(key: string, call?: Call): Promise<SnapshotInfo> {
+    call?.signal?.throwIfAborted();
+    return this.#records.info(this.#records.get(key));
+  }
+
+  async label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo> {
+    call?.signal?.throwIfAborted();
+    this.#store.write(() => this.#records.label(key, labels));
+    return await this.stat(key);
+  }
+
+  async list(call?: Call): Promise<SnapshotInfo[]> {
+    call?.signal?.throwIfAborted();
+    const labels = labelRows.all(this.#store.db, this.#store.namespace, this.#records.labelType);
+    return this.#records.list().map((record) => this.#records.info(record, labels.get(record.name) ?? {}));
+  }
+
+  /** Of its own layer only. A committed snapshot's is worked out once. */
+  async usage(key: string, call?: Call): Promise<Usage> {
+    call?.signal?.throwIfAborted();
+    const record = this.#records.get(key);
+    if (record.usage !== undefined) return record.usage;
+    const { fs, workers } = this.#store.runtime;
+    const tree = this.#driver.tree(this.#dir(record.id));
+    if ((await fs.stat(tree, call)) === undefined) return { size: 0, inodes: 0 };
+    const usage = await workers.usage(tree, call);
+    if (record.kind === 'Committed' && !this.#store.readOnly) {
+      this.#store.write(() => this.#records.storeUsage(record.id, usage));
+    }
+    return usage;
+  }
+
+  async mounts(key: string, call?: Call): Promise<Mount[]> {
+    call?.signal?.throwIfAborted();
+    const record = this.#records.get(key);
+    if (record.kind === 'Committed') {
+      throw new HawserError('FailedPrecondition', `requested snapshot ${key} not active or view`);
+    }
+    return await this.#driver.mounts(
+      this.#place(record.kind, record.id, this.#records.parents(record)),
+      call,
+    );
+  }
+
+  prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
+    return this.#make('Active', key, parent, opts);
+  }
+
+  view(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
+    return this.#make('View', key, parent, opts);
+  }
+
+  /**
+   * The directory is made under an id in `staging`, and shows only with its record. An id whose process died is an
+   * orphan that a collection removes.
+   */
+  async #make(kind: 'View' | 'Active', key: string, parent: string, opts: MakeOptions): Promise<Mount[]> {
+    opts.signal?.throwIfAborted();
+    await this.#driver.check(opts);
+    const { id, parents } = this.#reserve(key, parent, opts.lease);
+    const place = this.#place(kind, id, parents);
+    try {
+      const base = this.#store.path(`snapshots/${this.name}`);
+      await this.#store.runtime.fs.mkdir(base, 0o700, { parents: true, signal: opts.signal });
+      await this.#driver.create(place, opts);
+      this.#store.write(() => {
+        this.#unstage(id);
+        this.#records.insert(id, key, kind, parent, opts.labels ?? {});
+        addToLease(this.#store, opts.lease, this.#records.labelType, key);
+      });
+    } catch (err) {
+      await this.#discard(id);
+      throw isKind(err, 'AlreadyExists') ? err : wrap(`Cannot make snapshot "${key}"`, err);
+    }
+    return await this.#driver.mounts(place, opts);
+  }
+
+  /** Checks that can fail fail here. An existing key is leased before AlreadyExists, so that it stays to be used. */
+  #reserve(key: string, parent: string, lease: string | undefined): { id: number; parents: number[] } {
+    const reserved = this.#store.write(() => {
+      requireLease(this.#store, lease);
+      if (this.#records.find(key) !== undefined) {
+        addToLease(this.#store, lease, this.#records.labelType, key);
+        return undefined;
+      }
+      const below = this.#records.parentFor(parent);
+      const { db, owner } = this.#store;
+      const row = db.prepare('INSERT INTO staging (owner) VALUES (?) RETURNING id').get(owner.id);
+      const parents = below === undefined ? [] : this.#records.chain(below.id);
+      return { id: row === undefined ? 0 : number(row, 'id'), parents };
+    });
+    if (reserved === undefined) this.#records.requireFree(key);
+    return reserved ?? this.#reserve(key, parent, lease);
+  }
+
+  #unstage(id: number): void {
+    this.#store.db.prepare('DELETE FROM staging WHERE id = ?').run(id);
+  }
+
+  async #discard(id: number): Promise<void> {
+    await this.#store.runtime.workers.removeTree(this.#dir(id), {
+      signal: AbortSignal.timeout(UNDO_TIMEOUT),
+    });
+    this.#store.write(() => this.#unstage(id));
+  }
+
+  async commit(name: string, key: string, opts: MakeOptions = {}): Promise<void> {
+    opts.signal?.throwIfAborted();
+    const type = this.#records.labelType;
+    const done = this.#store.write(() => {
+      requireLease(this.#store, opts.lease);
+      addToLease(this.#store, opts.lease, type, name);
+      if (this.#records.find(name) !== undefined) return false;
+      this.#records.commit(name, key, opts.labels ?? {});
+      dropFromLease(this.#store, opts.lease, type, key);
+      return true;
+    });
+    if (!done) throw new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
+  }
+
+  /** The record goes first, durably: what a crash then leaves is an orphan directory, never a record without one. */
+  async remove(key: string, call?: Call): Promise<void> {
+    call?.signal?.throwIfAborted();
+    const record = this.#store.writeDurably(() => this.#records.remove(key));
+    await this.#store.runtime.workers.removeTree(this.#dir(record.id), call);
+  }
+}

@@ -1,0 +1,87 @@
+import { HawserError } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Database } from '../../core/ports/database.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Owner } from './owner.ts';
+import { text } from './rows.ts';
+
+const DOOMED_POLL = 20;
+
+/** What the roles of one opened namespace share. Paths are absolute. */
+export class Store {
+  readonly runtime: Runtime;
+  readonly root: string;
+  readonly namespace: string;
+  readonly readOnly: boolean;
+  readonly db: Database;
+  readonly owner: Owner;
+  /** Changes with every boot of the machine; '' when not known. */
+  readonly boot: string;
+
+  constructor(parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner' | 'boot'>) {
+    this.runtime = parts.runtime;
+    this.root = parts.root;
+    this.namespace = parts.namespace;
+    this.readOnly = parts.readOnly;
+    this.db = parts.db;
+    this.owner = parts.owner;
+    this.boot = parts.boot;
+  }
+
+  now(): number {
+    return this.runtime.clock.now();
+  }
+
+  path(relative: string): string {
+    return `${this.root}/${relative}`;
+  }
+
+  /** One transaction. The namespace comes into being with its first write. A power cut may undo it, never tear it. */
+  write<T>(work: () => T): T {
+    this.checkWritable();
+    return this.db.transaction(() => {
+      this.db.prepare('INSERT OR IGNORE INTO namespaces VALUES (?)').run(this.namespace);
+      return work();
+    });
+  }
+
+  /** A transaction that no power cut undoes, nor any before it: on return it is on disk. */
+  writeDurably<T>(work: () => T): T {
+    this.checkWritable();
+    this.db.exec('PRAGMA synchronous=FULL');
+    try {
+      return this.write(work);
+    } finally {
+      this.db.exec('PRAGMA synchronous=NORMAL');
+    }
+  }
+
+  checkWritable(): void {
+    if (!this.readOnly) return;
+    throw new HawserError(
+      'FailedPrecondition',
+      `Cannot change the store ${this.root}: it is open for reading only`,
+    );
+  }
+
+  /**
+   * Waits until no sweep is about to remove these paths (relative to the root). To be called once a row with a live
+   * owner names them: from then on no sweep chooses them.
+   */
+  async undoomed(paths: readonly string[], call?: Call): Promise<void> {
+    for (const path of paths) {
+      for (;;) {
+        const row = this.db.prepare('SELECT owner FROM doomed WHERE path = ?').get(path);
+        if (row === undefined) break;
+        const sweeper = text(row, 'owner');
+        if ((await this.owner.look(sweeper, call)) === 'dead') {
+          this.write(() =>
+            this.db.prepare('DELETE FROM doomed WHERE path = ? AND owner = ?').run(path, sweeper),
+          );
+        } else {
+          await this.runtime.clock.sleep(DOOMED_POLL, call?.signal);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { HawserError } from '../errors.ts';
+import type { Labels } from './roles.ts';
+
+/** Most UTF-8 bytes of a label's key and value together (containerd's pkg/labels). */
+export const MAX_LABEL_BYTES = 4096;
+
+const SHOWN_KEY = 64;
+const encoder = new TextEncoder();
+
+/** InvalidArgument when a key is empty or a key and its value are together longer than 4096 bytes. */
+export function checkLabels(labels: Labels): void {
+  for (const [key, value] of Object.entries(labels)) {
+    if (key === '') throw new HawserError('InvalidArgument', 'Cannot set a label: its key is empty');
+    const length = encoder.encode(key).length + encoder.encode(value).length;
+    if (length <= MAX_LABEL_BYTES) continue;
+    throw new HawserError(
+      'InvalidArgument',
+      `label key and value length (${length} bytes) greater than maximum size (${MAX_LABEL_BYTES} bytes), key: ${key.slice(0, SHOWN_KEY)}`,
+    );
+  }
+}
+
+/** Labels as they are after setting `changes`: an empty value removes its key, keys not named stay. */
+export function mergeLabels(labels: Labels, changes: Labels): Labels {
+  const merged = new Map(Object.entries(labels));
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === '') merged.delete(key);
+    else merged.set(key, value);
+  }
+  return Object.fromEntries(merged);
+}

@@ -1,0 +1,22 @@
+import type { Descriptor } from '../oci/descriptor.ts';
+import { isConfigType, isIndexType, isLayerType, isManifestType } from '../oci/media-types.ts';
+
+const REF_NAME = 'org.opencontainers.image.ref.name';
+
+/**
+ * The name under which a blob is ingested, containerd's remotes.MakeRefKey: `<prefix>-<digest>`, or
+ * `<prefix>-<ref.name annotation>@<digest>`. For people and for single flight; two media types of one digest differ.
+ */
+export function refKey(desc: Descriptor): string {
+  const name = desc.annotations?.[REF_NAME];
+  return `${prefixOf(desc.mediaType)}-${name === undefined || name === '' ? desc.digest : `${name}@${desc.digest}`}`;
+}
+
+function prefixOf(mediaType: string): string {
+  if (isManifestType(mediaType)) return 'manifest';
+  if (isIndexType(mediaType)) return 'index';
+  if (isLayerType(mediaType)) return 'layer';
+  if (isConfigType(mediaType)) return 'config';
+  if (mediaType === 'application/vnd.in-toto+json') return 'attestation';
+  return 'unknown';
+}

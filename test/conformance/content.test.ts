@@ -1,0 +1,26 @@
+import { type LocalBackend, openLocalBackend } from '../../src/backends/local/open.ts';
+import { contentSuite, type StoreUnderTest } from '../suites/content.ts';
+import { imagesSuite } from '../suites/images.ts';
+import { leasesSuite } from '../suites/leases.ts';
+import { bareRuntime } from '../support/bare-runtime.ts';
+import { tempDir } from '../support/tmp.ts';
+
+async function local(): Promise<StoreUnderTest> {
+  const dir = tempDir();
+  const opened: LocalBackend[] = [];
+  return {
+    open: async (namespace) => {
+      const backend = await openLocalBackend(bareRuntime(), { root: `${dir.path}/store`, namespace });
+      opened.push(backend);
+      return backend;
+    },
+    done: async () => {
+      for (const backend of opened) await backend[Symbol.asyncDispose]();
+      dir[Symbol.dispose]();
+    },
+  };
+}
+
+contentSuite('local', local);
+leasesSuite('local', local);
+imagesSuite('local', local);

@@ -1,0 +1,71 @@
+/** The ports a store needs, without workers: for tests in processes that must start quickly. */
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import process from 'node:process';
+import type { Runtime } from '../../src/core/ports/runtime.ts';
+import type { Workers } from '../../src/core/ports/workers.ts';
+import { createClock } from '../../src/platform/common/clock.ts';
+import { createDatabases } from '../../src/platform/common/database.ts';
+import { createFileSystem } from '../../src/platform/common/file-system.ts';
+import { createHashers } from '../../src/platform/common/hashers.ts';
+import { isDeno } from './needs.ts';
+
+function run(file: string, ...args: string[]): string {
+  const done = spawnSync(file, args, { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`${file} ${args.join(' ')}: ${done.stderr}`);
+  return done.stdout;
+}
+
+function absent(name: string): never {
+  throw new Error(`The bare runtime has no ${name}`);
+}
+
+const workers: Workers = {
+  apply: () => absent('apply'),
+  copyTree: async ({ from, to }) => void run('cp', '-a', `${from}/.`, to),
+  usage: async (path) => ({
+    size: Number(run('du', '-s', '--block-size=512', path).split('\t')[0]) * 512,
+    inodes: Number(run('du', '-s', '--inodes', path).split('\t')[0]),
+  }),
+  removeTree: async (path) => void run('rm', '-rf', path),
+  syncfs: async (paths) => void run('sync', '-f', ...paths),
+  [Symbol.asyncDispose]: async () => {},
+};
+
+/** `overrides` replace ports. */
+export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
+  const platform = () =>
+    isDeno ? import('../../src/platform/deno/syscalls.ts') : import('../../src/platform/node/syscalls.ts');
+  const output = { isTerminal: false, columns: () => undefined, write: async () => {} };
+  return {
+    name: isDeno ? 'deno' : 'node',
+    host: {
+      runtime: isDeno ? 'deno' : 'node',
+      runtimeVersion: process.version,
+      os: 'linux',
+      arch: 'amd64',
+      variant: '',
+      pid: process.pid,
+      uid: process.getuid?.() ?? 0,
+      cpus: 1,
+      args: [],
+      env: (name) => process.env[name],
+      stdout: output,
+      stderr: output,
+      stdinIsTerminal: false,
+      readLine: () => absent('standard input'),
+      onInterrupt: () => ({ [Symbol.dispose]: () => {} }),
+      random: (length) => new Uint8Array(randomBytes(length)),
+    },
+    clock: createClock(),
+    fs: createFileSystem(),
+    syscalls: async () => (await platform()).openSyscalls(),
+    mounter: async () => (await platform()).openMounter(),
+    hashers: createHashers(),
+    codecs: { get: () => absent('codecs') },
+    databases: createDatabases(),
+    transports: { open: () => absent('transports') },
+    workers,
+    ...overrides,
+  };
+}

@@ -1,0 +1,130 @@
+/** Several processes on one store: followed, taken over from, killed. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { rejectsWith } from '../../suites/content.ts';
+import { isDeno } from '../../support/needs.ts';
+import { repository } from '../../support/runtimes.ts';
+import { close, collectStream, digestOf, withStore } from '../../support/stores.ts';
+
+const SIZE = 3_000_000;
+const bytes = new Uint8Array(SIZE).fill(7);
+const digest = digestOf(bytes);
+const want = { digest, size: SIZE };
+
+interface Worker {
+  readonly child: ChildProcess;
+  /** The next line it prints; '' at the end. */
+  line(): Promise<string>;
+  ended(): Promise<void>;
+}
+
+/** A process of this runtime. */
+function start(root: string, mode: 'hold' | 'finish' | 'follow'): Worker {
+  const script = join(repository, 'test/support/ingest-process.ts');
+  const flags = isDeno ? ['run', '-A', '--no-check', '--quiet'] : ['--disable-warning=ExperimentalWarning'];
+  const child = spawn(process.execPath, [...flags, script, root, 'ref', digest, String(SIZE), mode], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const gone = new Promise<void>((resolve) => child.on('close', () => resolve()));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    child,
+    line: async () => ((await lines.next()).value as string | undefined) ?? '',
+    ended: () => gone,
+  };
+}
+
+test('a live writer in another process is in the way, and its progress can be seen', async () => {
+  await withStore(async ({ backend, root }) => {
+    const other = start(root, 'hold');
+    try {
+      assert.equal(await other.line(), 'open 0');
+      assert.equal(await other.line(), 'half');
+      const err = await rejectsWith('Unavailable', backend.content.ingest('ref', want));
+      assert.equal((err as { data?: { busy?: boolean } }).data?.busy, true);
+      await rejectsWith('Unavailable', backend.content.abort('ref'));
+      const status = await backend.content.status('ref');
+      assert.deepEqual([status.offset, status.total, status.expected], [SIZE / 2, SIZE, digest]);
+      await backend.collect();
+      assert.equal((await backend.content.status('ref')).offset, SIZE / 2);
+    } finally {
+      other.child.kill('SIGKILL');
+      await other.ended();
+    }
+  });
+});
+
+test('what a killed process wrote is resumed, even after a collection; its lock file goes', async () => {
+  await withStore(async ({ backend, root }) => {
+    const other = start(root, 'hold');
+    try {
+      await other.line();
+      await other.line();
+    } finally {
+      other.child.kill('SIGKILL');
+      await other.ended();
+    }
+    assert.equal(fs.readdirSync(`${root}/run`).length, 2);
+    await backend.collect();
+    assert.equal(fs.readdirSync(`${root}/run`).length, 1);
+    const ingest = await backend.content.ingest('ref', want);
+    assert.equal(ingest.offset, SIZE / 2);
+    await ingest.write(bytes.subarray(ingest.offset));
+    assert.equal(await ingest.commit(), digest);
+    await close(ingest);
+  });
+});
+
+test('two fetch the same; the writer is killed; the follower takes over and there is one blob', async () => {
+  await withStore(async ({ backend, root }) => {
+    const writer = start(root, 'hold');
+    let follower: Worker | undefined;
+    try {
+      await writer.line();
+      await writer.line();
+      follower = start(root, 'follow');
+      const second = start(root, 'follow');
+      writer.child.kill('SIGKILL');
+      const said = [await follower.line(), await second.line()].sort();
+      const rest = [await follower.line(), await second.line()].filter((line) => line !== '');
+      await follower.ended();
+      await second.ended();
+      // One took over at the middle; the other waited, or found the blob.
+      assert.deepEqual([...said, ...rest].sort(), ['AlreadyExists', 'done', `open ${SIZE / 2}`].sort());
+    } finally {
+      writer.child.kill('SIGKILL');
+      await writer.ended();
+    }
+    assert.deepEqual(await collectStream(await backend.content.open(digest)), bytes);
+    assert.deepEqual(fs.readdirSync(`${root}/content/blobs/sha256`), [digest.slice(7)]);
+    assert.deepEqual(fs.readdirSync(`${root}/content/ingest`), []);
+    // What the killed process leased stays until its lease's time, so an interrupted pull is not lost to a collection.
+    assert.equal((await backend.collect()).blobs, 0);
+  });
+});
+
+test('killed at any moment of a fetch: the next finishes it', async () => {
+  await withStore(async ({ backend, root }) => {
+    for (const delay of [0, 5, 15, 30]) {
+      const other = start(root, 'finish');
+      await other.line();
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      other.child.kill('SIGKILL');
+      await other.ended();
+      const next = start(root, 'finish');
+      const said = [await next.line(), await next.line()];
+      await next.ended();
+      assert.ok(said[0] === 'AlreadyExists' || said[1] === 'done', `after ${delay} ms: ${said}`);
+      assert.deepEqual(await collectStream(await backend.content.open(digest)), bytes);
+      assert.deepEqual(await backend.content.listStatuses(), []);
+      await backend.content.delete(digest);
+      for (const lease of await backend.leases.list()) await backend.leases.delete(lease.id);
+      await backend.collect();
+    }
+  });
+});

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import process from 'node:process';
+import { test } from 'node:test';
+import { type LocalBackend, openLocalBackend } from '../../../src/backends/local/open.ts';
+import { STORE_VERSION } from '../../../src/backends/local/schema.ts';
+import { HawserError, hintOf, messageOf } from '../../../src/core/errors.ts';
+import type { Runtime } from '../../../src/core/ports/runtime.ts';
+import { rejectsWith } from '../../suites/content.ts';
+import { bareRuntime } from '../../support/bare-runtime.ts';
+import { addBlob, bytesOf, collectStream, withStore } from '../../support/stores.ts';
+import { tempDir } from '../../support/tmp.ts';
+
+async function inDir(body: (dir: string) => Promise<void>): Promise<void> {
+  const dir = tempDir();
+  try {
+    await body(dir.path);
+  } finally {
+    dir[Symbol.dispose]();
+  }
+}
+
+function open(
+  root: string,
+  opts: { runtime?: Runtime; readOnly?: boolean; namespace?: string } = {},
+): Promise<LocalBackend> {
+  const { runtime = bareRuntime(), readOnly = false, namespace = 'default' } = opts;
+  return openLocalBackend(runtime, { root, namespace, readOnly });
+}
+
+async function opens(root: string, opts: { runtime?: Runtime; readOnly?: boolean } = {}): Promise<void> {
+  await (await open(root, opts))[Symbol.asyncDispose]();
+}
+
+const modeOf = (path: string): string => (fs.statSync(path).mode & 0o7777).toString(8);
+
+test('the store is for its owner only, whatever the umask', async () => {
+  await inDir(async (dir) => {
+    await opens(`${dir}/a/b/store`);
+    assert.equal(modeOf(`${dir}/a/b/store`), '700');
+    assert.equal(modeOf(`${dir}/a/b/store/hawser.db`), '600');
+    fs.mkdirSync(`${dir}/made`, { mode: 0o755 });
+    await opens(`${dir}/made`);
+    assert.equal(modeOf(`${dir}/made`), '700');
+    fs.chmodSync(`${dir}/made`, 0o711);
+    await opens(`${dir}/made`);
+    assert.equal(modeOf(`${dir}/made`), '711');
+  });
+});
+
+test('a root that others may write to, own, or fill with something else is refused with a hint', async () => {
+  await inDir(async (dir) => {
+    fs.mkdirSync(`${dir}/open`);
+    fs.chmodSync(`${dir}/open`, 0o777);
+    fs.mkdirSync(`${dir}/full`);
+    fs.writeFileSync(`${dir}/full/thesis.tex`, '');
+    fs.writeFileSync(`${dir}/file`, '');
+    const cases = {
+      open: /other users may write/,
+      full: /not empty \("thesis.tex"\)/,
+      file: /not a directory/,
+    };
+    for (const [name, message] of Object.entries(cases)) {
+      const err = await rejectsWith('FailedPrecondition', open(`${dir}/${name}`));
+      assert.match(messageOf(err), message);
+      assert.ok(hintOf(err));
+    }
+    const runtime = bareRuntime();
+    const stranger = { ...runtime, host: { ...runtime.host, uid: runtime.host.uid + 1 } };
+    await opens(`${dir}/mine`);
+    const err = await rejectsWith('FailedPrecondition', open(`${dir}/mine`, { runtime: stranger }));
+    assert.match(messageOf(err), /belongs to user \d+, and this is user \d+/);
+    assert.deepEqual(fs.readdirSync(`${dir}/full`), ['thesis.tex']);
+    assert.equal(modeOf(`${dir}/open`), '777');
+  });
+});
+
+test('a link of our own is followed, another user’s is not', async () => {
+  await inDir(async (dir) => {
+    fs.mkdirSync(`${dir}/real`, { mode: 0o700 });
+    fs.symlinkSync(`${dir}/real`, `${dir}/link`);
+    await opens(`${dir}/link`);
+    assert.ok(fs.existsSync(`${dir}/real/hawser.db`));
+    if (process.getuid?.() !== 0) return;
+    fs.lchownSync(`${dir}/link`, 12345, 12345);
+    assert.match(messageOf(await rejectsWith('FailedPrecondition', open(`${dir}/link`))), /symbolic link/);
+  });
+});
+
+test('no permission is told with what to do', async () => {
+  const runtime = bareRuntime();
+  const denied = { ...runtime, fs: { ...runtime.fs } };
+  await inDir(async (dir) => {
+    const path = `${dir}/locked`;
+    denied.fs.mkdir = async () => {
+      throw new HawserError('PermissionDenied', 'making the directory: permission denied');
+    };
+    const err = await rejectsWith('PermissionDenied', open(path, { runtime: denied }));
+    assert.match(messageOf(err), /Cannot use the store .*locked: no permission/);
+    assert.match(hintOf(err) ?? '', /--root DIR.*run as root/);
+  });
+});
+
+test('roots with any characters hold content; overlayfs says which it cannot take', async () => {
+  for (const name of [
+    'with space',
+    'co:lon',
+    'com,ma',
+    'back\\slash',
+    'new\nline',
+    'ünï',
+    'quo\'te"',
+    '100%',
+    '?#',
+  ]) {
+    await withStore(
+      async ({ backend }) => {
+        const digest = await addBlob(backend, bytesOf(name));
+        assert.deepEqual(await collectStream(await backend.content.open(digest)), bytesOf(name));
+        await backend.images.put('a', { mediaType: 'x', digest, size: 1 }, {});
+        if (!/[:,\\"\n]/.test(name)) return;
+        const err = await rejectsWith('FailedPrecondition', backend.snapshotter().prepare('k', ''));
+        assert.match(messageOf(err), /overlay mounts cannot take a path with/);
+        assert.match(hintOf(err) ?? '', /--snapshotter native/);
+      },
+      { root: (dir) => `${dir}/${name}` },
+    );
+  }
+});
+
+test('a root is an absolute path below /', async () => {
+  for (const root of ['', 'relative', '/', '/..', '/a\0b']) await rejectsWith('InvalidArgument', open(root));
+  await inDir(async (dir) => {
+    const backend = await open(`${dir}//x/../store/.`);
+    assert.equal(backend.root, `${dir}/store`);
+    await backend[Symbol.asyncDispose]();
+  });
+});
+
+test('namespaces: containerd’s rule; they are made by the first write', async () => {
+  for (const namespace of ['', 'a b', '-a', 'a..b', 'a/b', '../x', 'x'.repeat(77)]) {
+    await rejectsWith('InvalidArgument', open('/nonexistent/store', { namespace }));
+  }
+  await withStore(async ({ backend, open: another }) => {
+    await another('k8s.io');
+    assert.deepEqual(await backend.namespaces(), []);
+    await (await another('x'.repeat(76))).leases.create();
+    await backend.leases.create();
+    assert.deepEqual(await backend.namespaces(), ['testing', 'x'.repeat(76)]);
+  });
+});
+
+test('a newer store is left alone', async () => {
+  await inDir(async (dir) => {
+    await opens(`${dir}/store`);
+    const db = bareRuntime().databases.open(`${dir}/store/hawser.db`, { busyTimeout: 0 });
+    db.exec(`PRAGMA user_version=${STORE_VERSION + 1}`);
+    db.close();
+    const err = await rejectsWith('FailedPrecondition', open(`${dir}/store`));
+    assert.match(messageOf(err), /has format 2, this hawser knows formats up to 1/);
+  });
+});
+
+test('read-only: an absent store is empty and stays absent, changes are refused', async () => {
+  await inDir(async (dir) => {
+    const none = await open(`${dir}/none`, { readOnly: true });
+    assert.deepEqual(
+      [await none.images.list(), await none.content.list(), await none.leases.list()],
+      [[], [], []],
+    );
+    await none[Symbol.asyncDispose]();
+    assert.equal(fs.existsSync(`${dir}/none`), false);
+    await opens(`${dir}/store`);
+    const before = fs.readdirSync(`${dir}/store/run`);
+    const backend = await open(`${dir}/store`, { readOnly: true });
+    await rejectsWith('FailedPrecondition', backend.leases.create());
+    await rejectsWith('FailedPrecondition', backend.content.ingest('x', {}));
+    await rejectsWith('FailedPrecondition', backend.collect());
+    assert.deepEqual(fs.readdirSync(`${dir}/store/run`), before);
+    await backend[Symbol.asyncDispose]();
+  });
+});
+
+test('many open a new store at once', async () => {
+  await inDir(async (dir) => {
+    const all = await Promise.all(Array.from({ length: 6 }, () => open(`${dir}/store`)));
+    assert.equal(fs.readdirSync(`${dir}/store/run`).length, 6);
+    for (const one of all) await one[Symbol.asyncDispose]();
+    await all[0]?.[Symbol.asyncDispose]();
+    assert.deepEqual(fs.readdirSync(`${dir}/store/run`), []);
+  });
+});
+
+test('an unknown snapshotter is named with those there are', async () => {
+  await withStore(async ({ backend }) => {
+    assert.throws(() => backend.snapshotter('btrfs'), /Cannot use snapshotter "btrfs"/);
+    assert.deepEqual(backend.snapshotterNames, ['overlayfs', 'native']);
+    assert.equal(backend.snapshotter().name, 'overlayfs');
+  });
+});
