@@ -1,10 +1,17 @@
 /** The body of a worker: system calls, hashers and codecs of the runtime it is on, one call at a time. */
-import { parentPort } from 'node:worker_threads';
-import { toRecord } from '../core/errors.ts';
+import { parentPort, workerData } from 'node:worker_threads';
+import { HawserError, toRecord } from '../core/errors.ts';
 import type { Syscalls } from '../core/ports/syscalls.ts';
 import { copyTree, removeTree, treeUsage } from '../core/snapshots/tree.ts';
 import { applyLayer } from '../core/unpack/apply-layer.ts';
-import { parseRequest, type Verb, type Verbs, type WorkerReply } from '../core/unpack/worker-protocol.ts';
+import { polledSignal } from '../core/unpack/polled-signal.ts';
+import {
+  parseRequest,
+  type Verb,
+  type Verbs,
+  type WorkerReply,
+  type WorkerRequest,
+} from '../core/unpack/worker-protocol.ts';
 import { openBlob } from '../platform/common/blob-reader.ts';
 import { createHashers } from '../platform/common/hashers.ts';
 import { lazyCodecs } from '../platform/common/lazy.ts';
@@ -29,38 +36,58 @@ async function openSyscalls(): Promise<Syscalls> {
 
 const onProgress = (bytes: number) => reply({ type: 'progress', bytes });
 
-async function serve(value: unknown): Promise<Verbs[Verb]['output']> {
-  const { verb, input } = parseRequest(value);
+async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promise<Verbs[Verb]['output']> {
   opened ??= openSyscalls();
   const syscalls = await opened;
+  const call = { signal };
   switch (verb) {
     case 'apply':
-      return applyLayer(input, { syscalls, hashers, codecs, openBlob, onProgress });
+      return applyLayer(input, { syscalls, hashers, codecs, openBlob, onProgress }, call);
     case 'copyTree':
-      copyTree(syscalls, input.from, input.to);
+      copyTree(syscalls, input.from, input.to, call);
       return null;
     case 'usage':
-      return treeUsage(syscalls, input);
+      return treeUsage(syscalls, input, call);
     case 'removeTree':
-      removeTree(syscalls, input);
+      removeTree(syscalls, input, call);
       return null;
     case 'syncfs':
-      for (const path of input) {
-        const dir = syscalls.openRoot(path);
-        try {
-          syscalls.syncfs(dir);
-        } finally {
-          syscalls.closeDir(dir);
-        }
-      }
+      for (const path of input) syncfs(syscalls, path, signal);
       return null;
   }
 }
 
-quietWarnings();
-parentPort?.on('message', (value) => {
-  serve(value).then(
+function syncfs(syscalls: Syscalls, path: string, signal: AbortSignal): void {
+  signal.throwIfAborted();
+  const dir = syscalls.openRoot(path);
+  try {
+    syscalls.syncfs(dir);
+  } finally {
+    syscalls.closeDir(dir);
+  }
+}
+
+/** Holds the number of the call to abort; see worker-protocol.ts. */
+const abortedCall = new Int32Array(workerData as SharedArrayBuffer);
+let running: { readonly call: number; abort(): void } | undefined;
+
+function take(value: unknown): void {
+  const message = parseRequest(value);
+  if ('abort' in message) {
+    if (running?.call === message.abort) running.abort();
+    return;
+  }
+  const { call } = message;
+  const { signal, abort } = polledSignal(
+    () => Atomics.load(abortedCall, 0) === call,
+    () => new HawserError('Canceled', `The call for ${message.verb} was aborted`),
+  );
+  running = { call, abort };
+  serve(message, signal).then(
     (output) => reply({ type: 'done', output }),
     (err) => reply({ type: 'failed', error: toRecord(err) }),
   );
-});
+}
+
+quietWarnings();
+parentPort?.on('message', take);

@@ -339,7 +339,7 @@ export function transportSuite(
     const url = new URL(`https://127.0.0.1:${plain.port}/`);
     const err = await send({ url }).then(() => assert.fail('answered'), findError);
     await plain.close();
-    assert.equal(err?.data?.['code'], 'TLS', String(err));
+    assert.equal(err?.data?.code, 'TLS', String(err));
     assert.match(err?.hint ?? '', /--plain-http/);
   });
 
@@ -361,7 +361,7 @@ async function fails(work: Promise<unknown>, kind: string, codes: readonly strin
     (reason: unknown) => reason,
   );
   assert.equal(kindOf(err), kind, String(err));
-  const code = findError(err)?.data?.['code'];
+  const code = findError(err)?.data?.code;
   assert.ok(codes.includes(String(code)), `${String(code)} is none of ${codes.join(', ')}: ${String(err)}`);
 }
 

@@ -33,7 +33,7 @@ export interface CopyJob {
   readonly to: string;
 }
 
-/** Work that must not block the main thread. An aborted call ends its work (the worker is stopped) before it rejects. */
+/** Work that must not block the main thread. An aborted call ends its work before it rejects. */
 export interface Workers extends AsyncDisposable {
   /** `onProgress` gets the compressed bytes consumed so far, at most ten times a second. */
   apply(job: ApplyJob, call?: Call & { onProgress?: (bytes: number) => void }): Promise<ApplyResult>;

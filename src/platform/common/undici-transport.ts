@@ -50,7 +50,7 @@ function openDispatcher(options: TransportOptions): Dispatcher {
     (name) => process.env[name],
   );
   if (!proxied) return new Agent(agent);
-  const excluded = process.env['no_proxy'] ?? process.env['NO_PROXY'] ?? '';
+  const excluded = process.env.no_proxy ?? process.env.NO_PROXY ?? '';
   const noProxy = `${excluded},localhost,127.0.0.1,::1`;
   return new EnvHttpProxyAgent({ ...agent, requestTls: tls, noProxy });
 }

@@ -1,0 +1,77 @@
+/** Inflate in JavaScript (pako), for runtimes without zlib. */
+import {
+  Z_BUF_ERROR,
+  Z_NO_FLUSH,
+  Z_OK,
+  Z_STREAM_END,
+  ZStream,
+  zlibInflate,
+  zlibInflateEnd,
+  zlibInflateInit2,
+  zlibInflateReset,
+} from 'pako';
+import { HawserError } from '../errors.ts';
+import { crc32 } from './crc32.ts';
+import { corrupt } from './detect.ts';
+import type { GzipEngine, Inflated, Inflater } from './gzip-members.ts';
+
+const OUTPUT = 256 * 1024;
+
+/** Deflate without a wrapper, the largest window. */
+const RAW_WINDOW_BITS = -15;
+
+class PakoInflater implements Inflater {
+  readonly #stream = new ZStream();
+  /** Filled piece by piece; what was handed out is never written again. */
+  #output = new Uint8Array(0);
+  #filled = 0;
+
+  constructor() {
+    const status = zlibInflateInit2(this.#stream, RAW_WINDOW_BITS);
+    if (status !== Z_OK)
+      throw new HawserError('Internal', `Cannot start the portable inflater: status ${status}`);
+  }
+
+  async *decode(input: Uint8Array): AsyncGenerator<Uint8Array, Inflated, undefined> {
+    const stream = this.#stream;
+    stream.input = input;
+    stream.next_in = 0;
+    stream.avail_in = input.length;
+    for (;;) {
+      const { status, chunk } = this.#step();
+      const full = stream.avail_out === 0;
+      if (chunk.length > 0) yield chunk;
+      if (status === Z_STREAM_END) return { used: stream.next_in, ended: true };
+      if (!full && stream.avail_in === 0) return { used: stream.next_in, ended: false };
+    }
+  }
+
+  #step(): { status: number; chunk: Uint8Array } {
+    const stream = this.#stream;
+    if (this.#filled === this.#output.length) {
+      this.#output = new Uint8Array(OUTPUT);
+      this.#filled = 0;
+    }
+    stream.output = this.#output;
+    stream.next_out = this.#filled;
+    stream.avail_out = OUTPUT - this.#filled;
+    const status = zlibInflate(stream, Z_NO_FLUSH);
+    // Z_BUF_ERROR only says that there was nothing left to do.
+    if (status !== Z_OK && status !== Z_STREAM_END && status !== Z_BUF_ERROR) {
+      throw corrupt('gzip', stream.msg || `status ${status}`);
+    }
+    const chunk = this.#output.subarray(this.#filled, stream.next_out);
+    this.#filled = stream.next_out;
+    return { status, chunk };
+  }
+
+  reset(): void {
+    zlibInflateReset(this.#stream);
+  }
+
+  close(): void {
+    zlibInflateEnd(this.#stream);
+  }
+}
+
+export const pakoEngine: GzipEngine = { open: () => new PakoInflater(), crc32 };

@@ -1,0 +1,86 @@
+import type { Call } from '../ports/call.ts';
+
+const EMPTY = new Uint8Array(0);
+
+/** A stream read by position: what is at hand, and a way to ask for more. */
+export class ByteSource {
+  /** Bytes read and not used yet. */
+  chunk: Uint8Array = EMPTY;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(reader: ReadableStreamDefaultReader<Uint8Array>) {
+    this.#reader = reader;
+  }
+
+  /** Has at least `count` (a few) bytes at hand; false when the stream ends before. */
+  async need(count: number): Promise<boolean> {
+    while (this.chunk.length < count) {
+      const { done, value } = await this.#reader.read();
+      if (done) return false;
+      this.chunk = this.chunk.length === 0 ? value : concat(this.chunk, value);
+    }
+    return true;
+  }
+
+  /** Drops `count` bytes that are at hand. */
+  advance(count: number): void {
+    this.chunk = this.chunk.subarray(count);
+  }
+
+  /** Reads and drops all that is left. */
+  async drain(): Promise<void> {
+    do this.chunk = EMPTY;
+    while (await this.need(1));
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
+
+/**
+ * A decoder's output as a stream. Cancelling it, a failure and the signal all cancel `source` and end the generator,
+ * whose `finally` frees what it holds. One chunk is decoded ahead of the reader.
+ */
+export function decodedStream(
+  source: ReadableStream<Uint8Array>,
+  decode: (source: ByteSource) => AsyncGenerator<Uint8Array, void, undefined>,
+  call: Call = {},
+): ReadableStream<Uint8Array> {
+  const { signal } = call;
+  const reader = source.getReader();
+  const chunks = decode(new ByteSource(reader));
+  let abort = () => {};
+  /** The generator may be waiting for the source: that must end first. */
+  const stop = async (reason: unknown) => {
+    signal?.removeEventListener('abort', abort);
+    await Promise.allSettled([reader.cancel(reason), chunks.return()]);
+  };
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      abort = () => {
+        controller.error(signal?.reason);
+        void stop(signal?.reason);
+      };
+      if (signal?.aborted) abort();
+      else signal?.addEventListener('abort', abort, { once: true });
+    },
+    async pull(controller) {
+      try {
+        const { done, value } = await chunks.next();
+        if (signal?.aborted) return;
+        if (!done) return controller.enqueue(value);
+        signal?.removeEventListener('abort', abort);
+        controller.close();
+      } catch (err) {
+        if (signal?.aborted) return;
+        await stop(err);
+        throw err;
+      }
+    },
+    cancel: stop,
+  });
+}

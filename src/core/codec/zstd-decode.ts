@@ -1,0 +1,30 @@
+import type { ByteSource } from './source.ts';
+import { zstdFrames } from './zstd-frames.ts';
+
+/** Decodes whole frames that come in pieces. Chunks it yields are the reader's to keep. */
+export interface ZstdDecoder {
+  /** `frameEnd`: a frame must be complete after this input, or it is DataLoss. */
+  decode(input: Uint8Array, frameEnd: boolean): AsyncGenerator<Uint8Array, void, undefined>;
+  close(): void;
+}
+
+export interface ZstdEngine {
+  /** One input may hold bytes of several frames. */
+  readonly joins: boolean;
+  open(): ZstdDecoder;
+}
+
+/** Frames of RFC 8878 in a row, as many as there are, skippable ones too. */
+export async function* decodeZstd(
+  source: ByteSource,
+  engine: ZstdEngine,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const decoder = engine.open();
+  try {
+    for await (const { bytes, frameEnd } of zstdFrames(source, !engine.joins)) {
+      yield* decoder.decode(bytes, frameEnd);
+    }
+  } finally {
+    decoder.close();
+  }
+}

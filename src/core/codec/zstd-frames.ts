@@ -1,0 +1,207 @@
+/**
+ * zstd framing (RFC 8878 section 3), walked without decoding: where frames end, which are skippable, how large a window
+ * they want. Decoders differ in all of these (some stop after the first frame, some take a cut one for a whole), so
+ * they are fed by this walk and agree.
+ */
+import { HawserError } from '../errors.ts';
+import { corrupt } from './detect.ts';
+import type { ByteSource } from './source.ts';
+
+/** 128 MiB, the most that zstd itself accepts without `--long`. */
+export const MAX_WINDOW: number = 2 ** 27;
+
+const MAX_BLOCK = 128 * 1024;
+
+export const zstdTruncated = (): HawserError => corrupt('zstd', 'it ends in the middle of a frame');
+
+/** Walks frames step by step; `step` must be given at least `wants` bytes. */
+export class ZstdWalk {
+  wants = 4;
+  /** What the last step passed is of a skippable frame. */
+  skipping = false;
+  /** Between frames. */
+  between = true;
+  /** An upper bound for what the frames so far decode to. */
+  bound = 0;
+  #state: 'magic' | 'skippable' | 'descriptor' | 'header' | 'block' | 'body' | 'checksum' = 'magic';
+  /** Bytes left of a block or of a skippable frame. */
+  #left = 0;
+  #last = false;
+  #checksum = false;
+  #block = 0;
+
+  /** Returns how many of `bytes` from `at` on were passed. */
+  step(bytes: Uint8Array, at: number): number {
+    switch (this.#state) {
+      case 'magic':
+        return this.#magic(uint(bytes, at, 4));
+      case 'skippable':
+        this.#body(uint(bytes, at + 4, 4), true);
+        return 8;
+      case 'descriptor':
+        this.wants = headerLength(bytes[at + 4] ?? 0);
+        this.#state = 'header';
+        return 0;
+      case 'header':
+        return this.#header(bytes, at);
+      case 'block':
+        return this.#blockHeader(uint(bytes, at, 3));
+      case 'body': {
+        const count = Math.min(this.#left, bytes.length - at);
+        this.#left -= count;
+        if (this.#left === 0) this.#endOfBody();
+        return count;
+      }
+      case 'checksum':
+        this.#endOfFrame();
+        return 4;
+    }
+  }
+
+  #magic(magic: number): number {
+    this.between = false;
+    this.skipping = false;
+    if (magic === 0xfd2fb528) {
+      this.#state = 'descriptor';
+      this.wants = 5;
+    } else if ((magic & 0xfffffff0) >>> 0 === 0x184d2a50) {
+      this.skipping = true;
+      this.#state = 'skippable';
+      this.wants = 8;
+    } else throw corrupt('zstd', 'a frame does not start with its magic number');
+    return 0;
+  }
+
+  #header(bytes: Uint8Array, at: number): number {
+    const descriptor = bytes[at + 4] ?? 0;
+    if (descriptor & 0x08) throw corrupt('zstd', 'a frame header has a reserved bit set');
+    const single = (descriptor & 0x20) !== 0;
+    let pos = at + (single ? 5 : 6);
+    const dictionary = uint(bytes, pos, DICTIONARY_LENGTH[descriptor & 3] ?? 0);
+    pos += DICTIONARY_LENGTH[descriptor & 3] ?? 0;
+    if (dictionary !== 0)
+      throw new HawserError(
+        'NotImplemented',
+        `Cannot decompress zstd data: it needs the dictionary ${dictionary}`,
+      );
+    const window = single ? contentSize(bytes, pos, at + this.wants - pos) : windowSize(bytes[at + 5] ?? 0);
+    if (window > MAX_WINDOW)
+      throw new HawserError(
+        'ResourceExhausted',
+        `Cannot decompress zstd data: it wants a window of ${window} bytes, the limit is ${MAX_WINDOW}`,
+        { hint: 'The image was compressed with a very long window (zstd --long); ask who made it' },
+      );
+    const length = this.wants;
+    this.#checksum = (descriptor & 0x04) !== 0;
+    this.#block = Math.min(MAX_BLOCK, window);
+    this.#state = 'block';
+    this.wants = 3;
+    return length;
+  }
+
+  #blockHeader(header: number): number {
+    this.#last = (header & 1) !== 0;
+    const type = (header >> 1) & 3;
+    const size = header >> 3;
+    if (type === 3) throw corrupt('zstd', 'a block has a reserved type');
+    if (size > MAX_BLOCK) throw corrupt('zstd', 'a block is larger than the format allows');
+    this.bound += type === 2 ? this.#block : size;
+    this.#body(type === 1 ? 1 : size, false);
+    return 3;
+  }
+
+  #body(length: number, skipping: boolean): void {
+    this.skipping = skipping;
+    this.#left = length;
+    this.#state = 'body';
+    this.wants = 1;
+    if (length === 0) this.#endOfBody();
+  }
+
+  #endOfBody(): void {
+    if (this.skipping) this.#endOfFrame();
+    else if (!this.#last) {
+      this.#state = 'block';
+      this.wants = 3;
+    } else if (this.#checksum) {
+      this.#state = 'checksum';
+      this.wants = 4;
+    } else this.#endOfFrame();
+  }
+
+  #endOfFrame(): void {
+    this.#state = 'magic';
+    this.wants = 4;
+    this.between = true;
+  }
+}
+
+const DICTIONARY_LENGTH = [0, 1, 2, 4];
+
+function headerLength(descriptor: number): number {
+  const single = (descriptor & 0x20) !== 0;
+  const content = [single ? 1 : 0, 2, 4, 8][descriptor >> 6] ?? 0;
+  return 5 + (single ? 0 : 1) + (DICTIONARY_LENGTH[descriptor & 3] ?? 0) + content;
+}
+
+/** RFC 8878 section 3.1.1.1.2. */
+function windowSize(descriptor: number): number {
+  const base = 2 ** (10 + (descriptor >> 3));
+  return base + (base / 8) * (descriptor & 7);
+}
+
+/** RFC 8878 section 3.1.1.1.4: two bytes count from 256. */
+function contentSize(bytes: Uint8Array, at: number, length: number): number {
+  return uint(bytes, at, length) + (length === 2 ? 256 : 0);
+}
+
+/** Little-endian. Above 2^53 not exact, which is of no matter for comparing with limits. */
+function uint(bytes: Uint8Array, at: number, length: number): number {
+  let value = 0;
+  for (let i = length - 1; i >= 0; i--) value = value * 256 + (bytes[at + i] ?? 0);
+  return value;
+}
+
+/** Some bytes of frames, skippable ones left out. */
+export interface FramePart {
+  readonly bytes: Uint8Array;
+  /** Ends exactly with a frame. */
+  readonly frameEnd: boolean;
+}
+
+/** The bytes to decode, in order. With `split` no part holds bytes of two frames. Throws DataLoss, ResourceExhausted. */
+export async function* zstdFrames(
+  source: ByteSource,
+  split: boolean,
+): AsyncGenerator<FramePart, void, undefined> {
+  if (!(await source.need(1))) throw corrupt('zstd', 'it is empty');
+  const walk = new ZstdWalk();
+  // source.chunk[0, at) was walked: bytes of frames that were not given out yet.
+  let at = 0;
+  const take = (): FramePart => {
+    const bytes = source.chunk.subarray(0, at);
+    source.advance(at);
+    at = 0;
+    return { bytes, frameEnd: walk.between };
+  };
+  for (;;) {
+    if (source.chunk.length - at < walk.wants) {
+      if (at > 0) yield take();
+      if (!(await source.need(walk.wants))) {
+        if (walk.between && source.chunk.length === 0) return;
+        throw zstdTruncated();
+      }
+    }
+    const before = walk.between;
+    const passed = walk.step(source.chunk, at);
+    if (walk.skipping) {
+      // What precedes a skippable frame is whole frames.
+      if (at > 0) yield { bytes: source.chunk.subarray(0, at), frameEnd: true };
+      source.advance(at + passed);
+      at = 0;
+    } else {
+      at += passed;
+      if (split && walk.between && !before) yield take();
+    }
+  }
+}

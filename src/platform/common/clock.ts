@@ -1,0 +1,33 @@
+import type { Clock } from '../../core/ports/clock.ts';
+
+/** The longest time a timer takes; more would fire at once. */
+const LONGEST = 2 ** 31 - 1;
+
+export function createClock(): Clock {
+  return {
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    async sleep(ms, signal) {
+      const end = performance.now() + ms;
+      for (let left = ms; ; left = end - performance.now()) {
+        await wait(Math.min(Math.max(left, 0), LONGEST), signal);
+        if (left <= LONGEST) return;
+      }
+    },
+  };
+}
+
+function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}

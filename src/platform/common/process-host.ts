@@ -1,0 +1,95 @@
+/** The host over node:process, which Deno has too; it asks for as little permission as it can. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import process from 'node:process';
+import { isatty } from 'node:tty';
+import { HawserError, messageOf } from '../../core/errors.ts';
+import type { Host, Output } from '../../core/ports/host.ts';
+import { armVariant, goArch, goOs, littleEndian } from './machine.ts';
+import { StdinLines } from './stdin-lines.ts';
+
+/** Who we are where Deno may not say: nobody. */
+const UNKNOWN_UID = 65534;
+
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** `fallback` where the runtime forbids (Deno's NotCapable) or lacks it. */
+function allowed<T>(get: () => T, fallback: T): T {
+  try {
+    return get();
+  } catch {
+    return fallback;
+  }
+}
+
+export function createProcessHost(runtime: Host['runtime'], runtimeVersion: string): Host {
+  const lines = new StdinLines();
+  const arch = goArch(process.arch, littleEndian);
+  return {
+    runtime,
+    runtimeVersion,
+    os: goOs(process.platform),
+    arch,
+    variant: arch.startsWith('arm')
+      ? armVariant(
+          arch,
+          allowed(() => readFileSync('/proc/cpuinfo', 'utf8'), ''),
+        )
+      : '',
+    pid: process.pid,
+    uid: allowed(() => process.getuid?.(), undefined) ?? UNKNOWN_UID,
+    cpus: Math.max(1, allowed(availableParallelism, navigator.hardwareConcurrency)),
+    args: process.argv.slice(2),
+    env: (name) => allowed(() => process.env[name], undefined),
+    stdout: new ProcessOutput('stdout', 1),
+    stderr: new ProcessOutput('stderr', 2),
+    stdinIsTerminal: isatty(0),
+    readLine: (opts) => lines.read(opts),
+    onInterrupt: listen,
+    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+  };
+}
+
+function listen(handler: (signal: (typeof INTERRUPTS)[number]) => void): Disposable {
+  const handlers = INTERRUPTS.map((name) => [name, () => handler(name)] as const);
+  for (const [name, handle] of handlers) process.on(name, handle);
+  return {
+    [Symbol.dispose]() {
+      for (const [name, handle] of handlers) process.off(name, handle);
+    },
+  };
+}
+
+class ProcessOutput implements Output {
+  readonly isTerminal: boolean;
+  readonly #name: 'stdout' | 'stderr';
+  #watched = false;
+
+  constructor(name: 'stdout' | 'stderr', fd: number) {
+    this.#name = name;
+    this.isTerminal = isatty(fd);
+  }
+
+  columns(): number | undefined {
+    return this.isTerminal ? process[this.#name].columns || 80 : undefined;
+  }
+
+  write(data: string | Uint8Array): Promise<void> {
+    const stream = process[this.#name];
+    // Failures are told by the callback; without a listener the event alone would end the process.
+    if (!this.#watched) stream.on('error', () => {});
+    this.#watched = true;
+    return new Promise((resolve, reject) => {
+      stream.write(data, (err) => {
+        if (err == null) resolve();
+        else reject(this.#failure(err));
+      });
+    });
+  }
+
+  #failure(err: Error & { code?: string }): HawserError {
+    const closed = err.code === 'EPIPE' || err.code === 'ERR_STREAM_DESTROYED';
+    const kind = closed ? 'Aborted' : err.code === 'ENOSPC' ? 'ResourceExhausted' : 'Internal';
+    return new HawserError(kind, `Cannot write to ${this.#name}: ${messageOf(err)}`, { cause: err });
+  }
+}

@@ -1,0 +1,147 @@
+import { Buffer } from 'node:buffer';
+import process from 'node:process';
+import { isatty } from 'node:tty';
+import { HawserError } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+
+const MAX_LINE = 64 * 1024;
+
+const ETX = 0x03;
+const EOT = 0x04;
+const BACKSPACE = 0x08;
+const LF = 0x0a;
+const CR = 0x0d;
+const NAK = 0x15;
+const DELETE = 0x7f;
+
+/** Lines of standard input. What follows a line is kept for the next call. */
+export class StdinLines {
+  #rest: Uint8Array = new Uint8Array(0);
+  #ended = false;
+
+  /**
+   * One line without its newline, decoded as UTF-8; the last one may lack the newline. OutOfRange when there is none,
+   * ResourceExhausted beyond 64 KiB. With `silent` a terminal is in raw mode meanwhile, and always put back; its
+   * interrupt key still sends SIGINT, and rejects with Canceled.
+   */
+  async read(opts: { silent?: boolean } & Call = {}): Promise<string> {
+    opts.signal?.throwIfAborted();
+    if (opts.silent !== true || !isatty(0)) return this.#line(new PlainLine(), opts.signal);
+    process.stdin.setRawMode(true);
+    try {
+      return await this.#line(new TypedLine(), opts.signal);
+    } catch (err) {
+      process.stdin.setRawMode(false);
+      if (err === INTERRUPTED) {
+        process.kill(process.pid, 'SIGINT');
+        throw new HawserError('Canceled', 'Reading a line was interrupted', { cause: err });
+      }
+      throw err;
+    } finally {
+      process.stdin.setRawMode(false);
+    }
+  }
+
+  async #line(line: Line, signal: AbortSignal | undefined): Promise<string> {
+    for (;;) {
+      const used = line.take(this.#rest);
+      if (used !== undefined) {
+        this.#rest = this.#rest.subarray(used);
+        return text(line);
+      }
+      const chunk = this.#ended ? undefined : await nextChunk(signal);
+      if (chunk === undefined) {
+        this.#ended = true;
+        this.#rest = new Uint8Array(0);
+        if (line.bytes.length > 0) return text(line);
+        throw new HawserError('OutOfRange', 'Cannot read a line: standard input has ended');
+      }
+      this.#rest = chunk;
+      if (line.bytes.length > MAX_LINE) tooLong();
+    }
+  }
+}
+
+function tooLong(): never {
+  throw new HawserError(
+    'ResourceExhausted',
+    `Cannot read a line of standard input: longer than ${MAX_LINE} bytes`,
+  );
+}
+
+function text(line: Line): string {
+  if (line.bytes.length > MAX_LINE) tooLong();
+  return Buffer.from(line.bytes).toString('utf8');
+}
+
+/** Collects a line; `take` returns how many bytes end it, `undefined` (all taken) when it goes on. */
+interface Line {
+  readonly bytes: number[];
+  take(chunk: Uint8Array): number | undefined;
+}
+
+class PlainLine implements Line {
+  readonly bytes: number[] = [];
+
+  take(chunk: Uint8Array): number | undefined {
+    const end = chunk.indexOf(LF);
+    const piece = chunk.subarray(0, end < 0 ? chunk.length : end);
+    for (const byte of piece.subarray(0, MAX_LINE + 2 - this.bytes.length)) this.bytes.push(byte);
+    if (end < 0) return undefined;
+    if (this.bytes.at(-1) === CR) this.bytes.pop();
+    return end + 1;
+  }
+}
+
+const INTERRUPTED = new Error('interrupt key');
+
+/** What a terminal in raw mode sends: the keys that a line discipline would handle are ours to handle. */
+class TypedLine implements Line {
+  readonly bytes: number[] = [];
+
+  take(chunk: Uint8Array): number | undefined {
+    for (const [at, byte] of chunk.entries()) {
+      if (byte === ETX) throw INTERRUPTED;
+      if (byte === LF || byte === CR) return at + 1;
+      if (byte === EOT && this.bytes.length > 0) return at + 1;
+      if (byte === EOT) throw new HawserError('OutOfRange', 'Cannot read a line: standard input has ended');
+      if (byte === DELETE || byte === BACKSPACE) this.#erase();
+      else if (byte === NAK) this.bytes.length = 0;
+      else if (this.bytes.length <= MAX_LINE) this.bytes.push(byte);
+    }
+    return undefined;
+  }
+
+  /** The last character: its continuation bytes (10xxxxxx) and the byte before them. */
+  #erase(): void {
+    while (((this.bytes.at(-1) ?? 0) & 0xc0) === 0x80) this.bytes.pop();
+    this.bytes.pop();
+  }
+}
+
+/** `undefined` at the end. The stream is paused before and after, so that it keeps no process alive. */
+function nextChunk(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+  const { stdin } = process;
+  return new Promise((resolve, reject) => {
+    let awake: ReturnType<typeof setInterval> | undefined;
+    const leave = (then: () => void) => {
+      clearInterval(awake);
+      stdin.pause();
+      stdin.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onError);
+      signal?.removeEventListener('abort', onAbort);
+      then();
+    };
+    const onData = (chunk: Uint8Array) => leave(() => resolve(chunk));
+    const onEnd = () => leave(() => resolve(undefined));
+    const onError = (err: Error) =>
+      leave(() => reject(new HawserError('Internal', 'Cannot read standard input', { cause: err })));
+    const onAbort = () => leave(() => reject(signal?.reason));
+    if (signal?.aborted) return reject(signal.reason);
+    if (stdin.readableEnded || stdin.destroyed) return resolve(undefined);
+    // Deno ends a process that waits for a stream which was paused and resumed (seen in 2.9.6).
+    awake = setInterval(() => {}, 2 ** 30);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    stdin.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onError);
+    stdin.resume();
+  });
+}

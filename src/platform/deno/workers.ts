@@ -1,0 +1,7 @@
+import type { Workers } from '../../core/ports/workers.ts';
+import { createWorkerPool } from '../common/worker-pool.ts';
+
+/** One thread a processor. `url` is the module of src/entry/worker.ts. */
+export function createDenoWorkers(opts: { url: URL; cpus: number }): Workers {
+  return createWorkerPool({ url: opts.url, size: opts.cpus });
+}

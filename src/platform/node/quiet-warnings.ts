@@ -1,0 +1,21 @@
+import process from 'node:process';
+
+/** Features that are experimental in some Node we support, and known to be good for what we ask of them. */
+const ACCEPTED = /SQLite|\bffi\b|FFI/i;
+
+/** Keeps Node from telling users that node:sqlite and node:ffi are experimental. Every other warning is printed. */
+export function quietWarnings(): void {
+  const emit = process.emitWarning.bind(process) as (...args: unknown[]) => void;
+  process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
+    const [first] = rest;
+    const name =
+      typeof warning === 'object'
+        ? warning.name
+        : typeof first === 'string'
+          ? first
+          : (first as { type?: string } | undefined)?.type;
+    const text = typeof warning === 'string' ? warning : warning.message;
+    if (name === 'ExperimentalWarning' && ACCEPTED.test(text)) return;
+    emit(warning, ...rest);
+  };
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ByteSource } from '../../../src/core/codec/source.ts';
+import { zstdFrames } from '../../../src/core/codec/zstd-frames.ts';
+import { compress } from '../../../src/core/codec/zstd-oneshot.ts';
+import { concat, sourceOf, testBytes } from '../../support/streams.ts';
+
+const SKIPPABLE = Uint8Array.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+
+interface Part {
+  readonly length: number;
+  readonly end: boolean;
+}
+
+/** What the walk gives, after checking that together it is `want`. */
+async function parts(packed: Uint8Array, want: Uint8Array, size: number, split: boolean): Promise<Part[]> {
+  const source = new ByteSource(sourceOf(packed, size).stream.getReader());
+  const out: Part[] = [];
+  const all: Uint8Array[] = [];
+  for await (const { bytes, frameEnd } of zstdFrames(source, split)) {
+    out.push({ length: bytes.length, end: frameEnd });
+    all.push(bytes);
+  }
+  assert.deepEqual(concat(...all), want);
+  return out;
+}
+
+function framesOf(...lengths: readonly number[]): Promise<Uint8Array[]> {
+  return Promise.all(lengths.map((length) => compress(testBytes('random', length))));
+}
+
+test('split gives parts of one frame each, joined as few as possible', async () => {
+  const frames = await framesOf(10, 5000, 70_000);
+  const packed = concat(...frames);
+  assert.deepEqual(
+    await parts(packed, packed, packed.length, true),
+    frames.map((frame) => ({ length: frame.length, end: true })),
+  );
+  assert.deepEqual(await parts(packed, packed, packed.length, false), [{ length: packed.length, end: true }]);
+});
+
+test('skippable frames are left out and end a part', async () => {
+  const [a = SKIPPABLE, b = SKIPPABLE] = await framesOf(10, 20);
+  const packed = concat(SKIPPABLE, a, SKIPPABLE, SKIPPABLE, b, SKIPPABLE);
+  const want = [a, b].map((frame) => ({ length: frame.length, end: true }));
+  assert.deepEqual(await parts(packed, concat(a, b), packed.length, false), want);
+});
+
+test('at every chunk size the bytes of all frames come out, and ends are told exactly', async () => {
+  const frames = await framesOf(0, 1, 300, 3000);
+  const packed = concat(SKIPPABLE, ...frames, SKIPPABLE);
+  const ends = frames.map((_, at) => frames.slice(0, at + 1).reduce((sum, frame) => sum + frame.length, 0));
+  for (const size of [1, 2, 3, 4, 5, 17, 1000]) {
+    const seen: number[] = [];
+    let total = 0;
+    for (const part of await parts(packed, concat(...frames), size, true)) {
+      total += part.length;
+      if (part.end) seen.push(total);
+    }
+    assert.deepEqual(seen, ends, `chunks of ${size}`);
+  }
+});
+
+test('a source is read to its end', async () => {
+  const source = sourceOf(concat(await compress(testBytes('text', 9)), SKIPPABLE), 5);
+  const bytes = new ByteSource(source.stream.getReader());
+  for await (const part of zstdFrames(bytes, false)) assert.ok(part.bytes.length > 0);
+  assert.equal(bytes.chunk.length, 0);
+});
