@@ -9,7 +9,15 @@
  * ```
  */
 export type { ContentStore, Info, Labels } from './core/content/roles.ts';
-export { type ErrorDetail, exitCodeOf, HawserError, hintOf, isKind, type Kind, kindOf } from './core/errors.ts';
+export {
+  type ErrorDetail,
+  exitCodeOf,
+  HawserError,
+  hintOf,
+  isKind,
+  type Kind,
+  kindOf,
+} from './core/errors.ts';
 export type { Image, ImageStore } from './core/images/roles.ts';
 export type { Descriptor, Platform } from './core/oci/descriptor.ts';
 export type { Digest } from './core/oci/digest.ts';

@@ -85,7 +85,7 @@ async function fail(runtime: Runtime, err: unknown, debug: boolean, interrupted?
 }
 
 function isClosedPipe(err: unknown): boolean {
-  return kindOf(err) === 'Aborted' && findError(err)?.data?.['errno'] === 'EPIPE';
+  return kindOf(err) === 'Aborted' && findError(err)?.data?.errno === 'EPIPE';
 }
 
 /** The stacks along the cause chain. */

@@ -9,5 +9,5 @@ export function usageError(message: string, hint?: string): HawserError {
 }
 
 export function isUsageError(err: unknown): boolean {
-  return findError(err)?.data?.['usage'] === true;
+  return findError(err)?.data?.usage === true;
 }

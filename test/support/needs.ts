@@ -12,7 +12,7 @@ export interface Needs {
 export const isDeno: boolean = 'Deno' in globalThis;
 
 export function findTool(name: string): string | undefined {
-  const dirs = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin'];
+  const dirs = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/local/sbin'];
   for (const dir of dirs) {
     try {
       const path = join(dir, name);
@@ -31,6 +31,7 @@ export function needs(what: Needs): string | false {
   if (what.root === true && process.getuid?.() !== 0) missing.push('root');
   for (const tool of what.tools ?? []) if (findTool(tool) === undefined) missing.push(`the tool ${tool}`);
   if (missing.length === 0) return false;
-  if (process.env['CI'] === 'true') throw new Error(`Under CI this test must run, but it lacks ${missing.join(', ')}`);
+  if (process.env.CI === 'true')
+    throw new Error(`Under CI this test must run, but it lacks ${missing.join(', ')}`);
   return `needs ${missing.join(', ')}`;
 }

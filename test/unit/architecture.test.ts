@@ -30,7 +30,7 @@ const RULES: readonly Rule[] = [
   {
     layer: 'core/codec/',
     own: [...CORE_LOW, 'core/codec/', 'core/stream/', '../wasm/'],
-    packages: ['pako', '@bokuweb/zstd-wasm'],
+    packages: ['pako'],
     node: false,
   },
   { layer: 'core/archive/', own: [...CORE_LOW, 'core/archive/'], packages: [], node: false },

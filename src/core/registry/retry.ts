@@ -22,9 +22,9 @@ export function isRetryable(err: unknown): boolean {
   const known = findError(err);
   if (known === undefined || (known.kind !== 'Unavailable' && known.kind !== 'DeadlineExceeded'))
     return false;
-  const status = known.data?.['status'];
+  const status = known.data?.status;
   if (typeof status === 'number') return STATUSES.has(status);
-  const code = known.data?.['code'];
+  const code = known.data?.code;
   return typeof code === 'string' && CODES.has(code);
 }
 
@@ -36,7 +36,7 @@ export function backoff(attempt: number, random: number): number {
 
 /** As `backoff`, but not before the server's Retry-After (at most two minutes). */
 export function retryDelay(err: unknown, attempt: number, random: number): number {
-  const asked = findError(err)?.data?.['retryAfter'];
+  const asked = findError(err)?.data?.retryAfter;
   const least = typeof asked === 'number' ? Math.min(asked, LONGEST_RETRY_AFTER) : 0;
   return Math.max(backoff(attempt, random), least);
 }

@@ -142,7 +142,7 @@ function ended(desc: Descriptor, got: number): HawserError {
 
 /** The content store's word for "another writer has this ref". Network failures are Unavailable too, but carry a code. */
 function isBusy(err: unknown): boolean {
-  return isKind(err, 'Unavailable') && (err as HawserError).data?.['busy'] === true;
+  return isKind(err, 'Unavailable') && (err as HawserError).data?.busy === true;
 }
 
 async function follow(

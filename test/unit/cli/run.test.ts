@@ -257,15 +257,13 @@ test('run: a platform with a comma is one bad platform', async () => {
 type Credentials = (host: string) => Promise<unknown>;
 
 function credentialsOf(seen: Seen): Credentials {
-  return (
-    (seen.registry?.['credentials'] as Credentials | undefined) ?? assert.fail('no credentials were given')
-  );
+  return (seen.registry?.credentials as Credentials | undefined) ?? assert.fail('no credentials were given');
 }
 
 async function credentialFor(line: string, host: string, opts: FakeOptions = {}) {
   const { seen, err, code } = await go(line, opts);
   assert.equal(code, 0, err);
-  return await (seen.registry?.['credentials'] as Credentials | undefined)?.(host);
+  return await (seen.registry?.credentials as Credentials | undefined)?.(host);
 }
 
 test('run: credentials are split at the first colon and go to the own host only', async () => {
@@ -285,7 +283,7 @@ test('run: credentials are split at the first colon and go to the own host only'
     username: 'a',
     secret: 'b',
   });
-  assert.equal((await go(pull)).seen.registry?.['credentials'], undefined);
+  assert.equal((await go(pull)).seen.registry?.credentials, undefined);
 });
 
 test('run: a missing password is asked for without echo, on standard error', async () => {
@@ -319,8 +317,8 @@ test('run: without a terminal the password comes from --password-stdin, or there
 test('run: certificates are read, and checked as far as ctr does', async () => {
   const files = { '/ca.pem': '-----BEGIN CERTIFICATE-----', '/bad.pem': 'x', '/c': 'C', '/k': 'K' };
   const { seen } = await go('pull a -k --tlscacert /ca.pem --tlscert /c --tlskey /k --plain-http', { files });
-  assert.deepEqual(seen.registry?.['tls'], { ca: files['/ca.pem'], cert: 'C', key: 'K', skipVerify: true });
-  assert.equal(seen.registry?.['plainHttp'], true);
+  assert.deepEqual(seen.registry?.tls, { ca: files['/ca.pem'], cert: 'C', key: 'K', skipVerify: true });
+  assert.equal(seen.registry?.plainHttp, true);
   assert.match(
     (await go('pull a --tlscacert /bad.pem', { files })).err,
     /failed to load TLS CAs from "\/bad.pem": invalid data/,

@@ -68,7 +68,14 @@ test('the first failure is the one thrown, and siblings are aborted and awaited'
 
 test('H26: self-reference ends, depth and conflicting sizes are refused', async () => {
   let visits = 0;
-  await dispatch(node(1), async () => (visits++, [node(1)]), { limit: 1 });
+  await dispatch(
+    node(1),
+    async () => {
+      visits++;
+      return [node(1)];
+    },
+    { limit: 1 },
+  );
   assert.equal(visits, 1);
   await assert.rejects(
     dispatch(node(1), async (d) => [node(number(d) + 1)], { limit: 1 }),

@@ -327,7 +327,7 @@ test('H2: a TLS registry may not name a realm without TLS; no credential leaves'
   });
   assert.ok(
     transports.requests.every(
-      ({ headers, body }) => headers['authorization'] === undefined && body === undefined,
+      ({ headers, body }) => headers.authorization === undefined && body === undefined,
     ),
   );
 });
@@ -353,7 +353,7 @@ test('H3: every hop of a token request is checked, and a password is not posted 
 test('docker.io: its own host, scope by repository, credentials by name', async () => {
   const transports = scripted(({ url, headers }) => {
     if (url.host === 'auth.docker.io') return { body: '{"token":"T"}' };
-    if (headers['authorization'] === 'Bearer T') return { status: 404 };
+    if (headers.authorization === 'Bearer T') return { status: 404 };
     return {
       status: 401,
       headers: {

@@ -135,7 +135,7 @@ check(
   [{ status: 206, body: 'x', headers: { 'Content-Range': 'bytes 5-5/9' } }],
   async (ground) => {
     const err = await failure(ground.fetch());
-    assert.equal(findError(err)?.data?.['code'], 'WRONG_RANGE');
+    assert.equal(findError(err)?.data?.code, 'WRONG_RANGE');
     assert.equal(isRetryable(err), false);
   },
 );
@@ -147,7 +147,7 @@ for (const offset of [0, 60_000]) {
     async ({ fetch }) => {
       const err = await failure(fetch(offset));
       assert.equal(kindOf(err), 'Unavailable');
-      assert.equal(findError(err)?.data?.['code'], 'CONTENT_ENCODING');
+      assert.equal(findError(err)?.data?.code, 'CONTENT_ENCODING');
       assert.match(err.message, /"gzip"/);
     },
   );
@@ -163,7 +163,7 @@ check(
 
 check('H12/H40: a cut body may be tried again', [{ cutAfter: 50_000 }], async ({ fetch }) => {
   const err = await failure(bytesOf(await fetch()));
-  assert.equal(findError(err)?.data?.['code'], 'UNEXPECTED_END');
+  assert.equal(findError(err)?.data?.code, 'UNEXPECTED_END');
   assert.equal(isRetryable(err), true);
 });
 

@@ -78,7 +78,7 @@ test('H4: once dropped, Authorization stays dropped, also when the way leads bac
   const transports = scripted(({ url, headers }) => {
     if (url.pathname === '/back') return { status: 200, body: 'x' };
     if (url.host === 'cdn.example') return { status: 302, headers: { location: 'https://r.example/back' } };
-    if (headers['authorization'] === undefined)
+    if (headers.authorization === undefined)
       return { status: 401, headers: { 'www-authenticate': 'Basic realm="r"' } };
     return { status: 302, headers: { location: 'https://cdn.example/x' } };
   });
@@ -87,7 +87,7 @@ test('H4: once dropped, Authorization stays dropped, also when the way leads bac
   });
   const last = transports.requests.at(-1);
   assert.equal(last?.url.href, 'https://r.example/back');
-  assert.equal(last?.headers['authorization'], undefined);
+  assert.equal(last?.headers.authorization, undefined);
 });
 
 const REFUSED: readonly (readonly [string, string])[] = [

@@ -196,7 +196,7 @@ check('403 tells what the registry says', [denied], async ({ registry, ref }) =>
     `pull access denied, repository does not exist or may require authorization: unexpected status from GET request to ${registry.url}/v2/t/a/manifests/single: 403 Forbidden: denied: requested access is denied`,
   );
   assert.match(hintOf(err) ?? '', /--user/);
-  assert.equal(findError(err)?.data?.['code'], 'DENIED');
+  assert.equal(findError(err)?.data?.code, 'DENIED');
 });
 
 check(
@@ -229,7 +229,7 @@ check(
 
 check('429 carries Retry-After', [{ status: 429, headers: { 'Retry-After': '37' } }], async ({ ref }) => {
   const err = await failure(resolveText(ref));
-  assert.equal(findError(err)?.data?.['retryAfter'], 37_000);
+  assert.equal(findError(err)?.data?.retryAfter, 37_000);
   assert.match(hintOf(err) ?? '', /37 s/);
 });
 
@@ -237,7 +237,7 @@ check(
   '429 carries a Retry-After date',
   [{ status: 429, headers: { 'Retry-After': 'Thu, 01 Jan 2026 00:01:00 GMT' } }],
   async ({ ref }) => {
-    assert.equal(findError(await failure(resolveText(ref)))?.data?.['retryAfter'], 60_000);
+    assert.equal(findError(await failure(resolveText(ref)))?.data?.retryAfter, 60_000);
   },
 );
 

@@ -22,7 +22,19 @@ export class NativeDriver implements SnapshotDriver {
     const [nearest] = place.parents;
     if (nearest !== undefined && place.kind === 'View') return;
     await this.#runtime.fs.mkdir(place.dir, 0o755, call);
-    if (nearest !== undefined) await this.#runtime.workers.copyTree({ from: nearest, to: place.dir }, call);
+    if (nearest === undefined) await this.#settleRoot(place.dir);
+    else await this.#runtime.workers.copyTree({ from: nearest, to: place.dir }, call);
+  }
+
+  /** A root that no layer describes has no time of its own: 1970, as overlayfs snapshots have it, not the time of unpacking. */
+  async #settleRoot(dir: string): Promise<void> {
+    const sys = await this.#runtime.syscalls();
+    const root = sys.openRoot(dir);
+    try {
+      sys.utimesDir(root, { sec: 0, nsec: 0 }, { sec: 0, nsec: 0 });
+    } finally {
+      sys.closeDir(root);
+    }
   }
 
   async mounts(place: Place): Promise<Mount[]> {

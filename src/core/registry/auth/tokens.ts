@@ -57,7 +57,7 @@ export async function fetchToken(
 }
 
 function refused(err: HawserError): HawserError {
-  const status = findError(err)?.data?.['status'];
+  const status = findError(err)?.data?.status;
   const hint = status === 401 || status === 403 ? 'Check the user and the password or token' : err.hint;
   return new HawserError(err.kind, `failed to authorize: ${err.message}`, {
     hint,
