@@ -91,12 +91,12 @@ export function hintOf(err: unknown): string | undefined {
   return undefined;
 }
 
-/** Wraps an error with what was being done: `${doing}: ${its message}`. Kind, hint and data are kept. */
-export function wrap(doing: string, err: unknown): HawserError {
+/** Wraps an error with what was being done: `${doing}: ${its message}`. Kind and data are kept, and the hint where it has one. */
+export function wrap(doing: string, err: unknown, hint?: string): HawserError {
   const known = findError(err);
   return new HawserError(kindOf(err), `${doing}: ${messageOf(err)}`, {
     cause: err,
-    hint: hintOf(err),
+    hint: hintOf(err) ?? hint,
     data: known?.data,
   });
 }

@@ -16,6 +16,7 @@ import { openBlob } from '../platform/common/blob-reader.ts';
 import { createHashers } from '../platform/common/hashers.ts';
 import { lazyCodecs } from '../platform/common/lazy.ts';
 import { chosenProvider } from '../platform/common/provider-choice.ts';
+import { copyTreeByTool } from '../platform/common/tools-copy.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
 
 const hashers = createHashers();
@@ -44,7 +45,8 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
     case 'apply':
       return applyLayer(input, { syscalls, hashers, codecs, openBlob, onProgress }, call);
     case 'copyTree':
-      copyTree(syscalls, input.from, input.to, call);
+      if (syscalls.provider === 'tools') await copyTreeByTool(input.from, input.to, call);
+      else copyTree(syscalls, input.from, input.to, call);
       return null;
     case 'usage':
       return treeUsage(syscalls, input, call);

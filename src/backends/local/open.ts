@@ -2,7 +2,9 @@ import type { ContentStore, LocalBlobs } from '../../core/content/roles.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Snapshotter } from '../../core/snapshots/roles.ts';
 import type { Backend } from '../../core/transfer/backend.ts';
+import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
 import { collect } from './collect.ts';
 import { LocalContent } from './content.ts';
@@ -45,7 +47,18 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
   const root = normalizeRoot(opts.root);
   const store =
     opts.readOnly === true ? await openToRead(runtime, root, opts) : await openToWrite(runtime, root, opts);
-  return assemble(store);
+  const drivers = [new OverlayDriver(runtime, root), new NativeDriver(runtime)];
+  const snapshotters = new Map<string, Snapshotter>(
+    drivers.map((driver) => [driver.name, new LocalSnapshotter(store, driver)]),
+  );
+  const backend = assemble(store, snapshotters);
+  try {
+    if (!store.readOnly) await removeAbandoned(store, snapshotters, opts);
+    return backend;
+  } catch (err) {
+    await backend[Symbol.asyncDispose]();
+    throw err;
+  }
 }
 
 async function openToRead(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
@@ -84,12 +97,8 @@ async function bootId(runtime: Runtime, call: Call): Promise<string> {
 }
 
 /** No class: what it returns may be extended by others (Object.create), which private fields do not survive. */
-function assemble(store: Store): LocalBackend {
+function assemble(store: Store, snapshotters: ReadonlyMap<string, Snapshotter>): LocalBackend {
   const content = new LocalContent(store);
-  const drivers = [new OverlayDriver(store.runtime, store.root), new NativeDriver(store.runtime)];
-  const snapshotters = new Map(
-    drivers.map((driver) => [driver.name as string, new LocalSnapshotter(store, driver)]),
-  );
   const snapshotterNames = [...snapshotters.keys()];
   let closed = false;
   return {

@@ -54,7 +54,7 @@ CREATE TABLE snapshots (
   id INTEGER PRIMARY KEY, ns TEXT NOT NULL REFERENCES namespaces,
   snapshotter TEXT NOT NULL, name TEXT NOT NULL,
   kind TEXT NOT NULL CHECK (kind IN ('View', 'Active', 'Committed')),
-  parent INTEGER REFERENCES snapshots (id), unsynced TEXT,
+  parent INTEGER REFERENCES snapshots (id), unsynced TEXT, owner TEXT NOT NULL,
   size INTEGER, inodes INTEGER,
   created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
   UNIQUE (ns, snapshotter, name)

@@ -97,6 +97,8 @@ async function download(
     const before = ingest.offset;
     try {
       await copyOnce(deps, ingest, desc, call, tell);
+      // Once may be a connection that ended without telling; a second time, with nothing more, it is all there is.
+      if (ingest.offset === before) throw short(desc, ingest.offset);
       if (ingest.offset < desc.size) throw ended(desc, ingest.offset);
     } catch (err) {
       call.signal?.throwIfAborted();
@@ -136,6 +138,17 @@ function ended(desc: Descriptor, got: number): HawserError {
     `The body of ${desc.digest} ended after ${got} of ${desc.size} bytes`,
     {
       data: { code: 'UNEXPECTED_END' },
+    },
+  );
+}
+
+function short(desc: Descriptor, got: number): HawserError {
+  return new HawserError(
+    'Unavailable',
+    `The registry has only ${got} of the ${desc.size} bytes of ${desc.digest}`,
+    {
+      hint: 'The blob at the registry is shorter than the manifest says; it must be pushed again',
+      data: { code: 'SHORT' },
     },
   );
 }

@@ -1,7 +1,7 @@
 /** Unpacks one image: prepare, apply, check, commit, layer after layer (containerd's core/unpack and rootfs). */
 import { cleanupSignal } from '../async/settle.ts';
 import type { ContentStore } from '../content/roles.ts';
-import { HawserError, isKind, wrap } from '../errors.ts';
+import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
 import { snapshotLabelKey, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import type { Leases } from '../leases/roles.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -32,6 +32,7 @@ export interface UnpackOptions {
 
 const SNAPSHOT_REF_LABEL = 'containerd.io/snapshot.ref';
 const MAX_PREPARE_TRIES = 3;
+const BAD_LAYER = 'The layer is not what it should be, though its digest holds; ask the image’s publisher';
 
 /** All steps in order, then the config's label that keeps the chain alive. Returns the top chain ID, '' for no layers. */
 export async function unpackLayers(
@@ -99,17 +100,24 @@ async function extract(
 ): Promise<void> {
   const labels = { [SNAPSHOT_REF_LABEL]: step.chainId };
   const { key, mounts } = await prepare(deps, step, labels, opts);
-  let committed = false;
   try {
     await applyChecked(deps, step, mounts, opts, onProgress);
     await deps.snapshotter.commit(step.chainId, key, { labels, lease: opts.lease, signal: opts.signal });
-    committed = true;
   } catch (err) {
+    await discard(deps, key);
     // Another process committed the same chain meanwhile: its snapshot is as good as ours.
-    if (!isKind(err, 'AlreadyExists'))
-      throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err);
-  } finally {
-    if (!committed) await deps.snapshotter.remove(key, { signal: cleanupSignal() });
+    if (isKind(err, 'AlreadyExists')) return;
+    throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err, BAD_LAYER);
+  }
+}
+
+/** Removes what was extracted so far. A failure is told, but must not hide the cause; the store's next opening tries again. */
+async function discard(deps: UnpackDeps, key: string): Promise<void> {
+  try {
+    await deps.snapshotter.remove(key, { signal: cleanupSignal() });
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return;
+    deps.report({ type: 'warning', message: `Cannot remove the snapshot ${key}: ${messageOf(err)}` });
   }
 }
 

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import process from 'node:process';
 import { HawserError } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
 import { errnoError, errnoOfText } from '../linux/errno.ts';
 
 /** PATH is not asked: as root, what it names may belong to somebody else. */
@@ -15,6 +16,7 @@ const OUTPUT_LIMIT = 16 * 1024 * 1024;
 const PACKAGES: Readonly<Record<string, string>> = {
   getfattr: 'attr',
   setfattr: 'attr',
+  cp: 'coreutils',
   mknod: 'coreutils',
   sync: 'coreutils',
   touch: 'coreutils',
@@ -67,16 +69,21 @@ export function runTool(name: string, args: readonly string[], doing: string): s
   return String(ran.stdout);
 }
 
-/** As `runTool`, without blocking; output is not collected. `errnoOf` finds the errno in what the tool printed. */
+/** As `runTool`, without blocking; output is not collected, and the signal kills it. `errnoOf` finds the errno in what the tool printed. */
 export async function runToolAsync(
   name: string,
   args: readonly string[],
   doing: string,
   errnoOf: (printed: string) => string | undefined,
+  opts: { timeLimit?: number } & Call = {},
 ): Promise<void> {
+  const { signal, timeLimit = TIME_LIMIT } = opts;
+  signal?.throwIfAborted();
   const path = requireTool(name, doing);
   const child = spawn(path, [...args], { env: ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe'] });
-  const limit = setTimeout(() => child.kill('SIGKILL'), TIME_LIMIT);
+  const kill = (): void => void child.kill('SIGKILL');
+  const limit = setTimeout(kill, timeLimit);
+  signal?.addEventListener('abort', kill, { once: true });
   let printed = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (printed.length < 65536) printed += text;
@@ -86,8 +93,10 @@ export async function runToolAsync(
       child.once('error', (err) => reject(startError(name, err, doing)));
       child.once('close', (code) => resolve(code));
     });
+    signal?.throwIfAborted();
     if (status !== 0) throw toolError(name, status, printed, doing, errnoOf);
   } finally {
+    signal?.removeEventListener('abort', kill);
     clearTimeout(limit);
   }
 }

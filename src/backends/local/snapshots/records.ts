@@ -116,12 +116,12 @@ export class SnapshotRecords {
   insert(id: number, key: string, kind: 'View' | 'Active', parent: string, labels: Labels): void {
     this.requireFree(key);
     const parentId = this.parentFor(parent)?.id ?? null;
-    const { db, namespace } = this.#store;
+    const { db, namespace, owner } = this.#store;
     const at = this.#store.now();
     const add = db.prepare(
-      'INSERT INTO snapshots (id, ns, snapshotter, name, kind, parent, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO snapshots (id, ns, snapshotter, name, kind, parent, owner, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
-    add.run(id, namespace, this.#snapshotter, key, kind, parentId, at, at);
+    add.run(id, namespace, this.#snapshotter, key, kind, parentId, owner.id, at, at);
     labelRows.set(db, namespace, this.labelType, key, labels);
   }
 

@@ -160,7 +160,16 @@ export class LocalSnapshotter implements Snapshotter {
   /** The record goes first, durably: what a crash then leaves is an orphan directory, never a record without one. */
   async remove(key: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
-    const record = this.#store.writeDurably(() => this.#records.remove(key));
-    await this.#store.runtime.workers.removeTree(this.#dir(record.id), call);
+    const { workers } = this.#store.runtime;
+    try {
+      const record = this.#store.writeDurably(() => this.#records.remove(key));
+      await workers.removeTree(this.#dir(record.id), call);
+    } catch (err) {
+      const record = this.#records.find(key);
+      if (!isKind(err, 'ResourceExhausted') || record === undefined || record.kind === 'Committed') throw err;
+      // A full disk has no room even to say that a snapshot is gone. What is not committed nobody trusts: files first.
+      await workers.removeTree(this.#dir(record.id), call);
+      this.#store.writeDurably(() => this.#records.remove(key));
+    }
   }
 }

@@ -1,0 +1,40 @@
+/**
+ * What a process that died was extracting: half a layer under a key of its own (`extract-...`), of use to nobody. Its
+ * snapshot goes when the store is next opened to write; snapshots that users made stay, whoever made them.
+ */
+import { isKind } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Snapshotter } from '../../core/snapshots/roles.ts';
+import { text } from './rows.ts';
+import type { Store } from './store.ts';
+
+export async function removeAbandoned(
+  store: Store,
+  snapshotters: ReadonlyMap<string, Snapshotter>,
+  call?: Call,
+): Promise<void> {
+  const active = store.db.prepare(
+    "SELECT snapshotter, name, owner FROM snapshots WHERE ns = ? AND kind = 'Active' AND owner <> ? AND name GLOB 'extract-*'",
+  );
+  for (const row of active.all(store.namespace, store.owner.id)) {
+    if ((await store.owner.look(text(row, 'owner'), call)) === 'alive') continue;
+    await remove(store, snapshotters.get(text(row, 'snapshotter')), text(row, 'name'), call);
+  }
+}
+
+async function remove(
+  store: Store,
+  snapshotter: Snapshotter | undefined,
+  key: string,
+  call?: Call,
+): Promise<void> {
+  if (snapshotter === undefined) return;
+  try {
+    await snapshotter.remove(key, call);
+  } catch (err) {
+    // Another process was quicker.
+    if (!isKind(err, 'NotFound')) throw err;
+  }
+  const unlease = store.db.prepare('DELETE FROM lease_resources WHERE ns = ? AND type = ? AND id = ?');
+  store.write(() => unlease.run(store.namespace, `snapshots/${snapshotter.name}`, key));
+}
