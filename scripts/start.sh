@@ -7,4 +7,4 @@ node=node_modules/.bin/node
 if [ $# -eq 0 ]; then
   exec "$node" --disable-warning=ExperimentalWarning scripts/demo.ts
 fi
-exec "$node" --disable-warning=ExperimentalWarning src/entry/node.ts "$@"
+exec "$node" --disable-warning=ExperimentalWarning src/entry/hawser.ts "$@"

@@ -17,9 +17,9 @@ fi
 echo "== build"
 "$node" scripts/build.ts
 echo "== Node $("$node" --version): unit and conformance"
-"$node" "$quiet" --test --test-reporter=dot --test-timeout=300000 'test/unit/**/*.test.ts' 'test/conformance/*.test.ts'
+"$node" "$quiet" --test --test-concurrency=2 --test-reporter=dot --test-timeout=300000 'test/unit/**/*.test.ts' 'test/conformance/*.test.ts'
 echo "== Node $("$node22" --version): unit and conformance"
-"$node22" "$quiet" --test --test-reporter=dot --test-timeout=300000 'test/unit/**/*.test.ts' 'test/conformance/*.test.ts'
+"$node22" "$quiet" --test --test-concurrency=2 --test-reporter=dot --test-timeout=300000 'test/unit/**/*.test.ts' 'test/conformance/*.test.ts'
 echo "== $("$deno" --version | head -n 1): unit and conformance"
 "$deno" test --quiet -A --no-check test/unit test/conformance
 echo "== integration, driving every flavour"

@@ -68,10 +68,13 @@ function timeLimit(input: Input): number {
   }
 }
 
+/** For what was never meant to happen. */
+const BUG = 'This looks like a bug in hawser: run it again with --debug and report what it prints';
+
 async function fail(runtime: Runtime, err: unknown, debug: boolean, interrupted?: number): Promise<number> {
   if (isClosedPipe(err)) return PIPE_CLOSED;
   const lines = [`hawser: ${safe(redact(messageOf(err)))}`];
-  const hint = hintOf(err);
+  const hint = hintOf(err) ?? (kindOf(err) === 'Internal' ? BUG : undefined);
   if (hint !== undefined) lines.push(`hint: ${safe(redact(hint))}`);
   if (debug && err instanceof Error) lines.push(safeLines(redact(stackOf(err))));
   try {

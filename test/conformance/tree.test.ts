@@ -88,6 +88,7 @@ function grow(sys: Syscalls, path: string, utf8Only: boolean): void {
   sys.utimesDir(dir, { sec: 7, nsec: 0 }, { sec: 8, nsec: 0 });
   sys.chmodDir(root, 0o2711);
   sys.utimesDir(root, { sec: 9, nsec: 0 }, { sec: 10, nsec: 0 });
+  sys.flush();
   sys.closeDir(dir);
   sys.closeDir(root);
 }

@@ -107,7 +107,8 @@ async function extract(
     await discard(deps, key);
     // Another process committed the same chain meanwhile: its snapshot is as good as ours.
     if (isKind(err, 'AlreadyExists')) return;
-    throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err, BAD_LAYER);
+    const hint = isKind(err, 'DataLoss', 'InvalidArgument') ? BAD_LAYER : undefined;
+    throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err, hint);
   }
 }
 

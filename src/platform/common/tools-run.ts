@@ -22,6 +22,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   touch: 'coreutils',
   mount: 'mount',
   umount: 'mount',
+  xargs: 'findutils',
 };
 
 const found: Map<string, string> = new Map();
@@ -54,12 +55,13 @@ export function requireTool(name: string, doing: string): string {
   );
 }
 
-/** Standard output of the tool. A failure is an error with the kind of the errno that the tool printed, if any. */
-export function runTool(name: string, args: readonly string[], doing: string): string {
+/** Standard output of the tool, given `input`. A failure is an error with the kind of the errno that the tool printed, if any. */
+export function runTool(name: string, args: readonly string[], doing: string, input?: string): string {
   const path = requireTool(name, doing);
   const ran = spawnSync(path, [...args], {
     env: ENVIRONMENT,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    ...(input === undefined ? {} : { input }),
     timeout: TIME_LIMIT,
     killSignal: 'SIGKILL',
     maxBuffer: OUTPUT_LIMIT,

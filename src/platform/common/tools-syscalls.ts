@@ -20,7 +20,7 @@ import { checkName, checkRoot, type NamedDir, pathOf } from '../linux/names.ts';
 import { fsError } from './fs-error.ts';
 import { toStat } from './fs-stat.ts';
 import { handle, runTool } from './tools-run.ts';
-import { plain, touch } from './tools-times.ts';
+import { plain, touch, WaitingTimes } from './tools-times.ts';
 import { allXattrs, removeXattr, setXattr } from './tools-xattr.ts';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = fs.constants;
@@ -49,6 +49,7 @@ export function createToolsSyscalls(options: ToolsSyscallsOptions): Syscalls {
 class ToolsSyscalls implements Syscalls {
   readonly provider = 'tools';
   readonly #utf8Only: boolean;
+  readonly #times = new WaitingTimes();
 
   constructor(utf8Only: boolean) {
     this.#utf8Only = utf8Only;
@@ -97,9 +98,12 @@ class ToolsSyscalls implements Syscalls {
   }
 
   lstat(dir: Dir, name: ByteString): Stat | undefined {
-    const stat = this.#at('reading the attributes of', dir, name, (path) =>
-      fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }),
-    );
+    const stat = this.#at('reading the attributes of', dir, name, (path) => {
+      const found = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      if (found === undefined || !this.#times.holds(found)) return found;
+      this.#times.flush();
+      return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    });
     return stat && toStat(stat);
   }
 
@@ -142,6 +146,7 @@ class ToolsSyscalls implements Syscalls {
   }
 
   write(fd: number, bytes: Uint8Array): void {
+    this.#settle(() => fs.fstatSync(fd, { bigint: true }));
     for (let at = 0; at < bytes.length; ) {
       at += attempt(
         () => 'writing a file',
@@ -151,6 +156,7 @@ class ToolsSyscalls implements Syscalls {
   }
 
   writeAt(fd: number, bytes: Uint8Array, position: number): void {
+    this.#settle(() => fs.fstatSync(fd, { bigint: true }));
     for (let at = 0; at < bytes.length; ) {
       at += attempt(
         () => 'writing a file',
@@ -160,6 +166,7 @@ class ToolsSyscalls implements Syscalls {
   }
 
   truncateFile(fd: number, size: number): void {
+    this.#settle(() => fs.fstatSync(fd, { bigint: true }));
     attempt(
       () => 'setting the size of a file',
       () => fs.ftruncateSync(fd, size),
@@ -237,10 +244,33 @@ class ToolsSyscalls implements Syscalls {
   utimes(dir: Dir, name: ByteString, atime: TimeSpec, mtime: TimeSpec): void {
     const verb = 'setting the times of';
     if (plain(atime) && plain(mtime)) {
-      this.#at(verb, dir, name, (path) => fs.lutimesSync(path, atime.sec, mtime.sec));
+      this.#at(verb, dir, name, (path) => {
+        this.#settle(() => fs.lstatSync(path, { bigint: true }));
+        fs.lutimesSync(path, atime.sec, mtime.sec);
+      });
     } else {
-      this.#held(verb, dir, name, (fd, doing) => touch(fd, atime, mtime, doing()));
+      this.#at(verb, dir, name, (path) =>
+        this.#utimesByTool(path, atime, mtime, `${verb} ${pathOf(dir, name)}`),
+      );
     }
+  }
+
+  #utimesByTool(path: Path, atime: TimeSpec, mtime: TimeSpec, doing: string): void {
+    const fd = fs.openSync(path, O_PATH | O_NOFOLLOW);
+    let held = false;
+    try {
+      const stat = fs.fstatSync(fd, { bigint: true });
+      held = stat.isFile();
+      if (held) this.#times.add(fd, stat, atime, mtime);
+      else touch(fd, atime, mtime, doing);
+    } finally {
+      if (!held) fs.closeSync(fd);
+    }
+  }
+
+  /** Before something that changes a file's times: those that wait to be set come first. */
+  #settle(stat: () => fs.BigIntStats): void {
+    if (!this.#times.empty && this.#times.holds(stat())) this.#times.flush();
   }
 
   setxattr(dir: Dir, name: ByteString, key: string, value: Uint8Array): void {
@@ -301,9 +331,12 @@ class ToolsSyscalls implements Syscalls {
     return [...allXattrs(handle(dir.fd), `listing the attributes of ${pathOf(dir)}`).keys()];
   }
 
-  flush(): void {}
+  flush(): void {
+    this.#times.flush();
+  }
 
   syncfs(dir: Dir): void {
+    this.flush();
     runTool('sync', ['-f', handle(dir.fd)], `syncing the file system of ${pathOf(dir)}`);
   }
 

@@ -1,0 +1,48 @@
+/** A containerd of the test's own: its root, state and socket in a scratch directory. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ExecResult, exec, execOk } from './exec.ts';
+import { startDaemon } from './processes.ts';
+import { scratch, unmountBelow } from './scratch.ts';
+
+export interface Containerd extends AsyncDisposable {
+  readonly socket: string;
+  readonly root: string;
+  /** Runs ctr against it; must succeed. */
+  ctr(...args: readonly string[]): Promise<ExecResult>;
+  close(): Promise<void>;
+}
+
+export async function startContainerd(): Promise<Containerd> {
+  const dir = scratch('hawser-ctrd-');
+  const socket = join(dir.path, 'sock');
+  const root = join(dir.path, 'root');
+  const config = join(dir.path, 'config.toml');
+  // The CRI plugin wants a network configuration and is of no use here; stderr keeps the log.
+  writeFileSync(
+    config,
+    `version = 2
+root = ${JSON.stringify(root)}
+state = ${JSON.stringify(join(dir.path, 'state'))}
+temp = ${JSON.stringify(join(dir.path, 'temp'))}
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+[grpc]
+  address = ${JSON.stringify(socket)}
+`,
+  );
+  const ready = async (): Promise<boolean> =>
+    (await exec('ctr', ['--address', socket, '--connect-timeout', '500ms', 'version'])).code === 0;
+  const daemon = await startDaemon('containerd', ['--config', config, '--log-level', 'warn'], ready);
+  const close = async (): Promise<void> => {
+    await unmountBelow(dir.path);
+    await daemon.stop();
+    await dir[Symbol.asyncDispose]();
+  };
+  return {
+    socket,
+    root,
+    ctr: (...args) => execOk('ctr', ['--address', socket, ...args]),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

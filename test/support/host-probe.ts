@@ -1,0 +1,63 @@
+/** A process that shows what its host does: `host-probe.ts <what>`. Answers are lines of JSON on standard output. */
+import process from 'node:process';
+import { kindOf, messageOf } from '../../src/core/errors.ts';
+import type { Host } from '../../src/core/ports/host.ts';
+import { createDenoHost } from '../../src/platform/deno/host.ts';
+import { createNodeHost } from '../../src/platform/node/host.ts';
+
+const host: Host = 'Deno' in globalThis ? createDenoHost() : createNodeHost();
+const say = (value: unknown) => host.stdout.write(`${JSON.stringify(value)}\n`);
+
+const probes: Record<string, () => Promise<void>> = {
+  async info() {
+    const { stdout, stderr, args, env: _env, ...rest } = host;
+    await say({ ...rest, args, out: stdout.isTerminal, columns: stdout.columns(), err: stderr.isTerminal });
+    await say({ set: host.env('HAWSER_PROBE'), unset: host.env('HAWSER_PROBE_UNSET') });
+  },
+  async lines() {
+    for (;;) await say(await host.readLine());
+  },
+  async silent() {
+    // The prompt comes after the terminal was silenced, so that whoever waits for it is not echoed.
+    const line = host.readLine({ silent: true });
+    await host.stderr.write('Password: ');
+    await say(await line);
+    await say(await host.readLine());
+  },
+  async 'silent-abort'() {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(new Error('time is up')), 200);
+    await say(await host.readLine({ silent: true, signal: stop.signal }).catch(messageOf));
+  },
+  async interrupt() {
+    const seen: string[] = [];
+    const first = host.onInterrupt((name) => seen.push(name));
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.kill(process.pid, name);
+      for (const before = seen.length; seen.length === before; ) await new Promise((r) => setTimeout(r, 1));
+    }
+    await say(seen);
+    first[Symbol.dispose]();
+    process.kill(process.pid, 'SIGTERM');
+    await new Promise((r) => setTimeout(r, 5000));
+    await say('still here');
+  },
+  async flood() {
+    for (let i = 0; i < 10_000; i++) await host.stdout.write('x'.repeat(10_000));
+  },
+  async order() {
+    await Promise.all(Array.from({ length: 2000 }, (_, i) => host.stdout.write(`${i}\n`)));
+    await host.stdout.write(Uint8Array.of(0x65, 0x6e, 0x64, 0xff));
+  },
+};
+
+async function run(): Promise<void> {
+  try {
+    await probes[host.args[0] ?? '']?.();
+  } catch (err) {
+    await host.stderr.write(`${kindOf(err)}: ${messageOf(err)}\n`);
+    process.exitCode = 3;
+  }
+}
+
+run();
