@@ -117,7 +117,7 @@ test('run: what is not a HawserError is exit 1 too', async () => {
     throw new TypeError('oops');
   });
   assert.equal(code, 1);
-  assert.equal(err, 'hawser: oops\n');
+  assert.match(err, /^hawser: oops\nhint: This looks like a bug in hawser: .*--debug.*\n$/);
 });
 
 /** Work that goes on until it is aborted. */
