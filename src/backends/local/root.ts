@@ -1,10 +1,12 @@
 /** The store's root directory: who may own it, what may be in it. */
-import { HawserError, isKind } from '../../core/errors.ts';
+import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileInfo } from '../../core/ports/file-system.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 
 export const DATABASE = 'hawser.db';
+/** What the host says when Deno does not let it ask. */
+const UNKNOWN_UID = 65534;
 const OURS = new Set(['content', 'snapshots', 'run', 'lost+found']);
 
 /** Absolute, without `.`, `..` and empty parts. InvalidArgument. */
@@ -43,7 +45,10 @@ function checkOwner(runtime: Runtime, root: string, info: FileInfo): void {
   const { uid } = runtime.host;
   if (info.type !== 'directory') throw refuse(root, 'it is not a directory', 'Use another --root');
   if (info.uid !== uid) {
-    const hint = `Run as the user who owns it, change its owner (chown ${uid} ${root}), or use another --root`;
+    const hint =
+      runtime.name === 'deno' && uid === UNKNOWN_UID
+        ? 'Allow Deno to ask who the user is (--allow-sys=uid), or use another --root'
+        : `Run as the user who owns it, change its owner (chown ${uid} ${root}), or use another --root`;
     throw refuse(root, `it belongs to user ${info.uid}, and this is user ${uid}`, hint);
   }
   if ((info.mode & 0o022) !== 0) {
@@ -68,7 +73,8 @@ async function hasStore(runtime: Runtime, root: string, call?: Call): Promise<bo
 
 function explain(root: string, err: unknown): unknown {
   if (!isKind(err, 'PermissionDenied')) return err;
-  return new HawserError('PermissionDenied', `Cannot use the store ${root}: no permission to write there`, {
+  const what = `Cannot use the store ${root}: no permission (${messageOf(err)})`;
+  return new HawserError('PermissionDenied', what, {
     hint: 'Use --root DIR (or HAWSER_ROOT) with a directory of yours, or run as root',
     cause: err,
   });

@@ -1,7 +1,6 @@
-import { Buffer } from 'node:buffer';
 import fs from 'node:fs';
 import process from 'node:process';
-import { type ByteString, toBytes } from '../../core/bytes.ts';
+import type { ByteString } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import {
   type Dir,
@@ -16,20 +15,14 @@ import {
   type TimeSpec,
 } from '../../core/ports/syscalls.ts';
 import { errnoError } from '../linux/errno.ts';
-import { checkName, checkRoot, type NamedDir, pathOf } from '../linux/names.ts';
-import { fsError } from './fs-error.ts';
+import { checkRoot, type NamedDir, pathOf } from '../linux/names.ts';
 import { toStat } from './fs-stat.ts';
+import { attempt, O_PATH, type Path, ToolsCalls } from './tools-calls.ts';
 import { handle, runTool } from './tools-run.ts';
 import { plain, touch, WaitingTimes } from './tools-times.ts';
 import { allXattrs, removeXattr, setXattr } from './tools-xattr.ts';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = fs.constants;
-const O_PATH = 0o10000000;
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-type Path = string | Buffer;
-
 export interface ToolsSyscallsOptions {
   /** The runtime's node:fs turns bytes that are not UTF-8 into U+FFFD: refuse names that have them (NotImplemented). */
   readonly utf8Only: boolean;
@@ -48,18 +41,18 @@ export function createToolsSyscalls(options: ToolsSyscallsOptions): Syscalls {
 
 class ToolsSyscalls implements Syscalls {
   readonly provider = 'tools';
-  readonly #utf8Only: boolean;
+  readonly #calls: ToolsCalls;
   readonly #times = new WaitingTimes();
 
   constructor(utf8Only: boolean) {
-    this.#utf8Only = utf8Only;
+    this.#calls = new ToolsCalls(utf8Only);
   }
 
   openRoot(path: string): Dir {
     const root = checkRoot(path);
     const doing = (): string => `opening the directory ${JSON.stringify(path)}`;
     const fd = attempt(doing, () =>
-      fs.openSync(this.#text(root, doing), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+      fs.openSync(this.#calls.text(root, doing), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
     );
     const dir: NamedDir = { fd, path: root };
     try {
@@ -78,7 +71,7 @@ class ToolsSyscalls implements Syscalls {
   }
 
   openDir(dir: Dir, name: ByteString): Dir {
-    const fd = this.#at('opening the directory', dir, name, (path) =>
+    const fd = this.#calls.at('opening the directory', dir, name, (path) =>
       fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
     );
     return { fd, path: `${(dir as NamedDir).path}/${name}` } as NamedDir;
@@ -94,11 +87,11 @@ class ToolsSyscalls implements Syscalls {
   list(dir: Dir): ByteString[] {
     const doing = (): string => `listing ${pathOf(dir)}`;
     const names = attempt(doing, () => fs.readdirSync(`/proc/self/fd/${dir.fd}`, { encoding: 'buffer' }));
-    return names.map((name) => this.#unmangled(name, doing));
+    return names.map((name) => this.#calls.unmangled(name, doing));
   }
 
   lstat(dir: Dir, name: ByteString): Stat | undefined {
-    const stat = this.#at('reading the attributes of', dir, name, (path) => {
+    const stat = this.#calls.at('reading the attributes of', dir, name, (path) => {
       const found = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
       if (found === undefined || !this.#times.holds(found)) return found;
       this.#times.flush();
@@ -118,19 +111,19 @@ class ToolsSyscalls implements Syscalls {
 
   readlink(dir: Dir, name: ByteString): ByteString {
     const verb = 'reading the symbolic link';
-    const target = this.#at(verb, dir, name, (path) => fs.readlinkSync(path, { encoding: 'buffer' }));
-    return this.#unmangled(target, () => `${verb} ${pathOf(dir, name)}`);
+    const target = this.#calls.at(verb, dir, name, (path) => fs.readlinkSync(path, { encoding: 'buffer' }));
+    return this.#calls.unmangled(target, () => `${verb} ${pathOf(dir, name)}`);
   }
 
   createFile(dir: Dir, name: ByteString, perm: number): number {
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    return this.#at('creating the file', dir, name, (path) => fs.openSync(path, flags, perm));
+    return this.#calls.at('creating the file', dir, name, (path) => fs.openSync(path, flags, perm));
   }
 
   openFile(dir: Dir, name: ByteString): number {
     // Without O_NONBLOCK a FIFO put in the file's place would hang us.
     const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    const fd = this.#at('opening the file', dir, name, (path) => fs.openSync(path, flags));
+    const fd = this.#calls.at('opening the file', dir, name, (path) => fs.openSync(path, flags));
     if ((fs.fstatSync(fd).mode & S_IFMT) === S_IFREG) return fd;
     fs.closeSync(fd);
     throw errnoError('EISDIR', `opening the file ${pathOf(dir, name)}, which is not a regular file`);
@@ -181,24 +174,24 @@ class ToolsSyscalls implements Syscalls {
   }
 
   mkdir(dir: Dir, name: ByteString, perm: number): void {
-    this.#at('making the directory', dir, name, (path) => fs.mkdirSync(path, perm));
+    this.#calls.at('making the directory', dir, name, (path) => fs.mkdirSync(path, perm));
   }
 
   symlink(target: ByteString, dir: Dir, name: ByteString): void {
     const verb = 'making the symbolic link';
-    const text = this.#text(target, () => `${verb} ${pathOf(dir, name)}`);
+    const text = this.#calls.text(target, () => `${verb} ${pathOf(dir, name)}`);
     if (target.includes('\0')) throw errnoError('EINVAL', `${verb} ${pathOf(dir, name)}`);
-    this.#at(verb, dir, name, (path) => fs.symlinkSync(text, path));
+    this.#calls.at(verb, dir, name, (path) => fs.symlinkSync(text, path));
   }
 
   link(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
-    this.#two('linking', from, fromName, to, toName, (a, b) => fs.linkSync(a, b));
+    this.#calls.two('linking', from, fromName, to, toName, (a, b) => fs.linkSync(a, b));
   }
 
   /** The tool makes the node under a name of ours, which then gets linked to the right one: that never replaces a file. */
   mknod(dir: Dir, name: ByteString, mode: number, major: number, minor: number): void {
     const doing = (): string => `making the device or pipe ${pathOf(dir, name)}`;
-    const path = this.#path(dir, name, doing);
+    const path = this.#calls.path(dir, name, doing);
     const type = mode & S_IFMT;
     const letter = type === S_IFCHR ? 'c' : type === S_IFBLK ? 'b' : type === S_IFIFO ? 'p' : undefined;
     if (letter === undefined) throw errnoError('ENOTSUP', doing());
@@ -206,7 +199,7 @@ class ToolsSyscalls implements Syscalls {
     const temporary = `.hawser-node-${process.pid}-${process.hrtime.bigint()}`;
     const perm = `-m${(mode & 0o777).toString(8)}`;
     runTool('mknod', [perm, '--', `${handle(dir.fd)}/${temporary}`, letter, ...numbers], doing());
-    const made = this.#path(dir, temporary, doing);
+    const made = this.#calls.path(dir, temporary, doing);
     try {
       attempt(doing, () => fs.linkSync(made, path));
     } finally {
@@ -215,11 +208,11 @@ class ToolsSyscalls implements Syscalls {
   }
 
   rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
-    this.#two('renaming', from, fromName, to, toName, (a, b) => fs.renameSync(a, b));
+    this.#calls.two('renaming', from, fromName, to, toName, (a, b) => fs.renameSync(a, b));
   }
 
   unlink(dir: Dir, name: ByteString): void {
-    this.#at('removing', dir, name, (path) => {
+    this.#calls.at('removing', dir, name, (path) => {
       // Deno's unlinkSync would remove an empty directory.
       if (fs.lstatSync(path).isDirectory()) throw errnoError('EISDIR', `removing ${pathOf(dir, name)}`);
       fs.unlinkSync(path);
@@ -227,15 +220,15 @@ class ToolsSyscalls implements Syscalls {
   }
 
   rmdir(dir: Dir, name: ByteString): void {
-    this.#at('removing the directory', dir, name, (path) => fs.rmdirSync(path));
+    this.#calls.at('removing the directory', dir, name, (path) => fs.rmdirSync(path));
   }
 
   chown(dir: Dir, name: ByteString, uid: number, gid: number): void {
-    this.#at('setting the owner of', dir, name, (path) => fs.lchownSync(path, uid, gid));
+    this.#calls.at('setting the owner of', dir, name, (path) => fs.lchownSync(path, uid, gid));
   }
 
   chmod(dir: Dir, name: ByteString, perm: number): void {
-    this.#held('setting the mode of', dir, name, (fd, doing) => {
+    this.#calls.held('setting the mode of', dir, name, (fd, doing) => {
       if ((fs.fstatSync(fd).mode & S_IFMT) === S_IFLNK) throw errnoError('ENOTSUP', doing());
       fs.chmodSync(`/proc/self/fd/${fd}`, perm);
     });
@@ -244,12 +237,12 @@ class ToolsSyscalls implements Syscalls {
   utimes(dir: Dir, name: ByteString, atime: TimeSpec, mtime: TimeSpec): void {
     const verb = 'setting the times of';
     if (plain(atime) && plain(mtime)) {
-      this.#at(verb, dir, name, (path) => {
+      this.#calls.at(verb, dir, name, (path) => {
         this.#settle(() => fs.lstatSync(path, { bigint: true }));
         fs.lutimesSync(path, atime.sec, mtime.sec);
       });
     } else {
-      this.#at(verb, dir, name, (path) =>
+      this.#calls.at(verb, dir, name, (path) =>
         this.#utimesByTool(path, atime, mtime, `${verb} ${pathOf(dir, name)}`),
       );
     }
@@ -274,25 +267,25 @@ class ToolsSyscalls implements Syscalls {
   }
 
   setxattr(dir: Dir, name: ByteString, key: string, value: Uint8Array): void {
-    this.#held(`setting the attribute ${key} of`, dir, name, (fd, doing) =>
+    this.#calls.held(`setting the attribute ${key} of`, dir, name, (fd, doing) =>
       setXattr(handle(fd), key, value, doing()),
     );
   }
 
   removexattr(dir: Dir, name: ByteString, key: string): void {
-    this.#held(`removing the attribute ${key} of`, dir, name, (fd, doing) =>
+    this.#calls.held(`removing the attribute ${key} of`, dir, name, (fd, doing) =>
       removeXattr(handle(fd), key, doing()),
     );
   }
 
   getxattr(dir: Dir, name: ByteString, key: string): Uint8Array | undefined {
     const verb = `reading the attribute ${key} of`;
-    return this.#held(verb, dir, name, (fd, doing) => allXattrs(handle(fd), doing()).get(key));
+    return this.#calls.held(verb, dir, name, (fd, doing) => allXattrs(handle(fd), doing()).get(key));
   }
 
   listxattr(dir: Dir, name: ByteString): string[] {
     const verb = 'listing the attributes of';
-    return this.#held(verb, dir, name, (fd, doing) => [...allXattrs(handle(fd), doing()).keys()]);
+    return this.#calls.held(verb, dir, name, (fd, doing) => [...allXattrs(handle(fd), doing()).keys()]);
   }
 
   chownDir(dir: Dir, uid: number, gid: number): void {
@@ -338,80 +331,5 @@ class ToolsSyscalls implements Syscalls {
   syncfs(dir: Dir): void {
     this.flush();
     runTool('sync', ['-f', handle(dir.fd)], `syncing the file system of ${pathOf(dir)}`);
-  }
-
-  #at<T>(verb: string, dir: Dir, name: ByteString, work: (path: Path) => T): T {
-    const doing = (): string => `${verb} ${pathOf(dir, name)}`;
-    const path = this.#path(dir, name, doing);
-    return attempt(doing, () => work(path));
-  }
-
-  #two(
-    verb: string,
-    from: Dir,
-    fromName: ByteString,
-    to: Dir,
-    toName: ByteString,
-    work: (from: Path, to: Path) => void,
-  ): void {
-    const doing = (): string => `${verb} ${pathOf(from, fromName)} to ${pathOf(to, toName)}`;
-    const a = this.#path(from, fromName, doing);
-    const b = this.#path(to, toName, doing);
-    attempt(doing, () => work(a, b));
-  }
-
-  /** `work` gets an O_PATH descriptor: of the thing itself, be it a symlink. */
-  #held<T>(verb: string, dir: Dir, name: ByteString, work: (fd: number, doing: () => string) => T): T {
-    const doing = (): string => `${verb} ${pathOf(dir, name)}`;
-    const path = this.#path(dir, name, doing);
-    return attempt(doing, () => {
-      const fd = fs.openSync(path, O_PATH | O_NOFOLLOW);
-      try {
-        return work(fd, doing);
-      } finally {
-        fs.closeSync(fd);
-      }
-    });
-  }
-
-  #path(dir: Dir, name: ByteString, doing: () => string): Path {
-    checkName(name);
-    return this.#text(`/proc/self/fd/${dir.fd}/${name}`, doing);
-  }
-
-  /** As node:fs takes it: a string with `utf8Only` (Deno fails on a Buffer when it makes an error of it). */
-  #text(text: ByteString, doing: () => string): Path {
-    if (!this.#utf8Only) return Buffer.from(text, 'latin1');
-    try {
-      return utf8.decode(toBytes(text));
-    } catch {
-      throw notUtf8(doing);
-    }
-  }
-
-  /** A name that node:fs gave. With `utf8Only`, one with U+FFFD could stand for any other. */
-  #unmangled(name: Uint8Array | string, doing: () => string): ByteString {
-    const text = Buffer.from(name as Uint8Array).toString('latin1');
-    if (this.#utf8Only && text.includes('\xef\xbf\xbd')) throw notUtf8(doing);
-    return text;
-  }
-}
-
-function notUtf8(doing: () => string): HawserError {
-  return new HawserError(
-    'NotImplemented',
-    `${doing()}: the name is not UTF-8, which needs FFI on this runtime`,
-    {
-      hint: 'Allow FFI (Deno: --allow-ffi)',
-    },
-  );
-}
-
-/** `doing` is put into words only when needed: a path may be long. */
-function attempt<T>(doing: () => string, work: () => T): T {
-  try {
-    return work();
-  } catch (err) {
-    throw fsError(err, doing());
   }
 }

@@ -1,0 +1,35 @@
+import type { Mounter } from '../../core/ports/mounter.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Syscalls } from '../../core/ports/syscalls.ts';
+import type { Transports } from '../../core/ports/transport.ts';
+import { createClock } from './clock.ts';
+import { createDatabases } from './database.ts';
+import { createFileSystem } from './file-system.ts';
+import { createHashers } from './hashers.ts';
+import { lazyCodecs, lazyTransports, once } from './lazy.ts';
+import { chosenProvider } from './provider-choice.ts';
+
+/** What differs between runtimes; the two functions load what is heavy when it is first used. */
+export interface RuntimeParts extends Pick<Runtime, 'name' | 'host' | 'workers'> {
+  syscalls(): Promise<{
+    openSyscalls(prefer?: 'ffi' | 'tools'): Syscalls;
+    openMounter(prefer?: 'ffi' | 'tools'): Mounter;
+  }>;
+  transports(): Promise<{ createTransports(): Transports }>;
+}
+
+export function composeRuntime({ name, host, workers, ...parts }: RuntimeParts): Runtime {
+  return {
+    name,
+    host,
+    clock: createClock(),
+    fs: createFileSystem(),
+    syscalls: once(async () => (await parts.syscalls()).openSyscalls(chosenProvider())),
+    mounter: once(async () => (await parts.syscalls()).openMounter(chosenProvider())),
+    hashers: createHashers(),
+    codecs: lazyCodecs(),
+    databases: createDatabases(),
+    transports: lazyTransports(async () => (await parts.transports()).createTransports()),
+    workers,
+  };
+}
