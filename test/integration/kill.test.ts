@@ -24,7 +24,7 @@ const SIZE = { layers: 8, bytes: 1_572_864, files: 200 };
 const SLOW = 8 << 20;
 const KILLS = 20;
 /** For the other flavours, which share all but the platform's code. */
-const FEW = 3;
+const FEW = 2;
 
 const seed = Number(process.env.HAWSER_SEED ?? Math.floor(Math.random() * 2 ** 31));
 

@@ -1,6 +1,6 @@
 import type { LocalBackend } from '../../backends/local/open.ts';
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
-import { chainIdOf, type ImageStatus, statusOf } from '../../core/images/inspect.ts';
+import { chainIdOf, type ImageStatus, isComplete, statusOf } from '../../core/images/inspect.ts';
 import type { Image } from '../../core/images/roles.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Snapshotter } from '../../core/snapshots/roles.ts';
@@ -59,10 +59,6 @@ async function isUnpacked(
   }
 }
 
-export function isComplete({ status }: CheckRow): boolean {
-  return status !== undefined && status.present.length === status.required.length;
-}
-
 export const imagesCheck: Command = {
   path: ['images', 'check'],
   args: ['[filter...]'],
@@ -74,7 +70,7 @@ export const imagesCheck: Command = {
       const snapshotter = backend.snapshotter(input.text('snapshotter'));
       const rows: CheckRow[] = [];
       for (const image of images) rows.push(await checkImage(context, backend, snapshotter, image));
-      const good = rows.filter((row) => isComplete(row) && row.unpacked);
+      const good = rows.filter((row) => isComplete(row.status) && row.unpacked);
       await print(
         context,
         input.bool('quiet') ? renderNames(good.map((row) => row.image)) : renderChecks(rows),

@@ -1,5 +1,6 @@
+import { isComplete } from '../../core/images/inspect.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
-import { type CheckRow, isComplete } from '../commands/images-check.ts';
+import type { CheckRow } from '../commands/images-check.ts';
 import type { ImageRow } from '../commands/images-list.ts';
 import { align } from './tabwriter.ts';
 import { safe } from './text.ts';
@@ -47,7 +48,7 @@ function statusCells(row: CheckRow): [status: string, size: string] {
   if (status === undefined) return ['error', '-'];
   const here = binarySize(total(status.present));
   if (!status.available) return [`unavailable (${status.present.length}/?)`, `${here}/?`];
-  const word = isComplete(row) ? 'complete' : 'incomplete';
+  const word = isComplete(status) ? 'complete' : 'incomplete';
   return [
     `${word} (${status.present.length}/${status.required.length})`,
     `${here}/${binarySize(total(status.required))}`,

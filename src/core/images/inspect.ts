@@ -164,6 +164,10 @@ export interface ImageStatus {
   readonly present: readonly Descriptor[];
 }
 
+export function isComplete(status: ImageStatus | undefined): boolean {
+  return status !== undefined && status.present.length === status.required.length;
+}
+
 /** containerd's images.Check. */
 export async function statusOf(
   store: Provider & InfoProvider,
