@@ -259,6 +259,28 @@ test('two pulls of one image at once in one process fetch each blob once', OVERL
   });
 });
 
+test('a tag that moved: what it named before goes, what others need stays', OVERLAY, async () => {
+  await withBench(async ({ store, registry }) => {
+    const [one, two] = [await image('one'), await image('two')];
+    const ref = registry.push('a/b', 'v1', one);
+    const kept = registry.push('a/b', 'kept', one);
+    await pull(ref, { store });
+    await pull(kept, { store });
+    const has = async (digest: string | undefined) =>
+      (await store.content.list()).some((info) => (info.digest as string) === digest);
+    registry.push('a/b', 'v1', two);
+    await pull(ref, { store });
+    assert.ok(
+      (await has(one.layers[0]?.digest)) && (await has(two.layers[0]?.digest)),
+      'kept still names it',
+    );
+    registry.push('a/b', 'kept', two);
+    await pull(kept, { store });
+    assert.equal(await has(one.layers[0]?.digest), false);
+    assert.equal((await store.snapshotter('overlayfs').list()).length, 2);
+  });
+});
+
 test('native snapshots hold the whole tree', OVERLAY, async () => {
   await withBench(async ({ store, registry }) => {
     const ref = registry.push('a/b', 'v1', await image('one'));

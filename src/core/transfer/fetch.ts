@@ -1,7 +1,8 @@
 /** The verb `fetch`: an image's content into the store and its record, nothing unpacked (ctr content fetch). */
 
 import { cleanupSignal } from '../async/settle.ts';
-import { HawserError, isKind, wrap } from '../errors.ts';
+import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
+import type { Image, ImageStore } from '../images/roles.ts';
 import type { Lease } from '../leases/roles.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
@@ -109,7 +110,29 @@ export async function record(
   if (root.size === 0) throw new HawserError('InvalidArgument', `Cannot record ${root.digest}: it is empty`);
   const target = { mediaType: root.mediaType, digest: root.digest, size: root.size };
   const { name } = options.reference;
-  await deps.backend.images.put(name, target, options.labels ?? {}, call);
+  const { images } = deps.backend;
+  const before = await find(images, name, call);
+  await images.put(name, target, options.labels ?? {}, call);
   options.report?.({ type: 'recorded', name, target: root.digest });
+  if (before !== undefined && before.target.digest !== root.digest) await dropReplaced(deps, options);
   return { name, target };
+}
+
+async function find(images: ImageStore, name: string, call: Call): Promise<Image | undefined> {
+  try {
+    return await images.get(name, call);
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return undefined;
+    throw err;
+  }
+}
+
+/** The name has moved on: what it named before goes, unless something else needs it. Failing at that fails nothing. */
+async function dropReplaced({ backend }: TransferDeps, options: FetchOptions): Promise<void> {
+  try {
+    await backend.collect({ signal: options.signal });
+  } catch (err) {
+    const message = `Cannot remove what the image named before: ${messageOf(err)}`;
+    options.report?.({ type: 'warning', message });
+  }
 }
