@@ -1,11 +1,9 @@
 #!/bin/sh
 # npm run ok: what must hold before each commit. Format, lint, types, architecture, unit and conformance on Node 26.
 set -eu
-cd "$(dirname "$0")/.."
-bin=node_modules/.bin
-if [ -z "${HAWSER_TEST_TMP:-}" ] && [ -w /dev/shm ]; then HAWSER_TEST_TMP=/dev/shm; export HAWSER_TEST_TMP; fi
+. "$(dirname "$0")/setup.sh"
 "$bin/biome" check --error-on-warnings .
 "$bin/tsc" -p tsconfig.json --noEmit
 "$bin/tsc" -p tsconfig.core.json --noEmit
-"$bin/node" --disable-warning=ExperimentalWarning --test --test-reporter=dot --test-timeout=300000 \
+"$node" "$quiet" --test --test-concurrency=2 --test-reporter=dot --test-timeout=300000 \
   'test/unit/**/*.test.ts' 'test/conformance/*.test.ts'
