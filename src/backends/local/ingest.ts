@@ -35,15 +35,26 @@ async function makeDir(store: Store, record: IngestRecord, call?: Call): Promise
   return dir;
 }
 
+/** A commit that ended between making the data read-only and moving it: it is ours to write again. False when that is not it. */
+async function reopened(store: Store, record: IngestRecord, call: Call): Promise<boolean> {
+  const path = `${store.path(record.dir)}/data`;
+  const data = await store.runtime.fs.stat(path, call);
+  if (data?.type !== 'file' || (data.mode & 0o200) !== 0) return false;
+  await store.runtime.fs.chmod(path, 0o600, call);
+  return true;
+}
+
 /** The data file. What is in its place and is no regular file, or no directory above it, goes. */
 async function openData(store: Store, record: IngestRecord, call: Call): Promise<FileHandle> {
+  const { fs } = store.runtime;
   const open = async (): Promise<FileHandle> =>
-    await store.runtime.fs.open(`${await makeDir(store, record, call)}/data`, 'write', 0o600, call);
+    await fs.open(`${await makeDir(store, record, call)}/data`, 'write', 0o600, call);
   try {
     return await open();
   } catch (err) {
+    if (isKind(err, 'PermissionDenied') && (await reopened(store, record, call))) return await open();
     if (!isKind(err, 'FailedPrecondition', 'AlreadyExists')) throw err;
-    await store.runtime.fs.remove(store.path(record.dir), { tree: true, ...call });
+    await fs.remove(store.path(record.dir), { tree: true, ...call });
     return await open();
   }
 }
