@@ -1,16 +1,18 @@
-/** Applies stacks of layers in both modes, and shows what came out: overlay trees through real overlay mounts. */
+/** Applies stacks of layers in every way there is, and shows what came out: overlay trees through real overlay mounts. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, utimesSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, utimesSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { type ApplyTarget, LayerApplier } from '../../../src/core/archive/apply.ts';
 import { TarReader } from '../../../src/core/archive/tar-reader.ts';
+import type { Mounter } from '../../../src/core/ports/mounter.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
-import { openSyscalls as openDeno } from '../../../src/platform/deno/syscalls.ts';
-import { openSyscalls as openNode } from '../../../src/platform/node/syscalls.ts';
+import { openMounter as denoMounter, openSyscalls as openDeno } from '../../../src/platform/deno/syscalls.ts';
+import { openMounter as nodeMounter, openSyscalls as openNode } from '../../../src/platform/node/syscalls.ts';
 import { isDeno } from '../../support/needs.ts';
-import { tempDir } from '../../support/tmp.ts';
-import { readTree, type Tree } from '../../support/tree.ts';
+import { readTree, type Tree, type TreeEntry } from '../../support/tree.ts';
 
 export function syscallsHere(prefer?: 'tools'): Syscalls {
   return isDeno ? openDeno(prefer) : openNode(prefer);
@@ -47,104 +49,165 @@ export function intercept(sys: Syscalls, hook: (call: keyof Syscalls) => void): 
   });
 }
 
-export interface Outcome {
-  readonly overlay: Tree;
-  readonly flat: Tree;
-  /** The error of the last layer in either mode. */
-  readonly errors: { readonly overlay?: unknown; readonly flat?: unknown };
+/** One way to apply a stack. Each has for each stack a directory for its layers and one where the merged tree is seen. */
+interface Way {
+  /** Applies the next layer; gives its warnings. */
+  layer(sys: Syscalls, spot: Spot, index: number, tar: Uint8Array): readonly string[];
+  /** The tree is that of an overlay over the layers' own directories; else it is in the view already. */
+  readonly mounts: boolean;
+}
+
+interface Spot {
+  readonly layers: string;
+  /** At first empty, 0755, of 1970. */
+  readonly view: string;
+}
+
+const ownDirectory = (spot: Spot, index: number): string => join(spot.layers, String(index));
+
+/** The layers' directories below one, nearest first. */
+const directoriesBelow = (spot: Spot, index: number): string[] =>
+  Array.from({ length: index }, (_, i) => ownDirectory(spot, index - 1 - i));
+
+const overlay: Way = {
+  mounts: true,
+  layer(sys, spot, index, tar) {
+    const root = ownDirectory(spot, index);
+    mkdirSync(root);
+    return apply(sys, { root, lowers: directoriesBelow(spot, index), mode: 'overlay' }, tar);
+  },
+};
+
+const flat: Way = {
+  mounts: false,
+  layer: (sys, spot, _, tar) => apply(sys, { root: spot.view, lowers: [], mode: 'flat' }, tar),
+};
+
+export type WayName = 'overlay' | 'flat';
+/** The merged tree must be the same whichever it is. */
+const WAYS: Readonly<Record<WayName, Way>> = { overlay, flat };
+export const WAY_NAMES: readonly WayName[] = Object.keys(WAYS) as WayName[];
+
+/** What a way made of a stack. */
+export interface View {
+  readonly way: WayName;
+  /** Says nothing when there is a failure. */
+  readonly tree: Tree;
+  readonly failure: Failure | undefined;
   readonly warnings: readonly string[];
 }
 
-type Mode = 'overlay' | 'flat';
+export interface Failure {
+  readonly layer: number;
+  readonly error: unknown;
+}
 
+interface Added {
+  readonly name: string;
+  readonly way: WayName;
+  readonly layers: number;
+  readonly failure: Failure | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** `close` it in any case. */
 export class Stacks {
-  readonly #tmp = tempDir('hawser-stacks-');
-  readonly #mounts: string[] = [];
-  readonly #states = new Map<string, { errors: { overlay?: unknown; flat?: unknown }; warnings: string[] }>();
   readonly #sys: Syscalls;
+  readonly #mounter: Mounter;
+  readonly #path: string;
+  readonly #added: Added[] = [];
+  #mounted = false;
 
   constructor(sys: Syscalls) {
     this.#sys = sys;
-    for (const name of ['views/overlay', 'views/flat', 'uppers', 'empty']) {
-      mkdirSync(join(this.#tmp.path, name), { recursive: true });
+    this.#mounter = isDeno ? denoMounter() : nodeMounter();
+    this.#path = mkdtempSync(join(process.env.HAWSER_TEST_TMP ?? tmpdir(), 'hawser-stacks-'));
+    mkdirSync(join(this.#path, 'empty'));
+    for (const way of WAY_NAMES) {
+      for (const what of ['layers', 'views']) mkdirSync(join(this.#path, what, way), { recursive: true });
     }
   }
 
   get path(): string {
-    return this.#tmp.path;
+    return this.#path;
   }
 
-  /** Errors are kept, and show in the outcome. */
+  #spot(way: WayName, name: string): Spot {
+    return { layers: join(this.#path, 'layers', way, name), view: join(this.#path, 'views', way, name) };
+  }
+
+  /** Applies a stack in every way. Errors are kept, and show in the views. */
   add(name: string, layers: readonly Uint8Array[]): void {
-    const state = { errors: {} as { overlay?: unknown; flat?: unknown }, warnings: [] as string[] };
-    this.#states.set(name, state);
-    for (const mode of ['overlay', 'flat'] as const) {
-      try {
-        state.warnings.push(...(mode === 'flat' ? this.#flat(name, layers) : this.#overlay(name, layers)));
-      } catch (err) {
-        state.errors[mode] = err;
+    for (const way of WAY_NAMES) {
+      const spot = this.#spot(way, name);
+      for (const dir of Object.values(spot)) mkdirSync(dir, { mode: 0o755 });
+      utimesSync(spot.view, 0, 0);
+      const warnings: string[] = [];
+      let failure: Failure | undefined;
+      for (const [i, tar] of layers.entries()) {
+        try {
+          warnings.push(...WAYS[way].layer(this.#sys, spot, i, tar));
+        } catch (error) {
+          failure = { layer: i, error };
+          break;
+        }
       }
+      this.#added.push({ name, way, layers: layers.length, failure, warnings });
     }
   }
 
-  #flat(name: string, layers: readonly Uint8Array[]): string[] {
-    const root = join(this.#tmp.path, 'views/flat', name);
-    mkdirSync(root, { mode: 0o755 });
-    utimesSync(root, 0, 0);
-    return layers.flatMap((tar) => apply(this.#sys, { root, lowers: [], mode: 'flat' }, tar));
+  /** The directory that took a layer: what overlayfs hides shows there. */
+  upper(name: string, index: number, way: WayName = 'overlay'): string {
+    return ownDirectory(this.#spot(way, name), index);
   }
 
-  #overlay(name: string, layers: readonly Uint8Array[]): string[] {
-    const lowers: string[] = [];
-    const warnings: string[] = [];
-    try {
-      layers.forEach((tar, i) => {
-        const root = join(this.#tmp.path, 'uppers', `${name}.${i}`);
-        mkdirSync(root);
-        const below = [...lowers];
-        lowers.unshift(root);
-        warnings.push(...apply(this.#sys, { root, lowers: below, mode: 'overlay' }, tar));
-      });
-    } finally {
-      const view = join(this.#tmp.path, 'views/overlay', name);
-      mkdirSync(view);
-      const dirs = [...lowers, join(this.#tmp.path, 'empty')].join(':');
-      execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', `ro,lowerdir=${dirs}`, view]);
-      this.#mounts.push(view);
-    }
-    return warnings;
-  }
-
-  /** The names in the directory that took a layer: what overlayfs hides shows here. */
-  upper(name: string, index: number): string {
-    return join(this.#tmp.path, 'uppers', `${name}.${index}`);
-  }
-
-  async outcomes(): Promise<ReadonlyMap<string, Outcome>> {
-    const both: Record<Mode, Tree> = {
-      overlay: await readTree(join(this.#tmp.path, 'views/overlay')),
-      flat: await readTree(join(this.#tmp.path, 'views/flat')),
-    };
-    const out = new Map<string, Outcome>();
-    for (const [name, state] of this.#states) {
-      out.set(name, { ...state, overlay: below(both.overlay, name), flat: below(both.flat, name) });
+  /** By stack. One process reads the trees of all. */
+  async outcomes(): Promise<ReadonlyMap<string, readonly View[]>> {
+    await this.#mount();
+    const trees = splitTree(await readTree(join(this.#path, 'views')));
+    const out = new Map<string, View[]>();
+    for (const { name, way, failure, warnings } of this.#added) {
+      const views = out.get(name) ?? [];
+      out.set(name, views);
+      views.push({ way, failure, warnings, tree: trees.get(`${way}/${name}`) ?? new Map() });
     }
     return out;
   }
 
-  close(): void {
-    for (const view of this.#mounts) execFileSync('umount', [view]);
-    this.#tmp[Symbol.dispose]();
+  async #mount(): Promise<void> {
+    // All mounts below a mount of the parent: they go with it.
+    const views = join(this.#path, 'views');
+    await this.#mounter.mount([{ type: 'bind', source: views, options: ['rbind'] }], views);
+    this.#mounted = true;
+    for (const { name, way, layers, failure } of this.#added) {
+      if (!WAYS[way].mounts || failure !== undefined) continue;
+      const spot = this.#spot(way, name);
+      const lowers = [...directoriesBelow(spot, layers), join(this.#path, 'empty')].join(':');
+      await this.#mounter.mount(
+        [{ type: 'overlay', source: 'overlay', options: ['ro', `lowerdir=${lowers}`] }],
+        spot.view,
+      );
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#mounted) await this.#mounter.unmount(join(this.#path, 'views'), { lazy: true });
+    // rm, not fs.rm: names that are not UTF-8 are lost on Deno.
+    execFileSync('rm', ['-rf', '--one-file-system', this.#path]);
   }
 }
 
-function below(tree: Tree, name: string): Tree {
-  const out = new Map(tree.entries());
-  for (const path of tree.keys()) out.delete(path);
-  for (const [path, entry] of tree) {
-    const inside = (p: string): string => (p === name ? '.' : p.slice(name.length + 1));
-    if (path !== name && !path.startsWith(`${name}/`)) continue;
-    out.set(inside(path), { ...entry, group: entry.group === '' ? '' : inside(entry.group) });
+/** The trees two levels down, by path. */
+function splitTree(all: Tree): Map<string, Tree> {
+  const out = new Map<string, Map<string, TreeEntry>>();
+  for (const [path, entry] of all) {
+    const [way, name, ...rest] = path.split('/');
+    if (name === undefined) continue;
+    const key = `${way}/${name}`;
+    const tree = out.get(key) ?? new Map<string, TreeEntry>();
+    out.set(key, tree);
+    const group = entry.group === '' ? '' : entry.group.slice(key.length + 1);
+    tree.set(rest.length === 0 ? '.' : rest.join('/'), { ...entry, group });
   }
   return out;
 }
