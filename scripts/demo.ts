@@ -1,7 +1,8 @@
 /**
  * npm start: a registry on loopback with a sample image (three layers, two platforms, a whiteout), pulled by hawser into a
  * store below build/demo, and what came of it. As root the layers become overlay snapshots and the image is mounted;
- * otherwise its content is fetched.
+ * otherwise its content is fetched. The registry is the tests' (test/registry/main.ts serves it with any faults): here it
+ * breaks the largest layer off once.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -70,7 +71,7 @@ async function showMounted(reference: string): Promise<void> {
 quietWarnings();
 rmSync(demo, { recursive: true, force: true });
 mkdirSync(demo, { recursive: true });
-const registry = await startRegistry();
+const registry = await startRegistry({ faults: [{ match: '/blobs/', cutAfter: 1 << 20, times: 1 }] });
 try {
   registry.push('demo/sample', 'latest', buildIndex([await sample('amd64'), await sample('arm64')]));
   const reference = `${registry.host}/demo/sample:latest`;
@@ -79,6 +80,10 @@ try {
   );
   const root = process.getuid?.() === 0;
   await hawser(...(root ? ['pull'] : ['content', 'fetch']), reference);
+  const { requests, bytes } = registry.traffic('/blobs/');
+  console.log(
+    `\nThe registry broke a layer off after 1 MiB; it sent ${bytes} bytes of blobs in ${requests} requests.`,
+  );
   await hawser('images', 'ls');
   await hawser('content', 'ls');
   if (root) {

@@ -1,10 +1,12 @@
 /** Who may pull: the registry's side of Basic and of token authentication. */
-import { type Answer, contentOf } from './faults.ts';
+import { type Answer, contentOf, pause } from './faults.ts';
 import type { ServerRequest } from './http-server.ts';
 
 export type AuthMode =
   | { readonly mode: 'none' }
   | { readonly mode: 'basic'; readonly user: string; readonly pass: string }
+  /** 403 for everyone. */
+  | { readonly mode: 'denied' }
   | BearerMode;
 
 export interface BearerMode {
@@ -13,10 +15,20 @@ export interface BearerMode {
   readonly user?: string;
   readonly pass?: string;
   readonly refreshToken?: string;
-  /** Seconds, as told. Default 300. */
+  /** Seconds, as told (not enforced). Default 300. */
   readonly expiresIn?: number;
+  /** Requests that a token is good for. Default: no end. */
+  readonly uses?: number;
+  /** Milliseconds before a token is given. */
+  readonly tokenDelay?: number;
+  /** Answers all of /token with this status. */
+  readonly tokenStatus?: number;
   /** Answers POST to /token with this status. */
   readonly postStatus?: number;
+  /** `user` and `pass` are also taken as they are, and asked for on a second line of the challenge. */
+  readonly alsoBasic?: boolean;
+  /** The challenge never has an `error`. */
+  readonly noError?: boolean;
   /** Default: /token of this registry. */
   readonly realm?: string;
   /** The whole challenge; several are sent as several lines. */
@@ -28,7 +40,7 @@ export interface BearerMode {
 }
 
 export class Gate {
-  readonly #tokens = new Map<string, string>();
+  readonly #tokens = new Map<string, { readonly scope: string; left: number }>();
   readonly #mode: AuthMode;
   readonly #origin: () => string;
   #count = 0;
@@ -47,38 +59,52 @@ export class Gate {
     return this.#count;
   }
 
-  /** The refusal, or undefined. */
+  /** The refusal of a request for a repository, or undefined. */
   check(request: ServerRequest, repository: string): Answer | undefined {
+    return this.#refusal(request, `repository:${repository}:pull`);
+  }
+
+  /** The refusal of a request for the API itself, which any token opens. */
+  ping(request: ServerRequest): Answer | undefined {
+    return this.#refusal(request, undefined);
+  }
+
+  #refusal(request: ServerRequest, wanted: string | undefined): Answer | undefined {
     const given = request.headers.get('authorization') ?? '';
     const mode = this.#mode;
     if (mode.mode === 'none') return undefined;
-    if (mode.mode === 'basic') {
-      return given === basic(mode.user, mode.pass) ? undefined : unauthorized(['Basic realm="test"']);
-    }
-    const scope = this.#tokens.get(given.replace(/^Bearer /, ''));
-    const wanted = `repository:${repository}:pull`;
-    if (scope?.split(' ').includes(wanted) === true) return undefined;
-    const error =
-      given === '' ? '' : `,error="${scope === undefined ? 'invalid_token' : 'insufficient_scope'}"`;
+    if (mode.mode === 'denied') return refusal(403, 'DENIED', []);
+    const asBasic = mode.mode === 'basic' || mode.alsoBasic === true;
+    if (asBasic && given === basic(mode.user ?? '', mode.pass ?? '')) return undefined;
+    if (mode.mode === 'basic') return unauthorized(['Basic realm="test"']);
+    const token = this.#tokens.get(given.replace(/^Bearer /, ''));
+    const fits = token !== undefined && (wanted === undefined || token.scope.split(' ').includes(wanted));
+    if (fits && token.left-- > 0) return undefined;
     const realm = mode.realm ?? `${this.#origin()}/token`;
-    return unauthorized(
-      mode.challenge ?? [`Bearer realm="${realm}",service="testsvc",scope="${wanted}"${error}`],
-    );
+    const parts = [`realm="${realm}"`, 'service="testsvc"'];
+    if (wanted !== undefined) parts.push(`scope="${wanted}"`);
+    if (given !== '' && mode.noError !== true) {
+      parts.push(`error="${token === undefined || fits ? 'invalid_token' : 'insufficient_scope'}"`);
+    }
+    const lines = [`Bearer ${parts.join(',')}`, ...(mode.alsoBasic === true ? ['Basic realm="test"'] : [])];
+    return unauthorized(mode.challenge ?? lines);
   }
 
   /** The token endpoint. */
-  token(request: ServerRequest): Answer {
+  async token(request: ServerRequest): Promise<Answer> {
     const mode = this.#mode;
     if (mode.mode !== 'bearer') return plain(404, 'no tokens here');
+    if (mode.tokenDelay !== undefined) await pause(mode.tokenDelay);
+    if (mode.tokenStatus !== undefined) return plain(mode.tokenStatus, 'no token');
     const isPost = request.method === 'POST';
     if (isPost && mode.postStatus !== undefined) return plain(mode.postStatus, 'no POST');
     const form = isPost
       ? new URLSearchParams(new TextDecoder().decode(request.body))
       : request.url.searchParams;
     if (!this.#knows(mode, request, isPost ? form : undefined)) return plain(401, 'who are you?');
-    const scopes = form.getAll('scope').join(' ');
+    const scope = mode.wrongScope === true ? 'repository:other/thing:pull' : form.getAll('scope').join(' ');
     const token = `token-${++this.#count}`;
-    this.#tokens.set(token, mode.wrongScope === true ? 'repository:other/thing:pull' : scopes);
+    this.#tokens.set(token, { scope, left: mode.uses ?? Number.POSITIVE_INFINITY });
     const body = { [mode.member ?? 'token']: token, expires_in: mode.expiresIn ?? 300 };
     return {
       status: 200,
@@ -104,14 +130,18 @@ export function basic(user: string, pass: string): string {
 }
 
 function unauthorized(challenges: readonly string[]): Answer {
-  const body = { errors: [{ code: 'UNAUTHORIZED', message: 'authentication required', detail: null }] };
+  return refusal(401, 'UNAUTHORIZED', challenges);
+}
+
+function refusal(status: number, code: string, challenges: readonly string[]): Answer {
+  const message = status === 401 ? 'authentication required' : 'requested access to the resource is denied';
   return {
-    status: 401,
+    status,
     headers: [
       ['Content-Type', 'application/json'],
       ...challenges.map((line): [string, string] => ['WWW-Authenticate', line]),
     ],
-    content: contentOf(JSON.stringify(body)),
+    content: contentOf(JSON.stringify({ errors: [{ code, message, detail: null }] })),
   };
 }
 

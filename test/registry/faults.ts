@@ -1,5 +1,5 @@
 /** What can go wrong with an answer. The first fault that matches a request is applied. */
-import { gzipSync } from 'node:zlib';
+import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { concat, type ServerRequest, type Wire } from './http-server.ts';
 
 export interface Fault {
@@ -23,12 +23,19 @@ export interface Fault {
   readonly reset?: boolean;
   /** No answer at all, for ever. */
   readonly hang?: boolean;
+  /** Where to; `{target}` in it is the path and query asked for. */
   readonly redirect?: string;
   /** Which of 301, 302, 303, 307, 308. Default 307. */
   readonly redirectStatus?: number;
 
   /** Added, or put in the place of the answer's; '' takes one away. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Seconds, or a date. */
+  readonly retryAfter?: number | string;
+  /** Padding of so many bytes, in headers of 1000. */
+  readonly headerBytes?: number;
+  /** So many answers `103 Early Hints` first. */
+  readonly interim?: number;
   readonly contentType?: string;
   readonly noDigestHeader?: boolean;
   /** The end of the body is the end of the connection. */
@@ -37,22 +44,32 @@ export interface Fault {
 
   /** Milliseconds before the headers. */
   readonly delay?: number;
-  /** The body ends (connection closed) after so many bytes. */
+  /** The body ends (connection closed) after so many bytes. A body that has no more is left alone. */
   readonly cutAfter?: number;
-  /** So many bytes of the body, then nothing, the connection stays. */
+  /** So many bytes of the body, then nothing, the connection stays. A body that has no more is left alone. */
   readonly stall?: number;
+  /** So many bytes at a time, with so many milliseconds between. */
   readonly dribble?: { readonly bytes: number; readonly interval: number };
+  /** Bytes a second, of each body on its own. */
+  readonly rate?: number;
   /** Flips all bits of the byte at this place of the body. */
   readonly corrupt?: number;
   /** So many bytes too many, and said so. */
   readonly overlong?: number;
   /** So many bytes of the body only, as if it had no more. */
   readonly short?: number;
-  readonly contentEncoding?: 'gzip';
+  /** gzip, deflate and zstd are true of the bytes; any other name is only said. A range is of the encoded bytes. */
+  readonly contentEncoding?: string;
+  /** All other bytes, of the same length, under another ETag: the blob has changed at the server. */
+  readonly changed?: boolean;
   /** 200 and everything, whatever range was asked for. */
   readonly ignoreRange?: boolean;
-  /** The Content-Range of a 206; the bytes stay right. */
+  /** The Content-Range of a 206; the bytes stay right. '' for none. */
   readonly wrongRange?: string;
+  /** The bytes of a 206 come from so much earlier than Content-Range says, as far as there is something. */
+  readonly shiftRange?: number;
+  /** A 206 has no more bytes than this, and says so. */
+  readonly rangeLimit?: number;
   readonly multipart?: boolean;
 }
 
@@ -101,10 +118,15 @@ export class FaultPlan {
     }
     return undefined;
   }
+
+  /** It was picked, but had nothing to strike at. */
+  spare(fault: Fault): void {
+    this.#met.set(fault, (this.#met.get(fault) ?? 1) - 1);
+  }
 }
 
-/** Content as the fault would have it. */
-export async function spoil(answer: Answer, fault: Fault): Promise<void> {
+/** The answer as the fault would have it. */
+export async function spoil(answer: Answer, fault: Fault, target: string): Promise<void> {
   if (fault.status !== undefined) {
     answer.status = fault.status;
     answer.headers = [];
@@ -113,20 +135,43 @@ export async function spoil(answer: Answer, fault: Fault): Promise<void> {
   if (fault.reason !== undefined) answer.reason = fault.reason;
   if (fault.redirect !== undefined) {
     answer.status = fault.redirectStatus ?? 307;
-    answer.headers = [['Location', fault.redirect]];
+    answer.headers = [['Location', fault.redirect.replace('{target}', target)]];
     answer.content = contentOf('');
   }
+  await spoilContent(answer, fault);
+  if (fault.contentType !== undefined) setHeader(answer, 'Content-Type', fault.contentType);
+  if (fault.noDigestHeader === true) setHeader(answer, 'Docker-Content-Digest', '');
+  if (fault.retryAfter !== undefined) setHeader(answer, 'Retry-After', String(fault.retryAfter));
+  for (let left = fault.headerBytes ?? 0, i = 0; left > 0; left -= 1000, i++) {
+    answer.headers.push([`X-Padding-${i}`, 'x'.repeat(Math.min(left, 1000))]);
+  }
+}
+
+async function spoilContent(answer: Answer, fault: Fault): Promise<void> {
   const { content } = answer;
   if (fault.short !== undefined) answer.content = { ...content, size: Math.min(content.size, fault.short) };
   if (fault.overlong !== undefined)
     answer.content = contentOf(concat([await all(content), new Uint8Array(fault.overlong)]));
   if (fault.corrupt !== undefined) answer.content = contentOf(flip(await all(content), fault.corrupt));
-  if (fault.contentEncoding === 'gzip') {
-    answer.content = contentOf(gzipSync(await all(content)));
-    setHeader(answer, 'Content-Encoding', 'gzip');
+  if (fault.changed === true) {
+    answer.content = contentOf((await all(content)).map((byte) => byte ^ 0xff));
+    setHeader(answer, 'ETag', '"changed"');
   }
-  if (fault.contentType !== undefined) setHeader(answer, 'Content-Type', fault.contentType);
-  if (fault.noDigestHeader === true) setHeader(answer, 'Docker-Content-Digest', '');
+  if (fault.contentEncoding !== undefined) {
+    const encode = ENCODERS[fault.contentEncoding];
+    if (encode !== undefined) answer.content = contentOf(encode(await all(answer.content)));
+    setHeader(answer, 'Content-Encoding', fault.contentEncoding);
+  }
+}
+
+const ENCODERS: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
+  gzip: gzipSync,
+  deflate: deflateSync,
+  zstd: zstdCompressSync,
+};
+
+export function headerOf(answer: Answer, name: string): string | undefined {
+  return answer.headers.find(([other]) => other.toLowerCase() === name.toLowerCase())?.[1];
 }
 
 /** An empty value takes the header away. */
@@ -135,31 +180,36 @@ export function setHeader(answer: Answer, name: string, value: string): void {
   if (value !== '') answer.headers.push([name, value]);
 }
 
-/** Sends the body as the fault would have it; the bytes sent. False in `alive`: the connection is spent. */
+/** Sends the body as the fault would have it and tells `count` of each piece. False: the connection is spent. */
 export async function sendBody(
   wire: Wire,
   bytes: AsyncIterable<Uint8Array>,
   fault: Fault,
-): Promise<{ sent: number; alive: boolean }> {
+  count: (sent: number) => void,
+): Promise<boolean> {
   const limit = Math.min(fault.cutAfter ?? Number.POSITIVE_INFINITY, fault.stall ?? Number.POSITIVE_INFINITY);
-  let sent = 0;
-  for await (const chunk of pieces(bytes, fault.dribble?.bytes)) {
-    const part = chunk.subarray(0, Math.min(chunk.length, limit - sent));
+  const step = fault.dribble?.bytes ?? (fault.rate === undefined ? undefined : Math.ceil(fault.rate / 50));
+  let left = limit;
+  for await (const chunk of pieces(bytes, step)) {
+    const part = chunk.subarray(0, Math.min(chunk.length, left));
     if (part.length > 0) {
-      const data = fault.chunked === true ? framed(part) : part;
-      if (!(await wire.write(data))) return { sent, alive: false };
-      sent += part.length;
+      if (!(await wire.write(fault.chunked === true ? framed(part) : part))) return false;
+      count(part.length);
+      left -= part.length;
     }
-    if (sent === limit) {
-      if (fault.stall === limit) await wire.closed;
-      else if (fault.reset === true) wire.reset();
-      else wire.end();
-      return { sent, alive: false };
-    }
+    if (left === 0) return await breakOff(wire, fault, limit);
     if (fault.dribble !== undefined) await pause(fault.dribble.interval);
+    if (fault.rate !== undefined) await pause((1000 * part.length) / fault.rate);
   }
   if (fault.chunked === true) await wire.write('0\r\n\r\n');
-  return { sent, alive: true };
+  return true;
+}
+
+async function breakOff(wire: Wire, fault: Fault, at: number): Promise<false> {
+  if (fault.stall === at) await wire.closed;
+  else if (fault.reset === true) wire.reset();
+  else wire.end();
+  return false;
 }
 
 export function pause(ms: number): Promise<void> {

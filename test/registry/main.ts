@@ -1,14 +1,23 @@
 /**
- * Serves an OCI image layout over HTTP, with faults on wish:
- *   node test/registry/main.ts --layout DIR [--port N] [--repo NAME] [--fault JSON]...
- * A fault is a Fault as JSON, `match` as text: '{"match":"/blobs/","cutAfter":1000,"times":2}'. The tags are the layout's
- * `org.opencontainers.image.ref.name` (the part after the last colon), else `latest`.
+ * Serves an OCI image layout over HTTP, or without one a sample image, with faults on wish:
+ *   node test/registry/main.ts [--layout DIR] [--port N] [--repo NAME] [--tls] [--auth MODE] [--fault FAULT]... [--chaos SEED]
+ * FAULT is a Fault of faults.ts as JSON, `match` as text: '{"match":"/blobs/","cutAfter":1000,"times":2}'.
+ * MODE is basic:USER:PASSWORD, bearer, bearer:USER:PASSWORD, denied, or an AuthMode of auth.ts as JSON.
+ * --chaos adds faults by chance, that heal. --tls prints where the CA's certificate is. The tags are the layout's
+ * `org.opencontainers.image.ref.name` (the part after the last colon), else `latest`. Each answer is a line on standard
+ * error.
  */
-import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import type { AuthMode } from './auth.ts';
+import { makeCerts } from './certs.ts';
+import { randomFaults, seeded } from './chaos.ts';
 import type { Content, Fault } from './faults.ts';
+import type { ServerTls } from './http-server.ts';
+import { buildImage, noise } from './image.ts';
 import { startRegistry, type TestRegistry } from './registry.ts';
 
 const MANIFEST_TYPE = /manifest|image\.index/;
@@ -62,20 +71,56 @@ function loadLayout(registry: TestRegistry, dir: string, repo: string): string[]
   });
 }
 
+async function pushSample(registry: TestRegistry, repo: string): Promise<string[]> {
+  const entries = [{ name: 'noise.bin', data: noise(4 << 20) }];
+  const image = await buildImage({
+    layers: [{ entries }, { entries: [{ name: 'hello', data: 'hello\n' }] }],
+  });
+  return [registry.push(repo, 'latest', image)];
+}
+
+function authMode(text: string): AuthMode {
+  if (text.startsWith('{')) return JSON.parse(text) as AuthMode;
+  const [mode, user, ...rest] = text.split(':');
+  const pass = rest.join(':');
+  if (mode === 'denied' || mode === 'none') return { mode };
+  if (mode === 'basic' && user !== undefined) return { mode, user, pass };
+  if (mode === 'bearer') return user === undefined ? { mode } : { mode, user, pass };
+  throw new Error(`--auth ${text}: want basic:USER:PASSWORD, bearer[:USER:PASSWORD], denied or JSON`);
+}
+
+function serverTls(): ServerTls {
+  const certs = makeCerts();
+  const path = join(tmpdir(), `hawser-test-ca-${process.pid}.pem`);
+  writeFileSync(path, certs.ca);
+  console.log(`--tlscacert ${path}`);
+  return certs;
+}
+
 const { values } = parseArgs({
   options: {
     port: { type: 'string', default: '0' },
     layout: { type: 'string' },
     repo: { type: 'string', default: 'test/image' },
+    tls: { type: 'boolean', default: false },
+    auth: { type: 'string', default: 'none' },
     fault: { type: 'string', multiple: true, default: [] },
+    chaos: { type: 'string' },
   },
 });
-if (values.layout === undefined) {
-  console.error('usage: main.ts --layout DIR [--port N] [--repo NAME] [--fault JSON]...');
-  process.exit(2);
-}
+const chaos: Fault[] =
+  values.chaos === undefined ? [] : randomFaults(seeded(Number(values.chaos)), { size: 4 << 20, heal: true });
 const registry = await startRegistry({
   port: Number(values.port),
-  faults: values.fault.map((text) => JSON.parse(text) as Fault),
+  auth: authMode(values.auth),
+  faults: [...values.fault.map((text) => JSON.parse(text) as Fault), ...chaos],
+  ...(values.tls ? { tls: serverTls() } : {}),
+  onAnswer: ({ method, path, range, status, sent }) =>
+    console.error(`${method} ${path}${range === undefined ? '' : ` (${range})`}: ${status}, ${sent} bytes`),
 });
-for (const reference of loadLayout(registry, values.layout, values.repo)) console.log(reference);
+for (const fault of chaos) console.error(`fault ${JSON.stringify(fault)}`);
+const references =
+  values.layout === undefined
+    ? await pushSample(registry, values.repo)
+    : loadLayout(registry, values.layout, values.repo);
+for (const reference of references) console.log(reference);

@@ -8,6 +8,7 @@ import {
   contentOf,
   type Fault,
   FaultPlan,
+  headerOf,
   pause,
   sendBody,
   setHeader,
@@ -21,6 +22,17 @@ export interface RegistryOptions {
   readonly tls?: ServerTls;
   readonly auth?: AuthMode;
   readonly faults?: readonly Fault[];
+  /** Where the API is, without a slash at the end. Default `/v2`. */
+  readonly apiRoot?: string;
+  /** Told when an answer has ended, however it did. */
+  readonly onAnswer?: (request: LoggedRequest) => void;
+}
+
+/** What one object, or everything, has cost. */
+export interface Traffic {
+  readonly requests: number;
+  /** Of bodies, as sent: less may have arrived. */
+  readonly bytes: number;
 }
 
 export interface LoggedRequest {
@@ -33,7 +45,7 @@ export interface LoggedRequest {
   readonly body: string;
   /** 0: none was sent. */
   status: number;
-  /** Bytes of the body that were sent. */
+  /** Bytes of the body that were sent, as they are. */
   sent: number;
 }
 
@@ -47,6 +59,8 @@ export interface TestRegistry extends AsyncDisposable {
   readonly faults: Fault[];
   readonly gate: Gate;
   connections(): number;
+  /** Of the requests whose path or query has `part` in it (a digest, a kind of object), or of all. */
+  traffic(part?: string): Traffic;
   /** All of an image's blobs and manifests; the tag points at its root. Returns `host/repo:tag`. */
   push(repo: string, tag: string, image: TestImage): string;
   putBlob(repo: string, digest: string, content: Content | Uint8Array): void;
@@ -61,12 +75,19 @@ interface Repository {
   readonly manifests: Map<string, { mediaType: string; digest: string; content: Content }>;
 }
 
+interface Ground {
+  readonly repositories: ReadonlyMap<string, Repository>;
+  readonly gate: Gate;
+  readonly apiRoot: string;
+}
+
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const repositories = new Map<string, Repository>();
   const requests: LoggedRequest[] = [];
   const plan = new FaultPlan(options.faults ?? []);
   let origin = '';
   const gate = new Gate(options.auth ?? { mode: 'none' }, () => origin);
+  const ground: Ground = { repositories, gate, apiRoot: options.apiRoot ?? '/v2' };
   const repository = (name: string): Repository => {
     const found = repositories.get(name) ?? { blobs: new Map(), manifests: new Map() };
     repositories.set(name, found);
@@ -78,7 +99,12 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       requests.push(entry);
       const fault = plan.pick(request) ?? {};
       if (fault.delay !== undefined) await pause(fault.delay);
-      await respond(wire, request, entry, fault, () => answerTo(request, repositories, gate));
+      try {
+        const make = () => answerTo(request, ground);
+        await respond(wire, request, entry, fault, make, () => plan.spare(fault));
+      } finally {
+        options.onAnswer?.(entry);
+      }
     },
     {
       ...(options.port === undefined ? {} : { port: options.port }),
@@ -101,6 +127,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     faults: plan.list,
     gate,
     connections: server.connections,
+    traffic: (part = '') => trafficOf(requests.filter(({ path }) => decodeURIComponent(path).includes(part))),
     putManifest,
     putBlob: (repo, digest, content) => {
       repository(repo).blobs.set(digest, content instanceof Uint8Array ? contentOf(content) : content);
@@ -111,7 +138,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       putManifest(repo, tag, image.root.mediaType, image.root.bytes);
       return `${host}/${repo}:${tag}`;
     },
-    log: () => requests.map(({ method, path }) => `${method} ${path.replace(/^\/v2/, '')}`),
+    log: () => requests.map(({ method, path }) => `${method} ${path.replace(ground.apiRoot, '')}`),
     close: server.close,
     [Symbol.asyncDispose]: server.close,
   };
@@ -134,9 +161,16 @@ function logged(request: ServerRequest): LoggedRequest {
   };
 }
 
-function answerTo(request: ServerRequest, repositories: ReadonlyMap<string, Repository>, gate: Gate): Answer {
-  if (request.url.pathname === '/token') return gate.token(request);
-  const found = /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(decodeURIComponent(request.url.pathname));
+function trafficOf(requests: readonly LoggedRequest[]): Traffic {
+  return { requests: requests.length, bytes: requests.reduce((sum, { sent }) => sum + sent, 0) };
+}
+
+function answerTo(request: ServerRequest, { repositories, gate, apiRoot }: Ground): Answer | Promise<Answer> {
+  const { pathname } = request.url;
+  if (pathname === '/token') return gate.token(request);
+  if (pathname === `${apiRoot}/`) return gate.ping(request) ?? json({});
+  const path = pathname.startsWith(`${apiRoot}/`) ? decodeURIComponent(pathname.slice(apiRoot.length)) : '';
+  const found = /^\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(path);
   if (found === null) return notFound('UNSUPPORTED');
   const [, name = '', kind, object = ''] = found;
   const refusal = gate.check(request, name);
@@ -157,17 +191,22 @@ function ok(content: Content, mediaType: string, digest: string): Answer {
     headers: [
       ['Content-Type', mediaType],
       ['Docker-Content-Digest', digest],
+      ['ETag', `"${digest}"`],
     ],
     content,
   };
 }
 
 function notFound(code: string): Answer {
-  const body = { errors: [{ code, message: code.toLowerCase().replaceAll('_', ' '), detail: {} }] };
+  const message = code.toLowerCase().replaceAll('_', ' ');
+  return { ...json({ errors: [{ code, message, detail: {} }] }), status: 404 };
+}
+
+function json(value: unknown): Answer {
   return {
-    status: 404,
+    status: 200,
     headers: [['Content-Type', 'application/json']],
-    content: contentOf(JSON.stringify(body)),
+    content: contentOf(JSON.stringify(value)),
   };
 }
 
@@ -176,7 +215,8 @@ async function respond(
   request: ServerRequest,
   entry: LoggedRequest,
   fault: Fault,
-  make: () => Answer,
+  make: () => Answer | Promise<Answer>,
+  spare: () => void,
 ): Promise<void> {
   if (fault.hang === true) return await wire.closed;
   if (fault.reset === true && fault.cutAfter === undefined) return wire.reset();
@@ -184,35 +224,47 @@ async function respond(
     await wire.write(Uint8Array.from(fault.raw, (character) => character.charCodeAt(0)));
     return wire.end();
   }
-  const answer = make();
-  await spoil(answer, fault);
-  const { start, end } = applyRange(request, answer, fault);
+  const answer = await make();
+  await spoil(answer, fault, request.target);
+  const part = applyRange(request, answer, fault);
   for (const [name, value] of Object.entries(fault.headers ?? {})) setHeader(answer, name, value);
+  const length = request.method === 'HEAD' ? 0 : part.end - part.start;
+  if ((fault.cutAfter ?? fault.stall ?? -1) >= length) spare();
   entry.status = answer.status;
+  await wire.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(fault.interim ?? 0));
+  await wire.write(headOf(answer, fault, part.end - part.start));
   const closes = fault.noContentLength === true;
-  if (fault.chunked === true) answer.headers.push(['Transfer-Encoding', 'chunked']);
-  else if (closes) answer.headers.push(['Connection', 'close']);
-  else if (fault.headers?.['Content-Length'] === undefined) {
-    answer.headers.push(['Content-Length', String(end - start)]);
-  }
-  const head = [
-    `HTTP/1.1 ${answer.status} ${answer.reason ?? STATUS_CODES[answer.status] ?? 'Unknown'}`,
-    ...answer.headers.map((pair) => pair.join(': ')),
-  ];
-  await wire.write(`${head.join('\r\n')}\r\n\r\n`);
   if (request.method === 'HEAD') return closes ? wire.end() : undefined;
-  const { sent, alive } = await sendBody(wire, answer.content.read(start, end), fault);
-  entry.sent = sent;
+  const shift = answer.status === 206 ? Math.min(fault.shiftRange ?? 0, part.start) : 0;
+  const bytes = answer.content.read(part.start - shift, part.end - shift);
+  const alive = await sendBody(wire, bytes, fault, (sent) => {
+    entry.sent += sent;
+  });
   if (alive && closes) wire.end();
+}
+
+function headOf(answer: Answer, fault: Fault, length: number): string {
+  const headers = [...answer.headers];
+  if (fault.chunked === true) headers.push(['Transfer-Encoding', 'chunked']);
+  else if (fault.noContentLength === true) headers.push(['Connection', 'close']);
+  else if (fault.headers?.['Content-Length'] === undefined) headers.push(['Content-Length', String(length)]);
+  const reason = answer.reason ?? STATUS_CODES[answer.status] ?? 'Unknown';
+  const lines = [`HTTP/1.1 ${answer.status} ${reason}`, ...headers.map((pair) => pair.join(': '))];
+  return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
 /** Turns a 200 into a 206 or 416. What is to be sent of the content, `end` excluded. */
 function applyRange(request: ServerRequest, answer: Answer, fault: Fault): { start: number; end: number } {
   const { size } = answer.content;
   const asked = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get('range') ?? '');
-  if (answer.status !== 200 || asked === null || fault.ignoreRange === true) return { start: 0, end: size };
+  const condition = request.headers.get('if-range');
+  const stale = condition !== undefined && condition !== headerOf(answer, 'etag');
+  if (answer.status !== 200 || asked === null || stale || fault.ignoreRange === true) {
+    return { start: 0, end: size };
+  }
   const start = Number(asked[1]);
-  const end = asked[2] === '' ? size : Math.min(size, Number(asked[2]) + 1);
+  const last = asked[2] === '' ? size : Math.min(size, Number(asked[2]) + 1);
+  const end = Math.min(last, start + (fault.rangeLimit ?? last));
   if (start >= size) {
     answer.status = 416;
     answer.content = contentOf('');
