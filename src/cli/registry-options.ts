@@ -2,6 +2,7 @@ import { HawserError } from '../core/errors.ts';
 import type { TlsOptions } from '../core/ports/transport.ts';
 import type { Reference } from '../core/reference/reference.ts';
 import type { RegistryOptions } from '../core/registry/open.ts';
+import { proxiesOf } from '../core/registry/proxy.ts';
 import type { TraceEvent } from '../core/registry/trace.ts';
 import { type Context, readFlagFile } from './context.ts';
 import { givenCredential, onlyFor } from './credentials.ts';
@@ -29,6 +30,7 @@ export async function registryOptions(context: Context, reference: Reference): P
   return {
     plainHttp: input.bool('plain-http'),
     tls,
+    proxy: proxiesOf((name) => host.env(name)),
     userAgent: `hawser/${VERSION} (${host.runtime}/${host.runtimeVersion}; ${host.os}/${host.arch})`,
     ...(credentials === undefined ? {} : { credentials }),
     ...(input.bool('http-trace') ? { trace: (event: TraceEvent) => write(traceLine(event)) } : {}),

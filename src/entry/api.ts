@@ -12,6 +12,7 @@ import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import type { Reference } from '../core/reference/reference.ts';
 import { openRegistry } from '../core/registry/open.ts';
+import { proxiesOf } from '../core/registry/proxy.ts';
 import { fetchImage, type TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult } from '../core/transfer/options.ts';
 import { pull as pullImage } from '../core/transfer/pull.ts';
@@ -101,6 +102,7 @@ async function withStore<T>(
   const registry = openRegistry(
     { transports: runtime.transports, clock: runtime.clock },
     {
+      proxy: proxiesOf((name) => runtime.host.env(name)),
       ...(plainHttp === undefined ? {} : { plainHttp }),
       ...(tls === undefined ? {} : { tls }),
       ...(credentials === undefined
