@@ -116,4 +116,16 @@ export const TRANSFER_FLAGS: readonly Flag[] = [
     choices: ['tty', 'plain', 'json', 'none'],
     describe: 'display on standard output (default tty on a terminal, else plain)',
   },
+  {
+    name: 'trace',
+    type: 'text',
+    value: 'FILE',
+    describe: 'write where the time went, as a trace for ui.perfetto.dev or chrome://tracing',
+  },
+  {
+    name: 'report',
+    type: 'text',
+    value: 'FILE.html',
+    describe: 'write where the time went, as a page with a waterfall and the bottleneck named',
+  },
 ];
