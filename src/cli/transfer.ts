@@ -29,8 +29,8 @@ export async function transfer<R extends FetchResult>(
         trace?.(event);
       };
       try {
-        const { clock, hashers } = runtime;
-        const deps = { backend, registry, clock, hashers, hostPlatform: context.platform };
+        const { clock, hashers, codecs } = runtime;
+        const deps = { backend, registry, clock, hashers, codecs, hostPlatform: context.platform };
         const result = await work(deps, { ...options, signal, report });
         await display.finish(result);
       } catch (err) {

@@ -116,6 +116,7 @@ async function withStore<T>(
     registry,
     clock: runtime.clock,
     hashers: runtime.hashers,
+    codecs: runtime.codecs,
     hostPlatform: host,
   };
   try {
