@@ -50,7 +50,7 @@ export const REGISTRY_FLAGS: readonly Flag[] = [
     name: 'hosts-dir',
     type: 'text',
     value: 'DIR',
-    describe: 'directory of hosts.toml files (not there yet)',
+    describe: 'directory of hosts.toml files (default /etc/containerd/certs.d and /etc/docker/certs.d)',
   },
   {
     name: 'tlscacert',

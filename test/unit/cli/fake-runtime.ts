@@ -105,6 +105,9 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
         close: async () => void written.set(path, text),
       };
     },
+    list: async (path: string) => {
+      throw new HawserError('NotFound', `no such file or directory: ${path}`);
+    },
   };
   return {
     runtime: { name: 'node', host, clock, fs, hashers: {}, transports: {} } as unknown as Runtime,
