@@ -11,8 +11,6 @@ import type { TlsOptions } from '../core/ports/transport.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import type { Reference } from '../core/reference/reference.ts';
-import { environmentOptions } from '../core/registry/environment.ts';
-import type { Observe } from '../core/registry/observe.ts';
 import { openRegistry } from '../core/registry/open.ts';
 import { fetchImage, type TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult } from '../core/transfer/options.ts';
@@ -57,15 +55,13 @@ export interface ApiFetchOptions extends Call {
   readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
   readonly plainHttp?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
-  /** A directory of hosts.toml files. Default: /etc/containerd/certs.d, then /etc/docker/certs.d. */
-  readonly hostsDir?: string | undefined;
-  /** Which hosts there are, how each was asked and why it was left, and what of the configuration has no effect. */
-  readonly observe?: Observe | undefined;
 }
 
 export interface ApiPullOptions extends ApiFetchOptions {
   readonly snapshotter?: string | undefined;
   readonly codec?: CodecChoice | undefined;
+  /** Layers unpacked at once; default: the number of processors. */
+  readonly jobs?: number | undefined;
 }
 
 /** Fetches an image's content and records it; nothing is unpacked. */
@@ -75,9 +71,9 @@ export async function fetch(reference: string, options: ApiFetchOptions = {}): P
 
 /** Fetches an image, unpacks it into snapshots and records it. */
 export async function pull(reference: string, options: ApiPullOptions = {}): Promise<PullResult> {
-  const { snapshotter, codec } = options;
+  const { snapshotter, codec, jobs } = options;
   return await withDeps(reference, options, (deps, common) =>
-    pullImage(deps, { ...common, snapshotter, codec }),
+    pullImage(deps, { ...common, snapshotter, codec, jobs }),
   );
 }
 
@@ -103,14 +99,12 @@ async function withStore<T>(
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   const { runtime } = store;
-  const { credentials, plainHttp, tls, hostsDir, observe, signal } = options;
-  const warn = (message: string): void => observe?.({ type: 'warning', message });
-  const environment = await environmentOptions(runtime, { hostsDir, plainHttp, tls, warn }, { signal });
+  const { credentials, plainHttp, tls } = options;
   const registry = openRegistry(
     { transports: runtime.transports, clock: runtime.clock },
     {
-      ...environment,
-      observe,
+      ...(plainHttp === undefined ? {} : { plainHttp }),
+      ...(tls === undefined ? {} : { tls }),
       ...(credentials === undefined
         ? {}
         : { credentials: async (host: string) => (host === reference.host ? credentials : undefined) }),
@@ -122,8 +116,8 @@ async function withStore<T>(
     registry,
     clock: runtime.clock,
     hashers: runtime.hashers,
-    codecs: runtime.codecs,
     hostPlatform: host,
+    cpus: runtime.host.cpus,
   };
   try {
     return await work(deps, fetchOptions(reference, options, host));

@@ -5,6 +5,7 @@ import type { Syscalls } from '../core/ports/syscalls.ts';
 import { copyTree, removeTree, treeUsage } from '../core/snapshots/tree.ts';
 import { applyLayer } from '../core/unpack/apply-layer.ts';
 import { polledSignal } from '../core/unpack/polled-signal.ts';
+import { rebaseLayer } from '../core/unpack/rebase-layer.ts';
 import {
   parseRequest,
   type Verb,
@@ -44,6 +45,8 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
   switch (verb) {
     case 'apply':
       return applyLayer(input, { syscalls, hashers, codecs, openBlob, onProgress }, call);
+    case 'rebase':
+      return rebaseLayer(syscalls, input, call) ?? null;
     case 'copyTree':
       if (syscalls.provider === 'tools') await copyTreeByTool(input.from, input.to, call);
       else copyTree(syscalls, input.from, input.to, call);

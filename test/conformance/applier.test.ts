@@ -28,8 +28,13 @@ function tarOf(dir: string, make: (dir: string) => void): Uint8Array {
   return new Uint8Array(execFileSync('tar', ['-C', dir, '--format=pax', '--numeric-owner', '-cf', '-', '.']));
 }
 
-for (const name of ['overlayfs', 'native']) {
-  test(`two layers through ${name}: diff IDs, tree, usage, sync`, {
+const WAYS = ['overlayfs', 'native'].flatMap((name) => [
+  { name, blind: false },
+  { name, blind: true },
+]);
+
+for (const { name, blind } of WAYS) {
+  test(`two layers through ${name}, ${blind ? 'blind' : 'in order'}: diff IDs, tree, usage, sync`, {
     skip: needs({ root: true, tools: ['tar'] }),
   }, async () => {
     const host = await runtime();
@@ -65,8 +70,15 @@ for (const name of ['overlayfs', 'native']) {
       let parent = '';
       for (const [i, { tar, blob, type }] of layers.entries()) {
         const digest = await addBlob(backend, blob);
-        const mounts = await sn.prepare(`extract-${i}`, parent);
-        const applied = await backend.applier.apply({ mediaType: type, digest, size: blob.length }, mounts);
+        const mounts = await sn.prepare(`extract-${i}`, blind ? '' : parent);
+        const applied = await backend.applier.apply({ mediaType: type, digest, size: blob.length }, mounts, {
+          below: blind ? 'unknown' : 'mounts',
+        });
+        assert.equal(applied.record !== undefined, blind);
+        if (applied.record !== undefined) {
+          assert.equal(await sn.rebase?.(`extract-${i}`, parent, applied.record), undefined);
+          assert.equal((await sn.stat(`extract-${i}`)).parent, parent);
+        }
         assert.deepEqual([applied.digest, applied.size], [digestOf(tar), tar.length]);
         await sn.commit(`layer-${i}`, `extract-${i}`);
         parent = `layer-${i}`;

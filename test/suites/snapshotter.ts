@@ -195,6 +195,26 @@ function records(check: Check): void {
     await sn.commit('c', 'k');
   });
 
+  check('Rebase: a parent for an active snapshot without one', async (bench, sn) => {
+    if (sn.rebase === undefined) return;
+    const blank = { nodes: [], guesses: [] };
+    await bench.layer('base', '', (root) => write(root, 'below', 'b'));
+    await sn.prepare('active', '');
+    await rejectsWith('NotFound', sn.rebase('none', 'base', blank));
+    await rejectsWith('NotFound', sn.rebase('active', 'none', blank));
+    await rejectsWith('InvalidArgument', sn.rebase('active', 'active', blank));
+    await rejectsWith('FailedPrecondition', sn.rebase('base', 'base', blank));
+    assert.equal(await sn.rebase('active', 'base', blank), undefined);
+    assert.equal((await sn.stat('active')).parent, 'base');
+    await rejectsWith('FailedPrecondition', sn.rebase('active', 'base', blank));
+    await rejectsWith('FailedPrecondition', sn.remove('base'));
+    await bench.mounted(await sn.mounts('active'), (root) => {
+      assert.equal(fs.readFileSync(join(root, 'below'), 'utf8'), 'b');
+    });
+    await sn.commit('top', 'active');
+    assert.equal((await sn.stat('top')).parent, 'base');
+  });
+
   check('RemoveIntermediateSnapshot: only from the top', async (bench, sn) => {
     await bench.layer('base', '', nothing);
     await bench.layer('middle', 'base', nothing);

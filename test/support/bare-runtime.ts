@@ -22,6 +22,7 @@ function absent(name: string): never {
 
 const workers: Workers = {
   apply: () => absent('apply'),
+  rebase: () => absent('rebase'),
   copyTree: async ({ from, to }) => void run('cp', '-a', `${from}/.`, to),
   usage: async (path) => ({
     size: Number(run('du', '-s', '--block-size=512', path).split('\t')[0]) * 512,

@@ -6,7 +6,7 @@ import type { Call } from '../../core/ports/call.ts';
 import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { ApplyJob } from '../../core/ports/workers.ts';
-import type { Applied, Applier } from '../../core/unpack/roles.ts';
+import type { Applied, Applier, Below } from '../../core/unpack/roles.ts';
 import type { Store } from './store.ts';
 import { markUnsynced } from './unsynced.ts';
 
@@ -20,15 +20,17 @@ function option(mount: Mount, name: string): string | undefined {
 }
 
 /** Where a layer for these mounts is written: into the overlay's upper directory, or right into a writable tree. */
-export function applyTarget(mounts: readonly Mount[]): Target {
+export function applyTarget(mounts: readonly Mount[], below: Below = 'mounts'): Target {
   const [mount, ...more] = mounts;
+  const plain = more.length === 0 && mount?.type === 'bind' && mount.options.includes('rw');
+  if (plain && below !== 'mounts') {
+    return { root: mount.source, lowers: [], mode: below === 'none' ? 'overlay' : 'blind' };
+  }
+  if (plain) return { root: mount.source, lowers: [], mode: 'flat' };
   if (mount !== undefined && more.length === 0) {
     const upper = option(mount, 'upperdir');
     if (mount.type === 'overlay' && upper !== undefined) {
       return { root: upper, lowers: (option(mount, 'lowerdir') ?? '').split(':'), mode: 'overlay' };
-    }
-    if (mount.type === 'bind' && mount.options.includes('rw')) {
-      return { root: mount.source, lowers: [], mode: 'flat' };
     }
   }
   throw new HawserError(
@@ -50,9 +52,9 @@ export class LocalApplier implements Applier {
   async apply(
     layer: Descriptor,
     mounts: readonly Mount[],
-    opts: { codec?: CodecChoice; onProgress?: (bytes: number) => void } & Call = {},
+    opts: { codec?: CodecChoice; below?: Below; onProgress?: (bytes: number) => void } & Call = {},
   ): Promise<Applied> {
-    const target = applyTarget(mounts);
+    const target = applyTarget(mounts, opts.below);
     const { size } = await this.#content.info(layer.digest, opts);
     const job: ApplyJob = {
       blob: this.#content.blobPath(layer.digest),
@@ -65,7 +67,8 @@ export class LocalApplier implements Applier {
     markUnsynced(this.#store, target.root);
     try {
       const result = await this.#store.runtime.workers.apply(job, opts);
-      return { digest: parseDigest(result.diffId), size: result.size, warnings: result.warnings };
+      const { size: expanded, warnings, record } = result;
+      return { digest: parseDigest(result.diffId), size: expanded, warnings, record: record ?? undefined };
     } catch (err) {
       throw wrap(`Cannot apply layer ${layer.digest}`, err);
     }

@@ -112,8 +112,9 @@ export function sweepRecords(
   const images = state.images.filter(({ name }) => !keep.has('images', name));
   for (const { name } of images) drop('images', 'name', 'images', name);
   const snapshots = state.snapshots.filter((one) => !keep.has(`snapshots/${one.snapshotter}`, one.name));
-  // A child has a higher id than its parent and is reached before it from the end.
-  for (const { snapshotter, name } of snapshots.toReversed()) {
+  // A rebased snapshot may be older than its parent: no order by id puts children first.
+  db.exec('PRAGMA defer_foreign_keys = ON');
+  for (const { snapshotter, name } of snapshots) {
     db.prepare('DELETE FROM snapshots WHERE ns = ? AND snapshotter = ? AND name = ?').run(
       ns,
       snapshotter,

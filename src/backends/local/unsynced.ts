@@ -35,10 +35,11 @@ export function forgetUnsynced(store: Store): void {
     `WITH RECURSIVE lost (id) AS (
        SELECT id FROM snapshots WHERE unsynced IS NOT NULL AND unsynced <> ?
        UNION SELECT s.id FROM snapshots s JOIN lost ON s.parent = lost.id)
-     SELECT s.id, s.ns, s.snapshotter, s.name FROM snapshots s JOIN lost USING (id) ORDER BY s.id DESC`,
+     SELECT s.id, s.ns, s.snapshotter, s.name FROM snapshots s JOIN lost USING (id)`,
   );
   if (store.boot === '' || find.get(store.boot) === undefined) return;
   store.write(() => {
+    store.db.exec('PRAGMA defer_foreign_keys = ON');
     const unlabel = store.db.prepare('DELETE FROM labels WHERE ns = ? AND type = ? AND id = ?');
     const drop = store.db.prepare('DELETE FROM snapshots WHERE id = ?');
     for (const row of find.all(store.boot)) {

@@ -87,6 +87,7 @@ async function unpacked(
     lease,
     signal,
     codec: (input.text('codec') as CodecChoice | undefined) ?? 'auto',
+    jobs: runtime.host.cpus,
     blobReady: async () => {},
   });
   await backend.sync(call);

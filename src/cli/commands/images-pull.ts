@@ -1,6 +1,6 @@
 import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Command } from '../command.ts';
-import { CODEC, SNAPSHOTTER, TRANSFER_FLAGS } from '../flags.ts';
+import { CODEC, JOBS, SNAPSHOTTER, TRANSFER_FLAGS } from '../flags.ts';
 import { transfer } from '../transfer.ts';
 
 export const imagesPull: Command = {
@@ -16,6 +16,7 @@ export const imagesPull: Command = {
     ...TRANSFER_FLAGS,
     SNAPSHOTTER,
     CODEC,
+    JOBS,
     { name: 'print-chainid', type: 'bool', describe: 'print the chain ID of each unpacked platform' },
     { name: 'local', type: 'bool', describe: 'accepted: hawser always does the work itself, as ctr --local' },
     {
@@ -27,8 +28,9 @@ export const imagesPull: Command = {
   run: async (context, input) => {
     const snapshotter = input.text('snapshotter');
     const codec = input.text('codec') as CodecChoice | undefined;
+    const jobs = input.count('jobs');
     await transfer(context, true, async (deps, options) =>
-      context.services.pull(deps, { ...options, snapshotter, codec }),
+      context.services.pull(deps, { ...options, snapshotter, codec, jobs }),
     );
   },
 };

@@ -75,8 +75,6 @@ export function advance(state: ProgressState, event: ProgressEvent): void {
       state.syncing = false;
       break;
     case 'retry':
-    case 'stages':
-    case 'span':
     case 'warning':
       break;
   }

@@ -1,11 +1,13 @@
 /** Applies the entries of one layer to a tree, by the rules of the image-spec (layer.md). */
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError, isKind, wrap } from '../errors.ts';
+import type { LayerRecord } from '../ports/layer-record.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, type Syscalls } from '../ports/syscalls.ts';
 import type { DirNode } from './dir-node.ts';
 import type { TarEntry, TarSink } from './entry.ts';
 import { FileWriter } from './file-writer.ts';
 import { FlatLayer } from './flat-layer.ts';
+import { needsBelow } from './guesses.ts';
 import { create, type LayerTree, makeDirectory, makePlace, ownerMayAll } from './layer-tree.ts';
 import { isDirectory, MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
 import { atimeOf, dirInode, Metadata, namedInode } from './metadata.ts';
@@ -16,9 +18,8 @@ const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** AUFS's own files (`.wh..wh.plnk`, `.wh..wh.aufs`, `.wh..wh.orph`): never part of an image's content. */
 const AUFS = '.wh..wh.';
+const NO_SUCH_FILE = 'there is no such file';
 const MAX_ENTRIES = 10_000_000;
-/** NAME_MAX. A longer name is refused whatever is there, for some lookups of it would fail and others never be made. */
-const MAX_COMPONENT = 255;
 /** What Linux's dev_t holds. */
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xfffff;
@@ -28,8 +29,11 @@ export interface ApplyTarget {
   readonly root: string;
   /** `overlay`: the directories below it, nearest first. */
   readonly lowers: readonly string[];
-  /** `flat`: the root holds a full copy of what is below. */
-  readonly mode: 'overlay' | 'flat';
+  /**
+   * `flat`: the root holds a full copy of what is below. `blind`: as `overlay`, with what is below still unknown (no
+   * `lowers`); `finish` gives the record of what a rebase has to settle.
+   */
+  readonly mode: 'overlay' | 'flat' | 'blind';
   /** Content beyond this many bytes, holes included, is ResourceExhausted. */
   readonly maxBytes: number;
 }
@@ -43,7 +47,7 @@ interface Slot {
 /**
  * Feed it by a TarReader, then `finish`. `close` it in any case. After an error the tree is unusable.
  *
- * The merged view is the same in both modes: that of extracting over a copy of what is below. Names are cleaned lexically
+ * The merged view is the same in all modes: that of extracting over a copy of what is below. Names are cleaned lexically
  * (`..` does not leave the root); symlinked parents are followed inside the root; the last component never is. A hard link's
  * own metadata is not applied: an entry that only gives another name to a file must not change the file. Each error names
  * its entry.
@@ -52,6 +56,7 @@ export class LayerApplier implements TarSink {
   readonly #sys: Syscalls;
   readonly #tree: MergedTree;
   readonly #layer: LayerTree;
+  readonly #blind: OverlayLayer | undefined;
   readonly #warnings = new Warnings();
   readonly #meta: Metadata = new Metadata(this.#warnings);
   readonly #maxBytes: number;
@@ -62,9 +67,14 @@ export class LayerApplier implements TarSink {
   constructor(sys: Syscalls, target: ApplyTarget) {
     this.#sys = sys;
     this.#maxBytes = target.maxBytes;
-    const overlay = target.mode === 'overlay';
-    this.#tree = new MergedTree(sys, target.root, overlay ? target.lowers : []);
-    this.#layer = overlay ? new OverlayLayer(this.#tree, this.#meta) : new FlatLayer(this.#tree, this.#meta);
+    const { mode, root, lowers } = target;
+    this.#tree = new MergedTree(sys, root, mode === 'blind' ? 'unknown' : mode === 'flat' ? [] : lowers);
+    if (mode === 'flat') this.#layer = new FlatLayer(this.#tree, this.#meta);
+    else {
+      const layer = new OverlayLayer(this.#tree, this.#meta);
+      this.#layer = layer;
+      this.#blind = mode === 'blind' ? layer : undefined;
+    }
   }
 
   get entries(): number {
@@ -125,11 +135,13 @@ export class LayerApplier implements TarSink {
     }
   }
 
-  /** After the last entry: whiteouts, directories' attributes. */
-  finish(): void {
+  /** After the last entry: whiteouts, directories' attributes. Blind: what of it is left for later. */
+  finish(): LayerRecord | undefined {
     try {
-      this.#layer.settle();
+      const record = this.#blind?.settleBlind();
+      if (record === undefined) this.#layer.settle();
       this.#sys.flush();
+      return record;
     } catch (err) {
       throw wrap('settling the layer', err);
     }
@@ -246,6 +258,11 @@ export class LayerApplier implements TarSink {
     const target = parts.pop();
     const place = this.#tree.resolve(parts);
     const problem = this.#linkProblem(place, target, { node, name });
+    const unknown =
+      place.missing.length === 0 && target !== undefined && this.#tree.showsUnknown(place.node, target);
+    if (problem === NO_SUCH_FILE && unknown) {
+      throw needsBelow(`a hard link to ${quoted(entry.linkName)}, which is not in the layer`);
+    }
     if (target === undefined || problem !== undefined) {
       throw new HawserError('InvalidArgument', `hard link to ${quoted(entry.linkName)}: ${problem}`);
     }
@@ -255,7 +272,7 @@ export class LayerApplier implements TarSink {
 
   #linkProblem(place: Place, target: ByteString | undefined, slot: Slot): string | undefined {
     if (target === undefined) return 'the root is a directory';
-    if (place.missing.length > 0) return 'there is no such file';
+    if (place.missing.length > 0) return NO_SUCH_FILE;
     if (place.node === slot.node && target === slot.name) return 'it is the link itself';
     // Its removal, to make way for the link, would remove the target.
     const inTheWay = slot.node.children.get(slot.name);
@@ -263,7 +280,7 @@ export class LayerApplier implements TarSink {
       if (at === inTheWay) return 'it is in a directory that the link replaces';
     }
     const found = this.#tree.lookup(place.node, target);
-    if (found === undefined) return 'there is no such file';
+    if (found === undefined) return NO_SUCH_FILE;
     return isDirectory(found.stat) ? 'it is a directory' : undefined;
   }
 }
@@ -283,12 +300,6 @@ function cleanPath(name: ByteString): ByteString[] {
     if (part === '..') parts.pop();
     else if (part !== '' && part !== '.') parts.push(part);
     if (parts.length > MAX_DEPTH) throw tooDeep();
-  }
-  for (const [i, part] of parts.entries()) {
-    const prefix = i === parts.length - 1 && part.startsWith(WHITEOUT) ? WHITEOUT.length : 0;
-    if (part.length - prefix > MAX_COMPONENT) {
-      throw new HawserError('InvalidArgument', `a name of more than ${MAX_COMPONENT} bytes`);
-    }
   }
   return parts;
 }

@@ -50,3 +50,17 @@ export class DirNode {
     return this.opaque || this.cuts?.has(name) === true;
   }
 }
+
+/** Nothing from below shows in it. */
+export function isBare(node: DirNode): boolean {
+  if (node.opaque) return true;
+  for (let at = node; at.parent !== undefined; at = at.parent) if (at.parent.hides(at.name)) return true;
+  return false;
+}
+
+/** The way to it from the root. */
+export function wayTo(node: DirNode): ByteString[] {
+  const way: ByteString[] = [];
+  for (let at = node; at.parent !== undefined; at = at.parent) way.push(at.name);
+  return way.reverse();
+}

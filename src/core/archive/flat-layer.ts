@@ -80,7 +80,7 @@ export class FlatLayer implements LayerTree {
   #settle(node: DirNode): void {
     this.tree.trim();
     for (const child of node.children.values()) this.#settle(child);
-    if (node.made === 'explicit') settleExplicit(this, node);
+    if (node.made === 'explicit') settleExplicit(this.tree, node);
     else if (node.fresh || node.before !== undefined) this.#settleImplicit(node);
   }
 

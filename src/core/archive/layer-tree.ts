@@ -106,11 +106,10 @@ export function makePlace(layer: LayerTree, place: Place): DirNode {
   return node;
 }
 
-/** Attributes of the directories in the layer's own directory that do not depend on what is below. */
-export function settleExplicit(layer: LayerTree, node: DirNode): void {
+/** Attributes of a directory in the layer's own directory that do not depend on what is below. */
+export function settleExplicit(tree: MergedTree, node: DirNode): void {
   const { final, parent } = node;
   if (final === undefined) return;
-  const { tree } = layer;
   const { upper } = tree.open(parent ?? node);
   if (upper === undefined) throw new HawserError('Internal', 'a directory without its parent');
   if (parent === undefined) {
@@ -121,6 +120,13 @@ export function settleExplicit(layer: LayerTree, node: DirNode): void {
   const inode = namedInode(tree.sys, upper, node.name);
   if (!ownerMayAll(final.mode)) inode.chmod(final.mode);
   inode.utimes(final.atime, final.mtime);
+}
+
+/** The same for all in and below `node`, deepest first. */
+export function settleExplicitBelow(tree: MergedTree, node: DirNode): void {
+  tree.trim();
+  for (const child of node.children.values()) settleExplicitBelow(tree, child);
+  if (node.made === 'explicit') settleExplicit(tree, node);
 }
 
 /** Whether the owner may list, enter and write: what we need (without root) until everything in it is there. */

@@ -7,7 +7,8 @@
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import { type Dir, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, type Stat, type Syscalls } from '../ports/syscalls.ts';
-import { DirNode, type Handles } from './dir-node.ts';
+import { DirNode, type Handles, isBare } from './dir-node.ts';
+import { Guesses } from './guesses.ts';
 
 /** As the kernel's MAXSYMLINKS would be 40 and containerd's is 255. */
 const MAX_LINKS = 255;
@@ -42,16 +43,20 @@ const Y = 0x79;
 export class MergedTree {
   readonly root: DirNode = new DirNode(undefined, '');
   readonly sys: Syscalls;
+  /** Of a tree whose layers below are unknown: what it took for granted about them. */
+  readonly guesses: Guesses | undefined;
   /** Nodes that hold handles, least recently used first. */
   readonly #open = new Set<DirNode>();
   #count = 0;
   #latest: DirNode | undefined;
 
-  constructor(sys: Syscalls, upper: string, lowers: readonly string[]) {
+  /** `lowers` unknown: names that are not in `upper` are taken to be directories or absent below, and noted as such. */
+  constructor(sys: Syscalls, upper: string, lowers: readonly string[] | 'unknown') {
     this.sys = sys;
+    this.guesses = lowers === 'unknown' ? new Guesses() : undefined;
     const opened: Dir[] = [];
     try {
-      for (const path of [upper, ...lowers]) opened.push(sys.openRoot(path));
+      for (const path of [upper, ...(lowers === 'unknown' ? [] : lowers)]) opened.push(sys.openRoot(path));
     } catch (err) {
       for (const dir of opened) sys.closeDir(dir);
       throw err;
@@ -152,12 +157,20 @@ export class MergedTree {
         const target = this.sys.readlink(found.dir, part);
         if (target.startsWith('/')) node = this.root;
         pending.push(...target.split('/').reverse());
+      } else if (found === undefined && missing.length === 0 && this.showsUnknown(node, part)) {
+        this.guesses?.add(node, part);
+        node = this.adopt(node, part);
       } else missing.push(part);
     }
     return { node, missing };
   }
 
-  /** The node of a directory that exists in the merged view. */
+  /** Whether what is at `name` is for a layer below to say, and nobody knows what it says. */
+  showsUnknown(node: DirNode, name: ByteString): boolean {
+    return this.guesses !== undefined && !node.hides(name) && !isBare(node);
+  }
+
+  /** The node of a directory that exists in the merged view, or may exist below. */
   adopt(parent: DirNode, name: ByteString): DirNode {
     let node = parent.children.get(name);
     if (node === undefined) {

@@ -1,5 +1,6 @@
 import type { Call } from './call.ts';
 import type { CodecChoice } from './codecs.ts';
+import type { LayerRecord } from './layer-record.ts';
 
 /** A layer to apply: plain data, for it crosses to a worker. Paths are the store's own. */
 export interface ApplyJob {
@@ -12,7 +13,8 @@ export interface ApplyJob {
   readonly root: string;
   /** Overlay mode: the directories of the layers below, nearest first. */
   readonly lowers: readonly string[];
-  readonly mode: 'overlay' | 'flat';
+  /** `blind`: the layers below are unknown; a `rebase` must follow. */
+  readonly mode: 'overlay' | 'flat' | 'blind';
   /** Expanded bytes beyond this are ResourceExhausted. */
   readonly maxBytes: number;
 }
@@ -25,6 +27,18 @@ export interface ApplyResult {
   readonly entries: number;
   /** At most 100, for people. */
   readonly warnings: readonly string[];
+  /** Of a blind apply: what the rebase needs. */
+  readonly record: LayerRecord | null;
+}
+
+/** A blindly applied layer to put over those below. */
+export interface RebaseJob {
+  /** The directory that took the layer. */
+  readonly root: string;
+  /** `overlay`: the directories of the layers below, nearest first. `flat`: the one tree below. */
+  readonly lowers: readonly string[];
+  readonly mode: 'overlay' | 'flat';
+  readonly record: LayerRecord;
 }
 
 /** Copies a tree with every attribute (native snapshotter). */
@@ -37,6 +51,8 @@ export interface CopyJob {
 export interface Workers extends AsyncDisposable {
   /** `onProgress` gets the compressed bytes consumed so far, at most ten times a second. */
   apply(job: ApplyJob, call?: Call & { onProgress?: (bytes: number) => void }): Promise<ApplyResult>;
+  /** Resolves to the reason when it cannot be done and the layer must be applied again in order (core/unpack/rebase-layer.ts). */
+  rebase(job: RebaseJob, call?: Call): Promise<string | null>;
   copyTree(job: CopyJob, call?: Call): Promise<void>;
   /** Disk use of a tree: bytes (blocks of 512) over unique inodes, the root's own included, and how many inodes. */
   usage(path: string, call?: Call): Promise<{ size: number; inodes: number }>;

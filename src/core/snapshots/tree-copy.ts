@@ -7,17 +7,36 @@ const PIECE = 1024 * 1024;
 /** Holes are found by this unit. */
 const BLOCK = 4096;
 
+/** A directory of the target that was there before, and what of the source shows through it. */
+export interface Standing {
+  /** What the source has at `name` is left out. */
+  hides(name: ByteString): boolean;
+  /** The directory at `name`, when the target has one, or has something to say of the source's. */
+  inside(name: ByteString): Standing | undefined;
+  /** It keeps its own attributes; otherwise it gets the source's. */
+  readonly keeps: boolean;
+}
+
+/** A directory that has nothing to say. */
+const PLAIN: Standing = { hides: () => false, inside: () => undefined, keeps: true };
+
 /**
- * Copies what is in the directory `from`, and that directory's own attributes, to the existing directory `to`, which
- * should be empty (AlreadyExists otherwise): types, owners, modes, extended attributes, times, hard links, devices,
- * holes. Synchronous: for workers. Not atomic: after an error `to` holds a part.
+ * Copies what is in the directory `from`, and that directory's own attributes, to the existing directory `to`: types,
+ * owners, modes, extended attributes, times, hard links, devices, holes. `to` should be empty (AlreadyExists otherwise),
+ * unless it is `standing`: then what is in it stays, and the source comes below it. Synchronous: for workers. Not
+ * atomic: after an error `to` holds a part.
  */
-export function copyTree(sys: Syscalls, from: string, to: string, call?: Call): void {
+export function copyTree(
+  sys: Syscalls,
+  from: string,
+  to: string,
+  opts: { standing?: Standing } & Call = {},
+): void {
   const source = new DirStack(sys, sys.openRoot(from));
   try {
     const target = new DirStack(sys, sys.openRoot(to));
     try {
-      new Copy(sys, source, target, call).run();
+      new Copy(sys, source, target, opts).run(opts.standing);
       sys.flush();
     } finally {
       target.close();
@@ -30,6 +49,9 @@ export function copyTree(sys: Syscalls, from: string, to: string, call?: Call): 
 interface Frame {
   readonly names: ByteString[];
   readonly stat: Stat;
+  readonly standing: Standing | undefined;
+  /** Of a standing directory, before anything was copied into it. */
+  readonly before: Stat | undefined;
 }
 
 /** The first copy of an inode with several names, and how many more names are to come. */
@@ -37,6 +59,10 @@ interface Linked {
   readonly way: readonly ByteString[];
   readonly name: ByteString;
   left: number;
+}
+
+function isDirectory(stat: Stat | undefined): boolean {
+  return stat !== undefined && (stat.mode & S_IFMT) === S_IFDIR;
 }
 
 class Copy {
@@ -48,33 +74,61 @@ class Copy {
   readonly #linked: Map<string, Linked> = new Map();
   readonly #buffer: Uint8Array = new Uint8Array(PIECE);
 
-  constructor(sys: Syscalls, source: DirStack, target: DirStack, call: Call | undefined) {
+  constructor(sys: Syscalls, source: DirStack, target: DirStack, call: Call) {
     this.#sys = sys;
     this.#source = source;
     this.#target = target;
-    this.#signal = call?.signal;
+    this.#signal = call.signal;
   }
 
-  run(): void {
-    this.#enter();
+  run(standing: Standing | undefined): void {
+    this.#enter(standing);
     for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) {
       this.#signal?.throwIfAborted();
       const name = frame.names.pop();
       if (name === undefined) this.#leave(frame);
-      else this.#entry(name);
+      else if (frame.standing === undefined) this.#entry(name);
+      else this.#below(frame.standing, name);
     }
   }
 
-  #enter(): void {
+  #enter(standing: Standing | undefined): void {
     const stat = this.#sys.fstat(this.#source.current);
-    this.#frames.push({ names: this.#sys.list(this.#source.current), stat });
+    const before = standing?.keeps === true ? this.#sys.fstat(this.#target.current) : undefined;
+    this.#frames.push({ names: this.#sys.list(this.#source.current), stat, standing, before });
+  }
+
+  /** What the source has at `name` comes below what stands there. */
+  #below(standing: Standing, name: ByteString): void {
+    if (standing.hides(name)) return;
+    const there = this.#sys.lstat(this.#target.current, name);
+    const inside = standing.inside(name);
+    if (there === undefined) this.#entry(name, inside);
+    else if (isDirectory(there) && isDirectory(this.#sys.lstat(this.#source.current, name))) {
+      this.#descend(name, inside ?? PLAIN);
+    }
+  }
+
+  #descend(name: ByteString, standing: Standing | undefined): void {
+    this.#source.push(name);
+    this.#target.push(name);
+    this.#enter(standing);
   }
 
   /** A directory's attributes come last: a default ACL would pass to what is made in it, and its times would change. */
   #leave(frame: Frame): void {
     const source = this.#source.current;
     const target = this.#target.current;
-    const { stat } = frame;
+    const { stat, before } = frame;
+    if (before !== undefined) this.#sys.utimesDir(target, before.atime, before.mtime);
+    else this.#describe(source, target, stat);
+    this.#frames.pop();
+    if (this.#frames.length === 0) return;
+    this.#source.pop();
+    this.#target.pop();
+  }
+
+  #describe(source: Dir, target: Dir, stat: Stat): void {
     this.#sys.chownDir(target, stat.uid, stat.gid);
     for (const key of this.#sys.listxattrDir(source)) {
       const value = this.#sys.getxattrDir(source, key);
@@ -82,22 +136,17 @@ class Copy {
     }
     this.#sys.chmodDir(target, stat.mode & 0o7777);
     this.#sys.utimesDir(target, stat.atime, stat.mtime);
-    this.#frames.pop();
-    if (this.#frames.length === 0) return;
-    this.#source.pop();
-    this.#target.pop();
   }
 
-  #entry(name: ByteString): void {
+  /** `standing`: of a directory that the target has not, but has something to say of. */
+  #entry(name: ByteString, standing?: Standing): void {
     const sys = this.#sys;
     const stat = sys.lstat(this.#source.current, name);
     if (stat === undefined) return;
     const type = stat.mode & S_IFMT;
     if (type === S_IFDIR) {
       sys.mkdir(this.#target.current, name, 0o700);
-      this.#source.push(name);
-      this.#target.push(name);
-      this.#enter();
+      this.#descend(name, standing);
       return;
     }
     if (stat.nlink > 1 && this.#link(stat, name)) return;

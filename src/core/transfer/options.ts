@@ -24,6 +24,8 @@ export interface FetchOptions extends Call {
 export interface PullOptions extends FetchOptions {
   readonly snapshotter?: string | undefined;
   readonly codec?: CodecChoice | undefined;
+  /** Layers applied at once; 0 or not given: as many as there are processors. */
+  readonly jobs?: number | undefined;
 }
 
 export interface FetchResult {

@@ -53,13 +53,14 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
     const hasher = deps.hashers.create('sha256');
     const decoded = await decode(head, stream, job, deps, call);
     const size = await unpack(decoded, new TarReader(applier), hasher, job.maxBytes, call);
-    applier.finish();
+    const record = applier.finish() ?? null;
     call.signal?.throwIfAborted();
     return {
       diffId: `sha256:${hasher.digest()}`,
       size,
       entries: applier.entries,
       warnings: applier.warnings,
+      record,
     };
   } finally {
     applier.close();

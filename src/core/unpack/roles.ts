@@ -2,6 +2,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { CodecChoice } from '../ports/codecs.ts';
+import type { LayerRecord } from '../ports/layer-record.ts';
 import type { Mount } from '../ports/mounter.ts';
 
 export interface Applied {
@@ -10,13 +11,21 @@ export interface Applied {
   /** Decompressed bytes. */
   readonly size: number;
   readonly warnings: readonly string[];
+  /** What a rebase needs, of a layer applied blind. */
+  readonly record: LayerRecord | undefined;
 }
+
+/**
+ * What is known of the layers below: those of the `mounts`; that there are `none`; nothing, for they are not there yet
+ * (`unknown`: applied blind, to be rebased; FailedPrecondition with `data.needsBelow` for a layer that cannot be).
+ */
+export type Below = 'mounts' | 'none' | 'unknown';
 
 /** Applies a layer of the content store to a snapshot's mounts (containerd's diff.Applier). */
 export interface Applier {
   apply(
     layer: Descriptor,
     mounts: readonly Mount[],
-    opts?: { codec?: CodecChoice; onProgress?: (bytes: number) => void } & Call,
+    opts?: { codec?: CodecChoice; below?: Below; onProgress?: (bytes: number) => void } & Call,
   ): Promise<Applied>;
 }

@@ -5,11 +5,13 @@
  * memory (`workerData`, one Int32), which synchronous work looks at through its signal. It answers then as to any call.
  */
 import { type ErrorRecord, HawserError } from '../errors.ts';
-import type { ApplyJob, ApplyResult, CopyJob } from '../ports/workers.ts';
+import type { LayerRecord } from '../ports/layer-record.ts';
+import type { ApplyJob, ApplyResult, CopyJob, RebaseJob } from '../ports/workers.ts';
 
 /** What each verb takes and gives. */
 export interface Verbs {
   apply: { input: ApplyJob; output: ApplyResult };
+  rebase: { input: RebaseJob; output: string | null };
   copyTree: { input: CopyJob; output: null };
   usage: { input: string; output: { readonly size: number; readonly inodes: number } };
   removeTree: { input: string; output: null };
@@ -55,6 +57,12 @@ function shape<T extends object>(members: { readonly [K in keyof T]: Check<T[K]>
   };
 }
 
+/** Its directories are many, and were made by the other side's own code: only its outline is looked at. */
+const isRecord: Check<LayerRecord> = shape<LayerRecord>({
+  nodes: (value): value is LayerRecord['nodes'] => Array.isArray(value),
+  guesses: (value): value is LayerRecord['guesses'] => Array.isArray(value),
+});
+
 const INPUTS: { readonly [V in Verb]: Check<Verbs[V]['input']> } = {
   apply: shape<ApplyJob>({
     blob: isString,
@@ -63,8 +71,14 @@ const INPUTS: { readonly [V in Verb]: Check<Verbs[V]['input']> } = {
     codec: oneOf('auto', 'native', 'portable'),
     root: isString,
     lowers: isStrings,
-    mode: oneOf('overlay', 'flat'),
+    mode: oneOf('overlay', 'flat', 'blind'),
     maxBytes: isCount,
+  }),
+  rebase: shape<RebaseJob>({
+    root: isString,
+    lowers: isStrings,
+    mode: oneOf('overlay', 'flat'),
+    record: isRecord,
   }),
   copyTree: shape<CopyJob>({ from: isString, to: isString }),
   usage: isString,
@@ -73,7 +87,14 @@ const INPUTS: { readonly [V in Verb]: Check<Verbs[V]['input']> } = {
 };
 
 const OUTPUTS: { readonly [V in Verb]: Check<Verbs[V]['output']> } = {
-  apply: shape<ApplyResult>({ diffId: isString, size: isCount, entries: isCount, warnings: isStrings }),
+  apply: shape<ApplyResult>({
+    diffId: isString,
+    size: isCount,
+    entries: isCount,
+    warnings: isStrings,
+    record: (value): value is LayerRecord | null => value === null || isRecord(value),
+  }),
+  rebase: (value): value is string | null => value === null || isString(value),
   copyTree: isNull,
   usage: shape<Verbs['usage']['output']>({ size: isCount, inodes: isCount }),
   removeTree: isNull,

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import { isKind, messageOf } from '../../../src/core/errors.ts';
 import type { ApplyJob } from '../../../src/core/ports/workers.ts';
 import { type ApplyDeps, applyLayer, checkLayerType } from '../../../src/core/unpack/apply-layer.ts';
 import { createHashers } from '../../../src/platform/common/hashers.ts';
 import { createCodecs } from '../../../src/platform/common/native-codecs.ts';
-import { file, layer } from '../../support/layer-builder.ts';
+import { dir, file, hard, layer, opq, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { sourceOf } from '../../support/streams.ts';
 import { bytes, concat } from '../../support/tar-builder.ts';
@@ -72,11 +73,33 @@ describe('applyLayer', { skip: needs({ root: true }) }, () => {
     for (const mediaType of types) {
       for (const blob of [tar, new Uint8Array(gzipSync(tar))]) {
         const { names, warnings, ...rest } = await run(blob, { job: { mediaType } });
-        assert.deepEqual(rest, { diffId: sha(tar), size: tar.length, entries: 2 });
+        assert.deepEqual(rest, { diffId: sha(tar), size: tar.length, entries: 2, record: null });
         assert.deepEqual(warnings, []);
         assert.deepEqual(names.sort(), ['f', 'g']);
       }
     }
+  });
+
+  test('blind: the record says what the layers below have a say in', async () => {
+    const { record } = await run(layer(dir('e'), file('e/f'), file('d/f'), wh('e/gone'), opq('n')), {
+      job: { mode: 'blind' },
+    });
+    assert.deepEqual(record?.guesses, ['d', 'n']);
+    const nodes = record?.nodes.map(({ name, made, cuts, opaque }) => [name, made, cuts, opaque]);
+    assert.deepEqual(nodes, [
+      ['', 'implicit', [], false],
+      ['e', 'explicit', ['gone'], false],
+      ['d', 'implicit', [], false],
+      ['n', 'no', [], true],
+    ]);
+  });
+
+  test('blind: a hard link to what is not in the layer needs the layers below', async () => {
+    await assert.rejects(run(layer(file('a'), hard('b', 'c')), { job: { mode: 'blind' } }), isNeedsBelow);
+    await assert.rejects(
+      run(layer(wh('c'), hard('b', 'c')), { job: { mode: 'blind' } }),
+      (err) => isKind(err, 'InvalidArgument') && /there is no such file/.test(messageOf(err)),
+    );
   });
 
   test('a layer of no bytes, and one of no entries', async () => {

@@ -1,18 +1,21 @@
 /** Applies stacks of layers in every way there is, and shows what came out: overlay trees through real overlay mounts. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, utimesSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { type ApplyTarget, LayerApplier } from '../../../src/core/archive/apply.ts';
+import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import { TarReader } from '../../../src/core/archive/tar-reader.ts';
+import { isKind } from '../../../src/core/errors.ts';
+import type { LayerRecord } from '../../../src/core/ports/layer-record.ts';
 import type { Mounter } from '../../../src/core/ports/mounter.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
+import { rebaseLayer } from '../../../src/core/unpack/rebase-layer.ts';
 import { openMounter as denoMounter, openSyscalls as openDeno } from '../../../src/platform/deno/syscalls.ts';
 import { openMounter as nodeMounter, openSyscalls as openNode } from '../../../src/platform/node/syscalls.ts';
 import { isDeno } from '../../support/needs.ts';
-import type { LinkRule } from '../../support/reference-model.ts';
 import { readTree, type Tree, type TreeEntry } from '../../support/tree.ts';
 
 export function syscallsHere(prefer?: 'tools'): Syscalls {
@@ -84,16 +87,71 @@ const flat: Way = {
   layer: (sys, spot, _, tar) => apply(sys, { root: spot.view, lowers: [], mode: 'flat' }, tar),
 };
 
-export type WayName = 'overlay' | 'flat';
+/** Into a directory of its own without sight of those below; undefined when it cannot be done or is refused. */
+function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): Blind | undefined {
+  const applier = new LayerApplier(sys, { root, lowers: [], mode: 'blind', maxBytes: 1 << 30 });
+  try {
+    const reader = new TarReader(applier);
+    reader.push(tar);
+    reader.end();
+    const record = applier.finish();
+    // As it crosses to the thread that rebases.
+    return record && { record: structuredClone(record), warnings: applier.warnings };
+  } catch (err) {
+    if (isNeedsBelow(err) || isKind(err, 'InvalidArgument')) return undefined;
+    throw err;
+  } finally {
+    applier.close();
+  }
+}
+
+interface Blind {
+  readonly record: LayerRecord;
+  readonly warnings: readonly string[];
+}
+
+/** As core/unpack/extract.ts has it: blind and rebased, or applied again in order. */
+const overlayBlind: Way = {
+  mounts: true,
+  layer(sys, spot, index, tar) {
+    const root = ownDirectory(spot, index);
+    mkdirSync(root);
+    const blind = applyBlind(sys, root, tar);
+    const lowers = directoriesBelow(spot, index);
+    if (blind && rebaseLayer(sys, { root, lowers, mode: 'overlay', record: blind.record }) === undefined) {
+      return blind.warnings;
+    }
+    rmSync(root, { recursive: true });
+    mkdirSync(root);
+    return apply(sys, { root, lowers, mode: 'overlay' }, tar);
+  },
+};
+
+/** The view is the tree below until the layer is rebased over it, and then makes way. */
+const flatBlind: Way = {
+  mounts: false,
+  layer(sys, spot, index, tar) {
+    const root = ownDirectory(spot, index);
+    mkdirSync(root);
+    const blind = applyBlind(sys, root, tar);
+    const lowers = index === 0 ? [] : [spot.view];
+    if (blind && rebaseLayer(sys, { root, lowers, mode: 'flat', record: blind.record }) === undefined) {
+      rmSync(spot.view, { recursive: true });
+      renameSync(root, spot.view);
+      return blind.warnings;
+    }
+    return apply(sys, { root: spot.view, lowers: [], mode: 'flat' }, tar);
+  },
+};
+
+export type WayName = 'overlay' | 'flat' | 'overlayBlind' | 'flatBlind';
 /** The merged tree must be the same whichever it is. */
-const WAYS: Readonly<Record<WayName, Way>> = { overlay, flat };
+const WAYS: Readonly<Record<WayName, Way>> = { overlay, flat, overlayBlind, flatBlind };
 export const WAY_NAMES: readonly WayName[] = Object.keys(WAYS) as WayName[];
 
 /** What a way made of a stack. */
 export interface View {
   readonly way: WayName;
-  /** What becomes of hard links to files of lower layers. */
-  readonly links: LinkRule;
   /** Says nothing when there is a failure. */
   readonly tree: Tree;
   readonly failure: Failure | undefined;
@@ -172,8 +230,7 @@ export class Stacks {
     for (const { name, way, failure, warnings } of this.#added) {
       const views = out.get(name) ?? [];
       out.set(name, views);
-      const links = WAYS[way].mounts ? 'overlay' : 'posix';
-      views.push({ way, links, failure, warnings, tree: trees.get(`${way}/${name}`) ?? new Map() });
+      views.push({ way, failure, warnings, tree: trees.get(`${way}/${name}`) ?? new Map() });
     }
     return out;
   }

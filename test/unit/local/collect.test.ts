@@ -180,6 +180,31 @@ test('snapshots: chains stay with what names them, else records and trees go', {
   });
 });
 
+test('snapshots: those that are older than their parents go with them', {
+  skip: needs({ root: true }),
+}, async () => {
+  const bare = bareRuntime();
+  const runtime = { ...bare, workers: { ...bare.workers, rebase: async () => null } };
+  await withStore(
+    async ({ backend, root }) => {
+      const sn = backend.snapshotter('overlayfs');
+      for (const key of ['k3', 'k2', 'k1']) await sn.prepare(key, '');
+      await sn.commit('S1', 'k1');
+      for (const [name, key, parent] of [
+        ['S2', 'k2', 'S1'],
+        ['S3', 'k3', 'S2'],
+      ] as const) {
+        await sn.rebase?.(key, parent, { nodes: [], guesses: [] });
+        await sn.commit(name, key);
+      }
+      assert.equal((await sn.stat('S3')).parent, 'S2');
+      assert.equal((await backend.collect()).snapshots, 3);
+      assert.deepEqual(fs.readdirSync(`${root}/snapshots/overlayfs`), []);
+    },
+    { runtime },
+  );
+});
+
 test('collecting while others fetch the same blobs never loses one', async () => {
   await withStore(async ({ backend, open }) => {
     const other = await open();

@@ -156,7 +156,7 @@ test('layers applied but never made durable are not trusted after another boot',
       ...base.workers,
       apply: async (job: ApplyJob) => {
         jobs.push(job);
-        return { diffId: digestOf(new Uint8Array()), size: 0, entries: 0, warnings: ['w'] };
+        return { diffId: digestOf(new Uint8Array()), size: 0, entries: 0, warnings: ['w'], record: null };
       },
       syncfs: async (paths: readonly string[]) => {
         synced.push(...paths);
@@ -170,7 +170,12 @@ test('layers applied but never made durable are not trusted after another boot',
       const layer = { mediaType: LAYER, digest: await addBlob(backend, blob), size: 2000 };
       const extract = async (name: string, parent: string): Promise<void> => {
         const applied = await backend.applier.apply(layer, await sn.prepare(`k-${name}`, parent));
-        assert.deepEqual(applied, { digest: digestOf(new Uint8Array()), size: 0, warnings: ['w'] });
+        assert.deepEqual(applied, {
+          digest: digestOf(new Uint8Array()),
+          size: 0,
+          warnings: ['w'],
+          record: undefined,
+        });
         await sn.commit(name, `k-${name}`);
       };
       await extract('safe', '');

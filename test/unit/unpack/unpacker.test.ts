@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { needsBelow } from '../../../src/core/archive/guesses.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { type Digest, makeDigest } from '../../../src/core/oci/digest.ts';
@@ -128,7 +129,7 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
     leases: { add: async () => {} },
     snapshotter: snapshots as unknown as Snapshotter,
     applier: {
-      apply: async () => ({ digest: actual(applied++), size: 1, warnings: [] }),
+      apply: async () => ({ digest: actual(applied++), size: 1, warnings: [], record: undefined }),
     },
     report: (event) => events.push(event),
     now: () => 5,
@@ -137,6 +138,7 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
     lease: 'l',
     signal: new AbortController().signal,
     codec: 'auto' as const,
+    jobs: 2,
     blobReady: async () => {},
   };
   const steps = planUnpack(MANIFEST, [CONFIG, layer(0), layer(1), layer(2)], diffs, hashers);
@@ -188,5 +190,93 @@ test('losing the race for a chain ID to another process is success', async () =>
   const { snapshots, deps, opts, steps } = setUp();
   snapshots.loseRace = true;
   await unpackLayers(deps, CONFIG, steps, opts);
+  assert.deepEqual([...snapshots.active], []);
+});
+
+/** A snapshotter that rebases; layer 0 is slow, so that the others are applied blind. */
+function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
+  const set = setUp();
+  const { snapshots, deps, steps } = set;
+  const log: string[] = [];
+  const parents = new Map<string, string>();
+  const name = (chain: string) => `${steps.findIndex((step) => step.chainId === chain)}`;
+  let others = 0;
+  let allBlind: () => void = () => {};
+  const othersDone = new Promise<void>((resolve) => {
+    allBlind = resolve;
+  });
+  const snapshotter = {
+    name: 'overlayfs',
+    stat: (key: string) => snapshots.stat(key),
+    remove: (key: string) => snapshots.remove(key),
+    prepare: async (key: string, parent: string) => {
+      parents.set(key, parent);
+      snapshots.active.add(key);
+      return [];
+    },
+    rebase: async (key: string, parent: string) => {
+      assert.ok(snapshots.committed.has(parent), 'the parent is committed first');
+      assert.equal(parents.get(key), '');
+      log.push(`rebase on ${name(parent)}`);
+      return how.reason;
+    },
+    commit: async (chain: string, key: string) => {
+      log.push(`commit ${name(chain)}`);
+      snapshots.committed.add(chain);
+      snapshots.active.delete(key);
+    },
+  };
+  const applier: UnpackDeps['applier'] = {
+    apply: async (desc, _mounts, opts) => {
+      const index = Number(desc.size - 10);
+      log.push(`apply ${index} ${opts?.below}`);
+      if (index === 0) await othersDone;
+      else if (++others === 2) allBlind();
+      if (opts?.below === 'unknown' && how.blindError !== undefined) throw how.blindError;
+      const record = opts?.below === 'unknown' ? { nodes: [], guesses: [] } : undefined;
+      return { digest: diffs[index] ?? digestOf('?'), size: 1, warnings: [], record };
+    },
+  };
+  const opts = { ...set.opts, jobs: 3 };
+  return {
+    ...set,
+    opts,
+    log,
+    deps: { ...deps, snapshotter: snapshotter as unknown as Snapshotter, applier },
+  };
+}
+
+const IN_ORDER = ['commit 0', 'apply 1 mounts', 'commit 1', 'apply 2 mounts', 'commit 2'];
+
+test('layers are applied blind side by side, then rebased and committed in order', async () => {
+  const { log, deps, opts, steps, snapshots } = setUpBlind();
+  assert.equal(await unpackLayers(deps, CONFIG, steps, opts), steps[2]?.chainId);
+  assert.deepEqual(log.slice(0, 3).sort(), ['apply 0 none', 'apply 1 unknown', 'apply 2 unknown']);
+  assert.deepEqual(log.slice(3), ['commit 0', 'rebase on 0', 'commit 1', 'rebase on 1', 'commit 2']);
+  assert.deepEqual([...snapshots.active], []);
+});
+
+test('what cannot be rebased is applied again in order', async () => {
+  const { log, deps, opts, steps, snapshots } = setUpBlind({ reason: 'a symbolic link' });
+  await unpackLayers(deps, CONFIG, steps, opts);
+  assert.deepEqual(
+    log.slice(3).filter((line) => !line.startsWith('rebase')),
+    IN_ORDER,
+  );
+  assert.deepEqual([...snapshots.active], []);
+});
+
+test('a layer that needs those below, or is refused, is applied again in order', async () => {
+  for (const blindError of [needsBelow('a hard link'), new HawserError('InvalidArgument', 'bad entry')]) {
+    const { log, deps, opts, steps, snapshots } = setUpBlind({ blindError });
+    await unpackLayers(deps, CONFIG, steps, opts);
+    assert.deepEqual(log.slice(3), IN_ORDER);
+    assert.deepEqual([...snapshots.active], []);
+  }
+});
+
+test('any other failure of a blind layer stops all, and leaves no active snapshot', async () => {
+  const { deps, opts, steps, snapshots } = setUpBlind({ blindError: new HawserError('DataLoss', 'torn') });
+  await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), /Cannot extract layer [23] .*torn/);
   assert.deepEqual([...snapshots.active], []);
 });

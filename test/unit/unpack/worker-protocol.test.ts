@@ -19,6 +19,11 @@ test('requests of every verb pass as they are', () => {
   const good = [
     { call: 1, verb: 'apply', input: job },
     { call: 2, verb: 'copyTree', input: { from: '/a', to: '/b' } },
+    {
+      call: 2,
+      verb: 'rebase',
+      input: { root: '/r', lowers: ['/l'], mode: 'flat', record: { nodes: [], guesses: [] } },
+    },
     { call: 3, verb: 'usage', input: '/a' },
     { call: 4, verb: 'removeTree', input: '/a' },
     { call: 5, verb: 'syncfs', input: ['/a', '/b'] },
@@ -41,6 +46,12 @@ test('anything else is Internal', () => {
     { call: 1, verb: 'copyTree', input: { from: '/a' } },
     { call: 1, verb: 'copyTree', input: { from: '/a', to: '/b', more: 1 } },
     { call: 1, verb: 'apply', input: { ...job, mode: 'other' } },
+    {
+      call: 1,
+      verb: 'rebase',
+      input: { root: '/r', lowers: [], mode: 'blind', record: { nodes: [], guesses: [] } },
+    },
+    { call: 1, verb: 'rebase', input: { root: '/r', lowers: [], mode: 'flat', record: null } },
     { call: 1, verb: 'apply', input: { ...job, maxBytes: Number.NaN } },
     { abort: '5' },
   ];
@@ -53,7 +64,10 @@ test('anything else is Internal', () => {
 });
 
 test('replies are those of the verb', () => {
-  const result = { diffId: 'sha256:x', size: 1, entries: 2, warnings: ['w'] };
+  const record = { nodes: [], guesses: ['a'] };
+  const result = { diffId: 'sha256:x', size: 1, entries: 2, warnings: ['w'], record };
+  const rebased = { type: 'done', output: 'a link' };
+  assert.deepEqual(parseReply('rebase', rebased), rebased);
   assert.deepEqual(parseReply('apply', { type: 'done', output: result }), { type: 'done', output: result });
   assert.deepEqual(parseReply('usage', { type: 'progress', bytes: 5 }), { type: 'progress', bytes: 5 });
   assert.deepEqual(parseReply('removeTree', { type: 'done', output: null }), { type: 'done', output: null });
@@ -62,6 +76,8 @@ test('replies are those of the verb', () => {
   for (const [verb, reply] of [
     ['usage', { type: 'done', output: result }],
     ['apply', { type: 'done', output: null }],
+    ['apply', { type: 'done', output: { ...result, record: [] } }],
+    ['rebase', { type: 'done', output: undefined }],
     ['usage', { type: 'done', output: { size: 1.5, inodes: 1 } }],
     ['usage', { type: 'progress', bytes: '5' }],
     ['usage', { type: 'failed', error: { message: 5 } }],

@@ -16,6 +16,8 @@ export interface SnapshotDriver {
   /** Makes `place.dir`, which is absent. What a failure leaves, the caller removes. */
   create(place: Place, call?: Call): Promise<void>;
   mounts(place: Place, call?: Call): Promise<Mount[]>;
-  /** The tree whose disk use counts for the snapshot at `dir`. */
+  /** The tree of the snapshot at `dir`: what it has of its own, or everything; it takes a layer. */
   tree(dir: string): string;
+  /** `overlay`: a tree shows what it lacks of those below. `flat`: a tree is whole. */
+  readonly stacking: 'overlay' | 'flat';
 }

@@ -7,6 +7,7 @@ import { CAP_CHOWN, requireCapability } from './privileges.ts';
 /** containerd's native snapshotter: `<dir>` is the whole tree, copied from the parent's. Works on any file system. */
 export class NativeDriver implements SnapshotDriver {
   readonly name = 'native';
+  readonly stacking = 'flat';
   readonly #runtime: Runtime;
 
   constructor(runtime: Runtime) {

@@ -14,6 +14,7 @@ const INDEX_PARAMETER = '/sys/module/overlay/parameters/index';
  */
 export class OverlayDriver implements SnapshotDriver {
   readonly name = 'overlayfs';
+  readonly stacking = 'overlay';
   readonly #runtime: Runtime;
   readonly #root: string;
   #fixed: readonly string[] | undefined;

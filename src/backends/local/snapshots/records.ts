@@ -125,6 +125,18 @@ export class SnapshotRecords {
     labelRows.set(db, namespace, this.labelType, key, labels);
   }
 
+  /** An active snapshot without a parent gets one. Returns the ids of the layers below, nearest first. */
+  rebase(key: string, parent: string): { record: SnapshotRecord; parents: number[] } {
+    const record = this.get(key);
+    if (record.kind !== 'Active' || record.parentId !== undefined) {
+      throw new HawserError('FailedPrecondition', `snapshot "${key}" is not active and without a parent`);
+    }
+    const below = this.parentFor(parent);
+    if (below === undefined) return { record, parents: [] };
+    this.#store.db.prepare('UPDATE snapshots SET parent = ? WHERE id = ?').run(below.id, record.id);
+    return { record, parents: this.chain(below.id) };
+  }
+
   /** The active key becomes the committed name: same directory, fresh times, the labels given and no others. */
   commit(name: string, key: string, labels: Labels): void {
     const record = this.get(key);

@@ -1,6 +1,7 @@
 import type { Labels } from '../../../core/content/roles.ts';
 import { HawserError, isKind, wrap } from '../../../core/errors.ts';
 import type { Call, WriteCall } from '../../../core/ports/call.ts';
+import type { LayerRecord } from '../../../core/ports/layer-record.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { SnapshotInfo, Snapshotter, Usage } from '../../../core/snapshots/roles.ts';
 import { labelRows } from '../labels.ts';
@@ -141,6 +142,21 @@ export class LocalSnapshotter implements Snapshotter {
       signal: AbortSignal.timeout(UNDO_TIMEOUT),
     });
     this.#store.write(() => this.#unstage(id));
+  }
+
+  /** The record has the parent first: it must not be removed while its files are looked at. */
+  async rebase(key: string, parent: string, layer: LayerRecord, call?: Call): Promise<string | undefined> {
+    call?.signal?.throwIfAborted();
+    const { record, parents } = this.#store.write(() => this.#records.rebase(key, parent));
+    const trees = parents.map((id) => this.#driver.tree(this.#dir(id)));
+    const mode = this.#driver.stacking;
+    const job = {
+      root: this.#driver.tree(this.#dir(record.id)),
+      lowers: mode === 'overlay' ? trees : trees.slice(0, 1),
+      mode,
+      record: layer,
+    };
+    return (await this.#store.runtime.workers.rebase(job, call)) ?? undefined;
   }
 
   async commit(name: string, key: string, opts: MakeOptions = {}): Promise<void> {

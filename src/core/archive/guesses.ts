@@ -1,0 +1,37 @@
+import type { ByteString } from '../bytes.ts';
+import { findError, HawserError } from '../errors.ts';
+import { type DirNode, wayTo } from './dir-node.ts';
+
+/** More would cost more memory than applying the layer again costs time. */
+const MAX_GUESSES = 200_000;
+const MAX_BYTES = 32 << 20;
+
+/**
+ * The paths through which a layer went blind: each was taken to be no symlink in the layers below. They outlive the
+ * directories that were made for them, for what went through them stays.
+ */
+export class Guesses {
+  readonly paths: Set<ByteString> = new Set();
+  #bytes = 0;
+
+  add(node: DirNode, name: ByteString): void {
+    const path = [...wayTo(node), name].join('/');
+    if (this.paths.has(path)) return;
+    this.#bytes += path.length;
+    if (this.paths.size >= MAX_GUESSES || this.#bytes > MAX_BYTES) {
+      throw needsBelow('it depends on too much of the layers below');
+    }
+    this.paths.add(path);
+  }
+}
+
+/** What a layer that is applied blind throws when it can be applied only with the layers below in view. */
+export function needsBelow(why: string): HawserError {
+  return new HawserError('FailedPrecondition', `the layers below are needed: ${why}`, {
+    data: { needsBelow: true },
+  });
+}
+
+export function isNeedsBelow(err: unknown): boolean {
+  return findError(err)?.data?.needsBelow === true;
+}

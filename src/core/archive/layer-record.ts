@@ -1,0 +1,75 @@
+/** Making and using the record of a layer that was applied blind. */
+import type { ByteString } from '../bytes.ts';
+import type { LayerRecord, NodeRecord } from '../ports/layer-record.ts';
+import { S_IFLNK, S_IFMT, type Syscalls } from '../ports/syscalls.ts';
+import type { DirNode } from './dir-node.ts';
+import { needsBelow } from './guesses.ts';
+import { isDirectory, MergedTree } from './merged-tree.ts';
+
+/** More directories are not kept waiting: such a layer is applied again in order. */
+const MAX_NODES = 500_000;
+
+export function recordOf(root: DirNode, guesses: Iterable<ByteString>): LayerRecord {
+  const nodes: NodeRecord[] = [];
+  add(nodes, root, 0);
+  return { nodes, guesses: [...guesses] };
+}
+
+/** Adds `node` when it is the root, or it or something below it depends on the layers below. */
+function add(nodes: NodeRecord[], node: DirNode, parent: number): void {
+  const { name, made, opaque, cuts, final } = node;
+  const at = nodes.length;
+  if (at >= MAX_NODES) throw needsBelow('it has too many directories that depend on them');
+  nodes.push({ name, parent, made, opaque, cuts: [...(cuts ?? [])], final: final ?? null });
+  for (const child of node.children.values()) add(nodes, child, at);
+  const depends = made === 'implicit' || opaque || cuts !== undefined;
+  if (!depends && node.parent !== undefined && nodes.length === at + 1) nodes.pop();
+}
+
+/** Puts what a record says into a tree that was opened anew. */
+export function restore(tree: MergedTree, record: LayerRecord): void {
+  const nodes: DirNode[] = [];
+  for (const one of record.nodes) {
+    const parent = nodes[one.parent];
+    const node = parent === undefined ? tree.root : tree.adopt(parent, one.name);
+    node.made = one.made;
+    node.opaque = one.opaque;
+    node.final = one.final ?? undefined;
+    if (one.cuts.length > 0) node.cuts = new Set(one.cuts);
+    nodes.push(node);
+  }
+}
+
+/** The first guess that the layers below (directories, nearest first) prove wrong. */
+export function wrongGuess(
+  sys: Syscalls,
+  root: string,
+  lowers: readonly string[],
+  guesses: readonly ByteString[],
+): ByteString | undefined {
+  const tree = new MergedTree(sys, root, lowers);
+  try {
+    return guesses.find((path) => {
+      tree.trim();
+      return isSymlinkBelow(tree, path.split('/'));
+    });
+  } finally {
+    tree.close();
+  }
+}
+
+function isSymlinkBelow(tree: MergedTree, way: readonly ByteString[]): boolean {
+  let node = tree.root;
+  for (const [i, name] of way.entries()) {
+    const known = node.children.get(name);
+    if (known !== undefined) {
+      node = known;
+      continue;
+    }
+    const below = tree.lookupBelow(node, name);
+    if (below === undefined) return false;
+    if (!isDirectory(below.stat)) return i === way.length - 1 && (below.stat.mode & S_IFMT) === S_IFLNK;
+    node = tree.adopt(node, name);
+  }
+  return false;
+}

@@ -1,0 +1,171 @@
+/** One layer into one committed snapshot: prepare, apply, check, rebase, commit. */
+import { isNeedsBelow } from '../archive/guesses.ts';
+import { cleanupSignal } from '../async/settle.ts';
+import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
+import type { Mount } from '../ports/mounter.ts';
+import { extractKey } from './extract-key.ts';
+import type { LayerStep } from './plan.ts';
+import type { Applied, Below } from './roles.ts';
+import type { Unpack, UnpackDeps } from './unpacker.ts';
+
+const SNAPSHOT_REF_LABEL = 'containerd.io/snapshot.ref';
+const MAX_PREPARE_TRIES = 3;
+const BAD_LAYER = 'The layer is not what it should be, though its digest holds; ask the image’s publisher';
+
+type OnProgress = (bytes: number) => void;
+
+/** Blind while the parent is not there, if the snapshotter can rebase; else, or when that is not enough, in order. */
+export async function extract(
+  deps: UnpackDeps,
+  step: LayerStep,
+  run: Unpack,
+  onProgress: OnProgress,
+): Promise<void> {
+  try {
+    if (deps.snapshotter.rebase !== undefined && (await extractAhead(deps, step, run, onProgress))) return;
+    if (step.parent !== '') await run.committed.of(step.parent, run.signal);
+    await run.slots.run(run.signal, () => extractInOrder(deps, step, run, onProgress));
+  } catch (err) {
+    const hint = isKind(err, 'DataLoss', 'InvalidArgument') ? BAD_LAYER : undefined;
+    throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err, hint);
+  }
+}
+
+/** Returns false when the layer must be applied in order. */
+async function extractAhead(
+  deps: UnpackDeps,
+  step: LayerStep,
+  run: Unpack,
+  onProgress: OnProgress,
+): Promise<boolean> {
+  const applied = await run.slots.run(run.signal, async () => {
+    if (step.parent === '' || run.committed.has(step.parent)) {
+      await extractInOrder(deps, step, run, onProgress);
+      return 'committed';
+    }
+    return await applyBlind(deps, step, run, onProgress);
+  });
+  if (applied === 'committed') return true;
+  if (applied === undefined) return false;
+  return await withSnapshot(deps, applied.key, async () => {
+    await run.committed.of(step.parent, run.signal);
+    const reason = await deps.snapshotter.rebase?.(applied.key, step.parent, applied.record, run);
+    if (reason !== undefined) {
+      await discard(deps, applied.key);
+      return false;
+    }
+    await commit(deps, step, applied.key, run);
+    return true;
+  });
+}
+
+interface Blind {
+  readonly key: string;
+  readonly record: NonNullable<Applied['record']>;
+}
+
+/** Undefined when it cannot be done. A bad layer is no exception: what is wrong with it is said when it is applied in order. */
+async function applyBlind(
+  deps: UnpackDeps,
+  step: LayerStep,
+  run: Unpack,
+  onProgress: OnProgress,
+): Promise<Blind | undefined> {
+  const { key, mounts } = await prepare(deps, step, '', run);
+  return await withSnapshot(deps, key, async () => {
+    try {
+      const { record } = await applyChecked(deps, step, mounts, 'unknown', run, onProgress);
+      if (record !== undefined) return { key, record };
+    } catch (err) {
+      if (!isNeedsBelow(err) && !isKind(err, 'InvalidArgument')) throw err;
+    }
+    await discard(deps, key);
+    return undefined;
+  });
+}
+
+async function extractInOrder(
+  deps: UnpackDeps,
+  step: LayerStep,
+  run: Unpack,
+  onProgress: OnProgress,
+): Promise<void> {
+  const { key, mounts } = await prepare(deps, step, step.parent, run);
+  await withSnapshot(deps, key, async () => {
+    await applyChecked(deps, step, mounts, step.parent === '' ? 'none' : 'mounts', run, onProgress);
+    await commit(deps, step, key, run);
+  });
+}
+
+/** Removes the snapshot when `work` fails. */
+async function withSnapshot<T>(deps: UnpackDeps, key: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (err) {
+    await discard(deps, key);
+    throw err;
+  }
+}
+
+/** Removes what was extracted so far. A failure is told, but must not hide the cause; the store's next opening tries again. */
+async function discard(deps: UnpackDeps, key: string): Promise<void> {
+  try {
+    await deps.snapshotter.remove(key, { signal: cleanupSignal() });
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return;
+    deps.report({ type: 'warning', message: `Cannot remove the snapshot ${key}: ${messageOf(err)}` });
+  }
+}
+
+async function prepare(
+  deps: UnpackDeps,
+  step: LayerStep,
+  parent: string,
+  run: Unpack,
+): Promise<{ key: string; mounts: Mount[] }> {
+  const labels = { [SNAPSHOT_REF_LABEL]: step.chainId };
+  for (let attempt = 1; ; attempt++) {
+    const key = extractKey(step.chainId, deps.now());
+    try {
+      const call = { labels, lease: run.lease, signal: run.signal };
+      return { key, mounts: await deps.snapshotter.prepare(key, parent, call) };
+    } catch (err) {
+      if (attempt < MAX_PREPARE_TRIES && isKind(err, 'AlreadyExists')) continue;
+      throw wrap('Cannot prepare a snapshot', err);
+    }
+  }
+}
+
+/** Another process may have committed the same chain meanwhile: its snapshot is as good as ours. */
+async function commit(deps: UnpackDeps, step: LayerStep, key: string, run: Unpack): Promise<void> {
+  const labels = { [SNAPSHOT_REF_LABEL]: step.chainId };
+  try {
+    await deps.snapshotter.commit(step.chainId, key, { labels, lease: run.lease, signal: run.signal });
+  } catch (err) {
+    if (!isKind(err, 'AlreadyExists')) throw err;
+    await discard(deps, key);
+  }
+}
+
+async function applyChecked(
+  deps: UnpackDeps,
+  step: LayerStep,
+  mounts: readonly Mount[],
+  below: Below,
+  run: Unpack,
+  onProgress: OnProgress,
+): Promise<Applied> {
+  onProgress(0);
+  const { codec, signal } = run;
+  const applied = await deps.applier.apply(step.layer, mounts, { codec, below, onProgress, signal });
+  for (const message of applied.warnings) deps.report({ type: 'warning', message });
+  if (applied.digest === step.diffId) return applied;
+  throw new HawserError(
+    'DataLoss',
+    `wrong diff id: the config says ${step.diffId}, the layer expands to ${applied.digest}`,
+    {
+      hint: 'The config does not belong to this layer; ask the image’s publisher',
+      data: { expected: step.diffId, actual: applied.digest },
+    },
+  );
+}
