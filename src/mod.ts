@@ -25,6 +25,7 @@ export type { Mount } from './core/ports/mounter.ts';
 export type { ProgressEvent, Report } from './core/progress/events.ts';
 export { parseReference } from './core/reference/parse.ts';
 export type { Reference } from './core/reference/reference.ts';
+export type { HostSummary, Observe, RegistryEvent } from './core/registry/observe.ts';
 export type { SnapshotInfo, Snapshotter, Usage } from './core/snapshots/roles.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/transfer/options.ts';
 export {

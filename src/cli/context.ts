@@ -101,10 +101,15 @@ function refuseAddress(input: Input): void {
 /** A file named by a flag, in ctr's words when it cannot be read. At most 1 MiB. */
 export async function readFlagFile(context: Context, path: string): Promise<string> {
   try {
-    const { fs, host } = context.runtime;
-    const absolute = path.startsWith('/') ? path : `${host.env('PWD') ?? ''}/${path}`;
-    return new TextDecoder().decode(await fs.readFile(absolute, 1 << 20, { signal: context.signal }));
+    const { fs } = context.runtime;
+    const bytes = await fs.readFile(absolutePath(context, path), 1 << 20, { signal: context.signal });
+    return new TextDecoder().decode(bytes);
   } catch (err) {
     throw wrap(`failed to read "${path}"`, err);
   }
+}
+
+/** A path that the user gave, from where the user is. */
+export function absolutePath({ runtime }: Context, path: string): string {
+  return path.startsWith('/') ? path : `${runtime.host.env('PWD') ?? ''}/${path}`;
 }

@@ -50,7 +50,7 @@ export const REGISTRY_FLAGS: readonly Flag[] = [
     name: 'hosts-dir',
     type: 'text',
     value: 'DIR',
-    describe: 'directory of hosts.toml files (not there yet)',
+    describe: 'directory of hosts.toml files (default /etc/containerd/certs.d and /etc/docker/certs.d)',
   },
   {
     name: 'tlscacert',
@@ -122,5 +122,17 @@ export const TRANSFER_FLAGS: readonly Flag[] = [
     value: 'tty|plain|json|none',
     choices: ['tty', 'plain', 'json', 'none'],
     describe: 'display on standard output (default tty on a terminal, else plain)',
+  },
+  {
+    name: 'trace',
+    type: 'text',
+    value: 'FILE',
+    describe: 'write where the time went, as a trace for ui.perfetto.dev or chrome://tracing',
+  },
+  {
+    name: 'report',
+    type: 'text',
+    value: 'FILE.html',
+    describe: 'write where the time went, as a page with a waterfall and the bottleneck named',
   },
 ];

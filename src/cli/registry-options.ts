@@ -1,9 +1,10 @@
 import { HawserError } from '../core/errors.ts';
 import type { TlsOptions } from '../core/ports/transport.ts';
 import type { Reference } from '../core/reference/reference.ts';
+import { environmentOptions } from '../core/registry/environment.ts';
 import type { RegistryOptions } from '../core/registry/open.ts';
 import type { TraceEvent } from '../core/registry/trace.ts';
-import { type Context, readFlagFile } from './context.ts';
+import { absolutePath, type Context, readFlagFile } from './context.ts';
 import { givenCredential, onlyFor } from './credentials.ts';
 import { lineWriter, traceLine } from './render/trace.ts';
 import { usageError } from './usage-error.ts';
@@ -11,24 +12,24 @@ import { VERSION } from './version.ts';
 
 /** The registry flags as options. Reads the files they name, and may ask for a password. */
 export async function registryOptions(context: Context, reference: Reference): Promise<RegistryOptions> {
-  const { input, runtime, stderr } = context;
-  const hostsDir = input.text('hosts-dir');
-  if (hostsDir !== undefined) {
-    throw new HawserError(
-      'NotImplemented',
-      `Cannot use --hosts-dir ${hostsDir}: hosts.toml is not implemented`,
-      {
-        hint: 'Leave --hosts-dir away; --plain-http, --tlscacert and --skip-verify say how to reach a private registry',
-      },
-    );
-  }
+  const { input, runtime, stderr, signal } = context;
   const tls = await tlsOptions(context);
-  const credentials = onlyFor(reference, await givenCredential(context));
+  const hostsDir = input.text('hosts-dir');
   const { host } = runtime;
   const write = lineWriter(stderr);
+  const environment = await environmentOptions(
+    runtime,
+    {
+      hostsDir: hostsDir === undefined ? undefined : absolutePath(context, hostsDir),
+      plainHttp: input.bool('plain-http'),
+      tls,
+      warn: (message) => write(`warning: ${message}`),
+    },
+    { signal },
+  );
+  const credentials = onlyFor(reference, await givenCredential(context));
   return {
-    plainHttp: input.bool('plain-http'),
-    tls,
+    ...environment,
     userAgent: `hawser/${VERSION} (${host.runtime}/${host.runtimeVersion}; ${host.os}/${host.arch})`,
     ...(credentials === undefined ? {} : { credentials }),
     ...(input.bool('http-trace') ? { trace: (event: TraceEvent) => write(traceLine(event)) } : {}),

@@ -1,3 +1,4 @@
+import { parseDuration } from '../core/duration.ts';
 import { findError, hintOf, kindOf, messageOf } from '../core/errors.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
 import type { Input } from './command.ts';
@@ -8,7 +9,6 @@ import { pipeAware } from './output.ts';
 import { type Parsed, parseCommandLine } from './parse.ts';
 import { renderHelp } from './render/help.ts';
 import { redact, safe, safeLines } from './render/text.ts';
-import { parseDuration } from './render/units.ts';
 import type { Services } from './services.ts';
 import { isUsageError, usageError } from './usage-error.ts';
 import { versionLine } from './version.ts';

@@ -1,11 +1,13 @@
 /** What `images pull` and `content fetch` share: flags to options, and the display around the work. */
 import { parsePlatform } from '../core/platforms/parse.ts';
+import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import type { TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult } from '../core/transfer/options.ts';
 import { type Context, withBackend } from './context.ts';
 import { registryOptions } from './registry-options.ts';
 import { Display, defaultMode, type ProgressMode, wantsColour } from './render/display.ts';
+import { withTracing } from './tracing.ts';
 import { usageError } from './usage-error.ts';
 
 /** Runs `work` with an open store and registry under the display. */
@@ -17,25 +19,29 @@ export async function transfer<R extends FetchResult>(
   const { runtime, services, input, signal } = context;
   const options = fetchOptions(context);
   const registryOpts = await registryOptions(context, options.reference);
-  await withBackend(context, async (backend) => {
-    const registry = services.openRegistry(runtime, registryOpts);
-    const display = new Display({
-      ...displayOptions(context),
-      printChainId: input.bool('print-chainid'),
-      unpacks,
-    });
-    try {
-      const { clock, hashers, host } = runtime;
-      const deps = { backend, registry, clock, hashers, hostPlatform: context.platform, cpus: host.cpus };
-      const result = await work(deps, { ...options, signal, report: display.report });
-      await display.finish(result);
-    } catch (err) {
-      await display.fail(err);
-      throw err;
-    } finally {
-      await registry[Symbol.asyncDispose]();
-    }
-  });
+  await withTracing(context, (trace) =>
+    withBackend(context, async (backend) => {
+      const registry = services.openRegistry(runtime, registryOpts);
+      const printChainId = input.bool('print-chainid');
+      const display = new Display({ ...displayOptions(context), printChainId, unpacks });
+      const report: Report = (event) => {
+        display.report(event);
+        trace?.(event);
+      };
+      try {
+        const { clock, hashers, codecs, host } = runtime;
+        const own = { hostPlatform: context.platform, cpus: host.cpus };
+        const deps = { backend, registry, clock, hashers, codecs, ...own };
+        const result = await work(deps, { ...options, signal, report });
+        await display.finish(result);
+      } catch (err) {
+        await display.fail(err);
+        throw err;
+      } finally {
+        await registry[Symbol.asyncDispose]();
+      }
+    }),
+  );
 }
 
 function displayOptions({ input, runtime, stdout, stderr }: Context) {

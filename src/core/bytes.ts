@@ -37,7 +37,13 @@ export function fromUtf8(text: string): ByteString {
 
 /** A byte string for people: decoded as UTF-8, control characters as \xNN. */
 export function display(text: ByteString): string {
-  return utf8Decoder
-    .decode(toBytes(text))
-    .replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return visible(utf8Decoder.decode(toBytes(text)));
+}
+
+/** A string for people: control characters as \xNN. */
+export function visible(text: string): string {
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
 }

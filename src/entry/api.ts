@@ -11,6 +11,8 @@ import type { TlsOptions } from '../core/ports/transport.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import type { Reference } from '../core/reference/reference.ts';
+import { environmentOptions } from '../core/registry/environment.ts';
+import type { Observe } from '../core/registry/observe.ts';
 import { openRegistry } from '../core/registry/open.ts';
 import { fetchImage, type TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult } from '../core/transfer/options.ts';
@@ -55,6 +57,10 @@ export interface ApiFetchOptions extends Call {
   readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
   readonly plainHttp?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
+  /** A directory of hosts.toml files. Default: /etc/containerd/certs.d, then /etc/docker/certs.d. */
+  readonly hostsDir?: string | undefined;
+  /** Which hosts there are, how each was asked and why it was left, and what of the configuration has no effect. */
+  readonly observe?: Observe | undefined;
 }
 
 export interface ApiPullOptions extends ApiFetchOptions {
@@ -99,12 +105,14 @@ async function withStore<T>(
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   const { runtime } = store;
-  const { credentials, plainHttp, tls } = options;
+  const { credentials, plainHttp, tls, hostsDir, observe, signal } = options;
+  const warn = (message: string): void => observe?.({ type: 'warning', message });
+  const environment = await environmentOptions(runtime, { hostsDir, plainHttp, tls, warn }, { signal });
   const registry = openRegistry(
     { transports: runtime.transports, clock: runtime.clock },
     {
-      ...(plainHttp === undefined ? {} : { plainHttp }),
-      ...(tls === undefined ? {} : { tls }),
+      ...environment,
+      observe,
       ...(credentials === undefined
         ? {}
         : { credentials: async (host: string) => (host === reference.host ? credentials : undefined) }),
@@ -116,6 +124,7 @@ async function withStore<T>(
     registry,
     clock: runtime.clock,
     hashers: runtime.hashers,
+    codecs: runtime.codecs,
     hostPlatform: host,
     cpus: runtime.host.cpus,
   };

@@ -3,33 +3,13 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type Kind, kindOf } from '../../src/core/errors.ts';
-import { fetch, openStore, type ProgressEvent, pull, type Store } from '../../src/mod.ts';
+import { kindOf } from '../../src/core/errors.ts';
+import { fetch, pull, type Store } from '../../src/mod.ts';
 import { buildImage, buildIndex, type ImageDescription, type TestImage } from '../registry/image.ts';
-import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { type Bench, rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
-import { tempDir } from '../support/tmp.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
-
-interface Bench {
-  readonly store: Store;
-  readonly registry: TestRegistry;
-  readonly events: ProgressEvent[];
-}
-
-async function withBench(body: (bench: Bench) => Promise<void>): Promise<void> {
-  const dir = tempDir();
-  const registry = await startRegistry();
-  const store = await openStore({ root: join(dir.path, 'root') });
-  try {
-    await body({ store, registry, events: [] });
-  } finally {
-    await store[Symbol.asyncDispose]();
-    await registry.close();
-    dir[Symbol.dispose]();
-  }
-}
 
 const image = (name: string, more: Partial<ImageDescription> = {}): Promise<TestImage> =>
   buildImage({
@@ -57,14 +37,6 @@ const platform = (architecture: string, variant?: string) => ({
   architecture,
   ...(variant === undefined ? {} : { variant }),
 });
-
-async function rejectsWith(kind: Kind, message: RegExp, work: Promise<unknown>): Promise<void> {
-  await assert.rejects(work, (err) => {
-    assert.equal(kindOf(err), kind, String(err));
-    assert.match((err as Error).message, message);
-    return true;
-  });
-}
 
 /** Nothing was recorded, nothing is half done. */
 async function assertClean({ store }: Bench): Promise<void> {

@@ -64,7 +64,8 @@ export interface TestRegistry extends AsyncDisposable {
   /** All of an image's blobs and manifests; the tag points at its root. Returns `host/repo:tag`. */
   push(repo: string, tag: string, image: TestImage): string;
   putBlob(repo: string, digest: string, content: Content | Uint8Array): void;
-  putManifest(repo: string, object: string, mediaType: string, content: Uint8Array): string;
+  /** Its digest, which it can also be had by: sha256 of the content, unless another is given. */
+  putManifest(repo: string, object: string, mediaType: string, content: Uint8Array, digest?: string): string;
   /** `METHOD path` of the requests, without /v2. */
   log(): string[];
   close(): Promise<void>;
@@ -113,8 +114,13 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   );
   const host = `127.0.0.1:${server.port}`;
   origin = `${options.tls === undefined ? 'http' : 'https'}://${host}`;
-  const putManifest = (repo: string, object: string, mediaType: string, bytes: Uint8Array): string => {
-    const digest = sha256(bytes);
+  const putManifest: TestRegistry['putManifest'] = (
+    repo,
+    object,
+    mediaType,
+    bytes,
+    digest = sha256(bytes),
+  ) => {
     const manifest = { mediaType, digest, content: contentOf(bytes) };
     repository(repo).manifests.set(object, manifest).set(digest, manifest);
     return digest;

@@ -40,6 +40,7 @@ const RULES: readonly Rule[] = [
     packages: [],
     node: false,
   },
+  { layer: 'core/registry/hosts-dir/', own: ['core/'], packages: ['smol-toml'], node: false },
   { layer: 'core/', own: ['core/'], packages: [], node: false },
   { layer: 'backends/local/', own: ['core/', 'backends/local/'], packages: [], node: false },
   { layer: 'platform/linux/', own: [...CORE_LOW, 'platform/linux/'], packages: [], node: false },

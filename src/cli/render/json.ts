@@ -29,7 +29,7 @@ export function eventLine(event: ProgressEvent | FinalEvent): string {
   const members: Record<string, Json> = { v: VERSION };
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined) continue;
-    if (typeof value === 'object') members[key] = descriptor(value);
+    if (typeof value === 'object') members[key] = 'digest' in value ? descriptor(value) : { ...value };
     else members[key] = typeof value === 'string' ? redact(value) : value;
   }
   return goJson(members);

@@ -75,6 +75,8 @@ export function advance(state: ProgressState, event: ProgressEvent): void {
       state.syncing = false;
       break;
     case 'retry':
+    case 'stages':
+    case 'span':
     case 'warning':
       break;
   }

@@ -1,5 +1,4 @@
 /** Sizes, ages and durations as ctr prints them (containerd's progress.Bytes, docker/go-units, Go's time.Duration). */
-import { HawserError } from '../../core/errors.ts';
 
 const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB'];
 const DECIMAL = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB', 'ZB', 'YB'];
@@ -78,42 +77,4 @@ function trim(ns: number, digits: number): string {
     .replace(/0+$/, '');
   const whole = Math.floor(ns / unit);
   return fraction === '' ? String(whole) : `${whole}.${fraction}`;
-}
-
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** A Go duration (`90s`, `1h30m`, `1.5s`, `0`) in milliseconds. InvalidArgument in Go's words. */
-export function parseDuration(text: string): number {
-  const match = /^([+-]?)(.*)$/.exec(text);
-  const body = match?.[2] ?? '';
-  if (body === '0') return 0;
-  let total = 0;
-  let rest = body;
-  if (rest === '') throw invalidDuration(text, 'invalid duration');
-  while (rest !== '') {
-    const part = /^(\d+\.?\d*|\.\d+)([^\d.]*)/.exec(rest);
-    if (part === null) throw invalidDuration(text, 'invalid duration');
-    const [all, amount = '', unit = ''] = part;
-    if (unit === '') throw invalidDuration(text, 'missing unit in duration');
-    const ms = Object.hasOwn(UNIT_MS, unit) ? UNIT_MS[unit] : undefined;
-    if (ms === undefined) throw invalidDuration(text, `unknown unit "${unit}" in duration`);
-    total += Number(amount) * ms;
-    rest = rest.slice(all.length);
-  }
-  return match?.[1] === '-' ? -total : total;
-}
-
-function invalidDuration(text: string, why: string): HawserError {
-  return new HawserError('InvalidArgument', `${why} "${text}"`, {
-    hint: 'A duration looks like 90s, 5m or 1h30m',
-  });
 }

@@ -20,6 +20,8 @@ const OPAQUE = '.wh..wh..opq';
 const AUFS = '.wh..wh.';
 const NO_SUCH_FILE = 'there is no such file';
 const MAX_ENTRIES = 10_000_000;
+/** NAME_MAX. A longer name is refused whatever is there, for some lookups of it would fail and others never be made. */
+const MAX_COMPONENT = 255;
 /** What Linux's dev_t holds. */
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xfffff;
@@ -300,6 +302,12 @@ function cleanPath(name: ByteString): ByteString[] {
     if (part === '..') parts.pop();
     else if (part !== '' && part !== '.') parts.push(part);
     if (parts.length > MAX_DEPTH) throw tooDeep();
+  }
+  for (const [i, part] of parts.entries()) {
+    const prefix = i === parts.length - 1 && part.startsWith(WHITEOUT) ? WHITEOUT.length : 0;
+    if (part.length - prefix > MAX_COMPONENT) {
+      throw new HawserError('InvalidArgument', `a name of more than ${MAX_COMPONENT} bytes`);
+    }
   }
   return parts;
 }

@@ -1,5 +1,5 @@
 /** PAX extended headers (POSIX.1-2017 pax, "pax Extended Header"). Values stay bytes: file capabilities are binary. */
-import { type ByteString, fromBytes } from '../bytes.ts';
+import { type ByteString, display, fromBytes } from '../bytes.ts';
 import type { TimeSpec } from '../ports/syscalls.ts';
 import { malformed } from './header.ts';
 
@@ -7,6 +7,9 @@ export interface PaxRecord {
   readonly key: ByteString;
   readonly value: Uint8Array;
 }
+
+/** Longest extension header in bytes (PAX records, GNU long names): what Go and libarchive allow. */
+export const MAX_EXTENSION: number = 1 << 20;
 
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
@@ -38,30 +41,51 @@ export function parsePax(bytes: Uint8Array): PaxRecord[] {
   return records;
 }
 
+/** A key for messages. */
+export function shown(key: ByteString): string {
+  return display(key.slice(0, 100));
+}
+
 export function paxText(record: PaxRecord): ByteString {
   const text = fromBytes(record.value);
-  if (text.includes('\0')) throw malformed(`NUL in the PAX value ${record.key}`);
+  if (text.includes('\0')) throw malformed(`NUL in the PAX value ${shown(record.key)}`);
   return text;
 }
 
 /** An integer from 0; a range of its own is the caller's. */
 export function paxInteger(record: PaxRecord): number {
   const text = fromBytes(record.value);
-  if (!/^-?[0-9]+$/.test(text)) throw malformed(`the PAX value ${record.key} is not an integer`);
+  if (!/^-?[0-9]+$/.test(text)) throw malformed(`the PAX value ${shown(record.key)} is not an integer`);
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw malformed(`the PAX value ${record.key} is out of range`);
+  if (!Number.isSafeInteger(value)) throw malformed(`the PAX value ${shown(record.key)} is out of range`);
   return value;
 }
 
 /** Decimal seconds, exactly; digits after the ninth are dropped (towards zero). */
 export function paxTime(record: PaxRecord): TimeSpec {
   const match = /^(-?)([0-9]+)(?:\.([0-9]*))?$/.exec(fromBytes(record.value));
-  if (match === null) throw malformed(`the PAX value ${record.key} is not a time`);
+  if (match === null) throw malformed(`the PAX value ${shown(record.key)} is not a time`);
   const [, sign, whole, fraction = ''] = match;
   const seconds = Number(whole);
-  if (!Number.isSafeInteger(seconds)) throw malformed(`the PAX value ${record.key} is out of range`);
+  if (!Number.isSafeInteger(seconds)) throw malformed(`the PAX value ${shown(record.key)} is out of range`);
   const nsec = Number(fraction.slice(0, 9).padEnd(9, '0'));
   if (sign !== '-') return { sec: seconds, nsec };
   // 0 - x, for -0 is no number of seconds.
   return nsec === 0 ? { sec: 0 - seconds, nsec } : { sec: -seconds - 1, nsec: 1_000_000_000 - nsec };
+}
+
+/** Later global headers override earlier ones record by record. Bounded: the merged records are at most 1 MiB. */
+export function mergeGlobal(old: readonly PaxRecord[], added: readonly PaxRecord[]): readonly PaxRecord[] {
+  const merged = new Map<ByteString, PaxRecord>();
+  let size = 0;
+  for (const record of [...old, ...added]) {
+    const { key } = record;
+    if (key === 'path' || key === 'linkpath' || key === 'size' || key.startsWith('GNU.sparse.')) {
+      throw malformed(`a global PAX header that sets ${shown(key)}`);
+    }
+    merged.set(key, record);
+  }
+  for (const { key, value } of merged.values()) size += key.length + value.length;
+  if (size > MAX_EXTENSION) throw malformed('global PAX headers over 1 MiB');
+  return [...merged.values()];
 }

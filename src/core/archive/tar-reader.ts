@@ -4,11 +4,8 @@ import { HawserError, wrap } from '../errors.ts';
 import { buildEntry } from './build-entry.ts';
 import type { TarEntry, TarSink } from './entry.ts';
 import { BLOCK, type Header, isZeroBlock, MAX_NAME, malformed, parseHeader } from './header.ts';
-import { type PaxRecord, parsePax } from './pax.ts';
+import { MAX_EXTENSION, mergeGlobal, type PaxRecord, parsePax } from './pax.ts';
 import { gnuSparse, gnuSparseExtension, type SparseMap, SparseMapParser } from './sparse.ts';
-
-/** Longest extension header (PAX records, GNU long names): what Go and libarchive allow. */
-const MAX_EXTENSION = 1 << 20;
 
 const NO_RECORDS: readonly PaxRecord[] = [];
 
@@ -75,14 +72,18 @@ export class TarReader {
 
   /** The archive ends here. End blocks may be missing, as may the last padding. */
   end(): void {
+    this.#end(this.#before);
+  }
+
+  #end(offset: number): void {
     const between = this.#state === 'padding' || (this.#state === 'header' && this.#filled === 0);
-    if (this.#state !== 'end' && (!between || this.#pending)) throw this.#truncated();
+    if (this.#state !== 'end' && (!between || this.#pending)) throw this.#truncated(offset);
     this.#state = 'end';
   }
 
-  #truncated(): HawserError {
+  #truncated(offset: number): HawserError {
     const where = this.#entry === undefined ? '' : ` in ${JSON.stringify(display(this.#entry.name))}`;
-    return new HawserError('DataLoss', `truncated tar${where} after ${this.#before} bytes`);
+    return new HawserError('DataLoss', `truncated tar${where} after ${offset} bytes`);
   }
 
   #step(chunk: Uint8Array, at: number): number {
@@ -122,7 +123,7 @@ export class TarReader {
   #headerBlock(block: Uint8Array, offset: number): void {
     if (block[0] === 0 && isZeroBlock(block)) {
       this.#zeroBlocks++;
-      if (this.#zeroBlocks === 2) this.end();
+      if (this.#zeroBlocks === 2) this.#end(offset + BLOCK);
       return;
     }
     let start: Start | undefined;
@@ -291,20 +292,4 @@ function longName(bytes: Uint8Array): ByteString {
   const length = nul < 0 ? bytes.length : nul;
   if (length > MAX_NAME) throw malformed('a name of more than 4096 bytes');
   return fromBytes(bytes, 0, length);
-}
-
-/** Later global headers override earlier ones record by record. Bounded: the merged records are at most 1 MiB. */
-function mergeGlobal(old: readonly PaxRecord[], added: readonly PaxRecord[]): readonly PaxRecord[] {
-  const merged = new Map<ByteString, PaxRecord>();
-  let size = 0;
-  for (const record of [...old, ...added]) {
-    const { key } = record;
-    if (key === 'path' || key === 'linkpath' || key === 'size' || key.startsWith('GNU.sparse.')) {
-      throw malformed(`a global PAX header that sets ${key}`);
-    }
-    merged.set(key, record);
-  }
-  for (const { key, value } of merged.values()) size += key.length + value.length;
-  if (size > MAX_EXTENSION) throw malformed('global PAX headers over 1 MiB');
-  return [...merged.values()];
 }

@@ -16,7 +16,7 @@ import {
   parseIndex,
   parseManifest,
 } from '../oci/documents.ts';
-import { isImageConfigType, isIndexType, isManifestType } from '../oci/media-types.ts';
+import { isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import type { Matcher } from '../platforms/match.ts';
 import { rank } from '../platforms/pick.ts';
@@ -93,7 +93,7 @@ async function readDocument(store: Provider, desc: Descriptor, call: Call): Prom
 /** An image's config. FailedPrecondition when the manifest is an artifact's. */
 export async function configOf(store: Provider, manifest: Manifest, call: Call = {}): Promise<ImageConfig> {
   const { config } = manifest;
-  if (!isImageConfigType(config.mediaType)) {
+  if (!mayBeImageConfig(config.mediaType)) {
     throw new HawserError(
       'FailedPrecondition',
       `${config.digest} is no image config but ${config.mediaType}: this is an artifact, not an image`,
@@ -107,7 +107,7 @@ async function platformOfConfig(
   config: Descriptor,
   call: Call,
 ): Promise<Platform | undefined> {
-  if (!isImageConfigType(config.mediaType)) return undefined;
+  if (!mayBeImageConfig(config.mediaType)) return undefined;
   return parseConfig(await readBlob(store, config, MAX_CONFIG_BYTES, call), config).platform;
 }
 

@@ -1,3 +1,4 @@
+import { visible } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import type { HashName } from '../ports/hashers.ts';
 
@@ -41,7 +42,7 @@ export function makeDigest(algorithm: HashName, hex: string): Digest {
 }
 
 function invalid(text: string, why: string): HawserError {
-  return new HawserError('InvalidArgument', `Cannot use digest "${text.slice(0, 200)}": ${why}`, {
+  return new HawserError('InvalidArgument', `Cannot use digest "${visible(text.slice(0, 200))}": ${why}`, {
     hint: 'A digest looks like sha256: and 64 lower-case hex digits',
   });
 }

@@ -1,3 +1,4 @@
+import { visible } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import type { Json, JsonObject } from './json.ts';
 
@@ -75,7 +76,7 @@ export function stringMapField(
   if (map === undefined) return undefined;
   const out: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(map)) {
-    out[name] = asString(value, `${at(where, key)}[${JSON.stringify(name.slice(0, 80))}]`);
+    out[name] = asString(value, `${at(where, key)}[${visible(JSON.stringify(name.slice(0, 80)))}]`);
   }
   return out;
 }

@@ -1,3 +1,4 @@
+import { visible } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
@@ -76,7 +77,7 @@ class Parser {
       this.#space();
       if (this.#text[this.#at] !== '"') throw this.#error('expected a key');
       const key = this.#string();
-      if (key in out) throw this.#error(`duplicate key ${JSON.stringify(key.slice(0, 80))}`);
+      if (key in out) throw this.#error(`duplicate key ${visible(JSON.stringify(key.slice(0, 80)))}`);
       if (!this.#take(':')) throw this.#error('expected ":"');
       out[key] = this.#value(depth + 1);
     } while (this.#take(','));

@@ -57,6 +57,11 @@ export function isImageConfigType(mediaType: string): boolean {
   return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }
 
+/** What a manifest's config may be called when it is an image's: old registries knew only octets (distribution issue 1622). */
+export function mayBeImageConfig(mediaType: string): boolean {
+  return isImageConfigType(mediaType) || mediaType === OCTET_STREAM;
+}
+
 /** containerd's "known configs": image configurations and those of checkpoints. */
 export function isConfigType(mediaType: string): boolean {
   return isImageConfigType(mediaType) || mediaType === CHECKPOINT_CRIU || mediaType === CHECKPOINT_CONFIG;

@@ -25,16 +25,22 @@ export interface HttpResponse {
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
 
-/** PEM texts. `ca` replaces the system's roots. */
+/** PEM texts. `ca` replaces the system's roots; `extraCa` is trusted besides them, or besides `ca`. */
 export interface TlsOptions {
   readonly ca?: string | undefined;
+  readonly extraCa?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
   readonly skipVerify?: boolean | undefined;
 }
 
+/** The proxy for a URL, user and password in it where it wants them; undefined: directly. */
+export type ProxyChoice = (url: URL) => URL | undefined;
+
 /** Limits in milliseconds. `stall`: the longest wait for the next bytes of a body. */
 export interface TransportOptions extends TlsOptions {
+  /** Default: no proxy, whatever the environment says. */
+  readonly proxy?: ProxyChoice | undefined;
   readonly connectTimeout?: number | undefined;
   readonly headersTimeout?: number | undefined;
   readonly stallTimeout?: number | undefined;

@@ -34,7 +34,7 @@ function classifyV4(parts: readonly number[]): AddressClass {
 }
 
 function classifyV6(text: string): AddressClass {
-  const words = expand(text);
+  const words = expandV6(text);
   const [first = 0] = words;
   const zeros = words.slice(0, 5).every((word) => word === 0);
   const embedded = words.slice(6).flatMap((word) => [word >> 8, word & 0xff]);
@@ -51,7 +51,8 @@ function classifyV6(text: string): AddressClass {
   return (first & 0xfe00) === 0xfc00 ? 'private' : 'public';
 }
 
-function expand(text: string): number[] {
+/** The eight words of an IPv6 address as the URL parser writes it. */
+export function expandV6(text: string): number[] {
   const [head = '', tail] = text.split('::');
   const words = (part: string): number[] =>
     part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));

@@ -1,15 +1,13 @@
-import { HawserError } from '../errors.ts';
+import type { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
-import type { Clock } from '../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
 import { discard } from './body.ts';
-import { type Host, type Hosts, type Operation, objectUrl } from './hosts.ts';
+import { type Host, type Operation, objectUrl } from './hosts.ts';
+import { type HostsDeps, overHosts } from './over-hosts.ts';
 import { accessDenied, isDenied, statusError } from './status.ts';
 
-export interface ClientDeps {
-  readonly clock: Clock;
-  readonly hosts: Hosts;
+export interface ClientDeps extends HostsDeps {
   readonly userAgent: string;
   /** Authorized for pulling from one repository of one host, redirects followed. */
   readonly transport: (host: Host, repository: string) => Transport;
@@ -33,22 +31,15 @@ export class RepositoryClient {
     this.reference = reference;
   }
 
-  /** Asks the hosts in order until one has an answer; the first error is thrown when none has. */
+  /** Asks the hosts until one has an answer; see over-hosts.ts. `last`: hosts to ask after all others for this object. */
   async overHosts<T>(
     operation: Operation,
     call: Call | undefined,
     ask: (host: Host) => Promise<T>,
+    opts: { object?: string; last?: (host: Host) => boolean } = {},
   ): Promise<T> {
-    let first: { error: unknown } | undefined;
-    for (const host of this.#deps.hosts(this.reference, operation)) {
-      try {
-        return await ask(host);
-      } catch (err) {
-        call?.signal?.throwIfAborted();
-        first ??= { error: err };
-      }
-    }
-    throw first?.error ?? new HawserError('NotFound', `no host to ask for ${this.reference.name}`);
+    const question = { operation, object: this.reference.name, ask, ...opts };
+    return await overHosts(this.#deps, this.reference, question, call ?? {});
   }
 
   async send(
@@ -61,7 +52,12 @@ export class RepositoryClient {
     const request: HttpRequest = {
       method,
       url: objectUrl(target.host, repository, target.kind, target.object),
-      headers: { 'user-agent': this.#deps.userAgent, 'accept-encoding': 'identity', ...headers },
+      headers: {
+        'user-agent': this.#deps.userAgent,
+        'accept-encoding': 'identity',
+        ...headers,
+        ...target.host.headers,
+      },
       signal: call?.signal,
     };
     return await this.#deps.transport(target.host, repository)(request);

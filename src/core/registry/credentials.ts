@@ -1,9 +1,18 @@
 import type { Call } from '../ports/call.ts';
 
-/** `secret` may be a password or a token used as one. A refresh token (identity token) is for token servers only. */
-export type Credential =
-  | { readonly username: string; readonly secret: string }
-  | { readonly refreshToken: string };
+/**
+ * `secret` may be a password or a token used as one. A refresh token (identity token) is for token servers only. A
+ * registry token is a bearer token that no token server is asked for. `source` says where it is from, for people.
+ */
+export type Credential = TokenCredential | (Sourced & { readonly registryToken: string });
+
+/** What a token server takes. */
+export type TokenCredential = Sourced &
+  ({ readonly username: string; readonly secret: string } | { readonly refreshToken: string });
+
+interface Sourced {
+  readonly source?: string | undefined;
+}
 
 /** `host` is the registry's name as references write it (`docker.io`, `localhost:5000`). Undefined: anonymous. */
 export type Credentials = (host: string, call: Call) => Promise<Credential | undefined>;

@@ -30,13 +30,14 @@ export async function fetchObject(
     );
   }
   if (offset === desc.size) return { body: bodyOf(new Uint8Array()), offset };
-  return await client.overHosts('fetch', call, async (host) => {
+  const ask = async (host: Host): Promise<Fetched> => {
     if (offset > 0) {
       const part = await fetchPart(client, host, desc, offset, call);
       if (part !== undefined) return part;
     }
     return await fetchWhole(client, host, desc, call);
-  });
+  };
+  return await client.overHosts('fetch', call, ask, { object: desc.digest });
 }
 
 function targetOf(desc: Descriptor, host: Host): Target {

@@ -1,38 +1,62 @@
+import type { Call } from '../ports/call.ts';
 import type { TlsOptions } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
 import { classify } from './addresses.ts';
 
+/** What a host may be asked for (hosts.toml's words). */
+export type Capability = 'pull' | 'resolve' | 'push' | 'referrers';
+
+export const ALL_CAPABILITIES: readonly Capability[] = ['pull', 'resolve', 'push', 'referrers'];
+
 /** A place to ask for the content of a namespace. */
 export interface Host {
-  /** What credentials are looked up by. */
+  /** What credentials are looked up by: the registry's name as references write it, or a mirror's `host:port`. */
   readonly name: string;
   /** Up to and with the API's root, without a slash at the end: `https://registry-1.docker.io/v2`. */
   readonly base: URL;
   /** Set for mirrors: sent as the `ns` parameter. */
   readonly namespace?: string | undefined;
+  readonly capabilities: readonly Capability[];
+  /** Sent to this origin only, in place of ours of the same name. Names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** For this origin only, over the settings for all; but `extraCa` also holds for where it redirects to. */
+  readonly tls?: TlsOptions | undefined;
+  /** Milliseconds to connect. */
+  readonly dialTimeout?: number | undefined;
 }
 
 export type Operation = 'resolve' | 'fetch';
 
-/** Where to ask, in order. */
-export type Hosts = (reference: Reference, operation: Operation) => readonly Host[];
+/** Where to ask for a namespace, in order, and where that is written: a file, a directory, or `default`. */
+export interface HostList {
+  readonly source: string;
+  readonly hosts: readonly Host[];
+}
+
+/** Asked once for each namespace (the reference's host). Unusable configuration is an error, never another list. */
+export type Hosts = (reference: Reference, call: Call) => Promise<HostList>;
 
 export interface SchemeOptions {
   readonly plainHttp?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
 }
 
-/**
- * The registry that a reference names. docker.io is registry-1.docker.io and always TLS. TLS else too, but for
- * `plainHttp`, and for a loopback host with a port other than 443 for which no TLS setting was given. There is no
- * falling back from one to the other.
- */
+/** The registry that each reference names, and nothing else. */
 export function defaultHosts(options: SchemeOptions): Hosts {
-  return (reference) => {
-    const { host } = reference;
-    if (host === 'docker.io') return [{ name: host, base: new URL('https://registry-1.docker.io/v2') }];
-    return [{ name: host, base: new URL(`${schemeOf(host, options)}://${host}/v2`) }];
-  };
+  return async (reference) => ({ source: 'default', hosts: [defaultHost(reference.host, options)] });
+}
+
+/**
+ * The registry of a namespace. docker.io is registry-1.docker.io and always TLS. TLS else too, but for `plainHttp`, and
+ * for a loopback host with a port other than 443 for which no TLS setting was given. There is no falling back from one
+ * to the other.
+ */
+export function defaultHost(namespace: string, options: SchemeOptions): Host {
+  const base =
+    namespace === 'docker.io'
+      ? 'https://registry-1.docker.io/v2'
+      : `${schemeOf(namespace, options)}://${namespace}/v2`;
+  return { name: namespace, base: new URL(base), capabilities: ALL_CAPABILITIES };
 }
 
 function schemeOf(host: string, { plainHttp, tls }: SchemeOptions): 'http' | 'https' {
@@ -46,10 +70,21 @@ function schemeOf(host: string, { plainHttp, tls }: SchemeOptions): 'http' | 'ht
   return local && port !== undefined && Number(port) !== 443 && !chosen ? 'http' : 'https';
 }
 
+/** Whether the host may be asked: a tag needs `pull` and `resolve`, all else `pull` (containerd asks only the first time). */
+export function isCapable(host: Host, operation: Operation, { digest }: Pick<Reference, 'digest'>): boolean {
+  const byTag = operation === 'resolve' && digest === undefined;
+  return host.capabilities.includes('pull') && (!byTag || host.capabilities.includes('resolve'));
+}
+
 /** The URL of `manifests/<object>` or `blobs/<object>` of a repository. */
-export function objectUrl(host: Host, repository: string, kind: 'manifests' | 'blobs', object: string): URL {
+export function objectUrl(
+  host: Pick<Host, 'base' | 'namespace'>,
+  repository: string,
+  kind: 'manifests' | 'blobs',
+  object: string,
+): URL {
   const url = new URL(host.base);
-  url.pathname = `${url.pathname}/${repository}/${kind}/${object}`;
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/${repository}/${kind}/${object}`;
   if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace);
   return url;
 }

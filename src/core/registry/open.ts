@@ -1,20 +1,25 @@
 import type { Clock } from '../ports/clock.ts';
-import type { TlsOptions, Transports } from '../ports/transport.ts';
+import type { ProxyChoice, TlsOptions, TransportOptions, Transports } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
 import { Authorizer } from './auth/authorize.ts';
 import { bodyOf } from './body.ts';
 import { type ClientDeps, RepositoryClient } from './client.ts';
 import type { Credentials } from './credentials.ts';
 import { fetchObject } from './fetcher.ts';
-import { defaultHosts, type Hosts } from './hosts.ts';
+import { HostHealth } from './host-health.ts';
+import type { Host, Hosts } from './hosts.ts';
 import { type Layer, stack } from './layers.ts';
+import type { Observe } from './observe.ts';
 import { redirects } from './redirects.ts';
+import { rememberedHosts } from './remembered-hosts.ts';
 import { type Root, resolveRoot } from './resolver.ts';
 import type { Registry } from './roles.ts';
 import { type TraceEvent, tracing } from './trace.ts';
+import { TransportPool } from './transport-pool.ts';
 
 export type { Credential, Credentials } from './credentials.ts';
-export type { Host, Hosts, Operation } from './hosts.ts';
+export type { Host, HostList, Hosts, Operation } from './hosts.ts';
+export type { HostSummary, Observe, RegistryEvent } from './observe.ts';
 export type { TraceEvent } from './trace.ts';
 
 export interface RegistryOptions {
@@ -27,6 +32,10 @@ export interface RegistryOptions {
   readonly trace?: ((event: TraceEvent) => void) | undefined;
   /** Requests and answers as lines, redacted, without the bodies of blobs. */
   readonly dump?: ((line: string) => void) | undefined;
+  /** What is decided and met, as data. */
+  readonly observe?: Observe | undefined;
+  /** Default: no proxy. See `proxiesOf`. */
+  readonly proxy?: ProxyChoice | undefined;
   /** Connections to one origin at once. */
   readonly connections?: number | undefined;
   /** Milliseconds: to connect, to the headers of an answer, and between bytes of a body. */
@@ -41,8 +50,9 @@ const USER_AGENT = 'hawser';
 
 /**
  * A client of registries: resolves references and fetches content. Tokens and connections are shared by all of its
- * repositories and end with it. Errors: Unauthenticated and PermissionDenied (`pull access denied`), NotFound,
- * Unavailable and DeadlineExceeded (see `isRetryable`), ResourceExhausted (caps), FailedPrecondition (refused redirects).
+ * repositories and end with it, as does what it learnt of hosts that are down. Errors: Unauthenticated and
+ * PermissionDenied (`pull access denied`), NotFound, Unavailable and DeadlineExceeded (see `isRetryable`),
+ * ResourceExhausted (caps), FailedPrecondition (refused redirects), InvalidArgument (configuration).
  */
 export function openRegistry(
   deps: { readonly transports: Transports; readonly clock: Clock },
@@ -50,31 +60,32 @@ export function openRegistry(
 ): Registry {
   const { clock } = deps;
   const userAgent = options.userAgent ?? USER_AGENT;
-  const transport = deps.transports.open({
-    ...options.tls,
-    connections: options.connections,
-    connectTimeout: options.limits?.connect,
-    headersTimeout: options.limits?.headers,
-    stallTimeout: options.limits?.stall,
-  });
+  const observe = options.observe ?? (() => {});
+  const pool = new TransportPool(deps.transports, transportOptions(options));
+  const observed =
+    options.observe === undefined ? options : { ...options, trace: both(options.trace, observe) };
   const authorizer = new Authorizer({
     clock,
     userAgent,
+    observe,
     credentials: options.credentials ?? (async () => undefined),
-    tokenTransport: (registry) => stack(transport.send, redirects(registry), tracing(options, clock, true)),
+    tokenTransport: (host) =>
+      stack(pool.forHost(host), ownHeaders(host), redirectsOf(host), tracing(observed, clock, true)),
   });
   const around = options.around ?? ((next) => next);
   const clientDeps: ClientDeps = {
     clock,
     userAgent,
-    hosts: options.hosts ?? defaultHosts(options),
+    observe,
+    health: new HostHealth(),
+    hosts: rememberedHosts(options, observe),
     transport: (host, repository) =>
       stack(
-        transport.send,
+        pool.forHost(host),
         around,
         authorizer.layer(host, `repository:${repository}:pull`),
-        redirects(host.base),
-        tracing(options, clock, false),
+        redirectsOf(host),
+        tracing(observed, clock, false),
       ),
   };
   const client = (reference: Reference) => new RepositoryClient(clientDeps, reference);
@@ -92,8 +103,43 @@ export function openRegistry(
         return await fetchObject(client(reference), desc, opts?.offset ?? 0, opts);
       },
     }),
-    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
+}
+
+function transportOptions(options: RegistryOptions): TransportOptions {
+  const { tls, connections, limits, proxy } = options;
+  return {
+    ...tls,
+    connections,
+    proxy,
+    connectTimeout: limits?.connect,
+    headersTimeout: limits?.headers,
+    stallTimeout: limits?.stall,
+  };
+}
+
+function both(trace: RegistryOptions['trace'], observe: Observe): (event: TraceEvent) => void {
+  return (event) => {
+    trace?.(event);
+    observe({ type: 'request', ...event });
+  };
+}
+
+/** What the configuration adds is dropped with the first redirect to another origin, as Authorization is. */
+function redirectsOf(host: Host): Layer {
+  return redirects(host.base, Object.keys(host.headers ?? {}));
+}
+
+/** For requests that are not made for the host's API: its headers, where they go to its origin. */
+function ownHeaders({ base, headers }: Host): Layer {
+  if (headers === undefined) return (next) => next;
+  return (next) => async (request) =>
+    await next(
+      request.url.origin === base.origin
+        ? { ...request, headers: { ...headers, ...request.headers } }
+        : request,
+    );
 }
 
 /** A root that had to be read to be resolved is not asked for a second time: registries count manifest requests. */

@@ -11,10 +11,11 @@ const BOUND_TO_ORIGIN: ReadonlySet<string> = new Set(['authorization', 'cookie',
 
 /**
  * Follows redirects, at most ten. What is meant for one origin is dropped at the first hop that leaves it and never sent
- * again (distribution-spec: no Authorization across hosts). Never from https to http, nor to an address that `registry`
+ * again (distribution-spec: no Authorization across hosts), `boundToo` included. Never from https to http, nor to an address that `registry`
  * may not name, nor with a body to another origin: FailedPrecondition. A redirect without Location is returned as it is.
  */
-export function redirects(registry: URL): Layer {
+export function redirects(registry: URL, boundToo: readonly string[] = []): Layer {
+  const bound = new Set([...BOUND_TO_ORIGIN, ...boundToo]);
   return (next) => async (request) => {
     let current = request;
     for (let hop = 0; ; hop++) {
@@ -28,12 +29,20 @@ export function redirects(registry: URL): Layer {
           `${request.method} ${safeUrl(request.url)}: stopped after ${MAX_HOPS} redirects`,
         );
       }
-      current = follow(current, response.status, location, registry);
+      current = follow(current, { status: response.status, location, registry, bound });
     }
   };
 }
 
-function follow(from: HttpRequest, status: number, location: string, registry: URL): HttpRequest {
+interface Hop {
+  readonly status: number;
+  readonly location: string;
+  readonly registry: URL;
+  /** Headers that stay with their origin, in lower case. */
+  readonly bound: ReadonlySet<string>;
+}
+
+function follow(from: HttpRequest, { status, location, registry, bound }: Hop): HttpRequest {
   if (!URL.canParse(location, from.url)) {
     throw refused(from, printable(location.split('?')[0] ?? '', 200), 'it is not a URL');
   }
@@ -55,7 +64,7 @@ function follow(from: HttpRequest, status: number, location: string, registry: U
   const kept = Object.entries(from.headers).filter(([name]) => {
     const lower = name.toLowerCase();
     if (body === undefined && lower.startsWith('content-')) return false;
-    return sameOrigin || !BOUND_TO_ORIGIN.has(lower);
+    return sameOrigin || !bound.has(lower);
   });
   return { method, url, headers: Object.fromEntries(kept), body, signal: from.signal };
 }

@@ -3,7 +3,15 @@ import { HawserError, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, makeDigest, parseDigest } from '../oci/digest.ts';
 import { MAX_MANIFEST_BYTES, sniffMediaType } from '../oci/documents.ts';
-import { DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, OCTET_STREAM } from '../oci/media-types.ts';
+import {
+  DOCKER_INDEX,
+  DOCKER_MANIFEST,
+  isSchema1Type,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  OCTET_STREAM,
+} from '../oci/media-types.ts';
+import { schema1Payload } from '../oci/schema1.ts';
 import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { discard, readCapped } from './body.ts';
@@ -95,7 +103,9 @@ async function readManifest(
     );
   }
   const wanted = client.reference.digest;
-  const digest = await digestOf(bytes, wanted);
+  // What is signed within the document is its digest's subject.
+  const subject = isSchema1Type(mediaType) ? schema1Payload(bytes, mediaType) : bytes;
+  const digest = await digestOf(subject, wanted);
   if (wanted !== undefined && digest !== wanted) {
     throw new HawserError('DataLoss', `GET ${safeUrl(response.url)}: content is ${digest}, want ${wanted}`);
   }

@@ -1,17 +1,22 @@
 /** The verb `fetch`: an image's content into the store and its record, nothing unpacked (ctr content fetch). */
 
 import { cleanupSignal } from '../async/settle.ts';
+import type { Labels } from '../content/roles.ts';
 import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
 import type { Image, ImageStore } from '../images/roles.ts';
+import { CONVERTED_LABEL } from '../images/schema1.ts';
 import type { Lease } from '../leases/roles.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Codecs } from '../ports/codecs.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { Report } from '../progress/events.ts';
 import type { Registry } from '../registry/roles.ts';
 import type { Backend } from './backend.ts';
 import type { FetchOptions, FetchResult } from './options.ts';
+import { convertSchema1 } from './schema1.ts';
 import { type WalkOptions, walkImage } from './walk.ts';
 
 export interface TransferDeps {
@@ -19,6 +24,7 @@ export interface TransferDeps {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly hashers: Hashers;
+  readonly codecs: Codecs;
   readonly hostPlatform: Platform;
   /** Processors. */
   readonly cpus: number;
@@ -30,10 +36,33 @@ const LEASE_LIFETIME = 24 * 3600 * 1000;
 /** Resolves, fetches, records. On failure no record is made or moved, and what was fetched is kept for a day. */
 export async function fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult> {
   return await withLease(deps.backend, options, async (lease, signal) => {
-    const root = await resolve(deps, options, signal);
-    await walk(deps, options, root, { lease, signal });
-    return await record(deps, options, root, { lease, signal });
+    const target = await resolveTarget(deps, options, { lease, signal });
+    await walk(deps, options, target, { lease, signal });
+    return await record(deps, options, target, { lease, signal });
   });
+}
+
+/** What is to be recorded: the root that the registry has, or what was made of one in an old format. */
+export interface Target {
+  readonly root: Descriptor;
+  /** Digests that the registry does not have: made here, in the store already. */
+  readonly made: ReadonlySet<string>;
+  /** For the image record. */
+  readonly labels: Labels;
+}
+
+/** Resolves; schema 1 is converted. */
+export async function resolveTarget(
+  deps: TransferDeps,
+  options: FetchOptions,
+  call: { lease: string; signal: AbortSignal },
+): Promise<Target> {
+  const root = await resolve(deps, options, call.signal);
+  const labels = options.labels ?? {};
+  if (!isSchema1Type(root.mediaType)) return { root, made: new Set(), labels };
+  const { config, manifest } = await convertSchema1(deps, options, root, call);
+  const made = new Set([config.digest, manifest.digest]);
+  return { root: manifest, made, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };
 }
 
 /** Runs `work` under a lease that is dropped when it succeeds; otherwise it protects what was fetched until it expires. */
@@ -86,7 +115,7 @@ type Hooks = Pick<WalkOptions, 'onManifest' | 'onBlob'>;
 export async function walk(
   deps: TransferDeps,
   options: FetchOptions,
-  root: Descriptor,
+  { root, made }: Pick<Target, 'root' | 'made'>,
   call: { lease: string; signal: AbortSignal } & Hooks,
 ): Promise<void> {
   const { reference, report = () => {} } = options;
@@ -95,6 +124,7 @@ export async function walk(
   await walkImage(deps.backend, blobs, root, {
     ...call,
     reference,
+    made,
     platforms: options.platforms ?? [deps.hostPlatform],
     allMetadata: options.allMetadata ?? false,
     metadataOnly: options.metadataOnly ?? false,
@@ -106,7 +136,7 @@ export async function walk(
 export async function record(
   deps: TransferDeps,
   options: FetchOptions,
-  root: Descriptor,
+  { root, labels }: Pick<Target, 'root' | 'labels'>,
   call: { lease: string; signal: AbortSignal },
 ): Promise<FetchResult> {
   if (root.size === 0) throw new HawserError('InvalidArgument', `Cannot record ${root.digest}: it is empty`);
@@ -114,7 +144,7 @@ export async function record(
   const { name } = options.reference;
   const { images } = deps.backend;
   const before = await find(images, name, call);
-  await images.put(name, target, options.labels ?? {}, call);
+  await images.put(name, target, labels, call);
   options.report?.({ type: 'recorded', name, target: root.digest });
   if (before !== undefined && before.target.digest !== root.digest) await dropReplaced(deps, options);
   return { name, target };

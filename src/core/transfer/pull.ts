@@ -5,12 +5,12 @@ import { readBlob } from '../content/read.ts';
 import { HawserError } from '../errors.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
-import { isConfigType } from '../oci/media-types.ts';
+import { mayBeImageConfig } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import { planUnpack } from '../unpack/plan.ts';
 import { unpackLayers } from '../unpack/unpacker.ts';
-import { record, resolve, type TransferDeps, walk, withLease } from './fetch.ts';
+import { record, resolveTarget, type Target, type TransferDeps, walk, withLease } from './fetch.ts';
 import type { PullOptions, PullResult, UnpackedPlatform } from './options.ts';
 
 /**
@@ -20,12 +20,12 @@ import type { PullOptions, PullResult, UnpackedPlatform } from './options.ts';
 export async function pull(deps: TransferDeps, options: PullOptions): Promise<PullResult> {
   const snapshotter = deps.backend.snapshotter(options.snapshotter);
   return await withLease(deps.backend, options, async (lease, signal) => {
-    const root = await resolve(deps, options, signal);
-    const job = new PullJob(deps, options, root, { lease, signal });
+    const target = await resolveTarget(deps, options, { lease, signal });
+    const job = new PullJob(deps, options, target, { lease, signal });
     const unpacked = await job.run();
     options.report?.({ type: 'syncing' });
     await deps.backend.sync({ signal });
-    const result = await record(deps, options, root, { lease, signal });
+    const result = await record(deps, options, target, { lease, signal });
     return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter: snapshotter.name })) };
   });
 }
@@ -36,7 +36,7 @@ type Unpacked = Omit<UnpackedPlatform, 'snapshotter'>;
 class PullJob {
   readonly #deps: TransferDeps;
   readonly #options: PullOptions;
-  readonly #root: Descriptor;
+  readonly #target: Target;
   readonly #lease: string;
   readonly #parent: AbortSignal;
   readonly #stop = new AbortController();
@@ -49,12 +49,12 @@ class PullJob {
   constructor(
     deps: TransferDeps,
     options: PullOptions,
-    root: Descriptor,
+    target: Target,
     call: { lease: string; signal: AbortSignal },
   ) {
     this.#deps = deps;
     this.#options = options;
-    this.#root = root;
+    this.#target = target;
     this.#lease = call.lease;
     this.#parent = call.signal;
   }
@@ -74,7 +74,7 @@ class PullJob {
 
   async #walk(): Promise<void> {
     try {
-      await walk(this.#deps, this.#options, this.#root, {
+      await walk(this.#deps, this.#options, this.#target, {
         lease: this.#lease,
         signal: this.#stop.signal,
         onBlob: (desc) => this.#arrivals.arrived(desc.digest),
@@ -109,13 +109,22 @@ class PullJob {
   ): Promise<void> {
     const { backend, hashers, clock } = this.#deps;
     const signal = this.#stop.signal;
-    const config = imageConfig(manifest, children);
+    const config = imageConfig(children);
+    if (config === undefined) {
+      if (manifest.digest === this.#target.root.digest) throw artifact(manifest, children);
+      return;
+    }
     await this.#arrivals.of(config.digest, signal);
     const parsed = parseConfig(await readBlob(backend.content, config, MAX_CONFIG_BYTES, { signal }), config);
     const name = platform ?? this.#platformOf(parsed.platform, manifest);
-    if (name === undefined || this.#unpacked.some((one) => one.platform === name)) return;
+    if (
+      name === undefined ||
+      name === 'unknown/unknown' ||
+      this.#unpacked.some((one) => one.platform === name)
+    )
+      return;
     const report = this.#options.report ?? (() => {});
-    report({ type: 'unpacking', platform: name, target: this.#root.digest });
+    report({ type: 'unpacking', platform: name, target: this.#target.root.digest });
     const snapshotter = backend.snapshotter(this.#options.snapshotter);
     const steps = planUnpack(manifest, children, parsed.diffIds, hashers);
     const unpackDeps = { content: backend.content, leases: backend.leases, applier: backend.applier };
@@ -138,7 +147,7 @@ class PullJob {
     if (wanted === 'all') return formatPlatform(platform);
     const match = (wanted ?? [this.#deps.hostPlatform]).find((one) => only(one).match(platform));
     if (match !== undefined) return formatPlatform(match);
-    if (manifest.digest !== this.#root.digest) return undefined;
+    if (manifest.digest !== this.#target.root.digest) return undefined;
     if (wanted !== undefined) throw this.#noMatch(formatPlatform(platform));
     const message = `The image is for ${formatPlatform(platform)}, this machine is ${formatPlatform(this.#deps.hostPlatform)}`;
     this.#options.report?.({ type: 'warning', message });
@@ -167,16 +176,16 @@ class PullJob {
   }
 }
 
-function imageConfig(manifest: Descriptor, children: readonly Descriptor[]): Descriptor {
+/** Undefined for an artifact. */
+function imageConfig(children: readonly Descriptor[]): Descriptor | undefined {
   const config = children[0];
-  if (
-    config !== undefined &&
-    (isConfigType(config.mediaType) || config.mediaType === 'application/octet-stream')
-  )
-    return config;
-  throw new HawserError(
+  return config !== undefined && mayBeImageConfig(config.mediaType) ? config : undefined;
+}
+
+function artifact(manifest: Descriptor, children: readonly Descriptor[]): HawserError {
+  return new HawserError(
     'FailedPrecondition',
-    `Cannot unpack ${manifest.digest}: it is an artifact, not an image (its config is ${config?.mediaType ?? 'absent'})`,
+    `Cannot unpack ${manifest.digest}: it is an artifact, not an image (its config is ${children[0]?.mediaType ?? 'absent'})`,
     { hint: 'Fetch it without unpacking: hawser content fetch REF' },
   );
 }

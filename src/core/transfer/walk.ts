@@ -25,6 +25,8 @@ export interface WalkOptions {
   readonly allMetadata: boolean;
   readonly metadataOnly: boolean;
   readonly concurrency: number;
+  /** Digests that do not come from the reference's repository. */
+  readonly made: ReadonlySet<string>;
   readonly lease: string;
   readonly signal: AbortSignal;
   /** A manifest whose layers are wanted has been read; `platform` is the wanted one, or undefined when only its config tells. */
@@ -103,10 +105,8 @@ class Walk {
     const info: Info = await this.#backend.content.info(desc.digest, { signal });
     const { host, repository } = this.#opts.reference;
     const key = sourceLabelKey(host);
-    const labels: Record<string, string> = {
-      ...childLabels(children),
-      [key]: appendSource(info.labels[key], repository),
-    };
+    const labels: Record<string, string> = { ...childLabels(children) };
+    if (!this.#opts.made.has(desc.digest)) labels[key] = appendSource(info.labels[key], repository);
     for (const [name, value] of Object.entries(labels)) {
       if (name.length + value.length > MAX_LABEL_BYTES) {
         this.#blobs.report({
@@ -127,12 +127,21 @@ class Walk {
 
   #filterIndex(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
     const { platforms, allMetadata, metadataOnly } = this.#opts;
-    const selection = selectChildren(children, platforms);
-    for (const name of platformsOf(children)) this.#available.add(name);
+    const known = children.filter((child) => this.#isKnown(child));
+    const selection = selectChildren(known, platforms);
+    for (const name of platformsOf(known)) this.#available.add(name);
     for (const [name, manifest] of selection.chosen) this.#choose(manifest, name);
-    if (children.some((child) => child.platform === undefined)) this.#untold = true;
+    if (known.some((child) => child.platform === undefined)) this.#untold = true;
     if (desc.digest === this.#root.digest) this.checkPlatforms();
-    return allMetadata || metadataOnly ? children : selection.follow;
+    return allMetadata || metadataOnly ? known : selection.follow;
+  }
+
+  /** image-spec image-index.md: what an index lists of an unknown type is no error. It is left out. */
+  #isKnown(child: Descriptor): boolean {
+    if (isManifestType(child.mediaType) || isIndexType(child.mediaType)) return true;
+    const message = `Left out ${child.digest}: an index lists it as ${child.mediaType}, which is no manifest`;
+    this.#blobs.report({ type: 'warning', message });
+    return false;
   }
 
   #choose(manifest: Descriptor, platform: string): void {

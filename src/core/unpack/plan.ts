@@ -2,7 +2,7 @@
 import { HawserError } from '../errors.ts';
 import { chainIds } from '../oci/chain-id.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
+import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { isLayerType } from '../oci/media-types.ts';
 import type { Hashers } from '../ports/hashers.ts';
 
@@ -17,7 +17,7 @@ export interface LayerStep {
 
 /**
  * Pairs layers with diff IDs (image-spec config.md, `rootfs`). Only layer media types count, as in containerd 2.x. A
- * different number of each: InvalidArgument.
+ * different number of each: InvalidArgument. Diff IDs of another algorithm than sha256: NotImplemented.
  */
 export function planUnpack(
   manifest: Descriptor,
@@ -31,6 +31,16 @@ export function planUnpack(
       'InvalidArgument',
       `Cannot unpack ${manifest.digest}: number of layers and diffIDs don't match: ${layers.length} != ${diffIds.length}`,
       { hint: 'The manifest and its config disagree; ask the image’s publisher' },
+    );
+  }
+  const other = diffIds.find((diffId) => algorithmOf(diffId) !== 'sha256');
+  if (other !== undefined) {
+    throw new HawserError(
+      'NotImplemented',
+      `Cannot unpack ${manifest.digest}: its diff ID ${other} is not sha256`,
+      {
+        hint: 'Its content can be fetched: hawser content fetch REF',
+      },
     );
   }
   const chains = chainIds(diffIds, hashers);

@@ -49,11 +49,15 @@ const WORDS: Readonly<Record<string, Words>> = {
   CLOSED: { kind: 'Unavailable', text: 'the transport was closed' },
 };
 
-/** `data.code` is `TLS` for both kinds of TLS failure; the query is left out of the message, it may be signed. */
-export function failure(request: HttpRequest, code: string, cause?: unknown): HawserError {
+/**
+ * `data.code` is `TLS` for both kinds of TLS failure; the query is left out of the message, it may be signed. `proxy` is
+ * the one that the request went through: a connection that it refused is the proxy's failure.
+ */
+export function failure(request: HttpRequest, code: string, cause?: unknown, proxy?: URL): HawserError {
   const words = WORDS[code] ?? { kind: 'Unavailable' as const, text: 'the exchange failed' };
   const detail = cause === undefined ? '' : ` (${clean(messageOf(cause))})`;
-  const where = `${request.method} ${request.url.origin}${request.url.pathname}`;
+  const through = proxy === undefined ? '' : ` through the proxy ${proxy.protocol}//${proxy.host}`;
+  const where = `${request.method} ${request.url.origin}${request.url.pathname}${through}`;
   const data = { code: code === 'PLAIN_HTTP' ? 'TLS' : code };
   return new HawserError(words.kind, `${where}: ${words.text}${detail}`, { hint: words.hint, cause, data });
 }

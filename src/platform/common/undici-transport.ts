@@ -1,5 +1,4 @@
-import process from 'node:process';
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import type { Dispatcher } from 'undici';
 import type {
   ClosableTransport,
   HttpRequest,
@@ -8,57 +7,35 @@ import type {
   Transports,
 } from '../../core/ports/transport.ts';
 import { failure } from './http-failure.ts';
+import { openDispatchers } from './undici-dispatcher.ts';
 
-/** Bytes. More headers than this are an error; Node's own default is 16 KiB, signed redirects have been seen to need more. */
-const MAX_HEADER_BYTES = 64 * 1024;
 /** Bytes of a body that may wait for the reader before the socket is paused. */
 const HIGH_WATER = 256 * 1024;
-const IDLE_TIMEOUT = 30_000;
 
 /** HTTP/1.1 by undici's dispatcher: unlike fetch it follows nothing, decodes nothing and adds no headers. */
 export function undiciTransports(): Transports {
   return {
     open(options: TransportOptions = {}): ClosableTransport {
-      const dispatcher = openDispatcher(options);
+      const dispatchers = openDispatchers(options);
       return {
-        send: (request) => exchange(dispatcher, request),
-        [Symbol.asyncDispose]: () => dispatcher.destroy(),
+        send: async (request) => {
+          const proxy = options.proxy?.(request.url);
+          return await exchange(dispatchers.for(proxy), request, proxy);
+        },
+        [Symbol.asyncDispose]: () => dispatchers.destroy(),
       };
     },
   };
 }
 
-function openDispatcher(options: TransportOptions): Dispatcher {
-  const tls = {
-    ...(options.ca === undefined ? {} : { ca: options.ca }),
-    ...(options.cert === undefined ? {} : { cert: options.cert }),
-    ...(options.key === undefined ? {} : { key: options.key }),
-    ...(options.skipVerify === true ? { rejectUnauthorized: false } : {}),
-  };
-  const connectTimeout = options.connectTimeout ?? 30_000;
-  const agent = {
-    allowH2: false,
-    maxHeaderSize: MAX_HEADER_BYTES,
-    connectTimeout,
-    headersTimeout: options.headersTimeout ?? 30_000,
-    bodyTimeout: options.stallTimeout ?? 60_000,
-    keepAliveTimeout: IDLE_TIMEOUT,
-    connections: options.connections ?? 16,
-    connect: { ...tls, timeout: connectTimeout },
-  };
-  const proxied = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'].some(
-    (name) => process.env[name],
-  );
-  if (!proxied) return new Agent(agent);
-  const excluded = process.env.no_proxy ?? process.env.NO_PROXY ?? '';
-  const noProxy = `${excluded},localhost,127.0.0.1,::1`;
-  return new EnvHttpProxyAgent({ ...agent, requestTls: tls, noProxy });
-}
-
-async function exchange(dispatcher: Dispatcher, request: HttpRequest): Promise<HttpResponse> {
+async function exchange(
+  dispatcher: Dispatcher,
+  request: HttpRequest,
+  proxy: URL | undefined,
+): Promise<HttpResponse> {
   request.signal?.throwIfAborted();
   return await new Promise((resolve, reject) => {
-    const handler = new Exchange(request, resolve, reject);
+    const handler = new Exchange(request, proxy, resolve, reject);
     try {
       dispatcher.dispatch(
         {
@@ -84,6 +61,7 @@ function withIdentity(headers: HttpRequest['headers']): Record<string, string> {
 /** One exchange: what undici calls back, turned into a response with a body that is read at the reader's speed. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: HttpRequest;
+  readonly #proxy: URL | undefined;
   readonly #resolve: (response: HttpResponse) => void;
   readonly #reject: (reason: unknown) => void;
   #controller: Dispatcher.DispatchController | undefined;
@@ -92,10 +70,12 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(
     request: HttpRequest,
+    proxy: URL | undefined,
     resolve: (response: HttpResponse) => void,
     reject: (reason: unknown) => void,
   ) {
     this.#request = request;
+    this.#proxy = proxy;
     this.#resolve = resolve;
     this.#reject = reject;
     request.signal?.addEventListener('abort', this.#abort, { once: true });
@@ -148,7 +128,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(err: unknown): void {
-    this.#fail(failure(this.#request, codeOf(err), err));
+    this.#fail(failure(this.#request, codeOf(err), err, this.#proxy));
   }
 
   #abort = (): void => {
@@ -204,7 +184,8 @@ const TLS_CODE =
   /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
 
 function codeOf(err: unknown): string {
-  const { code, name } = (err ?? {}) as { code?: unknown; name?: unknown };
+  const { code, name, message } = (err ?? {}) as { code?: unknown; name?: unknown; message?: unknown };
+  if (/^Proxy (?:response|Authentication)/.test(String(message))) return 'PROXY';
   if (name === 'HTTPParserError' && code !== 'HPE_HEADER_OVERFLOW') {
     return CODES[String(code)] ?? 'HTTP_PROTOCOL';
   }

@@ -20,19 +20,21 @@ interface DenoHttp {
     http2?: boolean;
     cert?: string;
     key?: string;
+    caCerts?: string[];
     poolMaxIdlePerHost?: number;
     poolIdleTimeout?: number;
   }): HttpClient;
 }
 
 /**
- * Deno's fetch: proxies, permissions and certificates are Deno's own. It can neither replace the system's roots nor skip
- * the verification for one client, so a transport with `ca` or `skipVerify` is undici's, which runs on Deno as well.
+ * Deno's fetch. It can neither replace the system's roots nor skip the verification for one client, and reads the proxy
+ * variables by rules of its own, so a transport with `ca`, `skipVerify` or `proxy` is undici's, which runs on Deno as well.
  */
 export function createTransports(): Transports {
   return {
     open(options: TransportOptions = {}): ClosableTransport {
-      return options.ca !== undefined || options.skipVerify === true
+      const { ca, skipVerify, proxy } = options;
+      return ca !== undefined || skipVerify === true || proxy !== undefined
         ? openUndici(options)
         : openFetch(options);
     },
@@ -64,6 +66,7 @@ function openFetch(options: TransportOptions): ClosableTransport {
     poolIdleTimeout: 30_000,
     ...(options.cert === undefined ? {} : { cert: options.cert }),
     ...(options.key === undefined ? {} : { key: options.key }),
+    ...(options.extraCa === undefined ? {} : { caCerts: [options.extraCa] }),
   });
   const gates = new OriginGates(connections);
   const live = new Set<AbortController>();

@@ -16,6 +16,7 @@ import { rebaseLayer } from '../../../src/core/unpack/rebase-layer.ts';
 import { openMounter as denoMounter, openSyscalls as openDeno } from '../../../src/platform/deno/syscalls.ts';
 import { openMounter as nodeMounter, openSyscalls as openNode } from '../../../src/platform/node/syscalls.ts';
 import { isDeno } from '../../support/needs.ts';
+import type { LinkRule } from '../../support/reference-model.ts';
 import { readTree, type Tree, type TreeEntry } from '../../support/tree.ts';
 
 export function syscallsHere(prefer?: 'tools'): Syscalls {
@@ -152,6 +153,8 @@ export const WAY_NAMES: readonly WayName[] = Object.keys(WAYS) as WayName[];
 /** What a way made of a stack. */
 export interface View {
   readonly way: WayName;
+  /** What becomes of hard links to files of lower layers. */
+  readonly links: LinkRule;
   /** Says nothing when there is a failure. */
   readonly tree: Tree;
   readonly failure: Failure | undefined;
@@ -230,7 +233,8 @@ export class Stacks {
     for (const { name, way, failure, warnings } of this.#added) {
       const views = out.get(name) ?? [];
       out.set(name, views);
-      views.push({ way, failure, warnings, tree: trees.get(`${way}/${name}`) ?? new Map() });
+      const links = WAYS[way].mounts ? 'overlay' : 'posix';
+      views.push({ way, links, failure, warnings, tree: trees.get(`${way}/${name}`) ?? new Map() });
     }
     return out;
   }

@@ -282,6 +282,11 @@ describe('PAX', () => {
     refuses(/negative size/, pax([['size', '-1']]), header({}));
   });
 
+  test('found by fuzzing: no control characters of a key in a message', () => {
+    const key = `GNU.sparse.\x1b[2J${'k'.repeat(300)}`;
+    refuses(/sets GNU\.sparse\.\\x1b\[2Jk{80,90}$/, pax([[key, '1']], 'g'));
+  });
+
   test('H71 malformed records', () => {
     const broken = [
       'x',
@@ -496,6 +501,18 @@ describe('framing (H79)', () => {
     truncated(pax([['path', 'x']]), END);
     truncated(gnuLong('L', 'x'));
     truncated(header({ type: 'V', size: 5 }));
+  });
+
+  test('found by fuzzing: where an archive ends too early is told alike however it is cut', () => {
+    const tar = concat([pax([['path', 'x']]), END, file]);
+    const errors = [1, 7, 512, 1 << 20].map((size) => {
+      try {
+        return record(split(tar, size));
+      } catch (err) {
+        return (err as HawserError).message;
+      }
+    });
+    assert.deepEqual(new Set(errors), new Set(['truncated tar after 2048 bytes']));
   });
 
   test('records are as long as they say', () => {

@@ -27,6 +27,8 @@ export interface Fake {
   /** Ends every sleep. */
   wake(): void;
   readonly silent: boolean[];
+  /** What was written to files, and closed. Nothing can be written below /closed. */
+  readonly written: ReadonlyMap<string, string>;
 }
 
 export function fakeRuntime(opts: FakeOptions = {}): Fake {
@@ -34,6 +36,7 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
   const handlers = new Set<(signal: SignalName) => void>();
   const sleeps = new Set<() => void>();
   const silent: boolean[] = [];
+  const written = new Map<string, string>();
   const lines = [...(opts.stdinLines ?? [])];
   const output = (take: (text: string) => void, columns?: number): Output => ({
     isTerminal: columns !== undefined,
@@ -89,6 +92,22 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
       if (text === undefined) throw new HawserError('NotFound', `open ${path}: no such file or directory`);
       return new TextEncoder().encode(text);
     },
+    open: async (path: string) => {
+      if (path.startsWith('/closed/')) throw new HawserError('PermissionDenied', `open ${path}: EACCES`);
+      let text = '';
+      return {
+        truncate: async () => {
+          text = '';
+        },
+        write: async (bytes: Uint8Array) => {
+          text += new TextDecoder().decode(bytes);
+        },
+        close: async () => void written.set(path, text),
+      };
+    },
+    list: async (path: string) => {
+      throw new HawserError('NotFound', `no such file or directory: ${path}`);
+    },
   };
   return {
     runtime: { name: 'node', host, clock, fs, hashers: {}, transports: {} } as unknown as Runtime,
@@ -102,5 +121,6 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
       for (const wakeUp of [...sleeps]) wakeUp();
     },
     silent,
+    written,
   };
 }

@@ -189,3 +189,13 @@ test('progress: JSON offsets pass ten times a second, changes of status always',
     [true, false, true, false, true],
   );
 });
+
+test('json: stage times are told as they are, descriptors are cut', () => {
+  const times = { wait: 1.5, inflate: 20, apply: 3 };
+  const event: ProgressEvent = { type: 'stages', desc: layer, chainId: 'c', size: 9, entries: 2, times };
+  assert.deepEqual(JSON.parse(eventLine(event)), {
+    v: 1,
+    ...event,
+    desc: { mediaType: layer.mediaType, digest: layer.digest, size: layer.size },
+  });
+});

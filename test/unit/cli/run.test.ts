@@ -5,6 +5,8 @@ import { run } from '../../../src/cli/run.ts';
 import type { Services } from '../../../src/cli/services.ts';
 import { HawserError } from '../../../src/core/errors.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import type { Hosts } from '../../../src/core/registry/hosts.ts';
 import type { PullOptions } from '../../../src/core/transfer/options.ts';
 import { type FakeOptions, fakeRuntime } from './fake-runtime.ts';
 
@@ -199,7 +201,17 @@ test('run: flags that cannot act are errors, not ignored', async () => {
   const fromEnv = await go('images ls', { env: { CONTAINERD_ADDRESS: '/s' } });
   assert.match(fromEnv.err, /hint: Unset CONTAINERD_ADDRESS/);
   assert.equal((await go('version', { env: { CONTAINERD_ADDRESS: '/s' } })).code, 0);
-  assert.match((await go('pull a --hosts-dir /d')).err, /--hosts-dir \/d: .*not implemented/);
+});
+
+test('run: --hosts-dir is where hosts are looked up, below the working directory when relative', async () => {
+  for (const dir of ['/d', 'd']) {
+    const { seen } = await go(`pull reg.io/a --hosts-dir ${dir}`, { env: { PWD: '' } });
+    const hosts = seen.registry?.hosts as Hosts;
+    await assert.rejects(
+      hosts(parseReference('reg.io/a'), {}),
+      /Cannot use the hosts directory \/d: no such/,
+    );
+  }
 });
 
 test('run: commands that only look open the store to read', async () => {

@@ -6,9 +6,9 @@ import {
   decimalSize,
   duration,
   offsetSize,
-  parseDuration,
   totalSize,
 } from '../../../src/cli/render/units.ts';
+import { parseDuration } from '../../../src/core/duration.ts';
 import { messageOf } from '../../../src/core/errors.ts';
 
 test('units: binary sizes step at 1024 and keep one decimal', () => {

@@ -132,3 +132,9 @@ test('platforms', () => {
     /platform\.os\.features\[0\]/,
   );
 });
+
+test('found by fuzzing: control characters of a digest or a key do not come into messages', () => {
+  refuses(() => parse(layer('1', { digest: '\u001b[2J\u009b' })), /digest "\\x1b\[2J\\x9b"/);
+  refuses(() => parse(layer('1', { annotations: { '\u0085k': 1 } })), /annotations\["\\x85k"\]/);
+  refuses(() => parseJson(encode('{"\u0085":1,"\u0085":2}'), 'x'), /duplicate key "\\x85"/);
+});

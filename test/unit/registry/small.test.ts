@@ -32,20 +32,15 @@ const SCHEMES: readonly (readonly [string, { plainHttp?: boolean; tls?: TlsOptio
   ['x.localhost:5000', {}, 'https://x.localhost:5000/v2'],
 ];
 for (const [host, options, expected] of SCHEMES) {
-  test(`scheme: ${host} ${JSON.stringify(options)}`, () => {
-    const [found] = defaultHosts(options)(parseReference(`${host}/a/b:c`), 'resolve');
-    assert.equal(found?.base.href, expected);
+  test(`scheme: ${host} ${JSON.stringify(options)}`, async () => {
+    const { hosts } = await defaultHosts(options)(parseReference(`${host}/a/b:c`), {});
+    assert.equal(hosts[0]?.base.href, expected);
   });
 }
 
 test('URLs of objects, with ns for mirrors', () => {
   const base = new URL('http://m:5001/v2/cache');
-  const url = objectUrl(
-    { name: 'm', base, namespace: '127.0.0.1:15000' },
-    'library/alpine',
-    'manifests',
-    'x',
-  );
+  const url = objectUrl({ base, namespace: '127.0.0.1:15000' }, 'library/alpine', 'manifests', 'x');
   assert.equal(url.href, 'http://m:5001/v2/cache/library/alpine/manifests/x?ns=127.0.0.1%3A15000');
 });
 

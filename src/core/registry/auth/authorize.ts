@@ -7,6 +7,7 @@ import { discard } from '../body.ts';
 import { basicAuthorization, type Credential, type Credentials } from '../credentials.ts';
 import type { Host } from '../hosts.ts';
 import type { Layer } from '../layers.ts';
+import type { Observe } from '../observe.ts';
 import { printable, safeUrl } from '../redact.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import { fetchToken, type Token } from './tokens.ts';
@@ -18,8 +19,9 @@ export interface AuthorizerDeps {
   readonly clock: Clock;
   readonly credentials: Credentials;
   readonly userAgent: string;
-  /** For token requests on behalf of this registry; redirects are followed by its rules. */
-  readonly tokenTransport: (registry: URL) => Transport;
+  readonly observe: Observe;
+  /** For token requests on behalf of this host; redirects are followed by its rules. */
+  readonly tokenTransport: (host: Host) => Transport;
 }
 
 interface Bearer {
@@ -111,15 +113,18 @@ export class Authorizer {
   }
 
   async #bearer(host: Host, scheme: Bearer, signal: AbortSignal | undefined): Promise<Sent> {
+    const credential = await this.#credential(host, signal);
+    if (credential !== undefined && 'registryToken' in credential) {
+      return { header: `Bearer ${credential.registryToken}`, key: tokenKey(host, scheme), fresh: true };
+    }
     const key = tokenKey(host, scheme);
     const kept = this.#tokens.get(key);
     if (kept !== undefined && this.#deps.clock.now() < kept.expiresAt) {
       return { header: `Bearer ${kept.value}`, key, fresh: false };
     }
     const token = await this.#tokenFlights.run(key, signal, async (shared) => {
-      const credential = await this.#credential(host, shared);
       const { clock, userAgent } = this.#deps;
-      const send = this.#deps.tokenTransport(host.base);
+      const send = this.#deps.tokenTransport(host);
       const made = await fetchToken({ send, clock, userAgent }, { ...scheme, credential }, shared);
       this.#tokens.set(key, made);
       return made;
@@ -132,6 +137,8 @@ export class Authorizer {
     return await this.#credentialFlights.run(host.name, signal, async (shared) => {
       const found = await this.#deps.credentials(host.name, { signal: shared });
       this.#credentials.set(host.name, found);
+      const source = found === undefined ? undefined : (found.source ?? 'given');
+      this.#deps.observe({ type: 'credential', host: host.name, source });
       return found;
     });
   }

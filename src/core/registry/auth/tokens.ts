@@ -2,7 +2,7 @@ import { findError, HawserError, wrap } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
 import { discard, readCapped } from '../body.ts';
-import { basicAuthorization, type Credential } from '../credentials.ts';
+import { basicAuthorization, type TokenCredential } from '../credentials.ts';
 import { safeUrl } from '../redact.ts';
 import { statusError } from '../status.ts';
 
@@ -18,7 +18,7 @@ export interface TokenRequest {
   readonly service: string;
   /** Sorted, each once. */
   readonly scopes: readonly string[];
-  readonly credential: Credential | undefined;
+  readonly credential: TokenCredential | undefined;
 }
 
 export interface Token {
@@ -67,13 +67,13 @@ function refused(err: HawserError): HawserError {
 }
 
 /** Old token servers know GET only, and refuse POST in several ways. */
-function isPostUnsupported(status: number, credential: Credential): boolean {
+function isPostUnsupported(status: number, credential: TokenCredential): boolean {
   return status === 400 || status === 401 || status === 404 || (status === 405 && 'username' in credential);
 }
 
 function postRequest(
   { realm, service, scopes }: TokenRequest,
-  credential: Credential,
+  credential: TokenCredential,
   common: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): HttpRequest {
@@ -99,7 +99,7 @@ function postRequest(
 
 function getRequest(
   { realm, service, scopes }: TokenRequest,
-  credential: Credential | undefined,
+  credential: TokenCredential | undefined,
   common: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): HttpRequest {

@@ -1,0 +1,37 @@
+/** HTML that cannot be broken out of: what is put into a template is escaped unless it is markup itself. */
+
+export class Markup {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export type Part = string | number | Markup | readonly Part[];
+
+/** html`<td title="${anything}">${anything}</td>`: attribute values must be in double quotes. */
+export function html(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
+  return new Markup(
+    literals.reduce((text, literal, at) => text + literal + (at < parts.length ? render(parts[at]) : ''), ''),
+  );
+}
+
+function render(part: Part | undefined): string {
+  if (part === undefined) return '';
+  if (part instanceof Markup) return part.text;
+  if (typeof part === 'object') return part.map(render).join('');
+  return escapeHtml(String(part));
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (c) => ENTITIES[c] ?? '');
+}

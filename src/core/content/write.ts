@@ -1,0 +1,26 @@
+import { isKind } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { WriteCall } from '../ports/call.ts';
+import { refKey } from './ref-key.ts';
+import type { Ingester } from './roles.ts';
+
+/** A document that was made here, into the store. There already: nothing to do. */
+export async function writeBlob(
+  content: Ingester,
+  desc: Descriptor,
+  bytes: Uint8Array,
+  call: WriteCall,
+): Promise<void> {
+  try {
+    const ingest = await content.ingest(refKey(desc), desc, call);
+    try {
+      await ingest.reset(call);
+      await ingest.write(bytes, call);
+      await ingest.commit({ size: desc.size, digest: desc.digest, ...call });
+    } finally {
+      await ingest[Symbol.asyncDispose]();
+    }
+  } catch (err) {
+    if (!isKind(err, 'AlreadyExists')) throw err;
+  }
+}

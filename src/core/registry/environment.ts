@@ -1,0 +1,58 @@
+/** What the machine says about registries: certs.d directories, proxies, trusted certificates, credentials of other tools. */
+import { HawserError, wrap } from '../errors.ts';
+import type { Call } from '../ports/call.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { TlsOptions } from '../ports/transport.ts';
+import { hostsFromDirs } from './hosts-dir/load.ts';
+import type { RegistryOptions } from './open.ts';
+import { proxiesOf } from './proxy.ts';
+
+export interface EnvironmentOptions {
+  /** Absolute. Default: containerd's and Docker's own directories. */
+  readonly hostsDir?: string | undefined;
+  readonly plainHttp?: boolean | undefined;
+  readonly tls?: TlsOptions | undefined;
+  readonly warn: (message: string) => void;
+}
+
+const MAX_ROOTS_BYTES = 16 * 1024 * 1024;
+
+/** Options of a registry client as the environment has them. */
+export async function environmentOptions(
+  { fs, host }: Pick<Runtime, 'fs' | 'host'>,
+  options: EnvironmentOptions,
+  call: Call,
+): Promise<RegistryOptions> {
+  const { hostsDir, plainHttp, warn } = options;
+  const env = (name: string): string | undefined => host.env(name);
+  // Roots for all are no sign that a local registry speaks TLS: schemes are chosen by what was given for this pull.
+  const hosts = hostsFromDirs({ fs, warn }, { dir: hostsDir, plainHttp, tls: options.tls });
+  const tls = await withRoots({ fs, env }, options.tls, call);
+  return {
+    hosts,
+    proxy: proxiesOf(env),
+    ...(plainHttp === undefined ? {} : { plainHttp }),
+    ...(tls ? { tls } : {}),
+  };
+}
+
+/** SSL_CERT_FILE replaces the system's roots, as it does for OpenSSL and Go; a CA that was given replaces both. */
+async function withRoots(
+  { fs, env }: Pick<Runtime, 'fs'> & { env: (name: string) => string | undefined },
+  tls: TlsOptions | undefined,
+  call: Call,
+): Promise<TlsOptions | undefined> {
+  const path = env('SSL_CERT_FILE') ?? '';
+  if (tls?.ca !== undefined || path === '') return tls;
+  try {
+    const ca = new TextDecoder().decode(await fs.readFile(path, MAX_ROOTS_BYTES, call));
+    if (ca.includes('-----BEGIN ')) return { ...tls, ca };
+    throw new HawserError('InvalidArgument', 'it holds no certificates in PEM form');
+  } catch (err) {
+    throw wrap(
+      `Cannot use SSL_CERT_FILE=${path}`,
+      err,
+      'Unset SSL_CERT_FILE, or name a file of certificates',
+    );
+  }
+}

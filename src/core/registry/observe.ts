@@ -1,0 +1,57 @@
+/** What a client of registries decides and meets, as data: for `resolve --explain` and the like. Nothing here is secret. */
+import type { Capability, Operation } from './hosts.ts';
+import type { TraceEvent } from './trace.ts';
+
+/** A host of the list, as it is going to be asked. */
+export interface HostSummary {
+  /** Without user and password: `https://mirror.test:5000/v2`. */
+  readonly url: string;
+  readonly capabilities: readonly Capability[];
+  /** Sent `ns`: it stands in for another registry. */
+  readonly mirror: boolean;
+  /** The proxy's URL without user and password; undefined: directly. */
+  readonly proxy: string | undefined;
+  readonly skipVerify: boolean;
+  readonly clientCertificate: boolean;
+  /** Names of the headers that the configuration adds. */
+  readonly headers: readonly string[];
+}
+
+export type RegistryEvent =
+  /** Once for each namespace. `source`: a hosts.toml, a certs.d directory, or `default`. */
+  | {
+      readonly type: 'hosts';
+      readonly namespace: string;
+      readonly source: string;
+      readonly hosts: readonly HostSummary[];
+    }
+  /** Once for each host that asked for one. `source`: `--user`, a file, a helper; undefined: none was found. */
+  | { readonly type: 'credential'; readonly host: string; readonly source: string | undefined }
+  /** A host was passed over without being asked, or is asked after the others. */
+  | {
+      readonly type: 'passed';
+      readonly operation: Operation;
+      readonly url: string;
+      readonly reason: string;
+    }
+  /** A host was asked, by one or more requests. With `reason` it was left for the next one, or was the last. */
+  | {
+      readonly type: 'attempt';
+      readonly operation: Operation;
+      /** The host's, as in `HostSummary`. */
+      readonly url: string;
+      /** `docker.io/library/alpine:3`, or the digest that was wanted. */
+      readonly object: string;
+      readonly reason?: string | undefined;
+      /** Of the answer that was the reason. */
+      readonly status?: number | undefined;
+      /** `ECONNREFUSED`, `TLS`, the registry's own (`MANIFEST_UNKNOWN`). */
+      readonly code?: string | undefined;
+      readonly milliseconds: number;
+    }
+  /** One exchange: hops of redirects and token requests too. */
+  | ({ readonly type: 'request' } & TraceEvent)
+  /** Something in the configuration that has no effect or may surprise; for people. */
+  | { readonly type: 'warning'; readonly message: string };
+
+export type Observe = (event: RegistryEvent) => void;

@@ -1,0 +1,103 @@
+/** Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY as Go's net/http reads them. */
+import { HawserError } from '../errors.ts';
+import type { ProxyChoice } from '../ports/transport.ts';
+import { classify, expandV6 } from './addresses.ts';
+
+const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
+
+/**
+ * `undefined`: no proxy is configured at all. Upper case comes before lower. HTTP_PROXY is ignored in a CGI program
+ * (REQUEST_METHOD is set), where a client of that program sets it. A URL that cannot be one is InvalidArgument.
+ */
+export function proxiesOf(env: (name: string) => string | undefined): ProxyChoice | undefined {
+  const inCgi = (env('REQUEST_METHOD') ?? '') !== '';
+  const plain = inCgi ? undefined : proxyUrl(env, 'HTTP_PROXY');
+  const secure = proxyUrl(env, 'HTTPS_PROXY');
+  if (plain === undefined && secure === undefined) return undefined;
+  const excluded = parseNoProxy(env('NO_PROXY') || env('no_proxy') || '');
+  return (url) => {
+    const proxy = url.protocol === 'https:' ? secure : plain;
+    return proxy === undefined || isExcluded(url, excluded) ? undefined : proxy;
+  };
+}
+
+function proxyUrl(env: (name: string) => string | undefined, name: string): URL | undefined {
+  const given = [name, name.toLowerCase()].find((one) => (env(one) ?? '') !== '');
+  if (given === undefined) return undefined;
+  const text = env(given)?.trim() ?? '';
+  const full = SCHEME.test(text) ? text : `http://${text}`;
+  const url = URL.canParse(full) ? new URL(full) : undefined;
+  if (url !== undefined && url.hostname !== '' && /^https?:$/.test(url.protocol)) return url;
+  throw new HawserError('InvalidArgument', `${given} is not the URL of an HTTP proxy`, {
+    hint: `Write it as http://HOST:PORT or https://HOST:PORT, or unset ${given}`,
+  });
+}
+
+/** One entry of NO_PROXY. */
+type Exclusion = (target: { host: string; port: string; bits: string | undefined }) => boolean;
+
+/**
+ * Entries between commas: `*`; an address or a CIDR range; `example.com` (it and what is below), `.example.com` and
+ * `*.example.com` (what is below); all but ranges with a port if wanted.
+ */
+export function parseNoProxy(text: string): readonly Exclusion[] {
+  return text
+    .split(/[,\s]+/)
+    .map((entry) => entry.trim().toLowerCase())
+    .filter((entry) => entry !== '')
+    .map(exclusion);
+}
+
+function exclusion(entry: string): Exclusion {
+  if (entry === '*') return () => true;
+  const [address = '', length] = entry.split('/');
+  if (length !== undefined) return range(address, length);
+  const [host, port] = splitPort(entry);
+  const samePort = (candidate: string): boolean => port === undefined || port === candidate;
+  const bits = addressBits(host);
+  if (bits !== undefined) return (target) => target.bits === bits && samePort(target.port);
+  const below = `.${host.replace(/^\*?\./, '')}`;
+  const itself = /^\*?\./.test(host) ? undefined : host;
+  return (target) => (target.host === itself || target.host.endsWith(below)) && samePort(target.port);
+}
+
+function range(address: string, length: string): Exclusion {
+  const bits = addressBits(address);
+  if (bits === undefined || !/^\d{1,3}$/.test(length) || Number(length) > bits.length) return () => false;
+  const prefix = bits.slice(0, Number(length));
+  return (target) => target.bits?.length === bits.length && target.bits.startsWith(prefix);
+}
+
+/** `[::1]:80`, `::1`, `example.com:80`. */
+function splitPort(entry: string): [host: string, port: string | undefined] {
+  const bracketed = /^\[([^\]]*)\](?::(\d+))?$/.exec(entry);
+  if (bracketed !== null) return [bracketed[1] ?? '', bracketed[2]];
+  const named = /^([^:]*):(\d+)$/.exec(entry);
+  return named === null ? [entry, undefined] : [named[1] ?? '', named[2]];
+}
+
+/** Go never proxies what is this very machine. */
+function isExcluded(url: URL, excluded: readonly Exclusion[]): boolean {
+  if (classify(url.hostname) === 'loopback') return true;
+  const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
+  const target = { host, port, bits: addressBits(host) };
+  return excluded.some((matches) => matches(target));
+}
+
+/** An IP address as 32 or 128 binary digits; undefined for names. IPv4 in IPv6 is IPv4, as in Go. */
+function addressBits(text: string): string | undefined {
+  const isV6 = text.includes(':');
+  if (!isV6 && !/^\d+\.\d+\.\d+\.\d+$/.test(text)) return undefined;
+  const url = `http://${isV6 ? `[${text}]` : text}/`;
+  if (!URL.canParse(url)) return undefined;
+  const { hostname } = new URL(url);
+  if (!isV6) return binary(hostname.split('.').map(Number), 8);
+  const words = expandV6(hostname.slice(1, -1));
+  const mapped = words.slice(0, 6).join() === '0,0,0,0,0,65535';
+  return binary(mapped ? words.slice(6) : words, 16);
+}
+
+function binary(numbers: readonly number[], width: number): string {
+  return numbers.map((number) => number.toString(2).padStart(width, '0')).join('');
+}

@@ -1,0 +1,37 @@
+import type { ClosableTransport, Transport, TransportOptions, Transports } from '../ports/transport.ts';
+import type { Host } from './hosts.ts';
+
+/** The transports of one registry client: one for each set of settings, opened when first asked for. */
+export class TransportPool implements AsyncDisposable {
+  readonly #transports: Transports;
+  readonly #common: TransportOptions;
+  readonly #opened = new Map<string, ClosableTransport>();
+
+  constructor(transports: Transports, common: TransportOptions) {
+    this.#transports = transports;
+    this.#common = common;
+  }
+
+  /**
+   * For requests to this host and to wherever it sends them. What is set for the host alone (client certificate,
+   * skipVerify, time to connect) holds for its own origin; the CAs that it adds hold for all of them.
+   */
+  forHost({ base, tls, dialTimeout }: Host): Transport {
+    const own = this.#get({ ...tls, connectTimeout: dialTimeout });
+    const others = this.#get({ extraCa: tls?.extraCa });
+    return async (request) => await (request.url.origin === base.origin ? own : others).send(request);
+  }
+
+  #get(settings: TransportOptions): ClosableTransport {
+    const set = Object.entries(settings).filter(([, value]) => value !== undefined);
+    const key = JSON.stringify(set.sort());
+    const opened =
+      this.#opened.get(key) ?? this.#transports.open({ ...this.#common, ...Object.fromEntries(set) });
+    this.#opened.set(key, opened);
+    return opened;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#opened.values()].map((one) => one[Symbol.asyncDispose]()));
+  }
+}

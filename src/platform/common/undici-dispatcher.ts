@@ -1,0 +1,114 @@
+/** Connections for undici: their limits, the roots they trust, and the proxy that each goes through. */
+import tls from 'node:tls';
+import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import type { TransportOptions } from '../../core/ports/transport.ts';
+
+/** Bytes. More headers than this are an error; Node's own default is 16 KiB, signed redirects have been seen to need more. */
+const MAX_HEADER_BYTES = 64 * 1024;
+const IDLE_TIMEOUT = 30_000;
+
+type Connector = buildConnector.connector;
+
+interface TlsSettings {
+  readonly ca?: string[];
+  readonly cert?: string;
+  readonly key?: string;
+  readonly rejectUnauthorized?: boolean;
+}
+
+/** What one transport's requests are given to. */
+export interface Dispatchers {
+  /** `proxy` is the one chosen for the URL. */
+  for(proxy: URL | undefined): Dispatcher;
+  destroy(): Promise<void>;
+}
+
+export function openDispatchers(options: TransportOptions): Dispatchers {
+  const connectTimeout = options.connectTimeout ?? 30_000;
+  const common = {
+    allowH2: false,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    connectTimeout,
+    headersTimeout: options.headersTimeout ?? 30_000,
+    bodyTimeout: options.stallTimeout ?? 60_000,
+    keepAliveTimeout: IDLE_TIMEOUT,
+    connections: options.connections ?? 16,
+  };
+  const opened = new Map<string, Dispatcher>();
+  const open = (proxy: URL | undefined): Dispatcher => {
+    if (proxy === undefined) return new Agent({ ...common, connect: connector(options, connectTimeout) });
+    const toProxy = options.ca === undefined ? {} : { ca: options.ca };
+    return new ProxyAgent({
+      ...common,
+      uri: proxy.href,
+      requestTls: { ...identity(options), ...everyRoot(options) },
+      proxyTls: toProxy,
+      clientFactory: (origin, given) => new Pool(origin, { ...common, ...given }),
+      factory: (origin, given) => new Pool(origin, { ...common, ...given }),
+    });
+  };
+  return {
+    for(proxy) {
+      const key = proxy?.href ?? '';
+      const dispatcher = opened.get(key) ?? open(proxy);
+      opened.set(key, dispatcher);
+      return dispatcher;
+    },
+    destroy: async () => {
+      await Promise.all([...opened.values()].map((one) => one.destroy()));
+    },
+  };
+}
+
+function identity({ cert, key, skipVerify }: TransportOptions): TlsSettings {
+  return {
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(skipVerify === true ? { rejectUnauthorized: false } : {}),
+  };
+}
+
+/** Codes of a chain that ends in a root we do not know. */
+const UNKNOWN_ROOT: ReadonlySet<string> = new Set([
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+]);
+
+/**
+ * Trusts the runtime's roots, the system's and `extraCa`, or `ca` in the place of the first two. Reading the system's
+ * takes 0.1 s, so they come in only when a chain is not known without them: the same chains are accepted in the end.
+ */
+function connector(options: TransportOptions, timeout: number): Connector {
+  const make = (roots: TlsSettings): Connector =>
+    buildConnector({ allowH2: false, ...identity(options), ...roots, timeout });
+  if (options.ca !== undefined) return make(everyRoot(options));
+  const quick = make(options.extraCa === undefined ? {} : { ca: [options.extraCa] });
+  let complete: Connector | undefined;
+  return (target, callback) => {
+    if (complete !== undefined) return complete(target, callback);
+    quick(target, (...result) => {
+      const code = (result[0] as { code?: unknown } | null)?.code;
+      if (typeof code !== 'string' || !UNKNOWN_ROOT.has(code)) return callback(...result);
+      complete ??= make(everyRoot(options));
+      complete(target, callback);
+    });
+  };
+}
+
+function everyRoot({ ca, extraCa }: TransportOptions): TlsSettings {
+  const extra = extraCa === undefined ? [] : [extraCa];
+  if (ca !== undefined) return { ca: [ca, ...extra] };
+  return { ca: [...tls.rootCertificates, ...systemRoots(), ...extra] };
+}
+
+/** PEM texts of the operating system's trust store; none where the runtime cannot or may not read it. */
+export function systemRoots(): readonly string[] {
+  try {
+    return tls.getCACertificates?.('system') ?? [];
+  } catch {
+    return [];
+  }
+}

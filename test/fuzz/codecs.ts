@@ -1,0 +1,146 @@
+/** gzip and zstd, damaged and not: the runtime's own decoder and the portable one must agree on every byte and every refusal. */
+import zlib from 'node:zlib';
+import { decompressFrame } from '../../src/core/codec/zstd-oneshot.ts';
+import { isKind, type Kind } from '../../src/core/errors.ts';
+import type { Compression } from '../../src/core/ports/codecs.ts';
+import { createCodecs } from '../../src/platform/common/native-codecs.ts';
+import { concat, sourceOf } from '../support/streams.ts';
+import { many, mutate, type Next, pick, randomBytes, rarely, seeded } from './random.ts';
+import { type AnyTarget, bytesTarget, Finding, type Outcome, outcomeOf } from './target.ts';
+
+const ERRORS: readonly Kind[] = ['DataLoss', 'ResourceExhausted', 'NotImplemented'];
+const codecs = createCodecs();
+/** More output than this is not looked at: bombs have their own tests. */
+const MAX_OUTPUT = 8 * 2 ** 20;
+
+function plain(next: Next): Uint8Array {
+  const length = pick(next, [0, 1, next(50), next(3000), 70_000]);
+  if (next(2)) return randomBytes(next, Math.min(length, 3000));
+  const word = randomBytes(next, 1 + next(20));
+  const out = new Uint8Array(length);
+  for (let at = 0; at < length; at += word.length) out.set(word.subarray(0, length - at), at);
+  return out;
+}
+
+function gzipMember(next: Next): Uint8Array {
+  const level = next(10);
+  const raw = zlib.deflateRawSync(plain(next), { level, strategy: next(5) });
+  if (rarely(next, 2)) return zlib.gzipSync(plain(next), { level });
+  const content = zlib.inflateRawSync(raw);
+  const flags = next(32);
+  const head: number[] = [0x1f, 0x8b, 8, flags, ...randomBytes(next, 6)];
+  if (flags & 4) {
+    const extra = next(300);
+    head.push(extra & 255, extra >> 8, ...randomBytes(next, extra));
+  }
+  for (const flag of [8, 16]) if (flags & flag) head.push(...many(next, 300, () => 1 + next(255)), 0);
+  const crc = zlib.crc32(Uint8Array.from(head)) & 0xffff;
+  if (flags & 2) head.push(crc & 255, crc >> 8);
+  const trailer = new DataView(new ArrayBuffer(8));
+  trailer.setUint32(0, zlib.crc32(content), true);
+  trailer.setUint32(4, content.length, true);
+  return concat(Uint8Array.from(head), raw, new Uint8Array(trailer.buffer));
+}
+
+function zstdFrame(next: Next): Uint8Array {
+  if (rarely(next, 6))
+    return concat(Uint8Array.of(0x50 + next(16), 0x2a, 0x4d, 0x18, next(40), 0, 0, 0), randomBytes(next, 40));
+  if (next(2)) {
+    const { ZSTD_c_checksumFlag, ZSTD_c_compressionLevel, ZSTD_c_windowLog, ZSTD_c_contentSizeFlag } =
+      zlib.constants;
+    const params = {
+      [ZSTD_c_checksumFlag]: next(2),
+      [ZSTD_c_compressionLevel]: pick(next, [-5, 1, 3, 9]),
+      [ZSTD_c_windowLog]: 10 + next(10),
+      [ZSTD_c_contentSizeFlag]: next(2),
+    };
+    return zlib.zstdCompressSync(plain(next), { params });
+  }
+  return concat(zstdHeader(next), ...zstdBlocks(next));
+}
+
+/** RFC 8878 3.1.1.1, each field as odd as may be. */
+function zstdHeader(next: Next): Uint8Array {
+  const descriptor = pick(next, [0x00, 0x20, 0x40, 0x60, 0x80, 0xa0, 0xe0, 0x04, next(256)]);
+  const single = (descriptor & 0x20) !== 0;
+  const window = single ? [] : [pick(next, [0, next(256), 17 << 3, (17 << 3) | 1])];
+  const dictionary = new Uint8Array([0, 1, 2, 4][descriptor & 3] ?? 0).fill(pick(next, [0, 0, 7]));
+  const size = new Uint8Array([single ? 1 : 0, 2, 4, 8][descriptor >> 6] ?? 0);
+  if (size.length > 0) size[0] = next(60);
+  return concat(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, descriptor, ...window), dictionary, size);
+}
+
+function zstdBlocks(next: Next): Uint8Array[] {
+  const count = 1 + next(4);
+  return Array.from({ length: count }, (_, i) => {
+    const type = pick(next, [0, 0, 1, 1, 2, 3]);
+    const length = pick(next, [0, 1, next(60), next(2 ** 17), 2 ** 17 + next(2)]);
+    const stored = type === 1 ? 1 : type === 0 ? Math.min(length, 500) : Math.min(length, 60);
+    const size = type === 1 ? length : stored;
+    const header = (size << 3) | (type << 1) | (i === count - 1 ? 1 : 0);
+    return concat(Uint8Array.of(header & 255, (header >> 8) & 255, header >> 16), randomBytes(next, stored));
+  });
+}
+
+const generator = (make: (next: Next) => Uint8Array) => (next: Next) => {
+  const all = concat(
+    ...many(next, 4, () => make(next)),
+    rarely(next, 4) ? randomBytes(next, next(20)) : new Uint8Array(0),
+  );
+  return rarely(next, 3) ? all : mutate(next, all, 2);
+};
+
+/** The output, as far as it came, and how it ended. */
+async function decode(
+  compression: Compression,
+  choice: 'native' | 'portable',
+  input: Uint8Array,
+): Promise<Outcome<string>> {
+  const codec = await codecs.get(compression, choice);
+  const next = seeded(input.length);
+  return outcomeOf(ERRORS, async () => {
+    let length = 0;
+    let crc = 0;
+    const { stream } = sourceOf(input, 1 + next(pick(next, [30, 3000, 2 ** 17])));
+    for await (const chunk of codec.decode(stream)) {
+      crc = zlib.crc32(chunk, crc);
+      length += chunk.length;
+      if (length > MAX_OUTPUT) return 'more';
+    }
+    return `${length} bytes, CRC ${crc}`;
+  });
+}
+
+/** Which of several faults is met first may differ. */
+function agree(one: Outcome<string>, two: Outcome<string>): void {
+  const brief = (result: Outcome<string>): string => ('error' in result ? 'refused' : result.value);
+  if (brief(one) !== brief(two))
+    throw new Finding(`decoders differ: ${JSON.stringify(one)} and ${JSON.stringify(two)}`);
+}
+
+async function executeGzip(input: Uint8Array): Promise<void> {
+  agree(await decode('gzip', 'native', input), await decode('gzip', 'portable', input));
+}
+
+/** Where the runtime has no decoder of its own, the one for whole frames is the other. */
+async function secondZstd(input: Uint8Array): Promise<Outcome<string>> {
+  try {
+    await codecs.get('zstd', 'native');
+  } catch (err) {
+    if (!isKind(err, 'NotImplemented')) throw err;
+    return outcomeOf(ERRORS, async () => {
+      const all = await decompressFrame(input, MAX_OUTPUT);
+      return `${all.length} bytes, CRC ${zlib.crc32(all)}`;
+    });
+  }
+  return decode('zstd', 'native', input);
+}
+
+async function executeZstd(input: Uint8Array): Promise<void> {
+  agree(await secondZstd(input), await decode('zstd', 'portable', input));
+}
+
+export const codecTargets: readonly AnyTarget[] = [
+  bytesTarget({ name: 'gzip', generate: generator(gzipMember), execute: executeGzip }),
+  bytesTarget({ name: 'zstd', generate: generator(zstdFrame), execute: executeZstd }),
+];

@@ -1,0 +1,37 @@
+/** A store and a test registry for one test of the library's verbs. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type Kind, kindOf } from '../../src/core/errors.ts';
+import { openStore, type ProgressEvent, type Store } from '../../src/mod.ts';
+import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { tempDir } from './tmp.ts';
+
+export interface Bench {
+  readonly store: Store;
+  readonly registry: TestRegistry;
+  readonly events: ProgressEvent[];
+}
+
+export async function withBench(
+  body: (bench: Bench) => Promise<void>,
+  options: RegistryOptions = {},
+): Promise<void> {
+  const dir = tempDir();
+  const registry = await startRegistry(options);
+  const store = await openStore({ root: join(dir.path, 'root') });
+  try {
+    await body({ store, registry, events: [] });
+  } finally {
+    await store[Symbol.asyncDispose]();
+    await registry.close();
+    dir[Symbol.dispose]();
+  }
+}
+
+export async function rejectsWith(kind: Kind, message: RegExp, work: Promise<unknown>): Promise<void> {
+  await assert.rejects(work, (err) => {
+    assert.equal(kindOf(err), kind, String(err));
+    assert.match((err as Error).message, message);
+    return true;
+  });
+}

@@ -1,0 +1,99 @@
+/** Every way of unpacking against the reference model. */
+import { isKind, messageOf } from '../../../src/core/errors.ts';
+import { layer } from '../../support/layer-builder.ts';
+import { InvalidLayer, type LinkRule, ReferenceImage } from '../../support/reference-model.ts';
+import { diffTrees, type Tree } from '../../support/tree.ts';
+import type { Stack } from './random-layers.ts';
+import { Stacks, syscallsHere, type View } from './stacks.ts';
+
+/** What a stack must become: a tree, or a failure in one of its layers. */
+interface Expected {
+  readonly tree: Tree;
+  readonly invalid: { readonly layer: number; readonly why: string } | undefined;
+}
+
+export function expected(stack: Stack, links: LinkRule): Expected {
+  const image = new ReferenceImage(links);
+  for (const [i, entries] of stack.entries()) {
+    try {
+      image.apply(entries);
+    } catch (err) {
+      if (!(err instanceof InvalidLayer)) throw err;
+      return { tree: new Map(), invalid: { layer: i, why: `entry ${err.entry}: ${err.message}` } };
+    }
+  }
+  return { tree: image.tree(), invalid: undefined };
+}
+
+/** In words, with the way's name; nothing when the view is what the model says. */
+export function differs(stack: Stack, view: View): string[] {
+  const { tree, invalid } = expected(stack, view.links);
+  const { failure } = view;
+  const found: string[] = [];
+  if (failure !== undefined && !isKind(failure.error, 'InvalidArgument')) {
+    found.push(`fails in layer ${failure.layer}, and not with InvalidArgument: ${messageOf(failure.error)}`);
+  } else if (failure?.layer !== invalid?.layer) {
+    if (failure !== undefined) found.push(`fails in layer ${failure.layer}: ${messageOf(failure.error)}`);
+    if (invalid !== undefined) found.push(`by the model layer ${invalid.layer} is invalid: ${invalid.why}`);
+  } else if (invalid === undefined) found.push(...diffTrees(tree, view.tree));
+  return found.map((line) => `${view.way}: ${line} (first: the model)`);
+}
+
+/** Applies the stacks in every way. The differences of those that have any, by index. */
+export async function compare(stacks: readonly Stack[]): Promise<Map<number, string[]>> {
+  const all = new Stacks(syscallsHere());
+  try {
+    for (const [i, stack] of stacks.entries()) {
+      all.add(
+        String(i),
+        stack.map((entries) => layer(...entries)),
+      );
+    }
+    const outcomes = await all.outcomes();
+    const out = new Map<number, string[]>();
+    for (const [i, stack] of stacks.entries()) {
+      const found = (outcomes.get(String(i)) ?? []).flatMap((view) => differs(stack, view));
+      if (found.length > 0) out.set(i, found);
+    }
+    return out;
+  } finally {
+    await all.close();
+  }
+}
+
+const MAX_ROUNDS = 200;
+
+/** The smallest stack that still differs, by leaving out layers and entries one at a time. */
+export async function shrink(stack: Stack): Promise<Stack> {
+  let smallest = stack;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const smaller = [...withoutOne(smallest)];
+    const [first] = (await compare(smaller)).keys();
+    if (first === undefined) break;
+    smallest = smaller[first] ?? smallest;
+  }
+  return smallest;
+}
+
+/** Layers before entries, for they take more away. */
+function* withoutOne(stack: Stack): Generator<Stack> {
+  if (stack.length > 1) for (const i of stack.keys()) yield stack.toSpliced(i, 1);
+  for (const [i, entries] of stack.entries()) {
+    for (const j of entries.keys()) yield stack.with(i, entries.toSpliced(j, 1));
+  }
+}
+
+/** One line an entry: what `tar -tv` would say, and what it leaves out. */
+export function listing(stack: Stack): string {
+  const lines = stack.flatMap((entries, i) => [
+    `layer ${i}`,
+    ...entries.map((entry) => {
+      const { type, name, link, content, mode, uid, gid, mtime, xattrs, major, minor } = entry;
+      const of = type === 'file' ? JSON.stringify(content) : link === '' ? '' : `-> ${JSON.stringify(link)}`;
+      const device = type === 'char' || type === 'block' ? `${major}:${minor}` : '';
+      const attributes = [mode.toString(8), `${uid}:${gid}`, mtime, JSON.stringify(xattrs), device].join(' ');
+      return `  ${type} ${JSON.stringify(name)} ${of}  [${attributes.replaceAll(' {}', '').trim()}]`;
+    }),
+  ]);
+  return lines.join('\n');
+}
