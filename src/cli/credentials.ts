@@ -1,11 +1,9 @@
 import { HawserError } from '../core/errors.ts';
 import type { Reference } from '../core/reference/reference.ts';
-import type { Credential } from '../core/registry/credentials.ts';
+import { isDockerHub } from '../core/registry/credentials/auth-file.ts';
+import type { Credential, Credentials } from '../core/registry/credentials/credential.ts';
 import { type Context, warn } from './context.ts';
 import { usageError } from './usage-error.ts';
-
-/** Hosts that are docker.io under another name. */
-const DOCKER_HUB: ReadonlySet<string> = new Set(['docker.io', 'registry-1.docker.io', 'index.docker.io']);
 
 /** What --user or --refresh give, asked for before anything else is done; undefined without them. */
 export async function givenCredential(context: Context): Promise<Credential | undefined> {
@@ -14,16 +12,19 @@ export async function givenCredential(context: Context): Promise<Credential | un
   if (user === undefined) {
     if (input.bool('password-stdin')) throw usageError('--password-stdin needs --user', 'Add --user NAME');
     const refreshToken = input.text('refresh');
-    return refreshToken === undefined || refreshToken === '' ? undefined : { refreshToken };
+    return refreshToken === undefined || refreshToken === ''
+      ? undefined
+      : { source: '--refresh', refreshToken };
   }
+  const source = '--user';
   const colon = user.indexOf(':');
   const username = colon > 0 ? user.slice(0, colon) : user;
   const secret = colon > 0 ? user.slice(colon + 1) : '';
   if (input.bool('password-stdin')) {
     if (secret !== '') throw usageError('--password-stdin and a password in --user exclude each other');
-    return { username, secret: await readPassword(context) };
+    return { source, username, secret: await readPassword(context) };
   }
-  return { username, secret: secret === '' ? await askPassword(context) : secret };
+  return { source, username, secret: secret === '' ? await askPassword(context) : secret };
 }
 
 async function askPassword(context: Context): Promise<string> {
@@ -53,12 +54,8 @@ function nonEmpty(password: string): string {
 }
 
 /** A credential goes to the reference's own registry and to no other host. */
-export function onlyFor(
-  reference: Pick<Reference, 'host'>,
-  credential: Credential | undefined,
-): ((host: string) => Promise<Credential | undefined>) | undefined {
-  if (credential === undefined) return undefined;
+export function onlyFor(reference: Pick<Reference, 'host'>, credential: Credential | undefined): Credentials {
   const same = (host: string) =>
-    host === reference.host || (DOCKER_HUB.has(host) && DOCKER_HUB.has(reference.host));
+    host === reference.host || (isDockerHub(host) && isDockerHub(reference.host));
   return async (host) => (same(host) ? credential : undefined);
 }

@@ -15,6 +15,7 @@ export async function registryOptions(context: Context, reference: Reference): P
   const { input, runtime, stderr, signal } = context;
   const tls = await tlsOptions(context);
   const hostsDir = input.text('hosts-dir');
+  const credential = await givenCredential(context);
   const { host } = runtime;
   const write = lineWriter(stderr);
   const environment = await environmentOptions(
@@ -23,15 +24,14 @@ export async function registryOptions(context: Context, reference: Reference): P
       hostsDir: hostsDir === undefined ? undefined : absolutePath(context, hostsDir),
       plainHttp: input.bool('plain-http'),
       tls,
+      credentials: onlyFor(reference, credential),
       warn: (message) => write(`warning: ${message}`),
     },
     { signal },
   );
-  const credentials = onlyFor(reference, await givenCredential(context));
   return {
     ...environment,
     userAgent: `hawser/${VERSION} (${host.runtime}/${host.runtimeVersion}; ${host.os}/${host.arch})`,
-    ...(credentials === undefined ? {} : { credentials }),
     ...(input.bool('http-trace') ? { trace: (event: TraceEvent) => write(traceLine(event)) } : {}),
     ...(input.bool('http-dump') ? { dump: write } : {}),
   };

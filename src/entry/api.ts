@@ -11,6 +11,7 @@ import type { TlsOptions } from '../core/ports/transport.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import type { Reference } from '../core/reference/reference.ts';
+import type { Credentials } from '../core/registry/credentials/credential.ts';
 import { environmentOptions } from '../core/registry/environment.ts';
 import type { Observe } from '../core/registry/observe.ts';
 import { openRegistry } from '../core/registry/open.ts';
@@ -53,7 +54,7 @@ export interface ApiFetchOptions extends Call {
   readonly allMetadata?: boolean | undefined;
   readonly maxConcurrentDownloads?: number | undefined;
   readonly onProgress?: Report | undefined;
-  /** Sent to the reference's own registry (and the token server it names) only. */
+  /** Sent to the reference's own registry (and the token server it names) only. Default: what Docker and podman keep. */
   readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
   readonly plainHttp?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
@@ -107,15 +108,14 @@ async function withStore<T>(
   const { runtime } = store;
   const { credentials, plainHttp, tls, hostsDir, observe, signal } = options;
   const warn = (message: string): void => observe?.({ type: 'warning', message });
-  const environment = await environmentOptions(runtime, { hostsDir, plainHttp, tls, warn }, { signal });
+  const given: Credentials = async (host) => (host === reference.host ? credentials : undefined);
+  const settings = { hostsDir, plainHttp, tls, credentials: given, warn };
+  const environment = await environmentOptions(runtime, settings, { signal });
   const registry = openRegistry(
     { transports: runtime.transports, clock: runtime.clock },
     {
       ...environment,
       observe,
-      ...(credentials === undefined
-        ? {}
-        : { credentials: async (host: string) => (host === reference.host ? credentials : undefined) }),
     },
   );
   const host = hostPlatform(runtime.host);

@@ -60,6 +60,7 @@ export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
     },
     clock: createClock(),
     fs: createFileSystem(),
+    programs: { run: () => absent('programs') },
     syscalls: async () => (await platform()).openSyscalls(),
     mounter: async () => (await platform()).openMounter(),
     hashers: createHashers(),

@@ -5,6 +5,7 @@ import type { FileSystem } from './file-system.ts';
 import type { Hashers } from './hashers.ts';
 import type { Host } from './host.ts';
 import type { Mounter } from './mounter.ts';
+import type { Programs } from './programs.ts';
 import type { Syscalls } from './syscalls.ts';
 import type { Transports } from './transport.ts';
 import type { Workers } from './workers.ts';
@@ -15,6 +16,7 @@ export interface Runtime {
   readonly host: Host;
   readonly clock: Clock;
   readonly fs: FileSystem;
+  readonly programs: Programs;
   /** libc through FFI, else tools, else FailedPrecondition that says what is missing. */
   syscalls(): Promise<Syscalls>;
   mounter(): Promise<Mounter>;

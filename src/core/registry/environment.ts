@@ -3,6 +3,8 @@ import { HawserError, wrap } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { TlsOptions } from '../ports/transport.ts';
+import type { Credentials } from './credentials/credential.ts';
+import { firstOf, storedCredentials } from './credentials/sources.ts';
 import { hostsFromDirs } from './hosts-dir/load.ts';
 import type { RegistryOptions } from './open.ts';
 import { proxiesOf } from './proxy.ts';
@@ -12,6 +14,8 @@ export interface EnvironmentOptions {
   readonly hostsDir?: string | undefined;
   readonly plainHttp?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
+  /** Asked before what is stored. */
+  readonly credentials?: Credentials | undefined;
   readonly warn: (message: string) => void;
 }
 
@@ -19,21 +23,18 @@ const MAX_ROOTS_BYTES = 16 * 1024 * 1024;
 
 /** Options of a registry client as the environment has them. */
 export async function environmentOptions(
-  { fs, host }: Pick<Runtime, 'fs' | 'host'>,
+  { fs, host, programs }: Pick<Runtime, 'fs' | 'host' | 'programs'>,
   options: EnvironmentOptions,
   call: Call,
 ): Promise<RegistryOptions> {
   const { hostsDir, plainHttp, warn } = options;
+  const given = options.credentials ?? (async () => undefined);
   const env = (name: string): string | undefined => host.env(name);
   // Roots for all are no sign that a local registry speaks TLS: schemes are chosen by what was given for this pull.
   const hosts = hostsFromDirs({ fs, warn }, { dir: hostsDir, plainHttp, tls: options.tls });
   const tls = await withRoots({ fs, env }, options.tls, call);
-  return {
-    hosts,
-    proxy: proxiesOf(env),
-    ...(plainHttp === undefined ? {} : { plainHttp }),
-    ...(tls ? { tls } : {}),
-  };
+  const credentials = firstOf(given, storedCredentials({ fs, programs, env, warn }));
+  return { hosts, tls, credentials, proxy: proxiesOf(env), plainHttp };
 }
 
 /** SSL_CERT_FILE replaces the system's roots, as it does for OpenSSL and Go; a CA that was given replaces both. */

@@ -4,7 +4,7 @@ import type { Reference } from '../reference/reference.ts';
 import { Authorizer } from './auth/authorize.ts';
 import { bodyOf } from './body.ts';
 import { type ClientDeps, RepositoryClient } from './client.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credentials/credential.ts';
 import { fetchObject } from './fetcher.ts';
 import { HostHealth } from './host-health.ts';
 import type { Host, Hosts } from './hosts.ts';
@@ -17,7 +17,7 @@ import type { Registry } from './roles.ts';
 import { type TraceEvent, tracing } from './trace.ts';
 import { TransportPool } from './transport-pool.ts';
 
-export type { Credential, Credentials } from './credentials.ts';
+export type { Credential, Credentials } from './credentials/credential.ts';
 export type { Host, HostList, Hosts, Operation } from './hosts.ts';
 export type { HostSummary, Observe, RegistryEvent } from './observe.ts';
 export type { TraceEvent } from './trace.ts';
@@ -83,7 +83,7 @@ export function openRegistry(
       stack(
         pool.forHost(host),
         around,
-        authorizer.layer(host, `repository:${repository}:pull`),
+        authorizer.layer(host, repository),
         redirectsOf(host),
         tracing(observed, clock, false),
       ),

@@ -7,6 +7,7 @@ import { createDatabases } from './database.ts';
 import { createFileSystem } from './file-system.ts';
 import { createHashers } from './hashers.ts';
 import { lazyCodecs, lazyTransports, once } from './lazy.ts';
+import { createPrograms } from './programs.ts';
 import { chosenProvider } from './provider-choice.ts';
 
 /** What differs between runtimes; the two functions load what is heavy when it is first used. */
@@ -24,6 +25,7 @@ export function composeRuntime({ name, host, workers, ...parts }: RuntimeParts):
     host,
     clock: createClock(),
     fs: createFileSystem(),
+    programs: createPrograms(),
     syscalls: once(async () => (await parts.syscalls()).openSyscalls(chosenProvider())),
     mounter: once(async () => (await parts.syscalls()).openMounter(chosenProvider())),
     hashers: createHashers(),

@@ -6,6 +6,7 @@ import type { Services } from '../../../src/cli/services.ts';
 import { HawserError } from '../../../src/core/errors.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import type { Credentials } from '../../../src/core/registry/credentials/credential.ts';
 import type { Hosts } from '../../../src/core/registry/hosts.ts';
 import type { PullOptions } from '../../../src/core/transfer/options.ts';
 import { type FakeOptions, fakeRuntime } from './fake-runtime.ts';
@@ -266,8 +267,6 @@ test('run: a platform with a comma is one bad platform', async () => {
   assert.match(err, /linux\/amd64,linux\/arm\/v7/);
 });
 
-type Credentials = (host: string) => Promise<unknown>;
-
 function credentialsOf(seen: Seen): Credentials {
   return (seen.registry?.credentials as Credentials | undefined) ?? assert.fail('no credentials were given');
 }
@@ -275,27 +274,47 @@ function credentialsOf(seen: Seen): Credentials {
 async function credentialFor(line: string, host: string, opts: FakeOptions = {}) {
   const { seen, err, code } = await go(line, opts);
   assert.equal(code, 0, err);
-  return await (seen.registry?.credentials as Credentials | undefined)?.(host);
+  return await credentialsOf(seen)(host, 'a', {});
 }
 
 test('run: credentials are split at the first colon and go to the own host only', async () => {
   const pull = 'pull reg.example:5000/a:b';
   assert.deepEqual(await credentialFor(`${pull} -u me:se:cret`, 'reg.example:5000'), {
+    source: '--user',
     username: 'me',
     secret: 'se:cret',
   });
   assert.equal(await credentialFor(`${pull} -u me:secret`, 'mirror.example'), undefined);
   assert.equal(await credentialFor(`${pull} -u me:secret`, 'reg.example'), undefined);
   assert.deepEqual(await credentialFor('pull alpine -u a:b', 'registry-1.docker.io'), {
+    source: '--user',
     username: 'a',
     secret: 'b',
   });
-  assert.deepEqual(await credentialFor(`${pull} --refresh tok`, 'reg.example:5000'), { refreshToken: 'tok' });
+  assert.deepEqual(await credentialFor(`${pull} --refresh tok`, 'reg.example:5000'), {
+    source: '--refresh',
+    refreshToken: 'tok',
+  });
   assert.deepEqual(await credentialFor(`${pull} -u a:b --refresh tok`, 'reg.example:5000'), {
+    source: '--user',
     username: 'a',
     secret: 'b',
   });
-  assert.equal((await go(pull)).seen.registry?.credentials, undefined);
+  assert.equal(await credentialFor(pull, 'reg.example:5000'), undefined);
+});
+
+test('run: without --user, and for mirrors, the credentials are those that Docker and podman keep', async () => {
+  const env = { HOME: '/h' };
+  const text = JSON.stringify({
+    auths: { 'reg.example': { auth: btoa('d:k') }, mirror: { auth: btoa('m:k') } },
+  });
+  const opts = { env, files: { '/h/.docker/config.json': text } };
+  const stored = { source: '/h/.docker/config.json', username: 'd', secret: 'k' };
+  assert.deepEqual(await credentialFor('pull reg.example/a:b', 'reg.example', opts), stored);
+  const given = 'pull reg.example/a:b -u me:pw';
+  assert.deepEqual(await credentialFor(given, 'mirror', opts), { ...stored, username: 'm' });
+  const own = await credentialFor(given, 'reg.example', opts);
+  assert.deepEqual(own, { source: '--user', username: 'me', secret: 'pw' });
 });
 
 test('run: a missing password is asked for without echo, on standard error', async () => {
@@ -306,7 +325,8 @@ test('run: a missing password is asked for without echo, on standard error', asy
   assert.equal(err, 'Password: \n');
   assert.equal(out, '');
   assert.deepEqual(silent, [true]);
-  assert.deepEqual(await credentialsOf(seen)('reg.example'), {
+  assert.deepEqual(await credentialsOf(seen)('reg.example', 'a', {}), {
+    source: '--user',
     username: 'me',
     secret: 'pw',
   });
@@ -318,7 +338,8 @@ test('run: without a terminal the password comes from --password-stdin, or there
   assert.equal(code, 1);
   assert.match(err, /standard input is no terminal\nhint: .*--password-stdin/);
   const given = await go(`${line} --password-stdin`, { stdinLines: ['pw'] });
-  assert.deepEqual(await credentialsOf(given.seen)('reg.example'), {
+  assert.deepEqual(await credentialsOf(given.seen)('reg.example', 'a', {}), {
+    source: '--user',
     username: 'me',
     secret: 'pw',
   });

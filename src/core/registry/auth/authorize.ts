@@ -4,7 +4,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
 import { realmRefusal } from '../addresses.ts';
 import { discard } from '../body.ts';
-import { basicAuthorization, type Credential, type Credentials } from '../credentials.ts';
+import { basicAuthorization, type Credential, type Credentials } from '../credentials/credential.ts';
 import type { Host } from '../hosts.ts';
 import type { Layer } from '../layers.ts';
 import type { Observe } from '../observe.ts';
@@ -22,6 +22,12 @@ export interface AuthorizerDeps {
   readonly observe: Observe;
   /** For token requests on behalf of this host; redirects are followed by its rules. */
   readonly tokenTransport: (host: Host) => Transport;
+}
+
+/** What is asked for, and where. */
+interface Access {
+  readonly host: Host;
+  readonly repository: string;
 }
 
 interface Bearer {
@@ -55,76 +61,78 @@ export class Authorizer {
   }
 
   /**
-   * Answers the 401s of one registry for one scope (`repository:<name>:pull`). A 401 that cannot be answered, or one of
+   * Answers the 401s of one registry for pulling from one repository. A 401 that cannot be answered, or one of
    * another origin after a redirect, is returned as it is.
    */
-  layer(host: Host, scope: string): Layer {
+  layer(host: Host, repository: string): Layer {
+    const access = { host, repository };
     return (next) => async (request) => {
       if (request.url.origin !== host.base.origin) return await next(request);
-      let sent = await this.#known(host, scope, request.signal);
+      let sent = await this.#known(access, request.signal);
       for (let attempt = 1; ; attempt++) {
         const response = await next(withAuthorization(request, sent));
         const ours = response.status === 401 && response.url.origin === host.base.origin;
         if (!ours || attempt === MAX_TRIES) return response;
-        const answer = await this.#answer(host, scope, sent, response, request.signal);
+        const answer = await this.#answer(access, sent, response, request.signal);
         if (answer === undefined) return response;
         sent = answer;
       }
     };
   }
 
-  async #known(host: Host, scope: string, signal: AbortSignal | undefined): Promise<Sent | undefined> {
-    const scheme = this.#schemes.get(schemeKey(host, scope));
+  async #known(access: Access, signal: AbortSignal | undefined): Promise<Sent | undefined> {
+    const scheme = this.#schemes.get(accessKey(access));
     if (scheme === undefined) return undefined;
-    return scheme === 'basic' ? await this.#basic(host, signal) : await this.#bearer(host, scheme, signal);
+    return scheme === 'basic'
+      ? await this.#basic(access, signal)
+      : await this.#bearer(access, scheme, signal);
   }
 
   async #answer(
-    host: Host,
-    scope: string,
+    access: Access,
     sent: Sent | undefined,
     response: HttpResponse,
     signal: AbortSignal | undefined,
   ): Promise<Sent | undefined> {
     const challenges = parseChallenges(response.headers.get('www-authenticate') ?? '');
-    const scheme = choose(challenges, host, scope, response);
+    const scheme = choose(challenges, access, response);
     if (scheme === undefined) return undefined;
     if (scheme === 'basic') {
-      const answer = sent?.key === '' ? undefined : await this.#basic(host, signal);
+      const answer = sent?.key === '' ? undefined : await this.#basic(access, signal);
       if (answer === undefined) return undefined;
-      this.#schemes.set(schemeKey(host, scope), scheme);
+      this.#schemes.set(accessKey(access), scheme);
       await discard(response.body);
       return answer;
     }
-    const key = tokenKey(host, scheme);
+    const key = tokenKey(access, scheme);
     if (sent?.key === key) {
       if (sent.fresh) return undefined;
       if (`Bearer ${this.#tokens.get(key)?.value}` === sent.header) this.#tokens.delete(key);
     }
     await discard(response.body);
-    this.#schemes.set(schemeKey(host, scope), scheme);
-    return await this.#bearer(host, scheme, signal);
+    this.#schemes.set(accessKey(access), scheme);
+    return await this.#bearer(access, scheme, signal);
   }
 
-  async #basic(host: Host, signal: AbortSignal | undefined): Promise<Sent | undefined> {
-    const credential = await this.#credential(host, signal);
+  async #basic(access: Access, signal: AbortSignal | undefined): Promise<Sent | undefined> {
+    const credential = await this.#credential(access, signal);
     if (credential === undefined || !('username' in credential) || credential.secret === '') return undefined;
     return { header: basicAuthorization(credential.username, credential.secret), key: '', fresh: true };
   }
 
-  async #bearer(host: Host, scheme: Bearer, signal: AbortSignal | undefined): Promise<Sent> {
-    const credential = await this.#credential(host, signal);
+  async #bearer(access: Access, scheme: Bearer, signal: AbortSignal | undefined): Promise<Sent> {
+    const credential = await this.#credential(access, signal);
     if (credential !== undefined && 'registryToken' in credential) {
-      return { header: `Bearer ${credential.registryToken}`, key: tokenKey(host, scheme), fresh: true };
+      return { header: `Bearer ${credential.registryToken}`, key: tokenKey(access, scheme), fresh: true };
     }
-    const key = tokenKey(host, scheme);
+    const key = tokenKey(access, scheme);
     const kept = this.#tokens.get(key);
     if (kept !== undefined && this.#deps.clock.now() < kept.expiresAt) {
       return { header: `Bearer ${kept.value}`, key, fresh: false };
     }
     const token = await this.#tokenFlights.run(key, signal, async (shared) => {
       const { clock, userAgent } = this.#deps;
-      const send = this.#deps.tokenTransport(host);
+      const send = this.#deps.tokenTransport(access.host);
       const made = await fetchToken({ send, clock, userAgent }, { ...scheme, credential }, shared);
       this.#tokens.set(key, made);
       return made;
@@ -132,11 +140,13 @@ export class Authorizer {
     return { header: `Bearer ${token.value}`, key, fresh: true };
   }
 
-  async #credential(host: Host, signal: AbortSignal | undefined): Promise<Credential | undefined> {
-    if (this.#credentials.has(host.name)) return this.#credentials.get(host.name);
-    return await this.#credentialFlights.run(host.name, signal, async (shared) => {
-      const found = await this.#deps.credentials(host.name, { signal: shared });
-      this.#credentials.set(host.name, found);
+  async #credential(access: Access, signal: AbortSignal | undefined): Promise<Credential | undefined> {
+    const { host, repository } = access;
+    const key = `${host.name}/${repository}`;
+    if (this.#credentials.has(key)) return this.#credentials.get(key);
+    return await this.#credentialFlights.run(key, signal, async (shared) => {
+      const found = await this.#deps.credentials(host.name, repository, { signal: shared });
+      this.#credentials.set(key, found);
       const source = found === undefined ? undefined : (found.source ?? 'given');
       this.#deps.observe({ type: 'credential', host: host.name, source });
       return found;
@@ -149,24 +159,24 @@ function withAuthorization(request: HttpRequest, sent: Sent | undefined): HttpRe
   return { ...request, headers: { ...request.headers, authorization: sent.header } };
 }
 
-function schemeKey(host: Host, scope: string): string {
-  return `${host.name} ${host.base.href} ${scope}`;
+function accessKey({ host, repository }: Access): string {
+  return `${host.name} ${host.base.href} ${repository}`;
 }
 
-function tokenKey(host: Host, { realm, service, scopes }: Bearer): string {
-  return JSON.stringify([host.name, host.base.origin, realm.href, service, ...scopes]);
+/** With the repository: credentials may differ by it. */
+function tokenKey({ host, repository }: Access, { realm, service, scopes }: Bearer): string {
+  return JSON.stringify([host.name, host.base.origin, repository, realm.href, service, ...scopes]);
 }
 
 /** Bearer before Basic; a Bearer challenge without a realm only counts when there is nothing else. */
 function choose(
   challenges: readonly Challenge[],
-  host: Host,
-  scope: string,
+  access: Access,
   response: HttpResponse,
 ): 'basic' | Bearer | undefined {
   const bearers = challenges.filter(({ scheme }) => scheme === 'bearer');
   const usable = bearers.find(({ params }) => (params.get('realm') ?? '') !== '');
-  if (usable !== undefined) return bearerOf(usable, host, scope, response);
+  if (usable !== undefined) return bearerOf(usable, access, response);
   if (challenges.some(({ scheme }) => scheme === 'basic')) return 'basic';
   if (bearers.length === 0) return undefined;
   throw new HawserError(
@@ -175,7 +185,7 @@ function choose(
   );
 }
 
-function bearerOf({ params }: Challenge, host: Host, scope: string, response: HttpResponse): Bearer {
+function bearerOf({ params }: Challenge, { host, repository }: Access, response: HttpResponse): Bearer {
   const text = params.get('realm') ?? '';
   const why = URL.canParse(text) ? realmRefusal(new URL(text), host.base) : 'it is not a URL';
   if (why !== undefined) {
@@ -191,6 +201,6 @@ function bearerOf({ params }: Challenge, host: Host, scope: string, response: Ht
   realm.password = '';
   realm.hash = '';
   const asked = (params.get('scope') ?? '').split(' ').filter((one) => one !== '');
-  const scopes = [...new Set([scope, ...asked])].sort();
+  const scopes = [...new Set([`repository:${repository}:pull`, ...asked])].sort();
   return { realm, service: params.get('service') ?? '', scopes };
 }

@@ -2,7 +2,7 @@ import { findError, HawserError, wrap } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
 import { discard, readCapped } from '../body.ts';
-import { basicAuthorization, type TokenCredential } from '../credentials.ts';
+import { basicAuthorization, type TokenCredential } from '../credentials/credential.ts';
 import { safeUrl } from '../redact.ts';
 import { statusError } from '../status.ts';
 

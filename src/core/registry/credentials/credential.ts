@@ -1,4 +1,4 @@
-import type { Call } from '../ports/call.ts';
+import type { Call } from '../../ports/call.ts';
 
 /**
  * `secret` may be a password or a token used as one. A refresh token (identity token) is for token servers only. A
@@ -14,8 +14,11 @@ interface Sourced {
   readonly source?: string | undefined;
 }
 
-/** `host` is the registry's name as references write it (`docker.io`, `localhost:5000`). Undefined: anonymous. */
-export type Credentials = (host: string, call: Call) => Promise<Credential | undefined>;
+/**
+ * `host` is the registry's name as references write it (`docker.io`, `localhost:5000`), or a mirror's `host:port`.
+ * Undefined: anonymous.
+ */
+export type Credentials = (host: string, repository: string, call: Call) => Promise<Credential | undefined>;
 
 /** RFC 7617, in UTF-8. */
 export function basicAuthorization(username: string, secret: string): string {

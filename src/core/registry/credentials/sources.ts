@@ -1,0 +1,90 @@
+/** Where credentials are looked for: what other tools keep (Docker, podman), by the variables they know. */
+import { isKind, messageOf } from '../../errors.ts';
+import type { Call } from '../../ports/call.ts';
+import type { Runtime } from '../../ports/runtime.ts';
+import { type AuthFile, helperOf, parseAuthFile, storedCredential } from './auth-file.ts';
+import type { Credential, Credentials } from './credential.ts';
+import { askHelper } from './helper.ts';
+
+export interface SourcesDeps extends Pick<Runtime, 'fs' | 'programs'> {
+  readonly env: (name: string) => string | undefined;
+  /** Told of files that may not be read. */
+  readonly warn: (message: string) => void;
+}
+
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/**
+ * The first source that has something for the host: DOCKER_AUTH_CONFIG (a document), REGISTRY_AUTH_FILE, Docker's
+ * config.json (DOCKER_CONFIG), podman's auth.json below XDG_RUNTIME_DIR and XDG_CONFIG_HOME. A file that is broken, or a
+ * helper that fails, is an error; a file that is not there is none, unless REGISTRY_AUTH_FILE names it.
+ */
+export function storedCredentials(deps: SourcesDeps): Credentials {
+  return async (host, repository, call) => {
+    for (const place of placesOf(deps.env)) {
+      const file = await readPlace(deps, place, call);
+      const found = file === undefined ? undefined : await lookUp(deps, file, host, repository, call);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+}
+
+/** The first that has a credential. */
+export function firstOf(...sources: readonly Credentials[]): Credentials {
+  return async (host, repository, call) => {
+    for (const source of sources) {
+      const found = await source(host, repository, call);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+}
+
+type Place =
+  | { readonly variable: string; readonly text: string }
+  | { readonly path: string; readonly required: boolean };
+
+function placesOf(env: (name: string) => string | undefined): Place[] {
+  const set = (name: string): string | undefined => (env(name) === '' ? undefined : env(name));
+  const below = (dir: string | undefined, path: string): Place[] =>
+    dir === undefined ? [] : [{ path: `${dir}/${path}`, required: false }];
+  const home = set('HOME');
+  const [document, named] = [set('DOCKER_AUTH_CONFIG'), set('REGISTRY_AUTH_FILE')];
+  return [
+    ...(document === undefined ? [] : [{ variable: 'DOCKER_AUTH_CONFIG', text: document }]),
+    ...(named === undefined ? [] : [{ path: named, required: true }]),
+    ...below(set('DOCKER_CONFIG') ?? (home === undefined ? undefined : `${home}/.docker`), 'config.json'),
+    ...below(set('XDG_RUNTIME_DIR'), 'containers/auth.json'),
+    ...below(
+      set('XDG_CONFIG_HOME') ?? (home === undefined ? undefined : `${home}/.config`),
+      'containers/auth.json',
+    ),
+  ];
+}
+
+async function readPlace({ fs, warn }: SourcesDeps, place: Place, call: Call): Promise<AuthFile | undefined> {
+  if ('variable' in place) return parseAuthFile(place.text, place.variable);
+  try {
+    const bytes = await fs.readFile(place.path, MAX_FILE_BYTES, call);
+    return parseAuthFile(new TextDecoder().decode(bytes), place.path);
+  } catch (err) {
+    if (place.required || !isKind(err, 'NotFound', 'PermissionDenied')) throw err;
+    if (isKind(err, 'PermissionDenied'))
+      warn(`${place.path} may not be read, and is not used: ${messageOf(err)}`);
+    return undefined;
+  }
+}
+
+/** Where a helper is named for the host, the file's own entries are not its secrets. */
+async function lookUp(
+  { programs }: SourcesDeps,
+  file: AuthFile,
+  host: string,
+  repository: string,
+  call: Call,
+): Promise<Credential | undefined> {
+  const helper = helperOf(file, host);
+  if (helper === undefined) return storedCredential(file, host, repository);
+  return await askHelper(programs, { ...helper, source: file.source }, call);
+}

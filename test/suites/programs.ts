@@ -1,0 +1,77 @@
+/** What every Programs does (src/core/ports/programs.ts). */
+import assert from 'node:assert/strict';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { after, before, test } from 'node:test';
+import { kindOf } from '../../src/core/errors.ts';
+import type { ProgramRun, Programs } from '../../src/core/ports/programs.ts';
+import { tempDir } from '../support/tmp.ts';
+
+const HOW: ProgramRun = { input: '', timeLimit: 20_000, outputLimit: 1000 };
+
+export function programsSuite(name: string, make: () => Programs): void {
+  let dir: ReturnType<typeof tempDir>;
+  const path = process.env.PATH;
+  const install = (program: string, script: string): void => {
+    const file = join(dir.path, program);
+    writeFileSync(file, `#!/bin/sh\n${script}\n`);
+    chmodSync(file, 0o755);
+  };
+  before(() => {
+    dir = tempDir('hawser-programs-');
+    process.env.PATH = `${dir.path}:${path}`;
+  });
+  after(() => {
+    process.env.PATH = path;
+    dir[Symbol.dispose]();
+  });
+  const check = (title: string, body: (programs: Programs) => Promise<void>): void => {
+    test(`programs/${name}: ${title}`, () => body(make()));
+  };
+  const kind = (expected: string) => (err: unknown) => kindOf(err) === expected;
+
+  check('input, outputs, exit status and arguments', async (programs) => {
+    install('hawser-echo', 'cat; printf "%s|" "$@" >&2; exit 3');
+    const done = await programs.run('hawser-echo', ['a b', '$(id)'], { ...HOW, input: 'reg.io' });
+    assert.deepEqual(done, { code: 3, stdout: 'reg.io', stderr: 'a b|$(id)|' });
+  });
+
+  check('the user’s environment', async (programs) => {
+    install('hawser-home', 'printf %s "$PATH"');
+    assert.equal((await programs.run('hawser-home', [], HOW)).stdout, process.env.PATH);
+  });
+
+  check('a program that reads nothing', async (programs) => {
+    install('hawser-deaf', 'exec 0<&-; echo ok');
+    const done = await programs.run('hawser-deaf', [], { ...HOW, input: 'x'.repeat(200_000) });
+    assert.equal(done.stdout, 'ok\n');
+  });
+
+  check('what is not there is NotFound; a path is no name', async (programs) => {
+    await assert.rejects(programs.run('hawser-absent', [], HOW), kind('NotFound'));
+    await assert.rejects(programs.run('./hawser-echo', [], HOW), kind('InvalidArgument'));
+  });
+
+  check('too slow: killed, and what it started is not waited for', async (programs) => {
+    install('hawser-slow', 'sleep 5');
+    await assert.rejects(
+      programs.run('hawser-slow', [], { ...HOW, timeLimit: 50 }),
+      kind('DeadlineExceeded'),
+    );
+  });
+
+  check('too much output: killed', async (programs) => {
+    install('hawser-loud', 'while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done');
+    await assert.rejects(programs.run('hawser-loud', [], HOW), kind('ResourceExhausted'));
+  });
+
+  check('an abort kills it, and an aborted signal starts nothing', async (programs) => {
+    install('hawser-wait', 'exec sleep 60');
+    const stop = new AbortController();
+    const running = programs.run('hawser-wait', [], { ...HOW, signal: stop.signal });
+    stop.abort();
+    await assert.rejects(running, kind('Canceled'));
+    await assert.rejects(programs.run('hawser-wait', [], { ...HOW, signal: stop.signal }), kind('Canceled'));
+  });
+}
