@@ -8,6 +8,7 @@ import { imagesList } from './commands/images-list.ts';
 import { imagesMount } from './commands/images-mount.ts';
 import { imagesPull } from './commands/images-pull.ts';
 import { imagesRemove } from './commands/images-remove.ts';
+import { imagesResolve } from './commands/images-resolve.ts';
 import { imagesUnmount } from './commands/images-unmount.ts';
 import { imagesUsage } from './commands/images-usage.ts';
 import { snapshotCommands } from './commands/snapshots.ts';
@@ -25,6 +26,7 @@ export const GRAMMAR: Grammar = {
   ],
   commands: [
     imagesPull,
+    imagesResolve,
     imagesList,
     imagesCheck,
     imagesInspect,

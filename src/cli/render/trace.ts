@@ -3,12 +3,22 @@ import type { TraceEvent } from '../../core/registry/trace.ts';
 import { redact, safe } from './text.ts';
 import { duration } from './units.ts';
 
-/** `http: HEAD https://host/v2/... 200 in 12.3ms, 586 bytes`. */
+/** `http: HEAD https://host/v2/... 200 in 12.3ms, 586 bytes, ratelimit-remaining 76`. */
 export function traceLine(event: TraceEvent): string {
+  return `http: ${exchange(event)}`;
+}
+
+/** The same without saying that it is HTTP. */
+export function exchange(event: TraceEvent): string {
   const outcome =
-    event.status === undefined ? `failed (${event.error ?? 'no answer'})` : String(event.status);
+    event.status === undefined ? `failed (${redact(event.error ?? 'no answer')})` : String(event.status);
   const length = event.length === undefined ? '' : `, ${event.length} bytes`;
-  return `http: ${event.method} ${event.url} ${outcome} in ${duration(Math.round(event.ms * 1000) / 1000)}${length}`;
+  const limits = Object.entries(event.limits ?? {}).map((pair) => `, ${pair.join(' ')}`);
+  return `${event.method} ${event.url} ${outcome} in ${milliseconds(event.ms)}${length}${limits.join('')}`;
+}
+
+export function milliseconds(ms: number): string {
+  return duration(Math.round(ms * 1000) / 1000);
 }
 
 /** Writes lines one after another; nobody waits for them, and a closed standard error is no failure. */

@@ -17,6 +17,8 @@ export interface TraceEvent {
   readonly ms: number;
   /** Bytes of the body, when the answer says. */
   readonly length?: number | undefined;
+  /** What the answer says of limits: headers such as `ratelimit-remaining` and `retry-after`. Absent: nothing. */
+  readonly limits?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface TraceOptions {
@@ -44,6 +46,7 @@ export function tracing(options: TraceOptions, clock: Clock, secret: boolean): L
         status: response.status,
         ms: clock.monotonic() - began,
         ...(length === null ? {} : { length: Number(length) }),
+        ...limitsOf(response.headers),
       });
       return dump === undefined ? response : dumpResponse(dump, response, secret);
     } catch (err) {
@@ -52,6 +55,16 @@ export function tracing(options: TraceOptions, clock: Clock, secret: boolean): L
       throw err;
     }
   };
+}
+
+/** RateLimit headers in their many spellings; Docker Hub tells in `docker-ratelimit-source` whose limit it is. */
+const LIMIT_HEADER = /^(?:x-|docker-)?rate-?limit(?:-[a-z0-9-]+)?$|^retry-after$/;
+const MAX_LIMIT_HEADERS = 10;
+
+function limitsOf(headers: Headers): Pick<TraceEvent, 'limits'> {
+  const found = [...headers].filter(([name]) => LIMIT_HEADER.test(name)).slice(0, MAX_LIMIT_HEADERS);
+  if (found.length === 0) return {};
+  return { limits: Object.fromEntries(found.map(([name, value]) => [name, printable(value, 200)])) };
 }
 
 function dumpRequest(dump: (line: string) => void, request: HttpRequest): void {

@@ -1,0 +1,72 @@
+import { findError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.ts';
+import type { Descriptor } from '../../core/oci/descriptor.ts';
+import { parseReference } from '../../core/reference/parse.ts';
+import type { RegistryEvent } from '../../core/registry/observe.ts';
+import type { Command } from '../command.ts';
+import { type Context, print } from '../context.ts';
+import { REGISTRY_FLAGS } from '../flags.ts';
+import { registryOptions } from '../registry-options.ts';
+import { renderExplanation, renderExplanationJson } from '../render/explain.ts';
+
+/** How a reference came to a descriptor, or why it did not. */
+export interface Explanation {
+  /** The full name. */
+  readonly name: string;
+  /** In the order in which they happened. */
+  readonly events: readonly RegistryEvent[];
+  readonly root?: Pick<Descriptor, 'mediaType' | 'digest' | 'size'> | undefined;
+  readonly error?: { readonly kind: string; readonly message: string; readonly hint: string | undefined };
+}
+
+/** More is not kept: a resolution makes a dozen requests. */
+const MAX_EVENTS = 1000;
+
+export const imagesResolve: Command = {
+  path: ['images', 'resolve'],
+  short: true,
+  args: ['<ref>'],
+  missing: 'please provide an image reference to resolve',
+  summary: 'ask the registry which digest a reference stands for; nothing is stored',
+  details:
+    'With --explain also which hosts were asked, in which order and why each was left, where credentials came from,\n' +
+    'which proxy was used, and what the registry says of its rate limits. No secret is printed.',
+  flags: [
+    ...REGISTRY_FLAGS,
+    { name: 'explain', type: 'bool', describe: 'print how the answer was found' },
+    { name: 'json', type: 'bool', describe: 'print one JSON document' },
+  ],
+  run: async (context, input) => {
+    const { explanation, failure } = await explain(context, input.arg(0));
+    if (input.bool('json')) await print(context, renderExplanationJson(explanation, input.bool('explain')));
+    else if (input.bool('explain')) await print(context, renderExplanation(explanation));
+    else if (explanation.root !== undefined) await print(context, `${explanation.root.digest}\n`);
+    if (failure !== undefined) throw failure;
+  },
+};
+
+async function explain(
+  context: Context,
+  text: string,
+): Promise<{ explanation: Explanation; failure: unknown }> {
+  const { runtime, services, signal } = context;
+  const reference = parseReference(text);
+  const events: RegistryEvent[] = [];
+  const registry = services.openRegistry(runtime, {
+    ...(await registryOptions(context, reference)),
+    observe: (event) => {
+      if (events.length < MAX_EVENTS) events.push(event);
+    },
+  });
+  const { name } = reference;
+  try {
+    const { root } = await registry.resolve(reference, { signal });
+    return { explanation: { name, events, root }, failure: undefined };
+  } catch (err) {
+    signal.throwIfAborted();
+    const failure = wrap(`failed to resolve reference "${reference.raw}"`, err);
+    const error = { kind: kindOf(err), message: messageOf(findError(err) ?? err), hint: hintOf(err) };
+    return { explanation: { name, events, error }, failure };
+  } finally {
+    await registry[Symbol.asyncDispose]();
+  }
+}

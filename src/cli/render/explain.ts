@@ -1,0 +1,106 @@
+/** `resolve --explain`: what the client of the registry decided and met, for people and as JSON. */
+import type { HostSummary, RegistryEvent } from '../../core/registry/observe.ts';
+import type { Explanation } from '../commands/images-resolve.ts';
+import { goJson, type Json } from './go-json.ts';
+import { redact, safe } from './text.ts';
+import { exchange, milliseconds } from './trace.ts';
+
+type Event<T extends RegistryEvent['type']> = RegistryEvent & { readonly type: T };
+
+function ofType<T extends RegistryEvent['type']>(events: readonly RegistryEvent[], type: T): Event<T>[] {
+  return events.filter((event): event is Event<T> => event.type === type);
+}
+
+/**
+ * URLs of hosts and requests come without secrets (`safeUrl`) and keep `scope` and `service`; texts are redacted here.
+ * Sections, each of a heading and indented lines; sections without lines are left out.
+ */
+export function renderExplanation({ name, events, root, error }: Explanation): string {
+  const outcome =
+    root === undefined
+      ? [`failed: ${redact(error?.message ?? 'no answer')}`]
+      : [`${root.mediaType} ${root.digest} ${root.size} bytes`];
+  const sections: [string, readonly string[]][] = [
+    [`reference ${name}`, []],
+    ...ofType(events, 'hosts').map(({ namespace, source, hosts }): [string, string[]] => [
+      `hosts for ${namespace} (from ${source})`,
+      hosts.map((host, at) => `${at + 1}. ${hostLine(host)}`),
+    ]),
+    ['credentials', ofType(events, 'credential').map(credentialLine)],
+    ['attempts', events.flatMap(attemptLines)],
+    ['requests', ofType(events, 'request').map(exchange)],
+    ['rate limits', rateLimits(events)],
+    ['warnings', ofType(events, 'warning').map(({ message }) => redact(message))],
+    ['result', outcome],
+  ];
+  return sections
+    .filter(([heading, lines]) => lines.length > 0 || heading.startsWith('reference '))
+    .flatMap(([heading, lines]) => [heading, ...lines.map((line) => `  ${line}`)])
+    .map((line) => `${safe(line)}\n`)
+    .join('');
+}
+
+function hostLine(host: HostSummary): string {
+  const more = [
+    ...(host.mirror ? ['mirror'] : []),
+    `may ${host.capabilities.join(', ') || 'nothing'}`,
+    host.proxy === undefined ? 'no proxy' : `through the proxy ${host.proxy}`,
+    ...(host.skipVerify ? ['certificates not checked'] : []),
+    ...(host.clientCertificate ? ['client certificate'] : []),
+    ...(host.headers.length > 0 ? [`adds ${host.headers.join(', ')}`] : []),
+  ];
+  return `${host.url}: ${more.join('; ')}`;
+}
+
+function credentialLine({ host, source }: Event<'credential'>): string {
+  return `${host}: ${source === undefined ? 'none, asked anonymously' : `from ${source}`}`;
+}
+
+function attemptLines(event: RegistryEvent): string[] {
+  if (event.type === 'passed') return [`${event.url}: not asked to ${event.operation}: ${event.reason}`];
+  if (event.type !== 'attempt') return [];
+  const took = milliseconds(event.milliseconds);
+  if (event.reason === undefined) return [`${event.url}: answered in ${took}`];
+  const code = event.code === undefined ? '' : ` (${event.code})`;
+  return [`${event.url}: left after ${took}: ${redact(event.reason)}${code}`];
+}
+
+/** The last word of each host. */
+function rateLimits(events: readonly RegistryEvent[]): string[] {
+  const said = new Map<string, string>();
+  for (const { url, limits } of ofType(events, 'request')) {
+    for (const [name, value] of Object.entries(limits ?? {})) {
+      const { host } = new URL(url);
+      said.set(`${host}: ${name}`, value);
+    }
+  }
+  return [...said].map(([name, value]) => `${name} ${value}`);
+}
+
+/** `{"v":1,"name":...,"root":{...}}` or with `error`; the events as they are, only when explained. */
+export function renderExplanationJson(
+  { name, events, root, error }: Explanation,
+  explained: boolean,
+): string {
+  const document: Record<string, Json | undefined> = {
+    v: 1,
+    name,
+    root: root && { mediaType: root.mediaType, digest: root.digest, size: root.size },
+    error: error && { kind: error.kind, message: redact(error.message), hint: error.hint },
+    events: explained ? events.map((event) => redacted(event as unknown as Json)) : undefined,
+  };
+  return `${goJson(document, 2)}\n`;
+}
+
+function redacted(value: Json): Json {
+  if (typeof value === 'string') return redact(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (isList(value)) return value.map(redacted);
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, member === undefined ? member : redacted(member)]),
+  );
+}
+
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}

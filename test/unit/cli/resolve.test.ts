@@ -1,0 +1,145 @@
+/** `hawser resolve`: the answer, how it was found, and that no secret is told. Against the test registry. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { run } from '../../../src/cli/run.ts';
+import type { Services } from '../../../src/cli/services.ts';
+import { openRegistry, type RegistryOptions } from '../../../src/core/registry/open.ts';
+import { fakeClock, transports } from '../../registry/client.ts';
+import { buildImage } from '../../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
+import { fakeRuntime } from './fake-runtime.ts';
+
+const AUTH = { mode: 'bearer', user: 'u', pass: 'hunter2hunter2' } as const;
+const USER = ['--user', 'u:hunter2hunter2'];
+const SECRET = /hunter2|token-\d|dTpodW50/;
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+type Go = (
+  args: readonly string[],
+  env?: Record<string, string>,
+  hosts?: RegistryOptions['hosts'],
+) => Promise<Ran>;
+
+async function withRegistry(
+  body: (registry: TestRegistry, ref: string, go: Go) => Promise<void>,
+): Promise<void> {
+  const headers = { 'RateLimit-Remaining': '76;w=21600', 'Docker-RateLimit-Source': '192.0.2.1' };
+  const registry = await startRegistry({ auth: AUTH, faults: [{ match: '/manifests/v1', headers }] });
+  try {
+    const ref = registry.push('a/b', 'v1', await buildImage({ layers: [] }));
+    await body(registry, ref, async (args, env = {}, hosts = undefined) => {
+      const fake = fakeRuntime({ env });
+      const open = (_: unknown, opts: RegistryOptions) =>
+        openRegistry({ transports: transports(), clock: fakeClock() }, { ...opts, ...(hosts && { hosts }) });
+      const code = await run(fake.runtime, ['resolve', ...args], {
+        openRegistry: open,
+      } as unknown as Services);
+      const ran = { code, out: fake.out(), err: fake.err() };
+      assert.doesNotMatch(ran.out + ran.err, SECRET);
+      return ran;
+    });
+  } finally {
+    await registry.close();
+  }
+}
+
+test('resolve: the digest and nothing else; as JSON the descriptor', async () => {
+  await withRegistry(async (registry, ref, go) => {
+    const { code, out, err } = await go([ref, ...USER]);
+    assert.match(out, /^sha256:[0-9a-f]{64}\n$/);
+    assert.deepEqual([code, err], [0, '']);
+    const document = JSON.parse((await go([ref, ...USER, '--json'])).out);
+    assert.deepEqual(Object.keys(document), ['v', 'name', 'root']);
+    assert.equal(`${document.root.digest}\n`, out);
+    assert.equal(document.name, ref);
+    assert.equal(registry.traffic('/blobs/').requests, 0);
+  });
+});
+
+test('resolve --explain: hosts, credentials, attempts, requests and limits, in this order', async () => {
+  await withRegistry(async ({ host }, ref, go) => {
+    const { out } = await go(['--explain', ref, ...USER]);
+    const headings = out.split('\n').filter((line) => line !== '' && !line.startsWith(' '));
+    assert.deepEqual(headings, [
+      `reference ${ref}`,
+      `hosts for ${host} (from default)`,
+      'credentials',
+      'attempts',
+      'requests',
+      'rate limits',
+      'result',
+    ]);
+    assert.match(out, /1\. http:\/\/127\.0\.0\.1:\d+\/v2: may pull, resolve, push, referrers; no proxy\n/);
+    assert.match(out, /credentials\n {2}127\.0\.0\.1:\d+: from \S+/);
+    assert.match(out, /attempts\n {2}http:\/\/127\.0\.0\.1:\d+\/v2: answered in /);
+    assert.match(out, /HEAD \S+ 401 .*\n {2}POST \S+\/token 200 .*\n {2}HEAD \S+ 200 /);
+    assert.match(out, /: docker-ratelimit-source 192\.0\.2\.1\n.*: ratelimit-remaining 76;w=21600\n/);
+    assert.match(
+      out,
+      /result\n {2}application\/vnd\.oci\.image\.manifest\.v1\+json sha256:[0-9a-f]{64} \d+ bytes\n$/,
+    );
+  });
+});
+
+test('resolve --explain: why each host was left, whatever came of it', async () => {
+  await withRegistry(async (registry, ref, go) => {
+    const closed = await startRegistry();
+    await closed.close();
+    const base = (url: string) => ({ name: new URL(url).host, base: new URL(url) });
+    const hosts: RegistryOptions['hosts'] = async () => ({
+      source: '/etc/hosts.d/hosts.toml',
+      hosts: [
+        { ...base(`${closed.url}/v2`), capabilities: ['pull', 'resolve'], namespace: 'x' },
+        {
+          ...base('http://127.0.0.1:2/v2'),
+          capabilities: ['push'],
+          namespace: 'x',
+          headers: { 'x-key': 's' },
+        },
+        { ...base(`${registry.url}/v2`), capabilities: ['pull', 'resolve'] },
+      ],
+    });
+    const { code, out } = await go(['--explain', ref, ...USER], {}, hosts);
+    assert.equal(code, 0);
+    assert.match(
+      out,
+      /from \/etc\/hosts\.d\/hosts\.toml\)\n {2}1\. http:\/\/127\.0\.0\.1:\d+\/v2: mirror; may pull, resolve;/,
+    );
+    assert.match(out, /2\. .*: mirror; may push; no proxy; adds x-key\n/);
+    assert.match(out, /:2\/v2: not asked to resolve: its capabilities are push\n/);
+    assert.match(out, /:\d+\/v2: left after .*refused.*\n.*: answered in /);
+
+    const failed = await go(['--explain', ref.replace(':v1', ':v2'), ...USER], {}, hosts);
+    assert.equal(failed.code, 1);
+    assert.match(failed.out, /left after .*: not found.*\nrequests\n/);
+    assert.match(failed.out, /result\n {2}failed: .*not found/);
+    assert.match(failed.err, /^hawser: failed to resolve reference "/);
+    const document = JSON.parse((await go(['--json', '--explain', ref.replace(':v1', ':v2'), ...USER])).out);
+    assert.equal(document.error.kind, 'NotFound');
+    assert.ok(document.events.some((event: { type: string }) => event.type === 'attempt'));
+  });
+});
+
+test('resolve --explain: anonymous, and the proxy without its password', async () => {
+  await withRegistry(async (_, ref, go) => {
+    const anonymous = await go(['--explain', ref]);
+    assert.equal(anonymous.code, 1);
+    assert.match(anonymous.out, /credentials\n {2}127\.0\.0\.1:\d+: none, asked anonymously\n/);
+    assert.match(anonymous.out, /GET \S+\/token\?service=testsvc&scope=\S+ 401 /);
+    const env = { HTTPS_PROXY: 'http://me:hunter2@127.0.0.1:1' };
+    const proxied = await go(['--explain', 'registry.invalid/a:1'], env);
+    assert.match(proxied.out, /through the proxy http:\/\/127\.0\.0\.1:1\n/);
+  });
+});
+
+test('resolve: without a reference, and one that is none', async () => {
+  await withRegistry(async (_, __, go) => {
+    assert.match((await go([])).err, /please provide an image reference to resolve/);
+    assert.equal((await go(['https://x/y:1'])).code, 1);
+  });
+});
