@@ -2,7 +2,7 @@
  * Prints a directory tree with every attribute as JSON; run by Node whatever the tests run on, because only Node's Buffer
  * paths keep names that are not UTF-8. Paths, link targets and xattr names are bytes as latin1.
  */
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   type BigIntStats,
@@ -27,13 +27,30 @@ const TYPES: readonly (readonly [keyof BigIntStats & `is${string}`, TreeEntry['t
   ['isSocket', 'socket'],
 ];
 
+const GHOST: TreeEntry = {
+  type: 'ghost',
+  mode: '',
+  uid: -1,
+  gid: -1,
+  mtime: '',
+  size: 0,
+  rdev: '',
+  target: '',
+  xattrs: {},
+  group: '',
+  sha256: '',
+};
+
 function read(root: string): Record<string, TreeEntry> {
-  const xattrs = readXattrs(root);
   const entries: Record<string, TreeEntry> = {};
   const inodes = new Map<string, string>();
   const visit = (path: string): void => {
     const full = Buffer.concat([Buffer.from(root), Buffer.from(`/${path}`, 'latin1')]);
-    const stat = lstatSync(full, { bigint: true });
+    const stat = lstatSync(full, { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined) {
+      entries[path] = GHOST;
+      return;
+    }
     const type = TYPES.find(([is]) => (stat[is] as () => boolean)())?.[1] ?? 'unknown';
     const inode = `${stat.dev}:${stat.ino}`;
     if (type !== 'dir' && !inodes.has(inode)) inodes.set(inode, path);
@@ -46,7 +63,7 @@ function read(root: string): Record<string, TreeEntry> {
       size: type === 'file' ? Number(stat.size) : 0,
       rdev: type === 'char' || type === 'block' ? stat.rdev.toString(16) : '',
       target: type === 'symlink' ? readlinkSync(full, { encoding: 'buffer' }).toString('latin1') : '',
-      xattrs: xattrs.get(path) ?? {},
+      xattrs: {},
       group: type === 'dir' ? '' : (inodes.get(inode) ?? path),
       sha256: type === 'file' && inodes.get(inode) === path ? hash(full) : '',
     };
@@ -55,6 +72,11 @@ function read(root: string): Record<string, TreeEntry> {
     for (const name of names.sort()) visit(path === '.' ? name : `${path}/${name}`);
   };
   visit('.');
+  const ghosts = Object.values(entries).includes(GHOST);
+  for (const [path, xattrs] of readXattrs(root, ghosts)) {
+    const entry = entries[path];
+    if (entry !== undefined) entries[path] = { ...entry, xattrs };
+  }
   return entries;
 }
 
@@ -66,8 +88,8 @@ function hash(path: Buffer): string {
   return sum.digest('hex');
 }
 
-/** One getfattr over the tree. Symbolic links cannot follow: `-h`, `-P`. */
-function readXattrs(root: string): Map<string, Record<string, string>> {
+/** One getfattr over the tree, which fails on ghosts. Symbolic links cannot follow: `-h`, `-P`. */
+function readXattrs(root: string, ghosts: boolean): Map<string, Record<string, string>> {
   const args = [
     '--recursive',
     '--physical',
@@ -77,13 +99,14 @@ function readXattrs(root: string): Map<string, Record<string, string>> {
     '--encoding=hex',
     '.',
   ];
-  const dump = execFileSync('getfattr', args, {
+  const { status, stdout } = spawnSync('getfattr', args, {
     cwd: root,
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  if (status !== 0 && !(ghosts && status === 1)) throw new Error(`getfattr ended with ${status}`);
   const found = new Map<string, Record<string, string>>();
-  for (const block of dump.toString('latin1').split('\n\n')) {
+  for (const block of stdout.toString('latin1').split('\n\n')) {
     const [head = '', ...lines] = block.split('\n');
     if (!head.startsWith('# file: ')) continue;
     const values: Record<string, string> = {};

@@ -4,7 +4,8 @@ import { execOk } from './exec.ts';
 import { node26, repository } from './runtimes.ts';
 
 export interface TreeEntry {
-  readonly type: 'file' | 'dir' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket' | 'unknown';
+  /** `ghost`: listed, but not there: so overlayfs shows a whiteout that hides nothing. */
+  readonly type: 'file' | 'dir' | 'symlink' | 'char' | 'block' | 'fifo' | 'socket' | 'unknown' | 'ghost';
   /** Permission bits with setuid, setgid and sticky, octal. */
   readonly mode: string;
   readonly uid: number;
@@ -30,6 +31,21 @@ export async function readTree(dir: string): Promise<Tree> {
   const reader = join(repository, 'test/support/tree-reader.ts');
   const { stdout } = await execOk(node26, ['--disable-warning=ExperimentalWarning', reader, dir]);
   return new Map(Object.entries(JSON.parse(stdout) as Record<string, TreeEntry>));
+}
+
+/** The trees `depth` levels down, by their path. */
+export function subtrees(tree: Tree, depth: number): Map<string, Tree> {
+  const out = new Map<string, Map<string, TreeEntry>>();
+  for (const [path, entry] of tree) {
+    const parts = path.split('/');
+    if (parts.length < depth) continue;
+    const key = parts.slice(0, depth).join('/');
+    const inner = out.get(key) ?? new Map<string, TreeEntry>();
+    out.set(key, inner);
+    const group = entry.group === '' ? '' : entry.group.slice(key.length + 1);
+    inner.set(parts.slice(depth).join('/') || '.', { ...entry, group });
+  }
+  return out;
 }
 
 /** A difference that is right, with the reason; keep the list of these short. */

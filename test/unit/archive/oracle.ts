@@ -39,8 +39,15 @@ export function differs(stack: Stack, view: View): string[] {
   return found.map((line) => `${view.way}: ${line} (first: the model)`);
 }
 
-/** Applies the stacks in every way. The differences of those that have any, by index. */
-export async function compare(stacks: readonly Stack[]): Promise<Map<number, string[]>> {
+/** The differences of those that have any, by index. */
+export interface Comparison {
+  readonly found: ReadonlyMap<number, readonly string[]>;
+  /** How many layers were applied blind and rebased, in all ways. */
+  readonly rebased: number;
+}
+
+/** Applies the stacks in every way. */
+export async function compare(stacks: readonly Stack[]): Promise<Comparison> {
   const all = new Stacks(syscallsHere());
   try {
     for (const [i, stack] of stacks.entries()) {
@@ -50,12 +57,15 @@ export async function compare(stacks: readonly Stack[]): Promise<Map<number, str
       );
     }
     const outcomes = await all.outcomes();
-    const out = new Map<number, string[]>();
+    const found = new Map<number, string[]>();
+    let rebased = 0;
     for (const [i, stack] of stacks.entries()) {
-      const found = (outcomes.get(String(i)) ?? []).flatMap((view) => differs(stack, view));
-      if (found.length > 0) out.set(i, found);
+      const views = outcomes.get(String(i)) ?? [];
+      const lines = views.flatMap((view) => differs(stack, view));
+      if (lines.length > 0) found.set(i, lines);
+      for (const view of views) rebased += view.rebased;
     }
-    return out;
+    return { found, rebased };
   } finally {
     await all.close();
   }
@@ -68,7 +78,7 @@ export async function shrink(stack: Stack): Promise<Stack> {
   let smallest = stack;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const smaller = [...withoutOne(smallest)];
-    const [first] = (await compare(smaller)).keys();
+    const [first] = (await compare(smaller)).found.keys();
     if (first === undefined) break;
     smallest = smaller[first] ?? smallest;
   }

@@ -1,0 +1,155 @@
+/** The ways to apply a layer over others, as functions on directories. */
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ApplyTarget, LayerApplier } from '../../../src/core/archive/apply.ts';
+import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
+import { TarReader } from '../../../src/core/archive/tar-reader.ts';
+import { isKind } from '../../../src/core/errors.ts';
+import type { LayerRecord } from '../../../src/core/ports/layer-record.ts';
+import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
+import { rebaseLayer } from '../../../src/core/unpack/rebase-layer.ts';
+import { openSyscalls as openDeno } from '../../../src/platform/deno/syscalls.ts';
+import { openSyscalls as openNode } from '../../../src/platform/node/syscalls.ts';
+import { isDeno } from '../../support/needs.ts';
+
+export function syscallsHere(prefer?: 'tools'): Syscalls {
+  return isDeno ? openDeno(prefer) : openNode(prefer);
+}
+
+export function apply(
+  sys: Syscalls,
+  target: Omit<ApplyTarget, 'maxBytes'> & { maxBytes?: number },
+  tar: Uint8Array,
+): readonly string[] {
+  const applier = new LayerApplier(sys, { maxBytes: 1 << 30, ...target });
+  try {
+    const reader = new TarReader(applier);
+    reader.push(tar);
+    reader.end();
+    applier.finish();
+    return applier.warnings;
+  } finally {
+    applier.close();
+  }
+}
+
+/** The same calls, with `hook` run before each: what it throws is what the call throws. */
+export function intercept(sys: Syscalls, hook: (call: keyof Syscalls) => void): Syscalls {
+  return new Proxy(sys, {
+    get(target, key: keyof Syscalls) {
+      const value = target[key];
+      if (typeof value !== 'function') return value;
+      return (...args: never[]): unknown => {
+        hook(key);
+        return (value as (...all: never[]) => unknown).apply(target, args);
+      };
+    },
+  });
+}
+
+/** What a way did with one layer. */
+export interface Applied {
+  readonly warnings: readonly string[];
+  /** It was applied blind, and rebased. */
+  readonly rebased: boolean;
+}
+
+/** One way to apply a stack. Each has for each stack a directory for its layers and one where the merged tree is seen. */
+export interface Way {
+  /** Applies the next layer. */
+  layer(sys: Syscalls, spot: Spot, index: number, tar: Uint8Array): Applied;
+  /** The tree is that of an overlay over the layers' own directories; else it is in the view already. */
+  readonly mounts: boolean;
+}
+
+export interface Spot {
+  readonly layers: string;
+  /** At first empty, 0755, of 1970. */
+  readonly view: string;
+}
+
+export const ownDirectory = (spot: Spot, index: number): string => join(spot.layers, String(index));
+
+/** The layers' directories below one, nearest first. */
+export const directoriesBelow = (spot: Spot, index: number): string[] =>
+  Array.from({ length: index }, (_, i) => ownDirectory(spot, index - 1 - i));
+
+function inOrder(sys: Syscalls, target: Omit<ApplyTarget, 'maxBytes'>, tar: Uint8Array): Applied {
+  return { warnings: apply(sys, target, tar), rebased: false };
+}
+
+const overlay: Way = {
+  mounts: true,
+  layer(sys, spot, index, tar) {
+    const root = ownDirectory(spot, index);
+    mkdirSync(root);
+    return inOrder(sys, { root, lowers: directoriesBelow(spot, index), mode: 'overlay' }, tar);
+  },
+};
+
+const flat: Way = {
+  mounts: false,
+  layer: (sys, spot, _, tar) => inOrder(sys, { root: spot.view, lowers: [], mode: 'flat' }, tar),
+};
+
+/** Into a directory of its own without sight of those below; undefined when it cannot be done or is refused. */
+function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): Blind | undefined {
+  const applier = new LayerApplier(sys, { root, lowers: [], mode: 'blind', maxBytes: 1 << 30 });
+  try {
+    const reader = new TarReader(applier);
+    reader.push(tar);
+    reader.end();
+    const record = applier.finish();
+    // As it crosses to the thread that rebases.
+    return record && { record: structuredClone(record), warnings: applier.warnings };
+  } catch (err) {
+    if (isNeedsBelow(err) || isKind(err, 'InvalidArgument')) return undefined;
+    throw err;
+  } finally {
+    applier.close();
+  }
+}
+
+interface Blind {
+  readonly record: LayerRecord;
+  readonly warnings: readonly string[];
+}
+
+/** As core/unpack/extract.ts has it: blind and rebased, or applied again in order. */
+const overlayBlind: Way = {
+  mounts: true,
+  layer(sys, spot, index, tar) {
+    const root = ownDirectory(spot, index);
+    mkdirSync(root);
+    const blind = applyBlind(sys, root, tar);
+    const lowers = directoriesBelow(spot, index);
+    if (blind && rebaseLayer(sys, { root, lowers, mode: 'overlay', record: blind.record }) === undefined) {
+      return { warnings: blind.warnings, rebased: true };
+    }
+    rmSync(root, { recursive: true });
+    mkdirSync(root);
+    return inOrder(sys, { root, lowers, mode: 'overlay' }, tar);
+  },
+};
+
+/** The view is the tree below until the layer is rebased over it, and then makes way. */
+const flatBlind: Way = {
+  mounts: false,
+  layer(sys, spot, index, tar) {
+    const root = ownDirectory(spot, index);
+    mkdirSync(root);
+    const blind = applyBlind(sys, root, tar);
+    const lowers = index === 0 ? [] : [spot.view];
+    if (blind && rebaseLayer(sys, { root, lowers, mode: 'flat', record: blind.record }) === undefined) {
+      rmSync(spot.view, { recursive: true });
+      renameSync(root, spot.view);
+      return { warnings: blind.warnings, rebased: true };
+    }
+    return inOrder(sys, { root: spot.view, lowers: [], mode: 'flat' }, tar);
+  },
+};
+
+export type WayName = 'overlay' | 'flat' | 'overlayBlind' | 'flatBlind';
+/** The merged tree must be the same whichever it is. */
+export const WAYS: Readonly<Record<WayName, Way>> = { overlay, flat, overlayBlind, flatBlind };
+export const WAY_NAMES: readonly WayName[] = Object.keys(WAYS) as WayName[];
