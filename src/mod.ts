@@ -22,6 +22,7 @@ export type { Image, ImageStore } from './core/images/roles.ts';
 export type { Descriptor, Platform } from './core/oci/descriptor.ts';
 export type { Digest } from './core/oci/digest.ts';
 export type { Mount } from './core/ports/mounter.ts';
+export type { LayerLimits } from './core/ports/workers.ts';
 export type { ProgressEvent, Report } from './core/progress/events.ts';
 export { parseReference } from './core/reference/parse.ts';
 export type { Reference } from './core/reference/reference.ts';

@@ -8,6 +8,7 @@ import type { Call } from '../core/ports/call.ts';
 import type { CodecChoice } from '../core/ports/codecs.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
 import type { TlsOptions } from '../core/ports/transport.ts';
+import type { LayerLimits } from '../core/ports/workers.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import type { Reference } from '../core/reference/reference.ts';
@@ -69,6 +70,8 @@ export interface ApiPullOptions extends ApiFetchOptions {
   readonly codec?: CodecChoice | undefined;
   /** Layers unpacked at once; default: the number of processors. */
   readonly jobs?: number | undefined;
+  /** What a layer may expand to. Not given: 1 TiB, and 1000 times its compressed size beyond the first GiB. */
+  readonly limits?: Partial<LayerLimits> | undefined;
 }
 
 /** Fetches an image's content and records it; nothing is unpacked. */
@@ -78,9 +81,9 @@ export async function fetch(reference: string, options: ApiFetchOptions = {}): P
 
 /** Fetches an image, unpacks it into snapshots and records it. */
 export async function pull(reference: string, options: ApiPullOptions = {}): Promise<PullResult> {
-  const { snapshotter, codec, jobs } = options;
+  const { snapshotter, codec, jobs, limits } = options;
   return await withDeps(reference, options, (deps, common) =>
-    pullImage(deps, { ...common, snapshotter, codec, jobs }),
+    pullImage(deps, { ...common, snapshotter, codec, jobs, limits }),
   );
 }
 

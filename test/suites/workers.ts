@@ -148,6 +148,7 @@ function jobOf(job: Partial<ApplyJob>): ApplyJob {
     lowers: [],
     mode: 'overlay',
     maxBytes: 1e9,
+    maxRatio: 1000,
     ...job,
   };
 }

@@ -2,16 +2,14 @@ import type { ContentStore, LocalBlobs } from '../../core/content/roles.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
-import type { Call } from '../../core/ports/call.ts';
-import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { ApplyJob } from '../../core/ports/workers.ts';
-import type { Applied, Applier, Below } from '../../core/unpack/roles.ts';
+import type { ApplyJob, LayerLimits } from '../../core/ports/workers.ts';
+import type { Applied, Applier, ApplyOptions, Below } from '../../core/unpack/roles.ts';
 import type { Store } from './store.ts';
 import { markUnsynced } from './unsynced.ts';
 
-/** A layer that expands beyond this is a bomb, whatever the disk could hold. */
-const MAX_EXPANDED_BYTES = 2 ** 40;
+/** A layer beyond these is a bomb, whatever the disk could hold. Deflate itself makes at most 1032 bytes of one. */
+const DEFAULT_LIMITS: LayerLimits = { maxBytes: 2 ** 40, maxRatio: 1000 };
 
 type Target = Pick<ApplyJob, 'root' | 'lowers' | 'mode'>;
 
@@ -49,11 +47,7 @@ export class LocalApplier implements Applier {
     this.#content = content;
   }
 
-  async apply(
-    layer: Descriptor,
-    mounts: readonly Mount[],
-    opts: { codec?: CodecChoice; below?: Below; onProgress?: (bytes: number) => void } & Call = {},
-  ): Promise<Applied> {
+  async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
     const target = applyTarget(mounts, opts.below);
     const { size } = await this.#content.info(layer.digest, opts);
     const job: ApplyJob = {
@@ -61,7 +55,8 @@ export class LocalApplier implements Applier {
       blobSize: size,
       mediaType: layer.mediaType,
       codec: opts.codec ?? 'auto',
-      maxBytes: MAX_EXPANDED_BYTES,
+      ...DEFAULT_LIMITS,
+      ...opts.limits,
       ...target,
     };
     markUnsynced(this.#store, target.root);

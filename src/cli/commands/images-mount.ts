@@ -14,6 +14,7 @@ import type { Command, Input } from '../command.ts';
 import { type Context, print, warn, withBackend } from '../context.ts';
 import { CODEC, LABEL, PLATFORM, SNAPSHOTTER } from '../flags.ts';
 import { findImage } from '../images.ts';
+import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
 import { safe } from '../render/text.ts';
 import { labelsOf } from '../transfer.ts';
 import { usageError } from '../usage-error.ts';
@@ -88,6 +89,7 @@ async function unpacked(
     signal,
     codec: (input.text('codec') as CodecChoice | undefined) ?? 'auto',
     jobs: runtime.host.cpus,
+    limits: layerLimits(input),
     blobReady: async () => {},
   });
   await backend.sync(call);
@@ -132,6 +134,7 @@ export const imagesMount: Command = {
     { ...PLATFORM, describe: "the platform to mount instead of this machine's" },
     SNAPSHOTTER,
     CODEC,
+    ...LAYER_LIMIT_FLAGS,
   ],
   run: async (context, input) =>
     await withBackend(context, async (backend) => {

@@ -1,6 +1,7 @@
 import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Command } from '../command.ts';
 import { CODEC, JOBS, SNAPSHOTTER, TRANSFER_FLAGS } from '../flags.ts';
+import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
 import { transfer } from '../transfer.ts';
 
 export const imagesPull: Command = {
@@ -17,6 +18,7 @@ export const imagesPull: Command = {
     SNAPSHOTTER,
     CODEC,
     JOBS,
+    ...LAYER_LIMIT_FLAGS,
     { name: 'print-chainid', type: 'bool', describe: 'print the chain ID of each unpacked platform' },
     { name: 'local', type: 'bool', describe: 'accepted: hawser always does the work itself, as ctr --local' },
     {
@@ -29,8 +31,9 @@ export const imagesPull: Command = {
     const snapshotter = input.text('snapshotter');
     const codec = input.text('codec') as CodecChoice | undefined;
     const jobs = input.count('jobs');
+    const limits = layerLimits(input);
     await transfer(context, true, async (deps, options) =>
-      context.services.pull(deps, { ...options, snapshotter, codec, jobs }),
+      context.services.pull(deps, { ...options, snapshotter, codec, jobs, limits }),
     );
   },
 };

@@ -3,6 +3,7 @@ import { type ByteString, display } from '../bytes.ts';
 import { HawserError, isKind, wrap } from '../errors.ts';
 import type { LayerRecord } from '../ports/layer-record.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, type Syscalls } from '../ports/syscalls.ts';
+import { Budget } from './budget.ts';
 import type { DirNode } from './dir-node.ts';
 import type { TarEntry, TarSink } from './entry.ts';
 import { FileWriter } from './file-writer.ts';
@@ -19,7 +20,6 @@ const OPAQUE = '.wh..wh..opq';
 /** AUFS's own files (`.wh..wh.plnk`, `.wh..wh.aufs`, `.wh..wh.orph`): never part of an image's content. */
 const AUFS = '.wh..wh.';
 const NO_SUCH_FILE = 'there is no such file';
-const MAX_ENTRIES = 10_000_000;
 /** NAME_MAX. A longer name is refused whatever is there, for some lookups of it would fail and others never be made. */
 const MAX_COMPONENT = 255;
 /** What Linux's dev_t holds. */
@@ -61,14 +61,12 @@ export class LayerApplier implements TarSink {
   readonly #blind: OverlayLayer | undefined;
   readonly #warnings = new Warnings();
   readonly #meta: Metadata = new Metadata(this.#warnings);
-  readonly #maxBytes: number;
-  #bytes = 0;
-  #entries = 0;
+  readonly #budget: Budget;
   #file: { writer: FileWriter; entry: TarEntry; slot: Slot } | undefined;
 
   constructor(sys: Syscalls, target: ApplyTarget) {
     this.#sys = sys;
-    this.#maxBytes = target.maxBytes;
+    this.#budget = new Budget(target.maxBytes);
     const { mode, root, lowers } = target;
     this.#tree = new MergedTree(sys, root, mode === 'blind' ? 'unknown' : mode === 'flat' ? [] : lowers);
     if (mode === 'flat') this.#layer = new FlatLayer(this.#tree, this.#meta);
@@ -80,7 +78,7 @@ export class LayerApplier implements TarSink {
   }
 
   get entries(): number {
-    return this.#entries;
+    return this.#budget.entries;
   }
 
   get warnings(): readonly string[] {
@@ -89,10 +87,7 @@ export class LayerApplier implements TarSink {
 
   entry(entry: TarEntry): void {
     this.#tree.trim();
-    this.#entries++;
-    if (this.#entries > MAX_ENTRIES) {
-      throw new HawserError('ResourceExhausted', `a layer of more than ${MAX_ENTRIES} entries`);
-    }
+    this.#budget.entry();
     try {
       this.#apply(entry);
     } catch (err) {
@@ -109,13 +104,7 @@ export class LayerApplier implements TarSink {
   }
 
   #content(length: number, put: (writer: FileWriter) => void): void {
-    this.#bytes += length;
-    if (this.#bytes > this.#maxBytes) {
-      throw new HawserError(
-        'ResourceExhausted',
-        `the layer's files exceed the limit of ${this.#maxBytes} bytes`,
-      );
-    }
+    this.#budget.content(length);
     if (this.#file === undefined) return;
     try {
       put(this.#file.writer);
@@ -164,7 +153,9 @@ export class LayerApplier implements TarSink {
     if (name === undefined) this.#root(entry);
     else if (name.startsWith(WHITEOUT)) this.#whiteout(parts, name);
     else {
-      const node = makePlace(this.#layer, this.#tree.resolve(parts));
+      const place = this.#tree.resolve(parts);
+      this.#budget.directories(place.missing.length + (entry.type === 'directory' ? 1 : 0));
+      const node = makePlace(this.#layer, place);
       if (node.depth >= MAX_DEPTH) throw tooDeep();
       this.#create(entry, { node, name });
     }

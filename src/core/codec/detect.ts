@@ -86,6 +86,14 @@ function resume(
   );
 }
 
+/** Empty members or frames cost time and give nothing, so their number is limited. */
+export function tooMany(format: string, limit: number): HawserError {
+  return new HawserError(
+    'ResourceExhausted',
+    `Cannot decompress ${format} data: it has more than ${limit} members or frames`,
+  );
+}
+
 /** A stream that is not what its format says. */
 export function corrupt(format: string, what: string, cause?: unknown): HawserError {
   return new HawserError('DataLoss', `Cannot decompress ${format} data: ${what}`, {

@@ -3,7 +3,7 @@
  * members follow one another; after a complete member, bytes that do not start another one (1f 8b 08) are ignored;
  * anything cut short or not matching its CRC-32 and length is DataLoss, empty input included.
  */
-import { corrupt } from './detect.ts';
+import { corrupt, tooMany } from './detect.ts';
 import type { ByteSource } from './source.ts';
 
 /** How far one piece of input brought an inflater. Less than all of it is used only when the deflate stream ended. */
@@ -31,17 +31,24 @@ export interface GzipEngine {
 /** A member up to this size makes us expect more of them, as archives that can be sought in have one a file. */
 const SMALL = 256 * 1024;
 
+/** As many as a layer may have entries: formats that can be sought in have a member a file or more. */
+const MAX_MEMBERS = 10_000_000;
+
 const truncated = () => corrupt('gzip', 'it ends in the middle');
 
 export async function* decodeGzip(
   source: ByteSource,
   engine: GzipEngine,
+  maxMembers: number = MAX_MEMBERS,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (!(await source.need(1))) throw corrupt('gzip', 'it is empty');
   const inflater = engine.open();
   try {
     let small = false;
+    let members = 0;
     do {
+      members++;
+      if (members > maxMembers) throw tooMany('gzip', maxMembers);
       await skipHeader(source, engine);
       small = yield* decodeMember(source, engine, inflater, small);
     } while (await startsMember(source));

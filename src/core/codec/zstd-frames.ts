@@ -4,11 +4,14 @@
  * they are fed by this walk and agree.
  */
 import { HawserError } from '../errors.ts';
-import { corrupt } from './detect.ts';
+import { corrupt, tooMany } from './detect.ts';
 import type { ByteSource } from './source.ts';
 
 /** 128 MiB, the most that zstd itself accepts without `--long`. */
 export const MAX_WINDOW: number = 2 ** 27;
+
+/** As many as a layer may have entries, skippable ones included. */
+const MAX_FRAMES = 10_000_000;
 
 const MAX_BLOCK = 128 * 1024;
 
@@ -21,6 +24,8 @@ export class ZstdWalk {
   skipping = false;
   /** Between frames. */
   between = true;
+  /** Frames begun. */
+  frames = 0;
   /** An upper bound for what the frames so far decode to. */
   bound = 0;
   #state: 'magic' | 'skippable' | 'descriptor' | 'header' | 'block' | 'body' | 'checksum' = 'magic';
@@ -61,6 +66,7 @@ export class ZstdWalk {
   #magic(magic: number): number {
     this.between = false;
     this.skipping = false;
+    this.frames++;
     if (magic === 0xfd2fb528) {
       this.#state = 'descriptor';
       this.wants = 5;
@@ -173,6 +179,7 @@ export interface FramePart {
 export async function* zstdFrames(
   source: ByteSource,
   split: boolean,
+  maxFrames: number = MAX_FRAMES,
 ): AsyncGenerator<FramePart, void, undefined> {
   if (!(await source.need(1))) throw corrupt('zstd', 'it is empty');
   const walk = new ZstdWalk();
@@ -194,6 +201,7 @@ export async function* zstdFrames(
     }
     const before = walk.between;
     const passed = walk.step(source.chunk, at);
+    if (walk.frames > maxFrames) throw tooMany('zstd', maxFrames);
     if (walk.skipping) {
       // What precedes a skippable frame is whole frames.
       if (at > 0) yield { bytes: source.chunk.subarray(0, at), frameEnd: true };

@@ -2,8 +2,19 @@ import type { Call } from './call.ts';
 import type { CodecChoice } from './codecs.ts';
 import type { LayerRecord } from './layer-record.ts';
 
+/** What a layer may expand to; more is ResourceExhausted. Real images come nowhere near the defaults. */
+export interface LayerLimits {
+  /** Bytes: of the decompressed stream, and of the files in it with their holes. */
+  readonly maxBytes: number;
+  /**
+   * Decompressed bytes to one compressed byte, by gzip; to zstd, which makes far less of zeros, ten times as many are
+   * allowed. 0: any number. The first GiB is free.
+   */
+  readonly maxRatio: number;
+}
+
 /** A layer to apply: plain data, for it crosses to a worker. Paths are the store's own. */
-export interface ApplyJob {
+export interface ApplyJob extends LayerLimits {
   /** The blob, complete and verified. */
   readonly blob: string;
   readonly blobSize: number;
@@ -15,8 +26,6 @@ export interface ApplyJob {
   readonly lowers: readonly string[];
   /** `blind`: the layers below are unknown; a `rebase` must follow. */
   readonly mode: 'overlay' | 'flat' | 'blind';
-  /** Expanded bytes beyond this are ResourceExhausted. */
-  readonly maxBytes: number;
 }
 
 export interface ApplyResult {

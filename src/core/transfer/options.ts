@@ -2,6 +2,7 @@ import type { Labels } from '../content/roles.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { CodecChoice } from '../ports/codecs.ts';
+import type { LayerLimits } from '../ports/workers.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
 
@@ -26,6 +27,8 @@ export interface PullOptions extends FetchOptions {
   readonly codec?: CodecChoice | undefined;
   /** Layers applied at once; 0 or not given: as many as there are processors. */
   readonly jobs?: number | undefined;
+  /** What a layer may expand to. Not given: 1 TiB, and 1000 times its compressed size beyond the first GiB. */
+  readonly limits?: Partial<LayerLimits> | undefined;
 }
 
 export interface FetchResult {

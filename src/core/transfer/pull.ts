@@ -134,6 +134,7 @@ class PullJob {
       signal,
       codec: this.#options.codec ?? 'auto',
       jobs: this.#options.jobs || this.#deps.cpus,
+      limits: this.#options.limits,
       blobReady: (layer) => this.#arrivals.of(layer.digest, signal),
     });
     this.#unpacked.push({ platform: name, manifest, chainId });

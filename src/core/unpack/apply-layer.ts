@@ -3,12 +3,16 @@ import { TarReader } from '../archive/tar-reader.ts';
 import { DETECT_LENGTH, detectCompression, peek } from '../codec/detect.ts';
 import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
-import type { Codecs } from '../ports/codecs.ts';
+import type { Codecs, Compression } from '../ports/codecs.ts';
 import type { Hasher, Hashers } from '../ports/hashers.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
-import type { ApplyJob, ApplyResult } from '../ports/workers.ts';
+import type { ApplyJob, ApplyResult, LayerLimits } from '../ports/workers.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
+
+/** Up to here a layer may expand whatever its compressed size is. */
+const FREE_BYTES = 2 ** 30;
+const ZSTD_RATIO = 10;
 
 export interface ApplyDeps {
   readonly syscalls: Syscalls;
@@ -51,8 +55,10 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
     const counting = deps.onProgress === undefined ? blob : counted(blob, deps.onProgress);
     const { head, stream } = await peek(counting, DETECT_LENGTH, call);
     const hasher = deps.hashers.create('sha256');
-    const decoded = await decode(head, stream, job, deps, call);
-    const size = await unpack(decoded, new TarReader(applier), hasher, job.maxBytes, call);
+    const compression = detectCompression(head);
+    const decoded = await decode(compression, stream, job, deps, call);
+    const check = expansionCheck(job, compression);
+    const size = await unpack(decoded, new TarReader(applier), hasher, check, call);
     const record = applier.finish() ?? null;
     call.signal?.throwIfAborted();
     return {
@@ -67,15 +73,35 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
   }
 }
 
+/** Throws when a layer has expanded beyond its limits. */
+function expansionCheck(
+  { maxBytes, maxRatio, blobSize }: LayerLimits & Pick<ApplyJob, 'blobSize'>,
+  compression: Compression,
+): (size: number) => void {
+  const ratio = compression === 'zstd' ? maxRatio * ZSTD_RATIO : maxRatio;
+  const byRatio = ratio === 0 || compression === 'identity' ? Number.POSITIVE_INFINITY : blobSize * ratio;
+  const most = Math.min(maxBytes, Math.max(byRatio, FREE_BYTES));
+  return (size) => {
+    if (size <= most) return;
+    const [what, flag] =
+      most === maxBytes
+        ? [`${most} bytes`, '--max-layer-size']
+        : [`${ratio} times its ${blobSize} compressed bytes`, '--max-layer-ratio'];
+    throw new HawserError('ResourceExhausted', `the layer expands to more than ${what}`, {
+      hint: `This is how a decompression bomb looks; for an image that you trust, lift the limit with ${flag}=0`,
+    });
+  };
+}
+
 async function decode(
-  head: Uint8Array,
+  compression: Compression,
   stream: ReadableStream<Uint8Array>,
   job: ApplyJob,
   deps: ApplyDeps,
   call: Call,
 ): Promise<ReadableStream<Uint8Array>> {
   try {
-    const codec = await deps.codecs.get(detectCompression(head), job.codec);
+    const codec = await deps.codecs.get(compression, job.codec);
     return codec.decode(stream, call);
   } catch (err) {
     await stream.cancel(err).catch(() => {});
@@ -88,7 +114,7 @@ async function unpack(
   stream: ReadableStream<Uint8Array>,
   tar: TarReader,
   hasher: Hasher,
-  maxBytes: number,
+  checkSize: (size: number) => void,
   call: Call,
 ): Promise<number> {
   const reader = stream.getReader();
@@ -99,9 +125,7 @@ async function unpack(
       const { value, done } = await reader.read();
       if (done) break;
       size += value.length;
-      if (size > maxBytes) {
-        throw new HawserError('ResourceExhausted', `the layer expands to more than ${maxBytes} bytes`);
-      }
+      checkSize(size);
       hasher.update(value);
       tar.push(value);
     }

@@ -156,8 +156,9 @@ async function applyChecked(
   onProgress: OnProgress,
 ): Promise<Applied> {
   onProgress(0);
-  const { codec, signal } = run;
-  const applied = await deps.applier.apply(step.layer, mounts, { codec, below, onProgress, signal });
+  const { codec, limits, signal } = run;
+  const options = { codec, limits, below, onProgress, signal };
+  const applied = await deps.applier.apply(step.layer, mounts, options);
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
   if (applied.digest === step.diffId) return applied;
   throw new HawserError(

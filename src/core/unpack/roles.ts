@@ -4,6 +4,7 @@ import type { Call } from '../ports/call.ts';
 import type { CodecChoice } from '../ports/codecs.ts';
 import type { LayerRecord } from '../ports/layer-record.ts';
 import type { Mount } from '../ports/mounter.ts';
+import type { LayerLimits } from '../ports/workers.ts';
 
 export interface Applied {
   /** The diff ID that the layer really has. */
@@ -21,11 +22,15 @@ export interface Applied {
  */
 export type Below = 'mounts' | 'none' | 'unknown';
 
+export interface ApplyOptions extends Call {
+  readonly codec?: CodecChoice;
+  /** Not given: the applier's own. */
+  readonly limits?: Partial<LayerLimits> | undefined;
+  readonly below?: Below;
+  readonly onProgress?: (bytes: number) => void;
+}
+
 /** Applies a layer of the content store to a snapshot's mounts (containerd's diff.Applier). */
 export interface Applier {
-  apply(
-    layer: Descriptor,
-    mounts: readonly Mount[],
-    opts?: { codec?: CodecChoice; below?: Below; onProgress?: (bytes: number) => void } & Call,
-  ): Promise<Applied>;
+  apply(layer: Descriptor, mounts: readonly Mount[], opts?: ApplyOptions): Promise<Applied>;
 }

@@ -8,6 +8,7 @@ import { snapshotLabelKey, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import type { Leases } from '../leases/roles.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { CodecChoice } from '../ports/codecs.ts';
+import type { LayerLimits } from '../ports/workers.ts';
 import type { Report } from '../progress/events.ts';
 import type { Snapshotter } from '../snapshots/roles.ts';
 import { extract } from './extract.ts';
@@ -29,6 +30,8 @@ export interface UnpackOptions {
   readonly codec: CodecChoice;
   /** Layers applied at once. */
   readonly jobs: number;
+  /** Not given: the applier's own. */
+  readonly limits?: Partial<LayerLimits> | undefined;
   /** Resolves when the layer's blob is in the store. */
   readonly blobReady: (layer: Descriptor) => Promise<void>;
 }

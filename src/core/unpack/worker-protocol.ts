@@ -73,6 +73,7 @@ const INPUTS: { readonly [V in Verb]: Check<Verbs[V]['input']> } = {
     lowers: isStrings,
     mode: oneOf('overlay', 'flat', 'blind'),
     maxBytes: isCount,
+    maxRatio: isCount,
   }),
   rebase: shape<RebaseJob>({
     root: isString,

@@ -42,6 +42,7 @@ async function run(blob: Uint8Array, how: Run = {}) {
     lowers: [],
     mode: 'overlay',
     maxBytes: 1 << 20,
+    maxRatio: 1000,
     ...how.job,
   };
   const deps: ApplyDeps = {

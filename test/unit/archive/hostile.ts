@@ -57,7 +57,7 @@ export interface Result {
 }
 
 export interface How {
-  readonly job?: Partial<Pick<ApplyJob, 'mediaType' | 'maxBytes'>>;
+  readonly job?: Partial<Pick<ApplyJob, 'mediaType' | 'maxBytes' | 'maxRatio' | 'blobSize'>>;
   readonly codec?: CodecChoice;
   /** Looks at the tree while it is there. */
   readonly inspect?: (root: string) => void;
@@ -157,6 +157,7 @@ export class Arena {
       mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
       codec: how.codec ?? 'auto',
       maxBytes: 2 ** 30,
+      maxRatio: 1000,
       ...how.job,
       ...target,
     };

@@ -245,7 +245,7 @@ test('run: a bad filter is told with the words of ctr', async () => {
 
 test('run: pull hands its flags on', async () => {
   const { seen, code } = await go(
-    'pull alpine --platform linux/arm64 --platform linux/amd64 --label a=b=c --label d --snapshotter native --codec portable --max-concurrent-downloads 3 --all-metadata',
+    'pull alpine --platform linux/arm64 --platform linux/amd64 --label a=b=c --label d --snapshotter native --codec portable --max-concurrent-downloads 3 --all-metadata --max-layer-size 2G --max-layer-ratio 0',
   );
   assert.equal(code, 0);
   const options = seen.pull;
@@ -253,12 +253,32 @@ test('run: pull hands its flags on', async () => {
   assert.deepEqual(options?.labels, { a: 'b=c', d: 'true' });
   assert.equal(options?.snapshotter, 'native');
   assert.equal(options?.codec, 'portable');
+  assert.deepEqual(options?.limits, { maxBytes: 2 ** 31, maxRatio: 0 });
   assert.equal(options?.maxConcurrentDownloads, 3);
   assert.equal(options?.allMetadata, true);
   assert.equal(options?.platforms?.length, 2);
   assert.equal((await go('pull alpine --all-platforms')).seen.pull?.platforms, 'all');
   assert.equal((await go('pull alpine')).seen.pull?.platforms, undefined);
   assert.equal((await go('fetch alpine --metadata-only')).seen.pull?.metadataOnly, true);
+});
+
+test('run: sizes of layers', async () => {
+  const limits = async (size: string) => (await go(`pull alpine --max-layer-size=${size}`)).seen.pull?.limits;
+  assert.deepEqual((await go('pull alpine')).seen.pull?.limits, {});
+  assert.deepEqual(await limits('0'), { maxBytes: Number.MAX_SAFE_INTEGER });
+  for (const [text, bytes] of [
+    ['5', 5],
+    ['1k', 1024],
+    ['3MiB', 3 * 2 ** 20],
+    ['2TB', 2 ** 41],
+  ] as const) {
+    assert.deepEqual(await limits(text), { maxBytes: bytes });
+  }
+  for (const text of ['-1', '1.5G', 'x', '9999999T', '1P']) {
+    const { code, err } = await go(`pull alpine --max-layer-size=${text}`);
+    assert.equal(code, 2);
+    assert.match(err, /want a size such as/);
+  }
 });
 
 test('run: a platform with a comma is one bad platform', async () => {

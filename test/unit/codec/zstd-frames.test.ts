@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { ByteSource } from '../../../src/core/codec/source.ts';
 import { zstdFrames } from '../../../src/core/codec/zstd-frames.ts';
 import { compress } from '../../../src/core/codec/zstd-oneshot.ts';
+import { isKind } from '../../../src/core/errors.ts';
 import { concat, sourceOf, testBytes } from '../../support/streams.ts';
 
 const SKIPPABLE = Uint8Array.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
@@ -66,4 +67,18 @@ test('a source is read to its end', async () => {
   const bytes = new ByteSource(source.stream.getReader());
   for await (const part of zstdFrames(bytes, false)) assert.ok(part.bytes.length > 0);
   assert.equal(bytes.chunk.length, 0);
+});
+
+test('more frames than allowed, empty and skippable ones counted', async () => {
+  const [frame = SKIPPABLE] = await framesOf(0);
+  const count = async (packed: Uint8Array): Promise<void> => {
+    const bytes = new ByteSource(sourceOf(packed, 7).stream.getReader());
+    for await (const part of zstdFrames(bytes, true, 3)) assert.ok(part.bytes.length > 0);
+  };
+  await count(concat(frame, SKIPPABLE, frame));
+  for (const more of [frame, SKIPPABLE]) {
+    await assert.rejects(count(concat(frame, SKIPPABLE, frame, more)), (err) =>
+      isKind(err, 'ResourceExhausted'),
+    );
+  }
 });

@@ -13,6 +13,7 @@ const job = {
   lowers: ['/l'],
   mode: 'overlay',
   maxBytes: 10,
+  maxRatio: 1000,
 };
 
 test('requests of every verb pass as they are', () => {
