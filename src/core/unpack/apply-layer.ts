@@ -73,8 +73,8 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
   }
 }
 
-/** Throws when a layer has expanded beyond its limits. */
-function expansionCheck(
+/** Throws ResourceExhausted when a layer has expanded beyond its limits. */
+export function expansionCheck(
   { maxBytes, maxRatio, blobSize }: LayerLimits & Pick<ApplyJob, 'blobSize'>,
   compression: Compression,
 ): (size: number) => void {

@@ -7,9 +7,14 @@ import process from 'node:process';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
-import { isKind, messageOf } from '../../../src/core/errors.ts';
+import { hintOf, isKind, messageOf } from '../../../src/core/errors.ts';
 import type { ApplyJob } from '../../../src/core/ports/workers.ts';
-import { type ApplyDeps, applyLayer, checkLayerType } from '../../../src/core/unpack/apply-layer.ts';
+import {
+  type ApplyDeps,
+  applyLayer,
+  checkLayerType,
+  expansionCheck,
+} from '../../../src/core/unpack/apply-layer.ts';
 import { createHashers } from '../../../src/platform/common/hashers.ts';
 import { createCodecs } from '../../../src/platform/common/native-codecs.ts';
 import { dir, file, hard, layer, opq, wh } from '../../support/layer-builder.ts';
@@ -143,6 +148,22 @@ describe('applyLayer', { skip: needs({ root: true }) }, () => {
   test('H60 more than the limit', async () => {
     const bomb = new Uint8Array(gzipSync(new Uint8Array(3 << 20)));
     await assert.rejects(run(bomb), (err) => isKind(err, 'ResourceExhausted'));
+  });
+
+  test('H60 ratios count beyond the first GiB', () => {
+    const limits = { maxBytes: 2 ** 40, maxRatio: 1000, blobSize: 2 ** 21 };
+    const most = { identity: 2 ** 40, gzip: 1000 * 2 ** 21, zstd: 10_000 * 2 ** 21 };
+    for (const [compression, bytes] of Object.entries(most)) {
+      const check = expansionCheck(limits, compression as keyof typeof most);
+      check(bytes);
+      assert.throws(
+        () => check(bytes + 1),
+        (err) => isKind(err, 'ResourceExhausted') && /--max-layer-(?:ratio|size)=0/.test(hintOf(err) ?? ''),
+      );
+    }
+    expansionCheck({ ...limits, blobSize: 1 }, 'zstd')(2 ** 30);
+    assert.throws(() => expansionCheck({ ...limits, blobSize: 1 }, 'gzip')(2 ** 30 + 1), /1000 times its 1 /);
+    expansionCheck({ ...limits, maxRatio: 0, blobSize: 1 }, 'gzip')(2 ** 40);
   });
 
   test('damage', async () => {

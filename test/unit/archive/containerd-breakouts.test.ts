@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { hasFfi } from '../../support/ffi.ts';
 import { dir, file, hard, layer, sym, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
-import { Arena, OTHER_OWNER } from './hostile.ts';
+import { Arena, OTHER_OWNER, PROVIDERS } from './hostile.ts';
 
 interface Case {
   /** The entries of each layer. `out`: the canary's directory. */
@@ -227,7 +227,7 @@ const UMOCI: Record<string, Case> = {
   },
 };
 
-for (const provider of hasFfi() ? (['ffi', 'tools'] as const) : (['tools'] as const)) {
+for (const provider of PROVIDERS) {
   describe(`breakouts (${provider})`, {
     skip: needs({ root: true, tools: ['mount', 'umount', 'setfattr'] }),
   }, () => {

@@ -34,6 +34,7 @@ import type { ApplyJob } from '../../../src/core/ports/workers.ts';
 import { applyLayer } from '../../../src/core/unpack/apply-layer.ts';
 import { createHashers } from '../../../src/platform/common/hashers.ts';
 import { createCodecs } from '../../../src/platform/common/native-codecs.ts';
+import { hasFfi } from '../../support/ffi.ts';
 import { sourceOf } from '../../support/streams.ts';
 import { tempDir } from '../../support/tmp.ts';
 import { syscallsHere } from './stacks.ts';
@@ -43,6 +44,13 @@ export const inUserNamespace: boolean = !/^\s*0\s+0\s+4294967295\s*$/.test(
   readFileSync('/proc/self/uid_map', 'utf8'),
 );
 export const OTHER_OWNER: number = inUserNamespace ? 0 : 1234;
+
+/** Both where there are two; in the namespace, which is the second time, the better one. */
+export const PROVIDERS: readonly ('ffi' | 'tools')[] = !hasFfi()
+  ? ['tools']
+  : inUserNamespace
+    ? ['ffi']
+    : ['ffi', 'tools'];
 
 const MODES = ['overlay', 'flat'] as const;
 
