@@ -1,5 +1,5 @@
 /**
- * Hostile layers (whiteouts, links, names that lead outside) applied to a scratch directory, in both modes, beside a
+ * Hostile layers (whiteouts, links, names that lead outside) applied to a scratch directory, in every way, beside a
  * canary: whatever happens, nothing outside changes, and no handle stays open.
  */
 import {
@@ -11,10 +11,15 @@ import {
   readlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { LayerApplier } from '../../src/core/archive/apply.ts';
+import { isNeedsBelow } from '../../src/core/archive/guesses.ts';
 import { removeTree } from '../../src/core/archive/remove-tree.ts';
-import type { Kind } from '../../src/core/errors.ts';
+import { TarReader } from '../../src/core/archive/tar-reader.ts';
+import { isKind, type Kind } from '../../src/core/errors.ts';
+import type { LayerRecord } from '../../src/core/ports/layer-record.ts';
 import type { Syscalls } from '../../src/core/ports/syscalls.ts';
+import { rebaseLayer } from '../../src/core/unpack/rebase-layer.ts';
 import {
   type Attributes,
   device,
@@ -122,6 +127,21 @@ function entry(next: Next): Entry {
 
 type Layers = readonly (readonly Entry[])[];
 
+function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): LayerRecord | undefined {
+  const applier = new LayerApplier(sys, { root, lowers: [], mode: 'blind', maxBytes: 2 ** 30 });
+  try {
+    const reader = new TarReader(applier);
+    reader.push(tar);
+    reader.end();
+    return applier.finish();
+  } catch (err) {
+    if (isNeedsBelow(err) || isKind(err, 'InvalidArgument')) return undefined;
+    throw err;
+  } finally {
+    applier.close();
+  }
+}
+
 class Scratch {
   readonly #sys: Syscalls = syscallsHere();
   readonly #tmp = tempDir('hawser-fuzz-');
@@ -177,19 +197,38 @@ class Scratch {
     const flat = join(this.#home, 'flat');
     mkdirSync(flat);
     const lowers: string[] = [];
-    for (const entries of layers) {
+    const blind: string[] = [];
+    for (const [i, entries] of layers.entries()) {
       const tar = layer(...entries.map((one) => MAKE[one.kind](this.#placed(one))));
-      const root = join(this.#home, `upper${lowers.length}`);
+      const [root, other] = [`upper${i}`, `blind${i}`].map((name) => join(this.#home, name)) as [
+        string,
+        string,
+      ];
       mkdirSync(root);
-      const apart = outcome(ERRORS, () =>
-        apply(this.#sys, { root, lowers: [...lowers], mode: 'overlay' }, tar),
-      );
-      const joined = outcome(ERRORS, () => apply(this.#sys, { root: flat, lowers: [], mode: 'flat' }, tar));
-      if ('error' in apart !== 'error' in joined)
-        throw new Finding(`only one mode refuses it: ${JSON.stringify([apart, joined])}`);
-      if ('error' in apart) return;
+      mkdirSync(other);
+      const ways = [
+        () => apply(this.#sys, { root, lowers: [...lowers], mode: 'overlay' }, tar),
+        () => apply(this.#sys, { root: flat, lowers: [], mode: 'flat' }, tar),
+        () => this.#blind(other, [...blind], tar),
+      ].map((way) => outcome(ERRORS, way));
+      const refused = ways.filter((way) => 'error' in way);
+      if (refused.length === ways.length) return;
+      if (refused.length > 0) throw new Finding(`refused in some ways only: ${JSON.stringify(ways)}`);
       lowers.unshift(root);
+      blind.unshift(other);
     }
+  }
+
+  /** Without sight of the layers below, then rebased; in order where that cannot be (core/unpack/extract.ts). */
+  #blind(root: string, lowers: readonly string[], tar: Uint8Array): unknown {
+    const record = applyBlind(this.#sys, root, tar);
+    if (record && rebaseLayer(this.#sys, { root, lowers, mode: 'overlay', record }) === undefined)
+      return undefined;
+    const home = this.#sys.openRoot(this.#home);
+    removeTree(this.#sys, home, basename(root));
+    this.#sys.closeDir(home);
+    mkdirSync(root);
+    return apply(this.#sys, { root, lowers, mode: 'overlay' }, tar);
   }
 
   #placed(one: Entry): Entry {

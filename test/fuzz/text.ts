@@ -1,9 +1,10 @@
-/** What registries and users write: references, challenges. */
+/** What registries and users write: references, challenges, content ranges, hosts.toml. */
 import type { Kind } from '../../src/core/errors.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
 import { parseReference } from '../../src/core/reference/parse.ts';
 import { parseChallenges } from '../../src/core/registry/auth/challenge.ts';
 import { parseContentRange } from '../../src/core/registry/content-range.ts';
+import { parseHostsToml } from '../../src/core/registry/hosts-dir/toml.ts';
 import { many, type Next, ODD_NUMBERS, pick, rarely } from './random.ts';
 import { type AnyTarget, Finding, outcome, same, textTarget } from './target.ts';
 
@@ -122,6 +123,57 @@ function challenge(text: string): void {
   );
 }
 
+const HOSTS_TOML = [
+  'server = ',
+  '"https://reg.example/v2"',
+  "'m1'",
+  '[host."https://m1"]\n',
+  '[host."http://u:p@m2:5000/x?y=z".header]\n',
+  '[[host]]\n',
+  'capabilities = ["pull", "resolve"]\n',
+  'capabilities = []\n',
+  'ca = "/ca.pem"\n',
+  'client = [["/a.pem", "/a.key"], ["b"]]\n',
+  'skip_verify = true\n',
+  'override_path = ',
+  'dial_timeout = "5s"\n',
+  'dial_timeout = "99999999999999h"\n',
+  'x-h = ["a", "b"]\n',
+  '__proto__ = 1\n',
+  '["__proto__"]\n',
+  'constructor.prototype = {}\n',
+  'a.b.c = 1979-05-27T07:32:00Z\n',
+  '"""\n',
+  '{ a = [ ',
+  ']',
+  '}',
+  'true\n',
+  '0x1f\n',
+  'nan\n',
+  '# comment\n',
+  '\n',
+];
+
+function hostsToml(text: string): void {
+  const read = outcome(ERRORS, () => parseHostsToml(text, 'hosts.toml'));
+  if ('error' in read) {
+    if (!/hosts\.toml:[0-9]+/.test(read.error))
+      throw new Finding(`an error that does not say where: ${read.error}`);
+    return;
+  }
+  for (const { base, headers, dialTimeout } of read.value.entries) {
+    if (base !== undefined && !/^https?:$/.test(base.protocol)) throw new Finding(`the host ${base.href}`);
+    if (base !== undefined && (base.username !== '' || base.search !== ''))
+      throw new Finding(`the host ${base.href}`);
+    for (const [name, value] of Object.entries(headers)) new Headers().set(name, value);
+    if (dialTimeout !== undefined && !(dialTimeout > 0)) throw new Finding(`the timeout ${dialTimeout}`);
+  }
+  for (const warning of read.value.warnings) {
+    if (warning.length > 1000 || /[\u0000-\u001f\u007f-\u009f]/.test(warning))
+      throw new Finding(JSON.stringify(warning));
+  }
+}
+
 function contentRange(text: string): void {
   const read = parseContentRange(text);
   if (read === undefined) return;
@@ -141,6 +193,11 @@ export const textTargets: readonly AnyTarget[] = [
     name: 'challenge',
     generate: (next) => (rarely(next, 3) ? meant(next) : pieces(next, CHALLENGE, '"\\,= \t\u0000\u00e9')),
     execute: challenge,
+  }),
+  textTarget({
+    name: 'hosts-toml',
+    generate: (next) => pieces(next, HOSTS_TOML, '"\\\'=.[]{}, \n\u0000\u00e9'),
+    execute: hostsToml,
   }),
   textTarget({
     name: 'content-range',

@@ -12,16 +12,11 @@ import { needsBelow } from './guesses.ts';
 import { create, type LayerTree, makeDirectory, makePlace, ownerMayAll } from './layer-tree.ts';
 import { isDirectory, MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
 import { atimeOf, dirInode, Metadata, namedInode } from './metadata.ts';
+import { AUFS, cleanPath, OPAQUE, WHITEOUT } from './names.ts';
 import { OverlayLayer } from './overlay-layer.ts';
 import { Warnings } from './warnings.ts';
 
-const WHITEOUT = '.wh.';
-const OPAQUE = '.wh..wh..opq';
-/** AUFS's own files (`.wh..wh.plnk`, `.wh..wh.aufs`, `.wh..wh.orph`): never part of an image's content. */
-const AUFS = '.wh..wh.';
 const NO_SUCH_FILE = 'there is no such file';
-/** NAME_MAX. A longer name is refused whatever is there, for some lookups of it would fail and others never be made. */
-const MAX_COMPONENT = 255;
 /** What Linux's dev_t holds. */
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xfffff;
@@ -284,21 +279,4 @@ function quoted(name: ByteString): string {
 
 function applying(entry: TarEntry, err: unknown): HawserError {
   return wrap(`applying ${entry.type} ${quoted(entry.name)}`, err);
-}
-
-/** The components of a name in an archive: `.` and empty ones dropped, `..` taken lexically and not above the root. */
-function cleanPath(name: ByteString): ByteString[] {
-  const parts: ByteString[] = [];
-  for (const part of name.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-    if (parts.length > MAX_DEPTH) throw tooDeep();
-  }
-  for (const [i, part] of parts.entries()) {
-    const prefix = i === parts.length - 1 && part.startsWith(WHITEOUT) ? WHITEOUT.length : 0;
-    if (part.length - prefix > MAX_COMPONENT) {
-      throw new HawserError('InvalidArgument', `a name of more than ${MAX_COMPONENT} bytes`);
-    }
-  }
-  return parts;
 }

@@ -1,6 +1,6 @@
 /**
  * Hostile layers beside a canary tree: each stack is applied by the whole path of a worker (decompress, read, write) in
- * overlay and in flat mode, what came out is told in lines, and the canary is looked at after each.
+ * overlay, flat and blind mode, what came out is told in lines, and the canary is looked at after each.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -16,8 +16,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import { removeTree } from '../../../src/core/archive/remove-tree.ts';
-import { findError } from '../../../src/core/errors.ts';
+import { findError, isKind } from '../../../src/core/errors.ts';
 import type { CodecChoice } from '../../../src/core/ports/codecs.ts';
 import {
   type Dir,
@@ -32,6 +33,7 @@ import {
 } from '../../../src/core/ports/syscalls.ts';
 import type { ApplyJob } from '../../../src/core/ports/workers.ts';
 import { applyLayer } from '../../../src/core/unpack/apply-layer.ts';
+import { rebaseLayer } from '../../../src/core/unpack/rebase-layer.ts';
 import { createHashers } from '../../../src/platform/common/hashers.ts';
 import { createCodecs } from '../../../src/platform/common/native-codecs.ts';
 import { hasFfi } from '../../support/ffi.ts';
@@ -52,7 +54,9 @@ export const PROVIDERS: readonly ('ffi' | 'tools')[] = !hasFfi()
     ? ['ffi']
     : ['ffi', 'tools'];
 
-const MODES = ['overlay', 'flat'] as const;
+/** `blind`: as overlay, each layer without sight of those below and then rebased (core/unpack/extract.ts). */
+export const MODES = ['overlay', 'flat', 'blind'] as const;
+export type Mode = (typeof MODES)[number];
 
 export interface Result {
   /** One line a path: `d/`, `f=content`, `l->target`, `p|fifo`; `=/first` for another name of a file. */
@@ -117,13 +121,13 @@ export class Arena {
     return [...all, ...readdirSync(this.#tmp.path), ...readdirSync(join(this.#tmp.path, 'a'))].join('\n');
   }
 
-  /** In both modes; throws when anything outside changed. */
-  async run(layers: readonly Uint8Array[], how: How = {}): Promise<Record<(typeof MODES)[number], Result>> {
-    const out: Partial<Record<(typeof MODES)[number], Result>> = {};
+  /** In every mode; throws when anything outside changed. */
+  async run(layers: readonly Uint8Array[], how: How = {}): Promise<readonly Result[]> {
+    const out: Result[] = [];
     for (const mode of MODES) {
       mkdirSync(this.#home, { mode: 0o700 });
       try {
-        out[mode] = await this.#mode(mode, layers, how);
+        out.push(await this.#mode(mode, layers, how));
       } finally {
         const parent = this.#sys.openRoot(join(this.#home, '..'));
         removeTree(this.#sys, parent, 'home');
@@ -133,20 +137,23 @@ export class Arena {
       if (now !== this.#before)
         throw new Error(`${mode}: something outside changed:\n${this.#before}\n${now}`);
     }
-    return out as Record<(typeof MODES)[number], Result>;
+    return out;
   }
 
-  async #mode(mode: 'overlay' | 'flat', layers: readonly Uint8Array[], how: How): Promise<Result> {
+  async #mode(mode: Mode, layers: readonly Uint8Array[], how: How): Promise<Result> {
     const roots: string[] = [];
     const warnings: string[] = [];
     let diffId = '';
     for (const [i, blob] of layers.entries()) {
       const root = join(this.#home, mode === 'flat' ? 'tree' : `${i}`);
-      if (mode === 'overlay' || i === 0) mkdirSync(root);
-      const lowers = mode === 'overlay' ? roots.toReversed() : [];
+      if (mode !== 'flat' || i === 0) mkdirSync(root);
+      const lowers = mode === 'flat' ? [] : roots.toReversed();
       roots.push(root);
       try {
-        const result = await this.#apply({ root, lowers, mode }, blob, how);
+        const result =
+          mode === 'blind' && i > 0
+            ? await this.#blind({ root, lowers }, blob, how)
+            : await this.#apply({ root, lowers, mode: mode === 'flat' ? 'flat' : 'overlay' }, blob, how);
         warnings.push(...result.warnings);
         diffId = result.diffId;
       } catch (err) {
@@ -156,6 +163,21 @@ export class Arena {
     }
     const lines = this.#seen(mode === 'flat' ? roots.slice(0, 1) : roots, how);
     return { lines, error: undefined, hint: undefined, warnings, diffId };
+  }
+
+  async #blind(target: Pick<ApplyJob, 'root' | 'lowers'>, blob: Uint8Array, how: How) {
+    const { root, lowers } = target;
+    try {
+      const result = await this.#apply({ root, lowers: [], mode: 'blind' }, blob, how);
+      const record = result.record ?? undefined;
+      if (record && rebaseLayer(this.#sys, { root, lowers, mode: 'overlay', record }) === undefined)
+        return result;
+    } catch (err) {
+      if (!isNeedsBelow(err) && !isKind(err, 'InvalidArgument')) throw err;
+    }
+    execFileSync('rm', ['-rf', root]);
+    mkdirSync(root);
+    return await this.#apply({ root, lowers, mode: 'overlay' }, blob, how);
   }
 
   #apply(target: Pick<ApplyJob, 'root' | 'lowers' | 'mode'>, blob: Uint8Array, how: How) {
