@@ -147,6 +147,7 @@ function jobOf(job: Partial<ApplyJob>): ApplyJob {
     root: '',
     lowers: [],
     mode: 'overlay',
+    growing: null,
     maxBytes: 1e9,
     maxRatio: 1000,
     ...job,

@@ -49,10 +49,12 @@ export class LocalApplier implements Applier {
 
   async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
     const target = applyTarget(mounts, opts.below);
-    const { size } = await this.#content.info(layer.digest, opts);
+    const growing = this.#content.growing(layer.digest) ?? null;
+    const { size } = growing === null ? await this.#content.info(layer.digest, opts) : layer;
     const job: ApplyJob = {
       blob: this.#content.blobPath(layer.digest),
       blobSize: size,
+      growing,
       mediaType: layer.mediaType,
       codec: opts.codec ?? 'auto',
       ...DEFAULT_LIMITS,

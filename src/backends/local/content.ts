@@ -9,6 +9,7 @@ import type {
 import { HawserError, isKind, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
+import type { Growing } from '../../core/ports/workers.ts';
 import { blobFile, fileSize, hashFile, openBlob } from './blob-files.ts';
 import { LocalIngest } from './ingest.ts';
 import {
@@ -38,6 +39,10 @@ export class LocalContent implements ContentStore, LocalBlobs {
 
   blobPath(digest: Digest): string {
     return this.#store.path(blobFile(parseDigest(digest)));
+  }
+
+  growing(digest: Digest): Growing | undefined {
+    return this.#store.growing.get(digest);
   }
 
   async info(digest: Digest, call?: Call): Promise<Info> {

@@ -1,3 +1,4 @@
+import { Gauge } from '../../core/async/gauge.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import type { Ingest, Labels } from '../../core/content/roles.ts';
 import { HawserError, isKind, wrap } from '../../core/errors.ts';
@@ -74,6 +75,8 @@ export class LocalIngest implements Ingest {
   /** A write failed: the hasher has had bytes that the file may lack. */
   #torn = false;
   #offset = 0;
+  /** How far the data is good, for those that read it while it grows. */
+  #gauge = new Gauge();
 
   private constructor(
     store: Store,
@@ -109,6 +112,7 @@ export class LocalIngest implements Ingest {
       const usable = opts.resume && size <= (want.size ?? Number.MAX_SAFE_INTEGER);
       if (!usable) await file.truncate(0);
       else await ingest.#rehash(file, size, opts);
+      ingest.#show();
       return ingest;
     } catch (err) {
       await file.close();
@@ -119,6 +123,21 @@ export class LocalIngest implements Ingest {
   async #rehash(file: FileHandle, size: number, call: Call): Promise<void> {
     await hashInto(file, size, this.#hasher, call);
     this.#offset = size;
+  }
+
+  #show(): void {
+    this.#gauge.grow(this.#offset);
+    const { digest } = this.#want;
+    if (digest === undefined) return;
+    const path = `${this.#store.path(this.#record.dir)}/data`;
+    this.#store.growing.set(digest, { path, gauge: this.#gauge.buffer });
+  }
+
+  #hide(): void {
+    const { digest } = this.#want;
+    if (digest !== undefined && this.#store.growing.get(digest)?.gauge === this.#gauge.buffer) {
+      this.#store.growing.delete(digest);
+    }
   }
 
   get offset(): number {
@@ -142,6 +161,7 @@ export class LocalIngest implements Ingest {
     await writing;
     this.#torn = false;
     this.#offset = end;
+    this.#gauge.grow(end);
   }
 
   #tooLong(end: number): HawserError {
@@ -160,6 +180,9 @@ export class LocalIngest implements Ingest {
     this.#digest = undefined;
     this.#torn = false;
     this.#hasher = this.#store.runtime.hashers.create(this.#algorithm);
+    this.#gauge.restart();
+    this.#gauge = new Gauge();
+    this.#show();
   }
 
   async commit(opts: { size?: number; digest?: Digest; labels?: Labels } & WriteCall = {}): Promise<Digest> {
@@ -175,6 +198,8 @@ export class LocalIngest implements Ingest {
     } catch (err) {
       releaseIngest(this.#store, this.ref);
       throw wrap(`Cannot commit "${this.ref}"`, err);
+    } finally {
+      this.#hide();
     }
   }
 
@@ -235,6 +260,8 @@ export class LocalIngest implements Ingest {
   async [Symbol.asyncDispose](): Promise<void> {
     const file = this.#file;
     if (file === undefined) return;
+    this.#gauge.restart();
+    this.#hide();
     try {
       await this.#closeFile(file, false);
       const updatedAt = new Date(this.#store.now()).toISOString();

@@ -2,6 +2,7 @@ import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Growing } from '../../core/ports/workers.ts';
 import type { Owner } from './owner.ts';
 import { text } from './rows.ts';
 
@@ -17,6 +18,8 @@ export class Store {
   readonly owner: Owner;
   /** Changes with every boot of the machine; '' when not known. */
   readonly boot: string;
+  /** Blobs that this process is fetching, by digest. */
+  readonly growing: Map<string, Growing> = new Map();
 
   constructor(parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner' | 'boot'>) {
     this.runtime = parts.runtime;

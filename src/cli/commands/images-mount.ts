@@ -90,6 +90,8 @@ async function unpacked(
     codec: (input.text('codec') as CodecChoice | undefined) ?? 'auto',
     jobs: runtime.host.cpus,
     limits: layerLimits(input),
+    blobStarted: async () => {},
+    blobHere: () => true,
     blobReady: async () => {},
   });
   await backend.sync(call);

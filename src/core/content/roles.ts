@@ -3,6 +3,7 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
+import type { Growing } from '../ports/workers.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -81,6 +82,8 @@ export interface ContentStore extends InfoProvider, Provider, Ingester, IngestMa
 /** A store whose blobs are files that can be opened by path. */
 export interface LocalBlobs {
   blobPath(digest: Digest): string;
+  /** The ingest of a blob that this process is fetching. */
+  growing(digest: Digest): Growing | undefined;
 }
 
 export function hasLocalBlobs(store: object): store is LocalBlobs {

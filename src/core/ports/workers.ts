@@ -2,6 +2,13 @@ import type { Call } from './call.ts';
 import type { CodecChoice } from './codecs.ts';
 import type { LayerRecord } from './layer-record.ts';
 
+/** A file that another thread is writing. */
+export interface Growing {
+  readonly path: string;
+  /** How much of it is good (core/async/gauge.ts). */
+  readonly gauge: SharedArrayBuffer;
+}
+
 /** What a layer may expand to; more is ResourceExhausted. Real images come nowhere near the defaults. */
 export interface LayerLimits {
   /** Bytes: of the decompressed stream, and of the files in it with their holes. */
@@ -15,8 +22,10 @@ export interface LayerLimits {
 
 /** A layer to apply: plain data, for it crosses to a worker. Paths are the store's own. */
 export interface ApplyJob extends LayerLimits {
-  /** The blob, complete and verified. */
+  /** The blob, complete and verified, unless it is still `growing`. */
   readonly blob: string;
+  /** Where the blob is while it arrives; then the result counts only once the blob is verified. Aborted when it begins anew. */
+  readonly growing: Growing | null;
   readonly blobSize: number;
   readonly mediaType: string;
   readonly codec: CodecChoice;

@@ -8,6 +8,7 @@ import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
 import { mayBeImageConfig } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
+import type { ProgressEvent } from '../progress/events.ts';
 import { planUnpack } from '../unpack/plan.ts';
 import { unpackLayers } from '../unpack/unpacker.ts';
 import { record, resolveTarget, type Target, type TransferDeps, walk, withLease } from './fetch.ts';
@@ -74,15 +75,24 @@ class PullJob {
 
   async #walk(): Promise<void> {
     try {
-      await walk(this.#deps, this.#options, this.#target, {
+      const options = { ...this.#options, report: (event: ProgressEvent) => this.#report(event) };
+      await walk(this.#deps, options, this.#target, {
         lease: this.#lease,
         signal: this.#stop.signal,
-        onBlob: (desc) => this.#arrivals.arrived(desc.digest),
+        onBlob: (desc) => {
+          this.#arrivals.arrived(started(desc));
+          this.#arrivals.arrived(desc.digest);
+        },
         onManifest: (manifest, children, platform) => this.#queue(manifest, children, platform),
       });
     } catch (err) {
       this.#fail(err);
     }
+  }
+
+  #report(event: ProgressEvent): void {
+    if (event.type === 'blob' && event.status === 'downloading') this.#arrivals.arrived(started(event.desc));
+    this.#options.report?.(event);
   }
 
   #fail(reason: unknown): void {
@@ -135,6 +145,8 @@ class PullJob {
       codec: this.#options.codec ?? 'auto',
       jobs: this.#options.jobs || this.#deps.cpus,
       limits: this.#options.limits,
+      blobStarted: (layer) => this.#arrivals.of(started(layer), signal),
+      blobHere: (layer) => this.#arrivals.has(layer.digest),
       blobReady: (layer) => this.#arrivals.of(layer.digest, signal),
     });
     this.#unpacked.push({ platform: name, manifest, chainId });
@@ -189,4 +201,9 @@ function artifact(manifest: Descriptor, children: readonly Descriptor[]): Hawser
     `Cannot unpack ${manifest.digest}: it is an artifact, not an image (its config is ${children[0]?.mediaType ?? 'absent'})`,
     { hint: 'Fetch it without unpacking: hawser content fetch REF' },
   );
+}
+
+/** The name under which a blob's first bytes are waited for. */
+function started(desc: Descriptor): string {
+  return `started ${desc.digest}`;
 }

@@ -18,7 +18,7 @@ export interface ApplyDeps {
   readonly syscalls: Syscalls;
   readonly hashers: Hashers;
   readonly codecs: Codecs;
-  openBlob(path: string, call?: Call): ReadableStream<Uint8Array>;
+  openBlob(job: Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>, call?: Call): ReadableStream<Uint8Array>;
   /** Compressed bytes taken so far, at most ten times a second and at the end. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
@@ -43,15 +43,15 @@ export function checkLayerType(mediaType: string): void {
 }
 
 /**
- * Applies one blob to a directory: decompresses, hashes and unpacks in one go, without holding the layer in memory. The
- * blob must have been verified; that the diff ID is the one wanted is the caller's to check. A zero-byte layer is
+ * Applies one blob to a directory: decompresses, hashes and unpacks in one go, without holding the layer in memory. That the
+ * blob is verified, and the diff ID the one wanted, is the caller's to check. A zero-byte layer is
  * an empty one. After an error or an abort the directory holds part of a layer and must be thrown away.
  */
 export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}): Promise<ApplyResult> {
   checkLayerType(job.mediaType);
   const applier = new LayerApplier(deps.syscalls, job);
   try {
-    const blob = deps.openBlob(job.blob, call);
+    const blob = deps.openBlob(job, call);
     const counting = deps.onProgress === undefined ? blob : counted(blob, deps.onProgress);
     const { head, stream } = await peek(counting, DETECT_LENGTH, call);
     const hasher = deps.hashers.create('sha256');

@@ -14,8 +14,28 @@ const BAD_LAYER = 'The layer is not what it should be, though its digest holds; 
 
 type OnProgress = (bytes: number) => void;
 
-/** Blind while the parent is not there, if the snapshotter can rebase; else, or when that is not enough, in order. */
+/**
+ * Begins while the blob still arrives. What comes of bytes that are not verified yet is committed only once they are; when
+ * they fail, the layer is extracted again from the verified blob, or the reason why there is none is thrown.
+ */
 export async function extract(
+  deps: UnpackDeps,
+  step: LayerStep,
+  run: Unpack,
+  onProgress: OnProgress,
+): Promise<void> {
+  const early = !run.blobHere(step.layer);
+  try {
+    await extractOnce(deps, step, run, onProgress);
+  } catch (err) {
+    if (!early) throw err;
+    await run.blobReady(step.layer);
+    await extractOnce(deps, step, run, onProgress);
+  }
+}
+
+/** Blind while the parent is not there, if the snapshotter can rebase; else, or when that is not enough, in order. */
+async function extractOnce(
   deps: UnpackDeps,
   step: LayerStep,
   run: Unpack,
@@ -136,9 +156,10 @@ async function prepare(
   }
 }
 
-/** Another process may have committed the same chain meanwhile: its snapshot is as good as ours. */
+/** The blob is verified by then. Another process may have committed the same chain meanwhile: its snapshot is as good as ours. */
 async function commit(deps: UnpackDeps, step: LayerStep, key: string, run: Unpack): Promise<void> {
   const labels = { [SNAPSHOT_REF_LABEL]: step.chainId };
+  await run.blobReady(step.layer);
   try {
     await deps.snapshotter.commit(step.chainId, key, { labels, lease: run.lease, signal: run.signal });
   } catch (err) {

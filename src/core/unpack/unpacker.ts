@@ -32,7 +32,11 @@ export interface UnpackOptions {
   readonly jobs: number;
   /** Not given: the applier's own. */
   readonly limits?: Partial<LayerLimits> | undefined;
-  /** Resolves when the layer's blob is in the store. */
+  /** Resolves when the layer's blob begins to arrive. */
+  readonly blobStarted: (layer: Descriptor) => Promise<void>;
+  /** Whether it is in the store, verified. */
+  readonly blobHere: (layer: Descriptor) => boolean;
+  /** Resolves when it is. */
   readonly blobReady: (layer: Descriptor) => Promise<void>;
 }
 
@@ -72,7 +76,7 @@ async function unpackLayer(deps: UnpackDeps, step: LayerStep, count: number, run
   if (await present(deps, step, run)) {
     tell('exists', layer.size);
   } else {
-    await run.blobReady(layer);
+    await run.blobStarted(layer);
     await extract(deps, step, run, (offset) => tell('extracting', offset));
     tell('extracted', layer.size);
   }

@@ -6,7 +6,7 @@
  */
 import { type ErrorRecord, HawserError } from '../errors.ts';
 import type { LayerRecord } from '../ports/layer-record.ts';
-import type { ApplyJob, ApplyResult, CopyJob, RebaseJob } from '../ports/workers.ts';
+import type { ApplyJob, ApplyResult, CopyJob, Growing, RebaseJob } from '../ports/workers.ts';
 
 /** What each verb takes and gives. */
 export interface Verbs {
@@ -63,9 +63,15 @@ const isRecord: Check<LayerRecord> = shape<LayerRecord>({
   guesses: (value): value is LayerRecord['guesses'] => Array.isArray(value),
 });
 
+const isGrowing: Check<Growing> = shape<Growing>({
+  path: isString,
+  gauge: (value): value is SharedArrayBuffer => value instanceof SharedArrayBuffer,
+});
+
 const INPUTS: { readonly [V in Verb]: Check<Verbs[V]['input']> } = {
   apply: shape<ApplyJob>({
     blob: isString,
+    growing: (value): value is Growing | null => value === null || isGrowing(value),
     blobSize: isCount,
     mediaType: isString,
     codec: oneOf('auto', 'native', 'portable'),

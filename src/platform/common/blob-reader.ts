@@ -1,17 +1,27 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { Gauge } from '../../core/async/gauge.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
+import type { ApplyJob } from '../../core/ports/workers.ts';
 import { fsError } from './fs-error.ts';
 
 const READ = 1024 * 1024;
 
+/** Of a growing file, so much is waited for before it is read on. */
+const LEAST = 256 * 1024;
+
+type Source = Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>;
+
 /**
- * The bytes of a regular file of the store, opened at the first read, never through a symlink in the last component.
- * Closed at the end, on failure, on cancel and when the signal aborts. Errors as FileSystem maps them.
+ * The bytes of a blob, opened at the first read, never through a symlink in the last component. Of one that is growing,
+ * each byte as soon as it is good. Closed at the end, on failure, on cancel and when the signal aborts. Errors as
+ * FileSystem maps them.
  */
-export function openBlob(path: string, call: Call = {}): ReadableStream<Uint8Array> {
+export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8Array> {
   const { signal } = call;
+  const gauge = source.growing === null ? undefined : new Gauge(source.growing.gauge);
+  let position = 0;
   let file: FileHandle | undefined;
   let abort = () => {};
   const close = async () => {
@@ -23,16 +33,18 @@ export function openBlob(path: string, call: Call = {}): ReadableStream<Uint8Arr
   let reading: Promise<void> | undefined;
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
     try {
-      file ??= await openFile(path);
-      const bytes = new Uint8Array(READ);
-      const { bytesRead } = await file.read(bytes, 0, READ);
+      file ??= await openEither(source);
+      const good = gauge === undefined ? READ : await more(gauge, position, source.blobSize, signal);
+      const bytes = new Uint8Array(Math.min(READ, good));
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, position);
       if (signal?.aborted) return;
+      position += bytesRead;
       if (bytesRead > 0) return controller.enqueue(bytes.subarray(0, bytesRead));
       await close();
       controller.close();
     } catch (err) {
       await close();
-      throw fsError(err, `reading ${path}`);
+      throw fsError(err, `reading ${source.blob}`);
     }
   };
   return new ReadableStream<Uint8Array>({
@@ -55,6 +67,24 @@ export function openBlob(path: string, call: Call = {}): ReadableStream<Uint8Arr
       await close();
     },
   });
+}
+
+/** How many good bytes there are from `position` on, once there are some; 0 at the end. */
+async function more(gauge: Gauge, position: number, size: number, signal?: AbortSignal): Promise<number> {
+  await gauge.reach(Math.min(position + LEAST, size), signal);
+  if (!gauge.restarted) return Math.min(gauge.length, size) - position;
+  throw new HawserError('Aborted', 'the blob is being fetched anew');
+}
+
+/** A blob that is complete moves from where it grew to where it stays. */
+async function openEither({ blob, growing }: Source): Promise<FileHandle> {
+  if (growing === null) return await openFile(blob);
+  try {
+    return await openFile(growing.path);
+  } catch (err) {
+    if ((err as { code?: string }).code !== 'ENOENT') throw err;
+    return await openFile(blob);
+  }
 }
 
 async function openFile(path: string): Promise<FileHandle> {

@@ -46,6 +46,7 @@ async function run(blob: Uint8Array, how: Run = {}) {
     root,
     lowers: [],
     mode: 'overlay',
+    growing: null,
     maxBytes: 1 << 20,
     maxRatio: 1000,
     ...how.job,

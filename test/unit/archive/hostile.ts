@@ -182,6 +182,7 @@ export class Arena {
 
   #apply(target: Pick<ApplyJob, 'root' | 'lowers' | 'mode'>, blob: Uint8Array, how: How) {
     const job: ApplyJob = {
+      growing: null,
       blob: '/blob',
       blobSize: blob.length,
       mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',

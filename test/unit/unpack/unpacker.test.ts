@@ -139,6 +139,8 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
     signal: new AbortController().signal,
     codec: 'auto' as const,
     jobs: 2,
+    blobStarted: async () => {},
+    blobHere: () => true,
     blobReady: async () => {},
   };
   const steps = planUnpack(MANIFEST, [CONFIG, layer(0), layer(1), layer(2)], diffs, hashers);
@@ -279,4 +281,52 @@ test('any other failure of a blind layer stops all, and leaves no active snapsho
   const { deps, opts, steps, snapshots } = setUpBlind({ blindError: new HawserError('DataLoss', 'torn') });
   await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), /Cannot extract layer [23] .*torn/);
   assert.deepEqual([...snapshots.active], []);
+});
+
+/** Blobs that are still arriving. */
+function arriving(how: { verified: boolean }) {
+  const set = setUp();
+  const here = new Set<string>();
+  const log: string[] = [];
+  const opts = {
+    ...set.opts,
+    jobs: 1,
+    blobHere: (desc: Descriptor) => here.has(desc.digest),
+    blobReady: async (desc: Descriptor) => {
+      if (!how.verified) throw new HawserError('DataLoss', 'unexpected commit digest');
+      here.add(desc.digest);
+    },
+  };
+  return { ...set, opts, here, log };
+}
+
+test('what was applied before its blob is verified is committed only after', async () => {
+  const { snapshots, deps, opts, steps, here } = arriving({ verified: true });
+  const commit = snapshots.commit.bind(snapshots);
+  snapshots.commit = async (name, key) => {
+    assert.ok(here.has(steps.find((step) => step.chainId === name)?.layer.digest ?? ''));
+    await commit(name, key);
+  };
+  await unpackLayers(deps, CONFIG, steps, opts);
+  assert.equal(snapshots.committed.size, 3);
+  assert.deepEqual([...snapshots.active], []);
+});
+
+test('a layer that failed on bytes not yet verified is applied again to the verified blob', async () => {
+  const { snapshots, deps, opts, steps } = arriving({ verified: true });
+  let tries = 0;
+  const apply: UnpackDeps['applier']['apply'] = async (desc) => {
+    if (tries++ === 0) throw new HawserError('Aborted', 'the blob is being fetched anew');
+    return { digest: diffs[desc.size - 10] ?? digestOf('?'), size: 1, warnings: [], record: undefined };
+  };
+  await unpackLayers({ ...deps, applier: { apply } }, CONFIG, steps, opts);
+  assert.equal(tries, 4);
+  assert.equal(snapshots.committed.size, 3);
+  assert.deepEqual([...snapshots.active], []);
+});
+
+test('when the blob cannot be had, that is what is said, and nothing is committed', async () => {
+  const { snapshots, deps, opts, steps } = arriving({ verified: false });
+  await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), /unexpected commit digest/);
+  assert.deepEqual([...snapshots.active, ...snapshots.committed], []);
 });

@@ -12,6 +12,7 @@ const job = {
   root: '/r',
   lowers: ['/l'],
   mode: 'overlay',
+  growing: null,
   maxBytes: 10,
   maxRatio: 1000,
 };
@@ -19,6 +20,7 @@ const job = {
 test('requests of every verb pass as they are', () => {
   const good = [
     { call: 1, verb: 'apply', input: job },
+    { call: 1, verb: 'apply', input: { ...job, growing: { path: '/g', gauge: new SharedArrayBuffer(16) } } },
     { call: 2, verb: 'copyTree', input: { from: '/a', to: '/b' } },
     {
       call: 2,
@@ -47,6 +49,7 @@ test('anything else is Internal', () => {
     { call: 1, verb: 'copyTree', input: { from: '/a' } },
     { call: 1, verb: 'copyTree', input: { from: '/a', to: '/b', more: 1 } },
     { call: 1, verb: 'apply', input: { ...job, mode: 'other' } },
+    { call: 1, verb: 'apply', input: { ...job, growing: { path: '/g', gauge: new ArrayBuffer(16) } } },
     {
       call: 1,
       verb: 'rebase',

@@ -1,0 +1,68 @@
+/** [0]: counts changes, what waiters sleep on. [1]: 1 when the content began anew. From byte 8 on: how much is good. */
+const BYTES = 16;
+/** Deno (2.9) delivers a wake-up only to an event loop that has something else to do: so it has, in milliseconds. */
+const LOOK_AGAIN = 10;
+
+/**
+ * How many bytes of a growing file are good, in memory that threads share: one sets it, others wait for more. Bytes once
+ * said to be good stay so, or `restart` says that they were not: then this gauge is done with.
+ */
+export class Gauge {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #length: BigInt64Array<SharedArrayBuffer>;
+
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(BYTES)) {
+    this.buffer = buffer;
+    this.#words = new Int32Array(buffer, 0, 2);
+    this.#length = new BigInt64Array(buffer, 8, 1);
+  }
+
+  get length(): number {
+    return Number(Atomics.load(this.#length, 0));
+  }
+
+  get restarted(): boolean {
+    return Atomics.load(this.#words, 1) === 1;
+  }
+
+  grow(length: number): void {
+    Atomics.store(this.#length, 0, BigInt(length));
+    this.#wake();
+  }
+
+  restart(): void {
+    Atomics.store(this.#words, 1, 1);
+    this.#wake();
+  }
+
+  #wake(): void {
+    Atomics.add(this.#words, 0, 1);
+    Atomics.notify(this.#words, 0);
+  }
+
+  /** Resolves when at least `length` bytes are good or it was restarted. Rejects with the signal's reason. */
+  async reach(length: number, signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const seen = Atomics.load(this.#words, 0);
+      if (this.length >= length || this.restarted) return;
+      const wait = Atomics.waitAsync(this.#words, 0, seen, LOOK_AGAIN);
+      if (wait.async) await first(wait.value, signal);
+    }
+  }
+}
+
+/** Until `wait` ends, the signal aborts, or it is time to look again. */
+async function first(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let wake = () => {};
+  const other = new Promise<void>((resolve) => {
+    wake = resolve;
+    timer = setTimeout(resolve, LOOK_AGAIN);
+    signal?.addEventListener('abort', wake, { once: true });
+  });
+  await Promise.race([wait, other]);
+  clearTimeout(timer);
+  signal?.removeEventListener('abort', wake);
+}
