@@ -68,6 +68,58 @@ export const REGISTRY_FLAGS: readonly Flag[] = [
   { name: 'http-trace', type: 'bool', describe: 'print a line for each HTTP exchange on standard error' },
 ];
 
+/** How long and how fast; every wait has a limit. */
+export const NETWORK_FLAGS: readonly Flag[] = [
+  {
+    name: 'retry',
+    type: 'count',
+    value: 'N',
+    describe: 'tries after a failure that may pass, in a row and without progress (default 10; 0: none)',
+  },
+  {
+    name: 'retry-time',
+    type: 'text',
+    value: 'DURATION',
+    describe:
+      'give up after this long without progress, waits that a registry asks for included (default 5m)',
+  },
+  {
+    name: 'timeout-connect',
+    type: 'text',
+    value: 'DURATION',
+    describe: 'for a connection, TLS included (default 30s; 5s for a mirror before others)',
+  },
+  {
+    name: 'timeout-response',
+    type: 'text',
+    value: 'DURATION',
+    describe: 'from a request to the beginning of its answer (default 30s)',
+  },
+  {
+    name: 'timeout-stall',
+    type: 'text',
+    value: 'DURATION',
+    describe: 'between bytes of a body; then it is asked for again from there (default 60s)',
+  },
+  {
+    name: 'min-speed',
+    type: 'text',
+    value: 'BYTES',
+    describe: 'ask again for a body that brings less a second, over 30s (default 100; 0: any speed will do)',
+  },
+  {
+    name: 'limit-rate',
+    type: 'text',
+    value: 'BYTES',
+    describe: 'bytes a second for all downloads together: 500k, 10M',
+  },
+  {
+    name: 'foreign-urls',
+    type: 'bool',
+    describe: 'fetch content from URLs that the image names first, without credentials',
+  },
+];
+
 export const LABEL: Flag = {
   name: 'label',
   type: 'list',
@@ -106,6 +158,7 @@ export const JOBS: Flag = {
 /** What pull and fetch share. */
 export const TRANSFER_FLAGS: readonly Flag[] = [
   ...REGISTRY_FLAGS,
+  ...NETWORK_FLAGS,
   LABEL,
   PLATFORM,
   { name: 'all-platforms', type: 'bool', describe: 'take all platforms' },

@@ -6,6 +6,7 @@ import type { RegistryOptions } from '../core/registry/open.ts';
 import type { TraceEvent } from '../core/registry/trace.ts';
 import { absolutePath, type Context, readFlagFile } from './context.ts';
 import { givenCredential, onlyFor } from './credentials.ts';
+import { networkOptions } from './network-options.ts';
 import { lineWriter, traceLine } from './render/trace.ts';
 import { usageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
@@ -31,6 +32,7 @@ export async function registryOptions(context: Context, reference: Reference): P
   );
   return {
     ...environment,
+    ...networkOptions(input),
     userAgent: `hawser/${VERSION} (${host.runtime}/${host.runtimeVersion}; ${host.os}/${host.arch})`,
     ...(input.bool('http-trace') ? { trace: (event: TraceEvent) => write(traceLine(event)) } : {}),
     ...(input.bool('http-dump') ? { dump: write } : {}),

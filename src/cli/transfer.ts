@@ -2,6 +2,8 @@
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
+import { reporting } from '../core/registry/observe.ts';
+import type { RegistryEvent, RegistryOptions } from '../core/registry/open.ts';
 import type { TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult } from '../core/transfer/options.ts';
 import { type Context, withBackend } from './context.ts';
@@ -17,17 +19,21 @@ export async function transfer<R extends FetchResult>(
   work: (deps: TransferDeps, options: FetchOptions) => Promise<R>,
 ): Promise<void> {
   const { runtime, services, input, signal } = context;
-  const options = fetchOptions(context);
-  const registryOpts = await registryOptions(context, options.reference);
+  const registryOpts = await registryOptions(context, parseReference(input.arg(0)));
+  const options = { ...fetchOptions(context), ...paceOf(registryOpts) };
   await withTracing(context, (trace) =>
     withBackend(context, async (backend) => {
-      const registry = services.openRegistry(runtime, registryOpts);
       const printChainId = input.bool('print-chainid');
       const display = new Display({ ...displayOptions(context), printChainId, unpacks });
       const report: Report = (event) => {
         display.report(event);
         trace?.(event);
       };
+      const observe = (event: RegistryEvent) => {
+        registryOpts.observe?.(event);
+        reporting(report)(event);
+      };
+      const registry = services.openRegistry(runtime, { ...registryOpts, observe });
       try {
         const { clock, hashers, codecs, host } = runtime;
         const own = { hostPlatform: context.platform, cpus: host.cpus };
@@ -42,6 +48,11 @@ export async function transfer<R extends FetchResult>(
       }
     }),
   );
+}
+
+/** Under a limit a second stream brings nothing. */
+function paceOf({ retry, limitRate }: RegistryOptions): Pick<FetchOptions, 'retry' | 'split'> {
+  return { retry, ...(limitRate === undefined ? {} : { split: { lanes: 1 } }) };
 }
 
 function displayOptions({ input, runtime, stdout, stderr }: Context) {

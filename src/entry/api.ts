@@ -14,8 +14,9 @@ import { parseReference } from '../core/reference/parse.ts';
 import type { Reference } from '../core/reference/reference.ts';
 import type { Credentials } from '../core/registry/credentials/credential.ts';
 import { environmentOptions } from '../core/registry/environment.ts';
-import type { Observe } from '../core/registry/observe.ts';
-import { openRegistry } from '../core/registry/open.ts';
+import { type Observe, reporting } from '../core/registry/observe.ts';
+import { type Limits, openRegistry } from '../core/registry/open.ts';
+import type { RetryOptions } from '../core/registry/patience.ts';
 import { fetchImage, type TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult } from '../core/transfer/options.ts';
 import { pull as pullImage } from '../core/transfer/pull.ts';
@@ -63,6 +64,13 @@ export interface ApiFetchOptions extends Call {
   readonly hostsDir?: string | undefined;
   /** Which hosts there are, how each was asked and why it was left, and what of the configuration has no effect. */
   readonly observe?: Observe | undefined;
+  /** How long what fails and may pass is tried again. */
+  readonly retry?: RetryOptions | undefined;
+  readonly limits?: Limits | undefined;
+  /** Bytes a second for all downloads of the call together. */
+  readonly limitRate?: number | undefined;
+  /** Fetches content from the URLs that the image names first, without credentials. */
+  readonly foreignUrls?: boolean | undefined;
 }
 
 export interface ApiPullOptions extends ApiFetchOptions {
@@ -118,7 +126,14 @@ async function withStore<T>(
     { transports: runtime.transports, clock: runtime.clock },
     {
       ...environment,
-      observe,
+      observe: (event) => {
+        observe?.(event);
+        reporting(options.onProgress)(event);
+      },
+      retry: options.retry,
+      limits: options.limits,
+      limitRate: options.limitRate,
+      foreignUrls: options.foreignUrls,
     },
   );
   const host = hostPlatform(runtime.host);
@@ -145,6 +160,8 @@ function fetchOptions(reference: Reference, options: ApiFetchOptions, host: Plat
     labels: options.labels,
     allMetadata: options.allMetadata,
     maxConcurrentDownloads: options.maxConcurrentDownloads,
+    retry: options.retry,
+    ...(options.limitRate === undefined ? {} : { split: { lanes: 1 } }),
     report: options.onProgress,
     signal: options.signal,
   };

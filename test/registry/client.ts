@@ -29,13 +29,13 @@ export function fakeClock(): Clock & { advance(ms: number): void } {
   };
 }
 
-/** Runs with a client, and closes it. */
+/** Runs with a client, and closes it. Nothing is tried again unless `retry` says so. */
 export async function withClient<T>(
   options: RegistryOptions & { clock?: Clock; transports?: Transports },
   work: (registry: Registry) => Promise<T>,
 ): Promise<T> {
   const deps = { transports: options.transports ?? transports(), clock: options.clock ?? fakeClock() };
-  const registry = openRegistry(deps, options);
+  const registry = openRegistry(deps, { retry: { tries: 0 }, ...options });
   try {
     return await work(registry);
   } finally {

@@ -56,6 +56,7 @@ function layout(state: ProgressState, opts: FrameOptions, bar: number, short: bo
     ...lines,
     ...state.unpacks.map((row) => unpackLine(row, name)),
     ...(state.syncing ? ['syncing'] : []),
+    ...(state.waiting === undefined ? [] : [state.waiting]),
   ];
 }
 

@@ -2,6 +2,8 @@ import type { ProgressEvent } from '../../core/progress/events.ts';
 import { redact, safe } from './text.ts';
 import { binarySize } from './units.ts';
 
+type WaitingEvent = Extract<ProgressEvent, { type: 'waiting' }>;
+
 /** An event as lines for logs: one for each thing that is done, none for what is on its way. */
 export function plainLines(event: ProgressEvent, printChainId = false): string[] {
   switch (event.type) {
@@ -12,6 +14,8 @@ export function plainLines(event: ProgressEvent, printChainId = false): string[]
       return event.status === 'exists' ? [`${safe(event.key)}: exists`] : [];
     case 'retry':
       return [`${safe(event.key)}: retry at ${binarySize(event.offset)}: ${safe(redact(event.reason))}`];
+    case 'waiting':
+      return [waitingLine(event)];
     case 'unpacking':
       return [`unpacking ${safe(event.platform)} ${safe(event.target)}...`];
     case 'layer':
@@ -22,4 +26,11 @@ export function plainLines(event: ProgressEvent, printChainId = false): string[]
     default:
       return [];
   }
+}
+
+/** `waiting 37 s, asked by registry.example`. */
+export function waitingLine(event: Pick<WaitingEvent, 'reason' | 'milliseconds'>): string {
+  const seconds = Math.max(1, Math.round(event.milliseconds / 1000));
+  const between = event.reason.startsWith('asked by ') ? ',' : ':';
+  return `waiting ${seconds} s${between} ${safe(redact(event.reason))}`;
 }

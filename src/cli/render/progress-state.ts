@@ -1,6 +1,7 @@
 /** What a transfer's events add up to: the rows of the display. */
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { BlobStatus, ProgressEvent } from '../../core/progress/events.ts';
+import { waitingLine } from './plain.ts';
 
 export interface BlobRow {
   readonly size: number;
@@ -28,10 +29,12 @@ export interface ProgressState {
   readonly blobs: Map<string, BlobRow>;
   readonly unpacks: UnpackRow[];
   syncing: boolean;
+  /** Why nothing goes on at the moment, as a line. */
+  waiting: string | undefined;
 }
 
 export function newState(): ProgressState {
-  return { name: '', root: undefined, blobs: new Map(), unpacks: [], syncing: false };
+  return { name: '', root: undefined, blobs: new Map(), unpacks: [], syncing: false, waiting: undefined };
 }
 
 /** Takes one event in, in place. */
@@ -43,9 +46,11 @@ export function advance(state: ProgressState, event: ProgressEvent): void {
     case 'resolved':
       state.name = event.name;
       state.root = event.root;
+      state.waiting = undefined;
       break;
     case 'blob':
       advanceBlob(state, event.key, event);
+      if (event.status !== 'waiting') state.waiting = undefined;
       break;
     case 'unpacking': {
       const { platform, target } = event;
@@ -74,11 +79,14 @@ export function advance(state: ProgressState, event: ProgressEvent): void {
     case 'recorded':
       state.syncing = false;
       break;
+    case 'waiting':
+      state.waiting = waitingLine(event);
+      return;
     case 'retry':
     case 'stages':
     case 'span':
     case 'warning':
-      break;
+      return;
   }
 }
 

@@ -56,6 +56,8 @@ export type ProgressEvent =
   | { readonly type: 'unpacked'; readonly platform: string; readonly chainId: string }
   | { readonly type: 'syncing' }
   | { readonly type: 'recorded'; readonly name: string; readonly target: string }
+  /** Nothing is asked for so long: `asked by <host>`, or the failure after which it is tried again. */
+  | { readonly type: 'waiting'; readonly reason: string; readonly milliseconds: number }
   | { readonly type: 'warning'; readonly message: string };
 
 /** `waiting`: known, not begun. `exists`: was here. `following`: another process is fetching it. `done`: committed by us. */

@@ -1,14 +1,21 @@
-import type { HawserError } from '../errors.ts';
+import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
+import { redirectRefusal } from './addresses.ts';
 import { discard } from './body.ts';
+import type { Cooldowns } from './cooldown.ts';
 import { type Host, type Operation, objectUrl } from './hosts.ts';
 import { type HostsDeps, overHosts } from './over-hosts.ts';
+import { safeUrl } from './redact.ts';
 import { accessDenied, isDenied, statusError } from './status.ts';
 
 export interface ClientDeps extends HostsDeps {
   readonly userAgent: string;
+  readonly partless: Set<string>;
+  readonly cooldowns: Cooldowns;
+  /** For URLs that images name, on behalf of a registry; redirects followed. Undefined: they are not asked. */
+  readonly foreign: ((registry: URL) => Transport) | undefined;
   /** Authorized for pulling from one repository of one host, redirects followed. */
   readonly transport: (host: Host, repository: string) => Transport;
 }
@@ -24,21 +31,26 @@ export interface Target {
 /** Requests for the objects of one repository. */
 export class RepositoryClient {
   readonly reference: Reference;
+  /** Hosts (their base URLs) that have shown that they cannot give parts. */
+  readonly partless: Set<string>;
   readonly #deps: ClientDeps;
 
   constructor(deps: ClientDeps, reference: Reference) {
     this.#deps = deps;
+    this.partless = deps.partless;
     this.reference = reference;
   }
 
-  /** Asks the hosts until one has an answer; see over-hosts.ts. `last`: hosts to ask after all others for this object. */
+  /** Asks the hosts until one has an answer; see over-hosts.ts. `last`: hosts to ask after all others, as those are that want to be left alone. */
   async overHosts<T>(
     operation: Operation,
     call: Call | undefined,
     ask: (host: Host) => Promise<T>,
     opts: { object?: string; last?: (host: Host) => boolean } = {},
   ): Promise<T> {
-    const question = { operation, object: this.reference.name, ask, ...opts };
+    const { cooldowns } = this.#deps;
+    const last = (host: Host): boolean => opts.last?.(host) === true || cooldowns.left(host.base) > 0;
+    const question = { operation, object: this.reference.name, ask, ...opts, last };
     return await overHosts(this.#deps, this.reference, question, call ?? {});
   }
 
@@ -61,6 +73,34 @@ export class RepositoryClient {
       signal: call?.signal,
     };
     return await this.#deps.transport(target.host, repository)(request);
+  }
+
+  get foreign(): ClientDeps['foreign'] {
+    return this.#deps.foreign;
+  }
+
+  /** GET of a URL that an image names. FailedPrecondition where this registry's images may not lead. */
+  async sendForeign(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    call: Call | undefined,
+  ): Promise<HttpResponse> {
+    const registry = new URL(`https://${this.reference.host}`);
+    const why = this.#deps.foreign === undefined ? 'not allowed' : redirectRefusal(url, registry);
+    if (this.#deps.foreign === undefined || why !== undefined) {
+      throw new HawserError('FailedPrecondition', `GET ${safeUrl(url)} refused: ${why}`);
+    }
+    const bare = new URL(url);
+    bare.username = '';
+    bare.password = '';
+    bare.hash = '';
+    const ours = { 'user-agent': this.#deps.userAgent, 'accept-encoding': 'identity' };
+    return await this.#deps.foreign(registry)({
+      method: 'GET',
+      url: bare,
+      headers: { ...ours, ...headers },
+      signal: call?.signal,
+    });
   }
 
   /** The error that an answer stands for. Ends its body. */

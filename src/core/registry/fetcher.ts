@@ -7,37 +7,90 @@ import type { HttpResponse } from '../ports/transport.ts';
 import { bodyOf, discard } from './body.ts';
 import type { RepositoryClient, Target } from './client.ts';
 import { parseContentRange } from './content-range.ts';
-import { checkIdentity } from './encoding.ts';
+import { decoded, encodingsOf } from './encoding.ts';
 import type { Host } from './hosts.ts';
 import { printable, safeUrl } from './redact.ts';
-import type { Fetched } from './roles.ts';
+import type { Fetched, FetchRequest } from './roles.ts';
 
 /**
  * GET of the manifest or blob, from `offset` by Range. A server that ignores the range gives the whole (offset 0); one
- * that answers it wrongly, or refuses it, is asked once more without. `urls` of a descriptor are not followed: they are
- * whatever the image's author wrote.
+ * that answers it wrongly, or refuses it, is asked once more without, unless nothing but the part will do (`end`).
  */
 export async function fetchObject(
   client: RepositoryClient,
   desc: Descriptor,
-  offset: number,
-  call: Call | undefined,
+  request: FetchRequest,
 ): Promise<Fetched> {
-  if (offset < 0 || offset > desc.size) {
+  const { offset = 0, end = desc.size, avoid } = request;
+  if (offset < 0 || offset > desc.size || end > desc.size) {
     throw new HawserError(
       'OutOfRange',
-      `Cannot fetch ${desc.digest} from ${offset}: it has ${desc.size} bytes`,
+      `Cannot fetch ${desc.digest} from ${offset} to ${end}: it has ${desc.size} bytes`,
     );
   }
-  if (offset === desc.size) return { body: bodyOf(new Uint8Array()), offset };
-  const ask = async (host: Host): Promise<Fetched> => {
-    if (offset > 0) {
-      const part = await fetchPart(client, host, desc, offset, call);
-      if (part !== undefined) return part;
+  if (offset >= end) return { body: bodyOf(new Uint8Array()), offset };
+  const foreign = await fetchForeign(client, desc, request);
+  if (foreign !== undefined) return foreign;
+  const ask = async (host: Host) => await fetchFrom(hostSource(client, host, desc, request), desc, request);
+  return await client.overHosts('fetch', request, ask, {
+    object: desc.digest,
+    last: (host) => avoid?.has(keyOf(host)) === true,
+  });
+}
+
+/** A place that may have the content. */
+interface Source {
+  /** What it is remembered by. */
+  readonly key: string;
+  /** Shown to people. */
+  readonly url: URL;
+  readonly client: RepositoryClient;
+  readonly get: (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>;
+}
+
+function hostSource(client: RepositoryClient, host: Host, desc: Descriptor, call: Call): Source {
+  const get = (headers: Readonly<Record<string, string>>) =>
+    client.send('GET', targetOf(desc, host), { ...acceptOf(desc), ...headers }, call);
+  return { key: keyOf(host), url: host.base, client, get };
+}
+
+/**
+ * From the URLs that the image's author wrote, where that is allowed: in order, before any registry, with nothing of
+ * what is meant for a registry. Whatever is wrong with one leads to the next. Undefined: the registry has to have it.
+ */
+async function fetchForeign(
+  client: RepositoryClient,
+  desc: Descriptor,
+  request: FetchRequest,
+): Promise<Fetched | undefined> {
+  for (const text of client.foreign === undefined ? [] : (desc.urls ?? [])) {
+    if (!URL.canParse(text)) continue;
+    const url = new URL(text);
+    const key = `${url.origin}${url.pathname}`;
+    if (request.avoid?.has(key) === true) continue;
+    const get = async (headers: Readonly<Record<string, string>>) =>
+      await client.sendForeign(url, { accept: '*/*', ...headers }, request);
+    try {
+      return await fetchFrom({ key, url, client, get }, desc, request);
+    } catch {
+      request.signal?.throwIfAborted();
     }
-    return await fetchWhole(client, host, desc, call);
-  };
-  return await client.overHosts('fetch', call, ask, { object: desc.digest });
+  }
+  return undefined;
+}
+
+async function fetchFrom(source: Source, desc: Descriptor, request: FetchRequest): Promise<Fetched> {
+  const { offset = 0, end } = request;
+  if (end !== undefined && source.client.partless.has(source.key)) throw noPart(desc, source);
+  if (offset > 0 || end !== undefined) {
+    const part = await fetchPart(source, desc, request);
+    if (part !== undefined) return part;
+  }
+  return await fetchWhole(source, desc);
+}
+
+function keyOf(host: Host): string {
+  return host.base.href;
 }
 
 function targetOf(desc: Descriptor, host: Host): Target {
@@ -50,44 +103,55 @@ function acceptOf(desc: Descriptor): { accept: string } {
   return { accept: desc.mediaType === '' ? '*/*' : `${printable(desc.mediaType, 255)}, */*` };
 }
 
-async function fetchWhole(
-  client: RepositoryClient,
-  host: Host,
-  desc: Descriptor,
-  call: Call | undefined,
-): Promise<Fetched> {
-  const response = await client.send('GET', targetOf(desc, host), acceptOf(desc), call);
-  if (response.status !== 200) throw await failed(client, desc, response);
-  await checkIdentity(response);
+async function fetchWhole(source: Source, desc: Descriptor): Promise<Fetched> {
+  const response = await source.get({});
+  if (response.status !== 200) throw await failed(source.client, desc, response);
   if (isMultipart(response)) throw await wrongRange(response);
-  return { body: response.body, offset: 0 };
+  return { body: await decoded(response), offset: 0, host: source.key, etag: etagOf(response) };
 }
 
 /** `undefined`: ask without the range. */
 async function fetchPart(
-  client: RepositoryClient,
-  host: Host,
+  source: Source,
   desc: Descriptor,
-  offset: number,
-  call: Call | undefined,
+  request: FetchRequest,
 ): Promise<Fetched | undefined> {
-  const headers = { ...acceptOf(desc), range: `bytes=${offset}-` };
-  const response = await client.send('GET', targetOf(desc, host), headers, call);
+  const { offset = 0, end, validator } = request;
+  const known = validator?.host === source.key ? validator.etag : undefined;
+  const response = await source.get({
+    range: `bytes=${offset}-${end === undefined ? '' : end - 1}`,
+    ...(known === undefined ? {} : { 'if-range': known }),
+  });
   const { status } = response;
   const refused = status === 400 || status === 416;
-  if (status !== 200 && status !== 206 && !refused) throw await failed(client, desc, response);
-  const usable = !refused && !isMultipart(response) && (status === 200 || isPartFrom(response, desc, offset));
-  if (!usable) {
+  if (status !== 200 && status !== 206 && !refused) throw await failed(source.client, desc, response);
+  const etag = etagOf(response);
+  if (!refused && known !== undefined && etag !== undefined && etag !== known) {
     await discard(response.body);
-    return undefined;
+    throw changed(desc, response);
   }
-  await checkIdentity(response);
-  return { body: response.body, offset: status === 200 ? 0 : offset };
+  const body = { body: response.body, host: source.key, etag };
+  if (status === 206 && isPart(response, desc, offset, end)) return { ...body, offset };
+  if (end === undefined && status === 200 && !isMultipart(response)) {
+    return { ...body, body: await decoded(response), offset: 0 };
+  }
+  await discard(response.body);
+  if (end === undefined) return undefined;
+  source.client.partless.add(source.key);
+  throw noPart(desc, source);
 }
 
-function isPartFrom(response: HttpResponse, desc: Descriptor, offset: number): boolean {
+/** A strong validator; weak ones (`W/"..."`) do not say that bytes are the same. */
+function etagOf(response: HttpResponse): string | undefined {
+  const etag = response.headers.get('etag') ?? '';
+  return /^"[\x21\x23-\x7e]{1,256}"$/.test(etag) ? etag : undefined;
+}
+
+function isPart(response: HttpResponse, desc: Descriptor, offset: number, end: number | undefined): boolean {
+  if (isMultipart(response) || encodingsOf(response).length > 0) return false;
   const range = parseContentRange(response.headers.get('content-range'));
   if (range === undefined || range.start !== offset || range.end >= desc.size) return false;
+  if (end !== undefined && range.end !== end - 1) return false;
   return range.total === undefined || range.total === desc.size;
 }
 
@@ -104,6 +168,18 @@ async function wrongRange(response: HttpResponse): Promise<HawserError> {
       data: { code: 'WRONG_RANGE' },
     },
   );
+}
+
+function noPart({ digest }: Descriptor, { url }: Source): HawserError {
+  const message = `${safeUrl(url)} does not give parts of blobs (${digest})`;
+  return new HawserError('FailedPrecondition', message, { data: { code: 'NO_RANGE' } });
+}
+
+function changed({ digest }: Descriptor, response: HttpResponse): HawserError {
+  return new HawserError('DataLoss', `GET ${safeUrl(response.url)}: ${digest} is not what it was before`, {
+    hint: 'The registry, or a cache before it, has put other content in its place',
+    data: { code: 'CHANGED' },
+  });
 }
 
 async function failed(

@@ -1,4 +1,5 @@
 /** What a client of registries decides and meets, as data: for `resolve --explain` and the like. Nothing here is secret. */
+import type { Report } from '../progress/events.ts';
 import type { Capability, Operation } from './hosts.ts';
 import type { TraceEvent } from './trace.ts';
 
@@ -51,7 +52,16 @@ export type RegistryEvent =
     }
   /** One exchange: hops of redirects and token requests too. */
   | ({ readonly type: 'request' } & TraceEvent)
+  /** Requests wait: `asked by <host>` (Retry-After), or because of the failure that is the reason. */
+  | { readonly type: 'wait'; readonly reason: string; readonly milliseconds: number }
   /** Something in the configuration that has no effect or may surprise; for people. */
   | { readonly type: 'warning'; readonly message: string };
 
 export type Observe = (event: RegistryEvent) => void;
+
+/** What users of a transfer see of it. */
+export function reporting(report: Report | undefined): Observe {
+  return (event) => {
+    if (event.type === 'wait') report?.({ ...event, type: 'waiting' });
+  };
+}

@@ -1,15 +1,19 @@
+import { messageOf } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ProxyChoice, TlsOptions, TransportOptions, Transports } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
 import { Authorizer } from './auth/authorize.ts';
 import { bodyOf } from './body.ts';
 import { type ClientDeps, RepositoryClient } from './client.ts';
+import { Cooldowns } from './cooldown.ts';
 import type { Credentials } from './credentials/credential.ts';
 import { fetchObject } from './fetcher.ts';
+import { type FlowOptions, flow, RateLimit } from './flow.ts';
 import { HostHealth } from './host-health.ts';
 import type { Host, Hosts } from './hosts.ts';
 import { type Layer, stack } from './layers.ts';
 import type { Observe } from './observe.ts';
+import { DEFAULT_MIN_SPEED, DEFAULT_TIME, persist, type RetryOptions } from './patience.ts';
 import { redirects } from './redirects.ts';
 import { rememberedHosts } from './remembered-hosts.ts';
 import { type Root, resolveRoot } from './resolver.ts';
@@ -38,15 +42,34 @@ export interface RegistryOptions {
   readonly proxy?: ProxyChoice | undefined;
   /** Connections to one origin at once. */
   readonly connections?: number | undefined;
-  /** Milliseconds: to connect, to the headers of an answer, and between bytes of a body. */
-  readonly limits?: { connect?: number; headers?: number; stall?: number } | undefined;
+  readonly limits?: Limits | undefined;
+  /** How long a question is asked again; see `Patience`. */
+  readonly retry?: RetryOptions | undefined;
+  /** Bytes a second that all bodies together may bring. */
+  readonly limitRate?: number | undefined;
+  /** Ask the URLs that descriptors name before the registry. */
+  readonly foreignUrls?: boolean | undefined;
   /** Where to ask. Default: the registry that the reference names. */
   readonly hosts?: Hosts | undefined;
   /** The outermost layer of requests to registries, such as retries. */
   readonly around?: Layer | undefined;
 }
 
+/** In milliseconds, each with a default. */
+export interface Limits {
+  /** To connect, TLS included. */
+  readonly connect?: number | undefined;
+  /** From the request to the headers of the answer. */
+  readonly headers?: number | undefined;
+  /** Between bytes of a body. */
+  readonly stall?: number | undefined;
+  /** Bytes a second of a body, over `window`. Less, and it is asked for anew from where it is. 0: any speed will do. */
+  readonly minSpeed?: number | undefined;
+  readonly window?: number | undefined;
+}
+
 const USER_AGENT = 'hawser';
+const SPEED_WINDOW = 30_000;
 
 /**
  * A client of registries: resolves references and fetches content. Tokens and connections are shared by all of its
@@ -64,13 +87,20 @@ export function openRegistry(
   const pool = new TransportPool(deps.transports, transportOptions(options));
   const observed =
     options.observe === undefined ? options : { ...options, trace: both(options.trace, observe) };
+  const cooldowns = new Cooldowns({
+    clock,
+    longest: options.retry?.time ?? DEFAULT_TIME,
+    onWait: ({ host, milliseconds }) => observe({ type: 'wait', reason: `asked by ${host}`, milliseconds }),
+  });
+  const speed = flow(flowOptions(options, clock), clock);
+  const exchange = (secret: boolean): Layer[] => [cooldowns.layer, speed, tracing(observed, clock, secret)];
   const authorizer = new Authorizer({
     clock,
     userAgent,
     observe,
     credentials: options.credentials ?? (async () => undefined),
     tokenTransport: (host) =>
-      stack(pool.forHost(host), ownHeaders(host), redirectsOf(host), tracing(observed, clock, true)),
+      stack(pool.forHost(host), ownHeaders(host), redirectsOf(host), ...exchange(true)),
   });
   const around = options.around ?? ((next) => next);
   const clientDeps: ClientDeps = {
@@ -78,6 +108,12 @@ export function openRegistry(
     userAgent,
     observe,
     health: new HostHealth(),
+    partless: new Set(),
+    cooldowns,
+    foreign:
+      options.foreignUrls === true
+        ? (registry) => stack(pool.forStrangers(), redirects(registry), ...exchange(false))
+        : undefined,
     hosts: rememberedHosts(options, observe),
     transport: (host, repository) =>
       stack(
@@ -85,14 +121,17 @@ export function openRegistry(
         around,
         authorizer.layer(host, repository),
         redirectsOf(host),
-        tracing(observed, clock, false),
+        ...exchange(false),
       ),
   };
   const client = (reference: Reference) => new RepositoryClient(clientDeps, reference);
   const read = new RecentRoot();
   return {
     async resolve(reference, call) {
-      const root = await resolveRoot(client(reference), call);
+      const onWait = (milliseconds: number, err: unknown) =>
+        observe({ type: 'wait', reason: messageOf(err), milliseconds });
+      const asking = { clock, retry: options.retry };
+      const root = await persist(asking, call, onWait, () => resolveRoot(client(reference), call));
       read.keep(reference, root);
       return { reference, root: root.descriptor };
     },
@@ -100,7 +139,7 @@ export function openRegistry(
       async fetch(desc, opts) {
         const bytes = read.take(reference, desc.digest);
         if (bytes !== undefined) return { body: bodyOf(bytes), offset: 0 };
-        return await fetchObject(client(reference), desc, opts?.offset ?? 0, opts);
+        return await fetchObject(client(reference), desc, opts ?? {});
       },
     }),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
@@ -116,6 +155,14 @@ function transportOptions(options: RegistryOptions): TransportOptions {
     connectTimeout: limits?.connect,
     headersTimeout: limits?.headers,
     stallTimeout: limits?.stall,
+  };
+}
+
+function flowOptions({ limits, limitRate }: RegistryOptions, clock: Clock): FlowOptions {
+  return {
+    minSpeed: limits?.minSpeed ?? DEFAULT_MIN_SPEED,
+    window: limits?.window ?? SPEED_WINDOW,
+    limit: limitRate === undefined ? undefined : new RateLimit(clock, limitRate),
   };
 }
 

@@ -7,7 +7,7 @@ import { safeUrl } from './redact.ts';
 export interface HostsOptions extends SchemeOptions {
   readonly hosts?: Hosts | undefined;
   readonly proxy?: ProxyChoice | undefined;
-  readonly limits?: { readonly connect?: number } | undefined;
+  readonly limits?: { readonly connect?: number | undefined } | undefined;
 }
 
 /** Milliseconds to connect to a host behind which there are others, unless something is set: 30 s is long for a dead mirror. */

@@ -16,7 +16,7 @@ import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { discard, readCapped } from './body.ts';
 import type { RepositoryClient, Target } from './client.ts';
-import { checkIdentity } from './encoding.ts';
+import { decoded } from './encoding.ts';
 import type { Host } from './hosts.ts';
 import { printable, safeUrl } from './redact.ts';
 import { isDenied } from './status.ts';
@@ -90,8 +90,7 @@ async function readManifest(
     return undefined;
   }
   if (!isSuccess(response)) throw await client.refusal('GET', response);
-  await checkIdentity(response);
-  const bytes = await readCapped(response.body, MAX_MANIFEST_BYTES);
+  const bytes = await readCapped(await decoded(response), MAX_MANIFEST_BYTES);
   if (bytes === undefined) throw tooLarge(client, `more than ${MAX_MANIFEST_BYTES}`);
   const said = typeOf(response);
   const mediaType = UNUSABLE.has(said) ? (sniffMediaType(bytes) ?? '') : said;

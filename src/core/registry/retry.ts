@@ -2,8 +2,18 @@
 import { findError } from '../errors.ts';
 
 const STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]);
+/** Nothing was reached: a name or an address that is wrong looks the same as one that is down for a moment. */
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'PROXY',
+]);
 const CODES: ReadonlySet<string> = new Set([
+  ...UNREACHABLE,
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
   'ETIMEDOUT',
   'EAI_AGAIN',
@@ -11,11 +21,10 @@ const CODES: ReadonlySet<string> = new Set([
   'CONNECT_TIMEOUT',
   'HEADERS_TIMEOUT',
   'STALLED',
+  'TOO_SLOW',
 ]);
 const FIRST_WAIT = 250;
 const LONGEST_WAIT = 30_000;
-/** A server may ask for more patience, but not for ever. */
-const LONGEST_RETRY_AFTER = 120_000;
 
 /** Overload, lost connections and our own limits; never refusals, absence, damage or the caller's abort. */
 export function isRetryable(err: unknown): boolean {
@@ -24,19 +33,29 @@ export function isRetryable(err: unknown): boolean {
     return false;
   const status = known.data?.status;
   if (typeof status === 'number') return STATUSES.has(status);
-  const code = known.data?.code;
-  return typeof code === 'string' && CODES.has(code);
+  const code = codeOf(err);
+  return code !== undefined && CODES.has(code);
+}
+
+/** There was no connection, nor a name to connect to. */
+export function isUnreachable(err: unknown): boolean {
+  const code = codeOf(err);
+  return code !== undefined && UNREACHABLE.has(code);
+}
+
+export function codeOf(err: unknown): string | undefined {
+  const code = findError(err)?.data?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** What the server asked for with Retry-After, in milliseconds. */
+export function askedWait(err: unknown): number | undefined {
+  const asked = findError(err)?.data?.retryAfter;
+  return typeof asked === 'number' ? asked : undefined;
 }
 
 /** Milliseconds before try number `attempt` + 1: doubling, the upper half of it random. `random` is from 0 to 1. */
 export function backoff(attempt: number, random: number): number {
   const ceiling = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(attempt, 16));
   return Math.round(ceiling / 2 + (random * ceiling) / 2);
-}
-
-/** As `backoff`, but not before the server's Retry-After (at most two minutes). */
-export function retryDelay(err: unknown, attempt: number, random: number): number {
-  const asked = findError(err)?.data?.retryAfter;
-  const least = typeof asked === 'number' ? Math.min(asked, LONGEST_RETRY_AFTER) : 0;
-  return Math.max(backoff(attempt, random), least);
 }

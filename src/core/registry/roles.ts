@@ -6,12 +6,35 @@ import type { Reference } from '../reference/reference.ts';
 export interface Fetched {
   readonly body: ReadableStream<Uint8Array>;
   readonly offset: number;
+  /** Who sent it, as `avoid` wants it. Undefined: nobody had to be asked. */
+  readonly host?: string | undefined;
+  /** The answer's strong ETag (RFC 9110 8.8.3). */
+  readonly etag?: string | undefined;
+}
+
+/** What one host said a blob is; parts that follow from it must be of the same. */
+export interface Validator {
+  readonly host: string;
+  readonly etag: string;
+}
+
+export interface FetchRequest extends Call {
+  readonly offset?: number | undefined;
+  /**
+   * Up to here, excluded: this part and nothing else, or FailedPrecondition (`data.code` NO_RANGE) from a host that
+   * cannot do that. Hosts that could not are not asked for parts again.
+   */
+  readonly end?: number | undefined;
+  /** Hosts to ask after all others: they failed with this object before. */
+  readonly avoid?: ReadonlySet<string> | undefined;
+  /** Sent as If-Range to its host. When the content there is another by now: DataLoss (`data.code` CHANGED). */
+  readonly validator?: Validator | undefined;
 }
 
 /** Gives the bytes of descriptors of one repository. Manifests and indexes are asked for as such, all else as blobs. */
 export interface Fetcher {
-  /** From `offset` if the server can. Bytes are not verified. 404: NotFound. */
-  fetch(desc: Descriptor, opts?: { offset?: number } & Call): Promise<Fetched>;
+  /** From `offset` if the server can. Hosts are asked once each. Bytes are not verified. 404: NotFound. */
+  fetch(desc: Descriptor, request?: FetchRequest): Promise<Fetched>;
 }
 
 export interface Resolved {

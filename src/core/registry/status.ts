@@ -93,7 +93,7 @@ function hintFor(response: HttpResponse, text: string, retryAfter: number | unde
 }
 
 /** RFC 9110 10.2.3: seconds or a date. Milliseconds from now. */
-function parseRetryAfter(value: string | null, now: number): number | undefined {
+export function parseRetryAfter(value: string | null, now: number): number | undefined {
   if (value === null) return undefined;
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
   const date = Date.parse(value);

@@ -22,6 +22,15 @@ export class TransportPool implements AsyncDisposable {
     return async (request) => await (request.url.origin === base.origin ? own : others).send(request);
   }
 
+  /** For servers that no setting is meant for: the system's roots, no client certificate. */
+  forStrangers(): Transport {
+    const { connections, proxy, connectTimeout, headersTimeout, stallTimeout } = this.#common;
+    const settings = { connections, proxy, connectTimeout, headersTimeout, stallTimeout };
+    const opened = this.#opened.get('strangers') ?? this.#transports.open(settings);
+    this.#opened.set('strangers', opened);
+    return opened.send;
+  }
+
   #get(settings: TransportOptions): ClosableTransport {
     const set = Object.entries(settings).filter(([, value]) => value !== undefined);
     const key = JSON.stringify(set.sort());

@@ -2,30 +2,34 @@
 
 import { refKey } from '../content/ref-key.ts';
 import type { Ingest, Ingester, IngestManager } from '../content/roles.ts';
-import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
+import { type HawserError, isKind, messageOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { BlobStatus, Report } from '../progress/events.ts';
-import { isRetryable, retryDelay } from '../registry/retry.ts';
+import type { RetryOptions } from '../registry/patience.ts';
 import type { Fetcher } from '../registry/roles.ts';
+import { Link } from './link.ts';
+import { Served } from './range-reader.ts';
+import { SplitReader } from './split-reader.ts';
 
 export interface BlobDeps {
   readonly content: Ingester & IngestManager;
   readonly fetcher: Fetcher;
   readonly clock: Clock;
   readonly report: Report;
+  readonly retry?: RetryOptions | undefined;
+  /** Shared by all blobs of a transfer. Not given: each is fetched in one piece. */
+  readonly link?: Link | undefined;
 }
 
-/** Tries in a row that brought not one byte before a blob is given up. */
-const MAX_FRUITLESS_TRIES = 5;
 /** How often another process's ingest is looked at, in milliseconds. */
 const FOLLOW_INTERVAL = 200;
 
 /**
  * Returns once the blob is in the store, whoever fetched it. While another process writes it, that one is followed, and
- * taken over from if it dies. A body whose digest is wrong is dropped and fetched once more whole; wrong again is
- * DataLoss with both digests.
+ * taken over from if it dies. What turns out wrong is dropped and fetched once more whole, from another host where there
+ * is one; wrong again is DataLoss with both digests.
  */
 export async function fetchBlob(
   deps: BlobDeps,
@@ -61,7 +65,7 @@ export async function fetchBlob(
 
 type Tell = (status: BlobStatus, offset: number) => void;
 
-/** Downloads and commits; the second time from nothing. */
+/** Fills and commits; once more from nothing when what came was wrong. Inline data that is wrong costs only its place. */
 async function fill(
   deps: BlobDeps,
   ingest: Ingest,
@@ -69,88 +73,63 @@ async function fill(
   call: WriteCall,
   tell: Tell,
 ): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  const served = new Served();
+  const fromNetwork = () => download(deps, ingest, desc, served, call, tell);
+  const inline = desc.data === undefined ? [] : [() => copyInline(ingest, desc, call)];
+  const sources = [...inline, fromNetwork, fromNetwork];
+  for (const [at, source] of sources.entries()) {
     try {
-      await download(deps, ingest, desc, call, tell);
+      await source();
       tell('committing', ingest.offset);
       await ingest.commit({ size: desc.size, digest: desc.digest, lease: call.lease, signal: call.signal });
       return;
     } catch (err) {
       if (!isKind(err, 'DataLoss')) throw err;
       await ingest.reset(call);
-      if (attempt === 2) throw err;
+      if (at === sources.length - 1) throw err;
+      if (served.hosts.size > 0) served.distrust();
       deps.report({ type: 'retry', key: ingest.ref, desc, reason: messageOf(err), offset: 0 });
     }
   }
 }
 
-/** Until all bytes are in the ingest. A connection lost is taken up again at the current byte. */
+/** The descriptor brought its content along (image-spec: `data`). */
+async function copyInline(ingest: Ingest, desc: Descriptor, call: WriteCall): Promise<void> {
+  if (ingest.offset > 0) await ingest.reset(call);
+  if (desc.data !== undefined && desc.data.length > 0) await ingest.write(desc.data, call);
+}
+
+/** Until all bytes are in the ingest. */
 async function download(
   deps: BlobDeps,
   ingest: Ingest,
   desc: Descriptor,
+  served: Served,
   call: WriteCall,
   tell: Tell,
 ): Promise<void> {
-  let fruitless = 0;
-  while (ingest.offset < desc.size) {
-    const before = ingest.offset;
-    try {
-      await copyOnce(deps, ingest, desc, call, tell);
-      // Once may be a connection that ended without telling; a second time, with nothing more, it is all there is.
-      if (ingest.offset === before) throw short(desc, ingest.offset);
-      if (ingest.offset < desc.size) throw ended(desc, ingest.offset);
-    } catch (err) {
-      call.signal?.throwIfAborted();
-      if (!isRetryable(err)) throw err;
-      fruitless = ingest.offset > before ? 0 : fruitless + 1;
-      if (fruitless >= MAX_FRUITLESS_TRIES) throw err;
-      deps.report({ type: 'retry', key: ingest.ref, desc, reason: messageOf(err), offset: ingest.offset });
-      await deps.clock.sleep(retryDelay(err, fruitless, Math.random()), call.signal);
-    }
-  }
-}
-
-/** One response into the ingest, from wherever it starts. */
-async function copyOnce(
-  deps: BlobDeps,
-  ingest: Ingest,
-  desc: Descriptor,
-  call: WriteCall,
-  tell: Tell,
-): Promise<void> {
-  const { body, offset } = await deps.fetcher.fetch(desc, { offset: ingest.offset, signal: call.signal });
-  let skip = ingest.offset - offset;
-  for await (const chunk of body) {
-    if (skip >= chunk.length) {
-      skip -= chunk.length;
-      continue;
-    }
-    await ingest.write(skip > 0 ? chunk.subarray(skip) : chunk, call);
-    skip = 0;
-    tell('downloading', ingest.offset);
-  }
-}
-
-function ended(desc: Descriptor, got: number): HawserError {
-  return new HawserError(
-    'Unavailable',
-    `The body of ${desc.digest} ended after ${got} of ${desc.size} bytes`,
-    {
-      data: { code: 'UNEXPECTED_END' },
-    },
+  const onRetry = (err: unknown, offset: number) =>
+    deps.report({ type: 'retry', key: ingest.ref, desc, reason: messageOf(err), offset });
+  const { fetcher, clock, retry } = deps;
+  // What did not fit together is not taken apart again.
+  const link = served.distrusted
+    ? new Link(clock, { lanes: 1 })
+    : (deps.link ?? new Link(clock, { lanes: 1 }));
+  const reader = new SplitReader(
+    { fetcher, clock, retry, onRetry },
+    desc,
+    ingest.offset,
+    { served, link },
+    call,
   );
-}
-
-function short(desc: Descriptor, got: number): HawserError {
-  return new HawserError(
-    'Unavailable',
-    `The registry has only ${got} of the ${desc.size} bytes of ${desc.digest}`,
-    {
-      hint: 'The blob at the registry is shorter than the manifest says; it must be pushed again',
-      data: { code: 'SHORT' },
-    },
-  );
+  try {
+    for (let chunk = await reader.read(); chunk !== undefined; chunk = await reader.read()) {
+      await ingest.write(chunk, call);
+      tell('downloading', ingest.offset);
+    }
+  } finally {
+    await reader.close();
+  }
 }
 
 /** The content store's word for "another writer has this ref". Network failures are Unavailable too, but carry a code. */

@@ -15,6 +15,7 @@ import type { Hashers } from '../ports/hashers.ts';
 import type { Report } from '../progress/events.ts';
 import type { Registry } from '../registry/roles.ts';
 import type { Backend } from './backend.ts';
+import { Link } from './link.ts';
 import type { FetchOptions, FetchResult } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
 import { type WalkOptions, walkImage } from './walk.ts';
@@ -118,9 +119,11 @@ export async function walk(
   { root, made }: Pick<Target, 'root' | 'made'>,
   call: { lease: string; signal: AbortSignal } & Hooks,
 ): Promise<void> {
-  const { reference, report = () => {} } = options;
+  const { reference, retry, report = () => {} } = options;
+  const { clock } = deps;
   const fetcher = deps.registry.fetcher(reference);
-  const blobs = { content: deps.backend.content, fetcher, clock: deps.clock, report };
+  const link = new Link(clock, options.split);
+  const blobs = { content: deps.backend.content, fetcher, clock, report, retry, link };
   await walkImage(deps.backend, blobs, root, {
     ...call,
     reference,

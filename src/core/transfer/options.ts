@@ -5,6 +5,8 @@ import type { CodecChoice } from '../ports/codecs.ts';
 import type { LayerLimits } from '../ports/workers.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
+import type { RetryOptions } from '../registry/patience.ts';
+import type { SplitOptions } from './link.ts';
 
 /** What both verbs take. */
 export interface FetchOptions extends Call {
@@ -19,6 +21,10 @@ export interface FetchOptions extends Call {
   readonly labels?: Labels | undefined;
   /** Handlers at work at once, manifests counted too; 0 or not given: 6 (blobs of one host share its connections). */
   readonly maxConcurrentDownloads?: number | undefined;
+  /** How long the content of a blob is asked for again. */
+  readonly retry?: RetryOptions | undefined;
+  /** How a large blob is fetched in several ranges at once. */
+  readonly split?: SplitOptions | undefined;
   readonly report?: Report | undefined;
 }
 

@@ -66,6 +66,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #reject: (reason: unknown) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #body: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #lost: { readonly reason: unknown } | undefined;
   #over = false;
 
   constructor(
@@ -98,7 +99,7 @@ class Exchange implements Dispatcher.DispatchHandler {
         start: (stream) => {
           this.#body = stream;
         },
-        pull: () => controller.resume(),
+        pull: () => (this.#lost === undefined ? controller.resume() : this.#lose(this.#lost.reason)),
         cancel: (reason) =>
           this.#settle(() => controller.abort(reason instanceof Error ? reason : new Error('cancelled'))),
       },
@@ -128,20 +129,21 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(err: unknown): void {
-    this.#fail(failure(this.#request, codeOf(err), err, this.#proxy));
+    const reason = failure(this.#request, codeOf(err), err, this.#proxy);
+    this.#settle(() => this.#lose(reason));
   }
 
   #abort = (): void => {
     const reason: unknown = this.#request.signal?.reason;
-    this.#fail(reason);
+    this.#settle(() => (this.#body === undefined ? this.#reject(reason) : this.#body.error(reason)));
     this.#controller?.abort(reason instanceof Error ? reason : new Error('aborted'));
   };
 
-  #fail(reason: unknown): void {
-    this.#settle(() => {
-      if (this.#body === undefined) this.#reject(reason);
-      else this.#body.error(reason);
-    });
+  /** What came before the failure is read first: a stream that errors forgets what waits in it. */
+  #lose(reason: unknown): void {
+    if (this.#body === undefined) this.#reject(reason);
+    else if (this.#body.desiredSize === HIGH_WATER) this.#body.error(reason);
+    else this.#lost = { reason };
   }
 
   #settle(work: () => void): void {

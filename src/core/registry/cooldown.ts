@@ -1,0 +1,61 @@
+import type { Clock } from '../ports/clock.ts';
+import type { Layer } from './layers.ts';
+import { parseRetryAfter } from './status.ts';
+
+const ASKING: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+
+/** A registry wants to be left alone. `host` is a `host:port`. */
+export interface Wait {
+  readonly host: string;
+  readonly milliseconds: number;
+}
+
+export interface CooldownDeps {
+  readonly clock: Clock;
+  /** Milliseconds. Who asks for more gets no wait at all: the error says what it asked for. */
+  readonly longest: number;
+  /** Once for each wait, when a request has to wait. */
+  readonly onWait: (wait: Wait) => void;
+}
+
+interface Cooldown {
+  readonly until: number;
+  told: boolean;
+}
+
+/** What origins asked for with Retry-After (RFC 9110 10.2.3), kept by all requests to them. */
+export class Cooldowns {
+  readonly #deps: CooldownDeps;
+  readonly #until = new Map<string, Cooldown>();
+
+  constructor(deps: CooldownDeps) {
+    this.#deps = deps;
+  }
+
+  /** Milliseconds that requests to this origin still have to wait. */
+  left({ origin }: URL): number {
+    return Math.max(0, (this.#until.get(origin)?.until ?? 0) - this.#deps.clock.monotonic());
+  }
+
+  /** Around single exchanges: redirects and token requests each have their own. */
+  readonly layer: Layer = (next) => async (request) => {
+    const { clock, onWait } = this.#deps;
+    for (let left = this.left(request.url); left > 0; left = this.left(request.url)) {
+      const cooldown = this.#until.get(request.url.origin);
+      if (cooldown?.told === false) onWait({ host: request.url.host, milliseconds: left });
+      if (cooldown !== undefined) cooldown.told = true;
+      await clock.sleep(left, request.signal);
+    }
+    const response = await next(request);
+    if (ASKING.has(response.status)) this.#note(request.url, response.headers.get('retry-after'));
+    return response;
+  };
+
+  #note({ origin }: URL, field: string | null): void {
+    const { clock, longest } = this.#deps;
+    const asked = parseRetryAfter(field, clock.now());
+    if (asked === undefined || asked === 0 || asked > longest) return;
+    const until = clock.monotonic() + asked;
+    if (until > (this.#until.get(origin)?.until ?? 0)) this.#until.set(origin, { until, told: false });
+  }
+}

@@ -1,0 +1,110 @@
+/** How fast bodies come: at least so fast, and all together at most so fast. */
+import { linkAbort } from '../async/settle.ts';
+import { HawserError } from '../errors.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { HttpResponse } from '../ports/transport.ts';
+import type { Layer } from './layers.ts';
+import { safeUrl } from './redact.ts';
+
+export interface FlowOptions {
+  /** Bytes a second over `window` milliseconds of waiting for bytes: less is DeadlineExceeded (TOO_SLOW). 0: no limit. */
+  readonly minSpeed: number;
+  readonly window: number;
+  /** Shared by all that is not to be faster together. */
+  readonly limit?: RateLimit | undefined;
+}
+
+/** Watches and limits the bodies of answers. Only time spent waiting for the network counts, not the reader's own. */
+export function flow(options: FlowOptions, clock: Clock): Layer {
+  if (options.minSpeed === 0 && options.limit === undefined) return (next) => next;
+  return (next) => async (request) => {
+    const response = await next(request);
+    const speed = new Speed(options, response);
+    const reader = response.body.getReader();
+    const stop = new AbortController();
+    const unlink = linkAbort(request.signal, stop);
+    const body = new ReadableStream<Uint8Array>(
+      {
+        async pull(out) {
+          const began = clock.monotonic();
+          const { done, value } = await reader.read();
+          if (done) {
+            unlink();
+            return out.close();
+          }
+          const slow = speed.add(value.length, clock.monotonic() - began);
+          if (slow !== undefined) {
+            await reader.cancel(slow).catch(() => {});
+            throw slow;
+          }
+          await options.limit?.take(value.length, stop.signal);
+          out.enqueue(value);
+        },
+        async cancel(reason) {
+          unlink();
+          stop.abort(reason);
+          await reader.cancel(reason);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    return { ...response, body };
+  };
+}
+
+class Speed {
+  readonly #options: FlowOptions;
+  readonly #response: HttpResponse;
+  #bytes = 0;
+  #waited = 0;
+
+  constructor(options: FlowOptions, response: HttpResponse) {
+    this.#options = options;
+    this.#response = response;
+  }
+
+  /** The error, when a window of waiting has passed with too little. */
+  add(bytes: number, waited: number): HawserError | undefined {
+    const { minSpeed, window } = this.#options;
+    this.#bytes += bytes;
+    this.#waited += waited;
+    if (this.#waited < window) return undefined;
+    const got = (this.#bytes * 1000) / this.#waited;
+    this.#bytes = this.#waited = 0;
+    if (got >= minSpeed) return undefined;
+    return new HawserError(
+      'DeadlineExceeded',
+      `GET ${safeUrl(this.#response.url)}: the body came too slowly: ${Math.floor(got)} bytes a second`,
+      {
+        data: { code: 'TOO_SLOW' },
+        hint: `Less than ${minSpeed} bytes a second is taken for a dead connection; --min-speed says otherwise`,
+      },
+    );
+  }
+}
+
+/** Milliseconds. Shorter sleeps are saved up: timers are too coarse for them. */
+const SLACK = 10;
+
+/** So many bytes a second over all who take from it, in the order in which they ask. */
+export class RateLimit {
+  readonly #clock: Clock;
+  readonly #perMs: number;
+  /** When all that has been taken so far will have been paid for. */
+  #paid: number;
+
+  /** `rate`: bytes a second, at least 1. */
+  constructor(clock: Clock, rate: number) {
+    this.#clock = clock;
+    this.#perMs = Math.max(1, rate) / 1000;
+    this.#paid = clock.monotonic();
+  }
+
+  /** Resolves when `bytes` may pass. */
+  async take(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    const now = this.#clock.monotonic();
+    this.#paid = Math.max(this.#paid, now) + bytes / this.#perMs;
+    const wait = this.#paid - now;
+    if (wait > SLACK) await this.#clock.sleep(wait, signal);
+  }
+}

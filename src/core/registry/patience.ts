@@ -1,0 +1,94 @@
+import { findError, HawserError, hintOf, messageOf } from '../errors.ts';
+import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
+import { askedWait, backoff, codeOf, isRetryable, isUnreachable } from './retry.ts';
+
+export interface RetryOptions {
+  /** Tries after the first that bring nothing, in a row. 0: never again. Default 10. */
+  readonly tries?: number | undefined;
+  /** Milliseconds without progress, waits that a registry asks for included. Default 5 minutes. */
+  readonly time?: number | undefined;
+  /** Bytes a second: less is no progress. Default 100. */
+  readonly minSpeed?: number | undefined;
+}
+
+export const DEFAULT_TRIES = 10;
+export const DEFAULT_TIME = 300_000;
+export const DEFAULT_MIN_SPEED = 100;
+/** For a host that nothing is known of yet: its name is more likely wrong than its network down. */
+const UNREACHABLE_TRIES = 2;
+
+/** How long one thing (a question, a range of a blob) is tried. Progress makes it new. */
+export class Patience {
+  readonly #clock: Clock;
+  readonly #tries: number;
+  readonly #time: number;
+  readonly #minSpeed: number;
+  readonly #began: number;
+  #known: boolean;
+  #failed = 0;
+  /** When it last made progress, and when it last failed. */
+  #since: number;
+  #last: number;
+
+  /** `known`: something has been had from the registry already. */
+  constructor(clock: Clock, options: RetryOptions = {}, known = false) {
+    this.#clock = clock;
+    this.#tries = options.tries ?? DEFAULT_TRIES;
+    this.#time = options.time ?? DEFAULT_TIME;
+    this.#minSpeed = options.minSpeed ?? DEFAULT_MIN_SPEED;
+    this.#known = known;
+    this.#began = this.#since = this.#last = clock.monotonic();
+  }
+
+  /**
+   * After a failure, and `gained` bytes since the one before: milliseconds to wait before another try. Throws the
+   * failure, with what was tried, when it is not one that passes or the budget is used up.
+   */
+  next(err: unknown, gained: number): number {
+    if (!isRetryable(err)) throw err;
+    const now = this.#clock.monotonic();
+    const enough = (this.#minSpeed * (now - this.#last)) / 1000;
+    if (gained > 0 && gained >= enough && codeOf(err) !== 'TOO_SLOW') {
+      this.#failed = 0;
+      this.#since = now;
+      this.#known = true;
+    }
+    this.#last = now;
+    const wait = backoff(this.#failed++, Math.random());
+    const tries = isUnreachable(err) && !this.#known ? Math.min(UNREACHABLE_TRIES, this.#tries) : this.#tries;
+    const until = now - this.#since + Math.max(wait, askedWait(err) ?? 0);
+    if (this.#failed > tries || until > this.#time) throw this.#givenUp(err, now);
+    return wait;
+  }
+
+  #givenUp(err: unknown, now: number): unknown {
+    if (this.#failed < 2) return err;
+    const seconds = Math.round((now - this.#began) / 1000);
+    return new HawserError(
+      findError(err)?.kind ?? 'Unavailable',
+      `${messageOf(err)} (given up after ${this.#failed} tries without progress in ${seconds} s)`,
+      { hint: hintOf(err), cause: err, data: findError(err)?.data },
+    );
+  }
+}
+
+/** Does `work` until it succeeds or patience ends. `onWait` is told before each wait. */
+export async function persist<T>(
+  deps: { readonly clock: Clock; readonly retry: RetryOptions | undefined },
+  call: Call | undefined,
+  onWait: (milliseconds: number, err: unknown) => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  const patience = new Patience(deps.clock, deps.retry);
+  for (;;) {
+    try {
+      return await work();
+    } catch (err) {
+      call?.signal?.throwIfAborted();
+      const wait = patience.next(err, 0);
+      onWait(wait, err);
+      await deps.clock.sleep(wait, call?.signal);
+    }
+  }
+}
