@@ -66,7 +66,8 @@ export interface ApiFetchOptions extends Call {
   readonly observe?: Observe | undefined;
   /** How long what fails and may pass is tried again. */
   readonly retry?: RetryOptions | undefined;
-  readonly limits?: Limits | undefined;
+  /** How long and how slow a request may be. */
+  readonly timeouts?: Limits | undefined;
   /** Bytes a second for all downloads of the call together. */
   readonly limitRate?: number | undefined;
   /** Fetches content from the URLs that the image names first, without credentials. */
@@ -131,7 +132,7 @@ async function withStore<T>(
         reporting(options.onProgress)(event);
       },
       retry: options.retry,
-      limits: options.limits,
+      limits: options.timeouts,
       limitRate: options.limitRate,
       foreignUrls: options.foreignUrls,
     },

@@ -3,6 +3,7 @@ import tls from 'node:tls';
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { TransportOptions } from '../../core/ports/transport.ts';
 
+export const DEFAULT_HEADERS_TIMEOUT = 30_000;
 /** Bytes. More headers than this are an error; Node's own default is 16 KiB, signed redirects have been seen to need more. */
 const MAX_HEADER_BYTES = 64 * 1024;
 const IDLE_TIMEOUT = 30_000;
@@ -29,7 +30,7 @@ export function openDispatchers(options: TransportOptions): Dispatchers {
     allowH2: false,
     maxHeaderSize: MAX_HEADER_BYTES,
     connectTimeout,
-    headersTimeout: options.headersTimeout ?? 30_000,
+    headersTimeout: options.headersTimeout ?? DEFAULT_HEADERS_TIMEOUT,
     bodyTimeout: options.stallTimeout ?? 60_000,
     keepAliveTimeout: IDLE_TIMEOUT,
     connections: options.connections ?? 16,

@@ -7,7 +7,7 @@ import type {
   Transports,
 } from '../../core/ports/transport.ts';
 import { failure } from './http-failure.ts';
-import { openDispatchers } from './undici-dispatcher.ts';
+import { DEFAULT_HEADERS_TIMEOUT, openDispatchers } from './undici-dispatcher.ts';
 
 /** Bytes of a body that may wait for the reader before the socket is paused. */
 const HIGH_WATER = 256 * 1024;
@@ -17,10 +17,11 @@ export function undiciTransports(): Transports {
   return {
     open(options: TransportOptions = {}): ClosableTransport {
       const dispatchers = openDispatchers(options);
+      const { headersTimeout = DEFAULT_HEADERS_TIMEOUT } = options;
       return {
         send: async (request) => {
           const proxy = options.proxy?.(request.url);
-          return await exchange(dispatchers.for(proxy), request, proxy);
+          return await exchange(dispatchers.for(proxy), request, { proxy, headersTimeout });
         },
         [Symbol.asyncDispose]: () => dispatchers.destroy(),
       };
@@ -28,14 +29,19 @@ export function undiciTransports(): Transports {
   };
 }
 
+interface ExchangeOptions {
+  readonly proxy: URL | undefined;
+  readonly headersTimeout: number;
+}
+
 async function exchange(
   dispatcher: Dispatcher,
   request: HttpRequest,
-  proxy: URL | undefined,
+  options: ExchangeOptions,
 ): Promise<HttpResponse> {
   request.signal?.throwIfAborted();
   return await new Promise((resolve, reject) => {
-    const handler = new Exchange(request, proxy, resolve, reject);
+    const handler = new Exchange(request, options, resolve, reject);
     try {
       dispatcher.dispatch(
         {
@@ -61,22 +67,24 @@ function withIdentity(headers: HttpRequest['headers']): Record<string, string> {
 /** One exchange: what undici calls back, turned into a response with a body that is read at the reader's speed. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: HttpRequest;
-  readonly #proxy: URL | undefined;
+  readonly #options: ExchangeOptions;
   readonly #resolve: (response: HttpResponse) => void;
   readonly #reject: (reason: unknown) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #body: ReadableStreamDefaultController<Uint8Array> | undefined;
   #lost: { readonly reason: unknown } | undefined;
   #over = false;
+  /** When the request went out. */
+  #sentAt = 0;
 
   constructor(
     request: HttpRequest,
-    proxy: URL | undefined,
+    options: ExchangeOptions,
     resolve: (response: HttpResponse) => void,
     reject: (reason: unknown) => void,
   ) {
     this.#request = request;
-    this.#proxy = proxy;
+    this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
     request.signal?.addEventListener('abort', this.#abort, { once: true });
@@ -84,6 +92,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#sentAt = performance.now();
     if (this.#over) controller.abort(new Error('aborted while it waited for a connection'));
   }
 
@@ -93,6 +102,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     headers: Record<string, string | string[] | undefined>,
     statusText?: string,
   ): void {
+    if (status < 200) this.#interim(controller);
     if (status < 200 || this.#over) return;
     const body = new ReadableStream<Uint8Array>(
       {
@@ -114,6 +124,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     });
   }
 
+  /** undici's own limit begins anew with each of them. */
+  #interim(controller: Dispatcher.DispatchController): void {
+    if (performance.now() - this.#sentAt <= this.#options.headersTimeout) return;
+    const late = failure(this.#request, 'HEADERS_TIMEOUT', undefined, this.#options.proxy);
+    this.#settle(() => this.#reject(late));
+    controller.abort(late);
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
     if (this.#over || this.#body === undefined) return;
     this.#body.enqueue(chunk);
@@ -129,7 +147,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(err: unknown): void {
-    const reason = failure(this.#request, codeOf(err), err, this.#proxy);
+    const reason = failure(this.#request, codeOf(err), err, this.#options.proxy);
     this.#settle(() => this.#lose(reason));
   }
 

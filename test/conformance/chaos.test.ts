@@ -1,0 +1,198 @@
+/**
+ * Pulls of an image with five layers while its registry fails by chance. `HAWSER_SEED=n` repeats a run; HAWSER_PULLS=n says
+ * how many. Waits between tries are shortened; the limits of time are real.
+ */
+import assert from 'node:assert/strict';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { test } from 'node:test';
+import { type HawserError, isKind } from '../../src/core/errors.ts';
+import type { Clock } from '../../src/core/ports/clock.ts';
+import { openStore, pull, type Store } from '../../src/mod.ts';
+import { randomFaults, seeded } from '../registry/chaos.ts';
+import type { Fault } from '../registry/faults.ts';
+import { buildImage, noise, type TestImage } from '../registry/image.ts';
+import { type LoggedRequest, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { isDeno, needs } from '../support/needs.ts';
+import { tempDir } from '../support/tmp.ts';
+
+const SEED = Number(process.env.HAWSER_SEED ?? Date.now() % 1_000_000);
+/** Most of them on the runtime that the executable has. */
+const PULLS = Number(process.env.HAWSER_PULLS ?? (isDeno || process.version.startsWith('v22.') ? 10 : 180));
+const AT_ONCE = 16;
+const TIMEOUTS = { connect: 2000, headers: 1000, stall: 300 };
+/** Milliseconds: far beyond what tries and limits add up to. */
+const BOUND = 60_000;
+/** What a lost connection may lose of what was sent: what a server hands over at a time. */
+const CHUNK = 65_536;
+
+interface Case {
+  readonly title: string;
+  readonly faults: readonly Fault[];
+  readonly image: TestImage;
+  /** Path to content. */
+  readonly tree: Readonly<Record<string, string>>;
+}
+
+/** Five layers of their own for each pull: nothing of it is in the store already. */
+async function makeCase(nth: number, heal: boolean): Promise<Case> {
+  const random = seeded(SEED * 1000 + nth);
+  const tree: Record<string, string> = {};
+  const layers = Array.from({ length: 5 }, (_, layer) => {
+    const size = layer === 2 ? 150_000 : 1000 + Math.floor(random() * 20_000);
+    const data = noise(size, SEED + nth * 10 + layer + 1);
+    tree[`layer${layer}`] = Buffer.from(data).toString('latin1');
+    tree.last = `${nth} ${layer}`;
+    return {
+      entries: [
+        { name: `layer${layer}`, data },
+        { name: 'last', data: tree.last },
+      ],
+    };
+  });
+  const image = await buildImage({ layers });
+  const faults = randomFaults(random, { size: 150_000, heal });
+  const title = `pull ${nth} of seed ${SEED}: ${JSON.stringify(faults)}`;
+  return { title, faults, image, tree };
+}
+
+/** Waits between tries take a fiftieth of their time. */
+function hurried(clock: Clock): Clock {
+  return {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms / 50, signal),
+  };
+}
+
+async function attempt(store: Store, { image, faults }: Case, tries: number) {
+  const registry = await startRegistry({ faults });
+  try {
+    const ref = registry.push('t/chaos', 'x', image);
+    const signal = AbortSignal.timeout(BOUND);
+    const options = {
+      store,
+      signal,
+      timeouts: TIMEOUTS,
+      retry: { tries },
+      snapshotter: 'native',
+      platforms: 'all' as const,
+    };
+    const outcome = await pull(ref, options).catch((err: unknown) => err);
+    return { ref, registry, outcome };
+  } finally {
+    await registry.close();
+  }
+}
+
+async function treeOf(store: Store, chainId: string): Promise<Record<string, string>> {
+  const key = `look ${chainId}`;
+  const snapshotter = store.snapshotter('native');
+  const [mount] = await snapshotter.view(key, chainId);
+  const dir = mount?.source ?? '';
+  const files = readdirSync(dir).filter((name) => lstatSync(join(dir, name)).isFile());
+  const found = Object.fromEntries(files.map((name) => [name, readFileSync(join(dir, name), 'latin1')]));
+  await snapshotter.remove(key);
+  return found;
+}
+
+async function assertPulled(store: Store, one: Case, outcome: unknown): Promise<void> {
+  if (outcome instanceof Error) throw new Error(`${one.title}: ${outcome.message}`, { cause: outcome });
+  const { unpacked } = outcome as Awaited<ReturnType<typeof pull>>;
+  assert.deepEqual(await treeOf(store, unpacked[0]?.chainId ?? ''), one.tree, one.title);
+}
+
+/** Bytes of bodies, and how many bodies ended before their end. */
+function traffic({ requests }: TestRegistry, image: TestImage): { sent: number; cuts: number } {
+  const sizeOf = (path: string): number => image.blobs.get(path.split('/').at(-1) ?? '')?.length ?? 0;
+  const isCut = ({ method, path, range, status, sent }: LoggedRequest): boolean => {
+    if (method !== 'GET' || (status !== 200 && status !== 206) || !path.includes('/blobs/')) return false;
+    const start = Number(/^bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
+    return sent < sizeOf(path) - start;
+  };
+  return { sent: requests.reduce((sum, one) => sum + one.sent, 0), cuts: requests.filter(isCut).length };
+}
+
+function sizeOf(image: TestImage): number {
+  return [...image.blobs.values(), image.root.bytes].reduce((sum, bytes) => sum + bytes.length, 0);
+}
+
+/** What an error may say of a fault. */
+function wordsFor(fault: Fault): RegExp {
+  if (fault.status === 404) return /not found/;
+  if (fault.status !== undefined) return new RegExp(`\\b${fault.status}\\b`);
+  if (fault.reset === true || fault.cutAfter !== undefined) return /reset|closed|ended after|aborted/;
+  if (fault.stall !== undefined) return /stalled/;
+  if (fault.corrupt !== undefined) return /digest|content is|JSON|neither a manifest/;
+  if (fault.short !== undefined) return /only \d+ of|ended after/;
+  if (fault.overlong !== undefined) return /longer/;
+  if (fault.contentEncoding !== undefined) return /encoding/;
+  return /digest|not what it was/;
+}
+
+/** Runs `work` for 0 to `count` - 1, some at once. */
+async function each(count: number, work: (nth: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let nth = next++; nth < count; nth = next++) await work(nth);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+}
+
+async function withHurriedStore(body: (store: Store) => Promise<void>): Promise<void> {
+  const dir = tempDir();
+  const store = await openStore({ root: join(dir.path, 'root') });
+  try {
+    const { runtime } = store;
+    await body({ ...store, runtime: { ...runtime, clock: hurried(runtime.clock) } });
+  } finally {
+    await store[Symbol.asyncDispose]();
+    dir[Symbol.dispose]();
+  }
+}
+
+const skip = needs({ root: true });
+
+test(`chaos: faults that heal: every pull succeeds, and hardly a byte is sent twice (seed ${SEED})`, {
+  skip,
+}, async () => {
+  await withHurriedStore(async (store) => {
+    await each(Math.ceil(PULLS / 2), async (nth) => {
+      const one = await makeCase(nth, true);
+      const { outcome, registry } = await attempt(store, one, 10);
+      await assertPulled(store, one, outcome);
+      const { sent, cuts } = traffic(registry, one.image);
+      const most = 1.05 * sizeOf(one.image) + cuts * CHUNK;
+      assert.ok(sent <= most, `${sent} bytes sent, at most ${most} expected with ${cuts} cuts; ${one.title}`);
+    });
+    assert.deepEqual(await store.leases.list(), []);
+  });
+});
+
+test(`chaos: faults of all kinds: the right tree, or an error that names one of them (seed ${SEED})`, {
+  skip,
+}, async () => {
+  await withHurriedStore(async (store) => {
+    let failures = 0;
+    await each(Math.floor(PULLS / 2), async (half) => {
+      const one = await makeCase(1000 + half, false);
+      const { outcome, ref } = await attempt(store, one, 2);
+      if (!(outcome instanceof Error)) return await assertPulled(store, one, outcome);
+      failures++;
+      const told = `${one.title}: ${outcome.message}`;
+      const kind = (outcome as HawserError).kind;
+      assert.match(
+        kind ?? 'none',
+        /^(Unavailable|DeadlineExceeded|DataLoss|NotFound|InvalidArgument)$/,
+        told,
+      );
+      assert.ok(
+        one.faults.some((fault) => wordsFor(fault).test(outcome.message)),
+        told,
+      );
+      await assert.rejects(store.images.get(ref), (err) => isKind(err, 'NotFound'), told);
+    });
+    assert.ok(PULLS < 20 || failures > 0, 'some faults cannot be got over');
+  });
+});
