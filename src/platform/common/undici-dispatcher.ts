@@ -2,6 +2,7 @@
 import tls from 'node:tls';
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { TransportOptions } from '../../core/ports/transport.ts';
+import { systemRoots } from './system-roots.ts';
 
 export const DEFAULT_HEADERS_TIMEOUT = 30_000;
 /** Bytes. More headers than this are an error; Node's own default is 16 KiB, signed redirects have been seen to need more. */
@@ -103,13 +104,4 @@ function everyRoot({ ca, extraCa }: TransportOptions): TlsSettings {
   const extra = extraCa === undefined ? [] : [extraCa];
   if (ca !== undefined) return { ca: [ca, ...extra] };
   return { ca: [...tls.rootCertificates, ...systemRoots(), ...extra] };
-}
-
-/** PEM texts of the operating system's trust store; none where the runtime cannot or may not read it. */
-export function systemRoots(): readonly string[] {
-  try {
-    return tls.getCACertificates?.('system') ?? [];
-  } catch {
-    return [];
-  }
 }

@@ -1,3 +1,4 @@
+import { findError } from '../../core/errors.ts';
 import type {
   ClosableTransport,
   HttpRequest,
@@ -7,6 +8,8 @@ import type {
 } from '../../core/ports/transport.ts';
 import { failure } from '../common/http-failure.ts';
 import { limitBody, withDeadline } from '../common/http-limits.ts';
+import { systemRoots } from '../common/system-roots.ts';
+import { dial } from './dial.ts';
 import { OriginGates } from './origin-gates.ts';
 
 interface HttpClient {
@@ -66,12 +69,13 @@ function openFetch(options: TransportOptions): ClosableTransport {
     poolIdleTimeout: 30_000,
     ...(options.cert === undefined ? {} : { cert: options.cert }),
     ...(options.key === undefined ? {} : { key: options.key }),
-    ...(options.extraCa === undefined ? {} : { caCerts: [options.extraCa] }),
+    caCerts: [...systemRoots(), ...(options.extraCa === undefined ? [] : [options.extraCa])],
   });
   const gates = new OriginGates(connections);
   const live = new Set<AbortController>();
+  const dialed = new Set<string>();
   return {
-    send: (request) => exchange({ client, gates, live, options }, request),
+    send: (request) => exchange({ client, gates, live, dialed, options }, request),
     [Symbol.asyncDispose]: async () => {
       for (const stop of live) stop.abort(new Error('the transport was closed'));
       client.close();
@@ -83,10 +87,15 @@ interface Opened {
   readonly client: HttpClient;
   readonly gates: OriginGates;
   readonly live: Set<AbortController>;
+  /** Origins that a connection was had to. */
+  readonly dialed: Set<string>;
   readonly options: TransportOptions;
 }
 
-/** fetch cannot tell connecting from waiting for the answer: the two limits are added up for the answer's headers. */
+/**
+ * fetch cannot tell connecting from waiting for the answer: the two limits are added up for the answer's headers. A limit
+ * for connecting that was asked for is kept to by a connection of our own before an origin's first request.
+ */
 async function exchange(opened: Opened, request: HttpRequest): Promise<HttpResponse> {
   const { options, live } = opened;
   request.signal?.throwIfAborted();
@@ -101,7 +110,9 @@ async function exchange(opened: Opened, request: HttpRequest): Promise<HttpRespo
     release();
   };
   const failed = (err: unknown): unknown =>
-    stop.signal.aborted ? stop.signal.reason : failure(request, codeOf(err), deepest(err));
+    stop.signal.aborted
+      ? stop.signal.reason
+      : (findError(err) ?? failure(request, codeOf(err), deepest(err)));
   try {
     request.signal?.throwIfAborted();
     const limit = (options.connectTimeout ?? 30_000) + (options.headersTimeout ?? 30_000);
@@ -109,7 +120,10 @@ async function exchange(opened: Opened, request: HttpRequest): Promise<HttpRespo
       limit,
       stop,
       () => failure(request, 'HEADERS_TIMEOUT'),
-      () => send(opened.client, request, stop.signal),
+      async () => {
+        await dialFirst(opened, request, stop.signal);
+        return await send(opened.client, request, stop.signal);
+      },
     );
     const body = response.body ?? new ReadableStream<Uint8Array>({ start: (empty) => empty.close() });
     return {
@@ -127,6 +141,22 @@ async function exchange(opened: Opened, request: HttpRequest): Promise<HttpRespo
   } catch (err) {
     done();
     throw failed(err);
+  }
+}
+
+async function dialFirst(
+  { dialed, options: { connectTimeout } }: Opened,
+  request: HttpRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { origin } = request.url;
+  if (connectTimeout === undefined || dialed.has(origin)) return;
+  try {
+    await dial(request.url, connectTimeout, () => failure(request, 'CONNECT_TIMEOUT'), signal);
+    dialed.add(origin);
+  } catch (err) {
+    signal.throwIfAborted();
+    throw findError(err) ?? failure(request, String((err as { code?: unknown }).code), err);
   }
 }
 

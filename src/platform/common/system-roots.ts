@@ -1,0 +1,21 @@
+import tls from 'node:tls';
+
+/** What this file uses of Deno. */
+interface DenoPermissions {
+  readonly permissions: { querySync(what: { name: 'sys'; kind: 'ca' }): { readonly state: string } };
+}
+
+/** PEM texts of the operating system's trust store; none where the runtime cannot or may not read it. */
+export function systemRoots(): readonly string[] {
+  try {
+    return mayRead() ? (tls.getCACertificates?.('system') ?? []) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Deno would stop and ask its user. */
+function mayRead(): boolean {
+  const { Deno } = globalThis as unknown as { Deno?: DenoPermissions };
+  return Deno === undefined || Deno.permissions.querySync({ name: 'sys', kind: 'ca' }).state === 'granted';
+}

@@ -1,0 +1,32 @@
+import { connect } from 'node:net';
+
+/**
+ * Opens a TCP connection and closes it again: Deno's fetch has no limit of its own for connecting. Rejects with the
+ * system's error, with `late()` after `ms`, or with the signal's reason.
+ */
+export async function dial(
+  url: URL,
+  ms: number,
+  late: () => Error,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  signal?.throwIfAborted();
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+  const socket = connect({ host, port });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let abort = (): void => {};
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', () => resolve()).once('error', reject);
+      timer = setTimeout(() => reject(late()), ms);
+      abort = () => reject(signal?.reason);
+      signal?.addEventListener('abort', abort, { once: true });
+    });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+    socket.on('error', () => {});
+    socket.destroy();
+  }
+}
