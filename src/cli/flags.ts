@@ -155,6 +155,14 @@ export const JOBS: Flag = {
   describe: 'layers unpacked at once (default: the number of processors)',
 };
 
+export const PROGRESS: Flag = {
+  name: 'progress',
+  type: 'text',
+  value: 'tty|plain|json|none',
+  choices: ['tty', 'plain', 'json', 'none'],
+  describe: 'display on standard output (default tty on a terminal, else plain)',
+};
+
 /** What pull and fetch share. */
 export const TRANSFER_FLAGS: readonly Flag[] = [
   ...REGISTRY_FLAGS,
@@ -169,13 +177,7 @@ export const TRANSFER_FLAGS: readonly Flag[] = [
     describe: 'take no manifests and configs of other platforms (what happens without --all-metadata)',
   },
   { name: 'max-concurrent-downloads', type: 'count', value: 'N', describe: 'downloads at once (default 6)' },
-  {
-    name: 'progress',
-    type: 'text',
-    value: 'tty|plain|json|none',
-    choices: ['tty', 'plain', 'json', 'none'],
-    describe: 'display on standard output (default tty on a terminal, else plain)',
-  },
+  PROGRESS,
   {
     name: 'trace',
     type: 'text',

@@ -10,6 +10,7 @@ import { imagesPull } from './commands/images-pull.ts';
 import { imagesRemove } from './commands/images-remove.ts';
 import { imagesResolve } from './commands/images-resolve.ts';
 import { imagesUnmount } from './commands/images-unmount.ts';
+import { imagesUnpack } from './commands/images-unpack.ts';
 import { imagesUsage } from './commands/images-usage.ts';
 import { snapshotCommands } from './commands/snapshots.ts';
 import { version } from './commands/version.ts';
@@ -31,6 +32,7 @@ export const GRAMMAR: Grammar = {
     imagesCheck,
     imagesInspect,
     imagesUsage,
+    imagesUnpack,
     imagesMount,
     imagesUnmount,
     imagesRemove,

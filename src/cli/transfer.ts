@@ -1,4 +1,5 @@
 /** What `images pull` and `content fetch` share: flags to options, and the display around the work. */
+import type { LocalBackend } from '../backends/local/open.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
@@ -6,6 +7,7 @@ import { reporting } from '../core/registry/observe.ts';
 import type { RegistryEvent, RegistryOptions } from '../core/registry/open.ts';
 import type { TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult } from '../core/transfer/options.ts';
+import type { StoreDeps } from '../core/transfer/unpack.ts';
 import { type Context, withBackend } from './context.ts';
 import { registryOptions } from './registry-options.ts';
 import { Display, defaultMode, type ProgressMode, wantsColour } from './render/display.ts';
@@ -18,36 +20,67 @@ export async function transfer<R extends FetchResult>(
   unpacks: boolean,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<R>,
 ): Promise<void> {
-  const { runtime, services, input, signal } = context;
-  const registryOpts = await registryOptions(context, parseReference(input.arg(0)));
-  const options = { ...fetchOptions(context), ...paceOf(registryOpts) };
-  await withTracing(context, (trace) =>
-    withBackend(context, async (backend) => {
-      const printChainId = input.bool('print-chainid');
-      const display = new Display({ ...displayOptions(context), printChainId, unpacks });
-      const report: Report = (event) => {
+  const { registryOpts, options } = await transferOptions(context);
+  await displayed(context, unpacks, (report) =>
+    withBackend(context, (backend) =>
+      withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
+        work(deps, { ...options, report }),
+      ),
+    ),
+  );
+}
+
+/** The flags of a transfer. Reads the files they name, and may ask for a password. */
+export async function transferOptions(
+  context: Context,
+): Promise<{ readonly registryOpts: RegistryOptions; readonly options: FetchOptions }> {
+  const registryOpts = await registryOptions(context, parseReference(context.input.arg(0)));
+  return { registryOpts, options: { ...fetchOptions(context), ...paceOf(registryOpts) } };
+}
+
+/** Runs `work` under the display, which ends with what it returns or throws, and with the traces that are wanted. */
+export async function displayed<R extends FetchResult>(
+  context: Context,
+  unpacks: boolean,
+  work: (report: Report) => Promise<R>,
+): Promise<void> {
+  await withTracing(context, async (trace) => {
+    const printChainId = context.input.bool('print-chainid');
+    const display = new Display({ ...displayOptions(context), printChainId, unpacks });
+    try {
+      const result = await work((event) => {
         display.report(event);
         trace?.(event);
-      };
-      const observe = (event: RegistryEvent) => {
-        registryOpts.observe?.(event);
-        reporting(report)(event);
-      };
-      const registry = services.openRegistry(runtime, { ...registryOpts, observe });
-      try {
-        const { clock, hashers, codecs, host } = runtime;
-        const own = { hostPlatform: context.platform, cpus: host.cpus };
-        const deps = { backend, registry, clock, hashers, codecs, ...own };
-        const result = await work(deps, { ...options, signal, report });
-        await display.finish(result);
-      } catch (err) {
-        await display.fail(err);
-        throw err;
-      } finally {
-        await registry[Symbol.asyncDispose]();
-      }
-    }),
-  );
+      });
+      await display.finish(result);
+    } catch (err) {
+      await display.fail(err);
+      throw err;
+    }
+  });
+}
+
+export async function withRegistry<R>(
+  context: Context,
+  backend: LocalBackend,
+  { report, ...registryOpts }: RegistryOptions & { readonly report: Report },
+  work: (deps: TransferDeps) => Promise<R>,
+): Promise<R> {
+  const observe = (event: RegistryEvent) => {
+    registryOpts.observe?.(event);
+    reporting(report)(event);
+  };
+  const registry = context.services.openRegistry(context.runtime, { ...registryOpts, observe });
+  try {
+    return await work({ ...storeDeps(context, backend), registry });
+  } finally {
+    await registry[Symbol.asyncDispose]();
+  }
+}
+
+export function storeDeps({ runtime, platform }: Context, backend: LocalBackend): StoreDeps {
+  const { clock, hashers, codecs, host } = runtime;
+  return { backend, clock, hashers, codecs, hostPlatform: platform, cpus: host.cpus };
 }
 
 /** Under a limit a second stream brings nothing. */
@@ -61,7 +94,7 @@ function displayOptions({ input, runtime, stdout, stderr }: Context) {
   return { mode, clock: runtime.clock, stdout, stderr, colour: wantsColour(stdout, env) };
 }
 
-function fetchOptions({ input, platform }: Context): FetchOptions {
+export function fetchOptions({ input, platform, signal }: Context): FetchOptions {
   const reference = parseReference(input.arg(0));
   const platforms = input.list('platform').map((text) => parsePlatform(text, platform));
   const all = input.bool('all-platforms');
@@ -70,6 +103,7 @@ function fetchOptions({ input, platform }: Context): FetchOptions {
     throw usageError('cannot specify both --all-metadata and --skip-metadata');
   }
   return {
+    signal,
     reference,
     ...(all ? { platforms: 'all' as const } : platforms.length > 0 ? { platforms } : {}),
     allMetadata: input.bool('all-metadata'),

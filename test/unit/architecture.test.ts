@@ -33,7 +33,8 @@ const RULES: readonly Rule[] = [
     packages: ['pako'],
     node: false,
   },
-  { layer: 'core/archive/', own: [...CORE_LOW, 'core/archive/'], packages: [], node: false },
+  { layer: 'core/users/', own: [...CORE_LOW, 'core/users/'], packages: [], node: false },
+  { layer: 'core/archive/', own: [...CORE_LOW, 'core/users/', 'core/archive/'], packages: [], node: false },
   {
     layer: 'core/snapshots/',
     own: [...CORE_LOW, 'core/content/roles.ts', 'core/snapshots/'],

@@ -5,6 +5,7 @@ import { parseDigest } from '../../core/oci/digest.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { ApplyJob, LayerLimits } from '../../core/ports/workers.ts';
 import type { Applied, Applier, ApplyOptions, Below } from '../../core/unpack/roles.ts';
+import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Store } from './store.ts';
 import { markUnsynced } from './unsynced.ts';
 
@@ -51,12 +52,14 @@ export class LocalApplier implements Applier {
     const target = applyTarget(mounts, opts.below);
     const growing = this.#content.growing(layer.digest) ?? null;
     const { size } = growing === null ? await this.#content.info(layer.digest, opts) : layer;
+    const { uids, gids } = await readIdMaps(this.#store.runtime.fs, opts);
     const job: ApplyJob = {
       blob: this.#content.blobPath(layer.digest),
       blobSize: size,
       growing,
       mediaType: layer.mediaType,
       codec: opts.codec ?? 'auto',
+      owner: { mode: opts.owner ?? 'keep', uids, gids },
       ...DEFAULT_LIMITS,
       ...opts.limits,
       ...target,

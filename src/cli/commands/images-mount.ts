@@ -1,22 +1,19 @@
 import type { LocalBackend } from '../../backends/local/open.ts';
 import { cleanupSignal } from '../../core/async/settle.ts';
-import { isKind } from '../../core/errors.ts';
-import { configOf, manifestFor } from '../../core/images/inspect.ts';
-import { only } from '../../core/platforms/match.ts';
+import { isKind, wrap } from '../../core/errors.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { ProgressEvent } from '../../core/progress/events.ts';
 import type { Snapshotter } from '../../core/snapshots/roles.ts';
-import { planUnpack } from '../../core/unpack/plan.ts';
-import { unpackLayers } from '../../core/unpack/unpacker.ts';
+import { unpackPlatform } from '../../core/transfer/unpack.ts';
+import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Command, Input } from '../command.ts';
 import { type Context, print, warn, withBackend } from '../context.ts';
 import { CODEC, LABEL, PLATFORM, SNAPSHOTTER } from '../flags.ts';
 import { findImage } from '../images.ts';
 import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
 import { safe } from '../render/text.ts';
-import { labelsOf } from '../transfer.ts';
+import { labelsOf, storeDeps } from '../transfer.ts';
 import { usageError } from '../usage-error.ts';
 
 const MAX_WARNINGS = 100;
@@ -35,13 +32,21 @@ async function mountImage(context: Context, backend: LocalBackend, input: Input)
       await (await context.runtime.mounter()).mount(mounts, target, { signal });
     } catch (err) {
       await snapshotter.remove(target, { signal: cleanupSignal() });
-      throw err;
+      throw await explained(context, err);
     }
     return chainId;
   } catch (err) {
     if (fresh) await leases.delete(target, { signal: cleanupSignal() });
     throw err;
   }
+}
+
+/** Root in a user namespace may mount only in a mount namespace that came with it or after it. */
+async function explained({ runtime, signal }: Context, err: unknown): Promise<unknown> {
+  if (!isKind(err, 'PermissionDenied')) return err;
+  const { isNamespace } = await readIdMaps(runtime.fs, { signal });
+  const hint = isNamespace ? 'Mounting here takes a mount namespace of its own: unshare --mount' : undefined;
+  return wrap('Cannot mount the image', err, hint);
 }
 
 async function createLease(
@@ -65,36 +70,20 @@ async function unpacked(
   snapshotter: Snapshotter,
   { name, lease }: { name: string; lease: string },
 ): Promise<string> {
-  const { runtime, signal, input } = context;
-  const call = { signal };
-  const image = await findImage(backend.images, name, call);
-  const platform = platformWanted(context);
-  const { desc, manifest } = await manifestFor(backend.content, image.target, only(platform), call);
-  const config = await configOf(backend.content, manifest, call);
-  const steps = planUnpack(desc, [manifest.config, ...manifest.layers], config.diffIds, runtime.hashers);
-  const { content, leases, applier } = backend;
+  const { signal, input } = context;
+  const image = await findImage(backend.images, name, { signal });
   const warnings: string[] = [];
-  const deps = {
-    content,
-    leases,
-    applier,
-    snapshotter,
-    report: (event: ProgressEvent) => {
-      if (event.type === 'warning' && warnings.length < MAX_WARNINGS) warnings.push(event.message);
-    },
-    now: () => runtime.clock.now(),
-  };
-  const chainId = await unpackLayers(deps, manifest.config, steps, {
+  const { chainId } = await unpackPlatform(storeDeps(context, backend), image, platformWanted(context), {
     lease,
     signal,
-    codec: (input.text('codec') as CodecChoice | undefined) ?? 'auto',
-    jobs: runtime.host.cpus,
+    snapshotter: snapshotter.name,
+    codec: input.text('codec') as CodecChoice | undefined,
+    report: (event) => {
+      if (event.type === 'warning' && warnings.length < MAX_WARNINGS) warnings.push(event.message);
+    },
     limits: layerLimits(input),
-    blobStarted: async () => {},
-    blobHere: () => true,
-    blobReady: async () => {},
   });
-  await backend.sync(call);
+  await backend.sync({ signal });
   for (const message of warnings) await warn(context, `warning: ${message}`);
   return chainId;
 }

@@ -3,6 +3,7 @@ import { type ByteString, display } from '../bytes.ts';
 import { HawserError, isKind, wrap } from '../errors.ts';
 import type { LayerRecord } from '../ports/layer-record.ts';
 import { S_IFBLK, S_IFCHR, S_IFIFO, type Syscalls } from '../ports/syscalls.ts';
+import type { OwnerPolicy } from '../ports/workers.ts';
 import { Budget } from './budget.ts';
 import type { DirNode } from './dir-node.ts';
 import type { TarEntry, TarSink } from './entry.ts';
@@ -14,6 +15,7 @@ import { isDirectory, MAX_DEPTH, MergedTree, type Place, tooDeep } from './merge
 import { atimeOf, dirInode, Metadata, namedInode } from './metadata.ts';
 import { AUFS, cleanPath, OPAQUE, WHITEOUT } from './names.ts';
 import { OverlayLayer } from './overlay-layer.ts';
+import { checkOwner } from './ownership.ts';
 import { Warnings } from './warnings.ts';
 
 const NO_SUCH_FILE = 'there is no such file';
@@ -31,6 +33,8 @@ export interface ApplyTarget {
    * `lowers`); `finish` gives the record of what a rebase has to settle.
    */
   readonly mode: 'overlay' | 'flat' | 'blind';
+  /** See ApplyJob. */
+  readonly owner?: OwnerPolicy | undefined;
   /** Content beyond this many bytes, holes included, is ResourceExhausted. */
   readonly maxBytes: number;
 }
@@ -55,15 +59,20 @@ export class LayerApplier implements TarSink {
   readonly #layer: LayerTree;
   readonly #blind: OverlayLayer | undefined;
   readonly #warnings = new Warnings();
-  readonly #meta: Metadata = new Metadata(this.#warnings);
+  readonly #meta: Metadata;
+  readonly #owner: OwnerPolicy | undefined;
   readonly #budget: Budget;
   #file: { writer: FileWriter; entry: TarEntry; slot: Slot } | undefined;
 
   constructor(sys: Syscalls, target: ApplyTarget) {
     this.#sys = sys;
     this.#budget = new Budget(target.maxBytes);
+    this.#owner = target.owner;
+    this.#meta = new Metadata(this.#warnings, target.owner?.mode);
     const { mode, root, lowers } = target;
-    this.#tree = new MergedTree(sys, root, mode === 'blind' ? 'unknown' : mode === 'flat' ? [] : lowers);
+    const unlocks = mode === 'flat' && target.owner !== undefined && target.owner.mode !== 'keep';
+    const below = mode === 'blind' ? 'unknown' : mode === 'flat' ? [] : lowers;
+    this.#tree = new MergedTree(sys, root, below, unlocks);
     if (mode === 'flat') this.#layer = new FlatLayer(this.#tree, this.#meta);
     else {
       const layer = new OverlayLayer(this.#tree, this.#meta);
@@ -148,6 +157,7 @@ export class LayerApplier implements TarSink {
     if (name === undefined) this.#root(entry);
     else if (name.startsWith(WHITEOUT)) this.#whiteout(parts, name);
     else {
+      checkOwner(this.#owner, entry);
       const place = this.#tree.resolve(parts);
       this.#budget.directories(place.missing.length + (entry.type === 'directory' ? 1 : 0));
       const node = makePlace(this.#layer, place);
@@ -162,6 +172,7 @@ export class LayerApplier implements TarSink {
       this.#warnings.add(`ignored ${entry.type} ${quoted(entry.name)}: it is the root itself`);
       return;
     }
+    checkOwner(this.#owner, entry);
     const { root } = this.#tree;
     const inode = dirInode(this.#sys, this.#layer.writable(root));
     this.#meta.clearXattrs(inode, entry.xattrs);
@@ -209,6 +220,8 @@ export class LayerApplier implements TarSink {
   #directory(entry: TarEntry, { node, name }: Slot): void {
     const { child, fresh } = makeDirectory(this.#layer, node, name);
     const inode = namedInode(this.#sys, this.#layer.writable(node), name);
+    // Who may not write to a directory may not change its attributes either: opening it sees to that.
+    if (!fresh) this.#tree.open(child);
     if (!fresh) this.#meta.clearXattrs(inode, entry.xattrs);
     this.#meta.apply(inode, entry, ownerMayAll(entry.mode) ? entry.mode : entry.mode | 0o700);
     this.#remember(child, entry);

@@ -39,6 +39,8 @@ export class DirNode {
   before: Times | undefined;
   /** There is no such directory below, or the layer hides it (flat). */
   fresh = false;
+  /** Its mode before we made it accessible to ourselves, which lasts until the layer is settled (flat). */
+  locked: number | undefined;
 
   constructor(parent: DirNode | undefined, name: ByteString) {
     this.parent = parent;

@@ -82,6 +82,14 @@ export class FlatLayer implements LayerTree {
     for (const child of node.children.values()) this.#settle(child);
     if (node.made === 'explicit') settleExplicit(this.tree, node);
     else if (node.fresh || node.before !== undefined) this.#settleImplicit(node);
+    if (node.made !== 'explicit' && !node.fresh && node.locked !== undefined) this.#lock(node, node.locked);
+  }
+
+  #lock(node: DirNode, mode: number): void {
+    const { upper } = this.tree.open(node.parent ?? node);
+    if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
+    if (node.parent === undefined) this.tree.sys.chmodDir(upper, mode);
+    else this.tree.sys.chmod(upper, node.name, mode);
   }
 
   #settleImplicit(node: DirNode): void {

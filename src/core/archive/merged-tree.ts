@@ -49,10 +49,15 @@ export class MergedTree {
   readonly #open = new Set<DirNode>();
   #count = 0;
   #latest: DirNode | undefined;
+  readonly #unlocks: boolean;
 
-  /** `lowers` unknown: names that are not in `upper` are taken to be directories or absent below, and noted as such. */
-  constructor(sys: Syscalls, upper: string, lowers: readonly string[] | 'unknown') {
+  /**
+   * `lowers` unknown: names that are not in `upper` are taken to be directories or absent below, and noted as such. `unlocks`:
+   * permissions hold for this process, so it gives itself access to each directory that it enters.
+   */
+  constructor(sys: Syscalls, upper: string, lowers: readonly string[] | 'unknown', unlocks = false) {
     this.sys = sys;
+    this.#unlocks = unlocks;
     this.guesses = lowers === 'unknown' ? new Guesses() : undefined;
     const opened: Dir[] = [];
     try {
@@ -62,6 +67,14 @@ export class MergedTree {
       throw err;
     }
     this.root.handles = { upper: opened[0], lowers: opened.slice(1) };
+    if (opened[0] !== undefined) {
+      const top = opened[0];
+      this.#unlock(
+        this.root,
+        () => sys.fstat(top),
+        (mode) => sys.chmodDir(top, mode),
+      );
+    }
   }
 
   /** What `name` is in the merged view of a directory. */
@@ -95,9 +108,23 @@ export class MergedTree {
     this.#touch(node);
     const stat = above.upper && this.sys.lstat(above.upper, node.name);
     if (above.upper !== undefined && stat !== undefined && isDirectory(stat)) {
+      const dir = above.upper;
+      this.#unlock(
+        node,
+        () => stat,
+        (mode) => this.sys.chmod(dir, node.name, mode),
+      );
       node.handles = { upper: this.sys.openDir(above.upper, node.name), lowers };
     }
     return node.handles;
+  }
+
+  #unlock(node: DirNode, stat: () => Stat, chmod: (mode: number) => void): void {
+    if (!this.#unlocks) return;
+    const mode = stat().mode & 0o7777;
+    if ((mode & 0o700) === 0o700) return;
+    chmod(mode | 0o700);
+    node.locked ??= mode;
   }
 
   #touch(node: DirNode): void {

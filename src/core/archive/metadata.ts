@@ -2,7 +2,9 @@
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError, isKind, kindOf, wrap } from '../errors.ts';
 import type { Dir, Stat, Syscalls, TimeSpec } from '../ports/syscalls.ts';
+import type { OwnerPolicy } from '../ports/workers.ts';
 import type { TarEntry } from './entry.ts';
+import { ownerRecord, RECORD_KEY } from './ownership.ts';
 import type { Warnings } from './warnings.ts';
 
 const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
@@ -50,9 +52,11 @@ export function isOverlayKey(key: string): boolean {
 /** How extended attributes are kept or not; one an apply, for it warns once. */
 export class Metadata {
   readonly #warnings: Warnings;
+  readonly #owner: OwnerPolicy['mode'];
 
-  constructor(warnings: Warnings) {
+  constructor(warnings: Warnings, owner: OwnerPolicy['mode'] = 'keep') {
     this.#warnings = warnings;
+    this.#owner = owner;
   }
 
   /**
@@ -63,10 +67,24 @@ export class Metadata {
   apply(inode: Inode, entry: TarEntry, mode: number = entry.mode): void {
     this.chown(inode, entry.uid, entry.gid);
     for (const [key, value] of entry.xattrs) this.#setxattr(inode, entry, key, value);
+    if (this.#owner === 'record') this.#record(inode, entry);
     if (entry.type !== 'symlink') inode.chmod(mode);
   }
 
+  /** Only files and directories can have the attribute. */
+  #record(inode: Inode, entry: TarEntry): void {
+    if (entry.type !== 'file' && entry.type !== 'directory') return;
+    const value = ownerRecord(entry.uid, entry.gid);
+    if (value.length === 0) return;
+    try {
+      inode.setxattr(RECORD_KEY, value);
+    } catch (err) {
+      throw wrap(`recording the owner ${entry.uid}:${entry.gid} in ${RECORD_KEY}`, err);
+    }
+  }
+
   chown(inode: Inode, uid: number, gid: number): void {
+    if (this.#owner !== 'keep') return;
     try {
       inode.chown(uid, gid);
     } catch (err) {
@@ -81,7 +99,8 @@ export class Metadata {
 
   #setxattr(inode: Inode, entry: TarEntry, key: ByteString, value: Uint8Array): void {
     const what = `extended attribute ${display(key)} of ${JSON.stringify(display(entry.name))}`;
-    if (isOverlayKey(key) || key.startsWith('trusted.')) {
+    const ours = this.#owner === 'record' && key === RECORD_KEY;
+    if (isOverlayKey(key) || key.startsWith('trusted.') || ours) {
       this.#warnings.add(`ignored the ${what}: images may not set such attributes`);
       return;
     }
@@ -99,6 +118,9 @@ export class Metadata {
       this.#warnings.once('xattr', `the file system does not take the ${what}, and maybe others`);
     } else if (isKind(err, 'PermissionDenied') && key.startsWith('user.') && !hasUser) {
       this.#warnings.add(`ignored the ${what}: only files and directories can have it`);
+    } else if (isKind(err, 'PermissionDenied') && this.#owner !== 'keep') {
+      const why = 'setting attributes of its kind takes privileges';
+      this.#warnings.once(namespaceOf(key), `left out the ${what}, and maybe others: ${why}`);
     } else throw wrap(`setting the ${what}`, err);
   }
 
@@ -127,6 +149,11 @@ export class Metadata {
     inode.chmod(0o755);
     inode.utimes(EPOCH, EPOCH);
   }
+}
+
+/** `security` of `security.capability`. */
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('.'));
 }
 
 /** The access time of an entry that has none is its modification time. */

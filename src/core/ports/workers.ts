@@ -20,6 +20,25 @@ export interface LayerLimits {
   readonly maxRatio: number;
 }
 
+/** Ids of a user namespace: `first` to `first + count - 1`. */
+export interface IdRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Whose the unpacked files become. */
+export interface OwnerPolicy {
+  /**
+   * `keep`: whomever the layer names (needs CAP_CHOWN). `ours`: this process's user. `record`: the same, and what the layer
+   * says goes into the attribute `user.rootlesscontainers` of files and directories, as umoci and rootlesscontainers have it: a
+   * protobuf message of uid (1) and gid (2), absent for 0:0.
+   */
+  readonly mode: 'keep' | 'ours' | 'record';
+  /** What the user namespace maps: the only ids that can be given. */
+  readonly uids: readonly IdRange[];
+  readonly gids: readonly IdRange[];
+}
+
 /** A layer to apply: plain data, for it crosses to a worker. Paths are the store's own. */
 export interface ApplyJob extends LayerLimits {
   /** The blob, complete and verified, unless it is still `growing`. */
@@ -35,6 +54,8 @@ export interface ApplyJob extends LayerLimits {
   readonly lowers: readonly string[];
   /** `blind`: the layers below are unknown; a `rebase` must follow. */
   readonly mode: 'overlay' | 'flat' | 'blind';
+  /** Not given: `keep`, and every id can be given. */
+  readonly owner?: OwnerPolicy | undefined;
 }
 
 export interface ApplyResult {

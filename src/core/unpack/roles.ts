@@ -4,7 +4,7 @@ import type { Call } from '../ports/call.ts';
 import type { CodecChoice } from '../ports/codecs.ts';
 import type { LayerRecord } from '../ports/layer-record.ts';
 import type { Mount } from '../ports/mounter.ts';
-import type { LayerLimits } from '../ports/workers.ts';
+import type { LayerLimits, OwnerPolicy } from '../ports/workers.ts';
 
 export interface Applied {
   /** The diff ID that the layer really has. */
@@ -27,6 +27,8 @@ export interface ApplyOptions extends Call {
   /** Not given: the applier's own. */
   readonly limits?: Partial<LayerLimits> | undefined;
   readonly below?: Below;
+  /** Not given: `keep`. */
+  readonly owner?: OwnerPolicy['mode'];
   readonly onProgress?: (bytes: number) => void;
 }
 

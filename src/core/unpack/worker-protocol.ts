@@ -6,7 +6,15 @@
  */
 import { type ErrorRecord, HawserError } from '../errors.ts';
 import type { LayerRecord } from '../ports/layer-record.ts';
-import type { ApplyJob, ApplyResult, CopyJob, Growing, RebaseJob } from '../ports/workers.ts';
+import type {
+  ApplyJob,
+  ApplyResult,
+  CopyJob,
+  Growing,
+  IdRange,
+  OwnerPolicy,
+  RebaseJob,
+} from '../ports/workers.ts';
 
 /** What each verb takes and gives. */
 export interface Verbs {
@@ -44,15 +52,19 @@ function oneOf<T extends string>(...words: readonly T[]): Check<T> {
   return (value): value is T => words.some((word) => word === value);
 }
 
-/** An object with exactly these members. */
-function shape<T extends object>(members: { readonly [K in keyof T]: Check<T[K]> }): Check<T> {
+function optional<T>(check: Check<T>): Check<T | undefined> {
+  return (value): value is T | undefined => value === undefined || check(value);
+}
+
+/** An object with these members and no others. */
+function shape<T extends object>(members: { readonly [K in keyof T]-?: Check<T[K]> }): Check<T> {
   const names = Object.keys(members) as (keyof T & string)[];
   return (value): value is T => {
     if (typeof value !== 'object' || value === null) return false;
     const given = value as Record<string, unknown>;
     return (
-      Object.keys(given).length === names.length &&
-      names.every((name) => Object.hasOwn(given, name) && members[name](given[name]))
+      Object.keys(given).every((name) => Object.hasOwn(members, name)) &&
+      names.every((name) => members[name](Object.hasOwn(given, name) ? given[name] : undefined))
     );
   };
 }
@@ -68,6 +80,14 @@ const isGrowing: Check<Growing> = shape<Growing>({
   gauge: (value): value is SharedArrayBuffer => value instanceof SharedArrayBuffer,
 });
 
+const isRange: Check<IdRange> = shape<IdRange>({ first: isCount, count: isCount });
+const isRanges: Check<readonly IdRange[]> = (value) => Array.isArray(value) && value.every(isRange);
+const isOwnerPolicy: Check<OwnerPolicy> = shape<OwnerPolicy>({
+  mode: oneOf('keep', 'ours', 'record'),
+  uids: isRanges,
+  gids: isRanges,
+});
+
 const INPUTS: { readonly [V in Verb]: Check<Verbs[V]['input']> } = {
   apply: shape<ApplyJob>({
     blob: isString,
@@ -78,6 +98,7 @@ const INPUTS: { readonly [V in Verb]: Check<Verbs[V]['input']> } = {
     root: isString,
     lowers: isStrings,
     mode: oneOf('overlay', 'flat', 'blind'),
+    owner: optional(isOwnerPolicy),
     maxBytes: isCount,
     maxRatio: isCount,
   }),

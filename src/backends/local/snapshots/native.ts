@@ -1,8 +1,9 @@
 import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { Runtime } from '../../../core/ports/runtime.ts';
+import { CAP_CHOWN } from '../../../core/users/capabilities.ts';
 import type { Place, SnapshotDriver } from './driver.ts';
-import { CAP_CHOWN, requireCapability } from './privileges.ts';
+import { requireCapability } from './privileges.ts';
 
 /** containerd's native snapshotter: `<dir>` is the whole tree, copied from the parent's. Works on any file system. */
 export class NativeDriver implements SnapshotDriver {

@@ -3,14 +3,18 @@ import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { Runtime } from '../../../core/ports/runtime.ts';
 import type { Syscalls } from '../../../core/ports/syscalls.ts';
+import { CAP_SYS_ADMIN } from '../../../core/users/capabilities.ts';
+import { readIdMaps } from '../../../core/users/id-map.ts';
 import type { Place, SnapshotDriver } from './driver.ts';
-import { CAP_SYS_ADMIN, requireCapability } from './privileges.ts';
+import { requireCapability } from './privileges.ts';
 
 const INDEX_PARAMETER = '/sys/module/overlay/parameters/index';
+const RELEASE = '/proc/sys/kernel/osrelease';
 
 /**
  * containerd's overlayfs snapshotter: `<dir>/fs` is the layer, `<dir>/work` overlay's own for active ones. Mount options
- * are in containerd 1.6's order.
+ * are in containerd 1.6's order. In a user namespace overlayfs keeps its own attributes in `user.*` (`userxattr`), as
+ * layers do there (core/archive/overlay-layer.ts).
  */
 export class OverlayDriver implements SnapshotDriver {
   readonly name = 'overlayfs';
@@ -18,6 +22,7 @@ export class OverlayDriver implements SnapshotDriver {
   readonly #runtime: Runtime;
   readonly #root: string;
   #fixed: readonly string[] | undefined;
+  #kernelChecked = false;
   #syscalls: Syscalls | undefined;
 
   constructor(runtime: Runtime, root: string) {
@@ -36,6 +41,22 @@ export class OverlayDriver implements SnapshotDriver {
       );
     }
     await requireCapability(this.#runtime, this.name, CAP_SYS_ADMIN, call);
+    await this.#checkKernel(call);
+  }
+
+  /** Linux 5.8 lets a user namespace make whiteouts (mknod 0:0), 5.11 lets it mount overlayfs, with `userxattr`. */
+  async #checkKernel(call?: Call): Promise<void> {
+    if (this.#kernelChecked || !(await readIdMaps(this.#runtime.fs, call)).isNamespace) return;
+    const release = new TextDecoder().decode(await this.#runtime.fs.readFile(RELEASE, 4096, call)).trim();
+    const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
+    if (major < 5 || (major === 5 && minor < 11)) {
+      throw new HawserError(
+        'FailedPrecondition',
+        `Cannot make overlayfs snapshots in a user namespace with Linux ${release}: it takes 5.11`,
+        { hint: 'Use --snapshotter native, or unpack into a directory: hawser unpack REF --rootfs DIR' },
+      );
+    }
+    this.#kernelChecked = true;
   }
 
   async create(place: Place, call?: Call): Promise<void> {
@@ -69,7 +90,10 @@ export class OverlayDriver implements SnapshotDriver {
   }
 
   async #fixedOptions(call?: Call): Promise<readonly string[]> {
-    this.#fixed ??= (await this.#hasIndex(call)) ? ['index=off'] : [];
+    this.#fixed ??= [
+      ...((await this.#hasIndex(call)) ? ['index=off'] : []),
+      ...((await readIdMaps(this.#runtime.fs, call)).isNamespace ? ['userxattr'] : []),
+    ];
     return this.#fixed;
   }
 
