@@ -1,3 +1,4 @@
+import { bundle } from './commands/bundle.ts';
 import { contentFetch } from './commands/content-fetch.ts';
 import { contentGet } from './commands/content-get.ts';
 import { contentInfo } from './commands/content-info.ts';
@@ -40,6 +41,7 @@ export const GRAMMAR: Grammar = {
     contentList,
     contentGet,
     contentInfo,
+    bundle,
     ...snapshotCommands,
     version,
   ],

@@ -1,5 +1,6 @@
 /** What `images pull` and `content fetch` share: flags to options, and the display around the work. */
 import type { LocalBackend } from '../backends/local/open.ts';
+import type { Platform } from '../core/oci/descriptor.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
@@ -94,18 +95,25 @@ function displayOptions({ input, runtime, stdout, stderr }: Context) {
   return { mode, clock: runtime.clock, stdout, stderr, colour: wantsColour(stdout, env) };
 }
 
-export function fetchOptions({ input, platform, signal }: Context): FetchOptions {
-  const reference = parseReference(input.arg(0));
+/** Undefined when none was given. */
+export function platformsOf({ input, platform }: Context): readonly Platform[] | undefined {
   const platforms = input.list('platform').map((text) => parsePlatform(text, platform));
+  return platforms.length > 0 ? platforms : undefined;
+}
+
+function fetchOptions(context: Context): FetchOptions {
+  const { input, signal } = context;
+  const reference = parseReference(input.arg(0));
+  const platforms = platformsOf(context);
   const all = input.bool('all-platforms');
-  if (all && platforms.length > 0) throw usageError('cannot specify both --platform and --all-platforms');
+  if (all && platforms !== undefined) throw usageError('cannot specify both --platform and --all-platforms');
   if (input.bool('all-metadata') && input.bool('skip-metadata')) {
     throw usageError('cannot specify both --all-metadata and --skip-metadata');
   }
   return {
     signal,
     reference,
-    ...(all ? { platforms: 'all' as const } : platforms.length > 0 ? { platforms } : {}),
+    platforms: all ? 'all' : platforms,
     allMetadata: input.bool('all-metadata'),
     metadataOnly: input.bool('metadata-only'),
     labels: labelsOf(input.list('label')),

@@ -30,7 +30,12 @@ export type Tree = ReadonlyMap<string, TreeEntry>;
 export async function readTree(dir: string): Promise<Tree> {
   const reader = join(repository, 'test/support/tree-reader.ts');
   const { stdout } = await execOk(node26, ['--disable-warning=ExperimentalWarning', reader, dir]);
-  return new Map(Object.entries(JSON.parse(stdout) as Record<string, TreeEntry>));
+  return parseTree(stdout);
+}
+
+/** What tree-reader.ts printed, elsewhere (in another namespace). */
+export function parseTree(json: string): Tree {
+  return new Map(Object.entries(JSON.parse(json) as Record<string, TreeEntry>));
 }
 
 /** The trees `depth` levels down, by their path. */

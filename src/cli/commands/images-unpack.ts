@@ -1,25 +1,46 @@
-import type { CodecChoice } from '../../core/ports/codecs.ts';
+import { checkDirectory, unpackRootfs } from '../../core/transfer/rootfs.ts';
 import { unpackImage } from '../../core/transfer/unpack.ts';
 import type { Command } from '../command.ts';
 import { type Context, withBackend } from '../context.ts';
-import { CODEC, PLATFORM, PROGRESS, SNAPSHOTTER } from '../flags.ts';
+import { CODEC, JOBS, PLATFORM, PROGRESS, REGISTRY_FLAGS, SNAPSHOTTER } from '../flags.ts';
 import { findImage } from '../images.ts';
-import { displayed, fetchOptions, storeDeps } from '../transfer.ts';
+import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
+import { codecOf, OUTPUT_FLAGS, outputOptions, presentImage } from '../output-directory.ts';
+import { displayed, platformsOf, storeDeps } from '../transfer.ts';
+import { usageError } from '../usage-error.ts';
 
 async function toSnapshots(context: Context): Promise<void> {
   const { input, signal } = context;
-  const { platforms } = fetchOptions(context);
+  for (const { name } of OUTPUT_FLAGS) {
+    if (input.has(name)) throw usageError(`flag --${name} goes with --rootfs`);
+  }
   await withBackend(context, async (backend) => {
     const image = await findImage(backend.images, input.arg(0), { signal });
     await displayed(context, true, (report) =>
       unpackImage(storeDeps(context, backend), image, {
-        platforms: platforms === 'all' ? undefined : platforms,
+        platforms: platformsOf(context),
         snapshotter: input.text('snapshotter'),
-        codec: input.text('codec') as CodecChoice | undefined,
+        codec: codecOf(input),
+        jobs: input.count('jobs'),
+        limits: layerLimits(input),
         report,
         signal,
       }),
     );
+  });
+}
+
+async function toRootfs(context: Context, target: string): Promise<void> {
+  if (context.input.has('snapshotter'))
+    throw usageError('--rootfs makes no snapshots: leave --snapshotter away');
+  await withBackend(context, async (backend) => {
+    const options = outputOptions(context, backend, target);
+    await checkDirectory(context.runtime, options);
+    await displayed(context, true, async (report) => {
+      const image = await presentImage(context, backend, options.platform, report);
+      const deps = { ...storeDeps(context, backend), runtime: context.runtime };
+      return await unpackRootfs(deps, image, { ...options, report });
+    });
   });
 }
 
@@ -28,14 +49,30 @@ export const imagesUnpack: Command = {
   short: true,
   args: ['<ref>'],
   missing: 'please provide an image reference to unpack',
-  summary: 'unpack an image that is in the store into snapshots',
-  details: 'The image has to be here already: nothing is pulled.',
+  summary: 'unpack an image into snapshots, or (--rootfs) into a directory',
+  details:
+    'Into snapshots: the image has to be here already, nothing is pulled.\n' +
+    'With --rootfs DIR: the tree of the image, fetched first if it is not here. DIR comes to be when all of it is there and\n' +
+    'durable; it has to be absent or empty (or --force). Without root everything in it belongs to you, and devices are left out.',
   flags: [
+    {
+      name: 'rootfs',
+      type: 'text',
+      value: 'DIR',
+      describe: 'unpack into this directory instead of snapshots',
+    },
+    ...OUTPUT_FLAGS,
     PLATFORM,
     SNAPSHOTTER,
     CODEC,
+    JOBS,
+    ...LAYER_LIMIT_FLAGS,
     PROGRESS,
     { name: 'print-chainid', type: 'bool', describe: 'print the chain ID of each unpacked platform' },
+    ...REGISTRY_FLAGS,
   ],
-  run: async (context) => await toSnapshots(context),
+  run: async (context, input) => {
+    const target = input.text('rootfs');
+    await (target === undefined ? toSnapshots(context) : toRootfs(context, target));
+  },
 };

@@ -79,7 +79,6 @@ export async function unpackImage(
     for (const wanted of options.platforms ?? [deps.hostPlatform]) {
       unpacked.push(await unpackPlatform(deps, image, wanted, { ...options, lease, signal }));
     }
-    options.report?.({ type: 'syncing' });
     await deps.backend.sync({ signal });
     return { name: image.name, target: image.target, unpacked };
   });
