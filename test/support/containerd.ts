@@ -13,8 +13,9 @@ export interface Containerd extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export async function startContainerd(): Promise<Containerd> {
-  const dir = scratch('hawser-ctrd-');
+/** `base`: the directory below which its own is made, when the default will not do. */
+export async function startContainerd(base?: string): Promise<Containerd> {
+  const dir = scratch('hawser-ctrd-', base);
   const socket = join(dir.path, 'sock');
   const root = join(dir.path, 'root');
   const config = join(dir.path, 'config.toml');

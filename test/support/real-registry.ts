@@ -16,7 +16,8 @@ export interface RealRegistry extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export async function startDockerRegistry(): Promise<RealRegistry> {
+/** `storage`: a directory that keeps what is pushed, for the next time. */
+export async function startDockerRegistry(storage?: string): Promise<RealRegistry> {
   const dir = scratch('hawser-reg-');
   const host = `127.0.0.1:${await freePort()}`;
   const config = join(dir.path, 'config.yml');
@@ -24,7 +25,7 @@ export async function startDockerRegistry(): Promise<RealRegistry> {
     config,
     `version: 0.1
 log: { level: error, accesslog: { disabled: true } }
-storage: { filesystem: { rootdirectory: ${JSON.stringify(join(dir.path, 'storage'))} } }
+storage: { filesystem: { rootdirectory: ${JSON.stringify(storage ?? join(dir.path, 'storage'))} } }
 http: { addr: ${JSON.stringify(host)} }
 `,
   );

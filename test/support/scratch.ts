@@ -9,9 +9,8 @@ export interface Scratch extends AsyncDisposable {
   readonly path: string;
 }
 
-/** A fresh directory under HAWSER_TEST_TMP, else /dev/shm, else the system's. */
-export function scratch(name = 'hawser-it-'): Scratch {
-  const base = process.env.HAWSER_TEST_TMP ?? (existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
+/** A fresh directory under `base`; not given: HAWSER_TEST_TMP, else /dev/shm, else the system's. */
+export function scratch(name = 'hawser-it-', base: string = tempBase()): Scratch {
   const path = mkdtempSync(join(base, name));
   return {
     path,
@@ -21,6 +20,10 @@ export function scratch(name = 'hawser-it-'): Scratch {
       await execOk('rm', ['-rf', '--one-file-system', path]);
     },
   };
+}
+
+function tempBase(): string {
+  return process.env.HAWSER_TEST_TMP ?? (existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
 }
 
 /** Unmounts everything at and below a directory, innermost first. */

@@ -1,0 +1,71 @@
+/** Decompresses one blob with every implementation that this runtime has: `GZIP ZSTD RUNS`, prints JSON. Node and Deno. */
+import { readFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import process from 'node:process';
+import type { Compression } from '../../src/core/ports/codecs.ts';
+import { createHashers } from '../../src/platform/common/hashers.ts';
+import { createCodecs } from '../../src/platform/common/native-codecs.ts';
+
+/** Decompressed bytes a second, one number a run. */
+export interface ProbeResult {
+  readonly codec: Compression | 'sha256';
+  readonly implementation: 'native' | 'portable';
+  readonly rates: readonly number[];
+}
+
+const CHUNK = 256 * 1024;
+
+function chunks(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        if (at >= bytes.length) return controller.close();
+        controller.enqueue(bytes.slice(at, at + CHUNK));
+        at += CHUNK;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+async function rateOf(work: () => Promise<number> | number, runs: number): Promise<number[]> {
+  const rates: number[] = [];
+  for (let run = 0; run <= runs; run++) {
+    const began = performance.now();
+    const bytes = await work();
+    const rate = (bytes / (performance.now() - began)) * 1000;
+    // The first is for the compilers to warm up on.
+    if (run > 0) rates.push(rate);
+  }
+  return rates;
+}
+
+const [gzip = '', zstd = '', runs = '3'] = process.argv.slice(2);
+const codecs = createCodecs();
+const results: ProbeResult[] = [];
+for (const [codec, path] of [
+  ['gzip', gzip],
+  ['zstd', zstd],
+] as const) {
+  const bytes = readFileSync(path);
+  for (const implementation of ['native', 'portable'] as const) {
+    const found = await codecs.get(codec, implementation).catch(() => undefined);
+    if (found === undefined) continue;
+    const decode = async () => {
+      let size = 0;
+      for await (const chunk of found.decode(chunks(bytes))) size += chunk.length;
+      return size;
+    };
+    results.push({ codec, implementation, rates: await rateOf(decode, Number(runs)) });
+  }
+}
+const bytes = readFileSync(gzip);
+const hash = () => {
+  const hasher = createHashers().create('sha256');
+  for (let at = 0; at < bytes.length; at += CHUNK) hasher.update(bytes.subarray(at, at + CHUNK));
+  hasher.digest();
+  return bytes.length;
+};
+results.push({ codec: 'sha256', implementation: 'native', rates: await rateOf(hash, Number(runs)) });
+console.log(JSON.stringify(results));
