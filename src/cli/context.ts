@@ -1,6 +1,6 @@
 /** What a command is given: the runtime, the global flags, its signal, its streams. */
 import { chooseRoot } from '../backends/local/default-root.ts';
-import type { LocalBackend } from '../backends/local/open.ts';
+import type { LocalBackend, LocalOptions } from '../backends/local/open.ts';
 import { HawserError, wrap } from '../core/errors.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
@@ -46,7 +46,9 @@ export async function withBackend<T>(
   const root = chooseRoot(context.input.text('root'), context.runtime.host);
   const namespace = namespaceOf(context.input);
   const { runtime, signal } = context;
-  const backend = await context.services.openBackend(runtime, { root, namespace, signal, readOnly });
+  const contentSharing = context.input.text('content-sharing') as LocalOptions['contentSharing'];
+  const options = { root, namespace, signal, readOnly, contentSharing };
+  const backend = await context.services.openBackend(runtime, options);
   try {
     return await work(backend);
   } finally {

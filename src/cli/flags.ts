@@ -25,6 +25,14 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     env: 'CONTAINERD_ADDRESS',
     describe: 'work inside a running containerd (not there yet)',
   },
+  {
+    name: 'content-sharing',
+    type: 'text',
+    value: 'shared|isolated',
+    choices: ['shared', 'isolated'],
+    env: 'HAWSER_CONTENT_SHARING',
+    describe: 'isolated: fetch a blob even if another namespace has it (default shared)',
+  },
   { name: 'timeout', type: 'text', value: 'DURATION', describe: 'give up after this long: 90s, 5m' },
   { name: 'debug', type: 'bool', describe: 'print stacks of errors' },
 ];

@@ -27,6 +27,8 @@ export interface StoreOptions extends Call {
   readonly root?: string | undefined;
   /** Default: `default`. */
   readonly namespace?: string | undefined;
+  /** `isolated`: a blob is fetched even if another namespace has it. Default `shared`. */
+  readonly contentSharing?: 'shared' | 'isolated' | undefined;
 }
 
 /** An open store. Disposing ends what it runs (workers, locks) and closes it. */
@@ -38,8 +40,8 @@ export interface Store extends LocalBackend {
 export async function openStore(options: StoreOptions = {}): Promise<Store> {
   const runtime = await defaultRuntime();
   const root = chooseRoot(options.root ?? runtime.host.env('HAWSER_ROOT'), runtime.host);
-  const { namespace = 'default', signal } = options;
-  const backend = await openLocalBackend(runtime, { root, namespace, signal });
+  const { namespace = 'default', contentSharing, signal } = options;
+  const backend = await openLocalBackend(runtime, { root, namespace, contentSharing, signal });
   const close = async (): Promise<void> => {
     await backend[Symbol.asyncDispose]();
     await runtime.workers[Symbol.asyncDispose]();

@@ -32,9 +32,12 @@ import type { Store } from './store.ts';
 /** The content store of one namespace: files below `content/`, records in SQLite (containerd's local store). */
 export class LocalContent implements ContentStore, LocalBlobs {
   readonly #store: Store;
+  readonly #isolated: boolean;
 
-  constructor(store: Store) {
+  /** `isolated`: what another namespace has is no reason to have it here; its bytes must be brought. */
+  constructor(store: Store, isolated = false) {
     this.#store = store;
+    this.#isolated = isolated;
   }
 
   blobPath(digest: Digest): string {
@@ -130,7 +133,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
    */
   async #adopt(want: Wanted, call: WriteCall): Promise<boolean> {
     const { digest } = want;
-    if (digest === undefined) return false;
+    if (digest === undefined || this.#isolated) return false;
     await this.#store.undoomed([blobFile(digest)], call);
     const size = (await recordedSize(this.#store, digest, call)) ?? (await this.#orphan(digest, call));
     if (size === undefined || (want.size !== undefined && want.size !== size)) return false;

@@ -36,6 +36,11 @@ export interface LocalOptions extends Call {
   readonly namespace: string;
   /** Nothing is made or changed; a root that is not there is an empty store. */
   readonly readOnly?: boolean | undefined;
+  /**
+   * `isolated`: a namespace gets a blob only by bringing its bytes, so that knowing a digest is not enough to see what
+   * another has (containerd's content_sharing_policy). Default `shared`.
+   */
+  readonly contentSharing?: 'shared' | 'isolated' | undefined;
 }
 
 /**
@@ -51,7 +56,7 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
   const snapshotters = new Map<string, Snapshotter>(
     drivers.map((driver) => [driver.name, new LocalSnapshotter(store, driver)]),
   );
-  const backend = assemble(store, snapshotters);
+  const backend = assemble(store, snapshotters, opts.contentSharing === 'isolated');
   try {
     if (!store.readOnly) await removeAbandoned(store, snapshotters, opts);
     return backend;
@@ -97,8 +102,12 @@ async function bootId(runtime: Runtime, call: Call): Promise<string> {
 }
 
 /** No class: what it returns may be extended by others (Object.create), which private fields do not survive. */
-function assemble(store: Store, snapshotters: ReadonlyMap<string, Snapshotter>): LocalBackend {
-  const content = new LocalContent(store);
+function assemble(
+  store: Store,
+  snapshotters: ReadonlyMap<string, Snapshotter>,
+  isolated: boolean,
+): LocalBackend {
+  const content = new LocalContent(store, isolated);
   const snapshotterNames = [...snapshotters.keys()];
   let closed = false;
   return {

@@ -56,7 +56,9 @@ async function moveIntoPlace(
     await fs.mkdir(dir, 0o700, { parents: true, ...call });
     await fs.syncDir(blobs, call);
   }
-  await fs.rename(data, store.path(blobFile(digest)), call);
+  const path = store.path(blobFile(digest));
+  if ((await fs.stat(path, call))?.type === 'directory') await fs.remove(path, { tree: true, ...call });
+  await fs.rename(data, path, call);
   await fs.syncDir(dir, call);
 }
 

@@ -39,7 +39,7 @@ function start(root: string, mode: 'hold' | 'finish' | 'follow'): Worker {
   };
 }
 
-test('a live writer in another process is in the way, and its progress can be seen', async () => {
+test('H47: a live writer in another process is in the way, and its progress can be seen', async () => {
   await withStore(async ({ backend, root }) => {
     const other = start(root, 'hold');
     try {
@@ -59,7 +59,7 @@ test('a live writer in another process is in the way, and its progress can be se
   });
 });
 
-test('what a killed process wrote is resumed, even after a collection; its lock file goes', async () => {
+test('H47: what a killed process wrote is resumed, even after a collection; its lock file goes', async () => {
   await withStore(async ({ backend, root }) => {
     const other = start(root, 'hold');
     try {
@@ -80,7 +80,7 @@ test('what a killed process wrote is resumed, even after a collection; its lock 
   });
 });
 
-test('two fetch the same; the writer is killed; the follower takes over and there is one blob', async () => {
+test('H47: two fetch the same; the writer is killed; the follower takes over and there is one blob', async () => {
   await withStore(async ({ backend, root }) => {
     const writer = start(root, 'hold');
     let follower: Worker | undefined;
@@ -108,7 +108,7 @@ test('two fetch the same; the writer is killed; the follower takes over and ther
   });
 });
 
-test('killed at any moment of a fetch: the next finishes it', async () => {
+test('H48: killed at any moment of a fetch: the next finishes it', async () => {
   await withStore(async ({ backend, root }) => {
     for (const delay of [0, 5, 15, 30]) {
       const other = start(root, 'finish');

@@ -81,7 +81,7 @@ const poisons: Record<string, (dir: string) => void> = {
 };
 
 for (const [name, poison] of Object.entries(poisons)) {
-  test(`a poisoned ingest is mended: ${name}`, async () => {
+  test(`H45/H47: a poisoned ingest is mended: ${name}`, async () => {
     await withStore(async (store) => {
       const ingest = await store.backend.content.ingest('ref', want);
       await ingest.write(bytes.subarray(0, 2000));
@@ -108,7 +108,7 @@ test('an ingest of another total or digest starts from nothing', async () => {
   });
 });
 
-test('files without records: an ingest starts anew, a good blob is adopted, a bad one replaced', async () => {
+test('H47: files without records: an ingest starts anew, a good blob is adopted, a bad one replaced', async () => {
   await withStore(async (store) => {
     const { backend } = store;
     const path = backend.content.blobPath(want.digest);
@@ -230,7 +230,7 @@ function faulty(base: FileSystem): { fs: FileSystem; failAt(n: number): void; fa
   };
 }
 
-test('a full disk at each step of a fetch and a record: a clean error, no lock left, the next try succeeds', async () => {
+test('H47: a full disk at each step of a fetch and a record: a clean error, no lock left, the next try succeeds', async () => {
   const base = bareRuntime();
   const disk = faulty(base.fs);
   await withStore(

@@ -9,6 +9,7 @@ import { ALL_CAPABILITIES, type Hosts } from '../../../src/core/registry/hosts.t
 import type { RegistryOptions } from '../../../src/core/registry/open.ts';
 import { fetchBlob } from '../../../src/core/transfer/fetch-blob.ts';
 import { Link } from '../../../src/core/transfer/link.ts';
+import { createClock } from '../../../src/platform/common/clock.ts';
 import { descriptor, fakeClock, withClient } from '../../registry/client.ts';
 import type { Fault } from '../../registry/faults.ts';
 import { noise } from '../../registry/image.ts';
@@ -244,6 +245,31 @@ scene(
     assert.ok(events.every(({ type }) => type !== 'retry'));
   },
 );
+
+test('a slow stream over HTTP is split, each byte is sent once, and ranges that are cut go on', async () => {
+  const registry = await startRegistry({
+    faults: [{ when: ranged, cutAfter: 20_000, rate: 200_000, skip: 1, times: 2 }, { rate: 200_000 }],
+  });
+  registry.putBlob('t/a', DESC.digest, BLOB);
+  try {
+    await withStore(async ({ backend: { content } }) => {
+      const clock = createClock();
+      await withClient({ clock }, async (client) => {
+        const fetcher = client.fetcher(parseReference(`${registry.host}/t/a:x`));
+        const link = new Link(clock, { piece: 32_768, interval: 50 });
+        await fetchBlob({ content, fetcher, clock, report: () => {}, link }, DESC, {});
+        assert.deepEqual(await collectStream(await content.open(DESC.digest)), BLOB);
+      });
+    });
+    const asked = ranges(registry);
+    assert.equal(asked[0], undefined);
+    assert.ok(asked.length >= 3, String(asked));
+    const sent = registry.requests.reduce((sum, one) => sum + one.sent, 0);
+    assert.ok(sent <= BLOB.length + 3 * 65_536, `${sent} bytes sent`);
+  } finally {
+    await registry.close();
+  }
+});
 
 scene(
   'what an earlier process left is resumed; when it is wrong it goes',
