@@ -11,6 +11,8 @@ export interface Case {
   readonly fails?: RegExp;
   readonly attributes?: Readonly<Record<string, Partial<TreeEntry>>>;
   readonly warns?: RegExp;
+  /** Thousands of calls: not where each starts a program. */
+  readonly deep?: true;
   /** Names in the last layer's own directory. */
   readonly upper?: readonly string[];
 }

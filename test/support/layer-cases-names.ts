@@ -72,9 +72,11 @@ export const NAMES: Readonly<Record<string, Case>> = {
     fails: /more than 1024 components/,
   },
   'a path as deep as may be': {
+    deep: true,
     layers: [layer(file(`${'d/'.repeat(1000)}f`)), layer(file(`${'d/'.repeat(1000)}g`))],
   },
   'symlinks that grow a path': {
+    deep: true,
     layers: [
       layer(sym('a', 'x/'.repeat(1000)), file('a/a/f', '')),
       layer(
