@@ -2,6 +2,7 @@ import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Command } from '../command.ts';
 import { CODEC, JOBS, SNAPSHOTTER, TRANSFER_FLAGS } from '../flags.ts';
 import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
+import { showPlan } from '../plan.ts';
 import { transfer } from '../transfer.ts';
 
 export const imagesPull: Command = {
@@ -19,6 +20,11 @@ export const imagesPull: Command = {
     CODEC,
     JOBS,
     ...LAYER_LIMIT_FLAGS,
+    {
+      name: 'plan',
+      type: 'bool',
+      describe: 'only print what would be fetched and unpacked, and how large it is; nothing is stored',
+    },
     { name: 'print-chainid', type: 'bool', describe: 'print the chain ID of each unpacked platform' },
     { name: 'local', type: 'bool', describe: 'accepted: hawser always does the work itself, as ctr --local' },
     {
@@ -29,6 +35,7 @@ export const imagesPull: Command = {
   ],
   run: async (context, input) => {
     const snapshotter = input.text('snapshotter');
+    if (input.bool('plan')) return await showPlan(context, { snapshotter });
     const codec = input.text('codec') as CodecChoice | undefined;
     const jobs = input.count('jobs');
     const limits = layerLimits(input);

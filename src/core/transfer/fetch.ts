@@ -8,13 +8,14 @@ import { CONVERTED_LABEL } from '../images/schema1.ts';
 import type { Lease } from '../leases/roles.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
-import type { Call } from '../ports/call.ts';
+import type { Call, WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Codecs } from '../ports/codecs.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { Report } from '../progress/events.ts';
 import type { Registry } from '../registry/roles.ts';
 import type { Backend } from './backend.ts';
+import { fetchBlob } from './fetch-blob.ts';
 import { Link } from './link.ts';
 import type { FetchOptions, FetchResult } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
@@ -120,19 +121,26 @@ export async function walk(
   call: { lease: string; signal: AbortSignal } & Hooks,
 ): Promise<void> {
   const { reference, retry, report = () => {} } = options;
-  const { clock } = deps;
-  const fetcher = deps.registry.fetcher(reference);
+  const { clock, backend, registry } = deps;
+  const { content } = backend;
   const link = new Link(clock, options.split);
-  const blobs = { content: deps.backend.content, fetcher, clock, report, retry, link };
-  await walkImage(deps.backend, blobs, root, {
-    ...call,
-    reference,
-    made,
+  const blobs = { content, fetcher: registry.fetcher(reference), clock, report, retry, link };
+  const bring = async (desc: Descriptor, call: WriteCall) => await fetchBlob(blobs, desc, call);
+  await walkImage({ content, bring, report }, root, { ...walkOptions(deps, options), ...call, made });
+}
+
+/** What of an image is wanted. */
+export function walkOptions(
+  deps: Pick<TransferDeps, 'hostPlatform'>,
+  options: FetchOptions,
+): Pick<WalkOptions, 'reference' | 'platforms' | 'allMetadata' | 'metadataOnly' | 'concurrency'> {
+  return {
+    reference: options.reference,
     platforms: options.platforms ?? [deps.hostPlatform],
     allMetadata: options.allMetadata ?? false,
     metadataOnly: options.metadataOnly ?? false,
     concurrency: options.maxConcurrentDownloads ?? 0,
-  });
+  };
 }
 
 /** The last step: everything the record points at is in the store and durable. */

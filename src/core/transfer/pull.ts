@@ -2,15 +2,12 @@
 import { Arrivals } from '../async/arrivals.ts';
 import { linkAbort } from '../async/settle.ts';
 import { readBlob } from '../content/read.ts';
-import { HawserError } from '../errors.ts';
-import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
-import { mayBeImageConfig } from '../oci/media-types.ts';
-import { formatPlatform } from '../platforms/format.ts';
-import { only } from '../platforms/match.ts';
 import type { ProgressEvent } from '../progress/events.ts';
 import { planUnpack } from '../unpack/plan.ts';
 import { unpackLayers } from '../unpack/unpacker.ts';
+import { UnpackChoice } from './choose.ts';
 import { record, resolveTarget, type Target, type TransferDeps, walk, withLease } from './fetch.ts';
 import type { PullOptions, PullResult, UnpackedPlatform } from './options.ts';
 
@@ -38,6 +35,7 @@ class PullJob {
   readonly #deps: TransferDeps;
   readonly #options: PullOptions;
   readonly #target: Target;
+  readonly #choice: UnpackChoice;
   readonly #lease: string;
   readonly #parent: AbortSignal;
   readonly #stop = new AbortController();
@@ -56,6 +54,7 @@ class PullJob {
     this.#deps = deps;
     this.#options = options;
     this.#target = target;
+    this.#choice = new UnpackChoice(options, deps.hostPlatform, target.root);
     this.#lease = call.lease;
     this.#parent = call.signal;
   }
@@ -69,7 +68,7 @@ class PullJob {
       unlink();
     }
     if (this.#failure) throw this.#failure.reason;
-    this.#checkAllUnpacked();
+    this.#choice.check();
     return this.#unpacked;
   }
 
@@ -119,20 +118,12 @@ class PullJob {
   ): Promise<void> {
     const { backend, hashers, clock } = this.#deps;
     const signal = this.#stop.signal;
-    const config = imageConfig(children);
-    if (config === undefined) {
-      if (manifest.digest === this.#target.root.digest) throw artifact(manifest, children);
-      return;
-    }
+    const config = this.#choice.config(manifest, children);
+    if (config === undefined) return;
     await this.#arrivals.of(config.digest, signal);
     const parsed = parseConfig(await readBlob(backend.content, config, MAX_CONFIG_BYTES, { signal }), config);
-    const name = platform ?? this.#platformOf(parsed.platform, manifest);
-    if (
-      name === undefined ||
-      name === 'unknown/unknown' ||
-      this.#unpacked.some((one) => one.platform === name)
-    )
-      return;
+    const name = this.#choice.take(manifest, platform, parsed.platform);
+    if (name === undefined) return;
     const report = this.#options.report ?? (() => {});
     report({ type: 'unpacking', platform: name, target: this.#target.root.digest });
     const snapshotter = backend.snapshotter(this.#options.snapshotter);
@@ -152,55 +143,6 @@ class PullJob {
     this.#unpacked.push({ platform: name, manifest, chainId });
     report({ type: 'unpacked', platform: name, chainId });
   }
-
-  /** For a manifest whose platform only its config tells: the name it is unpacked under, undefined if not wanted. */
-  #platformOf(platform: Platform | undefined, manifest: Descriptor): string | undefined {
-    if (platform === undefined) return formatPlatform(this.#deps.hostPlatform);
-    const wanted = this.#options.platforms;
-    if (wanted === 'all') return formatPlatform(platform);
-    const match = (wanted ?? [this.#deps.hostPlatform]).find((one) => only(one).match(platform));
-    if (match !== undefined) return formatPlatform(match);
-    if (manifest.digest !== this.#target.root.digest) return undefined;
-    if (wanted !== undefined) throw this.#noMatch(formatPlatform(platform));
-    const message = `The image is for ${formatPlatform(platform)}, this machine is ${formatPlatform(this.#deps.hostPlatform)}`;
-    this.#options.report?.({ type: 'warning', message });
-    return formatPlatform(platform);
-  }
-
-  #checkAllUnpacked(): void {
-    const { platforms } = this.#options;
-    if (platforms === 'all' || platforms === undefined) {
-      if (this.#unpacked.length === 0) throw this.#noMatch('');
-      return;
-    }
-    const missing = platforms
-      .map(formatPlatform)
-      .filter((p) => !this.#unpacked.some((one) => one.platform === p));
-    if (missing.length > 0) throw this.#noMatch('');
-  }
-
-  #noMatch(available: string): HawserError {
-    const { reference, platforms } = this.#options;
-    const wanted = platforms === 'all' || platforms === undefined ? [this.#deps.hostPlatform] : platforms;
-    const names = wanted.map(formatPlatform).join(', ');
-    return new HawserError('NotFound', `Cannot pull "${reference.raw}": no match for platform ${names}`, {
-      hint: available === '' ? 'Nothing in the image can be unpacked for it' : `The image has: ${available}`,
-    });
-  }
-}
-
-/** Undefined for an artifact. */
-function imageConfig(children: readonly Descriptor[]): Descriptor | undefined {
-  const config = children[0];
-  return config !== undefined && mayBeImageConfig(config.mediaType) ? config : undefined;
-}
-
-function artifact(manifest: Descriptor, children: readonly Descriptor[]): HawserError {
-  return new HawserError(
-    'FailedPrecondition',
-    `Cannot unpack ${manifest.digest}: it is an artifact, not an image (its config is ${children[0]?.mediaType ?? 'absent'})`,
-    { hint: 'Fetch it without unpacking: hawser content fetch REF' },
-  );
 }
 
 /** The name under which a blob's first bytes are waited for. */

@@ -2,7 +2,7 @@
 
 import { readBlob } from '../content/read.ts';
 import { refKey } from '../content/ref-key.ts';
-import type { Info } from '../content/roles.ts';
+import type { Info, InfoProvider, Manager, Provider } from '../content/roles.ts';
 import { HawserError } from '../errors.ts';
 import { dispatch } from '../images/dispatch.ts';
 import { appendSource, childLabels, sourceLabelKey } from '../images/gc-labels.ts';
@@ -11,13 +11,23 @@ import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { childrenOf, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { isIndexType, isManifestType } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
+import type { WriteCall } from '../ports/call.ts';
+import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
-import type { Backend } from './backend.ts';
-import { type BlobDeps, fetchBlob } from './fetch-blob.ts';
 
 /** Label key and value together (containerd's limit). */
 const MAX_LABEL_BYTES = 4096;
 const DEFAULT_CONCURRENCY = 6;
+
+/** What the walk needs of a store. */
+export type WalkContent = InfoProvider & Provider & Pick<Manager, 'label'>;
+
+export interface WalkDeps {
+  readonly content: WalkContent;
+  /** Returns once the blob is in the store. */
+  readonly bring: (desc: Descriptor, call: WriteCall) => Promise<unknown>;
+  readonly report: Report;
+}
 
 export interface WalkOptions {
   readonly reference: Reference;
@@ -27,7 +37,7 @@ export interface WalkOptions {
   readonly concurrency: number;
   /** Digests that do not come from the reference's repository. */
   readonly made: ReadonlySet<string>;
-  readonly lease: string;
+  readonly lease?: string | undefined;
   readonly signal: AbortSignal;
   /** A manifest whose layers are wanted has been read; `platform` is the wanted one, or undefined when only its config tells. */
   readonly onManifest?: (
@@ -40,13 +50,8 @@ export interface WalkOptions {
 }
 
 /** Fetches everything wanted below `root`. NotFound when the index lacks a wanted platform, naming those it has. */
-export async function walkImage(
-  backend: Backend,
-  blobs: BlobDeps,
-  root: Descriptor,
-  opts: WalkOptions,
-): Promise<void> {
-  const walk = new Walk(backend, blobs, root, opts);
+export async function walkImage(deps: WalkDeps, root: Descriptor, opts: WalkOptions): Promise<void> {
+  const walk = new Walk(deps, root, opts);
   await dispatch(root, (desc, call) => walk.handle(desc, call.signal), {
     signal: opts.signal,
     limit: opts.concurrency > 0 ? opts.concurrency : DEFAULT_CONCURRENCY,
@@ -55,8 +60,7 @@ export async function walkImage(
 }
 
 class Walk {
-  readonly #backend: Backend;
-  readonly #blobs: BlobDeps;
+  readonly #deps: WalkDeps;
   readonly #root: Descriptor;
   readonly #opts: WalkOptions;
   /** Manifest digest to the wanted platforms it serves. */
@@ -65,22 +69,21 @@ class Walk {
   /** Children whose platform their index does not tell: any of them may be what is wanted. */
   #untold = false;
 
-  constructor(backend: Backend, blobs: BlobDeps, root: Descriptor, opts: WalkOptions) {
-    this.#backend = backend;
-    this.#blobs = blobs;
+  constructor(deps: WalkDeps, root: Descriptor, opts: WalkOptions) {
+    this.#deps = deps;
     this.#root = root;
     this.#opts = opts;
   }
 
   async handle(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
     const call = { signal, lease: this.#opts.lease };
-    await fetchBlob(this.#blobs, desc, call);
+    await this.#deps.bring(desc, call);
     const children = await this.#children(desc, signal);
     await this.#label(desc, children, signal);
     this.#opts.onBlob?.(desc);
     const wanted = this.#filter(desc, children);
     for (const child of wanted) {
-      this.#blobs.report({ type: 'blob', key: refKey(child), desc: child, status: 'waiting', offset: 0 });
+      this.#deps.report({ type: 'blob', key: refKey(child), desc: child, status: 'waiting', offset: 0 });
     }
     return wanted;
   }
@@ -96,27 +99,27 @@ class Walk {
 
   async #children(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
     if (!isIndexType(desc.mediaType) && !isManifestType(desc.mediaType)) return [];
-    const bytes = await readBlob(this.#backend.content, desc, MAX_MANIFEST_BYTES, { signal });
+    const bytes = await readBlob(this.#deps.content, desc, MAX_MANIFEST_BYTES, { signal });
     return childrenOf(bytes, desc);
   }
 
   /** All children are labelled, wanted or not, as containerd does; only what changes is written. */
   async #label(desc: Descriptor, children: readonly Descriptor[], signal: AbortSignal): Promise<void> {
-    const info: Info = await this.#backend.content.info(desc.digest, { signal });
+    const info: Info = await this.#deps.content.info(desc.digest, { signal });
     const { host, repository } = this.#opts.reference;
     const key = sourceLabelKey(host);
     const labels: Record<string, string> = { ...childLabels(children) };
     if (!this.#opts.made.has(desc.digest)) labels[key] = appendSource(info.labels[key], repository);
     for (const [name, value] of Object.entries(labels)) {
       if (name.length + value.length > MAX_LABEL_BYTES) {
-        this.#blobs.report({
+        this.#deps.report({
           type: 'warning',
           message: `Label ${name} of ${desc.digest} would be too long: left as it is`,
         });
         delete labels[name];
       } else if (info.labels[name] === value) delete labels[name];
     }
-    if (Object.keys(labels).length > 0) await this.#backend.content.label(desc.digest, labels, { signal });
+    if (Object.keys(labels).length > 0) await this.#deps.content.label(desc.digest, labels, { signal });
   }
 
   #filter(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
@@ -140,7 +143,7 @@ class Walk {
   #isKnown(child: Descriptor): boolean {
     if (isManifestType(child.mediaType) || isIndexType(child.mediaType)) return true;
     const message = `Left out ${child.digest}: an index lists it as ${child.mediaType}, which is no manifest`;
-    this.#blobs.report({ type: 'warning', message });
+    this.#deps.report({ type: 'warning', message });
     return false;
   }
 
