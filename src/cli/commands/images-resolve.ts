@@ -3,7 +3,7 @@ import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 import type { RegistryEvent } from '../../core/registry/observe.ts';
 import type { Command } from '../command.ts';
-import { type Context, print } from '../context.ts';
+import { type Context, print, warn } from '../context.ts';
 import { REGISTRY_FLAGS } from '../flags.ts';
 import { registryOptions } from '../registry-options.ts';
 import { renderExplanation, renderExplanationJson } from '../render/explain.ts';
@@ -40,6 +40,9 @@ export const imagesResolve: Command = {
     if (input.bool('json')) await print(context, renderExplanationJson(explanation, input.bool('explain')));
     else if (input.bool('explain')) await print(context, renderExplanation(explanation));
     else if (explanation.root !== undefined) await print(context, `${explanation.root.digest}\n`);
+    for (const event of input.bool('explain') ? [] : explanation.events) {
+      if (event.type === 'warning') await warn(context, `warning: ${event.message}`);
+    }
     if (failure !== undefined) throw failure;
   },
 };

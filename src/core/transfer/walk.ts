@@ -8,8 +8,8 @@ import { dispatch } from '../images/dispatch.ts';
 import { appendSource, childLabels, sourceLabelKey } from '../images/gc-labels.ts';
 import { platformsOf, selectChildren } from '../images/select.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
-import { childrenOf, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
-import { isIndexType, isManifestType } from '../oci/media-types.ts';
+import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
+import { isImageConfigType, isIndexType, isManifestType } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import type { WriteCall } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
@@ -77,6 +77,7 @@ class Walk {
 
   async handle(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
     const call = { signal, lease: this.#opts.lease };
+    checkSize(desc);
     await this.#deps.bring(desc, call);
     const children = await this.#children(desc, signal);
     await this.#label(desc, children, signal);
@@ -165,6 +166,17 @@ class Walk {
       this.#opts.onManifest?.(desc, children, undefined);
     return children;
   }
+}
+
+/** A document that is too large to be read is not fetched either. */
+function checkSize({ mediaType, digest, size }: Descriptor): void {
+  const isDocument = isManifestType(mediaType) || isIndexType(mediaType);
+  const limit = isDocument ? MAX_MANIFEST_BYTES : isImageConfigType(mediaType) ? MAX_CONFIG_BYTES : size;
+  if (size <= limit) return;
+  throw new HawserError(
+    'ResourceExhausted',
+    `Cannot fetch ${digest}: it has ${size} bytes, more than the ${limit} allowed for such a document`,
+  );
 }
 
 function noMatch(

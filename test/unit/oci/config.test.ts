@@ -66,12 +66,12 @@ test('what is absent or null is absent', () => {
   assert.deepEqual(parse({ os: '', architecture: '' }), empty);
 });
 
-test('a BuildKit cache config has no diff IDs', () => {
+test('H24: a BuildKit cache config has no diff IDs', () => {
   const cache = { layers: [{ blob: fake('1'), parent: -1 }], records: [{ digest: fake('2') }] };
   assert.deepEqual(parse(cache).diffIds, []);
 });
 
-test('hostile configurations are refused with the digest and the field', () => {
+test('H24: hostile configurations are refused with the digest and the field', () => {
   const bad: readonly (readonly [unknown, RegExp])[] = [
     ['null', /must be an object/],
     ['[]', /must be an object/],
@@ -98,11 +98,11 @@ test('hostile configurations are refused with the digest and the field', () => {
   }
 });
 
-test('a user id beyond 32 bits is text like any other', () => {
+test('H28: a user id beyond 32 bits is text like any other', () => {
   assert.equal(parse({ config: { User: '4294967296' } }).config.User, '4294967296');
 });
 
-test('the size cap', () => {
+test('H22: the size cap', () => {
   refuses(
     () => parseConfig(new Uint8Array(MAX_CONFIG_BYTES + 1), pointer(OCI_CONFIG)),
     /33554433 bytes, more than 33554432/,

@@ -40,13 +40,13 @@ test('the most', () => {
   assert.ok(!('other' in parsed));
 });
 
-test('an annotation __proto__ stays data', () => {
+test('H27: an annotation __proto__ stays data', () => {
   const { annotations } = parse(JSON.stringify(layer('1')).replace('{', '{"annotations":{"__proto__":"x"},'));
   assert.deepEqual(Object.entries(annotations ?? {}), [['__proto__', 'x']]);
   assert.equal(({} as Record<string, unknown>)['0'], undefined);
 });
 
-test('sizes are integers from 0 to 2^53-1', () => {
+test('H23: sizes are integers from 0 to 2^53-1', () => {
   assert.equal(parse(sized('0')).size, 0);
   assert.ok(Object.is(parse(sized('-0')).size, 0));
   assert.equal(parse(sized('9007199254740991')).size, 9007199254740991);
@@ -72,7 +72,7 @@ test('sizes are integers from 0 to 2^53-1', () => {
   refuses(() => parse({ mediaType: 'a/b', digest: fake('1') }), /size: must be/);
 });
 
-test('digests are checked before any use', () => {
+test('H21: digests are checked before any use', () => {
   const bad: readonly (readonly [unknown, RegExp])[] = [
     ['sha256:../../x', /invalid checksum digest format/],
     [`sha256:${'A'.repeat(64)}`, /invalid checksum digest format/],
@@ -97,7 +97,7 @@ test('media types', () => {
   }
 });
 
-test('inline data', () => {
+test('H32: inline data', () => {
   const data = (text: unknown, size: number): unknown => parse(layer('1', { data: text, size }));
   assert.ok(data('', 0));
   assert.ok(data('AAECAw==', 4));

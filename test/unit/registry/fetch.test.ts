@@ -75,6 +75,12 @@ for (const mediaType of [
   });
 }
 
+check('H33: 5xx on a manifest does not lead to the blobs', [{ status: 503 }], async ({ registry, fetch }) => {
+  registry.putBlob('t/a', desc.digest, BLOB);
+  await failure(fetch(0, descriptor(MANIFEST, desc.digest, BLOB.length)));
+  assert.ok(registry.log().length > 0 && registry.log().every((line) => line.includes('/manifests/')));
+});
+
 check('from an offset by Range', [], async ({ registry, fetch }) => {
   const got = await fetch(60_000);
   assert.equal(got.offset, 60_000);
