@@ -271,3 +271,57 @@ test('an empty layer of no bytes needs no request', OVERLAY, async () => {
     assert.equal(registry.traffic(layer.digest).requests, 0);
   });
 });
+
+test('what is asked of a registry: one HEAD, then each document and blob once', async () => {
+  await withBench(async ({ store, registry }) => {
+    const one = await image('one');
+    const ref = registry.push('a/b', 'v1', one);
+    const config = JSON.parse(new TextDecoder().decode(one.root.bytes)).config.digest;
+    await fetch(ref, { store });
+    const [head, manifest, ...blobs] = registry.log();
+    assert.deepEqual([head, manifest], ['HEAD /a/b/manifests/v1', `GET /a/b/manifests/${one.root.digest}`]);
+    assert.deepEqual(
+      blobs.sort(),
+      [config, one.layers[0]?.digest].map((digest) => `GET /a/b/blobs/${digest}`).sort(),
+    );
+    await fetch(ref, { store });
+    assert.deepEqual(registry.log().slice(4), ['HEAD /a/b/manifests/v1']);
+  });
+});
+
+test('--all-metadata: every manifest and config, layers of the wanted platform only', async () => {
+  await withBench(async ({ store, registry }) => {
+    const [amd, arm] = [await image('amd'), await image('arm', { platform: platform('arm') })];
+    const ref = registry.push('a/i', 'v1', buildIndex([amd, arm, await attestation(amd.root.digest)]));
+    await fetch(ref, { store, platforms: ['linux/arm/v7'], allMetadata: true });
+    const count = (kind: string) =>
+      registry.log().filter((line) => line.startsWith(`GET /a/i/${kind}`)).length;
+    assert.deepEqual(
+      [count('manifests'), count('blobs')],
+      [4, 4],
+      'index and 3 manifests; 3 configs, 1 layer',
+    );
+    assert.equal(registry.traffic(amd.layers[0]?.digest).requests, 0);
+    assert.equal(registry.traffic(sha256(inToto)).requests, 0);
+  });
+});
+
+test('a source label that would be longer than 4096 bytes stays as it is, with a warning', async () => {
+  await withBench(async ({ store, registry, events }) => {
+    const made = await image('x');
+    await fetch(registry.push('a/b', 'v1', made), { store });
+    const digest = made.root.digest as never;
+    const key = 'containerd.io/distribution.source.127.0.0.1';
+    const long = Array.from(
+      { length: 40 },
+      (_, i) => `${String(i).padStart(3, '0')}/${'r'.repeat(96)}`,
+    ).join();
+    await store.content.label(digest, { [key]: long });
+    await fetch(registry.push(`b/${'c'.repeat(30)}`, 'v1', made), {
+      store,
+      onProgress: (event) => void events.push(event),
+    });
+    assert.ok((await store.content.info(digest)).labels[key] === long);
+    assert.ok(events.some((e) => e.type === 'warning' && e.message.includes('would be too long')));
+  });
+});
