@@ -92,11 +92,14 @@ describe('an image in a directory', { skip }, () => {
     assert.deepEqual(diffTrees(await readTree(target), rootfs), []);
   });
 
-  test('a killed run leaves nothing at the target; the next cleans up after it and completes', async () => {
+  test('a run that is cut off leaves nothing at the target; the next cleans up after it and completes', async () => {
     const parent = join(temp.path, 'killed');
     mkdirSync(parent);
     const target = join(parent, 'rootfs');
-    const killed = await ours.run(['unpack', image, '--rootfs', target], killWhenHalfDone(parent));
+    const interrupted = await ours.run(['unpack', image, '--rootfs', target], whenHalfDone(parent, 'SIGINT'));
+    assert.equal(interrupted.code, 130, explain(interrupted));
+    assert.deepEqual(readdirSync(parent), []);
+    const killed = await ours.run(['unpack', image, '--rootfs', target], whenHalfDone(parent, 'SIGKILL'));
     assert.equal(killed.signal, 'SIGKILL', explain(killed));
     assert.deepEqual([existsSync(target), readdirSync(parent).length], [false, 1]);
     await ours.ok('unpack', image, '--rootfs', target);
@@ -144,6 +147,10 @@ describe('an image in a directory', { skip }, () => {
     const expected = new Map([...rootfs].filter(([, { type }]) => type !== 'char' && type !== 'block'));
     assert.deepEqual(diffTrees(parseTree(result.stdout), expected), []);
     assert.match(result.stderr, /left out the device/);
+    // Under other ids it would show other owners.
+    const elsewhere = await hawser(anyFlavour, store).run(['images', 'mount', image, target]);
+    assert.equal(elsewhere.code, 1, explain(elsewhere));
+    assert.match(elsewhere.stderr, /unpacked with the ids of another user namespace/);
   });
 
   test('an owner that the namespace lacks is named, with the map and the way out; nothing is recorded', async () => {
@@ -196,15 +203,15 @@ function quote(word: string): string {
   return `'${word}'`;
 }
 
-/** SIGKILL once part of the tree is there. */
-function killWhenHalfDone(parent: string): ExecOptions {
+/** Sends the signal once part of the tree is there. */
+function whenHalfDone(parent: string, signal: 'SIGINT' | 'SIGKILL'): ExecOptions {
   return {
     started: (child) => {
       const look = setInterval(() => {
         const staging = readdirSync(parent).find((name) => name.startsWith('.rootfs.hawser-'));
         if (staging === undefined || !existsSync(join(parent, staging, 'made/etc'))) return;
         clearInterval(look);
-        child.kill('SIGKILL');
+        child.kill(signal);
       }, 20);
       child.on('exit', () => clearInterval(look));
     },

@@ -1,6 +1,6 @@
 import type { LocalBackend } from '../../backends/local/open.ts';
 import { cleanupSignal } from '../../core/async/settle.ts';
-import { isKind, wrap } from '../../core/errors.ts';
+import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
@@ -44,9 +44,11 @@ async function mountImage(context: Context, backend: LocalBackend, input: Input)
 /** Root in a user namespace may mount only in a mount namespace that came with it or after it. */
 async function explained({ runtime, signal }: Context, err: unknown): Promise<unknown> {
   if (!isKind(err, 'PermissionDenied')) return err;
-  const { isNamespace } = await readIdMaps(runtime.fs, { signal });
-  const hint = isNamespace ? 'Mounting here takes a mount namespace of its own: unshare --mount' : undefined;
-  return wrap('Cannot mount the image', err, hint);
+  if (!(await readIdMaps(runtime.fs, { signal })).isNamespace) return err;
+  return new HawserError('PermissionDenied', messageOf(err), {
+    cause: err,
+    hint: 'Mounting in a user namespace takes a mount namespace of its own: unshare --mount',
+  });
 }
 
 async function createLease(

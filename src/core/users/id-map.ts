@@ -13,6 +13,8 @@ export interface IdMaps {
   readonly gids: readonly IdRange[];
   /** False in the machine's own namespace, where root is root. */
   readonly isNamespace: boolean;
+  /** Both maps as text: which ids outside are which inside. '' in the machine's own namespace. */
+  readonly mapping: string;
 }
 
 /** `/proc/<pid>/uid_map`: first id inside, first id outside, how many. */
@@ -48,9 +50,10 @@ export async function readIdMaps(fs: Pick<FileSystem, 'readFile'>, call?: Call):
       new TextDecoder().decode(await fs.readFile(`/proc/self/${name}`, MAX_MAP_BYTES, call));
     const [users, groups] = [await read('uid_map'), await read('gid_map')];
     const isNamespace = !/^\s*0\s+0\s+4294967295\s*$/.test(users);
-    return { uids: parseIdMap(users), gids: parseIdMap(groups), isNamespace };
+    const mapping = isNamespace ? `${users}-\n${groups}`.replace(/ +/g, ' ') : '';
+    return { uids: parseIdMap(users), gids: parseIdMap(groups), isNamespace, mapping };
   } catch {
     call?.signal?.throwIfAborted();
-    return { uids: ALL, gids: ALL, isNamespace: false };
+    return { uids: ALL, gids: ALL, isNamespace: false, mapping: '' };
   }
 }

@@ -96,6 +96,17 @@ test('run: wrong usage is exit 2, one message and one hint', async () => {
     'hawser: flags --tlscert and --tlskey must be set together',
   );
   assert.equal((await go('images ls --timeout 5')).code, 2);
+  for (const line of [
+    'unpack x --force',
+    'unpack x --owner ours',
+    'images unpack x --owner root --rootfs /d',
+    'unpack x --rootfs /d --snapshotter native',
+    'unpack',
+    'bundle x',
+    'bundle x /d --snapshotter native',
+  ]) {
+    assert.equal((await go(line)).code, 2, line);
+  }
 });
 
 test('run: an error is exit 1, without controls, secrets or a stack', async () => {

@@ -10,6 +10,7 @@ import { number } from '../rows.ts';
 import type { Store } from '../store.ts';
 import type { Place, SnapshotDriver } from './driver.ts';
 import { SnapshotRecords } from './records.ts';
+import { requireSameIds } from './same-ids.ts';
 
 /** Undoing runs on a signal of its own, milliseconds. */
 const UNDO_TIMEOUT = 60_000;
@@ -97,6 +98,7 @@ export class LocalSnapshotter implements Snapshotter {
   async #make(kind: 'View' | 'Active', key: string, parent: string, opts: MakeOptions): Promise<Mount[]> {
     opts.signal?.throwIfAborted();
     await this.#driver.check(opts);
+    await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), opts);
     const { id, parents } = this.#reserve(key, parent, opts.lease);
     const place = this.#place(kind, id, parents);
     try {

@@ -1,0 +1,55 @@
+import { HawserError, isKind } from '../../../core/errors.ts';
+import type { Call } from '../../../core/ports/call.ts';
+import type { Runtime } from '../../../core/ports/runtime.ts';
+import { readIdMaps } from '../../../core/users/id-map.ts';
+
+const MAX_BYTES = 1 << 17;
+
+/**
+ * The files of a snapshot show the owners of the image only under the mapping of ids in which they were unpacked, so that mapping
+ * is kept in `<dir>/ids` (absent: the machine's own ids), `dir` being the snapshots of a store. FailedPrecondition when there
+ * are snapshots and this process is under another mapping; without snapshots its own is taken over.
+ */
+export async function requireSameIds(runtime: Runtime, dir: string, call?: Call): Promise<void> {
+  const { mapping } = await readIdMaps(runtime.fs, call);
+  const path = `${dir}/ids`;
+  const kept = await read(runtime, path, call);
+  if (kept === mapping) return;
+  if (await hasSnapshots(runtime, dir, call)) {
+    const whose = kept === '' ? "the machine's own ids" : 'the ids of another user namespace';
+    throw new HawserError(
+      'FailedPrecondition',
+      `Cannot use the snapshots in ${dir}: they were unpacked with ${whose}, and would show other owners here`,
+      { hint: 'Use another --root here, or remove the images from this one where they were pulled' },
+    );
+  }
+  if (mapping === '') await runtime.fs.remove(path, { tree: true, ...call });
+  else await write(runtime, path, mapping, call);
+}
+
+async function read({ fs }: Runtime, path: string, call?: Call): Promise<string> {
+  try {
+    return new TextDecoder().decode(await fs.readFile(path, MAX_BYTES, call));
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return '';
+    throw err;
+  }
+}
+
+async function hasSnapshots({ fs }: Runtime, dir: string, call?: Call): Promise<boolean> {
+  for (const { name, type } of await fs.list(dir, call)) {
+    if (type === 'directory' && (await fs.list(`${dir}/${name}`, call)).length > 0) return true;
+  }
+  return false;
+}
+
+async function write({ fs }: Runtime, path: string, text: string, call?: Call): Promise<void> {
+  const file = await fs.open(path, 'write', 0o600, call);
+  try {
+    await file.truncate(0);
+    await file.write(new TextEncoder().encode(text), 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
