@@ -41,7 +41,8 @@ export async function concurrency(flags: Flags, log: (line: string) => void): Pr
   const names = all.map((one) => one.name);
   const layout = await generatedImages(all, log);
   await using registry = await startBenchRegistry(layout, names);
-  const command = COMMANDS[flags.target];
+  const jobs = flags.jobs === undefined ? [] : ['--jobs', flags.jobs];
+  const pull = [...COMMANDS[flags.target], 'pull', '--progress', 'none', ...jobs];
   const [first = ''] = names;
   const found: Measured[] = [];
   for (const [what, wanted] of [
@@ -50,7 +51,7 @@ export async function concurrency(flags: Flags, log: (line: string) => void): Pr
     ['one image ten times at once', names.map(() => first)],
   ] as const) {
     const runs: Measured[] = [];
-    for (let round = 0; round < flags.runs; round++) runs.push(await atOnce(what, command, wanted, registry));
+    for (let round = 0; round < flags.runs; round++) runs.push(await atOnce(what, pull, wanted, registry));
     const middle = runs.sort((a, b) => a.wall - b.wall)[Math.floor(runs.length / 2)];
     if (middle !== undefined) found.push(middle);
     log(`${what}: ${middle?.wall.toFixed(2)} s`);
@@ -75,7 +76,7 @@ export async function concurrency(flags: Flags, log: (line: string) => void): Pr
 
 async function atOnce(
   what: string,
-  command: readonly string[],
+  pull: readonly string[],
   names: readonly string[],
   registry: BenchRegistry,
 ): Promise<Measured> {
@@ -86,7 +87,7 @@ async function atOnce(
   const began = performance.now();
   const runs = await Promise.all(
     names.map(async (name, n) => {
-      const line = [...command, '--root', root, 'pull', '--progress', 'none', registry.reference(name)];
+      const line = [...pull, '--root', root, registry.reference(name)];
       const times = join(dir.path, `times-${n}`);
       const { seconds } = await timed(['sh', '-c', '"$@" || exit; times > "$TIMES"', 'sh', ...line], {
         env: { TIMES: times },

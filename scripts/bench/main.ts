@@ -26,6 +26,7 @@ what: pull (default: images by hawser and its peers), codecs, growth, memory, co
   --peers NAME,...     hawser, ctr, podman, skopeo, floor, hawser-bundle, hawser-deno (default: all that are installed)
   --target T           what hawser is: binary (default), bundle, source
   --ext4               stores on ext4 in a loop file instead of tmpfs
+  --jobs N             of concurrency: hawser's own flag, to see whether its processor time keeps to it
   --scale X            sizes of growth, memory and concurrency times X (default 1; 0.1 for a look)
   --json FILE          write the numbers too
 `;
@@ -38,6 +39,7 @@ export interface Flags {
   readonly target: Target;
   readonly ext4: boolean;
   readonly scale: number;
+  readonly jobs: string | undefined;
   readonly json: string | undefined;
 }
 
@@ -57,6 +59,7 @@ function parse(): { what: string; flags: Flags } {
       peers: text,
       target: text,
       scale: text,
+      jobs: text,
       json: text,
       ext4: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
@@ -75,6 +78,7 @@ function parse(): { what: string; flags: Flags } {
     target: (values.target ?? 'binary') as Target,
     ext4: values.ext4 ?? false,
     scale: Number(values.scale ?? 1),
+    jobs: values.jobs,
     json: values.json,
   };
   return { what: positionals[0] ?? 'pull', flags };

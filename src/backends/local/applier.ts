@@ -67,8 +67,9 @@ export class LocalApplier implements Applier {
     markUnsynced(this.#store, target.root);
     try {
       const result = await this.#store.runtime.workers.apply(job, opts);
-      const { size: expanded, warnings, record } = result;
-      return { digest: parseDigest(result.diffId), size: expanded, warnings, record: record ?? undefined };
+      const { size: expanded, entries, times, warnings, record } = result;
+      const told = { size: expanded, entries, times, warnings };
+      return { ...told, digest: parseDigest(result.diffId), record: record ?? undefined };
     } catch (err) {
       throw wrap(`Cannot apply layer ${layer.digest}`, err);
     }

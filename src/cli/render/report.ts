@@ -105,12 +105,17 @@ function lane(rows: readonly Row[], total: number): Markup {
   if (shown === undefined) return html``;
   const existed = rows.every((row) => row.existed) && shown.kind !== 'image';
   const tracks = rows.map(
-    (row) => html`<div class="track">${row.spans.map((s) => bars(s, row, total))}</div>`,
+    (row) => html`<div class="track">${outerFirst(row.spans).map((s) => bars(s, row, total))}</div>`,
   );
   const size = shown.size > 0 ? binarySize(shown.size) : '';
   return html`<div class="lane"><span title="${text(shown.digest)}"><b>${text(short(shown.label))}</b> ${size}</span>
 <div>${existed ? html`<em>was there</em>` : tracks}</div></div>
 `;
+}
+
+/** What lies within another span is drawn after it. */
+function outerFirst(spans: readonly Span[]): Span[] {
+  return [...spans].sort((a, b) => a.start - b.start || b.end - a.end);
 }
 
 /** A span, with the work that was interleaved in it as stripes in proportion. */

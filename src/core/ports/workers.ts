@@ -58,12 +58,24 @@ export interface ApplyJob extends LayerLimits {
   readonly owner?: OwnerPolicy | undefined;
 }
 
+/**
+ * Milliseconds of a worker's time. `wait`: for bytes of a blob that still arrives; `inflate`: decompressing and reading;
+ * `verify`: hashing what came of it; `apply`: the archive and its files.
+ */
+export interface ApplyTimes {
+  readonly wait: number;
+  readonly inflate: number;
+  readonly verify: number;
+  readonly apply: number;
+}
+
 export interface ApplyResult {
   /** sha256 over the whole decompressed stream. */
   readonly diffId: string;
   /** Length of the decompressed stream. */
   readonly size: number;
   readonly entries: number;
+  readonly times: ApplyTimes;
   /** At most 100, for people. */
   readonly warnings: readonly string[];
   /** Of a blind apply: what the rebase needs. */

@@ -110,7 +110,8 @@ const DOING: Partial<Record<Stage, string>> = {
 };
 
 function insideUnpacking(trace: Trace): string {
-  const layers = trace.rows.filter((row) => row.kind === 'layer');
+  const layers = trace.rows.filter((row) => row.kind === 'layer' && row.spans.length > 0);
+  if (layers.some((row) => row.times.apply === undefined)) return '';
   const parts = (Object.keys(DOING) as Stage[]).map((stage) => {
     const spans = layers.flatMap((row) => row.spans.filter((s) => s.stage === stage));
     return { stage, ms: sum(spans.map(length)) + sum(layers.map((row) => timeOf(row, stage))) };

@@ -7,6 +7,7 @@ import type { Codecs, Compression } from '../ports/codecs.ts';
 import type { Hasher, Hashers } from '../ports/hashers.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
 import type { ApplyJob, ApplyResult, LayerLimits } from '../ports/workers.ts';
+import { Spent } from './spent.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 
@@ -52,19 +53,22 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
   const applier = new LayerApplier(deps.syscalls, job);
   try {
     const blob = deps.openBlob(job, call);
-    const counting = deps.onProgress === undefined ? blob : counted(blob, deps.onProgress);
+    const spent = new Spent();
+    const counting = counted(blob, deps.onProgress, job.growing === null ? undefined : spent);
     const { head, stream } = await peek(counting, DETECT_LENGTH, call);
     const hasher = deps.hashers.create('sha256');
     const compression = detectCompression(head);
     const decoded = await decode(compression, stream, job, deps, call);
     const check = expansionCheck(job, compression);
-    const size = await unpack(decoded, new TarReader(applier), hasher, check, call);
+    const size = await unpack(decoded, new TarReader(applier), hasher, { check, spent }, call);
     const record = applier.finish() ?? null;
+    spent.lap('apply');
     call.signal?.throwIfAborted();
     return {
       diffId: `sha256:${hasher.digest()}`,
       size,
       entries: applier.entries,
+      times: spent.times(),
       warnings: applier.warnings,
       record,
     };
@@ -114,7 +118,7 @@ async function unpack(
   stream: ReadableStream<Uint8Array>,
   tar: TarReader,
   hasher: Hasher,
-  checkSize: (size: number) => void,
+  { check, spent }: { check: (size: number) => void; spent: Spent },
   call: Call,
 ): Promise<number> {
   const reader = stream.getReader();
@@ -123,11 +127,14 @@ async function unpack(
     for (;;) {
       call.signal?.throwIfAborted();
       const { value, done } = await reader.read();
+      spent.lap('inflate');
       if (done) break;
       size += value.length;
-      checkSize(size);
+      check(size);
       hasher.update(value);
+      spent.lap('verify');
       tar.push(value);
+      spent.lap('apply');
     }
     tar.end();
     return size;
@@ -139,10 +146,11 @@ async function unpack(
   }
 }
 
-/** Passes `source` on and reports how much was taken, ten times a second and at the end. */
+/** Passes `source` on and reports how much was taken, ten times a second and at the end; `spent` hears when it has to wait. */
 function counted(
   source: ReadableStream<Uint8Array>,
-  report: (bytes: number) => void,
+  report: ((bytes: number) => void) | undefined,
+  spent: Spent | undefined,
 ): ReadableStream<Uint8Array> {
   const reader = source.getReader();
   let count = 0;
@@ -150,11 +158,13 @@ function counted(
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        spent?.waiting(true);
         const { value, done } = await reader.read();
+        spent?.waiting(false);
         const now = performance.now();
         if (done || now - last >= PROGRESS_INTERVAL_MS) {
           last = now;
-          report(count + (value?.length ?? 0));
+          report?.(count + (value?.length ?? 0));
         }
         if (done) return controller.close();
         count += value.length;

@@ -3,6 +3,7 @@ import { isNeedsBelow } from '../archive/guesses.ts';
 import { cleanupSignal } from '../async/settle.ts';
 import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
 import type { Mount } from '../ports/mounter.ts';
+import type { Stage } from '../progress/events.ts';
 import { extractKey } from './extract-key.ts';
 import type { LayerStep } from './plan.ts';
 import type { Applied, Below } from './roles.ts';
@@ -68,8 +69,10 @@ async function extractAhead(
   if (applied === 'committed') return true;
   if (applied === undefined) return false;
   return await withSnapshot(deps, applied.key, async () => {
-    await run.committed.of(step.parent, run.signal);
-    const reason = await deps.snapshotter.rebase?.(applied.key, step.parent, applied.record, run);
+    await timed(deps, step, 'wait', () => run.committed.of(step.parent, run.signal));
+    const reason = await timed(deps, step, 'rebase', async () =>
+      deps.snapshotter.rebase?.(applied.key, step.parent, applied.record, run),
+    );
     if (reason !== undefined) {
       await discard(deps, applied.key);
       return false;
@@ -159,13 +162,27 @@ async function prepare(
 /** The blob is verified by then. Another process may have committed the same chain meanwhile: its snapshot is as good as ours. */
 async function commit(deps: UnpackDeps, step: LayerStep, key: string, run: Unpack): Promise<void> {
   const labels = { [SNAPSHOT_REF_LABEL]: step.chainId };
+  const call = { labels, lease: run.lease, signal: run.signal };
   await run.blobReady(step.layer);
   try {
-    await deps.snapshotter.commit(step.chainId, key, { labels, lease: run.lease, signal: run.signal });
+    await timed(deps, step, 'commit', () => deps.snapshotter.commit(step.chainId, key, call));
   } catch (err) {
     if (!isKind(err, 'AlreadyExists')) throw err;
     await discard(deps, key);
   }
+}
+
+/** Tells how long a step of this layer took, when it has succeeded. */
+async function timed<T>(
+  { report }: UnpackDeps,
+  { layer, chainId }: LayerStep,
+  stage: Stage,
+  work: () => Promise<T>,
+): Promise<T> {
+  const began = performance.now();
+  const result = await work();
+  report({ type: 'span', stage, desc: layer, chainId, ms: performance.now() - began });
+  return result;
 }
 
 async function applyChecked(
@@ -181,6 +198,9 @@ async function applyChecked(
   const options = { codec, limits, below, onProgress, signal };
   const applied = await deps.applier.apply(step.layer, mounts, options);
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
+  const { size, entries, times } = applied;
+  const { layer: desc, chainId } = step;
+  if (times !== undefined) deps.report({ type: 'stages', desc, chainId, size, entries, times });
   if (applied.digest === step.diffId) return applied;
   throw new HawserError(
     'DataLoss',

@@ -5,6 +5,7 @@ import type { CodecChoice } from '../ports/codecs.ts';
 import type { LayerRecord } from '../ports/layer-record.ts';
 import type { Mount } from '../ports/mounter.ts';
 import type { LayerLimits, OwnerPolicy } from '../ports/workers.ts';
+import type { StageTimes } from '../progress/events.ts';
 
 export interface Applied {
   /** The diff ID that the layer really has. */
@@ -12,6 +13,9 @@ export interface Applied {
   /** Decompressed bytes. */
   readonly size: number;
   readonly warnings: readonly string[];
+  readonly entries?: number | undefined;
+  /** Where the time went, when it was measured. */
+  readonly times?: StageTimes | undefined;
   /** What a rebase needs, of a layer applied blind. */
   readonly record: LayerRecord | undefined;
 }

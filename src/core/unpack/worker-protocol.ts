@@ -9,6 +9,7 @@ import type { LayerRecord } from '../ports/layer-record.ts';
 import type {
   ApplyJob,
   ApplyResult,
+  ApplyTimes,
   CopyJob,
   Growing,
   IdRange,
@@ -45,6 +46,8 @@ type Check<T> = (value: unknown) => value is T;
 const isString: Check<string> = (value) => typeof value === 'string';
 const isCount: Check<number> = (value): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+const isTime: Check<number> = (value): value is number =>
+  typeof value === 'number' && Number.isFinite(value) && value >= 0;
 const isNull: Check<null> = (value) => value === null;
 const isStrings: Check<readonly string[]> = (value) => Array.isArray(value) && value.every(isString);
 
@@ -119,6 +122,7 @@ const OUTPUTS: { readonly [V in Verb]: Check<Verbs[V]['output']> } = {
     diffId: isString,
     size: isCount,
     entries: isCount,
+    times: shape<ApplyTimes>({ wait: isTime, inflate: isTime, verify: isTime, apply: isTime }),
     warnings: isStrings,
     record: (value): value is LayerRecord | null => value === null || isRecord(value),
   }),

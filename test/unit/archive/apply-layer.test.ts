@@ -79,8 +79,9 @@ describe('applyLayer', { skip: needs({ root: true }) }, () => {
     const types = [OCI, `${OCI}+gzip`, `${OCI}+zstd`, DOCKER, `${DOCKER}.gzip`, `${DOCKER}.zstd`];
     for (const mediaType of types) {
       for (const blob of [tar, new Uint8Array(gzipSync(tar))]) {
-        const { names, warnings, ...rest } = await run(blob, { job: { mediaType } });
+        const { names, warnings, times, ...rest } = await run(blob, { job: { mediaType } });
         assert.deepEqual(rest, { diffId: sha(tar), size: tar.length, entries: 2, record: null });
+        assert.ok(Object.values(times).every((ms) => ms >= 0));
         assert.deepEqual(warnings, []);
         assert.deepEqual(names.sort(), ['f', 'g']);
       }

@@ -141,6 +141,7 @@ test('of many that prepare or commit one name at once, one wins', { skip }, asyn
 test('layers applied but never made durable are not trusted after another boot', { skip }, async () => {
   const base = bareRuntime();
   let boot = 'boot-1';
+  const times = { wait: 0, inflate: 0, verify: 0, apply: 0 };
   const jobs: ApplyJob[] = [];
   const synced: string[] = [];
   const runtime = {
@@ -156,7 +157,8 @@ test('layers applied but never made durable are not trusted after another boot',
       ...base.workers,
       apply: async (job: ApplyJob) => {
         jobs.push(job);
-        return { diffId: digestOf(new Uint8Array()), size: 0, entries: 0, warnings: ['w'], record: null };
+        const diffId = digestOf(new Uint8Array());
+        return { diffId, size: 0, entries: 0, times, warnings: ['w'], record: null };
       },
       syncfs: async (paths: readonly string[]) => {
         synced.push(...paths);
@@ -173,6 +175,8 @@ test('layers applied but never made durable are not trusted after another boot',
         assert.deepEqual(applied, {
           digest: digestOf(new Uint8Array()),
           size: 0,
+          entries: 0,
+          times,
           warnings: ['w'],
           record: undefined,
         });

@@ -258,6 +258,33 @@ test('layers are applied blind side by side, then rebased and committed in order
   assert.deepEqual([...snapshots.active], []);
 });
 
+test('steps and stages of a layer are told, with the chain ID that they belong to', async () => {
+  const { events, deps, opts, steps } = setUpBlind();
+  const times = { wait: 1, inflate: 2, apply: 3 };
+  const apply: UnpackDeps['applier']['apply'] = async (...args) => ({
+    ...(await deps.applier.apply(...args)),
+    entries: 4,
+    times,
+  });
+  await unpackLayers({ ...deps, applier: { apply } }, CONFIG, steps, opts);
+  const told = (index: number) =>
+    events.flatMap((e) =>
+      (e.type === 'span' || e.type === 'stages') && e.chainId === steps[index]?.chainId ? [e] : [],
+    );
+  const names = (index: number) => told(index).map((e) => (e.type === 'span' ? e.stage : e.type));
+  assert.deepEqual(names(0), ['stages', 'commit']);
+  assert.deepEqual(names(2), ['stages', 'wait', 'rebase', 'commit']);
+  const [stages] = told(2);
+  assert.deepEqual(stages, {
+    type: 'stages',
+    desc: layer(2),
+    chainId: steps[2]?.chainId,
+    size: 1,
+    entries: 4,
+    times,
+  });
+});
+
 test('what cannot be rebased is applied again in order', async () => {
   const { log, deps, opts, steps, snapshots } = setUpBlind({ reason: 'a symbolic link' });
   await unpackLayers(deps, CONFIG, steps, opts);

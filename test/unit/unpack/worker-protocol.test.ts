@@ -69,7 +69,8 @@ test('anything else is Internal', () => {
 
 test('replies are those of the verb', () => {
   const record = { nodes: [], guesses: ['a'] };
-  const result = { diffId: 'sha256:x', size: 1, entries: 2, warnings: ['w'], record };
+  const times = { wait: 0, inflate: 1.5, verify: 2, apply: 3 };
+  const result = { diffId: 'sha256:x', size: 1, entries: 2, times, warnings: ['w'], record };
   const rebased = { type: 'done', output: 'a link' };
   assert.deepEqual(parseReply('rebase', rebased), rebased);
   assert.deepEqual(parseReply('apply', { type: 'done', output: result }), { type: 'done', output: result });
@@ -81,6 +82,7 @@ test('replies are those of the verb', () => {
     ['usage', { type: 'done', output: result }],
     ['apply', { type: 'done', output: null }],
     ['apply', { type: 'done', output: { ...result, record: [] } }],
+    ['apply', { type: 'done', output: { ...result, times: { ...times, wait: Number.NaN } } }],
     ['rebase', { type: 'done', output: undefined }],
     ['usage', { type: 'done', output: { size: 1.5, inodes: 1 } }],
     ['usage', { type: 'progress', bytes: '5' }],
