@@ -13,13 +13,15 @@ import { digestOf } from './parse-descriptor.ts';
 export const MAX_SCHEMA1_BYTES = 8_000_000;
 const MAX_LAYERS = 10_000;
 const MAX_WORDS = 10_000;
+/** Go's zero time: what containerd writes for a history entry that has none. */
+const NO_TIME = '0001-01-01T00:00:00Z';
 
 /** One entry of the history with its blob. */
 export interface Schema1Layer {
   readonly blobSum: Digest;
   /** The blob changes nothing and need not be fetched. */
   readonly knownEmpty: boolean;
-  readonly created?: string | undefined;
+  readonly created: string;
   readonly createdBy?: string | undefined;
   readonly author?: string | undefined;
   readonly comment?: string | undefined;
@@ -121,7 +123,7 @@ function historyOf(entry: JsonObject, where: string): Omit<Schema1Layer, 'blobSu
   const ran = objectField(entry, 'container_config', where) ?? {};
   const command = arrayField(ran, 'Cmd', at(where, 'container_config'), MAX_WORDS, asString) ?? [];
   return {
-    created: timeField(entry, 'created', where),
+    created: timeField(entry, 'created', where) ?? NO_TIME,
     createdBy: command.join(' '),
     author: stringField(entry, 'author', where),
     comment: stringField(entry, 'comment', where),
