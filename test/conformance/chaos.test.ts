@@ -124,7 +124,7 @@ function wordsFor(fault: Fault): RegExp {
   if (fault.status !== undefined) return new RegExp(`\\b${fault.status}\\b`);
   if (fault.reset === true || fault.cutAfter !== undefined) return /reset|closed|ended after|aborted/;
   if (fault.stall !== undefined) return /stalled/;
-  if (fault.corrupt !== undefined) return /digest|content is|JSON|neither a manifest/;
+  if (fault.corrupt !== undefined) return /digest|content is|JSON|UTF-8|neither a manifest/;
   if (fault.short !== undefined) return /only \d+ of|ended after/;
   if (fault.overlong !== undefined) return /longer/;
   if (fault.contentEncoding !== undefined) return /encoding/;
