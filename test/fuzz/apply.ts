@@ -112,7 +112,7 @@ function entry(next: Next): Entry {
     'fifo',
     'char',
   ] as const;
-  const xattrs = ['user.a', 'user.overlay.opaque', 'trusted.overlay.redirect', 'nonsense'];
+  const xattrs = ['user.a', 'user.overlay.opaque', 'trusted.overlay.redirect', 'nonsense', 'user.\x1b[2J'];
   return {
     kind: pick(next, common),
     name: path(next),

@@ -26,27 +26,29 @@ export interface Found {
 const SLICE_MS = 200;
 const SHRINK_MS = 20_000;
 
-/** Every target runs at least once. Ends at the first finding. */
+/** Every target runs at least once; one that found something is done, the others go on. */
 export async function fuzz(
   targets: readonly AnyTarget[],
   options: FuzzOptions,
-): Promise<{ executions: readonly number[]; found: Found | undefined }> {
+): Promise<{ executions: readonly number[]; found: readonly Found[] }> {
   const executions = targets.map(() => 0);
+  const found = new Map<AnyTarget, Found>();
   const slice = Math.min(SLICE_MS, (options.seconds * 1000) / targets.length);
   const end = performance.now() + options.seconds * 1000;
   do {
     for (const [index, target] of targets.entries()) {
       const until = performance.now() + slice;
-      do {
+      while (!found.has(target)) {
         const seed = (options.seed + (executions[index] ?? 0)) >>> 0;
         options.onExecution?.(index, seed);
         const error = await failure(target, target.generate(seeded(seed)), options.limitMs);
         executions[index] = (executions[index] ?? 0) + 1;
-        if (error !== undefined) return { executions, found: await describe(target, seed, error, options) };
-      } while (performance.now() < until);
+        if (error !== undefined) found.set(target, await describe(target, seed, error, options));
+        if (performance.now() >= until) break;
+      }
     }
-  } while (performance.now() < end);
-  return { executions, found: undefined };
+  } while (performance.now() < end && found.size < targets.length);
+  return { executions, found: [...found.values()] };
 }
 
 /** What is wrong with an execution, if anything. */

@@ -1,7 +1,7 @@
 /**
  * npm run fuzz -- [--seconds N] [--target T[,T]] [--seed S]: default a minute, all targets, a seed from the clock.
  * The targets run in a thread, watched from here: an execution that does not end, a process that grows beyond its limit
- * and whatever the targets find end the run with status 1, the seed and the input. Every half minute it says how far it is.
+ * and whatever the targets find make it end with status 1, the seed and the input. Every half minute it says how far it is.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -58,14 +58,15 @@ function report(): void {
   console.log(`${Math.round(passed)} s: ${rates.join(', ')}; ${Math.round(peak / 2 ** 20)} MiB at most`);
 }
 
-function finish(found: Found | undefined): never {
+function finish(found: readonly Found[]): never {
   report();
   for (const target of all) target.close?.();
-  if (found === undefined) process.exit(0);
-  console.error(`FOUND by ${found.target}, seed ${found.seed}: ${found.error}`);
-  console.error(`input: ${found.input}`);
-  console.error(`again: npm run fuzz -- --target ${found.target} --seed ${found.seed} --seconds 1`);
-  process.exit(1);
+  for (const one of found) {
+    console.error(`FOUND by ${one.target}, seed ${one.seed}: ${one.error}`);
+    console.error(`input: ${one.input}`);
+    console.error(`again: npm run fuzz -- --target ${one.target} --seed ${one.seed} --seconds 1`);
+  }
+  process.exit(found.length === 0 ? 0 : 1);
 }
 
 /** The execution that runs now is to blame. */
@@ -74,12 +75,8 @@ async function blame(error: string): Promise<void> {
   const current = Atomics.load(shared, 1) >>> 0;
   await worker.terminate();
   if (target !== undefined) {
-    finish({
-      target: target.name,
-      seed: current,
-      error,
-      input: target.show(target.generate(seeded(current))),
-    });
+    const input = target.show(target.generate(seeded(current)));
+    finish([{ target: target.name, seed: current, error, input }]);
   }
 }
 
@@ -96,5 +93,5 @@ setInterval(() => {
 }, 500);
 setInterval(report, REPORT_MS);
 
-worker.on('message', (found: Found | undefined) => finish(found));
+worker.on('message', (found: readonly Found[]) => finish(found));
 worker.on('error', (err) => void blame(String((err as Error)?.stack ?? err)));

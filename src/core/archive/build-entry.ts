@@ -1,6 +1,6 @@
 /** One entry out of a header block and the extension headers before it. */
 import type { ByteString } from '../bytes.ts';
-import { display } from '../bytes.ts';
+import { display, visible } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import type { TimeSpec } from '../ports/syscalls.ts';
 import type { EntryType, TarEntry } from './entry.ts';
@@ -135,7 +135,7 @@ export function buildEntry(header: Header, ext: Extensions): Built {
   if (type === undefined) {
     throw new HawserError(
       'InvalidArgument',
-      `invalid tar: unknown entry type ${JSON.stringify(header.type)} of ${JSON.stringify(display(values.name))}`,
+      `invalid tar: unknown entry type ${JSON.stringify(visible(header.type))} of ${JSON.stringify(display(values.name))}`,
     );
   }
   const isFile = type === 'file';

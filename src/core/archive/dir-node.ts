@@ -27,9 +27,9 @@ export class DirNode {
   made: 'no' | 'implicit' | 'explicit' = 'no';
   /** Of an explicit directory, set at the end. */
   final: (Times & { readonly mode: number }) | undefined;
-  /** Names whose lower thing this layer hides (overlay). */
+  /** Names whose lower thing this layer hides. */
   cuts: Set<ByteString> | undefined;
-  /** Everything lower in it is hidden (overlay). */
+  /** Everything lower in it is hidden. */
   opaque = false;
   /** Non-directories that were brought up from below for a hard link: not the layer's own (overlay). */
   copied: Set<ByteString> | undefined;

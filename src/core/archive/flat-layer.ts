@@ -58,6 +58,9 @@ export class FlatLayer implements LayerTree {
   }
 
   hide(node: DirNode, name: ByteString): void {
+    if (node.hides(name)) return;
+    node.cuts ??= new Set();
+    node.cuts.add(name);
     if (node.written?.has(name) === true) return;
     const child = node.children.get(name);
     if (child !== undefined && child.made !== 'no') this.#strip(child);
@@ -65,7 +68,9 @@ export class FlatLayer implements LayerTree {
   }
 
   hideAll(node: DirNode): void {
+    if (node.opaque) return;
     for (const name of this.tree.sys.list(this.#touch(node))) this.hide(node, name);
+    node.opaque = true;
   }
 
   #strip(node: DirNode): void {

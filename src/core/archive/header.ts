@@ -42,9 +42,17 @@ export function parseNumber(block: Uint8Array, at: number, length: number, field
   const first = block[at] ?? 0;
   if ((first & 0x80) !== 0) return parseBinary(block, at, length, field);
   const text = cString(block, at, length).replace(/^[ ]+|[ ]+$/g, '');
-  if (text === '') return 0;
+  if (text === '') return nothing(block, at, length, field);
   if (!/^[0-7]+$/.test(text)) throw malformed(`${field} is not a number`);
   return Number.parseInt(text, 8);
+}
+
+/** An empty field is 0. Readers differ in what a NUL with digits behind it means. */
+function nothing(block: Uint8Array, at: number, length: number, field: string): 0 {
+  for (let i = at; i < at + length; i++) {
+    if (block[i] !== 0 && block[i] !== 0x20) throw malformed(`${field} is not a number`);
+  }
+  return 0;
 }
 
 function parseBinary(block: Uint8Array, at: number, length: number, field: string): number {

@@ -12,6 +12,8 @@ import { Guesses } from './guesses.ts';
 
 /** As the kernel's MAXSYMLINKS would be 40 and containerd's is 255. */
 const MAX_LINKS = 255;
+/** Components walked for one name, those of symlinks' targets included: a layer must not make each of its names costly. */
+const MAX_STEPS = 20_000;
 export const MAX_DEPTH = 1024;
 /** Open directories kept between entries. */
 const MAX_OPEN = 256;
@@ -168,7 +170,9 @@ export class MergedTree {
     const missing: ByteString[] = [];
     let node = this.root;
     let links = 0;
+    let steps = 0;
     for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
+      steps++;
       if (part === '' || part === '.') continue;
       if (part === '..') {
         if (missing.pop() === undefined) node = node.parent ?? node;
@@ -180,7 +184,8 @@ export class MergedTree {
       else if (found !== undefined && isDirectory(found.stat)) node = this.adopt(node, part);
       else if (found !== undefined && (found.stat.mode & S_IFMT) === S_IFLNK) {
         links++;
-        if (links > MAX_LINKS) throw new HawserError('InvalidArgument', 'too many symbolic links');
+        if (links > MAX_LINKS || steps > MAX_STEPS)
+          throw new HawserError('InvalidArgument', 'too many symbolic links');
         const target = this.sys.readlink(found.dir, part);
         if (target.startsWith('/')) node = this.root;
         pending.push(...target.split('/').reverse());

@@ -7,6 +7,9 @@ import type { TarEntry } from './entry.ts';
 import { ownerRecord, RECORD_KEY } from './ownership.ts';
 import type { Warnings } from './warnings.ts';
 
+/** XATTR_NAME_MAX. */
+const MAX_KEY = 255;
+
 const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
 
 /** The metadata calls on one inode. */
@@ -98,12 +101,13 @@ export class Metadata {
   }
 
   #setxattr(inode: Inode, entry: TarEntry, key: ByteString, value: Uint8Array): void {
-    const what = `extended attribute ${display(key)} of ${JSON.stringify(display(entry.name))}`;
+    const what = `extended attribute ${display(key.slice(0, MAX_KEY))} of ${JSON.stringify(display(entry.name))}`;
     const ours = this.#owner === 'record' && key === RECORD_KEY;
     if (isOverlayKey(key) || key.startsWith('trusted.') || ours) {
       this.#warnings.add(`ignored the ${what}: images may not set such attributes`);
       return;
     }
+    if (key.length > MAX_KEY) throw new HawserError('InvalidArgument', `too long a name: ${what}`);
     try {
       inode.setxattr(key, value);
     } catch (err) {

@@ -52,6 +52,7 @@ export class OverlayLayer implements LayerTree {
   }
 
   hide(node: DirNode, name: ByteString): void {
+    if (node.hides(name)) return;
     node.cuts ??= new Set();
     node.cuts.add(name);
     if (node.copied?.delete(name) === true) this.tree.sys.unlink(this.writable(node), name);
@@ -60,6 +61,7 @@ export class OverlayLayer implements LayerTree {
   }
 
   hideAll(node: DirNode): void {
+    if (node.opaque) return;
     node.opaque = true;
     this.#dropCopied(node);
     for (const child of node.children.values()) this.#strip(child);

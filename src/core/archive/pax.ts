@@ -11,6 +11,9 @@ export interface PaxRecord {
 /** Longest extension header in bytes (PAX records, GNU long names): what Go and libarchive allow. */
 export const MAX_EXTENSION: number = 1 << 20;
 
+/** Of global records, for each of them is looked at for each entry. */
+const MAX_GLOBAL = 1000;
+
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -87,5 +90,6 @@ export function mergeGlobal(old: readonly PaxRecord[], added: readonly PaxRecord
   }
   for (const { key, value } of merged.values()) size += key.length + value.length;
   if (size > MAX_EXTENSION) throw malformed('global PAX headers over 1 MiB');
+  if (merged.size > MAX_GLOBAL) throw malformed(`more than ${MAX_GLOBAL} global PAX records`);
   return [...merged.values()];
 }

@@ -1,4 +1,5 @@
 /** Linux errno values (x86_64 and aarch64 have the same) and what they mean as a HawserError. */
+import { visible } from '../../core/bytes.ts';
 import { HawserError, type Kind } from '../../core/errors.ts';
 
 interface Meaning {
@@ -98,7 +99,7 @@ export function errnoError(name: string, doing: string, cause?: unknown): Hawser
   const errno = name === 'EOPNOTSUPP' ? 'ENOTSUP' : name;
   const meaning = MEANINGS[errno];
   const text = meaning === undefined ? errno : `${meaning.text} (${errno})`;
-  return new HawserError(meaning?.kind ?? 'Internal', `${doing}: ${text}`, {
+  return new HawserError(meaning?.kind ?? 'Internal', `${visible(doing)}: ${text}`, {
     hint: meaning?.hint,
     cause,
     data: { errno },

@@ -5,8 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
-import { LayerApplier } from '../../../src/core/archive/apply.ts';
-import type { TarEntry } from '../../../src/core/archive/entry.ts';
 import { removeTree } from '../../../src/core/archive/remove-tree.ts';
 import { HawserError, isKind, messageOf } from '../../../src/core/errors.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
@@ -53,7 +51,7 @@ for (const provider of ['ffi', 'tools'] as const) {
               },
             }),
             file('old', '', { mtime: '-86400.5' }),
-            file('far', '', { mtime: '4102444800.000000001' }),
+            file('far', '', { mtime: '10000000000.000000001' }),
             sym('d/link', 'bytes \xff'.slice(0, 6), { ...owner, mtime: '7.000000007' }),
             fifo('d/fifo', { ...owner, mode: 0o620 }),
             hard('d/hard', 'd/cap'),
@@ -91,11 +89,11 @@ for (const provider of ['ffi', 'tools'] as const) {
       assert.equal(tree.get('d/hard')?.group, tree.get('d/cap')?.group);
     });
 
-    test('times to the nanosecond, before 1970 and after 2038; directories last', () => {
+    test('times to the nanosecond, before 1970 and after 2262; directories last', () => {
       has('d/setuid', { mtime: '1700000000123456789' });
       has('d', { mtime: '-1250000000', mode: '2755', uid: 1000 });
       has('old', { mtime: '-86400500000000' });
-      has('far', { mtime: '4102444800000000001' });
+      has('far', { mtime: '10000000000000000001' });
       has('d/link', { mtime: '7000000007', uid: 1000, gid: 2000 });
     });
 
@@ -117,24 +115,6 @@ for (const provider of ['ffi', 'tools'] as const) {
       assert.equal(content.subarray(8_000_000, 8_000_004).toString(), 'tail');
     });
   });
-}
-
-function entryOf(name: string): TarEntry {
-  const zero = { sec: 0, nsec: 0 };
-  return {
-    type: 'file',
-    name,
-    linkName: '',
-    size: 0,
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtime: zero,
-    atime: undefined,
-    devMajor: 0,
-    devMinor: 0,
-    xattrs: new Map(),
-  };
 }
 
 describe('limits and failures', { skip: needs({ root: true }) }, () => {
@@ -219,24 +199,6 @@ describe('limits and failures', { skip: needs({ root: true }) }, () => {
     apply(limited, { root: upper, lowers: [lower], mode: 'overlay' }, layer(...names.map((n) => wh(n))));
     assert.equal(readdirSync(upper).length, 4);
     assert.equal(new Set(readdirSync(upper).map((n) => statSync(join(upper, n)).ino)).size, 2);
-  });
-
-  test('names that are not UTF-8 keep their bytes', { skip: needs({ runtime: 'node' }) }, () => {
-    const path = fresh('bytes');
-    const applier = new LayerApplier(syscallsHere(), {
-      root: path,
-      lowers: [],
-      mode: 'overlay',
-      maxBytes: 10,
-    });
-    applier.entry(entryOf('\xff\xfe/\x80'));
-    applier.entryEnd();
-    applier.finish();
-    applier.close();
-    assert.deepEqual(
-      readdirSync(path, { encoding: 'buffer' }).map((n) => n.toString('latin1')),
-      ['\xff\xfe'],
-    );
   });
 
   test('H101 paths longer than PATH_MAX, in both modes', () => {

@@ -180,8 +180,9 @@ describe('types (H80)', () => {
   });
 
   test('unknown ones are refused by name', () => {
-    for (const type of ['M', 'N', 'I', 'Z', '8', '\xff']) {
-      refuses(/unknown entry type .* of "odd"/, header({ name: 'odd', type }));
+    for (const type of ['M', 'N', 'I', 'Z', '8', '\xff', '\x7f', '\x9b']) {
+      // No control characters: found by fuzzing.
+      refuses(/unknown entry type "[^\x7f-\x9f]*" of "odd"/, header({ name: 'odd', type }));
     }
   });
 });
@@ -261,6 +262,14 @@ describe('PAX', () => {
     );
   });
 
+  test('of an attribute that is there twice the last counts', () => {
+    const twice = [
+      ['SCHILY.xattr.user.a', '1'],
+      ['SCHILY.xattr.user.a', '2'],
+    ] as const;
+    assert.deepEqual([...one(pax(twice), member({})).entry.xattrs], [['user.a', bytes('2')]]);
+  });
+
   test('global headers cannot name or size entries', () => {
     for (const key of ['path', 'linkpath', 'size', 'GNU.sparse.map'])
       refuses(/global/, pax([[key, '1']], 'g'));
@@ -324,6 +333,8 @@ describe('PAX', () => {
     assert.equal(one(pax([['path', 'n'.repeat(4096)]]), member({})).entry.name.length, 4096);
     const big = (i: number): Uint8Array => pax([[`comment${i}`, 'x'.repeat(700_000)]], 'g');
     refuses(/global PAX headers over 1 MiB/, big(1), big(2));
+    const keys = Array.from({ length: 1001 }, (_, i) => [`k${i}`, ''] as const);
+    refuses(/more than 1000 global PAX records/, pax(keys.slice(1), 'g'), pax(keys.slice(0, 1), 'g'));
   });
 
   test('H77 ids and device numbers out of range', () => {
@@ -335,6 +346,9 @@ describe('PAX', () => {
     const wide = base256(1n << 32n, 8);
     refuses(/device number/, header({ type: '3', patch: (block) => block.set(wide, 329) }));
     refuses(/uid is not a number/, member({ uid: bytes('12x45\0\0\0') }));
+    // Some readers take it for 0, others for 5.
+    refuses(/size is not a number/, member({ size: bytes('\x000000000005\0') }));
+    assert.equal(one(member({ uid: bytes('\0\0    \0\0') })).entry.uid, 0);
   });
 });
 
