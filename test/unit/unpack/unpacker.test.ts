@@ -174,7 +174,7 @@ test('what is there is not applied again, but labelled', async () => {
   assert.ok(events.some((e) => e.type === 'layer' && e.index === 0 && e.status === 'exists'));
 });
 
-test('a wrong diff ID is DataLoss naming both, and leaves no snapshot and no label', async () => {
+test('H116 a wrong diff ID is DataLoss naming both, and leaves no snapshot and no label', async () => {
   const { snapshots, labels, deps, opts, steps } = setUp(() => digestOf('other'));
   await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), (err) => {
     assert.ok(isKind(err, 'DataLoss'));
@@ -304,7 +304,7 @@ test('a layer that needs those below, or is refused, is applied again in order',
   }
 });
 
-test('any other failure of a blind layer stops all, and leaves no active snapshot', async () => {
+test('H117 any other failure of a blind layer stops all, and leaves no active snapshot', async () => {
   const { deps, opts, steps, snapshots } = setUpBlind({ blindError: new HawserError('DataLoss', 'torn') });
   await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), /Cannot extract layer [23] .*torn/);
   assert.deepEqual([...snapshots.active], []);
