@@ -14,6 +14,7 @@ import { create, type LayerTree, makeDirectory, makePlace, ownerMayAll } from '.
 import { isDirectory, MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
 import { atimeOf, dirInode, Metadata, namedInode } from './metadata.ts';
 import { AUFS, cleanPath, OPAQUE, WHITEOUT } from './names.ts';
+import { NewInodes } from './new-inodes.ts';
 import { OverlayLayer } from './overlay-layer.ts';
 import { checkOwner } from './ownership.ts';
 import { Warnings } from './warnings.ts';
@@ -62,12 +63,14 @@ export class LayerApplier implements TarSink {
   readonly #meta: Metadata;
   readonly #owner: OwnerPolicy | undefined;
   readonly #budget: Budget;
+  readonly #born: NewInodes;
   #file: { writer: FileWriter; entry: TarEntry; slot: Slot } | undefined;
 
   constructor(sys: Syscalls, target: ApplyTarget) {
     this.#sys = sys;
     this.#budget = new Budget(target.maxBytes);
     this.#owner = target.owner;
+    this.#born = new NewInodes(sys);
     this.#meta = new Metadata(this.#warnings, target.owner?.mode);
     const { mode, root, lowers } = target;
     const unlocks = mode === 'flat' && target.owner !== undefined && target.owner.mode !== 'keep';
@@ -79,6 +82,7 @@ export class LayerApplier implements TarSink {
       this.#layer = layer;
       this.#blind = mode === 'blind' ? layer : undefined;
     }
+    this.#tree.root.plain = this.#born.isPlain(this.#tree.open(this.#tree.root).upper);
   }
 
   get entries(): number {
@@ -176,7 +180,8 @@ export class LayerApplier implements TarSink {
     const { root } = this.#tree;
     const inode = dirInode(this.#sys, this.#layer.writable(root));
     this.#meta.clearXattrs(inode, entry.xattrs);
-    this.#meta.apply(inode, entry, entry.mode | 0o700);
+    this.#meta.apply(inode, entry, { mode: entry.mode | 0o700 });
+    root.plain &&= this.#born.staysPlain(entry);
     this.#remember(root, entry);
   }
 
@@ -202,7 +207,9 @@ export class LayerApplier implements TarSink {
     if (entry.type === 'directory') this.#directory(entry, slot);
     else if (entry.type === 'hardlink') this.#hardLink(entry, slot);
     else if (entry.type === 'file') {
-      const fd = create(this.#layer, node, name, (dir, n) => this.#sys.createFile(dir, n, 0o600));
+      const fd = create(this.#layer, node, name, (dir, n) => {
+        return this.#sys.createFile(dir, n, this.#bornRight(entry, node) ? entry.mode : 0o600);
+      });
       this.#file = { writer: new FileWriter(this.#sys, fd), entry, slot };
     } else if (entry.type === 'symlink') {
       if (entry.linkName === '') throw new HawserError('InvalidArgument', 'a symbolic link to nothing');
@@ -213,8 +220,15 @@ export class LayerApplier implements TarSink {
 
   #describe(entry: TarEntry, { node, name }: Slot): void {
     const inode = namedInode(this.#sys, this.#layer.writable(node), name);
-    this.#meta.apply(inode, entry);
+    const mode = entry.type === 'file' && this.#bornRight(entry, node);
+    this.#meta.apply(inode, entry, { has: { owner: node.plain && this.#born.hasOwner(entry), mode } });
     inode.utimes(atimeOf(entry), entry.mtime);
+  }
+
+  /** A file that may have its mode from the start: attributes are not set before, and need none of the owner's bits. */
+  #bornRight(entry: TarEntry, node: DirNode): boolean {
+    const bare = entry.xattrs.size === 0 && this.#owner?.mode !== 'record';
+    return node.plain && bare && this.#born.hasMode(entry.mode);
   }
 
   #directory(entry: TarEntry, { node, name }: Slot): void {
@@ -223,7 +237,10 @@ export class LayerApplier implements TarSink {
     // Who may not write to a directory may not change its attributes either: opening it sees to that.
     if (!fresh) this.#tree.open(child);
     if (!fresh) this.#meta.clearXattrs(inode, entry.xattrs);
-    this.#meta.apply(inode, entry, ownerMayAll(entry.mode) ? entry.mode : entry.mode | 0o700);
+    const mode = ownerMayAll(entry.mode) ? entry.mode : entry.mode | 0o700;
+    const has = { owner: fresh && node.plain && this.#born.hasOwner(entry), mode: false };
+    this.#meta.apply(inode, entry, { mode, has });
+    child.plain &&= this.#born.staysPlain(entry);
     this.#remember(child, entry);
   }
 

@@ -42,6 +42,9 @@ export class DirNode {
   /** Its mode before we made it accessible to ourselves, which lasts until the layer is settled (flat). */
   locked: number | undefined;
 
+  /** New inodes in it get this process's ids and the mode asked for. */
+  plain = false;
+
   constructor(parent: DirNode | undefined, name: ByteString) {
     this.parent = parent;
     this.name = name;

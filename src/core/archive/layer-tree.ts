@@ -91,6 +91,7 @@ export function makeDirectory(
   const child = tree.adopt(node, name);
   if (fresh) {
     tree.forget(child);
+    child.plain = node.plain;
     layer.createdDirectory(child);
   }
   return { child, fresh };

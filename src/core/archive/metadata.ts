@@ -52,6 +52,12 @@ export function isOverlayKey(key: string): boolean {
   return key.startsWith('trusted.overlay.') || key.startsWith('user.overlay.');
 }
 
+/** What a new inode has already. */
+export interface Has {
+  readonly owner: boolean;
+  readonly mode: boolean;
+}
+
 /** How extended attributes are kept or not; one an apply, for it warns once. */
 export class Metadata {
   readonly #warnings: Warnings;
@@ -67,11 +73,11 @@ export class Metadata {
    * a directory's come last. Attributes of `trusted.*` and overlayfs's own are dropped with a warning: the first are
    * what containerd refuses too, the others would change what overlayfs shows.
    */
-  apply(inode: Inode, entry: TarEntry, mode: number = entry.mode): void {
-    this.chown(inode, entry.uid, entry.gid);
+  apply(inode: Inode, entry: TarEntry, opts: { mode?: number; has?: Has } = {}): void {
+    if (opts.has?.owner !== true) this.chown(inode, entry.uid, entry.gid);
     for (const [key, value] of entry.xattrs) this.#setxattr(inode, entry, key, value);
     if (this.#owner === 'record') this.#record(inode, entry);
-    if (entry.type !== 'symlink') inode.chmod(mode);
+    if (entry.type !== 'symlink' && opts.has?.mode !== true) inode.chmod(opts.mode ?? entry.mode);
   }
 
   /** Only files and directories can have the attribute. */

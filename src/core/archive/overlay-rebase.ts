@@ -13,6 +13,7 @@ export function upperOf(tree: MergedTree, node: DirNode): Dir {
   if (node.made === 'no' && node.parent !== undefined) {
     tree.sys.mkdir(upperOf(tree, node.parent), node.name, 0o700);
     node.made = 'implicit';
+    node.plain = node.parent.plain;
     tree.forget(node);
   }
   const { upper } = tree.open(node);

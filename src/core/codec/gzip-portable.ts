@@ -22,7 +22,7 @@ const RAW_WINDOW_BITS = -15;
 
 class PakoInflater implements Inflater {
   readonly #stream = new ZStream();
-  /** Filled piece by piece; what was handed out is never written again. */
+  /** Filled piece by piece; what was handed out is never written again, and nothing kept of a buffer that is full. */
   #output = new Uint8Array(0);
   #filled = 0;
 
@@ -48,7 +48,7 @@ class PakoInflater implements Inflater {
 
   #step(): { status: number; chunk: Uint8Array } {
     const stream = this.#stream;
-    if (this.#filled === this.#output.length) {
+    if (this.#output.length === 0) {
       this.#output = new Uint8Array(OUTPUT);
       this.#filled = 0;
     }
@@ -62,6 +62,7 @@ class PakoInflater implements Inflater {
     }
     const chunk = this.#output.subarray(this.#filled, stream.next_out);
     this.#filled = stream.next_out;
+    if (this.#filled === OUTPUT) this.#output = stream.output = new Uint8Array(0);
     return { status, chunk };
   }
 

@@ -29,6 +29,7 @@ export interface Stat {
   readonly blocks: number;
 }
 
+export const S_ISGID = 0o2000;
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;
@@ -37,6 +38,13 @@ export const S_IFBLK = 0o060000;
 export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
+
+/** What this process's new inodes get. */
+export interface Creation {
+  readonly uid: number;
+  readonly gid: number;
+  readonly umask: number;
+}
 
 /**
  * What building and reading an image's tree needs of the kernel: synchronous (runs in workers, or for short work), one
@@ -50,6 +58,8 @@ export const S_IFIFO = 0o010000;
  */
 export interface Syscalls {
   readonly provider: 'ffi' | 'tools';
+  /** `undefined`: not known. */
+  readonly creation: Creation | undefined;
   /** Opens an absolute path of our own (not an image's) as a directory; the last component is not followed. */
   openRoot(path: string): Dir;
   openDir(dir: Dir, name: ByteString): Dir;

@@ -135,6 +135,7 @@ async function unpack(
       spent.lap('verify');
       tar.push(value);
       spent.lap('apply');
+      release(value);
     }
     tar.end();
     return size;
@@ -144,6 +145,18 @@ async function unpack(
   } finally {
     reader.releaseLock();
   }
+}
+
+/** Below it buffers may be parts of pools. */
+const LARGE = 256 * 1024;
+
+/**
+ * Gives back the memory of a chunk that was the last of its buffer. Left to the garbage collector, which runs for every
+ * few dozen MiB of buffers, it costs a sixth of the whole work (and the pages of each new buffer).
+ */
+function release({ buffer, byteOffset, length }: Uint8Array): void {
+  const last = byteOffset + length === buffer.byteLength;
+  if (last && buffer.byteLength >= LARGE && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Passes `source` on and reports how much was taken, ten times a second and at the end; `spent` hears when it has to wait. */

@@ -3,6 +3,7 @@ import process from 'node:process';
 import type { ByteString } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import {
+  type Creation,
   type Dir,
   S_IFBLK,
   S_IFCHR,
@@ -16,6 +17,7 @@ import {
 } from '../../core/ports/syscalls.ts';
 import { errnoError } from '../linux/errno.ts';
 import { checkRoot, type NamedDir, pathOf } from '../linux/names.ts';
+import { readCreation } from './creation.ts';
 import { toStat } from './fs-stat.ts';
 import { attempt, O_PATH, type Path, ToolsCalls } from './tools-calls.ts';
 import { handle, runTool } from './tools-run.ts';
@@ -41,6 +43,7 @@ export function createToolsSyscalls(options: ToolsSyscallsOptions): Syscalls {
 
 class ToolsSyscalls implements Syscalls {
   readonly provider = 'tools';
+  readonly creation: Creation | undefined = readCreation();
   readonly #calls: ToolsCalls;
   readonly #times = new WaitingTimes();
 

@@ -1,5 +1,6 @@
 import type { Mounter } from '../../core/ports/mounter.ts';
 import type { Syscalls } from '../../core/ports/syscalls.ts';
+import { readCreation } from '../common/creation.ts';
 import { mountpoints } from '../common/mountpoints.ts';
 import { createToolsMounter } from '../common/tools-mounter.ts';
 import { createToolsSyscalls } from '../common/tools-syscalls.ts';
@@ -11,7 +12,7 @@ import { openDenoLibc } from './libc.ts';
 /** libc through FFI, else tools. For the calling thread only. FailedPrecondition when FFI is preferred and there is none. */
 export function openSyscalls(prefer?: Provider): Syscalls {
   return chooseProvider(prefer, openDenoLibc, {
-    ffi: createFfiSyscalls,
+    ffi: (libc) => createFfiSyscalls(libc, readCreation()),
     tools: () => createToolsSyscalls({ utf8Only: true }),
   });
 }

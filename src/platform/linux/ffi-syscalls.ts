@@ -1,5 +1,6 @@
 import { type ByteString, fromBytes } from '../../core/bytes.ts';
 import {
+  type Creation,
   type Dir,
   S_IFMT,
   S_IFREG,
@@ -28,17 +29,19 @@ const DENTS_BYTES = 32768n;
 const XATTR_BYTES = BigInt(XATTR_MAX);
 
 /** Syscalls over libc, for any runtime that can call C. Not reentrant: buffers are shared between calls. */
-export function createFfiSyscalls(libc: Libc): Syscalls {
-  return new FfiSyscalls(libc);
+export function createFfiSyscalls(libc: Libc, creation?: Creation): Syscalls {
+  return new FfiSyscalls(libc, creation);
 }
 
 class FfiSyscalls implements Syscalls {
   readonly provider = 'ffi';
+  readonly creation: Creation | undefined;
   readonly #fn: LibcFunctions;
   readonly #calls: FfiCalls;
   readonly #openDirFlags: number;
 
-  constructor(libc: Libc) {
+  constructor(libc: Libc, creation: Creation | undefined) {
+    this.creation = creation;
     this.#fn = libc.fn;
     this.#calls = new FfiCalls(libc);
     this.#openDirFlags = libc.machine.O_DIRECTORY | this.#calls.noFollow;
