@@ -29,6 +29,7 @@ export type { Reference } from './core/reference/reference.ts';
 export type { HostSummary, Observe, RegistryEvent } from './core/registry/observe.ts';
 export type { SnapshotInfo, Snapshotter, Usage } from './core/snapshots/roles.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/transfer/options.ts';
+export type { RootfsResult } from './core/transfer/rootfs.ts';
 export {
   type ApiFetchOptions,
   type ApiPullOptions,
@@ -38,3 +39,10 @@ export {
   type Store,
   type StoreOptions,
 } from './entry/api.ts';
+export {
+  type ApiDirectoryOptions,
+  type ApiUnpackOptions,
+  bundle,
+  unpack,
+  unpackRootfs,
+} from './entry/unpack.ts';

@@ -83,18 +83,15 @@ export async function toDirectory(
     const warn = (message: string) => report({ type: 'warning', message });
     const dir = await makeOutput(runtime, options.dir, { ...places(options), warn, signal }, async (path) => {
       report({ type: 'unpacking', platform, target: image.target.digest });
+      const treeDeps = { runtime, applier: backend.applier, report };
+      const treeOptions = {
+        owner,
+        codec: options.codec ?? ('auto' as const),
+        limits: options.limits,
+        signal,
+      };
       const tree = (below: string) =>
-        applyFlat(
-          { runtime, applier: backend.applier, report },
-          steps,
-          below === '.' ? path : `${path}/${below}`,
-          {
-            owner,
-            codec: options.codec ?? 'auto',
-            limits: options.limits,
-            signal,
-          },
-        );
+        applyFlat(treeDeps, steps, below === '.' ? path : `${path}/${below}`, treeOptions);
       await fill(tree, { path, planned, owner, signal });
     });
     report({ type: 'unpacked', platform, chainId });

@@ -1,11 +1,11 @@
 /** One layer into one committed snapshot: prepare, apply, check, rebase, commit. */
 import { isNeedsBelow } from '../archive/guesses.ts';
 import { cleanupSignal } from '../async/settle.ts';
-import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
+import { isKind, messageOf, wrap } from '../errors.ts';
 import type { Mount } from '../ports/mounter.ts';
 import type { Stage } from '../progress/events.ts';
 import { extractKey } from './extract-key.ts';
-import type { LayerStep } from './plan.ts';
+import { checkDiffId, type LayerStep } from './plan.ts';
 import type { Applied, Below } from './roles.ts';
 import type { Unpack, UnpackDeps } from './unpacker.ts';
 
@@ -201,13 +201,6 @@ async function applyChecked(
   const { size, entries, times } = applied;
   const { layer: desc, chainId } = step;
   if (times !== undefined) deps.report({ type: 'stages', desc, chainId, size, entries, times });
-  if (applied.digest === step.diffId) return applied;
-  throw new HawserError(
-    'DataLoss',
-    `wrong diff id: the config says ${step.diffId}, the layer expands to ${applied.digest}`,
-    {
-      hint: 'The config does not belong to this layer; ask the image’s publisher',
-      data: { expected: step.diffId, actual: applied.digest },
-    },
-  );
+  checkDiffId(step, applied.digest);
+  return applied;
 }

@@ -1,11 +1,11 @@
 /** An image as one plain tree: its layers applied one over another. */
-import { HawserError, wrap } from '../errors.ts';
+import { wrap } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { CodecChoice } from '../ports/codecs.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { LayerLimits, OwnerPolicy } from '../ports/workers.ts';
 import type { Report } from '../progress/events.ts';
-import type { LayerStep } from './plan.ts';
+import { checkDiffId, type LayerStep } from './plan.ts';
 import type { Applier } from './roles.ts';
 
 export interface TreeDeps {
@@ -57,7 +57,7 @@ async function applyStep(
   path: string,
   { owner, codec, limits, signal }: TreeOptions,
 ): Promise<void> {
-  const { layer, index, chainId, diffId } = step;
+  const { layer, index, chainId } = step;
   const tell = (status: 'extracting' | 'extracted', offset: number) =>
     deps.report({ type: 'layer', desc: layer, index, count, chainId, status, offset });
   tell('extracting', 0);
@@ -65,17 +65,6 @@ async function applyStep(
   const onProgress = (offset: number) => tell('extracting', offset);
   const applied = await deps.applier.apply(layer, mounts, { owner, codec, limits, onProgress, signal });
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
-  if (applied.digest !== diffId) throw wrongDiffId(diffId, applied.digest);
+  checkDiffId(step, applied.digest);
   tell('extracted', layer.size);
-}
-
-export function wrongDiffId(expected: string, actual: string): HawserError {
-  return new HawserError(
-    'DataLoss',
-    `wrong diff id: the config says ${expected}, the layer expands to ${actual}`,
-    {
-      hint: 'The config does not belong to this layer; ask the image’s publisher',
-      data: { expected, actual },
-    },
-  );
 }

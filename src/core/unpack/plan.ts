@@ -53,6 +53,19 @@ export function planUnpack(
   }));
 }
 
+/** DataLoss unless the layer expanded to what the config says. */
+export function checkDiffId({ diffId }: LayerStep, actual: string): void {
+  if (actual === diffId) return;
+  throw new HawserError(
+    'DataLoss',
+    `wrong diff id: the config says ${diffId}, the layer expands to ${actual}`,
+    {
+      hint: 'The config does not belong to this layer; ask the image’s publisher',
+      data: { expected: diffId, actual },
+    },
+  );
+}
+
 function at<T>(items: readonly T[], index: number): T {
   const item = items[index];
   if (item === undefined) throw new HawserError('Internal', `No item ${index} of ${items.length}`);

@@ -1,0 +1,99 @@
+/** The library's verbs for an image that is in a store: into snapshots, into a directory, into a runtime bundle. */
+import type { Image } from '../core/images/roles.ts';
+import { hostPlatform } from '../core/platforms/host.ts';
+import { parsePlatform } from '../core/platforms/parse.ts';
+import type { Call } from '../core/ports/call.ts';
+import type { CodecChoice } from '../core/ports/codecs.ts';
+import type { LayerLimits } from '../core/ports/workers.ts';
+import type { Report } from '../core/progress/events.ts';
+import { parseReference } from '../core/reference/parse.ts';
+import { bundleImage } from '../core/transfer/bundle.ts';
+import type { PullResult } from '../core/transfer/options.ts';
+import {
+  type OutputDeps,
+  type RootfsOptions,
+  type RootfsResult,
+  unpackRootfs as toRootfs,
+} from '../core/transfer/rootfs.ts';
+import { unpackImage } from '../core/transfer/unpack.ts';
+import type { Store } from './api.ts';
+
+interface Common extends Call {
+  readonly store: Store;
+  readonly codec?: CodecChoice | undefined;
+  /** What a layer may expand to. Not given: 1 TiB, and 1000 times its compressed size beyond the first GiB. */
+  readonly limits?: Partial<LayerLimits> | undefined;
+  readonly onProgress?: Report | undefined;
+}
+
+export interface ApiUnpackOptions extends Common {
+  /** Default: the host's. */
+  readonly platforms?: readonly string[] | undefined;
+  readonly snapshotter?: string | undefined;
+  /** Layers unpacked at once; default: the number of processors. */
+  readonly jobs?: number | undefined;
+}
+
+export interface ApiDirectoryOptions extends Common {
+  /** Default: the host's. */
+  readonly platform?: string | undefined;
+  /** Replaces a directory that is not empty. */
+  readonly force?: boolean | undefined;
+  /** Whose the files are (OwnerPolicy). Default: `keep` as root, else `ours`. */
+  readonly owner?: RootfsOptions['owner'];
+}
+
+/** Into snapshots. NotFound when the image or a layer of it is not in the store. */
+export async function unpack(reference: string, options: ApiUnpackOptions): Promise<PullResult> {
+  const { platforms, snapshotter, codec, jobs, limits, signal, onProgress } = options;
+  const { deps, image } = await find(reference, options);
+  const wanted = platforms?.map((text) => parsePlatform(text, deps.hostPlatform));
+  const rest = { snapshotter, codec, jobs, limits, signal, report: onProgress };
+  return await unpackImage(deps, image, { platforms: wanted, ...rest });
+}
+
+/** The image's tree at `dir` (absolute), which is there and whole, or not there. AlreadyExists for one that is not empty. */
+export async function unpackRootfs(
+  reference: string,
+  dir: string,
+  options: ApiDirectoryOptions,
+): Promise<RootfsResult> {
+  const { deps, image } = await find(reference, options);
+  return await toRootfs(deps, image, directoryOptions(deps, dir, options));
+}
+
+/** The same with the tree in `dir/rootfs`, and a config.json for runc and crun. */
+export async function bundle(
+  reference: string,
+  dir: string,
+  options: ApiDirectoryOptions & { readonly tty?: boolean | undefined },
+): Promise<RootfsResult> {
+  const { deps, image } = await find(reference, options);
+  return await bundleImage(deps, image, { ...directoryOptions(deps, dir, options), tty: options.tty });
+}
+
+async function find(
+  reference: string,
+  { store, signal }: Common,
+): Promise<{ readonly deps: OutputDeps; readonly image: Image }> {
+  const { runtime } = store;
+  const { clock, hashers, codecs, host } = runtime;
+  const image = await store.images.get(parseReference(reference).name, { signal });
+  const own = { hostPlatform: hostPlatform(host), cpus: host.cpus };
+  return { deps: { backend: store, runtime, clock, hashers, codecs, ...own }, image };
+}
+
+function directoryOptions(deps: OutputDeps, dir: string, options: ApiDirectoryOptions): RootfsOptions {
+  const { store, platform, force, owner, codec, limits, signal, onProgress } = options;
+  return {
+    dir,
+    force,
+    keepOut: [store.root],
+    platform: platform === undefined ? undefined : parsePlatform(platform, deps.hostPlatform),
+    owner,
+    codec,
+    limits,
+    report: onProgress,
+    signal,
+  };
+}

@@ -1,0 +1,87 @@
+/** The verbs for what is in a store, through the library, on this runtime: into snapshots, a directory, a bundle. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parseDigest } from '../../src/core/oci/digest.ts';
+import { bundle, fetch, unpack, unpackRootfs } from '../../src/mod.ts';
+import { buildImage, type ImageDescription, type TestImage } from '../registry/image.ts';
+import { rejectsWith, withBench } from '../support/bench.ts';
+import { needs } from '../support/needs.ts';
+
+const OVERLAY = { skip: needs({ root: true }) };
+
+const image = (name: string, more: Partial<ImageDescription> = {}): Promise<TestImage> =>
+  buildImage({
+    layers: [
+      {
+        entries: [
+          { name: 'etc/', type: 'directory' },
+          { name: 'etc/name', data: name },
+          { name: 'etc/gone', data: 'x' },
+        ],
+      },
+      {
+        entries: [
+          { name: 'etc/.wh.gone', data: '' },
+          { name: `only-${name}`, data: 'y' },
+        ],
+        compression: 'zstd',
+      },
+    ],
+    ...more,
+  });
+
+test('what was fetched is unpacked later: into snapshots, a directory, a bundle', OVERLAY, async () => {
+  await withBench(async ({ store, registry, events }) => {
+    const tree = ['etc', 'etc/name', 'only-later'];
+    const config = { config: { Cmd: ['/run'], User: '7:8' } };
+    const ref = registry.push('a/later', 'v1', await image('later', { config }));
+    await rejectsWith('NotFound', /not found/, unpack(ref, { store }));
+    await fetch(ref, { store });
+    const first = await unpack(ref, { store, onProgress: (event) => events.push(event) });
+    assert.equal((await store.snapshotter().stat(first.unpacked[0]?.chainId ?? '')).kind, 'Committed');
+    assert.deepEqual((await unpack(ref, { store })).unpacked, first.unpacked);
+    assert.deepEqual(await store.leases.list(), []);
+
+    const dir = join(store.root, '../tree');
+    const made = await unpackRootfs(ref, dir, { store });
+    assert.equal(made.dir, dir);
+    assert.deepEqual((readdirSync(dir, { recursive: true }) as string[]).sort(), tree);
+    await rejectsWith('AlreadyExists', /not empty/, unpackRootfs(ref, dir, { store }));
+    await rejectsWith('FailedPrecondition', /the store is/, bundle(ref, join(store.root, 'b'), { store }));
+
+    const target = join(dir, '../bundle');
+    await bundle(ref, target, { store });
+    assert.deepEqual((readdirSync(join(target, 'rootfs'), { recursive: true }) as string[]).sort(), tree);
+    const { process } = JSON.parse(readFileSync(join(target, 'config.json'), 'utf8'));
+    assert.deepEqual([process.args, process.user], [['/run'], { uid: 7, gid: 8 }]);
+    assert.deepEqual(readdirSync(join(dir, '..')).sort(), ['bundle', 'root', 'tree']);
+  });
+});
+
+test('an image with a layer missing is not unpacked, and the layer is named', OVERLAY, async () => {
+  await withBench(async ({ store, registry }) => {
+    const pushed = await image('gone');
+    const ref = registry.push('a/gone', 'v1', pushed);
+    await fetch(ref, { store });
+    const layer = pushed.layers[1]?.digest ?? '';
+    await store.content.delete(parseDigest(layer));
+    const dir = join(store.root, '../tree');
+    const message = new RegExp(`layer 2 of 2 \\(${layer}\\) is not in the store`);
+    await rejectsWith('NotFound', message, unpack(ref, { store }));
+    await rejectsWith('NotFound', message, unpackRootfs(ref, dir, { store }));
+    assert.deepEqual(readdirSync(join(store.root, '..')), ['root']);
+  });
+});
+
+test('a directory is not made of layers that are not what the config says', OVERLAY, async () => {
+  await withBench(async ({ store, registry }) => {
+    const rootfs = { type: 'layers', diff_ids: [`sha256:${'1'.repeat(64)}`, `sha256:${'2'.repeat(64)}`] };
+    const ref = registry.push('a/wrong', 'v1', await image('wrong', { config: { rootfs } }));
+    await fetch(ref, { store });
+    const work = unpackRootfs(ref, join(store.root, '../tree'), { store });
+    await rejectsWith('DataLoss', /layer 1 .*wrong diff id/, work);
+    assert.deepEqual(readdirSync(join(store.root, '..')), ['root']);
+  });
+});
