@@ -19,7 +19,12 @@ export function networkOptions(input: Input): NetworkOptions {
       stall: limitOf(input, 'timeout-stall'),
       minSpeed,
     },
-    retry: { tries: input.count('retry'), time: parsed(input, 'retry-time', parseDuration), minSpeed },
+    retry: {
+      tries: input.count('retry'),
+      time: parsed(input, 'retry-time', parseDuration),
+      // Under a limit any speed is progress.
+      minSpeed: rate === undefined ? minSpeed : 0,
+    },
     limitRate: rate,
     foreignUrls: input.bool('foreign-urls'),
   };

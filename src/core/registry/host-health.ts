@@ -26,7 +26,7 @@ export class HostHealth {
     return this.#demoted.get(host.base.href);
   }
 
-  demote(host: Host, why: string): void {
+  demote(host: Pick<Host, 'base'>, why: string): void {
     if (!this.#demoted.has(host.base.href)) this.#demoted.set(host.base.href, why);
   }
 

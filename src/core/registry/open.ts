@@ -82,9 +82,36 @@ export function openRegistry(
   options: RegistryOptions = {},
 ): Registry {
   const { clock } = deps;
-  const userAgent = options.userAgent ?? USER_AGENT;
-  const observe = options.observe ?? (() => {});
   const pool = new TransportPool(deps.transports, transportOptions(options));
+  const observe = options.observe ?? (() => {});
+  const clientDeps = compose(pool, clock, options, observe);
+  const { health } = clientDeps;
+  const client = (reference: Reference) => new RepositoryClient(clientDeps, reference);
+  const read = new RecentRoot();
+  return {
+    async resolve(reference, call) {
+      const onWait = (milliseconds: number, err: unknown) =>
+        observe({ type: 'wait', reason: messageOf(err), milliseconds });
+      const asking = { clock, retry: options.retry };
+      const root = await persist(asking, call, onWait, () => resolveRoot(client(reference), call));
+      read.keep(reference, root);
+      return { reference, root: root.descriptor };
+    },
+    fetcher: (reference) => ({
+      async fetch(desc, opts) {
+        const bytes = read.take(reference, desc.digest);
+        if (bytes !== undefined) return { body: bodyOf(bytes), offset: 0 };
+        return await fetchObject(client(reference), desc, opts ?? {});
+      },
+      distrust: (host) => health.demote({ base: new URL(host) }, 'it sent damage'),
+    }),
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
+
+/** What the clients of all repositories share: how an exchange is made, and what is known of hosts. */
+function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, observe: Observe): ClientDeps {
+  const userAgent = options.userAgent ?? USER_AGENT;
   const observed =
     options.observe === undefined ? options : { ...options, trace: both(options.trace, observe) };
   const cooldowns = new Cooldowns({
@@ -103,17 +130,15 @@ export function openRegistry(
       stack(pool.forHost(host), ownHeaders(host), redirectsOf(host), ...exchange(true)),
   });
   const around = options.around ?? ((next) => next);
-  const clientDeps: ClientDeps = {
+  const foreign = (registry: URL) => stack(pool.forStrangers(), redirects(registry), ...exchange(false));
+  return {
     clock,
     userAgent,
     observe,
     health: new HostHealth(),
     partless: new Set(),
     cooldowns,
-    foreign:
-      options.foreignUrls === true
-        ? (registry) => stack(pool.forStrangers(), redirects(registry), ...exchange(false))
-        : undefined,
+    foreign: options.foreignUrls === true ? foreign : undefined,
     hosts: rememberedHosts(options, observe),
     transport: (host, repository) =>
       stack(
@@ -123,26 +148,6 @@ export function openRegistry(
         redirectsOf(host),
         ...exchange(false),
       ),
-  };
-  const client = (reference: Reference) => new RepositoryClient(clientDeps, reference);
-  const read = new RecentRoot();
-  return {
-    async resolve(reference, call) {
-      const onWait = (milliseconds: number, err: unknown) =>
-        observe({ type: 'wait', reason: messageOf(err), milliseconds });
-      const asking = { clock, retry: options.retry };
-      const root = await persist(asking, call, onWait, () => resolveRoot(client(reference), call));
-      read.keep(reference, root);
-      return { reference, root: root.descriptor };
-    },
-    fetcher: (reference) => ({
-      async fetch(desc, opts) {
-        const bytes = read.take(reference, desc.digest);
-        if (bytes !== undefined) return { body: bodyOf(bytes), offset: 0 };
-        return await fetchObject(client(reference), desc, opts ?? {});
-      },
-    }),
-    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }
 

@@ -35,6 +35,8 @@ export interface FetchRequest extends Call {
 export interface Fetcher {
   /** From `offset` if the server can. Hosts are asked once each. Bytes are not verified. 404: NotFound. */
   fetch(desc: Descriptor, request?: FetchRequest): Promise<Fetched>;
+  /** What this host (of a `Fetched`) sent was wrong: it is asked after all others from now on. */
+  distrust?(host: string): void;
 }
 
 export interface Resolved {

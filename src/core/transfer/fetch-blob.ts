@@ -87,6 +87,7 @@ async function fill(
       if (!isKind(err, 'DataLoss')) throw err;
       await ingest.reset(call);
       if (at === sources.length - 1) throw err;
+      for (const host of served.hosts) deps.fetcher.distrust?.(host);
       if (served.hosts.size > 0) served.distrust();
       deps.report({ type: 'retry', key: ingest.ref, desc, reason: messageOf(err), offset: 0 });
     }

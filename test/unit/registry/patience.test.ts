@@ -105,6 +105,21 @@ test('H12: the manifest is asked for again after each failure that passes', asyn
   }
 });
 
+test('a token server that fails for a moment is asked again', async () => {
+  const registry = await startRegistry({
+    auth: { mode: 'bearer' },
+    faults: [{ match: '/token', status: 503, times: 2 }],
+  });
+  try {
+    const image = await buildImage({ layers: [] });
+    const root = await resolveText(registry.push('t/a', 'x', image), { retry: {} });
+    assert.equal(root.digest, image.root.digest);
+    assert.equal(registry.requests.filter(({ path }) => path.startsWith('/token')).length, 3);
+  } finally {
+    await registry.close();
+  }
+});
+
 const at = (clock: { now(): number }, seconds: number) =>
   new Date(clock.now() + seconds * 1000).toUTCString();
 

@@ -225,6 +225,27 @@ scene(
 );
 
 scene(
+  'H43: a mirror that sent damage is asked last from then on',
+  [[{ corrupt: 5 }], []],
+  async ({ registries, store }) => {
+    const other = noise(1000, 77);
+    const desc = descriptor(LAYER, sha256(other), other.length);
+    for (const registry of registries) registry.putBlob('t/a', desc.digest, other);
+    await withClient({ clock: fakeClock(), hosts: hostsOf(registries) }, async (client) => {
+      const { content } = store.backend;
+      const fetcher = client.fetcher(parseReference(`${registries.at(-1)?.host}/t/a:x`));
+      const deps = { content, fetcher, clock: fakeClock(), report: () => {} };
+      await fetchBlob(deps, DESC, {});
+      await fetchBlob(deps, desc, {});
+    });
+    assert.deepEqual(
+      registries.map(({ requests }) => requests.length),
+      [1, 2],
+    );
+  },
+);
+
+scene(
   'a host that stalls is left for another, which goes on from the last byte',
   [[{ stall: CUT }], []],
   async ({ fetch, registries }) => {
