@@ -9,6 +9,7 @@ const DIAL_FAILURES: ReadonlySet<string> = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'ETIMEDOUT',
+  'CONNECT_RESET',
   'CONNECT_TIMEOUT',
   'TLS',
   'PROXY',

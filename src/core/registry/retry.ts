@@ -12,6 +12,7 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
 ]);
 const CODES: ReadonlySet<string> = new Set([
   ...UNREACHABLE,
+  'CONNECT_RESET',
   'ECONNRESET',
   'ECONNABORTED',
   'EPIPE',

@@ -9,6 +9,7 @@ export type FailureCode =
   | 'UNEXPECTED_END'
   | 'HTTP_PROTOCOL'
   | 'HEADERS_OVERFLOW'
+  | 'CONNECT_RESET'
   | 'CONNECT_TIMEOUT'
   | 'HEADERS_TIMEOUT'
   | 'STALLED'
@@ -27,6 +28,7 @@ const TLS_HINT = 'Name the registry’s own CA with --tlscacert; --skip-verify t
 const WORDS: Readonly<Record<string, Words>> = {
   ECONNREFUSED: { kind: 'Unavailable', text: 'connection refused', hint: ADDRESS_HINT },
   ECONNRESET: { kind: 'Unavailable', text: 'connection reset by the server' },
+  CONNECT_RESET: { kind: 'Unavailable', text: 'the connection was closed while TLS was set up' },
   ENOTFOUND: { kind: 'Unavailable', text: 'no such host', hint: ADDRESS_HINT },
   EAI_AGAIN: { kind: 'Unavailable', text: 'the name could not be looked up', hint: ADDRESS_HINT },
   TLS: { kind: 'Unavailable', text: 'TLS failed', hint: TLS_HINT },

@@ -206,6 +206,7 @@ const TLS_CODE =
 function codeOf(err: unknown): string {
   const { code, name, message } = (err ?? {}) as { code?: unknown; name?: unknown; message?: unknown };
   if (/^Proxy (?:response|Authentication)/.test(String(message))) return 'PROXY';
+  if (/before secure TLS connection/.test(String(message))) return 'CONNECT_RESET';
   if (name === 'HTTPParserError' && code !== 'HPE_HEADER_OVERFLOW') {
     return CODES[String(code)] ?? 'HTTP_PROTOCOL';
   }

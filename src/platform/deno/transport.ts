@@ -178,6 +178,7 @@ async function send(client: HttpClient, request: HttpRequest, signal: AbortSigna
 /** Deno's errors have no codes: hyper's and rustls' words are all there is. */
 const CODES: readonly (readonly [RegExp, string])[] = [
   [/InvalidContentType|corrupt message/i, 'PLAIN_HTTP'],
+  [/handshake eof/i, 'CONNECT_RESET'],
   [/certificate|\bTLS\b|handshake|alert/i, 'TLS'],
   [/connection refused/i, 'ECONNREFUSED'],
   [/connection reset/i, 'ECONNRESET'],
