@@ -1,4 +1,4 @@
-/** A private CA and a certificate for 127.0.0.1 and localhost, made by the openssl tool. */
+/** A private CA and a certificate for 127.0.0.1, localhost and registry.test, made by the openssl tool. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -73,7 +73,7 @@ function makeIn(dir: string): TestCerts {
   };
   issue(
     'server',
-    'basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n',
+    'basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test\nextendedKeyUsage=serverAuth\n',
   );
   issue('client', 'basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n');
   const read = (name: string): string => readFileSync(at(name), 'utf8');

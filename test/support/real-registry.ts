@@ -1,5 +1,5 @@
 /** Debian's docker-registry (CNCF Distribution) on a loopback port, with its storage in a scratch directory. */
-import { writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execOk } from './exec.ts';
 import { freePort, startDaemon } from './processes.ts';
@@ -13,6 +13,8 @@ export interface RealRegistry extends AsyncDisposable {
   push(layout: string, name: string): Promise<void>;
   /** Copies it as Docker schema 2: the same layers under another manifest. */
   pushAsDocker(layout: string, name: string): Promise<void>;
+  /** Ends it, and copies what it has to another directory. */
+  keep(storage: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,10 @@ http: { addr: ${JSON.stringify(host)} }
     dir: dir.path,
     push: (layout, name) => copy(layout, name, ['--all', '--preserve-digests']),
     pushAsDocker: (layout, name) => copy(layout, name, ['--format', 'v2s2']),
+    keep: async (storage) => {
+      cpSync(join(dir.path, 'storage'), storage, { recursive: true });
+      await close();
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
