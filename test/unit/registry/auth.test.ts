@@ -5,7 +5,7 @@ import { hintOf, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import type { Credential, RegistryOptions } from '../../../src/core/registry/open.ts';
 import { type AuthMode, basic } from '../../registry/auth.ts';
-import { bytesOf, fakeClock, scripted, withClient } from '../../registry/client.ts';
+import { bytesOf, descriptor, fakeClock, scripted, withClient } from '../../registry/client.ts';
 import type { Fault } from '../../registry/faults.ts';
 import { buildImage } from '../../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
@@ -127,6 +127,25 @@ check(
     assert.equal(kindOf(err), 'Unauthenticated');
     assert.match(hintOf(err) ?? '', /password/);
     assert.ok(!JSON.stringify([err.message, err]).includes('hunter2'));
+  },
+);
+
+check(
+  '400 to a token that is no longer new: once more with another (ECR)',
+  { mode: 'bearer' },
+  async ({ registry, ref }) => {
+    await withClient({}, async (client) => {
+      const reference = parseReference(ref);
+      const { root } = await client.resolve(reference);
+      registry.faults.push({ match: '/manifests/', status: 400, times: 1 });
+      await bytesOf(await client.fetcher(reference).fetch(root));
+      assert.equal(registry.gate.issued, 2);
+      registry.faults.push({ match: '/blobs/', status: 400 });
+      const layer = image.layers[0] ?? assert.fail();
+      await assert.rejects(client.fetcher(reference).fetch(descriptor('x/y', layer.digest, layer.size)));
+      assert.equal(registry.gate.issued, 3);
+      assert.equal(registry.requests.filter(({ path }) => path.includes('/blobs/')).length, 2);
+    });
   },
 );
 

@@ -71,9 +71,13 @@ export class Authorizer {
       let sent = await this.#known(access, request.signal);
       for (let attempt = 1; ; attempt++) {
         const response = await next(withAuthorization(request, sent));
-        const ours = response.status === 401 && response.url.origin === host.base.origin;
-        if (!ours || attempt === MAX_TRIES) return response;
-        const answer = await this.#answer(access, sent, response, request.signal);
+        if (response.url.origin !== host.base.origin || attempt === MAX_TRIES) return response;
+        const answer =
+          response.status === 401
+            ? await this.#answer(access, sent, response, request.signal)
+            : isOldToken(request, response, sent)
+              ? await this.#renewed(access, sent, response, request.signal)
+              : undefined;
         if (answer === undefined) return response;
         sent = answer;
       }
@@ -107,11 +111,29 @@ export class Authorizer {
     const key = tokenKey(access, scheme);
     if (sent?.key === key) {
       if (sent.fresh) return undefined;
-      if (`Bearer ${this.#tokens.get(key)?.value}` === sent.header) this.#tokens.delete(key);
+      this.#forget(sent);
     }
     await discard(response.body);
     this.#schemes.set(accessKey(access), scheme);
     return await this.#bearer(access, scheme, signal);
+  }
+
+  async #renewed(
+    access: Access,
+    sent: Sent | undefined,
+    response: HttpResponse,
+    signal: AbortSignal | undefined,
+  ): Promise<Sent | undefined> {
+    const scheme = this.#schemes.get(accessKey(access));
+    if (scheme === undefined || scheme === 'basic' || sent === undefined) return undefined;
+    this.#forget(sent);
+    await discard(response.body);
+    return await this.#bearer(access, scheme, signal);
+  }
+
+  /** Unless another request has got a new one meanwhile. */
+  #forget({ key, header }: Sent): void {
+    if (`Bearer ${this.#tokens.get(key)?.value}` === header) this.#tokens.delete(key);
   }
 
   async #basic(access: Access, signal: AbortSignal | undefined): Promise<Sent | undefined> {
@@ -152,6 +174,11 @@ export class Authorizer {
       return found;
     });
   }
+}
+
+/** ECR answers 400 to a token that has expired. A range may be refused by 400 too: that is not asked again for. */
+function isOldToken(request: HttpRequest, response: HttpResponse, sent: Sent | undefined): boolean {
+  return response.status === 400 && sent?.fresh === false && !('range' in request.headers);
 }
 
 function withAuthorization(request: HttpRequest, sent: Sent | undefined): HttpRequest {

@@ -1,0 +1,235 @@
+/** Hostile endpoints, redirects and challenges, by number: what is sent where, whatever a registry or a mirror says. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isKind } from '../../../src/core/errors.ts';
+import type { HttpRequest, TransportOptions, Transports } from '../../../src/core/ports/transport.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import type { Host, Hosts } from '../../../src/core/registry/hosts.ts';
+import { ALL_CAPABILITIES } from '../../../src/core/registry/hosts.ts';
+import type { RegistryOptions } from '../../../src/core/registry/open.ts';
+import { scripted, withClient } from '../../registry/client.ts';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+const MANIFEST = { 'content-type': 'application/vnd.oci.image.manifest.v1+json', 'content-length': '10' };
+const FOUND = { headers: { ...MANIFEST, 'docker-content-digest': DIGEST } };
+const SECRETS = /hunter2|swordfish/;
+
+type Answer = Parameters<typeof scripted>[0];
+
+interface Sent extends HttpRequest {
+  /** What the transport that it was sent by was opened with. */
+  readonly by: TransportOptions;
+}
+
+/** Like `scripted`, but remembers by which of several transports each request went. */
+function recording(answer: Answer): Transports & { readonly sent: Sent[] } {
+  const sent: Sent[] = [];
+  return {
+    sent,
+    open: (by = {}) => {
+      const inner = scripted((request) => {
+        sent.push({ ...request, by });
+        return answer(request);
+      });
+      return inner.open();
+    },
+  };
+}
+
+const listed =
+  (...hosts: Host[]): Hosts =>
+  async () => ({ source: 'test', hosts });
+const host = (url: string, more: Partial<Host> = {}): Host => {
+  const base = new URL(url);
+  return { name: base.host, base, capabilities: ALL_CAPABILITIES, ...more };
+};
+
+async function resolve(transports: Transports, options: RegistryOptions): Promise<unknown> {
+  return await withClient({ transports, retry: { time: 0 }, ...options }, async (client) =>
+    client.resolve(parseReference('reg.test/a:1')).then(
+      () => undefined,
+      (err: unknown) => err,
+    ),
+  );
+}
+
+const header = ({ headers }: HttpRequest, name: string): string | undefined =>
+  Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1];
+const challenge = (text: string) => ({ status: 401, headers: { 'www-authenticate': text } });
+
+test('H1: what is set for one host, such as skip_verify, does not hold for its token server', async () => {
+  const transports = recording(({ url, headers }) => {
+    if (url.host === 'auth.test') return { body: '{"token":"t"}' };
+    return 'authorization' in headers ? FOUND : challenge('Bearer realm="https://auth.test/token"');
+  });
+  const tls = { skipVerify: true, cert: 'C', key: 'K', extraCa: 'CA' };
+  assert.equal(await resolve(transports, { hosts: listed(host('https://reg.test/v2', { tls })) }), undefined);
+  const by = (name: string) => transports.sent.find(({ url }) => url.host === name)?.by;
+  assert.equal(by('reg.test')?.skipVerify, true);
+  assert.equal(by('reg.test')?.cert, 'C');
+  assert.equal(by('auth.test')?.skipVerify, undefined);
+  assert.equal(by('auth.test')?.cert, undefined);
+  assert.equal(by('auth.test')?.extraCa, 'CA');
+});
+
+test('H1: a mirror gets the credential for its own name, never the registry’s', async () => {
+  const asked: string[] = [];
+  const transports = recording(({ url, headers }) => {
+    if (url.host === 'reg.test' && 'authorization' in headers) return FOUND;
+    return challenge('Basic realm="x"');
+  });
+  const credentials = async (name: string) => {
+    asked.push(name);
+    return name === 'reg.test' ? { username: 'me', secret: 'hunter2' } : undefined;
+  };
+  const hosts = listed(host('https://m1/v2', { namespace: 'reg.test' }), host('https://reg.test/v2'));
+  assert.equal(await resolve(transports, { hosts, credentials }), undefined);
+  assert.deepEqual(asked, ['m1', 'reg.test']);
+  for (const request of transports.sent.filter(({ url }) => url.host === 'm1')) {
+    assert.equal(header(request, 'authorization'), undefined);
+  }
+});
+
+const KEPT = { authorization: 'Bearer hunter2', 'x-api-key': 'swordfish', 'user-agent': 'mine' };
+
+test('H4: headers of the configuration stay with their origin, and do not come back to it', async () => {
+  const transports = recording(({ url }) => {
+    if (url.host === 'cdn.test') return { status: 307, headers: { location: 'https://reg.test/again' } };
+    return url.pathname === '/again' ? FOUND : { status: 307, headers: { location: 'https://cdn.test/x' } };
+  });
+  assert.equal(
+    await resolve(transports, { hosts: listed(host('https://reg.test/v2', { headers: KEPT })) }),
+    undefined,
+  );
+  const [first, ...others] = transports.sent;
+  assert.ok(first);
+  for (const [name, value] of Object.entries(KEPT)) assert.equal(header(first, name), value);
+  assert.equal(others.length, 2);
+  for (const request of others) assert.doesNotMatch(JSON.stringify(request.headers), SECRETS);
+});
+
+test('H4: headers of the configuration go to a token server only when it is the host itself', async () => {
+  for (const [realm, expected] of [
+    ['https://reg.test/token', 'swordfish'],
+    ['https://auth.test/token', undefined],
+  ] as const) {
+    const transports = recording(({ url, headers }) => {
+      if (url.pathname === '/token') return { body: '{"token":"t"}' };
+      return headers.authorization === 'Bearer t' ? FOUND : challenge(`Bearer realm="${realm}"`);
+    });
+    const headers = { 'x-api-key': 'swordfish' };
+    assert.equal(
+      await resolve(transports, { hosts: listed(host('https://reg.test/v2', { headers })) }),
+      undefined,
+    );
+    const token = transports.sent.find(({ url }) => url.pathname === '/token') ?? assert.fail();
+    assert.equal(header(token, 'x-api-key'), expected);
+  }
+});
+
+test('H6: a mirror on this machine may not lead a registry’s clients to a metadata service', async () => {
+  const transports = recording(() => ({
+    status: 302,
+    headers: { location: 'http://169.254.169.254/latest' },
+  }));
+  const err = await resolve(transports, { hosts: listed(host('http://127.0.0.1:5000/v2')) });
+  assert.ok(isKind(err, 'FailedPrecondition'), String(err));
+  assert.equal(transports.sent.length, 1);
+});
+
+test('H7: Link is not followed', async () => {
+  const link = '<https://evil.test/next>; rel="next"';
+  const transports = recording(() => ({ headers: { ...FOUND.headers, link } }));
+  assert.equal(await resolve(transports, { hosts: listed(host('https://reg.test/v2')) }), undefined);
+  assert.deepEqual(
+    transports.sent.map(({ url }) => url.host),
+    ['reg.test'],
+  );
+});
+
+const src: string = join(import.meta.dirname, '../../../src');
+const sources: readonly (readonly [string, string])[] = readdirSync(src, {
+  recursive: true,
+  encoding: 'utf8',
+})
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => [name, readFileSync(join(src, name), 'utf8')]);
+
+test('H10: nothing but the two transports speaks HTTP or TLS', () => {
+  const speaks =
+    /(?<![.\w])fetch\((?!text|reference|desc)|'undici'|node:https?'|node:tls'|node:http2'|WebSocket|XMLHttpRequest/;
+  const guilty = sources.filter(([, text]) => speaks.test(text)).map(([name]) => name);
+  assert.deepEqual(guilty.sort(), [
+    'platform/common/system-roots.ts',
+    'platform/common/undici-dispatcher.ts',
+    'platform/common/undici-transport.ts',
+    'platform/deno/transport.ts',
+  ]);
+});
+
+const ODD: readonly string[] = [
+  ...[
+    'reg.test/a/../b:1',
+    'reg.test/./b:1',
+    'reg.test/a%2fb:1',
+    'reg.test/a%2e%2e/b:1',
+    'reg.test/a\u2024\u2024/b:1',
+  ],
+  ...[
+    'reg.test/a\\b:1',
+    'reg.test/a b:1',
+    'reg.test/a\r\nX: y:1',
+    'reg.test/a:1?x=y',
+    'reg.test/a:1#x',
+    'me:pw@reg.test/a:1',
+  ],
+  ...[
+    'reg.test:99999999/a:1',
+    'reg..test/a:1',
+    '-reg.test/a:1',
+    'r\u0435g.test/a:1',
+    'reg.test/\u0000:1',
+    'http://reg.test/a:1',
+  ],
+  ...[`reg.test/${'a'.repeat(10_240)}:1`, `${'a.'.repeat(5120)}test/a:1`, `reg.test/a:${'1'.repeat(10_240)}`],
+];
+for (const text of ODD) {
+  test(`H11: refused before anything is asked: ${JSON.stringify(text.slice(0, 40))}`, () => {
+    assert.throws(
+      () => parseReference(text),
+      (err) => isKind(err, 'InvalidArgument'),
+    );
+  });
+}
+
+test('H13: what is told of hosts, attempts and exchanges holds no secret', async () => {
+  const events: string[] = [];
+  const transports = recording(({ url, headers }) => {
+    if (url.pathname === '/token') return { body: '{"token":"hunter2"}' };
+    if (!('authorization' in headers)) return challenge('Bearer realm="https://reg.test/token?sig=hunter2"');
+    return { status: 307, headers: { location: 'https://u:hunter2@cdn.test/x?X-Amz-Signature=hunter2' } };
+  });
+  await resolve(transports, {
+    hosts: listed(host('https://reg.test/v2', { headers: { 'x-api-key': 'swordfish' } })),
+    credentials: async () => ({ username: 'me', secret: 'hunter2', source: '--user' }),
+    proxy: () => new URL('http://me:hunter2@proxy.test:3128'),
+    observe: (event) => void events.push(JSON.stringify(event)),
+  });
+  const types = new Set(events.map((event) => (JSON.parse(event) as { type: string }).type));
+  for (const type of ['hosts', 'credential', 'attempt', 'request']) assert.ok(types.has(type), type);
+  assert.ok(events.some((event) => event.includes('"proxy":"http://proxy.test:3128"')));
+  assert.ok(events.some((event) => event.includes('REDACTED')));
+  for (const event of events) assert.doesNotMatch(event, SECRETS);
+});
+
+test('H14: there is no way to upload: no method for it, and a body only for token servers', () => {
+  const port = sources.find(([name]) => name === 'core/ports/transport.ts')?.[1] ?? '';
+  assert.match(port, /readonly method: 'GET' \| 'HEAD' \| 'POST';/);
+  const posting = sources.filter(([, text]) => /method: '(?:POST|PUT|PATCH|DELETE)'/.test(text));
+  assert.deepEqual(
+    posting.map(([name]) => name),
+    ['core/registry/auth/tokens.ts'],
+  );
+});
