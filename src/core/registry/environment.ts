@@ -1,5 +1,5 @@
 /** What the machine says about registries: certs.d directories, proxies, trusted certificates, credentials of other tools. */
-import { HawserError, wrap } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { TlsOptions } from '../ports/transport.ts';
@@ -19,6 +19,8 @@ export interface EnvironmentOptions {
   readonly warn: (message: string) => void;
 }
 
+type Env = (name: string) => string | undefined;
+
 const MAX_ROOTS_BYTES = 16 * 1024 * 1024;
 
 /** Options of a registry client as the environment has them. */
@@ -29,17 +31,20 @@ export async function environmentOptions(
 ): Promise<RegistryOptions> {
   const { hostsDir, plainHttp, warn } = options;
   const given = options.credentials ?? (async () => undefined);
-  const env = (name: string): string | undefined => host.env(name);
+  const env: Env = (name) => host.env(name);
   // Roots for all are no sign that a local registry speaks TLS: schemes are chosen by what was given for this pull.
   const hosts = hostsFromDirs({ fs, warn }, { dir: hostsDir, plainHttp, tls: options.tls });
-  const tls = await withRoots({ fs, env }, options.tls, call);
+  const tls = await withRoots({ fs, env, warn }, options.tls, call);
   const credentials = firstOf(given, storedCredentials({ fs, programs, env, warn }));
   return { hosts, tls, credentials, proxy: proxiesOf(env), plainHttp };
 }
 
-/** SSL_CERT_FILE replaces the system's roots, as it does for OpenSSL and Go; a CA that was given replaces both. */
+/**
+ * SSL_CERT_FILE replaces the system's roots, as it does for OpenSSL and Go; a CA that was given replaces both. Where it cannot
+ * be read, it is told of and not used, as there.
+ */
 async function withRoots(
-  { fs, env }: Pick<Runtime, 'fs'> & { env: (name: string) => string | undefined },
+  { fs, env, warn }: Pick<Runtime, 'fs'> & Pick<EnvironmentOptions, 'warn'> & { env: Env },
   tls: TlsOptions | undefined,
   call: Call,
 ): Promise<TlsOptions | undefined> {
@@ -48,12 +53,10 @@ async function withRoots(
   try {
     const ca = new TextDecoder().decode(await fs.readFile(path, MAX_ROOTS_BYTES, call));
     if (ca.includes('-----BEGIN ')) return { ...tls, ca };
-    throw new HawserError('InvalidArgument', 'it holds no certificates in PEM form');
+    warn(`SSL_CERT_FILE=${path} is not used: it holds no certificates in PEM form`);
   } catch (err) {
-    throw wrap(
-      `Cannot use SSL_CERT_FILE=${path}`,
-      err,
-      'Unset SSL_CERT_FILE, or name a file of certificates',
-    );
+    call.signal?.throwIfAborted();
+    warn(`SSL_CERT_FILE=${path} is not used: ${messageOf(err)}`);
   }
+  return tls;
 }

@@ -15,6 +15,7 @@ interface TlsSettings {
   readonly ca?: string[];
   readonly cert?: string;
   readonly key?: string;
+  readonly secureContext?: tls.SecureContext;
   readonly rejectUnauthorized?: boolean;
 }
 
@@ -43,7 +44,7 @@ export function openDispatchers(options: TransportOptions): Dispatchers {
     return new ProxyAgent({
       ...common,
       uri: proxy.href,
-      requestTls: { ...identity(options), ...everyRoot(options) },
+      requestTls: prepared({ ...identity(options), ...everyRoot(options) }),
       proxyTls: toProxy,
       clientFactory: (origin, given) => new Pool(origin, { ...common, ...given }),
       factory: (origin, given) => new Pool(origin, { ...common, ...given }),
@@ -84,20 +85,39 @@ const UNKNOWN_ROOT: ReadonlySet<string> = new Set([
  * takes 0.1 s, so they come in only when a chain is not known without them: the same chains are accepted in the end.
  */
 function connector(options: TransportOptions, timeout: number): Connector {
-  const make = (roots: TlsSettings): Connector =>
-    buildConnector({ allowH2: false, ...identity(options), ...roots, timeout });
-  if (options.ca !== undefined) return make(everyRoot(options));
-  const quick = make(options.extraCa === undefined ? {} : { ca: [options.extraCa] });
+  const make = (roots: () => TlsSettings): Connector => {
+    const plain = buildConnector({ timeout });
+    let secure: Connector | undefined;
+    return (target, callback) => {
+      if (target.protocol !== 'https:') return plain(target, callback);
+      secure ??= buildConnector({
+        allowH2: false,
+        ...prepared({ ...identity(options), ...roots() }),
+        timeout,
+      });
+      secure(target, callback);
+    };
+  };
+  if (options.ca !== undefined) return make(() => everyRoot(options));
+  const quick = make(() => (options.extraCa === undefined ? {} : { ca: [options.extraCa] }));
   let complete: Connector | undefined;
   return (target, callback) => {
     if (complete !== undefined) return complete(target, callback);
     quick(target, (...result) => {
       const code = (result[0] as { code?: unknown } | null)?.code;
       if (typeof code !== 'string' || !UNKNOWN_ROOT.has(code)) return callback(...result);
-      complete ??= make(everyRoot(options));
+      complete ??= make(() => everyRoot(options));
       complete(target, callback);
     });
   };
+}
+
+/** Node would read the certificates again for each connection, 40 ms for a whole bundle. Deno keeps none from a context. */
+function prepared(settings: TlsSettings): TlsSettings {
+  if ('Deno' in globalThis || settings.ca === undefined) return settings;
+  const { rejectUnauthorized, ...rest } = settings;
+  const secureContext = tls.createSecureContext(rest);
+  return { secureContext, ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }) };
 }
 
 function everyRoot({ ca, extraCa }: TransportOptions): TlsSettings {
