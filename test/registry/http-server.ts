@@ -90,6 +90,8 @@ async function converse(
     reset: () => socket.resetAndDestroy(),
     write: async (data) => {
       if (socket.destroyed || !socket.writable) return false;
+      // Deno's TLS sends nothing any more after a write of no bytes.
+      if (data.length === 0) return true;
       if (socket.write(data)) return true;
       await Promise.race([new Promise<void>((resolve) => socket.once('drain', () => resolve())), closed]);
       return !socket.destroyed;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { rootCertificates } from 'node:tls';
 import { findError, kindOf } from '../../src/core/errors.ts';
 import type {
   HttpRequest,
@@ -13,8 +14,11 @@ import type { TestCerts } from '../registry/certs.ts';
 import type { Fault } from '../registry/faults.ts';
 import { noise } from '../registry/image.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { type HttpProxy, startProxy } from '../support/http-proxy.ts';
 
 const BLOB = noise(300_000, 7);
+/** A certificate for nobody here. */
+const OTHER_CA = rootCertificates[0] ?? '';
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
 interface Ground {
@@ -30,6 +34,7 @@ export function transportSuite(
   certs: () => TestCerts | undefined,
   skip: Readonly<Record<string, string>> = {},
 ): void {
+  let proxy: HttpProxy | undefined;
   type Setup = { server?: RegistryOptions; client?: TransportOptions; faults?: Fault[] };
   const check = (title: string, setup: Setup, body: (ground: Ground) => Promise<void>): void => {
     test(`transport/${name}: ${title}`, { skip: skip[title] ?? false }, async () => {
@@ -303,6 +308,43 @@ export function transportSuite(
     (made) => ({ server: server(made), client: { ca: made.ca } }),
     async ({ send }) => {
       assert.deepEqual(await read(await send()), BLOB);
+    },
+  );
+
+  secure(
+    'a CA that is trusted besides the others',
+    (made) => ({ server: server(made), client: { extraCa: made.ca } }),
+    async ({ send }) => {
+      assert.deepEqual(await read(await send()), BLOB);
+      assert.deepEqual(await read(await send()), BLOB);
+    },
+  );
+
+  secure(
+    'a CA given takes the place of the others, and another may be trusted besides it',
+    (made) => ({ server: server(made), client: { ca: OTHER_CA, extraCa: made.ca } }),
+    async ({ send }) => {
+      assert.deepEqual(await read(await send()), BLOB);
+    },
+  );
+
+  secure(
+    'TLS through a proxy',
+    (made) => ({
+      server: server(made),
+      client: { extraCa: made.ca, proxy: () => new URL(proxy?.url ?? '') },
+    }),
+    async ({ registry, send }) => {
+      proxy = await startProxy({ ports: { 'registry.test': registry.port } });
+      try {
+        assert.deepEqual(
+          await read(await send({ url: new URL(`https://registry.test/v2/r/blobs/${DIGEST}`) })),
+          BLOB,
+        );
+        assert.deepEqual(proxy.log, ['CONNECT registry.test:443']);
+      } finally {
+        await proxy.close();
+      }
     },
   );
 
