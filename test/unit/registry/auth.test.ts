@@ -30,7 +30,7 @@ function check(
   });
 }
 
-async function resolve(ref: string, options: RegistryOptions = {}): Promise<string> {
+async function resolve(ref: string, options: Parameters<typeof withClient>[0] = {}): Promise<string> {
   return await withClient(options, async (client) => (await client.resolve(parseReference(ref))).root.digest);
 }
 
@@ -394,4 +394,22 @@ test('docker.io: its own host, scope by repository, credentials by name', async 
       'https://registry-1.docker.io/v2/library/alpine/manifests/latest',
     ],
   );
+});
+
+test('auth: a registry token is the bearer itself: no token server is asked', async () => {
+  const transports = scripted(({ headers }) => {
+    if (headers.authorization !== 'Bearer reg') {
+      return { status: 401, headers: { 'www-authenticate': 'Bearer realm="https://auth.test/token"' } };
+    }
+    const digest = { 'docker-content-digest': image.root.digest, 'content-length': '5' };
+    return { headers: { ...digest, 'content-type': image.root.mediaType } };
+  });
+  const options = { transports, ...given({ registryToken: 'reg' }) };
+  assert.equal(await resolve('reg.test/t/a:x', options), image.root.digest);
+  assert.deepEqual(
+    transports.requests.map(({ url }) => url.host),
+    ['reg.test', 'reg.test'],
+  );
+  const wrong = await failure(resolve('reg.test/t/a:x', { ...options, ...given({ registryToken: 'no' }) }));
+  assert.equal(kindOf(wrong), 'Unauthenticated');
 });
