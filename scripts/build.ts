@@ -94,7 +94,7 @@ function executable(main: string): string {
     output,
     disableExperimentalSEAWarning: true,
     useCodeCache: false,
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'],
     execArgvExtension: 'none',
   };
   writeFileSync(config, JSON.stringify(sea));

@@ -38,6 +38,9 @@ export function createWorkerPool(options: WorkerPoolOptions): Workers {
   };
 }
 
+/** Of short-lived objects a worker has many and keeps none: room for more of them is touched, and costs memory, in vain. */
+const YOUNG_MIB = 6;
+
 type RunCall = Call & { onProgress?: (bytes: number) => void };
 
 class Pool {
@@ -143,7 +146,10 @@ class Thread {
   #onFailure: (err: unknown) => void = () => {};
 
   constructor({ url, grace = 2000 }: WorkerPoolOptions, onEnd: () => void) {
-    const worker = new Worker(url, { workerData: this.#aborted.buffer });
+    const worker = new Worker(url, {
+      workerData: this.#aborted.buffer,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    });
     worker.on('message', (value) => this.#onMessage(value));
     worker.on('messageerror', (err) => this.#onFailure(err));
     worker.on('error', (err) => this.#onFailure(err));
