@@ -93,7 +93,7 @@ function executable(main: string): string {
     mainFormat: 'module',
     output,
     disableExperimentalSEAWarning: true,
-    useCodeCache: false,
+    useCodeCache: true,
     execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'],
     execArgvExtension: 'none',
   };

@@ -96,7 +96,9 @@ function complaint(file: string, spec: string, rule: Rule): string | undefined {
   if (spec.startsWith('node:'))
     return rule.node ? undefined : `${file} imports ${spec}: no runtime modules in ${rule.layer}`;
   if (!spec.startsWith('.'))
-    return rule.packages.includes(spec) ? undefined : `${file} imports the package ${spec}`;
+    return rule.packages.some((name) => spec === name || spec.startsWith(`${name}/lib/`))
+      ? undefined
+      : `${file} imports the package ${spec}`;
   if (!/\.(ts|json)$/.test(spec)) return `${file} imports ${spec}: relative imports carry their extension`;
   const target = relative(src, resolve(src, dirname(file), spec));
   return rule.own.some((own) => target.startsWith(own))

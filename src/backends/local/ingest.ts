@@ -13,6 +13,10 @@ import type { Store } from './store.ts';
 
 const encoder = new TextEncoder();
 
+function hasSidecars({ total }: IngestRecord): boolean {
+  return total === 0 || total >= SIDECARS_FROM;
+}
+
 async function writeSidecar(store: Store, dir: string, name: string, content: string): Promise<void> {
   const path = `${dir}/${name}`;
   const file = await store.runtime.fs.open(`${path}.tmp`, 'write', 0o600);
@@ -25,10 +29,14 @@ async function writeSidecar(store: Store, dir: string, name: string, content: st
   await store.runtime.fs.rename(`${path}.tmp`, path);
 }
 
+/** Of a smaller blob nothing is left long enough for anyone to look at. Our own record of it is in the database. */
+const SIDECARS_FROM = 1 << 20;
+
 /** The directory of an ingest with containerd's sidecars; times as RFC 3339. */
 async function makeDir(store: Store, record: IngestRecord, call?: Call): Promise<string> {
   const dir = store.path(record.dir);
   await store.runtime.fs.mkdir(dir, 0o700, { parents: true, ...call });
+  if (!hasSidecars(record)) return dir;
   await writeSidecar(store, dir, 'ref', `${store.namespace}/${record.ref}`);
   await writeSidecar(store, dir, 'startedat', new Date(record.startedAt).toISOString());
   await writeSidecar(store, dir, 'updatedat', new Date(record.updatedAt).toISOString());
@@ -264,6 +272,7 @@ export class LocalIngest implements Ingest {
     this.#hide();
     try {
       await this.#closeFile(file, false);
+      if (!hasSidecars(this.#record)) return;
       const updatedAt = new Date(this.#store.now()).toISOString();
       await writeSidecar(this.#store, this.#store.path(this.#record.dir), 'updatedat', updatedAt);
     } finally {

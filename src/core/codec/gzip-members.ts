@@ -34,6 +34,9 @@ const SMALL = 256 * 1024;
 /** As many as a layer may have entries: formats that can be sought in have a member a file or more. */
 const MAX_MEMBERS = 10_000_000;
 
+/** So much of a first piece is inflated in one call, in the hope that it is all. */
+const LITTLE = 64 * 1024;
+
 const truncated = () => corrupt('gzip', 'it ends in the middle');
 
 export async function* decodeGzip(
@@ -44,7 +47,8 @@ export async function* decodeGzip(
   if (!(await source.need(1))) throw corrupt('gzip', 'it is empty');
   const inflater = engine.open();
   try {
-    let small = false;
+    // What begins with little is likely little in all.
+    let small = source.chunk.length <= LITTLE;
     let members = 0;
     do {
       members++;

@@ -8,12 +8,18 @@ export interface HttpRequest {
 }
 
 /** `body` must be read to the end or cancelled. Its errors are HawserErrors like the request's. */
+/** What is asked of Headers (sorted by name), which is one; loading that costs Node more than all else about a small request. */
+export interface ResponseHeaders extends Iterable<[string, string]> {
+  /** Names in any case; several fields of a name joined by `, ` (RFC 9110 section 5.3). */
+  get(name: string): string | null;
+}
+
 export interface HttpResponse {
   readonly status: number;
   readonly statusText: string;
   /** Of the last request made (after redirects). */
   readonly url: URL;
-  readonly headers: Headers;
+  readonly headers: ResponseHeaders;
   readonly body: ReadableStream<Uint8Array>;
 }
 

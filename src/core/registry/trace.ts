@@ -1,7 +1,7 @@
 /** What went over the wire, for people: without secrets, and without the bodies of blobs. */
 import { messageOf } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { HttpRequest, HttpResponse } from '../ports/transport.ts';
+import type { HttpRequest, HttpResponse, ResponseHeaders } from '../ports/transport.ts';
 import type { Layer } from './layers.ts';
 import { printable, safeHeaders, safeUrl } from './redact.ts';
 
@@ -61,7 +61,7 @@ export function tracing(options: TraceOptions, clock: Clock, secret: boolean): L
 const LIMIT_HEADER = /^(?:x-|docker-)?rate-?limit(?:-[a-z0-9-]+)?$|^retry-after$/;
 const MAX_LIMIT_HEADERS = 10;
 
-function limitsOf(headers: Headers): Pick<TraceEvent, 'limits'> {
+function limitsOf(headers: ResponseHeaders): Pick<TraceEvent, 'limits'> {
   const found = [...headers].filter(([name]) => LIMIT_HEADER.test(name)).slice(0, MAX_LIMIT_HEADERS);
   if (found.length === 0) return {};
   return { limits: Object.fromEntries(found.map(([name, value]) => [name, printable(value, 200)])) };

@@ -34,7 +34,8 @@ export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8A
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
     try {
       file ??= await openEither(source);
-      const good = gauge === undefined ? READ : await more(gauge, position, source.blobSize, signal);
+      const good =
+        gauge === undefined ? rest(source, position) : await more(gauge, position, source.blobSize, signal);
       const bytes = new Uint8Array(Math.min(READ, good));
       const { bytesRead } = await file.read(bytes, 0, bytes.length, position);
       if (signal?.aborted) return;
@@ -67,6 +68,11 @@ export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8A
       await close();
     },
   });
+}
+
+/** What is left of the blob, and a byte by which one that is longer would be found out. A small blob needs no large buffer. */
+function rest({ blobSize }: Source, position: number): number {
+  return Math.max(blobSize - position + 1, LEAST / 4);
 }
 
 /** How many good bytes there are from `position` on, once there are some; 0 at the end. */

@@ -1,6 +1,13 @@
 /** Connections for undici: their limits, the roots they trust, and the proxy that each goes through. */
 import tls from 'node:tls';
-import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from 'undici';
+import type { buildConnector as Builder, Dispatcher } from 'undici';
+// Its parts, for the whole of it (fetch, WebSocket, caches) takes longer to load than a small image to check.
+import connect from 'undici/lib/api/api-connect.js';
+import buildConnector from 'undici/lib/core/connect.js';
+import Agent from 'undici/lib/dispatcher/agent.js';
+import AnyDispatcher from 'undici/lib/dispatcher/dispatcher.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
+import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
 import type { TransportOptions } from '../../core/ports/transport.ts';
 import { systemRoots } from './system-roots.ts';
 
@@ -9,7 +16,10 @@ export const DEFAULT_HEADERS_TIMEOUT = 30_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 const IDLE_TIMEOUT = 30_000;
 
-type Connector = buildConnector.connector;
+// As undici's index does; its ProxyAgent counts on it.
+AnyDispatcher.prototype.connect = connect;
+
+type Connector = Builder.connector;
 
 interface TlsSettings {
   readonly ca?: string[];

@@ -3,6 +3,7 @@ import type {
   ClosableTransport,
   HttpRequest,
   HttpResponse,
+  ResponseHeaders,
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
@@ -172,12 +173,16 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-function toHeaders(from: Record<string, string | string[] | undefined>): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(from)) {
-    for (const one of Array.isArray(value) ? value : [value ?? '']) headers.append(name, one);
+function toHeaders(from: Record<string, string | string[] | undefined>): ResponseHeaders {
+  const fields = new Map<string, string>();
+  const entries = Object.entries(from).sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [name, value = ''] of entries) {
+    fields.set(name.toLowerCase(), (Array.isArray(value) ? value.join(', ') : value).trim());
   }
-  return headers;
+  return {
+    get: (name) => fields.get(name.toLowerCase()) ?? null,
+    [Symbol.iterator]: () => fields.entries(),
+  };
 }
 
 const CODES: Readonly<Record<string, string>> = {

@@ -18,7 +18,9 @@ import {
   withStore,
 } from '../../support/stores.ts';
 
-const bytes = someBytes(5000);
+/** Large enough for an ingest with sidecars. */
+const SIZE = (1 << 20) + 5000;
+const bytes = someBytes(SIZE);
 const want = { digest: digestOf(bytes), size: bytes.length };
 
 /** What a fetch does: resume, and after a wrong digest reset and write all. */
@@ -53,14 +55,15 @@ function ingestDir(store: TestStore): string {
 
 const poisons: Record<string, (dir: string) => void> = {
   'wrong bytes': (dir) => fs.writeFileSync(`${dir}/data`, someBytes(3000)),
-  'wrong bytes, full length': (dir) => fs.writeFileSync(`${dir}/data`, someBytes(5000)),
+  'wrong bytes, full length': (dir) => fs.writeFileSync(`${dir}/data`, someBytes(SIZE)),
   'longer than wanted': (dir) => fs.writeFileSync(`${dir}/data`, someBytes(9000)),
   'a tail of zeros': (dir) =>
     fs.writeFileSync(`${dir}/data`, Buffer.concat([bytes.subarray(0, 1000), Buffer.alloc(1000)])),
   'shorter than it was': (dir) => fs.truncateSync(`${dir}/data`, 10),
   'no data': (dir) => fs.rmSync(`${dir}/data`),
   'no sidecars': (dir) => {
-    for (const name of ['ref', 'startedat', 'updatedat', 'total']) fs.rmSync(`${dir}/${name}`);
+    for (const name of ['ref', 'startedat', 'updatedat', 'total'])
+      fs.rmSync(`${dir}/${name}`, { force: true });
   },
   'empty sidecars': (dir) => {
     for (const name of ['ref', 'startedat', 'updatedat', 'total']) fs.writeFileSync(`${dir}/${name}`, '');
@@ -118,7 +121,7 @@ test('H47: files without records: an ingest starts anew, a good blob is adopted,
     await check(backend);
     await backend.content.delete(want.digest);
     fs.rmSync(path);
-    fs.writeFileSync(path, someBytes(5000));
+    fs.writeFileSync(path, someBytes(SIZE));
     await fetchOnce(backend);
     await check(backend);
   });
@@ -152,7 +155,7 @@ test('index.json is made again when it is missing or behind', async () => {
     const digest = await addBlob(backend, bytes);
     await backend.images.put(
       'a',
-      { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size: 5000 },
+      { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size: SIZE },
       {},
     );
     const index = `${root}/content/index.json`;
@@ -241,7 +244,7 @@ test('H47: a full disk at each step of a fetch and a record: a clean error, no l
         disk.failAt(++steps);
         const attempt = async (): Promise<void> => {
           await fetchOnce(backend);
-          await backend.images.put('a', { mediaType: 'x', digest: want.digest, size: 5000 }, {});
+          await backend.images.put('a', { mediaType: 'x', digest: want.digest, size: SIZE }, {});
         };
         const error = await attempt().then(
           () => undefined,
@@ -256,7 +259,7 @@ test('H47: a full disk at each step of a fetch and a record: a clean error, no l
           assert.ok(isKind(err, 'AlreadyExists'), `step ${steps}: ${err}`),
         );
         await check(backend);
-        await backend.images.put('a', { mediaType: 'x', digest: want.digest, size: 5000 }, {});
+        await backend.images.put('a', { mediaType: 'x', digest: want.digest, size: SIZE }, {});
         assert.equal(JSON.parse(fs.readFileSync(`${root}/content/index.json`, 'utf8')).manifests.length, 1);
         await backend.images.delete('a');
         await backend.collect();
