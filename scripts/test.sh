@@ -22,6 +22,13 @@ modules "$node"
 echo "== Node $("$node22" --version): unit and conformance"
 modules "$node22"
 echo "== $("$bin/deno" --version | head -n 1): unit and conformance"
-"$bin/deno" test --quiet -A --no-check test/unit test/conformance
+# deno test takes one file after another: two of them make use of both cores.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"$bin/deno" test --quiet -A --no-check test/conformance > "$log" 2>&1 &
+conformance=$!
+"$bin/deno" test --quiet -A --no-check test/unit || { kill "$conformance"; exit 1; }
+wait "$conformance" || { cat "$log"; exit 1; }
+tail -n 3 "$log"
 echo "== integration, driving every flavour"
 "$node" "$quiet" --test --test-concurrency=1 --test-timeout=1200000 'test/integration/*.test.ts'
