@@ -37,11 +37,13 @@ export interface Snapshotter {
   mounts(key: string, call?: Call): Promise<Mount[]>;
   prepare(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<Mount[]>;
   view(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<Mount[]>;
+  /** Whether layers may be applied ahead of their parents: `rebase` then puts them over those. */
+  rebases?(call?: Call): Promise<boolean>;
   /**
    * Where there is one (containerd's capability of that name): puts an active snapshot that was prepared without a parent,
    * and took a layer blind, over the committed `parent`. Its mounts are then as if it had been prepared over it. Returns the
-   * reason when the layer cannot be rebased but must be applied in order, to a snapshot of `parent`; this one is then as it
-   * was. A snapshot with a parent, or not active: FailedPrecondition.
+   * reason when the layer must be applied in order instead, to another snapshot: this one is then good for nothing. A
+   * snapshot with a parent, or not active: FailedPrecondition.
    */
   rebase?(key: string, parent: string, record: LayerRecord, call?: Call): Promise<string | undefined>;
   commit(name: string, key: string, opts?: { labels?: Labels } & WriteCall): Promise<void>;

@@ -43,7 +43,8 @@ async function extractOnce(
   onProgress: OnProgress,
 ): Promise<void> {
   try {
-    if (deps.snapshotter.rebase !== undefined && (await extractAhead(deps, step, run, onProgress))) return;
+    const ahead = (await deps.snapshotter.rebases?.(run)) === true;
+    if (ahead && (await extractAhead(deps, step, run, onProgress))) return;
     if (step.parent !== '') await run.committed.of(step.parent, run.signal);
     await run.slots.run(run.signal, () => extractInOrder(deps, step, run, onProgress));
   } catch (err) {

@@ -216,6 +216,7 @@ function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
       snapshots.active.add(key);
       return [];
     },
+    rebases: async () => true,
     rebase: async (key: string, parent: string) => {
       assert.ok(snapshots.committed.has(parent), 'the parent is committed first');
       assert.equal(parents.get(key), '');

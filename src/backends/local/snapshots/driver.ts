@@ -20,4 +20,6 @@ export interface SnapshotDriver {
   tree(dir: string): string;
   /** `overlay`: a tree shows what it lacks of those below. `flat`: a tree is whole. */
   readonly stacking: 'overlay' | 'flat';
+  /** Whether a rebase costs less than applying in order. */
+  rebases(call?: Call): Promise<boolean>;
 }

@@ -19,6 +19,7 @@ const RELEASE = '/proc/sys/kernel/osrelease';
 export class OverlayDriver implements SnapshotDriver {
   readonly name = 'overlayfs';
   readonly stacking = 'overlay';
+  readonly rebases = async (): Promise<boolean> => true;
   readonly #runtime: Runtime;
   readonly #root: string;
   #fixed: readonly string[] | undefined;

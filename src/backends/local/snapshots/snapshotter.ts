@@ -146,6 +146,10 @@ export class LocalSnapshotter implements Snapshotter {
     this.#store.write(() => this.#unstage(id));
   }
 
+  rebases(call?: Call): Promise<boolean> {
+    return this.#driver.rebases(call);
+  }
+
   /** The record has the parent first: it must not be removed while its files are looked at. */
   async rebase(key: string, parent: string, layer: LayerRecord, call?: Call): Promise<string | undefined> {
     call?.signal?.throwIfAborted();
