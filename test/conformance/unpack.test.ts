@@ -1,6 +1,6 @@
 /** The verbs for what is in a store, through the library, on this runtime: into snapshots, a directory, a bundle. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseDigest } from '../../src/core/oci/digest.ts';
@@ -85,3 +85,54 @@ test('a directory is not made of layers that are not what the config says', OVER
     assert.deepEqual(readdirSync(join(store.root, '..')), ['root']);
   });
 });
+
+test(
+  'H100: what makes directories and bundles is held by the same scopes: links of an image lead nowhere outside',
+  OVERLAY,
+  async () => {
+    await withBench(async ({ store, registry }) => {
+      const outside = join(store.root, '../canary');
+      mkdirSync(join(outside, 'etc'), { recursive: true });
+      const secret = join(outside, 'etc/passwd');
+      writeFileSync(secret, 'evil:x:4242:4242::/:/bin/sh\n', { mode: 0o400 });
+      const seen = () => {
+        const { ino, mode, uid, gid, size, mtimeNs, ctimeNs } = lstatSync(secret, { bigint: true });
+        return [
+          { ino, mode, uid, gid, size, mtimeNs, ctimeNs },
+          readFileSync(secret, 'utf8'),
+          readdirSync(outside),
+        ];
+      };
+      const before = seen();
+      const up = `${'../'.repeat(40)}${outside.slice(1)}`;
+      const pushed = await buildImage({
+        layers: [
+          {
+            entries: [
+              { name: 'etc', type: 'symlink', linkname: `${outside}/etc` },
+              { name: 'up', type: 'symlink', linkname: up },
+            ],
+          },
+          {
+            entries: [
+              { name: 'up/etc/planted', data: 'x' },
+              { name: `${up}/etc/climbed`, data: 'x' },
+              { name: 'etc/.wh.passwd', data: '' },
+            ],
+          },
+        ],
+        config: { config: { Cmd: ['/run'], User: 'evil', WorkingDir: '/up/etc' } },
+      });
+      const ref = registry.push('a/hostile', 'v1', pushed);
+      await fetch(ref, { store });
+      const dir = join(store.root, '../tree');
+      await unpackRootfs(ref, dir, { store });
+      assert.ok(lstatSync(join(dir, 'etc')).isSymbolicLink());
+      assert.equal(readFileSync(join(dir, outside, 'etc/planted'), 'utf8'), 'x');
+      assert.equal(readFileSync(join(dir, outside, 'etc/climbed'), 'utf8'), 'x');
+      // The name is looked up in the image's own tree, where nobody is called so.
+      await rejectsWith('NotFound', /evil/, bundle(ref, join(dir, '../bundle'), { store }));
+      assert.deepEqual(seen(), before);
+    });
+  },
+);
