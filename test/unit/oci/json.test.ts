@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import { MAX_JSON_DEPTH, parseJson } from '../../../src/core/oci/json.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -37,17 +38,21 @@ function randomString(next: () => number): string {
   return String.fromCodePoint(...points);
 }
 
-test('reads what JSON.stringify writes, as JSON.parse does', (t) => {
+/**
+ * What JSON.parse makes of a text, written again. In a context of its own: V8 14 takes the key "\\u0019" for "\\\\" once it has
+ * seen an object with that one at the same place.
+ */
+function oracle(text: string): string {
+  return runInNewContext('JSON.stringify(JSON.parse(text))', { text }) as string;
+}
+
+test('reads what JSON.stringify writes, as it was', (t) => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   t.diagnostic(`seed ${seed}`);
   const next = random(seed);
   for (let round = 0; round < 500; round++) {
     const text = JSON.stringify(randomValue(next, 0), null, round % 3);
-    assert.equal(
-      JSON.stringify(parse(text)),
-      JSON.stringify(JSON.parse(text)),
-      `seed ${seed} round ${round}`,
-    );
+    assert.equal(JSON.stringify(parse(text), null, round % 3), text, `seed ${seed} round ${round}`);
   }
 });
 
@@ -68,7 +73,9 @@ test('refuses what JSON.parse refuses, and never accepts another value, when a t
       assert.equal((err as { kind?: string }).kind, 'InvalidArgument', `seed ${seed} ${damaged}`);
       continue;
     }
-    assert.equal(JSON.stringify(ours), JSON.stringify(JSON.parse(damaged)), `seed ${seed} ${damaged}`);
+    const written = JSON.stringify(ours);
+    if (written === JSON.stringify(JSON.parse(damaged))) continue;
+    assert.equal(written, oracle(damaged), `seed ${seed} ${damaged}`);
   }
 });
 
