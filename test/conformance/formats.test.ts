@@ -4,11 +4,15 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseReference } from '../../src/core/reference/parse.ts';
+import { fetchImage } from '../../src/core/transfer/fetch.ts';
 import { fetch, pull, type Store } from '../../src/mod.ts';
+import { withClient } from '../registry/client.ts';
 import { buildImage, buildIndex, type ImageDescription, type TestImage } from '../registry/image.ts';
-import { sha256, type TestRegistry } from '../registry/registry.ts';
+import { sha256, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
+import { withStore } from '../support/stores.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
 const OCI = 'application/vnd.oci.image';
@@ -304,6 +308,25 @@ test('--all-metadata: every manifest and config, layers of the wanted platform o
     assert.equal(registry.traffic(amd.layers[0]?.digest).requests, 0);
     assert.equal(registry.traffic(sha256(inToto)).requests, 0);
   });
+});
+
+test('--metadata-only: every manifest and config, no layer', async () => {
+  const registry = await startRegistry();
+  await withStore(async ({ backend, runtime }) => {
+    const [amd, arm] = [await image('amd'), await image('arm', { platform: platform('arm') })];
+    const note = await attestation(amd.root.digest);
+    const ref = registry.push('a/i', 'v1', buildIndex([amd, arm, note]));
+    const { target } = await withClient({}, async (client) => {
+      const deps = { ...runtime, backend, registry: client, hostPlatform: platform('amd64'), cpus: 1 };
+      return await fetchImage(deps, { reference: parseReference(ref), metadataOnly: true });
+    });
+    const config = ({ root }: TestImage): string =>
+      JSON.parse(new TextDecoder().decode(root.bytes)).config.digest;
+    const three = [amd, arm, note].flatMap((one) => [one.root.digest, config(one)]);
+    const digests = (await backend.content.list()).map((info) => info.digest as string);
+    assert.deepEqual(digests.sort(), [target.digest, ...three].sort());
+  });
+  await registry.close();
 });
 
 test('a source label that would be longer than 4096 bytes stays as it is, with a warning', async () => {

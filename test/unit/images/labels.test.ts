@@ -50,12 +50,27 @@ test('GC labels of a manifest and of an index, with containerd’s keys', () => 
     Object.keys(childLabels([child(1, `${OCI}config.v1+json`), child(2, `${OCI}config.v1+json`)])),
     ['containerd.io/gc.ref.content.config', 'containerd.io/gc.ref.content.config1'],
   );
+  const keys = (...types: string[]): string[] =>
+    Object.keys(childLabels(types.map((type, at) => child(at, type)))).map((key) =>
+      key.replace('containerd.io/gc.ref.content.', ''),
+    );
+  assert.deepEqual(keys(`${OCI}config.v1+json`, 'application/vnd.in-toto+json'), ['config', '0']);
+  const manifest = 'application/vnd.docker.distribution.manifest.v2+json';
+  assert.deepEqual(keys(manifest, manifest, `${OCI}manifest.v1+json`), ['m.0', 'm.1', 'm.2']);
+  const others = ['octet-stream', 'vnd.oci.empty.v1+json', 'vnd.docker.distribution.manifest.list.v2+json'];
+  assert.deepEqual(keys(...others.map((type) => `application/${type}`)), ['0', '1', '2']);
+  for (const type of ['container.criu.checkpoint.criu.tar', 'container.checkpoint.config.v1+proto']) {
+    assert.deepEqual(keys(`application/vnd.containerd.${type}`), ['config']);
+  }
   assert.equal(snapshotLabelKey('native'), 'containerd.io/gc.ref.snapshot.native');
 });
 
 test('distribution source: host without port, repositories sorted and once', () => {
   assert.equal(sourceLabelKey('127.0.0.1:5000'), 'containerd.io/distribution.source.127.0.0.1');
   assert.equal(sourceLabelKey('docker.io'), 'containerd.io/distribution.source.docker.io');
+  assert.equal(sourceLabelKey('[::1]:5000'), 'containerd.io/distribution.source.::1');
+  assert.equal(appendSource(undefined, 't/all'), 't/all');
+  assert.equal(appendSource('t/img', 't/all'), 't/all,t/img');
   assert.equal(appendSource('', 'library/busybox'), 'library/busybox');
   assert.equal(
     appendSource('library/busybox,library/redis,library/busybox', 'library/alpine'),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseJson } from '../../../src/core/oci/json.ts';
 import { MAX_URL_LENGTH, MAX_URLS, parseDescriptor } from '../../../src/core/oci/parse-descriptor.ts';
+import { sha256 } from '../../registry/registry.ts';
 import { encode, fake, layer, refuses } from './support.ts';
 
 const parse = (value: unknown): ReturnType<typeof parseDescriptor> =>
@@ -80,6 +81,22 @@ test('H21: digests are checked before any use', () => {
     [`md5:${'0'.repeat(32)}`, /unsupported digest algorithm/],
     [`constructor:${'0'.repeat(32)}`, /unsupported digest algorithm/],
     ['', /invalid checksum digest format/],
+    // The shape of go-digest: lower case, no empty part of the algorithm, something after the colon.
+    ...[
+      'sha256:',
+      `:${'0'.repeat(64)}`,
+      '0'.repeat(64),
+      `SHA256:${'0'.repeat(64)}`,
+      'a++b:c',
+      'a+:c',
+      'a:b%',
+    ].map((digest) => [digest, /invalid checksum digest format/] as const),
+    ...['sha256+b64u:_-=', 'a.b-c_d:0', `blake3:${'0'.repeat(64)}`].map(
+      (digest) => [digest, /unsupported digest algorithm/] as const,
+    ),
+    [`sha256:${'0'.repeat(63)}`, /invalid checksum digest length/],
+    [`sha384:${'0'.repeat(64)}`, /invalid checksum digest length/],
+    [`sha512:${'0'.repeat(129)}`, /invalid checksum digest length/],
     [null, /must be a string/],
     [7, /must be a string/],
     [undefined, /must be a string/],
@@ -88,7 +105,14 @@ test('H21: digests are checked before any use', () => {
     refuses(() => parse(layer('1', { digest })), /^Cannot use index\.json: manifests\[0\]\.digest: /);
     refuses(() => parse(layer('1', { digest })), message);
   }
-  assert.equal(parse(layer('1', { digest: `sha512:${'0'.repeat(128)}` })).digest.length, 135);
+  for (const [algorithm, digits] of [
+    ['sha256', 64],
+    ['sha384', 96],
+    ['sha512', 128],
+  ] as const) {
+    const digest = `${algorithm}:${'0'.repeat(digits)}`;
+    assert.equal(parse(layer('1', { digest })).digest, digest);
+  }
 });
 
 test('media types', () => {
@@ -137,4 +161,13 @@ test('found by fuzzing: control characters of a digest or a key do not come into
   refuses(() => parse(layer('1', { digest: '\u001b[2J\u009b' })), /digest "\\x1b\[2J\\x9b"/);
   refuses(() => parse(layer('1', { annotations: { '\u0085k': 1 } })), /annotations\["\\x85k"\]/);
   refuses(() => parseJson(encode('{"\u0085":1,"\u0085":2}'), 'x'), /duplicate key "\\x85"/);
+});
+
+test('the empty document of image-spec, inline', () => {
+  const digest = 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
+  const { data } = parse(
+    layer('1', { mediaType: 'application/vnd.oci.empty.v1+json', digest, size: 2, data: 'e30=' }),
+  );
+  assert.equal(new TextDecoder().decode(data), '{}');
+  assert.equal(sha256(data ?? new Uint8Array()), digest);
 });

@@ -36,6 +36,7 @@ test('armVariant reads /proc/cpuinfo as containerd does', () => {
   assert.equal(armVariant('arm', cpuinfo('8')), 'v8');
   assert.equal(armVariant('arm', cpuinfo('7', 'ARMv7 Processor rev 4 (v7l)')), 'v7');
   assert.equal(armVariant('arm', cpuinfo('7', 'ARMv6-compatible processor rev 7 (v6l)')), 'v6');
+  assert.equal(armVariant('arm', cpuinfo('6')), 'v6');
   assert.equal(armVariant('arm', cpuinfo('6TEJ')), 'v6');
   for (const five of ['5', '5T', '5TE', '5TEJ']) assert.equal(armVariant('arm', cpuinfo(five)), 'v5');
   assert.equal(armVariant('arm', ''), '');

@@ -72,6 +72,12 @@ check(
   'linux/arm64/v9.8',
 );
 check(
+  'only arm64/v9.7, what it falls back to',
+  only(p('linux/arm64/v9.7')),
+  'linux/arm64/v8.9 linux/arm64/v8 linux/arm64 linux/arm/v8 linux/arm/v5',
+  'linux/arm64/v8.10',
+);
+check(
   'only arm64/v10, which is not known',
   only(p('linux/arm64/v10')),
   '',
@@ -92,6 +98,14 @@ check(
   'linux/arm/v8 linux/arm64/v8.1',
 );
 check('strict arm', onlyStrict(p('linux/arm')), 'linux/arm linux/arm/v7 linux/armhf', 'linux/arm/v6');
+for (const same of ['linux/arm/v7', 'linux/armhf']) {
+  check(
+    `strict ${same}`,
+    onlyStrict(p(same)),
+    'linux/arm linux/arm/v7 linux/armhf',
+    'linux/arm/v6 linux/arm/v8',
+  );
+}
 check('strict amd64', onlyStrict(p('linux/amd64')), 'linux/amd64 linux/amd64/v1', 'linux/386');
 check('any amd64', any(p('linux/amd64')), 'linux/amd64', 'linux/386 unknown/unknown');
 check('any of two', any(p('linux/amd64'), p('linux/arm64')), 'linux/amd64 linux/arm64', 'linux/arm/v7');

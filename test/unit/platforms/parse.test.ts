@@ -24,9 +24,19 @@ const vectors: readonly (readonly [string, string, string])[] = [
   ['linux/arm', 'linux/arm', 'linux/arm/v7'],
   ['linux/arm/7', 'linux/arm/v7', 'linux/arm/v7'],
   ['linux/arm/5', 'linux/arm/v5', 'linux/arm/v5'],
+  ['linux/arm/6', 'linux/arm/v6', 'linux/arm/v6'],
+  ['linux/arm/8', 'linux/arm/v8', 'linux/arm/v8'],
+  ['linux/arm/v7', 'linux/arm/v7', 'linux/arm/v7'],
+  ['linux/armhf', 'linux/arm', 'linux/arm/v7'],
   ['linux/armel', 'linux/arm/v6', 'linux/arm/v6'],
   ['linux/i386/v2', 'linux/386', 'linux/386'],
   ['linux/arm64/8', 'linux/arm64/v8', 'linux/arm64'],
+  ['linux/arm64/v8', 'linux/arm64/v8', 'linux/arm64'],
+  ['linux/arm64/9', 'linux/arm64/v9', 'linux/arm64/v9'],
+  ['linux/arm64/v9.0', 'linux/arm64/v9', 'linux/arm64/v9'],
+  ['linux/x86_64/v1', 'linux/amd64', 'linux/amd64'],
+  ['x86-64', 'linux/amd64', 'linux/amd64'],
+  ['foo/bar', 'foo/bar', 'foo/bar'],
   ['linux/arm64/v8.0', 'linux/arm64/v8', 'linux/arm64'],
   ['linux/arm64', 'linux/arm64', 'linux/arm64'],
   ['linux/arm64/v9', 'linux/arm64/v9', 'linux/arm64/v9'],
@@ -40,6 +50,7 @@ const vectors: readonly (readonly [string, string, string])[] = [
     'windows(10.0.17763+win32k)/amd64',
     'windows(10.0.17763+win32k)/amd64',
   ],
+  ['linux(+z+erofs)/amd64', 'linux(+erofs+z)/amd64', 'linux(+erofs+z)/amd64'],
   ['linux(+z+erofs+z)/amd64', 'linux(+erofs+z)/amd64', 'linux(+erofs+z)/amd64'],
 ];
 
@@ -56,6 +67,17 @@ test('an escaped OS version', () => {
   const platform = parsePlatform('linux(a%2Bb)/amd64', amd64);
   assert.deepEqual(platform, { os: 'linux', architecture: 'amd64', osVersion: 'a+b' });
   assert.equal(formatAll(platform), 'linux(a%2Bb)/amd64');
+});
+
+const KNOWN_OS =
+  'aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos';
+const KNOWN_ARCH =
+  '386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm';
+
+test('a lone part is an OS, or an architecture, that is known', () => {
+  for (const os of KNOWN_OS.split(' ')) assert.equal(formatAll(parsePlatform(os, amd64)), `${os}/amd64`);
+  for (const arch of KNOWN_ARCH.split(' '))
+    assert.equal(formatAll(parsePlatform(arch, amd64)), `linux/${arch}`);
 });
 
 test('format leaves out version and features', () => {
@@ -106,6 +128,7 @@ test('an image without an OS is a Linux image', () => {
 
 test('the host', () => {
   assert.deepEqual(hostPlatform({ os: 'linux', arch: 'amd64', variant: '' }), amd64);
+  assert.deepEqual(hostPlatform({ os: 'linux', arch: 'amd64', variant: 'v3' }), amd64, 'never told apart');
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm64', variant: 'v8' })), 'linux/arm64/v8');
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm64', variant: '' })), 'linux/arm64/v8');
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm', variant: 'v6' })), 'linux/arm/v6');

@@ -196,6 +196,19 @@ check(
   },
 );
 
+for (const lines of [
+  ['Basic realm="x"', 'Bearer realm="http://10.1.1.1/t"'],
+  ['Bearer realm="http://10.1.1.1/t"', 'Basic realm="x"'],
+]) {
+  const challenge = [...lines, 'Digest realm="y"'];
+  check(`Bearer before Basic: ${challenge.join(' | ')}`, { mode: 'bearer', challenge }, async (ground) => {
+    // Which one was taken shows in that it is refused.
+    const err = await failure(resolve(ground.ref, given(FOO)));
+    assert.match(err.message, /token realm http:\/\/10\.1\.1\.1\/t refused/);
+    assert.equal(ground.registry.requests.length, 1);
+  });
+}
+
 check(
   'a Bearer challenge without realm',
   { mode: 'bearer', challenge: ['Bearer service="s"'] },
@@ -412,4 +425,74 @@ test('auth: a registry token is the bearer itself: no token server is asked', as
   );
   const wrong = await failure(resolve('reg.test/t/a:x', { ...options, ...given({ registryToken: 'no' }) }));
   assert.equal(kindOf(wrong), 'Unauthenticated');
+});
+
+/** What the token server of a scripted registry is asked, and whether what it gives is taken. */
+async function tokenRequests(
+  challenge: string,
+  answer: { status?: number; body?: string } | ((method: string) => { status?: number; body?: string }),
+  options: RegistryOptions = {},
+) {
+  const transports = scripted(({ url, method, headers }) => {
+    if (url.host === 'auth.test') return typeof answer === 'function' ? answer(method) : answer;
+    if (headers.authorization === 'Bearer T') return { status: 404 };
+    return { status: 401, headers: { 'www-authenticate': challenge } };
+  });
+  await withClient({ transports, ...options }, async (client) => {
+    await failure(client.resolve(parseReference('reg.test/foo/bar:x')));
+  });
+  const asked = transports.requests.filter(({ url }) => url.host === 'auth.test');
+  return { asked, last: transports.requests.at(-1)?.headers.authorization };
+}
+
+test('auth: scopes are those of the reference and of the challenge, sorted, each once', async () => {
+  const scope = 'repository:foo/bar:pull,push repository:foo/bar:pull';
+  const challenge = `Bearer realm="https://auth.test/t?own=1",scope="${scope}"`;
+  const { asked, last } = await tokenRequests(challenge, { body: '{"token":"no","access_token":"T"}' });
+  assert.deepEqual(
+    asked.map(({ url }) => url.search),
+    ['?own=1&scope=repository%3Afoo%2Fbar%3Apull&scope=repository%3Afoo%2Fbar%3Apull%2Cpush'],
+  );
+  assert.equal(last, 'Bearer T', 'access_token comes before token');
+  const posted = await tokenRequests(challenge, { body: '{"token":"T"}' }, given(FOO));
+  assert.equal(
+    new TextDecoder().decode(posted.asked[0]?.body as Uint8Array),
+    'client_id=hawser&grant_type=password&password=bar&scope=repository%3Afoo%2Fbar%3Apull+repository%3Afoo%2Fbar%3Apull%2Cpush&service=&username=foo',
+  );
+  assert.equal(posted.asked[0]?.headers['content-type'], 'application/x-www-form-urlencoded; charset=utf-8');
+});
+
+test('auth: a refresh token, when POST is not known: GET with Basic and no user', async () => {
+  const answer = (method: string) => (method === 'POST' ? { status: 404 } : { body: '{"token":"T"}' });
+  const challenge = 'Bearer realm="https://auth.test/t"';
+  const { asked, last } = await tokenRequests(challenge, answer, given({ refreshToken: 'RTOK' }));
+  assert.deepEqual(
+    asked.map(({ method, headers }) => [method, headers.authorization]),
+    [
+      ['POST', undefined],
+      ['GET', basic('', 'RTOK')],
+    ],
+  );
+  assert.equal(last, 'Bearer T');
+});
+
+test('auth: a token that does not say when it expires is good for a minute, less the skew', async () => {
+  const clock = fakeClock();
+  const transports = scripted(({ url, headers }) => {
+    if (url.host === 'auth.test') return { body: '{"token":"T"}' };
+    if (headers.authorization === 'Bearer T') return { status: 404 };
+    return { status: 401, headers: { 'www-authenticate': 'Bearer realm="https://auth.test/t"' } };
+  });
+  const issued = () => transports.requests.filter(({ url }) => url.host === 'auth.test').length;
+  await withClient({ transports, clock }, async (client) => {
+    for (const [later, tokens] of [
+      [0, 1],
+      [44_000, 1],
+      [2_000, 2],
+    ] as const) {
+      clock.advance(later);
+      await failure(client.resolve(parseReference('reg.test/foo/bar:x')));
+      assert.equal(issued(), tokens);
+    }
+  });
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HawserError, kindOf } from '../../../src/core/errors.ts';
 import type { Reference } from '../../../src/core/reference/reference.ts';
-import type { Host, HostList } from '../../../src/core/registry/hosts.ts';
+import { type Host, type HostList, isCapable, objectUrl } from '../../../src/core/registry/hosts.ts';
 import { type HostsDirOptions, hostsFromDirs } from '../../../src/core/registry/hosts-dir/load.ts';
 
 const CERT = '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n';
@@ -218,4 +218,36 @@ test('a second client certificate is not used, and that is told', async () => {
   const files: Files = { '/h/reg.io/a.cert': CERT + KEY, '/h/reg.io/b.cert': CERT + KEY };
   const { warnings } = await look(files, 'reg.io');
   assert.deepEqual(warnings, ['/h/reg.io: only the first of 2 client certificates is used']);
+});
+
+test('skip_verify = false of a host is kept, whatever holds for all', async () => {
+  const tls = { skipVerify: true };
+  const file = {
+    '/h/_default/hosts.toml': 'skip_verify = false\n[host.m1]\nskip_verify = false\n[host.m2]\n',
+  };
+  const { hosts } = await look(file, 'reg.io', { dir: '/h', tls });
+  assert.deepEqual(
+    hosts.map((host) => host.tls?.skipVerify),
+    [false, undefined, false],
+  );
+});
+
+test('a mirror below a path for docker.io: the tag is for the server, the digest for the mirror, both with ns', async () => {
+  const text = `server = "http://127.0.0.1:15000"
+[host."http://127.0.0.1:15001/v2/cache"]
+  capabilities = ["pull"]
+  override_path = true
+`;
+  const { hosts } = await look({ '/h/docker.io/hosts.toml': text }, 'docker.io');
+  const asked = (operation: 'resolve' | 'fetch', object: string): string[] =>
+    hosts
+      .filter((host) => isCapable(host, operation, { digest: undefined }))
+      .map((host) => objectUrl(host, 'library/alpine', 'manifests', object).href);
+  assert.deepEqual(asked('resolve', 'single'), [
+    'http://127.0.0.1:15000/v2/library/alpine/manifests/single?ns=docker.io',
+  ]);
+  assert.deepEqual(asked('fetch', 'sha256:0'), [
+    'http://127.0.0.1:15001/v2/cache/library/alpine/manifests/sha256:0?ns=docker.io',
+    'http://127.0.0.1:15000/v2/library/alpine/manifests/sha256:0?ns=docker.io',
+  ]);
 });

@@ -58,6 +58,18 @@ check('a digest is asked for by digest, also beside a tag', [], async ({ registr
   assert.deepEqual(registry.log(), [`HEAD /t/a/manifests/${image.root.digest}`]);
 });
 
+check('beside a digest the tag is not looked at', [], async ({ registry }) => {
+  assert.deepEqual(await resolveText(`${registry.host}/t/a:nope@${image.root.digest}`), wanted);
+  assert.deepEqual(registry.log(), [`HEAD /t/a/manifests/${image.root.digest}`]);
+});
+
+for (const said of [`sha256:${'0'.repeat(64)}`, 'nonsense']) {
+  const faults = [{ headers: { 'Docker-Content-Digest': said } }];
+  check(`by digest, what the header says does not count: ${said}`, faults, async ({ ref }) => {
+    assert.deepEqual(await resolveText(`${ref}@${image.root.digest}`), wanted);
+  });
+}
+
 check('a digest that is no manifest is looked for among the blobs', [], async ({ registry }) => {
   const layer = image.layers[0] ?? assert.fail();
   const root = await resolveText(`${registry.host}/t/a@${layer.digest}`);
@@ -218,6 +230,28 @@ check(
     assert.match(err.message, /400 [A-Z][A-Za-z ]+: name invalid: bad \[2J name; manifest unknown$/);
   },
 );
+
+const SAID: readonly (readonly [errors: unknown, text: string])[] = [
+  // containerd would make "unknown: manifest unknown" of it.
+  [[{ code: 'MANIFEST_UNKNOWN', message: 'manifest unknown', detail: { Tag: 'x' } }], ': manifest unknown'],
+  [[{ code: 'DENIED', message: '', detail: null }], ': denied'],
+  [[{ code: 'DENIED' }], ': denied'],
+  [[{ code: 'TOOMANYREQUESTS', message: 'slow down' }], ': toomanyrequests: slow down'],
+  [[], ''],
+  ['x', ''],
+];
+for (const [errors, text] of SAID) {
+  const faults = [
+    { method: 'HEAD', status: 405 },
+    { status: 400, body: JSON.stringify({ errors }) },
+  ];
+  check(`what is said of ${JSON.stringify(errors)}`, faults, async ({ registry, ref }) => {
+    assert.equal(
+      (await failure(resolveText(ref))).message,
+      `unexpected status from GET request to ${registry.url}/v2/t/a/manifests/single: 400 Bad Request${text}`,
+    );
+  });
+}
 
 check(
   'H22: an endless error body is cut',

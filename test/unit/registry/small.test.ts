@@ -28,6 +28,12 @@ const SCHEMES: readonly (readonly [string, { plainHttp?: boolean; tls?: TlsOptio
   ['127.0.0.254:5000', {}, 'http://127.0.0.254:5000/v2'],
   ['127.0.0.254', {}, 'https://127.0.0.254/v2'],
   ['[::1]:5000', {}, 'http://[::1]:5000/v2'],
+  // containerd asks these by TLS first, and falls back.
+  ['localhost', { plainHttp: true, tls: { skipVerify: true } }, 'http://localhost/v2'],
+  ['example.com', { plainHttp: true, tls: { skipVerify: true } }, 'http://example.com/v2'],
+  ['example.com:5000', { plainHttp: true, tls: { skipVerify: true } }, 'http://example.com:5000/v2'],
+  ['127.0.1.1:5000', {}, 'http://127.0.1.1:5000/v2'],
+  ['[::1]', {}, 'https://[::1]/v2'],
   ['127.example.com:5000', {}, 'https://127.example.com:5000/v2'],
   ['x.localhost:5000', {}, 'https://x.localhost:5000/v2'],
 ];

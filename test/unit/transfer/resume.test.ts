@@ -120,6 +120,20 @@ scene(
 );
 
 scene(
+  'H40: half of what is left each time: the ranges go on from there',
+  [
+    [
+      { short: 150_000, times: 1 },
+      { rangeLimit: 75_000, times: 1 },
+    ],
+  ],
+  async ({ fetch, registries }) => {
+    assert.deepEqual(await fetch(), BLOB);
+    assert.deepEqual(ranges(registries[0] as TestRegistry), [undefined, 'bytes=150000-', 'bytes=225000-']);
+  },
+);
+
+scene(
   'H40: a blob that is shorter than it should be ends with what it has',
   [[{ short: SHORT }]],
   async ({ fetch, store }) => {
@@ -362,3 +376,20 @@ for (const [title, faults, foreignGets] of [
     }
   });
 }
+
+test('foreign URLs, when allowed: the next one where one has nothing, then no registry', async () => {
+  const foreign = await startRegistry();
+  foreign.putBlob('t/a', DESC.digest, BLOB);
+  await withStore(async (store) => {
+    const urls = ['none', 't/a'].map((name) => `${foreign.url}/v2/${name}/blobs/${DESC.digest}`);
+    const registry = await startRegistry();
+    assert.deepEqual(await fetchInto(store, [registry], [], { ...DESC, urls }, { foreignUrls: true }), BLOB);
+    assert.deepEqual(
+      foreign.requests.map(({ status }) => status),
+      [404, 200],
+    );
+    assert.equal(registry.requests.length, 0);
+    await registry.close();
+  });
+  await foreign.close();
+});

@@ -224,6 +224,17 @@ test('a range that is cut is taken up from its last byte; nothing else is asked 
   assert.ok(sent <= BLOB.length + CHUNK, `${sent} bytes for ${BLOB.length}`);
 });
 
+test('a range that is refused for the moment (408) is asked for again', async () => {
+  const tamper = (_: FetchRequest, nth: number): undefined => {
+    if (nth === 3) throw new HawserError('Unavailable', 'timeout', { data: { status: 408 } });
+  };
+  const { bytes, requests } = await run({ stream: 100, link: 1000, tamper });
+  assert.deepEqual(bytes, BLOB);
+  const refused = requests[2]?.offset ?? 0;
+  assert.ok(refused > 0);
+  assert.equal(requests.filter(({ offset }) => offset === refused).length, 2);
+});
+
 test('resumed in the middle', async () => {
   const { bytes, requests } = await run({ stream: 100, link: 1000 }, { start: 300_001 });
   assert.deepEqual(bytes, BLOB.subarray(300_001));
