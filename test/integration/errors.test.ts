@@ -38,6 +38,8 @@ interface Row {
   readonly args?: (scene: Scene) => readonly string[] | Promise<readonly string[]>;
   /** Mounts this as the store's root first. */
   readonly rootMount?: string;
+  /** In the end not one byte can be written to it. */
+  readonly fills?: boolean;
   /** Runs as nobody. */
   readonly nobody?: boolean;
   /** Runs where TLS_NAME is an address of this machine: a loopback address would be spoken to without TLS. */
@@ -95,6 +97,7 @@ const ROWS: readonly Row[] = [
     says: /no space|ENOSPC|disk.*full/i,
     args: big,
     rootMount: 'size=2m',
+    fills: true,
   },
   {
     name: 'disk full while unpacking',
@@ -139,7 +142,12 @@ for (const which of wanted) {
         const run = row.nobody ? asNobody : row.named ? withName : asRoot;
         const result = await run(which, dir.path, args);
         assertFailed(result, 1, row.says);
-        if (row.noStore !== true) assert.deepEqual(halfDone(dir.path), []);
+        if (row.noStore === true) return;
+        // A disk without room for a byte has none to say that a layer begun is gone: the next opening does.
+        const left = halfDone(dir.path).filter(
+          (one) => !(row.fills === true && one.startsWith('active snapshot extract-')),
+        );
+        assert.deepEqual(left, []);
       });
     }
 
