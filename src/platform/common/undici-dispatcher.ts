@@ -1,3 +1,4 @@
+/// <reference path="./undici-parts.d.ts" />
 /** Connections for undici: their limits, the roots they trust, and the proxy that each goes through. */
 import tls from 'node:tls';
 import type { buildConnector as Builder, Dispatcher } from 'undici';
