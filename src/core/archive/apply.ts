@@ -1,8 +1,8 @@
 /** Applies the entries of one layer to a tree, by the rules of the image-spec (layer.md). */
 import { type ByteString, display } from '../bytes.ts';
-import { HawserError, isKind, wrap } from '../errors.ts';
+import { HawserError, wrap } from '../errors.ts';
 import type { LayerRecord } from '../ports/layer-record.ts';
-import { S_IFBLK, S_IFCHR, S_IFIFO, type Syscalls } from '../ports/syscalls.ts';
+import type { Syscalls } from '../ports/syscalls.ts';
 import type { OwnerPolicy } from '../ports/workers.ts';
 import { Budget } from './budget.ts';
 import type { DirNode } from './dir-node.ts';
@@ -17,12 +17,10 @@ import { AUFS, cleanPath, OPAQUE, WHITEOUT } from './names.ts';
 import { NewInodes } from './new-inodes.ts';
 import { OverlayLayer } from './overlay-layer.ts';
 import { checkOwner } from './ownership.ts';
+import { makeSpecial } from './special-file.ts';
 import { Warnings } from './warnings.ts';
 
 const NO_SUCH_FILE = 'there is no such file';
-/** What Linux's dev_t holds. */
-const MAX_MAJOR = 0xfff;
-const MAX_MINOR = 0xfffff;
 
 export interface ApplyTarget {
   /** The directory that takes the layer. */
@@ -215,7 +213,9 @@ export class LayerApplier implements TarSink {
       if (entry.linkName === '') throw new HawserError('InvalidArgument', 'a symbolic link to nothing');
       create(this.#layer, node, name, (dir, n) => this.#sys.symlink(entry.linkName, dir, n));
       this.#describe(entry, slot);
-    } else if (this.#special(entry, slot)) this.#describe(entry, slot);
+    } else if (makeSpecial(this.#layer, entry, slot)) this.#describe(entry, slot);
+    else
+      this.#warnings.add(`left out the device ${quoted(entry.name)}: making devices is not permitted here`);
   }
 
   #describe(entry: TarEntry, { node, name }: Slot): void {
@@ -242,33 +242,6 @@ export class LayerApplier implements TarSink {
     this.#meta.apply(inode, entry, { mode, has });
     child.plain &&= this.#born.staysPlain(entry);
     this.#remember(child, entry);
-  }
-
-  /** False: left out, with a warning, for we may not make devices here (containerd does the same in a user namespace). */
-  #special(entry: TarEntry, { node, name }: Slot): boolean {
-    const { devMajor: major, devMinor: minor } = entry;
-    if (entry.type === 'fifo') {
-      create(this.#layer, node, name, (dir, n) => this.#sys.mknod(dir, n, S_IFIFO | 0o600, 0, 0));
-      return true;
-    }
-    if (major > MAX_MAJOR || minor > MAX_MINOR) {
-      throw new HawserError('InvalidArgument', `device number ${major}:${minor} is out of range`);
-    }
-    if (entry.type === 'char' && major === 0 && minor === 0) {
-      throw new HawserError(
-        'InvalidArgument',
-        'the character device 0:0 is how overlayfs marks a removed file',
-      );
-    }
-    const type = entry.type === 'char' ? S_IFCHR : S_IFBLK;
-    try {
-      create(this.#layer, node, name, (dir, n) => this.#sys.mknod(dir, n, type | 0o600, major, minor));
-      return true;
-    } catch (err) {
-      if (!isKind(err, 'PermissionDenied')) throw err;
-      this.#warnings.add(`left out the device ${quoted(entry.name)}: making devices is not permitted here`);
-      return false;
-    }
   }
 
   #hardLink(entry: TarEntry, { node, name }: Slot): void {
