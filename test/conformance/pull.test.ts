@@ -5,32 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { kindOf } from '../../src/core/errors.ts';
 import { fetch, pull, type Store } from '../../src/mod.ts';
-import { buildImage, buildIndex, type ImageDescription, type TestImage } from '../registry/image.ts';
-import { type Bench, rejectsWith, withBench } from '../support/bench.ts';
+import { buildImage, buildIndex } from '../registry/image.ts';
+import { type Bench, image, rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
-
-const image = (name: string, more: Partial<ImageDescription> = {}): Promise<TestImage> =>
-  buildImage({
-    layers: [
-      {
-        entries: [
-          { name: 'etc/', type: 'directory' },
-          { name: 'etc/name', data: name },
-          { name: 'etc/gone', data: 'x' },
-        ],
-      },
-      {
-        entries: [
-          { name: 'etc/.wh.gone', data: '' },
-          { name: `only-${name}`, data: 'y' },
-        ],
-        compression: 'zstd',
-      },
-    ],
-    ...more,
-  });
 
 const platform = (architecture: string, variant?: string) => ({
   os: 'linux',

@@ -5,32 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseDigest } from '../../src/core/oci/digest.ts';
 import { bundle, fetch, unpack, unpackRootfs } from '../../src/mod.ts';
-import { buildImage, type ImageDescription, type TestImage } from '../registry/image.ts';
-import { rejectsWith, withBench } from '../support/bench.ts';
+import { buildImage } from '../registry/image.ts';
+import { image, rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
-
-const image = (name: string, more: Partial<ImageDescription> = {}): Promise<TestImage> =>
-  buildImage({
-    layers: [
-      {
-        entries: [
-          { name: 'etc/', type: 'directory' },
-          { name: 'etc/name', data: name },
-          { name: 'etc/gone', data: 'x' },
-        ],
-      },
-      {
-        entries: [
-          { name: 'etc/.wh.gone', data: '' },
-          { name: `only-${name}`, data: 'y' },
-        ],
-        compression: 'zstd',
-      },
-    ],
-    ...more,
-  });
 
 test('what was fetched is unpacked later: into snapshots, a directory, a bundle', OVERLAY, async () => {
   await withBench(async ({ store, registry, events }) => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type Kind, kindOf } from '../../src/core/errors.ts';
 import { openStore, type ProgressEvent, type Store } from '../../src/mod.ts';
+import { buildImage, type ImageDescription, type TestImage } from '../registry/image.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { tempDir } from './tmp.ts';
 
@@ -35,3 +36,25 @@ export async function rejectsWith(kind: Kind, message: RegExp, work: Promise<unk
     return true;
   });
 }
+
+/** An image of two layers, the second with a whiteout; `name` is in a file, and names one. */
+export const image = (name: string, more: Partial<ImageDescription> = {}): Promise<TestImage> =>
+  buildImage({
+    layers: [
+      {
+        entries: [
+          { name: 'etc/', type: 'directory' },
+          { name: 'etc/name', data: name },
+          { name: 'etc/gone', data: 'x' },
+        ],
+      },
+      {
+        entries: [
+          { name: 'etc/.wh.gone', data: '' },
+          { name: `only-${name}`, data: 'y' },
+        ],
+        compression: 'zstd',
+      },
+    ],
+    ...more,
+  });
