@@ -110,6 +110,8 @@ export class ZstdWalk {
     const type = (header >> 1) & 3;
     const size = header >> 3;
     if (type === 3) throw corrupt('zstd', 'a block has a reserved type');
+    // zstd's own decoder of streams takes it for an empty one, that of whole frames does not.
+    if (type === 2 && size === 0) throw corrupt('zstd', 'a compressed block is empty');
     if (size > MAX_BLOCK) throw corrupt('zstd', 'a block is larger than the format allows');
     this.bound += type === 2 ? this.#block : size;
     this.#body(type === 1 ? 1 : size, false);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ByteSource } from '../../../src/core/codec/source.ts';
 import { zstdFrames } from '../../../src/core/codec/zstd-frames.ts';
-import { compress } from '../../../src/core/codec/zstd-oneshot.ts';
+import { compress, decompressFrame } from '../../../src/core/codec/zstd-oneshot.ts';
 import { isKind } from '../../../src/core/errors.ts';
 import { concat, sourceOf, testBytes } from '../../support/streams.ts';
 
@@ -81,4 +81,17 @@ test('more frames than allowed, empty and skippable ones counted', async () => {
       isKind(err, 'ResourceExhausted'),
     );
   }
+});
+
+test('found by fuzzing: a compressed block of no bytes is damage, whatever zstd makes of it', async () => {
+  const frame = (...blocks: number[]): Uint8Array =>
+    Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x00, ...blocks);
+  const damage = (err: unknown): boolean =>
+    isKind(err, 'DataLoss') && /compressed block is empty/.test(String(err));
+  for (const packed of [frame(0x05, 0, 0), frame(0, 0, 0, 0x05, 0, 0), frame(0x04, 0, 0, 0x01, 0, 0)]) {
+    for (const split of [true, false]) await assert.rejects(parts(packed, packed, 100, split), damage);
+    await assert.rejects(decompressFrame(packed, 100), damage);
+  }
+  const empty = frame(0x01, 0, 0);
+  assert.deepEqual(await parts(empty, empty, 100, true), [{ length: empty.length, end: true }]);
 });
