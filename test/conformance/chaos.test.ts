@@ -15,12 +15,10 @@ import type { Fault } from '../registry/faults.ts';
 import { buildImage, noise, type TestImage } from '../registry/image.ts';
 import { type LoggedRequest, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { isDeno, needs } from '../support/needs.ts';
+import { chosenSeed } from '../support/seed.ts';
 import { tempDir } from '../support/tmp.ts';
 
-/** Another one each time, but in CI, whose verdict must not hang on chance. */
-const SEED = Number(
-  process.env.HAWSER_SEED ?? (process.env.CI === 'true' ? 20261125 : Date.now() % 1_000_000),
-);
+const SEED = chosenSeed() % 1_000_000;
 /** Most of them on the runtime that the executable has. */
 const PULLS = Number(process.env.HAWSER_PULLS ?? (isDeno || process.version.startsWith('v22.') ? 10 : 180));
 const AT_ONCE = 16;

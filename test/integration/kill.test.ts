@@ -6,13 +6,13 @@ import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { describe as explain } from '../support/exec.ts';
 import { type Flavour, type Hawser, hawser, wanted } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
+import { chosenSeed } from '../support/seed.ts';
 import { type Logged, type SlowProxy, startSlowProxy } from '../support/slow-proxy.ts';
 import { smallImage } from '../support/small-image.ts';
 import { readState, type StoreState } from '../support/store-state.ts';
@@ -26,7 +26,7 @@ const KILLS = 20;
 /** For the other flavours, which share all but the platform's code. */
 const FEW = 2;
 
-const seed = Number(process.env.HAWSER_SEED ?? Math.floor(Math.random() * 2 ** 31));
+const seed = chosenSeed();
 
 describe('a pull that was killed', { skip: needs({ root: true, tools: TOOLS }) }, () => {
   let registry: RealRegistry;

@@ -1,14 +1,14 @@
 /** A little of every fuzz target; `npm run fuzz` does more. HAWSER_SEED is the seed of each target's first execution. */
 import assert from 'node:assert/strict';
-import process from 'node:process';
 import { after, test } from 'node:test';
 import { fuzz } from '../fuzz/driver.ts';
 import { type AnyTarget, bytesTarget, Finding } from '../fuzz/target.ts';
 import { openTargets } from '../fuzz/targets.ts';
+import { chosenSeed } from '../support/seed.ts';
 
 const SECONDS_EACH = 0.2;
 
-const seed = Number(process.env.HAWSER_SEED ?? Date.now() % 2 ** 31) >>> 0;
+const seed = chosenSeed();
 const targets = openTargets();
 after(() => {
   for (const target of targets) target.close?.();

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import process from 'node:process';
 import { test } from 'node:test';
 import { isDeno, needs } from '../../support/needs.ts';
+import { chosenSeed } from '../../support/seed.ts';
 import { compare, listing, shrink } from './oracle.ts';
 import { randomStack } from './random-layers.ts';
 import { syscallsHere } from './stacks.ts';
@@ -17,7 +18,7 @@ function howMany(): number {
 }
 
 test('random stacks', { skip: needs({ root: true, tools: ['mount', 'umount', 'getfattr'] }) }, async (t) => {
-  const seed = Number(process.env.HAWSER_SEED ?? Date.now() % 1e9);
+  const seed = chosenSeed();
   const count = howMany();
   t.diagnostic(`HAWSER_SEED=${seed} HAWSER_STACKS=${count}`);
   let rebased = 0;

@@ -1,6 +1,5 @@
 /** The tracer, what is read out of its traces, and the trace format: from scripted events on a clock moved by hand. */
 import assert from 'node:assert/strict';
-import process from 'node:process';
 import { test } from 'node:test';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
@@ -10,6 +9,7 @@ import { chromeTrace } from '../../../src/core/progress/chrome-trace.ts';
 import type { BlobStatus, ProgressEvent } from '../../../src/core/progress/events.ts';
 import type { Row, Trace } from '../../../src/core/progress/trace.ts';
 import { Tracer } from '../../../src/core/progress/tracer.ts';
+import { chosenSeed } from '../../support/seed.ts';
 
 const desc = (digit: string, size: number): Descriptor => ({
   mediaType: 'application/octet-stream',
@@ -231,7 +231,7 @@ function assertNested(slices: readonly Slice[]): void {
 }
 
 test('chrome trace: whatever comes, slices lie within the whole and nest', () => {
-  const seed = Number(process.env.HAWSER_SEED ?? Math.floor(Math.random() * 2 ** 31));
+  const seed = chosenSeed();
   let state = seed;
   const next = (below: number): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
