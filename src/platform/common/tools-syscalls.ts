@@ -1,13 +1,8 @@
 import fs from 'node:fs';
-import process from 'node:process';
 import type { ByteString } from '../../core/bytes.ts';
-import { HawserError } from '../../core/errors.ts';
 import {
   type Creation,
   type Dir,
-  S_IFBLK,
-  S_IFCHR,
-  S_IFIFO,
   S_IFLNK,
   S_IFMT,
   S_IFREG,
@@ -16,10 +11,11 @@ import {
   type TimeSpec,
 } from '../../core/ports/syscalls.ts';
 import { errnoError } from '../linux/errno.ts';
-import { checkRoot, type NamedDir, pathOf } from '../linux/names.ts';
+import { type NamedDir, pathOf } from '../linux/names.ts';
 import { readCreation } from './creation.ts';
 import { toStat } from './fs-stat.ts';
 import { attempt, O_PATH, type Path, ToolsCalls } from './tools-calls.ts';
+import { makeNode, openRoot } from './tools-nodes.ts';
 import { handle, runTool } from './tools-run.ts';
 import { plain, touch, WaitingTimes } from './tools-times.ts';
 import { allXattrs, removeXattr, setXattr } from './tools-xattr.ts';
@@ -52,25 +48,7 @@ class ToolsSyscalls implements Syscalls {
   }
 
   openRoot(path: string): Dir {
-    const root = checkRoot(path);
-    const doing = (): string => `opening the directory ${JSON.stringify(path)}`;
-    const fd = attempt(doing, () =>
-      fs.openSync(this.#calls.text(root, doing), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
-    );
-    const dir: NamedDir = { fd, path: root };
-    try {
-      // Some runtimes number descriptors in their own way, and a sandbox may hide /proc.
-      const there = fs.statSync(`/proc/self/fd/${fd}`, { bigint: true, throwIfNoEntry: false });
-      if (there?.ino === fs.fstatSync(fd, { bigint: true }).ino) return dir;
-      throw new Error("the runtime's descriptors are not the kernel's");
-    } catch (cause) {
-      fs.closeSync(fd);
-      const why = 'without FFI, /proc/self/fd must lead to open files, and here it does not';
-      throw new HawserError('FailedPrecondition', `${doing()}: ${why}`, {
-        cause,
-        hint: 'Use FFI (Node 26.1 or newer; Deno with --allow-ffi)',
-      });
-    }
+    return openRoot(this.#calls, path);
   }
 
   openDir(dir: Dir, name: ByteString): Dir {
@@ -133,30 +111,29 @@ class ToolsSyscalls implements Syscalls {
   }
 
   read(fd: number, into: Uint8Array): number {
-    return into.length === 0
-      ? 0
-      : attempt(
-          () => 'reading a file',
-          () => fs.readSync(fd, into, 0, into.length, null),
-        );
+    if (into.length === 0) return 0;
+    return attempt(
+      () => 'reading a file',
+      () => fs.readSync(fd, into, 0, into.length, null),
+    );
   }
 
   write(fd: number, bytes: Uint8Array): void {
-    this.#settle(() => fs.fstatSync(fd, { bigint: true }));
-    for (let at = 0; at < bytes.length; ) {
-      at += attempt(
-        () => 'writing a file',
-        () => fs.writeSync(fd, bytes, at, bytes.length - at, null),
-      );
-    }
+    this.#put(fd, bytes);
   }
 
   writeAt(fd: number, bytes: Uint8Array, position: number): void {
+    this.#put(fd, bytes, position);
+  }
+
+  /** At the descriptor's own position when none is given. */
+  #put(fd: number, bytes: Uint8Array, position?: number): void {
     this.#settle(() => fs.fstatSync(fd, { bigint: true }));
     for (let at = 0; at < bytes.length; ) {
+      const there = position === undefined ? null : position + at;
       at += attempt(
         () => 'writing a file',
-        () => fs.writeSync(fd, bytes, at, bytes.length - at, position + at),
+        () => fs.writeSync(fd, bytes, at, bytes.length - at, there),
       );
     }
   }
@@ -191,23 +168,8 @@ class ToolsSyscalls implements Syscalls {
     this.#calls.two('linking', from, fromName, to, toName, (a, b) => fs.linkSync(a, b));
   }
 
-  /** The tool makes the node under a name of ours, which then gets linked to the right one: that never replaces a file. */
   mknod(dir: Dir, name: ByteString, mode: number, major: number, minor: number): void {
-    const doing = (): string => `making the device or pipe ${pathOf(dir, name)}`;
-    const path = this.#calls.path(dir, name, doing);
-    const type = mode & S_IFMT;
-    const letter = type === S_IFCHR ? 'c' : type === S_IFBLK ? 'b' : type === S_IFIFO ? 'p' : undefined;
-    if (letter === undefined) throw errnoError('ENOTSUP', doing());
-    const numbers = letter === 'p' ? [] : [String(major), String(minor)];
-    const temporary = `.hawser-node-${process.pid}-${process.hrtime.bigint()}`;
-    const perm = `-m${(mode & 0o777).toString(8)}`;
-    runTool('mknod', [perm, '--', `${handle(dir.fd)}/${temporary}`, letter, ...numbers], doing());
-    const made = this.#calls.path(dir, temporary, doing);
-    try {
-      attempt(doing, () => fs.linkSync(made, path));
-    } finally {
-      attempt(doing, () => fs.unlinkSync(made));
-    }
+    makeNode(this.#calls, { dir, name, mode, major, minor });
   }
 
   rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
