@@ -1,7 +1,8 @@
 /**
  * zstd framing (RFC 8878 section 3), walked without decoding: where frames end, which are skippable, how large a window
  * they want. Decoders differ in all of these (some stop after the first frame, some take a cut one for a whole), so
- * they are fed by this walk and agree.
+ * they are fed by this walk and agree. Left to zstd: whether a frame has the content size that it declares, which its
+ * decoder of streams does not see when the last block is empty. What comes out is the same, and held to the diff ID.
  */
 import { HawserError } from '../errors.ts';
 import { corrupt, tooMany } from './detect.ts';
@@ -33,6 +34,7 @@ export class ZstdWalk {
   #left = 0;
   #last = false;
   #checksum = false;
+  /** Block_Maximum_Size of the frame. */
   #block = 0;
 
   /** Returns how many of `bytes` from `at` on were passed. */
@@ -110,9 +112,10 @@ export class ZstdWalk {
     const type = (header >> 1) & 3;
     const size = header >> 3;
     if (type === 3) throw corrupt('zstd', 'a block has a reserved type');
-    // zstd's own decoder of streams takes it for an empty one, that of whole frames does not.
-    if (type === 2 && size === 0) throw corrupt('zstd', 'a compressed block is empty');
-    if (size > MAX_BLOCK) throw corrupt('zstd', 'a block is larger than the format allows');
+    // zstd takes such blocks or not by how its input is cut. Its own encoder makes empty blocks raw.
+    if (type !== 0 && size === 0) throw corrupt('zstd', 'an empty block is not raw');
+    // Block_Maximum_Size (RFC 8878 section 3.1.1.2.4): also of what a run of one byte stands for.
+    if (size > this.#block) throw corrupt('zstd', 'a block is larger than the format allows');
     this.bound += type === 2 ? this.#block : size;
     this.#body(type === 1 ? 1 : size, false);
     return 3;

@@ -83,15 +83,34 @@ test('more frames than allowed, empty and skippable ones counted', async () => {
   }
 });
 
-test('found by fuzzing: a compressed block of no bytes is damage, whatever zstd makes of it', async () => {
+test('found by fuzzing: a compressed block or a run of no bytes is damage, however it is cut', async () => {
   const frame = (...blocks: number[]): Uint8Array =>
     Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x00, ...blocks);
   const damage = (err: unknown): boolean =>
-    isKind(err, 'DataLoss') && /compressed block is empty/.test(String(err));
-  for (const packed of [frame(0x05, 0, 0), frame(0, 0, 0, 0x05, 0, 0), frame(0x04, 0, 0, 0x01, 0, 0)]) {
+    isKind(err, 'DataLoss') && /empty block is not raw/.test(String(err));
+  for (const packed of [
+    frame(0x05, 0, 0),
+    frame(0, 0, 0, 0x05, 0, 0),
+    frame(0x04, 0, 0, 0x01, 0, 0),
+    frame(0x03, 0, 0, 7),
+  ]) {
     for (const split of [true, false]) await assert.rejects(parts(packed, packed, 100, split), damage);
     await assert.rejects(decompressFrame(packed, 100), damage);
   }
   const empty = frame(0x01, 0, 0);
   assert.deepEqual(await parts(empty, empty, 100, true), [{ length: empty.length, end: true }]);
+});
+
+test('found by fuzzing: a block larger than the window is damage, a run of one byte too', async () => {
+  const blockOf = (size: number, type: number): number[] => {
+    const header = (size << 3) | (type << 1) | 1;
+    return [header & 255, (header >> 8) & 255, header >> 16];
+  };
+  const window1K = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x00];
+  const raw = (size: number) => Uint8Array.from([...window1K, ...blockOf(size, 0), ...new Uint8Array(size)]);
+  const run = (size: number) => Uint8Array.from([...window1K, ...blockOf(size, 1), 7]);
+  for (const make of [raw, run]) {
+    assert.equal((await decompressFrame(make(1024), 5000)).length, 1024);
+    await assert.rejects(decompressFrame(make(1025), 5000), (err) => isKind(err, 'DataLoss'));
+  }
 });
