@@ -1,5 +1,5 @@
 /** What can go wrong with an answer. The first fault that matches a request is applied. */
-import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { concat, type ServerRequest, type Wire } from './http-server.ts';
 
 export interface Fault {
@@ -58,8 +58,10 @@ export interface Fault {
   readonly overlong?: number;
   /** So many bytes of the body only, as if it had no more. */
   readonly short?: number;
-  /** gzip, deflate and zstd are true of the bytes; any other name is only said. A range is of the encoded bytes. */
+  /** A list; gzip, deflate and zstd are true of the bytes, any other name is only said. A range is of the encoded bytes. */
   readonly contentEncoding?: string;
+  /** deflate as many servers have it: without zlib's wrapper. */
+  readonly bareDeflate?: boolean;
   /** All other bytes, of the same length, under another ETag: the blob has changed at the server. */
   readonly changed?: boolean;
   /** 200 and everything, whatever range was asked for. */
@@ -158,8 +160,10 @@ async function spoilContent(answer: Answer, fault: Fault): Promise<void> {
     setHeader(answer, 'ETag', '"changed"');
   }
   if (fault.contentEncoding !== undefined) {
-    const encode = ENCODERS[fault.contentEncoding];
-    if (encode !== undefined) answer.content = contentOf(encode(await all(answer.content)));
+    for (const name of fault.contentEncoding.split(', ')) {
+      const encode = name === 'deflate' && fault.bareDeflate === true ? deflateRawSync : ENCODERS[name];
+      if (encode !== undefined) answer.content = contentOf(encode(await all(answer.content)));
+    }
     setHeader(answer, 'Content-Encoding', fault.contentEncoding);
   }
 }

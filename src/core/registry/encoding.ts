@@ -1,13 +1,24 @@
-import { findError, HawserError, messageOf } from '../errors.ts';
+import { portableCodec } from '../codec/portable.ts';
+import { decodedStream } from '../codec/source.ts';
+import { findError, HawserError, isKind, messageOf } from '../errors.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { discard } from './body.ts';
 import { printable, safeUrl } from './redact.ts';
 
-const DECODABLE: Readonly<Record<string, 'gzip' | 'deflate'>> = {
-  gzip: 'gzip',
-  'x-gzip': 'gzip',
-  deflate: 'deflate',
+type Body = ReadableStream<Uint8Array>;
+
+/** Portable ones, loaded when needed: hardly any answer is encoded, and they decode little at a time on every runtime. */
+const DECODERS: Readonly<Record<string, (body: Body) => Promise<Body>>> = {
+  gzip: decodeGzip,
+  'x-gzip': decodeGzip,
+  deflate: async (body) => decodedStream(body, (await import('../codec/deflate.ts')).decodeDeflate),
+  zstd: async (body) => (await portableCodec('zstd')).decode(body),
 };
+
+/** A server and a proxy before it may each add one. */
+const MAX_ENCODINGS = 3;
+/** What encodes n bytes is hardly longer than they are: more than twice that and this is made to waste time. */
+const MAX_OVERHEAD = 64 * 1024;
 
 /** What an answer is encoded with beyond what identity means, outermost last. */
 export function encodingsOf(response: HttpResponse): string[] {
@@ -17,29 +28,45 @@ export function encodingsOf(response: HttpResponse): string[] {
 }
 
 /**
- * The content itself: digests, sizes and ranges are of nothing else. Identity is asked for; a server, or a proxy before
- * it, that encodes all the same with gzip or deflate is put up with, for a whole body. Any other encoding, and two at
- * once: Unavailable (`data.code` CONTENT_ENCODING), with the body ended.
+ * The content itself, of at most about `size` bytes: digests, sizes and ranges are of nothing else. Identity is asked for; a
+ * server, or a proxy before it, that encodes all the same (gzip, deflate, zstd, up to three over one another) is put up
+ * with, for a whole body. Any other encoding, and input that is too long for `size`: Unavailable (`data.code`
+ * CONTENT_ENCODING), with the body ended. The result may be longer than `size`: that is its reader's to refuse.
  */
-export async function decoded(response: HttpResponse): Promise<ReadableStream<Uint8Array>> {
+export async function decoded(response: HttpResponse, size: number): Promise<Body> {
   const encodings = encodingsOf(response);
-  const [only = ''] = encodings;
   if (encodings.length === 0) return response.body;
-  const format = encodings.length === 1 ? DECODABLE[only] : undefined;
-  if (format === undefined) {
+  const field = printable(encodings.join(', '), 100);
+  const decoders = encodings.map((one) => (Object.hasOwn(DECODERS, one) ? DECODERS[one] : undefined));
+  if (decoders.length > MAX_ENCODINGS || decoders.includes(undefined)) {
     await discard(response.body);
-    const field = printable(encodings.join(', '), 100);
-    throw misencoded(
-      response,
-      `the server sent it with content encoding "${field}", though identity was asked for`,
-    );
+    throw misencoded(response, `unsupported content encoding "${field}", though identity was asked for`);
   }
-  const decoder = new DecompressionStream(format) as TransformStream<Uint8Array, Uint8Array>;
-  return failing(response.body.pipeThrough(decoder), (err) =>
-    findError(err) === undefined
-      ? misencoded(response, `its ${format} encoding is broken: ${messageOf(err)}`)
-      : err,
-  );
+  let { body } = response;
+  for (const decoder of decoders.reverse()) body = (await decoder?.(limited(body, size))) ?? body;
+  return failing(body, (err) => {
+    const ours = isKind(err, 'DataLoss', 'ResourceExhausted') || findError(err) === undefined;
+    return ours ? misencoded(response, `its content encoding ${field} is broken: ${messageOf(err)}`) : err;
+  });
+}
+
+async function decodeGzip(body: Body): Promise<Body> {
+  return (await portableCodec('gzip')).decode(body);
+}
+
+function limited(body: Body, size: number): Body {
+  const limit = 2 * size + MAX_OVERHEAD;
+  let length = 0;
+  const counted = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, out) {
+      length += chunk.length;
+      if (length > limit) {
+        throw new HawserError('ResourceExhausted', `more than ${limit} bytes for ${size} bytes of content`);
+      }
+      out.enqueue(chunk);
+    },
+  });
+  return body.pipeThrough(counted);
 }
 
 function misencoded(response: HttpResponse, what: string): HawserError {
@@ -50,10 +77,7 @@ function misencoded(response: HttpResponse, what: string): HawserError {
 }
 
 /** The same bytes, with other errors. */
-function failing(
-  body: ReadableStream<Uint8Array>,
-  name: (err: unknown) => unknown,
-): ReadableStream<Uint8Array> {
+function failing(body: Body, name: (err: unknown) => unknown): Body {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>(
     {

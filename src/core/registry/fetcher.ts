@@ -107,7 +107,7 @@ async function fetchWhole(source: Source, desc: Descriptor): Promise<Fetched> {
   const response = await source.get({});
   if (response.status !== 200) throw await failed(source.client, desc, response);
   if (isMultipart(response)) throw await wrongRange(response);
-  return { body: await decoded(response), offset: 0, host: source.key, etag: etagOf(response) };
+  return { body: await decoded(response, desc.size), offset: 0, host: source.key, etag: etagOf(response) };
 }
 
 /** `undefined`: ask without the range. */
@@ -133,7 +133,7 @@ async function fetchPart(
   const body = { body: response.body, host: source.key, etag };
   if (status === 206 && isPart(response, desc, offset, end)) return { ...body, offset };
   if (end === undefined && status === 200 && !isMultipart(response)) {
-    return { ...body, body: await decoded(response), offset: 0 };
+    return { ...body, body: await decoded(response, desc.size), offset: 0 };
   }
   await discard(response.body);
   if (end === undefined) return undefined;

@@ -7,6 +7,7 @@ import type { HostHealth } from './host-health.ts';
 import { type Host, type Hosts, isCapable, type Operation } from './hosts.ts';
 import type { Observe } from './observe.ts';
 import { printable, safeUrl } from './redact.ts';
+import { isRetryable } from './retry.ts';
 
 export interface HostsDeps {
   readonly clock: Clock;
@@ -31,8 +32,9 @@ interface Failure {
 }
 
 /**
- * Asks the hosts that are capable, the healthy first, else in their order. When none has an answer, the error is that of
- * the last host of the list, the registry itself (a mirror may well lack what it has), and names the others'.
+ * Asks the hosts that are capable, the healthy first, else in their order. When none has an answer, the error is the one that
+ * says most (`weightOf`), of equals one that may pass, else that of the registry itself, the last host of the list; it names
+ * the others'.
  */
 export async function overHosts<T>(
   deps: HostsDeps,
@@ -67,16 +69,34 @@ function inOrder(hosts: readonly Host[], last: (host: Host) => boolean = () => f
 }
 
 function conclusion(failures: readonly Failure[], hosts: readonly Host[]): unknown {
-  const registry = failures.find(({ host }) => host === hosts.at(-1)) ?? failures.at(-1);
-  const others = failures.filter((one) => one !== registry);
-  if (others.length === 0) return registry?.error;
-  const error = registry?.error;
+  const registry = hosts.at(-1);
+  const ranked = failures.map((one) => ({ ...one, weight: weightOf(one, registry) }));
+  const most = Math.max(...ranked.map(({ weight }) => weight));
+  const heaviest = ranked.filter(({ weight }) => weight === most);
+  const passing = heaviest.filter(({ error }) => isRetryable(error));
+  const candidates = passing.length > 0 ? passing : heaviest;
+  const main = candidates.find(({ host }) => host === registry) ?? candidates[0];
+  const others = ranked.filter((one) => one !== main);
+  const error = main?.error;
+  if (others.length === 0) return error;
   const told = others.map(({ host, error }) => `${safeUrl(host.base)}: ${printable(messageOf(error), 300)}`);
   return new HawserError(kindOf(error), `${messageOf(error)} (also tried: ${told.join('; ')})`, {
     hint: hintOf(error),
     cause: error,
     data: findError(error)?.data,
   });
+}
+
+/**
+ * containerd's order: an answer that was refused, for its size or as damage (4), a status (3), absence (2), no answer at all (1).
+ * So a mirror that is overloaded or denies access is not hidden by a registry that never had the content. But a mirror's 404
+ * (0) says the least of all, where containerd lets it hide that the registry could not be reached: mirrors lack much.
+ */
+function weightOf({ host, error }: Failure, registry: Host | undefined): number {
+  const kind = kindOf(error);
+  if (kind === 'NotFound') return host === registry ? 2 : 0;
+  if (kind === 'ResourceExhausted' || kind === 'DataLoss') return 4;
+  return typeof findError(error)?.data?.status === 'number' ? 3 : 1;
 }
 
 function noneCapable({ name }: Reference, operation: Operation, source: string): HawserError {

@@ -90,7 +90,7 @@ async function readManifest(
     return undefined;
   }
   if (!isSuccess(response)) throw await client.refusal('GET', response);
-  const bytes = await readCapped(await decoded(response), MAX_MANIFEST_BYTES);
+  const bytes = await readCapped(await decoded(response, MAX_MANIFEST_BYTES), MAX_MANIFEST_BYTES);
   if (bytes === undefined) throw tooLarge(client, `more than ${MAX_MANIFEST_BYTES}`);
   const said = typeOf(response);
   const mediaType = UNUSABLE.has(said) ? (sniffMediaType(bytes) ?? '') : said;

@@ -26,8 +26,9 @@ const REASONS: Readonly<Record<number, string>> = {
 
 /**
  * `unexpected status from GET request to <url>: 500 Internal Server Error`, with what the registry says about it
- * (distribution-spec's error document, codes kept). Reads the body. `data`: status, method, url, `code` (the registry's
- * first), `retryAfter` in milliseconds.
+ * (distribution-spec's error document, codes kept; several on one line, where containerd has a line for each: a message is one
+ * line wherever it is printed). Reads the body. `data`: status, method, url, `code` (the registry's first), `retryAfter` in
+ * milliseconds.
  */
 export async function statusError(
   request: Pick<HttpRequest, 'method'>,
@@ -121,7 +122,19 @@ async function readErrors(response: HttpResponse): Promise<Said> {
 interface RegistryError {
   readonly code: string;
   readonly message: string;
+  /** There is more to it. Details are not told: registries put anything there. */
+  readonly detailed: boolean;
 }
+
+/** The messages that registries (distribution's errcode) give where they have nothing to say beyond the code. */
+const STOCK: Readonly<Record<string, string>> = {
+  UNKNOWN: 'unknown error',
+  UNSUPPORTED: 'The operation is unsupported.',
+  UNAUTHORIZED: 'authentication required',
+  DENIED: 'requested access to the resource is denied',
+  UNAVAILABLE: 'service unavailable',
+  TOOMANYREQUESTS: 'too many requests',
+};
 
 function parseErrors(body: string): RegistryError[] {
   let document: unknown;
@@ -133,16 +146,19 @@ function parseErrors(body: string): RegistryError[] {
   const errors = (document as { errors?: unknown } | null)?.errors;
   if (!Array.isArray(errors)) return [];
   return errors.slice(0, 10).flatMap((entry: unknown) => {
-    const { code, message } = (entry ?? {}) as { code?: unknown; message?: unknown };
+    const { code, message, detail } = (entry ?? {}) as Readonly<Record<string, unknown>>;
     if (typeof code !== 'string' || code === '') return [];
-    return [
-      { code: printable(code, 64), message: typeof message === 'string' ? printable(message, 500) : '' },
-    ];
+    const text = typeof message === 'string' ? printable(message, 500) : '';
+    return [{ code: printable(code, 64), message: text, detailed: (detail ?? null) !== null }];
   });
 }
 
-/** `MANIFEST_UNKNOWN` with a message of its own: `manifest unknown: <message>`. */
-function sentence({ code, message }: RegistryError): string {
+/**
+ * As containerd prints it: `denied` alone for a stock message without detail, else `manifest unknown: <message>`. Unlike there, codes
+ * it does not know are kept (it says `unknown` for all of them), and a message that repeats the code is left out.
+ */
+function sentence({ code, message, detailed }: RegistryError): string {
   const words = code.toLowerCase().replaceAll('_', ' ');
-  return message === '' || message.toLowerCase() === words ? words : `${words}: ${message}`;
+  const stock = !detailed && Object.hasOwn(STOCK, code) && message === STOCK[code];
+  return message === '' || stock || message.toLowerCase() === words ? words : `${words}: ${message}`;
 }

@@ -169,7 +169,7 @@ check(
     assert.equal(kindOf(err), 'Unauthenticated');
     assert.match(
       err.message,
-      /^pull access denied, repository does not exist or may require authorization: .*: unauthorized: authentication required$/,
+      /^pull access denied, repository does not exist or may require authorization: .*: 401 Unauthorized: unauthorized$/,
     );
     assert.match(hintOf(err) ?? '', /--user/);
   },

@@ -148,38 +148,6 @@ check(
   },
 );
 
-for (const offset of [0, 60_000]) {
-  for (const contentEncoding of ['gzip', 'deflate']) {
-    check(
-      `H41: ${contentEncoding} nobody asked for is undone, and never a part (offset ${offset})`,
-      [{ contentEncoding }],
-      async ({ fetch }) => {
-        const got = await fetch(offset);
-        assert.equal(got.offset, 0);
-        assert.deepEqual(await bytesOf(got), BLOB);
-      },
-    );
-  }
-
-  for (const contentEncoding of ['br', 'zstd', 'gzip, br', 'gzip, gzip']) {
-    check(
-      `H41: Content-Encoding ${contentEncoding} is refused (offset ${offset})`,
-      [{ contentEncoding }],
-      async ({ fetch }) => {
-        const err = await failure(fetch(offset));
-        assert.equal(kindOf(err), 'Unavailable');
-        assert.equal(findError(err)?.data?.code, 'CONTENT_ENCODING');
-        assert.ok(err.message.includes(JSON.stringify(contentEncoding)), err.message);
-      },
-    );
-  }
-}
-
-check('H41: an encoding that is none', [{ headers: { 'Content-Encoding': 'gzip' } }], async ({ fetch }) => {
-  const err = await failure(bytesOf(await fetch()));
-  assert.equal(findError(err)?.data?.code, 'CONTENT_ENCODING');
-});
-
 check('an exact part, and nothing else', [], async ({ registry, part }) => {
   const got = await part(10, 20);
   assert.deepEqual(await bytesOf(got), BLOB.subarray(10, 20));
@@ -227,14 +195,6 @@ check(
     const elsewhere = { host: 'https://other/v2', etag };
     assert.equal((await fetcher.fetch(desc, { offset: 60_000, validator: elsewhere })).offset, 60_000);
     assert.equal(registry.requests.at(-1)?.headers.get('if-range'), undefined);
-  },
-);
-
-check(
-  'Content-Encoding identity is fine',
-  [{ headers: { 'Content-Encoding': 'identity' } }],
-  async ({ fetch }) => {
-    assert.deepEqual(await bytesOf(await fetch()), BLOB);
   },
 );
 

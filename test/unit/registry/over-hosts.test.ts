@@ -109,7 +109,7 @@ test('a host may be put last for one object', async () => {
   assert.deepEqual(asked, ['reg.test', 'm1']);
 });
 
-test('the last error is the registry’s, with what the mirrors said', async () => {
+test('the error is the one that says most, with what the others said', async () => {
   const fails = { m1: refused, 'reg.test': absent };
   const { run, events } = ground([host('m1'), host('reg.test')], fails);
   const err = await run('resolve').then(
@@ -126,9 +126,49 @@ test('the last error is the registry’s, with what the mirrors said', async () 
       ['https://reg.test/v2', 'not found', 404, 'MANIFEST_UNKNOWN'],
     ],
   );
-  const other = ground([host('m1'), host('reg.test')], { m1: absent, 'reg.test': refused });
-  assert.equal(kindOf(await other.run('resolve').catch((reason: unknown) => reason)), 'Unavailable');
 });
+
+const status = (code: number): HawserError =>
+  new HawserError(code < 500 ? 'PermissionDenied' : 'Unavailable', `status ${code}`, {
+    data: { status: code },
+  });
+const broken = new HawserError('Unavailable', 'no TLS', { data: { code: 'TLS' } });
+const tooLarge = new HawserError('ResourceExhausted', 'too large');
+const damage = new HawserError('DataLoss', 'damage');
+/** What each host says, in order, the registry last, and the place of the one that is told (spec/remote.md 3.1). */
+const RANKED: readonly (readonly [title: string, said: readonly Error[], told: number])[] = [
+  ['too large (4) before a status (3)', [tooLarge, status(500)], 0],
+  ['damage as what is too large', [damage, status(500)], 0],
+  ['too large before absence (2)', [tooLarge, absent], 0],
+  ['a status before absence', [status(403), absent], 0],
+  ['a status before no answer (1)', [status(500), refused], 0],
+  ['absence before no answer', [refused, absent], 1],
+  ['of absences, the registry’s', [absent, absent], 1],
+  // containerd: absence. A mirror's 404 does not hide that the registry itself was not reached, nor anything else.
+  ['no answer of the registry before a mirror’s absence', [absent, refused], 1],
+  ['no answer of a mirror before another’s absence', [refused, absent, refused], 2],
+  // containerd: the first of equals.
+  ['of equals, the registry’s', [status(401), status(403)], 1],
+  ['of equals, one that may pass', [status(503), status(403)], 0],
+  ['of equals that may pass, the registry’s', [status(503), status(502)], 1],
+  ['of equals that may pass, the registry’s: connections', [broken, refused, refused], 2],
+  ['else the first', [status(503), status(502), absent], 0],
+];
+for (const [title, said, told] of RANKED) {
+  test(`which error is told: ${title}`, async () => {
+    const hosts = said.map((_, at) => host(at === said.length - 1 ? 'reg.test' : `m${at + 1}`));
+    const fails = Object.fromEntries(hosts.map(({ name }, at) => [name, said[at] ?? assert.fail()]));
+    const err = await ground(hosts, fails)
+      .run('resolve')
+      .then(
+        () => assert.fail(),
+        (reason: Error) => reason,
+      );
+    const others = hosts.flatMap(({ base }, at) => (at === told ? [] : [`${base}: ${said[at]?.message}`]));
+    assert.equal(err.message, `${said[told]?.message} (also tried: ${others.join('; ')})`);
+    assert.equal(kindOf(err), kindOf(said[told]));
+  });
+}
 
 test('the caller’s abort is not an answer', async () => {
   const stop = new AbortController();

@@ -1,0 +1,111 @@
+/** Content-Encoding that nobody asked for (spec/remote.md 5.2): undone, refused, and never taken for a part. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { findError, kindOf } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import { isRetryable } from '../../../src/core/registry/retry.ts';
+import type { Fetched } from '../../../src/core/registry/roles.ts';
+import { bytesOf, descriptor, withClient } from '../../registry/client.ts';
+import type { Fault } from '../../registry/faults.ts';
+import { noise } from '../../registry/image.ts';
+import { sha256, startRegistry } from '../../registry/registry.ts';
+
+const BLOB = noise(100_000, 3);
+const DESC = descriptor('application/vnd.oci.image.layer.v1.tar', sha256(BLOB), BLOB.length);
+
+type Fetch = (offset?: number) => Promise<Fetched>;
+
+function check(title: string, faults: readonly Fault[], body: (fetch: Fetch) => Promise<void>): void {
+  test(`encoding: ${title}`, async () => {
+    const registry = await startRegistry({ faults });
+    registry.putBlob('t/a', DESC.digest, BLOB);
+    const reference = parseReference(`${registry.host}/t/a:x`);
+    try {
+      await withClient({}, (client) =>
+        body((offset = 0) => client.fetcher(reference).fetch(DESC, { offset })),
+      );
+    } finally {
+      await registry.close();
+    }
+  });
+}
+
+async function failure(work: Promise<unknown>): Promise<Error> {
+  return await work.then(
+    () => assert.fail('it did not fail'),
+    (err: Error) => err,
+  );
+}
+
+const DECODED: readonly Fault[] = [
+  { contentEncoding: 'gzip' },
+  { contentEncoding: 'deflate' },
+  { contentEncoding: 'deflate', bareDeflate: true },
+  { contentEncoding: 'zstd' },
+  { contentEncoding: 'gzip, zstd' },
+  { contentEncoding: 'zstd, identity, gzip, deflate' },
+];
+for (const offset of [0, 60_000]) {
+  for (const fault of DECODED) {
+    check(
+      `H41: ${JSON.stringify(fault)} nobody asked for is undone, and never a part (offset ${offset})`,
+      [fault],
+      async (fetch) => {
+        const got = await fetch(offset);
+        assert.equal(got.offset, 0);
+        assert.deepEqual(await bytesOf(got), BLOB);
+      },
+    );
+  }
+
+  for (const contentEncoding of ['br', 'gzip, br', 'gzip, gzip, gzip, gzip', 'constructor']) {
+    check(
+      `H41: Content-Encoding ${contentEncoding} is refused (offset ${offset})`,
+      [{ contentEncoding }],
+      async (fetch) => {
+        const err = await failure(fetch(offset));
+        assert.equal(kindOf(err), 'Unavailable');
+        assert.equal(findError(err)?.data?.code, 'CONTENT_ENCODING');
+        const said = `unsupported content encoding ${JSON.stringify(contentEncoding)}`;
+        assert.ok(err.message.includes(said), err.message);
+      },
+    );
+  }
+}
+
+for (const field of ['gzip', 'deflate', 'zstd', 'zstd, gzip']) {
+  const faults = [{ headers: { 'Content-Encoding': field } }];
+  check(`H41: an encoding that is none: ${field}`, faults, async (fetch) => {
+    const err = await failure(bytesOf(await fetch()));
+    assert.equal(findError(err)?.data?.code, 'CONTENT_ENCODING', String(err));
+  });
+}
+
+const ENDLESS = zstdCompressSync(new Uint8Array(50 << 20));
+check(
+  'H22: between stacked encodings no more passes than the content could need',
+  [{ body: gzipSync(ENDLESS), headers: { 'Content-Encoding': 'gzip, zstd, gzip' } }],
+  async (fetch) => {
+    const err = await failure(bytesOf(await fetch()));
+    assert.match(err.message, /more than 265536 bytes for 100000 bytes of content/);
+    assert.equal(isRetryable(err), false);
+  },
+);
+
+check(
+  'an encoded body that is cut may be tried again',
+  [{ contentEncoding: 'zstd', cutAfter: 50_000 }],
+  async (fetch) => {
+    const err = await failure(bytesOf(await fetch()));
+    assert.equal(findError(err)?.data?.code, 'UNEXPECTED_END');
+  },
+);
+
+check(
+  'Content-Encoding identity is fine',
+  [{ headers: { 'Content-Encoding': 'identity' } }],
+  async (fetch) => {
+    assert.deepEqual(await bytesOf(await fetch()), BLOB);
+  },
+);
