@@ -73,6 +73,10 @@ function checkHost(host: string, text: string): string {
   if (host.startsWith('[') && !isIpv6(host.slice(1, host.indexOf(']')))) {
     throw refuse(text, `"${clip(host)}" is not an IPv6 address`);
   }
+  // A name that ends in a number is an IPv4 address wherever URLs are (WHATWG URL, "ends in a number").
+  if (!URL.canParse(`http://${host.replace(/:[0-9]+$/, '')}/`)) {
+    throw refuse(text, `"${clip(host)}" is not a host: it ends in a number, but is not an IPv4 address`);
+  }
   const port = /:([0-9]+)$/.exec(host.replace(/^\[.*\]/, ''))?.[1];
   if (port !== undefined && (port.length > 5 || Number(port) < 1 || Number(port) > 65535)) {
     throw refuse(text, `invalid port ":${clip(port)}" after host`);

@@ -54,7 +54,10 @@ export type RegistryEvent =
   | ({ readonly type: 'request' } & TraceEvent)
   /** Requests wait: `asked by <host>` (Retry-After), or because of the failure that is the reason. */
   | { readonly type: 'wait'; readonly reason: string; readonly milliseconds: number }
-  /** Something in the configuration that has no effect or may surprise; for people. */
+  /**
+   * For people: something in the configuration that has no effect or may surprise, or `<host> says: <text>`, what a registry
+   * wants its users to know (Warning: 299), once.
+   */
   | { readonly type: 'warning'; readonly message: string };
 
 export type Observe = (event: RegistryEvent) => void;
@@ -63,5 +66,6 @@ export type Observe = (event: RegistryEvent) => void;
 export function reporting(report: Report | undefined): Observe {
   return (event) => {
     if (event.type === 'wait') report?.({ ...event, type: 'waiting' });
+    if (event.type === 'warning') report?.(event);
   };
 }

@@ -20,6 +20,7 @@ import { type Root, resolveRoot } from './resolver.ts';
 import type { Registry } from './roles.ts';
 import { type TraceEvent, tracing } from './trace.ts';
 import { TransportPool } from './transport-pool.ts';
+import { RegistryWarnings } from './warnings.ts';
 
 export type { Credential, Credentials } from './credentials/credential.ts';
 export type { Host, HostList, Hosts, Operation } from './hosts.ts';
@@ -120,6 +121,7 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
     onWait: ({ host, milliseconds }) => observe({ type: 'wait', reason: `asked by ${host}`, milliseconds }),
   });
   const speed = flow(flowOptions(options, clock), clock);
+  const warnings = new RegistryWarnings(observe);
   const exchange = (secret: boolean): Layer[] => [cooldowns.layer, speed, tracing(observed, clock, secret)];
   const authorizer = new Authorizer({
     clock,
@@ -146,6 +148,7 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
         around,
         authorizer.layer(host, repository),
         redirectsOf(host),
+        warnings.layer(host.base),
         ...exchange(false),
       ),
   };

@@ -28,10 +28,17 @@ type Go = (
 async function withRegistry(
   body: (registry: TestRegistry, ref: string, go: Go) => Promise<void>,
 ): Promise<void> {
-  const headers = { 'RateLimit-Remaining': '76;w=21600', 'Docker-RateLimit-Source': '192.0.2.1' };
-  const registry = await startRegistry({ auth: AUTH, faults: [{ match: '/manifests/v1', headers }] });
+  const limits = { 'RateLimit-Remaining': '76;w=21600', 'Docker-RateLimit-Source': '192.0.2.1' };
+  const warns = { Warning: '299 - "use%20v2"' };
+  const faults = [
+    { match: '/manifests/v1', headers: limits },
+    { match: '/manifests/old', headers: warns },
+  ];
+  const registry = await startRegistry({ auth: AUTH, faults });
   try {
-    const ref = registry.push('a/b', 'v1', await buildImage({ layers: [] }));
+    const image = await buildImage({ layers: [] });
+    registry.push('a/b', 'old', image);
+    const ref = registry.push('a/b', 'v1', image);
     await body(registry, ref, async (args, env = {}, hosts = undefined) => {
       const fake = fakeRuntime({ env });
       const open = (_: unknown, opts: RegistryOptions) =>
@@ -58,6 +65,18 @@ test('resolve: the digest and nothing else; as JSON the descriptor', async () =>
     assert.equal(`${document.root.digest}\n`, out);
     assert.equal(document.name, ref);
     assert.equal(registry.traffic('/blobs/').requests, 0);
+  });
+});
+
+test('resolve: what the registry warns of, once', async () => {
+  await withRegistry(async ({ host }, ref, go) => {
+    const old = ref.replace(':v1', ':old');
+    const plain = await go([old, ...USER]);
+    assert.match(plain.out, /^sha256:[0-9a-f]{64}\n$/);
+    assert.equal(plain.err, `warning: ${host} says: use v2\n`);
+    const explained = await go(['--explain', old, ...USER]);
+    assert.ok(explained.out.includes(`warnings\n  ${host} says: use v2\nresult\n`), explained.out);
+    assert.equal(explained.err, '');
   });
 });
 

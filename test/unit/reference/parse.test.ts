@@ -86,6 +86,13 @@ const refused: readonly (readonly [text: string, message: RegExp, note?: string]
   ['docker.io/library/redis@sha256:abcdef', /invalid checksum digest length/, 'ctr fails later'],
   ['docker.io/library/redis:obj@abcdef', /invalid checksum digest format/, 'ctr fails later'],
   ['::1/a:b', /"::1" is not a host/, 'ctr takes ::1 as host'],
+  // Odd forms of this machine (spec/remote.md 2.3): none of them is taken for it, nor for a name that DNS might know.
+  ['127.256.0.1/a:b', /"127\.256\.0\.1" is not a host: it ends in a number/, 'ctr asks DNS'],
+  ['127.256.0.1:5000/a:b', /is not a host: it ends in a number/, 'ctr asks DNS'],
+  ['1.2.3.4.5/a:b', /is not a host: it ends in a number/, 'ctr asks DNS'],
+  ['[127:0:0:1]/a:b', /is not an IPv6 address/, 'ctr dials it, and fails'],
+  ['[::1]:/a:b', /"\[::1\]:" is not a host or host:port/, 'ctr: no port'],
+  ['127.0.1.1:/a:b', /is not a host or host:port/, 'ctr: no port'],
   ['/docker.io/x:y', /hostname required/],
   ['', /it is empty/],
   ['http://h/x:y', /invalid reference/],

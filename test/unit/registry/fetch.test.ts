@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findError, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { ALL_CAPABILITIES } from '../../../src/core/registry/hosts.ts';
 import { isRetryable } from '../../../src/core/registry/retry.ts';
 import type { Fetched, Registry } from '../../../src/core/registry/roles.ts';
 import { bytesOf, descriptor, withClient } from '../../registry/client.ts';
@@ -175,6 +176,26 @@ for (const [title, fault] of Object.entries(PARTLESS)) {
     },
   );
 }
+
+check('a part that a mirror fails to give is had from the next host', [], async ({ registry }) => {
+  const mirror = await startRegistry({
+    faults: [{ when: ({ headers }) => headers.has('range'), status: 500 }],
+  });
+  mirror.putBlob('t/a', desc.digest, BLOB);
+  const host = ({ url, host }: TestRegistry) => ({
+    name: host,
+    base: new URL(`${url}/v2`),
+    capabilities: ALL_CAPABILITIES,
+  });
+  const hosts = async () => ({ source: 'test', hosts: [host(mirror), host(registry)] });
+  await withClient({ hosts }, async (client) => {
+    const fetcher = client.fetcher(parseReference(`${registry.host}/t/a:x`));
+    const got = await fetcher.fetch(desc, { offset: 10, end: 20 });
+    assert.deepEqual(await bytesOf(got), BLOB.subarray(10, 20));
+    assert.deepEqual([mirror.requests.length, registry.requests.length], [1, 1]);
+  });
+  await mirror.close();
+});
 
 check(
   'H42: If-Range is sent to the host that gave the validator; other content there is CHANGED',

@@ -1,9 +1,9 @@
 /** Resolving against the test registry: containerd's sequence and vectors, and where ours does better. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findError, hintOf, isKind, kindOf } from '../../../src/core/errors.ts';
+import { findError, HawserError, hintOf, isKind, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
-import { bytesOf, resolveText, withClient } from '../../registry/client.ts';
+import { bytesOf, resolveText, scripted, withClient } from '../../registry/client.ts';
 import type { Fault } from '../../registry/faults.ts';
 import { buildImage, buildIndex, type TestImage } from '../../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
@@ -258,5 +258,19 @@ test('H9: TLS failure is not followed by plain HTTP', async () => {
     assert.ok(registry.requests.every(({ method }) => method !== 'HEAD'));
   } finally {
     await registry.close();
+  }
+});
+
+test('H9: a refused connection is not followed by plain HTTP, with a port or without', async () => {
+  for (const ref of ['localhost/t/a:x', '127.0.0.1/t/a:x', '127.0.0.1:443/t/a:x', 'r.test/t/a:x']) {
+    const refused = new HawserError('Unavailable', 'refused', { data: { code: 'ECONNREFUSED' } });
+    const transports = scripted(() => assert.fail(refused));
+    await withClient({ transports }, async (client) => {
+      assert.equal(await failure(client.resolve(parseReference(ref))), refused);
+    });
+    assert.deepEqual(
+      transports.requests.map(({ url }) => url.protocol),
+      ['https:'],
+    );
   }
 });

@@ -11,6 +11,11 @@ import { defaultHosts, objectUrl } from '../../../src/core/registry/hosts.ts';
 import { safeHeaders, safeUrl } from '../../../src/core/registry/redact.ts';
 import { backoff, isRetryable } from '../../../src/core/registry/retry.ts';
 
+/**
+ * spec/remote.md 2.3. Where containerd asks by TLS first and falls back to HTTP, ours takes one and stays with it: HTTP for a port of
+ * this machine, unless TLS is asked for. A fallback is a downgrade that whoever is in between can force (H9), and https without
+ * verification, which containerd uses for `localhost` and `localhost:443`, is only had by --skip-verify.
+ */
 const SCHEMES: readonly (readonly [string, { plainHttp?: boolean; tls?: TlsOptions }, string])[] = [
   ['docker.io', {}, 'https://registry-1.docker.io/v2'],
   ['docker.io', { plainHttp: true }, 'https://registry-1.docker.io/v2'],
@@ -19,6 +24,7 @@ const SCHEMES: readonly (readonly [string, { plainHttp?: boolean; tls?: TlsOptio
   ['localhost:443', {}, 'https://localhost/v2'],
   ['localhost', {}, 'https://localhost/v2'],
   ['localhost', { plainHttp: true }, 'http://localhost/v2'],
+  ['localhost', { tls: { skipVerify: true } }, 'https://localhost/v2'],
   ['localhost:8080', { tls: { skipVerify: true } }, 'https://localhost:8080/v2'],
   ['localhost:8080', { tls: { skipVerify: false, ca: undefined } }, 'http://localhost:8080/v2'],
   ['localhost:8080', { plainHttp: true, tls: { ca: 'x' } }, 'http://localhost:8080/v2'],
@@ -33,6 +39,11 @@ const SCHEMES: readonly (readonly [string, { plainHttp?: boolean; tls?: TlsOptio
   ['example.com', { plainHttp: true, tls: { skipVerify: true } }, 'http://example.com/v2'],
   ['example.com:5000', { plainHttp: true, tls: { skipVerify: true } }, 'http://example.com:5000/v2'],
   ['127.0.1.1:5000', {}, 'http://127.0.1.1:5000/v2'],
+  ['127.0.0.1:80', {}, 'http://127.0.0.1/v2'],
+  ['127.0.0.1:443', {}, 'https://127.0.0.1/v2'],
+  ['[0:0:0:0:0:0:0:1]:5000', {}, 'http://[::1]:5000/v2'],
+  ['128.0.0.1:5000', {}, 'https://128.0.0.1:5000/v2'],
+  ['[::2]:5000', {}, 'https://[::2]:5000/v2'],
   ['[::1]', {}, 'https://[::1]/v2'],
   ['127.example.com:5000', {}, 'https://127.example.com:5000/v2'],
   ['x.localhost:5000', {}, 'https://x.localhost:5000/v2'],
@@ -41,6 +52,7 @@ for (const [host, options, expected] of SCHEMES) {
   test(`scheme: ${host} ${JSON.stringify(options)}`, async () => {
     const { hosts } = await defaultHosts(options)(parseReference(`${host}/a/b:c`), {});
     assert.equal(hosts[0]?.base.href, expected);
+    assert.equal(hosts[0]?.tls, undefined, 'certificates are checked unless --skip-verify says otherwise');
   });
 }
 

@@ -2,8 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findError } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
 import { bodyOf } from '../../../src/core/registry/body.ts';
+import { type RegistryEvent, reporting } from '../../../src/core/registry/observe.ts';
 import { statusError } from '../../../src/core/registry/status.ts';
+import { parseWarnings } from '../../../src/core/registry/warnings.ts';
+import { descriptor, scripted, withClient } from '../../registry/client.ts';
 
 const URL_400 = 'GET request to https://r.test/v2/a/manifests/x: 400 Bad Request';
 
@@ -67,4 +71,74 @@ test('refusal: a body that is no error document is told only when it is plain te
   for (const body of ['null', '7', '{"errors":{"code":"DENIED"}}']) {
     assert.equal((await refusal(body)).message, `unexpected status from ${URL_400}`);
   }
+});
+
+const WARNINGS: readonly (readonly [field: string, texts: readonly string[]])[] = [
+  ['299 - "plain"', ['plain']],
+  ['299 - "quoted \\"text\\" inside"', ['quoted "text" inside']],
+  ['299 - "back\\\\slash"', ['back\\slash']],
+  ['299 - "hello%20world"', ['hello world']],
+  ['299 - "100%25 complete"', ['100% complete']],
+  ['299 - "100%ZZ invalid"', ['100%ZZ invalid']],
+  ['299 - "50%25 of 100%ZZ"', ['50%25 of 100%ZZ']],
+  ['299 - "gr%C3%BC%C3%9Fe"', ['grüße']],
+  ['299 - "a%22b"', []],
+  ['299 - "a%0Ab"', []],
+  ['299 - "a%7f"', []],
+  ['299 - "a\u001b[31m"', []],
+  ['299 - "a\u009b31m\u202eb"', ['a 31m b']],
+  ['299 - ""', []],
+  ['299 - "  "', []],
+  ['299 - "text" more', []],
+  ['299 - "text" "Wed, 21 Oct 2015 07:28:00 GMT"', []],
+  ['199 - "text"', []],
+  ['299 agent "text"', []],
+  ['299 - text', []],
+  ['299 - "text', []],
+  ['299 - text"', []],
+  ['299  - "text"', []],
+  ['', []],
+  // Several fields are one list here; containerd reads each on its own.
+  ['299 - "one, two", 110 cache "stale", 299 - "three"', ['one, two', 'three']],
+  ['299 - "one", 299 - two", 299 - "three"', ['one']],
+];
+for (const [field, texts] of WARNINGS) {
+  test(`Warning: ${JSON.stringify(field)}`, () => assert.deepEqual(parseWarnings(field), texts));
+}
+
+test('Warning: long fields are read in bounded time', () => {
+  for (const piece of ['299 - "', '299 - "a\\', '299 - "a" ', '299 - "a",', '"', '\\"', ' ']) {
+    parseWarnings(piece.repeat(65_536 / piece.length));
+  }
+});
+
+test('Warning: each is told once, up to 4096 bytes in all, and none of where the registry leads to', async () => {
+  const long = 'x'.repeat(3000);
+  const transports = scripted(({ url }) => {
+    if (url.host === 'cdn.test') return { status: 404, headers: { warning: '299 - "storage"' } };
+    if (url.pathname.includes('/blobs/')) {
+      return { status: 307, headers: { location: 'https://cdn.test/x', warning: '299 - "moved"' } };
+    }
+    return {
+      status: 404,
+      headers: { warning: `299 - "old", 299 - "${long}", 299 - "${long}y", 299 - "new"` },
+    };
+  });
+  const events: RegistryEvent[] = [];
+  const observe = (event: RegistryEvent) => void events.push(event);
+  await withClient({ transports, observe }, async (client) => {
+    const reference = parseReference('r.test/a:x');
+    for (let twice = 0; twice < 2; twice++) {
+      await assert.rejects(client.resolve(reference), /not found/);
+      await assert.rejects(client.fetcher(reference).fetch(descriptor('x/y', `sha256:${'0'.repeat(64)}`, 1)));
+    }
+  });
+  assert.deepEqual(
+    events.flatMap((event) => (event.type === 'warning' ? [event.message] : [])),
+    ['r.test says: old', `r.test says: ${long}`, 'r.test says: new', 'r.test says: moved'],
+  );
+  const reported: unknown[] = [];
+  for (const event of events) reporting((told) => reported.push(told))(event);
+  assert.deepEqual(reported[0], { type: 'warning', message: 'r.test says: old' });
+  assert.equal(reported.length, 4);
 });
