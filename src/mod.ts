@@ -33,6 +33,7 @@ export type { RootfsResult } from './core/transfer/rootfs.ts';
 export {
   type ApiFetchOptions,
   type ApiPullOptions,
+  type ApiTransferOptions,
   fetch,
   openStore,
   pull,

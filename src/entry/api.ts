@@ -50,11 +50,12 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
 }
 
 /** What `fetch` and `pull` take; platforms as text (`linux/arm64`), `'all'` for every one. */
-export interface ApiFetchOptions extends Call {
+export interface ApiTransferOptions extends Call {
   /** Default: a store opened for this call alone, with its defaults. */
   readonly store?: Store | undefined;
   readonly platforms?: readonly string[] | 'all' | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Manifests and configs of all platforms, layers of the wanted ones. */
   readonly allMetadata?: boolean | undefined;
   readonly maxConcurrentDownloads?: number | undefined;
   readonly onProgress?: Report | undefined;
@@ -76,7 +77,12 @@ export interface ApiFetchOptions extends Call {
   readonly foreignUrls?: boolean | undefined;
 }
 
-export interface ApiPullOptions extends ApiFetchOptions {
+export interface ApiFetchOptions extends ApiTransferOptions {
+  /** Manifests and configs of all platforms, no layers; `platforms` has no say then. */
+  readonly metadataOnly?: boolean | undefined;
+}
+
+export interface ApiPullOptions extends ApiTransferOptions {
   readonly snapshotter?: string | undefined;
   readonly codec?: CodecChoice | undefined;
   /** Layers unpacked at once; default: the number of processors. */
@@ -87,7 +93,8 @@ export interface ApiPullOptions extends ApiFetchOptions {
 
 /** Fetches an image's content and records it; nothing is unpacked. */
 export async function fetch(reference: string, options: ApiFetchOptions = {}): Promise<FetchResult> {
-  return await withDeps(reference, options, fetchImage);
+  const { metadataOnly } = options;
+  return await withDeps(reference, options, (deps, common) => fetchImage(deps, { ...common, metadataOnly }));
 }
 
 /** Fetches an image, unpacks it into snapshots and records it. */
@@ -100,7 +107,7 @@ export async function pull(reference: string, options: ApiPullOptions = {}): Pro
 
 async function withDeps<T>(
   text: string,
-  options: ApiFetchOptions,
+  options: ApiTransferOptions,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   const reference = parseReference(text);
@@ -116,7 +123,7 @@ async function withDeps<T>(
 async function withStore<T>(
   store: Store,
   reference: Reference,
-  options: ApiFetchOptions,
+  options: ApiTransferOptions,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   const { runtime } = store;
@@ -156,7 +163,7 @@ async function withStore<T>(
   }
 }
 
-function fetchOptions(reference: Reference, options: ApiFetchOptions, host: Platform): FetchOptions {
+function fetchOptions(reference: Reference, options: ApiTransferOptions, host: Platform): FetchOptions {
   return {
     reference,
     platforms: platformsOf(options.platforms, host),
@@ -171,7 +178,7 @@ function fetchOptions(reference: Reference, options: ApiFetchOptions, host: Plat
 }
 
 function platformsOf(
-  texts: ApiFetchOptions['platforms'],
+  texts: ApiTransferOptions['platforms'],
   host: Platform,
 ): readonly Platform[] | 'all' | undefined {
   if (texts === undefined || texts === 'all') return texts;

@@ -124,6 +124,17 @@ describe('schema 1 by ctr and by hawser', {
       if (own?.[1] !== theirs?.[1])
         assert.equal(await explain(ours, own?.[1]), await explain({ ok: containerd.ctr }, theirs?.[1]));
       assert.deepEqual(own, theirs);
+      const labels = ({ stdout }: { stdout: string }) =>
+        stdout
+          .split('\n')
+          .find((line) => line.startsWith(theirs?.[1] ?? ''))
+          ?.split('\t')
+          .at(-1)
+          ?.split(',')
+          .sort();
+      const held = labels(await ours.ok('content', 'ls'));
+      assert.match(held?.[0] ?? '', /gc\.ref\.content\.0=/);
+      assert.deepEqual(held, labels(await containerd.ctr('content', 'ls')));
     });
   }
 });

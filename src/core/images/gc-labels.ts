@@ -4,21 +4,43 @@
  */
 import type { Labels } from '../content/roles.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { hexOf } from '../oci/digest.ts';
 import { isConfigType, isLayerType, isManifestType } from '../oci/media-types.ts';
 
 const PREFIX = 'containerd.io/gc.ref.content';
+/** Annotation of a descriptor that is there because its manifest refers to another (containerd 2.2). */
+const SUBJECT = 'io.containerd.manifest.subject';
 
-/** A label for each child, in order. The first config has no number; everything else counts from 0 a prefix. */
+/**
+ * A label for each child, in order. The first config has no number; everything else counts from 0 a prefix. A referrer's
+ * key is made of its digest, so that it stays when others come and go; if two would share it (containerd forgets the
+ * first), the later one is counted among the rest.
+ */
 export function childLabels(children: readonly Descriptor[]): Labels {
   const labels: Record<string, string> = {};
   const counts = new Map<string, number>();
   for (const child of children) {
-    const prefix = childPrefix(child.mediaType);
+    const referrer = referrerKey(child);
+    if (referrer !== undefined && (labels[referrer] ?? child.digest) === child.digest) {
+      labels[referrer] = child.digest;
+      continue;
+    }
+    const prefix = referrer === undefined ? childPrefix(child.mediaType) : `${PREFIX}.`;
     const index = counts.get(prefix) ?? 0;
     counts.set(prefix, index + 1);
     labels[index > 0 || prefix.endsWith('.') ? `${prefix}${index}` : prefix] = child.digest;
   }
   return labels;
+}
+
+/** Those of a manifest that was made here: counted, whatever the children are, as containerd 1.6 labels what it converts. */
+export function convertedLabels(children: readonly Descriptor[]): Labels {
+  return Object.fromEntries(children.map(({ digest }, index) => [`${PREFIX}.${index}`, digest]));
+}
+
+function referrerKey({ annotations, digest }: Descriptor): string | undefined {
+  if (annotations?.[SUBJECT] === undefined) return undefined;
+  return `${PREFIX}.referrer.sha256.${hexOf(digest).slice(0, 12)}`;
 }
 
 function childPrefix(mediaType: string): string {

@@ -26,12 +26,13 @@ export const IN_TOTO = 'application/vnd.in-toto+json';
 export const OCTET_STREAM = 'application/octet-stream';
 
 const OCI_LAYER_PREFIX = 'application/vnd.oci.image.layer.';
-const DOCKER_LAYERS: ReadonlySet<string> = new Set([
+const OTHER_LAYERS: ReadonlySet<string> = new Set([
   DOCKER_LAYER,
   DOCKER_LAYER_GZIP,
   DOCKER_LAYER_ZSTD,
   DOCKER_FOREIGN_LAYER,
   DOCKER_FOREIGN_LAYER_GZIP,
+  EROFS_LAYER,
 ]);
 
 export function isIndexType(mediaType: string): boolean {
@@ -47,9 +48,9 @@ export function isSchema1Type(mediaType: string): boolean {
   return mediaType === DOCKER_SCHEMA1 || mediaType === DOCKER_SCHEMA1_UNSIGNED;
 }
 
-/** Any layer, whatever its compression or encryption. */
+/** Any layer, whatever its compression or encryption: of a type that is no OCI layer's, what follows a `+` does not count. */
 export function isLayerType(mediaType: string): boolean {
-  return mediaType.startsWith(OCI_LAYER_PREFIX) || DOCKER_LAYERS.has(mediaType) || mediaType === EROFS_LAYER;
+  return mediaType.startsWith(OCI_LAYER_PREFIX) || OTHER_LAYERS.has(mediaType.split('+', 1)[0] ?? '');
 }
 
 /** A configuration that describes an image: it has a platform and diff IDs. */
@@ -57,7 +58,11 @@ export function isImageConfigType(mediaType: string): boolean {
   return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }
 
-/** What a manifest's config may be called when it is an image's: old registries knew only octets (distribution issue 1622). */
+/**
+ * What a manifest's config may be called when it is an image's: old registries knew only octets (distribution issue 1622).
+ * containerd writes such a manifest anew and records that; here the image keeps the digest that it was asked for by, that
+ * is signed and that the registry knows, and its config is read all the same.
+ */
 export function mayBeImageConfig(mediaType: string): boolean {
   return isImageConfigType(mediaType) || mediaType === OCTET_STREAM;
 }

@@ -14,7 +14,7 @@ export interface Host {
   readonly runtimeVersion: string;
   readonly os: string;
   readonly arch: string;
-  /** /proc/cpuinfo's `CPU architecture` as v5 to v8, for arm and arm64; else ''. */
+  /** v3 to v8 for arm and arm64, by what the kernel tells; '' for others, and where it does not. */
   readonly variant: string;
   readonly pid: number;
   readonly uid: number;

@@ -61,7 +61,9 @@ export async function resolveTarget(
 ): Promise<Target> {
   const root = await resolve(deps, options, call.signal);
   const labels = options.labels ?? {};
-  if (!isSchema1Type(root.mediaType)) return { root, made: new Set(), labels };
+  // A name that was of schema 1 before is it no longer: '' removes the label.
+  if (!isSchema1Type(root.mediaType))
+    return { root, made: new Set(), labels: { [CONVERTED_LABEL]: '', ...labels } };
   const { config, manifest } = await convertSchema1(deps, options, root, call);
   const made = new Set([config.digest, manifest.digest]);
   return { root: manifest, made, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };

@@ -5,7 +5,7 @@ import { refKey } from '../content/ref-key.ts';
 import type { Info, InfoProvider, Manager, Provider } from '../content/roles.ts';
 import { HawserError } from '../errors.ts';
 import { dispatch } from '../images/dispatch.ts';
-import { appendSource, childLabels, sourceLabelKey } from '../images/gc-labels.ts';
+import { appendSource, childLabels, convertedLabels, sourceLabelKey } from '../images/gc-labels.ts';
 import { platformsOf, selectChildren } from '../images/select.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
@@ -109,8 +109,9 @@ class Walk {
     const info: Info = await this.#deps.content.info(desc.digest, { signal });
     const { host, repository } = this.#opts.reference;
     const key = sourceLabelKey(host);
-    const labels: Record<string, string> = { ...childLabels(children) };
-    if (!this.#opts.made.has(desc.digest)) labels[key] = appendSource(info.labels[key], repository);
+    const made = this.#opts.made.has(desc.digest);
+    const labels: Record<string, string> = { ...(made ? convertedLabels(children) : childLabels(children)) };
+    if (!made) labels[key] = appendSource(info.labels[key], repository);
     for (const [name, value] of Object.entries(labels)) {
       if (name.length + value.length > MAX_LABEL_BYTES) {
         this.#deps.report({

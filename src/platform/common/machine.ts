@@ -21,20 +21,28 @@ export function goOs(name: string): string {
 
 export const littleEndian: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/** `CPU architecture` of /proc/cpuinfo, as the kernel's older versions write it too (arch/arm/kernel/setup.c). */
+const ARM_VARIANTS: readonly (readonly [RegExp, string])[] = [
+  [/^(?:8|aarch64)$/, 'v8'],
+  [/^(?:7m?|\?\(1[2-7]\))$/, 'v7'],
+  [/^6(?:tej)?$/, 'v6'],
+  [/^5(?:te?|tej)?$/, 'v5'],
+  [/^4t?$/, 'v4'],
+  [/^3$/, 'v3'],
+];
+
 /**
- * The ARM variant that /proc/cpuinfo tells, as containerd's platforms package reads it: `CPU architecture` 8 or AArch64 is v8,
- * 7 v7, 6 v6, 5 with its extensions v5. An ARMv6 kernel may claim 7, which its model name gives away. '' for others.
+ * The variant of an ARM machine by /proc/cpuinfo, else (an emulator's has no such line) by `machine`, what uname tells
+ * (`armv7l`, `aarch64`): containerd/platforms cpuinfo_linux.go. An ARMv6 kernel may claim 7, which its model name gives
+ * away. What neither tells is '', where containerd has `unknown`, a variant that no image is for. arm64 is v8: there is none less.
  */
-export function armVariant(arch: string, cpuinfo: string): string {
-  if (arch !== 'arm' && arch !== 'arm64') return '';
-  const value = (key: string) => new RegExp(`^${key}\\s*:\\s*(.*)$`, 'im').exec(cpuinfo)?.[1]?.trim() ?? '';
-  const version = value('CPU architecture').toLowerCase();
-  if (version === '8' || version === 'aarch64') return 'v8';
-  if (version === '7') {
-    const old = arch === 'arm' && value('model name').toLowerCase().startsWith('armv6-compatible');
-    return old ? 'v6' : 'v7';
-  }
-  if (version.startsWith('6')) return 'v6';
-  if (version.startsWith('5')) return 'v5';
-  return arch === 'arm64' ? 'v8' : '';
+export function armVariant(arch: string, cpuinfo: string, machine = ''): string {
+  if (arch !== 'arm') return arch === 'arm64' ? 'v8' : '';
+  const value = (key: string) =>
+    new RegExp(`^${key}[ \\t]*:(.*)$`, 'im').exec(cpuinfo)?.[1]?.trim().toLowerCase();
+  const kernel = machine.toLowerCase();
+  const told = value('CPU architecture') || (/^armv(\d)/.exec(kernel)?.[1] ?? kernel);
+  const variant = ARM_VARIANTS.find(([form]) => form.test(told))?.[1];
+  if (variant === 'v7' && value('model name')?.startsWith('armv6-compatible')) return 'v6';
+  return variant ?? '';
 }

@@ -1,6 +1,6 @@
 /** The host over node:process, which Deno has too; it asks for as little permission as it can. */
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, machine } from 'node:os';
 import process from 'node:process';
 import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
@@ -34,6 +34,7 @@ export function createProcessHost(runtime: Host['runtime'], runtimeVersion: stri
       ? armVariant(
           arch,
           allowed(() => readFileSync('/proc/cpuinfo', 'utf8'), ''),
+          allowed(machine, ''),
         )
       : '',
     pid: process.pid,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import { hintOf, isKind, messageOf } from '../../../src/core/errors.ts';
 import type { ApplyJob } from '../../../src/core/ports/workers.ts';
@@ -76,9 +76,16 @@ describe('applyLayer', { skip: needs({ root: true }) }, () => {
   const tar = layer(file('f', 'content'), file('g', 'x'.repeat(2000)));
 
   test('labels are not believed, bytes are', async () => {
-    const types = [OCI, `${OCI}+gzip`, `${OCI}+zstd`, DOCKER, `${DOCKER}.gzip`, `${DOCKER}.zstd`];
+    const foreign = DOCKER.replace('diff.', 'foreign.diff.');
+    const types = [OCI, OCI.replace('v1', 'nondistributable.v1')].flatMap((type) => [
+      type,
+      `${type}+gzip`,
+      `${type}+zstd`,
+    ]);
+    types.push(DOCKER, `${DOCKER}.gzip`, `${DOCKER}.zstd`, foreign, `${foreign}.gzip`);
+    const blobs = [tar, new Uint8Array(gzipSync(tar)), new Uint8Array(zstdCompressSync(tar))];
     for (const mediaType of types) {
-      for (const blob of [tar, new Uint8Array(gzipSync(tar))]) {
+      for (const blob of blobs) {
         const { names, warnings, times, ...rest } = await run(blob, { job: { mediaType } });
         assert.deepEqual(rest, { diffId: sha(tar), size: tar.length, entries: 2, record: null });
         assert.ok(Object.values(times).every((ms) => ms >= 0));

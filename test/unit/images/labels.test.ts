@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   appendSource,
   childLabels,
+  convertedLabels,
   snapshotLabelKey,
   sourceLabelKey,
 } from '../../../src/core/images/gc-labels.ts';
@@ -65,6 +66,46 @@ test('GC labels of a manifest and of an index, with containerd’s keys', () => 
   assert.equal(snapshotLabelKey('native'), 'containerd.io/gc.ref.snapshot.native');
 });
 
+const SUBJECT = { 'io.containerd.manifest.subject': digest(1) };
+const referrer = (hex: string, mediaType = `${OCI}manifest.v1+json`): Descriptor => ({
+  mediaType,
+  digest: makeDigest('sha256', hex.padEnd(64, '0')),
+  size: 10,
+  annotations: SUBJECT,
+});
+
+test('GC labels of referrers are named by the first 12 digits of their digests, whatever they are', () => {
+  const key = 'containerd.io/gc.ref.content.referrer.sha256.';
+  const children = [
+    child(1, `${OCI}manifest.v1+json`),
+    referrer('abc0123456789def'),
+    referrer('bbb', `${OCI}index.v1+json`),
+    child(2, `${OCI}manifest.v1+json`),
+    referrer('bbb', `${OCI}index.v1+json`),
+  ];
+  assert.deepEqual(childLabels(children), {
+    'containerd.io/gc.ref.content.m.0': digest(1),
+    [`${key}abc012345678`]: children[1]?.digest,
+    [`${key}bbb000000000`]: children[2]?.digest,
+    'containerd.io/gc.ref.content.m.1': digest(2),
+  });
+});
+
+test('of two referrers that would share a key both are kept (containerd: the last)', () => {
+  const two = [referrer('abc0123456781'), referrer('abc0123456782'), child(3, 'a/b')];
+  assert.deepEqual(Object.values(childLabels(two)), two.map((one) => one.digest)); // biome-ignore format: one line
+});
+
+test('GC labels of what was converted are counted, whatever the children are', () => {
+  const converted = [child(1, `${OCI}config.v1+json`), child(2, `${OCI}layer.v1.tar`), child(2, 'a/b')];
+  assert.deepEqual(convertedLabels(converted), {
+    'containerd.io/gc.ref.content.0': digest(1),
+    'containerd.io/gc.ref.content.1': digest(2),
+    'containerd.io/gc.ref.content.2': digest(2),
+  });
+  assert.deepEqual(convertedLabels([]), {});
+});
+
 test('distribution source: host without port, repositories sorted and once', () => {
   assert.equal(sourceLabelKey('127.0.0.1:5000'), 'containerd.io/distribution.source.127.0.0.1');
   assert.equal(sourceLabelKey('docker.io'), 'containerd.io/distribution.source.docker.io');
@@ -99,6 +140,9 @@ test('selection: the best match for each wanted platform, the first of equals, u
   assert.deepEqual(two.follow, [index[1], index[3], index[5]]);
   assert.deepEqual(selectChildren(index, [linux('s390x')]).chosen.size, 0);
   assert.deepEqual(selectChildren(index.slice(0, 1), [linux('amd64')]).follow, [index[0]], 'amd64 runs 386');
+  // containerd fetches only what the platform names exactly, and then unpacks by this rule: nothing is there.
+  const arm = [child(7, MANIFEST, linux('arm', 'v6')), child(8, MANIFEST, linux('arm', 'v7'))];
+  assert.deepEqual(selectChildren(arm, [linux('arm64')]).follow, [arm[1]], 'arm64 runs arm/v7');
 });
 
 test('selection of everything leaves attestations out of what is unpacked', () => {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { refKey } from '../../../src/core/content/ref-key.ts';
+import { isKind } from '../../../src/core/errors.ts';
+import { childLabels } from '../../../src/core/images/gc-labels.ts';
 import {
   isConfigType,
   isImageConfigType,
@@ -9,6 +12,8 @@ import {
   isNonDistributable,
   isSchema1Type,
 } from '../../../src/core/oci/media-types.ts';
+import { checkLayerType } from '../../../src/core/unpack/apply-layer.ts';
+import { fake } from './support.ts';
 
 const predicates = {
   isIndexType,
@@ -46,6 +51,8 @@ const table: readonly (readonly [string, string])[] = [
   [`${DOCKER}.image.rootfs.diff.tar`, 'isLayerType'],
   [`${DOCKER}.image.rootfs.diff.tar.gzip`, 'isLayerType'],
   [`${DOCKER}.image.rootfs.diff.tar.zstd`, 'isLayerType'],
+  [`${DOCKER}.image.rootfs.diff.tar.gzip+encrypted`, 'isLayerType'],
+  [`${DOCKER}.image.rootfs.diff.tar.bzip2`, ''],
   [`${DOCKER}.image.rootfs.foreign.diff.tar`, 'isLayerType isNonDistributable'],
   [`${DOCKER}.image.rootfs.foreign.diff.tar.gzip`, 'isLayerType isNonDistributable'],
   ['application/vnd.erofs.layer.v1', 'isLayerType'],
@@ -60,5 +67,63 @@ for (const [type, expected] of table) {
   test(`the media type ${type || '(none)'}`, () => {
     const holding = Object.entries(predicates).flatMap(([name, holds]) => (holds(type) ? [name] : []));
     assert.deepEqual(holding.sort(), expected.split(' ').filter(Boolean).sort());
+  });
+}
+
+const MADE = `application/vnd.containerd.container`;
+
+/**
+ * spec/remote.md 7, a row for each of its types: the prefix of its ref key, its GC label, and what unpacking does where it
+ * stands among the layers. containerd decompresses by the type (DiffCompression, in brackets; `sniff`: Docker's plain
+ * type, whose compression it looks for). Here every type that is known is unpacked by what the bytes are: types are
+ * wrong in the wild, and the diff ID is checked either way. Refused: what is no tar to us, told before it is read.
+ */
+const SECTION_7: readonly (readonly [string, string, string, 'unpacked' | 'encrypted' | 'refused' | '-'])[] =
+  [
+    [`${OCI}.index.v1+json`, 'index', '0', '-'],
+    [`${DOCKER}.distribution.manifest.list.v2+json`, 'index', '0', '-'],
+    [`${OCI}.manifest.v1+json`, 'manifest', 'm.0', '-'],
+    [`${DOCKER}.distribution.manifest.v2+json`, 'manifest', 'm.0', '-'],
+    [`${DOCKER}.distribution.manifest.v1+prettyjws`, 'unknown', '0', '-'],
+    [`${OCI}.config.v1+json`, 'config', 'config', '-'],
+    [`${DOCKER}.container.image.v1+json`, 'config', 'config', '-'],
+    [`${MADE}.criu.checkpoint.criu.tar`, 'config', 'config', '-'],
+    [`${MADE}.checkpoint.config.v1+proto`, 'config', 'config', '-'],
+    [`${OCI}.layer.v1.tar`, 'layer', 'l.0', 'unpacked'], // ""
+    [`${OCI}.layer.v1.tar+gzip`, 'layer', 'l.0', 'unpacked'], // gzip
+    [`${OCI}.layer.v1.tar+zstd`, 'layer', 'l.0', 'unpacked'], // zstd
+    [`${OCI}.layer.nondistributable.v1.tar`, 'layer', 'l.0', 'unpacked'],
+    [`${OCI}.layer.nondistributable.v1.tar+gzip`, 'layer', 'l.0', 'unpacked'],
+    [`${OCI}.layer.nondistributable.v1.tar+zstd`, 'layer', 'l.0', 'unpacked'],
+    [`${OCI}.layer.v1.tar+encrypted`, 'layer', 'l.0', 'encrypted'], // "", then a stream processor
+    [`${OCI}.layer.v1.tar+gzip+encrypted`, 'layer', 'l.0', 'encrypted'], // gzip, then a stream processor
+    [`${OCI}.layer.v1.tar+zstd+encrypted`, 'layer', 'l.0', 'encrypted'],
+    [`${OCI}.layer.of-the-future`, 'layer', 'l.0', 'refused'],
+    [`${OCI}.layer.v1.tar+lz4`, 'layer', 'l.0', 'refused'],
+    [`${DOCKER}.image.rootfs.diff.tar`, 'layer', 'l.0', 'unpacked'], // sniff
+    [`${DOCKER}.image.rootfs.diff.tar.gzip`, 'layer', 'l.0', 'unpacked'], // gzip
+    [`${DOCKER}.image.rootfs.diff.tar.gzip+x`, 'layer', 'l.0', 'refused'], // "": a tar, which it cannot be
+    [`${DOCKER}.image.rootfs.diff.tar.zstd`, 'layer', 'l.0', 'unpacked'], // zstd; 1.6 does not know it
+    [`${DOCKER}.image.rootfs.foreign.diff.tar`, 'layer', 'l.0', 'unpacked'],
+    [`${DOCKER}.image.rootfs.foreign.diff.tar.gzip`, 'layer', 'l.0', 'unpacked'],
+    ['application/vnd.erofs.layer.v1', 'layer', 'l.0', 'refused'], // not implemented
+    ['application/vnd.in-toto+json', 'attestation', '0', '-'],
+    ['application/octet-stream', 'unknown', '0', '-'],
+    ['application/vnd.oci.empty.v1+json', 'unknown', '0', '-'],
+    ['application/x.any', 'unknown', '0', '-'],
+  ];
+
+for (const [mediaType, prefix, label, unpacking] of SECTION_7) {
+  test(`section 7: ${mediaType}`, () => {
+    const desc = { mediaType, digest: fake('a'), size: 1 };
+    assert.equal(refKey(desc), `${prefix}-${desc.digest}`);
+    assert.deepEqual(childLabels([desc]), { [`containerd.io/gc.ref.content.${label}`]: desc.digest });
+    assert.equal(isLayerType(mediaType), unpacking !== '-');
+    if (unpacking === 'unpacked') return checkLayerType(mediaType);
+    const message = unpacking === 'encrypted' ? /the layer is encrypted/ : /no processor for media-type/;
+    assert.throws(
+      () => checkLayerType(mediaType),
+      (err) => isKind(err, 'NotImplemented') && message.test((err as Error).message),
+    );
   });
 }
