@@ -186,3 +186,20 @@ test('pulled again, a record keeps the labels that are not named, and its name a
     assert.equal((await store.images.list()).length, 1);
   });
 });
+
+test('what is asked of a registry: one HEAD, then each document and blob once', async () => {
+  await withBench(async ({ store, registry }) => {
+    const one = await image('one');
+    const ref = registry.push('a/b', 'v1', one);
+    const config = documentOf(one).config.digest;
+    await fetch(ref, { store });
+    const [head, manifest, ...blobs] = registry.log();
+    assert.deepEqual([head, manifest], ['HEAD /a/b/manifests/v1', `GET /a/b/manifests/${one.root.digest}`]);
+    assert.deepEqual(
+      blobs.sort(),
+      [config, ...one.layers.map(({ digest }) => digest)].map((digest) => `GET /a/b/blobs/${digest}`).sort(),
+    );
+    await fetch(ref, { store });
+    assert.deepEqual(registry.log().slice(5), ['HEAD /a/b/manifests/v1']);
+  });
+});

@@ -85,8 +85,10 @@ test(
     await withBench(async ({ store, registry }) => {
       const [x, y] = [await image('x', 'amd64'), await image('y', 'arm64')];
       const note = await buildImage({ layers: [], platform: { os: 'unknown', architecture: 'unknown' } });
-      const ref = registry.push('a/b', 'v1', buildIndex([x, note, y]));
-      for (const platforms of [['linux/arm64'], ['linux/amd64', 'linux/arm64'], 'all'] as const) {
+      const untold = await Promise.all(['s390x', 'riscv64'].map((name) => image(name, name)));
+      const rest = untold.map((one) => ({ ...one, platform: undefined }));
+      const ref = registry.push('a/b', 'v1', buildIndex([x, note, ...rest, y]));
+      for (const platforms of [['linux/arm64'], ['linux/amd64', 'linux/riscv64'], 'all'] as const) {
         const before = await held(store);
         const planned = await plan(store, ref, platforms);
         assert.deepEqual(await held(store), before);

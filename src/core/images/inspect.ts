@@ -65,25 +65,45 @@ async function find(
 ): Promise<FoundManifest | undefined> {
   const { store, matcher, call, seen } = search;
   if (isManifestType(desc.mediaType)) {
-    const manifest = parseManifest(await readDocument(store, desc, call), desc);
-    if (above.length > 0 && desc.platform === undefined) {
-      const platform = await platformOfConfig(store, manifest.config, call);
-      if (platform === undefined || !matcher.match(platform)) return undefined;
-    }
-    return { desc, manifest, above };
+    return { desc, manifest: parseManifest(await readDocument(store, desc, call), desc), above };
   }
   if (!isIndexType(desc.mediaType)) {
     throw new HawserError('NotFound', `unexpected media type ${desc.mediaType} for ${desc.digest}`);
   }
   if (above.length >= MAX_DEPTH || seen.has(desc.digest)) return undefined;
   seen.add(desc.digest);
-  const index = parseIndex(await readDocument(store, desc, call), desc);
-  for (const child of rank(index.manifests, matcher)) {
-    if (!isManifestType(child.mediaType) && !isIndexType(child.mediaType)) continue;
-    const found = await find(search, child, [...above, desc]);
-    if (found) return found;
+  const { manifests } = parseIndex(await readDocument(store, desc, call), desc);
+  const known = manifests.filter(({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType));
+  for (const told of [true, false]) {
+    const candidates = known.filter(({ platform }) => (platform !== undefined) === told);
+    for (const child of rank(told ? candidates : await tellPlatforms(search, candidates), matcher)) {
+      const found = await find(search, child, [...above, desc]);
+      if (found) return found;
+    }
   }
   return undefined;
+}
+
+/** With the platforms of their configs. Indexes have none; images without one, or that are not here, are left out. */
+async function tellPlatforms(
+  { store, call }: Search,
+  candidates: readonly Descriptor[],
+): Promise<Descriptor[]> {
+  const told: Descriptor[] = [];
+  for (const child of candidates) {
+    if (!isManifestType(child.mediaType)) {
+      told.push(child);
+      continue;
+    }
+    try {
+      const { config } = parseManifest(await readDocument(store, child, call), child);
+      const platform = await platformOfConfig(store, config, call);
+      if (platform !== undefined) told.push({ ...child, platform });
+    } catch (err) {
+      if (!isKind(err, 'NotFound')) throw err;
+    }
+  }
+  return told;
 }
 
 async function readDocument(store: Provider, desc: Descriptor, call: Call): Promise<Uint8Array> {

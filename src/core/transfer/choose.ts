@@ -34,24 +34,23 @@ export class UnpackChoice {
   }
 
   /**
-   * The name to unpack it under; undefined when it is not wanted, or another is unpacked under that name. `wanted`: the
-   * platform that the index had it chosen for; else the config's, `told`, decides.
+   * The name to unpack a manifest under; undefined when another is unpacked under that name. `wanted`: the platform that
+   * it was chosen for; of a root, the config's, `told`, decides.
    */
-  take(manifest: Descriptor, wanted: string | undefined, told: Platform | undefined): string | undefined {
-    const name = wanted ?? this.#nameOf(manifest, told);
+  take(wanted: string | undefined, told: Platform | undefined): string | undefined {
+    const name = wanted ?? this.#nameOf(told);
     if (name === undefined || name === NO_PLATFORM || this.#taken.has(name)) return undefined;
     this.#taken.add(name);
     return name;
   }
 
-  #nameOf(manifest: Descriptor, platform: Platform | undefined): string | undefined {
+  #nameOf(platform: Platform | undefined): string | undefined {
     const host = this.#hostPlatform;
     if (platform === undefined) return formatPlatform(host);
     const wanted = this.#options.platforms;
     if (wanted === 'all') return formatPlatform(platform);
     const match = (wanted ?? [host]).find((one) => only(one).match(platform));
     if (match !== undefined) return formatPlatform(match);
-    if (manifest.digest !== this.#root.digest) return undefined;
     if (wanted !== undefined) throw this.#noMatch(formatPlatform(platform));
     const message = `The image is for ${formatPlatform(platform)}, this machine is ${formatPlatform(host)}`;
     this.#options.report?.({ type: 'warning', message });

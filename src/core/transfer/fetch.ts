@@ -1,12 +1,14 @@
 /** The verb `fetch`: an image's content into the store and its record, nothing unpacked (ctr content fetch). */
 
 import { cleanupSignal } from '../async/settle.ts';
+import { readBlob } from '../content/read.ts';
 import type { Labels } from '../content/roles.ts';
 import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
 import type { Image, ImageStore } from '../images/roles.ts';
 import { CONVERTED_LABEL } from '../images/schema1.ts';
 import type { Lease } from '../leases/roles.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -128,17 +130,23 @@ export async function walk(
   const link = new Link(clock, options.split);
   const blobs = { content, fetcher: registry.fetcher(reference), clock, report, retry, link };
   const bring = async (desc: Descriptor, call: WriteCall) => await fetchBlob(blobs, desc, call);
-  await walkImage({ content, bring, report }, root, { ...walkOptions(deps, options), ...call, made });
+  const document = (desc: Descriptor, call: Call) => readBlob(content, desc, MAX_CONFIG_BYTES, call);
+  await walkImage({ content, bring, document, report }, root, {
+    ...walkOptions(deps, options),
+    ...call,
+    made,
+  });
 }
 
 /** What of an image is wanted. */
 export function walkOptions(
   deps: Pick<TransferDeps, 'hostPlatform'>,
   options: FetchOptions,
-): Pick<WalkOptions, 'reference' | 'platforms' | 'allMetadata' | 'metadataOnly' | 'concurrency'> {
+): Pick<WalkOptions, 'reference' | 'platforms' | 'named' | 'allMetadata' | 'metadataOnly' | 'concurrency'> {
   return {
     reference: options.reference,
     platforms: options.platforms ?? [deps.hostPlatform],
+    named: options.platforms !== undefined,
     allMetadata: options.allMetadata ?? false,
     metadataOnly: options.metadataOnly ?? false,
     concurrency: options.maxConcurrentDownloads ?? 0,

@@ -8,7 +8,7 @@ import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
 import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
-import { bodyOf, readCapped } from '../registry/body.ts';
+import { readCapped } from '../registry/body.ts';
 import type { Fetcher } from '../registry/roles.ts';
 import type { Snapshotter } from '../snapshots/roles.ts';
 import { type LayerStep, planUnpack } from '../unpack/plan.ts';
@@ -61,7 +61,7 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
   const fetcher = deps.registry.fetcher(options.reference);
   const store = new PlanStore(deps.backend.content, fetcher, deps.hashers);
   const found: Parameters<NonNullable<Parameters<typeof walkImage>[2]['onManifest']>>[] = [];
-  await walkImage({ content: store, bring: store.bring, report: () => {} }, root, {
+  await walkImage({ content: store, bring: store.bring, document: store.document, report: () => {} }, root, {
     ...walkOptions(deps, options),
     made: new Set(),
     signal,
@@ -74,7 +74,7 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
     const config = choice.config(manifest, children);
     if (config === undefined) continue;
     const { platform: told, diffIds } = parseConfig(await store.document(config, { signal }), config);
-    const platform = choice.take(manifest, wanted, told);
+    const platform = choice.take(wanted, told);
     if (platform === undefined) continue;
     const steps = planUnpack(manifest, children, diffIds, deps.hashers);
     unpacks.push({ platform, ...(await planLayers(deps, snapshotter, steps, { signal })) });
@@ -138,12 +138,12 @@ class PlanStore implements WalkContent {
   };
 
   /** A manifest, index or config: the store's, or the registry's, verified. */
-  async document(desc: Descriptor, call: Call): Promise<Uint8Array> {
+  readonly document = async (desc: Descriptor, call: Call): Promise<Uint8Array> => {
     if (!this.#absent.has(desc.digest)) return await readBlob(this.#store, desc, MAX_CONFIG_BYTES, call);
     const read = this.#documents.get(desc.digest) ?? (await this.#fetch(desc, call));
     this.#documents.set(desc.digest, read);
     return read;
-  }
+  };
 
   async #has(digest: Digest, call: Call): Promise<boolean> {
     try {
@@ -181,13 +181,6 @@ class PlanStore implements WalkContent {
     const size = this.#absent.get(digest);
     if (size === undefined) return await this.#store.info(digest, call);
     return { digest, size, createdAt: 0, updatedAt: 0, labels: {} };
-  }
-
-  async open(digest: Digest, opts?: { offset?: number } & Call): Promise<ReadableStream<Uint8Array>> {
-    const bytes = this.#documents.get(digest);
-    return bytes === undefined
-      ? await this.#store.open(digest, opts)
-      : bodyOf(bytes.subarray(opts?.offset ?? 0));
   }
 
   /** Labels are not part of a plan. */

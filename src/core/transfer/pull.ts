@@ -122,7 +122,7 @@ class PullJob {
     if (config === undefined) return;
     await this.#arrivals.of(config.digest, signal);
     const parsed = parseConfig(await readBlob(backend.content, config, MAX_CONFIG_BYTES, { signal }), config);
-    const name = this.#choice.take(manifest, platform, parsed.platform);
+    const name = this.#choice.take(platform, parsed.platform);
     if (name === undefined) return;
     const report = this.#options.report ?? (() => {});
     report({ type: 'unpacking', platform: name, target: this.#target.root.digest });

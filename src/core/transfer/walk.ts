@@ -1,17 +1,17 @@
 /** The handlers of a pull, composed: fetch, children, labels, platform filter, distribution source. */
 
-import { readBlob } from '../content/read.ts';
 import { refKey } from '../content/ref-key.ts';
-import type { Info, InfoProvider, Manager, Provider } from '../content/roles.ts';
+import type { Info, InfoProvider, Manager } from '../content/roles.ts';
 import { HawserError } from '../errors.ts';
 import { dispatch } from '../images/dispatch.ts';
 import { appendSource, childLabels, convertedLabels, sourceLabelKey } from '../images/gc-labels.ts';
 import { platformsOf, selectChildren } from '../images/select.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
-import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
-import { isImageConfigType, isIndexType, isManifestType } from '../oci/media-types.ts';
+import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
+import { isImageConfigType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
-import type { WriteCall } from '../ports/call.ts';
+import { only } from '../platforms/match.ts';
+import type { Call, WriteCall } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
 
@@ -20,18 +20,22 @@ const MAX_LABEL_BYTES = 4096;
 const DEFAULT_CONCURRENCY = 6;
 
 /** What the walk needs of a store. */
-export type WalkContent = InfoProvider & Provider & Pick<Manager, 'label'>;
+export type WalkContent = InfoProvider & Pick<Manager, 'label'>;
 
 export interface WalkDeps {
   readonly content: WalkContent;
   /** Returns once the blob is in the store. */
   readonly bring: (desc: Descriptor, call: WriteCall) => Promise<unknown>;
+  /** The bytes of a manifest, index or config that was brought. */
+  readonly document: (desc: Descriptor, call: Call) => Promise<Uint8Array>;
   readonly report: Report;
 }
 
 export interface WalkOptions {
   readonly reference: Reference;
   readonly platforms: readonly Platform[] | 'all';
+  /** The platforms were asked for: a manifest without an index must be for one of them. */
+  readonly named: boolean;
   readonly allMetadata: boolean;
   readonly metadataOnly: boolean;
   readonly concurrency: number;
@@ -39,7 +43,7 @@ export interface WalkOptions {
   readonly made: ReadonlySet<string>;
   readonly lease?: string | undefined;
   readonly signal: AbortSignal;
-  /** A manifest whose layers are wanted has been read; `platform` is the wanted one, or undefined when only its config tells. */
+  /** A manifest whose layers are wanted has been read; `platform` is the wanted one, or undefined for a root (its config tells). */
   readonly onManifest?: (
     manifest: Descriptor,
     children: readonly Descriptor[],
@@ -52,11 +56,25 @@ export interface WalkOptions {
 /** Fetches everything wanted below `root`. NotFound when the index lacks a wanted platform, naming those it has. */
 export async function walkImage(deps: WalkDeps, root: Descriptor, opts: WalkOptions): Promise<void> {
   const walk = new Walk(deps, root, opts);
-  await dispatch(root, (desc, call) => walk.handle(desc, call.signal), {
+  const limits = {
     signal: opts.signal,
     limit: opts.concurrency > 0 ? opts.concurrency : DEFAULT_CONCURRENCY,
-  });
+  };
+  await dispatch(root, (desc, call) => walk.handle(desc, call.signal), limits);
+  const layers = await walk.settleUntold(opts.signal);
   walk.checkPlatforms();
+  if (layers.length === 0) return;
+  await dispatch(
+    root,
+    async (desc, call) => (desc === root ? layers : await walk.handle(desc, call.signal)),
+    limits,
+  );
+}
+
+interface Untold {
+  readonly desc: Descriptor;
+  /** None until it has been read. */
+  readonly children: readonly Descriptor[];
 }
 
 class Walk {
@@ -66,8 +84,12 @@ class Walk {
   /** Manifest digest to the wanted platforms it serves. */
   readonly #chosen = new Map<string, Set<string>>();
   readonly #available = new Set<string>();
-  /** Children whose platform their index does not tell: any of them may be what is wanted. */
-  #untold = false;
+  /** By digest, what is listed without a platform, in the order of its index: its config tells whether it is wanted. */
+  readonly #untold = new Map<string, Untold>();
+  /** An index lists what has no platform at all: whatever it is, it is fetched. */
+  #artifacts = false;
+  /** Of a root that is a manifest. */
+  #rootConfig: Descriptor | undefined;
 
   constructor(deps: WalkDeps, root: Descriptor, opts: WalkOptions) {
     this.#deps = deps;
@@ -79,29 +101,80 @@ class Walk {
     const call = { signal, lease: this.#opts.lease };
     checkSize(desc);
     await this.#deps.bring(desc, call);
+    if (desc.digest === this.#rootConfig?.digest) await this.#checkRoot(desc, signal);
     const children = await this.#children(desc, signal);
     await this.#label(desc, children, signal);
     this.#opts.onBlob?.(desc);
-    const wanted = this.#filter(desc, children);
+    return this.#announce(this.#filter(desc, children));
+  }
+
+  #announce(wanted: readonly Descriptor[]): readonly Descriptor[] {
     for (const child of wanted) {
       this.#deps.report({ type: 'blob', key: refKey(child), desc: child, status: 'waiting', offset: 0 });
     }
     return wanted;
   }
 
-  /** Every wanted platform has a manifest, as far as the indexes tell. */
+  /**
+   * Once all is read: of what no index tells the platform of, the best match by its config for each platform that nothing
+   * serves yet. Its layers are returned, to be fetched (for all platforms they are here).
+   */
+  async settleUntold(signal: AbortSignal): Promise<readonly Descriptor[]> {
+    const { platforms, metadataOnly, onManifest } = this.#opts;
+    const wanted = platforms === 'all' ? platforms : this.#missing();
+    if (metadataOnly || wanted.length === 0 || !isIndexType(this.#root.mediaType)) return [];
+    if (platforms === 'all' && onManifest === undefined) return [];
+    const told: Descriptor[] = [];
+    for (const { desc, children } of this.#untold.values()) {
+      const config = children[0];
+      if (config === undefined) continue;
+      const { platform } = parseConfig(await this.#deps.document(config, { signal }), config);
+      told.push({ ...desc, platform });
+    }
+    for (const name of platformsOf(told)) this.#available.add(name);
+    const layers: Descriptor[] = [];
+    for (const [name, { digest }] of selectChildren(told, wanted).chosen) {
+      const { desc, children } = this.#untold.get(digest) as Untold;
+      this.#choose(desc, name);
+      onManifest?.(desc, children, name);
+      layers.push(...children.slice(1));
+    }
+    this.#untold.clear();
+    return platforms === 'all' ? [] : this.#announce(layers);
+  }
+
+  /** Every wanted platform has a manifest, as far as is known. */
   checkPlatforms(): void {
-    const { platforms, metadataOnly } = this.#opts;
-    if (platforms === 'all' || metadataOnly || !isIndexType(this.#root.mediaType) || this.#untold) return;
+    const missing = this.#missing();
+    if (this.#opts.metadataOnly || !isIndexType(this.#root.mediaType)) return;
+    if (missing.length === 0 || this.#untold.size > 0 || this.#artifacts) return;
+    throw this.#noMatch(missing);
+  }
+
+  /** The wanted platforms that nothing was chosen for. */
+  #missing(): readonly Platform[] {
+    const { platforms } = this.#opts;
+    if (platforms === 'all') return [];
     const found = new Set([...this.#chosen.values()].flatMap((names) => [...names]));
-    const missing = platforms.map(formatPlatform).filter((name) => !found.has(name));
-    if (missing.length > 0) throw noMatch(this.#opts.reference, missing, [...this.#available].sort());
+    return platforms.filter((platform) => !found.has(formatPlatform(platform)));
+  }
+
+  async #checkRoot(config: Descriptor, signal: AbortSignal): Promise<void> {
+    const { platforms, named, metadataOnly } = this.#opts;
+    if (platforms === 'all' || !named || metadataOnly || !mayBeImageConfig(config.mediaType)) return;
+    const { platform } = parseConfig(await this.#deps.document(config, { signal }), config);
+    if (platform === undefined || platforms.some((one) => only(one).match(platform))) return;
+    this.#available.add(formatPlatform(platform));
+    throw this.#noMatch(platforms);
+  }
+
+  #noMatch(missing: readonly Platform[]): HawserError {
+    return noMatch(this.#opts.reference, missing.map(formatPlatform), [...this.#available].sort());
   }
 
   async #children(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
     if (!isIndexType(desc.mediaType) && !isManifestType(desc.mediaType)) return [];
-    const bytes = await readBlob(this.#deps.content, desc, MAX_MANIFEST_BYTES, { signal });
-    return childrenOf(bytes, desc);
+    return childrenOf(await this.#deps.document(desc, { signal }), desc);
   }
 
   /** All children are labelled, wanted or not, as containerd does; only what changes is written. */
@@ -136,7 +209,11 @@ class Walk {
     const selection = selectChildren(known, platforms);
     for (const name of platformsOf(known)) this.#available.add(name);
     for (const [name, manifest] of selection.chosen) this.#choose(manifest, name);
-    if (known.some((child) => child.platform === undefined)) this.#untold = true;
+    for (const child of known) {
+      const { digest, platform } = child;
+      if (platform === undefined && !this.#untold.has(digest))
+        this.#untold.set(digest, { desc: child, children: [] });
+    }
     if (desc.digest === this.#root.digest) this.checkPlatforms();
     return allMetadata || metadataOnly ? known : selection.follow;
   }
@@ -158,14 +235,24 @@ class Walk {
   #filterManifest(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
     const config = children.slice(0, 1);
     if (this.#opts.metadataOnly) return config;
-    const names = this.#chosen.get(desc.digest);
-    const isRoot = desc.digest === this.#root.digest;
-    const everything = this.#opts.platforms === 'all';
-    if (names === undefined && !isRoot && desc.platform !== undefined && !everything) return config;
-    for (const name of names ?? []) this.#opts.onManifest?.(desc, children, name);
-    if (names === undefined && desc.platform === undefined)
+    if (desc.digest === this.#root.digest) {
+      this.#rootConfig = config[0];
       this.#opts.onManifest?.(desc, children, undefined);
-    return children;
+      return children;
+    }
+    const names = this.#chosen.get(desc.digest);
+    for (const name of names ?? []) this.#opts.onManifest?.(desc, children, name);
+    const untold = names === undefined && desc.platform === undefined;
+    if (untold && !this.#setAside(desc, children)) return children;
+    return names !== undefined || this.#opts.platforms === 'all' ? children : config;
+  }
+
+  /** To be settled when all is read. False for what is no image. */
+  #setAside(desc: Descriptor, children: readonly Descriptor[]): boolean {
+    const isImage = mayBeImageConfig(children[0]?.mediaType ?? '');
+    if (isImage) this.#untold.set(desc.digest, { desc, children });
+    else this.#artifacts = true;
+    return isImage;
   }
 }
 
