@@ -257,3 +257,34 @@ test('fetch records without unpacking, and needs no root', async () => {
     ]);
   });
 });
+
+test('a tag that is not there, beside a digest that is: fetched by the digest, under the whole name', async () => {
+  await withBench(async ({ store, registry }) => {
+    const one = await image('one');
+    registry.push('a/b', 'v1', one);
+    const ref = `${registry.host}/a/b:nope@${one.root.digest}`;
+    assert.equal((await fetch(ref, { store })).target.digest, one.root.digest);
+    assert.deepEqual(
+      (await store.images.list()).map(({ name }) => name),
+      [ref],
+    );
+    assert.ok(registry.log().every((line) => !line.includes('nope')));
+  });
+});
+
+test('maxConcurrentDownloads: 1 is one request at a time', async () => {
+  const state = { open: 0, most: 0 };
+  const when = (): boolean => {
+    state.most = Math.max(state.most, ++state.open);
+    return true;
+  };
+  const onAnswer = () => void state.open--;
+  await withBench(
+    async ({ store, registry }) => {
+      const ref = registry.push('a/b', 'v1', buildIndex([await image('one'), await image('two')]));
+      await fetch(ref, { store, platforms: 'all', maxConcurrentDownloads: 1 });
+      assert.deepEqual([state.open, state.most], [0, 1]);
+    },
+    { faults: [{ when, delay: 2 }], onAnswer },
+  );
+});

@@ -76,6 +76,11 @@ for (const mediaType of [
   });
 }
 
+check('a descriptor without a type is asked for as anything', [], async ({ registry, fetch }) => {
+  await bytesOf(await fetch(0, { ...desc, mediaType: '' }));
+  assert.equal(registry.requests[0]?.headers.get('accept'), '*/*');
+});
+
 check('H33: 5xx on a manifest does not lead to the blobs', [{ status: 503 }], async ({ registry, fetch }) => {
   registry.putBlob('t/a', desc.digest, BLOB);
   await failure(fetch(0, descriptor(MANIFEST, desc.digest, BLOB.length)));

@@ -2,9 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HawserError, kindOf } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
 import type { Reference } from '../../../src/core/reference/reference.ts';
-import { type Host, type HostList, isCapable, objectUrl } from '../../../src/core/registry/hosts.ts';
+import {
+  type Host,
+  type HostList,
+  type Hosts,
+  isCapable,
+  objectUrl,
+} from '../../../src/core/registry/hosts.ts';
 import { type HostsDirOptions, hostsFromDirs } from '../../../src/core/registry/hosts-dir/load.ts';
+import { descriptor, scripted, withClient } from '../../registry/client.ts';
 
 const CERT = '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n';
 const KEY = '-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n';
@@ -250,4 +258,27 @@ test('a mirror below a path for docker.io: the tag is for the server, the digest
     'http://127.0.0.1:15001/v2/cache/library/alpine/manifests/sha256:0?ns=docker.io',
     'http://127.0.0.1:15000/v2/library/alpine/manifests/sha256:0?ns=docker.io',
   ]);
+});
+
+test('a namespace is looked up once, however much is asked and fetched', async () => {
+  let looked = 0;
+  const hosts = hostsFromDirs(
+    { fs: fileSystem({ '/h/reg.io/hosts.toml': 'server = "m1"' }), warn: () => {} },
+    { dir: '/h' },
+  );
+  const counted: Hosts = async (...asked) => {
+    looked++;
+    return await hosts(...asked);
+  };
+  const transports = scripted(() => ({ status: 404 }));
+  await withClient({ hosts: counted, transports }, async (client) => {
+    const asked = ['reg.io/a:1', 'reg.io/b:1'].map((name) => client.resolve(parseReference(name)));
+    const answers = await Promise.allSettled(asked);
+    assert.ok(answers.every(({ status }) => status === 'rejected'));
+    const desc = descriptor('x/y', `sha256:${'0'.repeat(64)}`, 1);
+    await assert.rejects(client.fetcher(parseReference('reg.io/a:1')).fetch(desc));
+  });
+  assert.equal(looked, 1);
+  assert.equal(transports.requests.length, 3);
+  assert.ok(transports.requests.every(({ url }) => url.host === 'm1' && url.search === '?ns=reg.io'));
 });

@@ -188,3 +188,13 @@ test('the caller’s abort is not an answer', async () => {
   await assert.rejects(overHosts(deps, TAG, question, { signal: stop.signal }), { name: 'AbortError' });
   assert.deepEqual(asked, ['m1']);
 });
+
+test('whatever a host says, the next is asked', async () => {
+  // containerd ends at a redirect without Location, and asks whoever is next for all else.
+  const redirect = new HawserError('FailedPrecondition', 'status 302', { data: { status: 302 } });
+  for (const said of [redirect, status(401), status(403), status(500), broken, tooLarge, damage]) {
+    const { run, asked } = ground([host('m1'), host('reg.test')], { m1: said });
+    assert.equal(await run('resolve'), 'reg.test', said.message);
+    assert.deepEqual(asked, ['m1', 'reg.test']);
+  }
+});

@@ -90,6 +90,24 @@ test('H4: once dropped, Authorization stays dropped, also when the way leads bac
   assert.equal(last?.headers.authorization, undefined);
 });
 
+// Go keeps Authorization for subdomains, and its newer versions for other ports.
+for (const target of ['https://cdn.r.example/x', 'https://r.example:8443/x']) {
+  test(`H4: ${target} is another origin; Range and Accept go there, Authorization and Referer do not`, async () => {
+    const transports = scripted(({ url, headers }) => {
+      if (url.href === target) return { status: 200, body: 'x' };
+      if (headers.authorization !== undefined) return { status: 307, headers: { location: target } };
+      return { status: 401, headers: { 'www-authenticate': 'Basic realm="r"' } };
+    });
+    await withClient({ transports, ...FOO }, async (client) => {
+      await bytesOf(await client.fetcher(parseReference('r.example/t/a:x')).fetch(desc, { offset: 10 }));
+    });
+    const { headers = {} } = transports.requests.find(({ url }) => url.href === target) ?? {};
+    assert.equal(headers.range, 'bytes=10-');
+    assert.equal(headers.accept, `${desc.mediaType}, */*`);
+    assert.deepEqual([headers.authorization, headers.referer], [undefined, undefined]);
+  });
+}
+
 const REFUSED: readonly (readonly [string, string])[] = [
   ['H5', 'http://cdn.example/x'],
   ['H5', 'https://localhost/x'],

@@ -94,12 +94,27 @@ for (const [title, fault] of [
   ['no digest header: HEAD, GET', { noDigestHeader: true }],
   ['no Content-Length: HEAD, GET', { noContentLength: true }],
   ['405 to HEAD: GET', { method: 'HEAD', status: 405 }],
+  // containerd makes this GET for its body only; some registries deny nothing but HEAD.
+  ['403 to HEAD: GET', { method: 'HEAD', status: 403 }],
 ] as const) {
   check(title, [fault], async ({ registry, ref }) => {
     assert.deepEqual(await resolveText(ref), wanted);
     assert.deepEqual(registry.log(), ['HEAD /t/a/manifests/single', 'GET /t/a/manifests/single']);
   });
 }
+
+check(
+  'a GET that is needed and fails is the failure',
+  [
+    { method: 'HEAD', noDigestHeader: true },
+    { method: 'GET', status: 500 },
+  ],
+  async ({ registry, ref }) => {
+    const err = await failure(resolveText(ref));
+    assert.match(err.message, /^unexpected status from GET request to .*: 500 Internal Server Error$/);
+    assert.equal(registry.requests.length, 2);
+  },
+);
 
 check(
   'a manifest that was read is not fetched again',

@@ -117,6 +117,18 @@ test('a connection lost is taken up again at the current byte', async () => {
   assert.equal(store.resets, 0);
 });
 
+for (const status of [408, 429, 500]) {
+  test(`${status} twice: asked for again, from the same byte`, async () => {
+    const { deps, store, asked } = setUp((offset, nth) => {
+      if (nth < 3) throw new HawserError('Unavailable', 'no', { data: { status } });
+      return { body: body(BYTES.subarray(offset)), offset };
+    });
+    await fetchBlob(deps, DESC, {});
+    assert.deepEqual(asked, [0, 0, 0]);
+    assert.ok(store.committed);
+  });
+}
+
 test('a clean but short end is a lost connection too', async () => {
   const { deps, asked } = setUp((offset, nth) => ({
     body: body(BYTES.subarray(offset, nth === 1 ? 400 : 1000)),

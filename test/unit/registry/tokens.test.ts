@@ -1,0 +1,168 @@
+/** Token servers (spec/remote.md 4.2 to 4.4): what they are asked, what is made of their answers, and when it ends. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findError, kindOf } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import type { Credential, RegistryOptions } from '../../../src/core/registry/open.ts';
+import { basic } from '../../registry/auth.ts';
+import { fakeClock, scripted, withClient } from '../../registry/client.ts';
+
+const FOO = { username: 'foo', secret: 'bar' };
+const given = (credential: Credential): RegistryOptions => ({ credentials: async () => credential });
+
+async function failure(work: Promise<unknown>): Promise<Error> {
+  return await work.then(
+    () => assert.fail('it did not fail'),
+    (err: Error) => err,
+  );
+}
+
+type Answer = { status?: number; body?: string; headers?: Record<string, string> };
+
+const BEARER = 'Bearer realm="https://auth.test/t"';
+
+/** What the token server of a scripted registry is asked, and whether what it gives is taken. */
+async function tokenRequests(
+  challenge: string,
+  answer: Answer | ((method: string) => Answer),
+  options: RegistryOptions = {},
+) {
+  const transports = scripted(({ url, method, headers }) => {
+    if (url.host === 'auth.test') return typeof answer === 'function' ? answer(method) : answer;
+    if (headers.authorization === 'Bearer T') return { status: 404 };
+    return { status: 401, headers: { 'www-authenticate': challenge } };
+  });
+  const err = await withClient(
+    { transports, ...options },
+    async (client) => await failure(client.resolve(parseReference('reg.test/foo/bar:x'))),
+  );
+  const asked = transports.requests.filter(({ url }) => url.host === 'auth.test');
+  const requests = transports.requests.map(({ method, url }) => `${method} ${url.host}`);
+  return { asked, requests, err, last: transports.requests.at(-1)?.headers.authorization };
+}
+
+test('auth: scopes are those of the reference and of the challenge, sorted, each once', async () => {
+  const scope = 'repository:foo/bar:pull,push repository:foo/bar:pull';
+  const challenge = `Bearer realm="https://auth.test/t?own=1",scope="${scope}"`;
+  const { asked, last } = await tokenRequests(challenge, { body: '{"token":"no","access_token":"T"}' });
+  assert.deepEqual(
+    asked.map(({ url }) => url.search),
+    ['?own=1&scope=repository%3Afoo%2Fbar%3Apull&scope=repository%3Afoo%2Fbar%3Apull%2Cpush'],
+  );
+  assert.equal(last, 'Bearer T', 'access_token comes before token');
+  const posted = await tokenRequests(challenge, { body: '{"token":"T"}' }, given(FOO));
+  assert.equal(
+    new TextDecoder().decode(posted.asked[0]?.body as Uint8Array),
+    'client_id=hawser&grant_type=password&password=bar&scope=repository%3Afoo%2Fbar%3Apull+repository%3Afoo%2Fbar%3Apull%2Cpush&service=&username=foo',
+  );
+  assert.equal(posted.asked[0]?.headers['content-type'], 'application/x-www-form-urlencoded; charset=utf-8');
+});
+
+test('auth: a refresh token, when POST is not known: GET with Basic and no user', async () => {
+  const answer = (method: string) => (method === 'POST' ? { status: 404 } : { body: '{"token":"T"}' });
+  const { asked, last } = await tokenRequests(BEARER, answer, given({ refreshToken: 'RTOK' }));
+  assert.deepEqual(
+    asked.map(({ method, headers }) => [method, headers.authorization]),
+    [
+      ['POST', undefined],
+      ['GET', basic('', 'RTOK')],
+    ],
+  );
+  assert.equal(last, 'Bearer T');
+});
+
+// containerd: for ever.
+for (const said of ['', ',"expires_in":0', ',"expires_in":-5', ',"expires_in":"300"']) {
+  test(`auth: a token that does not say when it expires (${said}) is good for a minute, less the skew`, async () => {
+    const clock = fakeClock();
+    const transports = scripted(({ url, headers }) => {
+      if (url.host === 'auth.test') return { body: `{"token":"T"${said}}` };
+      if (headers.authorization === 'Bearer T') return { status: 404 };
+      return { status: 401, headers: { 'www-authenticate': BEARER } };
+    });
+    const issued = () => transports.requests.filter(({ url }) => url.host === 'auth.test').length;
+    await withClient({ transports, clock }, async (client) => {
+      for (const [later, tokens] of [
+        [0, 1],
+        [44_000, 1],
+        [2_000, 2],
+      ] as const) {
+        clock.advance(later);
+        await failure(client.resolve(parseReference('reg.test/foo/bar:x')));
+        assert.equal(issued(), tokens);
+      }
+    });
+  });
+}
+
+test('auth: a registry that takes no token, and does not say why: a token for each request, then its 401', async () => {
+  // containerd 1.6: one token, and six times HEAD. Here HEAD's token is taken for an old one by the GET that asks why.
+  const { requests, err } = await tokenRequests(BEARER, { body: '{"token":"no"}' });
+  assert.deepEqual(requests, [
+    'HEAD reg.test',
+    'GET auth.test',
+    'HEAD reg.test',
+    'GET reg.test',
+    'GET auth.test',
+    'GET reg.test',
+  ]);
+  assert.equal(kindOf(err), 'Unauthenticated');
+  assert.equal(findError(err)?.data?.status, 401);
+});
+
+test('auth: a challenge of no scheme that is known is no challenge, and nobody gets a secret', async () => {
+  for (const challenge of ['Negotiate', 'Digest realm="x",nonce="y"', '']) {
+    const { requests, err, last } = await tokenRequests(challenge, {}, given(FOO));
+    assert.deepEqual(requests, ['HEAD reg.test', 'GET reg.test'], challenge);
+    assert.equal(last, undefined);
+    assert.equal(findError(err)?.data?.status, 401);
+  }
+});
+
+test('auth: without a secret the token is asked for anonymously, under our name', async () => {
+  const { asked } = await tokenRequests(
+    BEARER,
+    { body: '{"token":"T"}' },
+    given({ username: 'foo', secret: '' }),
+  );
+  assert.deepEqual(
+    asked.map(({ method, headers }) => [method, headers.authorization, headers['user-agent']]),
+    [['GET', undefined, 'hawser']],
+  );
+});
+
+const POST = 'unexpected status from POST request to https://auth.test/t';
+const REFUSED: readonly (readonly [
+  title: string,
+  answer: Answer,
+  credential: Credential | undefined,
+  said: string,
+])[] = [
+  [
+    'no token',
+    { body: '{}' },
+    undefined,
+    'anonymous token: authorization server did not include a token in the response',
+  ],
+  [
+    'an empty one',
+    { body: '{"token":""}' },
+    FOO,
+    'oauth token: authorization server did not include a token in the response',
+  ],
+  ['500', { status: 500 }, FOO, `oauth token: ${POST}: 500 Internal Server Error`],
+  [
+    '405 to a refresh token',
+    { status: 405 },
+    { refreshToken: 'R' },
+    `oauth token: ${POST}: 405 Method Not Allowed`,
+  ],
+  ['403', { status: 403 }, FOO, `oauth token: ${POST}: 403 Forbidden`],
+];
+for (const [title, answer, credential, said] of REFUSED) {
+  test(`auth: what is said of a token server that answers with ${title}`, async () => {
+    const { err, asked } = await tokenRequests(BEARER, answer, credential && given(credential));
+    assert.equal(err.message, `failed to authorize: failed to fetch ${said}`);
+    assert.equal(asked.length, 1);
+  });
+}
