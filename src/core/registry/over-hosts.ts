@@ -77,15 +77,18 @@ function conclusion(failures: readonly Failure[], hosts: readonly Host[]): unkno
   const candidates = passing.length > 0 ? passing : heaviest;
   const main = candidates.find(({ host }) => host === registry) ?? candidates[0];
   const others = ranked.filter((one) => one !== main);
+  const absent = others.some(({ weight }) => weight === REGISTRY_LACKS_IT);
   const error = main?.error;
   if (others.length === 0) return error;
   const told = others.map(({ host, error }) => `${safeUrl(host.base)}: ${printable(messageOf(error), 300)}`);
   return new HawserError(kindOf(error), `${messageOf(error)} (also tried: ${told.join('; ')})`, {
     hint: hintOf(error),
     cause: error,
-    data: findError(error)?.data,
+    data: { ...findError(error)?.data, ...(absent ? { absent } : {}) },
   });
 }
+
+const REGISTRY_LACKS_IT = 2;
 
 /**
  * containerd's order: an answer that was refused, for its size or as damage (4), a status (3), absence (2), no answer at all (1).
@@ -94,7 +97,7 @@ function conclusion(failures: readonly Failure[], hosts: readonly Host[]): unkno
  */
 function weightOf({ host, error }: Failure, registry: Host | undefined): number {
   const kind = kindOf(error);
-  if (kind === 'NotFound') return host === registry ? 2 : 0;
+  if (kind === 'NotFound') return host === registry ? REGISTRY_LACKS_IT : 0;
   if (kind === 'ResourceExhausted' || kind === 'DataLoss') return 4;
   return typeof findError(error)?.data?.status === 'number' ? 3 : 1;
 }

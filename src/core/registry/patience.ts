@@ -1,7 +1,7 @@
 import { findError, HawserError, hintOf, messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
-import { askedWait, backoff, codeOf, isRetryable, isUnreachable } from './retry.ts';
+import { askedWait, backoff, codeOf, isDoubtful, isRetryable } from './retry.ts';
 
 export interface RetryOptions {
   /** Tries after the first that bring nothing, in a row. 0: never again. Default 10. */
@@ -15,8 +15,8 @@ export interface RetryOptions {
 export const DEFAULT_TRIES = 10;
 export const DEFAULT_TIME = 300_000;
 export const DEFAULT_MIN_SPEED = 100;
-/** For a host that nothing is known of yet: its name is more likely wrong than its network down. */
-const UNREACHABLE_TRIES = 2;
+/** For what nothing is known of yet: its name is more likely wrong than its host down. */
+const DOUBTFUL_TRIES = 2;
 
 /** How long one thing (a question, a range of a blob) is tried. Progress makes it new. */
 export class Patience {
@@ -56,7 +56,7 @@ export class Patience {
     }
     this.#last = now;
     const wait = backoff(this.#failed++, Math.random());
-    const tries = isUnreachable(err) && !this.#known ? Math.min(UNREACHABLE_TRIES, this.#tries) : this.#tries;
+    const tries = isDoubtful(err) && !this.#known ? Math.min(DOUBTFUL_TRIES, this.#tries) : this.#tries;
     const until = now - this.#since + Math.max(wait, askedWait(err) ?? 0);
     if (this.#failed > tries || until > this.#time) throw this.#givenUp(err, now);
     return wait;

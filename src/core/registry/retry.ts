@@ -38,10 +38,13 @@ export function isRetryable(err: unknown): boolean {
   return code !== undefined && CODES.has(code);
 }
 
-/** There was no connection, nor a name to connect to. */
-export function isUnreachable(err: unknown): boolean {
+/**
+ * Likely wrong rather than down for a moment: there was no connection, nor a name to connect to; or a mirror failed, and the registry
+ * itself has no such thing (`data.absent`).
+ */
+export function isDoubtful(err: unknown): boolean {
   const code = codeOf(err);
-  return code !== undefined && UNREACHABLE.has(code);
+  return (code !== undefined && UNREACHABLE.has(code)) || findError(err)?.data?.absent === true;
 }
 
 export function codeOf(err: unknown): string | undefined {

@@ -1,13 +1,13 @@
 /** The order in which hosts are asked, what is remembered of them, and which error is told in the end. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HawserError, kindOf } from '../../../src/core/errors.ts';
+import { findError, HawserError, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { HostHealth } from '../../../src/core/registry/host-health.ts';
 import { ALL_CAPABILITIES, type Capability, type Host } from '../../../src/core/registry/hosts.ts';
 import type { RegistryEvent } from '../../../src/core/registry/observe.ts';
 import { overHosts } from '../../../src/core/registry/over-hosts.ts';
-import { fakeClock } from '../../registry/client.ts';
+import { fakeClock, scripted, withClient } from '../../registry/client.ts';
 
 const host = (name: string, capabilities: readonly Capability[] = ALL_CAPABILITIES): Host => ({
   name,
@@ -167,6 +167,8 @@ for (const [title, said, told] of RANKED) {
     const others = hosts.flatMap(({ base }, at) => (at === told ? [] : [`${base}: ${said[at]?.message}`]));
     assert.equal(err.message, `${said[told]?.message} (also tried: ${others.join('; ')})`);
     assert.equal(kindOf(err), kindOf(said[told]));
+    const lacks = said.at(-1) === absent && told !== said.length - 1;
+    assert.equal(findError(err)?.data?.absent, lacks ? true : undefined, 'the registry itself lacks it');
   });
 }
 
@@ -196,5 +198,31 @@ test('whatever a host says, the next is asked', async () => {
     const { run, asked } = ground([host('m1'), host('reg.test')], { m1: said });
     assert.equal(await run('resolve'), 'reg.test', said.message);
     assert.deepEqual(asked, ['m1', 'reg.test']);
+  }
+});
+
+test('a mirror that fails, and a registry that never had it: twice more, then what the mirror said', async () => {
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const found = { 'docker-content-digest': digest, 'content-length': '5', 'content-type': 'x/manifest' };
+  const hosts = async () => ({ source: 'test', hosts: [host('m1'), host('reg.test')] });
+  for (const [failures, asked] of [
+    [1, ['m1', 'reg.test', 'm1']],
+    [9, ['m1', 'reg.test', 'm1', 'reg.test', 'm1', 'reg.test']],
+  ] as const) {
+    let left: number = failures;
+    const transports = scripted(({ url }) =>
+      url.host === 'reg.test' ? { status: 404 } : left-- > 0 ? { status: 503 } : { headers: found },
+    );
+    const work = withClient({ transports, hosts, retry: {} }, (client) => client.resolve(TAG));
+    if (failures === 1) assert.equal((await work).root.digest, digest);
+    else
+      await assert.rejects(
+        work,
+        /503 .*\(also tried: https:\/\/reg\.test\/v2: .*not found\) \(given up after 3 tries/,
+      );
+    assert.deepEqual(
+      transports.requests.map(({ url }) => url.host),
+      asked,
+    );
   }
 });

@@ -57,12 +57,13 @@ test('retry: what does not pass is not tried again', () => {
   }
 });
 
-test('retry: a name or an address that was never reached is given up soon', () => {
-  for (const code of ['ECONNREFUSED', 'ENOTFOUND']) {
-    const { tries, ms } = endure({}, failure({ code }));
+test('retry: what was never reached is given up soon, and what only a mirror may have', () => {
+  const absent = new HawserError('Unavailable', 'mirror down', { data: { status: 503, absent: true } });
+  for (const err of [failure({ code: 'ECONNREFUSED' }), failure({ code: 'ENOTFOUND' }), absent]) {
+    const { tries, ms } = endure({}, err);
     assert.equal(tries, 3);
     assert.ok(ms < 1000);
-    assert.equal(endure({}, failure({ code }), () => ({}), true).tries, 11);
+    assert.equal(endure({}, err, () => ({}), true).tries, 11);
   }
 });
 
