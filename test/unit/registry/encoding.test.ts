@@ -82,7 +82,7 @@ for (const field of ['gzip', 'deflate', 'zstd', 'zstd, gzip']) {
   });
 }
 
-const ENDLESS = zstdCompressSync(new Uint8Array(50 << 20));
+const ENDLESS = zstdCompressSync(new Uint8Array(5 << 20));
 check(
   'H22: between stacked encodings no more passes than the content could need',
   [{ body: gzipSync(ENDLESS), headers: { 'Content-Encoding': 'gzip, zstd, gzip' } }],
