@@ -80,6 +80,24 @@ test('schema 1 that is not what its digest says is refused, and nothing is recor
 
 const labelsOf = async (store: Store, digest = '') => (await store.content.info(parseDigest(digest))).labels;
 
+test('schema 1: a manifest of 8 000 000 bytes is read, a larger one is not asked for', async () => {
+  await withBench(async ({ store, registry }) => {
+    const ref = pushSchema1(registry, true);
+    const served = golden('served.json');
+    const push = (size: number) => {
+      const bytes = new Uint8Array(size).fill(0x20);
+      bytes.set(served);
+      registry.putManifest('t/s1', 'latest', `${SCHEMA1}+prettyjws`, bytes, PAYLOAD);
+    };
+    push(8_000_000);
+    assert.equal((await fetch(ref, { store })).target.digest, CONVERTED);
+    push(8_000_001);
+    registry.requests.length = 0;
+    await rejectsWith('ResourceExhausted', /more than 8000000 bytes/, fetch(ref, { store }));
+    assert.deepEqual(registry.log(), ['HEAD /t/s1/manifests/latest']);
+  });
+});
+
 test('schema 1: the labels are those that containerd 1.6 gives what it converts', async () => {
   await withBench(async ({ store, registry }) => {
     await fetch(pushSchema1(registry, true), { store });

@@ -155,8 +155,11 @@ class Walk {
   #missing(): readonly Platform[] {
     const { platforms } = this.#opts;
     if (platforms === 'all') return [];
-    const found = new Set([...this.#chosen.values()].flatMap((names) => [...names]));
-    return platforms.filter((platform) => !found.has(formatPlatform(platform)));
+    return platforms.filter((platform) => !this.#serves(formatPlatform(platform)));
+  }
+
+  #serves(platform: string): boolean {
+    return [...this.#chosen.values()].some((names) => names.has(platform));
   }
 
   async #checkRoot(config: Descriptor, signal: AbortSignal): Promise<void> {
@@ -226,7 +229,9 @@ class Walk {
     return false;
   }
 
+  /** The first keeps a platform: an index is read before those that it lists. */
   #choose(manifest: Descriptor, platform: string): void {
+    if (this.#serves(platform)) return;
     const names = this.#chosen.get(manifest.digest) ?? new Set<string>();
     this.#chosen.set(manifest.digest, names.add(platform));
   }

@@ -6,6 +6,7 @@ import { refKey } from '../../../src/core/content/ref-key.ts';
 import { randomLeaseId } from '../../../src/core/leases/ids.ts';
 import { bytesOf, digestOf } from '../../support/stores.ts';
 
+/** Without its map of prefixes that a client may add: no media type here is the client's own. */
 test('ref keys are containerd’s', () => {
   const digest = digestOf(bytesOf('x'));
   const key = (mediaType: string, annotations?: Record<string, string>): string =>

@@ -80,6 +80,9 @@ test('children: the config first, then the layers; the entries of an index; else
     assert.deepEqual(digests(manifest(), type), [fake('c'), fake('1'), fake('2')]);
   }
   for (const type of [OCI_INDEX, DOCKER_INDEX]) assert.deepEqual(digests(index(), type), [fake('a')]);
+  const subject = { ...config, digest: fake('b') };
+  assert.deepEqual(digests(manifest({ subject }), OCI_MANIFEST), [fake('c'), fake('1'), fake('2')]);
+  assert.deepEqual(digests(index({ subject }), OCI_INDEX), [fake('a')], 'what it refers to is no child');
   assert.deepEqual(digests('not json', OCI_LAYER_GZIP), []);
   assert.deepEqual(digests(manifest(), 'application/x'), []);
 });

@@ -115,7 +115,8 @@ const SECTION_7: readonly (readonly [string, string, string, 'unpacked' | 'encry
 
 for (const [mediaType, prefix, label, unpacking] of SECTION_7) {
   test(`section 7: ${mediaType}`, () => {
-    const desc = { mediaType, digest: fake('a'), size: 1 };
+    // `urls` make no layer of anything (image-spec descriptor.md).
+    const desc = { mediaType, digest: fake('a'), size: 1, urls: ['https://h/x.tar.gz'] };
     assert.equal(refKey(desc), `${prefix}-${desc.digest}`);
     assert.deepEqual(childLabels([desc]), { [`containerd.io/gc.ref.content.${label}`]: desc.digest });
     assert.equal(isLayerType(mediaType), unpacking !== '-');

@@ -135,7 +135,7 @@ const win = (build: string): Matcher => only(p(`windows(10.0.${build})/amd64`));
 check(
   'Windows 17763',
   win('17763'),
-  'windows(10.0.17763.1)/amd64 windows(10.0.17763.999)/amd64 windows/amd64 windows(10.0.17763+win32k)/amd64',
+  'windows(10.0.17763)/amd64 windows(10.0.17763.1)/amd64 windows(10.0.17763.999)/amd64 windows/amd64 windows(10.0.17763+win32k)/amd64',
   'windows(10.0.20348)/amd64 windows(10.1.17763)/amd64 windows(10.0)/amd64 windows(junk)/amd64 windows(10.0.17762)/amd64',
 );
 check(
@@ -196,6 +196,14 @@ picks(
   'linux/amd64 linux(+erofs)/amd64',
   only(p('linux(+erofs)/amd64')),
   'linux(+erofs)/amd64',
+);
+
+// containerd on Windows prefers the later version; that is its default's business, not that of a platform asked for.
+picks(
+  'a Windows',
+  'windows(10.0.20348)/amd64 windows(10.0.25398)/amd64',
+  win('26100'),
+  'windows(10.0.20348)/amd64',
 );
 
 test('of two equal ones the first is picked, one without a platform last', () => {

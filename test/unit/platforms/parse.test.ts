@@ -133,5 +133,8 @@ test('the host', () => {
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm64', variant: '' })), 'linux/arm64/v8');
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm', variant: 'v6' })), 'linux/arm/v6');
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm', variant: '' })), 'linux/arm/v7');
+  // containerd adds the version of the Windows it runs on; where this runs there is none, and any version will do.
+  const windows = hostPlatform({ os: 'windows', arch: 'amd64', variant: '' });
+  assert.deepEqual(windows, { os: 'windows', architecture: 'amd64' });
   assert.equal(formatPlatform(hostPlatform({ os: 'darwin', arch: 'arm64', variant: '' })), 'linux/arm64/v8');
 });
