@@ -1,4 +1,5 @@
 /** The body of a worker: system calls, hashers and codecs of the runtime it is on, one call at a time. */
+import { setImmediate } from 'node:timers';
 import { parentPort, workerData } from 'node:worker_threads';
 import { HawserError, toRecord } from '../core/errors.ts';
 import type { Syscalls } from '../core/ports/syscalls.ts';
@@ -36,6 +37,7 @@ async function openSyscalls(): Promise<Syscalls> {
   return module.openSyscalls(provider);
 }
 
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const onProgress = (bytes: number) => reply({ type: 'progress', bytes });
 
 async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promise<Verbs[Verb]['output']> {
@@ -44,7 +46,7 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
   const call = { signal };
   switch (verb) {
     case 'apply':
-      return applyLayer(input, { syscalls, hashers, codecs, openBlob, onProgress }, call);
+      return applyLayer(input, { syscalls, hashers, codecs, openBlob, turn, onProgress }, call);
     case 'rebase':
       return rebaseLayer(syscalls, input, call) ?? null;
     case 'copyTree':

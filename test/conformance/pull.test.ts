@@ -1,5 +1,6 @@
 /** The verbs through the library, on this runtime: test registry -> store -> snapshots. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -287,4 +288,17 @@ test('maxConcurrentDownloads: 1 is one request at a time', async () => {
     },
     { faults: [{ when, delay: 2 }], onAnswer },
   );
+});
+
+test('the config comes first, then the layers, the largest first', async () => {
+  await withBench(async ({ store, registry }) => {
+    const files = (size: number) => ({ entries: [{ name: 'file', data: randomBytes(size) }] });
+    const { layers, ...one } = await buildImage({ layers: [files(100), files(9000), files(4000)] });
+    const ref = registry.push('a/b', 'v1', { layers, ...one });
+    await fetch(ref, { store, maxConcurrentDownloads: 1 });
+    const blobs = registry.log().flatMap((line) => /blobs\/(\S+)/.exec(line)?.[1] ?? []);
+    const [small, large, middle] = layers.map(({ digest }) => digest);
+    assert.equal(blobs.length, 4);
+    assert.deepEqual(blobs.slice(1), [large, middle, small]);
+  });
 });

@@ -17,7 +17,8 @@ export function sourceOf(bytes: Uint8Array, size: number, opts: { stall?: boolea
       pull(controller) {
         const from = at;
         at += size;
-        if (from < bytes.length) controller.enqueue(bytes.slice(from, at));
+        // A copy, of Buffers too: what is given is the reader's to keep, or to give back.
+        if (from < bytes.length) controller.enqueue(Uint8Array.from(bytes.subarray(from, at)));
         else if (opts.stall) return new Promise<void>(() => {});
         else controller.close();
       },

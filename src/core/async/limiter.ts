@@ -6,10 +6,11 @@ export interface Slot {
 }
 
 interface Waiter {
+  readonly weight: number;
   readonly grant: () => void;
 }
 
-/** At most `limit` bodies run at once (first come, first served). `limit` is at least 1. */
+/** At most `limit` bodies run at once; of those that wait the heaviest is next, then the first come. `limit` is at least 1. */
 export class Limiter {
   #free: number;
   readonly #waiting: Waiter[] = [];
@@ -19,15 +20,19 @@ export class Limiter {
   }
 
   /** Rejects with the signal's reason when it aborts while waiting for a slot. */
-  async run<T>(signal: AbortSignal | undefined, body: (slot: Slot) => Promise<T>): Promise<T> {
-    await this.#acquire(signal);
+  async run<T>(
+    signal: AbortSignal | undefined,
+    body: (slot: Slot) => Promise<T>,
+    weight: number = 0,
+  ): Promise<T> {
+    await this.#acquire(signal, weight);
     let held = true;
     const slot: Slot = {
       lend: async (work) => {
         held = false;
         this.#release();
         const result = await work();
-        await this.#acquire(signal);
+        await this.#acquire(signal, weight);
         held = true;
         return result;
       },
@@ -39,7 +44,7 @@ export class Limiter {
     }
   }
 
-  async #acquire(signal: AbortSignal | undefined): Promise<void> {
+  async #acquire(signal: AbortSignal | undefined, weight: number): Promise<void> {
     signal?.throwIfAborted();
     if (this.#free > 0) {
       this.#free--;
@@ -47,6 +52,7 @@ export class Limiter {
     }
     await new Promise<void>((resolve, reject) => {
       const waiter: Waiter = {
+        weight,
         grant: () => {
           signal?.removeEventListener('abort', abort);
           resolve();
@@ -57,7 +63,8 @@ export class Limiter {
         reject(signal?.reason);
       };
       signal?.addEventListener('abort', abort, { once: true });
-      this.#waiting.push(waiter);
+      const lighter = this.#waiting.findIndex((other) => other.weight < weight);
+      this.#waiting.splice(lighter < 0 ? this.#waiting.length : lighter, 0, waiter);
     });
   }
 

@@ -4,6 +4,7 @@
  * anything cut short or not matching its CRC-32 and length is DataLoss, empty input included.
  */
 import { corrupt, tooMany } from './detect.ts';
+import { release } from './release.ts';
 import type { ByteSource } from './source.ts';
 
 /** How far one piece of input brought an inflater. Less than all of it is used only when the deflate stream ended. */
@@ -91,7 +92,8 @@ async function* decodeMember(
     inflater.reset();
     for (let ended = false; !ended; ) {
       if (!(await source.need(1))) throw truncated();
-      const run = inflater.decode(source.chunk);
+      const input = source.chunk;
+      const run = inflater.decode(input);
       let step = await run.next();
       for (; !step.done; step = await run.next()) {
         crc = engine.crc32(step.value, crc);
@@ -99,6 +101,7 @@ async function* decodeMember(
         yield step.value;
       }
       source.advance(step.value.used);
+      if (step.value.used === input.length) release(input);
       used += step.value.used;
       ended = step.value.ended;
     }

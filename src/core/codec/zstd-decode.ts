@@ -1,3 +1,4 @@
+import { release } from './release.ts';
 import type { ByteSource } from './source.ts';
 import { zstdFrames } from './zstd-frames.ts';
 
@@ -23,6 +24,7 @@ export async function* decodeZstd(
   try {
     for await (const { bytes, frameEnd } of zstdFrames(source, !engine.joins)) {
       yield* decoder.decode(bytes, frameEnd);
+      release(bytes);
     }
   } finally {
     decoder.close();

@@ -7,7 +7,8 @@ export type CodecChoice = 'auto' | 'native' | 'portable';
 
 /**
  * A streaming decoder. Reading all of the result reads all of `source` (trailing bytes that decode to nothing
- * included); cancelling it cancels the source. A damaged or truncated stream is DataLoss, a zstd window over 128 MiB
+ * included); cancelling it cancels the source. The chunks of `source` become the decoder's, which gives their memory back;
+ * those of the result are the reader's. A damaged or truncated stream is DataLoss, a zstd window over 128 MiB
  * ResourceExhausted.
  */
 export interface Codec {

@@ -105,7 +105,8 @@ class Walk {
     const children = await this.#children(desc, signal);
     await this.#label(desc, children, signal);
     this.#opts.onBlob?.(desc);
-    return this.#announce(this.#filter(desc, children));
+    const wanted = this.#announce(this.#filter(desc, children));
+    return isManifestType(desc.mediaType) ? largestFirst(wanted) : wanted;
   }
 
   #announce(wanted: readonly Descriptor[]): readonly Descriptor[] {
@@ -259,6 +260,11 @@ class Walk {
     else this.#artifacts = true;
     return isImage;
   }
+}
+
+/** The config, without which nothing can be unpacked, then the layers: what takes longest is not to be begun last. */
+function largestFirst([config, ...layers]: readonly Descriptor[]): readonly Descriptor[] {
+  return config === undefined ? [] : [config, ...layers.sort((a, b) => b.size - a.size)];
 }
 
 /** A document that is too large to be read is not fetched either. */

@@ -1,6 +1,7 @@
 import { LayerApplier } from '../archive/apply.ts';
 import { TarReader } from '../archive/tar-reader.ts';
 import { DETECT_LENGTH, detectCompression, peek } from '../codec/detect.ts';
+import { release } from '../codec/release.ts';
 import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Codecs, Compression } from '../ports/codecs.ts';
@@ -19,6 +20,8 @@ export interface ApplyDeps {
   readonly syscalls: Syscalls;
   readonly hashers: Hashers;
   readonly codecs: Codecs;
+  /** Lets what waits in the event loop run. */
+  turn(): Promise<void>;
   openBlob(job: Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>, call?: Call): ReadableStream<Uint8Array>;
   /** Compressed bytes taken so far, at most ten times a second and at the end. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
@@ -60,7 +63,12 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
     const compression = detectCompression(head);
     const decoded = await decode(compression, stream, job, deps, call);
     const check = expansionCheck(job, compression);
-    const size = await unpack(decoded, new TarReader(applier), hasher, { check, spent }, call);
+    const size = await unpack(
+      decoded,
+      new TarReader(applier),
+      { hasher, check, spent, turn: deps.turn },
+      call,
+    );
     const record = applier.finish() ?? null;
     spent.lap('apply');
     call.signal?.throwIfAborted();
@@ -113,12 +121,20 @@ async function decode(
   }
 }
 
+/** So much is unpacked between two turns of the event loop, in which the next chunks are set going. */
+const SLICE = 128 * 1024;
+
+interface Unpacking extends Pick<ApplyDeps, 'turn'> {
+  readonly hasher: Hasher;
+  readonly check: (size: number) => void;
+  readonly spent: Spent;
+}
+
 /** Returns how many bytes there were. What follows the end of the archive is hashed too. */
 async function unpack(
   stream: ReadableStream<Uint8Array>,
   tar: TarReader,
-  hasher: Hasher,
-  { check, spent }: { check: (size: number) => void; spent: Spent },
+  { hasher, check, spent, turn }: Unpacking,
   call: Call,
 ): Promise<number> {
   const reader = stream.getReader();
@@ -133,7 +149,10 @@ async function unpack(
       check(size);
       hasher.update(value);
       spent.lap('verify');
-      tar.push(value);
+      for (let at = 0; at < value.length; at += SLICE) {
+        tar.push(value.subarray(at, at + SLICE));
+        await turn();
+      }
       spent.lap('apply');
       release(value);
     }
@@ -145,18 +164,6 @@ async function unpack(
   } finally {
     reader.releaseLock();
   }
-}
-
-/** Below it buffers may be parts of pools. */
-const LARGE = 256 * 1024;
-
-/**
- * Gives back the memory of a chunk that was the last of its buffer. Left to the garbage collector, which runs for every
- * few dozen MiB of buffers, it costs a sixth of the whole work (and the pages of each new buffer).
- */
-function release({ buffer, byteOffset, length }: Uint8Array): void {
-  const last = byteOffset + length === buffer.byteLength;
-  if (last && buffer.byteLength >= LARGE && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Passes `source` on and reports how much was taken, ten times a second and at the end; `spent` hears when it has to wait. */

@@ -46,11 +46,15 @@ async function extractOnce(
     const ahead = (await deps.snapshotter.rebases?.(run)) === true;
     if (ahead && (await extractAhead(deps, step, run, onProgress))) return;
     if (step.parent !== '') await run.committed.of(step.parent, run.signal);
-    await run.slots.run(run.signal, () => extractInOrder(deps, step, run, onProgress));
+    await inTurn(step, run, () => extractInOrder(deps, step, run, onProgress));
   } catch (err) {
     const hint = isKind(err, 'DataLoss', 'InvalidArgument') ? BAD_LAYER : undefined;
     throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err, hint);
   }
+}
+
+function inTurn<T>({ layer }: LayerStep, { slots, signal }: Unpack, work: () => Promise<T>): Promise<T> {
+  return slots.run(signal, work, layer.size);
 }
 
 /** Returns false when the layer must be applied in order. */
@@ -60,7 +64,7 @@ async function extractAhead(
   run: Unpack,
   onProgress: OnProgress,
 ): Promise<boolean> {
-  const applied = await run.slots.run(run.signal, async () => {
+  const applied = await inTurn(step, run, async () => {
     if (step.parent === '' || run.committed.has(step.parent)) {
       await extractInOrder(deps, step, run, onProgress);
       return 'committed';

@@ -49,7 +49,8 @@ export interface Unpack extends UnpackOptions {
 
 /**
  * All layers, then the config's label that keeps the chain alive. A layer whose parent is not there yet is applied blind
- * where the snapshotter can rebase it; commits are in chain order. The first failure stops the others; what is committed
+ * where the snapshotter can rebase it; commits are in chain order. The largest is begun first: begun last, it would be
+ * worked on alone in the end. The first failure stops the others; what is committed
  * by then stays. Returns the top chain ID, '' for no layers.
  */
 export async function unpackLayers(
@@ -59,7 +60,8 @@ export async function unpackLayers(
   opts: UnpackOptions,
 ): Promise<string> {
   const shared = { ...opts, slots: new Limiter(opts.jobs), committed: new Arrivals() };
-  await allOrAbort(steps, opts.signal, async (step, signal) => {
+  const largestFirst = [...steps].sort((a, b) => b.layer.size - a.layer.size);
+  await allOrAbort(largestFirst, opts.signal, async (step, signal) => {
     await unpackLayer(deps, step, steps.length, { ...shared, signal });
   });
   const top = steps.at(-1)?.chainId ?? '';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Gauge } from '../../core/async/gauge.ts';
@@ -36,7 +37,7 @@ export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8A
       file ??= await openEither(source);
       const good =
         gauge === undefined ? rest(source, position) : await more(gauge, position, source.blobSize, signal);
-      const bytes = new Uint8Array(Math.min(READ, good));
+      const bytes = Buffer.allocUnsafeSlow(Math.min(READ, good));
       const { bytesRead } = await file.read(bytes, 0, bytes.length, position);
       if (signal?.aborted) return;
       position += bytesRead;

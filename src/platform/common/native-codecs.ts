@@ -20,17 +20,24 @@ const SMALL_FRAME = 64 * 1024;
 
 const WINDOW_LOG_MAX = 27;
 
-/** A zlib stream written to piece by piece, its output pulled. Backpressure is its own: it waits while output is unread. */
+/** So many chunks are decoded ahead of the reader, on another thread, while it is busy with one. */
+const AHEAD = 4;
+
+/** A zlib stream written to piece by piece, its output taken one chunk at a time. It pauses while enough is unread. */
 class NativeStream {
   readonly #format: string;
   readonly #stream: Transform & { readonly bytesWritten: number };
+  readonly #output: Uint8Array[] = [];
   #failure: { readonly error: Error } | undefined;
   #wake = () => {};
 
   constructor(format: string, stream: Transform & { readonly bytesWritten: number }) {
     this.#format = format;
     this.#stream = stream;
-    stream.on('readable', () => this.#wake());
+    stream.on('data', (chunk: Uint8Array) => {
+      if (this.#output.push(chunk) >= AHEAD) stream.pause();
+      this.#wake();
+    });
     stream.on('end', () => this.#wake());
     stream.on('error', (error) => {
       this.#failure = { error };
@@ -38,10 +45,12 @@ class NativeStream {
     });
   }
 
-  async *write(input: Uint8Array): AsyncGenerator<Uint8Array, Inflated, undefined> {
-    const before = this.#stream.bytesWritten;
+  /** What is left of its output comes with the next input's, unless `drain`, or its end, asks for all. */
+  async *write(input: Uint8Array, drain: boolean): AsyncGenerator<Uint8Array, Inflated, undefined> {
+    const stream = this.#stream;
+    const before = stream.bytesWritten;
     let taken = false;
-    this.#stream.write(input, () => {
+    stream.write(input, () => {
       taken = true;
       this.#wake();
     });
@@ -49,12 +58,14 @@ class NativeStream {
       const changed = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const output = this.#stream.read() as Uint8Array | null;
       if (this.#failure !== undefined) throw this.#failed(this.#failure.error);
-      if (output !== null) yield output;
-      else if (taken || this.#stream.readableEnded) {
-        // A decoder that found its end leaves the rest and says so by the count alone, or ends its output.
-        const used = this.#stream.bytesWritten - before;
+      // A decoder that found its end leaves the rest and says so by the count alone, or ends its output.
+      const used = stream.bytesWritten - before;
+      if (taken && used === input.length && !drain) return { used, ended: false };
+      const output = this.#output.shift();
+      if (stream.isPaused()) stream.resume();
+      if (output !== undefined) yield output;
+      else if ((taken && stream.readableLength === 0) || stream.readableEnded) {
         return { used, ended: used < input.length };
       } else await changed;
     }
@@ -78,7 +89,7 @@ class NativeInflater implements Inflater {
 
   decode(input: Uint8Array): AsyncGenerator<Uint8Array, Inflated, undefined> {
     this.#stream ??= new NativeStream('gzip', zlib.createInflateRaw({ chunkSize: CHUNK }));
-    return this.#stream.write(input);
+    return this.#stream.write(input, false);
   }
 
   reset(): void {
@@ -121,8 +132,8 @@ class NativeZstd implements ZstdDecoder {
     }),
   );
 
-  async *decode(input: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-    const { ended } = yield* this.#stream.write(input);
+  async *decode(input: Uint8Array, frameEnd: boolean): AsyncGenerator<Uint8Array, void, undefined> {
+    const { ended } = yield* this.#stream.write(input, frameEnd);
     if (ended) throw corrupt('zstd', 'the decoder stopped before the end');
   }
 
@@ -146,7 +157,7 @@ class SplitZstd implements ZstdDecoder {
     this.#inFrame = !frameEnd;
     return whole && input.length <= SMALL_FRAME
       ? this.#small.decode(input, frameEnd)
-      : this.#large.decode(input);
+      : this.#large.decode(input, frameEnd);
   }
 
   close(): void {

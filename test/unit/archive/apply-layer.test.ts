@@ -56,6 +56,7 @@ async function run(blob: Uint8Array, how: Run = {}) {
     hashers: createHashers(),
     codecs: createCodecs(),
     openBlob: () => source.stream,
+    turn: async () => {},
     ...how.deps,
   };
   const fds = (): number => readdirSync('/proc/self/fd').length;

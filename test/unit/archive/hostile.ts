@@ -197,6 +197,7 @@ export class Arena {
       hashers: createHashers(),
       codecs: createCodecs(),
       openBlob: () => sourceOf(blob, 100_000).stream,
+      turn: async () => {},
     });
   }
 

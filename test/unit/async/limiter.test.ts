@@ -76,3 +76,26 @@ test('allOrAbort throws the first cause only after all have ended, and aborts th
   await assert.rejects(run, /first cause/);
   assert.deepEqual(ended, ['slow']);
 });
+
+test('of those that wait the heaviest is next, then the first come', async () => {
+  const limiter = new Limiter(1);
+  const order: string[] = [];
+  const work = (name: string, weight?: number) =>
+    limiter.run(
+      undefined,
+      async () => {
+        order.push(name);
+        await tick();
+      },
+      weight,
+    );
+  await Promise.all([
+    work('holder'),
+    work('light', 1),
+    work('heavy', 9),
+    work('none'),
+    work('as heavy', 9),
+    work('middle', 5),
+  ]);
+  assert.deepEqual(order, ['holder', 'heavy', 'as heavy', 'middle', 'light', 'none']);
+});

@@ -259,6 +259,12 @@ test('layers are applied blind side by side, then rebased and committed in order
   assert.deepEqual([...snapshots.active], []);
 });
 
+test('the largest layer is begun first, of those that wait too', async () => {
+  const { log, deps, opts, steps } = setUpBlind();
+  assert.equal(await unpackLayers(deps, CONFIG, steps, { ...opts, jobs: 1 }), steps[2]?.chainId);
+  assert.deepEqual(log.slice(0, 3), ['apply 2 unknown', 'apply 1 unknown', 'apply 0 none']);
+});
+
 test('steps and stages of a layer are told, with the chain ID that they belong to', async () => {
   const { events, deps, opts, steps } = setUpBlind();
   const times = { wait: 1, inflate: 2, apply: 3 };
