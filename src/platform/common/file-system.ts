@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { DirEntry, FileHandle, FileInfo, FileSystem, OpenMode } from '../../core/ports/file-system.ts';
@@ -16,20 +17,26 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
 };
 
 /**
- * Bytes that are written in one go, on this thread: the page cache takes them in a fraction of the time that it takes to
- * have another thread do it (a download is thousands of small writes). Others get their turn in between.
+ * Bytes that are written or read in one go on this thread. Others get their turn in between.
  */
 const PIECE = 1 << 20;
 
 const yielded = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** FileSystem on node:fs, for Node and Deno. `open`'s `perm` (0o644 unless given) is subject to the umask. */
+const fsync = promisify(fs.fsync);
+const read = promisify(fs.read);
+
+/**
+ * FileSystem on node:fs, for Node and Deno. `open`'s `perm` (0o644 unless given) is subject to the umask. What the kernel
+ * answers from memory (names, attributes, writes to the page cache) is asked for on this thread: that takes a fraction
+ * of the time that it takes to have another thread do it. Only syncs, trees and the content of blobs are left to others.
+ */
 export function createFileSystem(): FileSystem {
   return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, space };
 }
 
 /** Runs one operation. An aborted signal stops it from starting. */
-async function attempt<T>(doing: string, call: Call | undefined, work: () => Promise<T>): Promise<T> {
+async function attempt<T>(doing: string, call: Call | undefined, work: () => T | Promise<T>): Promise<T> {
   call?.signal?.throwIfAborted();
   try {
     return await work();
@@ -40,76 +47,81 @@ async function attempt<T>(doing: string, call: Call | undefined, work: () => Pro
 
 const quote = (path: string): string => JSON.stringify(path);
 
-async function openRegular(
-  path: string,
-  flags: number,
-  perm: number,
-  doing: string,
-): Promise<fs.promises.FileHandle> {
-  const handle = await fs.promises.open(path, flags, perm);
+function openRegular(path: string, flags: number, perm: number, doing: string): number {
+  const fd = fs.openSync(path, flags, perm);
   try {
-    const found = await handle.stat();
-    if (found.isFile()) return handle;
+    const found = fs.fstatSync(fd);
+    if (found.isFile()) return fd;
     throw errnoError(found.isDirectory() ? 'EISDIR' : 'ENXIO', `${doing}, which is not a regular file`);
   } catch (err) {
-    await handle.close();
+    fs.closeSync(fd);
     throw err;
   }
 }
 
 async function open(path: string, mode: OpenMode, perm = 0o644, call?: Call): Promise<FileHandle> {
   const doing = `opening ${quote(path)}`;
-  const handle = await attempt(doing, call, () => openRegular(path, FLAGS[mode], perm, doing));
-  return new OpenFile(handle, path);
+  const fd = await attempt(doing, call, () => openRegular(path, FLAGS[mode], perm, doing));
+  return new OpenFile(fd, path);
 }
 
 class OpenFile implements FileHandle {
-  readonly #handle: fs.promises.FileHandle;
+  readonly #fd: number;
   readonly #path: string;
+  /** What other threads still do with the descriptor. */
+  readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  constructor(handle: fs.promises.FileHandle, path: string) {
-    this.#handle = handle;
+  constructor(fd: number, path: string) {
+    this.#fd = fd;
     this.#path = quote(path);
+  }
+
+  /** One operation on the descriptor, which is not closed before it has ended. */
+  #use<T>(doing: string, work: (fd: number) => T | Promise<T>): Promise<T> {
+    const running = attempt(`${doing} ${this.#path}`, undefined, () => {
+      if (this.#closing !== undefined) throw errnoError('EBADF', `${doing} ${this.#path}`);
+      return work(this.#fd);
+    });
+    this.#running.add(running);
+    const ended = () => this.#running.delete(running);
+    running.then(ended, ended);
+    return running;
   }
 
   async read(into: Uint8Array, at: number): Promise<number> {
     if (into.length === 0) return 0;
-    return attempt(`reading ${this.#path}`, undefined, async () => {
-      const { bytesRead } = await this.#handle.read(into, 0, into.length, at);
-      return bytesRead;
-    });
+    return this.#use('reading', async (fd) => (await read(fd, into, 0, into.length, at)).bytesRead);
   }
 
   async write(bytes: Uint8Array, at: number): Promise<void> {
-    await attempt(`writing ${this.#path}`, undefined, async () => {
+    await this.#use('writing', async (fd) => {
       for (let done = 0; done < bytes.length; ) {
         const end = Math.min(done + PIECE, bytes.length);
-        done += fs.writeSync(this.#handle.fd, bytes, done, end - done, at + done);
+        done += fs.writeSync(fd, bytes, done, end - done, at + done);
         if (done < bytes.length) await yielded();
       }
     });
   }
 
   truncate(size: number): Promise<void> {
-    return attempt(`truncating ${this.#path}`, undefined, () => this.#handle.truncate(size));
+    return this.#use('truncating', (fd) => fs.ftruncateSync(fd, size));
   }
 
   sync(): Promise<void> {
-    return attempt(`syncing ${this.#path}`, undefined, () => this.#handle.sync());
+    return this.#use('syncing', (fd) => fsync(fd));
   }
 
   size(): Promise<number> {
-    return attempt(
-      `reading the size of ${this.#path}`,
-      undefined,
-      async () => (await this.#handle.stat()).size,
-    );
+    return this.#use('reading the size of', (fd) => fs.fstatSync(fd).size);
   }
 
   /** Waits for operations under way. A second call does nothing more. */
   close(): Promise<void> {
-    this.#closing ??= attempt(`closing ${this.#path}`, undefined, () => this.#handle.close());
+    this.#closing ??= attempt(`closing ${this.#path}`, undefined, async () => {
+      await Promise.allSettled(this.#running);
+      fs.closeSync(this.#fd);
+    });
     return this.#closing;
   }
 
@@ -122,20 +134,21 @@ class OpenFile implements FileHandle {
 async function readFile(path: string, limit: number, call?: Call): Promise<Uint8Array> {
   const doing = `reading ${quote(path)}`;
   return attempt(doing, call, async () => {
-    const handle = await openRegular(path, O_RDONLY | O_NONBLOCK, 0, doing);
+    const fd = openRegular(path, O_RDONLY | O_NONBLOCK, 0, doing);
     try {
       // Files under /proc have size 0, and any file may grow: only the end tells.
-      let bytes = new Uint8Array(Math.min(limit, (await handle.stat()).size) + 1);
+      let bytes = new Uint8Array(Math.min(limit, fs.fstatSync(fd).size) + 1);
       for (let length = 0; ; ) {
         call?.signal?.throwIfAborted();
-        const { bytesRead } = await handle.read(bytes, length, bytes.length - length, length);
-        if (bytesRead === 0) return bytes.subarray(0, length);
-        length += bytesRead;
+        const got = fs.readSync(fd, bytes, length, Math.min(PIECE, bytes.length - length), length);
+        if (got === 0) return bytes.subarray(0, length);
+        length += got;
         if (length > limit) throw tooLong(doing, limit);
         if (length === bytes.length) bytes = grown(bytes, limit + 1);
+        if (got === PIECE) await yielded();
       }
     } finally {
-      await handle.close();
+      fs.closeSync(fd);
     }
   });
 }
@@ -153,16 +166,16 @@ function tooLong(doing: string, limit: number): HawserError {
 async function mkdir(path: string, perm: number, opts: { parents?: boolean } & Call = {}): Promise<void> {
   const doing = `making the directory ${quote(path)}`;
   const make = (): Promise<void> =>
-    attempt(doing, opts, async () => {
-      await fs.promises.mkdir(path, perm);
-      await fs.promises.chmod(path, perm);
+    attempt(doing, opts, () => {
+      fs.mkdirSync(path, perm);
+      fs.chmodSync(path, perm);
     });
   try {
     await make();
   } catch (err) {
     if (opts.parents !== true) throw err;
     if (isKind(err, 'AlreadyExists')) {
-      const found = await attempt(doing, opts, () => fs.promises.stat(path));
+      const found = await attempt(doing, opts, () => fs.statSync(path));
       if (!found.isDirectory()) throw err;
     } else if (isKind(err, 'NotFound') && dirname(path) !== path) {
       await mkdir(dirname(path), perm, opts);
@@ -177,23 +190,21 @@ async function mkdir(path: string, perm: number, opts: { parents?: boolean } & C
 }
 
 function rename(from: string, to: string, call?: Call): Promise<void> {
-  return attempt(`renaming ${quote(from)} to ${quote(to)}`, call, () => fs.promises.rename(from, to));
+  return attempt(`renaming ${quote(from)} to ${quote(to)}`, call, () => fs.renameSync(from, to));
 }
 
 async function remove(path: string, opts: { tree?: boolean } & Call = {}): Promise<void> {
   const doing = `removing ${quote(path)}`;
   await attempt(doing, opts, async () => {
     if (opts.tree === true) return fs.promises.rm(path, { recursive: true, force: true });
-    const found = await fs.promises.lstat(path);
-    return found.isDirectory() ? fs.promises.rmdir(path) : fs.promises.unlink(path);
+    const found = fs.lstatSync(path);
+    return found.isDirectory() ? fs.rmdirSync(path) : fs.unlinkSync(path);
   });
 }
 
 async function stat(path: string, call?: Call): Promise<FileInfo | undefined> {
   try {
-    const found = await attempt(`reading the attributes of ${quote(path)}`, call, () =>
-      fs.promises.lstat(path),
-    );
+    const found = await attempt(`reading the attributes of ${quote(path)}`, call, () => fs.lstatSync(path));
     return {
       type: typeOf(found),
       size: found.size,
@@ -209,7 +220,7 @@ async function stat(path: string, call?: Call): Promise<FileInfo | undefined> {
 
 async function list(path: string, call?: Call): Promise<DirEntry[]> {
   const entries = await attempt(`listing ${quote(path)}`, call, () =>
-    fs.promises.readdir(path, { withFileTypes: true }),
+    fs.readdirSync(path, { withFileTypes: true }),
   );
   return entries
     .map((entry) => ({ name: entry.name, type: typeOf(entry) }))
@@ -227,16 +238,16 @@ function typeOf(found: {
 }
 
 function chmod(path: string, perm: number, call?: Call): Promise<void> {
-  return attempt(`setting the mode of ${quote(path)}`, call, () => fs.promises.chmod(path, perm));
+  return attempt(`setting the mode of ${quote(path)}`, call, () => fs.chmodSync(path, perm));
 }
 
 function syncDir(path: string, call?: Call): Promise<void> {
   return attempt(`syncing the directory ${quote(path)}`, call, async () => {
-    const handle = await fs.promises.open(path, O_RDONLY | O_DIRECTORY);
+    const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY);
     try {
-      await handle.sync();
+      await fsync(fd);
     } finally {
-      await handle.close();
+      fs.closeSync(fd);
     }
   });
 }
