@@ -47,6 +47,7 @@ export function wrongGuess(
   lowers: readonly string[],
   guesses: readonly ByteString[],
 ): ByteString | undefined {
+  if (guesses.length === 0) return undefined;
   const tree = new MergedTree(sys, root, lowers);
   try {
     return guesses.find((path) => {

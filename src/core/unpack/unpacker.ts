@@ -14,6 +14,7 @@ import type { Snapshotter } from '../snapshots/roles.ts';
 import { extract } from './extract.ts';
 import type { LayerStep } from './plan.ts';
 import type { Applier } from './roles.ts';
+import { SMALL_LAYER } from './small-layer.ts';
 
 export interface UnpackDeps {
   readonly content: Pick<ContentStore, 'label' | 'info'>;
@@ -78,7 +79,7 @@ async function unpackLayer(deps: UnpackDeps, step: LayerStep, count: number, run
   if (await present(deps, step, run)) {
     tell('exists', layer.size);
   } else {
-    await run.blobStarted(layer);
+    await (layer.size > SMALL_LAYER ? run.blobStarted(layer) : run.blobReady(layer));
     await extract(deps, step, run, (offset) => tell('extracting', offset));
     tell('extracted', layer.size);
   }

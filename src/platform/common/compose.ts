@@ -9,6 +9,7 @@ import { createHashers } from './hashers.ts';
 import { lazyCodecs, lazyTransports, once } from './lazy.ts';
 import { createPrograms } from './programs.ts';
 import { chosenProvider } from './provider-choice.ts';
+import { withSmallJobs } from './small-jobs.ts';
 
 /** What differs between runtimes; the two functions load what is heavy when it is first used. */
 export interface RuntimeParts extends Pick<Runtime, 'name' | 'host' | 'workers'> {
@@ -20,7 +21,7 @@ export interface RuntimeParts extends Pick<Runtime, 'name' | 'host' | 'workers'>
 }
 
 export function composeRuntime({ name, host, workers, ...parts }: RuntimeParts): Runtime {
-  return {
+  const runtime = {
     name,
     host,
     clock: createClock(),
@@ -34,4 +35,5 @@ export function composeRuntime({ name, host, workers, ...parts }: RuntimeParts):
     transports: lazyTransports(async () => (await parts.transports()).createTransports()),
     workers,
   };
+  return { ...runtime, workers: withSmallJobs(runtime) };
 }

@@ -21,6 +21,9 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
  */
 const PIECE = 1 << 20;
 
+/** Bytes; reading more is left to another thread. */
+const SMALL_READ = 64 * 1024;
+
 const yielded = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const fsync = promisify(fs.fsync);
@@ -91,7 +94,11 @@ class OpenFile implements FileHandle {
 
   async read(into: Uint8Array, at: number): Promise<number> {
     if (into.length === 0) return 0;
-    return this.#use('reading', async (fd) => (await read(fd, into, 0, into.length, at)).bytesRead);
+    return this.#use('reading', async (fd) =>
+      into.length <= SMALL_READ
+        ? fs.readSync(fd, into, 0, into.length, at)
+        : (await read(fd, into, 0, into.length, at)).bytesRead,
+    );
   }
 
   async write(bytes: Uint8Array, at: number): Promise<void> {
