@@ -16,6 +16,7 @@ import {
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
+import { makeExecutable } from './executable.ts';
 
 const root: string = join(import.meta.dirname, '..');
 const js: string = join(root, 'build/js');
@@ -41,7 +42,12 @@ async function bundle(entry: string, filename: string): Promise<string> {
   const extra = Object.keys(assets).filter((name) => name !== 'package.json' && !name.endsWith('.cjs'));
   if (extra.length > 0)
     throw new Error(`The bundle of ${filename} is not one file: it also needs ${extra.join(', ')}`);
-  return code;
+  return withoutHttp2(code);
+}
+
+/** undici can do without HTTP/2, which we never speak: loading Node's takes 10 ms, and with it TLS and all root certificates. */
+function withoutHttp2(code: string): string {
+  return code.replace(/[\w$]+\(import\.meta\.url\)\("node:http2"\)/, '{constants:{}}');
 }
 
 function compile(): void {
@@ -77,30 +83,20 @@ function inlineWorker(bundled: string): void {
 
 async function bundleAll(): Promise<string> {
   inlineWorker(await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs'));
-  const code = await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs');
+  return await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs');
+}
+
+function script(code: string): void {
   const path = join(dist, 'hawser.mjs');
   writeFileSync(path, `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\n${code}`);
   chmodSync(path, 0o755);
-  return path;
+  report(path);
 }
 
-/** The running Node with the bundle inside (nodejs.org/api/single-executable-applications.html). */
-function executable(main: string): string {
-  const output = join(dist, 'hawser-linux-x64');
-  const config = join(root, 'build/sea.json');
-  const sea = {
-    main,
-    mainFormat: 'module',
-    output,
-    disableExperimentalSEAWarning: true,
-    useCodeCache: true,
-    execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'],
-    execArgvExtension: 'none',
-  };
-  writeFileSync(config, JSON.stringify(sea));
-  execFileSync(process.execPath, ['--build-sea', config], { stdio: ['ignore', 'ignore', 'inherit'] });
-  chmodSync(output, 0o755);
-  return output;
+function executable(code: string): void {
+  const path = join(dist, 'hawser-linux-x64');
+  makeExecutable(code, path, join(root, 'build'));
+  report(path);
 }
 
 function report(path: string): void {
@@ -109,9 +105,9 @@ function report(path: string): void {
 }
 
 compile();
-const main: string = await bundleAll();
-report(main);
-if (process.platform === 'linux' && process.arch === 'x64') report(executable(main));
+const code: string = await bundleAll();
+script(code);
+if (process.platform === 'linux' && process.arch === 'x64') executable(code);
 const version: string = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string })
   .version;
 console.log(`hawser ${version} built with Node ${process.version}`);

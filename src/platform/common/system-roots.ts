@@ -1,4 +1,4 @@
-import tls from 'node:tls';
+import process from 'node:process';
 
 /** What this file uses of Deno. */
 interface DenoPermissions {
@@ -8,6 +8,7 @@ interface DenoPermissions {
 /** PEM texts of the operating system's trust store; none where the runtime cannot or may not read it. */
 export function systemRoots(): readonly string[] {
   try {
+    const tls = process.getBuiltinModule('node:tls');
     return mayRead() ? (tls.getCACertificates?.('system') ?? []) : [];
   } catch {
     return [];

@@ -1,6 +1,7 @@
 /// <reference path="./undici-parts.d.ts" />
 /** Connections for undici: their limits, the roots they trust, and the proxy that each goes through. */
-import tls from 'node:tls';
+import process from 'node:process';
+import type { SecureContext } from 'node:tls';
 import type { buildConnector as Builder, Dispatcher } from 'undici';
 // Its parts, for the whole of it (fetch, WebSocket, caches) takes longer to load than a small image to check.
 import connect from 'undici/lib/api/api-connect.js';
@@ -26,7 +27,7 @@ interface TlsSettings {
   readonly ca?: string[];
   readonly cert?: string;
   readonly key?: string;
-  readonly secureContext?: tls.SecureContext;
+  readonly secureContext?: SecureContext;
   readonly rejectUnauthorized?: boolean;
 }
 
@@ -123,16 +124,21 @@ function connector(options: TransportOptions, timeout: number): Connector {
   };
 }
 
+/** Loaded for https only: Node then parses all its root certificates. */
+function tls(): typeof import('node:tls') {
+  return process.getBuiltinModule('node:tls');
+}
+
 /** Node would read the certificates again for each connection, 40 ms for a whole bundle. Deno keeps none from a context. */
 function prepared(settings: TlsSettings): TlsSettings {
   if ('Deno' in globalThis || settings.ca === undefined) return settings;
   const { rejectUnauthorized, ...rest } = settings;
-  const secureContext = tls.createSecureContext(rest);
+  const secureContext = tls().createSecureContext(rest);
   return { secureContext, ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }) };
 }
 
 function everyRoot({ ca, extraCa }: TransportOptions): TlsSettings {
   const extra = extraCa === undefined ? [] : [extraCa];
   if (ca !== undefined) return { ca: [ca, ...extra] };
-  return { ca: [...tls.rootCertificates, ...systemRoots(), ...extra] };
+  return { ca: [...tls().rootCertificates, ...systemRoots(), ...extra] };
 }
