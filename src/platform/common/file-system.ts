@@ -26,6 +26,16 @@ const SMALL_READ = 64 * 1024;
 
 const yielded = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** Milliseconds for which operations on this thread may follow one another before others (timers, signals) get their turn. */
+const TURN = 5;
+let turnEnds = 0;
+
+async function takeTurns(): Promise<void> {
+  if (performance.now() < turnEnds) return;
+  await yielded();
+  turnEnds = performance.now() + TURN;
+}
+
 const fsync = promisify(fs.fsync);
 const read = promisify(fs.read);
 
@@ -40,6 +50,8 @@ export function createFileSystem(): FileSystem {
 
 /** Runs one operation. An aborted signal stops it from starting. */
 async function attempt<T>(doing: string, call: Call | undefined, work: () => T | Promise<T>): Promise<T> {
+  call?.signal?.throwIfAborted();
+  await takeTurns();
   call?.signal?.throwIfAborted();
   try {
     return await work();

@@ -10,6 +10,7 @@ import type { ProgressEvent } from '../../../src/core/progress/events.ts';
 import type { SnapshotInfo, Snapshotter } from '../../../src/core/snapshots/roles.ts';
 import { extractKey } from '../../../src/core/unpack/extract-key.ts';
 import { planUnpack } from '../../../src/core/unpack/plan.ts';
+import { SMALL_LAYER } from '../../../src/core/unpack/small-layer.ts';
 import { type UnpackDeps, unpackLayers } from '../../../src/core/unpack/unpacker.ts';
 
 const hashers: Hashers = {
@@ -20,10 +21,12 @@ const hashers: Hashers = {
 };
 const digestOf = (text: string): Digest =>
   makeDigest('sha256', createHash('sha256').update(text).digest('hex'));
+/** Compressed bytes of a layer that is not small. */
+const LARGE = SMALL_LAYER + 1;
 const layer = (n: number, mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip'): Descriptor => ({
   mediaType,
   digest: digestOf(`blob ${n}`),
-  size: 10 + n,
+  size: LARGE + n,
 });
 const CONFIG: Descriptor = {
   mediaType: 'application/vnd.oci.image.config.v1+json',
@@ -231,7 +234,7 @@ function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
   };
   const applier: UnpackDeps['applier'] = {
     apply: async (desc, _mounts, opts) => {
-      const index = Number(desc.size - 10);
+      const index = Number(desc.size - LARGE);
       log.push(`apply ${index} ${opts?.below}`);
       if (index === 0) await othersDone;
       else if (++others === 2) allBlind();
@@ -351,12 +354,27 @@ test('a layer that failed on bytes not yet verified is applied again to the veri
   let tries = 0;
   const apply: UnpackDeps['applier']['apply'] = async (desc) => {
     if (tries++ === 0) throw new HawserError('Aborted', 'the blob is being fetched anew');
-    return { digest: diffs[desc.size - 10] ?? digestOf('?'), size: 1, warnings: [], record: undefined };
+    return { digest: diffs[desc.size - LARGE] ?? digestOf('?'), size: 1, warnings: [], record: undefined };
   };
   await unpackLayers({ ...deps, applier: { apply } }, CONFIG, steps, opts);
   assert.equal(tries, 4);
   assert.equal(snapshots.committed.size, 3);
   assert.deepEqual([...snapshots.active], []);
+});
+
+test('a small layer is not begun before its blob is verified', async () => {
+  const { deps, opts, steps, here } = arriving({ verified: true });
+  const early: string[] = [];
+  const apply: UnpackDeps['applier']['apply'] = async (desc) => {
+    if (!here.has(desc.digest)) early.push(desc.digest);
+    return { digest: diffs[desc.size] ?? digestOf('?'), size: 1, warnings: [], record: undefined };
+  };
+  const small = steps.map((step) => ({
+    ...step,
+    layer: { ...step.layer, size: step.layer.size - LARGE },
+  }));
+  await unpackLayers({ ...deps, applier: { apply } }, CONFIG, small, opts);
+  assert.deepEqual(early, []);
 });
 
 test('when the blob cannot be had, that is what is said, and nothing is committed', async () => {
