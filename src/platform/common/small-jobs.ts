@@ -12,10 +12,12 @@ const SMALL_RECORD = 64;
 
 type Deps = Pick<Runtime, 'fs' | 'syscalls' | 'hashers' | 'codecs' | 'workers'>;
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** `deps.workers`, whose small layers are applied and rebased on this thread, one at a time. Needs FFI: tools are slow. */
 export function withSmallJobs(deps: Deps): Workers {
   const { workers, hashers, codecs, fs } = deps;
-  const turn = new Limiter(1);
+  const one = new Limiter(1);
   const here = async <T>(
     small: boolean,
     call: Call | undefined,
@@ -24,7 +26,7 @@ export function withSmallJobs(deps: Deps): Workers {
   ): Promise<T> => {
     const syscalls = small ? await deps.syscalls() : undefined;
     if (syscalls?.provider !== 'ffi') return await otherwise();
-    return await turn.run(call?.signal, () => work(syscalls));
+    return await one.run(call?.signal, () => work(syscalls));
   };
   return {
     ...workers,
@@ -36,7 +38,7 @@ export function withSmallJobs(deps: Deps): Workers {
           const { applyLayer } = await import('../../core/unpack/apply-layer.ts');
           const bytes = await readBlob(fs, job, call);
           const openBlob = () => new Blob([bytes]).stream();
-          return await applyLayer(job, { syscalls, hashers, codecs, openBlob, ...call }, call);
+          return await applyLayer(job, { syscalls, hashers, codecs, openBlob, turn, ...call }, call);
         },
         () => workers.apply(job, call),
       ),
