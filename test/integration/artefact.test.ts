@@ -57,10 +57,10 @@ describe('an artefact alone', { skip: needs({ root: true, tools: TOOLS }) }, () 
         const listed = await run('snapshots', '--snapshotter', snapshotter, 'ls');
         assert.equal(listed.stdout.match(/ Committed/g)?.length, SIZE.layers);
       }
-      const [top] = readdirSync(join(dir.path, 'store/snapshots/native')).sort(
-        (a, b) => Number(b) - Number(a),
-      );
-      const tree = await readTree(join(dir.path, 'store/snapshots/native', top ?? ''));
+      const native = join(dir.path, 'store/snapshots/native');
+      const trees = await Promise.all(readdirSync(native).map((id) => readTree(join(native, id))));
+      const tree = trees.find((one) => one.has('layer2/noise'));
+      assert.ok(tree !== undefined, 'the top layer');
       assert.equal(tree.get('layer2/noise')?.size, SIZE.bytes);
       assert.equal(tree.get('layer1/noise')?.uid, 1001);
       assert.equal(tree.get('layer1/0'), undefined, 'removed by the layer above');
