@@ -1,5 +1,5 @@
 /** The command line: which command, its flags and arguments. Flags may stand anywhere; unknown ones are errors. */
-import parser from 'yargs-parser';
+import { Parser } from 'yargs/helpers';
 import { badValue, type Command, type Flag, type FlagValue, type Group, Input } from './command.ts';
 import { closest } from './suggest.ts';
 import { usageError } from './usage-error.ts';
@@ -62,7 +62,7 @@ function readFlags(args: readonly string[], flags: ReadonlyMap<string, Flag>): R
   checkTokens(args, flags);
   const list = [...flags.values()];
   const valued = list.filter((flag) => flag.type !== 'bool').map((flag) => flag.name);
-  const { argv, error } = parser.detailed([...args], {
+  const { argv, error } = Parser.detailed([...args], {
     alias: Object.fromEntries(
       list.flatMap((flag) => (flag.alias === undefined ? [] : [[flag.name, [flag.alias]]])),
     ),

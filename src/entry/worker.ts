@@ -23,7 +23,6 @@ import { quietWarnings } from '../platform/node/quiet-warnings.ts';
 
 const hashers = createHashers();
 const codecs = lazyCodecs();
-let opened: Promise<Syscalls> | undefined;
 
 function reply(message: WorkerReply): void {
   parentPort?.postMessage(message);
@@ -38,10 +37,13 @@ async function openSyscalls(): Promise<Syscalls> {
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** Begun at once: a worker is started when work is near. */
+const opened = openSyscalls();
+opened.catch(() => {});
+
 const onProgress = (bytes: number) => reply({ type: 'progress', bytes });
 
 async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promise<Verbs[Verb]['output']> {
-  opened ??= openSyscalls();
   const syscalls = await opened;
   const call = { signal };
   switch (verb) {

@@ -43,6 +43,15 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
     assert.ok(new Set(many.map((one) => one.size)).size <= 2);
     assert.equal(many.length, 20);
   });
+  check('one that was started ahead of work is used, and counts', async (workers) => {
+    workers.warm();
+    workers.warm();
+    const many = await Promise.all(Array.from({ length: 20 }, () => workers.usage('thread')));
+    assert.ok(new Set(many.map((one) => one.size)).size <= 2);
+    await workers[Symbol.asyncDispose]();
+    workers.warm();
+    await assert.rejects(workers.usage('thread'), (err) => isKind(err, 'FailedPrecondition'));
+  });
   check('errors cross with kind, hint and data', async (workers) => {
     await assert.rejects(workers.usage('nothing'), (err) => {
       assert.ok(isKind(err, 'OutOfRange'));

@@ -21,6 +21,7 @@ function absent(name: string): never {
 }
 
 const workers: Workers = {
+  warm: () => {},
   apply: () => absent('apply'),
   rebase: () => absent('rebase'),
   copyTree: async ({ from, to }) => void run('cp', '-a', `${from}/.`, to),

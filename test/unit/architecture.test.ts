@@ -66,7 +66,7 @@ const RULES: readonly Rule[] = [
   {
     layer: 'cli/',
     own: ['core/', 'backends/', 'cli/', '../package.json'],
-    packages: ['yargs-parser'],
+    packages: ['yargs', 'yargs/helpers'],
     node: false,
   },
   { layer: 'entry/', own: ['core/', 'backends/', 'platform/', 'cli/', 'entry/'], packages: [], node: true },

@@ -48,6 +48,10 @@ export class LocalApplier implements Applier {
     this.#content = content;
   }
 
+  prepare(): void {
+    this.#store.runtime.workers.warm();
+  }
+
   async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
     const target = applyTarget(mounts, opts.below);
     const growing = this.#content.growing(layer.digest) ?? null;

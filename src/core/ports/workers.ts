@@ -100,6 +100,8 @@ export interface CopyJob {
 
 /** Work that must not block the main thread. An aborted call ends its work before it rejects. */
 export interface Workers extends AsyncDisposable {
+  /** Starts a thread, unless there is one: work to come need not wait for it then. */
+  warm(): void;
   /** `onProgress` gets the compressed bytes consumed so far, at most ten times a second. */
   apply(job: ApplyJob, call?: Call & { onProgress?: (bytes: number) => void }): Promise<ApplyResult>;
   /** Resolves to the reason when it cannot be done and the layer must be applied again in order (core/unpack/rebase-layer.ts). */

@@ -90,7 +90,10 @@ class PullJob {
   }
 
   #report(event: ProgressEvent): void {
-    if (event.type === 'blob' && event.status === 'downloading') this.#arrivals.arrived(started(event.desc));
+    if (event.type === 'blob' && event.status === 'downloading') {
+      this.#deps.backend.applier.prepare?.();
+      this.#arrivals.arrived(started(event.desc));
+    }
     this.#options.report?.(event);
   }
 

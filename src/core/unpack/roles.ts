@@ -38,5 +38,7 @@ export interface ApplyOptions extends Call {
 
 /** Applies a layer of the content store to a snapshot's mounts (containerd's diff.Applier). */
 export interface Applier {
+  /** Layers will come: what takes time to start may be started. */
+  prepare?(): void;
   apply(layer: Descriptor, mounts: readonly Mount[], opts?: ApplyOptions): Promise<Applied>;
 }

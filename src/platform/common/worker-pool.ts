@@ -28,6 +28,7 @@ export interface WorkerPoolOptions {
 export function createWorkerPool(options: WorkerPoolOptions): Workers {
   const pool = new Pool(options);
   return {
+    warm: () => pool.warm(),
     apply: (job, call) => pool.run('apply', job, call),
     rebase: (job, call) => pool.run('rebase', job, call),
     copyTree: async (job, call) => void (await pool.run('copyTree', job, call)),
@@ -86,6 +87,10 @@ class Pool {
     } finally {
       this.#give(thread);
     }
+  }
+
+  warm(): void {
+    if (this.#all.size === 0 && !this.#closing.signal.aborted) this.#idle.push(this.#start());
   }
 
   async #take(signal: AbortSignal): Promise<Thread> {
