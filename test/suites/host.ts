@@ -72,7 +72,7 @@ function linesOf({ out, err }: Outcome): unknown[] {
 export function hostSuite(name: string, inside: Host, command: readonly string[]): void {
   const go = (what: string, way?: Way) => run([...command, probe, what], way);
   facts(name, inside, go);
-  output(name, go);
+  output(name, go, [...command, probe]);
   input(name, go, [...command, probe]);
 }
 
@@ -110,7 +110,7 @@ function facts(name: string, inside: Host, go: Go): void {
   });
 }
 
-function output(name: string, go: Go): void {
+function output(name: string, go: Go, probing: readonly string[]): void {
   test(`host/${name}: writes come out in order, bytes as they are`, async () => {
     const { out, code } = await go('order');
     const want = `${Array.from({ length: 2000 }, (_, i) => `${i}\n`).join('')}end`;
@@ -120,6 +120,11 @@ function output(name: string, go: Go): void {
   test(`host/${name}: a closed pipe is Aborted`, async () => {
     const done = await go('flood', { closeAfter: 1 });
     assert.match(done.err, /^Aborted: Cannot write to stdout/);
+    assert.equal(done.code, 3);
+  });
+  test(`host/${name}: a full disk is ResourceExhausted`, async () => {
+    const done = await run(['sh', '-c', 'exec "$@" > /dev/full', 'sh', ...probing, 'flood']);
+    assert.match(done.err, /^ResourceExhausted: Cannot write to stdout: .*no space left/i);
     assert.equal(done.code, 3);
   });
 }

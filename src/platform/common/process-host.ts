@@ -81,10 +81,16 @@ class ProcessOutput implements Output {
     if (!this.#watched) stream.on('error', () => {});
     this.#watched = true;
     return new Promise((resolve, reject) => {
-      stream.write(data, (err) => {
+      const done = (err: (Error & { code?: string }) | null | undefined): void => {
         if (err == null) resolve();
         else reject(this.#failure(err));
-      });
+      };
+      try {
+        stream.write(data, done);
+      } catch (err) {
+        // Deno's streams of files throw.
+        done(err as Error);
+      }
     });
   }
 
