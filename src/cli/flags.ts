@@ -121,11 +121,6 @@ export const NETWORK_FLAGS: readonly Flag[] = [
     value: 'BYTES',
     describe: 'bytes a second for all downloads together: 500k, 10M',
   },
-  {
-    name: 'foreign-urls',
-    type: 'bool',
-    describe: 'fetch content from URLs that the image names first, without credentials',
-  },
 ];
 
 export const LABEL: Flag = {
@@ -171,10 +166,17 @@ export const PROGRESS: Flag = {
   describe: 'display on standard output (default tty on a terminal, else plain)',
 };
 
+export const FOREIGN_URLS: Flag = {
+  name: 'foreign-urls',
+  type: 'bool',
+  describe: 'fetch content from URLs that the image names first, without credentials',
+};
+
 /** What pull and fetch share. */
 export const TRANSFER_FLAGS: readonly Flag[] = [
   ...REGISTRY_FLAGS,
   ...NETWORK_FLAGS,
+  FOREIGN_URLS,
   LABEL,
   PLATFORM,
   { name: 'all-platforms', type: 'bool', describe: 'take all platforms' },

@@ -1,5 +1,7 @@
 import { bundle } from './commands/bundle.ts';
 import { contentFetch } from './commands/content-fetch.ts';
+import { contentFetchBlob } from './commands/content-fetch-blob.ts';
+import { contentFetchObject } from './commands/content-fetch-object.ts';
 import { contentGet } from './commands/content-get.ts';
 import { contentInfo } from './commands/content-info.ts';
 import { contentList } from './commands/content-list.ts';
@@ -38,6 +40,8 @@ export const GRAMMAR: Grammar = {
     imagesUnmount,
     imagesRemove,
     contentFetch,
+    contentFetchObject,
+    contentFetchBlob,
     contentList,
     contentGet,
     contentInfo,

@@ -85,7 +85,7 @@ export function storeDeps({ runtime, platform }: Context, backend: LocalBackend)
 }
 
 /** Under a limit a second stream brings nothing. */
-function paceOf({ retry, limitRate }: RegistryOptions): Pick<FetchOptions, 'retry' | 'split'> {
+export function paceOf({ retry, limitRate }: RegistryOptions): Pick<FetchOptions, 'retry' | 'split'> {
   return { retry, ...(limitRate === undefined ? {} : { split: { lanes: 1 } }) };
 }
 

@@ -2,7 +2,6 @@
 import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
-import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { bodyOf, discard } from './body.ts';
 import type { RepositoryClient, Target } from './client.ts';
@@ -48,9 +47,15 @@ interface Source {
   readonly get: (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>;
 }
 
-function hostSource(client: RepositoryClient, host: Host, desc: Descriptor, call: Call): Source {
+function hostSource(
+  client: RepositoryClient,
+  host: Host,
+  desc: Descriptor,
+  { kind = kindOf(desc), signal }: FetchRequest,
+): Source {
+  const target: Target = { host, kind, object: desc.digest };
   const get = (headers: Readonly<Record<string, string>>) =>
-    client.send('GET', targetOf(desc, host), { ...acceptOf(desc), ...headers }, call);
+    client.send('GET', target, { ...acceptOf(desc.mediaType), ...headers }, { signal });
   return { key: keyOf(host), url: host.base, client, get };
 }
 
@@ -89,18 +94,18 @@ async function fetchFrom(source: Source, desc: Descriptor, request: FetchRequest
   return await fetchWhole(source, desc);
 }
 
-function keyOf(host: Host): string {
+/** What `Fetched` and `avoid` call it. */
+export function keyOf(host: Host): string {
   return host.base.href;
 }
 
-function targetOf(desc: Descriptor, host: Host): Target {
-  const { mediaType, digest } = desc;
+function kindOf({ mediaType }: Descriptor): Target['kind'] {
   const isDocument = isManifestType(mediaType) || isIndexType(mediaType) || isSchema1Type(mediaType);
-  return { host, kind: isDocument ? 'manifests' : 'blobs', object: digest };
+  return isDocument ? 'manifests' : 'blobs';
 }
 
-function acceptOf(desc: Descriptor): { accept: string } {
-  return { accept: desc.mediaType === '' ? '*/*' : `${printable(desc.mediaType, 255)}, */*` };
+export function acceptOf(mediaType: string): { accept: string } {
+  return { accept: mediaType === '' ? '*/*' : `${printable(mediaType, 255)}, */*` };
 }
 
 async function fetchWhole(source: Source, desc: Descriptor): Promise<Fetched> {

@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.ts';
+import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ProxyChoice, TlsOptions, TransportOptions, Transports } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
@@ -8,6 +9,7 @@ import { type ClientDeps, RepositoryClient } from './client.ts';
 import { Cooldowns } from './cooldown.ts';
 import type { Credentials } from './credentials/credential.ts';
 import { fetchObject } from './fetcher.ts';
+import { findObject } from './finder.ts';
 import { type FlowOptions, flow, RateLimit } from './flow.ts';
 import { HostHealth } from './host-health.ts';
 import type { Host, Hosts } from './hosts.ts';
@@ -89,12 +91,13 @@ export function openRegistry(
   const { health } = clientDeps;
   const client = (reference: Reference) => new RepositoryClient(clientDeps, reference);
   const read = new RecentRoot();
+  const onWait = (milliseconds: number, err: unknown) =>
+    observe({ type: 'wait', reason: messageOf(err), milliseconds });
+  const insist = <T>(call: Call | undefined, ask: () => Promise<T>) =>
+    persist({ clock, retry: options.retry }, call, onWait, ask);
   return {
     async resolve(reference, call) {
-      const onWait = (milliseconds: number, err: unknown) =>
-        observe({ type: 'wait', reason: messageOf(err), milliseconds });
-      const asking = { clock, retry: options.retry };
-      const root = await persist(asking, call, onWait, () => resolveRoot(client(reference), call));
+      const root = await insist(call, () => resolveRoot(client(reference), call));
       read.keep(reference, root);
       return { reference, root: root.descriptor };
     },
@@ -106,6 +109,8 @@ export function openRegistry(
       },
       distrust: (host) => health.demote({ base: new URL(host) }, 'it sent damage'),
     }),
+    find: (reference, digest, request = {}) =>
+      insist(request, () => findObject(client(reference), digest, request)),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }

@@ -14,11 +14,12 @@ import {
 import { schema1Payload } from '../oci/schema1.ts';
 import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
+import { isSuccess, lengthOf, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
 import type { RepositoryClient, Target } from './client.ts';
 import { decoded } from './encoding.ts';
-import type { Host } from './hosts.ts';
-import { printable, safeUrl } from './redact.ts';
+import { describeObject } from './finder.ts';
+import { safeUrl } from './redact.ts';
 import { isDenied } from './status.ts';
 
 const ACCEPT = { accept: [DOCKER_MANIFEST, DOCKER_INDEX, OCI_MANIFEST, OCI_INDEX, '*/*'].join(', ') };
@@ -48,8 +49,10 @@ export async function resolveRoot(client: RepositoryClient, call: Call | undefin
   return await client.overHosts('resolve', call, async (host) => {
     const root = await resolveManifest(client, { host, kind: 'manifests', object }, call);
     if (root !== undefined) return root;
-    const blob = digest === undefined ? undefined : await resolveBlob(client, host, digest, call);
-    if (blob !== undefined) return blob;
+    if (digest !== undefined) {
+      const blob = await describeObject(client, { host, kind: 'blobs', object: digest }, ACCEPT, call);
+      if (blob !== undefined) return { descriptor: { ...blob, digest } };
+    }
     throw new HawserError('NotFound', `${name}: not found`, {
       hint: 'Check the tag; `latest` is taken when none is given, and not every repository has it',
       data: { status: 404 },
@@ -109,38 +112,6 @@ async function readManifest(
     throw new HawserError('DataLoss', `GET ${safeUrl(response.url)}: content is ${digest}, want ${wanted}`);
   }
   return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
-}
-
-async function resolveBlob(
-  client: RepositoryClient,
-  host: Host,
-  digest: Digest,
-  call: Call | undefined,
-): Promise<Root | undefined> {
-  const response = await client.send('HEAD', { host, kind: 'blobs', object: digest }, ACCEPT, call);
-  await discard(response.body);
-  if (response.status === 404) return undefined;
-  if (!isSuccess(response)) throw await client.refusal('HEAD', response);
-  const size = lengthOf(response);
-  if (size === undefined) {
-    throw new HawserError('Unavailable', `HEAD ${safeUrl(response.url)}: the answer does not say the size`);
-  }
-  return { descriptor: { mediaType: typeOf(response) || OCTET_STREAM, digest, size } };
-}
-
-function isSuccess(response: HttpResponse): boolean {
-  return response.status >= 200 && response.status <= 299;
-}
-
-/** Without parameters, in lower case. */
-function typeOf(response: HttpResponse): string {
-  const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? '';
-  return printable(type, 255).toLowerCase();
-}
-
-function lengthOf(response: HttpResponse): number | undefined {
-  const text = response.headers.get('content-length') ?? '';
-  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 function digestHeader(response: HttpResponse): Digest | undefined {

@@ -1,4 +1,5 @@
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
 
@@ -29,6 +30,8 @@ export interface FetchRequest extends Call {
   readonly avoid?: ReadonlySet<string> | undefined;
   /** Sent as If-Range to its host. When the content there is another by now: DataLoss (`data.code` CHANGED). */
   readonly validator?: Validator | undefined;
+  /** What it is asked for as. Default: what its media type is. */
+  readonly kind?: 'blobs' | 'manifests' | undefined;
 }
 
 /** Gives the bytes of descriptors of one repository. Manifests and indexes are asked for as such, all else as blobs. */
@@ -45,8 +48,22 @@ export interface Resolved {
   readonly root: Descriptor;
 }
 
+export interface FindRequest extends Call {
+  /** What the caller would like best: it goes into Accept. */
+  readonly mediaType?: string | undefined;
+}
+
+export interface Found {
+  /** Type and size are a host's word. */
+  readonly desc: Descriptor;
+  /** Asks for it as what it was found as, first where it was found. */
+  readonly fetcher: Fetcher;
+}
+
 export interface Registry extends AsyncDisposable {
   /** Tag to descriptor. tag@digest resolves by the digest. */
   resolve(reference: Reference, call?: Call): Promise<Resolved>;
   fetcher(reference: Reference): Fetcher;
+  /** Among the blobs of all hosts, then among their manifests. NotFound. */
+  find(reference: Reference, digest: Digest, request?: FindRequest): Promise<Found>;
 }

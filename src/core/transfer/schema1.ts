@@ -11,7 +11,9 @@ import { algorithmOf, type Digest, isDigest, makeDigest } from '../oci/digest.ts
 import { DOCKER_LAYER, DOCKER_LAYER_GZIP, DOCKER_LAYER_ZSTD } from '../oci/media-types.ts';
 import { MAX_SCHEMA1_BYTES, parseSchema1, type Schema1, schema1Payload } from '../oci/schema1.ts';
 import type { Call } from '../ports/call.ts';
+import type { Hashers } from '../ports/hashers.ts';
 import { readCapped } from '../registry/body.ts';
+import type { Fetcher } from '../registry/roles.ts';
 import { type LayerFacts, readCompression, readLayerFacts } from '../unpack/layer-state.ts';
 import type { TransferDeps } from './fetch.ts';
 import { fetchBlob } from './fetch-blob.ts';
@@ -58,25 +60,38 @@ async function readManifest(
   root: Descriptor,
   signal: AbortSignal,
 ): Promise<Schema1> {
-  if (root.size > MAX_SCHEMA1_BYTES) throw tooLarge(root);
   try {
-    const { body } = await deps.registry.fetcher(options.reference).fetch(root, { signal });
-    const bytes = await readCapped(body, MAX_SCHEMA1_BYTES);
-    if (bytes === undefined) throw tooLarge(root);
-    const payload = schema1Payload(bytes, root.mediaType);
-    const algorithm = algorithmOf(root.digest);
-    const hasher = deps.hashers.create(algorithm);
-    hasher.update(payload);
-    const digest = makeDigest(algorithm, hasher.digest());
-    if (digest !== root.digest) {
-      throw new HawserError('DataLoss', `content without signature is ${digest}, want ${root.digest}`, {
-        hint: 'The registry, or something before it, changed the manifest; pull again',
-      });
-    }
-    return parseSchema1(payload, digest);
+    const fetcher = deps.registry.fetcher(options.reference);
+    return parseSchema1(
+      await fetchSchema1({ fetcher, hashers: deps.hashers }, root, { signal }),
+      root.digest,
+    );
   } catch (err) {
     throw wrap(`Cannot convert schema 1 manifest ${root.digest}`, err);
   }
+}
+
+/** The manifest without its signature, which is what its digest is of. DataLoss when it is not. */
+export async function fetchSchema1(
+  deps: { readonly fetcher: Fetcher; readonly hashers: Hashers },
+  root: Descriptor,
+  call: Call,
+): Promise<Uint8Array> {
+  if (root.size > MAX_SCHEMA1_BYTES) throw tooLarge(root);
+  const { body } = await deps.fetcher.fetch(root, call);
+  const bytes = await readCapped(body, MAX_SCHEMA1_BYTES);
+  if (bytes === undefined) throw tooLarge(root);
+  const payload = schema1Payload(bytes, root.mediaType);
+  const algorithm = algorithmOf(root.digest);
+  const hasher = deps.hashers.create(algorithm);
+  hasher.update(payload);
+  const digest = makeDigest(algorithm, hasher.digest());
+  if (digest !== root.digest) {
+    throw new HawserError('DataLoss', `content without signature is ${digest}, want ${root.digest}`, {
+      hint: 'The registry, or something before it, changed the manifest; pull again',
+    });
+  }
+  return payload;
 }
 
 function tooLarge(root: Descriptor): HawserError {

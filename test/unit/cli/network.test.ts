@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Input } from '../../../src/cli/command.ts';
-import { NETWORK_FLAGS } from '../../../src/cli/flags.ts';
+import { FOREIGN_URLS, NETWORK_FLAGS } from '../../../src/cli/flags.ts';
 import { type NetworkOptions, networkOptions } from '../../../src/cli/network-options.ts';
 import { frame } from '../../../src/cli/render/frame.ts';
 import { eventLine } from '../../../src/cli/render/json.ts';
@@ -13,7 +13,7 @@ import type { ProgressEvent } from '../../../src/core/progress/events.ts';
 
 function options(given: Readonly<Record<string, string | boolean>>): NetworkOptions {
   const values = new Map(Object.entries(given).map(([name, value]) => [name, [value]] as const));
-  return networkOptions(new Input([], values, NETWORK_FLAGS, () => undefined));
+  return networkOptions(new Input([], values, [...NETWORK_FLAGS, FOREIGN_URLS], () => undefined));
 }
 
 test('network flags: durations, sizes and counts', () => {

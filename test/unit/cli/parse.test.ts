@@ -30,6 +30,8 @@ test('parse: commands by their names, aliases and short forms', () => {
     ['pull x', 'images pull'],
     ['content fetch x', 'content fetch'],
     ['fetch x', 'content fetch'],
+    ['content fetch-object x', 'content fetch-object'],
+    ['content fetch-blob x y z', 'content fetch-blob'],
     ['images ls', 'images list'],
     ['images list', 'images list'],
     ['images rm x', 'images delete'],
@@ -117,6 +119,10 @@ test('parse: the flags of ctr images pull and content fetch are all there', () =
   for (const flag of pull.split(' ')) assert.ok(names('images pull').has(flag), `pull --${flag}`);
   for (const flag of `${shared} metadata-only`.split(' '))
     assert.ok(names('content fetch').has(flag), `fetch --${flag}`);
+  for (const flag of shared.split(' label')[0]?.split(' ') ?? []) {
+    for (const path of ['content fetch-object', 'content fetch-blob'])
+      assert.ok(names(path).has(flag), `${path} ${flag}`);
+  }
 });
 
 test('parse: flags stand before, between and after the words', () => {

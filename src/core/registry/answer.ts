@@ -1,0 +1,25 @@
+/** What an answer says of the content that it has, or (to HEAD) would have. */
+import type { HttpResponse } from '../ports/transport.ts';
+import { encodingsOf } from './encoding.ts';
+import { printable } from './redact.ts';
+
+export function isSuccess(response: HttpResponse): boolean {
+  return response.status >= 200 && response.status <= 299;
+}
+
+/** Without parameters, in lower case. */
+export function typeOf(response: HttpResponse): string {
+  const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? '';
+  return printable(type, 255).toLowerCase();
+}
+
+/** Bytes as they are sent. */
+export function lengthOf(response: HttpResponse): number | undefined {
+  const text = response.headers.get('content-length') ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Bytes of the content itself. */
+export function sizeOf(response: HttpResponse): number | undefined {
+  return encodingsOf(response).length > 0 ? undefined : lengthOf(response);
+}

@@ -1,0 +1,106 @@
+/** Where content is of which no more than the digest is known (containerd's FetchByDigest). */
+import { HawserError, isKind, wrap } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import { MAX_MANIFEST_BYTES } from '../oci/documents.ts';
+import { OCTET_STREAM } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+import type { HttpResponse } from '../ports/transport.ts';
+import { isSuccess, sizeOf, typeOf } from './answer.ts';
+import { discard, readCapped } from './body.ts';
+import type { RepositoryClient, Target } from './client.ts';
+import { decoded } from './encoding.ts';
+import { acceptOf, fetchObject, keyOf } from './fetcher.ts';
+import type { Host } from './hosts.ts';
+import { safeUrl } from './redact.ts';
+import type { FindRequest, Found } from './roles.ts';
+import { isDenied } from './status.ts';
+
+/**
+ * Asks every host for a blob of the digest, then every host for a manifest; the first that has it is who its bytes are asked
+ * of, before the others. NotFound names the digest and the hosts.
+ */
+export async function findObject(
+  client: RepositoryClient,
+  digest: Digest,
+  request: FindRequest,
+): Promise<Found> {
+  const { mediaType = '' } = request;
+  let failure: unknown;
+  for (const kind of ['blobs', 'manifests'] as const) {
+    const lacking = new Set<string>();
+    const ask = async (host: Host): Promise<Descriptor> => {
+      lacking.add(keyOf(host));
+      const desc = await describeObject(client, { host, kind, object: digest }, acceptOf(mediaType), request);
+      if (desc === undefined) throw absent(host);
+      lacking.delete(keyOf(host));
+      return { ...desc, digest };
+    };
+    try {
+      const desc = await client.overHosts('fetch', request, ask, { object: digest });
+      const fetcher: Found['fetcher'] = {
+        fetch: async (wanted, { avoid = [], ...part } = {}) => {
+          const asked = { ...part, kind, avoid: new Set([...lacking, ...avoid]) };
+          return await fetchObject(client, { ...wanted, mediaType }, asked);
+        },
+      };
+      return { desc, fetcher };
+    } catch (err) {
+      request.signal?.throwIfAborted();
+      if (failure === undefined || isKind(failure, 'NotFound')) failure = err;
+    }
+  }
+  const { host, repository } = client.reference;
+  throw wrap(`Cannot find ${digest} in ${host}/${repository}`, failure);
+}
+
+function absent({ base }: Host): HawserError {
+  return new HawserError('NotFound', `not found at ${safeUrl(base)}`, {
+    hint: 'Check the digest and the repository: a registry gives content only by a repository that it belongs to',
+    data: { status: 404 },
+  });
+}
+
+/**
+ * Type and size, by HEAD; by GET where it is refused (why, only the answer to GET can tell) or does not tell the size. There
+ * up to 8 MiB are counted; more without a length is Unavailable. Undefined for 404.
+ */
+export async function describeObject(
+  client: RepositoryClient,
+  target: Target,
+  headers: Readonly<Record<string, string>>,
+  call: Call | undefined,
+): Promise<Omit<Descriptor, 'digest'> | undefined> {
+  const response = await client.send('HEAD', target, headers, call);
+  await discard(response.body);
+  if (response.status === 404) return undefined;
+  const size = sizeOf(response) ?? 0;
+  if (isSuccess(response) && size > 0) return { mediaType: contentType(response), size };
+  if (isSuccess(response) || response.status === 405 || isDenied(response.status)) {
+    return await describeByGet(client, target, headers, call);
+  }
+  throw await client.refusal('HEAD', response);
+}
+
+async function describeByGet(
+  client: RepositoryClient,
+  target: Target,
+  headers: Readonly<Record<string, string>>,
+  call: Call | undefined,
+): Promise<Omit<Descriptor, 'digest'> | undefined> {
+  const response = await client.send('GET', target, headers, call);
+  const { status } = response;
+  if (status !== 404 && !isSuccess(response)) throw await client.refusal('GET', response);
+  const told = sizeOf(response);
+  if (status === 404 || told !== undefined) await discard(response.body);
+  if (status === 404) return undefined;
+  const mediaType = contentType(response);
+  if (told !== undefined) return { mediaType, size: told };
+  const bytes = await readCapped(await decoded(response, MAX_MANIFEST_BYTES), MAX_MANIFEST_BYTES);
+  if (bytes !== undefined) return { mediaType, size: bytes.length };
+  throw new HawserError('Unavailable', `GET ${safeUrl(response.url)}: the answer does not say the size`);
+}
+
+function contentType(response: HttpResponse): string {
+  return typeOf(response) || OCTET_STREAM;
+}
