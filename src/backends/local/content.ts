@@ -51,6 +51,10 @@ export class LocalContent implements ContentStore, LocalBlobs {
   async info(digest: Digest, call?: Call): Promise<Info> {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
+    return this.#get(digest);
+  }
+
+  #get(digest: Digest): Info {
     const info = this.#find(digest);
     if (info === undefined) throw notFound(digest);
     return info;
@@ -116,7 +120,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
   /** The namespace has it, with the size wanted, and its file too. The lease holds it from before the look at the file. */
   async #known(want: Wanted, call: WriteCall): Promise<boolean> {
     const { digest } = want;
-    if (digest === undefined) return false;
+    if (digest === undefined || this.#find(digest) === undefined) return false;
     const size = this.#store.write(() => {
       requireLease(this.#store, call.lease);
       const info = this.#find(digest);
@@ -129,12 +133,11 @@ export class LocalContent implements ContentStore, LocalBlobs {
 
   /**
    * Records a blob whose file is there without a record in this namespace: another namespace's after a look at its
-   * size, a crash's orphan after hashing it. The ingest's record must name the digest: that keeps a sweep off.
+   * size, a crash's orphan after hashing it. The ingest's record names the digest: that keeps a sweep off.
    */
   async #adopt(want: Wanted, call: WriteCall): Promise<boolean> {
     const { digest } = want;
     if (digest === undefined || this.#isolated) return false;
-    await this.#store.undoomed([blobFile(digest)], call);
     const size = (await recordedSize(this.#store, digest, call)) ?? (await this.#orphan(digest, call));
     if (size === undefined || (want.size !== undefined && want.size !== size)) return false;
     this.#store.write(() => recordBlob(this.#store, { digest, size, labels: {} }, call.lease));
@@ -198,12 +201,12 @@ export class LocalContent implements ContentStore, LocalBlobs {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
     const { db, namespace } = this.#store;
-    this.#store.write(() => {
+    return this.#store.write(() => {
       const touch = db.prepare('UPDATE blobs SET updated_at = ? WHERE ns = ? AND digest = ?');
       if (touch.run(this.#store.now(), namespace, digest).changes === 0) throw notFound(digest);
       labelRows.set(db, namespace, 'content', digest, labels);
+      return this.#get(digest);
     });
-    return await this.info(digest);
   }
 
   /** Removes the record. The file goes when no namespace has it, with the next collection. */

@@ -4,6 +4,7 @@ import { HawserError } from '../../core/errors.ts';
 import { type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Row } from '../../core/ports/database.ts';
+import { blobFile } from './blob-files.ts';
 import { addToLease } from './leases.ts';
 import { number, optionalText, text } from './rows.ts';
 import type { Store } from './store.ts';
@@ -64,7 +65,8 @@ export interface Taken {
 
 /**
  * Makes this store the only writer of `ref`. Unavailable (`data.busy`) while another live one is. With `want` the
- * record is made when absent and takes over what is wanted now; without, it must exist.
+ * record is made when absent and takes over what is wanted now; without, it must exist. No sweep removes its files from
+ * then on, nor the file of the blob that it expects.
  */
 export async function takeIngest(
   store: Store,
@@ -77,7 +79,8 @@ export async function takeIngest(
     const outcome = store.write(() => tryTake(store, ref, want, call.lease));
     if (typeof outcome !== 'string') {
       try {
-        await store.undoomed([outcome.now.dir], call);
+        const { dir, expected } = outcome.now;
+        await store.undoomed(expected === undefined ? [dir] : [dir, blobFile(expected)], call);
         return outcome;
       } catch (err) {
         releaseIngest(store, ref);
@@ -131,19 +134,31 @@ export function noReference(ref: string): HawserError {
 
 /** Lets go of a ref; what was written stays for the next. */
 export function releaseIngest(store: Store, ref: string): void {
+  store.write(() => freeIngest(store, ref));
+}
+
+/** Within a transaction. */
+export function freeIngest(store: Store, ref: string): void {
   const release = 'UPDATE ingests SET owner = NULL, updated_at = ? WHERE ns = ? AND ref = ? AND owner = ?';
-  store.write(() => store.db.prepare(release).run(store.now(), store.namespace, ref, store.owner.id));
+  store.db.prepare(release).run(store.now(), store.namespace, ref, store.owner.id);
 }
 
 /** Removes the files, then the record, so that no one can take the ref while its files go. The ref must be ours. */
-export async function dropIngest(store: Store, record: IngestRecord, call?: Call): Promise<void> {
-  await store.runtime.fs.remove(store.path(record.dir), { tree: true, ...call });
-  store.write(() => {
-    const drop = store.db.prepare('DELETE FROM ingests WHERE ns = ? AND ref = ? AND owner = ?');
-    drop.run(store.namespace, record.ref, store.owner.id);
-    const unlease = "DELETE FROM lease_resources WHERE ns = ? AND type = 'ingests' AND id = ?";
-    store.db.prepare(unlease).run(store.namespace, record.ref);
-  });
+export async function dropIngest(store: Store, record: IngestRecord): Promise<void> {
+  await removeFiles(store, record);
+  store.write(() => forgetIngest(store, record.ref));
+}
+
+export async function removeFiles(store: Store, { dir }: IngestRecord): Promise<void> {
+  await store.runtime.fs.remove(store.path(dir), { tree: true });
+}
+
+/** Within a transaction, once its files are gone. */
+export function forgetIngest(store: Store, ref: string): void {
+  const drop = store.db.prepare('DELETE FROM ingests WHERE ns = ? AND ref = ? AND owner = ?');
+  drop.run(store.namespace, ref, store.owner.id);
+  const unlease = "DELETE FROM lease_resources WHERE ns = ? AND type = 'ingests' AND id = ?";
+  store.db.prepare(unlease).run(store.namespace, ref);
 }
 
 /** Reads how far the data is from its file, so it is right for another process's ingest too. */

@@ -3,7 +3,7 @@ import type { Labels } from '../../core/content/roles.ts';
 import { algorithmOf, type Digest } from '../../core/oci/digest.ts';
 import type { WriteCall } from '../../core/ports/call.ts';
 import { blobFile, fileSize } from './blob-files.ts';
-import { dropIngest, type IngestRecord, releaseIngest } from './ingest-record.ts';
+import { forgetIngest, freeIngest, type IngestRecord, removeFiles } from './ingest-record.ts';
 import { labelRows } from './labels.ts';
 import { addToLease, dropFromLease, requireLease } from './leases.ts';
 import type { Store } from './store.ts';
@@ -62,10 +62,27 @@ async function moveIntoPlace(
   await fs.syncDir(dir, call);
 }
 
+/** The ingest's record names the digest from now on: that keeps a sweep off the blob's file. */
+async function expect(store: Store, record: IngestRecord, digest: Digest, call: WriteCall): Promise<void> {
+  const update = 'UPDATE ingests SET expected = ? WHERE ns = ? AND ref = ?';
+  store.write(() => store.db.prepare(update).run(digest, store.namespace, record.ref));
+  await store.undoomed([blobFile(digest)], call);
+}
+
+/** False when that fails: the blob is in all the same. Whoever asks for it next drops what is left, or a collection does. */
+async function cleared(store: Store, record: IngestRecord): Promise<boolean> {
+  try {
+    await removeFiles(store, record);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The ingest's data, synced and verified, becomes the blob. What is at the blob's place already is replaced unless a
- * record vouches for its size: an orphan of a crash may be anything. A sweep leaves the file alone from the moment that
- * the ingest's record names its digest.
+ * record vouches for its size: an orphan of a crash may be anything. The ingest's record holds the file until the
+ * transaction that records the blob and ends the ingest.
  */
 export async function publish(
   store: Store,
@@ -73,23 +90,18 @@ export async function publish(
   blob: NewBlob,
   call: WriteCall,
 ): Promise<void> {
-  store.write(() => {
-    requireLease(store, call.lease);
-    const expect = store.db.prepare('UPDATE ingests SET expected = ? WHERE ns = ? AND ref = ?');
-    expect.run(blob.digest, store.namespace, record.ref);
-  });
-  await store.undoomed([blobFile(blob.digest)], call);
+  requireLease(store, call.lease);
+  if (record.expected !== blob.digest) await expect(store, record, blob.digest, call);
   if ((await recordedSize(store, blob.digest, call)) !== blob.size) {
     await moveIntoPlace(store, record, blob.digest, call);
   }
+  const gone = await cleared(store, record);
   store.write(() => {
     recordBlob(store, blob, call.lease);
-    dropFromLease(store, call.lease, 'ingests', record.ref);
+    if (gone) forgetIngest(store, record.ref);
+    else {
+      dropFromLease(store, call.lease, 'ingests', record.ref);
+      freeIngest(store, record.ref);
+    }
   });
-  try {
-    await dropIngest(store, record);
-  } catch {
-    // The blob is in. Whoever asks for it next drops what is left of the ingest, or a collection does.
-    releaseIngest(store, record.ref);
-  }
 }

@@ -20,6 +20,8 @@ export class Store {
   readonly boot: string;
   /** Blobs that this process is fetching, by digest. */
   readonly growing: Map<string, Growing> = new Map();
+  /** The namespace has its row, which nobody ever deletes. */
+  #named = false;
 
   constructor(parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner' | 'boot'>) {
     this.runtime = parts.runtime;
@@ -42,10 +44,12 @@ export class Store {
   /** One transaction. The namespace comes into being with its first write. A power cut may undo it, never tear it. */
   write<T>(work: () => T): T {
     this.checkWritable();
-    return this.db.transaction(() => {
-      this.db.prepare('INSERT OR IGNORE INTO namespaces VALUES (?)').run(this.namespace);
+    const result = this.db.transaction(() => {
+      if (!this.#named) this.db.prepare('INSERT OR IGNORE INTO namespaces VALUES (?)').run(this.namespace);
       return work();
     });
+    this.#named = true;
+    return result;
   }
 
   /** A transaction that no power cut undoes, nor any before it: on return it is on disk. */
