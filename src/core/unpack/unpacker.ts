@@ -91,10 +91,15 @@ async function unpackLayer(deps: UnpackDeps, step: LayerStep, count: number, run
   }
 }
 
-/** Leases the snapshot first, then looks: the other order leaves a window for garbage collection. */
+/** What is there is leased, then looked at again: it may have gone meanwhile. What is not there the commit leases. */
 async function present(deps: UnpackDeps, step: LayerStep, run: Unpack): Promise<boolean> {
+  if (!(await isCommitted(deps, step, run))) return false;
   const type = `snapshots/${deps.snapshotter.name}`;
   await deps.leases.add(run.lease, { type, id: step.chainId }, run);
+  return await isCommitted(deps, step, run);
+}
+
+async function isCommitted(deps: UnpackDeps, step: LayerStep, run: Unpack): Promise<boolean> {
   try {
     return (await deps.snapshotter.stat(step.chainId, run)).kind === 'Committed';
   } catch (err) {
