@@ -11,8 +11,8 @@ export interface TestStore {
   readonly root: string;
   readonly runtime: Runtime;
   readonly backend: LocalBackend;
-  /** Another opening of the same store, closed at the end like the first. */
-  open(namespace?: string, readOnly?: boolean): Promise<LocalBackend>;
+  /** Another opening of the same store, closed at the end like the first. `as`: by another runtime. */
+  open(namespace?: string, readOnly?: boolean, as?: Runtime): Promise<LocalBackend>;
 }
 
 /** Runs `body` with a store (namespace `testing`), and closes and removes everything afterwards. */
@@ -24,8 +24,8 @@ export async function withStore(
   const opened: LocalBackend[] = [];
   const runtime = opts.runtime ?? bareRuntime();
   const root = opts.root?.(dir.path) ?? `${dir.path}/store`;
-  const open = async (namespace = 'testing', readOnly = false): Promise<LocalBackend> => {
-    const backend = await openLocalBackend(runtime, { root, namespace, readOnly });
+  const open = async (namespace = 'testing', readOnly = false, as = runtime): Promise<LocalBackend> => {
+    const backend = await openLocalBackend(as, { root, namespace, readOnly });
     opened.push(backend);
     return backend;
   };

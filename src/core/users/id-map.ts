@@ -43,15 +43,25 @@ export function formatIds(ranges: readonly IdRange[]): string {
   return shown.join(', ');
 }
 
+/**
+ * What was read, by where from: a namespace's maps are written once, and a process with threads cannot go over to another
+ * namespace (setns(2), unshare(2)).
+ */
+const known = new WeakMap<object, IdMaps>();
+
 /** This process's. Where /proc cannot be read (a sandbox), those of the machine's own namespace. */
 export async function readIdMaps(fs: Pick<FileSystem, 'readFile'>, call?: Call): Promise<IdMaps> {
+  const before = known.get(fs);
+  if (before !== undefined) return before;
   try {
     const read = async (name: string): Promise<string> =>
       new TextDecoder().decode(await fs.readFile(`/proc/self/${name}`, MAX_MAP_BYTES, call));
     const [users, groups] = [await read('uid_map'), await read('gid_map')];
     const isNamespace = !/^\s*0\s+0\s+4294967295\s*$/.test(users);
     const mapping = isNamespace ? `${users}-\n${groups}`.replace(/ +/g, ' ') : '';
-    return { uids: parseIdMap(users), gids: parseIdMap(groups), isNamespace, mapping };
+    const maps = { uids: parseIdMap(users), gids: parseIdMap(groups), isNamespace, mapping };
+    if (maps.uids.length > 0 && maps.gids.length > 0) known.set(fs, maps);
+    return maps;
   } catch {
     call?.signal?.throwIfAborted();
     return { uids: ALL, gids: ALL, isNamespace: false, mapping: '' };

@@ -13,12 +13,12 @@ const OWN = '0 0 4294967295\n';
 const ALICE = '0 1000 1\n1 100000 65536\n';
 const BOB = '0 1001 1\n1 200000 65536\n';
 
-/** A runtime that finds itself under `map.now`. */
-function mapped(map: { now: string }): Runtime {
+/** A runtime that finds itself under these ids. */
+function mapped(ids: string): Runtime {
   const runtime = bareRuntime();
   const readFile: Runtime['fs']['readFile'] = async (path, limit, call) =>
     /^\/proc\/self\/[ug]id_map$/.test(path)
-      ? new TextEncoder().encode(map.now)
+      ? new TextEncoder().encode(ids)
       : await runtime.fs.readFile(path, limit, call);
   return { ...runtime, fs: Object.assign(Object.create(runtime.fs), { readFile }) };
 }
@@ -26,32 +26,29 @@ function mapped(map: { now: string }): Runtime {
 test('a store keeps to one mapping of ids as long as it has snapshots', {
   skip: needs({ root: true }),
 }, async () => {
-  const map = { now: ALICE };
   await withStore(
-    async ({ backend, root }) => {
-      const sn = backend.snapshotter('native');
-      await sn.prepare('k', '');
-      await sn.commit('c', 'k');
-      await sn.view('v', 'c');
-      for (const other of [BOB, OWN]) {
-        map.now = other;
-        const err = await rejectsWith('FailedPrecondition', sn.view('w', 'c'));
+    async ({ backend, root, open }) => {
+      const as = async (ids: string) => (await open('testing', false, mapped(ids))).snapshotter('native');
+      const alice = backend.snapshotter('native');
+      const [bob, own] = [await as(BOB), await as(OWN)];
+      await alice.prepare('k', '');
+      await alice.commit('c', 'k');
+      await alice.view('v', 'c');
+      for (const other of [bob, own]) {
+        const err = await rejectsWith('FailedPrecondition', other.view('w', 'c'));
         assert.match(messageOf(err), /ids of another user namespace, and would show other owners/);
         assert.match(hintOf(err) ?? '', /--root/);
-        await rejectsWith('FailedPrecondition', backend.snapshotter('native').prepare('p', ''));
+        await rejectsWith('FailedPrecondition', other.prepare('p', ''));
       }
-      map.now = ALICE;
-      await sn.remove('v');
-      await sn.remove('c');
-      map.now = OWN;
-      await sn.prepare('k', '');
+      await alice.remove('v');
+      await alice.remove('c');
+      await own.prepare('k', '');
       assert.equal(fs.existsSync(`${root}/snapshots/ids`), false);
-      map.now = BOB;
       assert.match(
-        messageOf(await rejectsWith('FailedPrecondition', sn.prepare('p', ''))),
+        messageOf(await rejectsWith('FailedPrecondition', bob.prepare('p', ''))),
         /machine's own ids/,
       );
     },
-    { runtime: mapped(map) },
+    { runtime: mapped(ALICE) },
   );
 });

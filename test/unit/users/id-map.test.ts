@@ -56,3 +56,13 @@ test('an aborted reading is no guess', async () => {
   const call = { signal: AbortSignal.abort(new HawserError('Canceled', 'stop')) };
   await assert.rejects(readIdMaps(files({}), call), /stop/);
 });
+
+test('the maps are read once, unless nobody has written them yet', async () => {
+  const contents = { '/proc/self/uid_map': '', '/proc/self/gid_map': INITIAL };
+  const source = files(contents);
+  assert.deepEqual((await readIdMaps(source)).uids, []);
+  contents['/proc/self/uid_map'] = ROOTLESS;
+  assert.equal((await readIdMaps(source)).isNamespace, true);
+  contents['/proc/self/uid_map'] = INITIAL;
+  assert.equal((await readIdMaps(source)).isNamespace, true);
+});

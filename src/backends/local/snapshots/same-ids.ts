@@ -28,6 +28,7 @@ export async function requireSameIds(runtime: Runtime, dir: string, call?: Call)
 }
 
 async function read({ fs }: Runtime, path: string, call?: Call): Promise<string> {
+  if ((await fs.stat(path, call)) === undefined) return '';
   try {
     return new TextDecoder().decode(await fs.readFile(path, MAX_BYTES, call));
   } catch (err) {
