@@ -12,6 +12,8 @@ export function markUnsynced(store: Store, path: string): void {
   const prefix = `${store.root}/snapshots/`;
   const id = path.startsWith(prefix) ? Number(path.slice(prefix.length).split('/')[1]) : Number.NaN;
   if (!Number.isSafeInteger(id)) return;
+  const row = store.db.prepare('SELECT unsynced FROM snapshots WHERE id = ?').get(id);
+  if (row?.unsynced === store.boot) return;
   store.write(() => store.db.prepare('UPDATE snapshots SET unsynced = ? WHERE id = ?').run(store.boot, id));
 }
 

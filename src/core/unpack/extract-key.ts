@@ -12,3 +12,8 @@ export function extractKey(chainId: string, now: number): string {
     .replaceAll('/', '_');
   return `extract-${nanos}-${suffix} ${chainId}`;
 }
+
+/** Whether a layer is to be applied to the snapshot of this key. */
+export function isExtractKey(key: string): boolean {
+  return key.startsWith('extract-');
+}

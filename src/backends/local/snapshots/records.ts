@@ -3,6 +3,7 @@ import type { Labels } from '../../../core/content/roles.ts';
 import { HawserError } from '../../../core/errors.ts';
 import type { Row } from '../../../core/ports/database.ts';
 import type { SnapshotInfo, SnapshotKind, Usage } from '../../../core/snapshots/roles.ts';
+import { isExtractKey } from '../../../core/unpack/extract-key.ts';
 import { labelRows } from '../labels.ts';
 import { number, optionalNumber, optionalText, text } from '../rows.ts';
 import type { Store } from '../store.ts';
@@ -113,15 +114,17 @@ export class SnapshotRecords {
       throw new HawserError('AlreadyExists', `snapshot "${name}": already exists`);
   }
 
+  /** One that is there for a layer is not durable from the start (unsynced.ts). */
   insert(id: number, key: string, kind: 'View' | 'Active', parent: string, labels: Labels): void {
     this.requireFree(key);
     const parentId = this.parentFor(parent)?.id ?? null;
-    const { db, namespace, owner } = this.#store;
+    const { db, namespace, owner, boot } = this.#store;
+    const unsynced = isExtractKey(key) ? boot : null;
     const at = this.#store.now();
     const add = db.prepare(
-      'INSERT INTO snapshots (id, ns, snapshotter, name, kind, parent, owner, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO snapshots (id, ns, snapshotter, name, kind, parent, unsynced, owner, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
-    add.run(id, namespace, this.#snapshotter, key, kind, parentId, owner.id, at, at);
+    add.run(id, namespace, this.#snapshotter, key, kind, parentId, unsynced, owner.id, at, at);
     labelRows.set(db, namespace, this.labelType, key, labels);
   }
 
