@@ -120,11 +120,11 @@ class SqliteDatabase implements Database {
   transaction<T>(work: () => T): T {
     if (this.#inTransaction)
       throw new HawserError('Internal', 'A database transaction was started inside another');
-    this.exec('BEGIN IMMEDIATE');
+    this.prepare('BEGIN IMMEDIATE').run();
     this.#inTransaction = true;
     try {
       const result = work();
-      this.exec('COMMIT');
+      this.prepare('COMMIT').run();
       return result;
     } catch (err) {
       // SQLite itself rolls back after some failures (a full disk); then there is nothing to roll back.
