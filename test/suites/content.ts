@@ -121,11 +121,12 @@ export function contentSuite(
     for (const ref of ['commit-2', 'commit-3']) {
       const ingest = await content.ingest(ref, {});
       await ingest.write(bytes);
-      assert.equal(await ingest.commit({ labels: { [ref]: 'x' } }), digestOf(bytes));
+      assert.equal(await ingest.commit({ labels: { [ref]: 'x', all: ref } }), digestOf(bytes));
       await close(ingest);
       await rejectsWith('NotFound', content.status(ref));
     }
-    assert.deepEqual((await content.info(digestOf(bytes))).labels, { 'commit-2': 'x', 'commit-3': 'x' });
+    const labels = { all: 'commit-2', 'commit-2': 'x', 'commit-3': 'x' };
+    assert.deepEqual((await content.info(digestOf(bytes))).labels, labels);
     await rejectsWith('AlreadyExists', content.ingest('commit-4', { digest: digestOf(bytes) }));
   });
 

@@ -39,6 +39,13 @@ export const labelRows = {
     }
   },
 
+  /** Those whose keys the thing does not have yet. */
+  add(db: Database, ns: string, type: LabelType, id: string, labels: Labels): void {
+    checkLabels(labels);
+    const put = db.prepare('INSERT OR IGNORE INTO labels (ns, type, id, key, value) VALUES (?, ?, ?, ?, ?)');
+    for (const [key, value] of Object.entries(labels)) if (value !== '') put.run(ns, type, id, key, value);
+  },
+
   clear(db: Database, ns: string, type: LabelType, id: string): void {
     db.prepare('DELETE FROM labels WHERE ns = ? AND type = ? AND id = ?').run(ns, type, id);
   },

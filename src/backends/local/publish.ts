@@ -15,8 +15,8 @@ export interface NewBlob {
 }
 
 /**
- * Within a transaction: records the blob in the namespace, or sets its labels if it is there. The lease holds it from
- * now on.
+ * Within a transaction: records the blob in the namespace. One that is there keeps the labels it has and gets those it
+ * lacks. The lease holds it from now on.
  */
 export function recordBlob(store: Store, blob: NewBlob, lease: string | undefined): void {
   const at = store.now();
@@ -25,7 +25,7 @@ export function recordBlob(store: Store, blob: NewBlob, lease: string | undefine
      ON CONFLICT (ns, digest) DO UPDATE SET size = excluded.size, updated_at = excluded.updated_at`,
   );
   put.run(store.namespace, blob.digest, blob.size, at, at);
-  labelRows.set(store.db, store.namespace, 'content', blob.digest, blob.labels);
+  labelRows.add(store.db, store.namespace, 'content', blob.digest, blob.labels);
   addToLease(store, lease, 'content', blob.digest);
 }
 

@@ -47,7 +47,7 @@ export interface Ingest extends AsyncDisposable {
   reset(call?: Call): Promise<void>;
   /**
    * Durable, checked, visible. Size or digest not as wanted: DataLoss naming both, and the ingest is kept until `reset`
-   * or `abort`. Known already: the ingest is dropped and all is well. Returns the digest.
+   * or `abort`. Known already: the ingest is dropped, labels that the blob has stay, and all is well. Returns the digest.
    */
   commit(opts?: { size?: number; digest?: Digest; labels?: Labels } & WriteCall): Promise<Digest>;
 }

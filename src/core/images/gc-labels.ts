@@ -6,6 +6,7 @@ import type { Labels } from '../content/roles.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { hexOf } from '../oci/digest.ts';
 import { isConfigType, isLayerType, isManifestType } from '../oci/media-types.ts';
+import type { Reference } from '../reference/reference.ts';
 
 const PREFIX = 'containerd.io/gc.ref.content';
 /** Annotation of a descriptor that is there because its manifest refers to another (containerd 2.2). */
@@ -63,6 +64,12 @@ export function sourceLabelKey(host: string): string {
   const bracket = host.startsWith('[') ? host.indexOf(']') : -1;
   const name = bracket > 0 ? host.slice(1, bracket) : host.replace(/:\d+$/, '');
   return `containerd.io/distribution.source.${name}`;
+}
+
+/** Where a blob can be had: the reference's repository beside those that its labels name. */
+export function sourceLabels(from: Pick<Reference, 'host' | 'repository'>, before: Labels = {}): Labels {
+  const key = sourceLabelKey(from.host);
+  return { [key]: appendSource(before[key], from.repository) };
 }
 
 /** Repositories known to hold a blob: comma-separated, sorted, each once. */

@@ -1,7 +1,7 @@
 /** One blob from the registry into the content store: resumed, bounded, verified. */
 
 import { refKey } from '../content/ref-key.ts';
-import type { Ingest, Ingester, IngestManager } from '../content/roles.ts';
+import type { Ingest, Ingester, IngestManager, Labels } from '../content/roles.ts';
 import { type HawserError, isKind, messageOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { WriteCall } from '../ports/call.ts';
@@ -23,6 +23,9 @@ export interface BlobDeps {
   readonly link?: Link | undefined;
 }
 
+/** `labels`: of a blob that is new. */
+export type BlobCall = WriteCall & { readonly labels?: Labels | undefined };
+
 /** How often another process's ingest is looked at, in milliseconds. */
 const FOLLOW_INTERVAL = 200;
 
@@ -34,7 +37,7 @@ const FOLLOW_INTERVAL = 200;
 export async function fetchBlob(
   deps: BlobDeps,
   desc: Descriptor,
-  call: WriteCall,
+  call: BlobCall,
 ): Promise<'done' | 'exists'> {
   const ref = refKey(desc);
   const tell = (status: BlobStatus, offset: number) =>
@@ -70,7 +73,7 @@ async function fill(
   deps: BlobDeps,
   ingest: Ingest,
   desc: Descriptor,
-  call: WriteCall,
+  call: BlobCall,
   tell: Tell,
 ): Promise<void> {
   const served = new Served();
@@ -81,7 +84,8 @@ async function fill(
     try {
       await source();
       tell('committing', ingest.offset);
-      await ingest.commit({ size: desc.size, digest: desc.digest, lease: call.lease, signal: call.signal });
+      const { lease, labels = {}, signal } = call;
+      await ingest.commit({ size: desc.size, digest: desc.digest, lease, labels, signal });
       return;
     } catch (err) {
       if (!isKind(err, 'DataLoss')) throw err;

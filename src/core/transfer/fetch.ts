@@ -10,14 +10,14 @@ import type { Lease } from '../leases/roles.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
-import type { Call, WriteCall } from '../ports/call.ts';
+import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Codecs } from '../ports/codecs.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { Report } from '../progress/events.ts';
 import type { Registry } from '../registry/roles.ts';
 import type { Backend } from './backend.ts';
-import { fetchBlob } from './fetch-blob.ts';
+import { type BlobCall, fetchBlob } from './fetch-blob.ts';
 import { Link } from './link.ts';
 import type { FetchOptions, FetchResult } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
@@ -129,7 +129,7 @@ export async function walk(
   const { content } = backend;
   const link = new Link(clock, options.split);
   const blobs = { content, fetcher: registry.fetcher(reference), clock, report, retry, link };
-  const bring = async (desc: Descriptor, call: WriteCall) => await fetchBlob(blobs, desc, call);
+  const bring = async (desc: Descriptor, call: BlobCall) => await fetchBlob(blobs, desc, call);
   const document = (desc: Descriptor, call: Call) => readBlob(content, desc, MAX_CONFIG_BYTES, call);
   await walkImage({ content, bring, document, report }, root, {
     ...walkOptions(deps, options),

@@ -4,16 +4,17 @@ import { refKey } from '../content/ref-key.ts';
 import type { Info, InfoProvider, Manager } from '../content/roles.ts';
 import { HawserError } from '../errors.ts';
 import { dispatch } from '../images/dispatch.ts';
-import { appendSource, childLabels, convertedLabels, sourceLabelKey } from '../images/gc-labels.ts';
+import { childLabels, convertedLabels, sourceLabels } from '../images/gc-labels.ts';
 import { platformsOf, selectChildren } from '../images/select.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
 import { isImageConfigType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
-import type { Call, WriteCall } from '../ports/call.ts';
+import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
+import type { BlobCall } from './fetch-blob.ts';
 
 /** Label key and value together (containerd's limit). */
 const MAX_LABEL_BYTES = 4096;
@@ -25,7 +26,7 @@ export type WalkContent = InfoProvider & Pick<Manager, 'label'>;
 export interface WalkDeps {
   readonly content: WalkContent;
   /** Returns once the blob is in the store. */
-  readonly bring: (desc: Descriptor, call: WriteCall) => Promise<unknown>;
+  readonly bring: (desc: Descriptor, call: BlobCall) => Promise<unknown>;
   /** The bytes of a manifest, index or config that was brought. */
   readonly document: (desc: Descriptor, call: Call) => Promise<Uint8Array>;
   readonly report: Report;
@@ -100,7 +101,8 @@ class Walk {
   async handle(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
     const call = { signal, lease: this.#opts.lease };
     checkSize(desc);
-    await this.#deps.bring(desc, call);
+    const labels = this.#isMade(desc) ? {} : sourceLabels(this.#opts.reference);
+    await this.#deps.bring(desc, { ...call, labels });
     if (desc.digest === this.#rootConfig?.digest) await this.#checkRoot(desc, signal);
     const children = await this.#children(desc, signal);
     await this.#label(desc, children, signal);
@@ -181,14 +183,16 @@ class Walk {
     return childrenOf(await this.#deps.document(desc, { signal }), desc);
   }
 
+  #isMade({ digest }: Descriptor): boolean {
+    return this.#opts.made.has(digest);
+  }
+
   /** All children are labelled, wanted or not, as containerd does; only what changes is written. */
   async #label(desc: Descriptor, children: readonly Descriptor[], signal: AbortSignal): Promise<void> {
     const info: Info = await this.#deps.content.info(desc.digest, { signal });
-    const { host, repository } = this.#opts.reference;
-    const key = sourceLabelKey(host);
-    const made = this.#opts.made.has(desc.digest);
-    const labels: Record<string, string> = { ...(made ? convertedLabels(children) : childLabels(children)) };
-    if (!made) labels[key] = appendSource(info.labels[key], repository);
+    const labels: Record<string, string> = this.#isMade(desc)
+      ? { ...convertedLabels(children) }
+      : { ...childLabels(children), ...sourceLabels(this.#opts.reference, info.labels) };
     for (const [name, value] of Object.entries(labels)) {
       if (name.length + value.length > MAX_LABEL_BYTES) {
         this.#deps.report({
