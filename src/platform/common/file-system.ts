@@ -186,6 +186,7 @@ async function mkdir(path: string, perm: number, opts: { parents?: boolean } & C
   const doing = `making the directory ${quote(path)}`;
   const make = (): Promise<void> =>
     attempt(doing, opts, () => {
+      if (opts.parents === true && fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
       fs.mkdirSync(path, perm);
       fs.chmodSync(path, perm);
     });
@@ -215,26 +216,35 @@ function rename(from: string, to: string, call?: Call): Promise<void> {
 async function remove(path: string, opts: { tree?: boolean } & Call = {}): Promise<void> {
   const doing = `removing ${quote(path)}`;
   await attempt(doing, opts, async () => {
-    if (opts.tree === true) return fs.promises.rm(path, { recursive: true, force: true });
+    if (opts.tree === true)
+      return removedEmpty(path) || fs.promises.rm(path, { recursive: true, force: true });
     const found = fs.lstatSync(path);
     return found.isDirectory() ? fs.rmdirSync(path) : fs.unlinkSync(path);
   });
 }
 
-async function stat(path: string, call?: Call): Promise<FileInfo | undefined> {
+/** Most trees that are removed are a directory whose file has been moved away. */
+function removedEmpty(path: string): boolean {
   try {
-    const found = await attempt(`reading the attributes of ${quote(path)}`, call, () => fs.lstatSync(path));
-    return {
-      type: typeOf(found),
-      size: found.size,
-      mode: found.mode & 0o7777,
-      uid: found.uid,
-      mtime: found.mtimeMs,
-    };
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return undefined;
-    throw err;
+    fs.rmdirSync(path);
+    return true;
+  } catch {
+    return false;
   }
+}
+
+async function stat(path: string, call?: Call): Promise<FileInfo | undefined> {
+  // An error that nobody sees costs more than the question.
+  const ask = () => fs.lstatSync(path, { throwIfNoEntry: false });
+  const found = await attempt(`reading the attributes of ${quote(path)}`, call, ask);
+  if (found === undefined) return undefined;
+  return {
+    type: typeOf(found),
+    size: found.size,
+    mode: found.mode & 0o7777,
+    uid: found.uid,
+    mtime: found.mtimeMs,
+  };
 }
 
 async function list(path: string, call?: Call): Promise<DirEntry[]> {
