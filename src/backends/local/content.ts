@@ -62,14 +62,21 @@ export class LocalContent implements ContentStore, LocalBlobs {
 
   #find(digest: Digest): Info | undefined {
     const { db, namespace } = this.#store;
-    const row = db.prepare('SELECT * FROM blobs WHERE ns = ? AND digest = ?').get(namespace, digest);
+    const find = db.prepare(
+      `SELECT b.size, b.created_at, b.updated_at, l.key, l.value FROM blobs b
+       LEFT JOIN labels l ON l.ns = b.ns AND l.type = 'content' AND l.id = b.digest
+       WHERE b.ns = ? AND b.digest = ? ORDER BY l.key`,
+    );
+    const rows = find.all(namespace, digest);
+    const [row] = rows;
     if (row === undefined) return undefined;
+    const labelled = rows.filter(({ key }) => key !== null);
     return {
       digest,
       size: number(row, 'size'),
       createdAt: number(row, 'created_at'),
       updatedAt: number(row, 'updated_at'),
-      labels: labelRows.get(db, namespace, 'content', digest),
+      labels: Object.fromEntries(labelled.map((one) => [text(one, 'key'), text(one, 'value')])),
     };
   }
 
