@@ -21,7 +21,8 @@ function chunks(bytes: Uint8Array): ReadableStream<Uint8Array> {
     {
       pull(controller) {
         if (at >= bytes.length) return controller.close();
-        controller.enqueue(bytes.slice(at, at + CHUNK));
+        // A copy, which a Buffer's own slice is not: chunks become the decoder's.
+        controller.enqueue(Uint8Array.from(bytes.subarray(at, at + CHUNK)));
         at += CHUNK;
       },
     },
