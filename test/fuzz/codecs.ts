@@ -123,28 +123,33 @@ async function executeGzip(input: Uint8Array): Promise<void> {
 }
 
 /**
- * Where the runtime has no decoder of its own, the one for whole frames is the other. What that refuses says nothing
- * (undefined): it also holds a frame to the content size that it declares, which zstd's decoder of streams does not when
- * the last block is empty.
+ * Where the runtime has no decoder of its own, the one for whole frames is the other. Whether that refuses an input says nothing
+ * (undefined when it does): it also holds a frame to the content size that it declares, which zstd's decoder of streams does
+ * not when the last block is empty; and it takes compressed blocks that expand beyond the window, which newer ones refuse.
  */
-async function secondZstd(input: Uint8Array): Promise<Outcome<string> | undefined> {
+async function wholeZstd(input: Uint8Array): Promise<Outcome<string> | undefined> {
+  const whole = await outcomeOf(ERRORS, async () => {
+    const all = await decompressFrame(input, MAX_OUTPUT);
+    return `${all.length} bytes, CRC ${zlib.crc32(all)}`;
+  });
+  return 'error' in whole ? undefined : whole;
+}
+
+async function hasNativeZstd(): Promise<boolean> {
   try {
     await codecs.get('zstd', 'native');
+    return true;
   } catch (err) {
     if (!isKind(err, 'NotImplemented')) throw err;
-    const whole = await outcomeOf(ERRORS, async () => {
-      const all = await decompressFrame(input, MAX_OUTPUT);
-      return `${all.length} bytes, CRC ${zlib.crc32(all)}`;
-    });
-    return 'error' in whole ? undefined : whole;
+    return false;
   }
-  return decode('zstd', 'native', input);
 }
 
 async function executeZstd(input: Uint8Array): Promise<void> {
-  const second = await secondZstd(input);
-  const first = await decode('zstd', 'portable', input);
-  if (second !== undefined) agree(second, first);
+  const portable = await decode('zstd', 'portable', input);
+  if (await hasNativeZstd()) return agree(await decode('zstd', 'native', input), portable);
+  const whole = await wholeZstd(input);
+  if (whole !== undefined && !('error' in portable)) agree(whole, portable);
 }
 
 export const codecTargets: readonly AnyTarget[] = [
