@@ -9,6 +9,7 @@ import { bytesOf, descriptor, fakeClock, scripted, withClient } from '../../regi
 import type { Fault } from '../../registry/faults.ts';
 import { buildImage } from '../../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
+import { failure } from '../../support/failure.ts';
 
 const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'x' }] }] });
 const FOO = { username: 'foo', secret: 'bar' };
@@ -32,13 +33,6 @@ function check(
 
 async function resolve(ref: string, options: Parameters<typeof withClient>[0] = {}): Promise<string> {
   return await withClient(options, async (client) => (await client.resolve(parseReference(ref))).root.digest);
-}
-
-async function failure(work: Promise<unknown>): Promise<Error> {
-  return await work.then(
-    () => assert.fail('it did not fail'),
-    (err: Error) => err,
-  );
 }
 
 const TOKEN = '/token?service=testsvc&scope=repository%3At%2Fa%3Apull';

@@ -10,6 +10,7 @@ import { bytesOf, descriptor, withClient } from '../../registry/client.ts';
 import type { Fault } from '../../registry/faults.ts';
 import { noise } from '../../registry/image.ts';
 import { sha256, startRegistry } from '../../registry/registry.ts';
+import { failure } from '../../support/failure.ts';
 
 const BLOB = noise(100_000, 3);
 const DESC = descriptor('application/vnd.oci.image.layer.v1.tar', sha256(BLOB), BLOB.length);
@@ -29,13 +30,6 @@ function check(title: string, faults: readonly Fault[], body: (fetch: Fetch) => 
       await registry.close();
     }
   });
-}
-
-async function failure(work: Promise<unknown>): Promise<Error> {
-  return await work.then(
-    () => assert.fail('it did not fail'),
-    (err: Error) => err,
-  );
 }
 
 const DECODED: readonly Fault[] = [

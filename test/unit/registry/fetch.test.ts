@@ -10,6 +10,7 @@ import { bytesOf, descriptor, withClient } from '../../registry/client.ts';
 import type { Fault } from '../../registry/faults.ts';
 import { noise } from '../../registry/image.ts';
 import { sha256, startRegistry, type TestRegistry } from '../../registry/registry.ts';
+import { failure } from '../../support/failure.ts';
 
 const LAYER = 'application/vnd.oci.image.layer.v1.tar+gzip';
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -41,13 +42,6 @@ function check(title: string, faults: readonly Fault[], body: (ground: Ground) =
       await registry.close();
     }
   });
-}
-
-async function failure(work: Promise<unknown>): Promise<Error> {
-  return await work.then(
-    () => assert.fail('it did not fail'),
-    (err: Error) => err,
-  );
 }
 
 check('a layer is a blob', [], async ({ registry, fetch }) => {

@@ -8,6 +8,7 @@ import type { AuthMode } from '../../registry/auth.ts';
 import { bytesOf, descriptor, scripted, withClient } from '../../registry/client.ts';
 import { noise } from '../../registry/image.ts';
 import { sha256, startRegistry, type TestRegistry } from '../../registry/registry.ts';
+import { failure } from '../../support/failure.ts';
 
 const BLOB = noise(50_000, 9);
 const desc = descriptor('application/vnd.oci.image.layer.v1.tar', sha256(BLOB), BLOB.length);
@@ -33,13 +34,6 @@ async function two(
     await front.close();
     await storage.close();
   }
-}
-
-async function failure(work: Promise<unknown>): Promise<Error> {
-  return await work.then(
-    () => assert.fail('it did not fail'),
-    (err: Error) => err,
-  );
 }
 
 for (const auth of [

@@ -7,6 +7,7 @@ import { bytesOf, resolveText, scripted, withClient } from '../../registry/clien
 import type { Fault } from '../../registry/faults.ts';
 import { buildImage, buildIndex, type TestImage } from '../../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
+import { failure } from '../../support/failure.ts';
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const ACCEPT =
@@ -27,13 +28,6 @@ function check(
       await registry.close();
     }
   });
-}
-
-async function failure(work: Promise<unknown>): Promise<Error> {
-  return await work.then(
-    () => assert.fail('it did not fail'),
-    (err: Error) => err,
-  );
 }
 
 const wanted = { mediaType: OCI_MANIFEST, digest: image.root.digest, size: image.root.bytes.length };

@@ -6,16 +6,10 @@ import { parseReference } from '../../../src/core/reference/parse.ts';
 import type { Credential, RegistryOptions } from '../../../src/core/registry/open.ts';
 import { basic } from '../../registry/auth.ts';
 import { fakeClock, scripted, withClient } from '../../registry/client.ts';
+import { failure } from '../../support/failure.ts';
 
 const FOO = { username: 'foo', secret: 'bar' };
 const given = (credential: Credential): RegistryOptions => ({ credentials: async () => credential });
-
-async function failure(work: Promise<unknown>): Promise<Error> {
-  return await work.then(
-    () => assert.fail('it did not fail'),
-    (err: Error) => err,
-  );
-}
 
 type Answer = { status?: number; body?: string; headers?: Record<string, string> };
 
