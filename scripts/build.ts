@@ -42,12 +42,14 @@ async function bundle(entry: string, filename: string): Promise<string> {
   const extra = Object.keys(assets).filter((name) => name !== 'package.json' && !name.endsWith('.cjs'));
   if (extra.length > 0)
     throw new Error(`The bundle of ${filename} is not one file: it also needs ${extra.join(', ')}`);
-  return withoutHttp2(code);
+  return code;
 }
 
 /** undici can do without HTTP/2, which we never speak: loading Node's takes 10 ms, and with it TLS and all root certificates. */
 function withoutHttp2(code: string): string {
-  return code.replace(/[\w$]+\(import\.meta\.url\)\("node:http2"\)/, '{constants:{}}');
+  const without = code.replace(/[\w$]+\(import\.meta\.url\)\("node:http2"\)/, '{constants:{}}');
+  if (without === code) throw new Error('The bundle does not load HTTP/2 as it did');
+  return without;
 }
 
 function compile(): void {
@@ -92,7 +94,7 @@ function inlineWorker(bundled: string): void {
 
 async function bundleAll(): Promise<string> {
   inlineWorker(await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs'));
-  return await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs');
+  return withoutHttp2(await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs'));
 }
 
 function script(code: string): void {
