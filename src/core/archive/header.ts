@@ -3,6 +3,8 @@ import { type ByteString, fromBytes } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 
 export const BLOCK = 512;
+const SPACE = 0x20;
+const ZERO = 0x30;
 /** Longest name that is taken, as PATH_MAX. */
 export const MAX_NAME = 4096;
 
@@ -41,16 +43,27 @@ export function cString(block: Uint8Array, at: number, length: number): ByteStri
 export function parseNumber(block: Uint8Array, at: number, length: number, field: string): number {
   const first = block[at] ?? 0;
   if ((first & 0x80) !== 0) return parseBinary(block, at, length, field);
-  const text = cString(block, at, length).replace(/^[ ]+|[ ]+$/g, '');
-  if (text === '') return nothing(block, at, length, field);
-  if (!/^[0-7]+$/.test(text)) throw malformed(`${field} is not a number`);
-  return Number.parseInt(text, 8);
+  let next = at;
+  const end = at + length;
+  while (next < end && block[next] === SPACE) next++;
+  const start = next;
+  let value = 0;
+  for (; next < end && isOctal(block[next]); next++) value = value * 8 + (block[next] ?? 0) - ZERO;
+  if (next === start) return nothing(block, at, length, field);
+  for (; next < end && block[next] !== 0; next++) {
+    if (block[next] !== SPACE) throw malformed(`${field} is not a number`);
+  }
+  return value;
+}
+
+function isOctal(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= ZERO && byte < ZERO + 8;
 }
 
 /** An empty field is 0. Readers differ in what a NUL with digits behind it means. */
 function nothing(block: Uint8Array, at: number, length: number, field: string): 0 {
   for (let i = at; i < at + length; i++) {
-    if (block[i] !== 0 && block[i] !== 0x20) throw malformed(`${field} is not a number`);
+    if (block[i] !== 0 && block[i] !== SPACE) throw malformed(`${field} is not a number`);
   }
   return 0;
 }
@@ -71,8 +84,9 @@ function parseBinary(block: Uint8Array, at: number, length: number, field: strin
 /** Old tars summed signed characters: either sum will do. */
 function checkSum(block: Uint8Array): void {
   const stored = parseNumber(block, 148, 8, 'the checksum');
-  const blanks = 8 * 0x20;
-  const unsigned = sum(block) - sum(block.subarray(148, 156)) + blanks;
+  const blanks = 8 * SPACE;
+  let unsigned = sum(block) + blanks;
+  for (let at = 148; at < 156; at++) unsigned -= block[at] ?? 0;
   if (stored === unsigned) return;
   const negative = block.reduce(
     (count, byte, at) => count + (byte >= 128 && (at < 148 || at >= 156) ? 1 : 0),
@@ -81,7 +95,7 @@ function checkSum(block: Uint8Array): void {
   if (stored !== unsigned - 256 * negative) throw malformed('wrong header checksum');
 }
 
-/** Of all bytes, four at a time: two sums of up to 256 bytes each fit into one word. For a multiple of 4, up to 512. */
+/** Of all bytes of a block, four at a time: two sums of 256 bytes each fit into one word. */
 function sum(bytes: Uint8Array): number {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let pairs = 0;

@@ -226,7 +226,8 @@ export class MergedTree {
 
   /** Drops all that is known of a directory that is no more. */
   drop(parent: DirNode, name: ByteString): void {
-    const node = parent.children.get(name);
+    // Asked for each new file, and a lookup of a name that is new costs more than all else here.
+    const node = parent.children.size === 0 ? undefined : parent.children.get(name);
     if (node === undefined) return;
     parent.children.delete(name);
     const doomed = [node];

@@ -19,11 +19,14 @@ export function cleanPath(name: ByteString): ByteString[] {
     else if (part !== '' && part !== '.') parts.push(part);
     if (parts.length > MAX_DEPTH) throw tooDeep();
   }
-  for (const [i, part] of parts.entries()) {
-    const prefix = i === parts.length - 1 && part.startsWith(WHITEOUT) ? WHITEOUT.length : 0;
-    if (part.length - prefix > MAX_COMPONENT) {
-      throw new HawserError('InvalidArgument', `a name of more than ${MAX_COMPONENT} bytes`);
-    }
-  }
+  const last = parts.length - 1;
+  for (let i = 0; i <= last; i++) checkComponent(parts[i] ?? '', i === last);
   return parts;
+}
+
+function checkComponent(part: ByteString, last: boolean): void {
+  if (part.length <= MAX_COMPONENT) return;
+  const prefix = last && part.startsWith(WHITEOUT) ? WHITEOUT.length : 0;
+  if (part.length - prefix <= MAX_COMPONENT) return;
+  throw new HawserError('InvalidArgument', `a name of more than ${MAX_COMPONENT} bytes`);
 }

@@ -42,6 +42,7 @@ export function openDenoLibc(): Libc | undefined {
       const location = symbols.__errno_location as () => object;
       return {
         fn: symbols as unknown as LibcFunctions,
+        pin: (bytes) => bytes,
         errno: () => new deno.UnsafePointerView(location()).getInt32(),
         machine,
       };

@@ -1,4 +1,5 @@
 import type { ByteString } from '../../core/bytes.ts';
+import type { Bytes, Libc } from './libc.ts';
 
 /** PATH_MAX, with its NUL. */
 export const PATH_MAX = 4096;
@@ -6,13 +7,15 @@ export const PATH_MAX = 4096;
 /** A buffer that is used again for one C string after another. */
 export class CString {
   readonly #bytes: Uint8Array;
+  readonly #pinned: Bytes;
 
-  constructor(capacity: number = PATH_MAX) {
-    this.#bytes = new Uint8Array(capacity);
+  constructor(libc: Libc, capacity: number = PATH_MAX) {
+    this.#bytes = new Uint8Array(new ArrayBuffer(capacity));
+    this.#pinned = libc.pin(this.#bytes);
   }
 
   /** The NUL-terminated bytes, good until the next `set`. `undefined` when they do not fit or `text` holds a NUL. */
-  set(text: ByteString): Uint8Array | undefined {
+  set(text: ByteString): Bytes | undefined {
     const bytes = this.#bytes;
     const length = text.length;
     if (length >= bytes.length) return undefined;
@@ -22,6 +25,6 @@ export class CString {
       bytes[i] = byte;
     }
     bytes[length] = 0;
-    return bytes;
+    return this.#pinned;
   }
 }

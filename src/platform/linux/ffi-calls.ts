@@ -2,7 +2,7 @@ import type { ByteString } from '../../core/bytes.ts';
 import { type Dir, S_IFLNK, S_IFMT, type Stat } from '../../core/ports/syscalls.ts';
 import { CString } from './c-string.ts';
 import { errnoError, errnoName, errnoNumber } from './errno.ts';
-import type { Libc, LibcFunctions, Long, Machine } from './libc.ts';
+import type { Bytes, Libc, LibcFunctions, Long, Machine } from './libc.ts';
 import { checkName, pathOf } from './names.ts';
 import { decodeStatx, STATX_BASIC_STATS, STATX_SIZE } from './stat.ts';
 
@@ -23,14 +23,14 @@ export const XATTR_MAX = 65536;
 export class FfiCalls {
   readonly machine: Machine;
   readonly noFollow: number;
-  readonly names: readonly [CString, CString] = [new CString(), new CString()];
-  readonly small: Uint8Array = new Uint8Array(STATX_SIZE);
-  readonly smallView: DataView = new DataView(this.small.buffer);
+  readonly names: readonly [CString, CString];
+  readonly small: Bytes;
+  readonly smallView: DataView = new DataView(new ArrayBuffer(STATX_SIZE));
   readonly large: Uint8Array = new Uint8Array(XATTR_MAX);
   readonly largeView: DataView = new DataView(this.large.buffer);
   readonly #libc: Libc;
   readonly #fn: LibcFunctions;
-  readonly #key: CString = new CString(512);
+  readonly #key: CString;
   readonly #empty: Uint8Array = new Uint8Array(1);
   #hasFchmodat2 = true;
 
@@ -38,6 +38,9 @@ export class FfiCalls {
     this.#libc = libc;
     this.#fn = libc.fn;
     this.machine = libc.machine;
+    this.names = [new CString(libc), new CString(libc)];
+    this.#key = new CString(libc, 512);
+    this.small = libc.pin(new Uint8Array(this.smallView.buffer));
     this.noFollow = libc.machine.O_NOFOLLOW | O_CLOEXEC;
   }
 
@@ -56,7 +59,7 @@ export class FfiCalls {
     return this.run(call, () => `${verb} ${pathOf(dir)}`, absent);
   }
 
-  at(verb: string, dir: Dir, name: ByteString, call: (name: Uint8Array) => Long, absent?: number): number {
+  at(verb: string, dir: Dir, name: ByteString, call: (name: Bytes) => Long, absent?: number): number {
     const bytes = this.name(0, dir, name);
     return this.run(
       () => call(bytes),
@@ -71,7 +74,7 @@ export class FfiCalls {
     fromName: ByteString,
     to: Dir,
     toName: ByteString,
-    call: (from: Uint8Array, to: Uint8Array) => Long,
+    call: (from: Bytes, to: Bytes) => Long,
   ): void {
     const a = this.name(0, from, fromName);
     const b = this.name(1, to, toName);
@@ -87,7 +90,7 @@ export class FfiCalls {
     dir: Dir,
     name: ByteString,
     key: string,
-    call: (path: Uint8Array, key: Uint8Array) => Long,
+    call: (path: Bytes, key: Bytes) => Long,
     absent?: number,
   ): number {
     checkName(name);
@@ -99,14 +102,14 @@ export class FfiCalls {
   }
 
   /** The name as a C string in one of the two buffers. */
-  name(slot: 0 | 1, dir: Dir, name: ByteString): Uint8Array {
+  name(slot: 0 | 1, dir: Dir, name: ByteString): Bytes {
     checkName(name);
     const bytes = this.names[slot].set(name);
     if (bytes === undefined) throw errnoError('ENAMETOOLONG', `using the name ${pathOf(dir, name)}`);
     return bytes;
   }
 
-  keyBytes(key: string, dir: Dir, name?: ByteString): Uint8Array {
+  keyBytes(key: string, dir: Dir, name?: ByteString): Bytes {
     const bytes = this.#key.set(key);
     if (bytes === undefined) throw errnoError('ERANGE', `using the attribute ${key} of ${pathOf(dir, name)}`);
     return bytes;
@@ -128,12 +131,12 @@ export class FfiCalls {
     return decodeStatx(this.smallView);
   }
 
-  #statx(fd: number, name: Uint8Array, flags: number): Long {
+  #statx(fd: number, name: Bytes, flags: number): Long {
     return this.#fn.sysStatx(this.machine.SYS_statx, fd, name, flags, STATX_BASIC_STATS, this.small);
   }
 
   /** fchmodat2(2) is of Linux 6.6, and a container's seccomp filter may refuse what it does not know with EPERM. */
-  fchmodat(fd: number, name: Uint8Array, perm: number, doing: () => string): void {
+  fchmodat(fd: number, name: Bytes, perm: number, doing: () => string): void {
     if (this.#hasFchmodat2) {
       if (this.#fn.sysFchmodat2(SYS_fchmodat2, fd, name, perm, AT_SYMLINK_NOFOLLOW) >= 0) return;
       const errno = this.#libc.errno();

@@ -10,7 +10,7 @@ import {
 } from '../../core/ports/syscalls.ts';
 import { errnoError, errnoNumber } from './errno.ts';
 import { AT_SYMLINK_NOFOLLOW, FfiCalls, XATTR_MAX } from './ffi-calls.ts';
-import type { Libc, LibcFunctions, Long } from './libc.ts';
+import type { Bytes, Libc, LibcFunctions, Long } from './libc.ts';
 import { checkRoot, type NamedDir, pathOf } from './names.ts';
 import { decodeDirents, encodeTimes, makeDev, splitNul } from './stat.ts';
 
@@ -125,7 +125,7 @@ class FfiSyscalls implements Syscalls {
 
   write(fd: number, bytes: Uint8Array): void {
     for (let rest = bytes; rest.length > 0; ) {
-      const length = BigInt(Math.min(rest.length, IO_MAX));
+      const length = Math.min(rest.length, IO_MAX);
       const done = this.#calls.run(
         () => this.#fn.write(fd, rest, length),
         () => 'writing a file',
@@ -149,6 +149,14 @@ class FfiSyscalls implements Syscalls {
     this.#calls.run(
       () => this.#fn.ftruncate(fd, BigInt(size)),
       () => 'setting the size of a file',
+    );
+  }
+
+  utimesFile(fd: number, atime: TimeSpec, mtime: TimeSpec): void {
+    encodeTimes(this.#calls.smallView, atime, mtime);
+    this.#calls.run(
+      () => this.#fn.futimens(fd, this.#calls.small),
+      () => 'setting the times of a file',
     );
   }
 
@@ -223,8 +231,7 @@ class FfiSyscalls implements Syscalls {
   }
 
   getxattr(dir: Dir, name: ByteString, key: string): Uint8Array | undefined {
-    const read = (path: Uint8Array, k: Uint8Array): Long =>
-      this.#fn.lgetxattr(path, k, this.#calls.large, XATTR_BYTES);
+    const read = (path: Bytes, k: Bytes): Long => this.#fn.lgetxattr(path, k, this.#calls.large, XATTR_BYTES);
     const got = this.#calls.xattr(`reading the attribute ${key} of`, dir, name, key, read, ENODATA);
     return got < 0 ? undefined : this.#calls.large.slice(0, got);
   }

@@ -9,8 +9,8 @@ export interface Signature {
   readonly result: FfiType;
 }
 
-/** Bytes that the callee reads or writes, or NULL. */
-type Bytes = Uint8Array | null;
+/** Bytes that the callee reads or writes, what `Libc.pin` gave for such, or NULL. */
+export type Bytes = Uint8Array | bigint | null;
 /** 64-bit arguments must be bigints (node:ffi takes nothing else); 64-bit results may be either. */
 export type Long = number | bigint;
 
@@ -24,7 +24,8 @@ export interface LibcFunctions {
   close(fd: number): number;
   lseek(fd: number, offset: bigint, whence: number): Long;
   read(fd: number, into: Bytes, length: bigint): Long;
-  write(fd: number, from: Bytes, length: bigint): Long;
+  /** Its length is a number: the runtime's part of this table sees to the rest. */
+  write(fd: number, from: Uint8Array, length: number): Long;
   pwrite(fd: number, from: Bytes, length: bigint, offset: bigint): Long;
   ftruncate(fd: number, size: bigint): number;
   readlinkat(dir: number, name: Bytes, into: Bytes, length: bigint): Long;
@@ -107,6 +108,11 @@ export const LIBC_SIGNATURES: { readonly [K in keyof LibcFunctions]: Signature }
 
 export interface Libc {
   readonly fn: LibcFunctions;
+  /**
+   * Stands for bytes that are used again and again, and costs less in calls. The caller keeps them as long, and never
+   * transfers their buffer.
+   */
+  pin(bytes: Uint8Array): Bytes;
   /** errno of the calling thread: right only directly after a call that failed. */
   errno(): number;
   readonly machine: Machine;

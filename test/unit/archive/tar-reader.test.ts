@@ -350,6 +350,25 @@ describe('PAX', () => {
     refuses(/size is not a number/, member({ size: bytes('\x000000000005\0') }));
     assert.equal(one(member({ uid: bytes('\0\0    \0\0') })).entry.uid, 0);
   });
+
+  test('numbers between blanks, without an end, and with anything behind it', () => {
+    const uid = (text: string) => one(member({ uid: bytes(text) })).entry.uid;
+    for (const text of ['  17   \0', '    17\0\0', '17      ', '17\0\0\0\0\0\0', '17\0rest.', '00000017']) {
+      assert.equal(uid(text), 0o17, JSON.stringify(text));
+    }
+    assert.equal(uid('17777777'), 0o17777777);
+    for (const text of [
+      '17 8    ',
+      '1 7     ',
+      '18\0\0\0\0\0\0',
+      '-17\0\0\0\0\0',
+      '+17\0\0\0\0\0',
+      ' 0x17\0\0\0',
+      'rest\0\0\0\0',
+      '   \t17\0\0',
+    ])
+      refuses(/uid is not a number/, member({ uid: bytes(text) }));
+  });
 });
 
 describe('sparse files', () => {
