@@ -3,7 +3,7 @@ import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import type { Snapshotter } from '../../core/snapshots/roles.ts';
-import type { Backend } from '../../core/transfer/backend.ts';
+import type { Backend, GcResult } from '../../core/transfer/backend.ts';
 import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
 import { collect } from './collect.ts';
@@ -28,6 +28,7 @@ export interface LocalBackend extends Backend {
   readonly root: string;
   /** Every namespace that was ever written to, sorted. */
   namespaces(call?: Call): Promise<string[]>;
+  collect(call?: Call): Promise<GcResult>;
 }
 
 export interface LocalOptions extends Call {

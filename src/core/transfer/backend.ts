@@ -24,6 +24,9 @@ export interface Backend extends AsyncDisposable {
   readonly snapshotterNames: readonly string[];
   /** Makes every snapshot committed so far durable: called once a pull, before the image is recorded. */
   sync(call?: Call): Promise<void>;
-  /** Removes what nothing references: mark from images, leases and root labels, then sweep. */
-  collect(call?: Call): Promise<GcResult>;
+  /**
+   * Removes what nothing references: mark from images, leases and root labels, then sweep. Undefined where it is not told
+   * what went (a containerd collects by itself; it is only made to do so now).
+   */
+  collect(call?: Call): Promise<GcResult | undefined>;
 }

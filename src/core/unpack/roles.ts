@@ -38,6 +38,8 @@ export interface ApplyOptions extends Call {
 
 /** Applies a layer of the content store to a snapshot's mounts (containerd's diff.Applier). */
 export interface Applier {
+  /** Applies only what is in the store; not given: also a blob that is still arriving. */
+  readonly needsBlob?: boolean;
   /** Layers will come: what takes time to start may be started. */
   prepare?(): void;
   apply(layer: Descriptor, mounts: readonly Mount[], opts?: ApplyOptions): Promise<Applied>;

@@ -79,15 +79,32 @@ async function unpackLayer(deps: UnpackDeps, step: LayerStep, count: number, run
   if (await present(deps, step, run)) {
     tell('exists', layer.size);
   } else {
-    await (layer.size > SMALL_LAYER ? run.blobStarted(layer) : run.blobReady(layer));
-    await extract(deps, step, run, (offset) => tell('extracting', offset));
-    tell('extracted', layer.size);
+    const early = layer.size > SMALL_LAYER && deps.applier.needsBlob !== true;
+    await (early ? run.blobStarted(layer) : run.blobReady(layer));
+    const made = await extractUnlessMade(deps, step, run, (offset) => tell('extracting', offset));
+    tell(made ? 'extracted' : 'exists', layer.size);
   }
   run.committed.arrived(chainId);
   await run.blobReady(layer);
   const info = await deps.content.info(layer.digest, run);
   if (info.labels[UNCOMPRESSED_LABEL] !== step.diffId) {
     await deps.content.label(layer.digest, { [UNCOMPRESSED_LABEL]: step.diffId }, run);
+  }
+}
+
+/** False when the snapshot has come to be meanwhile: a snapshotter may say so before anything is applied. */
+async function extractUnlessMade(
+  deps: UnpackDeps,
+  step: LayerStep,
+  run: Unpack,
+  onProgress: (bytes: number) => void,
+): Promise<boolean> {
+  try {
+    await extract(deps, step, run, onProgress);
+    return true;
+  } catch (err) {
+    if (isKind(err, 'AlreadyExists') && (await present(deps, step, run))) return false;
+    throw err;
   }
 }
 
