@@ -10,11 +10,13 @@ export interface Containerd extends AsyncDisposable {
   readonly root: string;
   /** Runs ctr against it; must succeed. */
   ctr(...args: readonly string[]): Promise<ExecResult>;
+  /** SIGKILL. */
+  kill(): void;
   close(): Promise<void>;
 }
 
-/** `base`: the directory below which its own is made, when the default will not do. */
-export async function startContainerd(base?: string): Promise<Containerd> {
+/** `base`: the directory below which its own is made, when the default will not do. `more`: lines for its configuration. */
+export async function startContainerd(base?: string, more = ''): Promise<Containerd> {
   const dir = scratch('hawser-ctrd-', base);
   const socket = join(dir.path, 'sock');
   const root = join(dir.path, 'root');
@@ -29,7 +31,7 @@ temp = ${JSON.stringify(join(dir.path, 'temp'))}
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
 [grpc]
   address = ${JSON.stringify(socket)}
-`,
+${more}`,
   );
   const ready = async (): Promise<boolean> =>
     (await exec('ctr', ['--address', socket, '--connect-timeout', '500ms', 'version'])).code === 0;
@@ -43,6 +45,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
     socket,
     root,
     ctr: (...args) => execOk('ctr', ['--address', socket, ...args]),
+    kill: () => void daemon.child.kill('SIGKILL'),
     close,
     [Symbol.asyncDispose]: close,
   };

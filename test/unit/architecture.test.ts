@@ -44,6 +44,12 @@ const RULES: readonly Rule[] = [
   { layer: 'core/registry/hosts-dir/', own: ['core/'], packages: ['smol-toml'], node: false },
   { layer: 'core/', own: ['core/'], packages: [], node: false },
   { layer: 'backends/local/', own: ['core/', 'backends/local/'], packages: [], node: false },
+  {
+    layer: 'backends/containerd/',
+    own: ['core/', 'backends/containerd/'],
+    packages: ['@grpc/grpc-js', 'protobufjs'],
+    node: false,
+  },
   { layer: 'platform/linux/', own: [...CORE_LOW, 'platform/linux/'], packages: [], node: false },
   {
     layer: 'platform/common/',

@@ -1,0 +1,39 @@
+import { HawserError } from '../../core/errors.ts';
+import type { Descriptor } from '../../core/oci/descriptor.ts';
+import { parseDigest } from '../../core/oci/digest.ts';
+import type { Mount } from '../../core/ports/mounter.ts';
+import type { Applied, Applier, ApplyOptions } from '../../core/unpack/roles.ts';
+import type { Connection } from './connection.ts';
+import { fromDescriptor } from './descriptors.ts';
+import { need } from './messages.ts';
+
+/**
+ * Has containerd apply the layer (services/diff/v1), as ctr does: it is right for every snapshotter and for a daemon whose
+ * directories are not ours to write to (another mount namespace, a virtual machine, not root here), which writing into
+ * the mounts by ourselves would not be. The price: decompressors and limits are containerd's, and it reports no progress.
+ */
+export class ContainerdApplier implements Applier {
+  /** It applies what is in its content store. */
+  readonly needsBlob = true;
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
+    const { codec = 'auto', limits = {}, owner = 'keep', signal } = opts;
+    if (codec !== 'auto') throw notOurs(`--codec ${codec}`);
+    if (owner !== 'keep') throw notOurs(`--owner ${owner}`);
+    if (Object.keys(limits).length > 0) throw notOurs('a limit for layers');
+    // Durable before the image is recorded, by containerds that can (2.0 and later); others do not look at it.
+    const request = { diff: fromDescriptor(layer), mounts, syncFs: true };
+    const { applied } = await this.#connection.call('diff.v1.Diff/Apply', request, { signal, deadline: 0 });
+    const { digest, size } = need(applied, 'what it applied');
+    return { digest: parseDigest(digest), size, warnings: [], record: undefined };
+  }
+}
+
+function notOurs(what: string): HawserError {
+  return new HawserError('NotImplemented', `Cannot unpack with ${what}: containerd applies the layers`);
+}

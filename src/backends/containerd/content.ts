@@ -1,0 +1,152 @@
+import { checkLabels } from '../../core/content/labels.ts';
+import type { ContentStore, Info, Ingest, IngestStatus, Labels } from '../../core/content/roles.ts';
+import { HawserError, isKind } from '../../core/errors.ts';
+import { type Digest, parseDigest } from '../../core/oci/digest.ts';
+import type { Call, WriteCall } from '../../core/ports/call.ts';
+import type { Hashers } from '../../core/ports/hashers.ts';
+import type { Connection } from './connection.ts';
+import { ContainerdIngest, type Wanted } from './ingest.ts';
+import { addToLease } from './leases.ts';
+import { listAll } from './list-all.ts';
+import { type ContentInfo, type ContentStatus, labelMask, need, toMs } from './messages.ts';
+
+/** containerd's content store (services/content/v1) in one namespace. */
+export class ContainerdContent implements ContentStore {
+  readonly #connection: Connection;
+  readonly #hashers: Hashers;
+  /** What is being written here, by ref. */
+  readonly #open = new Map<string, ContainerdIngest>();
+
+  constructor(connection: Connection, hashers: Hashers) {
+    this.#connection = connection;
+    this.#hashers = hashers;
+  }
+
+  async info(digest: Digest, call?: Call): Promise<Info> {
+    parseDigest(digest);
+    const { info } = await this.#connection.call('content.v1.Content/Info', { digest }, call);
+    return toInfo(need(info, 'the information asked for'));
+  }
+
+  async list(call: Call = {}): Promise<Info[]> {
+    const messages = this.#connection.stream('content.v1.Content/List', {}, call);
+    const infos = (await listAll(messages, ({ info }) => info)).map(toInfo);
+    return infos.sort((a, b) => (a.digest < b.digest ? -1 : 1));
+  }
+
+  async label(digest: Digest, labels: Labels, call?: Call): Promise<Info> {
+    checkLabels(labels);
+    if (Object.keys(labels).length === 0) return await this.info(digest, call);
+    const request = { info: { digest, labels }, updateMask: labelMask(labels) };
+    const { info } = await this.#connection.call('content.v1.Content/Update', request, call);
+    return toInfo(need(info, 'the labels set'));
+  }
+
+  /** The bytes go at containerd's next garbage collection, unless another namespace has them. */
+  async delete(digest: Digest, call?: Call): Promise<void> {
+    await this.#connection.call('content.v1.Content/Delete', { digest }, call);
+  }
+
+  /** An offset in a response counts from where this call began to read, so the bytes are taken as they come. */
+  async open(
+    digest: Digest,
+    { offset = 0, signal }: { offset?: number } & Call = {},
+  ): Promise<ReadableStream<Uint8Array>> {
+    parseDigest(digest);
+    const request = { digest, offset };
+    const messages = this.#connection.stream('content.v1.Content/Read', request, { signal, deadline: 0 });
+    // The first message tells whether there is anything to read.
+    let first = await messages.next();
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          signal?.throwIfAborted();
+          const message = first ?? (await messages.next());
+          first = undefined;
+          if (message === undefined) controller.close();
+          else controller.enqueue(plain(message.data));
+        },
+        cancel: () => messages.cancel(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async ingest(ref: string, want: Wanted, call: WriteCall = {}): Promise<Ingest> {
+    if (ref === '') throw new HawserError('InvalidArgument', 'Cannot ingest without a ref');
+    if (want.digest !== undefined) parseDigest(want.digest);
+    const parts = {
+      connection: this.#connection,
+      hashers: this.#hashers,
+      known: (digest: Digest, labels: Labels, call: WriteCall) => this.#known(digest, labels, call),
+      closed: (ref: string) => this.#open.delete(ref),
+    };
+    try {
+      const ingest = await ContainerdIngest.open(parts, ref, want, call);
+      this.#open.set(ref, ingest);
+      return ingest;
+    } catch (err) {
+      if (isKind(err, 'AlreadyExists')) await this.#checkSize(want, call);
+      throw err;
+    }
+  }
+
+  /** containerd asks no more than whether it has the digest. */
+  async #checkSize({ digest, size }: Wanted, call: Call): Promise<void> {
+    if (digest === undefined || size === undefined) return;
+    const { size: actual } = await this.info(digest, call);
+    if (actual === size) return;
+    throw new HawserError('DataLoss', `${digest} has ${actual} bytes, not ${size} as its descriptor says`);
+  }
+
+  async #known(digest: Digest, labels: Labels, call: WriteCall): Promise<void> {
+    if (call.lease !== undefined)
+      await addToLease(this.#connection, call.lease, { type: 'content', id: digest }, call);
+    const { labels: there } = await this.info(digest, call);
+    const missing = Object.entries(labels).filter(([key]) => there[key] === undefined);
+    await this.label(digest, Object.fromEntries(missing), call);
+  }
+
+  async status(ref: string, call?: Call): Promise<IngestStatus> {
+    await this.#open.get(ref)?.flush(call);
+    const { status } = await this.#connection.call('content.v1.Content/Status', { ref }, call);
+    return toStatus(need(status, 'the status asked for'));
+  }
+
+  async listStatuses(call?: Call): Promise<IngestStatus[]> {
+    const { statuses } = await this.#connection.call('content.v1.Content/ListStatuses', {}, call);
+    return statuses.map(toStatus).sort((a, b) => (a.ref < b.ref ? -1 : 1));
+  }
+
+  /** containerd would abort under a writer's hands: so its lock is taken first. */
+  async abort(ref: string, call: Call = {}): Promise<void> {
+    await this.status(ref, call);
+    const ingest = await this.ingest(ref, {}, call);
+    try {
+      await this.#connection.call('content.v1.Content/Abort', { ref }, call);
+    } finally {
+      await ingest[Symbol.asyncDispose]();
+    }
+  }
+}
+
+/** No Buffer, though the same bytes. */
+function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
+}
+
+function toInfo({ digest, size, createdAt, updatedAt, labels }: ContentInfo): Info {
+  const times = { createdAt: toMs(createdAt), updatedAt: toMs(updatedAt) };
+  return { digest: parseDigest(digest), size, labels, ...times };
+}
+
+function toStatus({ ref, offset, total, expected, startedAt, updatedAt }: ContentStatus): IngestStatus {
+  return {
+    ref,
+    offset,
+    total,
+    expected: expected === '' ? undefined : parseDigest(expected),
+    startedAt: toMs(startedAt),
+    updatedAt: toMs(updatedAt),
+  };
+}

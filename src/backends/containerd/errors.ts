@@ -1,0 +1,73 @@
+/** What a call's status means (google.golang.org/grpc/codes; containerd's pkg/errdefs maps its kinds to them). */
+import type { ServiceError } from '@grpc/grpc-js';
+import { HawserError, type Kind } from '../../core/errors.ts';
+
+/** By code. OK and UNKNOWN (2) are not here. */
+const KINDS: Readonly<Record<number, Kind>> = {
+  1: 'Canceled',
+  3: 'InvalidArgument',
+  4: 'DeadlineExceeded',
+  5: 'NotFound',
+  6: 'AlreadyExists',
+  7: 'PermissionDenied',
+  8: 'ResourceExhausted',
+  9: 'FailedPrecondition',
+  10: 'Aborted',
+  11: 'OutOfRange',
+  12: 'NotImplemented',
+  14: 'Unavailable',
+  15: 'DataLoss',
+  16: 'Unauthenticated',
+};
+const UNAVAILABLE = 14;
+const NOT_THERE =
+  'Is containerd running, and is this its socket? Without --address hawser uses its own store and needs none';
+const ITS_LOG = 'containerd says no more; its log may (journalctl -u containerd)';
+
+/** How an error of grpc-js begins when there is no connection at all. */
+const NO_CONNECTION = 'No connection established';
+
+export interface Peer {
+  readonly address: string;
+  /** It has answered before. */
+  readonly reached: boolean;
+}
+
+/** Messages are containerd's own words. Unavailable with `data.busy`: another has the ingest (core/transfer/fetch-blob.ts). */
+export function fromStatus(err: unknown, peer: Peer): HawserError {
+  const { code, details } = err as ServiceError;
+  if (typeof code !== 'number') throw err;
+  if (code === UNAVAILABLE) return unavailable(details, peer, err);
+  const kind = KINDS[code] ?? 'Internal';
+  const hint = kind === 'Internal' ? ITS_LOG : undefined;
+  return new HawserError(kind, details || `status ${code}`, { cause: err, hint });
+}
+
+function unavailable(details: string, peer: Peer, cause: unknown): HawserError {
+  if (/\blocked for\b/.test(details)) {
+    return new HawserError('Unavailable', details, { cause, data: { busy: true } });
+  }
+  if (peer.reached) {
+    return new HawserError('Unavailable', `Lost the connection to containerd at ${peer.address}`, {
+      cause,
+      hint: 'It was stopped or has crashed. When it runs again, so does the command: what was fetched is kept',
+    });
+  }
+  const [kind, why, hint] = whyNot(details);
+  return new HawserError(kind, `Cannot reach containerd at ${peer.address}: ${why}`, { cause, hint });
+}
+
+function whyNot(details: string): [Kind, string, string] {
+  if (details.includes('ENOENT')) return ['Unavailable', 'there is no such socket', NOT_THERE];
+  if (details.includes('ECONNREFUSED')) return ['Unavailable', 'nothing listens there', NOT_THERE];
+  if (/EACCES|EPERM|NotCapable/.test(details)) {
+    return [
+      'PermissionDenied',
+      'permission denied',
+      'Its socket is root’s: run as root, or give a socket that is yours. Under Deno also allow reading, writing and the net',
+    ];
+  }
+  if (details.startsWith(NO_CONNECTION))
+    return ['Unavailable', 'what is there does not speak gRPC', NOT_THERE];
+  return ['Unavailable', details, NOT_THERE];
+}

@@ -1,0 +1,91 @@
+import { checkLabels } from '../../core/content/labels.ts';
+import type { Labels } from '../../core/content/roles.ts';
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Image, ImageStore } from '../../core/images/roles.ts';
+import type { Descriptor } from '../../core/oci/descriptor.ts';
+import { parseDigest } from '../../core/oci/digest.ts';
+import type { Call, WriteCall } from '../../core/ports/call.ts';
+import type { Connection } from './connection.ts';
+import { fromDescriptor } from './descriptors.ts';
+import { type ImageMessage, labelMask, need, toMs } from './messages.ts';
+
+/** Others may make and delete the name meanwhile, but not forever. */
+const PUT_TRIES = 10;
+const encoder = new TextEncoder();
+
+/** containerd's image records (services/images/v1). */
+export class ContainerdImages implements ImageStore {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async get(name: string, call?: Call): Promise<Image> {
+    const { image } = await this.#connection.call('images.v1.Images/Get', { name }, call);
+    return toImage(need(image, 'the image asked for'));
+  }
+
+  async list(call?: Call): Promise<Image[]> {
+    const { images } = await this.#connection.call('images.v1.Images/List', {}, call);
+    return images.map(toImage).sort((a, b) => compareBytes(a.name, b.name));
+  }
+
+  /**
+   * The update names what it changes. One that does not, as ctr's, replaces all labels, those by which CRI pins images
+   * among them.
+   */
+  async put(name: string, target: Descriptor, labels: Labels, call: WriteCall = {}): Promise<Image> {
+    checkLabels(labels);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#create(name, target, labels, call);
+      } catch (err) {
+        if (!isKind(err, 'AlreadyExists') || attempt === PUT_TRIES) throw err;
+      }
+      try {
+        return await this.#update(name, target, labels, call);
+      } catch (err) {
+        if (!isKind(err, 'NotFound') || attempt === PUT_TRIES) throw err;
+      }
+    }
+  }
+
+  async #create(name: string, target: Descriptor, labels: Labels, call: WriteCall): Promise<Image> {
+    const set = Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ''));
+    const request = { image: { name, target: fromDescriptor(target), labels: set } };
+    const { image } = await this.#connection.call('images.v1.Images/Create', request, call);
+    return toImage(need(image, 'the image made'));
+  }
+
+  async #update(name: string, target: Descriptor, labels: Labels, call: WriteCall): Promise<Image> {
+    const paths = ['target', ...labelMask(labels).paths];
+    const request = { image: { name, target: fromDescriptor(target), labels }, updateMask: { paths } };
+    const { image } = await this.#connection.call('images.v1.Images/Update', request, call);
+    return toImage(need(image, 'the image updated'));
+  }
+
+  async delete(name: string, call?: Call): Promise<void> {
+    await this.#connection.call('images.v1.Images/Delete', { name }, call);
+  }
+}
+
+function toImage({ name, labels, target, createdAt, updatedAt }: ImageMessage): Image {
+  const { mediaType, digest, size, annotations } = need(target, `the target of ${name}`);
+  if (digest === '') throw new HawserError('Internal', `containerd has no digest for the image ${name}`);
+  const annotated = Object.keys(annotations).length > 0 ? { annotations } : {};
+  return {
+    name,
+    target: { mediaType, digest: parseDigest(digest), size, ...annotated },
+    labels,
+    createdAt: toMs(createdAt),
+    updatedAt: toMs(updatedAt),
+  };
+}
+
+/** As UTF-8, which orders as code points do. */
+function compareBytes(a: string, b: string): number {
+  const [x, y] = [encoder.encode(a), encoder.encode(b)];
+  const at = x.findIndex((byte, i) => byte !== y[i]);
+  return at < 0 ? x.length - y.length : (x[at] ?? 0) - (y[at] ?? -1);
+}

@@ -1,0 +1,254 @@
+import { cleanupSignal } from '../../core/async/settle.ts';
+import { checkLabels } from '../../core/content/labels.ts';
+import type { Ingest, Labels } from '../../core/content/roles.ts';
+import { HawserError, isKind, wrap } from '../../core/errors.ts';
+import { algorithmOf, type Digest, makeDigest, parseDigest } from '../../core/oci/digest.ts';
+import type { Call, WriteCall } from '../../core/ports/call.ts';
+import type { Hasher, Hashers, HashName } from '../../core/ports/hashers.ts';
+import type { Connection } from './connection.ts';
+import { COMMIT, STAT, WRITE } from './messages.ts';
+import { CHUNK, Outbox } from './outbox.ts';
+import { WriteStream } from './write-stream.ts';
+
+export interface Wanted {
+  readonly digest?: Digest;
+  readonly size?: number;
+}
+
+export interface IngestParts {
+  readonly connection: Connection;
+  readonly hashers: Hashers;
+  /** The blob is in the namespace already, brought by another: labels it lacks are set. */
+  known(digest: Digest, labels: Labels, call: WriteCall): Promise<void>;
+  closed(ref: string): void;
+}
+
+/**
+ * A blob on its way into containerd. What is written is hashed here too; of what an earlier writer left, only containerd
+ * knows the bytes: it hashes them again, and its word on the whole is compared with what is wanted.
+ */
+export class ContainerdIngest implements Ingest {
+  readonly ref: string;
+  readonly #parts: IngestParts;
+  readonly #want: Wanted;
+  readonly #lease: string | undefined;
+  readonly #algorithm: HashName;
+  #stream: WriteStream;
+  /** Undefined when bytes are there that did not go through here. */
+  #hasher: Hasher | undefined;
+  #digest: Digest | undefined;
+  #state: 'open' | 'failed' | 'closed' = 'open';
+  #offset = 0;
+  #outbox: Outbox;
+
+  private constructor(
+    parts: IngestParts,
+    ref: string,
+    want: Wanted,
+    lease: string | undefined,
+    stream: WriteStream,
+  ) {
+    this.#parts = parts;
+    this.ref = ref;
+    this.#want = want;
+    this.#lease = lease;
+    this.#stream = stream;
+    this.#outbox = new Outbox(ref, stream, 0);
+    this.#algorithm = want.digest === undefined ? 'sha256' : algorithmOf(want.digest);
+  }
+
+  static async open(
+    parts: IngestParts,
+    ref: string,
+    want: Wanted,
+    call: WriteCall,
+  ): Promise<ContainerdIngest> {
+    const stream = new WriteStream(parts.connection, call);
+    const ingest = new ContainerdIngest(parts, ref, want, call.lease, stream);
+    await ingest.#begin(call);
+    return ingest;
+  }
+
+  /** Takes the lock and resumes. More than is wanted is dropped. */
+  async #begin(call: Call): Promise<void> {
+    const { size = 0, digest = '' } = this.#want;
+    try {
+      const request = { action: STAT, ref: this.ref, total: size, expected: digest } as const;
+      const { offset } = await this.#stream.request(request, call);
+      this.#startAt(offset);
+      if (offset > (this.#want.size ?? Number.MAX_SAFE_INTEGER)) await this.#truncate(call);
+    } catch (err) {
+      this.#stream.cancel();
+      throw err;
+    }
+  }
+
+  #startAt(offset: number): void {
+    this.#offset = offset;
+    this.#outbox = new Outbox(this.ref, this.#stream, offset);
+    this.#digest = undefined;
+    this.#hasher = offset === 0 ? this.#parts.hashers.create(this.#algorithm) : undefined;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  async write(bytes: Uint8Array, call: Call = {}): Promise<void> {
+    call.signal?.throwIfAborted();
+    this.#check('write to');
+    const end = this.#offset + bytes.length;
+    if (this.#want.size !== undefined && end > this.#want.size) throw this.#tooLong();
+    for (let at = 0; at < bytes.length; at += CHUNK) {
+      const part = bytes.subarray(at, at + CHUNK);
+      await this.#outbox.room(call);
+      this.#hasher?.update(part);
+      this.#outbox.add(part);
+      this.#offset += part.length;
+    }
+  }
+
+  /** All that was written is with containerd. */
+  async flush(call: Call = {}): Promise<void> {
+    if (this.#state === 'closed' || this.#stream.over) return;
+    await this.#outbox.flush(call);
+  }
+
+  async reset(call: Call = {}): Promise<void> {
+    call.signal?.throwIfAborted();
+    if (this.#state === 'closed') throw this.#closed('reset');
+    if (this.#stream.over) {
+      this.#stream = new WriteStream(this.#parts.connection, { lease: this.#lease });
+      await this.#begin(call);
+    }
+    if (this.#offset > 0) await this.#truncate(call);
+    this.#state = 'open';
+  }
+
+  async #truncate(call: Call): Promise<void> {
+    await this.#stream.request({ action: WRITE, offset: 0 }, call);
+    this.#startAt(0);
+  }
+
+  async commit(opts: { size?: number; digest?: Digest; labels?: Labels } & WriteCall = {}): Promise<Digest> {
+    opts.signal?.throwIfAborted();
+    if (this.#state === 'closed') throw this.#closed('commit');
+    const labels = Object.fromEntries(Object.entries(opts.labels ?? {}).filter(([, value]) => value !== ''));
+    checkLabels(labels);
+    const expected = opts.digest ?? this.#want.digest;
+    const size = opts.size ?? this.#want.size;
+    try {
+      this.#verify(size, expected);
+      await this.flush(opts);
+      const digest = await this.#commit(expected, size ?? 0, labels, opts);
+      await this.#close(opts);
+      return digest;
+    } catch (err) {
+      if (this.#state === 'open') this.#state = 'failed';
+      throw err;
+    }
+  }
+
+  /** Before containerd is asked: size, and digest where all bytes went through here. */
+  #verify(size: number | undefined, expected: Digest | undefined): void {
+    for (const wanted of [size, this.#want.size]) {
+      if (wanted === undefined || wanted === this.#offset) continue;
+      throw this.#wrong(`unexpected commit size ${this.#offset}, expected ${wanted}`);
+    }
+    this.#digest ??= this.#hasher && makeDigest(this.#algorithm, this.#hasher.digest());
+    if (this.#digest === undefined || expected === undefined || this.#digest === expected) return;
+    if (algorithmOf(expected) !== this.#algorithm) return;
+    throw this.#wrong(`unexpected commit digest ${this.#digest}, expected ${expected}`);
+  }
+
+  async #commit(
+    expected: Digest | undefined,
+    total: number,
+    labels: Labels,
+    call: WriteCall,
+  ): Promise<Digest> {
+    const known = { lease: call.lease ?? this.#lease, signal: call.signal };
+    try {
+      const request = {
+        action: COMMIT,
+        offset: this.#offset,
+        total,
+        expected: expected ?? '',
+        labels,
+      } as const;
+      const { digest, offset } = await this.#stream.request(request, call);
+      const wanted = expected ?? this.#digest ?? digest;
+      if (digest !== wanted || offset !== this.#offset) {
+        const what = `containerd committed ${digest} of ${offset} bytes, not ${wanted} of ${this.#offset}`;
+        throw new HawserError('Internal', `Cannot commit "${this.ref}": ${what}`);
+      }
+      if (call.lease !== undefined && call.lease !== this.#lease) {
+        await this.#parts.known(parseDigest(digest), {}, known);
+      }
+      return parseDigest(digest);
+    } catch (err) {
+      const digest = expected ?? this.#digest;
+      if (isKind(err, 'AlreadyExists') && digest !== undefined) {
+        await this.#parts.known(digest, labels, known);
+        return digest;
+      }
+      throw this.#refused(err, expected);
+    }
+  }
+
+  /** containerd says `failed precondition` of bytes that are not what they should be; the ingest stays. */
+  #refused(err: unknown, expected: Digest | undefined): unknown {
+    const text = String((err as Error).message);
+    if (!isKind(err, 'FailedPrecondition') || !/unexpected commit|failed size validation/.test(text)) {
+      return wrap(`Cannot commit "${this.ref}"`, err);
+    }
+    if (expected !== undefined && expected === this.#digest) {
+      const what = `this containerd cannot store content by ${this.#algorithm}`;
+      return new HawserError('NotImplemented', `Cannot commit "${this.ref}": ${what}`, { cause: err });
+    }
+    return this.#wrong(text.replace(/: failed precondition$/, ''));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'closed') return;
+    const call = { signal: cleanupSignal() };
+    try {
+      await this.flush(call);
+    } catch {
+      // What did not arrive is written again by whoever resumes.
+    } finally {
+      await this.#close(call);
+    }
+  }
+
+  async #close(call: Call): Promise<void> {
+    this.#state = 'closed';
+    await this.#stream.close(call);
+    this.#parts.closed(this.ref);
+  }
+
+  #check(doing: string): void {
+    if (this.#state === 'closed') throw this.#closed(doing);
+    this.#outbox.check();
+    if (this.#state === 'open') return;
+    throw new HawserError(
+      'FailedPrecondition',
+      `Cannot ${doing} "${this.ref}": it failed before; reset it first`,
+    );
+  }
+
+  #closed(doing: string): HawserError {
+    return new HawserError('FailedPrecondition', `Cannot ${doing} "${this.ref}": it is closed`);
+  }
+
+  #tooLong(): HawserError {
+    const message = `Cannot write to "${this.ref}": the content is longer than the ${this.#want.size} bytes expected`;
+    return new HawserError('DataLoss', message, {
+      hint: 'The source sends other content than it promised',
+    });
+  }
+
+  #wrong(what: string): HawserError {
+    return new HawserError('DataLoss', `Cannot commit "${this.ref}": ${what}`);
+  }
+}

@@ -1,0 +1,99 @@
+/** One namespace of a running containerd as a Backend: the same roles as the local store's, over gRPC. */
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Backend } from '../../core/transfer/backend.ts';
+import { ContainerdApplier } from './applier.ts';
+import { Connection } from './connection.ts';
+import { ContainerdContent } from './content.ts';
+import { ContainerdImages } from './images.ts';
+import { ContainerdLeases } from './leases.ts';
+import { need } from './messages.ts';
+import { ContainerdSnapshotter } from './snapshotter.ts';
+
+export interface ContainerdOptions extends Call {
+  /** The path of its socket, absolute, with `unix://` before it or not. */
+  readonly address: string;
+  readonly namespace: string;
+}
+
+/** For an answer from something that may not be containerd at all, milliseconds. */
+const FIRST_ANSWER = 10_000;
+/** Of a namespace: the snapshotter to use when none is named. */
+const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
+
+/**
+ * Connects. Unavailable or PermissionDenied, with what to do, when there is no containerd to talk to. Disposing ends the
+ * connection and all calls.
+ */
+export async function openContainerdBackend(
+  { hashers, clock, host }: Pick<Runtime, 'hashers' | 'clock' | 'host'>,
+  { address, namespace, signal }: ContainerdOptions,
+): Promise<Backend> {
+  const connection = new Connection(address, namespace);
+  try {
+    await checkContainerd(connection, { signal });
+    const usual = await defaultSnapshotter(connection, { signal });
+    const usable = await snapshotters(connection, { signal });
+    const leases = new ContainerdLeases(connection, clock, host);
+    return {
+      namespace,
+      content: new ContainerdContent(connection, hashers),
+      images: new ContainerdImages(connection),
+      leases,
+      applier: new ContainerdApplier(connection),
+      snapshotterNames: usable,
+      snapshotter: (name = usual) => {
+        if (!usable.includes(name)) throw noSnapshotter(name, usable);
+        return new ContainerdSnapshotter(connection, name);
+      },
+      // Snapshots are made durable as they are applied, where containerd can: see applier.ts.
+      sync: async () => {},
+      collect: async (call) => {
+        await leases.collect(call);
+        return undefined;
+      },
+      [Symbol.asyncDispose]: async () => connection.close(),
+    };
+  } catch (err) {
+    connection.close();
+    throw err;
+  }
+}
+
+async function checkContainerd(connection: Connection, call: Call): Promise<void> {
+  try {
+    await connection.call('version.v1.Version/Version', {}, { ...call, deadline: FIRST_ANSWER });
+  } catch (err) {
+    call.signal?.throwIfAborted();
+    if (!isKind(err, 'NotImplemented', 'DeadlineExceeded', 'Internal')) throw err;
+    const why = isKind(err, 'DeadlineExceeded')
+      ? 'no answer in 10 s'
+      : 'what answers there is not containerd';
+    throw new HawserError('Unavailable', `Cannot reach containerd at ${connection.address}: ${why}`, {
+      cause: err,
+      hint: 'Give the socket of containerd itself, such as /run/containerd/containerd.sock',
+    });
+  }
+}
+
+async function defaultSnapshotter(connection: Connection, call: Call): Promise<string> {
+  const request = { name: connection.namespace };
+  const { namespace } = await connection.call('namespaces.v1.Namespaces/Get', request, call);
+  return need(namespace, 'the namespace asked for').labels[DEFAULT_SNAPSHOTTER_LABEL] || 'overlayfs';
+}
+
+/** Those that work on its machine. */
+async function snapshotters(connection: Connection, call: Call): Promise<string[]> {
+  const request = { filters: ['type==io.containerd.snapshotter.v1'] };
+  const { plugins } = await connection.call('introspection.v1.Introspection/Plugins', request, call);
+  return plugins.filter(({ initErr }) => initErr === null).map(({ id }) => id);
+}
+
+function noSnapshotter(name: string, usable: readonly string[]): HawserError {
+  return new HawserError(
+    'InvalidArgument',
+    `Cannot use snapshotter "${name}": this containerd has none of that name that works`,
+    { hint: `It has: ${usable.join(', ')}` },
+  );
+}

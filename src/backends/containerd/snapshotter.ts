@@ -1,0 +1,125 @@
+import { checkLabels } from '../../core/content/labels.ts';
+import type { Labels } from '../../core/content/roles.ts';
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Call, WriteCall } from '../../core/ports/call.ts';
+import type { Mount } from '../../core/ports/mounter.ts';
+import type { SnapshotInfo, SnapshotKind, Snapshotter, Usage } from '../../core/snapshots/roles.ts';
+import type { Connection } from './connection.ts';
+import { toMounts } from './descriptors.ts';
+import { addToLease } from './leases.ts';
+import { listAll } from './list-all.ts';
+import { labelMask, need, type SnapshotMessage, toMs } from './messages.ts';
+
+const KINDS: readonly (SnapshotKind | undefined)[] = [undefined, 'View', 'Active', 'Committed'];
+/** The snapshot that a key shall become. Where there is one of that name, Prepare answers that it exists. */
+const TARGET_LABEL = 'containerd.io/snapshot.ref';
+
+type MakeOptions = { labels?: Labels } & WriteCall;
+
+/**
+ * A snapshotter of containerd's (services/snapshots/v1), which keeps the trees. It has no `rebase`: layers are applied in
+ * chain order, each over its parent.
+ */
+export class ContainerdSnapshotter implements Snapshotter {
+  readonly name: string;
+  readonly #connection: Connection;
+
+  constructor(connection: Connection, name: string) {
+    this.#connection = connection;
+    this.name = name;
+  }
+
+  #key(key: string) {
+    return { snapshotter: this.name, key };
+  }
+
+  async stat(key: string, call?: Call): Promise<SnapshotInfo> {
+    const { info } = await this.#connection.call('snapshots.v1.Snapshots/Stat', this.#key(key), call);
+    return toInfo(need(info, 'the snapshot asked for'));
+  }
+
+  async label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo> {
+    checkLabels(labels);
+    if (Object.keys(labels).length === 0) return await this.stat(key, call);
+    const request = { snapshotter: this.name, info: { name: key, labels }, updateMask: labelMask(labels) };
+    const { info } = await this.#connection.call('snapshots.v1.Snapshots/Update', request, call);
+    return toInfo(need(info, 'the labels set'));
+  }
+
+  async list(call: Call = {}): Promise<SnapshotInfo[]> {
+    const messages = this.#connection.stream('snapshots.v1.Snapshots/List', { snapshotter: this.name }, call);
+    const infos = (await listAll(messages, ({ info }) => info)).map(toInfo);
+    return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Of an active snapshot containerd walks the disk for it. */
+  async usage(key: string, call: Call = {}): Promise<Usage> {
+    const unhurried = { ...call, deadline: 0 };
+    const { size, inodes } = await this.#connection.call(
+      'snapshots.v1.Snapshots/Usage',
+      this.#key(key),
+      unhurried,
+    );
+    return { size, inodes };
+  }
+
+  async mounts(key: string, call?: Call): Promise<Mount[]> {
+    const { mounts } = await this.#connection.call('snapshots.v1.Snapshots/Mounts', this.#key(key), call);
+    return toMounts(mounts);
+  }
+
+  prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
+    return this.#make('Prepare', key, parent, opts);
+  }
+
+  view(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
+    return this.#make('View', key, parent, opts);
+  }
+
+  async #make(
+    how: 'Prepare' | 'View',
+    key: string,
+    parent: string,
+    { labels = {}, ...call }: MakeOptions,
+  ): Promise<Mount[]> {
+    checkLabels(labels);
+    try {
+      const request = { ...this.#key(key), parent, labels };
+      const { mounts } = await this.#connection.call(`snapshots.v1.Snapshots/${how}`, request, call);
+      return toMounts(mounts);
+    } catch (err) {
+      if (isKind(err, 'AlreadyExists')) await this.#hold(labels[TARGET_LABEL] ?? key, call);
+      throw err;
+    }
+  }
+
+  async commit(name: string, key: string, { labels = {}, ...call }: MakeOptions = {}): Promise<void> {
+    checkLabels(labels);
+    try {
+      const request = { ...this.#key(key), name, labels };
+      await this.#connection.call('snapshots.v1.Snapshots/Commit', request, { ...call, deadline: 0 });
+    } catch (err) {
+      if (isKind(err, 'AlreadyExists')) await this.#hold(name, call);
+      throw err;
+    }
+  }
+
+  /** What exists already is to be used: older containerds (before 1.6.32 and 1.7.17) do not lease it of themselves. */
+  async #hold(name: string, { lease, signal }: WriteCall): Promise<void> {
+    if (lease === undefined) return;
+    await addToLease(this.#connection, lease, { type: `snapshots/${this.name}`, id: name }, { signal });
+  }
+
+  /** The files may go later. */
+  async remove(key: string, call: Call = {}): Promise<void> {
+    const unhurried = { ...call, deadline: 0 };
+    await this.#connection.call('snapshots.v1.Snapshots/Remove', this.#key(key), unhurried);
+  }
+}
+
+function toInfo({ name, kind, parent, labels, createdAt, updatedAt }: SnapshotMessage): SnapshotInfo {
+  const known = KINDS[kind];
+  if (known === undefined)
+    throw new HawserError('Internal', `containerd has an unknown kind of snapshot: ${name}`);
+  return { name, kind: known, parent, labels, createdAt: toMs(createdAt), updatedAt: toMs(updatedAt) };
+}

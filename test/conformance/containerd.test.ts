@@ -1,0 +1,86 @@
+/** The suites of the stores over a containerd of the test's own, and what it does otherwise than our contract says. */
+import { after, before } from 'node:test';
+import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
+import type { Runtime } from '../../src/core/ports/runtime.ts';
+import type { Backend } from '../../src/core/transfer/backend.ts';
+import { defaultRuntime } from '../../src/entry/library.ts';
+import { contentSuite, type Departures, type StoreUnderTest } from '../suites/content.ts';
+import { imagesSuite } from '../suites/images.ts';
+import { leasesSuite } from '../suites/leases.ts';
+import { type SnapshotterUnderTest, snapshotterSuite } from '../suites/snapshotter.ts';
+import { type Containerd, startContainerd } from '../support/containerd.ts';
+import { needs } from '../support/needs.ts';
+import { scratch } from '../support/scratch.ts';
+
+const skip = needs({ root: true, tools: ['containerd', 'ctr'] });
+
+let daemon: Containerd;
+let runtime: Runtime;
+let count = 0;
+
+before(async () => {
+  if (skip !== false) return;
+  // What the suites make nothing refers to: it must not be collected meanwhile.
+  const never =
+    '[plugins."io.containerd.gc.v1.scheduler"]\n  mutation_threshold = 1000000000\n  startup_delay = "24h"\n';
+  daemon = await startContainerd(undefined, never);
+  runtime = await defaultRuntime();
+});
+after(async () => {
+  await runtime?.workers[Symbol.asyncDispose]();
+  await daemon?.close();
+});
+
+function open(namespace: string): Promise<Backend> {
+  return openContainerdBackend(runtime, { address: daemon.socket, namespace });
+}
+
+/** The namespaces of a test are its own. */
+async function store(): Promise<StoreUnderTest> {
+  const opened: Backend[] = [];
+  const id = count++;
+  return {
+    open: async (namespace) => {
+      const backend = await open(`${namespace}-of-${id}`);
+      opened.push(backend);
+      return backend;
+    },
+    done: async () => {
+      for (const backend of opened) await backend[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function snapshots(): Promise<SnapshotterUnderTest> {
+  const dir = scratch();
+  const backend = await open(`snapshots-of-${count++}`);
+  return {
+    backend,
+    snapshotter: backend.snapshotter(),
+    mounter: await runtime.mounter(),
+    scratch: dir.path,
+    done: async () => {
+      await backend[Symbol.asyncDispose]();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const CONTENT: Departures = {
+  'UpdateStatus: ref, offset, total and times while writing':
+    'containerd does not say which digest an ingest is to have',
+  'a digest with another size than its blob has is not taken for it':
+    'containerd asks for the digest only; we then refuse the blob at once',
+  'sha256, sha384 and sha512': 'containerd 1.6 stores by sha256 only',
+  'CrossNamespaceShare: another namespace shares at once, each deletes for itself':
+    'containerd opens an ingest that has all bytes, to be committed',
+};
+const SNAPSHOTS: Departures = {
+  'a layer that leaves its root alone keeps the root’s attributes':
+    'containerd gives the root of each layer attributes of its own',
+};
+
+contentSuite('containerd', store, skip, CONTENT);
+leasesSuite('containerd', store, skip);
+imagesSuite('containerd', store, skip);
+snapshotterSuite('containerd', snapshots, skip, SNAPSHOTS);
