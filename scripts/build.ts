@@ -16,6 +16,7 @@ import {
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
+import { brotliCompressSync } from 'node:zlib';
 import { makeExecutable } from './executable.ts';
 
 const root: string = join(import.meta.dirname, '..');
@@ -28,21 +29,26 @@ interface Bundle {
 }
 type Ncc = (entry: string, options: Readonly<Record<string, unknown>>) => Promise<Bundle>;
 
-/** One ES module out of an entry and all it imports. */
-async function bundle(entry: string, filename: string): Promise<string> {
+/** One module out of an entry and all it imports: an ES module, or (`esm` false) the body of a CommonJS one. */
+async function bundle(entry: string, filename: string, esm = true): Promise<string> {
   const ncc = createRequire(import.meta.url)('@vercel/ncc') as Ncc;
   const { code, assets } = await ncc(entry, {
-    esm: true,
+    esm,
     filename,
     cache: false,
     quiet: true,
     target: 'es2024',
     minify: true,
   });
-  const extra = Object.keys(assets).filter((name) => name !== 'package.json' && !name.endsWith('.cjs'));
+  const extra = Object.keys(assets).filter((name) => !isUnused(name));
   if (extra.length > 0)
     throw new Error(`The bundle of ${filename} is not one file: it also needs ${extra.join(', ')}`);
   return code;
+}
+
+/** ncc sets aside what might be read at run time. grpc-js reads definitions of services (xds, channelz) that only servers have. */
+function isUnused(asset: string): boolean {
+  return asset === 'package.json' || /\.cjs$|\.proto$|(?:^|\/)LICENSE$/.test(asset);
 }
 
 /** undici can do without HTTP/2, which we never speak: loading Node's takes 10 ms, and with it TLS and all root certificates. */
@@ -92,8 +98,38 @@ function inlineWorker(bundled: string): void {
   );
 }
 
+/**
+ * The containerd backend with gRPC is a quarter of all code, and few commands need it: it travels compressed, which costs a
+ * start next to nothing, and is compiled when it is asked for. An error of its copy of core is told by its kind, as from a
+ * worker.
+ */
+async function wrapContainerd(): Promise<void> {
+  const path = join(js, 'src/backends/containerd/open.js');
+  writeFileSync(join(js, 'package.json'), '{"type":"module"}');
+  const text = await bundle(path, 'containerd.cjs', false);
+  const compressed = brotliCompressSync(text).toString('base64');
+  writeFileSync(
+    path,
+    `import { createRequire } from 'node:module';
+import { brotliDecompressSync } from 'node:zlib';
+let loaded;
+export function openContainerdBackend(runtime, options) {
+  if (loaded === undefined) {
+    const text = brotliDecompressSync(Buffer.from('${compressed}', 'base64')).toString();
+    const module = { exports: {} };
+    const run = new Function('module', 'exports', 'require', '__dirname', text);
+    run(module, module.exports, createRequire(import.meta.url), '/');
+    loaded = module.exports;
+  }
+  return loaded.openContainerdBackend(runtime, options);
+}
+`,
+  );
+}
+
 async function bundleAll(): Promise<string> {
   inlineWorker(await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs'));
+  await wrapContainerd();
   return withoutHttp2(await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs'));
 }
 

@@ -6,10 +6,12 @@ import type { Platform } from '../core/oci/descriptor.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
 import type { Output } from '../core/ports/host.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
+import type { Backend } from '../core/transfer/backend.ts';
 import type { Input } from './command.ts';
 import { pipeAware } from './output.ts';
 import { redact, safe } from './render/text.ts';
 import type { Services } from './services.ts';
+import { usageError } from './usage-error.ts';
 
 const NAMESPACE = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/;
 const MAX_NAMESPACE = 76;
@@ -36,13 +38,34 @@ export function makeContext(
   return { runtime, services, input, signal, platform, stdout, stderr };
 }
 
-/** Opens the store to change it, and closes it whatever `work` does. */
+/**
+ * Opens the store to change it, or (--address) connects to a containerd to use its; and closes it whatever `work` does.
+ */
 export async function withBackend<T>(
+  context: Context,
+  work: (backend: Backend) => Promise<T>,
+  readOnly = false,
+): Promise<T> {
+  const address = containerdAddress(context);
+  if (address === undefined) return await withLocalBackend(context, work, readOnly);
+  const { runtime, signal } = context;
+  const options = { address, namespace: namespaceOf(context.input), signal };
+  const backend = await context.services.openContainerd(runtime, options);
+  try {
+    return await work(backend);
+  } finally {
+    await backend[Symbol.asyncDispose]();
+  }
+}
+
+/** For what takes a store of our own. NotImplemented with --address. */
+export async function withLocalBackend<T>(
   context: Context,
   work: (backend: LocalBackend) => Promise<T>,
   readOnly = false,
 ): Promise<T> {
-  refuseAddress(context.input);
+  const address = containerdAddress(context);
+  if (address !== undefined) throw notInContainerd(context.input, `with containerd at ${address}`);
   const root = chooseRoot(context.input.text('root'), context.runtime.host);
   const namespace = namespaceOf(context.input);
   const { runtime, signal } = context;
@@ -57,10 +80,7 @@ export async function withBackend<T>(
 }
 
 /** The same for commands that only look: nothing is made or changed, and a store that is not there is an empty one. */
-export async function withStore<T>(
-  context: Context,
-  work: (backend: LocalBackend) => Promise<T>,
-): Promise<T> {
+export async function withStore<T>(context: Context, work: (backend: Backend) => Promise<T>): Promise<T> {
   return await withBackend(context, work, true);
 }
 
@@ -89,13 +109,31 @@ function invalidNamespace(why: string): HawserError {
   });
 }
 
-function refuseAddress(input: Input): void {
+/** What containerd does by itself, in its own way: a flag that would have no effect is refused. */
+const STORE_FLAGS = ['content-sharing', 'codec', 'max-layer-size', 'max-layer-ratio'];
+
+/** Where the containerd to work in is; undefined to work in our own store. A store named on the command line goes before CONTAINERD_ADDRESS. */
+function containerdAddress(context: Context): string | undefined {
+  const { input } = context;
   const address = input.text('address');
-  if (address === undefined) return;
+  if (address === undefined) return undefined;
+  if (input.has('root')) {
+    if (input.has('address')) throw usageError('cannot specify both --root and --address');
+    return undefined;
+  }
+  for (const name of STORE_FLAGS) {
+    const value = input.text(name);
+    if (value === undefined || value === 'auto' || value === 'shared') continue;
+    throw notInContainerd(input, `with --${name}`);
+  }
+  return address.startsWith('unix:') ? address : absolutePath(context, address);
+}
+
+function notInContainerd(input: Input, what: string): HawserError {
   const hint = input.has('address')
     ? 'Leave --address away: hawser then uses its own store (--root)'
-    : 'Unset CONTAINERD_ADDRESS: hawser then uses its own store (--root)';
-  throw new HawserError('NotImplemented', `Cannot work inside containerd at ${address}: not implemented`, {
+    : 'Unset CONTAINERD_ADDRESS, or name a store with --root: hawser then uses its own';
+  return new HawserError('NotImplemented', `Cannot do this inside containerd: not implemented ${what}`, {
     hint,
   });
 }

@@ -23,7 +23,7 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     type: 'text',
     value: 'SOCKET',
     env: 'CONTAINERD_ADDRESS',
-    describe: 'work inside a running containerd (not there yet)',
+    describe: 'work inside the running containerd of this socket instead of a store of our own',
   },
   {
     name: 'content-sharing',

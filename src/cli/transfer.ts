@@ -1,11 +1,11 @@
 /** What `images pull` and `content fetch` share: flags to options, and the display around the work. */
-import type { LocalBackend } from '../backends/local/open.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import { reporting } from '../core/registry/observe.ts';
 import type { RegistryEvent, RegistryOptions } from '../core/registry/open.ts';
+import type { Backend } from '../core/transfer/backend.ts';
 import type { TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult } from '../core/transfer/options.ts';
 import type { StoreDeps } from '../core/transfer/unpack.ts';
@@ -63,7 +63,7 @@ export async function displayed<R extends FetchResult>(
 
 export async function withRegistry<R>(
   context: Context,
-  backend: LocalBackend,
+  backend: Backend,
   { report, ...registryOpts }: RegistryOptions & { readonly report: Report },
   work: (deps: TransferDeps) => Promise<R>,
 ): Promise<R> {
@@ -79,7 +79,7 @@ export async function withRegistry<R>(
   }
 }
 
-export function storeDeps({ runtime, platform }: Context, backend: LocalBackend): StoreDeps {
+export function storeDeps({ runtime, platform }: Context, backend: Backend): StoreDeps {
   const { clock, hashers, codecs, host } = runtime;
   return { backend, clock, hashers, codecs, hostPlatform: platform, cpus: host.cpus };
 }

@@ -1,7 +1,7 @@
 import { bundleImage } from '../../core/transfer/bundle.ts';
 import { checkDirectory } from '../../core/transfer/rootfs.ts';
 import type { Command } from '../command.ts';
-import { withBackend } from '../context.ts';
+import { withLocalBackend } from '../context.ts';
 import { CODEC, PLATFORM, PROGRESS, REGISTRY_FLAGS } from '../flags.ts';
 import { LAYER_LIMIT_FLAGS } from '../layer-limits.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage } from '../output-directory.ts';
@@ -25,7 +25,7 @@ export const bundle: Command = {
     ...REGISTRY_FLAGS,
   ],
   run: async (context, input) => {
-    await withBackend(context, async (backend) => {
+    await withLocalBackend(context, async (backend) => {
       const options = { ...outputOptions(context, backend, input.arg(1)), tty: input.bool('tty') };
       await checkDirectory(context.runtime, options);
       await displayed(context, true, async (report) => {

@@ -1,9 +1,9 @@
-import type { LocalBackend } from '../../backends/local/open.ts';
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
 import { chainIdOf, type ImageStatus, isComplete, statusOf } from '../../core/images/inspect.ts';
 import type { Image } from '../../core/images/roles.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Snapshotter } from '../../core/snapshots/roles.ts';
+import type { Backend } from '../../core/transfer/backend.ts';
 import type { Command } from '../command.ts';
 import { type Context, print, warn, withStore } from '../context.ts';
 import { QUIET, SNAPSHOTTER } from '../flags.ts';
@@ -20,7 +20,7 @@ export interface CheckRow {
 
 async function checkImage(
   context: Context,
-  backend: LocalBackend,
+  backend: Backend,
   snapshotter: Snapshotter,
   image: Image,
 ): Promise<CheckRow> {
@@ -45,7 +45,7 @@ async function checkImage(
 
 async function isUnpacked(
   { runtime, platform, signal }: Context,
-  backend: LocalBackend,
+  backend: Backend,
   snapshotter: Snapshotter,
   image: Image,
 ): Promise<boolean> {

@@ -1,9 +1,9 @@
-import type { LocalBackend } from '../../backends/local/open.ts';
 import { imageFields, parseFilters } from '../../core/content/filter.ts';
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
 import { imagePlatforms, sizeOf } from '../../core/images/inspect.ts';
 import type { Image } from '../../core/images/roles.ts';
 import { only } from '../../core/platforms/match.ts';
+import type { Backend } from '../../core/transfer/backend.ts';
 import type { Command } from '../command.ts';
 import { type Context, print, warn, withStore } from '../context.ts';
 import { QUIET } from '../flags.ts';
@@ -19,7 +19,7 @@ export interface ImageRow {
 }
 
 export async function matchingImages(
-  backend: Pick<LocalBackend, 'images'>,
+  backend: Pick<Backend, 'images'>,
   filters: readonly string[],
   signal: AbortSignal,
 ): Promise<Image[]> {
@@ -31,11 +31,7 @@ export async function matchingImages(
   }
 }
 
-async function imageRow(
-  { signal, platform }: Context,
-  backend: LocalBackend,
-  image: Image,
-): Promise<ImageRow> {
+async function imageRow({ signal, platform }: Context, backend: Backend, image: Image): Promise<ImageRow> {
   const call = { signal };
   const warnings: string[] = [];
   const { size, missing } = await sizeOf(backend.content, image.target, only(platform), call);

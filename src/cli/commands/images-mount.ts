@@ -1,10 +1,10 @@
-import type { LocalBackend } from '../../backends/local/open.ts';
 import { cleanupSignal } from '../../core/async/settle.ts';
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { Snapshotter } from '../../core/snapshots/roles.ts';
+import type { Backend } from '../../core/transfer/backend.ts';
 import { unpackPlatform } from '../../core/transfer/unpack.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Command, Input } from '../command.ts';
@@ -19,7 +19,7 @@ import { usageError } from '../usage-error.ts';
 const MAX_WARNINGS = 100;
 
 /** A lease named after the target keeps the snapshot until `images unmount --rm`. */
-async function mountImage(context: Context, backend: LocalBackend, input: Input): Promise<string> {
+async function mountImage(context: Context, backend: Backend, input: Input): Promise<string> {
   const { signal } = context;
   const [name, target] = [input.arg(0), input.arg(1)];
   const { leases } = backend;
@@ -51,11 +51,7 @@ async function explained({ runtime, signal }: Context, err: unknown): Promise<un
   });
 }
 
-async function createLease(
-  leases: LocalBackend['leases'],
-  id: string,
-  { signal }: Context,
-): Promise<boolean> {
+async function createLease(leases: Backend['leases'], id: string, { signal }: Context): Promise<boolean> {
   try {
     await leases.create({ id, signal });
     return true;
@@ -68,7 +64,7 @@ async function createLease(
 /** The chain ID, after unpacking what is not yet. */
 async function unpacked(
   context: Context,
-  backend: LocalBackend,
+  backend: Backend,
   snapshotter: Snapshotter,
   { name, lease }: { name: string; lease: string },
 ): Promise<string> {

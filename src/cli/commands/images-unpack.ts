@@ -1,7 +1,7 @@
 import { checkDirectory, unpackRootfs } from '../../core/transfer/rootfs.ts';
 import { unpackImage } from '../../core/transfer/unpack.ts';
 import type { Command } from '../command.ts';
-import { type Context, withBackend } from '../context.ts';
+import { type Context, withBackend, withLocalBackend } from '../context.ts';
 import { CODEC, JOBS, PLATFORM, PROGRESS, REGISTRY_FLAGS, SNAPSHOTTER } from '../flags.ts';
 import { findImage } from '../images.ts';
 import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
@@ -33,7 +33,7 @@ async function toSnapshots(context: Context): Promise<void> {
 async function toRootfs(context: Context, target: string): Promise<void> {
   if (context.input.has('snapshotter'))
     throw usageError('--rootfs makes no snapshots: leave --snapshotter away');
-  await withBackend(context, async (backend) => {
+  await withLocalBackend(context, async (backend) => {
     const options = outputOptions(context, backend, target);
     await checkDirectory(context.runtime, options);
     await displayed(context, true, async (report) => {

@@ -18,6 +18,7 @@ const layer = { mediaType: 'application/vnd.oci.image.layer.v1.tar', digest, siz
 interface Seen {
   backend: { root: string; namespace: string; readOnly?: boolean | undefined } | undefined;
   registry: Record<string, unknown> | undefined;
+  containerd: { address: string; namespace: string } | undefined;
   pull: PullOptions | undefined;
   closed: string[];
 }
@@ -27,7 +28,13 @@ function services(work: (options: PullOptions) => Promise<void> = async () => {}
   services: Services;
   seen: Seen;
 } {
-  const seen: Seen = { backend: undefined, registry: undefined, pull: undefined, closed: [] };
+  const seen: Seen = {
+    backend: undefined,
+    registry: undefined,
+    containerd: undefined,
+    pull: undefined,
+    closed: [],
+  };
   const closing = (name: string) => async () => {
     seen.closed.push(name);
   };
@@ -36,20 +43,25 @@ function services(work: (options: PullOptions) => Promise<void> = async () => {}
     await work(options);
     return { name: options.reference.name, target, unpacked: [] };
   };
+  const backend = (name: string) => ({
+    images: {
+      list: async () => [],
+      get: async (name: string) => {
+        throw new HawserError('NotFound', `image "${name}": not found`);
+      },
+    },
+    snapshotter: () => ({}),
+    collect: closing('collected'),
+    [Symbol.asyncDispose]: closing(name),
+  });
   const fake = {
     openBackend: async (_: unknown, opts: NonNullable<Seen['backend']>) => {
       seen.backend = opts;
-      return {
-        images: {
-          list: async () => [],
-          get: async (name: string) => {
-            throw new HawserError('NotFound', `image "${name}": not found`);
-          },
-        },
-        snapshotter: () => ({}),
-        collect: closing('collected'),
-        [Symbol.asyncDispose]: closing('backend'),
-      };
+      return backend('backend');
+    },
+    openContainerd: async (_: unknown, { address, namespace }: NonNullable<Seen['containerd']>) => {
+      seen.containerd = { address, namespace };
+      return backend('containerd');
     },
     openRegistry: (_: unknown, opts: Record<string, unknown>) => {
       seen.registry = opts;
@@ -206,13 +218,42 @@ test('run: the namespace is checked in the words of containerd', async () => {
   assert.match(err, /namespace validation: identifier "bad ns!" must match \^\[A-Za-z0-9\]\+/);
 });
 
+test('run: --address and CONTAINERD_ADDRESS choose a containerd, unless a store is named', async () => {
+  const given = await go('-a /run/c.sock -n k8s.io images ls');
+  assert.equal(given.code, 0);
+  assert.deepEqual(given.seen.containerd, { address: '/run/c.sock', namespace: 'k8s.io' });
+  assert.equal(given.seen.backend, undefined);
+  assert.deepEqual(given.seen.closed, ['containerd']);
+  const addressOf = async (args: string, env: Record<string, string>) =>
+    (await go(args, { env })).seen.containerd?.address;
+  const env = { CONTAINERD_ADDRESS: '/env', HAWSER_ROOT: '/r', PWD: '/w' };
+  assert.equal(await addressOf('images ls', env), '/env');
+  assert.equal(await addressOf('-a here images ls', env), '/w/here');
+  assert.equal(await addressOf('-a unix:///s images ls', env), 'unix:///s');
+  assert.equal(await addressOf('--root /q images ls', env), undefined);
+  assert.equal((await go('version', { env })).code, 0);
+  const both = await go('-a /s --root /q images ls');
+  assert.equal(both.code, 2);
+  assert.match(both.err, /cannot specify both --root and --address/);
+});
+
 test('run: flags that cannot act are errors, not ignored', async () => {
-  const address = await go('-a /run/containerd/containerd.sock images ls');
-  assert.equal(address.code, 1);
-  assert.match(address.err, /not implemented\nhint: Leave --address away/);
-  const fromEnv = await go('images ls', { env: { CONTAINERD_ADDRESS: '/s' } });
-  assert.match(fromEnv.err, /hint: Unset CONTAINERD_ADDRESS/);
-  assert.equal((await go('version', { env: { CONTAINERD_ADDRESS: '/s' } })).code, 0);
+  const env = { CONTAINERD_ADDRESS: '/s', XDG_DATA_HOME: '/x' };
+  for (const args of [
+    'bundle a /dir',
+    'unpack a --rootfs /dir',
+    'pull a --codec portable',
+    'unpack a --max-layer-size 1G',
+    'pull a --max-layer-ratio 9',
+    '--content-sharing isolated pull a',
+  ]) {
+    const { code, err, seen } = await go(args, { env });
+    assert.equal(code, 1, args);
+    assert.match(err, /not implemented with .*\nhint: Unset CONTAINERD_ADDRESS/, args);
+    assert.deepEqual([seen.backend, seen.containerd, seen.pull], [undefined, undefined, undefined], args);
+    assert.match((await go(`-a /s ${args}`)).err, /hint: Leave --address away/, args);
+  }
+  assert.equal((await go('pull a --codec auto', { env })).code, 0);
 });
 
 test('run: --hosts-dir is where hosts are looked up, below the working directory when relative', async () => {

@@ -1,0 +1,239 @@
+/**
+ * hawser inside a running containerd (--address), each flavour in a namespace of its own, beside what `ctr` makes of the same
+ * image in another. The namespaces share nothing, so that every pull brings all bytes.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
+import { refKey } from '../../src/core/content/ref-key.ts';
+import type { Descriptor } from '../../src/core/oci/descriptor.ts';
+import { defaultRuntime } from '../../src/entry/library.ts';
+import { type Containerd, startContainerd } from '../support/containerd.ts';
+import { type ExecOptions, type ExecResult, exec, describe as explain } from '../support/exec.ts';
+import { anyFlavour, type Flavour, wanted } from '../support/hawser.ts';
+import { needs } from '../support/needs.ts';
+import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
+import { type Scratch, scratch } from '../support/scratch.ts';
+import { type SlowProxy, startSlowProxy } from '../support/slow-proxy.ts';
+import { smallImage } from '../support/small-image.ts';
+import { type Client, readState, type StoreState } from '../support/store-state.ts';
+
+const TOOLS = ['docker-registry', 'skopeo', 'containerd', 'ctr'];
+const SIZE = { layers: 4, bytes: 2_500_000, files: 20 };
+/** Nothing is shared between the namespaces. */
+const ISOLATED = '[plugins."io.containerd.metadata.v1.bolt"]\n  content_sharing_policy = "isolated"\n';
+/** For what needs one flavour: the one that starts fastest. */
+const quick = wanted.findLast((one) => one.skip === false) ?? anyFlavour;
+
+interface Observed {
+  readonly state: StoreState;
+  /** Labels that snapshots have but the one that every unpack gives them from containerd 1.7 on (ctr 1.6: none). */
+  readonly labels: readonly string[];
+  readonly leases: string;
+}
+
+describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS }) }, () => {
+  let registry: RealRegistry;
+  let proxy: SlowProxy;
+  let temp: Scratch;
+  let daemon: Containerd;
+  let image: string;
+  let layers: readonly Descriptor[];
+  let theirs: Observed;
+
+  before(async () => {
+    temp = scratch();
+    registry = await startDockerRegistry();
+    const layout = await smallImage(temp.path, SIZE);
+    await registry.push(`${layout}:small`, 'small:1');
+    proxy = await startSlowProxy(registry.host);
+    image = `${proxy.host}/small:1`;
+    layers = layersOf(layout);
+    daemon = await startContainerd(undefined, ISOLATED);
+    await daemon.ctr('-n', 'theirs', 'images', 'pull', '--plain-http', image);
+    theirs = await observe('theirs');
+  });
+  after(async () => {
+    await daemon.close();
+    await proxy[Symbol.asyncDispose]();
+    await registry.close();
+    await temp[Symbol.asyncDispose]();
+  });
+
+  const ctrIn = (namespace: string): Client => {
+    return (...args) => daemon.ctr('-n', namespace, ...args);
+  };
+  const observe = async (namespace: string): Promise<Observed> => {
+    const ctr = ctrIn(namespace);
+    const state = await readState(ctr, 'overlayfs');
+    const labels: string[] = [];
+    for (const row of state.snapshots) {
+      const { Name, Labels = {} } = JSON.parse(
+        (await ctr('snapshots', 'info', row.split(' ')[0] ?? '')).stdout,
+      );
+      const all = Object.entries(Labels).map(([key, value]) => `${key}=${value}`);
+      labels.push(...all.filter((label) => label !== `containerd.io/snapshot.ref=${Name}`));
+    }
+    return { state, labels, leases: (await ctr('leases', 'ls', '-q')).stdout };
+  };
+  const run = (which: Flavour, namespace: string, args: readonly string[], opts?: ExecOptions) =>
+    hawserAt(which, daemon.socket, ['-n', namespace, ...args], opts);
+  const ok = async (which: Flavour, namespace: string, ...args: string[]): Promise<ExecResult> => {
+    const result = await run(which, namespace, args);
+    assert.equal(result.code, 0, explain(result));
+    return result;
+  };
+  const backend = async (namespace: string) => {
+    const runtime = await defaultRuntime();
+    return await openContainerdBackend(runtime, { address: daemon.socket, namespace });
+  };
+
+  for (const which of wanted) {
+    test(`${which.name}: a pull makes what ctr makes, and shows it as ctr does`, {
+      skip: which.skip,
+    }, async () => {
+      await ok(which, which.name, 'images', 'pull', image);
+      const ours = await observe(which.name);
+      assert.ok(theirs.state.snapshots.length === SIZE.layers && theirs.leases === '');
+      assert.deepEqual(ours, theirs);
+      const shown = await readState((...args) => ok(which, which.name, ...args), 'overlayfs');
+      assert.deepEqual(shown, theirs.state);
+      assert.match((await ctrIn(which.name)('images', 'check')).stdout, /complete.*true/);
+    });
+  }
+
+  test('the other verbs: fetch, check, unpack, get, mount, inspect, remove', async () => {
+    const hawser = (...args: string[]) => ok(quick, 'verbs', ...args);
+    await hawser('content', 'fetch', image);
+    assert.match((await hawser('images', 'check')).stdout, /complete.*false/);
+    await hawser('unpack', image);
+    assert.match((await hawser('images', 'check')).stdout, /complete.*true/);
+    assert.deepEqual((await observe('verbs')).state.snapshots, theirs.state.snapshots);
+    const [layer] = layers;
+    const { raw } = await hawser('content', 'get', layer?.digest ?? '');
+    assert.equal(raw.length, layer?.size);
+    assert.match((await hawser('images', 'inspect', image)).stdout, new RegExp(layer?.digest ?? ''));
+    assert.match(
+      (await hawser('pull', '--plan', image)).stdout,
+      /to download: 0\.0 B in 0 blobs.*\n.*all 4 layers are unpacked/,
+    );
+    const target = join(temp.path, 'mount');
+    mkdirSync(target);
+    await hawser('images', 'mount', image, target);
+    assert.equal(readFileSync(join(target, 'layer1/1'), 'utf8'), '1 1\n');
+    await hawser('images', 'unmount', '--rm', target);
+    await hawser('images', 'rm', image);
+    const gone = await observe('verbs');
+    assert.deepEqual(gone, { state: { blobs: {}, images: [], snapshots: [] }, labels: [], leases: '' });
+    const absent = await run(quick, 'verbs', ['images', 'inspect', image]);
+    assert.equal(absent.code, 1);
+    assert.match(absent.stderr, /not found/);
+  });
+
+  test('labels that others gave an image record stay when it is pulled again', async () => {
+    const ctr = ctrIn('labels');
+    await ok(quick, 'labels', 'pull', '--label', 'ours=1', image);
+    await ctr('images', 'label', image, 'io.cri-containerd.pinned=pinned');
+    await ok(quick, 'labels', 'pull', '--label', 'ours=2', image);
+    const { stdout } = await ctr('images', 'ls', `name==${image}`);
+    assert.match(stdout, /io\.cri-containerd\.pinned=pinned,ours=2|ours=2,io\.cri-containerd\.pinned=pinned/);
+  });
+
+  test('an interrupted ingest goes on where it stopped', async () => {
+    const [layer] = layers;
+    assert.ok(layer);
+    const response = await fetch(`http://${registry.host}/v2/small/blobs/${layer.digest}`);
+    const half = new Uint8Array(await response.arrayBuffer()).subarray(0, layer.size >> 1);
+    const store = await backend('resumed');
+    const ingest = await store.content.ingest(refKey(layer), layer);
+    await ingest.write(half);
+    await ingest[Symbol.asyncDispose]();
+    await store[Symbol.asyncDispose]();
+    proxy.log = [];
+    await ok(quick, 'resumed', 'pull', image);
+    const ranges = proxy.log
+      .filter(({ path }) => path.endsWith(layer.digest))
+      .map(({ range }) => range ?? '');
+    assert.ok(ranges.length > 0 && ranges.every((range) => startOf(range) >= half.length), String(ranges));
+    assert.deepEqual(await observe('resumed'), theirs);
+  });
+
+  test('two pulls of one image at once: each blob is fetched once', async () => {
+    proxy.log = [];
+    const both = await Promise.all([1, 2].map(() => run(quick, 'both', ['pull', image])));
+    for (const one of both) assert.equal(one.code, 0, explain(one));
+    for (const { digest } of layers) {
+      assert.equal(proxy.log.filter(({ path }) => path.endsWith(digest)).length, 1);
+    }
+    assert.deepEqual(await observe('both'), theirs);
+  });
+
+  test('what cannot be reached is named, with what to do', async () => {
+    const notContainerd = join(temp.path, 'other.sock');
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).resume();
+      socket.end('220 at your service\r\n');
+    }).listen(notContainerd);
+    const file = join(temp.path, 'file');
+    writeFileSync(file, '');
+    const cases = [
+      [join(temp.path, 'none'), /there is no such socket\nhint: Is containerd running/],
+      [file, /nothing listens there\nhint: /],
+      [notContainerd, /does not speak gRPC\nhint: /],
+    ] as const;
+    for (const [address, message] of cases) {
+      const { code, stderr } = await hawserAt(quick, address, ['images', 'ls']);
+      assert.deepEqual(
+        [code, stderr.startsWith(`hawser: Cannot reach containerd at ${address}: `)],
+        [1, true],
+      );
+      assert.match(stderr, message);
+    }
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test('a containerd that is killed in the middle of a pull: an error that says so', async () => {
+    await using other = await startContainerd();
+    proxy.rate = 1 << 20;
+    let result: ExecResult;
+    try {
+      result = await hawserAt(quick, other.socket, ['pull', '--progress', 'json', image], {
+        started: (child) =>
+          child.stdout?.on('data', (bytes: Buffer) => {
+            if (/"downloading","offset":[1-9]/.test(bytes.toString())) other.kill();
+          }),
+      });
+    } finally {
+      proxy.rate = Number.POSITIVE_INFINITY;
+    }
+    assert.equal(result.code, 1, explain(result));
+    assert.match(
+      result.stderr,
+      /Lost the connection to containerd at .*\nhint: It was stopped or has crashed/,
+    );
+  });
+});
+
+function hawserAt(
+  which: Flavour,
+  address: string,
+  args: readonly string[],
+  opts?: ExecOptions,
+): Promise<ExecResult> {
+  const [file, ...before] = which.command;
+  return exec(file, [...before, '--address', address, ...args], opts);
+}
+
+function layersOf(layout: string): readonly Descriptor[] {
+  const document = (digest: string) =>
+    JSON.parse(readFileSync(join(layout, 'blobs', digest.replace(':', '/')), 'utf8'));
+  const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'));
+  return document(index.manifests[0].digest).layers;
+}
+
+function startOf(range: string): number {
+  return Number(/^bytes=(\d+)-/.exec(range)?.[1] ?? -1);
+}
