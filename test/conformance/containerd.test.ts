@@ -1,5 +1,6 @@
 /** The suites of the stores over a containerd of the test's own, and what it does otherwise than our contract says. */
-import { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
 import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
 import type { Runtime } from '../../src/core/ports/runtime.ts';
 import type { Backend } from '../../src/core/transfer/backend.ts';
@@ -11,6 +12,7 @@ import { type SnapshotterUnderTest, snapshotterSuite } from '../suites/snapshott
 import { type Containerd, startContainerd } from '../support/containerd.ts';
 import { needs } from '../support/needs.ts';
 import { scratch } from '../support/scratch.ts';
+import { close, digestOf, someBytes } from '../support/stores.ts';
 
 const skip = needs({ root: true, tools: ['containerd', 'ctr'] });
 
@@ -84,3 +86,25 @@ contentSuite('containerd', store, skip, CONTENT);
 leasesSuite('containerd', store, skip);
 imagesSuite('containerd', store, skip);
 snapshotterSuite('containerd', snapshots, skip, SNAPSHOTS);
+
+test('content/containerd: what another namespace has is committed without a byte', { skip }, async () => {
+  const { open, done } = await store();
+  try {
+    const [one, other] = [(await open('one')).content, (await open('other')).content];
+    const bytes = someBytes(3000);
+    const want = { digest: digestOf(bytes), size: bytes.length };
+    for (const [content, offset] of [
+      [one, 0],
+      [other, bytes.length],
+    ] as const) {
+      const ingest = await content.ingest('ref', want);
+      assert.equal(ingest.offset, offset);
+      if (offset === 0) await ingest.write(bytes);
+      assert.equal(await ingest.commit({ labels: { of: content === one ? 'one' : 'other' } }), want.digest);
+      await close(ingest);
+    }
+    assert.deepEqual((await other.info(want.digest)).labels, { of: 'other' });
+  } finally {
+    await done();
+  }
+});

@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { addImage, addLayer, createLayout } from '../../scripts/fixtures/layout.ts';
 import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
 import { refKey } from '../../src/core/content/ref-key.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
@@ -20,6 +21,7 @@ import { type Scratch, scratch } from '../support/scratch.ts';
 import { type SlowProxy, startSlowProxy } from '../support/slow-proxy.ts';
 import { smallImage } from '../support/small-image.ts';
 import { type Client, readState, type StoreState } from '../support/store-state.ts';
+import { bytes, concat, END, member } from '../support/tar-builder.ts';
 
 const TOOLS = ['docker-registry', 'skopeo', 'containerd', 'ctr'];
 const SIZE = { layers: 4, bytes: 2_500_000, files: 20 };
@@ -49,6 +51,7 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     registry = await startDockerRegistry();
     const layout = await smallImage(temp.path, SIZE);
     await registry.push(`${layout}:small`, 'small:1');
+    await pushBad(registry, temp.path);
     proxy = await startSlowProxy(registry.host);
     image = `${proxy.host}/small:1`;
     layers = layersOf(layout);
@@ -161,6 +164,37 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     assert.deepEqual(await observe('resumed'), theirs);
   });
 
+  test('an interrupt ends with 130, leaves no snapshot half done, and the next pull goes on', async () => {
+    proxy.rate = 2 << 20;
+    const stopped = await run(quick, 'interrupted', ['pull', '--progress', 'json', image], {
+      started: (child) =>
+        child.stdout?.on('data', (bytes: Buffer) => {
+          if (/"downloading","offset":[1-9]/.test(bytes.toString())) child.kill('SIGINT');
+        }),
+    });
+    proxy.rate = Number.POSITIVE_INFINITY;
+    assert.equal(stopped.code, 130, explain(stopped));
+    const left = await observe('interrupted');
+    assert.deepEqual([left.state.images, left.state.snapshots], [[], []]);
+    proxy.log = [];
+    await ok(quick, 'interrupted', 'pull', image);
+    assert.ok(proxy.log.some(({ range }) => startOf(range ?? '') > 0));
+    assert.deepEqual((await observe('interrupted')).state, theirs.state);
+  });
+
+  test('a layer that is not what the config says, or no archive: no record, no snapshot', async () => {
+    for (const [name, message] of [
+      ['wrong', /Cannot extract layer 2 .*: wrong diff id: the config says/],
+      ['broken', /Cannot extract layer 2 .*: containerd cannot apply it: /],
+    ] as const) {
+      const result = await run(quick, name, ['pull', `${proxy.host}/bad:${name}`]);
+      assert.equal(result.code, 1, explain(result));
+      assert.match(result.stderr, message);
+      const { state } = await observe(name);
+      assert.deepEqual([state.images, state.snapshots.length], [[], 1]);
+    }
+  });
+
   test('two pulls of one image at once: each blob is fetched once', async () => {
     proxy.log = [];
     const both = await Promise.all([1, 2].map(() => run(quick, 'both', ['pull', image])));
@@ -225,6 +259,27 @@ function hawserAt(
 ): Promise<ExecResult> {
   const [file, ...before] = which.command;
   return exec(file, [...before, '--address', address, ...args], opts);
+}
+
+/** Two layers, the second of which has another diff ID, or is no gzip. */
+async function pushBad(registry: RealRegistry, parent: string): Promise<void> {
+  const layout = createLayout(join(parent, 'bad'));
+  const tar = join(parent, 'bad.tar');
+  const add = (text: string) => {
+    writeFileSync(tar, concat([member({ name: 'f' }, bytes(text)), END]));
+    return addLayer(layout, tar);
+  };
+  const [one, two] = [add('1'), add('2')];
+  const config = { architecture: 'amd64', os: 'linux' };
+  layout.name('wrong', addImage(layout, 'gzip', [one, { ...two, diffId: one.diffId }], config));
+  const noise = layout.blob(two.blobs.gzip.mediaType, bytes('no archive at all'));
+  layout.name(
+    'broken',
+    addImage(layout, 'gzip', [one, { ...two, blobs: { ...two.blobs, gzip: noise } }], config),
+  );
+  layout.finish();
+  for (const name of ['wrong', 'broken'])
+    await registry.push(`${join(parent, 'bad')}:${name}`, `bad:${name}`);
 }
 
 function layersOf(layout: string): readonly Descriptor[] {

@@ -1,11 +1,11 @@
-import { HawserError } from '../../core/errors.ts';
+import { HawserError, isKind, wrap } from '../../core/errors.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/unpack/roles.ts';
-import type { Connection } from './connection.ts';
+import type { CallOptions, Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
-import { need } from './messages.ts';
+import { type Calls, type DescriptorMessage, need } from './messages.ts';
 
 /**
  * Has containerd apply the layer (services/diff/v1), as ctr does: it is right for every snapshotter and for a daemon whose
@@ -28,9 +28,18 @@ export class ContainerdApplier implements Applier {
     if (Object.keys(limits).length > 0) throw notOurs('a limit for layers');
     // Durable before the image is recorded, by containerds that can (2.0 and later); others do not look at it.
     const request = { diff: fromDescriptor(layer), mounts, syncFs: true };
-    const { applied } = await this.#connection.call('diff.v1.Diff/Apply', request, { signal, deadline: 0 });
-    const { digest, size } = need(applied, 'what it applied');
+    const { digest, size } = await this.#apply(request, { signal, deadline: 0 });
     return { digest: parseDigest(digest), size, warnings: [], record: undefined };
+  }
+
+  async #apply(request: Calls['diff.v1.Diff/Apply'][0], call: CallOptions): Promise<DescriptorMessage> {
+    try {
+      const { applied } = await this.#connection.call('diff.v1.Diff/Apply', request, call);
+      return need(applied, 'what it applied');
+    } catch (err) {
+      call.signal?.throwIfAborted();
+      throw isKind(err, 'Unavailable') ? err : wrap('containerd cannot apply it', err);
+    }
   }
 }
 

@@ -198,6 +198,45 @@ test('losing the race for a chain ID to another process is success', async () =>
   assert.deepEqual([...snapshots.active], []);
 });
 
+test('a chain ID that another commits before anything is applied is taken as it is', async () => {
+  const { snapshots, labels, events, deps, opts, steps, applied } = setUp(
+    (n) => diffs[n === 0 ? 0 : 2] ?? digestOf('?'),
+  );
+  const raced = steps[1]?.chainId ?? '';
+  const prepare = async (key: string, parent: string) => {
+    if (parent !== steps[0]?.chainId) return await snapshots.prepare(key, parent);
+    snapshots.committed.add(raced);
+    throw new HawserError('AlreadyExists', `target snapshot "${raced}": already exists`);
+  };
+  const snapshotter = Object.assign(Object.create(snapshots), { prepare }) as Snapshotter;
+  await unpackLayers({ ...deps, snapshotter }, CONFIG, steps, opts);
+  assert.equal(applied(), 2);
+  assert.equal(labels[layer(1).digest]?.['containerd.io/uncompressed'], diffs[1]);
+  assert.ok(events.some((e) => e.type === 'layer' && e.index === 1 && e.status === 'exists'));
+});
+
+test('an applier that wants whole blobs gets no other', async () => {
+  const { deps, opts, steps } = setUp();
+  const here = new Set<string>();
+  const applier: UnpackDeps['applier'] = {
+    needsBlob: true,
+    apply: async (desc, mounts, how) => {
+      assert.ok(here.has(desc.digest), 'it is in the store');
+      return await deps.applier.apply(desc, mounts, how);
+    },
+  };
+  await unpackLayers({ ...deps, applier }, CONFIG, steps, {
+    ...opts,
+    blobStarted: () => assert.fail('it does not begin early'),
+    blobHere: ({ digest }) => here.has(digest),
+    blobReady: async ({ digest }) => {
+      await Promise.resolve();
+      here.add(digest);
+    },
+  });
+  assert.equal(here.size, 3);
+});
+
 /** A snapshotter that rebases; layer 0 is slow, so that the others are applied blind. */
 function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
   const set = setUp();
