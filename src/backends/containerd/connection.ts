@@ -2,9 +2,9 @@
 import grpc from '@grpc/grpc-js';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
-import { type Method, methodOf } from './codec.ts';
+import { methodOf } from './codec.ts';
 import { fromStatus } from './errors.ts';
-import type { Calls, Streams, WriteRequest, WriteResponse } from './messages.ts';
+import type { Calls, Streams, WriteResponse } from './messages.ts';
 
 /** containerd's own limit for a message, in bytes. grpc-js would take 4 MiB only. */
 const MAX_MESSAGE = 16 * 1024 * 1024;
@@ -35,7 +35,7 @@ export interface Incoming<T> {
   cancel(): void;
 }
 
-export type WriteCallStream = grpc.ClientDuplexStream<WriteRequest, WriteResponse>;
+export type WriteCallStream = grpc.ClientDuplexStream<Buffer, WriteResponse>;
 
 export class Connection {
   readonly address: string;
@@ -134,13 +134,13 @@ export class Connection {
     };
   }
 
-  /** Content.Write: requests and responses side by side, for write-stream.ts. */
+  /** Content.Write: requests, encoded, and responses side by side, for write-stream.ts. */
   write(opts: CallOptions): WriteCallStream {
     opts.signal?.throwIfAborted();
-    const { path, encode, decode }: Method = methodOf('content.v1.Content/Write');
+    const { path, decode } = methodOf('content.v1.Content/Write');
     const [metadata, options] = this.#head({ ...opts, deadline: 0 });
     const response = decode as (bytes: Buffer) => WriteResponse;
-    return this.#client.makeBidiStreamRequest(path, encode, response, metadata, options);
+    return this.#client.makeBidiStreamRequest(path, (bytes: Buffer) => bytes, response, metadata, options);
   }
 
   #head({ lease, deadline = DEADLINE }: CallOptions): [grpc.Metadata, grpc.CallOptions] {

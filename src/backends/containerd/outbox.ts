@@ -3,19 +3,25 @@ import type { Call } from '../../core/ports/call.ts';
 import { WRITE, type WriteResponse } from './messages.ts';
 import { orAborted, type WriteStream } from './write-stream.ts';
 
-/** Bytes of one message, and of those that are under way: enough that containerd, which hashes, never waits for us. */
-export const CHUNK: number = 1024 * 1024;
-const WINDOW = 8 * CHUNK;
+/** Most bytes of one message, and of those that are unanswered: enough that containerd, which hashes, never waits for us. */
+export const CHUNK: number = 2 * 1024 * 1024;
+const WINDOW = 4 * CHUNK;
 
-/** The bytes of an ingest on their way into its stream: gathered into messages, a window of them unanswered. */
+/**
+ * The bytes of an ingest on their way into its stream. They are gathered into a message for as long as others are
+ * unanswered: those of a slow download are sent as they come, to be there whatever ends us; those of a fast one in large
+ * messages, which cost less.
+ */
 export class Outbox {
   readonly #ref: string;
   readonly #stream: WriteStream;
   /** Where the next message goes. */
   #sent: number;
-  #chunk: Uint8Array = new Uint8Array(0);
+  /** Used for one message after another: what is sent has been encoded. */
+  #chunk: Uint8Array | undefined;
   #filled = 0;
-  #underWay: { readonly bytes: number; readonly answered: Promise<void> }[] = [];
+  #unanswered = 0;
+  readonly #answers: Promise<void>[] = [];
   #failure: { reason: unknown } | undefined;
 
   /** `offset`: how many bytes containerd has. */
@@ -25,37 +31,32 @@ export class Outbox {
     this.#sent = offset;
   }
 
-  /** What an earlier write came to is thrown here too. */
+  /** Throws what an earlier write came to. */
   check(): void {
     if (this.#failure !== undefined) throw wrap(`Cannot write to "${this.#ref}"`, this.#failure.reason);
   }
 
-  /** Waits until less than a window is under way. */
+  /** Waits until less than a window is unanswered. */
   async room(call: Call): Promise<void> {
-    let bytes = this.#underWay.reduce((sum, one) => sum + one.bytes, 0);
-    for (let first = this.#underWay[0]; first !== undefined && bytes >= WINDOW; first = this.#underWay[0]) {
-      await orAborted(first.answered, call.signal);
-      if (this.#underWay[0] === first) this.#underWay.shift();
-      bytes -= first.bytes;
-    }
+    while (this.#unanswered >= WINDOW) await orAborted(Promise.race(this.#answers), call.signal);
     this.check();
   }
 
   /** Copies them: the caller may use its buffer again. */
   add(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) at += this.#gather(bytes.subarray(at));
+    if (this.#unanswered === 0) this.#send();
   }
 
   /** All that was added is with containerd. */
   async flush(call: Call): Promise<void> {
     this.#send();
-    const answers = this.#underWay.map((one) => one.answered);
-    await orAborted(Promise.all(answers), call.signal);
+    await orAborted(Promise.all(this.#answers), call.signal);
     this.check();
   }
 
   #gather(bytes: Uint8Array): number {
-    if (this.#filled === 0) this.#chunk = new Uint8Array(CHUNK);
+    this.#chunk ??= new Uint8Array(CHUNK);
     const part = bytes.subarray(0, CHUNK - this.#filled);
     this.#chunk.set(part, this.#filled);
     this.#filled += part.length;
@@ -65,18 +66,27 @@ export class Outbox {
 
   /** An offset of 0 would cut off what is there: it is always the true one. */
   #send(): void {
-    if (this.#filled === 0) return;
-    const data = this.#chunk.subarray(0, this.#filled);
+    const data = this.#chunk?.subarray(0, this.#filled);
+    if (data === undefined || data.length === 0) return;
     const offset = this.#sent;
     this.#filled = 0;
     this.#sent += data.length;
-    const answered = this.#stream.request({ action: WRITE, offset, data }).then(
-      (response) => this.#confirm(response, offset + data.length),
-      (reason) => {
-        this.#failure ??= { reason };
-      },
-    );
-    this.#underWay.push({ bytes: data.length, answered });
+    this.#unanswered += data.length;
+    const expected = this.#sent;
+    const { length } = data;
+    const answered = this.#stream
+      .request({ action: WRITE, offset, data })
+      .then(
+        (response) => this.#confirm(response, expected),
+        (reason) => {
+          this.#failure ??= { reason };
+        },
+      )
+      .finally(() => {
+        this.#unanswered -= length;
+        this.#answers.shift();
+      });
+    this.#answers.push(answered);
   }
 
   #confirm({ offset }: WriteResponse, expected: number): void {

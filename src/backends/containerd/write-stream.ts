@@ -1,8 +1,11 @@
 /** Content.Write as requests that are each answered, in order, several under way at a time. */
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
+import { methodOf } from './codec.ts';
 import type { CallOptions, Connection, WriteCallStream } from './connection.ts';
 import type { WriteRequest, WriteResponse } from './messages.ts';
+
+const { encode } = methodOf('content.v1.Content/Write');
 
 interface Pending {
   resolve(response: WriteResponse): void;
@@ -48,13 +51,16 @@ export class WriteStream {
     return new HawserError('Unavailable', `containerd at ${this.#connection.address} ended a write early`);
   }
 
-  /** The answer. When the signal aborts, the reason at once: the request may still be carried out. */
+  /**
+   * The answer. The message's bytes have been copied when this returns its promise. When the signal aborts, the reason at
+   * once: the request may still be carried out.
+   */
   async request(message: WriteRequest, { signal }: Call = {}): Promise<WriteResponse> {
     signal?.throwIfAborted();
     if (this.#over) throw this.#failure?.reason ?? this.#endedEarly();
     const answered = new Promise<WriteResponse>((resolve, reject) => {
       this.#pending.push({ resolve, reject });
-      this.#call.write(message);
+      this.#call.write(encode(message));
     });
     return await orAborted(answered, signal);
   }
