@@ -17,10 +17,13 @@ import { environmentOptions } from '../core/registry/environment.ts';
 import { type Observe, reporting } from '../core/registry/observe.ts';
 import { type Limits, openRegistry } from '../core/registry/open.ts';
 import type { RetryOptions } from '../core/registry/patience.ts';
+import type { Backend } from '../core/transfer/backend.ts';
 import { fetchImage, type TransferDeps } from '../core/transfer/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult } from '../core/transfer/options.ts';
 import { pull as pullImage } from '../core/transfer/pull.ts';
 import { defaultRuntime } from './library.ts';
+
+const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';
 
 export interface StoreOptions extends Call {
   /** Default: HAWSER_ROOT, else /var/lib/hawser as root, else under XDG_DATA_HOME. */
@@ -49,10 +52,36 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
   return { ...backend, runtime, [Symbol.asyncDispose]: close };
 }
 
+export interface ContainerdStoreOptions extends Call {
+  /** The path of its socket. Default: CONTAINERD_ADDRESS, else /run/containerd/containerd.sock. */
+  readonly address?: string | undefined;
+  /** Default: `default`. */
+  readonly namespace?: string | undefined;
+}
+
+/** A namespace of a running containerd. `fetch`, `pull` and `unpack` work in it; containerd applies the layers. */
+export interface ContainerdStore extends Backend {
+  readonly runtime: Runtime;
+}
+
+/** Connects. Unavailable or PermissionDenied when there is no containerd to talk to. */
+export async function openContainerd(options: ContainerdStoreOptions = {}): Promise<ContainerdStore> {
+  const runtime = await defaultRuntime();
+  const { namespace = 'default', signal } = options;
+  const address = options.address ?? (runtime.host.env('CONTAINERD_ADDRESS') || CONTAINERD_SOCKET);
+  const { openContainerdBackend } = await import('../backends/containerd/open.ts');
+  const backend = await openContainerdBackend(runtime, { address, namespace, signal });
+  const close = async (): Promise<void> => {
+    await backend[Symbol.asyncDispose]();
+    await runtime.workers[Symbol.asyncDispose]();
+  };
+  return { ...backend, runtime, [Symbol.asyncDispose]: close };
+}
+
 /** What `fetch` and `pull` take; platforms as text (`linux/arm64`), `'all'` for every one. */
 export interface ApiTransferOptions extends Call {
   /** Default: a store opened for this call alone, with its defaults. */
-  readonly store?: Store | undefined;
+  readonly store?: Store | ContainerdStore | undefined;
   readonly platforms?: readonly string[] | 'all' | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Manifests and configs of all platforms, layers of the wanted ones. */
@@ -121,7 +150,7 @@ async function withDeps<T>(
 }
 
 async function withStore<T>(
-  store: Store,
+  store: Store | ContainerdStore,
   reference: Reference,
   options: ApiTransferOptions,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,

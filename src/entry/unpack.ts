@@ -16,10 +16,9 @@ import {
   unpackRootfs as toRootfs,
 } from '../core/transfer/rootfs.ts';
 import { unpackImage } from '../core/transfer/unpack.ts';
-import type { Store } from './api.ts';
+import type { ContainerdStore, Store } from './api.ts';
 
 interface Common extends Call {
-  readonly store: Store;
   readonly codec?: CodecChoice | undefined;
   /** What a layer may expand to. Not given: 1 TiB, and 1000 times its compressed size beyond the first GiB. */
   readonly limits?: Partial<LayerLimits> | undefined;
@@ -27,6 +26,7 @@ interface Common extends Call {
 }
 
 export interface ApiUnpackOptions extends Common {
+  readonly store: Store | ContainerdStore;
   /** Default: the host's. */
   readonly platforms?: readonly string[] | undefined;
   readonly snapshotter?: string | undefined;
@@ -35,6 +35,7 @@ export interface ApiUnpackOptions extends Common {
 }
 
 export interface ApiDirectoryOptions extends Common {
+  readonly store: Store;
   /** Default: the host's. */
   readonly platform?: string | undefined;
   /** Replaces a directory that is not empty. */
@@ -74,7 +75,7 @@ export async function bundle(
 
 async function find(
   reference: string,
-  { store, signal }: Common,
+  { store, signal }: Call & { readonly store: Store | ContainerdStore },
 ): Promise<{ readonly deps: OutputDeps; readonly image: Image }> {
   const { runtime } = store;
   const { clock, hashers, codecs, host } = runtime;

@@ -12,6 +12,7 @@ import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
 import { refKey } from '../../src/core/content/ref-key.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
+import { openContainerd, pull, unpack } from '../../src/mod.ts';
 import { type Containerd, startContainerd } from '../support/containerd.ts';
 import { type ExecOptions, type ExecResult, exec, describe as explain } from '../support/exec.ts';
 import { anyFlavour, type Flavour, wanted } from '../support/hawser.ts';
@@ -134,6 +135,25 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     const absent = await run(quick, 'verbs', ['images', 'inspect', image]);
     assert.equal(absent.code, 1);
     assert.match(absent.stderr, /not found/);
+  });
+
+  test('the library pulls into it, and unpacks nothing twice', async () => {
+    const store = await openContainerd({ address: daemon.socket, namespace: 'library' });
+    try {
+      const { unpacked } = await pull(image, { store });
+      assert.deepEqual(await observe('library'), theirs);
+      assert.deepEqual((await unpack(image, { store })).unpacked, unpacked);
+      const limits = { maxBytes: 1 };
+      await store.images.delete(image);
+      await store.collect();
+      await assert.rejects(
+        pull(image, { store, limits }),
+        /a limit for layers: containerd applies the layers/,
+      );
+      assert.deepEqual(await store.images.list(), []);
+    } finally {
+      await store[Symbol.asyncDispose]();
+    }
   });
 
   test('labels that others gave an image record stay when it is pulled again', async () => {

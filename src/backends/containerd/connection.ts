@@ -86,9 +86,9 @@ export class Connection {
         (err, response) => {
           signal?.removeEventListener('abort', cancel);
           if (signal?.aborted === true) return reject(signal.reason);
-          if (err !== null || response === undefined) return reject(this.explain(err));
+          if (err !== null) return reject(this.explain(err));
           this.#reached = true;
-          resolve(response);
+          resolve(response as Calls[N][1]);
         },
       );
       const cancel = () => call.cancel();

@@ -1,6 +1,6 @@
 /** What a call's status means (google.golang.org/grpc/codes; containerd's pkg/errdefs maps its kinds to them). */
 import type { ServiceError } from '@grpc/grpc-js';
-import { HawserError, type Kind } from '../../core/errors.ts';
+import { HawserError, type Kind, wrap } from '../../core/errors.ts';
 
 /** By code. OK and UNKNOWN (2) are not here. */
 const KINDS: Readonly<Record<number, Kind>> = {
@@ -35,8 +35,8 @@ export interface Peer {
 
 /** Messages are containerd's own words. Unavailable with `data.busy`: another has the ingest (core/transfer/fetch-blob.ts). */
 export function fromStatus(err: unknown, peer: Peer): HawserError {
-  const { code, details } = err as ServiceError;
-  if (typeof code !== 'number') throw err;
+  const { code, details } = err as Partial<ServiceError>;
+  if (code === undefined || details === undefined) return wrap('Cannot talk to containerd', err);
   if (code === UNAVAILABLE) return unavailable(details, peer, err);
   const kind = KINDS[code] ?? 'Internal';
   const hint = kind === 'Internal' ? ITS_LOG : undefined;

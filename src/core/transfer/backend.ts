@@ -19,7 +19,7 @@ export interface Backend extends AsyncDisposable {
   readonly images: ImageStore;
   readonly leases: Leases;
   readonly applier: Applier;
-  /** InvalidArgument for a name it does not have. Default: `overlayfs`. */
+  /** InvalidArgument for a name it does not have. Default: what a containerd's namespace says, else `overlayfs`. */
   snapshotter(name?: string): Snapshotter;
   readonly snapshotterNames: readonly string[];
   /** Makes every snapshot committed so far durable: called once a pull, before the image is recorded. */
