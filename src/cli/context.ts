@@ -116,7 +116,7 @@ const STORE_FLAGS = ['content-sharing', 'codec', 'max-layer-size', 'max-layer-ra
 function containerdAddress(context: Context): string | undefined {
   const { input } = context;
   const address = input.text('address');
-  if (address === undefined) return undefined;
+  if (address === undefined || address === '') return undefined;
   if (input.has('root')) {
     if (input.has('address')) throw usageError('cannot specify both --root and --address');
     return undefined;

@@ -5,6 +5,7 @@ import type { Mount } from '../../core/ports/mounter.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/unpack/roles.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
+import type { Durable } from './durable.ts';
 import { type Calls, type DescriptorMessage, need } from './messages.ts';
 
 /**
@@ -16,9 +17,11 @@ export class ContainerdApplier implements Applier {
   /** It applies what is in its content store. */
   readonly needsBlob = true;
   readonly #connection: Connection;
+  readonly #durable: Durable;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, durable: Durable) {
     this.#connection = connection;
+    this.#durable = durable;
   }
 
   async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
@@ -26,9 +29,10 @@ export class ContainerdApplier implements Applier {
     if (codec !== 'auto') throw notOurs(`--codec ${codec}`);
     if (owner !== 'keep') throw notOurs(`--owner ${owner}`);
     if (Object.keys(limits).length > 0) throw notOurs('a limit for layers');
-    // Durable before the image is recorded, by containerds that can (2.0 and later); others do not look at it.
+    // containerd 2.0 and later makes it durable itself; others do not look at it.
     const request = { diff: fromDescriptor(layer), mounts, syncFs: true };
     const { digest, size } = await this.#apply(request, { signal, deadline: 0 });
+    this.#durable.wrote(mounts);
     return { digest: parseDigest(digest), size, warnings: [], record: undefined };
   }
 

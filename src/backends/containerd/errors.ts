@@ -47,6 +47,8 @@ function unavailable(details: string, peer: Peer, cause: unknown): HawserError {
   if (/\blocked for\b/.test(details)) {
     return new HawserError('Unavailable', details, { cause, data: { busy: true } });
   }
+  // containerd ends what it says itself with its kind; grpc-js, of connections, does not.
+  if (details.endsWith(': unavailable')) return new HawserError('Unavailable', details, { cause });
   if (peer.reached) {
     return new HawserError('Unavailable', `Lost the connection to containerd at ${peer.address}`, {
       cause,

@@ -6,6 +6,7 @@ import type { Backend } from '../../core/transfer/backend.ts';
 import { ContainerdApplier } from './applier.ts';
 import { Connection } from './connection.ts';
 import { ContainerdContent } from './content.ts';
+import { Durable } from './durable.ts';
 import { ContainerdImages } from './images.ts';
 import { ContainerdLeases } from './leases.ts';
 import { need } from './messages.ts';
@@ -27,7 +28,7 @@ const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
  * connection and all calls.
  */
 export async function openContainerdBackend(
-  { hashers, clock, host }: Pick<Runtime, 'hashers' | 'clock' | 'host'>,
+  { hashers, clock, host, workers }: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers'>,
   { address, namespace, signal }: ContainerdOptions,
 ): Promise<Backend> {
   const connection = new Connection(address, namespace);
@@ -35,20 +36,20 @@ export async function openContainerdBackend(
     await checkContainerd(connection, { signal });
     const usual = await defaultSnapshotter(connection, { signal });
     const usable = await snapshotters(connection, { signal });
+    const durable = new Durable(workers);
     const leases = new ContainerdLeases(connection, clock, host);
     return {
       namespace,
       content: new ContainerdContent(connection, hashers),
       images: new ContainerdImages(connection),
       leases,
-      applier: new ContainerdApplier(connection),
+      applier: new ContainerdApplier(connection, durable),
       snapshotterNames: usable,
       snapshotter: (name = usual) => {
         if (!usable.includes(name)) throw noSnapshotter(name, usable);
         return new ContainerdSnapshotter(connection, name);
       },
-      // Snapshots are made durable as they are applied, where containerd can: see applier.ts.
-      sync: async () => {},
+      sync: (call) => durable.sync(call),
       collect: async (call) => {
         await leases.collect(call);
         return undefined;

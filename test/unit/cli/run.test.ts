@@ -231,6 +231,7 @@ test('run: --address and CONTAINERD_ADDRESS choose a containerd, unless a store 
   assert.equal(await addressOf('-a here images ls', env), '/w/here');
   assert.equal(await addressOf('-a unix:///s images ls', env), 'unix:///s');
   assert.equal(await addressOf('--root /q images ls', env), undefined);
+  assert.equal(await addressOf('--address= images ls', env), undefined);
   assert.equal((await go('version', { env })).code, 0);
   const both = await go('-a /s --root /q images ls');
   assert.equal(both.code, 2);

@@ -60,6 +60,11 @@ test('containerd errors: one that has answered before was lost; a locked ref is 
   for (const reached of [true, false]) {
     const err = told(14, 'ref default/1/layer locked for 2s (since x): unavailable', reached);
     assert.deepEqual([err.kind, err.data], ['Unavailable', { busy: true }]);
+    const own = told(14, 'shim is gone: unavailable', reached);
+    assert.deepEqual(
+      [own.kind, own.message, own.data],
+      ['Unavailable', 'shim is gone: unavailable', undefined],
+    );
   }
 });
 

@@ -1,0 +1,37 @@
+import { isKind } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Mount } from '../../core/ports/mounter.ts';
+import type { Workers } from '../../core/ports/workers.ts';
+
+/**
+ * containerd before 2.0 leaves what it unpacks to the page cache, and records it. Where its directories are on this machine and
+ * ours to open, the file system that holds them is made durable by us; elsewhere it stays containerd's affair.
+ */
+export class Durable {
+  readonly #workers: Pick<Workers, 'syncfs'>;
+  /** A directory of the snapshot written last: those of one pull are in one file system. */
+  #written: string | undefined;
+
+  constructor(workers: Pick<Workers, 'syncfs'>) {
+    this.#workers = workers;
+  }
+
+  wrote(mounts: readonly Mount[]): void {
+    for (const { type, source, options } of mounts) {
+      const upper = options.find((option) => option.startsWith('upperdir='))?.slice('upperdir='.length);
+      const path = upper ?? (type === 'bind' ? source : undefined);
+      if (path?.startsWith('/')) this.#written = path;
+    }
+  }
+
+  async sync(call: Call = {}): Promise<void> {
+    if (this.#written === undefined) return;
+    try {
+      await this.#workers.syncfs([this.#written], call);
+    } catch (err) {
+      call.signal?.throwIfAborted();
+      if (!isKind(err, 'NotFound', 'PermissionDenied', 'FailedPrecondition')) throw err;
+    }
+    this.#written = undefined;
+  }
+}
