@@ -180,7 +180,7 @@ export class ContainerdIngest implements Ingest {
       const wanted = expected ?? this.#digest ?? digest;
       if (digest !== wanted || offset !== this.#offset) {
         const what = `containerd committed ${digest} of ${offset} bytes, not ${wanted} of ${this.#offset}`;
-        throw new HawserError('Internal', `Cannot commit "${this.ref}": ${what}`);
+        throw new HawserError('Internal', what);
       }
       if (call.lease !== undefined && call.lease !== this.#lease) {
         await this.#parts.known(parseDigest(digest), {}, known);

@@ -24,8 +24,8 @@ const FIRST_ANSWER = 10_000;
 const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
 
 /**
- * Connects. Unavailable or PermissionDenied, with what to do, when there is no containerd to talk to. Disposing ends the
- * connection and all calls.
+ * Connects. Unavailable or PermissionDenied, with what to do, when there is no containerd to talk to. Disposing closes the
+ * connection; a call that is still under way ends with its own signal.
  */
 export async function openContainerdBackend(
   { hashers, clock, host, workers }: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers'>,

@@ -165,7 +165,7 @@ const fresh = (bytes = ''): Ingested => ({ bytes: Buffer.from(bytes), requests: 
       await ingest.write(bytesOf('content'));
       assert.match(
         (await failure(ingest.commit())).message,
-        /containerd committed sha256:\w+ of 7 bytes, not/,
+        /^Cannot commit "ref": containerd committed sha256:\w+ of 7 bytes, not/,
       );
       await close(ingest);
     },
