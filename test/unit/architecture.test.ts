@@ -137,6 +137,18 @@ test('nothing imports an entry, but the library', () => {
   assert.deepEqual(guilty, []);
 });
 
+test('gRPC is loaded late: what is outside of its backend imports that by import() only, or its types', () => {
+  const others = sources(src).filter((file) => !file.startsWith('backends/containerd/'));
+  const [late, early]: [string[], string[]] = [[], []];
+  for (const file of others) {
+    const text = readFileSync(join(src, file), 'utf8');
+    if (/\bimport\('[^']*backends\/containerd\//.test(text)) late.push(file);
+    if (/\n(?:import|export) (?!type )[^;]*?from '[^']*backends\/containerd\//.test(`\n${text}`))
+      early.push(file);
+  }
+  assert.deepEqual([late, early], [['cli/main.ts', 'entry/api.ts'], []]);
+});
+
 test('the rule that forbids runtime modules in the core would notice one', () => {
   const rule = ruleFor('core/transfer/pull.ts');
   assert.ok(rule);
