@@ -1,6 +1,6 @@
 /** The suites of the stores over a containerd of the test's own, and what it does otherwise than our contract says. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
 import type { Runtime } from '../../src/core/ports/runtime.ts';
 import type { Backend } from '../../src/core/transfer/backend.ts';
@@ -19,19 +19,6 @@ const skip = needs({ root: true, tools: ['containerd', 'ctr'] });
 let daemon: Containerd;
 let runtime: Runtime;
 let count = 0;
-
-before(async () => {
-  if (skip !== false) return;
-  // What the suites make nothing refers to: it must not be collected meanwhile.
-  const never =
-    '[plugins."io.containerd.gc.v1.scheduler"]\n  mutation_threshold = 1000000000\n  startup_delay = "24h"\n';
-  daemon = await startContainerd(undefined, never);
-  runtime = await defaultRuntime();
-});
-after(async () => {
-  await runtime?.workers[Symbol.asyncDispose]();
-  await daemon?.close();
-});
 
 function open(namespace: string): Promise<Backend> {
   return openContainerdBackend(runtime, { address: daemon.socket, namespace });
@@ -82,29 +69,44 @@ const SNAPSHOTS: Departures = {
     'containerd gives the root of each layer attributes of its own',
 };
 
-contentSuite('containerd', store, skip, CONTENT);
-leasesSuite('containerd', store, skip);
-imagesSuite('containerd', store, skip);
-snapshotterSuite('containerd', snapshots, skip, SNAPSHOTS);
+// In a group of its own: Deno forgets the hooks of a file some tests of which are skipped.
+describe('over a containerd', { skip }, () => {
+  before(async () => {
+    // What the suites make nothing refers to: it must not be collected meanwhile.
+    const never =
+      '[plugins."io.containerd.gc.v1.scheduler"]\n  mutation_threshold = 1000000000\n  startup_delay = "24h"\n';
+    daemon = await startContainerd(undefined, never);
+    runtime = await defaultRuntime();
+  });
+  after(async () => {
+    await runtime?.workers[Symbol.asyncDispose]();
+    await daemon?.close();
+  });
 
-test('content/containerd: what another namespace has is committed without a byte', { skip }, async () => {
-  const { open, done } = await store();
-  try {
-    const [one, other] = [(await open('one')).content, (await open('other')).content];
-    const bytes = someBytes(3000);
-    const want = { digest: digestOf(bytes), size: bytes.length };
-    for (const [content, offset] of [
-      [one, 0],
-      [other, bytes.length],
-    ] as const) {
-      const ingest = await content.ingest('ref', want);
-      assert.equal(ingest.offset, offset);
-      if (offset === 0) await ingest.write(bytes);
-      assert.equal(await ingest.commit({ labels: { of: content === one ? 'one' : 'other' } }), want.digest);
-      await close(ingest);
+  contentSuite('containerd', store, false, CONTENT);
+  leasesSuite('containerd', store);
+  imagesSuite('containerd', store);
+  snapshotterSuite('containerd', snapshots, false, SNAPSHOTS);
+
+  test('content/containerd: what another namespace has is committed without a byte', async () => {
+    const { open, done } = await store();
+    try {
+      const [one, other] = [(await open('one')).content, (await open('other')).content];
+      const bytes = someBytes(3000);
+      const want = { digest: digestOf(bytes), size: bytes.length };
+      for (const [content, offset] of [
+        [one, 0],
+        [other, bytes.length],
+      ] as const) {
+        const ingest = await content.ingest('ref', want);
+        assert.equal(ingest.offset, offset);
+        if (offset === 0) await ingest.write(bytes);
+        assert.equal(await ingest.commit({ labels: { of: content === one ? 'one' : 'other' } }), want.digest);
+        await close(ingest);
+      }
+      assert.deepEqual((await other.info(want.digest)).labels, { of: 'other' });
+    } finally {
+      await done();
     }
-    assert.deepEqual((await other.info(want.digest)).labels, { of: 'other' });
-  } finally {
-    await done();
-  }
+  });
 });
