@@ -105,7 +105,6 @@ function inlineWorker(bundled: string): void {
  */
 async function wrapContainerd(): Promise<void> {
   const path = join(js, 'src/backends/containerd/open.js');
-  writeFileSync(join(js, 'package.json'), '{"type":"module"}');
   const text = await bundle(path, 'containerd.cjs', false);
   const compressed = brotliCompressSync(text).toString('base64');
   writeFileSync(

@@ -48,7 +48,7 @@ describe('an artefact alone', { skip: needs({ root: true, tools: TOOLS }) }, () 
       const run = (...args: string[]): Promise<ExecResult> =>
         alone(cwd, [...command, '--root', join(dir.path, 'store'), ...args]);
 
-      assert.match((await run('--version')).stdout, /hawser.*\d+\.\d+\.\d+/);
+      assert.match((await run('--version')).stdout, /^hawser \d+\.\d+\.\d+ \(/);
       for (const snapshotter of ['overlayfs', 'native']) {
         const image = `${registry.host}/small:1`;
         const pulled = await run('images', 'pull', '--snapshotter', snapshotter, image);
