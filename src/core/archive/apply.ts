@@ -124,7 +124,6 @@ export class LayerApplier implements TarSink {
     if (file === undefined) return;
     try {
       file.writer.finish();
-      file.writer.utimes(atimeOf(file.entry), file.entry.mtime);
       file.writer.close();
       this.#file = undefined;
       this.#describe(file.entry, file.slot);
@@ -219,12 +218,11 @@ export class LayerApplier implements TarSink {
       this.#warnings.add(`left out the device ${quoted(entry.name)}: making devices is not permitted here`);
   }
 
-  /** A file has its times already. */
   #describe(entry: TarEntry, { node, name }: Slot): void {
     const inode = namedInode(this.#sys, this.#layer.writable(node), name);
     const mode = entry.type === 'file' && this.#bornRight(entry, node);
     this.#meta.apply(inode, entry, { has: { owner: node.plain && this.#born.hasOwner(entry), mode } });
-    if (entry.type !== 'file') inode.utimes(atimeOf(entry), entry.mtime);
+    inode.utimes(atimeOf(entry), entry.mtime);
   }
 
   /** A file that may have its mode from the start: attributes are not set before, and need none of the owner's bits. */

@@ -1,4 +1,4 @@
-import type { Syscalls, TimeSpec } from '../ports/syscalls.ts';
+import type { Syscalls } from '../ports/syscalls.ts';
 
 /** Writes a new file from front to back, with holes where there are some. */
 export class FileWriter {
@@ -27,11 +27,6 @@ export class FileWriter {
   /** The file has its full size then; `close` alone leaves it as it is. */
   finish(): void {
     if (this.#sparse) this.#sys.truncateFile(this.#fd, this.#position);
-  }
-
-  /** After `finish`. By the descriptor: cheaper than by the name. */
-  utimes(atime: TimeSpec, mtime: TimeSpec): void {
-    this.#sys.utimesFile(this.#fd, atime, mtime);
   }
 
   close(): void {

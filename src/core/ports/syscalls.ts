@@ -85,8 +85,6 @@ export interface Syscalls {
   writeAt(fd: number, bytes: Uint8Array, position: number): void;
   /** Cuts or extends a file; what is added is a hole. */
   truncateFile(fd: number, size: number): void;
-  /** Of a file that was created here and is not written to any more. */
-  utimesFile(fd: number, atime: TimeSpec, mtime: TimeSpec): void;
   closeFile(fd: number): void;
 
   mkdir(dir: Dir, name: ByteString, perm: number): void;

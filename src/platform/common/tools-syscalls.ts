@@ -14,7 +14,7 @@ import { errnoError } from '../linux/errno.ts';
 import { type NamedDir, pathOf } from '../linux/names.ts';
 import { readCreation } from './creation.ts';
 import { toStat } from './fs-stat.ts';
-import { attempt, O_PATH, ToolsCalls } from './tools-calls.ts';
+import { attempt, O_PATH, type Path, ToolsCalls } from './tools-calls.ts';
 import { makeNode, openRoot } from './tools-nodes.ts';
 import { handle, runTool } from './tools-run.ts';
 import { plain, touch, WaitingTimes } from './tools-times.ts';
@@ -146,13 +146,6 @@ class ToolsSyscalls implements Syscalls {
     );
   }
 
-  utimesFile(fd: number, atime: TimeSpec, mtime: TimeSpec): void {
-    const doing = (): string => 'setting the times of a file';
-    this.#settle(() => fs.fstatSync(fd, { bigint: true }));
-    if (plain(atime) && plain(mtime)) attempt(doing, () => fs.futimesSync(fd, atime.sec, mtime.sec));
-    else attempt(doing, () => this.#utimesByTool(fs.openSync(handle(fd), O_PATH), atime, mtime, doing()));
-  }
-
   closeFile(fd: number): void {
     attempt(
       () => 'closing a file',
@@ -215,18 +208,13 @@ class ToolsSyscalls implements Syscalls {
       });
     } else {
       this.#calls.at(verb, dir, name, (path) =>
-        this.#utimesByTool(
-          fs.openSync(path, O_PATH | O_NOFOLLOW),
-          atime,
-          mtime,
-          `${verb} ${pathOf(dir, name)}`,
-        ),
+        this.#utimesByTool(path, atime, mtime, `${verb} ${pathOf(dir, name)}`),
       );
     }
   }
 
-  /** Takes the descriptor over. */
-  #utimesByTool(fd: number, atime: TimeSpec, mtime: TimeSpec, doing: string): void {
+  #utimesByTool(path: Path, atime: TimeSpec, mtime: TimeSpec, doing: string): void {
+    const fd = fs.openSync(path, O_PATH | O_NOFOLLOW);
     let held = false;
     try {
       const stat = fs.fstatSync(fd, { bigint: true });

@@ -152,14 +152,6 @@ class FfiSyscalls implements Syscalls {
     );
   }
 
-  utimesFile(fd: number, atime: TimeSpec, mtime: TimeSpec): void {
-    encodeTimes(this.#calls.smallView, atime, mtime);
-    this.#calls.run(
-      () => this.#fn.futimens(fd, this.#calls.small),
-      () => 'setting the times of a file',
-    );
-  }
-
   closeFile(fd: number): void {
     this.#calls.close(fd, () => 'a file');
   }
