@@ -37,6 +37,14 @@ export interface Incoming<T> {
 
 export type WriteCallStream = grpc.ClientDuplexStream<Buffer, WriteResponse>;
 
+interface Beginning<R> {
+  readonly path: string;
+  encode(message: object): Buffer;
+  decode(bytes: Buffer): R;
+  readonly metadata: grpc.Metadata;
+  readonly options: grpc.CallOptions;
+}
+
 export class Connection {
   readonly address: string;
   readonly namespace: string;
@@ -72,14 +80,12 @@ export class Connection {
     opts: CallOptions = {},
   ): Promise<Calls[N][1]> {
     const { signal } = opts;
-    signal?.throwIfAborted();
-    const { path, encode, decode } = methodOf(name);
-    const [metadata, options] = this.#head(opts);
+    const { path, encode, decode, metadata, options } = this.#begin<Calls[N][1]>(name, opts);
     return await new Promise((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
         path,
         encode,
-        decode as (bytes: Buffer) => Calls[N][1],
+        decode,
         request,
         metadata,
         options,
@@ -102,17 +108,8 @@ export class Connection {
     opts: CallOptions = {},
   ): Incoming<Streams[N][1]> {
     const { signal } = opts;
-    signal?.throwIfAborted();
-    const { path, encode, decode } = methodOf(name);
-    const [metadata, options] = this.#head(opts);
-    const call = this.#client.makeServerStreamRequest(
-      path,
-      encode,
-      decode as (bytes: Buffer) => Streams[N][1],
-      request,
-      metadata,
-      options,
-    );
+    const { path, encode, decode, metadata, options } = this.#begin<Streams[N][1]>(name, opts);
+    const call = this.#client.makeServerStreamRequest(path, encode, decode, request, metadata, options);
     const cancel = () => call.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     // Heard by the iterator below; without a listener of its own, one that comes after it would end the process.
@@ -136,18 +133,20 @@ export class Connection {
 
   /** Content.Write: requests, encoded, and responses side by side, for write-stream.ts. */
   write(opts: CallOptions): WriteCallStream {
-    opts.signal?.throwIfAborted();
-    const { path, decode } = methodOf('content.v1.Content/Write');
-    const [metadata, options] = this.#head({ ...opts, deadline: 0 });
-    const response = decode as (bytes: Buffer) => WriteResponse;
-    return this.#client.makeBidiStreamRequest(path, (bytes: Buffer) => bytes, response, metadata, options);
+    const name = 'content.v1.Content/Write';
+    const { path, decode, metadata, options } = this.#begin<WriteResponse>(name, { ...opts, deadline: 0 });
+    return this.#client.makeBidiStreamRequest(path, (bytes: Buffer) => bytes, decode, metadata, options);
   }
 
-  #head({ lease, deadline = DEADLINE }: CallOptions): [grpc.Metadata, grpc.CallOptions] {
+  /** What every call has. The reason of the signal when that has aborted. */
+  #begin<R>(name: string, { lease, deadline = DEADLINE, signal }: CallOptions): Beginning<R> {
+    signal?.throwIfAborted();
+    const { path, encode, decode } = methodOf(name);
     const metadata = new grpc.Metadata();
     metadata.set('containerd-namespace', this.namespace);
     if (lease !== undefined) metadata.set('containerd-lease', headerValue(lease));
-    return [metadata, deadline === 0 ? {} : { deadline: Date.now() + deadline }];
+    const options = deadline === 0 ? {} : { deadline: Date.now() + deadline };
+    return { path, encode, decode: decode as Beginning<R>['decode'], metadata, options };
   }
 }
 
