@@ -65,7 +65,8 @@ export async function withLocalBackend<T>(
   readOnly = false,
 ): Promise<T> {
   const address = containerdAddress(context);
-  if (address !== undefined) throw notInContainerd(context.input, `with containerd at ${address}`);
+  if (address !== undefined)
+    throw notInContainerd(context.input, `it takes a store of hawser’s own, not containerd’s at ${address}`);
   const root = chooseRoot(context.input.text('root'), context.runtime.host);
   const namespace = namespaceOf(context.input);
   const { runtime, signal } = context;
@@ -124,18 +125,16 @@ function containerdAddress(context: Context): string | undefined {
   for (const name of STORE_FLAGS) {
     const value = input.text(name);
     if (value === undefined || value === 'auto' || value === 'shared') continue;
-    throw notInContainerd(input, `with --${name}`);
+    throw notInContainerd(input, `--${name} has no effect there`);
   }
   return address.startsWith('unix:') ? address : absolutePath(context, address);
 }
 
-function notInContainerd(input: Input, what: string): HawserError {
+function notInContainerd(input: Input, why: string): HawserError {
   const hint = input.has('address')
     ? 'Leave --address away: hawser then uses its own store (--root)'
     : 'Unset CONTAINERD_ADDRESS, or name a store with --root: hawser then uses its own';
-  return new HawserError('NotImplemented', `Cannot do this inside containerd: not implemented ${what}`, {
-    hint,
-  });
+  return new HawserError('NotImplemented', `Cannot do this inside containerd: ${why}`, { hint });
 }
 
 /** A file named by a flag, in ctr's words when it cannot be read. At most 1 MiB. */
