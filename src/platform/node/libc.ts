@@ -7,6 +7,7 @@ import {
   type Libc,
   type LibcFunctions,
   machineOf,
+  type Signature,
 } from '../linux/libc.ts';
 
 type Definitions = Record<string, { arguments: readonly FfiType[]; return: FfiType }>;
@@ -45,19 +46,45 @@ export function openNodeLibc(): Libc | undefined {
   return undefined;
 }
 
+const OWN_SIGNATURES: Readonly<Record<string, Signature>> = {
+  __errno_location: { args: [], result: 'pointer' },
+  writev: { args: ['i32', 'buffer', 'i32'], result: 'i64' },
+};
+
 /** node:ffi refuses one symbol (syscall) with two signatures in one library: each of those is loaded by itself. */
 function load(ffi: NodeFfi, library: string | null): Record<string, unknown> {
-  const together: Definitions = {
-    __errno_location: { arguments: [], return: 'pointer' },
-    writev: { arguments: ['i32', 'buffer', 'i32'], return: 'i64' },
-  };
+  const together: Definitions = {};
   const fn: Record<string, unknown> = {};
-  for (const [key, { symbol, args, result }] of Object.entries(LIBC_SIGNATURES)) {
-    const definition = { arguments: args, return: result };
+  const signatures = { ...LIBC_SIGNATURES, ...OWN_SIGNATURES };
+  for (const [key, { symbol, args, result }] of Object.entries(signatures)) {
+    const definition = { arguments: padded(args), return: result };
     if (symbol === undefined) together[key] = definition;
     else fn[key] = ffi.dlopen(library, { [symbol]: definition }).functions[symbol];
   }
-  return Object.assign(fn, ffi.dlopen(library, together).functions);
+  Object.assign(fn, ffi.dlopen(library, together).functions);
+  for (const [key, { args }] of Object.entries(signatures)) fn[key] = filled(fn[key] as AnyCall, args.length);
+  return fn;
+}
+
+/**
+ * V8 compiles a call of fewer arguments into its caller, and reads for that what node:ffi frees when a thread ends, though
+ * that thread's compiler may still be at it: a process that ends a busy worker crashes (Node 26.10). Those of this many or
+ * more node:ffi makes in another way. C takes what is too much for nothing.
+ */
+const COMPILED_BELOW = 4;
+
+function padded(args: readonly FfiType[]): FfiType[] {
+  return [...args, ...new Array<FfiType>(Math.max(0, COMPILED_BELOW - args.length)).fill('i32')];
+}
+
+type AnyCall = (...args: unknown[]) => unknown;
+
+function filled(fn: AnyCall, count: number): AnyCall {
+  if (count === 0) return () => fn(0, 0, 0, 0);
+  if (count === 1) return (a) => fn(a, 0, 0, 0);
+  if (count === 2) return (a, b) => fn(a, b, 0, 0);
+  if (count === 3) return (a, b, c) => fn(a, b, c, 0);
+  return fn;
 }
 
 type WriteVector = (fd: number, vectors: bigint, count: number) => bigint;
