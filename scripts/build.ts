@@ -139,9 +139,9 @@ function script(code: string): void {
   report(path);
 }
 
-function executable(code: string): void {
+async function executable(code: string): Promise<void> {
   const path = join(dist, 'hawser-linux-x64');
-  makeExecutable(code, path, join(root, 'build'));
+  await makeExecutable(code, path, join(root, 'build'));
   report(path);
 }
 
@@ -153,7 +153,7 @@ function report(path: string): void {
 compile();
 const code: string = await bundleAll();
 script(code);
-if (process.platform === 'linux' && process.arch === 'x64') executable(code);
+if (process.platform === 'linux' && process.arch === 'x64') await executable(code);
 const version: string = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string })
   .version;
 console.log(`hawser ${version} built with Node ${process.version}`);

@@ -1,0 +1,60 @@
+/** V8's caches of compiled functions, and the pull that finds out which functions a cache should have. */
+import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import process from 'node:process';
+import { promisify } from 'node:util';
+import v8 from 'node:v8';
+import vm from 'node:vm';
+import { buildImage, noise, type TestImage } from '../test/registry/image.ts';
+import { startRegistry } from '../test/registry/registry.ts';
+
+/** A text that is one function of `createRequire`, and the name that it has in stacks. */
+export interface Script {
+  readonly source: string;
+  readonly filename: string;
+}
+
+/**
+ * All functions. The flag decides what is compiled, and must be as V8 finds it later: a cache made under other flags is
+ * not taken.
+ */
+export function cacheOfAll({ source, filename }: Script): Uint8Array {
+  v8.setFlagsFromString('--no-lazy');
+  try {
+    const script = new vm.Script(source, { filename });
+    v8.setFlagsFromString('--lazy');
+    return script.createCachedData();
+  } finally {
+    v8.setFlagsFromString('--lazy');
+  }
+}
+
+const MAX_TRAINING_MS = 60_000;
+
+/** Has the program pull (as root; fetch for others) from a registry on loopback, into `store`. */
+export async function train(program: string, store: string): Promise<void> {
+  rmSync(store, { recursive: true, force: true });
+  const registry = await startRegistry();
+  try {
+    const reference = registry.push('sample', 'latest', await sample());
+    const verb = process.getuid?.() === 0 ? ['pull'] : ['content', 'fetch'];
+    await promisify(execFile)(program, ['--root', store, ...verb, '--progress', 'none', reference], {
+      timeout: MAX_TRAINING_MS,
+    });
+  } finally {
+    await registry[Symbol.asyncDispose]();
+    rmSync(store, { recursive: true, force: true });
+  }
+}
+
+/** Small layers, one of them with zstd, and one for a worker. */
+async function sample(): Promise<TestImage> {
+  const file = (name: string, data: string | Uint8Array) => ({ name, data, mode: 0o644 });
+  return await buildImage({
+    layers: [
+      { entries: [file('etc/motd', 'first\n'), { name: 'etc/link', type: 'symlink', linkname: 'motd' }] },
+      { compression: 'zstd', entries: [file('etc/.wh.motd', ''), file('etc/issue', 'second\n')] },
+      { entries: [file('data/noise.bin', noise(1 << 20))] },
+    ],
+  });
+}
