@@ -80,7 +80,7 @@ export class LayerApplier implements TarSink {
       this.#layer = layer;
       this.#blind = mode === 'blind' ? layer : undefined;
     }
-    this.#tree.root.plain = this.#born.isPlain(this.#tree.open(this.#tree.root).upper);
+    this.#tree.root.plain = this.#born.isPlain(this.#tree.upper(this.#tree.root));
   }
 
   get entries(): number {
@@ -235,7 +235,7 @@ export class LayerApplier implements TarSink {
     const { child, fresh } = makeDirectory(this.#layer, node, name);
     const inode = namedInode(this.#sys, this.#layer.writable(node), name);
     // Who may not write to a directory may not change its attributes either: opening it sees to that.
-    if (!fresh) this.#tree.open(child);
+    if (!fresh) this.#tree.upper(child);
     if (!fresh) this.#meta.clearXattrs(inode, entry.xattrs);
     const mode = ownerMayAll(entry.mode) ? entry.mode : entry.mode | 0o700;
     const has = { owner: fresh && node.plain && this.#born.hasOwner(entry), mode: false };

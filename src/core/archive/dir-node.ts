@@ -3,8 +3,11 @@ import type { Dir, TimeSpec } from '../ports/syscalls.ts';
 
 export interface Handles {
   readonly upper: Dir | undefined;
-  /** Nearest first; only those that show through one another. */
-  readonly lowers: readonly Dir[];
+  /** Nearest first, only those that show through one another, and only as far as somebody asked. */
+  readonly lowers: Dir[];
+  /** How many of the directories above were looked into for them; all, when `complete`. */
+  searched: number;
+  complete: boolean;
 }
 
 export interface Times {

@@ -31,7 +31,7 @@ export class FlatLayer implements LayerTree {
 
   /** The directory, its times kept in mind. */
   #touch(node: DirNode): Dir {
-    const { upper } = this.tree.open(node);
+    const upper = this.tree.upper(node);
     if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
     if (node.before === undefined && !node.fresh) node.before = this.tree.sys.fstat(upper);
     return upper;
@@ -52,7 +52,7 @@ export class FlatLayer implements LayerTree {
   }
 
   bringUp(node: DirNode): Dir {
-    const { upper } = this.tree.open(node);
+    const upper = this.tree.upper(node);
     if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
     return upper;
   }
@@ -91,14 +91,14 @@ export class FlatLayer implements LayerTree {
   }
 
   #lock(node: DirNode, mode: number): void {
-    const { upper } = this.tree.open(node.parent ?? node);
+    const upper = this.tree.upper(node.parent ?? node);
     if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
     if (node.parent === undefined) this.tree.sys.chmodDir(upper, mode);
     else this.tree.sys.chmod(upper, node.name, mode);
   }
 
   #settleImplicit(node: DirNode): void {
-    const { upper } = this.tree.open(node);
+    const upper = this.tree.upper(node);
     if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
     const inode = dirInode(this.tree.sys, upper);
     if (!node.fresh && node.before !== undefined) inode.utimes(node.before.atime, node.before.mtime);

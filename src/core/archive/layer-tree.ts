@@ -111,7 +111,7 @@ export function makePlace(layer: LayerTree, place: Place): DirNode {
 export function settleExplicit(tree: MergedTree, node: DirNode): void {
   const { final, parent } = node;
   if (final === undefined) return;
-  const { upper } = tree.open(parent ?? node);
+  const upper = tree.upper(parent ?? node);
   if (upper === undefined) throw new HawserError('Internal', 'a directory without its parent');
   if (parent === undefined) {
     tree.sys.chmodDir(upper, final.mode);

@@ -52,6 +52,7 @@ export class MergedTree {
   #count = 0;
   #latest: DirNode | undefined;
   readonly #unlocks: boolean;
+  readonly #lowerRoots: readonly string[];
 
   /**
    * `lowers` unknown: names that are not in `upper` are taken to be directories or absent below, and noted as such. `unlocks`:
@@ -61,27 +62,19 @@ export class MergedTree {
     this.sys = sys;
     this.#unlocks = unlocks;
     this.guesses = lowers === 'unknown' ? new Guesses() : undefined;
-    const opened: Dir[] = [];
-    try {
-      for (const path of [upper, ...(lowers === 'unknown' ? [] : lowers)]) opened.push(sys.openRoot(path));
-    } catch (err) {
-      for (const dir of opened) sys.closeDir(dir);
-      throw err;
-    }
-    this.root.handles = { upper: opened[0], lowers: opened.slice(1) };
-    if (opened[0] !== undefined) {
-      const top = opened[0];
-      this.#unlock(
-        this.root,
-        () => sys.fstat(top),
-        (mode) => sys.chmodDir(top, mode),
-      );
-    }
+    this.#lowerRoots = lowers === 'unknown' ? [] : lowers;
+    const top = sys.openRoot(upper);
+    this.root.handles = handlesOf(top);
+    this.#unlock(
+      this.root,
+      () => sys.fstat(top),
+      (mode) => sys.chmodDir(top, mode),
+    );
   }
 
   /** What `name` is in the merged view of a directory. */
   lookup(node: DirNode, name: ByteString): Found | undefined {
-    const { upper } = this.open(node);
+    const upper = this.upper(node);
     const stat = upper && this.sys.lstat(upper, name);
     if (upper !== undefined && stat !== undefined) return { stat, dir: upper, lower: false };
     return node.hides(name) ? undefined : this.lookupBelow(node, name);
@@ -89,35 +82,44 @@ export class MergedTree {
 
   /** The same in the layers below, whatever this layer hides. */
   lookupBelow(node: DirNode, name: ByteString): Found | undefined {
-    for (const dir of this.open(node).lowers) {
+    for (let i = 0; ; i++) {
+      const dir = this.#lower(node, i);
+      if (dir === undefined) return undefined;
       const stat = this.sys.lstat(dir, name);
       if (stat !== undefined) return isWhiteout(stat) ? undefined : { stat, dir, lower: true };
     }
-    return undefined;
   }
 
-  /** The handles of a directory: valid until `trim`, `forget` or `drop`. */
-  open(node: DirNode): Handles {
+  /** The handle of a directory in the layer, if it is there: valid until `trim`, `forget` or `drop`. */
+  upper(node: DirNode): Dir | undefined {
+    return this.#handles(node).upper;
+  }
+
+  /** Those of the layers below, nearest first, as far as they show through one another. Valid as long. */
+  *lowers(node: DirNode): Generator<Dir, void> {
+    for (let i = 0, dir = this.#lower(node, 0); dir !== undefined; dir = this.#lower(node, ++i)) yield dir;
+  }
+
+  #handles(node: DirNode): Handles {
     if (node.handles !== undefined) {
       if (node.parent !== undefined) this.#touch(node);
       return node.handles;
     }
     if (node.parent === undefined) throw new HawserError('Internal', 'the tree is closed');
-    const above = this.open(node.parent);
-    const lowers = node.parent.hides(node.name) ? [] : this.#lowers(above, node.name);
-    node.handles = { upper: undefined, lowers };
-    this.#count += 1 + lowers.length;
-    this.#touch(node);
-    const stat = above.upper && this.sys.lstat(above.upper, node.name);
-    if (above.upper !== undefined && stat !== undefined && isDirectory(stat)) {
-      const dir = above.upper;
+    const above = this.upper(node.parent);
+    const stat = above && this.sys.lstat(above, node.name);
+    let upper: Dir | undefined;
+    if (above !== undefined && stat !== undefined && isDirectory(stat)) {
       this.#unlock(
         node,
         () => stat,
-        (mode) => this.sys.chmod(dir, node.name, mode),
+        (mode) => this.sys.chmod(above, node.name, mode),
       );
-      node.handles = { upper: this.sys.openDir(above.upper, node.name), lowers };
+      upper = this.sys.openDir(above, node.name);
     }
+    node.handles = handlesOf(upper);
+    this.#count++;
+    this.#touch(node);
     return node.handles;
   }
 
@@ -136,23 +138,34 @@ export class MergedTree {
     this.#open.add(node);
   }
 
-  #lowers(above: Handles, name: ByteString): Dir[] {
-    const found: Dir[] = [];
-    try {
-      for (const dir of above.lowers) {
-        const stat = this.sys.lstat(dir, name);
-        if (stat === undefined) continue;
-        if (!isDirectory(stat)) break;
-        // Asked only of a directory that has another below it, for it is dear with some providers.
-        const last = found.at(-1);
-        if (last !== undefined && this.#isOpaque(last)) break;
-        found.push(this.sys.openDir(dir, name));
-      }
-    } catch (err) {
-      for (const dir of found) this.sys.closeDir(dir);
-      throw err;
+  /** They are opened one after another: most often nobody asks for all, and there may be hundreds. */
+  #lower(node: DirNode, index: number): Dir | undefined {
+    const handles = this.#handles(node);
+    while (handles.lowers.length <= index && !handles.complete) {
+      const dir = this.#openNext(node, handles);
+      if (dir === undefined) handles.complete = true;
+      else handles.lowers.push(dir);
     }
-    return found;
+    return handles.lowers[index];
+  }
+
+  #openNext({ parent, name }: DirNode, handles: Handles): Dir | undefined {
+    if (parent === undefined) {
+      const path = this.#lowerRoots[handles.searched++];
+      return path === undefined ? undefined : this.sys.openRoot(path);
+    }
+    if (parent.hides(name)) return undefined;
+    for (;;) {
+      const above = this.#lower(parent, handles.searched++);
+      const stat = above && this.sys.lstat(above, name);
+      if (above === undefined || (stat !== undefined && !isDirectory(stat))) return undefined;
+      if (stat === undefined) continue;
+      // Asked only of a directory that has another below it, for it is dear with some providers.
+      const last = handles.lowers.at(-1);
+      if (last !== undefined && this.#isOpaque(last)) return undefined;
+      this.#count++;
+      return this.sys.openDir(above, name);
+    }
   }
 
   #isOpaque(dir: Dir): boolean {
@@ -215,10 +228,10 @@ export class MergedTree {
   /** Closes a directory's handles, to be opened anew: something about it has changed. */
   forget(node: DirNode): void {
     if (node.handles === undefined || node.parent === undefined) return;
-    this.#count -= 1 + node.handles.lowers.length;
+    const { upper, lowers } = node.handles;
+    this.#count -= 1 + lowers.length;
     this.#open.delete(node);
     if (this.#latest === node) this.#latest = undefined;
-    const { upper, lowers } = node.handles;
     node.handles = undefined;
     if (upper !== undefined) this.sys.closeDir(upper);
     for (const dir of lowers) this.sys.closeDir(dir);
@@ -253,6 +266,10 @@ export class MergedTree {
     if (held?.upper !== undefined) this.sys.closeDir(held.upper);
     for (const dir of held?.lowers ?? []) this.sys.closeDir(dir);
   }
+}
+
+function handlesOf(upper: Dir | undefined): Handles {
+  return { upper, lowers: [], searched: 0, complete: false };
 }
 
 export function tooDeep(): HawserError {

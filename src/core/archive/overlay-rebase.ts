@@ -16,7 +16,7 @@ export function upperOf(tree: MergedTree, node: DirNode): Dir {
     node.plain = node.parent.plain;
     tree.forget(node);
   }
-  const { upper } = tree.open(node);
+  const upper = tree.upper(node);
   if (upper === undefined) throw new HawserError('Internal', 'a directory of the layer is missing');
   return upper;
 }
@@ -51,7 +51,7 @@ export class OverlayRebase {
   }
 
   #settleHidden(node: DirNode): void {
-    if (this.#tree.open(node).lowers.length === 0) return;
+    if (this.#tree.lowers(node).next().done === true) return;
     if (!node.opaque) for (const name of node.cuts ?? []) this.#settleName(node, name);
     else if (node.parent !== undefined) this.#markOpaque(node, node.parent);
     // overlayfs does not heed an opaque mark on the root of a layer.
@@ -69,8 +69,7 @@ export class OverlayRebase {
 
   #namesBelow(node: DirNode): Set<ByteString> {
     const names = new Set<ByteString>();
-    for (const dir of this.#tree.open(node).lowers)
-      for (const name of this.#tree.sys.list(dir)) names.add(name);
+    for (const dir of this.#tree.lowers(node)) for (const name of this.#tree.sys.list(dir)) names.add(name);
     return names;
   }
 
@@ -93,7 +92,7 @@ export class OverlayRebase {
   #makeWhiteout(node: DirNode, name: ByteString): void {
     const { sys } = this.#tree;
     const dir = upperOf(this.#tree, node);
-    const from = this.#whiteout && this.#tree.open(this.#whiteout.node).upper;
+    const from = this.#whiteout && this.#tree.upper(this.#whiteout.node);
     if (this.#whiteout !== undefined && from !== undefined) {
       try {
         sys.link(from, this.#whiteout.name, dir, name);
@@ -109,13 +108,13 @@ export class OverlayRebase {
   /** A directory that the layer does not list looks as it did below. */
   #settleImplicit(node: DirNode): void {
     const { sys } = this.#tree;
-    const { upper, lowers } = this.#tree.open(node);
+    const upper = this.#tree.upper(node);
     if (upper === undefined) throw new HawserError('Internal', 'a directory of the layer is missing');
     const inode =
       node.parent === undefined
         ? dirInode(sys, upper)
         : namedInode(sys, upperOf(this.#tree, node.parent), node.name);
-    const lower = lowers[0];
+    const [lower] = this.#tree.lowers(node);
     if (lower === undefined) this.#meta.byDefault(inode);
     else this.#meta.copy(dirInode(sys, lower), sys.fstat(lower), inode, false);
   }

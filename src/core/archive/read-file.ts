@@ -19,7 +19,7 @@ export function readFileInTree(
   try {
     const { node, missing } = tree.resolve(fromUtf8(path).split('/'));
     const [name, ...more] = missing;
-    const dir = tree.open(node).upper;
+    const dir = tree.upper(node);
     if (name === undefined || more.length > 0 || dir === undefined) return undefined;
     const stat = sys.lstat(dir, name);
     if (stat === undefined || (stat.mode & S_IFMT) !== S_IFREG) return undefined;
