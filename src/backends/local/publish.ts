@@ -59,7 +59,7 @@ async function moveIntoPlace(
   const path = store.path(blobFile(digest));
   if ((await fs.stat(path, call))?.type === 'directory') await fs.remove(path, { tree: true, ...call });
   await fs.rename(data, path, call);
-  await fs.syncDir(dir, call);
+  await store.dirSyncs.join(dir);
 }
 
 /** The ingest's record names the digest from now on: that keeps a sweep off the blob's file. */

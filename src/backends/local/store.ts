@@ -1,3 +1,4 @@
+import { Rounds } from '../../core/async/rounds.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
@@ -20,6 +21,8 @@ export class Store {
   readonly boot: string;
   /** Blobs that this process is fetching, by digest. */
   readonly growing: Map<string, Growing> = new Map();
+  /** By path: directories made durable, once for all whose changes in it are done. */
+  readonly dirSyncs: Rounds = new Rounds((path) => this.runtime.fs.syncDir(path));
   /** The namespace has its row, which nobody ever deletes. */
   #named = false;
 
