@@ -3,6 +3,7 @@
  * `open <offset>`, then with MODE `hold` writes half, prints `half` and waits to be killed; with `finish` commits and prints
  * `done`, or prints what went wrong's kind.
  */
+import { readdirSync, statSync } from 'node:fs';
 import process from 'node:process';
 import { openLocalBackend } from '../../src/backends/local/open.ts';
 import { isKind, kindOf } from '../../src/core/errors.ts';
@@ -11,6 +12,12 @@ import { bareRuntime } from './bare-runtime.ts';
 
 const [root = '', ref = '', digest = '', length = '0', mode = ''] = process.argv.slice(2);
 const size = Number(length);
+
+/** The store is the test's, and has this one ingest. */
+function written(): number {
+  const [dir = ''] = readdirSync(`${root}/content/ingest`);
+  return statSync(`${root}/content/ingest/${dir}/data`).size;
+}
 
 async function main(): Promise<void> {
   const runtime = bareRuntime();
@@ -30,6 +37,8 @@ async function main(): Promise<void> {
           await ingest.write(new Uint8Array(Math.min(100_000, end - ingest.offset)).fill(7));
         }
         if (mode === 'hold') {
+          // Written behind: what was taken may be held for a moment, and a kill would lose it.
+          while (written() < end) await runtime.clock.sleep(5);
           console.log('half');
           await runtime.clock.sleep(600_000);
         }

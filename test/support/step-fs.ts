@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { FileHandle, FileSystem } from '../../src/core/ports/file-system.ts';
 
 /**
@@ -22,7 +23,8 @@ export function stepFs(base: FileSystem, before: (what: string) => void | Promis
       try {
         await before('write');
       } catch (err) {
-        await handle.write(data.subarray(0, data.length >> 1), at);
+        const bytes = data instanceof Uint8Array ? data : Buffer.concat(data);
+        await handle.write(bytes.subarray(0, bytes.length >> 1), at);
         throw err;
       }
       await handle.write(data, at);

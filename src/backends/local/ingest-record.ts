@@ -166,7 +166,7 @@ export async function ingestStatus(store: Store, record: IngestRecord, call?: Ca
   const data = await store.runtime.fs.stat(`${store.path(record.dir)}/data`, call);
   return {
     ref: record.ref,
-    offset: data?.size ?? 0,
+    offset: store.writing.get(record.ref)?.offset ?? data?.size ?? 0,
     total: record.total,
     expected: record.expected,
     startedAt: record.startedAt,

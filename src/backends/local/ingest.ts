@@ -1,72 +1,17 @@
 import { Gauge } from '../../core/async/gauge.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import type { Ingest, Labels } from '../../core/content/roles.ts';
-import { HawserError, isKind, wrap } from '../../core/errors.ts';
+import { HawserError, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, makeDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
 import type { Hasher, HashName } from '../../core/ports/hashers.ts';
 import { hashInto } from './blob-files.ts';
+import { hasSidecars, openData, writeSidecar } from './ingest-files.ts';
 import { type IngestRecord, releaseIngest, type Wanted } from './ingest-record.ts';
 import { publish } from './publish.ts';
 import type { Store } from './store.ts';
-
-const encoder = new TextEncoder();
-
-function hasSidecars({ total }: IngestRecord): boolean {
-  return total === 0 || total >= SIDECARS_FROM;
-}
-
-async function writeSidecar(store: Store, dir: string, name: string, content: string): Promise<void> {
-  const path = `${dir}/${name}`;
-  const file = await store.runtime.fs.open(`${path}.tmp`, 'write', 0o600);
-  try {
-    await file.truncate(0);
-    await file.write(encoder.encode(content), 0);
-  } finally {
-    await file.close();
-  }
-  await store.runtime.fs.rename(`${path}.tmp`, path);
-}
-
-/** Of a smaller blob nothing is left long enough for anyone to look at. Our own record of it is in the database. */
-const SIDECARS_FROM = 1 << 20;
-
-/** The directory of an ingest with containerd's sidecars; times as RFC 3339. */
-async function makeDir(store: Store, record: IngestRecord, call?: Call): Promise<string> {
-  const dir = store.path(record.dir);
-  await store.runtime.fs.mkdir(dir, 0o700, { parents: true, ...call });
-  if (!hasSidecars(record)) return dir;
-  await writeSidecar(store, dir, 'ref', `${store.namespace}/${record.ref}`);
-  await writeSidecar(store, dir, 'startedat', new Date(record.startedAt).toISOString());
-  await writeSidecar(store, dir, 'updatedat', new Date(record.updatedAt).toISOString());
-  if (record.total > 0) await writeSidecar(store, dir, 'total', String(record.total));
-  return dir;
-}
-
-/** A commit that ended between making the data read-only and moving it: it is ours to write again. False when that is not it. */
-async function reopened(store: Store, record: IngestRecord, call: Call): Promise<boolean> {
-  const path = `${store.path(record.dir)}/data`;
-  const data = await store.runtime.fs.stat(path, call);
-  if (data?.type !== 'file' || (data.mode & 0o200) !== 0) return false;
-  await store.runtime.fs.chmod(path, 0o600, call);
-  return true;
-}
-
-/** The data file. What is in its place and is no regular file, or no directory above it, goes. */
-async function openData(store: Store, record: IngestRecord, call: Call): Promise<FileHandle> {
-  const { fs } = store.runtime;
-  const open = async (): Promise<FileHandle> =>
-    await fs.open(`${await makeDir(store, record, call)}/data`, 'write', 0o600, call);
-  try {
-    return await open();
-  } catch (err) {
-    if (isKind(err, 'PermissionDenied') && (await reopened(store, record, call))) return await open();
-    if (!isKind(err, 'FailedPrecondition', 'AlreadyExists')) throw err;
-    await fs.remove(store.path(record.dir), { tree: true, ...call });
-    return await open();
-  }
-}
+import { WriteBehind } from './write-behind.ts';
 
 /** A blob being written to `content/ingest/<hash>/data`. The ref is this store's own (ingest-record.ts) until closed. */
 export class LocalIngest implements Ingest {
@@ -77,11 +22,13 @@ export class LocalIngest implements Ingest {
   readonly #lease: string | undefined;
   readonly #algorithm: HashName;
   #file: FileHandle | undefined;
+  #writer: WriteBehind;
   #hasher: Hasher;
   /** Set when the hasher has given its result and can take no more. */
   #digest: Digest | undefined;
   /** A write failed: the hasher has had bytes that the file may lack. */
   #torn = false;
+  /** Bytes that were taken, and hashed; the writer has written as many, or will. */
   #offset = 0;
   /** How far the data is good, for those that read it while it grows. */
   #gauge = new Gauge();
@@ -101,6 +48,12 @@ export class LocalIngest implements Ingest {
     this.#file = file;
     this.#algorithm = want.digest === undefined ? 'sha256' : algorithmOf(want.digest);
     this.#hasher = store.runtime.hashers.create(this.#algorithm);
+    this.#writer = this.#writeBehind(file);
+  }
+
+  /** From the offset on. */
+  #writeBehind(file: FileHandle): WriteBehind {
+    return new WriteBehind(file, this.#offset, this.#store.runtime.clock, (end) => this.#gauge.grow(end));
   }
 
   /**
@@ -120,6 +73,7 @@ export class LocalIngest implements Ingest {
       const usable = opts.resume && size <= (want.size ?? Number.MAX_SAFE_INTEGER);
       if (!usable) await file.truncate(0);
       else await ingest.#rehash(file, size, opts);
+      store.writing.set(ingest.ref, ingest);
       ingest.#show();
       return ingest;
     } catch (err) {
@@ -131,6 +85,7 @@ export class LocalIngest implements Ingest {
   async #rehash(file: FileHandle, size: number, call: Call): Promise<void> {
     await hashInto(file, size, this.#hasher, call);
     this.#offset = size;
+    this.#writer = this.#writeBehind(file);
   }
 
   #show(): void {
@@ -154,7 +109,7 @@ export class LocalIngest implements Ingest {
 
   async write(bytes: Uint8Array, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
-    const file = this.#opened('write to');
+    this.#opened('write to');
     if (this.#digest !== undefined || this.#torn) {
       throw new HawserError(
         'FailedPrecondition',
@@ -164,12 +119,20 @@ export class LocalIngest implements Ingest {
     const end = this.#offset + bytes.length;
     if (this.#want.size !== undefined && end > this.#want.size) throw this.#tooLong(end);
     this.#torn = true;
-    const writing = file.write(bytes, this.#offset);
+    const taken = this.#writer.push(bytes);
     this.#hasher.update(bytes);
-    await writing;
+    await taken;
     this.#torn = false;
     this.#offset = end;
-    this.#gauge.grow(end);
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      await this.#writer.flush();
+    } catch (err) {
+      this.#torn = true;
+      throw err;
+    }
   }
 
   #tooLong(end: number): HawserError {
@@ -183,8 +146,11 @@ export class LocalIngest implements Ingest {
 
   async reset(call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
-    await this.#opened('reset').truncate(0);
+    const file = this.#opened('reset');
+    await this.#writer.stop();
+    await file.truncate(0);
     this.#offset = 0;
+    this.#writer = this.#writeBehind(file);
     this.#digest = undefined;
     this.#torn = false;
     this.#hasher = this.#store.runtime.hashers.create(this.#algorithm);
@@ -197,6 +163,7 @@ export class LocalIngest implements Ingest {
     opts.signal?.throwIfAborted();
     const file = this.#opened('commit');
     checkLabels(opts.labels ?? {});
+    if (!this.#torn) await this.#flush();
     const digest = await this.#verify(file, opts);
     try {
       await this.#closeFile(file, true);
@@ -254,11 +221,13 @@ export class LocalIngest implements Ingest {
     throw new HawserError('FailedPrecondition', `cannot ${doing} on closed writer "${this.ref}"`);
   }
 
-  /** Cuts what a failed write left beyond the offset. */
+  /** Cuts what a failed write left. */
   async #closeFile(file: FileHandle, durable: boolean): Promise<void> {
     this.#file = undefined;
+    this.#store.writing.delete(this.ref);
     try {
-      if ((await file.size()) !== this.#offset) await file.truncate(this.#offset);
+      const { written } = this.#writer;
+      if ((await file.size()) !== written) await file.truncate(written);
       if (durable) await file.sync();
     } finally {
       await file.close();
@@ -271,6 +240,8 @@ export class LocalIngest implements Ingest {
     this.#gauge.restart();
     this.#hide();
     try {
+      // What cannot be written is fetched again.
+      await this.#writer.flush().catch(() => {});
       await this.#closeFile(file, false);
       if (!hasSidecars(this.#record)) return;
       const updatedAt = new Date(this.#store.now()).toISOString();

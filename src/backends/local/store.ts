@@ -21,6 +21,8 @@ export class Store {
   readonly boot: string;
   /** Blobs that this process is fetching, by digest. */
   readonly growing: Map<string, Growing> = new Map();
+  /** By ref, the ingests that this process has open: what they took may be in their files only in a moment. */
+  readonly writing: Map<string, { readonly offset: number }> = new Map();
   /** By path: directories made durable, once for all whose changes in it are done. */
   readonly dirSyncs: Rounds = new Rounds((path) => this.runtime.fs.syncDir(path));
   /** The namespace has its row, which nobody ever deletes. */

@@ -41,7 +41,10 @@ export interface Ingest extends AsyncDisposable {
   readonly ref: string;
   /** Bytes written so far: where the next write goes. */
   readonly offset: number;
-  /** DataLoss when it would exceed the wanted size by a byte: nothing beyond it is ever kept. */
+  /**
+   * DataLoss when it would exceed the wanted size by a byte: nothing beyond it is ever kept. The bytes must not change
+   * until the ingest is committed, reset or disposed of: they may be written later, and a failure be told then.
+   */
   write(bytes: Uint8Array, call?: Call): Promise<void>;
   /** Back to nothing. */
   reset(call?: Call): Promise<void>;

@@ -19,7 +19,8 @@ export interface DirEntry {
 export interface FileHandle extends AsyncDisposable {
   /** Bytes read, 0 at the end. May be fewer than asked for. */
   read(into: Uint8Array, at: number): Promise<number>;
-  write(bytes: Uint8Array, at: number): Promise<void>;
+  /** Several pieces are written one after another. Much at once is left to another thread: until then it must not change. */
+  write(bytes: Uint8Array | readonly Uint8Array[], at: number): Promise<void>;
   truncate(size: number): Promise<void>;
   /** Makes content and size durable (fsync). */
   sync(): Promise<void>;

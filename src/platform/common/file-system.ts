@@ -5,7 +5,10 @@ import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { DirEntry, FileHandle, FileInfo, FileSystem, OpenMode } from '../../core/ports/file-system.ts';
 import { errnoError } from '../linux/errno.ts';
-import { fsError } from './fs-error.ts';
+import { OpenFile } from './open-file.ts';
+import { attempt, yielded } from './turns.ts';
+
+const quote = (path: string): string => JSON.stringify(path);
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = fs.constants;
 
@@ -16,28 +19,10 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
   exclusive: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
 };
 
-/**
- * Bytes that are written or read in one go on this thread. Others get their turn in between.
- */
+/** Bytes that are read in one go on this thread. Others get their turn in between. */
 const PIECE = 1 << 20;
 
-/** Bytes; reading more is left to another thread. */
-const SMALL_READ = 64 * 1024;
-
-const yielded = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** Milliseconds for which operations on this thread may follow one another before others (timers, signals) get their turn. */
-const TURN = 5;
-let turnEnds = 0;
-
-async function takeTurns(): Promise<void> {
-  if (performance.now() < turnEnds) return;
-  await yielded();
-  turnEnds = performance.now() + TURN;
-}
-
 const fsync = promisify(fs.fsync);
-const read = promisify(fs.read);
 
 /**
  * FileSystem on node:fs, for Node and Deno. `open`'s `perm` (0o644 unless given) is subject to the umask. What the kernel
@@ -47,20 +32,6 @@ const read = promisify(fs.read);
 export function createFileSystem(): FileSystem {
   return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, space };
 }
-
-/** Runs one operation. An aborted signal stops it from starting. */
-async function attempt<T>(doing: string, call: Call | undefined, work: () => T | Promise<T>): Promise<T> {
-  call?.signal?.throwIfAborted();
-  await takeTurns();
-  call?.signal?.throwIfAborted();
-  try {
-    return await work();
-  } catch (err) {
-    throw fsError(err, doing);
-  }
-}
-
-const quote = (path: string): string => JSON.stringify(path);
 
 function openRegular(path: string, flags: number, perm: number, doing: string): number {
   const fd = fs.openSync(path, flags, perm);
@@ -78,75 +49,6 @@ async function open(path: string, mode: OpenMode, perm = 0o644, call?: Call): Pr
   const doing = `opening ${quote(path)}`;
   const fd = await attempt(doing, call, () => openRegular(path, FLAGS[mode], perm, doing));
   return new OpenFile(fd, path);
-}
-
-class OpenFile implements FileHandle {
-  readonly #fd: number;
-  readonly #path: string;
-  /** What other threads still do with the descriptor. */
-  readonly #running = new Set<Promise<unknown>>();
-  #closing: Promise<void> | undefined;
-
-  constructor(fd: number, path: string) {
-    this.#fd = fd;
-    this.#path = quote(path);
-  }
-
-  /** One operation on the descriptor, which is not closed before it has ended. */
-  #use<T>(doing: string, work: (fd: number) => T | Promise<T>): Promise<T> {
-    const running = attempt(`${doing} ${this.#path}`, undefined, () => {
-      if (this.#closing !== undefined) throw errnoError('EBADF', `${doing} ${this.#path}`);
-      return work(this.#fd);
-    });
-    this.#running.add(running);
-    const ended = () => this.#running.delete(running);
-    running.then(ended, ended);
-    return running;
-  }
-
-  async read(into: Uint8Array, at: number): Promise<number> {
-    if (into.length === 0) return 0;
-    return this.#use('reading', async (fd) =>
-      into.length <= SMALL_READ
-        ? fs.readSync(fd, into, 0, into.length, at)
-        : (await read(fd, into, 0, into.length, at)).bytesRead,
-    );
-  }
-
-  async write(bytes: Uint8Array, at: number): Promise<void> {
-    await this.#use('writing', async (fd) => {
-      for (let done = 0; done < bytes.length; ) {
-        const end = Math.min(done + PIECE, bytes.length);
-        done += fs.writeSync(fd, bytes, done, end - done, at + done);
-        if (done < bytes.length) await yielded();
-      }
-    });
-  }
-
-  truncate(size: number): Promise<void> {
-    return this.#use('truncating', (fd) => fs.ftruncateSync(fd, size));
-  }
-
-  sync(): Promise<void> {
-    return this.#use('syncing', (fd) => fsync(fd));
-  }
-
-  size(): Promise<number> {
-    return this.#use('reading the size of', (fd) => fs.fstatSync(fd).size);
-  }
-
-  /** Waits for operations under way. A second call does nothing more. */
-  close(): Promise<void> {
-    this.#closing ??= attempt(`closing ${this.#path}`, undefined, async () => {
-      await Promise.allSettled(this.#running);
-      fs.closeSync(this.#fd);
-    });
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
 }
 
 /** Follows symlinks, unlike `open`: files that people manage (configuration) are read by it too. */

@@ -1,5 +1,7 @@
 /** What crashes, other programs and full disks leave: one more try always succeeds. */
+
 import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import type { LocalBackend } from '../../../src/backends/local/open.ts';
@@ -200,7 +202,8 @@ function faulty(base: FileSystem): { fs: FileSystem; failAt(n: number): void; fa
       try {
         step('write');
       } catch (err) {
-        await handle.write(data.subarray(0, data.length >> 1), at);
+        const bytes = data instanceof Uint8Array ? data : Buffer.concat(data);
+        await handle.write(bytes.subarray(0, bytes.length >> 1), at);
         throw err;
       }
       await handle.write(data, at);
