@@ -59,26 +59,31 @@ async function replace(store: Store, name: string, content: string, call?: Call)
   await fs.syncDir(dir, call);
 }
 
+/** What index.json says; undefined when there is no such file. */
+async function shown(store: Store, call?: Call): Promise<string | undefined> {
+  const { fs } = store.runtime;
+  const path = store.path('content/index.json');
+  if ((await fs.stat(path, call))?.type !== 'file') return undefined;
+  return new TextDecoder().decode(await fs.readFile(path, MAX_INDEX_BYTES, call));
+}
+
 /**
- * Rewrites index.json. Of several writers, in this process or others, each looks again after its rename and writes once
- * more if images have changed meanwhile, so the last to finish has written the newest.
+ * Rewrites index.json, unless it is right. Of several writers, in this process or others, each looks again after its
+ * rename and writes once more if images have changed meanwhile, so the last to finish has written the newest.
  */
 export async function project(store: Store, call?: Call): Promise<void> {
   for (;;) {
     const before = generation(store);
-    await replace(store, 'index.json', render(store), call);
+    const content = render(store);
+    if ((await shown(store, call)) !== content) await replace(store, 'index.json', content, call);
     if (generation(store) === before) return;
   }
 }
 
 /** The files that make `content/` a layout, where they are missing or a crash left them behind the records. */
 export async function ensureLayout(store: Store, call?: Call): Promise<void> {
-  const { fs } = store.runtime;
-  if ((await fs.stat(store.path('content/oci-layout'), call)) === undefined) {
+  if ((await store.runtime.fs.stat(store.path('content/oci-layout'), call)) === undefined) {
     await replace(store, 'oci-layout', LAYOUT, call);
   }
-  const path = store.path('content/index.json');
-  const shown =
-    (await fs.stat(path, call))?.type === 'file' ? await fs.readFile(path, MAX_INDEX_BYTES, call) : undefined;
-  if (shown === undefined || new TextDecoder().decode(shown) !== render(store)) await project(store, call);
+  await project(store, call);
 }

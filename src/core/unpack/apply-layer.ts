@@ -161,8 +161,6 @@ async function unpack(
   } catch (err) {
     await reader.cancel(err).catch(() => {});
     throw err;
-  } finally {
-    reader.releaseLock();
   }
 }
 

@@ -23,6 +23,9 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
 const PIECE = 1 << 20;
 
 const fsync = promisify(fs.fsync);
+/** Not those of fs.promises: a start would load that module for them. */
+const rm = promisify(fs.rm);
+const statfs = promisify(fs.statfs);
 
 /**
  * FileSystem on node:fs, for Node and Deno. `open`'s `perm` (0o644 unless given) is subject to the umask. What the kernel
@@ -118,8 +121,7 @@ function rename(from: string, to: string, call?: Call): Promise<void> {
 async function remove(path: string, opts: { tree?: boolean } & Call = {}): Promise<void> {
   const doing = `removing ${quote(path)}`;
   await attempt(doing, opts, async () => {
-    if (opts.tree === true)
-      return removedEmpty(path) || fs.promises.rm(path, { recursive: true, force: true });
+    if (opts.tree === true) return removedEmpty(path) || rm(path, { recursive: true, force: true });
     const found = fs.lstatSync(path);
     return found.isDirectory() ? fs.rmdirSync(path) : fs.unlinkSync(path);
   });
@@ -185,7 +187,7 @@ function syncDir(path: string, call?: Call): Promise<void> {
 
 function space(path: string, call?: Call): Promise<{ free: number; total: number }> {
   return attempt(`asking for the free space at ${quote(path)}`, call, async () => {
-    const found = await fs.promises.statfs(path);
+    const found = await statfs(path);
     return { free: found.bavail * found.bsize, total: found.blocks * found.bsize };
   });
 }

@@ -1,5 +1,4 @@
-/** The user's programs over node:child_process, for Node and Deno. */
-import { spawn } from 'node:child_process';
+/** The user's programs over node:child_process (loaded on first use), for Node and Deno. */
 import process from 'node:process';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { ProgramResult, ProgramRun, Programs } from '../../core/ports/programs.ts';
@@ -19,6 +18,7 @@ async function run(name: string, args: readonly string[], how: ProgramRun): Prom
 }
 
 function collect(name: string, args: readonly string[], how: ProgramRun): Promise<ProgramResult> {
+  const { spawn } = process.getBuiltinModule('node:child_process');
   const child = spawn(name, [...args], { env: process.env, stdio: ['pipe', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   let failure: unknown;
