@@ -110,9 +110,6 @@ function invalidNamespace(why: string): HawserError {
   });
 }
 
-/** What containerd does by itself, in its own way: a flag that would have no effect is refused. */
-const STORE_FLAGS = ['content-sharing', 'codec', 'max-layer-size', 'max-layer-ratio'];
-
 /** Where the containerd to work in is; undefined to work in our own store. A store named on the command line goes before CONTAINERD_ADDRESS. */
 function containerdAddress(context: Context): string | undefined {
   const { input } = context;
@@ -122,11 +119,9 @@ function containerdAddress(context: Context): string | undefined {
     if (input.has('address')) throw usageError('cannot specify both --root and --address');
     return undefined;
   }
-  for (const name of STORE_FLAGS) {
-    const value = input.text(name);
-    if (value === undefined || value === 'auto' || value === 'shared') continue;
-    throw notInContainerd(input, `--${name} has no effect there`);
-  }
+  // Its configuration says that; a flag that would have no effect is refused.
+  if (input.text('content-sharing') === 'isolated')
+    throw notInContainerd(input, '--content-sharing has no effect there');
   return address.startsWith('unix:') ? address : absolutePath(context, address);
 }
 

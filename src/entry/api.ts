@@ -59,7 +59,7 @@ export interface ContainerdStoreOptions extends Call {
   readonly namespace?: string | undefined;
 }
 
-/** A namespace of a running containerd. `fetch`, `pull` and `unpack` work in it; containerd applies the layers. */
+/** A namespace of a running containerd. `fetch`, `pull` and `unpack` work in it. */
 export interface ContainerdStore extends Backend {
   readonly runtime: Runtime;
 }

@@ -23,9 +23,18 @@ import { type SlowProxy, startSlowProxy } from '../support/slow-proxy.ts';
 import { smallImage } from '../support/small-image.ts';
 import { type Client, readState, type StoreState } from '../support/store-state.ts';
 import { bytes, concat, END, member } from '../support/tar-builder.ts';
+import { type Allowed, diffTrees, readTree, type Tree } from '../support/tree.ts';
 
 const TOOLS = ['docker-registry', 'skopeo', 'containerd', 'ctr'];
 const SIZE = { layers: 4, bytes: 2_500_000, files: 20 };
+/** What is told of a layer that hawser applied itself. */
+const BY_OURSELVES = /"type":"stages"/g;
+/** containerd gives a directory that a layer only writes below, and the root, the time of the unpacking. */
+const NEWER: readonly Allowed[] = ['.', 'layer0', 'layer1', 'layer2'].map((path) => ({
+  path,
+  attributes: ['mtime'],
+  reason: 'a directory that the layer does not list looks as it did below',
+}));
 /** Nothing is shared between the namespaces. */
 const ISOLATED = '[plugins."io.containerd.metadata.v1.bolt"]\n  content_sharing_policy = "isolated"\n';
 /** For what needs one flavour: the one that starts fastest. */
@@ -46,6 +55,7 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
   let image: string;
   let layers: readonly Descriptor[];
   let theirs: Observed;
+  let theirTree: Tree;
 
   before(async () => {
     temp = scratch();
@@ -59,6 +69,7 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     daemon = await startContainerd(undefined, ISOLATED);
     await daemon.ctr('-n', 'theirs', 'images', 'pull', '--plain-http', image);
     theirs = await observe('theirs');
+    theirTree = await treeIn('theirs');
   });
   after(async () => {
     await daemon.close();
@@ -83,6 +94,17 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     }
     return { state, labels, leases: (await ctr('leases', 'ls', '-q')).stdout };
   };
+  /** The image's tree, mounted by ctr. */
+  const treeIn = async (namespace: string): Promise<Tree> => {
+    const target = join(temp.path, `mount-${namespace}`);
+    mkdirSync(target);
+    await ctrIn(namespace)('images', 'mount', image, target);
+    try {
+      return await readTree(target);
+    } finally {
+      await ctrIn(namespace)('images', 'unmount', '--rm', target);
+    }
+  };
   const run = (which: Flavour, namespace: string, args: readonly string[], opts?: ExecOptions) =>
     hawserAt(which, daemon.socket, ['-n', namespace, ...args], opts);
   const ok = async (which: Flavour, namespace: string, ...args: string[]): Promise<ExecResult> => {
@@ -99,10 +121,12 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     test(`${which.name}: a pull makes what ctr makes, and shows it as ctr does`, {
       skip: which.skip,
     }, async () => {
-      await ok(which, which.name, 'images', 'pull', image);
+      const { stdout } = await ok(which, which.name, 'images', 'pull', '--progress', 'json', image);
+      assert.equal(stdout.match(BY_OURSELVES)?.length, SIZE.layers);
       const ours = await observe(which.name);
       assert.ok(theirs.state.snapshots.length === SIZE.layers && theirs.leases === '');
       assert.deepEqual(ours, theirs);
+      assert.deepEqual(diffTrees(await treeIn(which.name), theirTree, NEWER), []);
       const shown = await readState((...args) => ok(which, which.name, ...args), 'overlayfs');
       assert.deepEqual(shown, theirs.state);
       assert.match((await ctrIn(which.name)('images', 'check')).stdout, /complete.*true/);
@@ -146,9 +170,10 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
       const limits = { maxBytes: 1 };
       await store.images.delete(image);
       await store.collect();
+      await assert.rejects(pull(image, { store, limits }), /the layer expands to more than 1 bytes/);
       await assert.rejects(
-        pull(image, { store, limits }),
-        /a limit for layers: containerd applies the layers/,
+        pull(image, { store, limits, snapshotter: 'native' }),
+        /a limit for layers: containerd itself applies the layers/,
       );
       assert.deepEqual(await store.images.list(), []);
     } finally {
@@ -203,16 +228,31 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
   });
 
   test('a layer that is not what the config says, or no archive: no record, no snapshot', async () => {
-    for (const [name, message] of [
-      ['wrong', /Cannot extract layer 2 .*: wrong diff id: the config says/],
-      ['broken', /Cannot extract layer 2 .*: containerd cannot apply it: /],
+    for (const [snapshotter, name, message] of [
+      ['overlayfs', 'wrong', /Cannot extract layer 2 .*: wrong diff id: the config says/],
+      ['overlayfs', 'broken', /Cannot extract layer 2 .*: Cannot apply layer sha256:/],
+      ['native', 'wrong', /Cannot extract layer 2 .*: wrong diff id: the config says/],
+      ['native', 'broken', /Cannot extract layer 2 .*: containerd cannot apply it: /],
     ] as const) {
-      const result = await run(quick, name, ['pull', `${proxy.host}/bad:${name}`]);
+      const namespace = `${name}-${snapshotter}`;
+      const args = ['pull', '--snapshotter', snapshotter, `${proxy.host}/bad:${name}`];
+      const result = await run(quick, namespace, args);
       assert.equal(result.code, 1, explain(result));
       assert.match(result.stderr, message);
-      const { state } = await observe(name);
-      assert.deepEqual([state.images, state.snapshots.length], [[], 1]);
+      const { images, snapshots } = await readState(ctrIn(namespace), snapshotter);
+      assert.deepEqual([images, snapshots.length], [[], 1]);
     }
+  });
+
+  test('layers that containerd applies itself (another snapshotter): the same tree', async () => {
+    const args = ['pull', '--snapshotter', 'native', '--progress', 'json', image];
+    const { stdout } = await ok(quick, 'native', ...args);
+    assert.equal(stdout.match(BY_OURSELVES), null);
+    const { snapshots } = await readState(ctrIn('native'), 'native');
+    assert.deepEqual(snapshots, theirs.state.snapshots);
+    const refused = await run(quick, 'refused', [...args, '--codec', 'portable']);
+    assert.equal(refused.code, 1, explain(refused));
+    assert.match(refused.stderr, /--codec portable: containerd itself applies the layers\nhint: /);
   });
 
   test('two pulls of one image at once: each blob is fetched once', async () => {

@@ -2,29 +2,49 @@ import { HawserError, isKind, wrap } from '../../core/errors.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
+import type { Workers } from '../../core/ports/workers.ts';
+import { applyByWorker } from '../../core/unpack/apply-mounts.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/unpack/roles.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
+import type { DirectAccess } from './direct.ts';
 import type { Durable } from './durable.ts';
 import { type Calls, type DescriptorMessage, need } from './messages.ts';
 
 /**
- * Has containerd apply the layer (services/diff/v1), as ctr does: it is right for every snapshotter and for a daemon whose
- * directories are not ours to write to (another mount namespace, a virtual machine, not root here), which writing into
- * the mounts by ourselves would not be. The price: decompressors and limits are containerd's, and it reports no progress.
+ * Applies layers by ourselves where containerd's directories prove to be ours to write to (direct.ts), several times as fast. Else
+ * containerd does it (services/diff/v1), as for ctr: that is right for every snapshotter and for a daemon in another mount
+ * namespace or machine. Decompressors and limits are its own then, and it reports no progress.
  */
 export class ContainerdApplier implements Applier {
   /** It applies what is in its content store. */
   readonly needsBlob = true;
   readonly #connection: Connection;
   readonly #durable: Durable;
+  readonly #direct: DirectAccess;
+  readonly #workers: Pick<Workers, 'apply' | 'warm'>;
 
-  constructor(connection: Connection, durable: Durable) {
+  constructor(
+    connection: Connection,
+    durable: Durable,
+    direct: DirectAccess,
+    workers: Pick<Workers, 'apply' | 'warm'>,
+  ) {
     this.#connection = connection;
     this.#durable = durable;
+    this.#direct = direct;
+    this.#workers = workers;
+  }
+
+  prepare(): void {
+    if (this.#direct.likely) this.#workers.warm();
   }
 
   async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
+    const direct = await this.#direct.find(layer, mounts, opts.below, opts);
+    this.#durable.wrote(mounts);
+    if (direct !== undefined)
+      return await applyByWorker(this.#workers, layer, direct.source, direct.target, opts);
     const { codec = 'auto', limits = {}, owner = 'keep', signal } = opts;
     if (codec !== 'auto') throw notOurs(`--codec ${codec}`);
     if (owner !== 'keep') throw notOurs(`--owner ${owner}`);
@@ -32,7 +52,6 @@ export class ContainerdApplier implements Applier {
     // containerd 2.0 and later makes it durable itself; others do not look at it.
     const request = { diff: fromDescriptor(layer), mounts, syncFs: true };
     const { digest, size } = await this.#apply(request, { signal, deadline: 0 });
-    this.#durable.wrote(mounts);
     return { digest: parseDigest(digest), size, warnings: [], record: undefined };
   }
 
@@ -48,5 +67,11 @@ export class ContainerdApplier implements Applier {
 }
 
 function notOurs(what: string): HawserError {
-  return new HawserError('NotImplemented', `Cannot unpack with ${what}: containerd applies the layers`);
+  return new HawserError(
+    'NotImplemented',
+    `Cannot unpack with ${what}: containerd itself applies the layers`,
+    {
+      hint: 'Its directories are not this process’s to write to: only then could hawser do it',
+    },
+  );
 }

@@ -131,8 +131,15 @@ export interface Calls {
   'version.v1.Version/Version': [Empty, { version: string; revision: string }];
   'introspection.v1.Introspection/Plugins': [
     { filters: readonly string[] },
-    { plugins: readonly { id: string; initErr: { message: string } | null }[] },
+    { plugins: readonly PluginMessage[] },
   ];
+}
+
+interface PluginMessage {
+  readonly type: string;
+  readonly id: string;
+  readonly exports: Readonly<Record<string, string>>;
+  readonly initErr: { message: string } | null;
 }
 
 /** Methods that answer a request with many messages. */

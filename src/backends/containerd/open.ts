@@ -6,6 +6,7 @@ import type { Backend } from '../../core/transfer/backend.ts';
 import { ContainerdApplier } from './applier.ts';
 import { Connection } from './connection.ts';
 import { ContainerdContent } from './content.ts';
+import { DirectAccess } from './direct.ts';
 import { Durable } from './durable.ts';
 import { ContainerdImages } from './images.ts';
 import { ContainerdLeases } from './leases.ts';
@@ -28,14 +29,16 @@ const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
  * connection; a call that is still under way ends with its own signal.
  */
 export async function openContainerdBackend(
-  { hashers, clock, host, workers }: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers'>,
+  runtime: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers' | 'fs'>,
   { address, namespace, signal }: ContainerdOptions,
 ): Promise<Backend> {
+  const { hashers, clock, host, workers } = runtime;
   const connection = new Connection(address, namespace);
   try {
     await checkContainerd(connection, { signal });
     const usual = await defaultSnapshotter(connection, { signal });
-    const usable = await snapshotters(connection, { signal });
+    const { usable, contentRoot } = await plugins(connection, { signal });
+    const direct = new DirectAccess(connection, runtime, contentRoot);
     const durable = new Durable(workers);
     const leases = new ContainerdLeases(connection, clock, host);
     return {
@@ -43,11 +46,11 @@ export async function openContainerdBackend(
       content: new ContainerdContent(connection, hashers),
       images: new ContainerdImages(connection),
       leases,
-      applier: new ContainerdApplier(connection, durable),
+      applier: new ContainerdApplier(connection, durable, direct, workers),
       snapshotterNames: usable,
       snapshotter: (name = usual) => {
         if (!usable.includes(name)) throw noSnapshotter(name, usable);
-        return new ContainerdSnapshotter(connection, name);
+        return new ContainerdSnapshotter(connection, name, direct);
       },
       sync: (call) => durable.sync(call),
       collect: async (call) => {
@@ -84,11 +87,21 @@ async function defaultSnapshotter(connection: Connection, call: Call): Promise<s
   return need(namespace, 'the namespace asked for').labels[DEFAULT_SNAPSHOTTER_LABEL] || 'overlayfs';
 }
 
-/** Those that work on its machine. */
-async function snapshotters(connection: Connection, call: Call): Promise<string[]> {
-  const request = { filters: ['type==io.containerd.snapshotter.v1'] };
+const SNAPSHOTTER_TYPE = 'io.containerd.snapshotter.v1';
+const CONTENT_TYPE = 'io.containerd.content.v1';
+
+/** The snapshotters that work on its machine, and the directory of its content store, if it has one there. */
+async function plugins(
+  connection: Connection,
+  call: Call,
+): Promise<{ usable: string[]; contentRoot: string | undefined }> {
+  const request = { filters: [`type==${SNAPSHOTTER_TYPE}`, `type==${CONTENT_TYPE}`] };
   const { plugins } = await connection.call('introspection.v1.Introspection/Plugins', request, call);
-  return plugins.filter(({ initErr }) => initErr === null).map(({ id }) => id);
+  const working = plugins.filter(({ initErr }) => initErr === null);
+  return {
+    usable: working.filter(({ type }) => type === SNAPSHOTTER_TYPE).map(({ id }) => id),
+    contentRoot: working.find(({ type }) => type === CONTENT_TYPE)?.exports.root,
+  };
 }
 
 function noSnapshotter(name: string, usable: readonly string[]): HawserError {

@@ -167,7 +167,7 @@ message VersionResponse { string version = 1; string revision = 2; }`,
   `${HEAD} package containerd.services.introspection.v1;
 service Introspection { rpc Plugins(PluginsRequest) returns (PluginsResponse); }
 message Status { int32 code = 1; string message = 2; }
-message Plugin { string type = 1; string id = 2; Status init_err = 7; }
+message Plugin { string type = 1; string id = 2; map<string, string> exports = 5; Status init_err = 7; }
 message PluginsRequest { repeated string filters = 1; }
 message PluginsResponse { repeated Plugin plugins = 1; }`,
 ];

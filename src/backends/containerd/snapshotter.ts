@@ -6,6 +6,7 @@ import type { Mount } from '../../core/ports/mounter.ts';
 import type { SnapshotInfo, SnapshotKind, Snapshotter, Usage } from '../../core/snapshots/roles.ts';
 import type { Connection } from './connection.ts';
 import { toMounts } from './descriptors.ts';
+import type { DirectAccess } from './direct.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
 import { labelMask, need, type SnapshotMessage, toMs } from './messages.ts';
@@ -23,9 +24,11 @@ type MakeOptions = { labels?: Labels } & WriteCall;
 export class ContainerdSnapshotter implements Snapshotter {
   readonly name: string;
   readonly #connection: Connection;
+  readonly #direct: DirectAccess;
 
-  constructor(connection: Connection, name: string) {
+  constructor(connection: Connection, name: string, direct: DirectAccess) {
     this.#connection = connection;
+    this.#direct = direct;
     this.name = name;
   }
 
@@ -86,7 +89,9 @@ export class ContainerdSnapshotter implements Snapshotter {
     try {
       const request = { ...this.#key(key), parent, labels };
       const { mounts } = await this.#connection.call(`snapshots.v1.Snapshots/${how}`, request, call);
-      return toMounts(mounts);
+      const made = toMounts(mounts);
+      if (how === 'Prepare') this.#direct.prepared(this.name, key, made);
+      return made;
     } catch (err) {
       if (isKind(err, 'AlreadyExists')) await this.#hold(labels[TARGET_LABEL] ?? key, call);
       throw err;

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ContainerdContent } from '../../../src/backends/containerd/content.ts';
+import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { ContainerdImages } from '../../../src/backends/containerd/images.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
 import { type HawserError, isKind } from '../../../src/core/errors.ts';
 import { createHashers } from '../../../src/platform/common/hashers.ts';
+import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
 import {
   type FakeContainerd,
@@ -253,7 +255,8 @@ check(
     },
   },
   async ({ connection }) => {
-    const snapshotter = new ContainerdSnapshotter(connection, 'overlayfs');
+    const direct = new DirectAccess(connection, bareRuntime(), undefined);
+    const snapshotter = new ContainerdSnapshotter(connection, 'overlayfs', direct);
     const labels = { 'containerd.io/snapshot.ref': 'chain' };
     const err = await failure(snapshotter.prepare('key', '', { labels, lease: 'the-lease' }));
     assert.ok(isKind(err, 'AlreadyExists'), String(err));

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { applyTarget } from '../../../src/backends/local/applier.ts';
 import { openLocalBackend } from '../../../src/backends/local/open.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
 import type { Mount } from '../../../src/core/ports/mounter.ts';
 import type { ApplyJob } from '../../../src/core/ports/workers.ts';
+import { applyTarget } from '../../../src/core/unpack/apply-mounts.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { needs } from '../../support/needs.ts';

@@ -1,0 +1,168 @@
+/** Whose directories a containerd's are: by a server on this machine that counts what is in them, or something else. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { ContainerdApplier } from '../../../src/backends/containerd/applier.ts';
+import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
+import { Durable } from '../../../src/backends/containerd/durable.ts';
+import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
+import { isKind } from '../../../src/core/errors.ts';
+import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
+import type { ApplyJob } from '../../../src/core/ports/workers.ts';
+import { bareRuntime } from '../../support/bare-runtime.ts';
+import { failure } from '../../support/failure.ts';
+import { fakeContainerd, status } from '../../support/fake-containerd.ts';
+import { digestOf, someBytes } from '../../support/stores.ts';
+import { tempDir } from '../../support/tmp.ts';
+
+const bytes = someBytes(500);
+const digest = digestOf(bytes);
+const layer: Descriptor = {
+  mediaType: 'application/vnd.oci.image.layer.v1.tar',
+  digest,
+  size: bytes.length,
+};
+
+interface Setting {
+  /** What is counted in the snapshot. Default: all that is in its directory. */
+  readonly count?: (dir: string) => number;
+  readonly uid?: number;
+  readonly snapshotter?: string;
+  /** Of the mount, beside its directories. */
+  readonly options?: readonly string[];
+  readonly blob?: Uint8Array | 'none';
+  /** In the snapshot's directory from the start. */
+  readonly inside?: string;
+  readonly contentRoot?: 'none';
+}
+
+interface Seen {
+  readonly jobs: ApplyJob[];
+  /** Directories whose layer containerd was asked to apply. */
+  readonly asked: string[];
+  counted: number;
+  readonly dir: string;
+}
+
+/** A containerd with snapshots a, b and c (over one another) and a content store in a directory of its own. */
+async function withSetting(
+  setting: Setting,
+  body: (apply: (key: string, codec?: 'portable') => Promise<unknown>, seen: Seen) => Promise<void>,
+): Promise<void> {
+  const temp = tempDir();
+  const dir = temp.path;
+  const seen: Seen = { jobs: [], asked: [], counted: 0, dir };
+  const upper = (key: string) => join(dir, key, 'fs');
+  const { count = (path: string) => 1 + readdirSync(path).length, snapshotter = 'overlayfs' } = setting;
+  const blob = join(dir, 'content/blobs', digest.replace(':', '/'));
+  mkdirSync(dirname(blob), { recursive: true });
+  if (setting.blob !== 'none') writeFileSync(blob, setting.blob ?? bytes);
+  for (const key of 'abc') mkdirSync(upper(key), { recursive: true });
+  if (setting.inside !== undefined) writeFileSync(join(upper('b'), setting.inside), '');
+  const fake = await fakeContainerd({
+    'snapshots.v1.Snapshots/Prepare': ({ request: { key } }) => ({
+      mounts: [
+        {
+          type: 'overlay',
+          source: 'overlay',
+          options: [
+            ...(setting.options ?? ['index=off']),
+            `workdir=${join(dir, String(key), 'work')}`,
+            `upperdir=${upper(String(key))}`,
+            `lowerdir=${upper('a')}`,
+          ],
+        },
+      ],
+    }),
+    'snapshots.v1.Snapshots/Usage': ({ request: { key } }) => {
+      seen.counted++;
+      if (setting.count !== undefined && Number.isNaN(setting.count(''))) throw status(5, 'no such snapshot');
+      return { size: 4096, inodes: count(upper(String(key))) };
+    },
+    'diff.v1.Diff/Apply': ({ request }) => {
+      const [mount] = request.mounts as { options: string[] }[];
+      seen.asked.push(mount?.options.find((one) => one.startsWith('upperdir=')) ?? '');
+      return { applied: { mediaType: 'x/y', digest, size: 1 } };
+    },
+  });
+  const runtime = bareRuntime();
+  const host = { ...runtime.host, uid: setting.uid ?? 0 };
+  const contentRoot = setting.contentRoot === 'none' ? undefined : join(dir, 'content');
+  const direct = new DirectAccess(fake.connection, { fs: runtime.fs, host }, contentRoot);
+  const workers = {
+    warm: () => {},
+    syncfs: async () => {},
+    apply: async (job: ApplyJob) => {
+      seen.jobs.push(job);
+      const times = { wait: 0, inflate: 0, verify: 0, apply: 0 };
+      return { diffId: digest, size: 1, entries: 1, warnings: [], times, record: null } as never;
+    },
+  };
+  const applier = new ContainerdApplier(fake.connection, new Durable(workers), direct, workers);
+  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct);
+  try {
+    await body(async (key, codec) => {
+      const mounts = await snapshots.prepare(key, 'chain');
+      return await applier.apply(layer, mounts, codec === undefined ? {} : { codec });
+    }, seen);
+    for (const key of 'bc')
+      assert.deepEqual(
+        readdirSync(upper(key)),
+        [setting.inside ?? []].flat().filter(() => key === 'b'),
+      );
+  } finally {
+    await fake[Symbol.asyncDispose]();
+    temp[Symbol.dispose]();
+  }
+}
+
+test('containerd direct: a directory that containerd counts in proves the place, once; layers are applied there by us', async () => {
+  await withSetting({}, async (apply, seen) => {
+    await apply('b');
+    assert.equal(seen.counted, 2);
+    await apply('c', 'portable');
+    assert.equal(seen.counted, 2);
+    assert.deepEqual(seen.asked, []);
+    const [one, two] = seen.jobs;
+    assert.equal(one?.blob, join(seen.dir, 'content/blobs', digest.replace(':', '/')));
+    assert.deepEqual(
+      [one?.root, one?.lowers, one?.mode, one?.blobSize, one?.growing, one?.owner?.mode],
+      [join(seen.dir, 'b/fs'), [join(seen.dir, 'a/fs')], 'overlay', bytes.length, null, 'keep'],
+    );
+    assert.deepEqual([two?.root, two?.codec], [join(seen.dir, 'c/fs'), 'portable']);
+  });
+});
+
+const ELSEWHERE: readonly (readonly [string, Setting])[] = [
+  ['containerd counts in another directory', { count: () => 1 }],
+  ['somebody else writes there', { count: (dir) => 2 * readdirSync(dir).length + 1 }],
+  ['containerd does not count', { count: () => Number.NaN }],
+  ['we are not root', { uid: 1000 }],
+  ['another snapshotter has its own ways', { snapshotter: 'stargz' }],
+  ['containerd is in a user namespace', { options: ['index=off', 'userxattr'] }],
+  ['the mount maps ids', { options: ['uidmap=0:100000:65536'] }],
+  ['the snapshot is not new', { inside: 'file' }],
+  ['the content is elsewhere', { blob: 'none' }],
+  ['the content is something else', { blob: bytes.subarray(1) }],
+  ['where the content is nobody says', { contentRoot: 'none' }],
+];
+
+for (const [why, setting] of ELSEWHERE) {
+  test(`containerd direct: ${why}: containerd applies the layer, and nothing of ours is left`, async () => {
+    await withSetting(setting, async (apply, seen) => {
+      await apply('b');
+      assert.deepEqual(seen.jobs, []);
+      assert.deepEqual(seen.asked, [`upperdir=${join(seen.dir, 'b/fs')}`]);
+    });
+  });
+}
+
+test('containerd direct: what only we could heed is refused where containerd applies', async () => {
+  await withSetting({ count: () => 1 }, async (apply, seen) => {
+    const err = await failure(apply('b', 'portable'));
+    assert.ok(isKind(err, 'NotImplemented'), String(err));
+    assert.match(String(err), /--codec portable: containerd itself applies the layers/);
+    assert.deepEqual([seen.jobs, seen.asked], [[], []]);
+  });
+});
