@@ -23,7 +23,7 @@ export interface Chaos {
 }
 
 /** `place` gives a place in the body. */
-type Maker = (place: () => number) => Fault;
+type Maker = (place: () => number, size: number) => Fault;
 
 /** What an honest server or the way to it may do: a client that tries again gets everything. */
 const PASSING: readonly Maker[] = [
@@ -34,7 +34,8 @@ const PASSING: readonly Maker[] = [
   () => ({ reset: true }),
   (place) => ({ match: '/blobs/', method: 'GET', cutAfter: place() }),
   (place) => ({ match: '/blobs/', method: 'GET', cutAfter: place(), reset: true }),
-  (place) => ({ match: '/blobs/', method: 'GET', stall: place() }),
+  // Not at once: a client goes on as long as it gains anything, and each time it waits for what does not come.
+  (place, size) => ({ match: '/blobs/', method: 'GET', stall: Math.max(place(), size >> 3) }),
   (place) => ({ match: '/blobs/', method: 'GET', noContentLength: true, cutAfter: place() }),
   (place) => ({ delay: place() % 50 }),
 ];
@@ -63,6 +64,6 @@ export function randomFaults(random: () => number, { size, count = 4, heal }: Ch
     const make = makers[Math.floor(random() * makers.length)] ?? (() => ({}));
     const skip = Math.floor(random() * 6);
     const times = heal || random() < 0.5 ? { times: 1 + Math.floor(random() * 2) } : {};
-    return { ...make(place), skip, ...times };
+    return { ...make(place, size), skip, ...times };
   });
 }
