@@ -5,6 +5,7 @@ import type { Mount } from '../../core/ports/mounter.ts';
 import type { Workers } from '../../core/ports/workers.ts';
 import { applyByWorker } from '../../core/unpack/apply-mounts.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/unpack/roles.ts';
+import type { WriteOut } from '../../core/unpack/write-out.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
 import type { DirectAccess } from './direct.ts';
@@ -23,17 +24,20 @@ export class ContainerdApplier implements Applier {
   readonly #durable: Durable;
   readonly #direct: DirectAccess;
   readonly #workers: Pick<Workers, 'apply' | 'warm'>;
+  readonly #writeOut: WriteOut;
 
   constructor(
     connection: Connection,
     durable: Durable,
     direct: DirectAccess,
     workers: Pick<Workers, 'apply' | 'warm'>,
+    writeOut: WriteOut,
   ) {
     this.#connection = connection;
     this.#durable = durable;
     this.#direct = direct;
     this.#workers = workers;
+    this.#writeOut = writeOut;
   }
 
   prepare(): void {
@@ -43,8 +47,12 @@ export class ContainerdApplier implements Applier {
   async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
     const direct = await this.#direct.find(layer, mounts, opts.below, opts);
     this.#durable.wrote(mounts);
-    if (direct !== undefined)
-      return await applyByWorker(this.#workers, layer, direct.source, direct.target, opts);
+    if (direct !== undefined) {
+      const { source, target } = direct;
+      return await this.#writeOut.during(target.root, () =>
+        applyByWorker(this.#workers, layer, source, target, opts),
+      );
+    }
     const { codec = 'auto', limits = {}, owner = 'keep', signal } = opts;
     if (codec !== 'auto') throw notOurs(`--codec ${codec}`);
     if (owner !== 'keep') throw notOurs(`--owner ${owner}`);

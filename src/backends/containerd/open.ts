@@ -3,6 +3,7 @@ import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import type { Backend } from '../../core/transfer/backend.ts';
+import { WriteOut } from '../../core/unpack/write-out.ts';
 import { ContainerdApplier } from './applier.ts';
 import { Connection } from './connection.ts';
 import { ContainerdContent } from './content.ts';
@@ -40,24 +41,31 @@ export async function openContainerdBackend(
     const { usable, contentRoot } = await plugins(connection, { signal });
     const direct = new DirectAccess(connection, runtime, contentRoot);
     const durable = new Durable(workers);
+    const writeOut = new WriteOut(runtime);
     const leases = new ContainerdLeases(connection, clock, host);
     return {
       namespace,
       content: new ContainerdContent(connection, hashers),
       images: new ContainerdImages(connection),
       leases,
-      applier: new ContainerdApplier(connection, durable, direct, workers),
+      applier: new ContainerdApplier(connection, durable, direct, workers, writeOut),
       snapshotterNames: usable,
       snapshotter: (name = usual) => {
         if (!usable.includes(name)) throw noSnapshotter(name, usable);
         return new ContainerdSnapshotter(connection, name, direct);
       },
-      sync: (call) => durable.sync(call),
+      sync: async (call) => {
+        await writeOut.settled();
+        await durable.sync(call);
+      },
       collect: async (call) => {
         await leases.collect(call);
         return undefined;
       },
-      [Symbol.asyncDispose]: async () => connection.close(),
+      [Symbol.asyncDispose]: async () => {
+        await writeOut.settled().catch(() => {});
+        connection.close();
+      },
     };
   } catch (err) {
     connection.close();

@@ -3,6 +3,7 @@ import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import { applyByWorker, applyTarget } from '../../core/unpack/apply-mounts.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/unpack/roles.ts';
+import type { WriteOut } from '../../core/unpack/write-out.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Store } from './store.ts';
 import { markUnsynced } from './unsynced.ts';
@@ -11,10 +12,12 @@ import { markUnsynced } from './unsynced.ts';
 export class LocalApplier implements Applier {
   readonly #store: Store;
   readonly #content: ContentStore & LocalBlobs;
+  readonly #writeOut: WriteOut;
 
-  constructor(store: Store, content: ContentStore & LocalBlobs) {
+  constructor(store: Store, content: ContentStore & LocalBlobs, writeOut: WriteOut) {
     this.#store = store;
     this.#content = content;
+    this.#writeOut = writeOut;
   }
 
   prepare(): void {
@@ -29,6 +32,8 @@ export class LocalApplier implements Applier {
     const { uids, gids } = await readIdMaps(fs, opts);
     markUnsynced(this.#store, target.root);
     const source = { blob: this.#content.blobPath(layer.digest), blobSize: size, growing, uids, gids };
-    return await applyByWorker(workers, layer, source, target, opts);
+    const snapshots = this.#store.path('snapshots');
+    const place = target.root.startsWith(`${snapshots}/`) ? snapshots : target.root;
+    return await this.#writeOut.during(place, () => applyByWorker(workers, layer, source, target, opts));
   }
 }

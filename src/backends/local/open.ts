@@ -4,6 +4,7 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import type { Snapshotter } from '../../core/snapshots/roles.ts';
 import type { Backend, GcResult } from '../../core/transfer/backend.ts';
+import { WriteOut } from '../../core/unpack/write-out.ts';
 import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
 import { collect } from './collect.ts';
@@ -109,6 +110,7 @@ function assemble(
   isolated: boolean,
 ): LocalBackend {
   const content = new LocalContent(store, isolated);
+  const writeOut = new WriteOut(store.runtime);
   const snapshotterNames = [...snapshotters.keys()];
   let closed = false;
   return {
@@ -117,18 +119,22 @@ function assemble(
     content,
     images: new LocalImages(store),
     leases: new LocalLeases(store),
-    applier: new LocalApplier(store, content),
+    applier: new LocalApplier(store, content, writeOut),
     snapshotterNames,
     snapshotter: (name = 'overlayfs') => snapshotters.get(name) ?? noSnapshotter(name, snapshotterNames),
     namespaces: async (call) => {
       call?.signal?.throwIfAborted();
       return namespaces(store.db);
     },
-    sync: (call) => syncSnapshots(store, call),
+    sync: async (call) => {
+      await writeOut.settled();
+      await syncSnapshots(store, call);
+    },
     collect: (call) => collect(store, call),
     [Symbol.asyncDispose]: async () => {
       if (closed) return;
       closed = true;
+      await writeOut.settled().catch(() => {});
       try {
         await store.owner.close();
       } finally {

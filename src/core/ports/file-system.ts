@@ -56,6 +56,6 @@ export interface FileSystem {
   chmod(path: string, perm: number, call?: Call): Promise<void>;
   /** fsync of a directory: makes renames and creations in it durable. */
   syncDir(path: string, call?: Call): Promise<void>;
-  /** Free and total bytes of the file system that holds `path`. */
-  space(path: string, call?: Call): Promise<{ free: number; total: number }>;
+  /** Whether the file system that holds `path` is in memory only (tmpfs, ramfs): nothing in it can be made durable. */
+  isVolatile(path: string, call?: Call): Promise<boolean>;
 }

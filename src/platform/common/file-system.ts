@@ -19,6 +19,9 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
   exclusive: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
 };
 
+/** What statfs(2) calls tmpfs and ramfs. */
+const VOLATILE: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
 /** Bytes that are read in one go on this thread. Others get their turn in between. */
 const PIECE = 1 << 20;
 
@@ -33,7 +36,7 @@ const statfs = promisify(fs.statfs);
  * of the time that it takes to have another thread do it. Only syncs, trees and the content of blobs are left to others.
  */
 export function createFileSystem(): FileSystem {
-  return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, space };
+  return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, isVolatile };
 }
 
 function openRegular(path: string, flags: number, perm: number, doing: string): number {
@@ -185,9 +188,8 @@ function syncDir(path: string, call?: Call): Promise<void> {
   });
 }
 
-function space(path: string, call?: Call): Promise<{ free: number; total: number }> {
-  return attempt(`asking for the free space at ${quote(path)}`, call, async () => {
-    const found = await statfs(path);
-    return { free: found.bavail * found.bsize, total: found.blocks * found.bsize };
-  });
+function isVolatile(path: string, call?: Call): Promise<boolean> {
+  return attempt(`asking for the file system of ${quote(path)}`, call, async () =>
+    VOLATILE.has((await statfs(path)).type),
+  );
 }

@@ -81,7 +81,7 @@ class Pool {
     onProgress: RunCall['onProgress'],
   ): Promise<Verbs[V]['output']> {
     signal.throwIfAborted();
-    const thread = await this.#take(signal);
+    const thread = await this.#take(verb, signal);
     try {
       return await thread.call(verb, input, signal, onProgress);
     } finally {
@@ -93,10 +93,12 @@ class Pool {
     if (this.#all.size === 0 && !this.#closing.signal.aborted) this.#idle.push(this.#start());
   }
 
-  async #take(signal: AbortSignal): Promise<Thread> {
+  /** A sync waits for the disk, not for a processor: it takes a thread more. */
+  async #take(verb: Verb, signal: AbortSignal): Promise<Thread> {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
-    if (this.#all.size < Math.max(1, this.#options.size)) return this.#start();
+    const most = Math.max(1, this.#options.size) + (verb === 'syncfs' ? 1 : 0);
+    if (this.#all.size < most) return this.#start();
     return new Promise((resolve, reject) => {
       const abort = () => {
         this.#waiting.splice(this.#waiting.indexOf(take), 1);

@@ -10,6 +10,7 @@ import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshot
 import { isKind } from '../../../src/core/errors.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import type { ApplyJob } from '../../../src/core/ports/workers.ts';
+import { WriteOut } from '../../../src/core/unpack/write-out.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
 import { fakeContainerd, status } from '../../support/fake-containerd.ts';
@@ -99,7 +100,13 @@ async function withSetting(
       return { diffId: digest, size: 1, entries: 1, warnings: [], times, record: null } as never;
     },
   };
-  const applier = new ContainerdApplier(fake.connection, new Durable(workers), direct, workers);
+  const applier = new ContainerdApplier(
+    fake.connection,
+    new Durable(workers),
+    direct,
+    workers,
+    new WriteOut(runtime),
+  );
   const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct);
   try {
     await body(async (key, codec) => {
