@@ -5,8 +5,14 @@ import { join } from 'node:path';
 
 const SIZE_GIB = 24;
 
+/** `refresh` gives back what was removed: else the loop file grows from run to run, and each pays for new blocks. */
+export interface Ext4 extends Disposable {
+  readonly path: string;
+  readonly refresh: () => void;
+}
+
 /** Made below `dir`, mounted until disposed. Needs root. */
-export function ext4(dir: string): { readonly path: string } & Disposable {
+export function ext4(dir: string): Ext4 {
   const file = join(dir, 'ext4.img');
   const path = join(dir, 'ext4');
   mkdirSync(path, { recursive: true });
@@ -18,6 +24,10 @@ export function ext4(dir: string): { readonly path: string } & Disposable {
   sh('mount', '-o', 'loop', file, path);
   return {
     path,
+    refresh: () => {
+      sh('fstrim', path);
+      sh('sync');
+    },
     [Symbol.dispose]: () => {
       sh('umount', path);
       rmSync(file);

@@ -96,7 +96,16 @@ async function pull(flags: Flags): Promise<Results> {
   );
   const base = disk?.path ?? '/dev/shm';
   const { kinds, runs: rounds } = flags;
-  const series = await measurePulls({ images, kinds, peers, rounds, base, registry, log });
+  const series = await measurePulls({
+    images,
+    kinds,
+    peers,
+    rounds,
+    base,
+    refresh: disk?.refresh,
+    registry,
+    log,
+  });
   const versions = Object.assign(
     { registry: versionOf('docker-registry') },
     ...peers.map((p) => p.versions()),

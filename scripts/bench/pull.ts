@@ -13,6 +13,8 @@ export interface PullBench {
   readonly peers: readonly Peer[];
   readonly rounds: number;
   readonly base: string;
+  /** What each run waits for: that the disk is as it was before the first. */
+  readonly refresh?: (() => void) | undefined;
   readonly registry: BenchRegistry;
   readonly log: (line: string) => void;
 }
@@ -55,6 +57,7 @@ async function measure(bench: PullBench, image: BenchImage, kind: Kind): Promise
       const one = series[n];
       if (one === undefined || one.skipped !== undefined || one.failure !== undefined) continue;
       execFileSync('sync');
+      bench.refresh?.();
       try {
         const seconds = await peer.run({ kind, image: image.name, zstd, registry, base });
         one.seconds.push(seconds);
