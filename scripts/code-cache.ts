@@ -1,5 +1,5 @@
 /** V8's caches of compiled functions, and the pull that finds out which functions a cache should have. */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import process from 'node:process';
 import { promisify } from 'node:util';
@@ -26,6 +26,19 @@ export function cacheOfAll({ source, filename }: Script): Uint8Array {
     return script.createCachedData();
   } finally {
     v8.setFlagsFromString('--lazy');
+  }
+}
+
+/** Fails unless a V8 that has done nothing else takes the cache for the script; one that it does not take would go unnoticed. */
+export function checkCache(script: string, cache: string): void {
+  const check = `const { readFileSync } = require('node:fs');
+const cachedData = readFileSync(${JSON.stringify(cache)});
+const source = readFileSync(${JSON.stringify(script)}, 'latin1');
+process.exit(new (require('node:vm').Script)(source, { cachedData }).cachedDataRejected ? 1 : 0);`;
+  try {
+    execFileSync(process.execPath, ['-e', check], { stdio: 'inherit' });
+  } catch (err) {
+    throw new Error(`V8 does not take the code cache of ${script}`, { cause: err });
   }
 }
 

@@ -8,9 +8,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { cacheOfAll, type Script, train } from './code-cache.ts';
+import { cacheOfAll, checkCache, type Script, train } from './code-cache.ts';
 
-/** What Node runs. A cache that V8 does not take (none is known) costs only time. */
+/** What Node runs. A cache that V8 does not take costs only time; building fails then. */
 const LOADER = `const { getAsset, getRawAsset } = require('node:sea');
 const { createRequire } = require('node:module');
 const { Script } = require('node:vm');
@@ -95,5 +95,6 @@ export async function makeExecutable(module: string, output: string, scratch: st
   assemble(recorder(path('main.bin')), common, path('hawser-trained'), scratch);
   await train(path('hawser-trained'), path('trained-store'));
   rmSync(path('hawser-trained'));
+  for (const name of ['main', 'worker']) checkCache(path(`${name}.js`), path(`${name}.bin`));
   assemble(LOADER, [...common, 'main.bin'], output, scratch);
 }

@@ -43,16 +43,24 @@ export class WriteOut {
   }
 
   async #run(path: string, before: Promise<void>, stop: AbortSignal): Promise<void> {
-    const { fs, workers } = this.#runtime;
     await before;
     try {
       while (await this.#pause(stop)) {
-        if (await fs.isVolatile(path)) return;
-        await workers.syncfs([path]);
+        if (!(await this.#isDisk(path))) return;
+        await this.#runtime.workers.syncfs([path]);
       }
     } catch (reason) {
       // What was removed meanwhile needs no writing.
       if (!isKind(reason, 'NotFound')) this.#failure ??= { reason };
+    }
+  }
+
+  /** Where that is not to be known (Deno may ask for a permission), what this gains is done without. */
+  async #isDisk(path: string): Promise<boolean> {
+    try {
+      return !(await this.#runtime.fs.isVolatile(path));
+    } catch {
+      return false;
     }
   }
 

@@ -5,7 +5,7 @@ import type { Runtime } from '../../../src/core/ports/runtime.ts';
 import { WriteOut } from '../../../src/core/unpack/write-out.ts';
 
 /** A clock whose sleeps end when they are told to, and workers whose syncs do. */
-function fixture(opts: { volatile?: boolean; fail?: Kind } = {}) {
+function fixture(opts: { volatile?: boolean | 'forbidden'; fail?: Kind } = {}) {
   const sleeps: (() => void)[] = [];
   const syncs: { path: string; end: () => void }[] = [];
   const runtime = {
@@ -17,7 +17,12 @@ function fixture(opts: { volatile?: boolean; fail?: Kind } = {}) {
           signal.addEventListener('abort', () => reject(signal.reason));
         }),
     },
-    fs: { isVolatile: async () => opts.volatile === true },
+    fs: {
+      isVolatile: async () => {
+        if (opts.volatile === 'forbidden') throw new HawserError('PermissionDenied', 'statfs');
+        return opts.volatile === true;
+      },
+    },
     workers: {
       syncfs: ([path = '']: readonly string[]) =>
         new Promise<void>((resolve, reject) => {
@@ -85,6 +90,17 @@ test('what lasts is written out again and again, one sync at a time, until the l
 
 test('in memory there is nothing to write out', async () => {
   const { writeOut, syncs, sleeps, tick } = fixture({ volatile: true });
+  const one = work();
+  const running = writeOut.during('/store', one.run);
+  await tick();
+  assert.deepEqual([syncs.length, sleeps.length], [0, 0]);
+  one.end();
+  await running;
+  await writeOut.settled();
+});
+
+test('where the file system is not to be known, nothing is written out and nothing fails', async () => {
+  const { writeOut, syncs, sleeps, tick } = fixture({ volatile: 'forbidden' });
   const one = work();
   const running = writeOut.during('/store', one.run);
   await tick();
