@@ -7,6 +7,11 @@ export type ByteString = string;
 const utf8Decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
 
+/** Two lower-case hexadecimal digits a byte. */
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 /** Bytes to a byte string. */
 export function fromBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): ByteString {
   let out = '';

@@ -1,3 +1,4 @@
+import { toHex } from '../../core/bytes.ts';
 import { isKind } from '../../core/errors.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { algorithmOf, hexOf } from '../../core/oci/digest.ts';
@@ -94,8 +95,7 @@ export class DirectAccess {
 
   async #isSame(root: string, key: string, call: Call): Promise<boolean> {
     const { fs, host } = this.#runtime;
-    const name = [...host.random(8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-    const probe = `${root}/.hawser-${name}`;
+    const probe = `${root}/.hawser-${toHex(host.random(8))}`;
     try {
       if ((await fs.list(root, call)).length > 0) return false;
       const before = await this.#inodes(key, call);

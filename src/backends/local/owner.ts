@@ -3,6 +3,7 @@
  * long as it lives: the kernel lets go of the lock when the process dies, however it dies, and pids are never compared.
  * Whoever can take the lock of another has proof of its death, and removes the file while holding the lock.
  */
+import { toHex } from '../../core/bytes.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
@@ -12,7 +13,7 @@ const SUFFIX = '.lock';
 const CREATE_TRIES = 10;
 
 export function randomHex(runtime: Runtime, bytes: number): string {
-  return [...runtime.host.random(bytes)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return toHex(runtime.host.random(bytes));
 }
 
 export class Owner {

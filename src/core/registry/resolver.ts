@@ -1,4 +1,5 @@
 /** Reference to descriptor: what the registry says that a tag is (containerd's resolve, without trusting its types). */
+import { toHex } from '../bytes.ts';
 import { HawserError, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, makeDigest, parseDigest } from '../oci/digest.ts';
@@ -144,5 +145,5 @@ const SUBTLE_NAMES = { sha256: 'SHA-256', sha384: 'SHA-384', sha512: 'SHA-512' }
 async function digestOf(bytes: Uint8Array<ArrayBuffer>, like: Digest | undefined): Promise<Digest> {
   const algorithm = like === undefined ? 'sha256' : algorithmOf(like);
   const hash = new Uint8Array(await crypto.subtle.digest(SUBTLE_NAMES[algorithm], bytes));
-  return makeDigest(algorithm, Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join(''));
+  return makeDigest(algorithm, toHex(hash));
 }

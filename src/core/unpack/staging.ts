@@ -3,6 +3,7 @@
  * moving is a rename, with mode 0700, so that nobody sees it half done. Its maker holds a lock file in it for as long as it
  * lives; who can take the lock has proof that the maker is dead, and removes what it left.
  */
+import { toHex } from '../bytes.ts';
 import { HawserError, isKind } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Database } from '../ports/database.ts';
@@ -32,8 +33,7 @@ export class Staging {
   /** Another process may take an unlocked lock file for a dead one's, so it is looked for again under the lock. */
   static async create(runtime: StagingRuntime, parent: string, name: string, call?: Call): Promise<Staging> {
     for (let attempt = 1; attempt <= TRIES; attempt++) {
-      const random = [...runtime.host.random(6)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-      const path = `${prefixOf(parent, name)}${random}`;
+      const path = `${prefixOf(parent, name)}${toHex(runtime.host.random(6))}`;
       await runtime.fs.mkdir(path, 0o700, call);
       try {
         const lock = runtime.databases.open(`${path}/lock`, { busyTimeout: 5000, lockOnly: true });
