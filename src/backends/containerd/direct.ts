@@ -96,19 +96,20 @@ export class DirectAccess {
   async #isSame(root: string, key: string, call: Call): Promise<boolean> {
     const { fs, host } = this.#runtime;
     const probe = `${root}/.hawser-${toHex(host.random(8))}`;
+    let made = false;
     try {
       if ((await fs.list(root, call)).length > 0) return false;
       const before = await this.#inodes(key, call);
       await fs.mkdir(probe, 0o700, call);
-      try {
-        return (await this.#inodes(key, call)) === before + 1;
-      } finally {
-        await fs.remove(probe, { tree: true });
-      }
+      made = true;
+      return (await this.#inodes(key, call)) === before + 1;
     } catch (err) {
       call.signal?.throwIfAborted();
       if (isKind(err, 'Unavailable')) throw err;
       return false;
+    } finally {
+      // One that stayed would become part of the image: then the layer must fail.
+      if (made) await fs.remove(probe, { tree: true });
     }
   }
 

@@ -1,13 +1,13 @@
 /** Whose directories a containerd's are: by a server on this machine that counts what is in them, or something else. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { ContainerdApplier } from '../../../src/backends/containerd/applier.ts';
 import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
-import { isKind } from '../../../src/core/errors.ts';
+import { HawserError, isKind } from '../../../src/core/errors.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import type { ApplyJob } from '../../../src/core/ports/workers.ts';
 import { WriteOut } from '../../../src/core/unpack/write-out.ts';
@@ -36,6 +36,7 @@ interface Setting {
   /** In the snapshot's directory from the start. */
   readonly inside?: string;
   readonly contentRoot?: 'none';
+  readonly removal?: 'fails';
 }
 
 interface Seen {
@@ -90,7 +91,9 @@ async function withSetting(
   const runtime = bareRuntime();
   const host = { ...runtime.host, uid: setting.uid ?? 0 };
   const contentRoot = setting.contentRoot === 'none' ? undefined : join(dir, 'content');
-  const direct = new DirectAccess(fake.connection, { fs: runtime.fs, host }, contentRoot);
+  const remove = async () => Promise.reject(new HawserError('Internal', 'it stays'));
+  const fs = setting.removal === 'fails' ? { ...runtime.fs, remove } : runtime.fs;
+  const direct = new DirectAccess(fake.connection, { fs, host }, contentRoot);
   const workers = {
     warm: () => {},
     syncfs: async () => {},
@@ -164,6 +167,15 @@ for (const [why, setting] of ELSEWHERE) {
     });
   });
 }
+
+test('containerd direct: what was made to find out and cannot be removed fails the layer, whoever could apply it', async () => {
+  await withSetting({ count: () => 1, removal: 'fails' }, async (apply, seen) => {
+    await assert.rejects(apply('b'), /it stays/);
+    assert.deepEqual([seen.jobs, seen.asked], [[], []]);
+    for (const name of readdirSync(join(seen.dir, 'b/fs')))
+      rmSync(join(seen.dir, 'b/fs', name), { recursive: true });
+  });
+});
 
 test('containerd direct: what only we could heed is refused where containerd applies', async () => {
   await withSetting({ count: () => 1 }, async (apply, seen) => {
