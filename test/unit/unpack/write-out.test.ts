@@ -88,27 +88,19 @@ test('what lasts is written out again and again, one sync at a time, until the l
   assert.equal(syncs.length, 3);
 });
 
-test('in memory there is nothing to write out', async () => {
-  const { writeOut, syncs, sleeps, tick } = fixture({ volatile: true });
-  const one = work();
-  const running = writeOut.during('/store', one.run);
-  await tick();
-  assert.deepEqual([syncs.length, sleeps.length], [0, 0]);
-  one.end();
-  await running;
-  await writeOut.settled();
-});
-
-test('where the file system is not to be known, nothing is written out and nothing fails', async () => {
-  const { writeOut, syncs, sleeps, tick } = fixture({ volatile: 'forbidden' });
-  const one = work();
-  const running = writeOut.during('/store', one.run);
-  await tick();
-  assert.deepEqual([syncs.length, sleeps.length], [0, 0]);
-  one.end();
-  await running;
-  await writeOut.settled();
-});
+for (const volatile of [true, 'forbidden'] as const) {
+  const where = volatile === true ? 'in memory' : 'where the file system is not to be known';
+  test(`${where} nothing is written out, and nothing fails`, async () => {
+    const { writeOut, syncs, sleeps, tick } = fixture({ volatile });
+    const one = work();
+    const running = writeOut.during('/store', one.run);
+    await tick();
+    assert.deepEqual([syncs.length, sleeps.length], [0, 0]);
+    one.end();
+    await running;
+    await writeOut.settled();
+  });
+}
 
 test('a sync that fails is told at the end, though the work went well', async () => {
   const { writeOut, syncs, tick } = fixture({ fail: 'Internal' });
