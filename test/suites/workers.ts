@@ -95,6 +95,16 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
       how === 'stuck' ? 100 : undefined,
     );
   }
+  check('a sync waits for no worker, as it takes no processor', async (workers) => {
+    const running = new AbortController();
+    const busy = Promise.allSettled(
+      ['wait', 'wait'].map((how) => workers.usage(how, { signal: running.signal })),
+    );
+    // This worker's answer to a sync is an error: that there is one means that a third worker took it.
+    await assert.rejects(workers.syncfs(['/']), (err) => isKind(err, 'OutOfRange'));
+    running.abort(new Error('enough'));
+    for (const one of await busy) assert.equal(one.status, 'rejected');
+  });
   check('an abort while waiting for a worker leaves the line', async (workers) => {
     const running = new AbortController();
     const busy = Promise.allSettled(
