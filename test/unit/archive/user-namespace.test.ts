@@ -7,17 +7,20 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { describe, test } from 'node:test';
 import { exec, describe as told } from '../../support/exec.ts';
-import { isDeno } from '../../support/needs.ts';
+import { isDeno, needs } from '../../support/needs.ts';
 import { inUserNamespace, needsUserNamespace } from './hostile.ts';
 
 const FILES = ['containerd-breakouts.test.ts', 'hostile-inputs.test.ts'];
+
+/** What the files need in there. */
+const TOOLS = ['mount', 'umount', 'setfattr'];
 
 const runner = isDeno
   ? ['test', '-A', '--no-check']
   : ['--disable-warning=ExperimentalWarning', '--test-reporter=tap', '--test'];
 
 describe('in a user namespace', {
-  skip: inUserNamespace ? 'is in one already' : needsUserNamespace(),
+  skip: inUserNamespace ? 'is in one already' : needsUserNamespace() || needs({ tools: TOOLS }),
 }, () => {
   for (const file of FILES) {
     test(file, async () => {
