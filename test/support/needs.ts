@@ -2,6 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
+import { hasFfi } from './ffi.ts';
 
 export interface Needs {
   readonly root?: boolean;
@@ -29,7 +30,10 @@ export function needs(what: Needs): string | false {
   if (what.runtime === 'deno' && !isDeno) return 'runs on Deno only';
   const missing: string[] = [];
   if (what.root === true && process.getuid?.() !== 0) missing.push('root');
-  for (const tool of what.tools ?? []) if (findTool(tool) === undefined) missing.push(`the tool ${tool}`);
+  // Root is needed to unpack: without FFI that takes the tools of the package attr, too.
+  const unpacking = what.root === true && !hasFfi() ? ['getfattr', 'setfattr'] : [];
+  for (const tool of new Set([...(what.tools ?? []), ...unpacking]))
+    if (findTool(tool) === undefined) missing.push(`the tool ${tool}`);
   if (missing.length === 0) return false;
   if (process.env.CI === 'true')
     throw new Error(`Under CI this test must run, but it lacks ${missing.join(', ')}`);
