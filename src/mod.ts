@@ -8,7 +8,7 @@
  * console.log(image.target.digest, image.unpacked[0]?.chainId);
  * ```
  */
-export type { ContentStore, Info, Labels } from './core/content/roles.ts';
+export type { ContentStore, Info, Labels } from './core/content/content-store.ts';
 export {
   type ErrorDetail,
   exitCodeOf,
@@ -18,18 +18,18 @@ export {
   type Kind,
   kindOf,
 } from './core/errors.ts';
-export type { Image, ImageStore } from './core/images/roles.ts';
+export type { Image, ImageStore } from './core/images/image-store.ts';
+export type { LayerLimits } from './core/layers/workers.ts';
 export type { Descriptor, Platform } from './core/oci/descriptor.ts';
 export type { Digest } from './core/oci/digest.ts';
 export type { Mount } from './core/ports/mounter.ts';
-export type { LayerLimits } from './core/ports/workers.ts';
 export type { ProgressEvent, Report } from './core/progress/events.ts';
 export { parseReference } from './core/reference/parse.ts';
 export type { Reference } from './core/reference/reference.ts';
 export type { HostSummary, Observe, RegistryEvent } from './core/registry/observe.ts';
-export type { SnapshotInfo, Snapshotter, Usage } from './core/snapshots/roles.ts';
-export type { FetchResult, PullResult, UnpackedPlatform } from './core/transfer/options.ts';
-export type { RootfsResult } from './core/transfer/rootfs.ts';
+export type { SnapshotInfo, Snapshotter, Usage } from './core/snapshots/snapshotter.ts';
+export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
+export type { RootfsResult } from './core/verbs/rootfs.ts';
 export {
   type ApiFetchOptions,
   type ApiPullOptions,

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import type { Compression } from '../../src/core/ports/codecs.ts';
-import { createHashers } from '../../src/platform/common/hashers.ts';
-import { createCodecs } from '../../src/platform/common/native-codecs.ts';
+import { createHashers } from '../../src/platform/codecs/hashers.ts';
+import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
 
 /** Decompressed bytes a second, one number a run. */
 export interface ProbeResult {

@@ -1,11 +1,11 @@
 import { openLocalBackend } from '../backends/local/open.ts';
-import type { Runtime } from '../core/ports/runtime.ts';
 import { openRegistry } from '../core/registry/open.ts';
-import { fetchImage } from '../core/transfer/fetch.ts';
-import { planPull } from '../core/transfer/plan.ts';
-import { pull } from '../core/transfer/pull.ts';
+import type { Runtime } from '../core/runtime.ts';
+import { fetchImage } from '../core/verbs/fetch.ts';
+import { pull } from '../core/verbs/pull.ts';
+import { planPull } from '../core/verbs/pull-plan.ts';
 import { run } from './run.ts';
-import type { Services } from './services.ts';
+import type { Services } from './session/services.ts';
 
 /** gRPC takes longer to load than most commands take, and few need it. */
 const openContainerd: Services['openContainerd'] = async (runtime, opts) => {

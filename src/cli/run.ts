@@ -1,16 +1,16 @@
 import { parseDuration } from '../core/duration.ts';
 import { findError, hintOf, kindOf, messageOf } from '../core/errors.ts';
-import type { Runtime } from '../core/ports/runtime.ts';
-import type { Input } from './command.ts';
-import { makeContext } from './context.ts';
-import { GRAMMAR } from './grammar.ts';
-import { listen } from './interrupt.ts';
-import { pipeAware } from './output.ts';
-import { type Parsed, parseCommandLine } from './parse.ts';
+import type { Runtime } from '../core/runtime.ts';
+import { GRAMMAR } from './commands/index.ts';
+import type { Input } from './grammar/command.ts';
+import { type Parsed, parseCommandLine } from './grammar/parse.ts';
+import { isUsageError, usageError } from './grammar/usage-error.ts';
 import { renderHelp } from './render/help.ts';
 import { redact, safe, safeLines } from './render/text.ts';
-import type { Services } from './services.ts';
-import { isUsageError, usageError } from './usage-error.ts';
+import { makeContext } from './session/context.ts';
+import { listen } from './session/interrupt.ts';
+import { pipeAware } from './session/pipe-aware.ts';
+import type { Services } from './session/services.ts';
 import { versionLine } from './version.ts';
 
 /** 128 + SIGPIPE: the reader of our output went away. */

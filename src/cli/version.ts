@@ -1,5 +1,5 @@
 import packageJson from '../../package.json' with { type: 'json' };
-import type { Runtime } from '../core/ports/runtime.ts';
+import type { Runtime } from '../core/runtime.ts';
 
 export const VERSION: string = packageJson.version;
 

@@ -1,14 +1,14 @@
 /** The library's verbs: the same parts as the command line's, with the runtime found and the defaults filled in. */
 import { chooseRoot } from '../backends/local/default-root.ts';
 import { type LocalBackend, openLocalBackend } from '../backends/local/open.ts';
+import type { Backend } from '../core/backend.ts';
+import type { LayerLimits } from '../core/layers/workers.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { CodecChoice } from '../core/ports/codecs.ts';
-import type { Runtime } from '../core/ports/runtime.ts';
 import type { TlsOptions } from '../core/ports/transport.ts';
-import type { LayerLimits } from '../core/ports/workers.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import type { Reference } from '../core/reference/reference.ts';
@@ -17,10 +17,10 @@ import { environmentOptions } from '../core/registry/environment.ts';
 import { type Observe, reporting } from '../core/registry/observe.ts';
 import { type Limits, openRegistry } from '../core/registry/open.ts';
 import type { RetryOptions } from '../core/registry/patience.ts';
-import type { Backend } from '../core/transfer/backend.ts';
-import { fetchImage, type TransferDeps } from '../core/transfer/fetch.ts';
-import type { FetchOptions, FetchResult, PullResult } from '../core/transfer/options.ts';
-import { pull as pullImage } from '../core/transfer/pull.ts';
+import type { Runtime } from '../core/runtime.ts';
+import { fetchImage, type TransferDeps } from '../core/verbs/fetch.ts';
+import type { FetchOptions, FetchResult, PullResult } from '../core/verbs/options.ts';
+import { pull as pullImage } from '../core/verbs/pull.ts';
 import { defaultRuntime } from './library.ts';
 
 const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';

@@ -1,4 +1,4 @@
-import type { Runtime } from '../core/ports/runtime.ts';
+import type { Runtime } from '../core/runtime.ts';
 import { workerUrl } from './worker-url.ts';
 
 /** The runtime this runs on, for callers of the library who do not compose one. Dispose its `workers` when done. */

@@ -1,21 +1,21 @@
 /** The library's verbs for an image that is in a store: into snapshots, into a directory, into a runtime bundle. */
-import type { Image } from '../core/images/roles.ts';
+import type { Image } from '../core/images/image-store.ts';
+import type { LayerLimits } from '../core/layers/workers.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { CodecChoice } from '../core/ports/codecs.ts';
-import type { LayerLimits } from '../core/ports/workers.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
-import { bundleImage } from '../core/transfer/bundle.ts';
-import type { PullResult } from '../core/transfer/options.ts';
+import { bundleImage } from '../core/verbs/bundle.ts';
+import type { PullResult } from '../core/verbs/options.ts';
 import {
   type OutputDeps,
   type RootfsOptions,
   type RootfsResult,
   unpackRootfs as toRootfs,
-} from '../core/transfer/rootfs.ts';
-import { unpackImage } from '../core/transfer/unpack.ts';
+} from '../core/verbs/rootfs.ts';
+import { unpackImage } from '../core/verbs/unpack.ts';
 import type { ContainerdStore, Store } from './api.ts';
 
 interface Common extends Call {

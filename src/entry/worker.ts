@@ -2,24 +2,24 @@
 import { setImmediate } from 'node:timers';
 import { parentPort, workerData } from 'node:worker_threads';
 import { HawserError, toRecord } from '../core/errors.ts';
-import type { Syscalls } from '../core/ports/syscalls.ts';
-import { copyTree, removeTree, treeUsage } from '../core/snapshots/tree.ts';
-import { applyLayer } from '../core/unpack/apply-layer.ts';
-import { polledSignal } from '../core/unpack/polled-signal.ts';
-import { rebaseLayer } from '../core/unpack/rebase-layer.ts';
+import { applyLayer } from '../core/layers/apply-layer.ts';
+import { polledSignal } from '../core/layers/polled-signal.ts';
+import { rebaseLayer } from '../core/layers/rebase-layer.ts';
 import {
   parseRequest,
   type Verb,
   type Verbs,
   type WorkerReply,
   type WorkerRequest,
-} from '../core/unpack/worker-protocol.ts';
-import { openBlob } from '../platform/common/blob-reader.ts';
-import { createHashers } from '../platform/common/hashers.ts';
-import { lazyCodecs } from '../platform/common/lazy.ts';
-import { chosenProvider } from '../platform/common/provider-choice.ts';
-import { copyTreeByTool } from '../platform/common/tools-copy.ts';
+} from '../core/layers/worker-protocol.ts';
+import type { Syscalls } from '../core/ports/syscalls.ts';
+import { copyTree, removeTree, treeUsage } from '../core/snapshots/tree.ts';
+import { createHashers } from '../platform/codecs/hashers.ts';
+import { chosenProvider } from '../platform/kernel/provider-choice.ts';
+import { copyTreeByTool } from '../platform/kernel/tools-copy.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
+import { lazyCodecs } from '../platform/process/lazy.ts';
+import { openBlob } from '../platform/threads/blob-reader.ts';
 
 const hashers = createHashers();
 const codecs = lazyCodecs();

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { after, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { openLocalBackend } from '../../src/backends/local/open.ts';
-import type { Runtime } from '../../src/core/ports/runtime.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { needs } from '../support/needs.ts';
 import { scratch } from '../support/scratch.ts';

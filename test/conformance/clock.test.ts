@@ -1,4 +1,4 @@
-import { createClock } from '../../src/platform/common/clock.ts';
+import { createClock } from '../../src/platform/process/clock.ts';
 import { clockSuite } from '../suites/clock.ts';
 
 clockSuite('system', createClock());

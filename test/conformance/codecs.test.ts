@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isKind } from '../../src/core/errors.ts';
-import { createCodecs } from '../../src/platform/common/native-codecs.ts';
+import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
 import { codecsSuite } from '../suites/codecs.ts';
 import { isDeno } from '../support/needs.ts';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
-import type { Runtime } from '../../src/core/ports/runtime.ts';
-import type { Backend } from '../../src/core/transfer/backend.ts';
+import type { Backend } from '../../src/core/backend.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { contentSuite, type Departures, type StoreUnderTest } from '../suites/content.ts';
 import { imagesSuite } from '../suites/images.ts';

@@ -1,4 +1,4 @@
-import { createDatabases } from '../../src/platform/common/database.ts';
+import { createDatabases } from '../../src/platform/files/database.ts';
 import { databaseSuite } from '../suites/database.ts';
 
 databaseSuite('node:sqlite', createDatabases());

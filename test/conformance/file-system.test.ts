@@ -1,4 +1,4 @@
-import { createFileSystem } from '../../src/platform/common/file-system.ts';
+import { createFileSystem } from '../../src/platform/files/file-system.ts';
 import { fileSystemSuite } from '../suites/file-system.ts';
 
 fileSystemSuite('node:fs', createFileSystem);

@@ -1,4 +1,4 @@
-import { createHashers } from '../../src/platform/common/hashers.ts';
+import { createHashers } from '../../src/platform/codecs/hashers.ts';
 import { hashersSuite } from '../suites/hashers.ts';
 
 hashersSuite('node:crypto', createHashers());

@@ -1,6 +1,6 @@
-import { mountpoints } from '../../src/platform/common/mountpoints.ts';
 import { openMounter as openDeno } from '../../src/platform/deno/syscalls.ts';
-import { createFfiMounter } from '../../src/platform/linux/ffi-mounter.ts';
+import { createFfiMounter } from '../../src/platform/kernel/ffi-mounter.ts';
+import { mountpoints } from '../../src/platform/kernel/mountpoints.ts';
 import { openMounter as openNode } from '../../src/platform/node/syscalls.ts';
 import { mounterSuite } from '../suites/mounter.ts';
 import { hasFfi, oldLibc } from '../support/ffi.ts';

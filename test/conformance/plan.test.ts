@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { renderPlan, renderPlanJson } from '../../src/cli/render/plan.ts';
+import { EXPANSION } from '../../src/core/layers/expanded-size.ts';
 import { hostPlatform } from '../../src/core/platforms/host.ts';
 import { parsePlatform } from '../../src/core/platforms/parse.ts';
 import { parseReference } from '../../src/core/reference/parse.ts';
 import { openRegistry } from '../../src/core/registry/open.ts';
-import { EXPANSION } from '../../src/core/transfer/expanded-size.ts';
-import { type PullPlan, planPull } from '../../src/core/transfer/plan.ts';
+import { type PullPlan, planPull } from '../../src/core/verbs/pull-plan.ts';
 import { fetch, pull, type Store } from '../../src/mod.ts';
 import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
 import { sha256 } from '../registry/registry.ts';

@@ -1,4 +1,4 @@
-import { createPrograms } from '../../src/platform/common/programs.ts';
+import { createPrograms } from '../../src/platform/process/programs.ts';
 import { programsSuite } from '../suites/programs.ts';
 
 programsSuite('child_process', createPrograms);

@@ -1,6 +1,6 @@
 import { after } from 'node:test';
 import { openLocalBackend } from '../../src/backends/local/open.ts';
-import type { Runtime } from '../../src/core/ports/runtime.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { type SnapshotterUnderTest, snapshotterSuite } from '../suites/snapshotter.ts';
 import { needs } from '../support/needs.ts';

@@ -1,5 +1,5 @@
 import { openSyscalls as openDeno } from '../../src/platform/deno/syscalls.ts';
-import { createFfiSyscalls } from '../../src/platform/linux/ffi-syscalls.ts';
+import { createFfiSyscalls } from '../../src/platform/kernel/ffi-syscalls.ts';
 import { openSyscalls as openNode } from '../../src/platform/node/syscalls.ts';
 import { syscallsSuite } from '../suites/syscalls.ts';
 import { hasFfi, oldLibc } from '../support/ffi.ts';

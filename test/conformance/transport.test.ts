@@ -1,5 +1,5 @@
-import { undiciTransports } from '../../src/platform/common/undici-transport.ts';
 import { createTransports as denoTransports } from '../../src/platform/deno/transport.ts';
+import { undiciTransports } from '../../src/platform/http/undici-transport.ts';
 import { makeCerts, type TestCerts } from '../registry/certs.ts';
 import { transportSuite } from '../suites/transport.ts';
 import { isDeno, needs } from '../support/needs.ts';

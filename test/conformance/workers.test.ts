@@ -1,7 +1,7 @@
 import { workerUrl } from '../../src/entry/worker-url.ts';
-import { createWorkerPool } from '../../src/platform/common/worker-pool.ts';
 import { createDenoWorkers } from '../../src/platform/deno/workers.ts';
 import { createNodeWorkers } from '../../src/platform/node/workers.ts';
+import { createWorkerPool } from '../../src/platform/threads/worker-pool.ts';
 import { poolSuite, workersSuite } from '../suites/workers.ts';
 import { isDeno } from '../support/needs.ts';
 

@@ -14,12 +14,12 @@ import {
 import { basename, join } from 'node:path';
 import { LayerApplier } from '../../src/core/archive/apply.ts';
 import { isNeedsBelow } from '../../src/core/archive/guesses.ts';
+import type { LayerRecord } from '../../src/core/archive/layer-record.ts';
 import { removeTree } from '../../src/core/archive/remove-tree.ts';
 import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { isKind, type Kind } from '../../src/core/errors.ts';
-import type { LayerRecord } from '../../src/core/ports/layer-record.ts';
+import { rebaseLayer } from '../../src/core/layers/rebase-layer.ts';
 import type { Syscalls } from '../../src/core/ports/syscalls.ts';
-import { rebaseLayer } from '../../src/core/unpack/rebase-layer.ts';
 import {
   type Attributes,
   device,
@@ -219,7 +219,7 @@ class Scratch {
     }
   }
 
-  /** Without sight of the layers below, then rebased; in order where that cannot be (core/unpack/extract.ts). */
+  /** Without sight of the layers below, then rebased; in order where that cannot be (core/layers/extract.ts). */
   #blind(root: string, lowers: readonly string[], tar: Uint8Array): unknown {
     const record = applyBlind(this.#sys, root, tar);
     if (record && rebaseLayer(this.#sys, { root, lowers, mode: 'overlay', record }) === undefined)

@@ -3,7 +3,7 @@ import zlib from 'node:zlib';
 import { decompressFrame } from '../../src/core/codec/zstd-oneshot.ts';
 import { isKind, type Kind } from '../../src/core/errors.ts';
 import type { Compression } from '../../src/core/ports/codecs.ts';
-import { createCodecs } from '../../src/platform/common/native-codecs.ts';
+import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
 import { concat, sourceOf } from '../support/streams.ts';
 import { many, mutate, type Next, pick, randomBytes, rarely, seeded } from './random.ts';
 import { type AnyTarget, bytesTarget, Finding, type Outcome, outcomeOf } from './target.ts';

@@ -5,7 +5,7 @@ import type { Clock } from '../../src/core/ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transports } from '../../src/core/ports/transport.ts';
 import { parseReference } from '../../src/core/reference/parse.ts';
 import { openRegistry, type RegistryOptions } from '../../src/core/registry/open.ts';
-import type { Fetched, Registry } from '../../src/core/registry/roles.ts';
+import type { Fetched, Registry } from '../../src/core/registry/registry.ts';
 import { createTransports as denoTransports } from '../../src/platform/deno/transport.ts';
 import { createTransports as nodeTransports } from '../../src/platform/node/transport.ts';
 import { isDeno } from '../support/needs.ts';

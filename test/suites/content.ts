@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ContentStore, Ingest } from '../../src/core/content/roles.ts';
+import type { Backend } from '../../src/core/backend.ts';
+import type { ContentStore, Ingest } from '../../src/core/content/content-store.ts';
 import { isKind, type Kind, kindOf } from '../../src/core/errors.ts';
-import type { Backend } from '../../src/core/transfer/backend.ts';
 import { bytesOf, close, collectStream, digestOf, someBytes } from '../support/stores.ts';
 
 export interface StoreUnderTest {

@@ -1,8 +1,8 @@
 /** What every image store must do (containerd's core/metadata/images_test.go, with our rule for labels). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Backend } from '../../src/core/backend.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
-import type { Backend } from '../../src/core/transfer/backend.ts';
 import { bytesOf, digestOf } from '../support/stores.ts';
 import { type Departures, rejectsWith, type StoreUnderTest } from './content.ts';
 

@@ -1,8 +1,8 @@
 /** What every lease store must do (containerd's core/leases and its metadata tests). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LEASE_EXPIRE_LABEL } from '../../src/core/leases/roles.ts';
-import type { Backend } from '../../src/core/transfer/backend.ts';
+import type { Backend } from '../../src/core/backend.ts';
+import { LEASE_EXPIRE_LABEL } from '../../src/core/leases/lease-store.ts';
 import { bytesOf, close, digestOf } from '../support/stores.ts';
 import { type Departures, rejectsWith, type StoreUnderTest } from './content.ts';
 

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Backend } from '../../src/core/backend.ts';
 import type { Mount, Mounter } from '../../src/core/ports/mounter.ts';
-import type { Snapshotter } from '../../src/core/snapshots/roles.ts';
-import type { Backend } from '../../src/core/transfer/backend.ts';
+import type { Snapshotter } from '../../src/core/snapshots/snapshotter.ts';
 import { type Departures, rejectsWith } from './content.ts';
 
 export interface SnapshotterUnderTest {

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
 import { pack } from 'tar-stream';
 import { findError, hintOf, isKind } from '../../src/core/errors.ts';
-import type { ApplyJob, Workers } from '../../src/core/ports/workers.ts';
+import type { ApplyJob, Workers } from '../../src/core/layers/workers.ts';
 import { isDeno, needs } from '../support/needs.ts';
 import { concat, testBytes } from '../support/streams.ts';
 import { tempDir } from '../support/tmp.ts';

@@ -2,12 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';
-import type { Runtime } from '../../src/core/ports/runtime.ts';
-import type { Workers } from '../../src/core/ports/workers.ts';
-import { createClock } from '../../src/platform/common/clock.ts';
-import { createDatabases } from '../../src/platform/common/database.ts';
-import { createFileSystem } from '../../src/platform/common/file-system.ts';
-import { createHashers } from '../../src/platform/common/hashers.ts';
+import type { Workers } from '../../src/core/layers/workers.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
+import { createHashers } from '../../src/platform/codecs/hashers.ts';
+import { createDatabases } from '../../src/platform/files/database.ts';
+import { createFileSystem } from '../../src/platform/files/file-system.ts';
+import { createClock } from '../../src/platform/process/clock.ts';
 import { isDeno } from './needs.ts';
 
 function run(file: string, ...args: string[]): string {

@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { openDenoLibc } from '../../src/platform/deno/libc.ts';
-import type { Libc, LibcFunctions } from '../../src/platform/linux/libc.ts';
+import type { Libc, LibcFunctions } from '../../src/platform/kernel/libc.ts';
 import { openNodeLibc } from '../../src/platform/node/libc.ts';
 import { isDeno } from './needs.ts';
 

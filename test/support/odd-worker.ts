@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import process from 'node:process';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import { HawserError, type Kind, toRecord } from '../../src/core/errors.ts';
-import { parseRequest, type WorkerReply } from '../../src/core/unpack/worker-protocol.ts';
+import { parseRequest, type WorkerReply } from '../../src/core/layers/worker-protocol.ts';
 
 let calls = 0;
 const aborted = new Int32Array(workerData as SharedArrayBuffer);

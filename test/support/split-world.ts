@@ -1,12 +1,12 @@
 /** One blob, a server and a link in simulated time, read through a SplitReader. */
 import assert from 'node:assert/strict';
+import { Link, type SplitOptions } from '../../src/core/download/link.ts';
+import { Served } from '../../src/core/download/range-reader.ts';
+import { SplitReader } from '../../src/core/download/split-reader.ts';
 import { HawserError } from '../../src/core/errors.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import type { Clock } from '../../src/core/ports/clock.ts';
-import type { Fetched, Fetcher, FetchRequest } from '../../src/core/registry/roles.ts';
-import { Link, type SplitOptions } from '../../src/core/transfer/link.ts';
-import { Served } from '../../src/core/transfer/range-reader.ts';
-import { SplitReader } from '../../src/core/transfer/split-reader.ts';
+import type { Fetched, Fetcher, FetchRequest } from '../../src/core/registry/registry.ts';
 import { descriptor } from '../registry/client.ts';
 import { noise } from '../registry/image.ts';
 import { sha256 } from '../registry/registry.ts';

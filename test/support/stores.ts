@@ -1,9 +1,9 @@
 /** Local stores in fresh directories. */
 import { createHash, randomBytes } from 'node:crypto';
 import { type LocalBackend, openLocalBackend } from '../../src/backends/local/open.ts';
-import type { Ingest } from '../../src/core/content/roles.ts';
+import type { Ingest } from '../../src/core/content/content-store.ts';
 import { type Digest, parseDigest } from '../../src/core/oci/digest.ts';
-import type { Runtime } from '../../src/core/ports/runtime.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
 import { bareRuntime } from './bare-runtime.ts';
 import { tempDir } from './tmp.ts';
 

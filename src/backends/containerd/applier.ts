@@ -1,11 +1,11 @@
 import { HawserError, isKind, wrap } from '../../core/errors.ts';
+import type { Applied, Applier, ApplyOptions } from '../../core/layers/applier.ts';
+import { applyByWorker } from '../../core/layers/apply-mounts.ts';
+import type { Workers } from '../../core/layers/workers.ts';
+import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { Workers } from '../../core/ports/workers.ts';
-import { applyByWorker } from '../../core/unpack/apply-mounts.ts';
-import type { Applied, Applier, ApplyOptions } from '../../core/unpack/roles.ts';
-import type { WriteOut } from '../../core/unpack/write-out.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
 import type { DirectAccess } from './direct.ts';

@@ -1,5 +1,5 @@
+import type { ContentStore, Info, Ingest, IngestStatus, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import type { ContentStore, Info, Ingest, IngestStatus, Labels } from '../../core/content/roles.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import { type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';

@@ -1,12 +1,12 @@
 import { toHex } from '../../core/bytes.ts';
 import { isKind } from '../../core/errors.ts';
+import type { Below } from '../../core/layers/applier.ts';
+import { type ApplyTarget, applyTarget, type LayerSource } from '../../core/layers/apply-mounts.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { algorithmOf, hexOf } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { Runtime } from '../../core/ports/runtime.ts';
-import { type ApplyTarget, applyTarget, type LayerSource } from '../../core/unpack/apply-mounts.ts';
-import type { Below } from '../../core/unpack/roles.ts';
+import type { Runtime } from '../../core/runtime.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Connection } from './connection.ts';
 

@@ -1,7 +1,7 @@
 import { isKind } from '../../core/errors.ts';
+import type { Workers } from '../../core/layers/workers.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { Workers } from '../../core/ports/workers.ts';
 
 /**
  * containerd before 2.0 leaves what it unpacks to the page cache, and records it. Where its directories are on this machine and

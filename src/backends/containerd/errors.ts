@@ -33,7 +33,7 @@ export interface Peer {
   readonly reached: boolean;
 }
 
-/** Messages are containerd's own words. Unavailable with `data.busy`: another has the ingest (core/transfer/fetch-blob.ts). */
+/** Messages are containerd's own words. Unavailable with `data.busy`: another has the ingest (core/download/fetch-blob.ts). */
 export function fromStatus(err: unknown, peer: Peer): HawserError {
   const { code, details } = err as Partial<ServiceError>;
   if (code === undefined || details === undefined) return wrap('Cannot talk to containerd', err);

@@ -1,7 +1,7 @@
+import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import type { Labels } from '../../core/content/roles.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
-import type { Image, ImageStore } from '../../core/images/roles.ts';
+import type { Image, ImageStore } from '../../core/images/image-store.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';

@@ -1,6 +1,6 @@
 import { cleanupSignal } from '../../core/async/settle.ts';
+import type { Ingest, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import type { Ingest, Labels } from '../../core/content/roles.ts';
 import { HawserError, isKind, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, makeDigest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';

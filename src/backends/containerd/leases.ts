@@ -1,8 +1,13 @@
+import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import type { Labels } from '../../core/content/roles.ts';
 import { HawserError } from '../../core/errors.ts';
 import { randomLeaseId } from '../../core/leases/ids.ts';
-import { LEASE_EXPIRE_LABEL, type Lease, type LeaseResource, type Leases } from '../../core/leases/roles.ts';
+import {
+  LEASE_EXPIRE_LABEL,
+  type Lease,
+  type LeaseResource,
+  type Leases,
+} from '../../core/leases/lease-store.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Clock } from '../../core/ports/clock.ts';

@@ -1,5 +1,5 @@
 /** The messages of proto.ts as they come and go here: names in camel case, int64 as numbers, what is unset as its default. */
-import type { Labels } from '../../core/content/roles.ts';
+import type { Labels } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
 
 /** Undefined or null: not set, which Go's side takes for its zero time. */

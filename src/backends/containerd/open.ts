@@ -1,9 +1,10 @@
 /** One namespace of a running containerd as a Backend: the same roles as the local store's, over gRPC. */
+
+import type { Backend } from '../../core/backend.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
+import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { Runtime } from '../../core/ports/runtime.ts';
-import type { Backend } from '../../core/transfer/backend.ts';
-import { WriteOut } from '../../core/unpack/write-out.ts';
+import type { Runtime } from '../../core/runtime.ts';
 import { ContainerdApplier } from './applier.ts';
 import { Connection } from './connection.ts';
 import { ContainerdContent } from './content.ts';

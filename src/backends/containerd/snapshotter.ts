@@ -1,9 +1,9 @@
+import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import type { Labels } from '../../core/content/roles.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { SnapshotInfo, SnapshotKind, Snapshotter, Usage } from '../../core/snapshots/roles.ts';
+import type { SnapshotInfo, SnapshotKind, Snapshotter, Usage } from '../../core/snapshots/snapshotter.ts';
 import type { Connection } from './connection.ts';
 import { toMounts } from './descriptors.ts';
 import type { DirectAccess } from './direct.ts';

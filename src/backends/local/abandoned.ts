@@ -4,7 +4,7 @@
  */
 import { isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { Snapshotter } from '../../core/snapshots/roles.ts';
+import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { text } from './rows.ts';
 import type { Store } from './store.ts';
 

@@ -1,9 +1,9 @@
-import type { ContentStore, LocalBlobs } from '../../core/content/roles.ts';
+import type { ContentStore, LocalBlobs } from '../../core/content/content-store.ts';
+import type { Applied, Applier, ApplyOptions } from '../../core/layers/applier.ts';
+import { applyByWorker, applyTarget } from '../../core/layers/apply-mounts.ts';
+import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import { applyByWorker, applyTarget } from '../../core/unpack/apply-mounts.ts';
-import type { Applied, Applier, ApplyOptions } from '../../core/unpack/roles.ts';
-import type { WriteOut } from '../../core/unpack/write-out.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Store } from './store.ts';
 import { markUnsynced } from './unsynced.ts';

@@ -4,7 +4,7 @@ import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/dige
 import type { Call } from '../../core/ports/call.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
 import type { Hasher, HashName } from '../../core/ports/hashers.ts';
-import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Runtime } from '../../core/runtime.ts';
 
 /** Bytes read at once. */
 export const READ_SIZE: number = 1 << 20;

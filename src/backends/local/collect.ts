@@ -9,11 +9,12 @@
  * than a day. A lease with a time protects until then even when its process has died, so what an interrupted pull
  * fetched is still there for the next.
  */
+
+import type { GcResult } from '../../core/backend.ts';
 import { mark } from '../../core/gc/mark.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { DirEntry } from '../../core/ports/file-system.ts';
-import type { GcResult } from '../../core/transfer/backend.ts';
 import { blobFile } from './blob-files.ts';
 import { loadState, namespaces, sweepRecords } from './gc-state.ts';
 import { project, touchImages } from './projection.ts';

@@ -5,11 +5,11 @@ import type {
   IngestStatus,
   Labels,
   LocalBlobs,
-} from '../../core/content/roles.ts';
+} from '../../core/content/content-store.ts';
+import type { Growing } from '../../core/content/growing.ts';
 import { HawserError, isKind, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
-import type { Growing } from '../../core/ports/workers.ts';
 import { blobFile, fileSize, hashFile, openBlob } from './blob-files.ts';
 import { LocalIngest } from './ingest.ts';
 import {

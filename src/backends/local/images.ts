@@ -1,6 +1,6 @@
-import type { Labels } from '../../core/content/roles.ts';
+import type { Labels } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
-import type { Image, ImageStore } from '../../core/images/roles.ts';
+import type { Image, ImageStore } from '../../core/images/image-store.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';

@@ -1,5 +1,5 @@
 /** The ingests table: who is writing which ref. The sidecar files beside the data are for people and other tools. */
-import type { IngestStatus } from '../../core/content/roles.ts';
+import type { IngestStatus } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
 import { type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';

@@ -1,6 +1,6 @@
 import { Gauge } from '../../core/async/gauge.ts';
+import type { Ingest, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import type { Ingest, Labels } from '../../core/content/roles.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, makeDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';

@@ -1,5 +1,5 @@
+import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import type { Labels } from '../../core/content/roles.ts';
 import type { Database } from '../../core/ports/database.ts';
 import { text } from './rows.ts';
 

@@ -1,10 +1,10 @@
-import type { ContentStore, LocalBlobs } from '../../core/content/roles.ts';
+import type { Backend, GcResult } from '../../core/backend.ts';
+import type { ContentStore, LocalBlobs } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
+import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { Runtime } from '../../core/ports/runtime.ts';
-import type { Snapshotter } from '../../core/snapshots/roles.ts';
-import type { Backend, GcResult } from '../../core/transfer/backend.ts';
-import { WriteOut } from '../../core/unpack/write-out.ts';
+import type { Runtime } from '../../core/runtime.ts';
+import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
 import { collect } from './collect.ts';

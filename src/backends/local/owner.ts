@@ -7,7 +7,7 @@ import { toHex } from '../../core/bytes.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
-import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Runtime } from '../../core/runtime.ts';
 
 const SUFFIX = '.lock';
 const CREATE_TRIES = 10;

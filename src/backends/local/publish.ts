@@ -1,5 +1,5 @@
 /** From a finished ingest to a blob with a record: durable first, then visible. */
-import type { Labels } from '../../core/content/roles.ts';
+import type { Labels } from '../../core/content/content-store.ts';
 import { algorithmOf, type Digest } from '../../core/oci/digest.ts';
 import type { WriteCall } from '../../core/ports/call.ts';
 import { blobFile, fileSize } from './blob-files.ts';

@@ -2,7 +2,7 @@
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileInfo } from '../../core/ports/file-system.ts';
-import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Runtime } from '../../core/runtime.ts';
 
 export const DATABASE = 'hawser.db';
 /** What the host says when Deno does not let it ask. */

@@ -1,6 +1,6 @@
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Database } from '../../core/ports/database.ts';
-import type { Runtime } from '../../core/ports/runtime.ts';
+import type { Runtime } from '../../core/runtime.ts';
 import { number } from './rows.ts';
 
 /** PRAGMA user_version of hawser.db. Raised when an older hawser could no longer use the store rightly. */

@@ -1,9 +1,9 @@
 import { Rounds } from '../../core/async/rounds.ts';
+import type { Growing } from '../../core/content/growing.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
-import type { Runtime } from '../../core/ports/runtime.ts';
-import type { Growing } from '../../core/ports/workers.ts';
+import type { Runtime } from '../../core/runtime.ts';
 import type { Owner } from './owner.ts';
 import { text } from './rows.ts';
 

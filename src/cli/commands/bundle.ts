@@ -1,11 +1,11 @@
-import { bundleImage } from '../../core/transfer/bundle.ts';
-import { checkDirectory } from '../../core/transfer/rootfs.ts';
-import type { Command } from '../command.ts';
-import { withLocalBackend } from '../context.ts';
-import { CODEC, PLATFORM, PROGRESS, REGISTRY_FLAGS } from '../flags.ts';
-import { LAYER_LIMIT_FLAGS } from '../layer-limits.ts';
-import { OUTPUT_FLAGS, outputOptions, presentImage } from '../output-directory.ts';
-import { displayed, storeDeps } from '../transfer.ts';
+import { bundleImage } from '../../core/verbs/bundle.ts';
+import { checkDirectory } from '../../core/verbs/rootfs.ts';
+import type { Command } from '../grammar/command.ts';
+import { CODEC, PLATFORM, PROGRESS, REGISTRY_FLAGS } from '../grammar/flags.ts';
+import { LAYER_LIMIT_FLAGS } from '../grammar/layer-limits.ts';
+import { withLocalBackend } from '../session/context.ts';
+import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
+import { displayed, storeDeps } from '../session/transfer.ts';
 
 export const bundle: Command = {
   path: ['bundle'],

@@ -1,7 +1,7 @@
 import { parseDigest } from '../../core/oci/digest.ts';
-import { badValue, type Command } from '../command.ts';
-import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../flags.ts';
-import { withRegistryOutput } from '../registry-output.ts';
+import { badValue, type Command } from '../grammar/command.ts';
+import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/flags.ts';
+import { withRegistryOutput } from '../session/registry-output.ts';
 
 /** RFC 6838 4.2, without parameters. */
 const MEDIA_TYPE = /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}$/i;

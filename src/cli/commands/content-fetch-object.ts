@@ -1,7 +1,7 @@
 import { wrap } from '../../core/errors.ts';
-import type { Command } from '../command.ts';
-import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../flags.ts';
-import { withRegistryOutput } from '../registry-output.ts';
+import type { Command } from '../grammar/command.ts';
+import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/flags.ts';
+import { withRegistryOutput } from '../session/registry-output.ts';
 
 export const contentFetchObject: Command = {
   path: ['content', 'fetch-object'],

@@ -1,6 +1,6 @@
-import type { Command } from '../command.ts';
-import { TRANSFER_FLAGS } from '../flags.ts';
-import { transfer } from '../transfer.ts';
+import type { Command } from '../grammar/command.ts';
+import { TRANSFER_FLAGS } from '../grammar/flags.ts';
+import { transfer } from '../session/transfer.ts';
 
 export const contentFetch: Command = {
   path: ['content', 'fetch'],

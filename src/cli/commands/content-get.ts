@@ -1,6 +1,6 @@
 import { parseDigest } from '../../core/oci/digest.ts';
-import type { Command } from '../command.ts';
-import { withStore } from '../context.ts';
+import type { Command } from '../grammar/command.ts';
+import { withStore } from '../session/context.ts';
 
 export const contentGet: Command = {
   path: ['content', 'get'],

@@ -1,7 +1,7 @@
 import { parseDigest } from '../../core/oci/digest.ts';
-import type { Command } from '../command.ts';
-import { print, withStore } from '../context.ts';
+import type { Command } from '../grammar/command.ts';
 import { renderContentInfo } from '../render/content.ts';
+import { print, withStore } from '../session/context.ts';
 
 export const contentInfo: Command = {
   path: ['content', 'info'],

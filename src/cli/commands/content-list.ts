@@ -1,9 +1,9 @@
-import { contentFields, parseFilters } from '../../core/content/filter.ts';
 import { wrap } from '../../core/errors.ts';
-import type { Command } from '../command.ts';
-import { print, withStore } from '../context.ts';
-import { QUIET } from '../flags.ts';
+import { contentFields, parseFilters } from '../../core/filter/filter.ts';
+import type { Command } from '../grammar/command.ts';
+import { QUIET } from '../grammar/flags.ts';
 import { renderContent, renderDigests } from '../render/content.ts';
+import { print, withStore } from '../session/context.ts';
 
 export const contentList: Command = {
   path: ['content', 'list'],

@@ -1,13 +1,13 @@
+import type { Backend } from '../../core/backend.ts';
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import type { Image } from '../../core/images/image-store.ts';
 import { chainIdOf, type ImageStatus, isComplete, statusOf } from '../../core/images/inspect.ts';
-import type { Image } from '../../core/images/roles.ts';
 import { only } from '../../core/platforms/match.ts';
-import type { Snapshotter } from '../../core/snapshots/roles.ts';
-import type { Backend } from '../../core/transfer/backend.ts';
-import type { Command } from '../command.ts';
-import { type Context, print, warn, withStore } from '../context.ts';
-import { QUIET, SNAPSHOTTER } from '../flags.ts';
+import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
+import type { Command } from '../grammar/command.ts';
+import { QUIET, SNAPSHOTTER } from '../grammar/flags.ts';
 import { renderChecks, renderNames } from '../render/images.ts';
+import { type Context, print, warn, withStore } from '../session/context.ts';
 import { matchingImages } from './images-list.ts';
 
 export interface CheckRow {

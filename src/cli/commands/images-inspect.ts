@@ -1,9 +1,9 @@
+import type { Image } from '../../core/images/image-store.ts';
 import { type ImageNode, imageTree } from '../../core/images/inspect.ts';
-import type { Image } from '../../core/images/roles.ts';
-import type { Command } from '../command.ts';
-import { print, withStore } from '../context.ts';
-import { findImage } from '../images.ts';
+import type { Command } from '../grammar/command.ts';
 import { renderImageTree } from '../render/image-tree.ts';
+import { print, withStore } from '../session/context.ts';
+import { findImage } from '../session/find-image.ts';
 
 export interface InspectedImage {
   readonly image: Image;

@@ -1,13 +1,13 @@
-import { imageFields, parseFilters } from '../../core/content/filter.ts';
+import type { Backend } from '../../core/backend.ts';
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import { imageFields, parseFilters } from '../../core/filter/filter.ts';
+import type { Image } from '../../core/images/image-store.ts';
 import { imagePlatforms, sizeOf } from '../../core/images/inspect.ts';
-import type { Image } from '../../core/images/roles.ts';
 import { only } from '../../core/platforms/match.ts';
-import type { Backend } from '../../core/transfer/backend.ts';
-import type { Command } from '../command.ts';
-import { type Context, print, warn, withStore } from '../context.ts';
-import { QUIET } from '../flags.ts';
+import type { Command } from '../grammar/command.ts';
+import { QUIET } from '../grammar/flags.ts';
 import { renderImages, renderNames } from '../render/images.ts';
+import { type Context, print, warn, withStore } from '../session/context.ts';
 
 export interface ImageRow {
   readonly image: Image;

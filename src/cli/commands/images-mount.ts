@@ -1,20 +1,20 @@
 import { cleanupSignal } from '../../core/async/settle.ts';
+import type { Backend } from '../../core/backend.ts';
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { Snapshotter } from '../../core/snapshots/roles.ts';
-import type { Backend } from '../../core/transfer/backend.ts';
-import { unpackPlatform } from '../../core/transfer/unpack.ts';
+import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
-import type { Command, Input } from '../command.ts';
-import { type Context, print, warn, withBackend } from '../context.ts';
-import { CODEC, LABEL, PLATFORM, SNAPSHOTTER } from '../flags.ts';
-import { findImage } from '../images.ts';
-import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
+import { unpackPlatform } from '../../core/verbs/unpack.ts';
+import type { Command, Input } from '../grammar/command.ts';
+import { CODEC, LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
+import { LAYER_LIMIT_FLAGS, layerLimits } from '../grammar/layer-limits.ts';
+import { usageError } from '../grammar/usage-error.ts';
 import { safe } from '../render/text.ts';
-import { labelsOf, storeDeps } from '../transfer.ts';
-import { usageError } from '../usage-error.ts';
+import { type Context, print, warn, withBackend } from '../session/context.ts';
+import { findImage } from '../session/find-image.ts';
+import { labelsOf, storeDeps } from '../session/transfer.ts';
 
 const MAX_WARNINGS = 100;
 

@@ -1,9 +1,9 @@
 import type { CodecChoice } from '../../core/ports/codecs.ts';
-import type { Command } from '../command.ts';
-import { CODEC, JOBS, SNAPSHOTTER, TRANSFER_FLAGS } from '../flags.ts';
-import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
-import { showPlan } from '../plan.ts';
-import { transfer } from '../transfer.ts';
+import type { Command } from '../grammar/command.ts';
+import { CODEC, JOBS, SNAPSHOTTER, TRANSFER_FLAGS } from '../grammar/flags.ts';
+import { LAYER_LIMIT_FLAGS, layerLimits } from '../grammar/layer-limits.ts';
+import { showPlan } from '../session/pull-plan.ts';
+import { transfer } from '../session/transfer.ts';
 
 export const imagesPull: Command = {
   path: ['images', 'pull'],

@@ -1,8 +1,8 @@
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
-import type { Command } from '../command.ts';
-import { print, warn, withBackend } from '../context.ts';
-import { findImage } from '../images.ts';
+import type { Command } from '../grammar/command.ts';
 import { renderNames } from '../render/images.ts';
+import { print, warn, withBackend } from '../session/context.ts';
+import { findImage } from '../session/find-image.ts';
 
 export const imagesRemove: Command = {
   path: ['images', 'delete'],

@@ -2,11 +2,11 @@ import { findError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.ts
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 import type { RegistryEvent } from '../../core/registry/observe.ts';
-import type { Command } from '../command.ts';
-import { type Context, print, warn } from '../context.ts';
-import { REGISTRY_FLAGS } from '../flags.ts';
-import { registryOptions } from '../registry-options.ts';
+import type { Command } from '../grammar/command.ts';
+import { REGISTRY_FLAGS } from '../grammar/flags.ts';
 import { renderExplanation, renderExplanationJson } from '../render/explain.ts';
+import { type Context, print, warn } from '../session/context.ts';
+import { registryOptions } from '../session/registry-options.ts';
 
 /** How a reference came to a descriptor, or why it did not. */
 export interface Explanation {

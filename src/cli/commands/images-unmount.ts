@@ -1,8 +1,8 @@
 import { isKind } from '../../core/errors.ts';
-import type { Command } from '../command.ts';
-import { print, withBackend } from '../context.ts';
-import { SNAPSHOTTER } from '../flags.ts';
+import type { Command } from '../grammar/command.ts';
+import { SNAPSHOTTER } from '../grammar/flags.ts';
 import { safe } from '../render/text.ts';
+import { print, withBackend } from '../session/context.ts';
 
 export const imagesUnmount: Command = {
   path: ['images', 'unmount'],

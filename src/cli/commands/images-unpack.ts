@@ -1,13 +1,13 @@
-import { checkDirectory, unpackRootfs } from '../../core/transfer/rootfs.ts';
-import { unpackImage } from '../../core/transfer/unpack.ts';
-import type { Command } from '../command.ts';
-import { type Context, withBackend, withLocalBackend } from '../context.ts';
-import { CODEC, JOBS, PLATFORM, PROGRESS, REGISTRY_FLAGS, SNAPSHOTTER } from '../flags.ts';
-import { findImage } from '../images.ts';
-import { LAYER_LIMIT_FLAGS, layerLimits } from '../layer-limits.ts';
-import { codecOf, OUTPUT_FLAGS, outputOptions, presentImage } from '../output-directory.ts';
-import { displayed, platformsOf, storeDeps } from '../transfer.ts';
-import { usageError } from '../usage-error.ts';
+import { checkDirectory, unpackRootfs } from '../../core/verbs/rootfs.ts';
+import { unpackImage } from '../../core/verbs/unpack.ts';
+import type { Command } from '../grammar/command.ts';
+import { CODEC, JOBS, PLATFORM, PROGRESS, REGISTRY_FLAGS, SNAPSHOTTER } from '../grammar/flags.ts';
+import { LAYER_LIMIT_FLAGS, layerLimits } from '../grammar/layer-limits.ts';
+import { usageError } from '../grammar/usage-error.ts';
+import { type Context, withBackend, withLocalBackend } from '../session/context.ts';
+import { findImage } from '../session/find-image.ts';
+import { codecOf, OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
+import { displayed, platformsOf, storeDeps } from '../session/transfer.ts';
 
 async function toSnapshots(context: Context): Promise<void> {
   const { input, signal } = context;

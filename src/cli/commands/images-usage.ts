@@ -2,12 +2,12 @@ import { HawserError, isKind } from '../../core/errors.ts';
 import { chainIdOf } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { Snapshotter, Usage } from '../../core/snapshots/roles.ts';
-import type { Command } from '../command.ts';
-import { print, withStore } from '../context.ts';
-import { SNAPSHOTTER } from '../flags.ts';
-import { findImage } from '../images.ts';
+import type { Snapshotter, Usage } from '../../core/snapshots/snapshotter.ts';
+import type { Command } from '../grammar/command.ts';
+import { SNAPSHOTTER } from '../grammar/flags.ts';
 import { renderUsage } from '../render/snapshots.ts';
+import { print, withStore } from '../session/context.ts';
+import { findImage } from '../session/find-image.ts';
 
 export interface UsageRow extends Usage {
   readonly key: string;

@@ -1,9 +1,8 @@
 /** The commands that only show snapshots: list, info, tree, mounts, usage. */
 import type { Call } from '../../core/ports/call.ts';
-import type { Snapshotter } from '../../core/snapshots/roles.ts';
-import type { Command, Input } from '../command.ts';
-import { type Context, print, withStore } from '../context.ts';
-import { SNAPSHOTTER } from '../flags.ts';
+import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
+import type { Command, Input } from '../grammar/command.ts';
+import { SNAPSHOTTER } from '../grammar/flags.ts';
 import {
   renderMounts,
   renderSnapshotInfo,
@@ -11,6 +10,7 @@ import {
   renderSnapshotTree,
   renderUsage,
 } from '../render/snapshots.ts';
+import { type Context, print, withStore } from '../session/context.ts';
 import type { UsageRow } from './images-usage.ts';
 
 type Show = (snapshotter: Snapshotter, input: Input, call: Call) => Promise<string>;

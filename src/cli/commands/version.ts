@@ -1,5 +1,5 @@
-import type { Command } from '../command.ts';
-import { print } from '../context.ts';
+import type { Command } from '../grammar/command.ts';
+import { print } from '../session/context.ts';
 import { versionLine } from '../version.ts';
 
 export const version: Command = {

@@ -1,4 +1,4 @@
-import type { Info } from '../../core/content/roles.ts';
+import type { Info } from '../../core/content/content-store.ts';
 import { goJson, goTime } from './go-json.ts';
 import { labelCell } from './images.ts';
 import { align, TABS } from './tabwriter.ts';

@@ -3,7 +3,7 @@ import { isKind, toRecord } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Output } from '../../core/ports/host.ts';
 import type { Report } from '../../core/progress/events.ts';
-import type { FetchResult } from '../../core/transfer/options.ts';
+import type { FetchResult } from '../../core/verbs/options.ts';
 import { eventLine, JsonThrottle } from './json.ts';
 import { plainLines } from './plain.ts';
 import { advance, fetchedBytes, newState, type ProgressState } from './progress-state.ts';

@@ -1,5 +1,5 @@
-import type { Command, Flag, Group } from '../command.ts';
-import type { Grammar } from '../parse.ts';
+import type { Command, Flag, Group } from '../grammar/command.ts';
+import type { Grammar } from '../grammar/parse.ts';
 import { align } from './tabwriter.ts';
 
 const GAP = { minWidth: 1, tabWidth: 8, padding: 2, padChar: ' ' } as const;

@@ -1,6 +1,6 @@
 import { refKey } from '../../core/content/ref-key.ts';
-import { EXPANSION } from '../../core/transfer/expanded-size.ts';
-import type { PlannedBlob, PlannedUnpack, PullPlan } from '../../core/transfer/plan.ts';
+import { EXPANSION } from '../../core/layers/expanded-size.ts';
+import type { PlannedBlob, PlannedUnpack, PullPlan } from '../../core/verbs/pull-plan.ts';
 import { goJson } from './go-json.ts';
 import { align } from './tabwriter.ts';
 import { safe } from './text.ts';

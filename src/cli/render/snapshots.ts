@@ -1,5 +1,5 @@
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { SnapshotInfo } from '../../core/snapshots/roles.ts';
+import type { SnapshotInfo } from '../../core/snapshots/snapshotter.ts';
 import type { UsageRow } from '../commands/images-usage.ts';
 import { sorted } from './content.ts';
 import { goJson, goTime } from './go-json.ts';

@@ -1,15 +1,15 @@
 /** Applies the entries of one layer to a tree, by the rules of the image-spec (layer.md). */
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError, wrap } from '../errors.ts';
-import type { LayerRecord } from '../ports/layer-record.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
-import type { OwnerPolicy } from '../ports/workers.ts';
+import type { OwnerPolicy } from '../users/owner-policy.ts';
 import { Budget } from './budget.ts';
 import type { DirNode } from './dir-node.ts';
 import type { TarEntry, TarSink } from './entry.ts';
 import { FileWriter } from './file-writer.ts';
 import { FlatLayer } from './flat-layer.ts';
 import { needsBelow } from './guesses.ts';
+import type { LayerRecord } from './layer-record.ts';
 import { create, type LayerTree, makeDirectory, makePlace, ownerMayAll } from './layer-tree.ts';
 import { isDirectory, MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
 import { atimeOf, dirInode, Metadata, namedInode } from './metadata.ts';

@@ -2,7 +2,7 @@
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError, isKind, kindOf, wrap } from '../errors.ts';
 import type { Dir, Stat, Syscalls, TimeSpec } from '../ports/syscalls.ts';
-import type { OwnerPolicy } from '../ports/workers.ts';
+import type { OwnerPolicy } from '../users/owner-policy.ts';
 import type { TarEntry } from './entry.ts';
 import { ownerRecord, RECORD_KEY } from './ownership.ts';
 import type { Warnings } from './warnings.ts';

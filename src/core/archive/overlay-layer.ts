@@ -1,9 +1,9 @@
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
-import type { LayerRecord } from '../ports/layer-record.ts';
 import type { Dir } from '../ports/syscalls.ts';
 import { copyUp } from './copy-up.ts';
 import type { DirNode } from './dir-node.ts';
+import type { LayerRecord } from './layer-record.ts';
 import { recordOf } from './layer-record.ts';
 import { type LayerTree, settleExplicitBelow } from './layer-tree.ts';
 import type { MergedTree } from './merged-tree.ts';

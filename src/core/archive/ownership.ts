@@ -1,8 +1,8 @@
 /** Whose an entry becomes: checked before it is made, set or recorded after. */
 import { display } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
-import type { IdRange, OwnerPolicy } from '../ports/workers.ts';
 import { formatIds, isMapped } from '../users/id-map.ts';
+import type { IdRange, OwnerPolicy } from '../users/owner-policy.ts';
 import type { TarEntry } from './entry.ts';
 
 export const RECORD_KEY = 'user.rootlesscontainers';

@@ -1,5 +1,5 @@
 import { HawserError } from '../errors.ts';
-import type { Labels } from './roles.ts';
+import type { Labels } from './content-store.ts';
 
 /** Most UTF-8 bytes of a label's key and value together (containerd's pkg/labels). */
 export const MAX_LABEL_BYTES = 4096;

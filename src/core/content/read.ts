@@ -1,7 +1,7 @@
 import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
-import type { Provider } from './roles.ts';
+import type { Provider } from './content-store.ts';
 
 /** A whole blob in memory: for documents, never for layers. More than `limit` bytes: ResourceExhausted. */
 export async function readBlob(

@@ -1,8 +1,8 @@
 import { isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { WriteCall } from '../ports/call.ts';
+import type { Ingester } from './content-store.ts';
 import { refKey } from './ref-key.ts';
-import type { Ingester } from './roles.ts';
 
 /** A document that was made here, into the store. There already: nothing to do. */
 export async function writeBlob(

@@ -1,4 +1,4 @@
-import type { Labels } from '../content/roles.ts';
+import type { Labels } from '../content/content-store.ts';
 import { backReferences, GC_FLAT_LABEL, type GcNode, isExpired, isRoot, references } from './references.ts';
 
 /** One namespace as the mark phase sees it. Ids are digests, names, refs and keys. */

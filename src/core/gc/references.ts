@@ -1,4 +1,4 @@
-import type { Labels } from '../content/roles.ts';
+import type { Labels } from '../content/content-store.ts';
 
 /**
  * A thing of one namespace that can be kept or collected. `flat`: only the thing itself is held, what its labels name

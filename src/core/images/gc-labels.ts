@@ -2,7 +2,7 @@
  * The labels that tie content together for garbage collection and later pushes, with containerd's keys
  * (core/images/mediatypes.go ChildGCLabels, core/remotes/docker/handler.go AppendDistributionSourceLabel).
  */
-import type { Labels } from '../content/roles.ts';
+import type { Labels } from '../content/content-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { hexOf } from '../oci/digest.ts';
 import { isConfigType, isLayerType, isManifestType } from '../oci/media-types.ts';

@@ -1,6 +1,7 @@
 /** What is known about a recorded image from the store alone: its manifest, size, platforms, completeness, chain ID. */
+
+import type { InfoProvider, Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
-import type { InfoProvider, Provider } from '../content/roles.ts';
 import { HawserError, isKind } from '../errors.ts';
 import { chainIds } from '../oci/chain-id.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';

@@ -1,8 +1,8 @@
 /** What the machine says about registries: certs.d directories, proxies, trusted certificates, credentials of other tools. */
 import { messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
-import type { Runtime } from '../ports/runtime.ts';
 import type { TlsOptions } from '../ports/transport.ts';
+import type { Runtime } from '../runtime.ts';
 import type { Credentials } from './credentials/credential.ts';
 import { firstOf, storedCredentials } from './credentials/sources.ts';
 import { hostsFromDirs } from './hosts-dir/load.ts';

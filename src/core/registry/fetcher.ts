@@ -9,7 +9,7 @@ import { parseContentRange } from './content-range.ts';
 import { decoded, encodingsOf } from './encoding.ts';
 import type { Host } from './hosts.ts';
 import { printable, safeUrl } from './redact.ts';
-import type { Fetched, FetchRequest } from './roles.ts';
+import type { Fetched, FetchRequest } from './registry.ts';
 
 /**
  * GET of the manifest or blob, from `offset` by Range. A server that ignores the range gives the whole (offset 0); one

@@ -13,7 +13,7 @@ import { decoded } from './encoding.ts';
 import { acceptOf, fetchObject, keyOf } from './fetcher.ts';
 import type { Host } from './hosts.ts';
 import { safeUrl } from './redact.ts';
-import type { FindRequest, Found } from './roles.ts';
+import type { FindRequest, Found } from './registry.ts';
 import { isDenied } from './status.ts';
 
 /**

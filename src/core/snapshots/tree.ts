@@ -4,7 +4,7 @@ import { HawserError, isKind } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import { type Dir, S_IFDIR, S_IFMT, type Stat, type Syscalls } from '../ports/syscalls.ts';
 import { DirStack } from './dir-stack.ts';
-import type { Usage } from './roles.ts';
+import type { Usage } from './snapshotter.ts';
 
 export { copyTree } from './tree-copy.ts';
 

@@ -1,6 +1,6 @@
 /** What this process may do (capabilities(7)). */
 import type { Call } from '../ports/call.ts';
-import type { Runtime } from '../ports/runtime.ts';
+import type { Runtime } from '../runtime.ts';
 
 export const CAP_CHOWN = 0;
 export const CAP_SYS_ADMIN = 21;

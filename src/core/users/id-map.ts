@@ -1,7 +1,8 @@
 /** The ids of a user namespace (user_namespaces(7)). */
+
 import type { Call } from '../ports/call.ts';
 import type { FileSystem } from '../ports/file-system.ts';
-import type { IdRange } from '../ports/workers.ts';
+import type { IdRange } from './owner-policy.ts';
 
 const MAX_MAP_BYTES = 1 << 16;
 /** Every id but 2^32-1, which means "no change" to chown(2). */

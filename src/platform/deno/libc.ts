@@ -6,7 +6,7 @@ import {
   type Libc,
   type LibcFunctions,
   machineOf,
-} from '../linux/libc.ts';
+} from '../kernel/libc.ts';
 
 interface ForeignFunction {
   readonly name?: string;

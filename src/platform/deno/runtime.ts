@@ -1,5 +1,5 @@
-import type { Runtime } from '../../core/ports/runtime.ts';
-import { composeRuntime } from '../common/compose.ts';
+import type { Runtime } from '../../core/runtime.ts';
+import { composeRuntime } from '../compose.ts';
 import { createDenoHost } from './host.ts';
 import { createDenoWorkers } from './workers.ts';
 

@@ -1,12 +1,12 @@
 import type { Mounter } from '../../core/ports/mounter.ts';
 import type { Syscalls } from '../../core/ports/syscalls.ts';
-import { readCreation } from '../common/creation.ts';
-import { mountpoints } from '../common/mountpoints.ts';
-import { createToolsMounter } from '../common/tools-mounter.ts';
-import { createToolsSyscalls } from '../common/tools-syscalls.ts';
-import { chooseProvider, type Provider } from '../linux/choose.ts';
-import { createFfiMounter } from '../linux/ffi-mounter.ts';
-import { createFfiSyscalls } from '../linux/ffi-syscalls.ts';
+import { chooseProvider, type Provider } from '../kernel/choose.ts';
+import { readCreation } from '../kernel/creation.ts';
+import { createFfiMounter } from '../kernel/ffi-mounter.ts';
+import { createFfiSyscalls } from '../kernel/ffi-syscalls.ts';
+import { mountpoints } from '../kernel/mountpoints.ts';
+import { createToolsMounter } from '../kernel/tools-mounter.ts';
+import { createToolsSyscalls } from '../kernel/tools-syscalls.ts';
 import { openDenoLibc } from './libc.ts';
 
 /** libc through FFI, else tools. For the calling thread only. FailedPrecondition when FFI is preferred and there is none. */

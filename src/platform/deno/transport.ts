@@ -6,9 +6,9 @@ import type {
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
-import { failure } from '../common/http-failure.ts';
-import { limitBody, withDeadline } from '../common/http-limits.ts';
-import { systemRoots } from '../common/system-roots.ts';
+import { failure } from '../http/http-failure.ts';
+import { limitBody, withDeadline } from '../http/http-limits.ts';
+import { systemRoots } from '../http/system-roots.ts';
 import { dial } from './dial.ts';
 import { OriginGates } from './origin-gates.ts';
 
@@ -47,7 +47,7 @@ export function createTransports(): Transports {
 function openUndici(options: TransportOptions): ClosableTransport {
   let opened: Promise<ClosableTransport> | undefined;
   const open = async (): Promise<ClosableTransport> => {
-    const { undiciTransports } = await import('../common/undici-transport.ts');
+    const { undiciTransports } = await import('../http/undici-transport.ts');
     return undiciTransports().open(options);
   };
   return {

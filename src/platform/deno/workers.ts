@@ -1,5 +1,5 @@
-import type { Workers } from '../../core/ports/workers.ts';
-import { createWorkerPool } from '../common/worker-pool.ts';
+import type { Workers } from '../../core/layers/workers.ts';
+import { createWorkerPool } from '../threads/worker-pool.ts';
 
 /** One thread a processor. `url` is the module of src/entry/worker.ts. */
 export function createDenoWorkers(opts: { url: URL; cpus: number }): Workers {

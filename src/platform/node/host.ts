@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import process from 'node:process';
 import type { Host } from '../../core/ports/host.ts';
-import { createProcessHost } from '../common/process-host.ts';
+import { createProcessHost } from '../process/process-host.ts';
 
 export function createNodeHost(): Host {
   return { ...createProcessHost('node', process.versions.node), random };

@@ -8,7 +8,7 @@ import {
   type LibcFunctions,
   machineOf,
   type Signature,
-} from '../linux/libc.ts';
+} from '../kernel/libc.ts';
 
 type Definitions = Record<string, { arguments: readonly FfiType[]; return: FfiType }>;
 

@@ -1,5 +1,5 @@
-import type { Runtime } from '../../core/ports/runtime.ts';
-import { composeRuntime } from '../common/compose.ts';
+import type { Runtime } from '../../core/runtime.ts';
+import { composeRuntime } from '../compose.ts';
 import { createNodeHost } from './host.ts';
 import { createNodeWorkers } from './workers.ts';
 

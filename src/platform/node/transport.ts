@@ -1,1 +1,1 @@
-export { undiciTransports as createTransports } from '../common/undici-transport.ts';
+export { undiciTransports as createTransports } from '../http/undici-transport.ts';

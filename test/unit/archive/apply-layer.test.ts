@@ -8,15 +8,15 @@ import { describe, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import { hintOf, isKind, messageOf } from '../../../src/core/errors.ts';
-import type { ApplyJob } from '../../../src/core/ports/workers.ts';
 import {
   type ApplyDeps,
   applyLayer,
   checkLayerType,
   expansionCheck,
-} from '../../../src/core/unpack/apply-layer.ts';
-import { createHashers } from '../../../src/platform/common/hashers.ts';
-import { createCodecs } from '../../../src/platform/common/native-codecs.ts';
+} from '../../../src/core/layers/apply-layer.ts';
+import type { ApplyJob } from '../../../src/core/layers/workers.ts';
+import { createHashers } from '../../../src/platform/codecs/hashers.ts';
+import { createCodecs } from '../../../src/platform/codecs/native-codecs.ts';
 import { dir, file, hard, layer, opq, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { sourceOf } from '../../support/streams.ts';

@@ -19,6 +19,9 @@ import process from 'node:process';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import { removeTree } from '../../../src/core/archive/remove-tree.ts';
 import { findError, isKind } from '../../../src/core/errors.ts';
+import { applyLayer } from '../../../src/core/layers/apply-layer.ts';
+import { rebaseLayer } from '../../../src/core/layers/rebase-layer.ts';
+import type { ApplyJob } from '../../../src/core/layers/workers.ts';
 import type { CodecChoice } from '../../../src/core/ports/codecs.ts';
 import {
   type Dir,
@@ -31,11 +34,8 @@ import {
   type Stat,
   type Syscalls,
 } from '../../../src/core/ports/syscalls.ts';
-import type { ApplyJob } from '../../../src/core/ports/workers.ts';
-import { applyLayer } from '../../../src/core/unpack/apply-layer.ts';
-import { rebaseLayer } from '../../../src/core/unpack/rebase-layer.ts';
-import { createHashers } from '../../../src/platform/common/hashers.ts';
-import { createCodecs } from '../../../src/platform/common/native-codecs.ts';
+import { createHashers } from '../../../src/platform/codecs/hashers.ts';
+import { createCodecs } from '../../../src/platform/codecs/native-codecs.ts';
 import { hasFfi } from '../../support/ffi.ts';
 import { sourceOf } from '../../support/streams.ts';
 import { tempDir } from '../../support/tmp.ts';
@@ -54,7 +54,7 @@ export const PROVIDERS: readonly ('ffi' | 'tools')[] = !hasFfi()
     ? ['ffi']
     : ['ffi', 'tools'];
 
-/** `blind`: as overlay, each layer without sight of those below and then rebased (core/unpack/extract.ts). */
+/** `blind`: as overlay, each layer without sight of those below and then rebased (core/layers/extract.ts). */
 export const MODES = ['overlay', 'flat', 'blind'] as const;
 export type Mode = (typeof MODES)[number];
 

@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { ownerRecord } from '../../../src/core/archive/ownership.ts';
 import { findError, HawserError, hintOf, isKind, messageOf } from '../../../src/core/errors.ts';
 import type { Dir } from '../../../src/core/ports/syscalls.ts';
-import type { OwnerPolicy } from '../../../src/core/ports/workers.ts';
+import type { OwnerPolicy } from '../../../src/core/users/owner-policy.ts';
 import { device, dir, file, hard, layer, sym, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { readTree } from '../../support/tree.ts';

@@ -3,11 +3,11 @@ import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApplyTarget, LayerApplier } from '../../../src/core/archive/apply.ts';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
+import type { LayerRecord } from '../../../src/core/archive/layer-record.ts';
 import { TarReader } from '../../../src/core/archive/tar-reader.ts';
 import { isKind } from '../../../src/core/errors.ts';
-import type { LayerRecord } from '../../../src/core/ports/layer-record.ts';
+import { rebaseLayer } from '../../../src/core/layers/rebase-layer.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
-import { rebaseLayer } from '../../../src/core/unpack/rebase-layer.ts';
 import { openSyscalls as openDeno } from '../../../src/platform/deno/syscalls.ts';
 import { openSyscalls as openNode } from '../../../src/platform/node/syscalls.ts';
 import { isDeno } from '../../support/needs.ts';
@@ -118,7 +118,7 @@ interface Blind {
   readonly warnings: readonly string[];
 }
 
-/** As core/unpack/extract.ts has it: blind and rebased, or applied again in order. */
+/** As core/layers/extract.ts has it: blind and rebased, or applied again in order. */
 const overlayBlind: Way = {
   mounts: true,
   layer(sys, spot, index, tar) {

@@ -2,7 +2,7 @@
 
 import { HawserError } from '../../../src/core/errors.ts';
 import type { Output } from '../../../src/core/ports/host.ts';
-import type { Runtime } from '../../../src/core/ports/runtime.ts';
+import type { Runtime } from '../../../src/core/runtime.ts';
 
 export interface FakeOptions {
   readonly env?: Readonly<Record<string, string>>;

@@ -1,9 +1,9 @@
 /** The errors are those of containerd 1.6.20, observed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contentFields, imageFields, parseFilters } from '../../../src/core/content/filter.ts';
 import { kindOf, messageOf } from '../../../src/core/errors.ts';
-import type { Image } from '../../../src/core/images/roles.ts';
+import { contentFields, imageFields, parseFilters } from '../../../src/core/filter/filter.ts';
+import type { Image } from '../../../src/core/images/image-store.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 
 const digest = parseDigest(`sha256:${'a'.repeat(64)}`);

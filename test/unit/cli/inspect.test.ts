@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { InfoProvider, Provider } from '../../../src/core/content/roles.ts';
+import type { InfoProvider, Provider } from '../../../src/core/content/content-store.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import {
   chainIdOf,

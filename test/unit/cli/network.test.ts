@@ -1,14 +1,14 @@
 /** The flags that say how long and how fast, and what a wait looks like. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Input } from '../../../src/cli/command.ts';
-import { FOREIGN_URLS, NETWORK_FLAGS } from '../../../src/cli/flags.ts';
-import { type NetworkOptions, networkOptions } from '../../../src/cli/network-options.ts';
+import { Input } from '../../../src/cli/grammar/command.ts';
+import { FOREIGN_URLS, NETWORK_FLAGS } from '../../../src/cli/grammar/flags.ts';
 import { frame } from '../../../src/cli/render/frame.ts';
 import { eventLine } from '../../../src/cli/render/json.ts';
 import { plainLines } from '../../../src/cli/render/plain.ts';
 import { advance, newState } from '../../../src/cli/render/progress-state.ts';
 import { parseSize } from '../../../src/cli/render/units.ts';
+import { type NetworkOptions, networkOptions } from '../../../src/cli/session/network-options.ts';
 import type { ProgressEvent } from '../../../src/core/progress/events.ts';
 
 function options(given: Readonly<Record<string, string | boolean>>): NetworkOptions {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Flag, Input } from '../../../src/cli/command.ts';
-import { GRAMMAR } from '../../../src/cli/grammar.ts';
-import { parseCommandLine } from '../../../src/cli/parse.ts';
-import { isUsageError } from '../../../src/cli/usage-error.ts';
+import { GRAMMAR } from '../../../src/cli/commands/index.ts';
+import type { Flag, Input } from '../../../src/cli/grammar/command.ts';
+import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
+import { isUsageError } from '../../../src/cli/grammar/usage-error.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
 
 function parse(line: string | readonly string[], env: Record<string, string> = {}) {

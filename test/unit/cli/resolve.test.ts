@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { run } from '../../../src/cli/run.ts';
-import type { Services } from '../../../src/cli/services.ts';
+import type { Services } from '../../../src/cli/session/services.ts';
 import { openRegistry, type RegistryOptions } from '../../../src/core/registry/open.ts';
 import { fakeClock, transports } from '../../registry/client.ts';
 import { buildImage } from '../../registry/image.ts';

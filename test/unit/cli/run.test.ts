@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { run } from '../../../src/cli/run.ts';
-import type { Services } from '../../../src/cli/services.ts';
+import type { Services } from '../../../src/cli/session/services.ts';
 import { HawserError } from '../../../src/core/errors.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import type { Credentials } from '../../../src/core/registry/credentials/credential.ts';
 import type { Hosts } from '../../../src/core/registry/hosts.ts';
-import type { PullOptions } from '../../../src/core/transfer/options.ts';
+import type { PullOptions } from '../../../src/core/verbs/options.ts';
 import { type FakeOptions, fakeRuntime } from './fake-runtime.ts';
 
 const digest = parseDigest(`sha256:${'a'.repeat(64)}`);

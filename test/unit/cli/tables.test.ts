@@ -12,11 +12,11 @@ import {
   renderUsage,
 } from '../../../src/cli/render/snapshots.ts';
 import { traceLine } from '../../../src/cli/render/trace.ts';
+import type { Image } from '../../../src/core/images/image-store.ts';
 import type { ImageNode } from '../../../src/core/images/inspect.ts';
-import type { Image } from '../../../src/core/images/roles.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
-import type { SnapshotInfo } from '../../../src/core/snapshots/roles.ts';
+import type { SnapshotInfo } from '../../../src/core/snapshots/snapshotter.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { run } from '../../../src/cli/run.ts';
-import type { Services } from '../../../src/cli/services.ts';
+import type { Services } from '../../../src/cli/session/services.ts';
 import { HawserError } from '../../../src/core/errors.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
-import type { FetchOptions } from '../../../src/core/transfer/options.ts';
+import type { FetchOptions } from '../../../src/core/verbs/options.ts';
 import { fakeRuntime } from './fake-runtime.ts';
 
 const digest = parseDigest(`sha256:${'a'.repeat(64)}`);

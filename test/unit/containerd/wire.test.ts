@@ -6,7 +6,7 @@ import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { ContainerdImages } from '../../../src/backends/containerd/images.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
 import { type HawserError, isKind } from '../../../src/core/errors.ts';
-import { createHashers } from '../../../src/platform/common/hashers.ts';
+import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
 import {

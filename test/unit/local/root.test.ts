@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { type LocalBackend, openLocalBackend } from '../../../src/backends/local/open.ts';
 import { STORE_VERSION } from '../../../src/backends/local/schema.ts';
 import { HawserError, hintOf, messageOf } from '../../../src/core/errors.ts';
-import type { Runtime } from '../../../src/core/ports/runtime.ts';
+import type { Runtime } from '../../../src/core/runtime.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { addBlob, bytesOf, collectStream, withStore } from '../../support/stores.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
-import type { Runtime } from '../../../src/core/ports/runtime.ts';
+import type { Runtime } from '../../../src/core/runtime.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { needs } from '../../support/needs.ts';

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { WriteBehind } from '../../../src/backends/local/write-behind.ts';
 import type { Clock } from '../../../src/core/ports/clock.ts';
 import type { FileHandle } from '../../../src/core/ports/file-system.ts';
-import { createFileSystem } from '../../../src/platform/common/file-system.ts';
+import { createFileSystem } from '../../../src/platform/files/file-system.ts';
 import { seeded } from '../../registry/chaos.ts';
 import { chosenSeed } from '../../support/seed.ts';
 import { tempDir } from '../../support/tmp.ts';

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { refKey } from '../../../src/core/content/ref-key.ts';
 import { isKind } from '../../../src/core/errors.ts';
 import { childLabels } from '../../../src/core/images/gc-labels.ts';
+import { checkLayerType } from '../../../src/core/layers/apply-layer.ts';
 import {
   isConfigType,
   isImageConfigType,
@@ -12,7 +13,6 @@ import {
   isNonDistributable,
   isSchema1Type,
 } from '../../../src/core/oci/media-types.ts';
-import { checkLayerType } from '../../../src/core/unpack/apply-layer.ts';
 import { fake } from './support.ts';
 
 const predicates = {

@@ -13,7 +13,7 @@ import {
   DOCKER_SCHEMA1_UNSIGNED,
 } from '../../../src/core/oci/media-types.ts';
 import { parseSchema1, type Schema1, schema1Payload } from '../../../src/core/oci/schema1.ts';
-import { createHashers } from '../../../src/platform/common/hashers.ts';
+import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { encode, fake, refuses } from './support.ts';
 
 const golden = (name: string): Uint8Array<ArrayBuffer> =>

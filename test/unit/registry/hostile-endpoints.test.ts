@@ -162,11 +162,11 @@ test('H10: nothing but the two transports speaks HTTP or TLS', () => {
     /(?<![.\w])fetch\((?!text|reference|desc)|'undici['/]|node:https?'|node:tls'|node:http2'|WebSocket|XMLHttpRequest/;
   const guilty = sources.filter(([, text]) => speaks.test(text)).map(([name]) => name);
   assert.deepEqual(guilty.sort(), [
-    'platform/common/system-roots.ts',
-    'platform/common/undici-dispatcher.ts',
-    'platform/common/undici-parts.d.ts',
-    'platform/common/undici-transport.ts',
     'platform/deno/transport.ts',
+    'platform/http/system-roots.ts',
+    'platform/http/undici-dispatcher.ts',
+    'platform/http/undici-parts.d.ts',
+    'platform/http/undici-transport.ts',
   ]);
 });
 

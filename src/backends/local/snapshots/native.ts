@@ -1,6 +1,6 @@
 import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
-import type { Runtime } from '../../../core/ports/runtime.ts';
+import type { Runtime } from '../../../core/runtime.ts';
 import { CAP_CHOWN } from '../../../core/users/capabilities.ts';
 import type { Place, SnapshotDriver } from './driver.ts';
 import { requireCapability } from './privileges.ts';

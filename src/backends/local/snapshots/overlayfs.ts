@@ -1,8 +1,8 @@
 import { HawserError } from '../../../core/errors.ts';
 import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
-import type { Runtime } from '../../../core/ports/runtime.ts';
 import type { Syscalls } from '../../../core/ports/syscalls.ts';
+import type { Runtime } from '../../../core/runtime.ts';
 import { CAP_SYS_ADMIN } from '../../../core/users/capabilities.ts';
 import { readIdMaps } from '../../../core/users/id-map.ts';
 import type { Place, SnapshotDriver } from './driver.ts';

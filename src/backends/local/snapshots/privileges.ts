@@ -1,6 +1,6 @@
 import { HawserError } from '../../../core/errors.ts';
 import type { Call } from '../../../core/ports/call.ts';
-import type { Runtime } from '../../../core/ports/runtime.ts';
+import type { Runtime } from '../../../core/runtime.ts';
 import { CAP_CHOWN, CAP_SYS_ADMIN, hasCapability } from '../../../core/users/capabilities.ts';
 
 const NAMES: Readonly<Record<number, string>> = {

@@ -1,9 +1,9 @@
 /** The snapshots table: containerd's state machine (core/snapshots/storage). All but `find` run within a transaction. */
-import type { Labels } from '../../../core/content/roles.ts';
+import type { Labels } from '../../../core/content/content-store.ts';
 import { HawserError } from '../../../core/errors.ts';
+import { isExtractKey } from '../../../core/layers/extract-key.ts';
 import type { Row } from '../../../core/ports/database.ts';
-import type { SnapshotInfo, SnapshotKind, Usage } from '../../../core/snapshots/roles.ts';
-import { isExtractKey } from '../../../core/unpack/extract-key.ts';
+import type { SnapshotInfo, SnapshotKind, Usage } from '../../../core/snapshots/snapshotter.ts';
 import { labelRows } from '../labels.ts';
 import { number, optionalNumber, optionalText, text } from '../rows.ts';
 import type { Store } from '../store.ts';

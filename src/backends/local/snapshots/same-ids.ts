@@ -1,6 +1,6 @@
 import { HawserError, isKind } from '../../../core/errors.ts';
 import type { Call } from '../../../core/ports/call.ts';
-import type { Runtime } from '../../../core/ports/runtime.ts';
+import type { Runtime } from '../../../core/runtime.ts';
 import { readIdMaps } from '../../../core/users/id-map.ts';
 
 const MAX_BYTES = 1 << 17;

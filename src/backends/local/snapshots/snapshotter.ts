@@ -1,9 +1,9 @@
-import type { Labels } from '../../../core/content/roles.ts';
+import type { LayerRecord } from '../../../core/archive/layer-record.ts';
+import type { Labels } from '../../../core/content/content-store.ts';
 import { HawserError, isKind, wrap } from '../../../core/errors.ts';
 import type { Call, WriteCall } from '../../../core/ports/call.ts';
-import type { LayerRecord } from '../../../core/ports/layer-record.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
-import type { SnapshotInfo, Snapshotter, Usage } from '../../../core/snapshots/roles.ts';
+import type { SnapshotInfo, Snapshotter, Usage } from '../../../core/snapshots/snapshotter.ts';
 import { labelRows } from '../labels.ts';
 import { addToLease, dropFromLease, requireLease } from '../leases.ts';
 import { number } from '../rows.ts';

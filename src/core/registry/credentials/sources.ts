@@ -1,7 +1,7 @@
 /** Where credentials are looked for: what other tools keep (Docker, podman), by the variables they know. */
 import { isKind, messageOf } from '../../errors.ts';
 import type { Call } from '../../ports/call.ts';
-import type { Runtime } from '../../ports/runtime.ts';
+import type { Runtime } from '../../runtime.ts';
 import { type AuthFile, helperOf, parseAuthFile, storedCredential } from './auth-file.ts';
 import type { Credential, Credentials } from './credential.ts';
 import { askHelper } from './helper.ts';

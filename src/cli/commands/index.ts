@@ -1,0 +1,52 @@
+import { GLOBAL_FLAGS } from '../grammar/flags.ts';
+import type { Grammar } from '../grammar/parse.ts';
+import { bundle } from './bundle.ts';
+import { contentFetch } from './content-fetch.ts';
+import { contentFetchBlob } from './content-fetch-blob.ts';
+import { contentFetchObject } from './content-fetch-object.ts';
+import { contentGet } from './content-get.ts';
+import { contentInfo } from './content-info.ts';
+import { contentList } from './content-list.ts';
+import { imagesCheck } from './images-check.ts';
+import { imagesInspect } from './images-inspect.ts';
+import { imagesList } from './images-list.ts';
+import { imagesMount } from './images-mount.ts';
+import { imagesPull } from './images-pull.ts';
+import { imagesRemove } from './images-remove.ts';
+import { imagesResolve } from './images-resolve.ts';
+import { imagesUnmount } from './images-unmount.ts';
+import { imagesUnpack } from './images-unpack.ts';
+import { imagesUsage } from './images-usage.ts';
+import { snapshotCommands } from './snapshots.ts';
+import { version } from './version.ts';
+
+/** Everything that can be typed. */
+export const GRAMMAR: Grammar = {
+  globals: GLOBAL_FLAGS,
+  groups: [
+    { name: 'images', aliases: ['image', 'i'], summary: 'pull, list, check, mount and remove images' },
+    { name: 'content', aliases: [], summary: 'fetch, list and read blobs' },
+    { name: 'snapshots', aliases: ['snapshot'], summary: 'look at unpacked layers' },
+  ],
+  commands: [
+    imagesPull,
+    imagesResolve,
+    imagesList,
+    imagesCheck,
+    imagesInspect,
+    imagesUsage,
+    imagesUnpack,
+    imagesMount,
+    imagesUnmount,
+    imagesRemove,
+    contentFetch,
+    contentFetchObject,
+    contentFetchBlob,
+    contentList,
+    contentGet,
+    contentInfo,
+    bundle,
+    ...snapshotCommands,
+    version,
+  ],
+};

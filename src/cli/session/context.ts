@@ -1,0 +1,149 @@
+/** What a command is given: the runtime, the global flags, its signal, its streams. */
+import { chooseRoot } from '../../backends/local/default-root.ts';
+import type { LocalBackend, LocalOptions } from '../../backends/local/open.ts';
+import type { Backend } from '../../core/backend.ts';
+import { HawserError, wrap } from '../../core/errors.ts';
+import type { Platform } from '../../core/oci/descriptor.ts';
+import { hostPlatform } from '../../core/platforms/host.ts';
+import type { Output } from '../../core/ports/host.ts';
+import type { Runtime } from '../../core/runtime.ts';
+import type { Input } from '../grammar/command.ts';
+import { usageError } from '../grammar/usage-error.ts';
+import { redact, safe } from '../render/text.ts';
+import { pipeAware } from './pipe-aware.ts';
+import type { Services } from './services.ts';
+
+const NAMESPACE = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/;
+const MAX_NAMESPACE = 76;
+
+export interface Context {
+  readonly runtime: Runtime;
+  readonly services: Services;
+  readonly input: Input;
+  readonly signal: AbortSignal;
+  readonly platform: Platform;
+  readonly stdout: Output;
+  readonly stderr: Output;
+}
+
+export function makeContext(
+  runtime: Runtime,
+  services: Services,
+  input: Input,
+  signal: AbortSignal,
+): Context {
+  const { host } = runtime;
+  const platform = hostPlatform(host);
+  const [stdout, stderr] = [pipeAware(host.stdout), pipeAware(host.stderr)];
+  return { runtime, services, input, signal, platform, stdout, stderr };
+}
+
+/**
+ * Opens the store to change it, or (--address) connects to a containerd to use its; and closes it whatever `work` does.
+ */
+export async function withBackend<T>(
+  context: Context,
+  work: (backend: Backend) => Promise<T>,
+  readOnly = false,
+): Promise<T> {
+  const address = containerdAddress(context);
+  if (address === undefined) return await withLocalBackend(context, work, readOnly);
+  const { runtime, signal } = context;
+  const options = { address, namespace: namespaceOf(context.input), signal };
+  const backend = await context.services.openContainerd(runtime, options);
+  try {
+    return await work(backend);
+  } finally {
+    await backend[Symbol.asyncDispose]();
+  }
+}
+
+/** For what takes a store of our own. NotImplemented with --address. */
+export async function withLocalBackend<T>(
+  context: Context,
+  work: (backend: LocalBackend) => Promise<T>,
+  readOnly = false,
+): Promise<T> {
+  const address = containerdAddress(context);
+  if (address !== undefined)
+    throw notInContainerd(context.input, `it takes a store of hawser’s own, not containerd’s at ${address}`);
+  const root = chooseRoot(context.input.text('root'), context.runtime.host);
+  const namespace = namespaceOf(context.input);
+  const { runtime, signal } = context;
+  const contentSharing = context.input.text('content-sharing') as LocalOptions['contentSharing'];
+  const options = { root, namespace, signal, readOnly, contentSharing };
+  const backend = await context.services.openBackend(runtime, options);
+  try {
+    return await work(backend);
+  } finally {
+    await backend[Symbol.asyncDispose]();
+  }
+}
+
+/** The same for commands that only look: nothing is made or changed, and a store that is not there is an empty one. */
+export async function withStore<T>(context: Context, work: (backend: Backend) => Promise<T>): Promise<T> {
+  return await withBackend(context, work, true);
+}
+
+/** Text for standard output: already made safe by what renders it. */
+export async function print(context: Context, text: string): Promise<void> {
+  if (text !== '') await context.stdout.write(text);
+}
+
+/** One line on standard error. */
+export async function warn(context: Pick<Context, 'stderr'>, message: string): Promise<void> {
+  await context.stderr.write(`${safe(redact(message))}\n`);
+}
+
+export function namespaceOf(input: Input): string {
+  const name = input.text('namespace') ?? 'default';
+  if (name.length > MAX_NAMESPACE) {
+    throw invalidNamespace(`identifier "${name}" greater than maximum length (${MAX_NAMESPACE} characters)`);
+  }
+  if (!NAMESPACE.test(name)) throw invalidNamespace(`identifier "${name}" must match ${NAMESPACE.source}`);
+  return name;
+}
+
+function invalidNamespace(why: string): HawserError {
+  return new HawserError('InvalidArgument', `namespace validation: ${why}`, {
+    hint: 'Choose another with --namespace, or unset CONTAINERD_NAMESPACE',
+  });
+}
+
+/** Where the containerd to work in is; undefined to work in our own store. A store named on the command line goes before CONTAINERD_ADDRESS. */
+function containerdAddress(context: Context): string | undefined {
+  const { input } = context;
+  const address = input.text('address');
+  if (address === undefined || address === '') return undefined;
+  if (input.has('root')) {
+    if (input.has('address')) throw usageError('cannot specify both --root and --address');
+    return undefined;
+  }
+  // Its configuration says that; a flag that would have no effect is refused.
+  if (input.text('content-sharing') === 'isolated')
+    throw notInContainerd(input, '--content-sharing has no effect there');
+  return address.startsWith('unix:') ? address : absolutePath(context, address);
+}
+
+function notInContainerd(input: Input, why: string): HawserError {
+  const hint = input.has('address')
+    ? 'Leave --address away: hawser then uses its own store (--root)'
+    : 'Unset CONTAINERD_ADDRESS, or name a store with --root: hawser then uses its own';
+  return new HawserError('NotImplemented', `Cannot do this inside containerd: ${why}`, { hint });
+}
+
+/** A file named by a flag, in ctr's words when it cannot be read. At most 1 MiB. */
+export async function readFlagFile(context: Context, path: string): Promise<string> {
+  try {
+    const { fs } = context.runtime;
+    const bytes = await fs.readFile(absolutePath(context, path), 1 << 20, { signal: context.signal });
+    return new TextDecoder().decode(bytes);
+  } catch (err) {
+    throw wrap(`failed to read "${path}"`, err);
+  }
+}
+
+/** A path that the user gave, from where the user is. */
+export function absolutePath({ runtime }: Context, path: string): string {
+  return path.startsWith('/') ? path : `${runtime.host.env('PWD') ?? ''}/${path}`;
+}

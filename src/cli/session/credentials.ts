@@ -1,0 +1,61 @@
+import { HawserError } from '../../core/errors.ts';
+import type { Reference } from '../../core/reference/reference.ts';
+import { isDockerHub } from '../../core/registry/credentials/auth-file.ts';
+import type { Credential, Credentials } from '../../core/registry/credentials/credential.ts';
+import { usageError } from '../grammar/usage-error.ts';
+import { type Context, warn } from './context.ts';
+
+/** What --user or --refresh give, asked for before anything else is done; undefined without them. */
+export async function givenCredential(context: Context): Promise<Credential | undefined> {
+  const { input } = context;
+  const user = input.text('user');
+  if (user === undefined) {
+    if (input.bool('password-stdin')) throw usageError('--password-stdin needs --user', 'Add --user NAME');
+    const refreshToken = input.text('refresh');
+    return refreshToken === undefined || refreshToken === ''
+      ? undefined
+      : { source: '--refresh', refreshToken };
+  }
+  const source = '--user';
+  const colon = user.indexOf(':');
+  const username = colon > 0 ? user.slice(0, colon) : user;
+  const secret = colon > 0 ? user.slice(colon + 1) : '';
+  if (input.bool('password-stdin')) {
+    if (secret !== '') throw usageError('--password-stdin and a password in --user exclude each other');
+    return { source, username, secret: await readPassword(context) };
+  }
+  return { source, username, secret: secret === '' ? await askPassword(context) : secret };
+}
+
+async function askPassword(context: Context): Promise<string> {
+  const { host } = context.runtime;
+  if (!host.stdinIsTerminal) {
+    throw new HawserError('InvalidArgument', 'Cannot ask for the password: standard input is no terminal', {
+      hint: 'Give it with --password-stdin (echo "$PASSWORD" | hawser ... --password-stdin) or --user NAME:PASSWORD',
+    });
+  }
+  await context.stderr.write('Password: ');
+  try {
+    return nonEmpty(await host.readLine({ silent: true, signal: context.signal }));
+  } finally {
+    await warn(context, '');
+  }
+}
+
+async function readPassword(context: Context): Promise<string> {
+  return nonEmpty(await context.runtime.host.readLine({ signal: context.signal }));
+}
+
+function nonEmpty(password: string): string {
+  if (password !== '') return password;
+  throw new HawserError('InvalidArgument', 'Cannot use an empty password', {
+    hint: 'Leave --user away to pull without credentials',
+  });
+}
+
+/** A credential goes to the reference's own registry and to no other host. */
+export function onlyFor(reference: Pick<Reference, 'host'>, credential: Credential | undefined): Credentials {
+  const same = (host: string) =>
+    host === reference.host || (isDockerHub(host) && isDockerHub(reference.host));
+  return async (host) => (same(host) ? credential : undefined);
+}

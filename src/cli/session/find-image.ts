@@ -1,0 +1,27 @@
+import { isKind } from '../../core/errors.ts';
+import type { Image, ImageStore } from '../../core/images/image-store.ts';
+import type { Call } from '../../core/ports/call.ts';
+import { parseReference } from '../../core/reference/parse.ts';
+
+/** An image record by its name, or by a short name (`alpine`) as it was pulled. NotFound names what was asked for. */
+export async function findImage(images: ImageStore, name: string, call: Call): Promise<Image> {
+  try {
+    return await images.get(name, call);
+  } catch (err) {
+    const full = fullName(name);
+    if (!isKind(err, 'NotFound') || full === undefined || full === name) throw err;
+    try {
+      return await images.get(full, call);
+    } catch (second) {
+      throw isKind(second, 'NotFound') ? err : second;
+    }
+  }
+}
+
+function fullName(name: string): string | undefined {
+  try {
+    return parseReference(name).name;
+  } catch {
+    return undefined;
+  }
+}

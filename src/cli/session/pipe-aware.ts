@@ -1,0 +1,18 @@
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Output } from '../../core/ports/host.ts';
+
+/** An output whose closed pipe is told from other aborted work: `data.errno` is EPIPE. */
+export function pipeAware(output: Output): Output {
+  return {
+    isTerminal: output.isTerminal,
+    columns: () => output.columns(),
+    write: async (data) => {
+      try {
+        await output.write(data);
+      } catch (err) {
+        if (!isKind(err, 'Aborted')) throw err;
+        throw new HawserError('Aborted', 'the output was closed', { cause: err, data: { errno: 'EPIPE' } });
+      }
+    },
+  };
+}

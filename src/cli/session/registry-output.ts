@@ -1,0 +1,47 @@
+/** What `content fetch-object` and `fetch-blob` share: from the registry to standard output, with no store. */
+
+import { streamBlob } from '../../core/download/stream-blob.ts';
+import type { Descriptor } from '../../core/oci/descriptor.ts';
+import type { Report } from '../../core/progress/events.ts';
+import { parseReference } from '../../core/reference/parse.ts';
+import type { Reference } from '../../core/reference/reference.ts';
+import { reporting } from '../../core/registry/observe.ts';
+import type { Fetcher, Registry } from '../../core/registry/registry.ts';
+import { plainLines } from '../render/plain.ts';
+import { lineWriter } from '../render/trace.ts';
+import type { Context } from './context.ts';
+import { registryOptions } from './registry-options.ts';
+import { paceOf } from './transfer.ts';
+
+export interface RegistryOutput {
+  readonly registry: Registry;
+  readonly reference: Reference;
+  /** Writes it to standard output, and nothing else; see `streamBlob`. */
+  write(desc: Descriptor, fetcher: Fetcher): Promise<void>;
+}
+
+/** Opens the registry of the first argument for `work`. What is to be told meanwhile goes to standard error. */
+export async function withRegistryOutput(
+  context: Context,
+  work: (output: RegistryOutput) => Promise<void>,
+): Promise<void> {
+  const { runtime, services, stdout, stderr, signal, input } = context;
+  const { clock, hashers } = runtime;
+  const reference = parseReference(input.arg(0));
+  const options = await registryOptions(context, reference);
+  const tell = lineWriter(stderr);
+  const report: Report = (event) => {
+    const lines = event.type === 'warning' ? [`warning: ${event.message}`] : plainLines(event);
+    for (const line of lines) tell(line);
+  };
+  const registry = services.openRegistry(runtime, { ...options, observe: reporting(report) });
+  const write: RegistryOutput['write'] = async (desc, fetcher) => {
+    const deps = { fetcher, clock, hashers, report, ...paceOf(options) };
+    await streamBlob(deps, desc, (bytes) => stdout.write(bytes), { signal });
+  };
+  try {
+    await work({ registry, reference, write });
+  } finally {
+    await registry[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,20 @@
+import type { ContainerdOptions } from '../../backends/containerd/open.ts';
+import type { LocalBackend, LocalOptions } from '../../backends/local/open.ts';
+import type { Backend } from '../../core/backend.ts';
+import type { RegistryOptions } from '../../core/registry/open.ts';
+import type { Registry } from '../../core/registry/registry.ts';
+import type { Runtime } from '../../core/runtime.ts';
+import type { TransferDeps } from '../../core/verbs/fetch.ts';
+import type { FetchOptions, FetchResult, PullOptions, PullResult } from '../../core/verbs/options.ts';
+import type { PullPlan } from '../../core/verbs/pull-plan.ts';
+
+/** What the commands do their work with; tests give others. */
+export interface Services {
+  openBackend(runtime: Runtime, opts: LocalOptions): Promise<LocalBackend>;
+  /** The namespace of a running containerd. */
+  openContainerd(runtime: Runtime, opts: ContainerdOptions): Promise<Backend>;
+  openRegistry(deps: Pick<Runtime, 'transports' | 'clock'>, opts: RegistryOptions): Registry;
+  pull(deps: TransferDeps, options: PullOptions): Promise<PullResult>;
+  planPull(deps: TransferDeps, options: PullOptions): Promise<PullPlan>;
+  fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult>;
+}

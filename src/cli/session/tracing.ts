@@ -1,0 +1,89 @@
+/** `--trace` and `--report`: files about where a transfer's time went. */
+import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import type { FileHandle } from '../../core/ports/file-system.ts';
+import { chromeTrace } from '../../core/progress/chrome-trace.ts';
+import type { Report } from '../../core/progress/events.ts';
+import type { Trace } from '../../core/progress/trace.ts';
+import { Tracer } from '../../core/progress/tracer.ts';
+import { reportPage } from '../render/report.ts';
+import { redact } from '../render/text.ts';
+import { VERSION } from '../version.ts';
+import { absolutePath, type Context, warn } from './context.ts';
+
+interface Target {
+  readonly flag: string;
+  readonly path: string;
+  readonly file: FileHandle;
+  render(trace: Trace): string;
+}
+
+/**
+ * Runs `work` and writes the files that are wanted, after a failure too. They are opened first: a path that cannot be
+ * written is told before any work is done. Without the flags nothing is gathered.
+ */
+export async function withTracing(
+  context: Context,
+  work: (report: Report | undefined) => Promise<void>,
+): Promise<void> {
+  const targets = await openTargets(context);
+  const tracer = targets.length > 0 ? new Tracer(context.runtime.clock) : undefined;
+  const write = async (failure?: string) => {
+    const trace = tracer?.finish(failure);
+    if (trace === undefined) return;
+    for (const target of targets) await writeTo(target, trace);
+  };
+  try {
+    try {
+      await work(tracer?.report);
+    } catch (err) {
+      await write(redact(messageOf(err))).catch((more) => warn(context, `warning: ${messageOf(more)}`));
+      throw err;
+    }
+    await write();
+  } finally {
+    for (const { file } of targets) await file.close();
+  }
+}
+
+async function openTargets(context: Context): Promise<Target[]> {
+  const machine = machineOf(context);
+  const wanted = [
+    { flag: 'trace', render: chromeTrace },
+    { flag: 'report', render: (trace: Trace) => reportPage(trace, machine) },
+  ];
+  const targets: Target[] = [];
+  try {
+    for (const { flag, render } of wanted) {
+      const path = context.input.text(flag);
+      if (path !== undefined) targets.push({ flag, path, render, file: await open(context, flag, path) });
+    }
+    return targets;
+  } catch (err) {
+    for (const { file } of targets) await file.close();
+    throw err;
+  }
+}
+
+async function open(context: Context, flag: string, path: string): Promise<FileHandle> {
+  try {
+    return await context.runtime.fs.open(absolutePath(context, path), 'write', 0o644, {
+      signal: context.signal,
+    });
+  } catch (err) {
+    if (isKind(err, 'Canceled')) throw err;
+    throw wrap(`Cannot write the ${flag} to "${path}"`, err);
+  }
+}
+
+async function writeTo({ flag, path, file, render }: Target, trace: Trace): Promise<void> {
+  try {
+    await file.truncate(0);
+    await file.write(new TextEncoder().encode(render(trace)), 0);
+  } catch (err) {
+    throw wrap(`Cannot write the ${flag} to "${path}"`, err, 'The image itself is complete and recorded');
+  }
+}
+
+function machineOf({ runtime: { host } }: Context): string {
+  return `hawser ${VERSION}, ${host.runtime} ${host.runtimeVersion}, ${host.os}/${host.arch}, ${host.cpus} cores`;
+}

@@ -1,0 +1,219 @@
+import { HawserError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
+import { Patience, type RetryOptions } from '../registry/patience.ts';
+import type { Fetched, Fetcher, Validator } from '../registry/registry.ts';
+import { codeOf } from '../registry/retry.ts';
+
+export interface ReaderDeps {
+  readonly fetcher: Fetcher;
+  readonly clock: Clock;
+  readonly retry?: RetryOptions | undefined;
+  /** Bytes have come in, wanted or not. */
+  readonly onBytes?: ((count: number) => void) | undefined;
+  /** A try failed and there will be another, from this byte. */
+  readonly onRetry: (err: unknown, offset: number) => void;
+}
+
+/** What has been learnt of one blob's hosts while it is fetched. */
+export class Served {
+  /** Who gave bytes of it. */
+  readonly hosts: Set<string> = new Set();
+  /** Whom to ask after all others. */
+  readonly avoid: Set<string> = new Set();
+  /** Bytes from several hosts or requests are not mixed any more than it takes: they did not fit together. */
+  distrusted = false;
+  #validator: Validator | undefined;
+
+  get validator(): Validator | undefined {
+    return this.distrusted ? undefined : this.#validator;
+  }
+
+  note({ host, etag }: Fetched): void {
+    if (host === undefined) return;
+    this.hosts.add(host);
+    if (etag !== undefined) this.#validator ??= { host, etag };
+  }
+
+  /** What came was wrong: once more, from others where there are any. */
+  distrust(): void {
+    this.distrusted = true;
+    for (const host of this.hosts) this.avoid.add(host);
+    this.hosts.clear();
+  }
+}
+
+export interface Range {
+  readonly start: number;
+  /** Excluded. */
+  readonly end: number;
+  /** Only from a host that gives this part and no more: else FailedPrecondition (NO_RANGE). */
+  readonly exact?: boolean | undefined;
+}
+
+interface Open {
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly host: string | undefined;
+  /** Where what was asked for ends. */
+  readonly end: number;
+  /** Bytes before the range that the server sent all the same. */
+  skip: number;
+}
+
+/** The bytes of a blob from `start` to `end`, in order. What fails and may pass is taken up again at the current byte. */
+export class RangeReader {
+  readonly #deps: ReaderDeps;
+  readonly #desc: Descriptor;
+  readonly #served: Served;
+  readonly #signal: AbortSignal | undefined;
+  readonly #patience: Patience;
+  readonly #exact: boolean;
+  #open: Open | undefined;
+  #position: number;
+  #end: number;
+  /** Bytes since the last failure. */
+  #gained = 0;
+  /** The body before ended in order, but too early. */
+  #ended = false;
+
+  constructor(deps: ReaderDeps, desc: Descriptor, served: Served, range: Range, call: Call) {
+    this.#deps = deps;
+    this.#desc = desc;
+    this.#served = served;
+    this.#signal = call.signal;
+    this.#patience = new Patience(deps.clock, deps.retry, true);
+    this.#position = range.start;
+    this.#end = range.end;
+    this.#exact = range.exact ?? false;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Ends earlier than was said first. */
+  shorten(end: number): void {
+    this.#end = Math.max(this.#position, Math.min(this.#end, end));
+  }
+
+  /** Undefined at the end. A range to the end of the blob gives what the server sends beyond it, too: it is wrong. */
+  async read(): Promise<Uint8Array | undefined> {
+    while (this.#position < this.#end) {
+      try {
+        const chunk = await this.#next();
+        if (chunk !== undefined) return chunk;
+      } catch (err) {
+        await this.#failed(err);
+      }
+    }
+    return await this.#rest();
+  }
+
+  /** Sends the request, once. */
+  async open(): Promise<void> {
+    const { fetcher } = this.#deps;
+    const { avoid, validator } = this.#served;
+    const fetched = await fetcher.fetch(this.#desc, {
+      offset: this.#position,
+      end: this.#exact ? this.#end : undefined,
+      avoid,
+      validator,
+      signal: this.#signal,
+    });
+    this.#served.note(fetched);
+    const skip = this.#position - fetched.offset;
+    this.#open = { reader: fetched.body.getReader(), host: fetched.host, end: this.#end, skip };
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.reader.cancel().catch(() => {});
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    if (this.#open === undefined) await this.open();
+    const open = this.#open as unknown as Open;
+    const { done, value } = await open.reader.read();
+    if (done) throw this.#tooEarly();
+    this.#deps.onBytes?.(value.length);
+    if (open.skip >= value.length) {
+      open.skip -= value.length;
+      return undefined;
+    }
+    const wanted = open.skip > 0 ? value.subarray(open.skip) : value;
+    open.skip = 0;
+    this.#ended = false;
+    const room = this.#end - this.#position;
+    const chunk = this.#isWhole() ? wanted : wanted.subarray(0, room);
+    this.#position += chunk.length;
+    this.#gained += chunk.length;
+    return chunk;
+  }
+
+  /** To the end of the blob, whatever it is: what is too much is the ingest's to refuse. */
+  #isWhole(): boolean {
+    return !this.#exact && this.#end >= this.#desc.size;
+  }
+
+  async #failed(err: unknown): Promise<void> {
+    const host = this.#open?.host;
+    await this.close();
+    // A connection may be lost for many reasons; one that is there and brings nothing speaks against its host.
+    if (host !== undefined && (this.#gained === 0 || codeOf(err) !== 'UNEXPECTED_END'))
+      this.#served.avoid.add(host);
+    const gained = this.#gained;
+    this.#gained = 0;
+    this.#signal?.throwIfAborted();
+    const wait = this.#patience.next(err, gained);
+    this.#deps.onRetry(err, this.#position);
+    await this.#deps.clock.sleep(wait, this.#signal);
+  }
+
+  /** Once may be a connection that ended without telling; a second time, with nothing more, it is all there is. */
+  #tooEarly(): HawserError {
+    const { digest, size } = this.#desc;
+    if (this.#ended && this.#gained === 0) {
+      return new HawserError(
+        'Unavailable',
+        `The registry has only ${this.#position} of the ${size} bytes of ${digest}`,
+        {
+          hint: 'The blob at the registry is shorter than the manifest says; it must be pushed again',
+          data: { code: 'SHORT' },
+        },
+      );
+    }
+    this.#ended = true;
+    return new HawserError(
+      'Unavailable',
+      `The body of ${digest} ended after ${this.#position} of ${size} bytes`,
+      {
+        data: { code: 'UNEXPECTED_END' },
+      },
+    );
+  }
+
+  /** Takes note of the body's end, so that its connection can be used again. */
+  async #rest(): Promise<Uint8Array | undefined> {
+    const open = this.#open;
+    if (open?.end === this.#end && open.end === this.#position) {
+      try {
+        const { done, value } = await open.reader.read();
+        if (!done && this.#isWhole()) {
+          this.#position += value.length;
+          return value;
+        }
+      } catch {
+        // All bytes are here.
+        this.#signal?.throwIfAborted();
+      }
+    }
+    await this.close();
+    return undefined;
+  }
+}

@@ -1,0 +1,39 @@
+/** A manifest of Docker's schema 1 from the registry: its signed form is read, its payload is what the digest is of. */
+import { HawserError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { algorithmOf, makeDigest } from '../oci/digest.ts';
+import { MAX_SCHEMA1_BYTES, schema1Payload } from '../oci/schema1.ts';
+import type { Call } from '../ports/call.ts';
+import type { Hashers } from '../ports/hashers.ts';
+import { readCapped } from '../registry/body.ts';
+import type { Fetcher } from '../registry/registry.ts';
+
+/** The manifest without its signature, which is what its digest is of. DataLoss when it is not. */
+export async function fetchSchema1(
+  deps: { readonly fetcher: Fetcher; readonly hashers: Hashers },
+  root: Descriptor,
+  call: Call,
+): Promise<Uint8Array> {
+  if (root.size > MAX_SCHEMA1_BYTES) throw tooLarge(root);
+  const { body } = await deps.fetcher.fetch(root, call);
+  const bytes = await readCapped(body, MAX_SCHEMA1_BYTES);
+  if (bytes === undefined) throw tooLarge(root);
+  const payload = schema1Payload(bytes, root.mediaType);
+  const algorithm = algorithmOf(root.digest);
+  const hasher = deps.hashers.create(algorithm);
+  hasher.update(payload);
+  const digest = makeDigest(algorithm, hasher.digest());
+  if (digest !== root.digest) {
+    throw new HawserError('DataLoss', `content without signature is ${digest}, want ${root.digest}`, {
+      hint: 'The registry, or something before it, changed the manifest; pull again',
+    });
+  }
+  return payload;
+}
+
+function tooLarge(root: Descriptor): HawserError {
+  return new HawserError(
+    'ResourceExhausted',
+    `${root.digest} has more than ${MAX_SCHEMA1_BYTES} bytes, too many for a schema 1 manifest`,
+  );
+}

@@ -1,0 +1,89 @@
+/** Content from the registry to whoever reads it, through no store. */
+import { HawserError, messageOf, wrap } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { algorithmOf, makeDigest } from '../oci/digest.ts';
+import { isSchema1Type } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Hashers } from '../ports/hashers.ts';
+import type { Report } from '../progress/events.ts';
+import type { RetryOptions } from '../registry/patience.ts';
+import type { Fetcher } from '../registry/registry.ts';
+import { Link, type SplitOptions } from './link.ts';
+import { Served } from './range-reader.ts';
+import { fetchSchema1 } from './schema1-manifest.ts';
+import { SplitReader } from './split-reader.ts';
+
+export interface StreamDeps {
+  readonly fetcher: Fetcher;
+  readonly clock: Clock;
+  readonly hashers: Hashers;
+  readonly report: Report;
+  readonly retry?: RetryOptions | undefined;
+  readonly split?: SplitOptions | undefined;
+}
+
+/**
+ * Writes the bytes in order as they come, no more of them than `desc` says, and waits for each `write`. They are verified
+ * when all have been written: size or digest not as wanted is DataLoss, and what was written is worth nothing. Of a schema 1
+ * manifest what its digest is of is written, without the signature, once it has been verified.
+ */
+export async function streamBlob(
+  deps: StreamDeps,
+  desc: Descriptor,
+  write: (bytes: Uint8Array) => Promise<void>,
+  call: Call,
+): Promise<void> {
+  let written = 0;
+  const count = async (bytes: Uint8Array): Promise<void> => {
+    await write(bytes);
+    written += bytes.length;
+  };
+  try {
+    if (isSchema1Type(desc.mediaType)) await count(await fetchSchema1(deps, desc, call));
+    else await copy(deps, desc, count, call);
+  } catch (err) {
+    const failure = wrap(`Cannot fetch ${desc.digest}`, err);
+    throw written === 0 ? failure : spoilt(failure, written);
+  }
+}
+
+async function copy(
+  { fetcher, clock, hashers, report, retry, split }: StreamDeps,
+  desc: Descriptor,
+  write: (bytes: Uint8Array) => Promise<void>,
+  call: Call,
+): Promise<void> {
+  const { digest, size } = desc;
+  const algorithm = algorithmOf(digest);
+  const hasher = hashers.create(algorithm);
+  const onRetry = (err: unknown, offset: number) =>
+    report({ type: 'retry', key: digest, desc, reason: messageOf(err), offset });
+  const state = { served: new Served(), link: new Link(clock, split) };
+  const reader = new SplitReader({ fetcher, clock, retry, onRetry }, desc, 0, state, call);
+  let left = size;
+  try {
+    for (let chunk = await reader.read(); chunk !== undefined; chunk = await reader.read()) {
+      if (chunk.length > left) throw wrong(`more than the ${size} bytes that it was said to have`);
+      left -= chunk.length;
+      hasher.update(chunk);
+      await write(chunk);
+    }
+  } finally {
+    await reader.close();
+  }
+  const got = makeDigest(algorithm, hasher.digest());
+  if (got !== digest) throw wrong(`content is ${got}, want ${digest}`);
+}
+
+function spoilt({ kind, message, hint, data, cause }: HawserError, written: number): HawserError {
+  const hints = [
+    `Throw away the ${written} bytes of it that were written`,
+    ...(hint === undefined ? [] : [hint]),
+  ];
+  return new HawserError(kind, message, { hint: hints.join('. '), data, cause });
+}
+
+function wrong(what: string): HawserError {
+  return new HawserError('DataLoss', what);
+}

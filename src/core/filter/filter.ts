@@ -1,0 +1,195 @@
+/**
+ * containerd's filters (pkg/filters):
+ *
+ *     selectors := selector ("," selector)*
+ *     selector  := fieldpath (operator value)?
+ *     fieldpath := field ("." field)*
+ *     field     := quoted | [A-Za-z0-9_-]+
+ *     operator  := "==" | "!=" | "~="
+ *     value     := quoted | [^\s,]+
+ *
+ * Selectors of one filter must all hold; of several filters one must. A selector without operator asks whether the
+ * field is there. After `~=` a value may also be quoted by `/` or `|`.
+ */
+
+import type { Info } from '../content/content-store.ts';
+import { HawserError } from '../errors.ts';
+import type { Image } from '../images/image-store.ts';
+import { FilterScanner, type Token } from './filter-scanner.ts';
+
+/** The value at a field path, or undefined when there is none. */
+export type Fields = (path: readonly string[]) => string | undefined;
+export type Filter = (fields: Fields) => boolean;
+
+/** No filters let everything pass. InvalidArgument with containerd's text for one that does not parse. */
+export function parseFilters(texts: readonly string[]): Filter {
+  if (texts.length === 0) return () => true;
+  const filters = texts.map(parseFilter);
+  return (fields) => filters.some((filter) => filter(fields));
+}
+
+/** One filter; the empty one lets everything pass. */
+export function parseFilter(text: string): Filter {
+  if (text === '') return () => true;
+  const parser = new Parser(text);
+  const selectors = parser.selectors();
+  return (fields) => selectors.every((selector) => selector(fields));
+}
+
+export function imageFields(image: Image): Fields {
+  return ([head, ...rest]) => {
+    if (head === 'name') return image.name;
+    if (head === 'target' && rest[0] === 'digest') return image.target.digest;
+    if (head === 'target' && rest[0] === 'mediatype') return image.target.mediaType || undefined;
+    if (head === 'labels') return lookUp(image.labels, rest);
+    if (head === 'annotations') return lookUp(image.target.annotations ?? {}, rest);
+    return undefined;
+  };
+}
+
+export function contentFields(info: Info): Fields {
+  return ([head, ...rest]) => {
+    if (head === 'digest') return info.digest;
+    if (head === 'size') return String(info.size);
+    if (head === 'labels') return lookUp(info.labels, rest);
+    return undefined;
+  };
+}
+
+/** A label key has dots of its own: the rest of the path is one key. */
+function lookUp(map: Readonly<Record<string, string>>, path: readonly string[]): string | undefined {
+  const key = path.join('.');
+  return Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
+class Parser {
+  readonly #input: string;
+  readonly #scanner: FilterScanner;
+
+  constructor(input: string) {
+    this.#input = input;
+    this.#scanner = new FilterScanner(input);
+  }
+
+  selectors(): Filter[] {
+    const found = [this.#selector()];
+    for (;;) {
+      const next = this.#scanner.peek();
+      if (next === undefined) return found;
+      if (next !== ',') throw this.#error(this.#scanner.position, `unexpected input: ${next}`);
+      this.#scanner.scan();
+      found.push(this.#selector());
+    }
+  }
+
+  #selector(): Filter {
+    const path = this.#fieldPath();
+    const next = this.#scanner.peek();
+    if (next === undefined || next === ',') return (fields) => fields(path) !== undefined;
+    const operator = this.#operator();
+    const want = this.#value(operator === '~=');
+    if (operator === '==') return (fields) => fields(path) === want;
+    if (operator === '!=') return (fields) => (fields(path) ?? '') !== want;
+    const pattern = compile(want);
+    return (fields) => pattern.test(fields(path) ?? '');
+  }
+
+  #fieldPath(): string[] {
+    const path = [this.#field()];
+    while (this.#scanner.peek() === '.') {
+      this.#scanner.scan();
+      path.push(this.#field());
+    }
+    return path;
+  }
+
+  #field(): string {
+    const token = this.#scanner.scan();
+    if (token.type === 'field') return token.text;
+    if (token.type === 'quoted') return this.#unquote(token, false);
+    throw this.#unexpected(token, 'expected field or quoted');
+  }
+
+  #operator(): string {
+    const token = this.#scanner.scan();
+    if (token.type !== 'operator') throw this.#unexpected(token, 'expected an operator ("=="|"!="|"~=")');
+    if (token.text === '==' || token.text === '!=' || token.text === '~=') return token.text;
+    throw this.#error(token.at, `unsupported operator "${token.text}"`);
+  }
+
+  #value(anyQuote: boolean): string {
+    const token = this.#scanner.scan();
+    if (token.type === 'value' || token.type === 'field') return token.text;
+    if (token.type === 'quoted') return this.#unquote(token, anyQuote);
+    throw this.#unexpected(token, 'expected value or quoted');
+  }
+
+  #unquote(token: Token, anyQuote: boolean): string {
+    if (!anyQuote && token.text[0] !== '"') throw this.#error(token.at, 'invalid quote encountered');
+    const text = unquote(token.text);
+    if (text === undefined) throw this.#error(token.at, 'unquoting failed: quote syntax error');
+    return text;
+  }
+
+  #unexpected(token: Token, expected: string): HawserError {
+    return this.#error(token.at, token.type === 'illegal' ? token.text : expected);
+  }
+
+  #error(at: number, why: string): HawserError {
+    const input = this.#input;
+    const where =
+      at < input.length
+        ? `[${input.slice(0, at)} >|${input.slice(at, at + 1)}|< ${input.slice(at + 1)}]`
+        : `[${input}]`;
+    return new HawserError('InvalidArgument', `filters: parse error: ${where}: ${why}`, {
+      hint: 'A filter looks like name==docker.io/library/alpine:latest, name~=alpine or labels."a.b/c"==d',
+    });
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  a: '\u0007',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+  '\\': '\\',
+};
+
+/** A Go string literal in `"`, `/` or `|`; undefined when an escape is wrong. */
+function unquote(quoted: string): string | undefined {
+  const quote = quoted[0] ?? '';
+  let bad = false;
+  const text = quoted
+    .slice(1, -1)
+    .replace(
+      /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([\s\S]?))/g,
+      (_, x?: string, u?: string, long?: string, octal?: string, other?: string) => {
+        const hex = x ?? u ?? long;
+        const code =
+          hex !== undefined ? Number.parseInt(hex, 16) : octal !== undefined ? Number.parseInt(octal, 8) : 0;
+        if (hex !== undefined || octal !== undefined) {
+          if (code > 0x10ffff || (octal !== undefined && code > 255)) bad = true;
+          return bad ? '' : String.fromCodePoint(code);
+        }
+        const plain = other === quote ? quote : ESCAPES[other ?? ''];
+        if (plain === undefined) bad = true;
+        return plain ?? '';
+      },
+    );
+  return bad ? undefined : text;
+}
+
+/** Go's syntax as far as the two agree; leading flags such as `(?i)` are understood. */
+function compile(text: string): RegExp {
+  const flagged = /^\(\?([ims]+)\)/.exec(text);
+  try {
+    return new RegExp(flagged ? text.slice(flagged[0].length) : text, `u${flagged?.[1] ?? ''}`);
+  } catch (err) {
+    throw new HawserError('InvalidArgument', `filters: cannot use the regular expression "${text}"`, {
+      cause: err,
+    });
+  }
+}

@@ -1,0 +1,47 @@
+import type { LayerRecord } from '../archive/layer-record.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Call } from '../ports/call.ts';
+import type { CodecChoice } from '../ports/codecs.ts';
+import type { Mount } from '../ports/mounter.ts';
+import type { StageTimes } from '../progress/events.ts';
+import type { OwnerPolicy } from '../users/owner-policy.ts';
+import type { LayerLimits } from './workers.ts';
+
+export interface Applied {
+  /** The diff ID that the layer really has. */
+  readonly digest: Digest;
+  /** Decompressed bytes. */
+  readonly size: number;
+  readonly warnings: readonly string[];
+  readonly entries?: number | undefined;
+  /** Where the time went, when it was measured. */
+  readonly times?: StageTimes | undefined;
+  /** What a rebase needs, of a layer applied blind. */
+  readonly record: LayerRecord | undefined;
+}
+
+/**
+ * What is known of the layers below: those of the `mounts`; that there are `none`; nothing, for they are not there yet
+ * (`unknown`: applied blind, to be rebased; FailedPrecondition with `data.needsBelow` for a layer that cannot be).
+ */
+export type Below = 'mounts' | 'none' | 'unknown';
+
+export interface ApplyOptions extends Call {
+  readonly codec?: CodecChoice;
+  /** Not given: the applier's own. */
+  readonly limits?: Partial<LayerLimits> | undefined;
+  readonly below?: Below;
+  /** Not given: `keep`. */
+  readonly owner?: OwnerPolicy['mode'];
+  readonly onProgress?: (bytes: number) => void;
+}
+
+/** Applies a layer of the content store to a snapshot's mounts (containerd's diff.Applier). */
+export interface Applier {
+  /** Applies only what is in the store; not given: also a blob that is still arriving. */
+  readonly needsBlob?: boolean;
+  /** Layers will come: what takes time to start may be started. */
+  prepare?(): void;
+  apply(layer: Descriptor, mounts: readonly Mount[], opts?: ApplyOptions): Promise<Applied>;
+}

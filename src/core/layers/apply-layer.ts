@@ -1,0 +1,195 @@
+import { LayerApplier } from '../archive/apply.ts';
+import { TarReader } from '../archive/tar-reader.ts';
+import { DETECT_LENGTH, detectCompression, peek } from '../codec/detect.ts';
+import { release } from '../codec/release.ts';
+import { HawserError } from '../errors.ts';
+import type { Call } from '../ports/call.ts';
+import type { Codecs, Compression } from '../ports/codecs.ts';
+import type { Hasher, Hashers } from '../ports/hashers.ts';
+import type { Syscalls } from '../ports/syscalls.ts';
+import { Spent } from './spent.ts';
+import type { ApplyJob, ApplyResult, LayerLimits } from './workers.ts';
+
+const PROGRESS_INTERVAL_MS = 100;
+
+/** Up to here a layer may expand whatever its compressed size is. */
+const FREE_BYTES = 2 ** 30;
+const ZSTD_RATIO = 10;
+
+export interface ApplyDeps {
+  readonly syscalls: Syscalls;
+  readonly hashers: Hashers;
+  readonly codecs: Codecs;
+  /** Lets what waits in the event loop run. */
+  turn(): Promise<void>;
+  openBlob(job: Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>, call?: Call): ReadableStream<Uint8Array>;
+  /** Compressed bytes taken so far, at most ten times a second and at the end. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+const OCI = /^application\/vnd\.oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(\+.*)?$/;
+const DOCKER = /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(\.gzip|\.zstd)?$/;
+
+/**
+ * Whether we can unpack what this media type stands for. Labels say less than bytes (Docker's are wrong in the wild): for
+ * a type that we know, the compression is the one that the first bytes show.
+ */
+export function checkLayerType(mediaType: string): void {
+  const suffix = OCI.exec(mediaType)?.[1];
+  if (suffix?.split('+').includes('encrypted') === true) {
+    throw new HawserError('NotImplemented', `the layer is encrypted (${mediaType})`, {
+      hint: 'Decrypt the image first, with imgcrypt or skopeo',
+    });
+  }
+  const oci = OCI.test(mediaType) && (suffix === undefined || suffix === '+gzip' || suffix === '+zstd');
+  if (oci || DOCKER.test(mediaType)) return;
+  throw new HawserError('NotImplemented', `no processor for media-type: ${mediaType}`);
+}
+
+/**
+ * Applies one blob to a directory: decompresses, hashes and unpacks in one go, without holding the layer in memory. That the
+ * blob is verified, and the diff ID the one wanted, is the caller's to check. A zero-byte layer is
+ * an empty one. After an error or an abort the directory holds part of a layer and must be thrown away.
+ */
+export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}): Promise<ApplyResult> {
+  checkLayerType(job.mediaType);
+  const applier = new LayerApplier(deps.syscalls, job);
+  try {
+    const blob = deps.openBlob(job, call);
+    const spent = new Spent();
+    const counting = counted(blob, deps.onProgress, job.growing === null ? undefined : spent);
+    const { head, stream } = await peek(counting, DETECT_LENGTH, call);
+    const hasher = deps.hashers.create('sha256');
+    const compression = detectCompression(head);
+    const decoded = await decode(compression, stream, job, deps, call);
+    const check = expansionCheck(job, compression);
+    const size = await unpack(
+      decoded,
+      new TarReader(applier),
+      { hasher, check, spent, turn: deps.turn },
+      call,
+    );
+    const record = applier.finish() ?? null;
+    spent.lap('apply');
+    call.signal?.throwIfAborted();
+    return {
+      diffId: `sha256:${hasher.digest()}`,
+      size,
+      entries: applier.entries,
+      times: spent.times(),
+      warnings: applier.warnings,
+      record,
+    };
+  } finally {
+    applier.close();
+  }
+}
+
+/** Throws ResourceExhausted when a layer has expanded beyond its limits. */
+export function expansionCheck(
+  { maxBytes, maxRatio, blobSize }: LayerLimits & Pick<ApplyJob, 'blobSize'>,
+  compression: Compression,
+): (size: number) => void {
+  const ratio = compression === 'zstd' ? maxRatio * ZSTD_RATIO : maxRatio;
+  const byRatio = ratio === 0 || compression === 'identity' ? Number.POSITIVE_INFINITY : blobSize * ratio;
+  const most = Math.min(maxBytes, Math.max(byRatio, FREE_BYTES));
+  return (size) => {
+    if (size <= most) return;
+    const [what, flag] =
+      most === maxBytes
+        ? [`${most} bytes`, '--max-layer-size']
+        : [`${ratio} times its ${blobSize} compressed bytes`, '--max-layer-ratio'];
+    throw new HawserError('ResourceExhausted', `the layer expands to more than ${what}`, {
+      hint: `This is how a decompression bomb looks; for an image that you trust, lift the limit with ${flag}=0`,
+    });
+  };
+}
+
+async function decode(
+  compression: Compression,
+  stream: ReadableStream<Uint8Array>,
+  job: ApplyJob,
+  deps: ApplyDeps,
+  call: Call,
+): Promise<ReadableStream<Uint8Array>> {
+  try {
+    const codec = await deps.codecs.get(compression, job.codec);
+    return codec.decode(stream, call);
+  } catch (err) {
+    await stream.cancel(err).catch(() => {});
+    throw err;
+  }
+}
+
+/** So much is unpacked between two turns of the event loop, in which the next chunks are set going. */
+const SLICE = 128 * 1024;
+
+interface Unpacking extends Pick<ApplyDeps, 'turn'> {
+  readonly hasher: Hasher;
+  readonly check: (size: number) => void;
+  readonly spent: Spent;
+}
+
+/** Returns how many bytes there were. What follows the end of the archive is hashed too. */
+async function unpack(
+  stream: ReadableStream<Uint8Array>,
+  tar: TarReader,
+  { hasher, check, spent, turn }: Unpacking,
+  call: Call,
+): Promise<number> {
+  const reader = stream.getReader();
+  let size = 0;
+  try {
+    for (;;) {
+      call.signal?.throwIfAborted();
+      const { value, done } = await reader.read();
+      spent.lap('inflate');
+      if (done) break;
+      size += value.length;
+      check(size);
+      hasher.update(value);
+      spent.lap('verify');
+      for (let at = 0; at < value.length; at += SLICE) {
+        tar.push(value.subarray(at, at + SLICE));
+        await turn();
+      }
+      spent.lap('apply');
+      release(value);
+    }
+    tar.end();
+    return size;
+  } catch (err) {
+    await reader.cancel(err).catch(() => {});
+    throw err;
+  }
+}
+
+/** Passes `source` on and reports how much was taken, ten times a second and at the end; `spent` hears when it has to wait. */
+function counted(
+  source: ReadableStream<Uint8Array>,
+  report: ((bytes: number) => void) | undefined,
+  spent: Spent | undefined,
+): ReadableStream<Uint8Array> {
+  const reader = source.getReader();
+  let count = 0;
+  let last = Number.NEGATIVE_INFINITY;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        spent?.waiting(true);
+        const { value, done } = await reader.read();
+        spent?.waiting(false);
+        const now = performance.now();
+        if (done || now - last >= PROGRESS_INTERVAL_MS) {
+          last = now;
+          report?.(count + (value?.length ?? 0));
+        }
+        if (done) return controller.close();
+        count += value.length;
+        controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,54 @@
+/** How large a layer is when it is expanded, as far as that can be told without fetching it. */
+import type { InfoProvider, Provider } from '../content/content-store.ts';
+import { isKind } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+
+/** Taken for layers of which nothing is known: what gzip and zstd make of a distribution's files, roughly. */
+export const EXPANSION = 2.5;
+
+/** estargz writes it (stargz-snapshotter docs/estargz.md). */
+const SIZE_ANNOTATION = 'io.containers.estargz.uncompressed-size';
+
+export interface ExpandedSize {
+  /** Of the archive. */
+  readonly bytes: number;
+  /** False: EXPANSION times the compressed size. */
+  readonly known: boolean;
+}
+
+/**
+ * In this order: the size itself of what is not compressed, an annotation, the length at the end of a gzip blob that is
+ * in the store (RFC 1952 2.3.1, modulo 2^32; not believed when it is below what gzip makes of bytes that do not compress).
+ */
+export async function expandedSize(
+  content: InfoProvider & Provider,
+  layer: Descriptor,
+  call: Call,
+): Promise<ExpandedSize> {
+  const known = (bytes: number): ExpandedSize => ({ bytes, known: true });
+  if (layer.mediaType === OCI_LAYER || layer.size === 0) return known(layer.size);
+  const told = layer.annotations?.[SIZE_ANNOTATION] ?? '';
+  if (/^\d{1,15}$/.test(told)) return known(Number(told));
+  const isGzip = layer.mediaType === OCI_LAYER_GZIP || layer.mediaType === DOCKER_LAYER_GZIP;
+  const length = isGzip ? await gzipLength(content, layer, call) : undefined;
+  if (length !== undefined && length >= layer.size * 0.99 - 64) return known(length);
+  return { bytes: Math.ceil(layer.size * EXPANSION), known: false };
+}
+
+async function gzipLength(
+  content: Provider,
+  { digest, size }: Descriptor,
+  call: Call,
+): Promise<number | undefined> {
+  if (size < 18) return undefined;
+  const tail: number[] = [];
+  try {
+    for await (const chunk of await content.open(digest, { offset: size - 4, ...call })) tail.push(...chunk);
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return undefined;
+    throw err;
+  }
+  return tail.length === 4 ? new DataView(Uint8Array.from(tail).buffer).getUint32(0, true) : undefined;
+}

@@ -1,0 +1,92 @@
+import type { LayerRecord } from '../archive/layer-record.ts';
+import type { Growing } from '../content/growing.ts';
+import type { Call } from '../ports/call.ts';
+import type { CodecChoice } from '../ports/codecs.ts';
+import type { OwnerPolicy } from '../users/owner-policy.ts';
+
+/** What a layer may expand to; more is ResourceExhausted. Real images come nowhere near the defaults. */
+export interface LayerLimits {
+  /** Bytes: of the decompressed stream, and of the files in it with their holes. */
+  readonly maxBytes: number;
+  /**
+   * Decompressed bytes to one compressed byte, by gzip; to zstd, which makes far less of zeros, ten times as many are
+   * allowed. 0: any number. The first GiB is free.
+   */
+  readonly maxRatio: number;
+}
+
+/** A layer to apply: plain data, for it crosses to a worker. Paths are the store's own. */
+export interface ApplyJob extends LayerLimits {
+  /** The blob, complete and verified, unless it is still `growing`. */
+  readonly blob: string;
+  /** Where the blob is while it arrives; then the result counts only once the blob is verified. Aborted when it begins anew. */
+  readonly growing: Growing | null;
+  readonly blobSize: number;
+  readonly mediaType: string;
+  readonly codec: CodecChoice;
+  /** The directory that takes the layer: an overlay upper, or (with `mode` flat) a copy of the parent's tree. */
+  readonly root: string;
+  /** Overlay mode: the directories of the layers below, nearest first. */
+  readonly lowers: readonly string[];
+  /** `blind`: the layers below are unknown; a `rebase` must follow. */
+  readonly mode: 'overlay' | 'flat' | 'blind';
+  /** Not given: `keep`, and every id can be given. */
+  readonly owner?: OwnerPolicy | undefined;
+}
+
+/**
+ * Milliseconds of a worker's time. `wait`: for bytes of a blob that still arrives; `inflate`: decompressing and reading;
+ * `verify`: hashing what came of it; `apply`: the archive and its files.
+ */
+export interface ApplyTimes {
+  readonly wait: number;
+  readonly inflate: number;
+  readonly verify: number;
+  readonly apply: number;
+}
+
+export interface ApplyResult {
+  /** sha256 over the whole decompressed stream. */
+  readonly diffId: string;
+  /** Length of the decompressed stream. */
+  readonly size: number;
+  readonly entries: number;
+  readonly times: ApplyTimes;
+  /** At most 100, for people. */
+  readonly warnings: readonly string[];
+  /** Of a blind apply: what the rebase needs. */
+  readonly record: LayerRecord | null;
+}
+
+/** A blindly applied layer to put over those below. */
+export interface RebaseJob {
+  /** The directory that took the layer. */
+  readonly root: string;
+  /** `overlay`: the directories of the layers below, nearest first. `flat`: the one tree below. */
+  readonly lowers: readonly string[];
+  readonly mode: 'overlay' | 'flat';
+  readonly record: LayerRecord;
+}
+
+/** Copies a tree with every attribute (native snapshotter). */
+export interface CopyJob {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Work that must not block the main thread. An aborted call ends its work before it rejects. */
+export interface Workers extends AsyncDisposable {
+  /** Starts a thread, unless there is one: work to come need not wait for it then. */
+  warm(): void;
+  /** `onProgress` gets the compressed bytes consumed so far, at most ten times a second. */
+  apply(job: ApplyJob, call?: Call & { onProgress?: (bytes: number) => void }): Promise<ApplyResult>;
+  /** Resolves to the reason when it cannot be done and the layer must be applied again in order (core/layers/rebase-layer.ts). */
+  rebase(job: RebaseJob, call?: Call): Promise<string | null>;
+  copyTree(job: CopyJob, call?: Call): Promise<void>;
+  /** Disk use of a tree: bytes (blocks of 512) over unique inodes, the root's own included, and how many inodes. */
+  usage(path: string, call?: Call): Promise<{ size: number; inodes: number }>;
+  /** Removes a tree whatever its names are, never following symlinks; absence is fine. */
+  removeTree(path: string, call?: Call): Promise<void>;
+  /** Makes the file systems that hold these directories durable. */
+  syncfs(paths: readonly string[], call?: Call): Promise<void>;
+}

@@ -1,0 +1,71 @@
+/** An image as one plain tree: its layers applied one over another. */
+import { wrap } from '../errors.ts';
+import type { Applier } from '../layers/applier.ts';
+import { checkDiffId, type LayerStep } from '../layers/layer-steps.ts';
+import type { LayerLimits } from '../layers/workers.ts';
+import type { Call } from '../ports/call.ts';
+import type { CodecChoice } from '../ports/codecs.ts';
+import type { Report } from '../progress/events.ts';
+import type { Runtime } from '../runtime.ts';
+import type { OwnerPolicy } from '../users/owner-policy.ts';
+
+export interface TreeDeps {
+  readonly runtime: Pick<Runtime, 'fs' | 'syscalls'>;
+  readonly applier: Applier;
+  readonly report: Report;
+}
+
+export interface TreeOptions extends Call {
+  readonly owner: OwnerPolicy['mode'];
+  readonly codec: CodecChoice;
+  readonly limits: Partial<LayerLimits> | undefined;
+}
+
+/** Makes the directory `path`, which is absent, with the tree. After an error it holds a part. */
+export async function applyFlat(
+  deps: TreeDeps,
+  steps: readonly LayerStep[],
+  path: string,
+  opts: TreeOptions,
+): Promise<void> {
+  await deps.runtime.fs.mkdir(path, 0o755, opts);
+  await settleRoot(deps, path);
+  for (const step of steps) {
+    try {
+      await applyStep(deps, step, steps.length, path, opts);
+    } catch (err) {
+      throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err);
+    }
+  }
+}
+
+/** A root that no layer describes has no time of its own: 1970, as in snapshots. */
+async function settleRoot({ runtime }: TreeDeps, path: string): Promise<void> {
+  const sys = await runtime.syscalls();
+  const root = sys.openRoot(path);
+  try {
+    sys.utimesDir(root, { sec: 0, nsec: 0 }, { sec: 0, nsec: 0 });
+    sys.flush();
+  } finally {
+    sys.closeDir(root);
+  }
+}
+
+async function applyStep(
+  deps: TreeDeps,
+  step: LayerStep,
+  count: number,
+  path: string,
+  { owner, codec, limits, signal }: TreeOptions,
+): Promise<void> {
+  const { layer, index, chainId } = step;
+  const tell = (status: 'extracting' | 'extracted', offset: number) =>
+    deps.report({ type: 'layer', desc: layer, index, count, chainId, status, offset });
+  tell('extracting', 0);
+  const mounts = [{ type: 'bind', source: path, options: ['rbind', 'rw'] }];
+  const onProgress = (offset: number) => tell('extracting', offset);
+  const applied = await deps.applier.apply(layer, mounts, { owner, codec, limits, onProgress, signal });
+  for (const message of applied.warnings) deps.report({ type: 'warning', message });
+  checkDiffId(step, applied.digest);
+  tell('extracted', layer.size);
+}

@@ -1,0 +1,70 @@
+/** The verb `bundle`: a directory that an OCI runtime starts: `rootfs` and config.json. */
+import { readFileInTree } from '../archive/read-file.ts';
+import { runtimeConfig } from '../bundle/runtime-config.ts';
+import { HawserError, wrap } from '../errors.ts';
+import type { Image } from '../images/image-store.ts';
+import type { Runtime } from '../runtime.ts';
+import { type Accounts, findUser, MAX_ACCOUNTS_BYTES } from '../users/accounts.ts';
+import { type OutputDeps, type RootfsOptions, type RootfsResult, toDirectory } from './rootfs.ts';
+
+export interface BundleImageOptions extends RootfsOptions {
+  /** Gives the process a terminal. */
+  readonly tty?: boolean | undefined;
+}
+
+/**
+ * As unpackRootfs, with the tree in `rootfs`. When its files are ours, config.json asks for a user namespace in which we are
+ * root. FailedPrecondition for an image that is not for Linux.
+ */
+export async function bundleImage(
+  deps: OutputDeps,
+  image: Image,
+  options: BundleImageOptions,
+): Promise<RootfsResult> {
+  const { runtime } = deps;
+  return await toDirectory(deps, image, options, async (tree, { path, planned, owner, signal }) => {
+    const { config, platform } = planned;
+    if (config.platform !== undefined && config.platform.os !== 'linux') {
+      throw new HawserError(
+        'FailedPrecondition',
+        `Cannot make a bundle of ${image.name}: it is for ${platform}`,
+      );
+    }
+    await runtime.fs.mkdir(path, 0o700, { signal });
+    await tree('rootfs');
+    const accounts = await accountsOf(runtime, `${path}/rootfs`);
+    let user: ReturnType<typeof findUser>;
+    try {
+      user = findUser(config.config.User ?? '', accounts);
+    } catch (err) {
+      throw wrap(`Cannot tell whom ${image.name} runs as`, err);
+    }
+    const rootless = owner === 'keep' ? undefined : await ourselves(runtime);
+    const made = runtimeConfig(config, { user, tty: options.tty ?? false, rootless });
+    for (const message of made.warnings) options.report?.({ type: 'warning', message });
+    await writeJson(runtime, `${path}/config.json`, made.config);
+  });
+}
+
+async function accountsOf(runtime: Runtime, root: string): Promise<Accounts> {
+  const sys = await runtime.syscalls();
+  const read = (path: string) => readFileInTree(sys, root, path, MAX_ACCOUNTS_BYTES);
+  return { passwd: read('etc/passwd'), group: read('etc/group') };
+}
+
+/** The runtime will be run by who runs this. */
+async function ourselves({ fs, host }: Runtime): Promise<{ uid: number; gid: number }> {
+  const status = new TextDecoder().decode(await fs.readFile('/proc/self/status', 1 << 16));
+  const gid = Number(/^Gid:\s+\d+\s+(\d+)/m.exec(status)?.[1] ?? host.uid);
+  return { uid: host.uid, gid };
+}
+
+async function writeJson({ fs }: Runtime, path: string, value: object): Promise<void> {
+  const file = await fs.open(path, 'exclusive', 0o600);
+  try {
+    await file.write(new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`), 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

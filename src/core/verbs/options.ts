@@ -1,0 +1,55 @@
+import type { Labels } from '../content/content-store.ts';
+import type { SplitOptions } from '../download/link.ts';
+import type { LayerLimits } from '../layers/workers.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Call } from '../ports/call.ts';
+import type { CodecChoice } from '../ports/codecs.ts';
+import type { Report } from '../progress/events.ts';
+import type { Reference } from '../reference/reference.ts';
+import type { RetryOptions } from '../registry/patience.ts';
+
+/** What both verbs take. */
+export interface FetchOptions extends Call {
+  readonly reference: Reference;
+  /** Platforms wanted; `'all'` for every one. Not given: the host's. */
+  readonly platforms?: readonly Platform[] | 'all' | undefined;
+  /** Manifests and configs of all platforms, layers of the wanted ones. */
+  readonly allMetadata?: boolean | undefined;
+  /** Manifests and configs of all platforms, no layers. */
+  readonly metadataOnly?: boolean | undefined;
+  /** Labels for the image record. */
+  readonly labels?: Labels | undefined;
+  /** Handlers at work at once, manifests counted too; 0 or not given: 6 (blobs of one host share its connections). */
+  readonly maxConcurrentDownloads?: number | undefined;
+  /** How long the content of a blob is asked for again. */
+  readonly retry?: RetryOptions | undefined;
+  /** How a large blob is fetched in several ranges at once. */
+  readonly split?: SplitOptions | undefined;
+  readonly report?: Report | undefined;
+}
+
+export interface PullOptions extends FetchOptions {
+  readonly snapshotter?: string | undefined;
+  readonly codec?: CodecChoice | undefined;
+  /** Layers applied at once; 0 or not given: as many as there are processors. */
+  readonly jobs?: number | undefined;
+  /** What a layer may expand to. Not given: 1 TiB, and 1000 times its compressed size beyond the first GiB. */
+  readonly limits?: Partial<LayerLimits> | undefined;
+}
+
+export interface FetchResult {
+  /** The image record's name. */
+  readonly name: string;
+  readonly target: Descriptor;
+}
+
+export interface UnpackedPlatform {
+  readonly platform: string;
+  readonly manifest: Descriptor;
+  readonly chainId: string;
+  readonly snapshotter: string;
+}
+
+export interface PullResult extends FetchResult {
+  readonly unpacked: readonly UnpackedPlatform[];
+}

@@ -1,0 +1,191 @@
+/** What a pull would do, found out without doing it: only documents are fetched, into memory, and nothing is stored. */
+
+import type { InfoProvider, Provider } from '../content/content-store.ts';
+import { readBlob } from '../content/read.ts';
+import { HawserError, isKind, wrap } from '../errors.ts';
+import { expandedSize } from '../layers/expanded-size.ts';
+import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { algorithmOf, type Digest, makeDigest } from '../oci/digest.ts';
+import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
+import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+import type { Hashers } from '../ports/hashers.ts';
+import { readCapped } from '../registry/body.ts';
+import type { Fetcher } from '../registry/registry.ts';
+import type { Snapshotter } from '../snapshots/snapshotter.ts';
+import { UnpackChoice } from './choose.ts';
+import { resolve, type TransferDeps, walkOptions } from './fetch.ts';
+import type { PullOptions } from './options.ts';
+import { type WalkContent, walkImage } from './walk.ts';
+
+export interface PlannedBlob {
+  readonly desc: Descriptor;
+  /** In the store already. */
+  readonly present: boolean;
+}
+
+export interface PlannedUnpack {
+  readonly platform: string;
+  readonly layers: number;
+  /** Layers that are unpacked already. */
+  readonly ready: number;
+  /** Bytes of the archives of the other layers. */
+  readonly size: number;
+  /** How many of the others have no known size: EXPANSION times the compressed one is taken. */
+  readonly guessed: number;
+}
+
+export interface PullPlan {
+  readonly name: string;
+  readonly root: Descriptor;
+  /** In the order in which they were come upon. */
+  readonly blobs: readonly PlannedBlob[];
+  readonly unpacks: readonly PlannedUnpack[];
+}
+
+/** Bytes of all documents of one plan together. */
+const MAX_DOCUMENTS = 128 * 1024 * 1024;
+
+/**
+ * Walks the image as `pull` does, over a store that is only read. Errors are those of `pull`, as far as it would get
+ * without layers. Schema 1 does not tell sizes, and is NotImplemented.
+ */
+export async function planPull(deps: TransferDeps, options: PullOptions): Promise<PullPlan> {
+  const signal = options.signal ?? new AbortController().signal;
+  const root = await resolve(deps, options, signal);
+  if (isSchema1Type(root.mediaType)) {
+    throw new HawserError('NotImplemented', `Cannot plan ${options.reference.name}: it is of schema 1`, {
+      hint: 'A manifest of that age does not say how large its layers are; pull it without --plan',
+    });
+  }
+  const fetcher = deps.registry.fetcher(options.reference);
+  const store = new PlanStore(deps.backend.content, fetcher, deps.hashers);
+  const found: Parameters<NonNullable<Parameters<typeof walkImage>[2]['onManifest']>>[] = [];
+  await walkImage({ content: store, bring: store.bring, document: store.document, report: () => {} }, root, {
+    ...walkOptions(deps, options),
+    made: new Set(),
+    signal,
+    onManifest: (...manifest) => found.push(manifest),
+  });
+  const snapshotter = deps.backend.snapshotter(options.snapshotter);
+  const choice = new UnpackChoice(options, deps.hostPlatform, root);
+  const unpacks: PlannedUnpack[] = [];
+  for (const [manifest, children, wanted] of found) {
+    const config = choice.config(manifest, children);
+    if (config === undefined) continue;
+    const { platform: told, diffIds } = parseConfig(await store.document(config, { signal }), config);
+    const platform = choice.take(wanted, told);
+    if (platform === undefined) continue;
+    const steps = planUnpack(manifest, children, diffIds, deps.hashers);
+    unpacks.push({ platform, ...(await planLayers(deps, snapshotter, steps, { signal })) });
+  }
+  choice.check();
+  return { name: options.reference.name, root, blobs: store.blobs, unpacks };
+}
+
+async function planLayers(
+  { backend }: TransferDeps,
+  snapshotter: Snapshotter,
+  steps: readonly LayerStep[],
+  call: Call,
+): Promise<Omit<PlannedUnpack, 'platform'>> {
+  let [ready, size, guessed] = [0, 0, 0];
+  for (const { layer, chainId } of steps) {
+    if (await isUnpacked(snapshotter, chainId, call)) {
+      ready++;
+      continue;
+    }
+    const expanded = await expandedSize(backend.content, layer, call);
+    size += expanded.bytes;
+    if (!expanded.known) guessed++;
+  }
+  return { layers: steps.length, ready, size, guessed };
+}
+
+async function isUnpacked(snapshotter: Snapshotter, chainId: string, call: Call): Promise<boolean> {
+  try {
+    await snapshotter.stat(chainId, call);
+    return true;
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return false;
+    throw err;
+  }
+}
+
+/** The store as it is, and over it the documents that were read for the plan. */
+class PlanStore implements WalkContent {
+  readonly blobs: PlannedBlob[] = [];
+  readonly #store: InfoProvider & Provider;
+  readonly #fetcher: Fetcher;
+  readonly #hashers: Hashers;
+  readonly #absent = new Map<Digest, number>();
+  readonly #documents = new Map<Digest, Uint8Array>();
+  #held = 0;
+
+  constructor(store: InfoProvider & Provider, fetcher: Fetcher, hashers: Hashers) {
+    this.#store = store;
+    this.#fetcher = fetcher;
+    this.#hashers = hashers;
+  }
+
+  /** In place of fetching a blob into the store. Of layers and configs it only notes the size. */
+  readonly bring = async (desc: Descriptor, call: Call): Promise<void> => {
+    const present = await this.#has(desc.digest, call);
+    this.blobs.push({ desc, present });
+    if (present) return;
+    this.#absent.set(desc.digest, desc.size);
+    if (isManifestType(desc.mediaType) || isIndexType(desc.mediaType)) await this.document(desc, call);
+  };
+
+  /** A manifest, index or config: the store's, or the registry's, verified. */
+  readonly document = async (desc: Descriptor, call: Call): Promise<Uint8Array> => {
+    if (!this.#absent.has(desc.digest)) return await readBlob(this.#store, desc, MAX_CONFIG_BYTES, call);
+    const read = this.#documents.get(desc.digest) ?? (await this.#fetch(desc, call));
+    this.#documents.set(desc.digest, read);
+    return read;
+  };
+
+  async #has(digest: Digest, call: Call): Promise<boolean> {
+    try {
+      await this.#store.info(digest, call);
+      return true;
+    } catch (err) {
+      if (isKind(err, 'NotFound')) return false;
+      throw err;
+    }
+  }
+
+  async #fetch(desc: Descriptor, call: Call): Promise<Uint8Array> {
+    this.#held += desc.size;
+    if (desc.size > MAX_CONFIG_BYTES || this.#held > MAX_DOCUMENTS) {
+      throw new HawserError(
+        'ResourceExhausted',
+        `Cannot plan: ${desc.digest} has ${desc.size} bytes, too many for a document`,
+      );
+    }
+    try {
+      const bytes = await readCapped((await this.#fetcher.fetch(desc, call)).body, desc.size);
+      const algorithm = algorithmOf(desc.digest);
+      const hasher = this.#hashers.create(algorithm);
+      hasher.update(bytes ?? new Uint8Array());
+      const digest = makeDigest(algorithm, hasher.digest());
+      if (bytes !== undefined && digest === desc.digest) return bytes;
+      const what = bytes === undefined ? `more than ${desc.size} bytes` : digest;
+      throw new HawserError('DataLoss', `the registry sent ${what}, want ${desc.digest}`);
+    } catch (err) {
+      throw wrap(`Cannot fetch ${desc.digest}`, err);
+    }
+  }
+
+  async info(digest: Digest, call?: Call) {
+    const size = this.#absent.get(digest);
+    if (size === undefined) return await this.#store.info(digest, call);
+    return { digest, size, createdAt: 0, updatedAt: 0, labels: {} };
+  }
+
+  /** Labels are not part of a plan. */
+  async label(digest: Digest, _: unknown, call?: Call) {
+    return await this.info(digest, call);
+  }
+}

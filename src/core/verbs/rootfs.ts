@@ -1,0 +1,129 @@
+/** The verb `unpack` into a directory: an image of the store as a plain tree that needs no store and no mount. */
+import { HawserError } from '../errors.ts';
+import type { Image } from '../images/image-store.ts';
+import type { LayerLimits } from '../layers/workers.ts';
+import type { Platform } from '../oci/descriptor.ts';
+import { applyFlat } from '../output/flat-tree.ts';
+import { checkOutput, makeOutput } from '../output/output-directory.ts';
+import type { Call } from '../ports/call.ts';
+import type { CodecChoice } from '../ports/codecs.ts';
+import type { Report } from '../progress/events.ts';
+import type { Runtime } from '../runtime.ts';
+import { CAP_CHOWN, hasCapability } from '../users/capabilities.ts';
+import type { OwnerPolicy } from '../users/owner-policy.ts';
+import { withLease } from './fetch.ts';
+import type { FetchResult } from './options.ts';
+import { type PlannedImage, planImage, requireLayers, type StoreDeps } from './unpack.ts';
+
+export interface OutputDeps extends StoreDeps {
+  readonly runtime: Runtime;
+}
+
+export interface RootfsOptions extends Call {
+  /** Absolute. */
+  readonly dir: string;
+  /** Replaces a directory that is not empty. */
+  readonly force?: boolean | undefined;
+  /** Where the result must not be: the store. */
+  readonly keepOut?: readonly string[] | undefined;
+  /** Not given: the host's. */
+  readonly platform?: Platform | undefined;
+  /** Not given: `keep` with CAP_CHOWN, else `ours`. */
+  readonly owner?: OwnerPolicy['mode'] | undefined;
+  readonly codec?: CodecChoice | undefined;
+  /** What a layer may expand to. */
+  readonly limits?: Partial<LayerLimits> | undefined;
+  readonly report?: Report | undefined;
+}
+
+export interface RootfsResult extends FetchResult {
+  readonly platform: string;
+  /** Normalised. */
+  readonly dir: string;
+}
+
+/**
+ * The image's tree at `dir`: there and whole, or not there (core/output/output-directory.ts). Every diff ID is checked
+ * before.
+ */
+export async function unpackRootfs(
+  deps: OutputDeps,
+  image: Image,
+  options: RootfsOptions,
+): Promise<RootfsResult> {
+  return await toDirectory(deps, image, options, (tree) => tree('.'));
+}
+
+/** How a directory is filled: `tree` makes the image's tree at a path below it, or (`.`) as the directory itself. */
+export type Fill = (
+  tree: (below: string) => Promise<void>,
+  context: {
+    readonly path: string;
+    readonly planned: PlannedImage;
+    readonly owner: OwnerPolicy['mode'];
+    readonly signal: AbortSignal;
+  },
+) => Promise<void>;
+
+/** Runs `fill` in a directory that comes to `options.dir` when it is whole. */
+export async function toDirectory(
+  deps: OutputDeps,
+  image: Image,
+  options: RootfsOptions,
+  fill: Fill,
+): Promise<RootfsResult> {
+  const { backend, runtime } = deps;
+  const report = options.report ?? (() => {});
+  return await withLease(backend, options, async (lease, signal) => {
+    await backend.leases.add(lease, { type: 'content', id: image.target.digest }, { signal });
+    const planned = await planImage(deps, image, options.platform ?? deps.hostPlatform, { signal });
+    await requireLayers(deps, image, planned, { signal });
+    const owner = await chooseOwner(deps, options, report, signal);
+    const { platform, steps } = planned;
+    const chainId = steps.at(-1)?.chainId ?? '';
+    const warn = (message: string) => report({ type: 'warning', message });
+    const dir = await makeOutput(runtime, options.dir, { ...places(options), warn, signal }, async (path) => {
+      report({ type: 'unpacking', platform, target: image.target.digest });
+      const treeDeps = { runtime, applier: backend.applier, report };
+      const treeOptions = {
+        owner,
+        codec: options.codec ?? ('auto' as const),
+        limits: options.limits,
+        signal,
+      };
+      const tree = (below: string) =>
+        applyFlat(treeDeps, steps, below === '.' ? path : `${path}/${below}`, treeOptions);
+      await fill(tree, { path, planned, owner, signal });
+    });
+    report({ type: 'unpacked', platform, chainId });
+    return { name: image.name, target: image.target, platform, dir };
+  });
+}
+
+/** Whether `options.dir` can be made: before the image is fetched. */
+export async function checkDirectory(runtime: Runtime, options: RootfsOptions): Promise<void> {
+  await checkOutput(runtime, options.dir, { ...places(options), signal: options.signal });
+}
+
+function places({ force = false, keepOut = [] }: RootfsOptions) {
+  return { force, keepOut };
+}
+
+async function chooseOwner(
+  { runtime }: OutputDeps,
+  options: RootfsOptions,
+  report: Report,
+  signal: AbortSignal,
+): Promise<OwnerPolicy['mode']> {
+  const may = await hasCapability(runtime, CAP_CHOWN, { signal });
+  if (options.owner === 'keep' && !may) {
+    throw new HawserError('FailedPrecondition', 'Cannot keep the owners of files: not root (CAP_CHOWN)', {
+      hint: 'Run as root or in a user namespace (unshare --map-root-user --map-auto), or use --owner record',
+    });
+  }
+  if (options.owner !== undefined) return options.owner;
+  if (may) return 'keep';
+  const message = `Not root: everything in ${options.dir} belongs to user ${runtime.host.uid}; --owner record notes whose it would be`;
+  report({ type: 'warning', message });
+  return 'ours';
+}

@@ -1,0 +1,195 @@
+import fs from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { HawserError, isKind } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { DirEntry, FileHandle, FileInfo, FileSystem, OpenMode } from '../../core/ports/file-system.ts';
+import { errnoError } from '../kernel/errno.ts';
+import { OpenFile } from './open-file.ts';
+import { attempt, yielded } from './turns.ts';
+
+const quote = (path: string): string => JSON.stringify(path);
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = fs.constants;
+
+/** O_NONBLOCK: a FIFO put in a file's place would hang us. */
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+  write: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
+  exclusive: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+};
+
+/** What statfs(2) calls tmpfs and ramfs. */
+const VOLATILE: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
+/** Bytes that are read in one go on this thread. Others get their turn in between. */
+const PIECE = 1 << 20;
+
+const fsync = promisify(fs.fsync);
+/** Not those of fs.promises: a start would load that module for them. */
+const rm = promisify(fs.rm);
+const statfs = promisify(fs.statfs);
+
+/**
+ * FileSystem on node:fs, for Node and Deno. `open`'s `perm` (0o644 unless given) is subject to the umask. What the kernel
+ * answers from memory (names, attributes, writes to the page cache) is asked for on this thread: that takes a fraction
+ * of the time that it takes to have another thread do it. Only syncs, trees and the content of blobs are left to others.
+ */
+export function createFileSystem(): FileSystem {
+  return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, isVolatile };
+}
+
+function openRegular(path: string, flags: number, perm: number, doing: string): number {
+  const fd = fs.openSync(path, flags, perm);
+  try {
+    const found = fs.fstatSync(fd);
+    if (found.isFile()) return fd;
+    throw errnoError(found.isDirectory() ? 'EISDIR' : 'ENXIO', `${doing}, which is not a regular file`);
+  } catch (err) {
+    fs.closeSync(fd);
+    throw err;
+  }
+}
+
+async function open(path: string, mode: OpenMode, perm = 0o644, call?: Call): Promise<FileHandle> {
+  const doing = `opening ${quote(path)}`;
+  const fd = await attempt(doing, call, () => openRegular(path, FLAGS[mode], perm, doing));
+  return new OpenFile(fd, path);
+}
+
+/** Follows symlinks, unlike `open`: files that people manage (configuration) are read by it too. */
+async function readFile(path: string, limit: number, call?: Call): Promise<Uint8Array> {
+  const doing = `reading ${quote(path)}`;
+  return attempt(doing, call, async () => {
+    const fd = openRegular(path, O_RDONLY | O_NONBLOCK, 0, doing);
+    try {
+      // Files under /proc have size 0, and any file may grow: only the end tells.
+      let bytes = new Uint8Array(Math.min(limit, fs.fstatSync(fd).size) + 1);
+      for (let length = 0; ; ) {
+        call?.signal?.throwIfAborted();
+        const got = fs.readSync(fd, bytes, length, Math.min(PIECE, bytes.length - length), length);
+        if (got === 0) return bytes.subarray(0, length);
+        length += got;
+        if (length > limit) throw tooLong(doing, limit);
+        if (length === bytes.length) bytes = grown(bytes, limit + 1);
+        if (got === PIECE) await yielded();
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+  });
+}
+
+function grown(bytes: Uint8Array<ArrayBuffer>, most: number): Uint8Array<ArrayBuffer> {
+  const more = new Uint8Array(Math.min(most, Math.max(4096, bytes.length * 2)));
+  more.set(bytes);
+  return more;
+}
+
+function tooLong(doing: string, limit: number): HawserError {
+  return new HawserError('ResourceExhausted', `${doing}: longer than ${limit} bytes`);
+}
+
+async function mkdir(path: string, perm: number, opts: { parents?: boolean } & Call = {}): Promise<void> {
+  const doing = `making the directory ${quote(path)}`;
+  const make = (): Promise<void> =>
+    attempt(doing, opts, () => {
+      if (opts.parents === true && fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+      fs.mkdirSync(path, perm);
+      fs.chmodSync(path, perm);
+    });
+  try {
+    await make();
+  } catch (err) {
+    if (opts.parents !== true) throw err;
+    if (isKind(err, 'AlreadyExists')) {
+      const found = await attempt(doing, opts, () => fs.statSync(path));
+      if (!found.isDirectory()) throw err;
+    } else if (isKind(err, 'NotFound') && dirname(path) !== path) {
+      await mkdir(dirname(path), perm, opts);
+      // Another process may have made it by now.
+      await make().catch((again: unknown) => {
+        if (!isKind(again, 'AlreadyExists')) throw again;
+      });
+    } else {
+      throw err;
+    }
+  }
+}
+
+function rename(from: string, to: string, call?: Call): Promise<void> {
+  return attempt(`renaming ${quote(from)} to ${quote(to)}`, call, () => fs.renameSync(from, to));
+}
+
+async function remove(path: string, opts: { tree?: boolean } & Call = {}): Promise<void> {
+  const doing = `removing ${quote(path)}`;
+  await attempt(doing, opts, async () => {
+    if (opts.tree === true) return removedEmpty(path) || rm(path, { recursive: true, force: true });
+    const found = fs.lstatSync(path);
+    return found.isDirectory() ? fs.rmdirSync(path) : fs.unlinkSync(path);
+  });
+}
+
+/** Most trees that are removed are a directory whose file has been moved away. */
+function removedEmpty(path: string): boolean {
+  try {
+    fs.rmdirSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function stat(path: string, call?: Call): Promise<FileInfo | undefined> {
+  // An error that nobody sees costs more than the question.
+  const ask = () => fs.lstatSync(path, { throwIfNoEntry: false });
+  const found = await attempt(`reading the attributes of ${quote(path)}`, call, ask);
+  if (found === undefined) return undefined;
+  return {
+    type: typeOf(found),
+    size: found.size,
+    mode: found.mode & 0o7777,
+    uid: found.uid,
+    mtime: found.mtimeMs,
+  };
+}
+
+async function list(path: string, call?: Call): Promise<DirEntry[]> {
+  const entries = await attempt(`listing ${quote(path)}`, call, () =>
+    fs.readdirSync(path, { withFileTypes: true }),
+  );
+  return entries
+    .map((entry) => ({ name: entry.name, type: typeOf(entry) }))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+function typeOf(found: {
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+}): FileInfo['type'] {
+  if (found.isFile()) return 'file';
+  if (found.isDirectory()) return 'directory';
+  return found.isSymbolicLink() ? 'symlink' : 'other';
+}
+
+function chmod(path: string, perm: number, call?: Call): Promise<void> {
+  return attempt(`setting the mode of ${quote(path)}`, call, () => fs.chmodSync(path, perm));
+}
+
+function syncDir(path: string, call?: Call): Promise<void> {
+  return attempt(`syncing the directory ${quote(path)}`, call, async () => {
+    const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY);
+    try {
+      await fsync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  });
+}
+
+function isVolatile(path: string, call?: Call): Promise<boolean> {
+  return attempt(`asking for the file system of ${quote(path)}`, call, async () =>
+    VOLATILE.has((await statfs(path)).type),
+  );
+}

@@ -1,0 +1,98 @@
+import { Buffer } from 'node:buffer';
+import fs from 'node:fs';
+import { type ByteString, toBytes } from '../../core/bytes.ts';
+import { HawserError } from '../../core/errors.ts';
+import type { Dir } from '../../core/ports/syscalls.ts';
+import { fsError } from './fs-error.ts';
+import { checkName, pathOf } from './names.ts';
+
+const { O_NOFOLLOW } = fs.constants;
+export const O_PATH = 0o10000000;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export type Path = string | Buffer;
+
+/** How ToolsSyscalls names things to node:fs: below a handle's `/proc/self/fd` path, with errors in words. */
+export class ToolsCalls {
+  readonly #utf8Only: boolean;
+
+  constructor(utf8Only: boolean) {
+    this.#utf8Only = utf8Only;
+  }
+
+  at<T>(verb: string, dir: Dir, name: ByteString, work: (path: Path) => T): T {
+    const doing = (): string => `${verb} ${pathOf(dir, name)}`;
+    const path = this.path(dir, name, doing);
+    return attempt(doing, () => work(path));
+  }
+
+  two(
+    verb: string,
+    from: Dir,
+    fromName: ByteString,
+    to: Dir,
+    toName: ByteString,
+    work: (from: Path, to: Path) => void,
+  ): void {
+    const doing = (): string => `${verb} ${pathOf(from, fromName)} to ${pathOf(to, toName)}`;
+    const a = this.path(from, fromName, doing);
+    const b = this.path(to, toName, doing);
+    attempt(doing, () => work(a, b));
+  }
+
+  /** `work` gets an O_PATH descriptor: of the thing itself, be it a symlink. */
+  held<T>(verb: string, dir: Dir, name: ByteString, work: (fd: number, doing: () => string) => T): T {
+    const doing = (): string => `${verb} ${pathOf(dir, name)}`;
+    const path = this.path(dir, name, doing);
+    return attempt(doing, () => {
+      const fd = fs.openSync(path, O_PATH | O_NOFOLLOW);
+      try {
+        return work(fd, doing);
+      } finally {
+        fs.closeSync(fd);
+      }
+    });
+  }
+
+  path(dir: Dir, name: ByteString, doing: () => string): Path {
+    checkName(name);
+    return this.text(`/proc/self/fd/${dir.fd}/${name}`, doing);
+  }
+
+  /** As node:fs takes it: a string with `utf8Only` (Deno fails on a Buffer when it makes an error of it). */
+  text(text: ByteString, doing: () => string): Path {
+    if (!this.#utf8Only) return Buffer.from(text, 'latin1');
+    try {
+      return utf8.decode(toBytes(text));
+    } catch {
+      throw notUtf8(doing);
+    }
+  }
+
+  /** A name that node:fs gave. With `utf8Only`, one with U+FFFD could stand for any other. */
+  unmangled(name: Uint8Array | string, doing: () => string): ByteString {
+    const text = Buffer.from(name as Uint8Array).toString('latin1');
+    if (this.#utf8Only && text.includes('\xef\xbf\xbd')) throw notUtf8(doing);
+    return text;
+  }
+}
+
+function notUtf8(doing: () => string): HawserError {
+  return new HawserError(
+    'NotImplemented',
+    `${doing()}: the name is not UTF-8, which needs FFI on this runtime`,
+    {
+      hint: 'Allow FFI (Deno: --allow-ffi)',
+    },
+  );
+}
+
+/** `doing` is put into words only when needed: a path may be long. */
+export function attempt<T>(doing: () => string, work: () => T): T {
+  try {
+    return work();
+  } catch (err) {
+    throw fsError(err, doing());
+  }
+}

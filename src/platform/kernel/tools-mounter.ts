@@ -1,0 +1,99 @@
+import fs from 'node:fs';
+import { type ByteString, display } from '../../core/bytes.ts';
+import { findError, HawserError } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Mount, Mounter } from '../../core/ports/mounter.ts';
+import { errnoOfText } from './errno.ts';
+import { fsError } from './fs-error.ts';
+import { DATA_MAX, parseMountOptions, renameLowers, tooLong } from './mount-options.ts';
+import { mountpoints } from './mountpoints.ts';
+import { handle, runToolAsync } from './tools-run.ts';
+
+const O_PATH = 0o10000000;
+const STACK_MAX = 1000;
+
+/** What util-linux prints in words of its own. */
+const TEXTS: readonly (readonly [text: RegExp, errno: string])[] = [
+  [/must be superuser|permission denied|only root can/i, 'EPERM'],
+  [/not mounted|not a mount point|not mount point or bad option/i, 'EINVAL'],
+  [/does not exist|no mount point specified/i, 'ENOENT'],
+  [/unknown filesystem type/i, 'ENODEV'],
+  [/wrong fs type|bad option/i, 'EINVAL'],
+  [/is busy|already mounted/i, 'EBUSY'],
+];
+
+function errnoOf(printed: string): string | undefined {
+  return TEXTS.find(([text]) => text.test(printed))?.[1] ?? errnoOfText(printed);
+}
+
+/**
+ * Mounter by mount(8) and umount(8). The tools are not killed when a call is aborted (nobody could tell what they had
+ * done by then): they end by themselves, and a further one is not started.
+ */
+export function createToolsMounter(): Mounter {
+  return { provider: 'tools', mount, unmount, mountpoints };
+}
+
+async function mount(mounts: readonly Mount[], target: string, call?: Call): Promise<void> {
+  let done = 0;
+  try {
+    for (const one of mounts) {
+      call?.signal?.throwIfAborted();
+      await mountOne(one, target);
+      done++;
+    }
+  } catch (err) {
+    while (done-- > 0)
+      await runToolAsync('umount', ['-l', '--', target], 'unmounting again', errnoOf).catch(() => {});
+    throw err;
+  }
+}
+
+async function mountOne(mount: Mount, target: string): Promise<void> {
+  const doing = `mounting ${mount.type} at ${JSON.stringify(target)}`;
+  const held: number[] = [];
+  try {
+    const options = shortened(mount, doing, held);
+    const type = mount.type === 'bind' ? [] : ['-t', mount.type];
+    const given = options === '' ? [] : ['-o', options];
+    await runToolAsync('mount', [...type, ...given, '--', mount.source, target], doing, errnoOf);
+  } finally {
+    for (const fd of held) fs.closeSync(fd);
+  }
+}
+
+/** mount(2) silently cuts options after one page: lower directories then go by short names of their descriptors. */
+function shortened(mount: Mount, doing: string, held: number[]): string {
+  const { data } = parseMountOptions(mount.options);
+  if (data.join(',').length <= DATA_MAX) return mount.options.join(',');
+  if (mount.type !== 'overlay') throw tooLong(doing);
+  const short = renameLowers(data, (lower: ByteString) => {
+    try {
+      const fd = fs.openSync(display(lower), O_PATH);
+      held.push(fd);
+      return handle(fd);
+    } catch (err) {
+      throw fsError(err, doing);
+    }
+  });
+  if (short.join(',').length > DATA_MAX) throw tooLong(doing);
+  const flags = mount.options.filter((option) => parseMountOptions([option]).data.length === 0);
+  return [...flags, ...short.map(display)].join(',');
+}
+
+async function unmount(target: string, opts: { lazy?: boolean } & Call = {}): Promise<void> {
+  const doing = `unmounting ${JSON.stringify(target)}`;
+  const lazy = opts.lazy === true ? ['-l'] : [];
+  for (let done = 0; done < STACK_MAX; done++) {
+    opts.signal?.throwIfAborted();
+    try {
+      await runToolAsync('umount', [...lazy, '--', target], doing, errnoOf);
+    } catch (err) {
+      if (findError(err)?.data?.errno !== 'EINVAL') throw err;
+      if (done > 0) return;
+      throw new HawserError('FailedPrecondition', `${doing}: not a mount point`, {
+        data: { errno: 'EINVAL' },
+      });
+    }
+  }
+}

@@ -1,0 +1,135 @@
+/** Runs small tools of the system without a shell. */
+import { spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import process from 'node:process';
+import { HawserError } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import { errnoError, errnoOfText } from './errno.ts';
+
+/** PATH is not asked: as root, what it names may belong to somebody else. */
+const DIRECTORIES = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
+const ENVIRONMENT = { LC_ALL: 'C', PATH: DIRECTORIES.join(':') };
+const TIME_LIMIT = 120_000;
+const OUTPUT_LIMIT = 16 * 1024 * 1024;
+
+/** The Debian package (other distributions have them under like names) that brings a tool. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  getfattr: 'attr',
+  setfattr: 'attr',
+  cp: 'coreutils',
+  mknod: 'coreutils',
+  sync: 'coreutils',
+  touch: 'coreutils',
+  mount: 'mount',
+  umount: 'mount',
+  xargs: 'findutils',
+};
+
+const found: Map<string, string> = new Map();
+
+export function findTool(name: string): string | undefined {
+  const known = found.get(name);
+  if (known !== undefined) return known;
+  for (const directory of DIRECTORIES) {
+    const path = `${directory}/${name}`;
+    try {
+      accessSync(path, constants.X_OK);
+      found.set(name, path);
+      return path;
+    } catch {}
+  }
+  return undefined;
+}
+
+/** Absolute path of a tool. FailedPrecondition when it is not installed. */
+export function requireTool(name: string, doing: string): string {
+  const path = findTool(name);
+  if (path !== undefined) return path;
+  throw new HawserError(
+    'FailedPrecondition',
+    `${doing}: the tool ${name} is not in ${DIRECTORIES.join(', ')}`,
+    {
+      hint: `Install the package ${PACKAGES[name] ?? name}, or use a runtime with FFI (Node 26.1 or newer; Deno with --allow-ffi)`,
+      data: { tool: name },
+    },
+  );
+}
+
+/** Standard output of the tool, given `input`. A failure is an error with the kind of the errno that the tool printed, if any. */
+export function runTool(name: string, args: readonly string[], doing: string, input?: string): string {
+  const path = requireTool(name, doing);
+  const ran = spawnSync(path, [...args], {
+    env: ENVIRONMENT,
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    ...(input === undefined ? {} : { input }),
+    timeout: TIME_LIMIT,
+    killSignal: 'SIGKILL',
+    maxBuffer: OUTPUT_LIMIT,
+  });
+  if (ran.error !== undefined) throw startError(name, ran.error, doing);
+  if (ran.status !== 0) throw toolError(name, ran.status, String(ran.stderr), doing);
+  return String(ran.stdout);
+}
+
+/** As `runTool`, without blocking; output is not collected, and the signal kills it. `errnoOf` finds the errno in what the tool printed. */
+export async function runToolAsync(
+  name: string,
+  args: readonly string[],
+  doing: string,
+  errnoOf: (printed: string) => string | undefined,
+  opts: { timeLimit?: number } & Call = {},
+): Promise<void> {
+  const { signal, timeLimit = TIME_LIMIT } = opts;
+  signal?.throwIfAborted();
+  const path = requireTool(name, doing);
+  const child = spawn(path, [...args], { env: ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe'] });
+  const kill = (): void => void child.kill('SIGKILL');
+  const limit = setTimeout(kill, timeLimit);
+  signal?.addEventListener('abort', kill, { once: true });
+  let printed = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (printed.length < 65536) printed += text;
+  });
+  try {
+    const status = await new Promise<number | null>((resolve, reject) => {
+      child.once('error', (err) => reject(startError(name, err, doing)));
+      child.once('close', (code) => resolve(code));
+    });
+    signal?.throwIfAborted();
+    if (status !== 0) throw toolError(name, status, printed, doing, errnoOf);
+  } finally {
+    signal?.removeEventListener('abort', kill);
+    clearTimeout(limit);
+  }
+}
+
+function startError(name: string, err: Error, doing: string): HawserError {
+  const timedOut = (err as { code?: unknown }).code === 'ETIMEDOUT';
+  if (timedOut)
+    return new HawserError('DeadlineExceeded', `${doing}: ${name} took over ${TIME_LIMIT / 1000} s`);
+  return new HawserError('FailedPrecondition', `${doing}: cannot run ${name}: ${err.message}`, {
+    cause: err,
+    hint: 'Under Deno, --allow-run is needed',
+  });
+}
+
+function toolError(
+  name: string,
+  status: number | null,
+  printed: string,
+  doing: string,
+  errnoOf = errnoOfText,
+): HawserError {
+  const errno = errnoOf(printed);
+  if (errno !== undefined) return errnoError(errno, doing);
+  const first = printed.trim().split('\n', 1)[0] ?? '';
+  return new HawserError(
+    'Internal',
+    `${doing}: ${first === '' ? `${name} ended with status ${status}` : first}`,
+  );
+}
+
+/** The path by which a child process of ours reaches one of our descriptors. */
+export function handle(fd: number): string {
+  return `/proc/${process.pid}/fd/${fd}`;
+}

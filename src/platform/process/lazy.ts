@@ -1,0 +1,48 @@
+import type { Codecs } from '../../core/ports/codecs.ts';
+import type { Transports } from '../../core/ports/transport.ts';
+
+/** What is dear to open and then good for the whole process. A failure is not kept: the next call tries again. */
+export function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined;
+  return () => {
+    opened ??= open().catch((err: unknown) => {
+      opened = undefined;
+      throw err;
+    });
+    return opened;
+  };
+}
+
+/** Codecs whose module (zlib, pako, WebAssembly) is loaded at the first `get`. */
+export function lazyCodecs(): Codecs {
+  let loaded: Promise<Codecs> | undefined;
+  return {
+    async get(compression, choice) {
+      loaded ??= import('../codecs/native-codecs.ts').then((module) => module.createCodecs());
+      return (await loaded).get(compression, choice);
+    },
+  };
+}
+
+/** Transports whose module (an HTTP client) is loaded at the first request. */
+export function lazyTransports(load: () => Promise<Transports>): Transports {
+  let loaded: Promise<Transports> | undefined;
+  return {
+    open(options) {
+      let opened: ReturnType<typeof begin> | undefined;
+      const begin = async () => {
+        loaded ??= load();
+        return (await loaded).open(options);
+      };
+      return {
+        async send(request) {
+          opened ??= begin();
+          return (await opened).send(request);
+        },
+        async [Symbol.asyncDispose]() {
+          await (await opened)?.[Symbol.asyncDispose]();
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,221 @@
+/** A blob into a store, against a scripted fetcher and a store of a few lines. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import type { Ingest } from '../../../src/core/content/content-store.ts';
+import { type BlobDeps, fetchBlob } from '../../../src/core/download/fetch-blob.ts';
+import { HawserError, isKind } from '../../../src/core/errors.ts';
+import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
+import { type Digest, makeDigest } from '../../../src/core/oci/digest.ts';
+import type { ProgressEvent } from '../../../src/core/progress/events.ts';
+import type { Fetched } from '../../../src/core/registry/registry.ts';
+
+const BYTES: Uint8Array = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) & 0xff);
+const sha = (bytes: Uint8Array): Digest =>
+  makeDigest('sha256', createHash('sha256').update(bytes).digest('hex'));
+const DESC: Descriptor = {
+  mediaType: 'application/vnd.oci.image.layer.v1.tar',
+  digest: sha(BYTES),
+  size: BYTES.length,
+};
+
+/** A store of one blob that counts what happens to it. */
+class OneBlob {
+  data: Uint8Array = new Uint8Array();
+  committed = false;
+  resets = 0;
+  busyFor = 0;
+
+  async ingest(ref: string): Promise<Ingest> {
+    if (this.committed) throw new HawserError('AlreadyExists', 'there');
+    if (this.busyFor-- > 0) throw new HawserError('Unavailable', 'locked', { data: { busy: true } });
+    const store = this;
+    return {
+      ref,
+      get offset() {
+        return store.data.length;
+      },
+      async write(bytes) {
+        if (store.data.length + bytes.length > DESC.size) throw new HawserError('DataLoss', 'too long');
+        store.data = Uint8Array.from([...store.data, ...bytes]);
+      },
+      async reset() {
+        store.resets++;
+        store.data = new Uint8Array();
+      },
+      async commit() {
+        const actual = sha(store.data);
+        if (actual !== DESC.digest) throw new HawserError('DataLoss', `want ${DESC.digest}, got ${actual}`);
+        store.committed = true;
+        return actual;
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+  async status(ref: string) {
+    return { ref, offset: 3, total: 0, expected: undefined, startedAt: 0, updatedAt: 0 };
+  }
+  async listStatuses() {
+    return [];
+  }
+  async abort() {}
+}
+
+type Script = (offset: number, nth: number) => Fetched | Promise<Fetched>;
+
+function body(bytes: Uint8Array, failure?: Error): ReadableStream<Uint8Array> {
+  const parts = [bytes.subarray(0, 10), bytes.subarray(10)];
+  return new ReadableStream<Uint8Array>({
+    pull(out) {
+      const part = parts.shift();
+      if (part) out.enqueue(part);
+      else if (failure) out.error(failure);
+      else out.close();
+    },
+  });
+}
+
+function setUp(script: Script): { deps: BlobDeps; store: OneBlob; events: ProgressEvent[]; asked: number[] } {
+  const store = new OneBlob();
+  const events: ProgressEvent[] = [];
+  const asked: number[] = [];
+  const deps: BlobDeps = {
+    content: store,
+    clock: { now: () => 0, monotonic: () => 0, sleep: async (_ms, signal) => signal?.throwIfAborted() },
+    report: (event) => events.push(event),
+    fetcher: {
+      async fetch(_desc, opts) {
+        const offset = opts?.offset ?? 0;
+        asked.push(offset);
+        return await script(offset, asked.length);
+      },
+    },
+  };
+  return { deps, store, events, asked };
+}
+
+const statuses = (events: ProgressEvent[]): string[] => [
+  ...new Set(events.flatMap((e) => (e.type === 'blob' ? [e.status] : []))),
+];
+const reset = (): HawserError => new HawserError('Unavailable', 'reset', { data: { code: 'ECONNRESET' } });
+
+test('fetched, committed, and reported', async () => {
+  const { deps, store, events } = setUp((offset) => ({ body: body(BYTES.subarray(offset)), offset }));
+  assert.equal(await fetchBlob(deps, DESC, {}), 'done');
+  assert.ok(store.committed);
+  assert.deepEqual(statuses(events), ['downloading', 'committing', 'done']);
+  assert.equal(await fetchBlob(deps, DESC, {}), 'exists');
+});
+
+test('a connection lost is taken up again at the current byte', async () => {
+  const { deps, store, asked } = setUp((offset, nth) => ({
+    body: nth < 3 ? body(BYTES.subarray(offset, offset + 300), reset()) : body(BYTES.subarray(offset)),
+    offset,
+  }));
+  await fetchBlob(deps, DESC, {});
+  assert.deepEqual(asked, [0, 300, 600]);
+  assert.equal(store.resets, 0);
+});
+
+for (const status of [408, 429, 500]) {
+  test(`${status} twice: asked for again, from the same byte`, async () => {
+    const { deps, store, asked } = setUp((offset, nth) => {
+      if (nth < 3) throw new HawserError('Unavailable', 'no', { data: { status } });
+      return { body: body(BYTES.subarray(offset)), offset };
+    });
+    await fetchBlob(deps, DESC, {});
+    assert.deepEqual(asked, [0, 0, 0]);
+    assert.ok(store.committed);
+  });
+}
+
+test('a clean but short end is a lost connection too', async () => {
+  const { deps, asked } = setUp((offset, nth) => ({
+    body: body(BYTES.subarray(offset, nth === 1 ? 400 : 1000)),
+    offset,
+  }));
+  await fetchBlob(deps, DESC, {});
+  assert.deepEqual(asked, [0, 400]);
+});
+
+test('a server that ignores the range is read from its start without splicing', async () => {
+  const { deps, store, asked } = setUp((_offset, nth) =>
+    nth === 1 ? { body: body(BYTES.subarray(0, 500), reset()), offset: 0 } : { body: body(BYTES), offset: 0 },
+  );
+  await fetchBlob(deps, DESC, {});
+  assert.deepEqual(asked, [0, 500]);
+  assert.deepEqual(store.data, BYTES);
+});
+
+test('what an earlier run left is continued, and a complete one needs no request', async () => {
+  const { deps, store, asked } = setUp((offset) => ({ body: body(BYTES.subarray(offset)), offset }));
+  store.data = BYTES.slice(0, 999);
+  await fetchBlob(deps, DESC, {});
+  assert.deepEqual(asked, [999]);
+  const full = setUp(() => assert.fail('no request is needed'));
+  full.store.data = BYTES.slice();
+  await fetchBlob(full.deps, DESC, {});
+  assert.ok(full.store.committed);
+});
+
+test('wrong bytes are dropped and fetched once more whole', async () => {
+  const { deps, store, asked } = setUp((offset) => ({ body: body(BYTES.subarray(offset)), offset }));
+  store.data = new Uint8Array(600).fill(1);
+  await fetchBlob(deps, DESC, {});
+  assert.deepEqual(asked, [600, 0]);
+  assert.equal(store.resets, 1);
+});
+
+test('wrong bytes twice are DataLoss that names the digests, with nothing left behind', async () => {
+  const wrong = BYTES.map((b) => b ^ 1);
+  const { deps, store, asked } = setUp((offset) => ({ body: body(wrong.subarray(offset)), offset }));
+  await assert.rejects(fetchBlob(deps, DESC, {}), (err) => {
+    assert.ok(isKind(err, 'DataLoss'));
+    assert.match((err as Error).message, new RegExp(`${DESC.digest}.*${sha(wrong)}`));
+    return true;
+  });
+  assert.deepEqual(asked, [0, 0]);
+  assert.equal(store.data.length, 0);
+  assert.equal(store.committed, false);
+});
+
+test('a body that goes on and on is cut at the size', async () => {
+  const long = new Uint8Array(5000);
+  const { deps, store } = setUp((offset) => ({ body: body(long.subarray(offset)), offset }));
+  await assert.rejects(fetchBlob(deps, DESC, {}), (err) => isKind(err, 'DataLoss'));
+  assert.equal(store.committed, false);
+});
+
+test('tries that bring nothing end with the cause; what cannot be retried ends at once', async () => {
+  const nothing = setUp(() => {
+    throw reset();
+  });
+  await assert.rejects(
+    fetchBlob({ ...nothing.deps, retry: { tries: 4 } }, DESC, {}),
+    /reset \(given up after 5 tries without progress/,
+  );
+  assert.equal(nothing.asked.length, 5);
+  const missing = setUp(() => {
+    throw new HawserError('NotFound', 'no such blob');
+  });
+  await assert.rejects(fetchBlob(missing.deps, DESC, {}), (err) => isKind(err, 'NotFound'));
+  assert.equal(missing.asked.length, 1);
+});
+
+test('another writer is followed until the blob is there', async () => {
+  const { deps, store, events } = setUp((offset) => ({ body: body(BYTES.subarray(offset)), offset }));
+  store.busyFor = 3;
+  await fetchBlob(deps, DESC, {});
+  assert.equal(statuses(events)[0], 'following');
+  assert.ok(store.committed);
+});
+
+test('an abort ends it with the signal’s reason', async () => {
+  const stop = new AbortController();
+  const { deps, store } = setUp(() => {
+    stop.abort(new HawserError('Canceled', 'interrupted'));
+    throw reset();
+  });
+  await assert.rejects(fetchBlob(deps, DESC, { signal: stop.signal }), (err) => isKind(err, 'Canceled'));
+  assert.equal(store.committed, false);
+});

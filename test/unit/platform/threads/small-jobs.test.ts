@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { SMALL_LAYER } from '../../../../src/core/layers/small-layer.ts';
+import type { ApplyJob, ApplyResult, RebaseJob, Workers } from '../../../../src/core/layers/workers.ts';
+import { lazyCodecs } from '../../../../src/platform/process/lazy.ts';
+import { withSmallJobs } from '../../../../src/platform/threads/small-jobs.ts';
+import { bareRuntime } from '../../../support/bare-runtime.ts';
+import { tempDir } from '../../../support/tmp.ts';
+
+const NODE = { name: '', parent: 0, made: 'explicit', opaque: false, cuts: [], final: null } as const;
+const EMPTY_TAR = new Uint8Array(1024);
+
+const withDir = (work: (path: string) => Promise<void>) => async (): Promise<void> => {
+  const dir = tempDir();
+  try {
+    await work(dir.path);
+  } finally {
+    dir[Symbol.dispose]();
+  }
+};
+
+function setUp(root: string) {
+  const asked: string[] = [];
+  const bare = bareRuntime();
+  const workers: Workers = {
+    ...bare.workers,
+    apply: async () => {
+      asked.push('apply');
+      return {} as ApplyResult;
+    },
+    rebase: async () => {
+      asked.push('rebase');
+      return null;
+    },
+  };
+  const blob = join(root, 'blob');
+  writeFileSync(blob, EMPTY_TAR);
+  const job: ApplyJob = {
+    blob,
+    growing: null,
+    blobSize: EMPTY_TAR.length,
+    mediaType: 'application/vnd.oci.image.layer.v1.tar',
+    codec: 'auto',
+    root,
+    lowers: [],
+    mode: 'overlay',
+    maxBytes: 1 << 20,
+    maxRatio: 0,
+  };
+  const small = withSmallJobs({ ...bare, codecs: lazyCodecs(), workers });
+  return { asked, job, small, provider: async () => (await bare.syscalls()).provider };
+}
+
+test(
+  'a small layer is applied and rebased here, where system calls are quick',
+  withDir(async (path) => {
+    const { asked, job, small, provider } = setUp(path);
+    const { size } = await small.apply(job);
+    await small.rebase({ root: path, lowers: [], mode: 'overlay', record: { nodes: [NODE], guesses: [] } });
+    if ((await provider()) === 'ffi') assert.equal(size, EMPTY_TAR.length);
+    assert.deepEqual(asked, (await provider()) === 'ffi' ? [] : ['apply', 'rebase']);
+  }),
+);
+
+test(
+  'what is large, still arrives or copies a tree is a worker’s',
+  withDir(async (path) => {
+    const { asked, job, small } = setUp(path);
+    const growing = { path: job.blob, gauge: new SharedArrayBuffer(8) };
+    await small.apply({ ...job, blobSize: SMALL_LAYER + 1 });
+    await small.apply({ ...job, growing });
+    await small.apply({ ...job, mode: 'flat' });
+    const rebase: RebaseJob = {
+      root: path,
+      lowers: [],
+      mode: 'overlay',
+      record: { nodes: [], guesses: [] },
+    };
+    await small.rebase({ ...rebase, mode: 'flat' });
+    await small.rebase({ ...rebase, record: { nodes: [{ ...NODE, opaque: true }], guesses: [] } });
+    await small.rebase({ ...rebase, record: { nodes: [], guesses: Array(1000).fill('a') } });
+    assert.deepEqual(asked, ['apply', 'apply', 'apply', 'rebase', 'rebase', 'rebase']);
+  }),
+);
+
+test(
+  'a blob that is longer than it should be, or an aborted call, is no result',
+  withDir(async (path) => {
+    const { job, small, provider } = setUp(path);
+    if ((await provider()) !== 'ffi') return;
+    await assert.rejects(small.apply({ ...job, blobSize: 512 }), /truncated tar after 513 bytes/);
+    await assert.rejects(small.apply(job, { signal: AbortSignal.abort(new Error('stop')) }), /stop/);
+  }),
+);
