@@ -19,7 +19,7 @@ export {
   kindOf,
 } from './core/errors.ts';
 export type { Image, ImageStore } from './core/images/image-store.ts';
-export type { LayerLimits } from './core/layers/workers.ts';
+export type { LayerLimits, LayerSettings } from './core/layers/layer-settings.ts';
 export type { Descriptor, Platform } from './core/oci/descriptor.ts';
 export type { Digest } from './core/oci/digest.ts';
 export type { Mount } from './core/ports/mounter.ts';

@@ -2,12 +2,11 @@
 import { chooseRoot } from '../backends/local/default-root.ts';
 import { type LocalBackend, openLocalBackend } from '../backends/local/open.ts';
 import type { Backend } from '../core/backend.ts';
-import type { LayerLimits } from '../core/layers/workers.ts';
+import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
-import type { CodecChoice } from '../core/ports/codecs.ts';
 import type { TlsOptions } from '../core/ports/transport.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
@@ -111,13 +110,8 @@ export interface ApiFetchOptions extends ApiTransferOptions {
   readonly metadataOnly?: boolean | undefined;
 }
 
-export interface ApiPullOptions extends ApiTransferOptions {
+export interface ApiPullOptions extends ApiTransferOptions, Omit<LayerSettings, 'owner'> {
   readonly snapshotter?: string | undefined;
-  readonly codec?: CodecChoice | undefined;
-  /** Layers unpacked at once; default: the number of processors. */
-  readonly jobs?: number | undefined;
-  /** What a layer may expand to. Not given: 1 TiB, and 1000 times its compressed size beyond the first GiB. */
-  readonly limits?: Partial<LayerLimits> | undefined;
 }
 
 /** Fetches an image's content and records it; nothing is unpacked. */
@@ -128,9 +122,10 @@ export async function fetch(reference: string, options: ApiFetchOptions = {}): P
 
 /** Fetches an image, unpacks it into snapshots and records it. */
 export async function pull(reference: string, options: ApiPullOptions = {}): Promise<PullResult> {
-  const { snapshotter, codec, jobs, limits } = options;
+  const { snapshotter } = options;
+  const layerSettings = settingsOf(options);
   return await withDeps(reference, options, (deps, common) =>
-    pullImage(deps, { ...common, snapshotter, codec, jobs, limits }),
+    pullImage(deps, { ...common, snapshotter, layerSettings }),
   );
 }
 

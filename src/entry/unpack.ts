@@ -1,10 +1,9 @@
 /** The library's verbs for an image that is in a store: into snapshots, into a directory, into a runtime bundle. */
 import type { Image } from '../core/images/image-store.ts';
-import type { LayerLimits } from '../core/layers/workers.ts';
+import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
-import type { CodecChoice } from '../core/ports/codecs.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import { bundleImage } from '../core/verbs/bundle.ts';
@@ -19,37 +18,30 @@ import { unpackImage } from '../core/verbs/unpack.ts';
 import type { ContainerdStore, Store } from './api.ts';
 
 interface Common extends Call {
-  readonly codec?: CodecChoice | undefined;
-  /** What a layer may expand to. Not given: 1 TiB, and 1000 times its compressed size beyond the first GiB. */
-  readonly limits?: Partial<LayerLimits> | undefined;
   readonly onProgress?: Report | undefined;
 }
 
-export interface ApiUnpackOptions extends Common {
+export interface ApiUnpackOptions extends Common, Omit<LayerSettings, 'owner'> {
   readonly store: Store | ContainerdStore;
   /** Default: the host's. */
   readonly platforms?: readonly string[] | undefined;
   readonly snapshotter?: string | undefined;
-  /** Layers unpacked at once; default: the number of processors. */
-  readonly jobs?: number | undefined;
 }
 
-export interface ApiDirectoryOptions extends Common {
+export interface ApiDirectoryOptions extends Common, Omit<LayerSettings, 'jobs'> {
   readonly store: Store;
   /** Default: the host's. */
   readonly platform?: string | undefined;
   /** Replaces a directory that is not empty. */
   readonly force?: boolean | undefined;
-  /** Whose the files are (OwnerPolicy). Default: `keep` as root, else `ours`. */
-  readonly owner?: RootfsOptions['owner'];
 }
 
 /** Into snapshots. NotFound when the image or a layer of it is not in the store. */
 export async function unpack(reference: string, options: ApiUnpackOptions): Promise<PullResult> {
-  const { platforms, snapshotter, codec, jobs, limits, signal, onProgress } = options;
+  const { platforms, snapshotter, signal, onProgress } = options;
   const { deps, image } = await find(reference, options);
   const wanted = platforms?.map((text) => parsePlatform(text, deps.hostPlatform));
-  const rest = { snapshotter, codec, jobs, limits, signal, report: onProgress };
+  const rest = { snapshotter, layerSettings: settingsOf(options), signal, report: onProgress };
   return await unpackImage(deps, image, { platforms: wanted, ...rest });
 }
 
@@ -85,15 +77,13 @@ async function find(
 }
 
 function directoryOptions(deps: OutputDeps, dir: string, options: ApiDirectoryOptions): RootfsOptions {
-  const { store, platform, force, owner, codec, limits, signal, onProgress } = options;
+  const { store, platform, force, signal, onProgress } = options;
   return {
     dir,
     force,
     keepOut: [store.root],
     platform: platform === undefined ? undefined : parsePlatform(platform, deps.hostPlatform),
-    owner,
-    codec,
-    limits,
+    layerSettings: settingsOf(options),
     report: onProgress,
     signal,
   };

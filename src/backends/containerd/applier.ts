@@ -1,6 +1,7 @@
 import { HawserError, isKind, wrap } from '../../core/errors.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/layers/applier.ts';
 import { applyByWorker } from '../../core/layers/apply-mounts.ts';
+import { oursOnly } from '../../core/layers/layer-settings.ts';
 import type { Workers } from '../../core/layers/workers.ts';
 import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
@@ -53,10 +54,9 @@ export class ContainerdApplier implements Applier {
         applyByWorker(this.#workers, layer, source, target, opts),
       );
     }
-    const { codec = 'auto', limits = {}, owner = 'keep', signal } = opts;
-    if (codec !== 'auto') throw notOurs(`--codec ${codec}`);
-    if (owner !== 'keep') throw notOurs(`--owner ${owner}`);
-    if (Object.keys(limits).length > 0) throw notOurs('a limit for layers');
+    const refused = oursOnly(opts.settings ?? {});
+    if (refused !== undefined) throw notOurs(refused);
+    const { signal } = opts;
     // containerd 2.0 and later makes it durable itself; others do not look at it.
     const request = { diff: fromDescriptor(layer), mounts, syncFs: true };
     const { digest, size } = await this.#apply(request, { signal, deadline: 0 });

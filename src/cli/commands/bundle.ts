@@ -2,7 +2,7 @@ import { bundleImage } from '../../core/verbs/bundle.ts';
 import { checkDirectory } from '../../core/verbs/rootfs.ts';
 import type { Command } from '../grammar/command.ts';
 import { CODEC, PLATFORM, PROGRESS, REGISTRY_FLAGS } from '../grammar/flags.ts';
-import { LAYER_LIMIT_FLAGS } from '../grammar/layer-limits.ts';
+import { LAYER_LIMIT_FLAGS } from '../grammar/layer-settings.ts';
 import { withLocalBackend } from '../session/context.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
 import { displayed, storeDeps } from '../session/transfer.ts';

@@ -2,14 +2,13 @@ import { cleanupSignal } from '../../core/async/settle.ts';
 import type { Backend } from '../../core/backend.ts';
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
-import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import { unpackPlatform } from '../../core/verbs/unpack.ts';
 import type { Command, Input } from '../grammar/command.ts';
 import { CODEC, LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
-import { LAYER_LIMIT_FLAGS, layerLimits } from '../grammar/layer-limits.ts';
+import { LAYER_LIMIT_FLAGS, layerSettings } from '../grammar/layer-settings.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { safe } from '../render/text.ts';
 import { type Context, print, warn, withBackend } from '../session/context.ts';
@@ -75,11 +74,10 @@ async function unpacked(
     lease,
     signal,
     snapshotter: snapshotter.name,
-    codec: input.text('codec') as CodecChoice | undefined,
     report: (event) => {
       if (event.type === 'warning' && warnings.length < MAX_WARNINGS) warnings.push(event.message);
     },
-    limits: layerLimits(input),
+    layerSettings: layerSettings(input),
   });
   await backend.sync({ signal });
   for (const message of warnings) await warn(context, `warning: ${message}`);

@@ -1,7 +1,6 @@
-import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Command } from '../grammar/command.ts';
 import { CODEC, JOBS, SNAPSHOTTER, TRANSFER_FLAGS } from '../grammar/flags.ts';
-import { LAYER_LIMIT_FLAGS, layerLimits } from '../grammar/layer-limits.ts';
+import { LAYER_LIMIT_FLAGS, layerSettings } from '../grammar/layer-settings.ts';
 import { showPlan } from '../session/pull-plan.ts';
 import { transfer } from '../session/transfer.ts';
 
@@ -36,11 +35,8 @@ export const imagesPull: Command = {
   run: async (context, input) => {
     const snapshotter = input.text('snapshotter');
     if (input.bool('plan')) return await showPlan(context, { snapshotter });
-    const codec = input.text('codec') as CodecChoice | undefined;
-    const jobs = input.count('jobs');
-    const limits = layerLimits(input);
     await transfer(context, true, async (deps, options) =>
-      context.services.pull(deps, { ...options, snapshotter, codec, jobs, limits }),
+      context.services.pull(deps, { ...options, snapshotter, layerSettings: layerSettings(input) }),
     );
   },
 };

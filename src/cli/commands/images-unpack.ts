@@ -2,11 +2,11 @@ import { checkDirectory, unpackRootfs } from '../../core/verbs/rootfs.ts';
 import { unpackImage } from '../../core/verbs/unpack.ts';
 import type { Command } from '../grammar/command.ts';
 import { CODEC, JOBS, PLATFORM, PROGRESS, REGISTRY_FLAGS, SNAPSHOTTER } from '../grammar/flags.ts';
-import { LAYER_LIMIT_FLAGS, layerLimits } from '../grammar/layer-limits.ts';
+import { LAYER_LIMIT_FLAGS, layerSettings } from '../grammar/layer-settings.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend, withLocalBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
-import { codecOf, OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
+import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
 import { displayed, platformsOf, storeDeps } from '../session/transfer.ts';
 
 async function toSnapshots(context: Context): Promise<void> {
@@ -20,9 +20,7 @@ async function toSnapshots(context: Context): Promise<void> {
       unpackImage(storeDeps(context, backend), image, {
         platforms: platformsOf(context),
         snapshotter: input.text('snapshotter'),
-        codec: codecOf(input),
-        jobs: input.count('jobs'),
-        limits: layerLimits(input),
+        layerSettings: layerSettings(input),
         report,
         signal,
       }),

@@ -5,12 +5,10 @@ import type { Image } from '../../core/images/image-store.ts';
 import { isComplete, statusOf } from '../../core/images/inspect.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { only } from '../../core/platforms/match.ts';
-import type { CodecChoice } from '../../core/ports/codecs.ts';
 import type { Report } from '../../core/progress/events.ts';
-import type { OwnerPolicy } from '../../core/users/owner-policy.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
-import type { Flag, Input } from '../grammar/command.ts';
-import { layerLimits } from '../grammar/layer-limits.ts';
+import type { Flag } from '../grammar/command.ts';
+import { layerSettings } from '../grammar/layer-settings.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { absolutePath, type Context } from './context.ts';
 import { findImage } from './find-image.ts';
@@ -32,10 +30,6 @@ export const OUTPUT_FLAGS: readonly Flag[] = [
   },
 ];
 
-export function codecOf(input: Input): CodecChoice | undefined {
-  return input.text('codec') as CodecChoice | undefined;
-}
-
 /** The flags as options. At most one platform. */
 export function outputOptions(
   context: Context,
@@ -50,9 +44,7 @@ export function outputOptions(
     force: input.bool('force'),
     keepOut: [backend.root],
     platform: platform ?? context.platform,
-    owner: input.text('owner') as OwnerPolicy['mode'] | undefined,
-    codec: codecOf(input),
-    limits: layerLimits(input),
+    layerSettings: layerSettings(input),
     signal,
   };
 }

@@ -2,11 +2,9 @@ import type { LayerRecord } from '../archive/layer-record.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
-import type { CodecChoice } from '../ports/codecs.ts';
 import type { Mount } from '../ports/mounter.ts';
 import type { StageTimes } from '../progress/events.ts';
-import type { OwnerPolicy } from '../users/owner-policy.ts';
-import type { LayerLimits } from './workers.ts';
+import type { LayerSettings } from './layer-settings.ts';
 
 export interface Applied {
   /** The diff ID that the layer really has. */
@@ -28,12 +26,8 @@ export interface Applied {
 export type Below = 'mounts' | 'none' | 'unknown';
 
 export interface ApplyOptions extends Call {
-  readonly codec?: CodecChoice;
-  /** Not given: the applier's own. */
-  readonly limits?: Partial<LayerLimits> | undefined;
+  readonly settings?: LayerSettings | undefined;
   readonly below?: Below;
-  /** Not given: `keep`. */
-  readonly owner?: OwnerPolicy['mode'];
   readonly onProgress?: (bytes: number) => void;
 }
 

@@ -7,8 +7,9 @@ import type { Call } from '../ports/call.ts';
 import type { Codecs, Compression } from '../ports/codecs.ts';
 import type { Hasher, Hashers } from '../ports/hashers.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
+import type { LayerLimits } from './layer-settings.ts';
 import { Spent } from './spent.ts';
-import type { ApplyJob, ApplyResult, LayerLimits } from './workers.ts';
+import type { ApplyJob, ApplyResult } from './workers.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 

@@ -5,10 +5,8 @@ import { parseDigest } from '../oci/digest.ts';
 import type { Mount } from '../ports/mounter.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import type { Applied, ApplyOptions, Below } from './applier.ts';
-import type { ApplyJob, LayerLimits, Workers } from './workers.ts';
-
-/** A layer beyond these is a bomb, whatever the disk could hold. Deflate itself makes at most 1032 bytes of one. */
-const DEFAULT_LIMITS: LayerLimits = { maxBytes: 2 ** 40, maxRatio: 1000 };
+import { jobSettings } from './layer-settings.ts';
+import type { ApplyJob, Workers } from './workers.ts';
 
 export type ApplyTarget = Pick<ApplyJob, 'root' | 'lowers' | 'mode'>;
 
@@ -47,13 +45,12 @@ export async function applyByWorker(
   target: ApplyTarget,
   opts: ApplyOptions,
 ): Promise<Applied> {
+  const { settings = {} } = opts;
   const job: ApplyJob = {
     ...blob,
     mediaType: layer.mediaType,
-    codec: opts.codec ?? 'auto',
-    owner: { mode: opts.owner ?? 'keep', uids, gids },
-    ...DEFAULT_LIMITS,
-    ...opts.limits,
+    ...jobSettings(settings),
+    owner: { mode: settings.owner ?? 'keep', uids, gids },
     ...target,
   };
   try {

@@ -199,9 +199,8 @@ async function applyChecked(
   onProgress: OnProgress,
 ): Promise<Applied> {
   onProgress(0);
-  const { codec, limits, signal } = run;
-  const options = { codec, limits, below, onProgress, signal };
-  const applied = await deps.applier.apply(step.layer, mounts, options);
+  const { settings, signal } = run;
+  const applied = await deps.applier.apply(step.layer, mounts, { settings, below, onProgress, signal });
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
   const { size, entries, times } = applied;
   const { layer: desc, chainId } = step;

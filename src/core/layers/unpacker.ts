@@ -7,14 +7,13 @@ import { isKind } from '../errors.ts';
 import { snapshotLabelKey, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import type { Leases } from '../leases/lease-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { CodecChoice } from '../ports/codecs.ts';
 import type { Report } from '../progress/events.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import type { Applier } from './applier.ts';
 import { extract } from './extract.ts';
+import type { LayerSettings } from './layer-settings.ts';
 import type { LayerStep } from './layer-steps.ts';
 import { SMALL_LAYER } from './small-layer.ts';
-import type { LayerLimits } from './workers.ts';
 
 export interface UnpackDeps {
   readonly content: Pick<ContentStore, 'label' | 'info'>;
@@ -23,16 +22,14 @@ export interface UnpackDeps {
   readonly applier: Applier;
   readonly report: Report;
   readonly now: () => number;
+  /** Processors. */
+  readonly cpus: number;
 }
 
 export interface UnpackOptions {
   readonly lease: string;
   readonly signal: AbortSignal;
-  readonly codec: CodecChoice;
-  /** Layers applied at once. */
-  readonly jobs: number;
-  /** Not given: the applier's own. */
-  readonly limits?: Partial<LayerLimits> | undefined;
+  readonly settings?: LayerSettings | undefined;
   /** Resolves when the layer's blob begins to arrive. */
   readonly blobStarted: (layer: Descriptor) => Promise<void>;
   /** Whether it is in the store, verified. */
@@ -60,7 +57,7 @@ export async function unpackLayers(
   steps: readonly LayerStep[],
   opts: UnpackOptions,
 ): Promise<string> {
-  const shared = { ...opts, slots: new Limiter(opts.jobs), committed: new Arrivals() };
+  const shared = { ...opts, slots: new Limiter(opts.settings?.jobs || deps.cpus), committed: new Arrivals() };
   const largestFirst = [...steps].sort((a, b) => b.layer.size - a.layer.size);
   await allOrAbort(largestFirst, opts.signal, async (step, signal) => {
     await unpackLayer(deps, step, steps.length, { ...shared, signal });

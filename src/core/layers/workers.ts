@@ -1,29 +1,17 @@
 import type { LayerRecord } from '../archive/layer-record.ts';
 import type { Growing } from '../content/growing.ts';
 import type { Call } from '../ports/call.ts';
-import type { CodecChoice } from '../ports/codecs.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
-
-/** What a layer may expand to; more is ResourceExhausted. Real images come nowhere near the defaults. */
-export interface LayerLimits {
-  /** Bytes: of the decompressed stream, and of the files in it with their holes. */
-  readonly maxBytes: number;
-  /**
-   * Decompressed bytes to one compressed byte, by gzip; to zstd, which makes far less of zeros, ten times as many are
-   * allowed. 0: any number. The first GiB is free.
-   */
-  readonly maxRatio: number;
-}
+import type { JobSettings } from './layer-settings.ts';
 
 /** A layer to apply: plain data, for it crosses to a worker. Paths are the store's own. */
-export interface ApplyJob extends LayerLimits {
+export interface ApplyJob extends JobSettings {
   /** The blob, complete and verified, unless it is still `growing`. */
   readonly blob: string;
   /** Where the blob is while it arrives; then the result counts only once the blob is verified. Aborted when it begins anew. */
   readonly growing: Growing | null;
   readonly blobSize: number;
   readonly mediaType: string;
-  readonly codec: CodecChoice;
   /** The directory that takes the layer: an overlay upper, or (with `mode` flat) a copy of the parent's tree. */
   readonly root: string;
   /** Overlay mode: the directories of the layers below, nearest first. */

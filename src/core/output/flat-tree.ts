@@ -1,13 +1,11 @@
 /** An image as one plain tree: its layers applied one over another. */
 import { wrap } from '../errors.ts';
 import type { Applier } from '../layers/applier.ts';
+import type { LayerSettings } from '../layers/layer-settings.ts';
 import { checkDiffId, type LayerStep } from '../layers/layer-steps.ts';
-import type { LayerLimits } from '../layers/workers.ts';
 import type { Call } from '../ports/call.ts';
-import type { CodecChoice } from '../ports/codecs.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
-import type { OwnerPolicy } from '../users/owner-policy.ts';
 
 export interface TreeDeps {
   readonly runtime: Pick<Runtime, 'fs' | 'syscalls'>;
@@ -16,9 +14,7 @@ export interface TreeDeps {
 }
 
 export interface TreeOptions extends Call {
-  readonly owner: OwnerPolicy['mode'];
-  readonly codec: CodecChoice;
-  readonly limits: Partial<LayerLimits> | undefined;
+  readonly settings: LayerSettings;
 }
 
 /** Makes the directory `path`, which is absent, with the tree. After an error it holds a part. */
@@ -56,7 +52,7 @@ async function applyStep(
   step: LayerStep,
   count: number,
   path: string,
-  { owner, codec, limits, signal }: TreeOptions,
+  { settings, signal }: TreeOptions,
 ): Promise<void> {
   const { layer, index, chainId } = step;
   const tell = (status: 'extracting' | 'extracted', offset: number) =>
@@ -64,7 +60,7 @@ async function applyStep(
   tell('extracting', 0);
   const mounts = [{ type: 'bind', source: path, options: ['rbind', 'rw'] }];
   const onProgress = (offset: number) => tell('extracting', offset);
-  const applied = await deps.applier.apply(layer, mounts, { owner, codec, limits, onProgress, signal });
+  const applied = await deps.applier.apply(layer, mounts, { settings, onProgress, signal });
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
   checkDiffId(step, applied.digest);
   tell('extracted', layer.size);

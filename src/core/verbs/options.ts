@@ -1,9 +1,8 @@
 import type { Labels } from '../content/content-store.ts';
 import type { SplitOptions } from '../download/link.ts';
-import type { LayerLimits } from '../layers/workers.ts';
+import type { LayerSettings } from '../layers/layer-settings.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
-import type { CodecChoice } from '../ports/codecs.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { RetryOptions } from '../registry/patience.ts';
@@ -30,11 +29,7 @@ export interface FetchOptions extends Call {
 
 export interface PullOptions extends FetchOptions {
   readonly snapshotter?: string | undefined;
-  readonly codec?: CodecChoice | undefined;
-  /** Layers applied at once; 0 or not given: as many as there are processors. */
-  readonly jobs?: number | undefined;
-  /** What a layer may expand to. Not given: 1 TiB, and 1000 times its compressed size beyond the first GiB. */
-  readonly limits?: Partial<LayerLimits> | undefined;
+  readonly layerSettings?: LayerSettings | undefined;
 }
 
 export interface FetchResult {

@@ -119,7 +119,7 @@ class PullJob {
     children: readonly Descriptor[],
     platform: string | undefined,
   ): Promise<void> {
-    const { backend, hashers, clock } = this.#deps;
+    const { backend, hashers, clock, cpus } = this.#deps;
     const signal = this.#stop.signal;
     const config = this.#choice.config(manifest, children);
     if (config === undefined) return;
@@ -133,12 +133,10 @@ class PullJob {
     const steps = planUnpack(manifest, children, parsed.diffIds, hashers);
     const unpackDeps = { content: backend.content, leases: backend.leases, applier: backend.applier };
     const now = () => clock.now();
-    const chainId = await unpackLayers({ ...unpackDeps, snapshotter, report, now }, config, steps, {
+    const chainId = await unpackLayers({ ...unpackDeps, snapshotter, report, now, cpus }, config, steps, {
       lease: this.#lease,
       signal,
-      codec: this.#options.codec ?? 'auto',
-      jobs: this.#options.jobs || this.#deps.cpus,
-      limits: this.#options.limits,
+      settings: this.#options.layerSettings,
       blobStarted: (layer) => this.#arrivals.of(started(layer), signal),
       blobHere: (layer) => this.#arrivals.has(layer.digest),
       blobReady: (layer) => this.#arrivals.of(layer.digest, signal),

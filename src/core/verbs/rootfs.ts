@@ -1,12 +1,11 @@
 /** The verb `unpack` into a directory: an image of the store as a plain tree that needs no store and no mount. */
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
-import type { LayerLimits } from '../layers/workers.ts';
+import type { LayerSettings } from '../layers/layer-settings.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import { applyFlat } from '../output/flat-tree.ts';
 import { checkOutput, makeOutput } from '../output/output-directory.ts';
 import type { Call } from '../ports/call.ts';
-import type { CodecChoice } from '../ports/codecs.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
 import { CAP_CHOWN, hasCapability } from '../users/capabilities.ts';
@@ -28,11 +27,8 @@ export interface RootfsOptions extends Call {
   readonly keepOut?: readonly string[] | undefined;
   /** Not given: the host's. */
   readonly platform?: Platform | undefined;
-  /** Not given: `keep` with CAP_CHOWN, else `ours`. */
-  readonly owner?: OwnerPolicy['mode'] | undefined;
-  readonly codec?: CodecChoice | undefined;
-  /** What a layer may expand to. */
-  readonly limits?: Partial<LayerLimits> | undefined;
+  /** `jobs` has no say: the layers of one tree are applied one after another. */
+  readonly layerSettings?: LayerSettings | undefined;
   readonly report?: Report | undefined;
 }
 
@@ -85,12 +81,7 @@ export async function toDirectory(
     const dir = await makeOutput(runtime, options.dir, { ...places(options), warn, signal }, async (path) => {
       report({ type: 'unpacking', platform, target: image.target.digest });
       const treeDeps = { runtime, applier: backend.applier, report };
-      const treeOptions = {
-        owner,
-        codec: options.codec ?? ('auto' as const),
-        limits: options.limits,
-        signal,
-      };
+      const treeOptions = { settings: { ...options.layerSettings, owner }, signal };
       const tree = (below: string) =>
         applyFlat(treeDeps, steps, below === '.' ? path : `${path}/${below}`, treeOptions);
       await fill(tree, { path, planned, owner, signal });
@@ -116,12 +107,13 @@ async function chooseOwner(
   signal: AbortSignal,
 ): Promise<OwnerPolicy['mode']> {
   const may = await hasCapability(runtime, CAP_CHOWN, { signal });
-  if (options.owner === 'keep' && !may) {
+  const wanted = options.layerSettings?.owner;
+  if (wanted === 'keep' && !may) {
     throw new HawserError('FailedPrecondition', 'Cannot keep the owners of files: not root (CAP_CHOWN)', {
       hint: 'Run as root or in a user namespace (unshare --map-root-user --map-auto), or use --owner record',
     });
   }
-  if (options.owner !== undefined) return options.owner;
+  if (wanted !== undefined) return wanted;
   if (may) return 'keep';
   const message = `Not root: everything in ${options.dir} belongs to user ${runtime.host.uid}; --owner record notes whose it would be`;
   report({ type: 'warning', message });

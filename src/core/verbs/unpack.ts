@@ -2,15 +2,14 @@
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import { configOf, isPresent, manifestFor } from '../images/inspect.ts';
+import type { LayerSettings } from '../layers/layer-settings.ts';
 import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
-import type { LayerLimits } from '../layers/workers.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import type { ImageConfig } from '../oci/documents.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import type { Call } from '../ports/call.ts';
-import type { CodecChoice } from '../ports/codecs.ts';
 import type { Report } from '../progress/events.ts';
 import { type TransferDeps, withLease } from './fetch.ts';
 import type { PullResult, UnpackedPlatform } from './options.ts';
@@ -21,11 +20,7 @@ export interface UnpackOptions extends Call {
   /** Not given: the host's. */
   readonly platforms?: readonly Platform[] | undefined;
   readonly snapshotter?: string | undefined;
-  readonly codec?: CodecChoice | undefined;
-  /** Layers applied at once; 0 or not given: the number of processors. */
-  readonly jobs?: number | undefined;
-  /** What a layer may expand to. */
-  readonly limits?: Partial<LayerLimits> | undefined;
+  readonly layerSettings?: LayerSettings | undefined;
   readonly report?: Report | undefined;
 }
 
@@ -99,13 +94,11 @@ export async function unpackPlatform(
   const { content, leases, applier } = backend;
   const snapshotter = backend.snapshotter(options.snapshotter);
   report({ type: 'unpacking', platform, target: image.target.digest });
-  const unpackDeps = { content, leases, applier, snapshotter, report, now: () => clock.now() };
+  const unpackDeps = { content, leases, applier, snapshotter, report, now: () => clock.now(), cpus };
   const chainId = await unpackLayers(unpackDeps, configDesc, steps, {
     lease,
     signal,
-    codec: options.codec ?? 'auto',
-    jobs: options.jobs || cpus,
-    limits: options.limits,
+    settings: options.layerSettings,
     blobStarted: async () => {},
     blobHere: () => true,
     blobReady: async () => {},

@@ -304,8 +304,8 @@ test('run: pull hands its flags on', async () => {
   assert.equal(options?.reference.name, 'docker.io/library/alpine:latest');
   assert.deepEqual(options?.labels, { a: 'b=c', d: 'true' });
   assert.equal(options?.snapshotter, 'native');
-  assert.equal(options?.codec, 'portable');
-  assert.deepEqual(options?.limits, { maxBytes: 2 ** 31, maxRatio: 0 });
+  assert.equal(options?.layerSettings?.codec, 'portable');
+  assert.deepEqual(options?.layerSettings?.limits, { maxBytes: 2 ** 31, maxRatio: 0 });
   assert.equal(options?.maxConcurrentDownloads, 3);
   assert.equal(options?.allMetadata, true);
   assert.equal(options?.platforms?.length, 2);
@@ -315,8 +315,9 @@ test('run: pull hands its flags on', async () => {
 });
 
 test('run: sizes of layers', async () => {
-  const limits = async (size: string) => (await go(`pull alpine --max-layer-size=${size}`)).seen.pull?.limits;
-  assert.deepEqual((await go('pull alpine')).seen.pull?.limits, {});
+  const limits = async (size: string) =>
+    (await go(`pull alpine --max-layer-size=${size}`)).seen.pull?.layerSettings?.limits;
+  assert.deepEqual((await go('pull alpine')).seen.pull?.layerSettings?.limits, {});
   assert.deepEqual(await limits('0'), { maxBytes: Number.MAX_SAFE_INTEGER });
   for (const [text, bytes] of [
     ['5', 5],

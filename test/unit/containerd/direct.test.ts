@@ -114,7 +114,7 @@ async function withSetting(
   try {
     await body(async (key, codec) => {
       const mounts = await snapshots.prepare(key, 'chain');
-      return await applier.apply(layer, mounts, codec === undefined ? {} : { codec });
+      return await applier.apply(layer, mounts, codec === undefined ? {} : { settings: { codec } });
     }, seen);
     for (const key of 'bc')
       assert.deepEqual(

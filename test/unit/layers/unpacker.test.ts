@@ -136,12 +136,12 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
     },
     report: (event) => events.push(event),
     now: () => 5,
+    cpus: 1,
   };
   const opts = {
     lease: 'l',
     signal: new AbortController().signal,
-    codec: 'auto' as const,
-    jobs: 2,
+    settings: { jobs: 2 },
     blobStarted: async () => {},
     blobHere: () => true,
     blobReady: async () => {},
@@ -282,7 +282,7 @@ function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
       return { digest: diffs[index] ?? digestOf('?'), size: 1, warnings: [], record };
     },
   };
-  const opts = { ...set.opts, jobs: 3 };
+  const opts = { ...set.opts, settings: { jobs: 3 } };
   return {
     ...set,
     opts,
@@ -303,7 +303,10 @@ test('layers are applied blind side by side, then rebased and committed in order
 
 test('the largest layer is begun first, of those that wait too', async () => {
   const { log, deps, opts, steps } = setUpBlind();
-  assert.equal(await unpackLayers(deps, CONFIG, steps, { ...opts, jobs: 1 }), steps[2]?.chainId);
+  assert.equal(
+    await unpackLayers(deps, CONFIG, steps, { ...opts, settings: { jobs: 1 } }),
+    steps[2]?.chainId,
+  );
   assert.deepEqual(log.slice(0, 3), ['apply 2 unknown', 'apply 1 unknown', 'apply 0 none']);
 });
 
@@ -366,7 +369,7 @@ function arriving(how: { verified: boolean }) {
   const log: string[] = [];
   const opts = {
     ...set.opts,
-    jobs: 1,
+    settings: { jobs: 1 },
     blobHere: (desc: Descriptor) => here.has(desc.digest),
     blobReady: async (desc: Descriptor) => {
       if (!how.verified) throw new HawserError('DataLoss', 'unexpected commit digest');

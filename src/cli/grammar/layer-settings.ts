@@ -1,5 +1,5 @@
-/** What a layer may expand to, as flags of the commands that unpack. */
-import type { LayerLimits } from '../../core/layers/workers.ts';
+/** The flags of the commands that unpack layers, and the settings that they stand for. */
+import type { LayerLimits, LayerSettings } from '../../core/layers/layer-settings.ts';
 import { badValue, type Flag, type Input } from './command.ts';
 
 export const LAYER_LIMIT_FLAGS: readonly Flag[] = [
@@ -20,8 +20,18 @@ export const LAYER_LIMIT_FLAGS: readonly Flag[] = [
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];
 
+/** A flag that the command does not have counts as not given. */
+export function layerSettings(input: Input): LayerSettings {
+  return {
+    codec: input.text('codec') as LayerSettings['codec'],
+    limits: layerLimits(input),
+    owner: input.text('owner') as LayerSettings['owner'],
+    jobs: input.count('jobs'),
+  };
+}
+
 /** Only what was given. */
-export function layerLimits(input: Input): Partial<LayerLimits> {
+function layerLimits(input: Input): Partial<LayerLimits> {
   const text = input.text('max-layer-size');
   const maxRatio = input.count('max-layer-ratio');
   return {

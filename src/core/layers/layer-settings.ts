@@ -1,0 +1,48 @@
+/** The choices a user has about unpacking layers: handed on whole, from the flags to the worker that applies a layer. */
+import type { CodecChoice } from '../ports/codecs.ts';
+import type { OwnerPolicy } from '../users/owner-policy.ts';
+
+/** What a layer may expand to; more is ResourceExhausted. Real images come nowhere near the defaults. */
+export interface LayerLimits {
+  /** Bytes: of the decompressed stream, and of the files in it with their holes. */
+  readonly maxBytes: number;
+  /**
+   * Decompressed bytes to one compressed byte, by gzip; to zstd, which makes far less of zeros, ten times as many are
+   * allowed. 0: any number. The first GiB is free.
+   */
+  readonly maxRatio: number;
+}
+
+export interface LayerSettings {
+  readonly codec?: CodecChoice | undefined;
+  /** Not given: 1 TiB, and 1000 times the compressed size beyond the first GiB. */
+  readonly limits?: Partial<LayerLimits> | undefined;
+  /** Whose the files become. Not given: `keep`; in an output directory `ours` without CAP_CHOWN. */
+  readonly owner?: OwnerPolicy['mode'] | undefined;
+  /** Layers unpacked at once. 0 or not given: the number of processors. */
+  readonly jobs?: number | undefined;
+}
+
+/** What of the settings the job of one layer carries, with every default filled in. */
+export interface JobSettings extends LayerLimits {
+  readonly codec: CodecChoice;
+}
+
+/** A layer beyond these is a bomb, whatever the disk could hold. Deflate itself makes at most 1032 bytes of one. */
+const DEFAULT_LIMITS: LayerLimits = { maxBytes: 2 ** 40, maxRatio: 1000 };
+
+export function jobSettings({ codec = 'auto', limits }: LayerSettings): JobSettings {
+  return { codec, ...DEFAULT_LIMITS, ...limits };
+}
+
+/** Picks the settings out of options that have them among others. */
+export function settingsOf({ codec, limits, owner, jobs }: LayerSettings): LayerSettings {
+  return { codec, limits, owner, jobs };
+}
+
+/** The first setting that only workers of our own can follow, in words; undefined when there is none. */
+export function oursOnly({ codec = 'auto', limits = {}, owner = 'keep' }: LayerSettings): string | undefined {
+  if (codec !== 'auto') return `--codec ${codec}`;
+  if (owner !== 'keep') return `--owner ${owner}`;
+  return Object.keys(limits).length > 0 ? 'a limit for layers' : undefined;
+}
