@@ -77,6 +77,16 @@ export function isKind(err: unknown, ...kinds: readonly Kind[]): boolean {
   return kinds.includes(kindOf(err));
 }
 
+/** The result of `work`; undefined when `work` fails with NotFound, or with another of `kinds`. */
+export async function ifFound<T>(work: Promise<T>, ...kinds: readonly Kind[]): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (err) {
+    if (isKind(err, 'NotFound', ...kinds)) return undefined;
+    throw err;
+  }
+}
+
 export function messageOf(err: unknown): string {
   return err instanceof Error ? err.message : String(err);
 }

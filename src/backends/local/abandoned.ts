@@ -2,7 +2,7 @@
  * What a process that died was extracting: half a layer under a key of its own (`extract-...`), of use to nobody. Its
  * snapshot goes when the store is next opened to write; snapshots that users made stay, whoever made them.
  */
-import { isKind } from '../../core/errors.ts';
+import { ifFound } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { text } from './rows.ts';
@@ -29,12 +29,8 @@ async function remove(
   call?: Call,
 ): Promise<void> {
   if (snapshotter === undefined) return;
-  try {
-    await snapshotter.remove(key, call);
-  } catch (err) {
-    // Another process was quicker.
-    if (!isKind(err, 'NotFound')) throw err;
-  }
+  // NotFound: another process was quicker.
+  await ifFound(snapshotter.remove(key, call));
   const unlease = store.db.prepare('DELETE FROM lease_resources WHERE ns = ? AND type = ? AND id = ?');
   store.write(() => unlease.run(store.namespace, `snapshots/${snapshotter.name}`, key));
 }

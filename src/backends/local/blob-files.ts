@@ -1,5 +1,5 @@
 /** Blobs as files: `content/blobs/<algorithm>/<hex>`, read-only, named by what they hold. */
-import { HawserError, isKind } from '../../core/errors.ts';
+import { HawserError, ifFound } from '../../core/errors.ts';
 import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
@@ -103,13 +103,8 @@ async function openFile(
   blob: { digest: Digest; size: number },
   call?: Call,
 ): Promise<FileHandle> {
-  let file: FileHandle;
-  try {
-    file = await runtime.fs.open(path, 'read', undefined, call);
-  } catch (err) {
-    if (isKind(err, 'NotFound')) throw lost(blob.digest, 'its record is there but its file is gone');
-    throw err;
-  }
+  const file = await ifFound(runtime.fs.open(path, 'read', undefined, call));
+  if (file === undefined) throw lost(blob.digest, 'its record is there but its file is gone');
   try {
     const size = await file.size();
     if (size !== blob.size) throw lost(blob.digest, `its file has ${size} bytes, not ${blob.size}`);

@@ -7,7 +7,7 @@ import type {
   LocalBlobs,
 } from '../../core/content/content-store.ts';
 import type { Growing } from '../../core/content/growing.ts';
-import { HawserError, isKind, wrap } from '../../core/errors.ts';
+import { HawserError, ifFound, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import { blobFile, fileSize, hashFile, openBlob } from './blob-files.ts';
@@ -117,11 +117,8 @@ export class LocalContent implements ContentStore, LocalBlobs {
   /** A crash right after the blob came in leaves its ingest. */
   async #dropLeftover(ref: string, call: Call): Promise<void> {
     if (findIngest(this.#store, ref) === undefined) return;
-    try {
-      await this.abort(ref, call);
-    } catch (err) {
-      if (!isKind(err, 'Unavailable', 'NotFound')) throw err;
-    }
+    // Unavailable: another process writes the ingest.
+    await ifFound(this.abort(ref, call), 'Unavailable');
   }
 
   /** The namespace has it, with the size wanted, and its file too. The lease holds it from before the look at the file. */

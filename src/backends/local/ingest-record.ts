@@ -1,7 +1,7 @@
 /** The ingests table: who is writing which ref. The sidecar files beside the data are for people and other tools. */
 import type { IngestStatus } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
-import { type Digest, parseDigest } from '../../core/oci/digest.ts';
+import { type Digest, digestBytes, hexOf, parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Row } from '../../core/ports/database.ts';
 import { blobFile } from './blob-files.ts';
@@ -40,9 +40,8 @@ function toRecord(row: Row): IngestRecord {
 }
 
 export function ingestDir(store: Store, ref: string): string {
-  const hasher = store.runtime.hashers.create('sha256');
-  hasher.update(new TextEncoder().encode(`${store.namespace}/${ref}`));
-  return `content/ingest/${hasher.digest()}`;
+  const name = new TextEncoder().encode(`${store.namespace}/${ref}`);
+  return `content/ingest/${hexOf(digestBytes(name, store.runtime.hashers))}`;
 }
 
 export function findIngest(store: Store, ref: string): IngestRecord | undefined {

@@ -1,4 +1,4 @@
-import { isKind } from '../../core/errors.ts';
+import { ifFound } from '../../core/errors.ts';
 import type { Command } from '../grammar/command.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
 import { safe } from '../render/text.ts';
@@ -17,17 +17,9 @@ export const imagesUnmount: Command = {
       await (await context.runtime.mounter()).unmount(target, call);
       if (input.bool('rm')) {
         const snapshotter = backend.snapshotter(input.text('snapshotter'));
-        await ignoreAbsent(snapshotter.remove(target, call));
-        await ignoreAbsent(backend.leases.delete(target, call));
+        await ifFound(snapshotter.remove(target, call));
+        await ifFound(backend.leases.delete(target, call));
       }
       await print(context, `${safe(target)}\n`);
     }),
 };
-
-async function ignoreAbsent(work: Promise<void>): Promise<void> {
-  try {
-    await work;
-  } catch (err) {
-    if (!isKind(err, 'NotFound')) throw err;
-  }
-}

@@ -1,6 +1,6 @@
 /** What the commands that make a directory of an image share: `unpack --rootfs` and `bundle`. */
 import type { LocalBackend } from '../../backends/local/open.ts';
-import { isKind } from '../../core/errors.ts';
+import { ifFound } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { isComplete, statusOf } from '../../core/images/inspect.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
@@ -58,12 +58,8 @@ export async function presentImage(
 ): Promise<Image> {
   const { input, services, signal } = context;
   const call = { signal };
-  try {
-    const image = await findImage(backend.images, input.arg(0), call);
-    if (isComplete(await statusOf(backend.content, image.target, only(platform), call))) return image;
-  } catch (err) {
-    if (!isKind(err, 'NotFound')) throw err;
-  }
+  const image = await ifFound(findImage(backend.images, input.arg(0), call));
+  if (image && isComplete(await statusOf(backend.content, image.target, only(platform), call))) return image;
   const { registryOpts, options } = await transferOptions(context);
   const { name } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
     services.fetchImage(deps, { ...options, report }),

@@ -2,7 +2,7 @@
 
 import type { Ingest, Ingester, IngestManager, Labels } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
-import { type HawserError, isKind, messageOf, wrap } from '../errors.ts';
+import { type HawserError, ifFound, isKind, messageOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -148,10 +148,7 @@ async function follow(
   call: WriteCall,
   onOffset: (offset: number) => void,
 ): Promise<void> {
-  try {
-    onOffset((await deps.content.status(ref, call)).offset);
-  } catch (err) {
-    if (!isKind(err, 'NotFound')) throw err;
-  }
+  const status = await ifFound(deps.content.status(ref, call));
+  if (status !== undefined) onOffset(status.offset);
   await deps.clock.sleep(FOLLOW_INTERVAL, call.signal);
 }

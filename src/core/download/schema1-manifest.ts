@@ -1,7 +1,7 @@
 /** A manifest of Docker's schema 1 from the registry: its signed form is read, its payload is what the digest is of. */
 import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, makeDigest } from '../oci/digest.ts';
+import { algorithmOf, digestBytes } from '../oci/digest.ts';
 import { MAX_SCHEMA1_BYTES, schema1Payload } from '../oci/schema1.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
@@ -19,10 +19,7 @@ export async function fetchSchema1(
   const bytes = await readCapped(body, MAX_SCHEMA1_BYTES);
   if (bytes === undefined) throw tooLarge(root);
   const payload = schema1Payload(bytes, root.mediaType);
-  const algorithm = algorithmOf(root.digest);
-  const hasher = deps.hashers.create(algorithm);
-  hasher.update(payload);
-  const digest = makeDigest(algorithm, hasher.digest());
+  const digest = digestBytes(payload, deps.hashers, algorithmOf(root.digest));
   if (digest !== root.digest) {
     throw new HawserError('DataLoss', `content without signature is ${digest}, want ${root.digest}`, {
       hint: 'The registry, or something before it, changed the manifest; pull again',

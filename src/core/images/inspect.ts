@@ -2,7 +2,7 @@
 
 import type { InfoProvider, Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
-import { HawserError, isKind } from '../errors.ts';
+import { HawserError, ifFound, isKind } from '../errors.ts';
 import { chainIds } from '../oci/chain-id.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -196,13 +196,9 @@ export async function statusOf(
   matcher: Matcher,
   call: Call = {},
 ): Promise<ImageStatus> {
-  let manifest: Manifest;
-  try {
-    ({ manifest } = await manifestFor(store, target, matcher, call));
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return { available: false, required: [target], present: [] };
-    throw err;
-  }
+  const found = await ifFound(manifestFor(store, target, matcher, call));
+  if (found === undefined) return { available: false, required: [target], present: [] };
+  const { manifest } = found;
   const required = [manifest.config, ...manifest.layers];
   const present: Descriptor[] = [];
   for (const desc of required) if (await isPresent(store, desc.digest, call)) present.push(desc);
@@ -210,13 +206,7 @@ export async function statusOf(
 }
 
 export async function isPresent(store: InfoProvider, digest: Digest, call: Call = {}): Promise<boolean> {
-  try {
-    await store.info(digest, call);
-    return true;
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return false;
-    throw err;
-  }
+  return (await ifFound(store.info(digest, call))) !== undefined;
 }
 
 /** The chain ID of the preferred manifest's root file system: the snapshot's name when it is unpacked. '' without layers. */

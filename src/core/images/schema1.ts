@@ -1,6 +1,6 @@
 /** An image of Docker's schema 1 as an OCI one, byte for byte as containerd 1.6 converts it. Pure. */
 import type { Descriptor } from '../oci/descriptor.ts';
-import { type Digest, makeDigest } from '../oci/digest.ts';
+import { type Digest, digestBytes } from '../oci/digest.ts';
 import { arrayField, asString, at, objectField, stringField, stringMapField } from '../oci/fields.ts';
 import type { JsonObject } from '../oci/json.ts';
 import { OCI_CONFIG, OCI_MANIFEST } from '../oci/media-types.ts';
@@ -107,7 +107,5 @@ function goIndented(value: object): Uint8Array {
 }
 
 function describe(mediaType: string, bytes: Uint8Array, hashers: Hashers): Descriptor {
-  const hasher = hashers.create('sha256');
-  hasher.update(bytes);
-  return { mediaType, digest: makeDigest('sha256', hasher.digest()), size: bytes.length };
+  return { mediaType, digest: digestBytes(bytes, hashers), size: bytes.length };
 }

@@ -1,7 +1,7 @@
 /** One layer into one committed snapshot: prepare, apply, check, rebase, commit. */
 import { isNeedsBelow } from '../archive/guesses.ts';
 import { cleanupSignal } from '../async/settle.ts';
-import { isKind, messageOf, wrap } from '../errors.ts';
+import { ifFound, isKind, messageOf, wrap } from '../errors.ts';
 import type { Mount } from '../ports/mounter.ts';
 import type { Stage } from '../progress/events.ts';
 import type { Applied, Below } from './applier.ts';
@@ -138,9 +138,8 @@ async function withSnapshot<T>(deps: UnpackDeps, key: string, work: () => Promis
 /** Removes what was extracted so far. A failure is told, but must not hide the cause; the store's next opening tries again. */
 async function discard(deps: UnpackDeps, key: string): Promise<void> {
   try {
-    await deps.snapshotter.remove(key, { signal: cleanupSignal() });
+    await ifFound(deps.snapshotter.remove(key, { signal: cleanupSignal() }));
   } catch (err) {
-    if (isKind(err, 'NotFound')) return;
     deps.report({ type: 'warning', message: `Cannot remove the snapshot ${key}: ${messageOf(err)}` });
   }
 }

@@ -3,7 +3,7 @@ import { Arrivals } from '../async/arrivals.ts';
 import { Limiter } from '../async/limiter.ts';
 import { allOrAbort } from '../async/settle.ts';
 import type { ContentStore } from '../content/content-store.ts';
-import { isKind } from '../errors.ts';
+import { ifFound, isKind } from '../errors.ts';
 import { snapshotLabelKey, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import type { Leases } from '../leases/lease-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -114,10 +114,5 @@ async function present(deps: UnpackDeps, step: LayerStep, run: Unpack): Promise<
 }
 
 async function isCommitted(deps: UnpackDeps, step: LayerStep, run: Unpack): Promise<boolean> {
-  try {
-    return (await deps.snapshotter.stat(step.chainId, run)).kind === 'Committed';
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return false;
-    throw err;
-  }
+  return (await ifFound(deps.snapshotter.stat(step.chainId, run)))?.kind === 'Committed';
 }

@@ -1,5 +1,5 @@
 import type { Hashers } from '../ports/hashers.ts';
-import { type Digest, makeDigest } from './digest.ts';
+import { type Digest, digestBytes } from './digest.ts';
 
 const encoder = new TextEncoder();
 
@@ -15,9 +15,7 @@ export function chainIds(diffIds: readonly Digest[], hashers: Hashers): Digest[]
       out.push(diffId);
       continue;
     }
-    const hasher = hashers.create('sha256');
-    hasher.update(encoder.encode(`${below} ${diffId}`));
-    out.push(makeDigest('sha256', hasher.digest()));
+    out.push(digestBytes(encoder.encode(`${below} ${diffId}`), hashers));
   }
   return out;
 }

@@ -1,6 +1,6 @@
 import { visible } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
-import type { HashName } from '../ports/hashers.ts';
+import type { Hashers, HashName } from '../ports/hashers.ts';
 
 /** `<algorithm>:<lower-case hex>`, checked: safe in paths and URLs. */
 export type Digest = string & { readonly __digest: unique symbol };
@@ -39,6 +39,13 @@ export function hexOf(digest: Digest): string {
 
 export function makeDigest(algorithm: HashName, hex: string): Digest {
   return parseDigest(`${algorithm}:${hex}`);
+}
+
+/** The digest of bytes that are at hand. */
+export function digestBytes(bytes: Uint8Array, hashers: Hashers, algorithm: HashName = 'sha256'): Digest {
+  const hasher = hashers.create(algorithm);
+  hasher.update(bytes);
+  return makeDigest(algorithm, hasher.digest());
 }
 
 function invalid(text: string, why: string): HawserError {

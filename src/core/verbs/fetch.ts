@@ -6,8 +6,7 @@ import type { Labels } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobCall, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
-import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
-import type { Image, ImageStore } from '../images/image-store.ts';
+import { HawserError, ifFound, isKind, messageOf, wrap } from '../errors.ts';
 import { CONVERTED_LABEL } from '../images/schema1.ts';
 import type { Lease } from '../leases/lease-store.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
@@ -164,20 +163,11 @@ export async function record(
   const target = { mediaType: root.mediaType, digest: root.digest, size: root.size };
   const { name } = options.reference;
   const { images } = deps.backend;
-  const before = await find(images, name, call);
+  const before = await ifFound(images.get(name, call));
   await images.put(name, target, labels, call);
   options.report?.({ type: 'recorded', name, target: root.digest });
   if (before !== undefined && before.target.digest !== root.digest) await dropReplaced(deps, options);
   return { name, target };
-}
-
-async function find(images: ImageStore, name: string, call: Call): Promise<Image | undefined> {
-  try {
-    return await images.get(name, call);
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return undefined;
-    throw err;
-  }
 }
 
 /** The name has moved on: what it named before goes, unless something else needs it. Failing at that fails nothing. */

@@ -2,11 +2,12 @@
 
 import type { InfoProvider, Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
-import { HawserError, isKind, wrap } from '../errors.ts';
+import { HawserError, ifFound, wrap } from '../errors.ts';
+import { isPresent } from '../images/inspect.ts';
 import { expandedSize } from '../layers/expanded-size.ts';
 import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, type Digest, makeDigest } from '../oci/digest.ts';
+import { algorithmOf, type Digest, digestBytes } from '../oci/digest.ts';
 import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
 import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
@@ -104,13 +105,7 @@ async function planLayers(
 }
 
 async function isUnpacked(snapshotter: Snapshotter, chainId: string, call: Call): Promise<boolean> {
-  try {
-    await snapshotter.stat(chainId, call);
-    return true;
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return false;
-    throw err;
-  }
+  return (await ifFound(snapshotter.stat(chainId, call))) !== undefined;
 }
 
 /** The store as it is, and over it the documents that were read for the plan. */
@@ -131,7 +126,7 @@ class PlanStore implements WalkContent {
 
   /** In place of fetching a blob into the store. Of layers and configs it only notes the size. */
   readonly bring = async (desc: Descriptor, call: Call): Promise<void> => {
-    const present = await this.#has(desc.digest, call);
+    const present = await isPresent(this.#store, desc.digest, call);
     this.blobs.push({ desc, present });
     if (present) return;
     this.#absent.set(desc.digest, desc.size);
@@ -146,16 +141,6 @@ class PlanStore implements WalkContent {
     return read;
   };
 
-  async #has(digest: Digest, call: Call): Promise<boolean> {
-    try {
-      await this.#store.info(digest, call);
-      return true;
-    } catch (err) {
-      if (isKind(err, 'NotFound')) return false;
-      throw err;
-    }
-  }
-
   async #fetch(desc: Descriptor, call: Call): Promise<Uint8Array> {
     this.#held += desc.size;
     if (desc.size > MAX_CONFIG_BYTES || this.#held > MAX_DOCUMENTS) {
@@ -166,12 +151,9 @@ class PlanStore implements WalkContent {
     }
     try {
       const bytes = await readCapped((await this.#fetcher.fetch(desc, call)).body, desc.size);
-      const algorithm = algorithmOf(desc.digest);
-      const hasher = this.#hashers.create(algorithm);
-      hasher.update(bytes ?? new Uint8Array());
-      const digest = makeDigest(algorithm, hasher.digest());
+      const digest = bytes && digestBytes(bytes, this.#hashers, algorithmOf(desc.digest));
       if (bytes !== undefined && digest === desc.digest) return bytes;
-      const what = bytes === undefined ? `more than ${desc.size} bytes` : digest;
+      const what = digest ?? `more than ${desc.size} bytes`;
       throw new HawserError('DataLoss', `the registry sent ${what}, want ${desc.digest}`);
     } catch (err) {
       throw wrap(`Cannot fetch ${desc.digest}`, err);

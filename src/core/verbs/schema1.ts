@@ -5,7 +5,7 @@ import type { InfoProvider } from '../content/content-store.ts';
 import { writeBlob } from '../content/write.ts';
 import { fetchBlob } from '../download/fetch-blob.ts';
 import { fetchSchema1 } from '../download/schema1-manifest.ts';
-import { isKind, wrap } from '../errors.ts';
+import { ifFound, wrap } from '../errors.ts';
 import { UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import { type Converted, convert, EMPTY_LAYER_LABEL, type LayerState } from '../images/schema1.ts';
 import { type LayerFacts, readCompression, readLayerFacts } from '../layers/layer-state.ts';
@@ -88,12 +88,7 @@ async function layerState(
 }
 
 async function sizeHere(content: InfoProvider, digest: Digest, call: Call): Promise<number | undefined> {
-  try {
-    return (await content.info(digest, call)).size;
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return undefined;
-    throw err;
-  }
+  return (await ifFound(content.info(digest, call)))?.size;
 }
 
 /** Schema 1 does not tell sizes. */

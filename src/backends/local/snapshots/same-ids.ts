@@ -1,4 +1,4 @@
-import { HawserError, isKind } from '../../../core/errors.ts';
+import { HawserError, ifFound } from '../../../core/errors.ts';
 import type { Call } from '../../../core/ports/call.ts';
 import type { Runtime } from '../../../core/runtime.ts';
 import { readIdMaps } from '../../../core/users/id-map.ts';
@@ -29,12 +29,7 @@ export async function requireSameIds(runtime: Runtime, dir: string, call?: Call)
 
 async function read({ fs }: Runtime, path: string, call?: Call): Promise<string> {
   if ((await fs.stat(path, call)) === undefined) return '';
-  try {
-    return new TextDecoder().decode(await fs.readFile(path, MAX_BYTES, call));
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return '';
-    throw err;
-  }
+  return new TextDecoder().decode(await ifFound(fs.readFile(path, MAX_BYTES, call)));
 }
 
 async function hasSnapshots({ fs }: Runtime, dir: string, call?: Call): Promise<boolean> {

@@ -2,7 +2,7 @@
  * Hosts from directories as containerd and Docker have them (certs.d): `<root>/<host>_<port>_/hosts.toml` and so on. What is
  * there decides, or it is an error: a broken file never means that the registry itself is asked in the way of the default.
  */
-import { HawserError, isKind, messageOf } from '../../errors.ts';
+import { HawserError, ifFound, isKind, messageOf } from '../../errors.ts';
 import type { Call } from '../../ports/call.ts';
 import type { TlsOptions } from '../../ports/transport.ts';
 import { ALL_CAPABILITIES, defaultHost, type Host, type Hosts, type SchemeOptions } from '../hosts.ts';
@@ -97,24 +97,14 @@ function candidates(root: string, namespace: string): string[] {
 
 async function firstOf(fs: ReadFiles, dirs: readonly string[], call: Call): Promise<string | undefined> {
   for (const dir of dirs) {
-    try {
-      await fs.list(dir, call);
-      return dir;
-    } catch (err) {
-      if (!isKind(err, 'NotFound')) throw err;
-    }
+    if ((await ifFound(fs.list(dir, call))) !== undefined) return dir;
   }
   return undefined;
 }
 
 /** '' when absent: an empty file is as good as none. */
 async function readText(fs: ReadFiles, file: string, call: Call): Promise<string> {
-  try {
-    return new TextDecoder().decode(await fs.readFile(file, MAX_TOML_BYTES, call));
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return '';
-    throw err;
-  }
+  return new TextDecoder().decode(await ifFound(fs.readFile(file, MAX_TOML_BYTES, call)));
 }
 
 /** The namespace's own registry, with what its directory says about TLS. */

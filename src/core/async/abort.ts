@@ -1,0 +1,31 @@
+/**
+ * Calls `listener` once, when `signal` aborts; at once when it has aborted already. The function returned stops listening.
+ */
+export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
+  if (signal === undefined) return () => {};
+  if (signal.aborted) {
+    listener();
+    return () => {};
+  }
+  signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
+}
+
+/** Aborts `child` when `parent` does, until the function returned is called. */
+export function linkAbort(parent: AbortSignal | undefined, child: AbortController): () => void {
+  return onAbort(parent, () => child.abort(parent?.reason));
+}
+
+/** Settles as `work` does, or rejects with the signal's reason as soon as it aborts; `work` goes on then. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  let stopListening = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stopListening = onAbort(signal, () => reject(signal.reason));
+  });
+  try {
+    return await Promise.race([aborted, work]);
+  } finally {
+    stopListening();
+  }
+}

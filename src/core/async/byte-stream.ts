@@ -1,0 +1,84 @@
+import { onAbort } from './abort.ts';
+
+/** Where the bytes of a stream come from. */
+export interface Pulls {
+  /** The next bytes; undefined at the end. Never called while an earlier call runs. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Called once when the reader cancels or the signal aborts: makes a `next` that is running end soon. */
+  cancel?(reason: unknown): void | Promise<void>;
+  /** Called once when no `next` runs any more: at the end, after a failure, after `cancel`. Gives back what is held. */
+  close?(): void | Promise<void>;
+  /** How many chunks are asked for before the reader wants them. Default: 0. */
+  readonly ahead?: number;
+  /** Errors the stream with its reason as soon as it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A stream of what `next` gives, at the reader's speed. An error of `next` is the stream's. */
+export function byteStream(pulls: Pulls): ReadableStream<Uint8Array> {
+  const source = new PulledSource(pulls);
+  return new ReadableStream(source, { highWaterMark: pulls.ahead ?? 0 });
+}
+
+class PulledSource implements UnderlyingDefaultSource<Uint8Array> {
+  readonly #pulls: Pulls;
+  #running: Promise<unknown> = Promise.resolve();
+  #stopListening = (): void => {};
+  #over = false;
+
+  constructor(pulls: Pulls) {
+    this.#pulls = pulls;
+  }
+
+  start(out: ReadableStreamDefaultController<Uint8Array>): void {
+    const { signal } = this.#pulls;
+    this.#stopListening = onAbort(signal, () => {
+      out.error(signal?.reason);
+      this.cancel(signal?.reason).catch(() => {});
+    });
+  }
+
+  async pull(out: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    const next = this.#pulls.next();
+    this.#running = next;
+    try {
+      const bytes = await next;
+      if (this.#over) return;
+      if (bytes !== undefined) return out.enqueue(bytes);
+      await this.#end();
+      out.close();
+    } catch (err) {
+      if (this.#over) throw err;
+      await this.#end().catch(() => {});
+      throw err;
+    }
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stopListening();
+    try {
+      await this.#pulls.cancel?.(reason);
+    } finally {
+      await this.#running.catch(() => {});
+      await this.#pulls.close?.();
+    }
+  }
+
+  async #end(): Promise<void> {
+    this.#over = true;
+    this.#stopListening();
+    await this.#pulls.close?.();
+  }
+}
+
+/** A stream of bytes that are at hand. */
+export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(out) {
+      if (bytes.length > 0) out.enqueue(bytes);
+      out.close();
+    },
+  });
+}
