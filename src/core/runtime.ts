@@ -12,7 +12,6 @@ import type { Transports } from './ports/transport.ts';
 
 /** Everything that differs between Node and Deno. Composed in src/entry, handed down, imported by nobody. */
 export interface Runtime {
-  readonly name: 'node' | 'deno';
   readonly host: Host;
   readonly clock: Clock;
   readonly fs: FileSystem;

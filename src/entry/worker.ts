@@ -20,6 +20,7 @@ import { copyTreeByTool } from '../platform/kernel/tools-copy.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
 import { lazyCodecs } from '../platform/process/lazy.ts';
 import { openBlob } from '../platform/threads/blob-reader.ts';
+import { runtimeParts } from './parts.ts';
 
 const hashers = createHashers();
 const codecs = lazyCodecs();
@@ -30,10 +31,7 @@ function reply(message: WorkerReply): void {
 
 async function openSyscalls(): Promise<Syscalls> {
   const provider = chosenProvider();
-  const module = await ('Deno' in globalThis
-    ? import('../platform/deno/syscalls.ts')
-    : import('../platform/node/syscalls.ts'));
-  return module.openSyscalls(provider);
+  return (await (await runtimeParts()).kernel()).openSyscalls(provider);
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,39 +1,31 @@
-import type { Mounter } from '../core/ports/mounter.ts';
-import type { Syscalls } from '../core/ports/syscalls.ts';
-import type { Transports } from '../core/ports/transport.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { createHashers } from './codecs/hashers.ts';
 import { createDatabases } from './files/database.ts';
 import { createFileSystem } from './files/file-system.ts';
 import { chosenProvider } from './kernel/provider-choice.ts';
+import type { RuntimeParts } from './parts.ts';
 import { createClock } from './process/clock.ts';
 import { lazyCodecs, lazyTransports, once } from './process/lazy.ts';
+import { createProcessHost } from './process/process-host.ts';
 import { createPrograms } from './process/programs.ts';
 import { withSmallJobs } from './threads/small-jobs.ts';
+import { createWorkerPool } from './threads/worker-pool.ts';
 
-/** What differs between runtimes; the two functions load what is heavy when it is first used. */
-export interface RuntimeParts extends Pick<Runtime, 'name' | 'host' | 'workers'> {
-  syscalls(): Promise<{
-    openSyscalls(prefer?: 'ffi' | 'tools'): Syscalls;
-    openMounter(prefer?: 'ffi' | 'tools'): Mounter;
-  }>;
-  transports(): Promise<{ createTransports(): Transports }>;
-}
-
-export function composeRuntime({ name, host, workers, ...parts }: RuntimeParts): Runtime {
+/** Every port, over a runtime's own parts. One worker thread a processor; `workerUrl` is the module of src/entry/worker.ts. */
+export function composeRuntime(parts: RuntimeParts, { workerUrl }: { workerUrl: URL }): Runtime {
+  const host = createProcessHost(parts);
   const runtime = {
-    name,
     host,
     clock: createClock(),
     fs: createFileSystem(),
     programs: createPrograms(),
-    syscalls: once(async () => (await parts.syscalls()).openSyscalls(chosenProvider())),
-    mounter: once(async () => (await parts.syscalls()).openMounter(chosenProvider())),
+    syscalls: once(async () => (await parts.kernel()).openSyscalls(chosenProvider())),
+    mounter: once(async () => (await parts.kernel()).openMounter(chosenProvider())),
     hashers: createHashers(),
     codecs: lazyCodecs(),
     databases: createDatabases(),
-    transports: lazyTransports(async () => (await parts.transports()).createTransports()),
-    workers,
+    transports: lazyTransports(() => parts.transports()),
+    workers: createWorkerPool({ url: workerUrl, size: host.cpus }),
   };
   return { ...runtime, workers: withSmallJobs(runtime) };
 }

@@ -1,8 +1,9 @@
 import process from 'node:process';
-import { createDenoHost } from '../../src/platform/deno/host.ts';
-import { createNodeHost } from '../../src/platform/node/host.ts';
+import { createProcessHost } from '../../src/platform/process/process-host.ts';
 import { hostSuite } from '../suites/host.ts';
 import { isDeno } from '../support/needs.ts';
+import { parts } from '../support/this-runtime.ts';
 
-if (isDeno) hostSuite('deno', createDenoHost(), [process.execPath, 'run', '-A', '--no-check', '--quiet']);
-else hostSuite('node', createNodeHost(), [process.execPath, '--disable-warning=ExperimentalWarning']);
+const command = isDeno ? ['run', '-A', '--no-check', '--quiet'] : ['--disable-warning=ExperimentalWarning'];
+
+hostSuite(parts.name, createProcessHost(parts), [process.execPath, ...command]);

@@ -1,11 +1,8 @@
-import { openSyscalls as openDeno } from '../../src/platform/deno/syscalls.ts';
 import { createFfiSyscalls } from '../../src/platform/kernel/ffi-syscalls.ts';
-import { openSyscalls as openNode } from '../../src/platform/node/syscalls.ts';
 import { syscallsSuite } from '../suites/syscalls.ts';
 import { hasFfi, oldLibc } from '../support/ffi.ts';
 import { isDeno } from '../support/needs.ts';
-
-const open = isDeno ? openDeno : openNode;
+import { openSyscalls as open } from '../support/this-runtime.ts';
 
 syscallsSuite('tools', {
   open: () => open('tools'),

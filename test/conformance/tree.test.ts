@@ -8,13 +8,11 @@ import { kindOf } from '../../src/core/errors.ts';
 import { S_IFCHR, S_IFIFO, S_IFSOCK, type Syscalls } from '../../src/core/ports/syscalls.ts';
 import { MAX_DEPTH } from '../../src/core/snapshots/dir-stack.ts';
 import { copyTree, removeTree, treeUsage } from '../../src/core/snapshots/tree.ts';
-import { openSyscalls as openDeno } from '../../src/platform/deno/syscalls.ts';
-import { openSyscalls as openNode } from '../../src/platform/node/syscalls.ts';
 import { hasFfi } from '../support/ffi.ts';
 import { isDeno, needs } from '../support/needs.ts';
+import { openSyscalls as open } from '../support/this-runtime.ts';
 import { tempDir } from '../support/tmp.ts';
 
-const open = isDeno ? openDeno : openNode;
 const TOOLS = { root: true, tools: ['find', 'getfattr', 'setfattr', 'du', 'mknod', 'touch'] };
 const ENV = { LC_ALL: 'C', PATH: '/usr/bin:/bin' };
 

@@ -6,12 +6,12 @@ import type { HttpRequest, HttpResponse, Transports } from '../../src/core/ports
 import { parseReference } from '../../src/core/reference/parse.ts';
 import { openRegistry, type RegistryOptions } from '../../src/core/registry/open.ts';
 import type { Fetched, Registry } from '../../src/core/registry/registry.ts';
-import { createTransports as denoTransports } from '../../src/platform/deno/transport.ts';
-import { createTransports as nodeTransports } from '../../src/platform/node/transport.ts';
-import { isDeno } from '../support/needs.ts';
+import { parts } from '../support/this-runtime.ts';
+
+const ours: Transports = await parts.transports();
 
 export function transports(): Transports {
-  return isDeno ? denoTransports() : nodeTransports();
+  return ours;
 }
 
 /** Time goes on only by `advance` and by sleeping. */

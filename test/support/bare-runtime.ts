@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import process from 'node:process';
 import type { Workers } from '../../src/core/layers/workers.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
+import { runtimeParts } from '../../src/entry/parts.ts';
 import { createHashers } from '../../src/platform/codecs/hashers.ts';
 import { createDatabases } from '../../src/platform/files/database.ts';
 import { createFileSystem } from '../../src/platform/files/file-system.ts';
@@ -36,11 +37,9 @@ const workers: Workers = {
 
 /** `overrides` replace ports. */
 export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
-  const platform = () =>
-    isDeno ? import('../../src/platform/deno/syscalls.ts') : import('../../src/platform/node/syscalls.ts');
+  const kernel = async () => (await runtimeParts()).kernel();
   const output = { isTerminal: false, columns: () => undefined, write: async () => {} };
   return {
-    name: isDeno ? 'deno' : 'node',
     host: {
       runtime: isDeno ? 'deno' : 'node',
       runtimeVersion: process.version,
@@ -62,8 +61,8 @@ export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
     clock: createClock(),
     fs: createFileSystem(),
     programs: { run: () => absent('programs') },
-    syscalls: async () => (await platform()).openSyscalls(),
-    mounter: async () => (await platform()).openMounter(),
+    syscalls: async () => (await kernel()).openSyscalls(),
+    mounter: async () => (await kernel()).openMounter(),
     hashers: createHashers(),
     codecs: { get: () => absent('codecs') },
     databases: createDatabases(),

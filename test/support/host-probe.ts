@@ -2,10 +2,10 @@
 import process from 'node:process';
 import { kindOf, messageOf } from '../../src/core/errors.ts';
 import type { Host } from '../../src/core/ports/host.ts';
-import { createDenoHost } from '../../src/platform/deno/host.ts';
-import { createNodeHost } from '../../src/platform/node/host.ts';
+import { runtimeParts } from '../../src/entry/parts.ts';
+import { createProcessHost } from '../../src/platform/process/process-host.ts';
 
-const host: Host = 'Deno' in globalThis ? createDenoHost() : createNodeHost();
+const host: Host = createProcessHost(await runtimeParts());
 const say = (value: unknown) => host.stdout.write(`${JSON.stringify(value)}\n`);
 
 const probes: Record<string, () => Promise<void>> = {

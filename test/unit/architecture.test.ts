@@ -23,6 +23,13 @@ const LOW: readonly string[] = ['core/errors.ts', 'core/bytes.ts', 'core/duratio
 /** A type that names ports: whoever takes some of them from a runtime says so by `Pick<Runtime, ...>`. */
 const RUNTIME = 'core/runtime.ts';
 
+/** A runtime's own folder. */
+const ownParts = (layer: string): Rule => ({
+  layer,
+  own: [...LOW, 'platform/http/', 'platform/kernel/', 'platform/parts.ts'],
+  node: true,
+});
+
 /** Folders of core by name, for short. */
 const core = (...folders: string[]): string[] => [...LOW, ...folders.map((folder) => `core/${folder}/`)];
 
@@ -76,10 +83,17 @@ const RULES: readonly Rule[] = [
     own: [...core('archive', 'async', 'layers'), RUNTIME, 'platform/kernel/'],
     node: true,
   },
-  { layer: 'platform/process/', own: [...LOW, 'platform/codecs/'], node: true },
-  { layer: 'platform/compose.ts', own: ['core/', 'platform/'], node: true },
-  { layer: 'platform/node/', own: ['core/', 'platform/'], packages: ['undici'], node: true },
-  { layer: 'platform/deno/', own: ['core/', 'platform/'], node: true },
+  { layer: 'platform/process/', own: [...LOW, 'platform/codecs/', 'platform/parts.ts'], node: true },
+  { layer: 'platform/parts.ts', own: [...LOW, 'platform/kernel/'] },
+  {
+    layer: 'platform/compose.ts',
+    own: [
+      ...[...LOW, RUNTIME, 'platform/parts.ts'],
+      ...['codecs', 'files', 'kernel', 'process', 'threads'].map((name) => `platform/${name}/`),
+    ],
+  },
+  ownParts('platform/node/'),
+  ownParts('platform/deno/'),
   {
     layer: 'cli/grammar/',
     own: ['core/', 'cli/session/'],

@@ -46,7 +46,7 @@ function checkOwner(runtime: Runtime, root: string, info: FileInfo): void {
   if (info.type !== 'directory') throw refuse(root, 'it is not a directory', 'Use another --root');
   if (info.uid !== uid) {
     const hint =
-      runtime.name === 'deno' && uid === UNKNOWN_UID
+      runtime.host.runtime === 'deno' && uid === UNKNOWN_UID
         ? 'Allow Deno to ask who the user is (--allow-sys=uid), or use another --root'
         : `Run as the user who owns it, change its owner (chown ${uid} ${root}), or use another --root`;
     throw refuse(root, `it belongs to user ${info.uid}, and this is user ${uid}`, hint);

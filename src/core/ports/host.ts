@@ -10,7 +10,8 @@ export interface Output {
 
 /** The process and the machine. Platform words are Go's (linux, amd64), as OCI has them. */
 export interface Host {
-  readonly runtime: 'node' | 'deno';
+  /** For people: `node`, `deno`. */
+  readonly runtime: string;
   readonly runtimeVersion: string;
   readonly os: string;
   readonly arch: string;

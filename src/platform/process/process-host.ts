@@ -5,6 +5,7 @@ import process from 'node:process';
 import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Host, Output } from '../../core/ports/host.ts';
+import type { RuntimeParts } from '../parts.ts';
 import { armVariant, goArch, goOs, littleEndian } from './machine.ts';
 import { StdinLines } from './stdin-lines.ts';
 
@@ -22,12 +23,16 @@ function allowed<T>(get: () => T, fallback: T): T {
   }
 }
 
-export function createProcessHost(runtime: Host['runtime'], runtimeVersion: string): Host {
+export function createProcessHost({
+  name,
+  version,
+  random,
+}: Pick<RuntimeParts, 'name' | 'version' | 'random'>): Host {
   const lines = new StdinLines();
   const arch = goArch(process.arch, littleEndian);
   return {
-    runtime,
-    runtimeVersion,
+    runtime: name,
+    runtimeVersion: version,
     os: goOs(process.platform),
     arch,
     variant: arch.startsWith('arm')
@@ -47,7 +52,7 @@ export function createProcessHost(runtime: Host['runtime'], runtimeVersion: stri
     stdinIsTerminal: isatty(0),
     readLine: (opts) => lines.read(opts),
     onInterrupt: listen,
-    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    random,
   };
 }
 

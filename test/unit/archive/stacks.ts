@@ -7,10 +7,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { Mounter } from '../../../src/core/ports/mounter.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
-import { openMounter as denoMounter } from '../../../src/platform/deno/syscalls.ts';
-import { openMounter as nodeMounter } from '../../../src/platform/node/syscalls.ts';
-import { isDeno } from '../../support/needs.ts';
 import type { LinkRule } from '../../support/reference-model.ts';
+import { openMounter } from '../../support/this-runtime.ts';
 import { readTree, subtrees, type Tree } from '../../support/tree.ts';
 import { directoriesBelow, ownDirectory, type Spot, WAY_NAMES, WAYS, type WayName } from './ways.ts';
 
@@ -49,7 +47,7 @@ export class Stacks {
 
   constructor(sys: Syscalls) {
     this.#sys = sys;
-    this.#mounter = isDeno ? denoMounter() : nodeMounter();
+    this.#mounter = openMounter();
     this.#path = mkdtempSync(join(process.env.HAWSER_TEST_TMP ?? tmpdir(), 'hawser-stacks-'));
     mkdirSync(join(this.#path, 'empty'));
     for (const way of WAY_NAMES) {

@@ -8,12 +8,10 @@ import { TarReader } from '../../../src/core/archive/tar-reader.ts';
 import { isKind } from '../../../src/core/errors.ts';
 import { rebaseLayer } from '../../../src/core/layers/rebase-layer.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
-import { openSyscalls as openDeno } from '../../../src/platform/deno/syscalls.ts';
-import { openSyscalls as openNode } from '../../../src/platform/node/syscalls.ts';
-import { isDeno } from '../../support/needs.ts';
+import { openSyscalls } from '../../support/this-runtime.ts';
 
 export function syscallsHere(prefer?: 'tools'): Syscalls {
-  return isDeno ? openDeno(prefer) : openNode(prefer);
+  return openSyscalls(prefer);
 }
 
 export function apply(

@@ -110,7 +110,7 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
     },
   };
   return {
-    runtime: { name: 'node', host, clock, fs, hashers: {}, transports: {} } as unknown as Runtime,
+    runtime: { host, clock, fs, hashers: {}, transports: {} } as unknown as Runtime,
     out: () => out,
     err: () => err,
     interrupt: (signal) => {

@@ -1,1 +1,0 @@
-export { undiciTransports as createTransports } from '../http/undici-transport.ts';
