@@ -11,12 +11,15 @@
 export type { ContentStore, Info, Labels } from './core/content/content-store.ts';
 export {
   type ErrorDetail,
+  type ExchangeCode,
   exitCodeOf,
   HawserError,
   hintOf,
   isKind,
   type Kind,
   kindOf,
+  type Reason,
+  reasonOf,
 } from './core/errors.ts';
 export type { Image, ImageStore } from './core/images/image-store.ts';
 export type { LayerLimits, LayerSettings } from './core/layers/layer-settings.ts';

@@ -1,5 +1,5 @@
 import { parseDuration } from '../core/duration.ts';
-import { findError, hintOf, kindOf, messageOf } from '../core/errors.ts';
+import { errnoOf, hintOf, kindOf, messageOf } from '../core/errors.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { GRAMMAR } from './commands/index.ts';
 import type { Input } from './grammar/command.ts';
@@ -88,7 +88,7 @@ async function fail(runtime: Runtime, err: unknown, debug: boolean, interrupted?
 }
 
 function isClosedPipe(err: unknown): boolean {
-  return kindOf(err) === 'Aborted' && findError(err)?.data?.errno === 'EPIPE';
+  return kindOf(err) === 'Aborted' && errnoOf(err) === 'EPIPE';
 }
 
 /** The stacks along the cause chain. */

@@ -22,25 +22,90 @@ export type Kind =
 
 const BRAND: unique symbol = Symbol.for('hawser.error') as never;
 
-/** More about an error: `hint` says what the user can do; `data` is machine-readable detail (status code, digests). */
+/**
+ * What ended an exchange with a server, or made its answer useless: the system's name where it has one (`ECONNREFUSED`), else
+ * ours. What follows from each is in core/registry/failures.ts. `UNKNOWN`: the message has the runtime's words.
+ */
+export type ExchangeCode =
+  | 'ECONNREFUSED'
+  | 'ECONNRESET'
+  | 'ECONNABORTED'
+  | 'EPIPE'
+  | 'ETIMEDOUT'
+  | 'ENOTFOUND'
+  | 'EAI_AGAIN'
+  | 'EHOSTUNREACH'
+  | 'ENETUNREACH'
+  | 'PROXY'
+  | 'TLS'
+  | 'CONNECT_RESET'
+  | 'CONNECT_TIMEOUT'
+  | 'HEADERS_TIMEOUT'
+  | 'HEADERS_OVERFLOW'
+  | 'HTTP_PROTOCOL'
+  | 'UNEXPECTED_END'
+  | 'STALLED'
+  | 'TOO_SLOW'
+  | 'CONTENT_ENCODING'
+  | 'WRONG_RANGE'
+  | 'NO_RANGE'
+  | 'CHANGED'
+  | 'SHORT'
+  | 'CLOSED'
+  | 'UNKNOWN';
+
+/** Why an operation failed, for callers that decide by the reason. Plain data: crosses workers. */
+export type Reason =
+  /** A system call failed: `EBUSY`. */
+  | { readonly type: 'errno'; readonly errno: string }
+  /** `absent`: another host of the same list, the registry itself, lacks the content. */
+  | { readonly type: 'exchange'; readonly code: ExchangeCode; readonly absent?: boolean }
+  /** A server refused a request. */
+  | {
+      readonly type: 'status';
+      readonly status: number;
+      /** The registry's own: `MANIFEST_UNKNOWN`. */
+      readonly code?: string | undefined;
+      /** Milliseconds (Retry-After). */
+      readonly retryAfter?: number | undefined;
+      /** As for an exchange. */
+      readonly absent?: boolean;
+    }
+  /** Another writer has the ingest. */
+  | { readonly type: 'busy' }
+  /** The layer can be applied only with the layers below in view. */
+  | { readonly type: 'needs-below' }
+  /** Content is not what was said of it: sizes or digests. */
+  | { readonly type: 'mismatch'; readonly expected: string | number; readonly actual: string | number }
+  /** The user namespace does not map the owner of a file. */
+  | {
+      readonly type: 'unmapped';
+      readonly owner: 'user' | 'group';
+      readonly id: number;
+      readonly file: string;
+    }
+  /** The command line was wrong. */
+  | { readonly type: 'usage' };
+
+/** More about an error: `hint` says what the user can do; `reason` is for callers that decide by it. */
 export interface ErrorDetail {
   readonly hint?: string | undefined;
   readonly cause?: unknown;
-  readonly data?: Readonly<Record<string, string | number | boolean>> | undefined;
+  readonly reason?: Reason | undefined;
 }
 
 /** `message` says what was being done to what and what went wrong, without a full stop. */
 export class HawserError extends Error {
   readonly kind: Kind;
   readonly hint: string | undefined;
-  readonly data: Readonly<Record<string, string | number | boolean>> | undefined;
+  readonly reason: Reason | undefined;
 
   constructor(kind: Kind, message: string, detail: ErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.name = 'HawserError';
     this.kind = kind;
     this.hint = detail.hint;
-    this.data = detail.data;
+    this.reason = detail.reason;
     Object.defineProperty(this, BRAND, { value: true });
   }
 }
@@ -87,6 +152,20 @@ export async function ifFound<T>(work: Promise<T>, ...kinds: readonly Kind[]): P
   }
 }
 
+/** The reason of a thrown value, when there is one of this type. */
+export function reasonOf<T extends Reason['type']>(
+  err: unknown,
+  type: T,
+): Extract<Reason, { type: T }> | undefined {
+  const reason = findError(err)?.reason;
+  return reason?.type === type ? (reason as Extract<Reason, { type: T }>) : undefined;
+}
+
+/** The system's name of a failed call (`EBUSY`). */
+export function errnoOf(err: unknown): string | undefined {
+  return reasonOf(err, 'errno')?.errno;
+}
+
 export function messageOf(err: unknown): string {
   return err instanceof Error ? err.message : String(err);
 }
@@ -101,13 +180,13 @@ export function hintOf(err: unknown): string | undefined {
   return undefined;
 }
 
-/** Wraps an error with what was being done: `${doing}: ${its message}`. Kind and data are kept, and the hint where it has one. */
+/** Wraps an error with what was being done: `${doing}: ${its message}`. Kind and reason are kept, and the hint where there is one. */
 export function wrap(doing: string, err: unknown, hint?: string): HawserError {
   const known = findError(err);
   return new HawserError(kindOf(err), `${doing}: ${messageOf(err)}`, {
     cause: err,
     hint: hintOf(err) ?? hint,
-    data: known?.data,
+    reason: known?.reason,
   });
 }
 
@@ -121,7 +200,7 @@ export interface ErrorRecord {
   readonly kind: Kind;
   readonly message: string;
   readonly hint: string | undefined;
-  readonly data: HawserError['data'];
+  readonly reason: Reason | undefined;
   readonly stack: string | undefined;
 }
 
@@ -130,13 +209,13 @@ export function toRecord(err: unknown): ErrorRecord {
     kind: kindOf(err),
     message: messageOf(err),
     hint: hintOf(err),
-    data: findError(err)?.data,
+    reason: findError(err)?.reason,
     stack: err instanceof Error ? err.stack : undefined,
   };
 }
 
 export function fromRecord(record: ErrorRecord): HawserError {
-  const err = new HawserError(record.kind, record.message, { hint: record.hint, data: record.data });
+  const err = new HawserError(record.kind, record.message, { hint: record.hint, reason: record.reason });
   if (record.stack !== undefined) err.stack = record.stack;
   return err;
 }

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Backend } from '../../src/core/backend.ts';
 import type { ContentStore, Ingest } from '../../src/core/content/content-store.ts';
-import { isKind, type Kind, kindOf } from '../../src/core/errors.ts';
+import { isKind, type Kind, kindOf, reasonOf } from '../../src/core/errors.ts';
 import { bytesOf, close, collectStream, digestOf, someBytes } from '../support/stores.ts';
 
 export interface StoreUnderTest {
@@ -213,7 +213,7 @@ export function contentSuite(
     const wrong = digestOf(bytesOf('wrong'));
     const ingest = await content.ingest('errors', {});
     const busy = await rejectsWith('Unavailable', content.ingest('errors', {}));
-    assert.equal((busy as { data?: { busy?: boolean } }).data?.busy, true);
+    assert.ok(reasonOf(busy, 'busy'));
     await rejectsWith('Unavailable', content.abort('errors'));
     await ingest.write(bytes);
     const mismatch = await rejectsWith('DataLoss', ingest.commit({ digest: wrong }));

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
-import { findError, type Kind, kindOf } from '../../src/core/errors.ts';
+import { errnoOf, type Kind, kindOf } from '../../src/core/errors.ts';
 import type { FileSystem } from '../../src/core/ports/file-system.ts';
 import { needs } from '../support/needs.ts';
 import { tempDir } from '../support/tmp.ts';
@@ -17,7 +17,7 @@ async function fails(work: Promise<unknown>, kind: Kind, errno?: string): Promis
     await work;
   } catch (err) {
     assert.equal(kindOf(err), kind, String(err));
-    if (errno !== undefined) assert.equal(findError(err)?.data?.errno, errno);
+    if (errno !== undefined) assert.equal(errnoOf(err), errno);
     return;
   }
   assert.fail(`did not fail with ${kind}`);

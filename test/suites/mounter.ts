@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { findError, type Kind, kindOf } from '../../src/core/errors.ts';
+import { errnoOf, type Kind, kindOf } from '../../src/core/errors.ts';
 import type { Mount, Mounter } from '../../src/core/ports/mounter.ts';
 import { escapeOverlayPath } from '../../src/core/snapshots/overlay-path.ts';
 import { needs } from '../support/needs.ts';
@@ -196,7 +196,7 @@ function stackTests(check: Check): void {
         () => undefined,
         (err: unknown) => err,
       );
-      assert.equal(findError(busy)?.data?.errno, 'EBUSY');
+      assert.equal(errnoOf(busy), 'EBUSY');
       assert.equal(kindOf(busy), 'FailedPrecondition');
       await mounter.unmount(target, { lazy: true });
       assert.deepEqual(await mounter.mountpoints(target), []);

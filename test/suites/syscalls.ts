@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ByteString, fromUtf8 } from '../../src/core/bytes.ts';
-import { findError, type Kind, kindOf } from '../../src/core/errors.ts';
+import { errnoOf, type Kind, kindOf } from '../../src/core/errors.ts';
 import {
   type Dir,
   S_IFBLK,
@@ -39,7 +39,7 @@ export function fails(work: () => unknown, kind: Kind, ...errnos: string[]): voi
   try {
     work();
   } catch (err) {
-    const errno = findError(err)?.data?.errno;
+    const errno = errnoOf(err);
     assert.equal(kindOf(err), kind, String(err));
     if (errnos.length > 0)
       assert.ok(errnos.includes(String(errno)), `${errno} is not ${errnos.join(' or ')}`);

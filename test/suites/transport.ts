@@ -1,4 +1,5 @@
 /** What every Transport does (src/core/ports/transport.ts), against a server that breaks the rules. */
+
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
@@ -10,6 +11,7 @@ import type {
   TransportOptions,
   Transports,
 } from '../../src/core/ports/transport.ts';
+import { codeOf } from '../../src/core/registry/failures.ts';
 import type { TestCerts } from '../registry/certs.ts';
 import type { Fault } from '../registry/faults.ts';
 import { noise } from '../registry/image.ts';
@@ -381,7 +383,7 @@ export function transportSuite(
     const url = new URL(`https://127.0.0.1:${plain.port}/`);
     const err = await send({ url }).then(() => assert.fail('answered'), findError);
     await plain.close();
-    assert.equal(err?.data?.code, 'TLS', String(err));
+    assert.equal(codeOf(err), 'TLS', String(err));
     assert.match(err?.hint ?? '', /--plain-http/);
   });
 
@@ -403,7 +405,7 @@ async function fails(work: Promise<unknown>, kind: string, codes: readonly strin
     (reason: unknown) => reason,
   );
   assert.equal(kindOf(err), kind, String(err));
-  const code = findError(err)?.data?.code;
+  const code = codeOf(err);
   assert.ok(codes.includes(String(code)), `${String(code)} is none of ${codes.join(', ')}: ${String(err)}`);
 }
 

@@ -56,7 +56,7 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
     await assert.rejects(workers.usage('nothing'), (err) => {
       assert.ok(isKind(err, 'OutOfRange'));
       assert.equal(hintOf(err), 'try thread');
-      assert.deepEqual(findError(err)?.data, { errno: 'E' });
+      assert.deepEqual(findError(err)?.reason, { type: 'errno', errno: 'E' });
       return true;
     });
     assert.equal((await workers.usage('thread')).inodes, 2);

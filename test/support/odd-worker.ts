@@ -19,7 +19,9 @@ function done(size: number, inodes: number): void {
 function failed(kind: Kind, message: string): void {
   reply({
     type: 'failed',
-    error: toRecord(new HawserError(kind, message, { hint: 'try thread', data: { errno: 'E' } })),
+    error: toRecord(
+      new HawserError(kind, message, { hint: 'try thread', reason: { type: 'errno', errno: 'E' } }),
+    ),
   });
 }
 

@@ -118,7 +118,9 @@ export function serverOf(clock: Clock, world: World): Server {
             const size = Math.min(CHUNK, end - at, (cut ?? end) - at);
             if (size <= 0) {
               leave();
-              throw new HawserError('Unavailable', 'cut', { data: { code: 'UNEXPECTED_END' } });
+              throw new HawserError('Unavailable', 'cut', {
+                reason: { type: 'exchange', code: 'UNEXPECTED_END' },
+              });
             }
             const speed = Math.min(world.stream, world.link / state.open);
             await clock.sleep(size / speed, request.signal).catch((err) => {

@@ -33,7 +33,7 @@ export interface Peer {
   readonly reached: boolean;
 }
 
-/** Messages are containerd's own words. Unavailable with `data.busy`: another has the ingest (core/download/fetch-blob.ts). */
+/** Messages are containerd's own words. Unavailable with the reason `busy`: another has the ingest (core/download/fetch-blob.ts). */
 export function fromStatus(err: unknown, peer: Peer): HawserError {
   const { code, details } = err as Partial<ServiceError>;
   if (code === undefined || details === undefined) return wrap('Cannot talk to containerd', err);
@@ -45,7 +45,7 @@ export function fromStatus(err: unknown, peer: Peer): HawserError {
 
 function unavailable(details: string, peer: Peer, cause: unknown): HawserError {
   if (/\blocked for\b/.test(details)) {
-    return new HawserError('Unavailable', details, { cause, data: { busy: true } });
+    return new HawserError('Unavailable', details, { cause, reason: { type: 'busy' } });
   }
   // containerd ends what it says itself with its kind; grpc-js, of connections, does not.
   if (details.endsWith(': unavailable')) return new HawserError('Unavailable', details, { cause });

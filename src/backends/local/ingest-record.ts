@@ -94,7 +94,7 @@ function busy(store: Store, ref: string): HawserError {
   const since = findIngest(store, ref)?.startedAt;
   const when = since === undefined ? '' : ` (since ${new Date(since).toISOString()})`;
   return new HawserError('Unavailable', `ref ${ref} locked${when}: another writer has it`, {
-    data: { busy: true },
+    reason: { type: 'busy' },
   });
 }
 

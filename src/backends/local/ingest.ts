@@ -140,7 +140,10 @@ export class LocalIngest implements Ingest {
     return new HawserError(
       'DataLoss',
       `Cannot write to "${this.ref}": the content is longer than the ${expected} bytes expected`,
-      { hint: 'The source sends other content than it promised', data: { expected, actual: end } },
+      {
+        hint: 'The source sends other content than it promised',
+        reason: { type: 'mismatch', expected, actual: end },
+      },
     );
   }
 
@@ -191,7 +194,7 @@ export class LocalIngest implements Ingest {
       throw new HawserError(
         'DataLoss',
         `Cannot commit "${this.ref}": unexpected commit size ${this.#offset}, expected ${expected}`,
-        { data: { expected, actual: this.#offset } },
+        { reason: { type: 'mismatch', expected, actual: this.#offset } },
       );
     }
     this.#digest ??= makeDigest(this.#algorithm, this.#hasher.digest());
@@ -203,7 +206,10 @@ export class LocalIngest implements Ingest {
       throw new HawserError(
         'DataLoss',
         `Cannot commit "${this.ref}": unexpected commit digest ${actual}, expected ${expected}`,
-        { hint: 'The content was changed on its way or at its source', data: { expected, actual } },
+        {
+          hint: 'The content was changed on its way or at its source',
+          reason: { type: 'mismatch', expected, actual },
+        },
       );
     }
     return actual;

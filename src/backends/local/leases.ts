@@ -36,7 +36,7 @@ export function dropFromLease(store: Store, lease: string | undefined, type: str
 export function requireLease(store: Store, lease: string | undefined): void {
   if (lease === undefined) return;
   const row = store.db.prepare('SELECT 1 FROM leases WHERE ns = ? AND id = ?').get(store.namespace, lease);
-  if (row === undefined) throw new HawserError('NotFound', 'lease does not exist', { data: { lease } });
+  if (row === undefined) throw new HawserError('NotFound', 'lease does not exist');
 }
 
 function notFound(id: string): HawserError {

@@ -1,13 +1,13 @@
-import { findError, HawserError } from '../../core/errors.ts';
+import { HawserError, reasonOf } from '../../core/errors.ts';
 
 /** Wrong usage of the command line: exit code 2. */
 export function usageError(message: string, hint?: string): HawserError {
   return new HawserError('InvalidArgument', message, {
     hint: hint ?? 'See hawser help',
-    data: { usage: true },
+    reason: { type: 'usage' },
   });
 }
 
 export function isUsageError(err: unknown): boolean {
-  return findError(err)?.data?.usage === true;
+  return reasonOf(err, 'usage') !== undefined;
 }

@@ -11,7 +11,10 @@ export function pipeAware(output: Output): Output {
         await output.write(data);
       } catch (err) {
         if (!isKind(err, 'Aborted')) throw err;
-        throw new HawserError('Aborted', 'the output was closed', { cause: err, data: { errno: 'EPIPE' } });
+        throw new HawserError('Aborted', 'the output was closed', {
+          cause: err,
+          reason: { type: 'errno', errno: 'EPIPE' },
+        });
       }
     },
   };

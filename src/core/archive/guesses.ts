@@ -1,5 +1,5 @@
 import type { ByteString } from '../bytes.ts';
-import { findError, HawserError } from '../errors.ts';
+import { HawserError, reasonOf } from '../errors.ts';
 import { type DirNode, wayTo } from './dir-node.ts';
 
 /** More would cost more memory than applying the layer again costs time. */
@@ -28,10 +28,10 @@ export class Guesses {
 /** What a layer that is applied blind throws when it can be applied only with the layers below in view. */
 export function needsBelow(why: string): HawserError {
   return new HawserError('FailedPrecondition', `the layers below are needed: ${why}`, {
-    data: { needsBelow: true },
+    reason: { type: 'needs-below' },
   });
 }
 
 export function isNeedsBelow(err: unknown): boolean {
-  return findError(err)?.data?.needsBelow === true;
+  return reasonOf(err, 'needs-below') !== undefined;
 }

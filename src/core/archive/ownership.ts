@@ -24,7 +24,7 @@ function notMapped(what: 'user' | 'group', id: number, ids: readonly IdRange[], 
     `it belongs to ${what} ${id}, which this user namespace does not map (/proc/self/${letter}id_map: ${formatIds(ids)})`,
     {
       hint: `Give the namespace more ids (a range in /etc/sub${letter}id, then unshare --map-root-user --map-auto), or unpack without owners: hawser unpack REF --rootfs DIR --owner record`,
-      data: { [`${letter}id`]: id, file: display(entry.name) },
+      reason: { type: 'unmapped', owner: what, id, file: display(entry.name) },
     },
   );
 }

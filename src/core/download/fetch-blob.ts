@@ -2,7 +2,7 @@
 
 import type { Ingest, Ingester, IngestManager, Labels } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
-import { type HawserError, ifFound, isKind, messageOf, wrap } from '../errors.ts';
+import { ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -137,9 +137,9 @@ async function download(
   }
 }
 
-/** The content store's word for "another writer has this ref". Network failures are Unavailable too, but carry a code. */
+/** The content store's word for "another writer has this ref". */
 function isBusy(err: unknown): boolean {
-  return isKind(err, 'Unavailable') && (err as HawserError).data?.busy === true;
+  return reasonOf(err, 'busy') !== undefined;
 }
 
 async function follow(

@@ -2,9 +2,9 @@ import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
+import { codeOf } from '../registry/failures.ts';
 import { Patience, type RetryOptions } from '../registry/patience.ts';
 import type { Fetched, Fetcher, Validator } from '../registry/registry.ts';
-import { codeOf } from '../registry/retry.ts';
 
 export interface ReaderDeps {
   readonly fetcher: Fetcher;
@@ -184,7 +184,7 @@ export class RangeReader {
         `The registry has only ${this.#position} of the ${size} bytes of ${digest}`,
         {
           hint: 'The blob at the registry is shorter than the manifest says; it must be pushed again',
-          data: { code: 'SHORT' },
+          reason: { type: 'exchange', code: 'SHORT' },
         },
       );
     }
@@ -193,7 +193,7 @@ export class RangeReader {
       'Unavailable',
       `The body of ${digest} ended after ${this.#position} of ${size} bytes`,
       {
-        data: { code: 'UNEXPECTED_END' },
+        reason: { type: 'exchange', code: 'UNEXPECTED_END' },
       },
     );
   }

@@ -76,12 +76,12 @@ async function copy(
   if (got !== digest) throw wrong(`content is ${got}, want ${digest}`);
 }
 
-function spoilt({ kind, message, hint, data, cause }: HawserError, written: number): HawserError {
+function spoilt({ kind, message, hint, reason, cause }: HawserError, written: number): HawserError {
   const hints = [
     `Throw away the ${written} bytes of it that were written`,
     ...(hint === undefined ? [] : [hint]),
   ];
-  return new HawserError(kind, message, { hint: hints.join('. '), data, cause });
+  return new HawserError(kind, message, { hint: hints.join('. '), reason, cause });
 }
 
 function wrong(what: string): HawserError {

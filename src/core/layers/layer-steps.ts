@@ -61,7 +61,7 @@ export function checkDiffId({ diffId }: LayerStep, actual: string): void {
     `wrong diff id: the config says ${diffId}, the layer expands to ${actual}`,
     {
       hint: 'The config does not belong to this layer; ask the image’s publisher',
-      data: { expected: diffId, actual },
+      reason: { type: 'mismatch', expected: diffId, actual },
     },
   );
 }

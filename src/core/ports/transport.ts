@@ -26,7 +26,7 @@ export interface HttpResponse {
 /**
  * One HTTP exchange: no redirect is followed, no content decoded (identity is asked for unless the request says
  * otherwise), no status is an error. Failures are HawserErrors: Unavailable (DNS, refused, reset, unexpected end, TLS;
- * `data.code` holds the cause, such as ECONNREFUSED, ENOTFOUND, TLS, UNEXPECTED_END), DeadlineExceeded for our limits,
+ * the reason's code says why, such as ECONNREFUSED, ENOTFOUND, TLS, UNEXPECTED_END), DeadlineExceeded for our limits,
  * Canceled for the signal.
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;

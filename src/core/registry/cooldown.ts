@@ -1,8 +1,7 @@
 import type { Clock } from '../ports/clock.ts';
+import { coolsDown } from './failures.ts';
 import type { Layer } from './layers.ts';
 import { parseRetryAfter } from './status.ts';
-
-const ASKING: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
 /** A registry wants to be left alone. `host` is a `host:port`. */
 export interface Wait {
@@ -47,7 +46,7 @@ export class Cooldowns {
       await clock.sleep(left, request.signal);
     }
     const response = await next(request);
-    if (ASKING.has(response.status)) this.#note(request.url, response.headers.get('retry-after'));
+    if (coolsDown(response.status)) this.#note(request.url, response.headers.get('retry-after'));
     return response;
   };
 

@@ -30,8 +30,8 @@ export function encodingsOf(response: HttpResponse): string[] {
 /**
  * The content itself, of at most about `size` bytes: digests, sizes and ranges are of nothing else. Identity is asked for; a
  * server, or a proxy before it, that encodes all the same (gzip, deflate, zstd, up to three over one another) is put up
- * with, for a whole body. Any other encoding, and input that is too long for `size`: Unavailable (`data.code`
- * CONTENT_ENCODING), with the body ended. The result may be longer than `size`: that is its reader's to refuse.
+ * with, for a whole body. Any other encoding, and input that is too long for `size`: Unavailable
+ * (CONTENT_ENCODING), with the body ended. The result may be longer than `size`: that is its reader's to refuse.
  */
 export async function decoded(response: HttpResponse, size: number): Promise<Body> {
   const encodings = encodingsOf(response);
@@ -72,7 +72,7 @@ function limited(body: Body, size: number): Body {
 function misencoded(response: HttpResponse, what: string): HawserError {
   return new HawserError('Unavailable', `GET ${safeUrl(response.url)}: ${what}`, {
     hint: 'The registry, or a proxy before it, changes content on its way',
-    data: { code: 'CONTENT_ENCODING' },
+    reason: { type: 'exchange', code: 'CONTENT_ENCODING' },
   });
 }
 

@@ -170,20 +170,22 @@ async function wrongRange(response: HttpResponse): Promise<HawserError> {
     'Unavailable',
     `GET ${safeUrl(response.url)}: the server sent parts, though the whole was asked for`,
     {
-      data: { code: 'WRONG_RANGE' },
+      reason: { type: 'exchange', code: 'WRONG_RANGE' },
     },
   );
 }
 
 function noPart({ digest }: Descriptor, { url }: Source): HawserError {
   const message = `${safeUrl(url)} does not give parts of blobs (${digest})`;
-  return new HawserError('FailedPrecondition', message, { data: { code: 'NO_RANGE' } });
+  return new HawserError('FailedPrecondition', message, {
+    reason: { type: 'exchange', code: 'NO_RANGE' },
+  });
 }
 
 function changed({ digest }: Descriptor, response: HttpResponse): HawserError {
   return new HawserError('DataLoss', `GET ${safeUrl(response.url)}: ${digest} is not what it was before`, {
     hint: 'The registry, or a cache before it, has put other content in its place',
-    data: { code: 'CHANGED' },
+    reason: { type: 'exchange', code: 'CHANGED' },
   });
 }
 
@@ -199,6 +201,6 @@ async function failed(
   return new HawserError('NotFound', `could not fetch content descriptor ${what} from remote: not found`, {
     hint: 'The registry knows the image but lacks a part of it: it must be pushed again',
     cause: err,
-    data: err.data,
+    reason: err.reason,
   });
 }

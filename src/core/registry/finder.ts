@@ -57,7 +57,7 @@ export async function findObject(
 function absent({ base }: Host): HawserError {
   return new HawserError('NotFound', `not found at ${safeUrl(base)}`, {
     hint: 'Check the digest and the repository: a registry gives content only by a repository that it belongs to',
-    data: { status: 404 },
+    reason: { type: 'status', status: 404 },
   });
 }
 

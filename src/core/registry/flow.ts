@@ -76,7 +76,7 @@ class Speed {
       'DeadlineExceeded',
       `GET ${safeUrl(this.#response.url)}: the body came too slowly: ${Math.floor(got)} bytes a second`,
       {
-        data: { code: 'TOO_SLOW' },
+        reason: { type: 'exchange', code: 'TOO_SLOW' },
         hint: `Less than ${minSpeed} bytes a second is taken for a dead connection; --min-speed says otherwise`,
       },
     );

@@ -1,19 +1,5 @@
-import { findError } from '../errors.ts';
+import { failedConnection } from './failures.ts';
 import type { Host } from './hosts.ts';
-
-/** No connection came about: the next request would end in the same way. */
-const DIAL_FAILURES: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ETIMEDOUT',
-  'CONNECT_RESET',
-  'CONNECT_TIMEOUT',
-  'TLS',
-  'PROXY',
-]);
 
 /**
  * What has been learnt of hosts while one registry client lives (one pull): a host that could not be connected to, or
@@ -33,8 +19,8 @@ export class HostHealth {
 
   /** Demotes for a failure to connect; other errors say nothing about the next request. */
   note(host: Host, err: unknown): void {
-    const code = findError(err)?.data?.code;
-    if (typeof code === 'string' && DIAL_FAILURES.has(code)) this.demote(host, code);
+    const code = failedConnection(err);
+    if (code !== undefined) this.demote(host, code);
   }
 
   /** The same hosts, the demoted behind the others, else in their order. */

@@ -1,13 +1,13 @@
 /** One question put to the hosts of a namespace, until one has the answer. */
-import { findError, HawserError, hintOf, kindOf, messageOf } from '../errors.ts';
+import { findError, HawserError, hintOf, kindOf, messageOf, type Reason } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Reference } from '../reference/reference.ts';
+import { codeOf, isRetryable, statusOf } from './failures.ts';
 import type { HostHealth } from './host-health.ts';
 import { type Host, type Hosts, isCapable, type Operation } from './hosts.ts';
 import type { Observe } from './observe.ts';
 import { printable, safeUrl } from './redact.ts';
-import { isRetryable } from './retry.ts';
 
 export interface HostsDeps {
   readonly clock: Clock;
@@ -84,8 +84,12 @@ function conclusion(failures: readonly Failure[], hosts: readonly Host[]): unkno
   return new HawserError(kindOf(error), `${messageOf(error)} (also tried: ${told.join('; ')})`, {
     hint: hintOf(error),
     cause: error,
-    data: { ...findError(error)?.data, ...(absent ? { absent } : {}) },
+    reason: absent ? withAbsence(findError(error)?.reason) : findError(error)?.reason,
   });
+}
+
+function withAbsence(reason: Reason | undefined): Reason | undefined {
+  return reason?.type === 'status' || reason?.type === 'exchange' ? { ...reason, absent: true } : reason;
 }
 
 const REGISTRY_LACKS_IT = 2;
@@ -99,7 +103,7 @@ function weightOf({ host, error }: Failure, registry: Host | undefined): number 
   const kind = kindOf(error);
   if (kind === 'NotFound') return host === registry ? REGISTRY_LACKS_IT : 0;
   if (kind === 'ResourceExhausted' || kind === 'DataLoss') return 4;
-  return typeof findError(error)?.data?.status === 'number' ? 3 : 1;
+  return statusOf(error) === undefined ? 1 : 3;
 }
 
 function noneCapable({ name }: Reference, operation: Operation, source: string): HawserError {
@@ -139,12 +143,12 @@ function tellAttempt<T>(
     observe({ ...told, milliseconds });
     return;
   }
-  const { status, code } = findError(error)?.data ?? {};
+  const [status, code] = [statusOf(error), codeOf(error)];
   observe({
     ...told,
     milliseconds,
     reason: printable(messageOf(error), 1000),
-    ...(typeof status === 'number' ? { status } : {}),
-    ...(typeof code === 'string' ? { code } : {}),
+    ...(status !== undefined ? { status } : {}),
+    ...(code !== undefined ? { code } : {}),
   });
 }

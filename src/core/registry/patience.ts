@@ -1,7 +1,8 @@
 import { findError, HawserError, hintOf, messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
-import { askedWait, backoff, codeOf, isDoubtful, isRetryable } from './retry.ts';
+import { codeOf, isDoubtful, isRetryable } from './failures.ts';
+import { askedWait, backoff } from './retry.ts';
 
 export interface RetryOptions {
   /** Tries after the first that bring nothing, in a row. 0: never again. Default 10. */
@@ -68,7 +69,7 @@ export class Patience {
     return new HawserError(
       findError(err)?.kind ?? 'Unavailable',
       `${messageOf(err)} (given up after ${this.#failed} tries without progress in ${seconds} s)`,
-      { hint: hintOf(err), cause: err, data: findError(err)?.data },
+      { hint: hintOf(err), cause: err, reason: findError(err)?.reason },
     );
   }
 }

@@ -22,13 +22,13 @@ export interface Validator {
 export interface FetchRequest extends Call {
   readonly offset?: number | undefined;
   /**
-   * Up to here, excluded: this part and nothing else, or FailedPrecondition (`data.code` NO_RANGE) from a host that
+   * Up to here, excluded: this part and nothing else, or FailedPrecondition (NO_RANGE) from a host that
    * cannot do that. Hosts that could not are not asked for parts again.
    */
   readonly end?: number | undefined;
   /** Hosts to ask after all others: they failed with this object before. */
   readonly avoid?: ReadonlySet<string> | undefined;
-  /** Sent as If-Range to its host. When the content there is another by now: DataLoss (`data.code` CHANGED). */
+  /** Sent as If-Range to its host. When the content there is another by now: DataLoss (CHANGED). */
   readonly validator?: Validator | undefined;
   /** What it is asked for as. Default: what its media type is. */
   readonly kind?: 'blobs' | 'manifests' | undefined;

@@ -56,7 +56,7 @@ export async function resolveRoot(client: RepositoryClient, call: Call | undefin
     }
     throw new HawserError('NotFound', `${name}: not found`, {
       hint: 'Check the tag; `latest` is taken when none is given, and not every repository has it',
-      data: { status: 404 },
+      reason: { type: 'status', status: 404 },
     });
   });
 }

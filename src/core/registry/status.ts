@@ -27,8 +27,7 @@ const REASONS: Readonly<Record<number, string>> = {
 /**
  * `unexpected status from GET request to <url>: 500 Internal Server Error`, with what the registry says about it
  * (distribution-spec's error document, codes kept; several on one line, where containerd has a line for each: a message is one
- * line wherever it is printed). Reads the body. `data`: status, method, url, `code` (the registry's first), `retryAfter` in
- * milliseconds.
+ * line wherever it is printed). Reads the body. The reason's code is the registry's first.
  */
 export async function statusError(
   request: Pick<HttpRequest, 'method'>,
@@ -40,17 +39,10 @@ export async function statusError(
   const { status } = response;
   const line = `${request.method} request to ${url}: ${status} ${reason(response)}`;
   const retryAfter = parseRetryAfter(response.headers.get('retry-after'), now);
-  const data = {
-    status,
-    method: request.method,
-    url,
-    ...(said.code === undefined ? {} : { code: said.code }),
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-  };
   const text = said.text === '' ? '' : `: ${said.text}`;
   return new HawserError(kindOfStatus(status), `unexpected status from ${line}${text}`, {
     hint: hintFor(response, said.text, retryAfter),
-    data,
+    reason: { type: 'status', status, code: said.code, retryAfter },
   });
 }
 
@@ -62,7 +54,7 @@ export function accessDenied(err: HawserError): HawserError {
     {
       hint: 'Check the name of the repository; if it is private, give --user NAME or log in',
       cause: err,
-      data: err.data,
+      reason: err.reason,
     },
   );
 }

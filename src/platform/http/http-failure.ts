@@ -1,20 +1,9 @@
 /** What a failed HTTP exchange is called, the same on every runtime. */
-import { HawserError, type Kind, messageOf } from '../../core/errors.ts';
+import { type ExchangeCode, HawserError, type Kind, messageOf } from '../../core/errors.ts';
 import type { HttpRequest } from '../../core/ports/transport.ts';
 
-/** Our words for what went wrong. What the system calls it otherwise (EHOSTUNREACH) is kept as it is. */
-export type FailureCode =
-  | 'TLS'
-  | 'PLAIN_HTTP'
-  | 'UNEXPECTED_END'
-  | 'HTTP_PROTOCOL'
-  | 'HEADERS_OVERFLOW'
-  | 'CONNECT_RESET'
-  | 'CONNECT_TIMEOUT'
-  | 'HEADERS_TIMEOUT'
-  | 'STALLED'
-  | 'PROXY'
-  | 'CLOSED';
+/** What a transport found. `PLAIN_HTTP`: TLS failed, as the server speaks plain HTTP. */
+export type FailureCode = ExchangeCode | 'PLAIN_HTTP';
 
 interface Words {
   readonly kind: Kind;
@@ -25,12 +14,19 @@ interface Words {
 const ADDRESS_HINT = 'Check the registry name, the network and the proxy settings';
 const TLS_HINT = 'Name the registry’s own CA with --tlscacert; --skip-verify turns the check off';
 
-const WORDS: Readonly<Record<string, Words>> = {
+const OTHER: Words = { kind: 'Unavailable', text: 'the exchange failed' };
+
+const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   ECONNREFUSED: { kind: 'Unavailable', text: 'connection refused', hint: ADDRESS_HINT },
   ECONNRESET: { kind: 'Unavailable', text: 'connection reset by the server' },
   CONNECT_RESET: { kind: 'Unavailable', text: 'the connection was closed while TLS was set up' },
   ENOTFOUND: { kind: 'Unavailable', text: 'no such host', hint: ADDRESS_HINT },
   EAI_AGAIN: { kind: 'Unavailable', text: 'the name could not be looked up', hint: ADDRESS_HINT },
+  ECONNABORTED: OTHER,
+  EPIPE: OTHER,
+  ETIMEDOUT: OTHER,
+  EHOSTUNREACH: OTHER,
+  ENETUNREACH: OTHER,
   TLS: { kind: 'Unavailable', text: 'TLS failed', hint: TLS_HINT },
   PLAIN_HTTP: {
     kind: 'Unavailable',
@@ -52,16 +48,21 @@ const WORDS: Readonly<Record<string, Words>> = {
 };
 
 /**
- * `data.code` is `TLS` for both kinds of TLS failure; the query is left out of the message, it may be signed. `proxy` is
- * the one that the request went through: a connection that it refused is the proxy's failure.
+ * `code`: a FailureCode, or what the runtime calls something else (`UNKNOWN` then). The reason is `TLS` for both kinds of TLS
+ * failure; the query is left out of the message, for signed URLs have secrets there. `proxy` is the proxy that the request went through.
  */
 export function failure(request: HttpRequest, code: string, cause?: unknown, proxy?: URL): HawserError {
-  const words = WORDS[code] ?? { kind: 'Unavailable' as const, text: 'the exchange failed' };
+  const known = isKnown(code) ? code : 'UNKNOWN';
+  const words = WORDS[known] ?? OTHER;
   const detail = cause === undefined ? '' : ` (${clean(messageOf(cause))})`;
   const through = proxy === undefined ? '' : ` through the proxy ${proxy.protocol}//${proxy.host}`;
   const where = `${request.method} ${request.url.origin}${request.url.pathname}${through}`;
-  const data = { code: code === 'PLAIN_HTTP' ? 'TLS' : code };
-  return new HawserError(words.kind, `${where}: ${words.text}${detail}`, { hint: words.hint, cause, data });
+  const reason = { type: 'exchange', code: known === 'PLAIN_HTTP' ? 'TLS' : known } as const;
+  return new HawserError(words.kind, `${where}: ${words.text}${detail}`, { hint: words.hint, cause, reason });
+}
+
+function isKnown(code: string): code is FailureCode {
+  return Object.hasOwn(WORDS, code);
 }
 
 /** Runtimes quote URLs in their messages: without their query, and in one line. */

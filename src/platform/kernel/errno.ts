@@ -93,7 +93,7 @@ export function errnoOfText(printed: string): string | undefined {
 
 /**
  * The HawserError for a failed operation. `doing` says what was being done to what. Kinds are those that the ports
- * FileSystem and Syscalls state; `data.errno` holds the name.
+ * FileSystem and Syscalls state; its reason holds the name.
  */
 export function errnoError(name: string, doing: string, cause?: unknown): HawserError {
   const errno = name === 'EOPNOTSUPP' ? 'ENOTSUP' : name;
@@ -102,6 +102,6 @@ export function errnoError(name: string, doing: string, cause?: unknown): Hawser
   return new HawserError(meaning?.kind ?? 'Internal', `${visible(doing)}: ${text}`, {
     hint: meaning?.hint,
     cause,
-    data: { errno },
+    reason: { type: 'errno', errno },
   });
 }

@@ -105,7 +105,9 @@ class MountCalls {
       const name = errnoName(errno);
       if (name !== 'EINVAL') throw errnoError(name, doing);
       if (done > 0) return;
-      throw new HawserError('FailedPrecondition', `${doing}: not a mount point`, { data: { errno: name } });
+      throw new HawserError('FailedPrecondition', `${doing}: not a mount point`, {
+        reason: { type: 'errno', errno: name },
+      });
     }
   }
 

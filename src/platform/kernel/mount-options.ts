@@ -129,6 +129,6 @@ export function renameLowers(
 export function tooLong(doing: string): HawserError {
   return new HawserError('InvalidArgument', `${doing}: mount options are too long`, {
     hint: 'Use a store with a shorter path, or Linux 6.8 or newer',
-    data: { errno: 'E2BIG' },
+    reason: { type: 'errno', errno: 'E2BIG' },
   });
 }

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { type ByteString, display } from '../../core/bytes.ts';
-import { findError, HawserError } from '../../core/errors.ts';
+import { HawserError, reasonOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Mount, Mounter } from '../../core/ports/mounter.ts';
 import { errnoOfText } from './errno.ts';
@@ -89,10 +89,10 @@ async function unmount(target: string, opts: { lazy?: boolean } & Call = {}): Pr
     try {
       await runToolAsync('umount', [...lazy, '--', target], doing, errnoOf);
     } catch (err) {
-      if (findError(err)?.data?.errno !== 'EINVAL') throw err;
+      if (reasonOf(err, 'errno')?.errno !== 'EINVAL') throw err;
       if (done > 0) return;
       throw new HawserError('FailedPrecondition', `${doing}: not a mount point`, {
-        data: { errno: 'EINVAL' },
+        reason: { type: 'errno', errno: 'EINVAL' },
       });
     }
   }

@@ -50,7 +50,6 @@ export function requireTool(name: string, doing: string): string {
     `${doing}: the tool ${name} is not in ${DIRECTORIES.join(', ')}`,
     {
       hint: `Install the package ${PACKAGES[name] ?? name}, or use a runtime with FFI (Node 26.1 or newer; Deno with --allow-ffi)`,
-      data: { tool: name },
     },
   );
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { ownerRecord } from '../../../src/core/archive/ownership.ts';
-import { findError, HawserError, hintOf, isKind, messageOf } from '../../../src/core/errors.ts';
+import { HawserError, hintOf, isKind, messageOf, reasonOf } from '../../../src/core/errors.ts';
 import type { Dir } from '../../../src/core/ports/syscalls.ts';
 import type { OwnerPolicy } from '../../../src/core/users/owner-policy.ts';
 import { device, dir, file, hard, layer, sym, wh } from '../../support/layer-builder.ts';
@@ -69,7 +69,8 @@ describe('owners', { skip: needs({ root: true, tools: ['getfattr'] }) }, () => {
       const id = what === 'user' ? 1000 : 70000;
       assert.match(messageOf(caught), new RegExp(`file "d/f".*${what} ${id}, .*${what[0]}id_map: 0, 1-999`));
       assert.match(hintOf(caught) ?? '', new RegExp(`/etc/sub${what[0]}id.*--owner record`));
-      assert.equal(findError(caught)?.data?.[`${what[0]}id`], id);
+      const reason = reasonOf(caught, 'unmapped');
+      assert.deepEqual([reason?.owner, reason?.id], [what, id]);
       assert.deepEqual([...(await readTree(root)).keys()], ['.', 'first']);
     });
   }

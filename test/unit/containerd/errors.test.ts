@@ -59,10 +59,10 @@ test('containerd errors: one that has answered before was lost; a locked ref is 
   }
   for (const reached of [true, false]) {
     const err = told(14, 'ref default/1/layer locked for 2s (since x): unavailable', reached);
-    assert.deepEqual([err.kind, err.data], ['Unavailable', { busy: true }]);
+    assert.deepEqual([err.kind, err.reason], ['Unavailable', { type: 'busy' }]);
     const own = told(14, 'shim is gone: unavailable', reached);
     assert.deepEqual(
-      [own.kind, own.message, own.data],
+      [own.kind, own.message, own.reason],
       ['Unavailable', 'shim is gone: unavailable', undefined],
     );
   }

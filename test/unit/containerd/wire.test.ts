@@ -190,9 +190,9 @@ check(
   async (fake) => {
     const content = contentOf(fake);
     const busy = (await failure(content.ingest('ref', {}))) as HawserError;
-    assert.deepEqual([busy.kind, busy.data?.busy], ['Unavailable', true]);
+    assert.deepEqual([busy.kind, busy.reason?.type], ['Unavailable', 'busy']);
     const other = (await failure(content.status('ref'))) as HawserError;
-    assert.deepEqual([other.kind, other.data?.busy], ['Unavailable', undefined]);
+    assert.deepEqual([other.kind, other.reason?.type], ['Unavailable', undefined]);
   },
 );
 

@@ -28,7 +28,7 @@ class OneBlob {
 
   async ingest(ref: string): Promise<Ingest> {
     if (this.committed) throw new HawserError('AlreadyExists', 'there');
-    if (this.busyFor-- > 0) throw new HawserError('Unavailable', 'locked', { data: { busy: true } });
+    if (this.busyFor-- > 0) throw new HawserError('Unavailable', 'locked', { reason: { type: 'busy' } });
     const store = this;
     return {
       ref,
@@ -97,7 +97,8 @@ function setUp(script: Script): { deps: BlobDeps; store: OneBlob; events: Progre
 const statuses = (events: ProgressEvent[]): string[] => [
   ...new Set(events.flatMap((e) => (e.type === 'blob' ? [e.status] : []))),
 ];
-const reset = (): HawserError => new HawserError('Unavailable', 'reset', { data: { code: 'ECONNRESET' } });
+const reset = (): HawserError =>
+  new HawserError('Unavailable', 'reset', { reason: { type: 'exchange', code: 'ECONNRESET' } });
 
 test('fetched, committed, and reported', async () => {
   const { deps, store, events } = setUp((offset) => ({ body: body(BYTES.subarray(offset)), offset }));
@@ -120,7 +121,7 @@ test('a connection lost is taken up again at the current byte', async () => {
 for (const status of [408, 429, 500]) {
   test(`${status} twice: asked for again, from the same byte`, async () => {
     const { deps, store, asked } = setUp((offset, nth) => {
-      if (nth < 3) throw new HawserError('Unavailable', 'no', { data: { status } });
+      if (nth < 3) throw new HawserError('Unavailable', 'no', { reason: { type: 'status', status } });
       return { body: body(BYTES.subarray(offset)), offset };
     });
     await fetchBlob(deps, DESC, {});

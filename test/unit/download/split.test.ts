@@ -35,7 +35,7 @@ test('H41: a host that cannot give parts costs one request, and not a byte', asy
     link: 1000,
     tamper: ({ end }) => {
       if (end !== undefined)
-        throw new HawserError('FailedPrecondition', 'no', { data: { code: 'NO_RANGE' } });
+        throw new HawserError('FailedPrecondition', 'no', { reason: { type: 'exchange', code: 'NO_RANGE' } });
       return undefined;
     },
   });
@@ -51,7 +51,7 @@ test('H41: a host that stops giving parts half-way: the rest comes as one', asyn
     link: 1000,
     tamper: ({ end }) => {
       if (end !== undefined && ++parts > 3) {
-        throw new HawserError('FailedPrecondition', 'no', { data: { code: 'NO_RANGE' } });
+        throw new HawserError('FailedPrecondition', 'no', { reason: { type: 'exchange', code: 'NO_RANGE' } });
       }
       return undefined;
     },
@@ -106,7 +106,8 @@ test('one request where there is nothing to split: a single lane, under three ra
   assert.equal((await run(world, { start: BLOB.length })).requests.length, 0);
 });
 
-const answered = (status: number) => new HawserError('Unavailable', `status ${status}`, { data: { status } });
+const answered = (status: number) =>
+  new HawserError('Unavailable', `status ${status}`, { reason: { type: 'status', status } });
 
 for (const status of [408, 500, 503]) {
   test(`a range that is refused for the moment (${status}) is asked for again`, async () => {
@@ -154,7 +155,8 @@ test('H42: content that changed between ranges is damage, not a splice', async (
     stream: 100,
     link: 1000,
     tamper: (_, nth) => {
-      if (nth > 2) throw new HawserError('DataLoss', 'changed', { data: { code: 'CHANGED' } });
+      if (nth > 2)
+        throw new HawserError('DataLoss', 'changed', { reason: { type: 'exchange', code: 'CHANGED' } });
       return undefined;
     },
   });

@@ -76,7 +76,9 @@ test('replies are those of the verb', () => {
   assert.deepEqual(parseReply('apply', { type: 'done', output: result }), { type: 'done', output: result });
   assert.deepEqual(parseReply('usage', { type: 'progress', bytes: 5 }), { type: 'progress', bytes: 5 });
   assert.deepEqual(parseReply('removeTree', { type: 'done', output: null }), { type: 'done', output: null });
-  const error = structuredClone(toRecord(new HawserError('DataLoss', 'm', { hint: 'h', data: { n: 1 } })));
+  const error = structuredClone(
+    toRecord(new HawserError('DataLoss', 'm', { hint: 'h', reason: { type: 'errno', errno: 'E' } })),
+  );
   assert.deepEqual(parseReply('usage', { type: 'failed', error }), { type: 'failed', error });
   for (const [verb, reply] of [
     ['usage', { type: 'done', output: result }],

@@ -1,4 +1,5 @@
 /** Several processes on one store: followed, taken over from, killed. */
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { reasonOf } from '../../../src/core/errors.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { isDeno } from '../../support/needs.ts';
 import { repository } from '../../support/runtimes.ts';
@@ -46,7 +48,7 @@ test('H47: a live writer in another process is in the way, and its progress can 
       assert.equal(await other.line(), 'open 0');
       assert.equal(await other.line(), 'half');
       const err = await rejectsWith('Unavailable', backend.content.ingest('ref', want));
-      assert.equal((err as { data?: { busy?: boolean } }).data?.busy, true);
+      assert.ok(reasonOf(err, 'busy'));
       await rejectsWith('Unavailable', backend.content.abort('ref'));
       const status = await backend.content.status('ref');
       assert.deepEqual([status.offset, status.total, status.expected], [SIZE / 2, SIZE, digest]);

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { findError, kindOf } from '../../../src/core/errors.ts';
+import { kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { codeOf, isRetryable } from '../../../src/core/registry/failures.ts';
 import type { Fetched } from '../../../src/core/registry/registry.ts';
-import { isRetryable } from '../../../src/core/registry/retry.ts';
 import { bytesOf, descriptor, withClient } from '../../registry/client.ts';
 import type { Fault } from '../../registry/faults.ts';
 import { noise } from '../../registry/image.ts';
@@ -60,7 +60,7 @@ for (const offset of [0, 60_000]) {
       async (fetch) => {
         const err = await failure(fetch(offset));
         assert.equal(kindOf(err), 'Unavailable');
-        assert.equal(findError(err)?.data?.code, 'CONTENT_ENCODING');
+        assert.equal(codeOf(err), 'CONTENT_ENCODING');
         const said = `unsupported content encoding ${JSON.stringify(contentEncoding)}`;
         assert.ok(err.message.includes(said), err.message);
       },
@@ -72,7 +72,7 @@ for (const field of ['gzip', 'deflate', 'zstd', 'zstd, gzip']) {
   const faults = [{ headers: { 'Content-Encoding': field } }];
   check(`H41: an encoding that is none: ${field}`, faults, async (fetch) => {
     const err = await failure(bytesOf(await fetch()));
-    assert.equal(findError(err)?.data?.code, 'CONTENT_ENCODING', String(err));
+    assert.equal(codeOf(err), 'CONTENT_ENCODING', String(err));
   });
 }
 
@@ -92,7 +92,7 @@ check(
   [{ contentEncoding: 'zstd', cutAfter: 50_000 }],
   async (fetch) => {
     const err = await failure(bytesOf(await fetch()));
-    assert.equal(findError(err)?.data?.code, 'UNEXPECTED_END');
+    assert.equal(codeOf(err), 'UNEXPECTED_END');
   },
 );
 

@@ -1,11 +1,11 @@
 /** Fetching against the test registry: endpoints, ranges, and bodies that lie. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findError, kindOf } from '../../../src/core/errors.ts';
+import { kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { codeOf, isRetryable } from '../../../src/core/registry/failures.ts';
 import { ALL_CAPABILITIES } from '../../../src/core/registry/hosts.ts';
 import type { Fetched, Registry } from '../../../src/core/registry/registry.ts';
-import { isRetryable } from '../../../src/core/registry/retry.ts';
 import { bytesOf, descriptor, withClient } from '../../registry/client.ts';
 import type { Fault } from '../../registry/faults.ts';
 import { noise } from '../../registry/image.ts';
@@ -143,7 +143,7 @@ check(
   [{ status: 206, body: 'x', headers: { 'Content-Range': 'bytes 5-5/9' } }],
   async (ground) => {
     const err = await failure(ground.fetch());
-    assert.equal(findError(err)?.data?.code, 'WRONG_RANGE');
+    assert.equal(codeOf(err), 'WRONG_RANGE');
     assert.equal(isRetryable(err), false);
   },
 );
@@ -167,7 +167,7 @@ for (const [title, fault] of Object.entries(PARTLESS)) {
     [fault],
     async ({ registry, part, fetch }) => {
       for (let times = 0; times < 2; times++) {
-        assert.equal(findError(await failure(part(10, 20)))?.data?.code, 'NO_RANGE');
+        assert.equal(codeOf(await failure(part(10, 20))), 'NO_RANGE');
       }
       assert.equal(registry.requests.length, 1);
       registry.faults.length = 0;
@@ -210,7 +210,7 @@ check(
     assert.equal(registry.requests[1]?.headers.get('if-range'), etag);
     registry.faults.push({ changed: true });
     const err = await failure(fetcher.fetch(desc, { offset: 60_000, validator }));
-    assert.equal(findError(err)?.data?.code, 'CHANGED');
+    assert.equal(codeOf(err), 'CHANGED');
     assert.equal(kindOf(err), 'DataLoss');
     const elsewhere = { host: 'https://other/v2', etag };
     assert.equal((await fetcher.fetch(desc, { offset: 60_000, validator: elsewhere })).offset, 60_000);
@@ -220,7 +220,7 @@ check(
 
 check('H12/H40: a cut body may be tried again', [{ cutAfter: 50_000 }], async ({ fetch }) => {
   const err = await failure(bytesOf(await fetch()));
-  assert.equal(findError(err)?.data?.code, 'UNEXPECTED_END');
+  assert.equal(codeOf(err), 'UNEXPECTED_END');
   assert.equal(isRetryable(err), true);
 });
 

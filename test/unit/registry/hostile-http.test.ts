@@ -1,9 +1,11 @@
 /** H12: answers that break HTTP, or never end. Each ends within its limits, in success or in an error that names it. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findError, isKind } from '../../../src/core/errors.ts';
+import { isKind } from '../../../src/core/errors.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { codeOf } from '../../../src/core/registry/failures.ts';
 import type { Registry } from '../../../src/core/registry/registry.ts';
 import { createClock } from '../../../src/platform/process/clock.ts';
 import { bytesOf, descriptor, withClient } from '../../registry/client.ts';
@@ -56,7 +58,7 @@ for (const [title, [fault, code]] of Object.entries(FAULTS)) {
       await withClient({ limits: LIMITS, clock: createClock() }, async (client) => {
         const err = await fetchOnce(client, registry.host).catch((reason: unknown) => reason);
         assert.ok(isKind(err, 'Unavailable', 'DeadlineExceeded'), String(err));
-        assert.match(String(findError(err)?.data?.code), code, String(err));
+        assert.match(String(codeOf(err)), code, String(err));
         registry.faults.length = 0;
         assert.deepEqual(await fetchOnce(client, registry.host), BLOB, 'the client goes on working');
       });
@@ -103,7 +105,7 @@ for (const [title, [head, next, code]] of Object.entries(ENDLESS)) {
       await withClient({ limits, clock: createClock() }, async (client) => {
         const err = await fetchOnce(client, server.host).catch((reason: unknown) => reason);
         assert.ok(isKind(err, 'DeadlineExceeded'), String(err));
-        assert.match(String(findError(err)?.data?.code), code, String(err));
+        assert.match(String(codeOf(err)), code, String(err));
       });
     } finally {
       await server.close();

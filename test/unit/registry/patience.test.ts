@@ -1,9 +1,11 @@
 /** How long what fails is tried again, what Retry-After does to everyone, and how fast bodies may be. No time passes. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findError, HawserError, kindOf } from '../../../src/core/errors.ts';
+import { type ExchangeCode, HawserError, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { Cooldowns } from '../../../src/core/registry/cooldown.ts';
+import { codeOf, statusOf } from '../../../src/core/registry/failures.ts';
 import { flow, RateLimit } from '../../../src/core/registry/flow.ts';
 import { ALL_CAPABILITIES } from '../../../src/core/registry/hosts.ts';
 import type { RegistryEvent } from '../../../src/core/registry/observe.ts';
@@ -12,7 +14,10 @@ import { fakeClock, resolveText, scripted, withClient } from '../../registry/cli
 import { buildImage } from '../../registry/image.ts';
 import { startRegistry } from '../../registry/registry.ts';
 
-const failure = (data: Record<string, string | number>) => new HawserError('Unavailable', 'down', { data });
+const failure = (why: { status: number; retryAfter?: number } | { code: ExchangeCode }) =>
+  new HawserError('Unavailable', 'down', {
+    reason: 'status' in why ? { type: 'status', ...why } : { type: 'exchange', ...why },
+  });
 const reset = failure({ code: 'ECONNRESET' });
 
 /** Fails until patience ends; `gained` and the time each try takes may depend on its number. */
@@ -58,7 +63,9 @@ test('retry: what does not pass is not tried again', () => {
 });
 
 test('retry: what was never reached is given up soon, and what only a mirror may have', () => {
-  const absent = new HawserError('Unavailable', 'mirror down', { data: { status: 503, absent: true } });
+  const absent = new HawserError('Unavailable', 'mirror down', {
+    reason: { type: 'status', status: 503, absent: true },
+  });
   for (const err of [failure({ code: 'ECONNREFUSED' }), failure({ code: 'ENOTFOUND' }), absent]) {
     const { tries, ms } = endure({}, err);
     assert.equal(tries, 3);
@@ -99,7 +106,7 @@ test('H12: the manifest is asked for again after each failure that passes', asyn
     registry.requests.length = 0;
     registry.faults.push({ status: 503 });
     const err = await resolveText(ref, { retry: { tries: 2 } }).catch((reason: unknown) => reason);
-    assert.equal(findError(err)?.data?.status, 503);
+    assert.equal(statusOf(err), 503);
     assert.equal(registry.requests.length, 3);
   } finally {
     await registry.close();
@@ -237,7 +244,7 @@ test('H12: a body that dribbles is ended once a whole window was too slow', asyn
   };
   assert.equal(await read(100), 10_000);
   const err = await read(99).catch((reason: unknown) => reason);
-  assert.equal(findError(err)?.data?.code, 'TOO_SLOW');
+  assert.equal(codeOf(err), 'TOO_SLOW');
   assert.equal(kindOf(err), 'DeadlineExceeded');
   assert.match(String(err), /99 bytes a second/);
   assert.doesNotMatch(String(err), /s3cret/);

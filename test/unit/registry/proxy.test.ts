@@ -1,8 +1,10 @@
 /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY as Go reads them; and a registry behind a proxy. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findError, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { codeOf } from '../../../src/core/registry/failures.ts';
 import { proxiesOf } from '../../../src/core/registry/proxy.ts';
 import { transports, withClient } from '../../registry/client.ts';
 import { buildImage } from '../../registry/image.ts';
@@ -136,7 +138,8 @@ test('a proxy that refuses, or is not there, is named', async () => {
       const err = await transport
         .send({ method: 'GET', url: new URL(url), headers: {} })
         .then(() => assert.fail(), findError);
-      assert.equal(err?.data?.code, 'PROXY', String(err));
+      assert.ok(err);
+      assert.equal(codeOf(err), 'PROXY', String(err));
       assert.ok(err?.message.includes(`through the proxy ${proxy.url}: the proxy failed`), err?.message);
       assert.ok(err?.message.includes('407') && !err.message.includes('hunter2'), err?.message);
     }

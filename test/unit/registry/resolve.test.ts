@@ -1,8 +1,11 @@
 /** Resolving against the test registry: containerd's sequence and vectors, and where ours does better. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findError, HawserError, hintOf, isKind, kindOf } from '../../../src/core/errors.ts';
+import { HawserError, hintOf, isKind, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { codeOf } from '../../../src/core/registry/failures.ts';
+import { askedWait } from '../../../src/core/registry/retry.ts';
 import { bytesOf, resolveText, scripted, withClient } from '../../registry/client.ts';
 import type { Fault } from '../../registry/faults.ts';
 import { buildImage, buildIndex, type TestImage } from '../../registry/image.ts';
@@ -223,7 +226,7 @@ check('403 tells what the registry says', [denied], async ({ registry, ref }) =>
     `pull access denied, repository does not exist or may require authorization: unexpected status from GET request to ${registry.url}/v2/t/a/manifests/single: 403 Forbidden: denied: requested access is denied`,
   );
   assert.match(hintOf(err) ?? '', /--user/);
-  assert.equal(findError(err)?.data?.code, 'DENIED');
+  assert.equal(codeOf(err), 'DENIED');
 });
 
 check(
@@ -240,7 +243,7 @@ check(
 
 check('429 carries Retry-After', [{ status: 429, headers: { 'Retry-After': '37' } }], async ({ ref }) => {
   const err = await failure(resolveText(ref));
-  assert.equal(findError(err)?.data?.retryAfter, 37_000);
+  assert.equal(askedWait(err), 37_000);
   assert.match(hintOf(err) ?? '', /37 s/);
 });
 
@@ -248,7 +251,7 @@ check(
   '429 carries a Retry-After date',
   [{ status: 429, headers: { 'Retry-After': 'Thu, 01 Jan 2026 00:01:00 GMT' } }],
   async ({ ref }) => {
-    assert.equal(findError(await failure(resolveText(ref)))?.data?.retryAfter, 60_000);
+    assert.equal(askedWait(await failure(resolveText(ref))), 60_000);
   },
 );
 
@@ -272,7 +275,9 @@ test('H9: TLS failure is not followed by plain HTTP', async () => {
 
 test('H9: a refused connection is not followed by plain HTTP, with a port or without', async () => {
   for (const ref of ['localhost/t/a:x', '127.0.0.1/t/a:x', '127.0.0.1:443/t/a:x', 'r.test/t/a:x']) {
-    const refused = new HawserError('Unavailable', 'refused', { data: { code: 'ECONNREFUSED' } });
+    const refused = new HawserError('Unavailable', 'refused', {
+      reason: { type: 'exchange', code: 'ECONNREFUSED' },
+    });
     const transports = scripted(() => assert.fail(refused));
     await withClient({ transports }, async (client) => {
       assert.equal(await failure(client.resolve(parseReference(ref))), refused);

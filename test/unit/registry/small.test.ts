@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SingleFlight } from '../../../src/core/async/single-flight.ts';
-import { HawserError } from '../../../src/core/errors.ts';
+import { type ExchangeCode, HawserError } from '../../../src/core/errors.ts';
 import type { TlsOptions } from '../../../src/core/ports/transport.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { discard, readCapped, readSome } from '../../../src/core/registry/body.ts';
 import { parseContentRange } from '../../../src/core/registry/content-range.ts';
+import { isRetryable } from '../../../src/core/registry/failures.ts';
 import { defaultHosts, objectUrl } from '../../../src/core/registry/hosts.ts';
 import { safeHeaders, safeUrl } from '../../../src/core/registry/redact.ts';
-import { backoff, isRetryable } from '../../../src/core/registry/retry.ts';
+import { backoff } from '../../../src/core/registry/retry.ts';
 
 /**
  * spec/remote.md 2.3. Where containerd asks by TLS first and falls back to HTTP, ours takes one and stays with it: HTTP for a port of
@@ -63,21 +64,28 @@ test('URLs of objects, with ns for mirrors', () => {
 });
 
 const failed = (
-  data: Record<string, string | number>,
+  why: { status: number } | { code: ExchangeCode },
   kind: 'Unavailable' | 'DeadlineExceeded' = 'Unavailable',
-) => new HawserError(kind, 'x', { data });
+) =>
+  new HawserError(kind, 'x', {
+    reason: 'status' in why ? { type: 'status', ...why } : { type: 'exchange', ...why },
+  });
 
 test('retry: overload and lost connections, nothing else', () => {
   for (const status of [408, 429, 500, 502, 503, 504, 522])
     assert.equal(isRetryable(failed({ status })), true);
-  for (const code of ['ECONNRESET', 'UNEXPECTED_END']) assert.equal(isRetryable(failed({ code })), true);
-  for (const code of ['HEADERS_TIMEOUT', 'STALLED', 'CONNECT_TIMEOUT']) {
+  for (const code of ['ECONNRESET', 'UNEXPECTED_END'] as const)
+    assert.equal(isRetryable(failed({ code })), true);
+  for (const code of ['HEADERS_TIMEOUT', 'STALLED', 'CONNECT_TIMEOUT'] as const) {
     assert.equal(isRetryable(failed({ code }, 'DeadlineExceeded')), true);
   }
   for (const status of [400, 401, 403, 404, 501]) assert.equal(isRetryable(failed({ status })), false);
-  for (const code of ['TLS', 'CONTENT_ENCODING', 'HTTP_PROTOCOL'])
+  for (const code of ['TLS', 'CONTENT_ENCODING', 'HTTP_PROTOCOL'] as const)
     assert.equal(isRetryable(failed({ code })), false);
-  assert.equal(isRetryable(new HawserError('DataLoss', 'digest', { data: { status: 500 } })), false);
+  assert.equal(
+    isRetryable(new HawserError('DataLoss', 'digest', { reason: { type: 'status', status: 500 } })),
+    false,
+  );
   assert.equal(isRetryable(new DOMException('x', 'AbortError')), false);
   assert.equal(isRetryable(new DOMException('x', 'TimeoutError')), false);
   assert.equal(isRetryable(new Error('wrapped', { cause: failed({ status: 503 }) })), true);

@@ -1,9 +1,10 @@
 /** What is made of answers that refuse (spec/remote.md 3.4), and what registries say beside an answer (3.5). */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findError } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { bodyOf } from '../../../src/core/registry/body.ts';
+import { codeOf } from '../../../src/core/registry/failures.ts';
 import { type RegistryEvent, reporting } from '../../../src/core/registry/observe.ts';
 import { statusError } from '../../../src/core/registry/status.ts';
 import { parseWarnings } from '../../../src/core/registry/warnings.ts';
@@ -57,7 +58,7 @@ for (const [errors, text] of SAID) {
     const err = await refusal(JSON.stringify({ errors }));
     assert.equal(err.message, `unexpected status from ${URL_400}${text}`);
     const first = Array.isArray(errors) ? errors[0]?.code : undefined;
-    assert.equal(findError(err)?.data?.code, first);
+    assert.equal(codeOf(err), first);
   });
 }
 

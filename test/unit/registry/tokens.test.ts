@@ -1,8 +1,10 @@
 /** Token servers (spec/remote.md 4.2 to 4.4): what they are asked, what is made of their answers, and when it ends. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findError, kindOf } from '../../../src/core/errors.ts';
+import { kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { statusOf } from '../../../src/core/registry/failures.ts';
 import type { Credential, RegistryOptions } from '../../../src/core/registry/open.ts';
 import { basic } from '../../registry/auth.ts';
 import { fakeClock, scripted, withClient } from '../../registry/client.ts';
@@ -101,7 +103,7 @@ test('auth: a registry that takes no token, and does not say why: a token for ea
     'GET reg.test',
   ]);
   assert.equal(kindOf(err), 'Unauthenticated');
-  assert.equal(findError(err)?.data?.status, 401);
+  assert.equal(statusOf(err), 401);
 });
 
 test('auth: a challenge of no scheme that is known is no challenge, and nobody gets a secret', async () => {
@@ -109,7 +111,7 @@ test('auth: a challenge of no scheme that is known is no challenge, and nobody g
     const { requests, err, last } = await tokenRequests(challenge, {}, given(FOO));
     assert.deepEqual(requests, ['HEAD reg.test', 'GET reg.test'], challenge);
     assert.equal(last, undefined);
-    assert.equal(findError(err)?.data?.status, 401);
+    assert.equal(statusOf(err), 401);
   }
 });
 

@@ -1,8 +1,9 @@
-import { findError, HawserError, wrap } from '../../errors.ts';
+import { HawserError, wrap } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
 import { discard, readCapped } from '../body.ts';
 import { basicAuthorization, type TokenCredential } from '../credentials/credential.ts';
+import { statusOf } from '../failures.ts';
 import { safeUrl } from '../redact.ts';
 import { statusError } from '../status.ts';
 
@@ -57,12 +58,12 @@ export async function fetchToken(
 }
 
 function refused(err: HawserError): HawserError {
-  const status = findError(err)?.data?.status;
+  const status = statusOf(err);
   const hint = status === 401 || status === 403 ? 'Check the user and the password or token' : err.hint;
   return new HawserError(err.kind, `failed to authorize: ${err.message}`, {
     hint,
     cause: err,
-    data: err.data,
+    reason: err.reason,
   });
 }
 

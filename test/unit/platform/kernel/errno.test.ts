@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import os from 'node:os';
 import { test } from 'node:test';
+import { errnoOf } from '../../../../src/core/errors.ts';
 import { errnoError, errnoName, errnoNumber, errnoOfText } from '../../../../src/platform/kernel/errno.ts';
 
 test('numbers and names are the ones of this system', () => {
@@ -43,11 +44,11 @@ test('kinds are those that the ports state', () => {
   for (const [name, kind] of Object.entries(kinds)) {
     const err = errnoError(name, 'doing it');
     assert.equal(err.kind, kind, name);
-    assert.equal(err.data?.errno, name);
+    assert.equal(errnoOf(err), name);
     assert.match(err.message, /^doing it: /);
     assert.ok(err.message.includes(name));
   }
-  assert.equal(errnoError('EOPNOTSUPP', 'x').data?.errno, 'ENOTSUP');
+  assert.equal(errnoOf(errnoError('EOPNOTSUPP', 'x')), 'ENOTSUP');
   for (const name of ['ENOSPC', 'EPERM', 'EMFILE']) assert.ok(errnoError(name, 'x').hint !== undefined);
 });
 

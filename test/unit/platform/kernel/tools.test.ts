@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { errnoOf } from '../../../../src/core/errors.ts';
 import { chooseProvider } from '../../../../src/platform/kernel/choose.ts';
 import { errnoOfText } from '../../../../src/platform/kernel/errno.ts';
 import { fsError } from '../../../../src/platform/kernel/fs-error.ts';
@@ -78,7 +79,7 @@ test('node:fs errors and denied permissions get kinds', () => {
   assert.equal(fsError(enoent, 'x').cause, enoent);
   const denied = Object.assign(new Error('Requires read access'), { name: 'NotCapable' });
   assert.deepEqual(
-    [fsError(denied, 'x').kind, fsError(denied, 'x').data?.errno],
+    [fsError(denied, 'x').kind, errnoOf(fsError(denied, 'x'))],
     ['PermissionDenied', 'EACCES'],
   );
   assert.equal(fsError(Object.assign(new Error('y'), { code: 'ERR_INVALID_ARG' }), 'x').kind, 'Internal');
