@@ -13,7 +13,10 @@ import {
   type WorkerRequest,
 } from '../core/layers/worker-protocol.ts';
 import type { Syscalls } from '../core/ports/syscalls.ts';
-import { copyTree, removeTree, treeUsage } from '../core/snapshots/tree.ts';
+import { withRoot } from '../core/trees/dir-stack.ts';
+import { removeTree } from '../core/trees/remove-tree.ts';
+import { copyTree } from '../core/trees/tree-copy.ts';
+import { treeUsage } from '../core/trees/tree-usage.ts';
 import { createHashers } from '../platform/codecs/hashers.ts';
 import { chosenProvider } from '../platform/kernel/provider-choice.ts';
 import { copyTreeByTool } from '../platform/kernel/tools-copy.ts';
@@ -66,12 +69,7 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
 
 function syncfs(syscalls: Syscalls, path: string, signal: AbortSignal): void {
   signal.throwIfAborted();
-  const dir = syscalls.openRoot(path);
-  try {
-    syscalls.syncfs(dir);
-  } finally {
-    syscalls.closeDir(dir);
-  }
+  withRoot(syscalls, path, (dir) => syscalls.syncfs(dir));
 }
 
 /** Holds the number of the call to abort; see worker-protocol.ts. */

@@ -15,11 +15,11 @@ import { basename, join } from 'node:path';
 import { LayerApplier } from '../../src/core/archive/apply.ts';
 import { isNeedsBelow } from '../../src/core/archive/guesses.ts';
 import type { LayerRecord } from '../../src/core/archive/layer-record.ts';
-import { removeTree } from '../../src/core/archive/remove-tree.ts';
 import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { isKind, type Kind } from '../../src/core/errors.ts';
 import { rebaseLayer } from '../../src/core/layers/rebase-layer.ts';
 import type { Syscalls } from '../../src/core/ports/syscalls.ts';
+import { removeEntry } from '../../src/core/trees/remove-tree.ts';
 import {
   type Attributes,
   device,
@@ -172,7 +172,7 @@ class Scratch {
       this.#apply(layers);
     } finally {
       const tmp = this.#sys.openRoot(this.#tmp.path);
-      removeTree(this.#sys, tmp, 'home');
+      removeEntry(this.#sys, tmp, 'home');
       this.#sys.closeDir(tmp);
     }
     const now = this.#look();
@@ -225,7 +225,7 @@ class Scratch {
     if (record && rebaseLayer(this.#sys, { root, lowers, mode: 'overlay', record }) === undefined)
       return undefined;
     const home = this.#sys.openRoot(this.#home);
-    removeTree(this.#sys, home, basename(root));
+    removeEntry(this.#sys, home, basename(root));
     this.#sys.closeDir(home);
     mkdirSync(root);
     return apply(this.#sys, { root, lowers, mode: 'overlay' }, tar);

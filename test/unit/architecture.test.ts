@@ -51,7 +51,8 @@ const RULES: readonly Rule[] = [
   { layer: 'core/gc/', own: core('content') },
   { layer: 'core/images/', own: core('async', 'content', 'oci', 'platforms', 'reference') },
   { layer: 'core/filter/', own: core('content', 'images') },
-  { layer: 'core/archive/', own: core('users') },
+  { layer: 'core/trees/', own: LOW },
+  { layer: 'core/archive/', own: core('trees', 'users') },
   { layer: 'core/snapshots/', own: core('archive', 'content') },
   { layer: 'core/bundle/', own: core('oci', 'users') },
   { layer: 'core/registry/', own: [...core('async', 'codec', 'oci', 'progress', 'reference'), RUNTIME] },
@@ -65,7 +66,7 @@ const RULES: readonly Rule[] = [
     layer: 'core/layers/',
     own: [
       ...core('archive', 'async', 'codec', 'content', 'images', 'leases', 'oci', 'progress', 'snapshots'),
-      ...['core/users/', RUNTIME],
+      ...['core/trees/', 'core/users/', RUNTIME],
     ],
   },
   { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'users'), RUNTIME] },

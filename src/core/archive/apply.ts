@@ -1,7 +1,8 @@
 /** Applies the entries of one layer to a tree, by the rules of the image-spec (layer.md). */
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError, wrap } from '../errors.ts';
-import type { Syscalls } from '../ports/syscalls.ts';
+import { isDirectory, type Syscalls } from '../ports/syscalls.ts';
+import { dirInode, namedInode } from '../trees/inode.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import { Budget } from './budget.ts';
 import type { DirNode } from './dir-node.ts';
@@ -11,8 +12,8 @@ import { FlatLayer } from './flat-layer.ts';
 import { needsBelow } from './guesses.ts';
 import type { LayerRecord } from './layer-record.ts';
 import { create, type LayerTree, makeDirectory, makePlace, ownerMayAll } from './layer-tree.ts';
-import { isDirectory, MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
-import { atimeOf, dirInode, Metadata, namedInode } from './metadata.ts';
+import { MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
+import { atimeOf, Metadata } from './metadata.ts';
 import { AUFS, cleanPath, OPAQUE, WHITEOUT } from './names.ts';
 import { NewInodes } from './new-inodes.ts';
 import { OverlayLayer } from './overlay-layer.ts';

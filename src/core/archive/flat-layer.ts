@@ -1,10 +1,11 @@
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import type { Dir } from '../ports/syscalls.ts';
+import { dirInode } from '../trees/inode.ts';
 import type { DirNode } from './dir-node.ts';
 import { erase, type LayerTree, settleExplicit } from './layer-tree.ts';
 import type { MergedTree } from './merged-tree.ts';
-import { dirInode, type Metadata } from './metadata.ts';
+import type { Metadata } from './metadata.ts';
 
 const NOTHING: ReadonlyMap<ByteString, Uint8Array> = new Map();
 

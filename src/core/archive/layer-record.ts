@@ -1,9 +1,9 @@
 /** Making and using the record of a layer that was applied blind. */
 import type { ByteString } from '../bytes.ts';
-import { S_IFLNK, S_IFMT, type Syscalls, type TimeSpec } from '../ports/syscalls.ts';
+import { isDirectory, isSymlink, type Syscalls, type TimeSpec } from '../ports/syscalls.ts';
 import type { DirNode } from './dir-node.ts';
 import { needsBelow } from './guesses.ts';
-import { isDirectory, MergedTree } from './merged-tree.ts';
+import { MergedTree } from './merged-tree.ts';
 
 /** A directory of a layer that was applied blind. */
 export interface NodeRecord {
@@ -94,7 +94,7 @@ function isSymlinkBelow(tree: MergedTree, way: readonly ByteString[]): boolean {
     }
     const below = tree.lookupBelow(node, name);
     if (below === undefined) return false;
-    if (!isDirectory(below.stat)) return i === way.length - 1 && (below.stat.mode & S_IFMT) === S_IFLNK;
+    if (!isDirectory(below.stat)) return i === way.length - 1 && isSymlink(below.stat);
     node = tree.adopt(node, name);
   }
   return false;

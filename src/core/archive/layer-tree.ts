@@ -1,11 +1,11 @@
 /** Writing a layer into the merged tree: what overlay and flat application have in common. */
 import type { ByteString } from '../bytes.ts';
 import { HawserError, isKind } from '../errors.ts';
-import type { Dir } from '../ports/syscalls.ts';
+import { type Dir, isDirectory } from '../ports/syscalls.ts';
+import { namedInode } from '../trees/inode.ts';
+import { removeEntry } from '../trees/remove-tree.ts';
 import type { DirNode } from './dir-node.ts';
-import { isDirectory, type MergedTree, type Place } from './merged-tree.ts';
-import { namedInode } from './metadata.ts';
-import { removeTree } from './remove-tree.ts';
+import type { MergedTree, Place } from './merged-tree.ts';
 
 /**
  * How a layer goes over what is below it. Whiteouts and opaque marks concern only what comes from below, wherever in the
@@ -37,7 +37,7 @@ export function erase(tree: MergedTree, node: DirNode, dir: Dir, name: ByteStrin
   if (stat === undefined) return false;
   if (isDirectory(stat)) {
     tree.drop(node, name);
-    removeTree(tree.sys, dir, name);
+    removeEntry(tree.sys, dir, name);
   } else tree.sys.unlink(dir, name);
   return true;
 }

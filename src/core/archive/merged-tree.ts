@@ -6,7 +6,15 @@
  */
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
-import { type Dir, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, type Stat, type Syscalls } from '../ports/syscalls.ts';
+import {
+  type Dir,
+  isDirectory,
+  isSymlink,
+  S_IFCHR,
+  S_IFMT,
+  type Stat,
+  type Syscalls,
+} from '../ports/syscalls.ts';
 import { DirNode, type Handles, isBare } from './dir-node.ts';
 import { Guesses } from './guesses.ts';
 
@@ -29,10 +37,6 @@ export interface Found {
 export interface Place {
   readonly node: DirNode;
   readonly missing: readonly ByteString[];
-}
-
-export function isDirectory(stat: Stat): boolean {
-  return (stat.mode & S_IFMT) === S_IFDIR;
 }
 
 /** overlayfs: a character device 0:0. */
@@ -195,7 +199,7 @@ export class MergedTree {
       const found = missing.length > 0 ? undefined : (node.children.get(part) ?? this.lookup(node, part));
       if (found instanceof DirNode) node = found;
       else if (found !== undefined && isDirectory(found.stat)) node = this.adopt(node, part);
-      else if (found !== undefined && (found.stat.mode & S_IFMT) === S_IFLNK) {
+      else if (found !== undefined && isSymlink(found.stat)) {
         links++;
         if (links > MAX_LINKS || steps > MAX_STEPS)
           throw new HawserError('InvalidArgument', 'too many symbolic links');

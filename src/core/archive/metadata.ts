@@ -1,7 +1,8 @@
 /** Owners, modes, times and extended attributes: from an entry, or from one inode to another. */
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError, isKind, kindOf, wrap } from '../errors.ts';
-import type { Dir, Stat, Syscalls, TimeSpec } from '../ports/syscalls.ts';
+import type { Stat, TimeSpec } from '../ports/syscalls.ts';
+import { copyAttributes, type Inode, isOverlayKey, SELINUX_KEY } from '../trees/inode.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import type { TarEntry } from './entry.ts';
 import { ownerRecord, RECORD_KEY } from './ownership.ts';
@@ -11,46 +12,6 @@ import type { Warnings } from './warnings.ts';
 const MAX_KEY = 255;
 
 const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
-
-/** The metadata calls on one inode. */
-export interface Inode {
-  chown(uid: number, gid: number): void;
-  chmod(perm: number): void;
-  utimes(atime: TimeSpec, mtime: TimeSpec): void;
-  setxattr(key: string, value: Uint8Array): void;
-  removexattr(key: string): void;
-  getxattr(key: string): Uint8Array | undefined;
-  listxattr(): string[];
-}
-
-export function namedInode(sys: Syscalls, dir: Dir, name: ByteString): Inode {
-  return {
-    chown: (uid, gid) => sys.chown(dir, name, uid, gid),
-    chmod: (perm) => sys.chmod(dir, name, perm),
-    utimes: (atime, mtime) => sys.utimes(dir, name, atime, mtime),
-    setxattr: (key, value) => sys.setxattr(dir, name, key, value),
-    removexattr: (key) => sys.removexattr(dir, name, key),
-    getxattr: (key) => sys.getxattr(dir, name, key),
-    listxattr: () => sys.listxattr(dir, name),
-  };
-}
-
-export function dirInode(sys: Syscalls, dir: Dir): Inode {
-  return {
-    chown: (uid, gid) => sys.chownDir(dir, uid, gid),
-    chmod: (perm) => sys.chmodDir(dir, perm),
-    utimes: (atime, mtime) => sys.utimesDir(dir, atime, mtime),
-    setxattr: (key, value) => sys.setxattrDir(dir, key, value),
-    removexattr: (key) => sys.removexattrDir(dir, key),
-    getxattr: (key) => sys.getxattrDir(dir, key),
-    listxattr: () => sys.listxattrDir(dir),
-  };
-}
-
-/** overlayfs's own attributes: never an image's business, never copied. */
-export function isOverlayKey(key: string): boolean {
-  return key.startsWith('trusted.overlay.') || key.startsWith('user.overlay.');
-}
 
 /** What a new inode has already. */
 export interface Has {
@@ -137,20 +98,14 @@ export class Metadata {
   /** Removes what an earlier owner of the name left, except what `entry` sets anyway. */
   clearXattrs(inode: Inode, keep: ReadonlyMap<ByteString, Uint8Array>): void {
     for (const key of inode.listxattr()) {
-      if (keep.has(key) || isOverlayKey(key) || key === 'security.selinux') continue;
+      if (keep.has(key) || isOverlayKey(key) || key === SELINUX_KEY) continue;
       inode.removexattr(key);
     }
   }
 
-  /** All attributes but those of overlayfs. */
-  copy(from: Inode, stat: Stat, to: Inode, isSymlink: boolean): void {
-    this.chown(to, stat.uid, stat.gid);
-    for (const key of from.listxattr()) {
-      const value = isOverlayKey(key) || key === 'security.selinux' ? undefined : from.getxattr(key);
-      if (value !== undefined) to.setxattr(key, value);
-    }
-    if (!isSymlink) to.chmod(stat.mode & 0o7777);
-    to.utimes(stat.atime, stat.mtime);
+  /** What is copied from the layers below: see copyAttributes. */
+  copy(from: Inode, stat: Stat, to: Inode): void {
+    copyAttributes(from, stat, to, { owner: this.#owner === 'keep' });
   }
 
   /** What a directory gets that no layer describes: 0755, root, 1970. */

@@ -1,10 +1,11 @@
 import type { ByteString } from '../bytes.ts';
 import { HawserError, isKind } from '../errors.ts';
-import { type Dir, S_IFCHR } from '../ports/syscalls.ts';
+import { type Dir, isDirectory, S_IFCHR } from '../ports/syscalls.ts';
+import { dirInode, namedInode } from '../trees/inode.ts';
 import type { DirNode } from './dir-node.ts';
 import { settleExplicit } from './layer-tree.ts';
-import { isDirectory, type MergedTree } from './merged-tree.ts';
-import { dirInode, type Metadata, namedInode } from './metadata.ts';
+import type { MergedTree } from './merged-tree.ts';
+import type { Metadata } from './metadata.ts';
 
 const YES: Uint8Array = Uint8Array.of(0x79);
 
@@ -116,6 +117,6 @@ export class OverlayRebase {
         : namedInode(sys, upperOf(this.#tree, node.parent), node.name);
     const [lower] = this.#tree.lowers(node);
     if (lower === undefined) this.#meta.byDefault(inode);
-    else this.#meta.copy(dirInode(sys, lower), sys.fstat(lower), inode, false);
+    else this.#meta.copy(dirInode(sys, lower), sys.fstat(lower), inode);
   }
 }

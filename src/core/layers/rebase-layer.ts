@@ -1,13 +1,14 @@
 import type { DirNode } from '../archive/dir-node.ts';
 import { restore, wrongGuess } from '../archive/layer-record.ts';
 import { MergedTree } from '../archive/merged-tree.ts';
-import { dirInode, Metadata } from '../archive/metadata.ts';
+import { Metadata } from '../archive/metadata.ts';
 import { OverlayRebase, upperOf } from '../archive/overlay-rebase.ts';
 import { Warnings } from '../archive/warnings.ts';
 import { display } from '../bytes.ts';
 import type { Call } from '../ports/call.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
-import { copyTree, type Standing } from '../snapshots/tree-copy.ts';
+import { dirInode } from '../trees/inode.ts';
+import { copyTree, type Standing } from '../trees/tree-copy.ts';
 import type { RebaseJob } from './workers.ts';
 
 /**

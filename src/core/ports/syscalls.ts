@@ -39,6 +39,14 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 
+export function isDirectory(stat: Stat): boolean {
+  return (stat.mode & S_IFMT) === S_IFDIR;
+}
+
+export function isSymlink(stat: Stat): boolean {
+  return (stat.mode & S_IFMT) === S_IFLNK;
+}
+
 /** What this process's new inodes get. */
 export interface Creation {
   readonly uid: number;

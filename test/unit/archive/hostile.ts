@@ -17,7 +17,6 @@ import {
 import { join } from 'node:path';
 import process from 'node:process';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
-import { removeTree } from '../../../src/core/archive/remove-tree.ts';
 import { findError, isKind } from '../../../src/core/errors.ts';
 import { applyLayer } from '../../../src/core/layers/apply-layer.ts';
 import { rebaseLayer } from '../../../src/core/layers/rebase-layer.ts';
@@ -34,6 +33,7 @@ import {
   type Stat,
   type Syscalls,
 } from '../../../src/core/ports/syscalls.ts';
+import { removeEntry } from '../../../src/core/trees/remove-tree.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { createCodecs } from '../../../src/platform/codecs/native-codecs.ts';
 import { hasFfi } from '../../support/ffi.ts';
@@ -130,7 +130,7 @@ export class Arena {
         out.push(await this.#mode(mode, layers, how));
       } finally {
         const parent = this.#sys.openRoot(join(this.#home, '..'));
-        removeTree(this.#sys, parent, 'home');
+        removeEntry(this.#sys, parent, 'home');
         this.#sys.closeDir(parent);
       }
       const now = this.#look();

@@ -1,6 +1,7 @@
 import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { Runtime } from '../../../core/runtime.ts';
+import { withRoot } from '../../../core/trees/dir-stack.ts';
 import { CAP_CHOWN } from '../../../core/users/capabilities.ts';
 import type { Place, SnapshotDriver } from './driver.ts';
 import { requireCapability } from './privileges.ts';
@@ -36,12 +37,8 @@ export class NativeDriver implements SnapshotDriver {
   /** A root that no layer describes has no time of its own: 1970, as overlayfs snapshots have it, not the time of unpacking. */
   async #settleRoot(dir: string): Promise<void> {
     const sys = await this.#runtime.syscalls();
-    const root = sys.openRoot(dir);
-    try {
-      sys.utimesDir(root, { sec: 0, nsec: 0 }, { sec: 0, nsec: 0 });
-    } finally {
-      sys.closeDir(root);
-    }
+    const epoch = { sec: 0, nsec: 0 };
+    withRoot(sys, dir, (root) => sys.utimesDir(root, epoch, epoch));
   }
 
   async mounts(place: Place): Promise<Mount[]> {

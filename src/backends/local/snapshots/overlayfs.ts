@@ -3,6 +3,8 @@ import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { Syscalls } from '../../../core/ports/syscalls.ts';
 import type { Runtime } from '../../../core/runtime.ts';
+import { withRoot } from '../../../core/trees/dir-stack.ts';
+import { copyAttributes, dirInode } from '../../../core/trees/inode.ts';
 import { CAP_SYS_ADMIN } from '../../../core/users/capabilities.ts';
 import { readIdMaps } from '../../../core/users/id-map.ts';
 import type { Place, SnapshotDriver } from './driver.ts';
@@ -113,24 +115,10 @@ export class OverlayDriver implements SnapshotDriver {
  * therefore start with those of the layer below, or the image's would be lost (as containerd loses them).
  */
 export function copyRootAttributes(syscalls: Syscalls, from: string, to: string): void {
-  const source = syscalls.openRoot(from);
-  try {
-    const target = syscalls.openRoot(to);
-    try {
-      const stat = syscalls.fstat(source);
-      syscalls.chownDir(target, stat.uid, stat.gid);
-      for (const key of syscalls.listxattrDir(source)) {
-        if (/^(?:trusted|user)\.overlay\./.test(key)) continue;
-        const value = syscalls.getxattrDir(source, key);
-        if (value !== undefined) syscalls.setxattrDir(target, key, value);
-      }
-      syscalls.chmodDir(target, stat.mode & 0o7777);
-      syscalls.utimesDir(target, stat.atime, stat.mtime);
+  withRoot(syscalls, from, (source) =>
+    withRoot(syscalls, to, (target) => {
+      copyAttributes(dirInode(syscalls, source), syscalls.fstat(source), dirInode(syscalls, target));
       syscalls.flush();
-    } finally {
-      syscalls.closeDir(target);
-    }
-  } finally {
-    syscalls.closeDir(source);
-  }
+    }),
+  );
 }

@@ -20,7 +20,7 @@ export class DirStack {
   /** By level; the root is 0 and stays open. */
   readonly #handles: (Dir | undefined)[];
 
-  /** Takes over `root`. Going deeper than `maxDepth` levels is ResourceExhausted. */
+  /** The caller closes `root`, after `close`. Going deeper than `maxDepth` levels is ResourceExhausted. */
   constructor(sys: Syscalls, root: Dir, maxDepth: number = MAX_DEPTH) {
     this.#sys = sys;
     this.#maxDepth = maxDepth;
@@ -53,7 +53,7 @@ export class DirStack {
   }
 
   close(): void {
-    for (let level = this.#handles.length - 1; level >= 0; level--) this.#drop(level);
+    for (let level = this.#handles.length - 1; level > 0; level--) this.#drop(level);
     this.#handles.length = 0;
   }
 
@@ -81,4 +81,26 @@ export class DirStack {
     }
     return dir;
   }
+}
+
+/** Opens the directory at an absolute path for the time of `work`. */
+export function withRoot<T>(sys: Syscalls, path: string, work: (root: Dir) => T): T {
+  const root = sys.openRoot(path);
+  try {
+    return work(root);
+  } finally {
+    sys.closeDir(root);
+  }
+}
+
+/** As `withRoot`, for a walk from there. */
+export function withStack<T>(sys: Syscalls, path: string, work: (stack: DirStack) => T): T {
+  return withRoot(sys, path, (root) => {
+    const stack = new DirStack(sys, root);
+    try {
+      return work(stack);
+    } finally {
+      stack.close();
+    }
+  });
 }

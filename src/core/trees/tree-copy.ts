@@ -1,11 +1,14 @@
 import type { ByteString } from '../bytes.ts';
 import type { Call } from '../ports/call.ts';
-import { type Dir, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat, type Syscalls } from '../ports/syscalls.ts';
-import { DirStack } from './dir-stack.ts';
+import { type Dir, isDirectory, type Stat, type Syscalls } from '../ports/syscalls.ts';
+import { copyBuffer, copyEntry } from './copy-entry.ts';
+import { type DirStack, withStack } from './dir-stack.ts';
+import { copyAttributes, dirInode, namedInode } from './inode.ts';
 
 const PIECE = 1024 * 1024;
-/** Holes are found by this unit. */
-const BLOCK = 4096;
+
+/** The copy has everything: overlayfs's attributes in it are no marks of ours, for a copied tree is no overlay layer. */
+const EVERYTHING = { overlayKeys: true };
 
 /** A directory of the target that was there before, and what of the source shows through it. */
 export interface Standing {
@@ -32,18 +35,12 @@ export function copyTree(
   to: string,
   opts: { standing?: Standing } & Call = {},
 ): void {
-  const source = new DirStack(sys, sys.openRoot(from));
-  try {
-    const target = new DirStack(sys, sys.openRoot(to));
-    try {
+  withStack(sys, from, (source) =>
+    withStack(sys, to, (target) => {
       new Copy(sys, source, target, opts).run(opts.standing);
       sys.flush();
-    } finally {
-      target.close();
-    }
-  } finally {
-    source.close();
-  }
+    }),
+  );
 }
 
 interface Frame {
@@ -61,30 +58,26 @@ interface Linked {
   left: number;
 }
 
-function isDirectory(stat: Stat | undefined): boolean {
-  return stat !== undefined && (stat.mode & S_IFMT) === S_IFDIR;
-}
-
 class Copy {
   readonly #sys: Syscalls;
   readonly #source: DirStack;
   readonly #target: DirStack;
-  readonly #signal: AbortSignal | undefined;
+  readonly #call: Call;
   readonly #frames: Frame[] = [];
   readonly #linked: Map<string, Linked> = new Map();
-  readonly #buffer: Uint8Array = new Uint8Array(PIECE);
+  readonly #buffer: Uint8Array = copyBuffer(PIECE);
 
   constructor(sys: Syscalls, source: DirStack, target: DirStack, call: Call) {
     this.#sys = sys;
     this.#source = source;
     this.#target = target;
-    this.#signal = call.signal;
+    this.#call = call;
   }
 
   run(standing: Standing | undefined): void {
     this.#enter(standing);
     for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) {
-      this.#signal?.throwIfAborted();
+      this.#call.signal?.throwIfAborted();
       const name = frame.names.pop();
       if (name === undefined) this.#leave(frame);
       else if (frame.standing === undefined) this.#entry(name);
@@ -103,10 +96,12 @@ class Copy {
     if (standing.hides(name)) return;
     const there = this.#sys.lstat(this.#target.current, name);
     const inside = standing.inside(name);
-    if (there === undefined) this.#entry(name, inside);
-    else if (isDirectory(there) && isDirectory(this.#sys.lstat(this.#source.current, name))) {
-      this.#descend(name, inside ?? PLAIN);
+    if (there === undefined) {
+      this.#entry(name, inside);
+      return;
     }
+    const stat = isDirectory(there) ? this.#sys.lstat(this.#source.current, name) : undefined;
+    if (stat !== undefined && isDirectory(stat)) this.#descend(name, inside ?? PLAIN);
   }
 
   #descend(name: ByteString, standing: Standing | undefined): void {
@@ -121,21 +116,11 @@ class Copy {
     const target = this.#target.current;
     const { stat, before } = frame;
     if (before !== undefined) this.#sys.utimesDir(target, before.atime, before.mtime);
-    else this.#describe(source, target, stat);
+    else copyAttributes(dirInode(this.#sys, source), stat, dirInode(this.#sys, target), EVERYTHING);
     this.#frames.pop();
     if (this.#frames.length === 0) return;
     this.#source.pop();
     this.#target.pop();
-  }
-
-  #describe(source: Dir, target: Dir, stat: Stat): void {
-    this.#sys.chownDir(target, stat.uid, stat.gid);
-    for (const key of this.#sys.listxattrDir(source)) {
-      const value = this.#sys.getxattrDir(source, key);
-      if (value !== undefined) this.#sys.setxattrDir(target, key, value);
-    }
-    this.#sys.chmodDir(target, stat.mode & 0o7777);
-    this.#sys.utimesDir(target, stat.atime, stat.mtime);
   }
 
   /** `standing`: of a directory that the target has not, but has something to say of. */
@@ -143,18 +128,16 @@ class Copy {
     const sys = this.#sys;
     const stat = sys.lstat(this.#source.current, name);
     if (stat === undefined) return;
-    const type = stat.mode & S_IFMT;
-    if (type === S_IFDIR) {
+    if (isDirectory(stat)) {
       sys.mkdir(this.#target.current, name, 0o700);
       this.#descend(name, standing);
       return;
     }
     if (stat.nlink > 1 && this.#link(stat, name)) return;
-    const target = this.#target.current;
-    if (type === S_IFREG) this.#file(name, stat);
-    else if (type === S_IFLNK) sys.symlink(sys.readlink(this.#source.current, name), target, name);
-    else sys.mknod(target, name, type | 0o600, stat.rdevMajor, stat.rdevMinor);
-    this.#attributes(name, stat);
+    const from = this.#source.current;
+    const to = this.#target.current;
+    copyEntry(sys, name, { from, stat, to, buffer: this.#buffer }, this.#call);
+    copyAttributes(namedInode(sys, from, name), stat, namedInode(sys, to, name), EVERYTHING);
   }
 
   /** True when the inode was copied before and has got a further name. */
@@ -183,59 +166,5 @@ class Copy {
     } finally {
       if (dir !== this.#target.root) this.#sys.closeDir(dir);
     }
-  }
-
-  #attributes(name: ByteString, stat: Stat): void {
-    const sys = this.#sys;
-    const source = this.#source.current;
-    const target = this.#target.current;
-    sys.chown(target, name, stat.uid, stat.gid);
-    for (const key of sys.listxattr(source, name)) {
-      const value = sys.getxattr(source, name, key);
-      if (value !== undefined) sys.setxattr(target, name, key, value);
-    }
-    if ((stat.mode & S_IFMT) !== S_IFLNK) sys.chmod(target, name, stat.mode & 0o7777);
-    sys.utimes(target, name, stat.atime, stat.mtime);
-  }
-
-  #file(name: ByteString, stat: Stat): void {
-    const sys = this.#sys;
-    const input = sys.openFile(this.#source.current, name);
-    try {
-      const output = sys.createFile(this.#target.current, name, 0o600);
-      try {
-        this.#contents(input, output, stat.blocks * 512 < stat.size);
-      } finally {
-        sys.closeFile(output);
-      }
-    } finally {
-      sys.closeFile(input);
-    }
-  }
-
-  #contents(input: number, output: number, sparse: boolean): void {
-    let at = 0;
-    for (;;) {
-      this.#signal?.throwIfAborted();
-      const got = this.#sys.read(input, this.#buffer);
-      if (got === 0) break;
-      const bytes = this.#buffer.subarray(0, got);
-      if (sparse) this.#data(output, bytes, at);
-      else this.#sys.write(output, bytes);
-      at += got;
-    }
-    if (sparse) this.#sys.truncateFile(output, at);
-  }
-
-  /** Writes runs of blocks that are not all zero. */
-  #data(output: number, bytes: Uint8Array, at: number): void {
-    let start = 0;
-    for (let block = 0; block < bytes.length; block += BLOCK) {
-      const piece = bytes.subarray(block, block + BLOCK);
-      if (piece.some((byte) => byte !== 0)) continue;
-      if (start < block) this.#sys.writeAt(output, bytes.subarray(start, block), at + start);
-      start = block + BLOCK;
-    }
-    if (start < bytes.length) this.#sys.writeAt(output, bytes.subarray(start), at + start);
   }
 }

@@ -1,0 +1,61 @@
+import { type ByteString, fromUtf8 } from '../bytes.ts';
+import { HawserError, isKind } from '../errors.ts';
+import type { Call } from '../ports/call.ts';
+import type { Dir, Syscalls } from '../ports/syscalls.ts';
+import { DirStack } from './dir-stack.ts';
+import { type Visitor, walk } from './walk.ts';
+
+/** Removes what is at an absolute path, a directory with everything below it, however deep. Absence is fine. */
+export function removeTree(sys: Syscalls, path: string, call?: Call): void {
+  const trimmed = path.replace(/\/+$/, '');
+  const cut = trimmed.lastIndexOf('/');
+  if (cut < 0)
+    throw new HawserError(
+      'InvalidArgument',
+      `removing ${JSON.stringify(path)}: not an absolute path below /`,
+    );
+  let parent: Dir;
+  try {
+    parent = sys.openRoot(trimmed.slice(0, cut) || '/');
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return;
+    throw err;
+  }
+  try {
+    removeEntry(sys, parent, fromUtf8(trimmed.slice(cut + 1)), call);
+  } finally {
+    sys.closeDir(parent);
+  }
+}
+
+/**
+ * Removes what is at `name` in an open directory, a directory with everything below it, however deep. Symlinks are
+ * removed, never followed. Absence is fine. Synchronous: for workers.
+ */
+export function removeEntry(sys: Syscalls, dir: Dir, name: ByteString, call?: Call): void {
+  const stack = new DirStack(sys, dir, Number.POSITIVE_INFINITY);
+  try {
+    walk(sys, stack, [name], remover(sys), call);
+  } finally {
+    stack.close();
+  }
+}
+
+function remover(sys: Syscalls): Visitor {
+  return {
+    enter(dir, name, stat) {
+      // Images hold directories that even their owner may not enter.
+      if ((stat.mode & 0o700) !== 0o700) sys.chmod(dir, name, 0o700);
+    },
+    entry: (dir, name) => ignoreAbsence(() => sys.unlink(dir, name)),
+    leave: (dir, name) => ignoreAbsence(() => sys.rmdir(dir, name)),
+  };
+}
+
+function ignoreAbsence(work: () => void): void {
+  try {
+    work();
+  } catch (err) {
+    if (!isKind(err, 'NotFound')) throw err;
+  }
+}
