@@ -58,7 +58,7 @@ function lost(digest: Digest, what: string): HawserError {
  * The blob's bytes from `offset`, read as they are asked for. The file must have `size` bytes, else DataLoss. An abort
  * errors the stream; its end, error and cancel close the file.
  */
-export async function openBlob(
+export async function openBlobFile(
   runtime: Runtime,
   path: string,
   blob: { digest: Digest; size: number },

@@ -10,7 +10,7 @@ import type { Growing } from '../../core/content/growing.ts';
 import { HawserError, ifFound, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
-import { blobFile, fileSize, hashFile, openBlob } from './blob-files.ts';
+import { blobFile, fileSize, hashFile, openBlobFile } from './blob-files.ts';
 import { LocalIngest } from './ingest.ts';
 import {
   allIngests,
@@ -89,7 +89,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
         `Cannot read blob ${digest} from byte ${offset}: it has ${info.size}`,
       );
     }
-    return await openBlob(this.#store.runtime, this.blobPath(digest), info, offset, opts);
+    return await openBlobFile(this.#store.runtime, this.blobPath(digest), info, offset, opts);
   }
 
   async ingest(ref: string, want: { digest?: Digest; size?: number }, call: WriteCall = {}): Promise<Ingest> {

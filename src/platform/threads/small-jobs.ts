@@ -37,7 +37,7 @@ export function withSmallJobs(deps: Deps): Workers {
         call,
         async (syscalls) => {
           const { applyLayer } = await import('../../core/layers/apply-layer.ts');
-          const bytes = await readBlob(fs, job, call);
+          const bytes = await readBlobFile(fs, job, call);
           const openBlob = () => new Blob([bytes]).stream();
           return await applyLayer(job, { syscalls, hashers, codecs, openBlob, turn, ...call }, call);
         },
@@ -71,7 +71,7 @@ function sizeOf({ nodes, guesses }: LayerRecord): number {
 }
 
 /** One byte more than it should have shows one that is longer. */
-async function readBlob(
+async function readBlobFile(
   fs: Deps['fs'],
   { blob, blobSize }: ApplyJob,
   call?: Call,
