@@ -37,15 +37,10 @@ export {
   type ApiFetchOptions,
   type ApiPullOptions,
   type ApiTransferOptions,
-  type ContainerdStore,
-  type ContainerdStoreOptions,
   fetch,
-  openContainerd,
-  openStore,
   pull,
-  type Store,
-  type StoreOptions,
 } from './entry/api.ts';
+export * from './entry/stores.ts';
 export {
   type ApiDirectoryOptions,
   type ApiUnpackOptions,

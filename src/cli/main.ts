@@ -1,4 +1,4 @@
-import { openLocalBackend } from '../backends/local/open.ts';
+import { backends } from '../backends/open.ts';
 import { openRegistry } from '../core/registry/open.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { fetchImage } from '../core/verbs/fetch.ts';
@@ -7,15 +7,8 @@ import { planPull } from '../core/verbs/pull-plan.ts';
 import { run } from './run.ts';
 import type { Services } from './session/services.ts';
 
-/** gRPC takes longer to load than most commands take, and few need it. */
-const openContainerd: Services['openContainerd'] = async (runtime, opts) => {
-  const { openContainerdBackend } = await import('../backends/containerd/open.ts');
-  return await openContainerdBackend(runtime, opts);
-};
-
 const SERVICES: Services = {
-  openBackend: openLocalBackend,
-  openContainerd,
+  backends,
   openRegistry,
   pull,
   planPull,

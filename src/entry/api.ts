@@ -1,7 +1,4 @@
 /** The library's verbs: the same parts as the command line's, with the runtime found and the defaults filled in. */
-import { chooseRoot } from '../backends/local/default-root.ts';
-import { type LocalBackend, openLocalBackend } from '../backends/local/open.ts';
-import type { Backend } from '../core/backend.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
@@ -16,66 +13,10 @@ import { environmentOptions } from '../core/registry/environment.ts';
 import { type Observe, reporting } from '../core/registry/observe.ts';
 import { type Limits, openRegistry } from '../core/registry/open.ts';
 import type { RetryOptions } from '../core/registry/patience.ts';
-import type { Runtime } from '../core/runtime.ts';
 import { fetchImage, type TransferDeps } from '../core/verbs/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult } from '../core/verbs/options.ts';
 import { pull as pullImage } from '../core/verbs/pull.ts';
-import { defaultRuntime } from './library.ts';
-
-const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';
-
-export interface StoreOptions extends Call {
-  /** Default: HAWSER_ROOT, else /var/lib/hawser as root, else under XDG_DATA_HOME. */
-  readonly root?: string | undefined;
-  /** Default: `default`. */
-  readonly namespace?: string | undefined;
-  /** `isolated`: a blob is fetched even if another namespace has it. Default `shared`. */
-  readonly contentSharing?: 'shared' | 'isolated' | undefined;
-}
-
-/** An open store. Disposing ends what it runs (workers, locks) and closes it. */
-export interface Store extends LocalBackend {
-  readonly runtime: Runtime;
-}
-
-/** Opens the store, made when absent. */
-export async function openStore(options: StoreOptions = {}): Promise<Store> {
-  const runtime = await defaultRuntime();
-  const root = chooseRoot(options.root ?? runtime.host.env('HAWSER_ROOT'), runtime.host);
-  const { namespace = 'default', contentSharing, signal } = options;
-  const backend = await openLocalBackend(runtime, { root, namespace, contentSharing, signal });
-  const close = async (): Promise<void> => {
-    await backend[Symbol.asyncDispose]();
-    await runtime.workers[Symbol.asyncDispose]();
-  };
-  return { ...backend, runtime, [Symbol.asyncDispose]: close };
-}
-
-export interface ContainerdStoreOptions extends Call {
-  /** The path of its socket. Default: CONTAINERD_ADDRESS, else /run/containerd/containerd.sock. */
-  readonly address?: string | undefined;
-  /** Default: `default`. */
-  readonly namespace?: string | undefined;
-}
-
-/** A namespace of a running containerd. `fetch`, `pull` and `unpack` work in it. */
-export interface ContainerdStore extends Backend {
-  readonly runtime: Runtime;
-}
-
-/** Connects. Unavailable or PermissionDenied when there is no containerd to talk to. */
-export async function openContainerd(options: ContainerdStoreOptions = {}): Promise<ContainerdStore> {
-  const runtime = await defaultRuntime();
-  const { namespace = 'default', signal } = options;
-  const address = options.address ?? (runtime.host.env('CONTAINERD_ADDRESS') || CONTAINERD_SOCKET);
-  const { openContainerdBackend } = await import('../backends/containerd/open.ts');
-  const backend = await openContainerdBackend(runtime, { address, namespace, signal });
-  const close = async (): Promise<void> => {
-    await backend[Symbol.asyncDispose]();
-    await runtime.workers[Symbol.asyncDispose]();
-  };
-  return { ...backend, runtime, [Symbol.asyncDispose]: close };
-}
+import { type ContainerdStore, openStore, type Store } from './stores.ts';
 
 /** What `fetch` and `pull` take; platforms as text (`linux/arm64`), `'all'` for every one. */
 export interface ApiTransferOptions extends Call {

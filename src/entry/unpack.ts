@@ -15,7 +15,7 @@ import {
   unpackRootfs as toRootfs,
 } from '../core/verbs/rootfs.ts';
 import { unpackImage } from '../core/verbs/unpack.ts';
-import type { ContainerdStore, Store } from './api.ts';
+import type { ContainerdStore, Store } from './stores.ts';
 
 interface Common extends Call {
   readonly onProgress?: Report | undefined;

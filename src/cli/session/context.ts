@@ -50,7 +50,7 @@ export async function withBackend<T>(
   if (address === undefined) return await withLocalBackend(context, work, readOnly);
   const { runtime, signal } = context;
   const options = { address, namespace: namespaceOf(context.input), signal };
-  const backend = await context.services.openContainerd(runtime, options);
+  const backend = await context.services.backends.containerd(runtime, options);
   try {
     return await work(backend);
   } finally {
@@ -72,7 +72,7 @@ export async function withLocalBackend<T>(
   const { runtime, signal } = context;
   const contentSharing = context.input.text('content-sharing') as LocalOptions['contentSharing'];
   const options = { root, namespace, signal, readOnly, contentSharing };
-  const backend = await context.services.openBackend(runtime, options);
+  const backend = await context.services.backends.local(runtime, options);
   try {
     return await work(backend);
   } finally {

@@ -1,6 +1,4 @@
-import type { ContainerdOptions } from '../../backends/containerd/open.ts';
-import type { LocalBackend, LocalOptions } from '../../backends/local/open.ts';
-import type { Backend } from '../../core/backend.ts';
+import type { Backends } from '../../backends/open.ts';
 import type { RegistryOptions } from '../../core/registry/open.ts';
 import type { Registry } from '../../core/registry/registry.ts';
 import type { Runtime } from '../../core/runtime.ts';
@@ -10,9 +8,7 @@ import type { PullPlan } from '../../core/verbs/pull-plan.ts';
 
 /** What the commands do their work with; tests give others. */
 export interface Services {
-  openBackend(runtime: Runtime, opts: LocalOptions): Promise<LocalBackend>;
-  /** The namespace of a running containerd. */
-  openContainerd(runtime: Runtime, opts: ContainerdOptions): Promise<Backend>;
+  readonly backends: Backends;
   openRegistry(deps: Pick<Runtime, 'transports' | 'clock'>, opts: RegistryOptions): Registry;
   pull(deps: TransferDeps, options: PullOptions): Promise<PullResult>;
   planPull(deps: TransferDeps, options: PullOptions): Promise<PullPlan>;

@@ -55,13 +55,15 @@ function services(work: (options: PullOptions) => Promise<void> = async () => {}
     [Symbol.asyncDispose]: closing(name),
   });
   const fake = {
-    openBackend: async (_: unknown, opts: NonNullable<Seen['backend']>) => {
-      seen.backend = opts;
-      return backend('backend');
-    },
-    openContainerd: async (_: unknown, { address, namespace }: NonNullable<Seen['containerd']>) => {
-      seen.containerd = { address, namespace };
-      return backend('containerd');
+    backends: {
+      local: async (_: unknown, opts: NonNullable<Seen['backend']>) => {
+        seen.backend = opts;
+        return backend('backend');
+      },
+      containerd: async (_: unknown, { address, namespace }: NonNullable<Seen['containerd']>) => {
+        seen.containerd = { address, namespace };
+        return backend('containerd');
+      },
     },
     openRegistry: (_: unknown, opts: Record<string, unknown>) => {
       seen.registry = opts;

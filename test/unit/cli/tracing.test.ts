@@ -23,7 +23,7 @@ async function go(line: string, failure?: unknown) {
   };
   const closing = { [Symbol.asyncDispose]: async () => {} };
   const services = {
-    openBackend: async () => closing,
+    backends: { local: async () => closing },
     openRegistry: () => closing,
     pull: (_: unknown, options: FetchOptions) => transfer(options),
     fetchImage: (_: unknown, options: FetchOptions) => transfer(options),
