@@ -55,7 +55,11 @@ const RULES: readonly Rule[] = [
   { layer: 'core/archive/', own: core('trees', 'users') },
   { layer: 'core/snapshots/', own: core('archive', 'content') },
   { layer: 'core/bundle/', own: core('oci', 'users') },
-  { layer: 'core/registry/', own: [...core('async', 'codec', 'oci', 'progress', 'reference'), RUNTIME] },
+  {
+    layer: 'core/registry/',
+    own: [...core('async', 'codec', 'oci', 'progress', 'reference'), RUNTIME],
+    packages: ['ipaddr.js'],
+  },
   {
     layer: 'core/registry/hosts-dir/',
     own: core('async', 'oci', 'reference', 'registry'),

@@ -2,6 +2,7 @@
  * Where a registry may send us. Literal addresses that only mean something inside a machine or a private network are not
  * to be reached because a server outside says so (token realms, redirects).
  */
+import ipaddr from 'ipaddr.js';
 
 /** `special`: link-local, metadata services, unspecified, multicast, reserved. */
 export type AddressClass = 'public' | 'private' | 'loopback' | 'special';
@@ -12,53 +13,62 @@ const METADATA_NAMES: ReadonlySet<string> = new Set([
   'instance-data',
 ]);
 
+export type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+/** Metadata services at addresses that look ordinary: Azure's, Alibaba's (in 100.64/10), Amazon's and Google's by IPv6. */
+const METADATA_ADDRESSES: ReadonlySet<string> = new Set([
+  ...['168.63.129.16', '100.100.100.200', 'fd00:ec2::254', 'fd20:ce::254'],
+]);
+
+/** By the names that ipaddr.js gives to ranges (RFC 6890 and its successors). Other ranges are public, documentation's included. */
+const CLASS_OF_RANGE: ReadonlyMap<string, AddressClass> = new Map([
+  ['loopback', 'loopback'],
+  ...['unspecified', 'linkLocal', 'multicast', 'broadcast'].map((range) => [range, 'special'] as const),
+  ...['private', 'carrierGradeNat', 'uniqueLocal', 'deprecatedSiteLocal'].map(
+    (range) => [range, 'private'] as const,
+  ),
+]);
+/** `reserved` in ipaddr.js: 240/4 is nobody's; 198.18/15 (RFC 2544) is used inside networks. */
+const RESERVED: readonly (readonly [range: [ipaddr.IPv4, number], AddressClass])[] = [
+  [ipaddr.IPv4.parseCIDR('240.0.0.0/4'), 'special'],
+  [ipaddr.IPv4.parseCIDR('198.18.0.0/15'), 'private'],
+];
+
 /** Of a URL's `hostname` (the URL parser has already made 0x7f.1 into 127.0.0.1). Names other than localhost are public. */
 export function classify(hostname: string): AddressClass {
   const host = hostname.toLowerCase().replace(/\.$/, '');
-  if (host.startsWith('[')) return classifyV6(host.slice(1, -1));
-  if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) return classifyV4(host.split('.').map(Number));
+  const address = parseAddress(host);
+  if (address !== undefined) return classifyAddress(address);
   if (host === 'localhost' || host.endsWith('.localhost')) return 'loopback';
   return METADATA_NAMES.has(host) ? 'special' : 'public';
 }
 
-/** RFC 6890 and its successors; 168.63.129.16 is Azure's, 100.100.100.200 (in 100.64/10) Alibaba's metadata service. */
-function classifyV4(parts: readonly number[]): AddressClass {
-  const [a = 0, b = 0] = parts;
-  const text = parts.join('.');
-  if (a === 127) return 'loopback';
-  if (a === 0 || a >= 224 || (a === 169 && b === 254)) return 'special';
-  if (text === '168.63.129.16' || text === '100.100.100.200') return 'special';
-  if (a === 10 || (a === 172 && b >= 16 && b <= 31) || (a === 192 && b === 168)) return 'private';
-  if (a === 100 && b >= 64 && b <= 127) return 'private';
-  return a === 198 && (b === 18 || b === 19) ? 'private' : 'public';
+/** An IP address as URLs and NO_PROXY write it, with or without brackets; undefined for names. IPv4 in IPv6 is IPv4. */
+export function parseAddress(text: string): Address | undefined {
+  const bare = text.replace(/^\[|\]$/g, '');
+  const { IPv4, IPv6 } = ipaddr;
+  if (IPv4.isValidFourPartDecimal(bare)) return IPv4.parse(bare);
+  return bare.includes(':') && IPv6.isValid(bare) ? ipaddr.process(bare) : undefined;
 }
 
-function classifyV6(text: string): AddressClass {
-  const words = expandV6(text);
-  const [first = 0] = words;
-  const zeros = words.slice(0, 5).every((word) => word === 0);
-  const embedded = words.slice(6).flatMap((word) => [word >> 8, word & 0xff]);
-  if (zeros && words[5] === 0 && words[6] === 0 && (words[7] ?? 0) <= 1) {
-    return words[7] === 1 ? 'loopback' : 'special';
+function classifyAddress(address: Address): AddressClass {
+  if (METADATA_ADDRESSES.has(address.toString())) return 'special';
+  const range = address.range();
+  const known = CLASS_OF_RANGE.get(range);
+  if (known !== undefined) return known;
+  if (address instanceof ipaddr.IPv6) {
+    const embedded = embeddedV4(address, range);
+    return embedded === undefined ? 'public' : classifyAddress(embedded);
   }
-  if (zeros && (words[5] === 0xffff || words[5] === 0)) return classifyV4(embedded);
-  if (first === 0x64 && words[1] === 0xff9b) return classifyV4(embedded);
-  if (first === 0x2002) {
-    return classifyV4([words[1] ?? 0, words[2] ?? 0].flatMap((word) => [word >> 8, word & 0xff]));
-  }
-  if ((first & 0xffc0) === 0xfe80 || (first & 0xff00) === 0xff00 || text === 'fd00:ec2::254')
-    return 'special';
-  return (first & 0xfe00) === 0xfc00 ? 'private' : 'public';
+  return RESERVED.find(([block]) => address.match(block))?.[1] ?? 'public';
 }
 
-/** The eight words of an IPv6 address as the URL parser writes it. */
-export function expandV6(text: string): number[] {
-  const [head = '', tail] = text.split('::');
-  const words = (part: string): number[] =>
-    part === '' ? [] : part.split(':').map((word) => Number.parseInt(word, 16));
-  if (tail === undefined) return words(head);
-  const [left, right] = [words(head), words(tail)];
-  return [...left, ...new Array<number>(Math.max(0, 8 - left.length - right.length)).fill(0), ...right];
+/** The IPv4 address that an IPv6 address leads to: by NAT64 (RFC 6052), 6to4 (RFC 3056), or compatible (`::10.0.0.1`). */
+function embeddedV4(address: ipaddr.IPv6, range: string): ipaddr.IPv4 | undefined {
+  const bytes = address.toByteArray();
+  if (range === '6to4') return new ipaddr.IPv4(bytes.slice(2, 6));
+  const compatible = bytes.slice(0, 12).every((byte) => byte === 0);
+  return range === 'rfc6052' || compatible ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
 }
 
 /** Why a redirect of this registry may not lead there; undefined when it may. */

@@ -1,7 +1,8 @@
 /** Which proxy a request goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY as Go's net/http reads them. */
+import ipaddr from 'ipaddr.js';
 import { HawserError } from '../errors.ts';
 import type { ProxyChoice } from '../ports/transport.ts';
-import { classify, expandV6 } from './addresses.ts';
+import { type Address, classify, parseAddress } from './addresses.ts';
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
@@ -34,7 +35,7 @@ function proxyUrl(env: (name: string) => string | undefined, name: string): URL 
 }
 
 /** One entry of NO_PROXY. */
-type Exclusion = (target: { host: string; port: string; bits: string | undefined }) => boolean;
+type Exclusion = (target: { host: string; port: string; address: Address | undefined }) => boolean;
 
 /**
  * Entries between commas: `*`; an address or a CIDR range; `example.com` (it and what is below), `.example.com` and
@@ -50,22 +51,23 @@ export function parseNoProxy(text: string): readonly Exclusion[] {
 
 function exclusion(entry: string): Exclusion {
   if (entry === '*') return () => true;
-  const [address = '', length] = entry.split('/');
-  if (length !== undefined) return range(address, length);
+  if (entry.includes('/')) return range(entry);
   const [host, port] = splitPort(entry);
   const samePort = (candidate: string): boolean => port === undefined || port === candidate;
-  const bits = addressBits(host);
-  if (bits !== undefined) return (target) => target.bits === bits && samePort(target.port);
+  const address = parseAddress(host)?.toString();
+  if (address !== undefined) {
+    return (target) => target.address?.toString() === address && samePort(target.port);
+  }
   const below = `.${host.replace(/^\*?\./, '')}`;
   const itself = /^\*?\./.test(host) ? undefined : host;
   return (target) => (target.host === itself || target.host.endsWith(below)) && samePort(target.port);
 }
 
-function range(address: string, length: string): Exclusion {
-  const bits = addressBits(address);
-  if (bits === undefined || !/^\d{1,3}$/.test(length) || Number(length) > bits.length) return () => false;
-  const prefix = bits.slice(0, Number(length));
-  return (target) => target.bits?.length === bits.length && target.bits.startsWith(prefix);
+function range(entry: string): Exclusion {
+  const { IPv4, IPv6 } = ipaddr;
+  if (!IPv4.isValidCIDRFourPartDecimal(entry) && !IPv6.isValidCIDR(entry)) return () => false;
+  const block = ipaddr.parseCIDR(entry);
+  return ({ address }) => address?.kind() === block[0].kind() && address.match(block);
 }
 
 /** `[::1]:80`, `::1`, `example.com:80`. */
@@ -81,23 +83,6 @@ function isExcluded(url: URL, excluded: readonly Exclusion[]): boolean {
   if (classify(url.hostname) === 'loopback') return true;
   const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
-  const target = { host, port, bits: addressBits(host) };
+  const target = { host, port, address: parseAddress(host) };
   return excluded.some((matches) => matches(target));
-}
-
-/** An IP address as 32 or 128 binary digits; undefined for names. IPv4 in IPv6 is IPv4, as in Go. */
-function addressBits(text: string): string | undefined {
-  const isV6 = text.includes(':');
-  if (!isV6 && !/^\d+\.\d+\.\d+\.\d+$/.test(text)) return undefined;
-  const url = `http://${isV6 ? `[${text}]` : text}/`;
-  if (!URL.canParse(url)) return undefined;
-  const { hostname } = new URL(url);
-  if (!isV6) return binary(hostname.split('.').map(Number), 8);
-  const words = expandV6(hostname.slice(1, -1));
-  const mapped = words.slice(0, 6).join() === '0,0,0,0,0,65535';
-  return binary(mapped ? words.slice(6) : words, 16);
-}
-
-function binary(numbers: readonly number[], width: number): string {
-  return numbers.map((number) => number.toString(2).padStart(width, '0')).join('');
 }
