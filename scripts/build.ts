@@ -69,7 +69,7 @@ function compile(): void {
   for (const name of readdirSync(js, { recursive: true, encoding: 'utf8' })) {
     if (name.endsWith('.js')) inlineImports(join(js, name));
   }
-  parserAlone(join(js, 'src/cli/grammar/parse.js'));
+  parserAlone(join(js, 'src/cli/grammar/words.js'));
 }
 
 /** Modules loaded late stay in the one file, still evaluated late, instead of becoming files beside it. */

@@ -1,10 +1,10 @@
-import { parseDuration } from '../core/duration.ts';
 import { errnoOf, hintOf, kindOf, messageOf } from '../core/errors.ts';
 import type { Runtime } from '../core/runtime.ts';
+import type { Command } from './commands/command.ts';
 import { GRAMMAR } from './commands/index.ts';
-import type { Input } from './grammar/command.ts';
+import { DEBUG, TIMEOUT } from './grammar/flags.ts';
 import { type Parsed, parseCommandLine } from './grammar/parse.ts';
-import { isUsageError, usageError } from './grammar/usage-error.ts';
+import { isUsageError } from './grammar/usage-error.ts';
 import { renderHelp } from './render/help.ts';
 import { redact, safe, safeLines } from './render/text.ts';
 import { makeContext } from './session/context.ts';
@@ -34,16 +34,15 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
 
 async function execute(
   runtime: Runtime,
-  { command, input }: Extract<Parsed, { type: 'run' }>,
+  { command, input }: Extract<Parsed<Command>, { type: 'run' }>,
   services: Services,
 ): Promise<number> {
-  const interruption = listen(runtime.host, runtime.clock, timeLimit(input));
+  const interruption = listen(runtime.host, runtime.clock, input.get(TIMEOUT) ?? 0);
   try {
     const context = makeContext(runtime, services, input, interruption.signal);
     const work = command.run(context, input).then(
       () => 0,
-      (err) =>
-        fail(runtime, preferReason(err, interruption.signal), input.bool('debug'), interruption.code()),
+      (err) => fail(runtime, preferReason(err, interruption.signal), input.get(DEBUG), interruption.code()),
     );
     return await Promise.race([work, interruption.again]);
   } finally {
@@ -56,16 +55,6 @@ function preferReason(err: unknown, signal: AbortSignal): unknown {
   return signal.aborted && ['Canceled', 'DeadlineExceeded', 'Internal'].includes(kindOf(err))
     ? signal.reason
     : err;
-}
-
-function timeLimit(input: Input): number {
-  const text = input.text('timeout');
-  if (text === undefined) return 0;
-  try {
-    return parseDuration(text);
-  } catch (err) {
-    throw usageError(`invalid value "${text}" for --timeout: ${messageOf(err)}`, hintOf(err));
-  }
 }
 
 /** For what was never meant to happen. */

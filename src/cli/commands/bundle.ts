@@ -1,13 +1,17 @@
 import { bundleImage } from '../../core/verbs/bundle.ts';
 import { checkDirectory } from '../../core/verbs/rootfs.ts';
-import type { Command } from '../grammar/command.ts';
-import { CODEC, PLATFORM, PROGRESS, REGISTRY_FLAGS } from '../grammar/flags.ts';
-import { LAYER_LIMIT_FLAGS } from '../grammar/layer-settings.ts';
+import { type Bool, bool } from '../grammar/flag.ts';
+import { PLATFORM, PROGRESS } from '../grammar/flags.ts';
+import { LAYER_FLAGS } from '../grammar/layer-flags.ts';
+import { REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { withLocalBackend } from '../session/context.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
 import { displayed, storeDeps } from '../session/transfer.ts';
+import { type Command, command } from './command.ts';
 
-export const bundle: Command = {
+const TTY: Bool<'tty'> = bool({ name: 'tty', alias: 't', describe: 'give the process a terminal' });
+
+export const bundle: Command = command({
   path: ['bundle'],
   args: ['<ref>', '<dir>'],
   missing: 'please provide an image reference and a directory',
@@ -15,24 +19,16 @@ export const bundle: Command = {
   details:
     'The image is fetched first if it is not here. config.json follows from its config (image-spec conversion.md) and from\n' +
     'the defaults of runc. Without root it asks for a user namespace in which you are root.',
-  flags: [
-    { name: 'tty', alias: 't', type: 'bool', describe: 'give the process a terminal' },
-    ...OUTPUT_FLAGS,
-    PLATFORM,
-    CODEC,
-    ...LAYER_LIMIT_FLAGS,
-    PROGRESS,
-    ...REGISTRY_FLAGS,
-  ],
+  flags: [TTY, ...OUTPUT_FLAGS, PLATFORM, ...LAYER_FLAGS, PROGRESS, ...REGISTRY_FLAGS],
   run: async (context, input) => {
     await withLocalBackend(context, async (backend) => {
-      const options = { ...outputOptions(context, backend, input.arg(1)), tty: input.bool('tty') };
+      const options = { ...outputOptions(context, backend, input.arg(1)), tty: input.get(TTY) };
       await checkDirectory(context.runtime, options);
-      await displayed(context, true, async (report) => {
+      await displayed(context, { unpacks: true, printChainId: false }, async (report) => {
         const image = await presentImage(context, backend, options.platform, report);
         const deps = { ...storeDeps(context, backend), runtime: context.runtime };
         return await bundleImage(deps, image, { ...options, report });
       });
     });
   },
-};
+});

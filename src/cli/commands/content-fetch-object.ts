@@ -1,9 +1,9 @@
 import { wrap } from '../../core/errors.ts';
-import type { Command } from '../grammar/command.ts';
-import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/flags.ts';
+import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { withRegistryOutput } from '../session/registry-output.ts';
+import { type Command, command } from './command.ts';
 
-export const contentFetchObject: Command = {
+export const contentFetchObject: Command = command({
   path: ['content', 'fetch-object'],
   args: ['<ref>'],
   missing: 'please provide a reference to fetch',
@@ -20,4 +20,4 @@ export const contentFetchObject: Command = {
       });
       await write(root, registry.fetcher(reference));
     }),
-};
+});

@@ -1,8 +1,8 @@
 import { parseDigest } from '../../core/oci/digest.ts';
-import type { Command } from '../grammar/command.ts';
 import { withStore } from '../session/context.ts';
+import { type Command, command } from './command.ts';
 
-export const contentGet: Command = {
+export const contentGet: Command = command({
   path: ['content', 'get'],
   args: ['<digest>'],
   summary: 'write a blob to standard output',
@@ -16,4 +16,4 @@ export const contentGet: Command = {
         await context.stdout.write(chunk);
       }
     }),
-};
+});

@@ -1,9 +1,9 @@
 import { parseDigest } from '../../core/oci/digest.ts';
-import type { Command } from '../grammar/command.ts';
 import { renderContentInfo } from '../render/content.ts';
 import { print, withStore } from '../session/context.ts';
+import { type Command, command } from './command.ts';
 
-export const contentInfo: Command = {
+export const contentInfo: Command = command({
   path: ['content', 'info'],
   args: ['<digest>'],
   summary: 'what is known about a blob, as JSON',
@@ -13,4 +13,4 @@ export const contentInfo: Command = {
       const info = await backend.content.info(parseDigest(input.arg(0)), { signal: context.signal });
       await print(context, renderContentInfo(info));
     }),
-};
+});

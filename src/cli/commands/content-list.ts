@@ -1,11 +1,11 @@
 import { wrap } from '../../core/errors.ts';
 import { contentFields, parseFilters } from '../../core/filter/filter.ts';
-import type { Command } from '../grammar/command.ts';
 import { QUIET } from '../grammar/flags.ts';
 import { renderContent, renderDigests } from '../render/content.ts';
 import { print, withStore } from '../session/context.ts';
+import { type Command, command } from './command.ts';
 
-export const contentList: Command = {
+export const contentList: Command = command({
   path: ['content', 'list'],
   aliases: ['ls'],
   args: ['[filter...]'],
@@ -18,9 +18,9 @@ export const contentList: Command = {
       const filter = parse(input.args);
       const found = infos.filter((info) => filter(contentFields(info)));
       const now = context.runtime.clock.now();
-      await print(context, input.bool('quiet') ? renderDigests(found) : renderContent(found, now));
+      await print(context, input.get(QUIET) ? renderDigests(found) : renderContent(found, now));
     }),
-};
+});
 
 function parse(filters: readonly string[]) {
   try {

@@ -4,10 +4,10 @@ import type { Image } from '../../core/images/image-store.ts';
 import { chainIdOf, type ImageStatus, isComplete, statusOf } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
-import type { Command } from '../grammar/command.ts';
 import { QUIET, SNAPSHOTTER } from '../grammar/flags.ts';
 import { renderChecks, renderNames } from '../render/images.ts';
 import { type Context, print, warn, withStore } from '../session/context.ts';
+import { type Command, command } from './command.ts';
 import { matchingImages } from './images-list.ts';
 
 export interface CheckRow {
@@ -59,7 +59,7 @@ async function isUnpacked(
   }
 }
 
-export const imagesCheck: Command = {
+export const imagesCheck: Command = command({
   path: ['images', 'check'],
   args: ['[filter...]'],
   summary: 'check that images are complete and unpacked',
@@ -67,16 +67,13 @@ export const imagesCheck: Command = {
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const images = await matchingImages(backend, input.args, context.signal);
-      const snapshotter = backend.snapshotter(input.text('snapshotter'));
+      const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       const rows: CheckRow[] = [];
       for (const image of images) rows.push(await checkImage(context, backend, snapshotter, image));
       const good = rows.filter((row) => isComplete(row.status) && row.unpacked);
-      await print(
-        context,
-        input.bool('quiet') ? renderNames(good.map((row) => row.image)) : renderChecks(rows),
-      );
+      await print(context, input.get(QUIET) ? renderNames(good.map((row) => row.image)) : renderChecks(rows));
       const errors = rows.flatMap((row) => row.errors);
       for (const err of errors.slice(1)) await warn(context, `error: ${messageOf(err)}`);
       if (errors.length > 0) throw errors[0];
     }),
-};
+});

@@ -1,27 +1,30 @@
 import type { Image } from '../../core/images/image-store.ts';
 import { type ImageNode, imageTree } from '../../core/images/inspect.ts';
-import type { Command } from '../grammar/command.ts';
+import { bool } from '../grammar/flag.ts';
 import { renderImageTree } from '../render/image-tree.ts';
 import { print, withStore } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
+import { type Command, command } from './command.ts';
 
 export interface InspectedImage {
   readonly image: Image;
   readonly tree: ImageNode;
 }
 
-export const imagesInspect: Command = {
+const CONTENT = bool({ name: 'content', describe: 'also show labels and JSON documents' });
+
+export const imagesInspect: Command = command({
   path: ['images', 'inspect'],
   aliases: ['i'],
   args: ['<ref>'],
   missing: 'please provide an image reference to inspect',
   summary: 'show what an image is made of, as a tree',
-  flags: [{ name: 'content', type: 'bool', describe: 'also show labels and JSON documents' }],
+  flags: [CONTENT],
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const call = { signal: context.signal };
       const image = await findImage(backend.images, input.arg(0), call);
       const tree = await imageTree(backend.content, image.target, call);
-      await print(context, renderImageTree({ image, tree }, input.bool('content')));
+      await print(context, renderImageTree({ image, tree }, input.get(CONTENT)));
     }),
-};
+});

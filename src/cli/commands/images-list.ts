@@ -4,10 +4,10 @@ import { imageFields, parseFilters } from '../../core/filter/filter.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { imagePlatforms, sizeOf } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
-import type { Command } from '../grammar/command.ts';
 import { QUIET } from '../grammar/flags.ts';
 import { renderImages, renderNames } from '../render/images.ts';
 import { type Context, print, warn, withStore } from '../session/context.ts';
+import { type Command, command } from './command.ts';
 
 export interface ImageRow {
   readonly image: Image;
@@ -48,7 +48,7 @@ async function imageRow({ signal, platform }: Context, backend: Backend, image: 
   return { image, size, platforms, warnings };
 }
 
-export const imagesList: Command = {
+export const imagesList: Command = command({
   path: ['images', 'list'],
   aliases: ['ls'],
   args: ['[filter...]'],
@@ -60,10 +60,10 @@ export const imagesList: Command = {
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const images = await matchingImages(backend, input.args, context.signal);
-      if (input.bool('quiet')) return await print(context, renderNames(images));
+      if (input.get(QUIET)) return await print(context, renderNames(images));
       const rows: ImageRow[] = [];
       for (const image of images) rows.push(await imageRow(context, backend, image));
       for (const warning of rows.flatMap((row) => row.warnings)) await warn(context, `warning: ${warning}`);
       await print(context, renderImages(rows));
     }),
-};
+});

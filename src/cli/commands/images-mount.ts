@@ -6,27 +6,38 @@ import type { Mount } from '../../core/ports/mounter.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import { unpackPlatform } from '../../core/verbs/unpack.ts';
-import type { Command, Input } from '../grammar/command.ts';
-import { CODEC, LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
-import { LAYER_LIMIT_FLAGS, layerSettings } from '../grammar/layer-settings.ts';
+import { bool, type NamesOf } from '../grammar/flag.ts';
+import { LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
+import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { safe } from '../render/text.ts';
 import { type Context, print, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { labelsOf, storeDeps } from '../session/transfer.ts';
+import { type Command, command } from './command.ts';
 
 const MAX_WARNINGS = 100;
 
+const RW = bool({ name: 'rw', describe: 'mount it writable: a fresh snapshot on top of the image' });
+const FLAGS = [
+  RW,
+  { ...LABEL, describe: 'label for the snapshot (may be repeated)' },
+  { ...PLATFORM, describe: "the platform to mount instead of this machine's" },
+  SNAPSHOTTER,
+  ...LAYER_FLAGS,
+];
+type MountContext = Context<NamesOf<typeof FLAGS>>;
+
 /** A lease named after the target keeps the snapshot until `images unmount --rm`. */
-async function mountImage(context: Context, backend: Backend, input: Input): Promise<string> {
-  const { signal } = context;
+async function mountImage(context: MountContext, backend: Backend): Promise<string> {
+  const { signal, input } = context;
   const [name, target] = [input.arg(0), input.arg(1)];
   const { leases } = backend;
   const fresh = await createLease(leases, target, context);
   try {
-    const snapshotter = backend.snapshotter(input.text('snapshotter'));
+    const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
     const chainId = await unpacked(context, backend, snapshotter, { name, lease: target });
-    const mounts = await takeSnapshot(context, snapshotter, chainId, target, input);
+    const mounts = await takeSnapshot(context, snapshotter, chainId, target);
     try {
       await (await context.runtime.mounter()).mount(mounts, target, { signal });
     } catch (err) {
@@ -62,7 +73,7 @@ async function createLease(leases: Backend['leases'], id: string, { signal }: Co
 
 /** The chain ID, after unpacking what is not yet. */
 async function unpacked(
-  context: Context,
+  context: MountContext,
   backend: Backend,
   snapshotter: Snapshotter,
   { name, lease }: { name: string; lease: string },
@@ -84,22 +95,21 @@ async function unpacked(
   return chainId;
 }
 
-function platformWanted({ input, platform }: Context) {
-  const [first, ...more] = input.list('platform');
+function platformWanted({ input, platform }: MountContext) {
+  const [first, ...more] = input.get(PLATFORM);
   if (more.length > 0) throw usageError('only one --platform can be mounted');
   return first === undefined ? platform : parsePlatform(first, platform);
 }
 
 async function takeSnapshot(
-  { signal }: Context,
+  { signal, input }: MountContext,
   snapshotter: Snapshotter,
   chainId: string,
   key: string,
-  input: Input,
 ): Promise<Mount[]> {
-  const opts = { labels: labelsOf(input.list('label')), lease: key, signal };
+  const opts = { labels: labelsOf(input.get(LABEL)), lease: key, signal };
   try {
-    return input.bool('rw')
+    return input.get(RW)
       ? await snapshotter.prepare(key, chainId, opts)
       : await snapshotter.view(key, chainId, opts);
   } catch (err) {
@@ -108,25 +118,18 @@ async function takeSnapshot(
   }
 }
 
-export const imagesMount: Command = {
+export const imagesMount: Command = command({
   path: ['images', 'mount'],
   args: ['<ref>', '<target>'],
   missing: 'please provide an image reference to mount',
   summary: 'mount an image at a directory, unpacking it if need be',
   details:
     'The image has to be here already: nothing is pulled. The lease that keeps it has the target as its id.',
-  flags: [
-    { name: 'rw', type: 'bool', describe: 'mount it writable: a fresh snapshot on top of the image' },
-    { ...LABEL, describe: 'label for the snapshot (may be repeated)' },
-    { ...PLATFORM, describe: "the platform to mount instead of this machine's" },
-    SNAPSHOTTER,
-    CODEC,
-    ...LAYER_LIMIT_FLAGS,
-  ],
+  flags: FLAGS,
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
       if (input.arg(1) === '') throw usageError('please provide a target path to mount to');
-      const chainId = await mountImage(context, backend, input);
+      const chainId = await mountImage(context, backend);
       await print(context, `${safe(chainId)}\n${safe(input.arg(1))}\n`);
     }),
-};
+});

@@ -1,10 +1,17 @@
-import type { Command } from '../grammar/command.ts';
-import { CODEC, JOBS, SNAPSHOTTER, TRANSFER_FLAGS } from '../grammar/flags.ts';
-import { LAYER_LIMIT_FLAGS, layerSettings } from '../grammar/layer-settings.ts';
+import { bool } from '../grammar/flag.ts';
+import { JOBS, PRINT_CHAIN_ID, SNAPSHOTTER } from '../grammar/flags.ts';
+import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
+import { TRANSFER_FLAGS } from '../grammar/transfer-flags.ts';
 import { showPlan } from '../session/pull-plan.ts';
 import { transfer } from '../session/transfer.ts';
+import { type Command, command } from './command.ts';
 
-export const imagesPull: Command = {
+const PLAN = bool({
+  name: 'plan',
+  describe: 'only print what would be fetched and unpacked, and how large it is; nothing is stored',
+});
+
+export const imagesPull: Command = command({
   path: ['images', 'pull'],
   short: true,
   args: ['<ref>'],
@@ -16,27 +23,23 @@ export const imagesPull: Command = {
   flags: [
     ...TRANSFER_FLAGS,
     SNAPSHOTTER,
-    CODEC,
     JOBS,
-    ...LAYER_LIMIT_FLAGS,
-    {
-      name: 'plan',
-      type: 'bool',
-      describe: 'only print what would be fetched and unpacked, and how large it is; nothing is stored',
-    },
-    { name: 'print-chainid', type: 'bool', describe: 'print the chain ID of each unpacked platform' },
-    { name: 'local', type: 'bool', describe: 'accepted: hawser always does the work itself, as ctr --local' },
-    {
+    ...LAYER_FLAGS,
+    PLAN,
+    PRINT_CHAIN_ID,
+    bool({ name: 'local', describe: 'accepted: hawser always does the work itself, as ctr --local' }),
+    bool({
       name: 'sync-fs',
-      type: 'bool',
       describe: 'accepted: layers are always made durable before the image is recorded',
-    },
+    }),
   ],
   run: async (context, input) => {
-    const snapshotter = input.text('snapshotter');
-    if (input.bool('plan')) return await showPlan(context, { snapshotter });
-    await transfer(context, true, async (deps, options) =>
-      context.services.pull(deps, { ...options, snapshotter, layerSettings: layerSettings(input) }),
+    const snapshotter = input.get(SNAPSHOTTER);
+    if (input.get(PLAN)) return await showPlan(context, { snapshotter });
+    const settings = { ...layerSettings(input), jobs: input.get(JOBS) };
+    const shown = { unpacks: true, printChainId: input.get(PRINT_CHAIN_ID) };
+    await transfer(context, shown, async (deps, options) =>
+      context.services.pull(deps, { ...options, snapshotter, layerSettings: settings }),
     );
   },
-};
+});

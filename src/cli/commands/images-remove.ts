@@ -1,21 +1,21 @@
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
-import type { Command } from '../grammar/command.ts';
+import { bool } from '../grammar/flag.ts';
 import { renderNames } from '../render/images.ts';
 import { print, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
+import { type Command, command } from './command.ts';
 
-export const imagesRemove: Command = {
+export const imagesRemove: Command = command({
   path: ['images', 'delete'],
   aliases: ['del', 'remove', 'rm'],
   args: ['<ref...>'],
   missing: 'please provide an image reference to delete',
   summary: 'remove images, and what nothing uses any more',
   flags: [
-    {
+    bool({
       name: 'sync',
-      type: 'bool',
       describe: 'accepted: what is unused is always collected before the command ends',
-    },
+    }),
   ],
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
@@ -36,4 +36,4 @@ export const imagesRemove: Command = {
       for (const err of errors.slice(1)) await warn(context, `error: ${messageOf(err)}`);
       if (errors.length > 0) throw errors[0];
     }),
-};
+});

@@ -2,11 +2,12 @@ import { findError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.ts
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 import type { RegistryEvent } from '../../core/registry/observe.ts';
-import type { Command } from '../grammar/command.ts';
-import { REGISTRY_FLAGS } from '../grammar/flags.ts';
+import { bool } from '../grammar/flag.ts';
+import { REGISTRY_FLAGS, type RegistryFlag } from '../grammar/registry-flags.ts';
 import { renderExplanation, renderExplanationJson } from '../render/explain.ts';
 import { type Context, print, warn } from '../session/context.ts';
 import { registryOptions } from '../session/registry-options.ts';
+import { type Command, command } from './command.ts';
 
 /** How a reference came to a descriptor, or why it did not. */
 export interface Explanation {
@@ -21,7 +22,10 @@ export interface Explanation {
 /** More is not kept: a resolution makes a dozen requests. */
 const MAX_EVENTS = 1000;
 
-export const imagesResolve: Command = {
+const EXPLAIN = bool({ name: 'explain', describe: 'print how the answer was found' });
+const JSON_DOCUMENT = bool({ name: 'json', describe: 'print one JSON document' });
+
+export const imagesResolve: Command = command({
   path: ['images', 'resolve'],
   short: true,
   args: ['<ref>'],
@@ -30,25 +34,22 @@ export const imagesResolve: Command = {
   details:
     'With --explain also which hosts were asked, in which order and why each was left, where credentials came from,\n' +
     'which proxy was used, and what the registry says of its rate limits. No secret is printed.',
-  flags: [
-    ...REGISTRY_FLAGS,
-    { name: 'explain', type: 'bool', describe: 'print how the answer was found' },
-    { name: 'json', type: 'bool', describe: 'print one JSON document' },
-  ],
+  flags: [...REGISTRY_FLAGS, EXPLAIN, JSON_DOCUMENT],
   run: async (context, input) => {
     const { explanation, failure } = await explain(context, input.arg(0));
-    if (input.bool('json')) await print(context, renderExplanationJson(explanation, input.bool('explain')));
-    else if (input.bool('explain')) await print(context, renderExplanation(explanation));
+    if (input.get(JSON_DOCUMENT))
+      await print(context, renderExplanationJson(explanation, input.get(EXPLAIN)));
+    else if (input.get(EXPLAIN)) await print(context, renderExplanation(explanation));
     else if (explanation.root !== undefined) await print(context, `${explanation.root.digest}\n`);
-    for (const event of input.bool('explain') ? [] : explanation.events) {
+    for (const event of input.get(EXPLAIN) ? [] : explanation.events) {
       if (event.type === 'warning') await warn(context, `warning: ${event.message}`);
     }
     if (failure !== undefined) throw failure;
   },
-};
+});
 
 async function explain(
-  context: Context,
+  context: Context<RegistryFlag>,
   text: string,
 ): Promise<{ explanation: Explanation; failure: unknown }> {
   const { runtime, services, signal } = context;

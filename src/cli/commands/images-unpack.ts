@@ -1,26 +1,50 @@
 import { checkDirectory, unpackRootfs } from '../../core/verbs/rootfs.ts';
 import { unpackImage } from '../../core/verbs/unpack.ts';
-import type { Command } from '../grammar/command.ts';
-import { CODEC, JOBS, PLATFORM, PROGRESS, REGISTRY_FLAGS, SNAPSHOTTER } from '../grammar/flags.ts';
-import { LAYER_LIMIT_FLAGS, layerSettings } from '../grammar/layer-settings.ts';
+import { type NamesOf, text } from '../grammar/flag.ts';
+import { JOBS, PLATFORM, PRINT_CHAIN_ID, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
+import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
+import { REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend, withLocalBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
-import { displayed, platformsOf, storeDeps } from '../session/transfer.ts';
+import { displayed, platformsOf, type Shown, storeDeps } from '../session/transfer.ts';
+import { type Command, command } from './command.ts';
 
-async function toSnapshots(context: Context): Promise<void> {
+const ROOTFS = text({
+  name: 'rootfs',
+  value: 'DIR',
+  describe: 'unpack into this directory instead of snapshots',
+});
+const FLAGS = [
+  ROOTFS,
+  ...OUTPUT_FLAGS,
+  PLATFORM,
+  SNAPSHOTTER,
+  JOBS,
+  ...LAYER_FLAGS,
+  PROGRESS,
+  PRINT_CHAIN_ID,
+  ...REGISTRY_FLAGS,
+];
+type UnpackContext = Context<NamesOf<typeof FLAGS>>;
+
+function shown({ input }: UnpackContext): Shown {
+  return { unpacks: true, printChainId: input.get(PRINT_CHAIN_ID) };
+}
+
+async function toSnapshots(context: UnpackContext): Promise<void> {
   const { input, signal } = context;
-  for (const { name } of OUTPUT_FLAGS) {
-    if (input.has(name)) throw usageError(`flag --${name} goes with --rootfs`);
+  for (const flag of OUTPUT_FLAGS) {
+    if (input.has(flag)) throw usageError(`flag --${flag.name} goes with --rootfs`);
   }
   await withBackend(context, async (backend) => {
     const image = await findImage(backend.images, input.arg(0), { signal });
-    await displayed(context, true, (report) =>
+    await displayed(context, shown(context), (report) =>
       unpackImage(storeDeps(context, backend), image, {
         platforms: platformsOf(context),
-        snapshotter: input.text('snapshotter'),
-        layerSettings: layerSettings(input),
+        snapshotter: input.get(SNAPSHOTTER),
+        layerSettings: { ...layerSettings(input), jobs: input.get(JOBS) },
         report,
         signal,
       }),
@@ -28,13 +52,13 @@ async function toSnapshots(context: Context): Promise<void> {
   });
 }
 
-async function toRootfs(context: Context, target: string): Promise<void> {
-  if (context.input.has('snapshotter'))
+async function toRootfs(context: UnpackContext, target: string): Promise<void> {
+  if (context.input.has(SNAPSHOTTER))
     throw usageError('--rootfs makes no snapshots: leave --snapshotter away');
   await withLocalBackend(context, async (backend) => {
     const options = outputOptions(context, backend, target);
     await checkDirectory(context.runtime, options);
-    await displayed(context, true, async (report) => {
+    await displayed(context, shown(context), async (report) => {
       const image = await presentImage(context, backend, options.platform, report);
       const deps = { ...storeDeps(context, backend), runtime: context.runtime };
       return await unpackRootfs(deps, image, { ...options, report });
@@ -42,7 +66,7 @@ async function toRootfs(context: Context, target: string): Promise<void> {
   });
 }
 
-export const imagesUnpack: Command = {
+export const imagesUnpack: Command = command({
   path: ['images', 'unpack'],
   short: true,
   args: ['<ref>'],
@@ -52,25 +76,9 @@ export const imagesUnpack: Command = {
     'Into snapshots: the image has to be here already, nothing is pulled.\n' +
     'With --rootfs DIR: the tree of the image, fetched first if it is not here. DIR comes to be when all of it is there and\n' +
     'durable; it has to be absent or empty (or --force). Without root everything in it belongs to you, and devices are left out.',
-  flags: [
-    {
-      name: 'rootfs',
-      type: 'text',
-      value: 'DIR',
-      describe: 'unpack into this directory instead of snapshots',
-    },
-    ...OUTPUT_FLAGS,
-    PLATFORM,
-    SNAPSHOTTER,
-    CODEC,
-    JOBS,
-    ...LAYER_LIMIT_FLAGS,
-    PROGRESS,
-    { name: 'print-chainid', type: 'bool', describe: 'print the chain ID of each unpacked platform' },
-    ...REGISTRY_FLAGS,
-  ],
+  flags: FLAGS,
   run: async (context, input) => {
-    const target = input.text('rootfs');
+    const target = input.get(ROOTFS);
     await (target === undefined ? toSnapshots(context) : toRootfs(context, target));
   },
-};
+});

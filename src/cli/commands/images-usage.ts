@@ -3,11 +3,11 @@ import { chainIdOf } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Snapshotter, Usage } from '../../core/snapshots/snapshotter.ts';
-import type { Command } from '../grammar/command.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
 import { renderUsage } from '../render/snapshots.ts';
 import { print, withStore } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
+import { type Command, command } from './command.ts';
 
 export interface UsageRow extends Usage {
   readonly key: string;
@@ -22,7 +22,7 @@ export async function chainUsage(snapshotter: Snapshotter, top: string, call: Ca
   return rows;
 }
 
-export const imagesUsage: Command = {
+export const imagesUsage: Command = command({
   path: ['images', 'usage'],
   args: ['<ref>'],
   missing: 'please provide an image reference to show its usage',
@@ -32,7 +32,7 @@ export const imagesUsage: Command = {
     await withStore(context, async (backend) => {
       const call = { signal: context.signal };
       const image = await findImage(backend.images, input.arg(0), call);
-      const snapshotter = backend.snapshotter(input.text('snapshotter'));
+      const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       const deps = { store: backend.content, hashers: context.runtime.hashers };
       const chainId = await chainIdOf(deps, image.target, only(context.platform), call);
       try {
@@ -46,4 +46,4 @@ export const imagesUsage: Command = {
         });
       }
     }),
-};
+});

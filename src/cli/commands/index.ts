@@ -1,6 +1,7 @@
+import type { Grammar } from '../grammar/command.ts';
 import { GLOBAL_FLAGS } from '../grammar/flags.ts';
-import type { Grammar } from '../grammar/parse.ts';
 import { bundle } from './bundle.ts';
+import type { Command } from './command.ts';
 import { contentFetch } from './content-fetch.ts';
 import { contentFetchBlob } from './content-fetch-blob.ts';
 import { contentFetchObject } from './content-fetch-object.ts';
@@ -21,7 +22,7 @@ import { snapshotCommands } from './snapshots.ts';
 import { version } from './version.ts';
 
 /** Everything that can be typed. */
-export const GRAMMAR: Grammar = {
+export const GRAMMAR: Grammar<Command> = {
   globals: GLOBAL_FLAGS,
   groups: [
     { name: 'images', aliases: ['image', 'i'], summary: 'pull, list, check, mount and remove images' },

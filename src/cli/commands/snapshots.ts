@@ -1,8 +1,9 @@
 /** The commands that only show snapshots: list, info, tree, mounts, usage. */
 import type { Call } from '../../core/ports/call.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
-import type { Command, Input } from '../grammar/command.ts';
-import { SNAPSHOTTER } from '../grammar/flags.ts';
+import { bool } from '../grammar/flag.ts';
+import { type GlobalFlag, SNAPSHOTTER } from '../grammar/flags.ts';
+import type { Input } from '../grammar/input.ts';
 import {
   renderMounts,
   renderSnapshotInfo,
@@ -11,14 +12,18 @@ import {
   renderUsage,
 } from '../render/snapshots.ts';
 import { type Context, print, withStore } from '../session/context.ts';
+import { type Command, command } from './command.ts';
 import type { UsageRow } from './images-usage.ts';
 
-type Show = (snapshotter: Snapshotter, input: Input, call: Call) => Promise<string>;
+type Show<F extends string> = (snapshotter: Snapshotter, input: Input<F>, call: Call) => Promise<string>;
 
-function show(work: Show): (context: Context, input: Input) => Promise<void> {
-  return async (context, input) =>
+function show<F extends string>(
+  work: Show<F | 'snapshotter' | GlobalFlag>,
+): (context: Context<F | 'snapshotter'>) => Promise<void> {
+  return async (context) =>
     await withStore(context, async (backend) => {
-      const snapshotter = backend.snapshotter(input.text('snapshotter'));
+      const { input } = context;
+      const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       await print(context, await work(snapshotter, input, { signal: context.signal }));
     });
 }
@@ -30,16 +35,18 @@ async function usageOf(snapshotter: Snapshotter, keys: readonly string[], call: 
   return rows;
 }
 
+const BYTES = bool({ name: 'bytes', alias: 'b', describe: 'sizes in bytes' });
+
 export const snapshotCommands: readonly Command[] = [
-  {
+  command({
     path: ['snapshots', 'list'],
     aliases: ['ls'],
     args: [],
     summary: 'list snapshots',
     flags: [SNAPSHOTTER],
     run: show(async (snapshotter, _, call) => renderSnapshots(await snapshotter.list(call))),
-  },
-  {
+  }),
+  command({
     path: ['snapshots', 'info'],
     args: ['<key>'],
     summary: 'what is known about a snapshot, as JSON',
@@ -47,15 +54,15 @@ export const snapshotCommands: readonly Command[] = [
     run: show(async (snapshotter, input, call) =>
       renderSnapshotInfo(await snapshotter.stat(input.arg(0), call)),
     ),
-  },
-  {
+  }),
+  command({
     path: ['snapshots', 'tree'],
     args: [],
     summary: 'show snapshots below their parents',
     flags: [SNAPSHOTTER],
     run: show(async (snapshotter, _, call) => renderSnapshotTree(await snapshotter.list(call))),
-  },
-  {
+  }),
+  command({
     path: ['snapshots', 'mounts'],
     aliases: ['m', 'mount'],
     args: ['<target>', '<key>'],
@@ -64,14 +71,14 @@ export const snapshotCommands: readonly Command[] = [
     run: show(async (snapshotter, input, call) =>
       renderMounts(await snapshotter.mounts(input.arg(1), call), input.arg(0)),
     ),
-  },
-  {
+  }),
+  command({
     path: ['snapshots', 'usage'],
     args: ['[key...]'],
     summary: 'disk usage of snapshots',
-    flags: [SNAPSHOTTER, { name: 'bytes', alias: 'b', type: 'bool', describe: 'sizes in bytes' }],
+    flags: [SNAPSHOTTER, BYTES],
     run: show(async (snapshotter, input, call) =>
-      renderUsage(await usageOf(snapshotter, input.args, call), input.bool('bytes')),
+      renderUsage(await usageOf(snapshotter, input.args, call), input.get(BYTES)),
     ),
-  },
+  }),
 ];

@@ -1,149 +1,67 @@
 /** The command line: which command, its flags and arguments. Flags may stand anywhere; unknown ones are errors. */
-import { Parser } from 'yargs/helpers';
-import { badValue, type Command, type Flag, type FlagValue, type Group, Input } from './command.ts';
+import type { CommandSpec, Grammar, Group } from './command.ts';
+import { type AnyFlag, type Bool, bool } from './flag.ts';
+import { Input } from './input.ts';
 import { closest } from './suggest.ts';
 import { usageError } from './usage-error.ts';
+import { readWords } from './words.ts';
 
-export interface Grammar {
-  readonly groups: readonly Group[];
-  readonly commands: readonly Command[];
-  readonly globals: readonly Flag[];
-}
-
-export type Parsed =
-  | { readonly type: 'run'; readonly command: Command; readonly input: Input }
+export type Parsed<C extends CommandSpec> =
+  | { readonly type: 'run'; readonly command: C; readonly input: Input<string> }
   | { readonly type: 'version' }
   /** Help on a command, on a group, or (neither) on all. */
-  | { readonly type: 'help'; readonly command?: Command; readonly group?: Group };
+  | { readonly type: 'help'; readonly command?: C; readonly group?: Group };
 
-const HELP: readonly Flag[] = [
-  { name: 'help', alias: 'h', type: 'bool', describe: 'show help' },
-  { name: 'version', alias: 'v', type: 'bool', describe: 'print the version' },
-];
+const HELP: Bool<'help'> = bool({ name: 'help', alias: 'h', describe: 'show help' });
+const VERSION: Bool<'version'> = bool({ name: 'version', alias: 'v', describe: 'print the version' });
 
 /** Wrong usage throws a usage error with a suggestion. */
-export function parseCommandLine(
+export function parseCommandLine<C extends CommandSpec>(
   args: readonly string[],
-  grammar: Grammar,
+  grammar: Grammar<C>,
   env: (name: string) => string | undefined,
-): Parsed {
-  const flags = everyFlag(grammar);
-  const { words, given } = readFlags(args, flags);
-  if (given.get('version')?.at(-1) === true) return { type: 'version' };
-  const helpWanted = given.get('help')?.at(-1) === true;
+): Parsed<C> {
+  const { words, given } = readWords(args, everyFlag(grammar));
+  const before = new Input<string>([], given, env);
+  if (before.get(VERSION)) return { type: 'version' };
   const asked = words[0] === 'help' || words[0] === 'h';
-  const found = findCommand(asked ? words.slice(1) : words, grammar);
-  if (found.command === undefined) {
-    return found.group === undefined ? { type: 'help' } : { type: 'help', group: found.group };
-  }
-  if (helpWanted || asked) return { type: 'help', command: found.command };
-  const { command, rest } = found;
-  const known = [...grammar.globals, ...command.flags];
-  for (const name of given.keys()) {
-    if (!known.some((flag) => flag.name === name)) throw foreignFlag(name, command);
-  }
+  const { command, group, rest } = findCommand(asked ? words.slice(1) : words, grammar);
+  if (command === undefined) return group === undefined ? { type: 'help' } : { type: 'help', group };
+  if (asked || before.get(HELP)) return { type: 'help', command };
+  checkFlags([...grammar.globals, ...command.flags], given, command);
   checkArguments(command, rest);
-  return { type: 'run', command, input: new Input(rest, given, known, env) };
+  return { type: 'run', command, input: new Input<string>(rest, given, env) };
 }
 
 /** All flags of all commands, each name once. */
-function everyFlag(grammar: Grammar): Map<string, Flag> {
-  const all = [...HELP, ...grammar.globals, ...grammar.commands.flatMap((command) => command.flags)];
-  return new Map(all.map((flag) => [flag.name, flag]));
+function everyFlag(grammar: Grammar): AnyFlag[] {
+  const all = [HELP, VERSION, ...grammar.globals, ...grammar.commands.flatMap((command) => command.flags)];
+  return [...new Map(all.map((flag) => [flag.name, flag])).values()];
 }
 
-interface Read {
-  readonly words: readonly string[];
-  readonly given: ReadonlyMap<string, readonly FlagValue[]>;
+/** `rest`: the words after those of the command. Without a command, the group that was named, if any. */
+interface Found<C> {
+  readonly command?: C;
+  readonly group?: Group;
+  readonly rest: readonly string[];
 }
 
-/** yargs-parser with Go's habits: `-debug` is `--debug`, nothing is a number, a date or a path of dots. */
-function readFlags(args: readonly string[], flags: ReadonlyMap<string, Flag>): Read {
-  checkTokens(args, flags);
-  const list = [...flags.values()];
-  const valued = list.filter((flag) => flag.type !== 'bool').map((flag) => flag.name);
-  const { argv, error } = Parser.detailed([...args], {
-    alias: Object.fromEntries(
-      list.flatMap((flag) => (flag.alias === undefined ? [] : [[flag.name, [flag.alias]]])),
-    ),
-    boolean: list.filter((flag) => flag.type === 'bool').map((flag) => flag.name),
-    string: [...valued, '_'],
-    narg: Object.fromEntries(valued.map((name) => [name, 1])),
-    configuration: {
-      'short-option-groups': false,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'boolean-negation': false,
-      'strip-aliased': true,
-    },
-  });
-  if (error) {
-    const name = /: (.+)$/.exec(error.message)?.[1] ?? '';
-    throw usageError(`flag --${name} needs a value`, `Write --${name}=VALUE`);
-  }
-  const given = new Map<string, readonly FlagValue[]>();
-  for (const [name, value] of Object.entries(argv)) {
-    if (name === '_') continue;
-    const flag = flags.get(name);
-    if (flag === undefined) throw unknownFlag(name, list);
-    const values: unknown[] = Array.isArray(value) ? value : [value];
-    given.set(
-      name,
-      values.map((v) => checkValue(flag, v)),
-    );
-  }
-  return { words: argv._.map(String), given };
-}
-
-/** Before the parser guesses: flags nobody has, and booleans with a value that is none. */
-function checkTokens(args: readonly string[], flags: ReadonlyMap<string, Flag>): void {
-  const byName = new Map(flags);
-  for (const flag of flags.values()) if (flag.alias !== undefined) byName.set(flag.alias, flag);
-  for (let i = 0; i < args.length && args[i] !== '--'; i++) {
-    const token = /^--?([^=\s-][^=]*)(?:=(.*))?$/s.exec(args[i] ?? '');
-    if (token === null) continue;
-    const [, name = '', value] = token;
-    const flag = byName.get(name);
-    if (flag === undefined) throw unknownFlag(name, [...flags.values()]);
-    if (flag.type !== 'bool' && value === undefined) i++;
-    if (flag.type === 'bool' && value !== undefined && value !== 'true' && value !== 'false') {
-      throw badValue(flag.name, value, 'true or false');
-    }
-  }
-}
-
-function checkValue(flag: Flag, value: unknown): FlagValue {
-  if (flag.type === 'bool') return value === true;
-  const text = String(value ?? '');
-  if (flag.choices && !flag.choices.includes(text)) throw badValue(flag.name, text, flag.choices.join(', '));
-  return text;
-}
-
-type Found =
-  | { readonly command: Command; readonly rest: readonly string[] }
-  | { readonly command?: undefined; readonly group?: Group };
-
-function findCommand(words: readonly string[], grammar: Grammar): Found {
+function findCommand<C extends CommandSpec>(words: readonly string[], grammar: Grammar<C>): Found<C> {
   const [first, second] = words;
-  if (first === undefined) return {};
+  if (first === undefined) return { rest: [] };
   const direct = grammar.commands.find((command) => isDirect(command, first));
   if (direct) return { command: direct, rest: words.slice(1) };
   const group = grammar.groups.find((one) => one.name === first || one.aliases.includes(first));
   if (group === undefined) throw unknownCommand(first, '', topWords(grammar));
-  if (second === undefined || second === 'help' || second === 'h') return { group };
+  if (second === undefined || second === 'help' || second === 'h') return { group, rest: [] };
   const inGroup = grammar.commands.filter((one) => one.path.length > 1 && one.path[0] === group.name);
   const command = inGroup.find((one) => one.path[1] === second || one.aliases?.includes(second));
   if (command) return { command, rest: words.slice(2) };
-  throw unknownCommand(
-    second,
-    `${group.name} `,
-    inGroup.flatMap((one) => [one.path[1] ?? '', ...(one.aliases ?? [])]),
-  );
+  const known = inGroup.flatMap((one) => [one.path[1] ?? '', ...(one.aliases ?? [])]);
+  throw unknownCommand(second, `${group.name} `, known);
 }
 
-function isDirect(command: Command, word: string): boolean {
+function isDirect(command: CommandSpec, word: string): boolean {
   return (command.path.length === 1 || command.short === true) && command.path.at(-1) === word;
 }
 
@@ -155,37 +73,33 @@ function topWords(grammar: Grammar): string[] {
   ];
 }
 
-function checkArguments(command: Command, args: readonly string[]): void {
+/** Each flag is one of the command's, and its value a good one. */
+function checkFlags(
+  known: readonly AnyFlag[],
+  given: ReadonlyMap<string, readonly string[]>,
+  command: CommandSpec,
+): void {
+  const path = command.path.join(' ');
+  for (const [name, texts] of given) {
+    const flag = known.find((one) => one.name === name);
+    if (flag === undefined)
+      throw usageError(`flag --${name} is not one of hawser ${path}`, `See hawser help ${path}`);
+    flag.parse(texts, `--${name}`);
+  }
+}
+
+function checkArguments(command: CommandSpec, args: readonly string[]): void {
   const name = command.path.join(' ');
   const needed = command.args.filter((arg) => arg.startsWith('<'));
-  const open = command.args.at(-1)?.endsWith('...]') || command.args.at(-1)?.endsWith('...>');
+  const last = command.args.at(-1) ?? '';
+  const open = last.endsWith('...]') || last.endsWith('...>');
   const seeHelp = `See hawser help ${name}`;
   if (args.length < needed.length || (needed.length > 0 && args[0] === '')) {
-    throw usageError(
-      command.missing ?? `${name}: argument ${needed[args.length] ?? needed[0]} is missing`,
-      seeHelp,
-    );
+    const missing = `${name}: argument ${needed[args.length] ?? needed[0]} is missing`;
+    throw usageError(command.missing ?? missing, seeHelp);
   }
-  if (!open && args.length > command.args.length) {
+  if (!open && args.length > command.args.length)
     throw usageError(`${name}: unexpected argument "${args[command.args.length]}"`, seeHelp);
-  }
-}
-
-function unknownFlag(name: string, flags: readonly Flag[]) {
-  const dashes = name.length === 1 ? '-' : '--';
-  const near = closest(
-    name,
-    flags.map((flag) => flag.name),
-  );
-  return usageError(
-    `unknown flag ${dashes}${name}`,
-    near === undefined ? undefined : `Did you mean --${near}?`,
-  );
-}
-
-function foreignFlag(name: string, command: Command) {
-  const path = command.path.join(' ');
-  return usageError(`flag --${name} is not one of hawser ${path}`, `See hawser help ${path}`);
 }
 
 function unknownCommand(word: string, group: string, known: readonly string[]) {

@@ -4,14 +4,13 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { Output } from '../../core/ports/host.ts';
 import type { Report } from '../../core/progress/events.ts';
 import type { FetchResult } from '../../core/verbs/options.ts';
+import type { ProgressMode } from '../grammar/flags.ts';
 import { eventLine, JsonThrottle } from './json.ts';
 import { plainLines } from './plain.ts';
 import { advance, fetchedBytes, newState, type ProgressState } from './progress-state.ts';
 import { redact, safe } from './text.ts';
 import { TtyScreen } from './tty.ts';
 import { duration } from './units.ts';
-
-export type ProgressMode = 'tty' | 'plain' | 'json' | 'none';
 
 export interface DisplayOptions {
   readonly mode: ProgressMode;

@@ -1,12 +1,12 @@
-import type { Command, Flag, Group } from '../grammar/command.ts';
-import type { Grammar } from '../grammar/parse.ts';
+import type { CommandSpec, Grammar, Group } from '../grammar/command.ts';
+import type { AnyFlag } from '../grammar/flag.ts';
 import { align } from './tabwriter.ts';
 
 const GAP = { minWidth: 1, tabWidth: 8, padding: 2, padChar: ' ' } as const;
 
 /** Help on one command, on a group, or on the program. */
 export function renderHelp(
-  about: { readonly command?: Command; readonly group?: Group },
+  about: { readonly command?: CommandSpec; readonly group?: Group },
   grammar: Grammar,
 ): string {
   if (about.command) return commandHelp(about.command, grammar);
@@ -28,7 +28,7 @@ function programHelp(grammar: Grammar): string {
 
 function groupHelp(group: Group, grammar: Grammar): string {
   const inGroup = grammar.commands.filter((one) => one.path.length > 1 && one.path[0] === group.name);
-  const names = (one: Command) => [...one.path.slice(1), ...(one.aliases ?? [])].join(', ');
+  const names = (one: CommandSpec) => [...one.path.slice(1), ...(one.aliases ?? [])].join(', ');
   return sections([
     ['', `hawser ${group.name}: ${group.summary}\n`],
     ['Usage', `  hawser ${group.name} COMMAND [flags] [arguments]\n`],
@@ -37,7 +37,7 @@ function groupHelp(group: Group, grammar: Grammar): string {
   ]);
 }
 
-function commandHelp(command: Command, grammar: Grammar): string {
+function commandHelp(command: CommandSpec, grammar: Grammar): string {
   const name = command.path.join(' ');
   const last = command.path.at(-1) ?? '';
   const also = [
@@ -68,7 +68,7 @@ function rows(cells: readonly (readonly [string, string])[]): string {
   return align(cells.map(([left, right]) => `  ${left}\t${right}\n`).join(''), GAP);
 }
 
-function flagRows(flags: readonly Flag[]): string {
+function flagRows(flags: readonly AnyFlag[]): string {
   return rows(
     flags.map((flag) => {
       const names = [`--${flag.name}`, ...(flag.alias === undefined ? [] : [`-${flag.alias}`])].join(', ');

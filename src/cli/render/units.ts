@@ -1,5 +1,3 @@
-import { HawserError } from '../../core/errors.ts';
-
 /** Sizes, ages and durations as ctr prints them (containerd's progress.Bytes, docker/go-units, Go's time.Duration). */
 
 const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB'];
@@ -79,18 +77,4 @@ function trim(ns: number, digits: number): string {
     .replace(/0+$/, '');
   const whole = Math.floor(ns / unit);
   return fraction === '' ? String(whole) : `${whole}.${fraction}`;
-}
-
-const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 1 << 10, M: 1 << 20, G: 1 << 30 };
-
-/** `500k`, `1.5M`, `10MiB`, `100`: bytes, in steps of 1024 as curl and wget have it. InvalidArgument. */
-export function parseSize(text: string): number {
-  const match = /^(\d{1,15}(?:\.\d{1,6})?)\s*([KMG]?)(?:i?B)?$/i.exec(text);
-  const unit = SIZE_UNITS[match?.[2]?.toUpperCase() ?? ''];
-  if (match === null || unit === undefined) {
-    throw new HawserError('InvalidArgument', `invalid size "${text}"`, {
-      hint: 'A size looks like 500k, 10M or 1G',
-    });
-  }
-  return Math.floor(Number(match[1]) * unit);
 }

@@ -1,25 +1,25 @@
 /** What a command is given: the runtime, the global flags, its signal, its streams. */
 import { chooseRoot } from '../../backends/local/default-root.ts';
-import type { LocalBackend, LocalOptions } from '../../backends/local/open.ts';
+import { checkIdentifier } from '../../backends/local/identifiers.ts';
+import type { LocalBackend } from '../../backends/local/open.ts';
 import type { Backend } from '../../core/backend.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { hostPlatform } from '../../core/platforms/host.ts';
 import type { Output } from '../../core/ports/host.ts';
 import type { Runtime } from '../../core/runtime.ts';
-import type { Input } from '../grammar/command.ts';
+import { ADDRESS, CONTENT_SHARING, type GlobalFlag, NAMESPACE, ROOT } from '../grammar/flags.ts';
+import type { Input } from '../grammar/input.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { redact, safe } from '../render/text.ts';
 import { pipeAware } from './pipe-aware.ts';
 import type { Services } from './services.ts';
 
-const NAMESPACE = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/;
-const MAX_NAMESPACE = 76;
-
-export interface Context {
+/** `F`: the flags of the command, besides the global ones. */
+export interface Context<F extends string = never> {
   readonly runtime: Runtime;
   readonly services: Services;
-  readonly input: Input;
+  readonly input: Input<F | GlobalFlag>;
   readonly signal: AbortSignal;
   readonly platform: Platform;
   readonly stdout: Output;
@@ -29,9 +29,9 @@ export interface Context {
 export function makeContext(
   runtime: Runtime,
   services: Services,
-  input: Input,
+  input: Input<string>,
   signal: AbortSignal,
-): Context {
+): Context<string> {
   const { host } = runtime;
   const platform = hostPlatform(host);
   const [stdout, stderr] = [pipeAware(host.stdout), pipeAware(host.stderr)];
@@ -67,10 +67,10 @@ export async function withLocalBackend<T>(
   const address = containerdAddress(context);
   if (address !== undefined)
     throw notInContainerd(context.input, `it takes a store of hawser’s own, not containerd’s at ${address}`);
-  const root = chooseRoot(context.input.text('root'), context.runtime.host);
+  const root = chooseRoot(context.input.get(ROOT), context.runtime.host);
   const namespace = namespaceOf(context.input);
   const { runtime, signal } = context;
-  const contentSharing = context.input.text('content-sharing') as LocalOptions['contentSharing'];
+  const contentSharing = context.input.get(CONTENT_SHARING);
   const options = { root, namespace, signal, readOnly, contentSharing };
   const backend = await context.services.backends.local(runtime, options);
   try {
@@ -95,38 +95,33 @@ export async function warn(context: Pick<Context, 'stderr'>, message: string): P
   await context.stderr.write(`${safe(redact(message))}\n`);
 }
 
-export function namespaceOf(input: Input): string {
-  const name = input.text('namespace') ?? 'default';
-  if (name.length > MAX_NAMESPACE) {
-    throw invalidNamespace(`identifier "${name}" greater than maximum length (${MAX_NAMESPACE} characters)`);
+export function namespaceOf(input: Input<GlobalFlag>): string {
+  const name = input.get(NAMESPACE) ?? 'default';
+  try {
+    checkIdentifier(name);
+    return name;
+  } catch (err) {
+    throw wrap('namespace validation', err, 'Choose another with --namespace, or unset CONTAINERD_NAMESPACE');
   }
-  if (!NAMESPACE.test(name)) throw invalidNamespace(`identifier "${name}" must match ${NAMESPACE.source}`);
-  return name;
-}
-
-function invalidNamespace(why: string): HawserError {
-  return new HawserError('InvalidArgument', `namespace validation: ${why}`, {
-    hint: 'Choose another with --namespace, or unset CONTAINERD_NAMESPACE',
-  });
 }
 
 /** Where the containerd to work in is; undefined to work in our own store. A store named on the command line goes before CONTAINERD_ADDRESS. */
 function containerdAddress(context: Context): string | undefined {
   const { input } = context;
-  const address = input.text('address');
+  const address = input.get(ADDRESS);
   if (address === undefined || address === '') return undefined;
-  if (input.has('root')) {
-    if (input.has('address')) throw usageError('cannot specify both --root and --address');
+  if (input.has(ROOT)) {
+    if (input.has(ADDRESS)) throw usageError('cannot specify both --root and --address');
     return undefined;
   }
   // Its configuration says that; a flag that would have no effect is refused.
-  if (input.text('content-sharing') === 'isolated')
+  if (input.get(CONTENT_SHARING) === 'isolated')
     throw notInContainerd(input, '--content-sharing has no effect there');
   return address.startsWith('unix:') ? address : absolutePath(context, address);
 }
 
-function notInContainerd(input: Input, why: string): HawserError {
-  const hint = input.has('address')
+function notInContainerd(input: Input<GlobalFlag>, why: string): HawserError {
+  const hint = input.has(ADDRESS)
     ? 'Leave --address away: hawser then uses its own store (--root)'
     : 'Unset CONTAINERD_ADDRESS, or name a store with --root: hawser then uses its own';
   return new HawserError('NotImplemented', `Cannot do this inside containerd: ${why}`, { hint });

@@ -2,16 +2,19 @@ import { HawserError } from '../../core/errors.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import { isDockerHub } from '../../core/registry/credentials/auth-file.ts';
 import type { Credential, Credentials } from '../../core/registry/credentials/credential.ts';
+import { PASSWORD_STDIN, REFRESH, USER } from '../grammar/registry-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, warn } from './context.ts';
 
 /** What --user or --refresh give, asked for before anything else is done; undefined without them. */
-export async function givenCredential(context: Context): Promise<Credential | undefined> {
+export async function givenCredential(
+  context: Context<'user' | 'password-stdin' | 'refresh'>,
+): Promise<Credential | undefined> {
   const { input } = context;
-  const user = input.text('user');
+  const user = input.get(USER);
   if (user === undefined) {
-    if (input.bool('password-stdin')) throw usageError('--password-stdin needs --user', 'Add --user NAME');
-    const refreshToken = input.text('refresh');
+    if (input.get(PASSWORD_STDIN)) throw usageError('--password-stdin needs --user', 'Add --user NAME');
+    const refreshToken = input.get(REFRESH);
     return refreshToken === undefined || refreshToken === ''
       ? undefined
       : { source: '--refresh', refreshToken };
@@ -20,7 +23,7 @@ export async function givenCredential(context: Context): Promise<Credential | un
   const colon = user.indexOf(':');
   const username = colon > 0 ? user.slice(0, colon) : user;
   const secret = colon > 0 ? user.slice(colon + 1) : '';
-  if (input.bool('password-stdin')) {
+  if (input.get(PASSWORD_STDIN)) {
     if (secret !== '') throw usageError('--password-stdin and a password in --user exclude each other');
     return { source, username, secret: await readPassword(context) };
   }

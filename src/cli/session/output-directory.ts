@@ -6,33 +6,35 @@ import { isComplete, statusOf } from '../../core/images/inspect.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Report } from '../../core/progress/events.ts';
+import { parseReference } from '../../core/reference/parse.ts';
+import type { OwnerPolicy } from '../../core/users/owner-policy.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
-import type { Flag } from '../grammar/command.ts';
-import { layerSettings } from '../grammar/layer-settings.ts';
+import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/flag.ts';
+import { type LayerFlag, layerSettings } from '../grammar/layer-flags.ts';
+import type { RegistryFlag } from '../grammar/registry-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { absolutePath, type Context } from './context.ts';
 import { findImage } from './find-image.ts';
-import { platformsOf, transferOptions, withRegistry } from './transfer.ts';
+import { registryOptions } from './registry-options.ts';
+import { paceOf, platformsOf, withRegistry } from './transfer.ts';
 
-export const OUTPUT_FLAGS: readonly Flag[] = [
-  {
-    name: 'force',
-    type: 'bool',
-    describe: 'replace the directory if it is not empty, with all that is in it',
-  },
-  {
-    name: 'owner',
-    type: 'text',
-    value: 'keep|ours|record',
-    choices: ['keep', 'ours', 'record'],
-    describe:
-      "whose the files are: the image's (keep, default as root), yours (ours, default else), or yours with the image's noted in user.rootlesscontainers (record)",
-  },
-];
+export const FORCE: Bool<'force'> = bool({
+  name: 'force',
+  describe: 'replace the directory if it is not empty, with all that is in it',
+});
+export const OWNER: Choice<'owner', OwnerPolicy['mode']> = choice({
+  name: 'owner',
+  choices: ['keep', 'ours', 'record'],
+  describe:
+    "whose the files are: the image's (keep, default as root), yours (ours, default else), or yours with the image's noted in user.rootlesscontainers (record)",
+});
+
+export const OUTPUT_FLAGS: readonly [typeof FORCE, typeof OWNER] = [FORCE, OWNER];
+type OutputFlag = NamesOf<typeof OUTPUT_FLAGS>;
 
 /** The flags as options. At most one platform. */
 export function outputOptions(
-  context: Context,
+  context: Context<OutputFlag | LayerFlag | 'platform'>,
   backend: LocalBackend,
   target: string,
 ): RootfsOptions & { readonly platform: Platform } {
@@ -41,17 +43,17 @@ export function outputOptions(
   if (more.length > 0) throw usageError('only one --platform can be in a directory');
   return {
     dir: absolutePath(context, target),
-    force: input.bool('force'),
+    force: input.get(FORCE),
     keepOut: [backend.root],
     platform: platform ?? context.platform,
-    layerSettings: layerSettings(input),
+    layerSettings: { ...layerSettings(input), owner: input.get(OWNER) },
     signal,
   };
 }
 
 /** The image as it is in the store; fetched when it, or a part of it that the platform needs, is not there. */
 export async function presentImage(
-  context: Context,
+  context: Context<RegistryFlag | 'platform'>,
   backend: LocalBackend,
   platform: Platform,
   report: Report,
@@ -60,9 +62,16 @@ export async function presentImage(
   const call = { signal };
   const image = await ifFound(findImage(backend.images, input.arg(0), call));
   if (image && isComplete(await statusOf(backend.content, image.target, only(platform), call))) return image;
-  const { registryOpts, options } = await transferOptions(context);
+  const reference = parseReference(input.arg(0));
+  const registryOpts = await registryOptions(context, reference);
   const { name } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
-    services.fetchImage(deps, { ...options, report }),
+    services.fetchImage(deps, {
+      reference,
+      platforms: platformsOf(context),
+      ...paceOf(registryOpts),
+      report,
+      signal,
+    }),
   );
   return await backend.images.get(name, call);
 }

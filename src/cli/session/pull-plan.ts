@@ -1,11 +1,16 @@
 /** `pull --plan`: what a pull would do, with the store only looked at. */
 import type { Report } from '../../core/progress/events.ts';
 import type { PullOptions } from '../../core/verbs/options.ts';
+import { PROGRESS } from '../grammar/flags.ts';
+import type { TransferFlag } from '../grammar/transfer-flags.ts';
 import { renderPlan, renderPlanJson } from '../render/plan.ts';
 import { type Context, print, warn, withStore } from './context.ts';
 import { transferOptions, withRegistry } from './transfer.ts';
 
-export async function showPlan(context: Context, more: Pick<PullOptions, 'snapshotter'>): Promise<void> {
+export async function showPlan(
+  context: Context<TransferFlag>,
+  more: Pick<PullOptions, 'snapshotter'>,
+): Promise<void> {
   const { services, input, signal } = context;
   const { registryOpts, options } = await transferOptions(context);
   const warnings: string[] = [];
@@ -18,5 +23,5 @@ export async function showPlan(context: Context, more: Pick<PullOptions, 'snapsh
     ),
   );
   for (const message of warnings) await warn(context, `warning: ${message}`);
-  await print(context, input.text('progress') === 'json' ? renderPlanJson(plan) : renderPlan(plan));
+  await print(context, input.get(PROGRESS) === 'json' ? renderPlanJson(plan) : renderPlan(plan));
 }

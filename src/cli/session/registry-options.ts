@@ -4,18 +4,31 @@ import type { Reference } from '../../core/reference/reference.ts';
 import { environmentOptions } from '../../core/registry/environment.ts';
 import type { RegistryOptions } from '../../core/registry/open.ts';
 import type { TraceEvent } from '../../core/registry/trace.ts';
+import {
+  HOSTS_DIR,
+  HTTP_DUMP,
+  HTTP_TRACE,
+  PLAIN_HTTP,
+  type RegistryFlag,
+  SKIP_VERIFY,
+  TLS_CA_CERT,
+  TLS_CERT,
+  TLS_KEY,
+} from '../grammar/registry-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { lineWriter, traceLine } from '../render/trace.ts';
 import { VERSION } from '../version.ts';
 import { absolutePath, type Context, readFlagFile } from './context.ts';
 import { givenCredential, onlyFor } from './credentials.ts';
-import { networkOptions } from './network-options.ts';
 
 /** The registry flags as options. Reads the files they name, and may ask for a password. */
-export async function registryOptions(context: Context, reference: Reference): Promise<RegistryOptions> {
+export async function registryOptions(
+  context: Context<RegistryFlag>,
+  reference: Reference,
+): Promise<RegistryOptions> {
   const { input, runtime, stderr, signal } = context;
   const tls = await tlsOptions(context);
-  const hostsDir = input.text('hosts-dir');
+  const hostsDir = input.get(HOSTS_DIR);
   const credential = await givenCredential(context);
   const { host } = runtime;
   const write = lineWriter(stderr);
@@ -23,7 +36,7 @@ export async function registryOptions(context: Context, reference: Reference): P
     runtime,
     {
       hostsDir: hostsDir === undefined ? undefined : absolutePath(context, hostsDir),
-      plainHttp: input.bool('plain-http'),
+      plainHttp: input.get(PLAIN_HTTP),
       tls,
       credentials: onlyFor(reference, credential),
       warn: (message) => write(`warning: ${message}`),
@@ -32,16 +45,15 @@ export async function registryOptions(context: Context, reference: Reference): P
   );
   return {
     ...environment,
-    ...networkOptions(input),
     userAgent: `hawser/${VERSION} (${host.runtime}/${host.runtimeVersion}; ${host.os}/${host.arch})`,
-    ...(input.bool('http-trace') ? { trace: (event: TraceEvent) => write(traceLine(event)) } : {}),
-    ...(input.bool('http-dump') ? { dump: write } : {}),
+    ...(input.get(HTTP_TRACE) ? { trace: (event: TraceEvent) => write(traceLine(event)) } : {}),
+    ...(input.get(HTTP_DUMP) ? { dump: write } : {}),
   };
 }
 
-async function tlsOptions(context: Context): Promise<TlsOptions> {
+async function tlsOptions(context: Context<RegistryFlag>): Promise<TlsOptions> {
   const { input } = context;
-  const [ca, cert, key] = [input.text('tlscacert'), input.text('tlscert'), input.text('tlskey')];
+  const [ca, cert, key] = [input.get(TLS_CA_CERT), input.get(TLS_CERT), input.get(TLS_KEY)];
   if ((cert ?? '') === '' ? (key ?? '') !== '' : (key ?? '') === '') {
     throw usageError('flags --tlscert and --tlskey must be set together', 'Give both, or none');
   }
@@ -52,5 +64,5 @@ async function tlsOptions(context: Context): Promise<TlsOptions> {
       hint: 'The file has to hold certificates in PEM form',
     });
   }
-  return { ca: caText, cert: await read(cert), key: await read(key), skipVerify: input.bool('skip-verify') };
+  return { ca: caText, cert: await read(cert), key: await read(key), skipVerify: input.get(SKIP_VERIFY) };
 }

@@ -7,9 +7,11 @@ import { parseReference } from '../../core/reference/parse.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import { reporting } from '../../core/registry/observe.ts';
 import type { Fetcher, Registry } from '../../core/registry/registry.ts';
+import type { NetworkFlag, RegistryFlag } from '../grammar/registry-flags.ts';
 import { plainLines } from '../render/plain.ts';
 import { lineWriter } from '../render/trace.ts';
 import type { Context } from './context.ts';
+import { networkOptions } from './network-options.ts';
 import { registryOptions } from './registry-options.ts';
 import { paceOf } from './transfer.ts';
 
@@ -22,13 +24,13 @@ export interface RegistryOutput {
 
 /** Opens the registry of the first argument for `work`. What is to be told meanwhile goes to standard error. */
 export async function withRegistryOutput(
-  context: Context,
+  context: Context<RegistryFlag | NetworkFlag>,
   work: (output: RegistryOutput) => Promise<void>,
 ): Promise<void> {
   const { runtime, services, stdout, stderr, signal, input } = context;
   const { clock, hashers } = runtime;
   const reference = parseReference(input.arg(0));
-  const options = await registryOptions(context, reference);
+  const options = { ...(await registryOptions(context, reference)), ...networkOptions(input) };
   const tell = lineWriter(stderr);
   const report: Report = (event) => {
     const lines = event.type === 'warning' ? [`warning: ${event.message}`] : plainLines(event);

@@ -5,13 +5,16 @@ import { chromeTrace } from '../../core/progress/chrome-trace.ts';
 import type { Report } from '../../core/progress/events.ts';
 import type { Trace } from '../../core/progress/trace.ts';
 import { Tracer } from '../../core/progress/tracer.ts';
+import { REPORT, TRACE } from '../grammar/transfer-flags.ts';
 import { reportPage } from '../render/report.ts';
 import { redact } from '../render/text.ts';
 import { VERSION } from '../version.ts';
 import { absolutePath, type Context, warn } from './context.ts';
 
+type TracingFlag = 'trace' | 'report';
+
 interface Target {
-  readonly flag: string;
+  readonly flag: TracingFlag;
   readonly path: string;
   readonly file: FileHandle;
   render(trace: Trace): string;
@@ -22,7 +25,7 @@ interface Target {
  * written is told before any work is done. Without the flags nothing is gathered.
  */
 export async function withTracing(
-  context: Context,
+  context: Context<TracingFlag>,
   work: (report: Report | undefined) => Promise<void>,
 ): Promise<void> {
   const targets = await openTargets(context);
@@ -45,17 +48,18 @@ export async function withTracing(
   }
 }
 
-async function openTargets(context: Context): Promise<Target[]> {
+async function openTargets(context: Context<TracingFlag>): Promise<Target[]> {
   const machine = machineOf(context);
   const wanted = [
-    { flag: 'trace', render: chromeTrace },
-    { flag: 'report', render: (trace: Trace) => reportPage(trace, machine) },
+    { flag: TRACE, render: chromeTrace },
+    { flag: REPORT, render: (trace: Trace) => reportPage(trace, machine) },
   ];
   const targets: Target[] = [];
   try {
     for (const { flag, render } of wanted) {
-      const path = context.input.text(flag);
-      if (path !== undefined) targets.push({ flag, path, render, file: await open(context, flag, path) });
+      const path = context.input.get(flag);
+      if (path === undefined) continue;
+      targets.push({ flag: flag.name, path, render, file: await open(context, flag.name, path) });
     }
     return targets;
   } catch (err) {

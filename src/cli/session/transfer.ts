@@ -10,56 +10,73 @@ import type { RegistryEvent, RegistryOptions } from '../../core/registry/open.ts
 import type { TransferDeps } from '../../core/verbs/fetch.ts';
 import type { FetchOptions, FetchResult } from '../../core/verbs/options.ts';
 import type { StoreDeps } from '../../core/verbs/unpack.ts';
+import { LABEL, PLATFORM, PROGRESS } from '../grammar/flags.ts';
+import {
+  ALL_METADATA,
+  ALL_PLATFORMS,
+  FOREIGN_URLS,
+  MAX_CONCURRENT_DOWNLOADS,
+  SKIP_METADATA,
+  type TransferFlag,
+} from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { Display, defaultMode, type ProgressMode, wantsColour } from '../render/display.ts';
+import { Display, type DisplayOptions, defaultMode, wantsColour } from '../render/display.ts';
 import { type Context, withBackend } from './context.ts';
+import { networkOptions } from './network-options.ts';
 import { registryOptions } from './registry-options.ts';
 import { withTracing } from './tracing.ts';
 
-/** Runs `work` with an open store and registry under the display. */
+/** Runs `work` with an open store and registry under the display, and writes the traces that are wanted. */
 export async function transfer<R extends FetchResult>(
-  context: Context,
-  unpacks: boolean,
+  context: Context<TransferFlag>,
+  shown: Shown,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<R>,
 ): Promise<void> {
   const { registryOpts, options } = await transferOptions(context);
-  await displayed(context, unpacks, (report) =>
-    withBackend(context, (backend) =>
-      withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
-        work(deps, { ...options, report }),
-      ),
-    ),
+  await withTracing(context, (trace) =>
+    displayed(context, shown, (show) => {
+      const report: Report = (event) => {
+        show(event);
+        trace?.(event);
+      };
+      return withBackend(context, (backend) =>
+        withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
+          work(deps, { ...options, report }),
+        ),
+      );
+    }),
   );
 }
 
 /** The flags of a transfer. Reads the files they name, and may ask for a password. */
 export async function transferOptions(
-  context: Context,
+  context: Context<TransferFlag>,
 ): Promise<{ readonly registryOpts: RegistryOptions; readonly options: FetchOptions }> {
-  const registryOpts = await registryOptions(context, parseReference(context.input.arg(0)));
+  const { input } = context;
+  const registryOpts = {
+    ...(await registryOptions(context, parseReference(input.arg(0)))),
+    ...networkOptions(input),
+    foreignUrls: input.get(FOREIGN_URLS),
+  };
   return { registryOpts, options: { ...fetchOptions(context), ...paceOf(registryOpts) } };
 }
 
-/** Runs `work` under the display, which ends with what it returns or throws, and with the traces that are wanted. */
+/** What the display says at the end. */
+export type Shown = Pick<DisplayOptions, 'unpacks' | 'printChainId'>;
+
+/** Runs `work` under the display, which ends with what it returns or throws. */
 export async function displayed<R extends FetchResult>(
-  context: Context,
-  unpacks: boolean,
+  context: Context<'progress'>,
+  shown: Shown,
   work: (report: Report) => Promise<R>,
 ): Promise<void> {
-  await withTracing(context, async (trace) => {
-    const printChainId = context.input.bool('print-chainid');
-    const display = new Display({ ...displayOptions(context), printChainId, unpacks });
-    try {
-      const result = await work((event) => {
-        display.report(event);
-        trace?.(event);
-      });
-      await display.finish(result);
-    } catch (err) {
-      await display.fail(err);
-      throw err;
-    }
-  });
+  const display = new Display({ ...displayOptions(context), ...shown });
+  try {
+    await display.finish(await work(display.report));
+  } catch (err) {
+    await display.fail(err);
+    throw err;
+  }
 }
 
 export async function withRegistry<R>(
@@ -90,35 +107,34 @@ export function paceOf({ retry, limitRate }: RegistryOptions): Pick<FetchOptions
   return { retry, ...(limitRate === undefined ? {} : { split: { lanes: 1 } }) };
 }
 
-function displayOptions({ input, runtime, stdout, stderr }: Context) {
+function displayOptions({ input, runtime, stdout, stderr }: Context<'progress'>) {
   const env = (name: string) => runtime.host.env(name);
-  const mode = (input.text('progress') as ProgressMode | undefined) ?? defaultMode(stdout, env);
+  const mode = input.get(PROGRESS) ?? defaultMode(stdout, env);
   return { mode, clock: runtime.clock, stdout, stderr, colour: wantsColour(stdout, env) };
 }
 
 /** Undefined when none was given. */
-export function platformsOf({ input, platform }: Context): readonly Platform[] | undefined {
-  const platforms = input.list('platform').map((text) => parsePlatform(text, platform));
+export function platformsOf({ input, platform }: Context<'platform'>): readonly Platform[] | undefined {
+  const platforms = input.get(PLATFORM).map((text) => parsePlatform(text, platform));
   return platforms.length > 0 ? platforms : undefined;
 }
 
-function fetchOptions(context: Context): FetchOptions {
+function fetchOptions(context: Context<TransferFlag>): FetchOptions {
   const { input, signal } = context;
   const reference = parseReference(input.arg(0));
   const platforms = platformsOf(context);
-  const all = input.bool('all-platforms');
+  const all = input.get(ALL_PLATFORMS);
   if (all && platforms !== undefined) throw usageError('cannot specify both --platform and --all-platforms');
-  if (input.bool('all-metadata') && input.bool('skip-metadata')) {
+  if (input.get(ALL_METADATA) && input.get(SKIP_METADATA)) {
     throw usageError('cannot specify both --all-metadata and --skip-metadata');
   }
   return {
     signal,
     reference,
     platforms: all ? 'all' : platforms,
-    allMetadata: input.bool('all-metadata'),
-    metadataOnly: input.bool('metadata-only'),
-    labels: labelsOf(input.list('label')),
-    maxConcurrentDownloads: input.count('max-concurrent-downloads'),
+    allMetadata: input.get(ALL_METADATA),
+    labels: labelsOf(input.get(LABEL)),
+    maxConcurrentDownloads: input.get(MAX_CONCURRENT_DOWNLOADS),
   };
 }
 

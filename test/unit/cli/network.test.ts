@@ -1,19 +1,18 @@
 /** The flags that say how long and how fast, and what a wait looks like. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Input } from '../../../src/cli/grammar/command.ts';
-import { FOREIGN_URLS, NETWORK_FLAGS } from '../../../src/cli/grammar/flags.ts';
+import { Input } from '../../../src/cli/grammar/input.ts';
+import { parseSize } from '../../../src/cli/grammar/size.ts';
 import { frame } from '../../../src/cli/render/frame.ts';
 import { eventLine } from '../../../src/cli/render/json.ts';
 import { plainLines } from '../../../src/cli/render/plain.ts';
 import { advance, newState } from '../../../src/cli/render/progress-state.ts';
-import { parseSize } from '../../../src/cli/render/units.ts';
 import { type NetworkOptions, networkOptions } from '../../../src/cli/session/network-options.ts';
 import type { ProgressEvent } from '../../../src/core/progress/events.ts';
 
-function options(given: Readonly<Record<string, string | boolean>>): NetworkOptions {
+function options(given: Readonly<Record<string, string>>): NetworkOptions {
   const values = new Map(Object.entries(given).map(([name, value]) => [name, [value]] as const));
-  return networkOptions(new Input([], values, [...NETWORK_FLAGS, FOREIGN_URLS], () => undefined));
+  return networkOptions(new Input([], values, () => undefined));
 }
 
 test('network flags: durations, sizes and counts', () => {
@@ -25,17 +24,14 @@ test('network flags: durations, sizes and counts', () => {
     'timeout-stall': '1500ms',
     'min-speed': '1k',
     'limit-rate': '1.5M',
-    'foreign-urls': true,
   });
   assert.deepEqual(all, {
     limits: { connect: 2000, headers: 60_000, stall: 1500, minSpeed: 1024 },
     retry: { tries: 3, time: 90_000, minSpeed: 0 },
     limitRate: 1_572_864,
-    foreignUrls: true,
   });
   const none = options({});
   assert.equal(none.limitRate, undefined);
-  assert.equal(none.foreignUrls, false);
   assert.deepEqual(
     [...Object.values(none.limits ?? {}), ...Object.values(none.retry ?? {})].filter(Boolean),
     [],
@@ -64,10 +60,11 @@ test('sizes in steps of 1024', () => {
     '1.5M': 1_572_864,
     '10MiB': 10 << 20,
     '1G': 1 << 30,
+    '2T': 2 ** 41,
     '2kb': 2048,
   };
   for (const [text, bytes] of Object.entries(sizes)) assert.equal(parseSize(text), bytes, text);
-  for (const text of ['', 'k', '-1', '1T', '1e3', '1 2', '0x10'])
+  for (const text of ['', 'k', '-1', '1P', '9999999T', '1e3', '1 2', '0x10'])
     assert.throws(() => parseSize(text), /invalid size/);
 });
 

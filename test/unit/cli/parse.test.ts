@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GRAMMAR } from '../../../src/cli/commands/index.ts';
-import type { Flag, Input } from '../../../src/cli/grammar/command.ts';
+import { type AnyFlag, bool } from '../../../src/cli/grammar/flag.ts';
+import { ADDRESS, LABEL, NAMESPACE, PLATFORM, ROOT, SNAPSHOTTER } from '../../../src/cli/grammar/flags.ts';
+import type { Input } from '../../../src/cli/grammar/input.ts';
 import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
+import { PLAIN_HTTP, USER } from '../../../src/cli/grammar/registry-flags.ts';
 import { isUsageError } from '../../../src/cli/grammar/usage-error.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
 
@@ -11,11 +14,13 @@ function parse(line: string | readonly string[], env: Record<string, string> = {
   return parseCommandLine(args, GRAMMAR, (name) => env[name]);
 }
 
-function inputOf(line: string | readonly string[], env: Record<string, string> = {}): Input {
+function inputOf(line: string | readonly string[], env: Record<string, string> = {}): Input<string> {
   const parsed = parse(line, env);
   assert.equal(parsed.type, 'run');
   return parsed.type === 'run' ? parsed.input : assert.fail();
 }
+
+const LOCAL = bool({ name: 'local', describe: '' });
 
 function pathOf(line: string): string {
   const parsed = parse(line);
@@ -67,14 +72,19 @@ test('parse: commands by their names, aliases and short forms', () => {
 });
 
 /** A command line that uses a flag of a command. */
-function using(flag: Flag, form: (flag: Flag) => string[], path: readonly string[], args: readonly string[]) {
+function using(
+  flag: AnyFlag,
+  form: (flag: AnyFlag) => string[],
+  path: readonly string[],
+  args: readonly string[],
+) {
   return inputOf([...path, ...args.filter((arg) => arg.startsWith('<')).map(() => 'x'), ...form(flag)]);
 }
 
 test('parse: every flag of every command, by name and by alias, with one dash and two, with = and without', () => {
   for (const command of GRAMMAR.commands) {
     for (const flag of [...command.flags, ...GRAMMAR.globals]) {
-      const value = flag.choices?.[0] ?? '7';
+      const value = flag.choices?.[0] ?? (flag.type === 'duration' ? '7ms' : '7');
       const forms =
         flag.type === 'bool'
           ? [
@@ -92,10 +102,10 @@ test('parse: every flag of every command, by name and by alias, with one dash an
       for (const form of forms) {
         const input = using(flag, () => form, command.path, command.args);
         const where = `${command.path.join(' ')} ${form.join(' ')}`;
-        if (flag.type === 'bool') assert.equal(input.bool(flag.name), true, where);
-        else if (flag.type === 'count') assert.equal(input.count(flag.name), 7, where);
-        else if (flag.type === 'list') assert.deepEqual(input.list(flag.name), [value], where);
-        else assert.equal(input.text(flag.name), value, where);
+        if (flag.type === 'bool') assert.equal(input.get(flag), true, where);
+        else if (['count', 'duration', 'size'].includes(flag.type)) assert.equal(input.get(flag), 7, where);
+        else if (flag.type === 'list') assert.deepEqual(input.get(flag), [value], where);
+        else assert.equal(input.get(flag), value, where);
       }
     }
   }
@@ -134,7 +144,7 @@ test('parse: flags stand before, between and after the words', () => {
     'images pull ref --namespace=a',
   ]) {
     const input = inputOf(line);
-    assert.equal(input.text('namespace'), 'a', line);
+    assert.equal(input.get(NAMESPACE), 'a', line);
     assert.deepEqual(input.args, ['ref'], line);
   }
 });
@@ -153,38 +163,38 @@ test('parse: lists repeat and never split; other flags take the last', () => {
     '-u',
     'b',
   ]);
-  assert.deepEqual(input.list('platform'), ['a,b', 'c']);
-  assert.deepEqual(input.list('label'), ['k=v,w']);
-  assert.equal(input.text('user'), 'b');
+  assert.deepEqual(input.get(PLATFORM), ['a,b', 'c']);
+  assert.deepEqual(input.get(LABEL), ['k=v,w']);
+  assert.equal(input.get(USER), 'b');
 });
 
 test('parse: values are texts, whatever they look like', () => {
   const input = inputOf(['images', 'mount', '007', '1e3', '--label', '0x10', '--snapshotter', '1.0']);
   assert.deepEqual(input.args, ['007', '1e3']);
-  assert.deepEqual(input.list('label'), ['0x10']);
-  assert.equal(input.text('snapshotter'), '1.0');
+  assert.deepEqual(input.get(LABEL), ['0x10']);
+  assert.equal(input.get(SNAPSHOTTER), '1.0');
   assert.deepEqual(inputOf(['pull', '--', '-x']).args, ['-x']);
-  assert.equal(inputOf(['pull', 'x', '-u', 'a:=b=c']).text('user'), 'a:=b=c');
-  assert.equal(inputOf(['pull', 'x', '--platform=']).list('platform')[0], '');
+  assert.equal(inputOf(['pull', 'x', '-u', 'a:=b=c']).get(USER), 'a:=b=c');
+  assert.equal(inputOf(['pull', 'x', '--platform=']).get(PLATFORM)[0], '');
 });
 
 test('parse: booleans take true and false', () => {
-  assert.equal(inputOf('pull x --plain-http=false').bool('plain-http'), false);
-  assert.equal(inputOf('pull x --plain-http --plain-http=false').bool('plain-http'), false);
-  assert.equal(inputOf('pull --local x').bool('local'), true);
+  assert.equal(inputOf('pull x --plain-http=false').get(PLAIN_HTTP), false);
+  assert.equal(inputOf('pull x --plain-http --plain-http=false').get(PLAIN_HTTP), false);
+  assert.equal(inputOf('pull --local x').get(LOCAL), true);
   assert.deepEqual(inputOf('pull --local x').args, ['x']);
-  assert.equal(inputOf('pull x').bool('local'), false);
+  assert.equal(inputOf('pull x').get(LOCAL), false);
 });
 
 test('parse: the environment stands in for flags that are not used', () => {
   const env = { CONTAINERD_NAMESPACE: 'k8s.io', CONTAINERD_SNAPSHOTTER: 'native', HAWSER_ROOT: '/r' };
   const input = inputOf('pull x', env);
-  assert.equal(input.text('namespace'), 'k8s.io');
-  assert.equal(input.text('snapshotter'), 'native');
-  assert.equal(input.text('root'), '/r');
-  assert.equal(inputOf('pull x -n y', env).text('namespace'), 'y');
-  assert.equal(inputOf('pull x', { CONTAINERD_NAMESPACE: '' }).text('namespace'), undefined);
-  assert.equal(inputOf('pull x', { CONTAINERD_ADDRESS: '/s' }).text('address'), '/s');
+  assert.equal(input.get(NAMESPACE), 'k8s.io');
+  assert.equal(input.get(SNAPSHOTTER), 'native');
+  assert.equal(input.get(ROOT), '/r');
+  assert.equal(inputOf('pull x -n y', env).get(NAMESPACE), 'y');
+  assert.equal(inputOf('pull x', { CONTAINERD_NAMESPACE: '' }).get(NAMESPACE), undefined);
+  assert.equal(inputOf('pull x', { CONTAINERD_ADDRESS: '/s' }).get(ADDRESS), '/s');
 });
 
 const WRONG: readonly (readonly [line: string, message: string, hint: RegExp])[] = [
@@ -229,7 +239,6 @@ test('parse: an empty reference is a missing one', () => {
 
 test('parse: a count is a whole number', () => {
   for (const text of ['x', '-1', '1.5', '9999999999']) {
-    const input = inputOf(['pull', 'x', `--max-concurrent-downloads=${text}`]);
-    assert.throws(() => input.count('max-concurrent-downloads'), isUsageError);
+    assert.throws(() => inputOf(['pull', 'x', `--max-concurrent-downloads=${text}`]), isUsageError);
   }
 });

@@ -1,0 +1,20 @@
+import type { CommandSpec } from '../grammar/command.ts';
+import type { AnyFlag, NamesOf } from '../grammar/flag.ts';
+import type { GlobalFlag } from '../grammar/flags.ts';
+import type { Input } from '../grammar/input.ts';
+import type { Context } from '../session/context.ts';
+
+/** A command with its work, whatever its flags. */
+export interface Command extends CommandSpec {
+  readonly run: (context: Context<string>, input: Input<string>) => Promise<void>;
+}
+
+/** A command whose `run` may ask for the global flags and for those of `flags`, and for no others. */
+export function command<const F extends readonly AnyFlag[]>(
+  spec: CommandSpec & {
+    readonly flags: F;
+    readonly run: (context: Context<NamesOf<F>>, input: Input<NamesOf<F> | GlobalFlag>) => Promise<void>;
+  },
+): Command {
+  return spec;
+}

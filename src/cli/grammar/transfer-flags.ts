@@ -1,0 +1,65 @@
+/** What `images pull` and `content fetch` share. */
+import { type Bool, bool, type Count, count, type NamesOf, type Text, text } from './flag.ts';
+import { LABEL, PLATFORM, PROGRESS } from './flags.ts';
+import { NETWORK_FLAGS, REGISTRY_FLAGS } from './registry-flags.ts';
+
+export const FOREIGN_URLS: Bool<'foreign-urls'> = bool({
+  name: 'foreign-urls',
+  describe: 'fetch content from URLs that the image names first, without credentials',
+});
+export const ALL_PLATFORMS: Bool<'all-platforms'> = bool({
+  name: 'all-platforms',
+  describe: 'take all platforms',
+});
+export const ALL_METADATA: Bool<'all-metadata'> = bool({
+  name: 'all-metadata',
+  describe: 'take manifests and configs of all platforms',
+});
+export const SKIP_METADATA: Bool<'skip-metadata'> = bool({
+  name: 'skip-metadata',
+  describe: 'take no manifests and configs of other platforms (what happens without --all-metadata)',
+});
+export const MAX_CONCURRENT_DOWNLOADS: Count<'max-concurrent-downloads'> = count({
+  name: 'max-concurrent-downloads',
+  value: 'N',
+  describe: 'downloads at once (default 6)',
+});
+export const TRACE: Text<'trace'> = text({
+  name: 'trace',
+  value: 'FILE',
+  describe: 'write where the time went, as a trace for ui.perfetto.dev or chrome://tracing',
+});
+export const REPORT: Text<'report'> = text({
+  name: 'report',
+  value: 'FILE.html',
+  describe: 'write where the time went, as a page with a waterfall and the bottleneck named',
+});
+
+export const TRANSFER_FLAGS: readonly [
+  ...typeof REGISTRY_FLAGS,
+  ...typeof NETWORK_FLAGS,
+  typeof FOREIGN_URLS,
+  typeof LABEL,
+  typeof PLATFORM,
+  typeof ALL_PLATFORMS,
+  typeof ALL_METADATA,
+  typeof SKIP_METADATA,
+  typeof MAX_CONCURRENT_DOWNLOADS,
+  typeof PROGRESS,
+  typeof TRACE,
+  typeof REPORT,
+] = [
+  ...REGISTRY_FLAGS,
+  ...NETWORK_FLAGS,
+  FOREIGN_URLS,
+  LABEL,
+  PLATFORM,
+  ALL_PLATFORMS,
+  ALL_METADATA,
+  SKIP_METADATA,
+  MAX_CONCURRENT_DOWNLOADS,
+  PROGRESS,
+  TRACE,
+  REPORT,
+];
+export type TransferFlag = NamesOf<typeof TRANSFER_FLAGS>;

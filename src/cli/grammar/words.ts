@@ -1,0 +1,84 @@
+/** The command line as words and flags, before the command is known. */
+// Of yargs only the parser: commands and help of ours are data (each command declares its flags as types), and what yargs
+// itself loads beside the parser (locales, a terminal's width) takes longer than most commands. The build takes
+// yargs-parser alone (scripts/build.ts).
+import { Parser } from 'yargs/helpers';
+import { type AnyFlag, badValue } from './flag.ts';
+import { closest } from './suggest.ts';
+import { usageError } from './usage-error.ts';
+
+export interface Words {
+  readonly words: readonly string[];
+  /** The texts of each flag used, by its name; a bool's are `true` and `false`. */
+  readonly given: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Go's habits: `-debug` is `--debug`, nothing is a number, a date or a path of dots. Unknown flags are usage errors. */
+export function readWords(args: readonly string[], flags: readonly AnyFlag[]): Words {
+  checkTokens(args, flags);
+  const { argv, error } = Parser.detailed([...args], parserOptions(flags));
+  if (error) {
+    const name = /: (.+)$/.exec(error.message)?.[1] ?? '';
+    throw usageError(`flag --${name} needs a value`, `Write --${name}=VALUE`);
+  }
+  const { _: words, ...given } = argv;
+  return {
+    words: words.map(String),
+    given: new Map(Object.entries(given).map(([name, value]) => [name, textsOf(value)])),
+  };
+}
+
+function parserOptions(flags: readonly AnyFlag[]) {
+  const valued = flags.filter((flag) => flag.type !== 'bool').map((flag) => flag.name);
+  const aliased = flags.flatMap(({ name, alias }) => (alias === undefined ? [] : [[name, [alias]]]));
+  return {
+    alias: Object.fromEntries(aliased),
+    boolean: flags.filter((flag) => flag.type === 'bool').map((flag) => flag.name),
+    string: [...valued, '_'],
+    narg: Object.fromEntries(valued.map((name) => [name, 1])),
+    configuration: {
+      'short-option-groups': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'boolean-negation': false,
+      'strip-aliased': true,
+    },
+  };
+}
+
+function textsOf(value: unknown): string[] {
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return values.map((one) => String(one ?? ''));
+}
+
+/** The parser would take an unknown flag, and any value of a bool. */
+function checkTokens(args: readonly string[], flags: readonly AnyFlag[]): void {
+  const byName = new Map(
+    flags.flatMap((flag) => [flag.name, flag.alias ?? flag.name].map((name) => [name, flag] as const)),
+  );
+  for (let i = 0; i < args.length && args[i] !== '--'; i++) {
+    const token = /^--?([^=\s-][^=]*)(?:=(.*))?$/s.exec(args[i] ?? '');
+    if (token === null) continue;
+    const [, name = '', value] = token;
+    const flag = byName.get(name) ?? raise(unknownFlag(name, flags));
+    if (flag.type !== 'bool' && value === undefined) i++;
+    if (flag.type === 'bool' && value !== undefined && value !== 'true' && value !== 'false')
+      throw badValue(`--${flag.name}`, value, 'want true or false');
+  }
+}
+
+function unknownFlag(name: string, flags: readonly AnyFlag[]): Error {
+  const dashes = name.length === 1 ? '-' : '--';
+  const near = closest(
+    name,
+    flags.map((flag) => flag.name),
+  );
+  const hint = near === undefined ? undefined : `Did you mean --${near}?`;
+  return usageError(`unknown flag ${dashes}${name}`, hint);
+}
+
+function raise(err: Error): never {
+  throw err;
+}
