@@ -1,6 +1,6 @@
 /**
- * What a process that died was extracting: half a layer under a key of its own (`extract-...`), of use to nobody. Its
- * snapshot goes when the store is next opened to write; snapshots that users made stay, whoever made them.
+ * Removes snapshots that dead processes were extracting into (keys `extract-...`) when the store is next opened to write.
+ * Half a layer is of use to nobody. Snapshots that users made stay, whoever made them.
  */
 import { ifFound } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';

@@ -8,7 +8,7 @@ import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Store } from './store.ts';
 import { markUnsynced } from './unsynced.ts';
 
-/** Applies layers in worker threads, straight into the snapshot's directory: nothing is mounted. */
+/** Applies layers in worker threads, directly into the snapshot's directory: nothing is mounted. */
 export class LocalApplier implements Applier {
   readonly #store: Store;
   readonly #content: ContentStore & LocalBlobs;

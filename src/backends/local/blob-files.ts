@@ -1,4 +1,4 @@
-/** Blobs as files: `content/blobs/<algorithm>/<hex>`, read-only, named by what they hold. */
+/** Blobs as files: `content/blobs/<algorithm>/<hex>`, read-only, named by the digest of their content. */
 import { HawserError, ifFound } from '../../core/errors.ts';
 import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -14,7 +14,7 @@ export function blobFile(digest: Digest): string {
   return `content/blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
 }
 
-/** Size of a regular file, undefined for anything else or nothing. */
+/** Size of a regular file; undefined when the path is absent or anything else. */
 export async function fileSize(runtime: Runtime, path: string, call?: Call): Promise<number | undefined> {
   const info = await runtime.fs.stat(path, call);
   return info?.type === 'file' ? info.size : undefined;

@@ -1,13 +1,12 @@
 /**
  * Garbage collection of the whole store, every namespace. Nothing but a call of `collect` collects.
  *
- * 1. Who lives, what files there are: asked before the transaction. What comes later is not touched.
+ * 1. Before the transaction: which processes live, and which files there are. Later files are not touched.
  * 2. One durable transaction marks, deletes unreachable records, and notes the files without a record as doomed.
- * 3. The files go. Writers that want such a path wait for that (Store.undoomed).
+ * 3. The files are removed. Writers that want such a path wait until then (Store.undoomed).
  *
- * Kept besides what images, root labels and leases reach: whatever a live process is writing, and ingests younger
- * than a day. A lease with a time protects until then even when its process has died, so what an interrupted pull
- * fetched is still there for the next.
+ * Besides what images, root labels and leases reach, a collection keeps whatever a live process is writing, and ingests
+ * younger than a day. A lease with a time protects until then even when its process has died.
  */
 
 import type { GcResult } from '../../core/backend.ts';
@@ -35,7 +34,7 @@ async function entries(store: Store, dir: string, call?: Call): Promise<DirEntry
     : await store.runtime.fs.list(path, call);
 }
 
-/** Files whose names are none of ours (in blobs and ingest) are somebody's and stay. */
+/** Files in blobs and ingest whose names have not our form belong to somebody else and stay. */
 async function listFiles(store: Store, call?: Call): Promise<Files> {
   const blobs = new Map<string, { digest: string; size: number }>();
   for (const algorithm of ['sha256', 'sha384', 'sha512']) {
@@ -67,7 +66,7 @@ function tryDigest(text: string): ReturnType<typeof parseDigest> | undefined {
   }
 }
 
-/** Looks at every process that rows name, so that the transaction can tell the dead without waiting. */
+/** Finds out which of the processes that rows name are dead, so that the transaction need not wait for that. */
 async function lookAtOwners(store: Store, call?: Call): Promise<void> {
   const rows = store.db.prepare(
     `SELECT owner FROM ingests WHERE owner IS NOT NULL UNION SELECT owner FROM leases WHERE owner IS NOT NULL
@@ -76,7 +75,7 @@ async function lookAtOwners(store: Store, call?: Call): Promise<void> {
   for (const row of rows.all()) await store.owner.look(text(row, 'owner'), call);
 }
 
-/** A process that died has not noted when its last byte came; its data file has. */
+/** Takes the time of an ingest's last byte from its data file: a process that died has not recorded that time. */
 async function dateIngests(store: Store, call?: Call): Promise<void> {
   const rows = store.db.prepare('SELECT ns, ref, dir, updated_at FROM ingests').all();
   for (const row of rows) {
@@ -136,7 +135,7 @@ function doom(store: Store, files: Files): string[] {
   });
 }
 
-/** Snapshot directories that no record and no process at work stands for. Ids are never used twice: none can come back. */
+/** Snapshot directories that belong to no record and to no live process. Ids are never used twice, so none comes back. */
 function orphans(store: Store, files: Files): string[] {
   const known = store.db.prepare(
     'SELECT 1 FROM snapshots WHERE id = ?1 UNION ALL SELECT 1 FROM staging WHERE id = ?1',

@@ -15,13 +15,13 @@ import { LocalIngest } from './ingest.ts';
 import {
   allIngests,
   dropIngest,
+  type Expected,
   findIngest,
   ingestStatus,
   noReference,
   releaseIngest,
   type Taken,
   takeIngest,
-  type Wanted,
 } from './ingest-record.ts';
 import { labelRows } from './labels.ts';
 import { addToLease, requireLease } from './leases.ts';
@@ -34,7 +34,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
   readonly #store: Store;
   readonly #isolated: boolean;
 
-  /** `isolated`: what another namespace has is no reason to have it here; its bytes must be brought. */
+  /** `isolated`: a blob of another namespace is not shared; its bytes must be brought here. */
   constructor(store: Store, isolated = false) {
     this.#store = store;
     this.#isolated = isolated;
@@ -114,15 +114,15 @@ export class LocalContent implements ContentStore, LocalBlobs {
     return ingest;
   }
 
-  /** A crash right after the blob came in leaves its ingest. */
+  /** Drops the ingest that a crash left right after its blob was recorded. */
   async #dropLeftover(ref: string, call: Call): Promise<void> {
     if (findIngest(this.#store, ref) === undefined) return;
     // Unavailable: another process writes the ingest.
     await ifFound(this.abort(ref, call), 'Unavailable');
   }
 
-  /** The namespace has it, with the size wanted, and its file too. The lease holds it from before the look at the file. */
-  async #known(want: Wanted, call: WriteCall): Promise<boolean> {
+  /** Whether the namespace has the blob and its file with the expected size. The lease holds the blob before its file is looked at. */
+  async #known(want: Expected, call: WriteCall): Promise<boolean> {
     const { digest } = want;
     if (digest === undefined || this.#find(digest) === undefined) return false;
     const size = this.#store.write(() => {
@@ -136,10 +136,10 @@ export class LocalContent implements ContentStore, LocalBlobs {
   }
 
   /**
-   * Records a blob whose file is there without a record in this namespace: another namespace's after a look at its
-   * size, a crash's orphan after hashing it. The ingest's record names the digest: that keeps a sweep off.
+   * Records a blob whose file is there without a record in this namespace: another namespace's by its size, a crash's
+   * orphan after hashing it. The ingest's record names the digest, which keeps sweeps off the file.
    */
-  async #adopt(want: Wanted, call: WriteCall): Promise<boolean> {
+  async #adopt(want: Expected, call: WriteCall): Promise<boolean> {
     const { digest } = want;
     if (digest === undefined || this.#isolated) return false;
     const size = (await recordedSize(this.#store, digest, call)) ?? (await this.#orphan(digest, call));
@@ -226,7 +226,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
   }
 }
 
-/** What an earlier writer left is of the same content, as far as one can tell without its bytes. */
+/** Whether an earlier writer's data can be a beginning of the expected content, by digest and size. */
 function isSame({ before, now }: Taken): boolean {
   if (before === undefined) return false;
   return (
@@ -239,6 +239,6 @@ function notFound(digest: Digest): HawserError {
   return new HawserError('NotFound', `content digest ${digest}: not found`);
 }
 
-function exists(want: Wanted): HawserError {
+function exists(want: Expected): HawserError {
   return new HawserError('AlreadyExists', `content ${want.digest}: already exists`);
 }

@@ -1,10 +1,10 @@
-/** The records of a namespace as the mark phase wants them, and their removal. Within one transaction. */
+/** Loads the records of a namespace for the mark phase, and removes those that are not reachable. Within one transaction. */
 import type { GcState, Reachable } from '../../core/gc/mark.ts';
 import type { Database } from '../../core/ports/database.ts';
 import { labelRows } from './labels.ts';
 import { number, optionalText, text } from './rows.ts';
 
-/** An ingest that nobody writes is kept this long after its last byte, to be resumed (containerd: 24 h). */
+/** Milliseconds after its last byte for which an ingest that nobody writes is kept, to be resumed (containerd: 24 h). */
 const INGEST_GRACE = 24 * 60 * 60 * 1000;
 
 export interface Liveness {

@@ -25,7 +25,7 @@ function checkImage(name: string, target: Descriptor): void {
   if (target.mediaType === '') throw wrong('target.MediaType must be set');
 }
 
-/** Image records in SQLite; every change is shown in `content/index.json`. */
+/** Image records in SQLite; `content/index.json` follows every change. */
 export class LocalImages implements ImageStore {
   readonly #store: Store;
 
@@ -49,7 +49,7 @@ export class LocalImages implements ImageStore {
     return rows.map((row) => toImage(row, labels.get(text(row, 'name')) ?? {}));
   }
 
-  /** On disk when it returns, with all that was written before. */
+  /** The record is on disk on return, with all that was written before. */
   async put(name: string, target: Descriptor, labels: Labels, call?: WriteCall): Promise<Image> {
     call?.signal?.throwIfAborted();
     checkImage(name, target);

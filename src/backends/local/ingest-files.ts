@@ -23,7 +23,7 @@ export async function writeSidecar(store: Store, dir: string, name: string, cont
   await store.runtime.fs.rename(`${path}.tmp`, path);
 }
 
-/** Of a smaller blob nothing is left long enough for anyone to look at. Our own record of it is in the database. */
+/** Bytes. Ingests of smaller blobs end before anyone can read sidecars; the database has our own record of them. */
 const SIDECARS_FROM = 1 << 20;
 
 /** The directory of an ingest with containerd's sidecars; times as RFC 3339. */
@@ -38,7 +38,7 @@ async function makeDir(store: Store, record: IngestRecord, call?: Call): Promise
   return dir;
 }
 
-/** A commit that ended between making the data read-only and moving it: it is ours to write again. False when that is not it. */
+/** Makes data writable again that a commit made read-only before it died. False when the data is not such. */
 async function reopened(store: Store, record: IngestRecord, call: Call): Promise<boolean> {
   const path = `${store.path(record.dir)}/data`;
   const data = await store.runtime.fs.stat(path, call);
@@ -47,7 +47,7 @@ async function reopened(store: Store, record: IngestRecord, call: Call): Promise
   return true;
 }
 
-/** The data file. What is in its place and is no regular file, or no directory above it, goes. */
+/** Opens the data file. Whatever else stands at its path, or at its directory's, is removed first. */
 export async function openData(store: Store, record: IngestRecord, call: Call): Promise<FileHandle> {
   const { fs } = store.runtime;
   const open = async (): Promise<FileHandle> =>

@@ -1,4 +1,4 @@
-/** The ingests table: who is writing which ref. The sidecar files beside the data are for people and other tools. */
+/** The ingests table: who writes which ref. The sidecar files beside the data are for people and other tools. */
 import type { IngestStatus } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
 import { type Digest, digestBytes, hexOf, parseDigest } from '../../core/oci/digest.ts';
@@ -21,7 +21,7 @@ export interface IngestRecord {
   readonly updatedAt: number;
 }
 
-export interface Wanted {
+export interface Expected {
   readonly digest?: Digest | undefined;
   readonly size?: number | undefined;
 }
@@ -56,21 +56,21 @@ export function allIngests(store: Store): IngestRecord[] {
     .map(toRecord);
 }
 
-/** The record as it was before, or undefined when it is new. */
 export interface Taken {
+  /** The record before it was taken; undefined when it is new. */
   readonly before: IngestRecord | undefined;
   readonly now: IngestRecord;
 }
 
 /**
- * Makes this store the only writer of `ref`. Unavailable (`data.busy`) while another live one is. With `want` the
- * record is made when absent and takes over what is wanted now; without, it must exist. No sweep removes its files from
- * then on, nor the file of the blob that it expects.
+ * Makes this store the only writer of `ref`. Unavailable (`data.busy`) while another live process writes it. With `want` the
+ * record is made when absent and notes what is expected now; without, it must exist (NotFound). From then on no sweep
+ * removes its files, nor the file of the blob that it expects.
  */
 export async function takeIngest(
   store: Store,
   ref: string,
-  want: Wanted | undefined,
+  want: Expected | undefined,
   call: { lease?: string | undefined } & Call,
 ): Promise<Taken> {
   for (;;) {
@@ -98,11 +98,11 @@ function busy(store: Store, ref: string): HawserError {
   });
 }
 
-/** Within a transaction. Returns the owner in the way, if it is not known to be dead. */
+/** Within a transaction. Returns the id of an owner that is in the way and not known to be dead. */
 function tryTake(
   store: Store,
   ref: string,
-  want: Wanted | undefined,
+  want: Expected | undefined,
   lease: string | undefined,
 ): Taken | string {
   const before = findIngest(store, ref);
@@ -131,7 +131,7 @@ export function noReference(ref: string): HawserError {
   return new HawserError('NotFound', `reference "${ref}": not found`);
 }
 
-/** Lets go of a ref; what was written stays for the next. */
+/** Lets go of a ref. Its data stays for the next writer. */
 export function releaseIngest(store: Store, ref: string): void {
   store.write(() => freeIngest(store, ref));
 }
@@ -152,7 +152,7 @@ export async function removeFiles(store: Store, { dir }: IngestRecord): Promise<
   await store.runtime.fs.remove(store.path(dir), { tree: true });
 }
 
-/** Within a transaction, once its files are gone. */
+/** Within a transaction, once the ingest's files are gone. */
 export function forgetIngest(store: Store, ref: string): void {
   const drop = store.db.prepare('DELETE FROM ingests WHERE ns = ? AND ref = ? AND owner = ?');
   drop.run(store.namespace, ref, store.owner.id);
@@ -160,7 +160,7 @@ export function forgetIngest(store: Store, ref: string): void {
   store.db.prepare(unlease).run(store.namespace, ref);
 }
 
-/** Reads how far the data is from its file, so it is right for another process's ingest too. */
+/** The offset comes from the data file, so that it is right for another process's ingest too. */
 export async function ingestStatus(store: Store, record: IngestRecord, call?: Call): Promise<IngestStatus> {
   const data = await store.runtime.fs.stat(`${store.path(record.dir)}/data`, call);
   return {

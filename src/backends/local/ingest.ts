@@ -8,7 +8,7 @@ import type { FileHandle } from '../../core/ports/file-system.ts';
 import type { Hasher, HashName } from '../../core/ports/hashers.ts';
 import { hashInto } from './blob-files.ts';
 import { hasSidecars, openData, writeSidecar } from './ingest-files.ts';
-import { type IngestRecord, releaseIngest, type Wanted } from './ingest-record.ts';
+import { type Expected, type IngestRecord, releaseIngest } from './ingest-record.ts';
 import { publish } from './publish.ts';
 import type { Store } from './store.ts';
 import { WriteBehind } from './write-behind.ts';
@@ -18,59 +18,59 @@ export class LocalIngest implements Ingest {
   readonly ref: string;
   readonly #store: Store;
   readonly #record: IngestRecord;
-  readonly #want: Wanted;
+  readonly #expected: Expected;
   readonly #lease: string | undefined;
   readonly #algorithm: HashName;
   #file: FileHandle | undefined;
   #writer: WriteBehind;
   #hasher: Hasher;
-  /** Set when the hasher has given its result and can take no more. */
+  /** The hasher's result, after which it takes no more. */
   #digest: Digest | undefined;
-  /** A write failed: the hasher has had bytes that the file may lack. */
+  /** Whether a write failed: the hasher then had bytes that the file may lack. */
   #torn = false;
-  /** Bytes that were taken, and hashed; the writer has written as many, or will. */
+  /** Bytes taken and hashed. The writer has written as many, or will. */
   #offset = 0;
-  /** How far the data is good, for those that read it while it grows. */
+  /** How many bytes are in the file, for those that read the blob while it grows. */
   #gauge = new Gauge();
 
   private constructor(
     store: Store,
     record: IngestRecord,
-    want: Wanted,
+    expected: Expected,
     lease: string | undefined,
     file: FileHandle,
   ) {
     this.ref = record.ref;
     this.#store = store;
     this.#record = record;
-    this.#want = want;
+    this.#expected = expected;
     this.#lease = lease;
     this.#file = file;
-    this.#algorithm = want.digest === undefined ? 'sha256' : algorithmOf(want.digest);
+    this.#algorithm = expected.digest === undefined ? 'sha256' : algorithmOf(expected.digest);
     this.#hasher = store.runtime.hashers.create(this.#algorithm);
     this.#writer = this.#writeBehind(file);
   }
 
-  /** From the offset on. */
+  /** Writes from the offset on. */
   #writeBehind(file: FileHandle): WriteBehind {
     return new WriteBehind(file, this.#offset, this.#store.runtime.clock, (end) => this.#gauge.grow(end));
   }
 
   /**
-   * `resume`: keep the bytes that are there, hashing them again, unless they are more than wanted. Otherwise they are
-   * dropped. On failure the ref stays taken; the caller releases it.
+   * `resume`: keeps and hashes the bytes of an earlier writer, unless they are more than expected; otherwise they are dropped.
+   * On failure the ref stays taken; the caller releases it.
    */
   static async open(
     store: Store,
     record: IngestRecord,
-    want: Wanted,
+    expected: Expected,
     opts: { resume: boolean } & WriteCall,
   ): Promise<LocalIngest> {
     const file = await openData(store, record, opts);
     try {
-      const ingest = new LocalIngest(store, record, want, opts.lease, file);
+      const ingest = new LocalIngest(store, record, expected, opts.lease, file);
       const size = await file.size();
-      const usable = opts.resume && size <= (want.size ?? Number.MAX_SAFE_INTEGER);
+      const usable = opts.resume && size <= (expected.size ?? Number.MAX_SAFE_INTEGER);
       if (!usable) await file.truncate(0);
       else await ingest.#rehash(file, size, opts);
       store.writing.set(ingest.ref, ingest);
@@ -90,14 +90,14 @@ export class LocalIngest implements Ingest {
 
   #show(): void {
     this.#gauge.grow(this.#offset);
-    const { digest } = this.#want;
+    const { digest } = this.#expected;
     if (digest === undefined) return;
     const path = `${this.#store.path(this.#record.dir)}/data`;
     this.#store.growing.set(digest, { path, gauge: this.#gauge.buffer });
   }
 
   #hide(): void {
-    const { digest } = this.#want;
+    const { digest } = this.#expected;
     if (digest !== undefined && this.#store.growing.get(digest)?.gauge === this.#gauge.buffer) {
       this.#store.growing.delete(digest);
     }
@@ -117,7 +117,7 @@ export class LocalIngest implements Ingest {
       );
     }
     const end = this.#offset + bytes.length;
-    if (this.#want.size !== undefined && end > this.#want.size) throw this.#tooLong(end);
+    if (this.#expected.size !== undefined && end > this.#expected.size) throw this.#tooLong(end);
     this.#torn = true;
     const taken = this.#writer.push(bytes);
     this.#hasher.update(bytes);
@@ -136,7 +136,7 @@ export class LocalIngest implements Ingest {
   }
 
   #tooLong(end: number): HawserError {
-    const expected = this.#want.size ?? 0;
+    const expected = this.#expected.size ?? 0;
     return new HawserError(
       'DataLoss',
       `Cannot write to "${this.ref}": the content is longer than the ${expected} bytes expected`,
@@ -181,7 +181,7 @@ export class LocalIngest implements Ingest {
     }
   }
 
-  /** Size and digest are as wanted, by the ingest and by the commit, or DataLoss that names both. */
+  /** Checks size and digest against what the ingest and the commit expect. DataLoss names the expected and the actual value. */
   async #verify(file: FileHandle, opts: { size?: number; digest?: Digest } & Call): Promise<Digest> {
     if (this.#torn) {
       throw new HawserError(
@@ -189,7 +189,7 @@ export class LocalIngest implements Ingest {
         `Cannot commit "${this.ref}": a write failed; reset it first`,
       );
     }
-    for (const expected of [opts.size, this.#want.size]) {
+    for (const expected of [opts.size, this.#expected.size]) {
       if (expected === undefined || expected === this.#offset) continue;
       throw new HawserError(
         'DataLoss',
@@ -199,7 +199,7 @@ export class LocalIngest implements Ingest {
     }
     this.#digest ??= makeDigest(this.#algorithm, this.#hasher.digest());
     let actual = this.#digest;
-    for (const expected of [this.#want.digest, opts.digest]) {
+    for (const expected of [this.#expected.digest, opts.digest]) {
       if (expected === undefined) continue;
       actual = await this.#digestAs(algorithmOf(expected), file, opts);
       if (actual === expected) continue;
@@ -227,7 +227,7 @@ export class LocalIngest implements Ingest {
     throw new HawserError('FailedPrecondition', `cannot ${doing} on closed writer "${this.ref}"`);
   }
 
-  /** Cuts what a failed write left. */
+  /** Cuts off what a failed write left. */
   async #closeFile(file: FileHandle, durable: boolean): Promise<void> {
     this.#file = undefined;
     this.#store.writing.delete(this.ref);
@@ -246,7 +246,7 @@ export class LocalIngest implements Ingest {
     this.#gauge.restart();
     this.#hide();
     try {
-      // What cannot be written is fetched again.
+      // Bytes that cannot be written are fetched again.
       await this.#writer.flush().catch(() => {});
       await this.#closeFile(file, false);
       if (!hasSidecars(this.#record)) return;

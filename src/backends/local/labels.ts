@@ -15,7 +15,7 @@ export const labelRows = {
     return Object.fromEntries(rows.all(ns, type, id).map((row) => [text(row, 'key'), text(row, 'value')]));
   },
 
-  /** Those of every thing of a type, by id. */
+  /** The labels of everything of a type, by id. */
   all(db: Database, ns: string, type: LabelType): Map<string, Labels> {
     const rows = db.prepare('SELECT id, key, value FROM labels WHERE ns = ? AND type = ? ORDER BY id, key');
     const grouped = new Map<string, [string, string][]>();
@@ -39,7 +39,7 @@ export const labelRows = {
     }
   },
 
-  /** Those whose keys the thing does not have yet. */
+  /** Sets the labels whose keys are not set yet. */
   add(db: Database, ns: string, type: LabelType, id: string, labels: Labels): void {
     checkLabels(labels);
     const put = db.prepare('INSERT OR IGNORE INTO labels (ns, type, id, key, value) VALUES (?, ?, ?, ?, ?)');

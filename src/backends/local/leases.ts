@@ -15,7 +15,7 @@ import type { Store } from './store.ts';
 
 const CREATE_TRIES = 10;
 
-/** Within a transaction: what `lease` shall protect. NotFound `lease does not exist`. Without a lease, nothing. */
+/** Within a transaction: `lease` protects the resource from now on. NotFound when the lease is absent; no lease: does nothing. */
 export function addToLease(store: Store, lease: string | undefined, type: string, id: string): void {
   if (lease === undefined) return;
   requireLease(store, lease);
@@ -58,8 +58,8 @@ function checkResource(resource: LeaseResource): void {
 
 /**
  * Leases in SQLite. A lease protects until it is deleted or its `containerd.io/gc.expire` time has passed, even when
- * the process that made it has died: what an interrupted pull fetched is there for the next. One made without an id
- * and without a time ends with its process; one made with an id and without a time stays until deleted.
+ * the process that made it has died: the next pull finds what an interrupted one fetched. A lease without an id and
+ * without a time ends with its process; a lease with an id and without a time stays until it is deleted.
  */
 export class LocalLeases implements Leases {
   readonly #store: Store;

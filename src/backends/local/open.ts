@@ -25,9 +25,9 @@ import { forgetUnsynced, syncSnapshots } from './unsynced.ts';
 
 export interface LocalBackend extends Backend {
   readonly content: ContentStore & LocalBlobs;
-  /** Absolute and normalised. */
+  /** An absolute, normalised path. */
   readonly root: string;
-  /** Every namespace that was ever written to, sorted. */
+  /** Every namespace that was ever written to, in order. */
   namespaces(call?: Call): Promise<string[]>;
   collect(call?: Call): Promise<GcResult>;
 }
@@ -36,18 +36,18 @@ export interface LocalOptions extends Call {
   /** An absolute path. */
   readonly root: string;
   readonly namespace: string;
-  /** Nothing is made or changed; a root that is not there is an empty store. */
+  /** Makes and changes nothing; an absent root is an empty store. */
   readonly readOnly?: boolean | undefined;
   /**
-   * `isolated`: a namespace gets a blob only by bringing its bytes, so that knowing a digest is not enough to see what
-   * another has (containerd's content_sharing_policy). Default `shared`.
+   * `isolated`: a namespace gets a blob only by bringing its bytes, so that a digest alone does not open another namespace's
+   * content (containerd's content_sharing_policy). Default `shared`.
    */
   readonly contentSharing?: 'shared' | 'isolated' | undefined;
 }
 
 /**
- * Opens one namespace of the store at `root`, making the store if need be. Disposing lets go of everything it holds:
- * ingests left open can be resumed by others.
+ * Opens one namespace of the store at `root`, and makes the store when it is absent. Disposing releases everything: others
+ * can resume the ingests that are still open.
  */
 export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Promise<LocalBackend> {
   checkIdentifier(opts.namespace);
@@ -103,7 +103,7 @@ async function bootId(runtime: Runtime, call: Call): Promise<string> {
   }
 }
 
-/** No class: what it returns may be extended by others (Object.create), which private fields do not survive. */
+/** An object without private fields, for callers extend it by Object.create. */
 function assemble(
   store: Store,
   snapshotters: ReadonlyMap<string, Snapshotter>,

@@ -1,7 +1,7 @@
 /**
- * Which processes live. Each opened store has a file `run/<id>.lock`, an SQLite database that it holds locked for as
- * long as it lives: the kernel lets go of the lock when the process dies, however it dies, and pids are never compared.
- * Whoever can take the lock of another has proof of its death, and removes the file while holding the lock.
+ * Tells which processes live. Each opened store has a file `run/<id>.lock`, an SQLite database that it keeps locked. The
+ * kernel releases the lock when the process dies, however it dies; pids are never compared. A process that can take the
+ * lock of another has proof of its death, and removes the file while it holds the lock.
  */
 import { toHex } from '../../core/bytes.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
@@ -17,7 +17,7 @@ export function randomHex(runtime: Runtime, bytes: number): string {
 }
 
 export class Owner {
-  /** Names this opened store in rows. '' for one opened to read. */
+  /** Names this opened store in rows; '' when it was opened to read. */
   readonly id: string;
   readonly #runtime: Runtime;
   readonly #dir: string;
@@ -31,14 +31,14 @@ export class Owner {
     this.#lock = lock;
   }
 
-  /** An owner that holds nothing and can only ask about others. */
+  /** An owner without a lock, which can only look at others. */
   static reader(runtime: Runtime, dir: string): Owner {
     return new Owner(runtime, dir, '', undefined);
   }
 
   /**
-   * Between making the file and locking it another process may find it unlocked and remove it, so the file is looked
-   * for again under the lock. Rows name an id only after that, which is why an absent file proves death.
+   * Another process may remove the file between its making and its locking, so it is looked for again under the lock. Rows
+   * name the id only after that, so an absent file proves death.
    */
   static async create(runtime: Runtime, dir: string, call?: Call): Promise<Owner> {
     for (let attempt = 1; attempt <= CREATE_TRIES; attempt++) {
@@ -57,12 +57,12 @@ export class Owner {
     throw new HawserError('Unavailable', `Cannot make a lock file in ${dir}: others keep removing it`);
   }
 
-  /** What is known without looking: true only after `look` found it dead, which it stays. */
+  /** True once `look` has found the process dead; it stays dead. */
   isDead(id: string): boolean {
     return this.#dead.has(id);
   }
 
-  /** Finds out whether the process behind an id lives. */
+  /** Finds out whether the process with this id lives. */
   async look(id: string, call?: Call): Promise<'alive' | 'dead'> {
     if (id === this.id) return 'alive';
     if (this.#dead.has(id)) return 'dead';

@@ -1,4 +1,4 @@
-/** `content/index.json`: the image records as an OCI image layout has them, for skopeo, umoci, crane and oras. */
+/** `content/index.json`: the image records in the form of an OCI image layout, for skopeo, umoci, crane and oras. */
 import type { Call } from '../../core/ports/call.ts';
 import { randomHex } from './owner.ts';
 import { number, text } from './rows.ts';
@@ -8,7 +8,7 @@ const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
 const MAX_INDEX_BYTES = 1 << 28;
 const encoder = new TextEncoder();
 
-/** One entry a name over all namespaces; `default` has precedence, then the order of namespace names. */
+/** One entry for each name over all namespaces; of several, `default` wins, then the first namespace in order of names. */
 function render(store: Store): string {
   const rows = store.db
     .prepare("SELECT * FROM images ORDER BY name, CASE ns WHEN 'default' THEN 0 ELSE 1 END, ns")
@@ -59,7 +59,7 @@ async function replace(store: Store, name: string, content: string, call?: Call)
   await fs.syncDir(dir, call);
 }
 
-/** What index.json says; undefined when there is no such file. */
+/** The content of index.json; undefined when it is no regular file. */
 async function shown(store: Store, call?: Call): Promise<string | undefined> {
   const { fs } = store.runtime;
   const path = store.path('content/index.json');
@@ -68,8 +68,8 @@ async function shown(store: Store, call?: Call): Promise<string | undefined> {
 }
 
 /**
- * Rewrites index.json, unless it is right. Of several writers, in this process or others, each looks again after its
- * rename and writes once more if images have changed meanwhile, so the last to finish has written the newest.
+ * Rewrites index.json unless it is right. Each writer, in this process or others, looks at the records again after its
+ * rename and writes once more when they have changed, so the last writer to finish has written the newest state.
  */
 export async function project(store: Store, call?: Call): Promise<void> {
   for (;;) {
@@ -80,7 +80,7 @@ export async function project(store: Store, call?: Call): Promise<void> {
   }
 }
 
-/** The files that make `content/` a layout, where they are missing or a crash left them behind the records. */
+/** Writes the files that make `content/` a layout, where they are missing or older than the records. */
 export async function ensureLayout(store: Store, call?: Call): Promise<void> {
   if ((await store.runtime.fs.stat(store.path('content/oci-layout'), call)) === undefined) {
     await replace(store, 'oci-layout', LAYOUT, call);

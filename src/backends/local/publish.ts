@@ -1,4 +1,4 @@
-/** From a finished ingest to a blob with a record: durable first, then visible. */
+/** Makes a finished ingest a blob with a record: first durable, then visible. */
 import type { Labels } from '../../core/content/content-store.ts';
 import { algorithmOf, type Digest } from '../../core/oci/digest.ts';
 import type { WriteCall } from '../../core/ports/call.ts';
@@ -15,8 +15,8 @@ export interface NewBlob {
 }
 
 /**
- * Within a transaction: records the blob in the namespace. One that is there keeps the labels it has and gets those it
- * lacks. The lease holds it from now on.
+ * Within a transaction: records the blob in the namespace and leases it. A blob that is recorded already keeps its labels and
+ * gets those that it lacks.
  */
 export function recordBlob(store: Store, blob: NewBlob, lease: string | undefined): void {
   const at = store.now();
@@ -62,14 +62,14 @@ async function moveIntoPlace(
   await store.dirSyncs.join(dir);
 }
 
-/** The ingest's record names the digest from now on: that keeps a sweep off the blob's file. */
+/** Notes the digest in the ingest's record, which keeps sweeps off the blob's file. */
 async function expect(store: Store, record: IngestRecord, digest: Digest, call: WriteCall): Promise<void> {
   const update = 'UPDATE ingests SET expected = ? WHERE ns = ? AND ref = ?';
   store.write(() => store.db.prepare(update).run(digest, store.namespace, record.ref));
   await store.undoomed([blobFile(digest)], call);
 }
 
-/** False when that fails: the blob is in all the same. Whoever asks for it next drops what is left, or a collection does. */
+/** Removes the ingest's files. False when that fails: the next request for the blob, or a collection, removes them. */
 async function cleared(store: Store, record: IngestRecord): Promise<boolean> {
   try {
     await removeFiles(store, record);

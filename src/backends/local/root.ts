@@ -1,11 +1,11 @@
-/** The store's root directory: who may own it, what may be in it. */
+/** The store's root directory: who may own it and what it may hold. */
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileInfo } from '../../core/ports/file-system.ts';
 import type { Runtime } from '../../core/runtime.ts';
 
 export const DATABASE = 'hawser.db';
-/** What the host says when Deno does not let it ask. */
+/** The uid that the host gives when Deno may not ask for it. */
 const UNKNOWN_UID = 65534;
 const OURS = new Set(['content', 'snapshots', 'run', 'lost+found']);
 
@@ -29,7 +29,7 @@ function refuse(root: string, why: string, hint: string): HawserError {
   return new HawserError('FailedPrecondition', `Cannot use the store ${root}: ${why}`, { hint });
 }
 
-/** The directory that `root` is or, as a link of our own or root's, points to. */
+/** Looks at the directory `root`, or at the target when `root` is a symlink of ours or of the superuser's. */
 async function inspect(runtime: Runtime, root: string, call?: Call): Promise<FileInfo | undefined> {
   const { fs, host } = runtime;
   const itself = await fs.stat(root, call);
@@ -40,7 +40,7 @@ async function inspect(runtime: Runtime, root: string, call?: Call): Promise<Fil
   return await fs.stat(`${root}/.`, call);
 }
 
-/** Other local users must not be able to put things into the store or replace what is in it. */
+/** Refuses a root that other local users can write to. */
 function checkOwner(runtime: Runtime, root: string, info: FileInfo): void {
   const { uid } = runtime.host;
   if (info.type !== 'directory') throw refuse(root, 'it is not a directory', 'Use another --root');
@@ -61,7 +61,7 @@ function checkOwner(runtime: Runtime, root: string, info: FileInfo): void {
   }
 }
 
-/** True when the root holds a store. A directory with other things in it is not made one. */
+/** True when the root holds a store. A directory with anything else in it is refused. */
 async function hasStore(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
   const names = (await runtime.fs.list(root, call)).map((entry) => entry.name);
   if (names.includes(DATABASE)) return true;
@@ -81,9 +81,9 @@ function explain(root: string, err: unknown): unknown {
 }
 
 /**
- * Makes the root (mode 0700) or checks the one that is there: FailedPrecondition when it belongs to another user, others
- * may write to it, or it holds something else; PermissionDenied when it cannot be written. A new store's root gets mode
- * 0700, an existing store's mode is its owner's choice.
+ * Makes the root, or checks an existing one: FailedPrecondition when it belongs to another user, others may write to it, or
+ * it holds something else; PermissionDenied when it cannot be written. A new store's root gets mode 0700; the mode of an
+ * existing store is its owner's choice.
  */
 export async function prepareRoot(runtime: Runtime, root: string, call?: Call): Promise<void> {
   const { fs } = runtime;
@@ -102,7 +102,7 @@ export async function prepareRoot(runtime: Runtime, root: string, call?: Call): 
   }
 }
 
-/** For reading: false when there is no store yet. The same checks, and nothing is made. */
+/** The same checks for reading, without making anything. False when there is no store yet. */
 export async function inspectRoot(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
   try {
     const info = await inspect(runtime, root, call);

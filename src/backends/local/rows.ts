@@ -1,4 +1,4 @@
-/** Reading typed values out of SQLite rows. A value of another type means that the file is not ours or is damaged. */
+/** Typed values of SQLite rows. A value of another type means that the file is damaged or not ours: DataLoss. */
 import { HawserError } from '../../core/errors.ts';
 import type { Row } from '../../core/ports/database.ts';
 

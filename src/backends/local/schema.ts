@@ -3,18 +3,18 @@ import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import { number } from './rows.ts';
 
-/** PRAGMA user_version of hawser.db. Raised when an older hawser could no longer use the store rightly. */
+/** PRAGMA user_version of hawser.db. Raised when an older hawser would misuse the store. */
 export const STORE_VERSION = 1;
 
-/** How long a transaction waits for another process's, in milliseconds. Ours last a few milliseconds. */
+/** Milliseconds that a transaction waits for another process's. Ours last a few milliseconds. */
 const BUSY_TIMEOUT = 30_000;
 const OPEN_TRIES = 100;
 
 /**
- * `labels` holds those of every kind of thing, by the names that lease resources use (`content`, `images`,
- * `snapshots/<snapshotter>`), and `leases`. `owner` names the process that holds a row (owner.ts); null is nobody.
- * `doomed` lists files that a sweep is about to remove, `staging` snapshot directories without a snapshot yet.
- * `snapshots.unsynced` is the boot during which a layer was applied to it, until that is durable.
+ * `labels.type` is the type of a lease resource (`content`, `images`, `snapshots/<snapshotter>`) or `leases`. `owner` names
+ * the process that holds a row (owner.ts), null nobody. `doomed` lists files that a sweep is about to remove, `staging`
+ * the ids of snapshot directories that have no snapshot yet. `snapshots.unsynced` is the boot during which a layer was
+ * applied to the snapshot, null once the layer is durable.
  */
 const SCHEMA = `
 CREATE TABLE namespaces (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -93,8 +93,8 @@ function setUp(db: Database, path: string): void {
 }
 
 /**
- * Opens hawser.db, or makes it. A newer format is FailedPrecondition. Going over to WAL fails at once when another
- * process does it just then (SQLite does not wait there), hence the tries.
+ * Opens hawser.db, or makes it. A newer format is FailedPrecondition. SQLite does not wait while another process changes
+ * the file to WAL, hence the tries.
  */
 export async function openDatabase(runtime: Runtime, path: string, signal?: AbortSignal): Promise<Database> {
   for (let attempt = 1; ; attempt++) {

@@ -9,7 +9,7 @@ import { text } from './rows.ts';
 
 const DOOMED_POLL = 20;
 
-/** What the roles of one opened namespace share. Paths are absolute. */
+/** One opened namespace of a store, shared by all its roles. Paths are absolute. */
 export class Store {
   readonly runtime: Runtime;
   readonly root: string;
@@ -21,11 +21,11 @@ export class Store {
   readonly boot: string;
   /** Blobs that this process is fetching, by digest. */
   readonly growing: Map<string, Growing> = new Map();
-  /** By ref, the ingests that this process has open: what they took may be in their files only in a moment. */
+  /** The open ingests of this process, by ref: their offsets are ahead of their files' sizes. */
   readonly writing: Map<string, { readonly offset: number }> = new Map();
-  /** By path: directories made durable, once for all whose changes in it are done. */
+  /** Syncs of directories, by path: one sync serves all changes that were done before it began. */
   readonly dirSyncs: Rounds = new Rounds((path) => this.runtime.fs.syncDir(path));
-  /** The namespace has its row, which nobody ever deletes. */
+  /** Whether the namespace has its row, which nobody ever deletes. */
   #named = false;
 
   constructor(parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner' | 'boot'>) {
@@ -46,7 +46,7 @@ export class Store {
     return `${this.root}/${relative}`;
   }
 
-  /** One transaction. The namespace comes into being with its first write. A power cut may undo it, never tear it. */
+  /** One transaction. The first makes the namespace. A power cut may undo a transaction, never tear it. */
   write<T>(work: () => T): T {
     this.checkWritable();
     const result = this.db.transaction(() => {
@@ -57,7 +57,7 @@ export class Store {
     return result;
   }
 
-  /** A transaction that no power cut undoes, nor any before it: on return it is on disk. */
+  /** A transaction that is on disk when this returns, with all transactions before it. */
   writeDurably<T>(work: () => T): T {
     this.checkWritable();
     this.db.exec('PRAGMA synchronous=FULL');
@@ -77,8 +77,8 @@ export class Store {
   }
 
   /**
-   * Waits until no sweep is about to remove these paths (relative to the root). To be called once a row with a live
-   * owner names them: from then on no sweep chooses them.
+   * Waits until no sweep is about to remove these paths (relative to the root). Call it once a row with a live owner names
+   * them: from then on no sweep chooses them.
    */
   async undoomed(paths: readonly string[], call?: Call): Promise<void> {
     for (const path of paths) {

@@ -1,18 +1,18 @@
 import type { Clock } from '../../core/ports/clock.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
 
-/** Bytes that another thread is given at once: to give it less takes longer than to write it here. */
+/** Bytes of a batch. A smaller one takes longer to hand to another thread than to write on this one. */
 const BATCH = 1 << 20;
-/** Pieces of a batch at most, however small they are. */
+/** Most pieces of a batch, whatever their sizes. */
 const MAX_PIECES = 256;
-/** What comes slower than a piece in so many milliseconds is written here, as it comes. */
+/** Milliseconds between two pieces above which each piece is written at once, on this thread. */
 const PAUSE = 5;
-/** Nothing that was taken waits longer than so many milliseconds for more. */
+/** Most milliseconds that a piece waits for the rest of its batch. */
 const LAG = 20;
 
 /**
- * Writes a file from a position on, in order. What comes fast is gathered and written by another thread, so that the
- * caller can go on: at most two batches are held. The file always ends with the last byte of `written` or later.
+ * Writes a file from a position on, in order. Pieces that come fast are gathered into batches, which another thread writes
+ * while the caller goes on: at most two batches are held. The file always ends with the last byte of `written` or later.
  */
 export class WriteBehind {
   readonly #file: FileHandle;
@@ -21,14 +21,15 @@ export class WriteBehind {
   #pieces: Uint8Array[] = [];
   #gathered = 0;
   #written: number;
-  /** When the latest piece came. */
+  /** Monotonic time of the latest piece, milliseconds. */
   #latest = Number.NEGATIVE_INFINITY;
   /** All writes that were begun; never rejects. */
   #running: Promise<void> = Promise.resolve();
   #failure: { readonly reason: unknown } | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the wait for the rest of the batch; undefined when nothing waits. */
+  #waiting: AbortController | undefined;
 
-  /** `onWritten` is told how far the file is good. */
+  /** `onWritten` gets the end of what is written, after each write. */
   constructor(file: FileHandle, at: number, clock: Clock, onWritten: (end: number) => void) {
     this.#file = file;
     this.#written = at;
@@ -36,14 +37,14 @@ export class WriteBehind {
     this.#onWritten = onWritten;
   }
 
-  /** How far the file is good. */
+  /** The end of what is written. */
   get written(): number {
     return this.#written;
   }
 
   /**
-   * Takes the bytes, which must not change until `flush`; one call at a time. Resolves when the next may be given. Rejects
-   * with what an earlier write failed with, too, and nothing is written after that.
+   * Takes the bytes, which must not change until `flush`. One call at a time. Resolves when the next piece may be given.
+   * Rejects with the error of this or an earlier write; nothing is written after a failure.
    */
   async push(bytes: Uint8Array): Promise<void> {
     const now = this.#clock.monotonic();
@@ -55,20 +56,20 @@ export class WriteBehind {
     else if (this.#gathered >= BATCH || this.#pieces.length >= MAX_PIECES) {
       await this.#running;
       this.#begin();
-    } else this.#timer ??= setTimeout(() => this.#begin(), LAG);
+    } else if (this.#waiting === undefined) this.#beginLater();
     this.#check();
   }
 
-  /** Resolves when all that was taken is written. */
+  /** Resolves when every piece is written. */
   async flush(): Promise<void> {
     this.#begin();
     await this.#running;
     this.#check();
   }
 
-  /** Drops what is not being written yet. */
+  /** Drops the pieces whose write has not begun. */
   async stop(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#stopWaiting();
     this.#pieces = [];
     await this.#running;
   }
@@ -77,9 +78,22 @@ export class WriteBehind {
     if (this.#failure !== undefined) throw this.#failure.reason;
   }
 
+  #beginLater(): void {
+    const waiting = new AbortController();
+    this.#waiting = waiting;
+    this.#clock.sleep(LAG, waiting.signal).then(
+      () => this.#begin(),
+      () => {},
+    );
+  }
+
+  #stopWaiting(): void {
+    this.#waiting?.abort();
+    this.#waiting = undefined;
+  }
+
   #begin(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#stopWaiting();
     if (this.#pieces.length > 0) this.#running = this.#write(this.#running);
   }
 

@@ -1,4 +1,4 @@
-/** The content store's roles, as containerd cuts them (core/content/content.go). A function asks for the smallest. */
+/** The content store's roles, as in containerd (core/content/content.go). A function takes the smallest that serves. */
 
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -36,31 +36,30 @@ export interface Provider {
   open(digest: Digest, opts?: { offset?: number } & Call): Promise<ReadableStream<Uint8Array>>;
 }
 
-/** A blob being written; disposing closes it and keeps what was written, for the next to resume. */
+/** A blob being written. Disposing closes it and keeps its data for the next writer to resume. */
 export interface Ingest extends AsyncDisposable {
   readonly ref: string;
-  /** Bytes written so far: where the next write goes. */
+  /** Bytes taken so far: the position of the next write. */
   readonly offset: number;
   /**
-   * DataLoss when it would exceed the wanted size by a byte: nothing beyond it is ever kept. The bytes must not change
-   * until the ingest is committed, reset or disposed of: they may be written later, and a failure be told then.
+   * DataLoss when the blob would become longer than the expected size; no byte beyond that is kept. The bytes must not
+   * change until commit, reset or disposal: they may be written later, and an error may come from a later call.
    */
   write(bytes: Uint8Array, call?: Call): Promise<void>;
-  /** Back to nothing. */
+  /** Drops all bytes; the offset is 0 again. */
   reset(call?: Call): Promise<void>;
   /**
-   * Durable, checked, visible. Size or digest not as wanted: DataLoss naming both, and the ingest is kept until `reset`
-   * or `abort`. Known already: the ingest is dropped, labels that the blob has stay, and all is well. Returns the digest.
+   * Makes the bytes durable, checks them and records the blob. Size or digest not as expected: DataLoss that names both, and
+   * the ingest stays until `reset` or `abort`. A blob that is known already keeps its labels. Returns the digest.
    */
   commit(opts?: { size?: number; digest?: Digest; labels?: Labels } & WriteCall): Promise<Digest>;
 }
 
 export interface Ingester {
   /**
-   * One writer a ref, over all processes: Unavailable while another live one has it. What a dead process left is
-   * resumed (its bytes hashed again). AlreadyExists when `want.digest` is in the namespace;
-   * content another namespace has is shared, after checking it, and is AlreadyExists too. With a lease the blob is
-   * leased in every case.
+   * One writer for each ref over all processes: Unavailable while another live one has the ref. The data of a dead process
+   * is hashed again and resumed. AlreadyExists when `want.digest` is in the namespace, or is shared from another namespace
+   * after a check. With a lease the blob is leased in every case.
    */
   ingest(ref: string, want: { digest?: Digest; size?: number }, call?: WriteCall): Promise<Ingest>;
 }
@@ -85,7 +84,7 @@ export interface ContentStore extends InfoProvider, Provider, Ingester, IngestMa
 /** A store whose blobs are files that can be opened by path. */
 export interface LocalBlobs {
   blobPath(digest: Digest): string;
-  /** The ingest of a blob that this process is fetching. */
+  /** The data of a blob that this process is fetching. */
   growing(digest: Digest): Growing | undefined;
 }
 

@@ -1,6 +1,6 @@
 /** A file that another thread is writing. */
 export interface Growing {
   readonly path: string;
-  /** How much of it is good (core/async/gauge.ts). */
+  /** How many of its bytes are good (core/async/gauge.ts). */
   readonly gauge: SharedArrayBuffer;
 }

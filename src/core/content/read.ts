@@ -3,7 +3,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Provider } from './content-store.ts';
 
-/** A whole blob in memory: for documents, never for layers. More than `limit` bytes: ResourceExhausted. */
+/** Reads a whole document into memory; never used for layers. More than `limit` bytes: ResourceExhausted. */
 export async function readBlob(
   provider: Provider,
   desc: Pick<Descriptor, 'digest' | 'size'>,

@@ -4,8 +4,8 @@ import { isConfigType, isIndexType, isLayerType, isManifestType } from '../oci/m
 const REF_NAME = 'org.opencontainers.image.ref.name';
 
 /**
- * The name under which a blob is ingested, containerd's remotes.MakeRefKey: `<prefix>-<digest>`, or
- * `<prefix>-<ref.name annotation>@<digest>`. For people and for single flight; two media types of one digest differ.
+ * The ref under which a blob is ingested (containerd's remotes.MakeRefKey): `<prefix>-<digest>`, or
+ * `<prefix>-<ref.name annotation>@<digest>`. Two media types of one digest give two refs.
  */
 export function refKey(desc: Descriptor): string {
   const name = desc.annotations?.[REF_NAME];

@@ -4,7 +4,7 @@ import type { WriteCall } from '../ports/call.ts';
 import type { Ingester } from './content-store.ts';
 import { refKey } from './ref-key.ts';
 
-/** A document that was made here, into the store. There already: nothing to do. */
+/** Stores a document that was made here. Does nothing when the store has it. */
 export async function writeBlob(
   content: Ingester,
   desc: Descriptor,

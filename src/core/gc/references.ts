@@ -1,8 +1,8 @@
 import type { Labels } from '../content/content-store.ts';
 
 /**
- * A thing of one namespace that can be kept or collected. `flat`: only the thing itself is held, what its labels name
- * is not followed (lease label `containerd.io/gc.flat`).
+ * Something in a namespace that can be kept or collected. `flat`: its labels are not followed (lease label
+ * `containerd.io/gc.flat`).
  */
 export interface GcNode {
   readonly type: 'content' | 'images' | 'ingests' | `snapshots/${string}`;
@@ -36,12 +36,12 @@ function* labelled(labels: Labels, prefix: string): Generator<GcNode> {
   }
 }
 
-/** What a thing with these labels keeps. */
+/** The nodes that a node with these labels keeps. */
 export function references(labels: Labels): Generator<GcNode> {
   return labelled(labels, `${PREFIX}gc.ref.`);
 }
 
-/** What keeps a thing with these labels (`containerd.io/gc.bref.*`: the label sits on the child and names the parent). */
+/** The nodes that keep a node with these labels (`containerd.io/gc.bref.*` on a child names the parent). */
 export function backReferences(labels: Labels): Generator<GcNode> {
   return labelled(labels, `${PREFIX}gc.bref.`);
 }

@@ -1,7 +1,7 @@
 import type { Labels } from '../content/content-store.ts';
 import type { Call } from '../ports/call.ts';
 
-/** Protects what it lists from garbage collection until it is deleted, expires, or (local) its process dies. */
+/** Protects its resources from garbage collection until it is deleted, expires, or (local store) its process dies. */
 export interface Lease {
   readonly id: string;
   readonly createdAt: number;

@@ -10,7 +10,7 @@ export interface Statement {
 /** SQLite (node:sqlite in every runtime), synchronous. Busy beyond `busyTimeout` is Unavailable; a damaged file DataLoss. */
 export interface Database {
   exec(sql: string): void;
-  /** Compiled once a text and kept. */
+  /** Compiled once for each text and kept. */
   prepare(sql: string): Statement;
   /** BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when `work` throws. Not nested. */
   transaction<T>(work: () => T): T;

@@ -19,7 +19,7 @@ export interface DirEntry {
 export interface FileHandle extends AsyncDisposable {
   /** Bytes read, 0 at the end. May be fewer than asked for. */
   read(into: Uint8Array, at: number): Promise<number>;
-  /** Several pieces are written one after another. Much at once is left to another thread: until then it must not change. */
+  /** Writes the pieces one after another. The bytes must not change until then: another thread may write them. */
   write(bytes: Uint8Array | readonly Uint8Array[], at: number): Promise<void>;
   truncate(size: number): Promise<void>;
   /** Makes content and size durable (fsync). */

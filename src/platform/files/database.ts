@@ -5,7 +5,7 @@ import { findError, HawserError, type Kind, messageOf } from '../../core/errors.
 import type { Database, Databases, Row, SqlValue, Statement } from '../../core/ports/database.ts';
 import { fsError } from '../kernel/fs-error.ts';
 
-/** Statements kept a database; more than these are compiled again. */
+/** Most compiled statements that a database keeps. */
 const KEPT_STATEMENTS = 256;
 
 const RETRY_MS = 10;
@@ -23,7 +23,7 @@ const KIND_BY_CODE: Readonly<Record<number, Kind>> = {
   26: 'DataLoss',
 };
 
-/** For runtimes that pass only SQLite's own message on (Deno). */
+/** For runtimes that give only SQLite's message (Deno). */
 const KIND_BY_MESSAGE: readonly (readonly [RegExp, Kind])[] = [
   [/database (table )?is locked|database schema is locked/i, 'Unavailable'],
   [/malformed|not a database/i, 'DataLoss'],
@@ -39,7 +39,7 @@ const HINTS: Partial<Record<Kind, string>> = {
   PermissionDenied: 'Run as the user who owns the store, or choose another with --root',
 };
 
-/** `Internal` is what a broken constraint is: our statements never break one. */
+/** A broken constraint is `Internal`: our statements never break one. */
 function failure(path: string, doing: string, err: unknown): HawserError {
   const ours = findError(err);
   if (ours !== undefined) return ours;
@@ -127,7 +127,7 @@ class SqliteDatabase implements Database {
       this.prepare('COMMIT').run();
       return result;
     } catch (err) {
-      // SQLite itself rolls back after some failures (a full disk); then there is nothing to roll back.
+      // SQLite has rolled back by itself after some failures (a full disk).
       try {
         this.#db.exec('ROLLBACK');
       } catch {}
@@ -165,7 +165,7 @@ class SqliteDatabase implements Database {
 }
 
 /**
- * Makes the file, for SQLite would make it readable by all. Never opens one that is there: closing it again would drop
+ * Makes the file with mode 0600; SQLite would make it readable by all. Never opens an existing file: closing it would drop
  * the locks that another connection of this process has on it.
  */
 function createPrivate(path: string): void {

@@ -12,7 +12,7 @@ const quote = (path: string): string => JSON.stringify(path);
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = fs.constants;
 
-/** O_NONBLOCK: a FIFO put in a file's place would hang us. */
+/** O_NONBLOCK: opening a FIFO in a file's place must not hang. */
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
   write: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
@@ -22,18 +22,18 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
 /** What statfs(2) calls tmpfs and ramfs. */
 const VOLATILE: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
-/** Bytes that are read in one go on this thread. Others get their turn in between. */
+/** Bytes read at once on this thread; other work gets its turn in between. */
 const PIECE = 1 << 20;
 
 const fsync = promisify(fs.fsync);
-/** Not those of fs.promises: a start would load that module for them. */
+/** Promisified, for fs.promises takes a start longer to load. */
 const rm = promisify(fs.rm);
 const statfs = promisify(fs.statfs);
 
 /**
- * FileSystem on node:fs, for Node and Deno. `open`'s `perm` (0o644 unless given) is subject to the umask. What the kernel
- * answers from memory (names, attributes, writes to the page cache) is asked for on this thread: that takes a fraction
- * of the time that it takes to have another thread do it. Only syncs, trees and the content of blobs are left to others.
+ * FileSystem on node:fs, for Node and Deno. `open`'s `perm` (default 0o644) is subject to the umask. Calls that the kernel
+ * answers from memory (names, attributes, writes to the page cache) run on this thread: handing them to another takes several
+ * times as long. Only syncs, removal of trees and the content of blobs run on other threads.
  */
 export function createFileSystem(): FileSystem {
   return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, isVolatile };
@@ -57,7 +57,7 @@ async function open(path: string, mode: OpenMode, perm = 0o644, call?: Call): Pr
   return new OpenFile(fd, path);
 }
 
-/** Follows symlinks, unlike `open`: files that people manage (configuration) are read by it too. */
+/** Follows symlinks, unlike `open`: it also reads files that people manage (configuration). */
 async function readFile(path: string, limit: number, call?: Call): Promise<Uint8Array> {
   const doing = `reading ${quote(path)}`;
   return attempt(doing, call, async () => {
@@ -130,7 +130,7 @@ async function remove(path: string, opts: { tree?: boolean } & Call = {}): Promi
   });
 }
 
-/** Most trees that are removed are a directory whose file has been moved away. */
+/** True when the path was an empty directory, as most trees that the store removes are. */
 function removedEmpty(path: string): boolean {
   try {
     fs.rmdirSync(path);
@@ -141,7 +141,7 @@ function removedEmpty(path: string): boolean {
 }
 
 async function stat(path: string, call?: Call): Promise<FileInfo | undefined> {
-  // An error that nobody sees costs more than the question.
+  // An exception costs more than the call.
   const ask = () => fs.lstatSync(path, { throwIfNoEntry: false });
   const found = await attempt(`reading the attributes of ${quote(path)}`, call, ask);
   if (found === undefined) return undefined;

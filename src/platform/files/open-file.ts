@@ -4,20 +4,20 @@ import type { FileHandle } from '../../core/ports/file-system.ts';
 import { errnoError } from '../kernel/errno.ts';
 import { attempt } from './turns.ts';
 
-/** Bytes; reading more is left to another thread. */
+/** Bytes; longer reads run on another thread. */
 const SMALL_READ = 64 * 1024;
-/** The same of writing: the page cache takes them faster. */
+/** Bytes; longer writes run on another thread. The page cache takes bytes faster than it gives them. */
 const SMALL_WRITE = 256 * 1024;
 
 const fsync = promisify(fs.fsync);
 const read = promisify(fs.read);
 const writev = promisify(fs.writev);
 
-/** A descriptor, which is this object's from now on. */
+/** Owns the descriptor that it is given. */
 export class OpenFile implements FileHandle {
   readonly #fd: number;
   readonly #path: string;
-  /** What other threads still do with the descriptor. */
+  /** Operations on the descriptor that have not ended. */
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
@@ -26,7 +26,7 @@ export class OpenFile implements FileHandle {
     this.#path = JSON.stringify(path);
   }
 
-  /** One operation on the descriptor, which is not closed before it has ended. */
+  /** Runs one operation; `close` waits for its end. */
   #use<T>(doing: string, work: (fd: number) => T | Promise<T>): Promise<T> {
     const running = attempt(`${doing} ${this.#path}`, undefined, () => {
       if (this.#closing !== undefined) throw errnoError('EBADF', `${doing} ${this.#path}`);
@@ -85,7 +85,7 @@ export class OpenFile implements FileHandle {
   }
 }
 
-/** What is left of the pieces when `done` bytes are written. */
+/** The rest of the pieces after their first `done` bytes. */
 function after(pieces: readonly Uint8Array[], done: number): Uint8Array[] {
   const rest: Uint8Array[] = [];
   let skip = done;

@@ -1,10 +1,10 @@
-/** Operations on this thread that take turns with all else that it has to do. */
+/** Synchronous operations that let other work of this thread have its turn. */
 import type { Call } from '../../core/ports/call.ts';
 import { fsError } from '../kernel/fs-error.ts';
 
 export const yielded = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Milliseconds for which operations on this thread may follow one another before others (timers, signals) get their turn. */
+/** Milliseconds for which operations may follow one another before timers and signals get their turn. */
 const TURN = 5;
 let turnEnds = 0;
 

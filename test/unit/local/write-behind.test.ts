@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { WriteBehind } from '../../../src/backends/local/write-behind.ts';
 import type { Clock } from '../../../src/core/ports/clock.ts';
 import type { FileHandle } from '../../../src/core/ports/file-system.ts';
@@ -17,7 +18,7 @@ function fixture(opts: { fail?: (write: number) => boolean; gate?: Promise<void>
   const clock: Clock = {
     now: () => time,
     monotonic: () => time,
-    sleep: () => Promise.reject(new Error('no')),
+    sleep: (ms, signal) => pause(ms, undefined, { signal }),
   };
   const writes: { at: number; bytes: string }[] = [];
   const write = async (bytes: Uint8Array | readonly Uint8Array[], at: number) => {
@@ -139,7 +140,8 @@ test('a file holds all pieces in order, whatever their sizes and pauses', async 
   const file = await createFileSystem().open(path, 'write', 0o600);
   try {
     let time = 0;
-    const clock = { monotonic: () => time } as Clock;
+    const sleep: Clock['sleep'] = (ms, signal) => pause(ms, undefined, { signal });
+    const clock: Clock = { now: () => time, monotonic: () => time, sleep };
     const behind = new WriteBehind(file, 0, clock, () => {});
     for (let i = 0; i < 120; i++) {
       const piece = new Uint8Array(Math.floor(next() ** 3 * 300_000)).fill(i);

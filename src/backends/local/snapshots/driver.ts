@@ -1,24 +1,24 @@
 import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 
-/** A snapshot's directory and those of the layers below it, nearest first. Absolute paths. */
-export interface Place {
+/** A snapshot's directory and those of the snapshots below it, nearest first. Absolute paths. */
+export interface SnapshotDirs {
   readonly kind: 'View' | 'Active';
   readonly dir: string;
   readonly parents: readonly string[];
 }
 
-/** What differs between snapshotters: the directories and the mounts. Records are not its business. */
+/** The part that differs between snapshotters: directories and mounts. It knows nothing of records. */
 export interface SnapshotDriver {
   readonly name: string;
-  /** FailedPrecondition when snapshots cannot be made here, with what is missing. */
+  /** FailedPrecondition that names what is missing when snapshots cannot be made here. */
   check(call?: Call): Promise<void>;
-  /** Makes `place.dir`, which is absent. What a failure leaves, the caller removes. */
-  create(place: Place, call?: Call): Promise<void>;
-  mounts(place: Place, call?: Call): Promise<Mount[]>;
-  /** The tree of the snapshot at `dir`: what it has of its own, or everything; it takes a layer. */
+  /** Makes `dirs.dir`, which is absent. The caller removes what a failure leaves. */
+  create(dirs: SnapshotDirs, call?: Call): Promise<void>;
+  mounts(dirs: SnapshotDirs, call?: Call): Promise<Mount[]>;
+  /** The tree that takes the layer of the snapshot at `dir`: its own files only, or everything (`stacking`). */
   tree(dir: string): string;
-  /** `overlay`: a tree shows what it lacks of those below. `flat`: a tree is whole. */
+  /** `overlay`: trees are laid over those below. `flat`: each tree is whole. */
   readonly stacking: 'overlay' | 'flat';
   /** Whether a rebase costs less than applying in order. */
   rebases(call?: Call): Promise<boolean>;

@@ -7,7 +7,7 @@ import { withRoot } from '../../../core/trees/dir-stack.ts';
 import { copyAttributes, dirInode } from '../../../core/trees/inode.ts';
 import { CAP_SYS_ADMIN } from '../../../core/users/capabilities.ts';
 import { readIdMaps } from '../../../core/users/id-map.ts';
-import type { Place, SnapshotDriver } from './driver.ts';
+import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
 import { requireCapability } from './privileges.ts';
 
 const INDEX_PARAMETER = '/sys/module/overlay/parameters/index';
@@ -33,7 +33,7 @@ export class OverlayDriver implements SnapshotDriver {
     this.#root = root;
   }
 
-  /** Overlay's mount options know no way to write some characters of a path that all kernels understand. */
+  /** FailedPrecondition, also for paths with characters that overlay's mount options cannot carry on all kernels. */
   async check(call?: Call): Promise<void> {
     const bad = /[:,\\"\n]/.exec(this.#root)?.[0];
     if (bad !== undefined) {
@@ -62,29 +62,29 @@ export class OverlayDriver implements SnapshotDriver {
     this.#kernelChecked = true;
   }
 
-  async create(place: Place, call?: Call): Promise<void> {
+  async create(dirs: SnapshotDirs, call?: Call): Promise<void> {
     const { fs } = this.#runtime;
-    await fs.mkdir(place.dir, 0o700, call);
-    await fs.mkdir(`${place.dir}/fs`, 0o755, call);
-    if (place.kind === 'Active') await fs.mkdir(`${place.dir}/work`, 0o711, call);
-    const below = place.parents[0];
+    await fs.mkdir(dirs.dir, 0o700, call);
+    await fs.mkdir(`${dirs.dir}/fs`, 0o755, call);
+    if (dirs.kind === 'Active') await fs.mkdir(`${dirs.dir}/work`, 0o711, call);
+    const below = dirs.parents[0];
     if (below === undefined) return;
     this.#syscalls ??= await this.#runtime.syscalls();
-    copyRootAttributes(this.#syscalls, `${below}/fs`, `${place.dir}/fs`);
+    copyRootAttributes(this.#syscalls, `${below}/fs`, `${dirs.dir}/fs`);
   }
 
-  async mounts(place: Place, call?: Call): Promise<Mount[]> {
-    const [nearest] = place.parents;
+  async mounts(dirs: SnapshotDirs, call?: Call): Promise<Mount[]> {
+    const [nearest] = dirs.parents;
     if (nearest === undefined) {
-      const access = place.kind === 'Active' ? 'rw' : 'ro';
-      return [{ type: 'bind', source: `${place.dir}/fs`, options: [access, 'rbind'] }];
+      const access = dirs.kind === 'Active' ? 'rw' : 'ro';
+      return [{ type: 'bind', source: `${dirs.dir}/fs`, options: [access, 'rbind'] }];
     }
-    if (place.kind === 'View' && place.parents.length === 1) {
+    if (dirs.kind === 'View' && dirs.parents.length === 1) {
       return [{ type: 'bind', source: `${nearest}/fs`, options: ['ro', 'rbind'] }];
     }
     const options = [...(await this.#fixedOptions(call))];
-    if (place.kind === 'Active') options.push(`workdir=${place.dir}/work`, `upperdir=${place.dir}/fs`);
-    options.push(`lowerdir=${place.parents.map((dir) => `${dir}/fs`).join(':')}`);
+    if (dirs.kind === 'Active') options.push(`workdir=${dirs.dir}/work`, `upperdir=${dirs.dir}/fs`);
+    options.push(`lowerdir=${dirs.parents.map((dir) => `${dir}/fs`).join(':')}`);
     return [{ type: 'overlay', source: 'overlay', options }];
   }
 
@@ -111,8 +111,8 @@ export class OverlayDriver implements SnapshotDriver {
 }
 
 /**
- * The merged root has the attributes of the topmost layer's root directory. A layer that does not mention its root must
- * therefore start with those of the layer below, or the image's would be lost (as containerd loses them).
+ * Gives a new layer's root the attributes of the root below. The merged root shows those of the topmost layer, so a layer
+ * that does not list its root would otherwise lose the image's (as containerd does).
  */
 export function copyRootAttributes(syscalls: Syscalls, from: string, to: string): void {
   withRoot(syscalls, from, (source) =>

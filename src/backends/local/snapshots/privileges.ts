@@ -9,8 +9,8 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 /**
- * FailedPrecondition that names the capability and what to do. Asked at each preparation: reading /proc costs less than
- * a directory.
+ * FailedPrecondition that names the capability and the remedy. Called for each preparation: reading /proc costs less than
+ * making a directory.
  */
 export async function requireCapability(
   runtime: Runtime,

@@ -17,7 +17,7 @@ export interface SnapshotRecord {
   readonly parentId: number | undefined;
   readonly createdAt: number;
   readonly updatedAt: number;
-  /** Stored for committed ones once asked for. */
+  /** Of a committed snapshot whose usage was worked out before. */
   readonly usage: Usage | undefined;
 }
 
@@ -84,7 +84,7 @@ export class SnapshotRecords {
     return record.parentId === undefined ? [] : this.chain(record.parentId);
   }
 
-  /** The id and those of its parents, nearest first. */
+  /** The id and the ids of all layers below, nearest first. */
   chain(id: number): number[] {
     const rows = this.#store.db.prepare(
       `WITH RECURSIVE chain (id, parent, depth) AS (
@@ -114,7 +114,7 @@ export class SnapshotRecords {
       throw new HawserError('AlreadyExists', `snapshot "${name}": already exists`);
   }
 
-  /** One that is there for a layer is not durable from the start (unsynced.ts). */
+  /** A snapshot for a layer (`extract-...`) is not durable from the start (unsynced.ts). */
   insert(id: number, key: string, kind: 'View' | 'Active', parent: string, labels: Labels): void {
     this.requireFree(key);
     const parentId = this.parentFor(parent)?.id ?? null;
@@ -128,7 +128,7 @@ export class SnapshotRecords {
     labelRows.set(db, namespace, this.labelType, key, labels);
   }
 
-  /** An active snapshot without a parent gets one. Returns the ids of the layers below, nearest first. */
+  /** Gives an active snapshot without a parent one. Returns the ids of the layers below, nearest first. */
   rebase(key: string, parent: string): { record: SnapshotRecord; parents: number[] } {
     const record = this.get(key);
     if (record.kind !== 'Active' || record.parentId !== undefined) {
@@ -140,7 +140,7 @@ export class SnapshotRecords {
     return { record, parents: this.chain(below.id) };
   }
 
-  /** The active key becomes the committed name: same directory, fresh times, the labels given and no others. */
+  /** Turns the active key into the committed name: same directory, fresh times, only the labels given. */
   commit(name: string, key: string, labels: Labels): void {
     const record = this.get(key);
     if (record.kind !== 'Active') {

@@ -6,9 +6,9 @@ import { readIdMaps } from '../../../core/users/id-map.ts';
 const MAX_BYTES = 1 << 17;
 
 /**
- * The files of a snapshot show the owners of the image only under the mapping of ids in which they were unpacked, so that mapping
- * is kept in `<dir>/ids` (absent: the machine's own ids), `dir` being the snapshots of a store. FailedPrecondition when there
- * are snapshots and this process is under another mapping; without snapshots its own is taken over.
+ * Snapshots show the image's owners only under the mapping of ids in which they were unpacked. `<dir>/ids` keeps that
+ * mapping (absent: the machine's own ids); `dir` holds the snapshots of a store. FailedPrecondition when there are snapshots
+ * and this process has another mapping; without snapshots the process's mapping is recorded.
  */
 export async function requireSameIds(runtime: Runtime, dir: string, call?: Call): Promise<void> {
   const { mapping } = await readIdMaps(runtime.fs, call);

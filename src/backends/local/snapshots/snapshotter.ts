@@ -8,11 +8,11 @@ import { labelRows } from '../labels.ts';
 import { addToLease, dropFromLease, requireLease } from '../leases.ts';
 import { number } from '../rows.ts';
 import type { Store } from '../store.ts';
-import type { Place, SnapshotDriver } from './driver.ts';
+import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
 import { SnapshotRecords } from './records.ts';
 import { requireSameIds } from './same-ids.ts';
 
-/** Undoing runs on a signal of its own, milliseconds. */
+/** Milliseconds for undoing, which runs on a signal of its own. */
 const UNDO_TIMEOUT = 60_000;
 
 type MakeOptions = { labels?: Labels } & WriteCall;
@@ -35,7 +35,7 @@ export class LocalSnapshotter implements Snapshotter {
     return this.#store.path(`snapshots/${this.name}/${id}`);
   }
 
-  #place(kind: 'View' | 'Active', id: number, parents: readonly number[]): Place {
+  #dirs(kind: 'View' | 'Active', id: number, parents: readonly number[]): SnapshotDirs {
     return { kind, dir: this.#dir(id), parents: parents.map((parent) => this.#dir(parent)) };
   }
 
@@ -56,7 +56,7 @@ export class LocalSnapshotter implements Snapshotter {
     return this.#records.list().map((record) => this.#records.info(record, labels.get(record.name) ?? {}));
   }
 
-  /** Of its own layer only. A committed snapshot's is worked out once. */
+  /** The usage of the snapshot's own layer. A committed snapshot's is worked out once. */
   async usage(key: string, call?: Call): Promise<Usage> {
     call?.signal?.throwIfAborted();
     const record = this.#records.get(key);
@@ -77,10 +77,7 @@ export class LocalSnapshotter implements Snapshotter {
     if (record.kind === 'Committed') {
       throw new HawserError('FailedPrecondition', `requested snapshot ${key} not active or view`);
     }
-    return await this.#driver.mounts(
-      this.#place(record.kind, record.id, this.#records.parents(record)),
-      call,
-    );
+    return await this.#driver.mounts(this.#dirs(record.kind, record.id, this.#records.parents(record)), call);
   }
 
   prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
@@ -92,7 +89,7 @@ export class LocalSnapshotter implements Snapshotter {
   }
 
   /**
-   * The directory is made under an id in `staging`, and shows only with its record. An id whose process died is an
+   * Makes the directory under an id in `staging`, then the record. When the process dies between, the directory is an
    * orphan that a collection removes.
    */
   async #make(kind: 'View' | 'Active', key: string, parent: string, opts: MakeOptions): Promise<Mount[]> {
@@ -100,11 +97,11 @@ export class LocalSnapshotter implements Snapshotter {
     await this.#driver.check(opts);
     await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), opts);
     const { id, parents } = this.#reserve(key, parent, opts.lease);
-    const place = this.#place(kind, id, parents);
+    const dirs = this.#dirs(kind, id, parents);
     try {
       const base = this.#store.path(`snapshots/${this.name}`);
       await this.#store.runtime.fs.mkdir(base, 0o700, { parents: true, signal: opts.signal });
-      await this.#driver.create(place, opts);
+      await this.#driver.create(dirs, opts);
       this.#store.write(() => {
         this.#unstage(id);
         this.#records.insert(id, key, kind, parent, opts.labels ?? {});
@@ -114,10 +111,10 @@ export class LocalSnapshotter implements Snapshotter {
       await this.#discard(id);
       throw isKind(err, 'AlreadyExists') ? err : wrap(`Cannot make snapshot "${key}"`, err);
     }
-    return await this.#driver.mounts(place, opts);
+    return await this.#driver.mounts(dirs, opts);
   }
 
-  /** Checks that can fail fail here. An existing key is leased before AlreadyExists, so that it stays to be used. */
+  /** Makes every check and reserves an id. An existing key is leased before AlreadyExists, so that the caller can use it. */
   #reserve(key: string, parent: string, lease: string | undefined): { id: number; parents: number[] } {
     const reserved = this.#store.write(() => {
       requireLease(this.#store, lease);
@@ -150,7 +147,7 @@ export class LocalSnapshotter implements Snapshotter {
     return this.#driver.rebases(call);
   }
 
-  /** The record has the parent first: it must not be removed while its files are looked at. */
+  /** Records the parent first, so that nobody removes the parent while its files are read. */
   async rebase(key: string, parent: string, layer: LayerRecord, call?: Call): Promise<string | undefined> {
     call?.signal?.throwIfAborted();
     const { record, parents } = this.#store.write(() => this.#records.rebase(key, parent));
@@ -179,7 +176,7 @@ export class LocalSnapshotter implements Snapshotter {
     if (!done) throw new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
   }
 
-  /** The record goes first, durably: what a crash then leaves is an orphan directory, never a record without one. */
+  /** Removes the record first, durably: a crash leaves a directory without a record, never a record without a directory. */
   async remove(key: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     const { workers } = this.#store.runtime;
@@ -189,7 +186,7 @@ export class LocalSnapshotter implements Snapshotter {
     } catch (err) {
       const record = this.#records.find(key);
       if (!isKind(err, 'ResourceExhausted') || record === undefined || record.kind === 'Committed') throw err;
-      // A full disk has no room even to say that a snapshot is gone. What is not committed nobody trusts: files first.
+      // A full disk has no room for the durable removal of a record. Nobody trusts an uncommitted snapshot: its files go first.
       await workers.removeTree(this.#dir(record.id), call);
       this.#store.writeDurably(() => this.#records.remove(key));
     }
