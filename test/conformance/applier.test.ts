@@ -9,6 +9,7 @@ import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { needs } from '../support/needs.ts';
 import { scratch } from '../support/scratch.ts';
+import { viewMounts } from '../support/snapshot-mounts.ts';
 import { addBlob, digestOf } from '../support/stores.ts';
 
 let shared: Promise<Runtime> | undefined;
@@ -70,10 +71,14 @@ for (const { name, blind } of WAYS) {
       let parent = '';
       for (const [i, { tar, blob, type }] of layers.entries()) {
         const digest = await addBlob(backend, blob);
-        const mounts = await sn.prepare(`extract-${i}`, blind ? '' : parent);
-        const applied = await backend.applier.apply({ mediaType: type, digest, size: blob.length }, mounts, {
-          below: blind ? 'unknown' : 'mounts',
-        });
+        const snapshot = await sn.prepare(`extract-${i}`, blind ? '' : parent);
+        const applied = await backend.applier.apply(
+          { mediaType: type, digest, size: blob.length },
+          snapshot,
+          {
+            below: blind ? 'unknown' : 'mounts',
+          },
+        );
         assert.equal(applied.record !== undefined, blind);
         if (applied.record !== undefined) {
           assert.equal(await sn.rebase?.(`extract-${i}`, parent, applied.record), undefined);
@@ -88,7 +93,7 @@ for (const { name, blind } of WAYS) {
       const target = `${dir.path}/mnt`;
       fs.mkdirSync(target);
       const mounter = await host.mounter();
-      await mounter.mount(await sn.view('view', parent), target);
+      await mounter.mount(await viewMounts(sn, 'view', parent), target);
       try {
         assert.deepEqual(fs.readdirSync(`${target}/etc`), ['kept']);
         assert.equal((fs.statSync(`${target}/etc/kept`).mode & 0o7777).toString(8), '4711');

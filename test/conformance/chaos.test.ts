@@ -16,6 +16,7 @@ import { buildImage, noise, type TestImage } from '../registry/image.ts';
 import { type LoggedRequest, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { isDeno, needs } from '../support/needs.ts';
 import { chosenSeed } from '../support/seed.ts';
+import { viewMounts } from '../support/snapshot-mounts.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const SEED = chosenSeed() % 1_000_000;
@@ -91,7 +92,7 @@ async function attempt(store: Store, { nth, image, faults }: Case, tries: number
 async function treeOf(store: Store, chainId: string): Promise<Record<string, string>> {
   const key = `look ${chainId}`;
   const snapshotter = store.snapshotter('native');
-  const [mount] = await snapshotter.view(key, chainId);
+  const [mount] = await viewMounts(snapshotter, key, chainId);
   const dir = mount?.source ?? '';
   const files = readdirSync(dir).filter((name) => lstatSync(join(dir, name)).isFile());
   const found = Object.fromEntries(files.map((name) => [name, readFileSync(join(dir, name), 'latin1')]));

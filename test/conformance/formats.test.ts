@@ -8,6 +8,7 @@ import { buildImage, buildIndex, type ImageDescription, type TestImage } from '.
 import { sha256 } from '../registry/registry.ts';
 import { rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
+import { viewMounts } from '../support/snapshot-mounts.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
 const OCI = 'application/vnd.oci.image';
@@ -28,7 +29,7 @@ async function held(store: Store): Promise<string[]> {
 
 /** The names at the top of an unpacked image. */
 async function tree(store: Store, chainId: string | undefined): Promise<string[]> {
-  const [mount] = await store.snapshotter('native').view(`look ${chainId}`, chainId ?? '');
+  const [mount] = await viewMounts(store.snapshotter('native'), `look ${chainId}`, chainId ?? '');
   return readdirSync(mount?.source ?? '').sort();
 }
 

@@ -9,6 +9,7 @@ import { fetch, pull, type Store } from '../../src/mod.ts';
 import { buildImage, buildIndex } from '../registry/image.ts';
 import { type Bench, image, rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
+import { viewMounts } from '../support/snapshot-mounts.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
 
@@ -238,7 +239,7 @@ test('native snapshots hold the whole tree', OVERLAY, async () => {
     const ref = registry.push('a/b', 'v1', await image('one'));
     const { unpacked } = await pull(ref, { store, snapshotter: 'native' });
     const snapshotter = store.snapshotter('native');
-    const [mount] = await snapshotter.view('look', unpacked[0]?.chainId ?? '');
+    const [mount] = await viewMounts(snapshotter, 'look', unpacked[0]?.chainId ?? '');
     assert.deepEqual(readdirSync(mount?.source ?? '').sort(), ['etc', 'only-one']);
     assert.deepEqual(readdirSync(join(mount?.source ?? '', 'etc')), ['name']);
   });

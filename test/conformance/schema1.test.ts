@@ -8,6 +8,7 @@ import { fetch, pull, type Store } from '../../src/mod.ts';
 import { sha256, type TestRegistry } from '../registry/registry.ts';
 import { image, rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
+import { viewMounts } from '../support/snapshot-mounts.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
 const SCHEMA1 = 'application/vnd.docker.distribution.manifest.v1';
@@ -41,7 +42,7 @@ test(
         [target.digest, target.mediaType, target.size],
         [CONVERTED, 'application/vnd.oci.image.manifest.v1+json', 652],
       );
-      const [mount] = await store.snapshotter('native').view('look', unpacked[0]?.chainId ?? '');
+      const [mount] = await viewMounts(store.snapshotter('native'), 'look', unpacked[0]?.chainId ?? '');
       assert.deepEqual(readdirSync(mount?.source ?? '').sort(), ['a', 'b']);
       const { labels } = await store.images.get(ref);
       assert.deepEqual(labels, { 'io.containerd.image/converted-docker-schema1': PAYLOAD });

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { errnoOf, type Kind, kindOf } from '../../src/core/errors.ts';
 import type { Mount, Mounter } from '../../src/core/ports/mounter.ts';
-import { escapeOverlayPath } from '../../src/core/snapshots/overlay-path.ts';
 import { needs } from '../support/needs.ts';
+import { escapeOverlayPath } from '../support/overlay-path.ts';
 import { tempDir } from '../support/tmp.ts';
 
 async function fails(work: Promise<unknown>, ...kinds: Kind[]): Promise<void> {

@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import type { Backend } from '../../src/core/backend.ts';
 import type { Mount, Mounter } from '../../src/core/ports/mounter.ts';
 import type { Snapshotter } from '../../src/core/snapshots/snapshotter.ts';
+import { prepareMounts, viewMounts } from '../support/snapshot-mounts.ts';
 import { type Departures, rejectsWith } from './content.ts';
 
 export interface SnapshotterUnderTest {
@@ -45,7 +46,7 @@ class Bench {
 
   /** Prepares, edits through the mount, commits. */
   async layer(name: string, parent: string, edit: Edit): Promise<void> {
-    await this.mounted(await this.sn.prepare(`${name}-active`, parent), edit);
+    await this.mounted(await prepareMounts(this.sn, `${name}-active`, parent), edit);
     await this.sn.commit(name, `${name}-active`);
   }
 
@@ -58,7 +59,7 @@ class Bench {
       edit(flat);
       const name = `${flat}-layer-${i}`;
       await this.layer(name, parent, edit);
-      await this.mounted(await this.sn.view(`${name}-view`, name), (root) => {
+      await this.mounted(await viewMounts(this.sn, `${name}-view`, name), (root) => {
         assert.deepEqual(describe(root), describe(flat), `after edit ${i}`);
       });
       await this.sn.remove(`${name}-view`);
@@ -259,13 +260,13 @@ function trees(check: Check): void {
       nothing,
     ]);
     const top = (await sn.list()).find((one) => one.name.endsWith('layer-2'));
-    await bench.mounted(await sn.view('ro', top?.name ?? ''), (root) => {
+    await bench.mounted(await viewMounts(sn, 'ro', top?.name ?? ''), (root) => {
       assert.throws(() => fs.writeFileSync(join(root, 'x'), ''), { code: 'EROFS' });
     });
   });
 
   check('RootPermission: a fresh root is 0755, whatever the umask', async (bench, sn) => {
-    await bench.mounted(await sn.prepare('k', ''), (root) => {
+    await bench.mounted(await prepareMounts(sn, 'k', ''), (root) => {
       assert.equal((fs.statSync(root).mode & 0o7777).toString(8), '755');
     });
   });
@@ -276,7 +277,7 @@ function trees(check: Check): void {
       fs.chownSync(root, 12, 34);
       fs.utimesSync(root, 1000, 2000);
     });
-    await bench.mounted(await sn.prepare('k', 'base'), (root) => {
+    await bench.mounted(await prepareMounts(sn, 'k', 'base'), (root) => {
       const stat = fs.statSync(root);
       assert.deepEqual(
         [(stat.mode & 0o7777).toString(8), stat.uid, stat.gid, stat.mtimeMs],
@@ -361,18 +362,18 @@ function trees(check: Check): void {
     let parent = '';
     for (let i = 0; i < layers; i++) {
       const key = `active-${i}`;
-      const mounts = await sn.prepare(key, parent);
+      const mounts = await prepareMounts(sn, key, parent);
       const upper =
         mounts[0]?.options.find((one) => one.startsWith('upperdir='))?.slice(9) ?? mounts[0]?.source;
       write(upper ?? '', `dir/file-${i}`, String(i));
       await sn.commit(`layer-${i}`, key);
       parent = `layer-${i}`;
     }
-    await bench.mounted(await sn.view('all', parent), (root) => {
+    await bench.mounted(await viewMounts(sn, 'all', parent), (root) => {
       assert.equal(fs.readdirSync(join(root, 'dir')).length, layers);
       assert.equal(fs.readFileSync(join(root, `dir/file-0`), 'utf8'), '0');
     });
-    await bench.mounted(await sn.prepare('write', parent), (root) => {
+    await bench.mounted(await prepareMounts(sn, 'write', parent), (root) => {
       write(root, 'dir/file-0', 'changed');
       assert.equal(fs.readdirSync(join(root, 'dir')).length, layers);
     });

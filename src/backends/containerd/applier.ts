@@ -1,12 +1,12 @@
 import { HawserError, isKind, wrap } from '../../core/errors.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/layers/applier.ts';
-import { applyByWorker } from '../../core/layers/apply-mounts.ts';
+import { applyByWorker } from '../../core/layers/apply-by-worker.ts';
 import { oursOnly } from '../../core/layers/layer-settings.ts';
 import type { Workers } from '../../core/layers/workers.ts';
 import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
-import type { Mount } from '../../core/ports/mounter.ts';
+import type { PreparedSnapshot } from '../../core/snapshots/snapshotter.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
 import type { DirectAccess } from './direct.ts';
@@ -45,9 +45,13 @@ export class ContainerdApplier implements Applier {
     if (this.#direct.likely) this.#workers.warm();
   }
 
-  async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
-    const direct = await this.#direct.find(layer, mounts, opts.below, opts);
-    this.#durable.wrote(mounts);
+  async apply(
+    layer: Descriptor,
+    { trees, mounts = [] }: PreparedSnapshot,
+    opts: ApplyOptions = {},
+  ): Promise<Applied> {
+    const direct = trees && (await this.#direct.find(layer, trees, opts.below, opts));
+    this.#durable.wrote(trees);
     if (direct !== undefined) {
       const { source, target } = direct;
       return await this.#writeOut.during(target.root, () =>

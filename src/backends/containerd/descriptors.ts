@@ -1,5 +1,6 @@
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
+import type { PreparedSnapshot, SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
 import type { DescriptorMessage, MountMessage } from './messages.ts';
 
 /** containerd keeps no more of one. */
@@ -9,4 +10,24 @@ export function fromDescriptor({ mediaType, digest, size, annotations }: Descrip
 
 export function toMounts(mounts: readonly MountMessage[]): Mount[] {
   return mounts.map(({ type, source, options }) => ({ type, source, options }));
+}
+
+/** A new snapshot, as the answer to Prepare or View tells of it. */
+export function toPrepared(messages: readonly MountMessage[]): PreparedSnapshot {
+  const mounts = toMounts(messages);
+  return { mounts, trees: treesOf(mounts) };
+}
+
+/** The directories of the mount that is on top, as containerd names them: they may be another machine's. */
+function treesOf(mounts: readonly Mount[]): SnapshotTrees | undefined {
+  const { type = '', source = '', options = [] } = mounts.at(-1) ?? {};
+  const trees =
+    type === 'bind'
+      ? { upper: options.includes('rw') ? source : '', lowers: [] }
+      : { upper: option(options, 'upperdir') ?? '', lowers: option(options, 'lowerdir')?.split(':') ?? [] };
+  return [trees.upper, ...trees.lowers].every((path) => path.startsWith('/')) ? trees : undefined;
+}
+
+function option(options: readonly string[], name: string): string | undefined {
+  return options.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
 }

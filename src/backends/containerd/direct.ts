@@ -1,12 +1,13 @@
 import { toHex } from '../../core/bytes.ts';
 import { isKind } from '../../core/errors.ts';
 import type { Below } from '../../core/layers/applier.ts';
-import { type ApplyTarget, applyTarget, type LayerSource } from '../../core/layers/apply-mounts.ts';
+import { type ApplyTarget, applyTarget, type LayerSource } from '../../core/layers/apply-by-worker.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { algorithmOf, hexOf } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import type { PreparedSnapshot, SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Connection } from './connection.ts';
 
@@ -50,10 +51,9 @@ export class DirectAccess {
   }
 
   /** Takes note of a new active snapshot. */
-  prepared(snapshotter: string, key: string, mounts: readonly Mount[]): void {
-    const root = snapshotter === SNAPSHOTTER ? targetOf(mounts, 'mounts')?.root : undefined;
-    if (root === undefined) return;
-    this.#fresh.set(root, key);
+  prepared(snapshotter: string, key: string, { trees, mounts = [] }: PreparedSnapshot): void {
+    if (snapshotter !== SNAPSHOTTER || trees?.upper === undefined || !isPlain(mounts)) return;
+    this.#fresh.set(trees.upper, key);
     const [oldest] = this.#fresh.keys();
     if (this.#fresh.size > MAX_FRESH && oldest !== undefined) this.#fresh.delete(oldest);
   }
@@ -66,13 +66,13 @@ export class DirectAccess {
   /** The layer's blob and where it goes, when both are ours to use. */
   async find(
     layer: Descriptor,
-    mounts: readonly Mount[],
+    trees: SnapshotTrees,
     below: Below | undefined,
     call: Call,
   ): Promise<Direct | undefined> {
-    const target = targetOf(mounts, below);
-    const key = target && this.#fresh.get(target.root);
-    if (target === undefined || key === undefined || !this.likely) return undefined;
+    const key = this.#fresh.get(trees.upper ?? '');
+    if (key === undefined || !this.likely) return undefined;
+    const target = applyTarget(trees, below);
     this.#fresh.delete(target.root);
     this.#same ??= await this.#isSame(target.root, key, call);
     if (!this.#same) return undefined;
@@ -119,12 +119,8 @@ export class DirectAccess {
   }
 }
 
-function targetOf(mounts: readonly Mount[], below: Below | undefined): ApplyTarget | undefined {
-  if (!mounts.every(({ options }) => options.every((option) => PLAIN_OPTION.test(option)))) return undefined;
-  try {
-    const target = applyTarget(mounts, below);
-    return target.root.startsWith('/') ? target : undefined;
-  } catch {
-    return undefined;
-  }
+function isPlain([mount, ...more]: readonly Mount[]): boolean {
+  if (mount === undefined || more.length > 0) return false;
+  const { type, options } = mount;
+  return (type === 'bind' || type === 'overlay') && options.every((option) => PLAIN_OPTION.test(option));
 }

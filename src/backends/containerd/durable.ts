@@ -1,7 +1,7 @@
 import { isKind } from '../../core/errors.ts';
 import type { Workers } from '../../core/layers/workers.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { Mount } from '../../core/ports/mounter.ts';
+import type { SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
 
 /**
  * containerd before 2.0 leaves what it unpacks to the page cache, and records it. Where its directories are on this machine and
@@ -16,12 +16,8 @@ export class Durable {
     this.#workers = workers;
   }
 
-  wrote(mounts: readonly Mount[]): void {
-    for (const { type, source, options } of mounts) {
-      const upper = options.find((option) => option.startsWith('upperdir='))?.slice('upperdir='.length);
-      const path = upper ?? (type === 'bind' ? source : undefined);
-      if (path?.startsWith('/')) this.#written = path;
-    }
+  wrote(trees: SnapshotTrees | undefined): void {
+    this.#written = trees?.upper ?? this.#written;
   }
 
   async sync(call: Call = {}): Promise<void> {

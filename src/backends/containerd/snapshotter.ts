@@ -3,9 +3,15 @@ import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type { SnapshotInfo, SnapshotKind, Snapshotter, Usage } from '../../core/snapshots/snapshotter.ts';
+import type {
+  PreparedSnapshot,
+  SnapshotInfo,
+  SnapshotKind,
+  Snapshotter,
+  Usage,
+} from '../../core/snapshots/snapshotter.ts';
 import type { Connection } from './connection.ts';
-import { toMounts } from './descriptors.ts';
+import { toMounts, toPrepared } from './descriptors.ts';
 import type { DirectAccess } from './direct.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
@@ -71,11 +77,11 @@ export class ContainerdSnapshotter implements Snapshotter {
     return toMounts(mounts);
   }
 
-  prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
+  prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<PreparedSnapshot> {
     return this.#make('Prepare', key, parent, opts);
   }
 
-  view(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
+  view(key: string, parent: string, opts: MakeOptions = {}): Promise<PreparedSnapshot> {
     return this.#make('View', key, parent, opts);
   }
 
@@ -84,14 +90,14 @@ export class ContainerdSnapshotter implements Snapshotter {
     key: string,
     parent: string,
     { labels = {}, ...call }: MakeOptions,
-  ): Promise<Mount[]> {
+  ): Promise<PreparedSnapshot> {
     checkLabels(labels);
     try {
       const request = { ...this.#key(key), parent, labels };
       const { mounts } = await this.#connection.call(`snapshots.v1.Snapshots/${how}`, request, call);
-      const made = toMounts(mounts);
-      if (how === 'Prepare') this.#direct.prepared(this.name, key, made);
-      return made;
+      const prepared = toPrepared(mounts);
+      if (how === 'Prepare') this.#direct.prepared(this.name, key, prepared);
+      return prepared;
     } catch (err) {
       if (isKind(err, 'AlreadyExists')) await this.#hold(labels[TARGET_LABEL] ?? key, call);
       throw err;

@@ -1,9 +1,10 @@
 import type { ContentStore, LocalBlobs } from '../../core/content/content-store.ts';
+import { HawserError } from '../../core/errors.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/layers/applier.ts';
-import { applyByWorker, applyTarget } from '../../core/layers/apply-mounts.ts';
+import { applyByWorker, applyTarget } from '../../core/layers/apply-by-worker.ts';
 import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
-import type { Mount } from '../../core/ports/mounter.ts';
+import type { PreparedSnapshot } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Store } from './store.ts';
 import { markUnsynced } from './unsynced.ts';
@@ -24,16 +25,16 @@ export class LocalApplier implements Applier {
     this.#store.runtime.workers.warm();
   }
 
-  async apply(layer: Descriptor, mounts: readonly Mount[], opts: ApplyOptions = {}): Promise<Applied> {
+  async apply(layer: Descriptor, { trees, id }: PreparedSnapshot, opts: ApplyOptions = {}): Promise<Applied> {
     const { workers, fs } = this.#store.runtime;
-    const target = applyTarget(mounts, opts.below);
+    if (trees === undefined) throw new HawserError('Internal', 'The snapshot is not one of this store');
+    const target = applyTarget(trees, opts.below);
     const growing = this.#content.growing(layer.digest) ?? null;
     const { size } = growing === null ? await this.#content.info(layer.digest, opts) : layer;
     const { uids, gids } = await readIdMaps(fs, opts);
-    markUnsynced(this.#store, target.root);
+    if (id !== undefined) markUnsynced(this.#store, id);
     const source = { blob: this.#content.blobPath(layer.digest), blobSize: size, growing, uids, gids };
-    const snapshots = this.#store.path('snapshots');
-    const place = target.root.startsWith(`${snapshots}/`) ? snapshots : target.root;
+    const place = id === undefined ? target.root : this.#store.path('snapshots');
     return await this.#writeOut.during(place, () => applyByWorker(workers, layer, source, target, opts));
   }
 }

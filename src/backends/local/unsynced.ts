@@ -7,11 +7,8 @@ import type { Call } from '../../core/ports/call.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
-/** A layer is about to be applied to the snapshot whose directory is `path` or above it. */
-export function markUnsynced(store: Store, path: string): void {
-  const prefix = `${store.root}/snapshots/`;
-  const id = path.startsWith(prefix) ? Number(path.slice(prefix.length).split('/')[1]) : Number.NaN;
-  if (!Number.isSafeInteger(id)) return;
+/** A layer is about to be applied to this snapshot. */
+export function markUnsynced(store: Store, id: number): void {
   const row = store.db.prepare('SELECT unsynced FROM snapshots WHERE id = ?').get(id);
   if (row?.unsynced === store.boot) return;
   store.write(() => store.db.prepare('UPDATE snapshots SET unsynced = ? WHERE id = ?').run(store.boot, id));

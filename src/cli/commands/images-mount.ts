@@ -109,13 +109,12 @@ async function takeSnapshot(
 ): Promise<Mount[]> {
   const opts = { labels: labelsOf(input.get(LABEL)), lease: key, signal };
   try {
-    return input.get(RW)
-      ? await snapshotter.prepare(key, chainId, opts)
-      : await snapshotter.view(key, chainId, opts);
+    if (input.get(RW)) await snapshotter.prepare(key, chainId, opts);
+    else await snapshotter.view(key, chainId, opts);
   } catch (err) {
     if (!isKind(err, 'AlreadyExists')) throw err;
-    return await snapshotter.mounts(key, { signal });
   }
+  return await snapshotter.mounts(key, { signal });
 }
 
 export const imagesMount: Command = command({

@@ -2,8 +2,8 @@ import type { LayerRecord } from '../archive/layer-record.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
-import type { Mount } from '../ports/mounter.ts';
 import type { StageTimes } from '../progress/events.ts';
+import type { PreparedSnapshot } from '../snapshots/snapshotter.ts';
 import type { LayerSettings } from './layer-settings.ts';
 
 export interface Applied {
@@ -20,7 +20,7 @@ export interface Applied {
 }
 
 /**
- * What is known of the layers below: those of the `mounts`; that there are `none`; nothing, for they are not there yet
+ * What is known of the layers below: the snapshot shows them (`mounts`); there are `none`; nothing, as they are not there yet
  * (`unknown`: applied blind, to be rebased; FailedPrecondition with `data.needsBelow` for a layer that cannot be).
  */
 export type Below = 'mounts' | 'none' | 'unknown';
@@ -31,11 +31,11 @@ export interface ApplyOptions extends Call {
   readonly onProgress?: (bytes: number) => void;
 }
 
-/** Applies a layer of the content store to a snapshot's mounts (containerd's diff.Applier). */
+/** Applies a layer of the content store to an active snapshot (containerd's diff.Applier). */
 export interface Applier {
   /** Applies only what is in the store; not given: also a blob that is still arriving. */
   readonly needsBlob?: boolean;
   /** Layers will come: what takes time to start may be started. */
   prepare?(): void;
-  apply(layer: Descriptor, mounts: readonly Mount[], opts?: ApplyOptions): Promise<Applied>;
+  apply(layer: Descriptor, target: PreparedSnapshot, opts?: ApplyOptions): Promise<Applied>;
 }

@@ -2,8 +2,8 @@
 import { isNeedsBelow } from '../archive/guesses.ts';
 import { cleanupSignal } from '../async/settle.ts';
 import { ifFound, isKind, messageOf, wrap } from '../errors.ts';
-import type { Mount } from '../ports/mounter.ts';
 import type { Stage } from '../progress/events.ts';
+import type { PreparedSnapshot } from '../snapshots/snapshotter.ts';
 import type { Applied, Below } from './applier.ts';
 import { extractKey } from './extract-key.ts';
 import { checkDiffId, type LayerStep } from './layer-steps.ts';
@@ -99,10 +99,10 @@ async function applyBlind(
   run: Unpack,
   onProgress: OnProgress,
 ): Promise<Blind | undefined> {
-  const { key, mounts } = await prepare(deps, step, '', run);
+  const { key, snapshot } = await prepare(deps, step, '', run);
   return await withSnapshot(deps, key, async () => {
     try {
-      const { record } = await applyChecked(deps, step, mounts, 'unknown', run, onProgress);
+      const { record } = await applyChecked(deps, step, snapshot, 'unknown', run, onProgress);
       if (record !== undefined) return { key, record };
     } catch (err) {
       if (!isNeedsBelow(err) && !isKind(err, 'InvalidArgument')) throw err;
@@ -118,9 +118,9 @@ async function extractInOrder(
   run: Unpack,
   onProgress: OnProgress,
 ): Promise<void> {
-  const { key, mounts } = await prepare(deps, step, step.parent, run);
+  const { key, snapshot } = await prepare(deps, step, step.parent, run);
   await withSnapshot(deps, key, async () => {
-    await applyChecked(deps, step, mounts, step.parent === '' ? 'none' : 'mounts', run, onProgress);
+    await applyChecked(deps, step, snapshot, step.parent === '' ? 'none' : 'mounts', run, onProgress);
     await commit(deps, step, key, run);
   });
 }
@@ -149,13 +149,13 @@ async function prepare(
   step: LayerStep,
   parent: string,
   run: Unpack,
-): Promise<{ key: string; mounts: Mount[] }> {
+): Promise<{ key: string; snapshot: PreparedSnapshot }> {
   const labels = { [SNAPSHOT_REF_LABEL]: step.chainId };
   for (let attempt = 1; ; attempt++) {
     const key = extractKey(step.chainId, deps.now());
     try {
       const call = { labels, lease: run.lease, signal: run.signal };
-      return { key, mounts: await deps.snapshotter.prepare(key, parent, call) };
+      return { key, snapshot: await deps.snapshotter.prepare(key, parent, call) };
     } catch (err) {
       if (attempt < MAX_PREPARE_TRIES && isKind(err, 'AlreadyExists')) continue;
       throw wrap('Cannot prepare a snapshot', err);
@@ -192,14 +192,14 @@ async function timed<T>(
 async function applyChecked(
   deps: UnpackDeps,
   step: LayerStep,
-  mounts: readonly Mount[],
+  snapshot: PreparedSnapshot,
   below: Below,
   run: Unpack,
   onProgress: OnProgress,
 ): Promise<Applied> {
   onProgress(0);
   const { settings, signal } = run;
-  const applied = await deps.applier.apply(step.layer, mounts, { settings, below, onProgress, signal });
+  const applied = await deps.applier.apply(step.layer, snapshot, { settings, below, onProgress, signal });
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
   const { size, entries, times } = applied;
   const { layer: desc, chainId } = step;

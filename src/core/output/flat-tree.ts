@@ -58,9 +58,9 @@ async function applyStep(
   const tell = (status: 'extracting' | 'extracted', offset: number) =>
     deps.report({ type: 'layer', desc: layer, index, count, chainId, status, offset });
   tell('extracting', 0);
-  const mounts = [{ type: 'bind', source: path, options: ['rbind', 'rw'] }];
+  const target = { trees: { upper: path, lowers: [] } };
   const onProgress = (offset: number) => tell('extracting', offset);
-  const applied = await deps.applier.apply(layer, mounts, { settings, onProgress, signal });
+  const applied = await deps.applier.apply(layer, target, { settings, onProgress, signal });
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
   checkDiffId(step, applied.digest);
   tell('extracted', layer.size);

@@ -1,8 +1,8 @@
 import type { Call } from './call.ts';
 
 /**
- * containerd's mount: `options` hold flags (`ro`, `rbind`) and data (`lowerdir=...`) mixed, in order. Paths in data are as
- * the kernel takes them (snapshots/overlay-path).
+ * containerd's mount: `options` hold flags (`ro`, `rbind`) and data (`lowerdir=...`) mixed, in order. A path in data has a
+ * backslash before each backslash, comma and colon (Linux, fs/overlayfs/params.c).
  */
 export interface Mount {
   readonly type: string;

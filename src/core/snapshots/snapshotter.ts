@@ -21,6 +21,27 @@ export interface Usage {
 }
 
 /**
+ * The directories that hold the files of an active snapshot or a view. A file shows from the first directory that has it,
+ * or (native snapshots) `upper` is the whole tree and there are no `lowers`.
+ */
+export interface SnapshotTrees {
+  /** Takes what is written. A view has none. */
+  readonly upper?: string | undefined;
+  /** Only read; the nearest layer first. */
+  readonly lowers: readonly string[];
+}
+
+/** An active snapshot or a view that was just made. */
+export interface PreparedSnapshot {
+  /** Undefined where the directories are not known: the files are a daemon's. */
+  readonly trees?: SnapshotTrees | undefined;
+  /** Of a daemon's snapshot: the mounts to hand back to the daemon when it is to write there. */
+  readonly mounts?: readonly Mount[] | undefined;
+  /** In our own store: the number of the snapshot, by which the store knows when it is durable. */
+  readonly id?: number | undefined;
+}
+
+/**
  * containerd's Snapshotter (core/snapshots/snapshotter.go): one key space; Prepare and View make, Commit turns an active
  * key into a committed name, Remove needs no children. Existing key or name: AlreadyExists; missing key or
  * parent: NotFound; parent not committed: InvalidArgument; commit or mounts of the wrong kind, or removal with children:
@@ -34,9 +55,10 @@ export interface Snapshotter {
   /** Sorted by name. */
   list(call?: Call): Promise<SnapshotInfo[]>;
   usage(key: string, call?: Call): Promise<Usage>;
+  /** What to mount to see an active snapshot or a view. */
   mounts(key: string, call?: Call): Promise<Mount[]>;
-  prepare(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<Mount[]>;
-  view(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<Mount[]>;
+  prepare(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<PreparedSnapshot>;
+  view(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<PreparedSnapshot>;
   /** Whether layers may be applied ahead of their parents: `rebase` then puts them over those. */
   rebases?(call?: Call): Promise<boolean>;
   /**

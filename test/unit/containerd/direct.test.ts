@@ -113,8 +113,8 @@ async function withSetting(
   const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct);
   try {
     await body(async (key, codec) => {
-      const mounts = await snapshots.prepare(key, 'chain');
-      return await applier.apply(layer, mounts, codec === undefined ? {} : { settings: { codec } });
+      const snapshot = await snapshots.prepare(key, 'chain');
+      return await applier.apply(layer, snapshot, codec === undefined ? {} : { settings: { codec } });
     }, seen);
     for (const key of 'bc')
       assert.deepEqual(

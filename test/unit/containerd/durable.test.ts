@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { toPrepared } from '../../../src/backends/containerd/descriptors.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
 import { HawserError, type Kind } from '../../../src/core/errors.ts';
 import { failure } from '../../support/failure.ts';
@@ -25,8 +26,8 @@ const device = { type: 'ext4', source: '/dev/mapper/x', options: [] };
 test('containerd durable: the file system written to is made durable, once', async () => {
   const { durable, synced } = recorded();
   await durable.sync();
-  durable.wrote([bind]);
-  durable.wrote([overlay]);
+  durable.wrote(toPrepared([bind]).trees);
+  durable.wrote(toPrepared([overlay]).trees);
   await durable.sync();
   await durable.sync();
   assert.deepEqual(synced, ['/s/2/fs']);
@@ -34,15 +35,15 @@ test('containerd durable: the file system written to is made durable, once', asy
 
 test('containerd durable: what is not a directory, or not ours, is left to containerd; a failing disk is not', async () => {
   const { durable, synced } = recorded();
-  durable.wrote([device]);
+  durable.wrote(toPrepared([device]).trees);
   await durable.sync();
   assert.deepEqual(synced, []);
   for (const kind of ['NotFound', 'PermissionDenied', 'FailedPrecondition'] as const) {
     const { durable } = recorded(kind);
-    durable.wrote([bind]);
+    durable.wrote(toPrepared([bind]).trees);
     await durable.sync();
   }
   const broken = recorded('Internal').durable;
-  broken.wrote([bind]);
+  broken.wrote(toPrepared([bind]).trees);
   assert.match((await failure(broken.sync())).message, /syncfs/);
 });

@@ -98,11 +98,11 @@ class FakeSnapshots implements Pick<Snapshotter, 'name' | 'stat' | 'prepare' | '
     if (!this.committed.has(key)) throw new HawserError('NotFound', key);
     return { name: key, kind: 'Committed', parent: '', labels: {}, createdAt: 0, updatedAt: 0 };
   }
-  async prepare(key: string, parent: string): Promise<[]> {
+  async prepare(key: string, parent: string): Promise<object> {
     assert.ok(parent === '' || this.committed.has(parent), 'parents are committed first');
     this.active.add(key);
     this.log.push(`prepare on ${parent.slice(7, 11)}`);
-    return [];
+    return {};
   }
   async commit(name: string, key: string): Promise<void> {
     this.committed.add(name);
@@ -220,9 +220,9 @@ test('an applier that wants whole blobs gets no other', async () => {
   const here = new Set<string>();
   const applier: UnpackDeps['applier'] = {
     needsBlob: true,
-    apply: async (desc, mounts, how) => {
+    apply: async (desc, snapshot, how) => {
       assert.ok(here.has(desc.digest), 'it is in the store');
-      return await deps.applier.apply(desc, mounts, how);
+      return await deps.applier.apply(desc, snapshot, how);
     },
   };
   await unpackLayers({ ...deps, applier }, CONFIG, steps, {

@@ -3,12 +3,13 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { openLocalBackend } from '../../../src/backends/local/open.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
-import { applyTarget } from '../../../src/core/layers/apply-mounts.ts';
+import { applyTarget } from '../../../src/core/layers/apply-by-worker.ts';
 import type { ApplyJob } from '../../../src/core/layers/workers.ts';
 import type { Mount } from '../../../src/core/ports/mounter.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { needs } from '../../support/needs.ts';
+import { prepareMounts, viewMounts } from '../../support/snapshot-mounts.ts';
 import { addBlob, digestOf, someBytes, withStore } from '../../support/stores.ts';
 
 const skip = needs({ root: true });
@@ -22,21 +23,21 @@ test('overlayfs: the mounts of containerd 1.6, option by option', { skip }, asyn
     const overlay = (options: string[]): Mount[] => [
       { type: 'overlay', source: 'overlay', options: [...index, ...options] },
     ];
-    assert.deepEqual(await sn.prepare('k1', ''), [
+    assert.deepEqual(await prepareMounts(sn, 'k1', ''), [
       { type: 'bind', source: `${dir}/1/fs`, options: ['rw', 'rbind'] },
     ]);
-    assert.deepEqual(await sn.view('v0', ''), [
+    assert.deepEqual(await viewMounts(sn, 'v0', ''), [
       { type: 'bind', source: `${dir}/2/fs`, options: ['ro', 'rbind'] },
     ]);
     await sn.commit('c1', 'k1');
-    assert.deepEqual(await sn.view('v1', 'c1'), [
+    assert.deepEqual(await viewMounts(sn, 'v1', 'c1'), [
       { type: 'bind', source: `${dir}/1/fs`, options: ['ro', 'rbind'] },
     ]);
     const active = overlay([`workdir=${dir}/4/work`, `upperdir=${dir}/4/fs`, `lowerdir=${dir}/1/fs`]);
-    assert.deepEqual(await sn.prepare('k2', 'c1'), active);
+    assert.deepEqual(await prepareMounts(sn, 'k2', 'c1'), active);
     assert.deepEqual(await sn.mounts('k2'), active);
     await sn.commit('c2', 'k2');
-    assert.deepEqual(await sn.view('v2', 'c2'), overlay([`lowerdir=${dir}/4/fs:${dir}/1/fs`]));
+    assert.deepEqual(await viewMounts(sn, 'v2', 'c2'), overlay([`lowerdir=${dir}/4/fs:${dir}/1/fs`]));
     const modes = ['4', '4/fs', '4/work'].map((path) =>
       (fs.statSync(`${dir}/${path}`).mode & 0o7777).toString(8),
     );
@@ -48,15 +49,15 @@ test('native: bind mounts of whole trees', { skip }, async () => {
   await withStore(async ({ backend, root }) => {
     const sn = backend.snapshotter('native');
     const dir = `${root}/snapshots/native`;
-    assert.deepEqual(await sn.prepare('k', ''), [
+    assert.deepEqual(await prepareMounts(sn, 'k', ''), [
       { type: 'bind', source: `${dir}/1`, options: ['rbind', 'rw'] },
     ]);
     await sn.commit('c', 'k');
-    assert.deepEqual(await sn.view('v', 'c'), [
+    assert.deepEqual(await viewMounts(sn, 'v', 'c'), [
       { type: 'bind', source: `${dir}/1`, options: ['rbind', 'ro'] },
     ]);
     assert.deepEqual(await sn.usage('v'), { size: 0, inodes: 0 });
-    assert.deepEqual(await sn.prepare('k2', 'c'), [
+    assert.deepEqual(await prepareMounts(sn, 'k2', 'c'), [
       { type: 'bind', source: `${dir}/3`, options: ['rbind', 'rw'] },
     ]);
   });
@@ -207,20 +208,14 @@ test('layers applied but never made durable are not trusted after another boot',
 });
 
 test('what a layer is applied to', () => {
-  const overlay = ['index=off', 'workdir=/w', 'upperdir=/u', 'lowerdir=/b:/a'];
-  assert.deepEqual(applyTarget([{ type: 'overlay', source: 'overlay', options: overlay }]), {
-    root: '/u',
-    lowers: ['/b', '/a'],
-    mode: 'overlay',
-  });
-  const bind = (access: string): Mount[] => [{ type: 'bind', source: '/s', options: [access, 'rbind'] }];
-  assert.deepEqual(applyTarget(bind('rw')), { root: '/s', lowers: [], mode: 'flat' });
-  for (const mounts of [
-    [],
-    bind('ro'),
-    [{ type: 'overlay', source: 'overlay', options: ['lowerdir=/b:/a'] }],
-  ]) {
-    assert.throws(() => applyTarget(mounts), /not those of an active snapshot/);
+  const overlay = { upper: '/u', lowers: ['/b', '/a'] };
+  assert.deepEqual(applyTarget(overlay), { root: '/u', lowers: ['/b', '/a'], mode: 'overlay' });
+  const plain = { upper: '/s', lowers: [] };
+  assert.deepEqual(applyTarget(plain), { root: '/s', lowers: [], mode: 'flat' });
+  assert.deepEqual(applyTarget(plain, 'none'), { root: '/s', lowers: [], mode: 'overlay' });
+  assert.deepEqual(applyTarget(plain, 'unknown'), { root: '/s', lowers: [], mode: 'blind' });
+  for (const lowers of [[], ['/s'], ['/b', '/a']]) {
+    assert.throws(() => applyTarget({ lowers }), /it takes an active snapshot/);
   }
 });
 

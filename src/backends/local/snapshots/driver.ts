@@ -1,5 +1,6 @@
 import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
+import type { SnapshotTrees } from '../../../core/snapshots/snapshotter.ts';
 
 /** A snapshot's directory and those of the snapshots below it, nearest first. Absolute paths. */
 export interface SnapshotDirs {
@@ -15,6 +16,9 @@ export interface SnapshotDriver {
   check(call?: Call): Promise<void>;
   /** Makes `dirs.dir`, which is absent. The caller removes what a failure leaves. */
   create(dirs: SnapshotDirs, call?: Call): Promise<void>;
+  /** The directories of an active snapshot or a view. */
+  trees(dirs: SnapshotDirs): SnapshotTrees;
+  /** The mounts that show those directories. */
   mounts(dirs: SnapshotDirs, call?: Call): Promise<Mount[]>;
   /** The tree that takes the layer of the snapshot at `dir`: its own files only, or everything (`stacking`). */
   tree(dir: string): string;

@@ -1,6 +1,7 @@
 import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { Runtime } from '../../../core/runtime.ts';
+import type { SnapshotTrees } from '../../../core/snapshots/snapshotter.ts';
 import { withRoot } from '../../../core/trees/dir-stack.ts';
 import { CAP_CHOWN } from '../../../core/users/capabilities.ts';
 import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
@@ -41,9 +42,14 @@ export class NativeDriver implements SnapshotDriver {
     withRoot(sys, dir, (root) => sys.utimesDir(root, epoch, epoch));
   }
 
+  trees({ kind, dir, parents }: SnapshotDirs): SnapshotTrees {
+    return kind === 'View' ? { lowers: [parents[0] ?? dir] } : { upper: dir, lowers: [] };
+  }
+
   async mounts(dirs: SnapshotDirs): Promise<Mount[]> {
-    const source = dirs.kind === 'View' ? (dirs.parents[0] ?? dirs.dir) : dirs.dir;
-    return [{ type: 'bind', source, options: ['rbind', dirs.kind === 'View' ? 'ro' : 'rw'] }];
+    const { upper, lowers } = this.trees(dirs);
+    const source = upper ?? lowers[0] ?? dirs.dir;
+    return [{ type: 'bind', source, options: ['rbind', upper === undefined ? 'ro' : 'rw'] }];
   }
 
   tree(dir: string): string {

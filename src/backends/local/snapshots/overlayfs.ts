@@ -3,6 +3,7 @@ import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { Syscalls } from '../../../core/ports/syscalls.ts';
 import type { Runtime } from '../../../core/runtime.ts';
+import type { SnapshotTrees } from '../../../core/snapshots/snapshotter.ts';
 import { withRoot } from '../../../core/trees/dir-stack.ts';
 import { copyAttributes, dirInode } from '../../../core/trees/inode.ts';
 import { CAP_SYS_ADMIN } from '../../../core/users/capabilities.ts';
@@ -73,18 +74,21 @@ export class OverlayDriver implements SnapshotDriver {
     copyRootAttributes(this.#syscalls, `${below}/fs`, `${dirs.dir}/fs`);
   }
 
+  trees({ kind, dir, parents }: SnapshotDirs): SnapshotTrees {
+    const lowers = parents.map((parent) => this.tree(parent));
+    if (kind === 'Active') return { upper: this.tree(dir), lowers };
+    return { lowers: lowers.length > 0 ? lowers : [this.tree(dir)] };
+  }
+
   async mounts(dirs: SnapshotDirs, call?: Call): Promise<Mount[]> {
-    const [nearest] = dirs.parents;
-    if (nearest === undefined) {
-      const access = dirs.kind === 'Active' ? 'rw' : 'ro';
-      return [{ type: 'bind', source: `${dirs.dir}/fs`, options: [access, 'rbind'] }];
-    }
-    if (dirs.kind === 'View' && dirs.parents.length === 1) {
-      return [{ type: 'bind', source: `${nearest}/fs`, options: ['ro', 'rbind'] }];
+    const { upper, lowers } = this.trees(dirs);
+    const [only, ...more] = upper === undefined ? lowers : [upper, ...lowers];
+    if (only !== undefined && more.length === 0) {
+      return [{ type: 'bind', source: only, options: [upper === undefined ? 'ro' : 'rw', 'rbind'] }];
     }
     const options = [...(await this.#fixedOptions(call))];
-    if (dirs.kind === 'Active') options.push(`workdir=${dirs.dir}/work`, `upperdir=${dirs.dir}/fs`);
-    options.push(`lowerdir=${dirs.parents.map((dir) => `${dir}/fs`).join(':')}`);
+    if (upper !== undefined) options.push(`workdir=${dirs.dir}/work`, `upperdir=${upper}`);
+    options.push(`lowerdir=${lowers.join(':')}`);
     return [{ type: 'overlay', source: 'overlay', options }];
   }
 

@@ -3,7 +3,12 @@ import type { Labels } from '../../../core/content/content-store.ts';
 import { HawserError, isKind, wrap } from '../../../core/errors.ts';
 import type { Call, WriteCall } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
-import type { SnapshotInfo, Snapshotter, Usage } from '../../../core/snapshots/snapshotter.ts';
+import type {
+  PreparedSnapshot,
+  SnapshotInfo,
+  Snapshotter,
+  Usage,
+} from '../../../core/snapshots/snapshotter.ts';
 import { labelRows } from '../labels.ts';
 import { addToLease, dropFromLease, requireLease } from '../leases.ts';
 import { number } from '../rows.ts';
@@ -80,11 +85,11 @@ export class LocalSnapshotter implements Snapshotter {
     return await this.#driver.mounts(this.#dirs(record.kind, record.id, this.#records.parents(record)), call);
   }
 
-  prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
+  prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<PreparedSnapshot> {
     return this.#make('Active', key, parent, opts);
   }
 
-  view(key: string, parent: string, opts: MakeOptions = {}): Promise<Mount[]> {
+  view(key: string, parent: string, opts: MakeOptions = {}): Promise<PreparedSnapshot> {
     return this.#make('View', key, parent, opts);
   }
 
@@ -92,7 +97,12 @@ export class LocalSnapshotter implements Snapshotter {
    * Makes the directory under an id in `staging`, then the record. When the process dies between, the directory is an
    * orphan that a collection removes.
    */
-  async #make(kind: 'View' | 'Active', key: string, parent: string, opts: MakeOptions): Promise<Mount[]> {
+  async #make(
+    kind: 'View' | 'Active',
+    key: string,
+    parent: string,
+    opts: MakeOptions,
+  ): Promise<PreparedSnapshot> {
     opts.signal?.throwIfAborted();
     await this.#driver.check(opts);
     await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), opts);
@@ -111,7 +121,7 @@ export class LocalSnapshotter implements Snapshotter {
       await this.#discard(id);
       throw isKind(err, 'AlreadyExists') ? err : wrap(`Cannot make snapshot "${key}"`, err);
     }
-    return await this.#driver.mounts(dirs, opts);
+    return { trees: this.#driver.trees(dirs), id };
   }
 
   /** Makes every check and reserves an id. An existing key is leased before AlreadyExists, so that the caller can use it. */

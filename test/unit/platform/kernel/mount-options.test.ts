@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { escapeOverlayPath } from '../../../../src/core/snapshots/overlay-path.ts';
 import {
   mountAttributes,
   parseMountOptions,
@@ -8,6 +7,7 @@ import {
   splitLowers,
   unescapeOverlay,
 } from '../../../../src/platform/kernel/mount-options.ts';
+import { escapeOverlayPath } from '../../../support/overlay-path.ts';
 
 test('flags are set and cleared in order; the rest is data', () => {
   assert.deepEqual(parseMountOptions(['rbind', 'ro']), {

@@ -1,8 +1,8 @@
-/** Applying a layer by workers of our own, right into the directories that mounts would show. */
+/** Applying a layer by workers of our own, right into the directories of its snapshot: nothing is mounted. */
 import { HawserError, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseDigest } from '../oci/digest.ts';
-import type { Mount } from '../ports/mounter.ts';
+import type { SnapshotTrees } from '../snapshots/snapshotter.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import type { Applied, ApplyOptions, Below } from './applier.ts';
 import { jobSettings } from './layer-settings.ts';
@@ -10,28 +10,19 @@ import type { ApplyJob, Workers } from './workers.ts';
 
 export type ApplyTarget = Pick<ApplyJob, 'root' | 'lowers' | 'mode'>;
 
-function option(mount: Mount, name: string): string | undefined {
-  return mount.options.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
-}
-
-/** Where a layer for these mounts is written: into the overlay's upper directory, or right into a writable tree. */
-export function applyTarget(mounts: readonly Mount[], below: Below = 'mounts'): ApplyTarget {
-  const [mount, ...more] = mounts;
-  const plain = more.length === 0 && mount?.type === 'bind' && mount.options.includes('rw');
-  if (plain && below !== 'mounts') {
-    return { root: mount.source, lowers: [], mode: below === 'none' ? 'overlay' : 'blind' };
+/**
+ * Where in its snapshot a layer is written: into the upper directory over those of the layers below, or right into a whole
+ * tree. FailedPrecondition for a view.
+ */
+export function applyTarget({ upper, lowers }: SnapshotTrees, below: Below = 'mounts'): ApplyTarget {
+  if (upper === undefined) {
+    throw new HawserError(
+      'FailedPrecondition',
+      `Cannot apply a layer to a view of ${lowers.join(', ').slice(0, 300)}: it takes an active snapshot`,
+    );
   }
-  if (plain) return { root: mount.source, lowers: [], mode: 'flat' };
-  if (mount !== undefined && more.length === 0) {
-    const upper = option(mount, 'upperdir');
-    if (mount.type === 'overlay' && upper !== undefined) {
-      return { root: upper, lowers: (option(mount, 'lowerdir') ?? '').split(':'), mode: 'overlay' };
-    }
-  }
-  throw new HawserError(
-    'FailedPrecondition',
-    `Cannot apply a layer to the mounts ${JSON.stringify(mounts).slice(0, 300)}: they are not those of an active snapshot`,
-  );
+  if (lowers.length > 0 || below === 'none') return { root: upper, lowers, mode: 'overlay' };
+  return { root: upper, lowers, mode: below === 'unknown' ? 'blind' : 'flat' };
 }
 
 /** The layer's blob, and the ids that its files can be given. */
