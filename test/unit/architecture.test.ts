@@ -26,7 +26,7 @@ const RUNTIME = 'core/runtime.ts';
 /** A runtime's own folder. */
 const ownParts = (layer: string): Rule => ({
   layer,
-  own: [...LOW, 'platform/http/', 'platform/kernel/', 'platform/parts.ts'],
+  own: [...LOW, 'core/async/', 'platform/http/', 'platform/kernel/', 'platform/parts.ts'],
   node: true,
 });
 
@@ -45,7 +45,7 @@ const RULES: readonly Rule[] = [
   { layer: 'core/reference/', own: core('oci') },
   { layer: 'core/platforms/', own: core('oci') },
   { layer: 'core/progress/', own: core('oci') },
-  { layer: 'core/codec/', own: [...LOW, '../wasm/'], packages: ['pako'] },
+  { layer: 'core/codec/', own: [...core('async'), '../wasm/'], packages: ['pako'] },
   { layer: 'core/content/', own: core('oci') },
   { layer: 'core/leases/', own: core('content') },
   { layer: 'core/gc/', own: core('content') },
@@ -80,16 +80,20 @@ const RULES: readonly Rule[] = [
   { layer: 'backends/local/', own: ['core/'] },
   { layer: 'backends/open.ts', own: ['backends/'] },
   { layer: 'backends/containerd/', own: ['core/'], packages: ['@grpc/grpc-js', 'protobufjs'] },
-  { layer: 'platform/kernel/', own: LOW, node: true },
+  { layer: 'platform/kernel/', own: core('async'), node: true },
   { layer: 'platform/codecs/', own: core('codec'), node: true },
-  { layer: 'platform/http/', own: LOW, packages: ['undici'], node: true },
+  { layer: 'platform/http/', own: core('async'), packages: ['undici'], node: true },
   { layer: 'platform/files/', own: [...LOW, 'platform/kernel/'], node: true },
   {
     layer: 'platform/threads/',
     own: [...core('archive', 'async', 'layers'), RUNTIME, 'platform/kernel/'],
     node: true,
   },
-  { layer: 'platform/process/', own: [...LOW, 'platform/codecs/', 'platform/parts.ts'], node: true },
+  {
+    layer: 'platform/process/',
+    own: [...core('async'), 'platform/codecs/', 'platform/parts.ts'],
+    node: true,
+  },
   { layer: 'platform/parts.ts', own: [...LOW, 'platform/kernel/'] },
   {
     layer: 'platform/compose.ts',

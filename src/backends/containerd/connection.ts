@@ -1,5 +1,7 @@
 /** One connection to a containerd: calls with its namespace, that end with their signals. */
+
 import grpc from '@grpc/grpc-js';
+import { onAbort } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { methodOf } from './codec.ts';
@@ -90,15 +92,14 @@ export class Connection {
         metadata,
         options,
         (err, response) => {
-          signal?.removeEventListener('abort', cancel);
+          stopListening();
           if (signal?.aborted === true) return reject(signal.reason);
           if (err !== null) return reject(this.explain(err));
           this.#reached = true;
           resolve(response as Calls[N][1]);
         },
       );
-      const cancel = () => call.cancel();
-      signal?.addEventListener('abort', cancel, { once: true });
+      const stopListening = onAbort(signal, () => call.cancel());
     });
   }
 
@@ -111,10 +112,10 @@ export class Connection {
     const { path, encode, decode, metadata, options } = this.#begin<Streams[N][1]>(name, opts);
     const call = this.#client.makeServerStreamRequest(path, encode, decode, request, metadata, options);
     const cancel = () => call.cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
+    const stopListening = onAbort(signal, cancel);
     // Heard by the iterator below; without a listener of its own, one that comes after it would end the process.
     call.on('error', () => {});
-    call.on('close', () => signal?.removeEventListener('abort', cancel));
+    call.on('close', stopListening);
     const messages = call[Symbol.asyncIterator]() as AsyncIterator<Streams[N][1]>;
     return {
       cancel,

@@ -1,3 +1,4 @@
+import { byteStream } from '../../core/async/byte-stream.ts';
 import type { ContentStore, Info, Ingest, IngestStatus, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
@@ -57,19 +58,13 @@ export class ContainerdContent implements ContentStore {
     const messages = this.#connection.stream('content.v1.Content/Read', request, { signal, deadline: 0 });
     // The first message tells whether there is anything to read.
     let first = await messages.next();
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          signal?.throwIfAborted();
-          const message = first ?? (await messages.next());
-          first = undefined;
-          if (message === undefined) controller.close();
-          else controller.enqueue(plain(message.data));
-        },
-        cancel: () => messages.cancel(),
-      },
-      { highWaterMark: 0 },
-    );
+    const next = async () => {
+      signal?.throwIfAborted();
+      const message = first ?? (await messages.next());
+      first = undefined;
+      return message && plain(message.data);
+    };
+    return byteStream({ next, cancel: () => messages.cancel() });
   }
 
   async ingest(ref: string, want: Wanted, call: WriteCall = {}): Promise<Ingest> {

@@ -1,4 +1,4 @@
-import { cleanupSignal } from '../../core/async/settle.ts';
+import { cleanupSignal } from '../../core/async/abort.ts';
 import type { Ingest, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError, isKind, wrap } from '../../core/errors.ts';

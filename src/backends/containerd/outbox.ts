@@ -1,7 +1,8 @@
+import { orAborted } from '../../core/async/abort.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { WRITE, type WriteResponse } from './messages.ts';
-import { orAborted, type WriteStream } from './write-stream.ts';
+import type { WriteStream } from './write-stream.ts';
 
 /** Most bytes of one message, and of those that are unanswered: enough that containerd, which hashes, never waits for us. */
 export const CHUNK: number = 2 * 1024 * 1024;

@@ -1,4 +1,5 @@
 /** Content.Write as requests that are each answered, in order, several under way at a time. */
+import { orAborted } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { methodOf } from './codec.ts';
@@ -78,17 +79,4 @@ export class WriteStream {
   cancel(): void {
     this.#call.cancel();
   }
-}
-
-/** The work, or the reason of the signal as soon as it aborts; the work goes on then. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work;
-  // Whichever comes second is heard too.
-  work.catch(() => {});
-  return await new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

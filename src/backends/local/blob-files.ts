@@ -1,4 +1,5 @@
 /** Blobs as files: `content/blobs/<algorithm>/<hex>`, read-only, named by the digest of their content. */
+import { byteStream } from '../../core/async/byte-stream.ts';
 import { HawserError, ifFound } from '../../core/errors.ts';
 import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -68,33 +69,16 @@ export async function openBlobFile(
   const signal = call?.signal;
   const file = await openFile(runtime, path, blob, call);
   let at = offset;
-  const pull = async (out: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+  const next = async (): Promise<Uint8Array | undefined> => {
     signal?.throwIfAborted();
-    if (at >= blob.size) {
-      await file.close();
-      out.close();
-      return;
-    }
+    if (at >= blob.size) return undefined;
     const buffer = new Uint8Array(Math.min(READ_SIZE, blob.size - at));
     const got = await file.read(buffer, at);
     if (got === 0) throw lost(blob.digest, `its file ended after ${at} of ${blob.size} bytes`);
     at += got;
-    out.enqueue(got === buffer.length ? buffer : buffer.subarray(0, got));
+    return got === buffer.length ? buffer : buffer.subarray(0, got);
   };
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(out) {
-        try {
-          await pull(out);
-        } catch (err) {
-          await file.close();
-          throw err;
-        }
-      },
-      cancel: () => file.close(),
-    },
-    { highWaterMark: 0 },
-  );
+  return byteStream({ next, close: () => file.close() });
 }
 
 async function openFile(

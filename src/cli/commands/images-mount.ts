@@ -1,4 +1,4 @@
-import { cleanupSignal } from '../../core/async/settle.ts';
+import { cleanupSignal } from '../../core/async/abort.ts';
 import type { Backend } from '../../core/backend.ts';
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';

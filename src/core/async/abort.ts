@@ -29,3 +29,8 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undef
     stopListening();
   }
 }
+
+/** For undoing: a fresh signal, of ten seconds, whatever happened to the caller's. */
+export function cleanupSignal(): AbortSignal {
+  return AbortSignal.timeout(10_000);
+}

@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts';
+
 /** Things that are waited for by name, and come once. */
 export class Arrivals {
   readonly #here = new Set<string>();
@@ -21,15 +23,14 @@ export class Arrivals {
       const waiters = this.#waiting.get(name) ?? new Set();
       this.#waiting.set(name, waiters);
       const wake = () => {
-        signal.removeEventListener('abort', abort);
+        stopListening();
         resolve();
       };
-      const abort = () => {
+      const stopListening = onAbort(signal, () => {
         waiters.delete(wake);
         reject(signal.reason);
-      };
+      });
       waiters.add(wake);
-      signal.addEventListener('abort', abort, { once: true });
     });
   }
 }

@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts';
+
 /** [0]: counts changes, what waiters sleep on. [1]: 1 when the content began anew. From byte 8 on: how much is good. */
 const BYTES = 16;
 /** Deno (2.9) delivers a wake-up only to an event loop that has something else to do: so it has, in milliseconds. */
@@ -56,13 +58,12 @@ export class Gauge {
 /** Until `wait` ends, the signal aborts, or it is time to look again. */
 async function first(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let wake = () => {};
+  let stopListening = () => {};
   const other = new Promise<void>((resolve) => {
-    wake = resolve;
     timer = setTimeout(resolve, LOOK_AGAIN);
-    signal?.addEventListener('abort', wake, { once: true });
+    stopListening = onAbort(signal, resolve);
   });
   await Promise.race([wait, other]);
   clearTimeout(timer);
-  signal?.removeEventListener('abort', wake);
+  stopListening();
 }

@@ -1,4 +1,5 @@
 /** A counting semaphore whose holders can lend their slot while they wait for others. */
+import { onAbort } from './abort.ts';
 
 export interface Slot {
   /** Gives the slot back while `work` runs, and takes one again before returning: waiting for children cannot deadlock. */
@@ -54,15 +55,14 @@ export class Limiter {
       const waiter: Waiter = {
         weight,
         grant: () => {
-          signal?.removeEventListener('abort', abort);
+          stopListening();
           resolve();
         },
       };
-      const abort = () => {
+      const stopListening = onAbort(signal, () => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
         reject(signal?.reason);
-      };
-      signal?.addEventListener('abort', abort, { once: true });
+      });
       const lighter = this.#waiting.findIndex((other) => other.weight < weight);
       this.#waiting.splice(lighter < 0 ? this.#waiting.length : lighter, 0, waiter);
     });

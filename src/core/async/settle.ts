@@ -1,4 +1,4 @@
-/** Waiting for many without letting any outlive the call. */
+import { linkAbort } from './abort.ts';
 
 /**
  * Runs `work` for every item at once. The first failure aborts the signal the others got; all are awaited before it is
@@ -26,18 +26,4 @@ export async function allOrAbort<T, R>(
   unlink();
   if (failure) throw failure.reason;
   return settled.map((one) => (one as PromiseFulfilledResult<R>).value);
-}
-
-/** Aborts `child` when `parent` does, until the function returned is called. */
-export function linkAbort(parent: AbortSignal | undefined, child: AbortController): () => void {
-  if (parent === undefined) return () => {};
-  const abort = () => child.abort(parent.reason);
-  if (parent.aborted) abort();
-  else parent.addEventListener('abort', abort, { once: true });
-  return () => parent.removeEventListener('abort', abort);
-}
-
-/** Undo work gets a signal of its own: ten seconds, whatever happened to the caller's. */
-export function cleanupSignal(): AbortSignal {
-  return AbortSignal.timeout(10_000);
 }

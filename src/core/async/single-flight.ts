@@ -1,3 +1,5 @@
+import { orAborted } from './abort.ts';
+
 interface Flight<T> {
   readonly result: Promise<T>;
   readonly stop: AbortController;
@@ -19,15 +21,9 @@ export class SingleFlight<T> {
     signal?.throwIfAborted();
     const flight = this.#running.get(key) ?? this.#start(key, work);
     flight.waiters++;
-    let leave = (): void => {};
-    const left = new Promise<never>((_, reject) => {
-      leave = () => reject(signal?.reason);
-      signal?.addEventListener('abort', leave, { once: true });
-    });
     try {
-      return await Promise.race([flight.result, left]);
+      return await orAborted(flight.result, signal);
     } finally {
-      signal?.removeEventListener('abort', leave);
       if (--flight.waiters === 0) {
         this.#forget(key, flight);
         flight.stop.abort(signal?.reason);

@@ -1,3 +1,5 @@
+import { onAbort } from '../async/abort.ts';
+import { byteStream } from '../async/byte-stream.ts';
 import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Compression } from '../ports/codecs.ts';
@@ -32,7 +34,7 @@ export async function peek(
 ): Promise<Peeked> {
   const reader = source.getReader();
   const stop = () => void reader.cancel(call.signal?.reason).catch(() => {});
-  call.signal?.addEventListener('abort', stop, { once: true });
+  const stopListening = onAbort(call.signal, stop);
   try {
     const first: Uint8Array[] = [];
     let have = 0;
@@ -52,7 +54,7 @@ export async function peek(
     stop();
     throw err;
   } finally {
-    call.signal?.removeEventListener('abort', stop);
+    stopListening();
   }
 }
 
@@ -71,19 +73,10 @@ function resume(
   first: Uint8Array[],
   reader: ReadableStreamDefaultReader<Uint8Array>,
 ): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const kept = first.shift();
-        if (kept !== undefined) return controller.enqueue(kept);
-        const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
+  return byteStream({
+    next: async () => first.shift() ?? (await reader.read()).value,
+    cancel: (reason) => reader.cancel(reason),
+  });
 }
 
 /** Empty members or frames cost time and give nothing, so their number is limited. */

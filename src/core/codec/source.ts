@@ -1,3 +1,4 @@
+import { byteStream } from '../async/byte-stream.ts';
 import type { Call } from '../ports/call.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -50,37 +51,18 @@ export function decodedStream(
   decode: (source: ByteSource) => AsyncGenerator<Uint8Array, void, undefined>,
   call: Call = {},
 ): ReadableStream<Uint8Array> {
-  const { signal } = call;
   const reader = source.getReader();
   const chunks = decode(new ByteSource(reader));
-  let abort = () => {};
-  /** The generator may be waiting for the source: that must end first. */
-  const stop = async (reason: unknown) => {
-    signal?.removeEventListener('abort', abort);
-    await Promise.allSettled([reader.cancel(reason), chunks.return()]);
+  const stop = async (reason: unknown) =>
+    void (await Promise.allSettled([reader.cancel(reason), chunks.return()]));
+  const next = async (): Promise<Uint8Array | undefined> => {
+    try {
+      const { done, value } = await chunks.next();
+      return done ? undefined : value;
+    } catch (err) {
+      await stop(err);
+      throw err;
+    }
   };
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      abort = () => {
-        controller.error(signal?.reason);
-        void stop(signal?.reason);
-      };
-      if (signal?.aborted) abort();
-      else signal?.addEventListener('abort', abort, { once: true });
-    },
-    async pull(controller) {
-      try {
-        const { done, value } = await chunks.next();
-        if (signal?.aborted) return;
-        if (!done) return controller.enqueue(value);
-        signal?.removeEventListener('abort', abort);
-        controller.close();
-      } catch (err) {
-        if (signal?.aborted) return;
-        await stop(err);
-        throw err;
-      }
-    },
-    cancel: stop,
-  });
+  return byteStream({ next, cancel: stop, ahead: 1, signal: call.signal });
 }

@@ -1,4 +1,4 @@
-import { linkAbort } from '../async/settle.ts';
+import { linkAbort } from '../async/abort.ts';
 import type { RangeReader } from './range-reader.ts';
 
 /** A range that is fetched ahead of its turn, into memory: at most its own length. */

@@ -1,5 +1,6 @@
 import { LayerApplier } from '../archive/apply.ts';
 import { TarReader } from '../archive/tar-reader.ts';
+import { byteStream } from '../async/byte-stream.ts';
 import { DETECT_LENGTH, detectCompression, peek } from '../codec/detect.ts';
 import { release } from '../codec/release.ts';
 import { HawserError } from '../errors.ts';
@@ -174,23 +175,17 @@ function counted(
   const reader = source.getReader();
   let count = 0;
   let last = Number.NEGATIVE_INFINITY;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        spent?.waiting(true);
-        const { value, done } = await reader.read();
-        spent?.waiting(false);
-        const now = performance.now();
-        if (done || now - last >= PROGRESS_INTERVAL_MS) {
-          last = now;
-          report?.(count + (value?.length ?? 0));
-        }
-        if (done) return controller.close();
-        count += value.length;
-        controller.enqueue(value);
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
+  const next = async (): Promise<Uint8Array | undefined> => {
+    spent?.waiting(true);
+    const { value, done } = await reader.read();
+    spent?.waiting(false);
+    count += value?.length ?? 0;
+    const now = performance.now();
+    if (done || now - last >= PROGRESS_INTERVAL_MS) {
+      last = now;
+      report?.(count);
+    }
+    return value;
+  };
+  return byteStream({ next, cancel: (reason) => reader.cancel(reason) });
 }

@@ -1,6 +1,6 @@
 /** One layer into one committed snapshot: prepare, apply, check, rebase, commit. */
 import { isNeedsBelow } from '../archive/guesses.ts';
-import { cleanupSignal } from '../async/settle.ts';
+import { cleanupSignal } from '../async/abort.ts';
 import { ifFound, isKind, messageOf, wrap } from '../errors.ts';
 import type { Stage } from '../progress/events.ts';
 import type { PreparedSnapshot } from '../snapshots/snapshotter.ts';

@@ -1,5 +1,5 @@
 /** Making a directory for the user, outside the store: there and whole, or not there. */
-import { cleanupSignal } from '../async/settle.ts';
+import { cleanupSignal } from '../async/abort.ts';
 import { HawserError, isKind, messageOf, wrap } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Mounter } from '../ports/mounter.ts';

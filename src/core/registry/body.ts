@@ -53,13 +53,3 @@ export async function discard(body: ReadableStream<Uint8Array>): Promise<void> {
     reader.releaseLock();
   }
 }
-
-/** A body that is there already. */
-export function bodyOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start(stream) {
-      if (bytes.length > 0) stream.enqueue(bytes);
-      stream.close();
-    },
-  });
-}

@@ -1,3 +1,4 @@
+import { byteStream } from '../async/byte-stream.ts';
 import { portableCodec } from '../codec/portable.ts';
 import { decodedStream } from '../codec/source.ts';
 import { findError, HawserError, isKind, messageOf } from '../errors.ts';
@@ -79,19 +80,12 @@ function misencoded(response: HttpResponse, what: string): HawserError {
 /** The same bytes, with other errors. */
 function failing(body: Body, name: (err: unknown) => unknown): Body {
   const reader = body.getReader();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(out) {
-        try {
-          const { done, value } = await reader.read();
-          if (done) out.close();
-          else out.enqueue(value);
-        } catch (err) {
-          throw name(err);
-        }
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
+  const next = async (): Promise<Uint8Array | undefined> => {
+    try {
+      return (await reader.read()).value;
+    } catch (err) {
+      throw name(err);
+    }
+  };
+  return byteStream({ next, cancel: (reason) => reader.cancel(reason) });
 }

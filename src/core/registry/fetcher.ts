@@ -1,9 +1,10 @@
 /** The bytes of a descriptor. They are not verified here; the ingest does that. */
+import { streamOf } from '../async/byte-stream.ts';
 import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import type { HttpResponse } from '../ports/transport.ts';
-import { bodyOf, discard } from './body.ts';
+import { discard } from './body.ts';
 import type { RepositoryClient, Target } from './client.ts';
 import { parseContentRange } from './content-range.ts';
 import { decoded, encodingsOf } from './encoding.ts';
@@ -27,7 +28,7 @@ export async function fetchObject(
       `Cannot fetch ${desc.digest} from ${offset} to ${end}: it has ${desc.size} bytes`,
     );
   }
-  if (offset >= end) return { body: bodyOf(new Uint8Array()), offset };
+  if (offset >= end) return { body: streamOf(new Uint8Array()), offset };
   const foreign = await fetchForeign(client, desc, request);
   if (foreign !== undefined) return foreign;
   const ask = async (host: Host) => await fetchFrom(hostSource(client, host, desc, request), desc, request);

@@ -1,5 +1,7 @@
 /** How fast bodies come: at least so fast, and all together at most so fast. */
-import { linkAbort } from '../async/settle.ts';
+
+import { linkAbort } from '../async/abort.ts';
+import { byteStream } from '../async/byte-stream.ts';
 import { HawserError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { HttpResponse } from '../ports/transport.ts';
@@ -23,32 +25,23 @@ export function flow(options: FlowOptions, clock: Clock): Layer {
     const reader = response.body.getReader();
     const stop = new AbortController();
     const unlink = linkAbort(request.signal, stop);
-    const body = new ReadableStream<Uint8Array>(
-      {
-        async pull(out) {
-          const began = clock.monotonic();
-          const { done, value } = await reader.read();
-          if (done) {
-            unlink();
-            return out.close();
-          }
-          const slow = speed.add(value.length, clock.monotonic() - began);
-          if (slow !== undefined) {
-            await reader.cancel(slow).catch(() => {});
-            throw slow;
-          }
-          await options.limit?.take(value.length, stop.signal);
-          out.enqueue(value);
-        },
-        async cancel(reason) {
-          unlink();
-          stop.abort(reason);
-          await reader.cancel(reason);
-        },
-      },
-      { highWaterMark: 0 },
-    );
-    return { ...response, body };
+    const pull = async (): Promise<Uint8Array | undefined> => {
+      const began = clock.monotonic();
+      const { done, value } = await reader.read();
+      if (done) return undefined;
+      const slow = speed.add(value.length, clock.monotonic() - began);
+      if (slow !== undefined) {
+        await reader.cancel(slow).catch(() => {});
+        throw slow;
+      }
+      await options.limit?.take(value.length, stop.signal);
+      return value;
+    };
+    const cancel = async (reason: unknown): Promise<void> => {
+      stop.abort(reason);
+      await reader.cancel(reason);
+    };
+    return { ...response, body: byteStream({ next: pull, cancel, close: unlink }) };
   };
 }
 

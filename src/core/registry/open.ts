@@ -1,10 +1,10 @@
+import { streamOf } from '../async/byte-stream.ts';
 import { messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ProxyChoice, TlsOptions, TransportOptions, Transports } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
 import { Authorizer } from './auth/authorize.ts';
-import { bodyOf } from './body.ts';
 import { type ClientDeps, RepositoryClient } from './client.ts';
 import { Cooldowns } from './cooldown.ts';
 import type { Credentials } from './credentials/credential.ts';
@@ -104,7 +104,7 @@ export function openRegistry(
     fetcher: (reference) => ({
       async fetch(desc, opts) {
         const bytes = read.take(reference, desc.digest);
-        if (bytes !== undefined) return { body: bodyOf(bytes), offset: 0 };
+        if (bytes !== undefined) return { body: streamOf(bytes), offset: 0 };
         return await fetchObject(client(reference), desc, opts ?? {});
       },
       distrust: (host) => health.demote({ base: new URL(host) }, 'it sent damage'),

@@ -1,6 +1,6 @@
 /** The verb `fetch`: an image's content into the store and its record, nothing unpacked (ctr content fetch). */
 
-import { cleanupSignal } from '../async/settle.ts';
+import { cleanupSignal } from '../async/abort.ts';
 import type { Backend } from '../backend.ts';
 import type { Labels } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';

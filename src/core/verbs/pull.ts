@@ -1,6 +1,7 @@
 /** The verb `pull`: fetch, unpack while fetching, make durable, record (ctr images pull). */
+
+import { linkAbort } from '../async/abort.ts';
 import { Arrivals } from '../async/arrivals.ts';
-import { linkAbort } from '../async/settle.ts';
 import { readBlob } from '../content/read.ts';
 import { planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';

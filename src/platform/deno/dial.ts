@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { orAborted } from '../../core/async/abort.ts';
 
 /**
  * Opens a TCP connection and closes it again: Deno's fetch has no limit of its own for connecting. Rejects with the
@@ -15,17 +16,14 @@ export async function dial(
   const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
   const socket = connect({ host, port });
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let abort = (): void => {};
   try {
-    await new Promise<void>((resolve, reject) => {
+    const connected = new Promise<void>((resolve, reject) => {
       socket.once('connect', () => resolve()).once('error', reject);
       timer = setTimeout(() => reject(late()), ms);
-      abort = () => reject(signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
     });
+    await orAborted(connected, signal);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
     socket.on('error', () => {});
     socket.destroy();
   }

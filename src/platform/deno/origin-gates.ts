@@ -1,3 +1,5 @@
+import { onAbort } from '../../core/async/abort.ts';
+
 /** At most `limit` exchanges at once for one origin, first come first served. */
 export class OriginGates {
   readonly #limit: number;
@@ -26,15 +28,14 @@ export class OriginGates {
     this.#waiting.set(origin, queue);
     await new Promise<void>((resolve, reject) => {
       const turn = (): void => {
-        signal?.removeEventListener('abort', abort);
+        stopListening();
         resolve();
       };
-      const abort = (): void => {
+      queue.push(turn);
+      const stopListening = onAbort(signal, () => {
         queue.splice(queue.indexOf(turn), 1);
         reject(signal?.reason);
-      };
-      queue.push(turn);
-      signal?.addEventListener('abort', abort, { once: true });
+      });
     });
   }
 

@@ -1,3 +1,5 @@
+import { linkAbort } from '../../core/async/abort.ts';
+import { streamOf } from '../../core/async/byte-stream.ts';
 import { findError } from '../../core/errors.ts';
 import type {
   ClosableTransport,
@@ -101,11 +103,10 @@ async function exchange(opened: Opened, request: HttpRequest): Promise<HttpRespo
   request.signal?.throwIfAborted();
   const release = await opened.gates.enter(request.url.origin, request.signal);
   const stop = new AbortController();
-  const abort = (): void => stop.abort(request.signal?.reason);
-  request.signal?.addEventListener('abort', abort, { once: true });
+  const unlink = linkAbort(request.signal, stop);
   live.add(stop);
   const done = (): void => {
-    request.signal?.removeEventListener('abort', abort);
+    unlink();
     live.delete(stop);
     release();
   };
@@ -125,7 +126,7 @@ async function exchange(opened: Opened, request: HttpRequest): Promise<HttpRespo
         return await send(opened.client, request, stop.signal);
       },
     );
-    const body = response.body ?? new ReadableStream<Uint8Array>({ start: (empty) => empty.close() });
+    const body = response.body ?? streamOf(new Uint8Array());
     return {
       status: response.status,
       statusText: response.statusText,

@@ -1,3 +1,5 @@
+import { byteStream } from '../../core/async/byte-stream.ts';
+
 /** Time limits over what a fetch gives, for runtimes whose own client has none. */
 
 /** Rejects with `late()` when `work` has not settled after `ms`; the work itself is then aborted with the same error. */
@@ -31,37 +33,25 @@ export function limitBody(
   limits: BodyLimits,
 ): ReadableStream<Uint8Array> {
   const reader = source.getReader();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(out) {
-        let stalled: Error | undefined;
-        timer = setTimeout(() => {
-          stalled = limits.stalled();
-          out.error(stalled);
-          limits.done();
-          reader.cancel(stalled).catch(() => {});
-        }, limits.stallTimeout);
-        try {
-          const { done, value } = await reader.read();
-          if (stalled !== undefined) return;
-          if (!done) return out.enqueue(value);
-          limits.done();
-          out.close();
-        } catch (err) {
-          if (stalled !== undefined) return;
-          limits.done();
-          throw limits.failed(err);
-        } finally {
-          clearTimeout(timer);
-        }
-      },
-      async cancel(reason) {
-        clearTimeout(timer);
-        limits.done();
-        await reader.cancel(reason).catch(() => {});
-      },
-    },
-    { highWaterMark: 0 },
-  );
+  const next = async (): Promise<Uint8Array | undefined> => {
+    let stalled: Error | undefined;
+    const { promise: stall, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      stalled = limits.stalled();
+      reject(stalled);
+      reader.cancel(stalled).catch(() => {});
+    }, limits.stallTimeout);
+    try {
+      return (await Promise.race([stall, reader.read()])).value;
+    } catch (err) {
+      throw stalled ?? limits.failed(err);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return byteStream({
+    next,
+    cancel: (reason) => reader.cancel(reason).catch(() => {}),
+    close: limits.done,
+  });
 }

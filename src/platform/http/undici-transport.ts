@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { onAbort } from '../../core/async/abort.ts';
 import type {
   ClosableTransport,
   HttpRequest,
@@ -75,6 +76,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #body: ReadableStreamDefaultController<Uint8Array> | undefined;
   #lost: { readonly reason: unknown } | undefined;
   #over = false;
+  #stopListening = (): void => {};
   /** When the request went out. */
   #sentAt = 0;
 
@@ -88,7 +90,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    request.signal?.addEventListener('abort', this.#abort, { once: true });
+    this.#stopListening = onAbort(request.signal, () => this.#abort());
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -152,11 +154,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#settle(() => this.#lose(reason));
   }
 
-  #abort = (): void => {
+  #abort(): void {
     const reason: unknown = this.#request.signal?.reason;
     this.#settle(() => (this.#body === undefined ? this.#reject(reason) : this.#body.error(reason)));
     this.#controller?.abort(reason instanceof Error ? reason : new Error('aborted'));
-  };
+  }
 
   /** What came before the failure is read first: a stream that errors forgets what waits in it. */
   #lose(reason: unknown): void {
@@ -168,7 +170,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #settle(work: () => void): void {
     if (this.#over) return;
     this.#over = true;
-    this.#request.signal?.removeEventListener('abort', this.#abort);
+    this.#stopListening();
     work();
   }
 }

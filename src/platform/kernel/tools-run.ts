@@ -1,7 +1,9 @@
 /** Runs small tools of the system without a shell. */
+
 import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import process from 'node:process';
+import { onAbort } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { errnoError, errnoOfText } from './errno.ts';
@@ -84,7 +86,7 @@ export async function runToolAsync(
   const child = spawn(path, [...args], { env: ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');
   const limit = setTimeout(kill, timeLimit);
-  signal?.addEventListener('abort', kill, { once: true });
+  const stopListening = onAbort(signal, kill);
   let printed = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (printed.length < 65536) printed += text;
@@ -97,7 +99,7 @@ export async function runToolAsync(
     signal?.throwIfAborted();
     if (status !== 0) throw toolError(name, status, printed, doing, errnoOf);
   } finally {
-    signal?.removeEventListener('abort', kill);
+    stopListening();
     clearTimeout(limit);
   }
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/async/abort.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 
 /** The longest time a timer takes; more would fire at once. */
@@ -20,14 +21,13 @@ export function createClock(): Clock {
 function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', abort);
+      stopListening();
       resolve();
     }, ms);
-    signal?.addEventListener('abort', abort, { once: true });
+    const stopListening = onAbort(signal, () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    });
   });
 }

@@ -1,5 +1,7 @@
 /** The user's programs over node:child_process (loaded on first use), for Node and Deno. */
+
 import process from 'node:process';
+import { onAbort } from '../../core/async/abort.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { ProgramResult, ProgramRun, Programs } from '../../core/ports/programs.ts';
 
@@ -29,9 +31,8 @@ function collect(name: string, args: readonly string[], how: ProgramRun): Promis
     child.stdout.destroy();
     child.stderr.destroy();
   };
-  const abort = (): void => stop(how.signal?.reason);
   const limit = setTimeout(() => stop(late(name, how.timeLimit)), how.timeLimit);
-  how.signal?.addEventListener('abort', abort, { once: true });
+  const stopListening = onAbort(how.signal, () => stop(how.signal?.reason));
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream].setEncoding('utf8').on('data', (text: string) => {
       output[stream] += text;
@@ -49,7 +50,7 @@ function collect(name: string, args: readonly string[], how: ProgramRun): Promis
     });
   }).finally(() => {
     clearTimeout(limit);
-    how.signal?.removeEventListener('abort', abort);
+    stopListening();
   });
 }
 

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import process from 'node:process';
 import { isatty } from 'node:tty';
+import { onAbort } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 
@@ -128,19 +129,18 @@ function nextChunk(signal: AbortSignal | undefined): Promise<Uint8Array | undefi
       clearInterval(awake);
       stdin.pause();
       stdin.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onError);
-      signal?.removeEventListener('abort', onAbort);
+      stopListening();
       then();
     };
     const onData = (chunk: Uint8Array) => leave(() => resolve(chunk));
     const onEnd = () => leave(() => resolve(undefined));
     const onError = (err: Error) =>
       leave(() => reject(new HawserError('Internal', 'Cannot read standard input', { cause: err })));
-    const onAbort = () => leave(() => reject(signal?.reason));
     if (signal?.aborted) return reject(signal.reason);
     if (stdin.readableEnded || stdin.destroyed) return resolve(undefined);
     // Deno ends a process that waits for a stream which was paused and resumed (seen in 2.9.6).
     awake = setInterval(() => {}, 2 ** 30);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, () => leave(() => reject(signal?.reason)));
     stdin.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onError);
     stdin.resume();
   });

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { byteStream } from '../../core/async/byte-stream.ts';
 import { Gauge } from '../../core/async/gauge.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { ApplyJob } from '../../core/layers/workers.ts';
@@ -24,51 +25,20 @@ export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8A
   const gauge = source.growing === null ? undefined : new Gauge(source.growing.gauge);
   let position = 0;
   let file: FileHandle | undefined;
-  let abort = () => {};
-  const close = async () => {
-    signal?.removeEventListener('abort', abort);
-    const open = file;
-    file = undefined;
-    await open?.close();
-  };
-  let reading: Promise<void> | undefined;
-  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+  const next = async (): Promise<Uint8Array | undefined> => {
     try {
       file ??= await openEither(source);
       const good =
         gauge === undefined ? rest(source, position) : await more(gauge, position, source.blobSize, signal);
       const bytes = Buffer.allocUnsafeSlow(Math.min(READ, good));
       const { bytesRead } = await file.read(bytes, 0, bytes.length, position);
-      if (signal?.aborted) return;
       position += bytesRead;
-      if (bytesRead > 0) return controller.enqueue(bytes.subarray(0, bytesRead));
-      await close();
-      controller.close();
+      return bytesRead > 0 ? bytes.subarray(0, bytesRead) : undefined;
     } catch (err) {
-      await close();
       throw fsError(err, `reading ${source.blob}`);
     }
   };
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      abort = () => {
-        controller.error(signal?.reason);
-        void Promise.resolve(reading)
-          .finally(close)
-          .catch(() => {});
-      };
-      if (signal?.aborted) abort();
-      else signal?.addEventListener('abort', abort, { once: true });
-    },
-    pull(controller) {
-      reading = pull(controller);
-      return reading;
-    },
-    async cancel() {
-      await reading?.catch(() => {});
-      await close();
-    },
-  });
+  return byteStream({ next, close: () => file?.close(), ahead: 1, signal });
 }
 
 /** What is left of the blob, and a byte by which one that is longer would be found out. A small blob needs no large buffer. */

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { linkAbort } from '../../core/async/settle.ts';
+import { linkAbort, onAbort } from '../../core/async/abort.ts';
 import { fromRecord, HawserError, messageOf } from '../../core/errors.ts';
 import {
   parseReply,
@@ -100,16 +100,15 @@ class Pool {
     const most = Math.max(1, this.#options.size) + (verb === 'syncfs' ? 1 : 0);
     if (this.#all.size < most) return this.#start();
     return new Promise((resolve, reject) => {
-      const abort = () => {
-        this.#waiting.splice(this.#waiting.indexOf(take), 1);
-        reject(signal.reason);
-      };
       const take = (thread: Thread) => {
-        signal.removeEventListener('abort', abort);
+        stopListening();
         resolve(thread);
       };
       this.#waiting.push(take);
-      signal.addEventListener('abort', abort, { once: true });
+      const stopListening = onAbort(signal, () => {
+        this.#waiting.splice(this.#waiting.indexOf(take), 1);
+        reject(signal.reason);
+      });
     });
   }
 
@@ -189,7 +188,7 @@ class Thread {
   ): Promise<Verbs[V]['output']> {
     const call = ++this.#calls;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let abort = () => {};
+    let stopListening = () => {};
     this.#worker.ref();
     try {
       return await new Promise<Verbs[V]['output']>((resolve, reject) => {
@@ -200,7 +199,7 @@ class Thread {
           failure = { err };
           void this.stop().then(() => reject(err), reject);
         };
-        abort = () => {
+        const abort = () => {
           Atomics.store(this.#aborted, 0, call);
           this.#worker.postMessage({ abort: call } satisfies WorkerAbort);
           timer = setTimeout(() => fail(signal.reason), this.#grace);
@@ -219,13 +218,12 @@ class Thread {
           }
         };
         if (this.#over) return fail(crashed(verb, new Error('it has ended')));
-        signal.addEventListener('abort', abort, { once: true });
         this.#worker.postMessage({ call, verb, input } as WorkerRequest);
-        if (signal.aborted) abort();
+        stopListening = onAbort(signal, abort);
       });
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
+      stopListening();
       this.#onMessage = () => {};
       this.#onFailure = () => {};
       this.#worker.unref();

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { streamOf } from '../../../src/core/async/byte-stream.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
-import { bodyOf } from '../../../src/core/registry/body.ts';
 import { codeOf } from '../../../src/core/registry/failures.ts';
 import { type RegistryEvent, reporting } from '../../../src/core/registry/observe.ts';
 import { statusError } from '../../../src/core/registry/status.ts';
@@ -18,7 +18,7 @@ async function refusal(body: string, headers: Record<string, string> = {}) {
     statusText: '',
     url: new URL('https://u:p@r.test/v2/a/manifests/x'),
     headers: new Headers(headers),
-    body: bodyOf(new TextEncoder().encode(body)),
+    body: streamOf(new TextEncoder().encode(body)),
   };
   return await statusError({ method: 'GET' }, response, 0);
 }
