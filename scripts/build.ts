@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { brotliCompressSync } from 'node:zlib';
 import { makeExecutable } from './executable.ts';
+import { MACHINES } from './static/machine.ts';
 
 const root: string = join(import.meta.dirname, '..');
 const js: string = join(root, 'build/js');
@@ -140,9 +141,14 @@ function script(code: string): void {
 }
 
 async function executable(code: string): Promise<void> {
+  const machine = MACHINES.x64;
   const path = join(dist, 'hawser-linux-x64');
-  await makeExecutable(code, path, join(root, 'build'));
+  const linkage = await makeExecutable(code, { machine, node: process.execPath }, path, join(root, 'build'));
   report(path);
+  if (linkage === 'dynamic')
+    console.log(
+      `It is dynamically linked, as ${machine.prefix}g++ is not here (Debian: apt-get install ${machine.debianPackage})`,
+    );
 }
 
 function report(path: string): void {

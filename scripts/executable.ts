@@ -5,10 +5,13 @@
  * twice as large, and reading it twice as long. What they are an executable tells that is made first, and pulls.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { cacheOfAll, checkCache, type Script, train } from './code-cache.ts';
+import { hasCompiler } from './static/link.ts';
+import type { Machine } from './static/machine.ts';
+import { makeStatic } from './static/make-static.ts';
 
 /** What Node runs. A cache that V8 does not take costs only time; building fails then. */
 const LOADER = `const { getAsset, getRawAsset } = require('node:sea');
@@ -16,6 +19,14 @@ const { createRequire } = require('node:module');
 const { Script } = require('node:vm');
 const cachedData = new Uint8Array(getRawAsset('main.bin'));
 const script = new Script(getAsset('main.js', 'utf8'), { filename: 'hawser.mjs', cachedData });
+script.runInThisContext()(createRequire);
+`;
+
+/** The same for another processor than this one: V8 takes no cache from here. */
+const PLAIN_LOADER = `const { getAsset } = require('node:sea');
+const { createRequire } = require('node:module');
+const { Script } = require('node:vm');
+const script = new Script(getAsset('main.js', 'utf8'), { filename: 'hawser.mjs' });
 script.runInThisContext()(createRequire);
 `;
 
@@ -29,11 +40,11 @@ script.runInThisContext()(createRequire);
 `;
 
 /** What a worker runs, in the place of the bundled worker. */
-const WORKER_LOADER = `import { getAsset, getRawAsset } from 'node:sea';
+const workerLoader = (cached: boolean): string => `import { getAsset, getRawAsset } from 'node:sea';
 import { createRequire } from 'node:module';
 import { Script } from 'node:vm';
-const cachedData = new Uint8Array(getRawAsset('worker.bin'));
-const script = new Script(getAsset('worker.js', 'utf8'), { filename: 'hawser-worker.mjs', cachedData });
+const options = { filename: 'hawser-worker.mjs'${cached ? ", cachedData: new Uint8Array(getRawAsset('worker.bin'))" : ''} };
+const script = new Script(getAsset('worker.js', 'utf8'), options);
 script.runInThisContext()(createRequire);
 `;
 
@@ -53,48 +64,97 @@ function asFunction(module: string, filename: string): Script {
 }
 
 /** Takes the worker, a data: URL in the main bundle, out of it. */
-function split(module: string): { readonly main: Script; readonly worker: Script } {
+function split(module: string, cached: boolean): { readonly main: Script; readonly worker: Script } {
   const [before, after, ...more] = module.split(DATA_URL);
   const encoded = /^[\w+/=]+/.exec(after ?? '')?.[0];
   if (before === undefined || after === undefined || encoded === undefined || more.length > 0)
     throw new Error('The bundle does not have its worker as it did');
-  const loader = `data:text/javascript,${encodeURIComponent(WORKER_LOADER)}`;
+  const loader = `data:text/javascript,${encodeURIComponent(workerLoader(cached))}`;
   return {
     main: asFunction(`${before}${loader}${after.slice(encoded.length)}`, 'hawser.mjs'),
     worker: asFunction(Buffer.from(encoded, 'base64').toString(), 'hawser-worker.mjs'),
   };
 }
 
-/** An executable of the loader and the files `assets` in `scratch`. */
-function assemble(loader: string, assets: readonly string[], output: string, scratch: string): void {
-  const path = (name: string): string => join(scratch, name);
-  writeFileSync(path('loader.cjs'), loader);
+/** A Node executable to put the program into. */
+export interface Target {
+  readonly machine: Machine;
+  /** Path of the Node executable. */
+  readonly node: string;
+}
+
+/** An executable of the loader and the files `assets` in `scratch`. Paths are relative: --build-sea writes them into its output. */
+function assemble(
+  loader: string,
+  assets: readonly string[],
+  output: string,
+  scratch: string,
+  node: string = process.execPath,
+): void {
+  writeFileSync(join(scratch, 'loader.cjs'), loader);
   const sea = {
-    main: path('loader.cjs'),
+    main: 'loader.cjs',
+    executable: node,
     output,
-    assets: Object.fromEntries(assets.map((name) => [name, path(name)])),
+    assets: Object.fromEntries(assets.map((name) => [name, name])),
     disableExperimentalSEAWarning: true,
     execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'],
     execArgvExtension: 'none',
   };
-  writeFileSync(path('sea.json'), JSON.stringify(sea));
-  execFileSync(process.execPath, ['--build-sea', path('sea.json')], {
+  writeFileSync(join(scratch, 'sea.json'), JSON.stringify(sea));
+  execFileSync(process.execPath, ['--build-sea', 'sea.json'], {
+    cwd: scratch,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  chmodSync(output, 0o755);
+  chmodSync(join(scratch, output), 0o755);
 }
 
-/** `module`: the text of the bundle. `scratch`: a directory for what goes into the executable. */
-export async function makeExecutable(module: string, output: string, scratch: string): Promise<void> {
+function writeScripts(module: string, scratch: string, cached: boolean): void {
+  const { main, worker } = split(module, cached);
+  writeFileSync(join(scratch, 'main.js'), main.source);
+  writeFileSync(join(scratch, 'worker.js'), worker.source);
+  if (cached) writeFileSync(join(scratch, 'worker.bin'), cacheOfAll(worker));
+}
+
+/** For this machine's processor, with V8's caches; dynamically linked. Returns the path. */
+async function assembleHere(module: string, scratch: string): Promise<string> {
   const path = (name: string): string => join(scratch, name);
-  const { main, worker } = split(module);
-  writeFileSync(path('main.js'), main.source);
-  writeFileSync(path('worker.js'), worker.source);
-  writeFileSync(path('worker.bin'), cacheOfAll(worker));
+  writeScripts(module, scratch, true);
   const common = ['main.js', 'worker.js', 'worker.bin'];
-  assemble(recorder(path('main.bin')), common, path('hawser-trained'), scratch);
+  assemble(recorder(path('main.bin')), common, 'hawser-trained', scratch);
   await train(path('hawser-trained'), path('trained-store'));
   rmSync(path('hawser-trained'));
   for (const name of ['main', 'worker']) checkCache(path(`${name}.js`), path(`${name}.bin`));
-  assemble(LOADER, [...common, 'main.bin'], output, scratch);
+  assemble(LOADER, [...common, 'main.bin'], 'hawser-dynamic', scratch);
+  return path('hawser-dynamic');
+}
+
+/** For another processor; dynamically linked. Returns the path. */
+function assembleThere(module: string, { machine, node }: Target, scratch: string): string {
+  writeScripts(module, scratch, false);
+  const name = `hawser-dynamic-${machine.name}`;
+  assemble(PLAIN_LOADER, ['main.js', 'worker.js'], name, scratch, node);
+  return join(scratch, name);
+}
+
+/**
+ * Writes `output` and says whether it is static; without a compiler it is dynamically linked. `module`: the text of the
+ * bundle. `scratch`: a directory for what goes into the executable.
+ */
+export async function makeExecutable(
+  module: string,
+  target: Target,
+  output: string,
+  scratch: string,
+): Promise<'static' | 'dynamic'> {
+  const { machine } = target;
+  const dynamic =
+    machine.name === process.arch
+      ? await assembleHere(module, scratch)
+      : assembleThere(module, target, scratch);
+  const linkage = hasCompiler(machine) ? 'static' : 'dynamic';
+  if (linkage === 'static') makeStatic(dynamic, output, machine, join(scratch, `static-${machine.name}`));
+  else copyFileSync(dynamic, output);
+  rmSync(dynamic);
+  return linkage;
 }

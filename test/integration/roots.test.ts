@@ -1,0 +1,181 @@
+/**
+ * The static executable starts and works in any root: no library, no loader, no /proc, as root and as nobody, with a /tmp
+ * where nothing may be executed, and where the kernel refuses memfd_create and io_uring.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { after, before, describe, test } from 'node:test';
+import { buildImage, noise } from '../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { type ExecResult, exec, execOk } from '../support/exec.ts';
+import { flavour } from '../support/hawser.ts';
+import { findTool, needs } from '../support/needs.ts';
+import { type Scratch, scratch } from '../support/scratch.ts';
+import { diffTrees, readTree } from '../support/tree.ts';
+
+const binary = flavour('binary');
+const NOBODY = 65534;
+
+/** PT_INTERP among the program headers says that a dynamic loader is needed. */
+function isStatic(path: string): boolean {
+  const bytes = Buffer.alloc(4096);
+  readSync(openSync(path, 'r'), bytes);
+  const [at, count] = [Number(bytes.readBigUInt64LE(32)), bytes.readUInt16LE(56)];
+  return !Array.from({ length: count }, (_, n) => bytes.readUInt32LE(at + n * 56)).includes(3);
+}
+
+interface Root {
+  readonly name: string;
+  readonly tools: readonly string[];
+  make(dir: string): Promise<void>;
+}
+
+function place(file: string, dir: string, as: string = file): void {
+  const path = join(dir, as);
+  mkdirSync(dirname(path), { recursive: true });
+  copyFileSync(file, path);
+}
+
+const debian = (suite: string): Root => ({
+  name: `Debian ${suite}`,
+  tools: ['mmdebstrap'],
+  make: async (dir) => {
+    await execOk('mmdebstrap', ['--variant=essential', '--mode=root', suite, dir], { timeout: 300_000 });
+  },
+});
+
+const ROOTS: readonly Root[] = [
+  { name: 'an empty root', tools: [], make: async () => {} },
+  {
+    name: 'busybox',
+    tools: ['busybox'],
+    make: async (dir) => place(findTool('busybox') ?? '', dir, 'bin/sh'),
+  },
+  {
+    name: 'a root with musl',
+    tools: ['musl-gcc'],
+    make: async (dir) => place('/lib/ld-musl-x86_64.so.1', dir),
+  },
+  ...(process.env.HAWSER_DEBIAN_ROOTS === '1' ? [debian('bookworm'), debian('bullseye')] : []),
+];
+
+function skip(root: Root): string | false {
+  if (binary.skip !== false) return binary.skip;
+  if (!isStatic(binary.file ?? '')) return 'the executable was built without a compiler: it is not static';
+  return needs({ root: true, tools: root.tools });
+}
+
+/** What is changed around the program. */
+interface Setting {
+  readonly name: string;
+  readonly user: number;
+  /** Goes before `chroot`. */
+  readonly wrap: readonly string[];
+  readonly tools: readonly string[];
+}
+
+const DENIED = ['memfd_create', 'io_uring_setup', 'io_uring_enter', 'io_uring_register'];
+const SETTINGS: readonly Setting[] = [
+  { name: 'as root', user: 0, wrap: [], tools: [] },
+  { name: 'as nobody', user: NOBODY, wrap: [], tools: [] },
+  {
+    name: 'where memfd_create and io_uring are denied',
+    user: 0,
+    wrap: [
+      ...['strace', '-f', '-qq', '-o', '/dev/null', '--seccomp-bpf', '-e', `trace=${DENIED.join(',')}`],
+      ...['-e', `inject=${DENIED.join(',')}:error=EPERM`],
+    ],
+    tools: ['strace'],
+  },
+];
+
+describe('the executable in a root', () => {
+  let registry: TestRegistry;
+  let reference: string;
+  let temp: Scratch;
+
+  before(async () => {
+    temp = scratch();
+    registry = await startRegistry();
+    const file = (name: string, data: string | Uint8Array) => ({ name, data, mode: 0o640 });
+    const image = await buildImage({
+      layers: [
+        { entries: [file('etc/motd', 'first\n'), file('data/noise', noise(3 << 20))] },
+        { compression: 'zstd', entries: [file('etc/.wh.motd', ''), file('etc/issue', 'second\n')] },
+      ],
+    });
+    reference = registry.push('sample', 'latest', image);
+  });
+  after(async () => {
+    await registry[Symbol.asyncDispose]();
+    await temp[Symbol.asyncDispose]();
+  });
+
+  for (const root of ROOTS) {
+    for (const setting of SETTINGS) {
+      const why = skip(root) || needs({ tools: setting.tools });
+      test(`${root.name}, ${setting.name}: it pulls and unpacks the same tree`, { skip: why }, async () => {
+        await using dir = scratch();
+        await root.make(dir.path);
+        install(dir.path, setting.user);
+        const run = (...args: string[]): Promise<ExecResult> => inRoot(dir.path, setting, args);
+        assert.match((await run('--version')).stdout, /^hawser \d/);
+        const fetched = await run('content', 'fetch', '--progress', 'none', reference);
+        assert.equal(fetched.code, 0, fetched.stderr);
+        const unpacked = await run('unpack', reference, '--rootfs', '/work/tree', '--progress', 'none');
+        assert.equal(unpacked.code, 0, unpacked.stderr);
+        const want = await outside(setting.user);
+        assert.deepEqual(diffTrees(want, await readTree(join(dir.path, 'work/tree'))), []);
+      });
+    }
+  }
+
+  /** The tree that the executable makes in this machine's own root. */
+  async function outside(user: number): Promise<Awaited<ReturnType<typeof readTree>>> {
+    const dir = join(temp.path, `outside-${user}`);
+    const [store, tree] = [join(dir, 'store'), join(dir, 'tree')];
+    if (!existsSync(tree)) {
+      mkdirSync(dir);
+      chownSync(dir, user, user);
+      chmodSync(temp.path, 0o755);
+      const program = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', binary.file ?? ''];
+      const [file = '', ...args] = [...program, '--root', store, 'content', 'fetch', '--progress', 'none'];
+      await execOk(file, [...args, reference], { env: {} });
+      await execOk(file, [...program.slice(1), '--root', store, 'unpack', reference, '--rootfs', tree], {
+        env: {},
+      });
+    }
+    return await readTree(tree);
+  }
+});
+
+function install(root: string, user: number): void {
+  copyFileSync(binary.file ?? '', join(root, 'hawser'));
+  chmodSync(join(root, 'hawser'), 0o755);
+  mkdirSync(join(root, 'work'));
+  chownSync(join(root, 'work'), user, user);
+  mkdirSync(join(root, 'tmp'), { recursive: true });
+  chmodSync(root, 0o755);
+}
+
+/** With /tmp mounted noexec, nothing else mounted, and an empty environment. */
+function inRoot(root: string, { user, wrap }: Setting, args: readonly string[]): Promise<ExecResult> {
+  const mount = 'mount -t tmpfs -o noexec none "$0/tmp" && exec "$@"';
+  const chroot = ['chroot', `--userspec=${user}:${user}`, '--groups=', root];
+  const program = ['/hawser', '--root', '/work/store', ...args];
+  return exec('unshare', ['--mount', 'sh', '-c', mount, root, ...wrap, ...chroot, ...program], {
+    env: { PATH: process.env.PATH ?? '' },
+  });
+}
+
+test('the executable starts a thousand times', { skip: skip(ROOTS[0] as Root) }, () => {
+  const script = 'n=0; while [ $n -lt 500 ]; do "$0" --version || exit 1; n=$((n+1)); done';
+  const half = `( ${script} ) & ( ${script} ); wait $!`;
+  const output = execFileSync('sh', ['-c', half, binary.file ?? ''], { encoding: 'utf8', env: {} });
+  const lines = output.trim().split('\n');
+  assert.equal(lines.length, 1000);
+  assert.equal(new Set(lines).size, 1);
+});
