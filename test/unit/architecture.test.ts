@@ -80,7 +80,7 @@ const RULES: readonly Rule[] = [
   { layer: 'backends/local/', own: ['core/'] },
   { layer: 'backends/open.ts', own: ['backends/'] },
   { layer: 'backends/containerd/', own: ['core/'], packages: ['@grpc/grpc-js', 'protobufjs'] },
-  { layer: 'platform/kernel/', own: core('async'), node: true },
+  { layer: 'platform/kernel/', own: [...core('async'), 'core/users/process-status.ts'], node: true },
   { layer: 'platform/codecs/', own: core('codec'), node: true },
   { layer: 'platform/http/', own: core('async'), packages: ['undici'], node: true },
   { layer: 'platform/files/', own: [...LOW, 'platform/kernel/'], node: true },

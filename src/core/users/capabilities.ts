@@ -1,11 +1,10 @@
 /** What this process may do (capabilities(7)). */
 import type { Call } from '../ports/call.ts';
 import type { Runtime } from '../runtime.ts';
+import { readProcessStatus } from './process-status.ts';
 
 export const CAP_CHOWN = 0;
 export const CAP_SYS_ADMIN = 21;
-
-const MAX_STATUS_BYTES = 1 << 16;
 
 /**
  * Whether the process has a capability now: it may drop them, so this is asked anew each time. Where /proc cannot be read, root
@@ -16,12 +15,6 @@ export async function hasCapability(runtime: Runtime, capability: number, call?:
 }
 
 async function effective(runtime: Runtime, call?: Call): Promise<bigint> {
-  try {
-    const status = await runtime.fs.readFile('/proc/self/status', MAX_STATUS_BYTES, call);
-    const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(new TextDecoder().decode(status))?.[1];
-    if (hex !== undefined) return BigInt(`0x${hex}`);
-  } catch {
-    call?.signal?.throwIfAborted();
-  }
-  return runtime.host.uid === 0 ? ~0n : 0n;
+  const status = await readProcessStatus(runtime.fs, call);
+  return status?.capabilities ?? (runtime.host.uid === 0 ? ~0n : 0n);
 }

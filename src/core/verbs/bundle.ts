@@ -5,6 +5,7 @@ import { HawserError, wrap } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Runtime } from '../runtime.ts';
 import { type Accounts, findUser, MAX_ACCOUNTS_BYTES } from '../users/accounts.ts';
+import { readProcessStatus } from '../users/process-status.ts';
 import { type OutputDeps, type RootfsOptions, type RootfsResult, toDirectory } from './rootfs.ts';
 
 export interface BundleImageOptions extends RootfsOptions {
@@ -39,7 +40,7 @@ export async function bundleImage(
     } catch (err) {
       throw wrap(`Cannot tell whom ${image.name} runs as`, err);
     }
-    const rootless = owner === 'keep' ? undefined : await ourselves(runtime);
+    const rootless = owner === 'keep' ? undefined : await ourselves(runtime, signal);
     const made = runtimeConfig(config, { user, tty: options.tty ?? false, rootless });
     for (const message of made.warnings) options.report?.({ type: 'warning', message });
     await writeJson(runtime, `${path}/config.json`, made.config);
@@ -53,10 +54,12 @@ async function accountsOf(runtime: Runtime, root: string): Promise<Accounts> {
 }
 
 /** The runtime will be run by who runs this. */
-async function ourselves({ fs, host }: Runtime): Promise<{ uid: number; gid: number }> {
-  const status = new TextDecoder().decode(await fs.readFile('/proc/self/status', 1 << 16));
-  const gid = Number(/^Gid:\s+\d+\s+(\d+)/m.exec(status)?.[1] ?? host.uid);
-  return { uid: host.uid, gid };
+async function ourselves(
+  { fs, host }: Runtime,
+  signal: AbortSignal | undefined,
+): Promise<{ uid: number; gid: number }> {
+  const status = await readProcessStatus(fs, { signal });
+  return { uid: host.uid, gid: status?.effectiveGid ?? host.uid };
 }
 
 async function writeJson({ fs }: Runtime, path: string, value: object): Promise<void> {
