@@ -1,4 +1,4 @@
-import { ifFound } from '../../core/errors.ts';
+import { unmountImage } from '../../core/verbs/unmount.ts';
 import { bool } from '../grammar/flag.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
 import { safe } from '../render/text.ts';
@@ -15,14 +15,10 @@ export const imagesUnmount: Command = command({
   flags: [RM, SNAPSHOTTER],
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
+      const { runtime, signal } = context;
       const target = input.arg(0);
-      const call = { signal: context.signal };
-      await (await context.runtime.mounter()).unmount(target, call);
-      if (input.get(RM)) {
-        const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
-        await ifFound(snapshotter.remove(target, call));
-        await ifFound(backend.leases.delete(target, call));
-      }
+      const options = { target, remove: input.get(RM), snapshotter: input.get(SNAPSHOTTER), signal };
+      await unmountImage({ backend, runtime }, options);
       await print(context, `${safe(target)}\n`);
     }),
 });
