@@ -8,7 +8,7 @@ import type { Hasher, HashName } from '../../core/ports/hashers.ts';
 import type { Runtime } from '../../core/runtime.ts';
 
 /** Bytes read at once. */
-export const READ_SIZE: number = 1 << 20;
+const READ_SIZE: number = 1 << 20;
 
 /** Relative to the store's root. */
 export function blobFile(digest: Digest): string {

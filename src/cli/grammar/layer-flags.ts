@@ -9,12 +9,12 @@ export const CODEC: Choice<'codec', CodecChoice> = choice({
   choices: ['auto', 'native', 'portable'],
   describe: "decompressors: the runtime's, or our portable ones",
 });
-export const MAX_LAYER_SIZE: Size<'max-layer-size'> = size({
+const MAX_LAYER_SIZE: Size<'max-layer-size'> = size({
   name: 'max-layer-size',
   value: 'SIZE',
   describe: 'most that a layer may expand to: bytes, or 500M, 64G (default 1T; 0: any size)',
 });
-export const MAX_LAYER_RATIO: Count<'max-layer-ratio'> = count({
+const MAX_LAYER_RATIO: Count<'max-layer-ratio'> = count({
   name: 'max-layer-ratio',
   value: 'N',
   describe:

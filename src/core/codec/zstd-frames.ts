@@ -9,7 +9,7 @@ import { corrupt, tooMany } from './detect.ts';
 import type { ByteSource } from './source.ts';
 
 /** 128 MiB, the most that zstd itself accepts without `--long`. */
-export const MAX_WINDOW: number = 2 ** 27;
+const MAX_WINDOW: number = 2 ** 27;
 
 /** As many as a layer may have entries, skippable ones included. */
 const MAX_FRAMES = 10_000_000;

@@ -88,9 +88,5 @@ export interface LocalBlobs {
   growing(digest: Digest): Growing | undefined;
 }
 
-export function hasLocalBlobs(store: object): store is LocalBlobs {
-  return 'blobPath' in store;
-}
-
 /** What a fetch wants of a blob. */
 export type Wanted = Pick<Descriptor, 'digest' | 'size' | 'mediaType'>;

@@ -19,13 +19,3 @@ export function checkLabels(labels: Labels): void {
     );
   }
 }
-
-/** Labels as they are after setting `changes`: an empty value removes its key, keys not named stay. */
-export function mergeLabels(labels: Labels, changes: Labels): Labels {
-  const merged = new Map(Object.entries(labels));
-  for (const [key, value] of Object.entries(changes)) {
-    if (value === '') merged.delete(key);
-    else merged.set(key, value);
-  }
-  return Object.fromEntries(merged);
-}

@@ -29,7 +29,7 @@ export function parseFilters(texts: readonly string[]): Filter {
 }
 
 /** One filter; the empty one lets everything pass. */
-export function parseFilter(text: string): Filter {
+function parseFilter(text: string): Filter {
   if (text === '') return () => true;
   const parser = new Parser(text);
   const selectors = parser.selectors();

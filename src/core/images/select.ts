@@ -29,7 +29,7 @@ export function selectChildren(
 }
 
 /** The preferred child of those that match; the earlier of equals. */
-export function bestMatch(children: readonly Descriptor[], matcher: Matcher): Descriptor | undefined {
+function bestMatch(children: readonly Descriptor[], matcher: Matcher): Descriptor | undefined {
   let best: Descriptor | undefined;
   for (const child of children) {
     if (child.platform === undefined || !matcher.match(child.platform)) continue;

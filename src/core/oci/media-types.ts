@@ -4,8 +4,6 @@ export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
 export const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
 export const OCI_LAYER_GZIP = 'application/vnd.oci.image.layer.v1.tar+gzip';
-export const OCI_LAYER_ZSTD = 'application/vnd.oci.image.layer.v1.tar+zstd';
-export const OCI_EMPTY = 'application/vnd.oci.empty.v1+json';
 export const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v2+json';
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 /** Schema 1, signed. */
@@ -17,12 +15,11 @@ export const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 export const DOCKER_LAYER = 'application/vnd.docker.image.rootfs.diff.tar';
 export const DOCKER_LAYER_GZIP = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
 export const DOCKER_LAYER_ZSTD = 'application/vnd.docker.image.rootfs.diff.tar.zstd';
-export const DOCKER_FOREIGN_LAYER = 'application/vnd.docker.image.rootfs.foreign.diff.tar';
-export const DOCKER_FOREIGN_LAYER_GZIP = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
-export const CHECKPOINT_CRIU = 'application/vnd.containerd.container.criu.checkpoint.criu.tar';
-export const CHECKPOINT_CONFIG = 'application/vnd.containerd.container.checkpoint.config.v1+proto';
-export const EROFS_LAYER = 'application/vnd.erofs.layer.v1';
-export const IN_TOTO = 'application/vnd.in-toto+json';
+const DOCKER_FOREIGN_LAYER = 'application/vnd.docker.image.rootfs.foreign.diff.tar';
+const DOCKER_FOREIGN_LAYER_GZIP = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
+const CHECKPOINT_CRIU = 'application/vnd.containerd.container.criu.checkpoint.criu.tar';
+const CHECKPOINT_CONFIG = 'application/vnd.containerd.container.checkpoint.config.v1+proto';
+const EROFS_LAYER = 'application/vnd.erofs.layer.v1';
 export const OCTET_STREAM = 'application/octet-stream';
 
 const OCI_LAYER_PREFIX = 'application/vnd.oci.image.layer.';
@@ -70,12 +67,4 @@ export function mayBeImageConfig(mediaType: string): boolean {
 /** containerd's "known configs": image configurations and those of checkpoints. */
 export function isConfigType(mediaType: string): boolean {
   return isImageConfigType(mediaType) || mediaType === CHECKPOINT_CRIU || mediaType === CHECKPOINT_CONFIG;
-}
-
-/** Pulled like any layer (its `urls` first), not to be pushed. */
-export function isNonDistributable(mediaType: string): boolean {
-  return (
-    mediaType.startsWith('application/vnd.oci.image.layer.nondistributable.') ||
-    mediaType.startsWith('application/vnd.docker.image.rootfs.foreign.')
-  );
 }

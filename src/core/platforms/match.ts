@@ -12,17 +12,11 @@ export interface Matcher {
 
 /** What a machine of `platform` can run, its own first: amd64/v3 also takes v2, v1 and 386; arm64 also arm/v8 to v5. */
 export function only(platform: Platform): Matcher {
-  return ranking(ladder(normalizePlatform(platform)));
-}
-
-/** `platform` and nothing else. */
-export function onlyStrict(platform: Platform): Matcher {
-  return ranking([normalizePlatform(platform)]);
-}
-
-/** Any of them, the earlier preferred. */
-export function ordered(...platforms: readonly Platform[]): Matcher {
-  return ranking(platforms.map(normalizePlatform));
+  const runs = ladder(normalizePlatform(platform));
+  return fromRank((one) => {
+    const rank = runs.findIndex((step) => fits(step, one));
+    return rank < 0 ? NONE : rank;
+  }, true);
 }
 
 /** Any of them, none preferred. */
@@ -31,26 +25,7 @@ export function any(...platforms: readonly Platform[]): Matcher {
   return fromRank((platform) => (wanted.some((one) => fits(one, platform)) ? 0 : NONE), false);
 }
 
-/** Every architecture of the platform's OS, its own first. */
-export function onlyOs(platform: Platform): Matcher {
-  const wanted = normalizePlatform(platform);
-  return fromRank((one) => {
-    if (!fitsOs(wanted, one)) return NONE;
-    return sameMachine(wanted, one) ? 0 : 1;
-  }, true);
-}
-
-/** Every platform, none preferred. */
-export const allPlatforms: Matcher = { match: () => true, compare: () => 0 };
-
 const NONE: number = Number.MAX_SAFE_INTEGER;
-
-function ranking(wanted: readonly Platform[]): Matcher {
-  return fromRank((platform) => {
-    const rank = wanted.findIndex((one) => fits(one, platform));
-    return rank < 0 ? NONE : rank;
-  }, true);
-}
 
 /** With `byFeatures`, of two of one rank the one that uses more of the OS's features is better. */
 function fromRank(rank: (normalised: Platform) => number, byFeatures: boolean): Matcher {

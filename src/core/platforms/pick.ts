@@ -17,8 +17,3 @@ export function rank<T extends Candidate>(candidates: readonly T[], matcher: Mat
   known.sort((a, b) => matcher.compare(a.platform, b.platform));
   return [...known.map(({ candidate }) => candidate), ...unknown];
 }
-
-/** The first of `rank`. */
-export function pickBest<T extends Candidate>(candidates: readonly T[], matcher: Matcher): T | undefined {
-  return rank(candidates, matcher)[0];
-}

@@ -13,7 +13,7 @@ export interface RetryOptions {
   readonly minSpeed?: number | undefined;
 }
 
-export const DEFAULT_TRIES = 10;
+const DEFAULT_TRIES = 10;
 export const DEFAULT_TIME = 300_000;
 export const DEFAULT_MIN_SPEED = 100;
 /** For what nothing is known of yet: its name is more likely wrong than its host down. */

@@ -41,7 +41,7 @@ type Exclusion = (target: { host: string; port: string; address: Address | undef
  * Entries between commas: `*`; an address or a CIDR range; `example.com` (it and what is below), `.example.com` and
  * `*.example.com` (what is below); all but ranges with a port if wanted.
  */
-export function parseNoProxy(text: string): readonly Exclusion[] {
+function parseNoProxy(text: string): readonly Exclusion[] {
   return text
     .split(/[,\s]+/)
     .map((entry) => entry.trim().toLowerCase())

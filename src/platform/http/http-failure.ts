@@ -3,7 +3,7 @@ import { type ExchangeCode, HawserError, type Kind, messageOf } from '../../core
 import type { HttpRequest } from '../../core/ports/transport.ts';
 
 /** What a transport found. `PLAIN_HTTP`: TLS failed, as the server speaks plain HTTP. */
-export type FailureCode = ExchangeCode | 'PLAIN_HTTP';
+type FailureCode = ExchangeCode | 'PLAIN_HTTP';
 
 interface Words {
   readonly kind: Kind;

@@ -5,7 +5,7 @@ import { HawserError } from '../../core/errors.ts';
 /** mount(2) copies one page, NUL included, and ignores the rest. */
 export const DATA_MAX = 4095;
 
-export const MS_RDONLY = 1;
+const MS_RDONLY = 1;
 export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
 export const MS_REC = 16384;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkIdentifier } from '../../../src/backends/local/identifiers.ts';
-import { checkLabels, mergeLabels } from '../../../src/core/content/labels.ts';
+import { checkLabels } from '../../../src/core/content/labels.ts';
 import { refKey } from '../../../src/core/content/ref-key.ts';
 import { randomLeaseId } from '../../../src/core/leases/ids.ts';
 import { bytesOf, digestOf } from '../../support/stores.ts';
@@ -55,9 +55,6 @@ test('labels: 4096 bytes in all, keys must not be empty; merging', () => {
   );
   assert.throws(() => checkLabels({ ['k'.repeat(4097)]: '' }), /key: k{64}$/);
   assert.throws(() => checkLabels({ '': 'x' }), /key is empty/);
-  assert.deepEqual(mergeLabels({ a: '1', b: '2' }, { a: '', b: '3', c: '4', d: '' }), { b: '3', c: '4' });
-  const odd = mergeLabels(JSON.parse('{"__proto__":"x"}'), { constructor: 'y' });
-  assert.deepEqual(Object.keys(odd), ['__proto__', 'constructor']);
 });
 
 test('identifiers: containerd’s rule and words', () => {

@@ -10,7 +10,6 @@ import {
   isIndexType,
   isLayerType,
   isManifestType,
-  isNonDistributable,
   isSchema1Type,
 } from '../../../src/core/oci/media-types.ts';
 import { fake } from './support.ts';
@@ -22,7 +21,6 @@ const predicates = {
   isConfigType,
   isImageConfigType,
   isLayerType,
-  isNonDistributable,
 };
 const OCI = 'application/vnd.oci.image';
 const DOCKER = 'application/vnd.docker';
@@ -44,17 +42,17 @@ const table: readonly (readonly [string, string])[] = [
   [`${OCI}.layer.v1.tar+zstd`, 'isLayerType'],
   [`${OCI}.layer.v1.tar+gzip+encrypted`, 'isLayerType'],
   [`${OCI}.layer.v1.tar+encrypted`, 'isLayerType'],
-  [`${OCI}.layer.nondistributable.v1.tar`, 'isLayerType isNonDistributable'],
-  [`${OCI}.layer.nondistributable.v1.tar+zstd`, 'isLayerType isNonDistributable'],
+  [`${OCI}.layer.nondistributable.v1.tar`, 'isLayerType'],
+  [`${OCI}.layer.nondistributable.v1.tar+zstd`, 'isLayerType'],
   [`${OCI}.layer.anything`, 'isLayerType'],
-  [`${OCI}.layer.nondistributable.v1.tar+gzip`, 'isLayerType isNonDistributable'],
+  [`${OCI}.layer.nondistributable.v1.tar+gzip`, 'isLayerType'],
   [`${DOCKER}.image.rootfs.diff.tar`, 'isLayerType'],
   [`${DOCKER}.image.rootfs.diff.tar.gzip`, 'isLayerType'],
   [`${DOCKER}.image.rootfs.diff.tar.zstd`, 'isLayerType'],
   [`${DOCKER}.image.rootfs.diff.tar.gzip+encrypted`, 'isLayerType'],
   [`${DOCKER}.image.rootfs.diff.tar.bzip2`, ''],
-  [`${DOCKER}.image.rootfs.foreign.diff.tar`, 'isLayerType isNonDistributable'],
-  [`${DOCKER}.image.rootfs.foreign.diff.tar.gzip`, 'isLayerType isNonDistributable'],
+  [`${DOCKER}.image.rootfs.foreign.diff.tar`, 'isLayerType'],
+  [`${DOCKER}.image.rootfs.foreign.diff.tar.gzip`, 'isLayerType'],
   ['application/vnd.erofs.layer.v1', 'isLayerType'],
   ['application/vnd.in-toto+json', ''],
   ['application/octet-stream', ''],

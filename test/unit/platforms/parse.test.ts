@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Platform } from '../../../src/core/oci/descriptor.ts';
-import { formatAll, formatPlatform } from '../../../src/core/platforms/format.ts';
+import { formatPlatform } from '../../../src/core/platforms/format.ts';
 import { hostPlatform } from '../../../src/core/platforms/host.ts';
 import { normalizePlatform } from '../../../src/core/platforms/normalize.ts';
 import { parsePlatform } from '../../../src/core/platforms/parse.ts';
+import { platformText } from '../../support/platform-text.ts';
 
 const amd64: Platform = { os: 'linux', architecture: 'amd64' };
 const armv6: Platform = { os: 'linux', architecture: 'arm', variant: 'v6' };
 
-// [text, as parsed, normalised], written by formatAll.
+// [text, as parsed, normalised], written by platformText.
 const vectors: readonly (readonly [string, string, string])[] = [
   ['linux', 'linux/amd64', 'linux/amd64'],
   ['windows', 'windows/amd64', 'windows/amd64'],
@@ -57,16 +58,16 @@ const vectors: readonly (readonly [string, string, string])[] = [
 for (const [text, parsed, normalised] of vectors) {
   test(`the platform ${text} is ${parsed}`, () => {
     const platform = parsePlatform(text, amd64);
-    assert.equal(formatAll(platform), parsed);
-    assert.equal(formatAll(normalizePlatform(platform)), normalised);
-    assert.deepEqual(parsePlatform(formatAll(platform), amd64), platform, 'formatAll is read back');
+    assert.equal(platformText(platform), parsed);
+    assert.equal(platformText(normalizePlatform(platform)), normalised);
+    assert.deepEqual(parsePlatform(platformText(platform), amd64), platform, 'platformText is read back');
   });
 }
 
 test('an escaped OS version', () => {
   const platform = parsePlatform('linux(a%2Bb)/amd64', amd64);
   assert.deepEqual(platform, { os: 'linux', architecture: 'amd64', osVersion: 'a+b' });
-  assert.equal(formatAll(platform), 'linux(a%2Bb)/amd64');
+  assert.equal(platformText(platform), 'linux(a%2Bb)/amd64');
 });
 
 const KNOWN_OS =
@@ -75,15 +76,15 @@ const KNOWN_ARCH =
   '386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm';
 
 test('a lone part is an OS, or an architecture, that is known', () => {
-  for (const os of KNOWN_OS.split(' ')) assert.equal(formatAll(parsePlatform(os, amd64)), `${os}/amd64`);
+  for (const os of KNOWN_OS.split(' ')) assert.equal(platformText(parsePlatform(os, amd64)), `${os}/amd64`);
   for (const arch of KNOWN_ARCH.split(' '))
-    assert.equal(formatAll(parsePlatform(arch, amd64)), `linux/${arch}`);
+    assert.equal(platformText(parsePlatform(arch, amd64)), `linux/${arch}`);
 });
 
 test('format leaves out version and features', () => {
   assert.equal(formatPlatform(parsePlatform('windows(10.0.17763+win32k)/amd64', amd64)), 'windows/amd64');
   assert.equal(formatPlatform({ os: '', architecture: 'amd64' }), 'unknown');
-  assert.equal(formatAll({ os: '', architecture: 'amd64' }), 'unknown');
+  assert.equal(platformText({ os: '', architecture: 'amd64' }), 'unknown');
 });
 
 test('a lone OS takes the architecture of the host, an arm host its variant unless v7', () => {
@@ -123,7 +124,7 @@ for (const [text, message] of bad) {
 }
 
 test('an image without an OS is a Linux image', () => {
-  assert.equal(formatAll(normalizePlatform({ os: '', architecture: 'x86_64' })), 'linux/amd64');
+  assert.equal(platformText(normalizePlatform({ os: '', architecture: 'x86_64' })), 'linux/amd64');
 });
 
 test('the host', () => {

@@ -4,7 +4,7 @@ import { printable } from '../redact.ts';
 import type { Credential } from './credential.ts';
 
 /** Docker Hub's own key in these files. */
-export const HUB_KEY = 'https://index.docker.io/v1/';
+const HUB_KEY = 'https://index.docker.io/v1/';
 /** Names under which Docker Hub is known; a credential for one is for all. */
 const HUB_NAMES: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 

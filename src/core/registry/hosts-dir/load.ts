@@ -10,7 +10,7 @@ import { dockerCerts, type ReadFiles, type TlsFiles, tlsOf } from './tls-files.t
 import { type HostEntry, parseHostsToml } from './toml.ts';
 
 /** Looked into when no directory is given. */
-export const DEFAULT_HOSTS_DIRS: readonly string[] = ['/etc/containerd/certs.d', '/etc/docker/certs.d'];
+const DEFAULT_HOSTS_DIRS: readonly string[] = ['/etc/containerd/certs.d', '/etc/docker/certs.d'];
 
 const MAX_TOML_BYTES = 256 * 1024;
 
