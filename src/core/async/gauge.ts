@@ -2,7 +2,10 @@ import { onAbort } from './abort.ts';
 
 /** [0]: counts changes, what waiters sleep on. [1]: 1 when the content began anew. From byte 8 on: how much is good. */
 const BYTES = 16;
-/** Deno (2.9) delivers a wake-up only to an event loop that has something else to do: so it has, in milliseconds. */
+/**
+ * Milliseconds. Deno (2.9) delivers a wake-up only to an event loop that has something else to do: a timer of the loop, not of
+ * the Clock, as no time is measured.
+ */
 const LOOK_AGAIN = 10;
 
 /**

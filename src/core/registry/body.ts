@@ -1,3 +1,5 @@
+import { onAbort } from '../async/abort.ts';
+
 /** A body as a whole. More than `limit` bytes: `undefined`, and the rest is not read. */
 export async function readCapped(
   body: ReadableStream<Uint8Array>,
@@ -33,12 +35,16 @@ export async function readSome(
 }
 
 const DRAIN_BYTES = 64 * 1024;
+/** Milliseconds. */
 const DRAIN_TIME = 2_000;
 
-/** Ends a body nobody wants: a short one is read, so that the connection can be used again. Never fails. */
+/**
+ * Ends a body that nobody wants: a short one is read, so that the connection can be used again. Never fails. As all undo work it
+ * has a limit of real time, whatever the Clock says.
+ */
 export async function discard(body: ReadableStream<Uint8Array>): Promise<void> {
   const reader = body.getReader();
-  const timer = setTimeout(() => reader.cancel().catch(() => {}), DRAIN_TIME);
+  const stopListening = onAbort(AbortSignal.timeout(DRAIN_TIME), () => reader.cancel().catch(() => {}));
   try {
     for (let length = 0; length <= DRAIN_BYTES; ) {
       const { done, value } = await reader.read();
@@ -47,9 +53,9 @@ export async function discard(body: ReadableStream<Uint8Array>): Promise<void> {
     }
     await reader.cancel();
   } catch {
-    // It was not wanted.
+    // Nobody wants the body.
   } finally {
-    clearTimeout(timer);
+    stopListening();
     reader.releaseLock();
   }
 }

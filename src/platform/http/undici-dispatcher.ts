@@ -3,11 +3,10 @@
 import process from 'node:process';
 import type { SecureContext } from 'node:tls';
 import type { buildConnector as Builder, Dispatcher } from 'undici';
-// Its parts, for the whole of it (fetch, WebSocket, caches) takes longer to load than a small image to check.
+// Parts of undici, not its index: the index (fetch, WebSocket, caches) takes longer to load than a small image to check.
 import connect from 'undici/lib/api/api-connect.js';
 import buildConnector from 'undici/lib/core/connect.js';
 import Agent from 'undici/lib/dispatcher/agent.js';
-import AnyDispatcher from 'undici/lib/dispatcher/dispatcher.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
 import type { TransportOptions } from '../../core/ports/transport.ts';
@@ -18,8 +17,10 @@ export const DEFAULT_HEADERS_TIMEOUT = 30_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 const IDLE_TIMEOUT = 30_000;
 
-// As undici's index does; its ProxyAgent counts on it.
-AnyDispatcher.prototype.connect = connect;
+/** ProxyAgent asks its client for tunnels by `connect`, a method that only undici's index adds to pools. */
+class TunnelPool extends Pool {
+  override readonly connect: Dispatcher['connect'] = connect;
+}
 
 type Connector = Builder.connector;
 
@@ -31,7 +32,7 @@ interface TlsSettings {
   readonly rejectUnauthorized?: boolean;
 }
 
-/** What one transport's requests are given to. */
+/** The dispatchers of one transport. */
 export interface Dispatchers {
   /** `proxy` is the one chosen for the URL. */
   for(proxy: URL | undefined): Dispatcher;
@@ -58,7 +59,7 @@ export function openDispatchers(options: TransportOptions): Dispatchers {
       uri: proxy.href,
       requestTls: prepared({ ...identity(options), ...everyRoot(options) }),
       proxyTls: toProxy,
-      clientFactory: (origin, given) => new Pool(origin, { ...common, ...given }),
+      clientFactory: (origin, given) => new TunnelPool(origin, { ...common, ...given }),
       factory: (origin, given) => new Pool(origin, { ...common, ...given }),
     });
   };
