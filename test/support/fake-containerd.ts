@@ -1,9 +1,9 @@
 /** A gRPC server on a unix socket that answers containerd's methods as a test says, and a Connection to it. */
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
-import protobuf from 'protobufjs';
+import { typesOf } from '../../src/backends/containerd/codec.ts';
 import { Connection } from '../../src/backends/containerd/connection.ts';
-import { PROTO } from '../../src/backends/containerd/proto.ts';
+import { STREAMS, WRITES } from '../../src/backends/containerd/proto.ts';
 import { tempDir } from './tmp.ts';
 
 type Message = Record<string, unknown>;
@@ -59,16 +59,11 @@ export async function fakeContainerd(handlers: Handlers): Promise<FakeContainerd
 
 function add(server: grpc.Server, name: string, handler: Handlers[string]): void {
   const [service = '', method = ''] = `containerd.services.${name}`.split('/');
-  const root = new protobuf.Root();
-  for (const text of PROTO) protobuf.parse(text, root);
-  root.resolveAll();
-  const found = root.lookupService(service).methods[method] as protobuf.Method;
-  const scope = root.lookup(service)?.parent as protobuf.Namespace;
-  const [request, response] = [scope.lookupType(found.requestType), scope.lookupType(found.responseType)];
+  const [request, response] = typesOf(name);
   const definition = {
     path: `/${service}/${method}`,
-    requestStream: found.requestStream === true,
-    responseStream: found.responseStream === true,
+    requestStream: name in WRITES,
+    responseStream: name in WRITES || name in STREAMS,
     requestDeserialize: (bytes: Buffer) => request.toObject(request.decode(bytes), { longs: Number }),
     requestSerialize: (message: Message) => Buffer.from(request.encode(message).finish()),
     responseSerialize: (message: Message) => Buffer.from(response.encode(message).finish()),

@@ -11,7 +11,7 @@ import type { CallOptions, Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
 import type { DirectAccess } from './direct.ts';
 import type { Durable } from './durable.ts';
-import { type Calls, type DescriptorMessage, need } from './messages.ts';
+import { type Calls, type Message, need } from './messages.ts';
 
 /**
  * Applies layers by ourselves where containerd's directories prove to be ours to write to (direct.ts), several times as fast. Else
@@ -67,7 +67,7 @@ export class ContainerdApplier implements Applier {
     return { digest: parseDigest(digest), size, warnings: [], record: undefined };
   }
 
-  async #apply(request: Calls['diff.v1.Diff/Apply'][0], call: CallOptions): Promise<DescriptorMessage> {
+  async #apply(request: Calls['diff.v1.Diff/Apply'][0], call: CallOptions): Promise<Message<'Descriptor'>> {
     try {
       const { applied } = await this.#connection.call('diff.v1.Diff/Apply', request, call);
       return need(applied, 'what it applied');

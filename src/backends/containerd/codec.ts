@@ -1,6 +1,7 @@
-/** Messages to bytes and back, by the definitions of proto.ts. */
-import protobuf from 'protobufjs';
-import { PROTO } from './proto.ts';
+/** Messages to bytes and back, by the table of proto.ts. */
+import protobuf from 'protobufjs/light.js';
+import type { MessageName } from './messages.ts';
+import { CALLS, MESSAGES, STREAMS, WRITES } from './proto.ts';
 
 export interface Method {
   /** As HTTP/2 has it: `/containerd.services.content.v1.Content/Info`. */
@@ -9,30 +10,50 @@ export interface Method {
   decode(bytes: Uint8Array): object;
 }
 
+export type MethodName = keyof typeof CALLS | keyof typeof STREAMS | keyof typeof WRITES;
+type Methods = Readonly<Record<string, readonly [request: MessageName, response: MessageName]>>;
+
 /** Sizes and times are below 2^53; whatever is not set has its default (null for a message). */
 const AS_OBJECT: protobuf.IConversionOptions = { longs: Number, defaults: true };
 
-const root = new protobuf.Root();
-for (const text of PROTO) protobuf.parse(text, root);
+const root = protobuf.Root.fromJSON({
+  nested: Object.fromEntries(Object.entries(MESSAGES).map(([name, fields]) => [name, typeOf(fields)])),
+});
 root.resolveAll();
 
+const METHODS: Methods = { ...CALLS, ...STREAMS, ...WRITES };
 const methods = new Map<string, Method>();
 
-/** `name`: `<package below containerd.services>.<service>/<method>`. */
-export function methodOf(name: string): Method {
+export function methodOf(name: MethodName): Method {
   const known = methods.get(name);
   if (known !== undefined) return known;
-  const [service = '', method = ''] = `containerd.services.${name}`.split('/');
-  const { requestType, responseType } = root.lookupService(service).methods[method] as protobuf.Method;
-  const scope = root.lookup(service)?.parent as protobuf.Namespace;
-  const [request, response] = [scope.lookupType(requestType), scope.lookupType(responseType)];
+  const [request, response] = typesOf(name);
   const made: Method = {
-    path: `/${service}/${method}`,
+    path: `/containerd.services.${name}`,
     encode: (message) => bufferOf(request.encode(message).finish()),
     decode: (bytes) => response.toObject(response.decode(bytes), AS_OBJECT),
   };
   methods.set(name, made);
   return made;
+}
+
+/** Request and response of a method, for this side and for a test's server. */
+export function typesOf(name: string): [request: protobuf.Type, response: protobuf.Type] {
+  const [request, response] = METHODS[name] ?? [];
+  return [root.lookupType(request ?? ''), root.lookupType(response ?? '')];
+}
+
+function typeOf(message: Readonly<Record<string, readonly [number, string]>>): protobuf.IType {
+  const fields = Object.entries(message).map(([name, [id, type]]) => [name, fieldOf(id, type)]);
+  return { fields: Object.fromEntries(fields) };
+}
+
+/** An enum is a varint, as int32 is. */
+function fieldOf(id: number, type: string): protobuf.IField | protobuf.IMapField {
+  if (type === 'labels') return { id, keyType: 'string', type: 'string' };
+  const one = type.replace(/\[\]$/, '');
+  const known = one === 'enum' ? 'int32' : one;
+  return one === type ? { id, type: known } : { id, type: known, rule: 'repeated' };
 }
 
 /** grpc-js copies out of Buffers only. */

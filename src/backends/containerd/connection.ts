@@ -4,9 +4,9 @@ import grpc from '@grpc/grpc-js';
 import { onAbort } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
-import { methodOf } from './codec.ts';
+import { type MethodName, methodOf } from './codec.ts';
 import { fromStatus } from './errors.ts';
-import type { Calls, Streams, WriteResponse } from './messages.ts';
+import type { Calls, Message, Streams } from './messages.ts';
 
 /** containerd's own limit for a message, in bytes. grpc-js would take 4 MiB only. */
 const MAX_MESSAGE = 16 * 1024 * 1024;
@@ -37,7 +37,7 @@ export interface Incoming<T> {
   cancel(): void;
 }
 
-export type WriteCallStream = grpc.ClientDuplexStream<Buffer, WriteResponse>;
+export type WriteCallStream = grpc.ClientDuplexStream<Buffer, Message<'WriteResponse'>>;
 
 interface Beginning<R> {
   readonly path: string;
@@ -135,12 +135,15 @@ export class Connection {
   /** Content.Write: requests, encoded, and responses side by side, for write-stream.ts. */
   write(opts: CallOptions): WriteCallStream {
     const name = 'content.v1.Content/Write';
-    const { path, decode, metadata, options } = this.#begin<WriteResponse>(name, { ...opts, deadline: 0 });
+    const { path, decode, metadata, options } = this.#begin<Message<'WriteResponse'>>(name, {
+      ...opts,
+      deadline: 0,
+    });
     return this.#client.makeBidiStreamRequest(path, (bytes: Buffer) => bytes, decode, metadata, options);
   }
 
   /** What every call has. The reason of the signal when that has aborted. */
-  #begin<R>(name: string, { lease, deadline = DEADLINE, signal }: CallOptions): Beginning<R> {
+  #begin<R>(name: MethodName, { lease, deadline = DEADLINE, signal }: CallOptions): Beginning<R> {
     signal?.throwIfAborted();
     const { path, encode, decode } = methodOf(name);
     const metadata = new grpc.Metadata();

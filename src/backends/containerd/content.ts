@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts';
 import { ContainerdIngest, type Wanted } from './ingest.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
-import { type ContentInfo, type ContentStatus, labelMask, need, toMs } from './messages.ts';
+import { labelMask, type Message, need, toMs } from './messages.ts';
 
 /** containerd's content store (services/content/v1) in one namespace. */
 export class ContainerdContent implements ContentStore {
@@ -130,12 +130,19 @@ function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, length);
 }
 
-function toInfo({ digest, size, createdAt, updatedAt, labels }: ContentInfo): Info {
+function toInfo({ digest, size, createdAt, updatedAt, labels }: Message<'Content'>): Info {
   const times = { createdAt: toMs(createdAt), updatedAt: toMs(updatedAt) };
   return { digest: parseDigest(digest), size, labels, ...times };
 }
 
-function toStatus({ ref, offset, total, expected, startedAt, updatedAt }: ContentStatus): IngestStatus {
+function toStatus({
+  ref,
+  offset,
+  total,
+  expected,
+  startedAt,
+  updatedAt,
+}: Message<'IngestStatus'>): IngestStatus {
   return {
     ref,
     offset,

@@ -1,19 +1,19 @@
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { PreparedSnapshot, SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
-import type { DescriptorMessage, MountMessage } from './messages.ts';
+import type { Message } from './messages.ts';
 
 /** containerd keeps no more of one. */
-export function fromDescriptor({ mediaType, digest, size, annotations }: Descriptor): DescriptorMessage {
+export function fromDescriptor({ mediaType, digest, size, annotations }: Descriptor): Message<'Descriptor'> {
   return { mediaType, digest, size, annotations: annotations ?? {} };
 }
 
-export function toMounts(mounts: readonly MountMessage[]): Mount[] {
+export function toMounts(mounts: readonly Message<'Mount'>[]): Mount[] {
   return mounts.map(({ type, source, options }) => ({ type, source, options }));
 }
 
 /** A new snapshot, as the answer to Prepare or View tells of it. */
-export function toPrepared(messages: readonly MountMessage[]): PreparedSnapshot {
+export function toPrepared(messages: readonly Message<'Mount'>[]): PreparedSnapshot {
   const mounts = toMounts(messages);
   return { mounts, trees: treesOf(mounts) };
 }

@@ -7,7 +7,7 @@ import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
-import { type ImageMessage, labelMask, need, toMs } from './messages.ts';
+import { labelMask, type Message, need, toMs } from './messages.ts';
 
 /** Others may make and delete the name meanwhile, but not forever. */
 const PUT_TRIES = 10;
@@ -70,7 +70,7 @@ export class ContainerdImages implements ImageStore {
   }
 }
 
-function toImage({ name, labels, target, createdAt, updatedAt }: ImageMessage): Image {
+function toImage({ name, labels, target, createdAt, updatedAt }: Message<'Image'>): Image {
   const { mediaType, digest, size, annotations } = need(target, `the target of ${name}`);
   if (digest === '') throw new HawserError('Internal', `containerd has no digest for the image ${name}`);
   const annotated = Object.keys(annotations).length > 0 ? { annotations } : {};

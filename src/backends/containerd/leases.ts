@@ -13,7 +13,7 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Host } from '../../core/ports/host.ts';
 import type { Connection } from './connection.ts';
-import { type LeaseMessage, need, toMs } from './messages.ts';
+import { type Message, need, toMs } from './messages.ts';
 
 /** A lease that is made only to be deleted must not stay if we die in between, milliseconds. */
 const BRIEFLY = 60_000;
@@ -80,6 +80,6 @@ export class ContainerdLeases implements Leases {
   }
 }
 
-function toLease({ id, createdAt, labels }: LeaseMessage): Lease {
+function toLease({ id, createdAt, labels }: Message<'Lease'>): Lease {
   return { id, createdAt: toMs(createdAt), labels };
 }

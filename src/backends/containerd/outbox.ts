@@ -1,7 +1,7 @@
 import { orAborted } from '../../core/async/abort.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
-import { WRITE, type WriteResponse } from './messages.ts';
+import { type Message, WRITE } from './messages.ts';
 import type { WriteStream } from './write-stream.ts';
 
 /** Most bytes of one message, and of those that are unanswered: enough that containerd, which hashes, never waits for us. */
@@ -90,7 +90,7 @@ export class Outbox {
     this.#answers.push(answered);
   }
 
-  #confirm({ offset }: WriteResponse, expected: number): void {
+  #confirm({ offset }: Message<'WriteResponse'>, expected: number): void {
     if (offset === expected) return;
     const reason = new HawserError('Internal', `containerd has ${offset} bytes, ${expected} were sent`);
     this.#failure ??= { reason };

@@ -15,7 +15,7 @@ import { toMounts, toPrepared } from './descriptors.ts';
 import type { DirectAccess } from './direct.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
-import { labelMask, need, type SnapshotMessage, toMs } from './messages.ts';
+import { labelMask, type Message, need, toMs } from './messages.ts';
 
 const KINDS: readonly (SnapshotKind | undefined)[] = [undefined, 'View', 'Active', 'Committed'];
 /** The snapshot that a key shall become. Where there is one of that name, Prepare answers that it exists. */
@@ -128,7 +128,7 @@ export class ContainerdSnapshotter implements Snapshotter {
   }
 }
 
-function toInfo({ name, kind, parent, labels, createdAt, updatedAt }: SnapshotMessage): SnapshotInfo {
+function toInfo({ name, kind, parent, labels, createdAt, updatedAt }: Message<'Snapshot'>): SnapshotInfo {
   const known = KINDS[kind];
   if (known === undefined)
     throw new HawserError('Internal', `containerd has an unknown kind of snapshot: ${name}`);

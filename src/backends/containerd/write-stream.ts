@@ -4,12 +4,12 @@ import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { methodOf } from './codec.ts';
 import type { CallOptions, Connection, WriteCallStream } from './connection.ts';
-import type { WriteRequest, WriteResponse } from './messages.ts';
+import type { Message, Sent } from './messages.ts';
 
 const { encode } = methodOf('content.v1.Content/Write');
 
 interface Pending {
-  resolve(response: WriteResponse): void;
+  resolve(response: Message<'WriteResponse'>): void;
   reject(err: unknown): void;
 }
 
@@ -28,7 +28,7 @@ export class WriteStream {
   constructor(connection: Connection, opts: CallOptions) {
     this.#connection = connection;
     this.#call = connection.write({ lease: opts.lease });
-    this.#call.on('data', (response: WriteResponse) => this.#pending.shift()?.resolve(response));
+    this.#call.on('data', (response: Message<'WriteResponse'>) => this.#pending.shift()?.resolve(response));
     this.#ended = new Promise((resolve) => {
       this.#call.on('error', (err) => this.#end(connection.explain(err), resolve));
       this.#call.on('end', () => this.#end(undefined, resolve));
@@ -56,10 +56,13 @@ export class WriteStream {
    * The answer. The message's bytes have been copied when this returns its promise. When the signal aborts, the reason at
    * once: the request may still be carried out.
    */
-  async request(message: WriteRequest, { signal }: Call = {}): Promise<WriteResponse> {
+  async request(
+    message: Partial<Sent<'WriteRequest'>>,
+    { signal }: Call = {},
+  ): Promise<Message<'WriteResponse'>> {
     signal?.throwIfAborted();
     if (this.#over) throw this.#failure?.reason ?? this.#endedEarly();
-    const answered = new Promise<WriteResponse>((resolve, reject) => {
+    const answered = new Promise<Message<'WriteResponse'>>((resolve, reject) => {
       this.#pending.push({ resolve, reject });
       this.#call.write(encode(message));
     });
