@@ -1,34 +1,32 @@
-import { errnoOf, hintOf, kindOf, messageOf } from '../core/errors.ts';
+import { kindOf, messageOf } from '../core/errors.ts';
 import type { Runtime } from '../core/runtime.ts';
 import type { Command } from './commands/command.ts';
 import { GRAMMAR } from './commands/index.ts';
 import { DEBUG, TIMEOUT } from './grammar/flags.ts';
 import { type Parsed, parseCommandLine } from './grammar/parse.ts';
-import { isUsageError } from './grammar/usage-error.ts';
 import { renderHelp } from './render/help.ts';
-import { redact, safe, safeLines } from './render/text.ts';
-import { makeContext } from './session/context.ts';
+import { type Context, makeContext, show, warn } from './session/context.ts';
+import { tellFailure } from './session/failure.ts';
 import { listen } from './session/interrupt.ts';
 import { pipeAware } from './session/pipe-aware.ts';
 import type { Services } from './session/services.ts';
 import { versionLine } from './version.ts';
-
-/** 128 + SIGPIPE: the reader of our output went away. */
-const PIPE_CLOSED = 141;
+import type { Outcome } from './views/view.ts';
 
 /**
  * One command line, from arguments to exit code: 0, 1 for errors, 2 for wrong usage, 128 + n when ended by signal n.
  * Never throws. After a second interrupt it returns while work is still running: the caller ends the process.
  */
 export async function run(runtime: Runtime, args: readonly string[], services: Services): Promise<number> {
+  const { host } = runtime;
   try {
-    const parsed = parseCommandLine(args, GRAMMAR, (name) => runtime.host.env(name));
+    const parsed = parseCommandLine(args, GRAMMAR, (name) => host.env(name));
     if (parsed.type === 'run') return await execute(runtime, parsed, services);
     const text = parsed.type === 'version' ? `${versionLine(runtime)}\n` : renderHelp(parsed, GRAMMAR);
-    await pipeAware(runtime.host.stdout).write(text);
+    await pipeAware(host.stdout).write(text);
     return 0;
   } catch (err) {
-    return await fail(runtime, err, args.includes('--debug'));
+    return await tellFailure(err, { stderr: host.stderr, debug: args.includes('--debug') });
   }
 }
 
@@ -38,16 +36,31 @@ async function execute(
   services: Services,
 ): Promise<number> {
   const interruption = listen(runtime.host, runtime.clock, input.get(TIMEOUT) ?? 0);
+  const { signal } = interruption;
+  const work = async (): Promise<number> => {
+    try {
+      const context = makeContext(runtime, services, input, signal);
+      await tell(context, await command.run(context, input));
+      return 0;
+    } catch (err) {
+      const { stderr } = runtime.host;
+      const options = { stderr, debug: input.get(DEBUG), interrupted: interruption.code() };
+      return await tellFailure(preferReason(err, signal), options);
+    }
+  };
   try {
-    const context = makeContext(runtime, services, input, interruption.signal);
-    const work = command.run(context, input).then(
-      () => 0,
-      (err) => fail(runtime, preferReason(err, interruption.signal), input.get(DEBUG), interruption.code()),
-    );
-    return await Promise.race([work, interruption.again]);
+    return await Promise.race([work(), interruption.again]);
   } finally {
     interruption[Symbol.dispose]();
   }
+}
+
+/** Writes what the command returned. Throws the first of its failures. */
+async function tell(context: Context, { view, warnings = [], failures = [] }: Outcome): Promise<void> {
+  for (const warning of warnings) await warn(context, warning);
+  if (view !== undefined) await show(context, view);
+  for (const err of failures.slice(1)) await warn(context, `error: ${messageOf(err)}`);
+  if (failures.length > 0) throw failures[0];
 }
 
 /** What an abort made fail says little: the reason of the abort says why. */
@@ -55,38 +68,4 @@ function preferReason(err: unknown, signal: AbortSignal): unknown {
   return signal.aborted && ['Canceled', 'DeadlineExceeded', 'Internal'].includes(kindOf(err))
     ? signal.reason
     : err;
-}
-
-/** For what was never meant to happen. */
-const BUG = 'This looks like a bug in hawser: run it again with --debug and report what it prints';
-
-async function fail(runtime: Runtime, err: unknown, debug: boolean, interrupted?: number): Promise<number> {
-  if (isClosedPipe(err)) return PIPE_CLOSED;
-  const lines = [`hawser: ${safe(redact(messageOf(err)))}`];
-  const hint = hintOf(err) ?? (kindOf(err) === 'Internal' ? BUG : undefined);
-  if (hint !== undefined) lines.push(`hint: ${safe(redact(hint))}`);
-  if (debug && err instanceof Error) lines.push(safeLines(redact(stackOf(err))));
-  try {
-    await runtime.host.stderr.write(`${lines.join('\n')}\n`);
-  } catch {
-    // Nobody reads standard error: the exit code is all that is left to say.
-  }
-  if (isUsageError(err)) return 2;
-  if (interrupted !== undefined) return interrupted;
-  return kindOf(err) === 'Canceled' ? 130 : 1;
-}
-
-function isClosedPipe(err: unknown): boolean {
-  return kindOf(err) === 'Aborted' && errnoOf(err) === 'EPIPE';
-}
-
-/** The stacks along the cause chain. */
-function stackOf(err: Error): string {
-  const stacks: string[] = [];
-  let current: unknown = err;
-  for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
-    stacks.push(current.stack ?? current.message);
-    current = current.cause;
-  }
-  return stacks.join('\ncaused by: ');
 }

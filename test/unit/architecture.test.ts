@@ -104,16 +104,16 @@ const RULES: readonly Rule[] = [
   },
   ownParts('platform/node/'),
   ownParts('platform/deno/'),
+  { layer: 'cli/grammar/', own: core('layers'), packages: ['yargs', 'yargs/helpers'] },
+  { layer: 'cli/views/', own: ['core/'] },
+  { layer: 'cli/render/', own: ['core/', 'cli/grammar/', 'cli/views/'] },
   {
-    layer: 'cli/grammar/',
-    own: ['core/', 'cli/session/'],
-    packages: ['yargs', 'yargs/helpers'],
+    layer: 'cli/session/',
+    own: ['core/', 'backends/', 'cli/grammar/', 'cli/render/', 'cli/views/', 'cli/version.ts'],
   },
-  { layer: 'cli/render/', own: ['core/', 'cli/commands/', 'cli/grammar/'] },
-  { layer: 'cli/session/', own: ['core/', 'backends/', 'cli/grammar/', 'cli/render/', 'cli/version.ts'] },
   {
     layer: 'cli/commands/',
-    own: ['core/', 'cli/grammar/', 'cli/session/', 'cli/render/', 'cli/version.ts'],
+    own: ['core/', 'cli/grammar/', 'cli/session/', 'cli/views/', 'cli/version.ts'],
   },
   { layer: 'cli/run.ts', own: ['core/', 'cli/'] },
   { layer: 'cli/main.ts', own: ['core/', 'backends/open.ts', 'cli/'] },
@@ -239,9 +239,6 @@ function inCircles(edges: ReadonlyMap<string, readonly string[]>): string[] {
 
 /** To be taken apart; nothing may be added. */
 const KNOWN: readonly string[] = [
-  ...['check', 'inspect', 'list', 'resolve', 'usage'].map((name) => `cli/commands/images-${name}.ts`),
-  ...['explain', 'image-tree', 'images', 'snapshots'].map((name) => `cli/render/${name}.ts`),
-  ...['cli/grammar/command.ts', 'cli/session/context.ts'],
   ...['core/layers/extract.ts', 'core/layers/unpacker.ts', 'core/verbs/fetch.ts', 'core/verbs/schema1.ts'],
   ...['codecs', 'concurrency', 'growth', 'main', 'memory'].map((name) => `bench/${name}.ts`),
 ];

@@ -7,6 +7,7 @@ import { REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { withLocalBackend } from '../session/context.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
 import { displayed, storeDeps } from '../session/transfer.ts';
+import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const TTY: Bool<'tty'> = bool({ name: 'tty', alias: 't', describe: 'give the process a terminal' });
@@ -30,5 +31,6 @@ export const bundle: Command = command({
         return await bundleImage(deps, image, { ...options, report });
       });
     });
+    return DONE;
   },
 });

@@ -3,17 +3,18 @@ import type { AnyFlag, NamesOf } from '../grammar/flag.ts';
 import type { GlobalFlag } from '../grammar/flags.ts';
 import type { Input } from '../grammar/input.ts';
 import type { Context } from '../session/context.ts';
+import type { Outcome } from '../views/view.ts';
 
 /** A command with its work, whatever its flags. */
 export interface Command extends CommandSpec {
-  readonly run: (context: Context<string>, input: Input<string>) => Promise<void>;
+  readonly run: (context: Context<string>, input: Input<string>) => Promise<Outcome>;
 }
 
 /** A command whose `run` may ask for the global flags and for those of `flags`, and for no others. */
 export function command<const F extends readonly AnyFlag[]>(
   spec: CommandSpec & {
     readonly flags: F;
-    readonly run: (context: Context<NamesOf<F>>, input: Input<NamesOf<F> | GlobalFlag>) => Promise<void>;
+    readonly run: (context: Context<NamesOf<F>>, input: Input<NamesOf<F> | GlobalFlag>) => Promise<Outcome>;
   },
 ): Command {
   return spec;

@@ -2,6 +2,7 @@ import { parseDigest } from '../../core/oci/digest.ts';
 import { badValue, text } from '../grammar/flag.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { withRegistryOutput } from '../session/registry-output.ts';
+import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 /** RFC 6838 4.2, without parameters. */
@@ -36,5 +37,6 @@ export const contentFetchBlob: Command = command({
         await write(desc, fetcher);
       }
     });
+    return DONE;
   },
 });

@@ -1,6 +1,7 @@
 import { bool } from '../grammar/flag.ts';
 import { TRANSFER_FLAGS } from '../grammar/transfer-flags.ts';
 import { transfer } from '../session/transfer.ts';
+import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const METADATA_ONLY = bool({
@@ -20,5 +21,6 @@ export const contentFetch: Command = command({
     await transfer(context, { unpacks: false, printChainId: false }, async (deps, options) =>
       context.services.fetchImage(deps, { ...options, metadataOnly }),
     );
+    return DONE;
   },
 });

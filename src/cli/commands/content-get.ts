@@ -1,5 +1,6 @@
 import { parseDigest } from '../../core/oci/digest.ts';
 import { withStore } from '../session/context.ts';
+import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 export const contentGet: Command = command({
@@ -15,5 +16,6 @@ export const contentGet: Command = command({
         context.signal.throwIfAborted();
         await context.stdout.write(chunk);
       }
+      return DONE;
     }),
 });

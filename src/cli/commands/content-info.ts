@@ -1,6 +1,5 @@
 import { parseDigest } from '../../core/oci/digest.ts';
-import { renderContentInfo } from '../render/content.ts';
-import { print, withStore } from '../session/context.ts';
+import { withStore } from '../session/context.ts';
 import { type Command, command } from './command.ts';
 
 export const contentInfo: Command = command({
@@ -11,6 +10,6 @@ export const contentInfo: Command = command({
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const info = await backend.content.info(parseDigest(input.arg(0)), { signal: context.signal });
-      await print(context, renderContentInfo(info));
+      return { view: { type: 'blob', info } };
     }),
 });

@@ -1,8 +1,8 @@
 import { wrap } from '../../core/errors.ts';
 import { contentFields, parseFilters } from '../../core/filter/filter.ts';
 import { QUIET } from '../grammar/flags.ts';
-import { renderContent, renderDigests } from '../render/content.ts';
-import { print, withStore } from '../session/context.ts';
+import { withStore } from '../session/context.ts';
+import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 export const contentList: Command = command({
@@ -18,7 +18,11 @@ export const contentList: Command = command({
       const filter = parse(input.args);
       const found = infos.filter((info) => filter(contentFields(info)));
       const now = context.runtime.clock.now();
-      await print(context, input.get(QUIET) ? renderDigests(found) : renderContent(found, now));
+      return {
+        view: input.get(QUIET)
+          ? lines(...found.map(({ digest }) => digest))
+          : { type: 'blobs', infos: found, now },
+      };
     }),
 });
 

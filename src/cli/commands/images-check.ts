@@ -1,22 +1,15 @@
 import type { Backend } from '../../core/backend.ts';
-import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import { isKind, wrap } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
-import { chainIdOf, type ImageStatus, isComplete, statusOf } from '../../core/images/inspect.ts';
+import { chainIdOf, isComplete, statusOf } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { QUIET, SNAPSHOTTER } from '../grammar/flags.ts';
-import { renderChecks, renderNames } from '../render/images.ts';
-import { type Context, print, warn, withStore } from '../session/context.ts';
+import { type Context, withStore } from '../session/context.ts';
+import type { CheckRow } from '../views/images.ts';
+import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 import { matchingImages } from './images-list.ts';
-
-export interface CheckRow {
-  readonly image: Image;
-  /** Undefined when the check itself failed. */
-  readonly status: ImageStatus | undefined;
-  readonly unpacked: boolean;
-  readonly errors: readonly unknown[];
-}
 
 async function checkImage(
   context: Context,
@@ -71,9 +64,9 @@ export const imagesCheck: Command = command({
       const rows: CheckRow[] = [];
       for (const image of images) rows.push(await checkImage(context, backend, snapshotter, image));
       const good = rows.filter((row) => isComplete(row.status) && row.unpacked);
-      await print(context, input.get(QUIET) ? renderNames(good.map((row) => row.image)) : renderChecks(rows));
-      const errors = rows.flatMap((row) => row.errors);
-      for (const err of errors.slice(1)) await warn(context, `error: ${messageOf(err)}`);
-      if (errors.length > 0) throw errors[0];
+      return {
+        view: input.get(QUIET) ? lines(...good.map((row) => row.image.name)) : { type: 'checks', rows },
+        failures: rows.flatMap((row) => row.errors),
+      };
     }),
 });

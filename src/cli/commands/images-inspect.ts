@@ -1,15 +1,8 @@
-import type { Image } from '../../core/images/image-store.ts';
-import { type ImageNode, imageTree } from '../../core/images/inspect.ts';
+import { imageTree } from '../../core/images/inspect.ts';
 import { bool } from '../grammar/flag.ts';
-import { renderImageTree } from '../render/image-tree.ts';
-import { print, withStore } from '../session/context.ts';
+import { withStore } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { type Command, command } from './command.ts';
-
-export interface InspectedImage {
-  readonly image: Image;
-  readonly tree: ImageNode;
-}
 
 const CONTENT = bool({ name: 'content', describe: 'also show labels and JSON documents' });
 
@@ -25,6 +18,6 @@ export const imagesInspect: Command = command({
       const call = { signal: context.signal };
       const image = await findImage(backend.images, input.arg(0), call);
       const tree = await imageTree(backend.content, image.target, call);
-      await print(context, renderImageTree({ image, tree }, input.get(CONTENT)));
+      return { view: { type: 'image-tree', inspected: { image, tree }, content: input.get(CONTENT) } };
     }),
 });

@@ -5,18 +5,10 @@ import type { Image } from '../../core/images/image-store.ts';
 import { imagePlatforms, sizeOf } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import { QUIET } from '../grammar/flags.ts';
-import { renderImages, renderNames } from '../render/images.ts';
-import { type Context, print, warn, withStore } from '../session/context.ts';
+import { type Context, withStore } from '../session/context.ts';
+import type { ImageRow } from '../views/images.ts';
+import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
-
-export interface ImageRow {
-  readonly image: Image;
-  /** Compressed bytes, as far as the documents are here. */
-  readonly size: number;
-  /** Undefined when they cannot be told. */
-  readonly platforms: readonly string[] | undefined;
-  readonly warnings: readonly string[];
-}
 
 export async function matchingImages(
   backend: Pick<Backend, 'images'>,
@@ -60,10 +52,10 @@ export const imagesList: Command = command({
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const images = await matchingImages(backend, input.args, context.signal);
-      if (input.get(QUIET)) return await print(context, renderNames(images));
+      if (input.get(QUIET)) return { view: lines(...images.map((image) => image.name)) };
       const rows: ImageRow[] = [];
       for (const image of images) rows.push(await imageRow(context, backend, image));
-      for (const warning of rows.flatMap((row) => row.warnings)) await warn(context, `warning: ${warning}`);
-      await print(context, renderImages(rows));
+      const warnings = rows.flatMap((row) => row.warnings).map((warning) => `warning: ${warning}`);
+      return { view: { type: 'images', rows }, warnings };
     }),
 });

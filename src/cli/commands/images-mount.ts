@@ -5,10 +5,10 @@ import { bool, type NamesOf } from '../grammar/flag.ts';
 import { LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { safe } from '../render/text.ts';
-import { type Context, print, warn, withBackend } from '../session/context.ts';
+import { type Context, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { labelsOf, storeDeps } from '../session/transfer.ts';
+import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const MAX_WARNINGS = 100;
@@ -62,6 +62,6 @@ export const imagesMount: Command = command({
     await withBackend(context, async (backend) => {
       if (input.arg(1) === '') throw usageError('please provide a target path to mount to');
       const chainId = await mount(context, backend, input.arg(1));
-      await print(context, `${safe(chainId)}\n${safe(input.arg(1))}\n`);
+      return { view: lines(chainId, input.arg(1)) };
     }),
 });

@@ -2,8 +2,9 @@ import { bool } from '../grammar/flag.ts';
 import { JOBS, PRINT_CHAIN_ID, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { TRANSFER_FLAGS } from '../grammar/transfer-flags.ts';
-import { showPlan } from '../session/pull-plan.ts';
+import { planned } from '../session/pull-plan.ts';
 import { transfer } from '../session/transfer.ts';
+import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const PLAN = bool({
@@ -35,11 +36,12 @@ export const imagesPull: Command = command({
   ],
   run: async (context, input) => {
     const snapshotter = input.get(SNAPSHOTTER);
-    if (input.get(PLAN)) return await showPlan(context, { snapshotter });
+    if (input.get(PLAN)) return await planned(context, { snapshotter });
     const settings = { ...layerSettings(input), jobs: input.get(JOBS) };
     const shown = { unpacks: true, printChainId: input.get(PRINT_CHAIN_ID) };
     await transfer(context, shown, async (deps, options) =>
       context.services.pull(deps, { ...options, snapshotter, layerSettings: settings }),
     );
+    return DONE;
   },
 });

@@ -1,8 +1,8 @@
-import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import { isKind, wrap } from '../../core/errors.ts';
 import { bool } from '../grammar/flag.ts';
-import { renderNames } from '../render/images.ts';
-import { print, warn, withBackend } from '../session/context.ts';
+import { show, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
+import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 export const imagesRemove: Command = command({
@@ -20,20 +20,19 @@ export const imagesRemove: Command = command({
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
       const call = { signal: context.signal };
-      const errors: unknown[] = [];
+      const failures: unknown[] = [];
       for (const name of input.args) {
         try {
           const image = await findImage(backend.images, name, call);
           await backend.images.delete(image.name, call);
-          await print(context, renderNames([image]));
+          await show(context, lines(image.name));
         } catch (err) {
           context.signal.throwIfAborted();
           if (isKind(err, 'NotFound')) await warn(context, `${name}: image not found`);
-          else errors.push(wrap(`unable to delete ${name}`, err));
+          else failures.push(wrap(`unable to delete ${name}`, err));
         }
       }
       await backend.collect(call);
-      for (const err of errors.slice(1)) await warn(context, `error: ${messageOf(err)}`);
-      if (errors.length > 0) throw errors[0];
+      return { failures };
     }),
 });

@@ -1,23 +1,13 @@
 import { findError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.ts';
-import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 import type { RegistryEvent } from '../../core/registry/observe.ts';
 import { bool } from '../grammar/flag.ts';
 import { REGISTRY_FLAGS, type RegistryFlag } from '../grammar/registry-flags.ts';
-import { renderExplanation, renderExplanationJson } from '../render/explain.ts';
-import { type Context, print, warn } from '../session/context.ts';
+import type { Context } from '../session/context.ts';
 import { registryOptions } from '../session/registry-options.ts';
+import type { Explanation } from '../views/explanation.ts';
+import { lines, type View } from '../views/view.ts';
 import { type Command, command } from './command.ts';
-
-/** How a reference came to a descriptor, or why it did not. */
-export interface Explanation {
-  /** The full name. */
-  readonly name: string;
-  /** In the order in which they happened. */
-  readonly events: readonly RegistryEvent[];
-  readonly root?: Pick<Descriptor, 'mediaType' | 'digest' | 'size'> | undefined;
-  readonly error?: { readonly kind: string; readonly message: string; readonly hint: string | undefined };
-}
 
 /** More is not kept: a resolution makes a dozen requests. */
 const MAX_EVENTS = 1000;
@@ -36,22 +26,25 @@ export const imagesResolve: Command = command({
     'which proxy was used, and what the registry says of its rate limits. No secret is printed.',
   flags: [...REGISTRY_FLAGS, EXPLAIN, JSON_DOCUMENT],
   run: async (context, input) => {
-    const { explanation, failure } = await explain(context, input.arg(0));
-    if (input.get(JSON_DOCUMENT))
-      await print(context, renderExplanationJson(explanation, input.get(EXPLAIN)));
-    else if (input.get(EXPLAIN)) await print(context, renderExplanation(explanation));
-    else if (explanation.root !== undefined) await print(context, `${explanation.root.digest}\n`);
-    for (const event of input.get(EXPLAIN) ? [] : explanation.events) {
-      if (event.type === 'warning') await warn(context, `warning: ${event.message}`);
-    }
-    if (failure !== undefined) throw failure;
+    const { explanation, failures } = await explain(context, input.arg(0));
+    const explained = input.get(EXPLAIN);
+    const json = input.get(JSON_DOCUMENT);
+    const { root, events } = explanation;
+    const warnings = events.flatMap((event) =>
+      event.type === 'warning' ? [`warning: ${event.message}`] : [],
+    );
+    const view: View =
+      explained || json
+        ? { type: 'explanation', explanation, explained, json }
+        : lines(...(root === undefined ? [] : [root.digest]));
+    return { view, warnings: explained ? [] : warnings, failures };
   },
 });
 
 async function explain(
   context: Context<RegistryFlag>,
   text: string,
-): Promise<{ explanation: Explanation; failure: unknown }> {
+): Promise<{ readonly explanation: Explanation; readonly failures: readonly unknown[] }> {
   const { runtime, services, signal } = context;
   const reference = parseReference(text);
   const events: RegistryEvent[] = [];
@@ -64,12 +57,12 @@ async function explain(
   const { name } = reference;
   try {
     const { root } = await registry.resolve(reference, { signal });
-    return { explanation: { name, events, root }, failure: undefined };
+    return { explanation: { name, events, root }, failures: [] };
   } catch (err) {
     signal.throwIfAborted();
     const failure = wrap(`failed to resolve reference "${reference.raw}"`, err);
     const error = { kind: kindOf(err), message: messageOf(findError(err) ?? err), hint: hintOf(err) };
-    return { explanation: { name, events, error }, failure };
+    return { explanation: { name, events, error }, failures: [failure] };
   } finally {
     await registry[Symbol.asyncDispose]();
   }

@@ -1,8 +1,8 @@
 import { unmountImage } from '../../core/verbs/unmount.ts';
 import { bool } from '../grammar/flag.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
-import { safe } from '../render/text.ts';
-import { print, withBackend } from '../session/context.ts';
+import { withBackend } from '../session/context.ts';
+import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const RM = bool({ name: 'rm', describe: 'also remove the snapshot and its lease' });
@@ -19,6 +19,6 @@ export const imagesUnmount: Command = command({
       const target = input.arg(0);
       const options = { target, remove: input.get(RM), snapshotter: input.get(SNAPSHOTTER), signal };
       await unmountImage({ backend, runtime }, options);
-      await print(context, `${safe(target)}\n`);
+      return { view: lines(target) };
     }),
 });

@@ -9,6 +9,7 @@ import { type Context, withBackend, withLocalBackend } from '../session/context.
 import { findImage } from '../session/find-image.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
 import { displayed, platformsOf, type Shown, storeDeps } from '../session/transfer.ts';
+import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const ROOTFS = text({
@@ -80,5 +81,6 @@ export const imagesUnpack: Command = command({
   run: async (context, input) => {
     const target = input.get(ROOTFS);
     await (target === undefined ? toSnapshots(context) : toRootfs(context, target));
+    return DONE;
   },
 });

@@ -2,16 +2,12 @@ import { HawserError, isKind } from '../../core/errors.ts';
 import { chainIdOf } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { Snapshotter, Usage } from '../../core/snapshots/snapshotter.ts';
+import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
-import { renderUsage } from '../render/snapshots.ts';
-import { print, withStore } from '../session/context.ts';
+import { withStore } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
+import type { UsageRow } from '../views/usage.ts';
 import { type Command, command } from './command.ts';
-
-export interface UsageRow extends Usage {
-  readonly key: string;
-}
 
 /** From a snapshot down its parents. */
 export async function chainUsage(snapshotter: Snapshotter, top: string, call: Call): Promise<UsageRow[]> {
@@ -36,7 +32,8 @@ export const imagesUsage: Command = command({
       const deps = { store: backend.content, hashers: context.runtime.hashers };
       const chainId = await chainIdOf(deps, image.target, only(context.platform), call);
       try {
-        await print(context, renderUsage(await chainUsage(snapshotter, chainId, call), false));
+        const rows = await chainUsage(snapshotter, chainId, call);
+        return { view: { type: 'usage', rows, inBytes: false } };
       } catch (err) {
         if (!isKind(err, 'NotFound')) throw err;
         const where = `image ${image.name} isn't unpacked in snapshotter ${snapshotter.name}`;

@@ -4,27 +4,21 @@ import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { bool } from '../grammar/flag.ts';
 import { type GlobalFlag, SNAPSHOTTER } from '../grammar/flags.ts';
 import type { Input } from '../grammar/input.ts';
-import {
-  renderMounts,
-  renderSnapshotInfo,
-  renderSnapshots,
-  renderSnapshotTree,
-  renderUsage,
-} from '../render/snapshots.ts';
-import { type Context, print, withStore } from '../session/context.ts';
+import { type Context, withStore } from '../session/context.ts';
+import type { UsageRow } from '../views/usage.ts';
+import type { Outcome, View } from '../views/view.ts';
 import { type Command, command } from './command.ts';
-import type { UsageRow } from './images-usage.ts';
 
-type Show<F extends string> = (snapshotter: Snapshotter, input: Input<F>, call: Call) => Promise<string>;
+type Show<F extends string> = (snapshotter: Snapshotter, input: Input<F>, call: Call) => Promise<View>;
 
 function show<F extends string>(
   work: Show<F | 'snapshotter' | GlobalFlag>,
-): (context: Context<F | 'snapshotter'>) => Promise<void> {
+): (context: Context<F | 'snapshotter'>) => Promise<Outcome> {
   return async (context) =>
     await withStore(context, async (backend) => {
       const { input } = context;
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
-      await print(context, await work(snapshotter, input, { signal: context.signal }));
+      return { view: await work(snapshotter, input, { signal: context.signal }) };
     });
 }
 
@@ -44,23 +38,27 @@ export const snapshotCommands: readonly Command[] = [
     args: [],
     summary: 'list snapshots',
     flags: [SNAPSHOTTER],
-    run: show(async (snapshotter, _, call) => renderSnapshots(await snapshotter.list(call))),
+    run: show(async (snapshotter, _, call) => ({ type: 'snapshots', infos: await snapshotter.list(call) })),
   }),
   command({
     path: ['snapshots', 'info'],
     args: ['<key>'],
     summary: 'what is known about a snapshot, as JSON',
     flags: [SNAPSHOTTER],
-    run: show(async (snapshotter, input, call) =>
-      renderSnapshotInfo(await snapshotter.stat(input.arg(0), call)),
-    ),
+    run: show(async (snapshotter, input, call) => ({
+      type: 'snapshot',
+      info: await snapshotter.stat(input.arg(0), call),
+    })),
   }),
   command({
     path: ['snapshots', 'tree'],
     args: [],
     summary: 'show snapshots below their parents',
     flags: [SNAPSHOTTER],
-    run: show(async (snapshotter, _, call) => renderSnapshotTree(await snapshotter.list(call))),
+    run: show(async (snapshotter, _, call) => ({
+      type: 'snapshot-tree',
+      infos: await snapshotter.list(call),
+    })),
   }),
   command({
     path: ['snapshots', 'mounts'],
@@ -68,17 +66,21 @@ export const snapshotCommands: readonly Command[] = [
     args: ['<target>', '<key>'],
     summary: 'print the commands that mount an active snapshot or a view',
     flags: [SNAPSHOTTER],
-    run: show(async (snapshotter, input, call) =>
-      renderMounts(await snapshotter.mounts(input.arg(1), call), input.arg(0)),
-    ),
+    run: show(async (snapshotter, input, call) => ({
+      type: 'mounts',
+      mounts: await snapshotter.mounts(input.arg(1), call),
+      target: input.arg(0),
+    })),
   }),
   command({
     path: ['snapshots', 'usage'],
     args: ['[key...]'],
     summary: 'disk usage of snapshots',
     flags: [SNAPSHOTTER, BYTES],
-    run: show(async (snapshotter, input, call) =>
-      renderUsage(await usageOf(snapshotter, input.args, call), input.get(BYTES)),
-    ),
+    run: show(async (snapshotter, input, call) => ({
+      type: 'usage',
+      rows: await usageOf(snapshotter, input.args, call),
+      inBytes: input.get(BYTES),
+    })),
   }),
 ];

@@ -1,5 +1,5 @@
-import { print } from '../session/context.ts';
 import { versionLine } from '../version.ts';
+import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 export const version: Command = command({
@@ -7,5 +7,5 @@ export const version: Command = command({
   args: [],
   summary: 'print the version',
   flags: [],
-  run: async (context) => await print(context, `${versionLine(context.runtime)}\n`),
+  run: async (context) => ({ view: lines(versionLine(context.runtime)) }),
 });

@@ -19,10 +19,6 @@ export function renderContent(infos: readonly Info[], now: number): string {
   return align(`DIGEST\tSIZE\tAGE\tLABELS\n${rows.join('')}`, TABS);
 }
 
-export function renderDigests(infos: readonly Info[]): string {
-  return infos.map((info) => `${info.digest}\n`).join('');
-}
-
 /** containerd's content.Info as Go prints it. */
 export function renderContentInfo(info: Info): string {
   const value = {

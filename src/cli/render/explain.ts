@@ -1,6 +1,6 @@
 /** `resolve --explain`: what the client of the registry decided and met, for people and as JSON. */
 import type { HostSummary, RegistryEvent } from '../../core/registry/observe.ts';
-import type { Explanation } from '../commands/images-resolve.ts';
+import type { Explanation } from '../views/explanation.ts';
 import { goJson, type Json } from './go-json.ts';
 import { redact, safe } from './text.ts';
 import { exchange, milliseconds } from './trace.ts';

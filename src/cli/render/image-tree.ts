@@ -2,7 +2,7 @@
 import type { ImageNode } from '../../core/images/inspect.ts';
 import { isManifestType } from '../../core/oci/media-types.ts';
 import { formatPlatform } from '../../core/platforms/format.ts';
-import type { InspectedImage } from '../commands/images-inspect.ts';
+import type { InspectedImage } from '../views/images.ts';
 import { goTime } from './go-json.ts';
 import { safe, safeLines } from './text.ts';
 

@@ -1,15 +1,9 @@
 import { isComplete } from '../../core/images/inspect.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
-import type { CheckRow } from '../commands/images-check.ts';
-import type { ImageRow } from '../commands/images-list.ts';
+import type { CheckRow, ImageRow } from '../views/images.ts';
 import { align } from './tabwriter.ts';
 import { safe } from './text.ts';
 import { binarySize } from './units.ts';
-
-/** One name a line. */
-export function renderNames(images: readonly { readonly name: string }[]): string {
-  return images.map((image) => `${safe(image.name)}\n`).join('');
-}
 
 /** `k=v`, sorted by key, comma-joined; `-` for none. */
 export function labelCell(labels: Readonly<Record<string, string>>): string {

@@ -29,8 +29,8 @@ export function plainLines(event: ProgressEvent, printChainId = false): string[]
 }
 
 /** `waiting 37 s, asked by registry.example`. */
-export function waitingLine(event: Pick<WaitingEvent, 'reason' | 'milliseconds'>): string {
-  const seconds = Math.max(1, Math.round(event.milliseconds / 1000));
-  const between = event.reason.startsWith('asked by ') ? ',' : ':';
-  return `waiting ${seconds} s${between} ${safe(redact(event.reason))}`;
+export function waitingLine({ reason, milliseconds, askedBy }: Omit<WaitingEvent, 'type'>): string {
+  const seconds = Math.max(1, Math.round(milliseconds / 1000));
+  const why = askedBy === undefined ? `: ${reason}` : `, asked by ${askedBy}`;
+  return `waiting ${seconds} s${safe(redact(why))}`;
 }

@@ -1,4 +1,4 @@
-import { refKey } from '../../core/content/ref-key.ts';
+import { blobKind } from '../../core/content/ref-key.ts';
 import { EXPANSION } from '../../core/layers/expanded-size.ts';
 import type { PlannedBlob, PlannedUnpack, PullPlan } from '../../core/verbs/pull-plan.ts';
 import { goJson } from './go-json.ts';
@@ -15,7 +15,7 @@ interface Sum {
 export function renderPlan(plan: PullPlan): string {
   const { name, root, blobs, unpacks } = plan;
   const rows = blobs.map(({ desc, present }) => [
-    kindOf(desc),
+    blobKind(desc.mediaType),
     desc.digest,
     binarySize(desc.size),
     present ? 'present' : 'to fetch',
@@ -30,10 +30,6 @@ export function renderPlan(plan: PullPlan): string {
     ...unpacks.map(unpackLine),
     'Only manifests and configs were read, and nothing was stored.\n',
   ].join('');
-}
-
-function kindOf(desc: PlannedBlob['desc']): string {
-  return refKey(desc).split('-')[0] ?? '';
 }
 
 function sum(blobs: readonly PlannedBlob[], present: boolean): Sum {

@@ -1,6 +1,6 @@
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { SnapshotInfo } from '../../core/snapshots/snapshotter.ts';
-import type { UsageRow } from '../commands/images-usage.ts';
+import type { UsageRow } from '../views/usage.ts';
 import { sorted } from './content.ts';
 import { goJson, goTime } from './go-json.ts';
 import { table } from './images.ts';

@@ -12,6 +12,8 @@ import { ADDRESS, CONTENT_SHARING, type GlobalFlag, NAMESPACE, ROOT } from '../g
 import type { Input } from '../grammar/input.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { redact, safe } from '../render/text.ts';
+import { renderView } from '../render/view.ts';
+import type { View } from '../views/view.ts';
 import { pipeAware } from './pipe-aware.ts';
 import type { Services } from './services.ts';
 
@@ -85,9 +87,10 @@ export async function withStore<T>(context: Context, work: (backend: Backend) =>
   return await withBackend(context, work, true);
 }
 
-/** Text for standard output: already made safe by what renders it. */
-export async function print(context: Context, text: string): Promise<void> {
-  if (text !== '') await context.stdout.write(text);
+/** A view on standard output. */
+export async function show({ stdout }: Pick<Context, 'stdout'>, view: View): Promise<void> {
+  const text = renderView(view);
+  if (text !== '') await stdout.write(text);
 }
 
 /** One line on standard error. */

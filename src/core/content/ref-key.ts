@@ -1,6 +1,8 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isConfigType, isIndexType, isLayerType, isManifestType } from '../oci/media-types.ts';
 
+export type BlobKind = 'manifest' | 'index' | 'layer' | 'config' | 'attestation' | 'unknown';
+
 const REF_NAME = 'org.opencontainers.image.ref.name';
 
 /**
@@ -9,10 +11,11 @@ const REF_NAME = 'org.opencontainers.image.ref.name';
  */
 export function refKey(desc: Descriptor): string {
   const name = desc.annotations?.[REF_NAME];
-  return `${prefixOf(desc.mediaType)}-${name === undefined || name === '' ? desc.digest : `${name}@${desc.digest}`}`;
+  return `${blobKind(desc.mediaType)}-${name === undefined || name === '' ? desc.digest : `${name}@${desc.digest}`}`;
 }
 
-function prefixOf(mediaType: string): string {
+/** What a descriptor of this media type names. */
+export function blobKind(mediaType: string): BlobKind {
   if (isManifestType(mediaType)) return 'manifest';
   if (isIndexType(mediaType)) return 'index';
   if (isLayerType(mediaType)) return 'layer';

@@ -56,8 +56,14 @@ export type ProgressEvent =
   | { readonly type: 'unpacked'; readonly platform: string; readonly chainId: string }
   | { readonly type: 'syncing' }
   | { readonly type: 'recorded'; readonly name: string; readonly target: string }
-  /** Nothing is asked for so long: `asked by <host>`, or the failure after which it is tried again. */
-  | { readonly type: 'waiting'; readonly reason: string; readonly milliseconds: number }
+  /** No request is made for so long. `reason`: `asked by <host>`, or the failure that is tried again after the wait. */
+  | {
+      readonly type: 'waiting';
+      readonly reason: string;
+      readonly milliseconds: number;
+      /** The host that asked for the wait. Undefined after a failure. */
+      readonly askedBy?: string | undefined;
+    }
   | { readonly type: 'warning'; readonly message: string };
 
 /** `waiting`: known, not begun. `exists`: was here. `following`: another process is fetching it. `done`: committed by us. */

@@ -52,8 +52,13 @@ export type RegistryEvent =
     }
   /** One exchange: hops of redirects and token requests too. */
   | ({ readonly type: 'request' } & TraceEvent)
-  /** Requests wait: `asked by <host>` (Retry-After), or because of the failure that is the reason. */
-  | { readonly type: 'wait'; readonly reason: string; readonly milliseconds: number }
+  /** Requests wait. `reason`: `asked by <host>` (Retry-After; `askedBy` is the host), or the failure that is tried again. */
+  | {
+      readonly type: 'wait';
+      readonly reason: string;
+      readonly milliseconds: number;
+      readonly askedBy?: string | undefined;
+    }
   /**
    * For people: something in the configuration that has no effect or may surprise, or `<host> says: <text>`, what a registry
    * wants its users to know (Warning: 299), once.

@@ -123,7 +123,8 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
   const cooldowns = new Cooldowns({
     clock,
     longest: options.retry?.time ?? DEFAULT_TIME,
-    onWait: ({ host, milliseconds }) => observe({ type: 'wait', reason: `asked by ${host}`, milliseconds }),
+    onWait: ({ host, milliseconds }) =>
+      observe({ type: 'wait', reason: `asked by ${host}`, milliseconds, askedBy: host }),
   });
   const speed = flow(flowOptions(options, clock), clock);
   const warnings = new RegistryWarnings(observe);

@@ -69,7 +69,12 @@ test('sizes in steps of 1024', () => {
 });
 
 test('a wait is shown in every form of progress, and goes when something comes', () => {
-  const asked: ProgressEvent = { type: 'waiting', reason: 'asked by registry.example', milliseconds: 36_700 };
+  const asked: ProgressEvent = {
+    type: 'waiting',
+    reason: 'asked by registry.example',
+    milliseconds: 36_700,
+    askedBy: 'registry.example',
+  };
   const failed: ProgressEvent = {
     type: 'waiting',
     reason: 'GET https://r/x?sig=s3cret: 503',

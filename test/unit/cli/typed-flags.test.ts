@@ -29,6 +29,7 @@ test('flags: a command may ask for its own and the global ones, others do not co
       context.input.get(LIMIT_RATE);
       // @ts-expect-error: not declared under this name
       input.get(text({ name: 'other', value: 'X', describe: '' }));
+      return {};
     },
   });
 });

@@ -1,0 +1,50 @@
+/** What commands return, as data; `render/view.ts` makes text of it. */
+import type { Info } from '../../core/content/content-store.ts';
+import type { Mount } from '../../core/ports/mounter.ts';
+import type { SnapshotInfo } from '../../core/snapshots/snapshotter.ts';
+import type { PullPlan } from '../../core/verbs/pull-plan.ts';
+import type { Explanation } from './explanation.ts';
+import type { CheckRow, ImageRow, InspectedImage } from './images.ts';
+import type { UsageRow } from './usage.ts';
+
+export type View =
+  /** Names, digests, chain IDs: one a line. */
+  | { readonly type: 'lines'; readonly lines: readonly string[] }
+  | { readonly type: 'images'; readonly rows: readonly ImageRow[] }
+  | { readonly type: 'checks'; readonly rows: readonly CheckRow[] }
+  /** `content`: with labels and documents. */
+  | { readonly type: 'image-tree'; readonly inspected: InspectedImage; readonly content: boolean }
+  /** `inBytes`: sizes as whole numbers. */
+  | { readonly type: 'usage'; readonly rows: readonly UsageRow[]; readonly inBytes: boolean }
+  /** `explained`: with the events. */
+  | {
+      readonly type: 'explanation';
+      readonly explanation: Explanation;
+      readonly explained: boolean;
+      readonly json: boolean;
+    }
+  /** `now`: milliseconds since the epoch, for ages. */
+  | { readonly type: 'blobs'; readonly infos: readonly Info[]; readonly now: number }
+  | { readonly type: 'blob'; readonly info: Info }
+  | { readonly type: 'snapshots'; readonly infos: readonly SnapshotInfo[] }
+  | { readonly type: 'snapshot-tree'; readonly infos: readonly SnapshotInfo[] }
+  | { readonly type: 'snapshot'; readonly info: SnapshotInfo }
+  /** The commands that mount these at `target`. */
+  | { readonly type: 'mounts'; readonly mounts: readonly Mount[]; readonly target: string }
+  | { readonly type: 'plan'; readonly plan: PullPlan; readonly json: boolean };
+
+/** How a command ended that threw nothing. */
+export interface Outcome {
+  readonly view?: View;
+  /** Lines for standard error. */
+  readonly warnings?: readonly string[];
+  /** The first is the error of the command; of the others their messages are told before. */
+  readonly failures?: readonly unknown[];
+}
+
+/** Of a command that has written its output already, or has none. */
+export const DONE: Outcome = {};
+
+export function lines(...of: readonly string[]): View {
+  return { type: 'lines', lines: of };
+}
