@@ -1,7 +1,7 @@
 import type { Backend } from '../../core/backend.ts';
 import { isKind, wrap } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
-import { chainIdOf, isComplete, statusOf } from '../../core/images/inspect.ts';
+import { chainIdOf, imageStatus, isComplete } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { QUIET, SNAPSHOTTER } from '../grammar/flags.ts';
@@ -30,7 +30,7 @@ async function checkImage(
   };
   const status = await attempt(
     '',
-    statusOf(backend.content, image.target, only(context.platform), { signal }),
+    imageStatus(backend.content, image.target, only(context.platform), { signal }),
   );
   const unpacked = await attempt('unpack for ', isUnpacked(context, backend, snapshotter, image));
   return { image, status, unpacked: unpacked ?? false, errors };

@@ -2,7 +2,7 @@ import type { Backend } from '../../core/backend.ts';
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
 import { imageFields, parseFilters } from '../../core/filter/filter.ts';
 import type { Image } from '../../core/images/image-store.ts';
-import { imagePlatforms, sizeOf } from '../../core/images/inspect.ts';
+import { imagePlatforms, imageSize } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import { QUIET } from '../grammar/flags.ts';
 import { type Context, withStore } from '../session/context.ts';
@@ -26,7 +26,7 @@ export async function matchingImages(
 async function imageRow({ signal, platform }: Context, backend: Backend, image: Image): Promise<ImageRow> {
   const call = { signal };
   const warnings: string[] = [];
-  const { size, missing } = await sizeOf(backend.content, image.target, only(platform), call);
+  const { size, missing } = await imageSize(backend.content, image.target, only(platform), call);
   if (missing !== undefined) {
     warnings.push(`failed calculating size for image ${image.name}: ${messageOf(missing)}`);
   }

@@ -2,7 +2,7 @@
 import type { LocalBackend } from '../../backends/local/open.ts';
 import { ifFound } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
-import { isComplete, statusOf } from '../../core/images/inspect.ts';
+import { imageStatus, isComplete } from '../../core/images/inspect.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Report } from '../../core/progress/events.ts';
@@ -61,7 +61,8 @@ export async function presentImage(
   const { input, services, signal } = context;
   const call = { signal };
   const image = await ifFound(findImage(backend.images, input.arg(0), call));
-  if (image && isComplete(await statusOf(backend.content, image.target, only(platform), call))) return image;
+  if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call)))
+    return image;
   const reference = parseReference(input.arg(0));
   const registryOpts = await registryOptions(context, reference);
   const { name } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>

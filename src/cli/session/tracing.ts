@@ -13,7 +13,7 @@ import { absolutePath, type Context, warn } from './context.ts';
 
 type TracingFlag = 'trace' | 'report';
 
-interface Target {
+interface TraceFile {
   readonly flag: TracingFlag;
   readonly path: string;
   readonly file: FileHandle;
@@ -48,13 +48,13 @@ export async function withTracing(
   }
 }
 
-async function openTargets(context: Context<TracingFlag>): Promise<Target[]> {
+async function openTargets(context: Context<TracingFlag>): Promise<TraceFile[]> {
   const machine = machineOf(context);
   const wanted = [
     { flag: TRACE, render: chromeTrace },
     { flag: REPORT, render: (trace: Trace) => reportPage(trace, machine) },
   ];
-  const targets: Target[] = [];
+  const targets: TraceFile[] = [];
   try {
     for (const { flag, render } of wanted) {
       const path = context.input.get(flag);
@@ -79,7 +79,7 @@ async function open(context: Context, flag: string, path: string): Promise<FileH
   }
 }
 
-async function writeTo({ flag, path, file, render }: Target, trace: Trace): Promise<void> {
+async function writeTo({ flag, path, file, render }: TraceFile, trace: Trace): Promise<void> {
   try {
     await file.truncate(0);
     await file.write(new TextEncoder().encode(render(trace)), 0);

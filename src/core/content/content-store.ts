@@ -1,6 +1,5 @@
 /** The content store's roles, as in containerd (core/content/content.go). A function takes the smallest that serves. */
 
-import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 import type { Growing } from './growing.ts';
@@ -87,6 +86,3 @@ export interface LocalBlobs {
   /** The data of a blob that this process is fetching. */
   growing(digest: Digest): Growing | undefined;
 }
-
-/** What a fetch wants of a blob. */
-export type Wanted = Pick<Descriptor, 'digest' | 'size' | 'mediaType'>;

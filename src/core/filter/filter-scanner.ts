@@ -1,6 +1,6 @@
 /** The tokens of containerd's filters. */
 
-export interface Token {
+export interface FilterToken {
   readonly type: 'field' | 'quoted' | 'value' | 'separator' | 'operator' | 'illegal' | 'other' | 'end';
   /** As written; of an illegal one what is wrong. */
   readonly text: string;
@@ -37,7 +37,7 @@ export class FilterScanner {
     return code === undefined ? undefined : String.fromCodePoint(code);
   }
 
-  scan(): Token {
+  scan(): FilterToken {
     let ch = this.#take();
     while (ch !== undefined && SPACE.test(ch)) ch = this.#take();
     const at = this.#last;
@@ -75,11 +75,11 @@ export class FilterScanner {
     for (let ch = this.peek(); ch !== undefined && wanted.test(ch); ch = this.peek()) this.#take();
   }
 
-  #token(type: Token['type'], at: number): Token {
+  #token(type: FilterToken['type'], at: number): FilterToken {
     return { type, text: this.#input.slice(at, this.#next), at };
   }
 
-  #quoted(quote: string, at: number): Token {
+  #quoted(quote: string, at: number): FilterToken {
     let illegal: string | undefined;
     for (let ch = this.#take(); ch !== quote; ch = this.#take()) {
       if (ch === undefined || ch === '\n') {

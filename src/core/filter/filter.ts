@@ -15,7 +15,7 @@
 import type { Info } from '../content/content-store.ts';
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
-import { FilterScanner, type Token } from './filter-scanner.ts';
+import { FilterScanner, type FilterToken } from './filter-scanner.ts';
 
 /** The value at a field path, or undefined when there is none. */
 export type Fields = (path: readonly string[]) => string | undefined;
@@ -31,7 +31,7 @@ export function parseFilters(texts: readonly string[]): Filter {
 /** One filter; the empty one lets everything pass. */
 function parseFilter(text: string): Filter {
   if (text === '') return () => true;
-  const parser = new Parser(text);
+  const parser = new FilterParser(text);
   const selectors = parser.selectors();
   return (fields) => selectors.every((selector) => selector(fields));
 }
@@ -62,7 +62,7 @@ function lookUp(map: Readonly<Record<string, string>>, path: readonly string[]):
   return Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
-class Parser {
+class FilterParser {
   readonly #input: string;
   readonly #scanner: FilterScanner;
 
@@ -124,14 +124,14 @@ class Parser {
     throw this.#unexpected(token, 'expected value or quoted');
   }
 
-  #unquote(token: Token, anyQuote: boolean): string {
+  #unquote(token: FilterToken, anyQuote: boolean): string {
     if (!anyQuote && token.text[0] !== '"') throw this.#error(token.at, 'invalid quote encountered');
     const text = unquote(token.text);
     if (text === undefined) throw this.#error(token.at, 'unquoting failed: quote syntax error');
     return text;
   }
 
-  #unexpected(token: Token, expected: string): HawserError {
+  #unexpected(token: FilterToken, expected: string): HawserError {
     return this.#error(token.at, token.type === 'illegal' ? token.text : expected);
   }
 

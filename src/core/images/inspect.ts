@@ -133,7 +133,7 @@ async function platformOfConfig(
 }
 
 /** Bytes of the documents and (compressed) layers from the target to the preferred manifest's; `missing` when it ends early. */
-export async function sizeOf(
+export async function imageSize(
   store: Provider,
   target: Descriptor,
   matcher: Matcher,
@@ -190,7 +190,7 @@ export function isComplete(status: ImageStatus | undefined): boolean {
 }
 
 /** containerd's images.Check. */
-export async function statusOf(
+export async function imageStatus(
   store: Provider & InfoProvider,
   target: Descriptor,
   matcher: Matcher,

@@ -52,7 +52,7 @@ function runnable(children: readonly Descriptor[]): Map<string, Descriptor> {
 }
 
 /** For messages: the platforms an index has, sorted. */
-export function platformsOf(children: readonly Descriptor[]): string[] {
+export function platformNames(children: readonly Descriptor[]): string[] {
   const names = children.flatMap((c) =>
     c.platform && c.platform.os !== 'unknown' ? [formatPlatform(c.platform)] : [],
   );

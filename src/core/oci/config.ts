@@ -12,7 +12,7 @@ import {
   stringMapField,
 } from './fields.ts';
 import { type Json, type JsonObject, parseJson } from './json.ts';
-import { digestOf, platformOf } from './parse-descriptor.ts';
+import { digestField, platformOf } from './parse-descriptor.ts';
 
 /** Bytes. A larger configuration is refused. */
 export const MAX_CONFIG_BYTES: number = 32 * 1024 * 1024;
@@ -67,7 +67,7 @@ export function parseConfig(bytes: Uint8Array, desc: Descriptor): ImageConfig {
   return defined({
     platform: platformOf(from, where),
     rootfsType: stringField(rootfs, 'type', below) ?? '',
-    diffIds: arrayField(rootfs, 'diff_ids', below, MAX_DIFF_IDS, digestOf) ?? [],
+    diffIds: arrayField(rootfs, 'diff_ids', below, MAX_DIFF_IDS, digestField) ?? [],
     history: arrayField(from, 'history', where, MAX_LIST, parseHistory) ?? [],
     config: parseRunConfig(objectField(from, 'config', where) ?? {}, at(where, 'config')),
     created: stringField(from, 'created', where),

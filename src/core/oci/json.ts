@@ -28,10 +28,10 @@ export function parseJson(bytes: Uint8Array, what: string): Json {
   if (text.startsWith('\ufeff')) {
     throw new HawserError('InvalidArgument', `Cannot read ${what}: it starts with a byte order mark`);
   }
-  return new Parser(text, what).document();
+  return new JsonParser(text, what).document();
 }
 
-class Parser {
+class JsonParser {
   readonly #text: string;
   readonly #what: string;
   #at = 0;

@@ -31,7 +31,7 @@ export function parseDescriptor(value: Json | undefined, where: string): Descrip
   const size = sizeOf(from, where);
   return defined({
     mediaType,
-    digest: digestOf(from.digest, at(where, 'digest')),
+    digest: digestField(from.digest, at(where, 'digest')),
     size,
     platform: platformField(from, where),
     annotations: stringMapField(from, 'annotations', where),
@@ -41,7 +41,7 @@ export function parseDescriptor(value: Json | undefined, where: string): Descrip
   });
 }
 
-export function digestOf(value: Json | undefined, where: string): Digest {
+export function digestField(value: Json | undefined, where: string): Digest {
   const text = asString(value, where);
   try {
     return parseDigest(text);

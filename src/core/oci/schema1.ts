@@ -8,7 +8,7 @@ import type { Digest } from './digest.ts';
 import { arrayField, asObject, asString, at, misfit, objectField, stringField } from './fields.ts';
 import { type JsonObject, parseJson } from './json.ts';
 import { DOCKER_SCHEMA1_UNSIGNED } from './media-types.ts';
-import { digestOf } from './parse-descriptor.ts';
+import { digestField } from './parse-descriptor.ts';
 
 export const MAX_SCHEMA1_BYTES = 8_000_000;
 const MAX_LAYERS = 10_000;
@@ -85,7 +85,7 @@ export function parseSchema1(payload: Uint8Array, digest: Digest): Schema1 {
   }
   if (from.schemaVersion !== 1) throw misfit(at(where, 'schemaVersion'), 'must be 1');
   const sums = arrayField(from, 'fsLayers', where, MAX_LAYERS, (value, path) =>
-    digestOf(asObject(value, path).blobSum, at(path, 'blobSum')),
+    digestField(asObject(value, path).blobSum, at(path, 'blobSum')),
   );
   const history = arrayField(from, 'history', where, MAX_LAYERS, (value, path) => {
     const inner = at(path, 'v1Compatibility');

@@ -2,7 +2,7 @@
 import { bottleneck } from './analysis.ts';
 import type { Row, Span, Trace } from './trace.ts';
 
-type Event = Readonly<Record<string, unknown>>;
+type ChromeEvent = Readonly<Record<string, unknown>>;
 
 const PID = 1;
 /** Interleaved work, in the order in which a chunk passes through it. */
@@ -13,7 +13,7 @@ const INTERLEAVED = ['wait', 'inflate', 'verify', 'apply'] as const;
  * (inflate, verify, apply, waiting) is shown as one slice each, laid end to end inside the slice that it is part of.
  */
 export function chromeTrace(trace: Trace): string {
-  const events: Event[] = [
+  const events: ChromeEvent[] = [
     { ph: 'M', name: 'process_name', pid: PID, tid: 0, args: { name: `hawser ${trace.name}` } },
   ];
   trace.rows.forEach((row, tid) => {
@@ -38,7 +38,7 @@ function trackName(row: Row): string {
   return row.kind === 'layer' ? `${row.label} ${row.digest}` : row.label;
 }
 
-function slice(span: Span, row: Row, tid: number): Event {
+function slice(span: Span, row: Row, tid: number): ChromeEvent {
   const { bytes, start, end } = span;
   const args = {
     digest: row.digest,
@@ -51,7 +51,7 @@ function slice(span: Span, row: Row, tid: number): Event {
 }
 
 /** The interleaved stages of a row, within the span that holds them and before the steps that follow them in it. */
-function inside(span: Span, row: Row, tid: number): Event[] {
+function inside(span: Span, row: Row, tid: number): ChromeEvent[] {
   if (span.stage !== (row.kind === 'layer' ? 'extract' : 'fetch')) return [];
   const next = row.spans.filter((one) => one !== span && one.start >= span.start && one.end <= span.end);
   const end = Math.min(span.end, ...next.map((one) => one.start));
@@ -68,7 +68,14 @@ function inside(span: Span, row: Row, tid: number): Event[] {
   });
 }
 
-function event(name: string, start: number, end: number, row: Row, tid: number, args: Event): Event {
+function event(
+  name: string,
+  start: number,
+  end: number,
+  row: Row,
+  tid: number,
+  args: ChromeEvent,
+): ChromeEvent {
   return {
     ph: 'X',
     name,

@@ -23,7 +23,7 @@ interface Begun {
 }
 
 /** A row that grows. */
-class Growing {
+class OpenSpan {
   readonly kind: Row['kind'];
   readonly label: string;
   readonly digest: string;
@@ -82,8 +82,8 @@ export class Tracer {
   readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #origin: number;
-  readonly #image: Growing = new Growing('image', 'image');
-  readonly #rows = new Map<string, Growing>();
+  readonly #image: OpenSpan = new OpenSpan('image', 'image');
+  readonly #rows = new Map<string, OpenSpan>();
   #name = '';
   #target = '';
   readonly #omitted = new Set<string>();
@@ -155,14 +155,14 @@ export class Tracer {
     kind: 'blob' | 'layer',
     label: string,
     desc: { digest: string; size: number },
-  ): Growing | undefined {
+  ): OpenSpan | undefined {
     const known = this.#rows.get(id);
     if (known !== undefined) return known;
     if (this.#rows.size >= MAX_ROWS) {
       this.#omit(id);
       return undefined;
     }
-    const row = new Growing(kind, label, desc.digest, desc.size);
+    const row = new OpenSpan(kind, label, desc.digest, desc.size);
     this.#rows.set(id, row);
     return row;
   }
@@ -196,7 +196,7 @@ export class Tracer {
     row?.add({ stage, start: Math.max(0, now - ms), end: now, bytes: desc?.size ?? 0, cut: false });
   }
 
-  #find(digest: string, chainId: string | undefined): Growing | undefined {
+  #find(digest: string, chainId: string | undefined): OpenSpan | undefined {
     if (chainId !== undefined) return this.#rows.get(chainId);
     return [...this.#rows.values()].find((row) => row.kind === 'blob' && row.digest === digest);
   }

@@ -20,6 +20,6 @@ export function lengthOf(response: HttpResponse): number | undefined {
 }
 
 /** Bytes of the content itself. */
-export function sizeOf(response: HttpResponse): number | undefined {
+export function contentLength(response: HttpResponse): number | undefined {
   return encodingsOf(response).length > 0 ? undefined : lengthOf(response);
 }

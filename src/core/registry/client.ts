@@ -21,7 +21,7 @@ export interface ClientDeps extends HostsDeps {
 }
 
 /** An object of the reference's repository at one host. */
-export interface Target {
+export interface RemoteObject {
   readonly host: Host;
   readonly kind: 'manifests' | 'blobs';
   /** A tag or a digest. */
@@ -56,7 +56,7 @@ export class RepositoryClient {
 
   async send(
     method: 'GET' | 'HEAD',
-    target: Target,
+    target: RemoteObject,
     headers: Readonly<Record<string, string>>,
     call: Call | undefined,
   ): Promise<HttpResponse> {

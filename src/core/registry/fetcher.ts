@@ -5,7 +5,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { discard } from './body.ts';
-import type { RepositoryClient, Target } from './client.ts';
+import type { RemoteObject, RepositoryClient } from './client.ts';
 import { parseContentRange } from './content-range.ts';
 import { decoded, encodingsOf } from './encoding.ts';
 import type { Host } from './hosts.ts';
@@ -54,7 +54,7 @@ function hostSource(
   desc: Descriptor,
   { kind = kindOf(desc), signal }: FetchRequest,
 ): Source {
-  const target: Target = { host, kind, object: desc.digest };
+  const target: RemoteObject = { host, kind, object: desc.digest };
   const get = (headers: Readonly<Record<string, string>>) =>
     client.send('GET', target, { ...acceptOf(desc.mediaType), ...headers }, { signal });
   return { key: keyOf(host), url: host.base, client, get };
@@ -100,7 +100,7 @@ export function keyOf(host: Host): string {
   return host.base.href;
 }
 
-function kindOf({ mediaType }: Descriptor): Target['kind'] {
+function kindOf({ mediaType }: Descriptor): RemoteObject['kind'] {
   const isDocument = isManifestType(mediaType) || isIndexType(mediaType) || isSchema1Type(mediaType);
   return isDocument ? 'manifests' : 'blobs';
 }

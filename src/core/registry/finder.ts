@@ -6,14 +6,14 @@ import { MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { OCTET_STREAM } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
-import { isSuccess, sizeOf, typeOf } from './answer.ts';
+import { contentLength, isSuccess, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
-import type { RepositoryClient, Target } from './client.ts';
+import type { RemoteObject, RepositoryClient } from './client.ts';
 import { decoded } from './encoding.ts';
 import { acceptOf, fetchObject, keyOf } from './fetcher.ts';
 import type { Host } from './hosts.ts';
 import { safeUrl } from './redact.ts';
-import type { FindRequest, Found } from './registry.ts';
+import type { FindRequest, FoundContent } from './registry.ts';
 import { isDenied } from './status.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function findObject(
   client: RepositoryClient,
   digest: Digest,
   request: FindRequest,
-): Promise<Found> {
+): Promise<FoundContent> {
   const { mediaType = '' } = request;
   let failure: unknown;
   for (const kind of ['blobs', 'manifests'] as const) {
@@ -38,7 +38,7 @@ export async function findObject(
     };
     try {
       const desc = await client.overHosts('fetch', request, ask, { object: digest });
-      const fetcher: Found['fetcher'] = {
+      const fetcher: FoundContent['fetcher'] = {
         fetch: async (wanted, { avoid = [], ...part } = {}) => {
           const asked = { ...part, kind, avoid: new Set([...lacking, ...avoid]) };
           return await fetchObject(client, { ...wanted, mediaType }, asked);
@@ -67,14 +67,14 @@ function absent({ base }: Host): HawserError {
  */
 export async function describeObject(
   client: RepositoryClient,
-  target: Target,
+  target: RemoteObject,
   headers: Readonly<Record<string, string>>,
   call: Call | undefined,
 ): Promise<Omit<Descriptor, 'digest'> | undefined> {
   const response = await client.send('HEAD', target, headers, call);
   await discard(response.body);
   if (response.status === 404) return undefined;
-  const size = sizeOf(response) ?? 0;
+  const size = contentLength(response) ?? 0;
   if (isSuccess(response) && size > 0) return { mediaType: contentType(response), size };
   if (isSuccess(response) || response.status === 405 || isDenied(response.status)) {
     return await describeByGet(client, target, headers, call);
@@ -84,14 +84,14 @@ export async function describeObject(
 
 async function describeByGet(
   client: RepositoryClient,
-  target: Target,
+  target: RemoteObject,
   headers: Readonly<Record<string, string>>,
   call: Call | undefined,
 ): Promise<Omit<Descriptor, 'digest'> | undefined> {
   const response = await client.send('GET', target, headers, call);
   const { status } = response;
   if (status !== 404 && !isSuccess(response)) throw await client.refusal('GET', response);
-  const told = sizeOf(response);
+  const told = contentLength(response);
   if (status === 404 || told !== undefined) await discard(response.body);
   if (status === 404) return undefined;
   const mediaType = contentType(response);

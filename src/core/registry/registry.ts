@@ -53,7 +53,7 @@ export interface FindRequest extends Call {
   readonly mediaType?: string | undefined;
 }
 
-export interface Found {
+export interface FoundContent {
   /** Type and size are a host's word. */
   readonly desc: Descriptor;
   /** Asks for it as what it was found as, first where it was found. */
@@ -65,5 +65,5 @@ export interface Registry extends AsyncDisposable {
   resolve(reference: Reference, call?: Call): Promise<Resolved>;
   fetcher(reference: Reference): Fetcher;
   /** Among the blobs of all hosts, then among their manifests. NotFound. */
-  find(reference: Reference, digest: Digest, request?: FindRequest): Promise<Found>;
+  find(reference: Reference, digest: Digest, request?: FindRequest): Promise<FoundContent>;
 }

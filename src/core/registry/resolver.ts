@@ -17,7 +17,7 @@ import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { isSuccess, lengthOf, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
-import type { RepositoryClient, Target } from './client.ts';
+import type { RemoteObject, RepositoryClient } from './client.ts';
 import { decoded } from './encoding.ts';
 import { describeObject } from './finder.ts';
 import { safeUrl } from './redact.ts';
@@ -63,7 +63,7 @@ export async function resolveRoot(client: RepositoryClient, call: Call | undefin
 
 async function resolveManifest(
   client: RepositoryClient,
-  target: Target,
+  target: RemoteObject,
   call: Call | undefined,
 ): Promise<Root | undefined> {
   const response = await client.send('HEAD', target, ACCEPT, call);
@@ -85,7 +85,7 @@ async function resolveManifest(
 /** By its document; `undefined` for 404. */
 async function readManifest(
   client: RepositoryClient,
-  target: Target,
+  target: RemoteObject,
   call: Call | undefined,
 ): Promise<Root | undefined> {
   const response = await client.send('GET', target, ACCEPT, call);
@@ -108,7 +108,7 @@ async function readManifest(
   const wanted = client.reference.digest;
   // What is signed within the document is its digest's subject.
   const subject = isSchema1Type(mediaType) ? schema1Payload(bytes, mediaType) : bytes;
-  const digest = await digestOf(subject, wanted);
+  const digest = await subtleDigest(subject, wanted);
   if (wanted !== undefined && digest !== wanted) {
     throw new HawserError('DataLoss', `GET ${safeUrl(response.url)}: content is ${digest}, want ${wanted}`);
   }
@@ -142,7 +142,7 @@ function tooLarge(client: RepositoryClient, size: string): HawserError {
 const SUBTLE_NAMES = { sha256: 'SHA-256', sha384: 'SHA-384', sha512: 'SHA-512' } as const;
 
 /** By the algorithm of `like`, else sha256. */
-async function digestOf(bytes: Uint8Array<ArrayBuffer>, like: Digest | undefined): Promise<Digest> {
+async function subtleDigest(bytes: Uint8Array<ArrayBuffer>, like: Digest | undefined): Promise<Digest> {
   const algorithm = like === undefined ? 'sha256' : algorithmOf(like);
   const hash = new Uint8Array(await crypto.subtle.digest(SUBTLE_NAMES[algorithm], bytes));
   return makeDigest(algorithm, toHex(hash));

@@ -46,7 +46,7 @@ export async function fetchImage(deps: TransferDeps, options: FetchOptions): Pro
 }
 
 /** What is to be recorded: the root that the registry has, or what was made of one in an old format. */
-export interface Target {
+export interface RecordTarget {
   readonly root: Descriptor;
   /** Digests that the registry does not have: made here, in the store already. */
   readonly made: ReadonlySet<string>;
@@ -59,7 +59,7 @@ export async function resolveTarget(
   deps: TransferDeps,
   options: FetchOptions,
   call: { lease: string; signal: AbortSignal },
-): Promise<Target> {
+): Promise<RecordTarget> {
   const root = await resolve(deps, options, call.signal);
   const labels = options.labels ?? {};
   // A name that was of schema 1 before is it no longer: '' removes the label.
@@ -120,7 +120,7 @@ type Hooks = Pick<WalkOptions, 'onManifest' | 'onBlob'>;
 export async function walk(
   deps: TransferDeps,
   options: FetchOptions,
-  { root, made }: Pick<Target, 'root' | 'made'>,
+  { root, made }: Pick<RecordTarget, 'root' | 'made'>,
   call: { lease: string; signal: AbortSignal } & Hooks,
 ): Promise<void> {
   const { reference, retry, report = () => {} } = options;
@@ -156,7 +156,7 @@ export function walkOptions(
 export async function record(
   deps: TransferDeps,
   options: FetchOptions,
-  { root, labels }: Pick<Target, 'root' | 'labels'>,
+  { root, labels }: Pick<RecordTarget, 'root' | 'labels'>,
   call: { lease: string; signal: AbortSignal },
 ): Promise<FetchResult> {
   if (root.size === 0) throw new HawserError('InvalidArgument', `Cannot record ${root.digest}: it is empty`);

@@ -9,7 +9,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
 import type { ProgressEvent } from '../progress/events.ts';
 import { UnpackChoice } from './choose.ts';
-import { record, resolveTarget, type Target, type TransferDeps, walk, withLease } from './fetch.ts';
+import { type RecordTarget, record, resolveTarget, type TransferDeps, walk, withLease } from './fetch.ts';
 import type { PullOptions, PullResult, UnpackedPlatform } from './options.ts';
 
 /**
@@ -35,7 +35,7 @@ type Unpacked = Omit<UnpackedPlatform, 'snapshotter'>;
 class PullJob {
   readonly #deps: TransferDeps;
   readonly #options: PullOptions;
-  readonly #target: Target;
+  readonly #target: RecordTarget;
   readonly #choice: UnpackChoice;
   readonly #lease: string;
   readonly #parent: AbortSignal;
@@ -49,7 +49,7 @@ class PullJob {
   constructor(
     deps: TransferDeps,
     options: PullOptions,
-    target: Target,
+    target: RecordTarget,
     call: { lease: string; signal: AbortSignal },
   ) {
     this.#deps = deps;

@@ -6,7 +6,7 @@ import type { BlobCall } from '../download/fetch-blob.ts';
 import { HawserError } from '../errors.ts';
 import { dispatch } from '../images/dispatch.ts';
 import { childLabels, convertedLabels, sourceLabels } from '../images/gc-labels.ts';
-import { platformsOf, selectChildren } from '../images/select.ts';
+import { platformNames, selectChildren } from '../images/select.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
 import { isImageConfigType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
@@ -134,7 +134,7 @@ class Walk {
       const { platform } = parseConfig(await this.#deps.document(config, { signal }), config);
       told.push({ ...desc, platform });
     }
-    for (const name of platformsOf(told)) this.#available.add(name);
+    for (const name of platformNames(told)) this.#available.add(name);
     const layers: Descriptor[] = [];
     for (const [name, { digest }] of selectChildren(told, wanted).chosen) {
       const { desc, children } = this.#untold.get(digest) as Untold;
@@ -215,7 +215,7 @@ class Walk {
     const { platforms, allMetadata, metadataOnly } = this.#opts;
     const known = children.filter((child) => this.#isKnown(child));
     const selection = selectChildren(known, platforms);
-    for (const name of platformsOf(known)) this.#available.add(name);
+    for (const name of platformNames(known)) this.#available.add(name);
     for (const [name, manifest] of selection.chosen) this.#choose(manifest, name);
     for (const child of known) {
       const { digest, platform } = child;

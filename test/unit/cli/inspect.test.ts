@@ -6,10 +6,10 @@ import { HawserError, isKind } from '../../../src/core/errors.ts';
 import {
   chainIdOf,
   imagePlatforms,
+  imageSize,
+  imageStatus,
   imageTree,
   manifestFor,
-  sizeOf,
-  statusOf,
 } from '../../../src/core/images/inspect.ts';
 import type { Descriptor, Platform } from '../../../src/core/oci/descriptor.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
@@ -101,9 +101,9 @@ test('inspect: a target that is a manifest is taken whatever the platform', asyn
 test('inspect: the size is that of the way to one platform, and of the target alone when documents are absent', async () => {
   const { store, amd64, index } = stored();
   const want = index.size + amd64.manifest.size + amd64.config.size + amd64.layer.size;
-  assert.deepEqual(await sizeOf(store, index, only(AMD64)), { size: want, missing: undefined });
+  assert.deepEqual(await imageSize(store, index, only(AMD64)), { size: want, missing: undefined });
   store.blobs.delete(amd64.manifest.digest);
-  const { size, missing } = await sizeOf(store, index, only(AMD64));
+  const { size, missing } = await imageSize(store, index, only(AMD64));
   assert.equal(size, index.size);
   assert.ok(isKind(missing, 'NotFound'));
 });
@@ -111,7 +111,7 @@ test('inspect: the size is that of the way to one platform, and of the target al
 test('inspect: the status counts config and layers', async () => {
   const { store, amd64, index } = stored();
   const status = async () => {
-    const { available, required, present } = await statusOf(store, index, only(AMD64));
+    const { available, required, present } = await imageStatus(store, index, only(AMD64));
     return [available, present.length, required.length];
   };
   assert.deepEqual(await status(), [true, 2, 2]);

@@ -7,7 +7,7 @@ import {
   snapshotLabelKey,
   sourceLabelKey,
 } from '../../../src/core/images/gc-labels.ts';
-import { platformsOf, selectChildren } from '../../../src/core/images/select.ts';
+import { platformNames, selectChildren } from '../../../src/core/images/select.ts';
 import type { Descriptor, Platform } from '../../../src/core/oci/descriptor.ts';
 import { makeDigest } from '../../../src/core/oci/digest.ts';
 
@@ -154,5 +154,5 @@ test('selection of everything leaves attestations out of what is unpacked', () =
   const all = selectChildren(index, 'all');
   assert.deepEqual(all.follow, index);
   assert.deepEqual([...all.chosen], [['linux/amd64', index[0]]]);
-  assert.deepEqual(platformsOf(index), ['linux/amd64']);
+  assert.deepEqual(platformNames(index), ['linux/amd64']);
 });

@@ -41,13 +41,13 @@ export function firstOf(...sources: readonly Credentials[]): Credentials {
   };
 }
 
-type Place =
+type AuthFilePlace =
   | { readonly variable: string; readonly text: string }
   | { readonly path: string; readonly required: boolean };
 
-function placesOf(env: (name: string) => string | undefined): Place[] {
+function placesOf(env: (name: string) => string | undefined): AuthFilePlace[] {
   const set = (name: string): string | undefined => (env(name) === '' ? undefined : env(name));
-  const below = (dir: string | undefined, path: string): Place[] =>
+  const below = (dir: string | undefined, path: string): AuthFilePlace[] =>
     dir === undefined ? [] : [{ path: `${dir}/${path}`, required: false }];
   const home = set('HOME');
   const [document, named] = [set('DOCKER_AUTH_CONFIG'), set('REGISTRY_AUTH_FILE')];
@@ -63,7 +63,11 @@ function placesOf(env: (name: string) => string | undefined): Place[] {
   ];
 }
 
-async function readPlace({ fs, warn }: SourcesDeps, place: Place, call: Call): Promise<AuthFile | undefined> {
+async function readPlace(
+  { fs, warn }: SourcesDeps,
+  place: AuthFilePlace,
+  call: Call,
+): Promise<AuthFile | undefined> {
   if ('variable' in place) return parseAuthFile(place.text, place.variable);
   try {
     const bytes = await fs.readFile(place.path, MAX_FILE_BYTES, call);
