@@ -314,6 +314,30 @@ function entryTests(check: Check): void {
     assert.equal(sys.list(dir).length, cases.length + 2);
   });
 
+  check(
+    'a rename that must not replace leaves what it meets; an exchange swaps two names',
+    ({ sys, dir, path, file }) => {
+      file('f', 'f');
+      file('g', 'g');
+      sys.mkdir(dir, 'empty', 0o700);
+      fails(() => sys.rename(dir, 'f', dir, 'g', 'new'), 'AlreadyExists', 'EEXIST');
+      sys.mkdir(dir, 'other', 0o700);
+      fails(() => sys.rename(dir, 'other', dir, 'empty', 'new'), 'AlreadyExists', 'EEXIST');
+      assert.equal(fs.readFileSync(join(path, 'g'), 'utf8'), 'g');
+      sys.rename(dir, 'other', dir, 'moved', 'new');
+      assert.equal(fs.statSync(join(path, 'moved')).isDirectory(), true);
+      fails(() => sys.rename(dir, 'absent', dir, 'x', 'new'), 'NotFound', 'ENOENT');
+      if (sys.provider === 'tools') {
+        fails(() => sys.rename(dir, 'f', dir, 'empty', 'exchange'), 'NotImplemented', 'ENOSYS');
+        return;
+      }
+      sys.rename(dir, 'f', dir, 'empty', 'exchange');
+      assert.equal(fs.readFileSync(join(path, 'empty'), 'utf8'), 'f');
+      assert.equal(fs.statSync(join(path, 'f')).isDirectory(), true);
+      fails(() => sys.rename(dir, 'f', dir, 'absent', 'exchange'), 'NotFound', 'ENOENT');
+    },
+  );
+
   check('links, renames and removes, and says why it cannot', ({ sys, dir, path, file }) => {
     file('f', 'f');
     file('g', 'g');

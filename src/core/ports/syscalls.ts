@@ -55,6 +55,12 @@ export interface Creation {
 }
 
 /**
+ * `replace` (not given): as rename(2). `new`: nothing is replaced, AlreadyExists also for an empty directory. `exchange`: the
+ * names are swapped in one step; NotImplemented where the provider, the kernel or the file system cannot do that.
+ */
+export type RenameMode = 'replace' | 'new' | 'exchange';
+
+/**
  * What building and reading an image's tree needs of the kernel: synchronous (runs in workers, or for short work), one
  * path component at a time below a directory handle, never following a symlink in that component. Names are byte
  * strings without `/` and NUL, and not `.` or `..` (InvalidArgument). Errors as FileSystem maps them; also ENOTSUP
@@ -100,7 +106,7 @@ export interface Syscalls {
   link(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void;
   /** `mode` with type bits (S_IFCHR, S_IFBLK, S_IFIFO). */
   mknod(dir: Dir, name: ByteString, mode: number, major: number, minor: number): void;
-  rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void;
+  rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString, mode?: RenameMode): void;
   unlink(dir: Dir, name: ByteString): void;
   rmdir(dir: Dir, name: ByteString): void;
 

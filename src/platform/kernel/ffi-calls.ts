@@ -1,5 +1,5 @@
 import type { ByteString } from '../../core/bytes.ts';
-import { type Dir, S_IFLNK, S_IFMT, type Stat } from '../../core/ports/syscalls.ts';
+import { type Dir, type RenameMode, S_IFLNK, S_IFMT, type Stat } from '../../core/ports/syscalls.ts';
 import { CString } from './c-string.ts';
 import { errnoError, errnoName, errnoNumber } from './errno.ts';
 import type { Bytes, Libc, LibcFunctions, Long, Machine } from './libc.ts';
@@ -11,10 +11,13 @@ const O_PATH = 0o10000000;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const SYS_fchmodat2 = 452n;
+const RENAME_NOREPLACE = 1;
+const RENAME_EXCHANGE = 2;
 
 const EINTR = errnoNumber('EINTR');
 const EPERM = errnoNumber('EPERM');
 const ENOSYS = errnoNumber('ENOSYS');
+const EINVAL = errnoNumber('EINVAL');
 
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX (limits.h): no value and no list is longer. */
 export const XATTR_MAX = 65536;
@@ -82,6 +85,25 @@ export class FfiCalls {
       () => call(a, b),
       () => `${verb} ${pathOf(from, fromName)} to ${pathOf(to, toName)}`,
     );
+  }
+
+  /** A file system that lacks a flag of renameat2(2) answers EINVAL. Where `new` is lacking, a look comes before. */
+  rename2(
+    from: Dir,
+    fromName: ByteString,
+    to: Dir,
+    toName: ByteString,
+    mode: Exclude<RenameMode, 'replace'>,
+  ): void {
+    const [a, b] = [this.name(0, from, fromName), this.name(1, to, toName)];
+    const flag = mode === 'exchange' ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+    if (this.#fn.sysRenameat2(this.machine.SYS_renameat2, from.fd, a, to.fd, b, flag) >= 0) return;
+    const errno = this.#libc.errno();
+    const doing = `renaming ${pathOf(from, fromName)} to ${pathOf(to, toName)}`;
+    if (errno !== EINVAL && errno !== ENOSYS) throw errnoError(errnoName(errno), doing);
+    if (mode === 'exchange') throw errnoError('ENOSYS', `swapping: ${doing}`);
+    if (this.lstat(to, toName) !== undefined) throw errnoError('EEXIST', doing);
+    this.two('renaming', from, fromName, to, toName, (x, y) => this.#fn.renameat(from.fd, x, to.fd, y));
   }
 
   /** The l*xattr calls take a path: the handle's own, by /proc, plus a last component that they do not follow. */

@@ -2,6 +2,7 @@ import { type ByteString, fromBytes } from '../../core/bytes.ts';
 import {
   type Creation,
   type Dir,
+  type RenameMode,
   S_IFMT,
   S_IFREG,
   type Stat,
@@ -178,10 +179,12 @@ class FfiSyscalls implements Syscalls {
     this.#calls.at('making the device or pipe', dir, name, (n) => this.#fn.mknodat(dir.fd, n, mode, dev));
   }
 
-  rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
-    this.#calls.two('renaming', from, fromName, to, toName, (a, b) =>
-      this.#fn.renameat(from.fd, a, to.fd, b),
-    );
+  rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString, mode: RenameMode = 'replace'): void {
+    if (mode === 'replace') {
+      this.#calls.two('renaming', from, fromName, to, toName, (a, b) =>
+        this.#fn.renameat(from.fd, a, to.fd, b),
+      );
+    } else this.#calls.rename2(from, fromName, to, toName, mode);
   }
 
   unlink(dir: Dir, name: ByteString): void {

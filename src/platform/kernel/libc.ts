@@ -54,6 +54,7 @@ export interface LibcFunctions {
   umount2(target: Bytes, flags: number): number;
   sysStatx(nr: bigint, dir: number, name: Bytes, flags: number, mask: number, into: Bytes): Long;
   sysGetdents64(nr: bigint, fd: number, into: Bytes, length: bigint): Long;
+  sysRenameat2(nr: bigint, from: number, a: Bytes, to: number, b: Bytes, flags: number): Long;
   sysFchmodat2(nr: bigint, dir: number, name: Bytes, mode: number, flags: number): Long;
   sysFsopen(nr: bigint, type: Bytes, flags: number): Long;
   sysFsconfig(nr: bigint, fd: number, command: number, key: Bytes, value: Bytes, aux: number): Long;
@@ -99,6 +100,7 @@ export const LIBC_SIGNATURES: { readonly [K in keyof LibcFunctions]: Signature }
   umount2: { args: ['buffer', 'i32'], result: 'i32' },
   sysStatx: sys('i32', 'buffer', 'i32', 'u32', 'buffer'),
   sysGetdents64: sys('i32', 'buffer', 'u64'),
+  sysRenameat2: sys('i32', 'buffer', 'i32', 'buffer', 'u32'),
   sysFchmodat2: sys('i32', 'buffer', 'u32', 'i32'),
   sysFsopen: sys('buffer', 'u32'),
   sysFsconfig: sys('i32', 'u32', 'buffer', 'buffer', 'i32'),
@@ -124,11 +126,24 @@ export interface Machine {
   readonly O_NOFOLLOW: number;
   readonly SYS_statx: bigint;
   readonly SYS_getdents64: bigint;
+  readonly SYS_renameat2: bigint;
 }
 
 const MACHINES: Readonly<Record<string, Machine>> = {
-  x86_64: { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000, SYS_statx: 332n, SYS_getdents64: 217n },
-  aarch64: { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000, SYS_statx: 291n, SYS_getdents64: 61n },
+  x86_64: {
+    O_DIRECTORY: 0o200000,
+    O_NOFOLLOW: 0o400000,
+    SYS_statx: 332n,
+    SYS_getdents64: 217n,
+    SYS_renameat2: 316n,
+  },
+  aarch64: {
+    O_DIRECTORY: 0o40000,
+    O_NOFOLLOW: 0o100000,
+    SYS_statx: 291n,
+    SYS_getdents64: 61n,
+    SYS_renameat2: 276n,
+  },
 };
 
 /** By any of the names that runtimes give (`x64`, `arm64`, `x86_64`, `aarch64`). `undefined`: not one we know. */

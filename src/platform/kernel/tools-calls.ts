@@ -2,7 +2,8 @@ import { Buffer } from 'node:buffer';
 import fs from 'node:fs';
 import { type ByteString, toBytes } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
-import type { Dir } from '../../core/ports/syscalls.ts';
+import type { Dir, RenameMode } from '../../core/ports/syscalls.ts';
+import { errnoError } from './errno.ts';
 import { fsError } from './fs-error.ts';
 import { checkName, pathOf } from './names.ts';
 
@@ -39,6 +40,16 @@ export class ToolsCalls {
     const a = this.path(from, fromName, doing);
     const b = this.path(to, toName, doing);
     attempt(doing, () => work(a, b));
+  }
+
+  /** `new` is not one step: an entry that comes between the look and the call is replaced. */
+  rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString, mode?: RenameMode): void {
+    this.two('renaming', from, fromName, to, toName, (a, b) => {
+      const taken = mode === 'new' && fs.lstatSync(b, { throwIfNoEntry: false }) !== undefined;
+      if (mode !== 'exchange' && !taken) return fs.renameSync(a, b);
+      const doing = `renaming ${pathOf(from, fromName)} to ${pathOf(to, toName)}`;
+      throw errnoError(taken ? 'EEXIST' : 'ENOSYS', doing);
+    });
   }
 
   /** `work` gets an O_PATH descriptor: of the thing itself, be it a symlink. */

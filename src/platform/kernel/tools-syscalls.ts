@@ -172,8 +172,8 @@ class ToolsSyscalls implements Syscalls {
     makeNode(this.#calls, { dir, name, mode, major, minor });
   }
 
-  rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
-    this.#calls.two('renaming', from, fromName, to, toName, (a, b) => fs.renameSync(a, b));
+  rename(...names: Parameters<Syscalls['rename']>): void {
+    this.#calls.rename(...names);
   }
 
   unlink(dir: Dir, name: ByteString): void {
