@@ -96,6 +96,13 @@ export function contentSuite(
     assert.deepEqual(await content.listStatuses(), []);
   });
 
+  check('verify: true for bytes that are right, NotFound for a digest that is not there', async (content) => {
+    const bytes = someBytes(3 << 20);
+    await put(content, 'verified', bytes);
+    assert.equal(await content.verify(digestOf(bytes)), true);
+    await rejectsWith('NotFound', content.verify(digestOf(bytesOf('absent'))));
+  });
+
   check('UpdateStatus: ref, offset, total and times while writing', async (content) => {
     const bytes = someBytes(256);
     const digest = digestOf(bytes);

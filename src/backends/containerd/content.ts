@@ -1,7 +1,8 @@
 import { byteStream } from '../../core/async/byte-stream.ts';
 import type { ContentStore, Info, Ingest, IngestStatus, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import { HawserError, isKind } from '../../core/errors.ts';
+import { hashed } from '../../core/content/read.ts';
+import { HawserError, isKind, reasonOf } from '../../core/errors.ts';
 import { type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Hashers } from '../../core/ports/hashers.ts';
@@ -64,7 +65,20 @@ export class ContainerdContent implements ContentStore {
       first = undefined;
       return message && plain(message.data);
     };
-    return byteStream({ next, cancel: () => messages.cancel() });
+    const checked = offset === 0 ? hashed(next, digest, this.#hashers) : next;
+    return byteStream({ next: checked, cancel: () => messages.cancel() });
+  }
+
+  /** containerd keeps the labels no longer than the record. */
+  async verify(digest: Digest, call?: Call): Promise<boolean> {
+    try {
+      for await (const _ of await this.open(digest, call));
+      return true;
+    } catch (err) {
+      if (reasonOf(err, 'mismatch') === undefined) throw err;
+    }
+    await this.delete(digest, call);
+    return false;
   }
 
   async ingest(ref: string, want: Wanted, call: WriteCall = {}): Promise<Ingest> {

@@ -1,5 +1,6 @@
 /** Blobs as files: `content/blobs/<algorithm>/<hex>`, read-only, named by the digest of their content. */
 import { byteStream } from '../../core/async/byte-stream.ts';
+import { hashed } from '../../core/content/read.ts';
 import { HawserError, ifFound } from '../../core/errors.ts';
 import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -33,6 +34,7 @@ export async function hashInto(file: FileHandle, length: number, hasher: Hasher,
   }
 }
 
+/** The digest of a file. */
 export async function hashFile(
   runtime: Runtime,
   path: string,
@@ -49,6 +51,16 @@ export async function hashFile(
   }
 }
 
+/** Makes the content of a file durable. */
+export async function syncFile(runtime: Runtime, path: string, call?: Call): Promise<void> {
+  const file = await runtime.fs.open(path, 'read', undefined, call);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 function lost(digest: Digest, what: string): HawserError {
   return new HawserError('DataLoss', `Cannot read blob ${digest}: ${what}`, {
     hint: 'Pull the image again: it fetches what the store has lost',
@@ -56,8 +68,8 @@ function lost(digest: Digest, what: string): HawserError {
 }
 
 /**
- * The blob's bytes from `offset`, read as they are asked for. The file must have `size` bytes, else DataLoss. An abort
- * errors the stream; its end, error and cancel close the file.
+ * The blob's bytes from `offset`, read as they are asked for. DataLoss when the file has another size than `size`, or, read
+ * from the start, another digest. An abort errors the stream; its end, error and cancel close the file.
  */
 export async function openBlobFile(
   runtime: Runtime,
@@ -78,7 +90,8 @@ export async function openBlobFile(
     at += got;
     return got === buffer.length ? buffer : buffer.subarray(0, got);
   };
-  return byteStream({ next, close: () => file.close() });
+  const checked = offset === 0 ? hashed(next, blob.digest, runtime.hashers) : next;
+  return byteStream({ next: checked, close: () => file.close() });
 }
 
 async function openFile(

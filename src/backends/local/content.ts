@@ -7,10 +7,10 @@ import type {
   LocalBlobs,
 } from '../../core/content/content-store.ts';
 import type { Growing } from '../../core/content/growing.ts';
-import { HawserError, ifFound, wrap } from '../../core/errors.ts';
+import { HawserError, ifFound, isKind, reasonOf, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
-import { blobFile, fileSize, hashFile, openBlobFile } from './blob-files.ts';
+import { blobFile, fileSize, hashFile, openBlobFile, syncFile } from './blob-files.ts';
 import { LocalIngest } from './ingest.ts';
 import {
   allIngests,
@@ -25,9 +25,13 @@ import {
 } from './ingest-record.ts';
 import { labelRows } from './labels.ts';
 import { addToLease, requireLease } from './leases.ts';
-import { recordBlob, recordedSize } from './publish.ts';
+import { randomHex } from './owner.ts';
+import { recordBlob } from './publish.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
+
+/** Bytes up to which a blob is hashed before the store says that it has the blob. */
+const SMALL = 1 << 20;
 
 /** The content store of one namespace: files below `content/`, records in SQLite (containerd's local store). */
 export class LocalContent implements ContentStore, LocalBlobs {
@@ -48,10 +52,17 @@ export class LocalContent implements ContentStore, LocalBlobs {
     return this.#store.growing.get(digest);
   }
 
+  /** NotFound also when the record is there and its file is not, or has another size. */
   async info(digest: Digest, call?: Call): Promise<Info> {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
-    return this.#get(digest);
+    const info = this.#get(digest);
+    if (!(await this.#hasFile(info, call))) throw notFound(digest);
+    return info;
+  }
+
+  async #hasFile({ digest, size }: Info, call?: Call): Promise<boolean> {
+    return (await fileSize(this.#store.runtime, this.blobPath(digest), call)) === size;
   }
 
   #get(digest: Digest): Info {
@@ -81,7 +92,9 @@ export class LocalContent implements ContentStore, LocalBlobs {
   }
 
   async open(digest: Digest, opts: { offset?: number } & Call = {}): Promise<ReadableStream<Uint8Array>> {
-    const info = await this.info(digest, opts);
+    opts.signal?.throwIfAborted();
+    parseDigest(digest);
+    const info = this.#get(digest);
     const offset = opts.offset ?? 0;
     if (offset < 0 || offset > info.size) {
       throw new HawserError(
@@ -121,7 +134,10 @@ export class LocalContent implements ContentStore, LocalBlobs {
     await ifFound(this.abort(ref, call), 'Unavailable');
   }
 
-  /** Whether the namespace has the blob and its file with the expected size. The lease holds the blob before its file is looked at. */
+  /**
+   * Whether the namespace has the blob: its record, and a file of that size, which is hashed when it is small, for it may be a
+   * document that somebody parses. The lease holds the blob before its file is looked at.
+   */
   async #known(want: Expected, call: WriteCall): Promise<boolean> {
     const { digest } = want;
     if (digest === undefined || this.#find(digest) === undefined) return false;
@@ -132,33 +148,69 @@ export class LocalContent implements ContentStore, LocalBlobs {
       return info?.size;
     });
     if (size === undefined || (want.size !== undefined && want.size !== size)) return false;
-    return (await fileSize(this.#store.runtime, this.blobPath(digest), call)) === size;
+    const path = this.blobPath(digest);
+    if ((await fileSize(this.#store.runtime, path, call)) !== size) return false;
+    return size > SMALL || (await this.#isWhole(digest, path, call));
+  }
+
+  /** Whether the file holds the bytes that its name says: not when it cannot be read for a bad sector, or is no file. */
+  async #isWhole(digest: Digest, path: string, call?: Call): Promise<boolean> {
+    try {
+      return (await hashFile(this.#store.runtime, path, algorithmOf(digest), call)) === digest;
+    } catch (err) {
+      const unreadable = reasonOf(err, 'errno')?.errno === 'EIO';
+      if (unreadable || isKind(err, 'NotFound', 'FailedPrecondition', 'DataLoss')) return false;
+      throw err;
+    }
   }
 
   /**
-   * Records a blob whose file is there without a record in this namespace: another namespace's by its size, a crash's
-   * orphan after hashing it. The ingest's record names the digest, which keeps sweeps off the file.
+   * Drops a rotten file, not its records: they keep their labels until the next ingest brings the bytes again. The file is
+   * renamed away and hashed once more before it is removed, for another process may have replaced it meanwhile.
+   */
+  async verify(digest: Digest, call?: Call): Promise<boolean> {
+    call?.signal?.throwIfAborted();
+    parseDigest(digest);
+    this.#get(digest);
+    const path = this.blobPath(digest);
+    if (await this.#isWhole(digest, path, call)) return true;
+    if (this.#store.readOnly) return false;
+    const { fs } = this.#store.runtime;
+    const aside = this.#store.path(`content/ingest/${randomHex(this.#store.runtime, 32)}`);
+    if ((await ifFound(fs.rename(path, aside, call).then(() => true))) !== true) return false;
+    const replaced = await this.#isWhole(digest, aside);
+    if (replaced) await fs.rename(aside, path);
+    else await fs.remove(aside, { tree: true });
+    return replaced;
+  }
+
+  /**
+   * Records a blob whose file is there without a record in this namespace, be it another namespace's or a crash's orphan: once its
+   * bytes have the digest and are durable. The ingest's record names the digest, which keeps sweeps off the file.
    */
   async #adopt(want: Expected, call: WriteCall): Promise<boolean> {
     const { digest } = want;
     if (digest === undefined || this.#isolated) return false;
-    const size = (await recordedSize(this.#store, digest, call)) ?? (await this.#orphan(digest, call));
+    const size = await this.#adoptable(digest, call);
     if (size === undefined || (want.size !== undefined && want.size !== size)) return false;
     this.#store.write(() => recordBlob(this.#store, { digest, size, labels: {} }, call.lease));
     return true;
   }
 
-  async #orphan(digest: Digest, call: Call): Promise<number | undefined> {
-    const { runtime } = this.#store;
+  /** The size of the digest's file when its bytes are right. */
+  async #adoptable(digest: Digest, call: Call): Promise<number | undefined> {
+    const { runtime, dirSyncs } = this.#store;
     const path = this.blobPath(digest);
     const size = await fileSize(runtime, path, call);
     if (size === undefined) return undefined;
     try {
-      if ((await hashFile(runtime, path, algorithmOf(digest), call)) !== digest) return undefined;
+      if (!(await this.#isWhole(digest, path, call))) return undefined;
+      await runtime.fs.chmod(path, 0o444, call);
+      await syncFile(runtime, path, call);
+      await dirSyncs.join(path.slice(0, path.lastIndexOf('/')));
     } catch (err) {
-      throw wrap(`Cannot check what is at ${path}`, err);
+      throw wrap(`Cannot check the file ${path}`, err);
     }
-    await runtime.fs.chmod(path, 0o444, call);
     return size;
   }
 
@@ -192,13 +244,18 @@ export class LocalContent implements ContentStore, LocalBlobs {
     const { db, namespace } = this.#store;
     const labels = labelRows.all(db, namespace, 'content');
     const rows = db.prepare('SELECT * FROM blobs WHERE ns = ? ORDER BY digest').all(namespace);
-    return rows.map((row) => ({
-      digest: parseDigest(text(row, 'digest')),
-      size: number(row, 'size'),
-      createdAt: number(row, 'created_at'),
-      updatedAt: number(row, 'updated_at'),
-      labels: labels.get(text(row, 'digest')) ?? {},
-    }));
+    const infos: Info[] = [];
+    for (const row of rows) {
+      const info = {
+        digest: parseDigest(text(row, 'digest')),
+        size: number(row, 'size'),
+        createdAt: number(row, 'created_at'),
+        updatedAt: number(row, 'updated_at'),
+        labels: labels.get(text(row, 'digest')) ?? {},
+      };
+      if (await this.#hasFile(info, call)) infos.push(info);
+    }
+    return infos;
   }
 
   async label(digest: Digest, labels: Labels, call?: Call): Promise<Info> {

@@ -2,7 +2,7 @@
 import type { Labels } from '../../core/content/content-store.ts';
 import { algorithmOf, type Digest } from '../../core/oci/digest.ts';
 import type { WriteCall } from '../../core/ports/call.ts';
-import { blobFile, fileSize } from './blob-files.ts';
+import { blobFile } from './blob-files.ts';
 import { forgetIngest, freeIngest, type IngestRecord, removeFiles } from './ingest-record.ts';
 import { labelRows } from './labels.ts';
 import { addToLease, dropFromLease, requireLease } from './leases.ts';
@@ -27,18 +27,6 @@ export function recordBlob(store: Store, blob: NewBlob, lease: string | undefine
   put.run(store.namespace, blob.digest, blob.size, at, at);
   labelRows.add(store.db, store.namespace, 'content', blob.digest, blob.labels);
   addToLease(store, lease, 'content', blob.digest);
-}
-
-/** The size of the blob's file if any namespace has a record of it with that very size. */
-export async function recordedSize(
-  store: Store,
-  digest: Digest,
-  call: WriteCall,
-): Promise<number | undefined> {
-  const size = await fileSize(store.runtime, store.path(blobFile(digest)), call);
-  if (size === undefined) return undefined;
-  const row = store.db.prepare('SELECT 1 FROM blobs WHERE digest = ? AND size = ?').get(digest, size);
-  return row === undefined ? undefined : size;
 }
 
 async function moveIntoPlace(
@@ -80,9 +68,9 @@ async function cleared(store: Store, record: IngestRecord): Promise<boolean> {
 }
 
 /**
- * The ingest's data, synced and verified, becomes the blob. What is at the blob's place already is replaced unless a
- * record vouches for its size: an orphan of a crash may be anything. The ingest's record holds the file until the
- * transaction that records the blob and ends the ingest.
+ * Makes the ingest's data, synced and verified, the blob. A file at the blob's path is replaced: these bytes were hashed just
+ * now, those may have rotted. The ingest's record keeps sweeps off the file until the transaction that records the blob
+ * and ends the ingest.
  */
 export async function publish(
   store: Store,
@@ -92,9 +80,7 @@ export async function publish(
 ): Promise<void> {
   requireLease(store, call.lease);
   if (record.expected !== blob.digest) await expect(store, record, blob.digest, call);
-  if ((await recordedSize(store, blob.digest, call)) !== blob.size) {
-    await moveIntoPlace(store, record, blob.digest, call);
-  }
+  await moveIntoPlace(store, record, blob.digest, call);
   const gone = await cleared(store, record);
   store.write(() => {
     recordBlob(store, blob, call.lease);

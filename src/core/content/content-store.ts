@@ -31,7 +31,10 @@ export interface InfoProvider {
 }
 
 export interface Provider {
-  /** The bytes from `offset`. NotFound when absent. Not hashed again. */
+  /**
+   * The bytes from `offset`. NotFound when absent. Read from the start, they are hashed on the way: the stream ends with
+   * DataLoss (reason `mismatch`) when they have another digest.
+   */
   open(digest: Digest, opts?: { offset?: number } & Call): Promise<ReadableStream<Uint8Array>>;
 }
 
@@ -78,7 +81,15 @@ export interface Manager {
   delete(digest: Digest, call?: Call): Promise<void>;
 }
 
-export interface ContentStore extends InfoProvider, Provider, Ingester, IngestManager, Manager {}
+export interface Verifier {
+  /**
+   * Whether the stored bytes still have their digest. When they do not, or are gone, the store drops them, leased or not, so that
+   * the next `ingest` of the digest takes its bytes anew; labels stay where the store can keep them. NotFound when absent.
+   */
+  verify(digest: Digest, call?: Call): Promise<boolean>;
+}
+
+export interface ContentStore extends InfoProvider, Provider, Verifier, Ingester, IngestManager, Manager {}
 
 /** A store whose blobs are files that can be opened by path. */
 export interface LocalBlobs {

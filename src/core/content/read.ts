@@ -1,6 +1,8 @@
 import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { algorithmOf, type Digest, makeDigest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
+import type { Hashers } from '../ports/hashers.ts';
 import type { Provider } from './content-store.ts';
 
 /** Reads a whole document into memory; never used for layers. More than `limit` bytes: ResourceExhausted. */
@@ -34,6 +36,34 @@ function changed(desc: Pick<Descriptor, 'digest' | 'size'>, got: number): Hawser
     `Cannot read ${desc.digest}: it has ${got} bytes in the store, want ${desc.size}`,
     {
       hint: 'The stored blob is damaged; pull the image again',
+    },
+  );
+}
+
+type Next = () => Promise<Uint8Array | undefined>;
+
+/** The pulls of a stored blob from its start. The end is DataLoss (reason `mismatch`) when the bytes have another digest. */
+export function hashed(next: Next, digest: Digest, hashers: Hashers): Next {
+  const algorithm = algorithmOf(digest);
+  const hasher = hashers.create(algorithm);
+  return async () => {
+    const bytes = await next();
+    if (bytes !== undefined) hasher.update(bytes);
+    else {
+      const actual = makeDigest(algorithm, hasher.digest());
+      if (actual !== digest) throw rottenError(digest, actual);
+    }
+    return bytes;
+  };
+}
+
+function rottenError(digest: Digest, actual: Digest): HawserError {
+  return new HawserError(
+    'DataLoss',
+    `Cannot read ${digest}: its bytes in the store have the digest ${actual}`,
+    {
+      hint: 'The stored blob is damaged; pull the image again, which fetches it anew',
+      reason: { type: 'mismatch', expected: digest, actual },
     },
   );
 }
