@@ -15,7 +15,7 @@ const SERVICES: Services = {
   fetchImage,
 };
 
-/** The program: arguments (without the program's name) to exit code. The entry ends the process with it at once. */
+/** The program: arguments (without the program's name) to exit code. The entry ends the process with that code at once. */
 export async function main(runtime: Runtime, args: readonly string[]): Promise<number> {
   return await run(runtime, args, SERVICES);
 }

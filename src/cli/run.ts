@@ -63,7 +63,7 @@ async function tell(context: Context, { view, warnings = [], failures = [] }: Ou
   if (failures.length > 0) throw failures[0];
 }
 
-/** What an abort made fail says little: the reason of the abort says why. */
+/** Prefers the reason of the abort to an error that only says that work was aborted. */
 function preferReason(err: unknown, signal: AbortSignal): unknown {
   return signal.aborted && ['Canceled', 'DeadlineExceeded', 'Internal'].includes(kindOf(err))
     ? signal.reason

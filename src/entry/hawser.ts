@@ -1,4 +1,4 @@
-/** The command line on whichever runtime this is: what is bundled into the one file. */
+/** The command line, on Node and on Deno. The build bundles this module into one file. */
 import process from 'node:process';
 import { main } from '../cli/main.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
@@ -10,5 +10,5 @@ async function start(): Promise<number> {
   return await main(runtime, runtime.host.args);
 }
 
-// main has written all it had to write when it returns; nothing that is still open may keep the process.
+// All output is written when main returns. Exits at once: nothing that is still open may keep the process alive.
 start().then((code) => process.exit(code));

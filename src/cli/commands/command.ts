@@ -5,12 +5,12 @@ import type { Input } from '../grammar/input.ts';
 import type { Context } from '../session/context.ts';
 import type { Outcome } from '../views/view.ts';
 
-/** A command with its work, whatever its flags. */
+/** A command and its work, its flags erased. */
 export interface Command extends CommandSpec {
   readonly run: (context: Context<string>, input: Input<string>) => Promise<Outcome>;
 }
 
-/** A command whose `run` may ask for the global flags and for those of `flags`, and for no others. */
+/** Makes a command: its `run` may ask for the global flags and for those of `flags`; others do not compile. */
 export function command<const F extends readonly AnyFlag[]>(
   spec: CommandSpec & {
     readonly flags: F;

@@ -5,7 +5,7 @@ import { withRegistryOutput } from '../session/registry-output.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
-/** RFC 6838 4.2, without parameters. */
+/** A media type by RFC 6838 4.2, without parameters. */
 const MEDIA_TYPE = /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}$/i;
 
 const TYPE = text({

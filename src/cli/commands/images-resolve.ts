@@ -9,7 +9,7 @@ import type { Explanation } from '../views/explanation.ts';
 import { lines, type View } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
-/** More is not kept: a resolution makes a dozen requests. */
+/** The most events kept: a resolution makes a dozen requests. */
 const MAX_EVENTS = 1000;
 
 const EXPLAIN = bool({ name: 'explain', describe: 'print how the answer was found' });

@@ -9,7 +9,7 @@ import { findImage } from '../session/find-image.ts';
 import type { UsageRow } from '../views/usage.ts';
 import { type Command, command } from './command.ts';
 
-/** From a snapshot down its parents. */
+/** The usage of a snapshot and of each of its ancestors, nearest first. */
 export async function chainUsage(snapshotter: Snapshotter, top: string, call: Call): Promise<UsageRow[]> {
   const rows: UsageRow[] = [];
   for (let key = top; key !== ''; key = (await snapshotter.stat(key, call)).parent) {

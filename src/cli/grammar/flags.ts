@@ -1,4 +1,4 @@
-/** The global flags, and flags of several commands. By name, as ctr has them where ctr has them. */
+/** The global flags, and flags of several commands. Names are ctr's where ctr has the flag. */
 import {
   type Bool,
   bool,

@@ -73,7 +73,7 @@ function topWords(grammar: Grammar): string[] {
   ];
 }
 
-/** Each flag is one of the command's, and its value a good one. */
+/** Checks that the command has each flag, and that each value can be read. */
 function checkFlags(
   known: readonly AnyFlag[],
   given: ReadonlyMap<string, readonly string[]>,

@@ -2,7 +2,7 @@ import { HawserError } from '../../core/errors.ts';
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];
 
-/** `500k`, `1.5M`, `10MiB`, `100`: bytes, in steps of 1024 as curl and wget have it. InvalidArgument. */
+/** `500k`, `1.5M`, `10MiB`, `100`: bytes. Units are powers of 1024, as in curl and wget. InvalidArgument. */
 export function parseSize(text: string): number {
   const [, digits, unit = ''] = /^(\d{1,15}(?:\.\d{1,6})?)\s*([KMGT]?)(?:i?B)?$/i.exec(text) ?? [];
   const size = Math.floor(Number(digits) * 1024 ** UNITS.indexOf(unit.toUpperCase()));

@@ -1,4 +1,4 @@
-/** The word nearest to a mistyped one, when it is near enough to be meant. */
+/** The known word nearest to `word`; undefined when none is near enough to be a slip of the fingers. */
 export function closest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let least = Math.max(1, Math.min(3, Math.floor(word.length / 2))) + 1;
@@ -12,7 +12,7 @@ export function closest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** Levenshtein's. */
+/** Levenshtein's edit distance. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

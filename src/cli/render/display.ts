@@ -18,15 +18,15 @@ export interface DisplayOptions {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly colour: boolean;
-  /** After each unpack the line `image chain ID: ...` (on standard output in every mode but json, whose events have it). */
+  /** A line `image chain ID: ...` after each unpack, on standard output; not in mode json, whose events have the chain ID. */
   readonly printChainId: boolean;
   /** `pull` ends with ctr's `done: ...` line. */
   readonly unpacks: boolean;
 }
 
-/** Redraws a second. */
+/** Milliseconds between two frames. */
 const INTERVAL = 100;
-/** Warnings shown; an image must not fill a log. */
+/** The most warnings shown: an image must not fill a log. */
 const MAX_WARNINGS = 100;
 
 export class Display {
@@ -54,7 +54,7 @@ export class Display {
     if (event.type === 'warning') this.#warn(event.message);
     if (event.type === 'unpacked') this.#chainIds.push(event.chainId);
     const { mode, clock } = this.#opts;
-    // Several parents may list one blob: what did not change is not told again.
+    // A blob with several parents is announced once for each: an unchanged status is not repeated.
     if (mode === 'plain' && this.#throttle.pass(event, 0))
       this.#lines(plainLines(event, this.#opts.printChainId));
     if (mode === 'none' && event.type === 'unpacked' && this.#opts.printChainId) {
@@ -63,7 +63,7 @@ export class Display {
     if (mode === 'json' && this.#throttle.pass(event, clock.monotonic())) this.#lines([eventLine(event)]);
   };
 
-  /** The last lines of a success. */
+  /** Writes the last lines of a success. */
   async finish(result: FetchResult): Promise<void> {
     const ms = this.#opts.clock.monotonic() - this.#startedAt;
     await this.#end();
@@ -83,7 +83,7 @@ export class Display {
     await this.#settle();
   }
 
-  /** After a failure: what was on the screen stays; JSON tells the error. Its own failures are not told. */
+  /** After a failure: the last frame stays, and JSON tells the error. Failures of the output itself are dropped. */
   async fail(err: unknown): Promise<void> {
     await this.#end();
     if (this.#opts.mode === 'json') {
@@ -111,7 +111,7 @@ export class Display {
   #warn(message: string): void {
     if (this.#opts.mode === 'json' || this.#warnedAlready++ >= MAX_WARNINGS) return;
     const line = `warning: ${safe(redact(message))}\n`;
-    // A line among the redrawn ones would stay where it is: on a terminal warnings come last.
+    // On a terminal warnings come last: a line among the redrawn ones would be overwritten or stay between them.
     if (this.#screen) this.#warnings.push(line);
     else this.#write(this.#opts.stderr, line);
   }
@@ -120,7 +120,7 @@ export class Display {
     if (lines.length > 0) this.#write(this.#opts.stdout, `${lines.join('\n')}\n`);
   }
 
-  /** One write after another; after a failure (a closed pipe) none. */
+  /** Queues a write behind the others. After a failed one (a closed pipe) nothing more is written. */
   #write(output: Output, text: string): void {
     this.#writes = this.#writes.then(async () => {
       if (this.#failure) return;
@@ -153,7 +153,7 @@ export class Display {
   }
 }
 
-/** What `--progress` was not given: a terminal that can move its cursor gets the table. */
+/** Without --progress: the table on a terminal that can move its cursor, else lines. */
 export function defaultMode(stdout: Output, env: (name: string) => string | undefined): ProgressMode {
   return stdout.isTerminal && env('TERM') !== 'dumb' ? 'tty' : 'plain';
 }

@@ -1,4 +1,4 @@
-/** `resolve --explain`: what the client of the registry decided and met, for people and as JSON. */
+/** `resolve --explain`: the decisions of the registry client and the answers it met, as text and as JSON. */
 import type { HostSummary, RegistryEvent } from '../../core/registry/observe.ts';
 import type { Explanation } from '../views/explanation.ts';
 import { goJson, type Json } from './go-json.ts';
@@ -65,7 +65,7 @@ function attemptLines(event: RegistryEvent): string[] {
   return [`${event.url}: left after ${took}: ${redact(event.reason)}${code}`];
 }
 
-/** The last word of each host. */
+/** The last values that each host sent. */
 function rateLimits(events: readonly RegistryEvent[]): string[] {
   const said = new Map<string, string>();
   for (const { url, limits } of ofType(events, 'request')) {
@@ -77,7 +77,7 @@ function rateLimits(events: readonly RegistryEvent[]): string[] {
   return [...said].map(([name, value]) => `${name} ${value}`);
 }
 
-/** `{"v":1,"name":...,"root":{...}}` or with `error`; the events as they are, only when explained. */
+/** `{"v":1,"name":...,"root":{...}}` or with `error`. `explained`: with all events. */
 export function renderExplanationJson(
   { name, events, root, error }: Explanation,
   explained: boolean,

@@ -8,10 +8,10 @@ import { binarySize, offsetSize, totalSize } from './units.ts';
 export interface FrameOptions {
   /** Milliseconds since the start. */
   readonly elapsed: number;
-  /** Lines are cut to this; not given: as long as they are. */
+  /** Longer lines are cut. Not given: no line is cut. */
   readonly columns?: number | undefined;
   readonly colour: boolean;
-  /** Most blob rows shown; finished ones go first. */
+  /** The most rows of blobs shown; see `choose`. */
   readonly maxRows?: number;
 }
 
@@ -60,7 +60,7 @@ function layout(state: ProgressState, opts: FrameOptions, bar: number, short: bo
   ];
 }
 
-/** When there are too many rows, finished and waiting ones are left out, the earliest first. */
+/** Leaves out rows beyond `most`: finished and waiting ones, the earliest first. */
 function choose(state: ProgressState, most: number): { shown: [string, BlobRow][]; hidden: number } {
   const all = [...state.blobs];
   let excess = all.length - most;
@@ -84,7 +84,7 @@ function shareOf(row: BlobRow): number {
   return 1;
 }
 
-/** `|++++----|`, `width` wide over all. */
+/** `|++++----|`: `width` columns, bars included. */
 export function progressBar(share: number, width: number, colour: boolean): string {
   const room = width - 2;
   const done = Math.floor(room * Math.min(1, Math.max(0, share)));
@@ -99,7 +99,7 @@ function unpackLine(row: UnpackRow, name: (key: string) => string): string {
   return row.count === 0 ? line : `${line} ${row.ready.size}/${row.count} layers${part}`;
 }
 
-/** Columns that a line takes: escapes take none. */
+/** The number of columns that a line takes: escapes take none. */
 export function visibleWidth(line: string): number {
   return [...line.replace(SGR, '')].length;
 }
@@ -108,7 +108,7 @@ function widest(lines: readonly string[]): number {
   return lines.reduce((most, line) => Math.max(most, visibleWidth(line.trimEnd())), 0);
 }
 
-/** At most `columns` wide, escapes kept whole; colour is always ended. */
+/** Cuts a line to `columns`. Escapes stay whole, so colour always ends. */
 export function cut(line: string, columns: number): string {
   if (visibleWidth(line) <= columns) return line;
   let out = '';

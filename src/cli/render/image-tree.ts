@@ -67,7 +67,7 @@ function boxes(node: ImageNode, prefix: string, lines: string[]): void {
   lines.push(`${prefix}└───────────────────────`);
 }
 
-/** Documents that are not JSON are shown as they are. */
+/** JSON indented by three blanks; other text trimmed. */
 function indented(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), undefined, 3);

@@ -26,7 +26,7 @@ export function renderImages(rows: readonly ImageRow[]): string {
   return table(['REF', 'TYPE', 'DIGEST', 'SIZE', 'PLATFORMS', 'LABELS'], lines);
 }
 
-/** `ctr images check`: nothing at all without images. Like ctr's, a row's last cell is not padded. */
+/** `ctr images check`: '' without images. The last cell of a row is not padded, as in ctr. */
 export function renderChecks(rows: readonly CheckRow[]): string {
   if (rows.length === 0) return '';
   const lines = rows.map((row) => {
@@ -53,7 +53,7 @@ function total(descs: readonly Descriptor[]): number {
   return descs.reduce((sum, desc) => sum + desc.size, 0);
 }
 
-/** Rows whose every cell is padded, as ctr's tables of images and snapshots are. */
+/** A table with every cell padded, as ctr's tables of images and snapshots. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   return align([header, ...rows].map((cells) => `${cells.map(safe).join('\t')}\t\n`).join(''));
 }

@@ -3,12 +3,12 @@ import type { ProgressEvent } from '../../core/progress/events.ts';
 import { goJson, type Json } from './go-json.ts';
 import { redact } from './text.ts';
 
-/** Raised when a member changes its meaning or goes; new members and types may come without. */
+/** Raised when a member is removed or changes its meaning; not for new members and types. */
 const VERSION = 1;
-/** Milliseconds between two offsets of one blob or layer. */
+/** The least milliseconds between two offsets of one blob or layer. */
 const INTERVAL = 100;
 
-/** What a command adds to the events of the transfer. */
+/** The last event of a transfer, written by the command. */
 export type FinalEvent =
   | {
       readonly type: 'done';
@@ -39,7 +39,7 @@ function descriptor({ mediaType, digest, size }: Descriptor): Json {
   return { mediaType, digest, size };
 }
 
-/** Lets every change of status pass, and offsets ten times a second. */
+/** Passes every change of status, and offsets at most ten times a second. */
 export class JsonThrottle {
   readonly #last = new Map<string, { readonly status: string; readonly at: number }>();
 

@@ -1,4 +1,4 @@
-/** HTML that cannot be broken out of: what is put into a template is escaped unless it is markup itself. */
+/** HTML templates: values are escaped unless they are Markup, so that no value can add elements or attributes. */
 
 export class Markup {
   readonly text: string;
@@ -10,7 +10,7 @@ export class Markup {
 
 export type Part = string | number | Markup | readonly Part[];
 
-/** html`<td title="${anything}">${anything}</td>`: attribute values must be in double quotes. */
+/** html`<td title="${anything}">${anything}</td>`: write attribute values in double quotes. */
 export function html(literals: TemplateStringsArray, ...parts: readonly Part[]): Markup {
   return new Markup(
     literals.reduce((text, literal, at) => text + literal + (at < parts.length ? render(parts[at]) : ''), ''),

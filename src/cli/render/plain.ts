@@ -4,7 +4,7 @@ import { binarySize } from './units.ts';
 
 type WaitingEvent = Extract<ProgressEvent, { type: 'waiting' }>;
 
-/** An event as lines for logs: one for each thing that is done, none for what is on its way. */
+/** An event as lines for logs. Completed steps have a line, steps on their way have none. */
 export function plainLines(event: ProgressEvent, printChainId = false): string[] {
   switch (event.type) {
     case 'resolved':

@@ -11,7 +11,7 @@ interface Sum {
   readonly bytes: number;
 }
 
-/** A row for each blob, then what is to be downloaded and unpacked. */
+/** A row for each blob, then the sums to download and to unpack. */
 export function renderPlan(plan: PullPlan): string {
   const { name, root, blobs, unpacks } = plan;
   const rows = blobs.map(({ desc, present }) => [
@@ -37,7 +37,7 @@ function sum(blobs: readonly PlannedBlob[], present: boolean): Sum {
   return { blobs: those.length, bytes: those.reduce((total, { desc }) => total + desc.size, 0) };
 }
 
-/** `guessed`: how many of the sizes are a multiple of the compressed one. */
+/** `guessed`: the number of sizes that are estimated from the compressed size. */
 function unpackLine({ platform, layers, ready, size, guessed }: PlannedUnpack): string {
   const left = layers - ready;
   if (left === 0) return `${safe(platform)}: all ${layers} layers are unpacked\n`;

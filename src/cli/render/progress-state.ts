@@ -1,4 +1,4 @@
-/** What a transfer's events add up to: the rows of the display. */
+/** The sum of a transfer's events: the rows of the display. */
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { BlobStatus, ProgressEvent } from '../../core/progress/events.ts';
 import { waitingLine } from './plain.ts';
@@ -7,17 +7,17 @@ export interface BlobRow {
   readonly size: number;
   status: BlobStatus;
   offset: number;
-  /** Where we began: bytes from an earlier try are not counted as fetched. */
+  /** The offset at which this run began: bytes of earlier runs are not counted as fetched. */
   start: number | undefined;
 }
 
 export interface UnpackRow {
   readonly platform: string;
   readonly target: string;
-  /** Layers that are there, by index. */
+  /** Indices of the layers that are unpacked. */
   readonly ready: Set<number>;
   count: number;
-  /** The layer at work: its number from 0 and the share of it that is consumed. */
+  /** The layer that is being unpacked: its index and the share of its blob that is consumed. */
   current: { readonly index: number; readonly share: number } | undefined;
   chainId: string | undefined;
 }
@@ -29,7 +29,7 @@ export interface ProgressState {
   readonly blobs: Map<string, BlobRow>;
   readonly unpacks: UnpackRow[];
   syncing: boolean;
-  /** Why nothing goes on at the moment, as a line. */
+  /** The line that says why no request is made at the moment. */
   waiting: string | undefined;
 }
 
@@ -37,7 +37,7 @@ export function newState(): ProgressState {
   return { name: '', root: undefined, blobs: new Map(), unpacks: [], syncing: false, waiting: undefined };
 }
 
-/** Takes one event in, in place. */
+/** Applies one event to the state, in place. */
 export function advance(state: ProgressState, event: ProgressEvent): void {
   switch (event.type) {
     case 'resolving':
@@ -102,7 +102,7 @@ function advanceBlob(
     state.blobs.set(key, { size: desc.size, status, offset, start });
     return;
   }
-  // Several parents may list one blob: it does not go back to waiting.
+  // A blob with several parents is announced once for each: a known one does not go back to waiting.
   if (status === 'waiting') return;
   if (status === 'downloading') row.start = Math.min(row.start ?? offset, offset);
   if (status === 'exists' && row.status === 'done') return;

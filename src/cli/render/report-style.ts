@@ -1,4 +1,4 @@
-/** The report's looks, for light and dark screens. */
+/** The style sheet of the report, for light and dark screens. */
 export const STYLE = `
 :root { color-scheme: light dark; --ink: #1b2130; --soft: #5d6678; --line: #dfe3ea; --page: #f6f7f9; --card: #fff; --grid: #eceff4;
   --resolve: #8a93a6; --fetch: #2f7fd1; --wait: #c9cfda; --verify: #17a398; --extract: #e0a52b; --inflate: #e8743b; --apply: #8e5bd0;

@@ -1,4 +1,4 @@
-/** `--report`: one page about where a transfer's time went. No scripts, nothing loaded; everything foreign is escaped. */
+/** `--report`: a page that shows where a transfer's time went. It has no scripts and loads nothing; foreign text is escaped. */
 import {
   bottleneck,
   megabytes,
@@ -26,7 +26,7 @@ const MEANING: Readonly<Record<Stage, string>> = {
   sync: 'making the data durable',
   record: 'the image into the store',
 };
-/** Interleaved work, in the order in which a chunk passes through it. */
+/** Interleaved stages, in the order in which a chunk passes through them. */
 const INTERLEAVED = ['wait', 'inflate', 'verify', 'apply'] as const;
 
 /** The whole page. `machine`: the program and the machine in words. */
@@ -85,7 +85,7 @@ function legend(trace: Trace): Markup {
   return html`<ul class="legend">${items}</ul>`;
 }
 
-/** The fetch of a layer's blob and its unpacking stand on one line. */
+/** One lane a digest: the fetch of a layer's blob and its unpacking share a lane. */
 function waterfall(trace: Trace): Markup {
   const lanes = new Map<string, Row[]>();
   for (const row of trace.rows) {
@@ -113,12 +113,12 @@ function lane(rows: readonly Row[], total: number): Markup {
 `;
 }
 
-/** What lies within another span is drawn after it. */
+/** Inner spans come after the spans that hold them, so that they are drawn on top. */
 function outerFirst(spans: readonly Span[]): Span[] {
   return [...spans].sort((a, b) => a.start - b.start || b.end - a.end);
 }
 
-/** A span, with the work that was interleaved in it as stripes in proportion. */
+/** A span as a bar; the stages interleaved in it are stripes in proportion to their time. */
 function bars(span: Span, row: Row, total: number): Markup {
   const { stage, start, end, bytes } = span;
   const rate = bytes > 0 && end > start ? `, ${megabytes((bytes / (end - start)) * 1000)}` : '';
@@ -136,7 +136,7 @@ function bars(span: Span, row: Row, total: number): Markup {
   return html`<div class="bar ${stage}${span.cut ? ' cut' : ''}" style="${place}" title="${title}">${stripes}</div>`;
 }
 
-/** About eight round numbers below the end. */
+/** Marks at round numbers, about eight before the end. */
 function ticks(total: number): Markup[] {
   const rough = Math.max(total, 1) / 8;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -179,7 +179,7 @@ function layerTable(trace: Trace): Markup {
 <tbody>${layers.map(line)}</tbody></table></section>`;
 }
 
-/** Foreign text: secrets and control characters out; `html` escapes it. */
+/** Foreign text without secrets and control characters; `html` escapes it. */
 function text(value: string): string {
   return safe(redact(value));
 }

@@ -36,7 +36,7 @@ export function renderSnapshotInfo(info: SnapshotInfo): string {
   return `${goJson(value, 4)}\n`;
 }
 
-/** `ctr snapshots tree`: roots after one blank, each level two further in. */
+/** `ctr snapshots tree`: roots after one blank, each level two blanks further right. */
 export function renderSnapshotTree(infos: readonly SnapshotInfo[]): string {
   const below = new Map<string, SnapshotInfo[]>();
   for (const info of infos) below.set(info.parent, [...(below.get(info.parent) ?? []), info]);
@@ -51,7 +51,7 @@ export function renderSnapshotTree(infos: readonly SnapshotInfo[]): string {
   return lines.join('');
 }
 
-/** `ctr snapshots mounts`: shell lines. */
+/** `ctr snapshots mounts`: lines for a shell. */
 export function renderMounts(mounts: readonly Mount[], target: string): string {
   return mounts
     .map(

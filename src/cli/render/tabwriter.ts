@@ -1,6 +1,6 @@
 /**
- * Go's text/tabwriter, without its filter flags: a cell is what a tab ends; a column is a run of lines that have that
- * cell, and is as wide as its widest cell. Text after the last tab of a line is not part of any column.
+ * Go's text/tabwriter, without its filter flags: a tab ends a cell; a column is a run of lines that have that cell, and is
+ * as wide as its widest cell. Text after the last tab of a line is not part of any column.
  */
 
 export interface TabFormat {
@@ -10,15 +10,15 @@ export interface TabFormat {
   readonly padChar: ' ' | '\t';
 }
 
-/** What ctr uses for images, leases and snapshots. */
+/** ctr's format of images, leases and snapshots. */
 export const SPACES: TabFormat = { minWidth: 1, tabWidth: 8, padding: 1, padChar: ' ' };
 
-/** What ctr uses for content. */
+/** ctr's format of content. */
 export const TABS: TabFormat = { minWidth: 1, tabWidth: 8, padding: 1, padChar: '\t' };
 
 type Cells = readonly string[];
 
-/** Aligns `text`, lines of tab-terminated cells. Widths count code points, as Go's do. */
+/** Aligns `text`, lines of tab-terminated cells. Widths are numbers of code points, as in Go. */
 export function align(text: string, format: TabFormat = SPACES): string {
   const lines = text.split('\n').map((line) => line.split('\t'));
   const out: string[] = [];
@@ -26,7 +26,7 @@ export function align(text: string, format: TabFormat = SPACES): string {
   return out.join('\n');
 }
 
-/** Lines `from` to `to` whose first columns have `widths`: finds the next column's runs, and writes what has none. */
+/** Writes the lines `from` to `to`, whose first columns have `widths`: finds the runs of the next column. */
 function block(
   lines: readonly Cells[],
   from: number,

@@ -1,9 +1,9 @@
-/** What comes from registries and images never reaches a terminal raw, and secrets reach nothing. */
+/** Text for terminals: foreign text loses its control characters, and all text its secrets. */
 
-/** C0, DEL, C1, and the marks that turn the direction of writing. */
+/** C0, DEL, C1, and the marks that change the direction of writing. */
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** Control characters as `\xNN` or `\uNNNN`: one line, nothing that a terminal obeys. */
+/** Control characters become `\xNN` or `\uNNNN`: the result is one line without commands for a terminal. */
 export function safe(text: string): string {
   return text.replace(UNSAFE, (c) => {
     const code = c.charCodeAt(0);
@@ -11,12 +11,12 @@ export function safe(text: string): string {
   });
 }
 
-/** The same for text of several lines that is ours: newlines and tabs stay. */
+/** Like `safe`, for our own text of several lines: newlines and tabs stay. */
 export function safeLines(text: string): string {
   return text.replace(UNSAFE, (c) => (c === '\n' || c === '\t' ? c : safe(c)));
 }
 
-/** User info and queries of URLs (signed URLs), and what follows an authentication scheme or a `password=`. */
+/** Masks user info and queries of URLs (signed URLs), and values after an authentication scheme or `password=`. */
 export function redact(text: string): string {
   return text
     .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"'<>]*@/gi, '$1***@')

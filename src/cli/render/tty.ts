@@ -3,7 +3,7 @@ import { frame, visibleWidth } from './frame.ts';
 import type { ProgressState } from './progress-state.ts';
 
 const ERASE_LINE_ABOVE = '\u001b[1A\u001b[2K\r';
-/** The port does not tell the terminal's height; a frame higher than the screen could not be redrawn. */
+/** The Output port has no height of the terminal, and a frame higher than the screen cannot be redrawn. */
 const MAX_ROWS = 18;
 
 /** Redraws a frame in place. */
@@ -27,7 +27,7 @@ export class TtyScreen {
     await this.#output.write(text);
   }
 
-  /** The terminal may have become narrower since: then each old line takes several. */
+  /** Counts rows by the width of now: in a terminal that became narrower an old line takes several. */
   #erase(columns: number | undefined): string {
     const rows = this.#drawn.reduce(
       (sum, line) => sum + (columns === undefined ? 1 : Math.max(1, Math.ceil(visibleWidth(line) / columns))),

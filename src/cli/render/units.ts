@@ -15,12 +15,12 @@ export function decimalSize(bytes: number): string {
   return `${Number(value.toPrecision(4))}${unit}`;
 }
 
-/** A size cut to its first six characters and set in seven (Go's `%7.6v`), as in the display's total. */
+/** The total of the display: a size cut to six characters, padded on the left to seven (Go's `%7.6v`). */
 export function totalSize(bytes: number): string {
   return binarySize(bytes).slice(0, 6).padStart(7);
 }
 
-/** A size cut to and set in eight characters (Go's `%8.8s`), as in the display's offsets. */
+/** An offset of the display: a size cut and padded on the left to eight characters (Go's `%8.8s`). */
 export function offsetSize(bytes: number): string {
   return binarySize(bytes).slice(0, 8).padStart(8);
 }
@@ -35,7 +35,7 @@ function scale(bytes: number, base: number, units: readonly string[]): [number, 
   return [value, units[step] ?? 'B'];
 }
 
-/** How long ago, in words, from milliseconds. */
+/** Milliseconds as an age in words (docker/go-units). */
 export function age(ms: number): string {
   const seconds = Math.trunc(ms / 1000);
   const minutes = Math.trunc(ms / 60_000);
@@ -53,7 +53,7 @@ export function age(ms: number): string {
   return `${Math.trunc(ms / 3_600_000 / 24 / 365)} years`;
 }
 
-/** `1m1s`, `1.5s`, `638.1ms`: Go's form of a duration given in milliseconds (to the nanosecond). */
+/** `1m1s`, `1.5s`, `638.1ms`: milliseconds in Go's form of a duration, to the nanosecond. */
 export function duration(ms: number): string {
   const ns = Math.round(ms * 1e6);
   if (ns === 0) return '0s';
@@ -69,7 +69,7 @@ export function duration(ms: number): string {
   return minutes > 0 ? `${minutes}m${seconds}` : seconds;
 }
 
-/** `ns` over 10^digits without trailing zeros: integers only, so that no digit is lost. */
+/** `ns` / 10^digits without trailing zeros. Integers only: no digit is lost. */
 function trim(ns: number, digits: number): string {
   const unit = 10 ** digits;
   const fraction = String(ns % unit)

@@ -1,4 +1,4 @@
-/** What a command is given: the runtime, the global flags, its signal, its streams. */
+/** What a command works with: the runtime, its input, its signal, its streams, its store. */
 import { chooseRoot } from '../../backends/local/default-root.ts';
 import { checkIdentifier } from '../../backends/local/identifiers.ts';
 import type { LocalBackend } from '../../backends/local/open.ts';
@@ -41,7 +41,7 @@ export function makeContext(
 }
 
 /**
- * Opens the store to change it, or (--address) connects to a containerd to use its; and closes it whatever `work` does.
+ * Opens the store for `work`, or (--address) connects to a containerd; closes the store or the connection afterwards.
  */
 export async function withBackend<T>(
   context: Context,
@@ -60,7 +60,7 @@ export async function withBackend<T>(
   }
 }
 
-/** For what takes a store of our own. NotImplemented with --address. */
+/** Like `withBackend`, for work that needs a store of our own. NotImplemented with --address. */
 export async function withLocalBackend<T>(
   context: Context,
   work: (backend: LocalBackend) => Promise<T>,
@@ -82,18 +82,18 @@ export async function withLocalBackend<T>(
   }
 }
 
-/** The same for commands that only look: nothing is made or changed, and a store that is not there is an empty one. */
+/** Like `withBackend`, for commands that only read: nothing is created or changed, and a missing store counts as an empty one. */
 export async function withStore<T>(context: Context, work: (backend: Backend) => Promise<T>): Promise<T> {
   return await withBackend(context, work, true);
 }
 
-/** A view on standard output. */
+/** Writes a view to standard output. */
 export async function show({ stdout }: Pick<Context, 'stdout'>, view: View): Promise<void> {
   const text = renderView(view);
   if (text !== '') await stdout.write(text);
 }
 
-/** One line on standard error. */
+/** Writes one line to standard error. */
 export async function warn(context: Pick<Context, 'stderr'>, message: string): Promise<void> {
   await context.stderr.write(`${safe(redact(message))}\n`);
 }
@@ -108,7 +108,7 @@ export function namespaceOf(input: Input<GlobalFlag>): string {
   }
 }
 
-/** Where the containerd to work in is; undefined to work in our own store. A store named on the command line goes before CONTAINERD_ADDRESS. */
+/** The socket of the containerd to work in; undefined for our own store. --root goes before CONTAINERD_ADDRESS. */
 function containerdAddress(context: Context): string | undefined {
   const { input } = context;
   const address = input.get(ADDRESS);
@@ -117,7 +117,7 @@ function containerdAddress(context: Context): string | undefined {
     if (input.has(ADDRESS)) throw usageError('cannot specify both --root and --address');
     return undefined;
   }
-  // Its configuration says that; a flag that would have no effect is refused.
+  // containerd's own configuration decides about sharing: a flag without effect is refused.
   if (input.get(CONTENT_SHARING) === 'isolated')
     throw notInContainerd(input, '--content-sharing has no effect there');
   return address.startsWith('unix:') ? address : absolutePath(context, address);
@@ -130,7 +130,7 @@ function notInContainerd(input: Input<GlobalFlag>, why: string): HawserError {
   return new HawserError('NotImplemented', `Cannot do this inside containerd: ${why}`, { hint });
 }
 
-/** A file named by a flag, in ctr's words when it cannot be read. At most 1 MiB. */
+/** The text of a file that a flag names, at most 1 MiB. Errors have ctr's words. */
 export async function readFlagFile(context: Context, path: string): Promise<string> {
   try {
     const { fs } = context.runtime;
@@ -141,7 +141,7 @@ export async function readFlagFile(context: Context, path: string): Promise<stri
   }
 }
 
-/** A path that the user gave, from where the user is. */
+/** A path of the user's, relative to the user's directory, as an absolute one. */
 export function absolutePath({ runtime }: Context, path: string): string {
   return path.startsWith('/') ? path : `${runtime.host.env('PWD') ?? ''}/${path}`;
 }

@@ -6,7 +6,7 @@ import { PASSWORD_STDIN, REFRESH, USER } from '../grammar/registry-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, warn } from './context.ts';
 
-/** What --user or --refresh give, asked for before anything else is done; undefined without them. */
+/** The credential of --user or --refresh; undefined without them. May ask for the password. */
 export async function givenCredential(
   context: Context<'user' | 'password-stdin' | 'refresh'>,
 ): Promise<Credential | undefined> {
@@ -56,7 +56,7 @@ function nonEmpty(password: string): string {
   });
 }
 
-/** A credential goes to the reference's own registry and to no other host. */
+/** Gives the credential to the reference's own registry and to no other host. */
 export function onlyFor(reference: Pick<Reference, 'host'>, credential: Credential | undefined): Credentials {
   const same = (host: string) =>
     host === reference.host || (isDockerHub(host) && isDockerHub(reference.host));

@@ -7,7 +7,7 @@ import { redact, safe, safeLines } from '../render/text.ts';
 /** 128 + SIGPIPE: the reader of our output went away. */
 const PIPE_CLOSED = 141;
 
-/** The hint of an error that has none and that nobody foresaw. */
+/** The hint of an Internal error without a hint of its own. */
 const BUG = 'This looks like a bug in hawser: run it again with --debug and report what it prints';
 
 export interface FailureOptions {
@@ -18,7 +18,7 @@ export interface FailureOptions {
   readonly interrupted?: number | undefined;
 }
 
-/** Writes the error and its hint. Returns the exit code. Never throws; nothing is written when the output was closed. */
+/** Writes the error and its hint. Returns the exit code. Never throws. Writes nothing when the output was closed. */
 export async function tellFailure(err: unknown, opts: FailureOptions): Promise<number> {
   if (isClosedPipe(err)) return PIPE_CLOSED;
   const lines = [`hawser: ${safe(redact(messageOf(err)))}`];

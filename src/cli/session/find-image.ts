@@ -3,7 +3,7 @@ import type { Image, ImageStore } from '../../core/images/image-store.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 
-/** An image record by its name, or by a short name (`alpine`) as it was pulled. NotFound names what was asked for. */
+/** An image record by its name, or by a short name (`alpine`) as pulls accept. NotFound has the name as it was given. */
 export async function findImage(images: ImageStore, name: string, call: Call): Promise<Image> {
   try {
     return await images.get(name, call);

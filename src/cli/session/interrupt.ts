@@ -7,13 +7,13 @@ const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 export interface Interruption extends Disposable {
   readonly signal: AbortSignal;
-  /** 128 and the signal's number, once there was one. */
+  /** 128 plus the number of the first signal; undefined before one came. */
   code(): number | undefined;
-  /** Resolves with the code at the second signal: the process is to end at once. */
+  /** Resolves with the code at the second signal: the process should end at once. */
   readonly again: Promise<number>;
 }
 
-/** The first SIGINT, SIGTERM or SIGHUP aborts the signal, and so does the time limit (milliseconds, 0 for none). */
+/** Aborts `signal` at the first SIGINT, SIGTERM or SIGHUP, and after `timeout` milliseconds (0: no limit). */
 export function listen(host: Host, clock: Clock, timeout: number): Interruption {
   const work = new AbortController();
   const timer = new AbortController();

@@ -13,7 +13,7 @@ import {
 
 export type NetworkOptions = Pick<RegistryOptions, 'limits' | 'retry' | 'limitRate'>;
 
-/** The flags that say how long and how fast. */
+/** The flags of time limits and speed as options. */
 export function networkOptions(input: Input<NetworkFlag>): NetworkOptions {
   const minSpeed = input.get(MIN_SPEED);
   const limitRate = input.get(LIMIT_RATE);
@@ -27,7 +27,7 @@ export function networkOptions(input: Input<NetworkFlag>): NetworkOptions {
     retry: {
       tries: input.get(RETRY),
       time: input.get(RETRY_TIME),
-      // Under a limit any speed is progress.
+      // With --limit-rate any speed counts as progress.
       minSpeed: limitRate === undefined ? minSpeed : 0,
     },
     limitRate,

@@ -1,7 +1,7 @@
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Output } from '../../core/ports/host.ts';
 
-/** An output whose closed pipe is told from other aborted work: `data.errno` is EPIPE. */
+/** Wraps an output: a closed pipe is Aborted with errno EPIPE, which tells it from other aborted work. */
 export function pipeAware(output: Output): Output {
   return {
     isTerminal: output.isTerminal,

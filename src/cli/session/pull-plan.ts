@@ -1,4 +1,4 @@
-/** `pull --plan`: what a pull would do, with the store only looked at. */
+/** `pull --plan`: says what a pull would do; the store is only read. */
 import type { Report } from '../../core/progress/events.ts';
 import type { PullOptions } from '../../core/verbs/options.ts';
 import { PROGRESS } from '../grammar/flags.ts';

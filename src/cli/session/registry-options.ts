@@ -21,7 +21,7 @@ import { VERSION } from '../version.ts';
 import { absolutePath, type Context, readFlagFile } from './context.ts';
 import { givenCredential, onlyFor } from './credentials.ts';
 
-/** The registry flags as options. Reads the files they name, and may ask for a password. */
+/** The registry flags as options. Reads the files that flags name; may ask for a password. */
 export async function registryOptions(
   context: Context<RegistryFlag>,
   reference: Reference,

@@ -1,4 +1,4 @@
-/** What `content fetch-object` and `fetch-blob` share: from the registry to standard output, with no store. */
+/** Shared by `content fetch-object` and `fetch-blob`: bytes go from the registry to standard output, through no store. */
 
 import { streamBlob } from '../../core/download/stream-blob.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
@@ -18,11 +18,11 @@ import { paceOf } from './transfer.ts';
 export interface RegistryOutput {
   readonly registry: Registry;
   readonly reference: Reference;
-  /** Writes it to standard output, and nothing else; see `streamBlob`. */
+  /** Writes the verified bytes of `desc` to standard output; see `streamBlob`. */
   write(desc: Descriptor, fetcher: Fetcher): Promise<void>;
 }
 
-/** Opens the registry of the first argument for `work`. What is to be told meanwhile goes to standard error. */
+/** Opens the registry of the first argument for `work`. Progress and warnings go to standard error. */
 export async function withRegistryOutput(
   context: Context<RegistryFlag | NetworkFlag>,
   work: (output: RegistryOutput) => Promise<void>,

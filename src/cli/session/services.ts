@@ -6,7 +6,7 @@ import type { TransferDeps } from '../../core/verbs/fetch.ts';
 import type { FetchOptions, FetchResult, PullOptions, PullResult } from '../../core/verbs/options.ts';
 import type { PullPlan } from '../../core/verbs/pull-plan.ts';
 
-/** What the commands do their work with; tests give others. */
+/** The functions that do a command's work; tests give others. */
 export interface Services {
   readonly backends: Backends;
   openRegistry(deps: Pick<Runtime, 'transports' | 'clock'>, opts: RegistryOptions): Registry;

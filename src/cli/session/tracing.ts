@@ -1,4 +1,4 @@
-/** `--trace` and `--report`: files about where a transfer's time went. */
+/** `--trace` and `--report`: files that show where a transfer's time went. */
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
 import { chromeTrace } from '../../core/progress/chrome-trace.ts';
@@ -21,8 +21,8 @@ interface TraceFile {
 }
 
 /**
- * Runs `work` and writes the files that are wanted, after a failure too. They are opened first: a path that cannot be
- * written is told before any work is done. Without the flags nothing is gathered.
+ * Runs `work` and writes the wanted files, after a failure too. Opens the files first, so that a path that cannot be
+ * written fails before any work. Without the flags no event is kept.
  */
 export async function withTracing(
   context: Context<TracingFlag>,

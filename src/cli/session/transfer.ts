@@ -1,4 +1,4 @@
-/** What `images pull` and `content fetch` share: flags to options, and the display around the work. */
+/** Shared by `images pull` and `content fetch`: flags become options, and the display runs around the work. */
 
 import type { Backend } from '../../core/backend.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
@@ -48,7 +48,7 @@ export async function transfer<R extends FetchResult>(
   );
 }
 
-/** The flags of a transfer. Reads the files they name, and may ask for a password. */
+/** The flags of a transfer as options. Reads the files that flags name; may ask for a password. */
 export async function transferOptions(
   context: Context<TransferFlag>,
 ): Promise<{ readonly registryOpts: RegistryOptions; readonly options: FetchOptions }> {
@@ -61,10 +61,10 @@ export async function transferOptions(
   return { registryOpts, options: { ...fetchOptions(context), ...paceOf(registryOpts) } };
 }
 
-/** What the display says at the end. */
+/** The last lines of the display. */
 export type Shown = Pick<DisplayOptions, 'unpacks' | 'printChainId'>;
 
-/** Runs `work` under the display, which ends with what it returns or throws. */
+/** Runs `work` under the display; the display ends with the result or the error. */
 export async function displayed<R extends FetchResult>(
   context: Context<'progress'>,
   shown: Shown,
@@ -102,7 +102,7 @@ export function storeDeps({ runtime, platform }: Context, backend: Backend): Sto
   return { backend, clock, hashers, codecs, hostPlatform: platform, cpus: host.cpus };
 }
 
-/** Under a limit a second stream brings nothing. */
+/** With --limit-rate each blob is fetched in one stream: a second one gains nothing. */
 export function paceOf({ retry, limitRate }: RegistryOptions): Pick<FetchOptions, 'retry' | 'split'> {
   return { retry, ...(limitRate === undefined ? {} : { split: { lanes: 1 } }) };
 }
@@ -113,7 +113,7 @@ function displayOptions({ input, runtime, stdout, stderr }: Context<'progress'>)
   return { mode, clock: runtime.clock, stdout, stderr, colour: wantsColour(stdout, env) };
 }
 
-/** Undefined when none was given. */
+/** The platforms of --platform; undefined when none was given. */
 export function platformsOf({ input, platform }: Context<'platform'>): readonly Platform[] | undefined {
   const platforms = input.get(PLATFORM).map((text) => parsePlatform(text, platform));
   return platforms.length > 0 ? platforms : undefined;
@@ -138,7 +138,7 @@ function fetchOptions(context: Context<TransferFlag>): FetchOptions {
   };
 }
 
-/** `key=value`; a bare key is `true`, as ctr has it. */
+/** Parses `key=value`; a bare key gets the value `true`, as in ctr. */
 export function labelsOf(texts: readonly string[]): Record<string, string> {
   const labels: Record<string, string> = Object.create(null);
   for (const text of texts) {
