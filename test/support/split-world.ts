@@ -1,7 +1,7 @@
 /** One blob, a server and a link in simulated time, read through a SplitReader. */
 import assert from 'node:assert/strict';
 import { Link, type SplitOptions } from '../../src/core/download/link.ts';
-import { Served } from '../../src/core/download/range-reader.ts';
+import { Served } from '../../src/core/download/served.ts';
 import { SplitReader } from '../../src/core/download/split-reader.ts';
 import { HawserError } from '../../src/core/errors.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';

@@ -10,7 +10,7 @@ import type { BlobStatus, Report } from '../progress/events.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import { Link } from './link.ts';
-import { Served } from './range-reader.ts';
+import { Served } from './served.ts';
 import { SplitReader } from './split-reader.ts';
 
 export interface BlobDeps {

@@ -4,7 +4,7 @@ import type { Clock } from '../ports/clock.ts';
 export interface SplitOptions {
   /** Ranges of one blob at once; 1: never split. Default 6. */
   readonly lanes?: number | undefined;
-  /** Bytes of a range, all of which may have to wait in memory. Default 8 MiB. */
+  /** Bytes of a range; all of them may wait in memory. Default 8 MiB. */
   readonly piece?: number | undefined;
   /** Ranges that may wait in memory, over all blobs. Default 8. */
   readonly pieces?: number | undefined;
@@ -12,14 +12,14 @@ export interface SplitOptions {
   readonly interval?: number | undefined;
 }
 
-/** More ranges must bring this much more, or they go again. */
+/** More ranges must bring this much more, or they are given up. */
 const GAIN = 1.15;
-/** Intervals before another try, after one that brought nothing. */
+/** Intervals before another trial, after one that brought nothing. */
 const REST = 20;
 
 /**
- * What the network brings, over all streams of a transfer, and whether more streams bring more: known only by trying.
- * One blob tries at a time, so that it is the tried one that is measured.
+ * The bytes of all streams of a transfer, and the trials whether more streams bring more. One blob tries at a time, so that the
+ * difference is its own.
  */
 export class Link {
   readonly clock: Clock;
@@ -48,25 +48,26 @@ export class Link {
     this.#bytes += count;
   };
 
-  /** Memory for one more piece, to be given back. */
+  /** Reserves one piece buffer; false when all are in use. */
   take(): boolean {
     if (this.#free === 0) return false;
     this.#free--;
     return true;
   }
 
+  /** Gives a piece buffer back. */
   give(): void {
     this.#free++;
   }
 
-  /** May this blob try more ranges? `before`: bytes a millisecond over the link without them. */
+  /** Begins the trial of a blob with more ranges; false while another has one or all rest. `before`: the link's bytes a millisecond without them. */
   begin(by: object, before: number): boolean {
     if (this.#trial !== undefined || this.clock.monotonic() < this.#restUntil) return false;
     this.#trial = { by, before };
     return true;
   }
 
-  /** Whether the try was worth it. */
+  /** Ends the trial: whether the link brings enough more by now. */
   judge(by: object, now: number): boolean {
     const trial = this.#trial;
     if (trial?.by !== by) return true;
@@ -76,7 +77,7 @@ export class Link {
     return worth;
   }
 
-  /** The blob has no more to try with. */
+  /** Ends the trial of a blob without judging. */
   leave(by: object): void {
     if (this.#trial?.by === by) this.#trial = undefined;
   }

@@ -1,7 +1,7 @@
 import { linkAbort } from '../async/abort.ts';
 import type { RangeReader } from './range-reader.ts';
 
-/** A range that is fetched ahead of its turn, into memory: at most its own length. */
+/** A range that is fetched into memory ahead of its turn: at most its own length. */
 export class Piece {
   readonly start: number;
   readonly end: number;
@@ -14,8 +14,8 @@ export class Piece {
   #wake: (() => void) | undefined;
 
   /**
-   * `make` gets the signal of this piece. With `onOpen` the request is made once and its outcome told: the server gives
-   * the range as asked, or (false) the piece is of no use.
+   * `make` gets the signal of this piece. With `onOpen` the first request is made once, and `onOpen` gets its outcome: true when
+   * the server gives the range as asked, false when the piece is of no use.
    */
   constructor(
     range: { readonly start: number; readonly end: number },
@@ -29,7 +29,7 @@ export class Piece {
     this.#work = this.#run(make(this.#stop.signal), onOpen);
   }
 
-  /** As a reader of the range has it; waits for what is not here yet. */
+  /** The next bytes, once they are here; undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
     for (;;) {
       const chunk = this.#chunks.shift();

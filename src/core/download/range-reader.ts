@@ -4,64 +4,37 @@ import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import { codeOf } from '../registry/failures.ts';
 import { Patience, type RetryOptions } from '../registry/patience.ts';
-import type { Fetched, Fetcher, Validator } from '../registry/registry.ts';
+import type { Fetcher } from '../registry/registry.ts';
+import type { Served } from './served.ts';
 
 export interface ReaderDeps {
   readonly fetcher: Fetcher;
   readonly clock: Clock;
   readonly retry?: RetryOptions | undefined;
-  /** Bytes have come in, wanted or not. */
+  /** Told of all bytes that arrive, wanted or not. */
   readonly onBytes?: ((count: number) => void) | undefined;
-  /** A try failed and there will be another, from this byte. */
+  /** Told of a failed try before the next, from this byte. */
   readonly onRetry: (err: unknown, offset: number) => void;
-}
-
-/** What has been learnt of one blob's hosts while it is fetched. */
-export class Served {
-  /** Who gave bytes of it. */
-  readonly hosts: Set<string> = new Set();
-  /** Whom to ask after all others. */
-  readonly avoid: Set<string> = new Set();
-  /** Bytes from several hosts or requests are not mixed any more than it takes: they did not fit together. */
-  distrusted = false;
-  #validator: Validator | undefined;
-
-  get validator(): Validator | undefined {
-    return this.distrusted ? undefined : this.#validator;
-  }
-
-  note({ host, etag }: Fetched): void {
-    if (host === undefined) return;
-    this.hosts.add(host);
-    if (etag !== undefined) this.#validator ??= { host, etag };
-  }
-
-  /** What came was wrong: once more, from others where there are any. */
-  distrust(): void {
-    this.distrusted = true;
-    for (const host of this.hosts) this.avoid.add(host);
-    this.hosts.clear();
-  }
 }
 
 export interface Range {
   readonly start: number;
   /** Excluded. */
   readonly end: number;
-  /** Only from a host that gives this part and no more: else FailedPrecondition (NO_RANGE). */
+  /** Only hosts that give exactly this part will do: else FailedPrecondition (NO_RANGE). */
   readonly exact?: boolean | undefined;
 }
 
 interface Open {
   readonly reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly host: string | undefined;
-  /** Where what was asked for ends. */
+  /** Where the requested range ends. */
   readonly end: number;
-  /** Bytes before the range that the server sent all the same. */
+  /** Bytes before the range that the server sends all the same. */
   skip: number;
 }
 
-/** The bytes of a blob from `start` to `end`, in order. What fails and may pass is taken up again at the current byte. */
+/** The bytes of a blob from `start` to `end`, in order. After a failure that may pass, another request begins at the current byte. */
 export class RangeReader {
   readonly #deps: ReaderDeps;
   readonly #desc: Descriptor;
@@ -74,8 +47,8 @@ export class RangeReader {
   #end: number;
   /** Bytes since the last failure. */
   #gained = 0;
-  /** The body before ended in order, but too early. */
-  #ended = false;
+  /** The body before this one ended in order, but too early. */
+  #endedEarly = false;
 
   constructor(deps: ReaderDeps, desc: Descriptor, served: Served, range: Range, call: Call) {
     this.#deps = deps;
@@ -96,12 +69,12 @@ export class RangeReader {
     return this.#end;
   }
 
-  /** Ends earlier than was said first. */
+  /** Moves the end forward, at most to the current position. */
   shorten(end: number): void {
     this.#end = Math.max(this.#position, Math.min(this.#end, end));
   }
 
-  /** Undefined at the end. A range to the end of the blob gives what the server sends beyond it, too: it is wrong. */
+  /** Undefined at the end. A range to the blob's end also gives bytes that the server sends beyond: they are wrong. */
   async read(): Promise<Uint8Array | undefined> {
     while (this.#position < this.#end) {
       try {
@@ -116,6 +89,10 @@ export class RangeReader {
 
   /** Sends the request, once. */
   async open(): Promise<void> {
+    this.#open = await this.#request();
+  }
+
+  async #request(): Promise<Open> {
     const { fetcher } = this.#deps;
     const { avoid, validator } = this.#served;
     const fetched = await fetcher.fetch(this.#desc, {
@@ -127,7 +104,7 @@ export class RangeReader {
     });
     this.#served.note(fetched);
     const skip = this.#position - fetched.offset;
-    this.#open = { reader: fetched.body.getReader(), host: fetched.host, end: this.#end, skip };
+    return { reader: fetched.body.getReader(), host: fetched.host, end: this.#end, skip };
   }
 
   async close(): Promise<void> {
@@ -137,8 +114,8 @@ export class RangeReader {
   }
 
   async #next(): Promise<Uint8Array | undefined> {
-    if (this.#open === undefined) await this.open();
-    const open = this.#open as unknown as Open;
+    this.#open ??= await this.#request();
+    const open = this.#open;
     const { done, value } = await open.reader.read();
     if (done) throw this.#tooEarly();
     this.#deps.onBytes?.(value.length);
@@ -148,7 +125,7 @@ export class RangeReader {
     }
     const wanted = open.skip > 0 ? value.subarray(open.skip) : value;
     open.skip = 0;
-    this.#ended = false;
+    this.#endedEarly = false;
     const room = this.#end - this.#position;
     const chunk = this.#isWhole() ? wanted : wanted.subarray(0, room);
     this.#position += chunk.length;
@@ -156,7 +133,7 @@ export class RangeReader {
     return chunk;
   }
 
-  /** To the end of the blob, whatever it is: what is too much is the ingest's to refuse. */
+  /** The range ends with the blob: too many bytes are passed on, for the ingest to refuse. */
   #isWhole(): boolean {
     return !this.#exact && this.#end >= this.#desc.size;
   }
@@ -164,7 +141,7 @@ export class RangeReader {
   async #failed(err: unknown): Promise<void> {
     const host = this.#open?.host;
     await this.close();
-    // A connection may be lost for many reasons; one that is there and brings nothing speaks against its host.
+    // A lost connection has many reasons; one that brings nothing speaks against its host.
     if (host !== undefined && (this.#gained === 0 || codeOf(err) !== 'UNEXPECTED_END'))
       this.#served.avoid.add(host);
     const gained = this.#gained;
@@ -175,10 +152,10 @@ export class RangeReader {
     await this.#deps.clock.sleep(wait, this.#signal);
   }
 
-  /** Once may be a connection that ended without telling; a second time, with nothing more, it is all there is. */
+  /** The first time a connection may have been lost in silence; the second time, with nothing more, the registry has no more. */
   #tooEarly(): HawserError {
     const { digest, size } = this.#desc;
-    if (this.#ended && this.#gained === 0) {
+    if (this.#endedEarly && this.#gained === 0) {
       return new HawserError(
         'Unavailable',
         `The registry has only ${this.#position} of the ${size} bytes of ${digest}`,
@@ -188,7 +165,7 @@ export class RangeReader {
         },
       );
     }
-    this.#ended = true;
+    this.#endedEarly = true;
     return new HawserError(
       'Unavailable',
       `The body of ${digest} ended after ${this.#position} of ${size} bytes`,
@@ -198,7 +175,7 @@ export class RangeReader {
     );
   }
 
-  /** Takes note of the body's end, so that its connection can be used again. */
+  /** Reads the body's end, so that its connection can be used again. */
   async #rest(): Promise<Uint8Array | undefined> {
     const open = this.#open;
     if (open?.end === this.#end && open.end === this.#position) {

@@ -1,38 +1,32 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
+import { Lanes } from './lanes.ts';
 import type { Link } from './link.ts';
 import { Piece } from './piece.ts';
-import { type Range, RangeReader, type ReaderDeps, type Served } from './range-reader.ts';
-
-/** Of an interval, the share that must have been waiting for the network: else it is not what is slow. */
-const NETWORK_BOUND = 0.5;
+import { type Range, RangeReader, type ReaderDeps } from './range-reader.ts';
+import type { Served } from './served.ts';
 
 /**
- * The rest of a blob, in order. It begins as one request; when that keeps its reader waiting, parts further on are
- * fetched at the same time, as many as bring something. A host that cannot give parts costs nothing: the first request
- * is cut short only once the part after it is on its way.
+ * The rest of a blob, in order. The first request is for all of it; while the network keeps the reader waiting, ranges further on
+ * are fetched at the same time (`Lanes`). A host that cannot give parts costs nothing: the first request is cut short only
+ * once the server has begun to send the part after it.
  */
 export class SplitReader {
   readonly #deps: ReaderDeps;
   readonly #desc: Descriptor;
   readonly #served: Served;
   readonly #link: Link;
+  readonly #lanes: Lanes;
   readonly #call: Call;
-  /** Reads now; the pieces follow it without a gap. */
+  /** Reads now; the pieces follow without a gap. */
   #head: RangeReader | Piece;
   #pieces: Piece[] = [];
-  readonly #closed = new WeakSet<object>();
-  /** Candidates that were not needed, on their way out. */
-  readonly #leaving: Promise<void>[] = [];
-  /** On its way to be the first piece. */
+  /** Requested to be the first piece, and not answered yet. */
   #candidate: Piece | undefined;
-  #lanes = 1;
-  #lanesBefore = 1;
+  /** The closing of candidates that were not needed. */
+  readonly #closing: Promise<void>[] = [];
+  readonly #closed = new WeakSet<object>();
   #position: number;
-  #splittable = true;
-  #trying: 'no' | 'settling' | 'measuring' = 'no';
-  /** Since the last look: its time, the link's bytes then, milliseconds waited. */
-  #looked: { at: number; bytes: number; waited: number };
 
   constructor(
     deps: ReaderDeps,
@@ -45,45 +39,100 @@ export class SplitReader {
     this.#desc = desc;
     this.#served = state.served;
     this.#link = state.link;
+    this.#lanes = new Lanes(state.link, desc.size);
     this.#call = call;
     this.#position = start;
     this.#head = this.#reader({ start, end: desc.size }, call.signal);
-    this.#looked = { at: deps.clock.monotonic(), bytes: state.link.bytes, waited: 0 };
   }
 
   /** Undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
+    const { clock } = this.#link;
     for (;;) {
-      const began = this.#link.clock.monotonic();
+      const began = clock.monotonic();
       const chunk = await this.#readHead();
-      const now = this.#link.clock.monotonic();
-      this.#looked.waited += now - began;
+      this.#lanes.waited(clock.monotonic() - began);
       if (chunk !== undefined) {
         this.#position += chunk.length;
-        if (now - this.#looked.at >= this.#link.interval) this.#look(now);
+        if (this.#lanes.look(this.#position)) this.#topUp();
         return chunk;
       }
-      if (!(await this.#turn())) return undefined;
+      if (!(await this.#advance())) return undefined;
     }
   }
 
   async close(): Promise<void> {
-    this.#giveUp();
+    this.#lanes.giveUp();
     await this.#dropPieces();
     await this.#end(this.#head);
-    await Promise.all(this.#leaving);
+    await Promise.all(this.#closing);
   }
 
-  /** A part that cannot be had as a part is had as the rest of the whole. */
+  /** After a piece that fails, the rest of the blob is read as one range. */
   async #readHead(): Promise<Uint8Array | undefined> {
     try {
       return await this.#head.read();
     } catch (err) {
       if (!(this.#head instanceof Piece) || this.#call.signal?.aborted === true) throw err;
-      this.#giveUp();
+      this.#lanes.giveUp();
       await this.#dropPieces();
       return undefined;
     }
+  }
+
+  /** Makes the next piece the head; false at the end of the blob. */
+  async #advance(): Promise<boolean> {
+    await this.#end(this.#head);
+    const next = this.#pieces.shift();
+    if (next === undefined && this.#position >= this.#desc.size) return false;
+    this.#head = next ?? this.#reader({ start: this.#position, end: this.#desc.size }, this.#call.signal);
+    this.#topUp();
+    return true;
+  }
+
+  /** Requests pieces until there are as many as lanes beside the head's. */
+  #topUp(): void {
+    const { count, splittable } = this.#lanes;
+    if (count === 1 || !splittable || this.#candidate !== undefined) return;
+    if (this.#head instanceof RangeReader && this.#pieces.length === 0) {
+      this.#propose(this.#head);
+      return;
+    }
+    while (this.#pieces.length < count - 1) {
+      const start = this.#pieces.at(-1)?.end ?? this.#head.end;
+      if (start >= this.#desc.size || !this.#link.take()) return;
+      this.#pieces.push(this.#piece(start));
+    }
+  }
+
+  /** Requests the first piece. The head keeps its end until the server has begun to send the piece. */
+  #propose(head: RangeReader): void {
+    const start = this.#position + this.#link.piece;
+    if (start >= this.#desc.size || !this.#link.take()) return;
+    const candidate = this.#piece(start, (usable) => {
+      if (this.#candidate !== candidate) return;
+      this.#candidate = undefined;
+      const inTime = this.#head === head && head.position <= start;
+      if (usable && inTime && this.#lanes.splittable) {
+        head.shorten(start);
+        this.#pieces.push(candidate);
+        this.#topUp();
+      } else {
+        this.#lanes.giveUp();
+        this.#closing.push(this.#end(candidate));
+      }
+    });
+    this.#candidate = candidate;
+  }
+
+  #piece(start: number, onOpen?: (usable: boolean) => void): Piece {
+    const end = Math.min(this.#desc.size, start + this.#link.piece);
+    const range = { start, end, exact: true };
+    return new Piece(range, this.#call.signal, (signal) => this.#reader(range, signal), onOpen);
+  }
+
+  #reader(range: Range, signal: AbortSignal | undefined): RangeReader {
+    return new RangeReader(this.#deps, this.#desc, this.#served, range, { signal });
   }
 
   async #dropPieces(): Promise<void> {
@@ -98,88 +147,5 @@ export class SplitReader {
     this.#closed.add(one);
     await one.close();
     if (one instanceof Piece) this.#link.give();
-  }
-
-  /** The next piece's turn; false at the end of the blob. */
-  async #turn(): Promise<boolean> {
-    await this.#end(this.#head);
-    const next = this.#pieces.shift();
-    if (next === undefined && this.#position >= this.#desc.size) return false;
-    this.#head = next ?? this.#reader({ start: this.#position, end: this.#desc.size }, this.#call.signal);
-    this.#topUp();
-    return true;
-  }
-
-  #reader(range: Range, signal: AbortSignal | undefined): RangeReader {
-    return new RangeReader(this.#deps, this.#desc, this.#served, range, { signal });
-  }
-
-  /** Once an interval: more ranges are tried, or judged. */
-  #look(now: number): void {
-    const { at, bytes, waited } = this.#looked;
-    const rate = (this.#link.bytes - bytes) / (now - at);
-    this.#looked = { at: now, bytes: this.#link.bytes, waited: 0 };
-    if (this.#trying === 'settling') this.#trying = 'measuring';
-    else if (this.#trying === 'measuring') {
-      this.#trying = 'no';
-      if (!this.#link.judge(this, rate)) this.#lanes = this.#lanesBefore;
-    } else if (waited / (now - at) >= NETWORK_BOUND && this.#mayGrow() && this.#link.begin(this, rate)) {
-      this.#lanesBefore = this.#lanes;
-      this.#lanes = Math.min(this.#link.lanes, this.#lanes * 2);
-      this.#trying = 'settling';
-    }
-    this.#topUp();
-  }
-
-  #mayGrow(): boolean {
-    const left = this.#desc.size - this.#position;
-    return this.#splittable && this.#lanes < this.#link.lanes && left >= this.#link.piece * (this.#lanes + 2);
-  }
-
-  /** As many pieces on their way as there are lanes beside the head's. */
-  #topUp(): void {
-    if (this.#lanes === 1 || !this.#splittable || this.#candidate !== undefined) return;
-    if (this.#head instanceof RangeReader && this.#pieces.length === 0) {
-      this.#propose(this.#head);
-      return;
-    }
-    while (this.#pieces.length < this.#lanes - 1) {
-      const start = this.#pieces.at(-1)?.end ?? this.#head.end;
-      if (start >= this.#desc.size || !this.#link.take()) return;
-      this.#pieces.push(this.#piece(start));
-    }
-  }
-
-  /** The first piece: the head goes on as far as it would until the server has begun to send the piece. */
-  #propose(head: RangeReader): void {
-    const start = this.#position + this.#link.piece;
-    if (start >= this.#desc.size || !this.#link.take()) return;
-    const candidate = this.#piece(start, (usable) => {
-      if (this.#candidate !== candidate) return;
-      this.#candidate = undefined;
-      const inTime = usable && this.#head === head && this.#splittable && head.position <= start;
-      if (inTime) {
-        head.shorten(start);
-        this.#pieces.push(candidate);
-        this.#topUp();
-      } else {
-        this.#giveUp();
-        this.#leaving.push(this.#end(candidate));
-      }
-    });
-    this.#candidate = candidate;
-  }
-
-  #giveUp(): void {
-    this.#splittable = false;
-    this.#lanes = 1;
-    this.#trying = 'no';
-    this.#link.leave(this);
-  }
-
-  #piece(start: number, onOpen?: (usable: boolean) => void): Piece {
-    const end = Math.min(this.#desc.size, start + this.#link.piece);
-    const range = { start, end, exact: true };
-    return new Piece(range, this.#call.signal, (signal) => this.#reader(range, signal), onOpen);
   }
 }

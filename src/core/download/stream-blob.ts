@@ -10,8 +10,8 @@ import type { Report } from '../progress/events.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import { Link, type SplitOptions } from './link.ts';
-import { Served } from './range-reader.ts';
 import { fetchSchema1 } from './schema1-manifest.ts';
+import { Served } from './served.ts';
 import { SplitReader } from './split-reader.ts';
 
 export interface StreamDeps {

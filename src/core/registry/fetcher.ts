@@ -128,23 +128,42 @@ async function fetchPart(
     range: `bytes=${offset}-${end === undefined ? '' : end - 1}`,
     ...(known === undefined ? {} : { 'if-range': known }),
   });
+  const fetched = { body: response.body, host: source.key, etag: etagOf(response) };
+  switch (classifyPart(response, desc, request, known)) {
+    case 'part':
+      return { ...fetched, offset };
+    case 'whole':
+      return { ...fetched, body: await decoded(response, desc.size), offset: 0 };
+    case 'changed':
+      await discard(response.body);
+      throw changed(desc, response);
+    case 'failed':
+      throw await failed(source.client, desc, response);
+    case 'useless':
+      await discard(response.body);
+      if (end === undefined) return undefined;
+      source.client.partless.add(source.key);
+      throw noPart(desc, source);
+  }
+}
+
+/** `useless`: the range was refused (400, 416), or the answer has another part than the range. */
+type PartAnswer = 'part' | 'whole' | 'changed' | 'failed' | 'useless';
+
+/** An answer to a request for a part. `known`: the content's ETag so far. */
+function classifyPart(
+  response: HttpResponse,
+  desc: Descriptor,
+  { offset = 0, end }: FetchRequest,
+  known: string | undefined,
+): PartAnswer {
   const { status } = response;
-  const refused = status === 400 || status === 416;
-  if (status !== 200 && status !== 206 && !refused) throw await failed(source.client, desc, response);
+  if (status === 400 || status === 416) return 'useless';
+  if (status !== 200 && status !== 206) return 'failed';
   const etag = etagOf(response);
-  if (!refused && known !== undefined && etag !== undefined && etag !== known) {
-    await discard(response.body);
-    throw changed(desc, response);
-  }
-  const body = { body: response.body, host: source.key, etag };
-  if (status === 206 && isPart(response, desc, offset, end)) return { ...body, offset };
-  if (end === undefined && status === 200 && !isMultipart(response)) {
-    return { ...body, body: await decoded(response, desc.size), offset: 0 };
-  }
-  await discard(response.body);
-  if (end === undefined) return undefined;
-  source.client.partless.add(source.key);
-  throw noPart(desc, source);
+  if (known !== undefined && etag !== undefined && etag !== known) return 'changed';
+  if (status === 206) return isPart(response, desc, offset, end) ? 'part' : 'useless';
+  return end === undefined && !isMultipart(response) ? 'whole' : 'useless';
 }
 
 /** A strong validator; weak ones (`W/"..."`) do not say that bytes are the same. */

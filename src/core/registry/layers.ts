@@ -3,7 +3,10 @@ import type { Transport } from '../ports/transport.ts';
 /** Something done around every exchange. */
 export type Layer = (next: Transport) => Transport;
 
-/** The first layer is the outermost. */
-export function stack(base: Transport, ...layers: readonly Layer[]): Transport {
-  return layers.reduceRight((next, layer) => layer(next), base);
+/** Layers by name, the outermost first. */
+export type Layers = Readonly<Record<string, Layer>>;
+
+/** A transport whose exchanges go through the layers. */
+export function stack(base: Transport, layers: Layers): Transport {
+  return Object.values(layers).reduceRight((next, layer) => layer(next), base);
 }

@@ -13,7 +13,7 @@ import { findObject } from './finder.ts';
 import { type FlowOptions, flow, RateLimit } from './flow.ts';
 import { HostHealth } from './host-health.ts';
 import type { Host, Hosts } from './hosts.ts';
-import { type Layer, stack } from './layers.ts';
+import { type Layer, type Layers, stack } from './layers.ts';
 import type { Observe } from './observe.ts';
 import { DEFAULT_MIN_SPEED, DEFAULT_TIME, persist, type RetryOptions } from './patience.ts';
 import { redirects } from './redirects.ts';
@@ -115,7 +115,7 @@ export function openRegistry(
   };
 }
 
-/** What the clients of all repositories share: how an exchange is made, and what is known of hosts. */
+/** The parts that the clients of all repositories share: the way of an exchange, and the knowledge of hosts. Long: one list. */
 function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, observe: Observe): ClientDeps {
   const userAgent = options.userAgent ?? USER_AGENT;
   const observed =
@@ -128,17 +128,26 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
   });
   const speed = flow(flowOptions(options, clock), clock);
   const warnings = new RegistryWarnings(observe);
-  const exchange = (secret: boolean): Layer[] => [cooldowns.layer, speed, tracing(observed, clock, secret)];
+  /** Around each single exchange: hops of redirects and token requests have their own. `secret`: of bodies. */
+  const perExchange = (secret: boolean): Layers => ({
+    cooldown: cooldowns.layer,
+    speed,
+    trace: tracing(observed, clock, secret),
+  });
   const authorizer = new Authorizer({
     clock,
     userAgent,
     observe,
     credentials: options.credentials ?? (async () => undefined),
     tokenTransport: (host) =>
-      stack(pool.forHost(host), ownHeaders(host), redirectsOf(host), ...exchange(true)),
+      stack(pool.forHost(host), {
+        headers: ownHeaders(host),
+        redirects: redirectsOf(host),
+        ...perExchange(true),
+      }),
   });
-  const around = options.around ?? ((next) => next);
-  const foreign = (registry: URL) => stack(pool.forStrangers(), redirects(registry), ...exchange(false));
+  const foreign = (registry: URL) =>
+    stack(pool.forStrangers(), { redirects: redirects(registry), ...perExchange(false) });
   return {
     clock,
     userAgent,
@@ -149,14 +158,13 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
     foreign: options.foreignUrls === true ? foreign : undefined,
     hosts: rememberedHosts(options, observe),
     transport: (host, repository) =>
-      stack(
-        pool.forHost(host),
-        around,
-        authorizer.layer(host, repository),
-        redirectsOf(host),
-        warnings.layer(host.base),
-        ...exchange(false),
-      ),
+      stack(pool.forHost(host), {
+        ...(options.around === undefined ? {} : { around: options.around }),
+        authorize: authorizer.layer(host, repository),
+        redirects: redirectsOf(host),
+        warnings: warnings.layer(host.base),
+        ...perExchange(false),
+      }),
   };
 }
 

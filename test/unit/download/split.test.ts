@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Link } from '../../../src/core/download/link.ts';
-import { Served } from '../../../src/core/download/range-reader.ts';
+import { Served } from '../../../src/core/download/served.ts';
 import { SplitReader } from '../../../src/core/download/split-reader.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import type { FetchRequest } from '../../../src/core/registry/registry.ts';
