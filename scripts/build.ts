@@ -128,7 +128,9 @@ export function openContainerdBackend(runtime, options) {
 }
 
 async function bundleAll(): Promise<string> {
-  inlineWorker(await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs'));
+  const worker = await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs');
+  if (worker.includes('node:tls')) throw new Error('The worker loads HTTP, which it does not need');
+  inlineWorker(worker);
   await wrapContainerd();
   return withoutHttp2(await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs'));
 }

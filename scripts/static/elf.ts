@@ -100,6 +100,19 @@ export function relocations(elf: Elf): Relocation[] {
   });
 }
 
+/** A symbol that the executable defines for others. */
+export function definedSymbol(elf: Elf, name: RegExp): Symbol {
+  const table = dynamicTable(elf);
+  const symbolAt = symbolReader(elf, table);
+  // Linkers put the strings right behind the symbols; no table tells how many symbols there are.
+  const count = (tag(table, DT.strings) - tag(table, DT.symbols)) / SYMBOL_SIZE;
+  for (let at = 0; at < count; at++) {
+    const symbol = symbolAt(at);
+    if (!symbol.imported && name.test(symbol.name)) return symbol;
+  }
+  throw new Error(`no symbol matches ${name}`);
+}
+
 /** The end of the last table that only a dynamic linker reads; these tables follow the program headers. */
 export function dynamicTablesEnd(elf: Elf): number {
   const table = dynamicTable(elf);

@@ -1,5 +1,6 @@
 /** Puts the host program and Node's executable with its embedded resource into one file. */
 import {
+  definedSymbol,
   dynamicTablesEnd,
   type Elf,
   HEADER_SIZE,
@@ -8,6 +9,7 @@ import {
   PT,
   writeHeader,
 } from './elf.ts';
+import { cutIcuData } from './icu.ts';
 import type { Machine } from './machine.ts';
 
 /** `--build-sea` adds its segments above this address, Node's own are below. */
@@ -41,7 +43,7 @@ export function merge(node: Elf, host: Elf, machine: Machine): Buffer {
   const kept = node.headers.filter(({ type }) => type === PT.ehFrame || type === PT.stack);
   image.headers.push(...kept);
   appendHost(host, image);
-  return finish(node, host, image);
+  return finish(node, host, image, machine.pageSize);
 }
 
 const loads = (elf: Elf): ProgramHeader[] => elf.headers.filter(({ type }) => type === PT.load);
@@ -84,12 +86,13 @@ function appendHost(host: Elf, image: Image): void {
 }
 
 /** Program headers go back behind the file's header, over tables that only a dynamic linker reads; the rest of these is zeroed. */
-function finish(node: Elf, host: Elf, image: Image): Buffer {
-  const { bytes } = image;
+function finish(node: Elf, host: Elf, image: Image, pageSize: number): Buffer {
+  const { value: vaddr, size } = definedSymbol(node, /^icudt\d+_dat$/);
+  const { bytes, headers: unsorted } = cutIcuData(image, { vaddr, size }, pageSize);
   const isLoad = ({ type }: ProgramHeader): boolean => type === PT.load;
   const headers = [
-    ...image.headers.filter((one) => !isLoad(one)),
-    ...image.headers.filter(isLoad).sort((a, b) => a.vaddr - b.vaddr),
+    ...unsorted.filter((one) => !isLoad(one)),
+    ...unsorted.filter(isLoad).sort((a, b) => a.vaddr - b.vaddr),
   ];
   const dead = dynamicTablesEnd(node);
   if (HEADER_SIZE + headers.length * PROGRAM_HEADER_SIZE > dead)

@@ -23,7 +23,7 @@ import { copyTreeByTool } from '../platform/kernel/tools-copy.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
 import { lazyCodecs } from '../platform/process/lazy.ts';
 import { openBlob } from '../platform/threads/blob-reader.ts';
-import { runtimeParts } from './parts.ts';
+import { runtimeKernel } from './kernel.ts';
 
 const hashers = createHashers();
 const codecs = lazyCodecs();
@@ -34,7 +34,7 @@ function reply(message: WorkerReply): void {
 
 async function openSyscalls(): Promise<Syscalls> {
   const provider = chosenProvider();
-  return (await (await runtimeParts()).kernel()).openSyscalls(provider);
+  return (await runtimeKernel()).openSyscalls(provider);
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
