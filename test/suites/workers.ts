@@ -104,6 +104,8 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
     await assert.rejects(workers.syncfs(['/']), (err) => isKind(err, 'OutOfRange'));
     running.abort(new Error('enough'));
     for (const one of await busy) assert.equal(one.status, 'rejected');
+    const threads = await Promise.all([1, 2, 3].map(() => workers.usage('thread')));
+    assert.equal(new Set(threads.map(({ size }) => size)).size, 2, 'the third has ended');
   });
   check('an abort while waiting for a worker leaves the line', async (workers) => {
     const running = new AbortController();

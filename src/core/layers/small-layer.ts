@@ -1,5 +1,25 @@
+import type { LayerRecord } from '../archive/layer-record.ts';
+import type { ApplyJob, RebaseJob } from './workers.ts';
+
 /**
  * Compressed bytes up to which a layer is unpacked on the main thread, once its blob is verified: starting a worker, and
  * asking it, costs many times the work. Expanded it is at most some 33 MB (deflate's limit), taken piece by piece.
  */
 export const SMALL_LAYER: number = 32 * 1024;
+
+/** Directories, names and guesses of a record up to which a layer is rebased on the main thread. */
+const SMALL_RECORD = 64;
+
+/** Whether to apply a layer on the main thread. Not while its blob arrives, nor into a copy of the parent's tree. */
+export function isSmallLayer({ blobSize, growing, mode }: ApplyJob): boolean {
+  return growing === null && blobSize <= SMALL_LAYER && mode !== 'flat';
+}
+
+/** Whether to rebase a layer on the main thread. An opaque directory may take listing a large directory below. */
+export function isSmallRebase({ mode, record }: RebaseJob): boolean {
+  return mode === 'overlay' && sizeOf(record) <= SMALL_RECORD && !record.nodes.some((node) => node.opaque);
+}
+
+function sizeOf({ nodes, guesses }: LayerRecord): number {
+  return nodes.reduce((sum, node) => sum + 1 + node.cuts.length, guesses.length);
+}

@@ -1,21 +1,16 @@
-/** Workers that are not asked for what costs less than asking. */
-
-import type { LayerRecord } from '../../core/archive/layer-record.ts';
+/** Workers whose small jobs (core/layers/small-layer.ts) are done on this thread. */
 import { Limiter } from '../../core/async/limiter.ts';
-import { SMALL_LAYER } from '../../core/layers/small-layer.ts';
-import type { ApplyJob, RebaseJob, Workers } from '../../core/layers/workers.ts';
+import { isSmallLayer, isSmallRebase } from '../../core/layers/small-layer.ts';
+import type { ApplyJob, Workers } from '../../core/layers/workers.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
-
-/** Directories, names and guesses of a record that is settled here. */
-const SMALL_RECORD = 64;
 
 type Deps = Pick<Runtime, 'fs' | 'syscalls' | 'hashers' | 'codecs' | 'workers'>;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** `deps.workers`, whose small layers are applied and rebased on this thread, one at a time. Needs FFI: tools are slow. */
+/** `deps.workers`, whose small jobs are done here, one at a time, where system calls go through FFI: tools are slow. */
 export function withSmallJobs(deps: Deps): Workers {
   const { workers, hashers, codecs, fs } = deps;
   const one = new Limiter(1);
@@ -56,21 +51,7 @@ export function withSmallJobs(deps: Deps): Workers {
   };
 }
 
-/** A blob that still arrives would have to be waited for. A copy of the parent's tree is not small. */
-function isSmallLayer({ blobSize, growing, mode }: ApplyJob): boolean {
-  return growing === null && blobSize <= SMALL_LAYER && mode !== 'flat';
-}
-
-/** An opaque directory is settled by listing those below it, which may be large. */
-function isSmallRebase({ mode, record }: RebaseJob): boolean {
-  return mode === 'overlay' && sizeOf(record) <= SMALL_RECORD && !record.nodes.some((node) => node.opaque);
-}
-
-function sizeOf({ nodes, guesses }: LayerRecord): number {
-  return nodes.reduce((sum, node) => sum + 1 + node.cuts.length, guesses.length);
-}
-
-/** One byte more than it should have shows one that is longer. */
+/** Reads one byte more than the blob should have, which shows a longer blob. */
 async function readBlobFile(
   fs: Deps['fs'],
   { blob, blobSize }: ApplyJob,
