@@ -195,7 +195,7 @@ export function exitCodeOf(err: unknown): number {
   return kindOf(err) === 'Canceled' ? 130 : 1;
 }
 
-/** What crosses a worker boundary. */
+/** An error as data, for another thread. */
 export interface ErrorRecord {
   readonly kind: Kind;
   readonly message: string;

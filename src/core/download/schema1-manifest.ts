@@ -1,4 +1,4 @@
-/** A manifest of Docker's schema 1 from the registry: its signed form is read, its payload is what the digest is of. */
+/** A manifest of Docker's schema 1 from the registry. Its form there is signed; its digest is of the payload. */
 import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestBytes } from '../oci/digest.ts';
@@ -8,7 +8,7 @@ import type { Hashers } from '../ports/hashers.ts';
 import { readCapped } from '../registry/body.ts';
 import type { Fetcher } from '../registry/registry.ts';
 
-/** The manifest without its signature, which is what its digest is of. DataLoss when it is not. */
+/** The manifest's payload, verified: DataLoss when it has another digest. */
 export async function fetchSchema1(
   deps: { readonly fetcher: Fetcher; readonly hashers: Hashers },
   root: Descriptor,

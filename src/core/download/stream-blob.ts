@@ -1,4 +1,4 @@
-/** Content from the registry to whoever reads it, through no store. */
+/** Content from the registry straight to a reader, through no store. */
 import { HawserError, messageOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, makeDigest } from '../oci/digest.ts';
@@ -24,9 +24,9 @@ export interface StreamDeps {
 }
 
 /**
- * Writes the bytes in order as they come, no more of them than `desc` says, and waits for each `write`. They are verified
- * when all have been written: size or digest not as wanted is DataLoss, and what was written is worth nothing. Of a schema 1
- * manifest what its digest is of is written, without the signature, once it has been verified.
+ * Writes the bytes in order as they come, at most `desc.size`, and waits for each `write`. They are verified after the last
+ * write: another size or digest is DataLoss, and the written bytes are worth nothing. A schema 1 manifest is verified first and
+ * written without its signature, as its digest is of that form.
  */
 export async function streamBlob(
   deps: StreamDeps,

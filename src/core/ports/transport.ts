@@ -7,13 +7,16 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** `body` must be read to the end or cancelled. Its errors are HawserErrors like the request's. */
-/** What is asked of Headers (sorted by name), which is one; loading that costs Node more than all else about a small request. */
+/**
+ * The part of the standard's Headers that is used: sorted by name. A Headers object is one, but to load its class takes Node more
+ * time than the rest of a small request.
+ */
 export interface ResponseHeaders extends Iterable<[string, string]> {
   /** Names in any case; several fields of a name joined by `, ` (RFC 9110 section 5.3). */
   get(name: string): string | null;
 }
 
+/** `body` must be read to the end or cancelled. Its errors are HawserErrors like the request's. */
 export interface HttpResponse {
   readonly status: number;
   readonly statusText: string;
@@ -40,7 +43,7 @@ export interface TlsOptions {
   readonly skipVerify?: boolean | undefined;
 }
 
-/** The proxy for a URL, user and password in it where it wants them; undefined: directly. */
+/** The proxy for a URL, with user and password if it has them; undefined: directly. */
 export type ProxyChoice = (url: URL) => URL | undefined;
 
 /** Limits in milliseconds. `stall`: the longest wait for the next bytes of a body. */

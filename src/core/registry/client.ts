@@ -14,9 +14,9 @@ export interface ClientDeps extends HostsDeps {
   readonly userAgent: string;
   readonly partless: Set<string>;
   readonly cooldowns: Cooldowns;
-  /** For URLs that images name, on behalf of a registry; redirects followed. Undefined: they are not asked. */
+  /** For the URLs that images of a registry name; follows redirects. Undefined: such URLs are not asked. */
   readonly foreign: ((registry: URL) => Transport) | undefined;
-  /** Authorized for pulling from one repository of one host, redirects followed. */
+  /** Authorizes pulls from one repository of one host, and follows redirects. */
   readonly transport: (host: Host, repository: string) => Transport;
 }
 
@@ -31,7 +31,7 @@ export interface RemoteObject {
 /** Requests for the objects of one repository. */
 export class RepositoryClient {
   readonly reference: Reference;
-  /** Hosts (their base URLs) that have shown that they cannot give parts. */
+  /** Base URLs of the hosts that cannot give parts. */
   readonly partless: Set<string>;
   readonly #deps: ClientDeps;
 
@@ -41,7 +41,7 @@ export class RepositoryClient {
     this.reference = reference;
   }
 
-  /** Asks the hosts until one has an answer; see over-hosts.ts. `last`: hosts to ask after all others, as those are that want to be left alone. */
+  /** Asks the hosts until one has an answer; see over-hosts.ts. `last`: hosts to ask after all others; hosts that cool down come last too. */
   async overHosts<T>(
     operation: Operation,
     call: Call | undefined,
@@ -79,7 +79,7 @@ export class RepositoryClient {
     return this.#deps.foreign;
   }
 
-  /** GET of a URL that an image names. FailedPrecondition where this registry's images may not lead. */
+  /** GET of a URL that an image names. FailedPrecondition for a URL that images of this registry may not name. */
   async sendForeign(
     url: URL,
     headers: Readonly<Record<string, string>>,
@@ -103,7 +103,7 @@ export class RepositoryClient {
     });
   }
 
-  /** The error that an answer stands for. Ends its body. */
+  /** The error for an answer that refuses. Ends the answer's body. */
   async refusal(method: 'GET' | 'HEAD', response: HttpResponse): Promise<HawserError> {
     const err = await statusError({ method }, response, this.#deps.clock.now());
     await discard(response.body);

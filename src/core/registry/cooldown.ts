@@ -3,7 +3,7 @@ import { coolsDown } from './failures.ts';
 import type { Layer } from './layers.ts';
 import { parseRetryAfter } from './status.ts';
 
-/** A registry wants to be left alone. `host` is a `host:port`. */
+/** A wait that a registry asked for. `host`: `host:port`. */
 export interface Wait {
   readonly host: string;
   readonly milliseconds: number;
@@ -11,9 +11,9 @@ export interface Wait {
 
 export interface CooldownDeps {
   readonly clock: Clock;
-  /** Milliseconds. Who asks for more gets no wait at all: the error says what it asked for. */
+  /** Milliseconds. A registry that asks for more gets no wait; the error names the time. */
   readonly longest: number;
-  /** Once for each wait, when a request has to wait. */
+  /** Called once for each wait, when the first request begins to wait. */
   readonly onWait: (wait: Wait) => void;
 }
 
@@ -22,7 +22,7 @@ interface Cooldown {
   told: boolean;
 }
 
-/** What origins asked for with Retry-After (RFC 9110 10.2.3), kept by all requests to them. */
+/** The waits that origins asked for with Retry-After (RFC 9110 10.2.3); all requests to an origin keep its wait. */
 export class Cooldowns {
   readonly #deps: CooldownDeps;
   readonly #until = new Map<string, Cooldown>();
@@ -36,7 +36,7 @@ export class Cooldowns {
     return Math.max(0, (this.#until.get(origin)?.until ?? 0) - this.#deps.clock.monotonic());
   }
 
-  /** Around single exchanges: redirects and token requests each have their own. */
+  /** For single exchanges: each hop of a redirect and each token request waits by itself. */
   readonly layer: Layer = (next) => async (request) => {
     const { clock, onWait } = this.#deps;
     for (let left = this.left(request.url); left > 0; left = this.left(request.url)) {

@@ -8,7 +8,7 @@ import { printable, safeUrl } from './redact.ts';
 
 type Body = ReadableStream<Uint8Array>;
 
-/** Portable ones, loaded when needed: hardly any answer is encoded, and they decode little at a time on every runtime. */
+/** The portable codecs, loaded when needed: hardly any answer is encoded, and these decode little at a time on every runtime. */
 const DECODERS: Readonly<Record<string, (body: Body) => Promise<Body>>> = {
   gzip: decodeGzip,
   'x-gzip': decodeGzip,
@@ -18,10 +18,10 @@ const DECODERS: Readonly<Record<string, (body: Body) => Promise<Body>>> = {
 
 /** A server and a proxy before it may each add one. */
 const MAX_ENCODINGS = 3;
-/** What encodes n bytes is hardly longer than they are: more than twice that and this is made to waste time. */
+/** Bytes. The encoding of n bytes is hardly longer than n: an input of more than 2 n and this was made to waste time. */
 const MAX_OVERHEAD = 64 * 1024;
 
-/** What an answer is encoded with beyond what identity means, outermost last. */
+/** The content encodings of an answer but `identity`, outermost last. */
 export function encodingsOf(response: HttpResponse): string[] {
   const field = response.headers.get('content-encoding') ?? '';
   const encodings = field.split(',').map((one) => one.trim().toLowerCase());
@@ -30,9 +30,9 @@ export function encodingsOf(response: HttpResponse): string[] {
 
 /**
  * The content itself, of at most about `size` bytes: digests, sizes and ranges are of nothing else. Identity is asked for; a
- * server, or a proxy before it, that encodes all the same (gzip, deflate, zstd, up to three over one another) is put up
- * with, for a whole body. Any other encoding, and input that is too long for `size`: Unavailable
- * (CONTENT_ENCODING), with the body ended. The result may be longer than `size`: that is its reader's to refuse.
+ * server, or a proxy before it, that encodes all the same (gzip, deflate, zstd, up to three over one another) is
+ * tolerated, for a whole body. Any other encoding, and input that is too long for `size`: Unavailable
+ * (CONTENT_ENCODING), with the body ended. The result may be longer than `size`; the reader has to refuse it.
  */
 export async function decoded(response: HttpResponse, size: number): Promise<Body> {
   const encodings = encodingsOf(response);

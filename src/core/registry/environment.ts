@@ -1,4 +1,4 @@
-/** What the machine says about registries: certs.d directories, proxies, trusted certificates, credentials of other tools. */
+/** The machine's settings for registries: certs.d directories, proxies, trusted certificates, credentials of other tools. */
 import { messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { TlsOptions } from '../ports/transport.ts';
@@ -14,7 +14,7 @@ export interface EnvironmentOptions {
   readonly hostsDir?: string | undefined;
   readonly plainHttp?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
-  /** Asked before what is stored. */
+  /** Asked before the stored credentials. */
   readonly credentials?: Credentials | undefined;
   readonly warn: (message: string) => void;
 }
@@ -32,7 +32,7 @@ export async function environmentOptions(
   const { hostsDir, plainHttp, warn } = options;
   const given = options.credentials ?? (async () => undefined);
   const env: Env = (name) => host.env(name);
-  // Roots for all are no sign that a local registry speaks TLS: schemes are chosen by what was given for this pull.
+  // Roots for all registries are no sign that a local one speaks TLS: only options of this pull choose a scheme.
   const hosts = hostsFromDirs({ fs, warn }, { dir: hostsDir, plainHttp, tls: options.tls });
   const tls = await withRoots({ fs, env, warn }, options.tls, call);
   const credentials = firstOf(given, storedCredentials({ fs, programs, env, warn }));

@@ -1,4 +1,4 @@
-/** The bytes of a descriptor. They are not verified here; the ingest does that. */
+/** The bytes of a descriptor, not verified: the ingest verifies. */
 import { streamOf } from '../async/byte-stream.ts';
 import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -13,8 +13,8 @@ import { printable, safeUrl } from './redact.ts';
 import type { Fetched, FetchRequest } from './registry.ts';
 
 /**
- * GET of the manifest or blob, from `offset` by Range. A server that ignores the range gives the whole (offset 0); one
- * that answers it wrongly, or refuses it, is asked once more without, unless nothing but the part will do (`end`).
+ * GET of the manifest or blob, from `offset` by Range. A server that ignores the range gives the whole (offset 0). A
+ * server that refuses the range, or answers with another one, is asked again without a range, unless only the part will do (`end`).
  */
 export async function fetchObject(
   client: RepositoryClient,
@@ -40,7 +40,7 @@ export async function fetchObject(
 
 /** A place that may have the content. */
 interface Source {
-  /** What it is remembered by. */
+  /** Identifies the source in `Fetched` and `avoid`. */
   readonly key: string;
   /** Shown to people. */
   readonly url: URL;
@@ -61,8 +61,8 @@ function hostSource(
 }
 
 /**
- * From the URLs that the image's author wrote, where that is allowed: in order, before any registry, with nothing of
- * what is meant for a registry. Whatever is wrong with one leads to the next. Undefined: the registry has to have it.
+ * From the URLs that the image's author wrote, where that is allowed: in order, before any registry, without headers or
+ * credentials of a registry. Any failure leads to the next URL. Undefined: the registry has to have the content.
  */
 async function fetchForeign(
   client: RepositoryClient,
@@ -95,7 +95,7 @@ async function fetchFrom(source: Source, desc: Descriptor, request: FetchRequest
   return await fetchWhole(source, desc);
 }
 
-/** What `Fetched` and `avoid` call it. */
+/** Identifies a host in `Fetched` and `avoid`. */
 export function keyOf(host: Host): string {
   return host.base.href;
 }

@@ -1,4 +1,4 @@
-/** How fast bodies come: at least so fast, and all together at most so fast. */
+/** The speed of bodies: a least speed for each, and a greatest for all together. */
 
 import { linkAbort } from '../async/abort.ts';
 import { byteStream } from '../async/byte-stream.ts';
@@ -12,11 +12,11 @@ export interface FlowOptions {
   /** Bytes a second over `window` milliseconds of waiting for bytes: less is DeadlineExceeded (TOO_SLOW). 0: no limit. */
   readonly minSpeed: number;
   readonly window: number;
-  /** Shared by all that is not to be faster together. */
+  /** Shared by all bodies that keep to the limit together. */
   readonly limit?: RateLimit | undefined;
 }
 
-/** Watches and limits the bodies of answers. Only time spent waiting for the network counts, not the reader's own. */
+/** Watches and limits the speed of bodies. Only time of waiting for the network counts, not the reader's time. */
 export function flow(options: FlowOptions, clock: Clock): Layer {
   if (options.minSpeed === 0 && options.limit === undefined) return (next) => next;
   return (next) => async (request) => {
@@ -76,14 +76,14 @@ class Speed {
   }
 }
 
-/** Milliseconds. Shorter sleeps are saved up: timers are too coarse for them. */
+/** Milliseconds. Shorter sleeps are added up, as timers are too coarse. */
 const SLACK = 10;
 
-/** So many bytes a second over all who take from it, in the order in which they ask. */
+/** A budget of bytes a second for all who take from it, first come first served. */
 export class RateLimit {
   readonly #clock: Clock;
   readonly #perMs: number;
-  /** When all that has been taken so far will have been paid for. */
+  /** When the bytes taken so far will be paid for. */
   #paid: number;
 
   /** `rate`: bytes a second, at least 1. */

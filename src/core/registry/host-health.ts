@@ -2,8 +2,8 @@ import { failedConnection } from './failures.ts';
 import type { Host } from './hosts.ts';
 
 /**
- * What has been learnt of hosts while one registry client lives (one pull): a host that could not be connected to, or
- * that sent damage, is asked after all others from then on. It is not left out: it may be the only one that has something.
+ * The health of hosts as one registry client (one pull) saw it: a host that could not be connected to, or that sent damage, is
+ * asked after all others from then on. Such a host is not left out, for it may be the only one that has something.
  */
 export class HostHealth {
   readonly #demoted = new Map<string, string>();

@@ -3,23 +3,23 @@ import type { TlsOptions } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
 import { classify } from './addresses.ts';
 
-/** What a host may be asked for (hosts.toml's words). */
+/** Operations that a host is configured for (hosts.toml's words). */
 export type Capability = 'pull' | 'resolve' | 'push' | 'referrers';
 
 export const ALL_CAPABILITIES: readonly Capability[] = ['pull', 'resolve', 'push', 'referrers'];
 
 /** A place to ask for the content of a namespace. */
 export interface Host {
-  /** What credentials are looked up by: the registry's name as references write it, or a mirror's `host:port`. */
+  /** The key for credentials: the registry's name as references write it, or a mirror's `host:port`. */
   readonly name: string;
-  /** Up to and with the API's root, without a slash at the end: `https://registry-1.docker.io/v2`. */
+  /** The API's root, without a slash at the end: `https://registry-1.docker.io/v2`. */
   readonly base: URL;
   /** Set for mirrors: sent as the `ns` parameter. */
   readonly namespace?: string | undefined;
   readonly capabilities: readonly Capability[];
-  /** Sent to this origin only, in place of ours of the same name. Names in lower case. */
+  /** Sent to this origin only; they replace our headers of the same name. Names in lower case. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** For this origin only, over the settings for all; but `extraCa` also holds for where it redirects to. */
+  /** For this origin only, over the settings for all; but `extraCa` also holds for the targets of its redirects. */
   readonly tls?: TlsOptions | undefined;
   /** Milliseconds to connect. */
   readonly dialTimeout?: number | undefined;
@@ -27,7 +27,7 @@ export interface Host {
 
 export type Operation = 'resolve' | 'fetch';
 
-/** Where to ask for a namespace, in order, and where that is written: a file, a directory, or `default`. */
+/** The hosts of a namespace, in order. `source` configured them: a file, a directory, or `default`. */
 export interface HostList {
   readonly source: string;
   readonly hosts: readonly Host[];
@@ -47,9 +47,8 @@ export function defaultHosts(options: SchemeOptions): Hosts {
 }
 
 /**
- * The registry of a namespace. docker.io is registry-1.docker.io and always TLS. TLS else too, but for `plainHttp`, and
- * for a loopback host with a port other than 443 for which no TLS setting was given. There is no falling back from one
- * to the other.
+ * The registry of a namespace. docker.io is registry-1.docker.io and always TLS. Other registries speak TLS too, unless
+ * `plainHttp` is set, or a loopback host has a port other than 443 and no TLS setting. Neither scheme falls back to the other.
  */
 export function defaultHost(namespace: string, options: SchemeOptions): Host {
   const base =

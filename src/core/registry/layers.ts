@@ -1,6 +1,6 @@
 import type { Transport } from '../ports/transport.ts';
 
-/** Something done around every exchange. */
+/** Wraps a transport: does something around every exchange. */
 export type Layer = (next: Transport) => Transport;
 
 /** Layers by name, the outermost first. */

@@ -1,14 +1,14 @@
-/** What a client of registries decides and meets, as data: for `resolve --explain` and the like. Nothing here is secret. */
+/** Decisions and events of a registry client as data, for `resolve --explain` and the like. Nothing here is secret. */
 import type { Report } from '../progress/events.ts';
 import type { Capability, Operation } from './hosts.ts';
 import type { TraceEvent } from './trace.ts';
 
-/** A host of the list, as it is going to be asked. */
+/** A host of the list with the settings for its requests. */
 export interface HostSummary {
   /** Without user and password: `https://mirror.test:5000/v2`. */
   readonly url: string;
   readonly capabilities: readonly Capability[];
-  /** Sent `ns`: it stands in for another registry. */
+  /** Stands in for another registry (and is sent `ns`). */
   readonly mirror: boolean;
   /** The proxy's URL without user and password; undefined: directly. */
   readonly proxy: string | undefined;
@@ -44,7 +44,7 @@ export type RegistryEvent =
       /** `docker.io/library/alpine:3`, or the digest that was wanted. */
       readonly object: string;
       readonly reason?: string | undefined;
-      /** Of the answer that was the reason. */
+      /** Of the answer that refused. */
       readonly status?: number | undefined;
       /** `ECONNREFUSED`, `TLS`, the registry's own (`MANIFEST_UNKNOWN`). */
       readonly code?: string | undefined;
@@ -67,7 +67,7 @@ export type RegistryEvent =
 
 export type Observe = (event: RegistryEvent) => void;
 
-/** What users of a transfer see of it. */
+/** Reports the events that users of a transfer see. */
 export function reporting(report: Report | undefined): Observe {
   return (event) => {
     if (event.type === 'wait') report?.({ ...event, type: 'waiting' });

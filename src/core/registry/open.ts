@@ -39,7 +39,7 @@ export interface RegistryOptions {
   readonly trace?: ((event: TraceEvent) => void) | undefined;
   /** Requests and answers as lines, redacted, without the bodies of blobs. */
   readonly dump?: ((line: string) => void) | undefined;
-  /** What is decided and met, as data. */
+  /** Decisions and events, as data. */
   readonly observe?: Observe | undefined;
   /** Default: no proxy. See `proxiesOf`. */
   readonly proxy?: ProxyChoice | undefined;
@@ -66,7 +66,7 @@ export interface Limits {
   readonly headers?: number | undefined;
   /** Between bytes of a body. */
   readonly stall?: number | undefined;
-  /** Bytes a second of a body, over `window`. Less, and it is asked for anew from where it is. 0: any speed will do. */
+  /** Bytes a second of a body, over `window`. A slower body is requested again from its position. 0: any speed will do. */
   readonly minSpeed?: number | undefined;
   readonly window?: number | undefined;
 }
@@ -76,7 +76,7 @@ const SPEED_WINDOW = 30_000;
 
 /**
  * A client of registries: resolves references and fetches content. Tokens and connections are shared by all of its
- * repositories and end with it, as does what it learnt of hosts that are down. Errors: Unauthenticated and
+ * repositories and end with the client, as does the knowledge of hosts that are down. Errors: Unauthenticated and
  * PermissionDenied (`pull access denied`), NotFound, Unavailable and DeadlineExceeded (see `isRetryable`),
  * ResourceExhausted (caps), FailedPrecondition (refused redirects), InvalidArgument (configuration).
  */
@@ -195,12 +195,12 @@ function both(trace: RegistryOptions['trace'], observe: Observe): (event: TraceE
   };
 }
 
-/** What the configuration adds is dropped with the first redirect to another origin, as Authorization is. */
+/** Headers of the configuration are dropped at the first redirect to another origin, as Authorization is. */
 function redirectsOf(host: Host): Layer {
   return redirects(host.base, Object.keys(host.headers ?? {}));
 }
 
-/** For requests that are not made for the host's API: its headers, where they go to its origin. */
+/** Adds the host's headers to requests to its origin: token requests are not made by the client, which adds them for the API. */
 function ownHeaders({ base, headers }: Host): Layer {
   if (headers === undefined) return (next) => next;
   return (next) => async (request) =>
@@ -211,7 +211,7 @@ function ownHeaders({ base, headers }: Host): Layer {
     );
 }
 
-/** A root that had to be read to be resolved is not asked for a second time: registries count manifest requests. */
+/** Keeps the root that was read to be resolved, as registries count requests for manifests. */
 class RecentRoot {
   #kept: { readonly key: string; readonly bytes: Uint8Array } | undefined;
 

@@ -18,9 +18,9 @@ export interface HostsDeps {
 
 export interface Question<T> {
   readonly operation: Operation;
-  /** What is wanted, for people: the reference's name or a digest. */
+  /** For people: the reference's name or a digest. */
   readonly object: string;
-  /** These are asked after the others: they have failed for this object before. */
+  /** Hosts to ask after the others: they have failed for this object before. */
   readonly last?: ((host: Host) => boolean) | undefined;
   /** Any error, but the caller's abort, leads to the next host. */
   readonly ask: (host: Host) => Promise<T>;
@@ -32,9 +32,9 @@ interface Failure {
 }
 
 /**
- * Asks the hosts that are capable, the healthy first, else in their order. When none has an answer, the error is the one that
- * says most (`weightOf`), of equals one that may pass, else that of the registry itself, the last host of the list; it names
- * the others'.
+ * Asks the capable hosts, the healthy first, else in their order. When none has an answer, the heaviest error is thrown
+ * (`weightOf`): of equals one that may pass, else the error of the registry itself, which is the last host of the list. The
+ * message names the other errors.
  */
 export async function overHosts<T>(
   deps: HostsDeps,
@@ -96,8 +96,8 @@ const REGISTRY_LACKS_IT = 2;
 
 /**
  * containerd's order: an answer that was refused, for its size or as damage (4), a status (3), absence (2), no answer at all (1).
- * So a mirror that is overloaded or denies access is not hidden by a registry that never had the content. But a mirror's 404
- * (0) says the least of all, where containerd lets it hide that the registry could not be reached: mirrors lack much.
+ * So a registry that never had the content does not hide that a mirror is overloaded or denies access. Unlike containerd's, a
+ * mirror's 404 weighs least (0): mirrors lack much, and that must not hide that the registry could not be reached.
  */
 function weightOf({ host, error }: Failure, registry: Host | undefined): number {
   const kind = kindOf(error);

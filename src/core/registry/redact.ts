@@ -1,4 +1,4 @@
-/** What may be shown of URLs, headers and texts that come from outside. */
+/** URLs, headers and texts from outside in a form that may be shown. */
 
 const SHOWN_PARAMETERS: ReadonlySet<string> = new Set(['ns', 'scope', 'service']);
 const SECRET_HEADER = /auth(?!enticate)|cookie|token|secret|password|signature|credential|api-?key/i;

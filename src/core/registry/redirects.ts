@@ -10,8 +10,8 @@ const STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const BOUND_TO_ORIGIN: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
 
 /**
- * Follows redirects, at most ten. What is meant for one origin is dropped at the first hop that leaves it and never sent
- * again (distribution-spec: no Authorization across hosts), `boundToo` included. Never from https to http, nor to an address that `registry`
+ * Follows redirects, at most ten. Headers that are bound to one origin, `boundToo` included, are dropped at the first hop that
+ * leaves the origin (distribution-spec: no Authorization across hosts). Never from https to http, nor to an address that `registry`
  * may not name, nor with a body to another origin: FailedPrecondition. A redirect without Location is returned as it is.
  */
 export function redirects(registry: URL, boundToo: readonly string[] = []): Layer {

@@ -7,13 +7,13 @@ import type { Reference } from '../reference/reference.ts';
 export interface Fetched {
   readonly body: ReadableStream<Uint8Array>;
   readonly offset: number;
-  /** Who sent it, as `avoid` wants it. Undefined: nobody had to be asked. */
+  /** The host that sent the body, for `avoid`. Undefined: nobody had to be asked. */
   readonly host?: string | undefined;
   /** The answer's strong ETag (RFC 9110 8.8.3). */
   readonly etag?: string | undefined;
 }
 
-/** What one host said a blob is; parts that follow from it must be of the same. */
+/** The identity of a blob at one host: further parts from that host must have the same. */
 export interface Validator {
   readonly host: string;
   readonly etag: string;
@@ -22,13 +22,13 @@ export interface Validator {
 export interface FetchRequest extends Call {
   readonly offset?: number | undefined;
   /**
-   * Up to here, excluded: this part and nothing else, or FailedPrecondition (NO_RANGE) from a host that
-   * cannot do that. Hosts that could not are not asked for parts again.
+   * The part's end, excluded: the host gives exactly this part, or the fetch fails with FailedPrecondition (NO_RANGE). A host that
+   * cannot give parts is not asked for parts again.
    */
   readonly end?: number | undefined;
   /** Hosts to ask after all others: they failed with this object before. */
   readonly avoid?: ReadonlySet<string> | undefined;
-  /** Sent as If-Range to its host. When the content there is another by now: DataLoss (CHANGED). */
+  /** Sent as If-Range to its host. DataLoss (CHANGED) when the host has other content by now. */
   readonly validator?: Validator | undefined;
   /** What it is asked for as. Default: what its media type is. */
   readonly kind?: 'blobs' | 'manifests' | undefined;
@@ -38,7 +38,7 @@ export interface FetchRequest extends Call {
 export interface Fetcher {
   /** From `offset` if the server can. Hosts are asked once each. Bytes are not verified. 404: NotFound. */
   fetch(desc: Descriptor, request?: FetchRequest): Promise<Fetched>;
-  /** What this host (of a `Fetched`) sent was wrong: it is asked after all others from now on. */
+  /** This host (of a `Fetched`) sent wrong bytes: it is asked after all others from now on. */
   distrust?(host: string): void;
 }
 
@@ -49,12 +49,12 @@ export interface Resolved {
 }
 
 export interface FindRequest extends Call {
-  /** What the caller would like best: it goes into Accept. */
+  /** The caller's favourite, for Accept. */
   readonly mediaType?: string | undefined;
 }
 
 export interface FoundContent {
-  /** Type and size are a host's word. */
+  /** Type and size as a host says them. */
   readonly desc: Descriptor;
   /** Asks for it as what it was found as, first where it was found. */
   readonly fetcher: Fetcher;

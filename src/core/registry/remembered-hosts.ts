@@ -10,10 +10,10 @@ export interface HostsOptions extends SchemeOptions {
   readonly limits?: { readonly connect?: number | undefined } | undefined;
 }
 
-/** Milliseconds to connect to a host behind which there are others, unless something is set: 30 s is long for a dead mirror. */
+/** Milliseconds to connect to a host that is not the last, unless a limit is set: 30 s is long for a dead mirror. */
 const MIRROR_DIAL_TIMEOUT = 5_000;
 
-/** Looks the hosts of each namespace up once, and tells of them. */
+/** Looks the hosts of each namespace up once, and reports them. */
 export function rememberedHosts(options: HostsOptions, observe: Observe): Hosts {
   const look = options.hosts ?? defaultHosts(options);
   const known = new Map<string, HostList>();

@@ -1,4 +1,4 @@
-/** What went over the wire, for people: without secrets, and without the bodies of blobs. */
+/** Exchanges as people see them: without secrets, and without the bodies of blobs. */
 import { messageOf } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { HttpRequest, HttpResponse, ResponseHeaders } from '../ports/transport.ts';
@@ -17,7 +17,7 @@ export interface TraceEvent {
   readonly ms: number;
   /** Bytes of the body, when the answer says. */
   readonly length?: number | undefined;
-  /** What the answer says of limits: headers such as `ratelimit-remaining` and `retry-after`. Absent: nothing. */
+  /** Headers about limits, such as `ratelimit-remaining` and `retry-after`. Absent: none. */
   readonly limits?: Readonly<Record<string, string>> | undefined;
 }
 

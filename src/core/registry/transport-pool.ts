@@ -1,7 +1,7 @@
 import type { ClosableTransport, Transport, TransportOptions, Transports } from '../ports/transport.ts';
 import type { Host } from './hosts.ts';
 
-/** The transports of one registry client: one for each set of settings, opened when first asked for. */
+/** The transports of one registry client: one for each set of settings, opened at the first request. */
 export class TransportPool implements AsyncDisposable {
   readonly #transports: Transports;
   readonly #common: TransportOptions;
@@ -13,8 +13,8 @@ export class TransportPool implements AsyncDisposable {
   }
 
   /**
-   * For requests to this host and to wherever it sends them. What is set for the host alone (client certificate,
-   * skipVerify, time to connect) holds for its own origin; the CAs that it adds hold for all of them.
+   * For requests to this host and to the targets of its redirects. The host's client certificate, skipVerify and time to connect
+   * hold for its own origin; its CAs hold for the targets too.
    */
   forHost({ base, tls, dialTimeout }: Host): Transport {
     const own = this.#get({ ...tls, connectTimeout: dialTimeout });
@@ -22,7 +22,7 @@ export class TransportPool implements AsyncDisposable {
     return async (request) => await (request.url.origin === base.origin ? own : others).send(request);
   }
 
-  /** For servers that no setting is meant for: the system's roots, no client certificate. */
+  /** For servers without settings: the system's roots, no client certificate. */
   forStrangers(): Transport {
     const { connections, proxy, connectTimeout, headersTimeout, stallTimeout } = this.#common;
     const settings = { connections, proxy, connectTimeout, headersTimeout, stallTimeout };

@@ -1,17 +1,17 @@
-/** What a registry has to say beside its answers: `Warning: 299 - "text"` (distribution-spec, "Warnings"). */
+/** Warnings of registries: `Warning: 299 - "text"` (distribution-spec, "Warnings"). */
 import type { Layer } from './layers.ts';
 import type { Observe } from './observe.ts';
 import { printable } from './redact.ts';
 
-/** Of all that is told while one client lives: distribution-spec's own limit for one answer. */
+/** Of all warnings that one client reports: distribution-spec's limit for one answer. */
 const MAX_BYTES = 4096;
 /** A member of the list: code, agent, text in quotes, and what is after it. */
 const MEMBER = /\s*(\d{3}) (\S+) "((?:[^"\\]|\\.)*)"([^,]*)(?:,|$)/y;
 
 /**
- * The texts of a Warning field (RFC 7234 5.5; several are a list). Only code 299 of agent `-`, with nothing after the quotes;
- * escapes (`\"`, `%20`) are undone, or none of the latter where one of them is none. Texts that are empty or hide a quote or control
- * characters are left out, and all that follows what is no list.
+ * The texts of a Warning field (RFC 7234 5.5; several are a list). Only code 299 of agent `-`, with nothing after the quotes.
+ * Escapes (`\"`, `%20`) are decoded; where one `%` is no escape, no `%` is. Left out: empty texts, texts that hide a quote or
+ * control characters, and all text after the end of the list.
  */
 export function parseWarnings(field: string): string[] {
   const texts: string[] = [];
@@ -35,7 +35,7 @@ function unescapeText(quoted: string): string {
   }
 }
 
-/** Tells of each warning once, `<host> says: <text>`, as long as there is room. Nothing else is done about it. */
+/** Reports each warning once, `<host> says: <text>`, up to MAX_BYTES of text. */
 export class RegistryWarnings {
   readonly #observe: Observe;
   readonly #told = new Set<string>();
@@ -45,7 +45,7 @@ export class RegistryWarnings {
     this.#observe = observe;
   }
 
-  /** Reads the answers of `registry`, none of places that it redirects to. */
+  /** Reads the answers of `registry`, not those of the targets of its redirects. */
   layer(registry: URL): Layer {
     return (next) => async (request) => {
       const response = await next(request);

@@ -10,7 +10,7 @@ export class OriginGates {
     this.#limit = limit;
   }
 
-  /** Resolves to what gives the place back (calling it again does nothing). Rejects with the signal's reason. */
+  /** Resolves to a function that gives the place back (a second call does nothing). Rejects with the signal's reason. */
   async enter(origin: string, signal?: AbortSignal): Promise<() => void> {
     signal?.throwIfAborted();
     const busy = this.#busy.get(origin) ?? 0;

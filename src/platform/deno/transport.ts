@@ -18,7 +18,7 @@ interface HttpClient {
   close(): void;
 }
 
-/** What this file uses of Deno. */
+/** The part of Deno that this file uses. */
 interface DenoHttp {
   createHttpClient(options: {
     http1?: boolean;
@@ -89,14 +89,14 @@ interface Opened {
   readonly client: HttpClient;
   readonly gates: OriginGates;
   readonly live: Set<AbortController>;
-  /** Origins that a connection was had to. */
+  /** Origins that have been connected to. */
   readonly dialed: Set<string>;
   readonly options: TransportOptions;
 }
 
 /**
- * fetch cannot tell connecting from waiting for the answer: the two limits are added up for the answer's headers. A limit
- * for connecting that was asked for is kept to by a connection of our own before an origin's first request.
+ * fetch cannot tell connecting from waiting for the answer, so the two limits are added up. An explicit limit for connecting is
+ * kept by a connection of our own before an origin's first request.
  */
 async function exchange(opened: Opened, request: HttpRequest): Promise<HttpResponse> {
   const { options, live } = opened;
@@ -176,7 +176,7 @@ async function send(client: HttpClient, request: HttpRequest, signal: AbortSigna
   return await fetch(request.url, init);
 }
 
-/** Deno's errors have no codes: hyper's and rustls' words are all there is. */
+/** Deno's errors have no codes, only the words of hyper and rustls. */
 const CODES: readonly (readonly [RegExp, string])[] = [
   [/InvalidContentType|corrupt message/i, 'PLAIN_HTTP'],
   [/handshake eof/i, 'CONNECT_RESET'],

@@ -1,8 +1,8 @@
-/** What a failed HTTP exchange is called, the same on every runtime. */
+/** Errors for failed HTTP exchanges, the same on every runtime. */
 import { type ExchangeCode, HawserError, type Kind, messageOf } from '../../core/errors.ts';
 import type { HttpRequest } from '../../core/ports/transport.ts';
 
-/** What a transport found. `PLAIN_HTTP`: TLS failed, as the server speaks plain HTTP. */
+/** A transport's finding. `PLAIN_HTTP`: TLS failed, as the server speaks plain HTTP. */
 type FailureCode = ExchangeCode | 'PLAIN_HTTP';
 
 interface Words {
@@ -65,7 +65,7 @@ function isKnown(code: string): code is FailureCode {
   return Object.hasOwn(WORDS, code);
 }
 
-/** Runtimes quote URLs in their messages: without their query, and in one line. */
+/** A runtime's message as one line; URLs in it lose their query. */
 function clean(text: string): string {
   return text
     .replace(/\?[^\s)'"]*/g, '?REDACTED')

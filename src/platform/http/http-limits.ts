@@ -1,8 +1,8 @@
 import { byteStream } from '../../core/async/byte-stream.ts';
 
-/** Time limits over what a fetch gives, for runtimes whose own client has none. */
+/** Time limits for a fetch and its body, for runtimes whose client has none. */
 
-/** Rejects with `late()` when `work` has not settled after `ms`; the work itself is then aborted with the same error. */
+/** Aborts `work` by `stop` with `late()` when it has not settled after `ms`. */
 export async function withDeadline<T>(
   ms: number,
   stop: AbortController,
@@ -21,7 +21,7 @@ export interface BodyLimits {
   /** Longest wait for the next bytes while the reader wants some, in milliseconds. */
   readonly stallTimeout: number;
   readonly stalled: () => Error;
-  /** Turns what the source threw into what the reader gets. */
+  /** The reader's error for an error of the source. */
   readonly failed: (err: unknown) => unknown;
   /** Once, when the body has ended, failed or been cancelled. */
   readonly done: () => void;

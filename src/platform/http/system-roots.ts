@@ -1,6 +1,6 @@
 import process from 'node:process';
 
-/** What this file uses of Deno. */
+/** The part of Deno that this file uses. */
 interface DenoPermissions {
   readonly permissions: { querySync(what: { name: 'sys'; kind: 'ca' }): { readonly state: string } };
 }
@@ -15,7 +15,7 @@ export function systemRoots(): readonly string[] {
   }
 }
 
-/** Deno would stop and ask its user. */
+/** Without the permission, Deno would stop and ask its user. */
 function mayRead(): boolean {
   const { Deno } = globalThis as unknown as { Deno?: DenoPermissions };
   return Deno === undefined || Deno.permissions.querySync({ name: 'sys', kind: 'ca' }).state === 'granted';

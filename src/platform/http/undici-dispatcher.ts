@@ -13,7 +13,7 @@ import type { TransportOptions } from '../../core/ports/transport.ts';
 import { systemRoots } from './system-roots.ts';
 
 export const DEFAULT_HEADERS_TIMEOUT = 30_000;
-/** Bytes. More headers than this are an error; Node's own default is 16 KiB, signed redirects have been seen to need more. */
+/** Bytes. More headers are an error. Node's default is 16 KiB, but some signed redirects need more. */
 const MAX_HEADER_BYTES = 64 * 1024;
 const IDLE_TIMEOUT = 30_000;
 
@@ -34,7 +34,7 @@ interface TlsSettings {
 
 /** The dispatchers of one transport. */
 export interface Dispatchers {
-  /** `proxy` is the one chosen for the URL. */
+  /** The dispatcher for requests through this proxy, or directly. */
   for(proxy: URL | undefined): Dispatcher;
   destroy(): Promise<void>;
 }
@@ -84,7 +84,7 @@ function identity({ cert, key, skipVerify }: TransportOptions): TlsSettings {
   };
 }
 
-/** Codes of a chain that ends in a root we do not know. */
+/** Codes for a chain that ends in an unknown root. */
 const UNKNOWN_ROOT: ReadonlySet<string> = new Set([
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'UNABLE_TO_GET_ISSUER_CERT',
@@ -95,7 +95,7 @@ const UNKNOWN_ROOT: ReadonlySet<string> = new Set([
 
 /**
  * Trusts the runtime's roots, the system's and `extraCa`, or `ca` in the place of the first two. Reading the system's
- * takes 0.1 s, so they come in only when a chain is not known without them: the same chains are accepted in the end.
+ * takes 0.1 s, so they are read only when a chain is unknown without them: the same chains are accepted in the end.
  */
 function connector(options: TransportOptions, timeout: number): Connector {
   const make = (roots: () => TlsSettings): Connector => {

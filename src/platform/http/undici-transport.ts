@@ -66,7 +66,7 @@ function withIdentity(headers: HttpRequest['headers']): Record<string, string> {
   return named ? { ...headers } : { 'accept-encoding': 'identity', ...headers };
 }
 
-/** One exchange: what undici calls back, turned into a response with a body that is read at the reader's speed. */
+/** One exchange: turns undici's callbacks into a response with a body that is read at the reader's speed. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: HttpRequest;
   readonly #options: ExchangeOptions;
@@ -127,7 +127,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     });
   }
 
-  /** undici's own limit begins anew with each of them. */
+  /** Keeps the limit over interim answers (1xx), each of which begins undici's own limit anew. */
   #interim(controller: Dispatcher.DispatchController): void {
     if (performance.now() - this.#sentAt <= this.#options.headersTimeout) return;
     const late = failure(this.#request, 'HEADERS_TIMEOUT', undefined, this.#options.proxy);
@@ -160,7 +160,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#controller?.abort(reason instanceof Error ? reason : new Error('aborted'));
   }
 
-  /** What came before the failure is read first: a stream that errors forgets what waits in it. */
+  /** The reader gets the bytes before the failure first: a stream that errors forgets its queue. */
   #lose(reason: unknown): void {
     if (this.#body === undefined) this.#reject(reason);
     else if (this.#body.desiredSize === HIGH_WATER) this.#body.error(reason);

@@ -1,4 +1,4 @@
-/** What Docker's config.json and podman's auth.json say about credentials, as data; nothing is asked or run. */
+/** Docker's config.json and podman's auth.json as data; no helper runs. */
 import { HawserError } from '../../errors.ts';
 import { printable } from '../redact.ts';
 import type { Credential } from './credential.ts';
@@ -20,7 +20,7 @@ export interface AuthFile {
   readonly credHelpers: Readonly<Record<string, unknown>>;
 }
 
-/** InvalidArgument when it is not what Docker writes. No content of the file is in the message. */
+/** InvalidArgument when the text is not in Docker's form. The message has no content of the file. */
 export function parseAuthFile(text: string, source: string): AuthFile {
   let document: unknown;
   try {
@@ -37,7 +37,7 @@ export function parseAuthFile(text: string, source: string): AuthFile {
   return { source, auths, credHelpers, credsStore: credsStore === '' ? undefined : credsStore };
 }
 
-/** The helper for a host (`ecr-login`), and what it is asked for. The host's own comes before the general one. */
+/** The helper for a host (`ecr-login`), and the server to ask it for. The host's own helper comes before the general one. */
 export function helperOf(file: AuthFile, host: string): { name: string; server: string } | undefined {
   const server = isDockerHub(host) ? HUB_KEY : host;
   const key = [server, ...namesOf(host)].find((one) => Object.hasOwn(file.credHelpers, one));

@@ -2,11 +2,11 @@ import type { Call } from '../../ports/call.ts';
 
 /**
  * `secret` may be a password or a token used as one. A refresh token (identity token) is for token servers only. A
- * registry token is a bearer token that no token server is asked for. `source` says where it is from, for people.
+ * registry token is a bearer token as it stands. `source`: the credential's origin, for people.
  */
 export type Credential = TokenCredential | (Sourced & { readonly registryToken: string });
 
-/** What a token server takes. */
+/** A credential for token servers. */
 export type TokenCredential = Sourced &
   ({ readonly username: string; readonly secret: string } | { readonly refreshToken: string });
 

@@ -10,7 +10,7 @@ const TIME_LIMIT = 60_000;
 const MAX_OUTPUT = 64 * 1024;
 const NOT_FOUND = 'credentials not found in native keychain';
 
-/** Undefined when the helper knows none. Any failure of it is an error: it must not look as if there were no credentials. */
+/** Undefined when the helper has no credential. A failure of the helper is an error, never a missing credential. */
 export async function askHelper(
   programs: Programs,
   { name, server, source }: { readonly name: string; readonly server: string; readonly source: string },
@@ -62,7 +62,7 @@ function parse(text: string): Answer | undefined {
   }
 }
 
-/** The host alone, Docker Hub's names made one. */
+/** The host alone; Docker Hub's names become one. */
 function bare(server: string): string {
   const host = server.replace(/^https?:\/\//, '').replace(/\/.*$/, '');
   return host === 'docker.io' || host === 'registry-1.docker.io' ? 'index.docker.io' : host;

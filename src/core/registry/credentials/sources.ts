@@ -1,4 +1,4 @@
-/** Where credentials are looked for: what other tools keep (Docker, podman), by the variables they know. */
+/** Credentials that other tools (Docker, podman) keep, found by the variables of these tools. */
 import { isKind, messageOf } from '../../errors.ts';
 import type { Call } from '../../ports/call.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -8,7 +8,7 @@ import { askHelper } from './helper.ts';
 
 export interface SourcesDeps extends Pick<Runtime, 'fs' | 'programs'> {
   readonly env: (name: string) => string | undefined;
-  /** Told of files that may not be read. */
+  /** Called for files that may not be read. */
   readonly warn: (message: string) => void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Hosts from directories as containerd and Docker have them (certs.d): `<root>/<host>_<port>_/hosts.toml` and so on. What is
- * there decides, or it is an error: a broken file never means that the registry itself is asked in the way of the default.
+ * Hosts from directories as containerd and Docker have them (certs.d): `<root>/<host>_<port>_/hosts.toml` and so on. A
+ * directory that exists decides, or is an error: after a broken file the registry itself is never asked by default.
  */
 import { HawserError, ifFound, isKind, messageOf } from '../../errors.ts';
 import type { Call } from '../../ports/call.ts';
@@ -9,23 +9,23 @@ import { ALL_CAPABILITIES, defaultHost, type Host, type Hosts, type SchemeOption
 import { dockerCerts, type ReadFiles, type TlsFiles, tlsOf } from './tls-files.ts';
 import { type HostEntry, parseHostsToml } from './toml.ts';
 
-/** Looked into when no directory is given. */
+/** Used when no directory is given. */
 const DEFAULT_HOSTS_DIRS: readonly string[] = ['/etc/containerd/certs.d', '/etc/docker/certs.d'];
 
 const MAX_TOML_BYTES = 256 * 1024;
 
 export interface HostsDirDeps {
   readonly fs: ReadFiles;
-  /** Told what has no effect: unknown keys, default directories that may not be read. */
+  /** Called for settings without effect: unknown keys, default directories that may not be read. */
   readonly warn: (message: string) => void;
 }
 
 export interface HostsDirOptions extends SchemeOptions {
-  /** The only directory that is looked into, which must exist. */
+  /** The only directory to read; it must exist. */
   readonly dir?: string | undefined;
 }
 
-/** The hosts of a namespace by the first directory that is for it; the registry itself when there is none. */
+/** The hosts of a namespace by the first directory for it; the registry itself when there is none. */
 export function hostsFromDirs(deps: HostsDirDeps, options: HostsDirOptions): Hosts {
   return async ({ host: namespace }, call) => {
     const dir = await findDirectory(deps, namespace, options.dir, call);
@@ -54,7 +54,7 @@ function warnOfMore({ warn }: HostsDirDeps, { client, where }: TlsFiles): void {
   }
 }
 
-/** `myreg.io:5000`: `myreg.io_5000_`, `myreg.io:5000`, `_default`; the first that is there, in the first root that has one. */
+/** `myreg.io:5000`: `myreg.io_5000_`, `myreg.io:5000`, `_default`: the first that exists, in the first root that has one. */
 async function findDirectory(
   { fs, warn }: HostsDirDeps,
   namespace: string,
@@ -107,7 +107,7 @@ async function readText(fs: ReadFiles, file: string, call: Call): Promise<string
   return new TextDecoder().decode(await ifFound(fs.readFile(file, MAX_TOML_BYTES, call)));
 }
 
-/** The namespace's own registry, with what its directory says about TLS. */
+/** The namespace's own registry, with its directory's TLS settings. */
 function ownHost(namespace: string, options: SchemeOptions, tls: TlsOptions | undefined): Host {
   const own = defaultHost(namespace, { ...options, tls: { ...options.tls, ...tls } });
   return tls === undefined ? own : { ...own, tls };

@@ -9,10 +9,10 @@ export type ReadFiles = Pick<FileSystem, 'readFile' | 'list'>;
 
 const MAX_PEM_BYTES = 1024 * 1024;
 
-/** What an entry says about TLS. */
+/** The TLS settings of an entry. */
 export type TlsFiles = Pick<HostEntry, 'ca' | 'client' | 'skipVerify' | 'where'>;
 
-/** Undefined: nothing was said. Relative paths are below `dir`. A file that is missing or holds something else is an error. */
+/** Undefined: no setting. Relative paths are below `dir`. A file that is missing, or is not in PEM form, is an error. */
 export async function tlsOf(
   fs: ReadFiles,
   dir: string,

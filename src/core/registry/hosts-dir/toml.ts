@@ -1,4 +1,4 @@
-/** hosts.toml (containerd's docs/hosts.md) as data. Nothing is read but the text; nothing is guessed where it is wrong. */
+/** hosts.toml (containerd's docs/hosts.md) as data. No other file is read; a wrong value is an error, never guessed. */
 import { parse, TomlError } from 'smol-toml';
 import { parseDuration } from '../../duration.ts';
 import { HawserError, messageOf } from '../../errors.ts';
@@ -14,7 +14,7 @@ export interface ClientPair {
 
 /** One host as written; paths are not resolved. */
 export interface HostEntry {
-  /** `<file>:<line>: <key>`, for errors about what a key names. */
+  /** `<file>:<line>: <key>`, for errors about the files that a key names. */
   readonly where: (key: 'ca' | 'client') => string;
   /** The API's root. Undefined: the namespace's own registry. */
   readonly base: URL | undefined;
@@ -32,7 +32,7 @@ export interface HostEntry {
 export interface HostsToml {
   /** In the file's order; the server is the last. */
   readonly entries: readonly HostEntry[];
-  /** Keys that mean nothing to us, for people. */
+  /** Unknown keys, for people. */
   readonly warnings: readonly string[];
 }
 
@@ -41,12 +41,12 @@ type Table = Readonly<Record<string, unknown>>;
 const KNOWN: ReadonlySet<string> = new Set([
   ...['capabilities', 'ca', 'client', 'skip_verify', 'header', 'override_path', 'dial_timeout'],
 ]);
-/** What we set by ourselves, or what would break the framing of a request. */
+/** Headers that hawser sets itself, or that would break the framing of a request. */
 const OUR_HEADERS =
   /^(?:host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|range|if-range|accept-encoding|proxy-.*)$/;
 const MAX_HOSTS = 64;
 
-/** InvalidArgument with file, line and key for anything that is not what containerd's documentation has. */
+/** InvalidArgument with file, line and key for anything that containerd's documentation does not have. */
 export function parseHostsToml(text: string, file: string): HostsToml {
   const reader = new Reader(text, file);
   const { server, host, ...rest } = reader.parse();
@@ -84,7 +84,7 @@ function entryOf(reader: Reader, table: Table, path: readonly string[], url: str
   };
 }
 
-/** Without a scheme it is https (containerd takes a name that begins with `http` for a path). `/v2` is added unless overridden. */
+/** The default scheme is https (containerd takes a name that begins with `http` for a path). `/v2` is added unless overridden. */
 function baseOf(reader: Reader, text: string, path: readonly string[], overridePath: boolean): URL {
   const full = text.includes('://') ? text : `https://${text}`;
   if (!/^https?:\/\//i.test(full)) throw reader.wrong(path, 'a host is http:// or https://');
@@ -98,7 +98,7 @@ function baseOf(reader: Reader, text: string, path: readonly string[], overrideP
   return base;
 }
 
-/** None named is all, as in containerd. */
+/** An empty list means all, as in containerd. */
 function capabilitiesOf(
   reader: Reader,
   value: unknown,
@@ -166,7 +166,7 @@ function nonEmpty(reader: Reader, value: unknown, path: readonly string[]): stri
   return text;
 }
 
-/** Not an array, nor a date. */
+/** A table is neither an array nor a date. */
 function isTable(value: unknown): value is Table {
   return (
     typeof value === 'object' &&
