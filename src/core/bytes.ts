@@ -1,13 +1,13 @@
 /**
- * A byte string: one character (U+0000 to U+00FF) a byte. Names in archives and in unpacked trees are byte strings, so
- * that a name that is not UTF-8 survives, can be a Map key, and is compared exactly.
+ * A byte string: one character (U+0000 to U+00FF) for each byte. Names in archives and in trees are byte strings: a name
+ * that is not UTF-8 survives, is compared exactly, and can be a Map key.
  */
 export type ByteString = string;
 
 const utf8Decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
 
-/** Two lower-case hexadecimal digits a byte. */
+/** Two lower-case hexadecimal digits for each byte. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
@@ -16,7 +16,7 @@ export function toHex(bytes: Uint8Array): string {
 export function fromBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): ByteString {
   let out = '';
   for (let at = start; at < end; at += 4096) {
-    // Not spread: that is ten times slower.
+    // A spread argument is ten times slower.
     out += String.fromCharCode.apply(
       null,
       bytes.subarray(at, Math.min(end, at + 4096)) as unknown as number[],

@@ -1,6 +1,6 @@
 import { onAbort } from './abort.ts';
 
-/** [0]: counts changes, what waiters sleep on. [1]: 1 when the content began anew. From byte 8 on: how much is good. */
+/** Word 0 counts the changes; waiters sleep on it. Word 1 is 1 after `restart`. Bytes 8 to 15 hold the good length. */
 const BYTES = 16;
 /**
  * Milliseconds. Deno (2.9) delivers a wake-up only to an event loop that has something else to do: a timer of the loop, not of
@@ -9,8 +9,8 @@ const BYTES = 16;
 const LOOK_AGAIN = 10;
 
 /**
- * How many bytes of a growing file are good, in memory that threads share: one sets it, others wait for more. Bytes once
- * said to be good stay so, or `restart` says that they were not: then this gauge is done with.
+ * The number of good bytes of a growing file, in memory that threads share: one thread sets the number, others wait for
+ * more. Good bytes stay good; `restart` says that they were not, and ends the use of this gauge.
  */
 export class Gauge {
   readonly buffer: SharedArrayBuffer;
@@ -46,7 +46,7 @@ export class Gauge {
     Atomics.notify(this.#words, 0);
   }
 
-  /** Resolves when at least `length` bytes are good or it was restarted. Rejects with the signal's reason. */
+  /** Resolves when at least `length` bytes are good, or after `restart`. Rejects with the signal's reason. */
   async reach(length: number, signal?: AbortSignal): Promise<void> {
     for (;;) {
       signal?.throwIfAborted();
@@ -58,7 +58,7 @@ export class Gauge {
   }
 }
 
-/** Until `wait` ends, the signal aborts, or it is time to look again. */
+/** Resolves when `wait` ends, when the signal aborts, or after LOOK_AGAIN. */
 async function first(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopListening = () => {};

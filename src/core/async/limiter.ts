@@ -2,7 +2,7 @@
 import { onAbort } from './abort.ts';
 
 export interface Slot {
-  /** Gives the slot back while `work` runs, and takes one again before returning: waiting for children cannot deadlock. */
+  /** Frees the slot while `work` runs and takes one again afterwards: a body that waits for its children cannot deadlock. */
   lend<T>(work: () => Promise<T>): Promise<T>;
 }
 
@@ -11,7 +11,7 @@ interface Waiter {
   readonly grant: () => void;
 }
 
-/** At most `limit` bodies run at once; of those that wait the heaviest is next, then the first come. `limit` is at least 1. */
+/** Runs at most `limit` bodies at once (at least 1). The heaviest waiter is next; of equals the one that came first. */
 export class Limiter {
   #free: number;
   readonly #waiting: Waiter[] = [];

@@ -1,13 +1,13 @@
 /**
- * Work that serves all who asked before it began (a group commit). While one round of a key runs, all who ask wait for the
- * next one, which they share; a round that fails fails for all of them.
+ * Work that serves every caller who asked before it began (a group commit). While one round of a key runs, later callers
+ * share the next round. A round that fails, fails for all its callers.
  */
 export class Rounds {
   readonly #work: (key: string) => Promise<void>;
   readonly #running = new Map<string, Promise<void>>();
   readonly #next = new Map<string, Promise<void>>();
 
-  /** `work` has no signal: what many wait for is not stopped for one of them. So it must end by itself. */
+  /** `work` takes no signal, because many callers wait for it: it must end by itself. */
   constructor(work: (key: string) => Promise<void>) {
     this.#work = work;
   }
@@ -22,7 +22,7 @@ export class Rounds {
   }
 
   async #begin(key: string, before: Promise<void> | undefined): Promise<void> {
-    // Waits in any case: `join` is to have noted the round before it begins.
+    // Always one await: `join` registers the round before it begins.
     await before?.catch(() => {});
     this.#next.delete(key);
     const round = this.#work(key);

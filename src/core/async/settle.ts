@@ -1,8 +1,8 @@
 import { linkAbort } from './abort.ts';
 
 /**
- * Runs `work` for every item at once. The first failure aborts the signal the others got; all are awaited before it is
- * thrown, so nothing is still running when this returns.
+ * Runs `work` for every item at once. The first failure aborts the signal of the others and is thrown when all have ended:
+ * nothing still runs when this returns.
  */
 export async function allOrAbort<T, R>(
   items: readonly T[],

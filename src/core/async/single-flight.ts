@@ -7,8 +7,8 @@ interface Flight<T> {
 }
 
 /**
- * Concurrent calls with one key share one run of the work. The work has a signal of its own: a caller that aborts leaves
- * alone, and only the last one to leave stops the work. Nothing is remembered once it has settled.
+ * Concurrent calls with one key share one run of the work, which has a signal of its own: a caller that aborts leaves
+ * alone, and the last one to leave stops the work. Results are not remembered.
  */
 export class SingleFlight<T> {
   readonly #running = new Map<string, Flight<T>>();

@@ -5,7 +5,7 @@ const encoder = new TextEncoder();
 
 /**
  * image-spec config.md, "Layer ChainID": the chain ID of each prefix of `diffIds`, lowest layer first; the last is the
- * image's. Always sha256, whatever the diff IDs use.
+ * image's. Always sha256.
  */
 export function chainIds(diffIds: readonly Digest[], hashers: Hashers): Digest[] {
   const out: Digest[] = [];

@@ -19,7 +19,7 @@ export const MAX_CONFIG_BYTES: number = 32 * 1024 * 1024;
 const MAX_DIFF_IDS = 10_000;
 const MAX_LIST = 100_000;
 
-/** One entry of `history`. `emptyLayer`: no diff ID belongs to it. */
+/** One entry of `history`. With `emptyLayer` the entry has no diff ID. */
 export interface HistoryEntry {
   readonly created?: string | undefined;
   readonly createdBy?: string | undefined;
@@ -55,7 +55,7 @@ export interface ImageConfig {
   readonly author?: string | undefined;
 }
 
-/** `bytes` are a verified blob, `desc` what pointed at it. InvalidArgument naming the digest and the field. */
+/** `bytes` are a verified blob, `desc` its descriptor. InvalidArgument, naming the digest and the field. */
 export function parseConfig(bytes: Uint8Array, desc: Descriptor): ImageConfig {
   const where = `config ${desc.digest}:`;
   if (bytes.length > MAX_CONFIG_BYTES) {

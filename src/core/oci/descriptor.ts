@@ -1,6 +1,6 @@
 import type { Digest } from './digest.ts';
 
-/** An image-spec platform. `osFeatures` is sorted; absent parts are absent, not ''. */
+/** An image-spec platform. `osFeatures` is sorted. An absent part is undefined; only `os` and `architecture` may be ''. */
 export interface Platform {
   readonly os: string;
   readonly architecture: string;

@@ -49,7 +49,7 @@ export interface Index {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** `bytes` are a verified blob, `desc` what pointed at it. A document of another class is refused (CVE-2021-41190). */
+/** `bytes` are a verified blob, `desc` its descriptor. Refuses a document of another class (CVE-2021-41190). */
 export function parseManifest(bytes: Uint8Array, desc: Descriptor): Manifest {
   const where = `manifest ${desc.digest}:`;
   const from = open(bytes, where);
@@ -70,7 +70,7 @@ export function parseIndex(bytes: Uint8Array, desc: Descriptor): Index {
   return defined({ ...common(from, where), manifests });
 }
 
-/** What a blob points at: a manifest's config, then its layers; an index's manifests; nothing for other media types. */
+/** The descriptors in a document: a manifest's config and layers, an index's manifests; none for other media types. */
 export function childrenOf(bytes: Uint8Array, desc: Descriptor): readonly Descriptor[] {
   if (isManifestType(desc.mediaType)) {
     const { config, layers } = parseManifest(bytes, desc);
@@ -80,8 +80,8 @@ export function childrenOf(bytes: Uint8Array, desc: Descriptor): readonly Descri
 }
 
 /**
- * The media type of a manifest or index that came without a usable one: what it says itself, else what its members
- * show. Undefined when it is none of them (also when it is not JSON).
+ * The media type of a manifest or index that came without a usable one: its own `mediaType`, else by its members.
+ * Undefined for any other document, and for bytes that are no JSON.
  */
 export function sniffMediaType(bytes: Uint8Array): string | undefined {
   let from: JsonObject;
@@ -108,8 +108,8 @@ function open(bytes: Uint8Array, where: string): JsonObject {
 }
 
 /**
- * One document must not be read as a manifest by one tool and as an index by another. Members are compared without
- * case, as Go's reader does. Wording is containerd's.
+ * Refuses a document that one tool would read as a manifest and another as an index. Compares members without case, as
+ * Go's reader does. Wording as containerd's.
  */
 function checkClass(from: JsonObject, desc: Descriptor, wanted: 'manifest' | 'index', where: string): void {
   const keys = new Set(Object.keys(from).map((key) => key.toLowerCase()));
@@ -133,7 +133,7 @@ function confused(desc: Descriptor, why: string): HawserError {
   });
 }
 
-/** One digest has one size. (It may have several media types: the empty blob often has.) */
+/** One digest has one size. It may have several media types, as the empty blob often has. */
 function checkSizes(children: readonly Descriptor[], where: string): void {
   const sizes = new Map<string, number>();
   for (const child of children) {

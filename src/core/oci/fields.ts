@@ -3,9 +3,9 @@ import { HawserError } from '../errors.ts';
 import type { Json, JsonObject } from './json.ts';
 
 /**
- * Typed reading of documents written by others. `where` names the document and the path in it (`manifest sha256:…:`
- * for the document itself, `manifest sha256:…: layers[2]` below). A field that is null is absent, as Go writes empty
- * slices and maps. What does not fit is InvalidArgument naming the field.
+ * Typed reading of documents from others. `where` names the document and the path in it: `manifest sha256:…:` for the
+ * document itself, `manifest sha256:…: layers[2]` below. Null is absent, because Go writes empty slices and maps so. A
+ * value of another type is InvalidArgument, naming the field.
  */
 export function at(where: string, key: string): string {
   return where.endsWith(':') ? `${where} ${key}` : `${where}.${key}`;
@@ -81,7 +81,7 @@ export function stringMapField(
   return out;
 }
 
-/** Drops the members that are undefined, so that absent is absent. */
+/** Leaves out the members that are undefined. */
 export function defined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;
 }

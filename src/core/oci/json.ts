@@ -15,7 +15,7 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * RFC 8259, read so that no two readers can differ: UTF-8 without a byte order mark, no duplicate keys, no lone
+ * RFC 8259, without the freedoms in which readers differ: UTF-8 without a byte order mark, no duplicate keys, no lone
  * surrogates, nothing after the value. Numbers beyond a double become infinite. InvalidArgument, naming `what`.
  */
 export function parseJson(bytes: Uint8Array, what: string): Json {

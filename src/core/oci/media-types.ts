@@ -11,7 +11,7 @@ export const DOCKER_SCHEMA1 = 'application/vnd.docker.distribution.manifest.v1+p
 /** Schema 1, unsigned. */
 export const DOCKER_SCHEMA1_UNSIGNED = 'application/vnd.docker.distribution.manifest.v1+json';
 export const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
-/** Compression is not said by this type: sniff. */
+/** Any compression: the first bytes of the blob decide. */
 export const DOCKER_LAYER = 'application/vnd.docker.image.rootfs.diff.tar';
 export const DOCKER_LAYER_GZIP = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
 export const DOCKER_LAYER_ZSTD = 'application/vnd.docker.image.rootfs.diff.tar.zstd';
@@ -45,7 +45,7 @@ export function isSchema1Type(mediaType: string): boolean {
   return mediaType === DOCKER_SCHEMA1 || mediaType === DOCKER_SCHEMA1_UNSIGNED;
 }
 
-/** Any layer, whatever its compression or encryption: of a type that is no OCI layer's, what follows a `+` does not count. */
+/** A layer of any compression or encryption. In a type that is not OCI's, the part after a `+` does not count. */
 export function isLayerType(mediaType: string): boolean {
   return mediaType.startsWith(OCI_LAYER_PREFIX) || OTHER_LAYERS.has(mediaType.split('+', 1)[0] ?? '');
 }
@@ -56,9 +56,8 @@ export function isImageConfigType(mediaType: string): boolean {
 }
 
 /**
- * What a manifest's config may be called when it is an image's: old registries knew only octets (distribution issue 1622).
- * containerd writes such a manifest anew and records that; here the image keeps the digest that it was asked for by, that
- * is signed and that the registry knows, and its config is read all the same.
+ * The media types of an image's config: old registries knew only octets (distribution issue 1622). containerd rewrites
+ * such a manifest and records the new one; hawser records the digest that the user asked for, and reads the config.
  */
 export function mayBeImageConfig(mediaType: string): boolean {
   return isImageConfigType(mediaType) || mediaType === OCTET_STREAM;

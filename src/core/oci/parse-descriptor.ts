@@ -21,8 +21,8 @@ export const MAX_URL_LENGTH = 8192;
 const MAX_OS_FEATURES = 256;
 
 /**
- * image-spec descriptor.md. `value` is a member of a parsed document. InvalidArgument naming `where` and the field.
- * Unknown fields are ignored. `data` is decoded and has the size said; it is not verified.
+ * image-spec descriptor.md. `value` is a member of a parsed document. Ignores unknown fields. `data` is decoded and its
+ * length checked against `size`, but not its digest. InvalidArgument, naming `where` and the field.
  */
 export function parseDescriptor(value: Json | undefined, where: string): Descriptor {
   const from = asObject(value, where);
@@ -90,7 +90,7 @@ function urlOf(value: Json, where: string): string {
   return url;
 }
 
-/** RFC 4648 section 4, padded, as image-spec has it. */
+/** RFC 4648 section 4 with padding (image-spec descriptor.md, `data`). */
 function dataOf(from: JsonObject, where: string, size: number): Uint8Array | undefined {
   const text = stringField(from, 'data', where);
   if (text === undefined) return undefined;

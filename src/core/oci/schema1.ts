@@ -1,7 +1,6 @@
 /**
- * Docker's image manifest version 2, schema 1: what registries still have from before 2017. It names layers by digest
- * only, and the image's configuration is spread over its history. Rules as containerd 1.6 has them
- * (remotes/docker/schema1), numbers as spec: at most 8 000 000 bytes.
+ * Docker's image manifest version 2, schema 1, of which registries still have images from before 2017. It names layers by
+ * digest only, and spreads the image's configuration over its history. Rules of containerd 1.6 (remotes/docker/schema1).
  */
 import { HawserError } from '../errors.ts';
 import type { Digest } from './digest.ts';
@@ -19,7 +18,7 @@ const NO_TIME = '0001-01-01T00:00:00Z';
 /** One entry of the history with its blob. */
 export interface Schema1Layer {
   readonly blobSum: Digest;
-  /** The blob changes nothing and need not be fetched. */
+  /** The layer changes nothing: its blob need not be fetched. */
   readonly knownEmpty: boolean;
   readonly created: string;
   readonly createdBy?: string | undefined;
@@ -28,17 +27,17 @@ export interface Schema1Layer {
 }
 
 export interface Schema1 {
-  /** Base first, unlike in the document. */
+  /** Base first; the document has the newest first. */
   readonly layers: readonly Schema1Layer[];
-  /** The newest `v1Compatibility`: what the image's configuration is made of. */
+  /** The newest `v1Compatibility`, from which the image's configuration is made. */
   readonly image: JsonObject;
-  /** Names it in messages. */
+  /** The manifest's name in messages. */
   readonly where: string;
 }
 
 /**
- * The document without its signature (libtrust's "pretty" JWS): what its digest is of. The signature is not checked: its
- * key comes with it, and the digest is what is trusted. InvalidArgument for a signed type without signatures.
+ * The document without its signature (libtrust's "pretty" JWS); the digest is of these bytes. The signature is not checked,
+ * because its key comes with it. InvalidArgument for a signed type without signatures.
  */
 export function schema1Payload(bytes: Uint8Array<ArrayBuffer>, mediaType: string): Uint8Array<ArrayBuffer> {
   if (mediaType === DOCKER_SCHEMA1_UNSIGNED) return bytes;

@@ -5,8 +5,8 @@ const MAX_VERSION = 16;
 const MAX_ARM64_MINOR: Readonly<Record<string, number>> = { '8': 9, '9': 7 };
 
 /**
- * What a machine of `platform` (normalised) can run, best first: amd64/vN its lower versions, then 386; arm its lower
- * versions to v5; arm64 its lower versions, then arm/v8 to v5. An arm64 variant that is not known runs nothing.
+ * The platforms that a machine of `platform` (normalised) runs, best first: amd64/vN, its lower versions, then 386; arm and
+ * its lower versions to v5; arm64, its lower versions, then arm/v8 to v5. An unknown arm64 variant runs nothing.
  */
 export function ladder(platform: Platform): readonly Platform[] {
   const variant = platform.variant ?? '';
@@ -33,17 +33,20 @@ function steps(platform: Platform, variant: string, lowest: number): Platform[] 
 }
 
 function arm64(platform: Platform, variant: string): Platform[] {
-  const found = /^v([89])(?:\.([0-9]))?$/.exec(variant);
-  const major = found?.[1] ?? '';
-  const minor = Number(found?.[2] ?? 0);
-  if (found === null || minor > (MAX_ARM64_MINOR[major] ?? 0)) return [];
-  const variants: string[] = [];
-  if (major === '9') for (let n = minor; n >= 0; n--) variants.push(n === 0 ? 'v9' : `v9.${n}`);
+  const [, major = '', digit = '0'] = /^v([89])(?:\.([0-9]))?$/.exec(variant) ?? [];
+  const minor = Number(digit);
+  if (minor > (MAX_ARM64_MINOR[major] ?? -1)) return [];
+  const armv9 = major === '9' ? minors('v9', minor) : [];
   // Armv9.x has everything that Armv8.(x+5) has.
-  for (let n = major === '9' ? Math.min(minor + 5, 9) : minor; n >= 0; n--)
-    variants.push(n === 0 ? '' : `v8.${n}`);
+  const armv8 = minors('v8', major === '9' ? Math.min(minor + 5, 9) : minor);
   const arm = change(platform, 'arm', 'v8');
-  return [...variants.map((v) => change(platform, 'arm64', v)), arm, ...steps(arm, 'v8', 5)];
+  return [...[...armv9, ...armv8].map((v) => change(platform, 'arm64', v)), arm, ...steps(arm, 'v8', 5)];
+}
+
+/** `v9.2`, `v9.1`, `v9`. v8 itself is written without a variant. */
+function minors(major: 'v8' | 'v9', highest: number): string[] {
+  const whole = major === 'v8' ? '' : major;
+  return Array.from({ length: highest + 1 }, (_, n) => (n === highest ? whole : `${major}.${highest - n}`));
 }
 
 function change(platform: Platform, architecture: string, variant: string): Platform {

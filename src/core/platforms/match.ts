@@ -3,14 +3,14 @@ import { ladder } from './ladder.ts';
 import { normalizePlatform } from './normalize.ts';
 import { windowsVersionFits } from './windows.ts';
 
-/** Which platforms will do, and which is better (containerd/platforms MatchComparer). */
+/** Accepts and ranks platforms (containerd/platforms MatchComparer). */
 export interface Matcher {
   match(platform: Platform): boolean;
-  /** Below 0: `a` is preferred. 0: the order given decides. What does not match comes last. */
+  /** Below 0: `a` is preferred. 0: neither is. A platform that does not match comes last. */
   compare(a: Platform, b: Platform): number;
 }
 
-/** What a machine of `platform` can run, its own first: amd64/v3 also takes v2, v1 and 386; arm64 also arm/v8 to v5. */
+/** Every platform that a machine of `platform` runs, its own first: amd64/v3 also v2, v1 and 386; arm64 also arm/v8 to v5. */
 export function only(platform: Platform): Matcher {
   const runs = ladder(normalizePlatform(platform));
   return fromRank((one) => {
@@ -27,7 +27,7 @@ export function any(...platforms: readonly Platform[]): Matcher {
 
 const NONE: number = Number.MAX_SAFE_INTEGER;
 
-/** With `byFeatures`, of two of one rank the one that uses more of the OS's features is better. */
+/** With `byFeatures`, the platform with more OS features is better among those of one rank. */
 function fromRank(rank: (normalised: Platform) => number, byFeatures: boolean): Matcher {
   return {
     match: (platform) => rank(normalizePlatform(platform)) !== NONE,
@@ -48,7 +48,7 @@ function sameMachine(a: Platform, b: Platform): boolean {
   return a.architecture === b.architecture && (a.variant ?? '') === (b.variant ?? '');
 }
 
-/** The version counts on Windows only. */
+/** Compares the OS and its features, and on Windows the version. */
 function fitsOs(wanted: Platform, platform: Platform): boolean {
   if (wanted.os !== platform.os) return false;
   const windows = wanted.os === 'windows';

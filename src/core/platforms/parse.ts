@@ -18,8 +18,8 @@ const OS_PART = /^([A-Za-z0-9_.-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+
 const FORM = 'Write a platform as os/arch or os/arch/variant: linux/amd64, linux/arm/v7';
 
 /**
- * containerd/platforms: `os[(version[+feature]*)]`, `arch`, `os/arch` or `os/arch/variant`. What is left out of a lone
- * os or arch comes from `host`. InvalidArgument, with a hint.
+ * Parses `os[(version[+feature]*)]`, `arch`, `os/arch` or `os/arch/variant` (containerd/platforms). `host` completes a
+ * lone os or arch. InvalidArgument, with a hint.
  */
 export function parsePlatform(text: string, host: Platform): Platform {
   if (text.includes('*')) throw refuse(text, 'wildcards are not supported');
@@ -57,7 +57,7 @@ function lone(part: string, head: OsPart, host: Platform, text: string): Platfor
   return build({ ...head, os: host.os, architecture, variant: impliedVariant(architecture, variant) });
 }
 
-/** arm alone means v7 and is written without it. */
+/** arm/v7 is written as arm. */
 function impliedVariant(architecture: string, variant: string): string {
   return architecture === 'arm' && variant === 'v7' ? '' : variant;
 }

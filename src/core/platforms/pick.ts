@@ -5,7 +5,7 @@ interface Candidate {
   readonly platform?: Platform | undefined;
 }
 
-/** Those that match, best first, ties in the order given; then those that do not say their platform. */
+/** The candidates that match, best first, equals in their order; then the candidates without a platform. */
 export function rank<T extends Candidate>(candidates: readonly T[], matcher: Matcher): T[] {
   const known: { candidate: T; platform: Platform }[] = [];
   const unknown: T[] = [];

@@ -1,16 +1,16 @@
-/** What a trace says about speed: totals per stage, and what was in the way. Pure. */
+/** The speed that a trace shows: totals for each stage, and the bottleneck. Pure. */
 import type { Stage } from './events.ts';
 import type { Row, Span, Trace } from './trace.ts';
 
 export interface StageTotal {
   readonly stage: Stage;
-  /** Milliseconds in which at least one was at work; undefined for interleaved work, whose moments are not known. */
+  /** Milliseconds in which at least one span ran; undefined for interleaved work, of which only sums are known. */
   readonly wall: number | undefined;
-  /** Milliseconds of work, summed over all that ran side by side. */
+  /** Milliseconds of work, summed over all spans. */
   readonly busy: number;
-  /** Bytes that went through: decompressed ones for `inflate`, `apply` and the `verify` of layers. */
+  /** Decompressed bytes for `inflate`, `apply` and the `verify` of layers; compressed bytes for the other stages. */
   readonly bytes: number;
-  /** Bytes a second of `wall`, or of `busy` when that is all there is; 0 when no bytes are counted. */
+  /** Bytes a second of `wall`, or of `busy` when `wall` is undefined; 0 when no bytes are counted. */
   readonly rate: number;
 }
 
@@ -48,11 +48,11 @@ function total(trace: Trace, stage: Stage): StageTotal {
 
 export interface Bottleneck {
   readonly kind: 'nothing' | 'network' | 'unpacking' | 'resolving' | 'durability' | 'other';
-  /** Sentences for people, made of our own words and numbers. */
+  /** Sentences for people: fixed words and numbers, nothing from the image. */
   readonly text: string;
 }
 
-/** Each moment goes to what the transfer could not have done without: the largest share is the bottleneck. */
+/** Assigns each moment to the work that the transfer waited for then; the largest share is the bottleneck. */
 export function bottleneck(trace: Trace): Bottleneck {
   const fetch = merge(spansOf(trace, 'fetch'));
   const extract = merge(spansOf(trace, 'extract'));

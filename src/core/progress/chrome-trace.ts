@@ -1,4 +1,4 @@
-/** Traces as chrome://tracing and ui.perfetto.dev read them: JSON trace events, times in microseconds. */
+/** Traces for chrome://tracing and ui.perfetto.dev: JSON trace events, times in microseconds. */
 import { bottleneck } from './analysis.ts';
 import type { Row, Span, Trace } from './trace.ts';
 
@@ -9,8 +9,8 @@ const PID = 1;
 const INTERLEAVED = ['wait', 'inflate', 'verify', 'apply'] as const;
 
 /**
- * A track for the image, one for each blob, one for the unpacking of each layer. Work that is interleaved chunk by chunk
- * (inflate, verify, apply, waiting) is shown as one slice each, laid end to end inside the slice that it is part of.
+ * One track for the image, one for each blob, one for the unpacking of each layer. Stages that alternate chunk by chunk
+ * (inflate, verify, apply, wait) become one slice each, laid end to end inside the slice of the fetch or the extraction.
  */
 export function chromeTrace(trace: Trace): string {
   const events: ChromeEvent[] = [
@@ -50,7 +50,7 @@ function slice(span: Span, row: Row, tid: number): ChromeEvent {
   return event(span.stage, start, end, row, tid, args);
 }
 
-/** The interleaved stages of a row, within the span that holds them and before the steps that follow them in it. */
+/** The interleaved stages of a row as slices inside `span`, before the steps that end it. */
 function inside(span: Span, row: Row, tid: number): ChromeEvent[] {
   if (span.stage !== (row.kind === 'layer' ? 'extract' : 'fetch')) return [];
   const next = row.spans.filter((one) => one !== span && one.start >= span.start && one.end <= span.end);

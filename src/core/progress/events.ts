@@ -1,8 +1,8 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 
 /**
- * What happens, as data: the CLI renders it, `--progress=json` prints it one event a line, programs may watch it.
- * `key` is the ref key of a blob (`layer-sha256:...`). Bytes are plain numbers.
+ * The events of a transfer. The CLI renders them, `--progress=json` prints one a line, programs may watch them. `key` is
+ * the ref key of a blob (`layer-sha256:...`); offsets and sizes are bytes.
  */
 export type ProgressEvent =
   | { readonly type: 'resolving'; readonly name: string }
@@ -34,8 +34,8 @@ export type ProgressEvent =
     }
   | {
       /**
-       * Where the unpacking of a layer (with `chainId`) or the fetch of a blob (without) spent its time: told once, before it
-       * is `extracted` or `done`.
+       * The time that the unpacking of a layer (with `chainId`) or the fetch of a blob (without) took: one event, before the
+       * event with `extracted` or `done`.
        */
       readonly type: 'stages';
       readonly desc: Descriptor;
@@ -46,7 +46,7 @@ export type ProgressEvent =
       readonly times: StageTimes;
     }
   | {
-      /** A step that has just ended and took `ms`: of a layer's unpacking with `chainId`, else of a blob, else of the image. */
+      /** A step has ended and took `ms`. With `chainId` a layer's, else with `desc` a blob's, else the image's. */
       readonly type: 'span';
       readonly stage: Stage;
       readonly desc?: Descriptor | undefined;
@@ -56,7 +56,7 @@ export type ProgressEvent =
   | { readonly type: 'unpacked'; readonly platform: string; readonly chainId: string }
   | { readonly type: 'syncing' }
   | { readonly type: 'recorded'; readonly name: string; readonly target: string }
-  /** No request is made for so long. `reason`: `asked by <host>`, or the failure that is tried again after the wait. */
+  /** No request is made for `milliseconds`. `reason`: `asked by <host>`, or the failure that is retried afterwards. */
   | {
       readonly type: 'waiting';
       readonly reason: string;
@@ -66,13 +66,12 @@ export type ProgressEvent =
     }
   | { readonly type: 'warning'; readonly message: string };
 
-/** `waiting`: known, not begun. `exists`: was here. `following`: another process is fetching it. `done`: committed by us. */
+/** `waiting`: not begun. `exists`: in the store before. `following`: another process fetches it. `done`: committed. */
 export type BlobStatus = 'waiting' | 'downloading' | 'following' | 'committing' | 'done' | 'exists';
 
 /**
- * What a pull's time goes into. `resolve`, `sync` and `record` are of the image, `fetch` and `verify` of a blob, the others of a
- * layer. `wait`: for bytes that were not there yet, or for the layer below. `verify`: hashing. `rebase`: what only the
- * layers below can settle.
+ * The stages of a pull. `resolve`, `sync` and `record` belong to the image, `fetch` and `verify` to a blob, the others to a
+ * layer. `wait`: for bytes still to come, or for the layer below. `verify`: hashing. `rebase`: see src/README.md.
  */
 export type Stage =
   | 'resolve'
@@ -87,7 +86,7 @@ export type Stage =
   | 'sync'
   | 'record';
 
-/** Milliseconds, each the sum over the pieces of interleaved work; what was not measured is absent. */
+/** Milliseconds, each the sum over the pieces of interleaved work. A stage that was not measured is absent. */
 export type StageTimes = { readonly [S in 'wait' | 'inflate' | 'verify' | 'apply']?: number };
 
 export type Report = (event: ProgressEvent) => void;

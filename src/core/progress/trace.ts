@@ -1,4 +1,4 @@
-/** A transfer as spans of time: what the tracer gathers, and what traces and reports are made of. Plain data. */
+/** A transfer as spans of time: the tracer gathers them, traces and reports show them. Plain data. */
 import type { Stage, StageTimes } from './events.ts';
 
 /** Milliseconds since the trace began. */
@@ -6,9 +6,9 @@ export interface Span {
   readonly stage: Stage;
   readonly start: number;
   readonly end: number;
-  /** Compressed bytes that went through. */
+  /** Compressed bytes that passed during the span. */
   readonly bytes: number;
-  /** It had not ended when the transfer did. */
+  /** True when the transfer ended first. */
   readonly cut: boolean;
 }
 
@@ -19,20 +19,20 @@ export interface Row {
   readonly label: string;
   /** '' for the image. */
   readonly digest: string;
-  /** Compressed. */
+  /** Compressed bytes. */
   readonly size: number;
-  /** Decompressed, 0 when not known. */
+  /** Decompressed bytes; 0 when unknown. */
   readonly expanded: number;
   readonly entries: number;
   readonly times: StageTimes;
   readonly spans: readonly Span[];
-  /** It was in the store before: no time went into it. */
+  /** The store had the content already. */
   readonly existed: boolean;
   readonly retries: number;
 }
 
 export interface Trace {
-  /** The image's name as asked for. */
+  /** The image's name as the user wrote it. */
   readonly name: string;
   /** The root's digest, '' when it was not resolved. */
   readonly target: string;
@@ -40,10 +40,10 @@ export interface Trace {
   readonly startedAt: number;
   /** The whole time, in milliseconds. */
   readonly ms: number;
-  /** Why it failed; undefined after a success. */
+  /** The reason of a failure; undefined after a success. */
   readonly failure: string | undefined;
   /** The image first, then blobs and layers as they were first seen. */
   readonly rows: readonly Row[];
-  /** Blobs and layers beyond the limit that have no row: at least so many. */
+  /** A lower bound of the blobs and layers that got no row, because of the limit. */
   readonly omitted: number;
 }

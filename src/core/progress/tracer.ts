@@ -17,13 +17,13 @@ const STAGE_OF: Readonly<Record<Exclude<BlobStatus, 'waiting'>, Stage | undefine
 
 interface Begun {
   readonly start: number;
-  /** Bytes that were there before. */
+  /** The offset at the start: bytes of an earlier attempt. */
   readonly from: number;
   offset: number;
 }
 
-/** A row that grows. */
-class OpenSpan {
+/** A row while the transfer runs. */
+class OpenRow {
   readonly kind: Row['kind'];
   readonly label: string;
   readonly digest: string;
@@ -43,7 +43,7 @@ class OpenSpan {
     this.size = size;
   }
 
-  /** Begins the stage unless it is at work, and notes how far it is. */
+  /** Begins the stage if it has not begun, and notes its offset. */
   at(stage: Stage, now: number, offset = 0): void {
     const begun = this.#begun.get(stage);
     if (begun === undefined) this.#begun.set(stage, { start: now, from: offset, offset });
@@ -57,7 +57,7 @@ class OpenSpan {
     this.add({ stage, start: begun.start, end: now, bytes: begun.offset - begun.from, cut });
   }
 
-  /** The one stage at work from now on; undefined: none. */
+  /** Ends every stage but `stage`, and begins that one. Undefined: ends all. */
   turnTo(stage: Stage | undefined, now: number, offset: number): void {
     for (const [other, begun] of [...this.#begun]) {
       if (other === 'fetch') begun.offset = Math.max(begun.offset, offset);
@@ -77,13 +77,13 @@ class OpenSpan {
   }
 }
 
-/** Turns the events of one transfer into spans. Memory is bounded whatever the image. */
+/** Turns the events of one transfer into spans. Memory is bounded (MAX_ROWS, MAX_SPANS) for any image. */
 export class Tracer {
   readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #origin: number;
-  readonly #image: OpenSpan = new OpenSpan('image', 'image');
-  readonly #rows = new Map<string, OpenSpan>();
+  readonly #image: OpenRow = new OpenRow('image', 'image');
+  readonly #rows = new Map<string, OpenRow>();
   #name = '';
   #target = '';
   readonly #omitted = new Set<string>();
@@ -155,14 +155,14 @@ export class Tracer {
     kind: 'blob' | 'layer',
     label: string,
     desc: { digest: string; size: number },
-  ): OpenSpan | undefined {
+  ): OpenRow | undefined {
     const known = this.#rows.get(id);
     if (known !== undefined) return known;
     if (this.#rows.size >= MAX_ROWS) {
       this.#omit(id);
       return undefined;
     }
-    const row = new OpenSpan(kind, label, desc.digest, desc.size);
+    const row = new OpenRow(kind, label, desc.digest, desc.size);
     this.#rows.set(id, row);
     return row;
   }
@@ -196,7 +196,7 @@ export class Tracer {
     row?.add({ stage, start: Math.max(0, now - ms), end: now, bytes: desc?.size ?? 0, cut: false });
   }
 
-  #find(digest: string, chainId: string | undefined): OpenSpan | undefined {
+  #find(digest: string, chainId: string | undefined): OpenRow | undefined {
     if (chainId !== undefined) return this.#rows.get(chainId);
     return [...this.#rows.values()].find((row) => row.kind === 'blob' && row.digest === digest);
   }

@@ -13,10 +13,10 @@ const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const FORM = 'Write it as host/repository:tag, host/repository@sha256:... or, for Docker Hub, as name:tag';
 
 /**
- * Reads what a user names an image by. When the first component is a host (has a `.`, a `:` or an upper-case letter,
- * or is `localhost`), the text is taken as ctr takes it, but repository, tag and digest must follow distribution-spec.
- * Any other name is Docker Hub's: `alpine` is docker.io/library/alpine. Without tag and digest the tag is `latest`.
- * With both, the digest decides and the tag is kept in the name. InvalidArgument, with a hint.
+ * Parses the reference that a user wrote. A first component with a `.`, a `:` or an upper-case letter, or `localhost`, is
+ * the host, as in ctr; repository, tag and digest must follow distribution-spec. Any other name is Docker Hub's:
+ * `alpine` is docker.io/library/alpine. Without tag and digest the tag is `latest`. With both, the digest decides and
+ * the name keeps the tag. InvalidArgument, with a hint.
  */
 export function parseReference(text: string): Reference {
   checkCharacters(text);
@@ -73,7 +73,7 @@ function checkHost(host: string, text: string): string {
   if (host.startsWith('[') && !isIpv6(host.slice(1, host.indexOf(']')))) {
     throw refuse(text, `"${clip(host)}" is not an IPv6 address`);
   }
-  // A name that ends in a number is an IPv4 address wherever URLs are (WHATWG URL, "ends in a number").
+  // In a URL, a host that ends in a number must be an IPv4 address (WHATWG URL, "ends in a number").
   if (!URL.canParse(`http://${host.replace(/:[0-9]+$/, '')}/`)) {
     throw refuse(text, `"${clip(host)}" is not a host: it ends in a number, but is not an IPv4 address`);
   }
@@ -141,7 +141,7 @@ function refuse(text: string, why: string, hint: string = FORM, cause?: unknown)
   return new HawserError('InvalidArgument', `Cannot use reference "${show(text)}": ${why}`, { hint, cause });
 }
 
-/** For messages: without what may be a password or a signed query, without control characters, not too long. */
+/** The text for messages: passwords and queries hidden, control characters escaped, at most 200 characters. */
 function show(text: string): string {
   const last = text.lastIndexOf('@');
   const scheme = /^[a-z]+:\/\//.exec(text)?.[0] ?? '';

@@ -1,4 +1,6 @@
-/** A checked image reference. See parse.ts for the grammar and for what short names become. */
+import type { Digest } from '../oci/digest.ts';
+
+/** A checked image reference. parse.ts has the grammar and completes short names. */
 export interface Reference {
   /** As given by the user: the image record's name when it was fully qualified. */
   readonly raw: string;
@@ -9,5 +11,5 @@ export interface Reference {
   /** Path at the registry: `library/alpine`. */
   readonly repository: string;
   readonly tag: string | undefined;
-  readonly digest: import('../oci/digest.ts').Digest | undefined;
+  readonly digest: Digest | undefined;
 }
