@@ -2,7 +2,7 @@
 
 export interface FilterToken {
   readonly type: 'field' | 'quoted' | 'value' | 'separator' | 'operator' | 'illegal' | 'other' | 'end';
-  /** As written; of an illegal one what is wrong. */
+  /** The text as written; for `illegal` the error. */
   readonly text: string;
   readonly at: number;
 }
@@ -19,14 +19,14 @@ export class FilterScanner {
   readonly #input: string;
   #next = 0;
   #last = 0;
-  /** After an operator everything up to a comma or blank is the value. */
+  /** True after an operator: everything up to a comma or a blank is the value. */
   #value = false;
 
   constructor(input: string) {
     this.#input = input;
   }
 
-  /** Where the last token began (containerd names this place in errors about what follows it). */
+  /** The start of the next token, which containerd names in errors. */
   get position(): number {
     return this.#next;
   }

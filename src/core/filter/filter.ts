@@ -21,14 +21,14 @@ import { FilterScanner, type FilterToken } from './filter-scanner.ts';
 export type Fields = (path: readonly string[]) => string | undefined;
 export type Filter = (fields: Fields) => boolean;
 
-/** No filters let everything pass. InvalidArgument with containerd's text for one that does not parse. */
+/** Passes what one of the filters passes; everything without filters. InvalidArgument in containerd's words. */
 export function parseFilters(texts: readonly string[]): Filter {
   if (texts.length === 0) return () => true;
   const filters = texts.map(parseFilter);
   return (fields) => filters.some((filter) => filter(fields));
 }
 
-/** One filter; the empty one lets everything pass. */
+/** The empty filter passes everything. */
 function parseFilter(text: string): Filter {
   if (text === '') return () => true;
   const parser = new FilterParser(text);
@@ -56,7 +56,7 @@ export function contentFields(info: Info): Fields {
   };
 }
 
-/** A label key has dots of its own: the rest of the path is one key. */
+/** The rest of the path is one key, because label keys have dots. */
 function lookUp(map: Readonly<Record<string, string>>, path: readonly string[]): string | undefined {
   const key = path.join('.');
   return Object.hasOwn(map, key) ? map[key] : undefined;
@@ -161,28 +161,24 @@ const ESCAPES: Readonly<Record<string, string>> = {
 /** A Go string literal in `"`, `/` or `|`; undefined when an escape is wrong. */
 function unquote(quoted: string): string | undefined {
   const quote = quoted[0] ?? '';
-  let bad = false;
-  const text = quoted
-    .slice(1, -1)
-    .replace(
-      /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|([\s\S]?))/g,
-      (_, x?: string, u?: string, long?: string, octal?: string, other?: string) => {
-        const hex = x ?? u ?? long;
-        const code =
-          hex !== undefined ? Number.parseInt(hex, 16) : octal !== undefined ? Number.parseInt(octal, 8) : 0;
-        if (hex !== undefined || octal !== undefined) {
-          if (code > 0x10ffff || (octal !== undefined && code > 255)) bad = true;
-          return bad ? '' : String.fromCodePoint(code);
-        }
-        const plain = other === quote ? quote : ESCAPES[other ?? ''];
-        if (plain === undefined) bad = true;
-        return plain ?? '';
-      },
-    );
-  return bad ? undefined : text;
+  let valid = true;
+  const text = quoted.slice(1, -1).replace(ESCAPED, (_, hex?: string, octal?: string, other = '') => {
+    const character = hex || octal ? numbered(hex, octal) : other === quote ? quote : ESCAPES[other];
+    valid &&= character !== undefined;
+    return character ?? '';
+  });
+  return valid ? text : undefined;
 }
 
-/** Go's syntax as far as the two agree; leading flags such as `(?i)` are understood. */
+const ESCAPED = /\\(?:(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})|([0-7]{3})|([\s\S]?))/g;
+
+/** The character of `x41`, `u0041`, `U00000041` or octal `101`; undefined beyond the largest. */
+function numbered(hex: string | undefined, octal: string | undefined): string | undefined {
+  const code = hex ? Number.parseInt(hex.slice(1), 16) : Number.parseInt(octal ?? '', 8);
+  return code > (hex ? 0x10ffff : 0xff) ? undefined : String.fromCodePoint(code);
+}
+
+/** Go's syntax as far as JavaScript has the same; leading flags such as `(?i)` are understood. */
 function compile(text: string): RegExp {
   const flagged = /^\(\?([ims]+)\)/.exec(text);
   try {

@@ -4,10 +4,10 @@ import { allOrAbort } from '../async/settle.ts';
 import { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 
-/** Does the work of one node and says which children to visit. */
+/** Does the work of one node; returns the children to visit. */
 export type Handler = (desc: Descriptor, call: { signal: AbortSignal }) => Promise<readonly Descriptor[]>;
 
-/** An honest image is at most index, manifest, layer deep; these stop the rest. */
+/** Limits for hostile images. An honest one has three levels: index, manifest, layer. */
 export const MAX_DEPTH = 8;
 export const MAX_NODES = 20_000;
 
@@ -18,9 +18,9 @@ export interface DispatchOptions {
 }
 
 /**
- * Visits everything reachable from `root`, each digest once, parents before children. The first failure aborts the rest
- * and is the one thrown, after all have ended. One digest under two sizes, more than MAX_DEPTH levels or MAX_NODES nodes:
- * InvalidArgument.
+ * Visits everything reachable from `root`, each digest once, parents before children. The first failure aborts the rest,
+ * and is thrown when all have ended. InvalidArgument for one digest with two sizes, for more than MAX_DEPTH levels or
+ * MAX_NODES nodes.
  */
 export async function dispatch(root: Descriptor, handler: Handler, opts: DispatchOptions): Promise<void> {
   const limiter = new Limiter(opts.limit);

@@ -9,13 +9,13 @@ import { isConfigType, isLayerType, isManifestType } from '../oci/media-types.ts
 import type { Reference } from '../reference/reference.ts';
 
 const PREFIX = 'containerd.io/gc.ref.content';
-/** Annotation of a descriptor that is there because its manifest refers to another (containerd 2.2). */
+/** Annotation of a referrer's descriptor: the digest of the manifest that it refers to (containerd 2.2). */
 const SUBJECT = 'io.containerd.manifest.subject';
 
 /**
- * A label for each child, in order. The first config has no number; everything else counts from 0 a prefix. A referrer's
- * key is made of its digest, so that it stays when others come and go; if two would share it (containerd forgets the
- * first), the later one is counted among the rest.
+ * A label for each child, in order. The first config has no number; all others count from 0 for each prefix. A referrer's
+ * key has its digest in it, so that the key stays when others come and go. Of two with one key the later is counted among
+ * the rest (containerd forgets the first).
  */
 export function childLabels(children: readonly Descriptor[]): Labels {
   const labels: Record<string, string> = {};
@@ -34,7 +34,7 @@ export function childLabels(children: readonly Descriptor[]): Labels {
   return labels;
 }
 
-/** Those of a manifest that was made here: counted, whatever the children are, as containerd 1.6 labels what it converts. */
+/** The labels of a converted manifest: all children counted, as containerd 1.6 does. */
 export function convertedLabels(children: readonly Descriptor[]): Labels {
   return Object.fromEntries(children.map(({ digest }, index) => [`${PREFIX}.${index}`, digest]));
 }
@@ -51,28 +51,28 @@ function childPrefix(mediaType: string): string {
   return `${PREFIX}.`;
 }
 
-/** The label that keeps a snapshot chain alive, set on the image's config. */
+/** The label of an image's config that keeps a snapshot chain from garbage collection. */
 export function snapshotLabelKey(snapshotter: string): string {
   return `containerd.io/gc.ref.snapshot.${snapshotter}`;
 }
 
-/** Set on a layer blob: the diff ID it expands to. */
+/** Label of a layer blob: its diff ID. */
 export const UNCOMPRESSED_LABEL = 'containerd.io/uncompressed';
 
-/** `host` without port, as containerd names the key. */
+/** The key for `host`, without its port (containerd's rule). */
 export function sourceLabelKey(host: string): string {
   const bracket = host.startsWith('[') ? host.indexOf(']') : -1;
   const name = bracket > 0 ? host.slice(1, bracket) : host.replace(/:\d+$/, '');
   return `containerd.io/distribution.source.${name}`;
 }
 
-/** Where a blob can be had: the reference's repository beside those that its labels name. */
+/** The label with the repositories that have a blob: the reference's, and those in `before`. */
 export function sourceLabels(from: Pick<Reference, 'host' | 'repository'>, before: Labels = {}): Labels {
   const key = sourceLabelKey(from.host);
   return { [key]: appendSource(before[key], from.repository) };
 }
 
-/** Repositories known to hold a blob: comma-separated, sorted, each once. */
+/** A list of repositories, comma-separated, sorted, each once. */
 export function appendSource(present: string | undefined, repository: string): string {
   const all = new Set([...(present ?? '').split(','), repository].filter((one) => one !== ''));
   return [...all].sort().join(',');

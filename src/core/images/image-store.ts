@@ -16,7 +16,7 @@ export interface ImageStore {
   get(name: string, call?: Call): Promise<Image>;
   /** Sorted by name (bytes). */
   list(call?: Call): Promise<Image[]>;
-  /** Makes or moves the record. Labels given are set; labels not named stay (unlike ctr, which wipes them). */
+  /** Makes or moves the record. Sets the labels given and keeps the others (ctr removes them). */
   put(name: string, target: Descriptor, labels: Labels, call?: WriteCall): Promise<Image>;
   /** NotFound when absent. */
   delete(name: string, call?: Call): Promise<void>;

@@ -1,5 +1,4 @@
-/** What is known about a recorded image from the store alone: its manifest, size, platforms, completeness, chain ID. */
-
+/** Facts of a recorded image, from the store alone: its manifest, size, platforms, completeness, chain ID. */
 import type { InfoProvider, Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { HawserError, ifFound, isKind } from '../errors.ts';
@@ -24,7 +23,7 @@ import { rank } from '../platforms/pick.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
 
-/** Indexes in indexes: real images have one level or two. */
+/** Deepest nesting of indexes that is read; real images have one level or two. */
 const MAX_DEPTH = 8;
 
 export interface FoundManifest {
@@ -35,8 +34,8 @@ export interface FoundManifest {
 }
 
 /**
- * The manifest that `matcher` prefers (containerd's images.Manifest). A target that is itself a manifest is taken as it
- * is. NotFound when no child matches, or when a document on the way is absent.
+ * The manifest that `matcher` prefers (containerd's images.Manifest); a target that is a manifest is the answer itself.
+ * NotFound when no child matches, or when a document on the way is absent.
  */
 export async function manifestFor(
   store: Provider,
@@ -55,7 +54,7 @@ interface Search {
   readonly store: Provider;
   readonly matcher: Matcher;
   readonly call: Call;
-  /** Indexes read: one that lists another many times is read once. */
+  /** The indexes read so far; each is read once. */
   readonly seen: Set<string>;
 }
 
@@ -64,7 +63,7 @@ async function find(
   desc: Descriptor,
   above: readonly Descriptor[],
 ): Promise<FoundManifest | undefined> {
-  const { store, matcher, call, seen } = search;
+  const { store, call, seen } = search;
   if (isManifestType(desc.mediaType)) {
     return { desc, manifest: parseManifest(await readDocument(store, desc, call), desc), above };
   }
@@ -75,36 +74,51 @@ async function find(
   seen.add(desc.digest);
   const { manifests } = parseIndex(await readDocument(store, desc, call), desc);
   const known = manifests.filter(({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType));
-  for (const told of [true, false]) {
-    const candidates = known.filter(({ platform }) => (platform !== undefined) === told);
-    for (const child of rank(told ? candidates : await tellPlatforms(search, candidates), matcher)) {
-      const found = await find(search, child, [...above, desc]);
-      if (found) return found;
-    }
+  const withPlatform = known.filter(({ platform }) => platform !== undefined);
+  return (
+    (await findBelow(search, withPlatform, [...above, desc])) ??
+    (await findBelow(search, await completePlatforms(search, known), [...above, desc]))
+  );
+}
+
+async function findBelow(
+  search: Search,
+  children: readonly Descriptor[],
+  above: readonly Descriptor[],
+): Promise<FoundManifest | undefined> {
+  for (const child of rank(children, search.matcher)) {
+    const found = await find(search, child, above);
+    if (found) return found;
   }
   return undefined;
 }
 
-/** With the platforms of their configs. Indexes have none; images without one, or that are not here, are left out. */
-async function tellPlatforms(
+/**
+ * The children without a platform, each with the platform of its config. Indexes stay without one; images without one, or
+ * that are not in the store, are left out.
+ */
+async function completePlatforms(
   { store, call }: Search,
-  candidates: readonly Descriptor[],
+  children: readonly Descriptor[],
 ): Promise<Descriptor[]> {
-  const told: Descriptor[] = [];
-  for (const child of candidates) {
-    if (!isManifestType(child.mediaType)) {
-      told.push(child);
-      continue;
-    }
-    try {
-      const { config } = parseManifest(await readDocument(store, child, call), child);
-      const platform = await platformOfConfig(store, config, call);
-      if (platform !== undefined) told.push({ ...child, platform });
-    } catch (err) {
-      if (!isKind(err, 'NotFound')) throw err;
+  const completed: Descriptor[] = [];
+  for (const child of children.filter((one) => one.platform === undefined)) {
+    if (!isManifestType(child.mediaType)) completed.push(child);
+    else {
+      const platform = await ifFound(platformOfManifest(store, child, call));
+      if (platform !== undefined) completed.push({ ...child, platform });
     }
   }
-  return told;
+  return completed;
+}
+
+async function platformOfManifest(
+  store: Provider,
+  desc: Descriptor,
+  call: Call,
+): Promise<Platform | undefined> {
+  const { config } = parseManifest(await readDocument(store, desc, call), desc);
+  return await platformOfConfig(store, config, call);
 }
 
 async function readDocument(store: Provider, desc: Descriptor, call: Call): Promise<Uint8Array> {
@@ -132,7 +146,7 @@ async function platformOfConfig(
   return parseConfig(await readBlob(store, config, MAX_CONFIG_BYTES, call), config).platform;
 }
 
-/** Bytes of the documents and (compressed) layers from the target to the preferred manifest's; `missing` when it ends early. */
+/** Bytes of the documents and compressed layers of the preferred manifest. `missing`: the error that ended the count early. */
 export async function imageSize(
   store: Provider,
   target: Descriptor,
@@ -149,7 +163,7 @@ export async function imageSize(
   }
 }
 
-/** The platforms an image has, from its index or else its configs, formatted, sorted, each once; `unknown` ones left out. */
+/** The platforms of an image, from its index or else its configs: formatted, sorted, each once, without `unknown`. */
 export async function imagePlatforms(
   store: Provider,
   target: Descriptor,
@@ -165,8 +179,7 @@ export async function imagePlatforms(
     if (seen.has(desc.digest) || seen.size > MAX_CHILDREN) return;
     seen.add(desc.digest);
     if (isManifestType(desc.mediaType)) {
-      const manifest = parseManifest(await readDocument(store, desc, call), desc);
-      const platform = await platformOfConfig(store, manifest.config, call);
+      const platform = await platformOfManifest(store, desc, call);
       if (platform) found.push(platform);
     } else if (isIndexType(desc.mediaType)) {
       const index = parseIndex(await readDocument(store, desc, call), desc);
@@ -178,7 +191,7 @@ export async function imagePlatforms(
   return [...new Set(real.map(formatPlatform))].sort();
 }
 
-/** How much of what a platform needs (config and layers) is here. `available`: its manifest is, so the needs are known. */
+/** The config and layers that a platform needs, and those present. `available`: the manifest is present, so the needs are known. */
 export interface ImageStatus {
   readonly available: boolean;
   readonly required: readonly Descriptor[];
@@ -209,7 +222,7 @@ export async function isPresent(store: InfoProvider, digest: Digest, call: Call 
   return (await ifFound(store.info(digest, call))) !== undefined;
 }
 
-/** The chain ID of the preferred manifest's root file system: the snapshot's name when it is unpacked. '' without layers. */
+/** The chain ID of the preferred manifest, which names its snapshot; '' for an image without layers. */
 export async function chainIdOf(
   deps: { readonly store: Provider; readonly hashers: Hashers },
   target: Descriptor,
@@ -221,7 +234,7 @@ export async function chainIdOf(
   return chainIds(config.diffIds, deps.hashers).at(-1) ?? '';
 }
 
-/** A descriptor with what is below it. `bytes` are the document's, undefined when absent or not a document. */
+/** A descriptor and the nodes below it. `bytes`: of a document that is present, else undefined. */
 export interface ImageNode {
   readonly desc: Descriptor;
   readonly present: boolean;
@@ -230,7 +243,7 @@ export interface ImageNode {
   readonly children: readonly ImageNode[];
 }
 
-/** The whole tree, what is absent included. Layers' bytes are never read. Deeper than any real image: cut off. */
+/** The whole tree, with the absent nodes. Never reads the bytes of layers. Stops at a depth that no real image has. */
 export async function imageTree(
   store: Provider & InfoProvider,
   target: Descriptor,

@@ -1,4 +1,4 @@
-/** An image of Docker's schema 1 as an OCI one, byte for byte as containerd 1.6 converts it. Pure. */
+/** Converts an image of Docker's schema 1 to an OCI image, with the bytes that containerd 1.6 makes. Pure. */
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestBytes } from '../oci/digest.ts';
 import { arrayField, asString, at, objectField, stringField, stringMapField } from '../oci/fields.ts';
@@ -7,14 +7,14 @@ import { OCI_CONFIG, OCI_MANIFEST } from '../oci/media-types.ts';
 import { type Schema1, timeField } from '../oci/schema1.ts';
 import type { Hashers } from '../ports/hashers.ts';
 
-/** Set on a layer: what conversion has to know of it, so that it is not read again. With `containerd.io/uncompressed`. */
+/** Label of a layer, beside `containerd.io/uncompressed`: whether it is empty. With both the layer is not read again. */
 export const EMPTY_LAYER_LABEL = 'containerd.io/docker.schema1.empty-layer';
-/** Set on the image record: the digest that the registry knows it by. */
+/** Label of the image record: the digest at the registry. */
 export const CONVERTED_LABEL = 'io.containerd.image/converted-docker-schema1';
 
 const MAX_LIST = 100_000;
 
-/** What is in a blob: without a descriptor it was not fetched. */
+/** The facts of a layer's blob. An empty layer is not fetched. */
 export type LayerState =
   | { readonly empty: true }
   | { readonly empty: false; readonly desc: Descriptor; readonly diffId: Digest };
@@ -50,7 +50,7 @@ export function convert(
   return { config, configBytes, manifest: describe(OCI_MANIFEST, manifestBytes, hashers), manifestBytes };
 }
 
-/** image-spec's members of a configuration, in the order of its Go struct; what it does not have is dropped. */
+/** The members of image-spec's configuration, in the order of its Go struct; others are dropped. */
 function imageMembers({ image, where }: Schema1): object {
   const text = (key: string): string | undefined => stringField(image, key, where);
   return {
@@ -88,7 +88,7 @@ function sortedSet(from: JsonObject, key: string, where: string): object | undef
   return Object.fromEntries(keys.map((name) => [name, {}]));
 }
 
-/** Without what Go leaves out as empty. */
+/** Leaves out the members that Go's `omitempty` leaves out. */
 function filled(members: Readonly<Record<string, unknown>>): object {
   return Object.fromEntries(
     Object.entries(members).filter(([, value]) => {
@@ -98,7 +98,7 @@ function filled(members: Readonly<Record<string, unknown>>): object {
   );
 }
 
-/** As Go's json.MarshalIndent writes with three blanks: `<`, `>`, `&`, U+2028 and U+2029 escaped, no `\b` or `\f`. */
+/** The output of Go's json.MarshalIndent with three blanks: `<`, `>`, `&`, U+2028 and U+2029 escaped, no `\b` or `\f`. */
 function goIndented(value: object): Uint8Array {
   const text = JSON.stringify(value, undefined, 3)
     .replace(/\\[\s\S]/g, (pair) => (pair === '\\b' ? '\\u0008' : pair === '\\f' ? '\\u000c' : pair))

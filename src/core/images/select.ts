@@ -1,19 +1,19 @@
 /**
- * Which of an index's children a pull wants. One rule for fetching and unpacking, where containerd has two: for every
- * wanted platform the best match of the index (image-spec image-index.md: the first of equals).
+ * Selects the children of an index that a pull wants: for every wanted platform the best match, the first of equals
+ * (image-spec image-index.md). Fetching and unpacking follow this one rule; containerd has two.
  */
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isManifestType } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import { type Matcher, only } from '../platforms/match.ts';
 
-/** The children to follow, in index order, and for each wanted platform the manifest it gets from this index. */
+/** `follow`: the children to visit, in index order. `chosen`: the manifest of each wanted platform. */
 export interface Selection {
   readonly follow: readonly Descriptor[];
   readonly chosen: ReadonlyMap<string, Descriptor>;
 }
 
-/** Children without a platform are always followed: what they are is known only from their configs. */
+/** Always follows the children without a platform, because only their configs tell it. */
 export function selectChildren(
   children: readonly Descriptor[],
   wanted: readonly Platform[] | 'all',
@@ -28,7 +28,7 @@ export function selectChildren(
   return { follow: children.filter((c) => keep.has(c) || c.platform === undefined), chosen };
 }
 
-/** The preferred child of those that match; the earlier of equals. */
+/** The best child that matches; the earlier of equals. */
 function bestMatch(children: readonly Descriptor[], matcher: Matcher): Descriptor | undefined {
   let best: Descriptor | undefined;
   for (const child of children) {
@@ -38,7 +38,7 @@ function bestMatch(children: readonly Descriptor[], matcher: Matcher): Descripto
   return best;
 }
 
-/** Image manifests for a real platform: attestations (`unknown/unknown`) are kept, but nothing unpacks them. */
+/** The image manifests for a real platform; attestations (`unknown/unknown`) are not unpacked. */
 function runnable(children: readonly Descriptor[]): Map<string, Descriptor> {
   const found = new Map<string, Descriptor>();
   for (const child of children) {
@@ -51,7 +51,7 @@ function runnable(children: readonly Descriptor[]): Map<string, Descriptor> {
   return found;
 }
 
-/** For messages: the platforms an index has, sorted. */
+/** The platforms of an index for messages, sorted. */
 export function platformNames(children: readonly Descriptor[]): string[] {
   const names = children.flatMap((c) =>
     c.platform && c.platform.os !== 'unknown' ? [formatPlatform(c.platform)] : [],

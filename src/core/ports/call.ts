@@ -1,9 +1,9 @@
-/** What every asynchronous call takes. Nothing may outlive an aborted signal: an aborted call rejects with its reason. */
+/** Every asynchronous call takes one. An aborted call ends its work, then rejects with the signal's reason. */
 export interface Call {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A call that changes the store. With `lease`, what it makes is protected from garbage collection by that lease. */
+/** A call that changes the store. `lease` protects the things it makes from garbage collection. */
 export interface WriteCall extends Call {
   readonly lease?: string | undefined;
 }

@@ -2,14 +2,13 @@ import type { Call } from './call.ts';
 
 export type Compression = 'gzip' | 'zstd' | 'identity';
 
-/** `auto`: native where the runtime has it, else portable. */
+/** `auto`: native where the runtime has the codec, else portable. */
 export type CodecChoice = 'auto' | 'native' | 'portable';
 
 /**
- * A streaming decoder. Reading all of the result reads all of `source` (trailing bytes that decode to nothing
- * included); cancelling it cancels the source. The chunks of `source` become the decoder's, which gives their memory back;
- * those of the result are the reader's. A damaged or truncated stream is DataLoss, a zstd window over 128 MiB
- * ResourceExhausted.
+ * A streaming decoder. Reading the whole result reads the whole `source`, with trailing bytes that decode to nothing;
+ * cancelling the result cancels `source`. The decoder owns the chunks of `source` and releases their memory; the reader
+ * owns those of the result. A damaged or truncated stream is DataLoss, a zstd window over 128 MiB ResourceExhausted.
  */
 export interface Codec {
   readonly compression: Compression;
@@ -18,6 +17,6 @@ export interface Codec {
 }
 
 export interface Codecs {
-  /** NotImplemented when the choice cannot be had here. */
+  /** NotImplemented when this runtime lacks the choice. */
   get(compression: Compression, choice?: CodecChoice): Promise<Codec>;
 }

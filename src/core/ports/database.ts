@@ -10,7 +10,7 @@ export interface Statement {
 /** SQLite (node:sqlite in every runtime), synchronous. Busy beyond `busyTimeout` is Unavailable; a damaged file DataLoss. */
 export interface Database {
   exec(sql: string): void;
-  /** Compiled once for each text and kept. */
+  /** Compiles each text once and keeps the statement. */
   prepare(sql: string): Statement;
   /** BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when `work` throws. Not nested. */
   transaction<T>(work: () => T): T;
@@ -19,8 +19,8 @@ export interface Database {
 
 export interface Databases {
   /**
-   * The file is made when absent (mode 0600). `busyTimeout` in milliseconds. With `lockOnly` the file is used for its
-   * locks alone: nothing is written to it (no WAL), so `BEGIN EXCLUSIVE` leaves it empty.
+   * Makes the file when absent (mode 0600). `busyTimeout` in milliseconds. With `lockOnly` the file serves for locks alone:
+   * it is never written to (no WAL), so `BEGIN EXCLUSIVE` leaves it empty.
    */
   open(path: string, opts: { busyTimeout: number; lockOnly?: boolean }): Database;
 }

@@ -17,9 +17,9 @@ export interface DirEntry {
 
 /** An open regular file. Reads and writes are positional; `write` writes all bytes or throws. */
 export interface FileHandle extends AsyncDisposable {
-  /** Bytes read, 0 at the end. May be fewer than asked for. */
+  /** Returns the number of bytes read: 0 at the end, and perhaps fewer than `into` holds. */
   read(into: Uint8Array, at: number): Promise<number>;
-  /** Writes the pieces one after another. The bytes must not change until then: another thread may write them. */
+  /** Writes the pieces one after another. The bytes must not change until then, as another thread may write them. */
   write(bytes: Uint8Array | readonly Uint8Array[], at: number): Promise<void>;
   truncate(size: number): Promise<void>;
   /** Makes content and size durable (fsync). */
@@ -30,7 +30,7 @@ export interface FileHandle extends AsyncDisposable {
 
 /**
  * `read`: an existing regular file, never through a symlink in the last component (NotFound, FailedPrecondition).
- * `write`: read and write, made if absent, never truncated. `exclusive`: made, or AlreadyExists.
+ * `write`: for reading and writing, made if absent, never truncated. `exclusive`: made, or AlreadyExists.
  */
 export type OpenMode = 'read' | 'write' | 'exclusive';
 

@@ -1,10 +1,10 @@
 import type { Call } from './call.ts';
 
-/** A standard stream of ours. `columns` is undefined when it is not a terminal. */
+/** Standard output or standard error. `columns` is undefined when the stream is no terminal. */
 export interface Output {
   readonly isTerminal: boolean;
   columns(): number | undefined;
-  /** Resolves when taken by the kernel. A closed pipe (EPIPE) rejects with Aborted. */
+  /** Resolves when the kernel has the data. Aborted for a closed pipe (EPIPE). */
   write(data: string | Uint8Array): Promise<void>;
 }
 
@@ -15,7 +15,7 @@ export interface Host {
   readonly runtimeVersion: string;
   readonly os: string;
   readonly arch: string;
-  /** v3 to v8 for arm and arm64, by what the kernel tells; '' for others, and where it does not. */
+  /** v3 to v8 on arm and arm64, from the kernel; '' elsewhere, or when the kernel gives none. */
   readonly variant: string;
   readonly pid: number;
   readonly uid: number;

@@ -47,7 +47,7 @@ export function isSymlink(stat: Stat): boolean {
   return (stat.mode & S_IFMT) === S_IFLNK;
 }
 
-/** What this process's new inodes get. */
+/** The owner and the umask of new inodes. */
 export interface Creation {
   readonly uid: number;
   readonly gid: number;
@@ -61,14 +61,14 @@ export interface Creation {
 export type RenameMode = 'replace' | 'new' | 'exchange';
 
 /**
- * What building and reading an image's tree needs of the kernel: synchronous (runs in workers, or for short work), one
- * path component at a time below a directory handle, never following a symlink in that component. Names are byte
- * strings without `/` and NUL, and not `.` or `..` (InvalidArgument). Errors as FileSystem maps them; also ENOTSUP
- * NotImplemented, ENODATA NotFound, EINVAL/ENAMETOOLONG/ERANGE/E2BIG InvalidArgument, EXDEV FailedPrecondition.
- * Attribute keys are byte strings too. What is created is subject to the umask; `chmod` is not.
+ * The system calls that build and read an image's tree. Synchronous: for workers, or for short work. Each call takes one
+ * path component below a directory handle and never follows a symlink in that component. Names are byte strings without
+ * `/` and NUL, and not `.` or `..` (InvalidArgument). Errors as FileSystem maps them; also ENOTSUP NotImplemented, ENODATA
+ * NotFound, EINVAL/ENAMETOOLONG/ERANGE/E2BIG InvalidArgument, EXDEV FailedPrecondition. Attribute keys are byte strings
+ * too. New inodes are subject to the umask; `chmod` is not.
  *
- * Some providers batch (the tools one sets xattrs in groups): what they put off is done before any call that could
- * change its meaning, and at `flush`.
+ * A provider may delay calls, as the tools set xattrs in groups: a delayed call is made before any call that could change
+ * its meaning, and at `flush`.
  */
 export interface Syscalls {
   readonly provider: 'ffi' | 'tools';
@@ -97,7 +97,7 @@ export interface Syscalls {
   write(fd: number, bytes: Uint8Array): void;
   /** Writes all bytes at `position` (a file that was created here), whatever the descriptor's own position is. */
   writeAt(fd: number, bytes: Uint8Array, position: number): void;
-  /** Cuts or extends a file; what is added is a hole. */
+  /** Cuts a file, or extends it by a hole. */
   truncateFile(fd: number, size: number): void;
   closeFile(fd: number): void;
 
@@ -129,7 +129,7 @@ export interface Syscalls {
   getxattrDir(dir: Dir, key: string): Uint8Array | undefined;
   listxattrDir(dir: Dir): string[];
 
-  /** Does what was put off. */
+  /** Makes the delayed calls. */
   flush(): void;
   /** Flushes, then makes the whole file system that holds `dir` durable (syncfs). */
   syncfs(dir: Dir): void;

@@ -27,10 +27,10 @@ export interface HttpResponse {
 }
 
 /**
- * One HTTP exchange: no redirect is followed, no content decoded (identity is asked for unless the request says
- * otherwise), no status is an error. Failures are HawserErrors: Unavailable (DNS, refused, reset, unexpected end, TLS;
- * the reason's code says why, such as ECONNREFUSED, ENOTFOUND, TLS, UNEXPECTED_END), DeadlineExceeded for our limits,
- * Canceled for the signal.
+ * One HTTP exchange. Follows no redirect, decodes no content (and asks for identity unless the request has its own
+ * Accept-Encoding); no status is an error. Unavailable for a failure of DNS, connection or TLS, with the code in the
+ * reason (ECONNREFUSED, ENOTFOUND, TLS, UNEXPECTED_END); DeadlineExceeded for the limits of `TransportOptions`; Canceled
+ * for the signal.
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
 
