@@ -13,8 +13,8 @@ import { environmentOptions } from '../core/registry/environment.ts';
 import { type Observe, reporting } from '../core/registry/observe.ts';
 import { type Limits, openRegistry } from '../core/registry/open.ts';
 import type { RetryOptions } from '../core/registry/patience.ts';
-import { fetchImage, type TransferDeps } from '../core/verbs/fetch.ts';
-import type { FetchOptions, FetchResult, PullResult } from '../core/verbs/options.ts';
+import { fetchImage } from '../core/verbs/fetch.ts';
+import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../core/verbs/options.ts';
 import { pull as pullImage } from '../core/verbs/pull.ts';
 import { type ContainerdStore, openStore, type Store } from './stores.ts';
 

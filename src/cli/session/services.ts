@@ -2,8 +2,13 @@ import type { Backends } from '../../backends/open.ts';
 import type { RegistryOptions } from '../../core/registry/open.ts';
 import type { Registry } from '../../core/registry/registry.ts';
 import type { Runtime } from '../../core/runtime.ts';
-import type { TransferDeps } from '../../core/verbs/fetch.ts';
-import type { FetchOptions, FetchResult, PullOptions, PullResult } from '../../core/verbs/options.ts';
+import type {
+  FetchOptions,
+  FetchResult,
+  PullOptions,
+  PullResult,
+  TransferDeps,
+} from '../../core/verbs/options.ts';
 import type { PullPlan } from '../../core/verbs/pull-plan.ts';
 
 /** The functions that do a command's work; tests give others. */

@@ -7,9 +7,7 @@ import type { Report } from '../../core/progress/events.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 import { reporting } from '../../core/registry/observe.ts';
 import type { RegistryEvent, RegistryOptions } from '../../core/registry/open.ts';
-import type { TransferDeps } from '../../core/verbs/fetch.ts';
-import type { FetchOptions, FetchResult } from '../../core/verbs/options.ts';
-import type { StoreDeps } from '../../core/verbs/unpack.ts';
+import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from '../../core/verbs/options.ts';
 import { LABEL, PLATFORM, PROGRESS } from '../grammar/flags.ts';
 import {
   ALL_METADATA,

@@ -1,118 +1,91 @@
 /** Unpacks one image: layers side by side, committed in chain order (containerd's core/unpack and rootfs). */
-import { Arrivals } from '../async/arrivals.ts';
 import { Limiter } from '../async/limiter.ts';
+import { Milestone } from '../async/milestone.ts';
 import { allOrAbort } from '../async/settle.ts';
-import type { ContentStore } from '../content/content-store.ts';
-import { ifFound, isKind } from '../errors.ts';
+import { HawserError, ifFound, isKind } from '../errors.ts';
 import { snapshotLabelKey, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
-import type { Leases } from '../leases/lease-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Report } from '../progress/events.ts';
-import type { Snapshotter } from '../snapshots/snapshotter.ts';
-import type { Applier } from './applier.ts';
 import { extract } from './extract.ts';
-import type { LayerSettings } from './layer-settings.ts';
 import type { LayerStep } from './layer-steps.ts';
 import { SMALL_LAYER } from './small-layer.ts';
-
-export interface UnpackDeps {
-  readonly content: Pick<ContentStore, 'label' | 'info'>;
-  readonly leases: Pick<Leases, 'add'>;
-  readonly snapshotter: Snapshotter;
-  readonly applier: Applier;
-  readonly report: Report;
-  readonly now: () => number;
-  /** Processors. */
-  readonly cpus: number;
-}
-
-export interface UnpackOptions {
-  readonly lease: string;
-  readonly signal: AbortSignal;
-  readonly settings?: LayerSettings | undefined;
-  /** Resolves when the layer's blob begins to arrive. */
-  readonly blobStarted: (layer: Descriptor) => Promise<void>;
-  /** Whether it is in the store, verified. */
-  readonly blobHere: (layer: Descriptor) => boolean;
-  /** Resolves when it is. */
-  readonly blobReady: (layer: Descriptor) => Promise<void>;
-}
-
-/** One image's unpack while it runs. */
-export interface Unpack extends UnpackOptions {
-  readonly slots: Limiter;
-  /** Chain IDs of the snapshots that are committed. */
-  readonly committed: Arrivals;
-}
+import type { RunningUnpack, UnpackJob } from './unpack-job.ts';
 
 /**
- * All layers, then the config's label that keeps the chain alive. A layer whose parent is not there yet is applied blind
- * where the snapshotter can rebase it; commits are in chain order. The largest is begun first: begun last, it would be
- * worked on alone in the end. The first failure stops the others; what is committed
- * by then stays. Returns the top chain ID, '' for no layers.
+ * Unpacks all layers, then sets the config's label that keeps the chain alive. A layer whose parent is not committed yet is
+ * applied blind where the snapshotter can rebase it; commits are in chain order. The largest layer is begun first: begun last,
+ * the others would end long before it. The first failure stops the others; the snapshots committed by then stay. Returns the
+ * top chain ID, '' for no layers.
  */
 export async function unpackLayers(
-  deps: UnpackDeps,
+  job: UnpackJob,
   config: Descriptor,
   steps: readonly LayerStep[],
-  opts: UnpackOptions,
 ): Promise<string> {
-  const shared = { ...opts, slots: new Limiter(opts.settings?.jobs || deps.cpus), committed: new Arrivals() };
+  const shared = { ...job, slots: new Limiter(job.settings?.jobs || job.cpus), committed: commits(steps) };
   const largestFirst = [...steps].sort((a, b) => b.layer.size - a.layer.size);
-  await allOrAbort(largestFirst, opts.signal, async (step, signal) => {
-    await unpackLayer(deps, step, steps.length, { ...shared, signal });
+  await allOrAbort(largestFirst, job.signal, async (step, signal) => {
+    await unpackLayer({ ...shared, signal }, step, steps.length);
   });
   const top = steps.at(-1)?.chainId ?? '';
   if (top !== '') {
-    await deps.content.label(config.digest, { [snapshotLabelKey(deps.snapshotter.name)]: top }, opts);
+    await job.content.label(config.digest, { [snapshotLabelKey(job.snapshotter.name)]: top }, job);
   }
   return top;
 }
 
-async function unpackLayer(deps: UnpackDeps, step: LayerStep, count: number, run: Unpack): Promise<void> {
+function commits(steps: readonly LayerStep[]): RunningUnpack['committed'] {
+  const milestones = new Map<string, Milestone>(steps.map(({ chainId }) => [chainId, new Milestone()]));
+  return (chainId) => {
+    const milestone = milestones.get(chainId);
+    if (milestone === undefined) throw new HawserError('Internal', `No layer has the chain ID ${chainId}`);
+    return milestone;
+  };
+}
+
+async function unpackLayer(job: RunningUnpack, step: LayerStep, count: number): Promise<void> {
   const { layer, index, chainId } = step;
+  const blob = job.blob(layer);
   const tell = (status: 'extracting' | 'extracted' | 'exists', offset: number) =>
-    deps.report({ type: 'layer', desc: layer, index, count, chainId, status, offset });
-  if (await present(deps, step, run)) {
+    job.report({ type: 'layer', desc: layer, index, count, chainId, status, offset });
+  if (await present(job, step)) {
     tell('exists', layer.size);
   } else {
-    const early = layer.size > SMALL_LAYER && deps.applier.needsBlob !== true;
-    await (early ? run.blobStarted(layer) : run.blobReady(layer));
-    const made = await extractUnlessMade(deps, step, run, (offset) => tell('extracting', offset));
-    tell(made ? 'extracted' : 'exists', layer.size);
+    const early = layer.size > SMALL_LAYER && job.applier.needsBlob !== true;
+    await (early ? blob.started : blob.verified).wait(job.signal);
+    const extracted = await extractUnlessPresent(job, step, (offset) => tell('extracting', offset));
+    tell(extracted ? 'extracted' : 'exists', layer.size);
   }
-  run.committed.arrived(chainId);
-  await run.blobReady(layer);
-  const info = await deps.content.info(layer.digest, run);
+  job.committed(chainId).reach();
+  await blob.verified.wait(job.signal);
+  const info = await job.content.info(layer.digest, job);
   if (info.labels[UNCOMPRESSED_LABEL] !== step.diffId) {
-    await deps.content.label(layer.digest, { [UNCOMPRESSED_LABEL]: step.diffId }, run);
+    await job.content.label(layer.digest, { [UNCOMPRESSED_LABEL]: step.diffId }, job);
   }
 }
 
-/** False when the snapshot has come to be meanwhile: a snapshotter may say so before anything is applied. */
-async function extractUnlessMade(
-  deps: UnpackDeps,
+/** False when another process committed the snapshot meanwhile: a snapshotter may say so before anything is applied. */
+async function extractUnlessPresent(
+  job: RunningUnpack,
   step: LayerStep,
-  run: Unpack,
   onProgress: (bytes: number) => void,
 ): Promise<boolean> {
   try {
-    await extract(deps, step, run, onProgress);
+    await extract(job, step, onProgress);
     return true;
   } catch (err) {
-    if (isKind(err, 'AlreadyExists') && (await present(deps, step, run))) return false;
+    if (isKind(err, 'AlreadyExists') && (await present(job, step))) return false;
     throw err;
   }
 }
 
-/** What is there is leased, then looked at again: it may have gone meanwhile. What is not there the commit leases. */
-async function present(deps: UnpackDeps, step: LayerStep, run: Unpack): Promise<boolean> {
-  if (!(await isCommitted(deps, step, run))) return false;
-  const type = `snapshots/${deps.snapshotter.name}`;
-  await deps.leases.add(run.lease, { type, id: step.chainId }, run);
-  return await isCommitted(deps, step, run);
+/** Leases a committed snapshot, then looks again, as it may have been removed before the lease held it. */
+async function present(job: UnpackJob, step: LayerStep): Promise<boolean> {
+  if (!(await isCommitted(job, step))) return false;
+  const type = `snapshots/${job.snapshotter.name}`;
+  await job.leases.add(job.lease, { type, id: step.chainId }, job);
+  return await isCommitted(job, step);
 }
 
-async function isCommitted(deps: UnpackDeps, step: LayerStep, run: Unpack): Promise<boolean> {
-  return (await ifFound(deps.snapshotter.stat(step.chainId, run)))?.kind === 'Committed';
+async function isCommitted(job: UnpackJob, step: LayerStep): Promise<boolean> {
+  return (await ifFound(job.snapshotter.stat(step.chainId, job)))?.kind === 'Committed';
 }

@@ -6,7 +6,7 @@ import { formatPlatform } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import type { FetchOptions } from './options.ts';
 
-/** BuildKit's attestations call themselves that. */
+/** The platform of BuildKit's attestations. */
 const NO_PLATFORM = 'unknown/unknown';
 
 export class UnpackChoice {
@@ -34,11 +34,11 @@ export class UnpackChoice {
   }
 
   /**
-   * The name to unpack a manifest under; undefined when another is unpacked under that name. `wanted`: the platform that
-   * it was chosen for; of a root, the config's, `told`, decides.
+   * The name to unpack a manifest under; undefined when another is unpacked under that name. `wanted`: the platform that the
+   * manifest was chosen for; undefined for a root, whose config's platform decides.
    */
-  take(wanted: string | undefined, told: Platform | undefined): string | undefined {
-    const name = wanted ?? this.#nameOf(told);
+  take(wanted: string | undefined, configPlatform: Platform | undefined): string | undefined {
+    const name = wanted ?? this.#nameOf(configPlatform);
     if (name === undefined || name === NO_PLATFORM || this.#taken.has(name)) return undefined;
     this.#taken.add(name);
     return name;

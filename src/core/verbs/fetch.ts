@@ -1,110 +1,56 @@
 /** The verb `fetch`: an image's content into the store and its record, nothing unpacked (ctr content fetch). */
-
-import { cleanupSignal } from '../async/abort.ts';
-import type { Backend } from '../backend.ts';
 import type { Labels } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobCall, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
-import { HawserError, ifFound, isKind, messageOf, wrap } from '../errors.ts';
+import { HawserError, ifFound, messageOf, wrap } from '../errors.ts';
 import { CONVERTED_LABEL } from '../images/schema1.ts';
-import type { Lease } from '../leases/lease-store.ts';
-import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { Codecs } from '../ports/codecs.ts';
-import type { Hashers } from '../ports/hashers.ts';
-import type { Report } from '../progress/events.ts';
-import type { Registry } from '../registry/registry.ts';
-import type { FetchOptions, FetchResult } from './options.ts';
+import { type FetchJob, withJob } from './job.ts';
+import type { FetchOptions, FetchResult, TransferDeps } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
-import { type WalkOptions, walkImage } from './walk.ts';
-
-export interface TransferDeps {
-  readonly backend: Backend;
-  readonly registry: Registry;
-  readonly clock: Clock;
-  readonly hashers: Hashers;
-  readonly codecs: Codecs;
-  readonly hostPlatform: Platform;
-  /** Processors. */
-  readonly cpus: number;
-}
-
-/** What an interrupted transfer fetched is kept this long for the next, in milliseconds. */
-const LEASE_LIFETIME = 24 * 3600 * 1000;
+import { type WalkHooks, type WalkOptions, walkImage } from './walk.ts';
 
 /** Resolves, fetches, records. On failure no record is made or moved, and what was fetched is kept for a day. */
 export async function fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult> {
-  return await withLease(deps.backend, options, async (lease, signal) => {
-    const target = await resolveTarget(deps, options, { lease, signal });
-    await walk(deps, options, target, { lease, signal });
-    return await record(deps, options, target, { lease, signal });
+  return await withJob(deps, options, async (job) => {
+    const target = await resolveTarget(job);
+    await fetchContent(job, target);
+    return await record(job, target);
   });
 }
 
-/** What is to be recorded: the root that the registry has, or what was made of one in an old format. */
+/** The image to be recorded. */
 export interface RecordTarget {
+  /** The root as the registry has it, or the OCI manifest that an image in an old format was converted to. */
   readonly root: Descriptor;
-  /** Digests that the registry does not have: made here, in the store already. */
-  readonly made: ReadonlySet<string>;
+  /** Digests of the documents that a conversion wrote into the store: the registry does not have them. */
+  readonly generated: ReadonlySet<string>;
   /** For the image record. */
   readonly labels: Labels;
 }
 
-/** Resolves; schema 1 is converted. */
-export async function resolveTarget(
-  deps: TransferDeps,
-  options: FetchOptions,
-  call: { lease: string; signal: AbortSignal },
-): Promise<RecordTarget> {
-  const root = await resolve(deps, options, call.signal);
-  const labels = options.labels ?? {};
-  // A name that was of schema 1 before is it no longer: '' removes the label.
+/** Resolves the reference; converts an image of schema 1. */
+export async function resolveTarget(job: FetchJob): Promise<RecordTarget> {
+  const root = await resolve(job);
+  const labels = job.options.labels ?? {};
+  // '' removes the label: a name that was of schema 1 before may be it no longer.
   if (!isSchema1Type(root.mediaType))
-    return { root, made: new Set(), labels: { [CONVERTED_LABEL]: '', ...labels } };
-  const { config, manifest } = await convertSchema1(deps, options, root, call);
-  const made = new Set([config.digest, manifest.digest]);
-  return { root: manifest, made, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };
+    return { root, generated: new Set(), labels: { [CONVERTED_LABEL]: '', ...labels } };
+  const { config, manifest } = await convertSchema1(job, root);
+  const generated = new Set([config.digest, manifest.digest]);
+  return { root: manifest, generated, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };
 }
 
-/** Runs `work` under a lease that is dropped when it succeeds; otherwise it protects what was fetched until it expires. */
-export async function withLease<T>(
-  backend: Backend,
-  options: Call,
-  work: (lease: string, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const signal = options.signal ?? new AbortController().signal;
-  signal.throwIfAborted();
-  const lease: Lease = await backend.leases.create({ expiresIn: LEASE_LIFETIME, signal });
-  try {
-    const result = await work(lease.id, signal);
-    await backend.leases.delete(lease.id, { signal: cleanupSignal() });
-    return result;
-  } catch (err) {
-    await dropIfEmpty(backend, lease.id);
-    throw err;
-  }
-}
-
-async function dropIfEmpty(backend: Backend, id: string): Promise<void> {
-  const call = { signal: cleanupSignal() };
-  try {
-    if ((await backend.leases.resources(id, call)).length === 0) await backend.leases.delete(id, call);
-  } catch (err) {
-    if (!isKind(err, 'NotFound', 'Unavailable', 'ResourceExhausted')) throw err;
-  }
-}
-
-export async function resolve(
-  deps: TransferDeps,
-  options: FetchOptions,
-  signal: AbortSignal,
-): Promise<Descriptor> {
-  const { reference } = options;
-  const report: Report = options.report ?? (() => {});
+export async function resolve({
+  deps,
+  options: { reference },
+  report,
+  signal,
+}: Omit<FetchJob, 'lease'>): Promise<Descriptor> {
   report({ type: 'resolving', name: reference.name });
   try {
     const { root } = await deps.registry.resolve(reference, { signal });
@@ -115,67 +61,59 @@ export async function resolve(
   }
 }
 
-type Hooks = Pick<WalkOptions, 'onManifest' | 'onBlob'>;
-
-export async function walk(
-  deps: TransferDeps,
-  options: FetchOptions,
-  { root, made }: Pick<RecordTarget, 'root' | 'made'>,
-  call: { lease: string; signal: AbortSignal } & Hooks,
+/** Fetches the wanted part of an image into the store. */
+export async function fetchContent(
+  { deps, options, lease, signal, report }: FetchJob,
+  { root, generated }: Pick<RecordTarget, 'root' | 'generated'>,
+  hooks: WalkHooks = {},
 ): Promise<void> {
-  const { reference, retry, report = () => {} } = options;
   const { clock, backend, registry } = deps;
   const { content } = backend;
   const link = new Link(clock, options.split);
-  const blobs = { content, fetcher: registry.fetcher(reference), clock, report, retry, link };
+  const fetcher = registry.fetcher(options.reference);
+  const blobs = { content, fetcher, clock, report, retry: options.retry, link };
   const bring = async (desc: Descriptor, call: BlobCall) => await fetchBlob(blobs, desc, call);
   const document = (desc: Descriptor, call: Call) => readBlob(content, desc, MAX_CONFIG_BYTES, call);
-  await walkImage({ content, bring, document, report }, root, {
-    ...walkOptions(deps, options),
-    ...call,
-    made,
-  });
+  const wanted = { ...wantedOf(deps, options), generated };
+  await walkImage({ content, bring, document, report }, root, wanted, { lease, signal, ...hooks });
 }
 
-/** What of an image is wanted. */
-export function walkOptions(
-  deps: Pick<TransferDeps, 'hostPlatform'>,
+export function wantedOf(
+  { hostPlatform }: Pick<TransferDeps, 'hostPlatform'>,
   options: FetchOptions,
-): Pick<WalkOptions, 'reference' | 'platforms' | 'named' | 'allMetadata' | 'metadataOnly' | 'concurrency'> {
+): WalkOptions {
   return {
     reference: options.reference,
-    platforms: options.platforms ?? [deps.hostPlatform],
+    platforms: options.platforms ?? [hostPlatform],
     named: options.platforms !== undefined,
     allMetadata: options.allMetadata ?? false,
     metadataOnly: options.metadataOnly ?? false,
     concurrency: options.maxConcurrentDownloads ?? 0,
+    generated: new Set(),
   };
 }
 
 /** The last step: everything the record points at is in the store and durable. */
 export async function record(
-  deps: TransferDeps,
-  options: FetchOptions,
+  job: FetchJob,
   { root, labels }: Pick<RecordTarget, 'root' | 'labels'>,
-  call: { lease: string; signal: AbortSignal },
 ): Promise<FetchResult> {
   if (root.size === 0) throw new HawserError('InvalidArgument', `Cannot record ${root.digest}: it is empty`);
   const target = { mediaType: root.mediaType, digest: root.digest, size: root.size };
-  const { name } = options.reference;
-  const { images } = deps.backend;
-  const before = await ifFound(images.get(name, call));
-  await images.put(name, target, labels, call);
-  options.report?.({ type: 'recorded', name, target: root.digest });
-  if (before !== undefined && before.target.digest !== root.digest) await dropReplaced(deps, options);
+  const { name } = job.options.reference;
+  const { images } = job.deps.backend;
+  const before = await ifFound(images.get(name, job));
+  await images.put(name, target, labels, job);
+  job.report({ type: 'recorded', name, target: root.digest });
+  if (before !== undefined && before.target.digest !== root.digest) await dropReplaced(job);
   return { name, target };
 }
 
-/** The name has moved on: what it named before goes, unless something else needs it. Failing at that fails nothing. */
-async function dropReplaced({ backend }: TransferDeps, options: FetchOptions): Promise<void> {
+/** Collects what the name named before, unless something else needs it. A failure is only a warning. */
+async function dropReplaced({ deps, signal, report }: FetchJob): Promise<void> {
   try {
-    await backend.collect({ signal: options.signal });
+    await deps.backend.collect({ signal });
   } catch (err) {
-    const message = `Cannot remove what the image named before: ${messageOf(err)}`;
-    options.report?.({ type: 'warning', message });
+    report({ type: 'warning', message: `Cannot remove what the image named before: ${messageOf(err)}` });
   }
 }

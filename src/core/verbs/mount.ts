@@ -12,7 +12,8 @@ import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import { readIdMaps } from '../users/id-map.ts';
-import { type StoreDeps, unpackPlatform } from './unpack.ts';
+import type { StoreDeps } from './options.ts';
+import { unpackPlatform } from './unpack.ts';
 
 export interface MountDeps extends StoreDeps {
   readonly runtime: Pick<Runtime, 'fs' | 'mounter'>;
@@ -74,15 +75,17 @@ async function unpacked(
   deps: MountDeps,
   image: Image,
   snapshotter: Snapshotter,
-  { target, platform, layerSettings, report, signal = new AbortController().signal }: MountImageOptions,
-): Promise<string> {
-  const { chainId } = await unpackPlatform(deps, image, platform ?? deps.hostPlatform, {
-    lease: target,
-    signal,
-    snapshotter: snapshotter.name,
+  {
+    target,
+    platform,
     layerSettings,
-    report,
-  });
+    report = () => {},
+    signal = new AbortController().signal,
+  }: MountImageOptions,
+): Promise<string> {
+  const options = { snapshotter: snapshotter.name, layerSettings };
+  const job = { deps, options, lease: target, signal, report };
+  const { chainId } = await unpackPlatform(job, image, platform ?? deps.hostPlatform);
   await deps.backend.sync({ signal });
   return chainId;
 }

@@ -1,14 +1,41 @@
+/** What the verbs work with, take and give. */
+import type { Backend } from '../backend.ts';
 import type { Labels } from '../content/content-store.ts';
 import type { SplitOptions } from '../download/link.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Codecs } from '../ports/codecs.ts';
+import type { Hashers } from '../ports/hashers.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { RetryOptions } from '../registry/patience.ts';
+import type { Registry } from '../registry/registry.ts';
 
-/** What both verbs take. */
-export interface FetchOptions extends Call {
+/** Of the verbs that need nothing but the store. */
+export interface StoreDeps {
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly hashers: Hashers;
+  readonly codecs: Codecs;
+  readonly hostPlatform: Platform;
+  /** Processors. */
+  readonly cpus: number;
+}
+
+/** Of the verbs that fetch. */
+export interface TransferDeps extends StoreDeps {
+  readonly registry: Registry;
+}
+
+/** What every verb takes. */
+export interface VerbOptions extends Call {
+  readonly report?: Report | undefined;
+}
+
+/** What `fetch` and `pull` take. */
+export interface FetchOptions extends VerbOptions {
   readonly reference: Reference;
   /** Platforms wanted; `'all'` for every one. Not given: the host's. */
   readonly platforms?: readonly Platform[] | 'all' | undefined;
@@ -24,7 +51,6 @@ export interface FetchOptions extends Call {
   readonly retry?: RetryOptions | undefined;
   /** How a large blob is fetched in several ranges at once. */
   readonly split?: SplitOptions | undefined;
-  readonly report?: Report | undefined;
 }
 
 export interface PullOptions extends FetchOptions {

@@ -16,8 +16,9 @@ import { readCapped } from '../registry/body.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import { UnpackChoice } from './choose.ts';
-import { resolve, type TransferDeps, walkOptions } from './fetch.ts';
-import type { PullOptions } from './options.ts';
+import { resolve, wantedOf } from './fetch.ts';
+import type { OnManifest } from './manifest-choice.ts';
+import type { PullOptions, TransferDeps } from './options.ts';
 import { type WalkContent, walkImage } from './walk.ts';
 
 export interface PlannedBlob {
@@ -53,8 +54,8 @@ const MAX_DOCUMENTS = 128 * 1024 * 1024;
  * without layers. Schema 1 does not tell sizes, and is NotImplemented.
  */
 export async function planPull(deps: TransferDeps, options: PullOptions): Promise<PullPlan> {
-  const signal = options.signal ?? new AbortController().signal;
-  const root = await resolve(deps, options, signal);
+  const { signal = new AbortController().signal, report = () => {} } = options;
+  const root = await resolve({ deps, options, signal, report });
   if (isSchema1Type(root.mediaType)) {
     throw new HawserError('NotImplemented', `Cannot plan ${options.reference.name}: it is of schema 1`, {
       hint: 'A manifest of that age does not say how large its layers are; pull it without --plan',
@@ -62,21 +63,21 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
   }
   const fetcher = deps.registry.fetcher(options.reference);
   const store = new PlanStore(deps.backend.content, fetcher, deps.hashers);
-  const found: Parameters<NonNullable<Parameters<typeof walkImage>[2]['onManifest']>>[] = [];
-  await walkImage({ content: store, bring: store.bring, document: store.document, report: () => {} }, root, {
-    ...walkOptions(deps, options),
-    made: new Set(),
-    signal,
-    onManifest: (...manifest) => found.push(manifest),
-  });
+  const found: Parameters<OnManifest>[] = [];
+  const onManifest: OnManifest = (...manifest) => found.push(manifest);
+  const walkDeps = { content: store, bring: store.bring, document: store.document, report: () => {} };
+  await walkImage(walkDeps, root, wantedOf(deps, options), { signal, onManifest });
   const snapshotter = deps.backend.snapshotter(options.snapshotter);
   const choice = new UnpackChoice(options, deps.hostPlatform, root);
   const unpacks: PlannedUnpack[] = [];
   for (const [manifest, children, wanted] of found) {
     const config = choice.config(manifest, children);
     if (config === undefined) continue;
-    const { platform: told, diffIds } = parseConfig(await store.document(config, { signal }), config);
-    const platform = choice.take(wanted, told);
+    const { platform: configPlatform, diffIds } = parseConfig(
+      await store.document(config, { signal }),
+      config,
+    );
+    const platform = choice.take(wanted, configPlatform);
     if (platform === undefined) continue;
     const steps = planUnpack(manifest, children, diffIds, deps.hashers);
     unpacks.push({ platform, ...(await planLayers(deps, snapshotter, steps, { signal })) });

@@ -1,7 +1,6 @@
 /** The verb `pull`: fetch, unpack while fetching, make durable, record (ctr images pull). */
-
 import { linkAbort } from '../async/abort.ts';
-import { Arrivals } from '../async/arrivals.ts';
+import { Milestone } from '../async/milestone.ts';
 import { readBlob } from '../content/read.ts';
 import { planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
@@ -9,62 +8,71 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
 import type { ProgressEvent } from '../progress/events.ts';
 import { UnpackChoice } from './choose.ts';
-import { type RecordTarget, record, resolveTarget, type TransferDeps, walk, withLease } from './fetch.ts';
-import type { PullOptions, PullResult, UnpackedPlatform } from './options.ts';
+import { fetchContent, type RecordTarget, record, resolveTarget } from './fetch.ts';
+import { type Job, unpackJob, withJob } from './job.ts';
+import type { PullOptions, PullResult, TransferDeps, UnpackedPlatform } from './options.ts';
+
+type PullJob = Job<TransferDeps, PullOptions>;
 
 /**
  * Pulls and unpacks. An image is recorded only when every wanted platform is unpacked, every diff ID held and the data
  * is durable; on any failure no record is made or moved.
  */
 export async function pull(deps: TransferDeps, options: PullOptions): Promise<PullResult> {
-  const snapshotter = deps.backend.snapshotter(options.snapshotter);
-  return await withLease(deps.backend, options, async (lease, signal) => {
-    const target = await resolveTarget(deps, options, { lease, signal });
-    const job = new PullJob(deps, options, target, { lease, signal });
-    const unpacked = await job.run();
-    options.report?.({ type: 'syncing' });
-    await deps.backend.sync({ signal });
-    const result = await record(deps, options, target, { lease, signal });
-    return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter: snapshotter.name })) };
+  const snapshotter = deps.backend.snapshotter(options.snapshotter).name;
+  return await withJob(deps, options, async (job) => {
+    const target = await resolveTarget(job);
+    const unpacked = await new Transfer(job, target).run();
+    job.report({ type: 'syncing' });
+    await deps.backend.sync({ signal: job.signal });
+    const result = await record(job, target);
+    return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter })) };
   });
 }
 
 type Unpacked = Omit<UnpackedPlatform, 'snapshotter'>;
 
+/** The two moments of a blob's arrival that unpacking waits for (BlobArrival). */
+interface Arrival {
+  readonly started: Milestone;
+  readonly verified: Milestone;
+}
+
+/** A manifest that is to be unpacked, as the walk came upon it. */
+interface Found {
+  readonly manifest: Descriptor;
+  readonly children: readonly Descriptor[];
+  /** The platform it was chosen for; undefined for a root, whose config decides. */
+  readonly platform: string | undefined;
+}
+
 /** The fetch and the unpacks of one pull, side by side; the first failure of either stops both. */
-class PullJob {
-  readonly #deps: TransferDeps;
-  readonly #options: PullOptions;
+class Transfer {
+  readonly #parent: PullJob;
+  /** As the parent's, with a signal that a failure of one side aborts for the other. */
+  readonly #job: PullJob;
   readonly #target: RecordTarget;
   readonly #choice: UnpackChoice;
-  readonly #lease: string;
-  readonly #parent: AbortSignal;
   readonly #stop = new AbortController();
-  readonly #arrivals = new Arrivals();
+  /** By digest: all that is on its way into the store. */
+  readonly #blobs = new Map<string, Arrival>();
   /** One unpack after another: platforms may share snapshots. */
-  #tail: Promise<void> = Promise.resolve();
+  #unpacks: Promise<void> = Promise.resolve();
   readonly #unpacked: Unpacked[] = [];
   #failure: { reason: unknown } | undefined;
 
-  constructor(
-    deps: TransferDeps,
-    options: PullOptions,
-    target: RecordTarget,
-    call: { lease: string; signal: AbortSignal },
-  ) {
-    this.#deps = deps;
-    this.#options = options;
+  constructor(job: PullJob, target: RecordTarget) {
+    this.#parent = job;
+    this.#job = { ...job, signal: this.#stop.signal };
     this.#target = target;
-    this.#choice = new UnpackChoice(options, deps.hostPlatform, target.root);
-    this.#lease = call.lease;
-    this.#parent = call.signal;
+    this.#choice = new UnpackChoice(job.options, job.deps.hostPlatform, target.root);
   }
 
   async run(): Promise<Unpacked[]> {
-    const unlink = linkAbort(this.#parent, this.#stop);
+    const unlink = linkAbort(this.#parent.signal, this.#stop);
     try {
-      await this.#walk();
-      await this.#tail;
+      await this.#fetch();
+      await this.#unpacks;
     } finally {
       unlink();
     }
@@ -73,29 +81,34 @@ class PullJob {
     return this.#unpacked;
   }
 
-  async #walk(): Promise<void> {
+  async #fetch(): Promise<void> {
     try {
-      const options = { ...this.#options, report: (event: ProgressEvent) => this.#report(event) };
-      await walk(this.#deps, options, this.#target, {
-        lease: this.#lease,
-        signal: this.#stop.signal,
+      const job = { ...this.#job, report: (event: ProgressEvent) => this.#noteStart(event) };
+      await fetchContent(job, this.#target, {
         onBlob: (desc) => {
-          this.#arrivals.arrived(started(desc));
-          this.#arrivals.arrived(desc.digest);
+          const blob = this.#blob(desc);
+          blob.started.reach();
+          blob.verified.reach();
         },
-        onManifest: (manifest, children, platform) => this.#queue(manifest, children, platform),
+        onManifest: (manifest, children, platform) => this.#queue({ manifest, children, platform }),
       });
     } catch (err) {
       this.#fail(err);
     }
   }
 
-  #report(event: ProgressEvent): void {
+  #noteStart(event: ProgressEvent): void {
     if (event.type === 'blob' && event.status === 'downloading') {
-      this.#deps.backend.applier.prepare?.();
-      this.#arrivals.arrived(started(event.desc));
+      this.#job.deps.backend.applier.prepare?.();
+      this.#blob(event.desc).started.reach();
     }
-    this.#options.report?.(event);
+    this.#job.report(event);
+  }
+
+  #blob({ digest }: Descriptor): Arrival {
+    const arrival = this.#blobs.get(digest) ?? { started: new Milestone(), verified: new Milestone() };
+    this.#blobs.set(digest, arrival);
+    return arrival;
   }
 
   #fail(reason: unknown): void {
@@ -103,51 +116,32 @@ class PullJob {
     this.#stop.abort(reason);
   }
 
-  #queue(manifest: Descriptor, children: readonly Descriptor[], platform: string | undefined): void {
+  #queue(found: Found): void {
     const unpack = async () => {
       if (this.#failure) return;
       try {
-        await this.#unpack(manifest, children, platform);
+        await this.#unpack(found);
       } catch (err) {
         this.#fail(err);
       }
     };
-    this.#tail = this.#tail.then(unpack);
+    this.#unpacks = this.#unpacks.then(unpack);
   }
 
-  async #unpack(
-    manifest: Descriptor,
-    children: readonly Descriptor[],
-    platform: string | undefined,
-  ): Promise<void> {
-    const { backend, hashers, clock, cpus } = this.#deps;
-    const signal = this.#stop.signal;
+  async #unpack({ manifest, children, platform }: Found): Promise<void> {
+    const { deps, options, report, signal } = this.#job;
     const config = this.#choice.config(manifest, children);
     if (config === undefined) return;
-    await this.#arrivals.of(config.digest, signal);
-    const parsed = parseConfig(await readBlob(backend.content, config, MAX_CONFIG_BYTES, { signal }), config);
+    await this.#blob(config).verified.wait(signal);
+    const bytes = await readBlob(deps.backend.content, config, MAX_CONFIG_BYTES, { signal });
+    const parsed = parseConfig(bytes, config);
     const name = this.#choice.take(platform, parsed.platform);
     if (name === undefined) return;
-    const report = this.#options.report ?? (() => {});
     report({ type: 'unpacking', platform: name, target: this.#target.root.digest });
-    const snapshotter = backend.snapshotter(this.#options.snapshotter);
-    const steps = planUnpack(manifest, children, parsed.diffIds, hashers);
-    const unpackDeps = { content: backend.content, leases: backend.leases, applier: backend.applier };
-    const now = () => clock.now();
-    const chainId = await unpackLayers({ ...unpackDeps, snapshotter, report, now, cpus }, config, steps, {
-      lease: this.#lease,
-      signal,
-      settings: this.#options.layerSettings,
-      blobStarted: (layer) => this.#arrivals.of(started(layer), signal),
-      blobHere: (layer) => this.#arrivals.has(layer.digest),
-      blobReady: (layer) => this.#arrivals.of(layer.digest, signal),
-    });
+    const steps = planUnpack(manifest, children, parsed.diffIds, deps.hashers);
+    const job = unpackJob(this.#job, options, (layer) => this.#blob(layer));
+    const chainId = await unpackLayers(job, config, steps);
     this.#unpacked.push({ platform: name, manifest, chainId });
     report({ type: 'unpacked', platform: name, chainId });
   }
-}
-
-/** The name under which a blob's first bytes are waited for. */
-function started(desc: Descriptor): string {
-  return `started ${desc.digest}`;
 }

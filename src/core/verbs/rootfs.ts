@@ -10,9 +10,9 @@ import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
 import { CAP_CHOWN, hasCapability } from '../users/capabilities.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
-import { withLease } from './fetch.ts';
-import type { FetchResult } from './options.ts';
-import { type PlannedImage, planImage, requireLayers, type StoreDeps } from './unpack.ts';
+import { withJob } from './job.ts';
+import type { FetchResult, StoreDeps } from './options.ts';
+import { type PlannedImage, planImage, requireLayers } from './unpack.ts';
 
 export interface OutputDeps extends StoreDeps {
   readonly runtime: Runtime;
@@ -69,8 +69,7 @@ export async function toDirectory(
   fill: Fill,
 ): Promise<RootfsResult> {
   const { backend, runtime } = deps;
-  const report = options.report ?? (() => {});
-  return await withLease(backend, options, async (lease, signal) => {
+  return await withJob(deps, options, async ({ lease, signal, report }) => {
     await backend.leases.add(lease, { type: 'content', id: image.target.digest }, { signal });
     const planned = await planImage(deps, image, options.platform ?? deps.hostPlatform, { signal });
     await requireLayers(deps, image, planned, { signal });

@@ -1,4 +1,5 @@
 /** The verb `unpack`: an image of the store into snapshots (what `pull` does after fetching); nothing is fetched. */
+import { reached } from '../async/milestone.ts';
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import { configOf, isPresent, manifestFor } from '../images/inspect.ts';
@@ -10,18 +11,14 @@ import type { ImageConfig } from '../oci/documents.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import type { Call } from '../ports/call.ts';
-import type { Report } from '../progress/events.ts';
-import { type TransferDeps, withLease } from './fetch.ts';
-import type { PullResult, UnpackedPlatform } from './options.ts';
+import { type Job, unpackJob, withJob } from './job.ts';
+import type { PullResult, StoreDeps, UnpackedPlatform, VerbOptions } from './options.ts';
 
-export type StoreDeps = Omit<TransferDeps, 'registry'>;
-
-export interface UnpackOptions extends Call {
+export interface UnpackOptions extends VerbOptions {
   /** Not given: the host's. */
   readonly platforms?: readonly Platform[] | undefined;
   readonly snapshotter?: string | undefined;
   readonly layerSettings?: LayerSettings | undefined;
-  readonly report?: Report | undefined;
 }
 
 /** One platform's image, with all that unpacking it takes. */
@@ -63,46 +60,36 @@ export async function requireLayers(
   }
 }
 
-/** Each platform wanted, one after another. What was unpacked before is not unpacked again. */
+/** Each wanted platform, one after another. Layers that have a snapshot are not unpacked again. */
 export async function unpackImage(
   deps: StoreDeps,
   image: Image,
   options: UnpackOptions,
 ): Promise<PullResult> {
-  return await withLease(deps.backend, options, async (lease, signal) => {
+  return await withJob(deps, options, async (job) => {
     const unpacked: UnpackedPlatform[] = [];
     for (const wanted of options.platforms ?? [deps.hostPlatform]) {
-      unpacked.push(await unpackPlatform(deps, image, wanted, { ...options, lease, signal }));
+      unpacked.push(await unpackPlatform(job, image, wanted));
     }
-    await deps.backend.sync({ signal });
+    await deps.backend.sync({ signal: job.signal });
     return { name: image.name, target: image.target, unpacked };
   });
 }
 
-/** Unpacks under a lease of the caller's, who makes the snapshots durable (Backend.sync) when all is done. */
+/** Unpacks one platform. The caller makes the snapshots durable (Backend.sync) when all is done. */
 export async function unpackPlatform(
-  deps: StoreDeps,
+  job: Job<StoreDeps, UnpackOptions>,
   image: Image,
   wanted: Platform,
-  options: UnpackOptions & { readonly lease: string; readonly signal: AbortSignal },
 ): Promise<UnpackedPlatform> {
-  const { backend, clock, cpus } = deps;
-  const { lease, signal, report = () => {} } = options;
+  const { deps, options, report, signal } = job;
   const planned = await planImage(deps, image, wanted, { signal });
   await requireLayers(deps, image, planned, { signal });
   const { platform, manifest, configDesc, steps } = planned;
-  const { content, leases, applier } = backend;
-  const snapshotter = backend.snapshotter(options.snapshotter);
   report({ type: 'unpacking', platform, target: image.target.digest });
-  const unpackDeps = { content, leases, applier, snapshotter, report, now: () => clock.now(), cpus };
-  const chainId = await unpackLayers(unpackDeps, configDesc, steps, {
-    lease,
-    signal,
-    settings: options.layerSettings,
-    blobStarted: async () => {},
-    blobHere: () => true,
-    blobReady: async () => {},
-  });
+  const arrived = { started: reached(), verified: reached() };
+  const unpack = unpackJob(job, options, () => arrived);
+  const chainId = await unpackLayers(unpack, configDesc, steps);
   report({ type: 'unpacked', platform, chainId });
-  return { platform, manifest, chainId, snapshotter: snapshotter.name };
+  return { platform, manifest, chainId, snapshotter: unpack.snapshotter.name };
 }

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { needsBelow } from '../../../src/core/archive/guesses.ts';
+import { reached } from '../../../src/core/async/milestone.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import { extractKey } from '../../../src/core/layers/extract-key.ts';
 import { planUnpack } from '../../../src/core/layers/layer-steps.ts';
 import { SMALL_LAYER } from '../../../src/core/layers/small-layer.ts';
-import { type UnpackDeps, unpackLayers } from '../../../src/core/layers/unpacker.ts';
+import type { UnpackJob } from '../../../src/core/layers/unpack-job.ts';
+import { unpackLayers } from '../../../src/core/layers/unpacker.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { type Digest, makeDigest } from '../../../src/core/oci/digest.ts';
 import type { Hashers } from '../../../src/core/ports/hashers.ts';
@@ -116,12 +118,14 @@ class FakeSnapshots implements Pick<Snapshotter, 'name' | 'stat' | 'prepare' | '
   }
 }
 
+type Deps = Omit<UnpackJob, 'lease' | 'signal' | 'settings' | 'blob'>;
+
 function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?')) {
   const snapshots = new FakeSnapshots();
   const labels: Record<string, Record<string, string>> = {};
   const events: ProgressEvent[] = [];
   let applied = 0;
-  const deps: UnpackDeps = {
+  const deps: Deps = {
     content: {
       info: async (digest) => ({ digest, size: 1, createdAt: 0, updatedAt: 0, labels: labels[digest] ?? {} }),
       label: async (digest, set) => {
@@ -135,16 +139,14 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
       apply: async () => ({ digest: actual(applied++), size: 1, warnings: [], record: undefined }),
     },
     report: (event) => events.push(event),
-    now: () => 5,
+    clock: { now: () => 5, monotonic: () => performance.now() },
     cpus: 1,
   };
   const opts = {
     lease: 'l',
     signal: new AbortController().signal,
     settings: { jobs: 2 },
-    blobStarted: async () => {},
-    blobHere: () => true,
-    blobReady: async () => {},
+    blob: () => ({ started: reached(), verified: reached() }),
   };
   const steps = planUnpack(MANIFEST, [CONFIG, layer(0), layer(1), layer(2)], diffs, hashers);
   return { snapshots, labels, events, deps, opts, steps, applied: () => applied };
@@ -152,7 +154,7 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
 
 test('layers are prepared, applied, checked and committed in order, then labelled', async () => {
   const { snapshots, labels, deps, opts, steps } = setUp();
-  const top = await unpackLayers(deps, CONFIG, steps, opts);
+  const top = await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
   assert.equal(top, steps[2]?.chainId);
   assert.deepEqual(snapshots.log, [
     'prepare on ',
@@ -171,7 +173,7 @@ test('what is there is not applied again, but labelled', async () => {
     (n) => diffs[n + 1] ?? digestOf('?'),
   );
   snapshots.committed.add(steps[0]?.chainId ?? '');
-  await unpackLayers(deps, CONFIG, steps, opts);
+  await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
   assert.equal(applied(), 2);
   assert.equal(labels[layer(0).digest]?.['containerd.io/uncompressed'], diffs[0]);
   assert.ok(events.some((e) => e.type === 'layer' && e.index === 0 && e.status === 'exists'));
@@ -179,7 +181,7 @@ test('what is there is not applied again, but labelled', async () => {
 
 test('H116 a wrong diff ID is DataLoss naming both, and leaves no snapshot and no label', async () => {
   const { snapshots, labels, deps, opts, steps } = setUp(() => digestOf('other'));
-  await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), (err) => {
+  await assert.rejects(unpackLayers({ ...deps, ...opts }, CONFIG, steps), (err) => {
     assert.ok(isKind(err, 'DataLoss'));
     const { message } = err as Error;
     assert.ok(
@@ -194,7 +196,7 @@ test('H116 a wrong diff ID is DataLoss naming both, and leaves no snapshot and n
 test('losing the race for a chain ID to another process is success', async () => {
   const { snapshots, deps, opts, steps } = setUp();
   snapshots.loseRace = true;
-  await unpackLayers(deps, CONFIG, steps, opts);
+  await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
   assert.deepEqual([...snapshots.active], []);
 });
 
@@ -209,7 +211,7 @@ test('a chain ID that another commits before anything is applied is taken as it 
     throw new HawserError('AlreadyExists', `target snapshot "${raced}": already exists`);
   };
   const snapshotter = Object.assign(Object.create(snapshots), { prepare }) as Snapshotter;
-  await unpackLayers({ ...deps, snapshotter }, CONFIG, steps, opts);
+  await unpackLayers({ ...deps, snapshotter, ...opts }, CONFIG, steps);
   assert.equal(applied(), 2);
   assert.equal(labels[layer(1).digest]?.['containerd.io/uncompressed'], diffs[1]);
   assert.ok(events.some((e) => e.type === 'layer' && e.index === 1 && e.status === 'exists'));
@@ -218,22 +220,24 @@ test('a chain ID that another commits before anything is applied is taken as it 
 test('an applier that wants whole blobs gets no other', async () => {
   const { deps, opts, steps } = setUp();
   const here = new Set<string>();
-  const applier: UnpackDeps['applier'] = {
+  const applier: UnpackJob['applier'] = {
     needsBlob: true,
     apply: async (desc, snapshot, how) => {
       assert.ok(here.has(desc.digest), 'it is in the store');
       return await deps.applier.apply(desc, snapshot, how);
     },
   };
-  await unpackLayers({ ...deps, applier }, CONFIG, steps, {
-    ...opts,
-    blobStarted: () => assert.fail('it does not begin early'),
-    blobHere: ({ digest }) => here.has(digest),
-    blobReady: async ({ digest }) => {
-      await Promise.resolve();
-      here.add(digest);
+  const blob = ({ digest }: Descriptor) => ({
+    started: { isReached: false, wait: () => assert.fail('it does not begin early') },
+    verified: {
+      isReached: here.has(digest),
+      wait: async () => {
+        await Promise.resolve();
+        here.add(digest);
+      },
     },
   });
+  await unpackLayers({ ...deps, applier, ...opts, blob }, CONFIG, steps);
   assert.equal(here.size, 3);
 });
 
@@ -271,7 +275,7 @@ function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
       snapshots.active.delete(key);
     },
   };
-  const applier: UnpackDeps['applier'] = {
+  const applier: UnpackJob['applier'] = {
     apply: async (desc, _mounts, opts) => {
       const index = Number(desc.size - LARGE);
       log.push(`apply ${index} ${opts?.below}`);
@@ -295,7 +299,7 @@ const IN_ORDER = ['commit 0', 'apply 1 mounts', 'commit 1', 'apply 2 mounts', 'c
 
 test('layers are applied blind side by side, then rebased and committed in order', async () => {
   const { log, deps, opts, steps, snapshots } = setUpBlind();
-  assert.equal(await unpackLayers(deps, CONFIG, steps, opts), steps[2]?.chainId);
+  assert.equal(await unpackLayers({ ...deps, ...opts }, CONFIG, steps), steps[2]?.chainId);
   assert.deepEqual(log.slice(0, 3).sort(), ['apply 0 none', 'apply 1 unknown', 'apply 2 unknown']);
   assert.deepEqual(log.slice(3), ['commit 0', 'rebase on 0', 'commit 1', 'rebase on 1', 'commit 2']);
   assert.deepEqual([...snapshots.active], []);
@@ -304,7 +308,7 @@ test('layers are applied blind side by side, then rebased and committed in order
 test('the largest layer is begun first, of those that wait too', async () => {
   const { log, deps, opts, steps } = setUpBlind();
   assert.equal(
-    await unpackLayers(deps, CONFIG, steps, { ...opts, settings: { jobs: 1 } }),
+    await unpackLayers({ ...deps, ...opts, settings: { jobs: 1 } }, CONFIG, steps),
     steps[2]?.chainId,
   );
   assert.deepEqual(log.slice(0, 3), ['apply 2 unknown', 'apply 1 unknown', 'apply 0 none']);
@@ -313,12 +317,12 @@ test('the largest layer is begun first, of those that wait too', async () => {
 test('steps and stages of a layer are told, with the chain ID that they belong to', async () => {
   const { events, deps, opts, steps } = setUpBlind();
   const times = { wait: 1, inflate: 2, apply: 3 };
-  const apply: UnpackDeps['applier']['apply'] = async (...args) => ({
+  const apply: UnpackJob['applier']['apply'] = async (...args) => ({
     ...(await deps.applier.apply(...args)),
     entries: 4,
     times,
   });
-  await unpackLayers({ ...deps, applier: { apply } }, CONFIG, steps, opts);
+  await unpackLayers({ ...deps, applier: { apply }, ...opts }, CONFIG, steps);
   const told = (index: number) =>
     events.flatMap((e) =>
       (e.type === 'span' || e.type === 'stages') && e.chainId === steps[index]?.chainId ? [e] : [],
@@ -339,7 +343,7 @@ test('steps and stages of a layer are told, with the chain ID that they belong t
 
 test('what cannot be rebased is applied again in order', async () => {
   const { log, deps, opts, steps, snapshots } = setUpBlind({ reason: 'a symbolic link' });
-  await unpackLayers(deps, CONFIG, steps, opts);
+  await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
   assert.deepEqual(
     log.slice(3).filter((line) => !line.startsWith('rebase')),
     IN_ORDER,
@@ -350,7 +354,7 @@ test('what cannot be rebased is applied again in order', async () => {
 test('a layer that needs those below, or is refused, is applied again in order', async () => {
   for (const blindError of [needsBelow('a hard link'), new HawserError('InvalidArgument', 'bad entry')]) {
     const { log, deps, opts, steps, snapshots } = setUpBlind({ blindError });
-    await unpackLayers(deps, CONFIG, steps, opts);
+    await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
     assert.deepEqual(log.slice(3), IN_ORDER);
     assert.deepEqual([...snapshots.active], []);
   }
@@ -358,7 +362,7 @@ test('a layer that needs those below, or is refused, is applied again in order',
 
 test('H117 any other failure of a blind layer stops all, and leaves no active snapshot', async () => {
   const { deps, opts, steps, snapshots } = setUpBlind({ blindError: new HawserError('DataLoss', 'torn') });
-  await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), /Cannot extract layer [23] .*torn/);
+  await assert.rejects(unpackLayers({ ...deps, ...opts }, CONFIG, steps), /Cannot extract layer [23] .*torn/);
   assert.deepEqual([...snapshots.active], []);
 });
 
@@ -370,11 +374,16 @@ function arriving(how: { verified: boolean }) {
   const opts = {
     ...set.opts,
     settings: { jobs: 1 },
-    blobHere: (desc: Descriptor) => here.has(desc.digest),
-    blobReady: async (desc: Descriptor) => {
-      if (!how.verified) throw new HawserError('DataLoss', 'unexpected commit digest');
-      here.add(desc.digest);
-    },
+    blob: (desc: Descriptor) => ({
+      started: reached(),
+      verified: {
+        isReached: here.has(desc.digest),
+        wait: async () => {
+          if (!how.verified) throw new HawserError('DataLoss', 'unexpected commit digest');
+          here.add(desc.digest);
+        },
+      },
+    }),
   };
   return { ...set, opts, here, log };
 }
@@ -386,7 +395,7 @@ test('what was applied before its blob is verified is committed only after', asy
     assert.ok(here.has(steps.find((step) => step.chainId === name)?.layer.digest ?? ''));
     await commit(name, key);
   };
-  await unpackLayers(deps, CONFIG, steps, opts);
+  await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
   assert.equal(snapshots.committed.size, 3);
   assert.deepEqual([...snapshots.active], []);
 });
@@ -394,11 +403,11 @@ test('what was applied before its blob is verified is committed only after', asy
 test('a layer that failed on bytes not yet verified is applied again to the verified blob', async () => {
   const { snapshots, deps, opts, steps } = arriving({ verified: true });
   let tries = 0;
-  const apply: UnpackDeps['applier']['apply'] = async (desc) => {
+  const apply: UnpackJob['applier']['apply'] = async (desc) => {
     if (tries++ === 0) throw new HawserError('Aborted', 'the blob is being fetched anew');
     return { digest: diffs[desc.size - LARGE] ?? digestOf('?'), size: 1, warnings: [], record: undefined };
   };
-  await unpackLayers({ ...deps, applier: { apply } }, CONFIG, steps, opts);
+  await unpackLayers({ ...deps, applier: { apply }, ...opts }, CONFIG, steps);
   assert.equal(tries, 4);
   assert.equal(snapshots.committed.size, 3);
   assert.deepEqual([...snapshots.active], []);
@@ -407,7 +416,7 @@ test('a layer that failed on bytes not yet verified is applied again to the veri
 test('a small layer is not begun before its blob is verified', async () => {
   const { deps, opts, steps, here } = arriving({ verified: true });
   const early: string[] = [];
-  const apply: UnpackDeps['applier']['apply'] = async (desc) => {
+  const apply: UnpackJob['applier']['apply'] = async (desc) => {
     if (!here.has(desc.digest)) early.push(desc.digest);
     return { digest: diffs[desc.size] ?? digestOf('?'), size: 1, warnings: [], record: undefined };
   };
@@ -415,12 +424,12 @@ test('a small layer is not begun before its blob is verified', async () => {
     ...step,
     layer: { ...step.layer, size: step.layer.size - LARGE },
   }));
-  await unpackLayers({ ...deps, applier: { apply } }, CONFIG, small, opts);
+  await unpackLayers({ ...deps, applier: { apply }, ...opts }, CONFIG, small);
   assert.deepEqual(early, []);
 });
 
 test('when the blob cannot be had, that is what is said, and nothing is committed', async () => {
   const { snapshots, deps, opts, steps } = arriving({ verified: false });
-  await assert.rejects(unpackLayers(deps, CONFIG, steps, opts), /unexpected commit digest/);
+  await assert.rejects(unpackLayers({ ...deps, ...opts }, CONFIG, steps), /unexpected commit digest/);
   assert.deepEqual([...snapshots.active, ...snapshots.committed], []);
 });

@@ -1,0 +1,42 @@
+import type { Limiter } from '../async/limiter.ts';
+import type { Awaitable, Milestone } from '../async/milestone.ts';
+import type { ContentStore } from '../content/content-store.ts';
+import type { Leases } from '../leases/lease-store.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Report } from '../progress/events.ts';
+import type { Snapshotter } from '../snapshots/snapshotter.ts';
+import type { Applier } from './applier.ts';
+import type { LayerSettings } from './layer-settings.ts';
+
+/** A blob on its way into the store. */
+export interface BlobArrival {
+  /** The first bytes have arrived. */
+  readonly started: Awaitable;
+  /** The blob is in the store, and its digest held. */
+  readonly verified: Awaitable;
+}
+
+/** The unpacking of one image: whom it works with, how it is stopped, told and limited. */
+export interface UnpackJob {
+  readonly content: Pick<ContentStore, 'label' | 'info'>;
+  readonly leases: Pick<Leases, 'add'>;
+  readonly snapshotter: Snapshotter;
+  readonly applier: Applier;
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
+  /** Processors. */
+  readonly cpus: number;
+  readonly report: Report;
+  readonly settings?: LayerSettings | undefined;
+  readonly lease: string;
+  readonly signal: AbortSignal;
+  readonly blob: (layer: Descriptor) => BlobArrival;
+}
+
+/** A job while its layers are at work side by side. */
+export interface RunningUnpack extends UnpackJob {
+  /** One slot for each layer that may be applied at once. */
+  readonly slots: Limiter;
+  /** The moment at which the snapshot of this chain ID is committed. */
+  readonly committed: (chainId: string) => Milestone;
+}

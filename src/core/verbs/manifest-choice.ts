@@ -1,0 +1,182 @@
+/** Which manifests of an image are wanted, decided while its indexes and manifests are read. */
+import { HawserError } from '../errors.ts';
+import { platformNames, selectChildren } from '../images/select.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import { isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
+import { formatPlatform } from '../platforms/format.ts';
+import { only } from '../platforms/match.ts';
+import type { Report } from '../progress/events.ts';
+import type { Reference } from '../reference/reference.ts';
+
+/** What of an image is wanted. */
+export interface Wanted {
+  readonly reference: Reference;
+  readonly platforms: readonly Platform[] | 'all';
+  /** The user named the platforms: a root that is a manifest must be for one of them. */
+  readonly named: boolean;
+  readonly allMetadata: boolean;
+  readonly metadataOnly: boolean;
+}
+
+/** Called for a manifest whose layers are wanted. `platform`: the one it serves; undefined for a root, whose config decides. */
+export type OnManifest = (
+  manifest: Descriptor,
+  children: readonly Descriptor[],
+  platform: string | undefined,
+) => void;
+
+/** A manifest that its index lists without a platform. */
+interface Undeclared {
+  readonly desc: Descriptor;
+  /** Empty until the manifest has been read. */
+  readonly children: readonly Descriptor[];
+}
+
+export class ManifestChoice {
+  readonly #wanted: Wanted;
+  readonly #root: Descriptor;
+  readonly #report: Report;
+  readonly #onManifest: OnManifest | undefined;
+  /** Manifest digest to the wanted platforms that the manifest serves. */
+  readonly #chosen = new Map<string, Set<string>>();
+  /** Names of all platforms that the image has, for messages. */
+  readonly #available = new Set<string>();
+  /** By digest, in the order of the index. Only their configs tell whether they are wanted. */
+  readonly #undeclared = new Map<string, Undeclared>();
+  /** An index lists something without a platform that is no image: it is fetched, whatever platform is wanted. */
+  #artifacts = false;
+
+  constructor(wanted: Wanted, root: Descriptor, report: Report, onManifest?: OnManifest) {
+    this.#wanted = wanted;
+    this.#root = root;
+    this.#report = report;
+    this.#onManifest = onManifest;
+  }
+
+  /** The children of an index that are to be fetched. */
+  ofIndex(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
+    const { platforms, allMetadata, metadataOnly } = this.#wanted;
+    const known = children.filter((child) => this.#isKnown(child));
+    const selection = selectChildren(known, platforms);
+    for (const name of platformNames(known)) this.#available.add(name);
+    for (const [name, manifest] of selection.chosen) this.#choose(manifest, name);
+    for (const child of known) {
+      const { digest, platform } = child;
+      if (platform === undefined && !this.#undeclared.has(digest))
+        this.#undeclared.set(digest, { desc: child, children: [] });
+    }
+    if (this.#isRoot(desc)) this.check();
+    return allMetadata || metadataOnly ? known : selection.follow;
+  }
+
+  /** The children of a manifest that are to be fetched: layers only when it is wanted, the config always (as metadata). */
+  ofManifest(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
+    const config = children.slice(0, 1);
+    if (this.#wanted.metadataOnly) return config;
+    if (this.#isRoot(desc)) {
+      this.#onManifest?.(desc, children, undefined);
+      return children;
+    }
+    const names = this.#chosen.get(desc.digest);
+    for (const name of names ?? []) this.#onManifest?.(desc, children, name);
+    const undeclared = names === undefined && desc.platform === undefined;
+    if (undeclared && !this.#setAside(desc, children)) return children;
+    return names !== undefined || this.#wanted.platforms === 'all' ? children : config;
+  }
+
+  /** NotFound when the user named other platforms than that of a root manifest's config. */
+  async checkRoot(platformOf: () => Promise<Platform | undefined>): Promise<void> {
+    const { platforms, named, metadataOnly } = this.#wanted;
+    if (platforms === 'all' || !named || metadataOnly) return;
+    const platform = await platformOf();
+    if (platform === undefined || platforms.some((one) => only(one).match(platform))) return;
+    this.#available.add(formatPlatform(platform));
+    throw this.#noMatch(platforms);
+  }
+
+  /**
+   * Once everything is read: the best of the undeclared manifests for each wanted platform that nothing serves yet, by their
+   * configs. Returns the layers to fetch (none when all platforms are wanted: then they have been fetched).
+   */
+  async settleUndeclared(
+    platformOf: (config: Descriptor) => Promise<Platform | undefined>,
+  ): Promise<readonly Descriptor[]> {
+    const { platforms, metadataOnly } = this.#wanted;
+    const wanted = platforms === 'all' ? platforms : this.#missing();
+    if (metadataOnly || wanted.length === 0 || !isIndexType(this.#root.mediaType)) return [];
+    if (platforms === 'all' && this.#onManifest === undefined) return [];
+    const declared: Descriptor[] = [];
+    for (const { desc, children } of this.#undeclared.values()) {
+      const [config] = children;
+      if (config !== undefined) declared.push({ ...desc, platform: await platformOf(config) });
+    }
+    for (const name of platformNames(declared)) this.#available.add(name);
+    const layers: Descriptor[] = [];
+    for (const [name, { digest }] of selectChildren(declared, wanted).chosen) {
+      const { desc, children } = this.#undeclared.get(digest) as Undeclared;
+      this.#choose(desc, name);
+      this.#onManifest?.(desc, children, name);
+      layers.push(...children.slice(1));
+    }
+    this.#undeclared.clear();
+    return platforms === 'all' ? [] : layers;
+  }
+
+  /** NotFound when a wanted platform has no manifest, as far as is known. */
+  check(): void {
+    const missing = this.#missing();
+    if (this.#wanted.metadataOnly || !isIndexType(this.#root.mediaType)) return;
+    if (missing.length === 0 || this.#undeclared.size > 0 || this.#artifacts) return;
+    throw this.#noMatch(missing);
+  }
+
+  #isRoot({ digest }: Descriptor): boolean {
+    return digest === this.#root.digest;
+  }
+
+  /** The wanted platforms that no manifest was chosen for. */
+  #missing(): readonly Platform[] {
+    const { platforms } = this.#wanted;
+    if (platforms === 'all') return [];
+    return platforms.filter((platform) => !this.#serves(formatPlatform(platform)));
+  }
+
+  #serves(platform: string): boolean {
+    return [...this.#chosen.values()].some((names) => names.has(platform));
+  }
+
+  /** The first manifest keeps a platform: an index is read before those that it lists. */
+  #choose(manifest: Descriptor, platform: string): void {
+    if (this.#serves(platform)) return;
+    const names = this.#chosen.get(manifest.digest) ?? new Set<string>();
+    this.#chosen.set(manifest.digest, names.add(platform));
+  }
+
+  /** A child of an unknown type is no error (image-spec image-index.md). It is left out. */
+  #isKnown(child: Descriptor): boolean {
+    if (isManifestType(child.mediaType) || isIndexType(child.mediaType)) return true;
+    const message = `Left out ${child.digest}: an index lists it as ${child.mediaType}, which is no manifest`;
+    this.#report({ type: 'warning', message });
+    return false;
+  }
+
+  /** Keeps an undeclared manifest until all are read. False for what is no image. */
+  #setAside(desc: Descriptor, children: readonly Descriptor[]): boolean {
+    const isImage = mayBeImageConfig(children[0]?.mediaType ?? '');
+    if (isImage) this.#undeclared.set(desc.digest, { desc, children });
+    else this.#artifacts = true;
+    return isImage;
+  }
+
+  #noMatch(missing: readonly Platform[]): HawserError {
+    const names = missing.map(formatPlatform).join(', ');
+    const available = [...this.#available].sort();
+    const message = `Cannot pull "${this.#wanted.reference.raw}": no match for platform ${names}`;
+    return new HawserError('NotFound', message, {
+      hint:
+        available.length > 0
+          ? `The image has: ${available.join(', ')}. Choose with --platform`
+          : 'The index lists no image for any platform',
+    });
+  }
+}
