@@ -3,9 +3,13 @@
  *
  * ```ts
  * import { openStore, pull } from 'hawser';
- * await using store = await openStore({ root: '/var/lib/hawser' });
- * const image = await pull('docker.io/library/alpine:3.20', { store });
- * console.log(image.target.digest, image.unpacked[0]?.chainId);
+ * const store = await openStore({ root: '/var/lib/hawser' });
+ * try {
+ *   const image = await pull('docker.io/library/alpine:3.20', { store });
+ *   console.log(image.target.digest, image.unpacked[0]?.chainId);
+ * } finally {
+ *   await store[Symbol.asyncDispose]();
+ * }
  * ```
  */
 export type { ContentStore, Info, Labels } from './core/content/content-store.ts';
