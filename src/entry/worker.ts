@@ -5,13 +5,7 @@ import { HawserError, toRecord } from '../core/errors.ts';
 import { applyLayer } from '../core/layers/apply-layer.ts';
 import { polledSignal } from '../core/layers/polled-signal.ts';
 import { rebaseLayer } from '../core/layers/rebase-layer.ts';
-import {
-  parseRequest,
-  type Verb,
-  type Verbs,
-  type WorkerReply,
-  type WorkerRequest,
-} from '../core/layers/worker-protocol.ts';
+import type { Verb, Verbs, WorkerAbort, WorkerReply, WorkerRequest } from '../core/layers/worker-protocol.ts';
 import type { Syscalls } from '../core/ports/syscalls.ts';
 import { withRoot } from '../core/trees/dir-stack.ts';
 import { removeTree } from '../core/trees/remove-tree.ts';
@@ -76,8 +70,7 @@ function syncfs(syscalls: Syscalls, path: string, signal: AbortSignal): void {
 const abortedCall = new Int32Array(workerData as SharedArrayBuffer);
 let running: { readonly call: number; abort(): void } | undefined;
 
-function take(value: unknown): void {
-  const message = parseRequest(value);
+function take(message: WorkerRequest | WorkerAbort): void {
   if ('abort' in message) {
     if (running?.call === message.abort) running.abort();
     return;

@@ -61,7 +61,7 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
     });
     assert.equal((await workers.usage('thread')).inodes, 2);
   });
-  for (const how of ['crash', 'exit', 'malformed']) {
+  for (const how of ['crash', 'exit']) {
     check(
       `one that fails (${how}) rejects its call with Internal, and a new one takes its place`,
       async (workers) => {
@@ -129,8 +129,7 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
   check('progress is told; what a listener throws ends the call', async (workers) => {
     const seen: number[] = [];
     const job = jobOf({ blob: 'progress' });
-    // The answer is not one to apply.
-    await assert.rejects(workers.apply(job, { onProgress: (bytes) => seen.push(bytes) }), /form/);
+    await workers.apply(job, { onProgress: (bytes) => seen.push(bytes) });
     assert.deepEqual(seen, [1, 2, 3]);
     const broken = new Error('listener');
     const throwing = () => {

@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import process from 'node:process';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import { HawserError, type Kind, toRecord } from '../../src/core/errors.ts';
-import { parseRequest, type WorkerReply } from '../../src/core/layers/worker-protocol.ts';
+import type { WorkerAbort, WorkerReply, WorkerRequest } from '../../src/core/layers/worker-protocol.ts';
 
 let calls = 0;
 const aborted = new Int32Array(workerData as SharedArrayBuffer);
@@ -45,7 +45,6 @@ const ACTS: Readonly<Record<string, (call: number, file: string) => void>> = {
     }, 0);
   },
   exit: () => process.exit(7),
-  malformed: () => parentPort?.postMessage({ type: 'done', output: { size: -1, inodes: 'many' } }),
   progress() {
     for (const bytes of [1, 2, 3]) reply({ type: 'progress', bytes });
     done(0, 0);
@@ -54,8 +53,7 @@ const ACTS: Readonly<Record<string, (call: number, file: string) => void>> = {
 
 let waiting = 0;
 
-parentPort?.on('message', (value) => {
-  const request = parseRequest(value);
+parentPort?.on('message', (request: WorkerRequest | WorkerAbort) => {
   if ('abort' in request) {
     if (waiting === request.abort) failed('Canceled', 'aborted');
     return;

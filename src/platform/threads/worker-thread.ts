@@ -1,13 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import { onAbort } from '../../core/async/abort.ts';
 import { fromRecord, HawserError, messageOf } from '../../core/errors.ts';
-import {
-  parseReply,
-  type Verb,
-  type Verbs,
-  type WorkerAbort,
-  type WorkerReply,
-  type WorkerRequest,
+import type {
+  Verb,
+  Verbs,
+  WorkerAbort,
+  WorkerReply,
+  WorkerRequest,
 } from '../../core/layers/worker-protocol.ts';
 import type { Call } from '../../core/ports/call.ts';
 
@@ -128,9 +127,9 @@ class RunningCall<V extends Verb> {
   }
 
   /** A message of the worker. */
-  take(value: unknown): void {
+  take(reply: WorkerReply): void {
     try {
-      this.#answer(parseReply(this.#verb, value));
+      this.#answer(reply);
     } catch (err) {
       this.end(err);
     }
