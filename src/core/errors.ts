@@ -73,6 +73,8 @@ export type Reason =
     }
   /** Another writer has the ingest. */
   | { readonly type: 'busy' }
+  /** Another process has the database locked. */
+  | { readonly type: 'locked' }
   /** The layer can be applied only with the layers below in view. */
   | { readonly type: 'needs-below' }
   /** Content is not what was said of it: sizes or digests. */

@@ -32,5 +32,5 @@ async function remove(
   // NotFound: another process was quicker.
   await ifFound(snapshotter.remove(key, call));
   const unlease = store.db.prepare('DELETE FROM lease_resources WHERE ns = ? AND type = ? AND id = ?');
-  store.write(() => unlease.run(store.namespace, `snapshots/${snapshotter.name}`, key));
+  await store.write(() => unlease.run(store.namespace, `snapshots/${snapshotter.name}`, key), call);
 }

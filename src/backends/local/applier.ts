@@ -32,7 +32,7 @@ export class LocalApplier implements Applier {
     const growing = this.#content.growing(layer.digest) ?? null;
     const { size } = growing === null ? await this.#content.info(layer.digest, opts) : layer;
     const { uids, gids } = await readIdMaps(fs, opts);
-    if (id !== undefined) markUnsynced(this.#store, id);
+    if (id !== undefined) await markUnsynced(this.#store, id, opts);
     const source = { blob: this.#content.blobPath(layer.digest), blobSize: size, growing, uids, gids };
     const place = id === undefined ? target.root : this.#store.path('snapshots');
     return await this.#writeOut.during(place, () => applyByWorker(workers, layer, source, target, opts));

@@ -82,8 +82,9 @@ async function dateIngests(store: Store, call?: Call): Promise<void> {
     const data = await store.runtime.fs.stat(`${store.path(text(row, 'dir'))}/data`, call);
     if (data === undefined || data.mtime <= number(row, 'updated_at')) continue;
     const update = 'UPDATE ingests SET updated_at = max(updated_at, ?) WHERE ns = ? AND ref = ?';
-    store.write(() =>
-      store.db.prepare(update).run(Math.floor(data.mtime), text(row, 'ns'), text(row, 'ref')),
+    await store.write(
+      () => store.db.prepare(update).run(Math.floor(data.mtime), text(row, 'ns'), text(row, 'ref')),
+      call,
     );
   }
 }
@@ -155,7 +156,7 @@ async function removeFiles(store: Store, files: Files, swept: Swept, call?: Call
       bytes += files.blobs.get(path)?.size ?? 0;
     }
   } finally {
-    store.write(() => {
+    await store.tidy(() => {
       for (const path of swept.doomed) done.run(path, store.owner.id);
     });
   }
@@ -169,7 +170,7 @@ export async function collect(store: Store, call?: Call): Promise<GcResult> {
   await lookAtOwners(store, call);
   await dateIngests(store, call);
   const files = await listFiles(store, call);
-  const swept = store.writeDurably(() => sweep(store, files));
+  const swept = await store.writeDurably(() => sweep(store, files), call);
   if (swept.images > 0) await project(store, call);
   const bytes = await removeFiles(store, files, swept, call);
   await store.owner.tidy(call);

@@ -117,10 +117,10 @@ export class LocalContent implements ContentStore, LocalBlobs {
     const taken = await takeIngest(this.#store, ref, want, call);
     let ingest: LocalIngest | undefined;
     try {
-      if (await this.#adopt(want, call)) await dropIngest(this.#store, taken.now);
+      if (await this.#adopt(want, call)) await dropIngest(this.#store, taken.now, call);
       else ingest = await LocalIngest.open(this.#store, taken.now, want, { ...call, resume: isSame(taken) });
     } catch (err) {
-      releaseIngest(this.#store, ref);
+      await releaseIngest(this.#store, ref);
       throw err;
     }
     if (ingest === undefined) throw exists(want);
@@ -141,12 +141,12 @@ export class LocalContent implements ContentStore, LocalBlobs {
   async #known(want: Expected, call: WriteCall): Promise<boolean> {
     const { digest } = want;
     if (digest === undefined || this.#find(digest) === undefined) return false;
-    const size = this.#store.write(() => {
+    const size = await this.#store.write(() => {
       requireLease(this.#store, call.lease);
       const info = this.#find(digest);
       if (info !== undefined) addToLease(this.#store, call.lease, 'content', digest);
       return info?.size;
-    });
+    }, call);
     if (size === undefined || (want.size !== undefined && want.size !== size)) return false;
     const path = this.blobPath(digest);
     if ((await fileSize(this.#store.runtime, path, call)) !== size) return false;
@@ -193,7 +193,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
     if (digest === undefined || this.#isolated) return false;
     const size = await this.#adoptable(digest, call);
     if (size === undefined || (want.size !== undefined && want.size !== size)) return false;
-    this.#store.write(() => recordBlob(this.#store, { digest, size, labels: {} }, call.lease));
+    await this.#store.write(() => recordBlob(this.#store, { digest, size, labels: {} }, call.lease), call);
     return true;
   }
 
@@ -232,9 +232,9 @@ export class LocalContent implements ContentStore, LocalBlobs {
   async abort(ref: string, call: Call = {}): Promise<void> {
     const { now } = await takeIngest(this.#store, ref, undefined, call);
     try {
-      await dropIngest(this.#store, now);
+      await dropIngest(this.#store, now, call);
     } catch (err) {
-      releaseIngest(this.#store, ref);
+      await releaseIngest(this.#store, ref);
       throw err;
     }
   }
@@ -262,12 +262,12 @@ export class LocalContent implements ContentStore, LocalBlobs {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
     const { db, namespace } = this.#store;
-    return this.#store.write(() => {
+    return await this.#store.write(() => {
       const touch = db.prepare('UPDATE blobs SET updated_at = ? WHERE ns = ? AND digest = ?');
       if (touch.run(this.#store.now(), namespace, digest).changes === 0) throw notFound(digest);
       labelRows.set(db, namespace, 'content', digest, labels);
       return this.#get(digest);
-    });
+    }, call);
   }
 
   /** Removes the record. The file goes when no namespace has it, with the next collection. */
@@ -275,11 +275,11 @@ export class LocalContent implements ContentStore, LocalBlobs {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
     const { db, namespace } = this.#store;
-    this.#store.write(() => {
+    await this.#store.write(() => {
       const drop = db.prepare('DELETE FROM blobs WHERE ns = ? AND digest = ?');
       if (drop.run(namespace, digest).changes === 0) throw notFound(digest);
       labelRows.clear(db, namespace, 'content', digest);
-    });
+    }, call);
   }
 }
 

@@ -54,7 +54,7 @@ export class LocalImages implements ImageStore {
     call?.signal?.throwIfAborted();
     checkImage(name, target);
     const { db, namespace } = this.#store;
-    this.#store.writeDurably(() => {
+    await this.#store.writeDurably(() => {
       const put = db.prepare(
         `INSERT INTO images (ns, name, digest, media_type, size, annotations, created_at, updated_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -67,7 +67,7 @@ export class LocalImages implements ImageStore {
       labelRows.set(db, namespace, 'images', name, labels);
       addToLease(this.#store, call?.lease, 'images', name);
       touchImages(this.#store);
-    });
+    }, call);
     await project(this.#store);
     return await this.get(name);
   }
@@ -75,12 +75,12 @@ export class LocalImages implements ImageStore {
   async delete(name: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     const { db, namespace } = this.#store;
-    this.#store.writeDurably(() => {
+    await this.#store.writeDurably(() => {
       const drop = db.prepare('DELETE FROM images WHERE ns = ? AND name = ?');
       if (drop.run(namespace, name).changes === 0) throw notFound(name);
       labelRows.clear(db, namespace, 'images', name);
       touchImages(this.#store);
-    });
+    }, call);
     await project(this.#store);
   }
 }

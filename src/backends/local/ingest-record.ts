@@ -73,19 +73,30 @@ export async function takeIngest(
   want: Expected | undefined,
   call: { lease?: string | undefined } & Call,
 ): Promise<Taken> {
+  if (store.taken.has(ref)) throw busy(store, ref);
+  store.taken.add(ref);
+  try {
+    const taken = await waitForTurn(store, ref, want, call);
+    const { dir, expected } = taken.now;
+    await store.undoomed(expected === undefined ? [dir] : [dir, blobFile(expected)], call);
+    return taken;
+  } catch (err) {
+    await releaseIngest(store, ref);
+    throw err;
+  }
+}
+
+/** Takes the row of the ref, also from an owner that is dead. */
+async function waitForTurn(
+  store: Store,
+  ref: string,
+  want: Expected | undefined,
+  call: { lease?: string | undefined } & Call,
+): Promise<Taken> {
   for (;;) {
     call.signal?.throwIfAborted();
-    const outcome = store.write(() => tryTake(store, ref, want, call.lease));
-    if (typeof outcome !== 'string') {
-      try {
-        const { dir, expected } = outcome.now;
-        await store.undoomed(expected === undefined ? [dir] : [dir, blobFile(expected)], call);
-        return outcome;
-      } catch (err) {
-        releaseIngest(store, ref);
-        throw err;
-      }
-    }
+    const outcome = await store.write(() => tryTake(store, ref, want, call.lease), call);
+    if (typeof outcome !== 'string') return outcome;
     if ((await store.owner.look(outcome, call)) === 'alive') throw busy(store, ref);
   }
 }
@@ -106,7 +117,7 @@ function tryTake(
   lease: string | undefined,
 ): Taken | string {
   const before = findIngest(store, ref);
-  if (before?.owner !== undefined && !store.owner.isDead(before.owner)) return before.owner;
+  if (before?.owner !== undefined && isHeld(store, before.owner)) return before.owner;
   if (before === undefined && want === undefined) throw noReference(ref);
   addToLease(store, lease, 'ingests', ref);
   const at = store.now();
@@ -127,13 +138,19 @@ function tryTake(
   return { before, now };
 }
 
+/** A row of this store's own was left by a failed release: whoever holds the ref here is in `store.taken`. */
+function isHeld(store: Store, owner: string): boolean {
+  return owner !== store.owner.id && !store.owner.isDead(owner);
+}
+
 export function noReference(ref: string): HawserError {
   return new HawserError('NotFound', `reference "${ref}": not found`);
 }
 
-/** Lets go of a ref. Its data stays for the next writer. */
-export function releaseIngest(store: Store, ref: string): void {
-  store.write(() => freeIngest(store, ref));
+/** Lets go of a ref, as far as that can be done; never rejects. Its data stays for the next writer. */
+export async function releaseIngest(store: Store, ref: string): Promise<void> {
+  await store.tidy(() => freeIngest(store, ref));
+  store.taken.delete(ref);
 }
 
 /** Within a transaction. */
@@ -143,9 +160,10 @@ export function freeIngest(store: Store, ref: string): void {
 }
 
 /** Removes the files, then the record, so that no one can take the ref while its files go. The ref must be ours. */
-export async function dropIngest(store: Store, record: IngestRecord): Promise<void> {
+export async function dropIngest(store: Store, record: IngestRecord, call?: Call): Promise<void> {
   await removeFiles(store, record);
-  store.write(() => forgetIngest(store, record.ref));
+  await store.write(() => forgetIngest(store, record.ref), call);
+  store.taken.delete(record.ref);
 }
 
 export async function removeFiles(store: Store, { dir }: IngestRecord): Promise<void> {

@@ -174,7 +174,7 @@ export class LocalIngest implements Ingest {
       await publish(this.#store, this.#record, blob, { ...opts, lease: opts.lease ?? this.#lease });
       return digest;
     } catch (err) {
-      releaseIngest(this.#store, this.ref);
+      await releaseIngest(this.#store, this.ref);
       throw wrap(`Cannot commit "${this.ref}"`, err);
     } finally {
       this.#hide();
@@ -253,7 +253,7 @@ export class LocalIngest implements Ingest {
       const updatedAt = new Date(this.#store.now()).toISOString();
       await writeSidecar(this.#store, this.#store.path(this.#record.dir), 'updatedat', updatedAt);
     } finally {
-      releaseIngest(this.#store, this.ref);
+      await releaseIngest(this.#store, this.ref);
     }
   }
 }

@@ -79,13 +79,13 @@ export class LocalLeases implements Leases {
     const bound = opts.id === undefined && labels[LEASE_EXPIRE_LABEL] === undefined;
     for (let attempt = 1; ; attempt++) {
       const id = opts.id ?? randomLeaseId(createdAt, (length) => this.#store.runtime.host.random(length));
-      if (this.#insert(id, labels, createdAt, bound)) return this.#read(id, createdAt);
+      if (await this.#insert({ id, labels, createdAt }, bound, opts)) return this.#read(id, createdAt);
       if (opts.id === undefined && attempt < CREATE_TRIES) continue;
       throw new HawserError('AlreadyExists', `lease "${id}": already exists`);
     }
   }
 
-  #insert(id: string, labels: Labels, createdAt: number, bound: boolean): boolean {
+  #insert({ id, labels, createdAt }: Lease, bound: boolean, call: Call): Promise<boolean> {
     const { db, namespace, owner } = this.#store;
     return this.#store.write(() => {
       const insert = db.prepare(
@@ -94,7 +94,7 @@ export class LocalLeases implements Leases {
       if (insert.run(namespace, id, bound ? owner.id : null, createdAt).changes === 0) return false;
       labelRows.set(db, namespace, 'leases', id, labels);
       return true;
-    });
+    }, call);
   }
 
   #read(id: string, createdAt: number): Lease {
@@ -111,20 +111,20 @@ export class LocalLeases implements Leases {
   async delete(id: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     const { db, namespace } = this.#store;
-    this.#store.write(() => {
+    await this.#store.write(() => {
       const dropped = db.prepare('DELETE FROM leases WHERE ns = ? AND id = ?').run(namespace, id);
       if (dropped.changes === 0) throw notFound(id);
       labelRows.clear(db, namespace, 'leases', id);
-    });
+    }, call);
   }
 
   async add(id: string, resource: LeaseResource, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     checkResource(resource);
-    this.#store.write(() => {
+    await this.#store.write(() => {
       this.#require(id);
       addToLease(this.#store, id, resource.type, resource.id);
-    });
+    }, call);
   }
 
   async resources(id: string, call?: Call): Promise<LeaseResource[]> {

@@ -83,7 +83,7 @@ async function openToWrite(runtime: Runtime, root: string, opts: LocalOptions): 
     owner = await Owner.create(runtime, `${root}/run`, opts);
     const boot = await bootId(runtime, opts);
     const store = new Store({ runtime, root, namespace: opts.namespace, readOnly: false, db, owner, boot });
-    forgetUnsynced(store);
+    await forgetUnsynced(store, opts);
     await ensureLayout(store, opts);
     return store;
   } catch (err) {

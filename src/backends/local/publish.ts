@@ -53,7 +53,7 @@ async function moveIntoPlace(
 /** Notes the digest in the ingest's record, which keeps sweeps off the blob's file. */
 async function expect(store: Store, record: IngestRecord, digest: Digest, call: WriteCall): Promise<void> {
   const update = 'UPDATE ingests SET expected = ? WHERE ns = ? AND ref = ?';
-  store.write(() => store.db.prepare(update).run(digest, store.namespace, record.ref));
+  await store.write(() => store.db.prepare(update).run(digest, store.namespace, record.ref), call);
   await store.undoomed([blobFile(digest)], call);
 }
 
@@ -82,12 +82,13 @@ export async function publish(
   if (record.expected !== blob.digest) await expect(store, record, blob.digest, call);
   await moveIntoPlace(store, record, blob.digest, call);
   const gone = await cleared(store, record);
-  store.write(() => {
+  await store.write(() => {
     recordBlob(store, blob, call.lease);
     if (gone) forgetIngest(store, record.ref);
     else {
       dropFromLease(store, call.lease, 'ingests', record.ref);
       freeIngest(store, record.ref);
     }
-  });
+  }, call);
+  store.taken.delete(record.ref);
 }

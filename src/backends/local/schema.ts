@@ -1,4 +1,4 @@
-import { HawserError, isKind } from '../../core/errors.ts';
+import { HawserError, reasonOf } from '../../core/errors.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import { number } from './rows.ts';
@@ -6,9 +6,11 @@ import { number } from './rows.ts';
 /** PRAGMA user_version of hawser.db. Raised when an older hawser would misuse the store. */
 export const STORE_VERSION = 1;
 
-/** Milliseconds that a transaction waits for another process's. Ours last a few milliseconds. */
-const BUSY_TIMEOUT = 30_000;
-const OPEN_TRIES = 100;
+/** Milliseconds that SQLite waits for another process's lock. The wait blocks the thread; Store.write waits longer. */
+const BUSY_TIMEOUT = 50;
+/** Milliseconds for opening while others have the database locked, and between two tries. */
+const OPEN_PATIENCE = 30_000;
+const OPEN_PAUSE = 20;
 
 /**
  * `labels.type` is the type of a lease resource (`content`, `images`, `snapshots/<snapshotter>`) or `leases`. `owner` names
@@ -97,7 +99,8 @@ function setUp(db: Database, path: string): void {
  * the file to WAL, hence the tries.
  */
 export async function openDatabase(runtime: Runtime, path: string, signal?: AbortSignal): Promise<Database> {
-  for (let attempt = 1; ; attempt++) {
+  const end = runtime.clock.monotonic() + OPEN_PATIENCE;
+  for (;;) {
     signal?.throwIfAborted();
     let db: Database | undefined;
     try {
@@ -106,8 +109,8 @@ export async function openDatabase(runtime: Runtime, path: string, signal?: Abor
       return db;
     } catch (err) {
       db?.close();
-      if (attempt === OPEN_TRIES || !isKind(err, 'Unavailable')) throw err;
+      if (reasonOf(err, 'locked') === undefined || runtime.clock.monotonic() >= end) throw err;
     }
-    await runtime.clock.sleep(20, signal);
+    await runtime.clock.sleep(OPEN_PAUSE, signal);
   }
 }

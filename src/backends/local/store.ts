@@ -1,6 +1,6 @@
 import { Rounds } from '../../core/async/rounds.ts';
 import type { Growing } from '../../core/content/growing.ts';
-import { HawserError } from '../../core/errors.ts';
+import { HawserError, reasonOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
@@ -8,6 +8,11 @@ import type { Owner } from './owner.ts';
 import { text } from './rows.ts';
 
 const DOOMED_POLL = 20;
+/** Milliseconds for which a transaction waits for other processes'. Ours last a few milliseconds. */
+const LOCK_PATIENCE = 30_000;
+const TIDY_PATIENCE = 1000;
+/** Milliseconds between two tries. */
+const LOCK_PAUSE = 20;
 
 /** One opened namespace of a store, shared by all its roles. Paths are absolute. */
 export class Store {
@@ -23,6 +28,8 @@ export class Store {
   readonly growing: Map<string, Growing> = new Map();
   /** The open ingests of this process, by ref: their offsets are ahead of their files' sizes. */
   readonly writing: Map<string, { readonly offset: number }> = new Map();
+  /** The refs that this process has taken, or is taking. */
+  readonly taken: Set<string> = new Set();
   /** Syncs of directories, by path: one sync serves all changes that were done before it began. */
   readonly dirSyncs: Rounds = new Rounds((path) => this.runtime.fs.syncDir(path));
   /** Whether the namespace has its row, which nobody ever deletes. */
@@ -46,8 +53,36 @@ export class Store {
     return `${this.root}/${relative}`;
   }
 
-  /** One transaction. The first makes the namespace. A power cut may undo a transaction, never tear it. */
-  write<T>(work: () => T): T {
+  /**
+   * One transaction. The first makes the namespace. A power cut may undo a transaction, never tear it. `work` may run more than
+   * once, for while another process has the database locked the transaction is tried again: Unavailable after 30 seconds.
+   */
+  write<T>(work: () => T, call?: Call): Promise<T> {
+    return this.#retry(() => this.#transact(work), LOCK_PATIENCE, call);
+  }
+
+  /** A transaction that is on disk when this resolves, with all transactions before it. */
+  writeDurably<T>(work: () => T, call?: Call): Promise<T> {
+    const durably = (): T => {
+      this.db.exec('PRAGMA synchronous=FULL');
+      try {
+        return this.#transact(work);
+      } finally {
+        this.db.exec('PRAGMA synchronous=NORMAL');
+      }
+    };
+    return this.#retry(durably, LOCK_PATIENCE, call);
+  }
+
+  /**
+   * A transaction that lets go of something while cleaning up. Never rejects, and waits a second at most: whatever this process
+   * still holds when it ends is nobody's.
+   */
+  async tidy(work: () => unknown): Promise<void> {
+    await this.#retry(() => this.#transact(work), TIDY_PATIENCE).catch(() => {});
+  }
+
+  #transact<T>(work: () => T): T {
     this.checkWritable();
     const result = this.db.transaction(() => {
       if (!this.#named) this.db.prepare('INSERT OR IGNORE INTO namespaces VALUES (?)').run(this.namespace);
@@ -57,14 +92,18 @@ export class Store {
     return result;
   }
 
-  /** A transaction that is on disk when this returns, with all transactions before it. */
-  writeDurably<T>(work: () => T): T {
-    this.checkWritable();
-    this.db.exec('PRAGMA synchronous=FULL');
-    try {
-      return this.write(work);
-    } finally {
-      this.db.exec('PRAGMA synchronous=NORMAL');
+  /** SQLite's own wait for a lock blocks the thread, so it is short; between the tries signals are heard. */
+  async #retry<T>(work: () => T, patience: number, call?: Call): Promise<T> {
+    const { clock } = this.runtime;
+    const end = clock.monotonic() + patience;
+    for (;;) {
+      call?.signal?.throwIfAborted();
+      try {
+        return work();
+      } catch (err) {
+        if (reasonOf(err, 'locked') === undefined || clock.monotonic() >= end) throw err;
+      }
+      await clock.sleep(LOCK_PAUSE, call?.signal);
     }
   }
 
@@ -87,9 +126,8 @@ export class Store {
         if (row === undefined) break;
         const sweeper = text(row, 'owner');
         if ((await this.owner.look(sweeper, call)) === 'dead') {
-          this.write(() =>
-            this.db.prepare('DELETE FROM doomed WHERE path = ? AND owner = ?').run(path, sweeper),
-          );
+          const forget = this.db.prepare('DELETE FROM doomed WHERE path = ? AND owner = ?');
+          await this.write(() => forget.run(path, sweeper), call);
         } else {
           await this.runtime.clock.sleep(DOOMED_POLL, call?.signal);
         }

@@ -8,10 +8,11 @@ import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
 /** A layer is about to be applied to this snapshot. */
-export function markUnsynced(store: Store, id: number): void {
+export async function markUnsynced(store: Store, id: number, call?: Call): Promise<void> {
   const row = store.db.prepare('SELECT unsynced FROM snapshots WHERE id = ?').get(id);
   if (row?.unsynced === store.boot) return;
-  store.write(() => store.db.prepare('UPDATE snapshots SET unsynced = ? WHERE id = ?').run(store.boot, id));
+  const mark = store.db.prepare('UPDATE snapshots SET unsynced = ? WHERE id = ?');
+  await store.write(() => mark.run(store.boot, id), call);
 }
 
 /** Makes the trees durable, and with them every snapshot that was committed when this was called. */
@@ -22,14 +23,14 @@ export async function syncSnapshots(store: Store, call?: Call): Promise<void> {
   const ids = pending.all().map((row) => number(row, 'id'));
   if (ids.length === 0) return;
   await store.runtime.workers.syncfs([store.path('snapshots')], call);
-  store.write(() => {
-    const done = store.db.prepare('UPDATE snapshots SET unsynced = NULL WHERE id = ?');
+  const done = store.db.prepare('UPDATE snapshots SET unsynced = NULL WHERE id = ?');
+  await store.write(() => {
     for (const id of ids) done.run(id);
-  });
+  }, call);
 }
 
 /** Forgets snapshots of an earlier boot that were never made durable, and all above them. Their directories are orphans then. */
-export function forgetUnsynced(store: Store): void {
+export async function forgetUnsynced(store: Store, call?: Call): Promise<void> {
   const find = store.db.prepare(
     `WITH RECURSIVE lost (id) AS (
        SELECT id FROM snapshots WHERE unsynced IS NOT NULL AND unsynced <> ?
@@ -37,7 +38,7 @@ export function forgetUnsynced(store: Store): void {
      SELECT s.id, s.ns, s.snapshotter, s.name FROM snapshots s JOIN lost USING (id)`,
   );
   if (store.boot === '' || find.get(store.boot) === undefined) return;
-  store.write(() => {
+  await store.write(() => {
     store.db.exec('PRAGMA defer_foreign_keys = ON');
     const unlabel = store.db.prepare('DELETE FROM labels WHERE ns = ? AND type = ? AND id = ?');
     const drop = store.db.prepare('DELETE FROM snapshots WHERE id = ?');
@@ -45,5 +46,5 @@ export function forgetUnsynced(store: Store): void {
       unlabel.run(text(row, 'ns'), `snapshots/${text(row, 'snapshotter')}`, text(row, 'name'));
       drop.run(number(row, 'id'));
     }
-  });
+  }, call);
 }

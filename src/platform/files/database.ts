@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import process from 'node:process';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
-import { findError, HawserError, type Kind, messageOf } from '../../core/errors.ts';
+import { findError, HawserError, type Kind, messageOf, type Reason, reasonOf } from '../../core/errors.ts';
 import type { Database, Databases, Row, SqlValue, Statement } from '../../core/ports/database.ts';
 import { fsError } from '../kernel/fs-error.ts';
 
@@ -47,7 +47,12 @@ function failure(path: string, doing: string, err: unknown): HawserError {
   const message = messageOf(err);
   const known = KIND_BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1];
   const kind = (code === undefined ? known : KIND_BY_CODE[code & 0xff]) ?? 'Internal';
-  return new HawserError(kind, `Cannot ${doing} ${path}: ${message}`, { cause: err, hint: HINTS[kind] });
+  const reason: Reason | undefined = kind === 'Unavailable' ? { type: 'locked' } : undefined;
+  return new HawserError(kind, `Cannot ${doing} ${path}: ${message}`, {
+    cause: err,
+    hint: HINTS[kind],
+    reason,
+  });
 }
 
 /**
@@ -157,7 +162,7 @@ class SqliteDatabase implements Database {
         work();
         return;
       } catch (err) {
-        if ((err as HawserError).kind !== 'Unavailable' || performance.now() >= end) throw err;
+        if (reasonOf(err, 'locked') === undefined || performance.now() >= end) throw err;
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
       }
     }

@@ -51,7 +51,7 @@ export class LocalSnapshotter implements Snapshotter {
 
   async label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo> {
     call?.signal?.throwIfAborted();
-    this.#store.write(() => this.#records.label(key, labels));
+    await this.#store.write(() => this.#records.label(key, labels), call);
     return await this.stat(key);
   }
 
@@ -71,7 +71,7 @@ export class LocalSnapshotter implements Snapshotter {
     if ((await fs.stat(tree, call)) === undefined) return { size: 0, inodes: 0 };
     const usage = await workers.usage(tree, call);
     if (record.kind === 'Committed' && !this.#store.readOnly) {
-      this.#store.write(() => this.#records.storeUsage(record.id, usage));
+      await this.#store.write(() => this.#records.storeUsage(record.id, usage), call);
     }
     return usage;
   }
@@ -106,17 +106,17 @@ export class LocalSnapshotter implements Snapshotter {
     opts.signal?.throwIfAborted();
     await this.#driver.check(opts);
     await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), opts);
-    const { id, parents } = this.#reserve(key, parent, opts.lease);
+    const { id, parents } = await this.#reserve(key, parent, opts);
     const dirs = this.#dirs(kind, id, parents);
     try {
       const base = this.#store.path(`snapshots/${this.name}`);
       await this.#store.runtime.fs.mkdir(base, 0o700, { parents: true, signal: opts.signal });
       await this.#driver.create(dirs, opts);
-      this.#store.write(() => {
+      await this.#store.write(() => {
         this.#unstage(id);
         this.#records.insert(id, key, kind, parent, opts.labels ?? {});
         addToLease(this.#store, opts.lease, this.#records.labelType, key);
-      });
+      }, opts);
     } catch (err) {
       await this.#discard(id);
       throw isKind(err, 'AlreadyExists') ? err : wrap(`Cannot make snapshot "${key}"`, err);
@@ -125,8 +125,9 @@ export class LocalSnapshotter implements Snapshotter {
   }
 
   /** Makes every check and reserves an id. An existing key is leased before AlreadyExists, so that the caller can use it. */
-  #reserve(key: string, parent: string, lease: string | undefined): { id: number; parents: number[] } {
-    const reserved = this.#store.write(() => {
+  async #reserve(key: string, parent: string, call: WriteCall): Promise<{ id: number; parents: number[] }> {
+    const { lease } = call;
+    const reserved = await this.#store.write(() => {
       requireLease(this.#store, lease);
       if (this.#records.find(key) !== undefined) {
         addToLease(this.#store, lease, this.#records.labelType, key);
@@ -137,9 +138,9 @@ export class LocalSnapshotter implements Snapshotter {
       const row = db.prepare('INSERT INTO staging (owner) VALUES (?) RETURNING id').get(owner.id);
       const parents = below === undefined ? [] : this.#records.chain(below.id);
       return { id: row === undefined ? 0 : number(row, 'id'), parents };
-    });
+    }, call);
     if (reserved === undefined) this.#records.requireFree(key);
-    return reserved ?? this.#reserve(key, parent, lease);
+    return reserved ?? (await this.#reserve(key, parent, call));
   }
 
   #unstage(id: number): void {
@@ -150,7 +151,7 @@ export class LocalSnapshotter implements Snapshotter {
     await this.#store.runtime.workers.removeTree(this.#dir(id), {
       signal: AbortSignal.timeout(UNDO_TIMEOUT),
     });
-    this.#store.write(() => this.#unstage(id));
+    await this.#store.tidy(() => this.#unstage(id));
   }
 
   rebases(call?: Call): Promise<boolean> {
@@ -160,7 +161,7 @@ export class LocalSnapshotter implements Snapshotter {
   /** Records the parent first, so that nobody removes the parent while its files are read. */
   async rebase(key: string, parent: string, layer: LayerRecord, call?: Call): Promise<string | undefined> {
     call?.signal?.throwIfAborted();
-    const { record, parents } = this.#store.write(() => this.#records.rebase(key, parent));
+    const { record, parents } = await this.#store.write(() => this.#records.rebase(key, parent), call);
     const trees = parents.map((id) => this.#driver.tree(this.#dir(id)));
     const mode = this.#driver.stacking;
     const job = {
@@ -175,14 +176,14 @@ export class LocalSnapshotter implements Snapshotter {
   async commit(name: string, key: string, opts: MakeOptions = {}): Promise<void> {
     opts.signal?.throwIfAborted();
     const type = this.#records.labelType;
-    const done = this.#store.write(() => {
+    const done = await this.#store.write(() => {
       requireLease(this.#store, opts.lease);
       addToLease(this.#store, opts.lease, type, name);
       if (this.#records.find(name) !== undefined) return false;
       this.#records.commit(name, key, opts.labels ?? {});
       dropFromLease(this.#store, opts.lease, type, key);
       return true;
-    });
+    }, opts);
     if (!done) throw new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
   }
 
@@ -191,14 +192,14 @@ export class LocalSnapshotter implements Snapshotter {
     call?.signal?.throwIfAborted();
     const { workers } = this.#store.runtime;
     try {
-      const record = this.#store.writeDurably(() => this.#records.remove(key));
+      const record = await this.#store.writeDurably(() => this.#records.remove(key), call);
       await workers.removeTree(this.#dir(record.id), call);
     } catch (err) {
       const record = this.#records.find(key);
       if (!isKind(err, 'ResourceExhausted') || record === undefined || record.kind === 'Committed') throw err;
       // A full disk has no room for the durable removal of a record. Nobody trusts an uncommitted snapshot: its files go first.
       await workers.removeTree(this.#dir(record.id), call);
-      this.#store.writeDurably(() => this.#records.remove(key));
+      await this.#store.writeDurably(() => this.#records.remove(key), call);
     }
   }
 }
