@@ -51,7 +51,7 @@ async function allLabels(store: Store): Promise<string[]> {
   return [...content, ...images, ...snapshots].flatMap((labels) => Object.entries(labels).flat());
 }
 
-test('H20: a document of two classes, or of another than promised, is refused', async () => {
+test('a document of two classes, or of another than promised, is refused (H20)', async () => {
   await withBench(async (bench) => {
     const manifest = documentOf(await image());
     const index = documentOf(buildIndex([await image()]));
@@ -83,7 +83,7 @@ test('H20: a document of two classes, or of another than promised, is refused', 
 
 const DIGESTS: readonly string[] = ['sha256:../../x', `sha256:${'A'.repeat(64)}`, `sha256:${hex}0`, `md5:${'a'.repeat(32)}`, '', 'sha256:', `../${hex}`, `sha256:${hex}/../x`]; // biome-ignore format: one list
 
-test('H21: a digest that is none is refused wherever it stands, before any use', async () => {
+test('an invalid digest is refused in every place, before any use (H21)', async () => {
   await withBench(async (bench) => {
     const { registry, store } = bench;
     const manifest = documentOf(await image());
@@ -106,7 +106,7 @@ test('H21: a digest that is none is refused wherever it stands, before any use',
   });
 });
 
-test('H22: documents too large are refused before they are fetched, endless ones are cut', async () => {
+test('documents too large are refused before they are fetched, endless ones are cut (H22)', async () => {
   await withBench(async (bench) => {
     const { registry, store } = bench;
     const manifest = documentOf(await image());
@@ -128,7 +128,7 @@ test('H22: documents too large are refused before they are fetched, endless ones
   });
 });
 
-test('H23: a size is a whole number from 0 to 2^53-1', async () => {
+test('a size is a whole number from 0 to 2^53-1 (H23)', async () => {
   await withBench(async (bench) => {
     const manifest = new TextDecoder().decode((await image()).root.bytes);
     for (const size of ['-1', '9007199254740992', '1e400', '1.5', '"1"', 'null', '18446744073709551617']) {
@@ -144,48 +144,56 @@ test('H23: a size is a whole number from 0 to 2^53-1', async () => {
   });
 });
 
-test('H24: configs and manifests with holes are typed errors, and nothing is unpacked', OVERLAY, async () => {
-  await withBench(async (bench) => {
-    const { registry, store } = bench;
-    const { diffIds } = await image();
-    const [diffId = ''] = diffIds;
-    const rootfs = (ids: unknown) => ({ rootfs: { type: 'layers', diff_ids: ids } });
-    const configs: [unknown, RegExp][] = [
-      [{ rootfs: null }, /number of layers and diffIDs don't match: 1 != 0/],
-      [{ rootfs: undefined }, /don't match: 1 != 0/],
-      [rootfs([]), /don't match: 1 != 0/],
-      [rootfs([diffId, diffId]), /don't match: 1 != 2/],
-      [rootfs([null]), /diff_ids\[0\]: must be a string/],
-      [rootfs('x'), /diff_ids: must be an array/],
-      [{ ...rootfs([diffId]), history: [null] }, /history\[0\]: must be an object/],
-      [{ ...rootfs([diffId]), config: { Env: [null] } }, /config\.Env\[0\]: must be a string/],
-    ];
-    for (const [config, message] of configs) {
-      const ref = registry.push(
-        'h/x',
-        'v1',
-        await image({ config: config as ImageDescription['config'] & object }),
-      );
-      await rejectsWith('InvalidArgument', message, pull(ref, { store, ...native }));
-    }
-    const manifest = documentOf(await image());
-    for (const document of [
-      { ...manifest, layers: [null] },
-      { ...manifest, config: null },
-      { ...manifest, annotations: { a: null } },
-    ]) {
-      await rejectsWith('InvalidArgument', /must be/, pull(await pushRaw(bench, encode(document)), { store, ...native })); // biome-ignore format: one line
-    }
-    const cache = { mediaType: 'application/vnd.buildkit.cacheconfig.v0', digest: `sha256:${hex}`, size: 2 };
-    registry.putBlob('h/x', cache.digest, encode({}));
-    const cached = await image({ manifest: { config: { ...cache, digest: sha256(encode({})) } } });
-    registry.putBlob('h/x', sha256(encode({})), encode({}));
-    await rejectsWith('FailedPrecondition', /artifact, not an image .*cacheconfig/, pull(registry.push('h/x', 'v2', cached), { store, ...native })); // biome-ignore format: one line
-    assert.deepEqual([await store.images.list(), await store.snapshotter('native').list()], [[], []]);
-  });
-});
+test(
+  'configs and manifests with holes are typed errors, and nothing is unpacked (H24)',
+  OVERLAY,
+  async () => {
+    await withBench(async (bench) => {
+      const { registry, store } = bench;
+      const { diffIds } = await image();
+      const [diffId = ''] = diffIds;
+      const rootfs = (ids: unknown) => ({ rootfs: { type: 'layers', diff_ids: ids } });
+      const configs: [unknown, RegExp][] = [
+        [{ rootfs: null }, /number of layers and diffIDs don't match: 1 != 0/],
+        [{ rootfs: undefined }, /don't match: 1 != 0/],
+        [rootfs([]), /don't match: 1 != 0/],
+        [rootfs([diffId, diffId]), /don't match: 1 != 2/],
+        [rootfs([null]), /diff_ids\[0\]: must be a string/],
+        [rootfs('x'), /diff_ids: must be an array/],
+        [{ ...rootfs([diffId]), history: [null] }, /history\[0\]: must be an object/],
+        [{ ...rootfs([diffId]), config: { Env: [null] } }, /config\.Env\[0\]: must be a string/],
+      ];
+      for (const [config, message] of configs) {
+        const ref = registry.push(
+          'h/x',
+          'v1',
+          await image({ config: config as ImageDescription['config'] & object }),
+        );
+        await rejectsWith('InvalidArgument', message, pull(ref, { store, ...native }));
+      }
+      const manifest = documentOf(await image());
+      for (const document of [
+        { ...manifest, layers: [null] },
+        { ...manifest, config: null },
+        { ...manifest, annotations: { a: null } },
+      ]) {
+        await rejectsWith('InvalidArgument', /must be/, pull(await pushRaw(bench, encode(document)), { store, ...native })); // biome-ignore format: one line
+      }
+      const cache = {
+        mediaType: 'application/vnd.buildkit.cacheconfig.v0',
+        digest: `sha256:${hex}`,
+        size: 2,
+      };
+      registry.putBlob('h/x', cache.digest, encode({}));
+      const cached = await image({ manifest: { config: { ...cache, digest: sha256(encode({})) } } });
+      registry.putBlob('h/x', sha256(encode({})), encode({}));
+      await rejectsWith('FailedPrecondition', /artifact, not an image .*cacheconfig/, pull(registry.push('h/x', 'v2', cached), { store, ...native })); // biome-ignore format: one line
+      assert.deepEqual([await store.images.list(), await store.snapshotter('native').list()], [[], []]);
+    });
+  },
+);
 
-test('H25: a pinned digest is what the bytes have, whatever the registry says', async () => {
+test("a pinned digest is compared with the bytes, not with the registry's word (H25)", async () => {
   await withBench(async (bench) => {
     const { registry } = bench;
     const [wanted, other] = [await image(), await image({ config: { author: 'other' } })];
@@ -198,7 +206,7 @@ test('H25: a pinned digest is what the bytes have, whatever the registry says', 
   });
 });
 
-test('H26: deep nests, too many entries, and one digest of two sizes are refused', async () => {
+test('deep nests, too many entries, and one digest of two sizes are refused (H26)', async () => {
   await withBench(async (bench) => {
     const { registry } = bench;
     let nest = buildIndex([await image()]);
@@ -220,7 +228,7 @@ test('H26: deep nests, too many entries, and one digest of two sizes are refused
   });
 });
 
-test('H27: JSON that two readers could read differently is refused', async () => {
+test('JSON that two readers could read differently is refused (H27)', async () => {
   await withBench(async (bench) => {
     const manifest = new TextDecoder().decode((await image()).root.bytes);
     const rows: [Uint8Array | string, RegExp][] = [
@@ -249,7 +257,7 @@ test('H27: JSON that two readers could read differently is refused', async () =>
   });
 });
 
-test('H28, H31: users, groups and volumes of a config mean nothing to a pull', OVERLAY, async () => {
+test('users, groups and volumes of a config mean nothing to a pull (H28, H31)', OVERLAY, async () => {
   await withBench(async ({ store, registry }) => {
     const group = Array.from({ length: 5000 }, (_, i) => `g${i}:x:${i}:root`).join('\n');
     const entries = [
@@ -265,7 +273,7 @@ test('H28, H31: users, groups and volumes of a config mean nothing to a pull', O
   });
 });
 
-test('H29, H30: what an image calls itself becomes neither a label nor a name', OVERLAY, async () => {
+test('what an image calls itself becomes neither a label nor a name (H29, H30)', OVERLAY, async () => {
   await withBench(async ({ store, registry }) => {
     const evil = 'evil-h29';
     const labels = {
@@ -304,7 +312,7 @@ async function withData(registry: TestRegistry, data: unknown): Promise<{ ref: s
   return { ref, digest };
 }
 
-test('H32: inline data is no more trusted than a blob', async () => {
+test('inline data is no more trusted than a blob (H32)', async () => {
   await withBench(async (bench) => {
     const { registry, store } = bench;
     for (const data of ['%%%%', 'e30', 'e30=', 7]) {

@@ -161,7 +161,7 @@ test('fewer diff IDs than layers are refused before anything is unpacked', OVERL
   });
 });
 
-test('H1: a config that names store labels, and one that is a mere artifact', OVERLAY, async () => {
+test('labels of a config become no labels of the store (H29)', OVERLAY, async () => {
   await withBench(async ({ store, registry }) => {
     const labels = { 'containerd.io/gc.root': 'x', 'io.cri-containerd.pinned': 'pinned' };
     const ref = registry.push('a/l', 'v1', await image('x', { config: { config: { Labels: labels } } }));

@@ -66,7 +66,7 @@ test('a directory is not made of layers that are not what the config says', OVER
 });
 
 test(
-  'H100: what makes directories and bundles is held by the same scopes: links of an image lead nowhere outside',
+  'what makes directories and bundles is held by the same scopes: links of an image lead nowhere outside (H100)',
   OVERLAY,
   async () => {
     await withBench(async ({ store, registry }) => {

@@ -1,4 +1,4 @@
-/** H66: gzip and zstd, damaged and not: the runtime's own decoder and the portable one must agree on every byte and every refusal. */
+/** gzip and zstd, damaged and whole: the runtime's decoder and the portable one agree on every byte and every refusal (H66). */
 import zlib from 'node:zlib';
 import { decompressFrame } from '../../src/core/codec/zstd-oneshot.ts';
 import { isKind, type Kind } from '../../src/core/errors.ts';

@@ -1,4 +1,4 @@
-/** What the cases have in common. */
+/** The form of the layer cases, and the entries that they share. */
 import { dir, file } from './layer-builder.ts';
 import type { LayerEntry } from './reference-tree.ts';
 import type { TreeEntry } from './tree.ts';
@@ -15,6 +15,13 @@ export interface Case {
   readonly deep?: true;
   /** Names in the last layer's own directory. */
   readonly upper?: readonly string[];
+}
+
+/** The title of a case: its name, its outcome, and last its tag: `a malformed PAX record: refused (H71)`. */
+export function caseTitle(name: string, { fails }: { readonly fails?: RegExp | undefined }): string {
+  const tag = / \([A-Z]\d+(?:, [A-Z]\d+)*\)$/.exec(name)?.[0] ?? '';
+  const bare = name.slice(0, name.length - tag.length);
+  return `${bare}: ${fails === undefined ? 'unpacked by the rules' : 'refused'}${tag}`;
 }
 
 export const layer = (...entries: readonly LayerEntry[]): readonly LayerEntry[] => entries;

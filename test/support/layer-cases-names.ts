@@ -5,13 +5,13 @@ import { A, type Case, D, layer } from './layer-case.ts';
 
 export const NAMES: Readonly<Record<string, Case>> = {
   // Names.
-  'H110 invalid whiteouts': {
+  'invalid whiteouts (H110)': {
     layers: [A, layer(file('a/.wh.'))],
     fails: /"a\/\.wh\.": invalid whiteout name: \.wh\./,
   },
-  'H110 invalid whiteouts, dot': { layers: [A, layer(file('.wh..'))], fails: /invalid whiteout name/ },
-  'H110 invalid whiteouts, dots': { layers: [A, layer(file('a/.wh...'))], fails: /invalid whiteout name/ },
-  'H110 names of AUFS are ignored': {
+  'invalid whiteouts, dot (H110)': { layers: [A, layer(file('.wh..'))], fails: /invalid whiteout name/ },
+  'invalid whiteouts, dots (H110)': { layers: [A, layer(file('a/.wh...'))], fails: /invalid whiteout name/ },
+  'names of AUFS are ignored (H110)': {
     layers: [A, layer(dir('.wh..wh.plnk'), file('.wh..wh.aufs'), file('a/.wh..wh.foo', 'x'))],
     want: ['a/', 'a/old=old'],
     upper: [],
@@ -21,22 +21,22 @@ export const NAMES: Readonly<Record<string, Case>> = {
     want: ['.wh.etc/', '.wh.etc/some=s'],
   },
   'whiteout with lexical dots': { layers: [A, layer(wh('dne/../a'))], want: [] },
-  'H111 a whiteout below a non-directory': {
+  'a whiteout below a non-directory (H111)': {
     layers: [layer(file('f', 'f')), layer(wh('f/x'))],
     want: ['f=f'],
     upper: [],
   },
-  'H112 whiteouts in the first layer': {
+  'whiteouts in the first layer (H112)': {
     layers: [layer(wh('x'), opq(''), opq('d'), file('d/f', 'f'))],
     want: ['d/', 'd/f=f'],
     upper: ['d'],
   },
-  'H113 char 0:0': {
+  'char 0:0 (H113)': {
     layers: [layer(file('f')), layer(device('f', 'c', 0, 0))],
     fails: /char "f": the character device 0:0/,
   },
   'devices out of range': { layers: [layer(device('n', 'b', 4096, 0))], fails: /device number 4096:0/ },
-  'H113 attributes of overlayfs': {
+  'attributes of overlayfs (H113)': {
     layers: [
       D,
       layer(
@@ -61,13 +61,13 @@ export const NAMES: Readonly<Record<string, Case>> = {
     want: ['s->t'],
     warns: /only files and directories/,
   },
-  'H75 a name too long': { layers: [layer(file('n'.repeat(256)))], fails: /applying file "n{256}".*name/i },
-  'H75 unknown attribute namespaces': {
+  'a name too long (H75)': { layers: [layer(file('n'.repeat(256)))], fails: /applying file "n{256}".*name/i },
+  'unknown attribute namespaces (H75)': {
     layers: [layer(file('f', 'f', { xattrs: { 'nonsense.x': 'y' } }))],
     want: ['f=f'],
     warns: /does not take/,
   },
-  'H76 a path too deep': {
+  'a path too deep (H76)': {
     layers: [layer(file(`${'d/'.repeat(1025)}f`))],
     fails: /more than 1024 components/,
   },

@@ -83,7 +83,7 @@ export const WRITING: Readonly<Record<string, Case>> = {
     want: ['f=f'],
     attributes: { '.': { mode: '1711', uid: 4, mtime: '9000000000' } },
   },
-  'H91 the root cannot be replaced': {
+  'the root cannot be replaced (H91)': {
     layers: [
       layer(
         sym('.', '/tmp'),
@@ -99,12 +99,12 @@ export const WRITING: Readonly<Record<string, Case>> = {
     attributes: { '.': DEFAULT },
   },
   // Hard links.
-  'H78 links: missing': {
+  'links: missing (H78)': {
     layers: [layer(hard('a', 'b'))],
     fails: /hardlink "a": hard link to "b": there is no such file/,
   },
-  'H78 links: to itself': { layers: [layer(file('a'), hard('a', './a'))], fails: /it is the link itself/ },
-  'H74 links: a cycle': { layers: [layer(hard('a', 'b'), hard('b', 'a'))], fails: /no such file/ },
+  'links: to itself (H78)': { layers: [layer(file('a'), hard('a', './a'))], fails: /it is the link itself/ },
+  'links: a cycle (H74)': { layers: [layer(hard('a', 'b'), hard('b', 'a'))], fails: /no such file/ },
   'links: to a directory': { layers: [layer(dir('d'), hard('a', 'd'))], fails: /it is a directory/ },
   'links: in place of the directory of their target': {
     layers: [layer(dir('d'), file('d/f')), layer(hard('d', 'd/f'))],

@@ -142,7 +142,7 @@ const UMOCI: Listed = {
     'nested: opaque above, whiteouts and files below': 'd/e: mode mtime',
   },
   rootRefused: {
-    'H91 the root cannot be replaced':
+    'the root cannot be replaced (H91)':
       'fails: .: malicious tar entry -- refusing to change type of root directory',
   },
 };

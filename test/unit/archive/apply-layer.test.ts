@@ -125,7 +125,7 @@ describe('applyLayer', { skip: needs({ root: true }) }, () => {
     assert.equal((await run(new Uint8Array(1024))).size, 1024);
   });
 
-  test('H79 what follows the end of the archive counts for the diff ID', async () => {
+  test('what follows the end of the archive counts for the diff ID (H79)', async () => {
     const long = concat([tar, bytes('trailing'), new Uint8Array(9000)]);
     assert.equal((await run(new Uint8Array(gzipSync(long)))).diffId, sha(long));
   });
@@ -155,12 +155,12 @@ describe('applyLayer', { skip: needs({ root: true }) }, () => {
     }
   });
 
-  test('H60 more than the limit', async () => {
+  test('a layer that expands beyond the limit is refused (H60)', async () => {
     const bomb = new Uint8Array(gzipSync(new Uint8Array(3 << 20)));
     await assert.rejects(run(bomb), (err) => isKind(err, 'ResourceExhausted'));
   });
 
-  test('H60 ratios count beyond the first GiB', () => {
+  test('the ratio limit counts only beyond the first GiB (H60)', () => {
     const limits = { maxBytes: 2 ** 40, maxRatio: 1000, blobSize: 2 ** 21 };
     const most = { identity: 2 ** 40, gzip: 1000 * 2 ** 21, zstd: 10_000 * 2 ** 21 };
     for (const [compression, bytes] of Object.entries(most)) {

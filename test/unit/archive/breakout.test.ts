@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isKind, messageOf } from '../../../src/core/errors.ts';
 import { dir, file, hard, layer, sym, wh } from '../../support/layer-builder.ts';
+import { caseTitle } from '../../support/layer-case.ts';
 import { needs } from '../../support/needs.ts';
 import { diffTrees, readTree, type Tree } from '../../support/tree.ts';
 import { brief, Stacks, syscallsHere, type View, WAY_NAMES } from './stacks.ts';
@@ -107,7 +108,7 @@ const CASES: Record<string, Case> = {
     layers: () => [layer(sym('dead', 'no')), layer(wh('dead/x'))],
     want: ['dead->no'],
   },
-  'H90 a directory swapped for a symlink': {
+  'a directory swapped for a symlink (H90)': {
     layers: (out) => [
       layer(
         dir('foo'),
@@ -121,14 +122,14 @@ const CASES: Record<string, Case> = {
       ),
     ],
   },
-  'H90 between layers': {
+  'between layers (H90)': {
     layers: (out) => [
       layer(dir('foo'), file('foo/f', 'f')),
       layer(file('foo/g', 'g'), sym('foo', out), file('foo/canary', 'n')),
       layer(file('foo/canary', 'm'), wh('foo/canary')),
     ],
   },
-  'H92 attributes of a symlink': {
+  'attributes of a symlink (H92)': {
     layers: (out) => [
       layer(
         sym('l', `${out}/canary`, {
@@ -144,8 +145,8 @@ const CASES: Record<string, Case> = {
       ),
     ],
   },
-  'H94 absolute names': { layers: (out) => [layer(file(`${out}/canary`, 'n'), dir(out, { mode: 0 }))] },
-  'H101 longer than PATH_MAX': {
+  'absolute names (H94)': { layers: (out) => [layer(file(`${out}/canary`, 'n'), dir(out, { mode: 0 }))] },
+  'longer than PATH_MAX (H101)': {
     layers: (_, up) => {
       const deep = `${'d'.repeat(200)}/`.repeat(8);
       return [
@@ -158,7 +159,7 @@ const CASES: Record<string, Case> = {
       ];
     },
   },
-  'H102 magic links': {
+  'magic links (H102)': {
     layers: () => [
       layer(dir('proc/self'), sym('proc/self/root', '/proc/1/root'), file('proc/self/root/canary', 'n')),
     ],
@@ -196,7 +197,7 @@ describe('breakouts', { skip: needs({ root: true, tools: ['mount', 'umount', 'ge
   after(() => stacks.close());
 
   for (const [name, { want, fails }] of Object.entries(CASES)) {
-    test(name, () => {
+    test(caseTitle(name, { fails }), () => {
       const views = outcomes.get(slug(name)) ?? [];
       assert.equal(views.length, WAY_NAMES.length);
       for (const { way, tree, failure } of views) {

@@ -76,7 +76,7 @@ for (const provider of ['ffi', 'tools'] as const) {
 
     test('no warnings', () => assert.deepEqual(warnings, []));
 
-    test('H114 setuid survives chown, capabilities survive both', () => {
+    test('setuid survives chown, capabilities survive both (H114)', () => {
       has('d/setuid', { mode: '6755', uid: 1000, gid: 2000 });
       has('d/cap', {
         uid: 1000,
@@ -129,7 +129,7 @@ describe('limits and failures', { skip: needs({ root: true }) }, () => {
     return join(root, name);
   };
 
-  test('H60 content over the limit, holes included', () => {
+  test('content over the limit is refused, holes included (H60)', () => {
     const big = layer(file('f', 'x'.repeat(2000)));
     const hollow = concat([
       pax([
@@ -201,7 +201,7 @@ describe('limits and failures', { skip: needs({ root: true }) }, () => {
     assert.equal(new Set(readdirSync(upper).map((n) => statSync(join(upper, n)).ino)).size, 2);
   });
 
-  test('H101 paths longer than PATH_MAX, in both modes', () => {
+  test('a path longer than PATH_MAX is unpacked, in both modes (H101)', () => {
     const sys = syscallsHere();
     const long = `${'d'.repeat(200)}/`.repeat(18);
     const deep = (name: string): Uint8Array =>

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { hasFfi } from '../../support/ffi.ts';
+import { caseTitle } from '../../support/layer-case.ts';
 import { needs } from '../../support/needs.ts';
 import { Arena, PROVIDERS } from './hostile.ts';
 import type { Case } from './hostile-cases.ts';
@@ -26,7 +27,7 @@ for (const provider of PROVIDERS) {
     if (provider === 'ffi' || !hasFfi()) groups.unshift(COMPRESSION);
     for (const [name, given] of groups.flatMap((group) => Object.entries(group))) {
       if (given.notByTools === true && provider === 'tools') continue;
-      test(name, () => check(arena, given));
+      test(caseTitle(name, given), () => check(arena, given));
     }
   });
 }

@@ -1,4 +1,4 @@
-/** H70 to H80: archives. */
+/** Hostile archives (H70 to H80). */
 import assert from 'node:assert/strict';
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import {
 import { type Case, F, one } from './hostile-cases.ts';
 
 export const TAR: Record<string, Case> = {
-  'H70 the PAX size governs the data and where the next header is': {
+  'the PAX size governs the data and where the next header is (H70)': {
     blobs: () => {
       const inner = concat([member({ name: 'smuggled' }, bytes('x')), END]);
       const outer = [pax([['size', `${inner.length}`]]), header({ name: 'o', size: 0 }), padded(inner)];
@@ -30,19 +30,19 @@ export const TAR: Record<string, Case> = {
         ['after', 'o'],
       ),
   },
-  'H71 a malformed PAX record': {
+  'a malformed PAX record (H71)': {
     blobs: () => [concat([member({ type: 'x' }, bytes('12 path=x\n3')), member({ name: 'f' }), END])],
     fails: /InvalidArgument: .*PAX/,
   },
-  'H72 an extension header over 1 MiB': {
+  'an extension header over 1 MiB (H72)': {
     blobs: () => [header({ type: 'x', size: (1 << 20) + 1 })],
     fails: /InvalidArgument: .*over 1 MiB/,
   },
-  'H72 a GNU name of 5000 bytes': {
+  'a GNU name of 5000 bytes (H72)': {
     blobs: () => [concat([gnuLong('L', 'n'.repeat(5000)), member({}), END])],
     fails: /InvalidArgument: .*more than 4096/,
   },
-  'H72 a sparse map of millions': {
+  'a sparse map of millions (H72)': {
     blobs: () => {
       const records = [
         ['GNU.sparse.major', '1'],
@@ -53,39 +53,39 @@ export const TAR: Record<string, Case> = {
     },
     fails: /InvalidArgument: .*too many fragments/,
   },
-  'H73 negative sizes': {
+  'negative sizes (H73)': {
     blobs: () => [header({ size: base256(-1n, 12) })],
     fails: /InvalidArgument: .*negative size/,
   },
-  'H73 sizes beyond numbers': {
+  'sizes beyond numbers (H73)': {
     blobs: () => [header({ size: base256(1n << 90n, 12) })],
     fails: /InvalidArgument: .*out of range/,
   },
-  'H74 links in a circle': {
+  'links in a circle (H74)': {
     blobs: () => [layer(hard('a', 'b'), hard('b', 'a'))],
     fails: /InvalidArgument: applying hardlink "a": .*no such file/,
   },
-  'H74 symlinks in a circle as parents': {
+  'symlinks in a circle as parents (H74)': {
     blobs: () => [layer(sym('a', 'b/x'), sym('b', 'a/x'), file('a/f'))],
     fails: /InvalidArgument: applying file "a\/f": too many symbolic links/,
   },
-  'H75 names: empty, root, dots': {
+  'names: empty, root, dots (H75)': {
     blobs: () => [layer(file(''), file('/'), file('.'), dir('./'), file('./x/./y', 'y'), file('..', 'z'))],
     want: ['x/', 'x/y=y'],
   },
-  'H75 a component of 256 bytes': {
+  'a component of 256 bytes (H75)': {
     blobs: () => [layer(file('n'.repeat(256)))],
     fails: /applying file "n{256}"/,
   },
-  'H75 a path of 4097 bytes': {
+  'a path of 4097 bytes (H75)': {
     blobs: () => [layer(file(`${'d/'.repeat(2048)}x`))],
     fails: /InvalidArgument: .*overlong name/,
   },
-  'H75 NUL in a PAX path': {
+  'NUL in a PAX path (H75)': {
     blobs: () => [concat([pax([['path', 'a\0b']]), member({}), END])],
     fails: /InvalidArgument: .*NUL in the PAX value path/,
   },
-  'H75 names that are not UTF-8 keep their bytes': {
+  'names that are not UTF-8 keep their bytes (H75)': {
     blobs: () => {
       const named = (name: string, more = {}, data = '') =>
         concat([pax([['path', name]]), member(more, bytes(data))]);
@@ -101,20 +101,20 @@ export const TAR: Record<string, Case> = {
     want: ['d\xff/', 'd\xff/\xc3\x28\x80=f', 'l->to\xff'],
     notByTools: isDeno,
   },
-  'H75 an attribute of 65 KiB': {
+  'an attribute of 65 KiB (H75)': {
     blobs: () => [layer(file('f', '', { xattrs: { 'user.big': 'v'.repeat(65_537) } }))],
     fails:
       /^(?:InvalidArgument|ResourceExhausted): applying file "f": setting the extended attribute user\.big/,
   },
-  'H75 an attribute with a name of 300 bytes': {
+  'an attribute with a name of 300 bytes (H75)': {
     blobs: () => [layer(file('f', '', { xattrs: { [`user.${'n'.repeat(300)}`]: 'v' } }))],
     fails: /InvalidArgument: applying file "f": .*user\.n{20,}/,
   },
-  'H76 a path of 1100 components': {
+  'a path of 1100 components (H76)': {
     blobs: () => [layer(file(`${'d/'.repeat(1100)}x`))],
     fails: /InvalidArgument: .*more than 1024 components/,
   },
-  'H76 symlinks that make a path deeper than that': {
+  'symlinks that make a path deeper than that (H76)': {
     blobs: () => [
       layer(
         dir(`${'d/'.repeat(900)}e`),
@@ -125,38 +125,38 @@ export const TAR: Record<string, Case> = {
     notByTools: true,
     fails: /InvalidArgument: .*more than 1024 components/,
   },
-  'H77 device numbers out of range': {
+  'device numbers out of range (H77)': {
     blobs: () => [header({ type: '3', patch: (block) => block.set(base256(1n << 32n, 8), 329) })],
     fails: /InvalidArgument: .*device number 4294967296:0 out of range/,
   },
-  'H77 device numbers beyond what Linux has': {
+  'device numbers beyond what Linux has (H77)': {
     blobs: () => [layer(device('n', 'b', 4096, 0))],
     fails: /InvalidArgument: .*device number 4096:0 is out of range/,
   },
   ...Object.fromEntries(
     ['-1', '4294967295', '4294967296', '9007199254740992'].map((id): [string, Case] => [
-      `H77 the owner ${id}`,
+      `the owner ${id} (H77)`,
       {
         blobs: () => [concat([pax([['uid', id]]), member({}), END])],
         fails: /InvalidArgument: .*(?:user id|PAX value uid)/,
       },
     ]),
   ),
-  'H77 modes have twelve bits': {
+  'modes have twelve bits (H77)': {
     blobs: () => [concat([member({ name: 'f', mode: 0o7654321 & 0o7777777, size: 0 }), END])],
     inspect: (root) => assert.equal(lstatSync(join(root, 'f')).mode & 0o7777, 0o4321),
   },
-  'H77 times that are no numbers': {
+  'times that are no numbers (H77)': {
     blobs: () => [concat([pax([['mtime', 'NaN']]), member({}), END])],
     fails: /InvalidArgument: .*mtime is not a time/,
   },
-  'H77 times far away': {
+  'times far away (H77)': {
     blobs: () => [
       layer(file('year-5138', '', { mtime: '100000000000' }), file('old', '', { mtime: '-100000000000' })),
     ],
     want: ['old=', 'year-5138='],
   },
-  'H78 the same path ten times, last wins': {
+  'the same path ten times, last wins (H78)': {
     blobs: () => {
       const kinds = [
         file('p', '1'),
@@ -171,26 +171,26 @@ export const TAR: Record<string, Case> = {
     },
     want: ['p/', 'r=2'],
   },
-  'H78 hard links: before the target': {
+  'hard links: before the target (H78)': {
     blobs: () => [layer(hard('a', 'b'), file('b'))],
     fails: /no such file/,
   },
-  'H78 hard links: to itself': {
+  'hard links: to itself (H78)': {
     blobs: () => [layer(file('a'), hard('a', 'a'))],
     fails: /it is the link itself/,
   },
-  'H78 hard links: to a file of the layer below': {
+  'hard links: to a file of the layer below (H78)': {
     blobs: () => [layer(file('a', 'x')), layer(hard('b', 'a'))],
     want: ['a=x', 'b=/a'],
   },
-  'H79 no end blocks': { blobs: () => [one.subarray(0, -1024)], want: F },
-  'H79 junk after the end': { blobs: () => [concat([one, bytes('junk'), layer(file('g'))])], want: F },
-  'H79 cut in a file': { blobs: () => [one.subarray(0, 1536)], fails: /DataLoss: truncated tar/ },
-  'H79 a wrong checksum': {
+  'no end blocks (H79)': { blobs: () => [one.subarray(0, -1024)], want: F },
+  'junk after the end (H79)': { blobs: () => [concat([one, bytes('junk'), layer(file('g'))])], want: F },
+  'cut in a file (H79)': { blobs: () => [one.subarray(0, 1536)], fails: /DataLoss: truncated tar/ },
+  'a wrong checksum (H79)': {
     blobs: () => [header({ checksum: 'wrong' })],
     fails: /InvalidArgument: .*checksum/,
   },
-  'H80 contiguous and sparse files, dump directories, labels': {
+  'contiguous and sparse files, dump directories, labels (H80)': {
     blobs: () => {
       const sparse = (block: Uint8Array): void => block.set(bytes('00000000005\0'), 483);
       return [
@@ -207,7 +207,7 @@ export const TAR: Record<string, Case> = {
   },
   ...Object.fromEntries(
     [...'MNZI'].map((type): [string, Case] => [
-      `H80 the type ${type}`,
+      `the type ${type} (H80)`,
       {
         blobs: () => [header({ name: 'odd', type })],
         fails: /InvalidArgument: .*unknown entry type .* of "odd"/,

@@ -1,4 +1,4 @@
-/** H90 to H115: names, links, whiteouts, attributes. */
+/** Hostile names, links, whiteouts, attributes (H90 to H115). */
 import assert from 'node:assert/strict';
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { inUserNamespace, OTHER_OWNER } from './hostile.ts';
 import { type Case, F } from './hostile-cases.ts';
 
 export const PATHS: Record<string, Case> = {
-  'H90 a directory swapped for a symlink': {
+  'a directory swapped for a symlink (H90)': {
     blobs: (out) => [
       layer(
         dir('foo'),
@@ -20,18 +20,18 @@ export const PATHS: Record<string, Case> = {
     ],
     check: ({ lines }) => assert.ok(lines.includes('tmp/x=x')),
   },
-  'H91 the root is never replaced': {
+  'the root is never replaced (H91)': {
     blobs: (out) => [layer(sym('/.', out), sym('.', out), hard('.', 'x'), file('canary', 'n'))],
     want: ['canary=n'],
   },
-  'H92 attributes by way of links': {
+  'attributes by way of links (H92)': {
     blobs: (out) => {
       const attrs = { mode: 0o4777, uid: OTHER_OWNER, mtime: '1', xattrs: { 'user.canary': 'changed' } };
       return [layer(sym('s', `${out}/canary`, attrs), hard('h', 's', attrs))];
     },
     check: ({ lines }) => assert.equal(lines.length, 2),
   },
-  'H93 the mode is that of what was made, not of what has its name': {
+  'the mode is that of what was made, not of what has its name (H93)': {
     blobs: () => [
       layer(file('f', 'f', { mode: 0o4755 }), sym('g', 'f', { mode: 0o777 }), dir('d', { mode: 0o1777 })),
     ],
@@ -40,7 +40,7 @@ export const PATHS: Record<string, Case> = {
       assert.equal(lstatSync(join(root, 'd')).mode & 0o7777, 0o1777);
     },
   },
-  'H94 absolute names, dots, symlinked parents': {
+  'absolute names, dots, symlinked parents (H94)': {
     blobs: (out) => [
       layer(
         file(`${out}/canary`, 'n'),
@@ -54,15 +54,15 @@ export const PATHS: Record<string, Case> = {
     ],
     check: ({ lines }) => assert.ok(lines.some((line) => line.startsWith('outside/canary='))),
   },
-  'H95 a hard link relative to the working directory': {
+  'a hard link relative to the working directory (H95)': {
     blobs: () => [layer(hard('h', 'package.json'))],
     fails: /InvalidArgument: .*no such file/,
   },
-  'H95 a hard link through a chain of symlinks': {
+  'a hard link through a chain of symlinks (H95)': {
     blobs: (out) => [layer(sym('a', 'b'), sym('b', 'c'), sym('c', out), hard('h', 'a/canary'))],
     fails: /InvalidArgument: .*no such file/,
   },
-  'H96 names that only a person takes for equal': {
+  'names that only a person takes for equal (H96)': {
     blobs: (out) => [
       layer(
         dir('Dir'),
@@ -75,11 +75,11 @@ export const PATHS: Record<string, Case> = {
     ],
     check: ({ lines }) => assert.ok(lines.includes('Dir/canary=n')),
   },
-  'H97 backslashes and drives are bytes of a name': {
+  'backslashes and drives are bytes of a name (H97)': {
     blobs: () => [layer(file('a\\..\\b', '1'), file('C:', '2'), file('..\\x', '3'))],
     want: ['..\\x=3', 'C:=2', 'a\\..\\b=1'],
   },
-  'H99 libraries and programs of the image are not loaded': {
+  'libraries and programs of the image are not loaded (H99)': {
     blobs: () => [
       layer(
         file('etc/nsswitch.conf', 'passwd: evil'),
@@ -89,7 +89,7 @@ export const PATHS: Record<string, Case> = {
     ],
     check: ({ lines }) => assert.equal(lines.length, 5),
   },
-  'H101 longer than PATH_MAX': {
+  'longer than PATH_MAX (H101)': {
     blobs: (out) => {
       const deep = `${'d'.repeat(200)}/`.repeat(15);
       return [
@@ -103,7 +103,7 @@ export const PATHS: Record<string, Case> = {
     },
     check: ({ lines }) => assert.ok(lines.some((line) => line.endsWith('/x=x'))),
   },
-  'H102 magic links and devices': {
+  'magic links and devices (H102)': {
     blobs: () => [
       layer(
         sym('p', '/proc/self/root'),
@@ -121,27 +121,27 @@ export const PATHS: Record<string, Case> = {
 export const LAYERS: Record<string, Case> = {
   ...Object.fromEntries(
     ['.wh.', '.wh..', '.wh...', 'd/.wh.', 'd/.wh...'].map((name): [string, Case] => [
-      `H110 the whiteout ${name}`,
+      `the whiteout ${name} (H110)`,
       { blobs: () => [layer(dir('d'), file(name))], fails: /InvalidArgument: .*invalid whiteout name/ },
     ]),
   ),
-  'H110 names of AUFS': {
+  'names of AUFS (H110)': {
     blobs: () => [layer(file('f', 'f'), file('.wh..wh.plnk'), file('.wh..wh.aufs'), file('.wh..wh.foo'))],
     want: F,
   },
-  'H111 an opaque mark and whiteouts, in any order': {
+  'an opaque mark and whiteouts, in any order (H111)': {
     blobs: () => [
       layer(dir('d'), file('d/a'), file('d/b'), dir('d/e'), file('d/e/x')),
       layer(file('d/new', 'n'), wh('d/a'), opq('d'), wh('d/b'), file('d/b', 'b'), dir('d/e'), opq('d/e')),
     ],
     want: ['d/', 'd/b=b', 'd/e/', 'd/new=n'],
   },
-  'H111 a whiteout below what is no directory': {
+  'a whiteout below what is no directory (H111)': {
     blobs: () => [layer(file('f', 'f')), layer(wh('f/x'))],
     want: F,
   },
-  'H112 whiteouts of the first layer': { blobs: () => [layer(file('f', 'f'), wh('g'), opq('d'))], want: F },
-  "H113 overlayfs's own attributes": {
+  'whiteouts of the first layer (H112)': { blobs: () => [layer(file('f', 'f'), wh('g'), opq('d'))], want: F },
+  "overlayfs's own attributes (H113)": {
     blobs: () => [
       layer(
         dir('d', { xattrs: { 'trusted.overlay.opaque': 'y', 'user.overlay.opaque': 'y', 'trusted.x': 'y' } }),
@@ -154,29 +154,29 @@ export const LAYERS: Record<string, Case> = {
     check: ({ warnings }) =>
       assert.equal(warnings.filter((text) => /images may not set/.test(text)).length, 5),
   },
-  'H113 a device 0:0': {
+  'a device 0:0 (H113)': {
     blobs: () => [layer(device('f', 'c', 0, 0))],
     fails: /InvalidArgument: .*0:0 is how overlayfs marks a removed file/,
   },
-  'H114 setuid and setgid stay': {
+  'setuid and setgid stay (H114)': {
     blobs: () => [layer(file('f', 'f', { mode: 0o6755, uid: OTHER_OWNER, gid: OTHER_OWNER }))],
     inspect: (root) => assert.equal(lstatSync(join(root, 'f')).mode & 0o7777, 0o6755),
   },
   ...(inUserNamespace
     ? {
-        'H115 devices are left out where they cannot be made': {
+        'devices are left out where they cannot be made (H115)': {
           blobs: () => [layer(device('n', 'c', 1, 3), file('f', 'f'))],
           want: F,
           check: ({ warnings }) => assert.match(warnings.join(), /left out the device "n"/),
         },
-        'H115 owners that are not mapped': {
+        'owners that are not mapped (H115)': {
           blobs: () => [layer(file('f', 'f', { uid: 1000 }))],
           fails: /InvalidArgument: applying file "f": setting the owner to 1000:0/,
           check: ({ hint }) => assert.match(hint ?? '', /\/etc\/subuid/),
         },
       }
     : {
-        'H115 devices are made': {
+        'devices are made (H115)': {
           blobs: () => [layer(device('n', 'c', 1, 3), device('b', 'b', 8, 0), fifo('p'))],
           want: ['b|block', 'n|char', 'p|fifo'],
         },

@@ -7,7 +7,7 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { messageOf } from '../../../src/core/errors.ts';
 import { layer } from '../../support/layer-builder.ts';
-import type { Case } from '../../support/layer-case.ts';
+import { type Case, caseTitle } from '../../support/layer-case.ts';
 import { HIDING } from '../../support/layer-cases-hiding.ts';
 import { NAMES } from '../../support/layer-cases-names.ts';
 import { WRITING } from '../../support/layer-cases-writing.ts';
@@ -43,7 +43,7 @@ describe('layer stacks', { skip: needs({ root: true, tools: ['mount', 'umount', 
   after(() => stacks.close());
 
   for (const [name, wanted] of Object.entries(CASES)) {
-    test(name, { skip: wanted.deep ? skipsDeep : false }, () => {
+    test(caseTitle(name, wanted), { skip: wanted.deep ? skipsDeep : false }, () => {
       const views = outcomes.get(slug(name)) ?? [];
       assert.equal(views.length, WAY_NAMES.length);
       for (const view of views) check(wanted, view);

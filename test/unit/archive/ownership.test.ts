@@ -1,4 +1,4 @@
-/** H115: whose the files become when not everyone's can be made, and ids that a user namespace does not map. */
+/** The owners of files where not every owner can be set, and ids that a user namespace does not map (H115). */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer';
 import { describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { layer as archive, device, dir, file, hard, sym, wh } from '../../support/layer-builder.ts';
-import { type Case, layer } from '../../support/layer-case.ts';
+import { type Case, caseTitle, layer } from '../../support/layer-case.ts';
 import { HIDING } from '../../support/layer-cases-hiding.ts';
 import { NAMES } from '../../support/layer-cases-names.ts';
 import { WRITING } from '../../support/layer-cases-writing.ts';
@@ -34,7 +34,7 @@ function outcomeOf(layers: Case['layers']): Tree | string {
 
 describe('the reference model', () => {
   for (const [name, wanted] of Object.entries({ ...HIDING, ...WRITING, ...NAMES })) {
-    test(name, () => {
+    test(caseTitle(name, wanted), () => {
       if (wanted.fails !== undefined) {
         assert.throws(() => treeOf(wanted.layers), InvalidLayer);
         return;

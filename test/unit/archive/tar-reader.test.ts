@@ -107,7 +107,7 @@ describe('formats', () => {
     assert.equal(entry.linkName, link);
   });
 
-  test('H73 base-256 numbers', () => {
+  test('base-256 numbers are read; a negative or too large size is refused (H73)', () => {
     const mtime = base256(-5n, 12);
     const { entry } = one(member({ uid: base256(3_000_000_000n, 8), mtime, magic: 'gnu' }));
     assert.equal(entry.uid, 3_000_000_000);
@@ -275,7 +275,7 @@ describe('PAX', () => {
       refuses(/global/, pax([[key, '1']], 'g'));
   });
 
-  test('H70 the PAX size governs the data and the next header', () => {
+  test('the PAX size governs the data and the next header (H70)', () => {
     const inner = concat([member({ name: 'smuggled' }, bytes('x')), END]);
     const outer = concat([
       pax([['size', String(inner.length)]]),
@@ -296,7 +296,7 @@ describe('PAX', () => {
     refuses(/sets GNU\.sparse\.\\x1b\[2Jk{80,90}$/, pax([[key, '1']], 'g'));
   });
 
-  test('H71 malformed records', () => {
+  test('malformed PAX records are refused (H71)', () => {
     const broken = [
       'x',
       '5',
@@ -325,7 +325,7 @@ describe('PAX', () => {
     }
   });
 
-  test('H72 extension headers over 1 MiB, names over 4096 bytes', () => {
+  test('extension headers over 1 MiB and names over 4096 bytes are refused (H72)', () => {
     for (const type of ['x', 'g', 'L', 'K']) refuses(/over 1 MiB/, header({ type, size: (1 << 20) + 1 }));
     refuses(/more than 4096/, gnuLong('L', 'n'.repeat(4097)), member({}));
     refuses(/overlong name/, pax([['path', 'n'.repeat(4097)]]), member({}));
@@ -337,7 +337,7 @@ describe('PAX', () => {
     refuses(/more than 1000 global PAX records/, pax(keys.slice(1), 'g'), pax(keys.slice(0, 1), 'g'));
   });
 
-  test('H77 ids and device numbers out of range', () => {
+  test('ids and device numbers out of range are refused (H77)', () => {
     for (const id of ['4294967295', '4294967296', '-1']) {
       refuses(/user id/, pax([['uid', id]]), member({}));
       refuses(/group id/, pax([['gid', id]]), member({}));
@@ -453,7 +453,7 @@ describe('sparse files', () => {
     assert.equal(one(...gnuSparse([], 5, [[5, 0]])).shape, 'h5');
   });
 
-  test('H72 H73 maps that lie', () => {
+  test('sparse maps that lie are refused (H72, H73)', () => {
     refuses(/overlap or exceed/, ...gnuSparse([10, 2, 5, 1], 20));
     refuses(/overlap or exceed/, ...gnuSparse([0, 5, 4, 1], 20));
     refuses(/overlap or exceed/, ...gnuSparse([18, 5], 20));

@@ -7,7 +7,7 @@ import { ByteSource } from '../../../src/core/codec/source.ts';
 import { isKind } from '../../../src/core/errors.ts';
 import { concat, sourceOf } from '../../support/streams.ts';
 
-test('H61 more members than allowed', async () => {
+test('more gzip members than allowed are refused (H61)', async () => {
   const count = async (members: number): Promise<void> => {
     const packed = concat(...Array.from({ length: members }, () => gzipSync('')));
     const source = new ByteSource(sourceOf(packed, 50).stream.getReader());

@@ -95,7 +95,7 @@ const LOST: Readonly<Record<string, Fault>> = {
 };
 for (const [title, fault] of Object.entries(LOST)) {
   scene(
-    `H12/H40: a body ${title} is taken up where it ended`,
+    `a body ${title} is taken up where it ended (H12, H40)`,
     [[{ times: 'stall' in fault ? 1 : 2, ...fault }]],
     async ({ fetch, registries }) => {
       assert.deepEqual(await fetch(), BLOB);
@@ -111,7 +111,7 @@ for (const [title, fault] of Object.entries(LOST)) {
 }
 
 scene(
-  'H40: a short body that ends in order is resumed',
+  'a short body that ends in order is resumed (H40)',
   [[{ short: SHORT, times: 1 }]],
   async ({ fetch, registries }) => {
     assert.deepEqual(await fetch(), BLOB);
@@ -120,7 +120,7 @@ scene(
 );
 
 scene(
-  'H40: half of what is left each time: the ranges go on from there',
+  'half of what is left each time: the ranges go on from there (H40)',
   [
     [
       { short: 150_000, times: 1 },
@@ -134,7 +134,7 @@ scene(
 );
 
 scene(
-  'H40: a blob that is shorter than it should be ends with what it has',
+  'a blob that is shorter than it should be ends with what it has (H40)',
   [[{ short: SHORT }]],
   async ({ fetch, store }) => {
     await assert.rejects(fetch(), /only 123456 of the 300000 bytes/);
@@ -148,7 +148,7 @@ const WRONG: Readonly<Record<string, Fault>> = {
 };
 for (const [title, fault] of Object.entries(WRONG)) {
   scene(
-    `H40: ${title} is dropped and fetched once more`,
+    `${title} is dropped and fetched once more (H40)`,
     [[{ ...fault, times: 1 }]],
     async ({ fetch, registries, events }) => {
       assert.deepEqual(await fetch(), BLOB);
@@ -158,7 +158,7 @@ for (const [title, fault] of Object.entries(WRONG)) {
   );
 
   scene(
-    `H40/H43: ${title} from a mirror: the other host is asked`,
+    `${title} from a mirror: the other host is asked (H40, H43)`,
     [[fault], []],
     async ({ fetch, registries }) => {
       assert.deepEqual(await fetch(), BLOB);
@@ -168,7 +168,7 @@ for (const [title, fault] of Object.entries(WRONG)) {
 }
 
 scene(
-  'H40: wrong bytes everywhere are an error with both digests, and nothing stays',
+  'wrong bytes everywhere are an error with both digests, and nothing stays (H40)',
   [[{ corrupt: 9 }], [{ corrupt: 9 }]],
   async ({ fetch, registries, store }) => {
     const wrong = BLOB.slice();
@@ -200,7 +200,7 @@ const RANGES: Readonly<Record<string, Fault>> = {
 };
 for (const [title, fault] of Object.entries(RANGES)) {
   scene(
-    `H41: a Range that ${title} splices nothing wrong`,
+    `a Range that ${title} splices nothing wrong (H41)`,
     [
       [
         { cutAfter: CUT, times: 1 },
@@ -214,7 +214,7 @@ for (const [title, fault] of Object.entries(RANGES)) {
 }
 
 scene(
-  'H42: a blob that changed before its second part is fetched whole',
+  'a blob that changed before its second part is fetched whole (H42)',
   [
     [
       { cutAfter: CUT, times: 1 },
@@ -229,7 +229,7 @@ scene(
 );
 
 scene(
-  'H42: parts of two hosts that do not fit: whole from one',
+  'parts of two hosts that do not fit: whole from one (H42)',
   [[{ cutAfter: CUT, stall: CUT, times: 1 }], [{ changed: true, times: 1 }]],
   async ({ fetch, registries }) => {
     assert.deepEqual(await fetch(), BLOB);
@@ -242,7 +242,7 @@ scene(
 );
 
 scene(
-  'H43: a mirror that sent damage is asked last from then on',
+  'a mirror that sent damage is asked last from then on (H43)',
   [[{ corrupt: 5 }], []],
   async ({ registries, store }) => {
     const other = noise(1000, 77);

@@ -29,7 +29,7 @@ test('a stream that fills the link is left alone but for a try now and then', as
   assert.ok(tried.ms < alone.ms * 1.1, `${tried.ms} of ${alone.ms}`);
 });
 
-test('H41: a host that cannot give parts costs one request, and not a byte', async () => {
+test('a host that cannot give parts costs one request, and not a byte (H41)', async () => {
   const { bytes, requests, sent } = await run({
     stream: 100,
     link: 1000,
@@ -44,7 +44,7 @@ test('H41: a host that cannot give parts costs one request, and not a byte', asy
   assert.equal(sent, BLOB.length);
 });
 
-test('H41: a host that stops giving parts half-way: the rest comes as one', async () => {
+test('a host that stops giving parts half-way: the rest comes as one (H41)', async () => {
   let parts = 0;
   const { bytes } = await run({
     stream: 100,
@@ -150,7 +150,7 @@ test('no more ranges wait in memory than there is room for', async () => {
   assert.ok(most <= 3, String(most));
 });
 
-test('H42: content that changed between ranges is damage, not a splice', async () => {
+test('content that changed between ranges is damage, not a splice (H42)', async () => {
   const changed = run({
     stream: 100,
     link: 1000,

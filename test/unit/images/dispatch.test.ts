@@ -66,7 +66,7 @@ test('the first failure is the one thrown, and siblings are aborted and awaited'
   assert.ok(ended);
 });
 
-test('H26: self-reference ends, depth and conflicting sizes are refused', async () => {
+test('an index that lists itself is visited once; too deep a nest and two sizes of one digest are refused (H26)', async () => {
   let visits = 0;
   await dispatch(
     node(1),

@@ -179,7 +179,7 @@ test('what is there is not applied again, but labelled', async () => {
   assert.ok(events.some((e) => e.type === 'layer' && e.index === 0 && e.status === 'exists'));
 });
 
-test('H116 a wrong diff ID is DataLoss naming both, and leaves no snapshot and no label', async () => {
+test('a wrong diff ID is DataLoss naming both, and leaves no snapshot and no label (H116)', async () => {
   const { snapshots, labels, deps, opts, steps } = setUp(() => digestOf('other'));
   await assert.rejects(unpackLayers({ ...deps, ...opts }, CONFIG, steps), (err) => {
     assert.ok(isKind(err, 'DataLoss'));
@@ -360,7 +360,7 @@ test('a layer that needs those below, or is refused, is applied again in order',
   }
 });
 
-test('H117 any other failure of a blind layer stops all, and leaves no active snapshot', async () => {
+test('any other failure of a blind layer stops all, and leaves no active snapshot (H117)', async () => {
   const { deps, opts, steps, snapshots } = setUpBlind({ blindError: new HawserError('DataLoss', 'torn') });
   await assert.rejects(unpackLayers({ ...deps, ...opts }, CONFIG, steps), /Cannot extract layer [23] .*torn/);
   assert.deepEqual([...snapshots.active], []);

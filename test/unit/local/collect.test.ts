@@ -205,7 +205,7 @@ test('snapshots: those that are older than their parents go with them', {
   );
 });
 
-test('H49: collecting while others fetch the same blobs never loses one', async () => {
+test('collecting while others fetch the same blobs never loses one (H49)', async () => {
   await withStore(async ({ backend, open }) => {
     const other = await open();
     const blobs = Array.from({ length: 12 }, () => someBytes(2000));

@@ -1,4 +1,4 @@
-/** H45 to H50: what others put into the store, what fails under it, and what a power cut takes. */
+/** Things that others put into the store, failures below it, and power cuts (H45 to H50). */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -68,7 +68,7 @@ const PLANTS: Readonly<Record<string, Plant>> = {
 };
 
 for (const [what, plant] of Object.entries(PLANTS)) {
-  test(`H46: ${what} in a blob's place is not read, and a pull mends it`, async () => {
+  test(`${what} in a blob's place is not read, and a pull mends it (H46)`, async () => {
     const elsewhere = tempDir();
     try {
       await withStore(async ({ backend }) => {
@@ -90,7 +90,7 @@ for (const [what, plant] of Object.entries(PLANTS)) {
   });
 }
 
-test('H46: a device in a blob’s place is not read', { skip: needs({ root: true }) }, async () => {
+test('a device in a blob’s place is not read (H46)', { skip: needs({ root: true }) }, async () => {
   await withStore(async ({ backend }) => {
     await store(backend);
     const path = backend.content.blobPath(want.digest);
@@ -104,7 +104,7 @@ test('H46: a device in a blob’s place is not read', { skip: needs({ root: true
   });
 });
 
-test('H45: a link planted at an ingest’s file leads nowhere', async () => {
+test('a link planted at an ingest’s file leads nowhere (H45)', async () => {
   const elsewhere = tempDir();
   try {
     await withStore(async ({ backend, root }) => {
@@ -152,7 +152,7 @@ for (const [errno, lasting] of [
   ['EIO', false],
   ['EROFS', true],
 ] as const) {
-  test(`H47: ${errno}${lasting ? ' from there on' : ''} at every step of a pull: an error or nothing, and the next succeeds`, async () => {
+  test(`${errno}${lasting ? ' from there on' : ''} at every step of a pull: an error or nothing, and the next succeeds (H47)`, async () => {
     const base = bareRuntime();
     const disk = failing(base.fs, errno, lasting);
     await withStore(
@@ -183,7 +183,7 @@ for (const [errno, lasting] of [
   });
 }
 
-test('H47: a clock that jumps, back or forth, loses no ingest and no blob', async () => {
+test('a clock that jumps, back or forth, loses no ingest and no blob (H47)', async () => {
   const base = bareRuntime();
   let shift = 0;
   const clock = { ...base.clock, now: () => base.clock.now() + shift };
@@ -237,7 +237,7 @@ async function cutAt(root: string, n: number): Promise<boolean> {
   return left > 0;
 }
 
-test('H48: a power cut at every step, with all that was not synced lost: no record points at lost bytes', async () => {
+test('a power cut at every step, with all that was not synced lost: no record points at lost bytes (H48)', async () => {
   let steps = 0;
   for (let whole = false; !whole; ) {
     const dir = tempDir();
@@ -259,7 +259,7 @@ test('H48: a power cut at every step, with all that was not synced lost: no reco
   assert.ok(steps > 15, `${steps} steps`);
 });
 
-test('H49: a collection at every step of a pull takes nothing of it', async () => {
+test('a collection at every step of a pull takes nothing of it (H49)', async () => {
   const base = bareRuntime();
   let left = Number.POSITIVE_INFINITY;
   let other: LocalBackend | undefined;
@@ -292,7 +292,7 @@ test('H49: a collection at every step of a pull takes nothing of it', async () =
   );
 });
 
-test('H50: with isolated content, knowing the digest of another namespace’s blob does not give it', async () => {
+test('with isolated content, knowing the digest of another namespace’s blob does not give it (H50)', async () => {
   await withStore(async ({ backend, root, runtime }) => {
     await store(backend);
     const options = { root, namespace: 'stranger', contentSharing: 'isolated' } as const;

@@ -41,7 +41,7 @@ function start(root: string, mode: 'hold' | 'finish' | 'follow'): Worker {
   };
 }
 
-test('H47: a live writer in another process is in the way, and its progress can be seen', async () => {
+test('a live writer in another process is in the way, and its progress can be seen (H47)', async () => {
   await withStore(async ({ backend, root }) => {
     const other = start(root, 'hold');
     try {
@@ -61,7 +61,7 @@ test('H47: a live writer in another process is in the way, and its progress can 
   });
 });
 
-test('H47: what a killed process wrote is resumed, even after a collection; its lock file goes', async () => {
+test('what a killed process wrote is resumed, even after a collection; its lock file goes (H47)', async () => {
   await withStore(async ({ backend, root }) => {
     const other = start(root, 'hold');
     try {
@@ -82,7 +82,7 @@ test('H47: what a killed process wrote is resumed, even after a collection; its 
   });
 });
 
-test('H47: two fetch the same; the writer is killed; the follower takes over and there is one blob', async () => {
+test('two fetch the same; the writer is killed; the follower takes over and there is one blob (H47)', async () => {
   await withStore(async ({ backend, root }) => {
     const writer = start(root, 'hold');
     let follower: Worker | undefined;
@@ -110,7 +110,7 @@ test('H47: two fetch the same; the writer is killed; the follower takes over and
   });
 });
 
-test('H48: killed at any moment of a fetch: the next finishes it', async () => {
+test('after a kill at any moment of a fetch the next fetch finishes it (H48)', async () => {
   await withStore(async ({ backend, root }) => {
     for (const delay of [0, 5, 15, 30]) {
       const other = start(root, 'finish');

@@ -86,7 +86,7 @@ const poisons: Record<string, (dir: string) => void> = {
 };
 
 for (const [name, poison] of Object.entries(poisons)) {
-  test(`H45/H47: a poisoned ingest is mended: ${name}`, async () => {
+  test(`a poisoned ingest is mended: ${name} (H45, H47)`, async () => {
     await withStore(async (store) => {
       const ingest = await store.backend.content.ingest('ref', want);
       await ingest.write(bytes.subarray(0, 2000));
@@ -113,7 +113,7 @@ test('an ingest of another total or digest starts from nothing', async () => {
   });
 });
 
-test('H47: files without records: an ingest starts anew, a good blob is adopted, a bad one replaced', async () => {
+test('files without records: an ingest starts anew, a good blob is adopted, a bad one replaced (H47)', async () => {
   await withStore(async (store) => {
     const { backend } = store;
     const path = backend.content.blobPath(want.digest);
@@ -236,7 +236,7 @@ function faulty(base: FileSystem): { fs: FileSystem; failAt(n: number): void; fa
   };
 }
 
-test('H47: a full disk at each step of a fetch and a record: a clean error, no lock left, the next try succeeds', async () => {
+test('a full disk at each step of a fetch and a record: a clean error, no lock left, the next try succeeds (H47)', async () => {
   const base = bareRuntime();
   const disk = faulty(base.fs);
   await withStore(

@@ -34,7 +34,7 @@ async function opens(root: string, opts: { runtime?: Runtime; readOnly?: boolean
 
 const modeOf = (path: string): string => (fs.statSync(path).mode & 0o7777).toString(8);
 
-test('H44: the store is for its owner only, whatever the umask', async () => {
+test('the store is for its owner only, whatever the umask (H44)', async () => {
   await inDir(async (dir) => {
     await opens(`${dir}/a/b/store`);
     assert.equal(modeOf(`${dir}/a/b/store`), '700');
@@ -48,7 +48,7 @@ test('H44: the store is for its owner only, whatever the umask', async () => {
   });
 });
 
-test('H44/H45: a root that others may write to, own, or fill with something else is refused with a hint', async () => {
+test('a root that others may write to, own, or fill with something else is refused with a hint (H44, H45)', async () => {
   await inDir(async (dir) => {
     fs.mkdirSync(`${dir}/open`);
     fs.chmodSync(`${dir}/open`, 0o777);
@@ -75,7 +75,7 @@ test('H44/H45: a root that others may write to, own, or fill with something else
   });
 });
 
-test('H45: a link of our own is followed, another user’s is not', async () => {
+test('a link of our own is followed, another user’s is not (H45)', async () => {
   await inDir(async (dir) => {
     fs.mkdirSync(`${dir}/real`, { mode: 0o700 });
     fs.symlinkSync(`${dir}/real`, `${dir}/link`);

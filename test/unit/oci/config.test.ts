@@ -66,12 +66,12 @@ test('what is absent or null is absent', () => {
   assert.deepEqual(parse({ os: '', architecture: '' }), empty);
 });
 
-test('H24: a BuildKit cache config has no diff IDs', () => {
+test('a BuildKit cache config has no diff IDs (H24)', () => {
   const cache = { layers: [{ blob: fake('1'), parent: -1 }], records: [{ digest: fake('2') }] };
   assert.deepEqual(parse(cache).diffIds, []);
 });
 
-test('H24: hostile configurations are refused with the digest and the field', () => {
+test('hostile configurations are refused with the digest and the field (H24)', () => {
   const bad: readonly (readonly [unknown, RegExp])[] = [
     ['null', /must be an object/],
     ['[]', /must be an object/],
@@ -98,11 +98,11 @@ test('H24: hostile configurations are refused with the digest and the field', ()
   }
 });
 
-test('H28: a user id beyond 32 bits is text like any other', () => {
+test('a user id beyond 32 bits is text like any other (H28)', () => {
   assert.equal(parse({ config: { User: '4294967296' } }).config.User, '4294967296');
 });
 
-test('H22: the size cap', () => {
+test('a config over the size limit is refused before it is parsed (H22)', () => {
   refuses(
     () => parseConfig(new Uint8Array(MAX_CONFIG_BYTES + 1), pointer(OCI_CONFIG)),
     /33554433 bytes, more than 33554432/,

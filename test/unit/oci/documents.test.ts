@@ -102,7 +102,7 @@ test('Docker and OCI may be mixed within a class', () => {
   asIndex(index({ mediaType: DOCKER_INDEX }), OCI_INDEX);
 });
 
-test('H20: a document of another class is refused in containerd words', () => {
+test('a document of another class is refused in containerd words (H20)', () => {
   const found = (what: string): RegExp =>
     new RegExp(`^children: invalid desc ${fake('d')}: media-type: ${what.replace(/[.+()]/g, '\\$&')}$`);
   const notManifest = found(`expected manifest but found index (${OCI_MANIFEST})`);
@@ -135,7 +135,7 @@ test('H20: a document of another class is refused in containerd words', () => {
   refuses(() => childrenOf(encode(index()), pointer(OCI_MANIFEST)), notManifest);
 });
 
-test('H21, H23, H24: hostile manifests are refused with the digest and the field', () => {
+test('hostile manifests are refused with the digest and the field (H21, H23, H24)', () => {
   const bad: readonly (readonly [unknown, RegExp])[] = [
     [[], /must be an object/],
     [null, /must be an object/],
@@ -173,14 +173,14 @@ test('H21, H23, H24: hostile manifests are refused with the digest and the field
   }
 });
 
-test('H21, H23, H26: hostile indexes', () => {
+test('hostile indexes are refused with the digest and the field (H21, H23, H26)', () => {
   refuses(() => asIndex({ manifests: [null] }), /index sha256:d+: manifests\[0\]: must be an object/);
   refuses(() => asIndex({ manifests: 'x' }), /manifests: must be an array/);
   refuses(() => asIndex({ manifests: Array(MAX_CHILDREN + 1).fill(layer('1')) }), /more than 10000/);
   assert.ok(asIndex({ manifests: Array(MAX_CHILDREN).fill(layer('1')) }));
 });
 
-test('H22: the size cap is checked before reading', () => {
+test('the size cap is checked before reading (H22)', () => {
   const big = new Uint8Array(MAX_MANIFEST_BYTES + 1).fill(0x20);
   for (const parse of [parseManifest, parseIndex]) {
     refuses(() => parse(big, pointer(OCI_MANIFEST)), /8388609 bytes, more than 8388608/);

@@ -41,13 +41,13 @@ test('the most', () => {
   assert.ok(!('other' in parsed));
 });
 
-test('H27: an annotation __proto__ stays data', () => {
+test('an annotation __proto__ stays data (H27)', () => {
   const { annotations } = parse(JSON.stringify(layer('1')).replace('{', '{"annotations":{"__proto__":"x"},'));
   assert.deepEqual(Object.entries(annotations ?? {}), [['__proto__', 'x']]);
   assert.equal(({} as Record<string, unknown>)['0'], undefined);
 });
 
-test('H23: sizes are integers from 0 to 2^53-1', () => {
+test('sizes are integers from 0 to 2^53-1 (H23)', () => {
   assert.equal(parse(sized('0')).size, 0);
   assert.ok(Object.is(parse(sized('-0')).size, 0));
   assert.equal(parse(sized('9007199254740991')).size, 9007199254740991);
@@ -73,7 +73,7 @@ test('H23: sizes are integers from 0 to 2^53-1', () => {
   refuses(() => parse({ mediaType: 'a/b', digest: fake('1') }), /size: must be/);
 });
 
-test('H21: digests are checked before any use', () => {
+test('digests are checked before any use (H21)', () => {
   const bad: readonly (readonly [unknown, RegExp])[] = [
     ['sha256:../../x', /invalid checksum digest format/],
     [`sha256:${'A'.repeat(64)}`, /invalid checksum digest format/],
@@ -122,7 +122,7 @@ test('media types', () => {
   }
 });
 
-test('H32: inline data', () => {
+test('inline data is decoded, and refused when its length or its base64 is wrong (H32)', () => {
   const data = (text: unknown, size: number): unknown => parse(layer('1', { data: text, size }));
   assert.ok(data('', 0));
   assert.ok(data('AAECAw==', 4));

@@ -154,11 +154,11 @@ const WRONG: Readonly<Record<string, [Uint8Array, RegExp]>> = {
   'more blobs than history': [manifest([['1', {}]], { fsLayers: [] }), /history and layer mismatch/],
   'no layers at all': [manifest([]), /history and layer mismatch/],
   'no history': [encode({ schemaVersion: 1, fsLayers: [] }), /history and layer mismatch/],
-  'H20: also a manifest': [manifest([['1', {}]], { layers: [] }), /another schema/],
-  'H20: also an index': [manifest([['1', {}]], { Manifests: null }), /another schema/],
+  'also a manifest (H20)': [manifest([['1', {}]], { layers: [] }), /another schema/],
+  'also an index (H20)': [manifest([['1', {}]], { Manifests: null }), /another schema/],
   'another version': [manifest([['1', {}]], { schemaVersion: 2 }), /schemaVersion: must be 1/],
-  'H21: a digest that is none': [manifest([], { fsLayers: [{ blobSum: 'sha256:../../x' }] }), /blobSum/],
-  'H27: a history that is no JSON': [manifest([], { fsLayers: [{ blobSum: fake('1') }], history: [{ v1Compatibility: '{}x' }] }), /trailing data/], // biome-ignore format: one row
+  'a digest that is none (H21)': [manifest([], { fsLayers: [{ blobSum: 'sha256:../../x' }] }), /blobSum/],
+  'a history that is no JSON (H27)': [manifest([], { fsLayers: [{ blobSum: fake('1') }], history: [{ v1Compatibility: '{}x' }] }), /trailing data/], // biome-ignore format: one row
   'a history that is no text': [manifest([], { history: [{ v1Compatibility: {} }] }), /must be a string/],
   'a throwaway that is no boolean': [manifest([['1', { throwaway: 'x' }]]), /throwaway: must be a boolean/],
   'a command that is no list': [manifest([['1', { container_config: { Cmd: 'x' } }]]), /must be an array/],

@@ -68,7 +68,7 @@ test('comes to be in place of nothing, and of an empty directory, with its own m
   });
 });
 
-test('H98 while it is built nobody else can look into it', async () => {
+test('nobody else can look into an output directory while it is built (H98)', async () => {
   await withBench(async ({ make, parent, target }) => {
     await make({}, async (path) => {
       const staging = join(path, '..');

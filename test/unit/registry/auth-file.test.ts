@@ -165,7 +165,7 @@ const BROKEN: readonly (readonly [unknown, RegExp])[] = [
   [{ credHelpers: { 'reg.io': 'a b' } }, /credHelpers\["reg.io"\] is not the name of a helper/],
 ];
 for (const [document, message] of BROKEN) {
-  test(`H8: a broken file is an error, not anonymous: ${JSON.stringify(document)}`, async () => {
+  test(`a broken file is an error, not anonymous: ${JSON.stringify(document)} (H8)`, async () => {
     await assert.rejects(look(docker(document), 'reg.io'), (err: Error) => {
       assert.equal(kindOf(err), 'InvalidArgument');
       assert.match(err.message, /^Cannot use the credentials in \/home\/\.docker\/config\.json: /);
@@ -247,7 +247,7 @@ const FAILING: readonly (readonly [string, NonNullable<Machine['helper']>, RegEx
   ['too slow', () => new HawserError('DeadlineExceeded', 'it took too long'), /too long/, 'DeadlineExceeded'],
 ];
 for (const [name, helper, message, kind] of FAILING) {
-  test(`H8: a helper that fails is an error, not anonymous: ${name}`, async () => {
+  test(`a helper that fails is an error, not anonymous: ${name} (H8)`, async () => {
     const machine = { ...docker({ credsStore: 'x', auths: { 'reg.io': auth('not:this') } }), helper };
     await assert.rejects(look(machine, 'reg.io'), (err: Error) => {
       assert.equal(kindOf(err), kind);

@@ -308,7 +308,7 @@ const BAD_TOKENS: Readonly<Record<string, string>> = {
 };
 for (const [title, body] of Object.entries(BAD_TOKENS)) {
   check(
-    `H22: token answer: ${title}`,
+    `token answer: ${title} (H22)`,
     { mode: 'bearer' },
     async ({ ref }) => {
       assert.equal(kindOf(await failure(resolve(ref))), 'Unauthenticated');
@@ -318,7 +318,7 @@ for (const [title, body] of Object.entries(BAD_TOKENS)) {
 }
 
 check(
-  'H22: a token answer over 128 KiB',
+  'a token answer over 128 KiB is refused (H22)',
   { mode: 'bearer' },
   async ({ ref }) => {
     assert.equal(kindOf(await failure(resolve(ref))), 'ResourceExhausted');
@@ -334,7 +334,7 @@ for (const realm of [
   'file:///etc/passwd',
   'nonsense',
 ]) {
-  check(`H2: realm ${realm} is refused`, { mode: 'bearer', realm }, async ({ registry, ref }) => {
+  check(`realm ${realm} is refused (H2)`, { mode: 'bearer', realm }, async ({ registry, ref }) => {
     const err = await failure(resolve(ref, given(FOO)));
     assert.equal(kindOf(err), 'PermissionDenied');
     assert.match(err.message, /token realm .* refused/);
@@ -342,7 +342,7 @@ for (const realm of [
   });
 }
 
-test('H2: a TLS registry may not name a realm without TLS; no credential leaves', async () => {
+test('a TLS registry may not name a realm without TLS; no credential leaves (H2)', async () => {
   const transports = scripted(() => ({
     status: 401,
     headers: { 'www-authenticate': 'Bearer realm="http://auth.example/t"' },
@@ -358,7 +358,7 @@ test('H2: a TLS registry may not name a realm without TLS; no credential leaves'
   );
 });
 
-test('H3: every hop of a token request is checked, and a password is not posted elsewhere', async () => {
+test('every hop of a token request is checked, and a password is not posted elsewhere (H3)', async () => {
   for (const [location, why] of [
     ['https://10.0.0.1/t', /may not lead to a private address/],
     ['http://auth.example/t', /it would leave TLS/],

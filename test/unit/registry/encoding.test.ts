@@ -43,7 +43,7 @@ const DECODED: readonly Fault[] = [
 for (const offset of [0, 60_000]) {
   for (const fault of DECODED) {
     check(
-      `H41: ${JSON.stringify(fault)} nobody asked for is undone, and never a part (offset ${offset})`,
+      `${JSON.stringify(fault)} nobody asked for is undone, and never a part (offset ${offset}) (H41)`,
       [fault],
       async (fetch) => {
         const got = await fetch(offset);
@@ -55,7 +55,7 @@ for (const offset of [0, 60_000]) {
 
   for (const contentEncoding of ['br', 'gzip, br', 'gzip, gzip, gzip, gzip', 'constructor']) {
     check(
-      `H41: Content-Encoding ${contentEncoding} is refused (offset ${offset})`,
+      `Content-Encoding ${contentEncoding} is refused (offset ${offset}) (H41)`,
       [{ contentEncoding }],
       async (fetch) => {
         const err = await failure(fetch(offset));
@@ -70,7 +70,7 @@ for (const offset of [0, 60_000]) {
 
 for (const field of ['gzip', 'deflate', 'zstd', 'zstd, gzip']) {
   const faults = [{ headers: { 'Content-Encoding': field } }];
-  check(`H41: an encoding that is none: ${field}`, faults, async (fetch) => {
+  check(`an encoding that is none: ${field} (H41)`, faults, async (fetch) => {
     const err = await failure(bytesOf(await fetch()));
     assert.equal(codeOf(err), 'CONTENT_ENCODING', String(err));
   });
@@ -78,7 +78,7 @@ for (const field of ['gzip', 'deflate', 'zstd', 'zstd, gzip']) {
 
 const ENDLESS = zstdCompressSync(new Uint8Array(5 << 20));
 check(
-  'H22: between stacked encodings no more passes than the content could need',
+  'stacked encodings may not expand in between beyond a limit (H22)',
   [{ body: gzipSync(ENDLESS), headers: { 'Content-Encoding': 'gzip, zstd, gzip' } }],
   async (fetch) => {
     const err = await failure(bytesOf(await fetch()));

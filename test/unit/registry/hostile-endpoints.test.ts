@@ -59,7 +59,7 @@ const header = ({ headers }: HttpRequest, name: string): string | undefined =>
   Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1];
 const challenge = (text: string) => ({ status: 401, headers: { 'www-authenticate': text } });
 
-test('H1: what is set for one host, such as skip_verify, does not hold for its token server', async () => {
+test('what is set for one host, such as skip_verify, does not hold for its token server (H1)', async () => {
   const transports = recording(({ url, headers }) => {
     if (url.host === 'auth.test') return { body: '{"token":"t"}' };
     return 'authorization' in headers ? FOUND : challenge('Bearer realm="https://auth.test/token"');
@@ -74,7 +74,7 @@ test('H1: what is set for one host, such as skip_verify, does not hold for its t
   assert.equal(by('auth.test')?.extraCa, 'CA');
 });
 
-test('H1: a mirror gets the credential for its own name, never the registry’s', async () => {
+test('a mirror gets the credential for its own name, never the registry’s (H1)', async () => {
   const asked: string[] = [];
   const transports = recording(({ url, headers }) => {
     if (url.host === 'reg.test' && 'authorization' in headers) return FOUND;
@@ -94,7 +94,7 @@ test('H1: a mirror gets the credential for its own name, never the registry’s'
 
 const KEPT = { authorization: 'Bearer hunter2', 'x-api-key': 'swordfish', 'user-agent': 'mine' };
 
-test('H4: headers of the configuration stay with their origin, and do not come back to it', async () => {
+test('headers of the configuration stay with their origin, and do not come back to it (H4)', async () => {
   const transports = recording(({ url }) => {
     if (url.host === 'cdn.test') return { status: 307, headers: { location: 'https://reg.test/again' } };
     return url.pathname === '/again' ? FOUND : { status: 307, headers: { location: 'https://cdn.test/x' } };
@@ -110,7 +110,7 @@ test('H4: headers of the configuration stay with their origin, and do not come b
   for (const request of others) assert.doesNotMatch(JSON.stringify(request.headers), SECRETS);
 });
 
-test('H4: headers of the configuration go to a token server only when it is the host itself', async () => {
+test('headers of the configuration go to a token server only when it is the host itself (H4)', async () => {
   for (const [realm, expected] of [
     ['https://reg.test/token', 'swordfish'],
     ['https://auth.test/token', undefined],
@@ -129,7 +129,7 @@ test('H4: headers of the configuration go to a token server only when it is the 
   }
 });
 
-test('H6: a mirror on this machine may not lead a registry’s clients to a metadata service', async () => {
+test('a mirror on this machine may not lead a registry’s clients to a metadata service (H6)', async () => {
   const transports = recording(() => ({
     status: 302,
     headers: { location: 'http://169.254.169.254/latest' },
@@ -139,7 +139,7 @@ test('H6: a mirror on this machine may not lead a registry’s clients to a meta
   assert.equal(transports.sent.length, 1);
 });
 
-test('H7: Link is not followed', async () => {
+test('Link is not followed (H7)', async () => {
   const link = '<https://evil.test/next>; rel="next"';
   const transports = recording(() => ({ headers: { ...FOUND.headers, link } }));
   assert.equal(await resolve(transports, { hosts: listed(host('https://reg.test/v2')) }), undefined);
@@ -157,7 +157,7 @@ const sources: readonly (readonly [string, string])[] = readdirSync(src, {
   .filter((name) => name.endsWith('.ts'))
   .map((name) => [name, readFileSync(join(src, name), 'utf8')]);
 
-test('H10: nothing but the two transports speaks HTTP or TLS', () => {
+test('nothing but the two transports speaks HTTP or TLS (H10)', () => {
   const speaks =
     /(?<![.\w])fetch\((?!text|reference|desc)|'undici['/]|node:https?'|node:tls'|node:http2'|WebSocket|XMLHttpRequest/;
   const guilty = sources.filter(([, text]) => speaks.test(text)).map(([name]) => name);
@@ -197,7 +197,7 @@ const ODD: readonly string[] = [
   ...[`reg.test/${'a'.repeat(10_240)}:1`, `${'a.'.repeat(5120)}test/a:1`, `reg.test/a:${'1'.repeat(10_240)}`],
 ];
 for (const text of ODD) {
-  test(`H11: refused before anything is asked: ${JSON.stringify(text.slice(0, 40))}`, () => {
+  test(`refused before anything is asked: ${JSON.stringify(text.slice(0, 40))} (H11)`, () => {
     assert.throws(
       () => parseReference(text),
       (err) => isKind(err, 'InvalidArgument'),
@@ -205,7 +205,7 @@ for (const text of ODD) {
   });
 }
 
-test('H13: what is told of hosts, attempts and exchanges holds no secret', async () => {
+test('events about hosts, attempts and exchanges hold no secret (H13)', async () => {
   const events: string[] = [];
   const transports = recording(({ url, headers }) => {
     if (url.pathname === '/token') return { body: '{"token":"hunter2"}' };
@@ -225,7 +225,7 @@ test('H13: what is told of hosts, attempts and exchanges holds no secret', async
   for (const event of events) assert.doesNotMatch(event, SECRETS);
 });
 
-test('H14: there is no way to upload: no method for it, and a body only for token servers', () => {
+test('there is no way to upload: no method for it, and a body only for token servers (H14)', () => {
   const port = sources.find(([name]) => name === 'core/ports/transport.ts')?.[1] ?? '';
   assert.match(port, /readonly method: 'GET' \| 'HEAD' \| 'POST';/);
   const posting = sources.filter(([, text]) => /method: '(?:POST|PUT|PATCH|DELETE)'/.test(text));

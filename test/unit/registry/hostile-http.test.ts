@@ -1,4 +1,4 @@
-/** H12: answers that break HTTP, or never end. Each ends within its limits, in success or in an error that names it. */
+/** Answers that break HTTP, or never end: each ends within its limits, in success or in an error that names it (H12). */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -51,7 +51,7 @@ const FAULTS: Readonly<Record<string, readonly [Fault, RegExp]>> = {
   'a body that stops': [{ stall: 100 }, /^STALLED$/],
 };
 for (const [title, [fault, code]] of Object.entries(FAULTS)) {
-  test(`H12: ${title}`, async () => {
+  test(`${title} (H12)`, async () => {
     const registry = await startRegistry({ faults: [fault] });
     registry.putBlob('t/a', DESC.digest, BLOB);
     try {
@@ -68,7 +68,7 @@ for (const [title, [fault, code]] of Object.entries(FAULTS)) {
   });
 }
 
-test('H12: a flood of 1xx answers ends in the answer', async () => {
+test('a flood of 1xx answers ends in the answer (H12)', async () => {
   const registry = await startRegistry({ faults: [{ interim: 200 }] });
   registry.putBlob('t/a', DESC.digest, BLOB);
   try {
@@ -98,7 +98,7 @@ const ENDLESS: Readonly<Record<string, readonly [string, string, RegExp]>> = {
   'a body that comes byte by byte': ['HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n', 'y', /^TOO_SLOW$/],
 };
 for (const [title, [head, next, code]] of Object.entries(ENDLESS)) {
-  test(`H12: ${title}`, async () => {
+  test(`${title} (H12)`, async () => {
     const server = await endless(head, next);
     try {
       const limits = { ...LIMITS, minSpeed: 1000, window: 300 };
@@ -113,7 +113,7 @@ for (const [title, [head, next, code]] of Object.entries(ENDLESS)) {
   });
 }
 
-test('H12: an answer that nobody asked for is not taken for the next one', async () => {
+test('an answer that nobody asked for is not taken for the next one (H12)', async () => {
   const evil = `HTTP/1.1 200 OK\r\nContent-Length: ${BLOB.length}\r\n\r\n${'e'.repeat(BLOB.length)}`;
   const server = await serve(async (_request, wire) => {
     await wire.write(`HTTP/1.1 200 OK\r\nContent-Length: ${BLOB.length}\r\n\r\n`);

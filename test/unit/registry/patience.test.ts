@@ -88,7 +88,7 @@ test('retry: a wait that is asked for and beyond the patience ends it at once', 
   assert.equal(endure({ time: 600_000 }, failure({ status: 429, retryAfter: 61_000 })).tries > 1, true);
 });
 
-test('H12: the manifest is asked for again after each failure that passes', async () => {
+test('the manifest is asked for again after each failure that passes (H12)', async () => {
   const registry = await startRegistry();
   try {
     const image = await buildImage({ layers: [] });
@@ -226,7 +226,7 @@ function trickling(clock: { advance(ms: number): void }, chunks: number, size: n
   );
 }
 
-test('H12: a body that dribbles is ended once a whole window was too slow', async () => {
+test('a body that dribbles is ended once a whole window was too slow (H12)', async () => {
   const clock = fakeClock();
   const request = { method: 'GET' as const, url: new URL('https://r.test/x?sig=s3cret'), headers: {} };
   const read = async (size: number): Promise<number> => {

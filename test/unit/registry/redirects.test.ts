@@ -40,7 +40,7 @@ for (const auth of [
   { mode: 'basic', user: 'foo', pass: 's3cret' },
   { mode: 'bearer', user: 'foo', pass: 's3cret' },
 ] as const) {
-  test(`H4: ${auth.mode} credentials do not follow a redirect to another origin`, async () => {
+  test(`${auth.mode} credentials do not follow a redirect to another origin (H4)`, async () => {
     await two(auth, { mode: 'none' }, async (front, storage) => {
       await withClient(FOO, async (client) => {
         const got = await client.fetcher(parseReference(`${front.host}/t/a:x`)).fetch(desc, { offset: 10 });
@@ -53,7 +53,7 @@ for (const auth of [
     });
   });
 
-  test(`H4: a ${auth.mode} challenge of the redirect's target gets nothing`, async () => {
+  test(`a ${auth.mode} challenge of the redirect's target gets nothing (H4)`, async () => {
     await two({ mode: 'basic', user: 'foo', pass: 's3cret' }, auth, async (front, storage) => {
       await withClient(FOO, async (client) => {
         const err = await failure(client.fetcher(parseReference(`${front.host}/t/a:x`)).fetch(desc));
@@ -68,7 +68,7 @@ for (const auth of [
   });
 }
 
-test('H4: once dropped, Authorization stays dropped, also when the way leads back', async () => {
+test('once dropped, Authorization stays dropped, also when the way leads back (H4)', async () => {
   const transports = scripted(({ url, headers }) => {
     if (url.pathname === '/back') return { status: 200, body: 'x' };
     if (url.host === 'cdn.example') return { status: 302, headers: { location: 'https://r.example/back' } };
@@ -86,7 +86,7 @@ test('H4: once dropped, Authorization stays dropped, also when the way leads bac
 
 // Go keeps Authorization for subdomains, and its newer versions for other ports.
 for (const target of ['https://cdn.r.example/x', 'https://r.example:8443/x']) {
-  test(`H4: ${target} is another origin; Range and Accept go there, Authorization and Referer do not`, async () => {
+  test(`${target} is another origin; Range and Accept go there, Authorization and Referer do not (H4)`, async () => {
     const transports = scripted(({ url, headers }) => {
       if (url.href === target) return { status: 200, body: 'x' };
       if (headers.authorization !== undefined) return { status: 307, headers: { location: target } };
@@ -112,7 +112,7 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['H6', 'https://'],
 ];
 for (const [row, location] of REFUSED) {
-  test(`${row}: a TLS registry may not redirect to ${location}`, async () => {
+  test(`a TLS registry may not redirect to ${location} (${row})`, async () => {
     const transports = scripted(() => ({ status: 302, headers: { location } }));
     await withClient({ transports }, async (client) => {
       const err = await failure(client.fetcher(parseReference('r.example/t/a:x')).fetch(desc));
@@ -123,7 +123,7 @@ for (const [row, location] of REFUSED) {
   });
 }
 
-test('H12: a redirect loop ends after ten hops', async () => {
+test('a redirect loop ends after ten hops (H12)', async () => {
   const transports = scripted(() => ({ status: 307, headers: { location: '/again' } }));
   await withClient({ transports }, async (client) => {
     const err = await failure(client.resolve(parseReference('r.example/t/a:x')));
@@ -144,7 +144,7 @@ test('userinfo and fragment of a Location are not used', async () => {
   assert.equal(transports.requests[1]?.url.href, 'https://cdn.example/x');
 });
 
-test('H13: trace and dump hold no secret and no blob', async () => {
+test('trace and dump hold no secret and no blob (H13)', async () => {
   const events: TraceEvent[] = [];
   const lines: string[] = [];
   await two({ mode: 'bearer', user: 'foo', pass: 's3cret' }, { mode: 'none' }, async (front) => {

@@ -78,7 +78,7 @@ check('a digest that is no manifest is looked for among the blobs', [], async ({
 });
 
 check(
-  'H33: 500 on the manifest does not lead to the blobs',
+  '500 on the manifest does not lead to the blobs (H33)',
   [{ match: '/manifests/', status: 500 }],
   async ({ registry }) => {
     const err = await failure(resolveText(`${registry.host}/t/a@${image.root.digest}`));
@@ -165,7 +165,7 @@ check(
 );
 
 check(
-  'H25: the content of a pinned digest is hashed',
+  'the content of a pinned digest is hashed (H25)',
   [{ noContentLength: true, corrupt: 3 }],
   async ({ registry }) => {
     const err = await failure(resolveText(`${registry.host}/t/a@${image.root.digest}`));
@@ -174,15 +174,23 @@ check(
   },
 );
 
-check('H22: 8 MiB is the most by HEAD', [{ headers: { 'Content-Length': '8388609' } }], async ({ ref }) => {
-  const err = await failure(resolveText(ref));
-  assert.equal(kindOf(err), 'ResourceExhausted');
-  assert.match(err.message, /rejecting 8388609 byte manifest for 127/);
-});
+check(
+  'a manifest over 8 MiB is refused by its HEAD (H22)',
+  [{ headers: { 'Content-Length': '8388609' } }],
+  async ({ ref }) => {
+    const err = await failure(resolveText(ref));
+    assert.equal(kindOf(err), 'ResourceExhausted');
+    assert.match(err.message, /rejecting 8388609 byte manifest for 127/);
+  },
+);
 
-check('H22: 8 MiB is the most by GET', [{ noContentLength: true, overlong: 9 << 20 }], async ({ ref }) => {
-  assert.equal(kindOf(await failure(resolveText(ref))), 'ResourceExhausted');
-});
+check(
+  'a manifest over 8 MiB is refused while it is read (H22)',
+  [{ noContentLength: true, overlong: 9 << 20 }],
+  async ({ ref }) => {
+    assert.equal(kindOf(await failure(resolveText(ref))), 'ResourceExhausted');
+  },
+);
 
 check(
   'a larger manifest than containerd takes',
@@ -230,7 +238,7 @@ check('403 tells what the registry says', [denied], async ({ registry, ref }) =>
 });
 
 check(
-  'H22: an endless error body is cut',
+  'an endless error body is cut (H22)',
   [
     { method: 'HEAD', status: 405 },
     { status: 500, body: 'x'.repeat(5 << 20) },
@@ -261,7 +269,7 @@ check('302 without Location', [{ status: 302 }], async ({ ref }) => {
   assert.match(err.message, /302/);
 });
 
-test('H9: TLS failure is not followed by plain HTTP', async () => {
+test('TLS failure is not followed by plain HTTP (H9)', async () => {
   const registry = await startRegistry({ faults: [{ raw: 'HTTP/1.1 400 Bad Request\r\n\r\n' }] });
   try {
     const options = { tls: { skipVerify: true }, limits: { connect: 300, headers: 300 } };
@@ -273,7 +281,7 @@ test('H9: TLS failure is not followed by plain HTTP', async () => {
   }
 });
 
-test('H9: a refused connection is not followed by plain HTTP, with a port or without', async () => {
+test('a refused connection is not followed by plain HTTP, with a port or without (H9)', async () => {
   for (const ref of ['localhost/t/a:x', '127.0.0.1/t/a:x', '127.0.0.1:443/t/a:x', 'r.test/t/a:x']) {
     const refused = new HawserError('Unavailable', 'refused', {
       reason: { type: 'exchange', code: 'ECONNREFUSED' },

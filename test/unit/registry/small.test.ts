@@ -100,12 +100,12 @@ test('backoff doubles and is bounded', () => {
   assert.equal(backoff(1000, 1), 30_000);
 });
 
-test('H13: URLs are shown without secrets', () => {
+test('URLs are shown without secrets (H13)', () => {
   const url = new URL('https://u:p@h.example/a?X-Amz-Signature=s3cret&ns=docker.io&token=t#f');
   assert.equal(safeUrl(url), 'https://h.example/a?X-Amz-Signature=REDACTED&ns=docker.io&token=REDACTED');
 });
 
-test('H13: headers are shown without secrets', () => {
+test('headers are shown without secrets (H13)', () => {
   const shown = safeHeaders([
     ['Authorization', 'Bearer s3cret'],
     ['Set-Cookie', 's3cret'],
@@ -137,7 +137,7 @@ test('Content-Range', () => {
   }
 });
 
-test('H22: bodies are read up to a cap', async () => {
+test('bodies are read up to a cap (H22)', async () => {
   let given = 0;
   const endless = (): ReadableStream<Uint8Array> =>
     new ReadableStream({

@@ -1,4 +1,4 @@
-/** H28: the user that an image names, out of accounts files that it wrote itself. */
+/** The user that an image names, from the accounts files of the image itself (H28). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Kind, kindOf } from '../../../src/core/errors.ts';
@@ -79,7 +79,7 @@ const refused: readonly (readonly [spec: string, kind: Kind, message: RegExp, fr
   ['1e3', 'NotFound', /no user "1e3"/],
 ];
 for (const [spec, kind, message, from] of refused) {
-  test(`H28 ${JSON.stringify(spec)} is ${kind}`, () => {
+  test(`${JSON.stringify(spec)} is ${kind} (H28)`, () => {
     assert.throws(
       () => findUser(spec, from ?? ofDebian),
       (err) => {
@@ -91,7 +91,7 @@ for (const [spec, kind, message, from] of refused) {
   });
 }
 
-test('H28 a huge file, a huge line and a user in very many groups are refused or passed over', () => {
+test('a huge file, a huge line and a user in very many groups are refused or passed over (H28)', () => {
   const huge = { passwd: new Uint8Array(MAX_ACCOUNTS_BYTES + 1), group: undefined };
   assert.throws(() => findUser('app', huge), /more than 4194304 bytes/);
   const long = `${'x'.repeat(2 << 20)}:x:1:1\n${PASSWD}`;
