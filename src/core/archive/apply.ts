@@ -185,8 +185,7 @@ export class LayerApplier implements TarSink {
   }
 
   #remember(node: DirNode, entry: TarEntry): void {
-    node.made = 'explicit';
-    node.final = { mode: entry.mode, atime: atimeOf(entry), mtime: entry.mtime };
+    node.made = { by: 'explicit', mode: entry.mode, atime: atimeOf(entry), mtime: entry.mtime };
   }
 
   #whiteout(parts: readonly ByteString[], name: ByteString): void {
@@ -258,6 +257,8 @@ export class LayerApplier implements TarSink {
     if (target === undefined || problem !== undefined) {
       throw new HawserError('InvalidArgument', `hard link to ${quoted(entry.linkName)}: ${problem}`);
     }
+    // Made now if need be, for that may close other handles.
+    this.#layer.writable(node);
     const from = this.#layer.bringUp(place.node, target);
     create(this.#layer, node, name, (dir, n) => this.#sys.link(from, target, dir, n));
   }

@@ -2,7 +2,7 @@ import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import type { Dir } from '../ports/syscalls.ts';
 import { dirInode } from '../trees/inode.ts';
-import type { DirNode } from './dir-node.ts';
+import { type DirNode, type FlatNotes, IMPLICIT } from './dir-node.ts';
 import { erase, type LayerTree, settleExplicit } from './layer-tree.ts';
 import type { MergedTree } from './merged-tree.ts';
 import type { Metadata } from './metadata.ts';
@@ -24,47 +24,51 @@ export class FlatLayer implements LayerTree {
 
   writable(node: DirNode): Dir {
     const dir = this.#touch(node);
-    for (let at: DirNode | undefined = node; at !== undefined && at.made === 'no'; at = at.parent) {
-      at.made = 'implicit';
+    for (let at: DirNode | undefined = node; at !== undefined && at.made.by === 'no'; at = at.parent) {
+      at.made = IMPLICIT;
     }
     return dir;
   }
 
-  /** The directory, its times kept in mind. */
+  #dir(node: DirNode): Dir {
+    const dir = this.tree.upper(node);
+    if (dir === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
+    return dir;
+  }
+
+  /** The directory, to be changed: its times are noted first. */
   #touch(node: DirNode): Dir {
-    const upper = this.tree.upper(node);
-    if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
-    if (node.before === undefined && !node.fresh) node.before = this.tree.sys.fstat(upper);
-    return upper;
+    const dir = this.#dir(node);
+    const notes = notesOf(node);
+    if (notes.before === undefined && !notes.fresh) notes.before = this.tree.sys.fstat(dir);
+    return dir;
   }
 
   created(node: DirNode, name: ByteString): void {
-    node.written ??= new Set();
-    node.written.add(name);
+    const notes = notesOf(node);
+    notes.written ??= new Set();
+    notes.written.add(name);
   }
 
   createdDirectory(node: DirNode): void {
-    node.made = 'implicit';
-    node.fresh = true;
+    node.made = IMPLICIT;
+    notesOf(node).fresh = true;
   }
 
   removed(node: DirNode, name: ByteString): void {
-    node.written?.delete(name);
+    notesOf(node).written?.delete(name);
   }
 
   bringUp(node: DirNode): Dir {
-    const upper = this.tree.upper(node);
-    if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
-    return upper;
+    return this.#dir(node);
   }
 
   hide(node: DirNode, name: ByteString): void {
     if (node.hides(name)) return;
-    node.cuts ??= new Set();
-    node.cuts.add(name);
-    if (node.written?.has(name) === true) return;
+    node.cut(name);
+    if (notesOf(node).written?.has(name) === true) return;
     const child = node.children.get(name);
-    if (child !== undefined && child.made !== 'no') this.#strip(child);
+    if (child !== undefined && child.made.by !== 'no') this.#strip(child);
     else if (this.tree.lookup(node, name) !== undefined) erase(this.tree, node, this.#touch(node), name);
   }
 
@@ -75,8 +79,9 @@ export class FlatLayer implements LayerTree {
   }
 
   #strip(node: DirNode): void {
+    this.tree.trim();
     this.hideAll(node);
-    node.fresh = true;
+    notesOf(node).fresh = true;
   }
 
   settle(): void {
@@ -84,28 +89,36 @@ export class FlatLayer implements LayerTree {
   }
 
   #settle(node: DirNode): void {
-    this.tree.trim();
     for (const child of node.children.values()) this.#settle(child);
-    if (node.made === 'explicit') settleExplicit(this.tree, node);
-    else if (node.fresh || node.before !== undefined) this.#settleImplicit(node);
-    if (node.made !== 'explicit' && !node.fresh && node.locked !== undefined) this.#lock(node, node.locked);
+    this.tree.trim();
+    if (node.made.by === 'explicit') {
+      settleExplicit(this.tree, node);
+      return;
+    }
+    const { fresh, before } = notesOf(node);
+    if (fresh) this.#describeFresh(node);
+    else {
+      if (before !== undefined) dirInode(this.tree.sys, this.#dir(node)).utimes(before.atime, before.mtime);
+      if (node.locked !== undefined) this.#lock(node, node.locked);
+    }
   }
 
   #lock(node: DirNode, mode: number): void {
-    const upper = this.tree.upper(node.parent ?? node);
-    if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
-    if (node.parent === undefined) this.tree.sys.chmodDir(upper, mode);
-    else this.tree.sys.chmod(upper, node.name, mode);
+    const above = this.#dir(node.parent ?? node);
+    if (node.parent === undefined) this.tree.sys.chmodDir(above, mode);
+    else this.tree.sys.chmod(above, node.name, mode);
   }
 
-  #settleImplicit(node: DirNode): void {
-    const upper = this.tree.upper(node);
-    if (upper === undefined) throw new HawserError('Internal', 'a directory of the tree is missing');
-    const inode = dirInode(this.tree.sys, upper);
-    if (!node.fresh && node.before !== undefined) inode.utimes(node.before.atime, node.before.mtime);
-    else {
-      this.#meta.clearXattrs(inode, NOTHING);
-      this.#meta.byDefault(inode);
-    }
+  /** A directory that no layer describes. */
+  #describeFresh(node: DirNode): void {
+    const inode = dirInode(this.tree.sys, this.#dir(node));
+    this.#meta.clearXattrs(inode, NOTHING);
+    this.#meta.byDefault(inode);
   }
+}
+
+function notesOf(node: DirNode): FlatNotes {
+  if (node.notes?.kind !== 'flat')
+    node.notes = { kind: 'flat', written: undefined, fresh: false, before: undefined };
+  return node.notes;
 }

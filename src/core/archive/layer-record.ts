@@ -1,7 +1,7 @@
 /** Making and using the record of a layer that was applied blind. */
 import type { ByteString } from '../bytes.ts';
-import { isDirectory, isSymlink, type Syscalls, type TimeSpec } from '../ports/syscalls.ts';
-import type { DirNode } from './dir-node.ts';
+import { isDirectory, isSymlink, type Syscalls } from '../ports/syscalls.ts';
+import type { DirNode, Made } from './dir-node.ts';
 import { needsBelow } from './guesses.ts';
 import { MergedTree } from './merged-tree.ts';
 
@@ -10,14 +10,11 @@ export interface NodeRecord {
   readonly name: ByteString;
   /** Its parent's place in the list; the root is the first and its own. */
   readonly parent: number;
-  /** `no`: it is named only to hide something in it; `implicit`: the layer wrote below it, but has no entry for it. */
-  readonly made: 'no' | 'implicit' | 'explicit';
+  readonly made: Made;
   /** Everything lower in it is hidden. */
   readonly opaque: boolean;
   /** Names whose lower things are hidden. */
   readonly cuts: readonly ByteString[];
-  /** Of explicit ones: what to set when all is done. */
-  readonly final: { readonly mode: number; readonly atime: TimeSpec; readonly mtime: TimeSpec } | null;
 }
 
 /**
@@ -42,12 +39,12 @@ export function recordOf(root: DirNode, guesses: Iterable<ByteString>): LayerRec
 
 /** Adds `node` when it is the root, or it or something below it depends on the layers below. */
 function add(nodes: NodeRecord[], node: DirNode, parent: number): void {
-  const { name, made, opaque, cuts, final } = node;
+  const { name, made, opaque, cuts } = node;
   const at = nodes.length;
   if (at >= MAX_NODES) throw needsBelow('it has too many directories that depend on them');
-  nodes.push({ name, parent, made, opaque, cuts: [...(cuts ?? [])], final: final ?? null });
+  nodes.push({ name, parent, made, opaque, cuts: [...(cuts ?? [])] });
   for (const child of node.children.values()) add(nodes, child, at);
-  const depends = made === 'implicit' || opaque || cuts !== undefined;
+  const depends = made.by === 'implicit' || opaque || cuts !== undefined;
   if (!depends && node.parent !== undefined && nodes.length === at + 1) nodes.pop();
 }
 
@@ -59,7 +56,6 @@ export function restore(tree: MergedTree, record: LayerRecord): void {
     const node = parent === undefined ? tree.root : tree.adopt(parent, one.name);
     node.made = one.made;
     node.opaque = one.opaque;
-    node.final = one.final ?? undefined;
     if (one.cuts.length > 0) node.cuts = new Set(one.cuts);
     nodes.push(node);
   }

@@ -4,7 +4,7 @@ import { HawserError, isKind } from '../errors.ts';
 import { type Dir, isDirectory } from '../ports/syscalls.ts';
 import { namedInode } from '../trees/inode.ts';
 import { removeEntry } from '../trees/remove-tree.ts';
-import type { DirNode } from './dir-node.ts';
+import { type DirNode, IMPLICIT } from './dir-node.ts';
 import type { MergedTree, Place } from './merged-tree.ts';
 
 /**
@@ -13,7 +13,10 @@ import type { MergedTree, Place } from './merged-tree.ts';
  */
 export interface LayerTree {
   readonly tree: MergedTree;
-  /** The directory in which the layer may now create things in `node`. */
+  /**
+   * The directory in which the layer may now create things in `node`. When the layer has to make it first, no handle that was
+   * got before may be used after.
+   */
   writable(node: DirNode): Dir;
   /** A new file, link or device; `name` must be free. */
   created(node: DirNode, name: ByteString): void;
@@ -23,7 +26,7 @@ export interface LayerTree {
   removed(node: DirNode, name: ByteString): void;
   /** Brings a non-directory up from below, so that it can be linked to. */
   bringUp(node: DirNode, name: ByteString): Dir;
-  /** A whiteout: hides what is below at `name`. */
+  /** A whiteout: hides what is below at `name`. As after an opaque mark, no handle that was got before may be used after. */
   hide(node: DirNode, name: ByteString): void;
   /** An opaque mark. */
   hideAll(node: DirNode): void;
@@ -97,20 +100,21 @@ export function makeDirectory(
   return { child, fresh };
 }
 
-/** Makes the missing directories of a place. Those that a layer does not list are `implicit`. */
+/** Makes the missing directories of a place: `implicit` ones. No handle that was got before may be used after. */
 export function makePlace(layer: LayerTree, place: Place): DirNode {
   let { node } = place;
   for (const name of place.missing) {
+    layer.tree.trim();
     node = makeDirectory(layer, node, name).child;
-    if (node.made === 'no') node.made = 'implicit';
+    if (node.made.by === 'no') node.made = IMPLICIT;
   }
   return node;
 }
 
-/** Attributes of a directory in the layer's own directory that do not depend on what is below. */
+/** Attributes of an explicit directory: they do not depend on what is below. Others are left as they are. */
 export function settleExplicit(tree: MergedTree, node: DirNode): void {
-  const { final, parent } = node;
-  if (final === undefined) return;
+  const { made: final, parent } = node;
+  if (final.by !== 'explicit') return;
   const upper = tree.upper(parent ?? node);
   if (upper === undefined) throw new HawserError('Internal', 'a directory without its parent');
   if (parent === undefined) {
@@ -125,9 +129,9 @@ export function settleExplicit(tree: MergedTree, node: DirNode): void {
 
 /** The same for all in and below `node`, deepest first. */
 export function settleExplicitBelow(tree: MergedTree, node: DirNode): void {
-  tree.trim();
   for (const child of node.children.values()) settleExplicitBelow(tree, child);
-  if (node.made === 'explicit') settleExplicit(tree, node);
+  tree.trim();
+  settleExplicit(tree, node);
 }
 
 /** Whether the owner may list, enter and write: what we need (without root) until everything in it is there. */

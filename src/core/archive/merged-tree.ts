@@ -15,16 +15,19 @@ import {
   type Stat,
   type Syscalls,
 } from '../ports/syscalls.ts';
-import { DirNode, type Handles, isBare } from './dir-node.ts';
+import { DirNode, isBare } from './dir-node.ts';
 import { Guesses } from './guesses.ts';
+import { LowerLayers } from './lower-chain.ts';
 
-/** As the kernel's MAXSYMLINKS would be 40 and containerd's is 255. */
+/** containerd's limit; the kernel's MAXSYMLINKS is 40. */
 const MAX_LINKS = 255;
 /** Components walked for one name, those of symlinks' targets included: a layer must not make each of its names costly. */
 const MAX_STEPS = 20_000;
 export const MAX_DEPTH = 1024;
-/** Open directories kept between entries. */
-const MAX_OPEN = 256;
+/** Open directories of the layer itself between two steps. Those of the layers below have a limit of their own. */
+const MAX_OPEN = 64;
+/** Of the directories above one that is opened, so many stay open whatever the limit is. */
+const KEPT_ABOVE = 16;
 
 export interface Found {
   readonly stat: Stat;
@@ -44,31 +47,29 @@ export function isWhiteout(stat: Stat): boolean {
   return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
 }
 
-const Y = 0x79;
-
 export class MergedTree {
   readonly root: DirNode = new DirNode(undefined, '');
   readonly sys: Syscalls;
   /** Of a tree whose layers below are unknown: what it took for granted about them. */
   readonly guesses: Guesses | undefined;
-  /** Nodes that hold handles, least recently used first. */
-  readonly #open = new Set<DirNode>();
-  #count = 0;
-  #latest: DirNode | undefined;
+  readonly #lowers: LowerLayers;
   readonly #unlocks: boolean;
-  readonly #lowerRoots: readonly string[];
+  /** Nodes with an open directory in the layer, least recently used first. The root is not among them. */
+  readonly #open = new Set<DirNode>();
+  #latest: DirNode | undefined;
 
   /**
    * `lowers` unknown: names that are not in `upper` are taken to be directories or absent below, and noted as such. `unlocks`:
-   * permissions hold for this process, so it gives itself access to each directory that it enters.
+   * permissions hold for this process, so the tree gives this process access to each directory that it enters.
    */
   constructor(sys: Syscalls, upper: string, lowers: readonly string[] | 'unknown', unlocks = false) {
     this.sys = sys;
     this.#unlocks = unlocks;
     this.guesses = lowers === 'unknown' ? new Guesses() : undefined;
-    this.#lowerRoots = lowers === 'unknown' ? [] : lowers;
+    this.#lowers = new LowerLayers(sys, lowers === 'unknown' ? [] : lowers);
     const top = sys.openRoot(upper);
-    this.root.handles = handlesOf(top);
+    this.root.upper = top;
+    this.root.looked = true;
     this.#unlock(
       this.root,
       () => sys.fstat(top),
@@ -84,47 +85,60 @@ export class MergedTree {
     return node.hides(name) ? undefined : this.lookupBelow(node, name);
   }
 
-  /** The same in the layers below, whatever this layer hides. */
+  /** What `name` is in the layers below, whatever this layer hides. */
   lookupBelow(node: DirNode, name: ByteString): Found | undefined {
     for (let i = 0; ; i++) {
-      const dir = this.#lower(node, i);
+      const dir = this.#lowers.at(node, i);
       if (dir === undefined) return undefined;
       const stat = this.sys.lstat(dir, name);
       if (stat !== undefined) return isWhiteout(stat) ? undefined : { stat, dir, lower: true };
     }
   }
 
-  /** The handle of a directory in the layer, if it is there: valid until `trim`, `forget` or `drop`. */
-  upper(node: DirNode): Dir | undefined {
-    return this.#handles(node).upper;
-  }
-
-  /** Those of the layers below, nearest first, as far as they show through one another. Valid as long. */
+  /** The handles of a directory in the layers below, nearest first, as far as they show. Each is valid until the next step. */
   *lowers(node: DirNode): Generator<Dir, void> {
-    for (let i = 0, dir = this.#lower(node, 0); dir !== undefined; dir = this.#lower(node, ++i)) yield dir;
+    for (let i = 0; ; i++) {
+      const dir = this.#lowers.at(node, i);
+      if (dir === undefined) return;
+      yield dir;
+    }
   }
 
-  #handles(node: DirNode): Handles {
-    if (node.handles !== undefined) {
-      if (node.parent !== undefined) this.#touch(node);
-      return node.handles;
+  /** The handle of a directory in the layer, if it is there. Valid until `trim`, `resolve`, `forget` or `drop`. */
+  upper(node: DirNode): Dir | undefined {
+    if (!node.looked) this.#openUpper(node);
+    else if (node.upper !== undefined) this.#touch(node);
+    return node.upper;
+  }
+
+  /** Opens a directory by way of those above that are not open; of a long way, only the last part stays open. */
+  #openUpper(node: DirNode): void {
+    if (node.parent?.looked === true) {
+      this.#openBelow(node.parent, node);
+      return;
     }
-    if (node.parent === undefined) throw new HawserError('Internal', 'the tree is closed');
-    const above = this.upper(node.parent);
+    const way: DirNode[] = [];
+    for (let at: DirNode | undefined = node; at?.looked === false; at = at.parent) way.unshift(at);
+    for (const [i, at] of way.entries()) {
+      if (at.parent === undefined) throw new HawserError('Internal', 'the tree is closed');
+      this.#openBelow(at.parent, at);
+      const far = way[i - KEPT_ABOVE];
+      if (far !== undefined && this.#open.size > MAX_OPEN) this.#closeUpper(far);
+    }
+  }
+
+  #openBelow({ upper: above }: DirNode, node: DirNode): void {
     const stat = above && this.sys.lstat(above, node.name);
-    let upper: Dir | undefined;
     if (above !== undefined && stat !== undefined && isDirectory(stat)) {
       this.#unlock(
         node,
         () => stat,
         (mode) => this.sys.chmod(above, node.name, mode),
       );
-      upper = this.sys.openDir(above, node.name);
+      node.upper = this.sys.openDir(above, node.name);
+      this.#touch(node);
     }
-    node.handles = handlesOf(upper);
-    this.#count++;
-    this.#touch(node);
-    return node.handles;
+    node.looked = true;
   }
 
   #unlock(node: DirNode, stat: () => Stat, chmod: (mode: number) => void): void {
@@ -136,51 +150,26 @@ export class MergedTree {
   }
 
   #touch(node: DirNode): void {
-    if (this.#latest === node) return;
+    if (this.#latest === node || node.parent === undefined) return;
     this.#latest = node;
     this.#open.delete(node);
     this.#open.add(node);
   }
 
-  /** They are opened one after another: most often nobody asks for all, and there may be hundreds. */
-  #lower(node: DirNode, index: number): Dir | undefined {
-    const handles = this.#handles(node);
-    while (handles.lowers.length <= index && !handles.complete) {
-      const dir = this.#openNext(node, handles);
-      if (dir === undefined) handles.complete = true;
-      else handles.lowers.push(dir);
-    }
-    return handles.lowers[index];
-  }
-
-  #openNext({ parent, name }: DirNode, handles: Handles): Dir | undefined {
-    if (parent === undefined) {
-      const path = this.#lowerRoots[handles.searched++];
-      return path === undefined ? undefined : this.sys.openRoot(path);
-    }
-    if (parent.hides(name)) return undefined;
-    for (;;) {
-      const above = this.#lower(parent, handles.searched++);
-      const stat = above && this.sys.lstat(above, name);
-      if (above === undefined || (stat !== undefined && !isDirectory(stat))) return undefined;
-      if (stat === undefined) continue;
-      // Asked only of a directory that has another below it, for it is dear with some providers.
-      const last = handles.lowers.at(-1);
-      if (last !== undefined && this.#isOpaque(last)) return undefined;
-      this.#count++;
-      return this.sys.openDir(above, name);
-    }
-  }
-
-  #isOpaque(dir: Dir): boolean {
-    const value =
-      this.sys.getxattrDir(dir, 'trusted.overlay.opaque') ?? this.sys.getxattrDir(dir, 'user.overlay.opaque');
-    return value?.length === 1 && value[0] === Y;
+  #closeUpper(node: DirNode): void {
+    const { upper } = node;
+    node.looked = false;
+    if (upper === undefined) return;
+    node.upper = undefined;
+    this.#open.delete(node);
+    if (this.#latest === node) this.#latest = undefined;
+    this.sys.closeDir(upper);
   }
 
   /**
    * Walks `parts` from the root, following symlinks inside the tree (absolute ones from its root, `..` not above it).
-   * From the first component that is absent or no directory on, the rest is `missing`.
+   * From the first component that is absent or no directory on, the rest is `missing`. No handle that was got before may be
+   * used after.
    */
   resolve(parts: readonly ByteString[]): Place {
     const pending = [...parts].reverse();
@@ -189,6 +178,7 @@ export class MergedTree {
     let links = 0;
     let steps = 0;
     for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
+      this.trim();
       steps++;
       if (part === '' || part === '.') continue;
       if (part === '..') {
@@ -196,22 +186,32 @@ export class MergedTree {
         continue;
       }
       if (node.depth + missing.length >= MAX_DEPTH) throw tooDeep();
-      const found = missing.length > 0 ? undefined : (node.children.get(part) ?? this.lookup(node, part));
-      if (found instanceof DirNode) node = found;
-      else if (found !== undefined && isDirectory(found.stat)) node = this.adopt(node, part);
-      else if (found !== undefined && isSymlink(found.stat)) {
+      const next = missing.length > 0 ? undefined : this.#step(node, part);
+      if (next === undefined) missing.push(part);
+      else if (typeof next !== 'string') node = next;
+      else {
         links++;
         if (links > MAX_LINKS || steps > MAX_STEPS)
           throw new HawserError('InvalidArgument', 'too many symbolic links');
-        const target = this.sys.readlink(found.dir, part);
-        if (target.startsWith('/')) node = this.root;
-        pending.push(...target.split('/').reverse());
-      } else if (found === undefined && missing.length === 0 && this.showsUnknown(node, part)) {
-        this.guesses?.add(node, part);
-        node = this.adopt(node, part);
-      } else missing.push(part);
+        if (next.startsWith('/')) node = this.root;
+        pending.push(...next.split('/').reverse());
+      }
     }
     return { node, missing };
+  }
+
+  /** The directory at `name`, or the target of the symlink there; `undefined` when there is neither. */
+  #step(node: DirNode, name: ByteString): DirNode | ByteString | undefined {
+    const known = node.children.get(name);
+    if (known !== undefined) return known;
+    const found = this.lookup(node, name);
+    if (found !== undefined) {
+      if (isDirectory(found.stat)) return this.adopt(node, name);
+      return isSymlink(found.stat) ? this.sys.readlink(found.dir, name) : undefined;
+    }
+    if (!this.showsUnknown(node, name)) return undefined;
+    this.guesses?.add(node, name);
+    return this.adopt(node, name);
   }
 
   /** Whether what is at `name` is for a layer below to say, and nobody knows what it says. */
@@ -229,16 +229,11 @@ export class MergedTree {
     return node;
   }
 
-  /** Closes a directory's handles, to be opened anew: something about it has changed. */
+  /** Drops what is known of a directory's handles: something about it has changed. */
   forget(node: DirNode): void {
-    if (node.handles === undefined || node.parent === undefined) return;
-    const { upper, lowers } = node.handles;
-    this.#count -= 1 + lowers.length;
-    this.#open.delete(node);
-    if (this.#latest === node) this.#latest = undefined;
-    node.handles = undefined;
-    if (upper !== undefined) this.sys.closeDir(upper);
-    for (const dir of lowers) this.sys.closeDir(dir);
+    if (node.parent === undefined) return;
+    this.#lowers.forget(node);
+    this.#closeUpper(node);
   }
 
   /** Drops all that is known of a directory that is no more. */
@@ -256,24 +251,19 @@ export class MergedTree {
 
   /** Closes what is over the limit, oldest first. No handle that was got before may be used after. */
   trim(): void {
-    if (this.#count <= MAX_OPEN) return;
+    this.#lowers.trim();
+    if (this.#open.size <= MAX_OPEN) return;
     for (const node of this.#open) {
-      if (this.#count <= MAX_OPEN / 2) return;
-      this.forget(node);
+      if (this.#open.size <= MAX_OPEN / 2) return;
+      this.#closeUpper(node);
     }
   }
 
   close(): void {
-    for (const node of [...this.#open]) this.forget(node);
-    const held = this.root.handles;
-    this.root.handles = undefined;
-    if (held?.upper !== undefined) this.sys.closeDir(held.upper);
-    for (const dir of held?.lowers ?? []) this.sys.closeDir(dir);
+    this.#lowers.close();
+    for (const node of this.#open) this.#closeUpper(node);
+    this.#closeUpper(this.root);
   }
-}
-
-function handlesOf(upper: Dir | undefined): Handles {
-  return { upper, lowers: [], searched: 0, complete: false };
 }
 
 export function tooDeep(): HawserError {

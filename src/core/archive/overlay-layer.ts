@@ -2,7 +2,7 @@ import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import type { Dir } from '../ports/syscalls.ts';
 import { copyUp } from './copy-up.ts';
-import type { DirNode } from './dir-node.ts';
+import { type DirNode, IMPLICIT, NOT_MADE } from './dir-node.ts';
 import type { LayerRecord } from './layer-record.ts';
 import { recordOf } from './layer-record.ts';
 import { type LayerTree, settleExplicitBelow } from './layer-tree.ts';
@@ -22,7 +22,7 @@ export class OverlayLayer implements LayerTree {
   constructor(tree: MergedTree, meta: Metadata) {
     this.tree = tree;
     this.#meta = meta;
-    tree.root.made = 'implicit';
+    tree.root.made = IMPLICIT;
   }
 
   writable(node: DirNode): Dir {
@@ -32,13 +32,12 @@ export class OverlayLayer implements LayerTree {
   created(): void {}
 
   createdDirectory(node: DirNode): void {
-    node.made = 'implicit';
+    node.made = IMPLICIT;
   }
 
   removed(node: DirNode, name: ByteString): void {
-    node.copied?.delete(name);
-    node.cuts ??= new Set();
-    node.cuts.add(name);
+    copiedIn(node)?.delete(name);
+    node.cut(name);
   }
 
   bringUp(node: DirNode, name: ByteString): Dir {
@@ -46,16 +45,15 @@ export class OverlayLayer implements LayerTree {
     const found = this.tree.lookup(node, name);
     if (found?.lower !== true) return dir;
     copyUp(this.tree.sys, this.#meta, found, dir, name);
-    node.copied ??= new Set();
-    node.copied.add(name);
+    if (node.notes?.kind !== 'overlay') node.notes = { kind: 'overlay', copied: new Set() };
+    node.notes.copied.add(name);
     return dir;
   }
 
   hide(node: DirNode, name: ByteString): void {
     if (node.hides(name)) return;
-    node.cuts ??= new Set();
-    node.cuts.add(name);
-    if (node.copied?.delete(name) === true) this.tree.sys.unlink(this.writable(node), name);
+    node.cut(name);
+    if (copiedIn(node)?.delete(name) === true) this.tree.sys.unlink(this.writable(node), name);
     const child = node.children.get(name);
     if (child !== undefined) this.#strip(child);
   }
@@ -70,21 +68,21 @@ export class OverlayLayer implements LayerTree {
   /** Nothing shows through a directory any more: what is left of it is what the layer wrote. */
   #strip(node: DirNode): void {
     if (node.parent === undefined) return;
+    this.tree.trim();
     this.tree.forget(node);
-    if (node.made !== 'no') this.#dropCopied(node);
+    if (node.made.by !== 'no') this.#dropCopied(node);
     for (const child of node.children.values()) this.#strip(child);
-    if (node.made === 'implicit' && this.tree.sys.list(this.writable(node)).length === 0) {
+    if (node.made.by === 'implicit' && this.tree.sys.list(this.writable(node)).length === 0) {
       this.tree.forget(node);
       this.tree.sys.rmdir(this.writable(node.parent), node.name);
-      node.made = 'no';
+      node.made = NOT_MADE;
     }
-    if (node.made === 'no') this.tree.drop(node.parent, node.name);
+    if (node.made.by === 'no') this.tree.drop(node.parent, node.name);
   }
 
   #dropCopied(node: DirNode): void {
-    if (node.copied === undefined) return;
-    for (const name of node.copied) this.tree.sys.unlink(this.writable(node), name);
-    node.copied = undefined;
+    for (const name of copiedIn(node) ?? []) this.tree.sys.unlink(this.writable(node), name);
+    node.notes = undefined;
   }
 
   settle(): void {
@@ -98,4 +96,8 @@ export class OverlayLayer implements LayerTree {
     settleExplicitBelow(this.tree, root);
     return recordOf(root, guesses.paths);
   }
+}
+
+function copiedIn({ notes }: DirNode): Set<ByteString> | undefined {
+  return notes?.kind === 'overlay' ? notes.copied : undefined;
 }

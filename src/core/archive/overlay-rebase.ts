@@ -2,20 +2,24 @@ import type { ByteString } from '../bytes.ts';
 import { HawserError, isKind } from '../errors.ts';
 import { type Dir, isDirectory, S_IFCHR } from '../ports/syscalls.ts';
 import { dirInode, namedInode } from '../trees/inode.ts';
-import type { DirNode } from './dir-node.ts';
+import { type DirNode, IMPLICIT } from './dir-node.ts';
 import { settleExplicit } from './layer-tree.ts';
 import type { MergedTree } from './merged-tree.ts';
 import type { Metadata } from './metadata.ts';
 
 const YES: Uint8Array = Uint8Array.of(0x79);
 
-/** The directory in an overlayfs upper, made when the layer has it only from below. */
+/**
+ * The directory in an overlayfs upper, made when the layer has it only from below: then no handle that was got before
+ * may be used after.
+ */
 export function upperOf(tree: MergedTree, node: DirNode): Dir {
-  if (node.made === 'no' && node.parent !== undefined) {
+  if (node.made.by === 'no' && node.parent !== undefined) {
     tree.sys.mkdir(upperOf(tree, node.parent), node.name, 0o700);
-    node.made = 'implicit';
+    node.made = IMPLICIT;
     node.plain = node.parent.plain;
     tree.forget(node);
+    tree.trim();
   }
   const upper = tree.upper(node);
   if (upper === undefined) throw new HawserError('Internal', 'a directory of the layer is missing');
@@ -44,11 +48,11 @@ export class OverlayRebase {
   }
 
   #settle(node: DirNode): void {
-    this.#tree.trim();
     for (const child of node.children.values()) this.#settle(child);
+    this.#tree.trim();
     if (node.opaque || node.cuts !== undefined) this.#settleHidden(node);
-    if (node.made === 'explicit') settleExplicit(this.#tree, node);
-    else if (node.made === 'implicit') this.#settleImplicit(node);
+    if (node.made.by === 'implicit') this.#settleImplicit(node);
+    else settleExplicit(this.#tree, node);
   }
 
   #settleHidden(node: DirNode): void {

@@ -42,9 +42,9 @@ function rebaseFlat(tree: MergedTree, meta: Metadata, { root, lowers }: RebaseJo
 }
 
 function setDefaults(tree: MergedTree, meta: Metadata, node: DirNode): void {
-  tree.trim();
   for (const child of node.children.values()) setDefaults(tree, meta, child);
-  if (node.made === 'implicit') meta.byDefault(dirInode(tree.sys, upperOf(tree, node)));
+  tree.trim();
+  if (node.made.by === 'implicit') meta.byDefault(dirInode(tree.sys, upperOf(tree, node)));
 }
 
 function standing(node: DirNode): Standing {
@@ -54,6 +54,6 @@ function standing(node: DirNode): Standing {
       const child = node.children.get(name);
       return child && standing(child);
     },
-    keeps: node.made === 'explicit',
+    keeps: node.made.by === 'explicit',
   };
 }

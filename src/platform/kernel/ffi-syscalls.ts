@@ -12,7 +12,7 @@ import {
 import { errnoError, errnoNumber } from './errno.ts';
 import { AT_SYMLINK_NOFOLLOW, FfiCalls, XATTR_MAX } from './ffi-calls.ts';
 import type { Bytes, Libc, LibcFunctions, Long } from './libc.ts';
-import { checkRoot, type NamedDir, pathOf } from './names.ts';
+import { checkRoot, type NamedDir, pathOf, takeFd } from './names.ts';
 import { decodeDirents, encodeTimes, makeDev, splitNul } from './stat.ts';
 
 const O_WRONLY = 1;
@@ -68,7 +68,7 @@ class FfiSyscalls implements Syscalls {
   }
 
   closeDir(dir: Dir): void {
-    this.#calls.close(dir.fd, () => pathOf(dir));
+    this.#calls.close(takeFd(dir), () => pathOf(dir));
   }
 
   list(dir: Dir): ByteString[] {

@@ -8,6 +8,13 @@ export interface NamedDir extends Dir {
   readonly path: ByteString;
 }
 
+/** The descriptor, to be closed. Whoever uses the handle after that gets EBADF, not what has the number next. */
+export function takeFd(dir: Dir): number {
+  const { fd } = dir;
+  (dir as { fd: number }).fd = -1;
+  return fd;
+}
+
 export function pathOf(dir: Dir, name?: ByteString): string {
   const base = (dir as Partial<NamedDir>).path ?? `(descriptor ${dir.fd})`;
   return JSON.stringify(display(name === undefined ? base : `${base}/${name}`));

@@ -13,7 +13,7 @@ import {
 import { readCreation } from './creation.ts';
 import { errnoError } from './errno.ts';
 import { toStat } from './fs-stat.ts';
-import { type NamedDir, pathOf } from './names.ts';
+import { type NamedDir, pathOf, takeFd } from './names.ts';
 import { attempt, O_PATH, type Path, ToolsCalls } from './tools-calls.ts';
 import { makeNode, openRoot } from './tools-nodes.ts';
 import { handle, runTool } from './tools-run.ts';
@@ -61,7 +61,7 @@ class ToolsSyscalls implements Syscalls {
   closeDir(dir: Dir): void {
     attempt(
       () => `closing ${pathOf(dir)}`,
-      () => fs.closeSync(dir.fd),
+      () => fs.closeSync(takeFd(dir)),
     );
   }
 

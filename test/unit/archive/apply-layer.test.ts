@@ -101,7 +101,7 @@ describe('applyLayer', { skip: needs({ root: true }) }, () => {
       job: { mode: 'blind' },
     });
     assert.deepEqual(record?.guesses, ['d', 'n']);
-    const nodes = record?.nodes.map(({ name, made, cuts, opaque }) => [name, made, cuts, opaque]);
+    const nodes = record?.nodes.map(({ name, made, cuts, opaque }) => [name, made.by, cuts, opaque]);
     assert.deepEqual(nodes, [
       ['', 'implicit', [], false],
       ['e', 'explicit', ['gone'], false],

@@ -9,7 +9,7 @@ import { withSmallJobs } from '../../../../src/platform/threads/small-jobs.ts';
 import { bareRuntime } from '../../../support/bare-runtime.ts';
 import { tempDir } from '../../../support/tmp.ts';
 
-const NODE = { name: '', parent: 0, made: 'explicit', opaque: false, cuts: [], final: null } as const;
+const NODE = { name: '', parent: 0, made: { by: 'no' }, opaque: false, cuts: [] } as const;
 const EMPTY_TAR = new Uint8Array(1024);
 
 const withDir = (work: (path: string) => Promise<void>) => async (): Promise<void> => {
