@@ -12,21 +12,21 @@ export interface GcResult {
   readonly bytes: number;
 }
 
-/** One namespace of a store: local, or a running containerd's. The verbs (pull, fetch) are written once over it. */
+/** One namespace of a store, local or of a running containerd. The verbs are written once over this interface. */
 export interface Backend extends AsyncDisposable {
   readonly namespace: string;
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly leases: Leases;
   readonly applier: Applier;
-  /** InvalidArgument for a name it does not have. Default: what a containerd's namespace says, else `overlayfs`. */
+  /** InvalidArgument for a name that is not there. Default: the one that a containerd's namespace names, else `overlayfs`. */
   snapshotter(name?: string): Snapshotter;
   readonly snapshotterNames: readonly string[];
   /** Makes every snapshot committed so far durable: called once a pull, before the image is recorded. */
   sync(call?: Call): Promise<void>;
   /**
-   * Removes what nothing references: mark from images, leases and root labels, then sweep. Undefined where it is not told
-   * what went (a containerd collects by itself; it is only made to do so now).
+   * Removes content and snapshots that nothing references: mark from images, leases and root labels, then sweep. Undefined for a
+   * containerd, which collects by itself and does not say what it removed.
    */
   collect(call?: Call): Promise<GcResult | undefined>;
 }

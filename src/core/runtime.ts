@@ -10,7 +10,7 @@ import type { Programs } from './ports/programs.ts';
 import type { Syscalls } from './ports/syscalls.ts';
 import type { Transports } from './ports/transport.ts';
 
-/** Everything that differs between Node and Deno. Composed in src/entry, handed down, imported by nobody. */
+/** Everything that differs between Node and Deno. Composed in src/entry and handed down; nobody imports one. */
 export interface Runtime {
   readonly host: Host;
   readonly clock: Clock;

@@ -1,4 +1,4 @@
-/** The library's verbs: the same parts as the command line's, with the runtime found and the defaults filled in. */
+/** The library's verbs that fetch: the parts of the command line, with the runtime found and the defaults filled in. */
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
@@ -36,7 +36,7 @@ export interface ApiTransferOptions extends Call {
   readonly hostsDir?: string | undefined;
   /** Which hosts there are, how each was asked and why it was left, and what of the configuration has no effect. */
   readonly observe?: Observe | undefined;
-  /** How long what fails and may pass is tried again. */
+  /** How long a failure that may pass is tried again. */
   readonly retry?: RetryOptions | undefined;
   /** How long and how slow a request may be. */
   readonly timeouts?: Limits | undefined;

@@ -1,4 +1,4 @@
-/** The body of a worker: system calls, hashers and codecs of the runtime it is on, one call at a time. */
+/** The body of a worker, over the system calls, hashers and codecs of its runtime: one call at a time. */
 import { setImmediate } from 'node:timers';
 import { parentPort, workerData } from 'node:worker_threads';
 import { HawserError, toRecord } from '../core/errors.ts';
@@ -32,7 +32,7 @@ async function openSyscalls(): Promise<Syscalls> {
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-/** Begun at once: a worker is started when work is near. */
+/** Opened at once: a worker is started when a call is near. */
 const opened = openSyscalls();
 opened.catch(() => {});
 

@@ -7,21 +7,21 @@ import type { PreparedSnapshot } from '../snapshots/snapshotter.ts';
 import type { LayerSettings } from './layer-settings.ts';
 
 export interface Applied {
-  /** The diff ID that the layer really has. */
+  /** The diff ID of the bytes that came out of the blob. */
   readonly digest: Digest;
   /** Decompressed bytes. */
   readonly size: number;
   readonly warnings: readonly string[];
   readonly entries?: number | undefined;
-  /** Where the time went, when it was measured. */
+  /** The time by stage, where the applier measures it. */
   readonly times?: StageTimes | undefined;
-  /** What a rebase needs, of a layer applied blind. */
+  /** Of a layer applied blind: the input of its rebase. */
   readonly record: LayerRecord | undefined;
 }
 
 /**
- * What is known of the layers below: the snapshot shows them (`mounts`); there are `none`; nothing, as they are not there yet
- * (`unknown`: applied blind, to be rebased; FailedPrecondition with `data.needsBelow` for a layer that cannot be).
+ * What is known of the layers below. `mounts`: the snapshot shows them. `none`: there are none. `unknown`: they are not
+ * committed yet; the layer is applied blind, to be rebased (FailedPrecondition with reason `needs-below` when that cannot be).
  */
 export type Below = 'mounts' | 'none' | 'unknown';
 
@@ -33,9 +33,9 @@ export interface ApplyOptions extends Call {
 
 /** Applies a layer of the content store to an active snapshot (containerd's diff.Applier). */
 export interface Applier {
-  /** Applies only what is in the store; not given: also a blob that is still arriving. */
+  /** Applies only verified blobs of the store. Not given: also a blob that is still arriving. */
   readonly needsBlob?: boolean;
-  /** Layers will come: what takes time to start may be started. */
+  /** Says that layers will follow, so that the applier can start its workers. */
   prepare?(): void;
   apply(layer: Descriptor, target: PreparedSnapshot, opts?: ApplyOptions): Promise<Applied>;
 }

@@ -11,8 +11,8 @@ import type { ApplyJob, Workers } from './workers.ts';
 export type ApplyTarget = Pick<ApplyJob, 'root' | 'lowers' | 'mode'>;
 
 /**
- * Where in its snapshot a layer is written: into the upper directory over those of the layers below, or right into a whole
- * tree. FailedPrecondition for a view.
+ * Where a snapshot takes a layer: in the upper directory, over those of the layers below, or in a whole tree. FailedPrecondition
+ * for a view.
  */
 export function applyTarget({ upper, lowers }: SnapshotTrees, below: Below = 'mounts'): ApplyTarget {
   if (upper === undefined) {
@@ -25,7 +25,7 @@ export function applyTarget({ upper, lowers }: SnapshotTrees, below: Below = 'mo
   return { root: upper, lowers, mode: below === 'unknown' ? 'blind' : 'flat' };
 }
 
-/** The layer's blob, and the ids that its files can be given. */
+/** The layer's blob, and the ids that this process can give to files. */
 export type LayerSource = Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'> &
   Pick<OwnerPolicy, 'uids' | 'gids'>;
 

@@ -14,7 +14,7 @@ import type { ApplyJob, ApplyResult } from './workers.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
 
-/** Up to here a layer may expand whatever its compressed size is. */
+/** A layer may expand to so many bytes whatever its compressed size is. */
 const FREE_BYTES = 2 ** 30;
 const ZSTD_RATIO = 10;
 
@@ -22,7 +22,7 @@ export interface ApplyDeps {
   readonly syscalls: Syscalls;
   readonly hashers: Hashers;
   readonly codecs: Codecs;
-  /** Lets what waits in the event loop run. */
+  /** Resolves after the waiting events of the event loop have run. */
   turn(): Promise<void>;
   openBlob(job: Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>, call?: Call): ReadableStream<Uint8Array>;
   /** Compressed bytes taken so far, at most ten times a second and at the end. */
@@ -33,8 +33,8 @@ const OCI = /^application\/vnd\.oci\.image\.layer\.(?:nondistributable\.)?v1\.ta
 const DOCKER = /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(\.gzip|\.zstd)?$/;
 
 /**
- * Whether we can unpack what this media type stands for. Labels say less than bytes (Docker's are wrong in the wild): for
- * a type that we know, the compression is the one that the first bytes show.
+ * NotImplemented for a media type that is no layer we can unpack. A known type says nothing of the compression, as Docker's
+ * types are wrong in the wild: the first bytes decide.
  */
 export function checkLayerType(mediaType: string): void {
   const suffix = OCI.exec(mediaType)?.[1];
@@ -49,9 +49,9 @@ export function checkLayerType(mediaType: string): void {
 }
 
 /**
- * Applies one blob to a directory: decompresses, hashes and unpacks in one go, without holding the layer in memory. That the
- * blob is verified, and the diff ID the one wanted, is the caller's to check. A zero-byte layer is
- * an empty one. After an error or an abort the directory holds part of a layer and must be thrown away.
+ * Applies one blob to a directory: decompresses, hashes and unpacks in one go, without holding the layer in memory. The
+ * caller checks that the blob is verified and the diff ID the wanted one. A blob of no bytes is an empty layer. After an error or
+ * an abort the directory holds part of a layer and must be removed.
  */
 export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}): Promise<ApplyResult> {
   checkLayerType(job.mediaType);
@@ -87,7 +87,7 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
   }
 }
 
-/** Throws ResourceExhausted when a layer has expanded beyond its limits. */
+/** Returns the check of a layer's expanded size: ResourceExhausted beyond its limits. */
 export function expansionCheck(
   { maxBytes, maxRatio, blobSize }: LayerLimits & Pick<ApplyJob, 'blobSize'>,
   compression: Compression,
@@ -123,7 +123,7 @@ async function decode(
   }
 }
 
-/** So much is unpacked between two turns of the event loop, in which the next chunks are set going. */
+/** Bytes unpacked between two turns of the event loop: a turn lets decompression of the next chunks begin. */
 const SLICE = 128 * 1024;
 
 interface Unpacking extends Pick<ApplyDeps, 'turn'> {
@@ -132,7 +132,7 @@ interface Unpacking extends Pick<ApplyDeps, 'turn'> {
   readonly spent: Spent;
 }
 
-/** Returns how many bytes there were. What follows the end of the archive is hashed too. */
+/** Returns the number of expanded bytes. Bytes after the end of the archive count and are hashed too. */
 async function unpack(
   stream: ReadableStream<Uint8Array>,
   tar: TarReader,
@@ -166,7 +166,7 @@ async function unpack(
   }
 }
 
-/** Passes `source` on and reports how much was taken, ten times a second and at the end; `spent` hears when it has to wait. */
+/** Passes `source` on. Reports the bytes taken so far, ten times a second and at the end; tells `spent` when a read waits. */
 function counted(
   source: ReadableStream<Uint8Array>,
   report: ((bytes: number) => void) | undefined,

@@ -1,26 +1,26 @@
-/** How large a layer is when it is expanded, as far as that can be told without fetching it. */
+/** The expanded size of a layer, as far as it is known without fetching the layer. */
 import type { InfoProvider, Provider } from '../content/content-store.ts';
 import { isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 
-/** Taken for layers of which nothing is known: what gzip and zstd make of a distribution's files, roughly. */
+/** Expanded bytes to one compressed byte, taken when nothing is known: roughly what gzip and zstd make of a distribution's files. */
 export const EXPANSION = 2.5;
 
-/** estargz writes it (stargz-snapshotter docs/estargz.md). */
+/** Written by estargz (stargz-snapshotter docs/estargz.md). */
 const SIZE_ANNOTATION = 'io.containers.estargz.uncompressed-size';
 
 export interface ExpandedSize {
-  /** Of the archive. */
+  /** Bytes of the archive. */
   readonly bytes: number;
   /** False: EXPANSION times the compressed size. */
   readonly known: boolean;
 }
 
 /**
- * In this order: the size itself of what is not compressed, an annotation, the length at the end of a gzip blob that is
- * in the store (RFC 1952 2.3.1, modulo 2^32; not believed when it is below what gzip makes of bytes that do not compress).
+ * The first that is known of: the size of a layer that is not compressed; an annotation; the length at the end of a gzip blob
+ * in the store (RFC 1952 2.3.1, modulo 2^32), unless that is less than gzip makes of bytes that do not compress.
  */
 export async function expandedSize(
   content: InfoProvider & Provider,
@@ -29,8 +29,8 @@ export async function expandedSize(
 ): Promise<ExpandedSize> {
   const known = (bytes: number): ExpandedSize => ({ bytes, known: true });
   if (layer.mediaType === OCI_LAYER || layer.size === 0) return known(layer.size);
-  const told = layer.annotations?.[SIZE_ANNOTATION] ?? '';
-  if (/^\d{1,15}$/.test(told)) return known(Number(told));
+  const annotated = layer.annotations?.[SIZE_ANNOTATION] ?? '';
+  if (/^\d{1,15}$/.test(annotated)) return known(Number(annotated));
   const isGzip = layer.mediaType === OCI_LAYER_GZIP || layer.mediaType === DOCKER_LAYER_GZIP;
   const length = isGzip ? await gzipLength(content, layer, call) : undefined;
   if (length !== undefined && length >= layer.size * 0.99 - 64) return known(length);

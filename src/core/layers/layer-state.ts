@@ -1,4 +1,4 @@
-/** What a layer is, found by reading it: its compression, its diff ID, and whether there is anything in it. */
+/** Compression, diff ID and emptiness of a layer, found by reading its blob. */
 import { DETECT_LENGTH, detectCompression, peek } from '../codec/detect.ts';
 import type { Provider } from '../content/content-store.ts';
 import { HawserError } from '../errors.ts';
@@ -7,13 +7,13 @@ import type { Call } from '../ports/call.ts';
 import type { Codecs, Compression } from '../ports/codecs.ts';
 import type { Hashers } from '../ports/hashers.ts';
 
-/** Decompressed bytes. A layer that has more is refused. */
+/** Expanded bytes; a layer that has more is refused. */
 const MAX_EXPANDED_BYTES = 2 ** 40;
 
 export interface LayerFacts {
   readonly compression: Compression;
   readonly diffId: Digest;
-  /** All bytes are zero: an archive without entries. */
+  /** All expanded bytes are zero: an archive without entries. */
   readonly empty: boolean;
 }
 
@@ -43,7 +43,7 @@ export async function readLayerFacts(
   return { compression, diffId: makeDigest('sha256', hasher.digest()), empty };
 }
 
-/** By its first bytes. */
+/** The compression that the first bytes of the blob show. */
 export async function readCompression(content: Provider, digest: Digest, call: Call): Promise<Compression> {
   const { head, stream } = await peek(await content.open(digest, call), DETECT_LENGTH, call);
   await stream.cancel();

@@ -1,6 +1,6 @@
 /**
- * An AbortSignal for synchronous work, which no event reaches: `aborted` and `throwIfAborted` ask `isAborted` (cheap: it
- * is called for every entry of a layer), and `abort` tells those that wait for the event.
+ * An AbortSignal for synchronous work, which no event reaches: `aborted` and `throwIfAborted` call `isAborted` (which must be
+ * cheap, as they run for every entry of a layer). The function `abort` sends the event to listeners.
  */
 export function polledSignal(
   isAborted: () => boolean,
@@ -8,23 +8,23 @@ export function polledSignal(
 ): { readonly signal: AbortSignal; abort(): void } {
   const controller = new AbortController();
   const { signal } = controller;
-  // `abort` itself may ask whether the signal is aborted (Deno's does), and must hear what is true so far.
-  const told = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get ?? isAborted;
-  let telling = false;
+  // Deno's `abort` reads `aborted` itself, and must get the value that holds before it.
+  const plainAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get ?? isAborted;
+  let aborting = false;
   const abort = () => {
-    if (telling) return;
-    telling = true;
+    if (aborting) return;
+    aborting = true;
     controller.abort(reason());
   };
-  const look = (): boolean => {
-    if (!telling && isAborted()) abort();
-    return told.call(signal) as boolean;
+  const poll = (): boolean => {
+    if (!aborting && isAborted()) abort();
+    return plainAborted.call(signal) as boolean;
   };
   Object.defineProperties(signal, {
-    aborted: { get: look },
+    aborted: { get: poll },
     throwIfAborted: {
       value: () => {
-        if (look()) throw signal.reason;
+        if (poll()) throw signal.reason;
       },
     },
   });

@@ -14,8 +14,8 @@ import type { RebaseJob } from './workers.ts';
 /**
  * Puts a layer that was applied blind over the layers below, which are final: into an overlayfs upper directory the
  * whiteouts and opaque marks, or (`flat`) all that shows of the one tree below. The merged view is then that of
- * applying it in order. Returns why that cannot be done, when it cannot: the layer must be applied again, in
- * order, to an empty directory. Nothing was changed then.
+ * applying the layer in order. Returns the reason when that cannot be done, before anything is changed: the layer must be
+ * applied again, in order, to an empty directory.
  */
 export function rebaseLayer(sys: Syscalls, job: RebaseJob, call: Call = {}): string | undefined {
   const { root, lowers, record } = job;
@@ -34,7 +34,7 @@ export function rebaseLayer(sys: Syscalls, job: RebaseJob, call: Call = {}): str
   }
 }
 
-/** What only this layer has gets its attributes first: copying gives the rest those of the directories below. */
+/** Directories that only this layer has get their attributes first: copying gives the others those of the directories below. */
 function rebaseFlat(tree: MergedTree, meta: Metadata, { root, lowers }: RebaseJob, call: Call): void {
   setDefaults(tree, meta, tree.root);
   const [below] = lowers;

@@ -2,8 +2,8 @@ import type { LayerRecord } from '../archive/layer-record.ts';
 import type { ApplyJob, RebaseJob } from './workers.ts';
 
 /**
- * Compressed bytes up to which a layer is unpacked on the main thread, once its blob is verified: starting a worker, and
- * asking it, costs many times the work. Expanded it is at most some 33 MB (deflate's limit), taken piece by piece.
+ * Compressed bytes up to which a layer is unpacked on the main thread, once its blob is verified: starting and calling a worker
+ * would cost many times the work. Such a layer expands to at most 33 MB (deflate's limit), which is taken piece by piece.
  */
 export const SMALL_LAYER: number = 32 * 1024;
 

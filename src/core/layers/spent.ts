@@ -1,6 +1,6 @@
 import type { ApplyTimes } from './workers.ts';
 
-/** Tells apart what the time of a layer's extraction goes into, lap by lap. Milliseconds. */
+/** Adds up the time of a layer's extraction by stage, lap by lap. Milliseconds. */
 export class Spent {
   readonly #times: { -readonly [K in keyof ApplyTimes]: number } = {
     wait: 0,
@@ -10,7 +10,7 @@ export class Spent {
   };
   readonly #now: () => number;
   #lapStart: number;
-  /** Since when the source has been asked for bytes that it has not given. */
+  /** When the read that is still waiting for the source began. */
   #pendingSince: number | undefined;
   #pending = 0;
 
@@ -20,7 +20,7 @@ export class Spent {
     this.#lapStart = now();
   }
 
-  /** What was done since the last lap. Of `inflate`, the time in which the source had nothing to give is `wait`. */
+  /** Counts the time since the last lap for `stage`. Of `inflate`, the time spent waiting for the source is `wait`. */
   lap(stage: 'inflate' | 'verify' | 'apply'): void {
     const now = this.#now();
     this.#settle(now);
@@ -31,7 +31,7 @@ export class Spent {
     this.#lapStart = now;
   }
 
-  /** The source has been asked for bytes (`true`), or has given them. */
+  /** A read from the source begins to wait (`true`), or has got its bytes. */
   waiting(begins: boolean): void {
     const now = this.#now();
     this.#settle(now);
@@ -42,7 +42,7 @@ export class Spent {
     return { ...this.#times };
   }
 
-  /** Counts the waiting up to now; what came before this lap belongs to work that went on meanwhile. */
+  /** Counts the waiting up to now. Waiting before this lap went on beside work, and does not count. */
   #settle(now: number): void {
     if (this.#pendingSince === undefined) return;
     this.#pending += now - Math.max(this.#pendingSince, this.#lapStart);

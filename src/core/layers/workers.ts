@@ -4,27 +4,27 @@ import type { Call } from '../ports/call.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import type { JobSettings } from './layer-settings.ts';
 
-/** A layer to apply: plain data, for it crosses to a worker. Paths are the store's own. */
+/** A layer to apply: plain data, as it crosses to a worker. The paths are the store's own, never an image's. */
 export interface ApplyJob extends JobSettings {
-  /** The blob, complete and verified, unless it is still `growing`. */
+  /** The path of the blob: complete and verified, unless `growing` is given. */
   readonly blob: string;
-  /** Where the blob is while it arrives; then the result counts only once the blob is verified. Aborted when it begins anew. */
+  /** The blob while it arrives: the result counts only once the blob is verified. Aborted when the download begins anew. */
   readonly growing: Growing | null;
   readonly blobSize: number;
   readonly mediaType: string;
-  /** The directory that takes the layer: an overlay upper, or (with `mode` flat) a copy of the parent's tree. */
+  /** The directory that takes the layer: an upper directory, or (mode `flat`) a copy of the parent's tree. */
   readonly root: string;
   /** Overlay mode: the directories of the layers below, nearest first. */
   readonly lowers: readonly string[];
   /** `blind`: the layers below are unknown; a `rebase` must follow. */
   readonly mode: 'overlay' | 'flat' | 'blind';
-  /** Not given: `keep`, and every id can be given. */
+  /** Not given: files keep the layer's owners, and every id can be given. */
   readonly owner?: OwnerPolicy | undefined;
 }
 
 /**
- * Milliseconds of a worker's time. `wait`: for bytes of a blob that still arrives; `inflate`: decompressing and reading;
- * `verify`: hashing what came of it; `apply`: the archive and its files.
+ * Milliseconds of a worker's time. `wait`: for bytes of a blob that still arrives. `inflate`: reading and decompressing.
+ * `verify`: hashing the expanded bytes. `apply`: the archive and its files.
  */
 export interface ApplyTimes {
   readonly wait: number;
@@ -40,13 +40,13 @@ export interface ApplyResult {
   readonly size: number;
   readonly entries: number;
   readonly times: ApplyTimes;
-  /** At most 100, for people. */
+  /** At most 100 sentences. */
   readonly warnings: readonly string[];
-  /** Of a blind apply: what the rebase needs. */
+  /** Of a layer applied blind: the input of its rebase. */
   readonly record: LayerRecord | null;
 }
 
-/** A blindly applied layer to put over those below. */
+/** A layer that was applied blind, to be put over the layers below. */
 export interface RebaseJob {
   /** The directory that took the layer. */
   readonly root: string;
@@ -64,11 +64,11 @@ export interface CopyJob {
 
 /** Work that must not block the main thread. An aborted call ends its work before it rejects. */
 export interface Workers extends AsyncDisposable {
-  /** Starts a thread, unless there is one: work to come need not wait for it then. */
+  /** Starts a thread unless there is one, so that the next call need not wait for the start. */
   warm(): void;
   /** `onProgress` gets the compressed bytes consumed so far, at most ten times a second. */
   apply(job: ApplyJob, call?: Call & { onProgress?: (bytes: number) => void }): Promise<ApplyResult>;
-  /** Resolves to the reason when it cannot be done and the layer must be applied again in order (core/layers/rebase-layer.ts). */
+  /** Resolves to the reason when the layer must be applied again in order instead (core/layers/rebase-layer.ts). */
   rebase(job: RebaseJob, call?: Call): Promise<string | null>;
   copyTree(job: CopyJob, call?: Call): Promise<void>;
   /** Disk use of a tree: bytes (blocks of 512) over unique inodes, the root's own included, and how many inodes. */

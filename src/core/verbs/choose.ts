@@ -1,4 +1,4 @@
-/** Which manifests of an image are unpacked, and under which platform's name: one rule for pulling and for planning. */
+/** Which manifests of an image are unpacked, and under which platform's name. Pull and plan share this rule. */
 import { HawserError } from '../errors.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { mayBeImageConfig } from '../oci/media-types.ts';
@@ -21,7 +21,7 @@ export class UnpackChoice {
     this.#root = root;
   }
 
-  /** Undefined for an artifact that an index lists; when it is the root, FailedPrecondition. */
+  /** The config of a manifest. Undefined for an artifact that an index lists; FailedPrecondition when the artifact is the root. */
   config(manifest: Descriptor, children: readonly Descriptor[]): Descriptor | undefined {
     const config = children[0];
     if (config !== undefined && mayBeImageConfig(config.mediaType)) return config;
@@ -57,7 +57,7 @@ export class UnpackChoice {
     return formatPlatform(platform);
   }
 
-  /** NotFound when a platform that is wanted has nothing. */
+  /** NotFound when nothing was taken for a wanted platform. */
   check(): void {
     const { platforms } = this.#options;
     const missing =

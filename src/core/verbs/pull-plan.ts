@@ -1,4 +1,4 @@
-/** What a pull would do, found out without doing it: only documents are fetched, into memory, and nothing is stored. */
+/** The plan of a pull: documents are fetched, into memory; nothing is stored. */
 
 import type { InfoProvider, Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
@@ -23,35 +23,35 @@ import { type WalkContent, walkImage } from './walk.ts';
 
 export interface PlannedBlob {
   readonly desc: Descriptor;
-  /** In the store already. */
+  /** The store has it. */
   readonly present: boolean;
 }
 
 export interface PlannedUnpack {
   readonly platform: string;
   readonly layers: number;
-  /** Layers that are unpacked already. */
+  /** Layers that have a snapshot. */
   readonly ready: number;
   /** Bytes of the archives of the other layers. */
   readonly size: number;
-  /** How many of the others have no known size: EXPANSION times the compressed one is taken. */
+  /** Number of the other layers whose size is not known: EXPANSION times the compressed size is taken. */
   readonly guessed: number;
 }
 
 export interface PullPlan {
   readonly name: string;
   readonly root: Descriptor;
-  /** In the order in which they were come upon. */
+  /** In the order of the walk. */
   readonly blobs: readonly PlannedBlob[];
   readonly unpacks: readonly PlannedUnpack[];
 }
 
-/** Bytes of all documents of one plan together. */
+/** Most bytes of all documents of one plan together. */
 const MAX_DOCUMENTS = 128 * 1024 * 1024;
 
 /**
- * Walks the image as `pull` does, over a store that is only read. Errors are those of `pull`, as far as it would get
- * without layers. Schema 1 does not tell sizes, and is NotImplemented.
+ * Walks the image as `pull` does, over a store that is only read. Errors are those that `pull` would meet before its layers.
+ * NotImplemented for schema 1, whose manifests have no sizes.
  */
 export async function planPull(deps: TransferDeps, options: PullOptions): Promise<PullPlan> {
   const { signal = new AbortController().signal, report = () => {} } = options;
@@ -109,7 +109,7 @@ async function isUnpacked(snapshotter: Snapshotter, chainId: string, call: Call)
   return (await ifFound(snapshotter.stat(chainId, call))) !== undefined;
 }
 
-/** The store as it is, and over it the documents that were read for the plan. */
+/** The store as it is, with the documents that were fetched for the plan in memory over it. */
 class PlanStore implements WalkContent {
   readonly blobs: PlannedBlob[] = [];
   readonly #store: InfoProvider & Provider;
@@ -125,7 +125,7 @@ class PlanStore implements WalkContent {
     this.#hashers = hashers;
   }
 
-  /** In place of fetching a blob into the store. Of layers and configs it only notes the size. */
+  /** Takes the place of fetching a blob into the store. Of layers and configs only the size is noted. */
   readonly bring = async (desc: Descriptor, call: Call): Promise<void> => {
     const present = await isPresent(this.#store, desc.digest, call);
     this.blobs.push({ desc, present });
@@ -134,7 +134,7 @@ class PlanStore implements WalkContent {
     if (isManifestType(desc.mediaType) || isIndexType(desc.mediaType)) await this.document(desc, call);
   };
 
-  /** A manifest, index or config: the store's, or the registry's, verified. */
+  /** The bytes of a manifest, index or config, from the store or (verified) from the registry. */
   readonly document = async (desc: Descriptor, call: Call): Promise<Uint8Array> => {
     if (!this.#absent.has(desc.digest)) return await readBlob(this.#store, desc, MAX_CONFIG_BYTES, call);
     const read = this.#documents.get(desc.digest) ?? (await this.#fetch(desc, call));
@@ -167,7 +167,7 @@ class PlanStore implements WalkContent {
     return { digest, size, createdAt: 0, updatedAt: 0, labels: {} };
   }
 
-  /** Labels are not part of a plan. */
+  /** Sets nothing: labels are not part of a plan. */
   async label(digest: Digest, _: unknown, call?: Call) {
     return await this.info(digest, call);
   }

@@ -1,4 +1,4 @@
-/** The verb `unpack`: an image of the store into snapshots (what `pull` does after fetching); nothing is fetched. */
+/** The verb `unpack`: an image of the store into snapshots, as `pull` does after fetching. Nothing is fetched. */
 import { reached } from '../async/milestone.ts';
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
@@ -21,14 +21,14 @@ export interface UnpackOptions extends VerbOptions {
   readonly layerSettings?: LayerSettings | undefined;
 }
 
-/** One platform's image, with all that unpacking it takes. */
+/** One platform of an image, and the steps of unpacking it. */
 export interface PlannedImage extends Omit<UnpackedPlatform, 'chainId' | 'snapshotter'> {
   readonly config: ImageConfig;
   readonly configDesc: UnpackedPlatform['manifest'];
   readonly steps: readonly LayerStep[];
 }
 
-/** NotFound, with what to do, when the platform or a document of it is not in the store. */
+/** NotFound with a hint when the store lacks the platform or one of its documents. */
 export async function planImage(
   deps: StoreDeps,
   image: Image,
@@ -43,7 +43,7 @@ export async function planImage(
   return { platform, manifest: desc, config, configDesc: manifest.config, steps };
 }
 
-/** NotFound unless every layer is in the store. */
+/** NotFound with a hint unless every layer is in the store. */
 export async function requireLayers(
   { backend }: StoreDeps,
   image: Image,
