@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { execOk } from '../../test/support/exec.ts';
 import { deno, node22, node26 } from '../../test/support/runtimes.ts';
 import type { ProbeResult } from './codec-probe.ts';
+import type { Flags, Results } from './flags.ts';
 import { benchImages, layoutManifest } from './images.ts';
 import { versionOf } from './machine.ts';
-import type { Flags, Results } from './main.ts';
 import { median, table } from './run.ts';
 
 const QUIET = '--disable-warning=ExperimentalWarning';

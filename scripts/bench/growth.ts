@@ -1,7 +1,7 @@
 /** `bench growth`: time over entries and over bytes, and the exponent that fits. */
 
+import type { Flags, Results } from './flags.ts';
 import { type GeneratedImage, generatedImages } from './generated.ts';
-import type { Flags, Results } from './main.ts';
 import { COMMANDS, hawser } from './peers.ts';
 import { exponent, median, table } from './run.ts';
 import { startBenchRegistry } from './server.ts';

@@ -4,87 +4,22 @@
  */
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { codecs } from './codecs.ts';
 import { concurrency } from './concurrency.ts';
 import { ext4 } from './ext4.ts';
+import { type Flags, HELP, parseFlags, type Results } from './flags.ts';
 import { growth } from './growth.ts';
 import { benchDir, benchImages, IMAGES, layoutManifest } from './images.ts';
 import { machine, versionOf } from './machine.ts';
 import { memory } from './memory.ts';
-import { choosePeers, type Kind, type Target } from './peers.ts';
+import { choosePeers, type Peer } from './peers.ts';
 import { machineLine, measurePulls, pullTable, verdicts, verdictTable } from './pull.ts';
 import { startBenchRegistry } from './server.ts';
 
-const HELP = `npm run bench -- [what] [flags]
-
-what: pull (default: images by hawser and its peers), codecs, growth, memory, concurrency
-
-  --runs N             rounds, of which the medians are taken (default 3)
-  --only IMAGE,...     ${IMAGES.map((one) => one.name).join(', ')}
-  --kinds KIND,...     pull, fetch, again (default all)
-  --peers NAME,...     hawser, ctr, podman, skopeo, floor, hawser-bundle, hawser-deno (default: all that are installed)
-  --target T           what hawser is: binary (default), bundle, source
-  --ext4               stores on ext4 in a loop file instead of tmpfs
-  --jobs N             of concurrency: hawser's own flag, to see whether its processor time keeps to it
-  --scale X            sizes of growth, memory and concurrency times X (default 1; 0.1 for a look)
-  --json FILE          write the numbers too
-`;
-
-export interface Flags {
-  readonly runs: number;
-  readonly only: readonly string[];
-  readonly kinds: readonly Kind[];
-  readonly peers: readonly string[];
-  readonly target: Target;
-  readonly ext4: boolean;
-  readonly scale: number;
-  readonly jobs: string | undefined;
-  readonly json: string | undefined;
-}
-
-/** What each kind of benchmark gives for --json, beside the machine. */
-export type Results = Readonly<Record<string, unknown>>;
-
 const log = (line: string): void => console.error(line);
 
-function parse(): { what: string; flags: Flags } {
-  const text = { type: 'string' } as const;
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      runs: text,
-      only: text,
-      kinds: text,
-      peers: text,
-      target: text,
-      scale: text,
-      jobs: text,
-      json: text,
-      ext4: { type: 'boolean' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help === true) {
-    console.log(HELP);
-    process.exit(0);
-  }
-  const list = (value: string | undefined, otherwise: string) => (value ?? otherwise).split(',');
-  const flags: Flags = {
-    runs: Number(values.runs ?? 3),
-    only: list(values.only, IMAGES.map((one) => one.name).join(',')),
-    kinds: list(values.kinds, 'pull,fetch,again') as Kind[],
-    peers: list(values.peers, 'hawser,ctr,podman,skopeo,floor,hawser-bundle,hawser-deno'),
-    target: (values.target ?? 'binary') as Target,
-    ext4: values.ext4 ?? false,
-    scale: Number(values.scale ?? 1),
-    jobs: values.jobs,
-    json: values.json,
-  };
-  return { what: positionals[0] ?? 'pull', flags };
-}
-
 async function pull(flags: Flags): Promise<Results> {
+  const { kinds, runs: rounds } = flags;
   const images = IMAGES.filter((one) => flags.only.includes(one.name));
   const { peers, absent } = choosePeers(flags.peers, flags.target);
   if (absent.some((one) => one.startsWith('hawser '))) throw new Error(`${absent.join('; ')}: npm run build`);
@@ -95,39 +30,42 @@ async function pull(flags: Flags): Promise<Results> {
     images.map((one) => one.name),
   );
   const base = disk?.path ?? '/dev/shm';
-  const { kinds, runs: rounds } = flags;
-  const series = await measurePulls({
-    images,
-    kinds,
-    peers,
-    rounds,
-    base,
-    refresh: disk?.refresh,
-    registry,
-    log,
-  });
-  const versions = Object.assign(
-    { registry: versionOf('docker-registry') },
-    ...peers.map((p) => p.versions()),
-  );
-  const titles = Object.fromEntries(
-    images.map(({ name, title }) => {
-      const bytes = layoutManifest(layout, name).layers.reduce((sum, layer) => sum + layer.size, 0);
-      return [name, `${title}, ${(bytes / 1e6).toFixed(bytes < 1e6 ? 1 : 0)} MB`];
-    }),
-  );
-  const goals = verdicts(series, flags.ext4);
+  const refresh = disk?.refresh;
+  const series = await measurePulls({ images, kinds, peers, rounds, base, refresh, registry, log });
+  const titles = Object.fromEntries(images.map((image) => [image.name, titleOf(image, layout)]));
+  return { absent, series, base, ...printPulls(flags, series, peers, titles, absent) };
+}
+
+function titleOf({ name, title }: (typeof IMAGES)[number], layout: string): string {
+  const bytes = layoutManifest(layout, name).layers.reduce((sum, layer) => sum + layer.size, 0);
+  return `${title}, ${(bytes / 1e6).toFixed(bytes < 1e6 ? 1 : 0)} MB`;
+}
+
+function printPulls(
+  flags: Flags,
+  series: Awaited<ReturnType<typeof measurePulls>>,
+  peers: readonly Peer[],
+  titles: Readonly<Record<string, string>>,
+  absent: readonly string[],
+): Results {
+  const disk = flags.ext4 ? 'ext4 in a loop file' : 'tmpfs';
   console.log(
-    `Seconds from start to end of the program, medians of ${rounds}; in brackets the median of the paired ratios to hawser.`,
+    `Seconds from start to end of the program, medians of ${flags.runs}; in brackets the median of the paired ratios to hawser.`,
   );
   console.log(
-    `From docker-registry on loopback into empty stores on ${flags.ext4 ? 'ext4 in a loop file' : 'tmpfs'}; hawser is the ${flags.target}.\n`,
+    `From docker-registry on loopback into empty stores on ${disk}; hawser is the ${flags.target}.\n`,
   );
   console.log(`${pullTable(series, peers, titles)}\n`);
-  if (absent.length > 0) console.log(`Not there: ${absent.join('; ')}`);
+  if (absent.length > 0) console.log(`Not installed: ${absent.join('; ')}`);
+  const registry = { registry: versionOf('docker-registry') };
+  const versions: Readonly<Record<string, string>> = Object.assign(
+    registry,
+    ...peers.map((p) => p.versions()),
+  );
   for (const [name, version] of Object.entries(versions)) console.log(`${name}: ${version}`);
+  const goals = verdicts(series, flags.ext4);
   if (goals.length > 0) console.log(`\n${verdictTable(goals)}`);
-  return { versions, absent, series, goals, base };
+  return { versions, goals };
 }
 
 const COMMANDS: Readonly<Record<string, (flags: Flags) => Promise<Results>>> = {
@@ -138,7 +76,7 @@ const COMMANDS: Readonly<Record<string, (flags: Flags) => Promise<Results>>> = {
   concurrency: (flags) => concurrency(flags, log),
 };
 
-const { what, flags } = parse();
+const { what, flags } = parseFlags();
 const command = COMMANDS[what];
 if (command === undefined) {
   console.error(`bench: nothing is called ${what}\n\n${HELP}`);

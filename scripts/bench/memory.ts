@@ -1,9 +1,9 @@
 /** `bench memory`: the most that all our processes and threads take, over layers that grow and layers that are many. */
 import { scratch } from '../../test/support/scratch.ts';
+import type { Flags, Results } from './flags.ts';
 import { generatedImages } from './generated.ts';
 import { growingLayers } from './growth.ts';
 import { benchImages, IMAGES } from './images.ts';
-import type { Flags, Results } from './main.ts';
 import { COMMANDS } from './peers.ts';
 import { table, timed } from './run.ts';
 import { type BenchRegistry, startBenchRegistry } from './server.ts';
