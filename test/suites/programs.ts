@@ -48,6 +48,15 @@ export function programsSuite(name: string, make: () => Programs): void {
     assert.equal(done.stdout, 'ok\n');
   });
 
+  check('a program that a signal ends has no exit status', async (programs) => {
+    install('hawser-dies', 'echo last; kill -9 $$');
+    assert.deepEqual(await programs.run('hawser-dies', [], HOW), {
+      code: undefined,
+      stdout: 'last\n',
+      stderr: '',
+    });
+  });
+
   check('what is not there is NotFound; a path is no name', async (programs) => {
     await assert.rejects(programs.run('hawser-absent', [], HOW), kind('NotFound'));
     await assert.rejects(programs.run('./hawser-echo', [], HOW), kind('InvalidArgument'));

@@ -1,7 +1,7 @@
 import { cleanupSignal } from '../../core/async/abort.ts';
 import type { Ingest, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import { HawserError, isKind, wrap } from '../../core/errors.ts';
+import { HawserError, isKind, messageOf, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, makeDigest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Hasher, Hashers, HashName } from '../../core/ports/hashers.ts';
@@ -196,17 +196,18 @@ export class ContainerdIngest implements Ingest {
     }
   }
 
-  /** containerd says `failed precondition` of bytes that are not what they should be; the ingest stays. */
+  /**
+   * containerd answers FailedPrecondition when size or digest of the ingest are not those of the request. Bytes that were
+   * hashed here are right by then (#verify). The ingest stays.
+   */
   #refused(err: unknown, expected: Digest | undefined): unknown {
-    const text = String((err as Error).message);
-    if (!isKind(err, 'FailedPrecondition') || !/unexpected commit|failed size validation/.test(text)) {
+    const hashed = expected !== undefined && expected === this.#digest;
+    if (!isKind(err, 'FailedPrecondition') || (hashed && this.#algorithm === 'sha256')) {
       return wrap(`Cannot commit "${this.ref}"`, err);
     }
-    if (expected !== undefined && expected === this.#digest) {
-      const what = `this containerd cannot store content by ${this.#algorithm}`;
-      return new HawserError('NotImplemented', `Cannot commit "${this.ref}": ${what}`, { cause: err });
-    }
-    return this.#wrong(text.replace(/: failed precondition$/, ''));
+    if (!hashed) return this.#wrong(messageOf(err).replace(/: failed precondition$/, ''));
+    const what = `this containerd cannot store content by ${this.#algorithm}`;
+    return new HawserError('NotImplemented', `Cannot commit "${this.ref}": ${what}`, { cause: err });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

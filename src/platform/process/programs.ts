@@ -19,39 +19,48 @@ async function run(name: string, args: readonly string[], how: ProgramRun): Prom
   }
 }
 
+/** What the callback of execFile is given. */
+interface Ended {
+  readonly code?: number | string | null;
+  /** By the time limit. */
+  readonly killed?: boolean;
+  readonly signal?: string | null;
+}
+
 function collect(name: string, args: readonly string[], how: ProgramRun): Promise<ProgramResult> {
-  const { spawn } = process.getBuiltinModule('node:child_process');
-  const child = spawn(name, [...args], { env: process.env, stdio: ['pipe', 'pipe', 'pipe'] });
-  const output = { stdout: '', stderr: '' };
-  let failure: unknown;
-  const stop = (reason: unknown): void => {
-    failure ??= reason;
-    child.kill('SIGKILL');
-    // What it started may hold its pipes open; nobody waits for that.
-    child.stdout.destroy();
-    child.stderr.destroy();
-  };
-  const limit = setTimeout(() => stop(late(name, how.timeLimit)), how.timeLimit);
-  const stopListening = onAbort(how.signal, () => stop(how.signal?.reason));
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].setEncoding('utf8').on('data', (text: string) => {
-      output[stream] += text;
-      if (output[stream].length > how.outputLimit) stop(tooMuch(name, how.outputLimit));
+  const { execFile } = process.getBuiltinModule('node:child_process');
+  return new Promise((resolve, reject) => {
+    const limits = { timeout: how.timeLimit, maxBuffer: how.outputLimit, killSignal: 'SIGKILL' } as const;
+    const child = execFile(name, [...args], limits, (err: Ended | null, stdout, stderr) => {
+      stopListening();
+      try {
+        resolve({ code: exitStatus(name, how, err), stdout, stderr });
+      } catch (reason) {
+        reject(reason);
+      }
     });
-  }
-  // A program that reads nothing closes the pipe.
-  child.stdin.on('error', () => {});
-  child.stdin.end(how.input);
-  return new Promise<ProgramResult>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      if (failure === undefined) resolve({ code: code ?? undefined, ...output });
-      else reject(failure);
+    // execFile's own `signal` does not wait for the program's end.
+    const stopListening = onAbort(how.signal, () => {
+      child.kill('SIGKILL');
+      // What the program started may hold the pipes open; nobody waits for that.
+      child.stdout?.destroy();
+      child.stderr?.destroy();
     });
-  }).finally(() => {
-    clearTimeout(limit);
-    stopListening();
+    // A program that reads nothing closes the pipe.
+    child.stdin?.on('error', () => {});
+    child.stdin?.end(how.input);
   });
+}
+
+/** Undefined when a signal ended the program. Throws when it was not started, or stopped by us. */
+function exitStatus(name: string, how: ProgramRun, err: Ended | null): number | undefined {
+  how.signal?.throwIfAborted();
+  if (err === null) return 0;
+  if (typeof err.code === 'number') return err.code;
+  if (err.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') throw tooMuch(name, how.outputLimit);
+  if (err.killed === true) throw late(name, how.timeLimit);
+  if (err.signal != null) return undefined;
+  throw err;
 }
 
 function late(name: string, limit: number): HawserError {

@@ -15,7 +15,10 @@ const CR = 0x0d;
 const NAK = 0x15;
 const DELETE = 0x7f;
 
-/** Lines of standard input. What follows a line is kept for the next call. */
+/**
+ * Lines of standard input. Bytes after a line are kept for the next call. node:readline does not serve: it has no limit for a
+ * line, and bytes that it has read ahead are lost when it is closed between two lines.
+ */
 export class StdinLines {
   #rest: Uint8Array = new Uint8Array(0);
   #ended = false;
@@ -101,19 +104,25 @@ class TypedLine implements Line {
   readonly bytes: number[] = [];
 
   take(chunk: Uint8Array): number | undefined {
-    for (const [at, byte] of chunk.entries()) {
-      if (byte === ETX) throw INTERRUPTED;
-      if (byte === LF || byte === CR) return at + 1;
-      if (byte === EOT && this.bytes.length > 0) return at + 1;
-      if (byte === EOT) throw new HawserError('OutOfRange', 'Cannot read a line: standard input has ended');
-      if (byte === DELETE || byte === BACKSPACE) this.#erase();
-      else if (byte === NAK) this.bytes.length = 0;
-      else if (this.bytes.length <= MAX_LINE) this.bytes.push(byte);
-    }
-    return undefined;
+    const last = chunk.findIndex((byte) => this.#key(byte));
+    return last < 0 ? undefined : last + 1;
   }
 
-  /** The last character: its continuation bytes (10xxxxxx) and the byte before them. */
+  /** Whether the key ends the line. */
+  #key(byte: number): boolean {
+    if (byte === ETX) throw INTERRUPTED;
+    if (byte === LF || byte === CR) return true;
+    if (byte === EOT) {
+      if (this.bytes.length > 0) return true;
+      throw new HawserError('OutOfRange', 'Cannot read a line: standard input has ended');
+    }
+    if (byte === DELETE || byte === BACKSPACE) this.#erase();
+    else if (byte === NAK) this.bytes.length = 0;
+    else if (this.bytes.length <= MAX_LINE) this.bytes.push(byte);
+    return false;
+  }
+
+  /** Drops the last character: its continuation bytes (10xxxxxx) and the byte before them. */
   #erase(): void {
     while (((this.bytes.at(-1) ?? 0) & 0xc0) === 0x80) this.bytes.pop();
     this.bytes.pop();
