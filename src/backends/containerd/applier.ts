@@ -14,12 +14,12 @@ import type { Durable } from './durable.ts';
 import { type Calls, type Message, need } from './messages.ts';
 
 /**
- * Applies layers by ourselves where containerd's directories prove to be ours to write to (direct.ts), several times as fast. Else
- * containerd does it (services/diff/v1), as for ctr: that is right for every snapshotter and for a daemon in another mount
- * namespace or machine. Decompressors and limits are its own then, and it reports no progress.
+ * Our workers apply a layer where containerd's directories prove to be this process's to write to (direct.ts), several times as
+ * fast. Else containerd applies the layer (services/diff/v1), as for ctr: right for every snapshotter and for a daemon in
+ * another mount namespace or machine, with containerd's decompressors and limits and without progress.
  */
 export class ContainerdApplier implements Applier {
-  /** It applies what is in its content store. */
+  /** containerd applies blobs of its content store. */
   readonly needsBlob = true;
   readonly #connection: Connection;
   readonly #durable: Durable;
@@ -61,7 +61,7 @@ export class ContainerdApplier implements Applier {
     const refused = oursOnly(opts.settings ?? {});
     if (refused !== undefined) throw notOurs(refused);
     const { signal } = opts;
-    // containerd 2.0 and later makes it durable itself; others do not look at it.
+    // containerd 2.0 and later syncs the file system then; earlier versions skip the field.
     const request = { diff: fromDescriptor(layer), mounts, syncFs: true };
     const { digest, size } = await this.#apply(request, { signal, deadline: 0 });
     return { digest: parseDigest(digest), size, warnings: [], record: undefined };

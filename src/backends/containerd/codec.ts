@@ -13,7 +13,7 @@ export interface Method {
 export type MethodName = keyof typeof CALLS | keyof typeof STREAMS | keyof typeof WRITES;
 type Methods = Readonly<Record<string, readonly [request: MessageName, response: MessageName]>>;
 
-/** Sizes and times are below 2^53; whatever is not set has its default (null for a message). */
+/** int64 as a number: sizes and times are below 2^53. A field that is not set has its default, a message null. */
 const AS_OBJECT: protobuf.IConversionOptions = { longs: Number, defaults: true };
 
 const root = protobuf.Root.fromJSON({
@@ -28,16 +28,16 @@ export function methodOf(name: MethodName): Method {
   const known = methods.get(name);
   if (known !== undefined) return known;
   const [request, response] = typesOf(name);
-  const made: Method = {
+  const method: Method = {
     path: `/containerd.services.${name}`,
     encode: (message) => bufferOf(request.encode(message).finish()),
     decode: (bytes) => response.toObject(response.decode(bytes), AS_OBJECT),
   };
-  methods.set(name, made);
-  return made;
+  methods.set(name, method);
+  return method;
 }
 
-/** Request and response of a method, for this side and for a test's server. */
+/** The types of a method's request and response, for this side and for the server of a test. */
 export function typesOf(name: string): [request: protobuf.Type, response: protobuf.Type] {
   const [request, response] = METHODS[name] ?? [];
   return [root.lookupType(request ?? ''), root.lookupType(response ?? '')];
@@ -56,7 +56,7 @@ function fieldOf(id: number, type: string): protobuf.IField | protobuf.IMapField
   return one === type ? { id, type: known } : { id, type: known, rule: 'repeated' };
 }
 
-/** grpc-js copies out of Buffers only. */
+/** grpc-js takes Buffers only. */
 function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
   return Buffer.from(buffer as ArrayBuffer, byteOffset, length);
 }

@@ -1,4 +1,4 @@
-/** One connection to a containerd: calls with its namespace, that end with their signals. */
+/** One connection to a containerd. Each call names the namespace and ends with its signal. */
 
 import grpc from '@grpc/grpc-js';
 import { onAbort } from '../../core/async/abort.ts';
@@ -8,32 +8,32 @@ import { type MethodName, methodOf } from './codec.ts';
 import { fromStatus } from './errors.ts';
 import type { Calls, Message, Streams } from './messages.ts';
 
-/** containerd's own limit for a message, in bytes. grpc-js would take 4 MiB only. */
+/** The most bytes of a message, as containerd has it (defaults.DefaultMaxRecvMsgSize). The default of grpc-js is 4 MiB. */
 const MAX_MESSAGE = 16 * 1024 * 1024;
-/** For a call that has little to do, milliseconds: transactions on a slow disk included. */
+/** Milliseconds for a call without work on data: a transaction, on a slow disk too. */
 const DEADLINE = 5 * 60_000;
 
 const OPTIONS: grpc.ClientOptions = {
   'grpc.max_receive_message_length': MAX_MESSAGE,
   'grpc.max_send_message_length': MAX_MESSAGE,
-  // Nothing is sent twice behind our back, nor through a proxy.
+  // grpc-js sends nothing twice and uses no proxy.
   'grpc.enable_retries': 0,
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
 };
 
 export interface CallOptions extends Call {
-  /** In containerd's `containerd-lease` header: what the call makes is held by it. */
+  /** The lease that holds what the call makes (containerd's `containerd-lease` header). */
   readonly lease?: string | undefined;
-  /** Milliseconds; 0: as long as it takes. Not given: five minutes. */
+  /** Milliseconds; 0: no limit. Default: five minutes. */
   readonly deadline?: number;
 }
 
-/** Messages as they come, one by one. */
+/** The messages of an answer, one by one. */
 export interface Incoming<T> {
   /** Undefined at the end. */
   next(): Promise<T | undefined>;
-  /** Ends the call, if it has not ended. */
+  /** Ends the call. */
   cancel(): void;
 }
 
@@ -53,7 +53,7 @@ export class Connection {
   readonly #client: grpc.Client;
   #reached = false;
 
-  /** `address`: an absolute path, with `unix://` before it or not. Nothing is dialled yet. */
+  /** `address`: an absolute path, with or without `unix://`. The first call connects. */
   constructor(address: string, namespace: string) {
     const path = address.replace(/^unix:(?:\/\/(?=\/))?/, '');
     if (!path.startsWith('/')) {
@@ -70,12 +70,12 @@ export class Connection {
     this.#client.close();
   }
 
-  /** What went wrong with a call, for people. */
+  /** The error of a call, for people. */
   explain(err: unknown): HawserError {
     return fromStatus(err, { address: this.address, reached: this.#reached });
   }
 
-  /** The reason of the signal when it aborts. The call is cancelled then. */
+  /** An abort cancels the call and rejects with the signal's reason. */
   async call<N extends keyof Calls>(
     name: N,
     request: Calls[N][0],
@@ -113,7 +113,7 @@ export class Connection {
     const call = this.#client.makeServerStreamRequest(path, encode, decode, request, metadata, options);
     const cancel = () => call.cancel();
     const stopListening = onAbort(signal, cancel);
-    // Heard by the iterator below; without a listener of its own, one that comes after it would end the process.
+    // The iterator below gets the error; one after the iterator's end would end the process without a listener.
     call.on('error', () => {});
     call.on('close', stopListening);
     const messages = call[Symbol.asyncIterator]() as AsyncIterator<Streams[N][1]>;
@@ -132,7 +132,7 @@ export class Connection {
     };
   }
 
-  /** Content.Write: requests, encoded, and responses side by side, for write-stream.ts. */
+  /** Content.Write, for write-stream.ts: encoded requests and decoded responses, both ways at once. */
   write(opts: CallOptions): WriteCallStream {
     const name = 'content.v1.Content/Write';
     const { path, decode, metadata, options } = this.#begin<Message<'WriteResponse'>>(name, {
@@ -142,7 +142,7 @@ export class Connection {
     return this.#client.makeBidiStreamRequest(path, (bytes: Buffer) => bytes, decode, metadata, options);
   }
 
-  /** What every call has. The reason of the signal when that has aborted. */
+  /** The parts that every call has. Throws the reason of an aborted signal. */
   #begin<R>(name: MethodName, { lease, deadline = DEADLINE, signal }: CallOptions): Beginning<R> {
     signal?.throwIfAborted();
     const { path, encode, decode } = methodOf(name);

@@ -7,7 +7,7 @@ import { type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Hashers } from '../../core/ports/hashers.ts';
 import type { Connection } from './connection.ts';
-import { ContainerdIngest, type Wanted } from './ingest.ts';
+import { ContainerdIngest, type ExpectedBlob } from './ingest.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
@@ -16,7 +16,7 @@ import { labelMask, type Message, need, toMs } from './messages.ts';
 export class ContainerdContent implements ContentStore {
   readonly #connection: Connection;
   readonly #hashers: Hashers;
-  /** What is being written here, by ref. */
+  /** The ingests that are open here, by ref. */
   readonly #open = new Map<string, ContainerdIngest>();
 
   constructor(connection: Connection, hashers: Hashers) {
@@ -44,12 +44,12 @@ export class ContainerdContent implements ContentStore {
     return toInfo(need(info, 'the labels set'));
   }
 
-  /** The bytes go at containerd's next garbage collection, unless another namespace has them. */
+  /** containerd's next garbage collection removes the bytes, unless another namespace has them. */
   async delete(digest: Digest, call?: Call): Promise<void> {
     await this.#connection.call('content.v1.Content/Delete', { digest }, call);
   }
 
-  /** An offset in a response counts from where this call began to read, so the bytes are taken as they come. */
+  /** Offsets of responses count from the offset of the request, and the bytes come in order: offsets are not looked at. */
   async open(
     digest: Digest,
     { offset = 0, signal }: { offset?: number } & Call = {},
@@ -57,7 +57,7 @@ export class ContainerdContent implements ContentStore {
     parseDigest(digest);
     const request = { digest, offset };
     const messages = this.#connection.stream('content.v1.Content/Read', request, { signal, deadline: 0 });
-    // The first message tells whether there is anything to read.
+    // Fails here, and not at the first read, when the blob does not exist.
     let first = await messages.next();
     const next = async () => {
       signal?.throwIfAborted();
@@ -81,9 +81,9 @@ export class ContainerdContent implements ContentStore {
     return false;
   }
 
-  async ingest(ref: string, want: Wanted, call: WriteCall = {}): Promise<Ingest> {
+  async ingest(ref: string, expected: ExpectedBlob, call: WriteCall = {}): Promise<Ingest> {
     if (ref === '') throw new HawserError('InvalidArgument', 'Cannot ingest without a ref');
-    if (want.digest !== undefined) parseDigest(want.digest);
+    if (expected.digest !== undefined) parseDigest(expected.digest);
     const parts = {
       connection: this.#connection,
       hashers: this.#hashers,
@@ -91,17 +91,17 @@ export class ContainerdContent implements ContentStore {
       closed: (ref: string) => this.#open.delete(ref),
     };
     try {
-      const ingest = await ContainerdIngest.open(parts, ref, want, call);
+      const ingest = await ContainerdIngest.open(parts, ref, expected, call);
       this.#open.set(ref, ingest);
       return ingest;
     } catch (err) {
-      if (isKind(err, 'AlreadyExists')) await this.#checkSize(want, call);
+      if (isKind(err, 'AlreadyExists')) await this.#checkSize(expected, call);
       throw err;
     }
   }
 
-  /** containerd asks no more than whether it has the digest. */
-  async #checkSize({ digest, size }: Wanted, call: Call): Promise<void> {
+  /** containerd compares the digest only. */
+  async #checkSize({ digest, size }: ExpectedBlob, call: Call): Promise<void> {
     if (digest === undefined || size === undefined) return;
     const { size: actual } = await this.info(digest, call);
     if (actual === size) return;
@@ -111,8 +111,8 @@ export class ContainerdContent implements ContentStore {
   async #known(digest: Digest, labels: Labels, call: WriteCall): Promise<void> {
     if (call.lease !== undefined)
       await addToLease(this.#connection, call.lease, { type: 'content', id: digest }, call);
-    const { labels: there } = await this.info(digest, call);
-    const missing = Object.entries(labels).filter(([key]) => there[key] === undefined);
+    const { labels: present } = await this.info(digest, call);
+    const missing = Object.entries(labels).filter(([key]) => present[key] === undefined);
     await this.label(digest, Object.fromEntries(missing), call);
   }
 
@@ -127,7 +127,7 @@ export class ContainerdContent implements ContentStore {
     return statuses.map(toStatus).sort((a, b) => (a.ref < b.ref ? -1 : 1));
   }
 
-  /** containerd would abort under a writer's hands: so its lock is taken first. */
+  /** Takes the writer's lock first: containerd itself would abort an ingest that is being written. */
   async abort(ref: string, call: Call = {}): Promise<void> {
     await this.status(ref, call);
     const ingest = await this.ingest(ref, {}, call);
@@ -139,7 +139,7 @@ export class ContainerdContent implements ContentStore {
   }
 }
 
-/** No Buffer, though the same bytes. */
+/** The same bytes, not as a Buffer. */
 function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, length);
 }

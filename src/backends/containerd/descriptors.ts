@@ -3,7 +3,7 @@ import type { Mount } from '../../core/ports/mounter.ts';
 import type { PreparedSnapshot, SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
 import type { Message } from './messages.ts';
 
-/** containerd keeps no more of one. */
+/** The fields of a descriptor that containerd keeps. */
 export function fromDescriptor({ mediaType, digest, size, annotations }: Descriptor): Message<'Descriptor'> {
   return { mediaType, digest, size, annotations: annotations ?? {} };
 }

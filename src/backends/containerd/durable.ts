@@ -4,12 +4,12 @@ import type { Call } from '../../core/ports/call.ts';
 import type { SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
 
 /**
- * containerd before 2.0 leaves what it unpacks to the page cache, and records it. Where its directories are on this machine and
- * ours to open, the file system that holds them is made durable by us; elsewhere it stays containerd's affair.
+ * containerd before 2.0 records what it unpacks before the disk has it. Where its directories are on this machine and
+ * this process may open them, we sync the file system that holds them; elsewhere nobody does.
  */
 export class Durable {
   readonly #workers: Pick<Workers, 'syncfs'>;
-  /** A directory of the snapshot written last: those of one pull are in one file system. */
+  /** A directory of the snapshot written last. The snapshots of one pull are in one file system. */
   #written: string | undefined;
 
   constructor(workers: Pick<Workers, 'syncfs'>) {

@@ -1,8 +1,11 @@
-/** What a call's status means (google.golang.org/grpc/codes; containerd's pkg/errdefs maps its kinds to them). */
+/**
+ * The error for a call's status (google.golang.org/grpc/codes; containerd's errdefs maps its kinds to them). Of code UNAVAILABLE
+ * only the text tells a locked ref, a containerd that says so and a lost connection apart.
+ */
 import type { ServiceError } from '@grpc/grpc-js';
 import { HawserError, type Kind, wrap } from '../../core/errors.ts';
 
-/** By code. OK and UNKNOWN (2) are not here. */
+/** Kinds by code, without OK (0) and UNKNOWN (2). */
 const KINDS: Readonly<Record<number, Kind>> = {
   1: 'Canceled',
   3: 'InvalidArgument',
@@ -24,16 +27,16 @@ const NOT_THERE =
   'Is containerd running, and is this its socket? Without --address hawser uses its own store and needs none';
 const ITS_LOG = 'containerd says no more; its log may (journalctl -u containerd)';
 
-/** How an error of grpc-js begins when there is no connection at all. */
+/** The beginning of grpc-js's error when there is no connection at all. */
 const NO_CONNECTION = 'No connection established';
 
 export interface Peer {
   readonly address: string;
-  /** It has answered before. */
+  /** An earlier call was answered. */
   readonly reached: boolean;
 }
 
-/** Messages are containerd's own words. Unavailable with the reason `busy`: another has the ingest (core/download/fetch-blob.ts). */
+/** The message is containerd's. Unavailable with the reason `busy`: another writer has the ingest (core/download/fetch-blob.ts). */
 export function fromStatus(err: unknown, peer: Peer): HawserError {
   const { code, details } = err as Partial<ServiceError>;
   if (code === undefined || details === undefined) return wrap('Cannot talk to containerd', err);
@@ -47,7 +50,7 @@ function unavailable(details: string, peer: Peer, cause: unknown): HawserError {
   if (/\blocked for\b/.test(details)) {
     return new HawserError('Unavailable', details, { cause, reason: { type: 'busy' } });
   }
-  // containerd ends what it says itself with its kind; grpc-js, of connections, does not.
+  // Errors of containerd end with their kind; grpc-js's errors of connections do not.
   if (details.endsWith(': unavailable')) return new HawserError('Unavailable', details, { cause });
   if (peer.reached) {
     return new HawserError('Unavailable', `Lost the connection to containerd at ${peer.address}`, {

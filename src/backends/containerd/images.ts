@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
 
-/** Others may make and delete the name meanwhile, but not forever. */
+/** Another process may create or delete the name between two of our calls; after so many times it is an error. */
 const PUT_TRIES = 10;
 const encoder = new TextEncoder();
 
@@ -32,8 +32,8 @@ export class ContainerdImages implements ImageStore {
   }
 
   /**
-   * The update names what it changes. One that does not, as ctr's, replaces all labels, those by which CRI pins images
-   * among them.
+   * The update has a mask of what it changes. Without a mask, as ctr sends it, containerd replaces all labels, and so removes
+   * those by which CRI pins images.
    */
   async put(name: string, target: Descriptor, labels: Labels, call: WriteCall = {}): Promise<Image> {
     checkLabels(labels);
@@ -83,7 +83,7 @@ function toImage({ name, labels, target, createdAt, updatedAt }: Message<'Image'
   };
 }
 
-/** As UTF-8, which orders as code points do. */
+/** The order of the names as UTF-8, which is that of their code points. */
 function compareBytes(a: string, b: string): number {
   const [x, y] = [encoder.encode(a), encoder.encode(b)];
   const at = x.findIndex((byte, i) => byte !== y[i]);

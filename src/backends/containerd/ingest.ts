@@ -10,7 +10,7 @@ import { COMMIT, STAT, WRITE } from './messages.ts';
 import { CHUNK, Outbox } from './outbox.ts';
 import { WriteStream } from './write-stream.ts';
 
-export interface Wanted {
+export interface ExpectedBlob {
   readonly digest?: Digest;
   readonly size?: number;
 }
@@ -18,23 +18,23 @@ export interface Wanted {
 export interface IngestParts {
   readonly connection: Connection;
   readonly hashers: Hashers;
-  /** The blob is in the namespace already, brought by another: labels it lacks are set. */
+  /** For a blob that the namespace has already: adds it to the lease and sets the labels that it lacks. */
   known(digest: Digest, labels: Labels, call: WriteCall): Promise<void>;
   closed(ref: string): void;
 }
 
 /**
- * A blob on its way into containerd. What is written is hashed here too; of what an earlier writer left, only containerd
- * knows the bytes: it hashes them again, and its word on the whole is compared with what is wanted.
+ * A blob on its way into containerd. Bytes that are written here are hashed here. Only containerd has the bytes of an earlier
+ * writer: it hashes the whole, and its digest is compared with the wanted one.
  */
 export class ContainerdIngest implements Ingest {
   readonly ref: string;
   readonly #parts: IngestParts;
-  readonly #want: Wanted;
+  readonly #expected: ExpectedBlob;
   readonly #lease: string | undefined;
   readonly #algorithm: HashName;
   #stream: WriteStream;
-  /** Undefined when bytes are there that did not go through here. */
+  /** Undefined when the ingest has bytes of an earlier writer. */
   #hasher: Hasher | undefined;
   #digest: Digest | undefined;
   #state: 'open' | 'failed' | 'closed' = 'open';
@@ -44,39 +44,39 @@ export class ContainerdIngest implements Ingest {
   private constructor(
     parts: IngestParts,
     ref: string,
-    want: Wanted,
+    expected: ExpectedBlob,
     lease: string | undefined,
     stream: WriteStream,
   ) {
     this.#parts = parts;
     this.ref = ref;
-    this.#want = want;
+    this.#expected = expected;
     this.#lease = lease;
     this.#stream = stream;
     this.#outbox = new Outbox(ref, stream, 0);
-    this.#algorithm = want.digest === undefined ? 'sha256' : algorithmOf(want.digest);
+    this.#algorithm = expected.digest === undefined ? 'sha256' : algorithmOf(expected.digest);
   }
 
   static async open(
     parts: IngestParts,
     ref: string,
-    want: Wanted,
+    expected: ExpectedBlob,
     call: WriteCall,
   ): Promise<ContainerdIngest> {
     const stream = new WriteStream(parts.connection, call);
-    const ingest = new ContainerdIngest(parts, ref, want, call.lease, stream);
+    const ingest = new ContainerdIngest(parts, ref, expected, call.lease, stream);
     await ingest.#begin(call);
     return ingest;
   }
 
-  /** Takes the lock and resumes. More than is wanted is dropped. */
+  /** Takes the lock and resumes. An ingest that is longer than wanted begins anew. */
   async #begin(call: Call): Promise<void> {
-    const { size = 0, digest = '' } = this.#want;
+    const { size = 0, digest = '' } = this.#expected;
     try {
       const request = { action: STAT, ref: this.ref, total: size, expected: digest } as const;
       const { offset } = await this.#stream.request(request, call);
       this.#startAt(offset);
-      if (offset > (this.#want.size ?? Number.MAX_SAFE_INTEGER)) await this.#truncate(call);
+      if (offset > (this.#expected.size ?? Number.MAX_SAFE_INTEGER)) await this.#truncate(call);
     } catch (err) {
       this.#stream.cancel();
       throw err;
@@ -98,7 +98,7 @@ export class ContainerdIngest implements Ingest {
     call.signal?.throwIfAborted();
     this.#check('write to');
     const end = this.#offset + bytes.length;
-    if (this.#want.size !== undefined && end > this.#want.size) throw this.#tooLong();
+    if (this.#expected.size !== undefined && end > this.#expected.size) throw this.#tooLong();
     for (let at = 0; at < bytes.length; at += CHUNK) {
       const part = bytes.subarray(at, at + CHUNK);
       await this.#outbox.room(call);
@@ -108,7 +108,7 @@ export class ContainerdIngest implements Ingest {
     }
   }
 
-  /** All that was written is with containerd. */
+  /** Resolves when containerd has all bytes written. */
   async flush(call: Call = {}): Promise<void> {
     if (this.#state === 'closed' || this.#stream.over) return;
     await this.#outbox.flush(call);
@@ -135,8 +135,8 @@ export class ContainerdIngest implements Ingest {
     if (this.#state === 'closed') throw this.#closed('commit');
     const labels = Object.fromEntries(Object.entries(opts.labels ?? {}).filter(([, value]) => value !== ''));
     checkLabels(labels);
-    const expected = opts.digest ?? this.#want.digest;
-    const size = opts.size ?? this.#want.size;
+    const expected = opts.digest ?? this.#expected.digest;
+    const size = opts.size ?? this.#expected.size;
     try {
       this.#verify(size, expected);
       await this.flush(opts);
@@ -149,9 +149,9 @@ export class ContainerdIngest implements Ingest {
     }
   }
 
-  /** Before containerd is asked: size, and digest where all bytes went through here. */
+  /** Checks the size, and the digest where all bytes were hashed here. */
   #verify(size: number | undefined, expected: Digest | undefined): void {
-    for (const wanted of [size, this.#want.size]) {
+    for (const wanted of [size, this.#expected.size]) {
       if (wanted === undefined || wanted === this.#offset) continue;
       throw this.#wrong(`unexpected commit size ${this.#offset}, expected ${wanted}`);
     }
@@ -216,7 +216,7 @@ export class ContainerdIngest implements Ingest {
     try {
       await this.flush(call);
     } catch {
-      // What did not arrive is written again by whoever resumes.
+      // Whoever resumes writes again what did not arrive.
     } finally {
       await this.#close(call);
     }
@@ -243,7 +243,7 @@ export class ContainerdIngest implements Ingest {
   }
 
   #tooLong(): HawserError {
-    const message = `Cannot write to "${this.ref}": the content is longer than the ${this.#want.size} bytes expected`;
+    const message = `Cannot write to "${this.ref}": the content is longer than the ${this.#expected.size} bytes expected`;
     return new HawserError('DataLoss', message, {
       hint: 'The source sends other content than it promised',
     });

@@ -15,10 +15,10 @@ import type { Host } from '../../core/ports/host.ts';
 import type { Connection } from './connection.ts';
 import { type Message, need, toMs } from './messages.ts';
 
-/** A lease that is made only to be deleted must not stay if we die in between, milliseconds. */
+/** Milliseconds that a lease lasts which is made only to be deleted, should this process die in between. */
 const BRIEFLY = 60_000;
 
-/** Whether there is such a thing containerd does not ask. */
+/** containerd does not check that the resource exists. */
 export async function addToLease(
   connection: Connection,
   id: string,
@@ -29,7 +29,7 @@ export async function addToLease(
   await connection.call('leases.v1.Leases/AddResource', { id, resource }, call);
 }
 
-/** containerd's leases (services/leases/v1). None ends with its process. */
+/** containerd's leases (services/leases/v1). They do not end with the process that made them. */
 export class ContainerdLeases implements Leases {
   readonly #connection: Connection;
   readonly #clock: Clock;
@@ -63,7 +63,7 @@ export class ContainerdLeases implements Leases {
     await this.#connection.call('leases.v1.Leases/Delete', { id, sync: false }, call);
   }
 
-  /** Returns when a garbage collection has run: what containerd does before it answers a synchronous deletion. */
+  /** Returns after a garbage collection: containerd collects before it answers a synchronous deletion. */
   async collect(call: Call = {}): Promise<void> {
     const { id } = await this.create({ expiresIn: BRIEFLY, ...call });
     await this.#connection.call('leases.v1.Leases/Delete', { id, sync: true }, { ...call, deadline: 0 });

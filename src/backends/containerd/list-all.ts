@@ -1,17 +1,17 @@
 import { HawserError } from '../../core/errors.ts';
 import type { Incoming } from './connection.ts';
 
-/** A namespace with more than this many of a thing is none that we could make sense of. */
+/** The most items of a list; more than any real namespace has. */
 const MAX_LISTED = 1_000_000;
 
-/** What the messages of a list bring, a hundred or so each. */
+/** The items of all messages of a list. */
 export async function listAll<M, T>(messages: Incoming<M>, part: (message: M) => readonly T[]): Promise<T[]> {
-  const found: T[] = [];
+  const items: T[] = [];
   for (let message = await messages.next(); message !== undefined; message = await messages.next()) {
-    found.push(...part(message));
-    if (found.length <= MAX_LISTED) continue;
+    items.push(...part(message));
+    if (items.length <= MAX_LISTED) continue;
     messages.cancel();
     throw new HawserError('ResourceExhausted', `containerd lists more than ${MAX_LISTED}`);
   }
-  return found;
+  return items;
 }

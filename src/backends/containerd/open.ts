@@ -16,19 +16,19 @@ import { need } from './messages.ts';
 import { ContainerdSnapshotter } from './snapshotter.ts';
 
 export interface ContainerdOptions extends Call {
-  /** The path of its socket, absolute, with `unix://` before it or not. */
+  /** The absolute path of containerd's socket, with or without `unix://`. */
   readonly address: string;
   readonly namespace: string;
 }
 
-/** For an answer from something that may not be containerd at all, milliseconds. */
+/** Milliseconds for the first answer: what listens there may not be containerd. */
 const FIRST_ANSWER = 10_000;
-/** Of a namespace: the snapshotter to use when none is named. */
+/** The label of a namespace that names its default snapshotter. */
 const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
 
 /**
- * Connects. Unavailable or PermissionDenied, with what to do, when there is no containerd to talk to. Disposing closes the
- * connection; a call that is still under way ends with its own signal.
+ * Connects. Unavailable or PermissionDenied, with a hint, when there is no containerd to talk to. Disposing closes the
+ * connection; a call that still runs ends with its own signal.
  */
 export async function openContainerdBackend(
   runtime: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers' | 'fs'>,
@@ -99,7 +99,7 @@ async function defaultSnapshotter(connection: Connection, call: Call): Promise<s
 const SNAPSHOTTER_TYPE = 'io.containerd.snapshotter.v1';
 const CONTENT_TYPE = 'io.containerd.content.v1';
 
-/** The snapshotters that work on its machine, and the directory of its content store, if it has one there. */
+/** The snapshotters that work, and the directory of the content store, both on containerd's machine. */
 async function plugins(
   connection: Connection,
   call: Call,

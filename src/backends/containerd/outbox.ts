@@ -4,35 +4,36 @@ import type { Call } from '../../core/ports/call.ts';
 import { type Message, WRITE } from './messages.ts';
 import type { WriteStream } from './write-stream.ts';
 
-/** Most bytes of one message, and of those that are unanswered: enough that containerd, which hashes, never waits for us. */
+/** The most bytes of one message. */
 export const CHUNK: number = 2 * 1024 * 1024;
+/** The most bytes that are unanswered: containerd, which hashes them, then never waits for us. */
 const WINDOW = 4 * CHUNK;
 
 /**
- * The bytes of an ingest on their way into its stream. They are gathered into a message for as long as others are
- * unanswered: those of a slow download are sent as they come, to be there whatever ends us; those of a fast one in large
- * messages, which cost less.
+ * The bytes of an ingest on their way into its stream. They are gathered into one message while others are unanswered. So
+ * bytes of a slow download are sent at once, to survive this process, and bytes of a fast one in large messages, which
+ * cost less.
  */
 export class Outbox {
   readonly #ref: string;
   readonly #stream: WriteStream;
-  /** Where the next message goes. */
+  /** The offset of the next message. */
   #sent: number;
-  /** Used for one message after another: what is sent has been encoded. */
+  /** The bytes gathered. Used again after each message, which is a copy. */
   #chunk: Uint8Array | undefined;
   #filled = 0;
   #unanswered = 0;
   readonly #answers: Promise<void>[] = [];
   #failure: { reason: unknown } | undefined;
 
-  /** `offset`: how many bytes containerd has. */
+  /** `offset`: the number of bytes that containerd has. */
   constructor(ref: string, stream: WriteStream, offset: number) {
     this.#ref = ref;
     this.#stream = stream;
     this.#sent = offset;
   }
 
-  /** Throws what an earlier write came to. */
+  /** Throws the error of an earlier message. */
   check(): void {
     if (this.#failure !== undefined) throw wrap(`Cannot write to "${this.#ref}"`, this.#failure.reason);
   }
@@ -43,13 +44,13 @@ export class Outbox {
     this.check();
   }
 
-  /** Copies them: the caller may use its buffer again. */
+  /** Copies the bytes: the caller may use its buffer again. */
   add(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) at += this.#gather(bytes.subarray(at));
     if (this.#unanswered === 0) this.#send();
   }
 
-  /** All that was added is with containerd. */
+  /** Resolves when containerd has all bytes added. */
   async flush(call: Call): Promise<void> {
     this.#send();
     await orAborted(Promise.all(this.#answers), call.signal);
@@ -65,7 +66,7 @@ export class Outbox {
     return part.length;
   }
 
-  /** An offset of 0 would cut off what is there: it is always the true one. */
+  /** Sends the true offset always: containerd truncates the ingest when a message has the offset 0. */
   #send(): void {
     const data = this.#chunk?.subarray(0, this.#filled);
     if (data === undefined || data.length === 0) return;

@@ -18,14 +18,14 @@ import { listAll } from './list-all.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
 
 const KINDS: readonly (SnapshotKind | undefined)[] = [undefined, 'View', 'Active', 'Committed'];
-/** The snapshot that a key shall become. Where there is one of that name, Prepare answers that it exists. */
+/** The label that names the snapshot which a key shall become. Prepare answers AlreadyExists when that snapshot exists. */
 const TARGET_LABEL = 'containerd.io/snapshot.ref';
 
 type MakeOptions = { labels?: Labels } & WriteCall;
 
 /**
- * A snapshotter of containerd's (services/snapshots/v1), which keeps the trees. It has no `rebase`: layers are applied in
- * chain order, each over its parent.
+ * A snapshotter of containerd (services/snapshots/v1). containerd makes and keeps the directories. Without `rebase`: layers are
+ * applied in chain order, each over its parent.
  */
 export class ContainerdSnapshotter implements Snapshotter {
   readonly name: string;
@@ -61,7 +61,7 @@ export class ContainerdSnapshotter implements Snapshotter {
     return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Of an active snapshot containerd walks the disk for it. */
+  /** For an active snapshot containerd walks the disk. */
   async usage(key: string, call: Call = {}): Promise<Usage> {
     const unhurried = { ...call, deadline: 0 };
     const { size, inodes } = await this.#connection.call(
@@ -115,13 +115,13 @@ export class ContainerdSnapshotter implements Snapshotter {
     }
   }
 
-  /** What exists already is to be used: older containerds (before 1.6.32 and 1.7.17) do not lease it of themselves. */
+  /** Adds a snapshot that exists to the lease: containerd before 1.6.32 and 1.7.17 does not. */
   async #hold(name: string, { lease, signal }: WriteCall): Promise<void> {
     if (lease === undefined) return;
     await addToLease(this.#connection, lease, { type: `snapshots/${this.name}`, id: name }, { signal });
   }
 
-  /** The files may go later. */
+  /** containerd may remove the files later. */
   async remove(key: string, call: Call = {}): Promise<void> {
     const unhurried = { ...call, deadline: 0 };
     await this.#connection.call('snapshots.v1.Snapshots/Remove', this.#key(key), unhurried);

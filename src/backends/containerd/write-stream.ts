@@ -1,4 +1,4 @@
-/** Content.Write as requests that are each answered, in order, several under way at a time. */
+/** Content.Write as a queue of requests, each with its answer, in order. */
 import { orAborted } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -14,8 +14,8 @@ interface Pending {
 }
 
 /**
- * containerd answers every request, in order. At a COMMIT and at the end it sends its last answer once more: answers to
- * nothing are dropped. The ref is locked while the stream lasts.
+ * containerd answers the requests in order. After a COMMIT and at the end it sends the last answer once more; an answer without
+ * a request is dropped. containerd keeps the ref locked while the stream lasts.
  */
 export class WriteStream {
   readonly #connection: Connection;
@@ -35,7 +35,7 @@ export class WriteStream {
     });
   }
 
-  /** No more can be asked of it. */
+  /** The stream has ended: a request fails. */
   get over(): boolean {
     return this.#over;
   }
@@ -53,8 +53,8 @@ export class WriteStream {
   }
 
   /**
-   * The answer. The message's bytes have been copied when this returns its promise. When the signal aborts, the reason at
-   * once: the request may still be carried out.
+   * Resolves to the answer. Copies the message's bytes before it returns. An abort rejects at once; containerd may still carry
+   * out the request.
    */
   async request(
     message: Partial<Sent<'WriteRequest'>>,
@@ -69,7 +69,7 @@ export class WriteStream {
     return await orAborted(answered, signal);
   }
 
-  /** No more requests: waits until the ref is free again. Aborted: it is cancelled. */
+  /** Ends the stream and waits until the ref is free. An abort cancels the stream. */
   async close({ signal }: Call = {}): Promise<void> {
     if (!this.#over) this.#call.end();
     try {

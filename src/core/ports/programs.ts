@@ -5,7 +5,7 @@ export interface ProgramRun extends Call {
   readonly input: string;
   /** Milliseconds. Afterwards the program is killed: DeadlineExceeded. */
   readonly timeLimit: number;
-  /** Bytes of each output; more is ResourceExhausted, and the program is killed. */
+  /** Characters of each output; more is ResourceExhausted, and the program is killed. */
   readonly outputLimit: number;
 }
 

@@ -14,7 +14,7 @@ interface ForeignFunction {
   readonly result: FfiType;
 }
 
-/** The slice of the Deno namespace that is used here. */
+/** The part of the Deno namespace that is used here. */
 interface DenoFfi {
   readonly build: { readonly os: string; readonly arch: string };
   dlopen(
@@ -25,7 +25,10 @@ interface DenoFfi {
   readonly UnsafePointerView: new (pointer: object) => { getInt32(offset?: number): number };
 }
 
-/** `undefined` without permission (it is not asked for: the tools do as well), or when the machine is not one we know. One a thread: errno belongs to it. */
+/**
+ * Undefined without permission (never asked for, as the tools serve too) or on an unknown machine. Each thread opens its own:
+ * errno is the thread's.
+ */
 export function openDenoLibc(): Libc | undefined {
   const deno = (globalThis as unknown as { Deno?: DenoFfi }).Deno;
   const machine = machineOf(deno?.build.arch ?? '');

@@ -12,7 +12,7 @@ import {
 
 type Definitions = Record<string, { arguments: readonly FfiType[]; return: FfiType }>;
 
-/** The slice of node:ffi that is used here. */
+/** The part of node:ffi that is used here. */
 interface NodeFfi {
   dlopen(
     path: string | null,
@@ -23,8 +23,8 @@ interface NodeFfi {
 }
 
 /**
- * `undefined` when this Node has no FFI, it is forbidden (`--permission` without `--allow-ffi`), or the machine is not
- * one we know. One a thread: errno belongs to it.
+ * Undefined when this Node has no FFI, when FFI is forbidden (`--permission` without `--allow-ffi`), or on an unknown machine.
+ * Each thread opens its own: errno is the thread's.
  */
 export function openNodeLibc(): Libc | undefined {
   const machine = machineOf(process.arch);
@@ -51,7 +51,7 @@ const OWN_SIGNATURES: Readonly<Record<string, Signature>> = {
   writev: { args: ['i32', 'buffer', 'i32'], result: 'i64' },
 };
 
-/** node:ffi refuses one symbol (syscall) with two signatures in one library: each of those is loaded by itself. */
+/** node:ffi refuses two signatures of one symbol (syscall) in one library: each of those is loaded by itself. */
 function load(ffi: NodeFfi, library: string | null): Record<string, unknown> {
   const together: Definitions = {};
   const fn: Record<string, unknown> = {};
@@ -67,9 +67,9 @@ function load(ffi: NodeFfi, library: string | null): Record<string, unknown> {
 }
 
 /**
- * V8 compiles a call of fewer arguments into its caller, and reads for that what node:ffi frees when a thread ends, though
- * that thread's compiler may still be at it: a process that ends a busy worker crashes (Node 26.10). Those of this many or
- * more node:ffi makes in another way. C takes what is too much for nothing.
+ * Every function is declared with at least so many arguments; C ignores the surplus. V8 compiles a call of fewer arguments into
+ * its caller and reads data of node:ffi for that. node:ffi frees the data when a thread ends, while the thread's compiler may
+ * still read it: a process that ends a busy worker crashes (Node 26.10).
  */
 const COMPILED_BELOW = 4;
 
@@ -92,9 +92,9 @@ type WriteVector = (fd: number, vectors: bigint, count: number) => bigint;
 const TWO32 = 4294967296;
 
 /**
- * write(2) by writev(2). node:ffi asks in each call where the memory of a view is, which takes longer than to write a
- * small file: here once a buffer. The last buffer is held, so its address is not another's; one that was transferred
- * since has no views with bytes in them.
+ * write(2) by writev(2), which takes addresses: node:ffi looks up the address of a view at each call, and that takes longer than
+ * writing a small file. Here the address is looked up once for each buffer. The last buffer is kept, so that no other buffer
+ * gets its address; views of a buffer that was transferred have no bytes.
  */
 function writer(ffi: NodeFfi, writev: WriteVector): LibcFunctions['write'] {
   const vector = new DataView(new ArrayBuffer(16));

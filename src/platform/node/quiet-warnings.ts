@@ -1,9 +1,9 @@
 import process from 'node:process';
 
-/** Features that are experimental in some Node we support, and known to be good for what we ask of them. */
+/** Features that are experimental in some version of Node that we support, and that our tests cover. */
 const ACCEPTED = /SQLite|\bffi\b|FFI/i;
 
-/** Keeps Node from telling users that node:sqlite and node:ffi are experimental. Every other warning is printed. */
+/** Drops Node's warnings that node:sqlite and node:ffi are experimental. Every other warning is printed. */
 export function quietWarnings(): void {
   const emit = process.emitWarning.bind(process) as (...args: unknown[]) => void;
   process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {

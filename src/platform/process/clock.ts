@@ -1,7 +1,7 @@
 import { onAbort } from '../../core/async/abort.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 
-/** The longest time a timer takes; more would fire at once. */
+/** Milliseconds of the longest timer; a longer one fires at once. */
 const LONGEST = 2 ** 31 - 1;
 
 export function createClock(): Clock {

@@ -1,7 +1,7 @@
 import type { Codecs } from '../../core/ports/codecs.ts';
 import type { Transports } from '../../core/ports/transport.ts';
 
-/** What is dear to open and then good for the whole process. A failure is not kept: the next call tries again. */
+/** Opens at the first call, once for the process. After a failure the next call tries again. */
 export function once<T>(open: () => Promise<T>): () => Promise<T> {
   let opened: Promise<T> | undefined;
   return () => {

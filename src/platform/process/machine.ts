@@ -9,7 +9,7 @@ const ARCH: Readonly<Record<string, string>> = {
   loong64: 'loong64',
 };
 
-/** From process.arch or Deno.build.arch; little-endian PowerPC is a name of its own. */
+/** From process.arch or Deno.build.arch. Go has a name of its own for little-endian PowerPC. */
 export function goArch(name: string, littleEndian = true): string {
   if (name === 'ppc64' && littleEndian) return 'ppc64le';
   return ARCH[name] ?? name;
@@ -21,7 +21,7 @@ export function goOs(name: string): string {
 
 export const littleEndian: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
-/** `CPU architecture` of /proc/cpuinfo, as the kernel's older versions write it too (arch/arm/kernel/setup.c). */
+/** Variants by `CPU architecture` of /proc/cpuinfo, in the spellings of older kernels too (arch/arm/kernel/setup.c). */
 const ARM_VARIANTS: readonly (readonly [RegExp, string])[] = [
   [/^(?:8|aarch64)$/, 'v8'],
   [/^(?:7m?|\?\(1[2-7]\))$/, 'v7'],
@@ -32,17 +32,17 @@ const ARM_VARIANTS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * The variant of an ARM machine by /proc/cpuinfo, else (an emulator's has no such line) by `machine`, what uname tells
- * (`armv7l`, `aarch64`): containerd/platforms cpuinfo_linux.go. An ARMv6 kernel may claim 7, which its model name gives
- * away. What neither tells is '', where containerd has `unknown`, a variant that no image is for. arm64 is v8: there is none less.
+ * The variant of an ARM machine by /proc/cpuinfo, else (under an emulator) by `machine`, uname's word (`armv7l`, `aarch64`), as
+ * containerd/platforms cpuinfo_linux.go has it. An ARMv6 kernel may claim 7; its model name tells. '' when neither tells:
+ * containerd's `unknown` is a variant that no image is for. arm64 is v8 always.
  */
 export function armVariant(arch: string, cpuinfo: string, machine = ''): string {
   if (arch !== 'arm') return arch === 'arm64' ? 'v8' : '';
   const value = (key: string) =>
     new RegExp(`^${key}[ \\t]*:(.*)$`, 'im').exec(cpuinfo)?.[1]?.trim().toLowerCase();
   const kernel = machine.toLowerCase();
-  const told = value('CPU architecture') || (/^armv(\d)/.exec(kernel)?.[1] ?? kernel);
-  const variant = ARM_VARIANTS.find(([form]) => form.test(told))?.[1];
+  const architecture = value('CPU architecture') || (/^armv(\d)/.exec(kernel)?.[1] ?? kernel);
+  const variant = ARM_VARIANTS.find(([form]) => form.test(architecture))?.[1];
   if (variant === 'v7' && value('model name')?.startsWith('armv6-compatible')) return 'v6';
   return variant ?? '';
 }

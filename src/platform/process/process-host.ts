@@ -1,4 +1,4 @@
-/** The host over node:process, which Deno has too; it asks for as little permission as it can. */
+/** The host over node:process, which Deno has too. Facts that the runtime forbids to ask have fallbacks. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, machine } from 'node:os';
 import process from 'node:process';
@@ -9,7 +9,7 @@ import type { RuntimeParts } from '../parts.ts';
 import { armVariant, goArch, goOs, littleEndian } from './machine.ts';
 import { StdinLines } from './stdin-lines.ts';
 
-/** Who we are where Deno may not say: nobody. */
+/** The user `nobody`, where Deno may not ask for the uid. */
 const UNKNOWN_UID = 65534;
 
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -82,7 +82,7 @@ class ProcessOutput implements Output {
 
   write(data: string | Uint8Array): Promise<void> {
     const stream = process[this.#name];
-    // Failures are told by the callback; without a listener the event alone would end the process.
+    // The callback gets the failure; the event would end the process without a listener.
     if (!this.#watched) stream.on('error', () => {});
     this.#watched = true;
     return new Promise((resolve, reject) => {
@@ -93,7 +93,7 @@ class ProcessOutput implements Output {
       try {
         stream.write(data, done);
       } catch (err) {
-        // Deno's streams of files throw.
+        // Deno throws for a stream of a file.
         done(err as Error);
       }
     });

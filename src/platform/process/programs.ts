@@ -1,4 +1,4 @@
-/** The user's programs over node:child_process (loaded on first use), for Node and Deno. */
+/** The user's programs over node:child_process, which is loaded at the first use. */
 
 import process from 'node:process';
 import { onAbort } from '../../core/async/abort.ts';
@@ -19,10 +19,10 @@ async function run(name: string, args: readonly string[], how: ProgramRun): Prom
   }
 }
 
-/** What the callback of execFile is given. */
+/** The error that execFile gives. */
 interface Ended {
   readonly code?: number | string | null;
-  /** By the time limit. */
+  /** The time limit ended the program. */
   readonly killed?: boolean;
   readonly signal?: string | null;
 }

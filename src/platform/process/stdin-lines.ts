@@ -24,9 +24,9 @@ export class StdinLines {
   #ended = false;
 
   /**
-   * One line without its newline, decoded as UTF-8; the last one may lack the newline. OutOfRange when there is none,
-   * ResourceExhausted beyond 64 KiB. With `silent` a terminal is in raw mode meanwhile, and always put back; its
-   * interrupt key still sends SIGINT, and rejects with Canceled.
+   * One line without its newline, decoded as UTF-8; the last line may lack the newline. OutOfRange at the end of the input,
+   * ResourceExhausted beyond 64 KiB. With `silent` a terminal is in raw mode meanwhile. The interrupt key sends SIGINT then,
+   * and the read rejects with Canceled.
    */
   async read(opts: { silent?: boolean } & Call = {}): Promise<string> {
     opts.signal?.throwIfAborted();
@@ -78,7 +78,7 @@ function text(line: Line): string {
   return Buffer.from(line.bytes).toString('utf8');
 }
 
-/** Collects a line; `take` returns how many bytes end it, `undefined` (all taken) when it goes on. */
+/** Collects a line. `take` returns the number of bytes up to the line's end, undefined (all taken) without one. */
 interface Line {
   readonly bytes: number[];
   take(chunk: Uint8Array): number | undefined;
@@ -99,7 +99,7 @@ class PlainLine implements Line {
 
 const INTERRUPTED = new Error('interrupt key');
 
-/** What a terminal in raw mode sends: the keys that a line discipline would handle are ours to handle. */
+/** A line of a terminal in raw mode: handles the keys that the kernel's line discipline handles else. */
 class TypedLine implements Line {
   readonly bytes: number[] = [];
 
@@ -129,7 +129,7 @@ class TypedLine implements Line {
   }
 }
 
-/** `undefined` at the end. The stream is paused before and after, so that it keeps no process alive. */
+/** The next bytes; undefined at the end. The stream is paused before and after, and keeps no process alive then. */
 function nextChunk(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
   const { stdin } = process;
   return new Promise((resolve, reject) => {
@@ -147,7 +147,7 @@ function nextChunk(signal: AbortSignal | undefined): Promise<Uint8Array | undefi
       leave(() => reject(new HawserError('Internal', 'Cannot read standard input', { cause: err })));
     if (signal?.aborted) return reject(signal.reason);
     if (stdin.readableEnded || stdin.destroyed) return resolve(undefined);
-    // Deno ends a process that waits for a stream which was paused and resumed (seen in 2.9.6).
+    // Deno 2.9.6 ends a process that waits for a stream which was paused and resumed.
     awake = setInterval(() => {}, 2 ** 30);
     const stopListening = onAbort(signal, () => leave(() => reject(signal?.reason)));
     stdin.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onError);

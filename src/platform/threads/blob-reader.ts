@@ -10,15 +10,15 @@ import { fsError } from '../kernel/fs-error.ts';
 
 const READ = 1024 * 1024;
 
-/** Of a growing file, so much is waited for before it is read on. */
+/** The bytes that a growing file must have gained before it is read on. */
 const LEAST = 256 * 1024;
 
 type Source = Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>;
 
 /**
- * The bytes of a blob, opened at the first read, never through a symlink in the last component. Of one that is growing,
- * each byte as soon as it is good. Closed at the end, on failure, on cancel and when the signal aborts. Errors as
- * FileSystem maps them.
+ * The bytes of a blob's file, which is opened at the first read and never through a symlink in the last component. A growing
+ * file is read as far as its gauge says. The file is closed at the end, after a failure, a cancel or an abort. Errors are
+ * those of FileSystem.
  */
 export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8Array> {
   const { signal } = call;
@@ -41,19 +41,19 @@ export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8A
   return byteStream({ next, close: () => file?.close(), ahead: 1, signal });
 }
 
-/** What is left of the blob, and a byte by which one that is longer would be found out. A small blob needs no large buffer. */
+/** The bytes left and one more, which shows a file that is too long. A small blob gets a small buffer. */
 function rest({ blobSize }: Source, position: number): number {
   return Math.max(blobSize - position + 1, LEAST / 4);
 }
 
-/** How many good bytes there are from `position` on, once there are some; 0 at the end. */
+/** Waits for good bytes after `position` and returns their number; 0 at the end. */
 async function more(gauge: Gauge, position: number, size: number, signal?: AbortSignal): Promise<number> {
   await gauge.reach(Math.min(position + LEAST, size), signal);
   if (!gauge.restarted) return Math.min(gauge.length, size) - position;
   throw new HawserError('Aborted', 'the blob is being fetched anew');
 }
 
-/** A blob that is complete moves from where it grew to where it stays. */
+/** A blob that is complete has moved from `growing.path` to `blob`. */
 async function openEither({ blob, growing }: Source): Promise<FileHandle> {
   if (growing === null) return await openFile(blob);
   try {

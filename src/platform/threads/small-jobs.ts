@@ -14,7 +14,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export function withSmallJobs(deps: Deps): Workers {
   const { workers, hashers, codecs, fs } = deps;
   const one = new Limiter(1);
-  const here = async <T>(
+  const onThisThread = async <T>(
     small: boolean,
     call: Call | undefined,
     work: (syscalls: Syscalls) => Promise<T>,
@@ -27,7 +27,7 @@ export function withSmallJobs(deps: Deps): Workers {
   return {
     ...workers,
     apply: (job, call) =>
-      here(
+      onThisThread(
         isSmallLayer(job),
         call,
         async (syscalls) => {
@@ -39,7 +39,7 @@ export function withSmallJobs(deps: Deps): Workers {
         () => workers.apply(job, call),
       ),
     rebase: (job, call) =>
-      here(
+      onThisThread(
         isSmallRebase(job),
         call,
         async (syscalls) => {
