@@ -1,9 +1,13 @@
 /** What every Transport does (src/core/ports/transport.ts), against a server that breaks the rules. */
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
+import process from 'node:process';
 import { test } from 'node:test';
 import { rootCertificates } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { findError, kindOf } from '../../src/core/errors.ts';
 import type {
   HttpRequest,
@@ -16,11 +20,14 @@ import type { TestCerts } from '../registry/certs.ts';
 import type { Fault } from '../registry/faults.ts';
 import { noise } from '../registry/image.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { execOk } from '../support/exec.ts';
 import { type HttpProxy, startProxy } from '../support/http-proxy.ts';
+import { tempDir } from '../support/tmp.ts';
 
 const BLOB = noise(300_000, 7);
 /** A certificate for nobody here. */
 const OTHER_CA = rootCertificates[0] ?? '';
+const PROBE = fileURLToPath(new URL('../support/transport-probe.ts', import.meta.url));
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
 interface Ground {
@@ -355,6 +362,40 @@ export function transportSuite(
     (made) => ({ server: server(made) }),
     async ({ send, registry }) => {
       await fails(send(), 'Unavailable', ['TLS']);
+      assert.equal(registry.requests.length, 0);
+    },
+  );
+
+  for (const [through, proxy] of [
+    ['the transport without options', undefined],
+    ['undici', () => undefined],
+  ] as const) {
+    secure(
+      `NODE_TLS_REJECT_UNAUTHORIZED=0 does not act: ${through}`,
+      (made) => ({ server: server(made), client: { proxy } }),
+      async ({ send, registry }) => {
+        process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+        try {
+          await fails(send(), 'Unavailable', ['TLS']);
+          assert.equal(registry.requests.length, 0);
+        } finally {
+          delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+        }
+      },
+    );
+  }
+
+  secure(
+    'NODE_EXTRA_CA_CERTS does not act',
+    (made) => ({ server: server(made) }),
+    async ({ url, registry }) => {
+      using dir = tempDir('hawser-extra-ca-');
+      const file = join(dir.path, 'ca.pem');
+      writeFileSync(file, certs()?.ca ?? '');
+      const run = 'Deno' in globalThis ? ['run', '-A', '--no-check', PROBE] : [PROBE];
+      const env = { ...process.env, NODE_EXTRA_CA_CERTS: file, NODE_NO_WARNINGS: '1' };
+      const { stdout } = await execOk(process.execPath, [...run, url.href, name], { env });
+      assert.equal(stdout, 'TLS\n');
       assert.equal(registry.requests.length, 0);
     },
   );

@@ -10,7 +10,7 @@ import type {
 } from '../../core/ports/transport.ts';
 import { failure } from '../http/http-failure.ts';
 import { limitBody, withDeadline } from '../http/http-limits.ts';
-import { systemRoots } from '../http/system-roots.ts';
+import { hasExtraRoots, systemRoots } from '../http/system-roots.ts';
 import { dial } from './dial.ts';
 import { OriginGates } from './origin-gates.ts';
 
@@ -32,14 +32,15 @@ interface DenoHttp {
 }
 
 /**
- * Deno's fetch. It can neither replace the system's roots nor skip the verification for one client, and reads the proxy
- * variables by rules of its own, so a transport with `ca`, `skipVerify` or `proxy` is undici's, which runs on Deno as well.
+ * Deno's fetch. It can neither replace the roots (its own, the system's, those of NODE_EXTRA_CA_CERTS) nor skip the verification for
+ * one client, and reads the proxy variables by rules of its own. So undici, which runs on Deno too, is the transport for such
+ * options.
  */
 export function createTransports(): Transports {
   return {
     open(options: TransportOptions = {}): ClosableTransport {
       const { ca, skipVerify, proxy } = options;
-      return ca !== undefined || skipVerify === true || proxy !== undefined
+      return ca !== undefined || skipVerify === true || proxy !== undefined || hasExtraRoots()
         ? openUndici(options)
         : openFetch(options);
     },

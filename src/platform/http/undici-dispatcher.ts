@@ -10,7 +10,7 @@ import Agent from 'undici/lib/dispatcher/agent.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
 import type { TransportOptions } from '../../core/ports/transport.ts';
-import { systemRoots } from './system-roots.ts';
+import { hasExtraRoots, systemRoots } from './system-roots.ts';
 
 export const DEFAULT_HEADERS_TIMEOUT = 30_000;
 /** Bytes. More headers are an error. Node's default is 16 KiB, but some signed redirects need more. */
@@ -29,8 +29,10 @@ interface TlsSettings {
   readonly cert?: string;
   readonly key?: string;
   readonly secureContext?: SecureContext;
-  readonly rejectUnauthorized?: boolean;
+  readonly rejectUnauthorized: boolean;
 }
+
+type Roots = Pick<TlsSettings, 'ca'>;
 
 /** The dispatchers of one transport. */
 export interface Dispatchers {
@@ -53,7 +55,7 @@ export function openDispatchers(options: TransportOptions): Dispatchers {
   const opened = new Map<string, Dispatcher>();
   const open = (proxy: URL | undefined): Dispatcher => {
     if (proxy === undefined) return new Agent({ ...common, connect: connector(options, connectTimeout) });
-    const toProxy = options.ca === undefined ? {} : { ca: options.ca };
+    const toProxy = { rejectUnauthorized: true, ...(options.ca === undefined ? {} : { ca: options.ca }) };
     return new ProxyAgent({
       ...common,
       uri: proxy.href,
@@ -76,11 +78,12 @@ export function openDispatchers(options: TransportOptions): Dispatchers {
   };
 }
 
+/** Verification is always set: where it is not, NODE_TLS_REJECT_UNAUTHORIZED turns it off. */
 function identity({ cert, key, skipVerify }: TransportOptions): TlsSettings {
   return {
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
-    ...(skipVerify === true ? { rejectUnauthorized: false } : {}),
+    rejectUnauthorized: skipVerify !== true,
   };
 }
 
@@ -98,7 +101,7 @@ const UNKNOWN_ROOT: ReadonlySet<string> = new Set([
  * takes 0.1 s, so they are read only when a chain is unknown without them: the same chains are accepted in the end.
  */
 function connector(options: TransportOptions, timeout: number): Connector {
-  const make = (roots: () => TlsSettings): Connector => {
+  const make = (roots: () => Roots): Connector => {
     const plain = buildConnector({ timeout });
     let secure: Connector | undefined;
     return (target, callback) => {
@@ -112,7 +115,7 @@ function connector(options: TransportOptions, timeout: number): Connector {
     };
   };
   if (options.ca !== undefined) return make(() => everyRoot(options));
-  const quick = make(() => (options.extraCa === undefined ? {} : { ca: [options.extraCa] }));
+  const quick = make(() => (options.extraCa === undefined ? runtimeRoots() : { ca: [options.extraCa] }));
   let complete: Connector | undefined;
   return (target, callback) => {
     if (complete !== undefined) return complete(target, callback);
@@ -125,6 +128,14 @@ function connector(options: TransportOptions, timeout: number): Connector {
   };
 }
 
+/**
+ * The runtime's own roots. NODE_EXTRA_CA_CERTS adds to the default store, so then the roots are named; else the default store
+ * serves, which Node has parsed once for all.
+ */
+function runtimeRoots(): Roots {
+  return hasExtraRoots() ? { ca: [...tls().rootCertificates] } : {};
+}
+
 /** Loaded for https only: Node then parses all its root certificates. */
 function tls(): typeof import('node:tls') {
   return process.getBuiltinModule('node:tls');
@@ -134,11 +145,10 @@ function tls(): typeof import('node:tls') {
 function prepared(settings: TlsSettings): TlsSettings {
   if ('Deno' in globalThis || settings.ca === undefined) return settings;
   const { rejectUnauthorized, ...rest } = settings;
-  const secureContext = tls().createSecureContext(rest);
-  return { secureContext, ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }) };
+  return { secureContext: tls().createSecureContext(rest), rejectUnauthorized };
 }
 
-function everyRoot({ ca, extraCa }: TransportOptions): TlsSettings {
+function everyRoot({ ca, extraCa }: TransportOptions): Roots {
   const extra = extraCa === undefined ? [] : [extraCa];
   if (ca !== undefined) return { ca: [ca, ...extra] };
   return { ca: [...tls().rootCertificates, ...systemRoots(), ...extra] };
