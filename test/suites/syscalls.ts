@@ -550,6 +550,28 @@ function handleTests(check: Check): void {
     sys.closeFile(fd);
   });
 
+  check('a mount has an id that no later mount at its place has', ({ sys, dir, path }) => {
+    sys.mkdir(dir, 'm', 0o755);
+    const place = `${path}/m`;
+    const idOf = (at: string): string => {
+      const opened = sys.openRoot(at);
+      try {
+        return sys.mountId(opened);
+      } finally {
+        sys.closeDir(opened);
+      }
+    };
+    const ids = [idOf(path), idOf(place)];
+    assert.equal(ids[0], ids[1]);
+    for (let n = 0; n < 2; n++) {
+      assert.equal(spawnSync('mount', ['-t', 'tmpfs', 'none', place]).status, 0);
+      ids.push(idOf(place));
+      assert.equal(spawnSync('umount', [place]).status, 0);
+    }
+    const known = ids.filter((id) => id !== '');
+    assert.ok(known.length === 0 || (known.length === 4 && new Set(known).size === 3), String(ids));
+  });
+
   check('flushes and syncs', ({ sys, dir, file }) => {
     file('f', 'x');
     sys.flush();

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
@@ -274,7 +284,9 @@ export function workersSuite(name: string, make: () => Workers): void {
     await workers.copyTree({ from: root, to });
     assert.equal(statSync(join(to, 'hard')).ino, statSync(join(to, 'sub/file')).ino);
     assert.equal((await workers.usage(to)).inodes, 4);
-    await workers.syncfs([root, to]);
+    const held = openSync(root, 'r');
+    await workers.syncfs([root, { path: to, fd: held }]);
+    closeSync(held);
     await workers.removeTree(to);
     assert.ok(!existsSync(to) && existsSync('/etc/passwd'));
     await workers.removeTree(to);

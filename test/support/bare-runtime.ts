@@ -31,7 +31,8 @@ const workers: Workers = {
     inodes: Number(run('du', '-s', '--inodes', path).split('\t')[0]),
   }),
   removeTree: async (path) => void run('rm', '-rf', path),
-  syncfs: async (paths) => void run('sync', '-f', ...paths),
+  syncfs: async (dirs) =>
+    void run('sync', '-f', ...dirs.map((dir) => (typeof dir === 'string' ? dir : dir.path))),
   [Symbol.asyncDispose]: async () => {},
 };
 

@@ -8,7 +8,7 @@
  */
 
 import type { ErrorRecord } from '../errors.ts';
-import type { ApplyJob, ApplyResult, CopyJob, RebaseJob } from './workers.ts';
+import type { ApplyJob, ApplyResult, CopyJob, HeldDir, RebaseJob } from './workers.ts';
 
 /** What each verb takes and gives. */
 export interface Verbs {
@@ -17,7 +17,7 @@ export interface Verbs {
   copyTree: { input: CopyJob; output: null };
   usage: { input: string; output: { readonly size: number; readonly inodes: number } };
   removeTree: { input: string; output: null };
-  syncfs: { input: readonly string[]; output: null };
+  syncfs: { input: readonly (string | HeldDir)[]; output: null };
 }
 
 export type Verb = keyof Verbs;

@@ -62,6 +62,15 @@ export interface CopyJob {
   readonly to: string;
 }
 
+/**
+ * A directory that has been open since before its file system was written to. A sync by that descriptor reports every failed
+ * write-back since then; one that opens the path anew misses those that another process was told of.
+ */
+export interface HeldDir {
+  readonly path: string;
+  readonly fd: number;
+}
+
 /** Work that must not block the main thread. An aborted call ends its work before it rejects. */
 export interface Workers extends AsyncDisposable {
   /** Starts a thread unless there is one, so that the next call need not wait for the start. */
@@ -76,5 +85,5 @@ export interface Workers extends AsyncDisposable {
   /** Removes a tree whatever its names are, never following symlinks; absence is fine. */
   removeTree(path: string, call?: Call): Promise<void>;
   /** Makes the file systems that hold these directories durable. */
-  syncfs(paths: readonly string[], call?: Call): Promise<void>;
+  syncfs(dirs: readonly (string | HeldDir)[], call?: Call): Promise<void>;
 }

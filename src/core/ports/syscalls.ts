@@ -85,6 +85,8 @@ export interface Syscalls {
   lstat(dir: Dir, name: ByteString): Stat | undefined;
   /** The directory's own stat. */
   fstat(dir: Dir): Stat;
+  /** Identifies the mount that holds the directory; no later mount has the same. '' where that is not known (before Linux 6.8). */
+  mountId(dir: Dir): string;
   readlink(dir: Dir, name: ByteString): ByteString;
 
   /** Creates a regular file (O_CREAT|O_EXCL|O_NOFOLLOW) and returns its descriptor, for `write` and `closeFile`. */

@@ -4,7 +4,7 @@ import { CString } from './c-string.ts';
 import { errnoError, errnoName, errnoNumber } from './errno.ts';
 import type { Bytes, Libc, LibcFunctions, Long, Machine } from './libc.ts';
 import { checkName, pathOf } from './names.ts';
-import { decodeStatx, STATX_BASIC_STATS, STATX_SIZE } from './stat.ts';
+import { decodeMountId, decodeStatx, STATX_BASIC_STATS, STATX_MNT_ID_UNIQUE, STATX_SIZE } from './stat.ts';
 
 export const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
@@ -153,8 +153,16 @@ export class FfiCalls {
     return decodeStatx(this.smallView);
   }
 
-  #statx(fd: number, name: Bytes, flags: number): Long {
-    return this.#fn.sysStatx(this.machine.SYS_statx, fd, name, flags, STATX_BASIC_STATS, this.small);
+  mountId(fd: number, what: () => string): string {
+    this.run(
+      () => this.#statx(fd, this.#empty, AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE),
+      () => `asking for the mount of ${what()}`,
+    );
+    return decodeMountId(this.smallView);
+  }
+
+  #statx(fd: number, name: Bytes, flags: number, mask: number = STATX_BASIC_STATS): Long {
+    return this.#fn.sysStatx(this.machine.SYS_statx, fd, name, flags, mask, this.small);
   }
 
   /** fchmodat2(2) is of Linux 6.6, and a container's seccomp filter may refuse what it does not know with EPERM. */

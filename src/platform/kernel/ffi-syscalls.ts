@@ -94,6 +94,10 @@ class FfiSyscalls implements Syscalls {
     return this.#calls.fstat(dir.fd, () => pathOf(dir));
   }
 
+  mountId(dir: Dir): string {
+    return this.#calls.mountId(dir.fd, () => pathOf(dir));
+  }
+
   readlink(dir: Dir, name: ByteString): ByteString {
     const into = this.#calls.large;
     const length = this.#calls.at('reading the symbolic link', dir, name, (n) =>

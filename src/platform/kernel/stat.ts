@@ -6,6 +6,7 @@ const TWO32 = 4294967296;
 
 export const STATX_SIZE = 256;
 export const STATX_BASIC_STATS = 0x7ff;
+export const STATX_MNT_ID_UNIQUE = 0x4000;
 
 function u64(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * TWO32 + view.getUint32(at, true);
@@ -39,6 +40,11 @@ export function decodeStatx(view: DataView): Stat {
     mtime: time(view, 112),
     blocks: u64(view, 48),
   };
+}
+
+/** stx_mnt_id of a struct statx, when the kernel filled in the unique one. */
+export function decodeMountId(view: DataView): string {
+  return (view.getUint32(0, true) & STATX_MNT_ID_UNIQUE) === 0 ? '' : String(view.getBigUint64(144, true));
 }
 
 /** Two struct timespec of 64-bit fields. `sec` may be any integer that a number holds exactly. */

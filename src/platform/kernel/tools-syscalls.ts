@@ -90,6 +90,11 @@ class ToolsSyscalls implements Syscalls {
     );
   }
 
+  /** No common tool tells a mount's unique id. */
+  mountId(): string {
+    return '';
+  }
+
   readlink(dir: Dir, name: ByteString): ByteString {
     const verb = 'reading the symbolic link';
     const target = this.#calls.at(verb, dir, name, (path) => fs.readlinkSync(path, { encoding: 'buffer' }));
