@@ -1,5 +1,6 @@
 /** PAX extended headers (POSIX.1-2017 pax, "pax Extended Header"). Values stay bytes: file capabilities are binary. */
 import { type ByteString, display, fromBytes } from '../bytes.ts';
+import type { HawserError } from '../errors.ts';
 import type { TimeSpec } from '../ports/syscalls.ts';
 import { malformed } from './header.ts';
 
@@ -17,31 +18,50 @@ const MAX_GLOBAL = 1000;
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
+const ZERO = 0x30;
+/** Of a record's length: MAX_EXTENSION has seven. */
+const MAX_DIGITS = 8;
 
 /** `<length> <key>=<value>\n` until the end, in order, repeats kept (GNU sparse 0.0 repeats keys). */
 export function parsePax(bytes: Uint8Array): PaxRecord[] {
   const records: PaxRecord[] = [];
   for (let at = 0; at < bytes.length; ) {
-    let length = 0;
-    let cursor = at;
-    for (; cursor < bytes.length && bytes[cursor] !== SPACE; cursor++) {
-      const digit = (bytes[cursor] ?? 0) - 0x30;
-      if (digit < 0 || digit > 9 || cursor - at > 7) throw malformed('bad record length in a PAX header');
-      length = length * 10 + digit;
-    }
-    const end = at + length;
-    if (cursor + 1 >= end || end > bytes.length || bytes[end - 1] !== NEWLINE) {
-      throw malformed('bad record length in a PAX header');
-    }
-    const equals = bytes.indexOf(EQUALS, cursor + 1);
-    if (equals < 0 || equals >= end - 1 || equals === cursor + 1)
-      throw malformed('a PAX record without a key');
-    const key = fromBytes(bytes, cursor + 1, equals);
-    if (key.includes('\0')) throw malformed('a PAX key with NUL');
-    records.push({ key, value: bytes.subarray(equals + 1, end - 1) });
+    const space = endOfDigits(bytes, at);
+    const end = at + decimal(bytes, at, space);
+    if (space + 1 >= end || end > bytes.length || bytes[end - 1] !== NEWLINE) throw badLength();
+    records.push(recordOf(bytes, space + 1, end - 1));
     at = end;
   }
   return records;
+}
+
+/** Where the space behind the digits at `at` is; the end when there is none. */
+function endOfDigits(bytes: Uint8Array, at: number): number {
+  let next = at;
+  for (; next < bytes.length && bytes[next] !== SPACE; next++) {
+    const digit = (bytes[next] ?? 0) - ZERO;
+    if (digit < 0 || digit > 9 || next - at >= MAX_DIGITS) throw badLength();
+  }
+  return next;
+}
+
+function decimal(bytes: Uint8Array, from: number, to: number): number {
+  let value = 0;
+  for (let at = from; at < to; at++) value = value * 10 + (bytes[at] ?? 0) - ZERO;
+  return value;
+}
+
+/** A record's `<key>=<value>` in `bytes[from, to)`. */
+function recordOf(bytes: Uint8Array, from: number, to: number): PaxRecord {
+  const equals = bytes.indexOf(EQUALS, from);
+  if (equals < 0 || equals >= to || equals === from) throw malformed('a PAX record without a key');
+  const key = fromBytes(bytes, from, equals);
+  if (key.includes('\0')) throw malformed('a PAX key with NUL');
+  return { key, value: bytes.subarray(equals + 1, to) };
+}
+
+function badLength(): HawserError {
+  return malformed('bad record length in a PAX header');
 }
 
 /** A key for messages. */

@@ -3,6 +3,8 @@ import { type ByteString, fromBytes } from '../bytes.ts';
 import { BLOCK, malformed, parseNumber } from './header.ts';
 import { type PaxRecord, paxInteger, paxText } from './pax.ts';
 
+const PREFIX = 'GNU.sparse.';
+
 /** Entries beyond this are refused (a map of 16 MiB). */
 const MAX_FRAGMENTS = 1_000_000;
 
@@ -68,32 +70,45 @@ export interface PaxSparse {
 
 /** What the records of one entry say about sparseness. */
 export function paxSparse(records: readonly PaxRecord[]): PaxSparse | undefined {
-  const found = new Map<string, PaxRecord>();
-  const pairs: number[] = [];
-  for (const record of records) {
-    if (!record.key.startsWith('GNU.sparse.')) continue;
-    found.set(record.key, record);
-    if (record.key === 'GNU.sparse.offset' || record.key === 'GNU.sparse.numbytes') {
-      if ((pairs.length % 2 === 0) !== (record.key === 'GNU.sparse.offset'))
-        throw malformed('bad PAX sparse map');
-      pairs.push(paxInteger(record));
-    }
-  }
-  if (found.size === 0) return undefined;
-  const size = found.get('GNU.sparse.realsize') ?? found.get('GNU.sparse.size');
-  const major = found.get('GNU.sparse.major');
-  const version = major === undefined ? 0 : paxInteger(major);
-  if (version > 1) throw malformed(`a sparse file of the unknown version ${version}`);
-  const version1 = version === 1;
-  const text = found.get('GNU.sparse.map');
-  if (!version1 && text === undefined && !found.has('GNU.sparse.numblocks')) return undefined;
+  if (!records.some(isSparse)) return undefined;
+  const own = records.filter(isSparse);
+  const pairs = pairsOf(own);
+  const found = new Map(own.map((record) => [record.key.slice(PREFIX.length), record]));
+  const mapInData = versionOf(found) === 1;
+  if (!mapInData && !found.has('map') && !found.has('numblocks')) return undefined;
+  const size = found.get('realsize') ?? found.get('size');
   if (size === undefined) throw malformed('a sparse file without its size');
-  const name = found.get('GNU.sparse.name');
   const map = new SparseMap(paxInteger(size));
-  if (!version1) addPairs(map, text === undefined ? pairs : numbersOf(paxText(text)));
-  return { map, name: name && paxText(name), mapInData: version1 };
+  const text = found.get('map');
+  if (!mapInData) addPairs(map, text === undefined ? pairs : numbersOf(paxText(text)));
+  const name = found.get('name');
+  return { map, name: name && paxText(name), mapInData };
 }
 
+function versionOf(found: ReadonlyMap<string, PaxRecord>): number {
+  const major = found.get('major');
+  const version = major === undefined ? 0 : paxInteger(major);
+  if (version > 1) throw malformed(`a sparse file of the unknown version ${version}`);
+  return version;
+}
+
+function isSparse(record: PaxRecord): boolean {
+  return record.key.startsWith(PREFIX);
+}
+
+/** The map of version 0.0: a record for each number, offset and length in turn. */
+function pairsOf(records: readonly PaxRecord[]): number[] {
+  const pairs: number[] = [];
+  for (const record of records) {
+    const key = record.key.slice(PREFIX.length);
+    if (key !== 'offset' && key !== 'numbytes') continue;
+    if ((pairs.length % 2 === 0) !== (key === 'offset')) throw malformed('bad PAX sparse map');
+    pairs.push(paxInteger(record));
+  }
+  return pairs;
+}
+
+/** The map of version 0.1: all numbers in one record. */
 function numbersOf(text: ByteString): number[] {
   if (text === '') return [];
   return text.split(',').map((part) => {

@@ -1,5 +1,5 @@
 /** What HTTP calls deflate: zlib's wrapper (RFC 1950), as RFC 9110 8.4.1.2 has it, or none (RFC 1951), as many send it. */
-import { corrupt } from './detect.ts';
+import { corrupt } from './failures.ts';
 import { pakoEngine } from './gzip-portable.ts';
 import type { ByteSource } from './source.ts';
 

@@ -3,7 +3,7 @@
  * members follow one another; after a complete member, bytes that do not start another one (1f 8b 08) are ignored;
  * anything cut short or not matching its CRC-32 and length is DataLoss, empty input included.
  */
-import { corrupt, tooMany } from './detect.ts';
+import { corrupt, tooMany } from './failures.ts';
 import { release } from './release.ts';
 import type { ByteSource } from './source.ts';
 
@@ -71,6 +71,24 @@ async function startsMember(source: ByteSource): Promise<boolean> {
   return matches && head.length > 0;
 }
 
+/** What is known of a member so far, to be held against its trailer. */
+class Member {
+  crc = 0;
+  size = 0;
+  /** Compressed bytes. */
+  used = 0;
+  readonly #engine: GzipEngine;
+
+  constructor(engine: GzipEngine) {
+    this.#engine = engine;
+  }
+
+  add(output: Uint8Array): void {
+    this.crc = this.#engine.crc32(output, this.crc);
+    this.size += output.length;
+  }
+}
+
 /** Deflate stream and trailer. Returns whether the member was small. */
 async function* decodeMember(
   source: ByteSource,
@@ -78,79 +96,113 @@ async function* decodeMember(
   inflater: Inflater,
   expectSmall: boolean,
 ): AsyncGenerator<Uint8Array, boolean, undefined> {
-  let crc = 0;
-  let size = 0;
-  let used = 0;
+  const member = new Member(engine);
   const quick = expectSmall ? engine.inflateSmall?.(source.chunk) : undefined;
-  if (quick !== undefined) {
+  if (quick === undefined) yield* inflate(source, inflater, member);
+  else {
     source.advance(quick.used);
-    used = quick.used;
-    size = quick.output.length;
-    crc = engine.crc32(quick.output, 0);
-    if (size > 0) yield quick.output;
-  } else {
-    inflater.reset();
-    for (let ended = false; !ended; ) {
-      if (!(await source.need(1))) throw truncated();
-      const input = source.chunk;
-      const run = inflater.decode(input);
-      let step = await run.next();
-      for (; !step.done; step = await run.next()) {
-        crc = engine.crc32(step.value, crc);
-        size += step.value.length;
-        yield step.value;
-      }
-      source.advance(step.value.used);
-      if (step.value.used === input.length) release(input);
-      used += step.value.used;
-      ended = step.value.ended;
-    }
+    member.used = quick.used;
+    member.add(quick.output);
+    if (quick.output.length > 0) yield quick.output;
   }
-  await checkTrailer(source, crc, size);
-  return used <= SMALL;
+  await checkTrailer(source, member);
+  return member.used <= SMALL;
 }
 
-async function checkTrailer(source: ByteSource, crc: number, size: number): Promise<void> {
+/** One deflate stream, a piece of input at a time. */
+async function* inflate(
+  source: ByteSource,
+  inflater: Inflater,
+  member: Member,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  inflater.reset();
+  for (let ended = false; !ended; ) {
+    if (!(await source.need(1))) throw truncated();
+    const input = source.chunk;
+    const run = inflater.decode(input);
+    let step = await run.next();
+    for (; !step.done; step = await run.next()) {
+      member.add(step.value);
+      yield step.value;
+    }
+    source.advance(step.value.used);
+    if (step.value.used === input.length) release(input);
+    member.used += step.value.used;
+    ended = step.value.ended;
+  }
+}
+
+async function checkTrailer(source: ByteSource, { crc, size }: Member): Promise<void> {
   if (!(await source.need(8))) throw truncated();
   if (uint32(source.chunk, 0) !== crc) throw corrupt('gzip', 'its checksum (CRC-32) does not match');
   if (uint32(source.chunk, 4) !== size % 2 ** 32) throw corrupt('gzip', 'its length (ISIZE) does not match');
   source.advance(8);
 }
 
+const FHCRC = 0x02;
+const FEXTRA = 0x04;
+const FNAME = 0x08;
+const FCOMMENT = 0x10;
+const RESERVED = 0xe0;
+
 /** RFC 1952 section 2.3: the fixed ten bytes, then what the flags announce. Names may be long; none is kept. */
 async function skipHeader(source: ByteSource, engine: GzipEngine): Promise<void> {
-  let crc = 0;
-  const take = (count: number): void => {
-    crc = engine.crc32(source.chunk.subarray(0, count), crc);
-    source.advance(count);
-  };
-  const need = async (count: number): Promise<Uint8Array> => {
-    if (!(await source.need(count))) throw truncated();
-    return source.chunk;
-  };
-  const [id1, id2, method, flags = 0] = await need(10);
+  const header = new HeaderReader(source, engine);
+  const [id1, id2, method, flags = 0] = await header.need(10);
   if (id1 !== 0x1f || id2 !== 0x8b) throw corrupt('gzip', 'it does not start with a gzip header');
-  if (method !== 8 || (flags & 0xe0) !== 0) throw corrupt('gzip', 'its header has unknown methods or flags');
-  take(10);
-  if (flags & 0x04) {
-    let left = uint16(await need(2), 0);
-    for (take(2); left > 0; ) {
-      const count = Math.min(left, (await need(1)).length);
-      take(count);
+  if (method !== 8 || (flags & RESERVED) !== 0)
+    throw corrupt('gzip', 'its header has unknown methods or flags');
+  header.take(10);
+  if (flags & FEXTRA) await header.skipExtra();
+  if (flags & FNAME) await header.skipText();
+  if (flags & FCOMMENT) await header.skipText();
+  if (flags & FHCRC) await header.checkCrc();
+}
+
+/** Reads a header and sums the bytes that it takes. */
+class HeaderReader {
+  readonly #source: ByteSource;
+  readonly #engine: GzipEngine;
+  #crc = 0;
+
+  constructor(source: ByteSource, engine: GzipEngine) {
+    this.#source = source;
+    this.#engine = engine;
+  }
+
+  /** What is at hand: at least `count` bytes. */
+  async need(count: number): Promise<Uint8Array> {
+    if (!(await this.#source.need(count))) throw truncated();
+    return this.#source.chunk;
+  }
+
+  take(count: number): void {
+    this.#crc = this.#engine.crc32(this.#source.chunk.subarray(0, count), this.#crc);
+    this.#source.advance(count);
+  }
+
+  async skipExtra(): Promise<void> {
+    let left = uint16(await this.need(2), 0);
+    for (this.take(2); left > 0; ) {
+      const count = Math.min(left, (await this.need(1)).length);
+      this.take(count);
       left -= count;
     }
   }
-  for (const flag of [0x08, 0x10]) {
-    for (let ended = (flags & flag) === 0; !ended; ) {
-      const end = (await need(1)).indexOf(0);
-      take(end < 0 ? source.chunk.length : end + 1);
-      ended = end >= 0;
+
+  /** A name or a comment, with its NUL. */
+  async skipText(): Promise<void> {
+    for (let end = -1; end < 0; ) {
+      const bytes = await this.need(1);
+      end = bytes.indexOf(0);
+      this.take(end < 0 ? bytes.length : end + 1);
     }
   }
-  if (flags & 0x02) {
-    if (uint16(await need(2), 0) !== (crc & 0xffff))
-      throw corrupt('gzip', 'its header checksum does not match');
-    source.advance(2);
+
+  async checkCrc(): Promise<void> {
+    const stored = uint16(await this.need(2), 0);
+    if (stored !== (this.#crc & 0xffff)) throw corrupt('gzip', 'its header checksum does not match');
+    this.#source.advance(2);
   }
 }
 

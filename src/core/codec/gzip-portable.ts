@@ -12,7 +12,7 @@ import {
 } from 'pako';
 import { HawserError } from '../errors.ts';
 import { crc32 } from './crc32.ts';
-import { corrupt } from './detect.ts';
+import { corrupt } from './failures.ts';
 import type { GzipEngine, Inflated, Inflater } from './gzip-members.ts';
 
 const OUTPUT = 256 * 1024;

@@ -1,47 +1,31 @@
 import type { Codec, Compression } from '../ports/codecs.ts';
-import { decodeGzip } from './gzip-members.ts';
-import { decodedStream } from './source.ts';
-import { decodeZstd } from './zstd-decode.ts';
+import { FORMATS } from './formats.ts';
+import { type Decode, decodedStream } from './source.ts';
 
-/** What is not compressed, as it is; stops at once when the signal aborts. */
-export function identityCodec(implementation: Codec['implementation']): Codec {
+/** A codec over one decoder. */
+export function codecOf(
+  compression: Compression,
+  implementation: Codec['implementation'],
+  decode: Decode,
+): Codec {
   return {
-    compression: 'identity',
+    compression,
     implementation,
-    decode: (source, call) =>
-      decodedStream(
-        source,
-        async function* (bytes) {
-          while (await bytes.need(1)) {
-            const { chunk } = bytes;
-            bytes.advance(chunk.length);
-            yield chunk;
-          }
-        },
-        call,
-      ),
+    decode: (source, call) => decodedStream(source, decode, call),
   };
 }
 
+/** What is not compressed, as it is. */
+export const decodeIdentity: Decode = async function* (source) {
+  while (await source.need(1)) {
+    const { chunk } = source;
+    source.advance(chunk.length);
+    yield chunk;
+  }
+};
+
 /** Codecs in JavaScript and WebAssembly. What they need is loaded on first use. */
 export async function portableCodec(compression: Compression): Promise<Codec> {
-  const implementation = 'portable';
-  if (compression === 'gzip') {
-    const { pakoEngine } = await import('./gzip-portable.ts');
-    return {
-      compression,
-      implementation,
-      decode: (source, call) => decodedStream(source, (bytes) => decodeGzip(bytes, pakoEngine), call),
-    };
-  }
-  if (compression === 'zstd') {
-    const { wasmZstdEngine } = await import('./zstd-portable.ts');
-    const engine = await wasmZstdEngine();
-    return {
-      compression,
-      implementation,
-      decode: (source, call) => decodedStream(source, (bytes) => decodeZstd(bytes, engine), call),
-    };
-  }
-  return identityCodec(implementation);
+  const decode = compression === 'identity' ? decodeIdentity : await FORMATS[compression].portable();
+  return codecOf(compression, 'portable', decode);
 }

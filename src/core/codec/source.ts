@@ -42,13 +42,16 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   return out;
 }
 
+/** Decodes all of a source: it reads to the end, or throws. Chunks it yields are the reader's to keep. */
+export type Decode = (source: ByteSource) => AsyncGenerator<Uint8Array, void, undefined>;
+
 /**
  * A decoder's output as a stream. Cancelling it, a failure and the signal all cancel `source` and end the generator,
  * whose `finally` frees what it holds. One chunk is decoded ahead of the reader.
  */
 export function decodedStream(
   source: ReadableStream<Uint8Array>,
-  decode: (source: ByteSource) => AsyncGenerator<Uint8Array, void, undefined>,
+  decode: Decode,
   call: Call = {},
 ): ReadableStream<Uint8Array> {
   const reader = source.getReader();

@@ -5,7 +5,7 @@
  * decoder of streams does not see when the last block is empty. What comes out is the same, and held to the diff ID.
  */
 import { HawserError } from '../errors.ts';
-import { corrupt, tooMany } from './detect.ts';
+import { corrupt, tooMany } from './failures.ts';
 import type { ByteSource } from './source.ts';
 
 /** 128 MiB, the most that zstd itself accepts without `--long`. */
@@ -187,34 +187,69 @@ export async function* zstdFrames(
   maxFrames: number = MAX_FRAMES,
 ): AsyncGenerator<FramePart, void, undefined> {
   if (!(await source.need(1))) throw corrupt('zstd', 'it is empty');
-  const walk = new ZstdWalk();
-  // source.chunk[0, at) was walked: bytes of frames that were not given out yet.
-  let at = 0;
-  const take = (): FramePart => {
-    const bytes = source.chunk.subarray(0, at);
-    source.advance(at);
-    at = 0;
-    return { bytes, frameEnd: walk.between };
-  };
+  const cutter = new FrameCutter(source, split, maxFrames);
   for (;;) {
-    if (source.chunk.length - at < walk.wants) {
-      if (at > 0) yield take();
-      if (!(await source.need(walk.wants))) {
-        if (walk.between && source.chunk.length === 0) return;
-        throw zstdTruncated();
-      }
+    if (cutter.isShort) {
+      const rest = cutter.take();
+      if (rest !== undefined) yield rest;
+      if (!(await cutter.more())) return;
     }
+    const part = cutter.step();
+    if (part !== undefined) yield part;
+  }
+}
+
+/** Walks over what a source has at hand, and gives out what was walked over but for skippable frames. */
+class FrameCutter {
+  readonly #source: ByteSource;
+  readonly #split: boolean;
+  readonly #maxFrames: number;
+  readonly #walk = new ZstdWalk();
+  /** The first so many bytes at hand are of frames, and were walked over but not given out yet. */
+  #walked = 0;
+
+  constructor(source: ByteSource, split: boolean, maxFrames: number) {
+    this.#source = source;
+    this.#split = split;
+    this.#maxFrames = maxFrames;
+  }
+
+  /** The walk needs more bytes than are at hand. */
+  get isShort(): boolean {
+    return this.#source.chunk.length - this.#walked < this.#walk.wants;
+  }
+
+  /** What was walked over, if anything. */
+  take(): FramePart | undefined {
+    if (this.#walked === 0) return undefined;
+    const bytes = this.#source.chunk.subarray(0, this.#walked);
+    this.#source.advance(this.#walked);
+    this.#walked = 0;
+    return { bytes, frameEnd: this.#walk.between };
+  }
+
+  /** Reads what the walk needs, when nothing is left to give out. False: the data ended with a frame. */
+  async more(): Promise<boolean> {
+    if (await this.#source.need(this.#walk.wants)) return true;
+    if (this.#walk.between && this.#source.chunk.length === 0) return false;
+    throw zstdTruncated();
+  }
+
+  /** One step of the walk. Returns what must be given out after it. */
+  step(): FramePart | undefined {
+    const walk = this.#walk;
+    const source = this.#source;
     const before = walk.between;
-    const passed = walk.step(source.chunk, at);
-    if (walk.frames > maxFrames) throw tooMany('zstd', maxFrames);
-    if (walk.skipping) {
-      // What precedes a skippable frame is whole frames.
-      if (at > 0) yield { bytes: source.chunk.subarray(0, at), frameEnd: true };
-      source.advance(at + passed);
-      at = 0;
-    } else {
-      at += passed;
-      if (split && walk.between && !before) yield take();
+    const passed = walk.step(source.chunk, this.#walked);
+    if (walk.frames > this.#maxFrames) throw tooMany('zstd', this.#maxFrames);
+    if (!walk.skipping) {
+      this.#walked += passed;
+      return this.#split && walk.between && !before ? this.take() : undefined;
     }
+    // What precedes a skippable frame is whole frames.
+    const bytes = source.chunk.subarray(0, this.#walked);
+    source.advance(this.#walked + passed);
+    this.#walked = 0;
+    return bytes.length > 0 ? { bytes, frameEnd: true } : undefined;
   }
 }

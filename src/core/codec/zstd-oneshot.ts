@@ -1,7 +1,7 @@
 /** Whole zstd frames in memory, both ways (the WebAssembly module of the npm package @bokuweb/zstd-wasm). */
 import { wasmBytes } from '../../../wasm/zstd-oneshot.generated.ts';
 import { HawserError } from '../errors.ts';
-import { corrupt } from './detect.ts';
+import { corrupt } from './failures.ts';
 import { ZstdWalk, zstdTruncated } from './zstd-frames.ts';
 
 /** The module's names are minified; its own glue (dist/esm/zstd.js of the package) says which is which. */

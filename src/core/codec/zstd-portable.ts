@@ -1,7 +1,7 @@
 /** Streaming zstd in WebAssembly (the module of the npm package zstddec), for runtimes whose own is absent or wrong. */
 import { wasmBytes } from '../../../wasm/zstd-stream.generated.ts';
 import { HawserError } from '../errors.ts';
-import { corrupt } from './detect.ts';
+import { corrupt } from './failures.ts';
 import type { ZstdDecoder, ZstdEngine } from './zstd-decode.ts';
 
 interface Exports {

@@ -1,7 +1,8 @@
 import { LayerApplier } from '../archive/apply.ts';
 import { TarReader } from '../archive/tar-reader.ts';
 import { byteStream } from '../async/byte-stream.ts';
-import { DETECT_LENGTH, detectCompression, peek } from '../codec/detect.ts';
+import { DETECT_LENGTH, detectCompression, FORMATS, isFormatName } from '../codec/formats.ts';
+import { peek } from '../codec/peek.ts';
 import { release } from '../codec/release.ts';
 import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
@@ -16,7 +17,6 @@ const PROGRESS_INTERVAL_MS = 100;
 
 /** A layer may expand to so many bytes whatever its compressed size is. */
 const FREE_BYTES = 2 ** 30;
-const ZSTD_RATIO = 10;
 
 export interface ApplyDeps {
   readonly syscalls: Syscalls;
@@ -29,22 +29,22 @@ export interface ApplyDeps {
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
-const OCI = /^application\/vnd\.oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(\+.*)?$/;
-const DOCKER = /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(\.gzip|\.zstd)?$/;
+const OCI = /^application\/vnd\.oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+(.*))?$/;
+const DOCKER = /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.([^.+]+))?$/;
 
 /**
  * NotImplemented for a media type that is no layer we can unpack. A known type says nothing of the compression, as Docker's
  * types are wrong in the wild: the first bytes decide.
  */
 export function checkLayerType(mediaType: string): void {
-  const suffix = OCI.exec(mediaType)?.[1];
+  const known = OCI.exec(mediaType) ?? DOCKER.exec(mediaType);
+  const suffix = known?.[1];
   if (suffix?.split('+').includes('encrypted') === true) {
     throw new HawserError('NotImplemented', `the layer is encrypted (${mediaType})`, {
       hint: 'Decrypt the image first, with imgcrypt or skopeo',
     });
   }
-  const oci = OCI.test(mediaType) && (suffix === undefined || suffix === '+gzip' || suffix === '+zstd');
-  if (oci || DOCKER.test(mediaType)) return;
+  if (known !== null && (suffix === undefined || isFormatName(suffix))) return;
   throw new HawserError('NotImplemented', `no processor for media-type: ${mediaType}`);
 }
 
@@ -92,8 +92,8 @@ export function expansionCheck(
   { maxBytes, maxRatio, blobSize }: LayerLimits & Pick<ApplyJob, 'blobSize'>,
   compression: Compression,
 ): (size: number) => void {
-  const ratio = compression === 'zstd' ? maxRatio * ZSTD_RATIO : maxRatio;
-  const byRatio = ratio === 0 || compression === 'identity' ? Number.POSITIVE_INFINITY : blobSize * ratio;
+  const ratio = compression === 'identity' ? 0 : maxRatio * FORMATS[compression].expansion;
+  const byRatio = ratio === 0 ? Number.POSITIVE_INFINITY : blobSize * ratio;
   const most = Math.min(maxBytes, Math.max(byRatio, FREE_BYTES));
   return (size) => {
     if (size <= most) return;

@@ -1,5 +1,6 @@
 /** Compression, diff ID and emptiness of a layer, found by reading its blob. */
-import { DETECT_LENGTH, detectCompression, peek } from '../codec/detect.ts';
+import { DETECT_LENGTH, detectCompression } from '../codec/formats.ts';
+import { peek } from '../codec/peek.ts';
 import type { Provider } from '../content/content-store.ts';
 import { HawserError } from '../errors.ts';
 import { type Digest, makeDigest } from '../oci/digest.ts';

@@ -10,13 +10,13 @@ import { type Converted, convert, EMPTY_LAYER_LABEL, type LayerState } from '../
 import { type LayerFacts, readCompression, readLayerFacts } from '../layers/layer-state.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
-import { DOCKER_LAYER, DOCKER_LAYER_GZIP, DOCKER_LAYER_ZSTD } from '../oci/media-types.ts';
+import { DOCKER_LAYER, DOCKER_LAYER_GZIP } from '../oci/media-types.ts';
 import { parseSchema1, type Schema1 } from '../oci/schema1.ts';
+import type { Compression } from '../ports/codecs.ts';
 import type { FetchJob } from './job.ts';
 
 /** Layers fetched and read at once when the user does not say. */
 const CONCURRENCY = 6;
-const LAYER_TYPES = { gzip: DOCKER_LAYER_GZIP, zstd: DOCKER_LAYER_ZSTD, identity: DOCKER_LAYER } as const;
 
 /**
  * The OCI image that stands for `root` (containerd 1.6's conversion, same digests): config, manifest and layers are in
@@ -63,7 +63,11 @@ async function layerState(job: FetchJob, blobSum: Digest): Promise<LayerState> {
   await fetchBlob({ content, fetcher, clock: deps.clock, report }, desc, job);
   const facts = await layerFacts(job, blobSum);
   if (facts.empty) return { empty: true };
-  return { empty: false, desc: { ...desc, mediaType: LAYER_TYPES[facts.compression] }, diffId: facts.diffId };
+  return { empty: false, desc: { ...desc, mediaType: layerType(facts.compression) }, diffId: facts.diffId };
+}
+
+function layerType(compression: Compression): string {
+  return compression === 'identity' ? DOCKER_LAYER : `${DOCKER_LAYER}.${compression}`;
 }
 
 async function sizeInStore({ deps, signal }: FetchJob, digest: Digest): Promise<number | undefined> {

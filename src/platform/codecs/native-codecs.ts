@@ -2,13 +2,14 @@
 import process from 'node:process';
 import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
-import { corrupt } from '../../core/codec/detect.ts';
+import { corrupt } from '../../core/codec/failures.ts';
+import type { FormatName } from '../../core/codec/formats.ts';
 import { decodeGzip, type GzipEngine, type Inflated, type Inflater } from '../../core/codec/gzip-members.ts';
-import { identityCodec, portableCodec } from '../../core/codec/portable.ts';
-import { decodedStream } from '../../core/codec/source.ts';
+import { codecOf, decodeIdentity, portableCodec } from '../../core/codec/portable.ts';
+import type { Decode } from '../../core/codec/source.ts';
 import { decodeZstd, type ZstdDecoder, type ZstdEngine } from '../../core/codec/zstd-decode.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
-import type { Codec, Codecs } from '../../core/ports/codecs.ts';
+import type { Codecs } from '../../core/ports/codecs.ts';
 
 /** Output buffers of this size double the speed of the default 16 KiB. */
 const CHUNK = 512 * 1024;
@@ -29,6 +30,8 @@ class NativeStream {
   readonly #stream: Transform & { readonly bytesWritten: number };
   readonly #output: Uint8Array[] = [];
   #failure: { readonly error: Error } | undefined;
+  /** The stream has taken all of the last input, or found its end in there. */
+  #fed = true;
   #wake = () => {};
 
   constructor(format: string, stream: Transform & { readonly bytesWritten: number }) {
@@ -45,30 +48,49 @@ class NativeStream {
     });
   }
 
-  /** What is left of its output comes with the next input's, unless `drain`, or its end, asks for all. */
+  /**
+   * Yields the output of `input`, as far as there is some already: the rest comes with the next input's, unless `drain`, or
+   * the end of the stream, asks for all.
+   */
   async *write(input: Uint8Array, drain: boolean): AsyncGenerator<Uint8Array, Inflated, undefined> {
-    const stream = this.#stream;
-    const before = stream.bytesWritten;
-    let taken = false;
-    stream.write(input, () => {
-      taken = true;
+    const before = this.#stream.bytesWritten;
+    this.#feed(input);
+    for (;;) {
+      const change = this.#nextChange();
+      if (this.#failure !== undefined) throw this.#failed(this.#failure.error);
+      // A decoder that found its end leaves the rest of its input: only the count says so, or the end of its output.
+      const used = this.#stream.bytesWritten - before;
+      if (this.#fed && used === input.length && !drain) return { used, ended: false };
+      const output = this.#takeOutput();
+      if (output !== undefined) yield output;
+      else if (this.#isIdle) return { used, ended: used < input.length };
+      else await change;
+    }
+  }
+
+  #feed(input: Uint8Array): void {
+    this.#fed = false;
+    this.#stream.write(input, () => {
+      this.#fed = true;
       this.#wake();
     });
-    for (;;) {
-      const changed = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      if (this.#failure !== undefined) throw this.#failed(this.#failure.error);
-      // A decoder that found its end leaves the rest and says so by the count alone, or ends its output.
-      const used = stream.bytesWritten - before;
-      if (taken && used === input.length && !drain) return { used, ended: false };
-      const output = this.#output.shift();
-      if (stream.isPaused()) stream.resume();
-      if (output !== undefined) yield output;
-      else if ((taken && stream.readableLength === 0) || stream.readableEnded) {
-        return { used, ended: used < input.length };
-      } else await changed;
-    }
+  }
+
+  #nextChange(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #takeOutput(): Uint8Array | undefined {
+    const output = this.#output.shift();
+    if (this.#stream.isPaused()) this.#stream.resume();
+    return output;
+  }
+
+  /** The input is taken and nothing more comes of it. */
+  get #isIdle(): boolean {
+    return (this.#fed && this.#stream.readableLength === 0) || this.#stream.readableEnded;
   }
 
   #failed(error: Error & { code?: string }): HawserError {
@@ -170,7 +192,7 @@ class SplitZstd implements ZstdDecoder {
  * Node has it since 22.15; in 26 it goes from one frame to the next by itself, in 22 it stops. Deno's (checked in 2.9.6)
  * takes a damaged block for the end of the data, without an error, so it is not used.
  */
-async function nativeZstdEngine(): Promise<ZstdEngine | undefined> {
+async function openNativeZstd(): Promise<ZstdEngine | undefined> {
   if ('deno' in process.versions || typeof zlib.createZstdDecompress !== 'function') return undefined;
   // A frame of one raw block with the byte 'a'.
   const frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x01, 0x09, 0x00, 0x00, 0x61];
@@ -181,40 +203,30 @@ async function nativeZstdEngine(): Promise<ZstdEngine | undefined> {
   return { joins, open: () => new SplitZstd(small.open()) };
 }
 
-function nativeGzip(): Codec {
-  return {
-    compression: 'gzip',
-    implementation: 'native',
-    decode: (source, call) => decodedStream(source, (bytes) => decodeGzip(bytes, gzipEngine), call),
-  };
-}
+let zstdEngine: Promise<ZstdEngine | undefined> | undefined;
 
-function nativeZstd(engine: ZstdEngine): Codec {
-  return {
-    compression: 'zstd',
-    implementation: 'native',
-    decode: (source, call) => decodedStream(source, (bytes) => decodeZstd(bytes, engine), call),
-  };
-}
+/** The formats for which the runtime has a sound decoder, each opened on first use. */
+const NATIVE: { readonly [name in FormatName]?: () => Promise<Decode | undefined> } = {
+  gzip: async () => (source) => decodeGzip(source, gzipEngine),
+  async zstd() {
+    zstdEngine ??= openNativeZstd();
+    const engine = await zstdEngine;
+    return engine && ((source) => decodeZstd(source, engine));
+  },
+};
 
-/** `auto` is native, but portable for zstd on Deno. */
+/** `auto` is native where the runtime has a sound decoder (not for zstd on Deno), else portable. */
 export function createCodecs(): Codecs {
-  let zstd: Promise<ZstdEngine | undefined> | undefined;
   return {
     async get(compression, choice = 'auto') {
       if (choice === 'portable') return portableCodec(compression);
-      if (compression === 'identity') return identityCodec('native');
-      if (compression === 'gzip') return nativeGzip();
-      zstd ??= nativeZstdEngine();
-      const engine = await zstd;
-      if (engine !== undefined) return nativeZstd(engine);
+      const decode = compression === 'identity' ? decodeIdentity : await NATIVE[compression]?.();
+      if (decode !== undefined) return codecOf(compression, 'native', decode);
       if (choice === 'auto') return portableCodec(compression);
       throw new HawserError(
         'NotImplemented',
-        'Cannot decompress zstd natively: this runtime has no sound decoder',
-        {
-          hint: 'Leave the codec at auto, or choose portable',
-        },
+        `Cannot decompress ${compression} natively: this runtime has no sound decoder`,
+        { hint: 'Leave the codec at auto, or choose portable' },
       );
     },
   };

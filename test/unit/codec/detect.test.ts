@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DETECT_LENGTH, detectCompression, peek } from '../../../src/core/codec/detect.ts';
+import { DETECT_LENGTH, detectCompression } from '../../../src/core/codec/formats.ts';
+import { peek } from '../../../src/core/codec/peek.ts';
 import { collect, sourceOf, testBytes } from '../../support/streams.ts';
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
