@@ -17,7 +17,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
 import { brotliCompressSync } from 'node:zlib';
-import { makeExecutable } from './executable.ts';
+import { makeExecutable, type Target } from './executable.ts';
 import { MACHINES } from './static/machine.ts';
 
 const root: string = join(import.meta.dirname, '..');
@@ -142,10 +142,11 @@ function script(code: string): void {
   report(path);
 }
 
-async function executable(code: string): Promise<void> {
-  const machine = MACHINES.x64;
-  const path = join(dist, 'hawser-linux-x64');
-  const linkage = await makeExecutable(code, { machine, node: process.execPath }, path, join(root, 'build'));
+/** `hawser-linux-x64`, or for a machine of another processor (`--arm64 NODE`: an executable of Node for that one). */
+async function executable(code: string, target: Target): Promise<void> {
+  const { machine } = target;
+  const path = join(dist, `hawser-linux-${machine.name}`);
+  const linkage = await makeExecutable(code, target, path, join(root, 'build'));
   report(path);
   if (linkage === 'dynamic')
     console.log(
@@ -161,7 +162,11 @@ function report(path: string): void {
 compile();
 const code: string = await bundleAll();
 script(code);
-if (process.platform === 'linux' && process.arch === 'x64') await executable(code);
+if (process.platform === 'linux' && process.arch === 'x64')
+  await executable(code, { machine: MACHINES.x64, node: process.execPath });
+const [option, nodeThere] = process.argv.slice(2);
+if (option === '--arm64' && nodeThere !== undefined)
+  await executable(code, { machine: MACHINES.arm64, node: nodeThere });
 const version: string = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string })
   .version;
 console.log(`hawser ${version} built with Node ${process.version}`);

@@ -113,19 +113,31 @@ function writeScripts(module: string, scratch: string, cached: boolean): void {
   const { main, worker } = split(module, cached);
   writeFileSync(join(scratch, 'main.js'), main.source);
   writeFileSync(join(scratch, 'worker.js'), worker.source);
-  if (cached) writeFileSync(join(scratch, 'worker.bin'), cacheOfAll(worker));
+  if (cached && CACHES === undefined) writeFileSync(join(scratch, 'worker.bin'), cacheOfAll(worker));
+}
+
+/**
+ * A directory with the main.bin and worker.bin of an earlier build of the same source. V8 makes its caches anew each time,
+ * and not the same; with these the build gives the same bytes again.
+ */
+const CACHES: string | undefined = process.env.HAWSER_CODE_CACHES;
+
+/** Writes main.bin: what a pull calls, compiled. */
+async function cacheMain(scratch: string): Promise<void> {
+  const path = (name: string): string => join(scratch, name);
+  assemble(recorder(path('main.bin')), ['main.js', 'worker.js', 'worker.bin'], 'hawser-trained', scratch);
+  await train(path('hawser-trained'), path('trained-store'));
+  rmSync(path('hawser-trained'));
 }
 
 /** For this machine's processor, with V8's caches; dynamically linked. Returns the path. */
 async function assembleHere(module: string, scratch: string): Promise<string> {
   const path = (name: string): string => join(scratch, name);
   writeScripts(module, scratch, true);
-  const common = ['main.js', 'worker.js', 'worker.bin'];
-  assemble(recorder(path('main.bin')), common, 'hawser-trained', scratch);
-  await train(path('hawser-trained'), path('trained-store'));
-  rmSync(path('hawser-trained'));
+  if (CACHES === undefined) await cacheMain(scratch);
+  else for (const name of ['main.bin', 'worker.bin']) copyFileSync(join(CACHES, name), path(name));
   for (const name of ['main', 'worker']) checkCache(path(`${name}.js`), path(`${name}.bin`));
-  assemble(LOADER, [...common, 'main.bin'], 'hawser-dynamic', scratch);
+  assemble(LOADER, ['main.js', 'worker.js', 'worker.bin', 'main.bin'], 'hawser-dynamic', scratch);
   return path('hawser-dynamic');
 }
 

@@ -16,7 +16,7 @@ modules() {
 }
 
 echo "== build"
-"$node" scripts/build.ts
+if [ "${CI:-}" = true ]; then "$node" "$quiet" scripts/release/main.ts; else "$node" scripts/build.ts; fi
 echo "== Node $("$node" --version): unit and conformance"
 modules "$node"
 echo "== Node $("$node22" --version): unit and conformance"

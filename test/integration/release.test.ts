@@ -1,0 +1,115 @@
+/** What `npm run release` makes: sums, the install script, the executable for arm64, the image of hawser itself. */
+import assert from 'node:assert/strict';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { after, before, describe, test } from 'node:test';
+import { buildImage } from '../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { exec, execOk } from '../support/exec.ts';
+import { flavour } from '../support/hawser.ts';
+import { needs } from '../support/needs.ts';
+import { startDockerRegistry } from '../support/real-registry.ts';
+import { repository } from '../support/runtimes.ts';
+import { type Scratch, scratch } from '../support/scratch.ts';
+
+const release = join(repository, 'dist/release');
+const arm64 = join(repository, 'dist/hawser-linux-arm64');
+
+function absent(): string | false {
+  if (existsSync(join(release, 'SHA256SUMS')) && existsSync(arm64)) return false;
+  if (process.env.CI === 'true') throw new Error('Under CI the release must be built');
+  return 'npm run release has not been run';
+}
+
+describe('a release', { skip: absent() }, () => {
+  let temp: Scratch;
+
+  before(() => {
+    temp = scratch();
+  });
+  after(async () => {
+    await temp[Symbol.asyncDispose]();
+  });
+
+  test('SHA256SUMS has every file, and the sums hold', async () => {
+    const listed = readFileSync(join(release, 'SHA256SUMS'), 'utf8').trim().split('\n');
+    const names = listed.map((line) => line.replace(/^[0-9a-f]{64} {2}/, ''));
+    assert.deepEqual(
+      names,
+      readdirSync(release)
+        .filter((name) => name !== 'SHA256SUMS')
+        .sort(),
+    );
+    await execOk('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], { cwd: release });
+  });
+
+  for (const shell of [['sh'], ['busybox', 'sh']]) {
+    const skip = needs({ tools: [shell[0] as string] });
+    test(`install.sh installs with ${shell.join(' ')}, and refuses a file that was changed`, {
+      skip,
+    }, async () => {
+      const from = join(temp.path, `from-${shell.length}`);
+      mkdirSync(from);
+      for (const name of ['SHA256SUMS', 'install.sh', 'hawser-linux-x64.gz', 'hawser-linux-arm64.gz'])
+        copyFileSync(join(release, name), join(from, name));
+      const [file = '', ...args] = [...shell, join(from, 'install.sh'), '--to'];
+      const right = await execOk(file, [...args, join(temp.path, `to-${shell.length}`)]);
+      assert.match(right.stdout, /^hawser \d+\.\d+\.\d+ /);
+      appendFileSync(join(from, 'hawser-linux-x64.gz'), 'x');
+      const wrong = await exec(file, [...args, join(temp.path, 'never')]);
+      assert.equal(wrong.code, 1);
+      assert.match(wrong.stderr, /nothing was installed/);
+      assert.equal(existsSync(join(temp.path, 'never')), false);
+    });
+  }
+
+  describe('the executable for arm64', { skip: needs({ tools: ['qemu-aarch64-static'] }) }, () => {
+    let registry: TestRegistry;
+    before(async () => {
+      registry = await startRegistry();
+    });
+    after(async () => {
+      await registry[Symbol.asyncDispose]();
+    });
+
+    test('it fetches and unpacks under qemu', async () => {
+      const file = { name: 'etc/motd', data: 'hello\n', mode: 0o640 };
+      const zstd = { compression: 'zstd', entries: [{ ...file, name: 'etc/issue' }] } as const;
+      const reference = registry.push(
+        'sample',
+        'latest',
+        await buildImage({ layers: [{ entries: [file] }, zstd] }),
+      );
+      const run = (...args: string[]) =>
+        execOk('qemu-aarch64-static', [arm64, '--root', join(temp.path, 'arm-store'), ...args]);
+      assert.match((await run('--version')).stdout, /linux\/arm64/);
+      await run('content', 'fetch', '--platform', 'linux/amd64', '--progress', 'none', reference);
+      const tree = join(temp.path, 'arm-tree');
+      await run('unpack', reference, '--platform', 'linux/amd64', '--rootfs', tree);
+      assert.equal(readFileSync(join(tree, 'etc/issue'), 'utf8'), 'hello\n');
+    });
+  });
+
+  const tools = ['docker-registry', 'skopeo', 'runc'];
+  test('the image of hawser runs as a container', { skip: needs({ root: true, tools }) }, async () => {
+    const archive = readdirSync(release).find((name) => name.endsWith('-oci.tar')) ?? '';
+    const registry = await startDockerRegistry();
+    try {
+      const target = `docker://${registry.host}/hawser:1`;
+      const source = `oci-archive:${join(release, archive)}`;
+      await execOk('skopeo', ['copy', '--quiet', '--all', '--dest-tls-verify=false', source, target]);
+      const program = flavour('binary').file ?? '';
+      const [store, dir] = ['image-store', 'bundle'].map((name) => join(temp.path, name)) as [string, string];
+      await execOk(program, ['--root', store, 'bundle', '--plain-http', `${registry.host}/hawser:1`, dir]);
+      const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as {
+        process: { args: string[] };
+      };
+      assert.deepEqual(config.process.args, ['/hawser']);
+      const { stdout } = await execOk('runc', ['run', '--bundle', dir, `hawser-image-${process.pid}`]);
+      assert.match(stdout, /hawser/);
+    } finally {
+      await registry.close();
+    }
+  });
+});
