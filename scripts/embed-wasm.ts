@@ -87,7 +87,8 @@ ${rows.join('\n')}
 
 - \`zstd-stream\` decodes streams of frames, without content size too (\`src/core/codec/zstd-portable.ts\`). Layers go through it where the
   runtime has no zstd of its own, or one that is wrong.
-- \`zstd-oneshot\` compresses, and decodes whole frames in memory (\`src/core/codec/zstd-oneshot.ts\`).
+- \`zstd-oneshot\` compresses, and decodes whole frames in memory (\`src/core/codec/zstd-oneshot.ts\`). No verb uses this module: tests and
+  fuzzing hold the decoders of streams to it, which are of other builds of Zstandard.
 
 To update: change the version in \`package.json\`, \`npm install\`, run the script, run the codec conformance tests, commit all of it.
 The export names of \`zstd-oneshot\` are minified by its build; when they move, \`zstd-oneshot.ts\` must follow \`dist/esm/zstd.js\` of the package.

@@ -26,11 +26,11 @@ const NO_SUCH_FILE = 'there is no such file';
 export interface ApplyTarget {
   /** The directory that takes the layer. */
   readonly root: string;
-  /** `overlay`: the directories below it, nearest first. */
+  /** `overlay`: the directories of the layers below, nearest first. */
   readonly lowers: readonly string[];
   /**
-   * `flat`: the root holds a full copy of what is below. `blind`: as `overlay`, with what is below still unknown (no
-   * `lowers`); `finish` gives the record of what a rebase has to settle.
+   * `flat`: the root holds a full copy of the layers below. `blind`: as `overlay`, but the layers below are unknown (`lowers`
+   * is empty); `finish` returns the record for a rebase.
    */
   readonly mode: 'overlay' | 'flat' | 'blind';
   /** See ApplyJob. */
@@ -39,14 +39,14 @@ export interface ApplyTarget {
   readonly maxBytes: number;
 }
 
-/** A place where an entry goes. */
+/** Where an entry goes. */
 interface Slot {
   readonly node: DirNode;
   readonly name: ByteString;
 }
 
 /**
- * Feed it by a TarReader, then `finish`. `close` it in any case. After an error the tree is unusable.
+ * A TarReader feeds the applier; `finish` ends the layer; `close` follows in any case. After an error the tree is unusable.
  *
  * The merged view is the same in all modes: that of extracting over a copy of what is below. Names are cleaned lexically
  * (`..` does not leave the root); symlinked parents are followed inside the root; the last component never is. A hard link's
@@ -133,7 +133,7 @@ export class LayerApplier implements TarSink {
     }
   }
 
-  /** After the last entry: whiteouts, directories' attributes. Blind: what of it is left for later. */
+  /** After the last entry: makes whiteouts and sets directories' attributes. Of a blind layer: returns what is left to do. */
   finish(): LayerRecord | undefined {
     try {
       const record = this.#blind?.settleBlind();
@@ -169,7 +169,7 @@ export class LayerApplier implements TarSink {
     }
   }
 
-  /** The root can be described, but never be replaced. Names that only come out as the root (`a/..`) describe nothing. */
+  /** An entry may describe the root, but not replace it. A name that only leads to the root (`a/..`) describes nothing. */
   #root(entry: TarEntry): void {
     if (entry.type !== 'directory' || entry.name === '' || entry.name.split('/').includes('..')) {
       this.#warnings.add(`ignored ${entry.type} ${quoted(entry.name)}: it is the root itself`);
@@ -225,7 +225,7 @@ export class LayerApplier implements TarSink {
     inode.utimes(atimeOf(entry), entry.mtime);
   }
 
-  /** A file that may have its mode from the start: attributes are not set before, and need none of the owner's bits. */
+  /** Whether the file is created with its final mode: nothing remains to be set that takes the owner's write bit. */
   #bornRight(entry: TarEntry, node: DirNode): boolean {
     const bare = entry.xattrs.size === 0 && this.#owner?.mode !== 'record';
     return node.plain && bare && this.#born.hasMode(entry.mode);
@@ -234,7 +234,7 @@ export class LayerApplier implements TarSink {
   #directory(entry: TarEntry, { node, name }: Slot): void {
     const { child, fresh } = makeDirectory(this.#layer, node, name);
     const inode = namedInode(this.#sys, this.#layer.writable(node), name);
-    // Who may not write to a directory may not change its attributes either: opening it sees to that.
+    // Opened first: a process that may not enter the directory must not change its attributes either.
     if (!fresh) this.#tree.upper(child);
     if (!fresh) this.#meta.clearXattrs(inode, entry.xattrs);
     const mode = ownerMayAll(entry.mode) ? entry.mode : entry.mode | 0o700;
@@ -267,7 +267,7 @@ export class LayerApplier implements TarSink {
     if (target === undefined) return 'the root is a directory';
     if (place.missing.length > 0) return NO_SUCH_FILE;
     if (place.node === slot.node && target === slot.name) return 'it is the link itself';
-    // Its removal, to make way for the link, would remove the target.
+    // Removing what is in the link's way would remove the target.
     const inTheWay = slot.node.children.get(slot.name);
     for (let at: DirNode | undefined = place.node; at !== undefined; at = at.parent) {
       if (at === inTheWay) return 'it is in a directory that the link replaces';

@@ -1,10 +1,10 @@
 import { HawserError } from '../errors.ts';
 
 const MAX_ENTRIES = 10_000_000;
-/** Those that no entry lists too, for one deep name makes many; each is kept in memory. */
+/** Directories that no entry lists count too: one deep name makes many, and each is kept in memory. */
 const MAX_DIRECTORIES = 2_000_000;
 
-/** Counts what one layer makes; more than it may is ResourceExhausted. */
+/** Counts what one layer makes. Above a limit each method throws ResourceExhausted. */
 export class Budget {
   entries = 0;
   readonly #maxBytes: number;

@@ -13,7 +13,7 @@ const MAX_ID = 0xfffffffe;
 const MAX_DEVICE = 0xffffffff;
 const NO_XATTRS: ReadonlyMap<ByteString, Uint8Array> = new Map();
 
-/** What the extension headers before an entry said. */
+/** The extension headers before an entry. */
 export interface Extensions {
   readonly global: readonly PaxRecord[];
   readonly local: readonly PaxRecord[];
@@ -76,7 +76,7 @@ function applyRecord(values: Values, record: PaxRecord): void {
     values.xattrs.set(record.key.slice(XATTR.length), record.value);
     return;
   }
-  // An empty value takes back what a global header said; the header block's own value then stands.
+  // An empty value cancels a global record: the header block's own value applies.
   if (record.value.length === 0) return;
   if (record.key === 'path') values.name = paxText(record);
   else if (record.key === 'linkpath') values.linkName = paxText(record);
@@ -125,7 +125,7 @@ function checkValues(values: Values, header: Header): void {
   }
 }
 
-/** Types that are neither members nor extensions that we know are InvalidArgument. */
+/** An unknown type, a number out of range or an overlong name is InvalidArgument. */
 export function buildEntry(header: Header, ext: Extensions): Built {
   const values = merge(header, ext);
   const sparse = paxSparse(ext.local);

@@ -24,7 +24,7 @@ export class FileWriter {
     this.#position += length;
   }
 
-  /** The file has its full size then; `close` alone leaves it as it is. */
+  /** Gives the file its full size: without this, a hole at its end is missing. */
   finish(): void {
     if (this.#sparse) this.#sys.truncateFile(this.#fd, this.#position);
   }

@@ -10,8 +10,8 @@ import type { Metadata } from './metadata.ts';
 const NOTHING: ReadonlyMap<ByteString, Uint8Array> = new Map();
 
 /**
- * A layer over a full copy of what is below, in place: what it hides is removed at once, and what it writes is noted, so
- * that hiding spares it.
+ * A layer over a full copy of the layers below, in place: what the layer hides is removed at once, and what the layer writes
+ * is noted, so that a whiteout spares it.
  */
 export class FlatLayer implements LayerTree {
   readonly tree: MergedTree;

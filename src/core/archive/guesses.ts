@@ -2,13 +2,13 @@ import type { ByteString } from '../bytes.ts';
 import { HawserError, reasonOf } from '../errors.ts';
 import { type DirNode, wayTo } from './dir-node.ts';
 
-/** More would cost more memory than applying the layer again costs time. */
+/** Beyond these limits, applying the layer again in order costs less. */
 const MAX_GUESSES = 200_000;
 const MAX_BYTES = 32 << 20;
 
 /**
- * The paths through which a layer went blind: each was taken to be no symlink in the layers below. They outlive the
- * directories that were made for them, for what went through them stays.
+ * The paths through which a layer went blind: each was taken to be no symlink in the layers below. A path stays when the layer
+ * removes its directory again, for entries went through it.
  */
 export class Guesses {
   readonly paths: Set<ByteString> = new Set();
@@ -25,7 +25,7 @@ export class Guesses {
   }
 }
 
-/** What a layer that is applied blind throws when it can be applied only with the layers below in view. */
+/** The error of a blind layer that can be applied only with the layers below in view. */
 export function needsBelow(why: string): HawserError {
   return new HawserError('FailedPrecondition', `the layers below are needed: ${why}`, {
     reason: { type: 'needs-below' },

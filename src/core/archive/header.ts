@@ -49,7 +49,7 @@ export function parseNumber(block: Uint8Array, at: number, length: number, field
   const start = next;
   let value = 0;
   for (; next < end && isOctal(block[next]); next++) value = value * 8 + (block[next] ?? 0) - ZERO;
-  if (next === start) return nothing(block, at, length, field);
+  if (next === start) return emptyField(block, at, length, field);
   for (; next < end && block[next] !== 0; next++) {
     if (block[next] !== SPACE) throw malformed(`${field} is not a number`);
   }
@@ -61,7 +61,7 @@ function isOctal(byte: number | undefined): boolean {
 }
 
 /** An empty field is 0. Readers differ in what a NUL with digits behind it means. */
-function nothing(block: Uint8Array, at: number, length: number, field: string): 0 {
+function emptyField(block: Uint8Array, at: number, length: number, field: string): 0 {
   for (let i = at; i < at + length; i++) {
     if (block[i] !== 0 && block[i] !== SPACE) throw malformed(`${field} is not a number`);
   }
@@ -81,7 +81,7 @@ function parseBinary(block: Uint8Array, at: number, length: number, field: strin
   return number;
 }
 
-/** Old tars summed signed characters: either sum will do. */
+/** Old tars summed signed characters: both sums are accepted. */
 function checkSum(block: Uint8Array): void {
   const stored = parseNumber(block, 148, 8, 'the checksum');
   const blanks = 8 * SPACE;
@@ -95,7 +95,7 @@ function checkSum(block: Uint8Array): void {
   if (stored !== unsigned - 256 * negative) throw malformed('wrong header checksum');
 }
 
-/** Of all bytes of a block, four at a time: two sums of 256 bytes each fit into one word. */
+/** The sum of a block's bytes, read four at a time: a word holds two sums of 256 bytes each. */
 function sum(bytes: Uint8Array): number {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let pairs = 0;
@@ -129,7 +129,7 @@ function nameOf(block: Uint8Array, format: Header['format']): ByteString {
   return prefix === '' ? name : `${prefix}/${name}`;
 }
 
-/** The block must not be all zeros. Numbers other than times may be negative here: extension headers may mend them. */
+/** The block must not be all zeros. Numbers other than times may be negative here: extension headers may replace them. */
 export function parseHeader(block: Uint8Array): Header {
   checkSum(block);
   const format = formatOf(block);

@@ -8,7 +8,7 @@ import { MergedTree } from './merged-tree.ts';
 /** A directory of a layer that was applied blind. */
 export interface NodeRecord {
   readonly name: ByteString;
-  /** Its parent's place in the list; the root is the first and its own. */
+  /** The parent's index in the list. The root is first, and its own parent. */
   readonly parent: number;
   readonly made: Made;
   /** Everything lower in it is hidden. */
@@ -18,8 +18,8 @@ export interface NodeRecord {
 }
 
 /**
- * What is left to do for a layer that was applied without sight of the layers below (core/archive/layer-record.ts): plain
- * data, for it waits for them and is used in another thread.
+ * What is left to do for a layer that was applied without sight of the layers below. Plain data: another thread uses the
+ * record, when those layers are there.
  */
 export interface LayerRecord {
   /** The directories that depend on what is below, and those above them, parents first. */
@@ -28,7 +28,7 @@ export interface LayerRecord {
   readonly guesses: readonly ByteString[];
 }
 
-/** More directories are not kept waiting: such a layer is applied again in order. */
+/** A layer with more such directories is applied again in order. */
 const MAX_NODES = 500_000;
 
 export function recordOf(root: DirNode, guesses: Iterable<ByteString>): LayerRecord {
@@ -37,7 +37,7 @@ export function recordOf(root: DirNode, guesses: Iterable<ByteString>): LayerRec
   return { nodes, guesses: [...guesses] };
 }
 
-/** Adds `node` when it is the root, or it or something below it depends on the layers below. */
+/** Adds `node` when it is the root, or when it or a directory in it depends on the layers below. */
 function add(nodes: NodeRecord[], node: DirNode, parent: number): void {
   const { name, made, opaque, cuts } = node;
   const at = nodes.length;
@@ -48,7 +48,7 @@ function add(nodes: NodeRecord[], node: DirNode, parent: number): void {
   if (!depends && node.parent !== undefined && nodes.length === at + 1) nodes.pop();
 }
 
-/** Puts what a record says into a tree that was opened anew. */
+/** Restores the nodes of a record in a newly opened tree. */
 export function restore(tree: MergedTree, record: LayerRecord): void {
   const nodes: DirNode[] = [];
   for (const one of record.nodes) {

@@ -8,8 +8,8 @@ import { type DirNode, IMPLICIT } from './dir-node.ts';
 import type { MergedTree, Place } from './merged-tree.ts';
 
 /**
- * How a layer goes over what is below it. Whiteouts and opaque marks concern only what comes from below, wherever in the
- * archive they stand: what the layer itself writes, before or after, stays.
+ * How a layer goes over the layers below. Whiteouts and opaque marks hide only what comes from below, wherever in the archive
+ * they stand: what the layer itself writes, before or after, stays.
  */
 export interface LayerTree {
   readonly tree: MergedTree;
@@ -22,7 +22,7 @@ export interface LayerTree {
   created(node: DirNode, name: ByteString): void;
   /** A directory that was not in the directory that takes the layer. */
   createdDirectory(node: DirNode): void;
-  /** Something that was in the directory that takes the layer is now gone. */
+  /** Something was removed from the directory that takes the layer. */
   removed(node: DirNode, name: ByteString): void;
   /** Brings a non-directory up from below, so that it can be linked to. */
   bringUp(node: DirNode, name: ByteString): Dir;
@@ -45,12 +45,12 @@ export function erase(tree: MergedTree, node: DirNode, dir: Dir, name: ByteStrin
   return true;
 }
 
-/** Makes way for something new. */
+/** Removes what is at `name`: something new comes there. */
 export function clear(layer: LayerTree, node: DirNode, name: ByteString): void {
   if (erase(layer.tree, node, layer.writable(node), name)) layer.removed(node, name);
 }
 
-/** Runs `make`, which must not replace anything; when the name is taken, clears it and runs it again. */
+/** Runs `make`, which must not replace anything. When the name is taken: clears the name and runs `make` again. */
 export function create<T>(
   layer: LayerTree,
   node: DirNode,
@@ -65,13 +65,13 @@ export function create<T>(
     clear(layer, node, name);
     result = make(layer.writable(node), name);
   }
-  // What is new may be in place of a directory that was only below.
+  // There may have been a directory of that name below.
   layer.tree.drop(node, name);
   layer.created(node, name);
   return result;
 }
 
-/** A directory at `name`: merged with one that is there, in place of anything else. */
+/** Makes a directory at `name`. One that is there stays; anything else is replaced. */
 export function makeDirectory(
   layer: LayerTree,
   node: DirNode,
@@ -134,7 +134,7 @@ export function settleExplicitBelow(tree: MergedTree, node: DirNode): void {
   settleExplicit(tree, node);
 }
 
-/** Whether the owner may list, enter and write: what we need (without root) until everything in it is there. */
+/** Whether the mode lets the owner list, enter and write: without root that is needed until the directory is filled. */
 export function ownerMayAll(mode: number): boolean {
   return (mode & 0o700) === 0o700;
 }

@@ -13,13 +13,13 @@ const MAX_KEY = 255;
 
 const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
 
-/** What a new inode has already. */
+/** What a new inode already has and need not be given. */
 export interface Has {
   readonly owner: boolean;
   readonly mode: boolean;
 }
 
-/** How extended attributes are kept or not; one an apply, for it warns once. */
+/** Sets owners, modes and extended attributes. One for each apply: some warnings are given once. */
 export class Metadata {
   readonly #warnings: Warnings;
   readonly #owner: OwnerPolicy['mode'];
@@ -30,7 +30,7 @@ export class Metadata {
   }
 
   /**
-   * Owner, attributes, mode: in this order, for chown(2) clears setuid bits and file capabilities. Times are apart, for
+   * Owner, attributes, mode: in this order, for chown(2) clears setuid bits and file capabilities. Times are apart:
    * a directory's come last. Attributes of `trusted.*` and overlayfs's own are dropped with a warning: the first are
    * what containerd refuses too, the others would change what overlayfs shows.
    */
@@ -82,7 +82,7 @@ export class Metadata {
     }
   }
 
-  /** The file system may lack a namespace, and user.* is for files and directories only. All else is an error. */
+  /** Warns where the file system or this process cannot have the attribute; throws any other failure. */
   #excuse(err: unknown, entry: TarEntry, key: string, what: string): void {
     const hasUser = entry.type === 'file' || entry.type === 'directory';
     if (isKind(err, 'NotImplemented')) {
@@ -95,7 +95,7 @@ export class Metadata {
     } else throw wrap(`setting the ${what}`, err);
   }
 
-  /** Removes what an earlier owner of the name left, except what `entry` sets anyway. */
+  /** Removes the attributes that an earlier layer or entry left, except those in `keep`. */
   clearXattrs(inode: Inode, keep: ReadonlyMap<ByteString, Uint8Array>): void {
     for (const key of inode.listxattr()) {
       if (keep.has(key) || isOverlayKey(key) || key === SELINUX_KEY) continue;
@@ -108,7 +108,7 @@ export class Metadata {
     copyAttributes(from, stat, to, { owner: this.#owner === 'keep' });
   }
 
-  /** What a directory gets that no layer describes: 0755, root, 1970. */
+  /** Describes a directory that no layer describes: 0755, root, 1970. */
   byDefault(inode: Inode): void {
     this.chown(inode, 0, 0);
     inode.chmod(0o755);

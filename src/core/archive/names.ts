@@ -8,7 +8,7 @@ export const WHITEOUT = '.wh.';
 export const OPAQUE = '.wh..wh..opq';
 /** AUFS's own files (`.wh..wh.plnk`, `.wh..wh.aufs`, `.wh..wh.orph`): never part of an image's content. */
 export const AUFS = '.wh..wh.';
-/** NAME_MAX. A longer name is refused whatever is there, for some lookups of it would fail and others never be made. */
+/** NAME_MAX. A longer name is always refused: whether a lookup fails must not depend on what is there. */
 const MAX_COMPONENT = 255;
 
 /** The components of a name in an archive: `.` and empty ones dropped, `..` taken lexically and not above the root. */

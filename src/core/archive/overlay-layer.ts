@@ -11,9 +11,8 @@ import type { Metadata } from './metadata.ts';
 import { OverlayRebase, upperOf } from './overlay-rebase.ts';
 
 /**
- * A layer in an overlayfs upper directory. While the archive is read, what it hides is only noted; the notes become
- * whiteouts and opaque marks when the layer is put over those below (OverlayRebase): at the end where they are known, later
- * where they are not.
+ * A layer in an overlayfs upper directory. While the archive is read, whiteouts are only noted. OverlayRebase makes overlayfs's
+ * whiteouts and opaque marks of the notes: after the last entry when the layers below are known, else when they are.
  */
 export class OverlayLayer implements LayerTree {
   readonly tree: MergedTree;
@@ -65,7 +64,7 @@ export class OverlayLayer implements LayerTree {
     for (const child of node.children.values()) this.#strip(child);
   }
 
-  /** Nothing shows through a directory any more: what is left of it is what the layer wrote. */
+  /** Nothing from below shows in the directory any more: only what the layer wrote stays. */
   #strip(node: DirNode): void {
     if (node.parent === undefined) return;
     this.tree.trim();
@@ -89,7 +88,7 @@ export class OverlayLayer implements LayerTree {
     new OverlayRebase(this.tree, this.#meta).run();
   }
 
-  /** In place of `settle` when the layers below are unknown: what is left to do when they are known. */
+  /** Instead of `settle` when the layers below are unknown: returns what is left to do once they are known. */
   settleBlind(): LayerRecord {
     const { root, guesses } = this.tree;
     if (guesses === undefined) throw new HawserError('Internal', 'the layers below are known');

@@ -27,14 +27,14 @@ export function upperOf(tree: MergedTree, node: DirNode): Dir {
 }
 
 /**
- * Puts a layer over those below: what it hides becomes whiteouts and opaque marks, but only where the lower view
- * really shows something (overlayfs lists a whiteout that hides nothing as a broken file); directories that it does not
- * list get the attributes they have below.
+ * Puts a layer over the layers below. What the layer hides becomes whiteouts and opaque marks, but only where something shows
+ * from below (overlayfs lists a whiteout that hides nothing as a broken file). Directories that the layer does not list get
+ * the attributes that they have below.
  */
 export class OverlayRebase {
   readonly #tree: MergedTree;
   readonly #meta: Metadata;
-  /** Where a whiteout is, to hard-link the others to. */
+  /** The first whiteout: the others are hard links to it. */
   #whiteout: { node: DirNode; name: ByteString } | undefined;
   #opaqueKey = 'trusted.overlay.opaque';
 
@@ -59,7 +59,7 @@ export class OverlayRebase {
     if (this.#tree.lowers(node).next().done === true) return;
     if (!node.opaque) for (const name of node.cuts ?? []) this.#settleName(node, name);
     else if (node.parent !== undefined) this.#markOpaque(node, node.parent);
-    // overlayfs does not heed an opaque mark on the root of a layer.
+    // overlayfs ignores an opaque mark on the root of a layer.
     else for (const name of this.#namesBelow(node)) this.#settleName(node, name);
   }
 

@@ -1,4 +1,4 @@
-/** Whose an entry becomes: checked before it is made, set or recorded after. */
+/** The owner of an entry: checked before the entry is made, set or recorded after. */
 import { display } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import { formatIds, isMapped } from '../users/id-map.ts';

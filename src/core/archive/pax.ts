@@ -12,7 +12,7 @@ export interface PaxRecord {
 /** Longest extension header in bytes (PAX records, GNU long names): what Go and libarchive allow. */
 export const MAX_EXTENSION: number = 1 << 20;
 
-/** Of global records, for each of them is looked at for each entry. */
+/** Global records: each is looked at for each entry. */
 const MAX_GLOBAL = 1000;
 
 const EQUALS = 0x3d;
@@ -75,7 +75,7 @@ export function paxText(record: PaxRecord): ByteString {
   return text;
 }
 
-/** An integer from 0; a range of its own is the caller's. */
+/** An integer. The caller checks its range. */
 export function paxInteger(record: PaxRecord): number {
   const text = fromBytes(record.value);
   if (!/^-?[0-9]+$/.test(text)) throw malformed(`the PAX value ${shown(record.key)} is not an integer`);

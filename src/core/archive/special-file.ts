@@ -10,7 +10,7 @@ import { create, type LayerTree } from './layer-tree.ts';
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xfffff;
 
-/** False: we may not make devices here, so it is left out (containerd does the same in a user namespace). */
+/** False: this process may not make devices, and the entry is left out (as containerd does in a user namespace). */
 export function makeSpecial(
   layer: LayerTree,
   entry: TarEntry,

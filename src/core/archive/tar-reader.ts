@@ -26,7 +26,7 @@ interface Start {
 }
 
 /**
- * A tar parser that is pushed to: v7, ustar, star, PAX (local and global headers), GNU (long names, base-256 numbers,
+ * A push parser for tar: v7, ustar, star, PAX (local and global headers), GNU (long names, base-256 numbers,
  * sparse files). Synchronous; bodies are not copied. What the archive says is hostile: every size is bounded and the
  * first thing that is wrong is an error (InvalidArgument; DataLoss when the archive ends too early).
  *
@@ -51,7 +51,7 @@ export class TarReader {
   #local: readonly PaxRecord[] = NO_RECORDS;
   #longName: ByteString | undefined;
   #longLink: ByteString | undefined;
-  /** An extension header was read whose entry has not come. */
+  /** An extension header was read, and its entry has not come yet. */
   #pending = false;
   #entry: TarEntry | undefined;
   #sparse: SparseMap | undefined;

@@ -3,7 +3,7 @@ import { corrupt } from './failures.ts';
 import { pakoEngine } from './gzip-portable.ts';
 import type { ByteSource } from './source.ts';
 
-/** One stream; what follows it is ignored, zlib's checksum (Adler-32) too: whoever wants it right has a digest. */
+/** One stream. What follows is ignored; so is zlib's checksum (Adler-32), for the caller has a digest. */
 export async function* decodeDeflate(source: ByteSource): AsyncGenerator<Uint8Array, void, undefined> {
   if ((await source.need(2)) && isWrapped(source.chunk)) source.advance(2);
   const inflater = pakoEngine.open();

@@ -7,7 +7,7 @@ import { corrupt, tooMany } from './failures.ts';
 import { release } from './release.ts';
 import type { ByteSource } from './source.ts';
 
-/** How far one piece of input brought an inflater. Less than all of it is used only when the deflate stream ended. */
+/** What an inflater did with a piece of input. Less than all of the input is used only when the deflate stream ended. */
 export interface Inflated {
   readonly used: number;
   readonly ended: boolean;
@@ -29,13 +29,13 @@ export interface GzipEngine {
   inflateSmall?(input: Uint8Array): { output: Uint8Array; used: number } | undefined;
 }
 
-/** A member up to this size makes us expect more of them, as archives that can be sought in have one a file. */
+/** After a member up to this size, further small ones are expected: archives for random access have one for each file. */
 const SMALL = 256 * 1024;
 
 /** As many as a layer may have entries: formats that can be sought in have a member a file or more. */
 const MAX_MEMBERS = 10_000_000;
 
-/** So much of a first piece is inflated in one call, in the hope that it is all. */
+/** A first piece up to this size is likely the whole stream, and is inflated in one call. */
 const LITTLE = 64 * 1024;
 
 const truncated = () => corrupt('gzip', 'it ends in the middle');
@@ -48,7 +48,6 @@ export async function* decodeGzip(
   if (!(await source.need(1))) throw corrupt('gzip', 'it is empty');
   const inflater = engine.open();
   try {
-    // What begins with little is likely little in all.
     let small = source.chunk.length <= LITTLE;
     let members = 0;
     do {

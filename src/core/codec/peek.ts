@@ -9,7 +9,7 @@ export interface Peeked {
   readonly stream: ReadableStream<Uint8Array>;
 }
 
-/** Reads `length` bytes (a few) off `source`, which belongs to the result from then on. Aborting cancels `source`. */
+/** Reads the first `length` (a few) bytes of `source`, which belongs to the result from then on. Aborting cancels `source`. */
 export async function peek(
   source: ReadableStream<Uint8Array>,
   length: number,

@@ -1,4 +1,7 @@
-/** Whole zstd frames in memory, both ways (the WebAssembly module of the npm package @bokuweb/zstd-wasm). */
+/**
+ * Whole zstd frames in memory, both ways (the WebAssembly module of the npm package @bokuweb/zstd-wasm). Tests and fuzzing hold the
+ * decoders of streams to these functions; no verb uses them.
+ */
 import { wasmBytes } from '../../../wasm/zstd-oneshot.generated.ts';
 import { HawserError } from '../errors.ts';
 import { corrupt } from './failures.ts';

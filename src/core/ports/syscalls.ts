@@ -67,7 +67,7 @@ export type RenameMode = 'replace' | 'new' | 'exchange';
  * NotFound, EINVAL/ENAMETOOLONG/ERANGE/E2BIG InvalidArgument, EXDEV FailedPrecondition. Attribute keys are byte strings
  * too. New inodes are subject to the umask; `chmod` is not.
  *
- * A provider may delay calls, as the tools set xattrs in groups: a delayed call is made before any call that could change
+ * A provider may delay calls, as the tools set times in groups: a delayed call is made before any call that could change
  * its meaning, and at `flush`.
  */
 export interface Syscalls {

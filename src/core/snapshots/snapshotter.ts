@@ -59,12 +59,12 @@ export interface Snapshotter {
   mounts(key: string, call?: Call): Promise<Mount[]>;
   prepare(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<PreparedSnapshot>;
   view(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<PreparedSnapshot>;
-  /** Whether layers may be applied ahead of their parents: `rebase` then puts them over those. */
+  /** Whether a layer may be applied before its parent is there: `rebase` puts it over the parent later. */
   rebases?(call?: Call): Promise<boolean>;
   /**
    * Where there is one (containerd's capability of that name): puts an active snapshot that was prepared without a parent,
-   * and took a layer blind, over the committed `parent`. Its mounts are then as if it had been prepared over it. Returns the
-   * reason when the layer must be applied in order instead, to another snapshot: this one is then good for nothing. A
+   * and took a layer blind, over the committed `parent`. The snapshot's mounts are then those of one prepared over the parent.
+   * Returns the reason when the layer must be applied in order instead, to another snapshot; this one must be removed. A
    * snapshot with a parent, or not active: FailedPrecondition.
    */
   rebase?(key: string, parent: string, record: LayerRecord, call?: Call): Promise<string | undefined>;

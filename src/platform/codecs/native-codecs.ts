@@ -21,10 +21,10 @@ const SMALL_FRAME = 64 * 1024;
 
 const WINDOW_LOG_MAX = 27;
 
-/** So many chunks are decoded ahead of the reader, on another thread, while it is busy with one. */
+/** Chunks that another thread decodes ahead of the reader. */
 const AHEAD = 4;
 
-/** A zlib stream written to piece by piece, its output taken one chunk at a time. It pauses while enough is unread. */
+/** A zlib stream that takes input piece by piece and gives output chunk by chunk. It pauses while enough is unread. */
 class NativeStream {
   readonly #format: string;
   readonly #stream: Transform & { readonly bytesWritten: number };
@@ -164,7 +164,7 @@ class NativeZstd implements ZstdDecoder {
   }
 }
 
-/** A decoder that must be given frame by frame: a call to it costs more than decoding a small frame elsewhere. */
+/** Over a native decoder that takes one frame at a time: a call of that costs more than decoding a small frame elsewhere. */
 class SplitZstd implements ZstdDecoder {
   readonly #large = new NativeZstd();
   readonly #small: ZstdDecoder;
@@ -189,8 +189,8 @@ class SplitZstd implements ZstdDecoder {
 }
 
 /**
- * Node has it since 22.15; in 26 it goes from one frame to the next by itself, in 22 it stops. Deno's (checked in 2.9.6)
- * takes a damaged block for the end of the data, without an error, so it is not used.
+ * Node has a zstd decoder since 22.15: in 26 the decoder goes on to the next frame by itself, in 22 it stops. Deno's decoder
+ * (2.9.6) takes a damaged block for the end of the data, without an error, and is not used.
  */
 async function openNativeZstd(): Promise<ZstdEngine | undefined> {
   if ('deno' in process.versions || typeof zlib.createZstdDecompress !== 'function') return undefined;

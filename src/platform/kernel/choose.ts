@@ -2,7 +2,7 @@ import { HawserError } from '../../core/errors.ts';
 
 export type Provider = 'ffi' | 'tools';
 
-/** FFI if the runtime has it, else tools; only the preferred one when one is. Without FFI that is preferred: FailedPrecondition. */
+/** The preferred provider; without a preference FFI, or tools where the runtime has no FFI. FailedPrecondition when FFI is preferred and absent. */
 export function chooseProvider<L, T>(
   prefer: Provider | undefined,
   openLibc: () => L | undefined,

@@ -22,7 +22,7 @@ const EINVAL = errnoNumber('EINVAL');
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX (limits.h): no value and no list is longer. */
 export const XATTR_MAX = 65536;
 
-/** How FfiSyscalls calls libc: buffers that are used again, names as C strings, repetition, errors with words. */
+/** Calls of libc for FfiSyscalls: reused buffers, names as C strings, repetition when interrupted, errors in words. */
 export class FfiCalls {
   readonly machine: Machine;
   readonly noFollow: number;
@@ -106,7 +106,7 @@ export class FfiCalls {
     this.two('renaming', from, fromName, to, toName, (x, y) => this.#fn.renameat(from.fd, x, to.fd, y));
   }
 
-  /** The l*xattr calls take a path: the handle's own, by /proc, plus a last component that they do not follow. */
+  /** The l*xattr calls take a path: that of the handle in /proc, and a last component, which they do not follow. */
   xattr(
     verb: string,
     dir: Dir,

@@ -1,4 +1,4 @@
-/** What takes several steps without FFI: opening a root that the rest can rely on, making devices and pipes. */
+/** Calls that take several steps without FFI: opening a root, making devices and pipes. */
 import fs from 'node:fs';
 import process from 'node:process';
 import type { ByteString } from '../../core/bytes.ts';
@@ -40,7 +40,7 @@ interface Node {
   readonly minor: number;
 }
 
-/** The tool makes the node under a name of ours, which then gets linked to the right one: that never replaces a file. */
+/** The tool makes the node under a name of ours, which is then linked to the wanted name: a link never replaces a file. */
 export function makeNode(calls: ToolsCalls, { dir, name, mode, major, minor }: Node): void {
   const doing = (): string => `making the device or pipe ${pathOf(dir, name)}`;
   const path = calls.path(dir, name, doing);

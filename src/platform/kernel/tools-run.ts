@@ -8,7 +8,7 @@ import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { errnoError, errnoOfText } from './errno.ts';
 
-/** PATH is not asked: as root, what it names may belong to somebody else. */
+/** PATH is not used: as root, its directories may belong to somebody else. */
 const DIRECTORIES = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 const ENVIRONMENT = { LC_ALL: 'C', PATH: DIRECTORIES.join(':') };
 const TIME_LIMIT = 120_000;
