@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
@@ -428,6 +428,81 @@ export function transportSuite(
     assert.match(err?.hint ?? '', /--plain-http/);
   });
 
+  test(`transport/${name}: TLS to a server that closes says so, if the server answers in plain HTTP`, async () => {
+    const plain = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (bytes) => {
+        if (bytes[0] === 0x16) socket.destroy();
+        else socket.end('HTTP/1.0 400 Bad Request\r\n\r\n');
+      });
+    });
+    const port = await listen(plain);
+    const transport = make().open();
+    const url = new URL(`https://127.0.0.1:${port}/`);
+    const err = await transport
+      .send({ method: 'GET', url, headers: {} })
+      .then(() => assert.fail(), findError);
+    await transport[Symbol.asyncDispose]();
+    await new Promise((resolve) => plain.close(resolve));
+    assert.equal(codeOf(err), 'TLS', String(err));
+    assert.match(err?.hint ?? '', /--plain-http/);
+  });
+
+  secure(
+    'plain HTTP to a TLS server says so',
+    (made) => ({ server: server(made) }),
+    async ({ send, url }) => {
+      const plain = new URL(url.href.replace('https:', 'http:'));
+      const err = await send({ url: plain }).then(() => assert.fail('answered'), findError);
+      assert.equal(codeOf(err), 'TLS', String(err));
+      assert.match(err?.message ?? '', /the server speaks TLS on this port/);
+      assert.match(err?.hint ?? '', /--tlscacert/);
+    },
+  );
+
+  check('a connection that is lost again and again is not called a wrong protocol', {}, async ({ send }) => {
+    const closing = createServer((socket) => socket.destroy());
+    const port = await listen(closing);
+    try {
+      for (const scheme of ['http', 'https']) {
+        const url = new URL(`${scheme}://127.0.0.1:${port}/`);
+        await fails(send({ url }), 'Unavailable', ['UNEXPECTED_END', 'ECONNRESET', 'CONNECT_RESET', 'EPIPE']);
+      }
+    } finally {
+      await new Promise((resolve) => closing.close(resolve));
+    }
+  });
+
+  for (const [title, head] of Object.entries({
+    'two equal lengths': 'Content-Length: 2\r\nContent-Length: 2',
+    'two lengths': 'Content-Length: 2\r\nContent-Length: 3',
+    'a length and chunks': 'Content-Length: 2\r\nTransfer-Encoding: chunked',
+  })) {
+    check(`a malformed answer is no lost connection: ${title}`, {}, async ({ send }) => {
+      const odd = await plainServer(`HTTP/1.1 200 OK\r\n${head}\r\n\r\nok`);
+      try {
+        // hyper takes what undici refuses, by RFC 9112 6.3; a refusal is for good.
+        const response = await send({ url: new URL(`http://127.0.0.1:${odd.port}/`) });
+        await read(response).catch(() => {});
+      } catch (err) {
+        assert.equal(codeOf(err), 'HTTP_PROTOCOL', String(err));
+      } finally {
+        await odd.close();
+      }
+    });
+  }
+
+  check('status 000 is a malformed answer, told without an assertion', {}, async ({ send }) => {
+    const odd = await plainServer('HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok');
+    const err = await send({ url: new URL(`http://127.0.0.1:${odd.port}/`) }).then(
+      () => assert.fail(),
+      findError,
+    );
+    await odd.close();
+    assert.equal(codeOf(err), 'HTTP_PROTOCOL', String(err));
+    assert.doesNotMatch(String(err), /assert|falsy/);
+  });
+
   function authLines(): Setup {
     const challenge = ['Basic realm="a"', 'Bearer realm="b"'];
     return { server: { auth: { mode: 'bearer', challenge } } };
@@ -454,6 +529,11 @@ async function freePort(): Promise<number> {
   const server = await plainServer('');
   await server.close();
   return server.port;
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as { port: number }).port;
 }
 
 /** Answers any bytes with these, and hangs up. */

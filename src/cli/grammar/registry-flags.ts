@@ -91,12 +91,14 @@ const NO_TIME = 'it must be longer than nothing';
 export const RETRY: Count<'retry'> = count({
   name: 'retry',
   value: 'N',
-  describe: 'tries after a failure that may pass, in a row and without progress (default 10; 0: none)',
+  describe:
+    'tries after a failure that may pass, in a row and without progress (default: as many as --retry-time allows; 0: none)',
 });
 export const RETRY_TIME: Duration<'retry-time'> = duration({
   name: 'retry-time',
   value: 'DURATION',
-  describe: 'give up after this long without progress, waits that a registry asks for included (default 5m)',
+  describe:
+    'give up after this long without progress, waits that a registry asks for included (default 5m; three tries for a registry that was never reached)',
 });
 export const TIMEOUT_CONNECT: Duration<'timeout-connect'> = duration({
   name: 'timeout-connect',

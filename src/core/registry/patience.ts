@@ -5,7 +5,7 @@ import { codeOf, isDoubtful, isRetryable } from './failures.ts';
 import { askedWait, backoff } from './retry.ts';
 
 export interface RetryOptions {
-  /** Tries after the first that bring nothing, in a row. 0: never again. Default 10. */
+  /** Tries after the first without progress, in a row. 0: never again. Default: as many as fit into `time`. */
   readonly tries?: number | undefined;
   /** Milliseconds without progress, waits that a registry asks for included. Default 5 minutes. */
   readonly time?: number | undefined;
@@ -13,29 +13,31 @@ export interface RetryOptions {
   readonly minSpeed?: number | undefined;
 }
 
-const DEFAULT_TRIES = 10;
 export const DEFAULT_TIME = 300_000;
 export const DEFAULT_MIN_SPEED = 100;
-/** For what nothing is known of yet: its name is more likely wrong than its host down. */
+/** For a host that was never reached, unless options say otherwise: the name is more likely wrong than the host down. */
 const DOUBTFUL_TRIES = 2;
 
-/** How long one thing (a question, a range of a blob) is tried. Progress makes it new. */
+/** The budget for one question, or one range of a blob. Progress makes the budget new. */
 export class Patience {
   readonly #clock: Clock;
   readonly #tries: number;
+  readonly #doubtfulTries: number;
   readonly #time: number;
   readonly #minSpeed: number;
   readonly #began: number;
   #known: boolean;
   #failed = 0;
-  /** When it last made progress, and when it last failed. */
+  /** The times of the last progress and of the last failure. */
   #since: number;
   #last: number;
 
-  /** `known`: something has been had from the registry already. */
+  /** `known`: the registry has been reached before. */
   constructor(clock: Clock, options: RetryOptions = {}, known = false) {
     this.#clock = clock;
-    this.#tries = options.tries ?? DEFAULT_TRIES;
+    const chosen = options.tries !== undefined || options.time !== undefined;
+    this.#tries = options.tries ?? Number.POSITIVE_INFINITY;
+    this.#doubtfulTries = chosen ? this.#tries : DOUBTFUL_TRIES;
     this.#time = options.time ?? DEFAULT_TIME;
     this.#minSpeed = options.minSpeed ?? DEFAULT_MIN_SPEED;
     this.#known = known;
@@ -43,8 +45,8 @@ export class Patience {
   }
 
   /**
-   * After a failure, and `gained` bytes since the one before: milliseconds to wait before another try. Throws the
-   * failure, with what was tried, when it is not one that passes or the budget is used up.
+   * After a failure, and `gained` bytes since the failure before: milliseconds to wait before another try. Throws the failure when it
+   * does not pass, or, with the number of tries, when the budget is used up.
    */
   next(err: unknown, gained: number): number {
     if (!isRetryable(err)) throw err;
@@ -57,7 +59,7 @@ export class Patience {
     }
     this.#last = now;
     const wait = backoff(this.#failed++, Math.random());
-    const tries = isDoubtful(err) && !this.#known ? Math.min(DOUBTFUL_TRIES, this.#tries) : this.#tries;
+    const tries = isDoubtful(err) && !this.#known ? this.#doubtfulTries : this.#tries;
     const until = now - this.#since + Math.max(wait, askedWait(err) ?? 0);
     if (this.#failed > tries || until > this.#time) throw this.#givenUp(err, now);
     return wait;
@@ -74,7 +76,7 @@ export class Patience {
   }
 }
 
-/** Does `work` until it succeeds or patience ends. `onWait` is told before each wait. */
+/** Does `work` until it succeeds or patience ends. Calls `onWait` before each wait. */
 export async function persist<T>(
   deps: { readonly clock: Clock; readonly retry: RetryOptions | undefined },
   call: Call | undefined,

@@ -10,6 +10,7 @@ import type {
 } from '../../core/ports/transport.ts';
 import { failure } from '../http/http-failure.ts';
 import { limitBody, withDeadline } from '../http/http-limits.ts';
+import { tellingProtocols } from '../http/other-protocol.ts';
 import { hasExtraRoots, systemRoots } from '../http/system-roots.ts';
 import { dial } from './dial.ts';
 import { OriginGates } from './origin-gates.ts';
@@ -78,7 +79,10 @@ function openFetch(options: TransportOptions): ClosableTransport {
   const live = new Set<AbortController>();
   const dialed = new Set<string>();
   return {
-    send: (request) => exchange({ client, gates, live, dialed, options }, request),
+    send: tellingProtocols(
+      (request) => exchange({ client, gates, live, dialed, options }, request),
+      () => true,
+    ),
     [Symbol.asyncDispose]: async () => {
       for (const stop of live) stop.abort(new Error('the transport was closed'));
       client.close();

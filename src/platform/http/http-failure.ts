@@ -2,8 +2,8 @@
 import { type ExchangeCode, HawserError, type Kind, messageOf } from '../../core/errors.ts';
 import type { HttpRequest } from '../../core/ports/transport.ts';
 
-/** A transport's finding. `PLAIN_HTTP`: TLS failed, as the server speaks plain HTTP. */
-type FailureCode = ExchangeCode | 'PLAIN_HTTP';
+/** A transport's finding. `PLAIN_HTTP`: TLS failed, as the server speaks plain HTTP. `TLS_PORT`: the reverse. */
+export type FailureCode = ExchangeCode | 'PLAIN_HTTP' | 'TLS_PORT';
 
 interface Words {
   readonly kind: Kind;
@@ -33,6 +33,11 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
     text: 'the server does not speak TLS on this port',
     hint: 'If the registry has no TLS, use --plain-http',
   },
+  TLS_PORT: {
+    kind: 'Unavailable',
+    text: 'the server speaks TLS on this port, and was asked in plain HTTP',
+    hint: 'Leave out --plain-http; a port of this machine is asked by TLS with --tlscacert FILE or --skip-verify',
+  },
   UNEXPECTED_END: { kind: 'Unavailable', text: 'the server closed the connection too early' },
   HTTP_PROTOCOL: { kind: 'Unavailable', text: 'the answer is not valid HTTP' },
   HEADERS_OVERFLOW: { kind: 'Unavailable', text: 'the answer has too many or too long headers' },
@@ -48,7 +53,7 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
 };
 
 /**
- * `code`: a FailureCode, or what the runtime calls something else (`UNKNOWN` then). The reason is `TLS` for both kinds of TLS
+ * `code`: a FailureCode, or what the runtime calls something else (`UNKNOWN` then). The reason is `TLS` for all kinds of TLS
  * failure; the query is left out of the message, for signed URLs have secrets there. `proxy` is the proxy that the request went through.
  */
 export function failure(request: HttpRequest, code: string, cause?: unknown, proxy?: URL): HawserError {
@@ -57,8 +62,12 @@ export function failure(request: HttpRequest, code: string, cause?: unknown, pro
   const detail = cause === undefined ? '' : ` (${clean(messageOf(cause))})`;
   const through = proxy === undefined ? '' : ` through the proxy ${proxy.protocol}//${proxy.host}`;
   const where = `${request.method} ${request.url.origin}${request.url.pathname}${through}`;
-  const reason = { type: 'exchange', code: known === 'PLAIN_HTTP' ? 'TLS' : known } as const;
+  const reason = { type: 'exchange', code: reasonCode(known) } as const;
   return new HawserError(words.kind, `${where}: ${words.text}${detail}`, { hint: words.hint, cause, reason });
+}
+
+function reasonCode(code: FailureCode): ExchangeCode {
+  return code === 'PLAIN_HTTP' || code === 'TLS_PORT' ? 'TLS' : code;
 }
 
 function isKnown(code: string): code is FailureCode {

@@ -5,10 +5,12 @@ import type {
   HttpRequest,
   HttpResponse,
   ResponseHeaders,
+  Transport,
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
 import { failure } from './http-failure.ts';
+import { tellingProtocols } from './other-protocol.ts';
 import { DEFAULT_HEADERS_TIMEOUT, openDispatchers } from './undici-dispatcher.ts';
 
 /** Bytes of a body that may wait for the reader before the socket is paused. */
@@ -20,11 +22,13 @@ export function undiciTransports(): Transports {
     open(options: TransportOptions = {}): ClosableTransport {
       const dispatchers = openDispatchers(options);
       const { headersTimeout = DEFAULT_HEADERS_TIMEOUT } = options;
+      const proxyOf = (url: URL) => options.proxy?.(url);
+      const send: Transport = async (request) => {
+        const proxy = proxyOf(request.url);
+        return await exchange(dispatchers.for(proxy), request, { proxy, headersTimeout });
+      };
       return {
-        send: async (request) => {
-          const proxy = options.proxy?.(request.url);
-          return await exchange(dispatchers.for(proxy), request, { proxy, headersTimeout });
-        },
+        send: tellingProtocols(send, (url) => proxyOf(url) === undefined),
         [Symbol.asyncDispose]: () => dispatchers.destroy(),
       };
     },
@@ -150,7 +154,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(err: unknown): void {
-    const reason = failure(this.#request, codeOf(err), err, this.#options.proxy);
+    const code = this.#body === undefined && isMismatch(err) ? 'HTTP_PROTOCOL' : codeOf(err);
+    // An assertion of undici's (status 000) is about undici's code, not about the answer.
+    const detail = isAssertion(err) ? undefined : err;
+    const reason = failure(this.#request, code, detail, this.#options.proxy);
     this.#settle(() => this.#lose(reason));
   }
 
@@ -210,10 +217,20 @@ const CODES: Readonly<Record<string, string>> = {
 const TLS_CODE =
   /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
 
+/** Before the answer's headers are through, undici's word for headers that contradict one another (two lengths, or one and chunks). */
+function isMismatch(err: unknown): boolean {
+  return (err as { code?: unknown } | undefined)?.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
+}
+
+function isAssertion(err: unknown): boolean {
+  return err instanceof Error && err.name === 'AssertionError';
+}
+
 function codeOf(err: unknown): string {
   const { code, name, message } = (err ?? {}) as { code?: unknown; name?: unknown; message?: unknown };
   if (/^Proxy (?:response|Authentication)/.test(String(message))) return 'PROXY';
   if (/before secure TLS connection/.test(String(message))) return 'CONNECT_RESET';
+  if (isAssertion(err)) return 'HTTP_PROTOCOL';
   if (name === 'HTTPParserError' && code !== 'HPE_HEADER_OVERFLOW') {
     return CODES[String(code)] ?? 'HTTP_PROTOCOL';
   }
