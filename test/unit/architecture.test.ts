@@ -73,7 +73,7 @@ const RULES: readonly Rule[] = [
       ...['core/trees/', 'core/users/', RUNTIME],
     ],
   },
-  { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'users'), RUNTIME] },
+  { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'trees'), RUNTIME] },
   { layer: 'core/runtime.ts', own: core('layers') },
   { layer: 'core/backend.ts', own: core('content', 'images', 'layers', 'leases', 'snapshots') },
   { layer: 'core/verbs/', own: ['core/'] },

@@ -1,10 +1,11 @@
-/** The verb `unpack` into a directory: an image of the store as a plain tree that needs no store and no mount. */
+/** The verb `unpack` into a directory: an image of the store becomes a plain tree that needs no store and no mount. */
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import { applyFlat } from '../output/flat-tree.ts';
-import { checkOutput, makeOutput } from '../output/output-directory.ts';
+import { makeOutput } from '../output/output-directory.ts';
+import { findPlace } from '../output/place.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
@@ -39,8 +40,8 @@ export interface RootfsResult extends FetchResult {
 }
 
 /**
- * The image's tree at `dir`: there and whole, or not there (core/output/output-directory.ts). Every diff ID is checked
- * before.
+ * Makes the image's tree at `dir`, which is there and whole, or not there (core/output/output-directory.ts). Every diff ID is
+ * checked before.
  */
 export async function unpackRootfs(
   deps: OutputDeps,
@@ -61,7 +62,7 @@ export type Fill = (
   },
 ) => Promise<void>;
 
-/** Runs `fill` in a directory that comes to `options.dir` when it is whole. */
+/** Runs `fill` in a directory that gets its place, `options.dir`, when it is whole. */
 export async function toDirectory(
   deps: OutputDeps,
   image: Image,
@@ -73,7 +74,7 @@ export async function toDirectory(
     await backend.leases.add(lease, { type: 'content', id: image.target.digest }, { signal });
     const planned = await planImage(deps, image, options.platform ?? deps.hostPlatform, { signal });
     await requireLayers(deps, image, planned, { signal });
-    const owner = await chooseOwner(deps, options, report, signal);
+    const owner = await chooseOwner(deps, { ...options, signal }, report);
     const { platform, steps } = planned;
     const chainId = steps.at(-1)?.chainId ?? '';
     const warn = (message: string) => report({ type: 'warning', message });
@@ -90,30 +91,33 @@ export async function toDirectory(
   });
 }
 
-/** Whether `options.dir` can be made: before the image is fetched. */
+/** Fails as `unpackRootfs` would for the directory and the owner: to be called before an image is fetched. */
 export async function checkDirectory(runtime: Runtime, options: RootfsOptions): Promise<void> {
-  await checkOutput(runtime, options.dir, { ...places(options), signal: options.signal });
+  await requireOwner(runtime, options);
+  await findPlace(runtime, options.dir, { ...places(options), signal: options.signal });
 }
 
 function places({ force = false, keepOut = [] }: RootfsOptions) {
   return { force, keepOut };
 }
 
+/** Returns whether this process may give files away. FailedPrecondition when that is asked for and not so. */
+async function requireOwner(runtime: Runtime, { layerSettings, signal }: RootfsOptions): Promise<boolean> {
+  const mayGive = await hasCapability(runtime, CAP_CHOWN, { signal });
+  if (mayGive || layerSettings?.owner !== 'keep') return mayGive;
+  throw new HawserError('FailedPrecondition', 'Cannot keep the owners of files: not root (CAP_CHOWN)', {
+    hint: 'Run as root or in a user namespace (unshare --map-root-user --map-auto), or use --owner record',
+  });
+}
+
 async function chooseOwner(
   { runtime }: OutputDeps,
   options: RootfsOptions,
   report: Report,
-  signal: AbortSignal,
 ): Promise<OwnerPolicy['mode']> {
-  const may = await hasCapability(runtime, CAP_CHOWN, { signal });
-  const wanted = options.layerSettings?.owner;
-  if (wanted === 'keep' && !may) {
-    throw new HawserError('FailedPrecondition', 'Cannot keep the owners of files: not root (CAP_CHOWN)', {
-      hint: 'Run as root or in a user namespace (unshare --map-root-user --map-auto), or use --owner record',
-    });
-  }
+  const mayGive = await requireOwner(runtime, options);
+  const wanted = options.layerSettings?.owner ?? (mayGive ? 'keep' : undefined);
   if (wanted !== undefined) return wanted;
-  if (may) return 'keep';
   const message = `Not root: everything in ${options.dir} belongs to user ${runtime.host.uid}; --owner record notes whose it would be`;
   report({ type: 'warning', message });
   return 'ours';

@@ -1,11 +1,15 @@
 /** A directory for the user: there and whole, or not there. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
 import { test } from 'node:test';
 import { type Kind, kindOf } from '../../../src/core/errors.ts';
 import { makeOutput, type OutputOptions } from '../../../src/core/output/output-directory.ts';
 import { Staging } from '../../../src/core/output/staging.ts';
+import type { FileSystem } from '../../../src/core/ports/file-system.ts';
+import type { Runtime } from '../../../src/core/runtime.ts';
+import { errnoError } from '../../../src/platform/kernel/errno.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { tempDir } from '../../support/tmp.ts';
 
@@ -153,6 +157,158 @@ test('nothing is replaced in which something is mounted', async () => {
       makeOutput(runtime, target, options, assert.fail),
     );
     assert.deepEqual(seen(), ['out', 'out/proc']);
+  });
+});
+
+/** A runtime that says what is mounted. */
+function mounted(...points: string[]): Runtime {
+  const never = () => assert.fail('mounted');
+  return bareRuntime({
+    mounter: async () => ({ provider: 'ffi', mount: never, unmount: never, mountpoints: async () => points }),
+  });
+}
+
+async function withMountPoint(
+  body: (bench: Bench & { fill(build?: () => Promise<void>): Promise<string> }) => Promise<void>,
+): Promise<void> {
+  await withBench(async (bench) => {
+    const { target, warnings } = bench;
+    fs.mkdirSync(target, 0o700);
+    const fill = async (more = async (): Promise<void> => {}): Promise<string> =>
+      await makeOutput(
+        mounted(target),
+        target,
+        { force: false, keepOut: [], warn: (text) => warnings.push(text) },
+        async (path) => {
+          fs.mkdirSync(join(path, 'sub'), { recursive: true });
+          fs.writeFileSync(join(path, 'new'), 'new');
+          fs.chmodSync(join(path, 'sub'), 0o555);
+          fs.chmodSync(path, 0o511);
+          fs.utimesSync(path, 1, 2);
+          await more();
+        },
+      );
+    await body({ ...bench, fill });
+  });
+}
+
+test('an empty mount point is filled: it stays the same directory, with the attributes of the root', async () => {
+  await withMountPoint(async ({ fill, seen, target, warnings }) => {
+    const { ino } = fs.statSync(target);
+    await fill();
+    const { mode, mtimeMs, ino: after } = fs.statSync(target);
+    assert.deepEqual([mode & 0o7777, mtimeMs, after], [0o511, 2000, ino]);
+    assert.equal(fs.statSync(join(target, 'sub')).mode & 0o7777, 0o555);
+    assert.deepEqual([seen(), warnings], [['out', 'out/new', 'out/sub'], []]);
+  });
+});
+
+test('lost+found, and what a dead run left, may lie in a directory that is filled', async () => {
+  await withMountPoint(async ({ fill, seen, target }) => {
+    fs.mkdirSync(join(target, 'lost+found'));
+    fs.mkdirSync(join(target, '.out.hawser-0123456789ab'));
+    await fill();
+    assert.deepEqual(seen(), ['out', 'out/lost+found', 'out/new', 'out/sub']);
+  });
+});
+
+test('what came into a mount point meanwhile is not replaced', async () => {
+  for (const name of ['new', 'other']) {
+    await withMountPoint(async ({ fill, seen, target }) => {
+      const build = async () => fs.writeFileSync(join(target, name), 'theirs');
+      await assert.rejects(fill(build), /came there meanwhile/);
+      assert.deepEqual(seen(), ['out', `out/${name}`]);
+      assert.equal(fs.readFileSync(join(target, name), 'utf8'), 'theirs');
+    });
+  }
+});
+
+test('a mount point with something in it is not replaced, and nothing is built', async () => {
+  await withBench(async ({ target, seen }) => {
+    fs.mkdirSync(target);
+    fs.writeFileSync(join(target, 'old'), '');
+    const all = { force: true, keepOut: [], warn: assert.fail };
+    const work = makeOutput(mounted(target), target, all, () => assert.fail('built'));
+    await rejects('FailedPrecondition', /something is mounted at/, work);
+    assert.deepEqual(seen(), ['out', 'out/old']);
+  });
+});
+
+test('a directory in one that may not be changed is filled; with something in it nothing is built', async () => {
+  await withBench(async ({ parent, target, seen, warnings }) => {
+    const bare = bareRuntime();
+    const mkdir: FileSystem['mkdir'] = async (path, ...rest) => {
+      if (dirname(path) === parent) throw errnoError('EACCES', `making ${path}`);
+      await bare.fs.mkdir(path, ...rest);
+    };
+    const runtime = { ...bare, fs: { ...bare.fs, mkdir } };
+    const options = { force: true, keepOut: [], warn: (text: string) => warnings.push(text) };
+    const make = (build: (path: string) => Promise<void>) => makeOutput(runtime, target, options, build);
+    await rejects('PermissionDenied', /Cannot unpack to .*making/, make(assert.fail));
+    fs.mkdirSync(target);
+    await make(async (path) => fs.mkdirSync(join(path, 'sub'), { recursive: true }) as undefined);
+    assert.deepEqual([seen(), warnings], [['out', 'out/sub'], []]);
+    await rejects('PermissionDenied', /Cannot unpack to .*making/, make(assert.fail));
+    assert.deepEqual(seen(), ['out', 'out/sub']);
+  });
+});
+
+test('the working directory is filled, never replaced', async () => {
+  await withBench(async ({ make, target, seen }) => {
+    fs.mkdirSync(target);
+    const { ino } = fs.statSync(target);
+    const before = process.cwd();
+    process.chdir(target);
+    try {
+      await make();
+      assert.equal(fs.statSync(target).ino, ino);
+      assert.deepEqual(fs.readdirSync('.'), ['new']);
+      await rejects('FailedPrecondition', /working directory/, make({ force: true }, assert.fail));
+    } finally {
+      process.chdir(before);
+    }
+    assert.deepEqual(seen(), ['out', 'out/new']);
+  });
+});
+
+test('the store is recognised under another name', async () => {
+  await withBench(async ({ make, parent, target }) => {
+    const store = join(parent, 'store');
+    fs.mkdirSync(join(store, 'below'), { recursive: true });
+    fs.symlinkSync(parent, join(parent, 'link'));
+    const to = (where: string) => make({ force: true, keepOut: [store] }, assert.fail, where);
+    await rejects('FailedPrecondition', /the store is/, to(join(parent, 'link/store/below/out')));
+    await rejects('FailedPrecondition', /the store is/, to(join(parent, 'link/store')));
+    const inner = join(target, 'store');
+    fs.mkdirSync(inner, { recursive: true });
+    fs.symlinkSync(inner, join(parent, 'alias'));
+    const options = { force: true, keepOut: [join(parent, 'alias')] };
+    await rejects('FailedPrecondition', /the store is/, make(options, assert.fail));
+  });
+});
+
+test('what only looks like a leftover, or holds an old directory, stays, and each is named', async () => {
+  await withBench(async ({ make, parent, seen, warnings }) => {
+    const planted = join(parent, '.out.hawser-0123456789ab');
+    const old = join(parent, '.out.hawser-0123456789ac');
+    for (const path of [join(planted, 'home'), join(old, 'trade'), join(old, 'made')])
+      fs.mkdirSync(path, { recursive: true });
+    fs.writeFileSync(join(planted, 'lock'), '');
+    fs.writeFileSync(join(old, 'lock'), '');
+    fs.writeFileSync(join(old, 'trade/precious'), '');
+    await make();
+    assert.deepEqual(
+      seen().filter((name) => name.startsWith('.out') && name.includes('/')),
+      [
+        '.out.hawser-0123456789ab/home',
+        '.out.hawser-0123456789ab/lock',
+        '.out.hawser-0123456789ac/lock',
+      ].concat(['.out.hawser-0123456789ac/trade', '.out.hawser-0123456789ac/trade/precious']),
+    );
+    assert.deepEqual(
+      warnings.map((text) => text.split(' ')[0]),
+      [planted, old],
+    );
   });
 });
 

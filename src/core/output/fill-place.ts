@@ -1,0 +1,119 @@
+/** A directory that has to stay itself (a mount point, the working directory) gets what a tree has in it. */
+import type { ByteString } from '../bytes.ts';
+import { isKind, messageOf, wrap } from '../errors.ts';
+import { type Dir, isDirectory, type Stat, type Syscalls } from '../ports/syscalls.ts';
+import { copyAttributes, dirInode } from '../trees/inode.ts';
+import { mayStay, type Place, type PlaceRuntime } from './place.ts';
+import type { Staging } from './staging.ts';
+import { type Undo, undoable } from './undo.ts';
+
+/**
+ * Moves the entries of `staging.made` up into the directory, which must be empty but for what may stay, and gives it the
+ * attributes of `made`. Not one step: a kill leaves some of them there, and the staging directory beside them. Returns what
+ * is left to do when the staging directory is gone.
+ */
+export async function fillPlace(
+  runtime: PlaceRuntime,
+  staging: Staging,
+  place: Place,
+  warn: (message: string) => void,
+): Promise<() => Promise<void>> {
+  const { dir, name } = place;
+  const sys = await runtime.syscalls();
+  const met = (await runtime.fs.list(dir)).find((entry) => !mayStay(entry, name));
+  if (met !== undefined) {
+    const why = new Error(`there is ${JSON.stringify(met.name)} now`);
+    throw wrap(`Cannot unpack to ${dir}: something came there meanwhile`, why);
+  }
+  return await withDirs(sys, [staging.made, `${dir}/.`], async (made, target) => {
+    const root = sys.fstat(made);
+    return await undoable(async (undo) => {
+      moveUp(sys, made, target, undo);
+      const described = describeRoot(sys, { made, root, target, dir, warn }, undo);
+      sys.flush();
+      await runtime.fs.syncDir(dir);
+      return async () => {
+        if (described) await settleRoot(runtime, dir, root);
+      };
+    });
+  });
+}
+
+/** Nothing is replaced. Moving a directory takes write permission on the directory itself (rename(2)). */
+function moveUp(sys: Syscalls, made: Dir, target: Dir, undo: Undo): void {
+  const moved: { readonly name: ByteString; readonly closed: number | undefined }[] = [];
+  undo(async () => {
+    for (const { name, closed } of moved.reverse()) {
+      if (closed !== undefined) sys.chmod(target, name, closed | 0o200);
+      sys.rename(target, name, made, name, 'new');
+    }
+  });
+  for (const name of sys.list(made)) {
+    const stat = sys.lstat(made, name);
+    const mode = (stat?.mode ?? 0) & 0o7777;
+    const closed = stat !== undefined && isDirectory(stat) && (mode & 0o200) === 0 ? mode : undefined;
+    if (closed !== undefined) sys.chmod(made, name, mode | 0o200);
+    sys.rename(made, name, target, name, 'new');
+    moved.push({ name, closed });
+    if (closed !== undefined) sys.chmod(target, name, mode);
+  }
+}
+
+interface Described {
+  readonly made: Dir;
+  readonly root: Stat;
+  readonly target: Dir;
+  readonly dir: string;
+  readonly warn: (message: string) => void;
+}
+
+/** False, with a warning, where the directory is another user's: it keeps its owner, mode and times then. */
+function describeRoot(sys: Syscalls, { made, root, target, dir, warn }: Described, undo: Undo): boolean {
+  const before = sys.fstat(target);
+  undo(async () => {
+    sys.chownDir(target, before.uid, before.gid);
+    sys.chmodDir(target, before.mode & 0o7777);
+    sys.utimesDir(target, before.atime, before.mtime);
+  });
+  try {
+    copyAttributes(dirInode(sys, made), root, dirInode(sys, target));
+    // The staging directory is still to be removed from it.
+    sys.chmodDir(target, (root.mode & 0o7777) | 0o700);
+    return true;
+  } catch (err) {
+    if (!isKind(err, 'PermissionDenied')) throw err;
+    warn(`${dir} keeps its own owner and mode: ${messageOf(err)}`);
+    return false;
+  }
+}
+
+async function settleRoot(runtime: PlaceRuntime, dir: string, root: Stat): Promise<void> {
+  const sys = await runtime.syscalls();
+  const target = sys.openRoot(`${dir}/.`);
+  try {
+    sys.chmodDir(target, root.mode & 0o7777);
+    sys.utimesDir(target, root.atime, root.mtime);
+    sys.flush();
+  } finally {
+    sys.closeDir(target);
+  }
+  await runtime.fs.syncDir(dir);
+}
+
+async function withDirs<T>(
+  sys: Syscalls,
+  paths: readonly [string, string],
+  work: (first: Dir, second: Dir) => Promise<T>,
+): Promise<T> {
+  const first = sys.openRoot(paths[0]);
+  try {
+    const second = sys.openRoot(paths[1]);
+    try {
+      return await work(first, second);
+    } finally {
+      sys.closeDir(second);
+    }
+  } finally {
+    sys.closeDir(first);
+  }
+}
