@@ -188,8 +188,17 @@ static void jump(void *stack, void *start) {
 #error "host.c knows x86-64 and arm64"
 #endif
 
+// Variables that steer Node (options, a debugger, files to write, certificates to trust) are not for this program.
+static void drop_node_variables(void) {
+  char **to = environ;
+  for (char **from = environ; *from != NULL; from++)
+    if (strncmp(*from, "NODE_", 5) != 0) *to++ = *from;
+  *to = NULL;
+}
+
 int main(int argc, char **argv) {
   (void)argc;
+  drop_node_variables();
   for (int at = 0; at < copies_count; at++)
     memcpy((void *)(uintptr_t)copies[at].where, copies[at].from, copies[at].size);
   for (int at = 0; at < fixups_count; at++) {

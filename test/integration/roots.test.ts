@@ -4,7 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, openSync, readSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
@@ -178,4 +187,24 @@ test('the executable starts a thousand times', { skip: skip(ROOTS[0] as Root) },
   const lines = output.trim().split('\n');
   assert.equal(lines.length, 1000);
   assert.equal(new Set(lines).size, 1);
+});
+
+test('no NODE_* variable acts on the executable', { skip: skip(ROOTS[0] as Root) }, async () => {
+  await using dir = scratch();
+  const written = join(dir.path, 'written');
+  mkdirSync(written);
+  const env = {
+    NODE_OPTIONS: '--inspect=127.0.0.1:0 --trace-exit',
+    NODE_V8_COVERAGE: written,
+    NODE_COMPILE_CACHE: written,
+    NODE_REDIRECT_WARNINGS: join(written, 'warnings'),
+    NODE_DEBUG: 'http,net,worker',
+    NODE_DEBUG_NATIVE: 'ALL',
+    NODE_EXTRA_CA_CERTS: join(written, 'absent.pem'),
+    NODE_PENDING_DEPRECATION: '1',
+  };
+  const args = ['--root', join(dir.path, 'store'), 'images', 'ls', '-q'];
+  const result = await exec(binary.file ?? '', args, { env });
+  assert.deepEqual([result.code, result.stdout, result.stderr], [0, '', '']);
+  assert.deepEqual(readdirSync(written), []);
 });
