@@ -137,7 +137,10 @@ async function bundleAll(): Promise<string> {
 
 function script(code: string): void {
   const path = join(dist, 'hawser.mjs');
-  writeFileSync(path, `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\n${code}`);
+  writeFileSync(
+    path,
+    `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --disable-sigusr1\n${code}`,
+  );
   chmodSync(path, 0o755);
   report(path);
 }

@@ -98,7 +98,8 @@ function assemble(
     output,
     assets: Object.fromEntries(assets.map((name) => [name, name])),
     disableExperimentalSEAWarning: true,
-    execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'],
+    // No inspector by SIGUSR1, which every local user could speak to; none by NODE_OPTIONS either (execArgvExtension).
+    execArgv: ['--disable-warning=ExperimentalWarning', '--disable-sigusr1', '--max-semi-space-size=2'],
     execArgvExtension: 'none',
   };
   writeFileSync(join(scratch, 'sea.json'), JSON.stringify(sea));

@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <link.h>
 #include <locale.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,26 @@ int __fxstatat64(int version, int dir, const char *path, struct stat64 *into, in
   return (void)version, fstatat64(dir, path, into, flags);
 }
 
+// ---- Signals. Node gives every signal its default at its start; one that was ignored (nohup, a shell's background job) is to
+// stay ignored.
+
+int __sigaction(int number, const struct sigaction *action, struct sigaction *before);
+
+static const int KEPT[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
+static unsigned inherited;
+
+static void find_ignored(void) {
+  for (size_t at = 0; at < sizeof KEPT / sizeof *KEPT; at++) {
+    struct sigaction now;
+    if (__sigaction(KEPT[at], NULL, &now) == 0 && now.sa_handler == SIG_IGN) inherited |= 1u << KEPT[at];
+  }
+}
+
+int sigaction(int number, const struct sigaction *action, struct sigaction *before) {
+  int kept = number > 0 && number < 32 && (inherited >> number & 1u) != 0;
+  return __sigaction(number, kept ? NULL : action, before);
+}
+
 // ---- Node.
 
 typedef int (*main_function)(int, char **, char **);
@@ -207,6 +228,7 @@ int main(int argc, char **argv) {
     *(int64_t *)(uintptr_t)fixup->where = base + fixup->addend;
   }
   fix_threads(__builtin_thread_pointer());
+  find_ignored();
   mprotect((void *)RELRO_START, RELRO_END - RELRO_START, PROT_READ);
   // The kernel's stack begins with argc, right before argv.
   jump(argv - 1, (void *)NODE_START);

@@ -27,7 +27,7 @@ export interface Store extends LocalBackend {
 export async function openStore(options: StoreOptions = {}): Promise<Store> {
   const { namespace = 'default', contentSharing, signal } = options;
   return await withRuntime(async (runtime) => {
-    const root = chooseRoot(options.root ?? runtime.host.env('HAWSER_ROOT'), runtime.host);
+    const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
     return await backends.local(runtime, { root, namespace, contentSharing, signal });
   });
 }

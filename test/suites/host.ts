@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { spawn } from 'node:child_process';
+import { mkdirSync, realpathSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../src/core/ports/host.ts';
 import { needs } from '../support/needs.ts';
+import { scratch } from '../support/scratch.ts';
 
 const probe = fileURLToPath(new URL('../support/host-probe.ts', import.meta.url));
 
@@ -23,13 +26,14 @@ interface Way {
   /** Sent one after the other, each when its text has come out; standard input stays open. */
   readonly answers?: readonly (readonly [string, string])[];
   readonly env?: Record<string, string>;
+  readonly cwd?: string;
   /** Close its standard output after so many bytes. */
   readonly closeAfter?: number;
 }
 
 async function run(command: readonly string[], way: Way = {}): Promise<Outcome> {
   const [file = '', ...args] = command;
-  const child = spawn(file, args, { env: { ...process.env, ...way.env } });
+  const child = spawn(file, args, { env: { ...process.env, ...way.env }, cwd: way.cwd });
   const answers = [...(way.answers ?? [])];
   const out: Uint8Array[] = [];
   let length = 0;
@@ -71,14 +75,14 @@ function linesOf({ out, err }: Outcome): unknown[] {
 /** `command` starts the runtime with a script; `inside` is the same host in this process. */
 export function hostSuite(name: string, inside: Host, command: readonly string[]): void {
   const go = (what: string, way?: Way) => run([...command, probe, what], way);
-  facts(name, inside, go);
+  facts(name, inside, go, [...command, probe]);
   output(name, go, [...command, probe]);
   input(name, go, [...command, probe]);
 }
 
 type Go = (what: string, way?: Way) => Promise<Outcome>;
 
-function facts(name: string, inside: Host, go: Go): void {
+function facts(name: string, inside: Host, go: Go, probing: readonly string[]): void {
   test(`host/${name}: it tells what machine and process this is`, async () => {
     const [info, env] = linesOf(await go('info', { env: { HAWSER_PROBE: 'yes' } })) as [
       Record<string, unknown>,
@@ -95,6 +99,16 @@ function facts(name: string, inside: Host, go: Go): void {
     assert.deepEqual([info.out, info.err, info.stdinIsTerminal], [false, false, false]);
     assert.ok(!('columns' in info));
     assert.deepEqual(env, { set: 'yes' });
+  });
+  test(`host/${name}: the working directory is the kernel's, whatever PWD says`, async () => {
+    await using temp = scratch();
+    const [here, gone] = ['here', 'gone'].map((part) => join(temp.path, part)) as [string, string];
+    for (const path of [here, gone]) mkdirSync(path);
+    symlinkSync(here, join(temp.path, 'link'));
+    const cwd = join(temp.path, 'link');
+    assert.deepEqual(linesOf(await go('cwd', { cwd, env: { PWD: gone } })), [realpathSync(here)]);
+    const removed = await run(['sh', '-c', 'cd "$0" && rmdir "$0" && exec "$@"', gone, ...probing, 'cwd']);
+    assert.match(removed.err, /^FailedPrecondition: Cannot tell the working directory: /);
   });
   test(`host/${name}: random bytes are of the length asked for, and differ`, () => {
     assert.equal(inside.random(0).length, 0);

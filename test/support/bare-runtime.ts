@@ -51,6 +51,7 @@ export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
       uid: process.getuid?.() ?? 0,
       cpus: 1,
       args: [],
+      cwd: () => process.cwd(),
       env: (name) => process.env[name],
       stdout: output,
       stderr: output,

@@ -14,6 +14,9 @@ const probes: Record<string, () => Promise<void>> = {
     await say({ ...rest, args, out: stdout.isTerminal, columns: stdout.columns(), err: stderr.isTerminal });
     await say({ set: host.env('HAWSER_PROBE'), unset: host.env('HAWSER_PROBE_UNSET') });
   },
+  async cwd() {
+    await say(host.cwd());
+  },
   async lines() {
     for (;;) await say(await host.readLine());
   },

@@ -1,12 +1,13 @@
+import { absolutePath } from '../../core/absolute-path.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Host } from '../../core/ports/host.ts';
 
 /**
- * Where the store is: `given` (a flag or HAWSER_ROOT; made absolute against PWD), else
- * /var/lib/hawser as root, else under XDG_DATA_HOME or HOME. InvalidArgument when none of these tells.
+ * The directory of the store: `given` (a flag or HAWSER_ROOT; relative to the working directory), else /var/lib/hawser as
+ * root, else under XDG_DATA_HOME or HOME. InvalidArgument when none of these is set.
  */
-export function chooseRoot(given: string | undefined, host: Pick<Host, 'uid' | 'env'>): string {
-  if (given !== undefined) return absolute(given, host.env('PWD'));
+export function chooseRoot(given: string | undefined, host: Pick<Host, 'uid' | 'env' | 'cwd'>): string {
+  if (given !== undefined) return absolutePath(given, host);
   if (host.uid === 0) return '/var/lib/hawser';
   const data = host.env('XDG_DATA_HOME');
   if (data?.startsWith('/')) return `${data}/hawser`;
@@ -19,12 +20,4 @@ export function chooseRoot(given: string | undefined, host: Pick<Host, 'uid' | '
       hint: 'Say it with --root DIR or HAWSER_ROOT',
     },
   );
-}
-
-function absolute(path: string, cwd: string | undefined): string {
-  if (path.startsWith('/')) return path;
-  if (path !== '' && cwd?.startsWith('/')) return `${cwd.replace(/\/$/, '')}/${path}`;
-  throw new HawserError('InvalidArgument', `Cannot use "${path}" as the store: it is not an absolute path`, {
-    hint: 'Give --root (or HAWSER_ROOT) a path that begins with /',
-  });
 }

@@ -2,6 +2,7 @@
 import { chooseRoot } from '../../backends/local/default-root.ts';
 import { checkIdentifier } from '../../backends/local/identifiers.ts';
 import type { LocalBackend } from '../../backends/local/open.ts';
+import { absolutePath } from '../../core/absolute-path.ts';
 import type { Backend } from '../../core/backend.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
@@ -120,7 +121,7 @@ function containerdAddress(context: Context): string | undefined {
   // containerd's own configuration decides about sharing: a flag without effect is refused.
   if (input.get(CONTENT_SHARING) === 'isolated')
     throw notInContainerd(input, '--content-sharing has no effect there');
-  return address.startsWith('unix:') ? address : absolutePath(context, address);
+  return address.startsWith('unix:') ? address : absolutePath(address, context.runtime.host);
 }
 
 function notInContainerd(input: Input<GlobalFlag>, why: string): HawserError {
@@ -134,14 +135,11 @@ function notInContainerd(input: Input<GlobalFlag>, why: string): HawserError {
 export async function readFlagFile(context: Context, path: string): Promise<string> {
   try {
     const { fs } = context.runtime;
-    const bytes = await fs.readFile(absolutePath(context, path), 1 << 20, { signal: context.signal });
+    const bytes = await fs.readFile(absolutePath(path, context.runtime.host), 1 << 20, {
+      signal: context.signal,
+    });
     return new TextDecoder().decode(bytes);
   } catch (err) {
     throw wrap(`failed to read "${path}"`, err);
   }
-}
-
-/** A path of the user's, relative to the user's directory, as an absolute one. */
-export function absolutePath({ runtime }: Context, path: string): string {
-  return path.startsWith('/') ? path : `${runtime.host.env('PWD') ?? ''}/${path}`;
 }

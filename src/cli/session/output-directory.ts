@@ -1,5 +1,6 @@
 /** What the commands that make a directory of an image share: `unpack --rootfs` and `bundle`. */
 import type { LocalBackend } from '../../backends/local/open.ts';
+import { absolutePath } from '../../core/absolute-path.ts';
 import { ifFound } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { imageStatus, isComplete } from '../../core/images/inspect.ts';
@@ -13,7 +14,7 @@ import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/f
 import { type LayerFlag, layerSettings } from '../grammar/layer-flags.ts';
 import type { RegistryFlag } from '../grammar/registry-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { absolutePath, type Context } from './context.ts';
+import type { Context } from './context.ts';
 import { findImage } from './find-image.ts';
 import { registryOptions } from './registry-options.ts';
 import { paceOf, platformsOf, withRegistry } from './transfer.ts';
@@ -42,7 +43,7 @@ export function outputOptions(
   const [platform, ...more] = platformsOf(context) ?? [];
   if (more.length > 0) throw usageError('only one --platform can be in a directory');
   return {
-    dir: absolutePath(context, target),
+    dir: absolutePath(target, context.runtime.host),
     force: input.get(FORCE),
     keepOut: [backend.root],
     platform: platform ?? context.platform,

@@ -1,3 +1,4 @@
+import { absolutePath } from '../../core/absolute-path.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { TlsOptions } from '../../core/ports/transport.ts';
 import type { Reference } from '../../core/reference/reference.ts';
@@ -18,7 +19,7 @@ import {
 import { usageError } from '../grammar/usage-error.ts';
 import { lineWriter, traceLine } from '../render/trace.ts';
 import { VERSION } from '../version.ts';
-import { absolutePath, type Context, readFlagFile } from './context.ts';
+import { type Context, readFlagFile } from './context.ts';
 import { givenCredential, onlyFor } from './credentials.ts';
 
 /** The registry flags as options. Reads the files that flags name; may ask for a password. */
@@ -35,7 +36,7 @@ export async function registryOptions(
   const environment = await environmentOptions(
     runtime,
     {
-      hostsDir: hostsDir === undefined ? undefined : absolutePath(context, hostsDir),
+      hostsDir: hostsDir === undefined ? undefined : absolutePath(hostsDir, host),
       plainHttp: input.get(PLAIN_HTTP),
       tls,
       credentials: onlyFor(reference, credential),

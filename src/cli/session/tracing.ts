@@ -1,4 +1,5 @@
 /** `--trace` and `--report`: files that show where a transfer's time went. */
+import { absolutePath } from '../../core/absolute-path.ts';
 import { isKind, messageOf, wrap } from '../../core/errors.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
 import { chromeTrace } from '../../core/progress/chrome-trace.ts';
@@ -9,7 +10,7 @@ import { REPORT, TRACE } from '../grammar/transfer-flags.ts';
 import { reportPage } from '../render/report.ts';
 import { redact } from '../render/text.ts';
 import { VERSION } from '../version.ts';
-import { absolutePath, type Context, warn } from './context.ts';
+import { type Context, warn } from './context.ts';
 
 type TracingFlag = 'trace' | 'report';
 
@@ -70,7 +71,7 @@ async function openTargets(context: Context<TracingFlag>): Promise<TraceFile[]> 
 
 async function open(context: Context, flag: string, path: string): Promise<FileHandle> {
   try {
-    return await context.runtime.fs.open(absolutePath(context, path), 'write', 0o644, {
+    return await context.runtime.fs.open(absolutePath(path, context.runtime.host), 'write', 0o644, {
       signal: context.signal,
     });
   } catch (err) {

@@ -21,6 +21,8 @@ export interface Host {
   readonly uid: number;
   readonly cpus: number;
   readonly args: readonly string[];
+  /** The working directory: absolute, without symlinks. FailedPrecondition when it was removed. */
+  cwd(): string;
   env(name: string): string | undefined;
   readonly stdout: Output;
   readonly stderr: Output;

@@ -1,6 +1,6 @@
 /** The host over node:process, which Deno has too. Facts that the runtime forbids to ask have fallbacks. */
 import { readFileSync } from 'node:fs';
-import { availableParallelism, machine } from 'node:os';
+import { availableParallelism, constants, machine } from 'node:os';
 import process from 'node:process';
 import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
@@ -13,6 +13,7 @@ import { StdinLines } from './stdin-lines.ts';
 const UNKNOWN_UID = 65534;
 
 const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+type Interrupt = (typeof INTERRUPTS)[number];
 
 /** `fallback` where the runtime forbids (Deno's NotCapable) or lacks it. */
 function allowed<T>(get: () => T, fallback: T): T {
@@ -29,6 +30,8 @@ export function createProcessHost({
   random,
 }: Pick<RuntimeParts, 'name' | 'version' | 'random'>): Host {
   const lines = new StdinLines();
+  // Before the runtime sets handlers of its own.
+  const ignored = inheritedIgnored();
   const arch = goArch(process.arch, littleEndian);
   return {
     runtime: name,
@@ -46,18 +49,44 @@ export function createProcessHost({
     uid: allowed(() => process.getuid?.(), undefined) ?? UNKNOWN_UID,
     cpus: Math.max(1, allowed(availableParallelism, navigator.hardwareConcurrency)),
     args: process.argv.slice(2),
+    cwd: workingDirectory,
     env: (name) => allowed(() => process.env[name], undefined),
     stdout: new ProcessOutput('stdout', 1),
     stderr: new ProcessOutput('stderr', 2),
     stdinIsTerminal: isatty(0),
     readLine: (opts) => lines.read(opts),
-    onInterrupt: listen,
+    onInterrupt: (handler) => listen(ignored, handler),
     random,
   };
 }
 
-function listen(handler: (signal: (typeof INTERRUPTS)[number]) => void): Disposable {
-  const handlers = INTERRUPTS.map((name) => [name, () => handler(name)] as const);
+/**
+ * The interrupts that the parent has set to be ignored (nohup, background jobs of a script). None where /proc may not be read,
+ * and none on Node, which gives every signal its default at its start; the static executable keeps it from that.
+ */
+function inheritedIgnored(): ReadonlySet<Interrupt> {
+  const status = allowed(() => readFileSync('/proc/self/status', 'latin1'), '');
+  // A bit for each signal, signal 1 the lowest (proc(5)).
+  const bits = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  return new Set(INTERRUPTS.filter((name) => ((bits >> BigInt(constants.signals[name] - 1)) & 1n) === 1n));
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (err) {
+    throw new HawserError('FailedPrecondition', `Cannot tell the working directory: ${messageOf(err)}`, {
+      cause: err,
+      hint: 'Change to a directory that exists, or give absolute paths',
+    });
+  }
+}
+
+/** `ignored`: heard without effect. Deno would end at a signal that nobody listens to. */
+function listen(ignored: ReadonlySet<Interrupt>, handler: (signal: Interrupt) => void): Disposable {
+  const handlers = INTERRUPTS.map(
+    (name) => [name, ignored.has(name) ? () => {} : () => handler(name)] as const,
+  );
   for (const [name, handle] of handlers) process.on(name, handle);
   return {
     [Symbol.dispose]() {

@@ -7,6 +7,8 @@ import type { Runtime } from '../../../src/core/runtime.ts';
 export interface FakeOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
+  /** Default: /home/me. */
+  readonly cwd?: string;
   readonly columns?: number;
   readonly stdinLines?: readonly string[];
   readonly stdinIsTerminal?: boolean;
@@ -60,6 +62,7 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
     stdout,
     stderr,
     stdinIsTerminal: opts.stdinIsTerminal ?? false,
+    cwd: () => opts.cwd ?? '/home/me',
     env: (name: string) => opts.env?.[name],
     readLine: async (how: { silent?: boolean } = {}) => {
       silent.push(how.silent ?? false);

@@ -208,7 +208,7 @@ test('run: the store is where flags, environment and user say', async () => {
   assert.equal(await rootOf('', { uid: 7, env: { HOME: '/h', XDG_DATA_HOME: '/x' } }), '/x/hawser');
   assert.equal(await rootOf('', { env: { HAWSER_ROOT: '/r' } }), '/r');
   assert.equal(await rootOf('--root /q', { env: { HAWSER_ROOT: '/r' } }), '/q');
-  assert.equal(await rootOf('--root q', { env: { PWD: '/w' } }), '/w/q');
+  assert.equal(await rootOf('--root q', { cwd: '/w', env: { PWD: '/other' } }), '/w/q');
   assert.match((await go('images ls', { uid: 7 })).err, /neither XDG_DATA_HOME nor HOME/);
 });
 
@@ -228,9 +228,9 @@ test('run: --address and CONTAINERD_ADDRESS choose a containerd, unless a store 
   assert.deepEqual(given.seen.closed, ['containerd']);
   const addressOf = async (args: string, env: Record<string, string>) =>
     (await go(args, { env })).seen.containerd?.address;
-  const env = { CONTAINERD_ADDRESS: '/env', HAWSER_ROOT: '/r', PWD: '/w' };
+  const env = { CONTAINERD_ADDRESS: '/env', HAWSER_ROOT: '/r', PWD: '/other' };
   assert.equal(await addressOf('images ls', env), '/env');
-  assert.equal(await addressOf('-a here images ls', env), '/w/here');
+  assert.equal(await addressOf('-a here images ls', env), '/home/me/here');
   assert.equal(await addressOf('-a unix:///s images ls', env), 'unix:///s');
   assert.equal(await addressOf('--root /q images ls', env), undefined);
   assert.equal(await addressOf('--address= images ls', env), undefined);
@@ -258,9 +258,18 @@ test('run: flags that cannot act are errors, not ignored', async () => {
   }
 });
 
+test('run: an empty path is no path', async () => {
+  for (const line of [
+    ['--root', '', 'images', 'ls'],
+    ['pull', 'a', '--trace', ''],
+    ['pull', 'a', '--hosts-dir='],
+  ])
+    assert.match((await go(line)).err, /Cannot use an empty path\nhint: /, line.join(' '));
+});
+
 test('run: --hosts-dir is where hosts are looked up, below the working directory when relative', async () => {
   for (const dir of ['/d', 'd']) {
-    const { seen } = await go(`pull reg.io/a --hosts-dir ${dir}`, { env: { PWD: '' } });
+    const { seen } = await go(`pull reg.io/a --hosts-dir ${dir}`, { cwd: '/' });
     const hosts = seen.registry?.hosts as Hosts;
     await assert.rejects(
       hosts(parseReference('reg.io/a'), {}),
@@ -435,6 +444,11 @@ test('run: certificates are read, and checked as far as ctr does', async () => {
     /failed to load TLS CAs from "\/bad.pem": invalid data/,
   );
   assert.match((await go('pull a --tlscacert /no', { files })).err, /failed to read "\/no"/);
+  const relative = await go('pull a --tlscacert ca.pem', {
+    files: { '/w/ca.pem': files['/ca.pem'] },
+    cwd: '/w',
+  });
+  assert.equal((relative.seen.registry?.tls as { ca?: string } | undefined)?.ca, files['/ca.pem']);
 });
 
 const events = async (options: PullOptions) => {

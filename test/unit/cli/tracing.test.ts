@@ -12,7 +12,7 @@ const digest = parseDigest(`sha256:${'a'.repeat(64)}`);
 const target = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size: 10 };
 
 async function go(line: string, failure?: unknown) {
-  const fake = fakeRuntime({ env: { PWD: '/home/me' } });
+  const fake = fakeRuntime();
   let worked = false;
   const transfer = async ({ reference, report }: FetchOptions) => {
     worked = true;
