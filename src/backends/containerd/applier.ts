@@ -13,6 +13,8 @@ import type { DirectAccess } from './direct.ts';
 import type { Durable } from './durable.ts';
 import { type Calls, type Message, need } from './messages.ts';
 
+const BY_CONTAINERD = 'containerd itself unpacks the layers, as root must not write where others can lead it';
+
 /**
  * Our workers apply a layer where containerd's directories prove to be this process's to write to (direct.ts), several times as
  * fast. Else containerd applies the layer (services/diff/v1), as for ctr: right for every snapshotter and for a daemon in
@@ -50,21 +52,22 @@ export class ContainerdApplier implements Applier {
     { trees, mounts = [] }: PreparedSnapshot,
     opts: ApplyOptions = {},
   ): Promise<Applied> {
-    const direct = trees && (await this.#direct.find(layer, trees, opts.below, opts));
     this.#durable.wrote(trees);
-    if (direct !== undefined) {
-      const { source, target } = direct;
-      return await this.#writeOut.during(target.root, () =>
-        applyByWorker(this.#workers, layer, source, target, opts),
-      );
-    }
+    const applied =
+      trees &&
+      (await this.#direct.use(layer, trees, opts.below, opts, ({ source, target, fileSystem }) =>
+        this.#writeOut.during(fileSystem, () => applyByWorker(this.#workers, layer, source, target, opts)),
+      ));
+    if (applied !== undefined) return applied;
     const refused = oursOnly(opts.settings ?? {});
     if (refused !== undefined) throw notOurs(refused);
     const { signal } = opts;
     // containerd 2.0 and later syncs the file system then; earlier versions skip the field.
     const request = { diff: fromDescriptor(layer), mounts, syncFs: true };
     const { digest, size } = await this.#apply(request, { signal, deadline: 0 });
-    return { digest: parseDigest(digest), size, warnings: [], record: undefined };
+    const refusal = this.#direct.takeRefusal();
+    const warnings = refusal === undefined ? [] : [`${BY_CONTAINERD}: ${refusal}`];
+    return { digest: parseDigest(digest), size, warnings, record: undefined };
   }
 
   async #apply(request: Calls['diff.v1.Diff/Apply'][0], call: CallOptions): Promise<Message<'Descriptor'>> {

@@ -1,50 +1,77 @@
-import { toHex } from '../../core/bytes.ts';
-import { isKind } from '../../core/errors.ts';
+import { Limiter } from '../../core/async/limiter.ts';
+import { fromUtf8, toHex } from '../../core/bytes.ts';
+import { isKind, messageOf } from '../../core/errors.ts';
 import type { Below } from '../../core/layers/applier.ts';
 import { type ApplyTarget, applyTarget, type LayerSource } from '../../core/layers/apply-by-worker.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { algorithmOf, hexOf } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
+import { type Dir, S_IFMT, S_IFREG, type Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import type { PreparedSnapshot, SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Connection } from './connection.ts';
+import { checkRootOnly, checkRootsSocket, openRootOnly } from './root-only.ts';
 
-/** The one whose mounts are directories that a layer can be written to. */
+/** The snapshotter whose mounts are directories that a layer can be written to. */
 const SNAPSHOTTER = 'overlayfs';
 
-/** Snapshots that are remembered until a layer is applied to them. */
+/** The most snapshots that are remembered until a layer is applied to them. */
 const MAX_FRESH = 256;
 
-/** Of mounts that are no more than directories of this machine's own users. Others (`userxattr`, `uidmap`) are containerd's to fill. */
+/** An option of a mount of plain directories. With others (`userxattr`, `uidmap`) containerd has to write. */
 const PLAIN_OPTION = /^(?:rw|rbind|index=off|(?:workdir|upperdir|lowerdir)=\/.*)$/s;
 
+/** The directory of a snapshot's files, as the overlayfs snapshotter names it: `<snapshots>/<id>/fs`. */
+const TREE = /^(\/.*)\/(?!\.{1,2}\/)([^/]+)\/fs$/s;
+
+/** A layer's blob and its target, by paths below open directories. */
 export interface Direct {
   readonly source: LayerSource;
   readonly target: ApplyTarget;
+  /** A directory in the target's file system. */
+  readonly fileSystem: string;
 }
 
-/**
- * Which of containerd's directories are ours to use. That a path of its mounts is here too proves nothing: containerd may be in
- * another mount namespace, a container or a virtual machine. So it is asked: a directory that is made in a snapshot
- * which is new and empty must be one that containerd counts in it.
- */
-export class DirectAccess {
-  readonly #connection: Connection;
-  readonly #runtime: Pick<Runtime, 'fs' | 'host'>;
-  /** Where its content store has its files, as containerd sees it. */
-  readonly #contentRoot: string | undefined;
-  /** Active snapshots that were prepared and not written to yet, by the directory that takes their layer. */
-  readonly #fresh = new Map<string, string>();
-  /** Undefined until it was tried. */
-  #same: boolean | undefined;
+/** containerd's directories, open since they proved to be containerd's. */
+interface Places {
+  readonly sys: Syscalls;
+  /** The directory of all snapshots, and its path as containerd names it. */
+  readonly snapshots: Dir;
+  readonly path: string;
+}
 
-  constructor(
-    connection: Connection,
-    runtime: Pick<Runtime, 'fs' | 'host'>,
-    contentRoot: string | undefined,
-  ) {
+type Parts = Pick<Runtime, 'fs' | 'host' | 'syscalls'>;
+
+/**
+ * Finds out whether root may write a layer into containerd's directories by itself. Two things are proven for that, once:
+ *
+ * - Only root can change the path of the socket and the paths that containerd names (root-only.ts): no other user can make root
+ *   write to another place.
+ * - containerd sees the same directory, not one of another mount namespace, container or machine: it counts a directory that is
+ *   made here in a snapshot that is new and empty.
+ *
+ * The directory of all snapshots stays open, and each snapshot is opened below it and must be root's: so all that is
+ * written goes below the directory that was proven.
+ */
+export class DirectAccess implements Disposable {
+  readonly #connection: Connection;
+  readonly #runtime: Parts;
+  /** The path of the content store, as containerd names it. */
+  readonly #contentRoot: string | undefined;
+  /** Keys of active snapshots that were prepared and not written to yet, by the directory that takes their layer. */
+  readonly #fresh = new Map<string, string>();
+  /** Undefined until tried, null when the proof failed. */
+  #places: Places | null | undefined;
+  readonly #proofs = new Limiter(1);
+  /** The open directories of the content store by algorithm. */
+  readonly #blobs = new Map<string, Dir>();
+  /** Snapshots whose directories were checked, by id. */
+  readonly #checked = new Set<string>();
+  #refusal: string | undefined;
+
+  constructor(connection: Connection, runtime: Parts, contentRoot: string | undefined) {
     this.#connection = connection;
     this.#runtime = runtime;
     this.#contentRoot = contentRoot;
@@ -58,65 +85,165 @@ export class DirectAccess {
     if (this.#fresh.size > MAX_FRESH && oldest !== undefined) this.#fresh.delete(oldest);
   }
 
-  /** Whether it is worth to be ready. */
+  /** Whether a proof is worth trying. */
   get likely(): boolean {
     return this.#contentRoot !== undefined && this.#runtime.host.uid === 0;
   }
 
-  /** The layer's blob and where it goes, when both are ours to use. */
-  async find(
+  /** The reason why root does not trust this containerd's paths, for people; told once. */
+  takeRefusal(): string | undefined {
+    const refusal = this.#refusal;
+    this.#refusal = undefined;
+    return refusal;
+  }
+
+  /** Does `work`, or returns undefined when containerd has to apply the layer. */
+  async use<T>(
     layer: Descriptor,
     trees: SnapshotTrees,
     below: Below | undefined,
     call: Call,
-  ): Promise<Direct | undefined> {
+    work: (direct: Direct) => Promise<T>,
+  ): Promise<T | undefined> {
     const key = this.#fresh.get(trees.upper ?? '');
     if (key === undefined || !this.likely) return undefined;
-    const target = applyTarget(trees, below);
-    this.#fresh.delete(target.root);
-    this.#same ??= await this.#isSame(target.root, key, call);
-    if (!this.#same) return undefined;
+    this.#fresh.delete(trees.upper ?? '');
     const { uids, gids, isNamespace } = await readIdMaps(this.#runtime.fs, call);
-    const blob = `${this.#contentRoot}/blobs/${algorithmOf(layer.digest)}/${hexOf(layer.digest)}`;
-    if (isNamespace || !(await this.#isBlob(blob, layer.size, call))) return undefined;
-    return { target, source: { blob, blobSize: layer.size, growing: null, uids, gids } };
-  }
-
-  /** What is in it the diff ID will tell. */
-  async #isBlob(path: string, size: number, call: Call): Promise<boolean> {
+    if (isNamespace) return undefined;
+    const opened = await this.#open(key, trees, call);
+    if (opened === undefined) return undefined;
+    const { places, upper, lowers } = opened;
     try {
-      const file = await this.#runtime.fs.stat(path, call);
-      return file?.type === 'file' && file.size === size;
-    } catch {
-      call.signal?.throwIfAborted();
-      return false;
+      const blob = this.#blob(places.sys, layer);
+      if (blob === undefined) return undefined;
+      const target = applyTarget({ upper: `${pathOf(upper)}/.`, lowers }, below);
+      const source = { blob, blobSize: layer.size, growing: null, uids, gids };
+      return await work({ source, target, fileSystem: `${pathOf(places.snapshots)}/.` });
+    } finally {
+      places.sys.closeDir(upper);
     }
   }
 
-  async #isSame(root: string, key: string, call: Call): Promise<boolean> {
-    const { fs, host } = this.#runtime;
-    const probe = `${root}/.hawser-${toHex(host.random(8))}`;
-    let made = false;
+  [Symbol.dispose](): void {
+    const { sys, snapshots } = this.#places ?? {};
+    for (const dir of [...this.#blobs.values(), ...(snapshots === undefined ? [] : [snapshots])]) {
+      sys?.closeDir(dir);
+    }
+    this.#blobs.clear();
+    this.#places = null;
+  }
+
+  /** The snapshot's directory, open and empty, and the paths of those below. */
+  async #open(key: string, trees: SnapshotTrees, call: Call) {
+    const [, path = '', id = ''] = TREE.exec(trees.upper ?? '') ?? [];
+    if (id === '') return undefined;
+    await this.#proofs.run(call.signal, async () => {
+      if (this.#places === undefined) this.#places = await this.#prove(path, id, key, call);
+    });
+    const places = this.#places ?? null;
+    if (places?.path !== path) return undefined;
+    let upper: Dir | undefined;
     try {
-      if ((await fs.list(root, call)).length > 0) return false;
-      const before = await this.#inodes(key, call);
-      await fs.mkdir(probe, 0o700, call);
-      made = true;
+      upper = this.#openTree(places, id);
+      const { sys } = places;
+      sys.closeDir(sys.openRoot(`${pathOf(upper)}/.`));
+      const lowers = trees.lowers.map((lower) => this.#lower(places, lower));
+      if (sys.list(upper).length === 0) return { places, upper, lowers };
+    } catch {}
+    if (upper !== undefined) places.sys.closeDir(upper);
+    return undefined;
+  }
+
+  /** Null when it fails. Rejects when containerd is gone, or when the probe cannot be removed, as it would become part of the image. */
+  async #prove(path: string, id: string, key: string, call: Call): Promise<Places | null> {
+    let places: Places;
+    let upper: Dir;
+    try {
+      const sys = await this.#runtime.syscalls();
+      checkRootsSocket(sys, this.#connection.address);
+      places = { sys, path, snapshots: openRootOnly(sys, path) };
+    } catch (err) {
+      if (isKind(err, 'PermissionDenied')) this.#refusal = messageOf(err);
+      return null;
+    }
+    const { sys } = places;
+    try {
+      upper = this.#openTree(places, id);
+    } catch {
+      sys.closeDir(places.snapshots);
+      return null;
+    }
+    let same = false;
+    try {
+      same = await this.#counts(sys, upper, key, call);
+    } finally {
+      sys.closeDir(upper);
+      if (!same) sys.closeDir(places.snapshots);
+    }
+    return same ? places : null;
+  }
+
+  /** Whether containerd counts a directory that is made in the snapshot. */
+  async #counts(sys: Syscalls, upper: Dir, key: string, call: Call): Promise<boolean> {
+    const name = fromUtf8(`.hawser-${toHex(this.#runtime.host.random(8))}`);
+    const before = sys.list(upper).length > 0 ? undefined : await this.#inodes(key, call);
+    if (before === undefined) return false;
+    sys.mkdir(upper, name, 0o700);
+    try {
       return (await this.#inodes(key, call)) === before + 1;
+    } finally {
+      sys.rmdir(upper, name);
+    }
+  }
+
+  async #inodes(key: string, call: Call): Promise<number | undefined> {
+    try {
+      const request = { snapshotter: SNAPSHOTTER, key };
+      return (await this.#connection.call('snapshots.v1.Snapshots/Usage', request, call)).inodes;
     } catch (err) {
       call.signal?.throwIfAborted();
       if (isKind(err, 'Unavailable')) throw err;
-      return false;
-    } finally {
-      // One that stayed would become part of the image: then the layer must fail.
-      if (made) await fs.remove(probe, { tree: true });
+      return undefined;
     }
   }
 
-  async #inodes(key: string, call: Call): Promise<number> {
-    const request = { snapshotter: SNAPSHOTTER, key };
-    return (await this.#connection.call('snapshots.v1.Snapshots/Usage', request, call)).inodes;
+  /** Opens `<id>/fs` below the snapshots. Only the directory of the image itself may belong to another user than root. */
+  #openTree({ sys, snapshots, path }: Places, id: string): Dir {
+    const dir = sys.openDir(snapshots, fromUtf8(id));
+    try {
+      checkRootOnly(sys, dir, `${path}/${id}`);
+      return sys.openDir(dir, 'fs');
+    } finally {
+      sys.closeDir(dir);
+    }
   }
+
+  #lower(places: Places, lower: string): string {
+    const [, path, id = ''] = TREE.exec(lower) ?? [];
+    if (path !== places.path) throw new Error(`${lower} is elsewhere`);
+    if (!this.#checked.has(id)) places.sys.closeDir(this.#openTree(places, id));
+    this.#checked.add(id);
+    return `${pathOf(places.snapshots)}/${id}/fs`;
+  }
+
+  /** The path of a blob of this size. The diff ID tells whether the content is right. */
+  #blob(sys: Syscalls, { digest, size }: Descriptor): string | undefined {
+    try {
+      const algorithm = algorithmOf(digest);
+      const dir = this.#blobs.get(algorithm) ?? openRootOnly(sys, `${this.#contentRoot}/blobs/${algorithm}`);
+      this.#blobs.set(algorithm, dir);
+      const stat = sys.lstat(dir, hexOf(digest));
+      const isBlob = stat !== undefined && (stat.mode & S_IFMT) === S_IFREG && stat.size === size;
+      return isBlob ? `${pathOf(dir)}/${hexOf(digest)}` : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** By the descriptor, which is the same in all threads. */
+function pathOf({ fd }: Dir): string {
+  return `/proc/self/fd/${fd}`;
 }
 
 function isPlain([mount, ...more]: readonly Mount[]): boolean {

@@ -31,7 +31,7 @@ const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
  * connection; a call that still runs ends with its own signal.
  */
 export async function openContainerdBackend(
-  runtime: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers' | 'fs'>,
+  runtime: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers' | 'fs' | 'syscalls'>,
   { address, namespace, signal }: ContainerdOptions,
 ): Promise<Backend> {
   const { hashers, clock, host, workers } = runtime;
@@ -65,6 +65,7 @@ export async function openContainerdBackend(
       },
       [Symbol.asyncDispose]: async () => {
         await writeOut.settled().catch(() => {});
+        direct[Symbol.dispose]();
         connection.close();
       },
     };

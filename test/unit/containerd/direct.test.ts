@@ -1,6 +1,17 @@
 /** Whose directories a containerd's are: by a server on this machine that counts what is in them, or something else. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { ContainerdApplier } from '../../../src/backends/containerd/applier.ts';
@@ -14,8 +25,10 @@ import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
 import { fakeContainerd, status } from '../../support/fake-containerd.ts';
+import { needs } from '../../support/needs.ts';
 import { digestOf, someBytes } from '../../support/stores.ts';
 import { tempDir } from '../../support/tmp.ts';
+import { intercept } from '../archive/ways.ts';
 
 const bytes = someBytes(500);
 const digest = digestOf(bytes);
@@ -24,6 +37,8 @@ const layer: Descriptor = {
   digest,
   size: bytes.length,
 };
+
+const skip = needs({ root: true });
 
 interface Setting {
   /** What is counted in the snapshot. Default: all that is in its directory. */
@@ -37,6 +52,12 @@ interface Setting {
   readonly inside?: string;
   readonly contentRoot?: 'none';
   readonly removal?: 'fails';
+  /** Done before anything is asked. */
+  readonly before?: (dir: string, socket: string) => void;
+  /** Done when containerd has counted twice: the proof is over. */
+  readonly switched?: (dir: string) => void;
+  /** The directory of the snapshots as containerd names it. */
+  readonly through?: string;
 }
 
 interface Seen {
@@ -44,6 +65,7 @@ interface Seen {
   /** Directories whose layer containerd was asked to apply. */
   readonly asked: string[];
   counted: number;
+  readonly warnings: string[];
   readonly dir: string;
 }
 
@@ -54,14 +76,15 @@ async function withSetting(
 ): Promise<void> {
   const temp = tempDir();
   const dir = temp.path;
-  const seen: Seen = { jobs: [], asked: [], counted: 0, dir };
-  const upper = (key: string) => join(dir, key, 'fs');
+  const seen: Seen = { jobs: [], asked: [], counted: 0, warnings: [], dir };
+  const at = (key: string) => join(dir, 'snapshots', key, 'fs');
+  const upper = (key: string) => join(dir, setting.through ?? 'snapshots', key, 'fs');
   const { count = (path: string) => 1 + readdirSync(path).length, snapshotter = 'overlayfs' } = setting;
   const blob = join(dir, 'content/blobs', digest.replace(':', '/'));
   mkdirSync(dirname(blob), { recursive: true });
   if (setting.blob !== 'none') writeFileSync(blob, setting.blob ?? bytes);
-  for (const key of 'abc') mkdirSync(upper(key), { recursive: true });
-  if (setting.inside !== undefined) writeFileSync(join(upper('b'), setting.inside), '');
+  for (const key of 'abc') mkdirSync(at(key), { recursive: true });
+  if (setting.inside !== undefined) writeFileSync(join(at('b'), setting.inside), '');
   const fake = await fakeContainerd({
     'snapshots.v1.Snapshots/Prepare': ({ request: { key } }) => ({
       mounts: [
@@ -70,7 +93,7 @@ async function withSetting(
           source: 'overlay',
           options: [
             ...(setting.options ?? ['index=off']),
-            `workdir=${join(dir, String(key), 'work')}`,
+            `workdir=${join(dir, 'snapshots', String(key), 'work')}`,
             `upperdir=${upper(String(key))}`,
             `lowerdir=${upper('a')}`,
           ],
@@ -80,7 +103,9 @@ async function withSetting(
     'snapshots.v1.Snapshots/Usage': ({ request: { key } }) => {
       seen.counted++;
       if (setting.count !== undefined && Number.isNaN(setting.count(''))) throw status(5, 'no such snapshot');
-      return { size: 4096, inodes: count(upper(String(key))) };
+      const inodes = count(upper(String(key)));
+      if (seen.counted === 2) setting.switched?.(dir);
+      return { size: 4096, inodes };
     },
     'diff.v1.Diff/Apply': ({ request }) => {
       const [mount] = request.mounts as { options: string[] }[];
@@ -91,14 +116,17 @@ async function withSetting(
   const runtime = bareRuntime();
   const host = { ...runtime.host, uid: setting.uid ?? 0 };
   const contentRoot = setting.contentRoot === 'none' ? undefined : join(dir, 'content');
-  const remove = async () => Promise.reject(new HawserError('Internal', 'it stays'));
-  const fs = setting.removal === 'fails' ? { ...runtime.fs, remove } : runtime.fs;
-  const direct = new DirectAccess(fake.connection, { fs, host }, contentRoot);
+  const syscalls = intercept(await runtime.syscalls(), (call) => {
+    if (setting.removal === 'fails' && call === 'rmdir') throw new HawserError('Internal', 'it stays');
+  });
+  const parts = { fs: runtime.fs, host, syscalls: async () => syscalls };
+  const direct = new DirectAccess(fake.connection, parts, contentRoot);
   const workers = {
     warm: () => {},
     syncfs: async () => {},
     apply: async (job: ApplyJob) => {
-      seen.jobs.push(job);
+      const [root, ...lowers] = [job.root, ...job.lowers].map((path) => realpathSync(path));
+      seen.jobs.push({ ...job, root: root ?? '', lowers, blob: realpathSync(job.blob) });
       const times = { wait: 0, inflate: 0, verify: 0, apply: 0 };
       return { diffId: digest, size: 1, entries: 1, warnings: [], times, record: null } as never;
     },
@@ -112,22 +140,31 @@ async function withSetting(
   );
   const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct);
   try {
+    setting.before?.(dir, fake.socket);
     await body(async (key, codec) => {
       const snapshot = await snapshots.prepare(key, 'chain');
-      return await applier.apply(layer, snapshot, codec === undefined ? {} : { settings: { codec } });
+      const { warnings } = await applier.apply(
+        layer,
+        snapshot,
+        codec === undefined ? {} : { settings: { codec } },
+      );
+      seen.warnings.push(...warnings);
     }, seen);
-    for (const key of 'bc')
+    for (const key of setting.switched === undefined ? 'bc' : '')
       assert.deepEqual(
-        readdirSync(upper(key)),
+        readdirSync(at(key)),
         [setting.inside ?? []].flat().filter(() => key === 'b'),
       );
   } finally {
+    direct[Symbol.dispose]();
     await fake[Symbol.asyncDispose]();
     temp[Symbol.dispose]();
   }
 }
 
-test('containerd direct: a directory that containerd counts in proves the place, once; layers are applied there by us', async () => {
+test('containerd direct: a directory that containerd counts in proves the place, once; layers are applied there by us', {
+  skip,
+}, async () => {
   await withSetting({}, async (apply, seen) => {
     await apply('b');
     assert.equal(seen.counted, 2);
@@ -138,9 +175,16 @@ test('containerd direct: a directory that containerd counts in proves the place,
     assert.equal(one?.blob, join(seen.dir, 'content/blobs', digest.replace(':', '/')));
     assert.deepEqual(
       [one?.root, one?.lowers, one?.mode, one?.blobSize, one?.growing, one?.owner?.mode],
-      [join(seen.dir, 'b/fs'), [join(seen.dir, 'a/fs')], 'overlay', bytes.length, null, 'keep'],
+      [
+        join(seen.dir, 'snapshots/b/fs'),
+        [join(seen.dir, 'snapshots/a/fs')],
+        'overlay',
+        bytes.length,
+        null,
+        'keep',
+      ],
     );
-    assert.deepEqual([two?.root, two?.codec], [join(seen.dir, 'c/fs'), 'portable']);
+    assert.deepEqual([two?.root, two?.codec], [join(seen.dir, 'snapshots/c/fs'), 'portable']);
   });
 });
 
@@ -159,29 +203,107 @@ const ELSEWHERE: readonly (readonly [string, Setting])[] = [
 ];
 
 for (const [why, setting] of ELSEWHERE) {
-  test(`containerd direct: ${why}: containerd applies the layer, and nothing of ours is left`, async () => {
+  test(`containerd direct: ${why}: containerd applies the layer, and nothing of ours is left`, {
+    skip,
+  }, async () => {
     await withSetting(setting, async (apply, seen) => {
       await apply('b');
       assert.deepEqual(seen.jobs, []);
-      assert.deepEqual(seen.asked, [`upperdir=${join(seen.dir, 'b/fs')}`]);
+      assert.deepEqual(seen.asked, [`upperdir=${join(seen.dir, 'snapshots/b/fs')}`]);
     });
   });
 }
 
-test('containerd direct: what was made to find out and cannot be removed fails the layer, whoever could apply it', async () => {
+test('containerd direct: what was made to find out and cannot be removed fails the layer, whoever could apply it', {
+  skip,
+}, async () => {
   await withSetting({ count: () => 1, removal: 'fails' }, async (apply, seen) => {
     await assert.rejects(apply('b'), /it stays/);
     assert.deepEqual([seen.jobs, seen.asked], [[], []]);
-    for (const name of readdirSync(join(seen.dir, 'b/fs')))
-      rmSync(join(seen.dir, 'b/fs', name), { recursive: true });
+    for (const name of readdirSync(join(seen.dir, 'snapshots/b/fs')))
+      rmSync(join(seen.dir, 'snapshots/b/fs', name), { recursive: true });
   });
 });
 
-test('containerd direct: what only we could heed is refused where containerd applies', async () => {
+test('containerd direct: what only we could heed is refused where containerd applies', { skip }, async () => {
   await withSetting({ count: () => 1 }, async (apply, seen) => {
     const err = await failure(apply('b', 'portable'));
     assert.ok(isKind(err, 'NotImplemented'), String(err));
     assert.match(String(err), /--codec portable: containerd itself applies the layers/);
     assert.deepEqual([seen.jobs, seen.asked], [[], []]);
+  });
+});
+
+const NOBODY = 65534;
+const own = (path: string) => chownSync(path, NOBODY, NOBODY);
+const open = (path: string) => chmodSync(path, 0o777);
+
+/** By which another user could lead root elsewhere. */
+const LED: readonly (readonly [string, (dir: string, socket: string) => void, RegExp?])[] = [
+  ['the socket is another user’s', (_, socket) => own(socket), /sock belongs to user 65534/],
+  [
+    'the socket’s directory is another user’s',
+    (_, socket) => own(dirname(socket)),
+    /directory of user 65534/,
+  ],
+  ['others can write beside the socket', (_, socket) => open(dirname(socket)), /others than root can write/],
+  ['the directory above is another user’s', (dir) => own(dir), /directory of user 65534/],
+  ['the snapshots are another user’s', (dir) => own(join(dir, 'snapshots')), /directory of user 65534/],
+  ['others can write to the snapshots', (dir) => open(join(dir, 'snapshots')), /others than root can write/],
+  ['the snapshot is another user’s', (dir) => own(join(dir, 'snapshots/b'))],
+  ['others can write to the snapshot', (dir) => open(join(dir, 'snapshots/b'))],
+  ['a layer below is another user’s', (dir) => own(join(dir, 'snapshots/a'))],
+  ['the content is another user’s', (dir) => own(join(dir, 'content/blobs'))],
+];
+
+for (const [why, before, warning] of LED) {
+  test(`containerd direct: ${why}: containerd applies the layer, and root writes nothing`, {
+    skip,
+  }, async () => {
+    await withSetting({ before }, async (apply, seen) => {
+      await apply('b');
+      assert.deepEqual([seen.jobs.length, seen.asked.length], [0, 1]);
+      if (warning !== undefined) assert.match(seen.warnings.join(), warning);
+      await apply('c');
+      assert.ok(seen.warnings.length <= 1, 'told once');
+    });
+  });
+}
+
+const linked = (owner: number) => (dir: string) => {
+  symlinkSync('snapshots', join(dir, 'link'));
+  lchownSync(join(dir, 'link'), owner, owner);
+};
+
+test('containerd direct: a symlink on the way is root’s, or containerd applies the layer', {
+  skip,
+}, async () => {
+  await withSetting({ through: 'link', before: linked(0) }, async (apply, seen) => {
+    await apply('b');
+    assert.deepEqual([seen.jobs[0]?.root, seen.asked], [join(seen.dir, 'snapshots/b/fs'), []]);
+  });
+  await withSetting({ through: 'link', before: linked(NOBODY) }, async (apply, seen) => {
+    await apply('b');
+    assert.deepEqual(seen.jobs, []);
+    assert.match(seen.warnings.join(), /goes through a symlink of user 65534/);
+  });
+});
+
+test('containerd direct: layers go below the directory that was proven, whatever its path leads to later', {
+  skip,
+}, async () => {
+  const switched = (dir: string) => {
+    renameSync(join(dir, 'snapshots'), join(dir, 'proven'));
+    for (const key of 'abc') mkdirSync(join(dir, 'victim', key, 'fs'), { recursive: true });
+    symlinkSync('victim', join(dir, 'snapshots'));
+  };
+  await withSetting({ switched }, async (apply, seen) => {
+    await apply('b');
+    await apply('c');
+    const roots = seen.jobs.map(({ root, lowers }) => [root, ...lowers]);
+    assert.deepEqual(
+      roots,
+      ['b', 'c'].map((key) => [key, 'a'].map((one) => join(seen.dir, 'proven', one, 'fs'))),
+    );
   });
 });
