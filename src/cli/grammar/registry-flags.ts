@@ -115,7 +115,8 @@ export const TIMEOUT_RESPONSE: Duration<'timeout-response'> = duration({
 export const TIMEOUT_STALL: Duration<'timeout-stall'> = duration({
   name: 'timeout-stall',
   value: 'DURATION',
-  describe: 'between bytes of a body; then it is asked for again from there (default 60s)',
+  describe:
+    'between bytes of a body; then the rest is asked for again, and what another process fetches is fetched beside it (default 60s)',
   notZero: NO_TIME,
 });
 export const MIN_SPEED: Size<'min-speed'> = size({

@@ -27,6 +27,7 @@ export function networkOptions(input: Input<NetworkFlag>): NetworkOptions {
     retry: {
       tries: input.get(RETRY),
       time: input.get(RETRY_TIME),
+      stall: input.get(TIMEOUT_STALL),
       // With --limit-rate any speed counts as progress.
       minSpeed: limitRate === undefined ? minSpeed : 0,
     },

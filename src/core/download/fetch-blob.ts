@@ -2,7 +2,7 @@
 
 import type { Ingest, Ingester, IngestManager, Labels } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
-import { ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
+import { isKind, messageOf, reasonOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -10,6 +10,7 @@ import type { BlobStatus, Report } from '../progress/events.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import { Link } from './link.ts';
+import { OtherWriter } from './other-writer.ts';
 import { Served } from './served.ts';
 import { SplitReader } from './split-reader.ts';
 
@@ -19,56 +20,85 @@ export interface BlobDeps {
   readonly clock: Clock;
   readonly report: Report;
   readonly retry?: RetryOptions | undefined;
-  /** Shared by all blobs of a transfer. Not given: each is fetched in one piece. */
+  /** Shared by all blobs of a transfer. Undefined: each is fetched as one range. */
   readonly link?: Link | undefined;
 }
 
 /** `labels`: of a blob that is new. */
 export type BlobCall = WriteCall & { readonly labels?: Labels | undefined };
 
-/** How often another process's ingest is looked at, in milliseconds. */
-const FOLLOW_INTERVAL = 200;
+/** Milliseconds without progress after which another writer counts as stopped. */
+const DEFAULT_STALL = 60_000;
 
 /**
- * Returns once the blob is in the store, whoever fetched it. While another process writes it, that one is followed, and
- * taken over from if it dies. What turns out wrong is dropped and fetched once more whole, from another host where there
- * is one; wrong again is DataLoss with both digests.
+ * Returns once the blob is in the store, whoever fetched it. Another process that writes the blob is followed, taken over from if it
+ * dies, and left behind if it stops: the blob is then fetched into an ingest beside its own. Wrong bytes are dropped and fetched
+ * once more whole, from another host where there is one; wrong again is DataLoss with both digests.
  */
 export async function fetchBlob(
   deps: BlobDeps,
   desc: Descriptor,
   call: BlobCall,
 ): Promise<'done' | 'exists'> {
-  const ref = refKey(desc);
-  const tell = (status: BlobStatus, offset: number) =>
-    deps.report({ type: 'blob', key: ref, desc, status, offset });
-  let followed = false;
+  const key = refKey(desc);
+  const tell: Tell = (status, offset) => deps.report({ type: 'blob', key, desc, status, offset });
+  let writer: OtherWriter | undefined;
+  let stopped = 0;
   for (;;) {
-    try {
-      const ingest = await deps.content.ingest(ref, desc, call);
-      try {
-        tell('downloading', ingest.offset);
-        await fill(deps, ingest, desc, call, tell);
-      } finally {
-        await ingest[Symbol.asyncDispose]();
-      }
-      tell('done', desc.size);
-      return 'done';
-    } catch (err) {
-      if (isKind(err, 'AlreadyExists')) {
-        tell(followed ? 'done' : 'exists', desc.size);
-        return followed ? 'done' : 'exists';
-      }
-      if (!isBusy(err)) throw wrap(`Cannot fetch ${ref}`, err);
-      followed = true;
-      await follow(deps, ref, call, (offset) => tell('following', offset));
+    const ref = stopped === 0 ? key : `${key}+${stopped}`;
+    const outcome = await ingestBlob(deps, ref, desc, call, tell);
+    if (outcome === 'done') return 'done';
+    if (outcome === 'exists') {
+      const status = writer === undefined ? 'exists' : 'done';
+      tell(status, desc.size);
+      return status;
     }
+    writer ??= otherWriter(deps, key, ref, tell);
+    if (await writer.follow(call)) continue;
+    stopped++;
+    writer = otherWriter(deps, key, `${key}+${stopped}`, tell);
   }
 }
 
 type Tell = (status: BlobStatus, offset: number) => void;
 
-/** Fills and commits; once more from nothing when what came was wrong. Inline data that is wrong costs only its place. */
+/** Into this ref. `busy`: another process writes it. */
+async function ingestBlob(
+  deps: BlobDeps,
+  ref: string,
+  desc: Descriptor,
+  call: BlobCall,
+  tell: Tell,
+): Promise<'done' | 'exists' | 'busy'> {
+  try {
+    const ingest = await deps.content.ingest(ref, desc, call);
+    try {
+      tell('downloading', ingest.offset);
+      await fill(deps, ingest, desc, call, tell);
+    } finally {
+      await ingest[Symbol.asyncDispose]();
+    }
+    tell('done', desc.size);
+    return 'done';
+  } catch (err) {
+    if (isKind(err, 'AlreadyExists')) return 'exists';
+    if (reasonOf(err, 'busy') !== undefined) return 'busy';
+    throw wrap(`Cannot fetch ${refKey(desc)}`, err);
+  }
+}
+
+function otherWriter(deps: BlobDeps, key: string, ref: string, tell: Tell): OtherWriter {
+  return new OtherWriter(deps, ref, deps.retry?.stall ?? DEFAULT_STALL, {
+    onOffset: (offset) => tell('following', offset),
+    onIdle: (idle, left) => {
+      const seconds = Math.round(idle / 1000);
+      const reason = `another process fetches ${key}, and has written nothing for ${seconds} s`;
+      deps.report({ type: 'waiting', reason, milliseconds: left });
+    },
+  });
+}
+
+/** Fills and commits; once more from nothing after wrong bytes. Wrong inline data does not count as a try. */
 async function fill(
   deps: BlobDeps,
   ingest: Ingest,
@@ -91,11 +121,15 @@ async function fill(
       if (!isKind(err, 'DataLoss')) throw err;
       await ingest.reset(call);
       if (at === sources.length - 1) throw err;
-      for (const host of served.hosts) deps.fetcher.distrust?.(host);
-      if (served.hosts.size > 0) served.distrust();
-      deps.report({ type: 'retry', key: ingest.ref, desc, reason: messageOf(err), offset: 0 });
+      distrustHosts(deps, served);
+      deps.report({ type: 'retry', key: refKey(desc), desc, reason: messageOf(err), offset: 0 });
     }
   }
+}
+
+function distrustHosts({ fetcher }: BlobDeps, served: Served): void {
+  for (const host of served.hosts) fetcher.distrust?.(host);
+  if (served.hosts.size > 0) served.distrust();
 }
 
 /** The descriptor brought its content along (image-spec: `data`). */
@@ -104,7 +138,7 @@ async function copyInline(ingest: Ingest, desc: Descriptor, call: WriteCall): Pr
   if (desc.data !== undefined && desc.data.length > 0) await ingest.write(desc.data, call);
 }
 
-/** Until all bytes are in the ingest. */
+/** Writes until all bytes are in the ingest. */
 async function download(
   deps: BlobDeps,
   ingest: Ingest,
@@ -114,9 +148,9 @@ async function download(
   tell: Tell,
 ): Promise<void> {
   const onRetry = (err: unknown, offset: number) =>
-    deps.report({ type: 'retry', key: ingest.ref, desc, reason: messageOf(err), offset });
+    deps.report({ type: 'retry', key: refKey(desc), desc, reason: messageOf(err), offset });
   const { fetcher, clock, retry } = deps;
-  // What did not fit together is not taken apart again.
+  // Parts that did not fit together are not fetched as parts again.
   const link = served.distrusted
     ? new Link(clock, { lanes: 1 })
     : (deps.link ?? new Link(clock, { lanes: 1 }));
@@ -135,20 +169,4 @@ async function download(
   } finally {
     await reader.close();
   }
-}
-
-/** The content store's word for "another writer has this ref". */
-function isBusy(err: unknown): boolean {
-  return reasonOf(err, 'busy') !== undefined;
-}
-
-async function follow(
-  deps: BlobDeps,
-  ref: string,
-  call: WriteCall,
-  onOffset: (offset: number) => void,
-): Promise<void> {
-  const status = await ifFound(deps.content.status(ref, call));
-  if (status !== undefined) onOffset(status.offset);
-  await deps.clock.sleep(FOLLOW_INTERVAL, call.signal);
 }

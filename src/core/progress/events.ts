@@ -56,7 +56,7 @@ export type ProgressEvent =
   | { readonly type: 'unpacked'; readonly platform: string; readonly chainId: string }
   | { readonly type: 'syncing' }
   | { readonly type: 'recorded'; readonly name: string; readonly target: string }
-  /** No request is made for `milliseconds`. `reason`: `asked by <host>`, or the failure that is retried afterwards. */
+  /** No request is made for `milliseconds`. `reason`: `asked by <host>`, the failure that is retried afterwards, or a stopped writer. */
   | {
       readonly type: 'waiting';
       readonly reason: string;

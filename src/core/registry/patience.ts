@@ -11,6 +11,8 @@ export interface RetryOptions {
   readonly time?: number | undefined;
   /** Bytes a second: less is no progress. Default 100. */
   readonly minSpeed?: number | undefined;
+  /** Milliseconds without a byte after which another process that fetches the same blob counts as stopped. Default 60 s. */
+  readonly stall?: number | undefined;
 }
 
 export const DEFAULT_TIME = 300_000;

@@ -27,7 +27,7 @@ test('network flags: durations, sizes and counts', () => {
   });
   assert.deepEqual(all, {
     limits: { connect: 2000, headers: 60_000, stall: 1500, minSpeed: 1024 },
-    retry: { tries: 3, time: 90_000, minSpeed: 0 },
+    retry: { tries: 3, time: 90_000, stall: 1500, minSpeed: 0 },
     limitRate: 1_572_864,
   });
   const none = options({});

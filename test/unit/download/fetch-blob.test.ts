@@ -211,6 +211,52 @@ test('another writer is followed until the blob is there', async () => {
   assert.ok(store.committed);
 });
 
+test('a writer that has stopped is told of, and then the blob is fetched beside it (L3)', async () => {
+  const world = setUp((offset) => ({ body: body(BYTES.subarray(offset)), offset }));
+  const { store, events } = world;
+  let now = 0;
+  const clock = {
+    ...world.deps.clock,
+    monotonic: () => now,
+    sleep: async (ms: number) => {
+      now += ms;
+    },
+  };
+  const refs: string[] = [];
+  const content: BlobDeps['content'] = {
+    ingest: async (ref) => {
+      refs.push(ref);
+      if (refs.length > 5_000) assert.fail('it never ends');
+      // The first writer has stopped, and so has the one beside it.
+      if (!ref.endsWith('+2')) throw new HawserError('Unavailable', 'locked', { reason: { type: 'busy' } });
+      return await store.ingest(ref);
+    },
+    status: (ref) => store.status(ref),
+    listStatuses: () => store.listStatuses(),
+    abort: () => store.abort(),
+  };
+  const deps = { ...world.deps, clock, content };
+  assert.equal(await fetchBlob(deps, DESC, {}), 'done');
+  assert.ok(store.committed);
+  assert.ok(now >= 120_000 && now < 125_000, `${now} ms`);
+  const waits = events.filter((event) => event.type === 'waiting');
+  assert.equal(waits.length, 2);
+  assert.match(
+    waits[0]?.reason ?? '',
+    /^another process fetches layer-sha256:\w+, and has written nothing for 5 s$/,
+  );
+  assert.deepEqual(
+    [...new Set(refs)].map((ref) => ref.replace(/^.*[0-9a-f]{64}/, '')),
+    ['', '+1', '+2'],
+  );
+  now = 0;
+  refs.length = 0;
+  store.committed = false;
+  store.data = new Uint8Array();
+  await fetchBlob({ ...deps, retry: { stall: 1_000 } }, DESC, {});
+  assert.ok(now >= 2_000 && now < 3_000, `${now} ms`);
+});
+
 test('an abort ends it with the signal’s reason', async () => {
   const stop = new AbortController();
   const { deps, store } = setUp(() => {
