@@ -16,8 +16,22 @@ function noInspector(): void {
   process.on('SIGUSR1', 'Deno' in globalThis ? () => process.exit(SIGUSR1_EXIT) : () => {});
 }
 
+/** Node's permission model (--permission) takes fsync(2) away, without which nothing that is stored is durable. */
+function hasSync(): boolean {
+  return 'Deno' in globalThis || process.permission === undefined;
+}
+
 async function start(): Promise<number> {
   quietWarnings();
+  if (!hasSync()) {
+    process.stderr.write(
+      'hawser: Node’s --permission disables fsync, without which nothing stored is durable\n',
+    );
+    process.stderr.write(
+      'hint: Run hawser without --permission, or in a sandbox of Deno: deno run --allow-read=DIR ...\n',
+    );
+    return 1;
+  }
   const runtime = await defaultRuntime();
   // After the runtime has read the inherited dispositions, which Deno changes at the first listener.
   noInspector();
