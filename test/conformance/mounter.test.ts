@@ -1,5 +1,5 @@
 import { createFfiMounter } from '../../src/platform/kernel/ffi-mounter.ts';
-import { mountpoints } from '../../src/platform/kernel/mountpoints.ts';
+import { mountTable } from '../../src/platform/kernel/mountpoints.ts';
 import { mounterSuite } from '../suites/mounter.ts';
 import { hasFfi, oldLibc } from '../support/ffi.ts';
 import { openMounter as open } from '../support/this-runtime.ts';
@@ -7,6 +7,6 @@ import { openMounter as open } from '../support/this-runtime.ts';
 mounterSuite('tools', () => open('tools'));
 if (hasFfi()) {
   mounterSuite('ffi', () => open('ffi'));
-  mounterSuite('ffi before Linux 5.2', () => createFfiMounter(oldLibc('sysFsopen'), mountpoints));
-  mounterSuite('ffi before Linux 6.8', () => createFfiMounter(oldLibc('sysFsconfig'), mountpoints));
+  mounterSuite('ffi before Linux 5.2', () => createFfiMounter(oldLibc('sysFsopen'), mountTable));
+  mounterSuite('ffi before Linux 6.8', () => createFfiMounter(oldLibc('sysFsconfig'), mountTable));
 }

@@ -188,6 +188,35 @@ function stackTests(check: Check): void {
     await fails(mounter.unmount(join(target, 'absent')), 'NotFound', 'FailedPrecondition');
   });
 
+  check(
+    'tells what is stacked at a directory, and unmounts the topmost alone',
+    async (mounter, dir, target) => {
+      const lower = join(dir, 'lower');
+      const source = join(dir, 'a source');
+      for (const path of [lower, source]) fs.mkdirSync(path);
+      assert.deepEqual(await mounter.stack(target), []);
+      assert.deepEqual(await mounter.stack(join(dir, 'absent')), []);
+      await mounter.mount([{ type: 'tmpfs', source: 'first', options: ['size=64k'] }], target);
+      await mounter.mount([overlay(`lowerdir=${lower}:${source}`)], target);
+      await mounter.mount([bind(source)], target);
+      const stack = await mounter.stack(`${target}/`);
+      assert.deepEqual(
+        stack.slice(0, 2).map(({ type, source, root }) => [type, source, root]),
+        [
+          ['tmpfs', 'first', '/'],
+          ['overlay', 'overlay', '/'],
+        ],
+      );
+      assert.ok(stack[0]?.options.includes('size=64k'));
+      assert.ok(stack[2]?.root.endsWith('/a source'), String(stack[2]?.root));
+      assert.equal(stack.length, 3);
+      await mounter.unmount(target, { topmost: true });
+      assert.deepEqual(await mounter.stack(target), stack.slice(0, 2));
+      await mounter.unmount(target);
+      await fails(mounter.unmount(target, { topmost: true }), 'FailedPrecondition');
+    },
+  );
+
   check('a busy mount is FailedPrecondition, and lazy takes it away', async (mounter, _dir, target) => {
     await mounter.mount([{ type: 'tmpfs', source: 'tmpfs', options: [] }], target);
     const fd = fs.openSync(join(target, 'f'), 'w');

@@ -10,12 +10,24 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
+/** A mount as proc_pid_mountinfo(5) shows it, with \\ooo decoded. */
+export interface Mounted {
+  readonly type: string;
+  readonly source: string;
+  /** The directory of its file system that is mounted: `/` unless it is a bind mount. */
+  readonly root: string;
+  /** The options of the file system (`lowerdir=...`). */
+  readonly options: readonly string[];
+}
+
 export interface Mounter {
   readonly provider: 'ffi' | 'tools';
   /** Mounts all, in order, at `target` (an existing directory). On failure what was mounted is unmounted again. */
   mount(mounts: readonly Mount[], target: string, call?: Call): Promise<void>;
-  /** Unmounts everything stacked at `target`. Not a mount point: FailedPrecondition. */
-  unmount(target: string, opts?: { lazy?: boolean } & Call): Promise<void>;
+  /** Unmounts everything stacked at `target`, or the topmost mount. Not a mount point: FailedPrecondition. */
+  unmount(target: string, opts?: { lazy?: boolean; topmost?: boolean } & Call): Promise<void>;
   /** Mount points at or below `path`, from /proc/self/mountinfo. */
   mountpoints(path: string, call?: Call): Promise<string[]>;
+  /** What is mounted at exactly `target`, the topmost last. None: not a mount point, or absent. */
+  stack(target: string, call?: Call): Promise<Mounted[]>;
 }

@@ -39,11 +39,11 @@ const VALUE_MAX = 255;
 const STACK_MAX = 1000;
 
 /** Mounter by mount(2) and umount2(2); overlays whose options are over one page by fsopen(2) and its kin. */
-export function createFfiMounter(libc: Libc, mountpoints: Mounter['mountpoints']): Mounter {
+export function createFfiMounter(libc: Libc, table: Pick<Mounter, 'mountpoints' | 'stack'>): Mounter {
   const calls = new MountCalls(libc);
   return {
     provider: 'ffi',
-    mountpoints,
+    ...table,
     async mount(mounts: readonly Mount[], target: string, call?: Call): Promise<void> {
       let done = 0;
       try {
@@ -57,9 +57,9 @@ export function createFfiMounter(libc: Libc, mountpoints: Mounter['mountpoints']
         throw err;
       }
     },
-    async unmount(target: string, opts?: { lazy?: boolean } & Call): Promise<void> {
-      opts?.signal?.throwIfAborted();
-      calls.unmountAll(target, opts?.lazy === true ? MNT_DETACH : 0);
+    async unmount(target, opts = {}) {
+      opts.signal?.throwIfAborted();
+      calls.unmount(target, opts.lazy === true ? MNT_DETACH : 0, opts.topmost === true ? 1 : STACK_MAX);
     },
   };
 }
@@ -97,9 +97,10 @@ class MountCalls {
     return this.#libc.errno();
   }
 
-  unmountAll(target: string, flags: number): void {
+  /** At most `count` mounts. */
+  unmount(target: string, flags: number, count: number): void {
     const doing = `unmounting ${JSON.stringify(target)}`;
-    for (let done = 0; done < STACK_MAX; done++) {
+    for (let done = 0; done < count; done++) {
       const errno = this.umount(target, flags);
       if (errno === 0) continue;
       const name = errnoName(errno);

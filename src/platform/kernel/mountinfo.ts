@@ -1,16 +1,37 @@
-/** proc_pid_mountinfo(5): the mount points, in mount order, with \ooo decoded. */
-export function parseMountinfo(text: string): string[] {
-  const out: string[] = [];
+import type { Mounted } from '../../core/ports/mounter.ts';
+
+/** A line of proc_pid_mountinfo(5). */
+export interface MountLine extends Mounted {
+  readonly point: string;
+}
+
+/** In mount order. */
+export function parseMountLines(text: string): MountLine[] {
+  const out: MountLine[] = [];
   for (const line of text.split('\n')) {
-    const point = line.split(' ', 5)[4];
-    if (point !== undefined) out.push(decodeOctal(point));
+    const [left = '', right = ''] = line.split(' - ', 2);
+    const [, , , root, point] = left.split(' ', 5);
+    const [type = '', source = '', options = ''] = right.split(' ');
+    if (root === undefined || point === undefined) continue;
+    out.push({
+      point: decodeOctal(point),
+      root: decodeOctal(root),
+      type,
+      source: decodeOctal(source),
+      options: options.split(',').map(decodeOctal),
+    });
   }
   return out;
 }
 
+/** The mount points alone. */
+export function parseMountinfo(text: string): string[] {
+  return parseMountLines(text).map(({ point }) => point);
+}
+
 /** The kernel escapes single bytes, all below 0x80 (space, tab, newline, backslash, #). */
-function decodeOctal(point: string): string {
-  return point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+function decodeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 /** Those at or below the directory `real`, once each, with `real` put as `given`. */

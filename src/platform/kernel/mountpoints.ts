@@ -1,23 +1,33 @@
 import fs from 'node:fs';
 import type { Call } from '../../core/ports/call.ts';
+import type { Mounter } from '../../core/ports/mounter.ts';
 import { fsError } from './fs-error.ts';
-import { parseMountinfo, pointsBelow } from './mountinfo.ts';
+import { type MountLine, parseMountLines, pointsBelow } from './mountinfo.ts';
 
-/** Mounter.mountpoints: for both providers. Of a path that leads through symlinks too; absent: none. */
-export async function mountpoints(path: string, call?: Call): Promise<string[]> {
+/** What is mounted where, of this process's mount namespace: the same for both providers. */
+export const mountTable: Pick<Mounter, 'mountpoints' | 'stack'> = {
+  async mountpoints(path, call) {
+    const given = path.replace(/\/+$/, '') || '/';
+    const { real, lines } = await look(given, call);
+    const points = lines.map(({ point }) => point);
+    return real === undefined ? [] : pointsBelow(points, real, given);
+  },
+  async stack(target, call) {
+    const { real, lines } = await look(target.replace(/\/+$/, '') || '/', call);
+    return lines.filter(({ point }) => point === real);
+  },
+};
+
+/** `real`: the path without symlinks; undefined when there is nothing. */
+async function look(path: string, call?: Call): Promise<{ real: string | undefined; lines: MountLine[] }> {
   call?.signal?.throwIfAborted();
-  const given = path.replace(/\/+$/, '') || '/';
   try {
-    const real = await fs.promises.realpath(given).catch((err: { code?: unknown }) => {
+    const real = await fs.promises.realpath(path).catch((err: { code?: unknown }) => {
       if (err.code === 'ENOENT') return undefined;
       throw err;
     });
-    if (real === undefined) return [];
-    return pointsBelow(
-      parseMountinfo(await fs.promises.readFile('/proc/self/mountinfo', 'utf8')),
-      real,
-      given,
-    );
+    if (real === undefined) return { real, lines: [] };
+    return { real, lines: parseMountLines(await fs.promises.readFile('/proc/self/mountinfo', 'utf8')) };
   } catch (err) {
     throw fsError(err, `listing the mount points at ${JSON.stringify(path)}`);
   }

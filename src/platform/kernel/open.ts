@@ -5,7 +5,7 @@ import { readCreation } from './creation.ts';
 import { createFfiMounter } from './ffi-mounter.ts';
 import { createFfiSyscalls } from './ffi-syscalls.ts';
 import type { Libc } from './libc.ts';
-import { mountpoints } from './mountpoints.ts';
+import { mountTable } from './mountpoints.ts';
 import { createToolsMounter } from './tools-mounter.ts';
 import { createToolsSyscalls } from './tools-syscalls.ts';
 
@@ -26,7 +26,7 @@ export function kernelOver(openLibc: () => Libc | undefined, { utf8Only }: { utf
       }),
     openMounter: (prefer) =>
       chooseProvider(prefer, openLibc, {
-        ffi: (libc) => createFfiMounter(libc, mountpoints),
+        ffi: (libc) => createFfiMounter(libc, mountTable),
         tools: createToolsMounter,
       }),
   };

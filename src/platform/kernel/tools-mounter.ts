@@ -6,7 +6,7 @@ import type { Mount, Mounter } from '../../core/ports/mounter.ts';
 import { errnoOfText } from './errno.ts';
 import { fsError } from './fs-error.ts';
 import { DATA_MAX, parseMountOptions, renameLowers, tooLong } from './mount-options.ts';
-import { mountpoints } from './mountpoints.ts';
+import { mountTable } from './mountpoints.ts';
 import { handle, runToolAsync } from './tools-run.ts';
 
 const O_PATH = 0o10000000;
@@ -31,7 +31,7 @@ function errnoOf(printed: string): string | undefined {
  * done by then): they end by themselves, and a further one is not started.
  */
 export function createToolsMounter(): Mounter {
-  return { provider: 'tools', mount, unmount, mountpoints };
+  return { provider: 'tools', mount, unmount, ...mountTable };
 }
 
 async function mount(mounts: readonly Mount[], target: string, call?: Call): Promise<void> {
@@ -81,10 +81,14 @@ function shortened(mount: Mount, doing: string, held: number[]): string {
   return [...flags, ...short.map(display)].join(',');
 }
 
-async function unmount(target: string, opts: { lazy?: boolean } & Call = {}): Promise<void> {
+async function unmount(
+  target: string,
+  opts: { lazy?: boolean; topmost?: boolean } & Call = {},
+): Promise<void> {
   const doing = `unmounting ${JSON.stringify(target)}`;
   const lazy = opts.lazy === true ? ['-l'] : [];
-  for (let done = 0; done < STACK_MAX; done++) {
+  const count = opts.topmost === true ? 1 : STACK_MAX;
+  for (let done = 0; done < count; done++) {
     opts.signal?.throwIfAborted();
     try {
       await runToolAsync('umount', [...lazy, '--', target], doing, errnoOf);
