@@ -1,10 +1,11 @@
 /** The command line: which command, its flags and arguments. Flags may stand anywhere; unknown ones are errors. */
 import type { CommandSpec, Grammar, Group } from './command.ts';
 import { type AnyFlag, type Bool, bool } from './flag.ts';
+import { commandHabit, flagHabit, inHawser, referenceHabit, TRANSPORT } from './habits.ts';
 import { Input } from './input.ts';
 import { closest } from './suggest.ts';
 import { usageError } from './usage-error.ts';
-import { readWords } from './words.ts';
+import { plainWords, readWords } from './words.ts';
 
 export type Parsed<C extends CommandSpec> =
   | { readonly type: 'run'; readonly command: C; readonly input: Input<string> }
@@ -21,15 +22,20 @@ export function parseCommandLine<C extends CommandSpec>(
   grammar: Grammar<C>,
   env: (name: string) => string | undefined,
 ): Parsed<C> {
-  const { words, given } = readWords(args, everyFlag(grammar));
+  const flags = everyFlag(grammar);
+  // An unknown command is told before its flags, which are no better known.
+  findCommand(plainWords(args, flags, true), grammar, args, flags);
+  const { words, given } = readWords(args, flags);
   const before = new Input<string>([], given, env);
   if (before.get(VERSION)) return { type: 'version' };
-  const asked = words[0] === 'help' || words[0] === 'h';
-  const { command, group, rest } = findCommand(asked ? words.slice(1) : words, grammar);
-  if (command === undefined) return group === undefined ? { type: 'help' } : { type: 'help', group };
-  if (asked || before.get(HELP)) return { type: 'help', command };
-  checkFlags([...grammar.globals, ...command.flags], given, command);
-  checkArguments(command, rest);
+  const { command, group, rest, help } = findCommand(words, grammar, args, flags);
+  if (command === undefined) {
+    if (group !== undefined && !before.get(HELP)) checkGroup(group, given, args);
+    return group === undefined ? { type: 'help' } : { type: 'help', group };
+  }
+  if (help || before.get(HELP)) return { type: 'help', command };
+  checkFlags([...grammar.globals, ...command.flags], given, command, args);
+  checkArguments(command, rest, args);
   return { type: 'run', command, input: new Input<string>(rest, given, env) };
 }
 
@@ -44,21 +50,33 @@ interface Found<C> {
   readonly command?: C;
   readonly group?: Group;
   readonly rest: readonly string[];
+  /** The first word was `help`. */
+  readonly help: boolean;
 }
 
-function findCommand<C extends CommandSpec>(words: readonly string[], grammar: Grammar<C>): Found<C> {
-  const [first, second] = words;
-  if (first === undefined) return { rest: [] };
+/** A usage error when the words name no command. `args` and `flags` are for its hint. */
+function findCommand<C extends CommandSpec>(
+  words: readonly string[],
+  grammar: Grammar<C>,
+  args: readonly string[],
+  flags: readonly AnyFlag[],
+): Found<C> {
+  const help = words[0] === 'help' || words[0] === 'h';
+  const [first, second, ...more] = help ? words.slice(1) : words;
+  if (first === undefined) return { rest: [], help };
+  const after = second === undefined ? [] : [second, ...more];
   const direct = grammar.commands.find((command) => isDirect(command, first));
-  if (direct) return { command: direct, rest: words.slice(1) };
+  if (direct) return { command: direct, rest: after, help };
   const group = grammar.groups.find((one) => one.name === first || one.aliases.includes(first));
-  if (group === undefined) throw unknownCommand(first, '', topWords(grammar));
-  if (second === undefined || second === 'help' || second === 'h') return { group, rest: [] };
+  const typed = plainWords(args, flags, false).slice(help ? 1 : 0);
+  if (group === undefined) throw unknownCommand(first, '', topWords(grammar), commandHabit(args, typed));
+  if (second === undefined || second === 'help' || second === 'h') return { group, rest: [], help };
   const inGroup = grammar.commands.filter((one) => one.path.length > 1 && one.path[0] === group.name);
   const command = inGroup.find((one) => one.path[1] === second || one.aliases?.includes(second));
-  if (command) return { command, rest: words.slice(2) };
+  if (command) return { command, rest: more, help };
   const known = inGroup.flatMap((one) => [one.path[1] ?? '', ...(one.aliases ?? [])]);
-  throw unknownCommand(second, `${group.name} `, known);
+  const habit = commandHabit(args, [group.name, ...typed.slice(1)]);
+  throw unknownCommand(second, `${group.name} `, known, habit);
 }
 
 function isDirect(command: CommandSpec, word: string): boolean {
@@ -73,39 +91,58 @@ function topWords(grammar: Grammar): string[] {
   ];
 }
 
+/** A group alone shows its help; flags beside it are meant for a command that was not named. */
+function checkGroup(group: Group, given: ReadonlyMap<string, unknown>, args: readonly string[]): void {
+  if (given.size === 0) return;
+  const at = args.findIndex((arg) => arg === group.name || group.aliases.includes(arg));
+  const listed = [...args.slice(0, at), group.name, 'ls', ...args.slice(at + 1)];
+  throw usageError(`${group.name}: the command is missing`, inHawser(listed.join(' ')));
+}
+
 /** Checks that the command has each flag, and that each value can be read. */
 function checkFlags(
   known: readonly AnyFlag[],
   given: ReadonlyMap<string, readonly string[]>,
   command: CommandSpec,
+  args: readonly string[],
 ): void {
   const path = command.path.join(' ');
   for (const [name, texts] of given) {
     const flag = known.find((one) => one.name === name);
-    if (flag === undefined)
-      throw usageError(`flag --${name} is not one of hawser ${path}`, `See hawser help ${path}`);
+    if (flag === undefined) {
+      const hint = foreignHabit(args, name, path) ?? `See hawser help ${path}`;
+      throw usageError(`flag --${name} is not one of hawser ${path}`, hint);
+    }
     flag.parse(texts, `--${name}`);
   }
 }
 
-function checkArguments(command: CommandSpec, args: readonly string[]): void {
+function foreignHabit(args: readonly string[], name: string, path: string): string | undefined {
+  const at = args.findIndex((arg) =>
+    [`--${name}`, `-${name}`, `-${name[0]}`].includes(arg.split('=')[0] ?? ''),
+  );
+  return flagHabit(args, at, name, path);
+}
+
+function checkArguments(command: CommandSpec, rest: readonly string[], args: readonly string[]): void {
   const name = command.path.join(' ');
   const needed = command.args.filter((arg) => arg.startsWith('<'));
   const last = command.args.at(-1) ?? '';
   const open = last.endsWith('...]') || last.endsWith('...>');
   const seeHelp = `See hawser help ${name}`;
-  if (args.length < needed.length || (needed.length > 0 && args[0] === '')) {
-    const missing = `${name}: argument ${needed[args.length] ?? needed[0]} is missing`;
+  if (rest.length < needed.length || (needed.length > 0 && rest[0] === '')) {
+    const missing = `${name}: argument ${needed[rest.length] ?? needed[0]} is missing`;
     throw usageError(command.missing ?? missing, seeHelp);
   }
-  if (!open && args.length > command.args.length)
-    throw usageError(`${name}: unexpected argument "${args[command.args.length]}"`, seeHelp);
+  if (!open && rest.length > command.args.length)
+    throw usageError(`${name}: unexpected argument "${rest[command.args.length]}"`, seeHelp);
+  if (command.args[0] === '<ref>' && TRANSPORT.test(rest[0] ?? ''))
+    throw usageError(`${name}: "${rest[0]}" is not how a reference is written`, referenceHabit(args));
 }
 
-function unknownCommand(word: string, group: string, known: readonly string[]) {
+function unknownCommand(word: string, group: string, known: readonly string[], habit: string | undefined) {
   const near = closest(word, known);
-  return usageError(
-    `unknown command "${group}${word}"`,
-    near === undefined ? `See hawser help ${group}`.trimEnd() : `Did you mean hawser ${group}${near}?`,
-  );
+  const hint =
+    near === undefined ? `See hawser help ${group}`.trimEnd() : `Did you mean hawser ${group}${near}?`;
+  return usageError(`unknown command "${group}${word}"`, habit ?? hint);
 }

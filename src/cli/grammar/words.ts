@@ -4,6 +4,7 @@
 // yargs-parser alone (scripts/build.ts).
 import { Parser } from 'yargs/helpers';
 import { type AnyFlag, badValue } from './flag.ts';
+import { flagHabit } from './habits.ts';
 import { closest } from './suggest.ts';
 import { usageError } from './usage-error.ts';
 
@@ -53,30 +54,67 @@ function textsOf(value: unknown): string[] {
   return values.map((one) => String(one ?? ''));
 }
 
-/** The parser would take an unknown flag, and any value of a bool. */
-function checkTokens(args: readonly string[], flags: readonly AnyFlag[]): void {
+/** One argument that is a flag by its form: `--name`, `-name`, `--name=value`. */
+interface FlagToken {
+  readonly name: string;
+  readonly value: string | undefined;
+  /** Undefined when no command has it. */
+  readonly flag: AnyFlag | undefined;
+}
+
+type Token = FlagToken | { readonly word: string };
+
+/** The arguments in order, each with its index; the value after a flag belongs to the flag. */
+function* tokens(args: readonly string[], flags: readonly AnyFlag[]): Generator<readonly [number, Token]> {
   const byName = new Map(
     flags.flatMap((flag) => [flag.name, flag.alias ?? flag.name].map((name) => [name, flag] as const)),
   );
-  for (let i = 0; i < args.length && args[i] !== '--'; i++) {
-    const token = /^--?([^=\s-][^=]*)(?:=(.*))?$/s.exec(args[i] ?? '');
-    if (token === null) continue;
-    const [, name = '', value] = token;
-    const flag = byName.get(name) ?? raise(unknownFlag(name, flags));
-    if (flag.type !== 'bool' && value === undefined) i++;
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] ?? '';
+    if (arg === '--') {
+      for (let rest = at + 1; rest < args.length; rest++) yield [rest, { word: args[rest] ?? '' }];
+      return;
+    }
+    const [, name, value] = /^--?([^=\s-][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (name === undefined) {
+      yield [at, { word: arg }];
+      continue;
+    }
+    const flag = byName.get(name);
+    yield [at, { name, value, flag }];
+    if (flag !== undefined && flag.type !== 'bool' && value === undefined) at++;
+  }
+}
+
+/** The words; `leading`: only those before the first flag that no command has, whose value may be a word. */
+export function plainWords(args: readonly string[], flags: readonly AnyFlag[], leading: boolean): string[] {
+  const words: string[] = [];
+  for (const [, token] of tokens(args, flags)) {
+    if ('word' in token) words.push(token.word);
+    else if (leading && token.flag === undefined) break;
+  }
+  return words;
+}
+
+/** The parser would take an unknown flag, and any value of a bool. */
+function checkTokens(args: readonly string[], flags: readonly AnyFlag[]): void {
+  for (const [at, token] of tokens(args, flags)) {
+    if ('word' in token) continue;
+    const { name, value } = token;
+    const flag = token.flag ?? raise(unknownFlag(name, flags, flagHabit(args, at, name)));
     if (flag.type === 'bool' && value !== undefined && value !== 'true' && value !== 'false')
       throw badValue(`--${flag.name}`, value, 'want true or false');
   }
 }
 
-function unknownFlag(name: string, flags: readonly AnyFlag[]): Error {
+function unknownFlag(name: string, flags: readonly AnyFlag[], habit: string | undefined): Error {
   const dashes = name.length === 1 ? '-' : '--';
   const near = closest(
     name,
     flags.map((flag) => flag.name),
   );
   const hint = near === undefined ? undefined : `Did you mean --${near}?`;
-  return usageError(`unknown flag ${dashes}${name}`, hint);
+  return usageError(`unknown flag ${dashes}${name}`, habit ?? hint);
 }
 
 function raise(err: Error): never {

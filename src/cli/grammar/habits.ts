@@ -1,0 +1,190 @@
+/** Words and flags of other tools (ctr, docker, podman, crane, skopeo, regctl, oras, umoci), and what they are here. */
+
+/**
+ * The words typed, and the command line of ours: `$1` is the first argument, `$@` all of them, `$digest` the digest after the
+ * first one's `@` or the second one. A test checks that each can be typed.
+ */
+export const COMMANDS: Readonly<Record<string, string>> = {
+  rmi: 'images rm $@',
+  inspect: 'images inspect $1',
+  'inspect --raw': 'content fetch-object $1',
+  manifest: 'content fetch-object $1',
+  'manifest inspect': 'content fetch-object $1',
+  'manifest fetch': 'content fetch-object $1',
+  'manifest get': 'content fetch-object $1',
+  'buildx imagetools inspect': 'content fetch-object $1',
+  digest: 'resolve $1',
+  'images digest': 'resolve $1',
+  blob: 'content fetch-blob $1 $digest',
+  'blob get': 'content fetch-blob $1 $digest',
+  'blob fetch': 'content fetch-blob $1 $digest',
+  history: 'images inspect --content $1',
+  stat: 'images inspect $1',
+  validate: 'content fetch $1',
+  export: 'unpack $1 --rootfs DIR',
+  'raw unpack': 'unpack $1 --rootfs DIR',
+  'images get-file': 'unpack $1 --rootfs DIR',
+  'images exists': 'images ls -q name==$1',
+  info: 'version',
+};
+
+const ARCHIVES =
+  'hawser has no archives. Its store is an OCI layout: skopeo copy oci:ROOT/content:REF docker-archive:FILE';
+const COPIES =
+  'hawser content fetch REF stores an image in an OCI layout (ROOT/content); skopeo copy and oras cp copy elsewhere';
+const CONTAINERS =
+  'hawser runs nothing: hawser bundle REF DIR makes a bundle, and runc run --bundle DIR NAME runs it';
+const LISTS = 'hawser lists no repositories and tags: crane catalog, crane ls and skopeo list-tags do';
+const LOGINS =
+  'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command';
+const UNUSED = 'hawser images rm REF removes an image and, at once, all that only it used';
+
+/** The words typed, and a sentence where no command of ours does the same. */
+export const SENTENCES: Readonly<Record<string, string>> = {
+  save: ARCHIVES,
+  load: ARCHIVES,
+  'images export': ARCHIVES,
+  'images import': ARCHIVES,
+  'images save': ARCHIVES,
+  'images load': ARCHIVES,
+  'images convert': COPIES,
+  copy: COPIES,
+  cp: COPIES,
+  sync: COPIES,
+  'images copy': COPIES,
+  tag: 'hawser gives images no second names: pull the image by the other name',
+  'images tag': 'hawser gives images no second names: pull the image by the other name',
+  'images label': 'hawser pull REF --label KEY=VALUE sets labels',
+  push: 'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser',
+  'images push':
+    'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser',
+  login: LOGINS,
+  logout: LOGINS,
+  auth: LOGINS,
+  registry: LOGINS,
+  search: LISTS,
+  catalog: LISTS,
+  ls: LISTS,
+  'list-tags': LISTS,
+  'tag ls': LISTS,
+  repo: LISTS,
+  discover: 'hawser does not list what refers to an image: oras discover does',
+  run: CONTAINERS,
+  create: CONTAINERS,
+  exec: CONTAINERS,
+  start: CONTAINERS,
+  ps: CONTAINERS,
+  c: CONTAINERS,
+  container: CONTAINERS,
+  containers: CONTAINERS,
+  task: CONTAINERS,
+  tasks: CONTAINERS,
+  'system df': 'hawser content ls has the sizes of blobs, hawser snapshots usage those of unpacked layers',
+  system: UNUSED,
+  gc: UNUSED,
+  'images prune': UNUSED,
+  'content rm': UNUSED,
+  'content delete': UNUSED,
+  'content prune': UNUSED,
+  'snapshots rm': UNUSED,
+  'snapshots delete': UNUSED,
+  'snapshots remove': UNUSED,
+  'snapshots diff': 'hawser makes no layers',
+  'content active': 'hawser lists no downloads: hawser pull REF goes on with an interrupted one',
+  delete: 'hawser images rm REF removes an image here, skopeo delete one at a registry',
+  config:
+    'hawser content fetch-object REF has the digest of the config, hawser content fetch-blob REF DIGEST writes it',
+  ns: 'hawser has no list of namespaces: -n NAME uses one, and makes it when a pull needs it',
+  namespaces: 'hawser has no list of namespaces: -n NAME uses one, and makes it when a pull needs it',
+  plugins: 'hawser has no plugins',
+  leases: 'hawser has no list of leases',
+};
+
+/** Flags of other tools that no command of ours has, and ours. */
+const FLAGS: Readonly<Record<string, string>> = {
+  insecure: '--plain-http',
+  'insecure-registry': '--plain-http',
+  'tls-verify': '--skip-verify',
+  creds: '--user',
+  username: '--user',
+};
+
+/** Flags that some of our commands have, but not this one, and what this one has. */
+const FLAGS_OF: Readonly<Record<string, string>> = {
+  'images pull --quiet': '--progress none',
+  'content fetch --quiet': '--progress none',
+};
+
+/** The hint for words that name no command; `words` begins with the name of the group, if one was meant. */
+export function commandHabit(args: readonly string[], words: readonly string[]): string | undefined {
+  for (let length = Math.min(words.length, 3); length > 0; length--) {
+    const typed = words.slice(0, length).join(' ');
+    const form = args.map((arg) => `${typed} ${arg}`).find((key) => Object.hasOwn(COMMANDS, key));
+    const ours = own(COMMANDS, form ?? typed);
+    if (ours !== undefined) return inHawser(fill(ours, words.slice(length)));
+    const sentence = own(SENTENCES, typed);
+    if (sentence !== undefined) return sentence;
+  }
+  return undefined;
+}
+
+/** The hint for the flag `name` at `args[index]`, which no command has, or which `command` has not. */
+export function flagHabit(
+  args: readonly string[],
+  index: number,
+  name: string,
+  command = '',
+): string | undefined {
+  const ours = own(FLAGS_OF, `${command} --${name}`) ?? own(FLAGS, name);
+  if (ours === undefined) return undefined;
+  return inHawser(
+    withoutSecrets(args)
+      .map((arg, at) => (at === index ? ours : quoted(arg)))
+      .join(' '),
+  );
+}
+
+/** The hint for an argument in skopeo's form. */
+export function referenceHabit(args: readonly string[]): string {
+  return inHawser(
+    withoutSecrets(args)
+      .map((arg) => quoted(arg.replace(TRANSPORT, '')))
+      .join(' '),
+  );
+}
+
+/** skopeo's and podman's name for a registry, before a reference. */
+export const TRANSPORT: RegExp = /^docker:\/\//;
+
+export function inHawser(line: string): string {
+  return `In hawser: hawser ${line}`;
+}
+
+function own(table: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+function fill(ours: string, given: readonly string[]): string {
+  const args = given.map((arg) => quoted(arg.replace(TRANSPORT, '')));
+  const [first = 'REF', second = 'DIGEST'] = args;
+  const [, name = first, digest = second] = /^(.+)@(sha\d+:[0-9a-f]+)$/.exec(first) ?? [];
+  const values: Readonly<Record<string, string>> = {
+    $1: ours.includes('$digest') ? name : first,
+    '$@': args.length === 0 ? 'REF' : args.join(' '),
+    $digest: digest,
+  };
+  return ours.replace(/\$(?:1|@|digest)/g, (name) => values[name] ?? name);
+}
+
+/** A hint must not repeat a secret. */
+function withoutSecrets(args: readonly string[]): string[] {
+  const secret = /^--?(?:u|user|refresh|creds|username|password|p)$/;
+  return args.map((arg, at) => {
+    if (secret.test(args[at - 1] ?? '')) return '...';
+    return arg.replace(/^(--?(?:u|user|refresh|creds|username|password|p)=).*$/s, '$1...');
+  });
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

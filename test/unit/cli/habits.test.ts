@@ -1,0 +1,158 @@
+/** What users of other tools type is told what it is here; and the hints hold. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GRAMMAR } from '../../../src/cli/commands/index.ts';
+import { COMMANDS, SENTENCES } from '../../../src/cli/grammar/habits.ts';
+import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
+import { hintOf, messageOf } from '../../../src/core/errors.ts';
+
+const parse = (args: readonly string[]) => parseCommandLine(args, GRAMMAR, () => undefined);
+
+function told(line: string): { message: string; hint: string } {
+  try {
+    parse(line.split(' '));
+  } catch (err) {
+    return { message: messageOf(err), hint: hintOf(err) ?? '' };
+  }
+  return assert.fail(`${line} is a command`);
+}
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+
+for (const [line, hint] of [
+  ['rmi -f a:1', 'In hawser: hawser images rm a:1'],
+  ['rmi a:1 b:2', 'In hawser: hawser images rm a:1 b:2'],
+  ['inspect --raw docker://a:1', 'In hawser: hawser content fetch-object a:1'],
+  ['inspect a:1', 'In hawser: hawser images inspect a:1'],
+  ['image exists a:1', 'In hawser: hawser images ls -q name==a:1'],
+  ['--platform linux/arm64 digest a:1', 'In hawser: hawser resolve a:1'],
+  [`blob fetch r/a@${DIGEST} --output f`, `In hawser: hawser content fetch-blob r/a ${DIGEST}`],
+  [`blob get r/a ${DIGEST}`, `In hawser: hawser content fetch-blob r/a ${DIGEST}`],
+  ['manifest', 'In hawser: hawser content fetch-object REF'],
+  ['--insecure pull a:1', 'In hawser: hawser --plain-http pull a:1'],
+  ['pull --tls-verify=false a:1', 'In hawser: hawser pull --skip-verify a:1'],
+  ['pull --creds me:secret a:1', 'In hawser: hawser pull --user ... a:1'],
+  ['pull -q a:1', 'In hawser: hawser pull --progress none a:1'],
+  ['pull --quiet=true a:1', 'In hawser: hawser pull --progress none a:1'],
+  ['pull docker://r/a:1', 'In hawser: hawser pull r/a:1'],
+  ['pull -u me:secret docker://r/a:1', 'In hawser: hawser pull -u ... r/a:1'],
+  ['images -q', 'In hawser: hawser images ls -q'],
+  ['-n k8s.io images', 'In hawser: hawser -n k8s.io images ls'],
+] as const) {
+  test(`habits: ${line}`, () => assert.equal(told(line).hint, hint));
+}
+
+for (const line of [
+  'save -o x.tar a:1',
+  'load -i x.tar',
+  'rmi -f a:1',
+  'inspect --raw a:1',
+  'image prune -a',
+  'pul --wat a:1',
+]) {
+  test(`habits: ${line}: the unknown command is told, not its flags`, () => {
+    assert.match(told(line).message, /^unknown command/);
+  });
+}
+
+test('habits: an unknown flag before the words is told first, as a word after it may be its value', () => {
+  assert.equal(told('--wat digest a:1').message, 'unknown flag --wat');
+});
+
+test('habits: no word of the tables is a command of ours, and each command line that they name is one', () => {
+  for (const typed of [...Object.keys(COMMANDS), ...Object.keys(SENTENCES)])
+    assert.match(told(`${typed} a:1`).message, /^unknown (command|flag)/, typed);
+  for (const typed of Object.keys(COMMANDS)) {
+    const line = /^In hawser: hawser (.*)$/.exec(told(`${typed} a:1`).hint)?.[1] ?? assert.fail(typed);
+    assert.equal(parse(line.split(' ')).type, 'run', line);
+  }
+  for (const sentence of Object.values(SENTENCES)) {
+    const [, line = ''] =
+      /\bhawser ((?:images|content|bundle|pull|snapshots)\b[^:,;]*?)(?: (?:and|has|makes|sets|removes|stores|writes|goes|those)\b|,|:|$)/.exec(
+        sentence,
+      ) ?? [];
+    if (line !== '') assert.equal(parse(line.replace('DIGEST', DIGEST).split(' ')).type, 'run', sentence);
+  }
+});
+
+/** What `/habits.txt` of the demand lists that another word here does not already stand for. */
+const TYPED = [
+  ...[
+    'images tag a:1 a:2',
+    'images export app.tar a:1',
+    'images import app.tar',
+    'images push a:1',
+    'images label a:1 k=v',
+  ],
+  ...[
+    'images prune --all',
+    'images convert --oci a:1 a:oci',
+    'content rm D',
+    'content prune references',
+    'content active',
+  ],
+  ...[
+    'snapshots rm K',
+    'snapshots diff A B',
+    'leases ls',
+    'ns ls',
+    'plugins ls',
+    'info',
+    'run --rm a:1 N',
+    'c ls',
+    'rmi a:1',
+  ],
+  ...[
+    'tag a:1 b:1',
+    'save a:1',
+    'history a:1',
+    'system df',
+    'system prune',
+    'login -u U -p P r',
+    'logout r',
+    'push a:1',
+  ],
+  ...[
+    'export C',
+    'cp a:1:/etc .',
+    'search alpine',
+    'manifest inspect a:1',
+    'buildx imagetools inspect a:1',
+    'image convert a b',
+  ],
+  ...[
+    'digest a:1',
+    'config a:1',
+    'ls r/a',
+    'catalog r',
+    'copy a:1 b:1',
+    'validate --remote a:1',
+    'auth login r',
+    'list-tags r/a',
+  ],
+  ...[
+    'sync --src docker --dest dir r/a f',
+    'delete docker://a:1',
+    'image copy a:1 ocidir://f',
+    'image get-file a:1 /etc/x',
+  ],
+  ...[
+    'image export a:1 f',
+    'image digest a:1',
+    'tag ls r/a',
+    'repo ls r',
+    'registry login r',
+    'discover a:1',
+    'repo tags r/a',
+  ],
+  ...['raw unpack --image f:1 r', 'stat --image f:1', 'gc --layout f', 'ls --layout f'],
+];
+
+test('habits: every word of the other tools has a hint of its own', () => {
+  for (const line of TYPED) {
+    const { message, hint } = told(line);
+    assert.match(message, /^unknown command/, line);
+    assert.doesNotMatch(hint, /^(See|Did you mean)/, `${line}: ${hint}`);
+    assert.match(hint, /hawser/, line);
+  }
+});
