@@ -86,6 +86,8 @@ export type Reason =
       readonly id: number;
       readonly file: string;
     }
+  /** Something is mounted in a tree that must not be removed or copied with what is mounted there. */
+  | { readonly type: 'mounted'; readonly at: string }
   /** The command line was wrong. */
   | { readonly type: 'usage' };
 

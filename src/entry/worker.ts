@@ -9,6 +9,7 @@ import type { Verb, Verbs, WorkerAbort, WorkerReply, WorkerRequest } from '../co
 import type { HeldDir } from '../core/layers/workers.ts';
 import type { Syscalls } from '../core/ports/syscalls.ts';
 import { withRoot } from '../core/trees/dir-stack.ts';
+import { refuseMountsIn } from '../core/trees/mounts.ts';
 import { removeTree } from '../core/trees/remove-tree.ts';
 import { copyTree } from '../core/trees/tree-copy.ts';
 import { treeUsage } from '../core/trees/tree-usage.ts';
@@ -48,8 +49,11 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
     case 'rebase':
       return rebaseLayer(syscalls, input, call) ?? null;
     case 'copyTree':
-      if (syscalls.provider === 'tools') await copyTreeByTool(input.from, input.to, call);
-      else copyTree(syscalls, input.from, input.to, call);
+      if (syscalls.provider === 'ffi') copyTree(syscalls, input.from, input.to, call);
+      else {
+        refuseMountsIn(syscalls, input.from, `copying ${JSON.stringify(input.from)}`);
+        await copyTreeByTool(input.from, input.to, call);
+      }
       return null;
     case 'usage':
       return treeUsage(syscalls, input, call);

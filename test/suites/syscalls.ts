@@ -572,6 +572,27 @@ function handleTests(check: Check): void {
     assert.ok(known.length === 0 || (known.length === 4 && new Set(known).size === 3), String(ids));
   });
 
+  check('a mount point is told from other directories, bind mounts of the same device too', (place) => {
+    const { sys, dir, path } = place;
+    for (const name of ['plain', 'tmpfs', 'bind', 'source']) sys.mkdir(dir, name, 0o755);
+    assert.equal(spawnSync('mount', ['-t', 'tmpfs', 'none', `${path}/tmpfs`]).status, 0);
+    assert.equal(spawnSync('mount', ['--bind', `${path}/source`, `${path}/bind`]).status, 0);
+    try {
+      const points = ['plain', 'tmpfs', 'bind', 'source'].filter((name) => sys.isMountPoint(dir, name));
+      assert.deepEqual(points, ['tmpfs', 'bind']);
+      assert.deepEqual(sys.mountsBelow(dir), [`${path}/tmpfs`, `${path}/bind`]);
+      assert.deepEqual(sys.mountsBelow(dir, 'bind'), [`${path}/bind`]);
+      assert.deepEqual(sys.mountsBelow(dir, 'plain'), []);
+      const inside = sys.openDir(dir, 'tmpfs');
+      sys.mkdir(inside, 'd', 0o755);
+      assert.equal(sys.isMountPoint(inside, 'd'), false);
+      assert.deepEqual(sys.mountsBelow(inside), []);
+      sys.closeDir(inside);
+    } finally {
+      for (const name of ['tmpfs', 'bind']) spawnSync('umount', [`${path}/${name}`]);
+    }
+  });
+
   check('flushes and syncs', ({ sys, dir, file }) => {
     file('f', 'x');
     sys.flush();

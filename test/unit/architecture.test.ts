@@ -90,7 +90,7 @@ const RULES: readonly Rule[] = [
   { layer: 'backends/containerd/', own: ['core/'], packages: ['@grpc/grpc-js', 'protobufjs/light.js'] },
   { layer: 'platform/codecs/', own: core('codec'), node: true },
   { layer: 'platform/http/', own: core('async'), packages: ['undici'], node: true },
-  { layer: 'platform/files/', own: [...LOW, 'platform/kernel/'], node: true },
+  { layer: 'platform/files/', own: [...core('trees'), 'platform/kernel/'], node: true },
   {
     layer: 'platform/threads/',
     own: [...core('archive', 'async', 'layers'), RUNTIME, 'platform/kernel/'],

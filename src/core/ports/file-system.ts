@@ -47,7 +47,10 @@ export interface FileSystem {
   /** Exactly `perm` whatever the umask. With `parents`, missing ancestors are made too and an existing directory is fine. */
   mkdir(path: string, perm: number, opts?: { parents?: boolean } & Call): Promise<void>;
   rename(from: string, to: string, call?: Call): Promise<void>;
-  /** With `tree`, everything below too (never following symlinks), and absence is fine. */
+  /**
+   * With `tree`, everything below too (never following symlinks), and absence is fine; something mounted there is
+   * FailedPrecondition (reason `mounted`), and nothing is removed.
+   */
   remove(path: string, opts?: { tree?: boolean } & Call): Promise<void>;
   /** Does not follow a symlink. `undefined` when absent. */
   stat(path: string, call?: Call): Promise<FileInfo | undefined>;

@@ -87,6 +87,10 @@ export interface Syscalls {
   fstat(dir: Dir): Stat;
   /** Identifies the mount that holds the directory; no later mount has the same. '' where that is not known (before Linux 6.8). */
   mountId(dir: Dir): string;
+  /** Whether the directory `name` is in another mount than `dir`; where no id of mounts is known, on another device. */
+  isMountPoint(dir: Dir, name: ByteString): boolean;
+  /** Absolute paths of the mounts at or below `name`; not given, below the directory. None where /proc does not tell. */
+  mountsBelow(dir: Dir, name?: ByteString): ByteString[];
   readlink(dir: Dir, name: ByteString): ByteString;
 
   /** Creates a regular file (O_CREAT|O_EXCL|O_NOFOLLOW) and returns its descriptor, for `write` and `closeFile`. */

@@ -3,9 +3,13 @@ import { HawserError, isKind } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Dir, Syscalls } from '../ports/syscalls.ts';
 import { DirStack } from './dir-stack.ts';
+import { mountedAt, refuseMounts } from './mounts.ts';
 import { type Visitor, walk } from './walk.ts';
 
-/** Removes what is at an absolute path, a directory with everything below it, however deep. Absence is fine. */
+/**
+ * Removes what is at an absolute path, a directory with everything below it, however deep. Absence is fine. Something mounted
+ * there is FailedPrecondition (reason `mounted`), and nothing is removed.
+ */
 export function removeTree(sys: Syscalls, path: string, call?: Call): void {
   const trimmed = path.replace(/\/+$/, '');
   const cut = trimmed.lastIndexOf('/');
@@ -22,7 +26,9 @@ export function removeTree(sys: Syscalls, path: string, call?: Call): void {
     throw err;
   }
   try {
-    removeEntry(sys, parent, fromUtf8(trimmed.slice(cut + 1)), call);
+    const name = fromUtf8(trimmed.slice(cut + 1));
+    refuseMounts(sys, parent, name, `removing ${JSON.stringify(trimmed)}`);
+    removeEntry(sys, parent, name, call);
   } finally {
     sys.closeDir(parent);
   }
@@ -30,19 +36,23 @@ export function removeTree(sys: Syscalls, path: string, call?: Call): void {
 
 /**
  * Removes what is at `name` in an open directory, a directory with everything below it, however deep. Symlinks are
- * removed, never followed. Absence is fine. Synchronous: for workers.
+ * removed, never followed. Absence is fine. A mount on the way is FailedPrecondition (reason `mounted`): nothing in the mount
+ * is touched. Synchronous: for workers.
  */
 export function removeEntry(sys: Syscalls, dir: Dir, name: ByteString, call?: Call): void {
   const stack = new DirStack(sys, dir, Number.POSITIVE_INFINITY);
   try {
-    walk(sys, stack, [name], remover(sys), call);
+    walk(sys, stack, [name], remover(sys, stack), call);
   } finally {
     stack.close();
   }
 }
 
-function remover(sys: Syscalls): Visitor {
+function remover(sys: Syscalls, stack: DirStack): Visitor {
   return {
+    mounted(_dir, name) {
+      throw mountedAt('removing a tree', [...stack.names, name].join('/'));
+    },
     enter(dir, name, stat) {
       // Images hold directories that even their owner may not enter.
       if ((stat.mode & 0o700) !== 0o700) sys.chmod(dir, name, 0o700);

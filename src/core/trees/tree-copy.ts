@@ -4,6 +4,7 @@ import { type Dir, isDirectory, type Stat, type Syscalls } from '../ports/syscal
 import { copyBuffer, copyEntry } from './copy-entry.ts';
 import { type DirStack, withStack } from './dir-stack.ts';
 import { copyAttributes, dirInode, namedInode } from './inode.ts';
+import { mountedAt, refuseMountsIn } from './mounts.ts';
 
 const PIECE = 1024 * 1024;
 
@@ -27,7 +28,8 @@ const PLAIN: Standing = { hides: () => false, inside: () => undefined, keeps: tr
  * Copies what is in the directory `from`, and that directory's own attributes, to the existing directory `to`: types,
  * owners, modes, extended attributes, times, hard links, devices, holes. `to` should be empty (AlreadyExists otherwise),
  * unless it is `standing`: then what is in it stays, and the source comes below it. Synchronous: for workers. Not
- * atomic: after an error `to` holds a part.
+ * atomic: after an error `to` holds a part. Something mounted in `from` is FailedPrecondition (reason `mounted`): nobody can
+ * tell what is under the mount.
  */
 export function copyTree(
   sys: Syscalls,
@@ -35,6 +37,7 @@ export function copyTree(
   to: string,
   opts: { standing?: Standing } & Call = {},
 ): void {
+  refuseMountsIn(sys, from, `copying ${JSON.stringify(from)}`);
   withStack(sys, from, (source) =>
     withStack(sys, to, (target) => {
       new Copy(sys, source, target, opts).run(opts.standing);
@@ -105,6 +108,9 @@ class Copy {
   }
 
   #descend(name: ByteString, standing: Standing | undefined): void {
+    if (this.#sys.isMountPoint(this.#source.current, name)) {
+      throw mountedAt('copying a tree', [...this.#source.names, name].join('/'));
+    }
     this.#source.push(name);
     this.#target.push(name);
     this.#enter(standing);

@@ -11,7 +11,8 @@ export interface TreeUsage {
 }
 
 /**
- * Disk use of a tree, each inode counted once, the root's own included (containerd's fs.DiskUsage). Synchronous: for
+ * Disk use of a tree, each inode counted once, the root's own included (containerd's fs.DiskUsage). What is mounted in the tree
+ * does not count. Synchronous: for
  * workers. NotFound when there is no directory at `path`.
  */
 export function treeUsage(sys: Syscalls, path: string, call?: Call): TreeUsage {
@@ -37,6 +38,8 @@ class UsageCount implements Visitor {
   enter(_dir: Dir, _name: ByteString, stat: Stat): void {
     this.add(stat);
   }
+
+  mounted(): void {}
 
   leave(): void {}
 

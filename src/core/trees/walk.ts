@@ -5,6 +5,8 @@ import type { DirStack } from './dir-stack.ts';
 
 /** What is done with the entries of a tree. `dir` is good during the call only. */
 export interface Visitor {
+  /** A directory of another mount: the walk does not go in. */
+  mounted(dir: Dir, name: ByteString): void;
   /** Before the walk goes into a directory. */
   enter(dir: Dir, name: ByteString, stat: Stat): void;
   /** After everything in the directory. */
@@ -13,7 +15,10 @@ export interface Visitor {
   entry(dir: Dir, name: ByteString, stat: Stat): void;
 }
 
-/** Walks what is at `names` in the directory of `stack`, depth first. A name that is absent by now is passed over. */
+/**
+ * Walks what is at `names` in the directory of `stack`, depth first, without leaving its mount. A name that is absent by now is
+ * passed over.
+ */
 export function walk(
   sys: Syscalls,
   stack: DirStack,
@@ -35,10 +40,12 @@ export function walk(
     }
     const stat = sys.lstat(stack.current, name);
     if (stat === undefined) continue;
-    if (isDirectory(stat)) {
+    if (!isDirectory(stat)) visitor.entry(stack.current, name, stat);
+    else if (sys.isMountPoint(stack.current, name)) visitor.mounted(stack.current, name);
+    else {
       visitor.enter(stack.current, name, stat);
       stack.push(name);
       levels.push(sys.list(stack.current));
-    } else visitor.entry(stack.current, name, stat);
+    }
   }
 }

@@ -4,6 +4,8 @@ import { promisify } from 'node:util';
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { DirEntry, FileHandle, FileInfo, FileSystem, OpenMode } from '../../core/ports/file-system.ts';
+import { mountedAt } from '../../core/trees/mounts.ts';
+import { mountsAt } from '../kernel/crossing.ts';
 import { errnoError } from '../kernel/errno.ts';
 import { OpenFile } from './open-file.ts';
 import { attempt, yielded } from './turns.ts';
@@ -124,10 +126,17 @@ function rename(from: string, to: string, call?: Call): Promise<void> {
 async function remove(path: string, opts: { tree?: boolean } & Call = {}): Promise<void> {
   const doing = `removing ${quote(path)}`;
   await attempt(doing, opts, async () => {
-    if (opts.tree === true) return removedEmpty(path) || rm(path, { recursive: true, force: true });
+    if (opts.tree === true) return removeTree(path, doing);
     const found = fs.lstatSync(path);
     return found.isDirectory() ? fs.rmdirSync(path) : fs.unlinkSync(path);
   });
+}
+
+async function removeTree(path: string, doing: string): Promise<void> {
+  if (removedEmpty(path)) return;
+  const [mount] = mountsAt(path);
+  if (mount !== undefined) throw mountedAt(doing, mount);
+  await rm(path, { recursive: true, force: true });
 }
 
 /** True when the path was an empty directory, as most trees that the store removes are. */

@@ -1,10 +1,18 @@
 import type { ByteString } from '../../core/bytes.ts';
 import { type Dir, type RenameMode, S_IFLNK, S_IFMT, type Stat } from '../../core/ports/syscalls.ts';
 import { CString } from './c-string.ts';
+import { inDifferentMounts } from './crossing.ts';
 import { errnoError, errnoName, errnoNumber } from './errno.ts';
 import type { Bytes, Libc, LibcFunctions, Long, Machine } from './libc.ts';
 import { checkName, pathOf } from './names.ts';
-import { decodeMountId, decodeStatx, STATX_BASIC_STATS, STATX_MNT_ID_UNIQUE, STATX_SIZE } from './stat.ts';
+import {
+  decodeMountId,
+  decodeMountRoot,
+  decodeStatx,
+  STATX_BASIC_STATS,
+  STATX_MNT_ID_UNIQUE,
+  STATX_SIZE,
+} from './stat.ts';
 
 export const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
@@ -159,6 +167,23 @@ export class FfiCalls {
       () => `asking for the mount of ${what()}`,
     );
     return decodeMountId(this.smallView);
+  }
+
+  /** By the attributes of statx(2), else by /proc, else by the device. */
+  isMountPoint(dir: Dir, name: ByteString): boolean {
+    const stat = this.lstat(dir, name);
+    if (stat === undefined) return false;
+    const told = decodeMountRoot(this.smallView);
+    if (told !== undefined) return told;
+    const doing = (): string => `opening ${pathOf(dir, name)}`;
+    const bytes = this.name(0, dir, name);
+    const held = this.run(() => this.#fn.openat(dir.fd, bytes, O_PATH | this.noFollow, 0), doing);
+    try {
+      const crosses = inDifferentMounts(dir.fd, held);
+      return crosses ?? stat.dev !== this.fstat(dir.fd, () => pathOf(dir)).dev;
+    } finally {
+      this.#fn.close(held);
+    }
   }
 
   #statx(fd: number, name: Bytes, flags: number, mask: number = STATX_BASIC_STATS): Long {

@@ -9,6 +9,7 @@ import {
   type Syscalls,
   type TimeSpec,
 } from '../../core/ports/syscalls.ts';
+import { mountsBelow } from './crossing.ts';
 import { errnoError, errnoNumber } from './errno.ts';
 import { AT_SYMLINK_NOFOLLOW, FfiCalls, XATTR_MAX } from './ffi-calls.ts';
 import type { Bytes, Libc, LibcFunctions, Long } from './libc.ts';
@@ -96,6 +97,14 @@ class FfiSyscalls implements Syscalls {
 
   mountId(dir: Dir): string {
     return this.#calls.mountId(dir.fd, () => pathOf(dir));
+  }
+
+  isMountPoint(dir: Dir, name: ByteString): boolean {
+    return this.#calls.isMountPoint(dir, name);
+  }
+
+  mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
+    return mountsBelow(dir, name);
   }
 
   readlink(dir: Dir, name: ByteString): ByteString {

@@ -7,6 +7,7 @@ const TWO32 = 4294967296;
 export const STATX_SIZE = 256;
 export const STATX_BASIC_STATS = 0x7ff;
 export const STATX_MNT_ID_UNIQUE = 0x4000;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 
 function u64(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * TWO32 + view.getUint32(at, true);
@@ -40,6 +41,12 @@ export function decodeStatx(view: DataView): Stat {
     mtime: time(view, 112),
     blocks: u64(view, 48),
   };
+}
+
+/** STATX_ATTR_MOUNT_ROOT of a struct statx; `undefined` where the kernel does not tell (before Linux 5.8). */
+export function decodeMountRoot(view: DataView): boolean | undefined {
+  const known = (view.getUint32(56, true) & STATX_ATTR_MOUNT_ROOT) !== 0;
+  return known ? (view.getUint32(8, true) & STATX_ATTR_MOUNT_ROOT) !== 0 : undefined;
 }
 
 /** stx_mnt_id of a struct statx, when the kernel filled in the unique one. */

@@ -5,22 +5,24 @@ import {
   type Dir,
   S_IFLNK,
   S_IFMT,
-  S_IFREG,
   type Stat,
   type Syscalls,
   type TimeSpec,
 } from '../../core/ports/syscalls.ts';
 import { readCreation } from './creation.ts';
+import { inDifferentMounts, mountsBelow } from './crossing.ts';
 import { errnoError } from './errno.ts';
 import { toStat } from './fs-stat.ts';
 import { type NamedDir, pathOf, takeFd } from './names.ts';
-import { attempt, O_PATH, type Path, ToolsCalls } from './tools-calls.ts';
+import { attempt, O_PATH, type Path } from './tools-calls.ts';
+import { ToolsFiles } from './tools-files.ts';
 import { makeNode, openRoot } from './tools-nodes.ts';
 import { handle, runTool } from './tools-run.ts';
-import { plain, touch, WaitingTimes } from './tools-times.ts';
+import { plain, touch } from './tools-times.ts';
 import { allXattrs, removeXattr, setXattr } from './tools-xattr.ts';
 
-const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = fs.constants;
+const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
+
 export interface ToolsSyscallsOptions {
   /** The runtime's node:fs turns bytes that are not UTF-8 into U+FFFD: refuse names that have them (NotImplemented). */
   readonly utf8Only: boolean;
@@ -37,22 +39,16 @@ export function createToolsSyscalls(options: ToolsSyscallsOptions): Syscalls {
   return new ToolsSyscalls(options.utf8Only);
 }
 
-class ToolsSyscalls implements Syscalls {
+class ToolsSyscalls extends ToolsFiles implements Syscalls {
   readonly provider = 'tools';
   readonly creation: Creation | undefined = readCreation();
-  readonly #calls: ToolsCalls;
-  readonly #times = new WaitingTimes();
-
-  constructor(utf8Only: boolean) {
-    this.#calls = new ToolsCalls(utf8Only);
-  }
 
   openRoot(path: string): Dir {
-    return openRoot(this.#calls, path);
+    return openRoot(this.calls, path);
   }
 
   openDir(dir: Dir, name: ByteString): Dir {
-    const fd = this.#calls.at('opening the directory', dir, name, (path) =>
+    const fd = this.calls.at('opening the directory', dir, name, (path) =>
       fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
     );
     return { fd, path: `${(dir as NamedDir).path}/${name}` } as NamedDir;
@@ -68,14 +64,14 @@ class ToolsSyscalls implements Syscalls {
   list(dir: Dir): ByteString[] {
     const doing = (): string => `listing ${pathOf(dir)}`;
     const names = attempt(doing, () => fs.readdirSync(`/proc/self/fd/${dir.fd}`, { encoding: 'buffer' }));
-    return names.map((name) => this.#calls.unmangled(name, doing));
+    return names.map((name) => this.calls.unmangled(name, doing));
   }
 
   lstat(dir: Dir, name: ByteString): Stat | undefined {
-    const stat = this.#calls.at('reading the attributes of', dir, name, (path) => {
+    const stat = this.calls.at('reading the attributes of', dir, name, (path) => {
       const found = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
-      if (found === undefined || !this.#times.holds(found)) return found;
-      this.#times.flush();
+      if (found === undefined || !this.times.holds(found)) return found;
+      this.times.flush();
       return fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
     });
     return stat && toStat(stat);
@@ -95,94 +91,47 @@ class ToolsSyscalls implements Syscalls {
     return '';
   }
 
+  isMountPoint(dir: Dir, name: ByteString): boolean {
+    return this.calls.held('asking for the mount of', dir, name, (fd) => {
+      return inDifferentMounts(dir.fd, fd) ?? fs.fstatSync(dir.fd).dev !== fs.fstatSync(fd).dev;
+    });
+  }
+
+  mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
+    return mountsBelow(dir, name);
+  }
+
   readlink(dir: Dir, name: ByteString): ByteString {
     const verb = 'reading the symbolic link';
-    const target = this.#calls.at(verb, dir, name, (path) => fs.readlinkSync(path, { encoding: 'buffer' }));
-    return this.#calls.unmangled(target, () => `${verb} ${pathOf(dir, name)}`);
-  }
-
-  createFile(dir: Dir, name: ByteString, perm: number): number {
-    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    return this.#calls.at('creating the file', dir, name, (path) => fs.openSync(path, flags, perm));
-  }
-
-  openFile(dir: Dir, name: ByteString): number {
-    // Without O_NONBLOCK a FIFO put in the file's place would hang us.
-    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    const fd = this.#calls.at('opening the file', dir, name, (path) => fs.openSync(path, flags));
-    if ((fs.fstatSync(fd).mode & S_IFMT) === S_IFREG) return fd;
-    fs.closeSync(fd);
-    throw errnoError('EISDIR', `opening the file ${pathOf(dir, name)}, which is not a regular file`);
-  }
-
-  read(fd: number, into: Uint8Array): number {
-    if (into.length === 0) return 0;
-    return attempt(
-      () => 'reading a file',
-      () => fs.readSync(fd, into, 0, into.length, null),
-    );
-  }
-
-  write(fd: number, bytes: Uint8Array): void {
-    this.#put(fd, bytes);
-  }
-
-  writeAt(fd: number, bytes: Uint8Array, position: number): void {
-    this.#put(fd, bytes, position);
-  }
-
-  /** At the descriptor's own position when none is given. */
-  #put(fd: number, bytes: Uint8Array, position?: number): void {
-    this.#settle(() => fs.fstatSync(fd, { bigint: true }));
-    for (let at = 0; at < bytes.length; ) {
-      const there = position === undefined ? null : position + at;
-      at += attempt(
-        () => 'writing a file',
-        () => fs.writeSync(fd, bytes, at, bytes.length - at, there),
-      );
-    }
-  }
-
-  truncateFile(fd: number, size: number): void {
-    this.#settle(() => fs.fstatSync(fd, { bigint: true }));
-    attempt(
-      () => 'setting the size of a file',
-      () => fs.ftruncateSync(fd, size),
-    );
-  }
-
-  closeFile(fd: number): void {
-    attempt(
-      () => 'closing a file',
-      () => fs.closeSync(fd),
-    );
+    const target = this.calls.at(verb, dir, name, (path) => fs.readlinkSync(path, { encoding: 'buffer' }));
+    return this.calls.unmangled(target, () => `${verb} ${pathOf(dir, name)}`);
   }
 
   mkdir(dir: Dir, name: ByteString, perm: number): void {
-    this.#calls.at('making the directory', dir, name, (path) => fs.mkdirSync(path, perm));
+    this.calls.at('making the directory', dir, name, (path) => fs.mkdirSync(path, perm));
   }
 
   symlink(target: ByteString, dir: Dir, name: ByteString): void {
     const verb = 'making the symbolic link';
-    const text = this.#calls.text(target, () => `${verb} ${pathOf(dir, name)}`);
+    const text = this.calls.text(target, () => `${verb} ${pathOf(dir, name)}`);
     if (target.includes('\0')) throw errnoError('EINVAL', `${verb} ${pathOf(dir, name)}`);
-    this.#calls.at(verb, dir, name, (path) => fs.symlinkSync(text, path));
+    this.calls.at(verb, dir, name, (path) => fs.symlinkSync(text, path));
   }
 
   link(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
-    this.#calls.two('linking', from, fromName, to, toName, (a, b) => fs.linkSync(a, b));
+    this.calls.two('linking', from, fromName, to, toName, (a, b) => fs.linkSync(a, b));
   }
 
   mknod(dir: Dir, name: ByteString, mode: number, major: number, minor: number): void {
-    makeNode(this.#calls, { dir, name, mode, major, minor });
+    makeNode(this.calls, { dir, name, mode, major, minor });
   }
 
   rename(...names: Parameters<Syscalls['rename']>): void {
-    this.#calls.rename(...names);
+    this.calls.rename(...names);
   }
 
   unlink(dir: Dir, name: ByteString): void {
-    this.#calls.at('removing', dir, name, (path) => {
+    this.calls.at('removing', dir, name, (path) => {
       // Deno's unlinkSync would remove an empty directory.
       if (fs.lstatSync(path).isDirectory()) throw errnoError('EISDIR', `removing ${pathOf(dir, name)}`);
       fs.unlinkSync(path);
@@ -190,15 +139,15 @@ class ToolsSyscalls implements Syscalls {
   }
 
   rmdir(dir: Dir, name: ByteString): void {
-    this.#calls.at('removing the directory', dir, name, (path) => fs.rmdirSync(path));
+    this.calls.at('removing the directory', dir, name, (path) => fs.rmdirSync(path));
   }
 
   chown(dir: Dir, name: ByteString, uid: number, gid: number): void {
-    this.#calls.at('setting the owner of', dir, name, (path) => fs.lchownSync(path, uid, gid));
+    this.calls.at('setting the owner of', dir, name, (path) => fs.lchownSync(path, uid, gid));
   }
 
   chmod(dir: Dir, name: ByteString, perm: number): void {
-    this.#calls.held('setting the mode of', dir, name, (fd, doing) => {
+    this.calls.held('setting the mode of', dir, name, (fd, doing) => {
       if ((fs.fstatSync(fd).mode & S_IFMT) === S_IFLNK) throw errnoError('ENOTSUP', doing());
       fs.chmodSync(`/proc/self/fd/${fd}`, perm);
     });
@@ -207,12 +156,12 @@ class ToolsSyscalls implements Syscalls {
   utimes(dir: Dir, name: ByteString, atime: TimeSpec, mtime: TimeSpec): void {
     const verb = 'setting the times of';
     if (plain(atime) && plain(mtime)) {
-      this.#calls.at(verb, dir, name, (path) => {
-        this.#settle(() => fs.lstatSync(path, { bigint: true }));
+      this.calls.at(verb, dir, name, (path) => {
+        this.times.settle(() => fs.lstatSync(path, { bigint: true }));
         fs.lutimesSync(path, atime.sec, mtime.sec);
       });
     } else {
-      this.#calls.at(verb, dir, name, (path) =>
+      this.calls.at(verb, dir, name, (path) =>
         this.#utimesByTool(path, atime, mtime, `${verb} ${pathOf(dir, name)}`),
       );
     }
@@ -224,38 +173,33 @@ class ToolsSyscalls implements Syscalls {
     try {
       const stat = fs.fstatSync(fd, { bigint: true });
       held = stat.isFile();
-      if (held) this.#times.add(fd, stat, atime, mtime);
+      if (held) this.times.add(fd, stat, atime, mtime);
       else touch(fd, atime, mtime, doing);
     } finally {
       if (!held) fs.closeSync(fd);
     }
   }
 
-  /** Before something that changes a file's times: those that wait to be set come first. */
-  #settle(stat: () => fs.BigIntStats): void {
-    if (!this.#times.empty && this.#times.holds(stat())) this.#times.flush();
-  }
-
   setxattr(dir: Dir, name: ByteString, key: string, value: Uint8Array): void {
-    this.#calls.held(`setting the attribute ${key} of`, dir, name, (fd, doing) =>
+    this.calls.held(`setting the attribute ${key} of`, dir, name, (fd, doing) =>
       setXattr(handle(fd), key, value, doing()),
     );
   }
 
   removexattr(dir: Dir, name: ByteString, key: string): void {
-    this.#calls.held(`removing the attribute ${key} of`, dir, name, (fd, doing) =>
+    this.calls.held(`removing the attribute ${key} of`, dir, name, (fd, doing) =>
       removeXattr(handle(fd), key, doing()),
     );
   }
 
   getxattr(dir: Dir, name: ByteString, key: string): Uint8Array | undefined {
     const verb = `reading the attribute ${key} of`;
-    return this.#calls.held(verb, dir, name, (fd, doing) => allXattrs(handle(fd), doing()).get(key));
+    return this.calls.held(verb, dir, name, (fd, doing) => allXattrs(handle(fd), doing()).get(key));
   }
 
   listxattr(dir: Dir, name: ByteString): string[] {
     const verb = 'listing the attributes of';
-    return this.#calls.held(verb, dir, name, (fd, doing) => [...allXattrs(handle(fd), doing()).keys()]);
+    return this.calls.held(verb, dir, name, (fd, doing) => [...allXattrs(handle(fd), doing()).keys()]);
   }
 
   chownDir(dir: Dir, uid: number, gid: number): void {
@@ -295,7 +239,7 @@ class ToolsSyscalls implements Syscalls {
   }
 
   flush(): void {
-    this.#times.flush();
+    this.times.flush();
   }
 
   syncfs(dir: Dir): void {

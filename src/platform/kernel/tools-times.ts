@@ -46,6 +46,11 @@ export class WaitingTimes {
     return this.#waiting.has(keyOf(stat));
   }
 
+  /** Before a call that changes a file's times: sets those that wait for the file. `stat` is asked only when some wait. */
+  settle(stat: () => BigIntStats): void {
+    if (!this.empty && this.holds(stat())) this.flush();
+  }
+
   flush(): void {
     if (this.empty) return;
     const waiting = [...this.#waiting.values()];
