@@ -10,6 +10,7 @@
  */
 
 import type { GcResult } from '../../core/backend.ts';
+import { reasonOf } from '../../core/errors.ts';
 import { mark } from '../../core/gc/mark.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -160,8 +161,22 @@ async function removeFiles(store: Store, files: Files, swept: Swept, call?: Call
       for (const path of swept.doomed) done.run(path, store.owner.id);
     });
   }
-  for (const path of swept.directories) await store.runtime.workers.removeTree(store.path(path), call);
+  await removeDirectories(store, swept.directories, call);
   return bytes;
+}
+
+/** One in which something is mounted stays, to be removed by a later collection; the error says so when the others are gone. */
+async function removeDirectories(store: Store, paths: readonly string[], call?: Call): Promise<void> {
+  let mounted: unknown;
+  for (const path of paths) {
+    try {
+      await store.runtime.workers.removeTree(store.path(path), call);
+    } catch (err) {
+      if (reasonOf(err, 'mounted') === undefined) throw err;
+      mounted ??= err;
+    }
+  }
+  if (mounted !== undefined) throw mounted;
 }
 
 export async function collect(store: Store, call?: Call): Promise<GcResult> {

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import type { LocalBackend } from '../../../src/backends/local/open.ts';
+import { reasonOf } from '../../../src/core/errors.ts';
 import type { Runtime } from '../../../src/core/runtime.ts';
+import { removeTree } from '../../../src/core/trees/remove-tree.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { needs } from '../../support/needs.ts';
+import { unmountBelow } from '../../support/scratch.ts';
 import {
   addBlob,
   bytesOf,
@@ -15,6 +19,7 @@ import {
   someBytes,
   withStore,
 } from '../../support/stores.ts';
+import { openSyscalls } from '../../support/this-runtime.ts';
 
 const HOUR = 3_600_000;
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -178,6 +183,38 @@ test('snapshots: chains stay with what names them, else records and trees go', {
     assert.equal((await backend.collect()).snapshots, 2);
     assert.deepEqual(fs.readdirSync(`${root}/snapshots/overlayfs`), []);
   });
+});
+
+test('snapshots: a directory in which something is mounted stays until that is unmounted; the others go', {
+  skip: needs({ root: true, tools: ['mount', 'umount'] }),
+}, async () => {
+  const bare = bareRuntime();
+  const remove = async (path: string) => removeTree(openSyscalls(), path);
+  const runtime = { ...bare, workers: { ...bare.workers, removeTree: remove } };
+  await withStore(
+    async ({ backend, root }) => {
+      const sn = backend.snapshotter('overlayfs');
+      const { id: lease } = await backend.leases.create();
+      for (const key of ['k1', 'k2', 'k3']) await sn.prepare(key, '', { lease });
+      await backend.leases.delete(lease);
+      const target = `${root}/snapshots/overlayfs/2/fs/home`;
+      fs.mkdirSync(target);
+      assert.equal(spawnSync('mount', ['-t', 'tmpfs', 'none', target]).status, 0);
+      try {
+        fs.writeFileSync(`${target}/precious`, '');
+        for (let n = 0; n < 2; n++) {
+          await assert.rejects(backend.collect(), (err) => reasonOf(err, 'mounted')?.at === target);
+          assert.deepEqual(fs.readdirSync(`${root}/snapshots/overlayfs`), ['2']);
+          assert.deepEqual(fs.readdirSync(target), ['precious']);
+        }
+      } finally {
+        await unmountBelow(root);
+      }
+      await backend.collect();
+      assert.deepEqual(fs.readdirSync(`${root}/snapshots/overlayfs`), []);
+    },
+    { runtime },
+  );
 });
 
 test('snapshots: those that are older than their parents go with them', {
