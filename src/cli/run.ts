@@ -1,4 +1,4 @@
-import { kindOf, messageOf } from '../core/errors.ts';
+import { addNote, kindOf, messageOf, notesOf } from '../core/errors.ts';
 import type { Runtime } from '../core/runtime.ts';
 import type { Command } from './commands/command.ts';
 import { GRAMMAR } from './commands/index.ts';
@@ -66,6 +66,11 @@ async function tell(context: Context, { view, warnings = [], failures = [] }: Ou
 /** Prefers the reason of the abort to an error that only says that work was aborted. */
 function preferReason(err: unknown, signal: AbortSignal): unknown {
   return signal.aborted && ['Canceled', 'DeadlineExceeded', 'Internal'].includes(kindOf(err))
-    ? signal.reason
+    ? withNotes(signal.reason, err)
     : err;
+}
+
+function withNotes(reason: unknown, err: unknown): unknown {
+  for (const note of notesOf(err)) addNote(reason, note);
+  return reason;
 }

@@ -194,6 +194,29 @@ export function wrap(doing: string, err: unknown, hint?: string): HawserError {
   });
 }
 
+const NOTES: unique symbol = Symbol.for('hawser.notes') as never;
+/** An error tells no more of what went wrong after it. */
+const MAX_NOTES = 10;
+
+/** Adds to an error what went wrong while its consequences were cleaned up: the error stays the error. */
+export function addNote(err: unknown, note: string): void {
+  if (!(err instanceof Error)) return;
+  const noted = err as Error & { [NOTES]?: string[] };
+  noted[NOTES] ??= [];
+  if (noted[NOTES].length < MAX_NOTES) noted[NOTES].push(note);
+}
+
+/** The notes of an error and of its causes. */
+export function notesOf(err: unknown): readonly string[] {
+  const notes: string[] = [];
+  let current: unknown = err;
+  for (let depth = 0; depth < 32 && current instanceof Object; depth++) {
+    notes.push(...((current as { readonly [NOTES]?: readonly string[] })[NOTES] ?? []));
+    current = (current as Error).cause;
+  }
+  return notes;
+}
+
 /** Exit codes: 1 for errors, 130 when interrupted (128 + SIGINT). Wrong usage is 2 and is the CLI's own. */
 export function exitCodeOf(err: unknown): number {
   return kindOf(err) === 'Canceled' ? 130 : 1;

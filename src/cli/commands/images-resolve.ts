@@ -1,9 +1,10 @@
+import { cleaningUp } from '../../core/async/cleanup.ts';
 import { findError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 import type { RegistryEvent } from '../../core/registry/observe.ts';
 import { bool } from '../grammar/flag.ts';
 import { REGISTRY_FLAGS, type RegistryFlag } from '../grammar/registry-flags.ts';
-import type { Context } from '../session/context.ts';
+import { type Context, late } from '../session/context.ts';
 import { registryOptions } from '../session/registry-options.ts';
 import type { Explanation } from '../views/explanation.ts';
 import { lines, type View } from '../views/view.ts';
@@ -55,15 +56,19 @@ async function explain(
     },
   });
   const { name } = reference;
-  try {
-    const { root } = await registry.resolve(reference, { signal });
-    return { explanation: { name, events, root }, failures: [] };
-  } catch (err) {
-    signal.throwIfAborted();
-    const failure = wrap(`failed to resolve reference "${reference.raw}"`, err);
-    const error = { kind: kindOf(err), message: messageOf(findError(err) ?? err), hint: hintOf(err) };
-    return { explanation: { name, events, error }, failures: [failure] };
-  } finally {
-    await registry[Symbol.asyncDispose]();
-  }
+  return await cleaningUp(
+    async () => {
+      try {
+        const { root } = await registry.resolve(reference, { signal });
+        return { explanation: { name, events, root }, failures: [] };
+      } catch (err) {
+        signal.throwIfAborted();
+        const failure = wrap(`failed to resolve reference "${reference.raw}"`, err);
+        const error = { kind: kindOf(err), message: messageOf(findError(err) ?? err), hint: hintOf(err) };
+        return { explanation: { name, events, error }, failures: [failure] };
+      }
+    },
+    () => registry[Symbol.asyncDispose](),
+    late(context, 'closing the connections'),
+  );
 }

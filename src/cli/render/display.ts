@@ -1,5 +1,5 @@
 /** Shows a transfer: on a terminal, as lines, as JSON, or not at all. */
-import { isKind, toRecord } from '../../core/errors.ts';
+import { isKind, notesOf, toRecord } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Output } from '../../core/ports/host.ts';
 import type { Report } from '../../core/progress/events.ts';
@@ -88,7 +88,15 @@ export class Display {
     await this.#end();
     if (this.#opts.mode === 'json') {
       const { kind, message, hint } = toRecord(err);
-      this.#lines([eventLine({ type: 'error', kind, message, hint })]);
+      const notes = notesOf(err);
+      const event = {
+        type: 'error',
+        kind,
+        message,
+        hint,
+        notes: notes.length === 0 ? undefined : notes,
+      } as const;
+      this.#lines([eventLine(event)]);
     }
     await this.#writes;
   }

@@ -22,6 +22,8 @@ export type FinalEvent =
       readonly kind: string;
       readonly message: string;
       readonly hint: string | undefined;
+      /** What cleaning up met; absent when nothing. */
+      readonly notes?: readonly string[] | undefined;
     };
 
 /** One line, without newline: `{"v":1,"type":...}`. Descriptors are cut to mediaType, digest and size. */
@@ -29,7 +31,8 @@ export function eventLine(event: ProgressEvent | FinalEvent): string {
   const members: Record<string, Json> = { v: VERSION };
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined) continue;
-    if (typeof value === 'object') members[key] = 'digest' in value ? descriptor(value) : { ...value };
+    if (Array.isArray(value)) members[key] = value.map((text) => redact(String(text)));
+    else if (typeof value === 'object') members[key] = 'digest' in value ? descriptor(value) : { ...value };
     else members[key] = typeof value === 'string' ? redact(value) : value;
   }
   return goJson(members);

@@ -3,8 +3,9 @@ import { chooseRoot } from '../../backends/local/default-root.ts';
 import { checkIdentifier } from '../../backends/local/identifiers.ts';
 import type { LocalBackend } from '../../backends/local/open.ts';
 import { absolutePath } from '../../core/absolute-path.ts';
+import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Backend } from '../../core/backend.ts';
-import { HawserError, wrap } from '../../core/errors.ts';
+import { HawserError, messageOf, wrap } from '../../core/errors.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { hostPlatform } from '../../core/platforms/host.ts';
 import type { Output } from '../../core/ports/host.ts';
@@ -54,11 +55,11 @@ export async function withBackend<T>(
   const { runtime, signal } = context;
   const options = { address, namespace: namespaceOf(context.input), signal };
   const backend = await context.services.backends.containerd(runtime, options);
-  try {
-    return await work(backend);
-  } finally {
-    await backend[Symbol.asyncDispose]();
-  }
+  return await cleaningUp(
+    () => work(backend),
+    () => backend[Symbol.asyncDispose](),
+    late(context, 'closing the store'),
+  );
 }
 
 /** Like `withBackend`, for work that needs a store of our own. NotImplemented with --address. */
@@ -76,11 +77,11 @@ export async function withLocalBackend<T>(
   const contentSharing = context.input.get(CONTENT_SHARING);
   const options = { root, namespace, signal, readOnly, contentSharing };
   const backend = await context.services.backends.local(runtime, options);
-  try {
-    return await work(backend);
-  } finally {
-    await backend[Symbol.asyncDispose]();
-  }
+  return await cleaningUp(
+    () => work(backend),
+    () => backend[Symbol.asyncDispose](),
+    late(context, 'closing the store'),
+  );
 }
 
 /** Like `withBackend`, for commands that only read: nothing is created or changed, and a missing store counts as an empty one. */
@@ -97,6 +98,11 @@ export async function show({ stdout }: Pick<Context, 'stdout'>, view: View): Pro
 /** Writes one line to standard error. */
 export async function warn(context: Pick<Context, 'stderr'>, message: string): Promise<void> {
   await context.stderr.write(`${safe(redact(message))}\n`);
+}
+
+/** For a failure after the work is done, and when its result holds. `doing`: what failed. */
+export function late(context: Pick<Context, 'stderr'>, doing: string): (failure: unknown) => Promise<void> {
+  return (failure) => warn(context, `warning: ${doing}: ${messageOf(failure)}`).catch(() => {});
 }
 
 export function namespaceOf(input: Input<GlobalFlag>): string {

@@ -1,10 +1,10 @@
 /** An error as text and as an exit code. */
-import { errnoOf, hintOf, kindOf, messageOf } from '../../core/errors.ts';
+import { errnoOf, hintOf, kindOf, messageOf, notesOf } from '../../core/errors.ts';
 import type { Output } from '../../core/ports/host.ts';
 import { isUsageError } from '../grammar/usage-error.ts';
 import { redact, safe, safeLines } from '../render/text.ts';
 
-/** 128 + SIGPIPE: the reader of our output went away. */
+/** 128 + SIGPIPE. */
 const PIPE_CLOSED = 141;
 
 /** The hint of an Internal error without a hint of its own. */
@@ -18,12 +18,13 @@ export interface FailureOptions {
   readonly interrupted?: number | undefined;
 }
 
-/** Writes the error and its hint. Returns the exit code. Never throws. Writes nothing when the output was closed. */
+/** Writes the error, its hint, and as notes what cleaning up met. Returns the exit code. Never throws. Writes nothing when the output was closed. */
 export async function tellFailure(err: unknown, opts: FailureOptions): Promise<number> {
   if (isClosedPipe(err)) return PIPE_CLOSED;
   const lines = [`hawser: ${safe(redact(messageOf(err)))}`];
   const hint = hintOf(err) ?? (kindOf(err) === 'Internal' ? BUG : undefined);
   if (hint !== undefined) lines.push(`hint: ${safe(redact(hint))}`);
+  lines.push(...notesOf(err).map((note) => `note: ${safe(redact(note))}`));
   if (opts.debug && err instanceof Error) lines.push(safeLines(redact(stackOf(err))));
   try {
     await opts.stderr.write(`${lines.join('\n')}\n`);
@@ -34,7 +35,8 @@ export async function tellFailure(err: unknown, opts: FailureOptions): Promise<n
   return opts.interrupted ?? (kindOf(err) === 'Canceled' ? 130 : 1);
 }
 
-function isClosedPipe(err: unknown): boolean {
+/** The reader of our output went away. */
+export function isClosedPipe(err: unknown): boolean {
   return kindOf(err) === 'Aborted' && errnoOf(err) === 'EPIPE';
 }
 

@@ -1,5 +1,6 @@
 /** Shared by `content fetch-object` and `fetch-blob`: bytes go from the registry to standard output, through no store. */
 
+import { cleaningUp } from '../../core/async/cleanup.ts';
 import { streamBlob } from '../../core/download/stream-blob.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { Report } from '../../core/progress/events.ts';
@@ -10,7 +11,7 @@ import type { Fetcher, Registry } from '../../core/registry/registry.ts';
 import type { NetworkFlag, RegistryFlag } from '../grammar/registry-flags.ts';
 import { plainLines } from '../render/plain.ts';
 import { lineWriter } from '../render/trace.ts';
-import type { Context } from './context.ts';
+import { type Context, late } from './context.ts';
 import { networkOptions } from './network-options.ts';
 import { registryOptions } from './registry-options.ts';
 import { paceOf } from './transfer.ts';
@@ -41,9 +42,9 @@ export async function withRegistryOutput(
     const deps = { fetcher, clock, hashers, report, ...paceOf(options) };
     await streamBlob(deps, desc, (bytes) => stdout.write(bytes), { signal });
   };
-  try {
-    await work({ registry, reference, write });
-  } finally {
-    await registry[Symbol.asyncDispose]();
-  }
+  await cleaningUp(
+    () => work({ registry, reference, write }),
+    () => registry[Symbol.asyncDispose](),
+    late(context, 'closing the connections'),
+  );
 }

@@ -1,6 +1,7 @@
 /** `--trace` and `--report`: files that show where a transfer's time went. */
 import { absolutePath } from '../../core/absolute-path.ts';
-import { isKind, messageOf, wrap } from '../../core/errors.ts';
+import { cleaningUp } from '../../core/async/cleanup.ts';
+import { addNote, isKind, messageOf, wrap } from '../../core/errors.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
 import { chromeTrace } from '../../core/progress/chrome-trace.ts';
 import type { Report } from '../../core/progress/events.ts';
@@ -10,7 +11,7 @@ import { REPORT, TRACE } from '../grammar/transfer-flags.ts';
 import { reportPage } from '../render/report.ts';
 import { redact } from '../render/text.ts';
 import { VERSION } from '../version.ts';
-import { type Context, warn } from './context.ts';
+import { type Context, late } from './context.ts';
 
 type TracingFlag = 'trace' | 'report';
 
@@ -23,7 +24,7 @@ interface TraceFile {
 
 /**
  * Runs `work` and writes the wanted files, after a failure too. Opens the files first, so that a path that cannot be
- * written fails before any work. Without the flags no event is kept.
+ * written fails before any work; later failures are warnings. Without the flags no event is kept.
  */
 export async function withTracing(
   context: Context<TracingFlag>,
@@ -36,17 +37,25 @@ export async function withTracing(
     if (trace === undefined) return;
     for (const target of targets) await writeTo(target, trace);
   };
-  try {
-    try {
-      await work(tracer?.report);
-    } catch (err) {
-      await write(redact(messageOf(err))).catch((more) => warn(context, `warning: ${messageOf(more)}`));
-      throw err;
-    }
-    await write();
-  } finally {
-    for (const { file } of targets) await file.close();
-  }
+  const close = () => closeAll(targets);
+  await cleaningUp(
+    async () => {
+      try {
+        await work(tracer?.report);
+      } catch (err) {
+        await write(redact(messageOf(err))).catch((failure) => addNote(err, messageOf(failure)));
+        throw err;
+      }
+      await write().catch(late(context, 'the transfer is done, but'));
+    },
+    close,
+    late(context, 'the transfer is done, but'),
+  );
+}
+
+async function closeAll(targets: readonly TraceFile[]): Promise<void> {
+  const closed = await Promise.allSettled(targets.map(({ file }) => file.close()));
+  for (const one of closed) if (one.status === 'rejected') throw one.reason;
 }
 
 async function openTargets(context: Context<TracingFlag>): Promise<TraceFile[]> {
@@ -64,7 +73,7 @@ async function openTargets(context: Context<TracingFlag>): Promise<TraceFile[]> 
     }
     return targets;
   } catch (err) {
-    for (const { file } of targets) await file.close();
+    await closeAll(targets).catch((failure) => addNote(err, messageOf(failure)));
     throw err;
   }
 }
@@ -85,7 +94,7 @@ async function writeTo({ flag, path, file, render }: TraceFile, trace: Trace): P
     await file.truncate(0);
     await file.write(new TextEncoder().encode(render(trace)), 0);
   } catch (err) {
-    throw wrap(`Cannot write the ${flag} to "${path}"`, err, 'The image itself is complete and recorded');
+    throw wrap(`Cannot write the ${flag} to "${path}"`, err);
   }
 }
 

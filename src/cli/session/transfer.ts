@@ -1,5 +1,6 @@
 /** Shared by `images pull` and `content fetch`: flags become options, and the display runs around the work. */
 
+import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Backend } from '../../core/backend.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
@@ -19,7 +20,8 @@ import {
 } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { Display, type DisplayOptions, defaultMode, wantsColour } from '../render/display.ts';
-import { type Context, withBackend } from './context.ts';
+import { type Context, late, withBackend } from './context.ts';
+import { isClosedPipe } from './failure.ts';
 import { networkOptions } from './network-options.ts';
 import { registryOptions } from './registry-options.ts';
 import { withTracing } from './tracing.ts';
@@ -62,19 +64,24 @@ export async function transferOptions(
 /** The last lines of the display. */
 export type Shown = Pick<DisplayOptions, 'unpacks' | 'printChainId'>;
 
-/** Runs `work` under the display; the display ends with the result or the error. */
+/** Runs `work` under the display, which ends with the result or the error. Output that fails after success is a warning. */
 export async function displayed<R extends FetchResult>(
   context: Context<'progress'>,
   shown: Shown,
   work: (report: Report) => Promise<R>,
 ): Promise<void> {
   const display = new Display({ ...displayOptions(context), ...shown });
+  let result: R;
   try {
-    await display.finish(await work(display.report));
+    result = await work(display.report);
   } catch (err) {
     await display.fail(err);
     throw err;
   }
+  await display.finish(result).catch((err) => {
+    if (isClosedPipe(err)) throw err;
+    return late(context, 'the work is done, but')(err);
+  });
 }
 
 export async function withRegistry<R>(
@@ -88,11 +95,11 @@ export async function withRegistry<R>(
     reporting(report)(event);
   };
   const registry = context.services.openRegistry(context.runtime, { ...registryOpts, observe });
-  try {
-    return await work({ ...storeDeps(context, backend), registry });
-  } finally {
-    await registry[Symbol.asyncDispose]();
-  }
+  return await cleaningUp(
+    () => work({ ...storeDeps(context, backend), registry }),
+    () => registry[Symbol.asyncDispose](),
+    late(context, 'closing the connections'),
+  );
 }
 
 export function storeDeps({ runtime, platform }: Context, backend: Backend): StoreDeps {

@@ -15,6 +15,8 @@ export interface FakeOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Standard output has no reader. */
   readonly closedStdout?: boolean;
+  /** Nothing can be written to standard output. */
+  readonly fullStdout?: boolean;
 }
 
 type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
@@ -47,6 +49,7 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
   });
   const stdout = output((text) => {
     if (opts.closedStdout === true) throw new HawserError('Aborted', 'write EPIPE');
+    if (opts.fullStdout === true) throw new HawserError('ResourceExhausted', 'no space left');
     out += text;
   }, opts.columns);
   const stderr = output((text) => {

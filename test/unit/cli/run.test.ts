@@ -24,7 +24,10 @@ interface Seen {
 }
 
 /** Services whose pull does `work`. */
-function services(work: (options: PullOptions) => Promise<void> = async () => {}): {
+function services(
+  work: (options: PullOptions) => Promise<void> = async () => {},
+  closing: () => void = () => {},
+): {
   services: Services;
   seen: Seen;
 } {
@@ -35,8 +38,9 @@ function services(work: (options: PullOptions) => Promise<void> = async () => {}
     pull: undefined,
     closed: [],
   };
-  const closing = (name: string) => async () => {
+  const closed = (name: string) => async () => {
     seen.closed.push(name);
+    closing();
   };
   const transfer = async (_: unknown, options: PullOptions) => {
     seen.pull = options;
@@ -51,8 +55,8 @@ function services(work: (options: PullOptions) => Promise<void> = async () => {}
       },
     },
     snapshotter: () => ({}),
-    collect: closing('collected'),
-    [Symbol.asyncDispose]: closing(name),
+    collect: async () => void seen.closed.push('collected'),
+    [Symbol.asyncDispose]: closed(name),
   });
   const fake = {
     backends: {
@@ -67,7 +71,7 @@ function services(work: (options: PullOptions) => Promise<void> = async () => {}
     },
     openRegistry: (_: unknown, opts: Record<string, unknown>) => {
       seen.registry = opts;
-      return { [Symbol.asyncDispose]: closing('registry') };
+      return { [Symbol.asyncDispose]: closed('registry') };
     },
     pull: transfer,
     fetchImage: transfer,
@@ -79,9 +83,10 @@ async function go(
   line: string | string[],
   opts: FakeOptions = {},
   work?: (options: PullOptions) => Promise<void>,
+  closing?: () => void,
 ) {
   const fake = fakeRuntime(opts);
-  const { services: given, seen } = services(work);
+  const { services: given, seen } = services(work, closing);
   const code = await run(fake.runtime, typeof line === 'string' ? line.split(' ') : line, given);
   return { code, out: fake.out(), err: fake.err(), seen, left: fake.left(), silent: fake.silent };
 }
@@ -192,6 +197,44 @@ test('run: the time limit ends the work, exit 1', async () => {
   });
   assert.equal(await run(fake.runtime, ['pull', 'localhost:5000/a:b', '--timeout', '90s'], given), 1);
   assert.match(fake.err(), /^hawser: not done within 1m30s\nhint: .*--timeout/);
+});
+
+const readOnly = () => {
+  throw new HawserError('FailedPrecondition', 'removing run/1.lock: EROFS');
+};
+
+test('run: what cleaning up meets is a note below the error and its hint', async () => {
+  const fail = async () => {
+    throw new HawserError('ResourceExhausted', 'no space left', { hint: 'Free some' });
+  };
+  const note = 'note: removing run/1.lock: EROFS\n';
+  const plain = await go('pull localhost:5000/a:b', {}, fail, readOnly);
+  assert.deepEqual([plain.code, plain.err], [1, `hawser: no space left\nhint: Free some\n${note}${note}`]);
+  const json = await go('pull localhost:5000/a:b --progress json', {}, fail, readOnly);
+  const event = JSON.parse(json.out) as { notes: string[]; message: string };
+  assert.deepEqual(
+    [event.message, event.notes],
+    ['no space left', ['removing run/1.lock: EROFS', 'removing run/1.lock: EROFS']],
+  );
+  const fake = fakeRuntime();
+  const { services: given } = services(async (options) => {
+    queueMicrotask(() => fake.interrupt('SIGTERM'));
+    await endless(options);
+  }, readOnly);
+  assert.equal(await run(fake.runtime, ['pull', 'localhost:5000/a:b'], given), 143);
+  assert.equal(fake.err(), `hawser: interrupted\n${note}${note}`);
+});
+
+test('run: after success nothing that fails makes it a failure', async () => {
+  for (const line of ['pull localhost:5000/a:b --progress none', 'images ls', 'images rm x']) {
+    const { code, err } = await go(line, {}, undefined, readOnly);
+    assert.equal(code, 0, err);
+    assert.match(err, /warning: closing the store: removing run\/1\.lock: EROFS\n$/, line);
+  }
+  const full = await go('pull localhost:5000/a:b', { fullStdout: true });
+  assert.deepEqual([full.code, full.err], [0, 'warning: the work is done, but: no space left\n']);
+  const list = await go('images ls', { fullStdout: true });
+  assert.deepEqual([list.code, list.err], [1, 'hawser: no space left\n']);
 });
 
 test('run: output that nobody reads ends quietly', async () => {
