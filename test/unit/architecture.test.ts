@@ -23,6 +23,7 @@ const LOW: readonly string[] = [
   'core/absolute-path.ts',
   'core/bytes.ts',
   'core/duration.ts',
+  'core/paths.ts',
   'core/ports/',
 ];
 
@@ -45,6 +46,7 @@ const RULES: readonly Rule[] = [
   { layer: 'core/bytes.ts', own: [] },
   { layer: 'core/absolute-path.ts', own: LOW },
   { layer: 'core/duration.ts', own: LOW },
+  { layer: 'core/paths.ts', own: [] },
   { layer: 'core/ports/', own: LOW },
   { layer: 'core/async/', own: LOW },
   { layer: 'core/oci/', own: LOW },

@@ -1,6 +1,7 @@
+import { absolutePath } from '../../core/absolute-path.ts';
 import type { Backend } from '../../core/backend.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
-import { mountImage } from '../../core/verbs/mount.ts';
+import { type MountedImage, mountImage } from '../../core/verbs/mount.ts';
 import { bool, type NamesOf } from '../grammar/flag.ts';
 import { LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
@@ -14,8 +15,13 @@ import { type Command, command } from './command.ts';
 const MAX_WARNINGS = 100;
 
 const RW = bool({ name: 'rw', describe: 'mount it writable: a fresh snapshot on top of the image' });
+const ALLOW_SUID = bool({
+  name: 'allow-suid',
+  describe: 'let setuid programs and device nodes of the image work there (default: nosuid, nodev)',
+});
 const FLAGS = [
   RW,
+  ALLOW_SUID,
   { ...LABEL, describe: 'label for the snapshot (may be repeated)' },
   { ...PLATFORM, describe: "the platform to mount instead of this machine's" },
   SNAPSHOTTER,
@@ -23,14 +29,15 @@ const FLAGS = [
 ];
 type MountContext = Context<NamesOf<typeof FLAGS>>;
 
-/** Mounts, and returns the chain ID. Warnings are printed once the mount is there. */
-async function mount(context: MountContext, backend: Backend, target: string): Promise<string> {
+/** Warnings are printed once the mount is there. */
+async function mount(context: MountContext, backend: Backend): Promise<MountedImage> {
   const { input, runtime, signal } = context;
   const image = await findImage(backend.images, input.arg(0), { signal });
   const warnings: string[] = [];
-  const chainId = await mountImage({ ...storeDeps(context, backend), runtime }, image, {
-    target,
+  const mounted = await mountImage({ ...storeDeps(context, backend), runtime }, image, {
+    target: absolutePath(input.arg(1), runtime.host),
     writable: input.get(RW),
+    allowSuid: input.get(ALLOW_SUID),
     platform: platformWanted(context),
     labels: labelsOf(input.get(LABEL)),
     snapshotter: input.get(SNAPSHOTTER),
@@ -41,7 +48,7 @@ async function mount(context: MountContext, backend: Backend, target: string): P
     signal,
   });
   for (const message of warnings) await warn(context, `warning: ${message}`);
-  return chainId;
+  return mounted;
 }
 
 function platformWanted({ input, platform }: MountContext) {
@@ -61,7 +68,7 @@ export const imagesMount: Command = command({
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
       if (input.arg(1) === '') throw usageError('please provide a target path to mount to');
-      const chainId = await mount(context, backend, input.arg(1));
-      return { view: lines(chainId, input.arg(1)) };
+      const { chainId, target } = await mount(context, backend);
+      return { view: lines(chainId, target) };
     }),
 });

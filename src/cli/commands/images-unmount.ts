@@ -1,3 +1,4 @@
+import { absolutePath } from '../../core/absolute-path.ts';
 import { unmountImage } from '../../core/verbs/unmount.ts';
 import { bool } from '../grammar/flag.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
@@ -5,7 +6,7 @@ import { withBackend } from '../session/context.ts';
 import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
-const RM = bool({ name: 'rm', describe: 'also remove the snapshot and its lease' });
+const RM = bool({ name: 'rm', describe: 'also remove the snapshot and its lease, mounted or not' });
 
 export const imagesUnmount: Command = command({
   path: ['images', 'unmount'],
@@ -16,9 +17,8 @@ export const imagesUnmount: Command = command({
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
       const { runtime, signal } = context;
-      const target = input.arg(0);
-      const options = { target, remove: input.get(RM), snapshotter: input.get(SNAPSHOTTER), signal };
-      await unmountImage({ backend, runtime }, options);
-      return { view: lines(target) };
+      const given = absolutePath(input.arg(0), runtime.host);
+      const options = { target: given, remove: input.get(RM), snapshotter: input.get(SNAPSHOTTER), signal };
+      return { view: lines(await unmountImage({ backend, runtime }, options)) };
     }),
 });

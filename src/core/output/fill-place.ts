@@ -1,11 +1,12 @@
 /** A directory that has to stay itself (a mount point, the working directory) gets what a tree has in it. */
+
+import { type Undo, undoable } from '../async/undo.ts';
 import type { ByteString } from '../bytes.ts';
 import { isKind, messageOf, wrap } from '../errors.ts';
 import { type Dir, isDirectory, type Stat, type Syscalls } from '../ports/syscalls.ts';
 import { copyAttributes, dirInode } from '../trees/inode.ts';
 import { mayStay, type Place, type PlaceRuntime } from './place.ts';
 import type { Staging } from './staging.ts';
-import { type Undo, undoable } from './undo.ts';
 
 /**
  * Moves the entries of `staging.made` up into the directory, which must be empty but for what may stay, and gives it the

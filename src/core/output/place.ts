@@ -1,9 +1,11 @@
 /** Where a directory for the user comes to be: looked at before any long work. */
 import { HawserError, ifFound, isKind, wrap } from '../errors.ts';
+import { componentsOf } from '../paths.ts';
 import type { Call } from '../ports/call.ts';
 import type { DirEntry, FileInfo } from '../ports/file-system.ts';
 import type { Mounter } from '../ports/mounter.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
+import { identityOf } from '../trees/identity.ts';
 import { isStagingName, probeStaging, type StagingRuntime } from './staging.ts';
 
 /**
@@ -73,11 +75,7 @@ export async function findPlace(
 type Parts = Omit<Place, 'way'>;
 
 function split(target: string): Parts {
-  const parts: string[] = [];
-  for (const part of target.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
+  const parts = componentsOf(target);
   const name = parts.at(-1);
   if (!target.startsWith('/') || target.includes('\0') || name === undefined) {
     throw new HawserError(
@@ -180,33 +178,15 @@ async function isHeld(
 
 async function isWorkingDirectory(runtime: PlaceRuntime, dir: string): Promise<boolean> {
   const sys = await runtime.syscalls();
-  const current = await identity(sys, '/proc/self/cwd/.');
-  return current !== undefined && current === (await identity(sys, `${dir}/.`));
-}
-
-/** Which directory a path leads to, whatever it is called. Undefined where that cannot be found out. */
-async function identity(sys: Syscalls, path: string): Promise<string | undefined> {
-  return await ifFound(
-    (async () => {
-      const dir = sys.openRoot(path);
-      try {
-        const { dev, ino } = sys.fstat(dir);
-        return `${dev} ${ino}`;
-      } finally {
-        sys.closeDir(dir);
-      }
-    })(),
-    'PermissionDenied',
-    'FailedPrecondition',
-  );
+  const current = await identityOf(sys, '/proc/self/cwd');
+  return current !== undefined && current === (await identityOf(sys, dir));
 }
 
 /** A directory itself and those above it, up to the root. */
 async function upwards(sys: Syscalls, path: string): Promise<string[]> {
   const found: string[] = [];
-  let at = `${path}/.`;
-  for (let depth = 0; depth < MAX_DEPTH; depth++, at = `${at}/..`) {
-    const one = await identity(sys, at);
+  for (let at = path, depth = 0; depth < MAX_DEPTH; at = `${at}/..`, depth++) {
+    const one = await identityOf(sys, at);
     if (one === undefined || one === found.at(-1)) break;
     found.push(one);
   }
@@ -223,8 +203,8 @@ async function requireOutside(
   const sys = await runtime.syscalls();
   for (const path of options.keepOut) {
     const named = within(path, dir) || within(dir, path);
-    const own = await identity(sys, `${path}/.`);
-    const itself = await identity(sys, `${dir}/.`);
+    const own = await identityOf(sys, path);
+    const itself = await identityOf(sys, dir);
     const led = async (): Promise<boolean> =>
       (own !== undefined && [itself, ...(await upwards(sys, parent))].includes(own)) ||
       (itself !== undefined && (await upwards(sys, path)).includes(itself));

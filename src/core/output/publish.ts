@@ -1,11 +1,12 @@
 /** Putting a tree that is whole and durable into its place, step by step. A step that fails undoes those before it. */
+
+import { type Undo, undoable } from '../async/undo.ts';
 import { fromUtf8 } from '../bytes.ts';
 import { HawserError, hintOf, isKind, kindOf, messageOf, wrap } from '../errors.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import { fillPlace } from './fill-place.ts';
 import type { Place, PlaceRuntime } from './place.ts';
 import { type Staging, TRADE } from './staging.ts';
-import { type Undo, undoable } from './undo.ts';
 
 /**
  * Puts `staging.made` at its place, durably. Returns what is left to do once the staging directory is gone. With way
