@@ -1,5 +1,5 @@
 /** The store's root directory: who may own it and what it may hold. */
-import { HawserError, isKind, messageOf } from '../../core/errors.ts';
+import { errnoOf, HawserError, hintOf, isKind, messageOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileInfo } from '../../core/ports/file-system.ts';
 import type { Runtime } from '../../core/runtime.ts';
@@ -71,11 +71,13 @@ async function hasStore(runtime: Runtime, root: string, call?: Call): Promise<bo
   throw refuse(root, why, 'Use an empty or a new directory as --root');
 }
 
-function explain(root: string, err: unknown): unknown {
+/** Other users are told of --root. For the superuser, and on a read-only file system, the hint of the error itself is true. */
+function explain({ host }: Runtime, root: string, err: unknown): unknown {
   if (!isKind(err, 'PermissionDenied')) return err;
+  const ownHint = host.uid === 0 || errnoOf(err) === 'EROFS' ? hintOf(err) : undefined;
   const what = `Cannot use the store ${root}: no permission (${messageOf(err)})`;
   return new HawserError('PermissionDenied', what, {
-    hint: 'Use --root DIR (or HAWSER_ROOT) with a directory of yours, or run as root',
+    hint: ownHint ?? 'Use --root DIR (or HAWSER_ROOT) with a directory of yours, or run as root',
     cause: err,
   });
 }
@@ -98,7 +100,7 @@ export async function prepareRoot(runtime: Runtime, root: string, call?: Call): 
     }
     if (fresh) for (const dir of ['content', '.']) await fs.syncDir(`${root}/${dir}`, call);
   } catch (err) {
-    throw explain(root, err);
+    throw explain(runtime, root, err);
   }
 }
 
@@ -110,6 +112,6 @@ export async function inspectRoot(runtime: Runtime, root: string, call?: Call): 
     checkOwner(runtime, root, info);
     return (await runtime.fs.stat(`${root}/${DATABASE}`, call)) !== undefined;
   } catch (err) {
-    throw explain(root, err);
+    throw explain(runtime, root, err);
   }
 }

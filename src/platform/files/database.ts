@@ -39,8 +39,8 @@ const HINTS: Partial<Record<Kind, string>> = {
   PermissionDenied: 'Run as the user who owns the store, or choose another with --root',
 };
 
-/** A broken constraint is `Internal`: our statements never break one. */
-function failure(path: string, doing: string, err: unknown): HawserError {
+/** The error for a failure of SQLite. A broken constraint is `Internal`: our statements never break one. */
+export function databaseError(path: string, doing: string, err: unknown): HawserError {
   const ours = findError(err);
   if (ours !== undefined) return ours;
   const code = (err as { errcode?: number }).errcode;
@@ -151,7 +151,7 @@ class SqliteDatabase implements Database {
     try {
       return work();
     } catch (err) {
-      throw failure(this.#path, doing, err);
+      throw databaseError(this.#path, doing, err);
     }
   }
 

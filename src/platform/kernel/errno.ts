@@ -1,4 +1,5 @@
 /** Linux errno values (x86_64 and aarch64 have the same) and what they mean as a HawserError. */
+import process from 'node:process';
 import { visible } from '../../core/bytes.ts';
 import { HawserError, type Kind } from '../../core/errors.ts';
 
@@ -11,7 +12,18 @@ interface Meaning {
 }
 
 const OPEN_FILES = 'Raise the limit of open files (ulimit -n) or lower the parallelism';
-const PRIVILEGE = 'Run as root, or check the owner and mode of the path';
+const PRIVILEGE = isRoot()
+  ? 'Check the mode and the attributes of the path (lsattr), and what holds this process back: a user namespace, seccomp, SELinux'
+  : 'Run as root, or check the owner and mode of the path';
+
+function isRoot(): boolean {
+  try {
+    return process.getuid?.() === 0;
+  } catch {
+    // Deno without --allow-sys=uid.
+    return false;
+  }
+}
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   EPERM: { number: 1, kind: 'PermissionDenied', text: 'operation not permitted', hint: PRIVILEGE },
@@ -43,7 +55,12 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     hint: 'Free space (and inodes) on the file system that holds the store',
   },
   ESPIPE: { number: 29, kind: 'FailedPrecondition', text: 'illegal seek' },
-  EROFS: { number: 30, kind: 'PermissionDenied', text: 'read-only file system' },
+  EROFS: {
+    number: 30,
+    kind: 'PermissionDenied',
+    text: 'read-only file system',
+    hint: 'Mount the file system writable, or use a path on another',
+  },
   EMLINK: { number: 31, kind: 'ResourceExhausted', text: 'too many links' },
   ERANGE: { number: 34, kind: 'InvalidArgument', text: 'numerical result out of range' },
   ENAMETOOLONG: { number: 36, kind: 'InvalidArgument', text: 'file name too long' },
