@@ -1,0 +1,146 @@
+/** The commands whose calls are made to fail, with what has to be there before, and what must hold afterwards. */
+import fs from 'node:fs';
+import { type FaultWorld, type Place, readStore, type StoreFacts, treeLines } from './fault-world.ts';
+
+export interface Scenario {
+  readonly name: string;
+  /** Whether the store, with image A, is there before. */
+  readonly store: boolean;
+  /** Before the command. */
+  prepare?(place: Place, world: FaultWorld): Promise<void>;
+  command(place: Place, world: FaultWorld): readonly string[];
+  /** What is wrong after a success. */
+  done(place: Place, world: FaultWorld, facts: StoreFacts): readonly string[] | Promise<readonly string[]>;
+  /** What old data are not whole, after a failure. Of the store itself, A always has to be. */
+  old?(place: Place, world: FaultWorld): readonly string[];
+  /** Undoes mounts before the command is tried again. */
+  readonly mounts?: true;
+  /** A may go. */
+  readonly removesA?: true;
+}
+
+const USER = 'precious';
+
+const recorded = (facts: StoreFacts, ref: string): string[] =>
+  facts.images.includes(ref) ? [] : [`${ref} is not recorded`];
+
+/** The tree of image A or B as `unpack --rootfs` makes it. */
+const A_NAMES = ['etc', 'etc/gone', 'etc/name', 'only-a'];
+
+function names(dir: string): string[] {
+  return treeLines(dir).map((line) => line.split(' ')[0] ?? '');
+}
+
+function hasTree(dir: string, want: readonly string[]): string[] {
+  const got = fs.existsSync(dir) ? names(dir) : ['nothing'];
+  return got.join() === want.join() ? [] : [`${dir} has ${got.join()}`];
+}
+
+/** Nothing lies beside the output directory. */
+function nothingBeside(place: Place): string[] {
+  const beside = fs.readdirSync(place.dir).filter((name) => name !== 'store' && name !== 'target');
+  return beside.length === 0 ? [] : [`left beside: ${beside.join()}`];
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'pull into a store',
+    store: true,
+    command: (_, { refs }) => ['pull', refs.b],
+    done: (_, { refs }, facts) => recorded(facts, refs.b),
+  },
+  {
+    name: 'pull into nothing',
+    store: false,
+    command: (_, { refs }) => ['pull', refs.a],
+    done: (_, { refs }, facts) => recorded(facts, refs.a),
+  },
+  {
+    name: 'pull by the native snapshotter',
+    store: true,
+    command: (_, { refs }) => ['pull', '--snapshotter', 'native', refs.a],
+    done: (_, { refs }, facts) => recorded(facts, refs.a),
+  },
+  {
+    name: 'unpack --rootfs',
+    store: true,
+    command: (place, { refs }) => ['unpack', refs.a, '--rootfs', place.target],
+    done: (place) => [...hasTree(place.target, A_NAMES), ...nothingBeside(place)],
+    old: (place) => (fs.existsSync(place.target) ? hasTree(place.target, A_NAMES) : []),
+  },
+  {
+    name: 'unpack --rootfs --force over a directory',
+    store: true,
+    prepare: async ({ target }) => {
+      fs.mkdirSync(target);
+      fs.writeFileSync(`${target}/${USER}`, 'x');
+    },
+    command: (place, { refs }) => ['unpack', refs.a, '--force', '--rootfs', place.target],
+    done: (place) => [...hasTree(place.target, A_NAMES), ...nothingBeside(place)],
+    old: (place) => (hasTree(place.target, [USER]).length === 0 ? [] : hasTree(place.target, A_NAMES)),
+  },
+  {
+    name: 'bundle',
+    store: true,
+    command: (place, { refs }) => ['bundle', refs.a, place.target],
+    done: (place) => [...hasTree(`${place.target}/rootfs`, A_NAMES), ...nothingBeside(place)],
+    old: (place) => (fs.existsSync(place.target) ? hasTree(`${place.target}/rootfs`, A_NAMES) : []),
+  },
+  {
+    name: 'images mount',
+    store: true,
+    mounts: true,
+    prepare: async ({ target }) => fs.mkdirSync(target),
+    command: (place, { refs }) => ['images', 'mount', refs.a, place.target],
+    done: async (place) => {
+      const wrong = hasTree(place.target, A_NAMES);
+      await place.ok('images', 'unmount', '--rm', place.target);
+      return [...wrong, ...hasTree(place.target, [])];
+    },
+  },
+  {
+    name: 'images mount --rw over a snapshot with data',
+    store: true,
+    mounts: true,
+    prepare: async (place, { refs }) => {
+      fs.mkdirSync(place.target);
+      await place.ok('images', 'mount', '--rw', refs.a, place.target);
+      fs.writeFileSync(`${place.target}/${USER}`, 'x');
+      await place.ok('images', 'unmount', place.target);
+    },
+    command: (place, { refs }) => ['images', 'mount', '--rw', refs.a, place.target],
+    done: async (place) => {
+      const wrong = hasTree(place.target, [...A_NAMES, USER].sort());
+      await place.ok('images', 'unmount', '--rm', place.target);
+      return wrong;
+    },
+  },
+  {
+    name: 'images unmount --rm',
+    store: true,
+    mounts: true,
+    prepare: async (place, { refs }) => {
+      fs.mkdirSync(place.target);
+      await place.ok('images', 'mount', refs.a, place.target);
+    },
+    command: (place) => ['images', 'unmount', '--rm', place.target],
+    done: (place) => hasTree(place.target, []),
+  },
+  {
+    name: 'images rm',
+    store: true,
+    removesA: true,
+    prepare: async (place, { refs }) => {
+      await place.ok('pull', refs.b);
+    },
+    command: (_, { refs }) => ['images', 'rm', refs.a],
+    done: (place, { refs, images }, facts) => [
+      ...recorded(facts, refs.b),
+      ...(facts.images.includes(refs.a) ? [`${refs.a} is recorded`] : []),
+      ...(fs.existsSync(`${place.root}/content/blobs/${images.a.root.digest.replace(':', '/')}`)
+        ? ['the manifest of A is still on disk']
+        : []),
+    ],
+    old: (place, { refs }) => recorded(readStore(place.root, new Map()), refs.b),
+  },
+];
