@@ -22,6 +22,8 @@ export interface Backend extends AsyncDisposable {
   /** InvalidArgument for a name that is not there. Default: the one that a containerd's namespace names, else `overlayfs`. */
   snapshotter(name?: string): Snapshotter;
   readonly snapshotterNames: readonly string[];
+  /** Manifests and configs of platforms that are not wanted are taken too, where the user says nothing. Default: false. */
+  readonly allMetadata?: boolean;
   /** Makes every snapshot committed so far durable: called once a pull, before the image is recorded. */
   sync(call?: Call): Promise<void>;
   /**

@@ -7,13 +7,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { addImage, addLayer, createLayout } from '../../scripts/fixtures/layout.ts';
+import { addImage, addLayer, createLayout, INDEX } from '../../scripts/fixtures/layout.ts';
 import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
 import { refKey } from '../../src/core/content/ref-key.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { openContainerd, pull, unpack } from '../../src/mod.ts';
-import { type Containerd, startContainerd } from '../support/containerd.ts';
+import { type Containerd, type Installation, installations, startContainerd } from '../support/containerd.ts';
 import { type ExecOptions, type ExecResult, exec, describe as explain } from '../support/exec.ts';
 import { anyFlavour, type Flavour, wanted } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
@@ -47,7 +47,12 @@ interface Observed {
   readonly leases: string;
 }
 
-describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS }) }, () => {
+for (const installation of installations) {
+  const title = `inside a running ${installation.name}`;
+  describe(title, { skip: needs({ root: true, tools: TOOLS }) }, () => inside(installation));
+}
+
+function inside(installation: Installation): void {
   let registry: RealRegistry;
   let proxy: SlowProxy;
   let temp: Scratch;
@@ -63,10 +68,11 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     const layout = await smallImage(temp.path, SIZE);
     await registry.push(`${layout}:small`, 'small:1');
     await pushBad(registry, temp.path);
+    await pushPlatforms(registry, temp.path);
     proxy = await startSlowProxy(registry.host);
     image = `${proxy.host}/small:1`;
     layers = layersOf(layout);
-    daemon = await startContainerd(undefined, ISOLATED);
+    daemon = await startContainerd(undefined, ISOLATED, installation);
     await daemon.ctr('-n', 'theirs', 'images', 'pull', '--plain-http', image);
     theirs = await observe('theirs');
     theirTree = await treeIn('theirs');
@@ -117,7 +123,7 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     return await openContainerdBackend(runtime, { address: daemon.socket, namespace });
   };
 
-  for (const which of wanted) {
+  for (const which of installation === installations[0] ? wanted : [quick]) {
     test(`${which.name}: a pull makes what ctr makes, and shows it as ctr does`, {
       skip: which.skip,
     }, async () => {
@@ -188,6 +194,18 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
     await ok(quick, 'labels', 'pull', '--label', 'ours=2', image);
     const { stdout } = await ctr('images', 'ls', `name==${image}`);
     assert.match(stdout, /io\.cri-containerd\.pinned=pinned,ours=2|ours=2,io\.cri-containerd\.pinned=pinned/);
+  });
+
+  test('the documents of other platforms are taken where ctr takes them, and not with --skip-metadata', async () => {
+    const ref = `${proxy.host}/platforms:1`;
+    await ctrIn('platforms-theirs')('images', 'pull', '--plain-http', ref);
+    await ok(quick, 'platforms', 'pull', ref);
+    const [ours, ctrs] = [await observe('platforms'), await observe('platforms-theirs')];
+    assert.deepEqual(ours.state.blobs, ctrs.state.blobs);
+    await ok(quick, 'platforms-skipped', 'pull', '--skip-metadata', ref);
+    const skipped = Object.keys((await observe('platforms-skipped')).state.blobs).length;
+    assert.equal(skipped, 4, 'index, manifest, config, layer');
+    assert.equal(Object.keys(ours.state.blobs).length, installation === installations[0] ? 4 : 6);
   });
 
   test('an interrupted ingest goes on where it stopped', async () => {
@@ -290,7 +308,7 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
   });
 
   test('a containerd that is killed in the middle of a pull: an error that says so', async () => {
-    await using other = await startContainerd();
+    await using other = await startContainerd(undefined, '', installation);
     proxy.rate = 1 << 20;
     let result: ExecResult;
     try {
@@ -309,7 +327,7 @@ describe('inside a running containerd', { skip: needs({ root: true, tools: TOOLS
       /Lost the connection to containerd at .*\nhint: It was stopped or has crashed/,
     );
   });
-});
+}
 
 function hawserAt(
   which: Flavour,
@@ -340,6 +358,20 @@ async function pushBad(registry: RealRegistry, parent: string): Promise<void> {
   layout.finish();
   for (const name of ['wrong', 'broken'])
     await registry.push(`${join(parent, 'bad')}:${name}`, `bad:${name}`);
+}
+
+/** An index of two platforms. */
+async function pushPlatforms(registry: RealRegistry, parent: string): Promise<void> {
+  const layout = createLayout(join(parent, 'platforms'));
+  const tar = join(parent, 'platform.tar');
+  const manifests = ['amd64', 'arm64'].map((architecture) => {
+    writeFileSync(tar, concat([member({ name: 'f' }, bytes(architecture)), END]));
+    const platform = { os: 'linux', architecture };
+    return { ...addImage(layout, 'gzip', [addLayer(layout, tar)], platform), platform };
+  });
+  layout.name('1', layout.json(INDEX, { schemaVersion: 2, mediaType: INDEX, manifests }));
+  layout.finish();
+  await registry.push(`${join(parent, 'platforms')}:1`, 'platforms:1');
 }
 
 function layersOf(layout: string): readonly Descriptor[] {

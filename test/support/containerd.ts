@@ -1,9 +1,28 @@
 /** A containerd of the test's own: its root, state and socket in a scratch directory. */
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
 import { type ExecResult, exec, execOk } from './exec.ts';
 import { startDaemon } from './processes.ts';
 import { scratch, unmountBelow } from './scratch.ts';
+
+/** A containerd that is installed. */
+export interface Installation {
+  /** For titles: `containerd`, `containerd 2`. */
+  readonly name: string;
+  readonly containerd: string;
+  readonly ctr: string;
+}
+
+const inPath: Installation = { name: 'containerd', containerd: 'containerd', ctr: 'ctr' };
+
+/** The one in PATH (Debian's is 1.6), and the one whose binary the environment variable CONTAINERD2 names, with ctr beside it. */
+export const installations: readonly Installation[] = [inPath, ...second(process.env.CONTAINERD2)];
+
+function second(containerd: string | undefined): Installation[] {
+  if (containerd === undefined || containerd === '') return [];
+  return [{ name: 'containerd 2', containerd, ctr: join(dirname(containerd), 'ctr') }];
+}
 
 export interface Containerd extends AsyncDisposable {
   readonly socket: string;
@@ -16,7 +35,11 @@ export interface Containerd extends AsyncDisposable {
 }
 
 /** `base`: the directory below which its own is made, when the default will not do. `more`: lines for its configuration. */
-export async function startContainerd(base?: string, more = ''): Promise<Containerd> {
+export async function startContainerd(
+  base?: string,
+  more = '',
+  { containerd, ctr }: Installation = inPath,
+): Promise<Containerd> {
   const dir = scratch('hawser-ctrd-', base);
   const socket = join(dir.path, 'sock');
   const root = join(dir.path, 'root');
@@ -34,8 +57,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 ${more}`,
   );
   const ready = async (): Promise<boolean> =>
-    (await exec('ctr', ['--address', socket, '--connect-timeout', '500ms', 'version'])).code === 0;
-  const daemon = await startDaemon('containerd', ['--config', config, '--log-level', 'warn'], ready);
+    (await exec(ctr, ['--address', socket, '--connect-timeout', '500ms', 'version'])).code === 0;
+  const daemon = await startDaemon(containerd, ['--config', config, '--log-level', 'warn'], ready);
   const close = async (): Promise<void> => {
     await unmountBelow(dir.path);
     await daemon.stop();
@@ -44,7 +67,7 @@ ${more}`,
   return {
     socket,
     root,
-    ctr: (...args) => execOk('ctr', ['--address', socket, ...args]),
+    ctr: (...args) => execOk(ctr, ['--address', socket, ...args]),
     kill: () => void daemon.child.kill('SIGKILL'),
     close,
     [Symbol.asyncDispose]: close,

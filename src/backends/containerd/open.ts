@@ -14,6 +14,7 @@ import { ContainerdImages } from './images.ts';
 import { ContainerdLeases } from './leases.ts';
 import { need } from './messages.ts';
 import { ContainerdSnapshotter } from './snapshotter.ts';
+import { waysOf } from './version.ts';
 
 export interface ContainerdOptions extends Call {
   /** The absolute path of containerd's socket, with or without `unix://`. */
@@ -37,7 +38,7 @@ export async function openContainerdBackend(
   const { hashers, clock, host, workers } = runtime;
   const connection = new Connection(address, namespace);
   try {
-    await checkContainerd(connection, { signal });
+    const ways = waysOf(await containerdVersion(connection, { signal }));
     const usual = await defaultSnapshotter(connection, { signal });
     const { usable, contentRoot } = await plugins(connection, { signal });
     const direct = new DirectAccess(connection, runtime, contentRoot);
@@ -50,10 +51,11 @@ export async function openContainerdBackend(
       images: new ContainerdImages(connection),
       leases,
       applier: new ContainerdApplier(connection, durable, direct, workers, writeOut),
+      allMetadata: ways.allMetadata,
       snapshotterNames: usable,
       snapshotter: (name = usual) => {
         if (!usable.includes(name)) throw noSnapshotter(name, usable);
-        return new ContainerdSnapshotter(connection, name, direct);
+        return new ContainerdSnapshotter(connection, name, direct, ways);
       },
       sync: async (call) => {
         await writeOut.settled();
@@ -75,9 +77,10 @@ export async function openContainerdBackend(
   }
 }
 
-async function checkContainerd(connection: Connection, call: Call): Promise<void> {
+async function containerdVersion(connection: Connection, call: Call): Promise<string> {
   try {
-    await connection.call('version.v1.Version/Version', {}, { ...call, deadline: FIRST_ANSWER });
+    const first = { ...call, deadline: FIRST_ANSWER };
+    return (await connection.call('version.v1.Version/Version', {}, first)).version;
   } catch (err) {
     call.signal?.throwIfAborted();
     if (!isKind(err, 'NotImplemented', 'DeadlineExceeded', 'Internal')) throw err;

@@ -7,6 +7,7 @@ import type {
   PreparedSnapshot,
   SnapshotInfo,
   SnapshotKind,
+  SnapshotLayer,
   Snapshotter,
   Usage,
 } from '../../core/snapshots/snapshotter.ts';
@@ -16,6 +17,7 @@ import type { DirectAccess } from './direct.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
+import { layerLabels, type Ways } from './version.ts';
 
 const KINDS: readonly (SnapshotKind | undefined)[] = [undefined, 'View', 'Active', 'Committed'];
 /** The label that names the snapshot which a key shall become. Prepare answers AlreadyExists when that snapshot exists. */
@@ -31,9 +33,11 @@ export class ContainerdSnapshotter implements Snapshotter {
   readonly name: string;
   readonly #connection: Connection;
   readonly #direct: DirectAccess;
+  readonly #ways: Ways;
 
-  constructor(connection: Connection, name: string, direct: DirectAccess) {
+  constructor(connection: Connection, name: string, direct: DirectAccess, ways: Ways) {
     this.#connection = connection;
+    this.#ways = ways;
     this.#direct = direct;
     this.name = name;
   }
@@ -113,6 +117,10 @@ export class ContainerdSnapshotter implements Snapshotter {
       if (isKind(err, 'AlreadyExists')) await this.#hold(name, call);
       throw err;
     }
+  }
+
+  layerLabels(layer: SnapshotLayer): Labels {
+    return layerLabels(layer, this.#ways);
   }
 
   /** Adds a snapshot that exists to the lease: containerd before 1.6.32 and 1.7.17 does not. */

@@ -17,7 +17,8 @@ export const ALL_METADATA: Bool<'all-metadata'> = bool({
 });
 export const SKIP_METADATA: Bool<'skip-metadata'> = bool({
   name: 'skip-metadata',
-  describe: 'take no manifests and configs of other platforms (what happens without --all-metadata)',
+  describe:
+    'take no manifests and configs of other platforms (what happens without --all-metadata, but in containerd 2)',
 });
 export const MAX_CONCURRENT_DOWNLOADS: Count<'max-concurrent-downloads'> = count({
   name: 'max-concurrent-downloads',

@@ -130,14 +130,16 @@ function fetchOptions(context: Context<TransferFlag>): FetchOptions {
   const platforms = platformsOf(context);
   const all = input.get(ALL_PLATFORMS);
   if (all && platforms !== undefined) throw usageError('cannot specify both --platform and --all-platforms');
-  if (input.get(ALL_METADATA) && input.get(SKIP_METADATA)) {
+  const [allMetadata, skipMetadata] = [input.get(ALL_METADATA), input.get(SKIP_METADATA)];
+  if (allMetadata && skipMetadata) {
     throw usageError('cannot specify both --all-metadata and --skip-metadata');
   }
   return {
     signal,
     reference,
     platforms: all ? 'all' : platforms,
-    allMetadata: input.get(ALL_METADATA),
+    // Without either flag the store decides.
+    allMetadata: allMetadata || skipMetadata ? allMetadata : undefined,
     labels: labelsOf(input.get(LABEL)),
     maxConcurrentDownloads: input.get(MAX_CONCURRENT_DOWNLOADS),
   };

@@ -7,11 +7,16 @@ export const MAX_LABEL_BYTES = 4096;
 const SHOWN_KEY = 64;
 const encoder = new TextEncoder();
 
+/** The size of a label as its limit counts. */
+export function labelBytes(key: string, value: string): number {
+  return encoder.encode(key).length + encoder.encode(value).length;
+}
+
 /** InvalidArgument when a key is empty or a key and its value are together longer than 4096 bytes. */
 export function checkLabels(labels: Labels): void {
   for (const [key, value] of Object.entries(labels)) {
     if (key === '') throw new HawserError('InvalidArgument', 'Cannot set a label: its key is empty');
-    const length = encoder.encode(key).length + encoder.encode(value).length;
+    const length = labelBytes(key, value);
     if (length <= MAX_LABEL_BYTES) continue;
     throw new HawserError(
       'InvalidArgument',

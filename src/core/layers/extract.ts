@@ -166,8 +166,10 @@ class Extraction {
   }
 
   #makeOptions() {
-    const { lease, signal } = this.#job;
-    return { labels: { [SNAPSHOT_REF_LABEL]: this.#step.chainId }, lease, signal };
+    const { lease, signal, snapshotter } = this.#job;
+    const { layer, diffId, parent, chainId } = this.#step;
+    const described = snapshotter.layerLabels?.({ diffId, parent, annotations: layer.annotations ?? {} });
+    return { labels: { ...described, [SNAPSHOT_REF_LABEL]: chainId }, lease, signal };
   }
 
   /** Another process may have committed the same chain meanwhile: its snapshot serves as well as this one. */

@@ -41,6 +41,15 @@ export interface PreparedSnapshot {
   readonly id?: number | undefined;
 }
 
+/** A layer whose files a snapshot gets. */
+export interface SnapshotLayer {
+  readonly diffId: string;
+  /** The chain ID of the layers below; '' for none. */
+  readonly parent: string;
+  /** Of the layer's descriptor. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 /**
  * containerd's Snapshotter (core/snapshots/snapshotter.go): one key space; Prepare and View make, Commit turns an active
  * key into a committed name, Remove needs no children. Existing key or name: AlreadyExists; missing key or
@@ -68,6 +77,8 @@ export interface Snapshotter {
    * snapshot with a parent, or not active: FailedPrecondition.
    */
   rebase?(key: string, parent: string, record: LayerRecord, call?: Call): Promise<string | undefined>;
+  /** The labels of the snapshot of a layer, beside the chain ID. Not given: none. */
+  layerLabels?(layer: SnapshotLayer): Labels;
   commit(name: string, key: string, opts?: { labels?: Labels } & WriteCall): Promise<void>;
   remove(key: string, call?: Call): Promise<void>;
 }

@@ -79,14 +79,14 @@ export async function fetchContent(
 }
 
 export function wantedOf(
-  { hostPlatform }: Pick<TransferDeps, 'hostPlatform'>,
+  { hostPlatform, backend }: Pick<TransferDeps, 'hostPlatform' | 'backend'>,
   options: FetchOptions,
 ): WalkOptions {
   return {
     reference: options.reference,
     platforms: options.platforms ?? [hostPlatform],
     named: options.platforms !== undefined,
-    allMetadata: options.allMetadata ?? false,
+    allMetadata: options.allMetadata ?? backend.allMetadata ?? false,
     metadataOnly: options.metadataOnly ?? false,
     concurrency: options.maxConcurrentDownloads ?? 0,
     generated: new Set(),

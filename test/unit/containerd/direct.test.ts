@@ -18,6 +18,7 @@ import { ContainerdApplier } from '../../../src/backends/containerd/applier.ts';
 import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
+import { waysOf } from '../../../src/backends/containerd/version.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import type { ApplyJob } from '../../../src/core/layers/workers.ts';
 import { WriteOut } from '../../../src/core/layers/write-out.ts';
@@ -138,7 +139,7 @@ async function withSetting(
     workers,
     new WriteOut(runtime),
   );
-  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct);
+  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct, waysOf('1.6'));
   try {
     setting.before?.(dir, fake.socket);
     await body(async (key, codec) => {

@@ -5,6 +5,7 @@ import { ContainerdContent } from '../../../src/backends/containerd/content.ts';
 import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { ContainerdImages } from '../../../src/backends/containerd/images.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
+import { waysOf } from '../../../src/backends/containerd/version.ts';
 import { type HawserError, isKind } from '../../../src/core/errors.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
@@ -256,7 +257,7 @@ check(
   },
   async ({ connection }) => {
     const direct = new DirectAccess(connection, bareRuntime(), undefined);
-    const snapshotter = new ContainerdSnapshotter(connection, 'overlayfs', direct);
+    const snapshotter = new ContainerdSnapshotter(connection, 'overlayfs', direct, waysOf('1.6'));
     const labels = { 'containerd.io/snapshot.ref': 'chain' };
     const err = await failure(snapshotter.prepare('key', '', { labels, lease: 'the-lease' }));
     assert.ok(isKind(err, 'AlreadyExists'), String(err));
