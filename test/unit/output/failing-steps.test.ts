@@ -14,25 +14,10 @@ import type { Runtime } from '../../../src/core/runtime.ts';
 import { errnoError } from '../../../src/platform/kernel/errno.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { stepFs } from '../../support/step-fs.ts';
+import { stepping } from '../../support/stepping.ts';
 import { tempDir } from '../../support/tmp.ts';
 
 type Before = (what: string) => void;
-
-/** `target`: calls `before` ahead of each of the methods named. */
-function stepping<T extends object>(target: T, methods: readonly (keyof T)[], before: Before): T {
-  return new Proxy(target, {
-    get(object, key) {
-      const value: unknown = Reflect.get(object, key);
-      if (typeof value !== 'function') return value;
-      const bound = value.bind(object) as (...args: unknown[]) => unknown;
-      if (!methods.includes(key as keyof T)) return bound;
-      return (...args: unknown[]) => {
-        before(String(key));
-        return bound(...args);
-      };
-    },
-  });
-}
 
 const SYSCALLS: readonly (keyof Syscalls)[] = [
   ...(['rename', 'chmod', 'lstat', 'list', 'fstat', 'openRoot', 'flush'] as const),
