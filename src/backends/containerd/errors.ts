@@ -69,7 +69,7 @@ function whyNot(details: string): [Kind, string, string] {
     return [
       'PermissionDenied',
       'permission denied',
-      'Its socket is root’s: run as root, or give a socket that is yours. Under Deno also allow reading, writing and the net',
+      'The socket is another user’s (root’s, as a rule): run as that user, or give a socket that is yours. Under Deno also allow reading, writing and the net',
     ];
   }
   if (details.startsWith(NO_CONNECTION))

@@ -71,13 +71,15 @@ async function hasStore(runtime: Runtime, root: string, call?: Call): Promise<bo
   throw refuse(root, why, 'Use an empty or a new directory as --root');
 }
 
+const OTHER_ROOT = 'Use --root DIR (or HAWSER_ROOT) with a directory of yours';
+
 /** Other users are told of --root. For the superuser, and on a read-only file system, the hint of the error itself is true. */
 function explain({ host }: Runtime, root: string, err: unknown): unknown {
   if (!isKind(err, 'PermissionDenied')) return err;
   const ownHint = host.uid === 0 || errnoOf(err) === 'EROFS' ? hintOf(err) : undefined;
   const what = `Cannot use the store ${root}: no permission (${messageOf(err)})`;
   return new HawserError('PermissionDenied', what, {
-    hint: ownHint ?? 'Use --root DIR (or HAWSER_ROOT) with a directory of yours, or run as root',
+    hint: ownHint ?? (host.uid === 0 ? OTHER_ROOT : `${OTHER_ROOT}, or run as root`),
     cause: err,
   });
 }

@@ -73,6 +73,8 @@ export async function withLocalBackend<T>(
     throw notInContainerd(context.input, `it takes a store of hawser’s own, not containerd’s at ${address}`);
   const root = chooseRoot(context.input.get(ROOT), context.runtime.host);
   const namespace = namespaceOf(context.input);
+  if (FOREIGN_NAMESPACES.has(namespace) && context.input.get(ROOT) === undefined)
+    await warn(context, foreignNamespace(namespace, root));
   const { runtime, signal } = context;
   const contentSharing = context.input.get(CONTENT_SHARING);
   const options = { root, namespace, signal, readOnly, contentSharing };
@@ -82,6 +84,13 @@ export async function withLocalBackend<T>(
     () => backend[Symbol.asyncDispose](),
     late(context, 'closing the store'),
   );
+}
+
+/** Whoever names one of these without a store is likely to mean containerd's (Kubernetes, Docker). */
+const FOREIGN_NAMESPACES: ReadonlySet<string> = new Set(['k8s.io', 'moby']);
+
+function foreignNamespace(namespace: string, root: string): string {
+  return `warning: this is the namespace ${namespace} of hawser's own store, ${root}, not containerd's; to work in containerd add --address /run/containerd/containerd.sock`;
 }
 
 /** Like `withBackend`, for commands that only read: nothing is created or changed, and a missing store counts as an empty one. */

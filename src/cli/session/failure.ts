@@ -7,8 +7,11 @@ import { redact, safe, safeLines } from '../render/text.ts';
 /** 128 + SIGPIPE. */
 const PIPE_CLOSED = 141;
 
-/** The hint of an Internal error without a hint of its own. */
+/** The hint of an error that is nobody's fault but ours. */
 const BUG = 'This looks like a bug in hawser: run it again with --debug and report what it prints';
+
+/** SQLite's results for what the system refused: NOMEM, READONLY, IOERR, FULL, CANTOPEN (sqlite.org/rescode.html). */
+const SYSTEM_ERRCODES: ReadonlySet<number> = new Set([7, 8, 10, 13, 14]);
 
 export interface FailureOptions {
   readonly stderr: Output;
@@ -22,7 +25,7 @@ export interface FailureOptions {
 export async function tellFailure(err: unknown, opts: FailureOptions): Promise<number> {
   if (isClosedPipe(err)) return PIPE_CLOSED;
   const lines = [`hawser: ${safe(redact(messageOf(err)))}`];
-  const hint = hintOf(err) ?? (kindOf(err) === 'Internal' ? BUG : undefined);
+  const hint = hintOf(err) ?? (isBug(err) ? BUG : undefined);
   if (hint !== undefined) lines.push(`hint: ${safe(redact(hint))}`);
   lines.push(...notesOf(err).map((note) => `note: ${safe(redact(note))}`));
   if (opts.debug && err instanceof Error) lines.push(safeLines(redact(stackOf(err))));
@@ -40,13 +43,28 @@ export function isClosedPipe(err: unknown): boolean {
   return kindOf(err) === 'Aborted' && errnoOf(err) === 'EPIPE';
 }
 
+/** An Internal error; one that a system call or SQLite brought (a broken disk, a full one) is none of ours. */
+function isBug(err: unknown): boolean {
+  if (kindOf(err) !== 'Internal' || errnoOf(err) !== undefined) return false;
+  return causesOf(err).every((cause) => {
+    const { code, errcode } = cause as { readonly code?: unknown; readonly errcode?: unknown };
+    return (
+      !(typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) && !SYSTEM_ERRCODES.has(Number(errcode) & 0xff)
+    );
+  });
+}
+
+/** The error and its causes. */
+function causesOf(err: unknown): Error[] {
+  const causes: Error[] = [];
+  for (let current = err; current instanceof Error && causes.length < 8; current = current.cause)
+    causes.push(current);
+  return causes;
+}
+
 /** The stacks along the cause chain. */
 function stackOf(err: Error): string {
-  const stacks: string[] = [];
-  let current: unknown = err;
-  for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
-    stacks.push(current.stack ?? current.message);
-    current = current.cause;
-  }
-  return stacks.join('\ncaused by: ');
+  return causesOf(err)
+    .map((cause) => cause.stack ?? cause.message)
+    .join('\ncaused by: ');
 }

@@ -18,3 +18,18 @@ async function effective(runtime: Runtime, call?: Call): Promise<bigint> {
   const status = await readProcessStatus(runtime.fs, call);
   return status?.capabilities ?? (runtime.host.uid === 0 ? ~0n : 0n);
 }
+
+/** Why this process lacks a capability (`CAP_CHOWN`) and a hint how to get it; root is not told to be root. `unshare`: flags. */
+export function lackOf(
+  { host }: Pick<Runtime, 'host'>,
+  name: string,
+  unshare: string,
+): { readonly why: string; readonly hint: string } {
+  const namespace = `run in a user namespace (unshare ${unshare})`;
+  if (host.uid !== 0)
+    return { why: `not root (this process lacks ${name})`, hint: `Run as root, or ${namespace}` };
+  return {
+    why: `root here lacks ${name}`,
+    hint: `Give the container ${name} (docker run --cap-add ${name.replace(/^CAP_/, '')}), or ${namespace}`,
+  };
+}

@@ -9,7 +9,7 @@ import { findPlace } from '../output/place.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
-import { CAP_CHOWN, hasCapability } from '../users/capabilities.ts';
+import { CAP_CHOWN, hasCapability, lackOf } from '../users/capabilities.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import { withJob } from './job.ts';
 import type { FetchResult, StoreDeps } from './options.ts';
@@ -105,8 +105,9 @@ function places({ force = false, keepOut = [] }: RootfsOptions) {
 async function requireOwner(runtime: Runtime, { layerSettings, signal }: RootfsOptions): Promise<boolean> {
   const mayGive = await hasCapability(runtime, CAP_CHOWN, { signal });
   if (mayGive || layerSettings?.owner !== 'keep') return mayGive;
-  throw new HawserError('FailedPrecondition', 'Cannot keep the owners of files: not root (CAP_CHOWN)', {
-    hint: 'Run as root or in a user namespace (unshare --map-root-user --map-auto), or use --owner record',
+  const { why, hint } = lackOf(runtime, 'CAP_CHOWN', '--map-root-user --map-auto');
+  throw new HawserError('FailedPrecondition', `Cannot keep the owners of files: ${why}`, {
+    hint: `${hint}, or use --owner record`,
   });
 }
 
@@ -118,7 +119,8 @@ async function chooseOwner(
   const mayGive = await requireOwner(runtime, options);
   const wanted = options.layerSettings?.owner ?? (mayGive ? 'keep' : undefined);
   if (wanted !== undefined) return wanted;
-  const message = `Not root: everything in ${options.dir} belongs to user ${runtime.host.uid}; --owner record notes whose it would be`;
+  const why = runtime.host.uid === 0 ? 'No CAP_CHOWN' : 'Not root';
+  const message = `${why}: everything in ${options.dir} belongs to user ${runtime.host.uid}; --owner record notes whose it would be`;
   report({ type: 'warning', message });
   return 'ours';
 }

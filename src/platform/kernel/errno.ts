@@ -11,7 +11,8 @@ interface Meaning {
   readonly hint?: string;
 }
 
-const OPEN_FILES = 'Raise the limit of open files (ulimit -n) or lower the parallelism';
+const OPEN_FILES =
+  'Raise the limit of open files (ulimit -n; fs.file-max for the system) or lower the parallelism';
 const PRIVILEGE = isRoot()
   ? 'Check the mode and the attributes of the path (lsattr), and what holds this process back: a user namespace, seccomp, SELinux'
   : 'Run as root, or check the owner and mode of the path';
@@ -44,7 +45,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOTDIR: { number: 20, kind: 'FailedPrecondition', text: 'not a directory' },
   EISDIR: { number: 21, kind: 'FailedPrecondition', text: 'is a directory' },
   EINVAL: { number: 22, kind: 'InvalidArgument', text: 'invalid argument' },
-  ENFILE: { number: 23, kind: 'ResourceExhausted', text: 'too many open files in system' },
+  ENFILE: { number: 23, kind: 'ResourceExhausted', text: 'too many open files in system', hint: OPEN_FILES },
   EMFILE: { number: 24, kind: 'ResourceExhausted', text: 'too many open files', hint: OPEN_FILES },
   ETXTBSY: { number: 26, kind: 'FailedPrecondition', text: 'text file busy' },
   EFBIG: { number: 27, kind: 'ResourceExhausted', text: 'file too large' },

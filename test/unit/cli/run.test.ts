@@ -145,6 +145,27 @@ test('run: an error is exit 1, without controls, secrets or a stack', async () =
   assert.doesNotMatch(debug.err, /pw|\u001b/);
 });
 
+test('run: what the system refuses is no bug of ours', async () => {
+  const system: readonly object[] = [
+    { code: 'EIO' },
+    { code: 'ENOSPC' },
+    { code: 'ERR_SQLITE_ERROR', errcode: 10 },
+    { code: 'ERR_SQLITE_ERROR', errcode: (3 << 8) | 10 },
+  ];
+  for (const detail of system) {
+    const { err } = await go('pull localhost:5000/a:b', {}, async () => {
+      throw new HawserError('Internal', 'failed', { cause: Object.assign(new Error('x'), detail) });
+    });
+    assert.equal(err, 'hawser: failed\n');
+  }
+  for (const detail of [{ code: 'ERR_INVALID_ARG_TYPE' }, { code: 'ERR_SQLITE_ERROR', errcode: 19 }]) {
+    const { err } = await go('pull localhost:5000/a:b', {}, async () => {
+      throw new HawserError('Internal', 'failed', { cause: Object.assign(new Error('x'), detail) });
+    });
+    assert.match(err, /looks like a bug/);
+  }
+});
+
 test('run: what is not a HawserError is exit 1 too', async () => {
   const { code, err } = await go('pull localhost:5000/a:b', {}, async () => {
     throw new TypeError('oops');
@@ -261,6 +282,17 @@ test('run: the namespace is checked in the words of containerd', async () => {
   const { code, err } = await go(['-n', 'bad ns!', 'images', 'ls']);
   assert.equal(code, 1);
   assert.match(err, /namespace validation: identifier "bad ns!" must match \^\[A-Za-z0-9\]\+/);
+});
+
+test('run: where a namespace of Kubernetes or Docker is, is told when no store is named', async () => {
+  const says =
+    /^warning: this is the namespace k8s\.io of hawser's own store, \/var\/lib\/hawser, .*--address/;
+  for (const line of ['-n k8s.io images ls', '-n k8s.io pull reg.io/a --progress none'])
+    assert.match((await go(line)).err, says, line);
+  assert.match((await go('images ls', { env: { CONTAINERD_NAMESPACE: 'k8s.io' } })).err, says);
+  for (const line of ['-n k8s.io -a /s images ls', '-n k8s.io --root /r images ls', '-n other images ls'])
+    assert.equal((await go(line)).err, '', line);
+  assert.equal((await go('-n k8s.io images ls', { env: { HAWSER_ROOT: '/r' } })).err, '');
 });
 
 test('run: --address and CONTAINERD_ADDRESS choose a containerd, unless a store is named', async () => {

@@ -1,7 +1,7 @@
 import { HawserError } from '../../../core/errors.ts';
 import type { Call } from '../../../core/ports/call.ts';
 import type { Runtime } from '../../../core/runtime.ts';
-import { CAP_CHOWN, CAP_SYS_ADMIN, hasCapability } from '../../../core/users/capabilities.ts';
+import { CAP_CHOWN, CAP_SYS_ADMIN, hasCapability, lackOf } from '../../../core/users/capabilities.ts';
 
 const NAMES: Readonly<Record<number, string>> = {
   [CAP_CHOWN]: 'CAP_CHOWN',
@@ -22,11 +22,8 @@ export async function requireCapability(
   const name = NAMES[capability] ?? String(capability);
   const native = capability !== CAP_CHOWN && (await hasCapability(runtime, CAP_CHOWN, call));
   const other = native ? 'use --snapshotter native, ' : '';
-  throw new HawserError(
-    'FailedPrecondition',
-    `Cannot make ${snapshotter} snapshots: not root (this process lacks ${name})`,
-    {
-      hint: `Run as root or in a user namespace (unshare --map-root-user --map-auto --mount), ${other}unpack into a directory (hawser unpack REF --rootfs DIR), or fetch without unpacking: hawser content fetch REF`,
-    },
-  );
+  const { why, hint } = lackOf(runtime, name, '--map-root-user --map-auto --mount');
+  throw new HawserError('FailedPrecondition', `Cannot make ${snapshotter} snapshots: ${why}`, {
+    hint: `${hint}, ${other}unpack into a directory (hawser unpack REF --rootfs DIR), or fetch without unpacking: hawser content fetch REF`,
+  });
 }

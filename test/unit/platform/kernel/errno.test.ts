@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import os from 'node:os';
+import process from 'node:process';
 import { test } from 'node:test';
 import { errnoOf } from '../../../../src/core/errors.ts';
 import { errnoError, errnoName, errnoNumber, errnoOfText } from '../../../../src/platform/kernel/errno.ts';
@@ -49,7 +50,10 @@ test('kinds are those that the ports state', () => {
     assert.ok(err.message.includes(name));
   }
   assert.equal(errnoOf(errnoError('EOPNOTSUPP', 'x')), 'ENOTSUP');
-  for (const name of ['ENOSPC', 'EPERM', 'EMFILE']) assert.ok(errnoError(name, 'x').hint !== undefined);
+  for (const name of ['EPERM', 'EACCES'])
+    assert.equal(/run as root/i.test(errnoError(name, 'x').hint ?? ''), process.getuid?.() !== 0);
+  for (const name of ['ENOSPC', 'EPERM', 'EMFILE', 'ENFILE', 'EIO', 'EROFS', 'EDQUOT'])
+    assert.ok(errnoError(name, 'x').hint !== undefined);
 });
 
 test('the errno is found in what tools print', () => {
