@@ -35,8 +35,8 @@ export class LowerChain {
 export class LowerLayers {
   readonly #sys: Syscalls;
   readonly #roots: readonly string[];
-  /** Chains with open directories, those that opened one last at the end. */
-  readonly #chains = new Set<LowerChain>();
+  /** What was opened, in order; some of it may be closed by now. */
+  #opened: { readonly chain: LowerChain; readonly index: number; readonly dir: Dir }[] = [];
   #open = 0;
   /** Places with a chain. */
   readonly #places = new Set<ChainPlace>();
@@ -60,7 +60,7 @@ export class LowerLayers {
   forget(place: ChainPlace): void {
     const chain = place.lowers;
     if (chain === undefined) return;
-    this.#close(chain);
+    for (const index of chain.dirs.keys()) this.#closeAt(chain, index);
     this.#known -= chain.from.length;
     this.#places.delete(place);
     place.lowers = undefined;
@@ -120,36 +120,28 @@ export class LowerLayers {
       const above = this.at(place.parent, position);
       dir = above && this.#sys.openDir(above, place.name);
     }
-    chain.dirs[index] = dir;
     if (dir === undefined) return undefined;
+    chain.dirs[index] = dir;
     this.#open++;
-    this.#chains.delete(chain);
-    this.#chains.add(chain);
-    if (this.#open > MAX_OPEN) this.#evict(dir);
+    this.#opened.push({ chain, index, dir });
+    if (this.#opened.length > 2 * MAX_OPEN) this.#opened = this.#opened.filter(isOpen);
+    if (this.#open > MAX_OPEN) this.#evict();
     return dir;
   }
 
-  /** Closes about half of the handles, those of the chains that were used longest ago, but not `kept`. */
-  #evict(kept: Dir): void {
-    for (const chain of this.#chains) {
-      if (this.#open <= MAX_OPEN / 2) return;
-      this.#close(chain, kept);
-    }
+  /** Closes half of the handles, oldest first. */
+  #evict(): void {
+    const oldest = this.#opened.filter(isOpen);
+    this.#opened = oldest.splice(oldest.length / 2);
+    for (const { chain, index } of oldest) this.#closeAt(chain, index);
   }
 
-  #close(chain: LowerChain, kept?: Dir): void {
-    let keeps = false;
-    for (const [i, dir] of chain.dirs.entries()) {
-      if (dir === undefined) continue;
-      if (dir === kept) {
-        keeps = true;
-        continue;
-      }
-      chain.dirs[i] = undefined;
-      this.#open--;
-      this.#sys.closeDir(dir);
-    }
-    if (!keeps) this.#chains.delete(chain);
+  #closeAt(chain: LowerChain, index: number): void {
+    const dir = chain.dirs[index];
+    if (dir === undefined) return;
+    chain.dirs[index] = undefined;
+    this.#open--;
+    this.#sys.closeDir(dir);
   }
 
   #isOpaque(dir: Dir): boolean {
@@ -158,4 +150,8 @@ export class LowerLayers {
       this.#sys.getxattrDir(dir, 'user.overlay.opaque');
     return value?.length === 1 && value[0] === Y;
   }
+}
+
+function isOpen({ chain, index, dir }: { chain: LowerChain; index: number; dir: Dir }): boolean {
+  return chain.dirs[index] === dir;
 }
