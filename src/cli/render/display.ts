@@ -7,6 +7,7 @@ import type { FetchResult } from '../../core/verbs/options.ts';
 import type { ProgressMode } from '../grammar/flags.ts';
 import { eventLine, JsonThrottle } from './json.ts';
 import { plainLines } from './plain.ts';
+import { PlainProgress } from './plain-progress.ts';
 import { advance, fetchedBytes, newState, type ProgressState } from './progress-state.ts';
 import { redact, safe } from './text.ts';
 import { TtyScreen } from './tty.ts';
@@ -46,7 +47,16 @@ export class Display {
     this.#opts = opts;
     this.#startedAt = opts.clock.monotonic();
     this.#screen = opts.mode === 'tty' ? new TtyScreen(opts.stdout, opts.colour) : undefined;
-    if (this.#screen) this.#ticking = this.#tick();
+    if (this.#screen)
+      this.#ticking = this.#every(
+        () => INTERVAL,
+        () => this.#draw(),
+      );
+    if (opts.mode === 'plain') {
+      const progress = new PlainProgress(this.#startedAt);
+      const now = async () => this.#lines([progress.line(this.#state, opts.clock.monotonic())]);
+      this.#ticking = this.#every(() => progress.pause(), now);
+    }
   }
 
   readonly report: Report = (event) => {
@@ -140,11 +150,12 @@ export class Display {
     });
   }
 
-  async #tick(): Promise<void> {
+  /** Calls `act` after each pause (milliseconds) until the display ends. */
+  async #every(pause: () => number, act: () => Promise<void>): Promise<void> {
     try {
       for (;;) {
-        await this.#opts.clock.sleep(INTERVAL, this.#stop.signal);
-        await this.#draw();
+        await this.#opts.clock.sleep(pause(), this.#stop.signal);
+        await act();
       }
     } catch (err) {
       if (!this.#stop.signal.aborted && !isKind(err, 'Canceled')) this.#failure ??= { reason: err };

@@ -37,7 +37,11 @@ export function newState(): ProgressState {
   return { name: '', root: undefined, blobs: new Map(), unpacks: [], syncing: false, waiting: undefined };
 }
 
-/** Applies one event to the state, in place. */
+function newUnpack(platform: string, target: string): UnpackRow {
+  return { platform, target, ready: new Set(), count: 0, current: undefined, chainId: undefined };
+}
+
+/** Applies one event to the state, in place. A case for each type of event. */
 export function advance(state: ProgressState, event: ProgressEvent): void {
   switch (event.type) {
     case 'resolving':
@@ -52,19 +56,9 @@ export function advance(state: ProgressState, event: ProgressEvent): void {
       advanceBlob(state, event.key, event);
       if (event.status !== 'waiting') state.waiting = undefined;
       break;
-    case 'unpacking': {
-      const { platform, target } = event;
-      const fresh = {
-        platform,
-        target,
-        ready: new Set<number>(),
-        count: 0,
-        current: undefined,
-        chainId: undefined,
-      };
-      state.unpacks.push(fresh);
+    case 'unpacking':
+      state.unpacks.push(newUnpack(event.platform, event.target));
       break;
-    }
     case 'layer':
       advanceLayer(state, event);
       break;

@@ -46,6 +46,8 @@ async function askPassword(context: Context): Promise<string> {
 }
 
 async function readPassword(context: Context): Promise<string> {
+  if (context.runtime.host.stdinIsTerminal)
+    await warn(context, 'reading the password from standard input, up to the end of the line');
   return nonEmpty(await context.runtime.host.readLine({ signal: context.signal }));
 }
 

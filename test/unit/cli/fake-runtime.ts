@@ -17,6 +17,8 @@ export interface FakeOptions {
   readonly closedStdout?: boolean;
   /** Nothing can be written to standard output. */
   readonly fullStdout?: boolean;
+  /** Milliseconds; default 0. */
+  readonly monotonic?: () => number;
 }
 
 type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
@@ -28,8 +30,8 @@ export interface Fake {
   interrupt(signal: SignalName): void;
   /** Handlers and timers that are still there. */
   readonly left: () => number;
-  /** Ends every sleep. */
-  wake(): void;
+  /** Ends every sleep, or those of a length (milliseconds). */
+  wake(length?: number): void;
   readonly silent: boolean[];
   /** What was written to files, and closed. Nothing can be written below /closed. */
   readonly written: ReadonlyMap<string, string>;
@@ -38,7 +40,7 @@ export interface Fake {
 export function fakeRuntime(opts: FakeOptions = {}): Fake {
   let [out, err] = ['', ''];
   const handlers = new Set<(signal: SignalName) => void>();
-  const sleeps = new Set<() => void>();
+  const sleeps = new Map<() => void, number>();
   const silent: boolean[] = [];
   const written = new Map<string, string>();
   const lines = [...(opts.stdinLines ?? [])];
@@ -78,8 +80,8 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
   };
   const clock = {
     now: () => 1_000_000,
-    monotonic: () => 0,
-    sleep: (_: number, signal?: AbortSignal) =>
+    monotonic: () => opts.monotonic?.() ?? 0,
+    sleep: (length: number, signal?: AbortSignal) =>
       new Promise<void>((resolve, reject) => {
         const end = (settle: () => void) => () => {
           sleeps.delete(wakeUp);
@@ -88,7 +90,7 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
         };
         const wakeUp = end(resolve);
         const cancel = end(() => reject(signal?.reason));
-        sleeps.add(wakeUp);
+        sleeps.set(wakeUp, length);
         signal?.addEventListener('abort', cancel);
       }),
   };
@@ -123,8 +125,8 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
       for (const handler of [...handlers]) handler(signal);
     },
     left: () => handlers.size + sleeps.size,
-    wake: () => {
-      for (const wakeUp of [...sleeps]) wakeUp();
+    wake: (length) => {
+      for (const [wakeUp, of] of [...sleeps]) if (length === undefined || of === length) wakeUp();
     },
     silent,
     written,

@@ -210,6 +210,31 @@ test('run: a second interrupt does not wait for the work', async () => {
   assert.equal(await run(fake.runtime, ['pull', 'localhost:5000/a:b'], given), 130);
 });
 
+test('run: cleaning up is told, and has a limit', async () => {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const fake = fakeRuntime();
+    const { services: given } = services(async () => {
+      queueMicrotask(() => fake.interrupt(signal));
+      await new Promise(() => {});
+    });
+    const ended = run(fake.runtime, ['pull', 'localhost:5000/a:b', '--progress', 'none'], given);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(fake.err(), '');
+    fake.wake(1000);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.match(
+      fake.err(),
+      /^hawser: interrupted; cleaning up, for 30s at most \(Ctrl-C ends it at once\)\n$/,
+    );
+    fake.wake(30_000);
+    assert.equal(await ended, code);
+    assert.equal(fake.left(), 0);
+  }
+});
+
 test('run: the time limit ends the work, exit 1', async () => {
   const fake = fakeRuntime();
   const { services: given } = services(async (options) => {
