@@ -1,24 +1,35 @@
 import fs from 'node:fs';
 import { dirname } from 'node:path';
+import { HawserError } from '../../src/core/errors.ts';
 import type { FileHandle, FileSystem } from '../../src/core/ports/file-system.ts';
 
-/** What a power cut takes with it: bytes that no sync followed, and renames whose directory was not synced. */
+/**
+ * What a power cut takes with it: bytes that no sync followed, bytes whose sync failed and that were not written again, and
+ * renames whose directory was not synced.
+ */
 export interface LossyFs {
   readonly fs: FileSystem;
+  /** The next sync of a file fails with EIO, once: as Linux tells a failed write-back. */
+  failNextSync(): void;
   /** The power is cut: everything that is not on disk goes. To be called once, when all is closed. */
   cut(): void;
 }
 
-interface Unsynced {
+type Range = readonly [start: number, end: number];
+
+interface Pages {
   path: string;
   /** Written since the last sync. */
-  ranges: [number, number][];
+  dirty: Range[];
+  /** Taken for written by the kernel, and not on disk. */
+  lost: Range[];
 }
 
 export function lossyFs(base: FileSystem): LossyFs {
-  const files = new Set<Unsynced>();
+  const files = new Set<Pages>();
   const renames: { from: string; to: string }[] = [];
-  const file = (handle: FileHandle, state: Unsynced): FileHandle => ({
+  let failSync = false;
+  const file = (handle: FileHandle, pages: Pages): FileHandle => ({
     read: (into, at) => handle.read(into, at),
     size: () => handle.size(),
     close: () => handle.close(),
@@ -26,23 +37,41 @@ export function lossyFs(base: FileSystem): LossyFs {
     truncate: (size) => handle.truncate(size),
     sync: async () => {
       await handle.sync();
-      state.ranges = [];
+      const { dirty } = pages;
+      pages.dirty = [];
+      if (!failSync) return;
+      failSync = false;
+      pages.lost.push(...dirty);
+      throw new HawserError('Internal', 'syncing: input/output error (EIO)', {
+        reason: { type: 'errno', errno: 'EIO' },
+      });
     },
     write: async (data, at) => {
       await handle.write(data, at);
-      state.ranges.push([at, at + data.length]);
+      const length =
+        data instanceof Uint8Array ? data.length : data.reduce((sum, one) => sum + one.length, 0);
+      const written: Range = [at, at + length];
+      pages.dirty.push(written);
+      pages.lost = pages.lost.flatMap((range) => without(range, written));
     },
   });
+  const pagesOf = (path: string): Pages => {
+    const known = [...files].find((one) => one.path === path);
+    const pages = known ?? { path, dirty: [], lost: [] };
+    files.add(pages);
+    return pages;
+  };
   return {
     fs: {
       ...base,
-      open: async (...args) => {
-        const state: Unsynced = { path: args[0], ranges: [] };
-        files.add(state);
-        return file(await base.open(...args), state);
+      open: async (...args) => file(await base.open(...args), pagesOf(args[0])),
+      remove: async (path, opts) => {
+        await base.remove(path, opts);
+        for (const one of files) if (one.path === path || one.path.startsWith(`${path}/`)) files.delete(one);
       },
       rename: async (from, to, call) => {
         await base.rename(from, to, call);
+        for (const one of files) if (one.path === to) files.delete(one);
         for (const one of files) if (one.path === from) one.path = to;
         renames.push({ from, to });
       },
@@ -53,14 +82,25 @@ export function lossyFs(base: FileSystem): LossyFs {
         }
       },
     },
+    failNextSync() {
+      failSync = true;
+    },
     cut() {
-      for (const { path, ranges } of files) for (const range of ranges) zero(path, range);
+      for (const { path, dirty, lost } of files) for (const range of [...dirty, ...lost]) zero(path, range);
       for (const { from, to } of renames.reverse()) undo(from, to);
     },
   };
 }
 
-function zero(path: string, [start, end]: [number, number]): void {
+function without([start, end]: Range, [from, to]: Range): Range[] {
+  const rest: Range[] = [
+    [start, Math.min(end, from)],
+    [Math.max(start, to), end],
+  ];
+  return rest.filter(([a, b]) => a < b);
+}
+
+function zero(path: string, [start, end]: Range): void {
   if (!fs.existsSync(path)) return;
   const { mode, size } = fs.statSync(path);
   fs.chmodSync(path, 0o600);

@@ -6,17 +6,19 @@ import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { PreparedSnapshot } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
+import type { Durability } from './durability.ts';
 import type { Store } from './store.ts';
-import { markUnsynced } from './unsynced.ts';
 
 /** Applies layers in worker threads, directly into the snapshot's directory: nothing is mounted. */
 export class LocalApplier implements Applier {
   readonly #store: Store;
   readonly #content: ContentStore & LocalBlobs;
+  readonly #durability: Durability;
   readonly #writeOut: WriteOut;
 
-  constructor(store: Store, content: ContentStore & LocalBlobs, writeOut: WriteOut) {
+  constructor(store: Store, content: ContentStore & LocalBlobs, durability: Durability, writeOut: WriteOut) {
     this.#store = store;
+    this.#durability = durability;
     this.#content = content;
     this.#writeOut = writeOut;
   }
@@ -32,7 +34,7 @@ export class LocalApplier implements Applier {
     const growing = this.#content.growing(layer.digest) ?? null;
     const { size } = growing === null ? await this.#content.info(layer.digest, opts) : layer;
     const { uids, gids } = await readIdMaps(fs, opts);
-    if (id !== undefined) await markUnsynced(this.#store, id, opts);
+    if (id !== undefined) await this.#durability.mark(id, opts);
     const source = { blob: this.#content.blobPath(layer.digest), blobSize: size, growing, uids, gids };
     const place = id === undefined ? target.root : this.#store.path('snapshots');
     return await this.#writeOut.during(place, () => applyByWorker(workers, layer, source, target, opts));

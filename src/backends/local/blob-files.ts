@@ -22,14 +22,21 @@ export async function fileSize(runtime: Runtime, path: string, call?: Call): Pro
   return info?.type === 'file' ? info.size : undefined;
 }
 
-/** Feeds `length` bytes from the start of the file to the hasher. Fewer in the file is DataLoss. */
-export async function hashInto(file: FileHandle, length: number, hasher: Hasher, call?: Call): Promise<void> {
+/** Feeds `length` bytes from the start of the file to the hasher. Fewer in the file is DataLoss. `rewrite`: writes them back. */
+export async function hashInto(
+  file: FileHandle,
+  length: number,
+  hasher: Hasher,
+  call?: Call & { readonly rewrite?: boolean },
+): Promise<void> {
   const buffer = new Uint8Array(Math.max(1, Math.min(READ_SIZE, length)));
   for (let at = 0; at < length; ) {
     call?.signal?.throwIfAborted();
     const got = await file.read(buffer.subarray(0, Math.min(buffer.length, length - at)), at);
     if (got === 0) throw new HawserError('DataLoss', `The file ended after ${at} of ${length} bytes`);
-    hasher.update(buffer.subarray(0, got));
+    const bytes = buffer.subarray(0, got);
+    hasher.update(bytes);
+    if (call?.rewrite === true) await file.write(bytes, at);
     at += got;
   }
 }

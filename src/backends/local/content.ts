@@ -223,10 +223,9 @@ export class LocalContent implements ContentStore, LocalBlobs {
 
   async listStatuses(call?: Call): Promise<IngestStatus[]> {
     call?.signal?.throwIfAborted();
-    const statuses: IngestStatus[] = [];
-    for (const record of allIngests(this.#store))
-      statuses.push(await ingestStatus(this.#store, record, call));
-    return statuses;
+    return await Promise.all(
+      allIngests(this.#store).map((record) => ingestStatus(this.#store, record, call)),
+    );
   }
 
   async abort(ref: string, call: Call = {}): Promise<void> {

@@ -82,8 +82,12 @@ export class LocalIngest implements Ingest {
     }
   }
 
-  async #rehash(file: FileHandle, size: number, call: Call): Promise<void> {
-    await hashInto(file, size, this.#hasher, call);
+  /**
+   * Hashes what an earlier writer left, and writes it back: a sync that failed for that writer is not reported again, and only
+   * bytes that are written anew are covered by ours.
+   */
+  async #rehash(file: FileHandle, size: number, { signal }: Call): Promise<void> {
+    await hashInto(file, size, this.#hasher, { signal, rewrite: true });
     this.#offset = size;
     this.#writer = this.#writeBehind(file);
   }
@@ -234,7 +238,7 @@ export class LocalIngest implements Ingest {
     try {
       const { written } = this.#writer;
       if ((await file.size()) !== written) await file.truncate(written);
-      if (durable) await file.sync();
+      if (durable) await makeDurable(file);
     } finally {
       await file.close();
     }
@@ -255,5 +259,15 @@ export class LocalIngest implements Ingest {
     } finally {
       await releaseIngest(this.#store, this.ref);
     }
+  }
+}
+
+/** After a failed sync the kernel takes the pages for written: their bytes are dropped, so that nobody resumes them. */
+async function makeDurable(file: FileHandle): Promise<void> {
+  try {
+    await file.sync();
+  } catch (err) {
+    await file.truncate(0).catch(() => {});
+    throw err;
   }
 }

@@ -9,6 +9,7 @@ import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
 import { collect } from './collect.ts';
 import { LocalContent } from './content.ts';
+import { Durability } from './durability.ts';
 import { namespaces } from './gc-state.ts';
 import { checkIdentifier } from './identifiers.ts';
 import { LocalImages } from './images.ts';
@@ -21,7 +22,6 @@ import { NativeDriver } from './snapshots/native.ts';
 import { OverlayDriver } from './snapshots/overlayfs.ts';
 import { LocalSnapshotter } from './snapshots/snapshotter.ts';
 import { Store } from './store.ts';
-import { forgetUnsynced, syncSnapshots } from './unsynced.ts';
 
 export interface LocalBackend extends Backend {
   readonly content: ContentStore & LocalBlobs;
@@ -55,12 +55,17 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
   const store =
     opts.readOnly === true ? await openToRead(runtime, root, opts) : await openToWrite(runtime, root, opts);
   const drivers = [new OverlayDriver(runtime, root), new NativeDriver(runtime)];
+  const durability = new Durability(store);
   const snapshotters = new Map<string, Snapshotter>(
-    drivers.map((driver) => [driver.name, new LocalSnapshotter(store, driver)]),
+    drivers.map((driver) => [driver.name, new LocalSnapshotter(store, driver, durability)]),
   );
-  const backend = assemble(store, snapshotters, opts.contentSharing === 'isolated');
+  const backend = assemble(store, durability, snapshotters, opts.contentSharing === 'isolated');
   try {
-    if (!store.readOnly) await removeAbandoned(store, snapshotters, opts);
+    if (store.readOnly) for (const id of await durability.lost(opts)) store.distrusted.add(id);
+    else {
+      await durability.dropLost(opts);
+      await removeAbandoned(store, snapshotters, opts);
+    }
     return backend;
   } catch (err) {
     await backend[Symbol.asyncDispose]();
@@ -72,7 +77,7 @@ async function openToRead(runtime: Runtime, root: string, opts: LocalOptions): P
   const exists = await inspectRoot(runtime, root, opts);
   const db = await openDatabase(runtime, exists ? `${root}/${DATABASE}` : ':memory:', opts.signal);
   const owner = Owner.reader(runtime, `${root}/run`);
-  return new Store({ runtime, root, namespace: opts.namespace, readOnly: true, db, owner, boot: '' });
+  return new Store({ runtime, root, namespace: opts.namespace, readOnly: true, db, owner });
 }
 
 async function openToWrite(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
@@ -81,9 +86,7 @@ async function openToWrite(runtime: Runtime, root: string, opts: LocalOptions): 
   let owner: Owner | undefined;
   try {
     owner = await Owner.create(runtime, `${root}/run`, opts);
-    const boot = await bootId(runtime, opts);
-    const store = new Store({ runtime, root, namespace: opts.namespace, readOnly: false, db, owner, boot });
-    await forgetUnsynced(store, opts);
+    const store = new Store({ runtime, root, namespace: opts.namespace, readOnly: false, db, owner });
     await ensureLayout(store, opts);
     return store;
   } catch (err) {
@@ -93,24 +96,16 @@ async function openToWrite(runtime: Runtime, root: string, opts: LocalOptions): 
   }
 }
 
-async function bootId(runtime: Runtime, call: Call): Promise<string> {
-  try {
-    const id = await runtime.fs.readFile('/proc/sys/kernel/random/boot_id', 4096, call);
-    return new TextDecoder().decode(id).trim();
-  } catch {
-    call.signal?.throwIfAborted();
-    return '';
-  }
-}
-
 /** An object without private fields, for callers extend it by Object.create. */
 function assemble(
   store: Store,
+  durability: Durability,
   snapshotters: ReadonlyMap<string, Snapshotter>,
   isolated: boolean,
 ): LocalBackend {
   const content = new LocalContent(store, isolated);
-  const writeOut = new WriteOut(store.runtime);
+  const { clock, fs } = store.runtime;
+  const writeOut = new WriteOut({ clock, fs, workers: { syncfs: () => durability.writeOut() } });
   const snapshotterNames = [...snapshotters.keys()];
   let closed = false;
   return {
@@ -119,7 +114,7 @@ function assemble(
     content,
     images: new LocalImages(store),
     leases: new LocalLeases(store),
-    applier: new LocalApplier(store, content, writeOut),
+    applier: new LocalApplier(store, content, durability, writeOut),
     snapshotterNames,
     snapshotter: (name = 'overlayfs') => snapshotters.get(name) ?? noSnapshotter(name, snapshotterNames),
     namespaces: async (call) => {
@@ -128,13 +123,14 @@ function assemble(
     },
     sync: async (call) => {
       await writeOut.settled();
-      await syncSnapshots(store, call);
+      await durability.sync(call);
     },
     collect: (call) => collect(store, call),
     [Symbol.asyncDispose]: async () => {
       if (closed) return;
       closed = true;
       await writeOut.settled().catch(() => {});
+      await durability.close();
       try {
         await store.owner.close();
       } finally {

@@ -47,7 +47,13 @@ async function moveIntoPlace(
   const path = store.path(blobFile(digest));
   if ((await fs.stat(path, call))?.type === 'directory') await fs.remove(path, { tree: true, ...call });
   await fs.rename(data, path, call);
-  await store.dirSyncs.join(dir);
+  try {
+    await store.dirSyncs.join(dir);
+  } catch (err) {
+    // The next sync of the directory would succeed, though the name may not be on the disk.
+    await fs.remove(path, { tree: true });
+    throw err;
+  }
 }
 
 /** Notes the digest in the ingest's record, which keeps sweeps off the blob's file. */

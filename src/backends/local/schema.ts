@@ -15,8 +15,9 @@ const OPEN_PAUSE = 20;
 /**
  * `labels.type` is the type of a lease resource (`content`, `images`, `snapshots/<snapshotter>`) or `leases`. `owner` names
  * the process that holds a row (owner.ts), null nobody. `doomed` lists files that a sweep is about to remove, `staging`
- * the ids of snapshot directories that have no snapshot yet. `snapshots.unsynced` is the boot during which a layer was
- * applied to the snapshot, null once the layer is durable.
+ * the ids of snapshot directories that have no snapshot yet. `snapshots.unsynced` is the boot and the mount under
+ * which a layer was applied to the snapshot (write-mark.ts), null once the layer is durable; `syncing` names the processes
+ * that run a sync.
  */
 const SCHEMA = `
 CREATE TABLE namespaces (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -68,6 +69,9 @@ CREATE TABLE generation (images INTEGER NOT NULL) STRICT;
 INSERT INTO generation VALUES (0);
 `;
 
+/** Added to stores of format 1 that lack this table; an older hawser does not look at it. */
+const SYNCING = 'CREATE TABLE IF NOT EXISTS syncing (owner TEXT PRIMARY KEY) STRICT, WITHOUT ROWID';
+
 function version(db: Database): number {
   const row = db.prepare('PRAGMA user_version').get();
   return row === undefined ? 0 : number(row, 'user_version');
@@ -82,16 +86,23 @@ function migrate(db: Database, path: string): void {
       { hint: 'Use the newer hawser that made it, or another --root' },
     );
   }
-  if (found === STORE_VERSION) return;
-  db.exec(SCHEMA);
-  db.exec(`PRAGMA user_version=${STORE_VERSION}`);
+  if (found !== STORE_VERSION) {
+    db.exec(SCHEMA);
+    db.exec(`PRAGMA user_version=${STORE_VERSION}`);
+  }
+  db.exec(SYNCING);
+}
+
+function hasTable(db: Database, name: string): boolean {
+  return db.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(name) !== undefined;
 }
 
 function setUp(db: Database, path: string): void {
   db.exec('PRAGMA journal_mode=WAL');
   db.exec('PRAGMA synchronous=NORMAL');
   db.exec('PRAGMA foreign_keys=ON');
-  if (version(db) !== STORE_VERSION) db.transaction(() => migrate(db, path));
+  const complete = version(db) === STORE_VERSION && hasTable(db, 'syncing');
+  if (!complete) db.transaction(() => migrate(db, path));
 }
 
 /**

@@ -22,27 +22,26 @@ export class Store {
   readonly readOnly: boolean;
   readonly db: Database;
   readonly owner: Owner;
-  /** Changes with every boot of the machine; '' when not known. */
-  readonly boot: string;
   /** Blobs that this process is fetching, by digest. */
   readonly growing: Map<string, Growing> = new Map();
   /** The open ingests of this process, by ref: their offsets are ahead of their files' sizes. */
   readonly writing: Map<string, { readonly offset: number }> = new Map();
   /** The refs that this process has taken, or is taking. */
   readonly taken: Set<string> = new Set();
+  /** The ids of snapshots that a reader cannot trust, and may not drop (durability.ts). */
+  readonly distrusted: Set<number> = new Set();
   /** Syncs of directories, by path: one sync serves all changes that were done before it began. */
   readonly dirSyncs: Rounds = new Rounds((path) => this.runtime.fs.syncDir(path));
   /** Whether the namespace has its row, which nobody ever deletes. */
   #named = false;
 
-  constructor(parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner' | 'boot'>) {
+  constructor(parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner'>) {
     this.runtime = parts.runtime;
     this.root = parts.root;
     this.namespace = parts.namespace;
     this.readOnly = parts.readOnly;
     this.db = parts.db;
     this.owner = parts.owner;
-    this.boot = parts.boot;
   }
 
   now(): number {

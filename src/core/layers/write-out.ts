@@ -1,5 +1,8 @@
 import { isKind } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
+import type { Workers } from './workers.ts';
+
+type Parts = Pick<Runtime, 'clock' | 'fs'> & { readonly workers: Pick<Workers, 'syncfs'> };
 
 /** Milliseconds from the end of one sync to the next. */
 const INTERVAL = 1000;
@@ -10,14 +13,14 @@ const INTERVAL = 1000;
  * instead of 6.8.
  */
 export class WriteOut {
-  readonly #runtime: Pick<Runtime, 'clock' | 'fs' | 'workers'>;
+  readonly #runtime: Parts;
   #active = 0;
   #stop = new AbortController();
   /** Every round of syncs begun so far; never rejects. */
   #running: Promise<void> = Promise.resolve();
   #failure: { readonly reason: unknown } | undefined;
 
-  constructor(runtime: Pick<Runtime, 'clock' | 'fs' | 'workers'>) {
+  constructor(runtime: Parts) {
     this.#runtime = runtime;
   }
 

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { openLocalBackend } from '../../../src/backends/local/open.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
 import { applyTarget } from '../../../src/core/layers/apply-by-worker.ts';
-import type { ApplyJob } from '../../../src/core/layers/workers.ts';
+import type { ApplyJob, HeldDir } from '../../../src/core/layers/workers.ts';
 import type { Mount } from '../../../src/core/ports/mounter.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
@@ -162,8 +162,8 @@ test('layers applied but never made durable are not trusted after another boot',
         const diffId = digestOf(new Uint8Array());
         return { diffId, size: 0, entries: 0, times, warnings: ['w'], record: null };
       },
-      syncfs: async (paths: readonly string[]) => {
-        synced.push(...paths);
+      syncfs: async (dirs: readonly (string | HeldDir)[]) => {
+        synced.push(...dirs.map((dir) => (typeof dir === 'string' ? dir : dir.path)));
       },
     },
   };

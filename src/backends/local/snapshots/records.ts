@@ -1,7 +1,6 @@
 /** The snapshots table: containerd's state machine (core/snapshots/storage). All but `find` run within a transaction. */
 import type { Labels } from '../../../core/content/content-store.ts';
 import { HawserError } from '../../../core/errors.ts';
-import { isExtractKey } from '../../../core/layers/extract-key.ts';
 import type { Row } from '../../../core/ports/database.ts';
 import type { SnapshotInfo, SnapshotKind, Usage } from '../../../core/snapshots/snapshotter.ts';
 import { labelRows } from '../labels.ts';
@@ -17,8 +16,14 @@ export interface SnapshotRecord {
   readonly parentId: number | undefined;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Whether its layer is durable. */
+  readonly durable: boolean;
   /** Of a committed snapshot whose usage was worked out before. */
   readonly usage: Usage | undefined;
+}
+
+export function notFound(key: string): HawserError {
+  return new HawserError('NotFound', `snapshot ${key} does not exist: not found`);
 }
 
 const SELECT =
@@ -34,8 +39,18 @@ function toRecord(row: Row): SnapshotRecord {
     parentId: optionalNumber(row, 'parent'),
     createdAt: number(row, 'created_at'),
     updatedAt: number(row, 'updated_at'),
+    durable: row.unsynced === null,
     usage: size === undefined ? undefined : { size, inodes: number(row, 'inodes') },
   };
+}
+
+export interface NewSnapshot {
+  readonly kind: 'View' | 'Active';
+  /** '' for none. */
+  readonly parent: string;
+  /** The mark of a snapshot that is to take a layer (durability.ts). */
+  readonly unsynced: string | null;
+  readonly labels: Labels;
 }
 
 export class SnapshotRecords {
@@ -52,18 +67,20 @@ export class SnapshotRecords {
   find(key: string): SnapshotRecord | undefined {
     const { db, namespace } = this.#store;
     const row = db.prepare(`${SELECT} AND s.name = ?`).get(namespace, this.#snapshotter, key);
-    return row === undefined ? undefined : toRecord(row);
+    const record = row === undefined ? undefined : toRecord(row);
+    return record !== undefined && this.#store.distrusted.has(record.id) ? undefined : record;
   }
 
   get(key: string): SnapshotRecord {
     const record = this.find(key);
-    if (record === undefined) throw new HawserError('NotFound', `snapshot ${key} does not exist: not found`);
+    if (record === undefined) throw notFound(key);
     return record;
   }
 
   list(): SnapshotRecord[] {
     const { db, namespace } = this.#store;
-    return db.prepare(`${SELECT} ORDER BY s.name`).all(namespace, this.#snapshotter).map(toRecord);
+    const rows = db.prepare(`${SELECT} ORDER BY s.name`).all(namespace, this.#snapshotter);
+    return rows.map(toRecord).filter(({ id }) => !this.#store.distrusted.has(id));
   }
 
   info(record: SnapshotRecord, labels?: Labels): SnapshotInfo {
@@ -114,12 +131,10 @@ export class SnapshotRecords {
       throw new HawserError('AlreadyExists', `snapshot "${name}": already exists`);
   }
 
-  /** A snapshot for a layer (`extract-...`) is not durable from the start (unsynced.ts). */
-  insert(id: number, key: string, kind: 'View' | 'Active', parent: string, labels: Labels): void {
+  insert(id: number, key: string, { kind, parent, unsynced, labels }: NewSnapshot): void {
     this.requireFree(key);
     const parentId = this.parentFor(parent)?.id ?? null;
-    const { db, namespace, owner, boot } = this.#store;
-    const unsynced = isExtractKey(key) ? boot : null;
+    const { db, namespace, owner } = this.#store;
     const at = this.#store.now();
     const add = db.prepare(
       'INSERT INTO snapshots (id, ns, snapshotter, name, kind, parent, unsynced, owner, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
@@ -141,7 +156,7 @@ export class SnapshotRecords {
   }
 
   /** Turns the active key into the committed name: same directory, fresh times, only the labels given. */
-  commit(name: string, key: string, labels: Labels): void {
+  commit(name: string, key: string, labels: Labels): SnapshotRecord {
     const record = this.get(key);
     if (record.kind !== 'Active') {
       throw new HawserError('FailedPrecondition', `snapshot "${key}" is not active`);
@@ -154,6 +169,17 @@ export class SnapshotRecords {
     db.prepare(update).run(name, at, at, record.id);
     labelRows.clear(db, namespace, this.labelType, key);
     labelRows.set(db, namespace, this.labelType, name, labels);
+    return record;
+  }
+
+  /** A committed snapshot whose directory is lost makes way for the active `key`, which takes its name next. */
+  giveWay(lost: SnapshotRecord, key: string): void {
+    const { db, namespace } = this.#store;
+    const { id } = this.get(key);
+    db.exec('PRAGMA defer_foreign_keys = ON');
+    db.prepare('UPDATE snapshots SET parent = ? WHERE parent = ?').run(id, lost.id);
+    db.prepare('DELETE FROM snapshots WHERE id = ?').run(lost.id);
+    labelRows.clear(db, namespace, this.labelType, lost.name);
   }
 
   remove(key: string): SnapshotRecord {

@@ -1,6 +1,7 @@
 import type { LayerRecord } from '../../../core/archive/layer-record.ts';
 import type { Labels } from '../../../core/content/content-store.ts';
 import { HawserError, isKind, wrap } from '../../../core/errors.ts';
+import { isExtractKey } from '../../../core/layers/extract-key.ts';
 import type { Call, WriteCall } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type {
@@ -9,12 +10,13 @@ import type {
   Snapshotter,
   Usage,
 } from '../../../core/snapshots/snapshotter.ts';
+import type { Durability } from '../durability.ts';
 import { labelRows } from '../labels.ts';
 import { addToLease, dropFromLease, requireLease } from '../leases.ts';
 import { number } from '../rows.ts';
 import type { Store } from '../store.ts';
 import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
-import { SnapshotRecords } from './records.ts';
+import { notFound, type SnapshotRecord, SnapshotRecords } from './records.ts';
 import { requireSameIds } from './same-ids.ts';
 
 /** Milliseconds for undoing, which runs on a signal of its own. */
@@ -28,11 +30,13 @@ export class LocalSnapshotter implements Snapshotter {
   readonly #store: Store;
   readonly #driver: SnapshotDriver;
   readonly #records: SnapshotRecords;
+  readonly #durability: Durability;
 
-  constructor(store: Store, driver: SnapshotDriver) {
+  constructor(store: Store, driver: SnapshotDriver, durability: Durability) {
     this.name = driver.name;
     this.#store = store;
     this.#driver = driver;
+    this.#durability = durability;
     this.#records = new SnapshotRecords(store, driver.name);
   }
 
@@ -44,15 +48,25 @@ export class LocalSnapshotter implements Snapshotter {
     return { kind, dir: this.#dir(id), parents: parents.map((parent) => this.#dir(parent)) };
   }
 
+  /** NotFound also for a committed snapshot whose directory is lost: a commit of the same name replaces it. */
   async stat(key: string, call?: Call): Promise<SnapshotInfo> {
     call?.signal?.throwIfAborted();
-    return this.#records.info(this.#records.get(key));
+    const record = this.#records.get(key);
+    if (record.kind === 'Committed') {
+      if (!(await this.#hasTree(record, call))) throw notFound(key);
+      if (!record.durable) this.#durability.rely(record.id);
+    }
+    return this.#records.info(record);
+  }
+
+  async #hasTree({ id }: SnapshotRecord, call?: Call): Promise<boolean> {
+    return (await this.#store.runtime.fs.stat(this.#driver.tree(this.#dir(id)), call)) !== undefined;
   }
 
   async label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo> {
     call?.signal?.throwIfAborted();
     await this.#store.write(() => this.#records.label(key, labels), call);
-    return await this.stat(key);
+    return this.#records.info(this.#records.get(key));
   }
 
   async list(call?: Call): Promise<SnapshotInfo[]> {
@@ -106,6 +120,7 @@ export class LocalSnapshotter implements Snapshotter {
     opts.signal?.throwIfAborted();
     await this.#driver.check(opts);
     await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), opts);
+    const unsynced = isExtractKey(key) ? await this.#durability.begin(opts) : null;
     const { id, parents } = await this.#reserve(key, parent, opts);
     const dirs = this.#dirs(kind, id, parents);
     try {
@@ -114,7 +129,7 @@ export class LocalSnapshotter implements Snapshotter {
       await this.#driver.create(dirs, opts);
       await this.#store.write(() => {
         this.#unstage(id);
-        this.#records.insert(id, key, kind, parent, opts.labels ?? {});
+        this.#records.insert(id, key, { kind, parent, unsynced, labels: opts.labels ?? {} });
         addToLease(this.#store, opts.lease, this.#records.labelType, key);
       }, opts);
     } catch (err) {
@@ -140,7 +155,24 @@ export class LocalSnapshotter implements Snapshotter {
       return { id: row === undefined ? 0 : number(row, 'id'), parents };
     }, call);
     if (reserved === undefined) this.#records.requireFree(key);
-    return reserved ?? (await this.#reserve(key, parent, call));
+    else if ((await this.#store.runtime.fs.stat(this.#dir(reserved.id), call)) === undefined) return reserved;
+    else await this.#skipTaken(reserved.id, call);
+    return await this.#reserve(key, parent, call);
+  }
+
+  /**
+   * A directory without a record is there when the database was moved away, or a power cut undid its last transactions. It may be
+   * mounted, or hold what a user wrote, so ids go on after it; a collection removes it.
+   */
+  async #skipTaken(id: number, call: Call): Promise<void> {
+    const { db, runtime } = this.#store;
+    const entries = await runtime.fs.list(this.#store.path(`snapshots/${this.name}`), call);
+    const taken = entries.map(({ name }) => Number(name)).filter(Number.isSafeInteger);
+    await this.#store.write(() => {
+      this.#unstage(id);
+      const raise = db.prepare("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'staging'");
+      raise.run(Math.max(id, ...taken));
+    }, call);
   }
 
   #unstage(id: number): void {
@@ -176,11 +208,16 @@ export class LocalSnapshotter implements Snapshotter {
   async commit(name: string, key: string, opts: MakeOptions = {}): Promise<void> {
     opts.signal?.throwIfAborted();
     const type = this.#records.labelType;
+    const known = this.#records.find(name);
+    const lost = known?.kind === 'Committed' && !(await this.#hasTree(known, opts)) ? known : undefined;
     const done = await this.#store.write(() => {
       requireLease(this.#store, opts.lease);
       addToLease(this.#store, opts.lease, type, name);
-      if (this.#records.find(name) !== undefined) return false;
-      this.#records.commit(name, key, opts.labels ?? {});
+      const present = this.#records.find(name);
+      if (present !== undefined && present.id !== lost?.id) return false;
+      if (present !== undefined) this.#records.giveWay(present, key);
+      const committed = this.#records.commit(name, key, opts.labels ?? {});
+      if (!committed.durable) this.#durability.rely(committed.id);
       dropFromLease(this.#store, opts.lease, type, key);
       return true;
     }, opts);
@@ -193,6 +230,7 @@ export class LocalSnapshotter implements Snapshotter {
     const { workers } = this.#store.runtime;
     try {
       const record = await this.#store.writeDurably(() => this.#records.remove(key), call);
+      this.#durability.release(record.id);
       await workers.removeTree(this.#dir(record.id), call);
     } catch (err) {
       const record = this.#records.find(key);
