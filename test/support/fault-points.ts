@@ -34,6 +34,22 @@ export function errnosOf(kind: string): readonly Errno[] {
   return OPENS.test(kind) ? [...some, 'EMFILE'] : some;
 }
 
+/**
+ * Every point, or (`few`) one call of each kind: in turn the first, the one in the middle or the last, with one error of those
+ * that it can have.
+ */
+export function pointsOf(counts: ReadonlyMap<string, number>, few: boolean): Point[] {
+  const points: Point[] = [];
+  for (const [turn, [kind, count]] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).entries()) {
+    const errnos = errnosOf(kind);
+    const one = [1, (count + 1) >> 1, count][turn % 3] ?? 1;
+    const nths = few ? [one] : Array.from({ length: count }, (_, n) => n + 1);
+    const some = few ? [errnos[turn % errnos.length] ?? 'EIO'] : errnos;
+    for (const nth of nths) for (const errno of some) points.push({ kind, nth, errno });
+  }
+  return points;
+}
+
 /** Counts the calls of a run, and fails the one that is armed. */
 export class Faults {
   readonly counts: Map<string, number> = new Map();

@@ -1,18 +1,22 @@
 /** The commands whose calls are made to fail, with what has to be there before, and what must hold afterwards. */
 import fs from 'node:fs';
-import { type FaultWorld, type Place, readStore, type StoreFacts, treeLines } from './fault-world.ts';
+import type { FaultWorld, Place as PlaceOf } from './fault-world.ts';
+import { readStore, type StoreFacts, treeLines } from './store-reader.ts';
+
+type World = Pick<FaultWorld<unknown>, 'refs' | 'images'>;
+type Place = Pick<PlaceOf<unknown>, 'dir' | 'root' | 'target' | 'ok'>;
 
 export interface Scenario {
   readonly name: string;
   /** Whether the store, with image A, is there before. */
   readonly store: boolean;
   /** Before the command. */
-  prepare?(place: Place, world: FaultWorld): Promise<void>;
-  command(place: Place, world: FaultWorld): readonly string[];
+  prepare?(place: Place, world: World): Promise<void>;
+  command(place: Place, world: World): readonly string[];
   /** What is wrong after a success. */
-  done(place: Place, world: FaultWorld, facts: StoreFacts): readonly string[] | Promise<readonly string[]>;
+  done(place: Place, world: World, facts: StoreFacts): readonly string[] | Promise<readonly string[]>;
   /** What old data are not whole, after a failure. Of the store itself, A always has to be. */
-  old?(place: Place, world: FaultWorld): readonly string[];
+  old?(place: Place, world: World): readonly string[];
   /** Undoes mounts before the command is tried again. */
   readonly mounts?: true;
   /** A may go. */
