@@ -110,9 +110,12 @@ function sweep(store: Store, files: Files): Swept {
     snapshots += swept.snapshots;
   }
   if (images > 0) touchImages(store);
-  for (const row of db.prepare('SELECT DISTINCT owner FROM staging').all()) {
-    const id = text(row, 'owner');
-    if (owner.isDead(id)) db.prepare('DELETE FROM staging WHERE owner = ?').run(id);
+  // Files that a dead sweep has left are doomed again below.
+  for (const table of ['staging', 'doomed']) {
+    for (const row of db.prepare(`SELECT DISTINCT owner FROM ${table}`).all()) {
+      const id = text(row, 'owner');
+      if (owner.isDead(id)) db.prepare(`DELETE FROM ${table} WHERE owner = ?`).run(id);
+    }
   }
   return { images, snapshots, doomed: doom(store, files), directories: orphans(store, files) };
 }

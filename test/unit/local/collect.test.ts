@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { LocalBackend } from '../../../src/backends/local/open.ts';
 import { reasonOf } from '../../../src/core/errors.ts';
@@ -152,6 +154,24 @@ test('strays are tolerated, orphans of a crash go without any other deletion', a
     assert.deepEqual([orphan, stray, ingest].map(exists), [false, true, false]);
     assert.deepEqual(fs.readdirSync(`${root}/snapshots/native`), []);
     assert.deepEqual(await digests(backend), [kept]);
+  });
+});
+
+test('a note of a file to remove goes with the dead process that made it, whether the file is there or not', async () => {
+  await withStore(async ({ backend, root }) => {
+    const orphan = backend.content.blobPath(digestOf(bytesOf('orphan')));
+    fs.mkdirSync(dirname(orphan), { recursive: true });
+    fs.writeFileSync(orphan, 'orphan');
+    const db = new DatabaseSync(`${root}/hawser.db`);
+    try {
+      const note = db.prepare('INSERT INTO doomed VALUES (?, ?)');
+      for (const path of [orphan.slice(root.length + 1), `content/blobs/sha256/${'0'.repeat(64)}`])
+        note.run(path, '0123456789abcdef');
+      assert.deepEqual(await backend.collect(), { blobs: 1, snapshots: 0, bytes: 6 });
+      assert.deepEqual(db.prepare('SELECT path FROM doomed').all(), []);
+    } finally {
+      db.close();
+    }
   });
 });
 
