@@ -85,7 +85,10 @@ export class Metadata {
   /** Warns where the file system or this process cannot have the attribute; throws any other failure. */
   #excuse(err: unknown, entry: TarEntry, key: string, what: string): void {
     const hasUser = entry.type === 'file' || entry.type === 'directory';
-    if (isKind(err, 'NotImplemented')) {
+    if (mayNotHere(err, key)) {
+      const why = 'this host does not let this process set attributes of its kind';
+      this.#warnings.once(key, `left out the ${what}, and maybe others: ${why}`);
+    } else if (isKind(err, 'NotImplemented')) {
       this.#warnings.once('xattr', `the file system does not take the ${what}, and maybe others`);
     } else if (isKind(err, 'PermissionDenied') && key.startsWith('user.') && !hasUser) {
       this.#warnings.add(`ignored the ${what}: only files and directories can have it`);
@@ -114,6 +117,15 @@ export class Metadata {
     inode.chmod(0o755);
     inode.utimes(EPOCH, EPOCH);
   }
+}
+
+/**
+ * Attributes of `security.*` belong to modules of the kernel: who may set one, and which labels SELinux knows, is the host's
+ * to say (lsm(5), capabilities(7)), and the rest of the image is good without.
+ */
+function mayNotHere(err: unknown, key: string): boolean {
+  if (!key.startsWith('security.')) return false;
+  return isKind(err, 'PermissionDenied') || (key === SELINUX_KEY && isKind(err, 'InvalidArgument'));
 }
 
 /** `security` of `security.capability`. */

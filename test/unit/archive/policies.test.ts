@@ -17,7 +17,10 @@ import { apply, intercept, syscallsHere } from './stacks.ts';
 
 const MODES = ['overlay', 'flat'] as const;
 
-function failing(call: keyof Syscalls, kind: 'NotImplemented' | 'PermissionDenied'): Syscalls {
+function failing(
+  call: keyof Syscalls,
+  kind: 'NotImplemented' | 'PermissionDenied' | 'InvalidArgument',
+): Syscalls {
   return intercept(syscallsHere(), (made) => {
     if (made === call) throw new HawserError(kind, `no ${call} here`);
   });
@@ -52,13 +55,43 @@ describe('policies', { skip: needs({ root: true, tools: ['setfattr', 'getfattr']
     const target = { root: fresh(), lowers: [], mode: 'overlay' as const };
     const sys = failing('setxattr', 'PermissionDenied');
     assert.throws(
-      () => apply(sys, target, layer(file('f', '', { xattrs: { 'security.x': '1' } }))),
+      () => apply(sys, target, layer(file('f', '', { xattrs: { 'system.x': '1' } }))),
       (err) =>
-        isKind(err, 'PermissionDenied') &&
-        /"f": setting the extended attribute security\.x/.test(String(err)),
+        isKind(err, 'PermissionDenied') && /"f": setting the extended attribute system\.x/.test(String(err)),
     );
     const warnings = apply(sys, target, layer(sym('l', 'x', { xattrs: { 'user.a': '1' } })));
     assert.match(warnings.join(), /ignored the extended attribute user\.a of "l"/);
+  });
+
+  test('attributes of security.* that the host does not let us set are left out, with one warning a key', () => {
+    const xattrs = { 'security.capability': 'c', 'security.selinux': 's', 'security.ima': 'i' };
+    const tar = layer(file('f', 'f', { xattrs }), file('g', 'g', { xattrs }), dir('d', { xattrs }));
+    for (const owner of [undefined, { mode: 'ours', uids: [], gids: [] } as const]) {
+      for (const mode of MODES) {
+        const root = fresh();
+        const warnings = apply(
+          failing('setxattr', 'PermissionDenied'),
+          { root, lowers: [], mode, owner },
+          tar,
+        );
+        assert.deepEqual(
+          warnings.map((text) => /security\.[a-z]+ of "f"/.exec(text)?.[0]),
+          ['capability', 'selinux', 'ima'].map((name) => `security.${name} of "f"`),
+        );
+        assert.deepEqual(readdirSync(root).sort(), ['d', 'f', 'g']);
+      }
+    }
+  });
+
+  test('a label that SELinux does not know is left out; another wrong value is an error', () => {
+    const target = { root: fresh(), lowers: [], mode: 'overlay' as const };
+    const sys = failing('setxattr', 'InvalidArgument');
+    const warnings = apply(sys, target, layer(file('f', '', { xattrs: { 'security.selinux': 'x' } })));
+    assert.match(warnings.join(), /left out the extended attribute security\.selinux of "f"/);
+    assert.throws(
+      () => apply(sys, target, layer(file('g', '', { xattrs: { 'security.capability': 'x' } }))),
+      (err) => isKind(err, 'InvalidArgument'),
+    );
   });
 
   test('devices that may not be made are left out, each with a warning', () => {
