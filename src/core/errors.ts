@@ -75,6 +75,8 @@ export type Reason =
   | { readonly type: 'busy' }
   /** Another process has the database locked. */
   | { readonly type: 'locked' }
+  /** Bytes are not of the format that they should be of, whatever is around them. */
+  | { readonly type: 'malformed' }
   /** The layer can be applied only with the layers below in view. */
   | { readonly type: 'needs-below' }
   /** Content is not what was said of it: sizes or digests. */

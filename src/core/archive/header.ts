@@ -24,7 +24,7 @@ export interface Header {
 }
 
 export function malformed(what: string): HawserError {
-  return new HawserError('InvalidArgument', `invalid tar: ${what}`);
+  return new HawserError('InvalidArgument', `invalid tar: ${what}`, { reason: { type: 'malformed' } });
 }
 
 export function isZeroBlock(block: Uint8Array): boolean {

@@ -13,6 +13,6 @@ export function tooMany(format: string, limit: number): HawserError {
 export function corrupt(format: string, what: string, cause?: unknown): HawserError {
   return new HawserError('DataLoss', `Cannot decompress ${format} data: ${what}`, {
     cause,
-    hint: 'The blob is damaged as it was published, or was not verified; pull it again or ask who made it',
+    reason: { type: 'malformed' },
   });
 }

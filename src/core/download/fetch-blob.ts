@@ -9,6 +9,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { BlobStatus, Report } from '../progress/events.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { Fetcher } from '../registry/registry.ts';
+import { Doubts } from './doubts.ts';
 import { Link } from './link.ts';
 import { OtherWriter } from './other-writer.ts';
 import { Served } from './served.ts';
@@ -24,8 +25,12 @@ export interface BlobDeps {
   readonly link?: Link | undefined;
 }
 
-/** `labels`: of a blob that is new. */
-export type BlobCall = WriteCall & { readonly labels?: Labels | undefined };
+export interface BlobCall extends WriteCall {
+  /** For a blob that is new. */
+  readonly labels?: Labels | undefined;
+  /** Ends an attempt whose bytes a reader has found wrong. */
+  readonly doubts?: Doubts | undefined;
+}
 
 /** Milliseconds without progress after which another writer counts as stopped. */
 const DEFAULT_STALL = 60_000;
@@ -98,7 +103,9 @@ function otherWriter(deps: BlobDeps, key: string, ref: string, tell: Tell): Othe
   });
 }
 
-/** Fills and commits; once more from nothing after wrong bytes. Wrong inline data does not count as a try. */
+/**
+ * Fills and commits. Wrong bytes are dropped and all is fetched once more; wrong inline data does not count as a try.
+ */
 async function fill(
   deps: BlobDeps,
   ingest: Ingest,
@@ -107,29 +114,39 @@ async function fill(
   tell: Tell,
 ): Promise<void> {
   const served = new Served();
-  const fromNetwork = () => download(deps, ingest, desc, served, call, tell);
+  const { doubts = new Doubts() } = call;
+  const fromNetwork = () =>
+    doubts.during(call.signal, (signal) => download(deps, ingest, desc, served, { ...call, signal }, tell));
   const inline = desc.data === undefined ? [] : [() => copyInline(ingest, desc, call)];
   const sources = [...inline, fromNetwork, fromNetwork];
-  for (const [at, source] of sources.entries()) {
-    try {
-      await source();
-      tell('committing', ingest.offset);
-      const { lease, labels = {}, signal } = call;
-      await ingest.commit({ size: desc.size, digest: desc.digest, lease, labels, signal });
-      return;
-    } catch (err) {
-      if (!isKind(err, 'DataLoss')) throw err;
-      await ingest.reset(call);
-      if (at === sources.length - 1) throw err;
-      distrustHosts(deps, served);
-      deps.report({ type: 'retry', key: refKey(desc), desc, reason: messageOf(err), offset: 0 });
+  const { lease, labels = {}, signal } = call;
+  try {
+    for (const [at, source] of sources.entries()) {
+      try {
+        await source();
+        doubts.settle(false);
+        tell('committing', ingest.offset);
+        await ingest.commit({ size: desc.size, digest: desc.digest, lease, labels, signal });
+        return;
+      } catch (err) {
+        if (!isKind(err, 'DataLoss')) throw err;
+        await ingest.reset(call);
+        if (at === sources.length - 1) throw err;
+        blame(deps, served, doubts.raised);
+        doubts.settle(true);
+        deps.report({ type: 'retry', key: refKey(desc), desc, reason: messageOf(err), offset: 0 });
+      }
     }
+  } finally {
+    doubts.settle(false);
   }
 }
 
-function distrustHosts({ fetcher }: BlobDeps, served: Served): void {
-  for (const host of served.hosts) fetcher.distrust?.(host);
-  if (served.hosts.size > 0) served.distrust();
+/** Asks other hosts from now on, where there are any. A doubted blob may be as it was published, which is no fault of a host. */
+function blame({ fetcher }: BlobDeps, served: Served, doubted: boolean): void {
+  if (served.hosts.size === 0) return;
+  if (!doubted) for (const host of served.hosts) fetcher.distrust?.(host);
+  served.distrust();
 }
 
 /** The descriptor brought its content along (image-spec: `data`). */

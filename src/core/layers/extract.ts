@@ -1,7 +1,8 @@
 /** One layer into one committed snapshot: prepare, apply, check, rebase, commit. */
 import { isNeedsBelow } from '../archive/guesses.ts';
-import { cleanupSignal } from '../async/abort.ts';
-import { ifFound, isKind, messageOf, wrap } from '../errors.ts';
+import { cleanupSignal, orAborted } from '../async/abort.ts';
+import { withSoundBlob } from '../content/heal.ts';
+import { ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
 import type { Stage } from '../progress/events.ts';
 import type { PreparedSnapshot } from '../snapshots/snapshotter.ts';
 import type { Applied, Below } from './applier.ts';
@@ -12,27 +13,62 @@ import type { RunningUnpack } from './unpack-job.ts';
 const SNAPSHOT_REF_LABEL = 'containerd.io/snapshot.ref';
 const MAX_PREPARE_TRIES = 3;
 const BAD_LAYER = 'The layer is not what it should be, though its digest holds; ask the image’s publisher';
+const TWICE_BAD =
+  'The layer came twice, and neither time was it what it should be; ask the image’s publisher';
 
 /**
  * Extracts a layer, from its blob while that still arrives where that is possible. A snapshot is committed only once the blob
- * is verified. When extracting bytes that were not verified fails, the layer is extracted again from the verified blob, or the
- * reason why there is none is thrown.
+ * is verified. Nobody is blamed for a layer that is not what it should be before its bytes are known to be those published: bytes
+ * that arrive are fetched anew at once, stored ones are hashed.
  */
 export async function extract(
   job: RunningUnpack,
   step: LayerStep,
   onProgress: (bytes: number) => void,
 ): Promise<void> {
-  const { verified } = job.blob(step.layer);
-  const early = !verified.isReached;
-  const extraction = new Extraction(job, step, onProgress);
+  const { layer, index } = step;
+  const run = () => new Extraction(job, step, onProgress).run();
   try {
-    await extraction.run();
+    if (await extractArriving(job, step, run)) return;
+    const { content, refetch, report } = job;
+    const warn = (message: string) => report({ type: 'warning', message });
+    await withSoundBlob({ content, refetch, warn }, layer, job, run);
   } catch (err) {
-    if (!early) throw err;
-    await verified.wait(job.signal);
-    await extraction.run();
+    throw wrap(
+      `Cannot extract layer ${index + 1} (${layer.digest})`,
+      err,
+      isMisfit(err) ? BAD_LAYER : undefined,
+    );
   }
+}
+
+/** From a blob that is not verified yet. False when the layer is to be extracted from the verified blob. */
+async function extractArriving(
+  job: RunningUnpack,
+  { layer }: LayerStep,
+  run: () => Promise<void>,
+): Promise<boolean> {
+  const { verified, doubt } = job.blob(layer);
+  for (let doubted = false; !verified.isReached; doubted = true) {
+    try {
+      await run();
+      return true;
+    } catch (err) {
+      const anew = isKind(err, 'Aborted');
+      if (!anew && !isMisfit(err)) throw err;
+      if (!anew && doubted) throw wrap('the bytes that came', err, TWICE_BAD);
+      if (anew || (await orAborted(doubt?.(err) ?? no, job.signal)) === false) break;
+    }
+  }
+  await verified.wait(job.signal);
+  return false;
+}
+
+const no: Promise<boolean> = Promise.resolve(false);
+
+/** Whether the layer is not what it should be, which damaged bytes can cause. */
+function isMisfit(err: unknown): boolean {
+  return isKind(err, 'DataLoss', 'InvalidArgument');
 }
 
 interface Active {
@@ -58,15 +94,9 @@ class Extraction {
 
   /** Ahead of the parent where the snapshotter can rebase; where that is not enough, after the parent. */
   async run(): Promise<void> {
-    const { index, layer } = this.#step;
-    try {
-      const rebases = (await this.#job.snapshotter.rebases?.(this.#job)) === true;
-      const ways = [...(rebases ? [() => this.#aheadOfParent()] : []), () => this.#afterParent()];
-      for (const way of ways) if (await way()) return;
-    } catch (err) {
-      const hint = isKind(err, 'DataLoss', 'InvalidArgument') ? BAD_LAYER : undefined;
-      throw wrap(`Cannot extract layer ${index + 1} (${layer.digest})`, err, hint);
-    }
+    const rebases = (await this.#job.snapshotter.rebases?.(this.#job)) === true;
+    const ways = [...(rebases ? [() => this.#aheadOfParent()] : []), () => this.#afterParent()];
+    for (const way of ways) if (await way()) return;
   }
 
   /** Returns whether the layer is committed; if not, it must be applied in order. */
@@ -116,7 +146,7 @@ class Extraction {
     });
   }
 
-  /** False when the layer cannot be applied blind. A malformed layer is not blamed yet: that is said when it is applied in order. */
+  /** False when the layer cannot be applied blind, or not without the layers below: in order it says what is wrong, if anything is. */
   async #applyBlind(): Promise<AppliedBlind | false> {
     const { key, snapshot } = await this.#prepare('');
     return await this.#withSnapshot(key, async () => {
@@ -124,7 +154,8 @@ class Extraction {
         const { record } = await this.#apply(snapshot, 'unknown');
         if (record !== undefined) return { key, record };
       } catch (err) {
-        if (!isNeedsBelow(err) && !isKind(err, 'InvalidArgument')) throw err;
+        const malformed = reasonOf(err, 'malformed') !== undefined;
+        if (malformed || (!isNeedsBelow(err) && !isKind(err, 'InvalidArgument'))) throw err;
       }
       await this.#discard(key);
       return false;

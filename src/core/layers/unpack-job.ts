@@ -1,6 +1,7 @@
 import type { Limiter } from '../async/limiter.ts';
 import type { Awaitable, Milestone } from '../async/milestone.ts';
 import type { ContentStore } from '../content/content-store.ts';
+import type { Healing } from '../content/heal.ts';
 import type { Leases } from '../leases/lease-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -15,11 +16,13 @@ export interface BlobArrival {
   readonly started: Awaitable;
   /** The blob is in the store, and its digest held. */
   readonly verified: Awaitable;
+  /** Says that the bytes that have arrived cannot be right. True: they arrive anew, and `started` holds for those. */
+  readonly doubt?: ((reason: unknown) => Promise<boolean>) | undefined;
 }
 
 /** The unpacking of one image: whom it works with, how it is stopped, told and limited. */
 export interface UnpackJob {
-  readonly content: Pick<ContentStore, 'label' | 'info'>;
+  readonly content: Pick<ContentStore, 'label' | 'info' | 'verify'>;
   readonly leases: Pick<Leases, 'add'>;
   readonly snapshotter: Snapshotter;
   readonly applier: Applier;
@@ -31,6 +34,8 @@ export interface UnpackJob {
   readonly lease: string;
   readonly signal: AbortSignal;
   readonly blob: (layer: Descriptor) => BlobArrival;
+  /** Brings a blob that the store has dropped, as its bytes had rotted. Not given: nothing can be fetched. */
+  readonly refetch?: Healing['refetch'];
 }
 
 /** A job while its layers are at work side by side. */

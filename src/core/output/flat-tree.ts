@@ -11,6 +11,8 @@ export interface TreeDeps {
   readonly runtime: Pick<Runtime, 'fs' | 'syscalls'>;
   readonly applier: Applier;
   readonly report: Report;
+  /** Runs work that reads a stored layer: blobs that have rotted are dropped, and the error says so. */
+  guard(layer: LayerStep['layer'], work: () => Promise<void>): Promise<void>;
 }
 
 export interface TreeOptions extends Call {
@@ -28,7 +30,7 @@ export async function applyFlat(
   await settleRoot(deps, path);
   for (const step of steps) {
     try {
-      await applyStep(deps, step, steps.length, path, opts);
+      await deps.guard(step.layer, () => applyStep(deps, step, steps.length, path, opts));
     } catch (err) {
       throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err);
     }

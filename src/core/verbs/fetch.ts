@@ -1,9 +1,11 @@
 /** The verb `fetch`: an image's content into the store and its record, nothing unpacked (ctr content fetch). */
 import type { Labels } from '../content/content-store.ts';
+import { withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobCall, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
 import { HawserError, ifFound, messageOf, wrap } from '../errors.ts';
+import { sourceLabels } from '../images/gc-labels.ts';
 import { CONVERTED_LABEL } from '../images/schema1.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
@@ -12,13 +14,13 @@ import type { Call } from '../ports/call.ts';
 import { type FetchJob, withJob } from './job.ts';
 import type { FetchOptions, FetchResult, TransferDeps } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
-import { type WalkHooks, type WalkOptions, walkImage } from './walk.ts';
+import { type WalkDeps, type WalkHooks, type WalkOptions, walkImage } from './walk.ts';
 
 /** Resolves, fetches, records. On failure no record is made or moved, and what was fetched is kept for a day. */
 export async function fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult> {
   return await withJob(deps, options, async (job) => {
     const target = await resolveTarget(job);
-    await fetchContent(job, target);
+    await fetchContent(job, target, blobSource(job));
     return await record(job, target);
   });
 }
@@ -61,19 +63,38 @@ export async function resolve({
   }
 }
 
+/** The blobs of a job's image, from the store or the registry. */
+export interface BlobSource extends Pick<WalkDeps, 'bring' | 'document'> {
+  /** Brings a blob that the store has dropped. */
+  readonly refetch: (desc: Descriptor, call: Call) => Promise<unknown>;
+}
+
+/** A document that has rotted in the store is fetched anew. */
+export function blobSource({ deps, options, lease, report }: FetchJob): BlobSource {
+  const { clock, registry } = deps;
+  const { content } = deps.backend;
+  const { reference, retry } = options;
+  const link = new Link(clock, options.split);
+  const blobs = { content, fetcher: registry.fetcher(reference), clock, report, retry, link };
+  const bring = (desc: Descriptor, call: BlobCall) => fetchBlob(blobs, desc, call);
+  const refetch = (desc: Descriptor, { signal }: Call) =>
+    bring(desc, { lease, labels: sourceLabels(reference), signal });
+  const warn = (message: string) => report({ type: 'warning', message });
+  const document = (desc: Descriptor, call: Call) =>
+    withSoundBlob({ content, refetch, warn }, desc, call, () =>
+      readBlob(content, desc, MAX_CONFIG_BYTES, call),
+    );
+  return { bring, document, refetch };
+}
+
 /** Fetches the wanted part of an image into the store. */
 export async function fetchContent(
   { deps, options, lease, signal, report }: FetchJob,
   { root, generated }: Pick<RecordTarget, 'root' | 'generated'>,
+  { bring, document }: BlobSource,
   hooks: WalkHooks = {},
 ): Promise<void> {
-  const { clock, backend, registry } = deps;
-  const { content } = backend;
-  const link = new Link(clock, options.split);
-  const fetcher = registry.fetcher(options.reference);
-  const blobs = { content, fetcher, clock, report, retry: options.retry, link };
-  const bring = async (desc: Descriptor, call: BlobCall) => await fetchBlob(blobs, desc, call);
-  const document = (desc: Descriptor, call: Call) => readBlob(content, desc, MAX_CONFIG_BYTES, call);
+  const { content } = deps.backend;
   const wanted = { ...wantedOf(deps, options), generated };
   await walkImage({ content, bring, document, report }, root, wanted, { lease, signal, ...hooks });
 }

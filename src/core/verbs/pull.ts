@@ -1,14 +1,21 @@
 /** The verb `pull`: fetch, unpack while fetching, make durable, record (ctr images pull). */
 import { linkAbort } from '../async/abort.ts';
 import { Milestone } from '../async/milestone.ts';
-import { readBlob } from '../content/read.ts';
+import { Doubts } from '../download/doubts.ts';
 import { planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
+import { parseConfig } from '../oci/documents.ts';
 import type { ProgressEvent } from '../progress/events.ts';
 import { UnpackChoice } from './choose.ts';
-import { fetchContent, type RecordTarget, record, resolveTarget } from './fetch.ts';
+import {
+  type BlobSource,
+  blobSource,
+  fetchContent,
+  type RecordTarget,
+  record,
+  resolveTarget,
+} from './fetch.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
 import type { PullOptions, PullResult, TransferDeps, UnpackedPlatform } from './options.ts';
 
@@ -32,10 +39,12 @@ export async function pull(deps: TransferDeps, options: PullOptions): Promise<Pu
 
 type Unpacked = Omit<UnpackedPlatform, 'snapshotter'>;
 
-/** The two moments of a blob's arrival that unpacking waits for (BlobArrival). */
-interface Arrival {
-  readonly started: Milestone;
-  readonly verified: Milestone;
+/** A blob on its way into the store (BlobArrival), from the side that brings it. */
+class Arrival {
+  readonly started = new Milestone();
+  readonly verified = new Milestone();
+  readonly doubts = new Doubts();
+  readonly doubt = (reason: unknown): Promise<boolean> => this.doubts.raise(reason);
 }
 
 /** A manifest that is to be unpacked, as the walk came upon it. */
@@ -51,8 +60,11 @@ class Transfer {
   readonly #parent: PullJob;
   /** As the parent's, with a signal that a failure of one side aborts for the other. */
   readonly #job: PullJob;
+  /** The job of the fetching side, whose reports say which blobs have begun to arrive. */
+  readonly #fetching: PullJob;
   readonly #target: RecordTarget;
   readonly #choice: UnpackChoice;
+  readonly #source: BlobSource;
   readonly #stop = new AbortController();
   /** By digest: all that is on its way into the store. */
   readonly #blobs = new Map<string, Arrival>();
@@ -65,6 +77,8 @@ class Transfer {
     this.#parent = job;
     this.#job = { ...job, signal: this.#stop.signal };
     this.#target = target;
+    this.#fetching = { ...this.#job, report: (event) => this.#noteStart(event) };
+    this.#source = blobSource(this.#fetching);
     this.#choice = new UnpackChoice(job.options, job.deps.hostPlatform, target.root);
   }
 
@@ -83,14 +97,14 @@ class Transfer {
 
   async #fetch(): Promise<void> {
     try {
-      const job = { ...this.#job, report: (event: ProgressEvent) => this.#noteStart(event) };
-      await fetchContent(job, this.#target, {
+      await fetchContent(this.#fetching, this.#target, this.#source, {
         onBlob: (desc) => {
           const blob = this.#blob(desc);
           blob.started.reach();
           blob.verified.reach();
         },
         onManifest: (manifest, children, platform) => this.#queue({ manifest, children, platform }),
+        doubts: (desc) => this.#blob(desc).doubts,
       });
     } catch (err) {
       this.#fail(err);
@@ -106,7 +120,7 @@ class Transfer {
   }
 
   #blob({ digest }: Descriptor): Arrival {
-    const arrival = this.#blobs.get(digest) ?? { started: new Milestone(), verified: new Milestone() };
+    const arrival = this.#blobs.get(digest) ?? new Arrival();
     this.#blobs.set(digest, arrival);
     return arrival;
   }
@@ -133,13 +147,13 @@ class Transfer {
     const config = this.#choice.config(manifest, children);
     if (config === undefined) return;
     await this.#blob(config).verified.wait(signal);
-    const bytes = await readBlob(deps.backend.content, config, MAX_CONFIG_BYTES, { signal });
-    const parsed = parseConfig(bytes, config);
+    const parsed = parseConfig(await this.#source.document(config, { signal }), config);
     const name = this.#choice.take(platform, parsed.platform);
     if (name === undefined) return;
     report({ type: 'unpacking', platform: name, target: this.#target.root.digest });
     const steps = planUnpack(manifest, children, parsed.diffIds, deps.hashers);
-    const job = unpackJob(this.#job, options, (layer) => this.#blob(layer));
+    const blob = (layer: Descriptor) => this.#blob(layer);
+    const job = { ...unpackJob(this.#job, options, blob), refetch: this.#source.refetch };
     const chainId = await unpackLayers(job, config, steps);
     this.#unpacked.push({ platform: name, manifest, chainId });
     report({ type: 'unpacked', platform: name, chainId });

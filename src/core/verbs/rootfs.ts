@@ -1,8 +1,9 @@
 /** The verb `unpack` into a directory: an image of the store becomes a plain tree that needs no store and no mount. */
+import { withSoundBlob } from '../content/heal.ts';
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
-import type { Platform } from '../oci/descriptor.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { applyFlat } from '../output/flat-tree.ts';
 import { makeOutput } from '../output/output-directory.ts';
 import { findPlace } from '../output/place.ts';
@@ -80,7 +81,10 @@ export async function toDirectory(
     const warn = (message: string) => report({ type: 'warning', message });
     const dir = await makeOutput(runtime, options.dir, { ...places(options), warn, signal }, async (path) => {
       report({ type: 'unpacking', platform, target: image.target.digest });
-      const treeDeps = { runtime, applier: backend.applier, report };
+      const { content, applier } = backend;
+      const guard = (layer: Descriptor, work: () => Promise<void>) =>
+        withSoundBlob({ content }, layer, { signal }, work);
+      const treeDeps = { runtime, applier, report, guard };
       const treeOptions = { settings: { ...options.layerSettings, owner }, signal };
       const tree = (below: string) =>
         applyFlat(treeDeps, steps, below === '.' ? path : `${path}/${below}`, treeOptions);

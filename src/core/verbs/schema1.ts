@@ -1,6 +1,7 @@
 /** An image of Docker's schema 1: its layers are fetched and read, and what it would be as an OCI image is stored. */
 import { Limiter } from '../async/limiter.ts';
 import { allOrAbort } from '../async/settle.ts';
+import { withSoundBlob } from '../content/heal.ts';
 import { writeBlob } from '../content/write.ts';
 import { fetchBlob } from '../download/fetch-blob.ts';
 import { fetchSchema1 } from '../download/schema1-manifest.ts';
@@ -60,8 +61,9 @@ async function layerState(job: FetchJob, blobSum: Digest): Promise<LayerState> {
   const size = (await sizeInStore(job, blobSum)) ?? (await sizeInRegistry(job, blobSum));
   const desc = { mediaType: DOCKER_LAYER_GZIP, digest: blobSum, size };
   const fetcher = deps.registry.fetcher(options.reference);
-  await fetchBlob({ content, fetcher, clock: deps.clock, report }, desc, job);
-  const facts = await layerFacts(job, blobSum);
+  const bring = () => fetchBlob({ content, fetcher, clock: deps.clock, report }, desc, job);
+  await bring();
+  const facts = await withSoundBlob({ content, refetch: bring }, desc, job, () => layerFacts(job, blobSum));
   if (facts.empty) return { empty: true };
   return { empty: false, desc: { ...desc, mediaType: layerType(facts.compression) }, diffId: facts.diffId };
 }

@@ -2,6 +2,7 @@
 import type { Info, InfoProvider, Manager } from '../content/content-store.ts';
 import { MAX_LABEL_BYTES } from '../content/labels.ts';
 import { refKey } from '../content/ref-key.ts';
+import type { Doubts } from '../download/doubts.ts';
 import type { BlobCall } from '../download/fetch-blob.ts';
 import { HawserError } from '../errors.ts';
 import { dispatch } from '../images/dispatch.ts';
@@ -38,6 +39,8 @@ export interface WalkHooks {
   readonly onManifest?: OnManifest;
   /** A blob is in the store. */
   readonly onBlob?: (desc: Descriptor) => void;
+  /** By which a reader of the arriving blob says that its bytes are wrong. */
+  readonly doubts?: (desc: Descriptor) => Doubts;
 }
 
 export type WalkCall = { readonly lease?: string | undefined; readonly signal: AbortSignal } & WalkHooks;
@@ -90,7 +93,8 @@ class Walk {
   async visit(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
     checkSize(desc);
     const labels = this.#isGenerated(desc) ? {} : sourceLabels(this.#options.reference);
-    await this.#deps.bring(desc, { signal, lease: this.#call.lease, labels });
+    const doubts = this.#call.doubts?.(desc);
+    await this.#deps.bring(desc, { signal, lease: this.#call.lease, labels, doubts });
     if (desc.digest === this.#rootConfig?.digest && mayBeImageConfig(desc.mediaType)) {
       await this.#choice.checkRoot(() => this.platformOf(desc, signal));
     }

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { linkAbort } from '../../core/async/abort.ts';
 import { byteStream } from '../../core/async/byte-stream.ts';
 import { Gauge } from '../../core/async/gauge.ts';
 import { HawserError } from '../../core/errors.ts';
@@ -25,11 +26,16 @@ export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8A
   const gauge = source.growing === null ? undefined : new Gauge(source.growing.gauge);
   let position = 0;
   let file: FileHandle | undefined;
+  /** Ends the wait for bytes that are still to come. */
+  const stop = new AbortController();
+  const unlink = linkAbort(signal, stop);
   const next = async (): Promise<Uint8Array | undefined> => {
     try {
       file ??= await openEither(source);
       const good =
-        gauge === undefined ? rest(source, position) : await more(gauge, position, source.blobSize, signal);
+        gauge === undefined
+          ? rest(source, position)
+          : await more(gauge, position, source.blobSize, stop.signal);
       const bytes = Buffer.allocUnsafeSlow(Math.min(READ, good));
       const { bytesRead } = await file.read(bytes, 0, bytes.length, position);
       position += bytesRead;
@@ -38,7 +44,11 @@ export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8A
       throw fsError(err, `reading ${source.blob}`);
     }
   };
-  return byteStream({ next, close: () => file?.close(), ahead: 1, signal });
+  const close = (): Promise<void> | undefined => {
+    unlink();
+    return file?.close();
+  };
+  return byteStream({ next, cancel: (reason) => stop.abort(reason), close, ahead: 1, signal });
 }
 
 /** The bytes left and one more, which shows a file that is too long. A small blob gets a small buffer. */

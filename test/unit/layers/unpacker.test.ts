@@ -132,6 +132,7 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
         labels[digest] = { ...labels[digest], ...set };
         return { digest, size: 1, createdAt: 0, updatedAt: 0, labels: labels[digest] ?? {} };
       },
+      verify: async () => true,
     },
     leases: { add: async () => {} },
     snapshotter: snapshots as unknown as Snapshotter,

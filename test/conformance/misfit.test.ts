@@ -1,0 +1,87 @@
+/** Layers that prove unfit while they arrive: told at once, whatever is still to come; damage on the way is healed at once. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hintOf } from '../../src/core/errors.ts';
+import { pull } from '../../src/mod.ts';
+import { buildImage, type TestLayer } from '../registry/image.ts';
+import { withBench } from '../support/bench.ts';
+import { failure } from '../support/failure.ts';
+import { needs } from '../support/needs.ts';
+import { noise } from '../support/small-image.ts';
+
+const ROOT = { skip: needs({ root: true }) };
+const MORE = noise(7, 4 << 20);
+/** Bytes of a body that come; the rest never does. */
+const STALL = 1 << 20;
+
+const good: TestLayer = { entries: [{ name: 'file', data: noise(1, 4 << 20) }], compression: 'none' };
+
+const UNFIT: Readonly<Record<string, { readonly layer: TestLayer; readonly says: RegExp }>> = {
+  'no archive': {
+    layer: { tar: Buffer.concat([Buffer.alloc(512, 'A'), MORE]), compression: 'none' },
+    says: /invalid tar/,
+  },
+  'a damaged gzip stream': {
+    layer: {
+      tar: Buffer.concat([Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]), MORE]),
+      compression: 'none',
+    },
+    says: /Cannot decompress gzip data/,
+  },
+};
+
+for (const [title, { layer, says }] of Object.entries(UNFIT)) {
+  for (const layers of [[layer], [good, layer], [good, good, layer]]) {
+    test(
+      `${title} as layer ${layers.length} is told though no layer ever comes to its end`,
+      ROOT,
+      async () => {
+        const image = await buildImage({ layers });
+        await withBench(async ({ store, registry }) => {
+          const ref = registry.push('a/unfit', 'v1', image);
+          registry.faults.push(...image.layers.map(({ digest }) => ({ match: digest, stall: STALL })));
+          const err = await failure(pull(ref, { store, jobs: 3, timeouts: { stall: 60_000 } }));
+          assert.match(err.message, says);
+          assert.match(hintOf(err) ?? '', /came twice/);
+          assert.equal(registry.traffic(image.layers.at(-1)?.digest).requests, 2);
+          assert.deepEqual(await store.images.list(), []);
+          const active = (await store.snapshotter().list()).filter(({ kind }) => kind !== 'Committed');
+          assert.deepEqual(active, []);
+        });
+      },
+    );
+  }
+}
+
+test('a layer that was damaged on the way is fetched anew as soon as it proves unfit', ROOT, async () => {
+  const image = await buildImage({ layers: [good, { ...good, entries: [{ name: 'other', data: MORE }] }] });
+  await withBench(async ({ store, registry, events }) => {
+    const ref = registry.push('a/damaged', 'v1', image);
+    registry.faults.push(
+      ...image.layers.map(({ digest }) => ({ match: digest, corrupt: 150, stall: STALL, times: 1 })),
+    );
+    const onProgress = (event: (typeof events)[number]) => events.push(event);
+    const { unpacked } = await pull(ref, { store, timeouts: { stall: 60_000 }, onProgress });
+    assert.equal(unpacked.length, 1);
+    assert.equal(events.filter(({ type }) => type === 'retry').length, 2);
+    for (const { digest } of image.layers) assert.equal(registry.traffic(digest).requests, 2);
+  });
+});
+
+test(
+  'a refusal that damage cannot cause ends the pull at once: nothing is fetched or extracted again',
+  ROOT,
+  async () => {
+    const image = await buildImage({ layers: [good] });
+    await withBench(async ({ store, registry, events }) => {
+      const ref = registry.push('a/limit', 'v1', image);
+      registry.faults.push({ match: image.layers[0]?.digest ?? '', stall: STALL });
+      const onProgress = (event: (typeof events)[number]) => events.push(event);
+      const limits = { maxBytes: 1000 };
+      const err = await failure(pull(ref, { store, limits, timeouts: { stall: 60_000 }, onProgress }));
+      assert.match(err.message, /expands to more than 1000 bytes/);
+      assert.equal(registry.traffic(image.layers[0]?.digest).requests, 1);
+      assert.equal(events.filter(({ type }) => type === 'retry').length, 0);
+    });
+  },
+);
