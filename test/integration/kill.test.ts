@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { describe as explain } from '../support/exec.ts';
 import { type Flavour, type Hawser, hawser, wanted } from '../support/hawser.ts';
@@ -22,7 +23,7 @@ const TOOLS = ['docker-registry', 'skopeo', 'getfattr'];
 /** 8 layers of 1.5 MiB at 8 MiB/s: a second and a half of download, unpacking beside it. */
 const SIZE = { layers: 8, bytes: 1_572_864, files: 200 };
 const SLOW = 8 << 20;
-const KILLS = 20;
+const KILLS = Number(process.env.HAWSER_KILLS ?? 20);
 /** For the other flavours, which share all but the platform's code. */
 const FEW = 2;
 
