@@ -5,12 +5,15 @@ import type { Image, ImageStore } from '../../core/images/image-store.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
+import { parseReference } from '../../core/reference/parse.ts';
 import type { Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
 
 /** Another process may create or delete the name between two of our calls; after so many times it is an error. */
 const PUT_TRIES = 10;
+/** The namespace of Kubernetes' images (internal/cri/constants). */
+const CRI_NAMESPACE = 'k8s.io';
 const encoder = new TextEncoder();
 
 /** containerd's image records (services/images/v1). */
@@ -32,11 +35,21 @@ export class ContainerdImages implements ImageStore {
   }
 
   /**
-   * The update has a mask of what it changes. Without a mask, as ctr sends it, containerd replaces all labels, and so removes
-   * those by which CRI pins images.
+   * Records the name; in the namespace of the CRI before that `repository@digest` too. The CRI plugin looks for that name
+   * when a pod pins a digest, and for image digests; it makes such a record only when it pulls by itself.
    */
   async put(name: string, target: Descriptor, labels: Labels, call: WriteCall = {}): Promise<Image> {
     checkLabels(labels);
+    const digestName = this.#connection.namespace === CRI_NAMESPACE ? digestNameOf(name, target) : name;
+    if (digestName !== name) await this.#put(digestName, target, labels, call);
+    return await this.#put(name, target, labels, call);
+  }
+
+  /**
+   * The update has a mask of what it changes. Without a mask, as ctr sends it, containerd replaces all labels, and so removes
+   * those by which CRI pins images.
+   */
+  async #put(name: string, target: Descriptor, labels: Labels, call: WriteCall): Promise<Image> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#create(name, target, labels, call);
@@ -67,6 +80,16 @@ export class ContainerdImages implements ImageStore {
 
   async delete(name: string, call?: Call): Promise<void> {
     await this.#connection.call('images.v1.Images/Delete', { name }, call);
+  }
+}
+
+/** The name by digest, as the CRI makes it; the name itself when it is no reference. */
+function digestNameOf(name: string, { digest }: Descriptor): string {
+  try {
+    const { host, repository } = parseReference(name);
+    return `${host}/${repository}@${digest}`;
+  } catch {
+    return name;
   }
 }
 
