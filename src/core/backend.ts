@@ -2,6 +2,7 @@ import type { ContentStore } from './content/content-store.ts';
 import type { ImageStore } from './images/image-store.ts';
 import type { Applier } from './layers/applier.ts';
 import type { Leases } from './leases/lease-store.ts';
+import type { Descriptor } from './oci/descriptor.ts';
 import type { Call } from './ports/call.ts';
 import type { Snapshotter } from './snapshots/snapshotter.ts';
 
@@ -10,6 +11,11 @@ export interface GcResult {
   readonly snapshots: number;
   /** Bytes of the blobs removed. */
   readonly bytes: number;
+}
+
+export interface AdmitOptions extends Call {
+  /** The directory of the node's image verifiers; `none`: there are none. Not given: the store finds out. */
+  readonly imageVerifiers?: string | undefined;
 }
 
 /** One namespace of a store, local or of a running containerd. The verbs are written once over this interface. */
@@ -24,6 +30,11 @@ export interface Backend extends AsyncDisposable {
   readonly snapshotterNames: readonly string[];
   /** Manifests and configs of platforms that are not wanted are taken too, where the user says nothing. Default: false. */
   readonly allMetadata?: boolean;
+  /**
+   * Asks the policy of the node whether an image may be pulled, before its content is. PermissionDenied when not;
+   * FailedPrecondition when the policy cannot be asked. Not given: there is no such policy.
+   */
+  admit?(name: string, target: Descriptor, opts: AdmitOptions): Promise<void>;
   /** Makes every snapshot committed so far durable: called once a pull, before the image is recorded. */
   sync(call?: Call): Promise<void>;
   /**

@@ -26,6 +26,8 @@ export interface ApiTransferOptions extends Call {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Manifests and configs of all platforms, layers of the wanted ones. */
   readonly allMetadata?: boolean | undefined;
+  /** Inside containerd 2: the directory of image verifiers to ask, or `none`. Default: those of the node. */
+  readonly imageVerifiers?: string | undefined;
   readonly maxConcurrentDownloads?: number | undefined;
   readonly onProgress?: Report | undefined;
   /** Sent to the reference's own registry (and the token server it names) only. Default: what Docker and podman keep. */
@@ -134,6 +136,7 @@ function fetchOptions(reference: Reference, options: ApiTransferOptions, host: P
     platforms: platformsOf(options.platforms, host),
     labels: options.labels,
     allMetadata: options.allMetadata,
+    imageVerifiers: options.imageVerifiers,
     maxConcurrentDownloads: options.maxConcurrentDownloads,
     retry: options.retry,
     ...(options.limitRate === undefined ? {} : { split: { lanes: 1 } }),

@@ -57,9 +57,16 @@ export function programsSuite(name: string, make: () => Programs): void {
     });
   });
 
-  check('what is not there is NotFound; a path is no name', async (programs) => {
+  check('what is not there is NotFound; a relative path is no name', async (programs) => {
     await assert.rejects(programs.run('hawser-absent', [], HOW), kind('NotFound'));
     await assert.rejects(programs.run('./hawser-echo', [], HOW), kind('InvalidArgument'));
+    await assert.rejects(programs.run('a/hawser-echo', [], HOW), kind('InvalidArgument'));
+    await assert.rejects(programs.run(join(dir.path, 'hawser-absent'), [], HOW), kind('NotFound'));
+  });
+
+  check('an absolute path', async (programs) => {
+    install('hawser-path', 'printf %s "$1"');
+    assert.equal((await programs.run(join(dir.path, 'hawser-path'), ['x'], HOW)).stdout, 'x');
   });
 
   check('too slow: killed, and what it started is not waited for', async (programs) => {

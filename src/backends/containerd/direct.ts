@@ -12,10 +12,12 @@ import type { Runtime } from '../../core/runtime.ts';
 import type { PreparedSnapshot, SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Connection } from './connection.ts';
-import { checkRootOnly, checkRootsSocket, openRootOnly } from './root-only.ts';
+import { checkDirectory, checkSocket, type Owners, openOwned } from './owned-path.ts';
 
 /** The snapshotter whose mounts are directories that a layer can be written to. */
 const SNAPSHOTTER = 'overlayfs';
+
+const ROOT: Owners = [0];
 
 /** The most snapshots that are remembered until a layer is applied to them. */
 const MAX_FRESH = 256;
@@ -47,7 +49,7 @@ type Parts = Pick<Runtime, 'fs' | 'host' | 'syscalls'>;
 /**
  * Finds out whether root may write a layer into containerd's directories by itself. Two things are proven for that, once:
  *
- * - Only root can change the path of the socket and the paths that containerd names (root-only.ts): no other user can make root
+ * - Only root can change the path of the socket and the paths that containerd names (owned-path.ts): no other user can make root
  *   write to another place.
  * - containerd sees the same directory, not one of another mount namespace, container or machine: it counts a directory that is
  *   made here in a snapshot that is new and empty.
@@ -160,8 +162,8 @@ export class DirectAccess implements Disposable {
     let upper: Dir;
     try {
       const sys = await this.#runtime.syscalls();
-      checkRootsSocket(sys, this.#connection.address);
-      places = { sys, path, snapshots: openRootOnly(sys, path) };
+      checkSocket(sys, this.#connection.address, ROOT);
+      places = { sys, path, snapshots: openOwned(sys, path, ROOT) };
     } catch (err) {
       if (isKind(err, 'PermissionDenied')) this.#refusal = messageOf(err);
       return null;
@@ -211,7 +213,7 @@ export class DirectAccess implements Disposable {
   #openTree({ sys, snapshots, path }: Places, id: string): Dir {
     const dir = sys.openDir(snapshots, fromUtf8(id));
     try {
-      checkRootOnly(sys, dir, `${path}/${id}`);
+      checkDirectory(sys, dir, `${path}/${id}`, ROOT);
       return sys.openDir(dir, 'fs');
     } finally {
       sys.closeDir(dir);
@@ -230,7 +232,8 @@ export class DirectAccess implements Disposable {
   #blob(sys: Syscalls, { digest, size }: Descriptor): string | undefined {
     try {
       const algorithm = algorithmOf(digest);
-      const dir = this.#blobs.get(algorithm) ?? openRootOnly(sys, `${this.#contentRoot}/blobs/${algorithm}`);
+      const dir =
+        this.#blobs.get(algorithm) ?? openOwned(sys, `${this.#contentRoot}/blobs/${algorithm}`, ROOT);
       this.#blobs.set(algorithm, dir);
       const stat = sys.lstat(dir, hexOf(digest));
       const isBlob = stat !== undefined && (stat.mode & S_IFMT) === S_IFREG && stat.size === size;

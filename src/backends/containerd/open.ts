@@ -1,6 +1,6 @@
 /** One namespace of a running containerd as a Backend: the same roles as the local store's, over gRPC. */
 
-import type { Backend } from '../../core/backend.ts';
+import type { AdmitOptions, Backend } from '../../core/backend.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -8,12 +8,14 @@ import type { Runtime } from '../../core/runtime.ts';
 import { ContainerdApplier } from './applier.ts';
 import { Connection } from './connection.ts';
 import { ContainerdContent } from './content.ts';
+import { verifierSettings } from './daemon-config.ts';
 import { DirectAccess } from './direct.ts';
 import { Durable } from './durable.ts';
 import { ContainerdImages } from './images.ts';
 import { ContainerdLeases } from './leases.ts';
 import { need } from './messages.ts';
 import { ContainerdSnapshotter } from './snapshotter.ts';
+import { DEFAULT_SETTINGS, type VerifierSettings, verifyImage } from './verifiers.ts';
 import { waysOf } from './version.ts';
 
 export interface ContainerdOptions extends Call {
@@ -32,7 +34,7 @@ const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
  * connection; a call that still runs ends with its own signal.
  */
 export async function openContainerdBackend(
-  runtime: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers' | 'fs' | 'syscalls'>,
+  runtime: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers' | 'fs' | 'syscalls' | 'programs'>,
   { address, namespace, signal }: ContainerdOptions,
 ): Promise<Backend> {
   const { hashers, clock, host, workers } = runtime;
@@ -40,7 +42,7 @@ export async function openContainerdBackend(
   try {
     const ways = waysOf(await containerdVersion(connection, { signal }));
     const usual = await defaultSnapshotter(connection, { signal });
-    const { usable, contentRoot } = await plugins(connection, { signal });
+    const { usable, contentRoot, verifiers } = await plugins(connection, { signal });
     const direct = new DirectAccess(connection, runtime, contentRoot);
     const durable = new Durable(workers);
     const writeOut = new WriteOut(runtime);
@@ -52,6 +54,10 @@ export async function openContainerdBackend(
       leases,
       applier: new ContainerdApplier(connection, durable, direct, workers, writeOut),
       allMetadata: ways.allMetadata,
+      admit: async (name, target, { imageVerifiers, signal }) => {
+        const settings = await verifiersOf(connection, runtime, { verifiers, imageVerifiers, signal });
+        if (settings !== undefined) await verifyImage(runtime, settings, name, target, { signal });
+      },
       snapshotterNames: usable,
       snapshotter: (name = usual) => {
         if (!usable.includes(name)) throw noSnapshotter(name, usable);
@@ -102,19 +108,47 @@ async function defaultSnapshotter(connection: Connection, call: Call): Promise<s
 
 const SNAPSHOTTER_TYPE = 'io.containerd.snapshotter.v1';
 const CONTENT_TYPE = 'io.containerd.content.v1';
+const VERIFIER_TYPE = 'io.containerd.image-verifier.v1';
+/** The verifier whose protocol is known. */
+const VERIFIER = 'bindir';
 
-/** The snapshotters that work, and the directory of the content store, both on containerd's machine. */
-async function plugins(
-  connection: Connection,
-  call: Call,
-): Promise<{ usable: string[]; contentRoot: string | undefined }> {
-  const request = { filters: [`type==${SNAPSHOTTER_TYPE}`, `type==${CONTENT_TYPE}`] };
+interface Plugins {
+  /** The snapshotters that work. */
+  readonly usable: readonly string[];
+  /** The directory of the content store on containerd's machine. */
+  readonly contentRoot: string | undefined;
+  /** The image verifiers that work. */
+  readonly verifiers: readonly string[];
+}
+
+async function plugins(connection: Connection, call: Call): Promise<Plugins> {
+  const filters = [SNAPSHOTTER_TYPE, CONTENT_TYPE, VERIFIER_TYPE].map((type) => `type==${type}`);
+  const request = { filters };
   const { plugins } = await connection.call('introspection.v1.Introspection/Plugins', request, call);
   const working = plugins.filter(({ initErr }) => initErr === null);
+  const idsOf = (wanted: string) => working.filter(({ type }) => type === wanted).map(({ id }) => id);
   return {
-    usable: working.filter(({ type }) => type === SNAPSHOTTER_TYPE).map(({ id }) => id),
+    usable: idsOf(SNAPSHOTTER_TYPE),
     contentRoot: working.find(({ type }) => type === CONTENT_TYPE)?.exports.root,
+    verifiers: idsOf(VERIFIER_TYPE),
   };
+}
+
+/** The verifiers to ask; undefined for none. FailedPrecondition for one of another kind than containerd's own. */
+async function verifiersOf(
+  connection: Connection,
+  runtime: Pick<Runtime, 'fs' | 'host' | 'syscalls'>,
+  { verifiers, imageVerifiers, ...call }: AdmitOptions & Pick<Plugins, 'verifiers'>,
+): Promise<VerifierSettings | undefined> {
+  if (imageVerifiers === 'none') return undefined;
+  if (imageVerifiers !== undefined) return { ...DEFAULT_SETTINGS, dir: imageVerifiers };
+  const other = verifiers.find((id) => id !== VERIFIER);
+  if (other !== undefined) {
+    throw new HawserError('FailedPrecondition', `Cannot ask containerd's image verifier "${other}"`, {
+      hint: 'Pull with ctr or crictl, or, when the image needs no verification, with --image-verifiers none',
+    });
+  }
+  return verifiers.length === 0 ? undefined : await verifierSettings(connection, runtime, call);
 }
 
 function noSnapshotter(name: string, usable: readonly string[]): HawserError {

@@ -119,6 +119,7 @@ export const MESSAGES = {
     initErr: [7, 'PluginStatus'],
   },
   PluginList: { plugins: [1, 'Plugin[]'] },
+  ServerResponse: { pid: [2, 'int64'], pidns: [3, 'int64'] },
 } as const;
 
 /** Request and response of each method: `<package below containerd.services>.<service>/<method>`. */
@@ -151,6 +152,7 @@ export const CALLS = {
   'namespaces.v1.Namespaces/Get': ['NamespaceName', 'NamespaceAnswer'],
   'version.v1.Version/Version': ['Empty', 'VersionResponse'],
   'introspection.v1.Introspection/Plugins': ['Filters', 'PluginList'],
+  'introspection.v1.Introspection/Server': ['Empty', 'ServerResponse'],
 } as const;
 
 /** The same for methods that answer a request with many messages. */

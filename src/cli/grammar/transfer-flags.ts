@@ -20,6 +20,12 @@ export const SKIP_METADATA: Bool<'skip-metadata'> = bool({
   describe:
     'take no manifests and configs of other platforms (what happens without --all-metadata, but in containerd 2)',
 });
+export const IMAGE_VERIFIERS: Text<'image-verifiers'> = text({
+  name: 'image-verifiers',
+  value: 'DIR',
+  describe:
+    'inside containerd 2: ask the image verifiers in DIR instead of those of the node; "none": ask none',
+});
 export const MAX_CONCURRENT_DOWNLOADS: Count<'max-concurrent-downloads'> = count({
   name: 'max-concurrent-downloads',
   value: 'N',
@@ -45,6 +51,7 @@ export const TRANSFER_FLAGS: readonly [
   typeof ALL_PLATFORMS,
   typeof ALL_METADATA,
   typeof SKIP_METADATA,
+  typeof IMAGE_VERIFIERS,
   typeof MAX_CONCURRENT_DOWNLOADS,
   typeof PROGRESS,
   typeof TRACE,
@@ -58,6 +65,7 @@ export const TRANSFER_FLAGS: readonly [
   ALL_PLATFORMS,
   ALL_METADATA,
   SKIP_METADATA,
+  IMAGE_VERIFIERS,
   MAX_CONCURRENT_DOWNLOADS,
   PROGRESS,
   TRACE,

@@ -1,5 +1,6 @@
 /** Shared by `images pull` and `content fetch`: flags become options, and the display runs around the work. */
 
+import { absolutePath } from '../../core/absolute-path.ts';
 import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Backend } from '../../core/backend.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
@@ -14,6 +15,7 @@ import {
   ALL_METADATA,
   ALL_PLATFORMS,
   FOREIGN_URLS,
+  IMAGE_VERIFIERS,
   MAX_CONCURRENT_DOWNLOADS,
   SKIP_METADATA,
   type TransferFlag,
@@ -140,9 +142,15 @@ function fetchOptions(context: Context<TransferFlag>): FetchOptions {
     platforms: all ? 'all' : platforms,
     // Without either flag the store decides.
     allMetadata: allMetadata || skipMetadata ? allMetadata : undefined,
+    imageVerifiers: verifiersOf(context),
     labels: labelsOf(input.get(LABEL)),
     maxConcurrentDownloads: input.get(MAX_CONCURRENT_DOWNLOADS),
   };
+}
+
+function verifiersOf({ input, runtime }: Context<TransferFlag>): string | undefined {
+  const dir = input.get(IMAGE_VERIFIERS);
+  return dir === undefined || dir === 'none' ? dir : absolutePath(dir, runtime.host);
 }
 
 /** Parses `key=value`; a bare key gets the value `true`, as in ctr. */

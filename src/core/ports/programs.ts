@@ -17,9 +17,9 @@ export interface ProgramResult {
 }
 
 /**
- * Runs programs of the user, without a shell and with the user's environment. `name` has no slash and is searched in PATH.
- * NotFound when PATH has no such program; PermissionDenied when this process may not run programs. The program has ended
- * when `run` settles; its children may still run. It keeps the terminal, to ask the user.
+ * Runs programs of the user, without a shell and with the user's environment. `name`: an absolute path, or a name without a slash
+ * that is searched in PATH. NotFound when there is no such program; PermissionDenied when this process may not run programs. The
+ * program has ended when `run` settles; its children may still run. It keeps the terminal, to ask the user.
  */
 export interface Programs {
   run(name: string, args: readonly string[], how: ProgramRun): Promise<ProgramResult>;

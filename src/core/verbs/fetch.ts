@@ -35,9 +35,10 @@ export interface RecordTarget {
   readonly labels: Labels;
 }
 
-/** Resolves the reference; converts an image of schema 1. */
+/** Resolves the reference; asks the policy of the node; converts an image of schema 1. */
 export async function resolveTarget(job: FetchJob): Promise<RecordTarget> {
   const root = await resolve(job);
+  await admit(job, root);
   const labels = job.options.labels ?? {};
   // '' removes the label: a name that was of schema 1 before may be it no longer.
   if (!isSchema1Type(root.mediaType))
@@ -85,6 +86,18 @@ export function blobSource({ deps, options, lease, report }: FetchJob): BlobSour
       readBlob(content, desc, MAX_CONFIG_BYTES, call),
     );
   return { bring, document, refetch };
+}
+
+async function admit({ deps, options, signal }: FetchJob, root: Descriptor): Promise<void> {
+  const { imageVerifiers } = options;
+  const { backend } = deps;
+  if (backend.admit !== undefined) {
+    await backend.admit(options.reference.name, root, { imageVerifiers, signal });
+  } else if (imageVerifiers !== undefined) {
+    throw new HawserError('InvalidArgument', 'Cannot ask image verifiers: this store is not a containerd’s', {
+      hint: 'Leave --image-verifiers away, or name a containerd with --address',
+    });
+  }
 }
 
 /** Fetches the wanted part of an image into the store. */

@@ -47,6 +47,8 @@ export interface FetchOptions extends VerbOptions {
   readonly labels?: Labels | undefined;
   /** Handlers at work at once, manifests counted too; 0 or not given: 6 (blobs of one host share its connections). */
   readonly maxConcurrentDownloads?: number | undefined;
+  /** Of a containerd's node: the directory of its image verifiers, or `none`. Not given: the store finds out. */
+  readonly imageVerifiers?: string | undefined;
   /** How long the content of a blob is asked for again. */
   readonly retry?: RetryOptions | undefined;
   /** How a large blob is fetched in several ranges at once. */

@@ -11,7 +11,8 @@ export function createPrograms(): Programs {
 
 async function run(name: string, args: readonly string[], how: ProgramRun): Promise<ProgramResult> {
   how.signal?.throwIfAborted();
-  if (name.includes('/')) throw new HawserError('InvalidArgument', `Cannot run ${name}: not a plain name`);
+  if (/^[^/].*\//s.test(name))
+    throw new HawserError('InvalidArgument', `Cannot run ${name}: not a plain name`);
   try {
     return await collect(name, args, how);
   } catch (err) {
@@ -74,7 +75,8 @@ function tooMuch(name: string, limit: number): HawserError {
 function startError(name: string, err: unknown): unknown {
   const { code, name: type } = err as { code?: unknown; name?: unknown };
   if (code === 'ENOENT') {
-    return new HawserError('NotFound', `${name} is not in PATH`, { cause: err });
+    const why = name.startsWith('/') ? 'does not exist, or its interpreter' : 'is not in PATH';
+    return new HawserError('NotFound', `${name} ${why}`, { cause: err });
   }
   if (code === 'EACCES' || code === 'EPERM' || type === 'NotCapable') {
     return new HawserError('PermissionDenied', `Cannot run ${name}: ${messageOf(err)}`, {

@@ -1,4 +1,4 @@
-/** Paths that nobody but root can change: what root does below them, nobody else can turn to another place. */
+/** Paths that only trusted users can change: nobody else can lead to another place what is done below them. */
 import { type ByteString, fromUtf8 } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import {
@@ -17,48 +17,64 @@ const STICKY = 0o1000;
 const GROUP_WRITE = 0o020;
 const OTHERS_WRITE = 0o002;
 
+/** The users who may own what a path goes through. */
+export type Owners = readonly number[];
+
 /**
- * Opens a directory, component by component. Every directory on the way belongs to root and only root may write to it, or it is
- * sticky; a symlink belongs to root. Else PermissionDenied. The caller closes the handle.
+ * Opens a directory, component by component. Every directory on the way belongs to an owner and others may not write to it, or it
+ * is sticky (the last may not be); a symlink belongs to an owner. Else PermissionDenied. The caller closes the handle.
  */
-export function openRootOnly(sys: Syscalls, path: string): Dir {
-  const walk = new Walk(sys);
+export function openOwned(sys: Syscalls, path: string, owners: Owners): Dir {
+  const dir = walk(sys, path, owners);
   try {
-    return walk.to(path);
-  } finally {
-    walk.close();
+    checkDirectory(sys, dir, path, owners);
+    return dir;
+  } catch (err) {
+    sys.closeDir(dir);
+    throw err;
   }
 }
 
-/** PermissionDenied unless only root can write to the open directory. */
-export function checkRootOnly(sys: Syscalls, dir: Dir, path: string): void {
+/** PermissionDenied unless only an owner can write to the open directory. */
+export function checkDirectory(sys: Syscalls, dir: Dir, path: string, owners: Owners): void {
   const stat = sys.fstat(dir);
-  if (stat.uid !== 0) throw notRoots(path, `belongs to user ${stat.uid}`);
-  if (isWritable(stat)) throw notRoots(path, 'can be written to by others than root');
+  if (!owners.includes(stat.uid)) throw refused(path, `belongs to user ${stat.uid}`);
+  if (isWritable(stat)) throw refused(path, 'can be written to by other users');
 }
 
-/** PermissionDenied unless the path leads to a socket of root that only root can replace. */
-export function checkRootsSocket(sys: Syscalls, path: string): void {
+/** PermissionDenied unless the path leads to a socket of an owner that only owners can replace. */
+export function checkSocket(sys: Syscalls, path: string, owners: Owners): void {
   const at = path.lastIndexOf('/');
-  const dir = openRootOnly(sys, path.slice(0, at) || '/');
+  const dir = walk(sys, path.slice(0, at) || '/', owners);
   try {
     const stat = sys.lstat(dir, fromUtf8(path.slice(at + 1)));
-    if (stat === undefined || (stat.mode & S_IFMT) !== S_IFSOCK) throw notRoots(path, 'is not a socket');
-    if (stat.uid !== 0) throw notRoots(path, `belongs to user ${stat.uid}`);
+    if (stat === undefined || (stat.mode & S_IFMT) !== S_IFSOCK) throw refused(path, 'is not a socket');
+    if (!owners.includes(stat.uid)) throw refused(path, `belongs to user ${stat.uid}`);
   } finally {
     sys.closeDir(dir);
+  }
+}
+
+function walk(sys: Syscalls, path: string, owners: Owners): Dir {
+  const walking = new Walk(sys, owners);
+  try {
+    return walking.to(path);
+  } finally {
+    walking.close();
   }
 }
 
 /** The directories from the root down to where the walk is, all open. */
 class Walk {
   readonly #sys: Syscalls;
+  readonly #owners: Owners;
   readonly #above: Dir[] = [];
   #dir: Dir;
   #links = 0;
 
-  constructor(sys: Syscalls) {
+  constructor(sys: Syscalls, owners: Owners) {
     this.#sys = sys;
+    this.#owners = owners;
     this.#dir = sys.openRoot('/');
   }
 
@@ -99,8 +115,8 @@ class Walk {
   }
 
   #link(name: ByteString, stat: Stat, path: string): ByteString[] {
-    if (stat.uid !== 0) throw notRoots(path, `goes through a symlink of user ${stat.uid}`);
-    if (++this.#links > MAX_LINKS) throw notRoots(path, 'goes through too many symlinks');
+    if (!this.#owners.includes(stat.uid)) throw refused(path, `goes through a symlink of user ${stat.uid}`);
+    if (++this.#links > MAX_LINKS) throw refused(path, 'goes through too many symlinks');
     const target = this.#sys.readlink(this.#dir, name);
     if (target.startsWith('/')) while (this.#above.length > 0) this.#up();
     return target.split('/');
@@ -108,10 +124,10 @@ class Walk {
 
   #check(path: string): void {
     const stat = this.#sys.fstat(this.#dir);
-    if (!isDirectory(stat)) throw notRoots(path, 'goes through something that is no directory');
-    if (stat.uid !== 0) throw notRoots(path, `goes through a directory of user ${stat.uid}`);
+    if (!isDirectory(stat)) throw refused(path, 'goes through something that is no directory');
+    if (!this.#owners.includes(stat.uid)) throw refused(path, `goes through a directory of user ${stat.uid}`);
     if (isWritable(stat) && (stat.mode & STICKY) === 0) {
-      throw notRoots(path, 'goes through a directory that others than root can write to');
+      throw refused(path, 'goes through a directory that other users can write to');
     }
   }
 }
@@ -121,6 +137,6 @@ function isWritable({ mode, gid }: Stat): boolean {
   return (mode & OTHERS_WRITE) !== 0 || ((mode & GROUP_WRITE) !== 0 && gid !== 0);
 }
 
-function notRoots(path: string, why: string): HawserError {
+function refused(path: string, why: string): HawserError {
   return new HawserError('PermissionDenied', `${path} ${why}`);
 }
