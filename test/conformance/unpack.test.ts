@@ -1,6 +1,6 @@
 /** The verbs for what is in a store, through the library, on this runtime: into snapshots, a directory, a bundle. */
 import assert from 'node:assert/strict';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseDigest } from '../../src/core/oci/digest.ts';
@@ -34,7 +34,7 @@ test('what was fetched is unpacked later: into snapshots, a directory, a bundle'
     await bundle(ref, target, { store });
     assert.deepEqual((readdirSync(join(target, 'rootfs'), { recursive: true }) as string[]).sort(), tree);
     const { process } = JSON.parse(readFileSync(join(target, 'config.json'), 'utf8'));
-    assert.deepEqual([process.args, process.user], [['/run'], { uid: 7, gid: 8 }]);
+    assert.deepEqual([process.args, process.user], [['/run'], { uid: 7, gid: 8, additionalGids: [8] }]);
     assert.deepEqual(readdirSync(join(dir, '..')).sort(), ['bundle', 'root', 'tree']);
   });
 });
@@ -51,6 +51,42 @@ test('an image with a layer missing is not unpacked, and the layer is named', OV
     await rejectsWith('NotFound', message, unpack(ref, { store }));
     await rejectsWith('NotFound', message, unpackRootfs(ref, dir, { store }));
     assert.deepEqual(readdirSync(join(store.root, '..')), ['root']);
+  });
+});
+
+test('setuid programs and devices where every user reaches them: a warning', OVERLAY, async () => {
+  await withBench(async ({ store, registry }) => {
+    const temp = join(store.root, '..');
+    chmodSync(temp, 0o755);
+    const rows = [
+      { entry: { name: 'su', data: 'x', mode: 0o4755 }, mode: 0o755, warns: true },
+      { entry: { name: 'wall', data: 'x', mode: 0o2755 }, mode: 0o755, warns: true },
+      { entry: { name: 'su', data: 'x', mode: 0o4755 }, mode: 0o700, warns: false },
+      { entry: { name: 'plain', data: 'x', mode: 0o755 }, mode: 0o755, warns: false },
+      { entry: { name: 'tmp/', type: 'directory' as const, mode: 0o2777 }, mode: 0o755, warns: false },
+      {
+        entry: { name: 'null', type: 'character-device' as const, devmajor: 1, devminor: 3, mode: 0o666 },
+        mode: 0o755,
+        warns: true,
+      },
+    ];
+    for (const [at, { entry, mode, warns }] of rows.entries()) {
+      const root = { name: './', type: 'directory' as const, mode };
+      const pushed = await buildImage({ layers: [{ entries: [root, entry] }] });
+      const ref = registry.push('a/setuid', `v${at}`, pushed);
+      await fetch(ref, { store });
+      const warnings: string[] = [];
+      const dir = join(temp, `tree${at}`);
+      await unpackRootfs(ref, dir, {
+        store,
+        onProgress: (event) => void (event.type === 'warning' && warnings.push(event.message)),
+      });
+      assert.equal(
+        warnings.some((text) => /every user of this machine/.test(text)),
+        warns,
+        `row ${at}`,
+      );
+    }
   });
 });
 

@@ -64,6 +64,7 @@ export class LayerApplier implements TarSink {
   readonly #budget: Budget;
   readonly #born: NewInodes;
   #file: { writer: FileWriter; entry: TarEntry; slot: Slot } | undefined;
+  #privileged = false;
 
   constructor(sys: Syscalls, target: ApplyTarget) {
     this.#sys = sys;
@@ -90,6 +91,11 @@ export class LayerApplier implements TarSink {
 
   get warnings(): readonly string[] {
     return this.#warnings.list;
+  }
+
+  /** The layer has a program that runs with rights of its own (setuid, setgid, capabilities), or a device. */
+  get privileged(): boolean {
+    return this.#privileged;
   }
 
   entry(entry: TarEntry): void {
@@ -209,12 +215,15 @@ export class LayerApplier implements TarSink {
         return this.#sys.createFile(dir, n, this.#bornRight(entry, node) ? entry.mode : 0o600);
       });
       this.#file = { writer: new FileWriter(this.#sys, fd), entry, slot };
+      if ((entry.mode & 0o6000) !== 0 || entry.xattrs.has('security.capability')) this.#privileged = true;
     } else if (entry.type === 'symlink') {
       if (entry.linkName === '') throw new HawserError('InvalidArgument', 'a symbolic link to nothing');
       create(this.#layer, node, name, (dir, n) => this.#sys.symlink(entry.linkName, dir, n));
       this.#describe(entry, slot);
-    } else if (makeSpecial(this.#layer, entry, slot)) this.#describe(entry, slot);
-    else
+    } else if (makeSpecial(this.#layer, entry, slot)) {
+      this.#describe(entry, slot);
+      if (entry.type !== 'fifo') this.#privileged = true;
+    } else
       this.#warnings.add(`left out the device ${quoted(entry.name)}: making devices is not permitted here`);
   }
 

@@ -1,10 +1,22 @@
 /** config.json of a runtime bundle from an image's config (image-spec conversion.md, runtime-spec config.md). Pure. */
 import type { ImageConfig } from '../oci/documents.ts';
+import { cleanPath } from '../paths.ts';
 import type { User } from '../users/accounts.ts';
+import { annotations } from './annotations.ts';
 import { DEFAULT_PATH, linuxDefaults, MOUNTS, type RuntimeMount, rootlessMounts } from './defaults.ts';
+
+/** Where a path of the image leads in its tree. */
+export interface ImagePath {
+  /** With every symlink followed. */
+  readonly path: string;
+  /** Of the directory there, if there is one. `mode`: the twelve permission bits. */
+  readonly directory?: { readonly uid: number; readonly gid: number; readonly mode: number } | undefined;
+}
 
 export interface BundleOptions {
   readonly user: User;
+  /** Follows an absolute path in the image's tree. Not given: no path leads elsewhere, and no directory is there. */
+  readonly follow?: ((path: string) => ImagePath) | undefined;
   /** Gives the process a terminal. */
   readonly tty: boolean;
   /** For a runtime without root: a user namespace in which this user and group are root. */
@@ -16,15 +28,10 @@ export interface RuntimeConfig {
   readonly warnings: readonly string[];
 }
 
-const PREFIX = 'org.opencontainers.image.';
-/**
- * Annotations that runtimes act upon: crun's (hooks' output files, handlers, devices), runc's (properties of the systemd
- * unit), and those of sandboxes. An image must not steer its own runtime.
- */
-const STEERING =
-  /^(?:run\.oci\.|org\.systemd\.property\.|org\.criu\.|module\.wasm\.|io\.katacontainers\.|dev\.gvisor\.|io\.kubernetes\.)/;
 /** What the runtime itself mounts: a volume there would hide it. */
 const TAKEN = /^\/(?:proc|sys|dev)(?:\/|$)/;
+/** Descriptors and roots of processes, which an old runtime leaks from the host (CVE-2024-21626). `/dev/fd` is a link there. */
+const OF_PROCESSES = /^\/(?:proc\/|dev\/fd(?:\/|$))/;
 const MAX_VOLUMES = 256;
 
 export function runtimeConfig(image: ImageConfig, options: BundleOptions): RuntimeConfig {
@@ -34,7 +41,7 @@ export function runtimeConfig(image: ImageConfig, options: BundleOptions): Runti
     ociVersion: '1.0.2',
     process: processOf(image, options, warnings),
     root: { path: 'rootfs', readonly: false },
-    mounts: [...(rootless === undefined ? MOUNTS : rootlessMounts()), ...volumes(image, warnings)],
+    mounts: [...(rootless === undefined ? MOUNTS : rootlessMounts()), ...volumes(image, options, warnings)],
     annotations: annotations(image, warnings),
     linux: linuxDefaults(rootless),
   };
@@ -42,7 +49,7 @@ export function runtimeConfig(image: ImageConfig, options: BundleOptions): Runti
 }
 
 function processOf(image: ImageConfig, options: BundleOptions, warnings: string[]): object {
-  const { Entrypoint = [], Cmd = [], Env = [], WorkingDir = '' } = image.config;
+  const { Entrypoint = [], Cmd = [], Env = [] } = image.config;
   const args = [...Entrypoint, ...Cmd];
   if (args.length === 0) {
     warnings.push('The image says no command to run: config.json has /bin/sh');
@@ -54,21 +61,36 @@ function processOf(image: ImageConfig, options: BundleOptions, warnings: string[
   };
   set('PATH', DEFAULT_PATH);
   if (options.tty) set('TERM', 'xterm');
-  const { uid, gid, additionalGids } = options.user;
-  const user = { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) };
-  if (options.rootless !== undefined && (uid !== 0 || gid !== 0 || additionalGids.length > 0)) {
+  return {
+    terminal: options.tty,
+    user: processUser(options, warnings),
+    args,
+    env,
+    cwd: workingDirectory(image, options, warnings),
+    ...linuxProcess(),
+  };
+}
+
+/** The primary group is among the additional ones too: else a process could drop it, and with it what the group is denied (CVE-2023-25173). */
+function processUser({ user, rootless }: BundleOptions, warnings: string[]): object {
+  const { uid, gid, additionalGids } = user;
+  if (rootless === undefined) return { uid, gid, additionalGids: [gid, ...additionalGids] };
+  if (uid !== 0 || gid !== 0) {
     warnings.push(
       `The image runs as ${uid}:${gid}, which a user namespace of one user lacks: config.json has 0:0, which is you`,
     );
   }
-  return {
-    terminal: options.tty,
-    user: options.rootless === undefined ? user : { uid: 0, gid: 0 },
-    args,
-    env,
-    cwd: WorkingDir.startsWith('/') ? WorkingDir : `/${WorkingDir}`,
-    ...linuxProcess(),
-  };
+  return { uid: 0, gid: 0 };
+}
+
+/** Normalised, then checked: as it is written, and where it leads. */
+function workingDirectory(image: ImageConfig, { follow }: BundleOptions, warnings: string[]): string {
+  const { WorkingDir = '' } = image.config;
+  const path = cleanPath(WorkingDir);
+  const leads = follow?.(path).path ?? path;
+  if (!WorkingDir.includes('\0') && ![path, leads].some((one) => OF_PROCESSES.test(one))) return path;
+  warnings.push(`Left out the working directory ${JSON.stringify(WorkingDir)}: config.json has /`);
+  return '/';
 }
 
 function linuxProcess(): object {
@@ -80,46 +102,34 @@ function linuxProcess(): object {
   };
 }
 
-/** Data of a volume does not go to the image's tree; what the image has there is seen (`tmpcopyup`). */
-function volumes(image: ImageConfig, warnings: string[]): RuntimeMount[] {
-  const found: RuntimeMount[] = [];
-  for (const destination of image.config.Volumes ?? []) {
-    const odd = !/^\/[^\0]*[^/\0]/.test(destination) || destination.split('/').includes('..');
-    if (odd || TAKEN.test(destination) || found.length >= MAX_VOLUMES) {
-      warnings.push(`Left out the volume ${JSON.stringify(destination)}`);
+/**
+ * Data of a volume does not go to the image's tree. The volume begins as a copy of the image's directory (`tmpcopyup`), whose
+ * owner and mode it gets. A volume comes after those above it.
+ */
+function volumes(
+  image: ImageConfig,
+  { follow, rootless }: BundleOptions,
+  warnings: string[],
+): RuntimeMount[] {
+  const found = new Map<string, RuntimeMount>();
+  for (const volume of image.config.Volumes ?? []) {
+    const destination = cleanPath(volume);
+    const { path, directory } = follow?.(destination) ?? { path: destination };
+    const isOdd = !/^\/[^\0]*$/.test(volume) || destination === '/' || volume.split('/').includes('..');
+    if (isOdd || [destination, path].some((one) => TAKEN.test(one)) || found.size >= MAX_VOLUMES) {
+      warnings.push(`Left out the volume ${JSON.stringify(volume)}`);
       continue;
     }
-    const options = ['nosuid', 'nodev', 'mode=755', 'tmpcopyup'];
-    found.push({ destination, type: 'tmpfs', source: 'tmpfs', options });
+    const mode = (directory?.mode ?? 0o755).toString(8);
+    const owner =
+      directory === undefined || rootless !== undefined
+        ? []
+        : [`uid=${directory.uid}`, `gid=${directory.gid}`];
+    const options = ['nosuid', 'nodev', `mode=${mode}`, ...owner, 'tmpcopyup'];
+    found.set(destination, { destination, type: 'tmpfs', source: 'tmpfs', options });
   }
-  return found;
-}
-
-/** What the image's author wrote (labels) goes before what the config implies. */
-function annotations(image: ImageConfig, warnings: string[]): Record<string, string> {
-  const { platform, author, created } = image;
-  const { StopSignal, ExposedPorts, Labels = {} } = image.config;
-  const implied: Readonly<Record<string, string | undefined>> = {
-    os: platform?.os,
-    architecture: platform?.architecture,
-    variant: platform?.variant,
-    'os.version': platform?.osVersion,
-    'os.features': platform?.osFeatures?.join(','),
-    author,
-    created,
-    stopSignal: StopSignal,
-    exposedPorts: ExposedPorts?.join(','),
-  };
-  const all: [string, string][] = [];
-  for (const [key, value] of Object.entries(implied)) {
-    if (value !== undefined && value !== '') all.push([`${PREFIX}${key}`, value]);
-  }
-  for (const [key, value] of Object.entries(Labels)) {
-    if (key === '' || STEERING.test(key)) {
-      warnings.push(`Left out the label ${JSON.stringify(key)}: runtimes take such annotations for orders`);
-    } else all.push([key, value]);
-  }
-  return Object.fromEntries(all);
+  const depth = ({ destination }: RuntimeMount) => destination.split('/').length;
+  return [...found.values()].sort((a, b) => depth(a) - depth(b));
 }
 
 /** What containerd and Docker give a container that asks for nothing. */

@@ -12,6 +12,8 @@ export interface Applied {
   /** Decompressed bytes. */
   readonly size: number;
   readonly warnings: readonly string[];
+  /** The layer has a setuid or setgid program, one with file capabilities, or a device. Not given: not known. */
+  readonly privileged?: boolean | undefined;
   readonly entries?: number | undefined;
   /** The time by stage, where the applier measures it. */
   readonly times?: StageTimes | undefined;

@@ -45,8 +45,8 @@ export async function applyByWorker(
     ...target,
   };
   try {
-    const { size, entries, times, warnings, record, diffId } = await workers.apply(job, opts);
-    return { digest: parseDigest(diffId), size, entries, times, warnings, record: record ?? undefined };
+    const { diffId, record, ...applied } = await workers.apply(job, opts);
+    return { ...applied, digest: parseDigest(diffId), record: record ?? undefined };
   } catch (err) {
     throw wrap(`Cannot apply layer ${layer.digest}`, err);
   }

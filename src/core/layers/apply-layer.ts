@@ -80,6 +80,7 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
       entries: applier.entries,
       times: spent.times(),
       warnings: applier.warnings,
+      privileged: applier.privileged,
       record,
     };
   } finally {

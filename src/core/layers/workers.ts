@@ -42,6 +42,8 @@ export interface ApplyResult {
   readonly times: ApplyTimes;
   /** At most 100 sentences. */
   readonly warnings: readonly string[];
+  /** The layer has a setuid or setgid program, one with file capabilities, or a device. */
+  readonly privileged: boolean;
   /** Of a layer applied blind: the input of its rebase. */
   readonly record: LayerRecord | null;
 }

@@ -1,4 +1,4 @@
-/** An image as one plain tree: its layers applied one over another. */
+/** An image as one plain tree: the layers are applied one over another. */
 import { wrap } from '../errors.ts';
 import type { Applier } from '../layers/applier.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
@@ -12,32 +12,38 @@ export interface TreeDeps {
   readonly applier: Applier;
   readonly report: Report;
   /** Runs work that reads a stored layer: blobs that have rotted are dropped, and the error says so. */
-  guard(layer: LayerStep['layer'], work: () => Promise<void>): Promise<void>;
+  guard<T>(layer: LayerStep['layer'], work: () => Promise<T>): Promise<T>;
 }
 
 export interface TreeOptions extends Call {
   readonly settings: LayerSettings;
 }
 
-/** Makes the directory `path`, which is absent, with the tree. After an error it holds a part. */
+/**
+ * Makes the directory `path`, which is absent, with the tree. After an error it holds a part. Returns whether a layer has
+ * programs with rights of their own, or devices (`Applied.privileged`).
+ */
 export async function applyFlat(
   deps: TreeDeps,
   steps: readonly LayerStep[],
   path: string,
   opts: TreeOptions,
-): Promise<void> {
+): Promise<boolean> {
+  let privileged = false;
   await deps.runtime.fs.mkdir(path, 0o755, opts);
   await settleRoot(deps, path);
   for (const step of steps) {
     try {
-      await deps.guard(step.layer, () => applyStep(deps, step, steps.length, path, opts));
+      const work = () => applyStep(deps, step, steps.length, path, opts);
+      if (await deps.guard(step.layer, work)) privileged = true;
     } catch (err) {
       throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err);
     }
   }
+  return privileged;
 }
 
-/** A root that no layer describes has no time of its own: 1970, as in snapshots. */
+/** The times of a root that no layer describes are 1970, as in snapshots. */
 async function settleRoot({ runtime }: TreeDeps, path: string): Promise<void> {
   const sys = await runtime.syscalls();
   const root = sys.openRoot(path);
@@ -55,7 +61,7 @@ async function applyStep(
   count: number,
   path: string,
   { settings, signal }: TreeOptions,
-): Promise<void> {
+): Promise<boolean> {
   const { layer, index, chainId } = step;
   const tell = (status: 'extracting' | 'extracted', offset: number) =>
     deps.report({ type: 'layer', desc: layer, index, count, chainId, status, offset });
@@ -66,4 +72,5 @@ async function applyStep(
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
   checkDiffId(step, applied.digest);
   tell('extracted', layer.size);
+  return applied.privileged ?? false;
 }

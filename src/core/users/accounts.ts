@@ -23,9 +23,9 @@ export interface Accounts {
 }
 
 /**
- * `user`, `user:group`, `uid`, `uid:gid` and mixtures (image-spec config.md, User). A number is taken as it is: its group
- * is the one that passwd gives it, else 0, and it has no additional groups (conversion.md). '' is root. NotFound for names
- * that the image does not have, InvalidArgument for numbers out of range.
+ * `user`, `user:group`, `uid`, `uid:gid` and mixtures (image-spec config.md, User). '' is root. A number is taken as it is; its
+ * groups are those of the account that has it, else group 0. With a group that is given there are no additional ones. NotFound
+ * for names that the image does not have, InvalidArgument for numbers out of range.
  */
 export function findUser(spec: string, accounts: Accounts): User {
   const cut = spec.indexOf(':');
@@ -39,8 +39,9 @@ export function findUser(spec: string, accounts: Accounts): User {
   const user = { uid: uid ?? account?.uid ?? 0, gid: account?.gid ?? 0 };
   if (groupPart !== '')
     return { uid: user.uid, gid: findGroup(groupPart, accounts, spec), additionalGids: [] };
-  const named = uid === undefined && userPart !== '';
-  return { ...user, additionalGids: named ? memberships(accounts.group, userPart, user.gid, spec) : [] };
+  const login = account?.login ?? (userPart === '' ? 'root' : undefined);
+  const additionalGids = login === undefined ? [] : memberships(accounts.group, login, user.gid, spec);
+  return { ...user, additionalGids };
 }
 
 /** Undefined for what is no number. Digits only: no sign, no space. */
@@ -56,12 +57,12 @@ function findAccount(
   uid: number | undefined,
   name: string,
   spec: string,
-): { uid: number; gid: number } | undefined {
+): { login: string; uid: number; gid: number } | undefined {
   for (const [login = '', , uidText = '', gidText = ''] of records(passwd)) {
     if (uid === undefined ? login !== name : !sameNumber(uidText, uid)) continue;
     const found = { uid: number(uidText, spec), gid: number(gidText, spec) };
     if (found.uid === undefined || found.gid === undefined) throw badLine('/etc/passwd', login);
-    return { uid: found.uid, gid: found.gid };
+    return { login, uid: found.uid, gid: found.gid };
   }
   return undefined;
 }

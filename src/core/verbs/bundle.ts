@@ -1,8 +1,10 @@
 /** The verb `bundle`: a directory that an OCI runtime starts: `rootfs` and config.json. */
+import { findInTree, type TreePath } from '../archive/find-in-tree.ts';
 import { readFileInTree } from '../archive/read-file.ts';
-import { runtimeConfig } from '../bundle/runtime-config.ts';
-import { HawserError, wrap } from '../errors.ts';
+import { type ImagePath, runtimeConfig } from '../bundle/runtime-config.ts';
+import { HawserError, isKind, wrap } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
+import type { Syscalls } from '../ports/syscalls.ts';
 import type { Runtime } from '../runtime.ts';
 import { type Accounts, findUser, MAX_ACCOUNTS_BYTES } from '../users/accounts.ts';
 import { readProcessStatus } from '../users/process-status.ts';
@@ -41,10 +43,27 @@ export async function bundleImage(
       throw wrap(`Cannot tell whom ${image.name} runs as`, err);
     }
     const rootless = owner === 'keep' ? undefined : await ourselves(runtime, signal);
-    const made = runtimeConfig(config, { user, tty: options.tty ?? false, rootless });
+    const sys = await runtime.syscalls();
+    const follow = (where: string): ImagePath => {
+      const found = findReadable(sys, `${path}/rootfs`, where);
+      if (found.stat === undefined) return { path: found.path };
+      const { uid, gid, mode } = found.stat;
+      return { path: found.path, directory: { uid, gid, mode: mode & 0o7777 } };
+    };
+    const made = runtimeConfig(config, { user, tty: options.tty ?? false, rootless, follow });
     for (const message of made.warnings) options.report?.({ type: 'warning', message });
     await writeJson(runtime, `${path}/config.json`, made.config);
   });
+}
+
+/** Without root a directory of the image may be closed to us: what is in it is not followed. */
+function findReadable(sys: Syscalls, root: string, path: string): TreePath {
+  try {
+    return findInTree(sys, root, path);
+  } catch (err) {
+    if (isKind(err, 'PermissionDenied')) return { path, stat: undefined };
+    throw wrap(`Cannot follow ${JSON.stringify(path)} in the image`, err);
+  }
 }
 
 async function accountsOf(runtime: Runtime, root: string): Promise<Accounts> {

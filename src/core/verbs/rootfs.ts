@@ -7,6 +7,7 @@ import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { applyFlat } from '../output/flat-tree.ts';
 import { makeOutput } from '../output/output-directory.ts';
 import { findPlace } from '../output/place.ts';
+import { componentsOf } from '../paths.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
@@ -49,12 +50,35 @@ export async function unpackRootfs(
   image: Image,
   options: RootfsOptions,
 ): Promise<RootfsResult> {
-  return await toDirectory(deps, image, options, (tree) => tree('.'));
+  let isPrivileged = false;
+  const result = await toDirectory(deps, image, options, async (tree) => {
+    isPrivileged = await tree('.');
+  });
+  if (isPrivileged && (await isOpenToAll(deps.runtime, result.dir))) {
+    const why = 'has setuid programs or devices of the image, and every user of this machine can reach them';
+    const message = `${result.dir} ${why}: keep it in a directory of mode 0700, or chmod go-rwx it`;
+    options.report?.({ type: 'warning', message });
+  }
+  return result;
 }
 
-/** How a directory is filled: `tree` makes the image's tree at a path below it, or (`.`) as the directory itself. */
+/** Whether users other than the owner can enter a directory: it and all those above it let them. */
+async function isOpenToAll({ fs }: Pick<Runtime, 'fs'>, dir: string): Promise<boolean> {
+  const names = componentsOf(dir);
+  for (let count = names.length; count >= 0; count--) {
+    // Where this cannot be seen, it is taken for open.
+    const info = await fs.stat(`/${names.slice(0, count).join('/')}/.`).catch(() => undefined);
+    if (info !== undefined && (info.mode & 0o001) === 0) return false;
+  }
+  return true;
+}
+
+/**
+ * How a directory is filled: `tree` makes the image's tree at a path below it, or (`.`) as the directory itself, and returns
+ * whether there are programs with rights of their own in it, or devices.
+ */
 export type Fill = (
-  tree: (below: string) => Promise<void>,
+  tree: (below: string) => Promise<boolean>,
   context: {
     readonly path: string;
     readonly planned: PlannedImage;
@@ -82,7 +106,7 @@ export async function toDirectory(
     const dir = await makeOutput(runtime, options.dir, { ...places(options), warn, signal }, async (path) => {
       report({ type: 'unpacking', platform, target: image.target.digest });
       const { content, applier } = backend;
-      const guard = (layer: Descriptor, work: () => Promise<void>) =>
+      const guard = <T>(layer: Descriptor, work: () => Promise<T>) =>
         withSoundBlob({ content }, layer, { signal }, work);
       const treeDeps = { runtime, applier, report, guard };
       const treeOptions = { settings: { ...options.layerSettings, owner }, signal };

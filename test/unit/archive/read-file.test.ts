@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { findInTree } from '../../../src/core/archive/find-in-tree.ts';
 import { readFileInTree } from '../../../src/core/archive/read-file.ts';
 import { needs } from '../../support/needs.ts';
 import { tempDir } from '../../support/tmp.ts';
@@ -37,6 +38,31 @@ test('a file of an image by its path: links stay inside, and only regular files 
     assert.throws(() => read('loop'), /too many symbolic links/);
     fs.appendFileSync(join(root, 'usr/etc/passwd'), '!');
     assert.throws(() => read('etc/passwd'), /more than 6 bytes/);
+  } finally {
+    dir[Symbol.dispose]();
+  }
+});
+
+test('where a path of an image leads: links stay inside, and absent names are kept', () => {
+  const dir = tempDir();
+  try {
+    const root = join(dir.path, 'root');
+    fs.mkdirSync(join(root, 'usr/etc'), { recursive: true });
+    fs.chmodSync(join(root, 'usr/etc'), 0o1750);
+    fs.mkdirSync(join(dir.path, 'outside'));
+    const link = (name: string, to: string) => fs.symlinkSync(to, join(root, name));
+    link('etc', '/usr/etc');
+    link('work', 'proc/self/fd/7');
+    link('out', '../../outside');
+    link('loop', 'loop');
+    const find = (path: string) => findInTree(syscallsHere(), root, path);
+    const mode = (path: string) => (find(path).stat?.mode ?? 0) & 0o7777;
+    assert.deepEqual([find('/etc').path, mode('/etc')], ['/usr/etc', 0o1750]);
+    assert.deepEqual([find('/etc/../x/y').path, find('/etc/../x/y').stat], ['/usr/x/y', undefined]);
+    assert.equal(find('/work').path, '/proc/self/fd/7');
+    assert.deepEqual([find('/out').path, find('/out').stat], ['/outside', undefined]);
+    assert.equal(find('/').path, '/');
+    assert.throws(() => find('/loop'), /too many symbolic links/);
   } finally {
     dir[Symbol.dispose]();
   }

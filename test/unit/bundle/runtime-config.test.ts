@@ -27,6 +27,7 @@ interface Config {
   };
 }
 
+const NO_COMMAND = 'The image says no command to run: config.json has /bin/sh';
 const ROOT = { uid: 0, gid: 0, additionalGids: [] };
 type Options = Parameters<typeof runtimeConfig>[1];
 
@@ -64,17 +65,18 @@ test('WorkingDir is the directory, absolute in any case', () => {
   assert.deepEqual(cwds, ['/srv', '/rel', '/']);
 });
 
-test('the user, with additional groups only if there are any', () => {
-  assert.deepEqual(convert({}).process.user, { uid: 0, gid: 0 });
+test('the user, with the primary group among the additional ones (CVE-2023-25173)', () => {
+  assert.deepEqual(convert({}).process.user, { uid: 0, gid: 0, additionalGids: [0] });
   const user = { uid: 1, gid: 2, additionalGids: [3, 4] };
-  assert.deepEqual(convert({}, {}, { user }).process.user, user);
+  const want = { uid: 1, gid: 2, additionalGids: [2, 3, 4] };
+  assert.deepEqual(convert({}, {}, { user }).process.user, want);
 });
 
 test('annotations: what the config implies, and labels before it', () => {
   const config = {
     StopSignal: 'SIGRTMIN+3',
     ExposedPorts: { '80/tcp': {}, '53/udp': {} },
-    Labels: { a: 'b', 'org.opencontainers.image.author': 'label', '': 'nameless', __proto__: 'x' },
+    Labels: { maintainer: 'b', 'org.opencontainers.image.author': 'label', '': 'nameless', __proto__: 'x' },
   };
   const more = {
     author: 'config',
@@ -94,46 +96,101 @@ test('annotations: what the config implies, and labels before it', () => {
     [`${prefix}.created`]: '2024-01-01T00:00:00Z',
     [`${prefix}.stopSignal`]: 'SIGRTMIN+3',
     [`${prefix}.exposedPorts`]: '80/tcp,53/udp',
-    a: 'b',
+    maintainer: 'b',
   });
 });
 
-test('labels that runtimes take for orders are left out, and named', () => {
-  const Labels = {
+test('only labels that describe the image become annotations; the others are left out, and named', () => {
+  const orders = {
     'run.oci.hooks.stdout': '/etc/cron.d/x',
     'org.systemd.property.ExecStopPost': '/bin/x',
     'io.katacontainers.config.hypervisor.path': '/x',
-    'run.ocim': 'kept',
+    'cdi.k8s.io/x': 'vendor.example/gpu=all',
+    'krun.cpus': '64',
+    'org.opencontainers.runc.exec.isolated-cpu-affinity-transition': 'final',
+    'com.github.containers.virtcontainers.HypervisorPath': '/x',
+    'org.opencontainers.image.Title': 'x',
+    'org.opencontainers.image.title.x': 'x',
+    xmaintainer: 'x',
+    'maintainer\n': 'x',
   };
-  const { annotations, warnings } = convert({ Labels });
-  assert.deepEqual(
-    Object.keys(annotations).filter((key) => !key.startsWith('org.opencontainers.')),
-    ['run.ocim'],
-  );
-  for (const key of Object.keys(Labels).slice(0, 3)) assert.ok(warnings.join().includes(key), key);
+  const kept = {
+    maintainer: 'm',
+    'org.label-schema.vcs-ref': 'v',
+    'org.opencontainers.image.title': 't',
+    'org.opencontainers.image.base.digest': 'd',
+  };
+  const { annotations, warnings } = convert({ Labels: { ...orders, ...kept } });
+  for (const key of Object.keys(orders)) assert.ok(!(key in annotations), key);
+  for (const [key, value] of Object.entries(kept)) assert.equal(annotations[key], value);
+  assert.match(warnings.join(), /Left out 11 labels: "run\.oci\.hooks\.stdout", .* and 6 more: runtimes may/);
+});
+
+test('a working directory is normalised, and never one of a process, however it is written', () => {
+  const follow = (path: string) => ({ path: path === '/link' ? '/proc/self/fd/7' : path });
+  const cwd = (WorkingDir: string) => convert({ WorkingDir }, {}, { follow });
+  for (const good of ['/a//b/./c/', '/a/b/x/../c', 'a/b/c']) assert.equal(cwd(good).process.cwd, '/a/b/c');
+  assert.equal(cwd('/proc/self/fd/7/../../..').process.cwd, '/proc');
+  assert.equal(cwd('../..').process.cwd, '/');
+  const bad = [
+    '/proc/self/fd/7',
+    '//proc/./self/cwd',
+    '/x/../proc/1/root',
+    '/dev/fd/7',
+    '/dev/fd',
+    '/link',
+    '/a\0b',
+  ];
+  for (const WorkingDir of bad) {
+    const { process, warnings } = cwd(WorkingDir);
+    assert.equal(process.cwd, '/', WorkingDir);
+    assert.ok(
+      warnings.some((one) => one.startsWith('Left out the working directory')),
+      WorkingDir,
+    );
+  }
 });
 
 test('volumes are mounts with what the image has there; odd places are left out, and named', () => {
   const paths = [
-    '/data',
     '/var/lib/x/',
+    '/data',
+    '/data/',
     '/',
     '',
     'rel',
     '/a/../../b',
     '/proc',
-    '/dev/shm',
+    '//dev/./shm',
     '/sys/x',
+    '/link',
     '/process',
   ];
   const config = { Volumes: Object.fromEntries(paths.map((path) => [path, {}])) };
-  const { mounts, warnings } = convert(config);
+  const follow = (path: string) => ({ path: path === '/link' ? '/proc/x' : path });
+  const { mounts, warnings } = convert(config, {}, { follow });
   const made = mounts.filter((mount) => mount.options?.includes('tmpcopyup'));
   assert.deepEqual(
     made.map((mount) => mount.destination),
-    ['/data', '/var/lib/x/', '/process'],
+    ['/data', '/process', '/var/lib/x'],
   );
-  assert.equal(warnings.filter((one) => one.startsWith('Left out the volume')).length, 7);
+  assert.equal(warnings.filter((one) => one.startsWith('Left out the volume')).length, 8);
+});
+
+test("a volume has the owner and the mode of the image's directory, and comes after one above it", () => {
+  const directory = { uid: 1000, gid: 1001, mode: 0o1770 };
+  const follow = (path: string) => (path === '/data/own' ? { path, directory } : { path });
+  const Volumes = { '/data/own': {}, '/data': {} };
+  const options = (rootless?: { uid: number; gid: number }) =>
+    convert({ Volumes }, {}, { follow, rootless })
+      .mounts.filter((mount) => mount.options?.includes('tmpcopyup'))
+      .map((mount) => [mount.destination, ...(mount.options ?? [])].join(' '));
+  assert.deepEqual(options(), [
+    '/data nosuid nodev mode=755 tmpcopyup',
+    '/data/own nosuid nodev mode=1770 uid=1000 gid=1001 tmpcopyup',
+  ]);
+  // In a user namespace of one user everything is that user's.
+  assert.deepEqual(options({ uid: 5, gid: 5 })[1], '/data/own nosuid nodev mode=1770 tmpcopyup');
 });
 
 test('the defaults: namespaces, masked paths, no more privileges, a writable root', () => {
@@ -158,6 +215,8 @@ test('without root: a user namespace of one user, who is root there whatever the
   const made = convert({}, {}, { user, rootless: { uid: 1000, gid: 100 } });
   assert.deepEqual(made.process.user, { uid: 0, gid: 0 });
   assert.match(made.warnings.join(), /33:33/);
+  const root = { uid: 0, gid: 0, additionalGids: [10] };
+  assert.deepEqual(convert({}, {}, { user: root, rootless: { uid: 1, gid: 1 } }).warnings, [NO_COMMAND]);
   assert.deepEqual(made.linux.uidMappings, [{ containerID: 0, hostID: 1000, size: 1 }]);
   assert.deepEqual(made.linux.gidMappings, [{ containerID: 0, hostID: 100, size: 1 }]);
   assert.deepEqual(

@@ -99,7 +99,15 @@ test('durability: a write-out that failed while layers were applied does the sam
       apply: async () => {
         await failed;
         const times = { wait: 0, inflate: 0, verify: 0, apply: 0 };
-        return { diffId: digestOf(bytesOf('')), size: 0, entries: 0, times, warnings: [], record: null };
+        return {
+          diffId: digestOf(bytesOf('')),
+          size: 0,
+          entries: 0,
+          times,
+          warnings: [],
+          privileged: false,
+          record: null,
+        };
       },
     },
   };

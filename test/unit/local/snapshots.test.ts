@@ -160,7 +160,7 @@ test('layers applied but never made durable are not trusted after another boot',
       apply: async (job: ApplyJob) => {
         jobs.push(job);
         const diffId = digestOf(new Uint8Array());
-        return { diffId, size: 0, entries: 0, times, warnings: ['w'], record: null };
+        return { diffId, size: 0, entries: 0, times, warnings: ['w'], privileged: false, record: null };
       },
       syncfs: async (dirs: readonly (string | HeldDir)[]) => {
         synced.push(...dirs.map((dir) => (typeof dir === 'string' ? dir : dir.path)));

@@ -40,14 +40,17 @@ test('names are looked up, with the groups they are members of', () => {
   assert.equal(user('root'), '0 0 10');
 });
 
-test('no user is root', () => {
-  assert.equal(user(''), '0 0');
+test('no user is root, with the groups that root is a member of', () => {
+  assert.equal(user(''), '0 0 10');
   assert.equal(user('', accounts()), '0 0');
+  assert.equal(user('', accounts(undefined, GROUP)), '0 0 10');
+  assert.equal(user('', accounts('toor:x:0:7::/:\n', GROUP)), '0 7');
 });
 
-test('numbers are taken as they are; only their group comes from the file, and no additional ones', () => {
-  assert.equal(user('1000'), '1000 1001');
-  assert.equal(user('33'), '33 34');
+test('numbers are taken as they are; their groups are those of the account that has the number', () => {
+  assert.equal(user('1000'), '1000 1001 4 5');
+  assert.equal(user('33'), '33 34 4');
+  assert.equal(user('0'), '0 0 10');
   assert.equal(user('4711'), '4711 0');
   assert.equal(user('4711', accounts()), '4711 0');
   assert.equal(user('2147483647:2147483647'), '2147483647 2147483647');
