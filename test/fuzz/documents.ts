@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { Kind } from '../../src/core/errors.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
-import { childrenOf, parseConfig, sniffMediaType } from '../../src/core/oci/documents.ts';
+import { childrenOf, documentType, parseConfig } from '../../src/core/oci/documents.ts';
 import { parseJson } from '../../src/core/oci/json.ts';
 import { many, mutate, type Next, ODD_NUMBERS, pick, rarely } from './random.ts';
 import { type AnyTarget, bytesTarget, Finding, outcome, same } from './target.ts';
@@ -132,7 +132,7 @@ function execute(input: Uint8Array): void {
   if ('value' in json)
     same('as JSON.parse reads it', json.value, JSON.parse(Buffer.from(input).toString('utf8')));
   const desc = { mediaType: '', digest: parseDigest(SHA), size: input.length } as Descriptor;
-  sniffMediaType(input);
+  documentType(input, '');
   const kinds = TYPES.filter((mediaType) => {
     const read = outcome(ERRORS, () => childrenOf(input, { ...desc, mediaType }));
     if ('error' in read || read.value.length === 0) return false;

@@ -16,7 +16,7 @@ export const contentFetchObject: Command = command({
   run: async (context) => {
     await withRegistryOutput(context, async ({ registry, reference, write }) => {
       const { signal } = context;
-      const { root } = await registry.resolve(reference, { signal }).catch((err) => {
+      const { root } = await registry.resolve(reference, { signal, read: true }).catch((err) => {
         throw wrap(`failed to resolve reference "${reference.raw}"`, err);
       });
       await write(root, registry.fetcher(reference));

@@ -79,20 +79,38 @@ export function childrenOf(bytes: Uint8Array, desc: Descriptor): readonly Descri
   return isIndexType(desc.mediaType) ? parseIndex(bytes, desc).manifests : [];
 }
 
+const MEDIA_TYPE = /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}$/i;
+/** Types that say no more than that the answer is a document. */
+const GENERAL_TYPES: ReadonlySet<string> = new Set([
+  ...['application/octet-stream', 'binary/octet-stream'],
+  ...['application/json', 'text/json', 'text/plain', 'text/html'],
+]);
+
 /**
- * The media type of a manifest or index that came without a usable one: its own `mediaType`, else by its members.
- * Undefined for any other document, and for bytes that are no JSON.
+ * The media type of a document that a registry has at /manifests/, by its own word (`mediaType`), else by its members, else by the
+ * header's word `said`, else by the type that a document of another kind gives itself. Undefined for bytes that are no JSON
+ * object, or that nothing names.
  */
-export function sniffMediaType(bytes: Uint8Array): string | undefined {
+export function documentType(bytes: Uint8Array, said: string): string | undefined {
   let from: JsonObject;
   try {
     from = open(bytes, 'document:');
   } catch {
     return undefined;
   }
-  const said = from.mediaType;
-  if (typeof said === 'string' && (isManifestType(said) || isIndexType(said) || isSchema1Type(said)))
-    return said;
+  const own = typeof from.mediaType === 'string' ? from.mediaType : '';
+  if (isDocumentType(own)) return own;
+  const byForm = typeByForm(from);
+  if (byForm !== undefined) return byForm;
+  if (isDocumentType(said)) return said;
+  return [own, said].find((type) => MEDIA_TYPE.test(type) && !GENERAL_TYPES.has(type));
+}
+
+function isDocumentType(mediaType: string): boolean {
+  return isManifestType(mediaType) || isIndexType(mediaType) || isSchema1Type(mediaType);
+}
+
+function typeByForm(from: JsonObject): string | undefined {
   if ('fsLayers' in from) return 'signatures' in from ? DOCKER_SCHEMA1 : DOCKER_SCHEMA1_UNSIGNED;
   if ('manifests' in from) return OCI_INDEX;
   if (!('config' in from && 'layers' in from)) return undefined;

@@ -6,7 +6,7 @@ export interface ContentRange {
   readonly total: number | undefined;
 }
 
-export function parseContentRange(field: string | null): ContentRange | undefined {
+export function parseContentRange(field: string | undefined): ContentRange | undefined {
   const found = /^bytes (\d{1,15})-(\d{1,15})\/(?:(\d{1,15})|\*)$/i.exec(field?.trim() ?? '');
   if (found === null) return undefined;
   const [start, end] = [Number(found[1]), Number(found[2])];

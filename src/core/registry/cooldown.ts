@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts';
+import { singleHeader } from './answer.ts';
 import { coolsDown } from './failures.ts';
 import type { Layer } from './layers.ts';
 import { parseRetryAfter } from './status.ts';
@@ -46,11 +47,11 @@ export class Cooldowns {
       await clock.sleep(left, request.signal);
     }
     const response = await next(request);
-    if (coolsDown(response.status)) this.#note(request.url, response.headers.get('retry-after'));
+    if (coolsDown(response.status)) this.#note(request.url, singleHeader(response, 'retry-after'));
     return response;
   };
 
-  #note({ origin }: URL, field: string | null): void {
+  #note({ origin }: URL, field: string | undefined): void {
     const { clock, longest } = this.#deps;
     const asked = parseRetryAfter(field, clock.now());
     if (asked === undefined || asked === 0 || asked > longest) return;

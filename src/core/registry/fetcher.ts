@@ -1,9 +1,10 @@
 /** The bytes of a descriptor, not verified: the ingest verifies. */
 import { streamOf } from '../async/byte-stream.ts';
-import { HawserError } from '../errors.ts';
+import { HawserError, isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
+import { isConfigType, isIndexType, isLayerType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import type { HttpResponse } from '../ports/transport.ts';
+import { singleHeader, typeOf } from './answer.ts';
 import { discard } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
 import { parseContentRange } from './content-range.ts';
@@ -31,7 +32,7 @@ export async function fetchObject(
   if (offset >= end) return { body: streamOf(new Uint8Array()), offset };
   const foreign = await fetchForeign(client, desc, request);
   if (foreign !== undefined) return foreign;
-  const ask = async (host: Host) => await fetchFrom(hostSource(client, host, desc, request), desc, request);
+  const ask = async (host: Host) => await fetchFromHost(client, host, desc, request);
   return await client.overHosts('fetch', request, ask, {
     object: desc.digest,
     last: (host) => avoid?.has(keyOf(host)) === true,
@@ -48,16 +49,39 @@ interface Source {
   readonly get: (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>;
 }
 
-function hostSource(
+/** Content of a type that hawser does not know may be at either endpoint (an index names manifests of any type). */
+async function fetchFromHost(
   client: RepositoryClient,
   host: Host,
   desc: Descriptor,
-  { kind = kindOf(desc), signal }: FetchRequest,
+  request: FetchRequest,
+): Promise<Fetched> {
+  const [first, second] = request.kind === undefined ? kindsOf(desc) : [request.kind];
+  try {
+    return await fetchFrom(
+      hostSource(client, { host, kind: first, object: desc.digest }, desc, request),
+      desc,
+      request,
+    );
+  } catch (err) {
+    if (second === undefined || !isKind(err, 'NotFound')) throw err;
+    return await fetchFrom(
+      hostSource(client, { host, kind: second, object: desc.digest }, desc, request),
+      desc,
+      request,
+    );
+  }
+}
+
+function hostSource(
+  client: RepositoryClient,
+  target: RemoteObject,
+  desc: Descriptor,
+  { signal }: FetchRequest,
 ): Source {
-  const target: RemoteObject = { host, kind, object: desc.digest };
   const get = (headers: Readonly<Record<string, string>>) =>
     client.send('GET', target, { ...acceptOf(desc.mediaType), ...headers }, { signal });
-  return { key: keyOf(host), url: host.base, client, get };
+  return { key: keyOf(target.host), url: target.host.base, client, get };
 }
 
 /**
@@ -100,9 +124,12 @@ export function keyOf(host: Host): string {
   return host.base.href;
 }
 
-function kindOf({ mediaType }: Descriptor): RemoteObject['kind'] {
-  const isDocument = isManifestType(mediaType) || isIndexType(mediaType) || isSchema1Type(mediaType);
-  return isDocument ? 'manifests' : 'blobs';
+type Kind = RemoteObject['kind'];
+
+/** The endpoints to ask, the likely one first. */
+function kindsOf({ mediaType }: Descriptor): readonly [Kind, Kind?] {
+  if (isManifestType(mediaType) || isIndexType(mediaType) || isSchema1Type(mediaType)) return ['manifests'];
+  return isLayerType(mediaType) || isConfigType(mediaType) ? ['blobs'] : ['blobs', 'manifests'];
 }
 
 export function acceptOf(mediaType: string): { accept: string } {
@@ -168,20 +195,20 @@ function classifyPart(
 
 /** A strong validator; weak ones (`W/"..."`) do not say that bytes are the same. */
 function etagOf(response: HttpResponse): string | undefined {
-  const etag = response.headers.get('etag') ?? '';
+  const etag = singleHeader(response, 'etag') ?? '';
   return /^"[\x21\x23-\x7e]{1,256}"$/.test(etag) ? etag : undefined;
 }
 
 function isPart(response: HttpResponse, desc: Descriptor, offset: number, end: number | undefined): boolean {
   if (isMultipart(response) || encodingsOf(response).length > 0) return false;
-  const range = parseContentRange(response.headers.get('content-range'));
+  const range = parseContentRange(singleHeader(response, 'content-range'));
   if (range === undefined || range.start !== offset || range.end >= desc.size) return false;
   if (end !== undefined && range.end !== end - 1) return false;
   return range.total === undefined || range.total === desc.size;
 }
 
 function isMultipart(response: HttpResponse): boolean {
-  return /^\s*multipart\//i.test(response.headers.get('content-type') ?? '');
+  return typeOf(response).startsWith('multipart/');
 }
 
 async function wrongRange(response: HttpResponse): Promise<HawserError> {

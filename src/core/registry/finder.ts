@@ -1,4 +1,4 @@
-/** Where content is of which no more than the digest is known (containerd's FetchByDigest). */
+/** Finds content by nothing but its digest (containerd's FetchByDigest). */
 import { HawserError, isKind, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -6,7 +6,7 @@ import { MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { OCTET_STREAM } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
-import { contentLength, isSuccess, typeOf } from './answer.ts';
+import { contentLength, isSuccess, singleHeader, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
 import { decoded } from './encoding.ts';
@@ -14,11 +14,10 @@ import { acceptOf, fetchObject, keyOf } from './fetcher.ts';
 import type { Host } from './hosts.ts';
 import { safeUrl } from './redact.ts';
 import type { FindRequest, FoundContent } from './registry.ts';
-import { isDenied } from './status.ts';
 
 /**
- * Asks every host for a blob of the digest, then every host for a manifest; the first that has it is who its bytes are asked
- * of, before the others. NotFound names the digest and the hosts.
+ * Asks every host for a blob of the digest, then every host for a manifest. The bytes are asked of the first that has the content,
+ * before the others. NotFound names the digest and the hosts.
  */
 export async function findObject(
   client: RepositoryClient,
@@ -62,8 +61,8 @@ function absent({ base }: Host): HawserError {
 }
 
 /**
- * Type and size, by HEAD; by GET where it is refused (why, only the answer to GET can tell) or does not tell the size. There
- * up to 8 MiB are counted; more without a length is Unavailable. Undefined for 404.
+ * Type and size, by HEAD; by GET where HEAD is refused or does not tell the size: up to 8 MiB are counted, and more without a
+ * length is Unavailable. Undefined for 404.
  */
 export async function describeObject(
   client: RepositoryClient,
@@ -71,15 +70,21 @@ export async function describeObject(
   headers: Readonly<Record<string, string>>,
   call: Call | undefined,
 ): Promise<Omit<Descriptor, 'digest'> | undefined> {
-  const response = await client.send('HEAD', target, headers, call);
-  await discard(response.body);
-  if (response.status === 404) return undefined;
-  const size = contentLength(response) ?? 0;
-  if (isSuccess(response) && size > 0) return { mediaType: contentType(response), size };
-  if (isSuccess(response) || response.status === 405 || isDenied(response.status)) {
-    return await describeByGet(client, target, headers, call);
-  }
-  throw await client.refusal('HEAD', response);
+  const head = await client.send('HEAD', target, headers, call);
+  await discard(head.body);
+  const size = contentLength(head) ?? 0;
+  if (isSuccess(head) && size > 0) return { mediaType: contentType(head), size };
+  if (head.status === 404) return undefined;
+  if (isSuccess(head) || mayTellMore(head)) return await describeByGet(client, target, headers, call);
+  throw await client.refusal('HEAD', head);
+}
+
+/**
+ * Whether GET is worth a request after HEAD was refused: some registries refuse nothing but HEAD, and the reason of others stands in
+ * the body of their answer to GET. Not where the registry wants fewer requests.
+ */
+export function mayTellMore(head: HttpResponse): boolean {
+  return head.status !== 429 && singleHeader(head, 'retry-after') === undefined;
 }
 
 async function describeByGet(
@@ -91,11 +96,11 @@ async function describeByGet(
   const response = await client.send('GET', target, headers, call);
   const { status } = response;
   if (status !== 404 && !isSuccess(response)) throw await client.refusal('GET', response);
-  const told = contentLength(response);
-  if (status === 404 || told !== undefined) await discard(response.body);
+  const size = contentLength(response);
+  if (status === 404 || size !== undefined) await discard(response.body);
   if (status === 404) return undefined;
   const mediaType = contentType(response);
-  if (told !== undefined) return { mediaType, size: told };
+  if (size !== undefined) return { mediaType, size };
   const bytes = await readCapped(await decoded(response, MAX_MANIFEST_BYTES), MAX_MANIFEST_BYTES);
   if (bytes !== undefined) return { mediaType, size: bytes.length };
   throw new HawserError('Unavailable', `GET ${safeUrl(response.url)}: the answer does not say the size`);

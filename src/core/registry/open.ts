@@ -90,14 +90,14 @@ export function openRegistry(
   const clientDeps = compose(pool, clock, options, observe);
   const { health } = clientDeps;
   const client = (reference: Reference) => new RepositoryClient(clientDeps, reference);
-  const read = new RecentRoot();
+  const read = new RecentRoots();
   const onWait = (milliseconds: number, err: unknown) =>
     observe({ type: 'wait', reason: messageOf(err), milliseconds });
   const insist = <T>(call: Call | undefined, ask: () => Promise<T>) =>
     persist({ clock, retry: options.retry }, call, onWait, ask);
   return {
-    async resolve(reference, call) {
-      const root = await insist(call, () => resolveRoot(client(reference), call));
+    async resolve(reference, request = {}) {
+      const root = await insist(request, () => resolveRoot(client(reference), request));
       read.keep(reference, root);
       return { reference, root: root.descriptor };
     },
@@ -105,7 +105,8 @@ export function openRegistry(
       async fetch(desc, opts) {
         const bytes = read.take(reference, desc.digest);
         if (bytes !== undefined) return { body: streamOf(bytes), offset: 0 };
-        return await fetchObject(client(reference), desc, opts ?? {});
+        const kind = read.kindOf(reference, desc.digest);
+        return await fetchObject(client(reference), desc, { kind, ...opts });
       },
       distrust: (host) => health.demote({ base: new URL(host) }, 'it sent damage'),
     }),
@@ -211,18 +212,30 @@ function ownHeaders({ base, headers }: Host): Layer {
     );
 }
 
-/** Keeps the root that was read to be resolved, as registries count requests for manifests. */
-class RecentRoot {
+/** Keeps the root that was read to be resolved, as registries count requests for manifests, and where roots are. */
+class RecentRoots {
   #kept: { readonly key: string; readonly bytes: Uint8Array } | undefined;
+  #kinds = new Map<string, Root['kind']>();
 
-  keep({ host, repository }: Reference, { descriptor, bytes }: Root): void {
-    if (bytes !== undefined) this.#kept = { key: `${host}/${repository}@${descriptor.digest}`, bytes };
+  keep(reference: Reference, { descriptor, kind, bytes }: Root): void {
+    const key = keyOf(reference, descriptor.digest);
+    this.#kinds.set(key, kind);
+    if (bytes !== undefined) this.#kept = { key, bytes };
   }
 
-  take({ host, repository }: Reference, digest: string): Uint8Array | undefined {
+  take(reference: Reference, digest: string): Uint8Array | undefined {
     const kept = this.#kept;
-    if (kept?.key !== `${host}/${repository}@${digest}`) return undefined;
+    if (kept?.key !== keyOf(reference, digest)) return undefined;
     this.#kept = undefined;
     return kept.bytes;
   }
+
+  /** The endpoint of a root. */
+  kindOf(reference: Reference, digest: string): Root['kind'] | undefined {
+    return this.#kinds.get(keyOf(reference, digest));
+  }
+}
+
+function keyOf({ host, repository }: Reference, digest: string): string {
+  return `${host}/${repository}@${digest}`;
 }

@@ -1,6 +1,7 @@
 import { HawserError } from '../errors.ts';
 import type { HttpRequest } from '../ports/transport.ts';
 import { redirectRefusal } from './addresses.ts';
+import { singleHeader } from './answer.ts';
 import { discard } from './body.ts';
 import type { Layer } from './layers.ts';
 import { printable, safeUrl } from './redact.ts';
@@ -20,8 +21,8 @@ export function redirects(registry: URL, boundToo: readonly string[] = []): Laye
     let current = request;
     for (let hop = 0; ; hop++) {
       const response = await next(current);
-      const location = response.headers.get('location');
-      if (!STATUSES.has(response.status) || location === null) return response;
+      const location = singleHeader(response, 'location');
+      if (!STATUSES.has(response.status) || location === undefined) return response;
       await discard(response.body);
       if (hop === MAX_HOPS) {
         throw new HawserError(

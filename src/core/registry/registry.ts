@@ -48,6 +48,11 @@ export interface Resolved {
   readonly root: Descriptor;
 }
 
+export interface ResolveRequest extends Call {
+  /** Read the document, so that size and type are those of its bytes. Else an answer to HEAD will do, which is only advice. */
+  readonly read?: boolean | undefined;
+}
+
 export interface FindRequest extends Call {
   /** The caller's favourite, for Accept. */
   readonly mediaType?: string | undefined;
@@ -62,7 +67,7 @@ export interface FoundContent {
 
 export interface Registry extends AsyncDisposable {
   /** Tag to descriptor. tag@digest resolves by the digest. */
-  resolve(reference: Reference, call?: Call): Promise<Resolved>;
+  resolve(reference: Reference, request?: ResolveRequest): Promise<Resolved>;
   fetcher(reference: Reference): Fetcher;
   /** Among the blobs of all hosts, then among their manifests. NotFound. */
   find(reference: Reference, digest: Digest, request?: FindRequest): Promise<FoundContent>;

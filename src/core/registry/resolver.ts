@@ -1,128 +1,156 @@
-/** Reference to descriptor: what the registry says that a tag is (containerd's resolve, without trusting its types). */
+/** Reference to descriptor: the registry's word for a tag (containerd's resolve, without trusting types and sizes). */
 import { toHex } from '../bytes.ts';
-import { HawserError, wrap } from '../errors.ts';
+import { HawserError, isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, type Digest, makeDigest, parseDigest } from '../oci/digest.ts';
-import { MAX_MANIFEST_BYTES, sniffMediaType } from '../oci/documents.ts';
+import { algorithmOf, type Digest, makeDigest } from '../oci/digest.ts';
+import { documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import {
   DOCKER_INDEX,
   DOCKER_MANIFEST,
+  isIndexType,
+  isManifestType,
   isSchema1Type,
   OCI_INDEX,
   OCI_MANIFEST,
-  OCTET_STREAM,
 } from '../oci/media-types.ts';
 import { schema1Payload } from '../oci/schema1.ts';
-import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
-import { isSuccess, lengthOf, typeOf } from './answer.ts';
+import { contentLength, digestOf, isSuccess, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
 import { decoded } from './encoding.ts';
-import { describeObject } from './finder.ts';
+import { describeObject, mayTellMore } from './finder.ts';
 import { safeUrl } from './redact.ts';
-import { isDenied } from './status.ts';
+import type { ResolveRequest } from './registry.ts';
+import { notFound } from './status.ts';
 
 const ACCEPT = { accept: [DOCKER_MANIFEST, DOCKER_INDEX, OCI_MANIFEST, OCI_INDEX, '*/*'].join(', ') };
-/** Types that servers give when they do not know: the document is looked at instead. */
-const UNUSABLE: ReadonlySet<string> = new Set([
-  '',
-  OCTET_STREAM,
-  'application/json',
-  'text/plain',
-  'text/html',
-]);
 
 export interface Root {
   readonly descriptor: Descriptor;
+  /** Where the host has it. */
+  readonly kind: RemoteObject['kind'];
   /** The document, when it had to be read. It has the descriptor's digest. */
   readonly bytes?: Uint8Array | undefined;
 }
 
 /**
- * HEAD `manifests/<tag or digest>`; with GET where the answer lacks what is needed. A digest that is no manifest is
- * looked for among the blobs. The digest of a tag is the server's word until the content is fetched by it.
+ * HEAD of `manifests/<tag or digest>`. Where HEAD is refused or incomplete, and with `read`, the document is read, and its own bytes
+ * decide digest, size and type. A digest that is no manifest is looked for among the blobs.
  */
-export async function resolveRoot(client: RepositoryClient, call: Call | undefined): Promise<Root> {
+export async function resolveRoot(client: RepositoryClient, request: ResolveRequest): Promise<Root> {
   const { digest, tag, name } = client.reference;
   const object = digest ?? tag;
   if (object === undefined) throw new HawserError('InvalidArgument', `${name}: a tag or a digest is needed`);
-  return await client.overHosts('resolve', call, async (host) => {
-    const root = await resolveManifest(client, { host, kind: 'manifests', object }, call);
-    if (root !== undefined) return root;
-    if (digest !== undefined) {
-      const blob = await describeObject(client, { host, kind: 'blobs', object: digest }, ACCEPT, call);
-      if (blob !== undefined) return { descriptor: { ...blob, digest } };
+  return await client.overHosts('resolve', request, async (host) => {
+    try {
+      return await resolveManifest(client, { host, kind: 'manifests', object }, request);
+    } catch (err) {
+      if (digest === undefined || !isKind(err, 'NotFound')) throw err;
+      const blob = await resolveBlob(client, { host, kind: 'blobs', object: digest }, digest, request);
+      if (blob === undefined) throw err;
+      return blob;
     }
-    throw new HawserError('NotFound', `${name}: not found`, {
-      hint: 'Check the tag; `latest` is taken when none is given, and not every repository has it',
-      reason: { type: 'status', status: 404 },
-    });
   });
 }
 
 async function resolveManifest(
   client: RepositoryClient,
   target: RemoteObject,
-  call: Call | undefined,
-): Promise<Root | undefined> {
-  const response = await client.send('HEAD', target, ACCEPT, call);
-  await discard(response.body);
-  if (response.status === 404) return undefined;
-  // What cannot be asked by HEAD, and why access is denied (an answer to HEAD has no body), GET tells.
-  if (response.status === 405 || isDenied(response.status)) return await readManifest(client, target, call);
-  if (!isSuccess(response)) throw await client.refusal('HEAD', response);
-  const size = lengthOf(response);
-  const mediaType = typeOf(response);
-  const digest = client.reference.digest ?? digestHeader(response);
-  checkSize(client, size);
-  if (digest === undefined || size === undefined || size === 0 || UNUSABLE.has(mediaType)) {
-    return await readManifest(client, target, call);
-  }
-  return { descriptor: { mediaType, digest, size } };
+  request: ResolveRequest,
+): Promise<Root> {
+  const head = await client.send('HEAD', target, ACCEPT, request);
+  await discard(head.body);
+  if (!isSuccess(head) && !mayTellMore(head)) throw await client.refusal('HEAD', head);
+  const described = isSuccess(head) && request.read !== true ? describe(client, head) : undefined;
+  if (described !== undefined) return { descriptor: described, kind: target.kind };
+  return await readDocument(client, target, request);
 }
 
-/** By its document; `undefined` for 404. */
-async function readManifest(
+/** By the answer to HEAD; undefined where that is incomplete. */
+function describe(client: RepositoryClient, head: HttpResponse): Descriptor | undefined {
+  const size = contentLength(head);
+  checkSize(client, size);
+  const digest = client.reference.digest ?? digestOf(head);
+  const mediaType = typeOf(head);
+  if (digest === undefined || !isDocumentType(mediaType)) return undefined;
+  return size === undefined || size === 0 ? undefined : { mediaType, digest, size };
+}
+
+function isDocumentType(mediaType: string): boolean {
+  return isManifestType(mediaType) || isIndexType(mediaType) || isSchema1Type(mediaType);
+}
+
+/** Among the blobs: a manifest where its bytes are one, else content of no type. */
+async function resolveBlob(
   client: RepositoryClient,
   target: RemoteObject,
-  call: Call | undefined,
+  digest: Digest,
+  request: ResolveRequest,
 ): Promise<Root | undefined> {
-  const response = await client.send('GET', target, ACCEPT, call);
-  if (response.status === 404) {
-    await discard(response.body);
-    return undefined;
+  const blob = await describeObject(client, target, ACCEPT, request);
+  if (blob === undefined) return undefined;
+  const asBlob: Root = { descriptor: { ...blob, digest }, kind: 'blobs' };
+  if (blob.size > MAX_MANIFEST_BYTES) return asBlob;
+  try {
+    const root = await readDocument(client, target, request);
+    return isDocumentType(root.descriptor.mediaType) ? root : asBlob;
+  } catch (err) {
+    if (isKind(err, 'InvalidArgument')) return asBlob;
+    throw err;
   }
+}
+
+/** Reads a document; once more when the bytes were damaged on their way. */
+async function readDocument(
+  client: RepositoryClient,
+  target: RemoteObject,
+  request: ResolveRequest,
+): Promise<Root> {
+  try {
+    return await readOnce(client, target, request);
+  } catch (err) {
+    if (!isKind(err, 'DataLoss')) throw err;
+    return await readOnce(client, target, request);
+  }
+}
+
+/**
+ * GET: size and type are those of the bytes, and the digest is that of the reference or of the header, where there is one: other bytes
+ * are DataLoss. NotFound has the registry's words.
+ */
+async function readOnce(
+  client: RepositoryClient,
+  target: RemoteObject,
+  request: ResolveRequest,
+): Promise<Root> {
+  const response = await client.send('GET', target, ACCEPT, request);
+  if (response.status === 404) throw await notFound(client.reference, response);
   if (!isSuccess(response)) throw await client.refusal('GET', response);
   const bytes = await readCapped(await decoded(response, MAX_MANIFEST_BYTES), MAX_MANIFEST_BYTES);
   if (bytes === undefined) throw tooLarge(client, `more than ${MAX_MANIFEST_BYTES}`);
-  const said = typeOf(response);
-  const mediaType = UNUSABLE.has(said) ? (sniffMediaType(bytes) ?? '') : said;
-  if (mediaType === '') {
-    throw new HawserError(
-      'InvalidArgument',
-      `GET ${safeUrl(response.url)}: the answer (${said || 'without a media type'}) is neither a manifest nor an index`,
-      { hint: 'Is this really a registry? A proxy or a login page may have answered' },
-    );
-  }
-  const wanted = client.reference.digest;
-  // What is signed within the document is its digest's subject.
-  const subject = isSchema1Type(mediaType) ? schema1Payload(bytes, mediaType) : bytes;
-  const digest = await subtleDigest(subject, wanted);
+  const wanted = client.reference.digest ?? digestOf(response);
+  const mediaType = documentType(bytes, typeOf(response));
+  if (mediaType === undefined && typeOf(response) === 'text/html') throw noManifest(response);
+  // The digest of a signed document is of the part that is signed.
+  const isSigned = mediaType !== undefined && isSchema1Type(mediaType);
+  const digest = await subtleDigest(isSigned ? schema1Payload(bytes, mediaType) : bytes, wanted);
   if (wanted !== undefined && digest !== wanted) {
-    throw new HawserError('DataLoss', `GET ${safeUrl(response.url)}: content is ${digest}, want ${wanted}`);
+    throw new HawserError('DataLoss', `GET ${safeUrl(response.url)}: content is ${digest}, want ${wanted}`, {
+      hint: 'The registry, or something before it, changes the manifest on its way',
+    });
   }
-  return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
+  if (mediaType === undefined) throw noManifest(response);
+  return { descriptor: { mediaType, digest, size: bytes.length }, kind: target.kind, bytes };
 }
 
-function digestHeader(response: HttpResponse): Digest | undefined {
-  const text = response.headers.get('docker-content-digest');
-  if (text === null) return undefined;
-  try {
-    return parseDigest(text);
-  } catch (err) {
-    throw wrap(`HEAD ${safeUrl(response.url)}: Docker-Content-Digest`, err);
-  }
+function noManifest(response: HttpResponse): HawserError {
+  const said = typeOf(response) || 'without a media type';
+  return new HawserError(
+    'InvalidArgument',
+    `GET ${safeUrl(response.url)}: the answer (${said}) is neither a manifest nor an index`,
+    { hint: 'Is this really a registry? A proxy or a login page may have answered' },
+  );
 }
 
 function checkSize(client: RepositoryClient, size: number | undefined): void {

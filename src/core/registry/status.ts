@@ -1,7 +1,9 @@
 /** Answers that are not what was asked for, as errors. */
 import { HawserError, type Kind } from '../errors.ts';
 import type { HttpRequest, HttpResponse } from '../ports/transport.ts';
-import { readSome } from './body.ts';
+import type { Reference } from '../reference/reference.ts';
+import { singleHeader, typeOf } from './answer.ts';
+import { discard, readSome } from './body.ts';
 import { printable, safeUrl } from './redact.ts';
 
 /** Bytes of an error's body that are looked at. */
@@ -38,11 +40,32 @@ export async function statusError(
   const url = safeUrl(response.url);
   const { status } = response;
   const line = `${request.method} request to ${url}: ${status} ${reason(response)}`;
-  const retryAfter = parseRetryAfter(response.headers.get('retry-after'), now);
+  const retryAfter = parseRetryAfter(singleHeader(response, 'retry-after'), now);
   const text = said.text === '' ? '' : `: ${said.text}`;
   return new HawserError(kindOfStatus(status), `unexpected status from ${line}${text}`, {
     hint: hintFor(response, said.text, retryAfter),
     reason: { type: 'status', status, code: said.code, retryAfter },
+  });
+}
+
+/** 404 for the root that a reference names, with the registry's words. Ends the body. */
+export async function notFound(
+  { name, raw, tag, digest }: Reference,
+  response: HttpResponse,
+): Promise<HawserError> {
+  const said = await readErrors(response);
+  await discard(response.body);
+  const isDefault = tag === 'latest' && !raw.endsWith(':latest');
+  const hint =
+    digest !== undefined
+      ? 'Check the repository and the digest'
+      : isDefault
+        ? 'Name a tag: without one, `latest` is taken, and not every repository has it'
+        : 'Check the repository and the tag';
+  const words = ['', 'manifest unknown'].includes(said.text) ? '' : `: ${said.text}`;
+  return new HawserError('NotFound', `${name}: not found${words}`, {
+    hint,
+    reason: { type: 'status', status: 404, code: said.code },
   });
 }
 
@@ -86,8 +109,8 @@ function hintFor(response: HttpResponse, text: string, retryAfter: number | unde
 }
 
 /** RFC 9110 10.2.3: seconds or a date. Milliseconds from now. */
-export function parseRetryAfter(value: string | null, now: number): number | undefined {
-  if (value === null) return undefined;
+export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
   const date = Date.parse(value);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
@@ -107,7 +130,7 @@ async function readErrors(response: HttpResponse): Promise<Said> {
   }
   const errors = parseErrors(body);
   if (errors.length > 0) return { text: errors.map(sentence).join('; '), code: errors[0]?.code };
-  const plain = response.headers.get('content-type')?.startsWith('text/plain') === true;
+  const plain = typeOf(response) === 'text/plain';
   return { text: plain ? printable(body, 200) : '', code: undefined };
 }
 

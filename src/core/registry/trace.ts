@@ -2,6 +2,7 @@
 import { messageOf } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { HttpRequest, HttpResponse, ResponseHeaders } from '../ports/transport.ts';
+import { lengthOf, typeOf } from './answer.ts';
 import type { Layer } from './layers.ts';
 import { printable, safeHeaders, safeUrl } from './redact.ts';
 
@@ -40,12 +41,12 @@ export function tracing(options: TraceOptions, clock: Clock, secret: boolean): L
     if (dump !== undefined) dumpRequest(dump, request);
     try {
       const response = await next(request);
-      const length = response.headers.get('content-length');
+      const length = lengthOf(response);
       trace?.({
         ...told,
         status: response.status,
         ms: clock.monotonic() - began,
-        ...(length === null ? {} : { length: Number(length) }),
+        ...(length === undefined ? {} : { length }),
         ...limitsOf(response.headers),
       });
       return dump === undefined ? response : dumpResponse(dump, response, secret);
@@ -76,7 +77,7 @@ function dumpRequest(dump: (line: string) => void, request: HttpRequest): void {
 function dumpResponse(dump: (line: string) => void, response: HttpResponse, secret: boolean): HttpResponse {
   dump(`< HTTP/1.1 ${response.status} ${printable(response.statusText, 100)}`);
   for (const [name, value] of safeHeaders([...response.headers])) dump(`< ${name}: ${value}`);
-  if (secret || !DUMPED_TYPES.test(response.headers.get('content-type') ?? '')) return response;
+  if (secret || !DUMPED_TYPES.test(typeOf(response))) return response;
   const decoder = new TextDecoder();
   let text = '';
   const copy = new TransformStream<Uint8Array, Uint8Array>({

@@ -4,13 +4,14 @@ import { withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobCall, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
-import { HawserError, ifFound, messageOf, wrap } from '../errors.ts';
+import { HawserError, ifFound, isKind, messageOf, wrap } from '../errors.ts';
 import { sourceLabels } from '../images/gc-labels.ts';
 import { CONVERTED_LABEL } from '../images/schema1.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
+import { codeOf } from '../registry/failures.ts';
 import { type FetchJob, withJob } from './job.ts';
 import type { FetchOptions, FetchResult, TransferDeps } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
@@ -19,9 +20,10 @@ import { type WalkDeps, type WalkHooks, type WalkOptions, walkImage } from './wa
 /** Resolves, fetches, records. On failure no record is made or moved, and what was fetched is kept for a day. */
 export async function fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult> {
   return await withJob(deps, options, async (job) => {
-    const target = await resolveTarget(job);
-    await fetchContent(job, target, blobSource(job));
-    return await record(job, target);
+    return await withTarget(job, async (target) => {
+      await fetchContent(job, target, blobSource(job));
+      return await record(job, target);
+    });
   });
 }
 
@@ -35,9 +37,43 @@ export interface RecordTarget {
   readonly labels: Labels;
 }
 
+/**
+ * Resolves the reference, and works on the target. The answer to HEAD is only advice: where the root is then missing or has other
+ * bytes, its document is read, and the work begins anew with that.
+ */
+export async function withTarget<T>(job: FetchJob, work: (target: RecordTarget) => Promise<T>): Promise<T> {
+  const target = await resolveTarget(job);
+  try {
+    return await work(target);
+  } catch (err) {
+    const again = await readTarget(job, target, err);
+    if (again === undefined) throw err;
+    return await work(again);
+  }
+}
+
+/** Undefined: the failure was not about the root, or reading the root fails too. */
+async function readTarget(
+  job: FetchJob,
+  { root, generated }: RecordTarget,
+  err: unknown,
+): Promise<RecordTarget | undefined> {
+  const { deps, signal } = job;
+  const isOther = isKind(err, 'DataLoss', 'NotFound') || codeOf(err) === 'SHORT';
+  if (generated.size > 0 || !isOther) return undefined;
+  const stored = await ifFound(deps.backend.content.info(root.digest, { signal }));
+  if (stored?.size === root.size) return undefined;
+  try {
+    return await resolveTarget(job, true);
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
+}
+
 /** Resolves the reference; asks the policy of the node; converts an image of schema 1. */
-export async function resolveTarget(job: FetchJob): Promise<RecordTarget> {
-  const root = await resolve(job);
+async function resolveTarget(job: FetchJob, read = false): Promise<RecordTarget> {
+  const root = await resolve(job, read);
   await admit(job, root);
   const labels = job.options.labels ?? {};
   // '' removes the label: a name that was of schema 1 before may be it no longer.
@@ -48,15 +84,14 @@ export async function resolveTarget(job: FetchJob): Promise<RecordTarget> {
   return { root: manifest, generated, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };
 }
 
-export async function resolve({
-  deps,
-  options: { reference },
-  report,
-  signal,
-}: Omit<FetchJob, 'lease'>): Promise<Descriptor> {
+/** `read`: by the document itself, where an answer to HEAD would do. */
+export async function resolve(
+  { deps, options: { reference }, report, signal }: Omit<FetchJob, 'lease'>,
+  read = false,
+): Promise<Descriptor> {
   report({ type: 'resolving', name: reference.name });
   try {
-    const { root } = await deps.registry.resolve(reference, { signal });
+    const { root } = await deps.registry.resolve(reference, { signal, read });
     report({ type: 'resolved', name: reference.name, root });
     return root;
   } catch (err) {

@@ -8,14 +8,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { parseConfig } from '../oci/documents.ts';
 import type { ProgressEvent } from '../progress/events.ts';
 import { UnpackChoice } from './choose.ts';
-import {
-  type BlobSource,
-  blobSource,
-  fetchContent,
-  type RecordTarget,
-  record,
-  resolveTarget,
-} from './fetch.ts';
+import { type BlobSource, blobSource, fetchContent, type RecordTarget, record, withTarget } from './fetch.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
 import type { PullOptions, PullResult, TransferDeps, UnpackedPlatform } from './options.ts';
 
@@ -28,12 +21,13 @@ type PullJob = Job<TransferDeps, PullOptions>;
 export async function pull(deps: TransferDeps, options: PullOptions): Promise<PullResult> {
   const snapshotter = deps.backend.snapshotter(options.snapshotter).name;
   return await withJob(deps, options, async (job) => {
-    const target = await resolveTarget(job);
-    const unpacked = await new Transfer(job, target).run();
-    job.report({ type: 'syncing' });
-    await deps.backend.sync({ signal: job.signal });
-    const result = await record(job, target);
-    return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter })) };
+    return await withTarget(job, async (target) => {
+      const unpacked = await new Transfer(job, target).run();
+      job.report({ type: 'syncing' });
+      await deps.backend.sync({ signal: job.signal });
+      const result = await record(job, target);
+      return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter })) };
+    });
   });
 }
 

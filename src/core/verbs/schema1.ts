@@ -78,8 +78,7 @@ async function sizeInStore({ deps, signal }: FetchJob, digest: Digest): Promise<
 
 /** Asks the registry: a manifest of schema 1 has no sizes. */
 async function sizeInRegistry({ deps, options, signal }: FetchJob, digest: Digest): Promise<number> {
-  const { root } = await deps.registry.resolve({ ...options.reference, tag: undefined, digest }, { signal });
-  return root.size;
+  return (await deps.registry.find(options.reference, digest, { signal })).desc.size;
 }
 
 async function layerFacts({ deps, signal }: FetchJob, digest: Digest): Promise<LayerFacts> {

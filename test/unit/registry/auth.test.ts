@@ -399,6 +399,7 @@ test('docker.io: its own host, scope by repository, credentials by name', async 
       'https://registry-1.docker.io/v2/library/alpine/manifests/latest',
       'https://auth.docker.io/token?service=registry.docker.io&scope=repository%3Alibrary%2Falpine%3Apull',
       'https://registry-1.docker.io/v2/library/alpine/manifests/latest',
+      'https://registry-1.docker.io/v2/library/alpine/manifests/latest',
     ],
   );
 });

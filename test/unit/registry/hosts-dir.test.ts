@@ -279,6 +279,10 @@ test('a namespace is looked up once, however much is asked and fetched', async (
     await assert.rejects(client.fetcher(parseReference('reg.io/a:1')).fetch(desc));
   });
   assert.equal(looked, 1);
-  assert.equal(transports.requests.length, 3);
+  assert.equal(
+    transports.requests.length,
+    6,
+    'HEAD and GET of two tags; GET of the content at both endpoints',
+  );
   assert.ok(transports.requests.every(({ url }) => url.host === 'm1' && url.search === '?ns=reg.io'));
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findError, HawserError, kindOf, reasonOf } from '../../../src/core/errors.ts';
+import { OCI_MANIFEST } from '../../../src/core/oci/media-types.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { HostHealth } from '../../../src/core/registry/host-health.ts';
 import { ALL_CAPABILITIES, type Capability, type Host } from '../../../src/core/registry/hosts.ts';
@@ -212,15 +213,17 @@ test('whatever a host says, the next is asked', async () => {
 
 test('a mirror that fails, and a registry that never had it: twice more, then what the mirror said', async () => {
   const digest = `sha256:${'0'.repeat(64)}`;
-  const found = { 'docker-content-digest': digest, 'content-length': '5', 'content-type': 'x/manifest' };
+  const found = { 'docker-content-digest': digest, 'content-length': '5', 'content-type': OCI_MANIFEST };
   const hosts = async () => ({ source: 'test', hosts: [host('m1'), host('reg.test')] });
   for (const [failures, asked] of [
     [1, ['m1', 'reg.test', 'm1']],
     [9, ['m1', 'reg.test', 'm1', 'reg.test', 'm1', 'reg.test']],
   ] as const) {
     let left: number = failures;
-    const transports = scripted(({ url }) =>
-      url.host === 'reg.test' ? { status: 404 } : left-- > 0 ? { status: 503 } : { headers: found },
+    // Each try is a HEAD, and a GET where HEAD is refused.
+    const fails = (method: string): boolean => (method === 'HEAD' ? left > 0 : left-- > 0);
+    const transports = scripted(({ url, method }) =>
+      url.host === 'reg.test' ? { status: 404 } : fails(method) ? { status: 503 } : { headers: found },
     );
     const work = withClient({ transports, hosts, retry: {} }, (client) => client.resolve(TAG));
     if (failures === 1) assert.equal((await work).root.digest, digest);
@@ -230,7 +233,7 @@ test('a mirror that fails, and a registry that never had it: twice more, then wh
         /503 .*\(also tried: https:\/\/reg\.test\/v2: .*not found\) \(given up after 3 tries/,
       );
     assert.deepEqual(
-      transports.requests.map(({ url }) => url.host),
+      transports.requests.filter(({ method }) => method === 'HEAD').map(({ url }) => url.host),
       asked,
     );
   }

@@ -12,6 +12,7 @@ import { buildImage, buildIndex, type TestImage } from '../../registry/image.ts'
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
 import { failure } from '../../support/failure.ts';
 
+const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const ACCEPT =
   'application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, */*';
@@ -73,7 +74,10 @@ check('a digest that is no manifest is looked for among the blobs', [], async ({
   assert.deepEqual(root, { mediaType: 'application/octet-stream', digest: layer.digest, size: layer.size });
   assert.deepEqual(registry.log(), [
     `HEAD /t/a/manifests/${layer.digest}`,
+    `GET /t/a/manifests/${layer.digest}`,
     `HEAD /t/a/blobs/${layer.digest}`,
+    // Its bytes may be a manifest.
+    `GET /t/a/blobs/${layer.digest}`,
   ]);
 });
 
@@ -83,7 +87,8 @@ check(
   async ({ registry }) => {
     const err = await failure(resolveText(`${registry.host}/t/a@${image.root.digest}`));
     assert.equal(kindOf(err), 'Unavailable');
-    assert.equal(registry.requests.length, 1);
+    const object = `/t/a/manifests/${image.root.digest}`;
+    assert.deepEqual(registry.log(), [`HEAD ${object}`, `GET ${object}`]);
   },
 );
 
@@ -156,11 +161,141 @@ check(
   },
 );
 
+for (const said of [
+  'sha256:../../x',
+  '',
+  `"${image.root.digest}"`,
+  `md5:${'0'.repeat(32)}`,
+  `${image.root.digest}, ${image.root.digest.replace(/.$/, 'x')}`,
+]) {
+  const faults = [{ headers: { 'Docker-Content-Digest': said } }];
+  check(`an unusable digest header is as good as none: ${said}`, faults, async ({ ref }) => {
+    assert.deepEqual(await resolveText(ref), wanted);
+  });
+}
+
 check(
-  'an invalid digest header fails',
-  [{ headers: { 'Docker-Content-Digest': 'sha256:../../x' } }],
+  'equal copies of a header are one (G7)',
+  [
+    {
+      headers: {
+        'Docker-Content-Digest': `${image.root.digest}, ${image.root.digest}`,
+        'Content-Type': `${OCI_MANIFEST}, ${OCI_MANIFEST}, ${OCI_MANIFEST}`,
+      },
+    },
+  ],
+  async ({ registry, ref }) => {
+    assert.deepEqual(await resolveText(ref), wanted);
+    assert.deepEqual(registry.log(), ['HEAD /t/a/manifests/single'], 'HEAD was complete');
+  },
+);
+
+check(
+  'a document whose digest is not that of its header is damaged, and read once more (G2)',
+  [{ method: 'GET', corrupt: 3, times: 1 }],
+  async ({ registry, ref }) => {
+    await withClient({}, async (client) => {
+      const reference = parseReference(ref);
+      const read = async () => (await client.resolve(reference, { read: true })).root;
+      assert.deepEqual(await read(), wanted);
+      assert.deepEqual(
+        registry.log().map((line) => line.split(' ')[0]),
+        ['HEAD', 'GET', 'GET'],
+      );
+      registry.faults.push({ method: 'GET', corrupt: 3 });
+      assert.equal(kindOf(await failure(read())), 'DataLoss');
+    });
+  },
+);
+
+check(
+  'the size of HEAD is advice: the bytes that are read decide (G2)',
+  [{ method: 'HEAD', headers: { 'Content-Length': '100' } }],
+  async ({ registry, ref }) => {
+    await withClient({}, async (client) => {
+      const reference = parseReference(ref);
+      const { root } = await client.resolve(reference, { read: true });
+      assert.deepEqual(root, wanted);
+      assert.deepEqual(await bytesOf(await client.fetcher(reference).fetch(root)), image.root.bytes);
+      assert.equal(registry.requests.length, 2);
+    });
+  },
+);
+
+for (const status of [400, 404, 406, 410, 500, 501, 503]) {
+  check(`HEAD refused with ${status}: GET (G6)`, [{ method: 'HEAD', status }], async ({ registry, ref }) => {
+    assert.deepEqual(await resolveText(ref), wanted);
+    assert.equal(registry.requests.length, 2);
+  });
+}
+
+check(
+  'no GET after HEAD where the registry wants fewer requests',
+  [{ status: 429 }, { status: 503, headers: { 'Retry-After': '600' } }],
+  async ({ registry, ref }) => {
+    await failure(resolveText(ref));
+    registry.faults.shift();
+    await failure(resolveText(ref));
+    assert.deepEqual(registry.log(), Array(2).fill('HEAD /t/a/manifests/single'));
+  },
+);
+
+check(
+  'the registry’s words are told where GET has them (G6)',
+  [
+    {
+      status: 404,
+      body: '{"errors":[{"code":"NAME_UNKNOWN","message":"project nobody not found"}]}',
+    },
+  ],
   async ({ ref }) => {
-    assert.equal(kindOf(await failure(resolveText(ref))), 'InvalidArgument');
+    const err = await failure(resolveText(ref));
+    assert.match(err.message, /t\/a:single: not found: name unknown: project nobody not found$/);
+    assert.equal(codeOf(err), 'NAME_UNKNOWN');
+  },
+);
+
+for (const contentType of ['binary/octet-stream', 'text/json', 'x/y, z', OCI_INDEX]) {
+  check(
+    `Content-Type "${contentType}" does not hide a manifest (T12)`,
+    [{ contentType, noDigestHeader: true }],
+    async ({ ref }) => assert.deepEqual(await resolveText(ref), wanted),
+  );
+}
+
+check('a manifest among the blobs is one (T12)', [{ match: '/manifests/', status: 404 }], async (ground) => {
+  const { registry, image } = ground;
+  registry.putBlob('t/a', image.root.digest, image.root.bytes);
+  await withClient({}, async (client) => {
+    const reference = parseReference(`${registry.host}/t/a@${image.root.digest}`);
+    const { root } = await client.resolve(reference, { read: true });
+    assert.deepEqual(root, wanted);
+    await bytesOf(await client.fetcher(reference).fetch(root));
+    const before = registry.requests.length;
+    await bytesOf(await client.fetcher(reference).fetch(root));
+    assert.deepEqual(
+      registry.log().slice(before),
+      [`GET /t/a/blobs/${root.digest}`],
+      'the endpoint is remembered',
+    );
+  });
+});
+
+check(
+  'a document of an unknown kind is what it says, and where it was found (G11)',
+  [],
+  async ({ registry }) => {
+    const mediaType = 'application/vnd.oci.artifact.manifest.v1+json';
+    const bytes = new TextEncoder().encode(JSON.stringify({ mediaType, artifactType: 'x/y', blobs: [] }));
+    const digest = registry.putManifest('t/a', 'odd', mediaType, bytes);
+    await withClient({}, async (client) => {
+      const reference = parseReference(`${registry.host}/t/a:odd`);
+      const { root } = await client.resolve(reference, { read: true });
+      assert.deepEqual(root, { mediaType, digest, size: bytes.length });
+      await bytesOf(await client.fetcher(reference).fetch(root));
+      assert.deepEqual(await bytesOf(await client.fetcher(reference).fetch(root)), bytes);
+      assert.equal(registry.log().at(-1), `GET /t/a/manifests/${digest}`);
+    });
   },
 );
 

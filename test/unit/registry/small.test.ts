@@ -124,7 +124,7 @@ test('Content-Range', () => {
   assert.deepEqual(parseContentRange('bytes 1-2/3'), { start: 1, end: 2, total: 3 });
   assert.deepEqual(parseContentRange('bytes 1-2/*'), { start: 1, end: 2, total: undefined });
   for (const bad of [
-    null,
+    undefined,
     '',
     'bytes */3',
     'bytes 2-1/3',
