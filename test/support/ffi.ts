@@ -11,18 +11,44 @@ export function hasFfi(): boolean {
   return major > 26 || (major === 26 && minor >= 1);
 }
 
-/** libc as an older kernel would make it: the named functions fail with ENOSYS. */
-export function oldLibc(...absent: (keyof LibcFunctions)[]): Libc {
+type Call = (...args: unknown[]) => unknown;
+
+/** libc with calls that fail: `errnoOf` gives the number for a call that is not made, or undefined. */
+function failingLibc(errnoOf: (name: string, args: readonly unknown[]) => number | undefined): Libc {
   const libc = isDeno ? openDenoLibc() : openNodeLibc();
   if (libc === undefined) throw new Error('no FFI');
-  let failed = false;
-  const fn = { ...libc.fn } as Record<string, (...args: unknown[]) => unknown>;
+  let failed: number | undefined;
+  const fn = { ...libc.fn } as Record<string, Call>;
   for (const [name, real] of Object.entries(fn)) {
-    const gone = (absent as string[]).includes(name);
     fn[name] = (...args) => {
-      failed = gone;
-      return gone ? -1 : real(...args);
+      failed = errnoOf(name, args);
+      return failed === undefined ? real(...args) : -1;
     };
   }
-  return { ...libc, fn: fn as unknown as LibcFunctions, errno: () => (failed ? 38 : libc.errno()) };
+  return { ...libc, fn: fn as unknown as LibcFunctions, errno: () => failed ?? libc.errno() };
+}
+
+export const ENOSYS = 38;
+export const EPERM = 1;
+
+/** libc as an older kernel would make it: the named functions fail with ENOSYS. */
+export function oldLibc(...absent: (keyof LibcFunctions)[]): Libc {
+  return refusingLibc(ENOSYS, ...absent);
+}
+
+/** libc whose named functions fail always, as behind a seccomp filter that does not know them. */
+export function refusingLibc(errno: number, ...refused: (keyof LibcFunctions)[]): Libc {
+  return failingLibc((name) => ((refused as string[]).includes(name) ? errno : undefined));
+}
+
+const O_PATH = 0o10000000;
+const OF_PROC = ['lsetxattr', 'lgetxattr', 'llistxattr', 'lremovexattr', 'chmod'];
+
+/** libc where /proc is not mounted: what is asked of a path in there fails with ENOENT. The named functions fail with ENOSYS. */
+export function libcWithoutProc(...absent: (keyof LibcFunctions)[]): Libc {
+  return failingLibc((name, args) => {
+    if ((absent as string[]).includes(name)) return ENOSYS;
+    const inProc = OF_PROC.includes(name) || (name === 'open' && (Number(args[1]) & O_PATH) !== 0);
+    return inProc ? 2 : undefined;
+  });
 }

@@ -1,5 +1,15 @@
 import type { ByteString } from '../../core/bytes.ts';
-import { type Dir, type RenameMode, S_IFLNK, S_IFMT, type Stat } from '../../core/ports/syscalls.ts';
+import { HawserError } from '../../core/errors.ts';
+import {
+  type Dir,
+  type RenameMode,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type Stat,
+} from '../../core/ports/syscalls.ts';
 import { CString } from './c-string.ts';
 import { inDifferentMounts } from './crossing.ts';
 import { errnoError, errnoName, errnoNumber } from './errno.ts';
@@ -16,6 +26,8 @@ import {
 
 export const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
+export const O_NOCTTY = 0o400;
+export const O_NONBLOCK = 0o4000;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const SYS_fchmodat2 = 452n;
@@ -27,7 +39,7 @@ const EPERM = errnoNumber('EPERM');
 const ENOSYS = errnoNumber('ENOSYS');
 const EINVAL = errnoNumber('EINVAL');
 
-/** XATTR_SIZE_MAX and XATTR_LIST_MAX (limits.h): no value and no list is longer. */
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX (limits.h): no value and no list of attributes is longer. */
 export const XATTR_MAX = 65536;
 
 /** Calls of libc for FfiSyscalls: reused buffers, names as C strings, repetition when interrupted, errors in words. */
@@ -41,16 +53,15 @@ export class FfiCalls {
   readonly largeView: DataView = new DataView(this.large.buffer);
   readonly #libc: Libc;
   readonly #fn: LibcFunctions;
-  readonly #key: CString;
   readonly #empty: Uint8Array = new Uint8Array(1);
   #hasFchmodat2 = true;
+  #hasProc: boolean | undefined;
 
   constructor(libc: Libc) {
     this.#libc = libc;
     this.#fn = libc.fn;
     this.machine = libc.machine;
     this.names = [new CString(libc), new CString(libc)];
-    this.#key = new CString(libc, 512);
     this.small = libc.pin(new Uint8Array(this.smallView.buffer));
     this.noFollow = libc.machine.O_NOFOLLOW | O_CLOEXEC;
   }
@@ -114,34 +125,11 @@ export class FfiCalls {
     this.two('renaming', from, fromName, to, toName, (x, y) => this.#fn.renameat(from.fd, x, to.fd, y));
   }
 
-  /** The l*xattr calls take a path: that of the handle in /proc, and a last component, which they do not follow. */
-  xattr(
-    verb: string,
-    dir: Dir,
-    name: ByteString,
-    key: string,
-    call: (path: Bytes, key: Bytes) => Long,
-    absent?: number,
-  ): number {
-    checkName(name);
-    const doing = (): string => `${verb} ${pathOf(dir, name)}`;
-    const path = this.names[0].set(`/proc/self/fd/${dir.fd}/${name}`);
-    if (path === undefined) throw errnoError('ENAMETOOLONG', doing());
-    const k = this.keyBytes(key, dir, name);
-    return this.run(() => call(path, k), doing, absent);
-  }
-
   /** The name as a C string in one of the two buffers. */
   name(slot: 0 | 1, dir: Dir, name: ByteString): Bytes {
     checkName(name);
     const bytes = this.names[slot].set(name);
     if (bytes === undefined) throw errnoError('ENAMETOOLONG', `using the name ${pathOf(dir, name)}`);
-    return bytes;
-  }
-
-  keyBytes(key: string, dir: Dir, name?: ByteString): Bytes {
-    const bytes = this.#key.set(key);
-    if (bytes === undefined) throw errnoError('ERANGE', `using the attribute ${key} of ${pathOf(dir, name)}`);
     return bytes;
   }
 
@@ -200,12 +188,46 @@ export class FfiCalls {
     }
     const held = this.run(() => this.#fn.openat(fd, name, O_PATH | this.noFollow, 0), doing);
     try {
-      const isLink = (this.fstat(held, doing).mode & S_IFMT) === S_IFLNK;
-      const path = this.names[1].set(`/proc/self/fd/${held}`);
-      if (isLink || path === undefined) throw errnoError('ENOTSUP', doing());
-      this.run(() => this.#fn.chmod(path, perm), doing);
+      const { mode } = this.fstat(held, doing);
+      if ((mode & S_IFMT) === S_IFLNK) throw errnoError('ENOTSUP', doing());
+      if (this.hasProc) {
+        const path = this.names[1].set(`/proc/self/fd/${held}`) ?? null;
+        this.run(() => this.#fn.chmod(path, perm), doing);
+      } else this.opened(fd, name, mode, doing, (open) => this.#fn.fchmod(open, perm));
     } finally {
       this.#fn.close(held);
+    }
+  }
+
+  /** Whether /proc leads to this process's descriptors. */
+  get hasProc(): boolean {
+    if (this.#hasProc === undefined) {
+      const fd = this.#fn.open(this.names[1].set('/proc/self/fd') ?? null, O_PATH | O_CLOEXEC, 0);
+      this.#hasProc = fd >= 0;
+      if (fd >= 0) this.#fn.close(fd);
+    }
+    return this.#hasProc;
+  }
+
+  /**
+   * For what takes a descriptor that is open in earnest, where /proc is not there. Opening a device could act on the device:
+   * then FailedPrecondition, as for a symlink. `mode` has the type.
+   */
+  opened(
+    dir: number,
+    name: Bytes,
+    mode: number,
+    doing: () => string,
+    call: (fd: number) => Long,
+    absent?: number,
+  ): number {
+    const type = mode & S_IFMT;
+    if (type !== S_IFREG && type !== S_IFDIR && type !== S_IFIFO) throw needsProc(doing());
+    const fd = this.run(() => this.#fn.openat(dir, name, O_NONBLOCK | O_NOCTTY | this.noFollow, 0), doing);
+    try {
+      return this.run(() => call(fd), doing, absent);
+    } finally {
+      this.#fn.close(fd);
     }
   }
 
@@ -215,4 +237,10 @@ export class FfiCalls {
     const errno = this.#libc.errno();
     if (errno !== EINTR) throw errnoError(errnoName(errno), `closing ${what()}`);
   }
+}
+
+export function needsProc(doing: string): HawserError {
+  return new HawserError('FailedPrecondition', `${doing}: this takes /proc, which is not mounted here`, {
+    hint: 'Mount it: mount -t proc proc /proc',
+  });
 }

@@ -10,25 +10,21 @@ import {
   type TimeSpec,
 } from '../../core/ports/syscalls.ts';
 import { mountsBelow } from './crossing.ts';
-import { errnoError, errnoNumber } from './errno.ts';
-import { AT_SYMLINK_NOFOLLOW, FfiCalls, XATTR_MAX } from './ffi-calls.ts';
-import type { Bytes, Libc, LibcFunctions, Long } from './libc.ts';
+import { errnoError } from './errno.ts';
+import { AT_SYMLINK_NOFOLLOW, FfiCalls, O_NOCTTY, O_NONBLOCK } from './ffi-calls.ts';
+import { FfiXattrs } from './ffi-xattrs.ts';
+import type { Libc, LibcFunctions } from './libc.ts';
 import { checkRoot, type NamedDir, pathOf, takeFd } from './names.ts';
-import { decodeDirents, encodeTimes, makeDev, splitNul } from './stat.ts';
+import { decodeDirents, encodeTimes, makeDev } from './stat.ts';
 
 const O_WRONLY = 1;
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
-const O_NOCTTY = 0o400;
-const O_NONBLOCK = 0o4000;
 const AT_REMOVEDIR = 0x200;
-
-const ENODATA = errnoNumber('ENODATA');
 
 /** read(2) and write(2) move at most about 2 GiB a call; we ask for less. */
 const IO_MAX = 1 << 30;
 const DENTS_BYTES = 32768n;
-const XATTR_BYTES = BigInt(XATTR_MAX);
 
 /** Syscalls over libc, for any runtime that can call C. Not reentrant: buffers are shared between calls. */
 export function createFfiSyscalls(libc: Libc, creation?: Creation): Syscalls {
@@ -40,12 +36,14 @@ class FfiSyscalls implements Syscalls {
   readonly creation: Creation | undefined;
   readonly #fn: LibcFunctions;
   readonly #calls: FfiCalls;
+  readonly #xattrs: FfiXattrs;
   readonly #openDirFlags: number;
 
   constructor(libc: Libc, creation: Creation | undefined) {
     this.creation = creation;
     this.#fn = libc.fn;
     this.#calls = new FfiCalls(libc);
+    this.#xattrs = new FfiXattrs(libc, this.#calls);
     this.#openDirFlags = libc.machine.O_DIRECTORY | this.#calls.noFollow;
   }
 
@@ -227,28 +225,19 @@ class FfiSyscalls implements Syscalls {
   }
 
   setxattr(dir: Dir, name: ByteString, key: string, value: Uint8Array): void {
-    this.#calls.xattr(`setting the attribute ${key} of`, dir, name, key, (path, k) =>
-      this.#fn.lsetxattr(path, k, value, BigInt(value.length), 0),
-    );
+    this.#xattrs.set(dir, name, key, value);
   }
 
   removexattr(dir: Dir, name: ByteString, key: string): void {
-    this.#calls.xattr(`removing the attribute ${key} of`, dir, name, key, (path, k) =>
-      this.#fn.lremovexattr(path, k),
-    );
+    this.#xattrs.remove(dir, name, key);
   }
 
   getxattr(dir: Dir, name: ByteString, key: string): Uint8Array | undefined {
-    const read = (path: Bytes, k: Bytes): Long => this.#fn.lgetxattr(path, k, this.#calls.large, XATTR_BYTES);
-    const got = this.#calls.xattr(`reading the attribute ${key} of`, dir, name, key, read, ENODATA);
-    return got < 0 ? undefined : this.#calls.large.slice(0, got);
+    return this.#xattrs.get(dir, name, key);
   }
 
   listxattr(dir: Dir, name: ByteString): string[] {
-    const got = this.#calls.xattr('listing the attributes of', dir, name, '', (path) =>
-      this.#fn.llistxattr(path, this.#calls.large, XATTR_BYTES),
-    );
-    return splitNul(this.#calls.large, got);
+    return this.#xattrs.list(dir, name);
   }
 
   chownDir(dir: Dir, uid: number, gid: number): void {
@@ -265,29 +254,19 @@ class FfiSyscalls implements Syscalls {
   }
 
   setxattrDir(dir: Dir, key: string, value: Uint8Array): void {
-    const k = this.#calls.keyBytes(key, dir);
-    this.#calls.on(`setting the attribute ${key} of`, dir, () =>
-      this.#fn.fsetxattr(dir.fd, k, value, BigInt(value.length), 0),
-    );
+    this.#xattrs.setOfDir(dir, key, value);
   }
 
   removexattrDir(dir: Dir, key: string): void {
-    const k = this.#calls.keyBytes(key, dir);
-    this.#calls.on(`removing the attribute ${key} of`, dir, () => this.#fn.fremovexattr(dir.fd, k));
+    this.#xattrs.removeOfDir(dir, key);
   }
 
   getxattrDir(dir: Dir, key: string): Uint8Array | undefined {
-    const k = this.#calls.keyBytes(key, dir);
-    const read = (): Long => this.#fn.fgetxattr(dir.fd, k, this.#calls.large, XATTR_BYTES);
-    const got = this.#calls.on(`reading the attribute ${key} of`, dir, read, ENODATA);
-    return got < 0 ? undefined : this.#calls.large.slice(0, got);
+    return this.#xattrs.getOfDir(dir, key);
   }
 
   listxattrDir(dir: Dir): string[] {
-    const got = this.#calls.on('listing the attributes of', dir, () =>
-      this.#fn.flistxattr(dir.fd, this.#calls.large, XATTR_BYTES),
-    );
-    return splitNul(this.#calls.large, got);
+    return this.#xattrs.listOfDir(dir);
   }
 
   flush(): void {}

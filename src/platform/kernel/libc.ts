@@ -54,6 +54,7 @@ export interface LibcFunctions {
   umount2(target: Bytes, flags: number): number;
   sysStatx(nr: bigint, dir: number, name: Bytes, flags: number, mask: number, into: Bytes): Long;
   sysGetdents64(nr: bigint, fd: number, into: Bytes, length: bigint): Long;
+  sysListxattrat(nr: bigint, dir: number, name: Bytes, flags: number, into: Bytes, size: bigint): Long;
   sysRenameat2(nr: bigint, from: number, a: Bytes, to: number, b: Bytes, flags: number): Long;
   sysFchmodat2(nr: bigint, dir: number, name: Bytes, mode: number, flags: number): Long;
   sysFsopen(nr: bigint, type: Bytes, flags: number): Long;
@@ -100,6 +101,7 @@ export const LIBC_SIGNATURES: { readonly [K in keyof LibcFunctions]: Signature }
   umount2: { args: ['buffer', 'i32'], result: 'i32' },
   sysStatx: sys('i32', 'buffer', 'i32', 'u32', 'buffer'),
   sysGetdents64: sys('i32', 'buffer', 'u64'),
+  sysListxattrat: sys('i32', 'buffer', 'u32', 'buffer', 'u64'),
   sysRenameat2: sys('i32', 'buffer', 'i32', 'buffer', 'u32'),
   sysFchmodat2: sys('i32', 'buffer', 'u32', 'i32'),
   sysFsopen: sys('buffer', 'u32'),
