@@ -1,7 +1,9 @@
 /** The library's ways to open a store. */
+
 import { chooseRoot } from '../backends/local/default-root.ts';
 import type { LocalBackend } from '../backends/local/open.ts';
 import { backends } from '../backends/open.ts';
+import { cleanedUp } from '../core/async/cleanup.ts';
 import type { Backend } from '../core/backend.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Runtime } from '../core/runtime.ts';
@@ -70,7 +72,6 @@ async function withRuntime<B extends Backend>(
     };
     return { ...backend, runtime, [Symbol.asyncDispose]: close };
   } catch (err) {
-    await workers[Symbol.asyncDispose]();
-    throw err;
+    throw await cleanedUp(err, () => workers[Symbol.asyncDispose]());
   }
 }

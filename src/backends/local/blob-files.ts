@@ -1,5 +1,7 @@
 /** Blobs as files: `content/blobs/<algorithm>/<hex>`, read-only, named by the digest of their content. */
+
 import { byteStream } from '../../core/async/byte-stream.ts';
+import { cleanedUp } from '../../core/async/cleanup.ts';
 import { hashed } from '../../core/content/read.ts';
 import { HawserError, ifFound } from '../../core/errors.ts';
 import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/digest.ts';
@@ -114,7 +116,6 @@ async function openFile(
     if (size !== blob.size) throw lost(blob.digest, `its file has ${size} bytes, not ${blob.size}`);
     return file;
   } catch (err) {
-    await file.close();
-    throw err;
+    throw await cleanedUp(err, () => file.close());
   }
 }

@@ -1,3 +1,4 @@
+import { cleanedUp } from '../../core/async/cleanup.ts';
 import type {
   ContentStore,
   Info,
@@ -120,8 +121,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
       if (await this.#adopt(want, call)) await dropIngest(this.#store, taken.now, call);
       else ingest = await LocalIngest.open(this.#store, taken.now, want, { ...call, resume: isSame(taken) });
     } catch (err) {
-      await releaseIngest(this.#store, ref);
-      throw err;
+      throw await cleanedUp(err, () => releaseIngest(this.#store, ref));
     }
     if (ingest === undefined) throw exists(want);
     return ingest;
@@ -233,8 +233,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
     try {
       await dropIngest(this.#store, now, call);
     } catch (err) {
-      await releaseIngest(this.#store, ref);
-      throw err;
+      throw await cleanedUp(err, () => releaseIngest(this.#store, ref));
     }
   }
 

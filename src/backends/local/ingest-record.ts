@@ -1,4 +1,5 @@
 /** The ingests table: who writes which ref. The sidecar files beside the data are for people and other tools. */
+import { cleanedUp } from '../../core/async/cleanup.ts';
 import type { IngestStatus } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
 import { type Digest, digestBytes, hexOf, parseDigest } from '../../core/oci/digest.ts';
@@ -81,8 +82,7 @@ export async function takeIngest(
     await store.undoomed(expected === undefined ? [dir] : [dir, blobFile(expected)], call);
     return taken;
   } catch (err) {
-    await releaseIngest(store, ref);
-    throw err;
+    throw await cleanedUp(err, () => releaseIngest(store, ref));
   }
 }
 

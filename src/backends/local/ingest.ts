@@ -1,3 +1,4 @@
+import { cleanedUp } from '../../core/async/cleanup.ts';
 import { Gauge } from '../../core/async/gauge.ts';
 import type { Ingest, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
@@ -77,8 +78,7 @@ export class LocalIngest implements Ingest {
       ingest.#show();
       return ingest;
     } catch (err) {
-      await file.close();
-      throw err;
+      throw await cleanedUp(err, () => file.close());
     }
   }
 
@@ -178,8 +178,8 @@ export class LocalIngest implements Ingest {
       await publish(this.#store, this.#record, blob, { ...opts, lease: opts.lease ?? this.#lease });
       return digest;
     } catch (err) {
-      await releaseIngest(this.#store, this.ref);
-      throw wrap(`Cannot commit "${this.ref}"`, err);
+      const release = () => releaseIngest(this.#store, this.ref);
+      throw wrap(`Cannot commit "${this.ref}"`, await cleanedUp(err, release));
     } finally {
       this.#hide();
     }

@@ -1,3 +1,4 @@
+import { cleanedUp } from '../../core/async/cleanup.ts';
 import type { Backend, GcResult } from '../../core/backend.ts';
 import type { ContentStore, LocalBlobs } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
@@ -68,8 +69,7 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
     }
     return backend;
   } catch (err) {
-    await backend[Symbol.asyncDispose]();
-    throw err;
+    throw await cleanedUp(err, () => backend[Symbol.asyncDispose]());
   }
 }
 

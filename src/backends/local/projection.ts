@@ -1,4 +1,5 @@
 /** `content/index.json`: the image records in the form of an OCI image layout, for skopeo, umoci, crane and oras. */
+import { cleanedUp } from '../../core/async/cleanup.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { randomHex } from './owner.ts';
 import { number, text } from './rows.ts';
@@ -52,9 +53,10 @@ async function replace(store: Store, name: string, content: string, call?: Call)
     await file.close();
     await fs.rename(temporary, `${dir}/${name}`, call);
   } catch (err) {
-    await file.close();
-    await fs.remove(temporary, { tree: true });
-    throw err;
+    throw await cleanedUp(err, async () => {
+      await file.close();
+      await fs.remove(temporary, { tree: true });
+    });
   }
   await fs.syncDir(dir, call);
 }

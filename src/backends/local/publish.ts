@@ -1,4 +1,5 @@
 /** Makes a finished ingest a blob with a record: first durable, then visible. */
+import { cleanedUp } from '../../core/async/cleanup.ts';
 import type { Labels } from '../../core/content/content-store.ts';
 import { algorithmOf, type Digest } from '../../core/oci/digest.ts';
 import type { WriteCall } from '../../core/ports/call.ts';
@@ -51,8 +52,7 @@ async function moveIntoPlace(
     await store.dirSyncs.join(dir);
   } catch (err) {
     // The next sync of the directory would succeed, though the name may not be on the disk.
-    await fs.remove(path, { tree: true });
-    throw err;
+    throw await cleanedUp(err, () => fs.remove(path, { tree: true }));
   }
 }
 

@@ -30,3 +30,16 @@ async function attempt(
     await failed(failure);
   }
 }
+
+/**
+ * Cleans up after `err` and returns `err`, to be thrown; a failure of `clean` becomes a note of `err`.
+ *
+ *     throw await cleanedUp(err, () => file.close());
+ */
+export async function cleanedUp<E>(err: E, clean: () => PromiseLike<unknown>): Promise<E> {
+  await attempt(
+    async () => void (await clean()),
+    (failure) => addNote(err, messageOf(failure)),
+  );
+  return err;
+}

@@ -3,6 +3,7 @@
  * nobody sees a half-done tree. It holds `lock`, which its maker keeps locked for life: who gets the lock knows that the maker is
  * dead. Only `made` and `doomed` are removed with it. `trade` may be a directory of the user's: it stays, whatever happens.
  */
+import { cleanedUp } from '../async/cleanup.ts';
 import { toHex } from '../bytes.ts';
 import { HawserError, ifFound, isKind } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
@@ -82,9 +83,10 @@ export class Staging {
           return new Staging(runtime, path, lock);
         lock.close();
       } catch (err) {
-        await ifFound(runtime.fs.remove(`${path}/${LOCK}`));
-        await ifFound(runtime.fs.remove(path));
-        throw err;
+        throw await cleanedUp(err, async () => {
+          await ifFound(runtime.fs.remove(`${path}/${LOCK}`));
+          await ifFound(runtime.fs.remove(path));
+        });
       }
     }
     throw new HawserError('Unavailable', `Cannot make a directory in ${parent}: others keep removing it`);

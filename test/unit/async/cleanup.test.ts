@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cleaningUp } from '../../../src/core/async/cleanup.ts';
+import { cleanedUp, cleaningUp } from '../../../src/core/async/cleanup.ts';
+import { undoable } from '../../../src/core/async/undo.ts';
 import { addNote, HawserError, messageOf, notesOf, wrap } from '../../../src/core/errors.ts';
 
 const fails = (message: string) => async (): Promise<never> => {
@@ -44,4 +45,29 @@ test('notes: bounded, and nothing for what is no error', () => {
   assert.equal(notesOf(err).length, 10);
   addNote('text', 'note');
   assert.deepEqual(notesOf('text'), []);
+});
+
+test('cleanedUp returns the first error, and what cleaning up meets is a note of it', async () => {
+  const first = new Error('first');
+  assert.equal(await cleanedUp(first, () => Promise.reject(new Error('second'))), first);
+  assert.deepEqual(notesOf(first), ['second']);
+  const clean = new Error('alone');
+  assert.equal(await cleanedUp(clean, () => Promise.resolve(1)), clean);
+  assert.deepEqual(notesOf(clean), []);
+});
+
+test('undoable undoes the last step first; an undo that fails ends the undoing, and is a note of the error', async () => {
+  const done: string[] = [];
+  const work = undoable(async (undo) => {
+    undo(async () => void done.push('a'));
+    undo(() => Promise.reject(new Error('cannot undo')));
+    undo(async () => void done.push('c'));
+    throw new Error('first');
+  });
+  await assert.rejects(work, (err) => {
+    assert.equal((err as Error).message, 'first');
+    assert.deepEqual(notesOf(err), ['cannot undo']);
+    return true;
+  });
+  assert.deepEqual(done, ['c']);
 });

@@ -1,4 +1,5 @@
 import type { LayerRecord } from '../../../core/archive/layer-record.ts';
+import { cleanedUp } from '../../../core/async/cleanup.ts';
 import type { Labels } from '../../../core/content/content-store.ts';
 import { HawserError, isKind, wrap } from '../../../core/errors.ts';
 import { isExtractKey } from '../../../core/layers/extract-key.ts';
@@ -133,8 +134,8 @@ export class LocalSnapshotter implements Snapshotter {
         addToLease(this.#store, opts.lease, this.#records.labelType, key);
       }, opts);
     } catch (err) {
-      await this.#discard(id);
-      throw isKind(err, 'AlreadyExists') ? err : wrap(`Cannot make snapshot "${key}"`, err);
+      const first = await cleanedUp(err, () => this.#discard(id));
+      throw isKind(first, 'AlreadyExists') ? first : wrap(`Cannot make snapshot "${key}"`, first);
     }
     return { trees: this.#driver.trees(dirs), id };
   }
