@@ -1,4 +1,6 @@
 /** The library's verbs that fetch: the parts of the command line, with the runtime found and the defaults filled in. */
+import { cleaningUp } from '../core/async/cleanup.ts';
+import { messageOf } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
@@ -80,11 +82,11 @@ async function withDeps<T>(
   const reference = parseReference(text);
   if (options.store !== undefined) return await withStore(options.store, reference, options, work);
   const store = await openStore({ signal: options.signal });
-  try {
-    return await withStore(store, reference, options, work);
-  } finally {
-    await store[Symbol.asyncDispose]();
-  }
+  return await cleaningUp(
+    () => withStore(store, reference, options, work),
+    () => store[Symbol.asyncDispose](),
+    (failure) => options.onProgress?.({ type: 'warning', message: messageOf(failure) }),
+  );
 }
 
 async function withStore<T>(
@@ -123,11 +125,10 @@ async function withStore<T>(
     hostPlatform: host,
     cpus: runtime.host.cpus,
   };
-  try {
-    return await work(deps, fetchOptions(reference, options, host));
-  } finally {
-    await registry[Symbol.asyncDispose]();
-  }
+  return await cleaningUp(
+    () => work(deps, fetchOptions(reference, options, host)),
+    () => registry[Symbol.asyncDispose](),
+  );
 }
 
 function fetchOptions(reference: Reference, options: ApiTransferOptions, host: Platform): FetchOptions {

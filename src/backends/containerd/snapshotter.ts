@@ -3,13 +3,14 @@ import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
-import type {
-  PreparedSnapshot,
-  SnapshotInfo,
-  SnapshotKind,
-  SnapshotLayer,
-  Snapshotter,
-  Usage,
+import {
+  OVERLAY_MAX_LAYERS,
+  type PreparedSnapshot,
+  type SnapshotInfo,
+  type SnapshotKind,
+  type SnapshotLayer,
+  type Snapshotter,
+  type Usage,
 } from '../../core/snapshots/snapshotter.ts';
 import type { Connection } from './connection.ts';
 import { toMounts, toPrepared } from './descriptors.ts';
@@ -31,6 +32,7 @@ type MakeOptions = { labels?: Labels } & WriteCall;
  */
 export class ContainerdSnapshotter implements Snapshotter {
   readonly name: string;
+  readonly maxLayers: number | undefined;
   readonly #connection: Connection;
   readonly #direct: DirectAccess;
   readonly #ways: Ways;
@@ -40,6 +42,7 @@ export class ContainerdSnapshotter implements Snapshotter {
     this.#ways = ways;
     this.#direct = direct;
     this.name = name;
+    this.maxLayers = name === 'overlayfs' ? OVERLAY_MAX_LAYERS : undefined;
   }
 
   #key(key: string) {

@@ -1,5 +1,6 @@
 /** One blob from the registry into the content store: resumed, bounded, verified. */
 
+import { cleaningUp } from '../async/cleanup.ts';
 import type { Ingest, Ingester, IngestManager, Labels } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
 import { isKind, messageOf, reasonOf, wrap } from '../errors.ts';
@@ -77,12 +78,11 @@ async function ingestBlob(
 ): Promise<'done' | 'exists' | 'busy'> {
   try {
     const ingest = await deps.content.ingest(ref, desc, call);
-    try {
+    const filled = async (): Promise<void> => {
       tell('downloading', ingest.offset);
       await fill(deps, ingest, desc, call, tell);
-    } finally {
-      await ingest[Symbol.asyncDispose]();
-    }
+    };
+    await cleaningUp(filled, () => ingest[Symbol.asyncDispose]());
     tell('done', desc.size);
     return 'done';
   } catch (err) {

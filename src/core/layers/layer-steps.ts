@@ -5,6 +5,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { isLayerType } from '../oci/media-types.ts';
 import type { Hashers } from '../ports/hashers.ts';
+import type { Snapshotter } from '../snapshots/snapshotter.ts';
 
 export interface LayerStep {
   readonly index: number;
@@ -15,9 +16,40 @@ export interface LayerStep {
   readonly chainId: Digest;
 }
 
+/** Most layers of an image that is unpacked. Docker makes at most 127. */
+export const MAX_LAYERS = 1000;
+
+/** Whether the image has more layers than can be unpacked, or than the snapshotter can show. Before its layers are fetched. */
+export function checkLayerCount(
+  manifest: Descriptor,
+  count: number,
+  { name, maxLayers = MAX_LAYERS }: Pick<Snapshotter, 'name' | 'maxLayers'>,
+): void {
+  if (count > MAX_LAYERS) throw tooManyLayers(manifest, count);
+  if (count <= maxLayers) return;
+  throw new HawserError(
+    'FailedPrecondition',
+    `Cannot unpack ${manifest.digest}: it has ${count} layers, and the snapshotter ${name} can show ${maxLayers}`,
+    { hint: 'Use --snapshotter native, or unpack it into a directory: hawser unpack REF --rootfs DIR' },
+  );
+}
+
+function tooManyLayers({ digest }: Descriptor, count: number): HawserError {
+  return new HawserError(
+    'ResourceExhausted',
+    `Cannot unpack ${digest}: it has ${count} layers, more than the ${MAX_LAYERS} that an image may have`,
+    { hint: 'Its content can be fetched: hawser content fetch REF' },
+  );
+}
+
+/** The layers among a manifest's children, by their media types, as in containerd 2.x. */
+export function layersOf(children: readonly Descriptor[]): Descriptor[] {
+  return children.slice(1).filter((child) => isLayerType(child.mediaType));
+}
+
 /**
- * Pairs layers with diff IDs (image-spec config.md, `rootfs`). Only layer media types count, as in containerd 2.x. A
- * different number of each: InvalidArgument. Diff IDs of another algorithm than sha256: NotImplemented.
+ * Pairs layers with diff IDs (image-spec config.md, `rootfs`). A different number of each: InvalidArgument. More than
+ * MAX_LAYERS: ResourceExhausted. Diff IDs of another algorithm than sha256: NotImplemented.
  */
 export function planUnpack(
   manifest: Descriptor,
@@ -25,7 +57,8 @@ export function planUnpack(
   diffIds: readonly Digest[],
   hashers: Hashers,
 ): LayerStep[] {
-  const layers = children.slice(1).filter((child) => isLayerType(child.mediaType));
+  const layers = layersOf(children);
+  if (layers.length > MAX_LAYERS) throw tooManyLayers(manifest, layers.length);
   if (layers.length !== diffIds.length) {
     throw new HawserError(
       'InvalidArgument',

@@ -20,6 +20,9 @@ export interface Usage {
   readonly inodes: number;
 }
 
+/** Linux, fs/overlayfs/params.h: OVL_MAX_STACK. */
+export const OVERLAY_MAX_LAYERS = 500;
+
 /**
  * The directories that hold the files of an active snapshot or a view. A file shows from the first directory that has it,
  * or (native snapshots) `upper` is the whole tree and there are no `lowers`.
@@ -58,6 +61,10 @@ export interface SnapshotLayer {
  */
 export interface Snapshotter {
   readonly name: string;
+  /** Most layers that a mount can show over one another. Not given: any number. */
+  readonly maxLayers?: number | undefined;
+  /** FailedPrecondition, with what is missing, when no snapshot can be made here. */
+  check?(call?: Call): Promise<void>;
   stat(key: string, call?: Call): Promise<SnapshotInfo>;
   /** Sets and (value '') removes labels. */
   label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo>;

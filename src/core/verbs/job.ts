@@ -1,7 +1,8 @@
 import { cleanupSignal } from '../async/abort.ts';
-import type { Backend } from '../backend.ts';
-import { isKind } from '../errors.ts';
+import { cleaningUp } from '../async/cleanup.ts';
+import { ifFound, isKind, messageOf, wrap } from '../errors.ts';
 import type { UnpackJob } from '../layers/unpack-job.ts';
+import type { Leases } from '../leases/lease-store.ts';
 import type { Report } from '../progress/events.ts';
 import type { FetchOptions, PullOptions, StoreDeps, TransferDeps, VerbOptions } from './options.ts';
 
@@ -19,7 +20,10 @@ export type FetchJob = Job<TransferDeps, FetchOptions>;
 /** An interrupted verb's content is kept this long for the next one, in milliseconds. */
 const LEASE_LIFETIME = 24 * 3600 * 1000;
 
-/** Runs `work` under a lease that is dropped when it succeeds; otherwise it protects what was fetched until it expires. */
+/**
+ * Runs `work` under a lease that is dropped when it succeeds; otherwise the lease protects what was fetched until it expires. A
+ * lease that cannot be dropped is a note of the error, or a warning after success.
+ */
 export async function withJob<D extends StoreDeps, O extends VerbOptions, T>(
   deps: D,
   options: O,
@@ -29,22 +33,26 @@ export async function withJob<D extends StoreDeps, O extends VerbOptions, T>(
   const { signal = new AbortController().signal, report = () => {} } = options;
   signal.throwIfAborted();
   const lease = (await leases.create({ expiresIn: LEASE_LIFETIME, signal })).id;
-  try {
-    const result = await work({ deps, options, lease, signal, report });
-    await leases.delete(lease, { signal: cleanupSignal() });
-    return result;
-  } catch (err) {
-    await dropIfEmpty(deps.backend, lease);
-    throw err;
-  }
+  let succeeded = false;
+  return await cleaningUp(
+    async () => {
+      const result = await work({ deps, options, lease, signal, report });
+      succeeded = true;
+      return result;
+    },
+    () => dropLease(leases, lease, succeeded),
+    (failure) => report({ type: 'warning', message: messageOf(failure) }),
+  );
 }
 
-async function dropIfEmpty({ leases }: Backend, id: string): Promise<void> {
+/** Drops the lease of a verb that succeeded, or one that protects nothing. */
+async function dropLease(leases: Leases, id: string, succeeded: boolean): Promise<void> {
   const call = { signal: cleanupSignal() };
   try {
-    if ((await leases.resources(id, call)).length === 0) await leases.delete(id, call);
+    if (succeeded || (await leases.resources(id, call)).length === 0) await ifFound(leases.delete(id, call));
   } catch (err) {
-    if (!isKind(err, 'NotFound', 'Unavailable', 'ResourceExhausted')) throw err;
+    if (!isKind(err, 'NotFound'))
+      throw wrap(`Cannot drop the lease ${id}, which ends by itself within a day`, err);
   }
 }
 

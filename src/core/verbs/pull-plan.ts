@@ -5,7 +5,7 @@ import { readBlob } from '../content/read.ts';
 import { HawserError, ifFound, wrap } from '../errors.ts';
 import { isPresent } from '../images/inspect.ts';
 import { expandedSize } from '../layers/expanded-size.ts';
-import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
+import { checkLayerCount, type LayerStep, layersOf, planUnpack } from '../layers/layer-steps.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, digestBytes } from '../oci/digest.ts';
 import { MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
@@ -73,6 +73,7 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
   for (const [manifest, children, wanted] of found) {
     const config = choice.config(manifest, children);
     if (config === undefined) continue;
+    checkLayerCount(manifest, layersOf(children).length, snapshotter);
     const { platform: configPlatform, diffIds } = parseConfig(
       await store.document(config, { signal }),
       config,

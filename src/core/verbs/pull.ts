@@ -2,7 +2,7 @@
 import { linkAbort } from '../async/abort.ts';
 import { Milestone } from '../async/milestone.ts';
 import { Doubts } from '../download/doubts.ts';
-import { planUnpack } from '../layers/layer-steps.ts';
+import { checkLayerCount, layersOf, planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseConfig } from '../oci/documents.ts';
@@ -19,14 +19,15 @@ type PullJob = Job<TransferDeps, PullOptions>;
  * is durable; on any failure no record is made or moved.
  */
 export async function pull(deps: TransferDeps, options: PullOptions): Promise<PullResult> {
-  const snapshotter = deps.backend.snapshotter(options.snapshotter).name;
+  const snapshotter = deps.backend.snapshotter(options.snapshotter);
+  await snapshotter.check?.(options);
   return await withJob(deps, options, async (job) => {
     return await withTarget(job, async (target) => {
       const unpacked = await new Transfer(job, target).run();
       job.report({ type: 'syncing' });
       await deps.backend.sync({ signal: job.signal });
       const result = await record(job, target);
-      return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter })) };
+      return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter: snapshotter.name })) };
     });
   });
 }
@@ -44,6 +45,7 @@ class Arrival {
 /** A manifest that is to be unpacked, as the walk came upon it. */
 interface Found {
   readonly manifest: Descriptor;
+  readonly config: Descriptor;
   readonly children: readonly Descriptor[];
   /** The platform it was chosen for; undefined for a root, whose config decides. */
   readonly platform: string | undefined;
@@ -97,7 +99,7 @@ class Transfer {
           blob.started.reach();
           blob.verified.reach();
         },
-        onManifest: (manifest, children, platform) => this.#queue({ manifest, children, platform }),
+        onManifest: (...manifest) => this.#queue(...manifest),
         doubts: (desc) => this.#blob(desc).doubts,
       });
     } catch (err) {
@@ -124,7 +126,16 @@ class Transfer {
     this.#stop.abort(reason);
   }
 
-  #queue(found: Found): void {
+  /** Refuses, before a layer is fetched, what can never be unpacked. An artifact of an index is not. */
+  #queue(manifest: Descriptor, children: readonly Descriptor[], platform: string | undefined): void {
+    const { deps, options } = this.#job;
+    const config = this.#choice.config(manifest, children);
+    if (config === undefined) return;
+    checkLayerCount(manifest, layersOf(children).length, deps.backend.snapshotter(options.snapshotter));
+    this.#unpackNext({ manifest, config, children, platform });
+  }
+
+  #unpackNext(found: Found): void {
     const unpack = async () => {
       if (this.#failure) return;
       try {
@@ -136,10 +147,8 @@ class Transfer {
     this.#unpacks = this.#unpacks.then(unpack);
   }
 
-  async #unpack({ manifest, children, platform }: Found): Promise<void> {
+  async #unpack({ manifest, config, children, platform }: Found): Promise<void> {
     const { deps, options, report, signal } = this.#job;
-    const config = this.#choice.config(manifest, children);
-    if (config === undefined) return;
     await this.#blob(config).verified.wait(signal);
     const parsed = parseConfig(await this.#source.document(config, { signal }), config);
     const name = this.#choice.take(platform, parsed.platform);

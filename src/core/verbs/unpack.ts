@@ -4,7 +4,7 @@ import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import { configOf, isPresent, manifestFor } from '../images/inspect.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
-import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
+import { checkLayerCount, type LayerStep, planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import type { ImageConfig } from '../oci/documents.ts';
@@ -84,8 +84,9 @@ export async function unpackPlatform(
 ): Promise<UnpackedPlatform> {
   const { deps, options, report, signal } = job;
   const planned = await planImage(deps, image, wanted, { signal });
-  await requireLayers(deps, image, planned, { signal });
   const { platform, manifest, configDesc, steps } = planned;
+  checkLayerCount(manifest, steps.length, deps.backend.snapshotter(options.snapshotter));
+  await requireLayers(deps, image, planned, { signal });
   report({ type: 'unpacking', platform, target: image.target.digest });
   const arrived = { started: reached(), verified: reached() };
   const unpack = unpackJob(job, options, () => arrived);

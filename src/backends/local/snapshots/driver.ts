@@ -12,6 +12,8 @@ export interface SnapshotDirs {
 /** The part that differs between snapshotters: directories and mounts. It knows nothing of records. */
 export interface SnapshotDriver {
   readonly name: string;
+  /** Most trees that a mount can show over one another. Not given: any number. */
+  readonly maxLayers?: number;
   /** FailedPrecondition that names what is missing when snapshots cannot be made here. */
   check(call?: Call): Promise<void>;
   /** Makes `dirs.dir`, which is absent. The caller removes what a failure leaves. */

@@ -3,7 +3,7 @@ import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { Syscalls } from '../../../core/ports/syscalls.ts';
 import type { Runtime } from '../../../core/runtime.ts';
-import type { SnapshotTrees } from '../../../core/snapshots/snapshotter.ts';
+import { OVERLAY_MAX_LAYERS, type SnapshotTrees } from '../../../core/snapshots/snapshotter.ts';
 import { withRoot } from '../../../core/trees/dir-stack.ts';
 import { copyAttributes, dirInode } from '../../../core/trees/inode.ts';
 import { CAP_SYS_ADMIN } from '../../../core/users/capabilities.ts';
@@ -21,6 +21,7 @@ const RELEASE = '/proc/sys/kernel/osrelease';
  */
 export class OverlayDriver implements SnapshotDriver {
   readonly name = 'overlayfs';
+  readonly maxLayers: number = OVERLAY_MAX_LAYERS;
   readonly stacking = 'overlay';
   readonly rebases = async (): Promise<boolean> => true;
   readonly #runtime: Runtime;

@@ -50,6 +50,15 @@ export class LocalSnapshotter implements Snapshotter {
   }
 
   /** NotFound also for a committed snapshot whose directory is lost: a commit of the same name replaces it. */
+  get maxLayers(): number | undefined {
+    return this.#driver.maxLayers;
+  }
+
+  async check(call?: Call): Promise<void> {
+    await this.#driver.check(call);
+    await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), call);
+  }
+
   async stat(key: string, call?: Call): Promise<SnapshotInfo> {
     call?.signal?.throwIfAborted();
     const record = this.#records.get(key);
@@ -119,8 +128,7 @@ export class LocalSnapshotter implements Snapshotter {
     opts: MakeOptions,
   ): Promise<PreparedSnapshot> {
     opts.signal?.throwIfAborted();
-    await this.#driver.check(opts);
-    await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), opts);
+    await this.check(opts);
     const unsynced = isExtractKey(key) ? await this.#durability.begin(opts) : null;
     const { id, parents } = await this.#reserve(key, parent, opts);
     const dirs = this.#dirs(kind, id, parents);

@@ -1,0 +1,118 @@
+/** How a verb begins and ends: refusals come before the first byte; what fails after the record, or after an error, changes nothing. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HawserError, hintOf, notesOf } from '../../src/core/errors.ts';
+import { checkLayerCount } from '../../src/core/layers/layer-steps.ts';
+import { parseDigest } from '../../src/core/oci/digest.ts';
+import type { Snapshotter } from '../../src/core/snapshots/snapshotter.ts';
+import { fetch, pull, type Store, unpack } from '../../src/mod.ts';
+import { buildImage } from '../registry/image.ts';
+import { image, rejectsWith, withBench } from '../support/bench.ts';
+import { failure } from '../support/failure.ts';
+import { needs } from '../support/needs.ts';
+
+const ROOT = { skip: needs({ root: true }) };
+
+/** The store with some of its methods replaced. */
+const altered = (store: Store, changes: Partial<Store>): Store => ({ ...store, ...changes });
+
+/** A role of the store with some of its methods replaced. */
+const wrapped = <T extends object>(role: T, changes: Partial<T>): T =>
+  new Proxy(role, {
+    get(target, name) {
+      const value = Reflect.get(Object.hasOwn(changes, name) ? changes : target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+
+test(
+  'a machine where no snapshot can be made is told so before anything is asked or written',
+  ROOT,
+  async () => {
+    await withBench(async ({ store, registry }) => {
+      const ref = registry.push('a/b', 'v1', await image('one'));
+      const check = async () => Promise.reject(new HawserError('FailedPrecondition', 'not root'));
+      const snapshotter = (name?: string): Snapshotter => wrapped(store.snapshotter(name), { check });
+      await rejectsWith(
+        'FailedPrecondition',
+        /not root/,
+        pull(ref, { store: altered(store, { snapshotter }) }),
+      );
+      assert.deepEqual([registry.log(), await store.leases.list()], [[], []]);
+      await fetch(ref, { store });
+    });
+  },
+);
+
+test(
+  'more layers than overlayfs can show are told before a layer is fetched, with a way out',
+  ROOT,
+  async () => {
+    const layers = Array.from({ length: 501 }, (_, n) => ({ entries: [{ name: `${n}`, data: 'x' }] }));
+    const many = await buildImage({ layers });
+    await withBench(async ({ store, registry }) => {
+      const ref = registry.push('a/many', 'v1', many);
+      const err = await failure(pull(ref, { store }));
+      assert.match(err.message, /has 501 layers, and the snapshotter overlayfs can show 500/);
+      assert.match(hintOf(err) ?? '', /--snapshotter native/);
+      for (const { digest } of many.layers) assert.equal(registry.traffic(digest).requests, 0);
+      assert.deepEqual(await store.images.list(), []);
+      await fetch(ref, { store });
+      await rejectsWith('FailedPrecondition', /has 501 layers/, unpack(ref, { store }));
+    });
+  },
+);
+
+test('how many layers are too many depends on the snapshotter, up to a number that no image has', () => {
+  const manifest = { mediaType: 'm', digest: parseDigest(`sha256:${'1'.repeat(64)}`), size: 1 };
+  for (const [count, maxLayers, says] of [
+    [500, 500, undefined],
+    [501, 500, /can show 500/],
+    [501, undefined, undefined],
+    [1000, undefined, undefined],
+    [1001, undefined, /more than the 1000/],
+    [1001, 2000, /more than the 1000/],
+  ] as const) {
+    const check = () => checkLayerCount(manifest, count, { name: 'x', maxLayers });
+    if (says === undefined) check();
+    else assert.throws(check, says);
+  }
+});
+
+const LATE = new HawserError('PermissionDenied', 'removing the lease: read-only file system');
+
+test(
+  'a lease that cannot be dropped after the record is a warning: the image is there, and success is said',
+  ROOT,
+  async () => {
+    await withBench(async ({ store, registry, events }) => {
+      const ref = registry.push('a/b', 'v1', await image('one'));
+      const leases = wrapped(store.leases, { delete: async () => Promise.reject(LATE) });
+      const options = {
+        store: altered(store, { leases }),
+        onProgress: (event: (typeof events)[number]) => void events.push(event),
+      };
+      for (const verb of [fetch, pull]) {
+        events.length = 0;
+        const { target } = await verb(ref, options);
+        assert.equal((await store.images.get(ref)).target.digest, target.digest);
+        const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+        assert.equal(warnings.length, 1);
+        assert.match(warnings[0] ?? '', /Cannot drop the lease .* ends by itself.*read-only file system/);
+      }
+    });
+  },
+);
+
+test('the first error is the error: what dropping the lease meets is a note of it', ROOT, async () => {
+  await withBench(async ({ store, registry }) => {
+    const ref = registry.push('a/b', 'v1', await image('one'));
+    registry.faults.push({ match: '/manifests/', status: 403 });
+    for (const method of ['delete', 'resources'] as const) {
+      const leases = wrapped(store.leases, { [method]: async () => Promise.reject(LATE) });
+      const err = await failure(fetch(ref, { store: altered(store, { leases }) }));
+      assert.match(err.message, /failed to resolve reference/);
+      assert.match(notesOf(err).join(), /Cannot drop the lease .*read-only file system/);
+    }
+  });
+});
