@@ -10,6 +10,7 @@ import { CAP_SYS_ADMIN } from '../../../core/users/capabilities.ts';
 import { readIdMaps } from '../../../core/users/id-map.ts';
 import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
 import { requireCapability } from './privileges.ts';
+import { requireWhiteouts } from './whiteouts.ts';
 
 const INDEX_PARAMETER = '/sys/module/overlay/parameters/index';
 const RELEASE = '/proc/sys/kernel/osrelease';
@@ -28,6 +29,7 @@ export class OverlayDriver implements SnapshotDriver {
   readonly #root: string;
   #fixed: readonly string[] | undefined;
   #kernelChecked = false;
+  #probed = false;
   #syscalls: Syscalls | undefined;
 
   constructor(runtime: Runtime, root: string) {
@@ -68,11 +70,22 @@ export class OverlayDriver implements SnapshotDriver {
     const { fs } = this.#runtime;
     await fs.mkdir(dirs.dir, 0o700, call);
     await fs.mkdir(`${dirs.dir}/fs`, 0o755, call);
-    if (dirs.kind === 'Active') await fs.mkdir(`${dirs.dir}/work`, 0o711, call);
+    if (dirs.kind === 'Active') {
+      await this.#probe(dirs.dir);
+      await fs.mkdir(`${dirs.dir}/work`, 0o711, call);
+    }
     const below = dirs.parents[0];
     if (below === undefined) return;
     this.#syscalls ??= await this.#runtime.syscalls();
     copyRootAttributes(this.#syscalls, `${below}/fs`, `${dirs.dir}/fs`);
+  }
+
+  /** Once a process: before the first layer is unpacked. */
+  async #probe(dir: string): Promise<void> {
+    if (this.#probed) return;
+    this.#syscalls ??= await this.#runtime.syscalls();
+    requireWhiteouts(this.#syscalls, dir);
+    this.#probed = true;
   }
 
   trees({ kind, dir, parents }: SnapshotDirs): SnapshotTrees {
