@@ -16,6 +16,8 @@ export interface ClientDeps extends HostsDeps {
   readonly cooldowns: Cooldowns;
   /** For the URLs that images of a registry name; follows redirects. Undefined: such URLs are not asked. */
   readonly foreign: ((registry: URL) => Transport) | undefined;
+  /** Whose credential requests to this origin have for the repository, for people; undefined: anonymous. */
+  readonly account: (origin: string, repository: string) => string | undefined;
   /** Authorizes pulls from one repository of one host, and follows redirects. */
   readonly transport: (host: Host, repository: string) => Transport;
 }
@@ -107,6 +109,7 @@ export class RepositoryClient {
   async refusal(method: 'GET' | 'HEAD', response: HttpResponse): Promise<HawserError> {
     const err = await statusError({ method }, response, this.#deps.clock.now());
     await discard(response.body);
-    return isDenied(response.status) ? accessDenied(err) : err;
+    if (!isDenied(response.status)) return err;
+    return accessDenied(err, this.#deps.account(response.url.origin, this.reference.repository));
   }
 }

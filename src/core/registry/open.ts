@@ -158,6 +158,7 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
     cooldowns,
     foreign: options.foreignUrls === true ? foreign : undefined,
     hosts: rememberedHosts(options, observe),
+    account: (origin, repository) => authorizer.account(origin, repository),
     transport: (host, repository) =>
       stack(pool.forHost(host), {
         ...(options.around === undefined ? {} : { around: options.around }),

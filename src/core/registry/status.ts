@@ -70,12 +70,15 @@ export async function notFound(
 }
 
 /** The words of containerd for a refusal: registries do not tell "absent" from "private". */
-export function accessDenied(err: HawserError): HawserError {
+export function accessDenied(err: HawserError, account: string | undefined): HawserError {
   return new HawserError(
     err.kind,
     `pull access denied, repository does not exist or may require authorization: ${err.message}`,
     {
-      hint: 'Check the name of the repository; if it is private, give --user NAME or log in',
+      hint:
+        account === undefined
+          ? 'Check the name of the repository; if it is private, give --user NAME or log in'
+          : `Check the name of the repository; ${account} may not pull from it`,
       cause: err,
       reason: err.reason,
     },

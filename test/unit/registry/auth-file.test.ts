@@ -80,6 +80,8 @@ const KEYS: readonly (readonly [readonly string[], string, string | undefined])[
   [['reg.io'], 'reg.io', 'reg.io'],
   [['https://reg.io'], 'reg.io', 'https://reg.io'],
   [['https://reg.io/v1/'], 'reg.io', 'https://reg.io/v1/'],
+  [['https://reg.io/v2/ns'], 'reg.io', 'https://reg.io/v2/ns'],
+  [['https://reg.io/some/path', 'reg.io/other'], 'reg.io', 'https://reg.io/some/path'],
   [['http://reg.io/v2/'], 'reg.io', 'http://reg.io/v2/'],
   [['https://reg.io', 'reg.io'], 'reg.io', 'reg.io'],
   [['reg.io:5000'], 'reg.io:5000', 'reg.io:5000'],

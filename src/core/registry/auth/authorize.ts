@@ -1,15 +1,14 @@
+import { streamOf } from '../../async/byte-stream.ts';
 import { SingleFlight } from '../../async/single-flight.ts';
-import { HawserError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
-import { realmRefusal } from '../addresses.ts';
-import { discard } from '../body.ts';
+import { discard, readSome } from '../body.ts';
 import { basicAuthorization, type Credential, type Credentials } from '../credentials/credential.ts';
 import type { Host } from '../hosts.ts';
 import type { Layer } from '../layers.ts';
 import type { Observe } from '../observe.ts';
-import { printable, safeUrl } from '../redact.ts';
-import { type Challenge, parseChallenges } from './challenge.ts';
+import { printable } from '../redact.ts';
+import { type Access, type Bearer, type Scheme, schemeOf } from './scheme.ts';
 import { fetchToken, type Token } from './tokens.ts';
 
 /** Requests made for one, when tokens turn out to be old or too narrow. */
@@ -24,18 +23,6 @@ export interface AuthorizerDeps {
   readonly tokenTransport: (host: Host) => Transport;
 }
 
-/** What is asked for, and where. */
-interface Access {
-  readonly host: Host;
-  readonly repository: string;
-}
-
-interface Bearer {
-  readonly realm: URL;
-  readonly service: string;
-  readonly scopes: readonly string[];
-}
-
 /** What a request was sent with. `key` is '' for Basic; `fresh`: the token was made for this very request. */
 interface Sent {
   readonly header: string;
@@ -43,92 +30,140 @@ interface Sent {
   readonly fresh: boolean;
 }
 
+/** A request to be authorized. */
+interface Errand extends Access {
+  readonly request: HttpRequest;
+  readonly next: Transport;
+}
+
 /**
- * Knows what registries ask for, and the tokens had. Tokens are kept by registry, realm, service and scope until shortly
- * before they expire; failures are not kept. A credential goes to the registry it is for and to the realm which that
+ * Authorizes requests by the challenges of registries. Schemes, tokens and credentials are kept: tokens by registry, realm, service
+ * and scope until shortly before they expire. Failures are not kept. A credential goes to its registry and to the realm that the
  * registry names, to no one else.
  */
 export class Authorizer {
   readonly #deps: AuthorizerDeps;
-  readonly #schemes = new Map<string, 'basic' | Bearer>();
+  readonly #schemes = new Map<string, Scheme>();
   readonly #tokens = new Map<string, Token>();
   readonly #tokenFlights = new SingleFlight<Token>();
   readonly #credentials = new Map<string, Credential | undefined>();
+  /** By origin and repository. */
+  readonly #accounts = new Map<string, Credential>();
   readonly #credentialFlights = new SingleFlight<Credential | undefined>();
+  /** Keys of accesses for which the API's root has been asked for a challenge. */
+  readonly #asked = new Set<string>();
 
   constructor(deps: AuthorizerDeps) {
     this.#deps = deps;
   }
 
   /**
-   * Answers the 401s of one registry for pulling from one repository. A 401 that cannot be answered, or one of
-   * another origin after a redirect, is returned as it is.
+   * Authorizes requests to one registry for pulling from one repository. A refusal that no authorization answers, or one of another
+   * origin after a redirect, is returned as it is.
    */
   layer(host: Host, repository: string): Layer {
-    const access = { host, repository };
     return (next) => async (request) => {
       if (request.url.origin !== host.base.origin) return await next(request);
-      let sent = await this.#known(access, request.signal);
+      const errand = { host, repository, request, next };
+      let sent = await this.#known(errand);
       for (let attempt = 1; ; attempt++) {
         const response = await next(withAuthorization(request, sent));
         if (response.url.origin !== host.base.origin || attempt === MAX_TRIES) return response;
-        const answer =
-          response.status === 401
-            ? await this.#answer(access, sent, response, request.signal)
-            : isOldToken(request, response, sent)
-              ? await this.#renewed(access, sent, response, request.signal)
-              : undefined;
-        if (answer === undefined) return response;
+        const answer = await this.#answer(errand, sent, response);
+        if ('status' in answer) return answer;
         sent = answer;
       }
     };
   }
 
-  async #known(access: Access, signal: AbortSignal | undefined): Promise<Sent | undefined> {
-    const scheme = this.#schemes.get(accessKey(access));
-    if (scheme === undefined) return undefined;
-    return scheme === 'basic'
-      ? await this.#basic(access, signal)
-      : await this.#bearer(access, scheme, signal);
+  /** The account that requests for the repository are made with, for people; undefined: anonymous. */
+  account(origin: string, repository: string): string | undefined {
+    const credential = this.#accounts.get(`${origin} ${repository}`);
+    if (credential === undefined) return undefined;
+    const who = 'username' in credential ? `the user ${printable(credential.username, 100)}` : 'the token';
+    return credential.source === undefined ? who : `${who} of ${printable(credential.source, 300)}`;
   }
 
+  async #known(errand: Errand): Promise<Sent | undefined> {
+    const scheme = this.#schemes.get(accessKey(errand));
+    return scheme === undefined ? undefined : await this.#authorization(errand, scheme);
+  }
+
+  /** The next authorization to try, or the response where it stands. Its connection is free before another request is made. */
   async #answer(
-    access: Access,
+    errand: Errand,
     sent: Sent | undefined,
     response: HttpResponse,
-    signal: AbortSignal | undefined,
+  ): Promise<Sent | HttpResponse> {
+    const scheme = response.status === 401 ? schemeOf(response, errand, errand.request) : undefined;
+    if (scheme !== undefined) return (await this.#meet(errand, sent, scheme, response)) ?? response;
+    if (isOldToken(errand.request, response, sent))
+      return (await this.#renewed(errand, sent, response)) ?? response;
+    if (sent !== undefined || !hidesChallenge(response.status)) return response;
+    if (!(await this.#mayAskRoot(errand))) return response;
+    const refusal = await buffered(response);
+    const atRoot = await this.#challengeAtRoot(errand);
+    return (atRoot === undefined ? undefined : await this.#meet(errand, sent, atRoot, refusal)) ?? refusal;
+  }
+
+  /** Undefined: the scheme has been tried, or there is no credential for it. Else the refusal's body is ended. */
+  async #meet(
+    errand: Errand,
+    sent: Sent | undefined,
+    scheme: Scheme,
+    refusal: HttpResponse,
   ): Promise<Sent | undefined> {
-    const challenges = parseChallenges(response.headers.get('www-authenticate') ?? '');
-    const scheme = choose(challenges, access, response);
-    if (scheme === undefined) return undefined;
     if (scheme === 'basic') {
-      const answer = sent?.key === '' ? undefined : await this.#basic(access, signal);
+      const answer = sent?.key === '' ? undefined : await this.#basic(errand);
       if (answer === undefined) return undefined;
-      this.#schemes.set(accessKey(access), scheme);
-      await discard(response.body);
+      this.#schemes.set(accessKey(errand), scheme);
+      await discard(refusal.body);
       return answer;
     }
-    const key = tokenKey(access, scheme);
-    if (sent?.key === key) {
+    if (sent?.key === tokenKey(errand, scheme)) {
       if (sent.fresh) return undefined;
       this.#forget(sent);
     }
-    await discard(response.body);
-    this.#schemes.set(accessKey(access), scheme);
-    return await this.#bearer(access, scheme, signal);
+    this.#schemes.set(accessKey(errand), scheme);
+    await discard(refusal.body);
+    return await this.#bearer(errand, scheme);
   }
 
-  async #renewed(
-    access: Access,
-    sent: Sent | undefined,
-    response: HttpResponse,
-    signal: AbortSignal | undefined,
-  ): Promise<Sent | undefined> {
-    const scheme = this.#schemes.get(accessKey(access));
+  async #renewed(errand: Errand, sent: Sent | undefined, refusal: HttpResponse): Promise<Sent | undefined> {
+    const scheme = this.#schemes.get(accessKey(errand));
     if (scheme === undefined || scheme === 'basic' || sent === undefined) return undefined;
     this.#forget(sent);
+    await discard(refusal.body);
+    return await this.#bearer(errand, scheme);
+  }
+
+  /** Once for each repository, with a credential only. */
+  async #mayAskRoot(errand: Errand): Promise<boolean> {
+    const key = accessKey(errand);
+    if (this.#asked.has(key) || (await this.#credential(errand)) === undefined) return false;
+    this.#asked.add(key);
+    return true;
+  }
+
+  /**
+   * The challenge at the API's root (distribution-spec, "Determining Support"): some registries hide what is private, and challenge
+   * nowhere else.
+   */
+  async #challengeAtRoot(errand: Errand): Promise<Scheme | undefined> {
+    const { base } = errand.host;
+    const url = new URL(base);
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/`;
+    const { 'user-agent': userAgent = this.#deps.userAgent } = errand.request.headers;
+    const headers = { 'user-agent': userAgent, ...errand.host.headers };
+    const response = await errand.next({ method: 'GET', url, headers, signal: errand.request.signal });
+    const isOwn = response.url.origin === base.origin && response.status === 401;
+    const scheme = isOwn ? schemeOf(response, errand, errand.request) : undefined;
     await discard(response.body);
-    return await this.#bearer(access, scheme, signal);
+    return scheme;
+  }
+
+  async #authorization(errand: Errand, scheme: Scheme): Promise<Sent | undefined> {
+    return scheme === 'basic' ? await this.#basic(errand) : await this.#bearer(errand, scheme);
   }
 
   /** Unless another request has got a new one meanwhile. */
@@ -136,44 +171,58 @@ export class Authorizer {
     if (`Bearer ${this.#tokens.get(key)?.value}` === header) this.#tokens.delete(key);
   }
 
-  async #basic(access: Access, signal: AbortSignal | undefined): Promise<Sent | undefined> {
-    const credential = await this.#credential(access, signal);
+  async #basic(errand: Errand): Promise<Sent | undefined> {
+    const credential = await this.#credential(errand);
     if (credential === undefined || !('username' in credential) || credential.secret === '') return undefined;
     return { header: basicAuthorization(credential.username, credential.secret), key: '', fresh: true };
   }
 
-  async #bearer(access: Access, scheme: Bearer, signal: AbortSignal | undefined): Promise<Sent> {
-    const credential = await this.#credential(access, signal);
+  async #bearer(errand: Errand, scheme: Bearer): Promise<Sent> {
+    const credential = await this.#credential(errand);
+    const key = tokenKey(errand, scheme);
     if (credential !== undefined && 'registryToken' in credential) {
-      return { header: `Bearer ${credential.registryToken}`, key: tokenKey(access, scheme), fresh: true };
+      return { header: `Bearer ${credential.registryToken}`, key, fresh: true };
     }
-    const key = tokenKey(access, scheme);
     const kept = this.#tokens.get(key);
     if (kept !== undefined && this.#deps.clock.now() < kept.expiresAt) {
       return { header: `Bearer ${kept.value}`, key, fresh: false };
     }
-    const token = await this.#tokenFlights.run(key, signal, async (shared) => {
+    const account = this.account(errand.host.base.origin, errand.repository);
+    const token = await this.#tokenFlights.run(key, errand.request.signal, async (shared) => {
       const { clock, userAgent } = this.#deps;
-      const send = this.#deps.tokenTransport(access.host);
-      const made = await fetchToken({ send, clock, userAgent }, { ...scheme, credential }, shared);
+      const send = this.#deps.tokenTransport(errand.host);
+      const made = await fetchToken({ send, clock, userAgent }, { ...scheme, credential, account }, shared);
       this.#tokens.set(key, made);
       return made;
     });
     return { header: `Bearer ${token.value}`, key, fresh: true };
   }
 
-  async #credential(access: Access, signal: AbortSignal | undefined): Promise<Credential | undefined> {
-    const { host, repository } = access;
-    const key = `${host.name}/${repository}`;
+  async #credential({ host, repository, request }: Errand): Promise<Credential | undefined> {
+    const key = credentialKey({ host, repository });
     if (this.#credentials.has(key)) return this.#credentials.get(key);
-    return await this.#credentialFlights.run(key, signal, async (shared) => {
+    return await this.#credentialFlights.run(key, request.signal, async (shared) => {
       const found = await this.#deps.credentials(host.name, repository, { signal: shared });
       this.#credentials.set(key, found);
+      if (found !== undefined) this.#accounts.set(`${host.base.origin} ${repository}`, found);
       const source = found === undefined ? undefined : (found.source ?? 'given');
       this.#deps.observe({ type: 'credential', host: host.name, source });
       return found;
     });
   }
+}
+
+const MAX_REFUSAL_BODY = 64 * 1024;
+
+/** The same response, its body in memory: the connection is free. */
+async function buffered(response: HttpResponse): Promise<HttpResponse> {
+  const { bytes } = await readSome(response.body, MAX_REFUSAL_BODY);
+  return { ...response, body: streamOf(bytes) };
+}
+
+/** Answers by which registries hide that something is private. */
+function hidesChallenge(status: number): boolean {
+  return status === 401 || status === 403 || status === 404;
 }
 
 /** ECR answers 400 to a token that has expired. A range may be refused by 400 too: that is not asked again for. */
@@ -191,43 +240,10 @@ function accessKey({ host, repository }: Access): string {
 }
 
 /** With the repository: credentials may differ by it. */
+function credentialKey({ host, repository }: Access): string {
+  return `${host.name}/${repository}`;
+}
+
 function tokenKey({ host, repository }: Access, { realm, service, scopes }: Bearer): string {
   return JSON.stringify([host.name, host.base.origin, repository, realm.href, service, ...scopes]);
-}
-
-/** Bearer before Basic; a Bearer challenge without a realm only counts when there is nothing else. */
-function choose(
-  challenges: readonly Challenge[],
-  access: Access,
-  response: HttpResponse,
-): 'basic' | Bearer | undefined {
-  const bearers = challenges.filter(({ scheme }) => scheme === 'bearer');
-  const usable = bearers.find(({ params }) => (params.get('realm') ?? '') !== '');
-  if (usable !== undefined) return bearerOf(usable, access, response);
-  if (challenges.some(({ scheme }) => scheme === 'basic')) return 'basic';
-  if (bearers.length === 0) return undefined;
-  throw new HawserError(
-    'Unauthenticated',
-    `${safeUrl(response.url)}: failed to authorize: no realm specified for token auth challenge`,
-  );
-}
-
-function bearerOf({ params }: Challenge, { host, repository }: Access, response: HttpResponse): Bearer {
-  const text = params.get('realm') ?? '';
-  const why = URL.canParse(text) ? realmRefusal(new URL(text), host.base) : 'it is not a URL';
-  if (why !== undefined) {
-    const shown = URL.canParse(text) ? safeUrl(new URL(text)) : printable(text, 200);
-    throw new HawserError(
-      'PermissionDenied',
-      `${safeUrl(response.url)}: failed to authorize: token realm ${shown} refused: ${why}`,
-      { hint: 'The registry sends us for tokens to a place that it should not; no credential was sent' },
-    );
-  }
-  const realm = new URL(text);
-  realm.username = '';
-  realm.password = '';
-  realm.hash = '';
-  const asked = (params.get('scope') ?? '').split(' ').filter((one) => one !== '');
-  const scopes = [...new Set([`repository:${repository}:pull`, ...asked])].sort();
-  return { realm, service: params.get('service') ?? '', scopes };
 }

@@ -20,6 +20,8 @@ export interface TokenRequest {
   /** Sorted, each once. */
   readonly scopes: readonly string[];
   readonly credential: TokenCredential | undefined;
+  /** Whose credential, for people; undefined: anonymous. */
+  readonly account: string | undefined;
 }
 
 export interface Token {
@@ -29,8 +31,8 @@ export interface Token {
 }
 
 /**
- * Asks a token server (distribution's token specification): POST with credentials, as OAuth 2 has it; GET when that
- * is refused, or without credentials. `send` must follow redirects and drop Authorization at other origins.
+ * Asks a token server (distribution's token specification): POST with credentials, as OAuth 2 has it; GET when that is refused, or
+ * without credentials. `send` must follow redirects and drop Authorization at other origins.
  */
 export async function fetchToken(
   deps: { readonly send: Transport; readonly clock: Clock; readonly userAgent: string },
@@ -45,31 +47,36 @@ export async function fetchToken(
     if (known) {
       const request = postRequest(wanted, credential, common, signal);
       const response = await deps.send(request);
-      if (!isPostUnsupported(response.status, credential)) {
-        return await readToken(request, response, asked);
-      }
+      if (!isPostRefused(response.status, credential)) return await readToken(request, response, asked);
       await discard(response.body);
     }
     const request = getRequest(wanted, known ? credential : undefined, common, signal);
     return await readToken(request, await deps.send(request), asked);
   } catch (err) {
-    throw refused(wrap(`failed to fetch ${known ? 'oauth' : 'anonymous'} token`, err));
+    throw refused(wrap(`failed to fetch ${known ? 'oauth' : 'anonymous'} token`, err), wanted);
   }
 }
 
-function refused(err: HawserError): HawserError {
+function refused(err: HawserError, { account }: TokenRequest): HawserError {
   const status = statusOf(err);
-  const hint = status === 401 || status === 403 ? 'Check the user and the password or token' : err.hint;
+  const denied =
+    account === undefined
+      ? 'Check the name of the repository; if it is private, give --user NAME or log in'
+      : `Check the password or token of ${account}, and whether it may pull from the repository`;
   return new HawserError(err.kind, `failed to authorize: ${err.message}`, {
-    hint,
+    hint: status === 401 || status === 403 ? denied : err.hint,
     cause: err,
     reason: err.reason,
   });
 }
 
-/** Old token servers know GET only, and refuse POST in several ways. */
-function isPostUnsupported(status: number, credential: TokenCredential): boolean {
-  return status === 400 || status === 401 || status === 404 || (status === 405 && 'username' in credential);
+/**
+ * Old token servers know GET only, and refuse POST in many ways: 404, 405, 403 by a guard against forged requests, 500. Not where the
+ * server wants fewer requests. A refresh token is not sent by GET to a server that may know POST.
+ */
+function isPostRefused(status: number, credential: TokenCredential): boolean {
+  if ('refreshToken' in credential) return status === 400 || status === 401 || status === 404;
+  return status >= 400 && status !== 429;
 }
 
 function postRequest(

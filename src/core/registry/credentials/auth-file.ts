@@ -8,6 +8,8 @@ const HUB_KEY = 'https://index.docker.io/v1/';
 /** Names under which Docker Hub is known; a credential for one is for all. */
 const HUB_NAMES: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 
+const SCHEME = /^https?:\/\//;
+
 export function isDockerHub(host: string): boolean {
   return HUB_NAMES.has(host);
 }
@@ -49,8 +51,8 @@ export function helperOf(file: AuthFile, host: string): { name: string; server: 
 }
 
 /**
- * What the file itself holds for `host/repository`: the most specific key (`reg.io/team/app`, `reg.io/team`, `reg.io`), else
- * one whose scheme and API version, taken off, leave exactly the host. Undefined: nothing.
+ * The file's own credential for `host/repository`: of the most specific key (`reg.io/team/app`, `reg.io/team`, `reg.io`), else of a
+ * key that is a URL at the host, or the host with an API version. Undefined: nothing.
  */
 export function storedCredential(file: AuthFile, host: string, repository: string): Credential | undefined {
   const key = keyFor(Object.keys(file.auths), host, repository);
@@ -70,7 +72,9 @@ function keyFor(keys: readonly string[], host: string, repository: string): stri
       .find((key) => keys.includes(key));
     if (exact !== undefined) return exact;
   }
-  const bare = (key: string): string => key.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '');
+  // A key with a scheme is a server's address, whatever path follows (Docker's ConvertToHostname); one without names a repository.
+  const bare = (key: string): string =>
+    SCHEME.test(key) ? key.replace(SCHEME, '').replace(/\/.*$/, '') : key.replace(/\/(?:v[12]\/?)?$/, '');
   return (
     keys.find((key) => key === HUB_KEY && isDockerHub(host)) ??
     keys.find((key) => namesOf(host).includes(bare(key)))

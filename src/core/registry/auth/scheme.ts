@@ -1,0 +1,72 @@
+/** The way to authorize that a registry's challenge asks for. */
+import { HawserError } from '../../errors.ts';
+import type { HttpRequest, HttpResponse } from '../../ports/transport.ts';
+import { realmRefusal } from '../addresses.ts';
+import type { Host } from '../hosts.ts';
+import { printable, safeUrl } from '../redact.ts';
+import { type Challenge, parseChallenges } from './challenge.ts';
+
+/** Access to a repository at a host: the unit of authorization. */
+export interface Access {
+  readonly host: Host;
+  readonly repository: string;
+}
+
+export interface Bearer {
+  readonly realm: URL;
+  readonly service: string;
+  readonly scopes: readonly string[];
+}
+
+export type Scheme = 'basic' | Bearer;
+
+/**
+ * The scheme of a 401: Bearer before Basic; a Bearer challenge without a realm only counts when there is nothing else. Undefined: no
+ * challenge that can be met. `request` is the request to be authorized. PermissionDenied for a realm that is refused.
+ */
+export function schemeOf(
+  response: HttpResponse,
+  access: Access,
+  request: Pick<HttpRequest, 'url'>,
+): Scheme | undefined {
+  const challenges = parseChallenges(response.headers.get('www-authenticate') ?? '');
+  const bearers = challenges.filter(({ scheme }) => scheme === 'bearer');
+  const usable = bearers.find(({ params }) => (params.get('realm') ?? '') !== '');
+  if (usable !== undefined) return bearerOf(usable, access, response, request);
+  if (challenges.some(({ scheme }) => scheme === 'basic')) return 'basic';
+  if (bearers.length === 0) return undefined;
+  throw new HawserError(
+    'Unauthenticated',
+    `${safeUrl(response.url)}: failed to authorize: no realm specified for token auth challenge`,
+  );
+}
+
+function bearerOf(
+  { params }: Challenge,
+  { host, repository }: Access,
+  response: HttpResponse,
+  request: Pick<HttpRequest, 'url'>,
+): Bearer {
+  const text = params.get('realm') ?? '';
+  const why = URL.canParse(text) ? realmRefusal(new URL(text), host.base) : 'it is not a URL';
+  if (why !== undefined) {
+    const shown = URL.canParse(text) ? safeUrl(new URL(text)) : printable(text, 200);
+    throw new HawserError(
+      'PermissionDenied',
+      `${safeUrl(response.url)}: failed to authorize: token realm ${shown} refused: ${why}`,
+      { hint: 'The registry sends us for tokens to a place that it should not; no credential was sent' },
+    );
+  }
+  const realm = new URL(text);
+  realm.username = '';
+  realm.password = '';
+  realm.hash = '';
+  const asked = (params.get('scope') ?? '').split(' ').filter((one) => one !== '');
+  const scopes = asked.length > 0 ? asked : [`repository:${repositoryOf(request.url) ?? repository}:pull`];
+  return { realm, service: params.get('service') ?? '', scopes: [...new Set(scopes)].sort() };
+}
+
+/** The repository as the host knows it: a mirror may have the registry's repositories below a path. */
+function repositoryOf({ pathname }: URL): string | undefined {
+  return /\/v2\/(.+)\/(?:manifests|blobs)\/[^/]+$/.exec(pathname)?.[1];
+}
