@@ -4,7 +4,7 @@ import type { Workers } from '../../src/core/layers/workers.ts';
 import type { Database, Databases, Statement } from '../../src/core/ports/database.ts';
 import type { FileHandle, FileSystem } from '../../src/core/ports/file-system.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
-import { databaseError } from '../../src/platform/files/database.ts';
+import { databaseError } from '../../src/platform/files/database-error.ts';
 import { errnoError } from '../../src/platform/kernel/errno.ts';
 import { inlineWorkers } from './inline-workers.ts';
 import type { LostData } from './lost-data.ts';

@@ -1,6 +1,6 @@
 import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
-import { HawserError, isKind } from '../../core/errors.ts';
+import { HawserError, ifFound, isKind } from '../../core/errors.ts';
 import type { Image, ImageStore } from '../../core/images/image-store.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
@@ -80,6 +80,14 @@ export class ContainerdImages implements ImageStore {
 
   async delete(name: string, call?: Call): Promise<void> {
     await this.#connection.call('images.v1.Images/Delete', { name }, call);
+  }
+
+  async deleteAll(names: readonly string[], call?: Call): Promise<string[]> {
+    const deleted: string[] = [];
+    for (const name of names) {
+      if ((await ifFound(this.delete(name, call).then(() => true))) === true) deleted.push(name);
+    }
+    return deleted;
   }
 }
 

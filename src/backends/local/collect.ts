@@ -188,8 +188,8 @@ export async function collect(store: Store, call?: Call): Promise<GcResult> {
   await lookAtOwners(store, call);
   await dateIngests(store, call);
   const files = await listFiles(store, call);
-  const swept = await store.writeDurably(() => sweep(store, files), call);
-  if (swept.images > 0) await project(store, call);
+  const swept = await store.writeToFree(() => sweep(store, files), call);
+  if (swept.images > 0) await store.withSpare(() => project(store)).catch(() => {});
   const bytes = await removeFiles(store, files, swept, call);
   await store.owner.tidy(call);
   const blobs = swept.doomed.filter((path) => files.blobs.has(path)).length;

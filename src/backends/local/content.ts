@@ -273,7 +273,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
     const { db, namespace } = this.#store;
-    await this.#store.write(() => {
+    await this.#store.writeToFree(() => {
       const drop = db.prepare('DELETE FROM blobs WHERE ns = ? AND digest = ?');
       if (drop.run(namespace, digest).changes === 0) throw notFound(digest);
       labelRows.clear(db, namespace, 'content', digest);

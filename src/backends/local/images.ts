@@ -35,6 +35,10 @@ export class LocalImages implements ImageStore {
 
   async get(name: string, call?: Call): Promise<Image> {
     call?.signal?.throwIfAborted();
+    return this.#read(name);
+  }
+
+  #read(name: string): Image {
     const { db, namespace } = this.#store;
     const row = db.prepare('SELECT * FROM images WHERE ns = ? AND name = ?').get(namespace, name);
     if (row === undefined) throw notFound(name);
@@ -49,12 +53,15 @@ export class LocalImages implements ImageStore {
     return rows.map((row) => toImage(row, labels.get(text(row, 'name')) ?? {}));
   }
 
-  /** The record is on disk on return, with all that was written before. */
+  /**
+   * The record is on disk on return, with all that was written before. index.json follows; where it cannot be written, the next
+   * opening of the store mends it.
+   */
   async put(name: string, target: Descriptor, labels: Labels, call?: WriteCall): Promise<Image> {
     call?.signal?.throwIfAborted();
     checkImage(name, target);
     const { db, namespace } = this.#store;
-    await this.#store.writeDurably(() => {
+    const image = await this.#store.writeDurably(() => {
       const put = db.prepare(
         `INSERT INTO images (ns, name, digest, media_type, size, annotations, created_at, updated_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -67,21 +74,29 @@ export class LocalImages implements ImageStore {
       labelRows.set(db, namespace, 'images', name, labels);
       addToLease(this.#store, call?.lease, 'images', name);
       touchImages(this.#store);
+      return this.#read(name);
     }, call);
-    await project(this.#store);
-    return await this.get(name);
+    await project(this.#store).catch(() => {});
+    return image;
   }
 
   async delete(name: string, call?: Call): Promise<void> {
+    if ((await this.deleteAll([name], call)).length === 0) throw notFound(name);
+  }
+
+  /** In one transaction. */
+  async deleteAll(names: readonly string[], call?: Call): Promise<string[]> {
     call?.signal?.throwIfAborted();
     const { db, namespace } = this.#store;
-    await this.#store.writeDurably(() => {
+    const deleted = await this.#store.writeToFree(() => {
       const drop = db.prepare('DELETE FROM images WHERE ns = ? AND name = ?');
-      if (drop.run(namespace, name).changes === 0) throw notFound(name);
-      labelRows.clear(db, namespace, 'images', name);
-      touchImages(this.#store);
+      const there = names.filter((name) => drop.run(namespace, name).changes > 0);
+      for (const name of there) labelRows.clear(db, namespace, 'images', name);
+      if (there.length > 0) touchImages(this.#store);
+      return there;
     }, call);
-    await project(this.#store);
+    if (deleted.length > 0) await this.#store.withSpare(() => project(this.#store)).catch(() => {});
+    return deleted;
   }
 }
 

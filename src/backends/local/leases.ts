@@ -111,7 +111,7 @@ export class LocalLeases implements Leases {
   async delete(id: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     const { db, namespace } = this.#store;
-    await this.#store.write(() => {
+    await this.#store.writeToFree(() => {
       const dropped = db.prepare('DELETE FROM leases WHERE ns = ? AND id = ?').run(namespace, id);
       if (dropped.changes === 0) throw notFound(id);
       labelRows.clear(db, namespace, 'leases', id);

@@ -4,6 +4,7 @@ import type { ContentStore, LocalBlobs } from '../../core/content/content-store.
 import { HawserError } from '../../core/errors.ts';
 import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
+import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { removeAbandoned } from './abandoned.ts';
@@ -18,10 +19,11 @@ import { LocalLeases } from './leases.ts';
 import { Owner } from './owner.ts';
 import { ensureLayout } from './projection.ts';
 import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
-import { openDatabase } from './schema.ts';
+import { openDatabase, openDatabaseToRead } from './schema.ts';
 import { NativeDriver } from './snapshots/native.ts';
 import { OverlayDriver } from './snapshots/overlayfs.ts';
 import { LocalSnapshotter } from './snapshots/snapshotter.ts';
+import { makeSpare } from './spare.ts';
 import { Store } from './store.ts';
 
 export interface LocalBackend extends Backend {
@@ -75,7 +77,7 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
 
 async function openToRead(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
   const exists = await inspectRoot(runtime, root, opts);
-  const db = await openDatabase(runtime, exists ? `${root}/${DATABASE}` : ':memory:', opts.signal);
+  const db = openDatabaseToRead(runtime, exists ? `${root}/${DATABASE}` : undefined);
   const owner = Owner.reader(runtime, `${root}/run`);
   return new Store({ runtime, root, namespace: opts.namespace, readOnly: true, db, owner });
 }
@@ -87,11 +89,12 @@ async function openToWrite(runtime: Runtime, root: string, opts: LocalOptions): 
   try {
     owner = await Owner.create(runtime, `${root}/run`, opts);
     const store = new Store({ runtime, root, namespace: opts.namespace, readOnly: false, db, owner });
+    await makeSpare(runtime, root, opts);
     await ensureLayout(store, opts);
     return store;
   } catch (err) {
     await owner?.close();
-    db.close();
+    closeQuietly(db);
     throw err;
   }
 }
@@ -129,15 +132,19 @@ function assemble(
     [Symbol.asyncDispose]: async () => {
       if (closed) return;
       closed = true;
+      // Every change is committed by now: what fails here must not hide an error of the caller's.
       await writeOut.settled().catch(() => {});
-      await durability.close();
-      try {
-        await store.owner.close();
-      } finally {
-        store.db.close();
-      }
+      await durability.close().catch(() => {});
+      await store.owner.close();
+      closeQuietly(store.db);
     },
   };
+}
+
+function closeQuietly(db: Database): void {
+  try {
+    db.close();
+  } catch {}
 }
 
 function noSnapshotter(name: string, known: readonly string[]): never {

@@ -44,7 +44,7 @@ export class Owner {
     for (let attempt = 1; attempt <= CREATE_TRIES; attempt++) {
       const id = randomHex(runtime, 8);
       const path = `${dir}/${id}${SUFFIX}`;
-      const lock = runtime.databases.open(path, { busyTimeout: 5000, lockOnly: true });
+      const lock = runtime.databases.open(path, { busyTimeout: 5000, access: 'lock' });
       try {
         lock.exec('BEGIN EXCLUSIVE');
         if ((await runtime.fs.stat(path, call)) !== undefined) return new Owner(runtime, dir, id, lock);
@@ -79,13 +79,11 @@ export class Owner {
     }
   }
 
-  async close(call?: Call): Promise<void> {
+  /** Never rejects: a file that cannot be removed is unlocked, and whoever looks at it removes it. */
+  async close(): Promise<void> {
     if (this.#lock === undefined) return;
-    try {
-      await this.#runtime.fs.remove(`${this.#dir}/${this.id}${SUFFIX}`, { tree: true, ...call });
-    } finally {
-      this.#lock.close();
-    }
+    await this.#runtime.fs.remove(`${this.#dir}/${this.id}${SUFFIX}`, { tree: true }).catch(() => {});
+    this.#lock.close();
   }
 
   async #proveDead(id: string, call?: Call): Promise<boolean> {
@@ -94,7 +92,12 @@ export class Owner {
     if ((await this.#runtime.fs.stat(path, call)) === undefined) return true;
     let lock: Database | undefined;
     try {
-      lock = this.#runtime.databases.open(path, { busyTimeout: 0, lockOnly: true });
+      if (this.#lock === undefined) {
+        lock = this.#runtime.databases.open(path, { busyTimeout: 0, access: 'look' });
+        lock.prepare('SELECT count(*) FROM sqlite_master').get();
+        return true;
+      }
+      lock = this.#runtime.databases.open(path, { busyTimeout: 0, access: 'lock' });
       lock.exec('BEGIN EXCLUSIVE');
       await this.#runtime.fs.remove(path, { tree: true, ...call });
       return true;

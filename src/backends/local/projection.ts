@@ -1,13 +1,15 @@
 /** `content/index.json`: the image records in the form of an OCI image layout, for skopeo, umoci, crane and oras. */
 import { cleanedUp } from '../../core/async/cleanup.ts';
+import { Rounds } from '../../core/async/rounds.ts';
+import { isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
-import { randomHex } from './owner.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
 const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
 const MAX_INDEX_BYTES = 1 << 28;
 const encoder = new TextEncoder();
+const projections = new WeakMap<Store, Rounds>();
 
 /** One entry for each name over all namespaces; of several, `default` wins, then the first namespace in order of names. */
 function render(store: Store): string {
@@ -42,12 +44,14 @@ export function touchImages(store: Store): void {
   store.db.prepare('UPDATE generation SET images = images + 1').run();
 }
 
+/** One temporary file for each process and name, which others remove when the process is dead. */
 async function replace(store: Store, name: string, content: string, call?: Call): Promise<void> {
   const { fs } = store.runtime;
   const dir = store.path('content');
-  const temporary = `${dir}/.${name}.${randomHex(store.runtime, 6)}`;
-  const file = await fs.open(temporary, 'exclusive', 0o600, call);
+  const temporary = `${dir}/.${name}.${store.owner.id}`;
+  const file = await fs.open(temporary, 'write', 0o600, call);
   try {
+    await file.truncate(0);
     await file.write(encoder.encode(content), 0);
     await file.sync();
     await file.close();
@@ -59,6 +63,18 @@ async function replace(store: Store, name: string, content: string, call?: Call)
     });
   }
   await fs.syncDir(dir, call);
+}
+
+const TEMPORARY = /^\.(?:index\.json|oci-layout)\.([0-9a-f]+)$/;
+
+/** Removes the temporary files that processes left which are dead. */
+async function sweepTemporary(store: Store, call?: Call): Promise<void> {
+  const dir = store.path('content');
+  for (const { name } of await store.runtime.fs.list(dir, call)) {
+    const owner = TEMPORARY.exec(name)?.[1];
+    if (owner === undefined || (await store.owner.look(owner, call)) === 'alive') continue;
+    await store.runtime.fs.remove(`${dir}/${name}`, { tree: true, ...call });
+  }
 }
 
 /** The content of index.json; undefined when it is no regular file. */
@@ -73,19 +89,34 @@ async function shown(store: Store, call?: Call): Promise<string | undefined> {
  * Rewrites index.json unless it is right. Each writer, in this process or others, looks at the records again after its
  * rename and writes once more when they have changed, so the last writer to finish has written the newest state.
  */
-export async function project(store: Store, call?: Call): Promise<void> {
+async function update(store: Store): Promise<void> {
   for (;;) {
     const before = generation(store);
     const content = render(store);
-    if ((await shown(store, call)) !== content) await replace(store, 'index.json', content, call);
+    if ((await shown(store)) !== content) await replace(store, 'index.json', content);
     if (generation(store) === before) return;
   }
 }
 
-/** Writes the files that make `content/` a layout, where they are missing or older than the records. */
+/** Brings index.json up to date with the records as they are now. Callers at the same time share one rewriting. */
+export async function project(store: Store): Promise<void> {
+  const known = projections.get(store) ?? new Rounds(() => update(store));
+  projections.set(store, known);
+  await known.join('index.json');
+}
+
+/**
+ * Writes the files that make `content/` a layout, where they are missing or older than the records. A full disk leaves that to a
+ * later opening: whoever frees space has to open the store.
+ */
 export async function ensureLayout(store: Store, call?: Call): Promise<void> {
-  if ((await store.runtime.fs.stat(store.path('content/oci-layout'), call)) === undefined) {
-    await replace(store, 'oci-layout', LAYOUT, call);
+  await sweepTemporary(store, call);
+  try {
+    if ((await store.runtime.fs.stat(store.path('content/oci-layout'), call)) === undefined) {
+      await replace(store, 'oci-layout', LAYOUT, call);
+    }
+    await project(store);
+  } catch (err) {
+    if (!isKind(err, 'ResourceExhausted')) throw err;
   }
-  await project(store, call);
 }

@@ -7,7 +7,7 @@ import type { Runtime } from '../../core/runtime.ts';
 export const DATABASE = 'hawser.db';
 /** The uid that the host gives when Deno may not ask for it. */
 const UNKNOWN_UID = 65534;
-const OURS = new Set(['content', 'snapshots', 'run', 'lost+found']);
+const OURS = new Set(['content', 'snapshots', 'run', 'spare', 'lost+found']);
 
 /** Absolute, without `.`, `..` and empty parts. InvalidArgument. */
 export function normalizeRoot(root: string): string {

@@ -77,15 +77,17 @@ function version(db: Database): number {
   return row === undefined ? 0 : number(row, 'user_version');
 }
 
+function newerFormat(path: string, found: number): HawserError {
+  return new HawserError(
+    'FailedPrecondition',
+    `Cannot open the store ${path}: it has format ${found}, this hawser knows formats up to ${STORE_VERSION}`,
+    { hint: 'Use the newer hawser that made it, or another --root' },
+  );
+}
+
 function migrate(db: Database, path: string): void {
   const found = version(db);
-  if (found > STORE_VERSION) {
-    throw new HawserError(
-      'FailedPrecondition',
-      `Cannot open the store ${path}: it has format ${found}, this hawser knows formats up to ${STORE_VERSION}`,
-      { hint: 'Use the newer hawser that made it, or another --root' },
-    );
-  }
+  if (found > STORE_VERSION) throw newerFormat(path, found);
   if (found !== STORE_VERSION) {
     db.exec(SCHEMA);
     db.exec(`PRAGMA user_version=${STORE_VERSION}`);
@@ -95,6 +97,28 @@ function migrate(db: Database, path: string): void {
 
 function hasTable(db: Database, name: string): boolean {
   return db.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(name) !== undefined;
+}
+
+/**
+ * Opens hawser.db for reading; nothing is made or written. An absent or empty file, `path` undefined, is a store without anything.
+ * FailedPrecondition for a newer format.
+ */
+export function openDatabaseToRead(runtime: Runtime, path: string | undefined): Database {
+  if (path !== undefined) {
+    const db = runtime.databases.open(path, { busyTimeout: BUSY_TIMEOUT, access: 'read' });
+    try {
+      const found = version(db);
+      if (found > STORE_VERSION) throw newerFormat(path, found);
+      if (found === STORE_VERSION) return db;
+    } catch (err) {
+      db.close();
+      throw err;
+    }
+    db.close();
+  }
+  const empty = runtime.databases.open(':memory:', { busyTimeout: 0 });
+  migrate(empty, ':memory:');
+  return empty;
 }
 
 function setUp(db: Database, path: string): void {

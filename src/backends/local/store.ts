@@ -1,11 +1,12 @@
 import { Rounds } from '../../core/async/rounds.ts';
 import type { Growing } from '../../core/content/growing.ts';
-import { HawserError, reasonOf } from '../../core/errors.ts';
+import { HawserError, isKind, reasonOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import type { Owner } from './owner.ts';
 import { text } from './rows.ts';
+import { giveUpSpare } from './spare.ts';
 
 const DOOMED_POLL = 20;
 /** Milliseconds for which a transaction waits for other processes'. Ours last a few milliseconds. */
@@ -71,6 +72,21 @@ export class Store {
       }
     };
     return this.#retry(durably, LOCK_PATIENCE, call);
+  }
+
+  /** A durable transaction that removes something. On a full disk it gets the room that the store keeps for it (spare.ts). */
+  async writeToFree<T>(work: () => T, call?: Call): Promise<T> {
+    return await this.withSpare(() => this.writeDurably(work, call));
+  }
+
+  /** Runs `work`; once more with the spare room when the disk is full. */
+  async withSpare<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (err) {
+      if (!isKind(err, 'ResourceExhausted') || !(await giveUpSpare(this.runtime, this.root))) throw err;
+      return await work();
+    }
   }
 
   /**

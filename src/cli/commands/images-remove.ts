@@ -21,17 +21,17 @@ export const imagesRemove: Command = command({
     await withBackend(context, async (backend) => {
       const call = { signal: context.signal };
       const failures: unknown[] = [];
+      const names: string[] = [];
       for (const name of input.args) {
         try {
-          const image = await findImage(backend.images, name, call);
-          await backend.images.delete(image.name, call);
-          await show(context, lines(image.name));
+          names.push((await findImage(backend.images, name, call)).name);
         } catch (err) {
           context.signal.throwIfAborted();
           if (isKind(err, 'NotFound')) await warn(context, `${name}: image not found`);
           else failures.push(wrap(`unable to delete ${name}`, err));
         }
       }
+      for (const name of await backend.images.deleteAll(names, call)) await show(context, lines(name));
       await backend.collect(call);
       return { failures };
     }),

@@ -20,4 +20,6 @@ export interface ImageStore {
   put(name: string, target: Descriptor, labels: Labels, call?: WriteCall): Promise<Image>;
   /** NotFound when absent. */
   delete(name: string, call?: Call): Promise<void>;
+  /** Deletes the records that are there, at once where the store can. Returns their names. */
+  deleteAll(names: readonly string[], call?: Call): Promise<string[]>;
 }

@@ -109,7 +109,7 @@ export class Staging {
 
 /** Unavailable when another process has the lock. Makes the lock file if there is none. */
 function lockOf({ databases }: StagingRuntime, path: string, busyTimeout: number): Database {
-  const lock = databases.open(`${path}/${LOCK}`, { busyTimeout, lockOnly: true });
+  const lock = databases.open(`${path}/${LOCK}`, { busyTimeout, access: 'lock' });
   try {
     lock.exec('BEGIN EXCLUSIVE');
     return lock;

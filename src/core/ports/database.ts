@@ -17,10 +17,15 @@ export interface Database {
   close(): void;
 }
 
+/**
+ * `write`: makes the file when absent (mode 0600), with WAL, synchronous FULL and foreign keys.
+ * `read`: makes and writes nothing, works on a read-only and on a full file system. Statements only read.
+ * `lock`: makes the file; it serves for locks alone and is never written to, so `BEGIN EXCLUSIVE` leaves it empty.
+ * `look`: of such a file, to see by a read whether somebody has it locked (Unavailable).
+ */
+export type DatabaseAccess = 'write' | 'read' | 'lock' | 'look';
+
 export interface Databases {
-  /**
-   * Makes the file when absent (mode 0600). `busyTimeout` in milliseconds. With `lockOnly` the file serves for locks alone:
-   * it is never written to (no WAL), so `BEGIN EXCLUSIVE` leaves it empty.
-   */
-  open(path: string, opts: { busyTimeout: number; lockOnly?: boolean }): Database;
+  /** `busyTimeout` in milliseconds. Default access: `write`. */
+  open(path: string, opts: { busyTimeout: number; access?: DatabaseAccess }): Database;
 }

@@ -1,94 +1,46 @@
-import { closeSync, openSync } from 'node:fs';
-import process from 'node:process';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
-import { findError, HawserError, type Kind, messageOf, type Reason, reasonOf } from '../../core/errors.ts';
-import type { Database, Databases, Row, SqlValue, Statement } from '../../core/ports/database.ts';
-import { fsError } from '../kernel/fs-error.ts';
+import { HawserError } from '../../core/errors.ts';
+import type {
+  Database,
+  DatabaseAccess,
+  Databases,
+  Row,
+  SqlValue,
+  Statement,
+} from '../../core/ports/database.ts';
+import { type Connection, connect } from './database-connection.ts';
+import { databaseError } from './database-error.ts';
 
 /** Most compiled statements that a database keeps. */
 const KEPT_STATEMENTS = 256;
-
-const RETRY_MS = 10;
-
-/** Primary result codes (sqlite.org/rescode.html). */
-const KIND_BY_CODE: Readonly<Record<number, Kind>> = {
-  3: 'PermissionDenied',
-  5: 'Unavailable',
-  6: 'Unavailable',
-  8: 'PermissionDenied',
-  11: 'DataLoss',
-  13: 'ResourceExhausted',
-  14: 'PermissionDenied',
-  23: 'PermissionDenied',
-  26: 'DataLoss',
-};
-
-/** For runtimes that give only SQLite's message (Deno). */
-const KIND_BY_MESSAGE: readonly (readonly [RegExp, Kind])[] = [
-  [/database (table )?is locked|database schema is locked/i, 'Unavailable'],
-  [/malformed|not a database/i, 'DataLoss'],
-  [/disk is full/i, 'ResourceExhausted'],
-  [/readonly database|unable to open|access permission denied/i, 'PermissionDenied'],
-];
-
-const HINTS: Partial<Record<Kind, string>> = {
-  Unavailable: 'Another process is changing the store; try again',
-  DataLoss:
-    'The database file is damaged; move it away and pull again (content on disk is kept and found again)',
-  ResourceExhausted: 'Free some disk space',
-  PermissionDenied: 'Run as the user who owns the store, or choose another with --root',
-};
-
-/** The error for a failure of SQLite. A broken constraint is `Internal`: our statements never break one. */
-export function databaseError(path: string, doing: string, err: unknown): HawserError {
-  const ours = findError(err);
-  if (ours !== undefined) return ours;
-  const code = (err as { errcode?: number }).errcode;
-  const message = messageOf(err);
-  const known = KIND_BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1];
-  const kind = (code === undefined ? known : KIND_BY_CODE[code & 0xff]) ?? 'Internal';
-  const reason: Reason | undefined = kind === 'Unavailable' ? { type: 'locked' } : undefined;
-  return new HawserError(kind, `Cannot ${doing} ${path}: ${message}`, {
-    cause: err,
-    hint: HINTS[kind],
-    reason,
-  });
-}
+/** Most times that a read begins anew because somebody wrote meanwhile. */
+const MAX_READS = 20;
 
 /**
- * node:sqlite, loaded on first use. Files are made with mode 0600; WAL, synchronous FULL, foreign keys on.
- * Integers come as numbers where these are exact, else as bigints.
+ * node:sqlite, loaded on first use. Integers come as numbers where these are exact, else as bigints.
  */
 export function createDatabases(): Databases {
-  return { open: (path, opts) => new SqliteDatabase(path, opts.busyTimeout, opts.lockOnly === true) };
+  return { open: (path, opts) => new SqliteDatabase(path, opts.access ?? 'write', opts.busyTimeout) };
 }
 
 class SqliteDatabase implements Database {
   readonly #path: string;
-  readonly #db: DatabaseSync;
+  readonly #connect: () => Connection;
+  #connection: Connection;
+  /** By text. */
   readonly #statements = new Map<string, Statement>();
+  /** Those of the present connection. */
+  readonly #compiled = new Map<string, StatementSync>();
   #inTransaction = false;
 
-  constructor(path: string, busyTimeout: number, lockOnly: boolean) {
+  constructor(path: string, access: DatabaseAccess, busyTimeout: number) {
     this.#path = path;
-    this.#db = this.#do('open the database', () => {
-      const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
-      createPrivate(path);
-      return new DatabaseSync(path);
-    });
-    try {
-      this.exec(`PRAGMA busy_timeout = ${Math.trunc(busyTimeout)}`);
-      if (lockOnly) {
-        this.exec('PRAGMA journal_mode = MEMORY');
-        return;
-      }
-      // Changing to WAL does not wait as other statements do.
-      this.#retry(busyTimeout, () => this.exec('PRAGMA journal_mode = WAL'));
-      this.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
-    } catch (err) {
-      this.close();
-      throw err;
-    }
+    this.#connect = () => connect(path, access, busyTimeout);
+    this.#connection = this.#connect();
+  }
+
+  get #db(): DatabaseSync {
+    return this.#connection.db;
   }
 
   exec(sql: string): void {
@@ -98,28 +50,62 @@ class SqliteDatabase implements Database {
   prepare(sql: string): Statement {
     const kept = this.#statements.get(sql);
     if (kept !== undefined) return kept;
-    if (this.#statements.size >= KEPT_STATEMENTS) this.#statements.clear();
-    const statement = this.#wrap(
-      this.#do('prepare a statement for the database', () => this.#db.prepare(sql)),
-    );
+    if (this.#statements.size >= KEPT_STATEMENTS) this.#forget();
+    this.#read('prepare a statement for the database', () => this.#compile(sql));
+    const statement = this.#wrap(sql);
     this.#statements.set(sql, statement);
     return statement;
   }
 
-  #wrap(statement: StatementSync): Statement {
+  #compile(sql: string): StatementSync {
+    const kept = this.#compiled.get(sql);
+    if (kept !== undefined) return kept;
+    const statement = this.#db.prepare(sql);
     statement.setReadBigInts(true);
-    const read = <T>(work: () => T): T => this.#do('read the database', work);
+    this.#compiled.set(sql, statement);
+    return statement;
+  }
+
+  #wrap(sql: string): Statement {
+    const read = <T>(work: () => T): T => this.#read('read the database', work);
     return {
       run: (...params) => {
-        const { changes } = this.#do('change the database', () => statement.run(...inputs(params)));
-        return { changes: Number(changes) };
+        const run = () => this.#compile(sql).run(...inputs(params));
+        return { changes: Number(this.#do('change the database', run).changes) };
       },
       get: (...params) => {
-        const row = read(() => statement.get(...inputs(params)));
+        const row = read(() => this.#compile(sql).get(...inputs(params)));
         return row === undefined ? undefined : toRow(row);
       },
-      all: (...params) => read(() => statement.all(...inputs(params))).map(toRow),
+      all: (...params) => read(() => this.#compile(sql).all(...inputs(params))).map(toRow),
     };
+  }
+
+  /** What was read without locks counts only if nobody wrote meanwhile; else it is read anew. */
+  #read<T>(doing: string, work: () => T): T {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const result = this.#do(doing, work);
+        if (!this.#connection.isStale()) return result;
+      } catch (err) {
+        if (attempt === MAX_READS || !this.#connection.isStale()) throw err;
+      }
+      if (attempt === MAX_READS) {
+        throw new HawserError(
+          'Unavailable',
+          `Cannot ${doing} ${this.#path}: others write to it all the time`,
+        );
+      }
+      this.#compiled.clear();
+      const next = this.#connect();
+      this.#db.close();
+      this.#connection = next;
+    }
+  }
+
+  #forget(): void {
+    this.#statements.clear();
+    this.#compiled.clear();
   }
 
   transaction<T>(work: () => T): T {
@@ -143,7 +129,7 @@ class SqliteDatabase implements Database {
   }
 
   close(): void {
-    this.#statements.clear();
+    this.#forget();
     this.#do('close the database', () => this.#db.close());
   }
 
@@ -153,32 +139,6 @@ class SqliteDatabase implements Database {
     } catch (err) {
       throw databaseError(this.#path, doing, err);
     }
-  }
-
-  #retry(forMs: number, work: () => void): void {
-    const end = performance.now() + forMs;
-    for (;;) {
-      try {
-        work();
-        return;
-      } catch (err) {
-        if (reasonOf(err, 'locked') === undefined || performance.now() >= end) throw err;
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
-      }
-    }
-  }
-}
-
-/**
- * Makes the file with mode 0600; SQLite would make it readable by all. Never opens an existing file: closing it would drop
- * the locks that another connection of this process has on it.
- */
-function createPrivate(path: string): void {
-  if (path === ':memory:') return;
-  try {
-    closeSync(openSync(path, 'wx', 0o600));
-  } catch (err) {
-    if ((err as { code?: string }).code !== 'EEXIST') throw fsError(err, `making the database ${path}`);
   }
 }
 

@@ -53,6 +53,7 @@ function services(
       get: async (name: string) => {
         throw new HawserError('NotFound', `image "${name}": not found`);
       },
+      deleteAll: async () => [],
     },
     snapshotter: () => ({}),
     collect: async () => void seen.closed.push('collected'),

@@ -238,7 +238,7 @@ export class LocalSnapshotter implements Snapshotter {
     call?.signal?.throwIfAborted();
     const { workers } = this.#store.runtime;
     try {
-      const record = await this.#store.writeDurably(() => this.#records.remove(key), call);
+      const record = await this.#store.writeToFree(() => this.#records.remove(key), call);
       this.#durability.release(record.id);
       await workers.removeTree(this.#dir(record.id), call);
     } catch (err) {

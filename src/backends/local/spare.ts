@@ -1,0 +1,38 @@
+/**
+ * Room that the store keeps for itself (`spare`): on a full disk, what frees space has to be written down first. Given up by
+ * a transaction that removes something, and made again by the next opening that finds room.
+ */
+import type { Call } from '../../core/ports/call.ts';
+import type { Runtime } from '../../core/runtime.ts';
+
+const FILE = 'spare';
+/** Bytes: for the log of a transaction that removes many records, and for a new index.json. */
+const SIZE = 1 << 20;
+const PIECE = 1 << 16;
+
+/** Does nothing when the spare room is there, or there is no room for it. */
+export async function makeSpare({ fs, host }: Runtime, root: string, call?: Call): Promise<void> {
+  const path = `${root}/${FILE}`;
+  if ((await fs.stat(path, call)) !== undefined) return;
+  try {
+    const file = await fs.open(path, 'exclusive', 0o600, call);
+    try {
+      // Random, so that a file system that compresses keeps the room.
+      for (let at = 0; at < SIZE; at += PIECE) await file.write(host.random(PIECE), at);
+    } finally {
+      await file.close();
+    }
+  } catch {
+    call?.signal?.throwIfAborted();
+    await fs.remove(path, { tree: true }).catch(() => {});
+  }
+}
+
+/** False when there was none. */
+export async function giveUpSpare({ fs }: Runtime, root: string): Promise<boolean> {
+  const path = `${root}/${FILE}`;
+  if ((await fs.stat(path)) === undefined) return false;
+  await fs.remove(path, { tree: true });
+  await fs.syncDir(root).catch(() => {});
+  return true;
+}

@@ -1,0 +1,136 @@
+import { closeSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import process from 'node:process';
+import type { DatabaseSync } from 'node:sqlite';
+import { isKind, reasonOf } from '../../core/errors.ts';
+import type { DatabaseAccess } from '../../core/ports/database.ts';
+import { fsError } from '../kernel/fs-error.ts';
+import { databaseError } from './database-error.ts';
+
+/** Milliseconds between two tries to change to WAL. */
+const RETRY_MS = 10;
+
+export interface Connection {
+  readonly db: DatabaseSync;
+  /** Whether somebody has written to the files since the connection was made without locks: what was read may be torn. */
+  isStale(): boolean;
+}
+
+/**
+ * `write`: WAL, synchronous FULL, foreign keys. `lock`: no log. `read` and `look`: nothing is made or written.
+ */
+export function connect(path: string, access: DatabaseAccess, busyTimeout: number): Connection {
+  if (access === 'read' && path !== ':memory:') return connectToRead(path, busyTimeout);
+  const steps = {
+    write: ['PRAGMA journal_mode = WAL', 'PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON'],
+    lock: ['PRAGMA journal_mode = MEMORY'],
+    look: [],
+    read: [],
+  }[access];
+  const readOnly = access === 'look';
+  if (!readOnly) createPrivate(path);
+  const attempt = (...first: string[]): Connection => ({
+    db: opened(path, path, readOnly, busyTimeout, [...first, ...steps]),
+    isStale: () => false,
+  });
+  try {
+    return attempt();
+  } catch (err) {
+    // Without room for shared memory the log's index is kept in this process's; then nobody else may use the database.
+    if (access !== 'write' || !isKind(err, 'ResourceExhausted')) throw err;
+    return attempt('PRAGMA locking_mode = EXCLUSIVE');
+  }
+}
+
+/**
+ * While nobody writes there is no log (-wal), and the file alone is read, without a lock (`immutable`); whether that stayed so is
+ * looked at after each read. Otherwise it is read as SQLite reads beside writers, which may make the shared memory of the log;
+ * where that cannot be made, on a read-only or a full file system, the log's index is kept in this process's memory.
+ */
+function connectToRead(path: string, busyTimeout: number): Connection {
+  const state = stateOf(path);
+  const isStale = (): boolean => stateOf(path) !== state;
+  const check = 'SELECT count(*) FROM sqlite_master';
+  const fixed = (query: string, ...steps: string[]): Connection => ({
+    db: opened(path, `${urlOf(path)}?${query}`, true, busyTimeout, [...steps, check]),
+    isStale,
+  });
+  if (!state.includes('wal')) return fixed('immutable=1');
+  try {
+    return { db: opened(path, path, true, busyTimeout, [check]), isStale: () => false };
+  } catch (err) {
+    if (reasonOf(err, 'locked') !== undefined || isKind(err, 'DataLoss')) throw err;
+    return fixed('mode=ro&vfs=unix-none', 'PRAGMA locking_mode = EXCLUSIVE');
+  }
+}
+
+function opened(
+  path: string,
+  location: string,
+  readOnly: boolean,
+  busyTimeout: number,
+  steps: readonly string[],
+): DatabaseSync {
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  try {
+    const db = new DatabaseSync(location, { readOnly });
+    try {
+      db.exec(`PRAGMA busy_timeout = ${Math.trunc(busyTimeout)}`);
+      for (const step of steps) retry(busyTimeout, path, () => db.exec(step));
+      return db;
+    } catch (err) {
+      db.close();
+      throw err;
+    }
+  } catch (err) {
+    throw databaseError(path, 'open the database', err);
+  }
+}
+
+/** Changing to WAL does not wait as other statements do. */
+function retry(forMs: number, path: string, work: () => void): void {
+  const end = performance.now() + forMs;
+  for (;;) {
+    try {
+      work();
+      return;
+    } catch (err) {
+      const failure = databaseError(path, 'open the database', err);
+      if (reasonOf(failure, 'locked') === undefined || performance.now() >= end) throw failure;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+  }
+}
+
+/** Changes with every transaction: inode, size and time of the file and of a log that is not empty. */
+function stateOf(path: string): string {
+  const parts: string[] = [];
+  for (const [name, file] of [
+    ['db', path],
+    ['wal', `${path}-wal`],
+  ] as const) {
+    const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+    if (stat !== undefined && (name === 'db' || stat.size > 0n)) {
+      parts.push(`${name} ${stat.ino} ${stat.size} ${stat.mtimeNs}`);
+    }
+  }
+  return parts.join(' ');
+}
+
+function urlOf(path: string): string {
+  return `file://${path.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+/**
+ * Makes the file with mode 0600; SQLite would make it readable by all. Never opens an existing file: closing it would drop
+ * the locks that another connection of this process has on it.
+ */
+function createPrivate(path: string): void {
+  if (path === ':memory:') return;
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (err) {
+    const { code } = err as { code?: string };
+    if (code !== 'EEXIST') throw fsError(err, `making the database ${path} in ${dirname(path)}`);
+  }
+}
