@@ -1,8 +1,9 @@
 /** Layers that prove unfit while they arrive: told at once, whatever is still to come; damage on the way is healed at once. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { hintOf } from '../../src/core/errors.ts';
-import { pull } from '../../src/mod.ts';
+import { fetch, pull, unpackRootfs } from '../../src/mod.ts';
 import { buildImage, type TestLayer } from '../registry/image.ts';
 import { withBench } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
@@ -82,6 +83,30 @@ test(
       assert.match(err.message, /expands to more than 1000 bytes/);
       assert.equal(registry.traffic(image.layers[0]?.digest).requests, 1);
       assert.equal(events.filter(({ type }) => type === 'retry').length, 0);
+    });
+  },
+);
+
+test(
+  'a bomb of one small layer that is listed many times is refused, into snapshots and into a directory',
+  ROOT,
+  async () => {
+    const zeros = { entries: [{ name: 'zeros', data: Buffer.alloc(96 << 20) }] };
+    const image = await buildImage({ layers: Array.from({ length: 4 }, () => zeros) });
+    await withBench(async ({ store, registry }) => {
+      const ref = registry.push('a/bomb', 'v1', image);
+      const limits = { maxImageBytes: 200 << 20 };
+      for (const snapshotter of ['overlayfs', 'native']) {
+        const err = await failure(pull(ref, { store, limits, snapshotter }));
+        assert.match(err.message, /the layers of the image expand to more than 209715200 bytes together/);
+        assert.match(hintOf(err) ?? '', /--max-image-size=0/);
+        const infos = await store.snapshotter(snapshotter).list();
+        assert.ok(infos.length <= 2, 'no more than two layers fit');
+      }
+      await fetch(ref, { store });
+      const work = unpackRootfs(ref, join(store.root, '../tree'), { store, limits });
+      assert.match((await failure(work)).message, /image expand to more than 209715200 bytes together/);
+      assert.equal((await pull(ref, { store })).unpacked.length, 1);
     });
   },
 );

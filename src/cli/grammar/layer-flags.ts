@@ -18,25 +18,33 @@ const MAX_LAYER_RATIO: Count<'max-layer-ratio'> = count({
   name: 'max-layer-ratio',
   value: 'N',
   describe:
-    'most bytes out of one compressed byte, beyond 1 GiB; ten times that for zstd (default 1000; 0: any)',
+    'most bytes out of one compressed byte, for a layer and for an image, beyond 1 GiB; ten times that for zstd (default 1000; 0: any)',
+});
+const MAX_IMAGE_SIZE: Size<'max-image-size'> = size({
+  name: 'max-image-size',
+  value: 'SIZE',
+  describe: 'most that all layers of an image may expand to together (default 1T; 0: any size)',
 });
 
-export const LAYER_FLAGS: readonly [typeof CODEC, typeof MAX_LAYER_SIZE, typeof MAX_LAYER_RATIO] = [
-  CODEC,
-  MAX_LAYER_SIZE,
-  MAX_LAYER_RATIO,
-];
+export const LAYER_FLAGS: readonly [
+  typeof CODEC,
+  typeof MAX_LAYER_SIZE,
+  typeof MAX_LAYER_RATIO,
+  typeof MAX_IMAGE_SIZE,
+] = [CODEC, MAX_LAYER_SIZE, MAX_LAYER_RATIO, MAX_IMAGE_SIZE];
 export type LayerFlag = NamesOf<typeof LAYER_FLAGS>;
 
 /** Only the limits that were given. What some commands have besides (--jobs, --owner) is added there. */
 export function layerSettings(input: Input<LayerFlag>): LayerSettings {
   const maxBytes = input.get(MAX_LAYER_SIZE);
   const maxRatio = input.get(MAX_LAYER_RATIO);
+  const maxImageBytes = input.get(MAX_IMAGE_SIZE);
   return {
     codec: input.get(CODEC),
     limits: {
       ...(maxBytes === undefined ? {} : { maxBytes: maxBytes || Number.MAX_SAFE_INTEGER }),
       ...(maxRatio === undefined ? {} : { maxRatio }),
+      ...(maxImageBytes === undefined ? {} : { maxImageBytes: maxImageBytes || Number.MAX_SAFE_INTEGER }),
     },
   };
 }

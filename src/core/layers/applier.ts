@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { StageTimes } from '../progress/events.ts';
 import type { PreparedSnapshot } from '../snapshots/snapshotter.ts';
+import type { ImageBudget } from './image-budget.ts';
 import type { LayerSettings } from './layer-settings.ts';
 
 export interface Applied {
@@ -29,6 +30,8 @@ export type Below = 'mounts' | 'none' | 'unknown';
 
 export interface ApplyOptions extends Call {
   readonly settings?: LayerSettings | undefined;
+  /** Counts the layer's expanded bytes with those of its image. */
+  readonly image?: ImageBudget | undefined;
   readonly below?: Below;
   readonly onProgress?: (bytes: number) => void;
 }

@@ -41,6 +41,7 @@ export async function applyByWorker(
     ...blob,
     mediaType: layer.mediaType,
     ...jobSettings(settings),
+    image: opts.image,
     owner: { mode: settings.owner ?? 'keep', uids, gids },
     ...target,
   };

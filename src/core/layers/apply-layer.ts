@@ -9,14 +9,12 @@ import type { Call } from '../ports/call.ts';
 import type { Codecs, Compression } from '../ports/codecs.ts';
 import type { Hasher, Hashers } from '../ports/hashers.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
-import type { LayerLimits } from './layer-settings.ts';
+import { Expense } from './image-budget.ts';
+import { FREE_BYTES, type JobSettings } from './layer-settings.ts';
 import { Spent } from './spent.ts';
 import type { ApplyJob, ApplyResult } from './workers.ts';
 
 const PROGRESS_INTERVAL_MS = 100;
-
-/** A layer may expand to so many bytes whatever its compressed size is. */
-const FREE_BYTES = 2 ** 30;
 
 export interface ApplyDeps {
   readonly syscalls: Syscalls;
@@ -56,6 +54,7 @@ export function checkLayerType(mediaType: string): void {
 export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}): Promise<ApplyResult> {
   checkLayerType(job.mediaType);
   const applier = new LayerApplier(deps.syscalls, job);
+  const expense = new Expense(job.image);
   try {
     const blob = deps.openBlob(job, call);
     const spent = new Spent();
@@ -68,7 +67,7 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
     const size = await unpack(
       decoded,
       new TarReader(applier),
-      { hasher, check, spent, turn: deps.turn },
+      { hasher, check, expense, spent, turn: deps.turn },
       call,
     );
     const record = applier.finish() ?? null;
@@ -83,6 +82,9 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
       privileged: applier.privileged,
       record,
     };
+  } catch (err) {
+    expense.giveBack();
+    throw err;
   } finally {
     applier.close();
   }
@@ -90,7 +92,7 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
 
 /** Returns the check of a layer's expanded size: ResourceExhausted beyond its limits. */
 export function expansionCheck(
-  { maxBytes, maxRatio, blobSize }: LayerLimits & Pick<ApplyJob, 'blobSize'>,
+  { maxBytes, maxRatio, blobSize }: Pick<JobSettings, 'maxBytes' | 'maxRatio'> & Pick<ApplyJob, 'blobSize'>,
   compression: Compression,
 ): (size: number) => void {
   const ratio = compression === 'identity' ? 0 : maxRatio * FORMATS[compression].expansion;
@@ -130,6 +132,7 @@ const SLICE = 128 * 1024;
 interface Unpacking extends Pick<ApplyDeps, 'turn'> {
   readonly hasher: Hasher;
   readonly check: (size: number) => void;
+  readonly expense: Expense;
   readonly spent: Spent;
 }
 
@@ -137,7 +140,7 @@ interface Unpacking extends Pick<ApplyDeps, 'turn'> {
 async function unpack(
   stream: ReadableStream<Uint8Array>,
   tar: TarReader,
-  { hasher, check, spent, turn }: Unpacking,
+  { hasher, check, expense, spent, turn }: Unpacking,
   call: Call,
 ): Promise<number> {
   const reader = stream.getReader();
@@ -150,6 +153,7 @@ async function unpack(
       if (done) break;
       size += value.length;
       check(size);
+      expense.add(value.length);
       hasher.update(value);
       spent.lap('verify');
       for (let at = 0; at < value.length; at += SLICE) {

@@ -7,6 +7,7 @@ import type { Stage } from '../progress/events.ts';
 import type { PreparedSnapshot } from '../snapshots/snapshotter.ts';
 import type { Applied, Below } from './applier.ts';
 import { extractKey } from './extract-key.ts';
+import { giveBack } from './image-budget.ts';
 import { checkDiffId, type LayerStep } from './layer-steps.ts';
 import type { RunningUnpack } from './unpack-job.ts';
 
@@ -78,6 +79,8 @@ interface Active {
 
 interface AppliedBlind {
   readonly key: string;
+  /** Expanded bytes. */
+  readonly size: number;
   readonly record: NonNullable<Applied['record']>;
 }
 
@@ -112,7 +115,10 @@ class Extraction {
         this.#job.snapshotter.rebase?.(applied.key, parent, applied.record, this.#job),
       );
       if (refusal === undefined) await this.#commit(applied.key);
-      else await this.#discard(applied.key);
+      else {
+        await this.#discard(applied.key);
+        giveBack(this.#job.image, applied.size);
+      }
       return refusal === undefined;
     });
   }
@@ -151,8 +157,8 @@ class Extraction {
     const { key, snapshot } = await this.#prepare('');
     return await this.#withSnapshot(key, async () => {
       try {
-        const { record } = await this.#apply(snapshot, 'unknown');
-        if (record !== undefined) return { key, record };
+        const { record, size } = await this.#apply(snapshot, 'unknown');
+        if (record !== undefined) return { key, record, size };
       } catch (err) {
         const malformed = reasonOf(err, 'malformed') !== undefined;
         if (malformed || (!isNeedsBelow(err) && !isKind(err, 'InvalidArgument'))) throw err;
@@ -227,11 +233,11 @@ class Extraction {
   }
 
   async #apply(snapshot: PreparedSnapshot, below: Below): Promise<Applied> {
-    const { applier, report, settings, signal } = this.#job;
+    const { applier, image, report, settings, signal } = this.#job;
     const { layer: desc, chainId } = this.#step;
     const onProgress = this.#onProgress;
     onProgress(0);
-    const applied = await applier.apply(desc, snapshot, { settings, below, onProgress, signal });
+    const applied = await applier.apply(desc, snapshot, { settings, image, below, onProgress, signal });
     for (const message of applied.warnings) report({ type: 'warning', message });
     const { size, entries, times } = applied;
     if (times !== undefined) report({ type: 'stages', desc, chainId, size, entries, times });

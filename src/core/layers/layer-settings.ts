@@ -11,11 +11,13 @@ export interface LayerLimits {
    * allowed. 0: any number. The first GiB is free.
    */
   readonly maxRatio: number;
+  /** Bytes that the layers of one image expand to together. */
+  readonly maxImageBytes: number;
 }
 
 export interface LayerSettings {
   readonly codec?: CodecChoice | undefined;
-  /** Not given: 1 TiB, and 1000 times the compressed size beyond the first GiB. */
+  /** Not given: 1 TiB, and 1000 times the compressed size beyond the first GiB, for each layer and for each image. */
   readonly limits?: Partial<LayerLimits> | undefined;
   /** Whose the files become. Not given: `keep`; in an output directory `ours` without CAP_CHOWN. */
   readonly owner?: OwnerPolicy['mode'] | undefined;
@@ -24,15 +26,19 @@ export interface LayerSettings {
 }
 
 /** What of the settings the job of one layer carries, with every default filled in. */
-export interface JobSettings extends LayerLimits {
+export interface JobSettings extends Pick<LayerLimits, 'maxBytes' | 'maxRatio'> {
   readonly codec: CodecChoice;
 }
 
 /** A layer beyond these is a bomb, whatever the disk could hold. Deflate itself makes at most 1032 bytes of one. */
-const DEFAULT_LIMITS: LayerLimits = { maxBytes: 2 ** 40, maxRatio: 1000 };
+export const DEFAULT_LIMITS: LayerLimits = { maxBytes: 2 ** 40, maxRatio: 1000, maxImageBytes: 2 ** 40 };
+
+/** A layer, and the layers of an image together, may expand to so many bytes whatever their compressed size is. */
+export const FREE_BYTES: number = 2 ** 30;
 
 export function jobSettings({ codec = 'auto', limits }: LayerSettings): JobSettings {
-  return { codec, ...DEFAULT_LIMITS, ...limits };
+  const { maxBytes, maxRatio } = { ...DEFAULT_LIMITS, ...limits };
+  return { codec, maxBytes, maxRatio };
 }
 
 /** Picks the settings out of options that have them among others. */

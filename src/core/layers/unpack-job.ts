@@ -8,6 +8,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Report } from '../progress/events.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import type { Applier } from './applier.ts';
+import type { ImageBudget } from './image-budget.ts';
 import type { LayerSettings } from './layer-settings.ts';
 
 /** A blob on its way into the store. */
@@ -40,6 +41,7 @@ export interface UnpackJob {
 
 /** A job while its layers are at work side by side. */
 export interface RunningUnpack extends UnpackJob {
+  readonly image: ImageBudget;
   /** One slot for each layer that may be applied at once. */
   readonly slots: Limiter;
   /** The moment at which the snapshot of this chain ID is committed. */

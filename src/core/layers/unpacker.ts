@@ -6,6 +6,7 @@ import { HawserError, ifFound, isKind } from '../errors.ts';
 import { snapshotLabelKey, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { extract } from './extract.ts';
+import { imageBudget } from './image-budget.ts';
 import type { LayerStep } from './layer-steps.ts';
 import { SMALL_LAYER } from './small-layer.ts';
 import type { RunningUnpack, UnpackJob } from './unpack-job.ts';
@@ -21,7 +22,10 @@ export async function unpackLayers(
   config: Descriptor,
   steps: readonly LayerStep[],
 ): Promise<string> {
-  const shared = { ...job, slots: new Limiter(job.settings?.jobs || job.cpus), committed: commits(steps) };
+  const slots = new Limiter(job.settings?.jobs || job.cpus);
+  const layers = steps.map(({ layer }) => layer);
+  const image = imageBudget(layers, job.settings ?? {});
+  const shared = { ...job, slots, image, committed: commits(steps) };
   const largestFirst = [...steps].sort((a, b) => b.layer.size - a.layer.size);
   await allOrAbort(largestFirst, job.signal, async (step, signal) => {
     await unpackLayer({ ...shared, signal }, step, steps.length);

@@ -2,6 +2,7 @@ import type { LayerRecord } from '../archive/layer-record.ts';
 import type { Growing } from '../content/growing.ts';
 import type { Call } from '../ports/call.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
+import type { ImageBudget } from './image-budget.ts';
 import type { JobSettings } from './layer-settings.ts';
 
 /** A layer to apply: plain data, as it crosses to a worker. The paths are the store's own, never an image's. */
@@ -18,6 +19,8 @@ export interface ApplyJob extends JobSettings {
   readonly lowers: readonly string[];
   /** `blind`: the layers below are unknown; a `rebase` must follow. */
   readonly mode: 'overlay' | 'flat' | 'blind';
+  /** Shared by all layers of the image. Not given: only the layer itself is limited. */
+  readonly image?: ImageBudget | undefined;
   /** Not given: files keep the layer's owners, and every id can be given. */
   readonly owner?: OwnerPolicy | undefined;
 }

@@ -1,6 +1,7 @@
 /** An image as one plain tree: the layers are applied one over another. */
 import { wrap } from '../errors.ts';
 import type { Applier } from '../layers/applier.ts';
+import { type ImageBudget, imageBudget } from '../layers/image-budget.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import { checkDiffId, type LayerStep } from '../layers/layer-steps.ts';
 import type { Call } from '../ports/call.ts';
@@ -32,9 +33,11 @@ export async function applyFlat(
   let privileged = false;
   await deps.runtime.fs.mkdir(path, 0o755, opts);
   await settleRoot(deps, path);
+  const layers = steps.map(({ layer }) => layer);
+  const image = imageBudget(layers, opts.settings);
   for (const step of steps) {
     try {
-      const work = () => applyStep(deps, step, steps.length, path, opts);
+      const work = () => applyStep(deps, step, steps.length, path, { ...opts, image });
       if (await deps.guard(step.layer, work)) privileged = true;
     } catch (err) {
       throw wrap(`Cannot extract layer ${step.index + 1} (${step.layer.digest})`, err);
@@ -60,7 +63,7 @@ async function applyStep(
   step: LayerStep,
   count: number,
   path: string,
-  { settings, signal }: TreeOptions,
+  { settings, image, signal }: TreeOptions & { readonly image: ImageBudget },
 ): Promise<boolean> {
   const { layer, index, chainId } = step;
   const tell = (status: 'extracting' | 'extracted', offset: number) =>
@@ -68,7 +71,7 @@ async function applyStep(
   tell('extracting', 0);
   const target = { trees: { upper: path, lowers: [] } };
   const onProgress = (offset: number) => tell('extracting', offset);
-  const applied = await deps.applier.apply(layer, target, { settings, onProgress, signal });
+  const applied = await deps.applier.apply(layer, target, { settings, image, onProgress, signal });
   for (const message of applied.warnings) deps.report({ type: 'warning', message });
   checkDiffId(step, applied.digest);
   tell('extracted', layer.size);
