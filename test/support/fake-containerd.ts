@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import { typesOf } from '../../src/backends/containerd/codec.ts';
 import { Connection } from '../../src/backends/containerd/connection.ts';
+import type { Patience } from '../../src/backends/containerd/liveness.ts';
 import { STREAMS, WRITES } from '../../src/backends/containerd/proto.ts';
+import { createClock } from '../../src/platform/process/clock.ts';
 import { tempDir } from './tmp.ts';
 
 type Message = Record<string, unknown>;
@@ -35,7 +37,7 @@ export function status(code: number, details: string): Error {
   return Object.assign(new Error(details), { code, details });
 }
 
-export async function fakeContainerd(handlers: Handlers): Promise<FakeContainerd> {
+export async function fakeContainerd(handlers: Handlers, patience?: Patience): Promise<FakeContainerd> {
   const dir = tempDir();
   const socket = join(dir.path, 'sock');
   const server = new grpc.Server({ 'grpc.max_receive_message_length': 16 << 20 });
@@ -44,7 +46,7 @@ export async function fakeContainerd(handlers: Handlers): Promise<FakeContainerd
     const listening = (err: Error | null) => (err === null ? resolve() : reject(err));
     server.bindAsync(`unix:${socket}`, grpc.ServerCredentials.createInsecure(), listening);
   });
-  const connection = new Connection(socket, 'testing');
+  const connection = new Connection(socket, 'testing', createClock(), patience);
   return {
     socket,
     connection,

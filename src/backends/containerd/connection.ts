@@ -1,11 +1,13 @@
 /** One connection to a containerd. Each call names the namespace and ends with its signal. */
 
 import grpc from '@grpc/grpc-js';
-import { onAbort } from '../../core/async/abort.ts';
+import { linkAbort, onAbort } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
+import type { Clock } from '../../core/ports/clock.ts';
 import { type MethodName, methodOf } from './codec.ts';
 import { fromStatus } from './errors.ts';
+import { Liveness, PATIENCE, type Patience } from './liveness.ts';
 import type { Calls, Message, Streams } from './messages.ts';
 
 /** The most bytes of a message, as containerd has it (defaults.DefaultMaxRecvMsgSize). The default of grpc-js is 4 MiB. */
@@ -37,7 +39,22 @@ export interface Incoming<T> {
   cancel(): void;
 }
 
-export type WriteCallStream = grpc.ClientDuplexStream<Buffer, Message<'WriteResponse'>>;
+/** Both directions of Content.Write. */
+export interface WriteCall {
+  readonly stream: grpc.ClientDuplexStream<Buffer, Message<'WriteResponse'>>;
+  /** Aborts when containerd answers nothing any more. */
+  readonly signal: AbortSignal;
+  /** Milliseconds for an answer. */
+  readonly patience: number;
+  /** The call has ended. */
+  done(): void;
+}
+
+interface Ending {
+  readonly signal: AbortSignal | undefined;
+  /** The call has ended. */
+  done(): void;
+}
 
 interface Beginning<R> {
   readonly path: string;
@@ -51,10 +68,12 @@ export class Connection {
   readonly address: string;
   readonly namespace: string;
   readonly #client: grpc.Client;
+  readonly #patience: Patience;
+  readonly #liveness: Liveness;
   #reached = false;
 
   /** `address`: an absolute path, with or without `unix://`. The first call connects. */
-  constructor(address: string, namespace: string) {
+  constructor(address: string, namespace: string, clock: Clock, patience: Patience = PATIENCE) {
     const path = address.replace(/^unix:(?:\/\/(?=\/))?/, '');
     if (!path.startsWith('/')) {
       throw new HawserError('InvalidArgument', `Cannot use the address ${address}: it is no absolute path`, {
@@ -63,10 +82,15 @@ export class Connection {
     }
     this.address = path;
     this.namespace = namespace;
+    this.#patience = patience;
+    this.#liveness = new Liveness(clock, patience, (call) =>
+      this.call('version.v1.Version/Version', {}, call),
+    );
     this.#client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure(), OPTIONS);
   }
 
   close(): void {
+    this.#liveness.stop();
     this.#client.close();
   }
 
@@ -81,8 +105,8 @@ export class Connection {
     request: Calls[N][0],
     opts: CallOptions = {},
   ): Promise<Calls[N][1]> {
-    const { signal } = opts;
     const { path, encode, decode, metadata, options } = this.#begin<Calls[N][1]>(name, opts);
+    const { signal, done } = this.#ending(opts);
     return await new Promise((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
         path,
@@ -93,6 +117,7 @@ export class Connection {
         options,
         (err, response) => {
           stopListening();
+          done();
           if (signal?.aborted === true) return reject(signal.reason);
           if (err !== null) return reject(this.explain(err));
           this.#reached = true;
@@ -108,38 +133,66 @@ export class Connection {
     request: Streams[N][0],
     opts: CallOptions = {},
   ): Incoming<Streams[N][1]> {
-    const { signal } = opts;
     const { path, encode, decode, metadata, options } = this.#begin<Streams[N][1]>(name, opts);
+    const { signal, done } = this.#ending(opts);
     const call = this.#client.makeServerStreamRequest(path, encode, decode, request, metadata, options);
     const cancel = () => call.cancel();
     const stopListening = onAbort(signal, cancel);
     // The iterator below gets the error; one after the iterator's end would end the process without a listener.
-    call.on('error', () => {});
-    call.on('close', stopListening);
+    for (const event of ['error', 'end', 'close']) {
+      call.on(event, () => {
+        stopListening();
+        done();
+      });
+    }
     const messages = call[Symbol.asyncIterator]() as AsyncIterator<Streams[N][1]>;
     return {
       cancel,
       next: async () => {
+        let late = false;
+        const timer = setTimeout(() => {
+          late = true;
+          cancel();
+        }, this.#patience.message);
         try {
           const { done, value } = await messages.next();
           signal?.throwIfAborted();
           return done === true ? undefined : value;
         } catch (err) {
           signal?.throwIfAborted();
-          throw this.explain(err);
+          throw late ? noAnswer(this.#patience.message) : this.explain(err);
+        } finally {
+          clearTimeout(timer);
         }
       },
     };
   }
 
   /** Content.Write, for write-stream.ts: encoded requests and decoded responses, both ways at once. */
-  write(opts: CallOptions): WriteCallStream {
+  write(lease: string | undefined): WriteCall {
     const name = 'content.v1.Content/Write';
-    const { path, decode, metadata, options } = this.#begin<Message<'WriteResponse'>>(name, {
-      ...opts,
-      deadline: 0,
-    });
-    return this.#client.makeBidiStreamRequest(path, (bytes: Buffer) => bytes, decode, metadata, options);
+    const opts = { lease, deadline: 0 };
+    const { path, decode, metadata, options } = this.#begin<Message<'WriteResponse'>>(name, opts);
+    const { signal, done } = this.#watched();
+    const encoded = (bytes: Buffer) => bytes;
+    const stream = this.#client.makeBidiStreamRequest(path, encoded, decode, metadata, options);
+    return { stream, signal, done, patience: this.#patience.message };
+  }
+
+  /** The signal that ends a call. One without a time limit is also ended when containerd answers nothing any more. */
+  #ending({ signal, deadline }: CallOptions): Ending {
+    return deadline === 0 ? this.#watched(signal) : { signal, done: () => {} };
+  }
+
+  #watched(signal?: AbortSignal): Ending & { readonly signal: AbortSignal } {
+    const stop = new AbortController();
+    const unlink = linkAbort(signal, stop);
+    const leave = this.#liveness.join((reason) => stop.abort(reason));
+    const done = () => {
+      unlink();
+      leave();
+    };
+    return { signal: stop.signal, done };
   }
 
   /** The parts that every call has. Throws the reason of an aborted signal. */
@@ -152,6 +205,13 @@ export class Connection {
     const options = deadline === 0 ? {} : { deadline: Date.now() + deadline };
     return { path, encode, decode: decode as Beginning<R>['decode'], metadata, options };
   }
+}
+
+/** `ms`: how long was waited. */
+export function noAnswer(ms: number): HawserError {
+  return new HawserError('Unavailable', `containerd has not answered for ${Math.round(ms / 1000)} s`, {
+    hint: 'Its disk may hang or be slow: see its log (journalctl -u containerd). What was fetched is kept',
+  });
 }
 
 function headerValue(lease: string): string {

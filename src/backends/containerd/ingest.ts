@@ -63,7 +63,7 @@ export class ContainerdIngest implements Ingest {
     expected: ExpectedBlob,
     call: WriteCall,
   ): Promise<ContainerdIngest> {
-    const stream = new WriteStream(parts.connection, call);
+    const stream = new WriteStream(parts.connection, { lease: call.lease, ...sizeOf(expected) });
     const ingest = new ContainerdIngest(parts, ref, expected, call.lease, stream);
     await ingest.#begin(call);
     return ingest;
@@ -118,7 +118,10 @@ export class ContainerdIngest implements Ingest {
     call.signal?.throwIfAborted();
     if (this.#state === 'closed') throw this.#closed('reset');
     if (this.#stream.over) {
-      this.#stream = new WriteStream(this.#parts.connection, { lease: this.#lease });
+      this.#stream = new WriteStream(this.#parts.connection, {
+        lease: this.#lease,
+        ...sizeOf(this.#expected),
+      });
       await this.#begin(call);
     }
     if (this.#offset > 0) await this.#truncate(call);
@@ -252,4 +255,8 @@ export class ContainerdIngest implements Ingest {
   #wrong(what: string): HawserError {
     return new HawserError('DataLoss', `Cannot commit "${this.ref}": ${what}`);
   }
+}
+
+function sizeOf({ size }: ExpectedBlob): { readonly size?: number } {
+  return size === undefined ? {} : { size };
 }

@@ -38,7 +38,7 @@ export async function openContainerdBackend(
   { address, namespace, signal }: ContainerdOptions,
 ): Promise<Backend> {
   const { hashers, clock, host, workers } = runtime;
-  const connection = new Connection(address, namespace);
+  const connection = new Connection(address, namespace, clock);
   try {
     const ways = waysOf(await containerdVersion(connection, { signal }));
     const usual = await defaultSnapshotter(connection, { signal });

@@ -9,6 +9,7 @@ import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshot
 import { waysOf } from '../../../src/backends/containerd/version.ts';
 import { type HawserError, isKind } from '../../../src/core/errors.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
+import { createClock } from '../../../src/platform/process/clock.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
 import {
@@ -304,7 +305,7 @@ check(
     },
     async (fake) => {
       const put = async (namespace: string, name: string) => {
-        const connection = new Connection(fake.socket, namespace);
+        const connection = new Connection(fake.socket, namespace, createClock());
         try {
           return (await new ContainerdImages(connection).put(name, target, {})).name;
         } finally {
