@@ -26,7 +26,7 @@ export async function fillPlace(
     const why = new Error(`there is ${JSON.stringify(met.name)} now`);
     throw wrap(`Cannot unpack to ${dir}: something came there meanwhile`, why);
   }
-  return await withDirs(sys, [staging.made, `${dir}/.`], async (made, target) => {
+  return await withDirs(sys, [await staging.made.open(), dir], async (made, target) => {
     const root = sys.fstat(made);
     return await undoable(async (undo) => {
       moveUp(sys, made, target, undo);
@@ -90,7 +90,7 @@ function describeRoot(sys: Syscalls, { made, root, target, dir, warn }: Describe
 
 async function settleRoot(runtime: PlaceRuntime, dir: string, root: Stat): Promise<void> {
   const sys = await runtime.syscalls();
-  const target = sys.openRoot(`${dir}/.`);
+  const target = sys.openRoot(dir);
   try {
     sys.chmodDir(target, root.mode & 0o7777);
     sys.utimesDir(target, root.atime, root.mtime);
@@ -101,14 +101,14 @@ async function settleRoot(runtime: PlaceRuntime, dir: string, root: Stat): Promi
   await runtime.fs.syncDir(dir);
 }
 
+/** Closes both. The second is opened by its path, which must not be that of a symlink. */
 async function withDirs<T>(
   sys: Syscalls,
-  paths: readonly [string, string],
+  [first, path]: readonly [Dir, string],
   work: (first: Dir, second: Dir) => Promise<T>,
 ): Promise<T> {
-  const first = sys.openRoot(paths[0]);
   try {
-    const second = sys.openRoot(paths[1]);
+    const second = sys.openRoot(path);
     try {
       return await work(first, second);
     } finally {

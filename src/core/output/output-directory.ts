@@ -1,7 +1,8 @@
 /** Making a directory for the user, outside the store: it is there and whole, or not there. */
 import { cleanupSignal } from '../async/abort.ts';
+import { cleanedUp } from '../async/cleanup.ts';
 import { messageOf } from '../errors.ts';
-import { findPlace, type PlaceOptions, type PlaceRuntime, stagingParent } from './place.ts';
+import { findPlace, type Place, type PlaceOptions, type PlaceRuntime, stagingParent } from './place.ts';
 import { publish } from './publish.ts';
 import { removeLeftovers, Staging } from './staging.ts';
 
@@ -11,8 +12,8 @@ export interface OutputOptions extends PlaceOptions {
 
 /**
  * Makes the directory `target` (absolute) of what `build` makes at the path that `build` is given: an absent path on the same
- * file system, which nobody else sees. The data is durable before it is put into place; what a directory with content is
- * replaced by `force`, is removed last. Fails as `findPlace` does; whatever fails, what was there before is there again.
+ * file system, which nobody else sees. The data is durable before it is put into place; a directory with content, which
+ * `force` replaces, is removed last. Fails as `findPlace` does; whatever fails, what was there before is there again.
  * Returns the normalised path.
  */
 export async function makeOutput(
@@ -22,37 +23,51 @@ export async function makeOutput(
   build: (path: string) => Promise<void>,
 ): Promise<string> {
   const place = await findPlace(runtime, target, options);
-  const { dir, name } = place;
-  const parent = stagingParent(place);
-  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
-    try {
-      await work();
-    } catch (err) {
-      options.warn(`Cannot ${what}: ${messageOf(err)}`);
-    }
-  };
-  const staging = await Staging.create(runtime, parent, name, options);
+  const staging = await Staging.create(runtime, stagingParent(place), place.name, options);
   let settle: () => Promise<void>;
   try {
-    await build(staging.made);
+    await build(staging.madePath);
     await runtime.workers.syncfs([staging.path], options);
     options.signal?.throwIfAborted();
     settle = await publish(runtime, staging, place, options.warn);
   } catch (err) {
-    await attempt(`remove ${staging.path}`, () => staging.remove({ signal: cleanupSignal() }));
-    throw err;
+    throw await cleanedUp(err, () => staging.remove({ signal: cleanupSignal() }));
   }
-  // The directory is there: nothing that comes now makes a failure of that.
-  await attempt(`remove what ${dir} was before, which is in ${staging.path}`, async () => {
-    if (place.way === 'replace') await staging.giveUpOld(options);
+  await cleanUp(runtime, staging, place, options, settle);
+  return place.dir;
+}
+
+/** The directory is there: nothing that fails now makes a failure of that. */
+async function cleanUp(
+  runtime: PlaceRuntime,
+  staging: Staging,
+  place: Place,
+  options: OutputOptions,
+  settle: () => Promise<void>,
+): Promise<void> {
+  const { dir, name, way } = place;
+  await orWarn(options, `remove what ${dir} was before, which is in ${staging.path}`, async () => {
+    if (way === 'replace') await staging.giveUpOld(options);
     await staging.remove(options);
   });
-  await attempt(`give ${dir} the attributes of the image's root`, settle);
-  await attempt(`remove what an earlier run left in ${parent}`, async () => {
+  await orWarn(options, `give ${dir} the attributes of the image's root`, settle);
+  const parent = stagingParent(place);
+  await orWarn(options, `remove what an earlier run left in ${parent}`, async () => {
     for (const path of await removeLeftovers(runtime, parent, name, options)) {
       const why = `a run was stopped there while it replaced ${dir}`;
       options.warn(`${path} stays: ${why}. It may hold what ${dir} was before; look, then remove it`);
     }
   });
-  return dir;
+}
+
+async function orWarn(
+  { warn }: Pick<OutputOptions, 'warn'>,
+  what: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (err) {
+    warn(`Cannot ${what}: ${messageOf(err)}`);
+  }
 }

@@ -1,12 +1,11 @@
 /** Putting a tree that is whole and durable into its place, step by step. A step that fails undoes those before it. */
 
 import { type Undo, undoable } from '../async/undo.ts';
-import { fromUtf8 } from '../bytes.ts';
 import { HawserError, hintOf, isKind, kindOf, messageOf, wrap } from '../errors.ts';
-import type { FileSystem } from '../ports/file-system.ts';
 import { fillPlace } from './fill-place.ts';
 import type { Place, PlaceRuntime } from './place.ts';
-import { type Staging, TRADE } from './staging.ts';
+import type { Spot } from './spot.ts';
+import type { Staging } from './staging.ts';
 
 /**
  * Puts `staging.made` at its place, durably. Returns what is left to do once the staging directory is gone. With way
@@ -25,21 +24,22 @@ export async function publish(
   return async () => {};
 }
 
-async function moveIn({ fs }: PlaceRuntime, staging: Staging, { dir, parent }: Place): Promise<void> {
-  const before = await fs.stat(dir);
+async function moveIn({ fs }: PlaceRuntime, staging: Staging, { dir, parent, name }: Place): Promise<void> {
+  const [made, place] = [staging.made, staging.beside(name)];
+  const before = await place.stat();
   await undoable(async (undo) => {
-    const mode = await open(fs, staging.made, undo);
+    const mode = await open(made, undo);
     try {
-      await fs.rename(staging.made, dir);
+      await made.move(place);
     } catch (err) {
       if (!isKind(err, 'AlreadyExists', 'FailedPrecondition')) throw err;
       throw wrap(`Cannot unpack to ${dir}: something came there meanwhile`, err);
     }
     undo(async () => {
-      await fs.rename(dir, staging.made);
-      if (before !== undefined) await fs.mkdir(dir, before.mode);
+      await place.move(made);
+      if (before !== undefined) await place.makeDirectory(before.mode & 0o7777);
     });
-    await close(fs, dir, mode, undo);
+    await close(place, mode, undo);
     await fs.syncDir(parent);
   });
 }
@@ -48,23 +48,19 @@ async function moveIn({ fs }: PlaceRuntime, staging: Staging, { dir, parent }: P
  * By one exchange where two names can be swapped; else the old directory is moved aside and the new one in. A kill in
  * between leaves the old one as `trade` in the staging directory, which no run removes.
  */
-async function replace(runtime: PlaceRuntime, staging: Staging, place: Place): Promise<void> {
-  const { fs } = runtime;
-  const { dir, parent } = place;
+async function replace({ fs }: PlaceRuntime, staging: Staging, { dir, parent, name }: Place): Promise<void> {
+  const place = staging.beside(name);
   try {
     await undoable(async (undo) => {
-      const modes = [await open(fs, staging.made, undo), await open(fs, dir, undo)] as const;
-      if (!(await exchange(runtime, staging, place, undo))) await moveAside(fs, staging, dir, undo);
-      await close(fs, dir, modes[0], undo);
-      await close(fs, staging.trade, modes[1], undo);
+      const modes = [await open(staging.made, undo), await open(place, undo)] as const;
+      if (!(await exchange(staging, place, undo))) await moveAside(staging, place, undo);
+      await close(place, modes[0], undo);
+      await close(staging.trade, modes[1], undo);
       await fs.syncDir(parent);
     });
   } catch (err) {
-    const isAside = await fs.stat(staging.trade).then(
-      (info) => info !== undefined,
-      () => true,
-    );
-    const where = isAside ? ` (look into ${staging.trade}: it may be what was there)` : '';
+    const isAside = await staging.trade.exists().catch(() => true);
+    const where = isAside ? ` (look into ${staging.tradePath}: it may be what was there)` : '';
     const hint = hintOf(err) ?? `Remove what is in ${dir} yourself, or choose another directory`;
     throw new HawserError(kindOf(err), `Cannot replace ${dir}${where}: ${messageOf(err)}`, {
       cause: err,
@@ -74,65 +70,45 @@ async function replace(runtime: PlaceRuntime, staging: Staging, place: Place): P
 }
 
 /** False, with nothing changed, where two names cannot be swapped. */
-async function exchange(
-  runtime: PlaceRuntime,
-  staging: Staging,
-  { parent, name }: Place,
-  undo: Undo,
-): Promise<boolean> {
-  const { fs } = runtime;
-  const sys = await runtime.syscalls();
-  const swap = async (): Promise<void> => {
-    const from = sys.openRoot(staging.path);
-    try {
-      const to = sys.openRoot(`${parent}/.`);
-      try {
-        sys.rename(from, fromUtf8(TRADE), to, fromUtf8(name), 'exchange');
-      } finally {
-        sys.closeDir(to);
-      }
-    } finally {
-      sys.closeDir(from);
-    }
-  };
+async function exchange({ made, trade }: Staging, place: Spot, undo: Undo): Promise<boolean> {
   let isNamed = true;
-  await fs.rename(staging.made, staging.trade);
+  await made.move(trade);
   undo(async () => {
-    if (isNamed) await fs.rename(staging.trade, staging.made);
+    if (isNamed) await trade.move(made);
   });
   try {
-    await swap();
+    await trade.move(place, 'exchange');
   } catch (err) {
     if (!isKind(err, 'NotImplemented')) throw err;
-    await fs.rename(staging.trade, staging.made);
+    await trade.move(made);
     isNamed = false;
     return false;
   }
-  undo(swap);
+  undo(() => trade.move(place, 'exchange'));
   return true;
 }
 
-async function moveAside(fs: FileSystem, staging: Staging, dir: string, undo: Undo): Promise<void> {
-  await fs.rename(dir, staging.trade);
-  undo(() => fs.rename(staging.trade, dir));
-  await fs.rename(staging.made, dir);
-  undo(() => fs.rename(dir, staging.made));
+async function moveAside({ made, trade }: Staging, place: Spot, undo: Undo): Promise<void> {
+  await place.move(trade);
+  undo(() => trade.move(place));
+  await made.move(place);
+  undo(() => place.move(made));
 }
 
 /**
  * Moving a directory to another parent takes write permission on the directory itself (rename(2)). Returns the mode to
  * give it afterwards; undefined when it has that permission.
  */
-async function open(fs: FileSystem, path: string, undo: Undo): Promise<number | undefined> {
-  const mode = (await fs.stat(path))?.mode ?? 0o700;
+async function open(spot: Spot, undo: Undo): Promise<number | undefined> {
+  const mode = ((await spot.stat())?.mode ?? 0o700) & 0o7777;
   if ((mode & 0o200) !== 0) return undefined;
-  await fs.chmod(path, mode | 0o200);
-  undo(() => fs.chmod(path, mode));
+  await spot.chmod(mode | 0o200);
+  undo(() => spot.chmod(mode));
   return mode;
 }
 
-async function close(fs: FileSystem, path: string, mode: number | undefined, undo: Undo): Promise<void> {
+async function close(spot: Spot, mode: number | undefined, undo: Undo): Promise<void> {
   if (mode === undefined) return;
-  await fs.chmod(path, mode);
-  undo(() => fs.chmod(path, mode | 0o200));
+  await spot.chmod(mode);
+  undo(() => spot.chmod(mode | 0o200));
 }

@@ -9,6 +9,8 @@ import { HawserError, ifFound, isKind } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Database } from '../ports/database.ts';
 import type { Runtime } from '../runtime.ts';
+import { Held } from './held.ts';
+import type { Spot } from './spot.ts';
 
 const TRIES = 10;
 /** Of the name, in characters of up to four bytes: the whole has to stay below NAME_MAX. */
@@ -17,11 +19,11 @@ const LOCK = 'lock';
 /** The tree while it is built. */
 const MADE = 'made';
 /** The new tree just before, or the old one just after, they change places. */
-export const TRADE = 'trade';
+const TRADE = 'trade';
 /** An old tree whose replacement is there and durable. */
 const DOOMED = 'doomed';
 
-export type StagingRuntime = Pick<Runtime, 'fs' | 'workers' | 'databases' | 'host'>;
+export type StagingRuntime = Pick<Runtime, 'fs' | 'workers' | 'databases' | 'host' | 'syscalls'>;
 
 function prefixOf(name: string): string {
   return `.${[...name].slice(0, MAX_NAME).join('')}.hawser-`;
@@ -33,8 +35,12 @@ export function isStagingName(name: string, target: string): boolean {
   return name.startsWith(prefix) && /^[0-9a-f]{12}$/.test(name.slice(prefix.length));
 }
 
-function freshPath({ host }: StagingRuntime, parent: string, name: string): string {
-  return `${parent === '/' ? '' : parent}/${prefixOf(name)}${toHex(host.random(6))}`;
+function freshName({ host }: StagingRuntime, name: string): string {
+  return `${prefixOf(name)}${toHex(host.random(6))}`;
+}
+
+function inside(parent: string, name: string): string {
+  return `${parent === '/' ? '' : parent}/${name}`;
 }
 
 /** Fails as `Staging.create` would: makes a directory, and removes it (or leaves that to `removeLeftovers`). */
@@ -44,7 +50,7 @@ export async function probeStaging(
   name: string,
   call?: Call,
 ): Promise<void> {
-  const path = freshPath(runtime, parent, name);
+  const path = inside(parent, freshName(runtime, name));
   await runtime.fs.mkdir(path, 0o700, call);
   await runtime.fs.remove(path).catch(() => {});
 }
@@ -52,40 +58,58 @@ export async function probeStaging(
 export class Staging {
   readonly path: string;
   readonly #runtime: StagingRuntime;
-  readonly #lock: Database;
+  readonly #held: Held;
 
-  private constructor(runtime: StagingRuntime, path: string, lock: Database) {
+  private constructor(runtime: StagingRuntime, path: string, held: Held) {
     this.#runtime = runtime;
     this.path = path;
-    this.#lock = lock;
+    this.#held = held;
   }
 
-  get made(): string {
+  /** Where the tree is built. */
+  get madePath(): string {
     return `${this.path}/${MADE}`;
   }
 
-  get trade(): string {
+  get tradePath(): string {
     return `${this.path}/${TRADE}`;
   }
 
-  get doomed(): string {
-    return `${this.path}/${DOOMED}`;
+  get made(): Spot {
+    return this.#held.spot(MADE);
+  }
+
+  get trade(): Spot {
+    return this.#held.spot(TRADE);
+  }
+
+  /** A name beside the staging directory. */
+  beside(name: string): Spot {
+    return this.#held.beside(name);
   }
 
   /** Another process may take an unlocked lock file for a dead one's, so it is looked for again under the lock. */
-  static async create(runtime: StagingRuntime, parent: string, name: string, call?: Call): Promise<Staging> {
+  static async create(
+    runtime: StagingRuntime,
+    parent: string,
+    target: string,
+    call?: Call,
+  ): Promise<Staging> {
+    const sys = await runtime.syscalls();
     for (let attempt = 1; attempt <= TRIES; attempt++) {
-      const path = freshPath(runtime, parent, name);
+      const name = freshName(runtime, target);
+      const path = inside(parent, name);
       await runtime.fs.mkdir(path, 0o700, call);
+      const held = Held.open(sys, parent, name);
       try {
-        const lock = lockOf(runtime, path, 5000);
-        if ((await runtime.fs.stat(`${path}/${LOCK}`, call)) !== undefined)
-          return new Staging(runtime, path, lock);
-        lock.close();
+        held.lock = lockOf(runtime, path, 5000);
+        if (await held.spot(LOCK).exists()) return new Staging(runtime, path, held);
+        held.close();
       } catch (err) {
         throw await cleanedUp(err, async () => {
-          await ifFound(runtime.fs.remove(`${path}/${LOCK}`));
-          await ifFound(runtime.fs.remove(path));
+          await ifFound(held.spot(LOCK).unlink());
+          await ifFound(held.beside(name).removeDirectory());
+          held.close();
         });
       }
     }
@@ -95,15 +119,15 @@ export class Staging {
   /** The old directory in `trade` has been replaced for good: from now on whoever cleans up removes it. */
   async giveUpOld(call?: Call): Promise<void> {
     try {
-      await this.#runtime.fs.rename(this.trade, this.doomed, call);
+      await this.trade.move(this.#held.spot(DOOMED));
     } catch {
-      await this.#runtime.workers.removeTree(this.trade, call);
+      await this.#runtime.workers.removeTree(this.tradePath, call);
     }
   }
 
-  /** Leaves the directory when there is `trade` in it. */
+  /** Leaves the directory when there is `trade` in it. To be called once: nothing else may be used after. */
   async remove(call?: Call): Promise<void> {
-    await removeHeld(this.#runtime, this.path, this.#lock, call);
+    await removeHeld(this.#runtime, this.path, this.#held, call);
   }
 }
 
@@ -120,58 +144,67 @@ function lockOf({ databases }: StagingRuntime, path: string, busyTimeout: number
 }
 
 /** The lock file is closed before it is removed: a FUSE file system keeps what is open under another name. */
-async function removeHeld(
-  { fs, workers }: StagingRuntime,
-  path: string,
-  lock: Database,
-  call?: Call,
-): Promise<void> {
+async function removeHeld({ workers }: StagingRuntime, path: string, held: Held, call?: Call): Promise<void> {
   try {
-    for (const name of [MADE, DOOMED]) await workers.removeTree(`${path}/${name}`, call);
+    for (const name of [MADE, DOOMED]) {
+      await workers.removeTree(`${path}/${name}`, call);
+      await held.spot(name).requireGone(`${path}/${name}`);
+    }
+    held.unlock();
+    if (await held.spot(TRADE).exists()) return;
+    await ifFound(held.spot(LOCK).unlink());
+    await ifFound(held.beside(held.name).removeDirectory());
   } finally {
-    lock.close();
+    held.close();
   }
-  if ((await fs.stat(`${path}/${TRADE}`, call)) !== undefined) return;
-  await ifFound(fs.remove(`${path}/${LOCK}`, call));
-  await ifFound(fs.remove(path, call));
 }
 
 /**
- * Removes what dead runs left for `name` in `parent`: directories of this user that hold what a staging directory holds, and
+ * Removes what dead runs left for `target` in `parent`: directories of this user that hold what a staging directory holds, and
  * nothing else. Returns the paths of those that look like one and had to stay.
  */
 export async function removeLeftovers(
   runtime: StagingRuntime,
   parent: string,
-  name: string,
+  target: string,
   call?: Call,
 ): Promise<string[]> {
+  const sys = await runtime.syscalls();
   const kept: string[] = [];
-  for (const entry of await runtime.fs.list(parent, call)) {
-    if (!isStagingName(entry.name, name)) continue;
-    const path = `${parent === '/' ? '' : parent}/${entry.name}`;
-    const info = await runtime.fs.stat(path, call);
-    if (info?.type !== 'directory' || info.uid !== runtime.host.uid) continue;
-    if (!(await removeIfDead(runtime, path, call))) kept.push(path);
+  for (const { name, type } of await runtime.fs.list(parent, call)) {
+    if (type !== 'directory' || !isStagingName(name, target)) continue;
+    const held = await ifFound((async () => Held.open(sys, parent, name))(), 'FailedPrecondition');
+    if (held === undefined) continue;
+    const path = inside(parent, name);
+    if (!(await removeIfDead(runtime, path, held, call))) kept.push(path);
   }
   return kept;
 }
 
 /** False when it has to stay though nobody works in it. */
-async function removeIfDead(runtime: StagingRuntime, path: string, call?: Call): Promise<boolean> {
-  const names = (await ifFound(runtime.fs.list(path, call)))?.map((entry) => entry.name);
-  if (names === undefined) return true;
-  if (names.length === 0) {
-    // A run that has just begun makes its lock now: then it is no longer empty.
-    await ifFound(runtime.fs.remove(path, call), 'FailedPrecondition');
-    return true;
-  }
-  if (!names.includes(LOCK) || names.some((one) => ![LOCK, MADE, TRADE, DOOMED].includes(one))) return false;
+async function removeIfDead(
+  runtime: StagingRuntime,
+  path: string,
+  held: Held,
+  call?: Call,
+): Promise<boolean> {
   try {
-    await removeHeld(runtime, path, lockOf(runtime, path, 0), call);
+    if (held.uid() !== runtime.host.uid) return true;
+    const names = held.names();
+    // A run that has just begun makes its lock now: then the directory is no longer empty.
+    if (names.length === 0) {
+      await ifFound(held.beside(held.name).removeDirectory(), 'FailedPrecondition');
+      return true;
+    }
+    if (!names.includes(LOCK) || names.some((one) => ![LOCK, MADE, TRADE, DOOMED].includes(one)))
+      return false;
+    held.lock = lockOf(runtime, path, 0);
+    await removeHeld(runtime, path, held, call);
     return !names.includes(TRADE);
   } catch (err) {
     if (isKind(err, 'Unavailable', 'NotFound')) return true;
     throw err;
+  } finally {
+    held.close();
   }
 }

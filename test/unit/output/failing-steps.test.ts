@@ -20,7 +20,8 @@ import { tempDir } from '../../support/tmp.ts';
 type Before = (what: string) => void;
 
 const SYSCALLS: readonly (keyof Syscalls)[] = [
-  ...(['rename', 'chmod', 'lstat', 'list', 'fstat', 'openRoot', 'flush'] as const),
+  ...(['rename', 'chmod', 'lstat', 'list', 'fstat', 'openRoot', 'openDir', 'flush'] as const),
+  ...(['mkdir', 'unlink', 'rmdir'] as const),
   ...(['chownDir', 'chmodDir', 'utimesDir', 'setxattrDir', 'listxattrDir'] as const),
 ];
 

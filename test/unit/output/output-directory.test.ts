@@ -9,6 +9,7 @@ import { makeOutput, type OutputOptions } from '../../../src/core/output/output-
 import { Staging } from '../../../src/core/output/staging.ts';
 import type { FileSystem } from '../../../src/core/ports/file-system.ts';
 import type { Runtime } from '../../../src/core/runtime.ts';
+import { removeTree } from '../../../src/core/trees/remove-tree.ts';
 import { errnoError } from '../../../src/platform/kernel/errno.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { tempDir } from '../../support/tmp.ts';
@@ -334,6 +335,29 @@ test("what dead runs left beside it goes; a living run's, another target's and a
     assert.deepEqual(warnings, []);
     await living.remove();
     assert.equal(fs.existsSync(living.path), false);
+  });
+});
+
+test('the directory above belongs to another user, who moves the staging directory: nothing elsewhere is touched', async () => {
+  await withBench(async ({ parent, target, warnings }) => {
+    const bare = bareRuntime();
+    const sys = await bare.syscalls();
+    const workers = { ...bare.workers, removeTree: async (path: string) => removeTree(sys, path) };
+    const theirs = join(parent, 'theirs');
+    for (const path of ['made', 'doomed', 'trade']) fs.mkdirSync(join(theirs, path), { recursive: true });
+    fs.writeFileSync(join(theirs, 'lock'), 'precious');
+    const before = () => (fs.readdirSync(theirs, { recursive: true }) as string[]).sort();
+    const seen = before();
+    const build = async (path: string): Promise<void> => {
+      const staging = dirname(path);
+      fs.renameSync(staging, join(parent, 'moved'));
+      fs.symlinkSync(theirs, staging);
+    };
+    const options = { force: true, keepOut: [], warn: (text: string) => warnings.push(text) };
+    await assert.rejects(makeOutput({ ...bare, workers }, target, options, build));
+    assert.deepEqual(before(), seen);
+    assert.equal(fs.readFileSync(join(theirs, 'lock'), 'utf8'), 'precious');
+    assert.equal(fs.existsSync(target), false);
   });
 });
 
