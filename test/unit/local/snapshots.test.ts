@@ -180,6 +180,7 @@ test('layers applied but never made durable are not trusted after another boot',
           entries: 0,
           times,
           warnings: ['w'],
+          privileged: false,
           record: undefined,
         });
         await sn.commit(name, `k-${name}`);
