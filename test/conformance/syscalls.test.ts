@@ -4,7 +4,7 @@ import { isKind, messageOf } from '../../src/core/errors.ts';
 import { S_IFCHR } from '../../src/core/ports/syscalls.ts';
 import { createFfiSyscalls } from '../../src/platform/kernel/ffi-syscalls.ts';
 import { syscallsSuite } from '../suites/syscalls.ts';
-import { hasFfi, libcWithoutProc, oldLibc } from '../support/ffi.ts';
+import { ENOSYS, EPERM, hasFfi, libcWithoutProc, oldLibc, refusingLibc } from '../support/ffi.ts';
 import { isDeno, needs } from '../support/needs.ts';
 import { openSyscalls as open } from '../support/this-runtime.ts';
 import { tempDir } from '../support/tmp.ts';
@@ -23,6 +23,15 @@ if (hasFfi()) {
     utf8Only: false,
     timeUnit: 1,
   });
+  const newer = ['sysStatx', 'sysFchmodat2', 'sysRenameat2', 'sysListxattrat'] as const;
+  for (const [errno, number] of Object.entries({ ENOSYS, EPERM })) {
+    syscallsSuite(`ffi behind a seccomp filter that answers ${errno} to newer calls`, {
+      open: () => createFfiSyscalls(refusingLibc(number, ...newer)),
+      utf8Only: false,
+      timeUnit: 1,
+      exchanges: false,
+    });
+  }
   syscallsSuite('ffi without /proc', {
     open: () => createFfiSyscalls(libcWithoutProc()),
     utf8Only: false,

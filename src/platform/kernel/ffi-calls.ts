@@ -18,6 +18,7 @@ import { checkName, pathOf } from './names.ts';
 import {
   decodeMountId,
   decodeMountRoot,
+  decodeStat,
   decodeStatx,
   STATX_BASIC_STATS,
   STATX_MNT_ID_UNIQUE,
@@ -38,6 +39,7 @@ const EINTR = errnoNumber('EINTR');
 const EPERM = errnoNumber('EPERM');
 const ENOSYS = errnoNumber('ENOSYS');
 const EINVAL = errnoNumber('EINVAL');
+const ENOENT = errnoNumber('ENOENT');
 
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX (limits.h): no value and no list of attributes is longer. */
 export const XATTR_MAX = 65536;
@@ -54,6 +56,7 @@ export class FfiCalls {
   readonly #libc: Libc;
   readonly #fn: LibcFunctions;
   readonly #empty: Uint8Array = new Uint8Array(1);
+  #hasStatx = true;
   #hasFchmodat2 = true;
   #hasProc: boolean | undefined;
 
@@ -73,6 +76,21 @@ export class FfiCalls {
       if (result >= 0) return result;
       const errno = this.#libc.errno();
       if (errno === absent) return -1;
+      if (errno !== EINTR) throw errnoError(errnoName(errno), doing());
+    }
+  }
+
+  /**
+   * As `run`, for a call that not every kernel has. `undefined` where there is none: old seccomp filters refuse calls that they
+   * do not know with EPERM (libseccomp before 2.5, Docker before 20.10), as newer ones do with ENOSYS.
+   */
+  runNew(call: () => Long, doing: () => string, absent?: number): number | undefined {
+    for (;;) {
+      const result = Number(call());
+      if (result >= 0) return result;
+      const errno = this.#libc.errno();
+      if (errno === absent) return -1;
+      if (errno === ENOSYS || errno === EPERM) return undefined;
       if (errno !== EINTR) throw errnoError(errnoName(errno), doing());
     }
   }
@@ -106,7 +124,10 @@ export class FfiCalls {
     );
   }
 
-  /** A file system that lacks a flag of renameat2(2) answers EINVAL. Where `new` is lacking, a look comes before. */
+  /**
+   * A file system that lacks a flag of renameat2(2) answers EINVAL, a seccomp filter that does not know the call EPERM. Where
+   * `new` is lacking, a look comes before.
+   */
   rename2(
     from: Dir,
     fromName: ByteString,
@@ -119,7 +140,7 @@ export class FfiCalls {
     if (this.#fn.sysRenameat2(this.machine.SYS_renameat2, from.fd, a, to.fd, b, flag) >= 0) return;
     const errno = this.#libc.errno();
     const doing = `renaming ${pathOf(from, fromName)} to ${pathOf(to, toName)}`;
-    if (errno !== EINVAL && errno !== ENOSYS) throw errnoError(errnoName(errno), doing);
+    if (errno !== EINVAL && errno !== ENOSYS && errno !== EPERM) throw errnoError(errnoName(errno), doing);
     if (mode === 'exchange') throw errnoError('ENOSYS', `swapping: ${doing}`);
     if (this.lstat(to, toName) !== undefined) throw errnoError('EEXIST', doing);
     this.two('renaming', from, fromName, to, toName, (x, y) => this.#fn.renameat(from.fd, x, to.fd, y));
@@ -135,33 +156,42 @@ export class FfiCalls {
 
   /** lstat of a name. `undefined` when absent. */
   lstat(dir: Dir, name: ByteString): Stat | undefined {
-    const verb = 'reading the attributes of';
-    const absent = errnoNumber('ENOENT');
-    const found = this.at(verb, dir, name, (n) => this.#statx(dir.fd, n, AT_SYMLINK_NOFOLLOW), absent);
-    return found < 0 ? undefined : decodeStatx(this.smallView);
+    const bytes = this.name(0, dir, name);
+    const doing = (): string => `reading the attributes of ${pathOf(dir, name)}`;
+    return this.#stat(dir.fd, bytes, AT_SYMLINK_NOFOLLOW, doing, ENOENT);
   }
 
   fstat(fd: number, what: () => string): Stat {
-    this.run(
-      () => this.#statx(fd, this.#empty, AT_EMPTY_PATH),
-      () => `reading the attributes of ${what()}`,
-    );
-    return decodeStatx(this.smallView);
+    const doing = (): string => `reading the attributes of ${what()}`;
+    const stat = this.#stat(fd, this.#empty, AT_EMPTY_PATH, doing);
+    if (stat === undefined) throw errnoError('ENOENT', doing());
+    return stat;
+  }
+
+  /** By statx(2), the same on every machine; where there is none, by newfstatat(2). */
+  #stat(fd: number, name: Bytes, flags: number, doing: () => string, absent?: number): Stat | undefined {
+    if (this.#hasStatx) {
+      const found = this.runNew(() => this.#statx(fd, name, flags), doing, absent);
+      if (found !== undefined) return found < 0 ? undefined : decodeStatx(this.smallView);
+      this.#hasStatx = false;
+    }
+    const { SYS_newfstatat, stat } = this.machine;
+    const call = (): Long => this.#fn.sysNewfstatat(SYS_newfstatat, fd, name, this.small, flags);
+    return this.run(call, doing, absent) < 0 ? undefined : decodeStat(this.smallView, stat);
   }
 
   mountId(fd: number, what: () => string): string {
-    this.run(
-      () => this.#statx(fd, this.#empty, AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE),
-      () => `asking for the mount of ${what()}`,
-    );
-    return decodeMountId(this.smallView);
+    if (!this.#hasStatx) return '';
+    const call = (): Long => this.#statx(fd, this.#empty, AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE);
+    const found = this.runNew(call, () => `asking for the mount of ${what()}`);
+    return found === undefined ? '' : decodeMountId(this.smallView);
   }
 
   /** By the attributes of statx(2), else by /proc, else by the device. */
   isMountPoint(dir: Dir, name: ByteString): boolean {
     const stat = this.lstat(dir, name);
     if (stat === undefined) return false;
-    const told = decodeMountRoot(this.smallView);
+    const told = this.#hasStatx ? decodeMountRoot(this.smallView) : undefined;
     if (told !== undefined) return told;
     const doing = (): string => `opening ${pathOf(dir, name)}`;
     const bytes = this.name(0, dir, name);

@@ -141,13 +141,16 @@ class MountCalls {
     if (this.#libc.fn.mount(source, point, type, BigInt(flags >>> 0), data) < 0) this.#fail(doing);
   }
 
-  /** Kernels before 6.8 have no `lowerdir+`: there the lower directories go by short names of their descriptors. */
+  /**
+   * Kernels before 6.8 have no `lowerdir+`, and old seccomp filters refuse calls that they do not know with EPERM: there the
+   * lower directories go by short names of their descriptors.
+   */
   #mountLong(mount: Mount, options: MountOptions, point: Uint8Array, doing: string): void {
     if (mount.type !== 'overlay') throw tooLong(doing);
     try {
       this.#overlay(options, point, doing);
     } catch (err) {
-      if (!isKind(err, 'InvalidArgument', 'NotImplemented')) throw err;
+      if (!isKind(err, 'InvalidArgument', 'NotImplemented', 'PermissionDenied')) throw err;
       this.#shortNames(mount, options, point, doing);
     }
   }

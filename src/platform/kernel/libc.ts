@@ -54,6 +54,7 @@ export interface LibcFunctions {
   umount2(target: Bytes, flags: number): number;
   sysStatx(nr: bigint, dir: number, name: Bytes, flags: number, mask: number, into: Bytes): Long;
   sysGetdents64(nr: bigint, fd: number, into: Bytes, length: bigint): Long;
+  sysNewfstatat(nr: bigint, dir: number, name: Bytes, into: Bytes, flags: number): Long;
   sysListxattrat(nr: bigint, dir: number, name: Bytes, flags: number, into: Bytes, size: bigint): Long;
   sysRenameat2(nr: bigint, from: number, a: Bytes, to: number, b: Bytes, flags: number): Long;
   sysFchmodat2(nr: bigint, dir: number, name: Bytes, mode: number, flags: number): Long;
@@ -101,6 +102,7 @@ export const LIBC_SIGNATURES: { readonly [K in keyof LibcFunctions]: Signature }
   umount2: { args: ['buffer', 'i32'], result: 'i32' },
   sysStatx: sys('i32', 'buffer', 'i32', 'u32', 'buffer'),
   sysGetdents64: sys('i32', 'buffer', 'u64'),
+  sysNewfstatat: sys('i32', 'buffer', 'buffer', 'i32'),
   sysListxattrat: sys('i32', 'buffer', 'u32', 'buffer', 'u64'),
   sysRenameat2: sys('i32', 'buffer', 'i32', 'buffer', 'u32'),
   sysFchmodat2: sys('i32', 'buffer', 'u32', 'i32'),
@@ -129,6 +131,17 @@ export interface Machine {
   readonly SYS_statx: bigint;
   readonly SYS_getdents64: bigint;
   readonly SYS_renameat2: bigint;
+  readonly SYS_newfstatat: bigint;
+  readonly stat: StatLayout;
+}
+
+/** Where the fields of the kernel's struct stat are, as far as machines differ. */
+export interface StatLayout {
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly rdev: number;
 }
 
 const MACHINES: Readonly<Record<string, Machine>> = {
@@ -138,6 +151,8 @@ const MACHINES: Readonly<Record<string, Machine>> = {
     SYS_statx: 332n,
     SYS_getdents64: 217n,
     SYS_renameat2: 316n,
+    SYS_newfstatat: 262n,
+    stat: { mode: 24, nlink: 16, uid: 28, gid: 32, rdev: 40 },
   },
   aarch64: {
     O_DIRECTORY: 0o40000,
@@ -145,6 +160,8 @@ const MACHINES: Readonly<Record<string, Machine>> = {
     SYS_statx: 291n,
     SYS_getdents64: 61n,
     SYS_renameat2: 276n,
+    SYS_newfstatat: 79n,
+    stat: { mode: 16, nlink: 20, uid: 24, gid: 28, rdev: 32 },
   },
 };
 

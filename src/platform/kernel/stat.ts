@@ -1,6 +1,7 @@
 /** Decoders of kernel structures (little-endian machines only, which all that Node and Deno run on are). */
 import { type ByteString, fromBytes } from '../../core/bytes.ts';
 import type { Stat, TimeSpec } from '../../core/ports/syscalls.ts';
+import type { StatLayout } from './libc.ts';
 
 const TWO32 = 4294967296;
 
@@ -41,6 +42,34 @@ export function decodeStatx(view: DataView): Stat {
     mtime: time(view, 112),
     blocks: u64(view, 48),
   };
+}
+
+/** The kernel's struct stat (stat(2)). */
+export function decodeStat(view: DataView, at: StatLayout): Stat {
+  return {
+    mode: view.getUint32(at.mode, true),
+    uid: view.getUint32(at.uid, true),
+    gid: view.getUint32(at.gid, true),
+    size: u64(view, 48),
+    nlink: view.getUint32(at.nlink, true),
+    dev: `${major(view, 0)}:${minor(view, 0)}`,
+    ino: ino(view, 8),
+    rdevMajor: major(view, at.rdev),
+    rdevMinor: minor(view, at.rdev),
+    atime: time(view, 72),
+    mtime: time(view, 88),
+    blocks: u64(view, 64),
+  };
+}
+
+/** Of a dev_t, as `makeDev` makes it. */
+function major(view: DataView, at: number): number {
+  return ((view.getUint32(at, true) >>> 8) & 0xfff) + (view.getUint32(at + 4, true) & 0xfffff000);
+}
+
+function minor(view: DataView, at: number): number {
+  const low = view.getUint32(at, true);
+  return (low & 0xff) + ((low >>> 12) & 0xffffff00);
 }
 
 /** STATX_ATTR_MOUNT_ROOT of a struct statx; `undefined` where the kernel does not tell (before Linux 5.8). */
