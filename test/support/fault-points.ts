@@ -12,25 +12,28 @@ import type { LostData } from './lost-data.ts';
 export const ERRNOS = ['EIO', 'ENOSPC', 'EROFS', 'EMFILE', 'EPERM'] as const;
 export type Errno = (typeof ERRNOS)[number];
 
-/** The `nth` call of `kind` (from 1) fails. */
+/** The `nth` call of `kind` (from 1) fails; of kind `change`, every call from there on that would change something. */
 export interface Point {
   readonly kind: string;
   readonly nth: number;
   readonly errno: Errno;
 }
 
+const CHANGE = 'change';
+
 /** Calls that cannot fail, or whose failure nobody looks at. */
 const CERTAIN: ReadonlySet<string> = new Set([
   ...['sys.closeDir', 'sys.closeFile', 'fs.close', 'workers.warm', 'db.close'],
 ]);
-const READS =
-  /^(fs\.(read|readFile|stat|list|size|isVolatile)|sys\.(list|lstat|fstat|readlink|read|getxattr\w*|listxattr\w*)|db\.(get|all)|mounter\.mountpoints|workers\.usage)$/;
+/** Calls that change something on the disk: only these can meet a full or a read-only file system. */
+const CHANGES =
+  /^(fs\.(open|write|truncate|sync|mkdir|rename\w*|exchange|remove|chmod|syncDir)|sys\.(create\w+|mkdir|symlink|link|mknod|rename\w*|exchange|unlink|rmdir|ch(own|mod)\w*|utimes\w*|(set|remove)xattr\w*|write\w*|truncate\w*|syncfs)|db\.(run|transaction|commit))$/;
 const OPENS =
-  /^(fs\.(open|readFile|list|stat|syncDir)|sys\.(open\w+|createFile|list)|db\.open|mounter\.mount|workers\.\w+)$/;
+  /^(fs\.(open\w*|readFile|list|syncDir)|sys\.(open\w+|createFile|list)|db\.open|mounter\.mount)$/;
 
 /** The errors that the kernel can give for such a call. */
 export function errnosOf(kind: string): readonly Errno[] {
-  const some: Errno[] = READS.test(kind) ? ['EIO', 'EPERM'] : ['EIO', 'ENOSPC', 'EROFS', 'EPERM'];
+  const some: Errno[] = CHANGES.test(kind) ? ['EIO', 'ENOSPC', 'EROFS', 'EPERM'] : ['EIO', 'EPERM'];
   return OPENS.test(kind) ? [...some, 'EMFILE'] : some;
 }
 
@@ -41,9 +44,10 @@ export function errnosOf(kind: string): readonly Errno[] {
 export function pointsOf(counts: ReadonlyMap<string, number>, few: boolean): Point[] {
   const points: Point[] = [];
   for (const [turn, [kind, count]] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).entries()) {
-    const errnos = errnosOf(kind);
+    const errnos: readonly Errno[] = kind === CHANGE ? ['EROFS', 'ENOSPC'] : errnosOf(kind);
     const one = [1, (count + 1) >> 1, count][turn % 3] ?? 1;
-    const nths = few ? [one] : Array.from({ length: count }, (_, n) => n + 1);
+    const quarters = [1, 2, 3].map((part) => Math.ceil((count * part) / 4));
+    const nths = few ? (kind === CHANGE ? quarters : [one]) : Array.from({ length: count }, (_, n) => n + 1);
     const some = few ? [errnos[turn % errnos.length] ?? 'EIO'] : errnos;
     for (const nth of nths) for (const errno of some) points.push({ kind, nth, errno });
   }
@@ -55,7 +59,8 @@ export class Faults {
   readonly counts: Map<string, number> = new Map();
   readonly #lost: LostData;
   #armed: Point | undefined;
-  #failed = false;
+  /** The message of the first error. */
+  #first: string | undefined;
 
   constructor(lost: LostData) {
     this.#lost = lost;
@@ -65,11 +70,11 @@ export class Faults {
   arm(point: Point | undefined): void {
     this.counts.clear();
     this.#armed = point;
-    this.#failed = false;
+    this.#first = undefined;
   }
 
-  get failed(): boolean {
-    return this.#failed;
+  get first(): string | undefined {
+    return this.#first;
   }
 
   get lost(): LostData {
@@ -79,17 +84,30 @@ export class Faults {
   /** The errno of the error that this call has to fail with. */
   step(kind: string): Errno | undefined {
     if (CERTAIN.has(kind)) return undefined;
+    const nth = this.#count(kind);
+    const changes = CHANGES.test(kind) ? this.#count(CHANGE) : 0;
+    const armed = this.#armed;
+    if (armed === undefined) return undefined;
+    const hit = armed.kind === CHANGE ? changes >= armed.nth : armed.kind === kind && armed.nth === nth;
+    return hit ? armed.errno : undefined;
+  }
+
+  #count(kind: string): number {
     const nth = (this.counts.get(kind) ?? 0) + 1;
     this.counts.set(kind, nth);
-    if (this.#armed?.kind !== kind || this.#armed.nth !== nth) return undefined;
-    this.#failed = true;
-    return this.#armed.errno;
+    return nth;
+  }
+
+  /** Notes the error that a call failed with. */
+  failure(err: Error): Error {
+    this.#first ??= err.message;
+    return err;
   }
 
   /** Throws when the call has to fail. */
   check(kind: string, what: unknown): void {
     const errno = this.step(kind);
-    if (errno !== undefined) throw errnoError(errno, `${kind.split('.')[1]} ${String(what)}`);
+    if (errno !== undefined) throw this.failure(errnoError(errno, `${kind.split('.')[1]} ${String(what)}`));
   }
 }
 
@@ -144,7 +162,7 @@ function faultyFileSystem(base: FileSystem, faults: Faults): FileSystem {
       if (typeof value !== 'function' || typeof key === 'symbol') return value;
       const method = value.bind(base) as (...args: unknown[]) => Promise<unknown>;
       return async (...args: unknown[]) => {
-        faults.check(`fs.${key}`, args[0]);
+        faults.check(key === 'open' && args[1] === 'read' ? 'fs.openRead' : `fs.${key}`, args[0]);
         // Everything is as on a disk, wherever the test runs.
         if (key === 'isVolatile') return false;
         const result = await method(...args);
@@ -175,7 +193,7 @@ function faultyFile(handle: FileHandle, path: string, faults: Faults): FileHandl
       const length = errno === undefined ? bytes.length : bytes.length >> 1;
       await handle.write(bytes.subarray(0, length), at);
       file.wrote(at, length);
-      if (errno !== undefined) throw errnoError(errno, `write ${path}`);
+      if (errno !== undefined) throw faults.failure(errnoError(errno, `write ${path}`));
     },
     sync: async () => {
       const errno = faults.step('fs.sync');
@@ -185,7 +203,7 @@ function faultyFile(handle: FileHandle, path: string, faults: Faults): FileHandl
         return;
       }
       file.lose();
-      throw errnoError(errno, `sync ${path}`);
+      throw faults.failure(errnoError(errno, `sync ${path}`));
     },
   };
 }
@@ -204,7 +222,8 @@ function faultyDatabases(base: Databases, faults: Faults): Databases {
     const errno = faults.step(kind);
     if (errno === undefined) return;
     const [errcode, message] = SQLITE[errno];
-    throw databaseError(path, 'use the database', Object.assign(new Error(message), { errcode }));
+    const cause = Object.assign(new Error(message), { errcode });
+    throw faults.failure(databaseError(path, 'use the database', cause));
   };
   return new Proxy(base, {
     get: (_, key) => {

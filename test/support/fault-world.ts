@@ -10,8 +10,8 @@ export interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
-  /** Whether a call was made to fail. */
-  readonly failed: boolean;
+  /** The first error that a call was made to fail with: its message, or a word of it. */
+  readonly first: string | undefined;
 }
 
 /** A way to run a command line of hawser, and to make one of its calls fail. `P` names a call. */

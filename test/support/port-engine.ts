@@ -18,7 +18,7 @@ export function portEngine(): Engine<Point> {
     faults.arm(point);
     const runtime = faultyRuntime({ ...base, host }, faults);
     const code = await main(runtime, ['--root', root, ...args]);
-    return { code, out: stdout.text(), err: stderr.text(), failed: faults.failed };
+    return { code, out: stdout.text(), err: stderr.text(), first: faults.first };
   };
   return {
     run,
