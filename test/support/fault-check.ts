@@ -57,7 +57,7 @@ async function checkIn<P>(
   await scenario.prepare?.(place, world);
   const command = scenario.command(place, world);
   const first = await place.run(command, point);
-  const wrong = first.first === undefined ? [] : falseWords(first);
+  const wrong = first.first.length === 0 ? [] : falseWords(first);
   if (first.code === 0) wrong.push(...(await succeeded(world, scenario, place)));
   else wrong.push(...stillWhole(world, scenario, place, known));
   if (scenario.mounts) await unmountBelow(place.dir);
@@ -94,8 +94,9 @@ function stillWhole<P>(
 }
 
 /** Hints that are not true, and an error that is not the first one. */
-function falseWords({ code, err, first = '' }: Ran): string[] {
+function falseWords({ code, err, first }: Ran): string[] {
   if (code === 0) return [];
   const wrong = FALSE_HINT.test(err) ? [`a false hint: ${err.trim()}`] : [];
-  return err.includes(first) ? wrong : [...wrong, `not the first error (${first}): ${err.trim()}`];
+  const told = first.some((message) => err.includes(message));
+  return told ? wrong : [...wrong, `not the first error (${first.join('; ')}): ${err.trim()}`];
 }

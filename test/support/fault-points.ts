@@ -59,8 +59,8 @@ export class Faults {
   readonly counts: Map<string, number> = new Map();
   readonly #lost: LostData;
   #armed: Point | undefined;
-  /** The message of the first error. */
-  #first: string | undefined;
+  /** The messages of the first errors. */
+  readonly #messages: string[] = [];
 
   constructor(lost: LostData) {
     this.#lost = lost;
@@ -70,11 +70,12 @@ export class Faults {
   arm(point: Point | undefined): void {
     this.counts.clear();
     this.#armed = point;
-    this.#first = undefined;
+    this.#messages.length = 0;
   }
 
-  get first(): string | undefined {
-    return this.#first;
+  /** The messages of the first errors: one of a single call; else three, as a best effort may fail before the work does. */
+  get first(): readonly string[] {
+    return this.#messages.slice(0, this.#armed?.kind === CHANGE ? 3 : 1);
   }
 
   get lost(): LostData {
@@ -100,7 +101,7 @@ export class Faults {
 
   /** Notes the error that a call failed with. */
   failure(err: Error): Error {
-    this.#first ??= err.message;
+    if (this.#messages.length < 3) this.#messages.push(err.message);
     return err;
   }
 

@@ -10,8 +10,8 @@ export interface Ran {
   readonly code: number;
   readonly out: string;
   readonly err: string;
-  /** The first error that a call was made to fail with: its message, or a word of it. */
-  readonly first: string | undefined;
+  /** The messages of the first errors that calls were made to fail with, or words of them; empty when none was. */
+  readonly first: readonly string[];
 }
 
 /** A way to run a command line of hawser, and to make one of its calls fail. `P` names a call. */

@@ -146,7 +146,10 @@ function strays(root: string, db: DatabaseSync): string[] {
     ),
     ...unknown('content', new Set(['blobs', 'ingest', 'index.json', 'oci-layout'])),
     ...unknown('run', new Set()),
-    ...unknown('.', new Set(['content', 'snapshots', 'run', 'hawser.db', 'hawser.db-wal', 'hawser.db-shm'])),
+    ...unknown(
+      '.',
+      new Set(['content', 'snapshots', 'run', 'spare', 'hawser.db', 'hawser.db-wal', 'hawser.db-shm']),
+    ),
   ];
 }
 

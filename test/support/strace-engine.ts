@@ -53,20 +53,20 @@ export function straceEngine({ command }: Flavour): Engine<SyscallPoint> {
   const trace = async (root: string, args: readonly string[], how: readonly string[]): Promise<Ran> => {
     const line = [...how, ...command, '--root', root, ...args];
     const { code, stdout, stderr } = await exec('strace', ['-f', '-qq', ...line], { timeout: 120_000 });
-    return { code: code ?? 255, out: stdout, err: stderr, first: undefined };
+    return { code: code ?? 255, out: stdout, err: stderr, first: [] };
   };
   const run = async (root: string, args: readonly string[], point?: SyscallPoint): Promise<Ran> => {
     if (point === undefined) {
       const [file, ...before] = command;
       const { code, stdout, stderr } = await exec(file, [...before, '--root', root, ...args]);
-      return { code: code ?? 255, out: stdout, err: stderr, first: undefined };
+      return { code: code ?? 255, out: stdout, err: stderr, first: [] };
     }
     const { syscall, nth, errno } = point;
     const log = `${dirname(root)}.strace`;
     const inject = ['-e', `trace=${syscall}`, '-e', `inject=${syscall}:error=${errno}:when=${nth}`];
     const ran = await trace(root, args, ['-o', log, ...inject]);
     const injected = readFileSync(log, 'utf8').includes('(INJECTED)');
-    return { ...ran, first: injected ? '' : undefined };
+    return { ...ran, first: injected ? [''] : [] };
   };
   return {
     run,

@@ -14,21 +14,23 @@ export function requireWhiteouts(sys: Syscalls, dir: string): void {
     attempt(dir, 'whiteouts (character devices 0:0)', () => sys.mknod(root, PROBE, S_IFCHR, 0, 0));
     sys.unlink(root, PROBE);
     // Without FFI this takes a tool that an image without such marks does not need.
-    if (sys.provider === 'ffi')
+    if (sys.provider !== 'ffi') return;
+    sys.mkdir(root, PROBE, 0o700);
+    try {
       attempt(dir, 'opaque marks (trusted.* or user.* attributes)', () => mark(sys, root));
+    } finally {
+      sys.rmdir(root, PROBE);
+    }
   });
 }
 
 /** As core/archive/overlay-rebase.ts marks directories. */
 function mark(sys: Syscalls, root: Dir): void {
-  sys.mkdir(root, PROBE, 0o700);
   try {
     sys.setxattr(root, PROBE, 'trusted.overlay.opaque', YES);
   } catch (err) {
     if (!isKind(err, 'PermissionDenied')) throw err;
     sys.setxattr(root, PROBE, 'user.overlay.opaque', YES);
-  } finally {
-    sys.rmdir(root, PROBE);
   }
 }
 
@@ -36,7 +38,8 @@ function attempt(dir: string, what: string, work: () => void): void {
   try {
     work();
   } catch (err) {
-    if (!isKind(err, 'PermissionDenied', 'NotImplemented', 'InvalidArgument')) throw err;
+    const refused = isKind(err, 'PermissionDenied', 'NotImplemented', 'InvalidArgument');
+    if (!refused || errnoOf(err) === 'EROFS') throw err;
     const why = errnoOf(err) ?? messageOf(err);
     throw new HawserError(
       'FailedPrecondition',
