@@ -44,8 +44,8 @@ export async function openContainerdBackend(
     const usual = await defaultSnapshotter(connection, { signal });
     const { usable, contentRoot, verifiers } = await plugins(connection, { signal });
     const direct = new DirectAccess(connection, runtime, contentRoot);
-    const durable = new Durable(workers);
     const writeOut = new WriteOut(runtime);
+    const durable = new Durable(workers, writeOut);
     const leases = new ContainerdLeases(connection, clock, host);
     return {
       namespace,
@@ -61,12 +61,9 @@ export async function openContainerdBackend(
       snapshotterNames: usable,
       snapshotter: (name = usual) => {
         if (!usable.includes(name)) throw noSnapshotter(name, usable);
-        return new ContainerdSnapshotter(connection, name, direct, ways);
+        return new ContainerdSnapshotter(connection, name, direct, durable, ways);
       },
-      sync: async (call) => {
-        await writeOut.settled();
-        await durable.sync(call);
-      },
+      sync: (call) => durable.sync(call),
       collect: async (call) => {
         await leases.collect(call);
         return undefined;

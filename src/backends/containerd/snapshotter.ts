@@ -15,6 +15,7 @@ import {
 import type { Connection } from './connection.ts';
 import { toMounts, toPrepared } from './descriptors.ts';
 import type { DirectAccess } from './direct.ts';
+import type { Durable } from './durable.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
@@ -35,10 +36,18 @@ export class ContainerdSnapshotter implements Snapshotter {
   readonly maxLayers: number | undefined;
   readonly #connection: Connection;
   readonly #direct: DirectAccess;
+  readonly #durable: Pick<Durable, 'committed'>;
   readonly #ways: Ways;
 
-  constructor(connection: Connection, name: string, direct: DirectAccess, ways: Ways) {
+  constructor(
+    connection: Connection,
+    name: string,
+    direct: DirectAccess,
+    durable: Pick<Durable, 'committed'>,
+    ways: Ways,
+  ) {
     this.#connection = connection;
+    this.#durable = durable;
     this.#ways = ways;
     this.#direct = direct;
     this.name = name;
@@ -116,6 +125,7 @@ export class ContainerdSnapshotter implements Snapshotter {
     try {
       const request = { ...this.#key(key), name, labels };
       await this.#connection.call('snapshots.v1.Snapshots/Commit', request, { ...call, deadline: 0 });
+      this.#durable.committed(this, name);
     } catch (err) {
       if (isKind(err, 'AlreadyExists')) await this.#hold(name, call);
       throw err;

@@ -132,14 +132,10 @@ async function withSetting(
       return { diffId: digest, size: 1, entries: 1, warnings: [], times, record: null } as never;
     },
   };
-  const applier = new ContainerdApplier(
-    fake.connection,
-    new Durable(workers),
-    direct,
-    workers,
-    new WriteOut(runtime),
-  );
-  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct, waysOf('1.6'));
+  const writeOut = new WriteOut(runtime);
+  const durable = new Durable(workers, writeOut);
+  const applier = new ContainerdApplier(fake.connection, durable, direct, workers, writeOut);
+  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct, durable, waysOf('1.6'));
   try {
     setting.before?.(dir, fake.socket);
     await body(async (key, codec) => {

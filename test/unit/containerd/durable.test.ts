@@ -13,7 +13,7 @@ function recorded(kind?: Kind) {
       synced.push(...paths);
     },
   };
-  return { durable: new Durable(workers), synced };
+  return { durable: new Durable(workers, { settled: async () => {} }), synced };
 }
 const overlay = {
   type: 'overlay',
@@ -46,4 +46,39 @@ test('containerd durable: what is not a directory, or not ours, is left to conta
   const broken = recorded('Internal').durable;
   broken.wrote(toPrepared([bind]).trees);
   assert.match((await failure(broken.sync())).message, /syncfs/);
+});
+
+test('containerd durable: after a failed sync the snapshots that it covered are removed, children first, and no others', async () => {
+  const removed: string[] = [];
+  let failing: 'sync' | 'write-out' | undefined;
+  const fails = async (which: typeof failing) => {
+    if (failing === which) throw new HawserError('Internal', `${which} failed`);
+  };
+  const workers = { syncfs: () => fails('sync') };
+  const durable = new Durable(workers, { settled: () => fails('write-out') });
+  const snapshotter = {
+    remove: async (name: string) => {
+      if (name === 'used') throw new HawserError('FailedPrecondition', 'it has children');
+      if (name === 'gone') throw new HawserError('NotFound', 'no such snapshot');
+      removed.push(name);
+    },
+  };
+  const commit = (...names: string[]) => {
+    durable.wrote(toPrepared([bind]).trees);
+    for (const name of names) durable.committed(snapshotter, name);
+  };
+  commit('synced');
+  await durable.sync();
+  for (failing of ['sync', 'write-out'] as const) {
+    removed.length = 0;
+    commit('one', 'gone', 'two');
+    assert.equal((await failure(durable.sync())).message, `${failing} failed`);
+    assert.deepEqual(removed, ['two', 'one']);
+  }
+  commit('used', 'three');
+  const err = (await failure(durable.sync())) as HawserError;
+  assert.deepEqual([err.kind, err.message], ['DataLoss', 'write-out failed']);
+  assert.match(err.hint ?? '', /may lack files .*: used$/);
+  failing = undefined;
+  await durable.sync();
 });

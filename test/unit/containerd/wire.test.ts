@@ -259,7 +259,13 @@ check(
   },
   async ({ connection }) => {
     const direct = new DirectAccess(connection, bareRuntime(), undefined);
-    const snapshotter = new ContainerdSnapshotter(connection, 'overlayfs', direct, waysOf('1.6'));
+    const snapshotter = new ContainerdSnapshotter(
+      connection,
+      'overlayfs',
+      direct,
+      { committed: () => {} },
+      waysOf('1.6'),
+    );
     const labels = { 'containerd.io/snapshot.ref': 'chain' };
     const err = await failure(snapshotter.prepare('key', '', { labels, lease: 'the-lease' }));
     assert.ok(isKind(err, 'AlreadyExists'), String(err));
