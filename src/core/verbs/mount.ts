@@ -9,6 +9,7 @@ import type { Leases } from '../leases/lease-store.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Mount } from '../ports/mounter.ts';
+import { checkMountable } from '../snapshots/mountable.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import { readIdMaps } from '../users/id-map.ts';
 import {
@@ -83,6 +84,7 @@ export async function mountImage(
     if (record === undefined) await makeSnapshot(snapshotter, { target, chainId, image, options }, undo);
     else await backend.leases.add(target, { type: `snapshots/${snapshotter.name}`, id: target }, { signal });
     const mounts = await snapshotter.mounts(target, { signal });
+    checkMountable(mounts, snapshotter.name);
     await mountAt(deps.runtime, mounts, target, options);
   });
   return { chainId, target };
