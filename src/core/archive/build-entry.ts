@@ -1,7 +1,6 @@
 /** One entry out of a header block and the extension headers before it. */
 import type { ByteString } from '../bytes.ts';
 import { display, visible } from '../bytes.ts';
-import { HawserError } from '../errors.ts';
 import type { TimeSpec } from '../ports/syscalls.ts';
 import type { EntryType, TarEntry } from './entry.ts';
 import { type Header, MAX_NAME, malformed } from './header.ts';
@@ -133,9 +132,8 @@ export function buildEntry(header: Header, ext: Extensions): Built {
   checkValues(values, header);
   const type = typeOf(header, values.name);
   if (type === undefined) {
-    throw new HawserError(
-      'InvalidArgument',
-      `invalid tar: unknown entry type ${JSON.stringify(visible(header.type))} of ${JSON.stringify(display(values.name))}`,
+    throw malformed(
+      `unknown entry type ${JSON.stringify(visible(header.type))} of ${JSON.stringify(display(values.name))}`,
     );
   }
   const isFile = type === 'file';

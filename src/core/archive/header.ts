@@ -1,6 +1,6 @@
 /** One 512-byte header block: POSIX ustar, v7, GNU and star (POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual). */
 import { type ByteString, fromBytes } from '../bytes.ts';
-import { HawserError } from '../errors.ts';
+import { HawserError, type Reason } from '../errors.ts';
 
 export const BLOCK = 512;
 const SPACE = 0x20;
@@ -23,8 +23,11 @@ export interface Header {
   readonly devMinor: number;
 }
 
+/** Damaged bytes could be the cause of an error with this reason. */
+export const MALFORMED: Reason = { type: 'malformed' };
+
 export function malformed(what: string): HawserError {
-  return new HawserError('InvalidArgument', `invalid tar: ${what}`, { reason: { type: 'malformed' } });
+  return new HawserError('InvalidArgument', `invalid tar: ${what}`, { reason: MALFORMED });
 }
 
 export function isZeroBlock(block: Uint8Array): boolean {

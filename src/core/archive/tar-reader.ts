@@ -3,7 +3,7 @@ import { display, fromBytes } from '../bytes.ts';
 import { HawserError, wrap } from '../errors.ts';
 import { buildEntry } from './build-entry.ts';
 import type { TarEntry, TarSink } from './entry.ts';
-import { BLOCK, type Header, isZeroBlock, MAX_NAME, malformed, parseHeader } from './header.ts';
+import { BLOCK, type Header, isZeroBlock, MALFORMED, MAX_NAME, malformed, parseHeader } from './header.ts';
 import { MAX_EXTENSION, mergeGlobal, type PaxRecord, parsePax } from './pax.ts';
 import { gnuSparse, gnuSparseExtension, type SparseMap, SparseMapParser } from './sparse.ts';
 
@@ -83,7 +83,7 @@ export class TarReader {
 
   #truncated(offset: number): HawserError {
     const where = this.#entry === undefined ? '' : ` in ${JSON.stringify(display(this.#entry.name))}`;
-    return new HawserError('DataLoss', `truncated tar${where} after ${offset} bytes`);
+    return new HawserError('DataLoss', `truncated tar${where} after ${offset} bytes`, { reason: MALFORMED });
   }
 
   #step(chunk: Uint8Array, at: number): number {

@@ -4,8 +4,8 @@
  * they are fed by this walk and agree. Left to zstd: whether a frame has the content size that it declares, which its
  * decoder of streams does not see when the last block is empty. What comes out is the same, and held to the diff ID.
  */
-import { HawserError } from '../errors.ts';
-import { corrupt, tooMany } from './failures.ts';
+import type { HawserError } from '../errors.ts';
+import { corrupt, refused, tooMany } from './failures.ts';
 import type { ByteSource } from './source.ts';
 
 /** 128 MiB, the most that zstd itself accepts without `--long`. */
@@ -87,17 +87,14 @@ export class ZstdWalk {
     let pos = at + (single ? 5 : 6);
     const dictionary = uint(bytes, pos, DICTIONARY_LENGTH[descriptor & 3] ?? 0);
     pos += DICTIONARY_LENGTH[descriptor & 3] ?? 0;
-    if (dictionary !== 0)
-      throw new HawserError(
-        'NotImplemented',
-        `Cannot decompress zstd data: it needs the dictionary ${dictionary}`,
-      );
+    if (dictionary !== 0) throw refused('NotImplemented', 'zstd', `it needs the dictionary ${dictionary}`);
     const window = single ? contentSize(bytes, pos, at + this.wants - pos) : windowSize(bytes[at + 5] ?? 0);
     if (window > MAX_WINDOW)
-      throw new HawserError(
+      throw refused(
         'ResourceExhausted',
-        `Cannot decompress zstd data: it wants a window of ${window} bytes, the limit is ${MAX_WINDOW}`,
-        { hint: 'The image was compressed with a very long window (zstd --long); ask who made it' },
+        'zstd',
+        `it wants a window of ${window} bytes, the limit is ${MAX_WINDOW}`,
+        'The image was compressed with a very long window (zstd --long); ask who made it',
       );
     const length = this.wants;
     this.#checksum = (descriptor & 0x04) !== 0;

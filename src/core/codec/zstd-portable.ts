@@ -1,7 +1,7 @@
 /** Streaming zstd in WebAssembly (the module of the npm package zstddec), for runtimes whose own is absent or wrong. */
 import { wasmBytes } from '../../../wasm/zstd-stream.generated.ts';
 import { HawserError } from '../errors.ts';
-import { corrupt } from './failures.ts';
+import { corrupt, refused } from './failures.ts';
 import type { ZstdDecoder, ZstdEngine } from './zstd-decode.ts';
 
 interface Exports {
@@ -103,7 +103,6 @@ function outOfMemory(): HawserError {
 
 function failure(code: number): HawserError {
   if (code === ERROR_MEMORY) return outOfMemory();
-  if (code === ERROR_WINDOW_TOO_LARGE)
-    return new HawserError('ResourceExhausted', 'Cannot decompress zstd data: its window is too large');
+  if (code === ERROR_WINDOW_TOO_LARGE) return refused('ResourceExhausted', 'zstd', 'its window is too large');
   return corrupt('zstd', `the decoder reports error ${code}`);
 }

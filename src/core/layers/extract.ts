@@ -69,7 +69,7 @@ const no: Promise<boolean> = Promise.resolve(false);
 
 /** Whether the layer is not what it should be, which damaged bytes can cause. */
 function isMisfit(err: unknown): boolean {
-  return isKind(err, 'DataLoss', 'InvalidArgument');
+  return isKind(err, 'DataLoss', 'InvalidArgument') || reasonOf(err, 'malformed') !== undefined;
 }
 
 interface Active {
