@@ -129,11 +129,11 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
   });
   const speed = flow(flowOptions(options, clock), clock);
   const warnings = new RegistryWarnings(observe);
-  /** Around each single exchange: hops of redirects and token requests have their own. `secret`: of bodies. */
-  const perExchange = (secret: boolean): Layers => ({
+  /** Around each single exchange: hops of redirects and token requests have their own. `secret`: bodies hold secrets. */
+  const perExchange = (secret: boolean, host?: Host): Layers => ({
     cooldown: cooldowns.layer,
     speed,
-    trace: tracing(observed, clock, secret),
+    trace: tracing(observed, clock, { secret, configured: Object.keys(host?.headers ?? {}) }),
   });
   const authorizer = new Authorizer({
     clock,
@@ -144,7 +144,7 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
       stack(pool.forHost(host), {
         headers: ownHeaders(host),
         redirects: redirectsOf(host),
-        ...perExchange(true),
+        ...perExchange(true, host),
       }),
   });
   const foreign = (registry: URL) =>
@@ -165,7 +165,7 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
         authorize: authorizer.layer(host, repository),
         redirects: redirectsOf(host),
         warnings: warnings.layer(host.base),
-        ...perExchange(false),
+        ...perExchange(false, host),
       }),
   };
 }

@@ -12,9 +12,15 @@ export function safeUrl(url: URL): string {
   return printable(`${url.origin}${url.pathname}${query.length > 0 ? `?${query.join('&')}` : ''}`, 2000);
 }
 
-/** Headers as they may be shown: secrets replaced, URLs by `safeUrl`, no control characters. */
-export function safeHeaders(headers: Iterable<readonly [string, string]>): [string, string][] {
-  return [...headers].map(([name, value]) => [name.toLowerCase(), safeValue(name, value)]);
+/** Headers as they may be shown: secrets and `hidden` names (lower case) replaced, URLs by `safeUrl`, no control characters. */
+export function safeHeaders(
+  headers: Iterable<readonly [string, string]>,
+  hidden: readonly string[] = [],
+): [string, string][] {
+  return [...headers].map(([name, value]) => {
+    const lower = name.toLowerCase();
+    return [lower, hidden.includes(lower) ? 'REDACTED' : safeValue(name, value)];
+  });
 }
 
 function safeValue(name: string, value: string): string {

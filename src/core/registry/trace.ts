@@ -31,14 +31,21 @@ export interface TraceOptions {
 const MAX_DUMPED_BODY = 64 * 1024;
 const DUMPED_TYPES = /^(?:application\/(?:[a-z0-9.+-]*\+)?json|text\/plain)\b/i;
 
-/** The innermost layer. With `secret`, bodies are never dumped: they hold passwords or tokens. */
-export function tracing(options: TraceOptions, clock: Clock, secret: boolean): Layer {
+/**
+ * The innermost layer. With `secret`, bodies are never dumped: they hold passwords or tokens. Nor are the values of `configured` headers:
+ * any of them may be a secret.
+ */
+export function tracing(
+  options: TraceOptions,
+  clock: Clock,
+  { secret, configured = [] }: { readonly secret: boolean; readonly configured?: readonly string[] },
+): Layer {
   const { trace, dump } = options;
   if (trace === undefined && dump === undefined) return (next) => next;
   return (next) => async (request) => {
     const began = clock.monotonic();
     const told = { method: request.method, url: safeUrl(request.url) };
-    if (dump !== undefined) dumpRequest(dump, request);
+    if (dump !== undefined) dumpRequest(dump, request, configured);
     try {
       const response = await next(request);
       const length = lengthOf(response);
@@ -68,9 +75,14 @@ function limitsOf(headers: ResponseHeaders): Pick<TraceEvent, 'limits'> {
   return { limits: Object.fromEntries(found.map(([name, value]) => [name, printable(value, 200)])) };
 }
 
-function dumpRequest(dump: (line: string) => void, request: HttpRequest): void {
+function dumpRequest(
+  dump: (line: string) => void,
+  request: HttpRequest,
+  configured: readonly string[],
+): void {
   dump(`> ${request.method} ${safeUrl(request.url)} HTTP/1.1`);
-  for (const [name, value] of safeHeaders(Object.entries(request.headers))) dump(`> ${name}: ${value}`);
+  for (const [name, value] of safeHeaders(Object.entries(request.headers), configured))
+    dump(`> ${name}: ${value}`);
   if (request.body !== undefined) dump(`> [${request.body.length} bytes not shown]`);
 }
 

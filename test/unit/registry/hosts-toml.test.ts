@@ -150,6 +150,19 @@ test('hosts.toml: what has no effect is told', () => {
   ]);
 });
 
+test('the line of a key in a long file, also after a long array, is found by few parses (L11)', () => {
+  const long = Array.from({ length: 3_000 }, (_, at) => `key${at} = ${at}`);
+  const array = ['list = [', ...Array.from({ length: 300 }, () => '  "x",'), ']'];
+  const text = [...long, ...array, 'last = 1'].join('\n');
+  const began = performance.now();
+  assert.equal(lineOf(text, ['key0']), 1);
+  assert.equal(lineOf(text, ['key1234']), 1_235);
+  assert.equal(lineOf(text, ['list']), 3_001);
+  assert.equal(lineOf(text, ['last']), 3_303);
+  assert.equal(lineOf(text, ['absent']), 1);
+  assert.ok(performance.now() - began < 5_000, 'a parse for each line takes a minute');
+});
+
 test('the line of a key: arrays over several lines, comments, tables', () => {
   const text = '# one\n\nca = [\n "a",\n "b",\n]\n\n[host."https://m1"]\n# two\nskip_verify = true\n';
   assert.equal(lineOf(text, ['ca']), 3);

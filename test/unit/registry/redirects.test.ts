@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { ALL_CAPABILITIES, type Host } from '../../../src/core/registry/hosts.ts';
 import type { TraceEvent } from '../../../src/core/registry/open.ts';
 import type { AuthMode } from '../../registry/auth.ts';
 import { bytesOf, descriptor, scripted, withClient } from '../../registry/client.ts';
@@ -142,6 +143,29 @@ test('userinfo and fragment of a Location are not used', async () => {
     await bytesOf(await client.fetcher(parseReference('r.example/t/a:x')).fetch(desc));
   });
   assert.equal(transports.requests[1]?.url.href, 'https://cdn.example/x');
+});
+
+test('a dump has the names of configured headers, not their values (S11)', async () => {
+  const lines: string[] = [];
+  const dump = (line: string): void => void lines.push(line);
+  const host: Host = {
+    name: 'reg.test',
+    base: new URL('https://reg.test/v2'),
+    capabilities: ALL_CAPABILITIES,
+    headers: { 'x-site': 'hunter2', accept: 'hunter2/x' },
+  };
+  const hosts = async () => ({ source: 'test', hosts: [host] });
+  const answer = scripted(({ url }) =>
+    url.pathname === '/t'
+      ? { status: 403 }
+      : { status: 401, headers: { 'www-authenticate': 'Bearer realm="https://reg.test/t"' } },
+  );
+  await withClient({ transports: answer, hosts, dump }, async (client) => {
+    await failure(client.resolve(parseReference('reg.test/a:x')));
+  });
+  assert.ok(answer.requests.some(({ url }) => url.pathname === '/t'));
+  assert.ok(lines.filter((line) => line === '> x-site: REDACTED').length >= 2, lines.join('\n'));
+  assert.ok(!lines.join().includes('hunter2'), lines.join('\n'));
 });
 
 test('trace and dump hold no secret and no blob (H13)', async () => {

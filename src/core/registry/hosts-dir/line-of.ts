@@ -2,18 +2,40 @@ import { parse } from 'smol-toml';
 
 /**
  * The line (from 1) where a key of a valid TOML text is written. The parser does not say: it is the line after the longest
- * beginning of the text that is valid TOML and lacks the key. Only for error messages: it parses once for each line.
+ * beginning of the text that is valid TOML and lacks the key. Such beginnings are found by halving, as a longer one has all keys of a
+ * shorter one; lines at which no beginning ends, as in the midst of an array, are passed.
  */
 export function lineOf(text: string, path: readonly string[]): number {
   const lines = text.split('\n');
-  let without = 0;
-  for (let count = 1; count <= lines.length; count++) {
+  /** Undefined: not valid. */
+  const hasKey = (count: number): boolean | undefined => {
     const beginning = tryParse(lines.slice(0, count).join('\n'));
-    if (beginning === undefined) continue;
-    if (has(beginning, path)) return without + 1;
-    without = count;
+    return beginning === undefined ? undefined : has(beginning, path);
+  };
+  if (hasKey(lines.length) !== true) return 1;
+  let [without, within] = [0, lines.length];
+  while (within - without > 1) {
+    const middle = Math.floor((without + within) / 2);
+    const found = firstValid(middle, without, -1, hasKey) ?? firstValid(middle + 1, within, 1, hasKey);
+    if (found === undefined) break;
+    if (found.has) within = found.count;
+    else without = found.count;
   }
-  return without === lines.length ? 1 : without + 1;
+  return without + 1;
+}
+
+/** The valid beginning that is nearest to `from`, before `end` (excluded). */
+function firstValid(
+  from: number,
+  end: number,
+  step: 1 | -1,
+  hasKey: (count: number) => boolean | undefined,
+): { readonly count: number; readonly has: boolean } | undefined {
+  for (let count = from; count !== end; count += step) {
+    const found = hasKey(count);
+    if (found !== undefined) return { count, has: found };
+  }
+  return undefined;
 }
 
 function tryParse(text: string): unknown {
