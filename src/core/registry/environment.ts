@@ -1,5 +1,5 @@
 /** The machine's settings for registries: certs.d directories, proxies, trusted certificates, credentials of other tools. */
-import { messageOf } from '../errors.ts';
+import { ifFound, messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { TlsOptions } from '../ports/transport.ts';
 import type { Runtime } from '../runtime.ts';
@@ -22,6 +22,8 @@ export interface EnvironmentOptions {
 type Env = (name: string) => string | undefined;
 
 const MAX_ROOTS_BYTES = 16 * 1024 * 1024;
+const MAX_ROOT_FILES = 5_000;
+const PEM = '-----BEGIN ';
 
 /** Options of a registry client as the environment has them. */
 export async function environmentOptions(
@@ -39,24 +41,61 @@ export async function environmentOptions(
   return { hosts, tls, credentials, proxy: proxiesOf(env), plainHttp };
 }
 
+type Reading = Pick<Runtime, 'fs'> & Pick<EnvironmentOptions, 'warn'> & { readonly env: Env };
+
 /**
- * SSL_CERT_FILE replaces the system's roots, as it does for OpenSSL and Go; a CA that was given replaces both. Where it cannot
- * be read, it is told of and not used, as there.
+ * SSL_CERT_FILE replaces the system's roots, and SSL_CERT_DIR (directories between colons) adds to them, as for OpenSSL and Go; a CA
+ * that was given replaces all of them. What cannot be read is told of and not used, as there.
  */
 async function withRoots(
-  { fs, env, warn }: Pick<Runtime, 'fs'> & Pick<EnvironmentOptions, 'warn'> & { env: Env },
+  reading: Reading,
   tls: TlsOptions | undefined,
   call: Call,
 ): Promise<TlsOptions | undefined> {
+  if (tls?.ca !== undefined) return tls;
+  const ca = await rootsOfFile(reading, call);
+  const more = await rootsOfDirs(reading, call);
+  if (ca === undefined && more.length === 0) return tls;
+  const extraCa = [...(tls?.extraCa === undefined ? [] : [tls.extraCa]), ...more].join('\n');
+  return { ...tls, ...(ca === undefined ? {} : { ca }), ...(extraCa === '' ? {} : { extraCa }) };
+}
+
+async function rootsOfFile({ fs, env, warn }: Reading, call: Call): Promise<string | undefined> {
   const path = env('SSL_CERT_FILE') ?? '';
-  if (tls?.ca !== undefined || path === '') return tls;
+  if (path === '') return undefined;
   try {
-    const ca = new TextDecoder().decode(await fs.readFile(path, MAX_ROOTS_BYTES, call));
-    if (ca.includes('-----BEGIN ')) return { ...tls, ca };
+    const text = new TextDecoder().decode(await fs.readFile(path, MAX_ROOTS_BYTES, call));
+    if (text.includes(PEM)) return text;
     warn(`SSL_CERT_FILE=${path} is not used: it holds no certificates in PEM form`);
   } catch (err) {
     call.signal?.throwIfAborted();
     warn(`SSL_CERT_FILE=${path} is not used: ${messageOf(err)}`);
   }
-  return tls;
+  return undefined;
+}
+
+/** The certificates in the files of the directories, each once: links by hash name the same files. */
+async function rootsOfDirs({ fs, env, warn }: Reading, call: Call): Promise<string[]> {
+  const found = new Set<string>();
+  let left = MAX_ROOTS_BYTES;
+  for (const dir of (env('SSL_CERT_DIR') ?? '').split(':').filter((one) => one !== '')) {
+    try {
+      for (const { name, type } of (await fs.list(dir, call)).slice(0, MAX_ROOT_FILES)) {
+        if (type === 'directory') continue;
+        const bytes = await ifFound(
+          fs.readFile(`${dir}/${name}`, left, call),
+          'PermissionDenied',
+          'ResourceExhausted',
+        );
+        const text = new TextDecoder().decode(bytes ?? new Uint8Array());
+        if (!text.includes(PEM) || found.has(text)) continue;
+        found.add(text);
+        left -= text.length;
+      }
+    } catch (err) {
+      call.signal?.throwIfAborted();
+      warn(`SSL_CERT_DIR=${dir} is not used: ${messageOf(err)}`);
+    }
+  }
+  return [...found];
 }

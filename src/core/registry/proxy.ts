@@ -6,31 +6,44 @@ import { type Address, classify, parseAddress } from './addresses.ts';
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 
+type Env = (name: string) => string | undefined;
+
 /**
  * `undefined`: no proxy is configured at all. Upper case comes before lower. HTTP_PROXY is ignored in a CGI program
- * (REQUEST_METHOD is set), where a client of that program sets it. A URL that cannot be one is InvalidArgument.
+ * (REQUEST_METHOD is set), where a client of that program sets it. HTTP and SOCKS5 proxies; another value is InvalidArgument for
+ * requests that would go through it, and harms no other.
  */
-export function proxiesOf(env: (name: string) => string | undefined): ProxyChoice | undefined {
+export function proxiesOf(env: Env): ProxyChoice | undefined {
   const inCgi = (env('REQUEST_METHOD') ?? '') !== '';
-  const plain = inCgi ? undefined : proxyUrl(env, 'HTTP_PROXY');
-  const secure = proxyUrl(env, 'HTTPS_PROXY');
+  const plain = inCgi ? undefined : setting(env, 'HTTP_PROXY');
+  const secure = setting(env, 'HTTPS_PROXY');
   if (plain === undefined && secure === undefined) return undefined;
   const excluded = parseNoProxy(env('NO_PROXY') || env('no_proxy') || '');
   return (url) => {
     const proxy = url.protocol === 'https:' ? secure : plain;
-    return proxy === undefined || isExcluded(url, excluded) ? undefined : proxy;
+    return proxy === undefined || isExcluded(url, excluded) ? undefined : parseProxy(proxy);
   };
 }
 
-function proxyUrl(env: (name: string) => string | undefined, name: string): URL | undefined {
+interface Setting {
+  /** The variable. */
+  readonly name: string;
+  readonly value: string;
+}
+
+function setting(env: Env, name: string): Setting | undefined {
   const given = [name, name.toLowerCase()].find((one) => (env(one) ?? '') !== '');
-  if (given === undefined) return undefined;
-  const text = env(given)?.trim() ?? '';
-  const full = SCHEME.test(text) ? text : `http://${text}`;
-  const url = URL.canParse(full) ? new URL(full) : undefined;
-  if (url !== undefined && url.hostname !== '' && /^https?:$/.test(url.protocol)) return url;
-  throw new HawserError('InvalidArgument', `${given} is not the URL of an HTTP proxy`, {
-    hint: `Write it as http://HOST:PORT or https://HOST:PORT, or unset ${given}`,
+  return given === undefined ? undefined : { name: given, value: env(given)?.trim() ?? '' };
+}
+
+function parseProxy({ name, value }: Setting): URL {
+  const full = SCHEME.test(value) ? value : `http://${value}`;
+  // With socks5h the proxy looks names up, as it does here with socks5 too.
+  const text = full.replace(/^socks5h:/i, 'socks5:');
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && url.hostname !== '' && /^(?:https?|socks5):$/.test(url.protocol)) return url;
+  throw new HawserError('InvalidArgument', `${name} is not the URL of an HTTP or SOCKS5 proxy`, {
+    hint: `Write it as http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT, or unset ${name}`,
   });
 }
 

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 
 /** The part of Deno that this file uses. */
@@ -5,13 +6,61 @@ interface DenoPermissions {
   readonly permissions: { querySync(what: Permission): { readonly state: string } };
 }
 
-type Permission = { name: 'sys'; kind: 'ca' } | { name: 'env'; variable: string };
+type Permission =
+  | { name: 'sys'; kind: 'ca' }
+  | { name: 'env'; variable: string }
+  | { name: 'read'; path: string };
 
-/** PEM texts of the operating system's trust store; none where the runtime cannot or may not read it. */
+/** Where distributions keep all roots in one file (Go's list): Debian and Alpine, Fedora, SUSE, RHEL, others. */
+const BUNDLES: readonly string[] = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
+  '/etc/pki/tls/cacert.pem',
+  '/etc/ssl/cert.pem',
+];
+/** Where there is no such file: one root a file. */
+const DIRECTORIES: readonly string[] = ['/etc/ssl/certs', '/etc/pki/tls/certs'];
+
+/**
+ * PEM texts of the operating system's trust store; none where there is none, or hawser may not read it. On Linux the files are read
+ * here: OpenSSL knows the paths of the distribution that it was built for, and prints a warning where they are missing.
+ */
 export function systemRoots(): readonly string[] {
+  return process.platform === 'linux' ? linuxRoots() : builtInRoots();
+}
+
+function linuxRoots(): readonly string[] {
+  for (const path of BUNDLES) {
+    const text = readText(path);
+    if (text !== undefined) return [text];
+  }
+  const files = DIRECTORIES.flatMap((dir) => namesIn(dir).map((name) => readText(`${dir}/${name}`) ?? ''));
+  const roots = [...new Set(files)].filter((text) => text.includes('-----BEGIN CERTIFICATE-----'));
+  return roots.length > 0 ? roots : builtInRoots();
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return may({ name: 'read', path }) ? readFileSync(path, 'utf8') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function namesIn(path: string): readonly string[] {
+  try {
+    return may({ name: 'read', path }) ? readdirSync(path) : [];
+  } catch {
+    return [];
+  }
+}
+
+function builtInRoots(): readonly string[] {
   try {
     const tls = process.getBuiltinModule('node:tls');
-    return mayRead({ name: 'sys', kind: 'ca' }) ? (tls.getCACertificates?.('system') ?? []) : [];
+    return may({ name: 'sys', kind: 'ca' }) ? (tls.getCACertificates?.('system') ?? []) : [];
   } catch {
     return [];
   }
@@ -20,11 +69,11 @@ export function systemRoots(): readonly string[] {
 /** Whether NODE_EXTRA_CA_CERTS adds to the runtime's default store; true where that cannot be known. */
 export function hasExtraRoots(): boolean {
   const variable = 'NODE_EXTRA_CA_CERTS';
-  return mayRead({ name: 'env', variable }) ? (process.env[variable] ?? '') !== '' : true;
+  return may({ name: 'env', variable }) ? (process.env[variable] ?? '') !== '' : true;
 }
 
 /** Without the permission, Deno would stop and ask its user. */
-function mayRead(what: Permission): boolean {
+function may(what: Permission): boolean {
   const { Deno } = globalThis as unknown as { Deno?: DenoPermissions };
   return Deno === undefined || Deno.permissions.querySync(what).state === 'granted';
 }

@@ -60,7 +60,8 @@ export function openDispatchers(options: TransportOptions): Dispatchers {
       ...common,
       uri: proxy.href,
       requestTls: prepared({ ...identity(options), ...everyRoot(options) }),
-      proxyTls: toProxy,
+      // undici speaks TLS to a SOCKS proxy that has settings for it.
+      ...(proxy.protocol === 'https:' ? { proxyTls: toProxy } : {}),
       clientFactory: (origin, given) => new TunnelPool(origin, { ...common, ...given }),
       factory: (origin, given) => new Pool(origin, { ...common, ...given }),
     });

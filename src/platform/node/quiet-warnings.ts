@@ -1,7 +1,7 @@
 import process from 'node:process';
 
 /** Features that are experimental in some version of Node that we support, and that our tests cover. */
-const ACCEPTED = /SQLite|\bffi\b|FFI/i;
+const ACCEPTED = /SQLite|\bffi\b|FFI|SOCKS5/i;
 
 /** Not true of hawser, which verifies all the same. */
 const UNTRUE = /^Setting the NODE_TLS_REJECT_UNAUTHORIZED environment variable/;

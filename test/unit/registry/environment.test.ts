@@ -21,11 +21,21 @@ async function look(
         if (text === undefined) throw new HawserError('NotFound', 'no such file');
         return new TextEncoder().encode(text);
       },
+      list: async (dir: string) => {
+        const below = Object.keys(files).filter((path) => path.startsWith(`${dir}/`));
+        if (below.length === 0) throw new HawserError('NotFound', 'no such directory');
+        return below.map((path) => ({ name: path.slice(dir.length + 1), type: 'file' }));
+      },
     },
   } as never;
   const tls = ca === undefined ? { skipVerify: false } : { ca };
   const options = await environmentOptions(runtime, { tls, warn: (text) => warnings.push(text) }, {});
-  return { ca: options.tls?.ca, proxied: options.proxy !== undefined, warnings };
+  return {
+    ca: options.tls?.ca,
+    extraCa: options.tls?.extraCa,
+    proxied: options.proxy !== undefined,
+    warnings,
+  };
 }
 
 test('SSL_CERT_FILE replaces the roots, unless a CA was given', async () => {
@@ -42,6 +52,25 @@ test('an SSL_CERT_FILE that cannot be used is told of', async () => {
   const empty = await look({ '/b.pem': 'x' }, { SSL_CERT_FILE: '/b.pem' });
   assert.equal(empty.ca, undefined);
   assert.match(empty.warnings[0] ?? '', /no certificates/);
+});
+
+test('SSL_CERT_DIR adds to the roots: certificates of all files, each once (G10)', async () => {
+  const other = `${BUNDLE}other`;
+  const files = {
+    '/d/a.pem': BUNDLE,
+    '/d/1234.0': BUNDLE,
+    '/d/readme': 'x',
+    '/e/b.crt': other,
+    '/b.pem': 'f',
+  };
+  const both = await look(files, { SSL_CERT_DIR: '/d:/e:' });
+  assert.deepEqual([both.ca, both.extraCa], [undefined, [BUNDLE, other].join('\n')]);
+  const beside = await look({ ...files, '/b.pem': BUNDLE }, { SSL_CERT_FILE: '/b.pem', SSL_CERT_DIR: '/e' });
+  assert.deepEqual([beside.ca, beside.extraCa], [BUNDLE, other]);
+  const given = await look(files, { SSL_CERT_DIR: '/d' }, 'given');
+  assert.deepEqual([given.ca, given.extraCa], ['given', undefined]);
+  const absent = await look(files, { SSL_CERT_DIR: '/none' });
+  assert.deepEqual(absent.warnings, ['SSL_CERT_DIR=/none is not used: no such directory']);
 });
 
 test('proxies are taken from the environment', async () => {

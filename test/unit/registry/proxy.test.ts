@@ -10,6 +10,7 @@ import { transports, withClient } from '../../registry/client.ts';
 import { buildImage } from '../../registry/image.ts';
 import { startRegistry } from '../../registry/registry.ts';
 import { startProxy } from '../../support/http-proxy.ts';
+import { startSocks } from '../../support/socks-proxy.ts';
 
 type Env = Readonly<Record<string, string>>;
 const choose = (env: Env) => proxiesOf((name) => env[name]);
@@ -25,6 +26,8 @@ const CHOICES: readonly (readonly [Env, string, string | undefined])[] = [
   [{ HTTPS_PROXY: 'http://upper', https_proxy: 'http://lower' }, 'https://reg.io/', 'http://upper/'],
   [{ HTTPS_PROXY: '', https_proxy: 'http://lower' }, 'https://reg.io/', 'http://lower/'],
   [{ HTTPS_PROXY: 'p:3128' }, 'https://reg.io/', 'http://p:3128/'],
+  [{ HTTPS_PROXY: 'socks5://p:1080' }, 'https://reg.io/', 'socks5://p:1080'],
+  [{ HTTPS_PROXY: 'socks5h://u:s@p:1080' }, 'https://reg.io/', 'socks5://u:s@p:1080'],
   [{ HTTPS_PROXY: 'https://u:s@p' }, 'https://reg.io/', 'https://u:s@p/'],
   // httpoxy: the variable is then a header of somebody else's request.
   [{ HTTP_PROXY: 'http://p', REQUEST_METHOD: 'GET' }, 'http://reg.io/', undefined],
@@ -39,17 +42,23 @@ test('proxy: none is configured', () => {
   assert.equal(choose({ NO_PROXY: '*', HTTP_PROXY: '' }), undefined);
 });
 
-const WRONG = ['socks5://p:1080', 'ftp://p', 'http://', 'http://p:port', '://'];
+const WRONG = ['socks4://p:1080', 'ftp://p', 'http://', 'http://p:port', '://'];
 for (const text of WRONG) {
   test(`proxy: ${text} is refused, without showing a password`, () => {
     const secret = text.replace('://p', '://u:hunter2@p');
     assert.throws(
-      () => choose({ https_proxy: secret }),
+      () => proxyFor({ https_proxy: secret }, 'https://reg.io/'),
       (err: Error) =>
         kindOf(err) === 'InvalidArgument' &&
         /^https_proxy is not/.test(err.message) &&
         !err.message.includes('hunter2'),
     );
+    assert.equal(
+      proxyFor({ https_proxy: secret }, 'http://reg.io/'),
+      undefined,
+      'it harms only its own requests',
+    );
+    assert.equal(proxyFor({ https_proxy: secret, NO_PROXY: 'reg.io' }, 'https://reg.io/'), undefined);
   });
 }
 
@@ -102,6 +111,28 @@ for (const [noProxy, url, direct] of EXCLUDED) {
     assert.equal(proxyFor({ ...both, no_proxy: noProxy }, url) === undefined, direct);
   });
 }
+
+test('a registry behind a SOCKS5 proxy, which looks the name up (G10)', async () => {
+  const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'x' }] }] });
+  const registry = await startRegistry();
+  registry.push('t/a', 'x', image);
+  const proxy = await startSocks({ ports: { 'reg.test': registry.port }, user: 'me', pass: 'pw' });
+  try {
+    const ask = async (url: string) =>
+      await withClient({ plainHttp: true, proxy: choose({ HTTP_PROXY: url }) }, async (client) => {
+        const { root } = await client.resolve(parseReference('reg.test/t/a:x'));
+        return root.digest;
+      });
+    assert.equal(await ask(`socks5h://me:pw@127.0.0.1:${proxy.port}`), image.root.digest);
+    assert.deepEqual(proxy.asked, ['reg.test:80']);
+    const err = await ask(`socks5://me:hunter2@127.0.0.1:${proxy.port}`).then(() => assert.fail(), findError);
+    assert.match(err?.message ?? '', /through the proxy socks5:/);
+    assert.ok(!err?.message.includes('hunter2'));
+  } finally {
+    await proxy.close();
+    await registry.close();
+  }
+});
 
 test('a registry behind a proxy that wants a password', async () => {
   const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'x' }] }] });
