@@ -14,6 +14,8 @@ import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
 const CREATE_TRIES = 10;
+/** The id of a lease in a store that can only be read. */
+const UNRECORDED = 'unrecorded';
 
 /** Within a transaction: `lease` protects the resource from now on. NotFound when the lease is absent; no lease: does nothing. */
 export function addToLease(store: Store, lease: string | undefined, type: string, id: string): void {
@@ -73,6 +75,7 @@ export class LocalLeases implements Leases {
     if (opts.id === '') throw new HawserError('InvalidArgument', 'Cannot create a lease with an empty id');
     const createdAt = this.#store.now();
     const labels = { ...opts.labels };
+    if (this.#isUnwritable) return { id: opts.id ?? UNRECORDED, createdAt, labels };
     if (opts.expiresIn !== undefined) {
       labels[LEASE_EXPIRE_LABEL] = new Date(createdAt + opts.expiresIn).toISOString();
     }
@@ -83,6 +86,11 @@ export class LocalLeases implements Leases {
       if (opts.id === undefined && attempt < CREATE_TRIES) continue;
       throw new HawserError('AlreadyExists', `lease "${id}": already exists`);
     }
+  }
+
+  /** A store that can only be read (`if-need-be`) records no lease. */
+  get #isUnwritable(): boolean {
+    return this.#store.unwritable !== undefined;
   }
 
   #insert({ id, labels, createdAt }: Lease, bound: boolean, call: Call): Promise<boolean> {
@@ -110,6 +118,7 @@ export class LocalLeases implements Leases {
 
   async delete(id: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
+    if (this.#isUnwritable) return;
     const { db, namespace } = this.#store;
     await this.#store.writeToFree(() => {
       const dropped = db.prepare('DELETE FROM leases WHERE ns = ? AND id = ?').run(namespace, id);
@@ -121,6 +130,7 @@ export class LocalLeases implements Leases {
   async add(id: string, resource: LeaseResource, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     checkResource(resource);
+    if (this.#isUnwritable) return;
     await this.#store.write(() => {
       this.#require(id);
       addToLease(this.#store, id, resource.type, resource.id);
@@ -129,6 +139,7 @@ export class LocalLeases implements Leases {
 
   async resources(id: string, call?: Call): Promise<LeaseResource[]> {
     call?.signal?.throwIfAborted();
+    if (this.#isUnwritable) return [];
     const { db, namespace } = this.#store;
     this.#require(id);
     const rows = db.prepare(

@@ -1,7 +1,8 @@
 import { cleanedUp } from '../../core/async/cleanup.ts';
 import type { Backend, GcResult } from '../../core/backend.ts';
 import type { ContentStore, LocalBlobs } from '../../core/content/content-store.ts';
-import { HawserError } from '../../core/errors.ts';
+import { errnoOf, HawserError, isKind } from '../../core/errors.ts';
+import type { Workers } from '../../core/layers/workers.ts';
 import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
@@ -23,7 +24,7 @@ import { openDatabase, openDatabaseToRead } from './schema.ts';
 import { NativeDriver } from './snapshots/native.ts';
 import { OverlayDriver } from './snapshots/overlayfs.ts';
 import { LocalSnapshotter } from './snapshots/snapshotter.ts';
-import { makeSpare } from './spare.ts';
+import { makeSpare, requireRoom } from './spare.ts';
 import { Store } from './store.ts';
 
 export interface LocalBackend extends Backend {
@@ -39,8 +40,11 @@ export interface LocalOptions extends Call {
   /** An absolute path. */
   readonly root: string;
   readonly namespace: string;
-  /** Makes and changes nothing; an absent root is an empty store. */
-  readonly readOnly?: boolean | undefined;
+  /**
+   * Makes and changes nothing; an absent root is an empty store. `if-need-be`: only where the store cannot be written to, on a
+   * read-only or full file system; leases then protect nothing, and every other change fails with that reason.
+   */
+  readonly readOnly?: boolean | 'if-need-be' | undefined;
   /**
    * `isolated`: a namespace gets a blob only by bringing its bytes, so that a digest alone does not open another namespace's
    * content (containerd's content_sharing_policy). Default `shared`.
@@ -55,8 +59,7 @@ export interface LocalOptions extends Call {
 export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Promise<LocalBackend> {
   checkIdentifier(opts.namespace);
   const root = normalizeRoot(opts.root);
-  const store =
-    opts.readOnly === true ? await openToRead(runtime, root, opts) : await openToWrite(runtime, root, opts);
+  const store = await openStore(runtime, root, opts);
   const drivers = [new OverlayDriver(runtime, root), new NativeDriver(runtime)];
   const durability = new Durability(store);
   const snapshotters = new Map<string, Snapshotter>(
@@ -75,14 +78,38 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
   }
 }
 
-async function openToRead(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
+async function openStore(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
+  if (opts.readOnly === true) return await openToRead(runtime, root, opts);
+  if (opts.readOnly !== 'if-need-be') return await openToWrite(runtime, root, opts);
+  try {
+    return await openToWrite(runtime, root, opts, (store) =>
+      requireRoom(runtime, store.path(`run/${store.owner.id}.room`), opts),
+    );
+  } catch (err) {
+    if (errnoOf(err) !== 'EROFS' && !isKind(err, 'ResourceExhausted')) throw err;
+    return await openToRead(runtime, root, opts, err);
+  }
+}
+
+async function openToRead(
+  runtime: Runtime,
+  root: string,
+  opts: LocalOptions,
+  unwritable?: unknown,
+): Promise<Store> {
   const exists = await inspectRoot(runtime, root, opts);
   const db = openDatabaseToRead(runtime, exists ? `${root}/${DATABASE}` : undefined);
   const owner = Owner.reader(runtime, `${root}/run`);
-  return new Store({ runtime, root, namespace: opts.namespace, readOnly: true, db, owner });
+  return new Store({ runtime, root, namespace: opts.namespace, readOnly: true, unwritable, db, owner });
 }
 
-async function openToWrite(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
+/** `check` runs last; when it fails, the store is closed again. */
+async function openToWrite(
+  runtime: Runtime,
+  root: string,
+  opts: LocalOptions,
+  check: (store: Store) => Promise<unknown> = async () => {},
+): Promise<Store> {
   await prepareRoot(runtime, root, opts);
   const db = await openDatabase(runtime, `${root}/${DATABASE}`, opts.signal);
   let owner: Owner | undefined;
@@ -91,6 +118,7 @@ async function openToWrite(runtime: Runtime, root: string, opts: LocalOptions): 
     const store = new Store({ runtime, root, namespace: opts.namespace, readOnly: false, db, owner });
     await makeSpare(runtime, root, opts);
     await ensureLayout(store, opts);
+    await check(store);
     return store;
   } catch (err) {
     await owner?.close();
@@ -108,7 +136,10 @@ function assemble(
 ): LocalBackend {
   const content = new LocalContent(store, isolated);
   const { clock, fs } = store.runtime;
-  const writeOut = new WriteOut({ clock, fs, workers: { syncfs: () => durability.writeOut() } });
+  const snapshots = store.path('snapshots');
+  const syncfs: Workers['syncfs'] = (dirs, call) =>
+    dirs[0] === snapshots ? durability.writeOut() : store.runtime.workers.syncfs(dirs, call);
+  const writeOut = new WriteOut({ clock, fs, workers: { syncfs } });
   const snapshotterNames = [...snapshotters.keys()];
   let closed = false;
   return {

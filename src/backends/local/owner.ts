@@ -71,11 +71,12 @@ export class Owner {
     return 'dead';
   }
 
-  /** Removes the lock files that dead processes left. */
+  /** Removes what dead processes left in the directory: their lock files, and others that begin with their ids. */
   async tidy(call?: Call): Promise<void> {
-    for (const entry of await this.#runtime.fs.list(this.#dir, call)) {
-      if (!entry.name.endsWith(SUFFIX)) continue;
-      await this.look(entry.name.slice(0, -SUFFIX.length), call);
+    for (const { name } of await this.#runtime.fs.list(this.#dir, call)) {
+      const [, id, suffix] = /^([0-9a-f]+)(\..*)$/.exec(name) ?? [];
+      if (id === undefined || (await this.look(id, call)) === 'alive' || suffix === SUFFIX) continue;
+      await this.#runtime.fs.remove(`${this.#dir}/${name}`, { tree: true, ...call });
     }
   }
 

@@ -1,5 +1,5 @@
 /** The store's root directory: who may own it and what it may hold. */
-import { errnoOf, HawserError, hintOf, isKind, messageOf } from '../../core/errors.ts';
+import { errnoOf, findError, HawserError, hintOf, isKind, messageOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileInfo } from '../../core/ports/file-system.ts';
 import type { Runtime } from '../../core/runtime.ts';
@@ -80,6 +80,7 @@ function explain({ host }: Runtime, root: string, err: unknown): unknown {
   const what = `Cannot use the store ${root}: no permission (${messageOf(err)})`;
   return new HawserError('PermissionDenied', what, {
     hint: ownHint ?? (host.uid === 0 ? OTHER_ROOT : `${OTHER_ROOT}, or run as root`),
+    reason: findError(err)?.reason,
     cause: err,
   });
 }

@@ -28,6 +28,17 @@ export async function makeSpare({ fs, host }: Runtime, root: string, call?: Call
   }
 }
 
+/** ResourceExhausted when there is no room for the few records of a verb that only reads. `path` is made and removed. */
+export async function requireRoom({ fs }: Runtime, path: string, call?: Call): Promise<void> {
+  const file = await fs.open(path, 'exclusive', 0o600, call);
+  try {
+    await file.write(new Uint8Array(2 * PIECE), 0);
+  } finally {
+    await file.close();
+    await fs.remove(path, { tree: true });
+  }
+}
+
 /** False when there was none. */
 export async function giveUpSpare({ fs }: Runtime, root: string): Promise<boolean> {
   const path = `${root}/${FILE}`;

@@ -1,6 +1,6 @@
 import { Rounds } from '../../core/async/rounds.ts';
 import type { Growing } from '../../core/content/growing.ts';
-import { HawserError, isKind, reasonOf } from '../../core/errors.ts';
+import { HawserError, isKind, reasonOf, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
@@ -21,6 +21,8 @@ export class Store {
   readonly root: string;
   readonly namespace: string;
   readonly readOnly: boolean;
+  /** Why a store that was to be written to can only be read. */
+  readonly unwritable: unknown;
   readonly db: Database;
   readonly owner: Owner;
   /** Blobs that this process is fetching, by digest. */
@@ -36,11 +38,16 @@ export class Store {
   /** Whether the namespace has its row, which nobody ever deletes. */
   #named = false;
 
-  constructor(parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner'>) {
+  constructor(
+    parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner'> & {
+      unwritable?: unknown;
+    },
+  ) {
     this.runtime = parts.runtime;
     this.root = parts.root;
     this.namespace = parts.namespace;
     this.readOnly = parts.readOnly;
+    this.unwritable = parts.unwritable;
     this.db = parts.db;
     this.owner = parts.owner;
   }
@@ -124,6 +131,7 @@ export class Store {
 
   checkWritable(): void {
     if (!this.readOnly) return;
+    if (this.unwritable !== undefined) throw wrap(`Cannot change the store ${this.root}`, this.unwritable);
     throw new HawserError(
       'FailedPrecondition',
       `Cannot change the store ${this.root}: it is open for reading only`,

@@ -22,15 +22,19 @@ export const bundle: Command = command({
     'the defaults of runc. Without root it asks for a user namespace in which you are root.',
   flags: [TTY, ...OUTPUT_FLAGS, PLATFORM, ...LAYER_FLAGS, PROGRESS, ...REGISTRY_FLAGS],
   run: async (context, input) => {
-    await withLocalBackend(context, async (backend) => {
-      const options = { ...outputOptions(context, backend, input.arg(1)), tty: input.get(TTY) };
-      await checkDirectory(context.runtime, options);
-      await displayed(context, { unpacks: true, printChainId: false }, async (report) => {
-        const image = await presentImage(context, backend, options.platform, report);
-        const deps = { ...storeDeps(context, backend), runtime: context.runtime };
-        return await bundleImage(deps, image, { ...options, report });
-      });
-    });
+    await withLocalBackend(
+      context,
+      async (backend) => {
+        const options = { ...outputOptions(context, backend, input.arg(1)), tty: input.get(TTY) };
+        await checkDirectory(context.runtime, options);
+        await displayed(context, { unpacks: true, printChainId: false }, async (report) => {
+          const image = await presentImage(context, backend, options.platform, report);
+          const deps = { ...storeDeps(context, backend), runtime: context.runtime };
+          return await bundleImage(deps, image, { ...options, report });
+        });
+      },
+      'if-need-be',
+    );
     return DONE;
   },
 });

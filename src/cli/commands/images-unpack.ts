@@ -56,15 +56,19 @@ async function toSnapshots(context: UnpackContext): Promise<void> {
 async function toRootfs(context: UnpackContext, target: string): Promise<void> {
   if (context.input.has(SNAPSHOTTER))
     throw usageError('--rootfs makes no snapshots: leave --snapshotter away');
-  await withLocalBackend(context, async (backend) => {
-    const options = outputOptions(context, backend, target);
-    await checkDirectory(context.runtime, options);
-    await displayed(context, shown(context), async (report) => {
-      const image = await presentImage(context, backend, options.platform, report);
-      const deps = { ...storeDeps(context, backend), runtime: context.runtime };
-      return await unpackRootfs(deps, image, { ...options, report });
-    });
-  });
+  await withLocalBackend(
+    context,
+    async (backend) => {
+      const options = outputOptions(context, backend, target);
+      await checkDirectory(context.runtime, options);
+      await displayed(context, shown(context), async (report) => {
+        const image = await presentImage(context, backend, options.platform, report);
+        const deps = { ...storeDeps(context, backend), runtime: context.runtime };
+        return await unpackRootfs(deps, image, { ...options, report });
+      });
+    },
+    'if-need-be',
+  );
 }
 
 export const imagesUnpack: Command = command({

@@ -66,7 +66,7 @@ export async function withBackend<T>(
 export async function withLocalBackend<T>(
   context: Context,
   work: (backend: LocalBackend) => Promise<T>,
-  readOnly = false,
+  readOnly: boolean | 'if-need-be' = false,
 ): Promise<T> {
   const address = containerdAddress(context);
   if (address !== undefined)

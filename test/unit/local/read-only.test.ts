@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { type LocalBackend, openLocalBackend } from '../../../src/backends/local/open.ts';
-import { isKind, kindOf } from '../../../src/core/errors.ts';
+import { isKind, type Kind, kindOf } from '../../../src/core/errors.ts';
 import type { Runtime } from '../../../src/core/runtime.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
@@ -57,6 +57,21 @@ async function fill(backend: LocalBackend): Promise<void> {
   await backend.images.put('a', target, {});
 }
 
+/** Opens a store that can only be read for a verb that would rather write: it reads, and a change fails with the reason. */
+async function asFarAsPossible(runtime: Runtime, root: string, kind: Kind, reason: RegExp): Promise<void> {
+  const opts = { root, namespace: 'testing', readOnly: 'if-need-be' } as const;
+  const backend = await openLocalBackend(runtime, opts);
+  try {
+    const lease = await backend.leases.create({ expiresIn: 1000 });
+    await backend.leases.add(lease.id, { type: 'content', id: target.digest });
+    assert.ok((await backend.images.list()).length > 0);
+    assert.match(String(await rejectsWith(kind, backend.images.put('b', target, {}))), reason);
+    await backend.leases.delete(lease.id);
+  } finally {
+    await backend[Symbol.asyncDispose]();
+  }
+}
+
 /** Copies the store as it is while it is open: with a log, as a crash leaves it. */
 function crashed(root: string): string {
   const copy = `${root}-crashed`;
@@ -101,6 +116,20 @@ test('a reader sees what is written after it was opened, by a first writer too (
   });
 });
 
+test('a store that can be written to is, also when reading would do', async () => {
+  await withStore(async ({ backend, root, runtime }) => {
+    await fill(backend);
+    const opts = { root, namespace: 'testing', readOnly: 'if-need-be' } as const;
+    const other = await openLocalBackend(runtime, opts);
+    await other.leases.create({ id: 'real' });
+    await other[Symbol.asyncDispose]();
+    assert.deepEqual(
+      (await backend.leases.list()).map((one) => one.id),
+      ['real'],
+    );
+  });
+});
+
 test('a store with a newer format is refused by a reader too', async () => {
   await withStore(async ({ backend, root, runtime }) => {
     await backend[Symbol.asyncDispose]();
@@ -133,6 +162,7 @@ for (const state of ['closed', 'crashed'] as const) {
       const err = await openLocalBackend(runtime, { root, namespace: 'testing' }).catch((one) => one);
       assert.equal(kindOf(err), 'PermissionDenied');
       assert.match(String(err), /read-only file system \(EROFS\)/);
+      await asFarAsPossible(runtime, root, 'PermissionDenied', /EROFS/);
     } finally {
       spawnSync('umount', [place]);
       dir[Symbol.dispose]();
@@ -185,6 +215,7 @@ test('a full disk: what is there is listed, and what is removed frees space (T14
       const err = await backend.images.put('one more', target, {}).catch((one) => one);
       assert.ok(isKind(err, 'ResourceExhausted'), String(err));
     });
+    await asFarAsPossible(runtime, root, 'ResourceExhausted', /full|ENOSPC/);
     fillDisk(place);
     await writing(async (backend) => {
       assert.deepEqual(await backend.images.deleteAll(['image-0', 'image-1']), ['image-0', 'image-1']);
@@ -234,6 +265,17 @@ test('files that a kill left beside index.json are removed by the next opening (
     await open();
     const hidden = fs.readdirSync(content).filter((name) => name.startsWith('.'));
     assert.deepEqual(hidden.sort(), [mine, '.somebody’s'].sort());
+  });
+});
+
+test('files of dead processes in run/ are removed by a collection, others stay', async () => {
+  await withStore(async ({ backend, root }) => {
+    const run = `${root}/run`;
+    const [mine] = fs.readdirSync(run);
+    for (const name of ['00ff.room', '00ff.lock', 'a user’s', `${mine}.room`])
+      fs.writeFileSync(`${run}/${name}`, '');
+    await backend.collect();
+    assert.deepEqual(fs.readdirSync(run).sort(), [mine, `${mine}.room`, 'a user’s'].sort());
   });
 });
 
