@@ -2,7 +2,7 @@
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError, isKind, kindOf, wrap } from '../errors.ts';
 import type { Stat, TimeSpec } from '../ports/syscalls.ts';
-import { copyAttributes, type Inode, isOverlayKey, SELINUX_KEY } from '../trees/inode.ts';
+import { copyAttributes, type Inode, isHostKey, isHostRefusal, isOverlayKey } from '../trees/inode.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import type { TarEntry } from './entry.ts';
 import { ownerRecord, RECORD_KEY } from './ownership.ts';
@@ -101,8 +101,12 @@ export class Metadata {
   /** Removes the attributes that an earlier layer or entry left, except those in `keep`. */
   clearXattrs(inode: Inode, keep: ReadonlyMap<ByteString, Uint8Array>): void {
     for (const key of inode.listxattr()) {
-      if (keep.has(key) || isOverlayKey(key) || key === SELINUX_KEY) continue;
-      inode.removexattr(key);
+      if (keep.has(key) || isOverlayKey(key) || key === 'security.selinux') continue;
+      try {
+        inode.removexattr(key);
+      } catch (err) {
+        if (!isHostRefusal(err, key)) throw err;
+      }
     }
   }
 
@@ -125,7 +129,7 @@ export class Metadata {
  */
 function mayNotHere(err: unknown, key: string): boolean {
   if (!key.startsWith('security.')) return false;
-  return isKind(err, 'PermissionDenied') || (key === SELINUX_KEY && isKind(err, 'InvalidArgument'));
+  return isKind(err, 'PermissionDenied') || (isHostKey(key) && isKind(err, 'InvalidArgument'));
 }
 
 /** `security` of `security.capability`. */

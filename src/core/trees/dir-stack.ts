@@ -1,5 +1,5 @@
-import type { ByteString } from '../bytes.ts';
-import { HawserError } from '../errors.ts';
+import { type ByteString, fromUtf8 } from '../bytes.ts';
+import { HawserError, isKind } from '../errors.ts';
 import type { Dir, Syscalls } from '../ports/syscalls.ts';
 
 /** The nearest levels are kept open, and every so many levels above them one (at most as many again). */
@@ -90,6 +90,30 @@ export function withRoot<T>(sys: Syscalls, path: string, work: (root: Dir) => T)
     return work(root);
   } finally {
     sys.closeDir(root);
+  }
+}
+
+/** Opens the directory that holds an absolute path, and gives `work` the path's name in there. Nothing without that directory. */
+export function withParent(
+  sys: Syscalls,
+  path: string,
+  doing: string,
+  work: (parent: Dir, name: ByteString) => void,
+): void {
+  const trimmed = path.replace(/\/+$/, '');
+  const cut = trimmed.lastIndexOf('/');
+  if (cut < 0) throw new HawserError('InvalidArgument', `${doing}: not an absolute path below /`);
+  let parent: Dir;
+  try {
+    parent = sys.openRoot(trimmed.slice(0, cut) || '/');
+  } catch (err) {
+    if (isKind(err, 'NotFound')) return;
+    throw err;
+  }
+  try {
+    work(parent, fromUtf8(trimmed.slice(cut + 1)));
+  } finally {
+    sys.closeDir(parent);
   }
 }
 

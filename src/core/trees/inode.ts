@@ -128,14 +128,23 @@ export function copyAttributes(from: Inode, stat: Stat, to: Inode, rule: CopyRul
   to.utimes(stat.atime, stat.mtime);
 }
 
-/** SELinux's label: a host with SELinux gives one to each new inode, and its policy decides who may give another. */
-export const SELINUX_KEY = 'security.selinux';
+/**
+ * Attributes of security modules (SELinux, Smack, IMA, EVM): a host that has one gives such an attribute to new inodes itself,
+ * and its policy decides who may set, change or remove which. File capabilities are the file's own.
+ */
+export function isHostKey(key: string): boolean {
+  return key.startsWith('security.') && key !== 'security.capability';
+}
+
+/** Whether a failure to set or remove an attribute is only the host's way with its own. */
+export function isHostRefusal(err: unknown, key: string): boolean {
+  return isHostKey(key) && isKind(err, 'PermissionDenied', 'NotImplemented', 'InvalidArgument');
+}
 
 function setCopied(to: Inode, key: string, value: Uint8Array): void {
   try {
     to.setxattr(key, value);
   } catch (err) {
-    if (key !== SELINUX_KEY || !isKind(err, 'PermissionDenied', 'NotImplemented', 'InvalidArgument'))
-      throw err;
+    if (!isHostRefusal(err, key)) throw err;
   }
 }

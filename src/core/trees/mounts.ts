@@ -2,7 +2,7 @@
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import type { Dir, Syscalls } from '../ports/syscalls.ts';
-import { withRoot } from './dir-stack.ts';
+import { withParent, withRoot } from './dir-stack.ts';
 
 /** FailedPrecondition, reason `mounted`. `doing` says what was being done to what. */
 export function mountedAt(doing: string, at: ByteString): HawserError {
@@ -17,6 +17,11 @@ export function mountedAt(doing: string, at: ByteString): HawserError {
 export function refuseMounts(sys: Syscalls, dir: Dir, name: ByteString, doing: string): void {
   const [first] = sys.mountsBelow(dir, name);
   if (first !== undefined) throw mountedAt(doing, first);
+}
+
+/** As `refuseMounts`, at or below an absolute path. */
+export function refuseMountsAt(sys: Syscalls, path: string, doing: string): void {
+  withParent(sys, path, doing, (parent, name) => refuseMounts(sys, parent, name, doing));
 }
 
 /** As `refuseMounts`, below the directory at an absolute path: a mount at the path itself is fine. */

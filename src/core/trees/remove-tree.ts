@@ -1,8 +1,8 @@
-import { type ByteString, fromUtf8 } from '../bytes.ts';
-import { HawserError, isKind } from '../errors.ts';
+import type { ByteString } from '../bytes.ts';
+import { isKind } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Dir, Syscalls } from '../ports/syscalls.ts';
-import { DirStack } from './dir-stack.ts';
+import { DirStack, withParent } from './dir-stack.ts';
 import { mountedAt, refuseMounts } from './mounts.ts';
 import { type Visitor, walk } from './walk.ts';
 
@@ -11,27 +11,11 @@ import { type Visitor, walk } from './walk.ts';
  * there is FailedPrecondition (reason `mounted`), and nothing is removed.
  */
 export function removeTree(sys: Syscalls, path: string, call?: Call): void {
-  const trimmed = path.replace(/\/+$/, '');
-  const cut = trimmed.lastIndexOf('/');
-  if (cut < 0)
-    throw new HawserError(
-      'InvalidArgument',
-      `removing ${JSON.stringify(path)}: not an absolute path below /`,
-    );
-  let parent: Dir;
-  try {
-    parent = sys.openRoot(trimmed.slice(0, cut) || '/');
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return;
-    throw err;
-  }
-  try {
-    const name = fromUtf8(trimmed.slice(cut + 1));
-    refuseMounts(sys, parent, name, `removing ${JSON.stringify(trimmed)}`);
+  const doing = `removing ${JSON.stringify(path)}`;
+  withParent(sys, path, doing, (parent, name) => {
+    refuseMounts(sys, parent, name, doing);
     removeEntry(sys, parent, name, call);
-  } finally {
-    sys.closeDir(parent);
-  }
+  });
 }
 
 /**

@@ -15,6 +15,15 @@ import { readTree } from '../../support/tree.ts';
 import { PROVIDERS } from './hostile.ts';
 import { apply, intercept, syscallsHere } from './stacks.ts';
 
+function readXattrs(sys: Syscalls, path: string, ...names: string[]): string[][] {
+  const dir = sys.openRoot(path);
+  try {
+    return names.map((name) => sys.listxattr(dir, name));
+  } finally {
+    sys.closeDir(dir);
+  }
+}
+
 const MODES = ['overlay', 'flat'] as const;
 
 function failing(
@@ -80,6 +89,41 @@ describe('policies', { skip: needs({ root: true, tools: ['setfattr', 'getfattr']
         );
         assert.deepEqual(readdirSync(root).sort(), ['d', 'f', 'g']);
       }
+    }
+  });
+
+  test('what a security module gave an inode may stay, and is copied where the host lets us', () => {
+    const lower = fresh();
+    const sys = syscallsHere();
+    apply(sys, { root: lower, lowers: [], mode: 'overlay' }, layer(dir('d'), file('d/f'), file('g')));
+    const above = sys.openRoot(lower);
+    for (const key of ['security.selinux', 'security.SMACK64', 'security.evm', 'user.a']) {
+      for (const name of ['d', 'g']) sys.setxattr(above, name, key, Uint8Array.of(1));
+    }
+    sys.closeDir(above);
+    for (const kind of ['PermissionDenied', 'InvalidArgument', 'NotImplemented'] as const) {
+      const host = intercept(sys, (call, args) => {
+        const sets =
+          call === 'setxattr' ||
+          call === 'setxattrDir' ||
+          call === 'removexattr' ||
+          call === 'removexattrDir';
+        const key = String(
+          args.find((arg) => typeof arg === 'string' && (arg as string).startsWith('security.')),
+        );
+        if (sets && key.startsWith('security.')) throw new HawserError(kind, `no ${key} here`);
+      });
+      const upper = fresh();
+      apply(host, { root: upper, lowers: [lower], mode: 'overlay' }, layer(file('d/new'), hard('h', 'g')));
+      const [d, h] = readXattrs(sys, upper, 'd', 'h');
+      assert.deepEqual([d, h], [['user.a'], ['user.a']]);
+      // Over the old tree: an entry takes user.a away, and what the host keeps stays.
+      apply(host, { root: lower, lowers: [], mode: 'flat' }, layer(dir('d')));
+      const [kept] = readXattrs(sys, lower, 'd');
+      assert.deepEqual(kept?.sort(), ['security.SMACK64', 'security.evm', 'security.selinux']);
+      const again = sys.openRoot(lower);
+      sys.setxattr(again, 'd', 'user.a', Uint8Array.of(1));
+      sys.closeDir(again);
     }
   });
 

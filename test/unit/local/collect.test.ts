@@ -237,6 +237,27 @@ test('snapshots: a directory in which something is mounted stays until that is u
   );
 });
 
+test('a snapshot in which something is mounted is not removed, neither record nor directory', {
+  skip: needs({ root: true, tools: ['mount', 'umount'] }),
+}, async () => {
+  await withStore(async ({ backend, root }) => {
+    const sn = backend.snapshotter('overlayfs');
+    await sn.prepare('k', '');
+    const target = `${root}/snapshots/overlayfs/1/fs/home`;
+    fs.mkdirSync(target);
+    assert.equal(spawnSync('mount', ['--bind', root, target]).status, 0);
+    try {
+      await assert.rejects(sn.remove('k'), (err) => reasonOf(err, 'mounted')?.at === target);
+      assert.equal((await sn.stat('k')).kind, 'Active');
+      assert.ok(exists(`${root}/snapshots/overlayfs/1/work`));
+    } finally {
+      await unmountBelow(root);
+    }
+    await sn.remove('k');
+    assert.deepEqual(fs.readdirSync(`${root}/snapshots/overlayfs`), []);
+  });
+});
+
 test('snapshots: those that are older than their parents go with them', {
   skip: needs({ root: true }),
 }, async () => {

@@ -11,6 +11,7 @@ import type {
   Snapshotter,
   Usage,
 } from '../../../core/snapshots/snapshotter.ts';
+import { refuseMountsAt } from '../../../core/trees/mounts.ts';
 import type { Durability } from '../durability.ts';
 import { labelRows } from '../labels.ts';
 import { addToLease, dropFromLease, requireLease } from '../leases.ts';
@@ -233,10 +234,18 @@ export class LocalSnapshotter implements Snapshotter {
     if (!done) throw new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
   }
 
-  /** Removes the record first, durably: a crash leaves a directory without a record, never a record without a directory. */
+  /**
+   * Removes the record first, durably: a crash leaves a directory without a record, never a record without a directory. While
+   * something is mounted in the snapshot, both stay.
+   */
   async remove(key: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     const { workers } = this.#store.runtime;
+    const found = this.#records.find(key);
+    if (found !== undefined) {
+      const doing = `removing the snapshot "${key}"`;
+      refuseMountsAt(await this.#store.runtime.syscalls(), this.#dir(found.id), doing);
+    }
     try {
       const record = await this.#store.writeToFree(() => this.#records.remove(key), call);
       this.#durability.release(record.id);
