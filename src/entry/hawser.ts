@@ -1,6 +1,5 @@
 /** The command line, on Node and on Deno. The build bundles this module into one file. */
 import process from 'node:process';
-import { main } from '../cli/main.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
 import { defaultRuntime } from './library.ts';
 
@@ -35,8 +34,20 @@ async function start(): Promise<number> {
   const runtime = await defaultRuntime();
   // After the runtime has read the inherited dispositions, which Deno changes at the first listener.
   noInspector();
+  // Late: what it loads reads the environment, which Deno may forbid.
+  const { main } = await import('../cli/main.ts');
   return await main(runtime, runtime.host.args);
 }
 
+/** A program that could not even start. main tells all other errors. */
+function failed(err: unknown): number {
+  const { name, message } = err instanceof Error ? err : new Error(String(err));
+  process.stderr.write(`hawser: cannot start: ${message}\n`);
+  if (name === 'NotCapable') process.stderr.write('hint: Run Deno with the flag that the message names\n');
+  return 1;
+}
+
 // All output is written when main returns. Exits at once: nothing that is still open may keep the process alive.
-start().then((code) => process.exit(code));
+start()
+  .catch(failed)
+  .then((code) => process.exit(code));

@@ -58,6 +58,21 @@ describe('deno run with few permissions', { skip: unbuilt() }, () => {
     assert.equal(listed.stdout, `${reference}\n`, explain(listed));
   });
 
+  test('on a terminal it asks for no more permissions', { skip: needs({ tools: ['script'] }) }, async () => {
+    const flags = `--allow-read=${dir} --allow-write=${dir} --allow-net=127.0.0.1 --allow-env --allow-sys=uid`;
+    const args = `--root ${join(dir, 'terminal')} content fetch ${reference}`;
+    const line = `${deno} run --quiet ${flags} ${join(dir, 'hawser.mjs')} ${args}`;
+    const done = await exec('script', ['-qec', line, '/dev/null'], { timeout: 60_000 });
+    assert.doesNotMatch(done.stdout, /Deno requests/);
+    assert.equal(done.code, 0, explain(done));
+  });
+
+  test('without the environment it says so, without a stack', async () => {
+    const result = await run([], ['version']);
+    assert.equal(result.code, 1, explain(result));
+    assert.match(result.stderr, /^hawser: cannot start: .*--allow-env.*\nhint: Run Deno with the flag.*\n$/);
+  });
+
   test('without a permission it says so, exit 1', async () => {
     const result = await run(['--allow-env'], ['--root', join(dir, 'denied'), 'content', 'fetch', reference]);
     assert.equal(result.code, 1, explain(result));

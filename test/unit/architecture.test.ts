@@ -104,7 +104,7 @@ const RULES: readonly Rule[] = [
   },
   {
     layer: 'platform/process/',
-    own: [...core('async'), 'platform/codecs/', 'platform/parts.ts'],
+    own: [...core('async'), 'platform/codecs/', 'platform/kernel/deno-permission.ts', 'platform/parts.ts'],
     node: true,
   },
   { layer: 'platform/parts.ts', own: [...LOW, 'platform/kernel/'] },

@@ -3,7 +3,10 @@ import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type ByteString, fromUtf8 } from '../../core/bytes.ts';
 import type { Dir } from '../../core/ports/syscalls.ts';
+import { mayRead } from './deno-permission.ts';
 import { parseMountinfo, pointsBelow } from './mountinfo.ts';
+
+const MOUNTINFO = '/proc/self/mountinfo';
 
 /**
  * Whether two descriptors are in different mounts (proc_pid_fdinfo(5), Linux 3.15); `undefined` where /proc does not tell. The
@@ -35,6 +38,7 @@ export function mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
 
 /** The mounts at or below an absolute path, whose last component is not followed. None where /proc does not tell. */
 export function mountsAt(path: string): ByteString[] {
+  if (!mayRead(MOUNTINFO)) return [];
   try {
     const above = realpathSync(dirname(path));
     return mountsIn(fromUtf8(join(above, basename(path))));
@@ -44,5 +48,5 @@ export function mountsAt(path: string): ByteString[] {
 }
 
 function mountsIn(real: ByteString): ByteString[] {
-  return pointsBelow(parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1')), real, real);
+  return pointsBelow(parseMountinfo(readFileSync(MOUNTINFO, 'latin1')), real, real);
 }

@@ -5,6 +5,7 @@ import process from 'node:process';
 import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Host, Output } from '../../core/ports/host.ts';
+import { mayRead } from '../kernel/deno-permission.ts';
 import type { RuntimeParts } from '../parts.ts';
 import { armVariant, goArch, goOs, littleEndian } from './machine.ts';
 import { StdinLines } from './stdin-lines.ts';
@@ -41,7 +42,7 @@ export function createProcessHost({
     variant: arch.startsWith('arm')
       ? armVariant(
           arch,
-          allowed(() => readFileSync('/proc/cpuinfo', 'utf8'), ''),
+          mayRead('/proc/cpuinfo') ? allowed(() => readFileSync('/proc/cpuinfo', 'utf8'), '') : '',
           allowed(machine, ''),
         )
       : '',
@@ -65,7 +66,8 @@ export function createProcessHost({
  * and none on Node, which gives every signal its default at its start; the static executable keeps it from that.
  */
 function inheritedIgnored(): ReadonlySet<Interrupt> {
-  const status = allowed(() => readFileSync('/proc/self/status', 'latin1'), '');
+  const path = '/proc/self/status';
+  const status = mayRead(path) ? allowed(() => readFileSync(path, 'latin1'), '') : '';
   // A bit for each signal, signal 1 the lowest (proc(5)).
   const bits = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   return new Set(INTERRUPTS.filter((name) => ((bits >> BigInt(constants.signals[name] - 1)) & 1n) === 1n));
