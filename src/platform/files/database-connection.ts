@@ -4,6 +4,7 @@ import process from 'node:process';
 import type { DatabaseSync } from 'node:sqlite';
 import { isKind, reasonOf } from '../../core/errors.ts';
 import type { DatabaseAccess } from '../../core/ports/database.ts';
+import { mayRead } from '../kernel/deno-permission.ts';
 import { fsError } from '../kernel/fs-error.ts';
 import { databaseError } from './database-error.ts';
 
@@ -48,16 +49,22 @@ export function connect(path: string, access: DatabaseAccess, busyTimeout: numbe
  * where that cannot be made, on a read-only or a full file system, the log's index is kept in this process's memory.
  */
 function connectToRead(path: string, busyTimeout: number): Connection {
+  const check = 'SELECT count(*) FROM sqlite_master';
+  const plain = (): Connection => ({
+    db: opened(path, path, true, busyTimeout, [check]),
+    isStale: () => false,
+  });
+  // Deno takes the URLs below only from programs that may read everything.
+  if (!mayRead()) return plain();
   const state = stateOf(path);
   const isStale = (): boolean => stateOf(path) !== state;
-  const check = 'SELECT count(*) FROM sqlite_master';
   const fixed = (query: string, ...steps: string[]): Connection => ({
     db: opened(path, `${urlOf(path)}?${query}`, true, busyTimeout, [...steps, check]),
     isStale,
   });
   if (!state.includes('wal')) return fixed('immutable=1');
   try {
-    return { db: opened(path, path, true, busyTimeout, [check]), isStale: () => false };
+    return plain();
   } catch (err) {
     if (reasonOf(err, 'locked') !== undefined || isKind(err, 'DataLoss')) throw err;
     return fixed('mode=ro&vfs=unix-none', 'PRAGMA locking_mode = EXCLUSIVE');

@@ -49,6 +49,7 @@ export function databaseError(path: string, doing: string, err: unknown): Hawser
   const known = MEANING_BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1];
   const meaning = (code === undefined ? known : MEANING_BY_CODE[code & 0xff]) ?? 'Internal';
   const what = `Cannot ${doing} ${path}`;
+  if ((err as { name?: unknown }).name === 'NotCapable') return fsError(err, what);
   if (meaning === 'look') {
     const found = cause(path, `${what}: ${message}`, err);
     if (found !== undefined) return found;
