@@ -271,6 +271,9 @@ function inside(installation: Installation): void {
     const refused = await run(quick, 'refused', [...args, '--codec', 'portable']);
     assert.equal(refused.code, 1, explain(refused));
     assert.match(refused.stderr, /--codec portable: containerd itself applies the layers\nhint: /);
+    assert.deepEqual((await observe('refused')).state.blobs, {}, 'refused before anything is fetched');
+    await ok(quick, 'ours', 'pull', '--codec', 'portable', image);
+    assert.deepEqual((await observe('ours')).state.snapshots, theirs.state.snapshots);
   });
 
   test('two pulls of one image at once: each blob is fetched once', async () => {

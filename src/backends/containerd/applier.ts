@@ -1,4 +1,4 @@
-import { HawserError, isKind, wrap } from '../../core/errors.ts';
+import { isKind, wrap } from '../../core/errors.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/layers/applier.ts';
 import { applyByWorker } from '../../core/layers/apply-by-worker.ts';
 import { oursOnly } from '../../core/layers/layer-settings.ts';
@@ -9,7 +9,7 @@ import { parseDigest } from '../../core/oci/digest.ts';
 import type { PreparedSnapshot } from '../../core/snapshots/snapshotter.ts';
 import type { CallOptions, Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
-import type { DirectAccess } from './direct.ts';
+import { type DirectAccess, notOurs } from './direct.ts';
 import type { Durable } from './durable.ts';
 import { type Calls, type Message, need } from './messages.ts';
 
@@ -79,14 +79,4 @@ export class ContainerdApplier implements Applier {
       throw isKind(err, 'Unavailable') ? err : wrap('containerd cannot apply it', err);
     }
   }
-}
-
-function notOurs(what: string): HawserError {
-  return new HawserError(
-    'NotImplemented',
-    `Cannot unpack with ${what}: containerd itself applies the layers`,
-    {
-      hint: 'Its directories are not this process’s to write to: only then could hawser do it',
-    },
-  );
 }

@@ -1,6 +1,7 @@
+import { cleanupSignal } from '../../core/async/abort.ts';
 import { Limiter } from '../../core/async/limiter.ts';
 import { fromUtf8, toHex } from '../../core/bytes.ts';
-import { isKind, messageOf } from '../../core/errors.ts';
+import { HawserError, ifFound, isKind, messageOf } from '../../core/errors.ts';
 import type { Below } from '../../core/layers/applier.ts';
 import { type ApplyTarget, applyTarget, type LayerSource } from '../../core/layers/apply-by-worker.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
@@ -9,7 +10,7 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import { type Dir, S_IFMT, S_IFREG, type Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
-import type { PreparedSnapshot, SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
+import type { PreparedSnapshot, SnapshotTrees, Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Connection } from './connection.ts';
 import { checkDirectory, checkSocket, type Owners, openOwned } from './owned-path.ts';
@@ -90,6 +91,23 @@ export class DirectAccess implements Disposable {
   /** Whether a proof is worth trying. */
   get likely(): boolean {
     return this.#contentRoot !== undefined && this.#runtime.host.uid === 0;
+  }
+
+  /** Tries a proof with a snapshot of its own, unless there was one. */
+  async isOurs(snapshotter: Pick<Snapshotter, 'name' | 'prepare' | 'remove'>, call: Call): Promise<boolean> {
+    if (snapshotter.name !== SNAPSHOTTER || !this.likely) return false;
+    if (this.#places !== undefined) return this.#places !== null;
+    const key = `hawser-probe-${toHex(this.#runtime.host.random(8))}`;
+    const { trees } = await snapshotter.prepare(key, '', call);
+    try {
+      if (trees?.upper === undefined || this.#fresh.get(trees.upper) !== key) return false;
+      this.#fresh.delete(trees.upper);
+      const opened = await this.#open(key, trees, call);
+      opened?.places.sys.closeDir(opened.upper);
+      return opened !== undefined;
+    } finally {
+      await ifFound(snapshotter.remove(key, { signal: cleanupSignal() }));
+    }
   }
 
   /** The reason why root does not trust this containerd's paths, for people; told once. */
@@ -253,4 +271,15 @@ function isPlain([mount, ...more]: readonly Mount[]): boolean {
   if (mount === undefined || more.length > 0) return false;
   const { type, options } = mount;
   return (type === 'bind' || type === 'overlay') && options.every((option) => PLAIN_OPTION.test(option));
+}
+
+/** A wish of the user that containerd cannot follow. */
+export function notOurs(what: string): HawserError {
+  return new HawserError(
+    'NotImplemented',
+    `Cannot unpack with ${what}: containerd itself applies the layers`,
+    {
+      hint: 'hawser applies layers by itself as root, in overlayfs snapshots that containerd has on this machine and only root can change',
+    },
+  );
 }

@@ -14,7 +14,7 @@ import {
 } from '../../core/snapshots/snapshotter.ts';
 import type { Connection } from './connection.ts';
 import { toMounts, toPrepared } from './descriptors.ts';
-import type { DirectAccess } from './direct.ts';
+import { type DirectAccess, notOurs } from './direct.ts';
 import type { Durable } from './durable.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
@@ -130,6 +130,11 @@ export class ContainerdSnapshotter implements Snapshotter {
       if (isKind(err, 'AlreadyExists')) await this.#hold(name, call);
       throw err;
     }
+  }
+
+  async check({ oursOnly, signal }: { oursOnly?: string | undefined } & Call = {}): Promise<void> {
+    if (oursOnly === undefined || (await this.#direct.isOurs(this, { signal }))) return;
+    throw notOurs(oursOnly);
   }
 
   layerLabels(layer: SnapshotLayer): Labels {

@@ -63,8 +63,11 @@ export interface Snapshotter {
   readonly name: string;
   /** Most layers that a mount can show over one another. Not given: any number. */
   readonly maxLayers?: number | undefined;
-  /** FailedPrecondition, with what is missing, when no snapshot can be made here. */
-  check?(call?: Call): Promise<void>;
+  /**
+   * FailedPrecondition, with what is missing, when no snapshot can be made here. `oursOnly`: the first of the user's wishes that only
+   * workers of our own can follow; NotImplemented where they do not apply the layers.
+   */
+  check?(opts?: { oursOnly?: string | undefined } & Call): Promise<void>;
   stat(key: string, call?: Call): Promise<SnapshotInfo>;
   /** Sets and (value '') removes labels. */
   label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo>;

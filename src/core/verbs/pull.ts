@@ -2,6 +2,7 @@
 import { linkAbort } from '../async/abort.ts';
 import { Milestone } from '../async/milestone.ts';
 import { Doubts } from '../download/doubts.ts';
+import { oursOnly } from '../layers/layer-settings.ts';
 import { checkLayerCount, layersOf, planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -20,7 +21,7 @@ type PullJob = Job<TransferDeps, PullOptions>;
  */
 export async function pull(deps: TransferDeps, options: PullOptions): Promise<PullResult> {
   const snapshotter = deps.backend.snapshotter(options.snapshotter);
-  await snapshotter.check?.(options);
+  await snapshotter.check?.({ oursOnly: oursOnly(options.layerSettings ?? {}), signal: options.signal });
   return await withJob(deps, options, async (job) => {
     return await withTarget(job, async (target) => {
       const unpacked = await new Transfer(job, target).run();

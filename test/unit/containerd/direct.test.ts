@@ -61,6 +61,8 @@ interface Setting {
   readonly through?: string;
 }
 
+type Apply = (key: string, codec?: 'portable') => Promise<unknown>;
+
 interface Seen {
   readonly jobs: ApplyJob[];
   /** Directories whose layer containerd was asked to apply. */
@@ -73,7 +75,7 @@ interface Seen {
 /** A containerd with snapshots a, b and c (over one another) and a content store in a directory of its own. */
 async function withSetting(
   setting: Setting,
-  body: (apply: (key: string, codec?: 'portable') => Promise<unknown>, seen: Seen) => Promise<void>,
+  body: (apply: Apply, seen: Seen, check: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const temp = tempDir();
   const dir = temp.path;
@@ -86,7 +88,16 @@ async function withSetting(
   if (setting.blob !== 'none') writeFileSync(blob, setting.blob ?? bytes);
   for (const key of 'abc') mkdirSync(at(key), { recursive: true });
   if (setting.inside !== undefined) writeFileSync(join(at('b'), setting.inside), '');
+  /** Makes the directories of a snapshot, and returns its working directory. */
+  const made = (key: string): string => {
+    mkdirSync(at(key), { recursive: true });
+    return join(dir, 'snapshots', key, 'work');
+  };
   const fake = await fakeContainerd({
+    'snapshots.v1.Snapshots/Remove': ({ request: { key } }) => {
+      rmSync(join(dir, 'snapshots', String(key)), { recursive: true });
+      return {};
+    },
     'snapshots.v1.Snapshots/Prepare': ({ request: { key } }) => ({
       mounts: [
         {
@@ -94,7 +105,7 @@ async function withSetting(
           source: 'overlay',
           options: [
             ...(setting.options ?? ['index=off']),
-            `workdir=${join(dir, 'snapshots', String(key), 'work')}`,
+            `workdir=${made(String(key))}`,
             `upperdir=${upper(String(key))}`,
             `lowerdir=${upper('a')}`,
           ],
@@ -138,7 +149,7 @@ async function withSetting(
   const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct, durable, waysOf('1.6'));
   try {
     setting.before?.(dir, fake.socket);
-    await body(async (key, codec) => {
+    const apply: Apply = async (key, codec) => {
       const snapshot = await snapshots.prepare(key, 'chain');
       const { warnings } = await applier.apply(
         layer,
@@ -146,7 +157,8 @@ async function withSetting(
         codec === undefined ? {} : { settings: { codec } },
       );
       seen.warnings.push(...warnings);
-    }, seen);
+    };
+    await body(apply, seen, () => snapshots.check({ oursOnly: '--codec portable' }));
     for (const key of setting.switched === undefined ? 'bc' : '')
       assert.deepEqual(
         readdirSync(at(key)),
@@ -303,4 +315,22 @@ test('containerd direct: layers go below the directory that was proven, whatever
       ['b', 'c'].map((key) => [key, 'a'].map((one) => join(seen.dir, 'proven', one, 'fs'))),
     );
   });
+});
+
+test('containerd direct: a wish that containerd cannot follow is proven to be ours to follow, or refused at once', {
+  skip,
+}, async () => {
+  await withSetting({}, async (apply, seen, check) => {
+    await check();
+    assert.deepEqual([seen.counted, readdirSync(join(seen.dir, 'snapshots'))], [2, ['a', 'b', 'c']]);
+    await check();
+    await apply('b', 'portable');
+    assert.deepEqual([seen.counted, seen.jobs.length], [2, 1]);
+  });
+  for (const setting of [{ count: () => 1 }, { uid: 1000 }, { snapshotter: 'native' }] as const) {
+    await withSetting(setting, async (_, seen, check) => {
+      assert.ok(isKind(await failure(check()), 'NotImplemented'));
+      assert.deepEqual(readdirSync(join(seen.dir, 'snapshots')), ['a', 'b', 'c']);
+    });
+  }
 });
