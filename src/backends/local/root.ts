@@ -40,24 +40,56 @@ async function inspect(runtime: Runtime, root: string, call?: Call): Promise<Fil
   return await fs.stat(`${root}/.`, call);
 }
 
-/** Refuses a root that other local users can write to. */
-function checkOwner(runtime: Runtime, root: string, info: FileInfo): void {
+/**
+ * Refuses what is not ours or what other local users can write to. An ACL shows in the mode: its mask stands for the group's
+ * bits.
+ */
+function checkOurs(runtime: Runtime, path: string, info: FileInfo): void {
   const { uid } = runtime.host;
-  if (info.type !== 'directory') throw refuse(root, 'it is not a directory', 'Use another --root');
   if (info.uid !== uid) {
     const hint =
       runtime.host.runtime === 'deno' && uid === UNKNOWN_UID
         ? 'Allow Deno to ask who the user is (--allow-sys=uid), or use another --root'
-        : `Run as the user who owns it, change its owner (chown ${uid} ${root}), or use another --root`;
-    throw refuse(root, `it belongs to user ${info.uid}, and this is user ${uid}`, hint);
+        : `Run as the user who owns it, change its owner (chown ${uid} ${path}), or use another --root`;
+    throw refuse(path, `it belongs to user ${info.uid}, and this is user ${uid}`, hint);
   }
   if ((info.mode & 0o022) !== 0) {
     const mode = (info.mode & 0o7777).toString(8).padStart(4, '0');
     throw refuse(
-      root,
+      path,
       `other users may write to it (mode ${mode})`,
-      `chmod 700 ${root}, or use another --root`,
+      `chmod go-w ${path}, or use another --root`,
     );
+  }
+}
+
+function checkDirectory(runtime: Runtime, path: string, info: FileInfo): void {
+  if (info.type !== 'directory') throw refuse(path, 'it is not a directory', 'Use another --root');
+  checkOurs(runtime, path, info);
+}
+
+const PARTS = ['run', 'content', 'content/blobs', 'content/ingest', 'snapshots'] as const;
+
+/**
+ * Refuses parts that are no directories or that a symlink of another user leads to, and parts open to others who can enter
+ * the root. Refuses a database that is no regular file: SQLite would follow a symlink, and make its target.
+ */
+async function checkParts(runtime: Runtime, root: string, info: FileInfo, call?: Call): Promise<void> {
+  const isClosed = (info.mode & 0o011) === 0;
+  for (const part of PARTS) {
+    const path = `${root}/${part}`;
+    const found = await inspect(runtime, path, call);
+    if (found === undefined) continue;
+    checkDirectory(runtime, path, isClosed ? { ...found, mode: found.mode & ~0o022 } : found);
+  }
+  for (const suffix of ['', '-wal', '-shm']) {
+    const path = `${root}/${DATABASE}${suffix}`;
+    const found = await runtime.fs.stat(path, call);
+    if (found === undefined) continue;
+    if (found.type !== 'file') {
+      throw refuse(path, 'it is not a regular file', `Look at ${path}, or use another --root`);
+    }
+    checkOurs(runtime, path, isClosed ? { ...found, mode: found.mode & ~0o022 } : found);
   }
 }
 
@@ -95,10 +127,13 @@ export async function prepareRoot(runtime: Runtime, root: string, call?: Call): 
   try {
     const info = await inspect(runtime, root, call);
     if (info === undefined) await fs.mkdir(root, 0o700, { parents: true, ...call });
-    else checkOwner(runtime, root, info);
+    else {
+      checkDirectory(runtime, root, info);
+      await checkParts(runtime, root, info, call);
+    }
     const fresh = !(await hasStore(runtime, root, call));
     if (fresh) await fs.chmod(`${root}/.`, 0o700, call);
-    for (const dir of ['run', 'content', 'content/blobs', 'content/ingest', 'snapshots']) {
+    for (const dir of PARTS) {
       await fs.mkdir(`${root}/${dir}`, 0o700, { parents: true, ...call });
     }
     if (fresh) for (const dir of ['content', '.']) await fs.syncDir(`${root}/${dir}`, call);
@@ -112,7 +147,8 @@ export async function inspectRoot(runtime: Runtime, root: string, call?: Call): 
   try {
     const info = await inspect(runtime, root, call);
     if (info === undefined) return false;
-    checkOwner(runtime, root, info);
+    checkDirectory(runtime, root, info);
+    await checkParts(runtime, root, info, call);
     return (await runtime.fs.stat(`${root}/${DATABASE}`, call)) !== undefined;
   } catch (err) {
     throw explain(runtime, root, err);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import process from 'node:process';
 import { test } from 'node:test';
@@ -8,6 +9,7 @@ import { HawserError, hintOf, messageOf } from '../../../src/core/errors.ts';
 import type { Runtime } from '../../../src/core/runtime.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
+import { needs } from '../../support/needs.ts';
 import { addBlob, bytesOf, collectStream, withStore } from '../../support/stores.ts';
 import { tempDir } from '../../support/tmp.ts';
 
@@ -72,6 +74,93 @@ test('a root that others may write to, own, or fill with something else is refus
     assert.match(messageOf(err), /belongs to user \d+, and this is user \d+/);
     assert.deepEqual(fs.readdirSync(`${dir}/full`), ['thesis.tex']);
     assert.equal(modeOf(`${dir}/open`), '777');
+  });
+});
+
+/** Each damages or opens a store; the pattern is what the refusal says. */
+const BAD_PARTS: Readonly<Record<string, readonly [damage: (root: string) => void, says: RegExp]>> = {
+  'content open to all': [(root) => fs.chmodSync(`${root}/content`, 0o777), /content: other users may write/],
+  'blobs open to the group': [
+    (root) => fs.chmodSync(`${root}/content/blobs`, 0o770),
+    /blobs: other users may write/,
+  ],
+  'snapshots open to all': [
+    (root) => fs.chmodSync(`${root}/snapshots`, 0o1777),
+    /snapshots: other users may/,
+  ],
+  'run is a file': [
+    (root) => {
+      fs.rmSync(`${root}/run`, { recursive: true });
+      fs.writeFileSync(`${root}/run`, '');
+    },
+    /run: it is not a directory/,
+  ],
+  'a database open to all': [
+    (root) => fs.chmodSync(`${root}/hawser.db`, 0o666),
+    /hawser.db: other users may write/,
+  ],
+  'a dangling link for a database': [
+    (root) => {
+      fs.rmSync(`${root}/hawser.db`);
+      fs.symlinkSync(`${root}/../elsewhere.db`, `${root}/hawser.db`);
+    },
+    /hawser.db: it is not a regular file/,
+  ],
+  'a link for the log': [
+    (root) => fs.symlinkSync(`${root}/../elsewhere.db`, `${root}/hawser.db-wal`),
+    /hawser.db-wal: it is not a regular file/,
+  ],
+};
+
+for (const [title, [damage, says]] of Object.entries(BAD_PARTS)) {
+  test(`a store that others could have changed is refused, to read and to write: ${title} (S11)`, async () => {
+    await inDir(async (dir) => {
+      const root = `${dir}/store`;
+      await opens(root);
+      fs.chmodSync(root, 0o755);
+      await opens(root);
+      damage(root);
+      for (const readOnly of [false, true]) {
+        const err = await rejectsWith('FailedPrecondition', opens(root, { readOnly }));
+        assert.match(messageOf(err), says);
+        assert.ok(hintOf(err));
+      }
+      assert.equal(fs.existsSync(`${dir}/elsewhere.db`), false);
+    });
+  });
+}
+
+test('what is open inside a root that nobody else can enter is no danger', async () => {
+  await inDir(async (dir) => {
+    const root = `${dir}/store`;
+    await opens(root);
+    fs.chmodSync(`${root}/snapshots`, 0o1777);
+    await opens(root);
+    fs.symlinkSync(`${dir}/blobs`, `${root}/content/link`);
+    fs.cpSync(`${root}/content/blobs`, `${dir}/blobs`, { recursive: true });
+    fs.rmSync(`${root}/content/blobs`, { recursive: true });
+    fs.symlinkSync(`${dir}/blobs`, `${root}/content/blobs`);
+    await opens(root);
+  });
+});
+
+test('an ACL that lets another user write is refused (S11)', {
+  skip: needs({ tools: ['setfattr'] }),
+}, async () => {
+  await inDir(async (dir) => {
+    const root = `${dir}/store`;
+    await opens(root);
+    // user::rwx, user:65534:rwx, group::---, mask::rwx, other::---
+    const entries = [
+      '01000700ffffffff',
+      '02000700feff0000',
+      '04000000ffffffff',
+      '10000700ffffffff',
+      '20000000ffffffff',
+    ];
+    const acl = `0x02000000${entries.join('')}`;
+    assert.equal(spawnSync('setfattr', ['-n', 'system.posix_acl_access', '-v', acl, root]).status, 0);
+    assert.match(messageOf(await rejectsWith('FailedPrecondition', opens(root))), /other users may write/);
   });
 });
 
