@@ -2,7 +2,7 @@ import { absolutePath } from '../../core/absolute-path.ts';
 import { unmountImage } from '../../core/verbs/unmount.ts';
 import { bool } from '../grammar/flag.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
-import { withBackend } from '../session/context.ts';
+import { warn, withBackend } from '../session/context.ts';
 import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -18,7 +18,18 @@ export const imagesUnmount: Command = command({
     await withBackend(context, async (backend) => {
       const { runtime, signal } = context;
       const given = absolutePath(input.arg(0), runtime.host);
-      const options = { target: given, remove: input.get(RM), snapshotter: input.get(SNAPSHOTTER), signal };
-      return { view: lines(await unmountImage({ backend, runtime }, options)) };
+      const warnings: string[] = [];
+      const target = await unmountImage(
+        { backend, runtime },
+        {
+          target: given,
+          remove: input.get(RM),
+          snapshotter: input.get(SNAPSHOTTER),
+          report: (event) => void (event.type === 'warning' && warnings.push(event.message)),
+          signal,
+        },
+      );
+      for (const message of warnings) await warn(context, `warning: ${message}`);
+      return { view: lines(target) };
     }),
 });

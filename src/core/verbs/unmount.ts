@@ -11,8 +11,9 @@ import {
   type MountRuntime,
   targetOf,
 } from './mount-record.ts';
+import type { VerbOptions } from './options.ts';
 
-export interface UnmountImageOptions extends Call {
+export interface UnmountImageOptions extends VerbOptions {
   /** Absolute. */
   readonly target: string;
   /** Removes the snapshot, with what was written to it, and its lease; also where it is no longer mounted. */
@@ -23,12 +24,12 @@ export interface UnmountImageOptions extends Call {
 
 /**
  * Unmounts an image from a directory, and returns the normalised path. FailedPrecondition when what is mounted there is not
- * an image of this store, or (unless it is to be removed) nothing is; NotFound when there is nothing to remove either. The
- * snapshot goes before the lease, so a run that is cut off can be repeated.
+ * an image of this store, or (unless it is to be removed) nothing is. A run that is cut off can be repeated; when there is
+ * nothing to remove, that is a warning.
  */
 export async function unmountImage(
   { backend, runtime }: { readonly backend: Backend; readonly runtime: MountRuntime },
-  { target: path, remove = false, snapshotter, signal }: UnmountImageOptions,
+  { target: path, remove = false, snapshotter, report = () => {}, signal }: UnmountImageOptions,
 ): Promise<string> {
   const target = targetOf(path);
   const record = await findRecord(backend, target, snapshotter, { signal });
@@ -37,9 +38,9 @@ export async function unmountImage(
   if (record !== undefined) await ifFound(record.snapshotter.remove(target, { signal }));
   const lease = await ifFound(backend.leases.delete(target, { signal }).then(() => target));
   if (wasMounted || record !== undefined || lease !== undefined) return target;
-  throw new HawserError('NotFound', `Cannot unmount ${target}: no image of this store was mounted there`, {
-    hint: 'Give the same --root, --namespace or --address as for the mount',
-  });
+  const message = `No image of this store was mounted at ${target}: nothing was removed`;
+  report({ type: 'warning', message });
+  return target;
 }
 
 /** False when it is not mounted. The same snapshot may be mounted several times over. */
