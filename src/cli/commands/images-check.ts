@@ -5,7 +5,7 @@ import { chainIdOf, imageStatus, isComplete } from '../../core/images/inspect.ts
 import { only } from '../../core/platforms/match.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { QUIET, SNAPSHOTTER } from '../grammar/flags.ts';
-import { type Context, withStore } from '../session/context.ts';
+import { type Context, warn, withStore } from '../session/context.ts';
 import type { CheckRow } from '../views/images.ts';
 import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -36,6 +36,7 @@ async function checkImage(
   return { image, status, unpacked: unpacked ?? false, errors };
 }
 
+/** Whether the snapshots of all layers are there. */
 async function isUnpacked(
   { runtime, platform, signal }: Context,
   backend: Backend,
@@ -45,12 +46,21 @@ async function isUnpacked(
   const deps = { store: backend.content, hashers: runtime.hashers };
   try {
     const chainId = await chainIdOf(deps, image.target, only(platform), { signal });
-    return chainId === '' || (await snapshotter.stat(chainId, { signal })).kind === 'Committed';
+    for (let key: string = chainId; key !== ''; ) {
+      const { kind, parent } = await snapshotter.stat(key, { signal });
+      if (kind !== 'Committed') return false;
+      key = parent;
+    }
+    return true;
   } catch (err) {
     if (isKind(err, 'NotFound', 'FailedPrecondition')) return false;
     throw err;
   }
 }
+
+/** Said with every check, for nobody is to take a size for more than it is. */
+const CHECKED =
+  'checked: manifests and configs by their digests, layers by their sizes, snapshots by their directories';
 
 export const imagesCheck: Command = command({
   path: ['images', 'check'],
@@ -63,6 +73,7 @@ export const imagesCheck: Command = command({
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       const rows: CheckRow[] = [];
       for (const image of images) rows.push(await checkImage(context, backend, snapshotter, image));
+      if (rows.length > 0 && !input.get(QUIET)) await warn(context, CHECKED);
       const good = rows.filter((row) => isComplete(row.status) && row.unpacked);
       return {
         view: input.get(QUIET) ? lines(...good.map((row) => row.image.name)) : { type: 'checks', rows },
