@@ -1,5 +1,6 @@
 import { parseDigest } from '../../core/oci/digest.ts';
 import { withStore } from '../session/context.ts';
+import { BLOBS_HERE, orHint } from '../session/not-found.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -11,7 +12,7 @@ export const contentGet: Command = command({
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const digest = parseDigest(input.arg(0));
-      const stream = await backend.content.open(digest, { signal: context.signal });
+      const stream = await orHint(backend.content.open(digest, { signal: context.signal }), BLOBS_HERE);
       for await (const chunk of stream) {
         context.signal.throwIfAborted();
         await context.stdout.write(chunk);

@@ -1,5 +1,6 @@
 import { parseDigest } from '../../core/oci/digest.ts';
 import { withStore } from '../session/context.ts';
+import { BLOBS_HERE, orHint } from '../session/not-found.ts';
 import { type Command, command } from './command.ts';
 
 export const contentInfo: Command = command({
@@ -9,7 +10,8 @@ export const contentInfo: Command = command({
   flags: [],
   run: async (context, input) =>
     await withStore(context, async (backend) => {
-      const info = await backend.content.info(parseDigest(input.arg(0)), { signal: context.signal });
+      const digest = parseDigest(input.arg(0));
+      const info = await orHint(backend.content.info(digest, { signal: context.signal }), BLOBS_HERE);
       return { view: { type: 'blob', info } };
     }),
 });

@@ -39,7 +39,7 @@ export const imagesUsage: Command = command({
         const where = `image ${image.name} isn't unpacked in snapshotter ${snapshotter.name}`;
         throw new HawserError('NotFound', where, {
           cause: err,
-          hint: `Unpack it: hawser pull ${image.name}`,
+          hint: `Unpack it: hawser unpack --snapshotter ${snapshotter.name} ${image.name}`,
         });
       }
     }),

@@ -5,6 +5,7 @@ import { bool } from '../grammar/flag.ts';
 import { type GlobalFlag, SNAPSHOTTER } from '../grammar/flags.ts';
 import type { Input } from '../grammar/input.ts';
 import { type Context, withStore } from '../session/context.ts';
+import { orHint, SNAPSHOTS_HERE } from '../session/not-found.ts';
 import type { UsageRow } from '../views/usage.ts';
 import type { Outcome, View } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -18,7 +19,7 @@ function show<F extends string>(
     await withStore(context, async (backend) => {
       const { input } = context;
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
-      return { view: await work(snapshotter, input, { signal: context.signal }) };
+      return { view: await orHint(work(snapshotter, input, { signal: context.signal }), SNAPSHOTS_HERE) };
     });
 }
 

@@ -8,7 +8,9 @@ import { redact, safe, safeLines } from '../render/text.ts';
 const PIPE_CLOSED = 141;
 
 /** The hint of an error that is nobody's fault but ours. */
-const BUG = 'This looks like a bug in hawser: run it again with --debug and report what it prints';
+const BUG = 'This looks like a bug in hawser: ';
+const DEBUG_FIRST = 'run it again with --debug and report what it prints';
+const REPORT = 'report it with what is printed here';
 
 /** SQLite's results for what the system refused: NOMEM, READONLY, IOERR, FULL, CANTOPEN (sqlite.org/rescode.html). */
 const SYSTEM_ERRCODES: ReadonlySet<number> = new Set([7, 8, 10, 13, 14]);
@@ -25,7 +27,7 @@ export interface FailureOptions {
 export async function tellFailure(err: unknown, opts: FailureOptions): Promise<number> {
   if (isClosedPipe(err)) return PIPE_CLOSED;
   const lines = [`hawser: ${safe(redact(messageOf(err)))}`];
-  const hint = hintOf(err) ?? (isBug(err) ? BUG : undefined);
+  const hint = hintOf(err) ?? (isBug(err) ? BUG + (opts.debug ? REPORT : DEBUG_FIRST) : undefined);
   if (hint !== undefined) lines.push(`hint: ${safe(redact(hint))}`);
   lines.push(...notesOf(err).map((note) => `note: ${safe(redact(note))}`));
   if (opts.debug && err instanceof Error) lines.push(safeLines(redact(stackOf(err))));

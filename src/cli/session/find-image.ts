@@ -2,9 +2,15 @@ import { isKind } from '../../core/errors.ts';
 import type { Image, ImageStore } from '../../core/images/image-store.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { parseReference } from '../../core/reference/parse.ts';
+import { orHint } from './not-found.ts';
 
 /** An image record by its name, or by a short name (`alpine`) as pulls accept. NotFound has the name as it was given. */
 export async function findImage(images: ImageStore, name: string, call: Call): Promise<Image> {
+  const hint = `Pull it: hawser pull ${name}; hawser images ls lists the images of this namespace`;
+  return await orHint(find(images, name, call), hint);
+}
+
+async function find(images: ImageStore, name: string, call: Call): Promise<Image> {
   try {
     return await images.get(name, call);
   } catch (err) {

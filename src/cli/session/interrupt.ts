@@ -43,7 +43,7 @@ export function listen(host: Host, clock: Clock, timeout: number): Interruption 
   });
   if (timeout > 0) {
     const late = new HawserError('DeadlineExceeded', `not done within ${duration(timeout)}`, {
-      hint: 'Allow more with --timeout; what was downloaded is kept and a new pull goes on from there',
+      hint: 'Allow more with --timeout; what a pull has downloaded is kept, and the next one goes on from there',
     });
     after(timeout, () => stop(late));
   }

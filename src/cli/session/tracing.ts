@@ -85,7 +85,7 @@ async function open(context: Context, flag: string, path: string): Promise<FileH
     });
   } catch (err) {
     if (isKind(err, 'Canceled')) throw err;
-    throw wrap(`Cannot write the ${flag} to "${path}"`, err);
+    throw wrap(`Cannot write the ${flag} to "${path}"`, err, 'Name a file in a directory that exists');
   }
 }
 

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { run } from '../../../src/cli/run.ts';
+import { orHint } from '../../../src/cli/session/not-found.ts';
 import type { Services } from '../../../src/cli/session/services.ts';
-import { HawserError } from '../../../src/core/errors.ts';
+import { HawserError, hintOf, messageOf } from '../../../src/core/errors.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import type { Credentials } from '../../../src/core/registry/credentials/credential.ts';
@@ -382,6 +383,32 @@ test('run: --hosts-dir is where hosts are looked up, below the working directory
 test('run: commands that only look open the store to read', async () => {
   assert.equal((await go('images ls')).seen.backend?.readOnly, true);
   assert.equal((await go('images rm x')).seen.backend?.readOnly, false);
+});
+
+test('run: what is not there is told with what to do', async () => {
+  const { code, err } = await go('images inspect nope');
+  assert.deepEqual(
+    [code, err],
+    [
+      1,
+      'hawser: image "nope": not found\nhint: Pull it: hawser pull nope; hawser images ls lists the images of this namespace\n',
+    ],
+  );
+  const absent = async () => {
+    throw new HawserError('NotFound', 'gone');
+  };
+  await assert.rejects(
+    orHint(absent(), 'Look'),
+    (err) => hintOf(err) === 'Look' && messageOf(err) === 'gone',
+  );
+  const told = async () => {
+    throw new HawserError('NotFound', 'gone', { hint: 'Its own' });
+  };
+  await assert.rejects(orHint(told(), 'Look'), (err) => hintOf(err) === 'Its own');
+  const broken = async () => {
+    throw new HawserError('DataLoss', 'broken');
+  };
+  await assert.rejects(orHint(broken(), 'Look'), (err) => hintOf(err) === undefined);
 });
 
 test('run: removing what is not there warns, exit 0, and collects', async () => {
