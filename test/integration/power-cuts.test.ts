@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
@@ -72,7 +73,8 @@ describe('a power cut', { skip: binary.skip || needs({ root: true, tools: TOOLS 
   /** One cut. Says what was wrong, and whether there was one. */
   const cutOnce = async (n: number): Promise<{ readonly wrong: string[]; readonly cut: boolean }> => {
     const mode = MODES[n % MODES.length] ?? '';
-    const disk = new CuttableDisk(join(temp.path, `cut-${n}`));
+    const dir = join(temp.path, `cut-${n}`);
+    const disk = new CuttableDisk(dir);
     const root = join(disk.path, 'store');
     const hawser = async (...args: string[]) => {
       const [file, ...before] = disk.command([...binary.command, '--root', root, ...args]);
@@ -98,6 +100,7 @@ describe('a power cut', { skip: binary.skip || needs({ root: true, tools: TOOLS 
       return { wrong: await afterwards(root, hawser, had), cut };
     } finally {
       await disk.stop();
+      rmSync(dir, { recursive: true });
     }
   };
 
@@ -124,7 +127,9 @@ describe('a power cut', { skip: binary.skip || needs({ root: true, tools: TOOLS 
     await hawser('images', 'rm', 'absent');
     const { lies, images, leftovers } = readStore(root, known);
     if (!images.includes(refs.b) || (had && !images.includes(refs.a))) wrong.push(`recorded: ${images}`);
-    return [...wrong, ...lies, ...leftovers.map((one) => `left: ${one}`)];
+    // A lease of a pull that died ends by itself.
+    const left = leftovers.filter((one) => !one.startsWith('lease '));
+    return [...wrong, ...lies, ...left.map((one) => `left: ${one}`)];
   };
 
   test(`${CUTS} random moments of a pull: the check is true, the next pull completes, nothing is left over`, async () => {

@@ -69,10 +69,16 @@ async function checkIn<P>(
     wrong.push(...(await succeeded(world, scenario, place)));
   }
   // A later run that writes may still clean up.
-  await place.run(['images', 'rm', 'absent']);
+  for (const later of [scenario.later?.(place, world) ?? [], ['images', 'rm', 'absent']]) {
+    if (later.length > 0) await place.run(later);
+  }
   world.engine.dropLost(place.dir);
   const { lies, leftovers } = readStore(place.root, known);
-  return [...wrong, ...lies.map((lie) => `at the end: ${lie}`), ...leftovers.map((one) => `left: ${one}`)];
+  return [
+    ...wrong,
+    ...lies.map((lie) => `at the end: ${lie}`),
+    ...[...leftovers, ...(scenario.left?.(place) ?? [])].map((one) => `left: ${one}`),
+  ];
 }
 
 async function succeeded<P>(world: FaultWorld<P>, scenario: Scenario, place: Place<P>): Promise<string[]> {

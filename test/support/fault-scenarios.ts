@@ -17,6 +17,10 @@ export interface Scenario {
   done(place: Place, world: World, facts: StoreFacts): readonly string[] | Promise<readonly string[]>;
   /** What old data are not whole, after a failure. Of the store itself, A always has to be. */
   old?(place: Place, world: World): readonly string[];
+  /** Run at the end, for what only the next command of its kind takes away. */
+  later?(place: Place, world: World): readonly string[];
+  /** What is left after that. */
+  left?(place: Place): readonly string[];
   /** Undoes mounts before the command is tried again. */
   readonly mounts?: true;
   /** A may go. */
@@ -69,7 +73,9 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'unpack --rootfs',
     store: true,
     command: (place, { refs }) => ['unpack', refs.a, '--rootfs', place.target],
-    done: (place) => [...hasTree(place.target, A_NAMES), ...nothingBeside(place)],
+    done: (place) => hasTree(place.target, A_NAMES),
+    later: (place, { refs }) => ['unpack', refs.a, '--force', '--rootfs', place.target],
+    left: nothingBeside,
     old: (place) => (fs.existsSync(place.target) ? hasTree(place.target, A_NAMES) : []),
   },
   {
@@ -80,14 +86,18 @@ export const SCENARIOS: readonly Scenario[] = [
       fs.writeFileSync(`${target}/${USER}`, 'x');
     },
     command: (place, { refs }) => ['unpack', refs.a, '--force', '--rootfs', place.target],
-    done: (place) => [...hasTree(place.target, A_NAMES), ...nothingBeside(place)],
+    done: (place) => hasTree(place.target, A_NAMES),
+    later: (place, { refs }) => ['unpack', refs.a, '--force', '--rootfs', place.target],
+    left: nothingBeside,
     old: (place) => (hasTree(place.target, [USER]).length === 0 ? [] : hasTree(place.target, A_NAMES)),
   },
   {
     name: 'bundle',
     store: true,
     command: (place, { refs }) => ['bundle', refs.a, place.target],
-    done: (place) => [...hasTree(`${place.target}/rootfs`, A_NAMES), ...nothingBeside(place)],
+    done: (place) => hasTree(`${place.target}/rootfs`, A_NAMES),
+    later: (place, { refs }) => ['bundle', refs.a, '--force', place.target],
+    left: nothingBeside,
     old: (place) => (fs.existsSync(place.target) ? hasTree(`${place.target}/rootfs`, A_NAMES) : []),
   },
   {
