@@ -37,6 +37,7 @@ export type ExchangeCode =
   | 'EHOSTUNREACH'
   | 'ENETUNREACH'
   | 'PROXY'
+  | 'ADDRESS_REFUSED'
   | 'TLS'
   | 'CONNECT_RESET'
   | 'CONNECT_TIMEOUT'

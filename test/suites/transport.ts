@@ -473,6 +473,39 @@ export function transportSuite(
     }
   });
 
+  for (const name of ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]']) {
+    const asked: string[] = [];
+    check(
+      `an address that is not allowed is not connected to: ${name} (S9)`,
+      {
+        client: {
+          allowAddress: (address) => {
+            asked.push(address);
+            return false;
+          },
+        },
+      },
+      async ({ send, registry, url }) => {
+        const other = new URL(url);
+        other.hostname = name;
+        await fails(send({ url: other }), 'FailedPrecondition', ['ADDRESS_REFUSED']);
+        assert.equal(registry.requests.length, 0);
+        assert.ok(asked.length > 0);
+      },
+    );
+  }
+
+  check(
+    'an address that is allowed is connected to',
+    { client: { allowAddress: () => true } },
+    async (ground) => {
+      assert.deepEqual(await read(await ground.send()), BLOB);
+      const named = new URL(ground.url);
+      named.hostname = 'localhost';
+      assert.deepEqual(await read(await ground.send({ url: named })), BLOB);
+    },
+  );
+
   for (const [title, head] of Object.entries({
     'two equal lengths': 'Content-Length: 2\r\nContent-Length: 2',
     'two lengths': 'Content-Length: 2\r\nContent-Length: 3',

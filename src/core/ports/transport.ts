@@ -53,6 +53,11 @@ export interface TransportOptions extends TlsOptions {
   readonly connectTimeout?: number | undefined;
   readonly headersTimeout?: number | undefined;
   readonly stallTimeout?: number | undefined;
+  /**
+   * Whether an IP address may be connected to, else ADDRESS_REFUSED. Asked of every address before the connection, whatever name led
+   * to it, but not of a proxy's. Undefined: all may.
+   */
+  readonly allowAddress?: ((address: string) => boolean) | undefined;
   /** Connections kept and used at once for one origin. */
   readonly connections?: number | undefined;
 }
@@ -62,5 +67,7 @@ export interface ClosableTransport extends AsyncDisposable {
 }
 
 export interface Transports {
+  /** The IP addresses of a name. Rejects where there are none. */
+  lookup?(hostname: string): Promise<readonly string[]>;
   open(options?: TransportOptions): ClosableTransport;
 }

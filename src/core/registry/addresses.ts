@@ -71,26 +71,56 @@ function embeddedV4(address: ipaddr.IPv6, range: string): ipaddr.IPv4 | undefine
   return range === 'rfc6052' || compatible ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
 }
 
-/** Why a redirect of this registry may not lead there; undefined when it may. */
-export function redirectRefusal(target: URL, registry: URL): string | undefined {
-  if (target.protocol !== 'https:' && target.protocol !== 'http:') return 'it is neither http nor https';
-  if (target.host === registry.host) return undefined;
-  const [there, here] = [classify(target.hostname), classify(registry.hostname)];
-  if (there === 'public' || (there === here && there !== 'special')) return undefined;
-  if (there === 'private' && here === 'loopback') return undefined;
-  return `this registry may not lead to a ${there} address`;
+/** From what only this machine reaches to what all reach. */
+const PRIVATE_FIRST: readonly AddressClass[] = ['loopback', 'private', 'public'];
+
+/**
+ * Whether a registry at an address of class `registry` may lead to an address of class `target`: to one that is as public as its own,
+ * or more. Special addresses are nobody's to name.
+ */
+export function mayLead(registry: AddressClass, target: AddressClass): boolean {
+  if (target === 'special') return false;
+  return registry === 'special'
+    ? target === 'public'
+    : PRIVATE_FIRST.indexOf(target) >= PRIVATE_FIRST.indexOf(registry);
 }
 
-/** Why this realm may not be asked for tokens; undefined when it may. */
-export function realmRefusal(realm: URL, registry: URL): string | undefined {
+/** Of an address as the system writes it; `special` for anything else. */
+export function classOf(address: string): AddressClass {
+  const parsed = parseAddress(address.replace(/%.*$/, ''));
+  return parsed === undefined ? 'special' : classifyAddress(parsed);
+}
+
+/** The most public class of a name's addresses: a registry that all reach is a public one. */
+export function mostPublic(classes: readonly AddressClass[]): AddressClass | undefined {
+  return classes.toSorted((a, b) => PRIVATE_FIRST.indexOf(b) - PRIVATE_FIRST.indexOf(a))[0];
+}
+
+/** Why this registry may not lead to the target's address as it is spelled; undefined when it may, and for names. */
+export function redirectRefusal(
+  target: URL,
+  registry: URL,
+  registryClass: AddressClass = classify(registry.hostname),
+): string | undefined {
+  if (target.protocol !== 'https:' && target.protocol !== 'http:') return 'it is neither http nor https';
+  if (target.host === registry.host) return undefined;
+  const spelled = classify(target.hostname);
+  return mayLead(registryClass, spelled) ? undefined : `this registry may not lead to a ${spelled} address`;
+}
+
+/** Why this realm may not be asked for tokens; undefined when it may. Else like `redirectRefusal`. */
+export function realmRefusal(
+  realm: URL,
+  registry: URL,
+  registryClass: AddressClass = classify(registry.hostname),
+): string | undefined {
   if (realm.protocol !== 'https:' && realm.protocol !== 'http:') return 'it is neither http nor https';
   if (realm.protocol === 'http:' && registry.protocol !== 'http:') {
     return 'it has no TLS, though the registry has';
   }
   if (realm.hostname === registry.hostname) return undefined;
-  const there = classify(realm.hostname);
-  if (there === 'public' || (there === 'loopback' && classify(registry.hostname) === 'loopback')) {
-    return undefined;
-  }
-  return `a registry may not lead to a ${there} address other than its own`;
+  const spelled = classify(realm.hostname);
+  return mayLead(registryClass, spelled)
+    ? undefined
+    : `a registry may not lead to a ${spelled} address other than its own`;
 }

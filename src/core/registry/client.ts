@@ -7,6 +7,7 @@ import { discard } from './body.ts';
 import type { Cooldowns } from './cooldown.ts';
 import { type Host, type Operation, objectUrl } from './hosts.ts';
 import { type HostsDeps, overHosts } from './over-hosts.ts';
+import type { Reach } from './reach.ts';
 import { safeUrl } from './redact.ts';
 import { accessDenied, isDenied, statusError } from './status.ts';
 
@@ -14,6 +15,7 @@ export interface ClientDeps extends HostsDeps {
   readonly userAgent: string;
   readonly partless: Set<string>;
   readonly cooldowns: Cooldowns;
+  readonly reach: Reach;
   /** For the URLs that images of a registry name; follows redirects. Undefined: such URLs are not asked. */
   readonly foreign: ((registry: URL) => Transport) | undefined;
   /** Whose credential requests to this origin have for the repository, for people; undefined: anonymous. */
@@ -88,7 +90,10 @@ export class RepositoryClient {
     call: Call | undefined,
   ): Promise<HttpResponse> {
     const registry = new URL(`https://${this.reference.host}`);
-    const why = this.#deps.foreign === undefined ? 'not allowed' : redirectRefusal(url, registry);
+    const why =
+      this.#deps.foreign === undefined
+        ? 'not allowed'
+        : redirectRefusal(url, registry, await this.#deps.reach(registry));
     if (this.#deps.foreign === undefined || why !== undefined) {
       throw new HawserError('FailedPrecondition', `GET ${safeUrl(url)} refused: ${why}`);
     }

@@ -129,6 +129,9 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
   });
   const speed = flow(flowOptions(options, clock), clock);
   const warnings = new RegistryWarnings(observe);
+  const { reach } = pool;
+  /** Headers of the configuration are dropped at the first redirect to another origin, as Authorization is. */
+  const redirectsOf = (host: Host) => redirects(host.base, reach, Object.keys(host.headers ?? {}));
   /** Around each single exchange: hops of redirects and token requests have their own. `secret`: bodies hold secrets. */
   const perExchange = (secret: boolean, host?: Host): Layers => ({
     cooldown: cooldowns.layer,
@@ -139,6 +142,7 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
     clock,
     userAgent,
     observe,
+    reach,
     credentials: options.credentials ?? (async () => undefined),
     tokenTransport: (host) =>
       stack(pool.forHost(host), {
@@ -148,11 +152,12 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
       }),
   });
   const foreign = (registry: URL) =>
-    stack(pool.forStrangers(), { redirects: redirects(registry), ...perExchange(false) });
+    stack(pool.forStrangers(registry), { redirects: redirects(registry, reach), ...perExchange(false) });
   return {
     clock,
     userAgent,
     observe,
+    reach,
     health: new HostHealth(),
     partless: new Set(),
     cooldowns,
@@ -195,11 +200,6 @@ function both(trace: RegistryOptions['trace'], observe: Observe): (event: TraceE
     trace?.(event);
     observe({ type: 'request', ...event });
   };
-}
-
-/** Headers of the configuration are dropped at the first redirect to another origin, as Authorization is. */
-function redirectsOf(host: Host): Layer {
-  return redirects(host.base, Object.keys(host.headers ?? {}));
 }
 
 /** Adds the host's headers to requests to its origin: token requests are not made by the client, which adds them for the API. */

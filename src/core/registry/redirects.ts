@@ -4,6 +4,7 @@ import { redirectRefusal } from './addresses.ts';
 import { singleHeader } from './answer.ts';
 import { discard } from './body.ts';
 import type { Layer } from './layers.ts';
+import type { Reach } from './reach.ts';
 import { printable, safeUrl } from './redact.ts';
 
 const MAX_HOPS = 10;
@@ -15,7 +16,7 @@ const BOUND_TO_ORIGIN: ReadonlySet<string> = new Set(['authorization', 'cookie',
  * leaves the origin (distribution-spec: no Authorization across hosts). Never from https to http, nor to an address that `registry`
  * may not name, nor with a body to another origin: FailedPrecondition. A redirect without Location is returned as it is.
  */
-export function redirects(registry: URL, boundToo: readonly string[] = []): Layer {
+export function redirects(registry: URL, reach: Reach, boundToo: readonly string[] = []): Layer {
   const bound = new Set([...BOUND_TO_ORIGIN, ...boundToo]);
   return (next) => async (request) => {
     let current = request;
@@ -30,7 +31,7 @@ export function redirects(registry: URL, boundToo: readonly string[] = []): Laye
           `${request.method} ${safeUrl(request.url)}: stopped after ${MAX_HOPS} redirects`,
         );
       }
-      current = follow(current, { status: response.status, location, registry, bound });
+      current = await follow(current, { status: response.status, location, registry, reach, bound });
     }
   };
 }
@@ -39,11 +40,15 @@ interface Hop {
   readonly status: number;
   readonly location: string;
   readonly registry: URL;
+  readonly reach: Reach;
   /** Headers that stay with their origin, in lower case. */
   readonly bound: ReadonlySet<string>;
 }
 
-function follow(from: HttpRequest, { status, location, registry, bound }: Hop): HttpRequest {
+async function follow(
+  from: HttpRequest,
+  { status, location, registry, reach, bound }: Hop,
+): Promise<HttpRequest> {
   if (!URL.canParse(location, from.url)) {
     throw refused(from, printable(location.split('?')[0] ?? '', 200), 'it is not a URL');
   }
@@ -54,7 +59,7 @@ function follow(from: HttpRequest, { status, location, registry, bound }: Hop): 
   const why =
     from.url.protocol === 'https:' && url.protocol === 'http:'
       ? 'it would leave TLS'
-      : redirectRefusal(url, registry);
+      : redirectRefusal(url, registry, await reach(registry));
   if (why !== undefined) throw refused(from, safeUrl(url), why);
   const method = from.method === 'POST' && status <= 303 ? 'GET' : from.method;
   const body = method === 'POST' ? from.body : undefined;

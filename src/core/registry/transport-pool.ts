@@ -1,41 +1,61 @@
 import type { ClosableTransport, Transport, TransportOptions, Transports } from '../ports/transport.ts';
+import { type AddressClass, classOf, mayLead } from './addresses.ts';
 import type { Host } from './hosts.ts';
+import { type Reach, reachByLookup } from './reach.ts';
 
 /** The transports of one registry client: one for each set of settings, opened at the first request. */
 export class TransportPool implements AsyncDisposable {
   readonly #transports: Transports;
   readonly #common: TransportOptions;
   readonly #opened = new Map<string, ClosableTransport>();
+  readonly reach: Reach;
 
   constructor(transports: Transports, common: TransportOptions) {
     this.#transports = transports;
     this.#common = common;
+    this.reach = reachByLookup(transports);
   }
 
   /**
-   * For requests to this host and to the targets of its redirects. The host's client certificate, skipVerify and time to connect
-   * hold for its own origin; its CAs hold for the targets too.
+   * For requests to this host and to the places it leads to. The host's client certificate, skipVerify and time to connect hold for its
+   * own origin; its CAs hold elsewhere too. Elsewhere only addresses are connected to that the host may lead to.
    */
   forHost({ base, tls, dialTimeout }: Host): Transport {
     const own = this.#get({ ...tls, connectTimeout: dialTimeout });
-    const others = this.#get({ extraCa: tls?.extraCa });
-    return async (request) => await (request.url.origin === base.origin ? own : others).send(request);
+    return async (request) => {
+      if (request.url.origin === base.origin) return await own.send(request);
+      const guard = await this.#guard(base, request.url);
+      return await this.#get({ extraCa: tls?.extraCa }, guard).send(request);
+    };
   }
 
-  /** For servers without settings: the system's roots, no client certificate. */
-  forStrangers(): Transport {
-    const { connections, proxy, connectTimeout, headersTimeout, stallTimeout } = this.#common;
-    const settings = { connections, proxy, connectTimeout, headersTimeout, stallTimeout };
-    const opened = this.#opened.get('strangers') ?? this.#transports.open(settings);
-    this.#opened.set('strangers', opened);
-    return opened.send;
+  /** For servers that images of the registry name, without settings: the system's roots, no client certificate. */
+  forStrangers(registry: URL): Transport {
+    const none = {
+      ca: undefined,
+      extraCa: undefined,
+      cert: undefined,
+      key: undefined,
+      skipVerify: undefined,
+    };
+    return async (request) =>
+      await this.#get({}, await this.#guard(registry, request.url), none).send(request);
   }
 
-  #get(settings: TransportOptions): ClosableTransport {
+  /** The registry's class, where its targets are connected to directly; undefined: nothing is to be guarded. */
+  async #guard(registry: URL, target: URL): Promise<AddressClass | undefined> {
+    const isOwn = target.hostname === registry.hostname;
+    return isOwn || this.#common.proxy?.(target) !== undefined ? undefined : await this.reach(registry);
+  }
+
+  #get(settings: TransportOptions, guard?: AddressClass, without: TransportOptions = {}): ClosableTransport {
     const set = Object.entries(settings).filter(([, value]) => value !== undefined);
-    const key = JSON.stringify(set.sort());
+    const key = JSON.stringify([set.sort(), guard, Object.keys(without)]);
+    const allowAddress =
+      guard === undefined ? undefined : (address: string) => mayLead(guard, classOf(address));
     const opened =
-      this.#opened.get(key) ?? this.#transports.open({ ...this.#common, ...Object.fromEntries(set) });
+      this.#opened.get(key) ??
+      this.#transports.open({ ...this.#common, ...without, ...Object.fromEntries(set), allowAddress });
     this.#opened.set(key, opened);
     return opened;
   }

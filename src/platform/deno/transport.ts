@@ -8,6 +8,7 @@ import type {
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
+import { lookupAll } from '../http/guarded-lookup.ts';
 import { failure } from '../http/http-failure.ts';
 import { limitBody, withDeadline } from '../http/http-limits.ts';
 import { tellingProtocols } from '../http/other-protocol.ts';
@@ -33,15 +34,17 @@ interface DenoHttp {
 }
 
 /**
- * Deno's fetch. It can neither replace the roots (its own, the system's, those of NODE_EXTRA_CA_CERTS) nor skip the verification for
+ * Deno's fetch. It can neither refuse addresses, nor replace the roots (its own, the system's, those of NODE_EXTRA_CA_CERTS) nor skip the verification for
  * one client, and reads the proxy variables by rules of its own. So undici, which runs on Deno too, is the transport for such
  * options.
  */
 export function createTransports(): Transports {
   return {
+    lookup: lookupAll,
     open(options: TransportOptions = {}): ClosableTransport {
-      const { ca, skipVerify, proxy } = options;
-      return ca !== undefined || skipVerify === true || proxy !== undefined || hasExtraRoots()
+      const { ca, skipVerify, proxy, allowAddress } = options;
+      const isBeyondFetch = ca !== undefined || skipVerify === true || proxy !== undefined;
+      return isBeyondFetch || allowAddress !== undefined || hasExtraRoots()
         ? openUndici(options)
         : openFetch(options);
     },

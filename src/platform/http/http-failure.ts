@@ -49,6 +49,11 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
     text: 'the proxy failed',
     hint: 'Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY',
   },
+  ADDRESS_REFUSED: {
+    kind: 'FailedPrecondition',
+    text: 'the registry may not lead to the address of this name',
+    hint: 'Registries may lead to addresses as public as their own; from a name that this machine or network alone knows, nothing is asked',
+  },
   CLOSED: { kind: 'Unavailable', text: 'the transport was closed' },
 };
 

@@ -10,6 +10,7 @@ import Agent from 'undici/lib/dispatcher/agent.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
 import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
 import type { TransportOptions } from '../../core/ports/transport.ts';
+import { guardedLookup, refusalOf } from './guarded-lookup.ts';
 import { hasExtraRoots, systemRoots } from './system-roots.ts';
 
 export const DEFAULT_HEADERS_TIMEOUT = 30_000;
@@ -102,8 +103,21 @@ const UNKNOWN_ROOT: ReadonlySet<string> = new Set([
  * takes 0.1 s, so they are read only when a chain is unknown without them: the same chains are accepted in the end.
  */
 function connector(options: TransportOptions, timeout: number): Connector {
+  const { allowAddress } = options;
+  const open = unguarded(options, timeout);
+  if (allowAddress === undefined) return open;
+  return (target, callback) => {
+    const refusal = refusalOf(target.hostname, allowAddress);
+    if (refusal === undefined) open(target, callback);
+    else callback(refusal, null);
+  };
+}
+
+function unguarded(options: TransportOptions, timeout: number): Connector {
+  const { allowAddress } = options;
+  const guard = allowAddress === undefined ? {} : { lookup: guardedLookup(allowAddress) };
   const make = (roots: () => Roots): Connector => {
-    const plain = buildConnector({ timeout });
+    const plain = buildConnector({ timeout, ...guard });
     let secure: Connector | undefined;
     return (target, callback) => {
       if (target.protocol !== 'https:') return plain(target, callback);
@@ -111,6 +125,7 @@ function connector(options: TransportOptions, timeout: number): Connector {
         allowH2: false,
         ...prepared({ ...identity(options), ...roots() }),
         timeout,
+        ...guard,
       });
       secure(target, callback);
     };

@@ -9,6 +9,7 @@ import type {
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
+import { lookupAll } from './guarded-lookup.ts';
 import { failure } from './http-failure.ts';
 import { tellingProtocols } from './other-protocol.ts';
 import { DEFAULT_HEADERS_TIMEOUT, openDispatchers } from './undici-dispatcher.ts';
@@ -19,6 +20,7 @@ const HIGH_WATER = 256 * 1024;
 /** HTTP/1.1 by undici's dispatcher: unlike fetch it follows nothing, decodes nothing and adds no headers. */
 export function undiciTransports(): Transports {
   return {
+    lookup: lookupAll,
     open(options: TransportOptions = {}): ClosableTransport {
       const dispatchers = openDispatchers(options);
       const { headersTimeout = DEFAULT_HEADERS_TIMEOUT } = options;

@@ -28,6 +28,10 @@ export function lazyCodecs(): Codecs {
 export function lazyTransports(load: () => Promise<Transports>): Transports {
   let loaded: Promise<Transports> | undefined;
   return {
+    async lookup(hostname) {
+      loaded ??= load();
+      return (await (await loaded).lookup?.(hostname)) ?? [];
+    },
     open(options) {
       let opened: ReturnType<typeof begin> | undefined;
       const begin = async () => {

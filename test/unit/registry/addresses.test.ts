@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { classify, realmRefusal, redirectRefusal } from '../../../src/core/registry/addresses.ts';
+import { reachByLookup } from '../../../src/core/registry/reach.ts';
 
 const CLASSES: Readonly<Record<string, string>> = {
   'http://example.com': 'public',
@@ -50,7 +51,10 @@ const REALMS: readonly (readonly [string, string, boolean])[] = [
   ['https://localhost/', 'https://r.example', false],
   ['https://10.0.0.5/', 'https://r.example', false],
   ['https://10.0.0.5:8443/', 'https://10.0.0.5:5000', true],
-  ['https://10.0.0.6/', 'https://10.0.0.5:5000', false],
+  ['https://10.0.0.6/', 'https://10.0.0.5:5000', true],
+  ['https://10.0.0.6/', 'http://localhost:5000', true],
+  ['https://127.0.0.1/', 'https://10.0.0.5:5000', false],
+  ['https://169.254.169.254/', 'https://10.0.0.5:5000', false],
   ['http://localhost:5001/', 'http://127.0.0.1:5000', true],
   ['file:///etc/passwd', 'https://r.example', false],
 ];
@@ -79,3 +83,24 @@ for (const [target, registry, allowed] of REDIRECTS) {
     assert.equal(redirectRefusal(new URL(target), new URL(registry)) === undefined, allowed);
   });
 }
+
+test('the class of a registry is that of its addresses, the most public one; looked up once (S9)', async () => {
+  const names: Readonly<Record<string, readonly string[]>> = {
+    'reg.lan': ['10.9.0.1', 'fd12::1'],
+    'both.test': ['127.0.0.1', '203.0.113.5'],
+    'self.test': ['::1', '127.0.0.1'],
+  };
+  const asked: string[] = [];
+  const reach = reachByLookup({
+    lookup: async (name) => {
+      asked.push(name);
+      return names[name] ?? Promise.reject(new Error('no such name'));
+    },
+  });
+  const classes = [];
+  for (const name of ['reg.lan', 'reg.lan', 'both.test', 'self.test', 'gone.test', '10.1.1.1', 'localhost']) {
+    classes.push(await reach(new URL(`https://${name}/v2`)));
+  }
+  assert.deepEqual(classes, ['private', 'private', 'public', 'loopback', 'public', 'private', 'loopback']);
+  assert.deepEqual(asked, ['reg.lan', 'both.test', 'self.test', 'gone.test']);
+});

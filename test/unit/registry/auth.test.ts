@@ -177,14 +177,14 @@ check(
 );
 
 for (const lines of [
-  ['Basic realm="x"', 'Bearer realm="http://10.1.1.1/t"'],
-  ['Bearer realm="http://10.1.1.1/t"', 'Basic realm="x"'],
+  ['Basic realm="x"', 'Bearer realm="http://169.254.1.1/t"'],
+  ['Bearer realm="http://169.254.1.1/t"', 'Basic realm="x"'],
 ]) {
   const challenge = [...lines, 'Digest realm="y"'];
   check(`Bearer before Basic: ${challenge.join(' | ')}`, { mode: 'bearer', challenge }, async (ground) => {
     // Which one was taken shows in that it is refused.
     const err = await failure(resolve(ground.ref, given(FOO)));
-    assert.match(err.message, /token realm http:\/\/10\.1\.1\.1\/t refused/);
+    assert.match(err.message, /token realm http:\/\/169\.254\.1\.1\/t refused/);
     assert.equal(ground.registry.requests.length, 1);
   });
 }
@@ -316,7 +316,7 @@ for (const realm of [
   'http://169.254.169.254/t',
   'http://0.0.0.0/t',
   'http://[::]/t',
-  'http://10.1.1.1/t',
+  'http://169.254.1.1/t',
   'file:///etc/passwd',
   'nonsense',
 ]) {

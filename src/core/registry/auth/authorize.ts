@@ -7,6 +7,7 @@ import { basicAuthorization, type Credential, type Credentials } from '../creden
 import type { Host } from '../hosts.ts';
 import type { Layer } from '../layers.ts';
 import type { Observe } from '../observe.ts';
+import type { Reach } from '../reach.ts';
 import { printable } from '../redact.ts';
 import { type Access, type Bearer, type Scheme, schemeOf } from './scheme.ts';
 import { fetchToken, type Token } from './tokens.ts';
@@ -19,6 +20,7 @@ export interface AuthorizerDeps {
   readonly credentials: Credentials;
   readonly userAgent: string;
   readonly observe: Observe;
+  readonly reach: Reach;
   /** For token requests on behalf of this host; redirects are followed by its rules. */
   readonly tokenTransport: (host: Host) => Transport;
 }
@@ -95,7 +97,10 @@ export class Authorizer {
     sent: Sent | undefined,
     response: HttpResponse,
   ): Promise<Sent | HttpResponse> {
-    const scheme = response.status === 401 ? schemeOf(response, errand, errand.request) : undefined;
+    const scheme =
+      response.status === 401
+        ? await schemeOf(response, errand, errand.request, this.#deps.reach)
+        : undefined;
     if (scheme !== undefined) return (await this.#meet(errand, sent, scheme, response)) ?? response;
     if (isOldToken(errand.request, response, sent))
       return (await this.#renewed(errand, sent, response)) ?? response;
@@ -157,7 +162,7 @@ export class Authorizer {
     const headers = { 'user-agent': userAgent, ...errand.host.headers };
     const response = await errand.next({ method: 'GET', url, headers, signal: errand.request.signal });
     const isOwn = response.url.origin === base.origin && response.status === 401;
-    const scheme = isOwn ? schemeOf(response, errand, errand.request) : undefined;
+    const scheme = isOwn ? await schemeOf(response, errand, errand.request, this.#deps.reach) : undefined;
     await discard(response.body);
     return scheme;
   }

@@ -3,6 +3,7 @@ import { HawserError } from '../../errors.ts';
 import type { HttpRequest, HttpResponse } from '../../ports/transport.ts';
 import { realmRefusal } from '../addresses.ts';
 import type { Host } from '../hosts.ts';
+import type { Reach } from '../reach.ts';
 import { printable, safeUrl } from '../redact.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 
@@ -24,15 +25,16 @@ export type Scheme = 'basic' | Bearer;
  * The scheme of a 401: Bearer before Basic; a Bearer challenge without a realm only counts when there is nothing else. Undefined: no
  * challenge that can be met. `request` is the request to be authorized. PermissionDenied for a realm that is refused.
  */
-export function schemeOf(
+export async function schemeOf(
   response: HttpResponse,
   access: Access,
   request: Pick<HttpRequest, 'url'>,
-): Scheme | undefined {
+  reach: Reach,
+): Promise<Scheme | undefined> {
   const challenges = parseChallenges(response.headers.get('www-authenticate') ?? '');
   const bearers = challenges.filter(({ scheme }) => scheme === 'bearer');
   const usable = bearers.find(({ params }) => (params.get('realm') ?? '') !== '');
-  if (usable !== undefined) return bearerOf(usable, access, response, request);
+  if (usable !== undefined) return await bearerOf(usable, access, response, request, reach);
   if (challenges.some(({ scheme }) => scheme === 'basic')) return 'basic';
   if (bearers.length === 0) return undefined;
   throw new HawserError(
@@ -41,14 +43,17 @@ export function schemeOf(
   );
 }
 
-function bearerOf(
+async function bearerOf(
   { params }: Challenge,
   { host, repository }: Access,
   response: HttpResponse,
   request: Pick<HttpRequest, 'url'>,
-): Bearer {
+  reach: Reach,
+): Promise<Bearer> {
   const text = params.get('realm') ?? '';
-  const why = URL.canParse(text) ? realmRefusal(new URL(text), host.base) : 'it is not a URL';
+  const why = URL.canParse(text)
+    ? realmRefusal(new URL(text), host.base, await reach(host.base))
+    : 'it is not a URL';
   if (why !== undefined) {
     const shown = URL.canParse(text) ? safeUrl(new URL(text)) : printable(text, 200);
     throw new HawserError(

@@ -1,0 +1,35 @@
+import { lookup as dnsLookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+
+/** As node:net wants it: the addresses of a name that are allowed, or an error with the code ADDRESS_REFUSED. */
+export function guardedLookup(allow: (address: string) => boolean): LookupFunction {
+  return (hostname, options, callback) => {
+    dnsLookup(hostname, { ...options, all: true }, (err, addresses) => {
+      if (err !== null) return callback(err, []);
+      const allowed = addresses.filter(({ address }) => allow(address));
+      const [first] = allowed;
+      if (first === undefined) return callback(refused(), []);
+      if (options.all === true) return callback(null, allowed);
+      callback(null, first.address, first.family);
+    });
+  };
+}
+
+/** An address in the place of a name is not looked up: it is checked here. */
+export function refusalOf(hostname: string, allow: (address: string) => boolean): Error | undefined {
+  const bare = hostname.replace(/^\[|\]$/g, '');
+  return isIP(bare) !== 0 && !allow(bare) ? refused() : undefined;
+}
+
+export async function lookupAll(hostname: string): Promise<readonly string[]> {
+  return await new Promise((resolve, reject) => {
+    dnsLookup(hostname.replace(/^\[|\]$/g, ''), { all: true }, (err, addresses) => {
+      if (err === null) resolve(addresses.map(({ address }) => address));
+      else reject(err);
+    });
+  });
+}
+
+function refused(): Error {
+  return Object.assign(new Error('the address is refused'), { code: 'ADDRESS_REFUSED' });
+}
