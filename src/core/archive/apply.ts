@@ -82,7 +82,12 @@ export class LayerApplier implements TarSink {
       this.#layer = layer;
       this.#blind = mode === 'blind' ? layer : undefined;
     }
-    this.#tree.root.plain = this.#born.isPlain(this.#tree.upper(this.#tree.root));
+    try {
+      this.#tree.root.plain = this.#born.isPlain(this.#tree.upper(this.#tree.root));
+    } catch (err) {
+      this.#tree.close();
+      throw err;
+    }
   }
 
   get entries(): number {

@@ -70,11 +70,16 @@ export class MergedTree {
     const top = sys.openRoot(upper);
     this.root.upper = top;
     this.root.looked = true;
-    this.#unlock(
-      this.root,
-      () => sys.fstat(top),
-      (mode) => sys.chmodDir(top, mode),
-    );
+    try {
+      this.#unlock(
+        this.root,
+        () => sys.fstat(top),
+        (mode) => sys.chmodDir(top, mode),
+      );
+    } catch (err) {
+      this.close();
+      throw err;
+    }
   }
 
   /** What `name` is in the merged view of a directory. */

@@ -1,6 +1,6 @@
 /** Owners, modes, times and extended attributes: from an entry, or from one inode to another. */
 import { type ByteString, display } from '../bytes.ts';
-import { HawserError, isKind, kindOf, wrap } from '../errors.ts';
+import { findError, HawserError, isKind, kindOf, wrap } from '../errors.ts';
 import type { Stat, TimeSpec } from '../ports/syscalls.ts';
 import { copyAttributes, type Inode, isHostKey, isHostRefusal, isOverlayKey } from '../trees/inode.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
@@ -63,6 +63,7 @@ export class Metadata {
       throw new HawserError(kindOf(err), wrap(`setting the owner to ${uid}:${gid}`, err).message, {
         cause: err,
         hint: refused ? hint : undefined,
+        reason: findError(err)?.reason,
       });
     }
   }

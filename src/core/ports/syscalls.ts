@@ -77,6 +77,7 @@ export interface Syscalls {
   /** Opens an absolute path of our own (not an image's) as a directory; the last component is not followed. */
   openRoot(path: string): Dir;
   openDir(dir: Dir, name: ByteString): Dir;
+  /** Nothing can be lost by closing a directory: fails only for a handle that is closed (EBADF). */
   closeDir(dir: Dir): void;
   /** Names without `.` and `..`, in no special order. */
   list(dir: Dir): ByteString[];

@@ -40,6 +40,7 @@ const EPERM = errnoNumber('EPERM');
 const ENOSYS = errnoNumber('ENOSYS');
 const EINVAL = errnoNumber('EINVAL');
 const ENOENT = errnoNumber('ENOENT');
+const EBADF = errnoNumber('EBADF');
 
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX (limits.h): no value and no list of attributes is longer. */
 export const XATTR_MAX = 65536;
@@ -259,6 +260,11 @@ export class FfiCalls {
     } finally {
       this.#fn.close(fd);
     }
+  }
+
+  closeDir(fd: number, what: () => string): void {
+    if (this.#fn.close(fd) < 0 && this.#libc.errno() === EBADF)
+      throw errnoError('EBADF', `closing ${what()}`);
   }
 
   /** Not repeated when interrupted: Linux has released the descriptor by then. */

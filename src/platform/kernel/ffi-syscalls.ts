@@ -67,7 +67,7 @@ class FfiSyscalls implements Syscalls {
   }
 
   closeDir(dir: Dir): void {
-    this.#calls.close(takeFd(dir), () => pathOf(dir));
+    this.#calls.closeDir(takeFd(dir), () => pathOf(dir));
   }
 
   list(dir: Dir): ByteString[] {

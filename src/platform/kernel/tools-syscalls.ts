@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import type { ByteString } from '../../core/bytes.ts';
+import { errnoOf } from '../../core/errors.ts';
 import {
   type Creation,
   type Dir,
@@ -55,10 +56,14 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
   }
 
   closeDir(dir: Dir): void {
-    attempt(
-      () => `closing ${pathOf(dir)}`,
-      () => fs.closeSync(takeFd(dir)),
-    );
+    try {
+      attempt(
+        () => `closing ${pathOf(dir)}`,
+        () => fs.closeSync(takeFd(dir)),
+      );
+    } catch (err) {
+      if (errnoOf(err) === 'EBADF' || errnoOf(err) === undefined) throw err;
+    }
   }
 
   list(dir: Dir): ByteString[] {
