@@ -1,4 +1,4 @@
-/** What a bundle has whatever the image says: the defaults of `runc spec`. */
+/** The parts of a bundle on which no image has a say: the defaults of `runc spec`. */
 
 export interface RuntimeMount {
   readonly destination: string;

@@ -28,7 +28,7 @@ export interface RuntimeConfig {
   readonly warnings: readonly string[];
 }
 
-/** What the runtime itself mounts: a volume there would hide it. */
+/** Places at which the runtime itself mounts: a volume would hide that. */
 const TAKEN = /^\/(?:proc|sys|dev)(?:\/|$)/;
 /** Descriptors and roots of processes, which an old runtime leaks from the host (CVE-2024-21626). `/dev/fd` is a link there. */
 const OF_PROCESSES = /^\/(?:proc\/|dev\/fd(?:\/|$))/;
@@ -71,7 +71,10 @@ function processOf(image: ImageConfig, options: BundleOptions, warnings: string[
   };
 }
 
-/** The primary group is among the additional ones too: else a process could drop it, and with it what the group is denied (CVE-2023-25173). */
+/**
+ * The primary group is among the additional ones too: else the process can leave it, and reach what the group is denied
+ * (CVE-2023-25173).
+ */
 function processUser({ user, rootless }: BundleOptions, warnings: string[]): object {
   const { uid, gid, additionalGids } = user;
   if (rootless === undefined) return { uid, gid, additionalGids: [gid, ...additionalGids] };
@@ -132,7 +135,7 @@ function volumes(
   return [...found.values()].sort((a, b) => depth(a) - depth(b));
 }
 
-/** What containerd and Docker give a container that asks for nothing. */
+/** The capabilities that containerd and Docker give by default. */
 const CAPABILITIES: readonly string[] = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',

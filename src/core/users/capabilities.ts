@@ -7,8 +7,8 @@ export const CAP_CHOWN = 0;
 export const CAP_SYS_ADMIN = 21;
 
 /**
- * Whether the process has a capability now: it may drop them, so this is asked anew each time. Where /proc cannot be read, root
- * has all and others none.
+ * Whether this process has a capability. Each call asks anew, for a process may drop capabilities. Where /proc cannot be read,
+ * root counts as having all and others none.
  */
 export async function hasCapability(runtime: Runtime, capability: number, call?: Call): Promise<boolean> {
   return (((await effective(runtime, call)) >> BigInt(capability)) & 1n) === 1n;

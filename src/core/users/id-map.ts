@@ -45,12 +45,12 @@ export function formatIds(ranges: readonly IdRange[]): string {
 }
 
 /**
- * What was read, by where from: a namespace's maps are written once, and a process with threads cannot go over to another
- * namespace (setns(2), unshare(2)).
+ * The maps by the file system that read them. They do not change: a namespace's maps are written once, and a process with
+ * threads cannot enter another user namespace (setns(2), unshare(2)).
  */
 const known = new WeakMap<object, IdMaps>();
 
-/** This process's. Where /proc cannot be read (a sandbox), those of the machine's own namespace. */
+/** The maps of this process. Where /proc cannot be read (a sandbox), those of the machine's own namespace. */
 export async function readIdMaps(fs: Pick<FileSystem, 'readFile'>, call?: Call): Promise<IdMaps> {
   const before = known.get(fs);
   if (before !== undefined) return before;

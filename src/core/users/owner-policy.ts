@@ -4,15 +4,15 @@ export interface IdRange {
   readonly count: number;
 }
 
-/** Whose the unpacked files become. */
+/** To whom the unpacked files belong. */
 export interface OwnerPolicy {
   /**
-   * `keep`: whomever the layer names (needs CAP_CHOWN). `ours`: this process's user. `record`: the same, and what the layer
-   * says goes into the attribute `user.rootlesscontainers` of files and directories, as umoci and rootlesscontainers have it: a
-   * protobuf message of uid (1) and gid (2), absent for 0:0.
+   * `keep`: to the owners that the layer names (needs CAP_CHOWN). `ours`: to this process's user. `record`: as `ours`, and files
+   * and directories get the attribute `user.rootlesscontainers` with the owner that the layer names, as umoci and
+   * rootlesscontainers have it: a protobuf message of uid (1) and gid (2), absent for 0:0.
    */
   readonly mode: 'keep' | 'ours' | 'record';
-  /** What the user namespace maps: the only ids that can be given. */
+  /** The ids that the user namespace maps: no other can be given. */
   readonly uids: readonly IdRange[];
   readonly gids: readonly IdRange[];
 }

@@ -16,8 +16,8 @@ export interface BundleImageOptions extends RootfsOptions {
 }
 
 /**
- * As unpackRootfs, with the tree in `rootfs`. When its files are ours, config.json asks for a user namespace in which we are
- * root. FailedPrecondition for an image that is not for Linux.
+ * As unpackRootfs, with the tree in `rootfs`, and config.json beside. When the files belong to this process's user, config.json
+ * asks for a user namespace in which that user is root. FailedPrecondition for an image that is not for Linux.
  */
 export async function bundleImage(
   deps: OutputDeps,
@@ -56,7 +56,7 @@ export async function bundleImage(
   });
 }
 
-/** Without root a directory of the image may be closed to us: what is in it is not followed. */
+/** Without root a directory of the image may be closed to this process: paths through it are not followed. */
 function findReadable(sys: Syscalls, root: string, path: string): TreePath {
   try {
     return findInTree(sys, root, path);
@@ -72,7 +72,7 @@ async function accountsOf(runtime: Runtime, root: string): Promise<Accounts> {
   return { passwd: read('etc/passwd'), group: read('etc/group') };
 }
 
-/** The runtime will be run by who runs this. */
+/** Whoever runs this command will run the runtime. */
 async function ourselves(
   { fs, host }: Runtime,
   signal: AbortSignal | undefined,

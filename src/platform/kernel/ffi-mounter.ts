@@ -121,7 +121,7 @@ class MountCalls {
     this.#classic(source, point, type, flags, cString(data), doing);
     const rest = options.flags & ~bind;
     if (!isBind || rest === 0) return;
-    // The kernel ignores other flags on a new bind mount: they take a second call.
+    // On a new bind mount the kernel ignores all other flags: a second call sets them.
     try {
       this.#classic(null, point, null, rest | MS_BIND | MS_REMOUNT, null, doing);
     } catch (err) {

@@ -68,9 +68,9 @@ const PROPAGATION: Readonly<Record<string, number>> = {
 
 export interface MountOptions {
   readonly flags: number;
-  /** Each set by a call of its own after the mount. */
+  /** The kernel takes each by a call of its own, after the mount. */
   readonly propagation: readonly number[];
-  /** What is left for the file system, `key` or `key=value`, as the kernel takes it. */
+  /** The options of the file system, `key` or `key=value`, as the kernel takes them. */
   readonly data: readonly ByteString[];
 }
 

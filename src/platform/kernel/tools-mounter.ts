@@ -12,7 +12,7 @@ import { handle, runToolAsync } from './tools-run.ts';
 const O_PATH = 0o10000000;
 const STACK_MAX = 1000;
 
-/** What util-linux prints in words of its own. */
+/** Messages of util-linux that are not strerror(3)'s. */
 const TEXTS: readonly (readonly [text: RegExp, errno: string])[] = [
   [/must be superuser|permission denied|only root can/i, 'EPERM'],
   [/not mounted|not a mount point|not mount point or bad option/i, 'EINVAL'],
@@ -27,8 +27,8 @@ function errnoOf(printed: string): string | undefined {
 }
 
 /**
- * Mounter by mount(8) and umount(8). The tools are not killed when a call is aborted (nobody could tell what they had
- * done by then): they end by themselves, and a further one is not started.
+ * Mounter by mount(8) and umount(8). An abort kills no tool, for nobody could tell what a killed tool has done; it only keeps
+ * further tools from being started.
  */
 export function createToolsMounter(): Mounter {
   return { provider: 'tools', mount, unmount, ...mountTable };
