@@ -3,8 +3,14 @@ import { findError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.ts
 import { parseReference } from '../../core/reference/parse.ts';
 import type { RegistryEvent } from '../../core/registry/observe.ts';
 import { bool } from '../grammar/flag.ts';
-import { REGISTRY_FLAGS, type RegistryFlag } from '../grammar/registry-flags.ts';
+import {
+  NETWORK_FLAGS,
+  type NetworkFlag,
+  REGISTRY_FLAGS,
+  type RegistryFlag,
+} from '../grammar/registry-flags.ts';
 import { type Context, late } from '../session/context.ts';
+import { networkOptions } from '../session/network-options.ts';
 import { registryOptions } from '../session/registry-options.ts';
 import type { Explanation } from '../views/explanation.ts';
 import { lines, type View } from '../views/view.ts';
@@ -25,7 +31,7 @@ export const imagesResolve: Command = command({
   details:
     'With --explain also which hosts were asked, in which order and why each was left, where credentials came from,\n' +
     'which proxy was used, and what the registry says of its rate limits. No secret is printed.',
-  flags: [...REGISTRY_FLAGS, EXPLAIN, JSON_DOCUMENT],
+  flags: [...REGISTRY_FLAGS, ...NETWORK_FLAGS, EXPLAIN, JSON_DOCUMENT],
   run: async (context, input) => {
     const { explanation, failures } = await explain(context, input.arg(0));
     const explained = input.get(EXPLAIN);
@@ -43,7 +49,7 @@ export const imagesResolve: Command = command({
 });
 
 async function explain(
-  context: Context<RegistryFlag>,
+  context: Context<RegistryFlag | NetworkFlag>,
   text: string,
 ): Promise<{ readonly explanation: Explanation; readonly failures: readonly unknown[] }> {
   const { runtime, services, signal } = context;
@@ -51,6 +57,7 @@ async function explain(
   const events: RegistryEvent[] = [];
   const registry = services.openRegistry(runtime, {
     ...(await registryOptions(context, reference)),
+    ...networkOptions(context.input),
     observe: (event) => {
       if (events.length < MAX_EVENTS) events.push(event);
     },

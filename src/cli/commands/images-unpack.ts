@@ -3,7 +3,7 @@ import { unpackImage } from '../../core/verbs/unpack.ts';
 import { type NamesOf, text } from '../grammar/flag.ts';
 import { JOBS, PLATFORM, PRINT_CHAIN_ID, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
-import { REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
+import { FETCH_FLAGS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend, withLocalBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
@@ -26,7 +26,7 @@ const FLAGS = [
   ...LAYER_FLAGS,
   PROGRESS,
   PRINT_CHAIN_ID,
-  ...REGISTRY_FLAGS,
+  ...FETCH_FLAGS,
 ];
 type UnpackContext = Context<NamesOf<typeof FLAGS>>;
 

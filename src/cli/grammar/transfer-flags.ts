@@ -1,4 +1,4 @@
-/** What `images pull` and `content fetch` share. */
+/** The flags of commands that fetch images: `images pull` and `content fetch` have them all. */
 import { type Bool, bool, type Count, count, type NamesOf, type Text, text } from './flag.ts';
 import { LABEL, PLATFORM, PROGRESS } from './flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from './registry-flags.ts';
@@ -7,6 +7,12 @@ export const FOREIGN_URLS: Bool<'foreign-urls'> = bool({
   name: 'foreign-urls',
   describe: 'fetch content from URLs that the image names first, without credentials',
 });
+
+/** Of every command that fetches images. */
+export const FETCH_FLAGS: readonly [...typeof REGISTRY_FLAGS, ...typeof NETWORK_FLAGS, typeof FOREIGN_URLS] =
+  [...REGISTRY_FLAGS, ...NETWORK_FLAGS, FOREIGN_URLS];
+export type FetchFlag = NamesOf<typeof FETCH_FLAGS>;
+
 export const ALL_PLATFORMS: Bool<'all-platforms'> = bool({
   name: 'all-platforms',
   describe: 'take all platforms',
@@ -43,9 +49,7 @@ export const REPORT: Text<'report'> = text({
 });
 
 export const TRANSFER_FLAGS: readonly [
-  ...typeof REGISTRY_FLAGS,
-  ...typeof NETWORK_FLAGS,
-  typeof FOREIGN_URLS,
+  ...typeof FETCH_FLAGS,
   typeof LABEL,
   typeof PLATFORM,
   typeof ALL_PLATFORMS,
@@ -57,9 +61,7 @@ export const TRANSFER_FLAGS: readonly [
   typeof TRACE,
   typeof REPORT,
 ] = [
-  ...REGISTRY_FLAGS,
-  ...NETWORK_FLAGS,
-  FOREIGN_URLS,
+  ...FETCH_FLAGS,
   LABEL,
   PLATFORM,
   ALL_PLATFORMS,

@@ -12,12 +12,11 @@ import type { OwnerPolicy } from '../../core/users/owner-policy.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
 import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/flag.ts';
 import { type LayerFlag, layerSettings } from '../grammar/layer-flags.ts';
-import type { RegistryFlag } from '../grammar/registry-flags.ts';
+import type { FetchFlag } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
 import { findImage } from './find-image.ts';
-import { registryOptions } from './registry-options.ts';
-import { paceOf, platformsOf, withRegistry } from './transfer.ts';
+import { fetchingOptions, paceOf, platformsOf, withRegistry } from './transfer.ts';
 
 export const FORCE: Bool<'force'> = bool({
   name: 'force',
@@ -54,7 +53,7 @@ export function outputOptions(
 
 /** The image as it is in the store; fetched when it, or a part of it that the platform needs, is not there. */
 export async function presentImage(
-  context: Context<RegistryFlag | 'platform'>,
+  context: Context<FetchFlag | 'platform'>,
   backend: LocalBackend,
   platform: Platform,
   report: Report,
@@ -65,7 +64,7 @@ export async function presentImage(
   if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call)))
     return image;
   const reference = parseReference(input.arg(0));
-  const registryOpts = await registryOptions(context, reference);
+  const registryOpts = await fetchingOptions(context, reference);
   const { name } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
     services.fetchImage(deps, {
       reference,

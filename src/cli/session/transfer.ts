@@ -7,6 +7,7 @@ import type { Platform } from '../../core/oci/descriptor.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { Report } from '../../core/progress/events.ts';
 import { parseReference } from '../../core/reference/parse.ts';
+import type { Reference } from '../../core/reference/reference.ts';
 import { reporting } from '../../core/registry/observe.ts';
 import type { RegistryEvent, RegistryOptions } from '../../core/registry/open.ts';
 import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from '../../core/verbs/options.ts';
@@ -14,6 +15,7 @@ import { LABEL, PLATFORM, PROGRESS } from '../grammar/flags.ts';
 import {
   ALL_METADATA,
   ALL_PLATFORMS,
+  type FetchFlag,
   FOREIGN_URLS,
   IMAGE_VERIFIERS,
   MAX_CONCURRENT_DOWNLOADS,
@@ -55,12 +57,21 @@ export async function transferOptions(
   context: Context<TransferFlag>,
 ): Promise<{ readonly registryOpts: RegistryOptions; readonly options: FetchOptions }> {
   const { input } = context;
-  const registryOpts = {
-    ...(await registryOptions(context, parseReference(input.arg(0)))),
+  const registryOpts = await fetchingOptions(context, parseReference(input.arg(0)));
+  return { registryOpts, options: { ...fetchOptions(context), ...paceOf(registryOpts) } };
+}
+
+/** The registry to fetch from, by the flags. Reads the files that flags name; may ask for a password. */
+export async function fetchingOptions(
+  context: Context<FetchFlag>,
+  reference: Reference,
+): Promise<RegistryOptions> {
+  const { input } = context;
+  return {
+    ...(await registryOptions(context, reference)),
     ...networkOptions(input),
     foreignUrls: input.get(FOREIGN_URLS),
   };
-  return { registryOpts, options: { ...fetchOptions(context), ...paceOf(registryOpts) } };
 }
 
 /** The last lines of the display. */

@@ -5,7 +5,7 @@ import { type AnyFlag, bool } from '../../../src/cli/grammar/flag.ts';
 import { ADDRESS, LABEL, NAMESPACE, PLATFORM, ROOT, SNAPSHOTTER } from '../../../src/cli/grammar/flags.ts';
 import type { Input } from '../../../src/cli/grammar/input.ts';
 import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
-import { PLAIN_HTTP, USER } from '../../../src/cli/grammar/registry-flags.ts';
+import { NETWORK_FLAGS, PLAIN_HTTP, USER } from '../../../src/cli/grammar/registry-flags.ts';
 import { isUsageError } from '../../../src/cli/grammar/usage-error.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
 
@@ -132,6 +132,16 @@ test('parse: the flags of ctr images pull and content fetch are all there', () =
   for (const flag of shared.split(' label')[0]?.split(' ') ?? []) {
     for (const path of ['content fetch-object', 'content fetch-blob'])
       assert.ok(names(path).has(flag), `${path} ${flag}`);
+  }
+});
+
+test('parse: whatever asks a registry has the flags of its limits, and whatever fetches images --foreign-urls', () => {
+  for (const { path, flags } of GRAMMAR.commands) {
+    const names = flags.map((flag) => flag.name);
+    if (!names.includes('plain-http')) continue;
+    for (const { name } of NETWORK_FLAGS) assert.ok(names.includes(name), `${path.join(' ')} --${name}`);
+    const fetches = names.includes('progress');
+    assert.equal(names.includes('foreign-urls'), fetches, path.join(' '));
   }
 });
 
