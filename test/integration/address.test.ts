@@ -3,7 +3,7 @@
  * image in another. The namespaces share nothing, so that every pull brings all bytes.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -14,7 +14,7 @@ import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { openContainerd, pull, unpack } from '../../src/mod.ts';
 import { type Containerd, type Installation, installations, startContainerd } from '../support/containerd.ts';
-import { type ExecOptions, type ExecResult, exec, describe as explain } from '../support/exec.ts';
+import { type ExecOptions, type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
 import { anyFlavour, type Flavour, wanted } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
@@ -165,6 +165,27 @@ function inside(installation: Installation): void {
     const absent = await run(quick, 'verbs', ['images', 'inspect', image]);
     assert.equal(absent.code, 1);
     assert.match(absent.stderr, /not found/);
+  });
+
+  test('a snapshot that an unmount left is not taken for another image, nor for a writable one', async () => {
+    const hawser = (...args: string[]) => run(quick, 'left', args);
+    const target = join(temp.path, 'left');
+    const other = `${proxy.host}/platforms:1`;
+    mkdirSync(target);
+    for (const ref of [image, other]) await ok(quick, 'left', 'pull', ref);
+    await ok(quick, 'left', 'images', 'mount', image, target);
+    await execOk('umount', [target]);
+    for (const args of [[other], ['--rw', image]]) {
+      const refused = await hawser('images', 'mount', ...args, target);
+      assert.equal(refused.code, 1, explain(refused));
+      assert.match(refused.stderr, /belongs to it, though it is not mounted\nhint: /);
+      assert.deepEqual(readdirSync(target), []);
+    }
+    await ok(quick, 'left', 'images', 'mount', image, target);
+    assert.equal(readFileSync(join(target, 'layer1/1'), 'utf8'), '1 1\n');
+    await ok(quick, 'left', 'images', 'unmount', '--rm', target);
+    await ok(quick, 'left', 'images', 'mount', other, target);
+    await ok(quick, 'left', 'images', 'unmount', '--rm', target);
   });
 
   test('the library pulls into it, and unpacks nothing twice', async () => {

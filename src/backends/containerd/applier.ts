@@ -55,9 +55,12 @@ export class ContainerdApplier implements Applier {
     this.#durable.wrote(trees);
     const applied =
       trees &&
-      (await this.#direct.use(layer, trees, opts.below, opts, ({ source, target, fileSystem }) =>
-        this.#writeOut.during(fileSystem, () => applyByWorker(this.#workers, layer, source, target, opts)),
-      ));
+      (await this.#direct.use(layer, trees, opts.below, opts, ({ source, target, fileSystem, held }) => {
+        if (held !== undefined) this.#durable.holds(held);
+        return this.#writeOut.during(fileSystem, () =>
+          applyByWorker(this.#workers, layer, source, target, opts),
+        );
+      }));
     if (applied !== undefined) return applied;
     const refused = oursOnly(opts.settings ?? {});
     if (refused !== undefined) throw notOurs(refused);

@@ -4,6 +4,7 @@ import { fromUtf8, toHex } from '../../core/bytes.ts';
 import { HawserError, ifFound, isKind, messageOf } from '../../core/errors.ts';
 import type { Below } from '../../core/layers/applier.ts';
 import { type ApplyTarget, applyTarget, type LayerSource } from '../../core/layers/apply-by-worker.ts';
+import type { HeldDir } from '../../core/layers/workers.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { algorithmOf, hexOf } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -35,6 +36,8 @@ export interface Direct {
   readonly target: ApplyTarget;
   /** A directory in the target's file system. */
   readonly fileSystem: string;
+  /** The same directory, open since before anything is written; undefined where descriptors cannot be synced (no FFI). */
+  readonly held: HeldDir | undefined;
 }
 
 /** containerd's directories, open since they proved to be containerd's. */
@@ -138,7 +141,9 @@ export class DirectAccess implements Disposable {
       if (blob === undefined) return undefined;
       const target = applyTarget({ upper: `${pathOf(upper)}/.`, lowers }, below);
       const source = { blob, blobSize: layer.size, growing: null, uids, gids };
-      return await work({ source, target, fileSystem: `${pathOf(places.snapshots)}/.` });
+      const { sys, snapshots, path } = places;
+      const held = sys.provider === 'ffi' ? { path, fd: snapshots.fd } : undefined;
+      return await work({ source, target, fileSystem: `${pathOf(snapshots)}/.`, held });
     } finally {
       places.sys.closeDir(upper);
     }

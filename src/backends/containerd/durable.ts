@@ -1,6 +1,6 @@
 import { cleanupSignal } from '../../core/async/abort.ts';
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
-import type { Workers } from '../../core/layers/workers.ts';
+import type { HeldDir, Workers } from '../../core/layers/workers.ts';
 import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { SnapshotTrees, Snapshotter } from '../../core/snapshots/snapshotter.ts';
@@ -21,7 +21,7 @@ export class Durable {
   readonly #workers: Pick<Workers, 'syncfs'>;
   readonly #writeOut: Pick<WriteOut, 'settled'>;
   /** A directory of the snapshot written last. The snapshots of one pull are in one file system. */
-  #written: string | undefined;
+  #written: string | HeldDir | undefined;
   /** Committed here and not synced yet; parents first. */
   #committed: Committed[] = [];
 
@@ -30,8 +30,14 @@ export class Durable {
     this.#writeOut = writeOut;
   }
 
+  /** containerd writes into the directories of a snapshot. */
   wrote(trees: SnapshotTrees | undefined): void {
-    this.#written = trees?.upper ?? this.#written;
+    if (typeof this.#written !== 'object') this.#written = trees?.upper ?? this.#written;
+  }
+
+  /** Our workers write below a directory that is held open: its descriptor hears of every failed write-back. */
+  holds(dir: HeldDir): void {
+    this.#written = dir;
   }
 
   committed(snapshotter: Pick<Snapshotter, 'remove'>, name: string): void {

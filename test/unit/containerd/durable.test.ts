@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import { toPrepared } from '../../../src/backends/containerd/descriptors.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
 import { HawserError, type Kind } from '../../../src/core/errors.ts';
+import type { HeldDir } from '../../../src/core/layers/workers.ts';
 import { failure } from '../../support/failure.ts';
 
 function recorded(kind?: Kind) {
-  const synced: string[] = [];
+  const synced: (string | HeldDir)[] = [];
   const workers = {
-    syncfs: async (paths: readonly string[]) => {
+    syncfs: async (paths: readonly (string | HeldDir)[]) => {
       if (kind !== undefined) throw new HawserError(kind, 'syncfs');
       synced.push(...paths);
     },
@@ -31,6 +32,15 @@ test('containerd durable: the file system written to is made durable, once', asy
   await durable.sync();
   await durable.sync();
   assert.deepEqual(synced, ['/s/2/fs']);
+});
+
+test('containerd durable: a directory held open since before the writing is synced by its descriptor', async () => {
+  const { durable, synced } = recorded();
+  const held = { path: '/s', fd: 7 };
+  durable.holds(held);
+  durable.wrote(toPrepared([overlay]).trees);
+  await durable.sync();
+  assert.deepEqual(synced, [held]);
 });
 
 test('containerd durable: what is not a directory, or not ours, is left to containerd; a failing disk is not', async () => {
