@@ -1,0 +1,35 @@
+/** Commands of the executable that are killed at a moment of their run. */
+import { performance } from 'node:perf_hooks';
+import { exec } from './exec.ts';
+import type { Engine, Ran } from './fault-world.ts';
+import type { Flavour } from './hawser.ts';
+
+/** Milliseconds from the start of the program to SIGKILL. */
+export type Moment = number;
+
+/** `count` moments of each command, by `random` (0 to 1), from the start to a little after its usual end. */
+export function killEngine({ command }: Flavour, random: () => number, count: number): Engine<Moment> {
+  const [file, ...before] = command;
+  const run = async (root: string, args: readonly string[], moment?: Moment): Promise<Ran> => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const { code, stdout, stderr } = await exec(file, [...before, '--root', root, ...args], {
+      started: (child) => {
+        if (moment !== undefined) timer = setTimeout(() => child.kill('SIGKILL'), moment);
+      },
+    });
+    clearTimeout(timer);
+    return { code: code ?? 137, out: stdout, err: stderr, first: [] };
+  };
+  return {
+    run,
+    points: async (_, root, args) => {
+      const began = performance.now();
+      const { code, err } = await run(root, args);
+      if (code !== 0) throw new Error(`undisturbed: ${err}`);
+      const whole = 1.1 * (performance.now() - began);
+      return Array.from({ length: count }, () => Math.round(random() * whole));
+    },
+    show: (moment) => `killed after ${moment} ms`,
+    dropLost: () => {},
+  };
+}
