@@ -13,10 +13,12 @@ import {
   openSync,
   readdirSync,
   readSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
+import { makeCerts } from '../registry/certs.ts';
 import { buildImage, noise } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { type ExecResult, exec, execOk } from '../support/exec.ts';
@@ -179,6 +181,79 @@ function inRoot(root: string, { user, wrap }: Setting, args: readonly string[]):
     env: { PATH: process.env.PATH ?? '' },
   });
 }
+
+/** A registry of this machine is asked in plain HTTP unless its name says otherwise. */
+const HOSTS = { '/etc/hosts': '127.0.0.1 registry.test\n' };
+
+/** Where distributions keep their root certificates. */
+const BUNDLES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+  '/etc/ssl/certs/one.pem',
+];
+
+describe('certificates and names in a root', {
+  skip: skip(ROOTS[0] as Root) || needs({ tools: ['openssl'] }),
+}, () => {
+  let registry: TestRegistry;
+  let path: string;
+  let ca: string;
+
+  before(async () => {
+    const certs = makeCerts();
+    ca = certs.ca;
+    registry = await startRegistry({ tls: certs });
+    const layers = [{ entries: [{ name: 'etc/motd', data: 'hello\n', mode: 0o644 }] }];
+    path = registry.push('sample', 'latest', await buildImage({ layers })).replace(/^[^:]+/, '');
+  });
+  after(async () => {
+    await registry[Symbol.asyncDispose]();
+  });
+
+  async function fetchIn(files: Readonly<Record<string, string>>): Promise<ExecResult> {
+    await using dir = scratch();
+    install(dir.path, 0);
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(dir.path, name)), { recursive: true });
+      writeFileSync(join(dir.path, name), text);
+    }
+    const args = ['content', 'fetch', '--progress', 'none', '--retry', '0', `registry.test${path}`];
+    return await inRoot(dir.path, SETTINGS[0] as Setting, args);
+  }
+
+  for (const bundle of BUNDLES) {
+    test(`the root certificate in ${bundle} is trusted`, async () => {
+      const result = await fetchIn({ ...HOSTS, [bundle]: ca });
+      assert.equal(result.code, 0, result.stderr);
+    });
+  }
+
+  test('without it the error says what is not trusted, and how to name a certificate', async () => {
+    const result = await fetchIn(HOSTS);
+    assert.equal(result.code, 1);
+    assert.match(result.stderr, /certificate/);
+    assert.match(result.stderr, /--tlscacert|SSL_CERT_FILE/);
+    assert.doesNotMatch(result.stderr, /Node|use-system-ca|Warning/);
+  });
+
+  for (const [name, nsswitch] of [
+    ['no nsswitch.conf', undefined],
+    ['files and dns', 'hosts: files dns\n'],
+    [
+      'modules that a static program cannot load',
+      'hosts: mymachines resolve [!UNAVAIL=return] files myhostname dns\n',
+    ],
+  ] as const) {
+    test(`a name of /etc/hosts is found with ${name}`, async () => {
+      const files = { ...HOSTS, [BUNDLES[0] as string]: ca };
+      const switches = nsswitch === undefined ? {} : { '/etc/nsswitch.conf': nsswitch };
+      const result = await fetchIn({ ...files, ...switches });
+      assert.equal(result.code, 0, result.stderr);
+    });
+  }
+});
 
 test('the executable starts a thousand times', { skip: skip(ROOTS[0] as Root) }, () => {
   const script = 'n=0; while [ $n -lt 500 ]; do "$0" --version || exit 1; n=$((n+1)); done';

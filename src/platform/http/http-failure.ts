@@ -79,9 +79,10 @@ function isKnown(code: string): code is FailureCode {
   return Object.hasOwn(WORDS, code);
 }
 
-/** A runtime's message as one line; URLs in it lose their query. */
+/** A runtime's message as one line; URLs in it lose their query, and what it says to do about Node is left out. */
 function clean(text: string): string {
   return text
+    .replace(/; if the root CA is installed locally, try running Node\.js with .*$/s, '')
     .replace(/\?[^\s)'"]*/g, '?REDACTED')
     .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
     .slice(0, 500);
