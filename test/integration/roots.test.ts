@@ -140,6 +140,12 @@ describe('the executable in a root', () => {
         assert.equal(unpacked.code, 0, unpacked.stderr);
         const want = await outside(setting.user);
         assert.deepEqual(diffTrees(want, await readTree(join(dir.path, 'work/tree'))), []);
+        if (setting.user !== 0) return;
+        const native = ['--snapshotter', 'native'];
+        const pulled = await run('pull', '--progress', 'none', ...native, reference);
+        assert.equal(pulled.code, 0, pulled.stderr);
+        const listed = await run('snapshots', ...native, 'ls');
+        assert.equal(listed.stdout.match(/ Committed/g)?.length, 2);
       });
     }
   }
