@@ -18,6 +18,13 @@ export interface AdmitOptions extends Call {
   readonly imageVerifiers?: string | undefined;
 }
 
+/** Bytes of the file system that holds a store. */
+export interface Space {
+  /** For this process. */
+  readonly free: number;
+  readonly total: number;
+}
+
 /** One namespace of a store, local or of a running containerd. The verbs are written once over this interface. */
 export interface Backend extends AsyncDisposable {
   readonly namespace: string;
@@ -35,6 +42,8 @@ export interface Backend extends AsyncDisposable {
    * FailedPrecondition when the policy cannot be asked. Not given: there is no such policy.
    */
   admit?(name: string, target: Descriptor, opts: AdmitOptions): Promise<void>;
+  /** Room for content and snapshots. Not given where it cannot be known: the disk may be another machine's. */
+  space?(call?: Call): Promise<Space>;
   /** Makes every snapshot committed so far durable: called once a pull, before the image is recorded. */
   sync(call?: Call): Promise<void>;
   /**

@@ -31,6 +31,8 @@ export interface ApiTransferOptions extends Call {
   /** Inside containerd 2: the directory of image verifiers to ask, or `none`. Default: those of the node. */
   readonly imageVerifiers?: string | undefined;
   readonly maxConcurrentDownloads?: number | undefined;
+  /** Starts although the image cannot fit into the free space of the disk. */
+  readonly force?: boolean | undefined;
   readonly onProgress?: Report | undefined;
   /** Sent to the reference's own registry (and the token server it names) only. Default: what Docker and podman keep. */
   readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
@@ -139,6 +141,7 @@ function fetchOptions(reference: Reference, options: ApiTransferOptions, host: P
     allMetadata: options.allMetadata,
     imageVerifiers: options.imageVerifiers,
     maxConcurrentDownloads: options.maxConcurrentDownloads,
+    force: options.force,
     retry: options.retry,
     ...(options.limitRate === undefined ? {} : { split: { lanes: 1 } }),
     report: options.onProgress,

@@ -221,6 +221,13 @@ function directoryTests(check: Check): void {
     if (fs.existsSync('/dev/shm')) assert.equal(await sys.isVolatile('/dev/shm'), true);
     await fails(sys.isVolatile(join(dir, 'absent')), 'NotFound', 'ENOENT');
   });
+  check('tells the space of a file system', async (sys, dir) => {
+    const { free, total } = await sys.space(dir);
+    const { bsize, blocks } = fs.statfsSync(dir);
+    assert.equal(total, bsize * blocks);
+    assert.ok(free > 0 && free <= total);
+    await fails(sys.space(join(dir, 'absent')), 'NotFound', 'ENOENT');
+  });
 }
 
 function errorTests(check: Check): void {
@@ -242,6 +249,7 @@ function errorTests(check: Check): void {
       sys.chmod(path, 0o777, { signal }),
       sys.syncDir(dir, { signal }),
       sys.isVolatile(dir, { signal }),
+      sys.space(dir, { signal }),
     ];
     for (const call of calls) await assert.rejects(call, reason);
     assert.deepEqual(fs.readdirSync(dir), ['f']);

@@ -155,6 +155,7 @@ function assemble(
       call?.signal?.throwIfAborted();
       return namespaces(store.db);
     },
+    space: (call) => store.runtime.fs.space(store.path('content'), call),
     sync: async (call) => {
       await writeOut.settled();
       await durability.sync(call);

@@ -37,6 +37,10 @@ export const MAX_CONCURRENT_DOWNLOADS: Count<'max-concurrent-downloads'> = count
   value: 'N',
   describe: 'downloads at once (default 6)',
 });
+export const FORCE: Bool<'force'> = bool({
+  name: 'force',
+  describe: 'start although the image cannot fit into the free space of the disk',
+});
 export const TRACE: Text<'trace'> = text({
   name: 'trace',
   value: 'FILE',
@@ -57,6 +61,7 @@ export const TRANSFER_FLAGS: readonly [
   typeof SKIP_METADATA,
   typeof IMAGE_VERIFIERS,
   typeof MAX_CONCURRENT_DOWNLOADS,
+  typeof FORCE,
   typeof PROGRESS,
   typeof TRACE,
   typeof REPORT,
@@ -69,6 +74,7 @@ export const TRANSFER_FLAGS: readonly [
   SKIP_METADATA,
   IMAGE_VERIFIERS,
   MAX_CONCURRENT_DOWNLOADS,
+  FORCE,
   PROGRESS,
   TRACE,
   REPORT,

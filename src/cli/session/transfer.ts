@@ -16,6 +16,7 @@ import {
   ALL_METADATA,
   ALL_PLATFORMS,
   type FetchFlag,
+  FORCE,
   FOREIGN_URLS,
   IMAGE_VERIFIERS,
   MAX_CONCURRENT_DOWNLOADS,
@@ -156,6 +157,7 @@ function fetchOptions(context: Context<TransferFlag>): FetchOptions {
     imageVerifiers: verifiersOf(context),
     labels: labelsOf(input.get(LABEL)),
     maxConcurrentDownloads: input.get(MAX_CONCURRENT_DOWNLOADS),
+    force: input.get(FORCE),
   };
 }
 

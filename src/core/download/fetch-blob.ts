@@ -1,11 +1,12 @@
 /** One blob from the registry into the content store: resumed, bounded, verified. */
 
+import { cleanupSignal } from '../async/abort.ts';
 import { cleaningUp } from '../async/cleanup.ts';
 import type { Ingest, Ingester, IngestManager, Labels } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
-import { isKind, messageOf, reasonOf, wrap } from '../errors.ts';
+import { addNote, errnoOf, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { WriteCall } from '../ports/call.ts';
+import type { Call, WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { BlobStatus, Report } from '../progress/events.ts';
 import type { RetryOptions } from '../registry/patience.ts';
@@ -24,6 +25,8 @@ export interface BlobDeps {
   readonly retry?: RetryOptions | undefined;
   /** Shared by all blobs of a transfer. Undefined: each is fetched as one range. */
   readonly link?: Link | undefined;
+  /** Bytes on the store's disk, where they are known. */
+  readonly space?: ((call: Call) => Promise<{ readonly free: number }>) | undefined;
 }
 
 export interface BlobCall extends WriteCall {
@@ -35,6 +38,8 @@ export interface BlobCall extends WriteCall {
 
 /** Milliseconds without progress after which another writer counts as stopped. */
 const DEFAULT_STALL = 60_000;
+/** No space left, or none of the user's quota. */
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 /**
  * Returns once the blob is in the store, whoever fetched it. Another process that writes the blob is followed, taken over from if it
@@ -80,7 +85,12 @@ async function ingestBlob(
     const ingest = await deps.content.ingest(ref, desc, call);
     const filled = async (): Promise<void> => {
       tell('downloading', ingest.offset);
-      await fill(deps, ingest, desc, call, tell);
+      try {
+        await fill(deps, ingest, desc, call, tell);
+      } catch (err) {
+        if (FULL.has(errnoOf(err) ?? '')) await dropHopeless(deps, ingest, desc, err);
+        throw err;
+      }
     };
     await cleaningUp(filled, () => ingest[Symbol.asyncDispose]());
     tell('done', desc.size);
@@ -89,6 +99,22 @@ async function ingestBlob(
     if (isKind(err, 'AlreadyExists')) return 'exists';
     if (reasonOf(err, 'busy') !== undefined) return 'busy';
     throw wrap(`Cannot fetch ${refKey(desc)}`, err);
+  }
+}
+
+/** The disk is full: bytes of a blob that cannot fit even with the space that is free now are given back. */
+async function dropHopeless(
+  { space }: BlobDeps,
+  ingest: Ingest,
+  desc: Descriptor,
+  err: unknown,
+): Promise<void> {
+  const call = { signal: cleanupSignal() };
+  try {
+    const free = (await space?.(call))?.free;
+    if (free !== undefined && free + ingest.offset < desc.size) await ingest.reset(call);
+  } catch (failure) {
+    addNote(err, messageOf(failure));
   }
 }
 

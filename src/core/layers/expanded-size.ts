@@ -18,6 +18,20 @@ export interface ExpandedSize {
   readonly known: boolean;
 }
 
+/** Told by the descriptor alone: a layer that is not compressed, or one that is annotated with its size. */
+function declaredSize(layer: Descriptor): number | undefined {
+  if (layer.mediaType === OCI_LAYER || layer.size === 0) return layer.size;
+  const annotated = layer.annotations?.[SIZE_ANNOTATION] ?? '';
+  return /^\d{1,15}$/.test(annotated) ? Number(annotated) : undefined;
+}
+
+/** The expanded size as far as the descriptor tells, else EXPANSION times the compressed one. */
+export function roughSize(layer: Descriptor): ExpandedSize {
+  const declared = declaredSize(layer);
+  if (declared !== undefined) return { bytes: declared, known: true };
+  return { bytes: Math.ceil(layer.size * EXPANSION), known: false };
+}
+
 /**
  * The first that is known of: the size of a layer that is not compressed; an annotation; the length at the end of a gzip blob
  * in the store (RFC 1952 2.3.1, modulo 2^32), unless that is less than gzip makes of bytes that do not compress.
@@ -27,14 +41,12 @@ export async function expandedSize(
   layer: Descriptor,
   call: Call,
 ): Promise<ExpandedSize> {
-  const known = (bytes: number): ExpandedSize => ({ bytes, known: true });
-  if (layer.mediaType === OCI_LAYER || layer.size === 0) return known(layer.size);
-  const annotated = layer.annotations?.[SIZE_ANNOTATION] ?? '';
-  if (/^\d{1,15}$/.test(annotated)) return known(Number(annotated));
+  const rough = roughSize(layer);
+  if (rough.known) return rough;
   const isGzip = layer.mediaType === OCI_LAYER_GZIP || layer.mediaType === DOCKER_LAYER_GZIP;
   const length = isGzip ? await gzipLength(content, layer, call) : undefined;
-  if (length !== undefined && length >= layer.size * 0.99 - 64) return known(length);
-  return { bytes: Math.ceil(layer.size * EXPANSION), known: false };
+  if (length !== undefined && length >= layer.size * 0.99 - 64) return { bytes: length, known: true };
+  return rough;
 }
 
 async function gzipLength(

@@ -59,6 +59,8 @@ export interface FileSystem {
   chmod(path: string, perm: number, call?: Call): Promise<void>;
   /** fsync of a directory: makes renames and creations in it durable. */
   syncDir(path: string, call?: Call): Promise<void>;
+  /** Bytes of the file system that holds `path`: those that this process may still take, and all. */
+  space(path: string, call?: Call): Promise<{ readonly free: number; readonly total: number }>;
   /** Whether the file system that holds `path` is in memory only (tmpfs, ramfs): nothing in it can be made durable. */
   isVolatile(path: string, call?: Call): Promise<boolean>;
 }

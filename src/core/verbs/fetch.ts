@@ -12,6 +12,7 @@ import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import { codeOf } from '../registry/failures.ts';
+import { spaceCheck } from './forecast.ts';
 import { type FetchJob, withJob } from './job.ts';
 import type { FetchOptions, FetchResult, TransferDeps } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
@@ -21,7 +22,7 @@ import { type WalkDeps, type WalkHooks, type WalkOptions, walkImage } from './wa
 export async function fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult> {
   return await withJob(deps, options, async (job) => {
     return await withTarget(job, async (target) => {
-      await fetchContent(job, target, blobSource(job));
+      await fetchContent(job, target, blobSource(job), { beforeFetch: spaceCheck(job, false) });
       return await record(job, target);
     });
   });
@@ -111,7 +112,8 @@ export function blobSource({ deps, options, lease, report }: FetchJob): BlobSour
   const { content } = deps.backend;
   const { reference, retry } = options;
   const link = new Link(clock, options.split);
-  const blobs = { content, fetcher: registry.fetcher(reference), clock, report, retry, link };
+  const space = deps.backend.space?.bind(deps.backend);
+  const blobs = { content, fetcher: registry.fetcher(reference), clock, report, retry, link, space };
   const bring = (desc: Descriptor, call: BlobCall) => fetchBlob(blobs, desc, call);
   const refetch = (desc: Descriptor, { signal }: Call) =>
     bring(desc, { lease, labels: sourceLabels(reference), signal });

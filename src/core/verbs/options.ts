@@ -51,6 +51,8 @@ export interface FetchOptions extends VerbOptions {
   readonly imageVerifiers?: string | undefined;
   /** How long the content of a blob is asked for again. */
   readonly retry?: RetryOptions | undefined;
+  /** Starts though the free space is too small for the image (forecast.ts). */
+  readonly force?: boolean | undefined;
   /** How a large blob is fetched in several ranges at once. */
   readonly split?: SplitOptions | undefined;
 }

@@ -10,6 +10,7 @@ import { parseConfig } from '../oci/documents.ts';
 import type { ProgressEvent } from '../progress/events.ts';
 import { UnpackChoice } from './choose.ts';
 import { type BlobSource, blobSource, fetchContent, type RecordTarget, record, withTarget } from './fetch.ts';
+import { spaceCheck } from './forecast.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
 import type { PullOptions, PullResult, TransferDeps, UnpackedPlatform } from './options.ts';
 
@@ -102,6 +103,7 @@ class Transfer {
         },
         onManifest: (...manifest) => this.#queue(...manifest),
         doubts: (desc) => this.#blob(desc).doubts,
+        beforeFetch: spaceCheck(this.#job, true),
       });
     } catch (err) {
       this.#fail(err);

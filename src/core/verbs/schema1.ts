@@ -14,6 +14,7 @@ import { type Digest, isDigest } from '../oci/digest.ts';
 import { DOCKER_LAYER, DOCKER_LAYER_GZIP } from '../oci/media-types.ts';
 import { parseSchema1, type Schema1 } from '../oci/schema1.ts';
 import type { Compression } from '../ports/codecs.ts';
+import { spaceCheck } from './forecast.ts';
 import type { FetchJob } from './job.ts';
 
 /** Layers fetched and read at once when the user does not say. */
@@ -29,9 +30,10 @@ export async function convertSchema1(job: FetchJob, root: Descriptor): Promise<C
   const sums = new Set(schema1.layers.filter((layer) => !layer.knownEmpty).map(({ blobSum }) => blobSum));
   const limiter = new Limiter(options.maxConcurrentDownloads || CONCURRENCY);
   const states = new Map<Digest, LayerState>();
+  const check = spaceCheck(job, true);
   await allOrAbort([...sums], job.signal, (blobSum, signal) =>
     limiter.run(signal, async () => {
-      states.set(blobSum, await layerState({ ...job, signal }, blobSum));
+      states.set(blobSum, await layerState({ ...job, signal }, blobSum, check));
     }),
   );
   const image = convert(schema1, (blobSum) => states.get(blobSum) ?? { empty: true }, deps.hashers);
@@ -55,12 +57,17 @@ async function readManifest({ deps, options, signal }: FetchJob, root: Descripto
 }
 
 /** Fetches the blob unless it is in the store. What the layer is gets kept as labels, so that the blob is read only once. */
-async function layerState(job: FetchJob, blobSum: Digest): Promise<LayerState> {
+async function layerState(
+  job: FetchJob,
+  blobSum: Digest,
+  check: ReturnType<typeof spaceCheck>,
+): Promise<LayerState> {
   const { deps, options, report } = job;
   const { content } = deps.backend;
   const size = (await sizeInStore(job, blobSum)) ?? (await sizeInRegistry(job, blobSum));
   const desc = { mediaType: DOCKER_LAYER_GZIP, digest: blobSum, size };
   const fetcher = deps.registry.fetcher(options.reference);
+  await check([desc], job);
   const bring = () => fetchBlob({ content, fetcher, clock: deps.clock, report }, desc, job);
   await bring();
   const facts = await withSoundBlob({ content, refetch: bring }, desc, job, () => layerFacts(job, blobSum));

@@ -39,6 +39,8 @@ export interface WalkHooks {
   readonly onManifest?: OnManifest;
   /** A blob is in the store. */
   readonly onBlob?: (desc: Descriptor) => void;
+  /** Called with blobs that are about to be fetched. */
+  readonly beforeFetch?: (blobs: readonly Descriptor[], call: Call) => Promise<void>;
   /** By which a reader of the arriving blob says that its bytes are wrong. */
   readonly doubts?: (desc: Descriptor) => Doubts;
 }
@@ -60,7 +62,7 @@ export async function walkImage(
   const layers = await choice.settleUndeclared((config) => walk.platformOf(config, signal));
   choice.check();
   if (layers.length === 0) return;
-  walk.announce(layers);
+  await walk.announce(layers, signal);
   const rest = async (desc: Descriptor, { signal }: { signal: AbortSignal }) =>
     desc === root ? layers : await walk.visit(desc, signal);
   await dispatch(root, rest, limits);
@@ -102,11 +104,12 @@ class Walk {
     await this.#label(desc, children, signal);
     this.#call.onBlob?.(desc);
     const wanted = this.#wantedOf(desc, children);
-    this.announce(wanted);
+    await this.announce(wanted, signal);
     return wanted;
   }
 
-  announce(blobs: readonly Descriptor[]): void {
+  async announce(blobs: readonly Descriptor[], signal: AbortSignal): Promise<void> {
+    if (blobs.length > 0) await this.#call.beforeFetch?.(blobs, { signal });
     for (const desc of blobs) {
       this.#deps.report({ type: 'blob', key: refKey(desc), desc, status: 'waiting', offset: 0 });
     }

@@ -38,7 +38,7 @@ const statfs = promisify(fs.statfs);
  * times as long. Only syncs, removal of trees and the content of blobs run on other threads.
  */
 export function createFileSystem(): FileSystem {
-  return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, isVolatile };
+  return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, space, isVolatile };
 }
 
 function openRegular(path: string, flags: number, perm: number, doing: string): number {
@@ -197,8 +197,25 @@ function syncDir(path: string, call?: Call): Promise<void> {
   });
 }
 
+type Permissions = { querySync(what: { name: string; kind: string }): { readonly state: string } };
+
+/** On Deno EPERM without `--allow-sys=statfs`, where Deno would ask the user in the middle of the work. */
+function statfsOf(path: string): Promise<fs.StatsFs> {
+  const { Deno } = globalThis as { readonly Deno?: { readonly permissions: Permissions } };
+  const state = Deno?.permissions.querySync({ name: 'sys', kind: 'statfs' }).state;
+  if (state !== undefined && state !== 'granted') throw errnoError('EPERM', 'asking for the file system');
+  return statfs(path);
+}
+
+function space(path: string, call?: Call): Promise<{ free: number; total: number }> {
+  return attempt(`asking for the space at ${quote(path)}`, call, async () => {
+    const { bsize, bavail, blocks } = await statfsOf(path);
+    return { free: bsize * bavail, total: bsize * blocks };
+  });
+}
+
 function isVolatile(path: string, call?: Call): Promise<boolean> {
   return attempt(`asking for the file system of ${quote(path)}`, call, async () =>
-    VOLATILE.has((await statfs(path)).type),
+    VOLATILE.has((await statfsOf(path)).type),
   );
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Ingest } from '../../../src/core/content/content-store.ts';
+import { Doubts } from '../../../src/core/download/doubts.ts';
 import { type BlobDeps, fetchBlob } from '../../../src/core/download/fetch-blob.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
@@ -265,4 +266,58 @@ test('an abort ends it with the signal’s reason', async () => {
   });
   await assert.rejects(fetchBlob(deps, DESC, { signal: stop.signal }), (err) => isKind(err, 'Canceled'));
   assert.equal(store.committed, false);
+});
+
+test('on a full disk the bytes of a blob that cannot fit are given back, others kept for the next fetch', async () => {
+  for (const [errno, free, kept] of [
+    ['ENOSPC', 100, 0],
+    ['EDQUOT', 100, 0],
+    ['ENOSPC', 990, 10],
+    ['ENOSPC', undefined, 10],
+    ['EIO', 100, 10],
+  ] as const) {
+    const { deps, store } = setUp((offset) => ({ body: body(BYTES.subarray(offset)), offset }));
+    const content = Object.assign(Object.create(store), {
+      ingest: async (ref: string) => {
+        const ingest = await store.ingest(ref);
+        const write = async (bytes: Uint8Array): Promise<void> => {
+          if (bytes.length > 10)
+            throw new HawserError('ResourceExhausted', 'full', { reason: { type: 'errno', errno } });
+          await ingest.write(bytes);
+        };
+        return Object.assign(Object.create(ingest), { write });
+      },
+    });
+    const space = free === undefined ? undefined : async () => ({ free });
+    await assert.rejects(fetchBlob({ ...deps, content, space }, DESC, {}), /full/);
+    assert.equal(store.data.length, kept, `${errno} ${free}`);
+  }
+});
+
+test('a doubt of a reader ends the attempt at once: all is fetched once more, from another host if there is one', async () => {
+  const doubts = new Doubts();
+  assert.equal(await doubts.raise('nobody fetches'), false);
+  const distrusted: string[] = [];
+  const { deps, store, events } = setUp((offset) => ({ body: body(BYTES), offset, host: 'good' }));
+  const fetcher: BlobDeps['fetcher'] = {
+    distrust: (host) => void distrusted.push(host),
+    async fetch(desc, opts) {
+      if (store.resets > 0) return await deps.fetcher.fetch(desc, opts);
+      const hanging = new ReadableStream<Uint8Array>({
+        start(out) {
+          out.enqueue(new Uint8Array(5));
+          opts?.signal?.addEventListener('abort', () => out.error(opts.signal?.reason));
+        },
+      });
+      return { body: hanging, offset: 0, host: 'bad' };
+    },
+  };
+  const fetching = fetchBlob({ ...deps, fetcher }, DESC, { doubts });
+  while (store.data.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(await doubts.raise(new Error('no archive')), true);
+  assert.deepEqual([store.resets, store.data.length], [1, 0]);
+  assert.equal(await fetching, 'done');
+  assert.deepEqual(distrusted, [], 'the blob may be as it was published');
+  assert.match(JSON.stringify(events.filter((e) => e.type === 'retry')), /cannot be right: no archive/);
+  assert.equal(await doubts.raise('all is there'), false);
 });
