@@ -1,6 +1,6 @@
 /** What every database must do. */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isKind, type Kind } from '../../src/core/errors.ts';
@@ -193,6 +193,38 @@ function files(check: Check, databases: Databases): void {
     assert.throws(opening(`${path}-absent/x.db`), is('NotFound'));
     assert.throws(opening(join(path, 'x.db')), is('FailedPrecondition'));
     assert.throws(opening(join(path, '..')), is('FailedPrecondition'));
+  });
+  check('a database opened to read makes nothing, refuses changes, and sees those of others', (db, path) => {
+    const reading = (where: string) => databases.open(where, { busyTimeout: 0, access: 'read' });
+    assert.throws(() => reading(`${path}-absent`), is('NotFound'));
+    assert.equal(existsSync(`${path}-absent`), false);
+    db.exec('CREATE TABLE t (v)');
+    const reader = reading(path);
+    const count = reader.prepare('SELECT count(*) AS n FROM t');
+    for (let n = 0; n < 3; n++) {
+      assert.equal(count.get()?.n, n);
+      db.prepare('INSERT INTO t VALUES (?)').run(n);
+    }
+    assert.throws(() => reader.exec('INSERT INTO t VALUES (9)'), is('PermissionDenied'));
+    reader.close();
+  });
+  check('a lock is seen by looking, without a change of the file', (_db, path) => {
+    const file = `${path}.lock`;
+    const holder = databases.open(file, { busyTimeout: 0, access: 'lock' });
+    const look = () => {
+      const looking = databases.open(file, { busyTimeout: 0, access: 'look' });
+      try {
+        return looking.prepare('SELECT count(*) AS n FROM sqlite_master').get()?.n;
+      } finally {
+        looking.close();
+      }
+    };
+    assert.equal(look(), 0);
+    holder.exec('BEGIN EXCLUSIVE');
+    assert.throws(look, is('Unavailable'));
+    holder.close();
+    assert.equal(look(), 0);
+    assert.equal(statSync(file).size, 0);
   });
   check('what may not be written is PermissionDenied', (db) => {
     db.exec('CREATE TABLE t (v); PRAGMA query_only = 1');

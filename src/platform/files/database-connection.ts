@@ -44,9 +44,9 @@ export function connect(path: string, access: DatabaseAccess, busyTimeout: numbe
 }
 
 /**
- * While nobody writes there is no log (-wal), and the file alone is read, without a lock (`immutable`); whether that stayed so is
- * looked at after each read. Otherwise it is read as SQLite reads beside writers, which may make the shared memory of the log;
- * where that cannot be made, on a read-only or a full file system, the log's index is kept in this process's memory.
+ * Where nobody writes, the files are read without locks, and after each read it is looked at whether that stayed so: the file
+ * alone when there is no log (-wal), else with the log, whose index is then kept in this process's memory. Beside writers, who
+ * share such an index (-shm), SQLite reads as usual; on a read-only file system that needs the former, too.
  */
 function connectToRead(path: string, busyTimeout: number): Connection {
   const check = 'SELECT count(*) FROM sqlite_master';
@@ -63,11 +63,13 @@ function connectToRead(path: string, busyTimeout: number): Connection {
     isStale,
   });
   if (!state.includes('wal')) return fixed('immutable=1');
+  const alone = (): Connection => fixed('mode=ro&vfs=unix-none', 'PRAGMA locking_mode = EXCLUSIVE');
+  if (statSync(`${path}-shm`, { throwIfNoEntry: false }) === undefined) return alone();
   try {
     return plain();
   } catch (err) {
     if (reasonOf(err, 'locked') !== undefined || isKind(err, 'DataLoss')) throw err;
-    return fixed('mode=ro&vfs=unix-none', 'PRAGMA locking_mode = EXCLUSIVE');
+    return alone();
   }
 }
 

@@ -67,7 +67,7 @@ export function databaseError(path: string, doing: string, err: unknown): Hawser
 function cause(path: string, what: string, err: unknown): HawserError | undefined {
   const dir = dirname(path);
   try {
-    closeSync(openSync('/dev/null', constants.O_RDONLY));
+    requireDescriptor();
     const type = lstatSync(path, { throwIfNoEntry: false });
     if (type !== undefined && !type.isFile())
       return errnoError(type.isDirectory() ? 'EISDIR' : 'ELOOP', what, err);
@@ -79,6 +79,15 @@ function cause(path: string, what: string, err: unknown): HawserError | undefine
     return fsError(found, what);
   }
   return isFull(dir) ? errnoError('ENOSPC', what, err) : undefined;
+}
+
+/** EMFILE or ENFILE. */
+function requireDescriptor(): void {
+  try {
+    closeSync(openSync('/dev/null', constants.O_RDONLY));
+  } catch (err) {
+    if (['EMFILE', 'ENFILE'].includes(String((err as { code?: unknown }).code))) throw err;
+  }
 }
 
 /** EROFS, which Deno's access does not tell: removing what is absent makes no change, and is refused before that is seen. */

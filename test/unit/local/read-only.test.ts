@@ -57,6 +57,18 @@ async function fill(backend: LocalBackend): Promise<void> {
   await backend.images.put('a', target, {});
 }
 
+/** A crash leaves the log without the shared memory after a reboot, or both. */
+async function crashedThenRead(runtime: Runtime, root: string): Promise<string[]> {
+  const backend = await openLocalBackend(runtime, { root, namespace: 'testing' });
+  await backend.images.put('a', target, {});
+  const copy = crashed(root);
+  await backend[Symbol.asyncDispose]();
+  const before = listing(copy);
+  const names = await reading(runtime, copy, look);
+  assert.deepEqual(listing(copy), before);
+  return names;
+}
+
 /** Opens a store that can only be read for a verb that would rather write: it reads, and a change fails with the reason. */
 async function asFarAsPossible(runtime: Runtime, root: string, kind: Kind, reason: RegExp): Promise<void> {
   const opts = { root, namespace: 'testing', readOnly: 'if-need-be' } as const;
@@ -88,6 +100,7 @@ test('a reader changes nothing: a closed store, an empty file, no store at all (
     assert.ok(!before.some((one) => one.startsWith('hawser.db-')));
     assert.deepEqual(await reading(runtime, root, look), ['a']);
     assert.deepEqual(listing(root), before);
+    assert.deepEqual(await crashedThenRead(runtime, root), ['a']);
     const empty = `${root}-empty`;
     fs.mkdirSync(empty, { mode: 0o700 });
     fs.writeFileSync(`${empty}/hawser.db`, '', { mode: 0o600 });
