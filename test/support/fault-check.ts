@@ -9,7 +9,6 @@ const FALSE_HINT = /looks like a bug|run as root|run as the user who owns/i;
 
 /** Faults that are not mended yet, by their row in the list of issue 13. */
 const KNOWN: readonly RegExp[] = [
-  /again: hawser: Cannot unpack to .*: it is not empty/, // T15: an error after the directory is there
   /left: lease/, // L1: a later success does not retire the lease of a failed pull
 ];
 

@@ -1,6 +1,6 @@
 /** The expanded size of a layer, as far as it is known without fetching the layer. */
 import type { InfoProvider, Provider } from '../content/content-store.ts';
-import { isKind } from '../errors.ts';
+import { ifFound } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
@@ -55,12 +55,9 @@ async function gzipLength(
   call: Call,
 ): Promise<number | undefined> {
   if (size < 18) return undefined;
+  const stream = await ifFound(content.open(digest, { offset: size - 4, ...call }));
+  if (stream === undefined) return undefined;
   const tail: number[] = [];
-  try {
-    for await (const chunk of await content.open(digest, { offset: size - 4, ...call })) tail.push(...chunk);
-  } catch (err) {
-    if (isKind(err, 'NotFound')) return undefined;
-    throw err;
-  }
+  for await (const chunk of stream) tail.push(...chunk);
   return tail.length === 4 ? new DataView(Uint8Array.from(tail).buffer).getUint32(0, true) : undefined;
 }
