@@ -10,6 +10,8 @@ export interface JsonObject {
 
 /** Deeper nesting is refused. */
 export const MAX_JSON_DEPTH = 128;
+/** More values are refused: each takes memory many times its text, an empty object 200 bytes for its three. */
+export const MAX_JSON_VALUES = 400_000;
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -35,6 +37,7 @@ class JsonParser {
   readonly #text: string;
   readonly #what: string;
   #at = 0;
+  #values = 0;
 
   constructor(text: string, what: string) {
     this.#text = text;
@@ -50,6 +53,7 @@ class JsonParser {
 
   #value(depth: number): Json {
     if (depth > MAX_JSON_DEPTH) throw this.#error(`nested deeper than ${MAX_JSON_DEPTH}`);
+    if (++this.#values > MAX_JSON_VALUES) throw this.#error(`more than ${MAX_JSON_VALUES} values`);
     this.#space();
     switch (this.#text[this.#at]) {
       case '{':

@@ -14,24 +14,27 @@ export async function readSome(
   body: ReadableStream<Uint8Array>,
   limit: number,
 ): Promise<{ bytes: Uint8Array<ArrayBuffer>; ended: boolean }> {
-  const chunks: Uint8Array[] = [];
+  // One buffer that grows: a body in tiny chunks would take many times its length, were they kept.
+  let bytes = new Uint8Array(Math.min(limit, FIRST_BUFFER));
   let length = 0;
-  let ended = true;
   for await (const chunk of body) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length > limit) {
-      ended = false;
-      break;
-    }
+    const room = limit - length;
+    if (length + chunk.length > bytes.length)
+      bytes = grown(bytes, Math.min(limit, length + chunk.length), limit);
+    bytes.set(chunk.length > room ? chunk.subarray(0, room) : chunk, length);
+    length += Math.min(chunk.length, room);
+    if (chunk.length > room) return { bytes, ended: false };
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return { bytes: bytes.subarray(0, limit), ended };
+  return { bytes: bytes.subarray(0, length), ended: true };
+}
+
+const FIRST_BUFFER = 4 * 1024;
+
+/** A copy with room for `least` bytes, and twice as much as before where `limit` allows. */
+function grown(bytes: Uint8Array, least: number, limit: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.min(limit, Math.max(least, bytes.length * 2)));
+  larger.set(bytes);
+  return larger;
 }
 
 const DRAIN_BYTES = 64 * 1024;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runInNewContext } from 'node:vm';
-import { MAX_JSON_DEPTH, parseJson } from '../../../src/core/oci/json.ts';
+import { MAX_JSON_DEPTH, MAX_JSON_VALUES, parseJson } from '../../../src/core/oci/json.ts';
 import { chosenSeed } from '../../support/seed.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -164,4 +164,13 @@ test('a string of megabytes', () => {
   const long = 'x'.repeat(4_000_000);
   assert.equal(parse(`"${long}"`), long);
   assert.equal(parse(`"${long}\\n"`), `${long}\n`);
+});
+
+test('values are counted: more of them than any image needs are refused before they are built (S3)', () => {
+  for (const unit of ['{}', '[]', '0', '""', 'null', '{"a":1}']) {
+    const most = unit === '{"a":1}' ? MAX_JSON_VALUES / 2 : MAX_JSON_VALUES;
+    const list = (count: number) => new TextEncoder().encode(`[${Array(count).fill(unit).join()}]`);
+    assert.ok(parseJson(list(most - 1), 'it'));
+    assert.throws(() => parseJson(list(most), 'it'), /more than 400000 values/);
+  }
 });

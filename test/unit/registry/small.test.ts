@@ -137,6 +137,18 @@ test('Content-Range', () => {
   }
 });
 
+test('a body in tiny chunks takes little more than its length (S3)', async () => {
+  const size = 1 << 20;
+  let sent = 0;
+  const body = new ReadableStream<Uint8Array>(
+    { pull: (out) => (sent++ < size ? out.enqueue(Uint8Array.of(sent & 0xff)) : out.close()) },
+    { highWaterMark: 0 },
+  );
+  const bytes = await readCapped(body, size);
+  assert.deepEqual([bytes?.length, bytes?.[size - 1]], [size, size & 0xff]);
+  assert.ok((bytes?.buffer.byteLength ?? 0) <= 2 * size);
+});
+
 test('bodies are read up to a cap (H22)', async () => {
   let given = 0;
   const endless = (): ReadableStream<Uint8Array> =>
