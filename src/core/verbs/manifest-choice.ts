@@ -43,6 +43,10 @@ export class ManifestChoice {
   readonly #available = new Set<string>();
   /** By digest, in the order of the index. Only their configs tell whether they are wanted. */
   readonly #undeclared = new Map<string, Undeclared>();
+  /** By platform: matching manifests that were not chosen, the best first. */
+  readonly #standby = new Map<string, readonly Descriptor[]>();
+  /** Children of the manifests that were read, by digest. */
+  readonly #read = new Map<string, readonly Descriptor[]>();
   /** An index lists something without a platform that is no image: it is fetched, whatever platform is wanted. */
   #artifacts = false;
 
@@ -59,13 +63,14 @@ export class ManifestChoice {
     const known = children.filter((child) => this.#isKnown(child));
     const selection = selectChildren(known, platforms);
     for (const name of platformNames(known)) this.#available.add(name);
-    for (const [name, manifest] of selection.chosen) this.#choose(manifest, name);
+    for (const [name, candidates] of selection.candidates) this.#offer(name, candidates);
+    const isNested = selection.follow.some(({ mediaType }) => isIndexType(mediaType));
     for (const child of known) {
       const { digest, platform } = child;
       if (platform === undefined && !this.#undeclared.has(digest))
         this.#undeclared.set(digest, { desc: child, children: [] });
     }
-    if (this.#isRoot(desc)) this.check();
+    if (this.#isRoot(desc) && !isNested) this.check();
     return allMetadata || metadataOnly ? known : selection.follow;
   }
 
@@ -77,6 +82,9 @@ export class ManifestChoice {
       this.#onManifest?.(desc, children, undefined);
       return children;
     }
+    this.#read.set(desc.digest, children);
+    const others = this.#replaceArtifact(desc, children);
+    if (others !== undefined) return others;
     const names = this.#chosen.get(desc.digest);
     for (const name of names ?? []) this.#onManifest?.(desc, children, name);
     const undeclared = names === undefined && desc.platform === undefined;
@@ -112,8 +120,10 @@ export class ManifestChoice {
     }
     for (const name of platformNames(declared)) this.#available.add(name);
     const layers: Descriptor[] = [];
-    for (const [name, { digest }] of selectChildren(declared, wanted).chosen) {
-      const { desc, children } = this.#undeclared.get(digest) as Undeclared;
+    for (const [name, [best]] of selectChildren(declared, wanted).candidates) {
+      const found = best === undefined ? undefined : this.#undeclared.get(best.digest);
+      if (found === undefined) continue;
+      const { desc, children } = found;
       this.#choose(desc, name);
       this.#onManifest?.(desc, children, name);
       layers.push(...children.slice(1));
@@ -143,6 +153,42 @@ export class ManifestChoice {
 
   #serves(platform: string): boolean {
     return [...this.#chosen.values()].some((names) => names.has(platform));
+  }
+
+  /** Chooses the best candidate; the others stand by. An index chooses when it is read. */
+  #offer(platform: string, candidates: readonly Descriptor[]): void {
+    const [best, ...others] = candidates;
+    if (best === undefined || isIndexType(best.mediaType) || this.#serves(platform)) return;
+    this.#choose(best, platform);
+    this.#standby.set(platform, others);
+  }
+
+  /**
+   * A chosen manifest that is an artifact makes way for the next candidates: the result is to be visited in place of its layers.
+   * Undefined: the manifest is an image, or nothing else matches.
+   */
+  #replaceArtifact(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] | undefined {
+    const names = this.#chosen.get(desc.digest);
+    if (names === undefined || mayBeImageConfig(children[0]?.mediaType ?? '')) return undefined;
+    const next: Descriptor[] = [];
+    for (const name of names) {
+      const [candidate, ...others] = this.#standby.get(name) ?? [];
+      if (candidate === undefined) continue;
+      names.delete(name);
+      this.#standby.set(name, others);
+      this.#choose(candidate, name);
+      next.push(...this.#visitOf(candidate, name));
+    }
+    if (names.size === 0) this.#chosen.delete(desc.digest);
+    return next.length === 0 ? undefined : next;
+  }
+
+  /** A candidate; its children where it has been read already. */
+  #visitOf(candidate: Descriptor, platform: string): readonly Descriptor[] {
+    const children = this.#read.get(candidate.digest);
+    if (children === undefined) return [candidate];
+    this.#onManifest?.(candidate, children, platform);
+    return children;
   }
 
   /** The first manifest keeps a platform: an index is read before those that it lists. */

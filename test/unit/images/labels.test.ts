@@ -124,7 +124,7 @@ test('distribution source: host without port, repositories sorted and once', () 
 const MANIFEST = `${OCI}manifest.v1+json`;
 const linux = (architecture: string, variant?: string): Platform => ({ os: 'linux', architecture, variant });
 
-test('selection: the best match for each wanted platform, the first of equals, untold ones followed', () => {
+test('selection: the best match for each wanted platform, the first of equals; without a platform only where needed', () => {
   const index = [
     child(1, MANIFEST, linux('386')),
     child(2, MANIFEST, linux('amd64')),
@@ -134,11 +134,25 @@ test('selection: the best match for each wanted platform, the first of equals, u
     child(6, `${OCI}index.v1+json`),
   ];
   const one = selectChildren(index, [linux('amd64')]);
-  assert.deepEqual(one.follow, [index[1], index[5]]);
-  assert.deepEqual([...one.chosen], [['linux/amd64', index[1]]]);
+  assert.deepEqual(one.follow, [index[1]]);
+  assert.deepEqual([...one.candidates], [['linux/amd64', [index[1], index[2], index[0]]]]);
   const two = selectChildren(index, [linux('arm64'), linux('amd64')]);
-  assert.deepEqual(two.follow, [index[1], index[3], index[5]]);
-  assert.deepEqual(selectChildren(index, [linux('s390x')]).chosen.size, 0);
+  assert.deepEqual(two.follow, [index[1], index[3]]);
+  const lacking = selectChildren(index, [linux('s390x'), linux('amd64')]);
+  assert.deepEqual(
+    lacking.follow,
+    [index[1], index[5]],
+    'what has no platform may be for the one that lacks',
+  );
+  assert.deepEqual([...lacking.candidates.keys()], ['linux/amd64']);
+  const nested = [child(9, `${OCI}index.v1+json`, linux('amd64')), child(6, MANIFEST)];
+  assert.deepEqual(
+    selectChildren(nested, [linux('amd64')]).follow,
+    nested,
+    'an index may turn out to have nothing',
+  );
+  const artifact = { ...child(9, MANIFEST, linux('amd64')), artifactType: 'x/y' };
+  assert.deepEqual(selectChildren([artifact, ...index], [linux('amd64')]).follow, [index[1]]);
   assert.deepEqual(selectChildren(index.slice(0, 1), [linux('amd64')]).follow, [index[0]], 'amd64 runs 386');
   // containerd fetches only what the platform names exactly, and then unpacks by this rule: nothing is there.
   const arm = [child(7, MANIFEST, linux('arm', 'v6')), child(8, MANIFEST, linux('arm', 'v7'))];
@@ -153,6 +167,6 @@ test('selection of everything leaves attestations out of what is unpacked', () =
   ];
   const all = selectChildren(index, 'all');
   assert.deepEqual(all.follow, index);
-  assert.deepEqual([...all.chosen], [['linux/amd64', index[0]]]);
+  assert.deepEqual([...all.candidates], [['linux/amd64', [index[0], index[1]]]]);
   assert.deepEqual(platformNames(index), ['linux/amd64']);
 });
