@@ -40,8 +40,15 @@ export async function fillPlace(
   });
 }
 
-/** Nothing is replaced. Moving a directory takes write permission on the directory itself (rename(2)). */
+/**
+ * Nothing is replaced. Moving an entry takes write permission on the directories, and on the entry if that is one (rename(2)).
+ */
 function moveUp(sys: Syscalls, made: Dir, target: Dir, undo: Undo): void {
+  const own = sys.fstat(made).mode & 0o7777;
+  if ((own & 0o300) !== 0o300) {
+    sys.chmodDir(made, own | 0o300);
+    undo(async () => sys.chmodDir(made, own));
+  }
   const moved: { readonly name: ByteString; readonly closed: number | undefined }[] = [];
   undo(async () => {
     for (const { name, closed } of moved.reverse()) {

@@ -1,4 +1,5 @@
 /** Where a directory for the user comes to be: looked at before any long work. */
+import { fromUtf8 } from '../bytes.ts';
 import { HawserError, ifFound, isKind, wrap } from '../errors.ts';
 import { componentsOf } from '../paths.ts';
 import type { Call } from '../ports/call.ts';
@@ -107,6 +108,7 @@ async function wayInto(
   if (content.length > 0) return await wayOver(runtime, dir, entries, name, options);
   const staysFor = async (): Promise<boolean> =>
     entries.length > 0 ||
+    (await isMountPoint(runtime, parent, name)) ||
     (await mountsAt(runtime, dir, options, 'PermissionDenied')).includes(dir) ||
     (await isWorkingDirectory(runtime, dir)) ||
     (await isHeld(runtime, parent, info, options));
@@ -164,6 +166,21 @@ async function mountsAt(
   return (await ifFound(points, ...tolerated)) ?? [];
 }
 
+/** By the kernel's word on the two directories, for where /proc is missing. */
+async function isMountPoint(runtime: PlaceRuntime, parent: string, name: string): Promise<boolean> {
+  const sys = await runtime.syscalls();
+  const look = async (): Promise<boolean> => {
+    const above = sys.openRoot(`${parent}/.`);
+    try {
+      return sys.isMountPoint(above, fromUtf8(name));
+    } finally {
+      sys.closeDir(above);
+    }
+  };
+  // In a directory that may not be read.
+  return (await ifFound(look(), 'PermissionDenied')) ?? false;
+}
+
 /** In a directory with the sticky bit only the owners of it and of the entry may replace the entry (rename(2)). */
 async function isHeld(
   { fs, host }: PlaceRuntime,
@@ -178,8 +195,15 @@ async function isHeld(
 
 async function isWorkingDirectory(runtime: PlaceRuntime, dir: string): Promise<boolean> {
   const sys = await runtime.syscalls();
-  const current = await identityOf(sys, '/proc/self/cwd');
-  return current !== undefined && current === (await identityOf(sys, dir));
+  let current: string;
+  try {
+    current = runtime.host.cwd();
+  } catch {
+    // It was deleted, or a sandbox hides it: then it is not this directory.
+    return false;
+  }
+  const itself = await identityOf(sys, dir);
+  return itself !== undefined && itself === (await identityOf(sys, current));
 }
 
 /** A directory itself and those above it, up to the root. */

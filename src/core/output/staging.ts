@@ -43,6 +43,18 @@ function inside(parent: string, name: string): string {
   return `${parent === '/' ? '' : parent}/${name}`;
 }
 
+/** Makes an empty staging directory and opens it. What fails is undone. */
+async function makeHeld(runtime: StagingRuntime, parent: string, name: string, call?: Call): Promise<Held> {
+  const sys = await runtime.syscalls();
+  const path = inside(parent, name);
+  await runtime.fs.mkdir(path, 0o700, call);
+  try {
+    return Held.open(sys, parent, name);
+  } catch (err) {
+    throw await cleanedUp(err, () => ifFound(runtime.fs.remove(path)));
+  }
+}
+
 /** Fails as `Staging.create` would: makes a directory, and removes it (or leaves that to `removeLeftovers`). */
 export async function probeStaging(
   runtime: StagingRuntime,
@@ -50,9 +62,14 @@ export async function probeStaging(
   name: string,
   call?: Call,
 ): Promise<void> {
-  const path = inside(parent, freshName(runtime, name));
-  await runtime.fs.mkdir(path, 0o700, call);
-  await runtime.fs.remove(path).catch(() => {});
+  const held = await makeHeld(runtime, parent, freshName(runtime, name), call);
+  try {
+    await held.beside(held.name).removeDirectory();
+  } catch {
+    // An empty directory says nothing against the place.
+  } finally {
+    held.close();
+  }
 }
 
 export class Staging {
@@ -95,12 +112,9 @@ export class Staging {
     target: string,
     call?: Call,
   ): Promise<Staging> {
-    const sys = await runtime.syscalls();
     for (let attempt = 1; attempt <= TRIES; attempt++) {
-      const name = freshName(runtime, target);
-      const path = inside(parent, name);
-      await runtime.fs.mkdir(path, 0o700, call);
-      const held = Held.open(sys, parent, name);
+      const held = await makeHeld(runtime, parent, freshName(runtime, target), call);
+      const path = inside(parent, held.name);
       try {
         held.lock = lockOf(runtime, path, 5000);
         if (await held.spot(LOCK).exists()) return new Staging(runtime, path, held);
@@ -108,7 +122,7 @@ export class Staging {
       } catch (err) {
         throw await cleanedUp(err, async () => {
           await ifFound(held.spot(LOCK).unlink());
-          await ifFound(held.beside(name).removeDirectory());
+          await ifFound(held.beside(held.name).removeDirectory());
           held.close();
         });
       }

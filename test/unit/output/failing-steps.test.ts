@@ -9,7 +9,7 @@ import { afterEach, describe, test } from 'node:test';
 import { kindOf } from '../../../src/core/errors.ts';
 import type { Workers } from '../../../src/core/layers/workers.ts';
 import { makeOutput } from '../../../src/core/output/output-directory.ts';
-import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
+import { isDirectory, type Stat, type Syscalls } from '../../../src/core/ports/syscalls.ts';
 import type { Runtime } from '../../../src/core/runtime.ts';
 import { errnoError } from '../../../src/platform/kernel/errno.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
@@ -72,13 +72,6 @@ class Stage {
   runtime(before: Before): Runtime {
     const { mounted = false, swaps = true } = this.#scene;
     const bare = bareRuntime();
-    const refuse = (sys: Syscalls): Syscalls => ({
-      ...stepping(sys, [], before),
-      rename: (from, fromName, to, toName, mode) => {
-        if (mode === 'exchange') throw errnoError('ENOSYS', 'swapping');
-        sys.rename(from, fromName, to, toName, mode);
-      },
-    });
     return {
       ...bare,
       fs: stepFs(bare.fs, before),
@@ -93,9 +86,9 @@ class Stage {
       ),
       syscalls: async () => {
         const sys = await opened;
-        const own = swaps
-          ? sys
-          : new Proxy(sys, { get: (to, key) => (key === 'rename' ? refuse(sys).rename : bind(to, key)) });
+        const own = new Proxy(sys, {
+          get: (to, key) => (key === 'rename' ? renameOf(sys, swaps) : bind(to, key)),
+        });
         return stepping(own, SYSCALLS, before);
       },
       mounter: async () => ({
@@ -168,6 +161,20 @@ class Stages {
   removeAll(): void {
     for (const stage of this.#open.splice(0)) stage.remove();
   }
+}
+
+/** As for a user without privileges, which tests that run as root are not. */
+function renameOf(sys: Syscalls, swaps: boolean): Syscalls['rename'] {
+  return (from, fromName, to, toName, mode) => {
+    if (mode === 'exchange' && !swaps) throw errnoError('ENOSYS', 'swapping');
+    const [a, b] = [sys.fstat(from), sys.fstat(to)];
+    const moved = [sys.lstat(from, fromName), mode === 'exchange' ? sys.lstat(to, toName) : undefined];
+    const isClosed = (one: Stat | undefined) =>
+      one !== undefined && isDirectory(one) && (one.mode & 0o200) === 0;
+    const mayWrite = [a, b].every((one) => (one.mode & 0o300) === 0o300);
+    if (!mayWrite || (a.ino !== b.ino && moved.some(isClosed))) throw errnoError('EACCES', 'renaming');
+    sys.rename(from, fromName, to, toName, mode);
+  };
 }
 
 function bind(to: Syscalls, key: string | symbol): unknown {
