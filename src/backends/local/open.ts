@@ -98,7 +98,7 @@ async function openToRead(
   unwritable?: unknown,
 ): Promise<Store> {
   const exists = await inspectRoot(runtime, root, opts);
-  const db = openDatabaseToRead(runtime, exists ? `${root}/${DATABASE}` : undefined);
+  const db = await openDatabaseToRead(runtime, exists ? `${root}/${DATABASE}` : undefined, opts);
   const owner = Owner.reader(runtime, `${root}/run`);
   return new Store({ runtime, root, namespace: opts.namespace, readOnly: true, unwritable, db, owner });
 }
@@ -111,7 +111,7 @@ async function openToWrite(
   check: (store: Store) => Promise<unknown> = async () => {},
 ): Promise<Store> {
   await prepareRoot(runtime, root, opts);
-  const db = await openDatabase(runtime, `${root}/${DATABASE}`, opts.signal);
+  const db = await openDatabase(runtime, `${root}/${DATABASE}`, opts);
   let owner: Owner | undefined;
   try {
     owner = await Owner.create(runtime, `${root}/run`, opts);

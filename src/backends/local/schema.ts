@@ -1,4 +1,5 @@
 import { HawserError, reasonOf } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import { number } from './rows.ts';
@@ -8,6 +9,8 @@ export const STORE_VERSION = 1;
 
 /** Milliseconds that SQLite waits for another process's lock. The wait blocks the thread; Store.write waits longer. */
 const BUSY_TIMEOUT = 50;
+/** The same for a reader, which waits only while others recover or remove the log. */
+const READ_TIMEOUT = 500;
 /** Milliseconds for opening while others have the database locked, and between two tries. */
 const OPEN_PATIENCE = 30_000;
 const OPEN_PAUSE = 20;
@@ -103,22 +106,32 @@ function hasTable(db: Database, name: string): boolean {
  * Opens hawser.db for reading; nothing is made or written. An absent or empty file, `path` undefined, is a store without anything.
  * FailedPrecondition for a newer format.
  */
-export function openDatabaseToRead(runtime: Runtime, path: string | undefined): Database {
-  if (path !== undefined) {
-    const db = runtime.databases.open(path, { busyTimeout: BUSY_TIMEOUT, access: 'read' });
-    try {
-      const found = version(db);
-      if (found > STORE_VERSION) throw newerFormat(path, found);
-      if (found === STORE_VERSION) return db;
-    } catch (err) {
-      db.close();
-      throw err;
-    }
-    db.close();
-  }
+export async function openDatabaseToRead(
+  runtime: Runtime,
+  path: string | undefined,
+  call?: Call,
+): Promise<Database> {
+  const db =
+    path === undefined ? undefined : await patiently(runtime, () => openExisting(runtime, path), call);
+  if (db !== undefined) return db;
   const empty = runtime.databases.open(':memory:', { busyTimeout: 0 });
   migrate(empty, ':memory:');
   return empty;
+}
+
+/** Undefined for an empty file. */
+function openExisting(runtime: Runtime, path: string): Database | undefined {
+  const db = runtime.databases.open(path, { busyTimeout: READ_TIMEOUT, access: 'read' });
+  try {
+    const found = version(db);
+    if (found > STORE_VERSION) throw newerFormat(path, found);
+    if (found === STORE_VERSION) return db;
+  } catch (err) {
+    db.close();
+    throw err;
+  }
+  db.close();
+  return undefined;
 }
 
 function setUp(db: Database, path: string): void {
@@ -129,23 +142,31 @@ function setUp(db: Database, path: string): void {
   if (!complete) db.transaction(() => migrate(db, path));
 }
 
-/**
- * Opens hawser.db, or makes it. A newer format is FailedPrecondition. SQLite does not wait while another process changes
- * the file to WAL, hence the tries.
- */
-export async function openDatabase(runtime: Runtime, path: string, signal?: AbortSignal): Promise<Database> {
-  const end = runtime.clock.monotonic() + OPEN_PATIENCE;
-  for (;;) {
-    signal?.throwIfAborted();
-    let db: Database | undefined;
+/** Opens hawser.db, or makes it. FailedPrecondition for a newer format. */
+export async function openDatabase(runtime: Runtime, path: string, call?: Call): Promise<Database> {
+  const open = (): Database => {
+    const db = runtime.databases.open(path, { busyTimeout: BUSY_TIMEOUT });
     try {
-      db = runtime.databases.open(path, { busyTimeout: BUSY_TIMEOUT });
       setUp(db, path);
       return db;
     } catch (err) {
-      db?.close();
-      if (reasonOf(err, 'locked') === undefined || runtime.clock.monotonic() >= end) throw err;
+      db.close();
+      throw err;
     }
-    await runtime.clock.sleep(OPEN_PAUSE, signal);
+  };
+  return await patiently(runtime, open, call);
+}
+
+/** Tries again while others have the database locked: Unavailable after OPEN_PATIENCE. SQLite does not wait for all locks itself. */
+async function patiently<T>({ clock }: Runtime, open: () => T, call?: Call): Promise<T> {
+  const end = clock.monotonic() + OPEN_PATIENCE;
+  for (;;) {
+    call?.signal?.throwIfAborted();
+    try {
+      return open();
+    } catch (err) {
+      if (reasonOf(err, 'locked') === undefined || clock.monotonic() >= end) throw err;
+    }
+    await clock.sleep(OPEN_PAUSE, call?.signal);
   }
 }

@@ -145,6 +145,26 @@ test('locked: opening hears its signal, and disposing of what is open does not w
   });
 });
 
+test('locked: a reader waits for an exclusive lock, and hears its signal', async () => {
+  await withStore(async ({ backend, root, runtime }) => {
+    await fill(backend);
+    await backend[Symbol.asyncDispose]();
+    const holder = new DatabaseSync(`${root}/hawser.db`);
+    // A log is there, and nobody else may use it: as while it is recovered.
+    holder.exec('PRAGMA locking_mode = EXCLUSIVE');
+    holder.exec('UPDATE images SET updated_at = 1; CREATE TABLE extra (v)');
+    fs.writeFileSync(`${root}/hawser.db-shm`, '');
+    const opening = openLocalBackend(runtime, { root, namespace: 'testing', readOnly: true });
+    const stop = AbortSignal.timeout(200);
+    const aborted = openLocalBackend(runtime, { root, namespace: 'testing', readOnly: true, signal: stop });
+    assert.equal(kindOf(await aborted.catch((err) => err)), 'DeadlineExceeded');
+    holder.close();
+    const reader = await opening;
+    assert.equal((await reader.images.list()).length, 1);
+    await reader[Symbol.asyncDispose]();
+  });
+});
+
 test('locked: a ref that could not be released can be taken again by the same process', async () => {
   await withStore(async ({ backend, root }) => {
     await fill(backend);
