@@ -102,6 +102,24 @@ for (const said of [true, false]) {
   }
 }
 
+test('a signature with an image config is told as what it is (G12)', ROOT, async () => {
+  await withBench(async ({ registry, store }) => {
+    const layers = [{ entries: [{ name: 'a', data: 'x' }] }];
+    const plain = await buildImage({ layers });
+    const [layer] = (JSON.parse(new TextDecoder().decode(plain.root.bytes)) as { layers: object[] }).layers;
+    const mediaType = 'application/vnd.dev.cosign.simplesigning.v1+json';
+    const made = await buildImage({ layers, manifest: { layers: [{ ...layer, mediaType }] } });
+    const ref = registry.push('t/s', 'sig', made);
+    const refused = pull(ref, { store, snapshotter: 'native' });
+    await rejectsWith(
+      'FailedPrecondition',
+      /an artifact, not an image \(its layers are .*simplesigning/,
+      refused,
+    );
+    await fetch(ref, { store });
+  });
+});
+
 test('an artifact alone is what its index has for the platform', async () => {
   await withBench(async ({ registry, store }) => {
     const other = await artifact(AMD);

@@ -160,7 +160,7 @@ export class RangeReader {
         'Unavailable',
         `The registry has only ${this.#position} of the ${size} bytes of ${digest}`,
         {
-          hint: 'The blob at the registry is shorter than the manifest says; it must be pushed again',
+          hint: 'The registry, or a cache before it, has less of the blob than the manifest says',
           reason: { type: 'exchange', code: 'SHORT' },
         },
       );

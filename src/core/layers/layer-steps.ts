@@ -1,4 +1,5 @@
 /** What unpacking an image means, decided before anything is touched. Pure. */
+import { visible } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import { chainIds } from '../oci/chain-id.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -42,6 +43,15 @@ function tooManyLayers({ digest }: Descriptor, count: number): HawserError {
   );
 }
 
+/** Signatures and the like may come with an image's config. */
+function noLayers({ digest }: Descriptor, [, first]: readonly Descriptor[]): HawserError {
+  return new HawserError(
+    'FailedPrecondition',
+    `Cannot unpack ${digest}: it is an artifact, not an image (its layers are ${visible(first?.mediaType ?? '')})`,
+    { hint: 'Fetch it without unpacking: hawser content fetch REF' },
+  );
+}
+
 /** The layers among a manifest's children, by their media types, as in containerd 2.x. */
 export function layersOf(children: readonly Descriptor[]): Descriptor[] {
   return children.slice(1).filter((child) => isLayerType(child.mediaType));
@@ -58,6 +68,7 @@ export function planUnpack(
   hashers: Hashers,
 ): LayerStep[] {
   const layers = layersOf(children);
+  if (layers.length === 0 && children.length > 1) throw noLayers(manifest, children);
   if (layers.length > MAX_LAYERS) throw tooManyLayers(manifest, layers.length);
   if (layers.length !== diffIds.length) {
     throw new HawserError(

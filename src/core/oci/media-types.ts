@@ -50,6 +50,16 @@ export function isLayerType(mediaType: string): boolean {
   return mediaType.startsWith(OCI_LAYER_PREFIX) || OTHER_LAYERS.has(mediaType.split('+', 1)[0] ?? '');
 }
 
+/** A layer that registries need not have (image-spec: nondistributable; Docker: foreign). */
+export function isForeignLayer(mediaType: string): boolean {
+  const type = mediaType.split('+', 1)[0] ?? '';
+  return (
+    type.startsWith(`${OCI_LAYER_PREFIX}nondistributable.`) ||
+    type === DOCKER_FOREIGN_LAYER ||
+    type === DOCKER_FOREIGN_LAYER_GZIP
+  );
+}
+
 /** A configuration that describes an image: it has a platform and diff IDs. */
 export function isImageConfigType(mediaType: string): boolean {
   return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;

@@ -95,7 +95,7 @@ export function parseSchema1(payload: Uint8Array, digest: Digest): Schema1 {
     throw new HawserError(
       'InvalidArgument',
       `Cannot use ${where.slice(0, -1)}: invalid schema 1 manifest, history and layer mismatch`,
-      { hint: 'The manifest is malformed; it must be pushed again' },
+      { hint: 'The manifest is malformed; ask its publisher' },
     );
   }
   const empty = new Map<string, boolean>();

@@ -2,7 +2,14 @@
 import { streamOf } from '../async/byte-stream.ts';
 import { HawserError, isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { isConfigType, isIndexType, isLayerType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
+import {
+  isConfigType,
+  isForeignLayer,
+  isIndexType,
+  isLayerType,
+  isManifestType,
+  isSchema1Type,
+} from '../oci/media-types.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { singleHeader, typeOf } from './answer.ts';
 import { discard } from './body.ts';
@@ -245,9 +252,37 @@ async function failed(
   const err = await client.refusal('GET', response);
   if (err.kind !== 'NotFound') return err;
   const what = `${desc.digest} (${printable(desc.mediaType, 255)})`;
-  return new HawserError('NotFound', `could not fetch content descriptor ${what} from remote: not found`, {
-    hint: 'The registry knows the image but lacks a part of it: it must be pushed again',
-    cause: err,
-    reason: err.reason,
-  });
+  const { text, hint } = absence(desc, client.foreign !== undefined);
+  return new HawserError(
+    'NotFound',
+    `could not fetch content descriptor ${what} from remote: not found${text}`,
+    {
+      hint,
+      cause: err,
+      reason: err.reason,
+    },
+  );
+}
+
+/** Content that an image names and its registry lacks: by its nature, or for a reason that only the registry knows. */
+function absence(
+  { urls = [], mediaType }: Descriptor,
+  tried: boolean,
+): { readonly text: string; readonly hint: string } {
+  const where = urls.flatMap((url) => (URL.canParse(url) ? safeUrl(new URL(url)) : [])).slice(0, 3);
+  if (where.length === 0 && !isForeignLayer(mediaType)) {
+    const hint =
+      'The registry has the manifest but not this part of it: a mirror that lags, or a push that did not end';
+    return { text: '', hint };
+  }
+  const places = where.length === 0 ? 'elsewhere' : `at ${where.join(', ')}`;
+  const text = isForeignLayer(mediaType)
+    ? `; a foreign layer, which its author keeps ${places}`
+    : `; the image says that it is ${places}`;
+  return {
+    text,
+    hint: tried
+      ? 'It was asked for there, and is not there either'
+      : 'Registries need not have such layers: --foreign-urls asks there',
+  };
 }

@@ -84,6 +84,7 @@ function clean(text: string): string {
   return text
     .replace(/; if the root CA is installed locally, try running Node\.js with .*$/s, '')
     .replace(/\?[^\s)'"]*/g, '?REDACTED')
+    .replace(/; if the root CA is installed locally, try running Node.js with --use-system-ca/, '')
     .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
     .slice(0, 500);
 }

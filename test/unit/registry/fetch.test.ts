@@ -1,7 +1,7 @@
 /** Fetching against the test registry: endpoints, ranges, and bodies that lie. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindOf } from '../../../src/core/errors.ts';
+import { hintOf, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { codeOf, isRetryable } from '../../../src/core/registry/failures.ts';
 import { ALL_CAPABILITIES } from '../../../src/core/registry/hosts.ts';
@@ -252,6 +252,25 @@ check('404 names the descriptor', [], async ({ fetch }) => {
     err.message,
     `could not fetch content descriptor ${missing.digest} (${LAYER}) from remote: not found`,
   );
+});
+
+check('what the registry lacks: hints that are true of each (G12, G13)', [], async ({ fetch }) => {
+  const digest = sha256(noise(3));
+  const lacking = async (mediaType: string, urls?: readonly string[]) =>
+    await failure(fetch(0, { ...descriptor(mediaType, digest, 3), ...(urls === undefined ? {} : { urls }) }));
+  const plain = await lacking(LAYER);
+  assert.match(hintOf(plain) ?? '', /a mirror that lags, or a push that did not end/);
+  assert.doesNotMatch(hintOf(plain) ?? '', /pushed again/);
+  const foreign = await lacking('application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', [
+    'https://m.test/l?sig=s',
+  ]);
+  assert.match(
+    foreign.message,
+    /a foreign layer, which its author keeps at https:\/\/m\.test\/l\?sig=REDACTED$/,
+  );
+  assert.match(hintOf(foreign) ?? '', /--foreign-urls/);
+  const old = await lacking('application/vnd.oci.image.layer.nondistributable.v1.tar+gzip');
+  assert.match(old.message, /keeps elsewhere$/);
 });
 
 check('503 may be tried again, 403 not', [{ status: 503, times: 1 }, { status: 403 }], async ({ fetch }) => {
