@@ -2,7 +2,7 @@
 import { parseDuration } from '../../core/duration.ts';
 import { type HawserError, hintOf, messageOf } from '../../core/errors.ts';
 import { parseSize } from './size.ts';
-import { usageError } from './usage-error.ts';
+import { raise, usageError } from './usage-error.ts';
 
 /** `N` is the name as a literal type: a command may ask for those flags only that it declares. */
 export interface Flag<N extends string, T> {
@@ -106,8 +106,4 @@ function attempt(parse: (text: string) => number, given: string, source: string)
   } catch (err) {
     throw badValue(source, given, messageOf(err), hintOf(err));
   }
-}
-
-function raise(err: HawserError): never {
-  throw err;
 }

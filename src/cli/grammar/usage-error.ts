@@ -11,3 +11,8 @@ export function usageError(message: string, hint?: string): HawserError {
 export function isUsageError(err: unknown): boolean {
   return reasonOf(err, 'usage') !== undefined;
 }
+
+/** For expressions: throws `err`. */
+export function raise(err: Error): never {
+  throw err;
+}

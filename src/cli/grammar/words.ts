@@ -6,7 +6,7 @@ import { Parser } from 'yargs/helpers';
 import { type AnyFlag, badValue } from './flag.ts';
 import { flagHabit } from './habits.ts';
 import { closest } from './suggest.ts';
-import { usageError } from './usage-error.ts';
+import { raise, usageError } from './usage-error.ts';
 
 export interface Words {
   readonly words: readonly string[];
@@ -115,8 +115,4 @@ function unknownFlag(name: string, flags: readonly AnyFlag[], habit: string | un
   );
   const hint = near === undefined ? undefined : `Did you mean --${near}?`;
   return usageError(`unknown flag ${dashes}${name}`, habit ?? hint);
-}
-
-function raise(err: Error): never {
-  throw err;
 }
