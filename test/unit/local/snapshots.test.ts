@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { openLocalBackend } from '../../../src/backends/local/open.ts';
-import { hintOf, messageOf } from '../../../src/core/errors.ts';
+import { HawserError, hintOf, messageOf } from '../../../src/core/errors.ts';
 import { applyTarget } from '../../../src/core/layers/apply-by-worker.ts';
 import type { ApplyJob, HeldDir } from '../../../src/core/layers/workers.ts';
 import type { Mount } from '../../../src/core/ports/mounter.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
+import { halfDone } from '../../support/half-done.ts';
 import { needs } from '../../support/needs.ts';
 import { prepareMounts, viewMounts } from '../../support/snapshot-mounts.ts';
 import { addBlob, digestOf, someBytes, withStore } from '../../support/stores.ts';
@@ -70,6 +71,30 @@ test('one name in two namespaces and two snapshotters is four snapshots', { skip
     }
     assert.equal((await backend.snapshotter('native').list()).length, 1);
   });
+});
+
+test('an abort at any look at the disk leaves nothing staged', { skip }, async () => {
+  const runtime = bareRuntime();
+  const watched = { ...runtime, fs: { ...runtime.fs } };
+  const stop = new AbortController();
+  await withStore(
+    async ({ backend, root }) => {
+      let looks = 0;
+      watched.fs.stat = async (path, call) => {
+        if (!path.includes('/snapshots/')) return await runtime.fs.stat(path, call);
+        looks++;
+        stop.abort(new HawserError('Canceled', 'interrupted'));
+        return await runtime.fs.stat(path, call);
+      };
+      await rejectsWith(
+        'Canceled',
+        backend.snapshotter('overlayfs').prepare('k', '', { signal: stop.signal }),
+      );
+      assert.ok(looks > 0);
+      assert.deepEqual(halfDone(root), []);
+    },
+    { runtime: watched },
+  );
 });
 
 test('without the capability the error says what to do', async () => {

@@ -165,9 +165,19 @@ export class LocalSnapshotter implements Snapshotter {
       return { id: row === undefined ? 0 : number(row, 'id'), parents };
     }, call);
     if (reserved === undefined) this.#records.requireFree(key);
-    else if ((await this.#store.runtime.fs.stat(this.#dir(reserved.id), call)) === undefined) return reserved;
-    else await this.#skipTaken(reserved.id, call);
+    else if (await this.#isFree(reserved.id, call)) return reserved;
     return await this.#reserve(key, parent, call);
+  }
+
+  /** Whether nothing is at the directory of a reserved id. Otherwise, and after a failure, the id is given back. */
+  async #isFree(id: number, call: Call): Promise<boolean> {
+    try {
+      if ((await this.#store.runtime.fs.stat(this.#dir(id), call)) === undefined) return true;
+      await this.#skipTaken(id, call);
+      return false;
+    } catch (err) {
+      throw await cleanedUp(err, () => this.#store.tidy(() => this.#unstage(id)));
+    }
   }
 
   /**
