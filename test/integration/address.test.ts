@@ -188,6 +188,28 @@ function inside(installation: Installation): void {
     await ok(quick, 'left', 'images', 'unmount', '--rm', target);
   });
 
+  test('layers that were not synced when the machine went down are unpacked again', async () => {
+    const ctr = ctrIn('cut');
+    const store = await openContainerd({ address: daemon.socket, namespace: 'cut' });
+    try {
+      await pull(image, { store: { ...store, sync: async () => {} } });
+    } finally {
+      await store[Symbol.asyncDispose]();
+    }
+    const { labels, state } = await observe('cut');
+    const marks = labels.filter((label) => label.startsWith('hawser/unsynced='));
+    assert.equal(marks.length, SIZE.layers);
+    const again = await ok(quick, 'cut', 'pull', '--progress', 'json', image);
+    assert.equal(again.stdout.match(BY_OURSELVES), null, 'under the same boot the files are there');
+    assert.deepEqual((await observe('cut')).labels, theirs.labels);
+    for (const row of state.snapshots)
+      await ctr('snapshots', 'label', row.split(' ')[0] ?? '', 'hawser/unsynced=before /nowhere');
+    const { stdout } = await ok(quick, 'cut', 'pull', '--progress', 'json', image);
+    assert.equal(stdout.match(BY_OURSELVES)?.length, SIZE.layers);
+    assert.deepEqual(await observe('cut'), theirs);
+    assert.deepEqual(diffTrees(await treeIn('cut'), theirTree, NEWER), []);
+  });
+
   test('the library pulls into it, and unpacks nothing twice', async () => {
     const store = await openContainerd({ address: daemon.socket, namespace: 'library' });
     try {

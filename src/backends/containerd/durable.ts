@@ -1,12 +1,14 @@
 import { cleanupSignal } from '../../core/async/abort.ts';
+import type { Labels } from '../../core/content/content-store.ts';
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import type { HeldDir, Workers } from '../../core/layers/workers.ts';
 import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { SnapshotTrees, Snapshotter } from '../../core/snapshots/snapshotter.ts';
+import type { SnapshotInfo, SnapshotTrees } from '../../core/snapshots/snapshotter.ts';
+import type { MarkedSnapshots, Unsynced } from './unsynced.ts';
 
 interface Committed {
-  readonly snapshotter: Pick<Snapshotter, 'remove'>;
+  readonly snapshotter: MarkedSnapshots;
   readonly name: string;
 }
 
@@ -15,18 +17,21 @@ interface Committed {
  * this process may open them, we sync the file system that holds them; elsewhere nobody does.
  *
  * The kernel tells a failed write-back once, and a later sync succeeds over lost files. So when a sync fails, the snapshots that
- * were committed here since the last one are removed: the next pull unpacks those layers again.
+ * were committed here since the last one are removed: the next pull unpacks those layers again. Until the sync they are marked
+ * in containerd (unsynced.ts), so that a pull after a power cut does not take them.
  */
 export class Durable {
   readonly #workers: Pick<Workers, 'syncfs'>;
   readonly #writeOut: Pick<WriteOut, 'settled'>;
+  readonly #unsynced: Unsynced;
   /** A directory of the snapshot written last. The snapshots of one pull are in one file system. */
   #written: string | HeldDir | undefined;
   /** Committed here and not synced yet; parents first. */
   #committed: Committed[] = [];
 
-  constructor(workers: Pick<Workers, 'syncfs'>, writeOut: Pick<WriteOut, 'settled'>) {
+  constructor(workers: Pick<Workers, 'syncfs'>, writeOut: Pick<WriteOut, 'settled'>, unsynced: Unsynced) {
     this.#workers = workers;
+    this.#unsynced = unsynced;
     this.#writeOut = writeOut;
   }
 
@@ -40,8 +45,31 @@ export class Durable {
     this.#written = dir;
   }
 
-  committed(snapshotter: Pick<Snapshotter, 'remove'>, name: string): void {
+  /** The labels of a snapshot that is committed now; `committed` must follow. */
+  async mark(call: Call): Promise<Labels> {
+    const dir = typeof this.#written === 'object' ? this.#written.path : this.#written;
+    return await this.#unsynced.mark(dir, call);
+  }
+
+  committed(snapshotter: MarkedSnapshots, name: string): void {
     this.#committed.push({ snapshotter, name });
+  }
+
+  /** Whether the files of a committed snapshot can be relied on. One that is not durable yet is covered by the next sync. */
+  async relies(snapshotter: MarkedSnapshots, info: SnapshotInfo, call: Call): Promise<boolean> {
+    if (await this.#unsynced.isLost(snapshotter, info.name, call)) return false;
+    const dir = this.#unsynced.directoryOf(info);
+    if (dir === undefined || this.#committed.some(({ name }) => name === info.name)) return true;
+    this.#written ??= dir;
+    this.committed(snapshotter, info.name);
+    return true;
+  }
+
+  /** Makes way for a layer whose snapshot cannot be relied on. False when it can. */
+  async makesWay(snapshotter: MarkedSnapshots, name: string, call: Call): Promise<boolean> {
+    if (!(await this.#unsynced.isLost(snapshotter, name, call))) return false;
+    await this.#unsynced.drop(snapshotter, name, call);
+    return true;
   }
 
   async sync(call: Call = {}): Promise<void> {
@@ -53,7 +81,9 @@ export class Durable {
       throw await this.#drop(err);
     }
     this.#written = undefined;
+    const durable = this.#committed;
     this.#committed = [];
+    await Promise.all(durable.map((one) => this.#unsynced.clear(one.snapshotter, one.name, call)));
   }
 
   async #syncWritten(call: Call): Promise<void> {

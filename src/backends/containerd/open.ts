@@ -15,6 +15,7 @@ import { ContainerdImages } from './images.ts';
 import { ContainerdLeases } from './leases.ts';
 import { need } from './messages.ts';
 import { ContainerdSnapshotter } from './snapshotter.ts';
+import { Unsynced } from './unsynced.ts';
 import { DEFAULT_SETTINGS, type VerifierSettings, verifyImage } from './verifiers.ts';
 import { waysOf } from './version.ts';
 
@@ -45,7 +46,7 @@ export async function openContainerdBackend(
     const { usable, contentRoot, verifiers } = await plugins(connection, { signal });
     const direct = new DirectAccess(connection, runtime, contentRoot);
     const writeOut = new WriteOut(runtime);
-    const durable = new Durable(workers, writeOut);
+    const durable = new Durable(workers, writeOut, new Unsynced(runtime.fs));
     const leases = new ContainerdLeases(connection, clock, host);
     return {
       namespace,

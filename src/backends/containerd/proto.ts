@@ -83,7 +83,7 @@ export const MESSAGES = {
     updatedAt: [5, 'Timestamp'],
     labels: [6, 'labels'],
   },
-  SnapshotterName: { snapshotter: [1, 'string'] },
+  SnapshotListing: { snapshotter: [1, 'string'], filters: [2, 'string[]'] },
   SnapshotKey: { snapshotter: [1, 'string'], key: [2, 'string'] },
   SnapshotAnswer: { info: [1, 'Snapshot'] },
   SnapshotList: { info: [1, 'Snapshot[]'] },
@@ -159,7 +159,7 @@ export const CALLS = {
 export const STREAMS = {
   'content.v1.Content/List': ['Empty', 'ContentList'],
   'content.v1.Content/Read': ['ReadRequest', 'ReadResponse'],
-  'snapshots.v1.Snapshots/List': ['SnapshotterName', 'SnapshotList'],
+  'snapshots.v1.Snapshots/List': ['SnapshotListing', 'SnapshotList'],
 } as const;
 
 /** The same for the one method of many requests and many responses. */

@@ -19,6 +19,7 @@ import type { Durable } from './durable.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
+import type { MarkedSnapshots } from './unsynced.ts';
 import { layerLabels, type Ways } from './version.ts';
 
 const KINDS: readonly (SnapshotKind | undefined)[] = [undefined, 'View', 'Active', 'Committed'];
@@ -31,21 +32,15 @@ type MakeOptions = { labels?: Labels } & WriteCall;
  * A snapshotter of containerd (services/snapshots/v1). containerd makes and keeps the directories. Without `rebase`: layers are
  * applied in chain order, each over its parent.
  */
-export class ContainerdSnapshotter implements Snapshotter {
+export class ContainerdSnapshotter implements MarkedSnapshots, Snapshotter {
   readonly name: string;
   readonly maxLayers: number | undefined;
   readonly #connection: Connection;
   readonly #direct: DirectAccess;
-  readonly #durable: Pick<Durable, 'committed'>;
+  readonly #durable: Durable;
   readonly #ways: Ways;
 
-  constructor(
-    connection: Connection,
-    name: string,
-    direct: DirectAccess,
-    durable: Pick<Durable, 'committed'>,
-    ways: Ways,
-  ) {
+  constructor(connection: Connection, name: string, direct: DirectAccess, durable: Durable, ways: Ways) {
     this.#connection = connection;
     this.#durable = durable;
     this.#ways = ways;
@@ -58,9 +53,12 @@ export class ContainerdSnapshotter implements Snapshotter {
     return { snapshotter: this.name, key };
   }
 
-  async stat(key: string, call?: Call): Promise<SnapshotInfo> {
+  /** NotFound also for a committed snapshot that may lack files (unsynced.ts). */
+  async stat(key: string, call: Call = {}): Promise<SnapshotInfo> {
     const { info } = await this.#connection.call('snapshots.v1.Snapshots/Stat', this.#key(key), call);
-    return toInfo(need(info, 'the snapshot asked for'));
+    const known = toInfo(need(info, 'the snapshot asked for'));
+    if (known.kind !== 'Committed' || (await this.#durable.relies(this, known, call))) return known;
+    throw new HawserError('NotFound', `snapshot ${key} may lack files since the machine went down`);
   }
 
   async label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo> {
@@ -72,7 +70,16 @@ export class ContainerdSnapshotter implements Snapshotter {
   }
 
   async list(call: Call = {}): Promise<SnapshotInfo[]> {
-    const messages = this.#connection.stream('snapshots.v1.Snapshots/List', { snapshotter: this.name }, call);
+    return await this.#list([], call);
+  }
+
+  async listLabelled(label: string, call: Call = {}): Promise<SnapshotInfo[]> {
+    return await this.#list([`labels.${JSON.stringify(label)}`], call);
+  }
+
+  async #list(filters: readonly string[], call: Call): Promise<SnapshotInfo[]> {
+    const request = { snapshotter: this.name, filters };
+    const messages = this.#connection.stream('snapshots.v1.Snapshots/List', request, call);
     const infos = (await listAll(messages, ({ info }) => info)).map(toInfo);
     return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
@@ -108,22 +115,25 @@ export class ContainerdSnapshotter implements Snapshotter {
     { labels = {}, ...call }: MakeOptions,
   ): Promise<PreparedSnapshot> {
     checkLabels(labels);
-    try {
-      const request = { ...this.#key(key), parent, labels };
-      const { mounts } = await this.#connection.call(`snapshots.v1.Snapshots/${how}`, request, call);
-      const prepared = toPrepared(mounts);
-      if (how === 'Prepare') this.#direct.prepared(this.name, key, prepared);
-      return prepared;
-    } catch (err) {
-      if (isKind(err, 'AlreadyExists')) await this.#hold(labels[TARGET_LABEL] ?? key, call);
+    const request = { ...this.#key(key), parent, labels };
+    const ask = () => this.#connection.call(`snapshots.v1.Snapshots/${how}`, request, call);
+    const target = labels[TARGET_LABEL];
+    const answer = await ask().catch(async (err: unknown) => {
+      if (!isKind(err, 'AlreadyExists')) throw err;
+      if (target !== undefined && (await this.#durable.makesWay(this, target, call))) return await ask();
+      await this.#hold(target ?? key, call);
       throw err;
-    }
+    });
+    const prepared = toPrepared(answer.mounts);
+    if (how === 'Prepare') this.#direct.prepared(this.name, key, prepared);
+    return prepared;
   }
 
   async commit(name: string, key: string, { labels = {}, ...call }: MakeOptions = {}): Promise<void> {
     checkLabels(labels);
     try {
-      const request = { ...this.#key(key), name, labels };
+      const mark = await this.#durable.mark(call);
+      const request = { ...this.#key(key), name, labels: { ...labels, ...mark } };
       await this.#connection.call('snapshots.v1.Snapshots/Commit', request, { ...call, deadline: 0 });
       this.#durable.committed(this, name);
     } catch (err) {

@@ -18,6 +18,7 @@ import { ContainerdApplier } from '../../../src/backends/containerd/applier.ts';
 import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
+import { Unsynced } from '../../../src/backends/containerd/unsynced.ts';
 import { waysOf } from '../../../src/backends/containerd/version.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import type { ApplyJob } from '../../../src/core/layers/workers.ts';
@@ -40,6 +41,8 @@ const layer: Descriptor = {
 };
 
 const skip = needs({ root: true });
+/** Where the boot is not known, nothing is marked. */
+const NO_BOOT = { readFile: () => Promise.reject(new Error('no such file')) };
 
 interface Setting {
   /** What is counted in the snapshot. Default: all that is in its directory. */
@@ -144,7 +147,7 @@ async function withSetting(
     },
   };
   const writeOut = new WriteOut(runtime);
-  const durable = new Durable(workers, writeOut);
+  const durable = new Durable(workers, writeOut, new Unsynced(NO_BOOT));
   const applier = new ContainerdApplier(fake.connection, durable, direct, workers, writeOut);
   const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct, durable, waysOf('1.6'));
   try {

@@ -2,9 +2,42 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toPrepared } from '../../../src/backends/containerd/descriptors.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
+import { Unsynced } from '../../../src/backends/containerd/unsynced.ts';
+import type { Labels } from '../../../src/core/content/content-store.ts';
 import { HawserError, type Kind } from '../../../src/core/errors.ts';
 import type { HeldDir } from '../../../src/core/layers/workers.ts';
+import type { SnapshotInfo } from '../../../src/core/snapshots/snapshotter.ts';
 import { failure } from '../../support/failure.ts';
+
+const unsynced = (boot: string) =>
+  new Unsynced({ readFile: async () => new TextEncoder().encode(`${boot}\n`) });
+
+/** Committed snapshots by name, over their parents and with their marks; `remove` takes none that has another above it. */
+function fakeSnapshots(given: Readonly<Record<string, { parent?: string; mark?: string; kind?: 'Active' }>>) {
+  const infos = new Map<string, SnapshotInfo>();
+  const times = { createdAt: 0, updatedAt: 0 };
+  for (const [name, { parent = '', mark, kind = 'Committed' }] of Object.entries(given)) {
+    const labels = mark === undefined ? {} : { 'hawser/unsynced': mark };
+    infos.set(name, { name, kind, parent, labels, ...times });
+  }
+  return {
+    name: 'overlayfs',
+    infos,
+    list: async () => [...infos.values()],
+    listLabelled: async (label: string) => [...infos.values()].filter(({ labels }) => label in labels),
+    label: async (name: string, labels: Labels) => {
+      const info = infos.get(name);
+      assert.ok(info);
+      assert.deepEqual(labels, { 'hawser/unsynced': '' });
+      infos.set(name, { ...info, labels: {} });
+      return info;
+    },
+    remove: async (name: string) => {
+      for (const { parent } of infos.values()) assert.notEqual(parent, name, 'children go first');
+      infos.delete(name);
+    },
+  };
+}
 
 function recorded(kind?: Kind) {
   const synced: (string | HeldDir)[] = [];
@@ -14,7 +47,7 @@ function recorded(kind?: Kind) {
       synced.push(...paths);
     },
   };
-  return { durable: new Durable(workers, { settled: async () => {} }), synced };
+  return { durable: new Durable(workers, { settled: async () => {} }, unsynced('')), synced };
 }
 const overlay = {
   type: 'overlay',
@@ -65,8 +98,10 @@ test('containerd durable: after a failed sync the snapshots that it covered are 
     if (failing === which) throw new HawserError('Internal', `${which} failed`);
   };
   const workers = { syncfs: () => fails('sync') };
-  const durable = new Durable(workers, { settled: () => fails('write-out') });
+  const durable = new Durable(workers, { settled: () => fails('write-out') }, unsynced(''));
   const snapshotter = {
+    ...fakeSnapshots({}),
+    label: async () => ({}) as SnapshotInfo,
     remove: async (name: string) => {
       if (name === 'used') throw new HawserError('FailedPrecondition', 'it has children');
       if (name === 'gone') throw new HawserError('NotFound', 'no such snapshot');
@@ -91,4 +126,58 @@ test('containerd durable: after a failed sync the snapshots that it covered are 
   assert.match(err.hint ?? '', /may lack files .*: used$/);
   failing = undefined;
   await durable.sync();
+});
+
+const infoOf = ({ infos }: ReturnType<typeof fakeSnapshots>, name: string): SnapshotInfo => {
+  const info = infos.get(name);
+  assert.ok(info);
+  return info;
+};
+
+test('containerd durable: what is committed is marked until it is durable, also what an earlier run left', async () => {
+  const synced: unknown[] = [];
+  const workers = { syncfs: async (dirs: unknown) => void synced.push(dirs) };
+  const durable = new Durable(workers, { settled: async () => {} }, unsynced('now'));
+  assert.deepEqual(await durable.mark({}), {}, 'no directory, no mark');
+  durable.wrote(toPrepared([bind]).trees);
+  assert.deepEqual(await durable.mark({}), { 'hawser/unsynced': 'now /s/1/fs' });
+  const snapshots = fakeSnapshots({
+    ours: { mark: 'now /s/1/fs' },
+    left: { mark: 'now /s/0 1/fs' },
+    old: {},
+  });
+  durable.committed(snapshots, 'ours');
+  await durable.sync();
+  for (const name of ['left', 'old']) assert.ok(await durable.relies(snapshots, infoOf(snapshots, name), {}));
+  await durable.sync();
+  assert.deepEqual(synced, [['/s/1/fs'], ['/s/0 1/fs']]);
+  assert.deepEqual(await snapshots.listLabelled('hawser/unsynced'), []);
+});
+
+test('containerd durable: what another boot left without a sync, and all above it, counts as absent and makes way', async () => {
+  const durable = new Durable({ syncfs: async () => {} }, { settled: async () => {} }, unsynced('now'));
+  const snapshots = fakeSnapshots({
+    whole: {},
+    lost: { parent: 'whole', mark: 'before /s/2/fs' },
+    above: { parent: 'lost', mark: 'before /s/3/fs' },
+    beside: { parent: 'whole', mark: 'now /s/4/fs' },
+  });
+  const relied: string[] = [];
+  for (const name of snapshots.infos.keys()) {
+    if (await durable.relies(snapshots, infoOf(snapshots, name), {})) relied.push(name);
+  }
+  assert.deepEqual(relied, ['whole', 'beside']);
+  assert.equal(await durable.makesWay(snapshots, 'whole', {}), false);
+  assert.equal(await durable.makesWay(snapshots, 'lost', {}), true);
+  assert.deepEqual([...snapshots.infos.keys()], ['whole', 'beside']);
+});
+
+test('containerd durable: what others made above a lost snapshot is not removed', async () => {
+  for (const other of [{ parent: 'lost' }, { parent: 'lost', kind: 'Active', mark: 'before /s' }] as const) {
+    const durable = new Durable({ syncfs: async () => {} }, { settled: async () => {} }, unsynced('now'));
+    const snapshots = fakeSnapshots({ lost: { mark: 'before /s/2/fs' }, other });
+    const err = (await failure(durable.makesWay(snapshots, 'lost', {}))) as HawserError;
+    assert.deepEqual([err.kind, snapshots.infos.size], ['FailedPrecondition', 2]);
+    assert.match(`${err.message} ${err.hint}`, /may lack files .* other uses it .*rm other$/);
+  }
 });

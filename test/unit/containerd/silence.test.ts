@@ -42,7 +42,7 @@ test('containerd silence: a call without a limit lasts as long as containerd ans
     },
     [USAGE]: never,
   };
-  await within(handlers, QUICK, async ({ connection }) => {
+  await within(handlers, { ...QUICK, look: 60_000 }, async ({ connection }) => {
     const stop = new AbortController();
     const usage = failure(connection.call(USAGE, key, { deadline: 0, signal: stop.signal }));
     const first = await Promise.race([usage, asked.promise]);

@@ -4,10 +4,13 @@ import { test } from 'node:test';
 import { Connection } from '../../../src/backends/containerd/connection.ts';
 import { ContainerdContent } from '../../../src/backends/containerd/content.ts';
 import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
+import { Durable } from '../../../src/backends/containerd/durable.ts';
 import { ContainerdImages } from '../../../src/backends/containerd/images.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
+import { Unsynced } from '../../../src/backends/containerd/unsynced.ts';
 import { waysOf } from '../../../src/backends/containerd/version.ts';
 import { type HawserError, isKind } from '../../../src/core/errors.ts';
+import { WriteOut } from '../../../src/core/layers/write-out.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { createClock } from '../../../src/platform/process/clock.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
@@ -259,13 +262,9 @@ check(
   },
   async ({ connection }) => {
     const direct = new DirectAccess(connection, bareRuntime(), undefined);
-    const snapshotter = new ContainerdSnapshotter(
-      connection,
-      'overlayfs',
-      direct,
-      { committed: () => {} },
-      waysOf('1.6'),
-    );
+    const noBoot = new Unsynced({ readFile: () => Promise.reject(new Error('no such file')) });
+    const durable = new Durable(bareRuntime().workers, new WriteOut(bareRuntime()), noBoot);
+    const snapshotter = new ContainerdSnapshotter(connection, 'overlayfs', direct, durable, waysOf('1.6'));
     const labels = { 'containerd.io/snapshot.ref': 'chain' };
     const err = await failure(snapshotter.prepare('key', '', { labels, lease: 'the-lease' }));
     assert.ok(isKind(err, 'AlreadyExists'), String(err));
