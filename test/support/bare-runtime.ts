@@ -30,7 +30,7 @@ const workers: Workers = {
     size: Number(run('du', '-s', '--block-size=512', path).split('\t')[0]) * 512,
     inodes: Number(run('du', '-s', '--inodes', path).split('\t')[0]),
   }),
-  removeTree: async (path) => void run('rm', '-rf', path),
+  removeTree: async (path) => void run('rm', '-rf', '--one-file-system', path),
   syncfs: async (dirs) =>
     void run('sync', '-f', ...dirs.map((dir) => (typeof dir === 'string' ? dir : dir.path))),
   [Symbol.asyncDispose]: async () => {},
