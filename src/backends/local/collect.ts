@@ -17,6 +17,7 @@ import type { Call } from '../../core/ports/call.ts';
 import type { DirEntry } from '../../core/ports/file-system.ts';
 import { blobFile } from './blob-files.ts';
 import { loadState, namespaces, sweepRecords } from './gc-state.ts';
+import { notMounted } from './mounted.ts';
 import { project, touchImages } from './projection.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
@@ -164,7 +165,7 @@ async function removeFiles(store: Store, files: Files, swept: Swept, call?: Call
       for (const path of swept.doomed) done.run(path, store.owner.id);
     });
   }
-  await removeDirectories(store, swept.directories, call);
+  await removeDirectories(store, await notMounted(store.runtime, store.root, swept.directories, call), call);
   return bytes;
 }
 
