@@ -37,7 +37,7 @@ export async function environmentOptions(
   // Roots for all registries are no sign that a local one speaks TLS: only options of this pull choose a scheme.
   const hosts = hostsFromDirs({ fs, warn }, { dir: hostsDir, plainHttp, tls: options.tls });
   const tls = await withRoots({ fs, env, warn }, options.tls, call);
-  const credentials = firstOf(given, storedCredentials({ fs, programs, env, warn }));
+  const credentials = firstOf(given, storedCredentials({ fs, programs, env, warn, uid: host.uid }));
   return { hosts, tls, credentials, proxy: proxiesOf(env), plainHttp };
 }
 

@@ -28,6 +28,7 @@ async function look(machine: Machine, host: string, repository = 'a/b'): Promise
   const absent = (what: string) => new HawserError('NotFound', `${what} is not there`);
   const credentials = storedCredentials({
     env: (name) => ({ HOME: '/home', ...machine.env })[name],
+    uid: 1000,
     warn: (message) => warnings.push(message),
     fs: {
       readFile: async (path: string) => {
@@ -135,6 +136,16 @@ test('the places, in order; each only when it has something for the host', async
   }
   const home = { '/home/.docker/config.json': entry('d'), '/home/.config/containers/auth.json': entry('p') };
   assert.equal(user(await look({ files: home }, 'reg.io')), 'd');
+  const runtime = {
+    '/run/containers/1000/auth.json': entry('r'),
+    '/home/.config/containers/auth.json': entry('p'),
+  };
+  assert.equal(user(await look({ files: runtime }, 'reg.io')), 'r');
+  assert.equal(user(await look({ files: runtime, env: { XDG_RUNTIME_DIR: '/x' } }, 'reg.io')), 'p');
+  const old = { '/home/.dockercfg': { 'https://reg.io/v1/': { username: 'old', password: 'x' } } };
+  assert.equal(user(await look({ files: old }, 'reg.io')), 'old');
+  assert.equal(user(await look({ files: { ...old, ...home } }, 'reg.io')), 'd', 'the new files come first');
+  await assert.rejects(look({ files: { '/home/.dockercfg': '{' } }, 'reg.io'), /\.dockercfg: it is not JSON/);
   assert.equal((await look({}, 'reg.io')).credential, undefined);
   assert.equal((await look({ env: { HOME: '' } }, 'reg.io')).credential, undefined);
 });

@@ -39,6 +39,12 @@ export function parseAuthFile(text: string, source: string): AuthFile {
   return { source, auths, credHelpers, credsStore: credsStore === '' ? undefined : credsStore };
 }
 
+/** Docker's file before version 1.7: the entries of `auths`, without the member. Otherwise like `parseAuthFile`. */
+export function parseOldAuthFile(text: string, source: string): AuthFile {
+  const { auths } = parseAuthFile(`{"auths":${text.trim() === '' ? '{}' : text}}`, source);
+  return { source, auths, credHelpers: {}, credsStore: undefined };
+}
+
 /** The helper for a host (`ecr-login`), and the server to ask it for. The host's own helper comes before the general one. */
 export function helperOf(file: AuthFile, host: string): { name: string; server: string } | undefined {
   const server = isDockerHub(host) ? HUB_KEY : host;

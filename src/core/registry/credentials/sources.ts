@@ -2,12 +2,14 @@
 import { isKind, messageOf } from '../../errors.ts';
 import type { Call } from '../../ports/call.ts';
 import type { Runtime } from '../../runtime.ts';
-import { type AuthFile, helperOf, parseAuthFile, storedCredential } from './auth-file.ts';
+import { type AuthFile, helperOf, parseAuthFile, parseOldAuthFile, storedCredential } from './auth-file.ts';
 import type { Credential, Credentials } from './credential.ts';
 import { askHelper } from './helper.ts';
 
 export interface SourcesDeps extends Pick<Runtime, 'fs' | 'programs'> {
   readonly env: (name: string) => string | undefined;
+  /** Names podman's directory where XDG_RUNTIME_DIR is not set. */
+  readonly uid: number;
   /** Called for files that may not be read. */
   readonly warn: (message: string) => void;
 }
@@ -16,12 +18,13 @@ const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
  * The first source that has something for the host: DOCKER_AUTH_CONFIG (a document), REGISTRY_AUTH_FILE, Docker's
- * config.json (DOCKER_CONFIG), podman's auth.json below XDG_RUNTIME_DIR and XDG_CONFIG_HOME. A file that is broken, or a
- * helper that fails, is an error; a file that is not there is none, unless REGISTRY_AUTH_FILE names it.
+ * config.json (DOCKER_CONFIG), podman's auth.json below XDG_RUNTIME_DIR (else /run/containers/UID) and XDG_CONFIG_HOME, Docker's old
+ * .dockercfg. A file that is broken, or a helper that fails, is an error; a file that is not there is none, unless
+ * REGISTRY_AUTH_FILE names it.
  */
 export function storedCredentials(deps: SourcesDeps): Credentials {
   return async (host, repository, call) => {
-    for (const place of placesOf(deps.env)) {
+    for (const place of placesOf(deps)) {
       const file = await readPlace(deps, place, call);
       const found = file === undefined ? undefined : await lookUp(deps, file, host, repository, call);
       if (found !== undefined) return found;
@@ -45,21 +48,24 @@ type AuthFilePlace =
   | { readonly variable: string; readonly text: string }
   | { readonly path: string; readonly required: boolean };
 
-function placesOf(env: (name: string) => string | undefined): AuthFilePlace[] {
+function placesOf({ env, uid }: Pick<SourcesDeps, 'env' | 'uid'>): AuthFilePlace[] {
   const set = (name: string): string | undefined => (env(name) === '' ? undefined : env(name));
   const below = (dir: string | undefined, path: string): AuthFilePlace[] =>
     dir === undefined ? [] : [{ path: `${dir}/${path}`, required: false }];
-  const home = set('HOME');
+  const [home, runtimeDir] = [set('HOME'), set('XDG_RUNTIME_DIR')];
   const [document, named] = [set('DOCKER_AUTH_CONFIG'), set('REGISTRY_AUTH_FILE')];
   return [
     ...(document === undefined ? [] : [{ variable: 'DOCKER_AUTH_CONFIG', text: document }]),
     ...(named === undefined ? [] : [{ path: named, required: true }]),
     ...below(set('DOCKER_CONFIG') ?? (home === undefined ? undefined : `${home}/.docker`), 'config.json'),
-    ...below(set('XDG_RUNTIME_DIR'), 'containers/auth.json'),
+    ...(runtimeDir === undefined
+      ? below('/run/containers', `${uid}/auth.json`)
+      : below(runtimeDir, 'containers/auth.json')),
     ...below(
       set('XDG_CONFIG_HOME') ?? (home === undefined ? undefined : `${home}/.config`),
       'containers/auth.json',
     ),
+    ...below(home, '.dockercfg'),
   ];
 }
 
@@ -71,7 +77,8 @@ async function readPlace(
   if ('variable' in place) return parseAuthFile(place.text, place.variable);
   try {
     const bytes = await fs.readFile(place.path, MAX_FILE_BYTES, call);
-    return parseAuthFile(new TextDecoder().decode(bytes), place.path);
+    const isOld = place.path.endsWith('/.dockercfg');
+    return (isOld ? parseOldAuthFile : parseAuthFile)(new TextDecoder().decode(bytes), place.path);
   } catch (err) {
     if (place.required || !isKind(err, 'NotFound', 'PermissionDenied')) throw err;
     if (isKind(err, 'PermissionDenied'))
