@@ -71,6 +71,13 @@ function embeddedV4(address: ipaddr.IPv6, range: string): ipaddr.IPv4 | undefine
   return range === 'rfc6052' || compatible ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
 }
 
+/** The end of a hint about a refused target: what the configuration can allow. '' where it can allow nothing. */
+export function permissionHint({ hostname }: URL): string {
+  const spelled = classify(hostname);
+  if (spelled !== 'private' && spelled !== 'loopback') return '';
+  return `. If it is meant to, hosts.toml allows it: reach = "${spelled}" at the registry`;
+}
+
 /** From what only this machine reaches to what all reach. */
 const PRIVATE_FIRST: readonly AddressClass[] = ['loopback', 'private', 'public'];
 

@@ -21,6 +21,8 @@ export interface Host {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** For this origin only, over the settings for all; but `extraCa` also holds for the targets of its redirects. */
   readonly tls?: TlsOptions | undefined;
+  /** The host may lead (redirects, token servers) to addresses of this class and more public ones, whatever its own address is. */
+  readonly reach?: 'private' | 'loopback' | undefined;
   /** Milliseconds to connect. */
   readonly dialTimeout?: number | undefined;
 }

@@ -1,6 +1,6 @@
 import { HawserError } from '../errors.ts';
 import type { HttpRequest } from '../ports/transport.ts';
-import { redirectRefusal } from './addresses.ts';
+import { permissionHint, redirectRefusal } from './addresses.ts';
 import { singleHeader } from './answer.ts';
 import { discard } from './body.ts';
 import type { Layer } from './layers.ts';
@@ -60,7 +60,7 @@ async function follow(
     from.url.protocol === 'https:' && url.protocol === 'http:'
       ? 'it would leave TLS'
       : redirectRefusal(url, registry, await reach(registry));
-  if (why !== undefined) throw refused(from, safeUrl(url), why);
+  if (why !== undefined) throw refused(from, safeUrl(url), why, permissionHint(url));
   const method = from.method === 'POST' && status <= 303 ? 'GET' : from.method;
   const body = method === 'POST' ? from.body : undefined;
   const sameOrigin = url.origin === from.url.origin;
@@ -75,10 +75,12 @@ async function follow(
   return { method, url, headers: Object.fromEntries(kept), body, signal: from.signal };
 }
 
-function refused(from: HttpRequest, to: string, why: string): HawserError {
+function refused(from: HttpRequest, to: string, why: string, more = ''): HawserError {
   return new HawserError(
     'FailedPrecondition',
     `${from.method} ${safeUrl(from.url)}: redirect to ${to} refused: ${why}`,
-    { hint: 'The registry, or something between it and us, sends the request to a place that it should not' },
+    {
+      hint: `The registry, or something between it and us, sends the request to a place that it should not${more}`,
+    },
   );
 }

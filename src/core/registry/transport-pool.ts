@@ -8,19 +8,23 @@ export class TransportPool implements AsyncDisposable {
   readonly #transports: Transports;
   readonly #common: TransportOptions;
   readonly #opened = new Map<string, ClosableTransport>();
+  /** By hostname: classes that the configuration lets a host lead to. */
+  readonly #granted = new Map<string, AddressClass>();
   readonly reach: Reach;
 
   constructor(transports: Transports, common: TransportOptions) {
     this.#transports = transports;
     this.#common = common;
-    this.reach = reachByLookup(transports);
+    const byLookup = reachByLookup(transports);
+    this.reach = async (registry) => this.#granted.get(registry.hostname) ?? (await byLookup(registry));
   }
 
   /**
    * For requests to this host and to the places it leads to. The host's client certificate, skipVerify and time to connect hold for its
    * own origin; its CAs hold elsewhere too. Elsewhere only addresses are connected to that the host may lead to.
    */
-  forHost({ base, tls, dialTimeout }: Host): Transport {
+  forHost({ base, tls, dialTimeout, reach }: Host): Transport {
+    if (reach !== undefined) this.#granted.set(base.hostname, reach);
     const own = this.#get({ ...tls, connectTimeout: dialTimeout });
     return async (request) => {
       if (request.url.origin === base.origin) return await own.send(request);

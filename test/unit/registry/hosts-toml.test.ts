@@ -1,6 +1,7 @@
 /** hosts.toml: spec/remote.md 2.2's vectors, and what containerd takes silently and we do not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parse as parseToml } from 'smol-toml';
 import { kindOf } from '../../../src/core/errors.ts';
 import { lineOf } from '../../../src/core/registry/hosts-dir/line-of.ts';
 import { type HostEntry, parseHostsToml } from '../../../src/core/registry/hosts-dir/toml.ts';
@@ -100,6 +101,8 @@ const BROKEN: readonly (readonly [string, string])[] = [
   ['# x\n\nclient = [["a"]]', 'F:3: client: a pair is'],
   ['client = [["", "k"]]', 'F:1: client: a pair is'],
   ['client = ""', 'F:1: client: an empty path'],
+  ['reach = "public"', 'F:1: reach: must be "private" or "loopback"'],
+  ['reach = true', 'F:1: reach: must be a string'],
   ['dial_timeout = "5"', 'F:1: dial_timeout: missing unit in duration'],
   ['dial_timeout = 5', 'F:1: dial_timeout: must be a string'],
   ['dial_timeout = "-5s"', 'F:1: dial_timeout: negative duration'],
@@ -151,16 +154,24 @@ test('hosts.toml: what has no effect is told', () => {
 });
 
 test('the line of a key in a long file, also after a long array, is found by few parses (L11)', () => {
-  const long = Array.from({ length: 3_000 }, (_, at) => `key${at} = ${at}`);
-  const array = ['list = [', ...Array.from({ length: 300 }, () => '  "x",'), ']'];
+  const long = Array.from({ length: 500 }, (_, at) => `key${at} = ${at}`);
+  const array = ['list = [', ...Array.from({ length: 30 }, () => '  "x",'), ']'];
   const text = [...long, ...array, 'last = 1'].join('\n');
-  const began = performance.now();
-  assert.equal(lineOf(text, ['key0']), 1);
-  assert.equal(lineOf(text, ['key1234']), 1_235);
-  assert.equal(lineOf(text, ['list']), 3_001);
-  assert.equal(lineOf(text, ['last']), 3_303);
-  assert.equal(lineOf(text, ['absent']), 1);
-  assert.ok(performance.now() - began < 5_000, 'a parse for each line takes a minute');
+  for (const [key, line] of [
+    ['key0', 1],
+    ['key234', 235],
+    ['list', 501],
+    ['last', 533],
+    ['absent', 1],
+  ] as const) {
+    let parses = 0;
+    const counted = (part: string): unknown => {
+      parses++;
+      return parseToml(part);
+    };
+    assert.equal(lineOf(text, [key], counted), line, key);
+    assert.ok(parses < 100, `${key}: ${parses} parses`);
+  }
 });
 
 test('the line of a key: arrays over several lines, comments, tables', () => {

@@ -1,7 +1,7 @@
 /** Redirects: followed by our own loop, secrets stay at home. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindOf } from '../../../src/core/errors.ts';
+import { hintOf, kindOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { ALL_CAPABILITIES, type Host } from '../../../src/core/registry/hosts.ts';
 import type { TraceEvent } from '../../../src/core/registry/open.ts';
@@ -143,6 +143,37 @@ test('userinfo and fragment of a Location are not used', async () => {
     await bytesOf(await client.fetcher(parseReference('r.example/t/a:x')).fetch(desc));
   });
   assert.equal(transports.requests[1]?.url.href, 'https://cdn.example/x');
+});
+
+test('reach in hosts.toml lets a host lead to its own network (G4)', async () => {
+  const blob = descriptor('application/vnd.oci.image.layer.v1.tar', sha256(BLOB), BLOB.length);
+  for (const [reach, to, allowed] of [
+    [undefined, 'http://10.9.0.2/x', false],
+    ['private', 'http://10.9.0.2/x', true],
+    ['private', 'http://127.0.0.1/x', false],
+    ['loopback', 'http://127.0.0.1/x', true],
+    ['loopback', 'http://169.254.169.254/x', false],
+  ] as const) {
+    const base = new URL('http://reg.test/v2');
+    const hosts = async () => ({
+      source: 'test',
+      hosts: [{ name: 'reg.test', base, capabilities: ALL_CAPABILITIES, reach }],
+    });
+    const transports = scripted(({ url }) =>
+      url.host === 'reg.test' ? { status: 307, headers: { location: to } } : { body: 'x' },
+    );
+    await withClient({ transports, hosts }, async (client) => {
+      const fetched = client.fetcher(parseReference('reg.test/a:x')).fetch(blob);
+      if (allowed) return void (await bytesOf(await fetched));
+      const err = await failure(fetched);
+      assert.equal(kindOf(err), 'FailedPrecondition', `${reach} ${to}`);
+      assert.equal(
+        /reach = "(private|loopback)"/.test(hintOf(err) ?? ''),
+        !to.includes('169.254'),
+        hintOf(err) ?? 'no hint',
+      );
+    });
+  }
 });
 
 test('a dump has the names of configured headers, not their values (S11)', async () => {

@@ -5,11 +5,15 @@ import { parse } from 'smol-toml';
  * beginning of the text that is valid TOML and lacks the key. Such beginnings are found by halving, as a longer one has all keys of a
  * shorter one; lines at which no beginning ends, as in the midst of an array, are passed.
  */
-export function lineOf(text: string, path: readonly string[]): number {
+export function lineOf(
+  text: string,
+  path: readonly string[],
+  parser: (text: string) => unknown = parse,
+): number {
   const lines = text.split('\n');
   /** Undefined: not valid. */
   const hasKey = (count: number): boolean | undefined => {
-    const beginning = tryParse(lines.slice(0, count).join('\n'));
+    const beginning = tryParse(parser, lines.slice(0, count).join('\n'));
     return beginning === undefined ? undefined : has(beginning, path);
   };
   if (hasKey(lines.length) !== true) return 1;
@@ -38,9 +42,9 @@ function firstValid(
   return undefined;
 }
 
-function tryParse(text: string): unknown {
+function tryParse(parser: (text: string) => unknown, text: string): unknown {
   try {
-    return parse(text);
+    return parser(text);
   } catch {
     return undefined;
   }

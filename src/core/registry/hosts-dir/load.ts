@@ -119,7 +119,7 @@ function hostOf(
   tls: TlsOptions | undefined,
   options: SchemeOptions,
 ): Host {
-  const { base, capabilities, headers, dialTimeout } = entry;
+  const { base, capabilities, headers, dialTimeout, reach } = entry;
   const own = base === undefined || isOwn(base, namespace);
   const host: Host =
     base === undefined
@@ -136,6 +136,7 @@ function hostOf(
     ...(capabilities === undefined ? {} : { capabilities }),
     ...(Object.keys(headers).length === 0 ? {} : { headers }),
     ...(dialTimeout === undefined ? {} : { dialTimeout }),
+    ...(reach === undefined ? {} : { reach }),
   };
 }
 

@@ -2,7 +2,7 @@
 import { parse, TomlError } from 'smol-toml';
 import { parseDuration } from '../../duration.ts';
 import { HawserError, messageOf } from '../../errors.ts';
-import { ALL_CAPABILITIES, type Capability } from '../hosts.ts';
+import { ALL_CAPABILITIES, type Capability, type Host } from '../hosts.ts';
 import { printable } from '../redact.ts';
 import { lineOf } from './line-of.ts';
 
@@ -27,6 +27,8 @@ export interface HostEntry {
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds. */
   readonly dialTimeout: number | undefined;
+  /** hawser's own key; containerd passes it over. */
+  readonly reach: Host['reach'];
 }
 
 export interface HostsToml {
@@ -39,7 +41,7 @@ export interface HostsToml {
 type Table = Readonly<Record<string, unknown>>;
 
 const KNOWN: ReadonlySet<string> = new Set([
-  ...['capabilities', 'ca', 'client', 'skip_verify', 'header', 'override_path', 'dial_timeout'],
+  ...['capabilities', 'ca', 'client', 'skip_verify', 'header', 'override_path', 'dial_timeout', 'reach'],
 ]);
 /** Headers that hawser sets itself, or that would break the framing of a request. */
 const OUR_HEADERS =
@@ -69,7 +71,7 @@ function entryOf(reader: Reader, table: Table, path: readonly string[], url: str
     }
     reader.warn(at(key), 'unknown key, not used');
   }
-  const { capabilities, ca, client, skip_verify, header, override_path, dial_timeout } = table;
+  const { capabilities, ca, client, skip_verify, header, override_path, dial_timeout, reach } = table;
   const overridePath = reader.boolean(override_path, at('override_path')) ?? false;
   return {
     where: (key) => reader.at(at(key)),
@@ -81,6 +83,7 @@ function entryOf(reader: Reader, table: Table, path: readonly string[], url: str
     skipVerify: reader.boolean(skip_verify, at('skip_verify')),
     headers: header === undefined ? {} : headersOf(reader, reader.table(header, at('header')), at('header')),
     dialTimeout: dialTimeoutOf(reader, dial_timeout, at('dial_timeout')),
+    reach: reachOf(reader, reach, at('reach')),
   };
 }
 
@@ -158,6 +161,13 @@ function dialTimeoutOf(reader: Reader, value: unknown, path: readonly string[]):
   } catch (err) {
     throw reader.wrong(path, messageOf(err));
   }
+}
+
+function reachOf(reader: Reader, value: unknown, path: readonly string[]): Host['reach'] {
+  if (value === undefined) return undefined;
+  const text = reader.string(value, path);
+  if (text === 'private' || text === 'loopback') return text;
+  throw reader.wrong(path, 'must be "private" or "loopback"');
 }
 
 function nonEmpty(reader: Reader, value: unknown, path: readonly string[]): string {
