@@ -54,12 +54,14 @@ export class Durability {
 
   /** The mark of snapshots that are about to be written. Call it before their first byte. */
   async begin(call?: Call): Promise<string> {
-    return (await this.#writeMark(call)).text;
+    call?.signal?.throwIfAborted();
+    return (await this.#writeMark()).text;
   }
 
-  async #writeMark(call?: Call): Promise<WriteMark> {
+  /** Opened once, for all callers: without the signal of any. */
+  async #writeMark(): Promise<WriteMark> {
     const { runtime, owner } = this.#store;
-    const opening = this.#mark ?? openWriteMark(runtime, this.#dir, owner.id, call);
+    const opening = this.#mark ?? openWriteMark(runtime, this.#dir, owner.id);
     this.#mark = opening;
     try {
       return await opening;

@@ -15,13 +15,8 @@ export interface WriteMark {
 }
 
 /** Opens the directory of the snapshots: to be called before anything is written below it. */
-export async function openWriteMark(
-  runtime: Runtime,
-  path: string,
-  owner: string,
-  call?: Call,
-): Promise<WriteMark> {
-  const boot = await bootId(runtime, call);
+export async function openWriteMark(runtime: Runtime, path: string, owner: string): Promise<WriteMark> {
+  const boot = await bootId(runtime);
   const sys = await runtime.syscalls();
   const dir = sys.openRoot(path);
   try {
