@@ -12,6 +12,7 @@ import type { Dir, Syscalls } from '../../../src/core/ports/syscalls.ts';
 import { removeEntry, removeTree } from '../../../src/core/trees/remove-tree.ts';
 import { copyTree } from '../../../src/core/trees/tree-copy.ts';
 import { treeUsage } from '../../../src/core/trees/tree-usage.ts';
+import { hasFfi } from '../../support/ffi.ts';
 import { dir, file, hard, layer, opq, sym, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { tempDir } from '../../support/tmp.ts';
@@ -77,7 +78,7 @@ const CASES: Readonly<Record<string, readonly Uint8Array[]>> = {
   'many layers, deep': Array.from({ length: 40 }, (_, i) => layer(file(`${deep('d', 60)}/f${i}`))),
 };
 
-const SKIP = needs({ root: true });
+const SKIP = hasFfi() ? needs({ root: true }) : 'needs FFI: tools are slow';
 
 for (const [name, layers] of Object.entries(CASES)) {
   const few = ({ most, open }: ReturnType<typeof counted>): void => {
