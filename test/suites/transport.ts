@@ -389,13 +389,17 @@ export function transportSuite(
     'NODE_EXTRA_CA_CERTS does not act',
     (made) => ({ server: server(made) }),
     async ({ url, registry }) => {
-      using dir = tempDir('hawser-extra-ca-');
-      const file = join(dir.path, 'ca.pem');
-      writeFileSync(file, certs()?.ca ?? '');
-      const run = 'Deno' in globalThis ? ['run', '-A', '--no-check', PROBE] : [PROBE];
-      const env = { ...process.env, NODE_EXTRA_CA_CERTS: file, NODE_NO_WARNINGS: '1' };
-      const { stdout } = await execOk(process.execPath, [...run, url.href, name], { env });
-      assert.equal(stdout, 'TLS\n');
+      const dir = tempDir('hawser-extra-ca-');
+      try {
+        const file = join(dir.path, 'ca.pem');
+        writeFileSync(file, certs()?.ca ?? '');
+        const run = 'Deno' in globalThis ? ['run', '-A', '--no-check', PROBE] : [PROBE];
+        const env = { ...process.env, NODE_EXTRA_CA_CERTS: file, NODE_NO_WARNINGS: '1' };
+        const { stdout } = await execOk(process.execPath, [...run, url.href, name], { env });
+        assert.equal(stdout, 'TLS\n');
+      } finally {
+        dir[Symbol.dispose]();
+      }
       assert.equal(registry.requests.length, 0);
     },
   );

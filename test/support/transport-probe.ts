@@ -5,7 +5,8 @@ import { createTransports } from '../../src/platform/deno/transport.ts';
 import { undiciTransports } from '../../src/platform/http/undici-transport.ts';
 
 const transports = process.argv[3] === 'deno-fetch' ? createTransports() : undiciTransports();
-await using transport = transports.open();
+const transport = transports.open();
 const url = new URL(process.argv[2] ?? '');
 const said = await transport.send({ method: 'HEAD', url, headers: {} }).then(({ status }) => status, codeOf);
+await transport[Symbol.asyncDispose]();
 process.stdout.write(`${said}\n`);
