@@ -44,9 +44,12 @@ function hasTree(dir: string, want: readonly string[]): string[] {
   return got.join() === want.join() ? [] : [`${dir} has ${got.join()}`];
 }
 
-/** Nothing lies beside the output directory. */
+/** Nothing lies beside the output directory, but a tree that may be the user's old one (`trade`): it stays, with a warning. */
 function nothingBeside(place: Place): string[] {
-  const beside = fs.readdirSync(place.dir).filter((name) => name !== 'store' && name !== 'target');
+  const beside = fs
+    .readdirSync(place.dir)
+    .filter((name) => name !== 'store' && name !== 'target')
+    .filter((name) => !fs.existsSync(`${place.dir}/${name}/trade`));
   return beside.length === 0 ? [] : [`left beside: ${beside.join()}`];
 }
 
