@@ -34,7 +34,8 @@ export class PlainProgress {
 
 /** `rate`: bytes a second over the last `span` milliseconds. */
 export function progressLine(state: ProgressState, rate: number, span: number): string {
-  if (state.root === undefined) return `resolving ${safe(state.name)}`;
+  // Without a name the image is in the store already.
+  if (state.root === undefined && state.name !== '') return `resolving ${safe(state.name)}`;
   const parts = [...downloads(state, rate, span), ...unpacking(state)];
   if (parts.length > 0) return parts.join('; ');
   return state.syncing ? 'making the data durable' : 'checking what is in the store';

@@ -48,6 +48,7 @@ test('plain progress: bytes of all that is wanted, speed and time left', () => {
 test('plain progress: each state has its words', () => {
   assert.equal(progressLine(stateOf(RESOLVED.slice(0, 1)), 0, 1), `resolving ${NAME}`);
   assert.equal(progressLine(stateOf(RESOLVED), 0, 1), 'checking what is in the store');
+  assert.equal(progressLine(newState(), 0, 1), 'checking what is in the store');
   const following = stateOf([...RESOLVED, at(MIB, 'following')]);
   assert.match(
     progressLine(following, 0, 2000),
@@ -63,6 +64,8 @@ test('plain progress: each state has its words', () => {
     offset: 3,
   };
   const unpacking: ProgressEvent = { type: 'unpacking', platform: 'linux/amd64', target: layer.digest };
+  const stored = stateOf([unpacking, extracting]);
+  assert.equal(progressLine(stored, 0, 1), 'unpacking linux/amd64: 0 of 6 layers');
   const both = stateOf([
     ...RESOLVED,
     at(MIB),
