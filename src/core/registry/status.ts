@@ -1,4 +1,4 @@
-/** Answers that are not what was asked for, as errors. */
+/** Errors for answers that refuse. */
 import { HawserError, type Kind } from '../errors.ts';
 import type { HttpRequest, HttpResponse } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
@@ -6,7 +6,7 @@ import { singleHeader, typeOf } from './answer.ts';
 import { discard, readSome } from './body.ts';
 import { printable, safeUrl } from './redact.ts';
 
-/** Bytes of an error's body that are looked at. */
+/** Bytes of an error's body that are read. */
 const MAX_ERROR_BODY = 64 * 1024;
 const REASONS: Readonly<Record<number, string>> = {
   301: 'Moved Permanently',
@@ -43,7 +43,7 @@ export async function statusError(
   const retryAfter = parseRetryAfter(singleHeader(response, 'retry-after'), now);
   const text = said.text === '' ? '' : `: ${said.text}`;
   return new HawserError(kindOfStatus(status), `unexpected status from ${line}${text}`, {
-    hint: hintFor(response, said.text, retryAfter),
+    hint: hintFor(response, said.body, retryAfter),
     reason: { type: 'status', status, code: said.code, retryAfter },
   });
 }
@@ -78,7 +78,7 @@ export function accessDenied(err: HawserError, account: string | undefined): Haw
       hint:
         account === undefined
           ? 'Check the name of the repository; if it is private, give --user NAME or log in'
-          : `Check the name of the repository; ${account} may not pull from it`,
+          : `Check the name of the repository; ${account} was refused, or may not pull from it`,
       cause: err,
       reason: err.reason,
     },
@@ -100,12 +100,12 @@ function reason(response: HttpResponse): string {
   return printable(response.statusText, 100) || (REASONS[response.status] ?? '');
 }
 
-function hintFor(response: HttpResponse, text: string, retryAfter: number | undefined): string | undefined {
+function hintFor(response: HttpResponse, body: string, retryAfter: number | undefined): string | undefined {
   if (response.status === 429) {
     const wait = retryAfter === undefined ? 'Wait' : `Wait ${Math.ceil(retryAfter / 1000)} s, as it asks`;
     return `The registry limits how much may be pulled. ${wait}, or give --user: accounts have higher limits`;
   }
-  if (response.url.protocol === 'http:' && /HTTPS server|HTTPS port/i.test(text)) {
+  if (response.url.protocol === 'http:' && /HTTPS server|HTTPS port/i.test(body)) {
     return 'The registry speaks TLS: leave out --plain-http, or for a local one give --tlscacert or --skip-verify';
   }
   return undefined;
@@ -122,6 +122,8 @@ export function parseRetryAfter(value: string | undefined, now: number): number 
 interface Said {
   readonly text: string;
   readonly code: string | undefined;
+  /** As it came: a page, say. Not to be shown. */
+  readonly body: string;
 }
 
 async function readErrors(response: HttpResponse): Promise<Said> {
@@ -129,22 +131,22 @@ async function readErrors(response: HttpResponse): Promise<Said> {
   try {
     body = new TextDecoder().decode((await readSome(response.body, MAX_ERROR_BODY)).bytes);
   } catch {
-    return { text: '', code: undefined };
+    return { text: '', code: undefined, body: '' };
   }
   const errors = parseErrors(body);
-  if (errors.length > 0) return { text: errors.map(sentence).join('; '), code: errors[0]?.code };
+  if (errors.length > 0) return { text: errors.map(sentence).join('; '), code: errors[0]?.code, body };
   const plain = typeOf(response) === 'text/plain';
-  return { text: plain ? printable(body, 200) : '', code: undefined };
+  return { text: plain ? printable(body, 200) : '', code: undefined, body };
 }
 
 interface RegistryError {
   readonly code: string;
   readonly message: string;
-  /** There is more to it. Details are not told: registries put anything there. */
+  /** The entry has details, which are not shown: registries put anything there. */
   readonly detailed: boolean;
 }
 
-/** The messages that registries (distribution's errcode) give where they have nothing to say beyond the code. */
+/** The messages that registries (distribution's errcode) give for a code alone. */
 const STOCK: Readonly<Record<string, string>> = {
   UNKNOWN: 'unknown error',
   UNSUPPORTED: 'The operation is unsupported.',

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { streamOf } from '../../../src/core/async/byte-stream.ts';
+import { hintOf } from '../../../src/core/errors.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { codeOf } from '../../../src/core/registry/failures.ts';
 import { type RegistryEvent, reporting } from '../../../src/core/registry/observe.ts';
@@ -12,11 +13,11 @@ import { descriptor, scripted, withClient } from '../../registry/client.ts';
 
 const URL_400 = 'GET request to https://r.test/v2/a/manifests/x: 400 Bad Request';
 
-async function refusal(body: string, headers: Record<string, string> = {}) {
+async function refusal(body: string, headers: Record<string, string> = {}, scheme = 'https') {
   const response = {
     status: 400,
     statusText: '',
-    url: new URL('https://u:p@r.test/v2/a/manifests/x'),
+    url: new URL(`${scheme}://u:p@r.test/v2/a/manifests/x`),
     headers: new Headers(headers),
     body: streamOf(new TextEncoder().encode(body)),
   };
@@ -61,6 +62,18 @@ for (const [errors, text] of SAID) {
     assert.equal(codeOf(err), first);
   });
 }
+
+test('refusal: a TLS port that says so in a page, or in plain text (L10)', async () => {
+  for (const [body, type] of [
+    ['<center>The plain HTTP request was sent to HTTPS port</center>', 'text/html'],
+    ['Client sent an HTTP request to an HTTPS server.', 'text/plain'],
+  ] as const) {
+    const err = await refusal(body, { 'content-type': type }, 'http');
+    assert.match(hintOf(err) ?? '', /speaks TLS: leave out --plain-http/);
+    assert.equal(err.message.includes('center'), false);
+    assert.equal(hintOf(await refusal(body, { 'content-type': type })), undefined, 'asked by TLS');
+  }
+});
 
 test('refusal: a body that is no error document is told only when it is plain text', async () => {
   assert.equal(

@@ -91,7 +91,7 @@ test('auth: a root without a challenge leaves the refusal as it is, with its wor
     async (client) => await failure(client.resolve(parseReference('reg.test/foo/bar:x'))),
   );
   assert.match(err.message, /denied: no way/);
-  assert.match(hintOf(err) ?? '', /the user foo of \/x\/config\.json may not pull/);
+  assert.match(hintOf(err) ?? '', /the user foo of \/x\/config\.json was refused/);
 });
 
 test('auth: a refused token names the account and where it is from (G13)', async () => {
