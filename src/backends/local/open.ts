@@ -141,7 +141,6 @@ function assemble(
     dirs[0] === snapshots ? durability.writeOut() : store.runtime.workers.syncfs(dirs, call);
   const writeOut = new WriteOut({ clock, fs, workers: { syncfs } });
   const snapshotterNames = [...snapshotters.keys()];
-  let closed = false;
   return {
     namespace: store.namespace,
     root: store.root,
@@ -161,15 +160,20 @@ function assemble(
       await durability.sync(call);
     },
     collect: (call) => collect(store, call),
-    [Symbol.asyncDispose]: async () => {
-      if (closed) return;
-      closed = true;
-      // Every change is committed by now: what fails here must not hide an error of the caller's.
-      await writeOut.settled().catch(() => {});
-      await durability.close().catch(() => {});
-      await store.owner.close();
-      closeQuietly(store.db);
-    },
+    [Symbol.asyncDispose]: closing(store, durability, writeOut),
+  };
+}
+
+/** Closes everything, once. Every change is committed by then: what fails here must not hide an error of the caller's. */
+function closing(store: Store, durability: Durability, writeOut: WriteOut): () => Promise<void> {
+  let isClosed = false;
+  return async () => {
+    if (isClosed) return;
+    isClosed = true;
+    await writeOut.settled().catch(() => {});
+    await durability.close().catch(() => {});
+    await store.owner.close();
+    closeQuietly(store.db);
   };
 }
 

@@ -1,4 +1,13 @@
-import { accessSync, closeSync, constants, lstatSync, openSync, rmdirSync, statfsSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { findError, HawserError, type Kind, messageOf, type Reason } from '../../core/errors.ts';
 import { errnoError } from '../kernel/errno.ts';
@@ -90,10 +99,13 @@ function requireDescriptor(): void {
   }
 }
 
-/** EROFS, which Deno's access does not tell: removing what is absent makes no change, and is refused before that is seen. */
+/**
+ * EROFS: of a read-only mount, which Deno's access does not tell, and of an ext4 that stopped writing after an error, which no
+ * access tells. Setting the mode that the directory has changes nothing.
+ */
 function requireWritable(dir: string): void {
   try {
-    rmdirSync(`${dir}/.hawser-absent`);
+    chmodSync(dir, statSync(dir).mode & 0o7777);
   } catch (err) {
     if ((err as { code?: string }).code === 'EROFS') throw err;
   }
