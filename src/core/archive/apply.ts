@@ -271,8 +271,7 @@ export class LayerApplier implements TarSink {
     if (target === undefined || problem !== undefined) {
       throw new HawserError('InvalidArgument', `hard link to ${quoted(entry.linkName)}: ${problem}`);
     }
-    // Made now if need be, for that may close other handles.
-    this.#layer.writable(node);
+    this.#layer.writable(node); // Made now if need be: that may close other handles.
     const from = this.#layer.bringUp(place.node, target);
     create(this.#layer, node, name, (dir, n) => this.#sys.link(from, target, dir, n));
   }

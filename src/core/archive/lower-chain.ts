@@ -105,11 +105,15 @@ export class LowerLayers {
       const stat = above && this.#sys.lstat(above, name);
       if (above === undefined || (stat !== undefined && !isDirectory(stat))) return undefined;
       if (stat === undefined) continue;
-      // Asked only of a directory that has another below it, for it is dear with some providers.
-      const last = chain.from.length - 1;
-      const nearer = last < 0 ? undefined : (chain.dirs[last] ?? this.#openAt(place, chain, last));
-      return nearer !== undefined && this.#isOpaque(nearer) ? undefined : position;
+      return this.#endsOpaque(place, chain) ? undefined : position;
     }
+  }
+
+  /** Whether the last directory hides those below it. Asked only when there is another: some providers take long for this. */
+  #endsOpaque(place: ChainPlace, chain: LowerChain): boolean {
+    const last = chain.from.length - 1;
+    const dir = last < 0 ? undefined : (chain.dirs[last] ?? this.#openAt(place, chain, last));
+    return dir !== undefined && this.#isOpaque(dir);
   }
 
   #openAt(place: ChainPlace, chain: LowerChain, index: number): Dir | undefined {
