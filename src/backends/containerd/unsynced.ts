@@ -1,3 +1,4 @@
+import { orAborted } from '../../core/async/abort.ts';
 import type { Labels } from '../../core/content/content-store.ts';
 import { HawserError, ifFound } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -75,19 +76,20 @@ export class Unsynced {
     }
   }
 
-  #lostOf(snapshotter: MarkedSnapshots, call: Call): Promise<Set<string>> {
+  /** Found once for all callers: so without the signal of one. */
+  async #lostOf(snapshotter: MarkedSnapshots, { signal }: Call): Promise<Set<string>> {
     const { name } = snapshotter;
-    const known = this.#lost.get(name) ?? this.#find(snapshotter, call);
+    const known = this.#lost.get(name) ?? this.#find(snapshotter);
     this.#lost.set(name, known);
     known.catch(() => this.#lost.delete(name));
-    return known;
+    return await orAborted(known, signal);
   }
 
-  async #find(snapshotter: MarkedSnapshots, call: Call): Promise<Set<string>> {
-    const boot = await this.#bootId(call);
-    const marked = boot === '' ? [] : await snapshotter.listLabelled(LABEL, call);
+  async #find(snapshotter: MarkedSnapshots): Promise<Set<string>> {
+    const boot = await this.#bootId({});
+    const marked = boot === '' ? [] : await snapshotter.listLabelled(LABEL);
     const lost = marked.filter(({ labels }) => labels[LABEL]?.split(' ')[0] !== boot).map(({ name }) => name);
-    return lost.length === 0 ? new Set() : withThoseAbove(await snapshotter.list(call), new Set(lost));
+    return lost.length === 0 ? new Set() : withThoseAbove(await snapshotter.list(), new Set(lost));
   }
 
   /** '' where it is not known. */

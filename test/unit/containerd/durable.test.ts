@@ -6,6 +6,7 @@ import { Unsynced } from '../../../src/backends/containerd/unsynced.ts';
 import type { Labels } from '../../../src/core/content/content-store.ts';
 import { HawserError, type Kind } from '../../../src/core/errors.ts';
 import type { HeldDir } from '../../../src/core/layers/workers.ts';
+import type { Call } from '../../../src/core/ports/call.ts';
 import type { SnapshotInfo } from '../../../src/core/snapshots/snapshotter.ts';
 import { failure } from '../../support/failure.ts';
 
@@ -180,4 +181,26 @@ test('containerd durable: what others made above a lost snapshot is not removed'
     assert.deepEqual([err.kind, snapshots.infos.size], ['FailedPrecondition', 2]);
     assert.match(`${err.message} ${err.hint}`, /may lack files .* other uses it .*rm other$/);
   }
+});
+
+test('containerd durable: one caller’s abort is not another’s', async () => {
+  const durable = new Durable({ syncfs: async () => {} }, { settled: async () => {} }, unsynced('now'));
+  const listed = Promise.withResolvers<void>();
+  const snapshots = fakeSnapshots({ lost: { mark: 'before /s' } });
+  const slow = {
+    ...snapshots,
+    listLabelled: async (label: string, call: Call = {}) => {
+      await listed.promise;
+      call.signal?.throwIfAborted();
+      return await snapshots.listLabelled(label);
+    },
+  };
+  const stop = new AbortController();
+  const info = infoOf(snapshots, 'lost');
+  const aborted = failure(durable.relies(slow, info, { signal: stop.signal }));
+  const other = durable.relies(slow, info, {});
+  stop.abort(new Error('enough'));
+  assert.equal((await aborted).message, 'enough');
+  listed.resolve();
+  assert.equal(await other, false);
 });
