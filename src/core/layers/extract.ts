@@ -49,20 +49,31 @@ async function extractArriving(
   { layer }: LayerStep,
   run: () => Promise<void>,
 ): Promise<boolean> {
-  const { verified, doubt } = job.blob(layer);
+  const { verified } = job.blob(layer);
   for (let doubted = false; !verified.isReached; doubted = true) {
     try {
       await run();
       return true;
     } catch (err) {
-      const anew = isKind(err, 'Aborted');
-      if (!anew && !isMisfit(err)) throw err;
-      if (!anew && doubted) throw wrap('the bytes that came', err, TWICE_BAD);
-      if (anew || (await orAborted(doubt?.(err) ?? no, job.signal)) === false) break;
+      if (!(await arrivesAnew(job, layer, err, doubted))) break;
     }
   }
   await verified.wait(job.signal);
   return false;
+}
+
+/** True when the bytes arrive anew because of this error; false when only the verified blob can tell. Else throws the error. */
+async function arrivesAnew(
+  job: RunningUnpack,
+  layer: LayerStep['layer'],
+  err: unknown,
+  doubted: boolean,
+): Promise<boolean> {
+  // The download began anew by itself.
+  if (isKind(err, 'Aborted')) return false;
+  if (!isMisfit(err)) throw err;
+  if (doubted) throw wrap('the bytes that came', err, TWICE_BAD);
+  return await orAborted(job.blob(layer).doubt?.(err) ?? no, job.signal);
 }
 
 const no: Promise<boolean> = Promise.resolve(false);
