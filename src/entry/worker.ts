@@ -17,12 +17,14 @@ import { createHashers } from '../platform/codecs/hashers.ts';
 import { chosenProvider } from '../platform/kernel/provider-choice.ts';
 import { copyTreeByTool } from '../platform/kernel/tools-copy.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
+import { createClock } from '../platform/process/clock.ts';
 import { lazyCodecs } from '../platform/process/lazy.ts';
 import { openBlob } from '../platform/threads/blob-reader.ts';
 import { runtimeKernel } from './kernel.ts';
 
 const hashers = createHashers();
 const codecs = lazyCodecs();
+const clock = createClock();
 
 function reply(message: WorkerReply): void {
   parentPort?.postMessage(message);
@@ -45,7 +47,7 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
   const call = { signal };
   switch (verb) {
     case 'apply':
-      return applyLayer(input, { syscalls, hashers, codecs, openBlob, turn, onProgress }, call);
+      return applyLayer(input, { syscalls, hashers, codecs, clock, openBlob, turn, onProgress }, call);
     case 'rebase':
       return rebaseLayer(syscalls, input, call) ?? null;
     case 'copyTree':

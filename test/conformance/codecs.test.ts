@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FORMATS, type FormatName } from '../../src/core/codec/formats.ts';
 import { isKind } from '../../src/core/errors.ts';
+import type { Compression } from '../../src/core/ports/codecs.ts';
 import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
 import { codecsSuite } from '../suites/codecs.ts';
 import { isDeno } from '../support/needs.ts';
 
 const codecs = createCodecs();
 
-for (const compression of ['identity', 'gzip', 'zstd'] as const) {
+const NAMES: readonly Compression[] = ['identity', ...(Object.keys(FORMATS) as FormatName[])];
+
+for (const compression of NAMES) {
   codecsSuite(codecs, 'portable', compression);
   if (!(isDeno && compression === 'zstd')) codecsSuite(codecs, 'native', compression);
 }

@@ -10,13 +10,13 @@ import { treeUsage } from '../../src/core/trees/tree-usage.ts';
 import { copyTreeByTool } from '../../src/platform/kernel/tools-copy.ts';
 import { openBlob } from '../../src/platform/threads/blob-reader.ts';
 
-export function inlineWorkers(ports: Pick<Runtime, 'syscalls' | 'hashers' | 'codecs'>): Workers {
-  const { hashers, codecs } = ports;
+export function inlineWorkers(ports: Pick<Runtime, 'syscalls' | 'hashers' | 'codecs' | 'clock'>): Workers {
+  const { hashers, codecs, clock } = ports;
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   return {
     warm: () => {},
     apply: async (job, call) => {
-      const deps = { syscalls: await ports.syscalls(), hashers, codecs, openBlob, turn };
+      const deps = { syscalls: await ports.syscalls(), hashers, codecs, clock, openBlob, turn };
       return await applyLayer(job, deps, call);
     },
     rebase: async (job, call) => rebaseLayer(await ports.syscalls(), job, call) ?? null,

@@ -265,3 +265,10 @@ test('a circle would be noticed', () => {
   ]);
   assert.deepEqual(inCircles(edges), ['b', 'c']);
 });
+
+test('core asks no clock but the port: nothing that a test cannot turn', () => {
+  const guilty = sources(join(src, 'core')).filter((file) =>
+    /\b(?:performance\.now|Date\.now|new Date)\(\)/.test(readFileSync(join(src, 'core', file), 'utf8')),
+  );
+  assert.deepEqual(guilty, []);
+});

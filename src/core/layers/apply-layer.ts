@@ -6,6 +6,7 @@ import { peek } from '../codec/peek.ts';
 import { release } from '../codec/release.ts';
 import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Codecs, Compression } from '../ports/codecs.ts';
 import type { Hasher, Hashers } from '../ports/hashers.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
@@ -20,6 +21,7 @@ export interface ApplyDeps {
   readonly syscalls: Syscalls;
   readonly hashers: Hashers;
   readonly codecs: Codecs;
+  readonly clock: Pick<Clock, 'monotonic'>;
   /** Resolves after the waiting events of the event loop have run. */
   turn(): Promise<void>;
   openBlob(job: Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>, call?: Call): ReadableStream<Uint8Array>;
@@ -57,8 +59,8 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
   const expense = new Expense(job.image);
   try {
     const blob = deps.openBlob(job, call);
-    const spent = new Spent();
-    const counting = counted(blob, deps.onProgress, job.growing === null ? undefined : spent);
+    const spent = new Spent(() => deps.clock.monotonic());
+    const counting = counted(blob, deps.onProgress, job.growing === null ? undefined : spent, deps.clock);
     const { head, stream } = await peek(counting, DETECT_LENGTH, call);
     const hasher = deps.hashers.create('sha256');
     const compression = detectCompression(head);
@@ -176,6 +178,7 @@ function counted(
   source: ReadableStream<Uint8Array>,
   report: ((bytes: number) => void) | undefined,
   spent: Spent | undefined,
+  clock: Pick<Clock, 'monotonic'>,
 ): ReadableStream<Uint8Array> {
   const reader = source.getReader();
   let count = 0;
@@ -185,7 +188,7 @@ function counted(
     const { value, done } = await reader.read();
     spent?.waiting(false);
     count += value?.length ?? 0;
-    const now = performance.now();
+    const now = clock.monotonic();
     if (done || now - last >= PROGRESS_INTERVAL_MS) {
       last = now;
       report?.(count);

@@ -15,7 +15,7 @@ export class Spent {
   #pending = 0;
 
   /** `now`: milliseconds of a clock that never goes back. */
-  constructor(now: () => number = () => performance.now()) {
+  constructor(now: () => number) {
     this.#now = now;
     this.#lapStart = now();
   }

@@ -6,13 +6,13 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
 
-type Deps = Pick<Runtime, 'fs' | 'syscalls' | 'hashers' | 'codecs' | 'workers'>;
+type Deps = Pick<Runtime, 'fs' | 'syscalls' | 'hashers' | 'codecs' | 'clock' | 'workers'>;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** `deps.workers`, whose small jobs are done here, one at a time, where system calls go through FFI: tools are slow. */
 export function withSmallJobs(deps: Deps): Workers {
-  const { workers, hashers, codecs, fs } = deps;
+  const { workers, hashers, codecs, clock, fs } = deps;
   const one = new Limiter(1);
   const onThisThread = async <T>(
     small: boolean,
@@ -34,7 +34,7 @@ export function withSmallJobs(deps: Deps): Workers {
           const { applyLayer } = await import('../../core/layers/apply-layer.ts');
           const bytes = await readBlobFile(fs, job, call);
           const openBlob = () => new Blob([bytes]).stream();
-          return await applyLayer(job, { syscalls, hashers, codecs, openBlob, turn, ...call }, call);
+          return await applyLayer(job, { syscalls, hashers, codecs, clock, openBlob, turn, ...call }, call);
         },
         () => workers.apply(job, call),
       ),

@@ -17,6 +17,7 @@ import {
 import type { ApplyJob } from '../../../src/core/layers/workers.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { createCodecs } from '../../../src/platform/codecs/native-codecs.ts';
+import { createClock } from '../../../src/platform/process/clock.ts';
 import { dir, file, hard, layer, opq, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { sourceOf } from '../../support/streams.ts';
@@ -55,6 +56,7 @@ async function run(blob: Uint8Array, how: Run = {}) {
     syscalls: syscallsHere(),
     hashers: createHashers(),
     codecs: createCodecs(),
+    clock: createClock(),
     openBlob: () => source.stream,
     turn: async () => {},
     ...how.deps,

@@ -36,6 +36,7 @@ import {
 import { removeEntry } from '../../../src/core/trees/remove-tree.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { createCodecs } from '../../../src/platform/codecs/native-codecs.ts';
+import { createClock } from '../../../src/platform/process/clock.ts';
 import { hasFfi } from '../../support/ffi.ts';
 import { sourceOf } from '../../support/streams.ts';
 import { tempDir } from '../../support/tmp.ts';
@@ -196,6 +197,7 @@ export class Arena {
       syscalls: this.#sys,
       hashers: createHashers(),
       codecs: createCodecs(),
+      clock: createClock(),
       openBlob: () => sourceOf(blob, 100_000).stream,
       turn: async () => {},
     });
