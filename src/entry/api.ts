@@ -15,6 +15,8 @@ import { environmentOptions } from '../core/registry/environment.ts';
 import { type Observe, reporting } from '../core/registry/observe.ts';
 import { type Limits, openRegistry } from '../core/registry/open.ts';
 import type { RetryOptions } from '../core/registry/patience.ts';
+import type { Registry } from '../core/registry/registry.ts';
+import type { Runtime } from '../core/runtime.ts';
 import { fetchImage } from '../core/verbs/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../core/verbs/options.ts';
 import { pull as pullImage } from '../core/verbs/pull.ts';
@@ -98,25 +100,7 @@ async function withStore<T>(
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   const { runtime } = store;
-  const { credentials, plainHttp, tls, hostsDir, observe, signal } = options;
-  const warn = (message: string): void => observe?.({ type: 'warning', message });
-  const given: Credentials = async (host) => (host === reference.host ? credentials : undefined);
-  const settings = { hostsDir, plainHttp, tls, credentials: given, warn };
-  const environment = await environmentOptions(runtime, settings, { signal });
-  const registry = openRegistry(
-    { transports: runtime.transports, clock: runtime.clock },
-    {
-      ...environment,
-      observe: (event) => {
-        observe?.(event);
-        reporting(options.onProgress)(event);
-      },
-      retry: options.retry,
-      limits: options.timeouts,
-      limitRate: options.limitRate,
-      foreignUrls: options.foreignUrls,
-    },
-  );
+  const registry = await registryOf(runtime, reference, options);
   const host = hostPlatform(runtime.host);
   const deps = {
     backend: store,
@@ -130,6 +114,32 @@ async function withStore<T>(
   return await cleaningUp(
     () => work(deps, fetchOptions(reference, options, host)),
     () => registry[Symbol.asyncDispose](),
+  );
+}
+
+async function registryOf(
+  runtime: Runtime,
+  reference: Reference,
+  options: ApiTransferOptions,
+): Promise<Registry> {
+  const { credentials, plainHttp, tls, hostsDir, observe, signal } = options;
+  const warn = (message: string): void => observe?.({ type: 'warning', message });
+  const given: Credentials = async (host) => (host === reference.host ? credentials : undefined);
+  const settings = { hostsDir, plainHttp, tls, credentials: given, warn };
+  const environment = await environmentOptions(runtime, settings, { signal });
+  return openRegistry(
+    { transports: runtime.transports, clock: runtime.clock },
+    {
+      ...environment,
+      observe: (event) => {
+        observe?.(event);
+        reporting(options.onProgress)(event);
+      },
+      retry: options.retry,
+      limits: options.timeouts,
+      limitRate: options.limitRate,
+      foreignUrls: options.foreignUrls,
+    },
   );
 }
 

@@ -32,7 +32,7 @@ const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
 
 /**
  * Connects. Unavailable or PermissionDenied, with a hint, when there is no containerd to talk to. Disposing closes the
- * connection; a call that still runs ends with its own signal.
+ * connection; a call that still runs ends with its own signal. Long: the roles of a backend, a line or two each.
  */
 export async function openContainerdBackend(
   runtime: Pick<Runtime, 'hashers' | 'clock' | 'host' | 'workers' | 'fs' | 'syscalls' | 'programs'>,

@@ -104,7 +104,7 @@ interface Opened {
 
 /**
  * fetch cannot tell connecting from waiting for the answer, so the two limits are added up. An explicit limit for connecting is
- * kept by a connection of our own before an origin's first request.
+ * kept by a connection of our own before an origin's first request. Long: one exchange with all its limits, to the end of the body.
  */
 async function exchange(opened: Opened, request: HttpRequest): Promise<HttpResponse> {
   const { options, live } = opened;
