@@ -1,6 +1,7 @@
 /** Commands of the executable that are killed at a moment of their run. */
 import { performance } from 'node:perf_hooks';
 import { exec } from './exec.ts';
+import { KILLED } from './fault-check.ts';
 import type { Engine, Ran } from './fault-world.ts';
 import type { Flavour } from './hawser.ts';
 
@@ -18,7 +19,7 @@ export function killEngine({ command }: Flavour, random: () => number, count: nu
       },
     });
     clearTimeout(timer);
-    return { code: code ?? 137, out: stdout, err: stderr, first: [] };
+    return { code: code ?? KILLED, out: stdout, err: stderr, first: [] };
   };
   return {
     run,
