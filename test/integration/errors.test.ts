@@ -95,10 +95,11 @@ const ROWS: readonly Row[] = [
   {
     name: 'disk full while downloading',
     says: /no space|ENOSPC|disk.*full/i,
-    args: big,
-    rootMount: 'size=2m',
+    args: async (scene) => [...(await big(scene)), '--force'],
+    rootMount: 'size=7m',
     fills: true,
   },
+  { name: 'larger than the disk', says: /6 MiB.* 2 MiB/, args: big, rootMount: 'size=2m' },
   {
     name: 'disk full while unpacking',
     says: /no space|ENOSPC|disk.*full/i,
