@@ -126,8 +126,9 @@ class RunningCall<V extends Verb> {
     this.#reject = reject;
   }
 
-  /** A message of the worker. */
+  /** A message of the worker. One that comes after the call has failed changes nothing. */
   take(reply: WorkerReply): void {
+    if (this.#ending) return;
     try {
       this.#answer(reply);
     } catch (err) {
@@ -138,7 +139,7 @@ class RunningCall<V extends Verb> {
   #answer(reply: WorkerReply): void {
     const aborted = this.#signal?.aborted === true;
     if (reply.type === 'progress') {
-      if (!aborted && !this.#ending) this.#onProgress?.(reply.bytes);
+      if (!aborted) this.#onProgress?.(reply.bytes);
     } else if (aborted) this.#reject(this.#signal?.reason);
     else if (reply.type === 'done') this.#resolve(reply.output as Verbs[V]['output']);
     else this.#reject(fromRecord(reply.error));
