@@ -1,6 +1,6 @@
 /** Imports point downwards only (src/README.md, "Who may import whom"); a failure names the file and the import. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
 
@@ -39,6 +39,14 @@ const ownParts = (layer: string): Rule => ({
 
 /** Folders of core by name, for short. */
 const core = (...folders: string[]): string[] => [...LOW, ...folders.map((folder) => `core/${folder}/`)];
+
+/** The folders of platform/ that hold what one runtime has of its own. */
+function runtimeFolders(): string[] {
+  const names = readdirSync(join(src, 'platform'));
+  return names
+    .filter((name) => existsSync(join(src, 'platform', name, 'parts.ts')))
+    .map((name) => `platform/${name}/`);
+}
 
 /** One row for each folder; the row with the longest matching prefix decides. */
 const RULES: readonly Rule[] = [
@@ -115,8 +123,7 @@ const RULES: readonly Rule[] = [
       ...['codecs', 'files', 'kernel', 'process', 'threads'].map((name) => `platform/${name}/`),
     ],
   },
-  ownParts('platform/node/'),
-  ownParts('platform/deno/'),
+  ...runtimeFolders().map(ownParts),
   { layer: 'cli/grammar/', own: core('layers'), packages: ['yargs', 'yargs/helpers'] },
   { layer: 'cli/views/', own: ['core/'] },
   { layer: 'cli/render/', own: ['core/', 'cli/grammar/', 'cli/views/'] },
