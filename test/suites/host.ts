@@ -101,14 +101,18 @@ function facts(name: string, inside: Host, go: Go, probing: readonly string[]): 
     assert.deepEqual(env, { set: 'yes' });
   });
   test(`host/${name}: the working directory is the kernel's, whatever PWD says`, async () => {
-    await using temp = scratch();
-    const [here, gone] = ['here', 'gone'].map((part) => join(temp.path, part)) as [string, string];
-    for (const path of [here, gone]) mkdirSync(path);
-    symlinkSync(here, join(temp.path, 'link'));
-    const cwd = join(temp.path, 'link');
-    assert.deepEqual(linesOf(await go('cwd', { cwd, env: { PWD: gone } })), [realpathSync(here)]);
-    const removed = await run(['sh', '-c', 'cd "$0" && rmdir "$0" && exec "$@"', gone, ...probing, 'cwd']);
-    assert.match(removed.err, /^FailedPrecondition: Cannot tell the working directory: /);
+    const temp = scratch();
+    try {
+      const [here, gone] = ['here', 'gone'].map((part) => join(temp.path, part)) as [string, string];
+      for (const path of [here, gone]) mkdirSync(path);
+      symlinkSync(here, join(temp.path, 'link'));
+      const cwd = join(temp.path, 'link');
+      assert.deepEqual(linesOf(await go('cwd', { cwd, env: { PWD: gone } })), [realpathSync(here)]);
+      const removed = await run(['sh', '-c', 'cd "$0" && rmdir "$0" && exec "$@"', gone, ...probing, 'cwd']);
+      assert.match(removed.err, /^FailedPrecondition: Cannot tell the working directory: /);
+    } finally {
+      await temp[Symbol.asyncDispose]();
+    }
   });
   test(`host/${name}: random bytes are of the length asked for, and differ`, () => {
     assert.equal(inside.random(0).length, 0);

@@ -279,3 +279,21 @@ test('core asks no clock but the port: nothing that a test cannot turn', () => {
   );
   assert.deepEqual(guilty, []);
 });
+
+test('what Node 22 runs has no `using` declarations, which it cannot parse', () => {
+  const folders = [
+    'src',
+    'test/unit',
+    'test/conformance',
+    'test/suites',
+    'test/support',
+    'test/registry',
+    'test/fuzz',
+  ];
+  const guilty = folders.flatMap((folder) =>
+    sources(join(root, folder))
+      .filter((file) => /^\s*(?:await )?using /m.test(readFileSync(join(root, folder, file), 'utf8')))
+      .map((file) => `${folder}/${file}`),
+  );
+  assert.deepEqual(guilty, []);
+});
