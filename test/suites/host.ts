@@ -108,6 +108,8 @@ function facts(name: string, inside: Host, go: Go, probing: readonly string[]): 
       symlinkSync(here, join(temp.path, 'link'));
       const cwd = join(temp.path, 'link');
       assert.deepEqual(linesOf(await go('cwd', { cwd, env: { PWD: gone } })), [realpathSync(here)]);
+      // Deno itself does not start where the working directory was removed.
+      if (name === 'deno') return;
       const removed = await run(['sh', '-c', 'cd "$0" && rmdir "$0" && exec "$@"', gone, ...probing, 'cwd']);
       assert.match(removed.err, /^FailedPrecondition: Cannot tell the working directory: /);
     } finally {
