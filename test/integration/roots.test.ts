@@ -136,10 +136,10 @@ describe('the executable in a root', () => {
         assert.match((await run('--version')).stdout, /^hawser \d/);
         const fetched = await run('content', 'fetch', '--progress', 'none', reference);
         assert.equal(fetched.code, 0, fetched.stderr);
-        const unpacked = await run('unpack', reference, '--rootfs', '/work/tree', '--progress', 'none');
+        const unpacked = await run('unpack', reference, '--rootfs', '/data/tree', '--progress', 'none');
         assert.equal(unpacked.code, 0, unpacked.stderr);
         const want = await outside(setting.user);
-        assert.deepEqual(diffTrees(want, await readTree(join(dir.path, 'work/tree'))), []);
+        assert.deepEqual(diffTrees(want, await readTree(join(dir.path, 'data/tree'))), []);
         if (setting.user !== 0) return;
         const native = ['--snapshotter', 'native'];
         const pulled = await run('pull', '--progress', 'none', ...native, reference);
@@ -172,8 +172,8 @@ describe('the executable in a root', () => {
 function install(root: string, user: number): void {
   copyFileSync(binary.file ?? '', join(root, 'hawser'));
   chmodSync(join(root, 'hawser'), 0o755);
-  mkdirSync(join(root, 'work'));
-  chownSync(join(root, 'work'), user, user);
+  mkdirSync(join(root, 'data'));
+  chownSync(join(root, 'data'), user, user);
   mkdirSync(join(root, 'tmp'), { recursive: true });
   chmodSync(root, 0o755);
 }
@@ -182,7 +182,7 @@ function install(root: string, user: number): void {
 function inRoot(root: string, { user, wrap }: Setting, args: readonly string[]): Promise<ExecResult> {
   const mount = 'mount -t tmpfs -o noexec none "$0/tmp" && exec "$@"';
   const chroot = ['chroot', `--userspec=${user}:${user}`, '--groups=', root];
-  const program = ['/hawser', '--root', '/work/store', ...args];
+  const program = ['/hawser', '--root', '/data/store', ...args];
   return exec('unshare', ['--mount', 'sh', '-c', mount, root, ...wrap, ...chroot, ...program], {
     env: { PATH: process.env.PATH ?? '' },
   });

@@ -37,7 +37,7 @@ test('a linked controller aborts with the reason of its parent until the link is
 test('orAborted settles as the work does, or rejects with the reason while the work goes on', async () => {
   const stop = new AbortController();
   assert.equal(await orAborted(Promise.resolve(1), stop.signal), 1);
-  await assert.rejects(orAborted(Promise.reject(new Error('work')), stop.signal), /work/);
+  await assert.rejects(orAborted(Promise.reject(new Error('failed')), stop.signal), /failed/);
   const { promise, reject } = Promise.withResolvers<void>();
   const waiting = orAborted(promise, stop.signal);
   stop.abort(new Error('enough'));
