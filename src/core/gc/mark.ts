@@ -83,12 +83,17 @@ function edgesOf(state: GcState): Edges {
   return edges;
 }
 
-function* rootsOf(state: GcState, leases: ReadonlySet<string>, now: number): Generator<GcNode> {
-  for (const lease of state.leases) {
-    if (!leases.has(lease.id)) continue;
-    const flat = Object.hasOwn(lease.labels, GC_FLAT_LABEL);
-    for (const held of lease.resources) yield { type: held.type as GcNode['type'], id: held.id, flat };
+/** What the leases hold that protect now. */
+function* heldBy(leases: GcState['leases'], protecting: ReadonlySet<string>): Generator<GcNode> {
+  for (const { id, labels, resources } of leases) {
+    if (!protecting.has(id)) continue;
+    const flat = Object.hasOwn(labels, GC_FLAT_LABEL);
+    for (const held of resources) yield { type: held.type as GcNode['type'], id: held.id, flat };
   }
+}
+
+function* rootsOf(state: GcState, leases: ReadonlySet<string>, now: number): Generator<GcNode> {
+  yield* heldBy(state.leases, leases);
   for (const image of state.images) {
     if (!isExpired(image.labels, now)) yield { type: 'images', id: image.name };
   }
