@@ -1,45 +1,6 @@
-/**
- * Every call of a command fails once, with every error that it can have: the command fails or does all of its work, nothing old
- * is lost, the next command tells the truth, and the same command again completes and leaves nothing behind.
- *
- * HAWSER_FAULTS=all runs every point (some ten minutes); HAWSER_FAULTS=pull runs every point of the scenarios with `pull` in their
- * name. Otherwise one call of each kind with one of its errors.
- */
-import assert from 'node:assert/strict';
-import process from 'node:process';
-import { after, before, describe, test } from 'node:test';
-import { checkPoint, pointsIn, rightSnapshots } from '../support/fault-check.ts';
-import type { Point } from '../support/fault-points.ts';
-import { SCENARIOS } from '../support/fault-scenarios.ts';
-import { FaultWorld } from '../support/fault-world.ts';
+/** Calls fail through the ports, on every runtime. */
+import { failingCallsSuite } from '../suites/failing-calls.ts';
 import { needs } from '../support/needs.ts';
 import { portEngine } from '../support/port-engine.ts';
 
-const which = process.env.HAWSER_FAULTS ?? '';
-
-describe('a call that fails', { skip: needs({ root: true, tools: ['mount', 'cp'] }) }, () => {
-  let world: FaultWorld<Point>;
-  let known: ReadonlyMap<string, string>;
-  let points = 0;
-
-  before(async () => {
-    world = await FaultWorld.open(portEngine());
-    known = await rightSnapshots(world);
-  });
-  after(async () => {
-    console.log(`${points} failing calls`);
-    await world[Symbol.asyncDispose]();
-  });
-
-  for (const scenario of SCENARIOS) {
-    test(`${scenario.name}: fails or is done, keeps what was there, and the next one completes`, async () => {
-      const all = which === 'all' || (which !== '' && scenario.name.includes(which));
-      const found: string[] = [];
-      for (const point of await pointsIn(world, scenario, !all)) {
-        points++;
-        found.push(...(await checkPoint(world, scenario, point, known)));
-      }
-      assert.deepEqual(found, []);
-    });
-  }
-});
+failingCallsSuite('a call that fails', needs({ root: true, tools: ['mount', 'cp'] }), portEngine);

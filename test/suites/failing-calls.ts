@@ -1,0 +1,45 @@
+/**
+ * Every call of a command fails once, with every error that it can have: the command fails or does all of its work, nothing old
+ * is lost, the next command tells the truth, and the same command again completes and leaves nothing behind.
+ *
+ * HAWSER_FAULTS=all runs every point (through the ports some ten minutes, with strace hours); HAWSER_FAULTS=pull runs every point
+ * of the scenarios with `pull` in their name. Otherwise one call of each kind with one of its errors.
+ */
+import assert from 'node:assert/strict';
+import process from 'node:process';
+import { after, before, describe, test } from 'node:test';
+import { checkPoint, pointsIn, rightSnapshots } from '../support/fault-check.ts';
+import { SCENARIOS } from '../support/fault-scenarios.ts';
+import { type Engine, FaultWorld } from '../support/fault-world.ts';
+
+const which = process.env.HAWSER_FAULTS ?? '';
+
+/** `name`: for example `a call that fails`. Prints how many points there were. */
+export function failingCallsSuite<P>(name: string, skip: string | false, engine: () => Engine<P>): void {
+  describe(name, { skip }, () => {
+    let world: FaultWorld<P>;
+    let known: ReadonlyMap<string, string>;
+    let points = 0;
+
+    before(async () => {
+      world = await FaultWorld.open(engine());
+      known = await rightSnapshots(world);
+    });
+    after(async () => {
+      console.log(`${name}: ${points} points`);
+      await world[Symbol.asyncDispose]();
+    });
+
+    for (const scenario of SCENARIOS) {
+      test(`${scenario.name}: fails or is done, keeps what was there, and the next one completes`, async () => {
+        const all = which === 'all' || (which !== '' && scenario.name.includes(which));
+        const found: string[] = [];
+        for (const point of await pointsIn(world, scenario, !all)) {
+          points++;
+          found.push(...(await checkPoint(world, scenario, point, known)));
+        }
+        assert.deepEqual(found, []);
+      });
+    }
+  });
+}
