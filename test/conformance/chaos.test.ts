@@ -132,11 +132,13 @@ function wordsFor(fault: Fault): RegExp {
   if (fault.reset === true) words.push('reset', 'closed', 'aborted', 'ended after');
   if (fault.cutAfter !== undefined) words.push('reset', 'closed', 'aborted', 'ended after', 'only \\d+ of');
   if (fault.stall !== undefined) words.push('stalled');
-  if (fault.corrupt !== undefined) words.push('digest', 'content is', 'JSON', 'UTF-8', 'neither a manifest');
+  if (fault.corrupt !== undefined)
+    words.push('digest', 'content is', 'cannot be right', 'JSON', 'UTF-8', 'neither a manifest');
   if (fault.short !== undefined) words.push('only \\d+ of', 'ended after');
   if (fault.overlong !== undefined) words.push('longer');
   if (fault.contentEncoding !== undefined) words.push('encoding');
-  return new RegExp(words.length > 0 ? words.join('|') : 'digest|not what it was');
+  // Wrong bytes under a right header: the layer's reader may find that out before the digest does.
+  return new RegExp(words.length > 0 ? words.join('|') : 'digest|not what it was|cannot be right');
 }
 
 /** Runs `work` for 0 to `count` - 1, some at once. */
