@@ -26,7 +26,7 @@ interface Files {
   /** By path relative to the root. */
   readonly blobs: ReadonlyMap<string, { digest: string; size: number }>;
   readonly ingests: readonly string[];
-  readonly snapshots: readonly { path: string; id: string }[];
+  readonly snapshots: readonly { path: string; id: number }[];
 }
 
 async function entries(store: Store, dir: string, call?: Call): Promise<DirEntry[]> {
@@ -36,7 +36,7 @@ async function entries(store: Store, dir: string, call?: Call): Promise<DirEntry
     : await store.runtime.fs.list(path, call);
 }
 
-/** Files in blobs and ingest whose names have not our form belong to somebody else and stay. */
+/** Files in blobs, ingest and snapshots whose names have not our form belong to somebody else and stay. */
 async function listFiles(store: Store, call?: Call): Promise<Files> {
   const blobs = new Map<string, { digest: string; size: number }>();
   for (const algorithm of ['sha256', 'sha384', 'sha512']) {
@@ -50,11 +50,12 @@ async function listFiles(store: Store, call?: Call): Promise<Files> {
   const ingests = (await entries(store, 'content/ingest', call))
     .filter(({ name }) => /^[0-9a-f]{64}$/.test(name))
     .map(({ name }) => `content/ingest/${name}`);
-  const snapshots: { path: string; id: string }[] = [];
+  const snapshots: { path: string; id: number }[] = [];
   for (const { name, type } of await entries(store, 'snapshots', call)) {
     if (type !== 'directory') continue;
     for (const entry of await entries(store, `snapshots/${name}`, call)) {
-      snapshots.push({ path: `snapshots/${name}/${entry.name}`, id: entry.name });
+      if (!/^[1-9][0-9]*$/.test(entry.name)) continue;
+      snapshots.push({ path: `snapshots/${name}/${entry.name}`, id: Number(entry.name) });
     }
   }
   return { blobs, ingests, snapshots };
@@ -146,9 +147,7 @@ function orphans(store: Store, files: Files): string[] {
   const known = store.db.prepare(
     'SELECT 1 FROM snapshots WHERE id = ?1 UNION ALL SELECT 1 FROM staging WHERE id = ?1',
   );
-  return files.snapshots
-    .filter(({ id }) => !/^[1-9][0-9]*$/.test(id) || known.get(Number(id)) === undefined)
-    .map(({ path }) => path);
+  return files.snapshots.filter(({ id }) => known.get(id) === undefined).map(({ path }) => path);
 }
 
 async function removeFiles(store: Store, files: Files, swept: Swept, call?: Call): Promise<number> {

@@ -26,8 +26,8 @@ import {
 } from './ingest-record.ts';
 import { labelRows } from './labels.ts';
 import { addToLease, requireLease } from './leases.ts';
-import { randomHex } from './owner.ts';
 import { recordBlob } from './publish.ts';
+import { removeUnless } from './remove-unless.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
@@ -175,13 +175,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
     const path = this.blobPath(digest);
     if (await this.#isWhole(digest, path, call)) return true;
     if (this.#store.readOnly) return false;
-    const { fs } = this.#store.runtime;
-    const aside = this.#store.path(`content/ingest/${randomHex(this.#store.runtime, 32)}`);
-    if ((await ifFound(fs.rename(path, aside, call).then(() => true))) !== true) return false;
-    const replaced = await this.#isWhole(digest, aside);
-    if (replaced) await fs.rename(aside, path);
-    else await fs.remove(aside, { tree: true });
-    return replaced;
+    return await removeUnless(this.#store, path, (aside) => this.#isWhole(digest, aside), call);
   }
 
   /**

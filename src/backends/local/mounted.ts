@@ -5,29 +5,44 @@ const MOUNTS = '/proc/self/mountinfo';
 /** Bytes. */
 const MAX_MOUNTS = 1 << 26;
 
+/** Where the directory `path` (relative to `root`) is shown by a mount; undefined where the mounts cannot be read. */
+export async function shownAt(
+  runtime: Pick<Runtime, 'fs'>,
+  root: string,
+  path: string,
+  call?: Call,
+): Promise<string | undefined> {
+  return (await mountLines(runtime, call))?.find((line) => isShown(line, root, path))?.at;
+}
+
 /**
  * Those of the directories below `root` (given relative to it) that no mount shows. A snapshot directory without a record may be
  * a user's writable mount, whose record went with a database that was moved away. Where the mounts cannot be read: none.
  */
 export async function notMounted(
-  { fs }: Pick<Runtime, 'fs'>,
+  runtime: Pick<Runtime, 'fs'>,
   root: string,
   paths: readonly string[],
   call?: Call,
 ): Promise<readonly string[]> {
   if (paths.length === 0) return paths;
-  let mounts: string;
+  const lines = await mountLines(runtime, call);
+  return lines === undefined ? [] : paths.filter((path) => !lines.some((line) => isShown(line, root, path)));
+}
+
+async function mountLines({ fs }: Pick<Runtime, 'fs'>, call?: Call): Promise<MountLine[] | undefined> {
   try {
-    mounts = new TextDecoder().decode(await fs.readFile(MOUNTS, MAX_MOUNTS, call));
+    const text = new TextDecoder().decode(await fs.readFile(MOUNTS, MAX_MOUNTS, call));
+    return text.split('\n').map(parseLine);
   } catch {
     call?.signal?.throwIfAborted();
-    return [];
+    return undefined;
   }
-  const lines = mounts.split('\n').map(parseLine);
-  return paths.filter((path) => !lines.some((line) => isShown(line, root, path)));
 }
 
 interface MountLine {
+  /** The mount point, written as the kernel does. */
+  readonly at: string;
   /** The mounted directory of the file system. */
   readonly root: string;
   /** Type, source and options. */
@@ -37,7 +52,8 @@ interface MountLine {
 /** proc_pid_mountinfo(5) */
 function parseLine(line: string): MountLine {
   const [left = '', rest = ''] = line.split(' - ', 2);
-  return { root: left.split(' ')[3] ?? '', rest };
+  const [, , , root = '', at = ''] = left.split(' ');
+  return { root, at, rest };
 }
 
 /** Overlayfs shows directories as they were given; a bind mount the path within its file system, an end of the whole path. */

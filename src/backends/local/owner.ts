@@ -10,6 +10,9 @@ import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 
 const SUFFIX = '.lock';
+/** Bytes of the random number that is a process's id. */
+const ID_BYTES = 8;
+const ID = new RegExp(`^[0-9a-f]{${2 * ID_BYTES}}$`);
 const CREATE_TRIES = 10;
 
 export function randomHex(runtime: Runtime, bytes: number): string {
@@ -42,7 +45,7 @@ export class Owner {
    */
   static async create(runtime: Runtime, dir: string, call?: Call): Promise<Owner> {
     for (let attempt = 1; attempt <= CREATE_TRIES; attempt++) {
-      const id = randomHex(runtime, 8);
+      const id = randomHex(runtime, ID_BYTES);
       const path = `${dir}/${id}${SUFFIX}`;
       const lock = runtime.databases.open(path, { busyTimeout: 5000, access: 'lock' });
       try {
@@ -71,11 +74,11 @@ export class Owner {
     return 'dead';
   }
 
-  /** Removes what dead processes left in the directory: their lock files, and others that begin with their ids. */
+  /** Removes what dead processes left in the directory: their lock files, and others that begin with their ids. Other names stay. */
   async tidy(call?: Call): Promise<void> {
     for (const { name } of await this.#runtime.fs.list(this.#dir, call)) {
-      const [, id, suffix] = /^([0-9a-f]+)(\..*)$/.exec(name) ?? [];
-      if (id === undefined || (await this.look(id, call)) === 'alive' || suffix === SUFFIX) continue;
+      const [id = '', ...suffix] = name.split(/(?=\.)/);
+      if (!ID.test(id) || (await this.look(id, call)) === 'alive' || suffix.join('') === SUFFIX) continue;
       await this.#runtime.fs.remove(`${this.#dir}/${name}`, { tree: true, ...call });
     }
   }
@@ -88,7 +91,7 @@ export class Owner {
   }
 
   async #proveDead(id: string, call?: Call): Promise<boolean> {
-    if (!/^[0-9a-f]+$/.test(id)) return true;
+    if (!ID.test(id)) return true;
     const path = `${this.#dir}/${id}${SUFFIX}`;
     if ((await this.#runtime.fs.stat(path, call)) === undefined) return true;
     let lock: Database | undefined;

@@ -147,12 +147,12 @@ test('strays are tolerated, orphans of a crash go without any other deletion', a
     const ingest = `${root}/content/ingest/${'0'.repeat(64)}`;
     fs.mkdirSync(ingest);
     fs.writeFileSync(`${ingest}/data`, 'x');
-    for (const name of ['77', 'new-123', 'rm-5'])
+    for (const name of ['77', 'new-123', '007', 'a user’s'])
       fs.mkdirSync(`${root}/snapshots/native/${name}/x`, { recursive: true });
     const result = await backend.collect();
     assert.deepEqual(result, { blobs: 1, snapshots: 0, bytes: 6 });
     assert.deepEqual([orphan, stray, ingest].map(exists), [false, true, false]);
-    assert.deepEqual(fs.readdirSync(`${root}/snapshots/native`), []);
+    assert.deepEqual(fs.readdirSync(`${root}/snapshots/native`).sort(), ['007', 'a user’s', 'new-123']);
     assert.deepEqual(await digests(backend), [kept]);
   });
 });
@@ -252,6 +252,42 @@ test('a snapshot in which something is mounted is not removed, neither record no
       assert.ok(exists(`${root}/snapshots/overlayfs/1/work`));
     } finally {
       await unmountBelow(root);
+    }
+    await sn.remove('k');
+    assert.deepEqual(fs.readdirSync(`${root}/snapshots/overlayfs`), []);
+  });
+});
+
+test('a snapshot that a mount shows elsewhere is not removed, neither record nor directory', {
+  skip: needs({ root: true, tools: ['mount', 'umount'] }),
+}, async () => {
+  await withStore(async ({ backend, root }) => {
+    const sn = backend.snapshotter('overlayfs');
+    const elsewhere = `${root}/elsewhere`;
+    fs.mkdirSync(elsewhere);
+    await sn.prepare('k', '');
+    const dir = `${root}/snapshots/overlayfs/1`;
+    fs.writeFileSync(`${dir}/fs/precious`, '');
+    const ways = [
+      ['--bind', `${dir}/fs`, elsewhere],
+      [
+        '-t',
+        'overlay',
+        '-o',
+        `lowerdir=${root}/run,upperdir=${dir}/fs,workdir=${dir}/work`,
+        'none',
+        elsewhere,
+      ],
+    ];
+    for (const way of ways) {
+      if (spawnSync('mount', way).status !== 0) continue; // overlayfs may not take this file system for an upper
+      try {
+        await assert.rejects(sn.remove('k'), (err) => reasonOf(err, 'mounted')?.at === elsewhere);
+        assert.equal((await sn.stat('k')).kind, 'Active');
+        assert.deepEqual(fs.readdirSync(`${dir}/fs`), ['precious']);
+      } finally {
+        await unmountBelow(elsewhere);
+      }
     }
     await sn.remove('k');
     assert.deepEqual(fs.readdirSync(`${root}/snapshots/overlayfs`), []);

@@ -285,10 +285,12 @@ test('files of dead processes in run/ are removed by a collection, others stay',
   await withStore(async ({ backend, root }) => {
     const run = `${root}/run`;
     const [mine] = fs.readdirSync(run);
-    for (const name of ['00ff.room', '00ff.lock', 'a user’s', `${mine}.room`])
+    const dead = '0123456789abcdef';
+    const others = ['a user’s', 'cafe.txt', `${dead}0.room`, `0${mine}.lock`];
+    for (const name of [`${dead}.room`, `${dead}.lock`, `${mine}.room`, ...others])
       fs.writeFileSync(`${run}/${name}`, '');
     await backend.collect();
-    assert.deepEqual(fs.readdirSync(run).sort(), [mine, `${mine}.room`, 'a user’s'].sort());
+    assert.deepEqual(fs.readdirSync(run).sort(), [mine, `${mine}.room`, ...others].sort());
   });
 });
 

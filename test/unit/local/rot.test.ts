@@ -137,6 +137,35 @@ test('rot: a file that another process replaced while it was verified stays', as
   );
 });
 
+test('rot: a collection of another process keeps off a file that is verified aside', async () => {
+  const base = bareRuntime();
+  let aside: () => Promise<unknown> = async () => {};
+  const rename = async (...args: Parameters<typeof base.fs.rename>): Promise<void> => {
+    await base.fs.rename(...args);
+    const meanwhile = aside;
+    aside = async () => {};
+    await meanwhile();
+  };
+  await withStore(
+    async ({ backend, open }) => {
+      const bytes = someBytes(BIG);
+      const digest: Digest = await addBlob(backend, bytes);
+      const path = backend.content.blobPath(digest);
+      const other = await open('other', false, bareRuntime());
+      overwrite(path, (all) => all.fill(7, 5, 6));
+      aside = async () => {
+        const [parked] = fs.readdirSync(`${dirname(path)}/../../ingest`);
+        fs.rmSync(`${dirname(path)}/../../ingest/${parked}`);
+        fs.writeFileSync(`${dirname(path)}/../../ingest/${parked}`, bytes, { mode: 0o444 });
+        await other.collect();
+      };
+      assert.equal(await backend.content.verify(digest), true);
+      assert.deepEqual(fs.readFileSync(path), Buffer.from(bytes));
+    },
+    { runtime: { ...base, fs: { ...base.fs, rename } } },
+  );
+});
+
 test('rot: a reader finds rot and removes nothing', async () => {
   await withStore(async ({ backend, open }) => {
     const digest = await addBlob(backend, bytesOf('some bytes'));

@@ -11,10 +11,11 @@ import type {
   Snapshotter,
   Usage,
 } from '../../../core/snapshots/snapshotter.ts';
-import { refuseMountsAt } from '../../../core/trees/mounts.ts';
+import { mountedAt, refuseMountsAt } from '../../../core/trees/mounts.ts';
 import type { Durability } from '../durability.ts';
 import { labelRows } from '../labels.ts';
 import { addToLease, dropFromLease, requireLease } from '../leases.ts';
+import { shownAt } from '../mounted.ts';
 import { number } from '../rows.ts';
 import type { Store } from '../store.ts';
 import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
@@ -246,16 +247,13 @@ export class LocalSnapshotter implements Snapshotter {
 
   /**
    * Removes the record first, durably: a crash leaves a directory without a record, never a record without a directory. While
-   * something is mounted in the snapshot, both stay.
+   * something is mounted in the snapshot, or a mount shows the snapshot, both stay.
    */
   async remove(key: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     const { workers } = this.#store.runtime;
     const found = this.#records.find(key);
-    if (found !== undefined) {
-      const doing = `removing the snapshot "${key}"`;
-      refuseMountsAt(await this.#store.runtime.syscalls(), this.#dir(found.id), doing);
-    }
+    if (found !== undefined) await this.#requireUnmounted(key, found.id, call);
     try {
       const record = await this.#store.writeToFree(() => this.#records.remove(key), call);
       this.#durability.release(record.id);
@@ -267,5 +265,13 @@ export class LocalSnapshotter implements Snapshotter {
       await workers.removeTree(this.#dir(record.id), call);
       await this.#store.writeDurably(() => this.#records.remove(key), call);
     }
+  }
+
+  async #requireUnmounted(key: string, id: number, call?: Call): Promise<void> {
+    const { runtime, root } = this.#store;
+    const doing = `removing the snapshot "${key}"`;
+    refuseMountsAt(await runtime.syscalls(), this.#dir(id), doing);
+    const at = await shownAt(runtime, root, `snapshots/${this.name}/${id}`, call);
+    if (at !== undefined) throw mountedAt(doing, at);
   }
 }
