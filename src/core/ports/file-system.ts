@@ -38,7 +38,7 @@ export type OpenMode = 'read' | 'write' | 'exclusive';
  * The store's own files, by absolute path (our own names, always UTF-8). Trees of images go through Syscalls.
  * Errors are HawserErrors: ENOENT NotFound, EEXIST AlreadyExists, EACCES/EPERM/EROFS PermissionDenied,
  * ENOSPC/EDQUOT/EMFILE ResourceExhausted, ENOTDIR/EISDIR/ENOTEMPTY/ELOOP FailedPrecondition, else Internal; each message
- * names the operation and the path, and `data.errno` the errno name.
+ * names the operation and the path, and the reason the errno.
  */
 export interface FileSystem {
   open(path: string, mode: OpenMode, perm?: number, call?: Call): Promise<FileHandle>;
