@@ -1,5 +1,5 @@
 /**
- * hawser as a library: pull container images from TypeScript, on Node or Deno.
+ * hawser as a library: pull container images from TypeScript, on Node, Deno or Bun.
  *
  * ```ts
  * import { openStore, pull } from 'hawser';
@@ -11,8 +11,25 @@
  *   await store[Symbol.asyncDispose]();
  * }
  * ```
+ *
+ * Every asynchronous call takes a `signal`. What goes wrong is a {@linkcode HawserError}: `isKind` tells its kind, `hintOf` what
+ * the user can do.
+ * @module
  */
-export type { ContentStore, Info, Labels } from './core/content/content-store.ts';
+export type { GcResult } from './core/backend.ts';
+export type {
+  ContentStore,
+  Info,
+  InfoProvider,
+  Ingest,
+  Ingester,
+  IngestManager,
+  IngestStatus,
+  Labels,
+  Manager as ContentManager,
+  Provider as ContentProvider,
+  Verifier as ContentVerifier,
+} from './core/content/content-store.ts';
 export {
   type ErrorDetail,
   type ExchangeCode,
@@ -27,14 +44,30 @@ export {
 } from './core/errors.ts';
 export type { Image, ImageStore } from './core/images/image-store.ts';
 export type { LayerLimits, LayerSettings } from './core/layers/layer-settings.ts';
+export type { Lease, LeaseResource, Leases } from './core/leases/lease-store.ts';
 export type { Descriptor, Platform } from './core/oci/descriptor.ts';
-export type { Digest } from './core/oci/digest.ts';
+export { type Digest, parseDigest } from './core/oci/digest.ts';
+export type { Call, WriteCall } from './core/ports/call.ts';
+export type { CodecChoice } from './core/ports/codecs.ts';
 export type { Mount } from './core/ports/mounter.ts';
-export type { ProgressEvent, Report } from './core/progress/events.ts';
+export type { TlsOptions } from './core/ports/transport.ts';
+export type { BlobStatus, ProgressEvent, Report, Stage, StageTimes } from './core/progress/events.ts';
 export { parseReference } from './core/reference/parse.ts';
 export type { Reference } from './core/reference/reference.ts';
+export type { Capability, Operation } from './core/registry/hosts.ts';
 export type { HostSummary, Observe, RegistryEvent } from './core/registry/observe.ts';
-export type { SnapshotInfo, Snapshotter, Usage } from './core/snapshots/snapshotter.ts';
+export type { Limits } from './core/registry/open.ts';
+export type { RetryOptions } from './core/registry/patience.ts';
+export type { TraceEvent } from './core/registry/trace.ts';
+export type {
+  PreparedSnapshot,
+  SnapshotInfo,
+  SnapshotKind,
+  SnapshotTrees,
+  Snapshotter,
+  Usage,
+} from './core/snapshots/snapshotter.ts';
+export type { OwnerMode } from './core/users/owner-policy.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { RootfsResult } from './core/verbs/rootfs.ts';
 export {
@@ -44,7 +77,15 @@ export {
   fetch,
   pull,
 } from './entry/api.ts';
-export * from './entry/stores.ts';
+export {
+  type AnyStore,
+  type BlobFiles,
+  type ContainerdStoreOptions,
+  openContainerd,
+  openStore,
+  type Store,
+  type StoreOptions,
+} from './entry/stores.ts';
 export {
   type ApiDirectoryOptions,
   type ApiUnpackOptions,

@@ -4,10 +4,13 @@ import type { Applier } from './layers/applier.ts';
 import type { Leases } from './leases/lease-store.ts';
 import type { Descriptor } from './oci/descriptor.ts';
 import type { Call } from './ports/call.ts';
-import type { Snapshotter } from './snapshots/snapshotter.ts';
+import type { LayerSnapshotter } from './snapshots/snapshotter.ts';
 
+/** What a garbage collection removed. */
 export interface GcResult {
+  /** How many. */
   readonly blobs: number;
+  /** How many. */
   readonly snapshots: number;
   /** Bytes of the blobs removed. */
   readonly bytes: number;
@@ -33,7 +36,7 @@ export interface Backend extends AsyncDisposable {
   readonly leases: Leases;
   readonly applier: Applier;
   /** InvalidArgument for a name that is not there. Default: the one that a containerd's namespace names, else `overlayfs`. */
-  snapshotter(name?: string): Snapshotter;
+  snapshotter(name?: string): LayerSnapshotter;
   readonly snapshotterNames: readonly string[];
   /** Manifests and configs of platforms that are not wanted are taken too, where the user says nothing. Default: false. */
   readonly allMetadata?: boolean;

@@ -3,6 +3,7 @@
  * DeadlineExceeded). Recognise one by `kindOf`, never by `instanceof`: two bundles have two classes, but one brand.
  */
 
+/** What kind of failure an error is, in gRPC's words. */
 export type Kind =
   | 'InvalidArgument'
   | 'NotFound'
@@ -96,17 +97,24 @@ export type Reason =
 
 /** More about an error: `hint` says what the user can do; `reason` is for callers that decide by it. */
 export interface ErrorDetail {
+  /** A sentence for the user, without a full stop. */
   readonly hint?: string | undefined;
+  /** The error that led to this one. */
   readonly cause?: unknown;
+  /** Plain data. */
   readonly reason?: Reason | undefined;
 }
 
 /** `message` says what was being done to what and what went wrong, without a full stop. */
 export class HawserError extends Error {
+  /** What kind of failure this is. */
   readonly kind: Kind;
+  /** What the user can do about the failure, in a sentence. */
   readonly hint: string | undefined;
+  /** Why the operation failed, for programs. */
   readonly reason: Reason | undefined;
 
+  /** Makes the error; `detail.cause` becomes its cause. */
   constructor(kind: Kind, message: string, detail: ErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.name = 'HawserError';
@@ -145,6 +153,7 @@ export function kindOf(err: unknown): Kind {
   return 'Internal';
 }
 
+/** Whether a thrown value is of one of `kinds`, by `kindOf`. */
 export function isKind(err: unknown, ...kinds: readonly Kind[]): boolean {
   return kinds.includes(kindOf(err));
 }

@@ -20,25 +20,31 @@ import type { Runtime } from '../core/runtime.ts';
 import { fetchImage } from '../core/verbs/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../core/verbs/options.ts';
 import { pull as pullImage } from '../core/verbs/pull.ts';
-import { type ContainerdStore, openStore, type Store } from './stores.ts';
+import { type AnyStore, openStore, partsOf } from './stores.ts';
 
-/** What `fetch` and `pull` take; platforms as text (`linux/arm64`), `'all'` for every one. */
+/** What `fetch` and `pull` take. */
 export interface ApiTransferOptions extends Call {
   /** Default: a store opened for this call alone, with its defaults. */
-  readonly store?: Store | ContainerdStore | undefined;
+  readonly store?: AnyStore | undefined;
+  /** `linux/arm64`; `'all'` for every one that the image has. Default: the host's. */
   readonly platforms?: readonly string[] | 'all' | undefined;
+  /** For the image record. Labels that the record has already stay. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Manifests and configs of all platforms, layers of the wanted ones. */
   readonly allMetadata?: boolean | undefined;
   /** Inside containerd 2: the directory of image verifiers to ask, or `none`. Default: those of the node. */
   readonly imageVerifiers?: string | undefined;
+  /** Blobs and documents fetched at once. 0 or not given: 6. */
   readonly maxConcurrentDownloads?: number | undefined;
   /** Starts although the image cannot fit into the free space of the disk. */
   readonly force?: boolean | undefined;
+  /** Gets what happens, as it happens. */
   readonly onProgress?: Report | undefined;
   /** Sent to the reference's own registry (and the token server it names) only. Default: what Docker and podman keep. */
   readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
+  /** Asks the reference's registry by HTTP. */
   readonly plainHttp?: boolean | undefined;
+  /** Certificates and keys, for every host without settings of its own. */
   readonly tls?: TlsOptions | undefined;
   /** A directory of hosts.toml files. Default: /etc/containerd/certs.d, then /etc/docker/certs.d. */
   readonly hostsDir?: string | undefined;
@@ -54,12 +60,15 @@ export interface ApiTransferOptions extends Call {
   readonly foreignUrls?: boolean | undefined;
 }
 
+/** What `fetch` takes. */
 export interface ApiFetchOptions extends ApiTransferOptions {
   /** Manifests and configs of all platforms, no layers; `platforms` has no say then. */
   readonly metadataOnly?: boolean | undefined;
 }
 
+/** What `pull` takes. */
 export interface ApiPullOptions extends ApiTransferOptions, Omit<LayerSettings, 'owner'> {
+  /** A name out of the store's `snapshotterNames`. Default: as for `snapshotter()` of the store. */
   readonly snapshotter?: string | undefined;
 }
 
@@ -94,16 +103,16 @@ async function withDeps<T>(
 }
 
 async function withStore<T>(
-  store: Store | ContainerdStore,
+  store: AnyStore,
   reference: Reference,
   options: ApiTransferOptions,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
-  const { runtime } = store;
-  const registry = registryOf(runtime, reference, options);
+  const { backend, runtime } = partsOf(store);
+  const registry = await registryOf(runtime, reference, options);
   const host = hostPlatform(runtime.host);
   const deps = {
-    backend: store,
+    backend,
     registry,
     clock: runtime.clock,
     hashers: runtime.hashers,
@@ -117,12 +126,16 @@ async function withStore<T>(
   );
 }
 
-function registryOf(runtime: Runtime, reference: Reference, options: ApiTransferOptions): Registry {
-  const { credentials, plainHttp, tls, hostsDir, observe } = options;
+async function registryOf(
+  runtime: Runtime,
+  reference: Reference,
+  options: ApiTransferOptions,
+): Promise<Registry> {
+  const { credentials, plainHttp, tls, hostsDir, observe, signal } = options;
   const warn = (message: string): void => observe?.({ type: 'warning', message });
   const given: Credentials = async (host) => (host === reference.host ? credentials : undefined);
   const settings = { hostsDir, plainHttp, tls, credentials: given, warn };
-  const environment = environmentOptions(runtime, settings);
+  const environment = await environmentOptions(runtime, settings, { signal });
   return openRegistry(
     { transports: runtime.transports, clock: runtime.clock },
     {

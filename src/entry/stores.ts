@@ -1,16 +1,62 @@
-/** The library's ways to open a store. */
+/** The library's stores: what a program sees of one, and how it is opened. */
 
 import { chooseRoot } from '../backends/local/default-root.ts';
 import type { LocalBackend } from '../backends/local/open.ts';
 import { backends } from '../backends/open.ts';
 import { cleanedUp } from '../core/async/cleanup.ts';
-import type { Backend } from '../core/backend.ts';
+import type { Backend, GcResult } from '../core/backend.ts';
+import type { ContentStore } from '../core/content/content-store.ts';
+import { HawserError } from '../core/errors.ts';
+import type { ImageStore } from '../core/images/image-store.ts';
+import type { Leases } from '../core/leases/lease-store.ts';
+import type { Digest } from '../core/oci/digest.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Runtime } from '../core/runtime.ts';
+import type { Snapshotter } from '../core/snapshots/snapshotter.ts';
 import { defaultRuntime } from './library.ts';
 
 const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';
 
+/** One namespace of an open store, hawser's own or a containerd's. Disposing ends what the store runs, and closes it. */
+export interface AnyStore extends AsyncDisposable {
+  /** The name of the namespace. */
+  readonly namespace: string;
+  /** The blobs, by digest. */
+  readonly content: ContentStore;
+  /** The image records, by name. */
+  readonly images: ImageStore;
+  /** What the garbage collection must keep although no image names it. */
+  readonly leases: Leases;
+  /** The names that `snapshotter` takes. */
+  readonly snapshotterNames: readonly string[];
+  /** `name`: by default the one that a containerd's namespace names, else `overlayfs`. InvalidArgument for a name that is not there. */
+  snapshotter(name?: string): Snapshotter;
+  /**
+   * Removes content and snapshots that no image and no lease references. Undefined for a containerd, which does so by itself and
+   * does not say what it removed.
+   */
+  collect(call?: Call): Promise<GcResult | undefined>;
+}
+
+/** The blobs of hawser's own store: files in the form of an OCI image layout. */
+export interface BlobFiles extends ContentStore {
+  /** The absolute path of the file, whether the blob is there or not. */
+  blobPath(digest: Digest): string;
+}
+
+/** hawser's own store. */
+export interface Store extends AnyStore {
+  /** The blobs, by digest, and their files. */
+  readonly content: BlobFiles;
+  /** The directory: an absolute, normalised path. */
+  readonly root: string;
+  /** Every namespace that was ever written to, in order. */
+  namespaces(call?: Call): Promise<string[]>;
+  /** Removes content and snapshots that no image and no lease references. */
+  collect(call?: Call): Promise<GcResult>;
+}
+
+/** What `openStore` takes. */
 export interface StoreOptions extends Call {
   /** Default: HAWSER_ROOT, else /var/lib/hawser as root, else under XDG_DATA_HOME. */
   readonly root?: string | undefined;
@@ -20,20 +66,7 @@ export interface StoreOptions extends Call {
   readonly contentSharing?: 'shared' | 'isolated' | undefined;
 }
 
-/** An open store. Disposing ends what it runs (workers, locks) and closes it. */
-export interface Store extends LocalBackend {
-  readonly runtime: Runtime;
-}
-
-/** Opens the store, made when absent. */
-export async function openStore(options: StoreOptions = {}): Promise<Store> {
-  const { namespace = 'default', contentSharing, signal } = options;
-  return await withRuntime(async (runtime) => {
-    const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
-    return await backends.local(runtime, { root, namespace, contentSharing, signal });
-  });
-}
-
+/** What `openContainerd` takes. */
 export interface ContainerdStoreOptions extends Call {
   /** The path of its socket. Default: CONTAINERD_ADDRESS, else /run/containerd/containerd.sock. */
   readonly address?: string | undefined;
@@ -41,24 +74,49 @@ export interface ContainerdStoreOptions extends Call {
   readonly namespace?: string | undefined;
 }
 
-/** A namespace of a running containerd. `fetch`, `pull` and `unpack` work in it. */
-export interface ContainerdStore extends Backend {
+/** What the verbs need of a store besides what a program sees. */
+interface Parts {
+  readonly backend: Backend;
   readonly runtime: Runtime;
 }
 
-/** Connects. Unavailable or PermissionDenied when there is no containerd to talk to. */
-export async function openContainerd(options: ContainerdStoreOptions = {}): Promise<ContainerdStore> {
+const opened = new WeakMap<AnyStore, Parts>();
+
+/** Opens the store, made when absent. */
+export async function openStore(options: StoreOptions = {}): Promise<Store> {
+  const { namespace = 'default', contentSharing, signal } = options;
+  return await withRuntime<LocalBackend>(async (runtime) => {
+    const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
+    return await backends.local(runtime, { root, namespace, contentSharing, signal });
+  });
+}
+
+/** Connects to a containerd, whose namespace is the store. Unavailable or PermissionDenied when there is no containerd to talk to. */
+export async function openContainerd(options: ContainerdStoreOptions = {}): Promise<AnyStore> {
   const { namespace = 'default', signal } = options;
-  return await withRuntime(async (runtime) => {
+  return await withRuntime<Backend>(async (runtime) => {
     const address = options.address ?? (runtime.host.env('CONTAINERD_ADDRESS') || CONTAINERD_SOCKET);
     return await backends.containerd(runtime, { address, namespace, signal });
   });
 }
 
-/** The backend with a runtime of its own, whose workers end with it, whatever closing it comes to. */
-async function withRuntime<B extends Backend>(
-  open: (runtime: Runtime) => Promise<B>,
-): Promise<B & { readonly runtime: Runtime }> {
+/** Makes a store of a backend: the verbs take both from here on. */
+export function asStore<B extends Backend>(backend: B, runtime: Runtime): B {
+  opened.set(backend, { backend, runtime });
+  return backend;
+}
+
+/** InvalidArgument for an object that `openStore` and `openContainerd` of this module did not return. */
+export function partsOf(store: AnyStore): Parts {
+  const parts = opened.get(store);
+  if (parts !== undefined) return parts;
+  throw new HawserError('InvalidArgument', 'The store was not opened by this copy of hawser', {
+    hint: 'Pass on, unchanged, what openStore or openContainerd returned',
+  });
+}
+
+/** The backend as a store with a runtime of its own, whose workers end with it, whatever closing it comes to. */
+async function withRuntime<B extends Backend>(open: (runtime: Runtime) => Promise<B>): Promise<B> {
   const runtime = await defaultRuntime();
   const { workers } = runtime;
   try {
@@ -70,7 +128,7 @@ async function withRuntime<B extends Backend>(
         await workers[Symbol.asyncDispose]();
       }
     };
-    return { ...backend, runtime, [Symbol.asyncDispose]: close };
+    return asStore({ ...backend, [Symbol.asyncDispose]: close }, runtime);
   } catch (err) {
     throw await cleanedUp(err, () => workers[Symbol.asyncDispose]());
   }

@@ -15,23 +15,28 @@ import {
   unpackRootfs as toRootfs,
 } from '../core/verbs/rootfs.ts';
 import { unpackImage } from '../core/verbs/unpack.ts';
-import type { ContainerdStore, Store } from './stores.ts';
+import { type AnyStore, partsOf, type Store } from './stores.ts';
 
-interface Common extends Call {
-  readonly onProgress?: Report | undefined;
-}
-
-export interface ApiUnpackOptions extends Common, Omit<LayerSettings, 'owner'> {
-  readonly store: Store | ContainerdStore;
-  /** Default: the host's. */
+/** What `unpack` takes. */
+export interface ApiUnpackOptions extends Call, Omit<LayerSettings, 'owner'> {
+  /** Has the image, and gets the snapshots. */
+  readonly store: AnyStore;
+  /** `linux/arm64`. Default: the host's. */
   readonly platforms?: readonly string[] | undefined;
+  /** Gets what happens, as it happens. */
+  readonly onProgress?: Report | undefined;
+  /** A name out of the store's `snapshotterNames`. Default: as for `snapshotter()` of the store. */
   readonly snapshotter?: string | undefined;
 }
 
-export interface ApiDirectoryOptions extends Common, Omit<LayerSettings, 'jobs'> {
+/** What `unpackRootfs` and `bundle` take. */
+export interface ApiDirectoryOptions extends Call, Omit<LayerSettings, 'jobs'> {
+  /** Has the image. */
   readonly store: Store;
-  /** Default: the host's. */
+  /** `linux/arm64`. Default: the host's. */
   readonly platform?: string | undefined;
+  /** Gets what happens, as it happens. */
+  readonly onProgress?: Report | undefined;
   /** Replaces a directory that is not empty. */
   readonly force?: boolean | undefined;
 }
@@ -67,13 +72,13 @@ export async function bundle(
 
 async function find(
   reference: string,
-  { store, signal }: Call & { readonly store: Store | ContainerdStore },
+  { store, signal }: Call & { readonly store: AnyStore },
 ): Promise<{ readonly deps: OutputDeps; readonly image: Image }> {
-  const { runtime } = store;
+  const { backend, runtime } = partsOf(store);
   const { clock, hashers, codecs, host } = runtime;
   const image = await store.images.get(parseReference(reference).name, { signal });
   const own = { hostPlatform: hostPlatform(host), cpus: host.cpus };
-  return { deps: { backend: store, runtime, clock, hashers, codecs, ...own }, image };
+  return { deps: { backend, runtime, clock, hashers, codecs, ...own }, image };
 }
 
 function directoryOptions(deps: OutputDeps, dir: string, options: ApiDirectoryOptions): RootfsOptions {

@@ -14,6 +14,7 @@ import { randomFaults, seeded } from '../registry/chaos.ts';
 import type { Fault } from '../registry/faults.ts';
 import { buildImage, noise, type TestImage } from '../registry/image.ts';
 import { type LoggedRequest, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { altered, runtimeOf } from '../support/bench.ts';
 import { isDeno, needs } from '../support/needs.ts';
 import { chosenSeed } from '../support/seed.ts';
 import { viewMounts } from '../support/snapshot-mounts.ts';
@@ -154,8 +155,8 @@ async function withHurriedStore(body: (store: Store) => Promise<void>): Promise<
   const dir = tempDir();
   const store = await openStore({ root: join(dir.path, 'root') });
   try {
-    const { runtime } = store;
-    await body({ ...store, runtime: { ...runtime, clock: hurried(runtime.clock) } });
+    const runtime = runtimeOf(store);
+    await body(altered(store, {}, { ...runtime, clock: hurried(runtime.clock) }));
   } finally {
     await store[Symbol.asyncDispose]();
     dir[Symbol.dispose]();

@@ -4,17 +4,14 @@ import { test } from 'node:test';
 import { HawserError, hintOf, notesOf } from '../../src/core/errors.ts';
 import { checkLayerCount } from '../../src/core/layers/layer-steps.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
-import type { Snapshotter } from '../../src/core/snapshots/snapshotter.ts';
-import { fetch, pull, type Store, unpack } from '../../src/mod.ts';
+import type { LayerSnapshotter } from '../../src/core/snapshots/snapshotter.ts';
+import { fetch, pull, unpack } from '../../src/mod.ts';
 import { buildImage } from '../registry/image.ts';
-import { image, rejectsWith, withBench } from '../support/bench.ts';
+import { altered, image, rejectsWith, withBench } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
 import { needs } from '../support/needs.ts';
 
 const ROOT = { skip: needs({ root: true }) };
-
-/** The store with some of its methods replaced. */
-const altered = (store: Store, changes: Partial<Store>): Store => ({ ...store, ...changes });
 
 /** A role of the store with some of its methods replaced. */
 const wrapped = <T extends object>(role: T, changes: Partial<T>): T =>
@@ -32,7 +29,8 @@ test(
     await withBench(async ({ store, registry }) => {
       const ref = registry.push('a/b', 'v1', await image('one'));
       const check = async () => Promise.reject(new HawserError('FailedPrecondition', 'not root'));
-      const snapshotter = (name?: string): Snapshotter => wrapped(store.snapshotter(name), { check });
+      const snapshotter = (name?: string): LayerSnapshotter =>
+        wrapped<LayerSnapshotter>(store.snapshotter(name), { check });
       await rejectsWith(
         'FailedPrecondition',
         /not root/,

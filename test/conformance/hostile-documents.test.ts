@@ -7,7 +7,7 @@ import type { Kind } from '../../src/core/errors.ts';
 import { fetch, pull, type Store } from '../../src/mod.ts';
 import { buildImage, buildIndex, type ImageDescription, type TestImage } from '../registry/image.ts';
 import { sha256, type TestRegistry } from '../registry/registry.ts';
-import { type Bench, rejectsWith, withBench } from '../support/bench.ts';
+import { type Bench, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
@@ -300,7 +300,7 @@ test('what an image calls itself becomes neither a label nor a name (H29, H30)',
     assert.deepEqual((await store.images.list()).map(({ name }) => name), [ref]); // biome-ignore format: one line
     assert.deepEqual((await allLabels(store)).filter((text) => text.includes(evil)), []); // biome-ignore format: one line
     assert.deepEqual(await store.content.listStatuses(), []);
-    assert.equal(existsSync(join(store.runtime.host.env('HOME') ?? '/', evil)), false);
+    assert.equal(existsSync(join(runtimeOf(store).host.env('HOME') ?? '/', evil)), false);
   });
 });
 

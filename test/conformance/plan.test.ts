@@ -8,6 +8,7 @@ import { parsePlatform } from '../../src/core/platforms/parse.ts';
 import { parseReference } from '../../src/core/reference/parse.ts';
 import { openRegistry } from '../../src/core/registry/open.ts';
 import { type PullPlan, planPull } from '../../src/core/verbs/pull-plan.ts';
+import { partsOf } from '../../src/entry/stores.ts';
 import { fetch, pull, type Store } from '../../src/mod.ts';
 import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
 import { sha256 } from '../registry/registry.ts';
@@ -18,12 +19,13 @@ const OVERLAY = { skip: needs({ root: true }) };
 const native = { snapshotter: 'native' };
 
 async function plan(store: Store, ref: string, platforms?: readonly string[] | 'all'): Promise<PullPlan> {
-  const { transports, clock, hashers, codecs, host } = store.runtime;
+  const { backend, runtime } = partsOf(store);
+  const { transports, clock, hashers, codecs, host } = runtime;
   const registry = openRegistry({ transports, clock });
   const machine = hostPlatform(host);
   const wanted =
     typeof platforms === 'object' ? platforms.map((one) => parsePlatform(one, machine)) : platforms;
-  const deps = { backend: store, registry, clock, hashers, codecs, hostPlatform: machine, cpus: 1 };
+  const deps = { backend, registry, clock, hashers, codecs, hostPlatform: machine, cpus: 1 };
   try {
     return await planPull(deps, { reference: parseReference(ref), platforms: wanted, ...native });
   } finally {

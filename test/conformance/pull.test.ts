@@ -4,10 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { kindOf } from '../../src/core/errors.ts';
-import { fetch, pull, type Store } from '../../src/mod.ts';
+import { hintOf, kindOf } from '../../src/core/errors.ts';
+import { fetch, pull, type Store, unpack } from '../../src/mod.ts';
 import { buildImage, buildIndex } from '../registry/image.ts';
-import { type Bench, image, rejectsWith, withBench } from '../support/bench.ts';
+import { type Bench, image, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
+import { failure } from '../support/failure.ts';
 import { needs } from '../support/needs.ts';
 import { viewMounts } from '../support/snapshot-mounts.ts';
 
@@ -42,7 +43,7 @@ async function topLayer(store: Store, chainId: string): Promise<string> {
 
 test('an index is pulled for this platform: fetched, unpacked, recorded, leaseless', OVERLAY, async () => {
   await withBench(async ({ store, registry, events }) => {
-    const amd = await image('amd64', { platform: platform(store.runtime.host.arch) });
+    const amd = await image('amd64', { platform: platform(runtimeOf(store).host.arch) });
     const other = await image('other', { platform: platform('s390x') });
     const ref = registry.push('a/b', 'v1', buildIndex([other, amd]));
     const result = await pull(ref, { store, onProgress: (event) => events.push(event) });
@@ -301,5 +302,13 @@ test('the config comes first, then the layers, the largest first', async () => {
     const [small, large, middle] = layers.map(({ digest }) => digest);
     assert.equal(blobs.length, 4);
     assert.deepEqual(blobs.slice(1), [large, middle, small]);
+  });
+});
+
+test('a store that this module did not open is refused with a hint', async () => {
+  await withBench(async ({ store }) => {
+    const err = await failure(unpack('a/b', { store: { ...store } }));
+    assert.equal(kindOf(err), 'InvalidArgument');
+    assert.match(hintOf(err) ?? '', /unchanged, what openStore or openContainerd returned/);
   });
 });

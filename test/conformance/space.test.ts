@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Space } from '../../src/core/backend.ts';
 import { hintOf, kindOf } from '../../src/core/errors.ts';
+import { asStore, partsOf } from '../../src/entry/stores.ts';
 import { fetch, openStore, type ProgressEvent, pull, type Store } from '../../src/mod.ts';
 import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
-import { rejectsWith, withBench } from '../support/bench.ts';
+import { altered, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
 import { needs } from '../support/needs.ts';
 import { noise } from '../support/small-image.ts';
@@ -28,7 +29,7 @@ function withSpace(store: Store, free: number, total = 100 * MIB): Store {
   };
   const before = stored();
   const space = async (): Promise<Space> => ({ free: free * MIB - (await stored()) + (await before), total });
-  return { ...store, space };
+  return altered(store, { space });
 }
 
 test(
@@ -104,9 +105,10 @@ test(
         );
       }
       assert.equal(registry.traffic(one?.digest).requests, 0);
-      const { space: _, ...unknown } = { ...store };
+      const { space: _, ...unknown } = partsOf(store).backend;
       assert.doesNotMatch(
-        (await failure(fetch(ref, { store: unknown as Store, retry: { time: 0 } }))).message,
+        (await failure(fetch(ref, { store: asStore(unknown, runtimeOf(store)), retry: { time: 0 } })))
+          .message,
         /disk/,
       );
     });

@@ -13,6 +13,7 @@ import { refKey } from '../../src/core/content/ref-key.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { openContainerd, pull, unpack } from '../../src/mod.ts';
+import { altered } from '../support/bench.ts';
 import { type Containerd, type Installation, installations, startContainerd } from '../support/containerd.ts';
 import { type ExecOptions, type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
 import { anyFlavour, type Flavour, wanted } from '../support/hawser.ts';
@@ -192,7 +193,7 @@ function inside(installation: Installation): void {
     const ctr = ctrIn('cut');
     const store = await openContainerd({ address: daemon.socket, namespace: 'cut' });
     try {
-      await pull(image, { store: { ...store, sync: async () => {} } });
+      await pull(image, { store: altered(store, { sync: async () => {} }) });
     } finally {
       await store[Symbol.asyncDispose]();
     }

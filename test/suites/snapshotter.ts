@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Backend } from '../../src/core/backend.ts';
 import type { Mount, Mounter } from '../../src/core/ports/mounter.ts';
-import type { Snapshotter } from '../../src/core/snapshots/snapshotter.ts';
+import type { LayerSnapshotter } from '../../src/core/snapshots/snapshotter.ts';
 import { prepareMounts, viewMounts } from '../support/snapshot-mounts.ts';
 import { type Departures, rejectsWith } from './content.ts';
 
 export interface SnapshotterUnderTest {
   readonly backend: Backend;
-  readonly snapshotter: Snapshotter;
+  readonly snapshotter: LayerSnapshotter;
   readonly mounter: Mounter;
   /** For mount points; removed by `done`. */
   readonly scratch: string;
@@ -24,7 +24,7 @@ export interface SnapshotterUnderTest {
 type Edit = (root: string) => void;
 
 class Bench {
-  readonly sn: Snapshotter;
+  readonly sn: LayerSnapshotter;
   readonly under: SnapshotterUnderTest;
   #count = 0;
 
@@ -93,7 +93,7 @@ export function snapshotterSuite(
   skip: string | false = false,
   departures: Departures = {},
 ): void {
-  const check = (title: string, body: (bench: Bench, sn: Snapshotter) => Promise<void>): void => {
+  const check = (title: string, body: (bench: Bench, sn: LayerSnapshotter) => Promise<void>): void => {
     test(`snapshotter/${name}: ${title}`, { skip: skip || (departures[title] ?? false) }, async () => {
       const under = await make();
       try {
@@ -107,7 +107,7 @@ export function snapshotterSuite(
   trees(check);
 }
 
-type Check = (title: string, body: (bench: Bench, sn: Snapshotter) => Promise<void>) => void;
+type Check = (title: string, body: (bench: Bench, sn: LayerSnapshotter) => Promise<void>) => void;
 
 function records(check: Check): void {
   check('StatActive, StatCommitted, Transitivity: kind, name, parent', async (bench, sn) => {

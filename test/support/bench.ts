@@ -1,8 +1,11 @@
 /** A store and a test registry for one test of the library's verbs. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import type { LocalBackend } from '../../src/backends/local/open.ts';
 import { type Kind, kindOf } from '../../src/core/errors.ts';
-import { openStore, type ProgressEvent, type Store } from '../../src/mod.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
+import { asStore, partsOf } from '../../src/entry/stores.ts';
+import { type AnyStore, openStore, type ProgressEvent, type Store } from '../../src/mod.ts';
 import { buildImage, type ImageDescription, type TestImage } from '../registry/image.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { tempDir } from './tmp.ts';
@@ -27,6 +30,17 @@ export async function withBench(
     await registry.close();
     dir[Symbol.dispose]();
   }
+}
+
+/** The runtime that the verbs use with a store. */
+export function runtimeOf(store: Store): Runtime {
+  return partsOf(store).runtime;
+}
+
+/** The same store with some of its parts, or its runtime, replaced. The store itself is to be disposed. */
+export function altered<S extends AnyStore>(store: S, changes: Partial<LocalBackend>, runtime?: Runtime): S {
+  const parts = partsOf(store);
+  return asStore({ ...parts.backend, ...changes }, runtime ?? parts.runtime) as unknown as S;
 }
 
 export async function rejectsWith(kind: Kind, message: RegExp, work: Promise<unknown>): Promise<void> {

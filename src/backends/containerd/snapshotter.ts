@@ -4,12 +4,12 @@ import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import {
+  type LayerSnapshotter,
   OVERLAY_MAX_LAYERS,
   type PreparedSnapshot,
   type SnapshotInfo,
   type SnapshotKind,
   type SnapshotLayer,
-  type Snapshotter,
   type Usage,
 } from '../../core/snapshots/snapshotter.ts';
 import type { Connection } from './connection.ts';
@@ -32,7 +32,7 @@ type MakeOptions = { labels?: Labels } & WriteCall;
  * A snapshotter of containerd (services/snapshots/v1). containerd makes and keeps the directories. Without `rebase`: layers are
  * applied in chain order, each over its parent.
  */
-export class ContainerdSnapshotter implements MarkedSnapshots, Snapshotter {
+export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter {
   readonly name: string;
   readonly maxLayers: number | undefined;
   readonly #connection: Connection;

@@ -7,7 +7,7 @@ import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
-import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
+import type { LayerSnapshotter } from '../../core/snapshots/snapshotter.ts';
 import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
 import { collect } from './collect.ts';
@@ -62,7 +62,7 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
   const store = await openStore(runtime, root, opts);
   const drivers = [new OverlayDriver(runtime, root), new NativeDriver(runtime)];
   const durability = new Durability(store);
-  const snapshotters = new Map<string, Snapshotter>(
+  const snapshotters = new Map<string, LayerSnapshotter>(
     drivers.map((driver) => [driver.name, new LocalSnapshotter(store, driver, durability)]),
   );
   const backend = assemble(store, durability, snapshotters, opts.contentSharing === 'isolated');
@@ -131,7 +131,7 @@ async function openToWrite(
 function assemble(
   store: Store,
   durability: Durability,
-  snapshotters: ReadonlyMap<string, Snapshotter>,
+  snapshotters: ReadonlyMap<string, LayerSnapshotter>,
   isolated: boolean,
 ): LocalBackend {
   const content = new LocalContent(store, isolated);

@@ -8,7 +8,7 @@ import type { Platform } from '../../core/oci/descriptor.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Report } from '../../core/progress/events.ts';
 import { parseReference } from '../../core/reference/parse.ts';
-import type { OwnerPolicy } from '../../core/users/owner-policy.ts';
+import type { OwnerMode } from '../../core/users/owner-policy.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
 import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/flag.ts';
 import { type LayerFlag, layerSettings } from '../grammar/layer-flags.ts';
@@ -22,7 +22,7 @@ export const FORCE: Bool<'force'> = bool({
   name: 'force',
   describe: 'replace the directory if it is not empty, with all that is in it',
 });
-export const OWNER: Choice<'owner', OwnerPolicy['mode']> = choice({
+export const OWNER: Choice<'owner', OwnerMode> = choice({
   name: 'owner',
   choices: ['keep', 'ours', 'record'],
   describe:

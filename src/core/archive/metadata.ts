@@ -3,7 +3,7 @@ import { type ByteString, display } from '../bytes.ts';
 import { findError, HawserError, isKind, kindOf, wrap } from '../errors.ts';
 import type { Stat, TimeSpec } from '../ports/syscalls.ts';
 import { copyAttributes, type Inode, isHostKey, isHostRefusal, isOverlayKey } from '../trees/inode.ts';
-import type { OwnerPolicy } from '../users/owner-policy.ts';
+import type { OwnerMode } from '../users/owner-policy.ts';
 import type { TarEntry } from './entry.ts';
 import { ownerRecord, RECORD_KEY } from './ownership.ts';
 import type { Warnings } from './warnings.ts';
@@ -22,9 +22,9 @@ export interface Has {
 /** Sets owners, modes and extended attributes. One for each apply: some warnings are given once. */
 export class Metadata {
   readonly #warnings: Warnings;
-  readonly #owner: OwnerPolicy['mode'];
+  readonly #owner: OwnerMode;
 
-  constructor(warnings: Warnings, owner: OwnerPolicy['mode'] = 'keep') {
+  constructor(warnings: Warnings, owner: OwnerMode = 'keep') {
     this.#warnings = warnings;
     this.#owner = owner;
   }

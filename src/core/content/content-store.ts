@@ -4,32 +4,46 @@ import type { Digest } from '../oci/digest.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 import type { Growing } from './growing.ts';
 
+/** Keys to values. containerd's garbage collection reads those that begin with `containerd.io/gc.`. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Times are milliseconds since the epoch. */
+/** The record of a blob. */
 export interface Info {
+  /** Of the bytes. */
   readonly digest: Digest;
+  /** Bytes. */
   readonly size: number;
+  /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** Milliseconds since the epoch: when a label last changed. */
   readonly updatedAt: number;
+  /** Keys to values. */
   readonly labels: Labels;
 }
 
+/** How far an ingest has come. */
 export interface IngestStatus {
+  /** The name that the writer chose: `layer-sha256:...`. */
   readonly ref: string;
+  /** Bytes taken so far. */
   readonly offset: number;
-  /** 0 when not known. */
+  /** Bytes; 0 when not known. */
   readonly total: number;
+  /** The digest that the bytes must have; undefined when not known. */
   readonly expected: Digest | undefined;
+  /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** Milliseconds since the epoch. */
   readonly updatedAt: number;
 }
 
+/** Says what is known about a blob. */
 export interface InfoProvider {
   /** NotFound when absent in this namespace. */
   info(digest: Digest, call?: Call): Promise<Info>;
 }
 
+/** Gives the bytes of a blob. */
 export interface Provider {
   /**
    * The bytes from `offset`. NotFound when absent. Read from the start, they are hashed on the way: the stream ends with
@@ -40,6 +54,7 @@ export interface Provider {
 
 /** A blob being written. Disposing closes it and keeps its data for the next writer to resume. */
 export interface Ingest extends AsyncDisposable {
+  /** The name that the writer chose. */
   readonly ref: string;
   /** Bytes taken so far: the position of the next write. */
   readonly offset: number;
@@ -57,6 +72,7 @@ export interface Ingest extends AsyncDisposable {
   commit(opts?: { size?: number; digest?: Digest; labels?: Labels } & WriteCall): Promise<Digest>;
 }
 
+/** Takes the bytes of a new blob. */
 export interface Ingester {
   /**
    * One writer for each ref over all processes: Unavailable while another live one has the ref. The data of a dead process
@@ -66,21 +82,27 @@ export interface Ingester {
   ingest(ref: string, want: { digest?: Digest; size?: number }, call?: WriteCall): Promise<Ingest>;
 }
 
+/** Lists and drops ingests. */
 export interface IngestManager {
+  /** NotFound when there is no such ingest. */
   status(ref: string, call?: Call): Promise<IngestStatus>;
+  /** Every ingest of the namespace, its writer alive or not. */
   listStatuses(call?: Call): Promise<IngestStatus[]>;
   /** Drops an ingest nobody is writing. NotFound, or Unavailable while a live process writes it. */
   abort(ref: string, call?: Call): Promise<void>;
 }
 
+/** Lists, labels and deletes blobs. */
 export interface Manager {
   /** Sorted by digest. */
   list(call?: Call): Promise<Info[]>;
   /** Sets and (value '') removes labels; others stay. Key and value together at most 4096 bytes (InvalidArgument). */
   label(digest: Digest, labels: Labels, call?: Call): Promise<Info>;
+  /** Removes the record. The bytes go with a later collection, when no namespace has the blob. NotFound when absent. */
   delete(digest: Digest, call?: Call): Promise<void>;
 }
 
+/** Hashes what is stored. */
 export interface Verifier {
   /**
    * Whether the stored bytes still have their digest. When they do not, or are gone, the store drops them, leased or not, so that
@@ -89,10 +111,12 @@ export interface Verifier {
   verify(digest: Digest, call?: Call): Promise<boolean>;
 }
 
+/** The blobs of a namespace, by digest. */
 export interface ContentStore extends InfoProvider, Provider, Verifier, Ingester, IngestManager, Manager {}
 
 /** A store whose blobs are files that can be opened by path. */
 export interface LocalBlobs {
+  /** The absolute path of the file, whether the blob is there or not. */
   blobPath(digest: Digest): string;
   /** The data of a blob that this process is fetching. */
   growing(digest: Digest): Growing | undefined;

@@ -2,17 +2,23 @@ import type { Labels } from '../content/content-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 
-/** An image record: a name that points at content. Times are milliseconds since the epoch. */
+/** An image record: a name that points at content. */
 export interface Image {
+  /** `docker.io/library/alpine:3.20`. */
   readonly name: string;
   /** digest, mediaType, size and annotations only. */
   readonly target: Descriptor;
+  /** Keys to values. */
   readonly labels: Labels;
+  /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** Milliseconds since the epoch. */
   readonly updatedAt: number;
 }
 
+/** The image records of a namespace. */
 export interface ImageStore {
+  /** NotFound when absent. */
   get(name: string, call?: Call): Promise<Image>;
   /** Sorted by name (bytes). */
   list(call?: Call): Promise<Image[]>;

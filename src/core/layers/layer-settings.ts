@@ -1,6 +1,6 @@
 /** The choices a user has about unpacking layers: handed on whole, from the flags to the worker that applies a layer. */
 import type { CodecChoice } from '../ports/codecs.ts';
-import type { OwnerPolicy } from '../users/owner-policy.ts';
+import type { OwnerMode } from '../users/owner-policy.ts';
 
 /** What a layer may expand to; more is ResourceExhausted. Real images come nowhere near the defaults. */
 export interface LayerLimits {
@@ -15,12 +15,14 @@ export interface LayerLimits {
   readonly maxImageBytes: number;
 }
 
+/** How layers are unpacked. */
 export interface LayerSettings {
+  /** Not given: `auto`. */
   readonly codec?: CodecChoice | undefined;
   /** Not given: 1 TiB, and 1000 times the compressed size beyond the first GiB, for each layer and for each image. */
   readonly limits?: Partial<LayerLimits> | undefined;
   /** Whose the files become. Not given: `keep`; in an output directory `ours` without CAP_CHOWN. */
-  readonly owner?: OwnerPolicy['mode'] | undefined;
+  readonly owner?: OwnerMode | undefined;
   /** Layers unpacked at once. 0 or not given: the number of processors. */
   readonly jobs?: number | undefined;
 }

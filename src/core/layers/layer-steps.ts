@@ -6,7 +6,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { isLayerType } from '../oci/media-types.ts';
 import type { Hashers } from '../ports/hashers.ts';
-import type { Snapshotter } from '../snapshots/snapshotter.ts';
+import type { LayerSnapshotter } from '../snapshots/snapshotter.ts';
 
 export interface LayerStep {
   readonly index: number;
@@ -24,7 +24,7 @@ export const MAX_LAYERS = 1000;
 export function checkLayerCount(
   manifest: Descriptor,
   count: number,
-  { name, maxLayers = MAX_LAYERS }: Pick<Snapshotter, 'name' | 'maxLayers'>,
+  { name, maxLayers = MAX_LAYERS }: Pick<LayerSnapshotter, 'name' | 'maxLayers'>,
 ): void {
   if (count > MAX_LAYERS) throw tooManyLayers(manifest, count);
   if (count <= maxLayers) return;

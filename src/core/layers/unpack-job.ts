@@ -6,7 +6,7 @@ import type { Leases } from '../leases/lease-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Report } from '../progress/events.ts';
-import type { Snapshotter } from '../snapshots/snapshotter.ts';
+import type { LayerSnapshotter } from '../snapshots/snapshotter.ts';
 import type { Applier } from './applier.ts';
 import type { ImageBudget } from './image-budget.ts';
 import type { LayerSettings } from './layer-settings.ts';
@@ -25,7 +25,7 @@ export interface BlobArrival {
 export interface UnpackJob {
   readonly content: Pick<ContentStore, 'label' | 'info' | 'verify'>;
   readonly leases: Pick<Leases, 'add'>;
-  readonly snapshotter: Snapshotter;
+  readonly snapshotter: LayerSnapshotter;
   readonly applier: Applier;
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   /** Processors. */

@@ -5,8 +5,11 @@ import type { Call } from './call.ts';
  * backslash before each backslash, comma and colon (Linux, fs/overlayfs/params.c).
  */
 export interface Mount {
+  /** Of the file system: `overlay`, `bind`. */
   readonly type: string;
+  /** A directory for `bind`, else a device or a word. */
   readonly source: string;
+  /** In the order of mount(8)'s `-o`. */
   readonly options: readonly string[];
 }
 

@@ -34,12 +34,17 @@ export interface HttpResponse {
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
 
-/** PEM texts. `ca` replaces the system's roots; `extraCa` is trusted besides them, or besides `ca`. */
+/** Certificates and keys as PEM texts. */
 export interface TlsOptions {
+  /** Roots in place of the runtime's and the system's. */
   readonly ca?: string | undefined;
+  /** Roots that are trusted beside those, or beside `ca`. */
   readonly extraCa?: string | undefined;
+  /** The client's certificate, with the chain if there is one. */
   readonly cert?: string | undefined;
+  /** The key of `cert`. */
   readonly key?: string | undefined;
+  /** Checks no certificate of a server. */
   readonly skipVerify?: boolean | undefined;
 }
 

@@ -89,4 +89,5 @@ export type Stage =
 /** Milliseconds, each the sum over the pieces of interleaved work. A stage that was not measured is absent. */
 export type StageTimes = { readonly [S in 'wait' | 'inflate' | 'verify' | 'apply']?: number };
 
+/** Gets the events of one call, in order, as they happen. Should return at once, and must not throw. */
 export type Report = (event: ProgressEvent) => void;

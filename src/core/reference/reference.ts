@@ -10,6 +10,8 @@ export interface Reference {
   readonly host: string;
   /** Path at the registry: `library/alpine`. */
   readonly repository: string;
+  /** Without its colon; undefined: none (then there is a digest). */
   readonly tag: string | undefined;
+  /** What the content must be, whatever the tag says by now. */
   readonly digest: Digest | undefined;
 }

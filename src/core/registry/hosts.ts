@@ -27,6 +27,7 @@ export interface Host {
   readonly dialTimeout?: number | undefined;
 }
 
+/** What a host is asked for: which digest a name has, or content by digest. */
 export type Operation = 'resolve' | 'fetch';
 
 /** The hosts of a namespace, in order. `source` configured them: a file, a directory, or `default`. */

@@ -7,17 +7,21 @@ import type { TraceEvent } from './trace.ts';
 export interface HostSummary {
   /** Without user and password: `https://mirror.test:5000/v2`. */
   readonly url: string;
+  /** What the host may be asked for. */
   readonly capabilities: readonly Capability[];
   /** Stands in for another registry (and is sent `ns`). */
   readonly mirror: boolean;
   /** The proxy's URL without user and password; undefined: directly. */
   readonly proxy: string | undefined;
+  /** TLS certificates of this host are not checked. */
   readonly skipVerify: boolean;
+  /** A client certificate is configured for this host. */
   readonly clientCertificate: boolean;
   /** Names of the headers that the configuration adds. */
   readonly headers: readonly string[];
 }
 
+/** What a registry client did or decided. */
 export type RegistryEvent =
   /** Once for each namespace. `source`: a hosts.toml, a certs.d directory, or `default`. */
   | {
@@ -65,6 +69,7 @@ export type RegistryEvent =
    */
   | { readonly type: 'warning'; readonly message: string };
 
+/** Gets the events of one client, in order, as they happen. Should return at once, and must not throw. */
 export type Observe = (event: RegistryEvent) => void;
 
 /** Reports the events that users of a transfer see. */

@@ -4,6 +4,7 @@ import type { Clock } from '../ports/clock.ts';
 import { codeOf, isDoubtful, isRetryable } from './failures.ts';
 import { askedWait, backoff } from './retry.ts';
 
+/** How long a failure that may pass is tried again. */
 export interface RetryOptions {
   /** Tries after the first without progress, in a row. 0: never again. Default: as many as fit into `time`. */
   readonly tries?: number | undefined;

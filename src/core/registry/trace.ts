@@ -8,11 +8,13 @@ import { printable, safeHeaders, safeUrl } from './redact.ts';
 
 /** One exchange, each hop of a redirect and each token request its own. */
 export interface TraceEvent {
+  /** GET or HEAD; POST for a token. */
   readonly method: string;
   /** Secrets replaced. */
   readonly url: string;
   /** Absent when there was no answer: see `error`. */
   readonly status?: number | undefined;
+  /** Why there was no answer. */
   readonly error?: string | undefined;
   /** Milliseconds to the answer's headers. */
   readonly ms: number;

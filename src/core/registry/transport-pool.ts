@@ -1,38 +1,20 @@
-import { SingleFlight } from '../async/single-flight.ts';
-import type { Call } from '../ports/call.ts';
-import type {
-  ClosableTransport,
-  HttpRequest,
-  TlsOptions,
-  Transport,
-  TransportOptions,
-  Transports,
-} from '../ports/transport.ts';
+import type { ClosableTransport, Transport, TransportOptions, Transports } from '../ports/transport.ts';
 import { type AddressClass, classOf, mayLead } from './addresses.ts';
 import type { Host } from './hosts.ts';
 import { type Reach, reachByLookup } from './reach.ts';
-
-/** Certificates to trust. */
-export type Roots = Pick<TlsOptions, 'ca' | 'extraCa'>;
-export type ReadRoots = (call: Call) => Promise<Roots>;
 
 /** The transports of one registry client: one for each set of settings, opened at the first request. */
 export class TransportPool implements AsyncDisposable {
   readonly #transports: Transports;
   readonly #common: TransportOptions;
-  readonly #readRoots: ReadRoots;
-  readonly #reading = new SingleFlight<Roots>();
-  #roots: Roots | undefined;
   readonly #opened = new Map<string, ClosableTransport>();
   /** By hostname: classes that the configuration lets a host lead to. */
   readonly #granted = new Map<string, AddressClass>();
   readonly reach: Reach;
 
-  /** `readRoots`: asked once, before the first request that speaks TLS. */
-  constructor(transports: Transports, common: TransportOptions, readRoots: ReadRoots = async () => ({})) {
+  constructor(transports: Transports, common: TransportOptions) {
     this.#transports = transports;
     this.#common = common;
-    this.#readRoots = readRoots;
     const byLookup = reachByLookup(transports);
     this.reach = async (registry) => this.#granted.get(registry.hostname) ?? (await byLookup(registry));
   }
@@ -43,11 +25,11 @@ export class TransportPool implements AsyncDisposable {
    */
   forHost({ base, tls, dialTimeout, reach }: Host): Transport {
     if (reach !== undefined) this.#granted.set(base.hostname, reach);
+    const own = this.#get({ ...tls, connectTimeout: dialTimeout });
     return async (request) => {
-      if (request.url.origin === base.origin)
-        return await this.#send(request, { ...tls, connectTimeout: dialTimeout });
+      if (request.url.origin === base.origin) return await own.send(request);
       const guard = await this.#guard(base, request.url);
-      return await this.#send(request, { extraCa: tls?.extraCa }, guard);
+      return await this.#get({ extraCa: tls?.extraCa }, guard).send(request);
     };
   }
 
@@ -60,7 +42,8 @@ export class TransportPool implements AsyncDisposable {
       key: undefined,
       skipVerify: undefined,
     };
-    return async (request) => await this.#send(request, {}, await this.#guard(registry, request.url), none);
+    return async (request) =>
+      await this.#get({}, await this.#guard(registry, request.url), none).send(request);
   }
 
   /** The registry's class, where its targets are connected to directly; undefined: nothing is to be guarded. */
@@ -69,31 +52,16 @@ export class TransportPool implements AsyncDisposable {
     return isOwn || this.#common.proxy?.(target) !== undefined ? undefined : await this.reach(registry);
   }
 
-  async #send(
-    request: HttpRequest,
-    settings: TransportOptions,
-    guard?: AddressClass,
-    without: TransportOptions = {},
-  ): ReturnType<Transport> {
-    const roots = this.#speaksTls(request.url) ? await this.#rootsOnce(request.signal) : undefined;
-    const common = { ...this.#common, ...roots, ...without };
+  #get(settings: TransportOptions, guard?: AddressClass, without: TransportOptions = {}): ClosableTransport {
     const set = Object.entries(settings).filter(([, value]) => value !== undefined);
-    const key = JSON.stringify([set.sort(), guard, Object.keys(without), roots !== undefined]);
+    const key = JSON.stringify([set.sort(), guard, Object.keys(without)]);
     const allowAddress =
       guard === undefined ? undefined : (address: string) => mayLead(guard, classOf(address));
     const opened =
-      this.#opened.get(key) ?? this.#transports.open({ ...common, ...Object.fromEntries(set), allowAddress });
+      this.#opened.get(key) ??
+      this.#transports.open({ ...this.#common, ...without, ...Object.fromEntries(set), allowAddress });
     this.#opened.set(key, opened);
-    return await opened.send(request);
-  }
-
-  #speaksTls(url: URL): boolean {
-    return url.protocol === 'https:' || this.#common.proxy?.(url)?.protocol === 'https:';
-  }
-
-  async #rootsOnce(signal: AbortSignal | undefined): Promise<Roots> {
-    this.#roots ??= await this.#reading.run('', signal, (shared) => this.#readRoots({ signal: shared }));
-    return this.#roots;
+    return opened;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

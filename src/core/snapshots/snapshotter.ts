@@ -3,20 +3,30 @@ import type { Labels } from '../content/content-store.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 import type { Mount } from '../ports/mounter.ts';
 
+/** `Active` is written to, a `View` is only read, `Committed` is a parent for others and never changes. */
 export type SnapshotKind = 'View' | 'Active' | 'Committed';
 
+/** The record of a snapshot. */
 export interface SnapshotInfo {
+  /** The key of an active snapshot or a view; the name (of an image's layer: the chain ID) of a committed one. */
   readonly name: string;
+  /** What may be done with the snapshot. */
   readonly kind: SnapshotKind;
-  /** '' for none. */
+  /** The name of a committed snapshot; '' for none. */
   readonly parent: string;
+  /** Keys to values. */
   readonly labels: Labels;
+  /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** Milliseconds since the epoch: when a label last changed, or the snapshot was committed. */
   readonly updatedAt: number;
 }
 
+/** What a snapshot takes on the disk, without its parents. */
 export interface Usage {
+  /** Bytes of the blocks that its files occupy. */
   readonly size: number;
+  /** Files and directories; each hard link counts once. */
   readonly inodes: number;
 }
 
@@ -46,6 +56,7 @@ export interface PreparedSnapshot {
 
 /** A layer whose files a snapshot gets. */
 export interface SnapshotLayer {
+  /** The digest of the uncompressed layer (image-spec config.md, rootfs.diff_ids). */
   readonly diffId: string;
   /** The chain ID of the layers below; '' for none. */
   readonly parent: string;
@@ -60,7 +71,30 @@ export interface SnapshotLayer {
  * FailedPrecondition.
  */
 export interface Snapshotter {
+  /** `overlayfs`, `native`, or the name of a containerd's plugin. */
   readonly name: string;
+  /** The record of a key or name. */
+  stat(key: string, call?: Call): Promise<SnapshotInfo>;
+  /** Sets and (value '') removes labels. */
+  label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo>;
+  /** Sorted by name. */
+  list(call?: Call): Promise<SnapshotInfo[]>;
+  /** What one snapshot takes on the disk, without its parents. */
+  usage(key: string, call?: Call): Promise<Usage>;
+  /** What to mount to see an active snapshot or a view. */
+  mounts(key: string, call?: Call): Promise<Mount[]>;
+  /** Makes an active snapshot. `parent`: the name of a committed snapshot, '' for none. */
+  prepare(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<PreparedSnapshot>;
+  /** Makes a snapshot that is only read. `parent` as for `prepare`. */
+  view(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<PreparedSnapshot>;
+  /** Turns the active snapshot `key` into the committed snapshot `name`; the key is free again. */
+  commit(name: string, key: string, opts?: { labels?: Labels } & WriteCall): Promise<void>;
+  /** Removes the snapshot and its files. FailedPrecondition while it has children or is mounted. */
+  remove(key: string, call?: Call): Promise<void>;
+}
+
+/** A snapshotter as the unpacking of layers uses it. */
+export interface LayerSnapshotter extends Snapshotter {
   /** Most layers that a mount can show over one another. Not given: any number. */
   readonly maxLayers?: number | undefined;
   /**
@@ -68,16 +102,6 @@ export interface Snapshotter {
    * workers of our own can follow; NotImplemented where they do not apply the layers.
    */
   check?(opts?: { oursOnly?: string | undefined } & Call): Promise<void>;
-  stat(key: string, call?: Call): Promise<SnapshotInfo>;
-  /** Sets and (value '') removes labels. */
-  label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo>;
-  /** Sorted by name. */
-  list(call?: Call): Promise<SnapshotInfo[]>;
-  usage(key: string, call?: Call): Promise<Usage>;
-  /** What to mount to see an active snapshot or a view. */
-  mounts(key: string, call?: Call): Promise<Mount[]>;
-  prepare(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<PreparedSnapshot>;
-  view(key: string, parent: string, opts?: { labels?: Labels } & WriteCall): Promise<PreparedSnapshot>;
   /** Whether a layer may be applied before its parent is there: `rebase` puts it over the parent later. */
   rebases?(call?: Call): Promise<boolean>;
   /**
@@ -89,6 +113,4 @@ export interface Snapshotter {
   rebase?(key: string, parent: string, record: LayerRecord, call?: Call): Promise<string | undefined>;
   /** The labels of the snapshot of a layer, beside the chain ID. Not given: none. */
   layerLabels?(layer: SnapshotLayer): Labels;
-  commit(name: string, key: string, opts?: { labels?: Labels } & WriteCall): Promise<void>;
-  remove(key: string, call?: Call): Promise<void>;
 }

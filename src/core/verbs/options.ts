@@ -62,19 +62,28 @@ export interface PullOptions extends FetchOptions {
   readonly layerSettings?: LayerSettings | undefined;
 }
 
+/** What was fetched. */
 export interface FetchResult {
   /** The image record's name. */
   readonly name: string;
+  /** What the record points at: a manifest, or an index of them. */
   readonly target: Descriptor;
 }
 
+/** An image of one platform, unpacked into snapshots. */
 export interface UnpackedPlatform {
+  /** `linux/arm64/v8`. */
   readonly platform: string;
+  /** The platform's manifest. */
   readonly manifest: Descriptor;
+  /** The name of the topmost snapshot: the chain ID of all layers (image-spec config.md). */
   readonly chainId: string;
+  /** The name of the snapshotter that has the snapshots. */
   readonly snapshotter: string;
 }
 
+/** What was fetched and unpacked. */
 export interface PullResult extends FetchResult {
+  /** One for each platform that was wanted. */
   readonly unpacked: readonly UnpackedPlatform[];
 }

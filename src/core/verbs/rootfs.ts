@@ -12,7 +12,7 @@ import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
 import { CAP_CHOWN, hasCapability, lackOf } from '../users/capabilities.ts';
-import type { OwnerPolicy } from '../users/owner-policy.ts';
+import type { OwnerMode } from '../users/owner-policy.ts';
 import { withJob } from './job.ts';
 import type { FetchResult, StoreDeps } from './options.ts';
 import { type PlannedImage, planImage, requireLayers } from './unpack.ts';
@@ -35,7 +35,9 @@ export interface RootfsOptions extends Call {
   readonly report?: Report | undefined;
 }
 
+/** What was unpacked, and where. */
 export interface RootfsResult extends FetchResult {
+  /** Of the image that was taken: `linux/arm64/v8`. */
   readonly platform: string;
   /** Normalised. */
   readonly dir: string;
@@ -82,7 +84,7 @@ export type Fill = (
   context: {
     readonly path: string;
     readonly planned: PlannedImage;
-    readonly owner: OwnerPolicy['mode'];
+    readonly owner: OwnerMode;
     readonly signal: AbortSignal;
   },
 ) => Promise<void>;
@@ -143,7 +145,7 @@ async function chooseOwner(
   { runtime }: OutputDeps,
   options: RootfsOptions,
   report: Report,
-): Promise<OwnerPolicy['mode']> {
+): Promise<OwnerMode> {
   const mayGive = await requireOwner(runtime, options);
   const wanted = options.layerSettings?.owner ?? (mayGive ? 'keep' : undefined);
   if (wanted !== undefined) return wanted;

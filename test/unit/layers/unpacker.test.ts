@@ -13,7 +13,7 @@ import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { type Digest, makeDigest } from '../../../src/core/oci/digest.ts';
 import type { Hashers } from '../../../src/core/ports/hashers.ts';
 import type { ProgressEvent } from '../../../src/core/progress/events.ts';
-import type { SnapshotInfo, Snapshotter } from '../../../src/core/snapshots/snapshotter.ts';
+import type { LayerSnapshotter, SnapshotInfo } from '../../../src/core/snapshots/snapshotter.ts';
 
 const hashers: Hashers = {
   create(name) {
@@ -89,7 +89,7 @@ test('extract keys are unique and have containerd’s form', () => {
 });
 
 /** Snapshots in memory, with a log. */
-class FakeSnapshots implements Pick<Snapshotter, 'name' | 'stat' | 'prepare' | 'commit' | 'remove'> {
+class FakeSnapshots implements Pick<LayerSnapshotter, 'name' | 'stat' | 'prepare' | 'commit' | 'remove'> {
   readonly name = 'overlayfs';
   readonly log: string[] = [];
   readonly committed = new Set<string>();
@@ -135,7 +135,7 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
       verify: async () => true,
     },
     leases: { add: async () => {} },
-    snapshotter: snapshots as unknown as Snapshotter,
+    snapshotter: snapshots as unknown as LayerSnapshotter,
     applier: {
       apply: async () => ({ digest: actual(applied++), size: 1, warnings: [], record: undefined }),
     },
@@ -211,7 +211,7 @@ test('a chain ID that another commits before anything is applied is taken as it 
     snapshots.committed.add(raced);
     throw new HawserError('AlreadyExists', `target snapshot "${raced}": already exists`);
   };
-  const snapshotter = Object.assign(Object.create(snapshots), { prepare }) as Snapshotter;
+  const snapshotter = Object.assign(Object.create(snapshots), { prepare }) as LayerSnapshotter;
   await unpackLayers({ ...deps, snapshotter, ...opts }, CONFIG, steps);
   assert.equal(applied(), 2);
   assert.equal(labels[layer(1).digest]?.['containerd.io/uncompressed'], diffs[1]);
@@ -292,7 +292,7 @@ function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
     ...set,
     opts,
     log,
-    deps: { ...deps, snapshotter: snapshotter as unknown as Snapshotter, applier },
+    deps: { ...deps, snapshotter: snapshotter as unknown as LayerSnapshotter, applier },
   };
 }
 

@@ -29,11 +29,10 @@ async function look(
     },
   } as never;
   const tls = ca === undefined ? { skipVerify: false } : { ca };
-  const options = environmentOptions(runtime, { tls, warn: (text) => warnings.push(text) });
-  const trusted = { ...options.tls, ...(await options.roots?.({})) };
+  const options = await environmentOptions(runtime, { tls, warn: (text) => warnings.push(text) }, {});
   return {
-    ca: trusted.ca,
-    extraCa: trusted.extraCa,
+    ca: options.tls?.ca,
+    extraCa: options.tls?.extraCa,
     proxied: options.proxy !== undefined,
     warnings,
   };

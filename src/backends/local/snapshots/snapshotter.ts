@@ -6,9 +6,9 @@ import { isExtractKey } from '../../../core/layers/extract-key.ts';
 import type { Call, WriteCall } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type {
+  LayerSnapshotter,
   PreparedSnapshot,
   SnapshotInfo,
-  Snapshotter,
   Usage,
 } from '../../../core/snapshots/snapshotter.ts';
 import { mountedAt, refuseMountsAt } from '../../../core/trees/mounts.ts';
@@ -28,7 +28,7 @@ const UNDO_TIMEOUT = 60_000;
 type MakeOptions = { labels?: Labels } & WriteCall;
 
 /** A snapshotter of one namespace: records in SQLite, directories below `snapshots/<name>/<id>`. */
-export class LocalSnapshotter implements Snapshotter {
+export class LocalSnapshotter implements LayerSnapshotter {
   readonly name: string;
   readonly #store: Store;
   readonly #driver: SnapshotDriver;
