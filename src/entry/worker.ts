@@ -1,6 +1,7 @@
 /** The body of a worker, over the system calls, hashers and codecs of its runtime: one call at a time. */
 import { setImmediate } from 'node:timers';
 import { parentPort, workerData } from 'node:worker_threads';
+import { KnownStore } from '../core/archive/known-layers.ts';
 import { HawserError, toRecord } from '../core/errors.ts';
 import { applyLayer } from '../core/layers/apply-layer.ts';
 import { polledSignal } from '../core/layers/polled-signal.ts';
@@ -25,6 +26,7 @@ import { runtimeKernel } from './kernel.ts';
 const hashers = createHashers();
 const codecs = lazyCodecs();
 const clock = createClock();
+const known = new KnownStore();
 
 function reply(message: WorkerReply): void {
   parentPort?.postMessage(message);
@@ -49,7 +51,7 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
     case 'apply':
       return applyLayer(input, { syscalls, hashers, codecs, clock, openBlob, turn, onProgress }, call);
     case 'rebase':
-      return rebaseLayer(syscalls, input, call) ?? null;
+      return rebaseLayer(syscalls, input, call, known.layers(input.store)) ?? null;
     case 'copyTree':
       if (syscalls.provider === 'ffi') copyTree(syscalls, input.from, input.to, call);
       else {

@@ -75,7 +75,7 @@ export class LayerApplier implements TarSink {
     const { mode, root, lowers } = target;
     const unlocks = mode === 'flat' && target.owner !== undefined && target.owner.mode !== 'keep';
     const below = mode === 'blind' ? 'unknown' : mode === 'flat' ? [] : lowers;
-    this.#tree = new MergedTree(sys, root, below, unlocks);
+    this.#tree = new MergedTree(sys, root, below, { unlocks });
     if (mode === 'flat') this.#layer = new FlatLayer(this.#tree, this.#meta);
     else {
       const layer = new OverlayLayer(this.#tree, this.#meta);

@@ -1,8 +1,9 @@
 /** Making and using the record of a layer that was applied blind. */
 import type { ByteString } from '../bytes.ts';
-import { isDirectory, isSymlink, type Syscalls } from '../ports/syscalls.ts';
+import type { Syscalls } from '../ports/syscalls.ts';
 import type { DirNode, Made } from './dir-node.ts';
 import { needsBelow } from './guesses.ts';
+import type { KnownLayers } from './known-layers.ts';
 import { MergedTree } from './merged-tree.ts';
 
 /** A directory of a layer that was applied blind. */
@@ -67,9 +68,10 @@ export function wrongGuess(
   root: string,
   lowers: readonly string[],
   guesses: readonly ByteString[],
+  memory: KnownLayers,
 ): ByteString | undefined {
   if (guesses.length === 0) return undefined;
-  const tree = new MergedTree(sys, root, lowers);
+  const tree = new MergedTree(sys, root, lowers, { memory });
   try {
     return guesses.find((path) => {
       tree.trim();
@@ -88,9 +90,9 @@ function isSymlinkBelow(tree: MergedTree, way: readonly ByteString[]): boolean {
       node = known;
       continue;
     }
-    const below = tree.lookupBelow(node, name);
+    const below = tree.kindBelow(node, name);
     if (below === undefined) return false;
-    if (!isDirectory(below.stat)) return i === way.length - 1 && isSymlink(below.stat);
+    if (below !== 'directory') return i === way.length - 1 && below === 'symlink';
     node = tree.adopt(node, name);
   }
   return false;

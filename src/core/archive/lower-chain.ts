@@ -1,6 +1,7 @@
 /** The directories of the layers below, as they show through one another. */
 import type { ByteString } from '../bytes.ts';
-import { type Dir, isDirectory, type Syscalls } from '../ports/syscalls.ts';
+import type { Dir, Syscalls } from '../ports/syscalls.ts';
+import { type Kind, type KnownLayers, kindOf } from './known-layers.ts';
 
 /** Open directories of all chains of a tree, the one being asked for aside. */
 const MAX_OPEN = 192;
@@ -23,18 +24,27 @@ export interface ChainPlace {
 export class LowerChain {
   /** Of each, its place in the chain above; of those of the root, the layer. */
   readonly from: number[] = [];
+  /** Of each, its layer: the index of its root. */
+  readonly layers: number[] = [];
   /** Of each, its handle while that is open. */
   readonly dirs: (Dir | undefined)[] = [];
   /** How many of the chain above were looked into. */
   searched = 0;
   /** There are no more than `from` has. */
   complete = false;
+  /** The way to the place. */
+  readonly path: ByteString;
+
+  constructor(path: ByteString) {
+    this.path = path;
+  }
 }
 
 /** Opens the directories of the layers below one after another: most often nobody asks for all, and there may be hundreds. */
 export class LowerLayers {
   readonly #sys: Syscalls;
   readonly #roots: readonly string[];
+  readonly #memory: KnownLayers | undefined;
   /** What was opened, in order; some of it may be closed by now. */
   #opened: { readonly chain: LowerChain; readonly index: number; readonly dir: Dir }[] = [];
   #open = 0;
@@ -42,18 +52,49 @@ export class LowerLayers {
   readonly #places = new Set<ChainPlace>();
   #known = 0;
 
-  /** `roots`: absolute paths, nearest first. */
-  constructor(sys: Syscalls, roots: readonly string[]) {
+  /** `roots`: absolute paths, nearest first. `memory`: asked before the layers are. */
+  constructor(sys: Syscalls, roots: readonly string[], memory: KnownLayers | undefined) {
     this.#sys = sys;
     this.#roots = roots;
+    this.#memory = memory;
+  }
+
+  /** Whether a place's chain has a directory at `index`. */
+  has(place: ChainPlace, index: number): boolean {
+    return this.#upTo(place, index) !== undefined;
   }
 
   /** The handle at `index` of a place's chain, `undefined` beyond its end. Valid until the next call. */
   at(place: ChainPlace, index: number): Dir | undefined {
+    const chain = this.#upTo(place, index);
+    return chain && (chain.dirs[index] ?? this.#openAt(place, chain, index));
+  }
+
+  /** What shows at `name` of a place; `undefined`: nothing. */
+  kind(place: ChainPlace, name: ByteString): Kind | undefined {
+    for (let index = 0; ; index++) {
+      const chain = this.#upTo(place, index);
+      if (chain === undefined) return undefined;
+      const kind = this.#kindAt(place, chain, index, name);
+      if (kind !== undefined) return kind === 'whiteout' ? undefined : kind;
+    }
+  }
+
+  #kindAt(place: ChainPlace, chain: LowerChain, index: number, name: ByteString): Kind | undefined {
+    const open = (): Dir => chain.dirs[index] ?? this.#openAt(place, chain, index);
+    if (this.#memory === undefined) return kindOf(this.#sys.lstat(open(), name));
+    return this.#memory.kind(this.#sys, this.#rootOf(chain, index), chain.path, name, open);
+  }
+
+  #rootOf({ layers }: LowerChain, index: number): string {
+    return this.#roots[layers[index] ?? 0] ?? '';
+  }
+
+  /** A place's chain, when it has a directory at `index`. */
+  #upTo(place: ChainPlace, index: number): LowerChain | undefined {
     const chain = place.lowers ?? this.#begin(place);
     while (chain.from.length <= index && !chain.complete) chain.complete = !this.#extend(place, chain);
-    if (index >= chain.from.length) return undefined;
-    return chain.dirs[index] ?? this.#openAt(place, chain, index);
+    return index < chain.from.length ? chain : undefined;
   }
 
   /** Drops all that is known of a place's chain: something about it has changed. */
@@ -76,10 +117,15 @@ export class LowerLayers {
   }
 
   #begin(place: ChainPlace): LowerChain {
-    const chain = new LowerChain();
+    const { parent, name } = place;
+    const chain = new LowerChain(parent === undefined ? '' : `${this.#pathOf(parent)}/${name}`);
     place.lowers = chain;
     this.#places.add(place);
     return chain;
+  }
+
+  #pathOf(place: ChainPlace): ByteString {
+    return (place.lowers ?? this.#begin(place)).path;
   }
 
   /** Finds the next directory that shows. False: there is none. */
@@ -87,8 +133,8 @@ export class LowerLayers {
     const position = place.parent === undefined ? this.#nextRoot(chain) : this.#nextBelow(place, chain);
     if (position === undefined) return false;
     chain.from.push(position);
+    chain.layers.push(place.parent?.lowers?.layers[position] ?? position);
     this.#known++;
-    this.#openAt(place, chain, chain.from.length - 1);
     return true;
   }
 
@@ -101,10 +147,11 @@ export class LowerLayers {
     if (parent === undefined || parent.hides(name)) return undefined;
     for (;;) {
       const position = chain.searched++;
-      const above = this.at(parent, position);
-      const stat = above && this.#sys.lstat(above, name);
-      if (above === undefined || (stat !== undefined && !isDirectory(stat))) return undefined;
-      if (stat === undefined) continue;
+      const above = this.#upTo(parent, position);
+      if (above === undefined) return undefined;
+      const kind = this.#kindAt(parent, above, position, name);
+      if (kind === undefined) continue;
+      if (kind !== 'directory') return undefined;
       return this.#endsOpaque(place, chain) ? undefined : position;
     }
   }
@@ -112,19 +159,19 @@ export class LowerLayers {
   /** Whether the last directory hides those below it. Asked only when there is another: some providers take long for this. */
   #endsOpaque(place: ChainPlace, chain: LowerChain): boolean {
     const last = chain.from.length - 1;
-    const dir = last < 0 ? undefined : (chain.dirs[last] ?? this.#openAt(place, chain, last));
-    return dir !== undefined && this.#isOpaque(dir);
+    if (last < 0) return false;
+    const ask = () => this.#isOpaque(chain.dirs[last] ?? this.#openAt(place, chain, last));
+    return this.#memory?.isOpaque(this.#rootOf(chain, last), chain.path, ask) ?? ask();
   }
 
-  #openAt(place: ChainPlace, chain: LowerChain, index: number): Dir | undefined {
+  /** Opens the directory at an index that the chain has. */
+  #openAt(place: ChainPlace, chain: LowerChain, index: number): Dir {
     const position = chain.from[index] ?? 0;
-    let dir: Dir | undefined;
-    if (place.parent === undefined) dir = this.#sys.openRoot(this.#roots[position] ?? '');
-    else {
-      const above = this.at(place.parent, position);
-      dir = above && this.#sys.openDir(above, place.name);
-    }
-    if (dir === undefined) return undefined;
+    const above = place.parent && this.at(place.parent, position);
+    const dir =
+      above === undefined
+        ? this.#sys.openRoot(this.#rootOf(chain, index))
+        : this.#sys.openDir(above, place.name);
     chain.dirs[index] = dir;
     this.#open++;
     this.#opened.push({ chain, index, dir });

@@ -6,17 +6,10 @@
  */
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
-import {
-  type Dir,
-  isDirectory,
-  isSymlink,
-  S_IFCHR,
-  S_IFMT,
-  type Stat,
-  type Syscalls,
-} from '../ports/syscalls.ts';
+import { type Dir, isDirectory, isSymlink, type Stat, type Syscalls } from '../ports/syscalls.ts';
 import { DirNode, isBare } from './dir-node.ts';
 import { Guesses } from './guesses.ts';
+import { isWhiteout, type Kind, type KnownLayers } from './known-layers.ts';
 import { LowerLayers } from './lower-chain.ts';
 
 /** containerd's limit; the kernel's MAXSYMLINKS is 40. */
@@ -42,11 +35,6 @@ export interface Place {
   readonly missing: readonly ByteString[];
 }
 
-/** overlayfs: a character device 0:0. */
-export function isWhiteout(stat: Stat): boolean {
-  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
-}
-
 export class MergedTree {
   readonly root: DirNode = new DirNode(undefined, '');
   readonly sys: Syscalls;
@@ -60,13 +48,19 @@ export class MergedTree {
 
   /**
    * `lowers` unknown: names that are not in `upper` are taken to be directories or absent below, and noted as such. `unlocks`:
-   * permissions hold for this process, so the tree gives this process access to each directory that it enters.
+   * permissions hold for this process, so the tree gives this process access to each directory that it enters. `memory`: of layers
+   * that do not change any more.
    */
-  constructor(sys: Syscalls, upper: string, lowers: readonly string[] | 'unknown', unlocks = false) {
+  constructor(
+    sys: Syscalls,
+    upper: string,
+    lowers: readonly string[] | 'unknown',
+    { unlocks = false, memory }: { unlocks?: boolean; memory?: KnownLayers } = {},
+  ) {
     this.sys = sys;
     this.#unlocks = unlocks;
     this.guesses = lowers === 'unknown' ? new Guesses() : undefined;
-    this.#lowers = new LowerLayers(sys, lowers === 'unknown' ? [] : lowers);
+    this.#lowers = new LowerLayers(sys, lowers === 'unknown' ? [] : lowers, memory);
     const top = sys.openRoot(upper);
     this.root.upper = top;
     this.root.looked = true;
@@ -98,6 +92,16 @@ export class MergedTree {
       const stat = this.sys.lstat(dir, name);
       if (stat !== undefined) return isWhiteout(stat) ? undefined : { stat, dir, lower: true };
     }
+  }
+
+  /** The same, without a handle. */
+  kindBelow(node: DirNode, name: ByteString): Kind | undefined {
+    return this.#lowers.kind(node, name);
+  }
+
+  /** Whether a layer below has the directory, and it shows. */
+  isBelow(node: DirNode): boolean {
+    return this.#lowers.has(node, 0);
   }
 
   /** The handles of a directory in the layers below, nearest first, as far as they show. Each is valid until the next step. */

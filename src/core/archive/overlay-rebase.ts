@@ -56,7 +56,7 @@ export class OverlayRebase {
   }
 
   #settleHidden(node: DirNode): void {
-    if (this.#tree.lowers(node).next().done === true) return;
+    if (!this.#tree.isBelow(node)) return;
     if (!node.opaque) for (const name of node.cuts ?? []) this.#settleName(node, name);
     else if (node.parent !== undefined) this.#markOpaque(node, node.parent);
     // overlayfs ignores an opaque mark on the root of a layer.
@@ -64,12 +64,12 @@ export class OverlayRebase {
   }
 
   #settleName(node: DirNode, name: ByteString): void {
-    const below = this.#tree.lookupBelow(node, name);
+    const below = this.#tree.kindBelow(node, name);
     if (below === undefined) return;
     const dir = upperOf(this.#tree, node);
     const own = this.#tree.sys.lstat(dir, name);
     if (own === undefined) this.#makeWhiteout(node, name);
-    else if (isDirectory(own) && isDirectory(below.stat)) this.#mark(dir, name);
+    else if (isDirectory(own) && below === 'directory') this.#mark(dir, name);
   }
 
   #namesBelow(node: DirNode): Set<ByteString> {

@@ -1,4 +1,5 @@
 import type { DirNode } from '../archive/dir-node.ts';
+import { KnownLayers } from '../archive/known-layers.ts';
 import { restore, wrongGuess } from '../archive/layer-record.ts';
 import { MergedTree } from '../archive/merged-tree.ts';
 import { Metadata } from '../archive/metadata.ts';
@@ -15,13 +16,18 @@ import type { RebaseJob } from './workers.ts';
  * Puts a layer that was applied blind over the layers below, which are final: into an overlayfs upper directory the
  * whiteouts and opaque marks, or (`flat`) all that shows of the one tree below. The merged view is then that of
  * applying the layer in order. Returns the reason when that cannot be done, before anything is changed: the layer must be
- * applied again, in order, to an empty directory.
+ * applied again, in order, to an empty directory. `memory`: of what other layers were rebased over.
  */
-export function rebaseLayer(sys: Syscalls, job: RebaseJob, call: Call = {}): string | undefined {
+export function rebaseLayer(
+  sys: Syscalls,
+  job: RebaseJob,
+  call: Call = {},
+  memory: KnownLayers = new KnownLayers(),
+): string | undefined {
   const { root, lowers, record } = job;
-  const wrong = wrongGuess(sys, root, lowers, record.guesses);
+  const wrong = wrongGuess(sys, root, lowers, record.guesses, memory);
   if (wrong !== undefined) return `${JSON.stringify(display(wrong))} is a symbolic link in the layers below`;
-  const tree = new MergedTree(sys, root, job.mode === 'overlay' ? lowers : []);
+  const tree = new MergedTree(sys, root, job.mode === 'overlay' ? lowers : [], { memory });
   try {
     restore(tree, record);
     const meta = new Metadata(new Warnings());

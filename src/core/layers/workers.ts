@@ -59,6 +59,8 @@ export interface RebaseJob {
   readonly lowers: readonly string[];
   readonly mode: 'overlay' | 'flat';
   readonly record: LayerRecord;
+  /** Names the open store: what was seen in the layers below is kept for the next job of that store. Not given: nothing is kept. */
+  readonly store?: string | undefined;
 }
 
 /** Copies a tree with every attribute (native snapshotter). */

@@ -1,4 +1,5 @@
 /** Workers whose small jobs (core/layers/small-layer.ts) are done on this thread. */
+import { KnownStore } from '../../core/archive/known-layers.ts';
 import { Limiter } from '../../core/async/limiter.ts';
 import { isSmallLayer, isSmallRebase } from '../../core/layers/small-layer.ts';
 import type { ApplyJob, Workers } from '../../core/layers/workers.ts';
@@ -14,6 +15,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export function withSmallJobs(deps: Deps): Workers {
   const { workers, hashers, codecs, clock, fs } = deps;
   const one = new Limiter(1);
+  const known = new KnownStore();
   const onThisThread = async <T>(
     small: boolean,
     call: Call | undefined,
@@ -44,7 +46,7 @@ export function withSmallJobs(deps: Deps): Workers {
         call,
         async (syscalls) => {
           const { rebaseLayer } = await import('../../core/layers/rebase-layer.ts');
-          return rebaseLayer(syscalls, job, call) ?? null;
+          return rebaseLayer(syscalls, job, call, known.layers(job.store)) ?? null;
         },
         () => workers.rebase(job, call),
       ),

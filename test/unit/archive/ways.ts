@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApplyTarget, LayerApplier } from '../../../src/core/archive/apply.ts';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
+import { KnownStore } from '../../../src/core/archive/known-layers.ts';
 import type { LayerRecord } from '../../../src/core/archive/layer-record.ts';
 import { TarReader } from '../../../src/core/archive/tar-reader.ts';
 import { isKind } from '../../../src/core/errors.ts';
@@ -94,7 +95,7 @@ const flat: Way = {
 };
 
 /** Into a directory of its own without sight of those below; undefined when it cannot be done or is refused. */
-function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): Blind | undefined {
+export function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): Blind | undefined {
   const applier = new LayerApplier(sys, { root, lowers: [], mode: 'blind', maxBytes: 1 << 30 });
   try {
     const reader = new TarReader(applier);
@@ -116,6 +117,9 @@ interface Blind {
   readonly warnings: readonly string[];
 }
 
+/** Of the layers of the stack at hand, as the thread that rebases keeps them. */
+const known = new KnownStore();
+
 /** As core/layers/extract.ts has it: blind and rebased, or applied again in order. */
 const overlayBlind: Way = {
   mounts: true,
@@ -124,12 +128,14 @@ const overlayBlind: Way = {
     mkdirSync(root);
     const blind = applyBlind(sys, root, tar);
     const lowers = directoriesBelow(spot, index);
-    if (blind && rebaseLayer(sys, { root, lowers, mode: 'overlay', record: blind.record }) === undefined) {
+    const job = { root, lowers, mode: 'overlay' } as const;
+    const memory = known.layers(spot.layers);
+    if (blind && rebaseLayer(sys, { ...job, record: blind.record }, {}, memory) === undefined) {
       return { warnings: blind.warnings, rebased: true };
     }
     rmSync(root, { recursive: true });
     mkdirSync(root);
-    return inOrder(sys, { root, lowers, mode: 'overlay' }, tar);
+    return inOrder(sys, job, tar);
   },
 };
 

@@ -222,6 +222,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
       lowers: mode === 'overlay' ? trees : trees.slice(0, 1),
       mode,
       record: layer,
+      store: this.#store.owner.id,
     };
     return (await this.#store.runtime.workers.rebase(job, call)) ?? undefined;
   }
