@@ -1,6 +1,6 @@
 /**
- * Makes the artefacts in dist/: lib/ (ES modules with types, for programs), hawser.mjs (one file, for Node and Deno) and
- * hawser-linux-x64 (one executable). Fails if the bundle would need any other file beside it.
+ * Makes the artefacts in dist/: lib/ (ES modules with types, for programs), hawser.mjs (one file, for Node and Deno), shell/ (the
+ * manual page and completions) and hawser-linux-x64 (one executable). Fails if the bundle would need any other file beside it.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -18,11 +18,13 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { brotliCompressSync } from 'node:zlib';
 import { makeExecutable, type Target } from './executable.ts';
+import { writeShellFiles } from './shell-files.ts';
 import { MACHINES } from './static/machine.ts';
 
 const root: string = join(import.meta.dirname, '..');
 const js: string = join(root, 'build/js');
 const dist: string = join(root, 'dist');
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
 interface Bundle {
   readonly code: string;
@@ -165,11 +167,10 @@ function report(path: string): void {
 compile();
 const code: string = await bundleAll();
 script(code);
+writeShellFiles(join(dist, 'shell'), version);
 if (process.platform === 'linux' && process.arch === 'x64')
   await executable(code, { machine: MACHINES.x64, node: process.execPath });
 const [option, nodeThere] = process.argv.slice(2);
 if (option === '--arm64' && nodeThere !== undefined)
   await executable(code, { machine: MACHINES.arm64, node: nodeThere });
-const version: string = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string })
-  .version;
 console.log(`hawser ${version} built with Node ${process.version}`);

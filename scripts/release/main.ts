@@ -1,12 +1,13 @@
 /**
  * npm run release: builds everything and makes dist/release/: the executables (gzip), hawser.mjs, the npm package, the image
- * of hawser itself, install.sh, THIRD-PARTY-NOTICES.txt, an SBOM, the code caches (HAWSER_CODE_CACHES gives the same bytes
+ * of hawser itself, install.sh, the manual page and completions, THIRD-PARTY-NOTICES.txt, an SBOM, the code caches (HAWSER_CODE_CACHES gives the same bytes
  * again), SHA256SUMS.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -62,6 +63,7 @@ rmSync(release, { recursive: true, force: true });
 mkdirSync(release, { recursive: true });
 for (const name of ['hawser-linux-x64', 'hawser-linux-arm64']) compress(name);
 copyFileSync(join(dist, 'hawser.mjs'), join(release, 'hawser.mjs'));
+cpSync(join(dist, 'shell'), release, { recursive: true });
 copyFileSync(join(root, 'scripts/release/install.sh'), join(release, 'install.sh'));
 execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', release], {
   cwd: root,

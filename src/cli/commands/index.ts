@@ -2,6 +2,7 @@ import type { Grammar } from '../grammar/command.ts';
 import { GLOBAL_FLAGS } from '../grammar/flags.ts';
 import { bundle } from './bundle.ts';
 import type { Command } from './command.ts';
+import { completion } from './completion.ts';
 import { contentFetch } from './content-fetch.ts';
 import { contentFetchBlob } from './content-fetch-blob.ts';
 import { contentFetchObject } from './content-fetch-object.ts';
@@ -48,6 +49,7 @@ export const GRAMMAR: Grammar<Command> = {
     contentInfo,
     bundle,
     ...snapshotCommands,
+    completion(() => GRAMMAR),
     version,
   ],
 };

@@ -58,6 +58,15 @@ export const GLOBAL_FLAGS: readonly [
 ] = [ROOT, NAMESPACE, ADDRESS, CONTENT_SHARING, TIMEOUT, DEBUG];
 export type GlobalFlag = NamesOf<typeof GLOBAL_FLAGS>;
 
+export const HELP: Bool<'help'> = bool({ name: 'help', alias: 'h', describe: 'show help' });
+export const VERSION: Bool<'version'> = bool({
+  name: 'version',
+  alias: 'v',
+  describe: 'print the version',
+});
+/** What can stand in every command line, and runs no command. */
+export const PROGRAM_FLAGS: readonly [typeof HELP, typeof VERSION] = [HELP, VERSION];
+
 export const LABEL: List<'label'> = list({
   name: 'label',
   value: 'KEY[=VALUE]',

@@ -1,6 +1,7 @@
 /** The command line: which command, its flags and arguments. Flags may stand anywhere; unknown ones are errors. */
 import type { CommandSpec, Grammar, Group } from './command.ts';
-import { type AnyFlag, type Bool, bool } from './flag.ts';
+import type { AnyFlag } from './flag.ts';
+import { HELP, PROGRAM_FLAGS, VERSION } from './flags.ts';
 import { commandHabit, flagHabit, inHawser, referenceHabit, TRANSPORT } from './habits.ts';
 import { Input } from './input.ts';
 import { closest } from './suggest.ts';
@@ -12,9 +13,6 @@ export type Parsed<C extends CommandSpec> =
   | { readonly type: 'version' }
   /** Help on a command, on a group, or (neither) on all. */
   | { readonly type: 'help'; readonly command?: C; readonly group?: Group };
-
-const HELP: Bool<'help'> = bool({ name: 'help', alias: 'h', describe: 'show help' });
-const VERSION: Bool<'version'> = bool({ name: 'version', alias: 'v', describe: 'print the version' });
 
 /** Wrong usage throws a usage error with a suggestion. */
 export function parseCommandLine<C extends CommandSpec>(
@@ -41,7 +39,7 @@ export function parseCommandLine<C extends CommandSpec>(
 
 /** All flags of all commands, each name once. */
 function everyFlag(grammar: Grammar): AnyFlag[] {
-  const all = [HELP, VERSION, ...grammar.globals, ...grammar.commands.flatMap((command) => command.flags)];
+  const all = [...PROGRAM_FLAGS, ...grammar.globals, ...grammar.commands.flatMap((command) => command.flags)];
   return [...new Map(all.map((flag) => [flag.name, flag])).values()];
 }
 

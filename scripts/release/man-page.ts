@@ -1,0 +1,127 @@
+/** The manual page hawser(1), of the same grammar as the command line, for man(7) macros. */
+import type { CommandSpec, Grammar } from '../../src/cli/grammar/command.ts';
+import type { AnyFlag } from '../../src/cli/grammar/flag.ts';
+import { PROGRAM_FLAGS } from '../../src/cli/grammar/flags.ts';
+import { LAYER_FLAGS } from '../../src/cli/grammar/layer-flags.ts';
+import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../../src/cli/grammar/registry-flags.ts';
+
+/** Flags that several commands have, all of them or none: they are described once. */
+const SETS: readonly { readonly title: string; readonly flags: readonly AnyFlag[] }[] = [
+  { title: 'registry flags', flags: REGISTRY_FLAGS },
+  { title: 'network flags', flags: NETWORK_FLAGS },
+  { title: 'layer flags', flags: LAYER_FLAGS },
+];
+
+/** Those that no flag stands for. */
+const ENVIRONMENT: readonly (readonly [name: string, about: string])[] = [
+  ['XDG_DATA_HOME', 'where the store of a user is: its directory hawser'],
+  ['HTTPS_PROXY, HTTP_PROXY, NO_PROXY', 'proxies, also in lower case; HTTP and SOCKS5'],
+  ['SSL_CERT_FILE, SSL_CERT_DIR', "root certificates in place of, and beside, the system's"],
+  ['DOCKER_AUTH_CONFIG', 'credentials, as JSON in the form of config.json'],
+  ['REGISTRY_AUTH_FILE, DOCKER_CONFIG', 'where credentials are: a file, a directory with config.json'],
+];
+
+const FILES: readonly (readonly [name: string, about: string])[] = [
+  [
+    '/var/lib/hawser, ~/.local/share/hawser',
+    'the store of root, and of a user; content/ in it is an OCI image layout',
+  ],
+  ['/etc/containerd/certs.d, /etc/docker/certs.d', 'hosts, mirrors and certificates of registries'],
+  ['~/.docker/config.json, ~/.config/containers/auth.json', 'credentials of docker login and podman login'],
+];
+
+const EXIT: readonly (readonly [name: string, about: string])[] = [
+  ['0', 'success'],
+  ['1', 'an error; standard error says what failed and what to do about it'],
+  ['2', 'wrong usage'],
+  ['128+N', 'ended by signal N: 130 by an interrupt'],
+];
+
+export function manPage(grammar: Grammar, version: string): string {
+  return [
+    `.TH HAWSER 1 "" "hawser ${plain(version)}" "User Commands"\n`,
+    section('NAME', 'hawser \\- pull container images, verify them and unpack them, without a daemon\n'),
+    section(
+      'SYNOPSIS',
+      '.B hawser\n[\\fIglobal flags\\fR] \\fICOMMAND\\fR [\\fIflags\\fR] [\\fIarguments\\fR]\n',
+    ),
+    section('DESCRIPTION', `${prose(DESCRIPTION)}\n`),
+    section('COMMANDS', grammar.commands.map((one) => commandPart(one, grammar)).join('')),
+    ...SETS.map(({ title, flags }) => section(title.toUpperCase(), flagRows(flags))),
+    section('GLOBAL FLAGS', flagRows([...grammar.globals, ...PROGRAM_FLAGS])),
+    section('ENVIRONMENT', rows([...variablesOf(grammar), ...ENVIRONMENT])),
+    section('FILES', rows(FILES)),
+    section('EXIT STATUS', rows(EXIT)),
+    section('SEE ALSO', '.BR skopeo (1),\n.BR umoci (1),\n.BR runc (8),\n.BR ctr (8)\n'),
+  ].join('');
+}
+
+const DESCRIPTION =
+  'hawser resolves a reference at an OCI or Docker registry, fetches what the reference names into a content-addressed store, verifies ' +
+  'every byte, unpacks the layers into snapshots ready to run, and records the image last. An interrupted download is continued ' +
+  'by the next command for the same image. Flags may stand anywhere; -flag is --flag, and a value follows after a space or =.';
+
+function section(title: string, body: string): string {
+  return `.SH ${title}\n${body}`;
+}
+
+function commandPart(command: CommandSpec, grammar: Grammar): string {
+  const { path, args, flags, summary, details } = command;
+  const sets = SETS.filter((set) => set.flags.every((flag) => flags.includes(flag)));
+  const own = flags.filter((flag) => !sets.some((set) => set.flags.includes(flag)));
+  const more =
+    sets.length === 0 ? '' : `.PP\nAlso the ${plain(sets.map(({ title }) => title).join(', '))} (below).\n`;
+  const also = spellings(command, grammar);
+  return [
+    `.SS ${plain(['hawser', ...path, ...args].join(' '))}\n`,
+    `${prose(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)}\n`,
+    details === undefined ? '' : `.PP\n${prose(details)}\n`,
+    also === '' ? '' : `.PP\nAlso typed: ${plain(also)}\n`,
+    flagRows(own),
+    more,
+  ].join('');
+}
+
+function spellings({ path, aliases = [], short }: CommandSpec, { groups }: Grammar): string {
+  const group = groups.find(({ name }) => path.length > 1 && name === path[0]);
+  const forms = [
+    ...(short === true && group !== undefined ? [`hawser ${path.at(-1)}`] : []),
+    ...aliases.map((alias) => ['hawser', ...path.slice(0, -1), alias].join(' ')),
+  ];
+  return forms.join(', ');
+}
+
+function flagRows(flags: readonly AnyFlag[]): string {
+  return flags
+    .map(({ name, alias, value, describe, env }) => {
+      const names = [`--${name}`, ...(alias === undefined ? [] : [`-${alias}`])].map(
+        (one) => `\\fB${plain(one)}\\fR`,
+      );
+      const shown = value === undefined ? names.join(', ') : `${names.join(', ')} \\fI${plain(value)}\\fR`;
+      return `.TP\n${shown}\n${prose(env === undefined ? describe : `${describe} [$${env}]`)}\n`;
+    })
+    .join('');
+}
+
+function rows(list: readonly (readonly [string, string])[]): string {
+  return list.map(([name, about]) => `.TP\n\\fB${plain(name)}\\fR\n${prose(about)}\n`).join('');
+}
+
+function variablesOf({ globals, commands }: Grammar): (readonly [string, string])[] {
+  const flags = [...globals, ...commands.flatMap((one) => one.flags)].filter(({ env }) => env !== undefined);
+  return [
+    ...new Map(flags.map(({ env = '', name }) => [env, `the value of --${name} when the flag is not given`])),
+  ];
+}
+
+/** Text that begins no request and has no escapes of its own. */
+function prose(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => plain(line).replace(/^[.']/, '\\&$&'))
+    .join('\n');
+}
+
+function plain(text: string): string {
+  return text.replaceAll('\\', '\\e').replaceAll('-', '\\-');
+}
