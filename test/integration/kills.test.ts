@@ -41,7 +41,7 @@ describe('a command that is killed', {
       const found: string[] = [];
       for (const moment of await pointsIn(world, scenario, false)) {
         kills++;
-        found.push(...(await checkPoint(world, scenario, moment, known)));
+        found.push(...(await checkPoint(world, scenario, moment, known)).wrong);
       }
       assert.deepEqual(found, []);
     });

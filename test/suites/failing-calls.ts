@@ -19,14 +19,14 @@ export function failingCallsSuite<P>(name: string, skip: string | false, engine:
   describe(name, { skip }, () => {
     let world: FaultWorld<P>;
     let known: ReadonlyMap<string, string>;
-    let points = 0;
+    let [points, failed] = [0, 0];
 
     before(async () => {
       world = await FaultWorld.open(engine());
       known = await rightSnapshots(world);
     });
     after(async () => {
-      console.log(`${name}: ${points} points`);
+      console.log(`${name}: ${points} points, ${failed} calls failed`);
       await world[Symbol.asyncDispose]();
     });
 
@@ -34,11 +34,15 @@ export function failingCallsSuite<P>(name: string, skip: string | false, engine:
       test(`${scenario.name}: fails or is done, keeps what was there, and the next one completes`, async () => {
         const all = which === 'all' || (which !== '' && scenario.name.includes(which));
         const found: string[] = [];
+        const before = failed;
         for (const point of await pointsIn(world, scenario, !all)) {
           points++;
-          found.push(...(await checkPoint(world, scenario, point, known)));
+          const { wrong, hit } = await checkPoint(world, scenario, point, known);
+          if (hit) failed++;
+          found.push(...wrong);
         }
         assert.deepEqual(found, []);
+        assert.ok(failed > before, 'no call was made to fail');
       });
     }
   });

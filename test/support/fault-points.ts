@@ -303,10 +303,8 @@ function faultyWorkers(base: Workers, faults: Faults): Workers {
         return;
       }
       lost.loseTrees();
-      throw errnoError(
-        errno,
-        `syncfs ${dirs.map((dir) => (typeof dir === 'string' ? dir : dir.path)).join(' ')}`,
-      );
+      const names = dirs.map((dir) => (typeof dir === 'string' ? dir : dir.path)).join(' ');
+      throw faults.failure(errnoError(errno, `syncfs ${names}`));
     },
   };
 }

@@ -6,9 +6,11 @@ import { DatabaseSync } from 'node:sqlite';
 const LEFT = {
   image: 'SELECT name FROM images',
   'active snapshot': "SELECT name FROM snapshots WHERE kind = 'Active'",
-  lease: `SELECT id AS name FROM leases
-    WHERE id NOT IN (SELECT id FROM labels WHERE type = 'leases' AND key = 'containerd.io/gc.expire')
-    OR id NOT IN (SELECT lease FROM lease_resources)`,
+  'lease without end': `SELECT id AS name FROM leases
+    WHERE id NOT IN (SELECT id FROM labels WHERE type = 'leases' AND key = 'containerd.io/gc.expire')`,
+  'empty lease': `SELECT id AS name FROM leases
+    WHERE id IN (SELECT id FROM labels WHERE type = 'leases' AND key = 'containerd.io/gc.expire')
+    AND id NOT IN (SELECT lease FROM lease_resources)`,
   'staged snapshot': 'SELECT id AS name FROM staging',
   'file to remove': 'SELECT path AS name FROM doomed',
 };

@@ -65,15 +65,16 @@ async function replace(store: Store, name: string, content: string, call?: Call)
   await fs.syncDir(dir, call);
 }
 
-const TEMPORARY = /^\.(?:index\.json|oci-layout)\.([0-9a-f]+)$/;
+/** With the id of its process; hawser 0.1 had 12 digits of chance there. */
+const TEMPORARY = /^\.(?:index\.json|oci-layout)\.([0-9a-f]{12}|[0-9a-f]{16})$/;
 
-/** Removes the temporary files that processes left which are dead. */
+/** Removes the temporary files that dead processes left. */
 async function sweepTemporary(store: Store, call?: Call): Promise<void> {
   const dir = store.path('content');
-  for (const { name } of await store.runtime.fs.list(dir, call)) {
-    const owner = TEMPORARY.exec(name)?.[1];
+  for (const { name, type } of await store.runtime.fs.list(dir, call)) {
+    const owner = type === 'file' ? TEMPORARY.exec(name)?.[1] : undefined;
     if (owner === undefined || (await store.owner.look(owner, call)) === 'alive') continue;
-    await store.runtime.fs.remove(`${dir}/${name}`, { tree: true, ...call });
+    await store.runtime.fs.remove(`${dir}/${name}`, call);
   }
 }
 

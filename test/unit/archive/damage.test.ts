@@ -63,10 +63,15 @@ for (const [format, blob] of Object.entries(BLOBS)) {
       assert.ok(told > 20, `${told} were told`);
     });
 
-    test(`${format} (${choice}): cut short anywhere gives an error with the reason, or all of the archive`, async () => {
+    test(`${format} (${choice}): cut short anywhere gives an error with the reason, or the archive that is there`, async () => {
       for (let length = 1; length < blob.length; length += blob.length > 2000 ? 101 : 3) {
         const got = await read(blob.slice(0, length), choice);
-        if (got instanceof Uint8Array) continue;
+        if (got instanceof Uint8Array) {
+          // Without compression, as in Go, an archive may end after any entry: its digest tells what is missing.
+          const whole = format === 'plain' ? 0 : TAR.length - 1024;
+          assert.ok(got.length >= whole, `${length} bytes: ${got.length} of ${TAR.length} read`);
+          continue;
+        }
         const what = `${length} bytes: ${kindOf(got.error)} ${messageOf(got.error)}`;
         assert.equal(reasonOf(got.error, 'malformed')?.type, 'malformed', what);
       }

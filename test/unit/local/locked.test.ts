@@ -123,7 +123,7 @@ test('locked: what is changed while another holds the lock waits for the lock', 
   });
 });
 
-test('locked: opening hears its signal, and disposing of what is open does not wait long', async () => {
+test('locked: disposing of what is open does not wait long', async () => {
   await withStore(async ({ backend, root, runtime, open }) => {
     await fill(backend);
     const other = await open();

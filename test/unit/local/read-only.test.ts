@@ -272,12 +272,15 @@ test('files that a kill left beside index.json are removed by the next opening (
   await withStore(async ({ backend, root, open }) => {
     await fill(backend);
     const content = `${root}/content`;
-    const left = ['.index.json.0123456789abcdef', '.index.json.0123456789ab', '.oci-layout.00ff'];
+    const left = ['.index.json.0123456789abcdef', '.index.json.0123456789ab', '.oci-layout.0123456789abcdef'];
     const mine = `.index.json.${fs.readdirSync(`${root}/run`)[0]?.replace('.lock', '')}`;
-    for (const name of [...left, mine, '.somebody’s']) fs.writeFileSync(`${content}/${name}`, '');
+    const others = [mine, '.somebody’s', '.oci-layout.00ff', '.index.json.beef'];
+    for (const name of [...left, ...others]) fs.writeFileSync(`${content}/${name}`, '');
+    const directory = '.index.json.fedcba9876543210';
+    fs.mkdirSync(`${content}/${directory}`);
     await open();
     const hidden = fs.readdirSync(content).filter((name) => name.startsWith('.'));
-    assert.deepEqual(hidden.sort(), [mine, '.somebody’s'].sort());
+    assert.deepEqual(hidden.sort(), [...others, directory].sort());
   });
 });
 
