@@ -57,7 +57,7 @@ async function bringsOnly(
 }
 
 for (const labelled of [true, false]) {
-  test(`an index of indices, ${labelled ? 'with platforms' : 'without'} (T10)`, ROOT, async () => {
+  test(`an index of indices, ${labelled ? 'with platforms' : 'without'}`, ROOT, async () => {
     await withBench(async (bench) => {
       const [amd, arm] = [await image('amd', { platform: AMD }), await image('arm', { platform: ARM })];
       const inner = (one: TestImage) => ({
@@ -70,7 +70,7 @@ for (const labelled of [true, false]) {
   });
 }
 
-test('an index whose nested index lacks the platform after all is refused, and not recorded (T10)', async () => {
+test('an index whose nested index lacks the platform after all is refused, and not recorded', async () => {
   await withBench(async ({ registry, store }) => {
     const arm = await image('arm', { platform: ARM });
     const root = buildIndex([{ ...buildIndex([arm]), platform: AMD }]);
@@ -87,22 +87,18 @@ test('an index whose nested index lacks the platform after all is refused, and n
 for (const said of [true, false]) {
   for (const platform of [AMD, undefined]) {
     const where = platform === undefined ? 'without a platform' : 'for the same platform';
-    test(
-      `an artifact ${where} before the image, ${said ? 'named' : 'not named'} as one (T11)`,
-      ROOT,
-      async () => {
-        await withBench(async (bench) => {
-          const [other, amd] = [await artifact(platform), await image('amd', { platform: AMD })];
-          const plain = buildIndex([other, amd]);
-          const root = said ? withType(plain, other) : plain;
-          await bringsOnly(bench, bench.registry.push('t/a', 'v1', root), amd, [other]);
-        });
-      },
-    );
+    test(`an artifact ${where} before the image, ${said ? 'named' : 'not named'} as one`, ROOT, async () => {
+      await withBench(async (bench) => {
+        const [other, amd] = [await artifact(platform), await image('amd', { platform: AMD })];
+        const plain = buildIndex([other, amd]);
+        const root = said ? withType(plain, other) : plain;
+        await bringsOnly(bench, bench.registry.push('t/a', 'v1', root), amd, [other]);
+      });
+    });
   }
 }
 
-test('a signature with an image config is told as what it is (G12)', ROOT, async () => {
+test('a signature with an image config is told as what it is', ROOT, async () => {
   await withBench(async ({ registry, store }) => {
     const layers = [{ entries: [{ name: 'a', data: 'x' }] }];
     const plain = await buildImage({ layers });
@@ -130,7 +126,7 @@ test('an artifact alone is what its index has for the platform', async () => {
 });
 
 test(
-  'children without a platform are not asked for where every wanted platform has an image (G8)',
+  'children without a platform are not asked for where every wanted platform has an image',
   ROOT,
   async () => {
     await withBench(async (bench) => {

@@ -1,6 +1,6 @@
 /** Blobs of the store that have lost their digest (a rotten sector, an altered file): no verb believes them, a pull heals them. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hintOf } from '../../src/core/errors.ts';
@@ -10,6 +10,7 @@ import { buildImage, type TestImage } from '../registry/image.ts';
 import { rejectsWith, withBench } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
 import { needs } from '../support/needs.ts';
+import { overwrite, ROT } from '../support/rot.ts';
 import { noise } from '../support/small-image.ts';
 
 const ROOT = { skip: needs({ root: true }) };
@@ -26,25 +27,6 @@ const rottable: Promise<TestImage> = buildImage({
   layers: [large(1, 'gzip'), large(2, 'zstd'), large(3, 'none')],
   config: { author: 'x'.repeat(2 << 20) },
 });
-
-function alter(path: string, change: (bytes: Buffer) => void): void {
-  const bytes = readFileSync(path);
-  change(bytes);
-  chmodSync(path, 0o600);
-  writeFileSync(path, bytes);
-}
-
-const ROT: Readonly<Record<string, (path: string) => void>> = {
-  'a flipped bit': (path) =>
-    alter(path, (bytes) => bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1)),
-  'zeros of the same length': (path) => alter(path, (bytes) => bytes.fill(0)),
-  'a shorter file': (path) => truncateSync(path, 1000),
-  'no file': (path) => rmSync(path),
-  'a directory in its place': (path) => {
-    rmSync(path);
-    mkdirSync(path);
-  },
-};
 
 const EVERY = Object.entries(ROT);
 const FLIPPED = EVERY.slice(0, 1);
@@ -143,7 +125,7 @@ test('an altered config, valid as it is, is never used: a bundle of it is refuse
   await withBench(async ({ store, registry }) => {
     const ref = registry.push('a/altered', 'v1', image);
     await fetch(ref, { store });
-    alter(pathOf(store, digestOf(image, 'config')), (bytes) => {
+    overwrite(pathOf(store, digestOf(image, 'config')), (bytes) => {
       bytes.write('evil', bytes.indexOf('good'));
     });
     const dir = join(store.root, '../bundle');

@@ -12,10 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { LayerApplier } from '../../src/core/archive/apply.ts';
 import { isNeedsBelow } from '../../src/core/archive/guesses.ts';
 import type { LayerRecord } from '../../src/core/archive/layer-record.ts';
-import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { isKind, type Kind } from '../../src/core/errors.ts';
 import { rebaseLayer } from '../../src/core/layers/rebase-layer.ts';
 import type { Syscalls } from '../../src/core/ports/syscalls.ts';
@@ -33,7 +31,7 @@ import {
   wh,
 } from '../support/layer-builder.ts';
 import { tempDir } from '../support/tmp.ts';
-import { apply, syscallsHere } from '../unit/archive/stacks.ts';
+import { apply, applyBlind, syscallsHere } from '../unit/archive/stacks.ts';
 import { many, type Next, pick, rarely } from './random.ts';
 import { type AnyTarget, Finding, outcome, shrinkList } from './target.ts';
 
@@ -127,18 +125,12 @@ function entry(next: Next): Entry {
 
 type Layers = readonly (readonly Entry[])[];
 
-function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): LayerRecord | undefined {
-  const applier = new LayerApplier(sys, { root, lowers: [], mode: 'blind', maxBytes: 2 ** 30 });
+function tryBlind(sys: Syscalls, root: string, tar: Uint8Array): LayerRecord | undefined {
   try {
-    const reader = new TarReader(applier);
-    reader.push(tar);
-    reader.end();
-    return applier.finish();
+    return applyBlind(sys, root, tar).record;
   } catch (err) {
     if (isNeedsBelow(err) || isKind(err, 'InvalidArgument')) return undefined;
     throw err;
-  } finally {
-    applier.close();
   }
 }
 
@@ -221,7 +213,7 @@ class Scratch {
 
   /** Without sight of the layers below, then rebased; in order where that cannot be (core/layers/extract.ts). */
   #blind(root: string, lowers: readonly string[], tar: Uint8Array): unknown {
-    const record = applyBlind(this.#sys, root, tar);
+    const record = tryBlind(this.#sys, root, tar);
     if (record && rebaseLayer(this.#sys, { root, lowers, mode: 'overlay', record }) === undefined)
       return undefined;
     const home = this.#sys.openRoot(this.#home);

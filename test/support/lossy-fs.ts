@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { dirname } from 'node:path';
 import { HawserError } from '../../src/core/errors.ts';
 import type { FileHandle, FileSystem } from '../../src/core/ports/file-system.ts';
+import { type Range, without, zero } from './lost-ranges.ts';
 
 /**
  * What a power cut takes with it: bytes that no sync followed, bytes whose sync failed and that were not written again, and
@@ -14,8 +15,6 @@ export interface LossyFs {
   /** The power is cut: everything that is not on disk goes. To be called once, when all is closed. */
   cut(): void;
 }
-
-type Range = readonly [start: number, end: number];
 
 interface Pages {
   path: string;
@@ -90,25 +89,6 @@ export function lossyFs(base: FileSystem): LossyFs {
       for (const { from, to } of renames.reverse()) undo(from, to);
     },
   };
-}
-
-function without([start, end]: Range, [from, to]: Range): Range[] {
-  const rest: Range[] = [
-    [start, Math.min(end, from)],
-    [Math.max(start, to), end],
-  ];
-  return rest.filter(([a, b]) => a < b);
-}
-
-function zero(path: string, [start, end]: Range): void {
-  if (!fs.existsSync(path)) return;
-  const { mode, size } = fs.statSync(path);
-  fs.chmodSync(path, 0o600);
-  const file = fs.openSync(path, 'r+');
-  const length = Math.max(0, Math.min(size, end) - start);
-  fs.writeSync(file, new Uint8Array(length), 0, length, start);
-  fs.closeSync(file);
-  fs.chmodSync(path, mode & 0o7777);
 }
 
 function undo(from: string, to: string): void {

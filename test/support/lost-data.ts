@@ -4,8 +4,7 @@
  */
 import fs from 'node:fs';
 import { join } from 'node:path';
-
-type Range = readonly [start: number, end: number];
+import { type Range, without, zero } from './lost-ranges.ts';
 
 interface FileState {
   dirty: Range[];
@@ -77,14 +76,6 @@ export class LostData {
   }
 }
 
-function without([start, end]: Range, [from, to]: Range): Range[] {
-  const rest: Range[] = [
-    [start, Math.min(end, from)],
-    [Math.max(start, to), end],
-  ];
-  return rest.filter(([a, b]) => a < b);
-}
-
 function inodeOf(path: string): string {
   const stat = fs.lstatSync(path, { bigint: true, throwIfNoEntry: false });
   return stat === undefined ? path : `${stat.dev}:${stat.ino}`;
@@ -96,14 +87,4 @@ function filesBelow(dir: string): string[] {
     .readdirSync(dir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-}
-
-function zero(path: string, [start, end]: Range): void {
-  const { mode, size } = fs.statSync(path);
-  fs.chmodSync(path, 0o600);
-  const file = fs.openSync(path, 'r+');
-  const length = Math.max(0, Math.min(size, end) - start);
-  if (length > 0) fs.writeSync(file, new Uint8Array(length), 0, length, start);
-  fs.closeSync(file);
-  fs.chmodSync(path, mode & 0o7777);
 }

@@ -6,9 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LayerApplier } from '../../../src/core/archive/apply.ts';
 import type { LayerRecord } from '../../../src/core/archive/layer-record.ts';
-import { TarReader } from '../../../src/core/archive/tar-reader.ts';
 import type { ByteString } from '../../../src/core/bytes.ts';
 import { errnoOf, messageOf } from '../../../src/core/errors.ts';
 import { rebaseLayer } from '../../../src/core/layers/rebase-layer.ts';
@@ -28,7 +26,7 @@ import { hasFfi } from '../../support/ffi.ts';
 import { device, dir, fifo, file, hard, layer, opq, sym, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { tempDir } from '../../support/tmp.ts';
-import { apply, syscallsHere } from './stacks.ts';
+import { apply, applyBlind, syscallsHere } from './stacks.ts';
 
 /** One of each kind of error that steers something: EMFILE goes as ENOSPC, EROFS and EACCES go as EPERM. */
 const ERRNOS = ['EIO', 'ENOSPC', 'EPERM', 'ENOTSUP'] as const;
@@ -141,25 +139,9 @@ interface Scenario {
 
 const here = syscallsHere();
 
-function blind(
-  sys: Syscalls,
-  root: string,
-  tar: Uint8Array,
-): { record: LayerRecord | undefined; warnings: readonly string[] } {
-  const applier = new LayerApplier(sys, { root, lowers: [], mode: 'blind', maxBytes: 1 << 30 });
-  try {
-    const reader = new TarReader(applier);
-    reader.push(tar);
-    reader.end();
-    return { record: applier.finish(), warnings: applier.warnings };
-  } finally {
-    applier.close();
-  }
-}
-
 function rebase(mode: 'overlay' | 'flat'): Scenario {
   return {
-    prepare: ({ upper }) => blind(here, upper, withoutLinks()).record,
+    prepare: ({ upper }) => applyBlind(here, upper, withoutLinks()).record,
     work: (sys, { lower, upper }, record) => {
       assert.equal(
         rebaseLayer(sys, { root: upper, lowers: [lower], mode, record: record as LayerRecord }),
@@ -198,7 +180,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     result: ({ lower }) => describe(here, lower),
   },
   blind: {
-    work: (sys, { upper }) => blind(sys, upper, withoutLinks()).warnings,
+    work: (sys, { upper }) => applyBlind(sys, upper, withoutLinks()).warnings,
     result: ({ upper }) => describe(here, upper),
   },
   'rebase over layers': rebase('overlay'),

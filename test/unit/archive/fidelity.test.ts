@@ -8,11 +8,12 @@ import { after, before, describe, test } from 'node:test';
 import { HawserError, isKind, messageOf } from '../../../src/core/errors.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
 import { removeEntry } from '../../../src/core/trees/remove-tree.ts';
+import { intercept } from '../../support/intercept.ts';
 import { dir, fifo, file, hard, layer, sym, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { bytes, concat, END, member, pax } from '../../support/tar-builder.ts';
 import { readTree, type Tree } from '../../support/tree.ts';
-import { apply, intercept, syscallsHere } from './stacks.ts';
+import { apply, syscallsHere } from './stacks.ts';
 
 const CAPABILITY = Uint8Array.of(1, 0, 0, 2, 0x80, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const CAPABILITY_HEX = `0x0100000280ff${'00'.repeat(14)}`;

@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LayerApplier } from '../../../src/core/archive/apply.ts';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import type { LayerRecord } from '../../../src/core/archive/layer-record.ts';
-import { TarReader } from '../../../src/core/archive/tar-reader.ts';
 import { rebaseLayer } from '../../../src/core/layers/rebase-layer.ts';
 import type { Dir, Syscalls } from '../../../src/core/ports/syscalls.ts';
 import { removeEntry, removeTree } from '../../../src/core/trees/remove-tree.ts';
@@ -16,7 +14,7 @@ import { hasFfi } from '../../support/ffi.ts';
 import { dir, file, hard, layer, opq, sym, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { tempDir } from '../../support/tmp.ts';
-import { apply, syscallsHere } from './stacks.ts';
+import { apply, applyBlind, syscallsHere } from './stacks.ts';
 
 /** Of the layer 64, of the layers below 192, and a few on the way. */
 const MOST = 300;
@@ -141,21 +139,15 @@ for (const [name, layers] of Object.entries(CASES)) {
 
 /** Layers that need those below in view are refused: their handles are closed all the same. */
 function blind(sys: Syscalls, root: string, lowers: readonly string[], tar: Uint8Array): void {
-  const record = applyBlind(sys, root, tar);
+  const record = tryBlind(sys, root, tar);
   if (record !== undefined) rebaseLayer(sys, { root, lowers, mode: 'overlay', record });
 }
 
-function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): LayerRecord | undefined {
-  const applier = new LayerApplier(sys, { root, lowers: [], mode: 'blind', maxBytes: 1 << 30 });
+function tryBlind(sys: Syscalls, root: string, tar: Uint8Array): LayerRecord | undefined {
   try {
-    const reader = new TarReader(applier);
-    reader.push(tar);
-    reader.end();
-    return applier.finish();
+    return applyBlind(sys, root, tar).record;
   } catch (err) {
     if (isNeedsBelow(err)) return undefined;
     throw err;
-  } finally {
-    applier.close();
   }
 }

@@ -9,10 +9,11 @@ import { ownerRecord } from '../../../src/core/archive/ownership.ts';
 import { HawserError, hintOf, isKind, messageOf, reasonOf } from '../../../src/core/errors.ts';
 import type { Dir } from '../../../src/core/ports/syscalls.ts';
 import type { OwnerPolicy } from '../../../src/core/users/owner-policy.ts';
+import { intercept } from '../../support/intercept.ts';
 import { device, dir, file, hard, layer, sym, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import { readTree } from '../../support/tree.ts';
-import { apply, intercept, syscallsHere } from './stacks.ts';
+import { apply, syscallsHere } from './stacks.ts';
 
 const SOME = [
   { first: 0, count: 1 },

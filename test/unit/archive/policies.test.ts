@@ -7,13 +7,14 @@ import { after, before, describe, test } from 'node:test';
 import { Budget } from '../../../src/core/archive/budget.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
+import { intercept } from '../../support/intercept.ts';
 import { device, dir, file, hard, layer, opq, sym, wh } from '../../support/layer-builder.ts';
 import { isDeno, needs } from '../../support/needs.ts';
 import { bytes, concat, END, member, pax } from '../../support/tar-builder.ts';
 import { tempDir } from '../../support/tmp.ts';
 import { readTree } from '../../support/tree.ts';
 import { PROVIDERS } from './hostile.ts';
-import { apply, intercept, syscallsHere } from './stacks.ts';
+import { apply, syscallsHere } from './stacks.ts';
 
 function readXattrs(sys: Syscalls, path: string, ...names: string[]): string[][] {
   const dir = sys.openRoot(path);

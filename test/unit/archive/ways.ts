@@ -15,38 +15,33 @@ export function syscallsHere(prefer?: 'tools'): Syscalls {
   return openSyscalls(prefer);
 }
 
-export function apply(
-  sys: Syscalls,
-  target: Omit<ApplyTarget, 'maxBytes'> & { maxBytes?: number },
-  tar: Uint8Array,
-): readonly string[] {
+type Target = Omit<ApplyTarget, 'maxBytes'> & { maxBytes?: number };
+
+export function apply(sys: Syscalls, target: Target, tar: Uint8Array): readonly string[] {
+  return applied(sys, target, tar).warnings;
+}
+
+/** What one layer gave; mode `blind` has a record for the rebase. */
+interface Blind {
+  readonly record: LayerRecord | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** Into a directory of its own without sight of those below. */
+export function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): Blind {
+  return applied(sys, { root, lowers: [], mode: 'blind' }, tar);
+}
+
+function applied(sys: Syscalls, target: Target, tar: Uint8Array): Blind {
   const applier = new LayerApplier(sys, { maxBytes: 1 << 30, ...target });
   try {
     const reader = new TarReader(applier);
     reader.push(tar);
     reader.end();
-    applier.finish();
-    return applier.warnings;
+    return { record: applier.finish(), warnings: applier.warnings };
   } finally {
     applier.close();
   }
-}
-
-/** The same calls, with `hook` run before each: what it throws is what the call throws. */
-export function intercept(
-  sys: Syscalls,
-  hook: (call: keyof Syscalls, args: readonly never[]) => void,
-): Syscalls {
-  return new Proxy(sys, {
-    get(target, key: keyof Syscalls) {
-      const value = target[key];
-      if (typeof value !== 'function') return value;
-      return (...args: never[]): unknown => {
-        hook(key, args);
-        return (value as (...all: never[]) => unknown).apply(target, args);
-      };
-    },
-  });
 }
 
 /** What a way did with one layer. */
@@ -94,27 +89,20 @@ const flat: Way = {
   layer: (sys, spot, _, tar) => inOrder(sys, { root: spot.view, lowers: [], mode: 'flat' }, tar),
 };
 
-/** Into a directory of its own without sight of those below; undefined when it cannot be done or is refused. */
-export function applyBlind(sys: Syscalls, root: string, tar: Uint8Array): Blind | undefined {
-  const applier = new LayerApplier(sys, { root, lowers: [], mode: 'blind', maxBytes: 1 << 30 });
+/** Undefined when the layer cannot be applied so, or is refused. */
+export function tryBlind(
+  sys: Syscalls,
+  root: string,
+  tar: Uint8Array,
+): (Blind & { record: LayerRecord }) | undefined {
   try {
-    const reader = new TarReader(applier);
-    reader.push(tar);
-    reader.end();
-    const record = applier.finish();
+    const { record, warnings } = applyBlind(sys, root, tar);
     // As it crosses to the thread that rebases.
-    return record && { record: structuredClone(record), warnings: applier.warnings };
+    return record && { record: structuredClone(record), warnings };
   } catch (err) {
     if (isNeedsBelow(err) || isKind(err, 'InvalidArgument')) return undefined;
     throw err;
-  } finally {
-    applier.close();
   }
-}
-
-interface Blind {
-  readonly record: LayerRecord;
-  readonly warnings: readonly string[];
 }
 
 /** Of the layers of the stack at hand, as the thread that rebases keeps them. */
@@ -126,7 +114,7 @@ const overlayBlind: Way = {
   layer(sys, spot, index, tar) {
     const root = ownDirectory(spot, index);
     mkdirSync(root);
-    const blind = applyBlind(sys, root, tar);
+    const blind = tryBlind(sys, root, tar);
     const lowers = directoriesBelow(spot, index);
     const job = { root, lowers, mode: 'overlay' } as const;
     const memory = known.layers(spot.layers);
@@ -145,7 +133,7 @@ const flatBlind: Way = {
   layer(sys, spot, index, tar) {
     const root = ownDirectory(spot, index);
     mkdirSync(root);
-    const blind = applyBlind(sys, root, tar);
+    const blind = tryBlind(sys, root, tar);
     const lowers = index === 0 ? [] : [spot.view];
     if (blind && rebaseLayer(sys, { root, lowers, mode: 'flat', record: blind.record }) === undefined) {
       rmSync(spot.view, { recursive: true });

@@ -75,7 +75,7 @@ test('habits: no word of the tables is a command of ours, and each command line 
   }
 });
 
-/** What `/habits.txt` of the demand lists that another word here does not already stand for. */
+/** What users of ctr, docker, crane, skopeo, regctl and oras type. */
 const TYPED = [
   ...[
     'images tag a:1 a:2',

@@ -27,10 +27,10 @@ import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
 import { fakeContainerd, status } from '../../support/fake-containerd.ts';
+import { intercept } from '../../support/intercept.ts';
 import { needs } from '../../support/needs.ts';
 import { digestOf, someBytes } from '../../support/stores.ts';
 import { tempDir } from '../../support/tmp.ts';
-import { intercept } from '../archive/ways.ts';
 
 const bytes = someBytes(500);
 const digest = digestOf(bytes);

@@ -212,7 +212,7 @@ test('another writer is followed until the blob is there', async () => {
   assert.ok(store.committed);
 });
 
-test('a writer that has stopped is told of, and then the blob is fetched beside it (L3)', async () => {
+test('a writer that has stopped is told of, and then the blob is fetched beside it', async () => {
   const world = setUp((offset) => ({ body: body(BYTES.subarray(offset)), offset }));
   const { store, events } = world;
   let now = 0;

@@ -40,7 +40,7 @@ const EIO = new HawserError('Internal', 'syncing the file system: input/output e
   reason: { type: 'errno', errno: 'EIO' },
 });
 
-test('durability: a sync that failed once drops what was not durable, for every process (T5)', {
+test('durability: a sync that failed once drops what was not durable, for every process', {
   skip,
 }, async () => {
   let fail = false;
@@ -76,7 +76,7 @@ test('durability: a sync that failed once drops what was not durable, for every 
   );
 });
 
-test('durability: a write-out that failed while layers were applied does the same (T5)', {
+test('durability: a write-out that failed while layers were applied does the same', {
   skip,
 }, async () => {
   const base = bareRuntime();
@@ -154,7 +154,7 @@ const LEFTOVERS: readonly Leftover[] = [
 
 for (const { mark, maker, sync, trusted } of LEFTOVERS) {
   const died = sync === undefined ? '' : `, with a sync ${sync} under way`;
-  test(`durability: a mark that is ${mark}, its maker ${maker}${died}: ${trusted ? 'trusted' : 'dropped'} (T7)`, {
+  test(`durability: a mark that is ${mark}, its maker ${maker}${died}: ${trusted ? 'trusted' : 'dropped'}`, {
     skip:
       skip ||
       (!hasFfi() && mark === 'ours' && maker === 'dead' && trusted ? 'needs the id of a mount: FFI' : false),
@@ -196,7 +196,7 @@ for (const { mark, maker, sync, trusted } of LEFTOVERS) {
   });
 }
 
-test('durability: a disk that was mounted anew takes what was not synced with it (T7)', {
+test('durability: a disk that was mounted anew takes what was not synced with it', {
   skip: skip || (hasFfi() ? false : 'needs the id of a mount: FFI'),
 }, async () => {
   await withStore(async ({ backend, root, runtime }) => {
@@ -225,7 +225,7 @@ test('durability: a disk that was mounted anew takes what was not synced with it
   });
 });
 
-test('durability: a mount that changes under a process fails its sync (T7)', {
+test('durability: a mount that changes under a process fails its sync', {
   skip: skip || (hasFfi() ? false : 'needs the id of a mount: FFI'),
 }, async () => {
   await withStore(async ({ backend, root, open }) => {
@@ -299,7 +299,7 @@ test('durability: a full disk below the database is no failed sync: nothing is d
   );
 });
 
-test('durability: a lost directory is told, extracted anew, and keeps what is above it (T8)', {
+test('durability: a lost directory is told, extracted anew, and keeps what is above it', {
   skip,
 }, async () => {
   await withStore(async ({ backend, root, open }) => {
@@ -327,7 +327,7 @@ test('durability: a lost directory is told, extracted anew, and keeps what is ab
   });
 });
 
-test('durability: directories that no record knows are left alone, and in nobody’s way (T9)', {
+test('durability: directories that no record knows are left alone, and in nobody’s way', {
   skip,
 }, async () => {
   await withStore(async ({ backend, root, runtime }) => {
@@ -356,7 +356,7 @@ test('durability: directories that no record knows are left alone, and in nobody
   });
 });
 
-test('durability: a mounted directory without a record outlives a collection (T9)', { skip }, async () => {
+test('durability: a mounted directory without a record outlives a collection', { skip }, async () => {
   for (const name of ['overlayfs', 'native']) {
     await withStore(async ({ backend, root, runtime }) => {
       const sn = backend.snapshotter(name);
@@ -389,7 +389,7 @@ test('durability: a mounted directory without a record outlives a collection (T9
   }
 });
 
-test('durability: an ingest whose sync failed is not resumed from the page cache (T6)', async () => {
+test('durability: an ingest whose sync failed is not resumed from the page cache', async () => {
   const bytes = someBytes(100_000);
   for (const truncates of [true, false]) {
     const base = bareRuntime();

@@ -92,7 +92,7 @@ function crashed(root: string): string {
   return copy;
 }
 
-test('a reader changes nothing: a closed store, an empty file, no store at all (T13)', async () => {
+test('a reader changes nothing: a closed store, an empty file, no store at all', async () => {
   await withStore(async ({ backend, root, runtime }) => {
     await fill(backend);
     await backend[Symbol.asyncDispose]();
@@ -112,7 +112,7 @@ test('a reader changes nothing: a closed store, an empty file, no store at all (
   });
 });
 
-test('a reader sees what is written after it was opened, by a first writer too (T13)', async () => {
+test('a reader sees what is written after it was opened, by a first writer too', async () => {
   await withStore(async ({ backend, root, runtime }) => {
     await fill(backend);
     await backend[Symbol.asyncDispose]();
@@ -156,7 +156,7 @@ test('a store with a newer format is refused by a reader too', async () => {
 const MOUNTS = needs({ root: true, tools: ['mount', 'umount'] });
 
 for (const state of ['closed', 'crashed'] as const) {
-  test(`a read-only file system: a store that was ${state} is read (T13)`, { skip: MOUNTS }, async () => {
+  test(`a read-only file system: a store that was ${state} is read`, { skip: MOUNTS }, async () => {
     const dir = tempDir();
     const place = `${dir.path}/m`;
     fs.mkdirSync(place);
@@ -196,7 +196,7 @@ function fillDisk(place: string): void {
   }
 }
 
-test('a full disk: what is there is listed, and what is removed frees space (T14)', {
+test('a full disk: what is there is listed, and what is removed frees space', {
   skip: MOUNTS,
 }, async () => {
   const dir = tempDir();
@@ -248,7 +248,7 @@ test('a full disk: what is there is listed, and what is removed frees space (T14
   }
 });
 
-test('many images are removed with one writing of index.json (L6)', async () => {
+test('many images are removed with one writing of index.json', async () => {
   const base = bareRuntime();
   let written = 0;
   const rename: typeof base.fs.rename = async (from, to, call) => {
@@ -268,7 +268,7 @@ test('many images are removed with one writing of index.json (L6)', async () => 
   );
 });
 
-test('files that a kill left beside index.json are removed by the next opening (L7)', async () => {
+test('files that a kill left beside index.json are removed by the next opening', async () => {
   await withStore(async ({ backend, root, open }) => {
     await fill(backend);
     const content = `${root}/content`;
@@ -297,7 +297,7 @@ test('files of dead processes in run/ are removed by a collection, others stay',
   });
 });
 
-test('put returns what it put, whatever others do meanwhile (L8)', async () => {
+test('put returns what it put, whatever others do meanwhile', async () => {
   const base = bareRuntime();
   let meanwhile = async (): Promise<void> => {};
   const rename: typeof base.fs.rename = async (from, to, call) => {
@@ -319,7 +319,7 @@ test('put returns what it put, whatever others do meanwhile (L8)', async () => {
   );
 });
 
-test('what cannot be cleaned up at the end hides nothing (T15)', async () => {
+test('what cannot be cleaned up at the end hides nothing', async () => {
   const base = bareRuntime();
   let broken = false;
   const remove: typeof base.fs.remove = async (path, opts) => {

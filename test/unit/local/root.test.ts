@@ -113,7 +113,7 @@ const BAD_PARTS: Readonly<Record<string, readonly [damage: (root: string) => voi
 };
 
 for (const [title, [damage, says]] of Object.entries(BAD_PARTS)) {
-  test(`a store that others could have changed is refused, to read and to write: ${title} (S11)`, async () => {
+  test(`a store that others could have changed is refused, to read and to write: ${title}`, async () => {
     await inDir(async (dir) => {
       const root = `${dir}/store`;
       await opens(root);
@@ -144,7 +144,7 @@ test('what is open inside a root that nobody else can enter is no danger', async
   });
 });
 
-test('an ACL that lets another user write is refused (S11)', {
+test('an ACL that lets another user write is refused', {
   skip: needs({ tools: ['setfattr'] }),
 }, async () => {
   await inDir(async (dir) => {

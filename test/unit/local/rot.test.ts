@@ -7,34 +7,10 @@ import { readBlob } from '../../../src/core/content/read.ts';
 import { kindOf, reasonOf } from '../../../src/core/errors.ts';
 import type { Digest } from '../../../src/core/oci/digest.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
+import { overwrite, ROT } from '../../support/rot.ts';
 import { addBlob, bytesOf, close, collectStream, someBytes, withStore } from '../../support/stores.ts';
 
 const BIG = 3 << 20;
-
-function overwrite(path: string, change: (bytes: Buffer) => void): void {
-  const bytes = fs.readFileSync(path);
-  change(bytes);
-  fs.chmodSync(path, 0o600);
-  fs.writeFileSync(path, bytes);
-  fs.chmodSync(path, 0o444);
-}
-
-/** What may become of a blob's file. */
-const ROT: Readonly<Record<string, (path: string) => void>> = {
-  'a flipped bit': (path) =>
-    overwrite(path, (bytes) => bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1)),
-  'zeros of the same length': (path) => overwrite(path, (bytes) => bytes.fill(0)),
-  'a shorter file': (path) => fs.truncateSync(path, fs.statSync(path).size - 1),
-  'no file': (path) => fs.rmSync(path),
-  'a directory': (path) => {
-    fs.rmSync(path);
-    fs.mkdirSync(path);
-  },
-  'a symlink': (path) => {
-    fs.renameSync(path, `${path}.elsewhere`);
-    fs.symlinkSync(`${path}.elsewhere`, path);
-  },
-};
 
 for (const [title, rot] of Object.entries(ROT)) {
   for (const [size, bytes] of [

@@ -11,6 +11,7 @@ import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
 import { errnoError } from '../../../src/platform/kernel/errno.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { hasFfi } from '../../support/ffi.ts';
+import { intercept } from '../../support/intercept.ts';
 import { needs } from '../../support/needs.ts';
 import { unmountBelow } from '../../support/scratch.ts';
 import { openSyscalls } from '../../support/this-runtime.ts';
@@ -20,18 +21,11 @@ import { tempDir } from '../../support/tmp.ts';
 type Failure = readonly [call: keyof Syscalls, errno: string, argument?: string];
 
 function failing(failures: readonly Failure[]): Syscalls {
-  return new Proxy(openSyscalls(), {
-    get(target, key: keyof Syscalls) {
-      const value = target[key];
-      if (typeof value !== 'function') return value;
-      return (...args: unknown[]) => {
-        for (const [call, errno, argument] of failures) {
-          if (call === key && (argument === undefined || args.includes(argument)))
-            throw errnoError(errno, 'trying');
-        }
-        return (value as (...all: unknown[]) => unknown).apply(target, args);
-      };
-    },
+  return intercept(openSyscalls(), (name, args: readonly unknown[]) => {
+    for (const [call, errno, argument] of failures) {
+      if (call === name && (argument === undefined || args.includes(argument)))
+        throw errnoError(errno, 'trying');
+    }
   });
 }
 
@@ -97,12 +91,8 @@ test('a file system is probed once a process', { skip: needs({ root: true }) }, 
     const runtime = bareRuntime();
     let made = 0;
     const sys = await runtime.syscalls();
-    const counting = new Proxy(sys, {
-      get(target, key: keyof Syscalls) {
-        if (key === 'mknod') made++;
-        const value = target[key];
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
+    const counting = intercept(sys, (name) => {
+      if (name === 'mknod') made++;
     });
     const driver = new OverlayDriver({ ...runtime, syscalls: async () => counting }, tmp.path);
     for (const id of ['1', '2', '3']) {

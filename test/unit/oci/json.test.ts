@@ -166,7 +166,7 @@ test('a string of megabytes', () => {
   assert.equal(parse(`"${long}\\n"`), `${long}\n`);
 });
 
-test('values are counted: more of them than any image needs are refused before they are built (S3)', () => {
+test('values are counted: more of them than any image needs are refused before they are built', () => {
   for (const unit of ['{}', '[]', '0', '""', 'null', '{"a":1}']) {
     const most = unit === '{"a":1}' ? MAX_JSON_VALUES / 2 : MAX_JSON_VALUES;
     const list = (count: number) => new TextEncoder().encode(`[${Array(count).fill(unit).join()}]`);

@@ -84,7 +84,7 @@ for (const [target, registry, allowed] of REDIRECTS) {
   });
 }
 
-test('the class of a registry is that of its addresses, the most public one; looked up once (S9)', async () => {
+test('the class of a registry is that of its addresses, the most public one; looked up once', async () => {
   const names: Readonly<Record<string, readonly string[]>> = {
     'reg.lan': ['10.9.0.1', 'fd12::1'],
     'both.test': ['127.0.0.1', '203.0.113.5'],

@@ -54,7 +54,7 @@ test('an SSL_CERT_FILE that cannot be used is told of', async () => {
   assert.match(empty.warnings[0] ?? '', /no certificates/);
 });
 
-test('SSL_CERT_DIR adds to the roots: certificates of all files, each once (G10)', async () => {
+test('SSL_CERT_DIR adds to the roots: certificates of all files, each once', async () => {
   const other = `${BUNDLE}other`;
   const files = {
     '/d/a.pem': BUNDLE,

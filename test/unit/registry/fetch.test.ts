@@ -254,7 +254,7 @@ check('404 names the descriptor', [], async ({ fetch }) => {
   );
 });
 
-check('what the registry lacks: hints that are true of each (G12, G13)', [], async ({ fetch }) => {
+check('what the registry lacks: hints that are true of each', [], async ({ fetch }) => {
   const digest = sha256(noise(3));
   const lacking = async (mediaType: string, urls?: readonly string[]) =>
     await failure(fetch(0, { ...descriptor(mediaType, digest, 3), ...(urls === undefined ? {} : { urls }) }));

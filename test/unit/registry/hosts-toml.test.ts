@@ -153,7 +153,7 @@ test('hosts.toml: what has no effect is told', () => {
   ]);
 });
 
-test('the line of a key in a long file, also after a long array, is found by few parses (L11)', () => {
+test('the line of a key in a long file, also after a long array, is found by few parses', () => {
   const long = Array.from({ length: 500 }, (_, at) => `key${at} = ${at}`);
   const array = ['list = [', ...Array.from({ length: 30 }, () => '  "x",'), ']'];
   const text = [...long, ...array, 'last = 1'].join('\n');

@@ -112,7 +112,7 @@ for (const [noProxy, url, direct] of EXCLUDED) {
   });
 }
 
-test('a registry behind a SOCKS5 proxy, which looks the name up (G10)', async () => {
+test('a registry behind a SOCKS5 proxy, which looks the name up', async () => {
   const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'x' }] }] });
   const registry = await startRegistry();
   registry.push('t/a', 'x', image);

@@ -145,7 +145,7 @@ test('userinfo and fragment of a Location are not used', async () => {
   assert.equal(transports.requests[1]?.url.href, 'https://cdn.example/x');
 });
 
-test('reach in hosts.toml lets a host lead to its own network (G4)', async () => {
+test('reach in hosts.toml lets a host lead to its own network', async () => {
   const blob = descriptor('application/vnd.oci.image.layer.v1.tar', sha256(BLOB), BLOB.length);
   for (const [reach, to, allowed] of [
     [undefined, 'http://10.9.0.2/x', false],
@@ -176,7 +176,7 @@ test('reach in hosts.toml lets a host lead to its own network (G4)', async () =>
   }
 });
 
-test('a dump has the names of configured headers, not their values (S11)', async () => {
+test('a dump has the names of configured headers, not their values', async () => {
   const lines: string[] = [];
   const dump = (line: string): void => void lines.push(line);
   const host: Host = {

@@ -137,7 +137,7 @@ test('Content-Range', () => {
   }
 });
 
-test('a body in tiny chunks takes little more than its length (S3)', async () => {
+test('a body in tiny chunks takes little more than its length', async () => {
   const size = 1 << 20;
   let sent = 0;
   const body = new ReadableStream<Uint8Array>(

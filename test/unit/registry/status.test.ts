@@ -63,7 +63,7 @@ for (const [errors, text] of SAID) {
   });
 }
 
-test('refusal: a TLS port that says so in a page, or in plain text (L10)', async () => {
+test('refusal: a TLS port that says so in a page, or in plain text', async () => {
   for (const [body, type] of [
     ['<center>The plain HTTP request was sent to HTTPS port</center>', 'text/html'],
     ['Client sent an HTTP request to an HTTPS server.', 'text/plain'],

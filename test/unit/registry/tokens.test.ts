@@ -38,7 +38,7 @@ async function tokenRequests(
   return { asked, requests, err, last: transports.requests.at(-1)?.headers.authorization };
 }
 
-test('auth: the scope of the challenge is asked for alone, for it may call the repository otherwise (G3)', async () => {
+test('auth: the scope of the challenge is asked for alone, for it may call the repository otherwise', async () => {
   const challenge = `Bearer realm="https://auth.test/t",scope="repository:proxy/hub/bar:pull"`;
   const { asked } = await tokenRequests(challenge, { body: '{"token":"T"}' });
   assert.deepEqual(
@@ -47,7 +47,7 @@ test('auth: the scope of the challenge is asked for alone, for it may call the r
   );
 });
 
-test('auth: without a scope in the challenge, the repository is that of the path that is asked (G3)', async () => {
+test('auth: without a scope in the challenge, the repository is that of the path that is asked', async () => {
   const base = new URL('https://reg.test/v2/proj/hub');
   const hosts = async () => ({
     source: 'test',
@@ -62,7 +62,7 @@ test('auth: without a scope in the challenge, the repository is that of the path
 
 for (const status of [401, 403, 404]) {
   for (const challenge of ['Basic realm="x"', BEARER]) {
-    test(`auth: a registry that hides behind ${status} and challenges at its root: ${challenge} (G1)`, async () => {
+    test(`auth: a registry that hides behind ${status} and challenges at its root: ${challenge}`, async () => {
       const transports = scripted(({ url, method, headers }) => {
         if (url.host === 'auth.test') return { body: '{"token":"T"}' };
         if (headers.authorization !== undefined) return { status: 404, body: '{"errors":[{"code":"SEEN"}]}' };
@@ -82,7 +82,7 @@ for (const status of [401, 403, 404]) {
   }
 }
 
-test('auth: a root without a challenge leaves the refusal as it is, with its words (G1)', async () => {
+test('auth: a root without a challenge leaves the refusal as it is, with its words', async () => {
   const transports = scripted(({ url }) =>
     url.pathname === '/v2/' ? {} : { status: 403, body: '{"errors":[{"code":"DENIED","message":"no way"}]}' },
   );
@@ -94,7 +94,7 @@ test('auth: a root without a challenge leaves the refusal as it is, with its wor
   assert.match(hintOf(err) ?? '', /the user foo of \/x\/config\.json was refused/);
 });
 
-test('auth: a refused token names the account and where it is from (G13)', async () => {
+test('auth: a refused token names the account and where it is from', async () => {
   const { err } = await tokenRequests(BEARER, { status: 401 }, given({ ...FOO, source: '/x/config.json' }));
   assert.match(hintOf(err) ?? '', /password or token of the user foo of \/x\/config\.json/);
   const anonymous = await tokenRequests(BEARER, { status: 403 });
