@@ -22,13 +22,18 @@ case $(uname -s)/$(uname -m) in
   *) echo "install.sh: there is no executable for $(uname -s) on $(uname -m); hawser.mjs runs with Node or Deno" >&2; exit 1 ;;
 esac
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+new=
+trap 'rm -rf "$scratch" ${new:+"$new"}' EXIT
 trap 'exit 1' HUP INT TERM
 take() {
   case $from in
     http://* | https://*)
       if command -v curl > /dev/null; then curl -fsSL -o "$scratch/$1" "$from/$1"
-      else wget -q -O "$scratch/$1" "$from/$1"; fi ;;
+      elif command -v wget > /dev/null; then wget -q -O "$scratch/$1" "$from/$1"
+      else
+        echo "install.sh: a download needs curl or wget; with the files of the release in a directory: --from DIR" >&2
+        exit 1
+      fi ;;
     *) cp "$from/$1" "$scratch/$1" ;;
   esac
 }
@@ -40,9 +45,14 @@ take "$file"
 }
 gzip -d "$scratch/$file"
 mkdir -p "$to"
-# A file that is being run can be replaced, not written to; the rename is one step.
-cp "$scratch/${file%.gz}" "$to/.hawser.new"
-chmod 755 "$to/.hawser.new"
-mv -f "$to/.hawser.new" "$to/hawser"
-"$to/hawser" --version
+# A file that is being run can be replaced, not written to; the rename is one step. What does not start here replaces nothing.
+new=$(mktemp "$to/.hawser.XXXXXX")
+cp "$scratch/${file%.gz}" "$new"
+chmod 755 "$new"
+"$new" --version || {
+  echo "install.sh: $file does not run here: nothing was installed" >&2
+  exit 1
+}
+mv -f "$new" "$to/hawser"
+new=
 case :$PATH: in *":$to:"*) ;; *) echo "$to is not in PATH" ;; esac

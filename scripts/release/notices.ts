@@ -38,7 +38,7 @@ function licenceText(dir: string): string {
   return file === undefined ? '' : readFileSync(join(dir, file), 'utf8').trim();
 }
 
-/** `static`: GNU libraries are linked into the executables. */
+/** Of all that is in the release: npm's packages, and the GNU libraries that are linked into the executables. */
 export function notices(root: string): string {
   const parts = components(root).map(
     ({ name, version, licence, text }) =>

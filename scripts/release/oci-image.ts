@@ -39,7 +39,7 @@ export async function writeImage(
         Labels: { 'org.opencontainers.image.version': version },
       },
     };
-    const image = addImage(layout, 'gzip', [addLayer(layout, tar)], config);
+    const image = addImage(layout, 'gzip', [addLayer(layout, tar, ['gzip'])], config);
     images.push({ ...image, platform: { os: 'linux', architecture } });
   }
   layout.name(version, layout.json(INDEX, { schemaVersion: 2, mediaType: INDEX, manifests: images }));
@@ -66,19 +66,11 @@ function layerFiles(program: string): Entry[] {
   ];
 }
 
-/** Of an OCI layout: blobs of another compression than the image's are left out. */
 function filesBelow(dir: string): Entry[] {
   const names = readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort();
   return names
     .filter((name) => statSync(join(dir, name)).isFile())
-    .filter((name) => !isZstd(join(dir, name)))
     .map((name) => ({ name, mode: 0o644, data: readFileSync(join(dir, name)) }));
-}
-
-function isZstd(path: string): boolean {
-  return readFileSync(path)
-    .subarray(0, 4)
-    .equals(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]));
 }
 
 async function tarOf(entries: readonly Entry[]): Promise<Buffer> {

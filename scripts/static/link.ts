@@ -10,15 +10,18 @@ import type { Machine } from './machine.ts';
 /** Where the host is, far from Node and from what --build-sea adds. */
 export const OWN_BASE = 0x20000000;
 
-/** False when the compiler of a machine is not installed. */
+/** False when the compiler of a machine, or one of the static libraries that the host takes, is not installed. */
 export function hasCompiler({ prefix }: Machine): boolean {
+  const flags = ['-static', '-x', 'c++', '-', '-o', '/dev/null', ...LIBRARIES];
   try {
-    execFileSync(`${prefix}g++`, ['--version'], { stdio: 'ignore' });
+    execFileSync(`${prefix}g++`, flags, { input: 'int main() {}', stdio: ['pipe', 'ignore', 'ignore'] });
     return true;
   } catch {
     return false;
   }
 }
+
+const LIBRARIES = ['-latomic', '-lm'];
 
 /** `scratch`: a directory for sources and objects. Returns the host, which is a static executable. */
 export function linkHost(node: Elf, machine: Machine, scratch: string): Elf {
@@ -39,7 +42,7 @@ export function linkHost(node: Elf, machine: Machine, scratch: string): Elf {
     ...['-static', '-no-pie', '-o', path('host')],
     ...linkerFlags(imports, machine, path('host.ld')),
     ...['host.o', 'tables.o', 'tls.o'].map(path),
-    ...['-latomic', '-lm'],
+    ...LIBRARIES,
   ]);
   const host = readElf(readFileSync(path('host')));
   checkThreads(host, node, machine);

@@ -397,7 +397,7 @@ async function pushBad(registry: RealRegistry, parent: string): Promise<void> {
   const [one, two] = [add('1'), add('2')];
   const config = { architecture: 'amd64', os: 'linux' };
   layout.name('wrong', addImage(layout, 'gzip', [one, { ...two, diffId: one.diffId }], config));
-  const noise = layout.blob(two.blobs.gzip.mediaType, bytes('no archive at all'));
+  const noise = layout.blob(two.blobs.gzip?.mediaType ?? '', bytes('no archive at all'));
   layout.name(
     'broken',
     addImage(layout, 'gzip', [one, { ...two, blobs: { ...two.blobs, gzip: noise } }], config),

@@ -1,9 +1,18 @@
 /** What `npm run release` makes: sums, the install script, the executable for arm64, the image of hawser itself. */
 import assert from 'node:assert/strict';
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { exec, execOk } from '../support/exec.ts';
@@ -63,6 +72,24 @@ describe('a release', { skip: absent() }, () => {
       assert.equal(existsSync(join(temp.path, 'never')), false);
     });
   }
+
+  test('install.sh leaves what is there when the new file does not start', async () => {
+    const from = join(temp.path, 'from-odd');
+    const to = join(temp.path, 'to-odd');
+    mkdirSync(from);
+    mkdirSync(to);
+    copyFileSync(join(release, 'install.sh'), join(from, 'install.sh'));
+    const name = process.arch === 'arm64' ? 'hawser-linux-arm64.gz' : 'hawser-linux-x64.gz';
+    writeFileSync(join(from, name), gzipSync('#!/bin/sh\nexit 1\n'));
+    const { stdout } = await execOk('sha256sum', [name], { cwd: from });
+    writeFileSync(join(from, 'SHA256SUMS'), stdout);
+    writeFileSync(join(to, 'hawser'), 'old');
+    const wrong = await exec('sh', [join(from, 'install.sh'), '--to', to]);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /does not run here: nothing was installed/);
+    assert.deepEqual(readdirSync(to), ['hawser']);
+    assert.equal(readFileSync(join(to, 'hawser'), 'utf8'), 'old');
+  });
 
   test("README's commands install by hand", async () => {
     const readme = readFileSync(join(repository, 'README.md'), 'utf8');
