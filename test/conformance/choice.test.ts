@@ -125,6 +125,37 @@ test('an artifact alone is what its index has for the platform', async () => {
   });
 });
 
+for (const declared of [true, false]) {
+  const where = declared ? 'for another platform' : 'whose config names no platform';
+  test(`an image ${where} beside an artifact is no image for this one: a record that was there stays (T10)`, async () => {
+    await withBench(async ({ registry, store }) => {
+      const platforms = ['linux/arm64'];
+      const arm = await image('arm', { platform: ARM });
+      const ref = registry.push('t/x', 'v1', buildIndex([arm]));
+      const { target } = await fetch(ref, { store, platforms });
+      const bare = { config: { os: undefined, architecture: undefined } };
+      const other = declared ? await image('amd', { platform: AMD }) : await image('bare', bare);
+      const unnamed = declared ? other : { ...other, platform: undefined };
+      registry.push('t/x', 'v1', buildIndex([unnamed, await artifact(undefined)]));
+      await rejectsWith('NotFound', /no match for platform linux\/arm64/, fetch(ref, { store, platforms }));
+      const [recorded] = await store.images.list();
+      assert.equal(recorded?.target.digest, target.digest);
+      assert.ok((await held(store)).has(arm.layers[0]?.digest ?? ''));
+    });
+  });
+}
+
+test('an index of artifacts alone is fetched for any platform', async () => {
+  await withBench(async ({ registry, store }) => {
+    const other = await artifact(undefined);
+    const named = await artifact(AMD);
+    const root = withType(buildIndex([other, named]), named);
+    const ref = registry.push('t/a', 'v1', root);
+    await fetch(ref, { store, platforms: ['linux/arm64'] });
+    assert.ok((await held(store)).has(other.layers[0]?.digest ?? ''));
+  });
+});
+
 test(
   'children without a platform are not asked for where every wanted platform has an image',
   ROOT,

@@ -57,10 +57,12 @@ function runnable(children: readonly Descriptor[]): Map<string, readonly Descrip
   return found;
 }
 
-/** The platforms of an index for messages, sorted. */
+/** The platforms that an index has images for, for messages, sorted. */
 export function platformNames(children: readonly Descriptor[]): string[] {
   const names = children.flatMap((c) =>
-    c.platform && c.platform.os !== 'unknown' ? [formatPlatform(c.platform)] : [],
+    c.platform && c.platform.os !== 'unknown' && c.artifactType === undefined
+      ? [formatPlatform(c.platform)]
+      : [],
   );
   return [...new Set(names)].sort();
 }

@@ -49,6 +49,8 @@ export class ManifestChoice {
   readonly #read = new Map<string, readonly Descriptor[]>();
   /** An index lists something without a platform that is no image: it is fetched, whatever platform is wanted. */
   #artifacts = false;
+  /** An index lists an image, for whatever platform. */
+  #images = false;
 
   constructor(wanted: Wanted, root: Descriptor, report: Report, onManifest?: OnManifest) {
     this.#wanted = wanted;
@@ -63,6 +65,7 @@ export class ManifestChoice {
     const known = children.filter((child) => this.#isKnown(child));
     const selection = selectChildren(known, platforms);
     for (const name of platformNames(known)) this.#available.add(name);
+    this.#images ||= this.#available.size > 0;
     for (const [name, candidates] of selection.candidates) this.#offer(name, candidates);
     const isNested = selection.follow.some(({ mediaType }) => isIndexType(mediaType));
     for (const child of known) {
@@ -132,11 +135,12 @@ export class ManifestChoice {
     return platforms === 'all' ? [] : layers;
   }
 
-  /** NotFound when a wanted platform has no manifest, as far as is known. */
+  /** NotFound when a wanted platform has no manifest, as far as is known. An index of artifacts alone has no platforms to miss. */
   check(): void {
     const missing = this.#missing();
     if (this.#wanted.metadataOnly || !isIndexType(this.#root.mediaType)) return;
-    if (missing.length === 0 || this.#undeclared.size > 0 || this.#artifacts) return;
+    if (missing.length === 0 || this.#undeclared.size > 0) return;
+    if (this.#artifacts && !this.#images) return;
     throw this.#noMatch(missing);
   }
 
@@ -210,7 +214,8 @@ export class ManifestChoice {
   #setAside(desc: Descriptor, children: readonly Descriptor[]): boolean {
     const isImage = mayBeImageConfig(children[0]?.mediaType ?? '');
     if (isImage) this.#undeclared.set(desc.digest, { desc, children });
-    else this.#artifacts = true;
+    this.#images ||= isImage;
+    this.#artifacts ||= !isImage;
     return isImage;
   }
 
