@@ -20,6 +20,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
 import { pack } from 'tar-stream';
+import { orAborted } from '../../src/core/async/abort.ts';
 import { findError, hintOf, isKind } from '../../src/core/errors.ts';
 import type { ApplyJob, Workers } from '../../src/core/layers/workers.ts';
 import { isDeno, needs } from '../support/needs.ts';
@@ -105,18 +106,24 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
       how === 'stuck' ? 100 : undefined,
     );
   }
-  check('a sync waits for no worker, as it takes no processor', async (workers) => {
-    const running = new AbortController();
-    const busy = Promise.allSettled(
-      ['wait', 'wait'].map((how) => workers.usage(how, { signal: running.signal })),
-    );
-    // This worker's answer to a sync is an error: that there is one means that a third worker took it.
-    await assert.rejects(workers.syncfs(['/']), (err) => isKind(err, 'OutOfRange'));
-    running.abort(new Error('enough'));
-    for (const one of await busy) assert.equal(one.status, 'rejected');
-    const threads = await Promise.all([1, 2, 3].map(() => workers.usage('thread')));
-    assert.equal(new Set(threads.map(({ size }) => size)).size, 2, 'the third has ended');
-  });
+  for (const [what, ask] of [
+    ['sync', (workers: Workers) => workers.syncfs(['/'])],
+    ['removal', (workers: Workers) => workers.removeTree('/nowhere')],
+  ] as const) {
+    check(`a ${what} waits for no worker`, async (workers) => {
+      const running = new AbortController();
+      const busy = Promise.allSettled(
+        ['wait', 'wait'].map((how) => workers.usage(how, { signal: running.signal })),
+      );
+      // This worker's answer is an error: that there is one means that a third worker took the call.
+      const refused = orAborted(ask(workers), AbortSignal.timeout(10_000));
+      await assert.rejects(refused, (err) => isKind(err, 'OutOfRange'));
+      running.abort(new Error('enough'));
+      for (const one of await busy) assert.equal(one.status, 'rejected');
+      const threads = await Promise.all([1, 2, 3].map(() => workers.usage('thread')));
+      assert.equal(new Set(threads.map(({ size }) => size)).size, 2, 'the third has ended');
+    });
+  }
   check('an abort while waiting for a worker leaves the line', async (workers) => {
     const running = new AbortController();
     const busy = Promise.allSettled(

@@ -5,9 +5,15 @@ import type { Workers } from '../../core/layers/workers.ts';
 import { type ThreadCall, type ThreadOptions, WorkerThread } from './worker-thread.ts';
 
 export interface WorkerPoolOptions extends ThreadOptions {
-  /** The most threads; a sync may add one. */
+  /** The most threads; a sync or a removal may add one. */
   readonly size: number;
 }
+
+/**
+ * A sync waits for the disk, not for a processor. A removal follows a failure, and must not wait for layers that follow a slow
+ * download: they are stopped after the removal.
+ */
+const TAKES_ONE_MORE: ReadonlySet<Verb> = new Set<Verb>(['syncfs', 'removeTree']);
 
 /** Threads are started when there is work. Each runs one call at a time. */
 export function createWorkerPool(options: WorkerPoolOptions): Workers {
@@ -76,11 +82,10 @@ class Pool {
     if (this.#all.size === 0 && !this.#closing.signal.aborted) this.#idle.push(this.#start());
   }
 
-  /** A sync waits for the disk, not for a processor: it takes a thread more. */
   async #take(verb: Verb, signal: AbortSignal): Promise<WorkerThread> {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
-    const most = this.#size + (verb === 'syncfs' ? 1 : 0);
+    const most = this.#size + (TAKES_ONE_MORE.has(verb) ? 1 : 0);
     if (this.#all.size < most) return this.#start();
     return new Promise((resolve, reject) => {
       const take = (thread: WorkerThread) => {
@@ -109,7 +114,7 @@ class Pool {
     if (!this.#closing.signal.aborted) this.#waiting.shift()?.(this.#start());
   }
 
-  /** The thread that a sync added ends when nobody waits for one. */
+  /** A thread that was added ends when nobody waits for one. */
   #give(thread: WorkerThread): void {
     if (!this.#all.has(thread)) return;
     const next = this.#waiting.shift();
