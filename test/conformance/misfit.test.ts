@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { hintOf } from '../../src/core/errors.ts';
-import { fetch, pull, unpackRootfs } from '../../src/mod.ts';
+import { partsOf } from '../../src/entry/stores.ts';
+import { fetch, pull, type Store, unpackRootfs } from '../../src/mod.ts';
 import { buildImage, type TestLayer } from '../registry/image.ts';
-import { withBench } from '../support/bench.ts';
+import { altered, withBench } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
 import { needs } from '../support/needs.ts';
 import { noise } from '../support/small-image.ts';
@@ -67,6 +69,51 @@ test('a layer that was damaged on the way is fetched anew as soon as it proves u
     assert.equal(unpacked.length, 1);
     assert.equal(events.filter(({ type }) => type === 'retry').length, 2);
     for (const { digest } of image.layers) assert.equal(registry.traffic(digest).requests, 2);
+  });
+});
+
+/** One of the layers takes long to end. */
+function slowToRemove(store: Store): Store {
+  const { backend } = partsOf(store);
+  let removals = 0;
+  const snapshotter: typeof backend.snapshotter = (name) => {
+    const plain = backend.snapshotter(name);
+    const remove: typeof plain.remove = async (...args) => {
+      if (++removals === 2) await setTimeout(500);
+      await plain.remove(...args);
+    };
+    const get = (_: object, key: keyof typeof plain) => {
+      const part = key === 'remove' ? remove : plain[key];
+      return typeof part === 'function' ? part.bind(plain) : part;
+    };
+    return new Proxy(plain, { get: get as never });
+  };
+  return altered(store, { snapshotter });
+}
+
+test('a bad layer costs the others nothing: what has come of them is kept', ROOT, async () => {
+  const layers = [
+    good,
+    { ...good, entries: [{ name: 'other', data: MORE }] },
+    { entries: [{ name: 'small' }] },
+  ];
+  const { diffIds } = await buildImage({ layers });
+  const rootfs = { type: 'layers', diff_ids: [...diffIds.slice(0, 2), `sha256:${'1'.repeat(64)}`] };
+  const image = await buildImage({ layers, config: { rootfs } });
+  await withBench(async ({ store, registry }) => {
+    const ref = registry.push('a/one-bad', 'v1', image);
+    const digests = image.layers.map(({ digest }) => digest);
+    const [bad = ''] = digests.splice(2);
+    // By then the others are being unpacked.
+    registry.faults.push(...digests.map((match) => ({ match, stall: STALL })), { match: bad, delay: 500 });
+    const options = { store: slowToRemove(store), jobs: 3, timeouts: { stall: 60_000 } };
+    const err = await failure(pull(ref, options));
+    assert.match(err.message, /layer 3 .*wrong diff id/);
+    const kept = await store.content.listStatuses();
+    for (const digest of digests) {
+      assert.equal(registry.traffic(digest).requests, 1);
+      assert.ok((kept.find(({ ref }) => ref.includes(digest))?.offset ?? 0) > 0, 'its bytes are kept');
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-import { errnoOf, HawserError, ifFound, isKind, messageOf } from '../errors.ts';
+import { findError, HawserError, ifFound, isKind, messageOf } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Verifier } from './content-store.ts';
@@ -14,7 +14,7 @@ export interface Healing {
 /**
  * Runs `work`, which reads a stored blob. When `work` fails and the bytes in the store have lost their digest, the store drops
  * them; they are brought anew and `work` runs once more. Where nothing can be fetched: DataLoss that says so. An error that
- * comes through unchanged is therefore the blob's own, as it was published.
+ * comes through unchanged is therefore the blob's own, as it was published. After an abort the bytes are not looked at.
  */
 export async function withSoundBlob<T>(
   { content, refetch, warn }: Healing,
@@ -25,7 +25,7 @@ export async function withSoundBlob<T>(
   try {
     return await work();
   } catch (err) {
-    if (!mayBeRot(err)) throw err;
+    if (call.signal?.aborted === true || !mayBeRot(err)) throw err;
     if ((await ifFound(content.verify(desc.digest, call))) === true) throw err;
     if (refetch === undefined) throw dropped(desc, err);
     warn?.(`The stored blob ${desc.digest} was damaged: it is fetched anew`);
@@ -34,11 +34,22 @@ export async function withSoundBlob<T>(
   }
 }
 
-/** Whether bytes that have changed in the store could have caused this error: no abort, and no system call but reading them. */
+/**
+ * Whether bytes are not what they should be, which damage can cause: their format, their digest, what they say. Refusals of the
+ * system, of a limit or of a format that hawser does not read are no misfit.
+ */
+export function isMisfit(err: unknown): boolean {
+  const reason = findError(err)?.reason?.type;
+  if (reason === 'malformed' || isKind(err, 'DataLoss')) return true;
+  return reason === undefined && isKind(err, 'InvalidArgument');
+}
+
+/** A misfit, a file that cannot be read, or (containerd's applier tells no more) an error of unknown reason. */
 function mayBeRot(err: unknown): boolean {
-  if (isKind(err, 'Canceled', 'DeadlineExceeded', 'Unavailable', 'AlreadyExists')) return false;
-  const errno = errnoOf(err);
-  return errno === undefined || errno === 'EIO' || errno === 'ENOENT';
+  if (isMisfit(err)) return true;
+  const reason = findError(err)?.reason;
+  if (reason?.type === 'errno') return reason.errno === 'EIO' || reason.errno === 'ENOENT';
+  return reason === undefined && isKind(err, 'NotFound', 'FailedPrecondition', 'OutOfRange', 'Internal');
 }
 
 function dropped({ digest }: Descriptor, cause: unknown): HawserError {

@@ -1,7 +1,7 @@
 /** One layer into one committed snapshot: prepare, apply, check, rebase, commit. */
 import { isNeedsBelow } from '../archive/guesses.ts';
 import { cleanupSignal, orAborted } from '../async/abort.ts';
-import { withSoundBlob } from '../content/heal.ts';
+import { isMisfit, withSoundBlob } from '../content/heal.ts';
 import { ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
 import type { Stage } from '../progress/events.ts';
 import type { PreparedSnapshot } from '../snapshots/snapshotter.ts';
@@ -69,6 +69,8 @@ async function arrivesAnew(
   err: unknown,
   doubted: boolean,
 ): Promise<boolean> {
+  // The error may be the abort's reason: the failure of another layer.
+  if (job.signal.aborted) throw err;
   // The download began anew by itself.
   if (isKind(err, 'Aborted')) return false;
   if (!isMisfit(err)) throw err;
@@ -77,11 +79,6 @@ async function arrivesAnew(
 }
 
 const no: Promise<boolean> = Promise.resolve(false);
-
-/** Whether the layer is not what it should be, which damaged bytes can cause. */
-function isMisfit(err: unknown): boolean {
-  return isKind(err, 'DataLoss', 'InvalidArgument') || reasonOf(err, 'malformed') !== undefined;
-}
 
 interface Active {
   readonly key: string;
@@ -228,7 +225,7 @@ class Extraction {
     try {
       await this.#timed('commit', () => snapshotter.commit(chainId, key, this.#makeOptions()));
     } catch (err) {
-      if (!isKind(err, 'AlreadyExists')) throw err;
+      if (signal.aborted || !isKind(err, 'AlreadyExists')) throw err;
       await this.#discard(key);
     }
   }

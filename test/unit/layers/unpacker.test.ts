@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { needsBelow } from '../../../src/core/archive/guesses.ts';
-import { reached } from '../../../src/core/async/milestone.ts';
+import { orAborted } from '../../../src/core/async/abort.ts';
+import { Milestone, reached } from '../../../src/core/async/milestone.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import { extractKey } from '../../../src/core/layers/extract-key.ts';
 import { planUnpack } from '../../../src/core/layers/layer-steps.ts';
@@ -434,3 +435,32 @@ test('when the blob cannot be had, that is what is said, and nothing is committe
   await assert.rejects(unpackLayers({ ...deps, ...opts }, CONFIG, steps), /unexpected commit digest/);
   assert.deepEqual([...snapshots.active, ...snapshots.committed], []);
 });
+
+test('the failure of one layer is no misfit of the others: their bytes are not doubted, their blobs not hashed', async () => {
+  const wrong = new HawserError('DataLoss', 'wrong diff id');
+  for (const verified of [true, false]) {
+    const { deps, opts, steps } = setUp();
+    const asked: string[] = [];
+    const apply: UnpackJob['applier']['apply'] = async (desc, _, how) => {
+      if (desc.size === LARGE) throw wrong;
+      return await orAborted(new Promise<never>(() => {}), how?.signal);
+    };
+    const content = { ...deps.content, verify: async (digest: Digest) => asked.push(digest) > 0 };
+    const doubt = async () => asked.push('doubt') < 0;
+    const blob = ({ size }: Descriptor) => {
+      const arrives = { isReached: false, wait: (signal: AbortSignal) => new Milestone().wait(signal) };
+      return size === LARGE || verified
+        ? { started: reached(), verified: reached() }
+        : { started: reached(), verified: arrives, doubt };
+    };
+    const parts = { ...deps, content, applier: { apply }, snapshotter: rebasing(deps.snapshotter) };
+    const work = unpackLayers({ ...parts, ...opts, settings: { jobs: 3 }, blob }, CONFIG, steps);
+    await assert.rejects(work, /layer 1 .*wrong diff id/);
+    assert.deepEqual(asked, [layer(0).digest]);
+  }
+});
+
+/** Layers do not wait for their parents. */
+function rebasing(snapshotter: LayerSnapshotter): LayerSnapshotter {
+  return Object.assign(Object.create(snapshotter), { rebases: async () => true }) as LayerSnapshotter;
+}
