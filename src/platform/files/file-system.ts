@@ -7,18 +7,19 @@ import type { DirEntry, FileHandle, FileInfo, FileSystem, OpenMode } from '../..
 import { mountedAt } from '../../core/trees/mounts.ts';
 import { mountsAt } from '../kernel/crossing.ts';
 import { errnoError } from '../kernel/errno.ts';
+import { openNoFollow } from '../kernel/no-follow.ts';
 import { OpenFile } from './open-file.ts';
 import { attempt, yielded } from './turns.ts';
 
 const quote = (path: string): string => JSON.stringify(path);
 
-const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = fs.constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NONBLOCK } = fs.constants;
 
 /** O_NONBLOCK: opening a FIFO in a file's place must not hang. */
 const FLAGS: Readonly<Record<OpenMode, number>> = {
-  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
-  write: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
-  exclusive: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+  read: O_RDONLY | O_NONBLOCK,
+  write: O_RDWR | O_CREAT | O_NONBLOCK,
+  exclusive: O_RDWR | O_CREAT | O_EXCL,
 };
 
 /** What statfs(2) calls tmpfs and ramfs. */
@@ -41,8 +42,8 @@ export function createFileSystem(): FileSystem {
   return { open, readFile, mkdir, rename, remove, stat, list, chmod, syncDir, space, isVolatile };
 }
 
-function openRegular(path: string, flags: number, perm: number, doing: string): number {
-  const fd = fs.openSync(path, flags, perm);
+/** The descriptor, if it is a regular file's; else closes it and throws. */
+function regular(fd: number, doing: string): number {
   try {
     const found = fs.fstatSync(fd);
     if (found.isFile()) return fd;
@@ -55,7 +56,7 @@ function openRegular(path: string, flags: number, perm: number, doing: string): 
 
 async function open(path: string, mode: OpenMode, perm = 0o644, call?: Call): Promise<FileHandle> {
   const doing = `opening ${quote(path)}`;
-  const fd = await attempt(doing, call, () => openRegular(path, FLAGS[mode], perm, doing));
+  const fd = await attempt(doing, call, () => regular(openNoFollow(path, FLAGS[mode], perm), doing));
   return new OpenFile(fd, path);
 }
 
@@ -63,7 +64,7 @@ async function open(path: string, mode: OpenMode, perm = 0o644, call?: Call): Pr
 async function readFile(path: string, limit: number, call?: Call): Promise<Uint8Array> {
   const doing = `reading ${quote(path)}`;
   return attempt(doing, call, async () => {
-    const fd = openRegular(path, O_RDONLY | O_NONBLOCK, 0, doing);
+    const fd = regular(fs.openSync(path, O_RDONLY | O_NONBLOCK), doing);
     try {
       // Files under /proc have size 0, and any file may grow: only the end tells.
       let bytes = new Uint8Array(Math.min(limit, fs.fstatSync(fd).size) + 1);

@@ -8,6 +8,7 @@ import { HawserError } from '../../core/errors.ts';
 import type { ApplyJob } from '../../core/layers/workers.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { fsError } from '../kernel/fs-error.ts';
+import { checkNotFollowed } from '../kernel/no-follow.ts';
 
 const READ = 1024 * 1024;
 
@@ -76,7 +77,12 @@ async function openEither({ blob, growing }: Source): Promise<FileHandle> {
 
 async function openFile(path: string): Promise<FileHandle> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  if ((await file.stat()).isFile()) return file;
-  await file.close();
-  throw new HawserError('FailedPrecondition', `reading ${path}: not a regular file`);
+  try {
+    checkNotFollowed(path, file.fd);
+    if ((await file.stat()).isFile()) return file;
+    throw new HawserError('FailedPrecondition', `reading ${path}: not a regular file`);
+  } catch (err) {
+    await file.close();
+    throw err;
+  }
 }
