@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { isKind, messageOf } from '../../src/core/errors.ts';
 import { S_IFCHR } from '../../src/core/ports/syscalls.ts';
 import { createFfiSyscalls } from '../../src/platform/kernel/ffi-syscalls.ts';
+import { createToolsSyscalls } from '../../src/platform/kernel/tools-syscalls.ts';
 import { syscallsSuite } from '../suites/syscalls.ts';
 import { ENOSYS, EPERM, hasFfi, libcWithoutProc, oldLibc, refusingLibc } from '../support/ffi.ts';
 import { isDeno, needs } from '../support/needs.ts';
@@ -14,6 +15,13 @@ syscallsSuite('tools', {
   utf8Only: isDeno,
   // Deno's node:fs gives times in milliseconds.
   timeUnit: isDeno ? 1_000_000 : 1,
+});
+
+syscallsSuite('tools by path', {
+  open: () => createToolsSyscalls({ utf8Only: true, byPath: true }),
+  utf8Only: true,
+  timeUnit: isDeno ? 1_000_000 : 1,
+  keepsHandles: false,
 });
 
 if (hasFfi()) {

@@ -31,6 +31,8 @@ export interface SyscallsUnderTest {
   readonly exchanges?: boolean;
   /** False: symlinks cannot be given attributes. */
   readonly symlinkXattrs?: boolean;
+  /** False: a handle is refused when its path leads elsewhere. */
+  readonly keepsHandles?: boolean;
 }
 
 const ROOT = { root: true, tools: ['stat', 'mknod', 'setfattr', 'getfattr', 'touch'] };
@@ -91,7 +93,7 @@ export function syscallsSuite(name: string, under: SyscallsUnderTest): void {
   symlinkTests(check, under);
   attributeTests(check, under);
   xattrTests(check);
-  handleTests(check);
+  handleTests(check, under);
 }
 
 type Check = (title: string, body: (place: Place) => void) => void;
@@ -525,13 +527,19 @@ function xattrTests(check: Check): void {
   });
 }
 
-function handleTests(check: Check): void {
+function handleTests(check: Check, under: SyscallsUnderTest): void {
   check('a handle stays the same directory when its path becomes a symlink', ({ sys, dir, path }) => {
     fs.mkdirSync(join(path, 'd'));
     fs.mkdirSync(join(path, 'elsewhere'));
     const d = sys.openDir(dir, 'd');
     fs.renameSync(join(path, 'd'), join(path, 'moved'));
     fs.symlinkSync('elsewhere', join(path, 'd'));
+    if (under.keepsHandles === false) {
+      for (const call of [() => sys.mkdir(d, 'x', 0o700), () => sys.list(d), () => sys.listxattrDir(d)])
+        assert.throws(call, { kind: 'FailedPrecondition', message: /was moved or replaced/ });
+      sys.closeDir(d);
+      return;
+    }
     sys.mkdir(d, 'x', 0o700);
     sys.mknod(d, 'p', S_IFIFO | 0o600, 0, 0);
     sys.setxattrDir(d, 'trusted.k', bytes(1));

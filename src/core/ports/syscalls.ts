@@ -1,6 +1,9 @@
 import type { ByteString } from '../bytes.ts';
 
-/** An open directory (O_DIRECTORY). Stays the same directory whatever is renamed or replaced above it. */
+/**
+ * An open directory (O_DIRECTORY). Stays the same directory whatever is renamed or replaced above it; a provider that cannot keep
+ * it so refuses every call with it from then on (FailedPrecondition).
+ */
 export interface Dir {
   readonly fd: number;
 }

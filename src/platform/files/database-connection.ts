@@ -4,7 +4,7 @@ import process from 'node:process';
 import type { DatabaseSync } from 'node:sqlite';
 import { isKind, reasonOf } from '../../core/errors.ts';
 import type { DatabaseAccess } from '../../core/ports/database.ts';
-import { mayRead } from '../kernel/deno-permission.ts';
+import { mayDoAll } from '../kernel/deno-permission.ts';
 import { fsError } from '../kernel/fs-error.ts';
 import { databaseError } from './database-error.ts';
 
@@ -54,8 +54,8 @@ function connectToRead(path: string, busyTimeout: number): Connection {
     db: opened(path, path, true, busyTimeout, [check]),
     isStale: () => false,
   });
-  // Deno takes the URLs below only from programs that may read everything.
-  if (!mayRead()) return plain();
+  // Deno takes the URLs below only from programs that may do everything.
+  if (!mayDoAll()) return plain();
   const state = stateOf(path);
   const isStale = (): boolean => stateOf(path) !== state;
   const fixed = (query: string, ...steps: string[]): Connection => ({

@@ -16,13 +16,20 @@ export interface Kernel {
   openMounter(prefer?: Provider): Mounter;
 }
 
-/** `openLibc`: undefined where the runtime has no FFI. `utf8Only`: the runtime's node:fs takes names in UTF-8 only. */
-export function kernelOver(openLibc: () => Libc | undefined, { utf8Only }: { utf8Only: boolean }): Kernel {
+interface NodeFs {
+  /** The runtime's node:fs takes names in UTF-8 only. */
+  readonly utf8Only: boolean;
+  /** Whether the runtime gives nothing below /proc. */
+  hidesProc(): boolean;
+}
+
+/** `openLibc`: undefined where the runtime has no FFI. */
+export function kernelOver(openLibc: () => Libc | undefined, { utf8Only, hidesProc }: NodeFs): Kernel {
   return {
     openSyscalls: (prefer) =>
       chooseProvider(prefer, openLibc, {
         ffi: (libc) => createFfiSyscalls(libc, readCreation()),
-        tools: () => createToolsSyscalls({ utf8Only }),
+        tools: () => createToolsSyscalls({ utf8Only, byPath: hidesProc() }),
       }),
     openMounter: (prefer) =>
       chooseProvider(prefer, openLibc, {

@@ -6,19 +6,17 @@ import type { Dir, RenameMode } from '../../core/ports/syscalls.ts';
 import { errnoError } from './errno.ts';
 import { fsError } from './fs-error.ts';
 import { checkName, pathOf } from './names.ts';
-
-const { O_NOFOLLOW } = fs.constants;
-export const O_PATH = 0o10000000;
+import type { Node, Path, Reach } from './tools-reach.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-export type Path = string | Buffer;
-
-/** How ToolsSyscalls names things to node:fs: below a handle's `/proc/self/fd` path, with errors in words. */
+/** How ToolsSyscalls names things to node:fs, with errors in words. */
 export class ToolsCalls {
+  readonly reach: Reach;
   readonly #utf8Only: boolean;
 
-  constructor(utf8Only: boolean) {
+  constructor({ reach, utf8Only }: { readonly reach: Reach; readonly utf8Only: boolean }) {
+    this.reach = reach;
     this.#utf8Only = utf8Only;
   }
 
@@ -52,23 +50,16 @@ export class ToolsCalls {
     });
   }
 
-  /** `work` gets an O_PATH descriptor: of the thing itself, be it a symlink. */
-  held<T>(verb: string, dir: Dir, name: ByteString, work: (fd: number, doing: () => string) => T): T {
+  /** `work` gets the thing itself, be it a symlink. */
+  node<T>(verb: string, dir: Dir, name: ByteString, work: (node: Node, doing: string) => T): T {
     const doing = (): string => `${verb} ${pathOf(dir, name)}`;
     const path = this.path(dir, name, doing);
-    return attempt(doing, () => {
-      const fd = fs.openSync(path, O_PATH | O_NOFOLLOW);
-      try {
-        return work(fd, doing);
-      } finally {
-        fs.closeSync(fd);
-      }
-    });
+    return attempt(doing, () => this.reach.node(path, (node) => work(node, doing())));
   }
 
   path(dir: Dir, name: ByteString, doing: () => string): Path {
     checkName(name);
-    return this.text(`/proc/self/fd/${dir.fd}/${name}`, doing);
+    return attempt(doing, () => this.text(`${this.reach.base(dir)}/${name}`, doing));
   }
 
   /** As node:fs takes it: a string with `utf8Only` (Deno fails on a Buffer when it makes an error of it). */

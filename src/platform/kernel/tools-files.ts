@@ -4,6 +4,7 @@ import type { ByteString } from '../../core/bytes.ts';
 import { type Dir, S_IFMT, S_IFREG } from '../../core/ports/syscalls.ts';
 import { errnoError } from './errno.ts';
 import { pathOf } from './names.ts';
+import { openNoFollow } from './no-follow.ts';
 import { attempt, ToolsCalls } from './tools-calls.ts';
 import { WaitingTimes } from './tools-times.ts';
 
@@ -13,8 +14,8 @@ export class ToolsFiles {
   protected readonly calls: ToolsCalls;
   protected readonly times: WaitingTimes = new WaitingTimes();
 
-  constructor(utf8Only: boolean) {
-    this.calls = new ToolsCalls(utf8Only);
+  constructor(options: ConstructorParameters<typeof ToolsCalls>[0]) {
+    this.calls = new ToolsCalls(options);
   }
 
   createFile(dir: Dir, name: ByteString, perm: number): number {
@@ -24,8 +25,8 @@ export class ToolsFiles {
 
   openFile(dir: Dir, name: ByteString): number {
     // Without O_NONBLOCK a FIFO put in the file's place would hang us.
-    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    const fd = this.calls.at('opening the file', dir, name, (path) => fs.openSync(path, flags));
+    const flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+    const fd = this.calls.at('opening the file', dir, name, (path) => openNoFollow(path, flags));
     if ((fs.fstatSync(fd).mode & S_IFMT) === S_IFREG) return fd;
     fs.closeSync(fd);
     throw errnoError('EISDIR', `opening the file ${pathOf(dir, name)}, which is not a regular file`);

@@ -2,10 +2,12 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { basename } from 'node:path';
 import process from 'node:process';
 import { onAbort } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
+import { mayRead, mayRun } from './deno-permission.ts';
 import { errnoError, errnoOfText } from './errno.ts';
 
 /** PATH is not used: as root, its directories may belong to somebody else. */
@@ -34,6 +36,8 @@ export function findTool(name: string): string | undefined {
   if (known !== undefined) return known;
   for (const directory of DIRECTORIES) {
     const path = `${directory}/${name}`;
+    // Whether the tool is there is told by running the tool.
+    if (!mayRead(path)) return path;
     try {
       accessSync(path, constants.X_OK);
       found.set(name, path);
@@ -59,6 +63,7 @@ export function requireTool(name: string, doing: string): string {
 /** Standard output of the tool, given `input`. A failure is an error with the kind of the errno that the tool printed, if any. */
 export function runTool(name: string, args: readonly string[], doing: string, input?: string): string {
   const path = requireTool(name, doing);
+  checkAllowed(path, doing);
   const ran = spawnSync(path, [...args], {
     env: ENVIRONMENT,
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -83,6 +88,7 @@ export async function runToolAsync(
   const { signal, timeLimit = TIME_LIMIT } = opts;
   signal?.throwIfAborted();
   const path = requireTool(name, doing);
+  checkAllowed(path, doing);
   const child = spawn(path, [...args], { env: ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');
   const limit = setTimeout(kill, timeLimit);
@@ -104,13 +110,20 @@ export async function runToolAsync(
   }
 }
 
+/** Deno's spawnSync fails without a reason where it is not allowed (2.9.6), and on a terminal Deno would ask. */
+function checkAllowed(path: string, doing: string): void {
+  if (mayRun(path)) return;
+  throw new HawserError('PermissionDenied', `${doing}: Deno does not allow to run ${path}`, {
+    hint: `Run Deno with --allow-run=${basename(path)}, or with --allow-ffi, which takes no tools`,
+  });
+}
+
 function startError(name: string, err: Error, doing: string): HawserError {
   const timedOut = (err as { code?: unknown }).code === 'ETIMEDOUT';
   if (timedOut)
     return new HawserError('DeadlineExceeded', `${doing}: ${name} took over ${TIME_LIMIT / 1000} s`);
   return new HawserError('FailedPrecondition', `${doing}: cannot run ${name}: ${err.message}`, {
     cause: err,
-    hint: 'Under Deno, --allow-run is needed',
   });
 }
 

@@ -1,23 +1,17 @@
 import fs from 'node:fs';
 import type { ByteString } from '../../core/bytes.ts';
 import { errnoOf } from '../../core/errors.ts';
-import {
-  type Creation,
-  type Dir,
-  S_IFLNK,
-  S_IFMT,
-  type Stat,
-  type Syscalls,
-  type TimeSpec,
-} from '../../core/ports/syscalls.ts';
+import type { Creation, Dir, Stat, Syscalls, TimeSpec } from '../../core/ports/syscalls.ts';
 import { readCreation } from './creation.ts';
-import { inDifferentMounts, mountsBelow } from './crossing.ts';
+import { mountsBelow } from './crossing.ts';
 import { errnoError } from './errno.ts';
 import { toStat } from './fs-stat.ts';
-import { type NamedDir, pathOf, takeFd } from './names.ts';
-import { attempt, O_PATH, type Path } from './tools-calls.ts';
+import { pathOf, takeFd } from './names.ts';
+import { openNoFollow } from './no-follow.ts';
+import { attempt } from './tools-calls.ts';
 import { ToolsFiles } from './tools-files.ts';
-import { makeNode, openRoot } from './tools-nodes.ts';
+import { makeNode } from './tools-nodes.ts';
+import { byDescriptor, byPath, O_PATH, type Path } from './tools-reach.ts';
 import { handle, runTool } from './tools-run.ts';
 import { plain, touch } from './tools-times.ts';
 import { allXattrs, removeXattr, setXattr } from './tools-xattr.ts';
@@ -27,32 +21,40 @@ const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
 export interface ToolsSyscallsOptions {
   /** The runtime's node:fs turns bytes that are not UTF-8 into U+FFFD: refuse names that have them (NotImplemented). */
   readonly utf8Only: boolean;
+  /** The runtime gives nothing below /proc: directories are reached by their paths. Takes names in UTF-8 only. */
+  readonly byPath?: boolean;
 }
 
 /**
  * Syscalls without FFI: node:fs on `/proc/self/fd/<descriptor>/<name>`, which stays below the handle and follows
  * nothing, and tools for what node:fs has not (devices, extended attributes, times that are negative or have
- * nanoseconds, syncfs), about 2 ms each. What a tool is to change it gets as an O_PATH descriptor of ours, by its
- * `/proc/<pid>/fd` path, so no name is ever an argument that could be followed, mangled or read as a flag.
- * Where node:fs gives times in milliseconds (Deno), so does `lstat`.
+ * nanoseconds, syncfs), about 2 ms each. tools-reach.ts says how a tool is led to what it is to change. Where node:fs gives times in milliseconds (Deno), so does `lstat`.
  */
 export function createToolsSyscalls(options: ToolsSyscallsOptions): Syscalls {
-  return new ToolsSyscalls(options.utf8Only);
+  return new ToolsSyscalls(options.byPath === true, options.utf8Only);
 }
 
 class ToolsSyscalls extends ToolsFiles implements Syscalls {
   readonly provider = 'tools';
   readonly creation: Creation | undefined = readCreation();
+  readonly #isByPath: boolean;
+
+  constructor(isByPath: boolean, utf8Only: boolean) {
+    super({ reach: isByPath ? byPath : byDescriptor, utf8Only });
+    this.#isByPath = isByPath;
+  }
 
   openRoot(path: string): Dir {
-    return openRoot(this.calls, path);
+    return attempt(
+      () => `opening the directory ${JSON.stringify(path)}`,
+      () => this.calls.reach.openRoot(path),
+    );
   }
 
   openDir(dir: Dir, name: ByteString): Dir {
-    const fd = this.calls.at('opening the directory', dir, name, (path) =>
-      fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
+    return this.calls.at('opening the directory', dir, name, (path) =>
+      this.calls.reach.enter(dir, name, openNoFollow(path, O_RDONLY | O_DIRECTORY)),
     );
-    return { fd, path: `${(dir as NamedDir).path}/${name}` } as NamedDir;
   }
 
   closeDir(dir: Dir): void {
@@ -68,7 +70,9 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
 
   list(dir: Dir): ByteString[] {
     const doing = (): string => `listing ${pathOf(dir)}`;
-    const names = attempt(doing, () => fs.readdirSync(`/proc/self/fd/${dir.fd}`, { encoding: 'buffer' }));
+    const names = attempt(doing, () =>
+      fs.readdirSync(this.calls.text(this.calls.reach.base(dir) || '/', doing), { encoding: 'buffer' }),
+    );
     return names.map((name) => this.calls.unmangled(name, doing));
   }
 
@@ -97,9 +101,9 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
   }
 
   isMountPoint(dir: Dir, name: ByteString): boolean {
-    return this.calls.held('asking for the mount of', dir, name, (fd) => {
-      return inDifferentMounts(dir.fd, fd) ?? fs.fstatSync(dir.fd).dev !== fs.fstatSync(fd).dev;
-    });
+    return this.calls.at('asking for the mount of', dir, name, (path) =>
+      this.calls.reach.isMountPoint(dir, path),
+    );
   }
 
   mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
@@ -152,9 +156,9 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
   }
 
   chmod(dir: Dir, name: ByteString, perm: number): void {
-    this.calls.held('setting the mode of', dir, name, (fd, doing) => {
-      if ((fs.fstatSync(fd).mode & S_IFMT) === S_IFLNK) throw errnoError('ENOTSUP', doing());
-      fs.chmodSync(`/proc/self/fd/${fd}`, perm);
+    this.calls.node('setting the mode of', dir, name, ({ path, stat }, doing) => {
+      if (stat().isSymbolicLink()) throw errnoError('ENOTSUP', doing);
+      fs.chmodSync(path, perm);
     });
   }
 
@@ -173,38 +177,42 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
   }
 
   #utimesByTool(path: Path, atime: TimeSpec, mtime: TimeSpec, doing: string): void {
+    if (this.#isByPath) {
+      this.calls.reach.node(path, ({ args }) => touch(args, atime, mtime, doing));
+      return;
+    }
     const fd = fs.openSync(path, O_PATH | O_NOFOLLOW);
     let held = false;
     try {
       const stat = fs.fstatSync(fd, { bigint: true });
       held = stat.isFile();
       if (held) this.times.add(fd, stat, atime, mtime);
-      else touch(fd, atime, mtime, doing);
+      else touch(['--', handle(fd)], atime, mtime, doing);
     } finally {
       if (!held) fs.closeSync(fd);
     }
   }
 
   setxattr(dir: Dir, name: ByteString, key: string, value: Uint8Array): void {
-    this.calls.held(`setting the attribute ${key} of`, dir, name, (fd, doing) =>
-      setXattr(handle(fd), key, value, doing()),
+    this.calls.node(`setting the attribute ${key} of`, dir, name, ({ args }, doing) =>
+      setXattr(args, key, value, doing),
     );
   }
 
   removexattr(dir: Dir, name: ByteString, key: string): void {
-    this.calls.held(`removing the attribute ${key} of`, dir, name, (fd, doing) =>
-      removeXattr(handle(fd), key, doing()),
+    this.calls.node(`removing the attribute ${key} of`, dir, name, ({ args }, doing) =>
+      removeXattr(args, key, doing),
     );
   }
 
   getxattr(dir: Dir, name: ByteString, key: string): Uint8Array | undefined {
     const verb = `reading the attribute ${key} of`;
-    return this.calls.held(verb, dir, name, (fd, doing) => allXattrs(handle(fd), doing()).get(key));
+    return this.calls.node(verb, dir, name, ({ args }, doing) => allXattrs(args, doing).get(key));
   }
 
   listxattr(dir: Dir, name: ByteString): string[] {
     const verb = 'listing the attributes of';
-    return this.calls.held(verb, dir, name, (fd, doing) => [...allXattrs(handle(fd), doing()).keys()]);
+    return this.calls.node(verb, dir, name, ({ args }, doing) => [...allXattrs(args, doing).keys()]);
   }
 
   chownDir(dir: Dir, uid: number, gid: number): void {
@@ -224,23 +232,32 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
   utimesDir(dir: Dir, atime: TimeSpec, mtime: TimeSpec): void {
     const doing = (): string => `setting the times of ${pathOf(dir)}`;
     if (plain(atime) && plain(mtime)) attempt(doing, () => fs.futimesSync(dir.fd, atime.sec, mtime.sec));
-    else touch(dir.fd, atime, mtime, doing());
+    else touch(this.#own(dir, doing), atime, mtime, doing());
   }
 
   setxattrDir(dir: Dir, key: string, value: Uint8Array): void {
-    setXattr(handle(dir.fd), key, value, `setting the attribute ${key} of ${pathOf(dir)}`);
+    const doing = (): string => `setting the attribute ${key} of ${pathOf(dir)}`;
+    setXattr(this.#own(dir, doing), key, value, doing());
   }
 
   removexattrDir(dir: Dir, key: string): void {
-    removeXattr(handle(dir.fd), key, `removing the attribute ${key} of ${pathOf(dir)}`);
+    const doing = (): string => `removing the attribute ${key} of ${pathOf(dir)}`;
+    removeXattr(this.#own(dir, doing), key, doing());
   }
 
   getxattrDir(dir: Dir, key: string): Uint8Array | undefined {
-    return allXattrs(handle(dir.fd), `reading the attribute ${key} of ${pathOf(dir)}`).get(key);
+    const doing = (): string => `reading the attribute ${key} of ${pathOf(dir)}`;
+    return allXattrs(this.#own(dir, doing), doing()).get(key);
   }
 
   listxattrDir(dir: Dir): string[] {
-    return [...allXattrs(handle(dir.fd), `listing the attributes of ${pathOf(dir)}`).keys()];
+    const doing = (): string => `listing the attributes of ${pathOf(dir)}`;
+    return [...allXattrs(this.#own(dir, doing), doing()).keys()];
+  }
+
+  /** The last arguments of a tool that is to work on the directory itself. */
+  #own(dir: Dir, doing: () => string): readonly string[] {
+    return attempt(doing, () => ['--', this.calls.reach.toolPath(dir)]);
   }
 
   flush(): void {
@@ -249,6 +266,7 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
 
   syncfs(dir: Dir): void {
     this.flush();
-    runTool('sync', ['-f', handle(dir.fd)], `syncing the file system of ${pathOf(dir)}`);
+    const doing = (): string => `syncing the file system of ${pathOf(dir)}`;
+    runTool('sync', ['-f', ...this.#own(dir, doing)], doing());
   }
 }

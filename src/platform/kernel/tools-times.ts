@@ -8,16 +8,15 @@ export function plain(time: TimeSpec): boolean {
   return time.nsec === 0 && time.sec >= 0;
 }
 
-/** `-c`: by the path of a descriptor, without opening what is behind it. */
-export function touch(fd: number, atime: TimeSpec, mtime: TimeSpec, doing: string): void {
+/** `-c`: without opening what the last arguments name (`Node.args` of tools-reach.ts). */
+export function touch(target: readonly string[], atime: TimeSpec, mtime: TimeSpec, doing: string): void {
   const a = touchDate(atime);
   const m = touchDate(mtime);
-  const path = handle(fd);
   if (a === m) {
-    runTool('touch', ['-c', '-d', a, path], doing);
+    runTool('touch', ['-c', '-d', a, ...target], doing);
   } else {
-    runTool('touch', ['-c', '-a', '-d', a, path], doing);
-    runTool('touch', ['-c', '-m', '-d', m, path], doing);
+    runTool('touch', ['-c', '-a', '-d', a, ...target], doing);
+    runTool('touch', ['-c', '-m', '-d', m, ...target], doing);
   }
 }
 

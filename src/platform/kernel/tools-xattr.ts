@@ -1,4 +1,4 @@
-/** Extended attributes by getfattr and setfattr, of what a path of ASCII characters leads to. */
+/** Extended attributes by getfattr and setfattr, of what the last arguments name (`Node.args` of tools-reach.ts). */
 import { Buffer } from 'node:buffer';
 import { type ByteString, fromUtf8, toBytes } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
@@ -18,19 +18,19 @@ function argument(key: ByteString, doing: string): string {
   }
 }
 
-export function setXattr(path: string, key: ByteString, value: Uint8Array, doing: string): void {
+export function setXattr(target: readonly string[], key: ByteString, value: Uint8Array, doing: string): void {
   // setfattr takes an empty base64 value for no value at all, and sets nothing.
   const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64');
   const given = value.length === 0 ? [] : ['-v', `0s${text}`];
-  runTool('setfattr', ['-n', argument(key, doing), ...given, '--', path], doing);
+  runTool('setfattr', ['-n', argument(key, doing), ...given, ...target], doing);
 }
 
-export function removeXattr(path: string, key: ByteString, doing: string): void {
-  runTool('setfattr', ['-x', argument(key, doing), '--', path], doing);
+export function removeXattr(target: readonly string[], key: ByteString, doing: string): void {
+  runTool('setfattr', ['-x', argument(key, doing), ...target], doing);
 }
 
-export function allXattrs(path: string, doing: string): Map<ByteString, Uint8Array> {
-  const args = ['-d', '-m', '-', '-e', 'base64', '--absolute-names', '--', path];
+export function allXattrs(target: readonly string[], doing: string): Map<ByteString, Uint8Array> {
+  const args = ['-d', '-m', '-', '-e', 'base64', '--absolute-names', ...target];
   return parseXattrs(runTool('getfattr', args, doing));
 }
 

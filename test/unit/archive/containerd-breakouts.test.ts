@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { hasFfi } from '../../support/ffi.ts';
 import { dir, file, hard, layer, sym, wh } from '../../support/layer-builder.ts';
 import { needs } from '../../support/needs.ts';
 import type { LayerEntry } from '../../support/reference-tree.ts';
@@ -234,7 +233,7 @@ for (const provider of PROVIDERS) {
   }, () => {
     let arena: Arena;
     before(() => {
-      arena = new Arena(provider === 'tools' ? 'tools' : undefined);
+      arena = new Arena(provider);
     });
     after(() => arena.close());
 
@@ -259,7 +258,7 @@ async function check(
   const apart = given.flat().map((entry) => layer(entry));
   for (const stack of [
     given.map((entries) => layer(...entries)),
-    ...(onlyTogether || (provider === 'tools' && hasFfi()) ? [] : [apart]),
+    ...(onlyTogether || provider !== PROVIDERS[0] ? [] : [apart]),
   ]) {
     const [first, ...others] = await arena.run(stack);
     assert.ok(first);

@@ -18,8 +18,8 @@ import { apply, syscallsHere } from './stacks.ts';
 const CAPABILITY = Uint8Array.of(1, 0, 0, 2, 0x80, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const CAPABILITY_HEX = `0x0100000280ff${'00'.repeat(14)}`;
 
-for (const provider of ['ffi', 'tools'] as const) {
-  const sysOf = (): Syscalls => syscallsHere(provider === 'tools' ? 'tools' : undefined);
+for (const provider of ['ffi', 'tools', 'paths'] as const) {
+  const sysOf = (): Syscalls => syscallsHere(provider);
 
   describe(`fidelity (${provider})`, { skip: needs({ root: true, tools: ['getfattr', 'setfattr'] }) }, () => {
     let root: string;

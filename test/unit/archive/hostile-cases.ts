@@ -11,6 +11,8 @@ export interface Case extends How {
   readonly check?: (result: Result) => void;
   /** Not by tools, each call of which costs milliseconds, or which cannot. */
   readonly notByTools?: boolean;
+  /** Names that are not UTF-8: not for a provider that cannot take them. */
+  readonly notUtf8?: boolean;
 }
 
 /** What the layer `one` gives. */

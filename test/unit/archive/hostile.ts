@@ -40,7 +40,7 @@ import { createClock } from '../../../src/platform/process/clock.ts';
 import { hasFfi } from '../../support/ffi.ts';
 import { sourceOf } from '../../support/streams.ts';
 import { tempDir } from '../../support/tmp.ts';
-import { syscallsHere } from './stacks.ts';
+import { type ProviderName, syscallsHere } from './stacks.ts';
 
 /** Whether other owners than ours can be given. */
 export const inUserNamespace: boolean = !/^\s*0\s+0\s+4294967295\s*$/.test(
@@ -48,12 +48,11 @@ export const inUserNamespace: boolean = !/^\s*0\s+0\s+4294967295\s*$/.test(
 );
 export const OTHER_OWNER: number = inUserNamespace ? 0 : 1234;
 
-/** Both where there are two; in the namespace, which is the second time, the better one. */
-export const PROVIDERS: readonly ('ffi' | 'tools')[] = !hasFfi()
-  ? ['tools']
-  : inUserNamespace
-    ? ['ffi']
-    : ['ffi', 'tools'];
+/** All there are; in the namespace, which is the second time, the best one. */
+export const PROVIDERS: readonly ProviderName[] = [
+  ...(hasFfi() ? (['ffi'] as const) : []),
+  ...(inUserNamespace && hasFfi() ? [] : (['tools', 'paths'] as const)),
+];
 
 /** `blind`: as overlay, each layer without sight of those below and then rebased (core/layers/extract.ts). */
 export const MODES = ['overlay', 'flat', 'blind'] as const;
@@ -84,7 +83,7 @@ export class Arena {
   readonly outside: string = join(this.#tmp.path, 'outside');
   readonly #before: string;
 
-  constructor(provider?: 'tools') {
+  constructor(provider: ProviderName) {
     this.#sys = syscallsHere(provider);
     mkdirSync(join(this.#home, '..'), { recursive: true });
     mkdirSync(join(this.outside, 'etc'), { recursive: true });
