@@ -11,6 +11,7 @@ import { type ExecOptions, type ExecResult, exec, execOk, describe as explain } 
 import { halfDone } from '../support/half-done.ts';
 import { type Flavour, hawser, wanted } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
+import { asNobody, NOBODY } from '../support/nobody.ts';
 import { freePort } from '../support/processes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 import {
@@ -140,7 +141,7 @@ for (const which of wanted) {
         if (row.rootMount !== undefined) {
           await execOk('mount', ['-t', 'tmpfs', '-o', `mode=0700,${row.rootMount}`, 'hawser-test', dir.path]);
         }
-        const run = row.nobody ? asNobody : row.named ? withName : asRoot;
+        const run = row.nobody ? withoutRoot : row.named ? withName : asRoot;
         const result = await run(which, dir.path, args);
         assertFailed(result, 1, row.says);
         if (row.noStore === true) return;
@@ -224,12 +225,12 @@ function withName(which: Flavour, root: string, args: readonly string[]): Promis
   return exec('unshare', ['--mount', 'sh', '-c', script, hosts, ...which.command, '--root', root, ...args]);
 }
 
-function asNobody(which: Flavour, root: string, args: readonly string[]): Promise<ExecResult> {
-  chownSync(root, 65534, 65534);
+function withoutRoot(which: Flavour, root: string, args: readonly string[]): Promise<ExecResult> {
+  chownSync(root, NOBODY, NOBODY);
   chmodSync(root, 0o700);
-  const nobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--inh-caps=-all'];
   const env = { ...process.env, HOME: '/nonexistent', XDG_RUNTIME_DIR: '' };
-  return exec('setpriv', [...nobody, ...which.command, '--root', root, ...args], { env });
+  const [file, ...rest] = asNobody([...which.command, '--root', root, ...args]);
+  return exec(file, rest, { env });
 }
 
 /** Sends SIGINT once the layer has begun to arrive. */

@@ -20,6 +20,7 @@ import { FIXTURE_TOOLS, realImage } from '../support/fixtures.ts';
 import { anyFlavour, type Hawser, hawser } from '../support/hawser.ts';
 import { inNamespace, MANY_IDS, ONE_ID } from '../support/namespaces.ts';
 import { needs } from '../support/needs.ts';
+import { asNobody, NOBODY } from '../support/nobody.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { node26, repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
@@ -27,8 +28,6 @@ import { type Allowed, diffTrees, parseTree, readTree, type Tree, type TreeEntry
 
 const TOOLS = ['docker-registry', 'skopeo', 'umoci', 'runc', 'crun', 'setpriv', 'unshare', 'getfattr'];
 const skip = needs({ root: true, tools: [...TOOLS, ...FIXTURE_TOOLS] }) || anyFlavour.skip;
-const NOBODY = 65534;
-const AS_NOBODY = ['--reuid', `${NOBODY}`, '--regid', `${NOBODY}`, '--clear-groups', '--inh-caps=-all'];
 const RECORD = 'user.rootlesscontainers';
 
 /** Where umoci departs from the layers, and we do not. */
@@ -68,8 +67,8 @@ describe('an image in a directory', { skip }, () => {
     chownSync(home, NOBODY, NOBODY);
     const run = (...args: readonly string[]): Promise<ExecResult> => {
       const env = { ...process.env, HOME: home, XDG_RUNTIME_DIR: home };
-      const command = [...anyFlavour.command, '--root', join(home, 'store'), ...args];
-      return exec('setpriv', [...AS_NOBODY, ...command], { env });
+      const [file, ...rest] = asNobody([...anyFlavour.command, '--root', join(home, 'store'), ...args]);
+      return exec(file, rest, { env });
     };
     return { home, run };
   };
@@ -116,7 +115,8 @@ describe('an image in a directory', { skip }, () => {
     for (const [path] of devices) assert.match(result.stderr, new RegExp(`left out the device "./${path}"`));
     const bundle = join(home, 'umoci');
     const umoci = ['umoci', 'unpack', '--rootless', '--image', `${home}/store/content:${image}`, bundle];
-    await execOk('setpriv', [...AS_NOBODY, ...umoci]);
+    const [file, ...args] = asNobody(umoci);
+    await execOk(file, args);
     const theirs = new Map(await readTree(join(bundle, 'rootfs')));
     // umoci puts empty files in place of devices.
     for (const [path] of devices) assert.ok(theirs.delete(path), path);
@@ -193,7 +193,8 @@ describe('an image in a directory', { skip }, () => {
     setCommand(bundle, 'id -u; exec touch /srv/mine');
     const env = { ...process.env, HOME: home, XDG_RUNTIME_DIR: home };
     const flags = ['--root', join(home, 'runc'), 'run', '--bundle', bundle, 'hawser-rootless'];
-    const { stdout } = await execOk('setpriv', [...AS_NOBODY, 'runc', ...flags], { env });
+    const [file, ...args] = asNobody(['runc', ...flags]);
+    const { stdout } = await execOk(file, args, { env });
     assert.equal(stdout, '0\n');
     assert.ok(existsSync(join(bundle, 'rootfs/srv/mine')));
   });
