@@ -1,5 +1,7 @@
 /** The command line, on Node and on Deno. The build bundles this module into one file. */
 import process from 'node:process';
+import { hintOf, messageOf } from '../core/errors.ts';
+import { requireGranted } from '../platform/kernel/deno-permission.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
 import { defaultRuntime } from './library.ts';
 
@@ -31,19 +33,20 @@ async function start(): Promise<number> {
     );
     return 1;
   }
+  requireGranted({ name: 'env' }, 'reading the environment');
   const runtime = await defaultRuntime();
   // After the runtime has read the inherited dispositions, which Deno changes at the first listener.
   noInspector();
-  // Late: what it loads reads the environment, which Deno may forbid.
+  // Late: what it loads reads the environment.
   const { main } = await import('../cli/main.ts');
   return await main(runtime, runtime.host.args);
 }
 
 /** A program that could not even start. main tells all other errors. */
 function failed(err: unknown): number {
-  const { name, message } = err instanceof Error ? err : new Error(String(err));
-  process.stderr.write(`hawser: cannot start: ${message}\n`);
-  if (name === 'NotCapable') process.stderr.write('hint: Run Deno with the flag that the message names\n');
+  process.stderr.write(`hawser: cannot start: ${messageOf(err)}\n`);
+  const hint = hintOf(err);
+  if (hint !== undefined) process.stderr.write(`hint: ${hint}\n`);
   return 1;
 }
 

@@ -1,6 +1,10 @@
 import { connect } from 'node:net';
 import { orAborted } from '../../core/async/abort.ts';
 
+export function portOf(url: URL): number {
+  return Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+}
+
 /**
  * Opens a TCP connection and closes it again: Deno's fetch has no limit of its own for connecting. Rejects with the
  * system's error, with `late()` after `ms`, or with the signal's reason.
@@ -13,8 +17,7 @@ export async function dial(
 ): Promise<void> {
   signal?.throwIfAborted();
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-  const socket = connect({ host, port });
+  const socket = connect({ host, port: portOf(url) });
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     const connected = new Promise<void>((resolve, reject) => {

@@ -8,12 +8,13 @@ import type {
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
-import { lookupAll } from '../http/guarded-lookup.ts';
+import { isAddress, lookupAll } from '../http/guarded-lookup.ts';
 import { failure } from '../http/http-failure.ts';
 import { limitBody, withDeadline } from '../http/http-limits.ts';
 import { tellingProtocols } from '../http/other-protocol.ts';
 import { hasExtraRoots, systemRoots } from '../http/system-roots.ts';
-import { dial } from './dial.ts';
+import { isGranted, requireGranted } from '../kernel/deno-permission.ts';
+import { dial, portOf } from './dial.ts';
 import { OriginGates } from './origin-gates.ts';
 
 interface HttpClient {
@@ -40,7 +41,8 @@ interface DenoHttp {
  */
 export function createTransports(): Transports {
   return {
-    lookup: lookupAll,
+    // Deno would ask its user; a name that cannot be looked up is taken as it is spelled.
+    lookup: async (hostname) => (isGranted({ name: 'net', host: hostname }) ? await lookupAll(hostname) : []),
     open(options: TransportOptions = {}): ClosableTransport {
       const { ca, skipVerify, proxy, allowAddress } = options;
       const isBeyondFetch = ca !== undefined || skipVerify === true || proxy !== undefined;
@@ -51,6 +53,11 @@ export function createTransports(): Transports {
   };
 }
 
+/** Deno would ask its user. */
+function requireConnect(host: string, { url }: HttpRequest): void {
+  requireGranted({ name: 'net', host }, `connecting to ${url.host}`);
+}
+
 function openUndici(options: TransportOptions): ClosableTransport {
   let opened: Promise<ClosableTransport> | undefined;
   const open = async (): Promise<ClosableTransport> => {
@@ -59,6 +66,10 @@ function openUndici(options: TransportOptions): ClosableTransport {
   };
   return {
     send: async (request) => {
+      const to = options.proxy?.(request.url) ?? request.url;
+      // A lookup of our own is for the host with all its ports.
+      const isLookedUp = options.allowAddress !== undefined && to === request.url && !isAddress(to.hostname);
+      requireConnect(isLookedUp ? to.hostname : `${to.hostname}:${portOf(to)}`, request);
       opened ??= open();
       return await (await opened).send(request);
     },
@@ -109,6 +120,7 @@ interface Opened {
 async function exchange(opened: Opened, request: HttpRequest): Promise<HttpResponse> {
   const { options, live } = opened;
   request.signal?.throwIfAborted();
+  requireConnect(`${request.url.hostname}:${portOf(request.url)}`, request);
   const release = await opened.gates.enter(request.url.origin, request.signal);
   const stop = new AbortController();
   const unlink = linkAbort(request.signal, stop);

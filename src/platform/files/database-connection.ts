@@ -4,7 +4,7 @@ import process from 'node:process';
 import type { DatabaseSync } from 'node:sqlite';
 import { isKind, reasonOf } from '../../core/errors.ts';
 import type { DatabaseAccess } from '../../core/ports/database.ts';
-import { mayDoAll } from '../kernel/deno-permission.ts';
+import { mayDoAll, requireGranted } from '../kernel/deno-permission.ts';
 import { fsError } from '../kernel/fs-error.ts';
 import { databaseError } from './database-error.ts';
 
@@ -21,6 +21,7 @@ export interface Connection {
  * `write`: WAL, synchronous FULL, foreign keys. `lock`: no log. `read` and `look`: nothing is made or written.
  */
 export function connect(path: string, access: DatabaseAccess, busyTimeout: number): Connection {
+  checkAllowed(path, access);
   if (access === 'read' && path !== ':memory:') return connectToRead(path, busyTimeout);
   const steps = {
     write: ['PRAGMA journal_mode = WAL', 'PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON'],
@@ -41,6 +42,13 @@ export function connect(path: string, access: DatabaseAccess, busyTimeout: numbe
     if (access !== 'write' || !isKind(err, 'ResourceExhausted')) throw err;
     return attempt('PRAGMA locking_mode = EXCLUSIVE');
   }
+}
+
+function checkAllowed(path: string, access: DatabaseAccess): void {
+  if (path === ':memory:') return;
+  const doing = `Cannot open the database ${path}`;
+  requireGranted({ name: 'read', path }, doing);
+  if (access === 'write' || access === 'lock') requireGranted({ name: 'write', path }, doing);
 }
 
 /**

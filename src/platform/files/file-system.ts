@@ -198,25 +198,15 @@ function syncDir(path: string, call?: Call): Promise<void> {
   });
 }
 
-type Permissions = { querySync(what: { name: string; kind: string }): { readonly state: string } };
-
-/** On Deno EPERM without `--allow-sys=statfs`, where Deno would ask the user in the middle of the work. */
-function statfsOf(path: string): Promise<fs.StatsFs> {
-  const { Deno } = globalThis as { readonly Deno?: { readonly permissions: Permissions } };
-  const state = Deno?.permissions.querySync({ name: 'sys', kind: 'statfs' }).state;
-  if (state !== undefined && state !== 'granted') throw errnoError('EPERM', 'asking for the file system');
-  return statfs(path);
-}
-
 function space(path: string, call?: Call): Promise<{ free: number; total: number }> {
   return attempt(`asking for the space at ${quote(path)}`, call, async () => {
-    const { bsize, bavail, blocks } = await statfsOf(path);
+    const { bsize, bavail, blocks } = await statfs(path);
     return { free: bsize * bavail, total: bsize * blocks };
   });
 }
 
 function isVolatile(path: string, call?: Call): Promise<boolean> {
   return attempt(`asking for the file system of ${quote(path)}`, call, async () =>
-    VOLATILE.has((await statfsOf(path)).type),
+    VOLATILE.has((await statfs(path)).type),
   );
 }

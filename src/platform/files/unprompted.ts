@@ -1,31 +1,70 @@
-import { HawserError } from '../../core/errors.ts';
 import type { FileSystem } from '../../core/ports/file-system.ts';
-import { mayRead } from '../kernel/deno-permission.ts';
+import { requireGranted } from '../kernel/deno-permission.ts';
 
-/** Files of the machine that are looked at if they may be, and never needed. */
-const SYSTEM = /^\/(?:etc|proc|sys)\//;
-
-/** On Deno, reading the machine's own files without permission fails with PermissionDenied instead of asking the user. */
+/** On Deno, what is not allowed fails with PermissionDenied, which names the flag, instead of asking the user. */
 export function unprompted(fs: FileSystem): FileSystem {
   if (!('Deno' in globalThis)) return fs;
-  const checked =
-    <A extends unknown[], R>(call: (path: string, ...rest: A) => Promise<R>) =>
-    async (path: string, ...rest: A): Promise<R> => {
-      if (SYSTEM.test(path) && !mayRead(path)) throw forbidden(path);
-      return await call(path, ...rest);
-    };
   return {
-    ...fs,
-    open: checked((path, ...rest) => fs.open(path, ...rest)),
-    readFile: checked((path, ...rest) => fs.readFile(path, ...rest)),
-    stat: checked((path, ...rest) => fs.stat(path, ...rest)),
-    list: checked((path, ...rest) => fs.list(path, ...rest)),
+    open: async (path, mode, ...rest) => {
+      mayRead(path, 'opening');
+      if (mode !== 'read') mayWrite(path, 'opening');
+      return await fs.open(path, mode, ...rest);
+    },
+    readFile: async (path, ...rest) => {
+      mayRead(path, 'reading');
+      return await fs.readFile(path, ...rest);
+    },
+    mkdir: async (path, ...rest) => {
+      mayRead(path, 'making the directory');
+      mayWrite(path, 'making the directory');
+      await fs.mkdir(path, ...rest);
+    },
+    rename: async (from, to, ...rest) => {
+      mayRead(from, 'renaming');
+      for (const path of [from, to]) mayWrite(path, 'renaming');
+      await fs.rename(from, to, ...rest);
+    },
+    remove: async (path, ...rest) => {
+      mayRead(path, 'removing');
+      mayWrite(path, 'removing');
+      await fs.remove(path, ...rest);
+    },
+    stat: async (path, ...rest) => {
+      mayRead(path, 'reading the attributes of');
+      return await fs.stat(path, ...rest);
+    },
+    list: async (path, ...rest) => {
+      mayRead(path, 'listing');
+      return await fs.list(path, ...rest);
+    },
+    chmod: async (path, ...rest) => {
+      mayWrite(path, 'setting the mode of');
+      await fs.chmod(path, ...rest);
+    },
+    syncDir: async (path, ...rest) => {
+      mayRead(path, 'syncing the directory');
+      await fs.syncDir(path, ...rest);
+    },
+    space: async (path, ...rest) => {
+      maySee(path, 'asking for the space at');
+      return await fs.space(path, ...rest);
+    },
+    isVolatile: async (path, ...rest) => {
+      maySee(path, 'asking for the file system of');
+      return await fs.isVolatile(path, ...rest);
+    },
   };
 }
 
-function forbidden(path: string): HawserError {
-  return new HawserError('PermissionDenied', `reading ${JSON.stringify(path)}: Deno does not allow it`, {
-    hint: `Run Deno with --allow-read=${path}`,
-    reason: { type: 'errno', errno: 'EACCES' },
-  });
+function mayRead(path: string, verb: string): void {
+  requireGranted({ name: 'read', path }, `${verb} ${JSON.stringify(path)}`);
+}
+
+function mayWrite(path: string, verb: string): void {
+  requireGranted({ name: 'write', path }, `${verb} ${JSON.stringify(path)}`);
+}
+
+function maySee(path: string, verb: string): void {
+  mayRead(path, verb);
+  requireGranted({ name: 'sys', kind: 'statfs' }, `${verb} ${JSON.stringify(path)}`);
 }

@@ -17,13 +17,21 @@ export function guardedLookup(allow: (address: string) => boolean): LookupFuncti
 
 /** An address in the place of a name is not looked up: it is checked here. */
 export function refusalOf(hostname: string, allow: (address: string) => boolean): Error | undefined {
-  const bare = hostname.replace(/^\[|\]$/g, '');
-  return isIP(bare) !== 0 && !allow(bare) ? refused() : undefined;
+  return isAddress(hostname) && !allow(bare(hostname)) ? refused() : undefined;
+}
+
+/** Whether a URL's hostname is an address, which is not looked up. */
+export function isAddress(hostname: string): boolean {
+  return isIP(bare(hostname)) !== 0;
+}
+
+function bare(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '');
 }
 
 export async function lookupAll(hostname: string): Promise<readonly string[]> {
   return await new Promise((resolve, reject) => {
-    dnsLookup(hostname.replace(/^\[|\]$/g, ''), { all: true }, (err, addresses) => {
+    dnsLookup(bare(hostname), { all: true }, (err, addresses) => {
       if (err === null) resolve(addresses.map(({ address }) => address));
       else reject(err);
     });

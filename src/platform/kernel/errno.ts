@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { visible } from '../../core/bytes.ts';
 import { HawserError, type Kind } from '../../core/errors.ts';
+import { isGranted } from './deno-permission.ts';
 
 interface Meaning {
   readonly number: number;
@@ -18,12 +19,7 @@ const PRIVILEGE = isRoot()
   : 'Run as root, or check the owner and mode of the path';
 
 function isRoot(): boolean {
-  try {
-    return process.getuid?.() === 0;
-  } catch {
-    // Deno without --allow-sys=uid.
-    return false;
-  }
+  return isGranted({ name: 'sys', kind: 'uid' }) && process.getuid?.() === 0;
 }
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {

@@ -7,6 +7,7 @@ import { type ByteString, fromUtf8, toBytes } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Dir } from '../../core/ports/syscalls.ts';
 import { inDifferentMounts } from './crossing.ts';
+import { isGranted, mayRead } from './deno-permission.ts';
 import { checkRoot, type NamedDir, pathOf } from './names.ts';
 import { openNoFollow } from './no-follow.ts';
 import { handle } from './tools-run.ts';
@@ -116,7 +117,9 @@ type Attributes = Pick<fs.BigIntStats, 'uid' | 'gid' | 'mode' | 'dev' | 'ino'>;
  */
 export const byPath: Reach = {
   openRoot(path) {
-    const real = realPath(checkRoot(path));
+    const root = checkRoot(path);
+    if (!mayRead()) throw scoped(`opening ${JSON.stringify(path)}`, '--allow-read');
+    const real = realPath(root);
     const isPrivate = isPrivatePath(real);
     return placed(openNoFollow(text(real), O_RDONLY | O_DIRECTORY), real, isPrivate);
   },
@@ -164,6 +167,14 @@ function isAcrossMounts(dir: string, above: string): boolean {
     if (code === 'ENOENT' || code === 'EROFS') return false;
     throw err;
   }
+}
+
+/** `flag`: without paths. Looking at the directories above takes that, and so do symlinks in Deno. */
+export function scoped(doing: string, flag: string): HawserError {
+  const why = `without FFI this takes ${flag} for all paths`;
+  return new HawserError('FailedPrecondition', `${doing}: ${why}`, {
+    hint: `Run Deno with ${flag} (no path), or with --allow-ffi`,
+  });
 }
 
 function placed(fd: number, path: ByteString, isPrivate: boolean): PlacedDir {
@@ -217,10 +228,6 @@ function step(above: Attributes, here: Attributes, at: string): boolean {
 
 /** `undefined` where Deno may not tell (--allow-sys=uid). */
 function ownUid(): bigint | undefined {
-  try {
-    const uid = process.getuid?.();
-    return uid === undefined ? undefined : BigInt(uid);
-  } catch {
-    return undefined;
-  }
+  const uid = isGranted({ name: 'sys', kind: 'uid' }) ? process.getuid?.() : undefined;
+  return uid === undefined ? undefined : BigInt(uid);
 }

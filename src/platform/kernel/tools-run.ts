@@ -7,7 +7,7 @@ import process from 'node:process';
 import { onAbort } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
-import { mayRead, mayRun } from './deno-permission.ts';
+import { isGranted, mayRead } from './deno-permission.ts';
 import { errnoError, errnoOfText } from './errno.ts';
 
 /** PATH is not used: as root, its directories may belong to somebody else. */
@@ -112,7 +112,7 @@ export async function runToolAsync(
 
 /** Deno's spawnSync fails without a reason where it is not allowed (2.9.6), and on a terminal Deno would ask. */
 function checkAllowed(path: string, doing: string): void {
-  if (mayRun(path)) return;
+  if (isGranted({ name: 'run', command: path })) return;
   throw new HawserError('PermissionDenied', `${doing}: Deno does not allow to run ${path}`, {
     hint: `Run Deno with --allow-run=${basename(path)}, or with --allow-ffi, which takes no tools`,
   });

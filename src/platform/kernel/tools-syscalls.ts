@@ -4,6 +4,7 @@ import { errnoOf } from '../../core/errors.ts';
 import type { Creation, Dir, Stat, Syscalls, TimeSpec } from '../../core/ports/syscalls.ts';
 import { readCreation } from './creation.ts';
 import { mountsBelow } from './crossing.ts';
+import { isGranted } from './deno-permission.ts';
 import { errnoError } from './errno.ts';
 import { toStat } from './fs-stat.ts';
 import { pathOf, takeFd } from './names.ts';
@@ -11,7 +12,7 @@ import { openNoFollow } from './no-follow.ts';
 import { attempt } from './tools-calls.ts';
 import { ToolsFiles } from './tools-files.ts';
 import { makeNode } from './tools-nodes.ts';
-import { byDescriptor, byPath, O_PATH, type Path } from './tools-reach.ts';
+import { byDescriptor, byPath, O_PATH, type Path, scoped } from './tools-reach.ts';
 import { handle, runTool } from './tools-run.ts';
 import { plain, touch } from './tools-times.ts';
 import { allXattrs, removeXattr, setXattr } from './tools-xattr.ts';
@@ -124,6 +125,7 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
     const verb = 'making the symbolic link';
     const text = this.calls.text(target, () => `${verb} ${pathOf(dir, name)}`);
     if (target.includes('\0')) throw errnoError('EINVAL', `${verb} ${pathOf(dir, name)}`);
+    if (!isGranted({ name: 'write' })) throw scoped(`${verb} ${pathOf(dir, name)}`, '--allow-write');
     this.calls.at(verb, dir, name, (path) => fs.symlinkSync(text, path));
   }
 

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Host, Output } from '../../core/ports/host.ts';
-import { mayRead } from '../kernel/deno-permission.ts';
+import { isGranted, mayRead } from '../kernel/deno-permission.ts';
 import type { RuntimeParts } from '../parts.ts';
 import { armVariant, goArch, goOs, littleEndian } from './machine.ts';
 import { StdinLines } from './stdin-lines.ts';
@@ -47,11 +47,11 @@ export function createProcessHost({
         )
       : '',
     pid: process.pid,
-    uid: allowed(() => process.getuid?.(), undefined) ?? UNKNOWN_UID,
+    uid: (isGranted({ name: 'sys', kind: 'uid' }) ? process.getuid?.() : undefined) ?? UNKNOWN_UID,
     cpus: Math.max(1, allowed(availableParallelism, navigator.hardwareConcurrency)),
     args: process.argv.slice(2),
     cwd: workingDirectory,
-    env: (name) => allowed(() => process.env[name], undefined),
+    env: (name) => (isGranted({ name: 'env', variable: name }) ? process.env[name] : undefined),
     stdout: new ProcessOutput('stdout', 1),
     stderr: new ProcessOutput('stderr', 2),
     stdinIsTerminal: isatty(0),

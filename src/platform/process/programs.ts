@@ -4,6 +4,7 @@ import process from 'node:process';
 import { onAbort } from '../../core/async/abort.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { ProgramResult, ProgramRun, Programs } from '../../core/ports/programs.ts';
+import { requireGranted } from '../kernel/deno-permission.ts';
 
 export function createPrograms(): Programs {
   return { run };
@@ -14,6 +15,7 @@ async function run(name: string, args: readonly string[], how: ProgramRun): Prom
   if (/^[^/].*\//s.test(name))
     throw new HawserError('InvalidArgument', `Cannot run ${name}: not a plain name`);
   try {
+    requireGranted({ name: 'run', command: name }, `Cannot run ${name}`);
     return await collect(name, args, how);
   } catch (err) {
     throw startError(name, err);
