@@ -19,6 +19,11 @@ echo "== build"
 if [ "${CI:-}" = true ]; then "$node" "$quiet" scripts/release/main.ts; else "$node" scripts/build.ts; fi
 echo "== Node $("$node" --version): unit and conformance"
 modules "$node"
+if [ "${CI:-}" = true ]; then
+  echo "== Node $("$node" --version) made static, as the executable is: unit and conformance"
+  "$node" "$quiet" scripts/static/node.ts build/node
+  modules build/node
+fi
 echo "== Node $("$node22" --version): unit and conformance"
 modules "$node22"
 echo "== $("$bin/deno" --version | head -n 1): unit and conformance"

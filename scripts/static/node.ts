@@ -8,5 +8,6 @@ import { MACHINES } from './machine.ts';
 import { makeStatic } from './make-static.ts';
 
 const [output] = process.argv.slice(2);
-if (output === undefined || process.arch !== 'x64') throw new Error('usage: node scripts/static/node.ts OUTPUT');
+if (output === undefined || process.arch !== 'x64')
+  throw new Error('usage: node scripts/static/node.ts OUTPUT');
 makeStatic(process.execPath, output, MACHINES.x64, join(import.meta.dirname, '../../build/static-node'));
