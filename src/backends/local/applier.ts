@@ -36,7 +36,8 @@ export class LocalApplier implements Applier {
     const { uids, gids } = await readIdMaps(fs, opts);
     if (id !== undefined) await this.#durability.mark(id, opts);
     const source = { blob: this.#content.blobPath(layer.digest), blobSize: size, growing, uids, gids };
-    const place = id === undefined ? target.root : this.#store.path('snapshots');
-    return await this.#writeOut.during(place, () => applyByWorker(workers, layer, source, target, opts));
+    const work = () => applyByWorker(workers, layer, source, target, opts);
+    // A directory outside the store is written out by whoever makes it (core/output/output-directory.ts).
+    return id === undefined ? await work() : await this.#writeOut.during(this.#store.path('snapshots'), work);
   }
 }

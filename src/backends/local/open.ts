@@ -2,7 +2,6 @@ import { cleanedUp } from '../../core/async/cleanup.ts';
 import type { Backend, GcResult } from '../../core/backend.ts';
 import type { ContentStore, LocalBlobs } from '../../core/content/content-store.ts';
 import { errnoOf, HawserError, isKind } from '../../core/errors.ts';
-import type { Workers } from '../../core/layers/workers.ts';
 import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
@@ -136,10 +135,7 @@ function assemble(
 ): LocalBackend {
   const content = new LocalContent(store, isolated);
   const { clock, fs } = store.runtime;
-  const snapshots = store.path('snapshots');
-  const syncfs: Workers['syncfs'] = (dirs, call) =>
-    dirs[0] === snapshots ? durability.writeOut() : store.runtime.workers.syncfs(dirs, call);
-  const writeOut = new WriteOut({ clock, fs, workers: { syncfs } });
+  const writeOut = new WriteOut({ clock, fs, workers: { syncfs: () => durability.writeOut() } });
   const snapshotterNames = [...snapshotters.keys()];
   return {
     namespace: store.namespace,

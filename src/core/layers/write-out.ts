@@ -1,6 +1,6 @@
 import { isKind } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Workers } from './workers.ts';
+import type { HeldDir, Workers } from './workers.ts';
 
 type Parts = Pick<Runtime, 'clock' | 'fs'> & { readonly workers: Pick<Workers, 'syncfs'> };
 
@@ -24,11 +24,11 @@ export class WriteOut {
     this.#runtime = runtime;
   }
 
-  /** Runs `work`, which fills directories of the file system that holds `path`. */
-  async during<T>(path: string, work: () => Promise<T>): Promise<T> {
+  /** Runs `work`, which fills directories of the file system that holds `dir`. */
+  async during<T>(dir: string | HeldDir, work: () => Promise<T>): Promise<T> {
     if (this.#active++ === 0) {
       this.#stop = new AbortController();
-      this.#running = this.#run(path, this.#running, this.#stop.signal);
+      this.#running = this.#run(dir, this.#running, this.#stop.signal);
     }
     try {
       return await work();
@@ -46,12 +46,12 @@ export class WriteOut {
     if (this.#failure !== undefined) throw this.#failure.reason;
   }
 
-  async #run(path: string, before: Promise<void>, stop: AbortSignal): Promise<void> {
+  async #run(dir: string | HeldDir, before: Promise<void>, stop: AbortSignal): Promise<void> {
     await before;
     try {
       while (await this.#pause(stop)) {
-        if (!(await this.#isDisk(path))) return;
-        await this.#runtime.workers.syncfs([path]);
+        if (!(await this.#isDisk(typeof dir === 'string' ? dir : dir.path))) return;
+        await this.#runtime.workers.syncfs([dir]);
       }
     } catch (reason) {
       // A directory that was removed meanwhile needs no writing.

@@ -1,4 +1,5 @@
 import { type ByteString, fromUtf8 } from '../bytes.ts';
+import type { HeldDir } from '../layers/workers.ts';
 import type { Database } from '../ports/database.ts';
 import type { Dir, Syscalls } from '../ports/syscalls.ts';
 import { Spot } from './spot.ts';
@@ -43,6 +44,11 @@ export class Held {
 
   uid(): number {
     return this.#sys.fstat(this.#dir).uid;
+  }
+
+  /** To be synced: `path` is the directory's. By its path where descriptors cannot be synced (no FFI). */
+  toSync(path: string): string | HeldDir {
+    return this.#sys.provider === 'ffi' ? { path, fd: this.#dir.fd } : path;
   }
 
   unlock(): void {

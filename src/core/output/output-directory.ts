@@ -2,9 +2,14 @@
 import { cleanupSignal } from '../async/abort.ts';
 import { cleanedUp } from '../async/cleanup.ts';
 import { messageOf } from '../errors.ts';
+import { WriteOut } from '../layers/write-out.ts';
+import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
 import { findPlace, type Place, type PlaceOptions, type PlaceRuntime, stagingParent } from './place.ts';
 import { publish } from './publish.ts';
 import { removeLeftovers, Staging } from './staging.ts';
+
+export type OutputRuntime = PlaceRuntime & { readonly clock: Clock };
 
 export interface OutputOptions extends PlaceOptions {
   readonly warn: (message: string) => void;
@@ -17,7 +22,7 @@ export interface OutputOptions extends PlaceOptions {
  * Returns the normalised path.
  */
 export async function makeOutput(
-  runtime: PlaceRuntime,
+  runtime: OutputRuntime,
   target: string,
   options: OutputOptions,
   build: (path: string) => Promise<void>,
@@ -26,8 +31,7 @@ export async function makeOutput(
   const staging = await Staging.create(runtime, stagingParent(place), place.name, options);
   let settle: () => Promise<void>;
   try {
-    await build(staging.madePath);
-    await runtime.workers.syncfs([staging.path], options);
+    await buildDurably(runtime, staging, build, options);
     options.signal?.throwIfAborted();
     settle = await publish(runtime, staging, place, options.warn);
   } catch (err) {
@@ -35,6 +39,27 @@ export async function makeOutput(
   }
   await cleanUp(runtime, staging, place, options, settle);
   return place.dir;
+}
+
+/**
+ * The kernel reports a failed write-back once to each open descriptor, and a later sync succeeds over lost files: so all syncs are
+ * by one descriptor, and whichever fails, fails all of this.
+ */
+async function buildDurably(
+  runtime: OutputRuntime,
+  staging: Staging,
+  build: (path: string) => Promise<void>,
+  { signal }: Call,
+): Promise<void> {
+  const writeOut = new WriteOut(runtime);
+  try {
+    await writeOut.during(staging.toSync, () => build(staging.madePath));
+  } catch (err) {
+    await writeOut.settled().catch(() => {});
+    throw err;
+  }
+  await writeOut.settled();
+  await runtime.workers.syncfs([staging.toSync], { signal });
 }
 
 /** The directory is there: nothing that fails now makes a failure of that. */

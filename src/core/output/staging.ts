@@ -6,6 +6,7 @@
 import { cleanedUp } from '../async/cleanup.ts';
 import { toHex } from '../bytes.ts';
 import { HawserError, ifFound, isKind } from '../errors.ts';
+import type { HeldDir } from '../layers/workers.ts';
 import type { Call } from '../ports/call.ts';
 import type { Database } from '../ports/database.ts';
 import type { Runtime } from '../runtime.ts';
@@ -98,6 +99,11 @@ export class Staging {
 
   get trade(): Spot {
     return this.#held.spot(TRADE);
+  }
+
+  /** Open since before anything was built: its sync hears of every write-back that failed since. */
+  get toSync(): string | HeldDir {
+    return this.#held.toSync(this.path);
   }
 
   /** A name beside the staging directory. */

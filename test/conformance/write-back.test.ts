@@ -1,0 +1,69 @@
+/** A disk that fails while a directory outside the store is made: what was there before stays, and the command fails (T5). */
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openLocalBackend } from '../../src/backends/local/open.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
+import { bundle, fetch, unpackRootfs } from '../../src/mod.ts';
+import { altered, image, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
+import { FailingDisk } from '../support/failing-disk.ts';
+import { hasFfi } from '../support/ffi.ts';
+
+/** Each layer is followed by what `after` does; a write-out comes at once, and every file system is a disk. */
+function onDisk(base: Runtime, disk: FailingDisk, after: () => Promise<void>): Runtime {
+  const { clock, fs, workers } = base;
+  return {
+    ...base,
+    clock: { ...clock, now: () => clock.now(), sleep: (_, signal) => clock.sleep(1, signal) },
+    fs: new Proxy(fs, {
+      get: (_, key) => (key === 'isVolatile' ? async () => false : Reflect.get(fs, key)),
+    }),
+    workers: {
+      ...workers,
+      syncfs: disk.syncfs,
+      apply: async (job, call) => {
+        const applied = await workers.apply(job, call);
+        await after();
+        return applied;
+      },
+    },
+  };
+}
+
+const HEARERS = {
+  'the write-out is told': (disk: FailingDisk) => disk.synced(),
+  'another process is told': (disk: FailingDisk) => disk.syncfs(['/']).catch(() => {}),
+};
+
+for (const [who, hear] of Object.entries(HEARERS)) {
+  for (const [name, verb] of Object.entries({ unpackRootfs, bundle })) {
+    test(`${name}: a write-back fails while layers are applied, and ${who}`, {
+      skip: hasFfi() || who === 'the write-out is told' ? false : 'needs descriptors that can be synced: FFI',
+    }, async () => {
+      await withBench(async ({ store, registry }) => {
+        const ref = registry.push('a/b', 'v1', await image('b'));
+        await fetch(ref, { store });
+        const dir = join(store.root, '../tree');
+        mkdirSync(dir);
+        writeFileSync(join(dir, 'precious'), 'old');
+        const disk = new FailingDisk();
+        let layers = 0;
+        const runtime = onDisk(runtimeOf(store), disk, async () => {
+          if (layers++ > 0) return;
+          disk.fail();
+          await hear(disk);
+        });
+        const opened = await openLocalBackend(runtime, { root: store.root, namespace: store.namespace });
+        try {
+          const failing = altered(store, opened, runtime);
+          await rejectsWith('Internal', /EIO/, verb(ref, dir, { store: failing, force: true }));
+        } finally {
+          await opened[Symbol.asyncDispose]();
+        }
+        assert.equal(readFileSync(join(dir, 'precious'), 'utf8'), 'old');
+        assert.deepEqual(readdirSync(join(dir, '..')).sort(), ['root', 'tree']);
+      });
+    });
+  }
+}
