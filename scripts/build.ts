@@ -1,23 +1,15 @@
 /**
- * Makes the artefacts in dist/: lib/ (ES modules with types, for programs), hawser.mjs (one file, for Node and Deno), shell/ (the
+ * Makes the artefacts in dist/: lib/ (the library: ES modules with types), hawser.mjs (one file, for Node and Deno), shell/ (the
  * manual page and completions) and hawser-linux-x64 (one executable). Fails if the bundle would need any other file beside it.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
 import { brotliCompressSync } from 'node:zlib';
 import { makeExecutable, type Target } from './executable.ts';
+import { writeLibrary } from './library.ts';
 import { writeShellFiles } from './shell-files.ts';
 import { MACHINES } from './static/machine.ts';
 
@@ -61,14 +53,14 @@ function withoutHttp2(code: string): string {
   return without;
 }
 
-function compile(): void {
+async function compile(): Promise<void> {
   rmSync(js, { recursive: true, force: true });
   execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, 'tsconfig.build.json')], {
     stdio: 'inherit',
   });
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
-  cpSync(js, join(dist, 'lib'), { recursive: true });
+  await writeLibrary(js, join(dist, 'lib'));
   for (const name of readdirSync(js, { recursive: true, encoding: 'utf8' })) {
     if (name.endsWith('.js')) inlineImports(join(js, name));
   }
@@ -164,7 +156,7 @@ function report(path: string): void {
   console.log(`${path.slice(root.length + 1)}  ${mib.toFixed(1)} MiB`);
 }
 
-compile();
+await compile();
 const code: string = await bundleAll();
 script(code);
 writeShellFiles(join(dist, 'shell'), version);

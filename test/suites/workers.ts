@@ -21,8 +21,9 @@ import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
 import { pack } from 'tar-stream';
 import { orAborted } from '../../src/core/async/abort.ts';
-import { findError, hintOf, isKind } from '../../src/core/errors.ts';
+import { findError, hintOf, isKind, kindOf } from '../../src/core/errors.ts';
 import type { ApplyJob, Workers } from '../../src/core/layers/workers.ts';
+import { failure } from '../support/failure.ts';
 import { isDeno, needs } from '../support/needs.ts';
 import { concat, testBytes } from '../support/streams.ts';
 import { tempDir } from '../support/tmp.ts';
@@ -53,6 +54,20 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
     const many = await Promise.all(Array.from({ length: 20 }, () => workers.usage('thread')));
     assert.ok(new Set(many.map((one) => one.size)).size <= 2);
     assert.equal(many.length, 20);
+  });
+  // Deno writes the reason to standard error itself, and tells only that the worker ended.
+  const skip = needs({ runtime: 'node' });
+  test(`workers/${name}: a worker whose module is not there says what to do`, { skip }, () => {
+    const absent = new URL('../support/no such worker.js', import.meta.url);
+    return within(
+      () => make(absent, 1000),
+      async (workers, dir) => {
+        const err = await failure(workers.removeTree(join(dir, 'x')));
+        assert.equal(kindOf(err), 'FailedPrecondition', String(err));
+        assert.match(err.message, /its module .*no such worker\.js is not there/);
+        assert.match(hintOf(err) ?? '', /hawser\/worker/);
+      },
+    );
   });
   check('one that was started ahead of work is used, and counts', async (workers) => {
     workers.warm();

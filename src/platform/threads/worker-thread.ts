@@ -1,6 +1,7 @@
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { onAbort } from '../../core/async/abort.ts';
-import { fromRecord, HawserError, messageOf } from '../../core/errors.ts';
+import { findError, fromRecord, HawserError, messageOf } from '../../core/errors.ts';
 import type {
   Verb,
   Verbs,
@@ -45,7 +46,7 @@ export class WorkerThread {
     });
     worker.on('message', (value) => this.#running?.take(value));
     worker.on('messageerror', (err) => this.#running?.crash(err));
-    worker.on('error', (err) => this.#running?.crash(err));
+    worker.on('error', (err) => this.#running?.crash(isMissing(url, err) ? missingModule(url, err) : err));
     this.#ended = new Promise((resolve) => {
       worker.on('exit', (code) => {
         this.#over = true;
@@ -159,5 +160,20 @@ class RunningCall<V extends Verb> {
 }
 
 function crashed(verb: Verb, err: unknown): HawserError {
-  return new HawserError('Internal', `A worker failed in ${verb}: ${messageOf(err)}`, { cause: err });
+  const kind = findError(err)?.kind ?? 'Internal';
+  return new HawserError(kind, `A worker failed in ${verb}: ${messageOf(err)}`, { cause: err });
+}
+
+/** Whether the worker's own module is not there: Node names its path, Deno its URL. */
+function isMissing(url: URL, err: unknown): boolean {
+  const message = messageOf(err);
+  const names = url.protocol === 'file:' ? [url.href, fileURLToPath(url)] : [];
+  return /not found|cannot find module/i.test(message) && names.some((name) => message.includes(name));
+}
+
+function missingModule(url: URL, cause: unknown): HawserError {
+  return new HawserError('FailedPrecondition', `its module ${fileURLToPath(url)} is not there`, {
+    cause,
+    hint: "Bundle hawser/worker as that file beside your program, or install hawser's package anew",
+  });
 }
