@@ -218,6 +218,16 @@ export function addNote(err: unknown, note: string): void {
   if (noted[NOTES].length < MAX_NOTES) noted[NOTES].push(note);
 }
 
+/** Undoes something after `err` and returns `err`, to be thrown; a failure of `undo` becomes a note of `err`. */
+export function undone<E>(err: E, undo: () => void): E {
+  try {
+    undo();
+  } catch (failure) {
+    addNote(err, messageOf(failure));
+  }
+  return err;
+}
+
 /** The notes of an error and of its causes. */
 export function notesOf(err: unknown): readonly string[] {
   const notes: string[] = [];

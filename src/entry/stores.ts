@@ -3,7 +3,7 @@
 import { chooseRoot } from '../backends/local/default-root.ts';
 import type { LocalBackend } from '../backends/local/open.ts';
 import { backends } from '../backends/open.ts';
-import { cleanedUp } from '../core/async/cleanup.ts';
+import { cleanedUp, closingAfter } from '../core/async/cleanup.ts';
 import type { Backend, GcResult } from '../core/backend.ts';
 import type { ContentStore } from '../core/content/content-store.ts';
 import { HawserError } from '../core/errors.ts';
@@ -121,13 +121,11 @@ async function withRuntime<B extends Backend>(open: (runtime: Runtime) => Promis
   const { workers } = runtime;
   try {
     const backend = await open(runtime);
-    const close = async (): Promise<void> => {
-      try {
-        await backend[Symbol.asyncDispose]();
-      } finally {
-        await workers[Symbol.asyncDispose]();
-      }
-    };
+    const close = () =>
+      closingAfter(
+        async () => await backend[Symbol.asyncDispose](),
+        () => workers[Symbol.asyncDispose](),
+      );
     return asStore({ ...backend, [Symbol.asyncDispose]: close }, runtime);
   } catch (err) {
     throw await cleanedUp(err, () => workers[Symbol.asyncDispose]());

@@ -1,13 +1,16 @@
 /** How a verb begins and ends: refusals come before the first byte; what fails after the record, or after an error, changes nothing. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { HawserError, hintOf, notesOf } from '../../src/core/errors.ts';
 import { checkLayerCount } from '../../src/core/layers/layer-steps.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
+import type { FileHandle, FileSystem } from '../../src/core/ports/file-system.ts';
 import type { LayerSnapshotter } from '../../src/core/snapshots/snapshotter.ts';
-import { fetch, pull, unpack } from '../../src/mod.ts';
+import { bundle, fetch, pull, unpack } from '../../src/mod.ts';
 import { buildImage } from '../registry/image.ts';
-import { altered, image, rejectsWith, withBench } from '../support/bench.ts';
+import { altered, image, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
 import { needs } from '../support/needs.ts';
 
@@ -114,3 +117,36 @@ test('the first error is the error: what dropping the lease meets is a note of i
     }
   });
 });
+
+for (const [title, writes, says, notes] of [
+  ['written, nor closed: the write is told', false, /no space left/, ['closing config.json: quota exceeded']],
+  ['closed, which is told', true, /quota exceeded/, []],
+] as const) {
+  test(`config.json of a bundle that cannot be ${title}; nothing is left`, async () => {
+    await withBench(async ({ store, registry }) => {
+      const runtime = runtimeOf(store);
+      const open: FileSystem['open'] = async (path, ...more) => {
+        const file = await runtime.fs.open(path, ...more);
+        if (!path.endsWith('config.json')) return file;
+        const write: FileHandle['write'] = async (...bytes) =>
+          writes
+            ? await file.write(...bytes)
+            : Promise.reject(new HawserError('ResourceExhausted', 'writing config.json: no space left'));
+        const close = async (): Promise<never> => {
+          await file.close();
+          throw new HawserError('ResourceExhausted', 'closing config.json: quota exceeded');
+        };
+        return wrapped(file, { write, close });
+      };
+      const fs = wrapped(runtime.fs, { open });
+      const ref = registry.push('a/b', 'v1', await image('one'));
+      await fetch(ref, { store });
+      const dir = join(store.root, '../bundle');
+      const options = { store: altered(store, {}, { ...runtime, fs }), owner: 'ours' } as const;
+      const err = await failure(bundle(ref, dir, options));
+      assert.match(err.message, says);
+      assert.deepEqual(notesOf(err), notes);
+      assert.deepEqual(readdirSync(join(dir, '..')), ['root']);
+    });
+  });
+}

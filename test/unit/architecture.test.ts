@@ -63,7 +63,7 @@ const RULES: readonly Rule[] = [
   { layer: 'core/platforms/', own: core('oci') },
   { layer: 'core/progress/', own: core('oci') },
   { layer: 'core/codec/', own: [...core('async'), '../wasm/'], packages: ['pako'] },
-  { layer: 'core/content/', own: core('oci') },
+  { layer: 'core/content/', own: core('async', 'oci') },
   { layer: 'core/leases/', own: core('content') },
   { layer: 'core/gc/', own: core('content') },
   { layer: 'core/images/', own: core('async', 'content', 'oci', 'platforms', 'reference') },

@@ -1,4 +1,5 @@
 import { byteStream } from '../../core/async/byte-stream.ts';
+import { closingAfter } from '../../core/async/cleanup.ts';
 import type { ContentStore, Info, Ingest, IngestStatus, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { hashed } from '../../core/content/read.ts';
@@ -131,11 +132,10 @@ export class ContainerdContent implements ContentStore {
   async abort(ref: string, call: Call = {}): Promise<void> {
     await this.status(ref, call);
     const ingest = await this.ingest(ref, {}, call);
-    try {
-      await this.#connection.call('content.v1.Content/Abort', { ref }, call);
-    } finally {
-      await ingest[Symbol.asyncDispose]();
-    }
+    await closingAfter(
+      async () => void (await this.#connection.call('content.v1.Content/Abort', { ref }, call)),
+      () => ingest[Symbol.asyncDispose](),
+    );
   }
 }
 

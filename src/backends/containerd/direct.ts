@@ -1,4 +1,5 @@
 import { cleanupSignal } from '../../core/async/abort.ts';
+import { closingAfter } from '../../core/async/cleanup.ts';
 import { Limiter } from '../../core/async/limiter.ts';
 import { fromUtf8, toHex } from '../../core/bytes.ts';
 import { HawserError, ifFound, isKind, messageOf } from '../../core/errors.ts';
@@ -102,15 +103,14 @@ export class DirectAccess implements Disposable {
     if (this.#places !== undefined) return this.#places !== null;
     const key = `hawser-probe-${toHex(this.#runtime.host.random(8))}`;
     const { trees } = await snapshotter.prepare(key, '', call);
-    try {
+    const prove = async (): Promise<boolean> => {
       if (trees?.upper === undefined || this.#fresh.get(trees.upper) !== key) return false;
       this.#fresh.delete(trees.upper);
       const opened = await this.#open(key, trees, call);
       opened?.places.sys.closeDir(opened.upper);
       return opened !== undefined;
-    } finally {
-      await ifFound(snapshotter.remove(key, { signal: cleanupSignal() }));
-    }
+    };
+    return await closingAfter(prove, () => ifFound(snapshotter.remove(key, { signal: cleanupSignal() })));
   }
 
   /** The reason why root does not trust this containerd's paths, for people; told once. */

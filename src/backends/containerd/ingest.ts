@@ -216,13 +216,9 @@ export class ContainerdIngest implements Ingest {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'closed') return;
     const call = { signal: cleanupSignal() };
-    try {
-      await this.flush(call);
-    } catch {
-      // Whoever resumes writes again what did not arrive.
-    } finally {
-      await this.#close(call);
-    }
+    // Whoever resumes writes again what did not arrive.
+    await this.flush(call).catch(() => {});
+    await this.#close(call);
   }
 
   async #close(call: Call): Promise<void> {

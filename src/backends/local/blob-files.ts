@@ -1,7 +1,7 @@
 /** Blobs as files: `content/blobs/<algorithm>/<hex>`, read-only, named by the digest of their content. */
 
 import { byteStream } from '../../core/async/byte-stream.ts';
-import { cleanedUp } from '../../core/async/cleanup.ts';
+import { cleanedUp, withOpen } from '../../core/async/cleanup.ts';
 import { hashed } from '../../core/content/read.ts';
 import { HawserError, ifFound } from '../../core/errors.ts';
 import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/digest.ts';
@@ -50,24 +50,16 @@ export async function hashFile(
   algorithm: HashName,
   call?: Call,
 ): Promise<Digest> {
-  const file = await runtime.fs.open(path, 'read', undefined, call);
-  try {
+  return await withOpen(runtime.fs.open(path, 'read', undefined, call), async (file) => {
     const hasher = runtime.hashers.create(algorithm);
     await hashInto(file, await file.size(), hasher, call);
     return makeDigest(algorithm, hasher.digest());
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 /** Makes the content of a file durable. */
 export async function syncFile(runtime: Runtime, path: string, call?: Call): Promise<void> {
-  const file = await runtime.fs.open(path, 'read', undefined, call);
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await withOpen(runtime.fs.open(path, 'read', undefined, call), (file) => file.sync());
 }
 
 function lost(digest: Digest, what: string): HawserError {

@@ -1,4 +1,5 @@
 /** The files of an ingest: its data, and beside it what containerd's have, for those who look. */
+import { withOpen } from '../../core/async/cleanup.ts';
 import { isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
@@ -13,13 +14,10 @@ export function hasSidecars({ total }: IngestRecord): boolean {
 
 export async function writeSidecar(store: Store, dir: string, name: string, content: string): Promise<void> {
   const path = `${dir}/${name}`;
-  const file = await store.runtime.fs.open(`${path}.tmp`, 'write', 0o600);
-  try {
+  await withOpen(store.runtime.fs.open(`${path}.tmp`, 'write', 0o600), async (file) => {
     await file.truncate(0);
     await file.write(encoder.encode(content), 0);
-  } finally {
-    await file.close();
-  }
+  });
   await store.runtime.fs.rename(`${path}.tmp`, path);
 }
 

@@ -1,4 +1,4 @@
-import { cleanedUp } from '../../core/async/cleanup.ts';
+import { cleanedUp, closingAfter } from '../../core/async/cleanup.ts';
 import { Gauge } from '../../core/async/gauge.ts';
 import type { Ingest, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
@@ -235,13 +235,12 @@ export class LocalIngest implements Ingest {
   async #closeFile(file: FileHandle, durable: boolean): Promise<void> {
     this.#file = undefined;
     this.#store.writing.delete(this.ref);
-    try {
+    const cut = async (): Promise<void> => {
       const { written } = this.#writer;
       if ((await file.size()) !== written) await file.truncate(written);
       if (durable) await makeDurable(file);
-    } finally {
-      await file.close();
-    }
+    };
+    await closingAfter(cut, () => file.close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -249,16 +248,15 @@ export class LocalIngest implements Ingest {
     if (file === undefined) return;
     this.#gauge.restart();
     this.#hide();
-    try {
+    const close = async (): Promise<void> => {
       // Bytes that cannot be written are fetched again.
       await this.#writer.flush().catch(() => {});
       await this.#closeFile(file, false);
       if (!hasSidecars(this.#record)) return;
       const updatedAt = new Date(this.#store.now()).toISOString();
       await writeSidecar(this.#store, this.#store.path(this.#record.dir), 'updatedat', updatedAt);
-    } finally {
-      await releaseIngest(this.#store, this.ref);
-    }
+    };
+    await closingAfter(close, () => releaseIngest(this.#store, this.ref));
   }
 }
 

@@ -2,6 +2,7 @@
  * Room that the store keeps for itself (`spare`): on a full disk, what frees space has to be written down first. Given up by
  * a transaction that removes something, and made again by the next opening that finds room.
  */
+import { closingAfter, withOpen } from '../../core/async/cleanup.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
 
@@ -15,13 +16,10 @@ export async function makeSpare({ fs, host }: Runtime, root: string, call?: Call
   const path = `${root}/${FILE}`;
   if ((await fs.stat(path, call)) !== undefined) return;
   try {
-    const file = await fs.open(path, 'exclusive', 0o600, call);
-    try {
+    await withOpen(fs.open(path, 'exclusive', 0o600, call), async (file) => {
       // Random, so that a file system that compresses keeps the room.
       for (let at = 0; at < SIZE; at += PIECE) await file.write(host.random(PIECE), at);
-    } finally {
-      await file.close();
-    }
+    });
   } catch {
     call?.signal?.throwIfAborted();
     await fs.remove(path, { tree: true }).catch(() => {});
@@ -31,12 +29,14 @@ export async function makeSpare({ fs, host }: Runtime, root: string, call?: Call
 /** ResourceExhausted when there is no room for the few records of a verb that only reads. `path` is made and removed. */
 export async function requireRoom({ fs }: Runtime, path: string, call?: Call): Promise<void> {
   const file = await fs.open(path, 'exclusive', 0o600, call);
-  try {
-    await file.write(new Uint8Array(2 * PIECE), 0);
-  } finally {
-    await file.close();
-    await fs.remove(path, { tree: true });
-  }
+  await closingAfter(
+    () =>
+      closingAfter(
+        () => file.write(new Uint8Array(2 * PIECE), 0),
+        () => file.close(),
+      ),
+    () => fs.remove(path, { tree: true }),
+  );
 }
 
 /** False when there was none. */

@@ -1,3 +1,4 @@
+import { closingAfter } from '../../core/async/cleanup.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import { isDockerHub } from '../../core/registry/credentials/auth-file.ts';
@@ -38,11 +39,10 @@ async function askPassword(context: Context): Promise<string> {
     });
   }
   await context.stderr.write('Password: ');
-  try {
-    return nonEmpty(await host.readLine({ silent: true, signal: context.signal }));
-  } finally {
-    await warn(context, '');
-  }
+  return await closingAfter(
+    async () => nonEmpty(await host.readLine({ silent: true, signal: context.signal })),
+    () => warn(context, ''),
+  );
 }
 
 async function readPassword(context: Context): Promise<string> {

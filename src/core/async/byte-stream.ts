@@ -1,4 +1,5 @@
 import { onAbort } from './abort.ts';
+import { closingAfter } from './cleanup.ts';
 
 /** Where the bytes of a stream come from. */
 export interface Pulls {
@@ -58,12 +59,13 @@ class PulledSource implements UnderlyingDefaultSource<Uint8Array> {
     if (this.#over) return;
     this.#over = true;
     this.#stopListening();
-    try {
-      await this.#pulls.cancel?.(reason);
-    } finally {
-      await this.#running.catch(() => {});
-      await this.#pulls.close?.();
-    }
+    await closingAfter(
+      async () => await this.#pulls.cancel?.(reason),
+      async () => {
+        await this.#running.catch(() => {});
+        await this.#pulls.close?.();
+      },
+    );
   }
 
   async #end(): Promise<void> {

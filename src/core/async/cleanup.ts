@@ -20,6 +20,28 @@ export async function cleaningUp<T>(
   return result;
 }
 
+/**
+ * As `cleaningUp`, but when only `close` fails, that is the failure: closing may be the first to tell that bytes are lost, or
+ * leave what others will meet.
+ */
+export async function closingAfter<T>(work: () => Promise<T>, close: () => PromiseLike<void>): Promise<T> {
+  return await cleaningUp(work, close, (failure) => {
+    throw failure;
+  });
+}
+
+/** Runs `work` with what `opening` opens, and closes it, as `closingAfter` does. */
+export async function withOpen<F extends { close(): Promise<void> }, T>(
+  opening: Promise<F>,
+  work: (opened: F) => Promise<T>,
+): Promise<T> {
+  const opened = await opening;
+  return await closingAfter(
+    () => work(opened),
+    () => opened.close(),
+  );
+}
+
 async function attempt(
   clean: () => PromiseLike<void>,
   failed: (failure: unknown) => PromiseLike<void> | void,

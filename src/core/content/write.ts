@@ -1,3 +1,4 @@
+import { cleaningUp } from '../async/cleanup.ts';
 import { isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { WriteCall } from '../ports/call.ts';
@@ -13,13 +14,12 @@ export async function writeBlob(
 ): Promise<void> {
   try {
     const ingest = await content.ingest(refKey(desc), desc, call);
-    try {
+    const filled = async (): Promise<void> => {
       await ingest.reset(call);
       await ingest.write(bytes, call);
       await ingest.commit({ size: desc.size, digest: desc.digest, ...call });
-    } finally {
-      await ingest[Symbol.asyncDispose]();
-    }
+    };
+    await cleaningUp(filled, () => ingest[Symbol.asyncDispose]());
   } catch (err) {
     if (!isKind(err, 'AlreadyExists')) throw err;
   }

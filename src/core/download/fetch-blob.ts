@@ -1,7 +1,7 @@
 /** One blob from the registry into the content store: resumed, bounded, verified. */
 
 import { cleanupSignal } from '../async/abort.ts';
-import { cleaningUp } from '../async/cleanup.ts';
+import { cleaningUp, closingAfter } from '../async/cleanup.ts';
 import type { Ingest, Ingester, IngestManager, Labels } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
 import { addNote, errnoOf, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
@@ -205,12 +205,11 @@ async function download(
     { served, link },
     call,
   );
-  try {
+  const readAll = async (): Promise<void> => {
     for (let chunk = await reader.read(); chunk !== undefined; chunk = await reader.read()) {
       await ingest.write(chunk, call);
       tell('downloading', ingest.offset);
     }
-  } finally {
-    await reader.close();
-  }
+  };
+  await closingAfter(readAll, () => reader.close());
 }

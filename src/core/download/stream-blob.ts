@@ -1,4 +1,5 @@
 /** Content from the registry straight to a reader, through no store. */
+import { closingAfter } from '../async/cleanup.ts';
 import { HawserError, messageOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, makeDigest } from '../oci/digest.ts';
@@ -62,16 +63,15 @@ async function copy(
   const state = { served: new Served(), link: new Link(clock, split) };
   const reader = new SplitReader({ fetcher, clock, retry, onRetry }, desc, 0, state, call);
   let left = size;
-  try {
+  const readAll = async (): Promise<void> => {
     for (let chunk = await reader.read(); chunk !== undefined; chunk = await reader.read()) {
       if (chunk.length > left) throw wrong(`more than the ${size} bytes that it was said to have`);
       left -= chunk.length;
       hasher.update(chunk);
       await write(chunk);
     }
-  } finally {
-    await reader.close();
-  }
+  };
+  await closingAfter(readAll, () => reader.close());
   const got = makeDigest(algorithm, hasher.digest());
   if (got !== digest) throw wrong(`content is ${got}, want ${digest}`);
 }

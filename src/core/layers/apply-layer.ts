@@ -4,7 +4,7 @@ import { byteStream } from '../async/byte-stream.ts';
 import { DETECT_LENGTH, detectCompression, FORMATS, isFormatName } from '../codec/formats.ts';
 import { peek } from '../codec/peek.ts';
 import { release } from '../codec/release.ts';
-import { HawserError } from '../errors.ts';
+import { HawserError, undone } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Codecs, Compression } from '../ports/codecs.ts';
@@ -75,6 +75,7 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
     const record = applier.finish() ?? null;
     spent.lap('apply');
     call.signal?.throwIfAborted();
+    applier.close();
     return {
       diffId: `sha256:${hasher.digest()}`,
       size,
@@ -86,9 +87,7 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
     };
   } catch (err) {
     expense.giveBack();
-    throw err;
-  } finally {
-    applier.close();
+    throw undone(err, () => applier.close());
   }
 }
 

@@ -1,5 +1,6 @@
 /** Copies one entry that is no directory. */
 import type { ByteString } from '../bytes.ts';
+import { undone } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import { type Dir, S_IFLNK, S_IFMT, S_IFREG, type Stat, type Syscalls } from '../ports/syscalls.ts';
 
@@ -30,9 +31,10 @@ export function copyEntry(
       const output = sys.createFile(to, name, 0o600);
       try {
         copyContent(sys, input, output, buffer, stat.blocks * 512 < stat.size, call);
-      } finally {
-        sys.closeFile(output);
+      } catch (err) {
+        throw undone(err, () => sys.closeFile(output));
       }
+      sys.closeFile(output);
     } finally {
       sys.closeFile(input);
     }

@@ -1,6 +1,7 @@
 /** The verb `bundle`: a directory that an OCI runtime starts: `rootfs` and config.json. */
 import { findInTree, type TreePath } from '../archive/find-in-tree.ts';
 import { readFileInTree } from '../archive/read-file.ts';
+import { withOpen } from '../async/cleanup.ts';
 import { type ImagePath, runtimeConfig } from '../bundle/runtime-config.ts';
 import { HawserError, isKind, wrap } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
@@ -82,11 +83,8 @@ async function ourselves(
 }
 
 async function writeJson({ fs }: Runtime, path: string, value: object): Promise<void> {
-  const file = await fs.open(path, 'exclusive', 0o600);
-  try {
+  await withOpen(fs.open(path, 'exclusive', 0o600), async (file) => {
     await file.write(new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`), 0);
     await file.sync();
-  } finally {
-    await file.close();
-  }
+  });
 }

@@ -1,5 +1,6 @@
 /** Workers whose small jobs (core/layers/small-layer.ts) are done on this thread. */
 import { KnownStore } from '../../core/archive/known-layers.ts';
+import { withOpen } from '../../core/async/cleanup.ts';
 import { Limiter } from '../../core/async/limiter.ts';
 import { isSmallLayer, isSmallRebase } from '../../core/layers/small-layer.ts';
 import type { ApplyJob, Workers } from '../../core/layers/workers.ts';
@@ -59,11 +60,8 @@ async function readBlobFile(
   { blob, blobSize }: ApplyJob,
   call?: Call,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const file = await fs.open(blob, 'read', undefined, call);
-  try {
+  return await withOpen(fs.open(blob, 'read', undefined, call), async (file) => {
     const bytes = new Uint8Array(blobSize + 1);
     return bytes.subarray(0, await file.read(bytes, 0));
-  } finally {
-    await file.close();
-  }
+  });
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { cleanedUp, cleaningUp } from '../../../src/core/async/cleanup.ts';
+import { cleanedUp, cleaningUp, closingAfter, withOpen } from '../../../src/core/async/cleanup.ts';
 import { undoable } from '../../../src/core/async/undo.ts';
-import { addNote, HawserError, messageOf, notesOf, wrap } from '../../../src/core/errors.ts';
+import { addNote, HawserError, messageOf, notesOf, undone, wrap } from '../../../src/core/errors.ts';
 
 const fails = (message: string) => async (): Promise<never> => {
   throw new HawserError('Internal', message);
@@ -71,3 +72,56 @@ test('undoable undoes the last step first; an undo that fails ends the undoing, 
   });
   assert.deepEqual(done, ['c']);
 });
+
+test('closing: the error of the work comes first; closing alone fails with its own', async () => {
+  const opened = { close: fails('close') };
+  for (const run of [
+    (work: () => Promise<number>) => closingAfter(work, fails('close')),
+    (work: () => Promise<number>) => withOpen(Promise.resolve(opened), work),
+  ]) {
+    const err = await run(fails('work')).catch((err: unknown) => err);
+    assert.deepEqual([messageOf(err), notesOf(err)], ['work', ['close']]);
+    await assert.rejects(
+      run(async () => 7),
+      /^HawserError: close$/,
+    );
+  }
+  assert.equal(await withOpen(Promise.resolve({ close: async () => {} }), async () => 7), 7);
+  await assert.rejects(
+    withOpen(fails('open')(), async () => 7),
+    /open/,
+  );
+});
+
+test('undone returns the first error, too', () => {
+  const first = new Error('first');
+  const undo = (): void => {
+    throw new Error('second');
+  };
+  assert.equal(undone(first, undo), first);
+  assert.deepEqual(notesOf(first), ['second']);
+});
+
+/** What cannot fail: a promise whose failure is looked at on the spot, and the store's `tidy`. */
+const CERTAIN = /\.catch\(\(\) => \{\}\)|\.tidy\(/;
+
+test('no awaited call in a finally block of src can take the place of the first error', () => {
+  const src = new URL('../../../src/', import.meta.url);
+  const found: string[] = [];
+  let blocks = 0;
+  for (const name of readdirSync(src, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.ts')) continue;
+    const text = readFileSync(new URL(name, src), 'utf8');
+    // A block ends at the line with its own indentation.
+    for (const [, , block = ''] of text.matchAll(/^( *)\} finally \{\n(.*?)^\1\}/gms)) {
+      blocks++;
+      found.push(...block.split('\n').flatMap((line) => (mayFail(line) ? [`${name}: ${line.trim()}`] : [])));
+    }
+  }
+  assert.ok(blocks > 50, `${blocks} blocks`);
+  assert.deepEqual(found, []);
+});
+
+function mayFail(line: string): boolean {
+  return /\bawait\b/.test(line) && !CERTAIN.test(line);
+}

@@ -1,3 +1,4 @@
+import { withOpen } from '../../../core/async/cleanup.ts';
 import { HawserError, ifFound } from '../../../core/errors.ts';
 import type { Call } from '../../../core/ports/call.ts';
 import type { Runtime } from '../../../core/runtime.ts';
@@ -40,12 +41,9 @@ async function hasSnapshots({ fs }: Runtime, dir: string, call?: Call): Promise<
 }
 
 async function write({ fs }: Runtime, path: string, text: string, call?: Call): Promise<void> {
-  const file = await fs.open(path, 'write', 0o600, call);
-  try {
+  await withOpen(fs.open(path, 'write', 0o600, call), async (file) => {
     await file.truncate(0);
     await file.write(new TextEncoder().encode(text), 0);
     await file.sync();
-  } finally {
-    await file.close();
-  }
+  });
 }
