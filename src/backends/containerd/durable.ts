@@ -1,4 +1,5 @@
-import { cleanupSignal } from '../../core/async/abort.ts';
+import { cleanupSignal, orAborted } from '../../core/async/abort.ts';
+import { Rounds } from '../../core/async/rounds.ts';
 import type { Labels } from '../../core/content/content-store.ts';
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import type { HeldDir, Workers } from '../../core/layers/workers.ts';
@@ -16,9 +17,9 @@ interface Committed {
  * containerd before 2.0 records what it unpacks before the disk has it. Where its directories are on this machine and
  * this process may open them, we sync the file system that holds them; elsewhere nobody does.
  *
- * The kernel tells a failed write-back once, and a later sync succeeds over lost files. So when a sync fails, the snapshots that
- * were committed here since the last one are removed: the next pull unpacks those layers again. Until the sync they are marked
- * in containerd (unsynced.ts), so that a pull after a power cut does not take them.
+ * The kernel tells a failed write-back once, and a later sync succeeds over lost files. So when a sync or a write-out fails, the
+ * snapshots that were committed here and are not durable are removed, whatever else ends the pull: the next one unpacks those
+ * layers again. Until the sync they are marked in containerd (unsynced.ts), so that a pull after a power cut does not take them.
  */
 export class Durable {
   readonly #workers: Pick<Workers, 'syncfs'>;
@@ -26,8 +27,13 @@ export class Durable {
   readonly #unsynced: Unsynced;
   /** A directory of the snapshot written last. The snapshots of one pull are in one file system. */
   #written: string | HeldDir | undefined;
+  /** Whether anything was written or committed since the last sync began. */
+  #isDirty = false;
   /** Committed here and not synced yet; parents first. */
   #committed: Committed[] = [];
+  readonly #rounds = new Rounds(() => this.#sync());
+  /** Ends with the latest round; never rejects. */
+  #latest: Promise<void> = Promise.resolve();
 
   constructor(workers: Pick<Workers, 'syncfs'>, writeOut: Pick<WriteOut, 'settled'>, unsynced: Unsynced) {
     this.#workers = workers;
@@ -37,12 +43,15 @@ export class Durable {
 
   /** containerd writes into the directories of a snapshot. */
   wrote(trees: SnapshotTrees | undefined): void {
-    if (typeof this.#written !== 'object') this.#written = trees?.upper ?? this.#written;
+    if (trees?.upper === undefined) return;
+    if (typeof this.#written !== 'object') this.#written = trees.upper;
+    this.#isDirty = true;
   }
 
   /** Our workers write below a directory that is held open: its descriptor hears of every failed write-back. */
   holds(dir: HeldDir): void {
     this.#written = dir;
+    this.#isDirty = true;
   }
 
   /** The labels of a snapshot that is committed now; `committed` must follow. */
@@ -53,6 +62,7 @@ export class Durable {
 
   committed(snapshotter: MarkedSnapshots, name: string): void {
     this.#committed.push({ snapshotter, name });
+    this.#isDirty = true;
   }
 
   /** Whether the files of a committed snapshot can be relied on. One that is not durable yet is covered by the next sync. */
@@ -60,7 +70,7 @@ export class Durable {
     if (await this.#unsynced.isLost(snapshotter, info.name, call)) return false;
     const dir = this.#unsynced.directoryOf(info);
     if (dir === undefined || this.#committed.some(({ name }) => name === info.name)) return true;
-    this.#written ??= dir;
+    if (!this.#isDirty) this.#written = dir;
     this.committed(snapshotter, info.name);
     return true;
   }
@@ -72,24 +82,42 @@ export class Durable {
     return true;
   }
 
+  /** Makes durable what is committed by now. An abort does not stop the sync, whose failure must be heard: `close` waits for its end. */
   async sync(call: Call = {}): Promise<void> {
-    try {
-      await this.#writeOut.settled();
-      await this.#syncWritten(call);
-    } catch (err) {
-      call.signal?.throwIfAborted();
-      throw await this.#drop(err);
-    }
-    this.#written = undefined;
-    const durable = this.#committed;
-    this.#committed = [];
-    await Promise.all(durable.map((one) => this.#unsynced.clear(one.snapshotter, one.name, call)));
+    call.signal?.throwIfAborted();
+    const round = this.#rounds.join('');
+    this.#latest = round.catch(() => {});
+    await orAborted(round, call.signal);
   }
 
-  async #syncWritten(call: Call): Promise<void> {
-    if (this.#written === undefined) return;
+  /** Resolves when no sync and no write-out is under way, and what they lost is removed. Never rejects. */
+  async close(): Promise<void> {
+    await this.#latest;
     try {
-      await this.#workers.syncfs([this.#written], call);
+      await this.#writeOut.settled();
+    } catch (err) {
+      await this.#drop(err);
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const durable = [...this.#committed];
+    try {
+      await this.#syncWritten();
+      // After the sync: a write-out that ran beside it may have been told instead.
+      await this.#writeOut.settled();
+    } catch (err) {
+      throw await this.#drop(err);
+    }
+    this.#committed = this.#committed.filter((one) => !durable.includes(one));
+    await Promise.all(durable.map(({ snapshotter, name }) => this.#unsynced.clear(snapshotter, name, {})));
+  }
+
+  async #syncWritten(): Promise<void> {
+    if (this.#written === undefined || !this.#isDirty) return;
+    this.#isDirty = false;
+    try {
+      await this.#workers.syncfs([this.#written]);
     } catch (err) {
       // Not a directory of this machine, or not one that this process may open.
       if (!isKind(err, 'NotFound', 'PermissionDenied', 'FailedPrecondition')) throw err;

@@ -70,7 +70,7 @@ export async function openContainerdBackend(
         return undefined;
       },
       [Symbol.asyncDispose]: async () => {
-        await writeOut.settled().catch(() => {});
+        await durable.close();
         direct[Symbol.dispose]();
         connection.close();
       },

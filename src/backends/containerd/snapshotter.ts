@@ -137,6 +137,8 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
       await this.#connection.call('snapshots.v1.Snapshots/Commit', request, { ...call, deadline: 0 });
       this.#durable.committed(this, name);
     } catch (err) {
+      // Nobody knows what became of a call that was aborted.
+      if (call.signal?.aborted === true) this.#durable.committed(this, name);
       if (isKind(err, 'AlreadyExists')) await this.#hold(name, call);
       throw err;
     }

@@ -129,6 +129,75 @@ test('containerd durable: after a failed sync the snapshots that it covered are 
   await durable.sync();
 });
 
+for (const fails of ['sync', 'write-out'] as const) {
+  test(`containerd durable: a ${fails} that fails is heard though the pull ends for another reason`, async () => {
+    const syncing = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    const broken = () => Promise.reject(new HawserError('Internal', `${fails} failed`));
+    const workers = {
+      syncfs: async (_: unknown, call: Call = {}) => {
+        syncing.resolve();
+        await end.promise;
+        call.signal?.throwIfAborted();
+        if (fails === 'sync') await broken();
+      },
+    };
+    let synced = false;
+    const settled = async () => {
+      if (synced && fails === 'write-out') await broken();
+    };
+    const durable = new Durable(workers, { settled }, unsynced(''));
+    const snapshots = fakeSnapshots({ one: {}, two: { parent: 'one' } });
+    durable.wrote(toPrepared([bind]).trees);
+    for (const name of ['one', 'two']) durable.committed(snapshots, name);
+    const stop = new AbortController();
+    const aborted = failure(durable.sync({ signal: stop.signal }));
+    await syncing.promise;
+    synced = true;
+    stop.abort(new Error('enough'));
+    assert.equal((await aborted).message, 'enough');
+    durable.committed(snapshots, 'two');
+    end.resolve();
+    await durable.close();
+    assert.deepEqual([...snapshots.infos.keys()], []);
+  });
+}
+
+test('containerd durable: a pull that is aborted before its sync leaves nothing that a write-out lost', async () => {
+  const settled = () => Promise.reject(new HawserError('Internal', 'write-out failed'));
+  const durable = new Durable({ syncfs: async () => {} }, { settled }, unsynced(''));
+  const snapshots = fakeSnapshots({ one: {}, other: {} });
+  durable.wrote(toPrepared([bind]).trees);
+  durable.committed(snapshots, 'one');
+  await durable.close();
+  assert.deepEqual([...snapshots.infos.keys()], ['other']);
+});
+
+test('containerd durable: what is committed while a sync runs is left to the next one', async () => {
+  const syncing = Promise.withResolvers<void>();
+  const end = Promise.withResolvers<void>();
+  const synced: unknown[] = [];
+  const workers = {
+    syncfs: async (dirs: unknown) => {
+      synced.push(dirs);
+      syncing.resolve();
+      await end.promise;
+    },
+  };
+  const durable = new Durable(workers, { settled: async () => {} }, unsynced('now'));
+  const snapshots = fakeSnapshots({ one: { mark: 'now /s/1/fs' }, two: { mark: 'now /s/1/fs' } });
+  durable.wrote(toPrepared([bind]).trees);
+  durable.committed(snapshots, 'one');
+  const first = durable.sync();
+  await syncing.promise;
+  durable.committed(snapshots, 'two');
+  end.resolve();
+  await first;
+  assert.deepEqual(Object.keys(infoOf(snapshots, 'two').labels), ['hawser/unsynced']);
+  await durable.sync();
+  assert.deepEqual([synced.length, infoOf(snapshots, 'two').labels], [2, {}]);
+});
+
 const infoOf = ({ infos }: ReturnType<typeof fakeSnapshots>, name: string): SnapshotInfo => {
   const info = infos.get(name);
   assert.ok(info);
