@@ -20,6 +20,14 @@ export interface Flag<N extends string, T> {
   parse(texts: readonly string[], source: string): T;
 }
 
+/** An argument that is a flag by its form: `--name`, `-name`, `--name=value`. */
+export function readFlag(
+  arg: string,
+): { readonly name: string; readonly value: string | undefined } | undefined {
+  const [, name, value] = /^--?([^=\s-][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+  return name === undefined ? undefined : { name, value };
+}
+
 export type AnyFlag = Flag<string, unknown>;
 
 /** The names of the flags of a list. */

@@ -1,4 +1,5 @@
 /** Words and flags of other tools (ctr, docker, podman, crane, skopeo, regctl, oras, umoci), and what they are here. */
+import { readFlag } from './flag.ts';
 
 /**
  * The words typed, and the command line of ours: `$1` is the first argument, `$@` all of them, `$digest` the digest after the
@@ -100,19 +101,30 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   leases: 'hawser has no list of leases',
 };
 
-/** Flags of other tools that no command of ours has, and ours. */
-const FLAGS: Readonly<Record<string, string>> = {
-  insecure: '--plain-http',
-  'insecure-registry': '--plain-http',
-  'tls-verify': '--skip-verify',
-  creds: '--user',
-  username: '--user',
+/** A flag of another tool. */
+interface FlagHabit {
+  /** What it is here; '' where another of its flags says the same. */
+  readonly ours: string;
+  /** Of a flag without a value: whether it asks for `ours` when on or when off. The other is what hawser does anyway. */
+  readonly asks?: 'on' | 'off';
+}
+
+/** Flags of other tools that no command of ours has. */
+export const FLAGS: Readonly<Record<string, FlagHabit>> = {
+  insecure: { ours: '--plain-http', asks: 'on' },
+  'insecure-registry': { ours: '--plain-http', asks: 'on' },
+  'tls-verify': { ours: '--skip-verify', asks: 'off' },
+  creds: { ours: '--user' },
+  username: { ours: '--user' },
 };
 
+/** After a user's name: hawser asks for the password. */
+const BESIDE_USERNAME: Readonly<Record<string, FlagHabit>> = { password: { ours: '' } };
+
 /** Flags that some of our commands have, but not this one, and what this one has. */
-const FLAGS_OF: Readonly<Record<string, string>> = {
-  'images pull --quiet': '--progress none',
-  'content fetch --quiet': '--progress none',
+const FLAGS_OF: Readonly<Record<string, FlagHabit>> = {
+  'images pull --quiet': { ours: '--progress none', asks: 'on' },
+  'content fetch --quiet': { ours: '--progress none', asks: 'on' },
 };
 
 /** The hint for words that name no command; `words` begins with the name of the group, if one was meant. */
@@ -135,13 +147,40 @@ export function flagHabit(
   name: string,
   command = '',
 ): string | undefined {
-  const ours = own(FLAGS_OF, `${command} --${name}`) ?? own(FLAGS, name);
-  if (ours === undefined) return undefined;
-  return inHawser(
-    withoutSecrets(args)
-      .map((arg, at) => (at === index ? ours : quoted(arg)))
-      .join(' '),
-  );
+  const here = own(FLAGS_OF, `${command} --${name}`);
+  const names = args.map((arg) => readFlag(arg)?.name);
+  const known = names.includes('username') ? { ...FLAGS, ...BESIDE_USERNAME } : FLAGS;
+  if (here === undefined && own(known, name) === undefined) return undefined;
+  const ours: string[] = [];
+  const shown = withoutSecrets(args);
+  for (let at = 0; at < shown.length; at++) {
+    const habit = at === index && here !== undefined ? here : own(known, names[at] ?? '');
+    if (habit === undefined) ours.push(quoted(shown[at] ?? ''));
+    else {
+      const [words, taken] = translated(habit, shown, at);
+      ours.push(...words);
+      at += taken - 1;
+    }
+  }
+  return inHawser(ours.join(' '));
+}
+
+/** Our words for the flag at `args[at]` with its value, and how many of `args` they stand for. */
+function translated(
+  { ours, asks }: FlagHabit,
+  args: readonly string[],
+  at: number,
+): readonly [words: readonly string[], taken: number] {
+  const inline = readFlag(args[at] ?? '')?.value;
+  const next = args[at + 1];
+  if (asks === undefined) {
+    if (inline === undefined && next !== undefined) return [ours === '' ? [] : [ours, quoted(next)], 2];
+    return [ours === '' ? [] : [inline === undefined ? ours : `${ours}=${quoted(inline)}`], 1];
+  }
+  const apart = inline === undefined && (next === 'true' || next === 'false');
+  const value = inline ?? (apart ? next : 'true');
+  const asked = asks === 'on' ? /^(?:1|t|true)$/i : /^(?:0|f|false)$/i;
+  return [asked.test(value) ? [ours] : [], apart ? 2 : 1];
 }
 
 /** The hint for an argument in skopeo's form. */
@@ -160,7 +199,7 @@ export function inHawser(line: string): string {
   return `In hawser: hawser ${line}`;
 }
 
-function own(table: Readonly<Record<string, string>>, key: string): string | undefined {
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 

@@ -3,7 +3,7 @@
 // itself loads beside the parser (locales, a terminal's width) takes longer than most commands. The build takes
 // yargs-parser alone (scripts/build.ts).
 import { Parser } from 'yargs/helpers';
-import { type AnyFlag, badValue } from './flag.ts';
+import { type AnyFlag, badValue, readFlag } from './flag.ts';
 import { flagHabit } from './habits.ts';
 import { closest } from './suggest.ts';
 import { raise, usageError } from './usage-error.ts';
@@ -54,7 +54,6 @@ function textsOf(value: unknown): string[] {
   return values.map((one) => String(one ?? ''));
 }
 
-/** One argument that is a flag by its form: `--name`, `-name`, `--name=value`. */
 interface FlagToken {
   readonly name: string;
   readonly value: string | undefined;
@@ -75,11 +74,12 @@ function* tokens(args: readonly string[], flags: readonly AnyFlag[]): Generator<
       for (let rest = at + 1; rest < args.length; rest++) yield [rest, { word: args[rest] ?? '' }];
       return;
     }
-    const [, name, value] = /^--?([^=\s-][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
-    if (name === undefined) {
+    const read = readFlag(arg);
+    if (read === undefined) {
       yield [at, { word: arg }];
       continue;
     }
+    const { name, value } = read;
     const flag = byName.get(name);
     yield [at, { name, value, flag }];
     if (flag !== undefined && flag.type !== 'bool' && value === undefined) at++;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GRAMMAR } from '../../../src/cli/commands/index.ts';
-import { COMMANDS, SENTENCES } from '../../../src/cli/grammar/habits.ts';
+import { COMMANDS, FLAGS, SENTENCES } from '../../../src/cli/grammar/habits.ts';
 import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
 
@@ -31,7 +31,25 @@ for (const [line, hint] of [
   ['manifest', 'In hawser: hawser content fetch-object REF'],
   ['--insecure pull a:1', 'In hawser: hawser --plain-http pull a:1'],
   ['pull --tls-verify=false a:1', 'In hawser: hawser pull --skip-verify a:1'],
+  ['pull --tls-verify=0 a:1', 'In hawser: hawser pull --skip-verify a:1'],
+  ['pull --tls-verify false a:1', 'In hawser: hawser pull --skip-verify a:1'],
+  ['pull --tls-verify=true a:1', 'In hawser: hawser pull a:1'],
+  ['pull --tls-verify true a:1', 'In hawser: hawser pull a:1'],
+  ['pull --tls-verify a:1', 'In hawser: hawser pull a:1'],
+  ['pull --tls-verify=wat a:1', 'In hawser: hawser pull a:1'],
+  ['pull --insecure=true a:1', 'In hawser: hawser pull --plain-http a:1'],
+  ['pull --insecure=false a:1', 'In hawser: hawser pull a:1'],
   ['pull --creds me:secret a:1', 'In hawser: hawser pull --user ... a:1'],
+  ['pull --creds=me:secret a:1', 'In hawser: hawser pull --user=... a:1'],
+  ['pull --username=me a:1', 'In hawser: hawser pull --user=... a:1'],
+  ['pull --username me --password secret a:1', 'In hawser: hawser pull --user ... a:1'],
+  ['pull --password secret --username me a:1', 'In hawser: hawser pull --user ... a:1'],
+  ['pull a:1 --username=me --password=secret', 'In hawser: hawser pull a:1 --user=...'],
+  [
+    'pull --insecure --tls-verify=false --creds a:b c:1',
+    'In hawser: hawser pull --plain-http --skip-verify --user ... c:1',
+  ],
+  ['pull --quiet=false a:1', 'In hawser: hawser pull a:1'],
   ['pull -q a:1', 'In hawser: hawser pull --progress none a:1'],
   ['pull --quiet=true a:1', 'In hawser: hawser pull --progress none a:1'],
   ['pull docker://r/a:1', 'In hawser: hawser pull r/a:1'],
@@ -41,6 +59,19 @@ for (const [line, hint] of [
 ] as const) {
   test(`habits: ${line}`, () => assert.equal(told(line).hint, hint));
 }
+
+test('habits: each flag of the other tools becomes a line of ours with the same reference, less safe only where asked for', () => {
+  for (const [name, { ours, asks }] of Object.entries(FLAGS)) {
+    const values = asks === undefined ? ['=me', ' me'] : ['', '=true', ' true', '=false', ' false'];
+    for (const typed of values.map((value) => `--${name}${value}`)) {
+      const { hint } = told(`pull ${typed} a:1`);
+      const got = parse((/^In hawser: hawser (.*)$/.exec(hint)?.[1] ?? '').split(' '));
+      assert.ok(got.type === 'run' && got.input.args.join() === 'a:1', `${typed}: ${hint}`);
+      const asked = asks === undefined || (asks === 'off') === typed.endsWith('false');
+      assert.equal(hint.includes(ours), asked, `${typed}: ${hint}`);
+    }
+  }
+});
 
 for (const line of [
   'save -o x.tar a:1',
