@@ -1,5 +1,5 @@
 /** Credentials that other tools (Docker, podman) keep, found by the variables of these tools. */
-import { isKind, messageOf } from '../../errors.ts';
+import { ifFound, isKind, messageOf } from '../../errors.ts';
 import type { Call } from '../../ports/call.ts';
 import type { Runtime } from '../../runtime.ts';
 import { type AuthFile, helperOf, parseAuthFile, parseOldAuthFile, storedCredential } from './auth-file.ts';
@@ -8,7 +8,7 @@ import { askHelper } from './helper.ts';
 
 export interface SourcesDeps extends Pick<Runtime, 'fs' | 'programs'> {
   readonly env: (name: string) => string | undefined;
-  /** Names podman's directory where XDG_RUNTIME_DIR is not set. */
+  /** Of podman's directory where XDG_RUNTIME_DIR is not set, and of the home directory where HOME is not. */
   readonly uid: number;
   /** Called for files that may not be read. */
   readonly warn: (message: string) => void;
@@ -24,7 +24,7 @@ const MAX_FILE_BYTES = 1024 * 1024;
  */
 export function storedCredentials(deps: SourcesDeps): Credentials {
   return async (host, repository, call) => {
-    for (const place of placesOf(deps)) {
+    for (const place of placesOf(deps, await homeOf(deps, call))) {
       const file = await readPlace(deps, place, call);
       const found = file === undefined ? undefined : await lookUp(deps, file, host, repository, call);
       if (found !== undefined) return found;
@@ -48,11 +48,25 @@ type AuthFilePlace =
   | { readonly variable: string; readonly text: string }
   | { readonly path: string; readonly required: boolean };
 
-function placesOf({ env, uid }: Pick<SourcesDeps, 'env' | 'uid'>): AuthFilePlace[] {
+/** HOME; without HOME, as in a unit of systemd, the home directory that /etc/passwd has for the user. */
+async function homeOf({ env, uid, fs }: SourcesDeps, call: Call): Promise<string | undefined> {
+  const set = env('HOME') ?? '';
+  if (set !== '') return set;
+  const reading = fs.readFile('/etc/passwd', MAX_FILE_BYTES, call);
+  const bytes = await ifFound(reading, 'PermissionDenied', 'ResourceExhausted');
+  const accounts = new TextDecoder().decode(bytes).split('\n');
+  const [home = ''] = accounts
+    .map((line) => line.split(':'))
+    .filter((fields) => fields[2] === String(uid))
+    .map((fields) => fields[5] ?? '');
+  return home.startsWith('/') ? home : undefined;
+}
+
+function placesOf({ env, uid }: Pick<SourcesDeps, 'env' | 'uid'>, home: string | undefined): AuthFilePlace[] {
   const set = (name: string): string | undefined => (env(name) === '' ? undefined : env(name));
   const below = (dir: string | undefined, path: string): AuthFilePlace[] =>
     dir === undefined ? [] : [{ path: `${dir}/${path}`, required: false }];
-  const [home, runtimeDir] = [set('HOME'), set('XDG_RUNTIME_DIR')];
+  const runtimeDir = set('XDG_RUNTIME_DIR');
   const [document, named] = [set('DOCKER_AUTH_CONFIG'), set('REGISTRY_AUTH_FILE')];
   return [
     ...(document === undefined ? [] : [{ variable: 'DOCKER_AUTH_CONFIG', text: document }]),
