@@ -29,12 +29,14 @@ export interface BearerMode {
   readonly alsoBasic?: boolean;
   /** The challenge never has an `error`. */
   readonly noError?: boolean;
-  /** Default: /token of this registry. */
+  /** Default: /token of this registry. `{origin}` in it is this registry. */
   readonly realm?: string;
-  /** The whole challenge; several are sent as several lines. */
+  /** The whole challenge; several are sent as several lines. `{origin}` as in the realm. */
   readonly challenge?: readonly string[];
   /** Tokens are for another repository. */
   readonly wrongScope?: boolean;
+  /** Parameters without which the token server answers 400. */
+  readonly needs?: readonly string[];
   /** Under which name the token is given. Default `token`. */
   readonly member?: 'token' | 'access_token';
 }
@@ -80,14 +82,15 @@ export class Gate {
     const token = this.#tokens.get(given.replace(/^Bearer /, ''));
     const fits = token !== undefined && (wanted === undefined || token.scope.split(' ').includes(wanted));
     if (fits && token.left-- > 0) return undefined;
-    const realm = mode.realm ?? `${this.#origin()}/token`;
+    const here = (text: string): string => text.replace('{origin}', this.#origin());
+    const realm = here(mode.realm ?? '{origin}/token');
     const parts = [`realm="${realm}"`, 'service="testsvc"'];
     if (wanted !== undefined) parts.push(`scope="${wanted}"`);
     if (given !== '' && mode.noError !== true) {
       parts.push(`error="${token === undefined || fits ? 'invalid_token' : 'insufficient_scope'}"`);
     }
     const lines = [`Bearer ${parts.join(',')}`, ...(mode.alsoBasic === true ? ['Basic realm="test"'] : [])];
-    return unauthorized(mode.challenge ?? lines);
+    return unauthorized(mode.challenge?.map(here) ?? lines);
   }
 
   /** The token endpoint. */
@@ -101,6 +104,8 @@ export class Gate {
     const form = isPost
       ? new URLSearchParams(new TextDecoder().decode(request.body))
       : request.url.searchParams;
+    const lacking = mode.needs?.find((name) => (form.get(name) ?? '') === '');
+    if (lacking !== undefined) return plain(400, `${lacking} is required`);
     if (!this.#knows(mode, request, isPost ? form : undefined)) return plain(401, 'who are you?');
     const scope = mode.wrongScope === true ? 'repository:other/thing:pull' : form.getAll('scope').join(' ');
     const token = `token-${++this.#count}`;

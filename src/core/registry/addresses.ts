@@ -71,11 +71,28 @@ function embeddedV4(address: ipaddr.IPv6, range: string): ipaddr.IPv4 | undefine
   return range === 'rfc6052' || compatible ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
 }
 
-/** The end of a hint about a refused target: what the configuration can allow. '' where it can allow nothing. */
-export function permissionHint({ hostname }: URL): string {
-  const spelled = classify(hostname);
-  if (spelled !== 'private' && spelled !== 'loopback') return '';
-  return `. If it is meant to, hosts.toml allows it: reach = "${spelled}" at the registry`;
+/** Why a registry may not lead to a target. */
+export interface Refusal {
+  readonly why: string;
+  /** The end of a hint: what the user or the operator can change. '' where nothing helps. */
+  readonly advice: string;
+}
+
+const NOT_HTTP: Refusal = { why: 'it is neither http nor https', advice: '' };
+/** Registries that do not know of a proxy before them name themselves by http. */
+const OWN_ADDRESS =
+  '. A registry behind a proxy that ends TLS has to be told its own address with https, which its operator can do';
+
+/** For a target without TLS that something with TLS names. */
+export function leavesTls(why: string): Refusal {
+  return { why, advice: OWN_ADDRESS };
+}
+
+/** Private and loopback addresses can be allowed by the configuration. */
+function notReached(target: AddressClass, why: string): Refusal {
+  const allowable = target === 'private' || target === 'loopback';
+  const advice = `. If it is meant to, hosts.toml allows it: reach = "${target}" at the registry`;
+  return { why, advice: allowable ? advice : '' };
 }
 
 /** From what only this machine reaches to what all reach. */
@@ -108,11 +125,12 @@ export function redirectRefusal(
   target: URL,
   registry: URL,
   registryClass: AddressClass = classify(registry.hostname),
-): string | undefined {
-  if (target.protocol !== 'https:' && target.protocol !== 'http:') return 'it is neither http nor https';
+): Refusal | undefined {
+  if (target.protocol !== 'https:' && target.protocol !== 'http:') return NOT_HTTP;
   if (target.host === registry.host) return undefined;
   const spelled = classify(target.hostname);
-  return mayLead(registryClass, spelled) ? undefined : `this registry may not lead to a ${spelled} address`;
+  if (mayLead(registryClass, spelled)) return undefined;
+  return notReached(spelled, `this registry may not lead to a ${spelled} address`);
 }
 
 /** Why this realm may not be asked for tokens; undefined when it may. Else like `redirectRefusal`. */
@@ -120,14 +138,13 @@ export function realmRefusal(
   realm: URL,
   registry: URL,
   registryClass: AddressClass = classify(registry.hostname),
-): string | undefined {
-  if (realm.protocol !== 'https:' && realm.protocol !== 'http:') return 'it is neither http nor https';
+): Refusal | undefined {
+  if (realm.protocol !== 'https:' && realm.protocol !== 'http:') return NOT_HTTP;
   if (realm.protocol === 'http:' && registry.protocol !== 'http:') {
-    return 'it has no TLS, though the registry has';
+    return leavesTls('it has no TLS, though the registry has');
   }
   if (realm.hostname === registry.hostname) return undefined;
   const spelled = classify(realm.hostname);
-  return mayLead(registryClass, spelled)
-    ? undefined
-    : `a registry may not lead to a ${spelled} address other than its own`;
+  if (mayLead(registryClass, spelled)) return undefined;
+  return notReached(spelled, `a registry may not lead to a ${spelled} address other than its own`);
 }

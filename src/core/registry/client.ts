@@ -9,7 +9,7 @@ import { type Host, type Operation, objectUrl } from './hosts.ts';
 import { type HostsDeps, overHosts } from './over-hosts.ts';
 import type { Reach } from './reach.ts';
 import { safeUrl } from './redact.ts';
-import { accessDenied, isDenied, statusError } from './status.ts';
+import { accessDenied, deniedElsewhere, isDenied, statusError } from './status.ts';
 
 export interface ClientDeps extends HostsDeps {
   readonly userAgent: string;
@@ -90,11 +90,10 @@ export class RepositoryClient {
     call: Call | undefined,
   ): Promise<HttpResponse> {
     const registry = new URL(`https://${this.reference.host}`);
+    const { foreign, reach } = this.#deps;
     const why =
-      this.#deps.foreign === undefined
-        ? 'not allowed'
-        : redirectRefusal(url, registry, await this.#deps.reach(registry));
-    if (this.#deps.foreign === undefined || why !== undefined) {
+      foreign === undefined ? 'not allowed' : redirectRefusal(url, registry, await reach(registry))?.why;
+    if (foreign === undefined || why !== undefined) {
       throw new HawserError('FailedPrecondition', `GET ${safeUrl(url)} refused: ${why}`);
     }
     const bare = new URL(url);
@@ -102,7 +101,7 @@ export class RepositoryClient {
     bare.password = '';
     bare.hash = '';
     const ours = { 'user-agent': this.#deps.userAgent, 'accept-encoding': 'identity' };
-    return await this.#deps.foreign(registry)({
+    return await foreign(registry)({
       method: 'GET',
       url: bare,
       headers: { ...ours, ...headers },
@@ -110,11 +109,12 @@ export class RepositoryClient {
     });
   }
 
-  /** The error for an answer that refuses. Ends the answer's body. */
-  async refusal(method: 'GET' | 'HEAD', response: HttpResponse): Promise<HawserError> {
+  /** The error for an answer that refuses a request to a server at `asked`. Ends the answer's body. */
+  async refusal(method: 'GET' | 'HEAD', response: HttpResponse, asked: URL): Promise<HawserError> {
     const err = await statusError({ method }, response, this.#deps.clock.now());
     await discard(response.body);
     if (!isDenied(response.status)) return err;
+    if (response.url.origin !== asked.origin) return deniedElsewhere(err, response.url, asked);
     return accessDenied(err, this.#deps.account(response.url.origin, this.reference.repository));
   }
 }

@@ -145,7 +145,7 @@ export function acceptOf(mediaType: string): { accept: string } {
 
 async function fetchWhole(source: Source, desc: Descriptor): Promise<Fetched> {
   const response = await source.get({});
-  if (response.status !== 200) throw await failed(source.client, desc, response);
+  if (response.status !== 200) throw await failed(source, desc, response);
   if (isMultipart(response)) throw await wrongRange(response);
   return { body: await decoded(response, desc.size), offset: 0, host: source.key, etag: etagOf(response) };
 }
@@ -172,7 +172,7 @@ async function fetchPart(
       await discard(response.body);
       throw changed(desc, response);
     case 'failed':
-      throw await failed(source.client, desc, response);
+      throw await failed(source, desc, response);
     case 'useless':
       await discard(response.body);
       if (end === undefined) return undefined;
@@ -244,12 +244,12 @@ function changed({ digest }: Descriptor, response: HttpResponse): HawserError {
 }
 
 async function failed(
-  client: RepositoryClient,
+  { client, url }: Source,
   desc: Descriptor,
   response: HttpResponse,
 ): Promise<HawserError> {
   if (response.status === 206) return await wrongRange(response);
-  const err = await client.refusal('GET', response);
+  const err = await client.refusal('GET', response, url);
   if (err.kind !== 'NotFound') return err;
   const what = `${desc.digest} (${printable(desc.mediaType, 255)})`;
   const { text, hint } = absence(desc, client.foreign !== undefined);

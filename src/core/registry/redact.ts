@@ -29,6 +29,15 @@ function safeValue(name: string, value: string): string {
   return printable(/^(?:location|link|referer|content-location)$/i.test(name) ? cut : value, 4096);
 }
 
+/** Words from outside in a form that may be shown: URLs lose user, password and query, and credentials of headers their value. */
+export function safeText(text: string, limit: number): string {
+  const cut = text
+    .replace(/(\w:\/\/)[^\s/"'<>@]*@/g, '$1')
+    .replace(/(\w:\/\/[^\s?"'<>]*\?)[^\s"'<>]*/g, '$1REDACTED')
+    .replace(/\b(Bearer|Basic)\s+(?=\S*\d)[\w.~+/=-]{16,}/gi, '$1 REDACTED');
+  return printable(cut, limit);
+}
+
 /** One line without control characters, at most `limit` characters. */
 export function printable(text: string, limit: number): string {
   const line = text

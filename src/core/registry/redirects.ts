@@ -1,6 +1,6 @@
 import { HawserError } from '../errors.ts';
 import type { HttpRequest } from '../ports/transport.ts';
-import { permissionHint, redirectRefusal } from './addresses.ts';
+import { leavesTls, type Refusal, redirectRefusal } from './addresses.ts';
 import { singleHeader } from './answer.ts';
 import { discard } from './body.ts';
 import type { Layer } from './layers.ts';
@@ -50,22 +50,23 @@ async function follow(
   { status, location, registry, reach, bound }: Hop,
 ): Promise<HttpRequest> {
   if (!URL.canParse(location, from.url)) {
-    throw refused(from, printable(location.split('?')[0] ?? '', 200), 'it is not a URL');
+    const where = printable(location.split('?')[0] ?? '', 200);
+    throw refused(from, where, { why: 'it is not a URL', advice: '' });
   }
   const url = new URL(location, from.url);
   url.username = '';
   url.password = '';
   url.hash = '';
-  const why =
+  const refusal =
     from.url.protocol === 'https:' && url.protocol === 'http:'
-      ? 'it would leave TLS'
+      ? leavesTls('it would leave TLS')
       : redirectRefusal(url, registry, await reach(registry));
-  if (why !== undefined) throw refused(from, safeUrl(url), why, permissionHint(url));
+  if (refusal !== undefined) throw refused(from, safeUrl(url), refusal);
   const method = from.method === 'POST' && status <= 303 ? 'GET' : from.method;
   const body = method === 'POST' ? from.body : undefined;
   const sameOrigin = url.origin === from.url.origin;
   if (!sameOrigin && body !== undefined) {
-    throw refused(from, safeUrl(url), 'what is sent may hold secrets');
+    throw refused(from, safeUrl(url), { why: 'what is sent may hold secrets', advice: '' });
   }
   const kept = Object.entries(from.headers).filter(([name]) => {
     const lower = name.toLowerCase();
@@ -75,12 +76,12 @@ async function follow(
   return { method, url, headers: Object.fromEntries(kept), body, signal: from.signal };
 }
 
-function refused(from: HttpRequest, to: string, why: string, more = ''): HawserError {
+function refused(from: HttpRequest, to: string, { why, advice }: Refusal): HawserError {
   return new HawserError(
     'FailedPrecondition',
     `${from.method} ${safeUrl(from.url)}: redirect to ${to} refused: ${why}`,
     {
-      hint: `The registry, or something between it and us, sends the request to a place that it should not${more}`,
+      hint: `The registry, or something between it and us, sends the request to a place that it should not${advice}`,
     },
   );
 }

@@ -19,6 +19,7 @@ import { contentLength, digestOf, isSuccess, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
 import { decoded } from './encoding.ts';
+import { NOT_A_REGISTRY } from './error-words.ts';
 import { describeObject, mayTellMore } from './finder.ts';
 import { safeUrl } from './redact.ts';
 import type { ResolveRequest } from './registry.ts';
@@ -61,7 +62,7 @@ async function resolveManifest(
 ): Promise<Root> {
   const head = await client.send('HEAD', target, ACCEPT, request);
   await discard(head.body);
-  if (!isSuccess(head) && !mayTellMore(head)) throw await client.refusal('HEAD', head);
+  if (!isSuccess(head) && !mayTellMore(head)) throw await client.refusal('HEAD', head, target.host.base);
   const described = isSuccess(head) && request.read !== true ? describe(client, head) : undefined;
   if (described !== undefined) return { descriptor: described, kind: target.kind };
   return await readDocument(client, target, request);
@@ -126,7 +127,7 @@ async function readOnce(
 ): Promise<Root> {
   const response = await client.send('GET', target, ACCEPT, request);
   if (response.status === 404) throw await notFound(client.reference, response);
-  if (!isSuccess(response)) throw await client.refusal('GET', response);
+  if (!isSuccess(response)) throw await client.refusal('GET', response, target.host.base);
   const bytes = await readCapped(await decoded(response, MAX_MANIFEST_BYTES), MAX_MANIFEST_BYTES);
   if (bytes === undefined) throw tooLarge(client, `more than ${MAX_MANIFEST_BYTES}`);
   const wanted = client.reference.digest ?? digestOf(response);
@@ -149,7 +150,7 @@ function noManifest(response: HttpResponse): HawserError {
   return new HawserError(
     'InvalidArgument',
     `GET ${safeUrl(response.url)}: the answer (${said}) is neither a manifest nor an index`,
-    { hint: 'Is this really a registry? A proxy or a login page may have answered' },
+    { hint: NOT_A_REGISTRY },
   );
 }
 

@@ -2,12 +2,11 @@
 import { HawserError, type Kind } from '../errors.ts';
 import type { HttpRequest, HttpResponse } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
-import { singleHeader, typeOf } from './answer.ts';
-import { discard, readSome } from './body.ts';
+import { singleHeader } from './answer.ts';
+import { discard } from './body.ts';
+import { readWords } from './error-words.ts';
 import { printable, safeUrl } from './redact.ts';
 
-/** Bytes of an error's body that are read. */
-const MAX_ERROR_BODY = 64 * 1024;
 const REASONS: Readonly<Record<number, string>> = {
   301: 'Moved Permanently',
   302: 'Found',
@@ -36,7 +35,7 @@ export async function statusError(
   response: HttpResponse,
   now: number,
 ): Promise<HawserError> {
-  const said = await readErrors(response);
+  const said = await readWords(response);
   const url = safeUrl(response.url);
   const { status } = response;
   const line = `${request.method} request to ${url}: ${status} ${reason(response)}`;
@@ -53,7 +52,7 @@ export async function notFound(
   { name, raw, tag, digest }: Reference,
   response: HttpResponse,
 ): Promise<HawserError> {
-  const said = await readErrors(response);
+  const said = await readWords(response);
   await discard(response.body);
   const isDefault = tag === 'latest' && !raw.endsWith(':latest');
   const hint =
@@ -83,6 +82,19 @@ export function accessDenied(err: HawserError, account: string | undefined): Haw
       reason: err.reason,
     },
   );
+}
+
+/** A refusal by a server that the registry at `asked` led to: storage, or the registry itself behind TLS. */
+export function deniedElsewhere(err: HawserError, where: URL, asked: URL): HawserError {
+  const upgraded =
+    where.hostname === asked.hostname && where.protocol === 'https:' && asked.protocol === 'http:';
+  return new HawserError(err.kind, err.message, {
+    hint: upgraded
+      ? `The registry answers at ${where.origin}: ask for it as ${where.host}, without --plain-http`
+      : `${asked.host} led to ${where.host}, which refuses and is sent no credentials: whoever runs the registry can tell why`,
+    cause: err,
+    reason: err.reason,
+  });
 }
 
 export function isDenied(status: number): boolean {
@@ -117,68 +129,4 @@ export function parseRetryAfter(value: string | undefined, now: number): number 
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1000;
   const date = Date.parse(value);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
-}
-
-interface Said {
-  readonly text: string;
-  readonly code: string | undefined;
-  /** As it came: a page, say. Not to be shown. */
-  readonly body: string;
-}
-
-async function readErrors(response: HttpResponse): Promise<Said> {
-  let body: string;
-  try {
-    body = new TextDecoder().decode((await readSome(response.body, MAX_ERROR_BODY)).bytes);
-  } catch {
-    return { text: '', code: undefined, body: '' };
-  }
-  const errors = parseErrors(body);
-  if (errors.length > 0) return { text: errors.map(sentence).join('; '), code: errors[0]?.code, body };
-  const plain = typeOf(response) === 'text/plain';
-  return { text: plain ? printable(body, 200) : '', code: undefined, body };
-}
-
-interface RegistryError {
-  readonly code: string;
-  readonly message: string;
-  /** The entry has details, which are not shown: registries put anything there. */
-  readonly detailed: boolean;
-}
-
-/** The messages that registries (distribution's errcode) give for a code alone. */
-const STOCK: Readonly<Record<string, string>> = {
-  UNKNOWN: 'unknown error',
-  UNSUPPORTED: 'The operation is unsupported.',
-  UNAUTHORIZED: 'authentication required',
-  DENIED: 'requested access to the resource is denied',
-  UNAVAILABLE: 'service unavailable',
-  TOOMANYREQUESTS: 'too many requests',
-};
-
-function parseErrors(body: string): RegistryError[] {
-  let document: unknown;
-  try {
-    document = JSON.parse(body);
-  } catch {
-    return [];
-  }
-  const errors = (document as { errors?: unknown } | null)?.errors;
-  if (!Array.isArray(errors)) return [];
-  return errors.slice(0, 10).flatMap((entry: unknown) => {
-    const { code, message, detail } = (entry ?? {}) as Readonly<Record<string, unknown>>;
-    if (typeof code !== 'string' || code === '') return [];
-    const text = typeof message === 'string' ? printable(message, 500) : '';
-    return [{ code: printable(code, 64), message: text, detailed: (detail ?? null) !== null }];
-  });
-}
-
-/**
- * As containerd prints it: `denied` alone for a stock message without detail, else `manifest unknown: <message>`. Unlike there, codes
- * it does not know are kept (it says `unknown` for all of them), and a message that repeats the code is left out.
- */
-function sentence({ code, message, detailed }: RegistryError): string {
-  const words = code.toLowerCase().replaceAll('_', ' ');
-  const stock = !detailed && Object.hasOwn(STOCK, code) && message === STOCK[code];
-  return message === '' || stock || message.toLowerCase() === words ? words : `${words}: ${message}`;
 }

@@ -51,7 +51,8 @@ const SAID: readonly (readonly [errors: unknown, text: string])[] = [
   ],
   [Array(20).fill({ code: 'DENIED' }), `: ${Array(10).fill('denied').join('; ')}`],
   [[], ''],
-  [['x'], ''],
+  [['no\nway'], ': no way'],
+  [[{ status: 403, message: 'Forbidden by Xray' }, { status: 403 }], ': Forbidden by Xray'],
   ['x', ''],
 ];
 for (const [errors, text] of SAID) {
@@ -60,6 +61,40 @@ for (const [errors, text] of SAID) {
     assert.equal(err.message, `unexpected status from ${URL_400}${text}`);
     const first = Array.isArray(errors) ? errors[0]?.code : undefined;
     assert.equal(codeOf(err), first);
+  });
+}
+
+const OTHER_FORMS: readonly (readonly [body: unknown, text: string, code?: string])[] = [
+  [
+    { error: 'invalid_grant', error_description: 'Session not active' },
+    'invalid grant: Session not active',
+    'invalid_grant',
+  ],
+  [{ error: 'invalid_client' }, 'invalid client', 'invalid_client'],
+  [{ error: 'no such user' }, 'no such user'],
+  [{ details: 'incorrect username or password' }, 'incorrect username or password'],
+  [{ message: 'Bad credentials', documentation_url: 'https://x.test' }, 'Bad credentials'],
+  [
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message><StringToSign>s</StringToSign></Error>',
+    'AccessDenied: Request has expired',
+    'AccessDenied',
+  ],
+  ['<Error><Code>NoSuchKey</Code></Error>', 'NoSuchKey', 'NoSuchKey'],
+  [
+    { message: `see https://me:pw@x.test/a?sig=secret and Bearer abcdef0123456789xyz${'.'.repeat(600)}` },
+    `see https://x.test/a?REDACTED and Bearer REDACTED`,
+  ],
+  [{ message: 'Basic authentication is off' }, 'Basic authentication is off'],
+  [{ message: ` ${'x'.repeat(600)}` }, `${'x'.repeat(500)}...`],
+  [{ message: 7, error: {}, detail: ' ' }, ''],
+  ['<html><Error>no</Error></html>', ''],
+];
+for (const [body, text, code] of OTHER_FORMS) {
+  const sent = typeof body === 'string' ? body : JSON.stringify(body);
+  test(`refusal: words that are not in an error document: ${sent.slice(0, 80)}`, async () => {
+    const err = await refusal(sent);
+    assert.equal(err.message, `unexpected status from ${URL_400}${text === '' ? '' : `: ${text}`}`);
+    assert.equal(codeOf(err), code);
   });
 }
 

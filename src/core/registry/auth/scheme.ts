@@ -1,7 +1,7 @@
 /** The way to authorize that a registry's challenge asks for. */
 import { HawserError } from '../../errors.ts';
 import type { HttpRequest, HttpResponse } from '../../ports/transport.ts';
-import { permissionHint, realmRefusal } from '../addresses.ts';
+import { realmRefusal } from '../addresses.ts';
 import type { Host } from '../hosts.ts';
 import type { Reach } from '../reach.ts';
 import { printable, safeUrl } from '../redact.ts';
@@ -51,17 +51,16 @@ async function bearerOf(
   reach: Reach,
 ): Promise<Bearer> {
   const text = params.get('realm') ?? '';
-  const why = URL.canParse(text)
+  const refusal = URL.canParse(text)
     ? realmRefusal(new URL(text), host.base, await reach(host.base))
-    : 'it is not a URL';
-  if (why !== undefined) {
-    const more = URL.canParse(text) ? permissionHint(new URL(text)) : '';
+    : { why: 'it is not a URL', advice: '' };
+  if (refusal !== undefined) {
     const shown = URL.canParse(text) ? safeUrl(new URL(text)) : printable(text, 200);
     throw new HawserError(
       'PermissionDenied',
-      `${safeUrl(response.url)}: failed to authorize: token realm ${shown} refused: ${why}`,
+      `${safeUrl(response.url)}: failed to authorize: token realm ${shown} refused: ${refusal.why}`,
       {
-        hint: `The registry sends us for tokens to a place that it should not; no credential was sent${more}`,
+        hint: `The registry sends us for tokens to a place that it should not; no credential was sent${refusal.advice}`,
       },
     );
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
 import { discard, readCapped } from '../body.ts';
 import { basicAuthorization, type TokenCredential } from '../credentials/credential.ts';
+import { NOT_A_REGISTRY } from '../error-words.ts';
 import { statusOf } from '../failures.ts';
 import { safeUrl } from '../redact.ts';
 import { statusError } from '../status.ts';
@@ -130,7 +131,9 @@ async function readToken(request: HttpRequest, response: HttpResponse, asked: nu
   const bytes = await readCapped(response.body, MAX_TOKEN_BODY);
   const where = `the token server's answer to the ${request.method} request to ${safeUrl(response.url)}`;
   if (bytes === undefined) {
-    throw new HawserError('ResourceExhausted', `${where} is longer than ${MAX_TOKEN_BODY} bytes`);
+    throw new HawserError('ResourceExhausted', `${where} is longer than ${MAX_TOKEN_BODY} bytes`, {
+      hint: NOT_A_REGISTRY,
+    });
   }
   const { access_token, token, expires_in } = parseObject(bytes, where);
   const value = typeof access_token === 'string' && access_token !== '' ? access_token : token;
@@ -151,5 +154,5 @@ function parseObject(bytes: Uint8Array, where: string): Record<string, unknown> 
   } catch {
     // Said below.
   }
-  throw new HawserError('Unauthenticated', `${where} is not a JSON object`);
+  throw new HawserError('Unauthenticated', `${where} is not a JSON object`, { hint: NOT_A_REGISTRY });
 }
