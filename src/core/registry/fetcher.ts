@@ -11,6 +11,7 @@ import {
   isSchema1Type,
 } from '../oci/media-types.ts';
 import type { HttpResponse } from '../ports/transport.ts';
+import { acceptOf } from './accept.ts';
 import { singleHeader, typeOf } from './answer.ts';
 import { discard } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
@@ -87,7 +88,7 @@ function hostSource(
   { signal }: FetchRequest,
 ): Source {
   const get = (headers: Readonly<Record<string, string>>) =>
-    client.send('GET', target, { ...acceptOf(desc.mediaType), ...headers }, { signal });
+    client.send('GET', target, { ...acceptOf(target.kind, desc.mediaType), ...headers }, { signal });
   return { key: keyOf(target.host), url: target.host.base, client, get };
 }
 
@@ -137,10 +138,6 @@ type Kind = RemoteObject['kind'];
 function kindsOf({ mediaType }: Descriptor): readonly [Kind, Kind?] {
   if (isManifestType(mediaType) || isIndexType(mediaType) || isSchema1Type(mediaType)) return ['manifests'];
   return isLayerType(mediaType) || isConfigType(mediaType) ? ['blobs'] : ['blobs', 'manifests'];
-}
-
-export function acceptOf(mediaType: string): { accept: string } {
-  return { accept: mediaType === '' ? '*/*' : `${printable(mediaType, 255)}, */*` };
 }
 
 async function fetchWhole(source: Source, desc: Descriptor): Promise<Fetched> {

@@ -6,11 +6,12 @@ import { MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { OCTET_STREAM } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
+import { acceptOf } from './accept.ts';
 import { contentLength, isSuccess, singleHeader, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
 import { decoded } from './encoding.ts';
-import { acceptOf, fetchObject, keyOf } from './fetcher.ts';
+import { fetchObject, keyOf } from './fetcher.ts';
 import type { Host } from './hosts.ts';
 import { safeUrl } from './redact.ts';
 import type { FindRequest, FoundContent } from './registry.ts';
@@ -30,7 +31,12 @@ export async function findObject(
     const lacking = new Set<string>();
     const ask = async (host: Host): Promise<Descriptor> => {
       lacking.add(keyOf(host));
-      const desc = await describeObject(client, { host, kind, object: digest }, acceptOf(mediaType), request);
+      const desc = await describeObject(
+        client,
+        { host, kind, object: digest },
+        acceptOf(kind, mediaType),
+        request,
+      );
       if (desc === undefined) throw absent(host);
       lacking.delete(keyOf(host));
       return { ...desc, digest };

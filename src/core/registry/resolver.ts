@@ -4,17 +4,10 @@ import { HawserError, isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, makeDigest } from '../oci/digest.ts';
 import { documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
-import {
-  DOCKER_INDEX,
-  DOCKER_MANIFEST,
-  isIndexType,
-  isManifestType,
-  isSchema1Type,
-  OCI_INDEX,
-  OCI_MANIFEST,
-} from '../oci/media-types.ts';
+import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import { schema1Payload } from '../oci/schema1.ts';
 import type { HttpResponse } from '../ports/transport.ts';
+import { acceptOf } from './accept.ts';
 import { contentLength, digestOf, isSuccess, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
@@ -25,7 +18,7 @@ import { safeUrl } from './redact.ts';
 import type { ResolveRequest } from './registry.ts';
 import { notFound } from './status.ts';
 
-const ACCEPT = { accept: [DOCKER_MANIFEST, DOCKER_INDEX, OCI_MANIFEST, OCI_INDEX, '*/*'].join(', ') };
+const ACCEPT = acceptOf('manifests', '');
 
 export interface Root {
   readonly descriptor: Descriptor;
