@@ -47,6 +47,8 @@ const KNOWN: ReadonlySet<string> = new Set([
 const OUR_HEADERS =
   /^(?:host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|range|if-range|accept-encoding|proxy-.*)$/;
 const MAX_HOSTS = 64;
+/** A name as the URL parser leaves it, or an IPv6 address: no patterns. */
+const HOST_NAME = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/;
 
 /** InvalidArgument with file, line and key for anything that containerd's documentation does not have. */
 export function parseHostsToml(text: string, file: string): HostsToml {
@@ -93,6 +95,7 @@ function baseOf(reader: Reader, text: string, path: readonly string[], overrideP
   if (!/^https?:\/\//i.test(full)) throw reader.wrong(path, 'a host is http:// or https://');
   if (!URL.canParse(full)) throw reader.wrong(path, 'not a URL');
   const url = new URL(full);
+  if (!HOST_NAME.test(url.hostname)) throw reader.wrong(path, 'the host is neither a name nor an address');
   if (url.username !== '' || url.password !== '') reader.warn(path, 'user and password are not used');
   if (url.search !== '') reader.warn(path, 'the query is not used');
   const clean = url.pathname.replace(/\/{2,}/g, '/').replace(/\/$/, '');
