@@ -117,7 +117,7 @@ export class RangeReader {
     this.#open ??= await this.#request();
     const open = this.#open;
     const { done, value } = await open.reader.read();
-    if (done) throw this.#tooEarly();
+    if (done) throw this.#tooEarly(open);
     this.#deps.onBytes?.(value.length);
     if (open.skip >= value.length) {
       open.skip -= value.length;
@@ -152,10 +152,14 @@ export class RangeReader {
     await this.#deps.clock.sleep(wait, this.#signal);
   }
 
-  /** The first time a connection may have been lost in silence; the second time, with nothing more, the registry has no more. */
-  #tooEarly(): HawserError {
+  /**
+   * The first time a connection may have been lost in silence. A host that has no more the second time is asked after all others; when
+   * such a host answers again, none has more.
+   */
+  #tooEarly({ host }: Open): HawserError {
     const { digest, size } = this.#desc;
-    if (this.#endedEarly && this.#gained === 0) {
+    const isLast = host === undefined || this.#served.avoid.has(host);
+    if (this.#endedEarly && this.#gained === 0 && isLast) {
       return new HawserError(
         'Unavailable',
         `The registry has only ${this.#position} of the ${size} bytes of ${digest}`,

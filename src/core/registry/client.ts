@@ -49,7 +49,7 @@ export class RepositoryClient {
   async overHosts<T>(
     operation: Operation,
     call: Call | undefined,
-    ask: (host: Host) => Promise<T>,
+    ask: (host: Host, isLast: boolean) => Promise<T>,
     opts: { object?: string; last?: (host: Host) => boolean } = {},
   ): Promise<T> {
     const { cooldowns } = this.#deps;

@@ -2,23 +2,16 @@
 import { streamOf } from '../async/byte-stream.ts';
 import { HawserError, isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import {
-  isConfigType,
-  isForeignLayer,
-  isIndexType,
-  isLayerType,
-  isManifestType,
-  isSchema1Type,
-} from '../oci/media-types.ts';
+import { isConfigType, isIndexType, isLayerType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { acceptOf } from './accept.ts';
-import { singleHeader, typeOf } from './answer.ts';
+import { contentLength, singleHeader, typeOf } from './answer.ts';
 import { discard } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
 import { parseContentRange } from './content-range.ts';
 import { decoded, encodingsOf } from './encoding.ts';
+import { changed, missing, noPart, tooShort, wrongRange } from './fetch-errors.ts';
 import type { Host } from './hosts.ts';
-import { printable, safeUrl } from './redact.ts';
 import type { Fetched, FetchRequest } from './registry.ts';
 
 /**
@@ -40,7 +33,8 @@ export async function fetchObject(
   if (offset >= end) return { body: streamOf(new Uint8Array()), offset };
   const foreign = await fetchForeign(client, desc, request);
   if (foreign !== undefined) return foreign;
-  const ask = async (host: Host) => await fetchFromHost(client, host, desc, request);
+  const ask = async (host: Host, isLast: boolean) =>
+    await fetchFromHost(client, { host, isLast }, desc, request);
   return await client.overHosts('fetch', request, ask, {
     object: desc.digest,
     last: (host) => avoid?.has(keyOf(host)) === true,
@@ -53,6 +47,8 @@ interface Source {
   readonly key: string;
   /** Shown to people. */
   readonly url: URL;
+  /** Part of the content will do: nobody else is left to ask. */
+  readonly isLast: boolean;
   readonly client: RepositoryClient;
   readonly get: (headers: Readonly<Record<string, string>>) => Promise<HttpResponse>;
 }
@@ -60,24 +56,20 @@ interface Source {
 /** Content of a type that hawser does not know may be at either endpoint (an index names manifests of any type). */
 async function fetchFromHost(
   client: RepositoryClient,
-  host: Host,
+  { host, isLast }: { readonly host: Host; readonly isLast: boolean },
   desc: Descriptor,
   request: FetchRequest,
 ): Promise<Fetched> {
   const [first, second] = request.kind === undefined ? kindsOf(desc) : [request.kind];
+  const from = async (kind: Kind): Promise<Fetched> => {
+    const source = hostSource(client, { host, kind, object: desc.digest }, desc, request);
+    return await fetchFrom({ ...source, isLast }, desc, request);
+  };
   try {
-    return await fetchFrom(
-      hostSource(client, { host, kind: first, object: desc.digest }, desc, request),
-      desc,
-      request,
-    );
+    return await from(first);
   } catch (err) {
     if (second === undefined || !isKind(err, 'NotFound')) throw err;
-    return await fetchFrom(
-      hostSource(client, { host, kind: second, object: desc.digest }, desc, request),
-      desc,
-      request,
-    );
+    return await from(second);
   }
 }
 
@@ -86,7 +78,7 @@ function hostSource(
   target: RemoteObject,
   desc: Descriptor,
   { signal }: FetchRequest,
-): Source {
+): Omit<Source, 'isLast'> {
   const get = (headers: Readonly<Record<string, string>>) =>
     client.send('GET', target, { ...acceptOf(target.kind, desc.mediaType), ...headers }, { signal });
   return { key: keyOf(target.host), url: target.host.base, client, get };
@@ -109,7 +101,7 @@ async function fetchForeign(
     const get = async (headers: Readonly<Record<string, string>>) =>
       await client.sendForeign(url, { accept: '*/*', ...headers }, request);
     try {
-      return await fetchFrom({ key, url, client, get }, desc, request);
+      return await fetchFrom({ key, url, client, get, isLast: false }, desc, request);
     } catch {
       request.signal?.throwIfAborted();
     }
@@ -119,7 +111,7 @@ async function fetchForeign(
 
 async function fetchFrom(source: Source, desc: Descriptor, request: FetchRequest): Promise<Fetched> {
   const { offset = 0, end } = request;
-  if (end !== undefined && source.client.partless.has(source.key)) throw noPart(desc, source);
+  if (end !== undefined && source.client.partless.has(source.key)) throw noPart(desc, source.url);
   if (offset > 0 || end !== undefined) {
     const part = await fetchPart(source, desc, request);
     if (part !== undefined) return part;
@@ -143,7 +135,8 @@ function kindsOf({ mediaType }: Descriptor): readonly [Kind, Kind?] {
 async function fetchWhole(source: Source, desc: Descriptor): Promise<Fetched> {
   const response = await source.get({});
   if (response.status !== 200) throw await failed(source, desc, response);
-  if (isMultipart(response)) throw await wrongRange(response);
+  if (isMultipart(response)) throw await partsUnasked(response);
+  await refuseShort(source, desc, response);
   return { body: await decoded(response, desc.size), offset: 0, host: source.key, etag: etagOf(response) };
 }
 
@@ -164,6 +157,7 @@ async function fetchPart(
     case 'part':
       return { ...fetched, offset };
     case 'whole':
+      await refuseShort(source, desc, response);
       return { ...fetched, body: await decoded(response, desc.size), offset: 0 };
     case 'changed':
       await discard(response.body);
@@ -174,7 +168,7 @@ async function fetchPart(
       await discard(response.body);
       if (end === undefined) return undefined;
       source.client.partless.add(source.key);
-      throw noPart(desc, source);
+      throw noPart(desc, source.url);
   }
 }
 
@@ -215,29 +209,17 @@ function isMultipart(response: HttpResponse): boolean {
   return typeOf(response).startsWith('multipart/');
 }
 
-async function wrongRange(response: HttpResponse): Promise<HawserError> {
+async function partsUnasked(response: HttpResponse): Promise<HawserError> {
   await discard(response.body);
-  return new HawserError(
-    'Unavailable',
-    `GET ${safeUrl(response.url)}: the server sent parts, though the whole was asked for`,
-    {
-      reason: { type: 'exchange', code: 'WRONG_RANGE' },
-    },
-  );
+  return wrongRange(response);
 }
 
-function noPart({ digest }: Descriptor, { url }: Source): HawserError {
-  const message = `${safeUrl(url)} does not give parts of blobs (${digest})`;
-  return new HawserError('FailedPrecondition', message, {
-    reason: { type: 'exchange', code: 'NO_RANGE' },
-  });
-}
-
-function changed({ digest }: Descriptor, response: HttpResponse): HawserError {
-  return new HawserError('DataLoss', `GET ${safeUrl(response.url)}: ${digest} is not what it was before`, {
-    hint: 'The registry, or a cache before it, has put other content in its place',
-    reason: { type: 'exchange', code: 'CHANGED' },
-  });
+/** A whole answer that says that it has fewer bytes than the blob: part of it, or a page in its place. Others are asked first. */
+async function refuseShort({ isLast }: Source, desc: Descriptor, response: HttpResponse): Promise<void> {
+  const length = contentLength(response);
+  if (isLast || length === undefined || length >= desc.size) return;
+  await discard(response.body);
+  throw tooShort(desc, response, length);
 }
 
 async function failed(
@@ -245,41 +227,7 @@ async function failed(
   desc: Descriptor,
   response: HttpResponse,
 ): Promise<HawserError> {
-  if (response.status === 206) return await wrongRange(response);
+  if (response.status === 206) return await partsUnasked(response);
   const err = await client.refusal('GET', response, url);
-  if (err.kind !== 'NotFound') return err;
-  const what = `${desc.digest} (${printable(desc.mediaType, 255)})`;
-  const { text, hint } = absence(desc, client.foreign !== undefined);
-  return new HawserError(
-    'NotFound',
-    `could not fetch content descriptor ${what} from remote: not found${text}`,
-    {
-      hint,
-      cause: err,
-      reason: err.reason,
-    },
-  );
-}
-
-/** Content that an image names and its registry lacks: by its nature, or for a reason that only the registry knows. */
-function absence(
-  { urls = [], mediaType }: Descriptor,
-  tried: boolean,
-): { readonly text: string; readonly hint: string } {
-  const where = urls.flatMap((url) => (URL.canParse(url) ? safeUrl(new URL(url)) : [])).slice(0, 3);
-  if (where.length === 0 && !isForeignLayer(mediaType)) {
-    const hint =
-      'The registry has the manifest but not this part of it: a mirror that lags, or a push that did not end';
-    return { text: '', hint };
-  }
-  const places = where.length === 0 ? 'elsewhere' : `at ${where.join(', ')}`;
-  const text = isForeignLayer(mediaType)
-    ? `; a foreign layer, which its author keeps ${places}`
-    : `; the image says that it is ${places}`;
-  return {
-    text,
-    hint: tried
-      ? 'It was asked for there, and is not there either'
-      : 'Registries need not have such layers: --foreign-urls asks there',
-  };
+  return err.kind === 'NotFound' ? missing(desc, err, client.foreign !== undefined) : err;
 }

@@ -22,8 +22,8 @@ export interface Question<T> {
   readonly object: string;
   /** Hosts to ask after the others: they have failed for this object before. */
   readonly last?: ((host: Host) => boolean) | undefined;
-  /** Any error, but the caller's abort, leads to the next host. */
-  readonly ask: (host: Host) => Promise<T>;
+  /** Any error, but the caller's abort, leads to the next host. `isLast`: no host follows. */
+  readonly ask: (host: Host, isLast: boolean) => Promise<T>;
 }
 
 interface Failure {
@@ -48,10 +48,11 @@ export async function overHosts<T>(
   if (capable.length === 0) throw noneCapable(reference, question.operation, source);
   tellPassed(deps, hosts, capable, question.operation);
   const failures: Failure[] = [];
-  for (const host of inOrder(health.order(capable), question.last)) {
+  const order = inOrder(health.order(capable), question.last);
+  for (const host of order) {
     const began = deps.clock.monotonic();
     try {
-      const answer = await question.ask(host);
+      const answer = await question.ask(host, host === order.at(-1));
       tellAttempt(deps, question, host, began);
       return answer;
     } catch (error) {

@@ -142,6 +142,19 @@ scene(
   },
 );
 
+for (const chunked of [false, true]) {
+  scene(
+    `a blob that a mirror has only a part of comes from the other host, ${chunked ? 'in chunks' : 'with a length'} (H43)`,
+    [[{ short: SHORT, ...(chunked && { chunked: true }) }], []],
+    async ({ fetch, registries }) => {
+      assert.deepEqual(await fetch(), BLOB);
+      const [mirror, registry] = registries.map(ranges) as [(string | undefined)[], (string | undefined)[]];
+      assert.equal(mirror[0], undefined);
+      assert.deepEqual(registry, [chunked ? `bytes=${SHORT}-` : undefined]);
+    },
+  );
+}
+
 const WRONG: Readonly<Record<string, Fault>> = {
   'a long body': { overlong: 5 },
   'a body of the right size with a wrong byte': { corrupt: 77_777 },

@@ -270,7 +270,8 @@ check('what the registry lacks: hints that are true of each', [], async ({ fetch
   );
   assert.match(hintOf(foreign) ?? '', /--foreign-urls/);
   const old = await lacking('application/vnd.oci.image.layer.nondistributable.v1.tar+gzip');
-  assert.match(old.message, /keeps elsewhere$/);
+  assert.match(old.message, /not found; a foreign layer$/);
+  assert.match(hintOf(old) ?? '', /the image does not say where/);
 });
 
 check('503 may be tried again, 403 not', [{ status: 503, times: 1 }, { status: 403 }], async ({ fetch }) => {
