@@ -41,7 +41,7 @@ export interface ServerTls {
 
 export async function serve(
   handle: (request: ServerRequest, wire: Wire) => Promise<void>,
-  options: { port?: number; tls?: ServerTls } = {},
+  options: { port?: number; address?: string; tls?: ServerTls } = {},
 ): Promise<HttpServer> {
   const sockets = new Set<Socket>();
   let count = 0;
@@ -67,7 +67,9 @@ export async function serve(
           onSocket,
         );
   server.on('tlsClientError', () => {});
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) =>
+    server.listen(options.port ?? 0, options.address ?? '127.0.0.1', resolve),
+  );
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => count,

@@ -19,6 +19,8 @@ import type { TestImage } from './image.ts';
 
 export interface RegistryOptions {
   readonly port?: number;
+  /** Where it listens: 127.0.0.1 or ::1. */
+  readonly address?: '127.0.0.1' | '::1';
   readonly tls?: ServerTls;
   readonly auth?: AuthMode;
   readonly faults?: readonly Fault[];
@@ -51,7 +53,7 @@ export interface LoggedRequest {
 
 export interface TestRegistry extends AsyncDisposable {
   readonly url: string;
-  /** `127.0.0.1:<port>`. */
+  /** `127.0.0.1:<port>`, or `[::1]:<port>`. */
   readonly host: string;
   readonly port: number;
   readonly requests: LoggedRequest[];
@@ -109,10 +111,11 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     },
     {
       ...(options.port === undefined ? {} : { port: options.port }),
+      ...(options.address === undefined ? {} : { address: options.address }),
       ...(options.tls ? { tls: options.tls } : {}),
     },
   );
-  const host = `127.0.0.1:${server.port}`;
+  const host = `${options.address === '::1' ? '[::1]' : '127.0.0.1'}:${server.port}`;
   origin = `${options.tls === undefined ? 'http' : 'https'}://${host}`;
   const putManifest: TestRegistry['putManifest'] = (
     repo,
@@ -173,7 +176,7 @@ function trafficOf(requests: readonly LoggedRequest[]): Traffic {
 
 function answerTo(request: ServerRequest, { repositories, gate, apiRoot }: Ground): Answer | Promise<Answer> {
   const { pathname } = request.url;
-  if (pathname === '/token') return gate.token(request);
+  if (pathname === '/token' || pathname === '/token/') return gate.token(request);
   if (pathname === `${apiRoot}/`) return gate.ping(request) ?? json({});
   const path = pathname.startsWith(`${apiRoot}/`) ? decodeURIComponent(pathname.slice(apiRoot.length)) : '';
   const found = /^\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(path);

@@ -17,6 +17,8 @@ export interface ProxyOptions {
   readonly ports?: Readonly<Record<string, number>>;
   readonly user?: string;
   readonly pass?: string;
+  /** The status line of the answer to everybody (`403 Forbidden`). */
+  readonly refuses?: string;
 }
 
 export async function startProxy(options: ProxyOptions = {}): Promise<HttpProxy> {
@@ -56,6 +58,10 @@ export async function startProxy(options: ProxyOptions = {}): Promise<HttpProxy>
 }
 
 function serve(client: Socket, head: string, options: ProxyOptions, track: (socket: Socket) => Socket): void {
+  if (options.refuses !== undefined) {
+    client.end(`HTTP/1.1 ${options.refuses}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+    return;
+  }
   const wanted = options.user === undefined ? undefined : basic(options.user, options.pass ?? '');
   const given = /^proxy-authorization: (.*)\r$/im.exec(head)?.[1];
   if (wanted !== undefined && given !== wanted) {
