@@ -2,8 +2,14 @@
 import { type ExchangeCode, HawserError, type Kind, messageOf } from '../../core/errors.ts';
 import type { HttpRequest } from '../../core/ports/transport.ts';
 
-/** A transport's finding. `PLAIN_HTTP`: TLS failed, as the server speaks plain HTTP. `TLS_PORT`: the reverse. */
-export type FailureCode = ExchangeCode | 'PLAIN_HTTP' | 'TLS_PORT';
+/**
+ * A transport's finding, with kinds of `TLS`: a chain that ends in an unknown root, a certificate that is not valid now or is for other
+ * names; `PLAIN_HTTP`: the server speaks plain HTTP; `TLS_PORT`: the reverse.
+ */
+export type FailureCode = ExchangeCode | TlsKind;
+
+const TLS_KINDS = ['TLS_ROOT', 'TLS_TIME', 'TLS_NAME', 'PLAIN_HTTP', 'TLS_PORT'] as const;
+type TlsKind = (typeof TLS_KINDS)[number];
 
 interface Words {
   readonly kind: Kind;
@@ -12,9 +18,10 @@ interface Words {
 }
 
 const ADDRESS_HINT = 'Check the registry name, the network and the proxy settings';
-const TLS_HINT = 'Name the registry’s own CA with --tlscacert; --skip-verify turns the check off';
 
 const OTHER: Words = { kind: 'Unavailable', text: 'the exchange failed' };
+const NOT_REACHED: Words = { ...OTHER, hint: ADDRESS_HINT };
+const TLS_FAILED: Words = { kind: 'Unavailable', text: 'TLS failed' };
 
 const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   ECONNREFUSED: { kind: 'Unavailable', text: 'connection refused', hint: ADDRESS_HINT },
@@ -24,10 +31,25 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   EAI_AGAIN: { kind: 'Unavailable', text: 'the name could not be looked up', hint: ADDRESS_HINT },
   ECONNABORTED: OTHER,
   EPIPE: OTHER,
-  ETIMEDOUT: OTHER,
-  EHOSTUNREACH: OTHER,
-  ENETUNREACH: OTHER,
-  TLS: { kind: 'Unavailable', text: 'TLS failed', hint: TLS_HINT },
+  ETIMEDOUT: NOT_REACHED,
+  EHOSTUNREACH: NOT_REACHED,
+  ENETUNREACH: NOT_REACHED,
+  TLS: {
+    ...TLS_FAILED,
+    hint: 'The two ends did not agree: check the port, the client certificate (--tlscert) and the versions of TLS',
+  },
+  TLS_ROOT: {
+    ...TLS_FAILED,
+    hint: 'Name the registry’s own CA with --tlscacert; --skip-verify turns the check off',
+  },
+  TLS_TIME: {
+    ...TLS_FAILED,
+    hint: 'The certificate is not valid now: check this machine’s clock; else whoever runs the registry has to renew it',
+  },
+  TLS_NAME: {
+    ...TLS_FAILED,
+    hint: 'The certificate is for other names: check the name of the registry',
+  },
   PLAIN_HTTP: {
     kind: 'Unavailable',
     text: 'the server does not speak TLS on this port',
@@ -72,7 +94,11 @@ export function failure(request: HttpRequest, code: string, cause?: unknown, pro
 }
 
 function reasonCode(code: FailureCode): ExchangeCode {
-  return code === 'PLAIN_HTTP' || code === 'TLS_PORT' ? 'TLS' : code;
+  return isTlsKind(code) ? 'TLS' : code;
+}
+
+function isTlsKind(code: FailureCode): code is TlsKind {
+  return TLS_KINDS.some((kind) => kind === code);
 }
 
 function isKnown(code: string): code is FailureCode {
@@ -84,7 +110,6 @@ function clean(text: string): string {
   return text
     .replace(/; if the root CA is installed locally, try running Node\.js with .*$/s, '')
     .replace(/\?[^\s)'"]*/g, '?REDACTED')
-    .replace(/; if the root CA is installed locally, try running Node.js with --use-system-ca/, '')
     .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
     .slice(0, 500);
 }

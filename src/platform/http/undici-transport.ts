@@ -216,6 +216,12 @@ const CODES: Readonly<Record<string, string>> = {
   EPROTO: 'TLS',
   UND_ERR_ABORTED: 'CLOSED',
 };
+/** By OpenSSL's names for what is wrong with a certificate; other codes of TLS are no certificate's. */
+const CERTIFICATE_CODES: readonly (readonly [pattern: RegExp, code: string])[] = [
+  [/^CERT_(?:HAS_EXPIRED|NOT_YET_VALID)$/, 'TLS_TIME'],
+  [/ALTNAME_INVALID$|HOSTNAME_MISMATCH$/, 'TLS_NAME'],
+  [/^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|CERT_UNTRUSTED)/, 'TLS_ROOT'],
+];
 const TLS_CODE =
   /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
 
@@ -239,5 +245,6 @@ function codeOf(err: unknown): string {
   if (typeof code !== 'string') return 'UNKNOWN';
   const known = CODES[code];
   if (known !== undefined) return known;
-  return TLS_CODE.test(code) ? 'TLS' : code;
+  const certificate = CERTIFICATE_CODES.find(([pattern]) => pattern.test(code))?.[1];
+  return certificate ?? (TLS_CODE.test(code) ? 'TLS' : code);
 }
