@@ -47,7 +47,9 @@ export async function decoded(response: HttpResponse, size: number): Promise<Bod
   for (const decoder of decoders.reverse()) body = (await decoder?.(limited(body, size))) ?? body;
   return failing(body, (err) => {
     const ours = isKind(err, 'DataLoss', 'ResourceExhausted') || findError(err) === undefined;
-    return ours ? misencoded(response, `its content encoding ${field} is broken: ${messageOf(err)}`) : err;
+    return ours
+      ? misencoded(response, `its content encoding ${field} is broken: ${messageOf(err)}`, err)
+      : err;
   });
 }
 
@@ -70,9 +72,10 @@ function limited(body: Body, size: number): Body {
   return body.pipeThrough(counted);
 }
 
-function misencoded(response: HttpResponse, what: string): HawserError {
+function misencoded(response: HttpResponse, what: string, cause?: unknown): HawserError {
   return new HawserError('Unavailable', `GET ${safeUrl(response.url)}: ${what}`, {
     hint: 'The registry, or a proxy before it, changes content on its way',
+    cause,
     reason: { type: 'exchange', code: 'CONTENT_ENCODING' },
   });
 }

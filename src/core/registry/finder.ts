@@ -109,7 +109,9 @@ async function describeByGet(
   if (size !== undefined) return { mediaType, size };
   const bytes = await readCapped(await decoded(response, MAX_MANIFEST_BYTES), MAX_MANIFEST_BYTES);
   if (bytes !== undefined) return { mediaType, size: bytes.length };
-  throw new HawserError('Unavailable', `GET ${safeUrl(response.url)}: the answer does not say the size`);
+  throw new HawserError('Unavailable', `GET ${safeUrl(response.url)}: the answer does not say the size`, {
+    hint: 'A proxy before the registry may take the length away',
+  });
 }
 
 function contentType(response: HttpResponse): string {

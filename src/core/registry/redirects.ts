@@ -26,10 +26,10 @@ export function redirects(registry: URL, reach: Reach, boundToo: readonly string
       if (!STATUSES.has(response.status) || location === undefined) return response;
       await discard(response.body);
       if (hop === MAX_HOPS) {
-        throw new HawserError(
-          'FailedPrecondition',
-          `${request.method} ${safeUrl(request.url)}: stopped after ${MAX_HOPS} redirects`,
-        );
+        const message = `${request.method} ${safeUrl(request.url)}: stopped after ${MAX_HOPS} redirects`;
+        throw new HawserError('FailedPrecondition', message, {
+          hint: 'The registry, or something before it, sends the request in a circle',
+        });
       }
       current = await follow(current, { status: response.status, location, registry, reach, bound });
     }

@@ -38,7 +38,7 @@ export async function statusError(
   const said = await readWords(response);
   const url = safeUrl(response.url);
   const { status } = response;
-  const line = `${request.method} request to ${url}: ${status} ${reason(response)}`;
+  const line = `${request.method} request to ${url}: ${status} ${reason(response)}`.trimEnd();
   const retryAfter = parseRetryAfter(singleHeader(response, 'retry-after'), now);
   const text = said.text === '' ? '' : `: ${said.text}`;
   return new HawserError(kindOfStatus(status), `unexpected status from ${line}${text}`, {

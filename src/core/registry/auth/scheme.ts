@@ -40,6 +40,7 @@ export async function schemeOf(
   throw new HawserError(
     'Unauthenticated',
     `${safeUrl(response.url)}: failed to authorize: no realm specified for token auth challenge`,
+    { hint: 'The registry does not say where tokens are to be had: whoever runs it can tell' },
   );
 }
 

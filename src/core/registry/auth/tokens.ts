@@ -12,6 +12,7 @@ import { statusError } from '../status.ts';
 const MAX_TOKEN_BODY = 128 * 1024;
 /** Seconds; what the token specification says when `expires_in` is absent. */
 const DEFAULT_LIFETIME = 60;
+const NO_TOKEN = 'The token server answered, but not with a token: whoever runs it can tell why';
 /** A token is not used in the last seconds of its life: clocks and networks are slow. */
 const SKEW = 15;
 
@@ -138,10 +139,14 @@ async function readToken(request: HttpRequest, response: HttpResponse, asked: nu
   const { access_token, token, expires_in } = parseObject(bytes, where);
   const value = typeof access_token === 'string' && access_token !== '' ? access_token : token;
   if (typeof value !== 'string' || value === '') {
-    throw new HawserError('Unauthenticated', 'authorization server did not include a token in the response');
+    throw new HawserError('Unauthenticated', 'authorization server did not include a token in the response', {
+      hint: NO_TOKEN,
+    });
   }
   if (!/^[\x21-\x7e]+$/.test(value)) {
-    throw new HawserError('Unauthenticated', `${where} holds a token that cannot be sent in a header`);
+    throw new HawserError('Unauthenticated', `${where} holds a token that cannot be sent in a header`, {
+      hint: NO_TOKEN,
+    });
   }
   const lifetime = typeof expires_in === 'number' && expires_in > 0 ? expires_in : DEFAULT_LIFETIME;
   return { value, expiresAt: asked + (lifetime - Math.min(SKEW, lifetime / 4)) * 1000 };

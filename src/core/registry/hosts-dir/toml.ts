@@ -157,10 +157,14 @@ function headersOf(reader: Reader, table: Table, path: readonly string[]): Recor
 function dialTimeoutOf(reader: Reader, value: unknown, path: readonly string[]): number | undefined {
   if (value === undefined) return undefined;
   const text = reader.string(value, path);
+  const milliseconds = durationOf(reader, text, path);
+  if (milliseconds < 0) throw reader.wrong(path, `negative duration ${text}`);
+  return milliseconds === 0 ? undefined : Math.max(1, Math.round(milliseconds));
+}
+
+function durationOf(reader: Reader, text: string, path: readonly string[]): number {
   try {
-    const milliseconds = parseDuration(text);
-    if (milliseconds < 0) throw new HawserError('InvalidArgument', `negative duration ${text}`);
-    return milliseconds === 0 ? undefined : Math.max(1, Math.round(milliseconds));
+    return parseDuration(text);
   } catch (err) {
     throw reader.wrong(path, messageOf(err));
   }
