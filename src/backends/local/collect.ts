@@ -14,6 +14,7 @@ import { reasonOf } from '../../core/errors.ts';
 import { mark } from '../../core/gc/mark.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
+import type { Row } from '../../core/ports/database.ts';
 import type { DirEntry } from '../../core/ports/file-system.ts';
 import { blobFile } from './blob-files.ts';
 import { loadState, namespaces, sweepRecords } from './gc-state.ts';
@@ -81,15 +82,17 @@ async function lookAtOwners(store: Store, call?: Call): Promise<void> {
 /** Takes the time of an ingest's last byte from its data file: a process that died has not recorded that time. */
 async function dateIngests(store: Store, call?: Call): Promise<void> {
   const rows = store.db.prepare('SELECT ns, ref, dir, updated_at FROM ingests').all();
+  const late: { readonly row: Row; readonly at: number }[] = [];
   for (const row of rows) {
     const data = await store.runtime.fs.stat(`${store.path(text(row, 'dir'))}/data`, call);
     if (data === undefined || data.mtime <= number(row, 'updated_at')) continue;
-    const update = 'UPDATE ingests SET updated_at = max(updated_at, ?) WHERE ns = ? AND ref = ?';
-    await store.write(
-      () => store.db.prepare(update).run(Math.floor(data.mtime), text(row, 'ns'), text(row, 'ref')),
-      call,
-    );
+    late.push({ row, at: Math.floor(data.mtime) });
   }
+  if (late.length === 0) return;
+  await store.writeToFree(() => {
+    const update = 'UPDATE ingests SET updated_at = max(updated_at, ?) WHERE ns = ? AND ref = ?';
+    for (const { row, at } of late) store.db.prepare(update).run(at, text(row, 'ns'), text(row, 'ref'));
+  }, call);
 }
 
 interface Swept {

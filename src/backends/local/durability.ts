@@ -169,7 +169,7 @@ export class Durability {
       );
       db.prepare('DELETE FROM syncing WHERE owner = ?').run(owner.id);
     };
-    await this.#store.writeDurably(drop).catch(() => {});
+    await this.#store.writeToFree(drop).catch(() => {});
     return failure;
   }
 
@@ -216,7 +216,7 @@ export class Durability {
     const { db, owner } = this.#store;
     const dead = syncOwners(db).filter((id) => owner.isDead(id));
     if (lost.length === 0 && dead.length === 0) return;
-    await this.#store.writeDurably(() => {
+    await this.#store.writeToFree(() => {
       dropSnapshots(db, lost);
       for (const id of dead) db.prepare('DELETE FROM syncing WHERE owner = ?').run(id);
     }, call);

@@ -115,7 +115,7 @@ async function openToWrite(
   try {
     owner = await Owner.create(runtime, `${root}/run`, opts);
     const store = new Store({ runtime, root, namespace: opts.namespace, readOnly: false, db, owner });
-    await makeSpare(runtime, root, opts);
+    await makeSpare(runtime, root, store.path(`run/${owner.id}.spare`), opts);
     await ensureLayout(store, opts);
     await check(store);
     return store;

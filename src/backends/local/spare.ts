@@ -11,18 +11,27 @@ const FILE = 'spare';
 const SIZE = 1 << 20;
 const PIECE = 1 << 16;
 
-/** Does nothing when the spare room is there, or there is no room for it. */
-export async function makeSpare({ fs, host }: Runtime, root: string, call?: Call): Promise<void> {
+/**
+ * Does nothing when the spare room is there, or there is no room for it. The file is made at `temporary`, which is this process's,
+ * and gets its name when it is whole.
+ */
+export async function makeSpare(
+  { fs, host }: Runtime,
+  root: string,
+  temporary: string,
+  call?: Call,
+): Promise<void> {
   const path = `${root}/${FILE}`;
-  if ((await fs.stat(path, call)) !== undefined) return;
+  if (((await fs.stat(path, call))?.size ?? 0) >= SIZE) return;
   try {
-    await withOpen(fs.open(path, 'exclusive', 0o600, call), async (file) => {
+    await withOpen(fs.open(temporary, 'exclusive', 0o600, call), async (file) => {
       // Random, so that a file system that compresses keeps the room.
       for (let at = 0; at < SIZE; at += PIECE) await file.write(host.random(PIECE), at);
     });
+    await fs.rename(temporary, path, call);
   } catch {
+    await fs.remove(temporary, { tree: true }).catch(() => {});
     call?.signal?.throwIfAborted();
-    await fs.remove(path, { tree: true }).catch(() => {});
   }
 }
 

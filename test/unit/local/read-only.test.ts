@@ -10,6 +10,7 @@ import type { Runtime } from '../../../src/core/runtime.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { needs } from '../../support/needs.ts';
+import { fillDisk, onSmallDisk } from '../../support/small-disk.ts';
 import { addBlob, bytesOf, collectStream, digestOf, someBytes, withStore } from '../../support/stores.ts';
 import { tempDir } from '../../support/tmp.ts';
 
@@ -183,27 +184,10 @@ for (const state of ['closed', 'crashed'] as const) {
   });
 }
 
-function fillDisk(place: string): void {
-  const file = fs.openSync(`${place}/fill`, 'w');
-  try {
-    for (let size = 1 << 20; size >= 1; size >>= 4) {
-      try {
-        for (;;) fs.writeSync(file, Buffer.alloc(size, 1));
-      } catch {}
-    }
-  } finally {
-    fs.closeSync(file);
-  }
-}
-
 test('a full disk: what is there is listed, and what is removed frees space', {
   skip: MOUNTS,
 }, async () => {
-  const dir = tempDir();
-  const place = `${dir.path}/m`;
-  fs.mkdirSync(place);
-  assert.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'none', place]).status, 0);
-  try {
+  await onSmallDisk(24, async (place) => {
     const runtime = bareRuntime();
     const root = `${place}/store`;
     const writing = async (body: (backend: LocalBackend) => Promise<void>): Promise<void> => {
@@ -242,10 +226,7 @@ test('a full disk: what is there is listed, and what is removed frees space', {
       assert.equal(JSON.parse(fs.readFileSync(`${root}/content/index.json`, 'utf8')).manifests.length, 2);
     });
     assert.ok(fs.existsSync(`${root}/spare`));
-  } finally {
-    spawnSync('umount', [place]);
-    dir[Symbol.dispose]();
-  }
+  });
 });
 
 test('many images are removed with one writing of index.json', async () => {
