@@ -6,13 +6,14 @@ import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { exec, execOk } from '../support/exec.ts';
 import { flavour } from '../support/hawser.ts';
-import { findTool } from '../support/needs.ts';
+import { findTool, requirePeer } from '../support/needs.ts';
 import { node26 } from '../support/runtimes.ts';
 import { scratch } from '../support/scratch.ts';
 import { diffTrees, readTree } from '../support/tree.ts';
 
 const bundle = flavour('bundle');
 const bun = findTool('bun');
+if (bun === undefined) requirePeer('bun');
 
 describe('under Bun', { skip: bundle.skip || (bun === undefined && 'bun is not installed') }, () => {
   let registry: TestRegistry;

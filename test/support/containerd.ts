@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { type ExecResult, exec, execOk } from './exec.ts';
+import { requirePeer } from './needs.ts';
 import { startDaemon } from './processes.ts';
 import { scratch, unmountBelow } from './scratch.ts';
 
@@ -20,7 +21,10 @@ const inPath: Installation = { name: 'containerd', containerd: 'containerd', ctr
 export const installations: readonly Installation[] = [inPath, ...second(process.env.CONTAINERD2)];
 
 function second(containerd: string | undefined): Installation[] {
-  if (containerd === undefined || containerd === '') return [];
+  if (containerd === undefined || containerd === '') {
+    requirePeer('CONTAINERD2');
+    return [];
+  }
   return [{ name: 'containerd 2', containerd, ctr: join(dirname(containerd), 'ctr') }];
 }
 

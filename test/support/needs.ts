@@ -39,3 +39,9 @@ export function needs(what: Needs): string | false {
     throw new Error(`Under CI this test must run, but it lacks ${missing.join(', ')}`);
   return `needs ${missing.join(', ')}`;
 }
+
+/** Under CI, what scripts/ci-peers.sh makes has to be there, unless .ci/run could not make it and said so. */
+export function requirePeer(name: string): void {
+  if (process.env.CI === 'true' && process.env.HAWSER_WITHOUT !== 'peers')
+    throw new Error(`Under CI this test must run, but it lacks ${name}: scripts/ci-peers.sh`);
+}

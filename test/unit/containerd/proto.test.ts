@@ -7,6 +7,7 @@ import process from 'node:process';
 import { test } from 'node:test';
 import protobuf from 'protobufjs';
 import { CALLS, MESSAGES, STREAMS, WRITES } from '../../../src/backends/containerd/proto.ts';
+import { requirePeer } from '../../support/needs.ts';
 
 type Fields = Readonly<Record<string, readonly [number, string]>>;
 const METHODS = Object.entries({ ...CALLS, ...STREAMS, ...WRITES });
@@ -72,6 +73,7 @@ function differences(name: string, theirs: protobuf.Type): string[] {
 }
 
 const folder: string | undefined = apiFolder();
+if (folder === undefined) requirePeer('the module containerd/api');
 const skip: string | false =
   folder === undefined && 'needs github.com/containerd/containerd/api in Go’s module cache';
 
