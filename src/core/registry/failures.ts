@@ -74,8 +74,12 @@ export function isRetryable(err: unknown): boolean {
 
 /** Likely wrong rather than down for a moment: nothing was reached; or a mirror failed, and the registry itself lacks the content. */
 export function isDoubtful(err: unknown): boolean {
-  const absent = reasonOf(err, 'exchange')?.absent ?? reasonOf(err, 'status')?.absent;
-  return absent === true || consequenceOf(findError(err)?.reason).retry === 'doubtful';
+  return isAbsent(err) || consequenceOf(findError(err)?.reason).retry === 'doubtful';
+}
+
+/** A mirror failed, and the registry itself lacks the content. */
+export function isAbsent(err: unknown): boolean {
+  return (reasonOf(err, 'exchange')?.absent ?? reasonOf(err, 'status')?.absent) === true;
 }
 
 /** The code of a failure to connect; undefined for other failures, which say nothing about the next request. */

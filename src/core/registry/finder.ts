@@ -11,14 +11,15 @@ import { contentLength, isSuccess, singleHeader, typeOf } from './answer.ts';
 import { discard, readCapped } from './body.ts';
 import type { RemoteObject, RepositoryClient } from './client.ts';
 import { decoded } from './encoding.ts';
+import { isAbsent, isRetryable } from './failures.ts';
 import { fetchObject, keyOf } from './fetcher.ts';
 import type { Host } from './hosts.ts';
 import { safeUrl } from './redact.ts';
 import type { FindRequest, FoundContent } from './registry.ts';
 
 /**
- * Asks every host for a blob of the digest, then every host for a manifest. The bytes are asked of the first that has the content,
- * before the others. NotFound names the digest and the hosts.
+ * Asks every host for a blob of the digest, then, unless the failure may pass, every host for a manifest. The bytes are asked of the
+ * first that has the content, before the others. NotFound names the digest and the hosts.
  */
 export async function findObject(
   client: RepositoryClient,
@@ -53,6 +54,7 @@ export async function findObject(
     } catch (err) {
       request.signal?.throwIfAborted();
       if (failure === undefined || isKind(failure, 'NotFound')) failure = err;
+      if (isRetryable(err) && !isAbsent(err)) break;
     }
   }
   const { host, repository } = client.reference;
