@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findError, kindOf } from '../../../src/core/errors.ts';
+import type { TlsOptions } from '../../../src/core/ports/transport.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { codeOf } from '../../../src/core/registry/failures.ts';
 import { proxiesOf } from '../../../src/core/registry/proxy.ts';
-import { transports, withClient } from '../../registry/client.ts';
+import { makeCerts } from '../../registry/certs.ts';
+import { bytesOf, transports, withClient } from '../../registry/client.ts';
 import { buildImage } from '../../registry/image.ts';
 import { startRegistry } from '../../registry/registry.ts';
 import { startProxy } from '../../support/http-proxy.ts';
@@ -128,6 +130,46 @@ test('a registry behind a SOCKS5 proxy, which looks the name up', async () => {
     const err = await ask(`socks5://me:hunter2@127.0.0.1:${proxy.port}`).then(() => assert.fail(), findError);
     assert.match(err?.message ?? '', /through the proxy socks5:/);
     assert.ok(!err?.message.includes('hunter2'));
+  } finally {
+    await proxy.close();
+    await registry.close();
+  }
+});
+
+test('a registry with TLS behind a SOCKS5 proxy: the tunnel is for the registry alone', async () => {
+  const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'x' }] }] });
+  const certs = makeCerts();
+  const registry = await startRegistry({ tls: certs, auth: { mode: 'basic', user: 'me', pass: 'pw' } });
+  registry.push('t/a', 'x', image);
+  const ports = { 'registry.test': registry.port, 'other.test': registry.port };
+  const proxy = await startSocks({ ports, user: 'me', pass: 'proxied' });
+  try {
+    const ask = async (host: string, tls: TlsOptions) => {
+      const chosen = choose({ HTTPS_PROXY: `socks5://me:proxied@127.0.0.1:${proxy.port}` });
+      const credentials = async () => ({ username: 'me', secret: 'pw' });
+      return await withClient({ proxy: chosen, tls, credentials }, async (client) => {
+        const reference = parseReference(`${host}/t/a:x`);
+        const { root } = await client.resolve(reference);
+        return (await bytesOf(await client.fetcher(reference).fetch(root))).length;
+      });
+    };
+    assert.equal(await ask('registry.test', { ca: certs.ca }), image.root.bytes.length);
+    assert.ok(proxy.asked.length > 0);
+    assert.deepEqual(
+      new Set(proxy.asked),
+      new Set(['registry.test:443']),
+      'names are looked up by the proxy',
+    );
+    // The certificate is checked through the proxy, too: an unknown root, another name.
+    for (const [host, tls] of [
+      ['registry.test', {}],
+      ['other.test', { ca: certs.ca }],
+    ] as const) {
+      const err = await ask(host, tls).then(() => assert.fail(), findError);
+      assert.equal(codeOf(err), 'TLS', String(err));
+      assert.match(err?.message ?? '', /through the proxy socks5:\/\/127\.0\.0\.1:\d+: TLS failed/);
+      assert.ok(!err?.message.includes('proxied'));
+    }
   } finally {
     await proxy.close();
     await registry.close();
