@@ -12,7 +12,8 @@
  * }
  * ```
  *
- * Every asynchronous call takes a `signal`. What goes wrong is a {@linkcode HawserError}: `isKind` tells its kind, `hintOf` what
+ * Every asynchronous call takes a `signal`. Opening a store and the verbs end with Canceled when the signal aborts; the reason is
+ * among the causes. What goes wrong is a {@linkcode HawserError}: `isKind` tells its kind, `hintOf` what
  * the user can do.
  * @module
  */

@@ -1,4 +1,5 @@
 /** The library's verbs that fetch: the parts of the command line, with the runtime found and the defaults filled in. */
+import { canceling } from '../core/async/abort.ts';
 import { cleaningUp } from '../core/async/cleanup.ts';
 import { messageOf } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
@@ -93,6 +94,14 @@ async function withDeps<T>(
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   const reference = parseReference(text);
+  return await canceling(options.signal, (signal) => inStore(reference, { ...options, signal }, work));
+}
+
+async function inStore<T>(
+  reference: Reference,
+  options: ApiTransferOptions,
+  work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
+): Promise<T> {
   if (options.store !== undefined) return await withStore(options.store, reference, options, work);
   const store = await openStore({ signal: options.signal });
   return await cleaningUp(

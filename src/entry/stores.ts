@@ -3,6 +3,7 @@
 import { chooseRoot } from '../backends/local/default-root.ts';
 import type { LocalBackend } from '../backends/local/open.ts';
 import { backends } from '../backends/open.ts';
+import { canceling } from '../core/async/abort.ts';
 import { cleanedUp, closingAfter } from '../core/async/cleanup.ts';
 import type { Backend, GcResult } from '../core/backend.ts';
 import type { ContentStore } from '../core/content/content-store.ts';
@@ -84,8 +85,8 @@ const opened = new WeakMap<AnyStore, Parts>();
 
 /** Opens the store, made when absent. */
 export async function openStore(options: StoreOptions = {}): Promise<Store> {
-  const { namespace = 'default', contentSharing, signal } = options;
-  return await withRuntime<LocalBackend>(async (runtime) => {
+  const { namespace = 'default', contentSharing } = options;
+  return await withRuntime<LocalBackend>(options, async (runtime, signal) => {
     const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
     return await backends.local(runtime, { root, namespace, contentSharing, signal });
   });
@@ -93,8 +94,8 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
 
 /** Connects to a containerd, whose namespace is the store. Unavailable or PermissionDenied when there is no containerd to talk to. */
 export async function openContainerd(options: ContainerdStoreOptions = {}): Promise<AnyStore> {
-  const { namespace = 'default', signal } = options;
-  return await withRuntime<Backend>(async (runtime) => {
+  const { namespace = 'default' } = options;
+  return await withRuntime<Backend>(options, async (runtime, signal) => {
     const address = options.address ?? (runtime.host.env('CONTAINERD_ADDRESS') || CONTAINERD_SOCKET);
     return await backends.containerd(runtime, { address, namespace, signal });
   });
@@ -116,11 +117,14 @@ export function partsOf(store: AnyStore): Parts {
 }
 
 /** The backend as a store with a runtime of its own, whose workers end with it, whatever closing it comes to. */
-async function withRuntime<B extends Backend>(open: (runtime: Runtime) => Promise<B>): Promise<B> {
+async function withRuntime<B extends Backend>(
+  call: Call,
+  open: (runtime: Runtime, signal: AbortSignal | undefined) => Promise<B>,
+): Promise<B> {
   const runtime = await defaultRuntime();
   const { workers } = runtime;
   try {
-    const backend = await open(runtime);
+    const backend = await canceling(call.signal, (signal) => open(runtime, signal));
     const close = () =>
       closingAfter(
         async () => await backend[Symbol.asyncDispose](),

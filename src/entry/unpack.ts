@@ -1,4 +1,5 @@
 /** The library's verbs for an image that is in a store: into snapshots, into a directory, into a runtime bundle. */
+import { canceling } from '../core/async/abort.ts';
 import type { Image } from '../core/images/image-store.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import { hostPlatform } from '../core/platforms/host.ts';
@@ -43,11 +44,16 @@ export interface ApiDirectoryOptions extends Call, Omit<LayerSettings, 'jobs'> {
 
 /** Into snapshots. NotFound when the image or a layer of it is not in the store. */
 export async function unpack(reference: string, options: ApiUnpackOptions): Promise<PullResult> {
-  const { platforms, snapshotter, signal, onProgress } = options;
-  const { deps, image } = await find(reference, options);
-  const wanted = platforms?.map((text) => parsePlatform(text, deps.hostPlatform));
-  const rest = { snapshotter, layerSettings: settingsOf(options), signal, report: onProgress };
-  return await unpackImage(deps, image, { platforms: wanted, ...rest });
+  const { platforms, snapshotter, onProgress } = options;
+  return await withImage(reference, options, (deps, image, signal) =>
+    unpackImage(deps, image, {
+      platforms: platforms?.map((text) => parsePlatform(text, deps.hostPlatform)),
+      snapshotter,
+      layerSettings: settingsOf(options),
+      report: onProgress,
+      signal,
+    }),
+  );
 }
 
 /** The image's tree at `dir` (absolute), which is there and whole, or not there. AlreadyExists for one that is not empty. */
@@ -56,8 +62,9 @@ export async function unpackRootfs(
   dir: string,
   options: ApiDirectoryOptions,
 ): Promise<RootfsResult> {
-  const { deps, image } = await find(reference, options);
-  return await toRootfs(deps, image, directoryOptions(deps, dir, options));
+  return await withImage(reference, options, (deps, image, signal) =>
+    toRootfs(deps, image, directoryOptions(deps, dir, { ...options, signal })),
+  );
 }
 
 /** The same with the tree in `dir/rootfs`, and a config.json for runc and crun. */
@@ -66,19 +73,32 @@ export async function bundle(
   dir: string,
   options: ApiDirectoryOptions & { readonly tty?: boolean | undefined },
 ): Promise<RootfsResult> {
-  const { deps, image } = await find(reference, options);
-  return await bundleImage(deps, image, { ...directoryOptions(deps, dir, options), tty: options.tty });
+  return await withImage(reference, options, (deps, image, signal) =>
+    bundleImage(deps, image, { ...directoryOptions(deps, dir, { ...options, signal }), tty: options.tty }),
+  );
 }
 
-async function find(
+/** `work` gets the record of the image, and a signal in place of the caller's. */
+async function withImage<T>(
   reference: string,
-  { store, signal }: Call & { readonly store: AnyStore },
-): Promise<{ readonly deps: OutputDeps; readonly image: Image }> {
+  { store, signal: given }: Call & { readonly store: AnyStore },
+  work: (deps: OutputDeps, image: Image, signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
   const { backend, runtime } = partsOf(store);
   const { clock, hashers, codecs, host } = runtime;
-  const image = await store.images.get(parseReference(reference).name, { signal });
-  const own = { hostPlatform: hostPlatform(host), cpus: host.cpus };
-  return { deps: { backend, runtime, clock, hashers, codecs, ...own }, image };
+  const deps = {
+    backend,
+    runtime,
+    clock,
+    hashers,
+    codecs,
+    hostPlatform: hostPlatform(host),
+    cpus: host.cpus,
+  };
+  const { name } = parseReference(reference);
+  return await canceling(given, async (signal) =>
+    work(deps, await store.images.get(name, { signal }), signal),
+  );
 }
 
 function directoryOptions(deps: OutputDeps, dir: string, options: ApiDirectoryOptions): RootfsOptions {

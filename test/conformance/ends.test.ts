@@ -3,12 +3,21 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { HawserError, hintOf, notesOf } from '../../src/core/errors.ts';
+import { HawserError, hintOf, kindOf, notesOf } from '../../src/core/errors.ts';
 import { checkLayerCount } from '../../src/core/layers/layer-steps.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
 import type { FileHandle, FileSystem } from '../../src/core/ports/file-system.ts';
 import type { LayerSnapshotter } from '../../src/core/snapshots/snapshotter.ts';
-import { bundle, fetch, pull, unpack } from '../../src/mod.ts';
+import {
+  bundle,
+  fetch,
+  openContainerd,
+  openStore,
+  type ProgressEvent,
+  pull,
+  unpack,
+  unpackRootfs,
+} from '../../src/mod.ts';
 import { buildImage } from '../registry/image.ts';
 import { altered, image, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
@@ -42,6 +51,50 @@ test(
       assert.deepEqual([registry.log(), await store.leases.list()], [[], []]);
       await fetch(ref, { store });
     });
+  },
+);
+
+/** The causes of an error, itself first. */
+function causesOf(err: unknown): unknown[] {
+  const causes: unknown[] = [];
+  for (let one = err; one !== undefined && causes.length < 32; one = (one as Error).cause) causes.push(one);
+  return causes;
+}
+
+test(
+  'an abort for any reason is Canceled, at each moment of a pull, and the reason is among the causes',
+  ROOT,
+  async () => {
+    const made = await image('one');
+    for (const reason of [new Error('mine'), 'text', { odd: true }, new DOMException('x', 'AbortError')]) {
+      await withBench(async ({ store, registry }) => {
+        const ref = registry.push('a/b', 'v1', made);
+        for (const moment of ['resolving', 'resolved', 'blob', 'layer', 'unpacked']) {
+          const stop = new AbortController();
+          const onProgress = (event: ProgressEvent): void => {
+            if (event.type === moment) stop.abort(reason);
+          };
+          const err = await failure(pull(ref, { store, signal: stop.signal, onProgress }));
+          assert.equal(kindOf(err), 'Canceled', `${moment}: ${err}`);
+          assert.ok(causesOf(err).includes(reason), `${moment}: ${err}`);
+          assert.deepEqual(await store.images.list(), []);
+        }
+        await fetch(ref, { store });
+        const call = { store, signal: AbortSignal.abort(reason) };
+        for (const work of [
+          fetch(ref, call),
+          unpack(ref, call),
+          unpackRootfs(ref, join(store.root, '../tree'), call),
+          bundle(ref, join(store.root, '../bundle'), call),
+          openStore({ root: store.root, signal: call.signal }),
+          openContainerd({ address: '/nowhere', signal: call.signal }),
+        ]) {
+          const err = await failure(work);
+          assert.equal(kindOf(err), 'Canceled', String(err));
+          assert.ok(causesOf(err).includes(reason), String(err));
+        }
+      });
+    }
   },
 );
 

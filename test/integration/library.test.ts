@@ -7,7 +7,7 @@ import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { execOk } from '../support/exec.ts';
 import { needs } from '../support/needs.ts';
-import { deno, node26, repository } from '../support/runtimes.ts';
+import { deno, node22, node26, repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
 /** The first TypeScript block of the README. */
@@ -53,10 +53,15 @@ describe('the library', { skip: needs({ root: true }) }, () => {
     assert.match(stdout, /sha256:[0-9a-f]{64} sha256:[0-9a-f]{64}/);
   };
 
-  test('Node, the built package', async () => {
-    const { path } = program('node');
-    check((await execOk(node26, ['--disable-warning=ExperimentalWarning', path])).stdout);
-  });
+  for (const [name, node] of [
+    ['26', node26],
+    ['22', node22],
+  ] as const) {
+    test(`Node ${name}, the built package`, async () => {
+      const { path } = program(`node${name}`);
+      check((await execOk(node, ['--disable-warning=ExperimentalWarning', path])).stdout);
+    });
+  }
 
   test('Deno, the sources', async () => {
     const { path } = program('deno');

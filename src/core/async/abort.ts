@@ -1,3 +1,5 @@
+import { HawserError, kindOf, messageOf } from '../errors.ts';
+
 /**
  * Calls `listener` once, when `signal` aborts; at once when it has aborted already. The function returned stops listening.
  */
@@ -28,6 +30,29 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undef
   } finally {
     stopListening();
   }
+}
+
+/**
+ * Runs `work` under a signal that aborts when `signal` does, with a reason of a kind that callers can tell: any other reason
+ * becomes the cause of an error of kind Canceled.
+ */
+export async function canceling<T>(
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (signal === undefined) return await work(undefined);
+  const own = new AbortController();
+  const stopListening = onAbort(signal, () => own.abort(canceled(signal.reason)));
+  try {
+    return await work(own.signal);
+  } finally {
+    stopListening();
+  }
+}
+
+function canceled(reason: unknown): unknown {
+  if (kindOf(reason) !== 'Internal') return reason;
+  return new HawserError('Canceled', messageOf(reason), { cause: reason });
 }
 
 /** For undoing: a fresh signal, of ten seconds, whatever happened to the caller's. */
