@@ -3,14 +3,17 @@
 // this file says why and how.
 #define _GNU_SOURCE
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
 #include <locale.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "host.h"
@@ -177,6 +180,15 @@ static void find_ignored(void) {
 int sigaction(int number, const struct sigaction *action, struct sigaction *before) {
   int kept = number > 0 && number < 32 && (inherited >> number & 1u) != 0;
   return __sigaction(number, kept ? NULL : action, before);
+}
+
+// ---- Names of threads, by which Node names each of its own, the first one too, whose name is the process's (ps, pidof): that stays
+// the name of the file.
+
+int pthread_setname_np(pthread_t thread, const char *name) {
+  if (!pthread_equal(thread, pthread_self())) return ENOTSUP;
+  if (gettid() == getpid()) return 0;
+  return prctl(PR_SET_NAME, name) == 0 ? 0 : errno;
 }
 
 // ---- Node.

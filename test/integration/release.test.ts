@@ -91,18 +91,6 @@ describe('a release', { skip: absent() }, () => {
     assert.equal(readFileSync(join(to, 'hawser'), 'utf8'), 'old');
   });
 
-  test("README's commands install by hand", async () => {
-    const readme = readFileSync(join(repository, 'README.md'), 'utf8');
-    const commands = /By hand, with nothing but a shell:\n\n```sh\n(.*?)```/s.exec(readme)?.[1];
-    assert.ok(commands !== undefined, 'README has the commands');
-    const dir = join(temp.path, 'by-hand');
-    mkdirSync(dir);
-    for (const name of ['SHA256SUMS', 'hawser-linux-x64.gz'])
-      copyFileSync(join(release, name), join(dir, name));
-    const { stdout } = await execOk('sh', ['-e', '-c', commands], { cwd: dir });
-    assert.match(stdout, /hawser-linux-x64\.gz: OK\nhawser \d/);
-  });
-
   describe('the executable for arm64', { skip: needs({ tools: ['qemu-aarch64-static'] }) }, () => {
     let registry: TestRegistry;
     before(async () => {

@@ -10,9 +10,7 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  openSync,
   readdirSync,
-  readSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -23,61 +21,15 @@ import { buildImage, noise } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { type ExecResult, exec, execOk } from '../support/exec.ts';
 import { flavour } from '../support/hawser.ts';
-import { findTool, needs } from '../support/needs.ts';
+import { needs } from '../support/needs.ts';
+import { asNobody, NOBODY } from '../support/nobody.ts';
+import { BUSYBOX, debian, EMPTY, MUSL, type Root, skipRoot } from '../support/roots.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 import { diffTrees, readTree } from '../support/tree.ts';
 
 const binary = flavour('binary');
-const NOBODY = 65534;
 
-/** PT_INTERP among the program headers says that a dynamic loader is needed. */
-function isStatic(path: string): boolean {
-  const bytes = Buffer.alloc(4096);
-  readSync(openSync(path, 'r'), bytes);
-  const [at, count] = [Number(bytes.readBigUInt64LE(32)), bytes.readUInt16LE(56)];
-  return !Array.from({ length: count }, (_, n) => bytes.readUInt32LE(at + n * 56)).includes(3);
-}
-
-interface Root {
-  readonly name: string;
-  readonly tools: readonly string[];
-  make(dir: string): Promise<void>;
-}
-
-function place(file: string, dir: string, as: string = file): void {
-  const path = join(dir, as);
-  mkdirSync(dirname(path), { recursive: true });
-  copyFileSync(file, path);
-}
-
-const debian = (suite: string): Root => ({
-  name: `Debian ${suite}`,
-  tools: ['mmdebstrap'],
-  make: async (dir) => {
-    await execOk('mmdebstrap', ['--variant=essential', '--mode=root', suite, dir], { timeout: 300_000 });
-  },
-});
-
-const ROOTS: readonly Root[] = [
-  { name: 'an empty root', tools: [], make: async () => {} },
-  {
-    name: 'busybox',
-    tools: ['busybox'],
-    make: async (dir) => place(findTool('busybox') ?? '', dir, 'bin/sh'),
-  },
-  {
-    name: 'a root with musl',
-    tools: ['musl-gcc'],
-    make: async (dir) => place('/lib/ld-musl-x86_64.so.1', dir),
-  },
-  ...(process.env.HAWSER_DEBIAN_ROOTS === '1' ? [debian('bookworm'), debian('bullseye')] : []),
-];
-
-function skip(root: Root): string | false {
-  if (binary.skip !== false) return binary.skip;
-  if (!isStatic(binary.file ?? '')) return 'the executable was built without a compiler: it is not static';
-  return needs({ root: true, tools: root.tools });
-}
+const ROOTS: readonly Root[] = [EMPTY, BUSYBOX, MUSL, ...debian('bookworm'), ...debian('bullseye')];
 
 /** What is changed around the program. */
 interface Setting {
@@ -127,7 +79,7 @@ describe('the executable in a root', () => {
 
   for (const root of ROOTS) {
     for (const setting of SETTINGS) {
-      const why = skip(root) || needs({ tools: setting.tools });
+      const why = skipRoot(root) || needs({ tools: setting.tools });
       test(`${root.name}, ${setting.name}: it pulls and unpacks the same tree`, { skip: why }, async () => {
         await using dir = scratch();
         await root.make(dir.path);
@@ -158,12 +110,13 @@ describe('the executable in a root', () => {
       mkdirSync(dir);
       chownSync(dir, user, user);
       chmodSync(temp.path, 0o755);
-      const program = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', binary.file ?? ''];
-      const [file = '', ...args] = [...program, '--root', store, 'content', 'fetch', '--progress', 'none'];
-      await execOk(file, [...args, reference], { env: {} });
-      await execOk(file, [...program.slice(1), '--root', store, 'unpack', reference, '--rootfs', tree], {
-        env: {},
-      });
+      const run = async (...args: readonly string[]): Promise<void> => {
+        const command = [binary.file ?? '', '--root', store, ...args];
+        const [file = '', ...rest] = user === NOBODY ? asNobody(command) : command;
+        await execOk(file, rest, { env: {} });
+      };
+      await run('content', 'fetch', '--progress', 'none', reference);
+      await run('unpack', reference, '--rootfs', tree);
     }
     return await readTree(tree);
   }
@@ -201,7 +154,7 @@ const BUNDLES = [
 ];
 
 describe('certificates and names in a root', {
-  skip: skip(ROOTS[0] as Root) || needs({ tools: ['openssl'] }),
+  skip: skipRoot(EMPTY) || needs({ tools: ['openssl'] }),
 }, () => {
   let registry: TestRegistry;
   let path: string;
@@ -261,7 +214,7 @@ describe('certificates and names in a root', {
   }
 });
 
-test('the executable starts a thousand times', { skip: skip(ROOTS[0] as Root) }, () => {
+test('the executable starts a thousand times', { skip: skipRoot(EMPTY) }, () => {
   const script = 'n=0; while [ $n -lt 500 ]; do "$0" --version || exit 1; n=$((n+1)); done';
   const half = `( ${script} ) & ( ${script} ); wait $!`;
   const output = execFileSync('sh', ['-c', half, binary.file ?? ''], { encoding: 'utf8', env: {} });
@@ -270,7 +223,7 @@ test('the executable starts a thousand times', { skip: skip(ROOTS[0] as Root) },
   assert.equal(new Set(lines).size, 1);
 });
 
-test('no NODE_* variable acts on the executable', { skip: skip(ROOTS[0] as Root) }, async () => {
+test('no NODE_* variable acts on the executable', { skip: skipRoot(EMPTY) }, async () => {
   await using dir = scratch();
   const written = join(dir.path, 'written');
   mkdirSync(written);
