@@ -2,7 +2,7 @@ import type { ContentStore } from './content/content-store.ts';
 import type { ImageStore } from './images/image-store.ts';
 import type { Applier } from './layers/applier.ts';
 import type { Leases } from './leases/lease-store.ts';
-import type { Descriptor } from './oci/descriptor.ts';
+import type { Descriptor, Platform } from './oci/descriptor.ts';
 import type { Call } from './ports/call.ts';
 import type { LayerSnapshotter } from './snapshots/snapshotter.ts';
 
@@ -40,6 +40,8 @@ export interface Backend extends AsyncDisposable {
   readonly snapshotterNames: readonly string[];
   /** Manifests and configs of platforms that are not wanted are taken too, where the user says nothing. Default: false. */
   readonly allMetadata?: boolean;
+  /** The platform to take where the user names none, of those that `machine` runs. Not given: `machine`. */
+  platform?(machine: Platform): Platform;
   /**
    * Asks the policy of the node whether an image may be pulled, before its content is. PermissionDenied when not;
    * FailedPrecondition when the policy cannot be asked. Not given: there is no such policy.

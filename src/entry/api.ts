@@ -4,7 +4,7 @@ import { cleaningUp } from '../core/async/cleanup.ts';
 import { messageOf } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
-import { hostPlatform } from '../core/platforms/host.ts';
+import { defaultPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { TlsOptions } from '../core/ports/transport.ts';
@@ -119,7 +119,7 @@ async function withStore<T>(
 ): Promise<T> {
   const { backend, runtime } = partsOf(store);
   const registry = await registryOf(runtime, reference, options);
-  const host = hostPlatform(runtime.host);
+  const host = defaultPlatform(backend, runtime.host);
   const deps = {
     backend,
     registry,

@@ -2,7 +2,7 @@
 import { canceling } from '../core/async/abort.ts';
 import type { Image } from '../core/images/image-store.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
-import { hostPlatform } from '../core/platforms/host.ts';
+import { defaultPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Report } from '../core/progress/events.ts';
@@ -92,7 +92,7 @@ async function withImage<T>(
     clock,
     hashers,
     codecs,
-    hostPlatform: hostPlatform(host),
+    hostPlatform: defaultPlatform(backend, host),
     cpus: host.cpus,
   };
   const { name } = parseReference(reference);

@@ -1,7 +1,7 @@
 /** What of an index is fetched and unpacked: nested indices, artifacts beside images, children that nobody asked for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fetch, pull, type Store } from '../../src/mod.ts';
+import { fetch, pull, type Store, unpack } from '../../src/mod.ts';
 import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
 import { type Bench, image, rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
@@ -171,3 +171,123 @@ test(
     });
   },
 );
+
+/** The store as it would be on a machine of a level of amd64. */
+const onLevel = (store: Store, variant: string): Store => {
+  const host = { ...store.runtime.host, arch: 'amd64', variant };
+  return { ...store, runtime: { ...store.runtime, host } };
+};
+
+/** Names of an index's entries; whom a machine of each level takes, and whom `linux/amd64` asked for means. */
+const LEVELS: readonly (readonly [index: string, base: string, v2: string, v3: string, v4: string])[] = [
+  ['amd64 amd64/v2 amd64/v3 amd64/v4', 'amd64', 'amd64/v2', 'amd64/v3', 'amd64/v4'],
+  ['amd64/v4 amd64/v3 amd64/v2 amd64', 'amd64', 'amd64/v2', 'amd64/v3', 'amd64/v4'],
+  ['386 amd64 amd64/v3', 'amd64', 'amd64', 'amd64/v3', 'amd64/v3'],
+  ['386 amd64/v2', '386', 'amd64/v2', 'amd64/v2', 'amd64/v2'],
+  ['amd64/v1 arm64', 'amd64/v1', 'amd64/v1', 'amd64/v1', 'amd64/v1'],
+];
+
+for (const [names, ...wanted] of LEVELS) {
+  test(`amd64 levels: of ${names} a machine takes the best that it runs`, ROOT, async () => {
+    await withBench(async ({ registry, store }) => {
+      const images = await Promise.all(
+        names.split(' ').map(async (name) => {
+          const [architecture = '', variant] = name.split('/');
+          const platform = { os: 'linux', architecture, ...(variant === undefined ? {} : { variant }) };
+          return [name, await image(name.replace('/', '-'), { platform })] as const;
+        }),
+      );
+      const ref = registry.push('t/l', 'v1', buildIndex(images.map(([, one]) => one)));
+      const digestOf = (name: string | undefined) => images.find(([one]) => one === name)?.[1].root.digest;
+      for (const [level, name] of wanted.entries()) {
+        const machine = onLevel(store, level === 0 ? '' : `v${level + 1}`);
+        for (const work of [pull, unpack]) {
+          const { unpacked } = await work(ref, { store: machine, snapshotter: 'native' });
+          const [{ platform, manifest } = assert.fail()] = unpacked;
+          assert.deepEqual([platform, manifest.digest], [`linux/${name}`, digestOf(name)]);
+        }
+        const platforms = ['linux/amd64'];
+        const asked = await pull(ref, { store: machine, platforms, snapshotter: 'native' });
+        assert.equal(asked.unpacked[0]?.manifest.digest, digestOf(wanted[0]));
+      }
+    });
+  });
+}
+
+test('features of an OS: chosen by, and told (G13)', ROOT, async () => {
+  await withBench(async ({ registry, store }) => {
+    const plain = await image('plain', { platform: AMD });
+    const special = { ...(await image('special', { platform: AMD })), platform: undefined };
+    const list = (featured: TestImage, ...others: TestImage[]) => {
+      const platform = { ...AMD, 'os.features': ['erofs', 'x y'] };
+      const { mediaType, digest, bytes } = featured.root;
+      const document = JSON.parse(new TextDecoder().decode(buildIndex(others).root.bytes));
+      document.manifests.unshift({ mediaType, digest, size: bytes.length, platform });
+      const all = buildIndex([featured, ...others], document);
+      return registry.push('t/f', `v${others.length}`, all);
+    };
+    const both = list(special, plain);
+    const taken = async (ref: string, platform: string) => {
+      const options = { store, platforms: [platform], snapshotter: 'native' };
+      return (await pull(ref, options)).unpacked.map((one) => [one.platform, one.manifest.digest]);
+    };
+    assert.deepEqual(await taken(both, 'linux/amd64'), [['linux/amd64', plain.root.digest]]);
+    const name = 'linux(+erofs+x%20y)/amd64';
+    assert.deepEqual(await taken(both, name), [[name, special.root.digest]]);
+    const { unpacked } = await pull(both, {
+      store,
+      platforms: ['linux/amd64', name],
+      snapshotter: 'native',
+    });
+    assert.deepEqual(unpacked.map((one) => one.platform).sort(), [name, 'linux/amd64'].sort());
+    await assert.rejects(taken(list(special), 'linux/amd64'), (err: { message: string; hint?: string }) => {
+      assert.match(err.message, /no match for platform linux\/amd64/);
+      assert.equal(err.hint, `The image has: ${name}. Choose with --platform`);
+      return true;
+    });
+  });
+});
+
+test(
+  'what readers of the store take is what was fetched: an artifact never goes before an image',
+  ROOT,
+  async () => {
+    await withBench(async ({ registry, store }) => {
+      const [other, amd] = [await artifact(AMD), await image('amd', { platform: AMD })];
+      const plain = buildIndex([other, amd]);
+      for (const [tag, root] of Object.entries({ said: withType(plain, other), unsaid: plain })) {
+        const ref = registry.push('t/r', tag, root);
+        const pulled = await pull(ref, { store, platforms: ['linux/amd64'], snapshotter: 'native' });
+        const again = await unpack(ref, { store, platforms: ['linux/amd64'], snapshotter: 'native' });
+        assert.equal(again.unpacked[0]?.manifest.digest, amd.root.digest);
+        assert.equal(again.unpacked[0]?.chainId, pulled.unpacked[0]?.chainId);
+      }
+    });
+  },
+);
+
+test('an artifact that its index calls one is fetched; a pull says what to do', ROOT, async () => {
+  await withBench(async ({ registry, store }) => {
+    const other = await artifact(AMD);
+    const ref = registry.push('t/o', 'v1', withType(buildIndex([other]), other));
+    const options = { store, platforms: ['linux/amd64'], snapshotter: 'native' };
+    await fetch(ref, options);
+    assert.ok((await held(store)).has(other.layers[0]?.digest ?? ''));
+    await store.images.delete(ref);
+    await assert.rejects(pull(ref, options), (err: { message: string; hint?: string }) => {
+      assert.match(err.message, /no match for platform linux\/amd64/);
+      assert.match(err.hint ?? '', /^The index has only artifacts for it\..*hawser content fetch REF$/);
+      return true;
+    });
+    assert.deepEqual(await store.images.list(), []);
+  });
+});
+
+test('an entry whose artifactType is that of an image config is an image', ROOT, async () => {
+  await withBench(async (bench) => {
+    const amd = await image('amd', { platform: AMD });
+    const document = JSON.parse(new TextDecoder().decode(buildIndex([amd]).root.bytes));
+    document.manifests[0].artifactType = 'application/vnd.oci.image.config.v1+json';
+    await bringsOnly(bench, bench.registry.push('t/c', 'v1', { ...buildIndex([amd], document) }), amd);
+  });
+});

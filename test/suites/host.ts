@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { spawn } from 'node:child_process';
-import { mkdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../src/core/ports/host.ts';
+import { amd64Variant } from '../../src/platform/process/machine.ts';
 import { needs } from '../support/needs.ts';
 import { scratch } from '../support/scratch.ts';
 
@@ -92,7 +93,9 @@ function facts(name: string, inside: Host, go: Go, probing: readonly string[]): 
     assert.match(String(info.runtimeVersion), /^\d+\.\d+\.\d+/);
     assert.equal(info.os, process.platform === 'win32' ? 'windows' : process.platform);
     assert.match(String(info.arch), /^(amd64|arm64|arm|386|ppc64le|s390x|riscv64)$/);
-    assert.equal(info.variant !== '', String(info.arch).startsWith('arm'));
+    const cpuinfo = readFileSync('/proc/cpuinfo', 'utf8');
+    if (info.arch === 'amd64') assert.equal(info.variant, amd64Variant(cpuinfo));
+    else assert.equal(info.variant !== '', String(info.arch).startsWith('arm'));
     assert.equal(info.uid, process.getuid?.());
     assert.equal(info.cpus, availableParallelism());
     assert.deepEqual(info.args, ['info']);

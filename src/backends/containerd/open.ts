@@ -3,6 +3,7 @@
 import type { AdmitOptions, Backend } from '../../core/backend.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import { WriteOut } from '../../core/layers/write-out.ts';
+import { containerdPlatform } from '../../core/platforms/host.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import { ContainerdApplier } from './applier.ts';
@@ -55,6 +56,7 @@ export async function openContainerdBackend(
       leases,
       applier: new ContainerdApplier(connection, durable, direct, workers, writeOut),
       allMetadata: ways.allMetadata,
+      platform: containerdPlatform,
       admit: async (name, target, { imageVerifiers, signal }) => {
         const settings = await verifiersOf(connection, runtime, { verifiers, imageVerifiers, signal });
         if (settings !== undefined) await verifyImage(runtime, settings, name, target, { signal });

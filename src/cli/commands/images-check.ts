@@ -2,6 +2,7 @@ import type { Backend } from '../../core/backend.ts';
 import { isKind, wrap } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { chainIdOf, imageStatus, isComplete } from '../../core/images/inspect.ts';
+import { defaultPlatform } from '../../core/platforms/host.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { QUIET, SNAPSHOTTER } from '../grammar/flags.ts';
@@ -30,7 +31,9 @@ async function checkImage(
   };
   const status = await attempt(
     '',
-    imageStatus(backend.content, image.target, only(context.platform), { signal }),
+    imageStatus(backend.content, image.target, only(defaultPlatform(backend, context.runtime.host)), {
+      signal,
+    }),
   );
   const unpacked = await attempt('unpack for ', isUnpacked(context, backend, snapshotter, image));
   return { image, status, unpacked: unpacked ?? false, errors };
@@ -38,14 +41,16 @@ async function checkImage(
 
 /** Whether the snapshots of all layers are there. */
 async function isUnpacked(
-  { runtime, platform, signal }: Context,
+  context: Context,
   backend: Backend,
   snapshotter: Snapshotter,
   image: Image,
 ): Promise<boolean> {
+  const { runtime, signal } = context;
   const deps = { store: backend.content, hashers: runtime.hashers };
   try {
-    const chainId = await chainIdOf(deps, image.target, only(platform), { signal });
+    const matcher = only(defaultPlatform(backend, runtime.host));
+    const chainId = await chainIdOf(deps, image.target, matcher, { signal });
     for (let key: string = chainId; key !== ''; ) {
       const { kind, parent } = await snapshotter.stat(key, { signal });
       if (kind !== 'Committed') return false;

@@ -3,6 +3,7 @@ import { isKind, messageOf, wrap } from '../../core/errors.ts';
 import { imageFields, parseFilters } from '../../core/filter/filter.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { imagePlatforms, imageSize } from '../../core/images/inspect.ts';
+import { defaultPlatform } from '../../core/platforms/host.ts';
 import { only } from '../../core/platforms/match.ts';
 import { QUIET } from '../grammar/flags.ts';
 import { type Context, withStore } from '../session/context.ts';
@@ -23,8 +24,9 @@ export async function matchingImages(
   }
 }
 
-async function imageRow({ signal, platform }: Context, backend: Backend, image: Image): Promise<ImageRow> {
+async function imageRow({ runtime, signal }: Context, backend: Backend, image: Image): Promise<ImageRow> {
   const call = { signal };
+  const platform = defaultPlatform(backend, runtime.host);
   const warnings: string[] = [];
   const { size, missing } = await imageSize(backend.content, image.target, only(platform), call);
   if (missing !== undefined) {

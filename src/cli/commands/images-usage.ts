@@ -1,5 +1,6 @@
 import { HawserError, isKind } from '../../core/errors.ts';
 import { chainIdOf } from '../../core/images/inspect.ts';
+import { defaultPlatform } from '../../core/platforms/host.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
@@ -30,7 +31,12 @@ export const imagesUsage: Command = command({
       const image = await findImage(backend.images, input.arg(0), call);
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       const deps = { store: backend.content, hashers: context.runtime.hashers };
-      const chainId = await chainIdOf(deps, image.target, only(context.platform), call);
+      const chainId = await chainIdOf(
+        deps,
+        image.target,
+        only(defaultPlatform(backend, context.runtime.host)),
+        call,
+      );
       try {
         const rows = await chainUsage(snapshotter, chainId, call);
         return { view: { type: 'usage', rows, inBytes: false } };

@@ -25,6 +25,7 @@ export interface Context<F extends string = never> {
   readonly services: Services;
   readonly input: Input<F | GlobalFlag>;
   readonly signal: AbortSignal;
+  /** The best that this machine runs. */
   readonly platform: Platform;
   readonly stdout: Output;
   readonly stderr: Output;

@@ -4,6 +4,7 @@ import { absolutePath } from '../../core/absolute-path.ts';
 import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Backend } from '../../core/backend.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
+import { defaultPlatform } from '../../core/platforms/host.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { Report } from '../../core/progress/events.ts';
 import { parseReference } from '../../core/reference/parse.ts';
@@ -116,9 +117,10 @@ export async function withRegistry<R>(
   );
 }
 
-export function storeDeps({ runtime, platform }: Context, backend: Backend): StoreDeps {
-  const { clock, hashers, codecs, host } = runtime;
-  return { backend, clock, hashers, codecs, hostPlatform: platform, cpus: host.cpus };
+export function storeDeps(context: Context, backend: Backend): StoreDeps {
+  const { clock, hashers, codecs, host } = context.runtime;
+  const hostPlatform = defaultPlatform(backend, host);
+  return { backend, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
 }
 
 /** With --limit-rate each blob is fetched in one stream: a second one gains nothing. */

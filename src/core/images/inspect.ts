@@ -34,7 +34,7 @@ export interface FoundManifest {
 }
 
 /**
- * The manifest that `matcher` prefers (containerd's images.Manifest); a target that is a manifest is the answer itself.
+ * The manifest that `matcher` prefers, an artifact's only where there is no image; a target that is a manifest is the answer itself.
  * NotFound when no child matches, or when a document on the way is absent.
  */
 export async function manifestFor(
@@ -75,10 +75,10 @@ async function find(
   const { manifests } = parseIndex(await readDocument(store, desc, call), desc);
   const known = manifests.filter(({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType));
   const withPlatform = known.filter(({ platform }) => platform !== undefined);
-  return (
-    (await findBelow(search, withPlatform, [...above, desc])) ??
-    (await findBelow(search, await completePlatforms(search, known), [...above, desc]))
-  );
+  const declared = await findBelow(search, withPlatform, [...above, desc]);
+  if (declared !== undefined && isImage(declared)) return declared;
+  const undeclared = await findBelow(search, await completePlatforms(search, known), [...above, desc]);
+  return undeclared ?? declared;
 }
 
 async function findBelow(
@@ -86,11 +86,17 @@ async function findBelow(
   children: readonly Descriptor[],
   above: readonly Descriptor[],
 ): Promise<FoundManifest | undefined> {
+  let artifact: FoundManifest | undefined;
   for (const child of rank(children, search.matcher)) {
     const found = await find(search, child, above);
-    if (found) return found;
+    if (found !== undefined && isImage(found)) return found;
+    artifact ??= found;
   }
-  return undefined;
+  return artifact;
+}
+
+function isImage({ manifest }: FoundManifest): boolean {
+  return mayBeImageConfig(manifest.config.mediaType);
 }
 
 /**

@@ -3,9 +3,10 @@
  * (image-spec image-index.md). Fetching and unpacking follow this one rule; containerd has two.
  */
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
-import { isManifestType } from '../oci/media-types.ts';
-import { formatPlatform } from '../platforms/format.ts';
-import { type Matcher, only } from '../platforms/match.ts';
+import { isArtifactType, isManifestType } from '../oci/media-types.ts';
+import { platformText } from '../platforms/format.ts';
+import { only } from '../platforms/match.ts';
+import { rank } from '../platforms/pick.ts';
 
 /**
  * `follow`: the children to visit, in index order. `candidates`: for each wanted platform the children that match, the best first;
@@ -23,25 +24,17 @@ export function selectChildren(
 ): Selection {
   if (wanted === 'all') return { follow: children, candidates: runnable(children) };
   const candidates = new Map<string, readonly Descriptor[]>();
+  const declared = children.filter(({ platform }) => platform !== undefined);
   for (const platform of wanted) {
-    const matches = matching(children, only(platform));
-    if (matches.length > 0) candidates.set(formatPlatform(platform), matches);
+    const matches = rank(declared, only(platform));
+    if (matches.length > 0) candidates.set(platformText(platform), matches);
   }
   const best = new Set([...candidates.values()].map(([first]) => first));
   const isComplete =
-    wanted.every((platform) => candidates.has(formatPlatform(platform))) &&
-    [...best].every((one) => one !== undefined && isManifestType(one.mediaType));
+    wanted.every((platform) => candidates.has(platformText(platform))) &&
+    [...best].every((one) => one !== undefined && isImageEntry(one));
   const isFollowed = (child: Descriptor) => best.has(child) || (child.platform === undefined && !isComplete);
   return { follow: children.filter(isFollowed), candidates };
-}
-
-/** The children that match, the best first, the earlier of equals. Entries for artifacts are no image (image-spec: `artifactType`). */
-function matching(children: readonly Descriptor[], matcher: Matcher): readonly Descriptor[] {
-  const matches = children.flatMap(({ platform, artifactType }, at) =>
-    platform !== undefined && artifactType === undefined && matcher.match(platform) ? [{ platform, at }] : [],
-  );
-  matches.sort((a, b) => matcher.compare(a.platform, b.platform) || a.at - b.at);
-  return matches.flatMap(({ at }) => children[at] ?? []);
 }
 
 /** The image manifests for a real platform; attestations (`unknown/unknown`) are not unpacked. */
@@ -49,19 +42,27 @@ function runnable(children: readonly Descriptor[]): Map<string, readonly Descrip
   const found = new Map<string, readonly Descriptor[]>();
   for (const child of children) {
     const p = child.platform;
-    if (p === undefined || child.artifactType !== undefined || !isManifestType(child.mediaType)) continue;
-    if (p.os === 'unknown' || p.architecture === 'unknown') continue;
-    const name = formatPlatform(p);
+    if (p === undefined || !isReal(p) || !isImageEntry(child)) continue;
+    const name = platformText(p);
     found.set(name, [...(found.get(name) ?? []), child]);
   }
   return found;
 }
 
-/** The platforms that an index has images for, for messages, sorted. */
+function isImageEntry({ mediaType, artifactType }: Descriptor): boolean {
+  return isManifestType(mediaType) && !isArtifactType(artifactType);
+}
+
+/** False for the platform of BuildKit's attestations. */
+function isReal({ os, architecture }: Platform): boolean {
+  return os !== 'unknown' && architecture !== 'unknown';
+}
+
+/** The platforms of an index for messages, sorted. */
 export function platformNames(children: readonly Descriptor[]): string[] {
-  const names = children.flatMap((c) =>
-    c.platform && c.platform.os !== 'unknown' && c.artifactType === undefined
-      ? [formatPlatform(c.platform)]
+  const names = children.flatMap(({ platform, artifactType }) =>
+    platform !== undefined && isReal(platform) && !isArtifactType(artifactType)
+      ? [platformText(platform)]
       : [],
   );
   return [...new Set(names)].sort();

@@ -65,6 +65,11 @@ export function isImageConfigType(mediaType: string): boolean {
   return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
 }
 
+/** Whether the `artifactType` of a descriptor is an artifact's. That of an image may be the type of its config (image-spec descriptor.md). */
+export function isArtifactType(artifactType: string | undefined): boolean {
+  return artifactType !== undefined && artifactType !== '' && !isImageConfigType(artifactType);
+}
+
 /**
  * The media types of an image's config: old registries knew only octets (distribution issue 1622). containerd rewrites
  * such a manifest and records the new one; hawser records the digest that the user asked for, and reads the config.

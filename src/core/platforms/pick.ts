@@ -1,19 +1,24 @@
-import type { Platform } from '../oci/descriptor.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { isArtifactType } from '../oci/media-types.ts';
 import type { Matcher } from './match.ts';
 
-interface Candidate {
-  readonly platform?: Platform | undefined;
-}
-
-/** The candidates that match, best first, equals in their order; then the candidates without a platform. */
-export function rank<T extends Candidate>(candidates: readonly T[], matcher: Matcher): T[] {
-  const known: { candidate: T; platform: Platform }[] = [];
-  const unknown: T[] = [];
-  for (const candidate of candidates) {
-    const { platform } = candidate;
-    if (platform === undefined) unknown.push(candidate);
-    else if (matcher.match(platform)) known.push({ candidate, platform });
-  }
-  known.sort((a, b) => matcher.compare(a.platform, b.platform));
-  return [...known.map(({ candidate }) => candidate), ...unknown];
+/**
+ * The one order in which the children of an index are taken, for fetching and for reading a store (image-spec image-index.md: the
+ * first of equals). Those that match, the best first; among them images before what its entry calls an artifact. Then those without
+ * a platform.
+ */
+export function rank<T extends Pick<Descriptor, 'platform' | 'artifactType'>>(
+  candidates: readonly T[],
+  matcher: Matcher,
+): T[] {
+  const matching = candidates.flatMap((candidate) => {
+    const { platform, artifactType } = candidate;
+    const fits = platform !== undefined && matcher.match(platform);
+    return fits ? [{ candidate, platform, isArtifact: isArtifactType(artifactType) }] : [];
+  });
+  matching.sort(
+    (a, b) => Number(a.isArtifact) - Number(b.isArtifact) || matcher.compare(a.platform, b.platform),
+  );
+  const unknown = candidates.filter(({ platform }) => platform === undefined);
+  return [...matching.map(({ candidate }) => candidate), ...unknown];
 }

@@ -15,7 +15,7 @@ export interface Host {
   readonly runtimeVersion: string;
   readonly os: string;
   readonly arch: string;
-  /** v3 to v8 on arm and arm64, from the kernel; '' elsewhere, or when the kernel gives none. */
+  /** By the kernel: v2 to v4 on amd64 ('' for the base), v3 to v8 on arm and arm64. '' elsewhere, or when the kernel does not tell. */
   readonly variant: string;
   readonly pid: number;
   readonly uid: number;

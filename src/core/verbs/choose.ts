@@ -2,7 +2,7 @@
 import { HawserError } from '../errors.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { mayBeImageConfig } from '../oci/media-types.ts';
-import { formatPlatform } from '../platforms/format.ts';
+import { platformText } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import type { FetchOptions } from './options.ts';
 
@@ -13,7 +13,10 @@ export class UnpackChoice {
   readonly #options: FetchOptions;
   readonly #hostPlatform: Platform;
   readonly #root: Descriptor;
+  /** The platforms that something was taken for. */
   readonly #taken = new Set<string>();
+  /** An index lists an artifact for a wanted platform. */
+  #artifacts = false;
 
   constructor(options: FetchOptions, hostPlatform: Platform, root: Descriptor) {
     this.#options = options;
@@ -25,7 +28,10 @@ export class UnpackChoice {
   config(manifest: Descriptor, children: readonly Descriptor[]): Descriptor | undefined {
     const config = children[0];
     if (config !== undefined && mayBeImageConfig(config.mediaType)) return config;
-    if (manifest.digest !== this.#root.digest) return undefined;
+    if (manifest.digest !== this.#root.digest) {
+      this.#artifacts = true;
+      return undefined;
+    }
     throw new HawserError(
       'FailedPrecondition',
       `Cannot unpack ${manifest.digest}: it is an artifact, not an image (its config is ${config?.mediaType ?? 'absent'})`,
@@ -34,27 +40,32 @@ export class UnpackChoice {
   }
 
   /**
-   * The name to unpack a manifest under; undefined when another is unpacked under that name. `wanted`: the platform that the
-   * manifest was chosen for; undefined for a root, whose config's platform decides.
+   * The name to unpack a manifest under: its own where the user named no platform. Undefined when another is unpacked for the same
+   * platform. `wanted`: the platform that the manifest was chosen for; undefined for a root, whose config's platform decides.
    */
-  take(wanted: string | undefined, configPlatform: Platform | undefined): string | undefined {
+  take(
+    manifest: Descriptor,
+    wanted: string | undefined,
+    configPlatform: Platform | undefined,
+  ): string | undefined {
     const name = wanted ?? this.#nameOf(configPlatform);
-    if (name === undefined || name === NO_PLATFORM || this.#taken.has(name)) return undefined;
+    if (name === NO_PLATFORM || this.#taken.has(name)) return undefined;
     this.#taken.add(name);
-    return name;
+    const own = manifest.platform ?? configPlatform;
+    return this.#options.platforms === undefined && own !== undefined ? platformText(own) : name;
   }
 
-  #nameOf(platform: Platform | undefined): string | undefined {
+  #nameOf(platform: Platform | undefined): string {
     const host = this.#hostPlatform;
-    if (platform === undefined) return formatPlatform(host);
+    if (platform === undefined) return platformText(host);
     const wanted = this.#options.platforms;
-    if (wanted === 'all') return formatPlatform(platform);
+    if (wanted === 'all') return platformText(platform);
     const match = (wanted ?? [host]).find((one) => only(one).match(platform));
-    if (match !== undefined) return formatPlatform(match);
-    if (wanted !== undefined) throw this.#noMatch(formatPlatform(platform));
-    const message = `The image is for ${formatPlatform(platform)}, this machine is ${formatPlatform(host)}`;
+    if (match !== undefined) return platformText(match);
+    if (wanted !== undefined) throw this.#noMatch(platformText(platform));
+    const message = `The image is for ${platformText(platform)}, this machine is ${platformText(host)}`;
     this.#options.report?.({ type: 'warning', message });
-    return formatPlatform(platform);
+    return platformText(platform);
   }
 
   /** NotFound when nothing was taken for a wanted platform. */
@@ -63,16 +74,19 @@ export class UnpackChoice {
     const missing =
       platforms === 'all' || platforms === undefined
         ? this.#taken.size === 0
-        : platforms.some((platform) => !this.#taken.has(formatPlatform(platform)));
+        : platforms.some((platform) => !this.#taken.has(platformText(platform)));
     if (missing) throw this.#noMatch('');
   }
 
   #noMatch(available: string): HawserError {
     const { reference, platforms } = this.#options;
     const wanted = platforms === 'all' || platforms === undefined ? [this.#hostPlatform] : platforms;
-    const names = wanted.map(formatPlatform).join(', ');
+    const names = wanted.map(platformText).join(', ');
+    const nothing = this.#artifacts
+      ? 'The index has only artifacts for it. Fetch them without unpacking: hawser content fetch REF'
+      : 'Nothing in the image can be unpacked for it';
     return new HawserError('NotFound', `Cannot pull "${reference.raw}": no match for platform ${names}`, {
-      hint: available === '' ? 'Nothing in the image can be unpacked for it' : `The image has: ${available}`,
+      hint: available === '' ? nothing : `The image has: ${available}`,
     });
   }
 }

@@ -3,7 +3,7 @@ import { HawserError } from '../errors.ts';
 import { platformNames, selectChildren } from '../images/select.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
-import { formatPlatform } from '../platforms/format.ts';
+import { platformText } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
@@ -101,7 +101,7 @@ export class ManifestChoice {
     if (platforms === 'all' || !named || metadataOnly) return;
     const platform = await platformOf();
     if (platform === undefined || platforms.some((one) => only(one).match(platform))) return;
-    this.#available.add(formatPlatform(platform));
+    this.#available.add(platformText(platform));
     throw this.#noMatch(platforms);
   }
 
@@ -152,7 +152,7 @@ export class ManifestChoice {
   #missing(): readonly Platform[] {
     const { platforms } = this.#wanted;
     if (platforms === 'all') return [];
-    return platforms.filter((platform) => !this.#serves(formatPlatform(platform)));
+    return platforms.filter((platform) => !this.#serves(platformText(platform)));
   }
 
   #serves(platform: string): boolean {
@@ -220,7 +220,7 @@ export class ManifestChoice {
   }
 
   #noMatch(missing: readonly Platform[]): HawserError {
-    const names = missing.map(formatPlatform).join(', ');
+    const names = missing.map(platformText).join(', ');
     const available = [...this.#available].sort();
     const message = `Cannot pull "${this.#wanted.reference.raw}": no match for platform ${names}`;
     return new HawserError('NotFound', message, {

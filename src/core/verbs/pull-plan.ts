@@ -78,7 +78,7 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
       await store.document(config, { signal }),
       config,
     );
-    const platform = choice.take(wanted, configPlatform);
+    const platform = choice.take(manifest, wanted, configPlatform);
     if (platform === undefined) continue;
     const steps = planUnpack(manifest, children, diffIds, deps.hashers);
     unpacks.push({ platform, ...(await planLayers(deps, snapshotter, steps, { signal })) });

@@ -154,7 +154,7 @@ class Transfer {
     const { deps, options, report, signal } = this.#job;
     await this.#blob(config).verified.wait(signal);
     const parsed = parseConfig(await this.#source.document(config, { signal }), config);
-    const name = this.#choice.take(platform, parsed.platform);
+    const name = this.#choice.take(manifest, platform, parsed.platform);
     if (name === undefined) return;
     report({ type: 'unpacking', platform: name, target: this.#target.root.digest });
     const steps = planUnpack(manifest, children, parsed.diffIds, deps.hashers);

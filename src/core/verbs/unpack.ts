@@ -8,7 +8,7 @@ import { checkLayerCount, type LayerStep, planUnpack } from '../layers/layer-ste
 import { unpackLayers } from '../layers/unpacker.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import type { ImageConfig } from '../oci/documents.ts';
-import { formatPlatform } from '../platforms/format.ts';
+import { platformText } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import type { Call } from '../ports/call.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
@@ -39,7 +39,7 @@ export async function planImage(
   const { desc, manifest } = await manifestFor(backend.content, image.target, only(wanted), call);
   const config = await configOf(backend.content, manifest, call);
   const steps = planUnpack(desc, [manifest.config, ...manifest.layers], config.diffIds, hashers);
-  const platform = formatPlatform(config.platform ?? wanted);
+  const platform = platformText(desc.platform ?? config.platform ?? wanted);
   return { platform, manifest: desc, config, configDesc: manifest.config, steps };
 }
 

@@ -21,6 +21,23 @@ export function goOs(name: string): string {
 
 export const littleEndian: boolean = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/**
+ * The features that each level of x86-64 adds (psABI, low-level system information), in the words of /proc/cpuinfo. The base has no
+ * name. The kernel leaves a feature out that it does not let programs use.
+ */
+const AMD64_LEVELS: readonly (readonly [variant: string, features: string])[] = [
+  ['v2', 'cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3'],
+  ['v3', 'avx avx2 bmi1 bmi2 f16c fma abm movbe xsave'],
+  ['v4', 'avx512f avx512bw avx512cd avx512dq avx512vl'],
+];
+
+/** The highest level of x86-64 that the first processor of /proc/cpuinfo has; '' for the base, and when none is told. */
+export function amd64Variant(cpuinfo: string): string {
+  const features = new Set(/^flags[ \t]*:(.*)$/m.exec(cpuinfo)?.[1]?.trim().split(/\s+/));
+  const lacking = AMD64_LEVELS.findIndex(([, added]) => !added.split(' ').every((one) => features.has(one)));
+  return (lacking < 0 ? AMD64_LEVELS : AMD64_LEVELS.slice(0, lacking)).at(-1)?.[0] ?? '';
+}
+
 /** Variants by `CPU architecture` of /proc/cpuinfo, in the spellings of older kernels too (arch/arm/kernel/setup.c). */
 const ARM_VARIANTS: readonly (readonly [RegExp, string])[] = [
   [/^(?:8|aarch64)$/, 'v8'],

@@ -1,5 +1,5 @@
 /** The host over node:process, which Deno has too. Facts that the runtime forbids to ask have fallbacks. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { availableParallelism, constants, machine } from 'node:os';
 import process from 'node:process';
 import { isatty } from 'node:tty';
@@ -7,7 +7,7 @@ import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Host, Output } from '../../core/ports/host.ts';
 import { isGranted, mayRead } from '../kernel/deno-permission.ts';
 import type { RuntimeParts } from '../parts.ts';
-import { armVariant, goArch, goOs, littleEndian } from './machine.ts';
+import { amd64Variant, armVariant, goArch, goOs, littleEndian } from './machine.ts';
 import { StdinLines } from './stdin-lines.ts';
 
 /** The user `nobody`, where Deno may not ask for the uid. */
@@ -25,6 +25,30 @@ function allowed<T>(get: () => T, fallback: T): T {
   }
 }
 
+const CPUINFO = '/proc/cpuinfo';
+/** Bytes of CPUINFO that hold its first processor. The kernel makes the file as it is read: the rest costs time. */
+const FIRST_PROCESSOR = 8192;
+
+function variantOf(arch: string): string {
+  const read = (get: () => string): string => (mayRead(CPUINFO) ? allowed(get, '') : '');
+  if (arch === 'amd64') return amd64Variant(read(() => beginningOf(CPUINFO, FIRST_PROCESSOR)));
+  return armVariant(
+    arch,
+    arch === 'arm' ? read(() => readFileSync(CPUINFO, 'utf8')) : '',
+    allowed(machine, ''),
+  );
+}
+
+function beginningOf(path: string, length: number): string {
+  const bytes = new Uint8Array(length);
+  const handle = openSync(path, 'r');
+  try {
+    return new TextDecoder().decode(bytes.subarray(0, readSync(handle, bytes, 0, length, 0)));
+  } finally {
+    closeSync(handle);
+  }
+}
+
 export function createProcessHost({
   name,
   version,
@@ -39,13 +63,7 @@ export function createProcessHost({
     runtimeVersion: version,
     os: goOs(process.platform),
     arch,
-    variant: arch.startsWith('arm')
-      ? armVariant(
-          arch,
-          mayRead('/proc/cpuinfo') ? allowed(() => readFileSync('/proc/cpuinfo', 'utf8'), '') : '',
-          allowed(machine, ''),
-        )
-      : '',
+    variant: variantOf(arch),
     pid: process.pid,
     uid: (isGranted({ name: 'sys', kind: 'uid' }) ? process.getuid?.() : undefined) ?? UNKNOWN_UID,
     cpus: Math.max(1, allowed(availableParallelism, navigator.hardwareConcurrency)),

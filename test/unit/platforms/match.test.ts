@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Platform } from '../../../src/core/oci/descriptor.ts';
+import { platformText } from '../../../src/core/platforms/format.ts';
 import { any, type Matcher, only } from '../../../src/core/platforms/match.ts';
 import { parsePlatform } from '../../../src/core/platforms/parse.ts';
 import { rank } from '../../../src/core/platforms/pick.ts';
-import { platformText } from '../../support/platform-text.ts';
 
 const host: Platform = { os: 'linux', architecture: 'amd64' };
 const p = (text: string): Platform => parsePlatform(text, host);

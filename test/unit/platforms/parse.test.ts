@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Platform } from '../../../src/core/oci/descriptor.ts';
-import { formatPlatform } from '../../../src/core/platforms/format.ts';
-import { hostPlatform } from '../../../src/core/platforms/host.ts';
+import { formatPlatform, platformText } from '../../../src/core/platforms/format.ts';
+import { containerdPlatform, defaultPlatform, hostPlatform } from '../../../src/core/platforms/host.ts';
 import { normalizePlatform } from '../../../src/core/platforms/normalize.ts';
 import { parsePlatform } from '../../../src/core/platforms/parse.ts';
-import { platformText } from '../../support/platform-text.ts';
 
 const amd64: Platform = { os: 'linux', architecture: 'amd64' };
 const armv6: Platform = { os: 'linux', architecture: 'arm', variant: 'v6' };
@@ -129,7 +128,13 @@ test('an image without an OS is a Linux image', () => {
 
 test('the host', () => {
   assert.deepEqual(hostPlatform({ os: 'linux', arch: 'amd64', variant: '' }), amd64);
-  assert.deepEqual(hostPlatform({ os: 'linux', arch: 'amd64', variant: 'v3' }), amd64, 'never told apart');
+  const level3 = hostPlatform({ os: 'linux', arch: 'amd64', variant: 'v3' });
+  assert.deepEqual(level3, { ...amd64, variant: 'v3' });
+  assert.deepEqual(containerdPlatform(level3), amd64);
+  assert.deepEqual(containerdPlatform(armv6), armv6);
+  assert.deepEqual(defaultPlatform({}, { os: 'linux', arch: 'amd64', variant: 'v3' }), level3);
+  const inContainerd = { platform: containerdPlatform };
+  assert.deepEqual(defaultPlatform(inContainerd, { os: 'linux', arch: 'amd64', variant: 'v3' }), amd64);
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm64', variant: 'v8' })), 'linux/arm64/v8');
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm64', variant: '' })), 'linux/arm64/v8');
   assert.equal(formatPlatform(hostPlatform({ os: 'linux', arch: 'arm', variant: 'v6' })), 'linux/arm/v6');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { armVariant, goArch, goOs } from '../../../../src/platform/process/machine.ts';
+import { amd64Variant, armVariant, goArch, goOs } from '../../../../src/platform/process/machine.ts';
 
 test('goArch speaks Go', () => {
   const want = {
@@ -25,6 +25,60 @@ test('goOs speaks Go', () => {
     ['sunos', 'solaris'],
   ] as const)
     assert.equal(goOs(from), to);
+});
+
+/** Of /proc/cpuinfo, without the features that no level asks for. */
+const LEVELS: readonly (readonly [processor: string, level: string, flags: string])[] = [
+  ['Opteron of 2003', '', 'fpu mmx fxsr sse sse2 syscall nx lm'],
+  ['Core 2', '', 'fpu mmx fxsr sse sse2 lm pni ssse3 cx16 lahf_lm'],
+  ['Nehalem', 'v2', 'mmx sse sse2 lm pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm'],
+  ['Sandy Bridge', 'v2', 'lm pni ssse3 cx16 sse4_1 sse4_2 popcnt xsave avx lahf_lm'],
+  [
+    'Haswell',
+    'v3',
+    'lm pni ssse3 fma cx16 sse4_1 sse4_2 movbe popcnt xsave avx f16c lahf_lm abm bmi1 avx2 bmi2',
+  ],
+  [
+    'Haswell whose AVX is turned off',
+    'v2',
+    'lm pni ssse3 cx16 sse4_1 sse4_2 movbe popcnt lahf_lm abm bmi1 bmi2',
+  ],
+  [
+    'Knights Landing',
+    'v3',
+    'lm pni ssse3 fma cx16 sse4_1 sse4_2 movbe popcnt xsave avx f16c lahf_lm abm bmi1 avx2 bmi2 avx512f avx512cd avx512er',
+  ],
+  [
+    'Skylake server',
+    'v4',
+    'lm pni ssse3 fma cx16 sse4_1 sse4_2 movbe popcnt xsave avx f16c lahf_lm abm bmi1 avx2 bmi2 avx512f avx512dq avx512cd avx512bw avx512vl',
+  ],
+  [
+    'one with AVX-512 and without SSE 4.2',
+    '',
+    'lm pni ssse3 cx16 sse4_1 avx512f avx512dq avx512cd avx512bw avx512vl',
+  ],
+];
+
+for (const [processor, level, flags] of LEVELS) {
+  test(`amd64Variant: ${processor} is ${level === '' ? 'the base' : level}`, () => {
+    const features = flags.split(' ');
+    for (const list of [features, features.toReversed()]) {
+      const first = `processor\t: 0\nflags\t\t: ${list.join(' ')}\nvmx flags\t: vnmi\nbugs\t\t: spectre_v1\n`;
+      assert.equal(amd64Variant(first), level);
+      assert.equal(amd64Variant(`${first}\nprocessor\t: 1\nflags\t\t: fp`), level, 'of the first processor');
+    }
+  });
+}
+
+test('amd64Variant: each feature of a level counts; what tells nothing is the base', () => {
+  const all = LEVELS.find(([, level]) => level === 'v4')?.[2].split(' ') ?? [];
+  for (const lacking of all.filter((feature) => feature !== 'lm')) {
+    const rest = all.filter((feature) => feature !== lacking).join(' ');
+    assert.notEqual(amd64Variant(`flags : ${rest}\n`), 'v4', lacking);
+  }
+  for (const text of ['', 'flags\n', 'flags:\n', 'Features\t: fp asimd\n', 'vmx flags\t: avx512f\n'])
+    assert.equal(amd64Variant(text), '');
 });
 
 const cpuinfo = (architecture: string, model = '') =>
