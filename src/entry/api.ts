@@ -57,6 +57,8 @@ export interface ApiTransferOptions extends Call {
   readonly timeouts?: Limits | undefined;
   /** Bytes a second for all downloads of the call together. */
   readonly limitRate?: number | undefined;
+  /** Lets every registry lead (redirects, token servers, foreign URLs) to addresses of this class and more public ones. */
+  readonly reach?: 'private' | 'loopback' | undefined;
   /** Fetches content from the URLs that the image names first, without credentials. */
   readonly foreignUrls?: boolean | undefined;
 }
@@ -157,6 +159,7 @@ async function registryOf(
       limits: options.timeouts,
       limitRate: options.limitRate,
       foreignUrls: options.foreignUrls,
+      reach: options.reach,
     },
   );
 }

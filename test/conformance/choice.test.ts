@@ -1,8 +1,9 @@
 /** What of an index is fetched and unpacked: nested indices, artifacts beside images, children that nobody asked for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fetch, pull, type Store, unpack } from '../../src/mod.ts';
+import { fetch, type ProgressEvent, pull, type Store, unpack } from '../../src/mod.ts';
 import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
+import { buildkitIndex } from '../registry/zoo/indices.ts';
 import { type Bench, image, rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
 
@@ -276,7 +277,7 @@ test('an artifact that its index calls one is fetched; a pull says what to do', 
     await store.images.delete(ref);
     await assert.rejects(pull(ref, options), (err: { message: string; hint?: string }) => {
       assert.match(err.message, /no match for platform linux\/amd64/);
-      assert.match(err.hint ?? '', /^The index has only artifacts for it\..*hawser content fetch REF$/);
+      assert.match(err.hint ?? '', /Fetch it without unpacking: hawser content fetch REF$/);
       return true;
     });
     assert.deepEqual(await store.images.list(), []);
@@ -289,5 +290,77 @@ test('an entry whose artifactType is that of an image config is an image', ROOT,
     const document = JSON.parse(new TextDecoder().decode(buildIndex([amd]).root.bytes));
     document.manifests[0].artifactType = 'application/vnd.oci.image.config.v1+json';
     await bringsOnly(bench, bench.registry.push('t/c', 'v1', { ...buildIndex([amd], document) }), amd);
+  });
+});
+
+test('an artifact without a platform is nobody’s image: where there are images, each wanted platform must have one', async () => {
+  await withBench(async ({ registry, store }) => {
+    const arm = await image('arm', { platform: ARM });
+    const other = await artifact(undefined);
+    const blob = {
+      mediaType: 'application/x.other',
+      digest: other.layers[0]?.digest,
+      size: other.layers[0]?.size,
+    };
+    const listed = JSON.parse(new TextDecoder().decode(buildIndex([arm]).root.bytes)) as {
+      manifests: object[];
+    };
+    const beside = buildIndex([arm], { manifests: [...listed.manifests, blob] });
+    for (const [tag, root] of Object.entries({ artifact: buildIndex([other, arm]), blob: beside })) {
+      const ref = registry.push('t/p', tag, root);
+      await rejectsWith(
+        'NotFound',
+        /no match for platform linux\/amd64/,
+        fetch(ref, { store, platforms: ['linux/amd64'] }),
+      );
+      assert.deepEqual(await store.images.list(), [], tag);
+    }
+  });
+});
+
+test(
+  'what an index lists that is no manifest is fetched where there is nothing else, and told where it is left out',
+  ROOT,
+  async () => {
+    await withBench(async ({ registry, store }) => {
+      const made = await buildkitIndex();
+      const ref = registry.push('t/b', 'v1', made);
+      const warnings: string[] = [];
+      const onProgress = (event: ProgressEvent) =>
+        void (event.type === 'warning' && warnings.push(event.message));
+      for (const platforms of [['linux/amd64'], 'all'] as const) {
+        await fetch(ref, { store, platforms, onProgress });
+        for (const digest of made.blobs.keys()) assert.ok((await held(store)).has(digest));
+        await store.images.delete(ref);
+        await store.collect();
+        assert.equal((await held(store)).size, 0);
+      }
+      assert.deepEqual(warnings, []);
+      const before = registry.traffic('/blobs/').requests;
+      await rejectsWith('NotFound', /no match/, pull(ref, { store, platforms: ['linux/amd64'], onProgress }));
+      assert.equal(registry.traffic('/blobs/').requests, before);
+      assert.match(warnings[0] ?? '', /^Left out sha256:.* which is no manifest$/);
+    });
+  },
+);
+
+test('a document of a kind that is not known is fetched alone, and that is told', async () => {
+  await withBench(async ({ registry, store }) => {
+    const document = new TextEncoder().encode('{"mediaType":"application/x.list","parts":[]}');
+    registry.putManifest('t/u', 'v1', 'application/x.list', document);
+    const ref = `${registry.host}/t/u:v1`;
+    const warnings: string[] = [];
+    const onProgress = (event: ProgressEvent) =>
+      void (event.type === 'warning' && warnings.push(event.message));
+    await fetch(ref, { store, onProgress });
+    assert.match(
+      warnings.join(),
+      /is of an unknown type \(application\/x\.list\): what it may refer to is not fetched/,
+    );
+    await rejectsWith(
+      'FailedPrecondition',
+      /an artifact, not an image \(application\/x\.list\)/,
+      pull(ref, { store }),
+    );
   });
 });

@@ -70,13 +70,14 @@ export async function buildImage(description: ImageDescription): Promise<TestIma
     layers.push({ mediaType: layer.mediaType ?? natural, digest: digestOf(bytes), size: bytes.length });
     blobs.set(digestOf(bytes), bytes);
   }
-  const config = json({
+  const fields = {
     ...platform,
     config: {},
     rootfs: { type: 'layers', diff_ids: diffIds },
     history: diffIds.map(() => ({ created_by: 'test' })),
     ...description.config,
-  });
+  };
+  const config = encode(JSON.stringify(fields));
   blobs.set(digestOf(config), config);
   const mediaType = docker ? `${DOCKER}.distribution.manifest.v2+json` : `${OCI}.manifest.v1+json`;
   const configType = docker ? `${DOCKER}.container.image.v1+json` : `${OCI}.config.v1+json`;
@@ -153,13 +154,13 @@ function compress(tar: Uint8Array, compression: LayerCompression): Uint8Array {
   return compression === 'zstd' ? new Uint8Array(zstdCompressSync(tar)) : tar;
 }
 
-function document(mediaType: string, value: unknown): TestDocument {
-  const bytes = json(value);
+export function document(mediaType: string, value: unknown): TestDocument {
+  const bytes = encode(JSON.stringify(value));
   return { mediaType, digest: digestOf(bytes), bytes };
 }
 
-function json(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+export function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }
 
 function digestOf(bytes: Uint8Array): string {

@@ -144,7 +144,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     push(repo, tag, image) {
       for (const [digest, bytes] of image.blobs) repository(repo).blobs.set(digest, contentOf(bytes));
       for (const { mediaType, bytes } of image.manifests) putManifest(repo, sha256(bytes), mediaType, bytes);
-      putManifest(repo, tag, image.root.mediaType, image.root.bytes);
+      putManifest(repo, tag, image.root.mediaType, image.root.bytes, image.root.digest);
       return `${host}/${repo}:${tag}`;
     },
     log: () => requests.map(({ method, path }) => `${method} ${path.replace(ground.apiRoot, '')}`),

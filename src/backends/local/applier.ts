@@ -2,6 +2,7 @@ import type { ContentStore, LocalBlobs } from '../../core/content/content-store.
 import { HawserError } from '../../core/errors.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/layers/applier.ts';
 import { applyByWorker, applyTarget } from '../../core/layers/apply-by-worker.ts';
+import { checkLayerType } from '../../core/layers/layer-type.ts';
 import type { WriteOut } from '../../core/layers/write-out.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { PreparedSnapshot } from '../../core/snapshots/snapshotter.ts';
@@ -26,6 +27,8 @@ export class LocalApplier implements Applier {
   prepare(): void {
     this.#store.runtime.workers.warm();
   }
+
+  readonly checkType: (mediaType: string) => void = checkLayerType;
 
   async apply(layer: Descriptor, { trees, id }: PreparedSnapshot, opts: ApplyOptions = {}): Promise<Applied> {
     const { workers, fs } = this.#store.runtime;

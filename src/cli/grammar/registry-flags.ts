@@ -2,7 +2,9 @@
 import {
   type Bool,
   bool,
+  type Choice,
   type Count,
+  choice,
   count,
   type Duration,
   duration,
@@ -39,6 +41,12 @@ export const HOSTS_DIR: Text<'hosts-dir'> = text({
   value: 'DIR',
   describe: 'directory of hosts.toml files (default /etc/containerd/certs.d and /etc/docker/certs.d)',
 });
+export const REACH: Choice<'reach', 'private' | 'loopback'> = choice({
+  name: 'reach',
+  choices: ['private', 'loopback'],
+  describe:
+    'let a registry lead (redirects, token servers, foreign URLs) to private addresses, or to this machine too (default: to addresses as public as its own)',
+});
 export const TLS_CA_CERT: Text<'tlscacert'> = text({
   name: 'tlscacert',
   value: 'FILE',
@@ -66,6 +74,7 @@ export const REGISTRY_FLAGS: readonly [
   typeof PASSWORD_STDIN,
   typeof REFRESH,
   typeof HOSTS_DIR,
+  typeof REACH,
   typeof TLS_CA_CERT,
   typeof TLS_CERT,
   typeof TLS_KEY,
@@ -78,6 +87,7 @@ export const REGISTRY_FLAGS: readonly [
   PASSWORD_STDIN,
   REFRESH,
   HOSTS_DIR,
+  REACH,
   TLS_CA_CERT,
   TLS_CERT,
   TLS_KEY,

@@ -15,11 +15,11 @@ function ofType<T extends RegistryEvent['type']>(events: readonly RegistryEvent[
  * URLs of hosts and requests come without secrets (`safeUrl`) and keep `scope` and `service`; texts are redacted here.
  * Sections, each of a heading and indented lines; sections without lines are left out.
  */
-export function renderExplanation({ name, events, root, error }: Explanation): string {
+export function renderExplanation({ name, events, root, manifests = [], error }: Explanation): string {
   const outcome =
     root === undefined
       ? [`failed: ${redact(error?.message ?? 'no answer')}`]
-      : [`${root.mediaType} ${root.digest} ${root.size} bytes`];
+      : [described(root), ...manifests.map(({ platform, desc }) => `${platform}: ${described(desc)}`)];
   const sections: [string, readonly string[]][] = [
     [`reference ${name}`, []],
     ...ofType(events, 'hosts').map(({ namespace, source, hosts }): [string, string[]] => [
@@ -38,6 +38,10 @@ export function renderExplanation({ name, events, root, error }: Explanation): s
     .flatMap(([heading, lines]) => [heading, ...lines.map((line) => `  ${line}`)])
     .map((line) => `${safe(line)}\n`)
     .join('');
+}
+
+function described({ mediaType, digest, size }: NonNullable<Explanation['root']>): string {
+  return `${mediaType} ${digest} ${size} bytes`;
 }
 
 function hostLine(host: HostSummary): string {
@@ -77,19 +81,24 @@ function rateLimits(events: readonly RegistryEvent[]): string[] {
   return [...said].map(([name, value]) => `${name} ${value}`);
 }
 
-/** `{"v":1,"name":...,"root":{...}}` or with `error`. `explained`: with all events. */
+/** `{"v":1,"name":...,"root":{...}}`, with `platforms` where some were asked for; or with `error`. `explained`: with all events. */
 export function renderExplanationJson(
-  { name, events, root, error }: Explanation,
+  { name, events, root, manifests, error }: Explanation,
   explained: boolean,
 ): string {
   const document: Record<string, Json | undefined> = {
     v: 1,
     name,
-    root: root && { mediaType: root.mediaType, digest: root.digest, size: root.size },
+    root: root && fields(root),
+    platforms: manifests?.map(({ platform, desc }) => ({ platform, ...fields(desc) })),
     error: error && { kind: error.kind, message: redact(error.message), hint: error.hint },
     events: explained ? events.map((event) => redacted(event as unknown as Json)) : undefined,
   };
   return `${goJson(document, 2)}\n`;
+}
+
+function fields({ mediaType, digest, size }: NonNullable<Explanation['root']>) {
+  return { mediaType, digest, size };
 }
 
 function redacted(value: Json): Json {

@@ -1,6 +1,7 @@
 import { blobKind } from '../../core/content/ref-key.ts';
 import { EXPANSION } from '../../core/layers/expanded-size.ts';
-import type { PlannedBlob, PlannedUnpack, PullPlan } from '../../core/verbs/pull-plan.ts';
+import type { PlannedBlob } from '../../core/verbs/plan-store.ts';
+import type { PlannedUnpack, PullPlan } from '../../core/verbs/pull-plan.ts';
 import { goJson } from './go-json.ts';
 import { align } from './tabwriter.ts';
 import { safe } from './text.ts';

@@ -10,6 +10,7 @@ import {
   HTTP_DUMP,
   HTTP_TRACE,
   PLAIN_HTTP,
+  REACH,
   type RegistryFlag,
   SKIP_VERIFY,
   TLS_CA_CERT,
@@ -46,6 +47,7 @@ export async function registryOptions(
   );
   return {
     ...environment,
+    reach: input.get(REACH),
     userAgent: `hawser/${VERSION} (${host.runtime}/${host.runtimeVersion}; ${host.os}/${host.arch})`,
     ...(input.get(HTTP_TRACE) ? { trace: (event: TraceEvent) => write(traceLine(event)) } : {}),
     ...(input.get(HTTP_DUMP) ? { dump: write } : {}),

@@ -45,8 +45,12 @@ export async function manifestFor(
 ): Promise<FoundManifest> {
   const found = await find({ store, matcher, call, seen: new Set() }, target, []);
   if (found) return found;
+  const available = await imagePlatforms(store, target, call).catch(() => []);
   throw new HawserError('NotFound', `no match for platform in manifest ${target.digest}`, {
-    hint: 'Pull the image for this platform (--platform), or for all of them (--all-platforms)',
+    hint:
+      available.length > 0
+        ? `The image has: ${available.join(', ')}. Choose with --platform`
+        : 'The index lists no image for any platform',
   });
 }
 
@@ -138,6 +142,7 @@ export async function configOf(store: Provider, manifest: Manifest, call: Call =
     throw new HawserError(
       'FailedPrecondition',
       `${config.digest} is no image config but ${config.mediaType}: this is an artifact, not an image`,
+      { hint: 'It has nothing to unpack. hawser content get DIGEST writes a blob of it' },
     );
   }
   return parseConfig(await readBlob(store, config, MAX_CONFIG_BYTES, call), config);

@@ -40,6 +40,8 @@ export interface ApplyOptions extends Call {
 export interface Applier {
   /** Applies only verified blobs of the store. Not given: also a blob that is still arriving. */
   readonly needsBlob?: boolean;
+  /** NotImplemented for a media type that `apply` can never take. Not given: only trying tells. */
+  checkType?(mediaType: string): void;
   /** Says that layers will follow, so that the applier can start its workers. */
   prepare?(): void;
   apply(layer: Descriptor, target: PreparedSnapshot, opts?: ApplyOptions): Promise<Applied>;

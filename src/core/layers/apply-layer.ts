@@ -1,7 +1,7 @@
 import { LayerApplier } from '../archive/apply.ts';
 import { TarReader } from '../archive/tar-reader.ts';
 import { byteStream } from '../async/byte-stream.ts';
-import { DETECT_LENGTH, detectCompression, FORMATS, isFormatName } from '../codec/formats.ts';
+import { DETECT_LENGTH, detectCompression, FORMATS } from '../codec/formats.ts';
 import { peek } from '../codec/peek.ts';
 import { release } from '../codec/release.ts';
 import { HawserError, undone } from '../errors.ts';
@@ -12,6 +12,7 @@ import type { Hasher, Hashers } from '../ports/hashers.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
 import { Expense } from './image-budget.ts';
 import { FREE_BYTES, type JobSettings } from './layer-settings.ts';
+import { checkLayerType } from './layer-type.ts';
 import { Spent } from './spent.ts';
 import type { ApplyJob, ApplyResult } from './workers.ts';
 
@@ -27,25 +28,6 @@ export interface ApplyDeps {
   openBlob(job: Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>, call?: Call): ReadableStream<Uint8Array>;
   /** Compressed bytes taken so far, at most ten times a second and at the end. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
-}
-
-const OCI = /^application\/vnd\.oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+(.*))?$/;
-const DOCKER = /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.([^.+]+))?$/;
-
-/**
- * NotImplemented for a media type that is no layer we can unpack. A known type says nothing of the compression, as Docker's
- * types are wrong in the wild: the first bytes decide.
- */
-export function checkLayerType(mediaType: string): void {
-  const known = OCI.exec(mediaType) ?? DOCKER.exec(mediaType);
-  const suffix = known?.[1];
-  if (suffix?.split('+').includes('encrypted') === true) {
-    throw new HawserError('NotImplemented', `the layer is encrypted (${mediaType})`, {
-      hint: 'Decrypt the image first, with imgcrypt or skopeo',
-    });
-  }
-  if (known !== null && (suffix === undefined || isFormatName(suffix))) return;
-  throw new HawserError('NotImplemented', `no processor for media-type: ${mediaType}`);
 }
 
 /**

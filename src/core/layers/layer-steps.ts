@@ -1,12 +1,13 @@
 /** What unpacking an image means, decided before anything is touched. Pure. */
 import { visible } from '../bytes.ts';
-import { HawserError } from '../errors.ts';
+import { HawserError, wrap } from '../errors.ts';
 import { chainIds } from '../oci/chain-id.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { isLayerType } from '../oci/media-types.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { LayerSnapshotter } from '../snapshots/snapshotter.ts';
+import type { Applier } from './applier.ts';
 
 export interface LayerStep {
   readonly index: number;
@@ -41,6 +42,21 @@ function tooManyLayers({ digest }: Descriptor, count: number): HawserError {
     `Cannot unpack ${digest}: it has ${count} layers, more than the ${MAX_LAYERS} that an image may have`,
     { hint: 'Its content can be fetched: hawser content fetch REF' },
   );
+}
+
+/** NotImplemented for a layer that can never be unpacked. Before the layers are fetched. */
+export function checkLayerTypes(
+  manifest: Descriptor,
+  layers: readonly Descriptor[],
+  applier: Pick<Applier, 'checkType'>,
+): void {
+  for (const [at, { mediaType }] of layers.entries()) {
+    try {
+      applier.checkType?.(mediaType);
+    } catch (err) {
+      throw wrap(`Cannot unpack ${manifest.digest}: layer ${at + 1} of ${layers.length}`, err);
+    }
+  }
 }
 
 /** Signatures and the like may come with an image's config. */

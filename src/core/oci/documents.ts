@@ -7,6 +7,7 @@ import {
   DOCKER_MANIFEST,
   DOCKER_SCHEMA1,
   DOCKER_SCHEMA1_UNSIGNED,
+  isBlobListType,
   isIndexType,
   isManifestType,
   isSchema1Type,
@@ -70,13 +71,21 @@ export function parseIndex(bytes: Uint8Array, desc: Descriptor): Index {
   return defined({ ...common(from, where), manifests });
 }
 
-/** The descriptors in a document: a manifest's config and layers, an index's manifests; none for other media types. */
+/** The descriptors in a document: a manifest's config and layers, an index's manifests, an artifact's blobs; none for other media types. */
 export function childrenOf(bytes: Uint8Array, desc: Descriptor): readonly Descriptor[] {
   if (isManifestType(desc.mediaType)) {
     const { config, layers } = parseManifest(bytes, desc);
     return [config, ...layers];
   }
+  if (isBlobListType(desc.mediaType)) return parseBlobList(bytes, desc);
   return isIndexType(desc.mediaType) ? parseIndex(bytes, desc).manifests : [];
+}
+
+function parseBlobList(bytes: Uint8Array, desc: Descriptor): readonly Descriptor[] {
+  const where = `artifact ${desc.digest}:`;
+  const blobs = arrayField(open(bytes, where), 'blobs', where, MAX_CHILDREN, parseDescriptor) ?? [];
+  checkSizes(blobs, where);
+  return blobs;
 }
 
 const MEDIA_TYPE = /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}$/i;

@@ -4,6 +4,8 @@ export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
 export const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
 export const OCI_LAYER_GZIP = 'application/vnd.oci.image.layer.v1.tar+gzip';
+/** Of image-spec 1.1's drafts; oras 0.15 and 0.16 pushed such. */
+const OCI_ARTIFACT = 'application/vnd.oci.artifact.manifest.v1+json';
 export const DOCKER_INDEX = 'application/vnd.docker.distribution.manifest.list.v2+json';
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
 /** Schema 1, signed. */
@@ -39,6 +41,11 @@ export function isIndexType(mediaType: string): boolean {
 /** Image manifests. Schema 1 is not among them. */
 export function isManifestType(mediaType: string): boolean {
   return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
+}
+
+/** A document that lists blobs, and has no config. */
+export function isBlobListType(mediaType: string): boolean {
+  return mediaType === OCI_ARTIFACT;
 }
 
 export function isSchema1Type(mediaType: string): boolean {

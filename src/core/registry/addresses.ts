@@ -88,10 +88,10 @@ export function leavesTls(why: string): Refusal {
   return { why, advice: OWN_ADDRESS };
 }
 
-/** Private and loopback addresses can be allowed by the configuration. */
+/** Private and loopback addresses can be allowed. */
 function notReached(target: AddressClass, why: string): Refusal {
   const allowable = target === 'private' || target === 'loopback';
-  const advice = `. If it is meant to, hosts.toml allows it: reach = "${target}" at the registry`;
+  const advice = `. If it is meant to, this allows it: --reach ${target}, or reach = "${target}" at the registry in hosts.toml`;
   return { why, advice: allowable ? advice : '' };
 }
 
@@ -107,6 +107,11 @@ export function mayLead(registry: AddressClass, target: AddressClass): boolean {
   return registry === 'special'
     ? target === 'public'
     : PRIVATE_FIRST.indexOf(target) >= PRIVATE_FIRST.indexOf(registry);
+}
+
+/** Of two classes the one from which more may be led to. */
+export function morePrivate(a: AddressClass, b: AddressClass): AddressClass {
+  return PRIVATE_FIRST.find((one) => one === a || one === b) ?? b;
 }
 
 /** Of an address as the system writes it; `special` for anything else. */

@@ -50,6 +50,8 @@ export interface RegistryOptions {
   readonly retry?: RetryOptions | undefined;
   /** Bytes a second that all bodies together may bring. */
   readonly limitRate?: number | undefined;
+  /** Lets every registry lead (redirects, token servers, foreign URLs) to addresses of this class and more public ones. */
+  readonly reach?: Host['reach'];
   /** Ask the URLs that descriptors name before the registry. */
   readonly foreignUrls?: boolean | undefined;
   /** Where to ask. Default: the registry that the reference names. */
@@ -86,7 +88,7 @@ export function openRegistry(
   options: RegistryOptions = {},
 ): Registry {
   const { clock } = deps;
-  const pool = new TransportPool(deps.transports, transportOptions(options));
+  const pool = new TransportPool(deps.transports, transportOptions(options), options.reach);
   const observe = options.observe ?? (() => {});
   const clientDeps = compose(pool, clock, options, observe);
   const { health } = clientDeps;

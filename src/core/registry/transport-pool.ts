@@ -1,5 +1,5 @@
 import type { ClosableTransport, Transport, TransportOptions, Transports } from '../ports/transport.ts';
-import { type AddressClass, classOf, mayLead } from './addresses.ts';
+import { type AddressClass, classOf, mayLead, morePrivate } from './addresses.ts';
 import type { Host } from './hosts.ts';
 import { type Reach, reachByLookup } from './reach.ts';
 
@@ -12,11 +12,15 @@ export class TransportPool implements AsyncDisposable {
   readonly #granted = new Map<string, AddressClass>();
   readonly reach: Reach;
 
-  constructor(transports: Transports, common: TransportOptions) {
+  /** `granted`: every host may lead to addresses of this class and more public ones, whatever its own is. */
+  constructor(transports: Transports, common: TransportOptions, granted?: Host['reach']) {
     this.#transports = transports;
     this.#common = common;
     const byLookup = reachByLookup(transports);
-    this.reach = async (registry) => this.#granted.get(registry.hostname) ?? (await byLookup(registry));
+    this.reach = async (registry) => {
+      const own = this.#granted.get(registry.hostname) ?? (await byLookup(registry));
+      return granted === undefined ? own : morePrivate(granted, own);
+    };
   }
 
   /**

@@ -1,13 +1,14 @@
 /** Which manifests of an image are unpacked, and under which platform's name. Pull and plan share this rule. */
 import { HawserError } from '../errors.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
-import { mayBeImageConfig } from '../oci/media-types.ts';
+import { isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { platformText } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import type { FetchOptions } from './options.ts';
 
 /** The platform of BuildKit's attestations. */
 const NO_PLATFORM = 'unknown/unknown';
+const FETCHABLE = 'Fetch it without unpacking: hawser content fetch REF';
 
 export class UnpackChoice {
   readonly #options: FetchOptions;
@@ -15,8 +16,6 @@ export class UnpackChoice {
   readonly #root: Descriptor;
   /** The platforms that something was taken for. */
   readonly #taken = new Set<string>();
-  /** An index lists an artifact for a wanted platform. */
-  #artifacts = false;
 
   constructor(options: FetchOptions, hostPlatform: Platform, root: Descriptor) {
     this.#options = options;
@@ -28,14 +27,11 @@ export class UnpackChoice {
   config(manifest: Descriptor, children: readonly Descriptor[]): Descriptor | undefined {
     const config = children[0];
     if (config !== undefined && mayBeImageConfig(config.mediaType)) return config;
-    if (manifest.digest !== this.#root.digest) {
-      this.#artifacts = true;
-      return undefined;
-    }
+    if (manifest.digest !== this.#root.digest) return undefined;
     throw new HawserError(
       'FailedPrecondition',
       `Cannot unpack ${manifest.digest}: it is an artifact, not an image (its config is ${config?.mediaType ?? 'absent'})`,
-      { hint: 'Fetch it without unpacking: hawser content fetch REF' },
+      { hint: FETCHABLE },
     );
   }
 
@@ -57,8 +53,9 @@ export class UnpackChoice {
 
   #nameOf(platform: Platform | undefined): string {
     const host = this.#hostPlatform;
-    if (platform === undefined) return platformText(host);
     const wanted = this.#options.platforms;
+    // Of an image that does not tell, what is asked for is taken to be right.
+    if (platform === undefined) return platformText((wanted === 'all' ? undefined : wanted?.[0]) ?? host);
     if (wanted === 'all') return platformText(platform);
     const match = (wanted ?? [host]).find((one) => only(one).match(platform));
     if (match !== undefined) return platformText(match);
@@ -66,6 +63,14 @@ export class UnpackChoice {
     const message = `The image is for ${platformText(platform)}, this machine is ${platformText(host)}`;
     this.#options.report?.({ type: 'warning', message });
     return platformText(platform);
+  }
+
+  /** FailedPrecondition for a root that is neither manifest nor index. */
+  checkRoot(): void {
+    const { mediaType, digest } = this.#root;
+    if (isIndexType(mediaType) || isManifestType(mediaType)) return;
+    const why = `it is an artifact, not an image (${mediaType})`;
+    throw new HawserError('FailedPrecondition', `Cannot unpack ${digest}: ${why}`, { hint: FETCHABLE });
   }
 
   /** NotFound when nothing was taken for a wanted platform. */
@@ -82,11 +87,15 @@ export class UnpackChoice {
     const { reference, platforms } = this.#options;
     const wanted = platforms === 'all' || platforms === undefined ? [this.#hostPlatform] : platforms;
     const names = wanted.map(platformText).join(', ');
-    const nothing = this.#artifacts
-      ? 'The index has only artifacts for it. Fetch them without unpacking: hawser content fetch REF'
-      : 'Nothing in the image can be unpacked for it';
-    return new HawserError('NotFound', `Cannot pull "${reference.raw}": no match for platform ${names}`, {
-      hint: available === '' ? nothing : `The image has: ${available}`,
-    });
+    return new HawserError(
+      'NotFound',
+      `Cannot choose from "${reference.raw}": no match for platform ${names}`,
+      {
+        hint:
+          available === ''
+            ? `Nothing in it can be unpacked for that platform. ${FETCHABLE}`
+            : `The image has: ${available}`,
+      },
+    );
   }
 }

@@ -47,10 +47,12 @@ export class ManifestChoice {
   readonly #standby = new Map<string, readonly Descriptor[]>();
   /** Children of the manifests that were read, by digest. */
   readonly #read = new Map<string, readonly Descriptor[]>();
-  /** An index lists something without a platform that is no image: it is fetched, whatever platform is wanted. */
+  /** An index lists something without a platform that is no image: it is fetched where there is no image at all. */
   #artifacts = false;
   /** An index lists an image, for whatever platform. */
   #images = false;
+  /** What indexes list that is of no type of a manifest. */
+  readonly #others: Descriptor[] = [];
 
   constructor(wanted: Wanted, root: Descriptor, report: Report, onManifest?: OnManifest) {
     this.#wanted = wanted;
@@ -62,7 +64,8 @@ export class ManifestChoice {
   /** The children of an index that are to be fetched. */
   ofIndex(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
     const { platforms, allMetadata, metadataOnly } = this.#wanted;
-    const known = children.filter((child) => this.#isKnown(child));
+    const known = children.filter(isDocument);
+    this.#others.push(...children.filter((child) => !isDocument(child)));
     const selection = selectChildren(known, platforms);
     for (const name of platformNames(known)) this.#available.add(name);
     this.#images ||= this.#available.size > 0;
@@ -135,12 +138,32 @@ export class ManifestChoice {
     return platforms === 'all' ? [] : layers;
   }
 
+  /**
+   * Once everything is read: the entries of no manifest's type that are to be fetched, as an index of nothing else (BuildKit's cache) is
+   * an artifact. They are left out where there is an image, and of what is to be unpacked.
+   */
+  settleOthers(): readonly Descriptor[] {
+    if (this.#others.length === 0 || this.#wanted.metadataOnly) return [];
+    if (!this.#images && this.#chosen.size === 0 && this.#onManifest === undefined) {
+      this.#artifacts = true;
+      return this.#others;
+    }
+    for (const { digest, mediaType } of this.#others) {
+      // A child of an unknown type is no error (image-spec image-index.md).
+      const message = `Left out ${digest}: an index lists it as ${mediaType}, which is no manifest`;
+      this.#report({ type: 'warning', message });
+    }
+    this.#others.length = 0;
+    return [];
+  }
+
   /** NotFound when a wanted platform has no manifest, as far as is known. An index of artifacts alone has no platforms to miss. */
   check(): void {
     const missing = this.#missing();
-    if (this.#wanted.metadataOnly || !isIndexType(this.#root.mediaType)) return;
-    if (missing.length === 0 || this.#undeclared.size > 0) return;
-    if (this.#artifacts && !this.#images) return;
+    if (missing.length === 0 || this.#wanted.metadataOnly || !isIndexType(this.#root.mediaType)) return;
+    if (this.#undeclared.size > 0) return;
+    const hasArtifacts = this.#artifacts || this.#others.length > 0;
+    if (hasArtifacts && !this.#images) return;
     throw this.#noMatch(missing);
   }
 
@@ -202,14 +225,6 @@ export class ManifestChoice {
     this.#chosen.set(manifest.digest, names.add(platform));
   }
 
-  /** A child of an unknown type is no error (image-spec image-index.md). It is left out. */
-  #isKnown(child: Descriptor): boolean {
-    if (isManifestType(child.mediaType) || isIndexType(child.mediaType)) return true;
-    const message = `Left out ${child.digest}: an index lists it as ${child.mediaType}, which is no manifest`;
-    this.#report({ type: 'warning', message });
-    return false;
-  }
-
   /** Keeps an undeclared manifest until all are read. False for what is no image. */
   #setAside(desc: Descriptor, children: readonly Descriptor[]): boolean {
     const isImage = mayBeImageConfig(children[0]?.mediaType ?? '');
@@ -220,14 +235,33 @@ export class ManifestChoice {
   }
 
   #noMatch(missing: readonly Platform[]): HawserError {
-    const names = missing.map(platformText).join(', ');
-    const available = [...this.#available].sort();
-    const message = `Cannot pull "${this.#wanted.reference.raw}": no match for platform ${names}`;
-    return new HawserError('NotFound', message, {
+    return noMatch(this.#wanted.reference, missing, [...this.#available].sort());
+  }
+}
+
+function isDocument({ mediaType }: Descriptor): boolean {
+  return isManifestType(mediaType) || isIndexType(mediaType);
+}
+
+/** Most platforms that a message names. */
+const MOST_NAMES = 40;
+
+/** `available`: the platforms that the image has. */
+export function noMatch(
+  reference: Reference,
+  missing: readonly Platform[],
+  available: readonly string[],
+): HawserError {
+  const names = missing.map(platformText).join(', ');
+  const more = available.length > MOST_NAMES ? ` and ${available.length - MOST_NAMES} more` : '';
+  return new HawserError(
+    'NotFound',
+    `Cannot choose from "${reference.raw}": no match for platform ${names}`,
+    {
       hint:
         available.length > 0
-          ? `The image has: ${available.join(', ')}. Choose with --platform`
+          ? `The image has: ${available.slice(0, MOST_NAMES).join(', ')}${more}. Choose with --platform`
           : 'The index lists no image for any platform',
-    });
-  }
+    },
+  );
 }

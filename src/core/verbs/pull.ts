@@ -3,7 +3,7 @@ import { linkAbort } from '../async/abort.ts';
 import { Milestone } from '../async/milestone.ts';
 import { Doubts } from '../download/doubts.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
-import { checkLayerCount, layersOf, planUnpack } from '../layers/layer-steps.ts';
+import { checkLayerCount, checkLayerTypes, layersOf, planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseConfig } from '../oci/documents.ts';
@@ -81,6 +81,7 @@ class Transfer {
   }
 
   async run(): Promise<Unpacked[]> {
+    this.#choice.checkRoot();
     const unlink = linkAbort(this.#parent.signal, this.#stop);
     try {
       await this.#fetch();
@@ -134,7 +135,9 @@ class Transfer {
     const { deps, options } = this.#job;
     const config = this.#choice.config(manifest, children);
     if (config === undefined) return;
-    checkLayerCount(manifest, layersOf(children).length, deps.backend.snapshotter(options.snapshotter));
+    const layers = layersOf(children);
+    checkLayerCount(manifest, layers.length, deps.backend.snapshotter(options.snapshotter));
+    checkLayerTypes(manifest, layers, deps.backend.applier);
     this.#unpackNext({ manifest, config, children, platform });
   }
 

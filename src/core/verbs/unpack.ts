@@ -4,7 +4,7 @@ import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import { configOf, isPresent, manifestFor } from '../images/inspect.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
-import { checkLayerCount, type LayerStep, planUnpack } from '../layers/layer-steps.ts';
+import { checkLayerCount, checkLayerTypes, type LayerStep, planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import type { ImageConfig } from '../oci/documents.ts';
@@ -39,6 +39,11 @@ export async function planImage(
   const { desc, manifest } = await manifestFor(backend.content, image.target, only(wanted), call);
   const config = await configOf(backend.content, manifest, call);
   const steps = planUnpack(desc, [manifest.config, ...manifest.layers], config.diffIds, hashers);
+  checkLayerTypes(
+    desc,
+    steps.map(({ layer }) => layer),
+    backend.applier,
+  );
   const platform = platformText(desc.platform ?? config.platform ?? wanted);
   return { platform, manifest: desc, config, configDesc: manifest.config, steps };
 }

@@ -9,7 +9,13 @@ import { dispatch } from '../images/dispatch.ts';
 import { childLabels, convertedLabels, sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
-import { isImageConfigType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
+import {
+  isBlobListType,
+  isImageConfigType,
+  isIndexType,
+  isManifestType,
+  mayBeImageConfig,
+} from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import { ManifestChoice, type OnManifest, type Wanted } from './manifest-choice.ts';
@@ -58,13 +64,18 @@ export async function walkImage(
   const choice = new ManifestChoice(options, root, deps.report, call.onManifest);
   const walk = new Walk(deps, root, options, call, choice);
   const limits = { signal, limit: options.concurrency > 0 ? options.concurrency : DEFAULT_CONCURRENCY };
+  if (!isDocument(root)) {
+    const message = `${root.digest} is of an unknown type (${root.mediaType}): what it may refer to is not fetched`;
+    deps.report({ type: 'warning', message });
+  }
   await dispatch(root, (desc, { signal }) => walk.visit(desc, signal), limits);
   const layers = await choice.settleUndeclared((config) => walk.platformOf(config, signal));
+  const others = [...layers, ...choice.settleOthers()];
   choice.check();
-  if (layers.length === 0) return;
-  await walk.announce(layers, signal);
+  if (others.length === 0) return;
+  await walk.announce(others, signal);
   const rest = async (desc: Descriptor, { signal }: { signal: AbortSignal }) =>
-    desc === root ? layers : await walk.visit(desc, signal);
+    desc === root ? others : await walk.visit(desc, signal);
   await dispatch(root, rest, limits);
 }
 
@@ -121,13 +132,14 @@ class Walk {
 
   #wantedOf(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
     if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(desc, children);
+    if (isBlobListType(desc.mediaType)) return children;
     if (!isManifestType(desc.mediaType)) return [];
     if (desc.digest === this.#root.digest) this.#rootConfig = children[0];
     return largestFirst(this.#choice.ofManifest(desc, children));
   }
 
   async #children(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
-    if (!isIndexType(desc.mediaType) && !isManifestType(desc.mediaType)) return [];
+    if (!isDocument(desc)) return [];
     return childrenOf(await this.#deps.document(desc, { signal }), desc);
   }
 
@@ -157,10 +169,17 @@ function largestFirst([config, ...layers]: readonly Descriptor[]): readonly Desc
   return config === undefined ? [] : [config, ...layers.sort((a, b) => b.size - a.size)];
 }
 
+function isDocument({ mediaType }: Pick<Descriptor, 'mediaType'>): boolean {
+  return isManifestType(mediaType) || isIndexType(mediaType) || isBlobListType(mediaType);
+}
+
 /** A document that is too large to be read is not fetched either. */
 function checkSize({ mediaType, digest, size }: Descriptor): void {
-  const isDocument = isManifestType(mediaType) || isIndexType(mediaType);
-  const limit = isDocument ? MAX_MANIFEST_BYTES : isImageConfigType(mediaType) ? MAX_CONFIG_BYTES : size;
+  const limit = isDocument({ mediaType })
+    ? MAX_MANIFEST_BYTES
+    : isImageConfigType(mediaType)
+      ? MAX_CONFIG_BYTES
+      : size;
   if (size <= limit) return;
   throw new HawserError(
     'ResourceExhausted',

@@ -74,7 +74,7 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   ADDRESS_REFUSED: {
     kind: 'FailedPrecondition',
     text: 'the registry may not lead to the address of this name',
-    hint: 'Registries may lead to addresses as public as their own. hosts.toml lets a host lead to its own network: reach = "private", or "loopback"',
+    hint: 'Registries may lead to addresses as public as their own. --reach private (or loopback), or reach = "private" in hosts.toml, lets a host lead to its own network',
   },
   CLOSED: { kind: 'Unavailable', text: 'the transport was closed' },
 };

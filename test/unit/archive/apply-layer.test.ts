@@ -8,12 +8,8 @@ import { describe, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import { hintOf, isKind, messageOf } from '../../../src/core/errors.ts';
-import {
-  type ApplyDeps,
-  applyLayer,
-  checkLayerType,
-  expansionCheck,
-} from '../../../src/core/layers/apply-layer.ts';
+import { type ApplyDeps, applyLayer, expansionCheck } from '../../../src/core/layers/apply-layer.ts';
+import { checkLayerType } from '../../../src/core/layers/layer-type.ts';
 import type { ApplyJob } from '../../../src/core/layers/workers.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { createCodecs } from '../../../src/platform/codecs/native-codecs.ts';

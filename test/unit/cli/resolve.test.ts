@@ -4,9 +4,11 @@ import { test } from 'node:test';
 import { run } from '../../../src/cli/run.ts';
 import type { Services } from '../../../src/cli/session/services.ts';
 import { openRegistry, type RegistryOptions } from '../../../src/core/registry/open.ts';
+import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { fakeClock, transports } from '../../registry/client.ts';
-import { buildImage } from '../../registry/image.ts';
+import { buildImage, buildIndex, type TestImage } from '../../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
+import { schema1 } from '../../registry/zoo/images.ts';
 import { fakeRuntime } from './fake-runtime.ts';
 
 const AUTH = { mode: 'bearer', user: 'u', pass: 'hunter2hunter2' } as const;
@@ -43,7 +45,8 @@ async function withRegistry(
       const fake = fakeRuntime({ env });
       const open = (_: unknown, opts: RegistryOptions) =>
         openRegistry({ transports: transports(), clock: fakeClock() }, { ...opts, ...(hosts && { hosts }) });
-      const code = await run(fake.runtime, ['resolve', ...args], {
+      const runtime = { ...fake.runtime, hashers: createHashers() };
+      const code = await run(runtime, ['resolve', ...args], {
         openRegistry: open,
       } as unknown as Services);
       const ran = { code, out: fake.out(), err: fake.err() };
@@ -160,5 +163,48 @@ test('resolve: without a reference, and one that is none', async () => {
   await withRegistry(async (_, __, go) => {
     assert.match((await go([])).err, /please provide an image reference to resolve/);
     assert.equal((await go(['https://x/y:1'])).code, 1);
+  });
+});
+
+test('resolve --platform: what a pull of each platform would take, nested or not, and no layer is asked for', async () => {
+  await withRegistry(async (registry, _, go) => {
+    const layers = [{ entries: [{ name: 'a', data: 'x' }] }];
+    const of = (architecture: string) => buildImage({ layers, platform: { os: 'linux', architecture } });
+    const [amd, arm, s390] = [await of('amd64'), await of('arm64'), await of('s390x')];
+    const untold = { ...s390, platform: undefined };
+    const index = buildIndex([amd, { ...buildIndex([arm]), platform: undefined }, untold]);
+    const ref = registry.push('a/i', 'v1', index);
+    const digests = (...images: TestImage[]) => images.map(({ root }) => `${root.digest}\n`).join('');
+    const platforms = (...names: string[]) => names.flatMap((name) => ['--platform', name]);
+    const two = await go([ref, ...USER, ...platforms('linux/arm64', 'amd64')]);
+    assert.deepEqual([two.code, two.out, two.err], [0, digests(arm, amd), '']);
+    assert.equal((await go([ref, ...USER, ...platforms('linux/s390x')])).out, digests(s390), 'by its config');
+    assert.equal(registry.traffic(amd.layers[0]?.digest).requests, 0);
+
+    const json = JSON.parse((await go([ref, ...USER, '--json', ...platforms('linux/arm64')])).out);
+    assert.equal(json.root.digest, index.root.digest);
+    const { mediaType, digest, bytes } = arm.root;
+    assert.deepEqual(json.platforms, [{ platform: 'linux/arm64', mediaType, digest, size: bytes.length }]);
+    const explained = await go([ref, ...USER, '--explain', ...platforms('linux/arm64')]);
+    assert.ok(explained.out.endsWith(`\n  linux/arm64: ${mediaType} ${digest} ${bytes.length} bytes\n`));
+
+    const absent = await go([ref, ...USER, ...platforms('linux/arm64', 'linux/riscv64')]);
+    assert.deepEqual([absent.code, absent.out], [1, '']);
+    assert.match(
+      absent.err,
+      /no match for platform linux\/riscv64\n.*The image has: linux\/amd64, linux\/arm64, linux\/s390x\./,
+    );
+  });
+});
+
+test('resolve --platform: a manifest is the answer when it is for the platform', async () => {
+  await withRegistry(async (registry, ref, go) => {
+    const plain = await go([ref, ...USER]);
+    assert.equal((await go([ref, ...USER, '--platform', 'linux/amd64'])).out, plain.out);
+    const other = await go([ref, ...USER, '--platform', 'linux/arm64']);
+    assert.match(other.err, /no match for platform linux\/arm64\n.*The image has: linux\/amd64\./);
+    const old = await go([registry.push('a/s', 'v1', schema1()), ...USER, '--platform', 'linux/amd64']);
+    assert.match(old.err, /Cannot tell the platform of .*: it is of schema 1\n/);
+    assert.match((await go([ref, ...USER, '--platform', 'a/b/c/d'])).err, /cannot parse platform/);
   });
 });

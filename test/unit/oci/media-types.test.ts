@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { refKey } from '../../../src/core/content/ref-key.ts';
 import { isKind } from '../../../src/core/errors.ts';
 import { childLabels } from '../../../src/core/images/gc-labels.ts';
-import { checkLayerType } from '../../../src/core/layers/apply-layer.ts';
+import { checkLayerType } from '../../../src/core/layers/layer-type.ts';
 import {
   isConfigType,
   isImageConfigType,

@@ -145,36 +145,47 @@ test('userinfo and fragment of a Location are not used', async () => {
   assert.equal(transports.requests[1]?.url.href, 'https://cdn.example/x');
 });
 
-test('reach in hosts.toml lets a host lead to its own network', async () => {
-  const blob = descriptor('application/vnd.oci.image.layer.v1.tar', sha256(BLOB), BLOB.length);
-  for (const [reach, to, allowed] of [
-    [undefined, 'http://10.9.0.2/x', false],
-    ['private', 'http://10.9.0.2/x', true],
-    ['private', 'http://127.0.0.1/x', false],
-    ['loopback', 'http://127.0.0.1/x', true],
-    ['loopback', 'http://169.254.169.254/x', false],
-  ] as const) {
+type Reach = 'private' | 'loopback' | undefined;
+
+/** `--reach`, the host's own `reach` in hosts.toml, its target. */
+const REACH: readonly (readonly [flag: Reach, key: Reach, to: string, allowed: boolean])[] = [
+  [undefined, undefined, 'http://10.9.0.2/x', false],
+  [undefined, 'private', 'http://10.9.0.2/x', true],
+  [undefined, 'private', 'http://127.0.0.1/x', false],
+  [undefined, 'loopback', 'http://127.0.0.1/x', true],
+  [undefined, 'loopback', 'http://169.254.169.254/x', false],
+  ['private', undefined, 'http://10.9.0.2/x', true],
+  ['private', undefined, 'http://127.0.0.1/x', false],
+  ['private', undefined, 'http://other.example/x', true],
+  ['loopback', undefined, 'http://127.0.0.1/x', true],
+  ['loopback', undefined, 'http://10.9.0.2/x', true],
+  ['loopback', undefined, 'http://169.254.169.254/x', false],
+  ['private', 'loopback', 'http://127.0.0.1/x', true],
+  ['loopback', 'private', 'http://127.0.0.1/x', true],
+];
+
+for (const [flag, key, to, allowed] of REACH) {
+  test(`reach: ${flag} for all, ${key} in hosts.toml: to ${to} ${allowed ? 'a registry may' : 'no registry may'} lead`, async () => {
+    const blob = descriptor('application/vnd.oci.image.layer.v1.tar', sha256(BLOB), BLOB.length);
     const base = new URL('http://reg.test/v2');
     const hosts = async () => ({
       source: 'test',
-      hosts: [{ name: 'reg.test', base, capabilities: ALL_CAPABILITIES, reach }],
+      hosts: [{ name: 'reg.test', base, capabilities: ALL_CAPABILITIES, reach: key }],
     });
     const transports = scripted(({ url }) =>
       url.host === 'reg.test' ? { status: 307, headers: { location: to } } : { body: 'x' },
     );
-    await withClient({ transports, hosts }, async (client) => {
+    await withClient({ transports, hosts, reach: flag }, async (client) => {
       const fetched = client.fetcher(parseReference('reg.test/a:x')).fetch(blob);
       if (allowed) return void (await bytesOf(await fetched));
       const err = await failure(fetched);
-      assert.equal(kindOf(err), 'FailedPrecondition', `${reach} ${to}`);
-      assert.equal(
-        /reach = "(private|loopback)"/.test(hintOf(err) ?? ''),
-        !to.includes('169.254'),
-        hintOf(err) ?? 'no hint',
-      );
+      assert.equal(kindOf(err), 'FailedPrecondition');
+      const hint = hintOf(err) ?? '';
+      const mended = /--reach (private|loopback), or reach = "(private|loopback)" .*hosts\.toml/.test(hint);
+      assert.equal(mended, !to.includes('169.254'), hint);
     });
-  }
-});
+  });
+}
 
 test('a dump has the names of configured headers, not their values', async () => {
   const lines: string[] = [];
