@@ -15,7 +15,7 @@ import { planPull } from '../../src/core/verbs/pull-plan.ts';
 import { resolvePlatforms } from '../../src/core/verbs/resolve-platforms.ts';
 import { fetch, pull, type Store, unpackRootfs } from '../../src/mod.ts';
 import type { TestImage } from '../registry/image.ts';
-import { ZOO } from '../registry/zoo/zoo.ts';
+import { placeOf, ZOO } from '../registry/zoo/zoo.ts';
 import { type Bench, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
 import { tempDir } from '../support/tmp.ts';
@@ -76,7 +76,7 @@ async function rowOf({ registry, store }: Bench, name: string, made: TestImage):
       const { hashers } = store.runtime;
       const found = await resolvePlatforms({ registry: client, hashers }, parseReference(ref), [AMD64], {});
       const [manifest] = found.manifests;
-      return manifest?.desc.digest === root.digest ? 'itself' : nameOf(made, manifest?.desc.digest);
+      return placeOf(made, manifest?.desc.digest ?? '');
     }),
   );
   const plan = await outcome(() =>
@@ -90,7 +90,12 @@ async function rowOf({ registry, store }: Bench, name: string, made: TestImage):
   );
   const pulled = await outcome(async () => {
     const { unpacked } = await pull(ref, { ...common, platforms, snapshotter: 'native' });
-    return unpacked.map((one) => `${one.platform} ${nameOf(made, one.manifest.digest)}`).join(', ');
+    return unpacked
+      .map(
+        (one) =>
+          `${one.platform} ${name === 'image-schema1' ? 'converted' : placeOf(made, one.manifest.digest)}`,
+      )
+      .join(', ');
   });
   const recorded = (await store.images.list()).length;
   assert.equal(recorded, pulled.startsWith('linux/') ? 1 : 0, 'recorded when all of it is there');
@@ -112,12 +117,6 @@ async function rowOf({ registry, store }: Bench, name: string, made: TestImage):
   return { resolve, fetch: fetched, plan, pull: pulled, rootfs };
 }
 
-/** A manifest by its place among those of its kind. */
-function nameOf(made: TestImage, digest: string | undefined): string {
-  const at = made.manifests.findIndex((one) => one.digest === digest);
-  return at < 0 ? 'as it is' : `manifest ${at + 1} of ${made.manifests.length}`;
-}
-
 const FETCHABLE = 'Fetch it without unpacking: hawser content fetch REF';
 
 /** An image of `parts` documents and layers, alone at its tag. */
@@ -125,7 +124,7 @@ const image = (parts: number, rootfs: string): Row => ({
   resolve: 'itself',
   fetch: `${parts} of ${parts}`,
   plan: `${parts} blobs, unpacks linux/amd64`,
-  pull: 'linux/amd64 as it is',
+  pull: 'linux/amd64 itself',
   rootfs,
 });
 
@@ -184,6 +183,7 @@ const TABLE: Readonly<Record<keyof typeof ZOO, Row>> = {
   'image-empty': image(2, ''),
   'image-schema1': {
     ...image(3, 'a b'),
+    pull: 'linux/amd64 converted',
     resolve: schema1(
       'tell the platform of REF',
       'Leave --platform away: an image of that age is for one platform',

@@ -50,3 +50,10 @@ export const ZOO: Readonly<Record<string, () => TestImage | Promise<TestImage>>>
   sif: artifacts.sif,
   'artifact-draft': artifacts.draftArtifact,
 };
+
+/** Which document of `made` a digest is: `itself`, or a manifest by its place among those below the root. */
+export function placeOf({ root, manifests }: TestImage, digest: string): string {
+  if (digest === root.digest) return 'itself';
+  const at = manifests.findIndex((one) => one.digest === digest);
+  return at < 0 ? digest : `manifest ${at + 1} of ${manifests.length}`;
+}
