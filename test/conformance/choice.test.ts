@@ -1,6 +1,13 @@
 /** What of an index is fetched and unpacked: nested indices, artifacts beside images, children that nobody asked for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hostPlatform } from '../../src/core/platforms/host.ts';
+import { parseReference } from '../../src/core/reference/parse.ts';
+import { openRegistry } from '../../src/core/registry/open.ts';
+import type { TransferDeps } from '../../src/core/verbs/options.ts';
+import { pull as pullImage } from '../../src/core/verbs/pull.ts';
+import { unpackImage } from '../../src/core/verbs/unpack.ts';
+import { partsOf } from '../../src/entry/stores.ts';
 import { fetch, type ProgressEvent, pull, type Store, unpack } from '../../src/mod.ts';
 import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
 import { buildkitIndex } from '../registry/zoo/indices.ts';
@@ -173,11 +180,22 @@ test(
   },
 );
 
-/** The store as it would be on a machine of a level of amd64. */
-const onLevel = (store: Store, variant: string): Store => {
-  const host = { ...store.runtime.host, arch: 'amd64', variant };
-  return { ...store, runtime: { ...store.runtime, host } };
-};
+/** Runs verbs as on a machine of a level of amd64. */
+async function onLevel<T>(
+  store: Store,
+  variant: string,
+  work: (deps: TransferDeps) => Promise<T>,
+): Promise<T> {
+  const { backend, runtime } = partsOf(store);
+  const { transports, clock, hashers, codecs } = runtime;
+  const registry = openRegistry({ transports, clock });
+  const machine = hostPlatform({ os: 'linux', arch: 'amd64', variant });
+  try {
+    return await work({ backend, registry, clock, hashers, codecs, hostPlatform: machine, cpus: 1 });
+  } finally {
+    await registry[Symbol.asyncDispose]();
+  }
+}
 
 /** Names of an index's entries; whom a machine of each level takes, and whom `linux/amd64` asked for means. */
 const LEVELS: readonly (readonly [index: string, base: string, v2: string, v3: string, v4: string])[] = [
@@ -201,21 +219,25 @@ for (const [names, ...wanted] of LEVELS) {
       const ref = registry.push('t/l', 'v1', buildIndex(images.map(([, one]) => one)));
       const digestOf = (name: string | undefined) => images.find(([one]) => one === name)?.[1].root.digest;
       for (const [level, name] of wanted.entries()) {
-        const machine = onLevel(store, level === 0 ? '' : `v${level + 1}`);
-        for (const work of [pull, unpack]) {
-          const { unpacked } = await work(ref, { store: machine, snapshotter: 'native' });
-          const [{ platform, manifest } = assert.fail()] = unpacked;
-          assert.deepEqual([platform, manifest.digest], [`linux/${name}`, digestOf(name)]);
-        }
-        const platforms = ['linux/amd64'];
-        const asked = await pull(ref, { store: machine, platforms, snapshotter: 'native' });
-        assert.equal(asked.unpacked[0]?.manifest.digest, digestOf(wanted[0]));
+        await onLevel(store, level === 0 ? '' : `v${level + 1}`, async (deps) => {
+          const reference = parseReference(ref);
+          const pulled = await pullImage(deps, { reference, snapshotter: 'native' });
+          const image = await store.images.get(reference.name);
+          const again = await unpackImage(deps, image, { snapshotter: 'native' });
+          for (const { unpacked } of [pulled, again]) {
+            const [{ platform, manifest } = assert.fail()] = unpacked;
+            assert.deepEqual([platform, manifest.digest], [`linux/${name}`, digestOf(name)]);
+          }
+          const platforms = [AMD];
+          const asked = await pullImage(deps, { reference, platforms, snapshotter: 'native' });
+          assert.equal(asked.unpacked[0]?.manifest.digest, digestOf(wanted[0]));
+        });
       }
     });
   });
 }
 
-test('features of an OS: chosen by, and told (G13)', ROOT, async () => {
+test('features of an OS: chosen by, and told', ROOT, async () => {
   await withBench(async ({ registry, store }) => {
     const plain = await image('plain', { platform: AMD });
     const special = { ...(await image('special', { platform: AMD })), platform: undefined };

@@ -13,6 +13,7 @@ import { openRegistry } from '../../src/core/registry/open.ts';
 import type { Registry } from '../../src/core/registry/registry.ts';
 import { planPull } from '../../src/core/verbs/pull-plan.ts';
 import { resolvePlatforms } from '../../src/core/verbs/resolve-platforms.ts';
+import { partsOf } from '../../src/entry/stores.ts';
 import { fetch, pull, type Store, unpackRootfs } from '../../src/mod.ts';
 import type { TestImage } from '../registry/image.ts';
 import { placeOf, ZOO } from '../registry/zoo/zoo.ts';
@@ -52,7 +53,7 @@ function clean(text: string): string {
 }
 
 async function withRegistry<T>(store: Store, work: (registry: Registry) => Promise<T>): Promise<T> {
-  const { transports, clock } = store.runtime;
+  const { transports, clock } = partsOf(store).runtime;
   const registry = openRegistry({ transports, clock }, { retry: { tries: 0 } });
   try {
     return await work(registry);
@@ -62,7 +63,7 @@ async function withRegistry<T>(store: Store, work: (registry: Registry) => Promi
 }
 
 /** All that `root` is made of, by digest: what can be fetched. */
-function partsOf({ root, manifests, blobs }: TestImage): Set<string> {
+function digestsOf({ root, manifests, blobs }: TestImage): Set<string> {
   return new Set([root.digest, ...manifests.map(({ digest }) => digest), ...blobs.keys()]);
 }
 
@@ -73,7 +74,7 @@ async function rowOf({ registry, store }: Bench, name: string, made: TestImage):
     withRegistry(store, async (client) => {
       const { root } = await client.resolve(parseReference(ref));
       assert.equal(root.digest, made.root.digest);
-      const { hashers } = store.runtime;
+      const { hashers } = partsOf(store).runtime;
       const found = await resolvePlatforms({ registry: client, hashers }, parseReference(ref), [AMD64], {});
       const [manifest] = found.manifests;
       return placeOf(made, manifest?.desc.digest ?? '');
@@ -81,8 +82,9 @@ async function rowOf({ registry, store }: Bench, name: string, made: TestImage):
   );
   const plan = await outcome(() =>
     withRegistry(store, async (client) => {
-      const { clock, hashers, codecs } = store.runtime;
-      const deps = { backend: store, registry: client, clock, hashers, codecs, hostPlatform: AMD64, cpus: 1 };
+      const { backend, runtime } = partsOf(store);
+      const { clock, hashers, codecs } = runtime;
+      const deps = { backend, registry: client, clock, hashers, codecs, hostPlatform: AMD64, cpus: 1 };
       const options = { reference: parseReference(ref), platforms: [AMD64], snapshotter: 'native' };
       const { blobs, unpacks } = await planPull(deps, options);
       return `${blobs.length} blobs, unpacks ${unpacks.map((one) => one.platform).join(' ')}`;
@@ -101,7 +103,7 @@ async function rowOf({ registry, store }: Bench, name: string, made: TestImage):
   assert.equal(recorded, pulled.startsWith('linux/') ? 1 : 0, 'recorded when all of it is there');
   const fetched = await outcome(async () => {
     await fetch(ref, { ...common, platforms });
-    const parts = partsOf(made);
+    const parts = digestsOf(made);
     const held = (await store.content.list()).filter(({ digest }) => parts.has(digest));
     return `${held.length} of ${parts.size}`;
   });
