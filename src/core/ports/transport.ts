@@ -72,7 +72,7 @@ export interface ClosableTransport extends AsyncDisposable {
 }
 
 export interface Transports {
-  /** The IP addresses of a name. Rejects where there are none. */
+  /** The IP addresses of a name; none where it may not be looked up. NotFound when there is no such name, else Unavailable. */
   lookup?(hostname: string): Promise<readonly string[]>;
   open(options?: TransportOptions): ClosableTransport;
 }

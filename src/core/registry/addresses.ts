@@ -1,7 +1,4 @@
-/**
- * Where a registry may send us. Literal addresses that only mean something inside a machine or a private network are not
- * to be reached because a server outside says so (token realms, redirects).
- */
+/** What an address means: to all, inside a private network, to this machine; and which of them may name which. */
 import ipaddr from 'ipaddr.js';
 
 /** `special`: link-local, metadata services, unspecified, multicast, reserved. */
@@ -71,30 +68,6 @@ function embeddedV4(address: ipaddr.IPv6, range: string): ipaddr.IPv4 | undefine
   return range === 'rfc6052' || compatible ? new ipaddr.IPv4(bytes.slice(12)) : undefined;
 }
 
-/** Why a registry may not lead to a target. */
-export interface Refusal {
-  readonly why: string;
-  /** The end of a hint: what the user or the operator can change. '' where nothing helps. */
-  readonly advice: string;
-}
-
-const NOT_HTTP: Refusal = { why: 'it is neither http nor https', advice: '' };
-/** Registries that do not know of a proxy before them name themselves by http. */
-const OWN_ADDRESS =
-  '. A registry behind a proxy that ends TLS has to be told its own address with https, which its operator can do';
-
-/** For a target without TLS that something with TLS names. */
-export function leavesTls(why: string): Refusal {
-  return { why, advice: OWN_ADDRESS };
-}
-
-/** Private and loopback addresses can be allowed. */
-function notReached(target: AddressClass, why: string): Refusal {
-  const allowable = target === 'private' || target === 'loopback';
-  const advice = `. If it is meant to, this allows it: --reach ${target}, or reach = "${target}" at the registry in hosts.toml`;
-  return { why, advice: allowable ? advice : '' };
-}
-
 /** From what only this machine reaches to what all reach. */
 const PRIVATE_FIRST: readonly AddressClass[] = ['loopback', 'private', 'public'];
 
@@ -123,33 +96,4 @@ export function classOf(address: string): AddressClass {
 /** The most public class of a name's addresses: a registry that all reach is a public one. */
 export function mostPublic(classes: readonly AddressClass[]): AddressClass | undefined {
   return classes.toSorted((a, b) => PRIVATE_FIRST.indexOf(b) - PRIVATE_FIRST.indexOf(a))[0];
-}
-
-/** Why this registry may not lead to the target's address as it is spelled; undefined when it may, and for names. */
-export function redirectRefusal(
-  target: URL,
-  registry: URL,
-  registryClass: AddressClass = classify(registry.hostname),
-): Refusal | undefined {
-  if (target.protocol !== 'https:' && target.protocol !== 'http:') return NOT_HTTP;
-  if (target.host === registry.host) return undefined;
-  const spelled = classify(target.hostname);
-  if (mayLead(registryClass, spelled)) return undefined;
-  return notReached(spelled, `this registry may not lead to a ${spelled} address`);
-}
-
-/** Why this realm may not be asked for tokens; undefined when it may. Else like `redirectRefusal`. */
-export function realmRefusal(
-  realm: URL,
-  registry: URL,
-  registryClass: AddressClass = classify(registry.hostname),
-): Refusal | undefined {
-  if (realm.protocol !== 'https:' && realm.protocol !== 'http:') return NOT_HTTP;
-  if (realm.protocol === 'http:' && registry.protocol !== 'http:') {
-    return leavesTls('it has no TLS, though the registry has');
-  }
-  if (realm.hostname === registry.hostname) return undefined;
-  const spelled = classify(realm.hostname);
-  if (mayLead(registryClass, spelled)) return undefined;
-  return notReached(spelled, `a registry may not lead to a ${spelled} address other than its own`);
 }

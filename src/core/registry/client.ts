@@ -2,12 +2,11 @@ import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
-import { redirectRefusal } from './addresses.ts';
 import { discard } from './body.ts';
 import type { Cooldowns } from './cooldown.ts';
 import { type Host, type Operation, objectUrl } from './hosts.ts';
 import { type HostsDeps, overHosts } from './over-hosts.ts';
-import type { Reach } from './reach.ts';
+import { type Reach, redirectRefusal } from './reach.ts';
 import { safeUrl } from './redact.ts';
 import { accessDenied, deniedElsewhere, isDenied, statusError } from './status.ts';
 
@@ -91,10 +90,12 @@ export class RepositoryClient {
   ): Promise<HttpResponse> {
     const registry = new URL(`https://${this.reference.host}`);
     const { foreign, reach } = this.#deps;
-    const why =
-      foreign === undefined ? 'not allowed' : redirectRefusal(url, registry, await reach(registry))?.why;
-    if (foreign === undefined || why !== undefined) {
-      throw new HawserError('FailedPrecondition', `GET ${safeUrl(url)} refused: ${why}`);
+    const refusal = foreign && (await redirectRefusal(url, { registry, reach }, call ?? {}));
+    if (foreign === undefined || refusal !== undefined) {
+      throw new HawserError(
+        'FailedPrecondition',
+        `GET ${safeUrl(url)} refused: ${refusal?.why ?? 'not allowed'}`,
+      );
     }
     const bare = new URL(url);
     bare.username = '';

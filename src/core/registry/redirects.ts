@@ -1,10 +1,9 @@
 import { HawserError } from '../errors.ts';
 import type { HttpRequest } from '../ports/transport.ts';
-import { leavesTls, type Refusal, redirectRefusal } from './addresses.ts';
 import { singleHeader } from './answer.ts';
 import { discard } from './body.ts';
 import type { Layer } from './layers.ts';
-import type { Reach } from './reach.ts';
+import { leavesTls, type Reach, type Refusal, redirectRefusal } from './reach.ts';
 import { printable, safeUrl } from './redact.ts';
 
 const MAX_HOPS = 10;
@@ -60,7 +59,7 @@ async function follow(
   const refusal =
     from.url.protocol === 'https:' && url.protocol === 'http:'
       ? leavesTls('it would leave TLS')
-      : redirectRefusal(url, registry, await reach(registry));
+      : await redirectRefusal(url, { registry, reach }, from);
   if (refusal !== undefined) throw refused(from, safeUrl(url), refusal);
   const method = from.method === 'POST' && status <= 303 ? 'GET' : from.method;
   const body = method === 'POST' ? from.body : undefined;

@@ -1,4 +1,10 @@
-import type { ClosableTransport, Transport, TransportOptions, Transports } from '../ports/transport.ts';
+import type {
+  ClosableTransport,
+  HttpRequest,
+  Transport,
+  TransportOptions,
+  Transports,
+} from '../ports/transport.ts';
 import { type AddressClass, classOf, mayLead, morePrivate } from './addresses.ts';
 import type { Host } from './hosts.ts';
 import { type Reach, reachByLookup } from './reach.ts';
@@ -16,9 +22,9 @@ export class TransportPool implements AsyncDisposable {
   constructor(transports: Transports, common: TransportOptions, granted?: Host['reach']) {
     this.#transports = transports;
     this.#common = common;
-    const byLookup = reachByLookup(transports);
-    this.reach = async (registry) => {
-      const own = this.#granted.get(registry.hostname) ?? (await byLookup(registry));
+    const byLookup = reachByLookup(transports, common.proxy);
+    this.reach = async (registry, call) => {
+      const own = this.#granted.get(registry.hostname) ?? (await byLookup(registry, call));
       return granted === undefined ? own : morePrivate(granted, own);
     };
   }
@@ -32,7 +38,7 @@ export class TransportPool implements AsyncDisposable {
     const own = this.#get({ ...tls, connectTimeout: dialTimeout });
     return async (request) => {
       if (request.url.origin === base.origin) return await own.send(request);
-      const guard = await this.#guard(base, request.url);
+      const guard = await this.#guard(base, request);
       return await this.#get({ extraCa: tls?.extraCa }, guard).send(request);
     };
   }
@@ -46,14 +52,14 @@ export class TransportPool implements AsyncDisposable {
       key: undefined,
       skipVerify: undefined,
     };
-    return async (request) =>
-      await this.#get({}, await this.#guard(registry, request.url), none).send(request);
+    return async (request) => await this.#get({}, await this.#guard(registry, request), none).send(request);
   }
 
   /** The registry's class, where its targets are connected to directly; undefined: nothing is to be guarded. */
-  async #guard(registry: URL, target: URL): Promise<AddressClass | undefined> {
-    const isOwn = target.hostname === registry.hostname;
-    return isOwn || this.#common.proxy?.(target) !== undefined ? undefined : await this.reach(registry);
+  async #guard(registry: URL, request: HttpRequest): Promise<AddressClass | undefined> {
+    const isOwn = request.url.hostname === registry.hostname;
+    const isGuarded = !isOwn && this.#common.proxy?.(request.url) === undefined;
+    return isGuarded ? await this.reach(registry, request) : undefined;
   }
 
   #get(settings: TransportOptions, guard?: AddressClass, without: TransportOptions = {}): ClosableTransport {

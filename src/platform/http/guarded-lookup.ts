@@ -1,5 +1,7 @@
 import { lookup as dnsLookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
+import { HawserError, messageOf } from '../../core/errors.ts';
+import { ADDRESS_HINT } from './http-failure.ts';
 
 /** As node:net wants it: the addresses of a name that are allowed, or an error with the code ADDRESS_REFUSED. */
 export function guardedLookup(allow: (address: string) => boolean): LookupFunction {
@@ -29,12 +31,27 @@ function bare(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '');
 }
 
+/** NotFound when there is no such name; Unavailable when it cannot be looked up now. */
 export async function lookupAll(hostname: string): Promise<readonly string[]> {
   return await new Promise((resolve, reject) => {
     dnsLookup(bare(hostname), { all: true }, (err, addresses) => {
       if (err === null) resolve(addresses.map(({ address }) => address));
-      else reject(err);
+      else reject(lookupFailure(hostname, err));
     });
+  });
+}
+
+/** Of the system's look-up of a name. */
+export function lookupFailure(hostname: string, cause: NodeJS.ErrnoException): HawserError {
+  const code = cause.code === 'ENOTFOUND' ? 'ENOTFOUND' : 'EAI_AGAIN';
+  const [kind, what] =
+    code === 'ENOTFOUND'
+      ? (['NotFound', 'no such host'] as const)
+      : (['Unavailable', 'the name could not be looked up'] as const);
+  return new HawserError(kind, `looking up ${hostname}: ${what} (${messageOf(cause)})`, {
+    cause,
+    hint: ADDRESS_HINT,
+    reason: { type: 'exchange', code },
   });
 }
 

@@ -17,7 +17,7 @@ interface Words {
   readonly hint?: string;
 }
 
-const ADDRESS_HINT = 'Check the registry name, the network and the proxy settings';
+export const ADDRESS_HINT = 'Check the registry name, the network and the proxy settings';
 
 const OTHER: Words = { kind: 'Unavailable', text: 'the exchange failed' };
 const NOT_REACHED: Words = { ...OTHER, hint: ADDRESS_HINT };

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { classify, realmRefusal, redirectRefusal } from '../../../src/core/registry/addresses.ts';
-import { reachByLookup } from '../../../src/core/registry/reach.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import { classify } from '../../../src/core/registry/addresses.ts';
+import { isRetryable } from '../../../src/core/registry/failures.ts';
+import { reachByLookup, realmRefusal, redirectRefusal } from '../../../src/core/registry/reach.ts';
+import { lookupFailure } from '../../../src/platform/http/guarded-lookup.ts';
+import { scripted, withClient } from '../../registry/client.ts';
 
 const CLASSES: Readonly<Record<string, string>> = {
   'http://example.com': 'public',
@@ -39,6 +43,12 @@ for (const [url, expected] of Object.entries(CLASSES)) {
   test(`${url} is ${expected} (H2, H6)`, () => assert.equal(classify(new URL(url).hostname), expected));
 }
 
+/** A registry that is what its name says. */
+const spelled = (registry: string) => ({
+  registry: new URL(registry),
+  reach: async ({ hostname }: URL) => classify(hostname),
+});
+
 const REALMS: readonly (readonly [string, string, boolean])[] = [
   ['https://auth.docker.io/token', 'https://registry-1.docker.io', true],
   ['https://r.example/token', 'https://r.example', true],
@@ -59,8 +69,8 @@ const REALMS: readonly (readonly [string, string, boolean])[] = [
   ['file:///etc/passwd', 'https://r.example', false],
 ];
 for (const [realm, registry, allowed] of REALMS) {
-  test(`realm ${realm} for ${registry}: ${allowed} (H2)`, () => {
-    assert.equal(realmRefusal(new URL(realm), new URL(registry)) === undefined, allowed);
+  test(`realm ${realm} for ${registry}: ${allowed} (H2)`, async () => {
+    assert.equal((await realmRefusal(new URL(realm), spelled(registry), {})) === undefined, allowed);
   });
 }
 
@@ -79,28 +89,97 @@ const REDIRECTS: readonly (readonly [string, string, boolean])[] = [
   ['data:,x', 'https://r.example', false],
 ];
 for (const [target, registry, allowed] of REDIRECTS) {
-  test(`redirect of ${registry} to ${target}: ${allowed} (H5, H6)`, () => {
-    assert.equal(redirectRefusal(new URL(target), new URL(registry)) === undefined, allowed);
+  test(`redirect of ${registry} to ${target}: ${allowed} (H5, H6)`, async () => {
+    assert.equal((await redirectRefusal(new URL(target), spelled(registry), {})) === undefined, allowed);
   });
 }
 
-test('the class of a registry is that of its addresses, the most public one; looked up once', async () => {
-  const names: Readonly<Record<string, readonly string[]>> = {
-    'reg.lan': ['10.9.0.1', 'fd12::1'],
-    'both.test': ['127.0.0.1', '203.0.113.5'],
-    'self.test': ['::1', '127.0.0.1'],
-  };
+const NAMES: Readonly<Record<string, readonly string[]>> = {
+  'reg.lan': ['10.9.0.1', 'fd12::1'],
+  'both.test': ['127.0.0.1', '203.0.113.5'],
+  'self.test': ['::1', '127.0.0.1'],
+};
+
+/** Looks names up in NAMES, after the first `failing` look-ups. */
+function lookingUp(failing = 0) {
   const asked: string[] = [];
-  const reach = reachByLookup({
-    lookup: async (name) => {
-      asked.push(name);
-      return names[name] ?? Promise.reject(new Error('no such name'));
-    },
-  });
+  const lookup = async (name: string): Promise<readonly string[]> => {
+    asked.push(name);
+    if (asked.length <= failing)
+      throw lookupFailure(name, { name: 'Error', message: 'try again', code: 'EAI_AGAIN' });
+    const found = NAMES[name];
+    if (found === undefined) throw lookupFailure(name, { name: 'Error', message: 'none', code: 'ENOTFOUND' });
+    return found;
+  };
+  return { asked, lookup };
+}
+
+test('the class of a registry is that of its addresses, the most public one; looked up once', async () => {
+  const { asked, lookup } = lookingUp();
+  const reach = reachByLookup({ lookup });
   const classes = [];
   for (const name of ['reg.lan', 'reg.lan', 'both.test', 'self.test', 'gone.test', '10.1.1.1', 'localhost']) {
-    classes.push(await reach(new URL(`https://${name}/v2`)));
+    classes.push(await reach(new URL(`https://${name}/v2`), {}));
   }
   assert.deepEqual(classes, ['private', 'private', 'public', 'loopback', 'public', 'private', 'loopback']);
   assert.deepEqual(asked, ['reg.lan', 'both.test', 'self.test', 'gone.test']);
+});
+
+test('a look-up that fails is an error that may pass, and is not remembered', async () => {
+  const { asked, lookup } = lookingUp(1);
+  const reach = reachByLookup({ lookup });
+  const registry = new URL('https://reg.lan');
+  const both = await Promise.allSettled([reach(registry, {}), reach(registry, {})]);
+  for (const one of both) assert.ok(one.status === 'rejected' && isRetryable(one.reason));
+  assert.equal(await reach(registry, {}), 'private');
+  assert.deepEqual(asked, ['reg.lan', 'reg.lan']);
+});
+
+test('where a proxy looks names up, a look-up that fails here says nothing', async () => {
+  const { asked, lookup } = lookingUp(1);
+  const reach = reachByLookup({ lookup }, () => new URL('http://proxy.test'));
+  for (let n = 0; n < 2; n++) assert.equal(await reach(new URL('https://reg.lan'), {}), 'public');
+  assert.equal(asked.length, 1);
+});
+
+test('waiting for a look-up ends with the signal, for its caller alone', async () => {
+  const answer = Promise.withResolvers<readonly string[]>();
+  const reach = reachByLookup({ lookup: () => answer.promise });
+  const registry = new URL('https://reg.lan');
+  const stop = new AbortController();
+  const [left, stays] = [reach(registry, stop), reach(registry, {})];
+  const reason = new Error('enough');
+  stop.abort(reason);
+  await assert.rejects(left, (err) => err === reason);
+  answer.resolve(['10.9.0.1']);
+  assert.equal(await stays, 'private');
+});
+
+test('only a private or loopback target makes the registry be looked up', async () => {
+  const { asked, lookup } = lookingUp();
+  const leader = { registry: new URL('https://reg.lan'), reach: reachByLookup({ lookup }) };
+  for (const host of ['s3.test', '169.254.169.254', '203.0.113.5', 'reg.lan']) {
+    await redirectRefusal(new URL(`https://${host}`), leader, {});
+    await realmRefusal(new URL(`https://${host}`), leader, {});
+  }
+  assert.deepEqual(asked, []);
+  assert.equal(await redirectRefusal(new URL('https://10.0.0.1'), leader, {}), undefined);
+  assert.equal(
+    (await realmRefusal(new URL('https://127.0.0.1'), leader, {}))?.why.includes('loopback'),
+    true,
+  );
+  assert.deepEqual(asked, ['reg.lan']);
+});
+
+test('one look-up that fails does not refuse a private registry’s storage: the question is asked again', async () => {
+  const { lookup } = lookingUp(1);
+  const body = JSON.stringify({ schemaVersion: 2, config: {}, layers: [] });
+  const transports = scripted(({ url }) =>
+    url.host === '10.9.0.2'
+      ? { status: 200, headers: { 'content-type': 'application/vnd.oci.image.manifest.v1+json' }, body }
+      : { status: 307, headers: { location: 'https://10.9.0.2/m' } },
+  );
+  const options = { transports: { ...transports, lookup }, retry: { tries: 1 } };
+  const { root } = await withClient(options, (client) => client.resolve(parseReference('reg.lan/a:x')));
+  assert.equal(root.size, body.length);
 });

@@ -1,9 +1,8 @@
 /** The way to authorize that a registry's challenge asks for. */
 import { HawserError } from '../../errors.ts';
 import type { HttpRequest, HttpResponse } from '../../ports/transport.ts';
-import { realmRefusal } from '../addresses.ts';
 import type { Host } from '../hosts.ts';
-import type { Reach } from '../reach.ts';
+import { type Reach, realmRefusal } from '../reach.ts';
 import { printable, safeUrl } from '../redact.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 
@@ -28,7 +27,7 @@ export type Scheme = 'basic' | Bearer;
 export async function schemeOf(
   response: HttpResponse,
   access: Access,
-  request: Pick<HttpRequest, 'url'>,
+  request: Pick<HttpRequest, 'url' | 'signal'>,
   reach: Reach,
 ): Promise<Scheme | undefined> {
   const challenges = parseChallenges(response.headers.get('www-authenticate') ?? '');
@@ -48,12 +47,12 @@ async function bearerOf(
   { params }: Challenge,
   { host, repository }: Access,
   response: HttpResponse,
-  request: Pick<HttpRequest, 'url'>,
+  request: Pick<HttpRequest, 'url' | 'signal'>,
   reach: Reach,
 ): Promise<Bearer> {
   const text = params.get('realm') ?? '';
   const refusal = URL.canParse(text)
-    ? realmRefusal(new URL(text), host.base, await reach(host.base))
+    ? await realmRefusal(new URL(text), { registry: host.base, reach }, request)
     : { why: 'it is not a URL', advice: '' };
   if (refusal !== undefined) {
     const shown = URL.canParse(text) ? safeUrl(new URL(text)) : printable(text, 200);

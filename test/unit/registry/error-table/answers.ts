@@ -2,7 +2,9 @@
 import { parseReference } from '../../../../src/core/reference/parse.ts';
 import { RepositoryClient } from '../../../../src/core/registry/client.ts';
 import type { RegistryOptions } from '../../../../src/core/registry/open.ts';
+import { reachByLookup, redirectRefusal } from '../../../../src/core/registry/reach.ts';
 import { redirects } from '../../../../src/core/registry/redirects.ts';
+import { lookupFailure } from '../../../../src/platform/http/guarded-lookup.ts';
 import { scripted } from '../../../registry/client.ts';
 import type { Row } from './kit.ts';
 import { type Answer, asMe, DIGEST, LIMITS, NO_REGISTRY, resolving, type Script } from './scripts.ts';
@@ -98,6 +100,16 @@ const REDIRECTS: readonly Row[] = [
     says: /redirect to https:\/\/10\.0\.0\.1\/ refused: this registry may not lead to a private address$/,
     hint: /If it is meant to, hosts\.toml allows it: reach = "private" at the registry$/,
     fail: led('https://10.0.0.1/', {}),
+  },
+  {
+    says: /^Cannot tell where reg\.test may lead: looking up reg\.test: the name could not be looked up \(try again\)$/,
+    hint: /^Check the registry name, the network and the proxy settings$/,
+    fail: () => {
+      const err = Object.assign(new Error('try again'), { code: 'EAI_AGAIN' });
+      const lookup = async () => Promise.reject(lookupFailure('reg.test', err));
+      const leader = { registry: new URL('https://reg.test'), reach: reachByLookup({ lookup }) };
+      return redirectRefusal(new URL('https://10.0.0.1'), leader, {});
+    },
   },
   {
     says: /redirect to https:\/\/169\.254\.169\.254\/ refused: this registry may not lead to a special address$/,
