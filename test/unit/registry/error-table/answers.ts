@@ -98,7 +98,7 @@ const REDIRECTS: readonly Row[] = [
   },
   {
     says: /redirect to https:\/\/10\.0\.0\.1\/ refused: this registry may not lead to a private address$/,
-    hint: /If it is meant to, hosts\.toml allows it: reach = "private" at the registry$/,
+    hint: /If it is meant to, this allows it: --reach private, or reach = "private" at the registry in hosts\.toml$/,
     fail: led('https://10.0.0.1/', {}),
   },
   {
@@ -178,7 +178,7 @@ const TOKENS: readonly Row[] = [
   },
   {
     says: /token realm https:\/\/127\.0\.0\.1\/t refused: a registry may not lead to a loopback address other than its own$/,
-    hint: /no credential was sent\. If it is meant to, hosts\.toml allows it: reach = "loopback" at the registry$/,
+    hint: /no credential was sent\. If it is meant to, this allows it: --reach loopback, or reach = "loopback" at/,
     fail: tokens({}, asMe, 'Bearer realm="https://127.0.0.1/t"'),
   },
   {

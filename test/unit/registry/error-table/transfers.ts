@@ -60,7 +60,7 @@ const EXCHANGES: readonly (readonly [code: string, says: RegExp, hint?: RegExp])
   [
     'ADDRESS_REFUSED',
     /: the registry may not lead to the address of this name$/,
-    /hosts\.toml lets a host lead to its own network: reach = "private", or "loopback"$/,
+    /--reach private \(or loopback\), or reach = "private" in hosts\.toml, lets a host lead to its own network$/,
   ],
   ['CLOSED', /: the transport was closed$/],
   ['EUNHEARDOF', /: the exchange failed$/],
