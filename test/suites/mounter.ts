@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { errnoOf, type Kind, kindOf } from '../../src/core/errors.ts';
 import type { Mount, Mounter } from '../../src/core/ports/mounter.ts';
+import { isNameless, overlayPaths } from '../../src/core/snapshots/overlay-paths.ts';
 import { needs } from '../support/needs.ts';
 import { escapeOverlayPath } from '../support/overlay-path.ts';
 import { tempDir } from '../support/tmp.ts';
@@ -125,6 +126,17 @@ function overlayTests(check: Check): void {
       await mounter.unmount(target);
       await mounter.mount([overlay('ro', `lowerdir=${lowers.join(':')}`)], target);
       assert.equal(fs.readdirSync(target).length, 131);
+      const [shown] = await mounter.stack(target);
+      const [nearest = ''] = overlayPaths(shown?.options ?? [], 'lowerdir', 'lowerdir+');
+      assert.equal(
+        isNameless(nearest) ? shown?.source : nearest,
+        lowers[0],
+        'the mount tells its nearest layer',
+      );
+      assert.deepEqual(
+        (await mounter.mounts()).filter(({ point }) => point === target),
+        [{ ...shown, point: target }],
+      );
       assert.throws(() => fs.writeFileSync(join(target, 'g'), ''), { code: 'EROFS' });
       await mounter.unmount(target);
     },

@@ -100,12 +100,15 @@ interface Swept {
   readonly snapshots: number;
   readonly doomed: readonly string[];
   readonly directories: readonly string[];
+  /** Those of the directories that no record knew before. */
+  readonly unrecorded: ReadonlySet<string>;
 }
 
 /** Within the transaction. */
 function sweep(store: Store, files: Files): Swept {
   const { db, owner } = store;
   const liveness = { now: store.now(), isDead: (id: string) => owner.isDead(id) };
+  const unrecorded = new Set(orphans(store, files));
   let images = 0;
   let snapshots = 0;
   for (const ns of namespaces(db)) {
@@ -122,7 +125,8 @@ function sweep(store: Store, files: Files): Swept {
       if (owner.isDead(id)) db.prepare(`DELETE FROM ${table} WHERE owner = ?`).run(id);
     }
   }
-  return { images, snapshots, doomed: doom(store, files), directories: orphans(store, files) };
+  const directories = orphans(store, files);
+  return { images, snapshots, doomed: doom(store, files), directories, unrecorded };
 }
 
 function doom(store: Store, files: Files): string[] {
@@ -167,7 +171,9 @@ async function removeFiles(store: Store, files: Files, swept: Swept, call?: Call
       for (const path of swept.doomed) done.run(path, store.owner.id);
     });
   }
-  await removeDirectories(store, await notMounted(store.runtime, store.root, swept.directories, call), call);
+  const { directories, unrecorded } = swept;
+  const free = await notMounted(store.runtime, store.root, directories, unrecorded, call);
+  await removeDirectories(store, free, call);
   return bytes;
 }
 

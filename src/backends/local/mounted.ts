@@ -1,78 +1,159 @@
+/** Which snapshot directories mounts show: those of this process's mount namespace, as others cannot be seen. */
 import type { Call } from '../../core/ports/call.ts';
+import type { MountPoint } from '../../core/ports/mounter.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import { isNameless, overlayPaths } from '../../core/snapshots/overlay-paths.ts';
+import { inodeAt } from '../../core/trees/identity.ts';
 
-const MOUNTS = '/proc/self/mountinfo';
-/** Bytes. */
-const MAX_MOUNTS = 1 << 26;
+type Parts = Pick<Runtime, 'fs' | 'mounter' | 'syscalls'>;
 
-/** Where the directory `path` (relative to `root`) is shown by a mount; undefined where the mounts cannot be read. */
+/** Where the directory `path` (relative to `root`: `snapshots/<name>/<id>`) is shown; undefined where the mounts cannot be read. */
 export async function shownAt(
-  runtime: Pick<Runtime, 'fs'>,
+  runtime: Parts,
   root: string,
   path: string,
   call?: Call,
 ): Promise<string | undefined> {
-  return (await mountLines(runtime, call))?.find((line) => isShown(line, root, path))?.at;
+  return await (await readMounts(runtime, root, call))?.showing(path);
 }
 
 /**
- * Those of the directories below `root` (given relative to it) that no mount shows. A snapshot directory without a record may be
- * a user's writable mount, whose record went with a database that was moved away. Where the mounts cannot be read: none.
+ * Those of the directories (relative to `root`) that no mount shows. A snapshot directory without a record may be a user's
+ * writable mount, whose record went with a database that was moved away. Where the mounts cannot be read: none. `unrecorded`: no
+ * record knows these, so that one may be a layer that an overlay of many layers does not name.
  */
 export async function notMounted(
-  runtime: Pick<Runtime, 'fs'>,
+  runtime: Parts,
   root: string,
   paths: readonly string[],
+  unrecorded: ReadonlySet<string>,
   call?: Call,
 ): Promise<readonly string[]> {
   if (paths.length === 0) return paths;
-  const lines = await mountLines(runtime, call);
-  return lines === undefined ? [] : paths.filter((path) => !lines.some((line) => isShown(line, root, path)));
+  const mounts = await readMounts(runtime, root, call);
+  if (mounts === undefined) return [];
+  const haveNameless = unrecorded.size > 0 && (await mounts.haveNameless());
+  const free: string[] = [];
+  for (const path of paths) {
+    if (haveNameless && unrecorded.has(path)) continue;
+    if ((await mounts.showing(path)) === undefined) free.push(path);
+  }
+  return free;
 }
 
-async function mountLines({ fs }: Pick<Runtime, 'fs'>, call?: Call): Promise<MountLine[] | undefined> {
+async function readMounts(runtime: Parts, root: string, call?: Call): Promise<Mounts | undefined> {
   try {
-    const text = new TextDecoder().decode(await fs.readFile(MOUNTS, MAX_MOUNTS, call));
-    return text.split('\n').map(parseLine);
+    return new Mounts(runtime, root, await (await runtime.mounter()).mounts(call));
   } catch {
     call?.signal?.throwIfAborted();
     return undefined;
   }
 }
 
-interface MountLine {
-  /** The mount point, written as the kernel does. */
-  readonly at: string;
-  /** The mounted directory of the file system. */
-  readonly root: string;
-  /** Type, source and options. */
-  readonly rest: string;
+/** A mount that names a directory like a snapshot's, by whatever path: of this store, or of another. */
+interface Candidate {
+  readonly point: string;
+  /** What is shown, where it can be looked at, and the same in this store if the mount is of this store. */
+  readonly shown: string;
+  readonly below: string;
+  /** Taken for one of this store where one of the two cannot be looked at. */
+  readonly likely: boolean;
 }
 
-/** proc_pid_mountinfo(5) */
-function parseLine(line: string): MountLine {
-  const [left = '', rest = ''] = line.split(' - ', 2);
-  const [, , , root = '', at = ''] = left.split(' ');
-  return { root, at, rest };
-}
+/** The end of a path that leads to a snapshot's directory, or below. */
+const SNAPSHOT = /^(.*\/snapshots)\/([^/]+)\/([1-9][0-9]*)(\/.*)?$/s;
 
-/** Overlayfs shows directories as they were given; a bind mount the path within its file system, an end of the whole path. */
-function isShown(line: MountLine, root: string, path: string): boolean {
-  const whole = inMountinfo(`${root}/${path}`);
-  if (includesPath(line.rest, whole)) return true;
-  const end = inMountinfo(path);
-  const at = `${line.root}/`.indexOf(`/${end}/`);
-  return at >= 0 && whole.endsWith(`${line.root.slice(0, at)}/${end}`);
-}
+class Mounts {
+  readonly #runtime: Parts;
+  readonly #root: string;
+  /** By `<name>/<id>`; `/<id>` where the name is not known. */
+  readonly #candidates = new Map<string, Candidate[]>();
+  /** Directories of all snapshots of the stores that overlays with nameless layers are of. */
+  readonly #nameless = new Set<string>();
 
-function includesPath(text: string, path: string): boolean {
-  for (let at = text.indexOf(path); at >= 0; at = text.indexOf(path, at + 1)) {
-    if (/^(?:[\s/,:]|$)/.test(text.slice(at + path.length, at + path.length + 1))) return true;
+  constructor(runtime: Parts, root: string, mounts: readonly MountPoint[]) {
+    this.#runtime = runtime;
+    this.#root = root;
+    for (const [at, mount] of mounts.entries()) {
+      if (mount.type === 'overlay') this.#addOverlay(mount);
+      this.#addBind(mount, mounts.slice(at + 1));
+    }
   }
-  return false;
-}
 
-/** The kernel writes white space, # and backslashes in octal. */
-function inMountinfo(path: string): string {
-  return path.replace(/[ \t\n\\#]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
+  #add(key: string, candidate: Candidate): void {
+    this.#candidates.set(key, [...(this.#candidates.get(key) ?? []), candidate]);
+  }
+
+  /** Overlayfs shows the directories as they were given: their paths may lead through symlinks. */
+  #addOverlay({ point, source, options }: MountPoint): void {
+    const paths = overlayPaths(options, 'lowerdir', 'lowerdir+', 'upperdir', 'workdir');
+    const hasNameless = paths.some(isNameless);
+    for (const path of [...paths, source]) {
+      const [, snapshots, name, id] = SNAPSHOT.exec(path) ?? [];
+      if (snapshots === undefined) continue;
+      if (hasNameless) this.#nameless.add(snapshots);
+      this.#add(`${name}/${id}`, { point, shown: `${snapshots}/${name}/${id}`, below: '', likely: true });
+    }
+  }
+
+  /** A bind mount shows a path within its file system, whose beginning tells nothing: only the directory at the mount point does. */
+  #addBind({ point, root }: MountPoint, later: readonly MountPoint[]): void {
+    const parts = root
+      .replace(/\/\/deleted$/, '')
+      .split('/')
+      .slice(1);
+    for (const [at, id] of parts.entries()) {
+      if (!/^[1-9][0-9]*$/.test(id)) continue;
+      const below = parts
+        .slice(at + 1)
+        .map((part) => `/${part}`)
+        .join('');
+      const likely = parts[at - 2] === 'snapshots';
+      // Under a later mount it cannot be looked at.
+      const isCovered = later.some((over) => `${point}/`.startsWith(`${over.point}/`));
+      this.#add(`${parts[at - 1] ?? ''}/${id}`, { point, shown: isCovered ? '' : point, below, likely });
+    }
+  }
+
+  /** Where the directory is shown. */
+  async showing(path: string): Promise<string | undefined> {
+    const [, name = '', id = ''] = path.split('/');
+    for (const key of [`${name}/${id}`, `/${id}`]) {
+      for (const candidate of this.#candidates.get(key) ?? []) {
+        if (await this.#isOurs(candidate, `${this.#root}/${path}${candidate.below}`)) return candidate.point;
+      }
+    }
+    return undefined;
+  }
+
+  async #isOurs({ shown, likely }: Candidate, ours: string): Promise<boolean> {
+    if (shown === ours) return true;
+    const sys = await this.#runtime.syscalls();
+    const [there, here] = [shown === '' ? undefined : await inodeAt(sys, shown), await inodeAt(sys, ours)];
+    if (there !== undefined && here !== undefined) return there === here;
+    return likely && !(await this.#isAbsent(ours)) && (shown === '' || (await this.#isAbsent(shown)));
+  }
+
+  /** False where this process may not look: then it is another user's. */
+  async #isAbsent(path: string): Promise<boolean> {
+    try {
+      return (await this.#runtime.fs.stat(path)) === undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether an overlay shows layers of this store and does not tell which. */
+  async haveNameless(): Promise<boolean> {
+    for (const snapshots of this.#nameless) {
+      if (
+        await this.#isOurs(
+          { point: '', shown: snapshots, below: '', likely: true },
+          `${this.#root}/snapshots`,
+        )
+      )
+        return true;
+    }
+    return false;
+  }
 }

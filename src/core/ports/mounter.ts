@@ -23,6 +23,11 @@ export interface Mounted {
   readonly options: readonly string[];
 }
 
+export interface MountPoint extends Mounted {
+  /** Absolute. */
+  readonly point: string;
+}
+
 export interface Mounter {
   readonly provider: 'ffi' | 'tools';
   /** Mounts all, in order, at `target` (an existing directory). On failure what was mounted is unmounted again. */
@@ -31,6 +36,8 @@ export interface Mounter {
   unmount(target: string, opts?: { lazy?: boolean; topmost?: boolean } & Call): Promise<void>;
   /** Mount points at or below `path`, from /proc/self/mountinfo. */
   mountpoints(path: string, call?: Call): Promise<string[]>;
+  /** All mounts of this process's mount namespace, in the order in which they cover one another. */
+  mounts(call?: Call): Promise<MountPoint[]>;
   /** What is mounted at exactly `target`, the topmost last. None: not a mount point, or absent. */
   stack(target: string, call?: Call): Promise<Mounted[]>;
 }

@@ -4,7 +4,9 @@ import { HawserError, ifFound, wrap } from '../errors.ts';
 import { cleanPath } from '../paths.ts';
 import type { Call } from '../ports/call.ts';
 import type { Mount, Mounted } from '../ports/mounter.ts';
+import type { Syscalls } from '../ports/syscalls.ts';
 import type { Runtime } from '../runtime.ts';
+import { isNameless, overlayPaths } from '../snapshots/overlay-paths.ts';
 import type { SnapshotInfo, Snapshotter } from '../snapshots/snapshotter.ts';
 import { identityOf } from '../trees/identity.ts';
 
@@ -90,25 +92,25 @@ async function shows(
 ): Promise<boolean> {
   const mount = mounts.at(-1);
   if (mount === undefined) return false;
-  if (mount.type !== 'bind') return mount.type === top.type && sameFiles(mount.options, top.options);
   const sys = await runtime.syscalls();
-  const shown = await identityOf(sys, target);
-  return shown !== undefined && shown === (await identityOf(sys, mount.source));
+  if (mount.type === 'bind') return await isSame(sys, target, mount.source);
+  return mount.type === top.type && (await isSameOverlay(sys, mount, top));
 }
 
-/**
- * Overlays are told apart by the directory that takes what is written, else by the nearest layer. Long options are mounted with
- * short names for layers (`/proc/self/fd/7`): these tell nothing.
- */
-function sameFiles(wanted: readonly string[], shown: readonly string[]): boolean {
-  const upper = pathIn(wanted, 'upperdir');
-  if (upper !== undefined) return upper === pathIn(shown, 'upperdir');
-  const layer = pathIn(shown, 'lowerdir') ?? pathIn(shown, 'lowerdir+');
-  return layer === pathIn(wanted, 'lowerdir') || (layer?.startsWith('/proc/self/fd/') ?? false);
+/** Overlays are told apart by the directory that takes what is written, else by the nearest layer. */
+async function isSameOverlay(sys: Syscalls, wanted: Mount, shown: Mounted): Promise<boolean> {
+  const [upper] = overlayPaths(wanted.options, 'upperdir');
+  if (upper !== undefined) return await isSame(sys, upper, overlayPaths(shown.options, 'upperdir')[0]);
+  const [layer] = overlayPaths(wanted.options, 'lowerdir');
+  const [top = ''] = overlayPaths(shown.options, 'lowerdir', 'lowerdir+');
+  if (!isNameless(top)) return await isSame(sys, layer, top);
+  // The source says which layer is the nearest; a mount that an older hawser made does not.
+  return shown.source === wanted.source || (await isSame(sys, layer, shown.source));
 }
 
-/** The first path of an option, unescaped. */
-function pathIn(options: readonly string[], key: string): string | undefined {
-  const value = options.find((option) => option.startsWith(`${key}=`))?.slice(key.length + 1);
-  return /^(?:\\.|[^:\\])*/s.exec(value ?? '')?.[0].replace(/\\(.)/gs, '$1') || undefined;
+/** Whether two paths lead to one directory. */
+async function isSame(sys: Syscalls, a: string | undefined, b: string | undefined): Promise<boolean> {
+  if (a === undefined || b === undefined) return false;
+  const one = await identityOf(sys, a);
+  return a === b || (one !== undefined && one === (await identityOf(sys, b)));
 }

@@ -14,6 +14,7 @@ import {
   parseMountOptions,
   renameLowers,
   splitLowers,
+  tellingSource,
   tooLong,
   unescapeOverlay,
 } from './mount-options.ts';
@@ -39,7 +40,10 @@ const VALUE_MAX = 255;
 const STACK_MAX = 1000;
 
 /** Mounter by mount(2) and umount2(2); overlays whose options are over one page by fsopen(2) and its kin. */
-export function createFfiMounter(libc: Libc, table: Pick<Mounter, 'mountpoints' | 'stack'>): Mounter {
+export function createFfiMounter(
+  libc: Libc,
+  table: Pick<Mounter, 'mountpoints' | 'mounts' | 'stack'>,
+): Mounter {
   const calls = new MountCalls(libc);
   return {
     provider: 'ffi',
@@ -193,7 +197,8 @@ class MountCalls {
         return `/proc/self/fd/${fd}`;
       }).join(',');
       if (joined.length > DATA_MAX) throw tooLong(doing);
-      this.#mount2(mount, options, joined, point, doing);
+      const named = { ...mount, source: tellingSource(options.data, mount.source) };
+      this.#mount2(named, options, joined, point, doing);
     } finally {
       for (const fd of held) this.#libc.fn.close(fd);
     }

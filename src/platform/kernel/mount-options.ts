@@ -1,5 +1,5 @@
 /** containerd's mixed mount options to mount(2)'s flags and data (core/mount/mount_linux.go parseMountOptions). */
-import { type ByteString, fromUtf8 } from '../../core/bytes.ts';
+import { type ByteString, display, fromUtf8 } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 
 /** mount(2) copies one page, NUL included, and ignores the rest. */
@@ -124,6 +124,16 @@ export function renameLowers(
     const lowers = splitLowers(option.slice(key.length));
     return key + lowers.map((lower) => shortName(unescapeOverlay(lower))).join(':');
   });
+}
+
+/**
+ * The source of an overlay whose lower directories go by names that tell nothing: the nearest one, so that who looks at the mount
+ * knows what is shown. Overlayfs itself ignores the source.
+ */
+export function tellingSource(data: readonly ByteString[], source: string): string {
+  const value = data.find((option) => option.startsWith('lowerdir='))?.slice('lowerdir='.length) ?? '';
+  const [nearest] = splitLowers(value);
+  return nearest === undefined ? source : display(unescapeOverlay(nearest));
 }
 
 export function tooLong(doing: string): HawserError {

@@ -1,13 +1,8 @@
-import type { Mounted } from '../../core/ports/mounter.ts';
+import type { MountPoint } from '../../core/ports/mounter.ts';
 
-/** A line of proc_pid_mountinfo(5). */
-export interface MountLine extends Mounted {
-  readonly point: string;
-}
-
-/** In mount order. */
-export function parseMountLines(text: string): MountLine[] {
-  const out: MountLine[] = [];
+/** The lines of proc_pid_mountinfo(5), in mount order. */
+export function parseMountLines(text: string): MountPoint[] {
+  const out: MountPoint[] = [];
   for (const line of text.split('\n')) {
     const [left = '', right = ''] = line.split(' - ', 2);
     const [, , , root, point] = left.split(' ', 5);

@@ -1,11 +1,19 @@
 import fs from 'node:fs';
 import type { Call } from '../../core/ports/call.ts';
-import type { Mounter } from '../../core/ports/mounter.ts';
+import type { Mounter, MountPoint } from '../../core/ports/mounter.ts';
 import { fsError } from './fs-error.ts';
-import { type MountLine, parseMountLines, pointsBelow } from './mountinfo.ts';
+import { parseMountLines, pointsBelow } from './mountinfo.ts';
 
 /** What is mounted where, of this process's mount namespace: the same for both providers. */
-export const mountTable: Pick<Mounter, 'mountpoints' | 'stack'> = {
+export const mountTable: Pick<Mounter, 'mountpoints' | 'mounts' | 'stack'> = {
+  async mounts(call) {
+    call?.signal?.throwIfAborted();
+    try {
+      return await readLines();
+    } catch (err) {
+      throw fsError(err, 'listing all mounts');
+    }
+  },
   async mountpoints(path, call) {
     const given = path.replace(/\/+$/, '') || '/';
     const { real, lines } = await look(given, call);
@@ -19,7 +27,7 @@ export const mountTable: Pick<Mounter, 'mountpoints' | 'stack'> = {
 };
 
 /** `real`: the path without symlinks; undefined when there is nothing. */
-async function look(path: string, call?: Call): Promise<{ real: string | undefined; lines: MountLine[] }> {
+async function look(path: string, call?: Call): Promise<{ real: string | undefined; lines: MountPoint[] }> {
   call?.signal?.throwIfAborted();
   try {
     const real = await fs.promises.realpath(path).catch((err: { code?: unknown }) => {
@@ -27,8 +35,12 @@ async function look(path: string, call?: Call): Promise<{ real: string | undefin
       throw err;
     });
     if (real === undefined) return { real, lines: [] };
-    return { real, lines: parseMountLines(await fs.promises.readFile('/proc/self/mountinfo', 'utf8')) };
+    return { real, lines: await readLines() };
   } catch (err) {
     throw fsError(err, `listing the mount points at ${JSON.stringify(path)}`);
   }
+}
+
+async function readLines(): Promise<MountPoint[]> {
+  return parseMountLines(await fs.promises.readFile('/proc/self/mountinfo', 'utf8'));
 }

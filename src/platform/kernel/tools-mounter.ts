@@ -5,7 +5,7 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Mount, Mounter } from '../../core/ports/mounter.ts';
 import { errnoOfText } from './errno.ts';
 import { fsError } from './fs-error.ts';
-import { DATA_MAX, parseMountOptions, renameLowers, tooLong } from './mount-options.ts';
+import { DATA_MAX, parseMountOptions, renameLowers, tellingSource, tooLong } from './mount-options.ts';
 import { mountTable } from './mountpoints.ts';
 import { handle, runToolAsync } from './tools-run.ts';
 
@@ -53,19 +53,19 @@ async function mountOne(mount: Mount, target: string): Promise<void> {
   const doing = `mounting ${mount.type} at ${JSON.stringify(target)}`;
   const held: number[] = [];
   try {
-    const options = shortened(mount, doing, held);
+    const { options, source } = shortened(mount, doing, held);
     const type = mount.type === 'bind' ? [] : ['-t', mount.type];
     const given = options === '' ? [] : ['-o', options];
-    await runToolAsync('mount', [...type, ...given, '--', mount.source, target], doing, errnoOf);
+    await runToolAsync('mount', [...type, ...given, '--', source, target], doing, errnoOf);
   } finally {
     for (const fd of held) fs.closeSync(fd);
   }
 }
 
 /** mount(2) silently cuts options after one page: lower directories then go by short names of their descriptors. */
-function shortened(mount: Mount, doing: string, held: number[]): string {
+function shortened(mount: Mount, doing: string, held: number[]): { options: string; source: string } {
   const { data } = parseMountOptions(mount.options);
-  if (data.join(',').length <= DATA_MAX) return mount.options.join(',');
+  if (data.join(',').length <= DATA_MAX) return { options: mount.options.join(','), source: mount.source };
   if (mount.type !== 'overlay') throw tooLong(doing);
   const short = renameLowers(data, (lower: ByteString) => {
     try {
@@ -78,7 +78,7 @@ function shortened(mount: Mount, doing: string, held: number[]): string {
   });
   if (short.join(',').length > DATA_MAX) throw tooLong(doing);
   const flags = mount.options.filter((option) => parseMountOptions([option]).data.length === 0);
-  return [...flags, ...short.map(display)].join(',');
+  return { options: [...flags, ...short.map(display)].join(','), source: tellingSource(data, mount.source) };
 }
 
 async function unmount(

@@ -92,7 +92,7 @@ class Stage {
         return stepping(own, SYSCALLS, before);
       },
       mounter: async () => ({
-        ...{ provider: 'ffi', mount: unasked, unmount: unasked, stack: unasked },
+        ...{ provider: 'ffi', mount: unasked, unmount: unasked, stack: unasked, mounts: unasked },
         mountpoints: async () => (mounted ? [this.target] : []),
       }),
     };

@@ -148,7 +148,7 @@ test('nothing is replaced in which something is mounted', async () => {
   await withBench(async ({ target, seen }) => {
     fs.mkdirSync(join(target, 'proc'), { recursive: true });
     const never = () => assert.fail('mounted');
-    const mounter = { provider: 'ffi', mount: never, unmount: never, stack: never } as const;
+    const mounter = { provider: 'ffi', mount: never, unmount: never, stack: never, mounts: never } as const;
     const mountpoints = async () => [join(target, 'proc')];
     const runtime = bareRuntime({ mounter: async () => ({ ...mounter, mountpoints }) });
     const options = { force: true, keepOut: [], warn: assert.fail };
@@ -166,7 +166,7 @@ function mounted(...points: string[]): Runtime {
   const never = () => assert.fail('mounted');
   return bareRuntime({
     mounter: async () => ({
-      ...{ provider: 'ffi', mount: never, unmount: never, stack: never },
+      ...{ provider: 'ffi', mount: never, unmount: never, stack: never, mounts: never },
       mountpoints: async () => points,
     }),
   });

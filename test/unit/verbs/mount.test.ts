@@ -9,6 +9,7 @@ import { hintOf, kindOf, messageOf } from '../../../src/core/errors.ts';
 import type { Image } from '../../../src/core/images/image-store.ts';
 import { chainIds } from '../../../src/core/oci/chain-id.ts';
 import type { Mount, Mounted, Mounter } from '../../../src/core/ports/mounter.ts';
+import { overlayPaths } from '../../../src/core/snapshots/overlay-paths.ts';
 import { type MountDeps, mountImage } from '../../../src/core/verbs/mount.ts';
 import { unmountImage } from '../../../src/core/verbs/unmount.ts';
 import { errnoError } from '../../../src/platform/kernel/errno.ts';
@@ -42,6 +43,10 @@ class Paper implements Mounter {
   }
 
   async mountpoints(): Promise<string[]> {
+    return assert.fail('not asked for');
+  }
+
+  async mounts(): Promise<never> {
     return assert.fail('not asked for');
   }
 
@@ -276,12 +281,38 @@ describe('mounting an image', { skip }, () => {
     });
   });
 
-  test('a mount with short names for its layers is taken for ours', async () => {
+  for (const process of ['self', '4242']) {
+    test(`of a mount with short names for its layers (/proc/${process}) the source tells whose the mount is`, async () => {
+      await withBench(async (bench) => {
+        await bench.mount(await bench.image('a'));
+        const [entry] = bench.paper.table;
+        assert.ok(entry);
+        const nearest = overlayPaths(entry.options, 'lowerdir')[0] ?? '';
+        fs.symlinkSync(nearest, `${bench.target}-link`);
+        const options = ['ro', `lowerdir=/proc/${process}/fd/7:/proc/${process}/fd/8`];
+        for (const source of [join(nearest, '..'), '/elsewhere']) {
+          entry.mounted = { ...entry.mounted, source, options };
+          assert.match((await failure(bench.unmount(false))).message, /is not an image of this store/);
+        }
+        for (const source of [nearest, `${bench.target}-link`, 'overlay']) {
+          bench.paper.table.push({ ...entry, mounted: { ...entry.mounted, source } });
+        }
+        bench.paper.table.shift();
+        await bench.unmount(true);
+        assert.deepEqual([await bench.recorded(), bench.paper.table], [[], []]);
+      });
+    });
+  }
+
+  test('a mount of a writable snapshot is ours by whatever path the store was reached', async () => {
     await withBench(async (bench) => {
-      await bench.mount(await bench.image('a'));
+      await bench.mount(await bench.image('a'), true);
       const [entry] = bench.paper.table;
       assert.ok(entry);
-      entry.mounted = { ...entry.mounted, options: ['ro', 'lowerdir=/proc/self/fd/7:/proc/self/fd/8'] };
+      const [upper = ''] = overlayPaths(entry.options, 'upperdir');
+      fs.symlinkSync(join(upper, '..'), `${bench.target}-link`);
+      const options = entry.options.map((one) => one.replace(join(upper, '..'), `${bench.target}-link`));
+      entry.mounted = { ...entry.mounted, options };
       await bench.unmount(true);
       assert.deepEqual([await bench.recorded(), bench.paper.table], [[], []]);
     });
