@@ -499,6 +499,34 @@ export function transportSuite(
     );
   }
 
+  for (const scheme of ['http', 'https']) {
+    test(`transport/${name}: a name whose address is refused meanwhile is not asked in the other protocol: ${scheme}`, async () => {
+      let connections = 0;
+      const closing = createServer((socket) => {
+        connections++;
+        socket.once('data', () => socket.destroy());
+      });
+      const port = await listen(closing);
+      // As when the name is given another address after the request went out.
+      let isAllowed = true;
+      const allowAddress = (address: string): boolean => {
+        const allowed = isAllowed && address === '127.0.0.1';
+        if (allowed) isAllowed = false;
+        return allowed;
+      };
+      const transport = make().open({ allowAddress });
+      try {
+        const url = new URL(`${scheme}://localhost:${port}/`);
+        const codes = ['UNEXPECTED_END', 'ECONNRESET', 'CONNECT_RESET', 'EPIPE'];
+        await fails(transport.send({ method: 'GET', url, headers: {} }), 'Unavailable', codes);
+        assert.equal(connections, 1);
+      } finally {
+        await transport[Symbol.asyncDispose]();
+        await new Promise((resolve) => closing.close(resolve));
+      }
+    });
+  }
+
   check(
     'an address that is allowed is connected to',
     { client: { allowAddress: () => true } },

@@ -1,5 +1,5 @@
 /** Tells a server that was asked in the wrong protocol from one whose connections are lost. */
-import { connect } from 'node:net';
+import { connect, type LookupFunction, type TcpNetConnectOpts } from 'node:net';
 import process from 'node:process';
 import { onAbort } from '../../core/async/abort.ts';
 import { type ExchangeCode, reasonOf } from '../../core/errors.ts';
@@ -20,9 +20,14 @@ const PROBE_TIME = 3_000;
 
 /**
  * After a failure that the wrong protocol may have caused, asks the server once in the other one: an answer makes the failure
- * one for good. Origins that have answered are not probed. `isDirect`: no proxy is between.
+ * one for good. Origins that have answered are not probed. `isDirect`: no proxy is between. `lookup`: for the server's name, when
+ * not every address may be connected to; an address in its place was checked by `send`.
  */
-export function tellingProtocols(send: Transport, isDirect: (url: URL) => boolean): Transport {
+export function tellingProtocols(
+  send: Transport,
+  isDirect: (url: URL) => boolean,
+  lookup?: LookupFunction,
+): Transport {
   const settled = new Set<string>();
   return async (request) => {
     const { origin } = request.url;
@@ -36,7 +41,7 @@ export function tellingProtocols(send: Transport, isDirect: (url: URL) => boolea
       const other = otherProtocol(request.url, code);
       if (other === undefined) throw err;
       settled.add(origin);
-      if (await answers(request, other)) throw failure(request, other, err);
+      if (await answers(request, other, lookup)) throw failure(request, other, err);
       throw err;
     }
   };
@@ -48,12 +53,17 @@ function otherProtocol({ protocol }: URL, code: ExchangeCode): FailureCode | und
 }
 
 /** No header of the request is sent, and no certificate is asked for: the answer is only compared to the protocol's form. */
-async function answers({ url, signal }: HttpRequest, code: FailureCode): Promise<boolean> {
+async function answers(
+  { url, signal }: HttpRequest,
+  code: FailureCode,
+  lookup: LookupFunction | undefined,
+): Promise<boolean> {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const secure = code === 'TLS_PORT';
   const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = secure ? handshake(host, port, resolve) : greeting(host, port, resolve);
+  const to = { host, port, ...(lookup === undefined ? {} : { lookup }) };
+  const socket = secure ? handshake(to, resolve) : greeting(to, resolve);
   socket.once('error', () => resolve(false)).once('close', () => resolve(false));
   const timer = setTimeout(() => resolve(false), PROBE_TIME);
   const stopListening = onAbort(signal, () => resolve(false));
@@ -67,13 +77,15 @@ async function answers({ url, signal }: HttpRequest, code: FailureCode): Promise
   }
 }
 
-function handshake(host: string, port: number, tell: (answers: boolean) => void) {
+type Target = Pick<TcpNetConnectOpts, 'port' | 'lookup'> & { readonly host: string };
+
+function handshake(to: Target, tell: (answers: boolean) => void) {
   const tls = process.getBuiltinModule('node:tls');
   // The certificate does not matter: nothing is sent over this connection.
-  return tls.connect({ host, port, rejectUnauthorized: false }, () => tell(true));
+  return tls.connect({ ...to, rejectUnauthorized: false }, () => tell(true));
 }
 
-function greeting(host: string, port: number, tell: (answers: boolean) => void) {
-  const socket = connect({ host, port }, () => socket.write(`HEAD / HTTP/1.1\r\nhost: ${host}\r\n\r\n`));
+function greeting(to: Target, tell: (answers: boolean) => void) {
+  const socket = connect(to, () => socket.write(`HEAD / HTTP/1.1\r\nhost: ${to.host}\r\n\r\n`));
   return socket.once('data', (bytes) => tell(bytes.toString('latin1').startsWith('HTTP/')));
 }

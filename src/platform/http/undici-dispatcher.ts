@@ -98,10 +98,7 @@ const UNKNOWN_ROOT: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
 ]);
 
-/**
- * Trusts the runtime's roots, the system's and `extraCa`, or `ca` in the place of the first two. Reading the system's
- * takes 0.1 s, so they are read only when a chain is unknown without them: the same chains are accepted in the end.
- */
+/** Connects to no address that `allowAddress` refuses. */
 function connector(options: TransportOptions, timeout: number): Connector {
   const { allowAddress } = options;
   const open = unguarded(options, timeout);
@@ -113,6 +110,10 @@ function connector(options: TransportOptions, timeout: number): Connector {
   };
 }
 
+/**
+ * Trusts the runtime's roots, the system's and `extraCa`, or `ca` in the place of the first two. Reading the system's
+ * takes 0.1 s, so they are read only when a chain is unknown without them: the same chains are accepted in the end.
+ */
 function unguarded(options: TransportOptions, timeout: number): Connector {
   const { allowAddress } = options;
   const guard = allowAddress === undefined ? {} : { lookup: guardedLookup(allowAddress) };

@@ -9,7 +9,7 @@ import type {
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
-import { lookupAll } from './guarded-lookup.ts';
+import { guardedLookup, lookupAll } from './guarded-lookup.ts';
 import { failure } from './http-failure.ts';
 import { tellingProtocols } from './other-protocol.ts';
 import { DEFAULT_HEADERS_TIMEOUT, openDispatchers } from './undici-dispatcher.ts';
@@ -23,14 +23,18 @@ export function undiciTransports(): Transports {
     lookup: lookupAll,
     open(options: TransportOptions = {}): ClosableTransport {
       const dispatchers = openDispatchers(options);
-      const { headersTimeout = DEFAULT_HEADERS_TIMEOUT } = options;
+      const { headersTimeout = DEFAULT_HEADERS_TIMEOUT, allowAddress } = options;
       const proxyOf = (url: URL) => options.proxy?.(url);
       const send: Transport = async (request) => {
         const proxy = proxyOf(request.url);
         return await exchange(dispatchers.for(proxy), request, { proxy, headersTimeout });
       };
       return {
-        send: tellingProtocols(send, (url) => proxyOf(url) === undefined),
+        send: tellingProtocols(
+          send,
+          (url) => proxyOf(url) === undefined,
+          allowAddress && guardedLookup(allowAddress),
+        ),
         [Symbol.asyncDispose]: () => dispatchers.destroy(),
       };
     },
