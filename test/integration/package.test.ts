@@ -11,13 +11,14 @@ import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { execOk } from '../support/exec.ts';
 import { flavour } from '../support/hawser.ts';
-import { findTool, needs } from '../support/needs.ts';
+import { findTool, needs, requirePeer } from '../support/needs.ts';
 import { type NpmRegistry, startNpmRegistry } from '../support/npm-registry.ts';
 import { deno, node22, node26, repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
 const skip = flavour('bundle').skip || needs({ tools: ['npm', 'npx', 'tar', 'sh'] });
 const bun = findTool('bun');
+if (bun === undefined) requirePeer('bun');
 /** Bytes. The library is modules; hawser.mjs has all of them and all packages in it. */
 const MAX_PACKED = 1_000_000;
 const MAX_LIBRARY = 1_200_000;
