@@ -156,6 +156,8 @@ function report(path: string): void {
   console.log(`${path.slice(root.length + 1)}  ${mib.toFixed(1)} MiB`);
 }
 
+// ncc names modules as the working directory sees them.
+process.chdir(root);
 await compile();
 const code: string = await bundleAll();
 script(code);

@@ -1,12 +1,17 @@
-/** What `npm run release` makes: sums, the install script, the executable for arm64, the image of hawser itself. */
+/** What `npm run release` makes: all files, sums, the install script, the executable for arm64, the image of hawser itself; again. */
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +24,7 @@ import { exec, execOk } from '../support/exec.ts';
 import { flavour } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { startDockerRegistry } from '../support/real-registry.ts';
-import { repository } from '../support/runtimes.ts';
+import { node26, repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
 const release = join(repository, 'dist/release');
@@ -39,6 +44,24 @@ describe('a release', { skip: absent() }, () => {
   });
   after(async () => {
     await temp[Symbol.asyncDispose]();
+  });
+
+  test('it has every file that is published', () => {
+    const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+      version: string;
+    };
+    const machines = ['x64', 'arm64'].map((name) => `hawser-linux-${name}.gz`);
+    const packages = [
+      'hawser.mjs',
+      `hawser-${version}.tgz`,
+      `hawser-${version}-oci.tar`,
+      ...machines,
+      'install.sh',
+    ];
+    const shell = ['hawser.1', 'hawser.bash', '_hawser', 'hawser.fish'];
+    const papers = ['SHA256SUMS', 'THIRD-PARTY-NOTICES.txt', 'sbom.cdx.json'];
+    const caches = ['code-cache-main.bin', 'code-cache-worker.bin'];
+    assert.deepEqual(readdirSync(release).sort(), [...packages, ...shell, ...papers, ...caches].sort());
   });
 
   test('SHA256SUMS has every file, and the sums hold', async () => {
@@ -89,6 +112,35 @@ describe('a release', { skip: absent() }, () => {
     assert.match(wrong.stderr, /does not run here: nothing was installed/);
     assert.deepEqual(readdirSync(to), ['hawser']);
     assert.equal(readFileSync(join(to, 'hawser'), 'utf8'), 'old');
+  });
+
+  test('a build in another folder, with the code caches of the release, gives the same bytes, and no path of either', async () => {
+    const copy = mkdtempSync(join(repository, 'build/elsewhere-'));
+    after(() => rmSync(copy, { recursive: true }));
+    const left = ['node_modules', 'dist', 'build', '.git'];
+    for (const name of readdirSync(repository).filter((one) => !left.includes(one)))
+      cpSync(join(repository, name), join(copy, name), { recursive: true });
+    // Modules have names by their places, seen from the folder that is built.
+    await execOk('cp', ['-al', realpathSync(join(repository, 'node_modules')), join(copy, 'node_modules')]);
+    const caches = join(temp.path, 'caches');
+    mkdirSync(caches);
+    for (const name of ['main.bin', 'worker.bin'])
+      copyFileSync(join(release, `code-cache-${name}`), join(caches, name));
+    const env = { ...process.env, HAWSER_CODE_CACHES: caches };
+    await execOk(node26, [join(copy, 'scripts/build.ts')], { cwd: temp.path, env, timeout: 600_000 });
+    const built = readdirSync(join(copy, 'dist'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      statSync(join(copy, 'dist', name)).isFile(),
+    );
+    assert.ok(built.includes('hawser-linux-x64') && built.includes('hawser.mjs') && built.length > 100);
+    for (const name of built) {
+      const bytes = readFileSync(join(copy, 'dist', name));
+      assert.ok(
+        bytes.equals(readFileSync(join(repository, 'dist', name))),
+        `${name} (or the sources are newer than the release)`,
+      );
+      for (const path of [copy, repository])
+        assert.equal(bytes.includes(path), false, `${path} is in ${name}`);
+    }
   });
 
   describe('the executable for arm64', { skip: needs({ tools: ['qemu-aarch64-static'] }) }, () => {
