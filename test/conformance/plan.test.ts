@@ -12,7 +12,7 @@ import { partsOf } from '../../src/entry/stores.ts';
 import { fetch, pull, type Store } from '../../src/mod.ts';
 import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
 import { sha256 } from '../registry/registry.ts';
-import { rejectsWith, withBench } from '../support/bench.ts';
+import { rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
 
 const OVERLAY = { skip: needs({ root: true }) };
@@ -131,7 +131,11 @@ test('plan: sizes that are known, by an annotation and by the end of a gzip blob
 
 test('plan: its errors are those of pull, and documents are verified', async () => {
   await withBench(async ({ store, registry }) => {
-    const ref = registry.push('a/b', 'v1', await image('x', 'amd64'));
+    const ref = registry.push(
+      'a/b',
+      'v1',
+      buildIndex([await image('x', hostPlatform(runtimeOf(store).host).architecture)]),
+    );
     await rejectsWith('NotFound', /no match for platform linux\/s390x/, plan(store, ref, ['linux/s390x']));
     const empty = { mediaType: 'application/vnd.oci.empty.v1+json', digest: sha256(noise(2)), size: 2 };
     const artifact = await buildImage({ layers: [], manifest: { config: empty } });
@@ -140,7 +144,8 @@ test('plan: its errors are those of pull, and documents are verified', async () 
     await rejectsWith('DataLoss', /Cannot fetch sha256:.*the registry sent sha256:/, plan(store, ref));
     registry.faults.splice(0, 1, { match: '/manifests/sha256', overlong: 3 });
     await rejectsWith('DataLoss', /the registry sent more than \d+ bytes/, plan(store, ref));
-    registry.putManifest('a/s1', 'v1', 'application/vnd.docker.distribution.manifest.v1+json', noise(9));
+    const old = new TextEncoder().encode('{"schemaVersion":1,"name":"a/s1","fsLayers":[],"history":[]}');
+    registry.putManifest('a/s1', 'v1', 'application/vnd.docker.distribution.manifest.v1+json', old);
     await rejectsWith('NotImplemented', /schema 1/, plan(store, `${registry.host}/a/s1:v1`));
   });
 });
@@ -175,4 +180,22 @@ test('plan: as text and as JSON', async () => {
     [document.type, document.toDownload, document.present],
     ['plan', { blobs: 1, bytes: 2048 }, { blobs: 1, bytes: 512 }],
   );
+});
+
+test('plan: what a registry answers to HEAD is advice, as for a pull (G2)', async () => {
+  await withBench(async ({ store, registry }) => {
+    const built = await image('x', 'amd64');
+    const ref = registry.push('a/b', 'v1', built);
+    const size = built.root.bytes.length;
+    for (const said of [size - 1, size + 1000, 7]) {
+      registry.faults.push({ method: 'HEAD', headers: { 'Content-Length': `${said}` } });
+      const { root, blobs } = await plan(store, ref, ['linux/amd64']);
+      assert.equal(root.size, size);
+      assert.equal(blobs.find(({ desc }) => desc.digest === root.digest)?.desc.size, size);
+      assert.equal(blobs.length, 4);
+      registry.faults.length = 0;
+    }
+    await fetch(ref, { store });
+    assert.deepEqual(missing(await plan(store, ref, ['linux/amd64'])), []);
+  });
 });

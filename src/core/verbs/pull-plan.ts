@@ -46,7 +46,8 @@ export interface PullPlan {
  */
 export async function planPull(deps: TransferDeps, options: PullOptions): Promise<PullPlan> {
   const { signal = new AbortController().signal, report = () => {} } = options;
-  const root = await resolve({ deps, options, signal, report });
+  // The size of an answer to HEAD is advice, and nothing would correct a plan that is made of it.
+  const root = await resolve({ deps, options, signal, report }, true);
   if (isSchema1Type(root.mediaType)) {
     throw new HawserError('NotImplemented', `Cannot plan ${options.reference.name}: it is of schema 1`, {
       hint: 'A manifest of that age does not say how large its layers are; pull it without --plan',
