@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { orAborted } from '../../src/core/async/abort.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
 import { fetch, pull, type Store } from '../../src/mod.ts';
 import { sha256, type TestRegistry } from '../registry/registry.ts';
-import { image, rejectsWith, withBench } from '../support/bench.ts';
+import { altered, image, rejectsWith, withBench } from '../support/bench.ts';
 import { needs } from '../support/needs.ts';
 import { viewMounts } from '../support/snapshot-mounts.ts';
 
@@ -150,3 +151,41 @@ test('schema 1: the record says where it comes from as long as that is so', asyn
     assert.deepEqual((await store.images.get(ref)).labels, { team: 'deck' });
   });
 });
+
+test('schema 1: layers are fetched as those of other images: tries and a stalled body have the limits of the verb', async () => {
+  for (const [fault, retry, timeouts] of [
+    [{ status: 503 }, { tries: 0 }, {}],
+    [{ stall: 10 }, { tries: 0 }, { stall: 100 }],
+  ] as const) {
+    await withBench(async ({ store, registry }) => {
+      const ref = pushSchema1(registry, true);
+      registry.faults.push({ match: `/blobs/${A}`, method: 'GET', ...fault });
+      await rejectsWith(
+        'status' in fault ? 'Unavailable' : 'DeadlineExceeded',
+        /./,
+        orAborted(fetch(ref, { store, retry, timeouts }), AbortSignal.timeout(20_000)),
+      );
+      assert.equal(registry.log().filter((line) => line === `GET /t/s1/blobs/${A}`).length, 1);
+    });
+  }
+});
+
+test(
+  'schema 1: what is only fetched needs no room to be unpacked, and what cannot fit is refused',
+  OVERLAY,
+  async () => {
+    await withBench(async ({ store, registry }) => {
+      const ref = pushSchema1(registry, true);
+      const size = golden('layer-a.tar.gz').length + golden('layer-b.tar.gz').length;
+      const withFree = (free: number) => altered(store, { space: async () => ({ free, total: 2 ** 40 }) });
+      const tooLarge = /cannot fit: it takes at least .* to fetch, /;
+      await rejectsWith('ResourceExhausted', tooLarge, fetch(ref, { store: withFree(size - 1) }));
+      await rejectsWith('ResourceExhausted', /to fetch and unpack/, pull(ref, { store: withFree(size) }));
+      for (const name of [A, B]) assert.ok(!(await held(store)).includes(name ?? ''));
+      await fetch(ref, { store: withFree(size) });
+    });
+  },
+);
+
+const held = async (store: Store): Promise<string[]> =>
+  (await store.content.list()).map(({ digest }) => digest as string);

@@ -12,7 +12,7 @@ import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import { codeOf } from '../registry/failures.ts';
-import { spaceCheck } from './forecast.ts';
+import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type FetchJob, withJob } from './job.ts';
 import type { FetchOptions, FetchResult, TransferDeps } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
@@ -21,8 +21,9 @@ import { type WalkDeps, type WalkHooks, type WalkOptions, walkImage } from './wa
 /** Resolves, fetches, records. On failure no record is made or moved, and what was fetched is kept for a day. */
 export async function fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult> {
   return await withJob(deps, options, async (job) => {
-    return await withTarget(job, async (target) => {
-      await fetchContent(job, target, blobSource(job), { beforeFetch: spaceCheck(job, false) });
+    const beforeFetch = spaceCheck(job, false);
+    return await withTarget(job, beforeFetch, async (target) => {
+      await fetchContent(job, target, blobSource(job), { beforeFetch });
       return await record(job, target);
     });
   });
@@ -42,12 +43,16 @@ export interface RecordTarget {
  * Resolves the reference, and works on the target. The answer to HEAD is only advice: where the root is then missing or has other
  * bytes, its document is read, and the work begins anew with that.
  */
-export async function withTarget<T>(job: FetchJob, work: (target: RecordTarget) => Promise<T>): Promise<T> {
-  const target = await resolveTarget(job);
+export async function withTarget<T>(
+  job: FetchJob,
+  beforeFetch: SpaceCheck,
+  work: (target: RecordTarget) => Promise<T>,
+): Promise<T> {
+  const target = await resolveTarget(job, beforeFetch, false);
   try {
     return await work(target);
   } catch (err) {
-    const again = await readTarget(job, target, err);
+    const again = await readTarget(job, beforeFetch, target, err);
     if (again === undefined) throw err;
     return await work(again);
   }
@@ -56,6 +61,7 @@ export async function withTarget<T>(job: FetchJob, work: (target: RecordTarget) 
 /** Undefined: the failure was not about the root, or reading the root fails too. */
 async function readTarget(
   job: FetchJob,
+  beforeFetch: SpaceCheck,
   { root, generated }: RecordTarget,
   err: unknown,
 ): Promise<RecordTarget | undefined> {
@@ -65,7 +71,7 @@ async function readTarget(
   const stored = await ifFound(deps.backend.content.info(root.digest, { signal }));
   if (stored?.size === root.size) return undefined;
   try {
-    return await resolveTarget(job, true);
+    return await resolveTarget(job, beforeFetch, true);
   } catch {
     signal.throwIfAborted();
     return undefined;
@@ -73,14 +79,17 @@ async function readTarget(
 }
 
 /** Resolves the reference; asks the policy of the node; converts an image of schema 1. */
-async function resolveTarget(job: FetchJob, read = false): Promise<RecordTarget> {
+async function resolveTarget(job: FetchJob, beforeFetch: SpaceCheck, read: boolean): Promise<RecordTarget> {
   const root = await resolve(job, read);
   await admit(job, root);
   const labels = job.options.labels ?? {};
   // '' removes the label: a name that was of schema 1 before may be it no longer.
   if (!isSchema1Type(root.mediaType))
     return { root, generated: new Set(), labels: { [CONVERTED_LABEL]: '', ...labels } };
-  const { config, manifest } = await convertSchema1(job, root);
+  const { config, manifest } = await convertSchema1(job, root, {
+    beforeFetch,
+    bring: blobSource(job).refetch,
+  });
   const generated = new Set([config.digest, manifest.digest]);
   return { root: manifest, generated, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };
 }

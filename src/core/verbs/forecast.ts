@@ -19,10 +19,9 @@ interface Need {
 }
 
 /** Called with blobs that are about to be fetched: refuses an image that cannot fit. */
-export function spaceCheck(
-  { deps, options, report }: FetchJob,
-  unpacks: boolean,
-): (blobs: readonly Descriptor[], call: Call) => Promise<void> {
+export type SpaceCheck = (blobs: readonly Descriptor[], call: Call) => Promise<void>;
+
+export function spaceCheck({ deps, options, report }: FetchJob, unpacks: boolean): SpaceCheck {
   const forecast = new Forecast(deps.backend, { unpacks, force: options.force ?? false, report });
   return (blobs, call) => forecast.admit(blobs, call);
 }

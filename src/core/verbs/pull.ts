@@ -10,7 +10,7 @@ import { parseConfig } from '../oci/documents.ts';
 import type { ProgressEvent } from '../progress/events.ts';
 import { UnpackChoice } from './choose.ts';
 import { type BlobSource, blobSource, fetchContent, type RecordTarget, record, withTarget } from './fetch.ts';
-import { spaceCheck } from './forecast.ts';
+import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
 import type { PullOptions, PullResult, TransferDeps, UnpackedPlatform } from './options.ts';
 
@@ -24,8 +24,9 @@ export async function pull(deps: TransferDeps, options: PullOptions): Promise<Pu
   const snapshotter = deps.backend.snapshotter(options.snapshotter);
   await snapshotter.check?.({ oursOnly: oursOnly(options.layerSettings ?? {}), signal: options.signal });
   return await withJob(deps, options, async (job) => {
-    return await withTarget(job, async (target) => {
-      const unpacked = await new Transfer(job, target).run();
+    const beforeFetch = spaceCheck(job, true);
+    return await withTarget(job, beforeFetch, async (target) => {
+      const unpacked = await new Transfer(job, target, beforeFetch).run();
       job.report({ type: 'syncing' });
       await deps.backend.sync({ signal: job.signal });
       const result = await record(job, target);
@@ -61,6 +62,7 @@ class Transfer {
   /** The job of the fetching side, whose reports say which blobs have begun to arrive. */
   readonly #fetching: PullJob;
   readonly #target: RecordTarget;
+  readonly #beforeFetch: SpaceCheck;
   readonly #choice: UnpackChoice;
   readonly #source: BlobSource;
   readonly #stop = new AbortController();
@@ -71,10 +73,11 @@ class Transfer {
   readonly #unpacked: Unpacked[] = [];
   #failure: { reason: unknown } | undefined;
 
-  constructor(job: PullJob, target: RecordTarget) {
+  constructor(job: PullJob, target: RecordTarget, beforeFetch: SpaceCheck) {
     this.#parent = job;
     this.#job = { ...job, signal: this.#stop.signal };
     this.#target = target;
+    this.#beforeFetch = beforeFetch;
     this.#fetching = { ...this.#job, report: (event) => this.#noteStart(event) };
     this.#source = blobSource(this.#fetching);
     this.#choice = new UnpackChoice(job.options, job.deps.hostPlatform, target.root);
@@ -104,7 +107,7 @@ class Transfer {
         },
         onManifest: (...manifest) => this.#queue(...manifest),
         doubts: (desc) => this.#blob(desc).doubts,
-        beforeFetch: spaceCheck(this.#job, true),
+        beforeFetch: this.#beforeFetch,
       });
     } catch (err) {
       this.#fail(err);

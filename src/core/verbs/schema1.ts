@@ -3,7 +3,6 @@ import { Limiter } from '../async/limiter.ts';
 import { allOrAbort } from '../async/settle.ts';
 import { withSoundBlob } from '../content/heal.ts';
 import { writeBlob } from '../content/write.ts';
-import { fetchBlob } from '../download/fetch-blob.ts';
 import { fetchSchema1 } from '../download/schema1-manifest.ts';
 import { ifFound, wrap } from '../errors.ts';
 import { UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
@@ -13,27 +12,38 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { DOCKER_LAYER, DOCKER_LAYER_GZIP } from '../oci/media-types.ts';
 import { parseSchema1, type Schema1 } from '../oci/schema1.ts';
+import type { Call } from '../ports/call.ts';
 import type { Compression } from '../ports/codecs.ts';
-import { spaceCheck } from './forecast.ts';
+import type { SpaceCheck } from './forecast.ts';
 import type { FetchJob } from './job.ts';
 
 /** Layers fetched and read at once when the user does not say. */
 const CONCURRENCY = 6;
 
+/** How the verb brings the layers. */
+interface LayerSource {
+  readonly beforeFetch: SpaceCheck;
+  /** Does nothing when the store has the blob. */
+  readonly bring: (desc: Descriptor, call: Call) => Promise<unknown>;
+}
+
 /**
  * The OCI image that stands for `root` (containerd 1.6's conversion, same digests): config, manifest and layers are in
  * the store and leased. The manifest as the registry has it is not stored. DataLoss when its digest is not `root`'s.
  */
-export async function convertSchema1(job: FetchJob, root: Descriptor): Promise<Converted> {
+export async function convertSchema1(
+  job: FetchJob,
+  root: Descriptor,
+  source: LayerSource,
+): Promise<Converted> {
   const { deps, options, report } = job;
   const schema1 = await readManifest(job, root);
   const sums = new Set(schema1.layers.filter((layer) => !layer.knownEmpty).map(({ blobSum }) => blobSum));
   const limiter = new Limiter(options.maxConcurrentDownloads || CONCURRENCY);
   const states = new Map<Digest, LayerState>();
-  const check = spaceCheck(job, true);
   await allOrAbort([...sums], job.signal, (blobSum, signal) =>
     limiter.run(signal, async () => {
-      states.set(blobSum, await layerState({ ...job, signal }, blobSum, check));
+      states.set(blobSum, await layerState({ ...job, signal }, blobSum, source));
     }),
   );
   const image = convert(schema1, (blobSum) => states.get(blobSum) ?? { empty: true }, deps.hashers);
@@ -60,17 +70,16 @@ async function readManifest({ deps, options, signal }: FetchJob, root: Descripto
 async function layerState(
   job: FetchJob,
   blobSum: Digest,
-  check: ReturnType<typeof spaceCheck>,
+  { beforeFetch, bring }: LayerSource,
 ): Promise<LayerState> {
-  const { deps, options, report } = job;
-  const { content } = deps.backend;
+  const { content } = job.deps.backend;
   const size = (await sizeInStore(job, blobSum)) ?? (await sizeInRegistry(job, blobSum));
   const desc = { mediaType: DOCKER_LAYER_GZIP, digest: blobSum, size };
-  const fetcher = deps.registry.fetcher(options.reference);
-  await check([desc], job);
-  const bring = () => fetchBlob({ content, fetcher, clock: deps.clock, report }, desc, job);
-  await bring();
-  const facts = await withSoundBlob({ content, refetch: bring }, desc, job, () => layerFacts(job, blobSum));
+  await beforeFetch([desc], job);
+  await bring(desc, job);
+  const warn = (message: string) => job.report({ type: 'warning', message });
+  const healing = { content, refetch: bring, warn };
+  const facts = await withSoundBlob(healing, desc, job, () => layerFacts(job, blobSum));
   if (facts.empty) return { empty: true };
   return { empty: false, desc: { ...desc, mediaType: layerType(facts.compression) }, diffId: facts.diffId };
 }
