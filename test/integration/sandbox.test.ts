@@ -70,7 +70,7 @@ describe('deno run with few permissions', { skip: unbuilt() }, () => {
   test('without the environment it says so, without a stack', async () => {
     const result = await run([], ['version']);
     assert.equal(result.code, 1, explain(result));
-    assert.match(result.stderr, /^hawser: cannot start: .*--allow-env.*\nhint: Run Deno with the flag.*\n$/);
+    assert.match(result.stderr, /^hawser: cannot start: .*--allow-env.*\nhint: Run Deno with --allow-env\n$/);
   });
 
   test('without a permission it says so, exit 1', async () => {

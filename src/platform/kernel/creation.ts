@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { Creation } from '../../core/ports/syscalls.ts';
 import { parseProcessStatus, STATUS_FILE } from '../../core/users/process-status.ts';
+import { mayRead } from './deno-permission.ts';
 
 /** The owner and umask of what this process makes. `undefined` where /proc cannot be read. */
 export function readCreation(): Creation | undefined {
+  if (!mayRead(STATUS_FILE)) return undefined;
   let text: string;
   try {
     text = readFileSync(STATUS_FILE, 'latin1');

@@ -18,8 +18,10 @@ export function inDifferentMounts(a: number, b: number): boolean | undefined {
 }
 
 function mountIdOf(fd: number): string | undefined {
+  const path = `/proc/self/fdinfo/${fd}`;
+  if (!mayRead(path)) return undefined;
   try {
-    return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
+    return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(path, 'latin1'))?.[1];
   } catch {
     return undefined;
   }
@@ -27,8 +29,10 @@ function mountIdOf(fd: number): string | undefined {
 
 /** Syscalls.mountsBelow. */
 export function mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
+  const path = `/proc/self/fd/${dir.fd}`;
+  if (!mayRead(path) || !mayRead(MOUNTINFO)) return [];
   try {
-    const here = readlinkSync(`/proc/self/fd/${dir.fd}`, 'latin1');
+    const here = readlinkSync(path, 'latin1');
     if (name === undefined) return mountsIn(here).filter((point) => point !== here);
     return mountsIn(`${here === '/' ? '' : here}/${name}`);
   } catch {

@@ -113,7 +113,7 @@ export async function runToolAsync(
 /** Deno's spawnSync fails without a reason where it is not allowed (2.9.6), and on a terminal Deno would ask. */
 function checkAllowed(path: string, doing: string): void {
   if (isGranted({ name: 'run', command: path })) return;
-  throw new HawserError('PermissionDenied', `${doing}: Deno does not allow to run ${path}`, {
+  throw new HawserError('FailedPrecondition', `${doing}: Deno does not allow to run ${path}`, {
     hint: `Run Deno with --allow-run=${basename(path)}, or with --allow-ffi, which takes no tools`,
   });
 }
