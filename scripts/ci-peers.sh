@@ -1,10 +1,11 @@
 #!/bin/sh
-# Peers for the tests that Debian does not have: containerd 2 with its ctr and shim in DIR/containerd2, Bun in DIR/bin.
+# Peers for the tests that Debian does not have: containerd 2 with its ctr and shim in DIR/containerd2, Bun and crane in DIR/bin.
 # Usage: scripts/ci-peers.sh DIR. What is in DIR stays. Go: the one in PATH when it is new enough, else Go's toolchain from the module proxy (needs curl, unzip).
 set -eu
 dir=${1:?scripts/ci-peers.sh takes a directory}
 containerd=v2.4.2
 bun=1.4.5
+crane=v0.22.1
 go=1.26.8
 mkdir -p "$dir/bin" "$dir/containerd2"
 dir=$(cd "$dir" && pwd)
@@ -26,8 +27,13 @@ toolchain() {
   PATH=$root/bin:$PATH
 }
 
-if [ ! -x "$dir/containerd2/ctr" ]; then
+if [ ! -x "$dir/containerd2/ctr" ] || [ ! -x "$dir/bin/crane" ]; then
   case $(go env GOVERSION 2> /dev/null) in go1.2[4-9]* | go1.[3-9][0-9]*) ;; *) toolchain ;; esac
+fi
+if [ ! -x "$dir/bin/crane" ]; then
+  GOBIN=$dir/bin CGO_ENABLED=0 go install -ldflags '-s -w' "github.com/google/go-containerregistry/cmd/crane@$crane"
+fi
+if [ ! -x "$dir/containerd2/ctr" ]; then
   for program in containerd containerd-shim-runc-v2 ctr; do
     GOBIN=$dir/containerd2 GOFLAGS=-buildvcs=false CGO_ENABLED=0 go install -ldflags '-s -w' \
       "github.com/containerd/containerd/v2/cmd/$program@$containerd"

@@ -135,7 +135,7 @@ test('an artifact alone is what its index has for the platform', async () => {
 
 for (const declared of [true, false]) {
   const where = declared ? 'for another platform' : 'whose config names no platform';
-  test(`an image ${where} beside an artifact is no image for this one: a record that was there stays (T10)`, async () => {
+  test(`an image ${where} beside an artifact is no image for this one: a record that was there stays`, async () => {
     await withBench(async ({ registry, store }) => {
       const platforms = ['linux/arm64'];
       const arm = await image('arm', { platform: ARM });

@@ -182,7 +182,7 @@ test('plan: as text and as JSON', async () => {
   );
 });
 
-test('plan: what a registry answers to HEAD is advice, as for a pull (G2)', async () => {
+test('plan: what a registry answers to HEAD is advice, as for a pull', async () => {
   await withBench(async ({ store, registry }) => {
     const built = await image('x', 'amd64');
     const ref = registry.push('a/b', 'v1', built);

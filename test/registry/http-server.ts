@@ -81,6 +81,9 @@ export async function serve(
   };
 }
 
+/** The first byte of a client that wants TLS (RFC 8446 5.1). Clients such as skopeo ask so first, and wait for an answer. */
+const TLS_HANDSHAKE = 0x16;
+
 async function converse(
   socket: Socket,
   handle: (request: ServerRequest, wire: Wire) => Promise<void>,
@@ -102,6 +105,10 @@ async function converse(
   let pending: Uint8Array = new Uint8Array();
   for await (const chunk of socket as AsyncIterable<Uint8Array>) {
     pending = concat([pending, chunk]);
+    if (pending[0] === TLS_HANDSHAKE) {
+      await wire.write('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+      return wire.end();
+    }
     for (let parsed = parse(pending); parsed !== undefined; parsed = parse(pending)) {
       pending = pending.subarray(parsed.length);
       await handle(parsed.request, wire);
