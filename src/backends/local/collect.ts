@@ -160,11 +160,14 @@ function orphans(store: Store, files: Files): string[] {
 async function removeFiles(store: Store, files: Files, swept: Swept, call?: Call): Promise<number> {
   let bytes = 0;
   const done = store.db.prepare('DELETE FROM doomed WHERE path = ? AND owner = ?');
+  let isNoted = true;
   try {
     for (const path of swept.doomed) {
       call?.signal?.throwIfAborted();
       await store.runtime.fs.remove(store.path(path), { tree: true, ...call });
       bytes += files.blobs.get(path)?.size ?? 0;
+      // At once, unless the database is busy: who wants the path waits no longer than for this file.
+      if (isNoted) isNoted = await store.tidy(() => done.run(path, store.owner.id));
     }
   } finally {
     await store.tidy(() => {

@@ -5,10 +5,12 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import type { Owner } from './owner.ts';
-import { text } from './rows.ts';
+import { number, text } from './rows.ts';
 import { giveUpSpare } from './spare.ts';
 
+/** Milliseconds between two looks at a sweep, and for which a sweep that removes nothing is waited for. */
 const DOOMED_POLL = 20;
+const DOOMED_PATIENCE = 60_000;
 /** Milliseconds for which a transaction waits for other processes'. Ours last a few milliseconds. */
 const LOCK_PATIENCE = 30_000;
 const TIDY_PATIENCE = 1000;
@@ -98,10 +100,14 @@ export class Store {
 
   /**
    * A transaction that lets go of something while cleaning up. Never rejects, and waits a second at most: whatever this process
-   * still holds when it ends is nobody's.
+   * still holds when it ends is nobody's. False when that failed.
    */
-  async tidy(work: () => unknown): Promise<void> {
-    await this.#retry(() => this.#transact(work), TIDY_PATIENCE).catch(() => {});
+  async tidy(work: () => unknown): Promise<boolean> {
+    const done = this.#retry(() => this.#transact(work), TIDY_PATIENCE);
+    return await done.then(
+      () => true,
+      () => false,
+    );
   }
 
   #transact<T>(work: () => T): T {
@@ -140,21 +146,37 @@ export class Store {
 
   /**
    * Waits until no sweep is about to remove these paths (relative to the root). Call it once a row with a live owner names
-   * them: from then on no sweep chooses them.
+   * them: from then on no sweep chooses them. Unavailable when a sweep removes nothing for a minute.
    */
   async undoomed(paths: readonly string[], call?: Call): Promise<void> {
-    for (const path of paths) {
-      for (;;) {
-        const row = this.db.prepare('SELECT owner FROM doomed WHERE path = ?').get(path);
-        if (row === undefined) break;
-        const sweeper = text(row, 'owner');
-        if ((await this.owner.look(sweeper, call)) === 'dead') {
-          const forget = this.db.prepare('DELETE FROM doomed WHERE path = ? AND owner = ?');
-          await this.write(() => forget.run(path, sweeper), call);
-        } else {
-          await this.runtime.clock.sleep(DOOMED_POLL, call?.signal);
-        }
+    for (const path of paths) await this.#undoomed(path, call);
+  }
+
+  async #undoomed(path: string, call?: Call): Promise<void> {
+    const { clock } = this.runtime;
+    const find = this.db.prepare(
+      'SELECT owner, (SELECT count(*) FROM doomed o WHERE o.owner = d.owner) AS left FROM doomed d WHERE path = ?',
+    );
+    const forget = this.db.prepare('DELETE FROM doomed WHERE path = ? AND owner = ?');
+    let left = -1;
+    let since = clock.monotonic();
+    for (;;) {
+      const row = find.get(path);
+      if (row === undefined) return;
+      const sweeper = text(row, 'owner');
+      if ((await this.owner.look(sweeper, call)) === 'dead') {
+        await this.write(() => forget.run(path, sweeper), call);
+        continue;
       }
+      if (number(row, 'left') !== left) since = clock.monotonic();
+      left = number(row, 'left');
+      if (clock.monotonic() - since >= DOOMED_PATIENCE) throw stoppedSweep(this.path(path));
+      await clock.sleep(DOOMED_POLL, call?.signal);
     }
   }
+}
+
+function stoppedSweep(path: string): HawserError {
+  const what = `Cannot write ${path}: another process is about to remove what was there, and does not go on`;
+  return new HawserError('Unavailable', what, { hint: 'Look for a stopped hawser, and try again' });
 }
