@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ByteString, fromUtf8 } from '../../src/core/bytes.ts';
-import { errnoOf, type Kind, kindOf } from '../../src/core/errors.ts';
+import { errnoOf, hintOf, type Kind, kindOf, messageOf } from '../../src/core/errors.ts';
 import {
   type Dir,
   S_IFBLK,
@@ -35,7 +35,7 @@ export interface SyscallsUnderTest {
   readonly keepsHandles?: boolean;
 }
 
-const ROOT = { root: true, tools: ['stat', 'mknod', 'setfattr', 'getfattr', 'touch'] };
+const ROOT = { root: true, tools: ['stat', 'mknod', 'setfattr', 'getfattr', 'touch', 'mount', 'umount'] };
 const NOT_UTF8: ByteString = 'a\xff\xfeb\x80';
 const bytes = (...list: number[]): Uint8Array => new Uint8Array(list);
 /** A version 2 capability set (linux/capability.h) with NUL and bytes of 0x80 and more in it. */
@@ -94,9 +94,54 @@ export function syscallsSuite(name: string, under: SyscallsUnderTest): void {
   attributeTests(check, under);
   xattrTests(check);
   handleTests(check, under);
+  diskTests(check);
 }
 
 type Check = (title: string, body: (place: Place) => void) => void;
+
+function thrown(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (err) {
+    return err;
+  }
+  return assert.fail('did not fail');
+}
+
+/** Runs `work` in a file system of 64 KiB, mounted in the place. */
+function onFullDisk({ sys, path }: Place, work: (dir: Dir, path: string) => void): void {
+  const full = join(path, 'full');
+  fs.mkdirSync(full);
+  assert.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', full]).status, 0);
+  try {
+    const dir = sys.openRoot(full);
+    try {
+      work(dir, full);
+    } finally {
+      sys.closeDir(dir);
+    }
+  } finally {
+    spawnSync('umount', [full]);
+  }
+}
+
+function diskTests(check: Check): void {
+  check('a full disk is told with the file that was written, wherever that is', (place) => {
+    const { sys } = place;
+    const block = new Uint8Array(1 << 17);
+    onFullDisk(place, (dir, path) => {
+      for (const write of [(fd: number) => sys.write(fd, block), (fd: number) => sys.writeAt(fd, block, 0)]) {
+        const fd = sys.createFile(dir, 'large', 0o600);
+        const err = thrown(() => write(fd));
+        sys.closeFile(fd);
+        sys.unlink(dir, 'large');
+        assert.equal(kindOf(err), 'ResourceExhausted');
+        assert.match(messageOf(err), new RegExp(`writing "${path}/large": no space left on device`));
+        assert.equal(hintOf(err), 'Free space (and inodes) on that file system');
+      }
+    });
+  });
+}
 
 function nameTests(check: Check, under: SyscallsUnderTest): void {
   if (under.utf8Only) {

@@ -1,11 +1,11 @@
 /** A directory that has to stay itself (a mount point, the working directory) gets what a tree has in it. */
 
 import { type Undo, undoable } from '../async/undo.ts';
-import type { ByteString } from '../bytes.ts';
-import { isKind, messageOf, wrap } from '../errors.ts';
+import { type ByteString, display } from '../bytes.ts';
+import { HawserError, isKind, messageOf } from '../errors.ts';
 import { type Dir, isDirectory, type Stat, type Syscalls } from '../ports/syscalls.ts';
 import { copyAttributes, dirInode } from '../trees/inode.ts';
-import { mayStay, type Place, type PlaceRuntime } from './place.ts';
+import { mayStay, type Place, type PlaceRuntime, takenMeanwhile } from './place.ts';
 import type { Staging } from './staging.ts';
 
 /**
@@ -22,14 +22,11 @@ export async function fillPlace(
   const { dir, name } = place;
   const sys = await runtime.syscalls();
   const met = (await runtime.fs.list(dir)).find((entry) => !mayStay(entry, name));
-  if (met !== undefined) {
-    const why = new Error(`there is ${JSON.stringify(met.name)} now`);
-    throw wrap(`Cannot unpack to ${dir}: something came there meanwhile`, why);
-  }
+  if (met !== undefined) throw takenMeanwhile(dir, `there is ${JSON.stringify(met.name)} now`);
   return await withDirs(sys, [await staging.made.open(), dir], async (made, target) => {
     const root = sys.fstat(made);
     return await undoable(async (undo) => {
-      moveUp(sys, made, target, undo);
+      moveUp(sys, { made, target, dir }, undo);
       const described = describeRoot(sys, { made, root, target, dir, warn }, undo);
       sys.flush();
       await runtime.fs.syncDir(dir);
@@ -43,7 +40,11 @@ export async function fillPlace(
 /**
  * Nothing is replaced. Moving an entry takes write permission on the directories, and on the entry if that is one (rename(2)).
  */
-function moveUp(sys: Syscalls, made: Dir, target: Dir, undo: Undo): void {
+function moveUp(
+  sys: Syscalls,
+  { made, target, dir }: Pick<Described, 'made' | 'target' | 'dir'>,
+  undo: Undo,
+): void {
   const own = sys.fstat(made).mode & 0o7777;
   if ((own & 0o300) !== 0o300) {
     sys.chmodDir(made, own | 0o300);
@@ -61,10 +62,27 @@ function moveUp(sys: Syscalls, made: Dir, target: Dir, undo: Undo): void {
     const mode = (stat?.mode ?? 0) & 0o7777;
     const closed = stat !== undefined && isDirectory(stat) && (mode & 0o200) === 0 ? mode : undefined;
     if (closed !== undefined) sys.chmod(made, name, mode | 0o200);
-    sys.rename(made, name, target, name, 'new');
+    try {
+      sys.rename(made, name, target, name, 'new');
+    } catch (err) {
+      throw isKind(err, 'AlreadyExists') ? taken(dir, name, err) : err;
+    }
     moved.push({ name, closed });
     if (closed !== undefined) sys.chmod(target, name, mode);
   }
+}
+
+/** What may stay in a directory has this name too, or something has just come there. */
+function taken(dir: string, name: ByteString, cause: unknown): HawserError {
+  const shown = JSON.stringify(display(name));
+  return new HawserError(
+    'AlreadyExists',
+    `Cannot unpack to ${dir}: there is ${shown}, and the image has that too`,
+    {
+      hint: `Remove ${shown} from ${dir}, or choose another directory`,
+      cause,
+    },
+  );
 }
 
 interface Described {

@@ -71,7 +71,8 @@ async function cleanUp(
   settle: () => Promise<void>,
 ): Promise<void> {
   const { dir, name, way } = place;
-  await orWarn(options, `remove what ${dir} was before, which is in ${staging.path}`, async () => {
+  const left = way === 'replace' ? `what ${dir} was before, which is in ${staging.path}` : staging.path;
+  await orWarn(options, `remove ${left}`, async () => {
     if (way === 'replace') await staging.giveUpOld(options);
     await staging.remove(options);
   });

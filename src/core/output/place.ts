@@ -96,6 +96,14 @@ function refused(
   return new HawserError(kind, `Cannot unpack to ${dir}: ${why}`, { hint });
 }
 
+/** Another process made or moved something to where a tree was about to be put. Nothing of that is touched. */
+export function takenMeanwhile(dir: string, why: string, cause?: unknown): HawserError {
+  return new HawserError('AlreadyExists', `Cannot unpack to ${dir}: something came there meanwhile: ${why}`, {
+    hint: `Look at ${dir}: remove what came there, or choose another directory`,
+    cause,
+  });
+}
+
 /** For a directory that is there. */
 async function wayInto(
   runtime: PlaceRuntime,

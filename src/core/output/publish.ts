@@ -1,9 +1,9 @@
 /** Putting a tree that is whole and durable into its place, step by step. A step that fails undoes those before it. */
 
 import { type Undo, undoable } from '../async/undo.ts';
-import { HawserError, hintOf, isKind, kindOf, messageOf, wrap } from '../errors.ts';
+import { HawserError, hintOf, isKind, kindOf, messageOf } from '../errors.ts';
 import { fillPlace } from './fill-place.ts';
-import type { Place, PlaceRuntime } from './place.ts';
+import { type Place, type PlaceRuntime, takenMeanwhile } from './place.ts';
 import type { Spot } from './spot.ts';
 import type { Staging } from './staging.ts';
 
@@ -33,7 +33,7 @@ async function moveIn({ fs }: PlaceRuntime, staging: Staging, { dir, parent, nam
       await made.move(place);
     } catch (err) {
       if (!isKind(err, 'AlreadyExists', 'FailedPrecondition')) throw err;
-      throw wrap(`Cannot unpack to ${dir}: something came there meanwhile`, err);
+      throw takenMeanwhile(dir, messageOf(err), err);
     }
     undo(async () => {
       await place.move(made);

@@ -49,7 +49,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     number: 28,
     kind: 'ResourceExhausted',
     text: 'no space left on device',
-    hint: 'Free space (and inodes) on the file system that holds the store',
+    hint: 'Free space (and inodes) on that file system',
   },
   ESPIPE: { number: 29, kind: 'FailedPrecondition', text: 'illegal seek' },
   EROFS: {

@@ -14,7 +14,7 @@ import { errnoError } from './errno.ts';
 import { AT_SYMLINK_NOFOLLOW, FfiCalls, O_NOCTTY, O_NONBLOCK } from './ffi-calls.ts';
 import { FfiXattrs } from './ffi-xattrs.ts';
 import type { Libc, LibcFunctions } from './libc.ts';
-import { checkRoot, type NamedDir, pathOf, takeFd } from './names.ts';
+import { checkRoot, type NamedDir, pathOf, pathOfFile, takeFd } from './names.ts';
 import { decodeDirents, encodeTimes, makeDev } from './stat.ts';
 
 const O_WRONLY = 1;
@@ -131,7 +131,7 @@ class FfiSyscalls implements Syscalls {
     const length = BigInt(Math.min(into.length, IO_MAX));
     return this.#calls.run(
       () => this.#fn.read(fd, into, length),
-      () => 'reading a file',
+      () => `reading ${pathOfFile(fd)}`,
     );
   }
 
@@ -140,7 +140,7 @@ class FfiSyscalls implements Syscalls {
       const length = Math.min(rest.length, IO_MAX);
       const done = this.#calls.run(
         () => this.#fn.write(fd, rest, length),
-        () => 'writing a file',
+        () => `writing ${pathOfFile(fd)}`,
       );
       if (done === rest.length) return;
       rest = rest.subarray(done);
@@ -152,7 +152,7 @@ class FfiSyscalls implements Syscalls {
       const rest = bytes.subarray(done, done + IO_MAX);
       done += this.#calls.run(
         () => this.#fn.pwrite(fd, rest, BigInt(rest.length), BigInt(position + done)),
-        () => 'writing a file',
+        () => `writing ${pathOfFile(fd)}`,
       );
     }
   }
@@ -160,12 +160,12 @@ class FfiSyscalls implements Syscalls {
   truncateFile(fd: number, size: number): void {
     this.#calls.run(
       () => this.#fn.ftruncate(fd, BigInt(size)),
-      () => 'setting the size of a file',
+      () => `setting the size of ${pathOfFile(fd)}`,
     );
   }
 
   closeFile(fd: number): void {
-    this.#calls.close(fd, () => 'a file');
+    this.#calls.close(fd, () => pathOfFile(fd));
   }
 
   mkdir(dir: Dir, name: ByteString, perm: number): void {

@@ -1,7 +1,9 @@
 /** Checks that all Syscalls providers share, and words for their messages. */
+import { readlinkSync } from 'node:fs';
 import { type ByteString, display, fromUtf8 } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Dir } from '../../core/ports/syscalls.ts';
+import { mayDoAll } from './deno-permission.ts';
 
 /** A directory handle that knows the path it was opened by, for messages only: it may have been renamed since. */
 export interface NamedDir extends Dir {
@@ -18,6 +20,16 @@ export function takeFd(dir: Dir): number {
 export function pathOf(dir: Dir, name?: ByteString): string {
   const base = (dir as Partial<NamedDir>).path ?? `(descriptor ${dir.fd})`;
   return JSON.stringify(display(name === undefined ? base : `${base}/${name}`));
+}
+
+/** The path of an open file, for messages only: it may have been renamed since. */
+export function pathOfFile(fd: number): string {
+  if (!mayDoAll()) return 'a file';
+  try {
+    return JSON.stringify(readlinkSync(`/proc/self/fd/${fd}`));
+  } catch {
+    return 'a file';
+  }
 }
 
 /** InvalidArgument unless `name` is one path component and a byte string. */

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import type { ByteString } from '../../core/bytes.ts';
 import { type Dir, S_IFMT, S_IFREG } from '../../core/ports/syscalls.ts';
 import { errnoError } from './errno.ts';
-import { pathOf } from './names.ts';
+import { pathOf, pathOfFile } from './names.ts';
 import { openNoFollow } from './no-follow.ts';
 import { attempt, ToolsCalls } from './tools-calls.ts';
 import { WaitingTimes } from './tools-times.ts';
@@ -35,7 +35,7 @@ export class ToolsFiles {
   read(fd: number, into: Uint8Array): number {
     if (into.length === 0) return 0;
     return attempt(
-      () => 'reading a file',
+      () => `reading ${pathOfFile(fd)}`,
       () => fs.readSync(fd, into, 0, into.length, null),
     );
   }
@@ -54,7 +54,7 @@ export class ToolsFiles {
     for (let at = 0; at < bytes.length; ) {
       const there = position === undefined ? null : position + at;
       at += attempt(
-        () => 'writing a file',
+        () => `writing ${pathOfFile(fd)}`,
         () => fs.writeSync(fd, bytes, at, bytes.length - at, there),
       );
     }
@@ -63,14 +63,14 @@ export class ToolsFiles {
   truncateFile(fd: number, size: number): void {
     this.times.settle(() => fs.fstatSync(fd, { bigint: true }));
     attempt(
-      () => 'setting the size of a file',
+      () => `setting the size of ${pathOfFile(fd)}`,
       () => fs.ftruncateSync(fd, size),
     );
   }
 
   closeFile(fd: number): void {
     attempt(
-      () => 'closing a file',
+      () => `closing ${pathOfFile(fd)}`,
       () => fs.closeSync(fd),
     );
   }

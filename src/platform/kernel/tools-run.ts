@@ -73,11 +73,14 @@ export function runTool(name: string, args: readonly string[], doing: string, in
     maxBuffer: OUTPUT_LIMIT,
   });
   if (ran.error !== undefined) throw startError(name, ran.error, doing);
-  if (ran.status !== 0) throw toolError(name, ran.status, String(ran.stderr), doing);
+  if (ran.status !== 0) throw toolError(name, ran.status ?? ran.signal, String(ran.stderr), doing);
   return String(ran.stdout);
 }
 
-/** As `runTool`, without blocking; output is not collected, and the signal kills it. `errnoOf` finds the errno in what the tool printed. */
+/**
+ * As `runTool`, without blocking; output is not collected, and the signal kills it. DeadlineExceeded when the tool takes longer than
+ * `timeLimit` milliseconds. `errnoOf` finds the errno in what the tool printed.
+ */
 export async function runToolAsync(
   name: string,
   args: readonly string[],
@@ -91,18 +94,23 @@ export async function runToolAsync(
   checkAllowed(path, doing);
   const child = spawn(path, [...args], { env: ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');
-  const limit = setTimeout(kill, timeLimit);
+  let isLate = false;
+  const limit = setTimeout(() => {
+    isLate = true;
+    kill();
+  }, timeLimit);
   const stopListening = onAbort(signal, kill);
   let printed = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     if (printed.length < 65536) printed += text;
   });
   try {
-    const status = await new Promise<number | null>((resolve, reject) => {
+    const status = await new Promise<ToolStatus>((resolve, reject) => {
       child.once('error', (err) => reject(startError(name, err, doing)));
-      child.once('close', (code) => resolve(code));
+      child.once('close', (code, killer) => resolve(code ?? killer));
     });
     signal?.throwIfAborted();
+    if (status !== 0 && isLate) throw lateError(name, timeLimit, doing);
     if (status !== 0) throw toolError(name, status, printed, doing, errnoOf);
   } finally {
     stopListening();
@@ -119,17 +127,23 @@ function checkAllowed(path: string, doing: string): void {
 }
 
 function startError(name: string, err: Error, doing: string): HawserError {
-  const timedOut = (err as { code?: unknown }).code === 'ETIMEDOUT';
-  if (timedOut)
-    return new HawserError('DeadlineExceeded', `${doing}: ${name} took over ${TIME_LIMIT / 1000} s`);
+  if ((err as { code?: unknown }).code === 'ETIMEDOUT') return lateError(name, TIME_LIMIT, doing);
   return new HawserError('FailedPrecondition', `${doing}: cannot run ${name}: ${err.message}`, {
     cause: err,
   });
 }
 
+function lateError(name: string, limit: number, doing: string): HawserError {
+  const hint = 'Check whether the file system there answers (a network, FUSE, a failing disk)';
+  return new HawserError('DeadlineExceeded', `${doing}: ${name} took over ${limit / 1000} s`, { hint });
+}
+
+/** The exit status, or the name of the signal that ended the tool. */
+type ToolStatus = number | string | null;
+
 function toolError(
   name: string,
-  status: number | null,
+  status: ToolStatus,
   printed: string,
   doing: string,
   errnoOf = errnoOfText,
@@ -137,10 +151,13 @@ function toolError(
   const errno = errnoOf(printed);
   if (errno !== undefined) return errnoError(errno, doing);
   const first = printed.trim().split('\n', 1)[0] ?? '';
-  return new HawserError(
-    'Internal',
-    `${doing}: ${first === '' ? `${name} ended with status ${status}` : first}`,
-  );
+  return new HawserError('Internal', `${doing}: ${first === '' ? endOf(name, status) : first}`);
+}
+
+function endOf(name: string, status: ToolStatus): string {
+  return typeof status === 'number'
+    ? `${name} ended with status ${status}`
+    : `${name} was ended by ${status}`;
 }
 
 /** The path by which a child process of ours reaches one of our descriptors. */

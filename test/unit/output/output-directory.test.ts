@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
-import { type Kind, kindOf } from '../../../src/core/errors.ts';
+import { hintOf, type Kind, kindOf } from '../../../src/core/errors.ts';
 import { makeOutput, type OutputOptions } from '../../../src/core/output/output-directory.ts';
 import { Staging } from '../../../src/core/output/staging.ts';
 import type { FileSystem } from '../../../src/core/ports/file-system.ts';
@@ -113,16 +113,59 @@ test('what fails leaves what was there, and no trace', async () => {
   });
 });
 
-test('something that came to be meanwhile is not replaced', async () => {
-  await withBench(async ({ make, seen, target }) => {
-    const build = async (path: string): Promise<void> => {
-      fs.mkdirSync(path);
-      fs.mkdirSync(target);
-      fs.writeFileSync(join(target, 'theirs'), '');
-    };
-    await assert.rejects(make({}, build), /came there meanwhile/);
-    assert.deepEqual(seen(), ['out', 'out/theirs']);
+/** The user's doing, not a bug: AlreadyExists, with what to do. */
+async function rejectsTaken(message: RegExp, target: string, work: Promise<unknown>): Promise<void> {
+  await assert.rejects(work, (err) => {
+    assert.equal(kindOf(err), 'AlreadyExists', String(err));
+    assert.match((err as Error).message, message);
+    const hint = hintOf(err) ?? '';
+    assert.ok(hint.includes(target) && /[Rr]emove .* or choose another directory$/.test(hint), hint);
+    return true;
   });
+}
+
+const COMERS: Readonly<Record<string, (target: string) => void>> = {
+  'a directory with content': (target) => {
+    fs.mkdirSync(target);
+    fs.writeFileSync(join(target, 'theirs'), '');
+  },
+  'a file': (target) => fs.writeFileSync(target, ''),
+  'a symlink': (target) => fs.symlinkSync('/nowhere', target),
+};
+
+for (const [what, come] of Object.entries(COMERS)) {
+  test(`${what} that came to be meanwhile is not replaced`, async () => {
+    await withBench(async ({ make, seen, target }) => {
+      let then: string[] = [];
+      const build = async (path: string): Promise<void> => {
+        come(target);
+        then = seen().filter((name) => name.startsWith('out'));
+        fs.mkdirSync(path);
+      };
+      await rejectsTaken(/came there meanwhile/, target, make({}, build));
+      assert.deepEqual(seen(), then);
+    });
+  });
+}
+
+test('a staging directory that cannot be removed is told by what is in it', async () => {
+  for (const before of ['nothing', 'old']) {
+    await withBench(async ({ target }) => {
+      if (before === 'old') {
+        fs.mkdirSync(target);
+        fs.writeFileSync(join(target, 'old'), '');
+      }
+      const base = bareRuntime();
+      const removeTree = () => Promise.reject(errnoError('EIO', 'removing'));
+      const runtime = { ...base, workers: { ...base.workers, removeTree } };
+      const warnings: string[] = [];
+      const options = { force: true, keepOut: [], warn: (text: string) => void warnings.push(text) };
+      await makeOutput(runtime, target, options, async (path) => fs.mkdirSync(path));
+      const staging = '/.*/\\.out\\.hawser-[0-9a-f]{12}';
+      const what = before === 'old' ? `what ${target} was before, which is in ${staging}` : staging;
+      assert.match(warnings[0] ?? '', new RegExp(`^Cannot remove ${what}: removing: .*EIO`));
+    });
+  }
 });
 
 test('places that must not be replaced', async () => {
@@ -220,11 +263,22 @@ test('what came into a mount point meanwhile is not replaced', async () => {
   for (const name of ['new', 'other']) {
     await withMountPoint(async ({ fill, seen, target }) => {
       const build = async () => fs.writeFileSync(join(target, name), 'theirs');
-      await assert.rejects(fill(build), /came there meanwhile/);
+      await rejectsTaken(/came there meanwhile/, target, fill(build));
       assert.deepEqual(seen(), ['out', `out/${name}`]);
       assert.equal(fs.readFileSync(join(target, name), 'utf8'), 'theirs');
     });
   }
+});
+
+test('lost+found of an image is not put in the place of a file system’s', async () => {
+  await withMountPoint(async ({ seen, target, make }) => {
+    fs.mkdirSync(join(target, 'lost+found'));
+    const build = async (path: string): Promise<void> => {
+      for (const dir of [path, join(path, 'etc'), join(path, 'lost+found')]) fs.mkdirSync(dir);
+    };
+    await rejectsTaken(/there is "lost\+found", and the image has that too/, target, make({}, build));
+    assert.deepEqual(seen(), ['out', 'out/lost+found']);
+  });
 });
 
 test('a mount point with something in it is not replaced, and nothing is built', async () => {

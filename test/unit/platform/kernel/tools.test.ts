@@ -34,6 +34,19 @@ test('a failing tool is an error of the kind that it printed', async () => {
   });
 });
 
+test('a tool that takes too long is ended, and the error says so; one that another ends is told by the signal', async () => {
+  const sleeping = runToolAsync('sleep', ['60'], 'mounting', errnoOfText, { timeLimit: 50 });
+  await assert.rejects(sleeping, {
+    kind: 'DeadlineExceeded',
+    message: 'mounting: sleep took over 0.05 s',
+    hint: /file system/,
+  });
+  const ended = { kind: 'Internal', message: 'mounting: perl was ended by SIGTERM' };
+  const suicide = ['-e', 'kill TERM, $$; sleep 9'];
+  await assert.rejects(runToolAsync('perl', suicide, 'mounting', errnoOfText), ended);
+  assert.throws(() => runTool('perl', suicide, 'mounting'), ended);
+});
+
 test('a tool gets no shell, an environment of ours and no input', () => {
   assert.equal(runTool('printf', ['%s', '$(id) * "'], 'printing'), '$(id) * "');
   const env = runTool('env', [], 'printing').trim().split('\n');
