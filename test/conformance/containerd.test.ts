@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
 import type { Backend } from '../../src/core/backend.ts';
+import { defaultPlatform } from '../../src/core/platforms/host.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { contentSuite, type Departures, type StoreUnderTest } from '../suites/content.ts';
@@ -92,6 +93,12 @@ function over(installation: Installation): void {
   imagesSuite(name, store);
   snapshotterSuite(name, snapshots, false, SNAPSHOTS);
 
+  test(`platform/${name}: amd64 without a level, as containerd runs it`, async () => {
+    const backend = await open('platforms');
+    const machine = { os: 'linux', arch: 'amd64', variant: 'v4' };
+    assert.deepEqual(defaultPlatform(backend, machine), { os: 'linux', architecture: 'amd64' });
+    await backend[Symbol.asyncDispose]();
+  });
   test(`content/${name}: what another namespace has is committed without a byte`, async () => {
     const { open, done } = await store();
     try {

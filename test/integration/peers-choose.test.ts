@@ -12,7 +12,7 @@ import { parseReference } from '../../src/core/reference/parse.ts';
 import { openRegistry } from '../../src/core/registry/open.ts';
 import { resolvePlatforms } from '../../src/core/verbs/resolve-platforms.ts';
 import { partsOf } from '../../src/entry/stores.ts';
-import { openStore, pull, type Store } from '../../src/mod.ts';
+import { openContainerd, openStore, pull, type Store } from '../../src/mod.ts';
 import type { TestDocument, TestImage } from '../registry/image.ts';
 import { sha256, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { placeOf, ZOO } from '../registry/zoo/zoo.ts';
@@ -216,8 +216,23 @@ describe('what peers take of each kind of image', { skip: needs({ root: true }) 
 
   compare('crane', skipOfCrane(), resolved, crane);
   compare('skopeo', needs({ tools: ['skopeo'] }), resolved, () => skopeo(dir));
-  for (const one of installations)
+  for (const one of installations) {
     compare(one.name, skipOf(one), pulled, async () => ctr(await startContainerd(undefined, '', one)));
+    test(`inside ${one.name} the base of amd64 is taken, which is what containerd runs`, {
+      skip: skipOf(one),
+    }, async () => {
+      await using containerd = await startContainerd(undefined, '', one);
+      await using inside = await openContainerd({ address: containerd.socket });
+      const { ref, image } = zoo.find(({ name }) => name === 'index-levels') ?? assert.fail();
+      const { unpacked } = await pull(ref, { store: inside });
+      assert.deepEqual(
+        unpacked.map(({ manifest }) => placeOf(image, manifest.digest)),
+        ['manifest 3 of 4'],
+      );
+      const { stdout } = await containerd.ctr('images', 'check', '-q');
+      assert.equal(stdout.trim(), ref);
+    });
+  }
 });
 
 function skipOfCrane(): string | false {
