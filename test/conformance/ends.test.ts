@@ -15,6 +15,7 @@ import {
   openStore,
   type ProgressEvent,
   pull,
+  type Store,
   unpack,
   unpackRootfs,
 } from '../../src/mod.ts';
@@ -22,6 +23,7 @@ import { buildImage } from '../registry/image.ts';
 import { altered, image, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
 import { needs } from '../support/needs.ts';
+import { noise } from '../support/small-image.ts';
 
 const ROOT = { skip: needs({ root: true }) };
 
@@ -170,6 +172,77 @@ test('the first error is the error: what dropping the lease meets is a note of i
     }
   });
 });
+
+/** What `images rm` leaves of the image after a verb that failed. */
+async function leftAfterRemoval(store: Store, ref: string): Promise<readonly string[]> {
+  await store.images.delete(ref);
+  await store.collect();
+  const snapshots = await Promise.all(store.snapshotterNames.map((name) => store.snapshotter(name).list()));
+  return [
+    ...(await store.content.list()).map(({ digest }) => digest),
+    ...snapshots.flat().map(({ name }) => name),
+  ];
+}
+
+const BAD_LIMIT = { limits: { maxBytes: 1 } };
+for (const [title, fails, made] of [
+  [
+    'unpack --rootfs',
+    (ref, store) => unpackRootfs(ref, join(store.root, '../tree'), { store, owner: 'ours', ...BAD_LIMIT }),
+    0,
+  ],
+  [
+    'bundle',
+    (ref, store) => bundle(ref, join(store.root, '../bundle'), { store, owner: 'ours', ...BAD_LIMIT }),
+    0,
+  ],
+  ['pull of what is there', (ref, store) => pull(ref, { store, snapshotter: 'native', ...BAD_LIMIT }), 0],
+  ['unpack', (ref, store) => unpack(ref, { store, snapshotter: 'native', ...BAD_LIMIT }), 0],
+  [
+    'unpack that has made a snapshot',
+    (ref, store) => unpack(ref, { store: sealed(store), snapshotter: 'native' }),
+    2,
+  ],
+] as readonly (readonly [string, (ref: string, store: Store) => Promise<unknown>, number])[]) {
+  test(
+    `a failed ${title}: ${made === 0 ? 'images rm frees all of the image' : 'what was made is kept for the next try'}`,
+    ROOT,
+    async () => {
+      await withBench(async ({ store, registry }) => {
+        const ref = registry.push('a/b', 'v1', await image('one'));
+        await fetch(ref, { store });
+        await failure(fails(ref, store));
+        assert.equal((await store.leases.list()).length, made === 0 ? 0 : 1);
+        assert.equal((await leftAfterRemoval(store, ref)).length, made);
+      });
+    },
+  );
+}
+
+/** Everything is unpacked, and cannot be made durable. */
+function sealed(store: Store): Store {
+  return altered(store, { sync: async () => Promise.reject(new HawserError('Internal', 'no sync')) });
+}
+
+for (const [title, fault, kept] of [
+  ['nothing of', { status: 404 }, false],
+  ['some bytes of', { cutAfter: 600 }, true],
+] as const) {
+  test(`a fetch that failed having got ${title} a layer ${kept ? 'keeps' : 'leases'} ${kept ? 'them for a day' : 'nothing'}`, async () => {
+    await withBench(async ({ store, registry }) => {
+      const built = await buildImage({ layers: [{ entries: [{ name: 'a', data: noise(1, 4000) }] }] });
+      const ref = registry.push('a/b', 'v1', built);
+      await fetch(ref, { store, metadataOnly: true });
+      registry.faults.push({ match: built.layers[0]?.digest ?? '', ...fault });
+      await failure(fetch(ref, { store, retry: { tries: 0 } }));
+      assert.equal((await store.leases.list()).length, kept ? 1 : 0);
+      const left = await leftAfterRemoval(store, ref);
+      assert.equal(left.length, kept ? 2 : 0, 'manifest and config');
+      const offsets = (await store.content.listStatuses()).map(({ offset }) => offset > 0);
+      assert.ok(!kept || offsets.includes(true));
+    });
+  });
+}
 
 for (const [title, writes, says, notes] of [
   ['written, nor closed: the write is told', false, /no space left/, ['closing config.json: quota exceeded']],
