@@ -103,7 +103,12 @@ const RULES: readonly Rule[] = [
     packages: ['@grpc/grpc-js', 'protobufjs/light.js', 'smol-toml'],
   },
   { layer: 'platform/codecs/', own: core('codec'), node: true },
-  { layer: 'platform/http/', own: core('async'), packages: ['undici'], node: true },
+  {
+    layer: 'platform/http/',
+    own: [...core('async'), 'platform/kernel/deno-permission.ts'],
+    packages: ['undici'],
+    node: true,
+  },
   { layer: 'platform/files/', own: [...core('trees'), 'platform/kernel/'], node: true },
   {
     layer: 'platform/threads/',

@@ -3,11 +3,11 @@ import type { Labels } from '../../core/content/content-store.ts';
 import { HawserError, ifFound } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileSystem } from '../../core/ports/file-system.ts';
+import { bootId } from '../../core/snapshots/boot-id.ts';
 import type { SnapshotInfo, Snapshotter } from '../../core/snapshots/snapshotter.ts';
 
 /** On a snapshot that was committed and is not durable yet: the boot, and a directory of its file system. */
 const LABEL = 'hawser/unsynced';
-const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 /** What is asked of a snapshotter here. */
 export interface MarkedSnapshots extends Pick<Snapshotter, 'name' | 'list' | 'label' | 'remove'> {
@@ -92,14 +92,8 @@ export class Unsynced {
     return lost.length === 0 ? new Set() : withThoseAbove(await snapshotter.list(), new Set(lost));
   }
 
-  /** '' where it is not known. */
   async #bootId(call: Call): Promise<string> {
-    try {
-      this.#boot ??= new TextDecoder().decode(await this.#fs.readFile(BOOT_ID, 4096, call)).trim();
-    } catch {
-      call.signal?.throwIfAborted();
-      this.#boot = '';
-    }
+    this.#boot ??= await bootId(this.#fs, call);
     return this.#boot;
   }
 }

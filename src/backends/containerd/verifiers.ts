@@ -41,8 +41,7 @@ export async function verifyImage(
   call: Call,
 ): Promise<void> {
   if ((await fs.stat(dir, call)) === undefined) return;
-  // Sorted by the bytes of the names, as os.ReadDir does; a name of the file system is short.
-  const names = (await fs.list(dir, call)).map((entry) => entry.name).sort((a, b) => (a < b ? -1 : 1));
+  const names = (await fs.list(dir, call)).map((entry) => entry.name);
   const args = ['-name', name, '-digest', target.digest, '-stdin-media-type', DESCRIPTOR];
   for (const program of most < 0 ? names : names.slice(0, most)) {
     const how = { input: `${JSON.stringify(target)}\n`, timeLimit, outputLimit: OUTPUT_LIMIT, ...call };

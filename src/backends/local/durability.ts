@@ -14,6 +14,7 @@ import { orAborted } from '../../core/async/abort.ts';
 import { Rounds } from '../../core/async/rounds.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
+import { bootId } from '../../core/snapshots/boot-id.ts';
 import { number } from './rows.ts';
 import type { Store } from './store.ts';
 import {
@@ -23,7 +24,7 @@ import {
   unsyncedRows,
   withThoseAbove,
 } from './unsynced-rows.ts';
-import { bootId, isOtherBoot, isSameMount, openWriteMark, type WriteMark } from './write-mark.ts';
+import { isOtherBoot, isSameMount, openWriteMark, type WriteMark } from './write-mark.ts';
 
 /** Milliseconds for which a sync waits for another process's, whose failure would concern snapshots of both; and between looks. */
 const OTHERS_PATIENCE = 60_000;
@@ -230,7 +231,7 @@ export class Durability {
     for (const id of new Set([...syncs, ...rows.map((row) => row.owner)])) await owner.look(id, call);
     const orphaned = rows.filter((row) => owner.isDead(row.owner));
     const doubtful = syncs.some((id) => owner.isDead(id));
-    const boot = rows.length === 0 ? '' : await bootId(runtime, call);
+    const boot = rows.length === 0 ? '' : await bootId(runtime.fs, call);
     const mark = orphaned.length === 0 || doubtful ? undefined : await this.#knownMark(call);
     const lost = rows.filter(
       (row) => isOtherBoot(row.mark, boot) || (orphaned.includes(row) && (doubtful || row.mark !== mark)),

@@ -1,5 +1,6 @@
 /** The store's root directory: who may own it and what it may hold. */
 import { errnoOf, findError, HawserError, hintOf, isKind, messageOf } from '../../core/errors.ts';
+import { componentsOf } from '../../core/paths.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { FileInfo } from '../../core/ports/file-system.ts';
 import type { Runtime } from '../../core/runtime.ts';
@@ -11,11 +12,7 @@ const OURS = new Set(['content', 'snapshots', 'run', 'spare', 'lost+found']);
 
 /** Absolute, without `.`, `..` and empty parts. InvalidArgument. */
 export function normalizeRoot(root: string): string {
-  const parts: string[] = [];
-  for (const part of root.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
+  const parts = componentsOf(root);
   if (!root.startsWith('/') || root.includes('\0') || parts.length === 0) {
     throw new HawserError(
       'InvalidArgument',

@@ -1,9 +1,7 @@
 import type { HeldDir } from '../../core/layers/workers.ts';
-import type { Call } from '../../core/ports/call.ts';
 import type { Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
-
-const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+import { bootId } from '../../core/snapshots/boot-id.ts';
 
 /** The boot and the mount that snapshots are written under, and a descriptor that hears of their failed write-backs. */
 export interface WriteMark {
@@ -16,7 +14,7 @@ export interface WriteMark {
 
 /** Opens the directory of the snapshots: to be called before anything is written below it. */
 export async function openWriteMark(runtime: Runtime, path: string, owner: string): Promise<WriteMark> {
-  const boot = await bootId(runtime);
+  const boot = await bootId(runtime.fs);
   const sys = await runtime.syscalls();
   const dir = sys.openRoot(path);
   try {
@@ -47,14 +45,4 @@ export function isSameMount(sys: Syscalls, { held }: WriteMark): boolean {
 export function isOtherBoot(mark: string, boot: string): boolean {
   const [made = ''] = mark.split(' ');
   return made !== '' && boot !== '' && made !== boot;
-}
-
-/** '' when it is not known. */
-export async function bootId(runtime: Runtime, call?: Call): Promise<string> {
-  try {
-    return new TextDecoder().decode(await runtime.fs.readFile(BOOT_ID, 4096, call)).trim();
-  } catch {
-    call?.signal?.throwIfAborted();
-    return '';
-  }
 }

@@ -7,6 +7,7 @@ import { checkDiffId, type LayerStep } from '../layers/layer-steps.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
+import { settleRoot } from '../trees/settle-root.ts';
 
 export interface TreeDeps {
   readonly runtime: Pick<Runtime, 'fs' | 'syscalls'>;
@@ -32,7 +33,7 @@ export async function applyFlat(
 ): Promise<boolean> {
   let privileged = false;
   await deps.runtime.fs.mkdir(path, 0o755, opts);
-  await settleRoot(deps, path);
+  settleRoot(await deps.runtime.syscalls(), path);
   const layers = steps.map(({ layer }) => layer);
   const image = imageBudget(layers, opts.settings);
   for (const step of steps) {
@@ -44,18 +45,6 @@ export async function applyFlat(
     }
   }
   return privileged;
-}
-
-/** The times of a root that no layer describes are 1970, as in snapshots. */
-async function settleRoot({ runtime }: TreeDeps, path: string): Promise<void> {
-  const sys = await runtime.syscalls();
-  const root = sys.openRoot(path);
-  try {
-    sys.utimesDir(root, { sec: 0, nsec: 0 }, { sec: 0, nsec: 0 });
-    sys.flush();
-  } finally {
-    sys.closeDir(root);
-  }
 }
 
 async function applyStep(

@@ -12,8 +12,7 @@ export interface TreeUsage {
 
 /**
  * Disk use of a tree, each inode counted once, the root's own included (containerd's fs.DiskUsage). What is mounted in the tree
- * does not count. Synchronous: for
- * workers. NotFound when there is no directory at `path`.
+ * does not count. Synchronous: for workers. NotFound when there is no directory at `path`.
  */
 export function treeUsage(sys: Syscalls, path: string, call?: Call): TreeUsage {
   return withStack(sys, path, (stack) => {

@@ -1,4 +1,5 @@
 /** libc through Deno.dlopen (needs --allow-ffi). */
+import { isGranted } from '../kernel/deno-permission.ts';
 import {
   type FfiType,
   LIBC_NAMES,
@@ -21,7 +22,6 @@ interface DenoFfi {
     path: string,
     symbols: Record<string, ForeignFunction>,
   ): { symbols: Record<string, (...args: never[]) => unknown> };
-  readonly permissions: { querySync(what: { name: 'ffi'; path: string }): { readonly state: string } };
   readonly UnsafePointerView: new (pointer: object) => { getInt32(offset?: number): number };
 }
 
@@ -38,8 +38,7 @@ export function openDenoLibc(): Libc | undefined {
     table[key] = { name: symbol ?? key, parameters: args, result };
   }
   for (const name of LIBC_NAMES) {
-    if (name === null || deno.permissions.querySync({ name: 'ffi', path: name }).state !== 'granted')
-      continue;
+    if (name === null || !isGranted({ name: 'ffi', path: name })) continue;
     try {
       const { symbols } = deno.dlopen(name, table);
       const location = symbols.__errno_location as () => object;

@@ -1,15 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
-
-/** The part of Deno that this file uses. */
-interface DenoPermissions {
-  readonly permissions: { querySync(what: Permission): { readonly state: string } };
-}
-
-type Permission =
-  | { name: 'sys'; kind: 'ca' }
-  | { name: 'env'; variable: string }
-  | { name: 'read'; path: string };
+import { isGranted } from '../kernel/deno-permission.ts';
 
 /** Where distributions keep all roots in one file (Go's list): Debian and Alpine, Fedora, SUSE, RHEL, others. */
 const BUNDLES: readonly string[] = [
@@ -44,7 +35,7 @@ function linuxRoots(): readonly string[] {
 
 function readText(path: string): string | undefined {
   try {
-    return may({ name: 'read', path }) ? readFileSync(path, 'utf8') : undefined;
+    return isGranted({ name: 'read', path }) ? readFileSync(path, 'utf8') : undefined;
   } catch {
     return undefined;
   }
@@ -52,7 +43,7 @@ function readText(path: string): string | undefined {
 
 function namesIn(path: string): readonly string[] {
   try {
-    return may({ name: 'read', path }) ? readdirSync(path) : [];
+    return isGranted({ name: 'read', path }) ? readdirSync(path) : [];
   } catch {
     return [];
   }
@@ -61,7 +52,7 @@ function namesIn(path: string): readonly string[] {
 function builtInRoots(): readonly string[] {
   try {
     const tls = process.getBuiltinModule('node:tls');
-    return may({ name: 'sys', kind: 'ca' }) ? (tls.getCACertificates?.('system') ?? []) : [];
+    return isGranted({ name: 'sys', kind: 'ca' }) ? (tls.getCACertificates?.('system') ?? []) : [];
   } catch {
     return [];
   }
@@ -70,15 +61,9 @@ function builtInRoots(): readonly string[] {
 /** Whether NODE_EXTRA_CA_CERTS adds to the runtime's default store; true where that cannot be known. */
 export function hasExtraRoots(): boolean {
   const variable = 'NODE_EXTRA_CA_CERTS';
-  return may({ name: 'env', variable }) ? (process.env[variable] ?? '') !== '' : true;
+  return isGranted({ name: 'env', variable }) ? (process.env[variable] ?? '') !== '' : true;
 }
 
 function isDeno(): boolean {
   return 'Deno' in globalThis;
-}
-
-/** Without the permission, Deno would stop and ask its user. */
-function may(what: Permission): boolean {
-  const { Deno } = globalThis as unknown as { Deno?: DenoPermissions };
-  return Deno === undefined || Deno.permissions.querySync(what).state === 'granted';
 }

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { HawserError } from '../../core/errors.ts';
 
 type Query =
-  | { readonly name: 'read' | 'write'; readonly path?: string }
+  | { readonly name: 'read' | 'write' | 'ffi'; readonly path?: string }
   | { readonly name: 'run'; readonly command: string }
   | { readonly name: 'net'; readonly host: string }
   | { readonly name: 'env'; readonly variable?: string }
@@ -41,6 +41,7 @@ function scopeOf(what: Query): string | undefined {
   switch (what.name) {
     case 'read':
     case 'write':
+    case 'ffi':
       return what.path;
     case 'run':
       return what.command.replace(/^.*\//, '');

@@ -2,7 +2,7 @@ import type { Call } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type { Runtime } from '../../../core/runtime.ts';
 import type { SnapshotTrees } from '../../../core/snapshots/snapshotter.ts';
-import { withRoot } from '../../../core/trees/dir-stack.ts';
+import { settleRoot } from '../../../core/trees/settle-root.ts';
 import { CAP_CHOWN } from '../../../core/users/capabilities.ts';
 import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
 import { requireCapability } from './privileges.ts';
@@ -31,15 +31,8 @@ export class NativeDriver implements SnapshotDriver {
     const [nearest] = dirs.parents;
     if (nearest !== undefined && dirs.kind === 'View') return;
     await this.#runtime.fs.mkdir(dirs.dir, 0o755, call);
-    if (nearest === undefined) await this.#settleRoot(dirs.dir);
+    if (nearest === undefined) settleRoot(await this.#runtime.syscalls(), dirs.dir);
     else await this.#runtime.workers.copyTree({ from: nearest, to: dirs.dir }, call);
-  }
-
-  /** Gives a root that no layer describes the time 1970, as overlayfs snapshots have it, not the time of unpacking. */
-  async #settleRoot(dir: string): Promise<void> {
-    const sys = await this.#runtime.syscalls();
-    const epoch = { sec: 0, nsec: 0 };
-    withRoot(sys, dir, (root) => sys.utimesDir(root, epoch, epoch));
   }
 
   trees({ kind, dir, parents }: SnapshotDirs): SnapshotTrees {

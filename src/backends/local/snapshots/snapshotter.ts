@@ -51,7 +51,6 @@ export class LocalSnapshotter implements LayerSnapshotter {
     return { kind, dir: this.#dir(id), parents: parents.map((parent) => this.#dir(parent)) };
   }
 
-  /** NotFound also for a committed snapshot whose directory is lost: a commit of the same name replaces it. */
   get maxLayers(): number | undefined {
     return this.#driver.maxLayers;
   }
@@ -61,6 +60,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
     await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), call);
   }
 
+  /** NotFound also for a committed snapshot whose directory is lost: a commit of the same name replaces it. */
   async stat(key: string, call?: Call): Promise<SnapshotInfo> {
     call?.signal?.throwIfAborted();
     const record = this.#records.get(key);
