@@ -15,7 +15,7 @@ import { type Json, type JsonObject, parseJson } from './json.ts';
 import { digestField, platformOf } from './parse-descriptor.ts';
 
 /** Bytes. A larger configuration is refused. */
-export const MAX_CONFIG_BYTES: number = 32 * 1024 * 1024;
+export const MAX_CONFIG_BYTES: number = 8 * 1024 * 1024;
 const MAX_DIFF_IDS = 10_000;
 const MAX_LIST = 100_000;
 

@@ -105,6 +105,6 @@ test('a user id beyond 32 bits is text like any other (H28)', () => {
 test('a config over the size limit is refused before it is parsed (H22)', () => {
   refuses(
     () => parseConfig(new Uint8Array(MAX_CONFIG_BYTES + 1), pointer(OCI_CONFIG)),
-    /33554433 bytes, more than 33554432/,
+    /8388609 bytes, more than 8388608/,
   );
 });

@@ -1,0 +1,126 @@
+/** Documents that were made to fill the memory: however few bytes they take on the wire, a pull stays below 256 MiB. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES } from '../../src/core/oci/documents.ts';
+import { MAX_JSON_VALUES } from '../../src/core/oci/json.ts';
+import { buildImage } from '../registry/image.ts';
+import { sha256, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { type Flavour, type FlavourName, wanted } from '../support/hawser.ts';
+import { needs } from '../support/needs.ts';
+import { type Scratch, scratch } from '../support/scratch.ts';
+
+const LIMIT = 256;
+const CONFIG = 'application/vnd.oci.image.config.v1+json';
+
+/** Text after a JSON object's last member, up to `size` bytes in all. */
+type Filler = (room: number) => string;
+
+const fill =
+  (open: string, unit: (n: number) => string, close: string, most = Number.POSITIVE_INFINITY): Filler =>
+  (room) => {
+    const length = unit(0).length + 1;
+    const count = Math.min(most, Math.floor((room - open.length - close.length) / length));
+    return `${open}${Array.from({ length: count }, (_, n) => unit(n)).join(',')}${close}`;
+  };
+const numbered = (n: number): string => String(n).padStart(6, '0');
+const MOST = MAX_JSON_VALUES - 200;
+
+/** Which document is filled, and with what: the worst of each kind that was measured. */
+const DOCUMENTS: readonly (readonly [which: 'config' | 'manifest', title: string, filler: Filler])[] = [
+  ['config', 'empty-objects', fill(',"x":[', () => '{}', ']')],
+  ['config', 'long-keys', fill(',"Labels":{', (n) => `"${'k'.repeat(70)}${numbered(n)}":""`, '}', MOST)],
+  ['config', 'escapes', (room) => `,"x":"${'\\u0100'.repeat(Math.floor((room - 10) / 6))}"`],
+  ['manifest', 'short-keys', fill(',"annotations":{', (n) => `"${numbered(n)}":""`, '}', MOST)],
+  ['manifest', 'wide-characters', (room) => `,"x":"${'\u0100'.repeat((room - 10) >> 1)}"`],
+];
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** The object with the filler before its last brace. */
+function filled(document: unknown, filler: Filler, size: number): Uint8Array {
+  const head = JSON.stringify(document).slice(0, -1);
+  const bytes = encode(`${head}${filler(size - head.length - 1)}}`);
+  assert.ok(bytes.length <= size, `${bytes.length} bytes`);
+  return bytes;
+}
+
+/** Puts the images that have these documents; their references. */
+async function serve(registry: TestRegistry): Promise<string[]> {
+  const image = await buildImage({ layers: [{ entries: [{ name: 'file', data: 'x' }] }] });
+  registry.push('t/a', 'plain', image);
+  const manifest = JSON.parse(new TextDecoder().decode(image.root.bytes)) as { config: { digest: string } };
+  const plain = JSON.parse(new TextDecoder().decode(image.blobs.get(manifest.config.digest)));
+  return DOCUMENTS.map(([which, title, filler]) => {
+    const tag = `${which}-${title}`;
+    const put = (bytes: Uint8Array) => registry.putManifest('t/a', tag, image.root.mediaType, bytes);
+    if (which === 'manifest') put(filled(manifest, filler, MAX_MANIFEST_BYTES));
+    else {
+      const bytes = filled(plain, filler, MAX_CONFIG_BYTES);
+      const config = { mediaType: CONFIG, digest: sha256(bytes), size: bytes.length };
+      registry.putBlob('t/a', config.digest, bytes);
+      put(encode(JSON.stringify({ ...manifest, config })));
+    }
+    return `${registry.host}/t/a:${tag}`;
+  });
+}
+
+/** Most MiB that the process had resident, and its exit status. */
+async function peakOf(
+  { command }: Flavour,
+  args: readonly string[],
+): Promise<{ peak: number; code: number | null }> {
+  const [file, ...first] = command;
+  const child = spawn(file, [...first, ...args], { stdio: 'ignore' });
+  let peak = 0;
+  const look = setInterval(() => {
+    try {
+      const high = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
+      peak = Math.max(peak, Number(high ?? 0) / 1024);
+    } catch {
+      // It has ended.
+    }
+  }, 5);
+  const code = await new Promise<number | null>((resolve) => child.on('exit', resolve));
+  clearInterval(look);
+  return { peak: Math.round(peak), code };
+}
+
+/** A runtime each, as it is published. */
+const PUBLISHED: readonly FlavourName[] = ['binary', 'node22', 'deno'];
+
+describe('memory of documents', { skip: needs({ root: true }) }, () => {
+  let temp: Scratch;
+  let registry: TestRegistry;
+  let references: readonly string[];
+  before(async () => {
+    temp = scratch('hawser-memory-');
+    registry = await startRegistry({
+      faults: [{ match: '/blobs/', method: 'GET', contentEncoding: 'gzip' }],
+    });
+    references = await serve(registry);
+  });
+  after(async () => {
+    await registry.close();
+    await temp[Symbol.asyncDispose]();
+  });
+
+  for (const which of wanted.filter(({ name }) => PUBLISHED.includes(name))) {
+    test(`${which.name}: below ${LIMIT} MiB, whatever is in them`, { skip: which.skip }, async (t) => {
+      const peaks: string[] = [];
+      for (const ref of references) {
+        const tag = ref.replace(/.*:/, '');
+        const root = join(temp.path, `${which.name}-${tag}`);
+        const args = ['--root', root, 'pull', '--progress', 'none', '--snapshotter', 'native', ref];
+        const { peak, code } = await peakOf(which, args);
+        peaks.push(`${tag}: ${peak} MiB`);
+        assert.ok(code === 0 || code === 1, `${ref}: exit ${code}`);
+        assert.ok(peak > 30, 'it was measured');
+        assert.ok(peak < LIMIT, peaks.join(', '));
+      }
+      t.diagnostic(peaks.join(', '));
+    });
+  }
+});
