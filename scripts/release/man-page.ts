@@ -1,5 +1,5 @@
 /** The manual page hawser(1), of the same grammar as the command line, for man(7) macros. */
-import type { CommandSpec, Grammar } from '../../src/cli/grammar/command.ts';
+import { type CommandSpec, type Grammar, otherForms } from '../../src/cli/grammar/command.ts';
 import type { AnyFlag } from '../../src/cli/grammar/flag.ts';
 import { PROGRAM_FLAGS } from '../../src/cli/grammar/flags.ts';
 import { LAYER_FLAGS } from '../../src/cli/grammar/layer-flags.ts';
@@ -46,7 +46,7 @@ export function manPage(grammar: Grammar, version: string): string {
       '.B hawser\n[\\fIglobal flags\\fR] \\fICOMMAND\\fR [\\fIflags\\fR] [\\fIarguments\\fR]\n',
     ),
     section('DESCRIPTION', `${prose(DESCRIPTION)}\n`),
-    section('COMMANDS', grammar.commands.map((one) => commandPart(one, grammar)).join('')),
+    section('COMMANDS', grammar.commands.map(commandPart).join('')),
     ...SETS.map(({ title, flags }) => section(title.toUpperCase(), flagRows(flags))),
     section('GLOBAL FLAGS', flagRows([...grammar.globals, ...PROGRAM_FLAGS])),
     section('ENVIRONMENT', rows([...variablesOf(grammar), ...ENVIRONMENT])),
@@ -65,13 +65,13 @@ function section(title: string, body: string): string {
   return `.SH ${title}\n${body}`;
 }
 
-function commandPart(command: CommandSpec, grammar: Grammar): string {
+function commandPart(command: CommandSpec): string {
   const { path, args, flags, summary, details } = command;
   const sets = SETS.filter((set) => set.flags.every((flag) => flags.includes(flag)));
   const own = flags.filter((flag) => !sets.some((set) => set.flags.includes(flag)));
   const more =
     sets.length === 0 ? '' : `.PP\nAlso the ${plain(sets.map(({ title }) => title).join(', '))} (below).\n`;
-  const also = spellings(command, grammar);
+  const also = otherForms(command).join(', ');
   return [
     `.SS ${plain(['hawser', ...path, ...args].join(' '))}\n`,
     `${prose(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)}\n`,
@@ -80,15 +80,6 @@ function commandPart(command: CommandSpec, grammar: Grammar): string {
     flagRows(own),
     more,
   ].join('');
-}
-
-function spellings({ path, aliases = [], short }: CommandSpec, { groups }: Grammar): string {
-  const group = groups.find(({ name }) => path.length > 1 && name === path[0]);
-  const forms = [
-    ...(short === true && group !== undefined ? [`hawser ${path.at(-1)}`] : []),
-    ...aliases.map((alias) => ['hawser', ...path.slice(0, -1), alias].join(' ')),
-  ];
-  return forms.join(', ');
 }
 
 function flagRows(flags: readonly AnyFlag[]): string {

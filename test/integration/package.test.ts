@@ -176,6 +176,13 @@ openStore({ rot: 1 });
     test(`${name} imports it by its name, fetches and unpacks`, () => unpacks(file, ...args, 'main.js'));
   }
 
+  test('Deno checks its types', async () => {
+    const text =
+      "import { openStore, type Store } from 'hawser';\nexport const store: Store = await openStore();\n";
+    writeFileSync(join(app, 'checked.ts'), text);
+    await execOk(deno, ['check', '--quiet', '--node-modules-dir=manual', 'checked.ts'], { cwd: app, env });
+  });
+
   test(
     'Bun imports it by its name, fetches and unpacks',
     {

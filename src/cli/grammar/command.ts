@@ -30,3 +30,15 @@ export interface Grammar<C extends CommandSpec = CommandSpec> {
   readonly commands: readonly C[];
   readonly globals: readonly AnyFlag[];
 }
+
+/** Whether the last word alone names the command: `pull`. */
+export function isDirect({ path, short }: CommandSpec): boolean {
+  return path.length === 1 || short === true;
+}
+
+/** Command lines that name the command as well, without other names of its group: `hawser pull`, `hawser images rm`. */
+export function otherForms({ path, aliases = [], short }: CommandSpec): string[] {
+  const group = path.slice(0, -1);
+  const direct = short === true && group.length > 0 ? [`hawser ${path.at(-1)}`] : [];
+  return [...direct, ...aliases.map((alias) => ['hawser', ...group, alias].join(' '))];
+}

@@ -1,5 +1,5 @@
 /** The command line: which command, its flags and arguments. Flags may stand anywhere; unknown ones are errors. */
-import type { CommandSpec, Grammar, Group } from './command.ts';
+import { type CommandSpec, type Grammar, type Group, isDirect } from './command.ts';
 import type { AnyFlag } from './flag.ts';
 import { HELP, PROGRAM_FLAGS, VERSION } from './flags.ts';
 import { commandHabit, flagHabit, inHawser, referenceHabit, TRANSPORT } from './habits.ts';
@@ -63,7 +63,7 @@ function findCommand<C extends CommandSpec>(
   const [first, second, ...more] = help ? words.slice(1) : words;
   if (first === undefined) return { rest: [], help };
   const after = second === undefined ? [] : [second, ...more];
-  const direct = grammar.commands.find((command) => isDirect(command, first));
+  const direct = grammar.commands.find((command) => isDirect(command) && command.path.at(-1) === first);
   if (direct) return { command: direct, rest: after, help };
   const group = grammar.groups.find((one) => one.name === first || one.aliases.includes(first));
   const typed = plainWords(args, flags, false).slice(help ? 1 : 0);
@@ -77,12 +77,8 @@ function findCommand<C extends CommandSpec>(
   throw unknownCommand(second, `${group.name} `, known, habit);
 }
 
-function isDirect(command: CommandSpec, word: string): boolean {
-  return (command.path.length === 1 || command.short === true) && command.path.at(-1) === word;
-}
-
 function topWords(grammar: Grammar): string[] {
-  const direct = grammar.commands.filter((one) => one.path.length === 1 || one.short === true);
+  const direct = grammar.commands.filter(isDirect);
   return [
     ...grammar.groups.flatMap((one) => [one.name, ...one.aliases]),
     ...direct.map((one) => one.path.at(-1) ?? ''),

@@ -1,4 +1,4 @@
-import type { CommandSpec, Grammar, Group } from '../grammar/command.ts';
+import { type CommandSpec, type Grammar, type Group, isDirect, otherForms } from '../grammar/command.ts';
 import type { AnyFlag } from '../grammar/flag.ts';
 import { align } from './tabwriter.ts';
 
@@ -15,7 +15,7 @@ export function renderHelp(
 }
 
 function programHelp(grammar: Grammar): string {
-  const direct = grammar.commands.filter((one) => one.path.length === 1 || one.short === true);
+  const direct = grammar.commands.filter(isDirect);
   return sections([
     ['', 'hawser pulls container images, verifies them and unpacks them into snapshots, without a daemon\n'],
     ['Usage', '  hawser [global flags] COMMAND [flags] [arguments]\n'],
@@ -39,11 +39,7 @@ function groupHelp(group: Group, grammar: Grammar): string {
 
 function commandHelp(command: CommandSpec, grammar: Grammar): string {
   const name = command.path.join(' ');
-  const last = command.path.at(-1) ?? '';
-  const also = [
-    ...(command.short === true && command.path.length > 1 ? [`hawser ${last}`] : []),
-    ...(command.aliases ?? []).map((alias) => ['hawser', ...command.path.slice(0, -1), alias].join(' ')),
-  ];
+  const also = otherForms(command);
   return sections([
     ['', `hawser ${name}: ${command.summary}\n`],
     [

@@ -1,5 +1,5 @@
 /** The grammar as a shell's completion needs it: what can stand where, spelled out. */
-import type { CommandSpec, Grammar } from '../command.ts';
+import { type CommandSpec, type Grammar, isDirect } from '../command.ts';
 import type { AnyFlag } from '../flag.ts';
 import { PROGRAM_FLAGS } from '../flags.ts';
 
@@ -46,7 +46,7 @@ export interface Typed {
 
 export function typed(grammar: Grammar): Typed {
   const globals = [...PROGRAM_FLAGS, ...grammar.globals];
-  const direct = grammar.commands.filter((one) => one.path.length === 1 || one.short === true);
+  const direct = grammar.commands.filter(isDirect);
   return {
     globals,
     words: [
