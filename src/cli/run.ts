@@ -4,6 +4,7 @@ import type { Command } from './commands/command.ts';
 import { GRAMMAR } from './commands/index.ts';
 import { DEBUG, TIMEOUT } from './grammar/flags.ts';
 import { type Parsed, parseCommandLine } from './grammar/parse.ts';
+import { loadParser } from './grammar/words.ts';
 import { renderHelp } from './render/help.ts';
 import { type Context, makeContext, show, warn } from './session/context.ts';
 import { tellFailure } from './session/failure.ts';
@@ -15,12 +16,13 @@ import type { Outcome } from './views/view.ts';
 
 /**
  * One command line, from arguments to exit code: 0, 1 for errors, 2 for wrong usage, 128 + n when ended by signal n.
- * Never throws. After a second interrupt it returns while work is still running: the caller ends the process.
+ * Throws only what keeps it from starting. After a second interrupt it returns while work is still running: the caller ends the process.
  */
 export async function run(runtime: Runtime, args: readonly string[], services: Services): Promise<number> {
   const { host } = runtime;
+  const parser = await loadParser();
   try {
-    const parsed = parseCommandLine(args, GRAMMAR, (name) => host.env(name));
+    const parsed = parseCommandLine(parser, args, GRAMMAR, (name) => host.env(name));
     if (parsed.type === 'run') return await execute(runtime, parsed, services);
     const text = parsed.type === 'version' ? `${versionLine(runtime)}\n` : renderHelp(parsed, GRAMMAR);
     await pipeAware(host.stdout).write(text);

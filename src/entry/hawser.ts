@@ -1,5 +1,6 @@
 /** The command line, on Node and on Deno. The build bundles this module into one file. */
 import process from 'node:process';
+import { main } from '../cli/main.ts';
 import { hintOf, messageOf } from '../core/errors.ts';
 import { requireGranted } from '../platform/kernel/deno-permission.ts';
 import { quietWarnings } from '../platform/node/quiet-warnings.ts';
@@ -37,8 +38,6 @@ async function start(): Promise<number> {
   const runtime = await defaultRuntime();
   // After the runtime has read the inherited dispositions, which Deno changes at the first listener.
   noInspector();
-  // Late: what it loads reads the environment.
-  const { main } = await import('../cli/main.ts');
   return await main(runtime, runtime.host.args);
 }
 

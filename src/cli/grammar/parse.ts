@@ -6,7 +6,7 @@ import { commandHabit, flagHabit, inHawser, referenceHabit, TRANSPORT } from './
 import { Input } from './input.ts';
 import { closest } from './suggest.ts';
 import { usageError } from './usage-error.ts';
-import { plainWords, readWords } from './words.ts';
+import { type Parser, plainWords, readWords } from './words.ts';
 
 export type Parsed<C extends CommandSpec> =
   | { readonly type: 'run'; readonly command: C; readonly input: Input<string> }
@@ -16,6 +16,7 @@ export type Parsed<C extends CommandSpec> =
 
 /** Wrong usage throws a usage error with a suggestion. */
 export function parseCommandLine<C extends CommandSpec>(
+  parser: Parser,
   args: readonly string[],
   grammar: Grammar<C>,
   env: (name: string) => string | undefined,
@@ -23,7 +24,7 @@ export function parseCommandLine<C extends CommandSpec>(
   const flags = everyFlag(grammar);
   // An unknown command is told before its flags, which are no better known.
   findCommand(plainWords(args, flags, true), grammar, args, flags);
-  const { words, given } = readWords(args, flags);
+  const { words, given } = readWords(parser, args, flags);
   const before = new Input<string>([], given, env);
   if (before.get(VERSION)) return { type: 'version' };
   const { command, group, rest, help } = findCommand(words, grammar, args, flags);

@@ -2,7 +2,7 @@
 // Of yargs only the parser: commands and help of ours are data (each command declares its flags as types), and what yargs
 // itself loads beside the parser (locales, a terminal's width) takes longer than most commands. The build takes
 // yargs-parser alone (scripts/build.ts).
-import { Parser } from 'yargs/helpers';
+import type { Parser as YargsParser } from 'yargs/helpers';
 import { type AnyFlag, badValue, readFlag } from './flag.ts';
 import { flagHabit } from './habits.ts';
 import { closest } from './suggest.ts';
@@ -14,10 +14,17 @@ export interface Words {
   readonly given: ReadonlyMap<string, readonly string[]>;
 }
 
+export type Parser = Pick<typeof YargsParser, 'detailed'>;
+
+/** Loaded late: the parser reads the environment when it is loaded, which Deno may forbid. */
+export async function loadParser(): Promise<Parser> {
+  return (await import('yargs/helpers')).Parser;
+}
+
 /** Go's habits: `-debug` is `--debug`, nothing is a number, a date or a path of dots. Unknown flags are usage errors. */
-export function readWords(args: readonly string[], flags: readonly AnyFlag[]): Words {
+export function readWords(parser: Parser, args: readonly string[], flags: readonly AnyFlag[]): Words {
   checkTokens(args, flags);
-  const { argv, error } = Parser.detailed([...args], parserOptions(flags));
+  const { argv, error } = parser.detailed([...args], parserOptions(flags));
   if (error) {
     const name = /: (.+)$/.exec(error.message)?.[1] ?? '';
     throw usageError(`flag --${name} needs a value`, `Write --${name}=VALUE`);

@@ -14,7 +14,7 @@ import { needs } from '../../support/needs.ts';
 import { tempDir } from '../../support/tmp.ts';
 import { syscallsHere, tryBlind } from './ways.ts';
 
-const LAYERS = 127;
+const LAYERS = 60;
 const SKIP = hasFfi() ? needs({ root: true }) : 'needs FFI: tools are slow';
 
 /** Of each layer, how many calls its rebase made; layer 0 is at the bottom. */

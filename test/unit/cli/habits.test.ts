@@ -1,12 +1,13 @@
 /** What users of other tools type is told what it is here; and the hints hold. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Parser } from 'yargs/helpers';
 import { GRAMMAR } from '../../../src/cli/commands/index.ts';
 import { COMMANDS, FLAGS, SENTENCES } from '../../../src/cli/grammar/habits.ts';
 import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
 
-const parse = (args: readonly string[]) => parseCommandLine(args, GRAMMAR, () => undefined);
+const parse = (args: readonly string[]) => parseCommandLine(Parser, args, GRAMMAR, () => undefined);
 
 function told(line: string): { message: string; hint: string } {
   try {

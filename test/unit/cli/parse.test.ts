@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Parser } from 'yargs/helpers';
 import { GRAMMAR } from '../../../src/cli/commands/index.ts';
 import { type AnyFlag, bool } from '../../../src/cli/grammar/flag.ts';
 import { ADDRESS, LABEL, NAMESPACE, PLATFORM, ROOT, SNAPSHOTTER } from '../../../src/cli/grammar/flags.ts';
@@ -11,7 +12,7 @@ import { hintOf, messageOf } from '../../../src/core/errors.ts';
 
 function parse(line: string | readonly string[], env: Record<string, string> = {}) {
   const args = typeof line === 'string' ? line.split(' ').filter((word) => word !== '') : line;
-  return parseCommandLine(args, GRAMMAR, (name) => env[name]);
+  return parseCommandLine(Parser, args, GRAMMAR, (name) => env[name]);
 }
 
 function inputOf(line: string | readonly string[], env: Record<string, string> = {}): Input<string> {

@@ -9,8 +9,7 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 /**
- * FailedPrecondition that names the capability and the remedy. Called for each preparation: reading /proc costs less than
- * making a directory.
+ * FailedPrecondition that names the capability and the remedy. Reads /proc: a process may drop capabilities.
  */
 export async function requireCapability(
   runtime: Runtime,

@@ -34,6 +34,8 @@ export class LocalSnapshotter implements LayerSnapshotter {
   readonly #driver: SnapshotDriver;
   readonly #records: SnapshotRecords;
   readonly #durability: Durability;
+  /** Whether this process could once make snapshots. */
+  #checked = false;
 
   constructor(store: Store, driver: SnapshotDriver, durability: Durability) {
     this.name = driver.name;
@@ -57,6 +59,11 @@ export class LocalSnapshotter implements LayerSnapshotter {
 
   async check(call?: Call): Promise<void> {
     await this.#driver.check(call);
+    this.#checked = true;
+    await this.#checkIds(call);
+  }
+
+  async #checkIds(call?: Call): Promise<void> {
     await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), call);
   }
 
@@ -130,8 +137,10 @@ export class LocalSnapshotter implements LayerSnapshotter {
     opts: MakeOptions,
   ): Promise<PreparedSnapshot> {
     opts.signal?.throwIfAborted();
-    await this.check(opts);
-    const unsynced = isExtractKey(key) ? await this.#durability.begin(opts) : null;
+    const isLayer = isExtractKey(key);
+    // A pull asks at its beginning what this process may do; each of its layers need not.
+    await (isLayer && this.#checked ? this.#checkIds(opts) : this.check(opts));
+    const unsynced = isLayer ? await this.#durability.begin(opts) : null;
     const { id, parents } = await this.#reserve(key, parent, opts);
     const dirs = this.#dirs(kind, id, parents);
     try {
