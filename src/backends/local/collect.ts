@@ -164,7 +164,7 @@ async function removeFiles(store: Store, files: Files, swept: Swept, call?: Call
   try {
     for (const path of swept.doomed) {
       call?.signal?.throwIfAborted();
-      await store.runtime.fs.remove(store.path(path), { tree: true, ...call });
+      await store.removeAny(store.path(path), call);
       bytes += files.blobs.get(path)?.size ?? 0;
       // At once, unless the database is busy: who wants the path waits no longer than for this file.
       if (isNoted) isNoted = await store.tidy(() => done.run(path, store.owner.id));

@@ -55,7 +55,7 @@ export async function openData(store: Store, record: IngestRecord, call: Call): 
   } catch (err) {
     if (isKind(err, 'PermissionDenied') && (await reopened(store, record, call))) return await open();
     if (!isKind(err, 'FailedPrecondition', 'AlreadyExists')) throw err;
-    await fs.remove(store.path(record.dir), { tree: true, ...call });
+    await store.removeAny(store.path(record.dir), call);
     return await open();
   }
 }

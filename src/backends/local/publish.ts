@@ -46,7 +46,7 @@ async function moveIntoPlace(
     await fs.syncDir(blobs, call);
   }
   const path = store.path(blobFile(digest));
-  if ((await fs.stat(path, call))?.type === 'directory') await fs.remove(path, { tree: true, ...call });
+  if ((await fs.stat(path, call))?.type === 'directory') await store.removeAny(path, call);
   await fs.rename(data, path, call);
   try {
     await store.dirSyncs.join(dir);

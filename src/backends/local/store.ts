@@ -144,6 +144,13 @@ export class Store {
     );
   }
 
+  /** Removes whatever stands at an absolute path: a directory by a walk, which enters no mount even where mounts cannot be listed. */
+  async removeAny(path: string, call?: Call): Promise<void> {
+    const { fs, workers } = this.runtime;
+    if ((await fs.stat(path, call))?.type === 'directory') await workers.removeTree(path, call);
+    else await fs.remove(path, { tree: true, ...call });
+  }
+
   /**
    * Waits until no sweep is about to remove these paths (relative to the root). Call it once a row with a live owner names
    * them: from then on no sweep chooses them. Unavailable when a sweep removes nothing for a minute.

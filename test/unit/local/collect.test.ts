@@ -237,6 +237,58 @@ test('snapshots: a directory in which something is mounted stays until that is u
   );
 });
 
+const STRANGE = `content/blobs/sha256/${'a'.repeat(64)}`;
+
+const IN_THE_WAY: Readonly<Record<string, (backend: LocalBackend, root: string) => Promise<unknown>>> = {
+  'a directory in the place of a blob, to be collected': (backend) => backend.collect(),
+  'an ingest of nobody, to be collected': (backend, root) => {
+    fs.renameSync(`${root}/${STRANGE}`, `${root}/content/ingest/${'a'.repeat(64)}`);
+    return backend.collect();
+  },
+  'a directory in the place of a blob that comes': async (backend, root) => {
+    const bytes = bytesOf('comes');
+    fs.renameSync(`${root}/${STRANGE}`, `${root}/content/blobs/sha256/${digestOf(bytes).slice(7)}`);
+    await addBlob(backend, bytes);
+  },
+};
+
+for (const [what, act] of Object.entries(IN_THE_WAY)) {
+  test(`${what}: what is mounted in there stays, though mounts cannot be listed`, {
+    skip: needs({ root: true, tools: ['mount', 'umount'] }),
+  }, async () => {
+    const bare = bareRuntime();
+    const sys = new Proxy(openSyscalls(), {
+      get: (to, key) => {
+        const value: unknown = key === 'mountsBelow' ? () => [] : Reflect.get(to, key);
+        return typeof value === 'function' ? value.bind(to) : value;
+      },
+    });
+    const remove: typeof bare.fs.remove = async (path, opts = {}) =>
+      opts.tree === true ? fs.rmSync(path, { recursive: true, force: true }) : await bare.fs.remove(path);
+    const runtime = {
+      ...bare,
+      fs: { ...bare.fs, remove },
+      workers: { ...bare.workers, removeTree: async (path: string) => removeTree(sys, path) },
+    };
+    await withStore(
+      async ({ backend, root }) => {
+        const own = `${root}/mine`;
+        fs.mkdirSync(own);
+        fs.writeFileSync(`${own}/precious`, '');
+        fs.mkdirSync(`${root}/${STRANGE}/m`, { recursive: true });
+        assert.equal(spawnSync('mount', ['--bind', own, `${root}/${STRANGE}/m`]).status, 0);
+        try {
+          await assert.rejects(act(backend, root), (err) => reasonOf(err, 'mounted') !== undefined);
+          assert.deepEqual(fs.readdirSync(own), ['precious']);
+        } finally {
+          await unmountBelow(root);
+        }
+      },
+      { runtime },
+    );
+  });
+}
+
 test('a snapshot in which something is mounted is not removed, neither record nor directory', {
   skip: needs({ root: true, tools: ['mount', 'umount'] }),
 }, async () => {
