@@ -1,6 +1,6 @@
 /**
  * A newcomer gets from the downloaded files to a running container with README's commands, verbatim: in busybox and musl, in Debian
- * (HAWSER_DEBIAN_ROOTS=1), and from outside in a root that has nothing. docker.io is a registry of the test, by a hosts.toml.
+ * (under CI, or HAWSER_DEBIAN_ROOTS=1), and from outside in a root that has nothing. docker.io is a registry of the test, by a hosts.toml.
  */
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { execOk } from '../support/exec.ts';
 import { findTool, needs } from '../support/needs.ts';
 import { commandsAfter } from '../support/readme.ts';
-import { ALPINE_LIKE, debian, EMPTY, type Root, skipRoot } from '../support/roots.ts';
+import { ALPINE_LIKE, debian, EMPTY, type Root, skipRoot, wantsDebian } from '../support/roots.ts';
 import { repository } from '../support/runtimes.ts';
 import { scratch } from '../support/scratch.ts';
 
@@ -30,7 +30,8 @@ function absent(): string | false {
 }
 
 /** Has runc, and what runc needs of the kernel. */
-const WITH_RUNC: readonly Root[] = debian('bookworm', 'runc');
+const WITH_RUNC: readonly Root[] =
+  wantsDebian || process.env.CI === 'true' ? [debian('bookworm', 'runc')] : [];
 
 describe("README's commands", {
   skip: absent() || needs({ root: true, tools: ['busybox', 'runc', 'unshare', 'chroot'] }),

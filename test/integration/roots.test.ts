@@ -23,13 +23,14 @@ import { type ExecResult, exec, execOk } from '../support/exec.ts';
 import { flavour } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { asNobody, NOBODY } from '../support/nobody.ts';
-import { BUSYBOX, debian, EMPTY, MUSL, type Root, skipRoot } from '../support/roots.ts';
+import { BUSYBOX, debian, EMPTY, MUSL, type Root, skipRoot, wantsDebian } from '../support/roots.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 import { diffTrees, readTree } from '../support/tree.ts';
 
 const binary = flavour('binary');
 
-const ROOTS: readonly Root[] = [EMPTY, BUSYBOX, MUSL, ...debian('bookworm'), ...debian('bullseye')];
+const DEBIAN: readonly Root[] = wantsDebian ? ['bookworm', 'bullseye'].map((suite) => debian(suite)) : [];
+const ROOTS: readonly Root[] = [EMPTY, BUSYBOX, MUSL, ...DEBIAN];
 
 /** What is changed around the program. */
 interface Setting {

@@ -47,22 +47,20 @@ export const ALPINE_LIKE: Root = {
   },
 };
 
-/** Takes a minute: only where HAWSER_DEBIAN_ROOTS=1. */
-export const debian = (suite: string, ...packages: readonly string[]): Root[] => {
-  if (process.env.HAWSER_DEBIAN_ROOTS !== '1') return [];
-  const more = packages.length === 0 ? [] : [`--include=${packages.join(',')}`];
-  return [
-    {
-      name: `Debian ${suite}`,
-      tools: ['mmdebstrap'],
-      shell: true,
-      make: async (dir) => {
-        const args = ['--variant=essential', '--mode=root', ...more, suite, dir];
-        await execOk('mmdebstrap', args, { timeout: 300_000 });
-      },
-    },
-  ];
-};
+/** Takes a minute. */
+export const debian = (suite: string, ...packages: readonly string[]): Root => ({
+  name: `Debian ${suite}`,
+  tools: ['mmdebstrap'],
+  shell: true,
+  make: async (dir) => {
+    const more = packages.length === 0 ? [] : [`--include=${packages.join(',')}`];
+    const args = ['--variant=essential', '--mode=root', ...more, suite, dir];
+    await execOk('mmdebstrap', args, { timeout: 300_000 });
+  },
+});
+
+/** Whether tests are to make roots of Debian. */
+export const wantsDebian: boolean = process.env.HAWSER_DEBIAN_ROOTS === '1';
 
 /** Why the executable cannot be tried in a root. */
 export function skipRoot(root: Root): string | false {

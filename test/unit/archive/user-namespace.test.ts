@@ -17,7 +17,7 @@ const TOOLS = ['mount', 'umount', 'setfattr'];
 
 const runner = isDeno
   ? ['test', '-A', '--no-check']
-  : ['--disable-warning=ExperimentalWarning', '--test-reporter=tap', '--test'];
+  : ['--disable-warning=ExperimentalWarning', '--test-reporter=tap'];
 
 describe('in a user namespace', {
   skip: inUserNamespace ? 'is in one already' : needsUserNamespace() || needs({ tools: TOOLS }),
