@@ -172,7 +172,7 @@ async function fill(
 /** Asks other hosts from now on, where there are any. A doubted blob may be as it was published, which is no fault of a host. */
 function blame({ fetcher }: BlobDeps, served: Served, doubted: boolean): void {
   if (served.hosts.size === 0) return;
-  if (!doubted) for (const host of served.hosts) fetcher.distrust?.(host);
+  if (!doubted) for (const host of served.suspects) fetcher.distrust?.(host);
   served.distrust();
 }
 

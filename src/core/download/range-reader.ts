@@ -170,6 +170,7 @@ export class RangeReader {
       );
     }
     this.#endedEarly = true;
+    if (host !== undefined) this.#served.endedEarly.add(host);
     return new HawserError(
       'Unavailable',
       `The body of ${digest} ended after ${this.#position} of ${size} bytes`,

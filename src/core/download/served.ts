@@ -4,6 +4,8 @@ import type { Fetched, Validator } from '../registry/registry.ts';
 export class Served {
   /** Hosts that gave bytes. */
   readonly hosts: Set<string> = new Set();
+  /** Hosts whose body ended in order, but too early. */
+  readonly endedEarly: Set<string> = new Set();
   /** Hosts to ask after all others. */
   readonly avoid: Set<string> = new Set();
   /** Bytes of several hosts or requests did not fit together: they are mixed as little as possible. */
@@ -20,10 +22,16 @@ export class Served {
     if (etag !== undefined) this.#validator ??= { host, etag };
   }
 
+  /** The hosts that wrong bytes are likely from: those that had less than all, else all that gave bytes. */
+  get suspects(): ReadonlySet<string> {
+    return this.endedEarly.size > 0 ? this.endedEarly : this.hosts;
+  }
+
   /** The bytes were wrong: the next try asks other hosts where there are any. */
   distrust(): void {
     this.distrusted = true;
-    for (const host of this.hosts) this.avoid.add(host);
+    for (const host of this.suspects) this.avoid.add(host);
     this.hosts.clear();
+    this.endedEarly.clear();
   }
 }

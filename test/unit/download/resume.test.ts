@@ -155,6 +155,15 @@ for (const chunked of [false, true]) {
   );
 }
 
+scene(
+  'a page in chunks in the place of a blob: what followed from the other host is fetched from there anew (H43)',
+  [[{ body: '<!doctype html>', chunked: true }], []],
+  async ({ fetch, registries }) => {
+    assert.deepEqual(await fetch(), BLOB);
+    assert.deepEqual(ranges(registries[1] as TestRegistry), ['bytes=15-', undefined]);
+  },
+);
+
 const WRONG: Readonly<Record<string, Fault>> = {
   'a long body': { overlong: 5 },
   'a body of the right size with a wrong byte': { corrupt: 77_777 },
