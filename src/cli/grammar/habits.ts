@@ -3,7 +3,7 @@ import { readFlag } from './flag.ts';
 
 /**
  * The words typed, and the command line of ours: `$1` is the first argument, `$@` all of them, `$digest` the digest after the
- * first one's `@` or the second one. A test checks that each can be typed.
+ * first one's `@` or the second one, `$platform` the flag --platform where it was typed. A test checks that each can be typed.
  */
 export const COMMANDS: Readonly<Record<string, string>> = {
   rmi: 'images rm $@',
@@ -14,8 +14,8 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'manifest fetch': 'content fetch-object $1',
   'manifest get': 'content fetch-object $1',
   'buildx imagetools inspect': 'content fetch-object $1',
-  digest: 'resolve $1',
-  'images digest': 'resolve $1',
+  digest: 'resolve $platform$1',
+  'images digest': 'resolve $platform$1',
   blob: 'content fetch-blob $1 $digest',
   'blob get': 'content fetch-blob $1 $digest',
   'blob fetch': 'content fetch-blob $1 $digest',
@@ -133,7 +133,7 @@ export function commandHabit(args: readonly string[], words: readonly string[]):
     const typed = words.slice(0, length).join(' ');
     const form = args.map((arg) => `${typed} ${arg}`).find((key) => Object.hasOwn(COMMANDS, key));
     const ours = own(COMMANDS, form ?? typed);
-    if (ours !== undefined) return inHawser(fill(ours, words.slice(length)));
+    if (ours !== undefined) return inHawser(fill(ours, words.slice(length), args));
     const sentence = own(SENTENCES, typed);
     if (sentence !== undefined) return sentence;
   }
@@ -203,7 +203,7 @@ function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined 
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-function fill(ours: string, given: readonly string[]): string {
+function fill(ours: string, given: readonly string[], typed: readonly string[]): string {
   const args = given.map((arg) => quoted(arg.replace(TRANSPORT, '')));
   const [first = 'REF', second = 'DIGEST'] = args;
   const [, name = first, digest = second] = /^(.+)@(sha\d+:[0-9a-f]+)$/.exec(first) ?? [];
@@ -211,8 +211,16 @@ function fill(ours: string, given: readonly string[]): string {
     $1: ours.includes('$digest') ? name : first,
     '$@': args.length === 0 ? 'REF' : args.join(' '),
     $digest: digest,
+    $platform: platformFlag(typed),
   };
-  return ours.replace(/\$(?:1|@|digest)/g, (name) => values[name] ?? name);
+  return ours.replace(/\$(?:1|@|digest|platform)/g, (name) => values[name] ?? name);
+}
+
+/** `--platform VALUE `; '' where none was typed. */
+function platformFlag(args: readonly string[]): string {
+  const at = args.findIndex((arg) => readFlag(arg)?.name === 'platform');
+  const value = readFlag(args[at] ?? '')?.value ?? args[at + 1];
+  return at < 0 || value === undefined ? '' : `--platform ${quoted(value)} `;
 }
 
 /** A hint must not repeat a secret. */
