@@ -5,20 +5,35 @@
 
 /** What kind of failure an error is, in gRPC's words. */
 export type Kind =
+  /** An option, a reference or a file of the configuration cannot be right. */
   | 'InvalidArgument'
+  /** There is no such image, platform, blob or snapshot. */
   | 'NotFound'
+  /** What was to be made is there. */
   | 'AlreadyExists'
+  /** The registry or the system does not allow the call. */
   | 'PermissionDenied'
+  /** The disk is full, or a limit would be exceeded. */
   | 'ResourceExhausted'
+  /** The machine or the store is not in a state for the call: the message says what is missing. */
   | 'FailedPrecondition'
+  /** The other side stopped in the middle. */
   | 'Aborted'
+  /** A position beyond the end. */
   | 'OutOfRange'
+  /** Neither this runtime nor the other side can do that. */
   | 'NotImplemented'
+  /** None of the others; may be a bug. */
   | 'Internal'
+  /** A server, the network or another process is in the way for now: a later call may succeed. */
   | 'Unavailable'
+  /** Bytes are not those that their digest, size or format says. */
   | 'DataLoss'
+  /** The registry wants other credentials. */
   | 'Unauthenticated'
+  /** The signal of the call was aborted. */
   | 'Canceled'
+  /** A limit of time has passed. */
   | 'DeadlineExceeded';
 
 const BRAND: unique symbol = Symbol.for('hawser.error') as never;

@@ -75,13 +75,26 @@ export interface ApiPullOptions extends ApiTransferOptions, Omit<LayerSettings, 
   readonly snapshotter?: string | undefined;
 }
 
-/** Fetches an image's content and records it; nothing is unpacked. */
+/**
+ * Fetches an image's content and records it; nothing is unpacked. `reference`: `alpine`, `host:5000/repository:tag`,
+ * `repository@sha256:...`. What is in the store is not fetched again, and an interrupted fetch is continued by the next one.
+ *
+ * Errors: InvalidArgument, NotFound (the image, or a platform), Unauthenticated, PermissionDenied, Unavailable, DeadlineExceeded,
+ * DataLoss (the registry sends other bytes than it names), ResourceExhausted (the disk, a limit), FailedPrecondition, Canceled.
+ */
 export async function fetch(reference: string, options: ApiFetchOptions = {}): Promise<FetchResult> {
   const { metadataOnly } = options;
   return await withDeps(reference, options, (deps, common) => fetchImage(deps, { ...common, metadataOnly }));
 }
 
-/** Fetches an image, unpacks it into snapshots and records it. */
+/**
+ * Fetches an image, unpacks it into snapshots and records it, once everything is durable. Errors are those of `fetch`; and
+ * FailedPrecondition where no snapshots can be made, as without root.
+ *
+ * ```ts
+ * const { unpacked } = await pull('alpine:3.20', { store, onProgress: (event) => console.log(event.type) });
+ * ```
+ */
 export async function pull(reference: string, options: ApiPullOptions = {}): Promise<PullResult> {
   const { snapshotter } = options;
   const layerSettings = settingsOf(options);

@@ -42,7 +42,10 @@ export interface ApiDirectoryOptions extends Call, Omit<LayerSettings, 'jobs'> {
   readonly force?: boolean | undefined;
 }
 
-/** Into snapshots. NotFound when the image or a layer of it is not in the store. */
+/**
+ * Unpacks an image of the store into snapshots; nothing is fetched. NotFound when the image or a layer of it is not in the store;
+ * DataLoss when a layer is damaged; FailedPrecondition where no snapshots can be made, as without root.
+ */
 export async function unpack(reference: string, options: ApiUnpackOptions): Promise<PullResult> {
   const { platforms, snapshotter, onProgress } = options;
   return await withImage(reference, options, (deps, image, signal) =>
@@ -56,7 +59,10 @@ export async function unpack(reference: string, options: ApiUnpackOptions): Prom
   );
 }
 
-/** The image's tree at `dir` (absolute), which is there and whole, or not there. AlreadyExists for one that is not empty. */
+/**
+ * Makes the tree of an image of the store at `dir` (absolute), which comes to be there whole, or not at all. AlreadyExists for a
+ * directory that is not empty, unless `force`; NotFound and DataLoss as for `unpack`. Needs no root: `owner` says whose the files are.
+ */
 export async function unpackRootfs(
   reference: string,
   dir: string,
@@ -67,7 +73,10 @@ export async function unpackRootfs(
   );
 }
 
-/** The same with the tree in `dir/rootfs`, and a config.json for runc and crun. */
+/**
+ * The same with the tree in `dir/rootfs`, and a config.json for runc and crun by the image-spec's conversion rules. `tty`: the
+ * process gets a terminal.
+ */
 export async function bundle(
   reference: string,
   dir: string,
