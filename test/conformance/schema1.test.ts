@@ -189,3 +189,17 @@ test(
 
 const held = async (store: Store): Promise<string[]> =>
   (await store.content.list()).map(({ digest }) => digest as string);
+
+test('schema 1: a manifest that breaks off is asked for again', async () => {
+  await withBench(async ({ store, registry }) => {
+    const ref = pushSchema1(registry, true);
+    const manifest = `/manifests/${PAYLOAD}`;
+    registry.faults.push(
+      { match: manifest, cutAfter: 100, times: 1 },
+      { match: manifest, status: 503, times: 1 },
+    );
+    assert.equal((await fetch(ref, { store })).target.digest, CONVERTED);
+    registry.faults.push({ match: manifest, status: 503, times: 1 });
+    await rejectsWith('Unavailable', /503/, fetch(ref, { store, retry: { tries: 0 } }));
+  });
+});

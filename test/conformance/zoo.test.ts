@@ -74,8 +74,9 @@ async function rowOf({ registry, store }: Bench, name: string, made: TestImage):
     withRegistry(store, async (client) => {
       const { root } = await client.resolve(parseReference(ref));
       assert.equal(root.digest, made.root.digest);
-      const { hashers } = partsOf(store).runtime;
-      const found = await resolvePlatforms({ registry: client, hashers }, parseReference(ref), [AMD64], {});
+      const { clock, hashers } = partsOf(store).runtime;
+      const deps = { registry: client, clock, hashers, report: () => {}, retry: { tries: 0 } };
+      const found = await resolvePlatforms(deps, parseReference(ref), [AMD64], {});
       const [manifest] = found.manifests;
       return placeOf(made, manifest?.desc.digest ?? '');
     }),

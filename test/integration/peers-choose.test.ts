@@ -250,7 +250,8 @@ async function resolveOne(store: Store, { ref, image }: Made): Promise<Answer> {
   const registry = openRegistry({ transports, clock }, { retry: { tries: 0 } });
   try {
     const wanted = [{ os: 'linux', architecture: 'amd64' }];
-    const { manifests } = await resolvePlatforms({ registry, hashers }, parseReference(ref), wanted, {});
+    const deps = { registry, clock, hashers, report: () => {}, retry: { tries: 0 } };
+    const { manifests } = await resolvePlatforms(deps, parseReference(ref), wanted, {});
     return placeOf(image, manifests[0]?.desc.digest ?? '');
   } finally {
     await registry[Symbol.asyncDispose]();

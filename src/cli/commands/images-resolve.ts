@@ -88,12 +88,14 @@ async function explain(
 }
 
 async function ask(
-  context: Context<'platform'>,
+  context: Context<NetworkFlag | 'platform'>,
   registry: Registry,
   reference: Reference,
 ): Promise<Pick<PlatformManifests, 'root'> & Partial<PlatformManifests>> {
   const { runtime, signal } = context;
   const platforms = platformsOf(context);
   if (platforms === undefined) return { root: (await registry.resolve(reference, { signal })).root };
-  return await resolvePlatforms({ registry, hashers: runtime.hashers }, reference, platforms, { signal });
+  const { clock, hashers } = runtime;
+  const deps = { registry, clock, hashers, report: () => {}, retry: networkOptions(context.input).retry };
+  return await resolvePlatforms(deps, reference, platforms, { signal });
 }

@@ -42,14 +42,15 @@ export async function streamBlob(
   };
   try {
     if (isSchema1Type(desc.mediaType)) await count(await fetchSchema1(deps, desc, call));
-    else await copy(deps, desc, count, call);
+    else await readVerified(deps, desc, count, call);
   } catch (err) {
     const failure = wrap(`Cannot fetch ${desc.digest}`, err);
     throw written === 0 ? failure : spoilt(failure, written);
   }
 }
 
-async function copy(
+/** Gives the bytes in order, over lost connections; DataLoss in the end when they are not those of `desc`. */
+export async function readVerified(
   { fetcher, clock, hashers, report, retry, split }: StreamDeps,
   desc: Descriptor,
   write: (bytes: Uint8Array) => Promise<void>,

@@ -1,15 +1,13 @@
 import type { Info, InfoProvider, Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
+import { readVerified, type StreamDeps } from '../download/stream-blob.ts';
 import { HawserError, wrap } from '../errors.ts';
 import { isPresent } from '../images/inspect.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, type Digest, digestBytes } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isIndexType, isManifestType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
-import type { Hashers } from '../ports/hashers.ts';
-import { readCapped } from '../registry/body.ts';
-import type { Fetcher } from '../registry/registry.ts';
 import type { WalkContent } from './walk.ts';
 
 export interface PlannedBlob {
@@ -25,16 +23,14 @@ const MAX_DOCUMENTS = 128 * 1024 * 1024;
 export class PlanStore implements WalkContent {
   readonly blobs: PlannedBlob[] = [];
   readonly #store: InfoProvider & Provider;
-  readonly #fetcher: Fetcher;
-  readonly #hashers: Hashers;
+  readonly #source: StreamDeps;
   readonly #absent = new Map<Digest, number>();
   readonly #documents = new Map<Digest, Uint8Array>();
   #held = 0;
 
-  constructor(store: InfoProvider & Provider, fetcher: Fetcher, hashers: Hashers) {
+  constructor(store: InfoProvider & Provider, source: StreamDeps) {
     this.#store = store;
-    this.#fetcher = fetcher;
-    this.#hashers = hashers;
+    this.#source = source;
   }
 
   /** Takes the place of fetching a blob into the store. Of layers and configs only the size is noted. */
@@ -62,12 +58,15 @@ export class PlanStore implements WalkContent {
         `Cannot plan: ${desc.digest} has ${desc.size} bytes, too many for a document`,
       );
     }
+    const bytes = new Uint8Array(desc.size);
+    let filled = 0;
+    const take = async (chunk: Uint8Array): Promise<void> => {
+      bytes.set(chunk, filled);
+      filled += chunk.length;
+    };
     try {
-      const bytes = await readCapped((await this.#fetcher.fetch(desc, call)).body, desc.size);
-      const digest = bytes && digestBytes(bytes, this.#hashers, algorithmOf(desc.digest));
-      if (bytes !== undefined && digest === desc.digest) return bytes;
-      const what = digest ?? `more than ${desc.size} bytes`;
-      throw new HawserError('DataLoss', `the registry sent ${what}, want ${desc.digest}`);
+      await readVerified(this.#source, desc, take, call);
+      return bytes;
     } catch (err) {
       throw wrap(`Cannot fetch ${desc.digest}`, err);
     }

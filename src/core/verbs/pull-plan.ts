@@ -56,7 +56,9 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
   const choice = new UnpackChoice(options, deps.hostPlatform, root);
   choice.checkRoot();
   const fetcher = deps.registry.fetcher(options.reference);
-  const store = new PlanStore(deps.backend.content, fetcher, deps.hashers);
+  const { clock, hashers } = deps;
+  const source = { fetcher, clock, hashers, report, retry: options.retry };
+  const store = new PlanStore(deps.backend.content, source);
   const found: Parameters<OnManifest>[] = [];
   const onManifest: OnManifest = (...manifest) => found.push(manifest);
   const walkDeps = { content: store, bring: store.bring, document: store.document, report: () => {} };

@@ -1,11 +1,11 @@
 /** The manifests of wanted platforms, read from the registry; nothing is stored. */
 import type { InfoProvider, Provider } from '../content/content-store.ts';
+import type { StreamDeps } from '../download/stream-blob.ts';
 import { HawserError } from '../errors.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isIndexType, isSchema1Type } from '../oci/media-types.ts';
 import { platformText } from '../platforms/format.ts';
 import type { Call } from '../ports/call.ts';
-import type { Hashers } from '../ports/hashers.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import { noMatch } from './manifest-choice.ts';
@@ -24,12 +24,16 @@ export interface PlatformManifests {
   readonly manifests: readonly PlatformManifest[];
 }
 
+export interface ResolveDeps extends Omit<StreamDeps, 'fetcher' | 'split'> {
+  readonly registry: Registry;
+}
+
 /**
  * What a pull of `platforms` would take. A root that is no index is the answer itself: an image when it is for one of them, an artifact
  * in any case. NotFound that names the platforms that there are; NotImplemented for schema 1.
  */
 export async function resolvePlatforms(
-  deps: { readonly registry: Registry; readonly hashers: Hashers },
+  deps: ResolveDeps,
   reference: Reference,
   platforms: readonly Platform[],
   call: Call,
@@ -45,7 +49,7 @@ export async function resolvePlatforms(
       },
     );
   }
-  const store = new PlanStore(NOTHING, deps.registry.fetcher(reference), deps.hashers);
+  const store = new PlanStore(NOTHING, { ...deps, fetcher: deps.registry.fetcher(reference) });
   const chosen = new Map<string | undefined, Descriptor>();
   const walkDeps = { content: store, bring: store.bring, document: store.document, report: () => {} };
   await walkImage(walkDeps, root, optionsOf(reference, platforms), {

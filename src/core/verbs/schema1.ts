@@ -56,10 +56,12 @@ export async function convertSchema1(
   return image;
 }
 
-async function readManifest({ deps, options, signal }: FetchJob, root: Descriptor): Promise<Schema1> {
+async function readManifest({ deps, options, signal, report }: FetchJob, root: Descriptor): Promise<Schema1> {
   try {
-    const fetcher = deps.registry.fetcher(options.reference);
-    const bytes = await fetchSchema1({ fetcher, hashers: deps.hashers }, root, { signal });
+    const { registry, clock, hashers } = deps;
+    const fetcher = registry.fetcher(options.reference);
+    const { retry } = options;
+    const bytes = await fetchSchema1({ fetcher, clock, hashers, report, retry }, root, { signal });
     return parseSchema1(bytes, root.digest);
   } catch (err) {
     throw wrap(`Cannot convert schema 1 manifest ${root.digest}`, err);

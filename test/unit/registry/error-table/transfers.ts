@@ -120,7 +120,8 @@ const SIGNED = JSON.stringify({ schemaVersion: 1, fsLayers: [], history: [] });
 const schema1 = (size: number, answer: string) =>
   asked({ body: answer }, async (client) => {
     const desc = descriptor(DOCKER_SCHEMA1_UNSIGNED, DIGEST, size);
-    await fetchSchema1({ fetcher: client.fetcher(reference), hashers }, desc, {});
+    const deps = { fetcher: client.fetcher(reference), clock: fakeClock(), hashers, report: () => {} };
+    await fetchSchema1(deps, desc, {});
   });
 
 const doubting = async (): Promise<void> => {
