@@ -133,7 +133,7 @@ async function withStore<T>(
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   const { backend, runtime } = partsOf(store);
-  const registry = await registryOf(runtime, reference, options);
+  const registry = registryOf(runtime, reference, options);
   const host = defaultPlatform(backend, runtime.host);
   const deps = {
     backend,
@@ -150,16 +150,12 @@ async function withStore<T>(
   );
 }
 
-async function registryOf(
-  runtime: Runtime,
-  reference: Reference,
-  options: ApiTransferOptions,
-): Promise<Registry> {
-  const { credentials, plainHttp, tls, hostsDir, observe, signal } = options;
+function registryOf(runtime: Runtime, reference: Reference, options: ApiTransferOptions): Registry {
+  const { credentials, plainHttp, tls, hostsDir, observe } = options;
   const warn = (message: string): void => observe?.({ type: 'warning', message });
   const given: Credentials = async (host) => (host === reference.host ? credentials : undefined);
   const settings = { hostsDir, plainHttp, tls, credentials: given, warn };
-  const environment = await environmentOptions(runtime, settings, { signal });
+  const environment = environmentOptions(runtime, settings);
   return openRegistry(
     { transports: runtime.transports, clock: runtime.clock },
     {

@@ -28,23 +28,19 @@ export async function registryOptions(
   context: Context<RegistryFlag>,
   reference: Reference,
 ): Promise<RegistryOptions> {
-  const { input, runtime, stderr, signal } = context;
+  const { input, runtime, stderr } = context;
   const tls = await tlsOptions(context);
   const hostsDir = input.get(HOSTS_DIR);
   const credential = await givenCredential(context);
   const { host } = runtime;
   const write = lineWriter(stderr);
-  const environment = await environmentOptions(
-    runtime,
-    {
-      hostsDir: hostsDir === undefined ? undefined : absolutePath(hostsDir, host),
-      plainHttp: input.get(PLAIN_HTTP),
-      tls,
-      credentials: onlyFor(reference, credential),
-      warn: (message) => write(`warning: ${message}`),
-    },
-    { signal },
-  );
+  const environment = environmentOptions(runtime, {
+    hostsDir: hostsDir === undefined ? undefined : absolutePath(hostsDir, host),
+    plainHttp: input.get(PLAIN_HTTP),
+    tls,
+    credentials: onlyFor(reference, credential),
+    warn: (message) => write(`warning: ${message}`),
+  });
   return {
     ...environment,
     reach: input.get(REACH),

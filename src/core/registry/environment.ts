@@ -8,6 +8,7 @@ import { firstOf, storedCredentials } from './credentials/sources.ts';
 import { hostsFromDirs } from './hosts-dir/load.ts';
 import type { RegistryOptions } from './open.ts';
 import { proxiesOf } from './proxy.ts';
+import type { Roots } from './transport-pool.ts';
 
 export interface EnvironmentOptions {
   /** Absolute. Default: containerd's and Docker's own directories. */
@@ -26,19 +27,18 @@ const MAX_ROOT_FILES = 5_000;
 const PEM = '-----BEGIN ';
 
 /** Options of a registry client as the environment has them. */
-export async function environmentOptions(
+export function environmentOptions(
   { fs, host, programs }: Pick<Runtime, 'fs' | 'host' | 'programs'>,
   options: EnvironmentOptions,
-  call: Call,
-): Promise<RegistryOptions> {
-  const { hostsDir, plainHttp, warn } = options;
+): RegistryOptions {
+  const { hostsDir, plainHttp, tls, warn } = options;
   const given = options.credentials ?? (async () => undefined);
   const env: Env = (name) => host.env(name);
   // Roots for all registries are no sign that a local one speaks TLS: only options of this pull choose a scheme.
-  const hosts = hostsFromDirs({ fs, warn }, { dir: hostsDir, plainHttp, tls: options.tls });
-  const tls = await withRoots({ fs, env, warn }, options.tls, call);
+  const hosts = hostsFromDirs({ fs, warn }, { dir: hostsDir, plainHttp, tls });
   const credentials = firstOf(given, storedCredentials({ fs, programs, env, warn, uid: host.uid }));
-  return { hosts, tls, credentials, proxy: proxiesOf(env), plainHttp };
+  const roots = (call: Call) => machineRoots({ fs, env, warn }, tls, call);
+  return { hosts, tls, roots, credentials, proxy: proxiesOf(env), plainHttp };
 }
 
 type Reading = Pick<Runtime, 'fs'> & Pick<EnvironmentOptions, 'warn'> & { readonly env: Env };
@@ -47,17 +47,12 @@ type Reading = Pick<Runtime, 'fs'> & Pick<EnvironmentOptions, 'warn'> & { readon
  * SSL_CERT_FILE replaces the system's roots, and SSL_CERT_DIR (directories between colons) adds to them, as for OpenSSL and Go; a CA
  * that was given replaces all of them. What cannot be read is told of and not used, as there.
  */
-async function withRoots(
-  reading: Reading,
-  tls: TlsOptions | undefined,
-  call: Call,
-): Promise<TlsOptions | undefined> {
-  if (tls?.ca !== undefined) return tls;
+async function machineRoots(reading: Reading, given: TlsOptions | undefined, call: Call): Promise<Roots> {
+  if (given?.ca !== undefined) return {};
   const ca = await rootsOfFile(reading, call);
   const more = await rootsOfDirs(reading, call);
-  if (ca === undefined && more.length === 0) return tls;
-  const extraCa = [...(tls?.extraCa === undefined ? [] : [tls.extraCa]), ...more].join('\n');
-  return { ...tls, ...(ca === undefined ? {} : { ca }), ...(extraCa === '' ? {} : { extraCa }) };
+  const extraCa = [...(given?.extraCa === undefined ? [] : [given.extraCa]), ...more].join('\n');
+  return { ...(ca === undefined ? {} : { ca }), ...(extraCa === '' ? {} : { extraCa }) };
 }
 
 async function rootsOfFile({ fs, env, warn }: Reading, call: Call): Promise<string | undefined> {

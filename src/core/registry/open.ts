@@ -21,7 +21,7 @@ import type { Registry } from './registry.ts';
 import { rememberedHosts } from './remembered-hosts.ts';
 import { type Root, resolveRoot } from './resolver.ts';
 import { type TraceEvent, tracing } from './trace.ts';
-import { TransportPool } from './transport-pool.ts';
+import { type ReadRoots, TransportPool } from './transport-pool.ts';
 import { RegistryWarnings } from './warnings.ts';
 
 export type { Credential, Credentials } from './credentials/credential.ts';
@@ -33,6 +33,8 @@ export interface RegistryOptions {
   /** Without TLS, but for docker.io. */
   readonly plainHttp?: boolean | undefined;
   readonly tls?: TlsOptions | undefined;
+  /** Read at the first request that speaks TLS: they take the place of those in `tls`. */
+  readonly roots?: ReadRoots | undefined;
   readonly credentials?: Credentials | undefined;
   readonly userAgent?: string | undefined;
   /** Each exchange, redacted. */
@@ -88,7 +90,7 @@ export function openRegistry(
   options: RegistryOptions = {},
 ): Registry {
   const { clock } = deps;
-  const pool = new TransportPool(deps.transports, transportOptions(options), options.reach);
+  const pool = new TransportPool(deps.transports, transportOptions(options), options);
   const observe = options.observe ?? (() => {});
   const clientDeps = compose(pool, clock, options, observe);
   const { health } = clientDeps;

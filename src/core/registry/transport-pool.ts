@@ -1,6 +1,9 @@
+import { SingleFlight } from '../async/single-flight.ts';
+import type { Call } from '../ports/call.ts';
 import type {
   ClosableTransport,
   HttpRequest,
+  TlsOptions,
   Transport,
   TransportOptions,
   Transports,
@@ -9,23 +12,35 @@ import { type AddressClass, classOf, mayLead, morePrivate } from './addresses.ts
 import type { Host } from './hosts.ts';
 import { type Reach, reachByLookup } from './reach.ts';
 
+/** Certificates to trust. */
+export type Roots = Pick<TlsOptions, 'ca' | 'extraCa'>;
+export type ReadRoots = (call: Call) => Promise<Roots>;
+
 /** The transports of one registry client: one for each set of settings, opened at the first request. */
 export class TransportPool implements AsyncDisposable {
   readonly #transports: Transports;
   readonly #common: TransportOptions;
+  readonly #readRoots: ReadRoots;
+  readonly #reading = new SingleFlight<Roots>();
+  #roots: Roots | undefined;
   readonly #opened = new Map<string, ClosableTransport>();
   /** By hostname: classes that the configuration lets a host lead to. */
   readonly #granted = new Map<string, AddressClass>();
   readonly reach: Reach;
 
-  /** `granted`: every host may lead to addresses of this class and more public ones, whatever its own is. */
-  constructor(transports: Transports, common: TransportOptions, granted?: Host['reach']) {
+  /** `reach`: every host may lead to addresses of this class and more public ones, whatever its own is. */
+  constructor(
+    transports: Transports,
+    common: TransportOptions,
+    { reach, roots = async () => ({}) }: { reach?: Host['reach']; roots?: ReadRoots | undefined } = {},
+  ) {
     this.#transports = transports;
     this.#common = common;
+    this.#readRoots = roots;
     const byLookup = reachByLookup(transports, common.proxy);
     this.reach = async (registry, call) => {
       const own = this.#granted.get(registry.hostname) ?? (await byLookup(registry, call));
-      return granted === undefined ? own : morePrivate(granted, own);
+      return reach === undefined ? own : morePrivate(reach, own);
     };
   }
 
@@ -35,11 +50,11 @@ export class TransportPool implements AsyncDisposable {
    */
   forHost({ base, tls, dialTimeout, reach }: Host): Transport {
     if (reach !== undefined) this.#granted.set(base.hostname, reach);
-    const own = this.#get({ ...tls, connectTimeout: dialTimeout });
     return async (request) => {
-      if (request.url.origin === base.origin) return await own.send(request);
+      if (request.url.origin === base.origin)
+        return await this.#send(request, { ...tls, connectTimeout: dialTimeout });
       const guard = await this.#guard(base, request);
-      return await this.#get({ extraCa: tls?.extraCa }, guard).send(request);
+      return await this.#send(request, { extraCa: tls?.extraCa }, guard);
     };
   }
 
@@ -52,7 +67,7 @@ export class TransportPool implements AsyncDisposable {
       key: undefined,
       skipVerify: undefined,
     };
-    return async (request) => await this.#get({}, await this.#guard(registry, request), none).send(request);
+    return async (request) => await this.#send(request, {}, await this.#guard(registry, request), none);
   }
 
   /** The registry's class, where its targets are connected to directly; undefined: nothing is to be guarded. */
@@ -62,16 +77,35 @@ export class TransportPool implements AsyncDisposable {
     return isGuarded ? await this.reach(registry, request) : undefined;
   }
 
-  #get(settings: TransportOptions, guard?: AddressClass, without: TransportOptions = {}): ClosableTransport {
+  async #send(
+    request: HttpRequest,
+    settings: TransportOptions,
+    guard?: AddressClass,
+    without: TransportOptions = {},
+  ): ReturnType<Transport> {
+    const roots = this.#speaksTls(request.url) ? await this.#rootsOnce(request.signal) : undefined;
     const set = Object.entries(settings).filter(([, value]) => value !== undefined);
-    const key = JSON.stringify([set.sort(), guard, Object.keys(without)]);
-    const allowAddress =
-      guard === undefined ? undefined : (address: string) => mayLead(guard, classOf(address));
+    const key = JSON.stringify([set.sort(), guard, Object.keys(without), roots !== undefined]);
     const opened =
       this.#opened.get(key) ??
-      this.#transports.open({ ...this.#common, ...without, ...Object.fromEntries(set), allowAddress });
+      this.#transports.open({
+        ...this.#common,
+        ...roots,
+        ...without,
+        ...Object.fromEntries(set),
+        allowAddress: guard === undefined ? undefined : (address: string) => mayLead(guard, classOf(address)),
+      });
     this.#opened.set(key, opened);
-    return opened;
+    return await opened.send(request);
+  }
+
+  #speaksTls(url: URL): boolean {
+    return url.protocol === 'https:' || this.#common.proxy?.(url)?.protocol === 'https:';
+  }
+
+  async #rootsOnce(signal: AbortSignal | undefined): Promise<Roots> {
+    this.#roots ??= await this.#reading.run('', signal, (shared) => this.#readRoots({ signal: shared }));
+    return this.#roots;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -29,10 +29,11 @@ async function look(
     },
   } as never;
   const tls = ca === undefined ? { skipVerify: false } : { ca };
-  const options = await environmentOptions(runtime, { tls, warn: (text) => warnings.push(text) }, {});
+  const options = environmentOptions(runtime, { tls, warn: (text) => warnings.push(text) });
+  const trusted = { ...options.tls, ...(await options.roots?.({})) };
   return {
-    ca: options.tls?.ca,
-    extraCa: options.tls?.extraCa,
+    ca: trusted.ca,
+    extraCa: trusted.extraCa,
     proxied: options.proxy !== undefined,
     warnings,
   };
