@@ -13,7 +13,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -130,8 +129,7 @@ describe('least permissions under Deno', {
     const out = join(dir, `out-${runs}`);
     const fill = (text: string): string =>
       text.replace('DIR', dir).replace('HOST', registry.host).replace('REF', reference).replace(/^OUT$/, out);
-    const root = texts.includes('--address') ? [] : ['--root', join(dir, store)];
-    return [...root, ...texts].map(fill);
+    return ['--root', join(dir, store), ...texts].map(fill);
   }
 
   /** Over a copy of the store. */
@@ -186,27 +184,6 @@ describe('least permissions under Deno', {
       assert.deepEqual(readdirSync(there), ['mine']);
     });
   }
-
-  test('a socket of containerd: --address takes three flags', async () => {
-    const socket = join(dir, 'containerd.sock');
-    const silent = createServer((connection) => connection.destroy());
-    await new Promise<void>((resolve) => silent.listen(socket, resolve));
-    try {
-      const flags = ['read=', 'write=', 'net=unix:'].map((flag) => `--allow-${flag}${socket}`);
-      const row = { name: '--address', flags, args: ['--address', socket, 'images', 'ls'] };
-      const given = ['--allow-env', '--allow-sys=uid'];
-      const reached = await run(row, [...given, ...flags], true);
-      assert.match(reached.stdout, /^hawser: Cannot reach containerd/m, explain(reached));
-      for (const flag of flags) {
-        const without = await run(row, [...given, ...flags.filter((one) => one !== flag)], true);
-        assert.equal(without.code, 1);
-        assert.doesNotMatch(without.stdout, /Deno requests/, explain(without));
-        assert.ok(without.stdout.includes(`hint: Run Deno with ${flag}\n`), explain(without));
-      }
-    } finally {
-      silent.close();
-    }
-  });
 
   test('the tree is the same with FFI, with tools, and on Node', {
     skip: needs({ root: true }),

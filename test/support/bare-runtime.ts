@@ -58,7 +58,6 @@ export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
       stdinIsTerminal: false,
       readLine: () => absent('standard input'),
       onInterrupt: () => ({ [Symbol.dispose]: () => {} }),
-      checkSocket: () => {},
       random: (length) => new Uint8Array(randomBytes(length)),
     },
     clock: createClock(),

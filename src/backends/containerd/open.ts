@@ -42,7 +42,6 @@ export async function openContainerdBackend(
   const { hashers, clock, host, workers } = runtime;
   const connection = new Connection(address, namespace, clock);
   try {
-    host.checkSocket(connection.address);
     const ways = waysOf(await containerdVersion(connection, { signal }));
     const usual = await defaultSnapshotter(connection, { signal });
     const { usable, contentRoot, verifiers } = await plugins(connection, { signal });

@@ -46,11 +46,12 @@ class PulledSource implements UnderlyingDefaultSource<Uint8Array> {
       const bytes = await next;
       if (this.#over) return;
       if (bytes !== undefined) return out.enqueue(bytes);
-      await this.#end();
+      const closing = this.#end();
+      if (closing !== undefined) await closing;
       out.close();
     } catch (err) {
       if (this.#over) throw err;
-      await this.#end().catch(() => {});
+      await Promise.resolve(this.#end()).catch(() => {});
       throw err;
     }
   }
@@ -68,10 +69,10 @@ class PulledSource implements UnderlyingDefaultSource<Uint8Array> {
     );
   }
 
-  async #end(): Promise<void> {
+  #end(): void | Promise<void> {
     this.#over = true;
     this.#stopListening();
-    await this.#pulls.close?.();
+    return this.#pulls.close?.();
   }
 }
 

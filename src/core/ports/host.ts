@@ -31,8 +31,6 @@ export interface Host {
   readLine(opts?: { silent?: boolean } & Call): Promise<string>;
   /** Calls back on SIGINT, SIGTERM and SIGHUP until disposed. */
   onInterrupt(handler: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => void): Disposable;
-  /** PermissionDenied where the runtime does not let this program connect to the Unix socket (Deno's flags, which the error names). */
-  checkSocket(path: string): void;
   /** Random bytes for ids. */
   random(length: number): Uint8Array;
 }

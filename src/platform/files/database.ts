@@ -29,8 +29,6 @@ class SqliteDatabase implements Database {
   #connection: Connection;
   /** By text. */
   readonly #statements = new Map<string, Statement>();
-  /** Those of the present connection. */
-  readonly #compiled = new Map<string, StatementSync>();
   #inTransaction = false;
 
   constructor(path: string, access: DatabaseAccess, busyTimeout: number) {
@@ -50,34 +48,41 @@ class SqliteDatabase implements Database {
   prepare(sql: string): Statement {
     const kept = this.#statements.get(sql);
     if (kept !== undefined) return kept;
-    if (this.#statements.size >= KEPT_STATEMENTS) this.#forget();
-    this.#read('prepare a statement for the database', () => this.#compile(sql));
-    const statement = this.#wrap(sql);
+    if (this.#statements.size >= KEPT_STATEMENTS) this.#statements.clear();
+    const compiled = this.#read('prepare a statement for the database', () => this.#compile(sql));
+    const statement = this.#wrap(sql, compiled);
     this.#statements.set(sql, statement);
     return statement;
   }
 
   #compile(sql: string): StatementSync {
-    const kept = this.#compiled.get(sql);
-    if (kept !== undefined) return kept;
     const statement = this.#db.prepare(sql);
     statement.setReadBigInts(true);
-    this.#compiled.set(sql, statement);
     return statement;
   }
 
-  #wrap(sql: string): Statement {
+  /** `compiled`: for the present connection. */
+  #wrap(sql: string, compiled: StatementSync): Statement {
     const read = <T>(work: () => T): T => this.#read('read the database', work);
+    let latest = compiled;
+    let connection = this.#connection;
+    const current = (): StatementSync => {
+      if (connection !== this.#connection) {
+        latest = this.#compile(sql);
+        connection = this.#connection;
+      }
+      return latest;
+    };
     return {
       run: (...params) => {
-        const run = () => this.#compile(sql).run(...inputs(params));
+        const run = () => current().run(...inputs(params));
         return { changes: Number(this.#do('change the database', run).changes) };
       },
       get: (...params) => {
-        const row = read(() => this.#compile(sql).get(...inputs(params)));
+        const row = read(() => current().get(...inputs(params)));
         return row === undefined ? undefined : toRow(row);
       },
-      all: (...params) => read(() => this.#compile(sql).all(...inputs(params))).map(toRow),
+      all: (...params) => read(() => current().all(...inputs(params))).map(toRow),
     };
   }
 
@@ -96,16 +101,10 @@ class SqliteDatabase implements Database {
           `Cannot ${doing} ${this.#path}: others write to it all the time`,
         );
       }
-      this.#compiled.clear();
       const next = this.#connect();
       this.#db.close();
       this.#connection = next;
     }
-  }
-
-  #forget(): void {
-    this.#statements.clear();
-    this.#compiled.clear();
   }
 
   transaction<T>(work: () => T): T {
@@ -129,7 +128,7 @@ class SqliteDatabase implements Database {
   }
 
   close(): void {
-    this.#forget();
+    this.#statements.clear();
     this.#do('close the database', () => this.#db.close());
   }
 

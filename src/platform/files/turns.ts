@@ -8,23 +8,22 @@ export const yielded = (): Promise<void> => new Promise((resolve) => setImmediat
 const TURN = 5;
 let turnEnds = 0;
 
-async function takeTurns(): Promise<void> {
-  if (performance.now() < turnEnds) return;
-  await yielded();
-  turnEnds = performance.now() + TURN;
-}
-
-/** Runs one operation. An aborted signal stops it from starting. */
+/** Runs one operation, at once unless it is the turn of others. An aborted signal stops it from starting. */
 export async function attempt<T>(
   doing: string,
   call: Call | undefined,
   work: () => T | Promise<T>,
 ): Promise<T> {
   call?.signal?.throwIfAborted();
-  await takeTurns();
-  call?.signal?.throwIfAborted();
+  if (performance.now() >= turnEnds) {
+    await yielded();
+    turnEnds = performance.now() + TURN;
+    call?.signal?.throwIfAborted();
+  }
   try {
-    return await work();
+    const result = work();
+    // Waiting for what is there already costs as much as a small operation.
+    return result instanceof Promise ? await result : result;
   } catch (err) {
     throw fsError(err, doing);
   }

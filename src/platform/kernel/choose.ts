@@ -12,6 +12,6 @@ export function chooseProvider<L, T>(
   if (libc !== undefined) return make.ffi(libc);
   if (prefer !== 'ffi') return make.tools();
   throw new HawserError('FailedPrecondition', 'using FFI: this runtime has none, or it is not allowed', {
-    hint: 'Use Node 26.1 or newer, or Deno with --allow-ffi',
+    hint: 'Use Node 26.1 or newer (with --permission: --allow-ffi), or Deno with --allow-ffi',
   });
 }

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Host, Output } from '../../core/ports/host.ts';
-import { isGranted, mayRead, requireGranted } from '../kernel/deno-permission.ts';
+import { isGranted, mayRead } from '../kernel/deno-permission.ts';
 import type { RuntimeParts } from '../parts.ts';
 import { amd64Variant, armVariant, goArch, goOs, littleEndian } from './machine.ts';
 import { StdinLines } from './stdin-lines.ts';
@@ -75,7 +75,6 @@ export function createProcessHost({
     stdinIsTerminal: isatty(0),
     readLine: (opts) => lines.read(opts),
     onInterrupt: (handler) => listen(ignored, handler),
-    checkSocket,
     random,
   };
 }
@@ -90,13 +89,6 @@ function inheritedIgnored(): ReadonlySet<Interrupt> {
   // A bit for each signal, signal 1 the lowest (proc(5)).
   const bits = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   return new Set(INTERRUPTS.filter((name) => ((bits >> BigInt(constants.signals[name] - 1)) & 1n) === 1n));
-}
-
-/** As node:net asks Deno. */
-function checkSocket(path: string): void {
-  const doing = `Cannot connect to ${path}`;
-  for (const name of ['read', 'write'] as const) requireGranted({ name, path }, doing);
-  requireGranted({ name: 'net', host: `unix:${path}` }, doing);
 }
 
 function workingDirectory(): string {

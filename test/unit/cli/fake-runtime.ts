@@ -73,7 +73,6 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
       silent.push(how.silent ?? false);
       return lines.shift() ?? '';
     },
-    checkSocket: () => {},
     onInterrupt: (handler: (signal: SignalName) => void) => {
       handlers.add(handler);
       return { [Symbol.dispose]: () => handlers.delete(handler) };
