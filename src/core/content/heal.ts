@@ -55,7 +55,7 @@ function mayBeRot(err: unknown): boolean {
 function dropped({ digest }: Descriptor, cause: unknown): HawserError {
   return new HawserError(
     'DataLoss',
-    `The stored blob ${digest} was damaged and is no longer in the store (${messageOf(cause)})`,
+    `The stored blob ${digest} was damaged, and is used no more (${messageOf(cause)})`,
     { cause, hint: 'Fetch it anew: hawser content fetch REF, or hawser images pull REF' },
   );
 }
