@@ -120,9 +120,9 @@ async function openToWrite(
     await check(store);
     return store;
   } catch (err) {
-    await owner?.close();
+    const first = await cleanedUp(err, async () => await owner?.close());
     closeQuietly(db);
-    throw err;
+    throw first;
   }
 }
 

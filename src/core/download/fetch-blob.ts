@@ -157,7 +157,7 @@ async function fill(
         return;
       } catch (err) {
         if (!isKind(err, 'DataLoss')) throw err;
-        await ingest.reset(call);
+        await dropBytes(ingest, err, call);
         if (at === sources.length - 1) throw err;
         blame(deps, served, doubts.raised);
         doubts.settle(true);
@@ -166,6 +166,17 @@ async function fill(
     }
   } finally {
     doubts.settle(false);
+  }
+}
+
+/** Throws `err` where its bytes cannot be dropped. */
+async function dropBytes(ingest: Ingest, err: unknown, call: Call): Promise<void> {
+  call.signal?.throwIfAborted();
+  try {
+    await ingest.reset(call);
+  } catch (failure) {
+    addNote(err, messageOf(failure));
+    throw err;
   }
 }
 

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { linkAbort } from '../../core/async/abort.ts';
 import { byteStream } from '../../core/async/byte-stream.ts';
+import { cleanedUp } from '../../core/async/cleanup.ts';
 import { Gauge } from '../../core/async/gauge.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { ApplyJob } from '../../core/layers/workers.ts';
@@ -82,7 +83,6 @@ async function openFile(path: string): Promise<FileHandle> {
     if ((await file.stat()).isFile()) return file;
     throw new HawserError('FailedPrecondition', `reading ${path}: not a regular file`);
   } catch (err) {
-    await file.close();
-    throw err;
+    throw await cleanedUp(err, () => file.close());
   }
 }

@@ -106,12 +106,9 @@ test('undone returns the first error, too', () => {
 const CERTAIN = /\.catch\(\(\) => \{\}\)|\.tidy\(/;
 
 test('no awaited call in a finally block of src can take the place of the first error', () => {
-  const src = new URL('../../../src/', import.meta.url);
   const found: string[] = [];
   let blocks = 0;
-  for (const name of readdirSync(src, { recursive: true, encoding: 'utf8' })) {
-    if (!name.endsWith('.ts')) continue;
-    const text = readFileSync(new URL(name, src), 'utf8');
+  for (const [name, text] of sources()) {
     // A block ends at the line with its own indentation.
     for (const [, , block = ''] of text.matchAll(/^( *)\} finally \{\n(.*?)^\1\}/gms)) {
       blocks++;
@@ -121,6 +118,28 @@ test('no awaited call in a finally block of src can take the place of the first 
   assert.ok(blocks > 50, `${blocks} blocks`);
   assert.deepEqual(found, []);
 });
+
+test('nor can an awaited closing in a catch block that throws the error on', () => {
+  const found: string[] = [];
+  let blocks = 0;
+  for (const [name, text] of sources()) {
+    for (const [, , block = ''] of text.matchAll(/^( *)\} catch \(\w+\) \{\n(.*?)^\1\}/gms)) {
+      blocks++;
+      if (!/^ *throw (?:err|error|reason|first);$/m.test(block)) continue;
+      const closing = /^ *await \S*(?:close|reset|release\w*|remove|asyncDispose\])\(.*\);$/gm;
+      found.push(...(block.match(closing) ?? []).map((line) => `${name}: ${line.trim()}`));
+    }
+  }
+  assert.ok(blocks > 100, `${blocks} blocks`);
+  assert.deepEqual(found, []);
+});
+
+function* sources(): Generator<readonly [name: string, text: string]> {
+  const src = new URL('../../../src/', import.meta.url);
+  for (const name of readdirSync(src, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith('.ts')) yield [name, readFileSync(new URL(name, src), 'utf8')];
+  }
+}
 
 function mayFail(line: string): boolean {
   return /\bawait\b/.test(line) && !CERTAIN.test(line);

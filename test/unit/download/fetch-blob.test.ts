@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { orAborted } from '../../../src/core/async/abort.ts';
 import type { Ingest } from '../../../src/core/content/content-store.ts';
 import { Doubts } from '../../../src/core/download/doubts.ts';
 import { type BlobDeps, fetchBlob } from '../../../src/core/download/fetch-blob.ts';
-import { HawserError, isKind } from '../../../src/core/errors.ts';
+import { HawserError, isKind, notesOf } from '../../../src/core/errors.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { type Digest, makeDigest } from '../../../src/core/oci/digest.ts';
 import type { ProgressEvent } from '../../../src/core/progress/events.ts';
@@ -179,6 +180,33 @@ test('wrong bytes twice are DataLoss that names the digests, with nothing left b
   assert.deepEqual(asked, [0, 0]);
   assert.equal(store.data.length, 0);
   assert.equal(store.committed, false);
+});
+
+test('wrong bytes that cannot be dropped are told as wrong bytes; why they stay is a note', async () => {
+  const wrong = BYTES.map((b) => b ^ 1);
+  const { deps, store, asked } = setUp((offset) => ({ body: body(wrong.subarray(offset)), offset }));
+  const ingest = store.ingest.bind(store);
+  store.ingest = async (ref) => {
+    const made = await ingest(ref);
+    return Object.assign(made, {
+      reset: async () => Promise.reject(new HawserError('Internal', 'truncate: EIO')),
+    });
+  };
+  const err = await fetchBlob(deps, DESC, {}).catch((err: unknown) => err);
+  assert.ok(isKind(err, 'DataLoss'));
+  assert.deepEqual(notesOf(err), ['truncate: EIO']);
+  assert.deepEqual(asked, [0]);
+});
+
+test('an abort for another’s wrong bytes drops none', async () => {
+  const stop = new AbortController();
+  const script: Script = async () => {
+    setTimeout(() => stop.abort(new HawserError('DataLoss', 'another blob')), 1);
+    return await orAborted(new Promise<never>(() => {}), stop.signal);
+  };
+  const { deps, store } = setUp(script);
+  await assert.rejects(fetchBlob(deps, DESC, stop), /another blob/);
+  assert.equal(store.resets, 0);
 });
 
 test('a body that goes on and on is cut at the size', async () => {
