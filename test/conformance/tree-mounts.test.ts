@@ -13,10 +13,9 @@ import { treeUsage } from '../../src/core/trees/tree-usage.ts';
 import { workerUrl } from '../../src/entry/worker-url.ts';
 import { createFileSystem } from '../../src/platform/files/file-system.ts';
 import { createWorkerPool } from '../../src/platform/threads/worker-pool.ts';
-import { hasFfi } from '../support/ffi.ts';
 import { needs } from '../support/needs.ts';
 import { unmountBelow } from '../support/scratch.ts';
-import { openSyscalls } from '../support/this-runtime.ts';
+import { openProvider, providers } from '../support/this-runtime.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const SKIP = needs({ root: true, tools: ['mount', 'umount'] });
@@ -89,8 +88,8 @@ for (const kind of Object.keys(MOUNTS)) {
   for (const at of PLACES) {
     const where = `${kind} at ${JSON.stringify(`tree/${at}`)}`;
 
-    for (const provider of hasFfi() ? (['tools', 'ffi'] as const) : (['tools'] as const)) {
-      const sys = openSyscalls(provider);
+    for (const provider of providers) {
+      const sys = openProvider(provider);
 
       test(`tree ${provider}: removal is refused before anything is gone: ${where}`, { skip: SKIP }, () =>
         withMount(kind, at, ({ tree, target }) => {

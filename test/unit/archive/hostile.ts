@@ -37,10 +37,10 @@ import { removeEntry } from '../../../src/core/trees/remove-tree.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
 import { createCodecs } from '../../../src/platform/codecs/native-codecs.ts';
 import { createClock } from '../../../src/platform/process/clock.ts';
-import { hasFfi } from '../../support/ffi.ts';
 import { sourceOf } from '../../support/streams.ts';
+import { type ProviderName, providers } from '../../support/this-runtime.ts';
 import { tempDir } from '../../support/tmp.ts';
-import { type ProviderName, syscallsHere } from './stacks.ts';
+import { syscallsHere } from './stacks.ts';
 
 /** Whether other owners than ours can be given. */
 export const inUserNamespace: boolean = !/^\s*0\s+0\s+4294967295\s*$/.test(
@@ -49,10 +49,7 @@ export const inUserNamespace: boolean = !/^\s*0\s+0\s+4294967295\s*$/.test(
 export const OTHER_OWNER: number = inUserNamespace ? 0 : 1234;
 
 /** All there are; in the namespace, which is the second time, the best one. */
-export const PROVIDERS: readonly ProviderName[] = [
-  ...(hasFfi() ? (['ffi'] as const) : []),
-  ...(inUserNamespace && hasFfi() ? [] : (['tools', 'paths'] as const)),
-];
+export const PROVIDERS: readonly ProviderName[] = inUserNamespace ? providers.slice(0, 1) : providers;
 
 /** `blind`: as overlay, each layer without sight of those below and then rebased (core/layers/extract.ts). */
 export const MODES = ['overlay', 'flat', 'blind'] as const;

@@ -12,7 +12,7 @@ import { openMounter } from '../../support/this-runtime.ts';
 import { readTree, subtrees, type Tree } from '../../support/tree.ts';
 import { directoriesBelow, ownDirectory, type Spot, WAY_NAMES, WAYS, type WayName } from './ways.ts';
 
-export { apply, applyBlind, type ProviderName, syscallsHere, WAY_NAMES, type WayName } from './ways.ts';
+export { apply, applyBlind, syscallsHere, WAY_NAMES, type WayName } from './ways.ts';
 
 /** What a way made of a stack. */
 export interface View {

@@ -9,15 +9,10 @@ import { TarReader } from '../../../src/core/archive/tar-reader.ts';
 import { isKind } from '../../../src/core/errors.ts';
 import { rebaseLayer } from '../../../src/core/layers/rebase-layer.ts';
 import type { Syscalls } from '../../../src/core/ports/syscalls.ts';
-import { createToolsSyscalls } from '../../../src/platform/kernel/tools-syscalls.ts';
-import { openSyscalls } from '../../support/this-runtime.ts';
-
-/** `ffi`: the best that this runtime has. `paths`: tools where nothing below /proc can be had. */
-export type ProviderName = 'ffi' | 'tools' | 'paths';
+import { openProvider, type ProviderName } from '../../support/this-runtime.ts';
 
 export function syscallsHere(provider: ProviderName = 'ffi'): Syscalls {
-  if (provider === 'paths') return createToolsSyscalls({ utf8Only: true, byPath: true });
-  return openSyscalls(provider === 'tools' ? 'tools' : undefined);
+  return openProvider(provider);
 }
 
 type Target = Omit<ApplyTarget, 'maxBytes'> & { maxBytes?: number };
