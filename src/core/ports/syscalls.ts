@@ -93,7 +93,7 @@ export interface Syscalls {
   mountId(dir: Dir): string;
   /** Whether the directory `name` is in another mount than `dir`; where no id of mounts is known, on another device. */
   isMountPoint(dir: Dir, name: ByteString): boolean;
-  /** Absolute paths of the mounts at or below `name`; not given, below the directory. None where /proc does not tell. */
+  /** Absolute paths of the mounts at or below `name`; not given, below the directory. None where nothing tells. */
   mountsBelow(dir: Dir, name?: ByteString): ByteString[];
   readlink(dir: Dir, name: ByteString): ByteString;
 

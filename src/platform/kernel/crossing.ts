@@ -1,9 +1,10 @@
 /** Where one mount ends and another begins, by /proc: for both providers. */
-import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import process from 'node:process';
 import { type ByteString, fromUtf8 } from '../../core/bytes.ts';
 import type { Dir } from '../../core/ports/syscalls.ts';
-import { mayRead } from './deno-permission.ts';
+import { mayDoAll, mayRead } from './deno-permission.ts';
 import { parseMountinfo, pointsBelow } from './mountinfo.ts';
 
 const MOUNTINFO = '/proc/self/mountinfo';
@@ -40,11 +41,58 @@ export function mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
   }
 }
 
-/** The mounts at or below an absolute path, whose last component is not followed. None where /proc does not tell. */
+/**
+ * By a rename of a name that is not there: the kernel compares the two mounts (EXDEV) before it looks for the name. Nothing but
+ * /proc tells a bind mount otherwise.
+ */
+export function isAcrossMounts(dir: string, above: string): boolean {
+  const name = `.hawser-absent-${process.pid}-${process.hrtime.bigint()}`;
+  try {
+    renameSync(`${dir}/${name}`, `${above}/${name}`);
+    return false;
+  } catch (err) {
+    const { code } = err as { code?: unknown };
+    if (code === 'EXDEV') return true;
+    if (code === 'ENOENT' || code === 'EROFS') return false;
+    throw err;
+  }
+}
+
+/**
+ * The mounts below a directory, or at and below `name` in it, by a look at every directory, for where /proc may not be read. A
+ * directory that cannot be listed has none.
+ */
+export function mountsSeen(dir: string, name?: string): string[] {
+  const found: string[] = [];
+  const queue = [dir];
+  const take = (above: string, one: string): void => {
+    const at = join(above, one);
+    if (isAcrossMounts(at, above)) found.push(at);
+    else queue.push(at);
+  };
+  if (name !== undefined) {
+    queue.pop();
+    if (lstatSync(join(dir, name), { throwIfNoEntry: false })?.isDirectory() === true) take(dir, name);
+  }
+  for (let at = queue.pop(); at !== undefined; at = queue.pop())
+    for (const one of directoriesIn(at)) take(at, one);
+  return found.sort();
+}
+
+function directoriesIn(path: string): string[] {
+  try {
+    const entries = readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+/** The mounts at or below an absolute path, whose last component is not followed. None where /proc is not mounted. */
 export function mountsAt(path: string): ByteString[] {
-  if (!mayRead(MOUNTINFO)) return [];
   try {
     const above = realpathSync(dirname(path));
+    if (!mayDoAll()) return mountsSeen(above, basename(path)).map(fromUtf8);
     return mountsIn(fromUtf8(join(above, basename(path))));
   } catch {
     return [];

@@ -6,7 +6,7 @@ import process from 'node:process';
 import { type ByteString, fromUtf8, toBytes } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Dir } from '../../core/ports/syscalls.ts';
-import { inDifferentMounts } from './crossing.ts';
+import { inDifferentMounts, isAcrossMounts, mountsBelow, mountsSeen } from './crossing.ts';
 import { isGranted, mayRead } from './deno-permission.ts';
 import { checkRoot, type NamedDir, pathOf } from './names.ts';
 import { openNoFollow } from './no-follow.ts';
@@ -38,6 +38,8 @@ export interface Reach {
   toolPath(dir: Dir): string;
   /** Whether the directory `path` is in another mount than `dir`. `path`: of `base` and one component. */
   isMountPoint(dir: Dir, path: Path): boolean;
+  /** Syscalls.mountsBelow. */
+  mountsBelow(dir: Dir, name?: ByteString): ByteString[];
   /** `path`: of `base` and one component. */
   node<T>(path: Path, work: (node: Node) => T): T;
 }
@@ -69,6 +71,7 @@ export const byDescriptor: Reach = {
       fs.closeSync(fd);
     }
   },
+  mountsBelow,
   node(path, work) {
     const fd = fs.openSync(path, O_PATH | O_NOFOLLOW);
     try {
@@ -145,29 +148,16 @@ export const byPath: Reach = {
   },
   toolPath: (dir) => text(byPath.base(dir)) || '/',
   isMountPoint: (dir, path) => isAcrossMounts(String(path), text(byPath.base(dir))),
+  mountsBelow(dir, name) {
+    const base = text(byPath.base(dir));
+    return mountsSeen(base || '/', name === undefined ? undefined : text(name)).map(fromUtf8);
+  },
   node(path, work) {
     const stat = (): fs.BigIntStats => fs.lstatSync(path, { bigint: true });
     stat();
     return work({ path, args: ['-h', '--', String(path)], stat });
   },
 };
-
-/**
- * By a rename of a name that is not there: the kernel compares the two mounts (EXDEV) before it looks for the name. Nothing but
- * /proc tells a bind mount otherwise.
- */
-function isAcrossMounts(dir: string, above: string): boolean {
-  const name = `.hawser-absent-${process.pid}-${process.hrtime.bigint()}`;
-  try {
-    fs.renameSync(`${dir}/${name}`, `${above}/${name}`);
-    return false;
-  } catch (err) {
-    const { code } = err as { code?: unknown };
-    if (code === 'EXDEV') return true;
-    if (code === 'ENOENT' || code === 'EROFS') return false;
-    throw err;
-  }
-}
 
 /** `flag`: without paths. Looking at the directories above takes that, and so do symlinks in Deno. */
 export function scoped(doing: string, flag: string): HawserError {

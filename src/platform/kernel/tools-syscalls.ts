@@ -3,7 +3,6 @@ import type { ByteString } from '../../core/bytes.ts';
 import { errnoOf } from '../../core/errors.ts';
 import type { Creation, Dir, Stat, Syscalls, TimeSpec } from '../../core/ports/syscalls.ts';
 import { readCreation } from './creation.ts';
-import { mountsBelow } from './crossing.ts';
 import { isGranted } from './deno-permission.ts';
 import { errnoError } from './errno.ts';
 import { toStat } from './fs-stat.ts';
@@ -108,7 +107,7 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
   }
 
   mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
-    return mountsBelow(dir, name);
+    return this.calls.reach.mountsBelow(dir, name);
   }
 
   readlink(dir: Dir, name: ByteString): ByteString {
