@@ -39,6 +39,13 @@ async function entries(store: Store, dir: string, call?: Call): Promise<DirEntry
 
 /** Files in blobs, ingest and snapshots whose names have not our form belong to somebody else and stay. */
 async function listFiles(store: Store, call?: Call): Promise<Files> {
+  const ingests = (await entries(store, 'content/ingest', call))
+    .filter(({ name }) => /^[0-9a-f]{64}$/.test(name))
+    .map(({ name }) => `content/ingest/${name}`);
+  return { blobs: await listBlobs(store, call), ingests, snapshots: await listSnapshots(store, call) };
+}
+
+async function listBlobs(store: Store, call?: Call): Promise<Files['blobs']> {
   const blobs = new Map<string, { digest: string; size: number }>();
   for (const algorithm of ['sha256', 'sha384', 'sha512']) {
     for (const { name } of await entries(store, `content/blobs/${algorithm}`, call)) {
@@ -48,9 +55,10 @@ async function listFiles(store: Store, call?: Call): Promise<Files> {
       if (info !== undefined) blobs.set(blobFile(digest), { digest, size: info.size });
     }
   }
-  const ingests = (await entries(store, 'content/ingest', call))
-    .filter(({ name }) => /^[0-9a-f]{64}$/.test(name))
-    .map(({ name }) => `content/ingest/${name}`);
+  return blobs;
+}
+
+async function listSnapshots(store: Store, call?: Call): Promise<Files['snapshots']> {
   const snapshots: { path: string; id: number }[] = [];
   for (const { name, type } of await entries(store, 'snapshots', call)) {
     if (type !== 'directory') continue;
@@ -59,7 +67,7 @@ async function listFiles(store: Store, call?: Call): Promise<Files> {
       snapshots.push({ path: `snapshots/${name}/${entry.name}`, id: Number(entry.name) });
     }
   }
-  return { blobs, ingests, snapshots };
+  return snapshots;
 }
 
 function tryDigest(text: string): ReturnType<typeof parseDigest> | undefined {

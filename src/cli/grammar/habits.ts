@@ -173,14 +173,24 @@ function translated(
 ): readonly [words: readonly string[], taken: number] {
   const inline = readFlag(args[at] ?? '')?.value;
   const next = args[at + 1];
-  if (asks === undefined) {
-    if (inline === undefined && next !== undefined) return [ours === '' ? [] : [ours, quoted(next)], 2];
-    return [ours === '' ? [] : [inline === undefined ? ours : `${ours}=${quoted(inline)}`], 1];
-  }
+  if (asks === undefined) return withValue(ours, inline, next);
   const apart = inline === undefined && (next === 'true' || next === 'false');
   const value = inline ?? (apart ? next : 'true');
   const asked = asks === 'on' ? /^(?:1|t|true)$/i : /^(?:0|f|false)$/i;
   return [asked.test(value) ? [ours] : [], apart ? 2 : 1];
+}
+
+/** A flag that takes a value keeps the value, in one word or in two; `ours` empty: both go. */
+function withValue(
+  ours: string,
+  inline: string | undefined,
+  next: string | undefined,
+): readonly [words: readonly string[], taken: number] {
+  const apart = inline === undefined && next !== undefined;
+  const taken = apart ? 2 : 1;
+  if (ours === '') return [[], taken];
+  if (apart) return [[ours, quoted(next)], taken];
+  return [[inline === undefined ? ours : `${ours}=${quoted(inline)}`], taken];
 }
 
 /** The hint for an argument in skopeo's form. */

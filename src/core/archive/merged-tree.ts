@@ -177,10 +177,9 @@ export class MergedTree {
 
   /**
    * Walks `parts` from the root, following symlinks inside the tree (absolute ones from its root, `..` not above it).
-   * From the first component that is absent or no directory on, the rest is `missing`. One loop, though it has many branches:
-   * each kind of component changes where the next one is looked up. No handle that was got before may be
-   * used after.
+   * From the first component that is absent or no directory on, the rest is `missing`. No handle that was got before may be used after.
    */
+  // biome-ignore lint/complexity/noExcessiveCognitiveComplexity: one loop, since each kind of component changes where the next is looked up
   resolve(parts: readonly ByteString[]): Place {
     const pending = [...parts].reverse();
     const missing: ByteString[] = [];

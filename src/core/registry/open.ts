@@ -121,7 +121,8 @@ export function openRegistry(
   };
 }
 
-/** The parts that the clients of all repositories share: the way of an exchange, and the knowledge of hosts. Long: one list. */
+/** The parts that the clients of all repositories share: the way of an exchange, and the knowledge of hosts. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one list
 function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, observe: Observe): ClientDeps {
   const userAgent = options.userAgent ?? USER_AGENT;
   const observed =
