@@ -123,12 +123,13 @@ export class Store {
   /** SQLite's own wait for a lock blocks the thread, so it is short; between the tries signals are heard. */
   async #retry<T>(work: () => T, patience: number, call?: Call): Promise<T> {
     const { clock } = this.runtime;
-    const end = clock.monotonic() + patience;
+    let end: number | undefined;
     for (;;) {
       call?.signal?.throwIfAborted();
       try {
         return work();
       } catch (err) {
+        end ??= clock.monotonic() + patience;
         if (reasonOf(err, 'locked') === undefined || clock.monotonic() >= end) throw err;
       }
       await clock.sleep(LOCK_PAUSE, call?.signal);

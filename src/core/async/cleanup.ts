@@ -16,7 +16,11 @@ export async function cleaningUp<T>(
     await attempt(clean, (failure) => addNote(err, messageOf(failure)));
     throw err;
   }
-  await attempt(clean, late);
+  try {
+    await clean();
+  } catch (failure) {
+    await late(failure);
+  }
   return result;
 }
 

@@ -13,8 +13,11 @@ const RETRY_MS = 10;
 
 export interface Connection {
   readonly db: DatabaseSync;
-  /** Whether somebody has written to the files since the connection was made without locks: what was read may be torn. */
-  isStale(): boolean;
+  /**
+   * Whether somebody has written to the files since the connection was made without locks: what was read may be torn. Undefined
+   * with locks: never.
+   */
+  readonly isStale?: () => boolean;
 }
 
 /**
@@ -33,7 +36,6 @@ export function connect(path: string, access: DatabaseAccess, busyTimeout: numbe
   if (!readOnly) createPrivate(path);
   const attempt = (...first: string[]): Connection => ({
     db: opened(path, path, readOnly, busyTimeout, [...first, ...steps]),
-    isStale: () => false,
   });
   try {
     return attempt();
@@ -60,7 +62,6 @@ function connectToRead(path: string, busyTimeout: number): Connection {
   const check = 'SELECT count(*) FROM sqlite_master';
   const plain = (): Connection => ({
     db: opened(path, path, true, busyTimeout, [check]),
-    isStale: () => false,
   });
   // Deno takes the URLs below only from programs that may do everything.
   if (!mayDoAll()) return plain();

@@ -50,7 +50,8 @@ class SqliteDatabase implements Database {
     if (kept !== undefined) return kept;
     if (this.#statements.size >= KEPT_STATEMENTS) this.#statements.clear();
     const compiled = this.#read('prepare a statement for the database', () => this.#compile(sql));
-    const statement = this.#wrap(sql, compiled);
+    const unlocked = this.#connection.isStale !== undefined;
+    const statement = unlocked ? this.#rereading(sql, compiled) : this.#once(compiled);
     this.#statements.set(sql, statement);
     return statement;
   }
@@ -61,8 +62,37 @@ class SqliteDatabase implements Database {
     return statement;
   }
 
-  /** `compiled`: for the present connection. */
-  #wrap(sql: string, compiled: StatementSync): Statement {
+  /** Of a connection with locks, which lasts as long as the database. A pull runs thousands, so the way is short. */
+  #once(compiled: StatementSync): Statement {
+    const failed = (doing: string, err: unknown) => databaseError(this.#path, doing, err);
+    return {
+      run: (...params) => {
+        try {
+          return { changes: Number(compiled.run(...inputs(params)).changes) };
+        } catch (err) {
+          throw failed('change the database', err);
+        }
+      },
+      get: (...params) => {
+        try {
+          const row = compiled.get(...inputs(params));
+          return row === undefined ? undefined : toRow(row);
+        } catch (err) {
+          throw failed('read the database', err);
+        }
+      },
+      all: (...params) => {
+        try {
+          return compiled.all(...inputs(params)).map(toRow);
+        } catch (err) {
+          throw failed('read the database', err);
+        }
+      },
+    };
+  }
+
+  /** Of a connection without locks. `compiled`: for the present one. */
+  #rereading(sql: string, compiled: StatementSync): Statement {
     const read = <T>(work: () => T): T => this.#read('read the database', work);
     let latest = compiled;
     let connection = this.#connection;
@@ -91,9 +121,9 @@ class SqliteDatabase implements Database {
     for (let attempt = 1; ; attempt++) {
       try {
         const result = this.#do(doing, work);
-        if (!this.#connection.isStale()) return result;
+        if (this.#connection.isStale?.() !== true) return result;
       } catch (err) {
-        if (attempt === MAX_READS || !this.#connection.isStale()) throw err;
+        if (attempt === MAX_READS || this.#connection.isStale?.() !== true) throw err;
       }
       if (attempt === MAX_READS) {
         throw new HawserError(

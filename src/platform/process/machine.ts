@@ -33,7 +33,7 @@ const AMD64_LEVELS: readonly (readonly [variant: string, features: string])[] = 
 
 /** The highest level of x86-64 that the first processor of /proc/cpuinfo has; '' for the base, and when none is told. */
 export function amd64Variant(cpuinfo: string): string {
-  const features = new Set(/^flags[ \t]*:(.*)$/m.exec(cpuinfo)?.[1]?.trim().split(/\s+/));
+  const features = new Set(/^flags[ \t]*:(.*)$/m.exec(cpuinfo)?.[1]?.split(' '));
   const lacking = AMD64_LEVELS.findIndex(([, added]) => !added.split(' ').every((one) => features.has(one)));
   return (lacking < 0 ? AMD64_LEVELS : AMD64_LEVELS.slice(0, lacking)).at(-1)?.[0] ?? '';
 }

@@ -1,5 +1,6 @@
 /** Workers whose small jobs (core/layers/small-layer.ts) are done on this thread. */
 import { KnownStore } from '../../core/archive/known-layers.ts';
+import { streamOf } from '../../core/async/byte-stream.ts';
 import { withOpen } from '../../core/async/cleanup.ts';
 import { Limiter } from '../../core/async/limiter.ts';
 import { isSmallLayer, isSmallRebase } from '../../core/layers/small-layer.ts';
@@ -36,7 +37,7 @@ export function withSmallJobs(deps: Deps): Workers {
         async (syscalls) => {
           const { applyLayer } = await import('../../core/layers/apply-layer.ts');
           const bytes = await readBlobFile(fs, job, call);
-          const openBlob = () => new Blob([bytes]).stream();
+          const openBlob = () => streamOf(bytes);
           return await applyLayer(job, { syscalls, hashers, codecs, clock, openBlob, turn, ...call }, call);
         },
         () => workers.apply(job, call),
