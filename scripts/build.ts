@@ -24,7 +24,7 @@ interface Bundle {
 }
 type Ncc = (entry: string, options: Readonly<Record<string, unknown>>) => Promise<Bundle>;
 
-/** One module out of an entry and all it imports: an ES module, or (`esm` false) the body of a CommonJS one. */
+/** One module out of an entry and all it imports, in ASCII: an ES module, or (`esm` false) the body of a CommonJS one. */
 async function bundle(entry: string, filename: string, esm = true): Promise<string> {
   const ncc = createRequire(import.meta.url)('@vercel/ncc') as Ncc;
   const { code, assets } = await ncc(entry, {
@@ -38,7 +38,12 @@ async function bundle(entry: string, filename: string, esm = true): Promise<stri
   const extra = Object.keys(assets).filter((name) => !isUnused(name));
   if (extra.length > 0)
     throw new Error(`The bundle of ${filename} is not one file: it also needs ${extra.join(', ')}`);
-  return code;
+  return ascii(code);
+}
+
+/** V8 keeps a text of one byte a character in half the memory, and reads it faster. */
+function ascii(code: string): string {
+  return code.replaceAll(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** ncc sets aside what might be read at run time. grpc-js reads definitions of services (xds, channelz) that only servers have. */

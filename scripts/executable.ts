@@ -50,17 +50,13 @@ script.runInThisContext()(createRequire);
 
 const DATA_URL = 'data:text/javascript;base64,';
 
-/** A module as a function of all it imports, in ASCII: text of one byte a character is read and scanned fastest. */
+/** A module as a function of all it imports. */
 function asFunction(module: string, filename: string): Script {
   const [head, createRequire] = /^import\{createRequire as ([\w$]+)\}from"module";/.exec(module) ?? [];
   if (head === undefined || createRequire === undefined)
     throw new Error(`The bundle of ${filename} does not begin as it did`);
   const body = module.slice(head.length).replaceAll('import.meta.url', JSON.stringify(`file:///${filename}`));
-  const ascii = body.replaceAll(
-    /[^\x00-\x7f]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return { source: `(function (${createRequire}) {"use strict";${ascii}\n})`, filename };
+  return { source: `(function (${createRequire}) {"use strict";${body}\n})`, filename };
 }
 
 /** Takes the worker, a data: URL in the main bundle, out of it. */
