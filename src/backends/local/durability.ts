@@ -38,6 +38,8 @@ export class Durability {
   #mark: Promise<WriteMark> | undefined;
   /** Committed snapshots that were not durable when this process made or found them. */
   readonly #relied = new Set<number>();
+  /** The marks of this process's snapshots that are neither committed nor removed. */
+  readonly #marks = new Map<number, string>();
   /** Why this process can vouch for nothing any more. */
   #failure: { readonly reason: unknown } | undefined;
   #syncing = 0;
@@ -72,9 +74,15 @@ export class Durability {
     }
   }
 
+  /** This process has recorded a snapshot with this mark. */
+  marked(id: number, mark: string): void {
+    this.#marks.set(id, mark);
+  }
+
   /** A layer is about to be applied to this snapshot. */
   async mark(id: number, call?: Call): Promise<void> {
     const mark = await this.begin(call);
+    if (this.#marks.get(id) === mark) return;
     const { db } = this.#store;
     if (db.prepare('SELECT 1 FROM snapshots WHERE id = ? AND unsynced = ?').get(id, mark) !== undefined)
       return;
@@ -85,11 +93,13 @@ export class Durability {
   /** A committed snapshot is used as it is: the next sync is to make it durable, or to fail. */
   rely(id: number): void {
     this.#relied.add(id);
+    this.#marks.delete(id);
   }
 
   /** A snapshot was removed on purpose. */
   release(id: number): void {
     this.#relied.delete(id);
+    this.#marks.delete(id);
   }
 
   /**

@@ -156,6 +156,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
       const first = await cleanedUp(err, () => this.#discard(id));
       throw isKind(first, 'AlreadyExists') ? first : wrap(`Cannot make snapshot "${key}"`, first);
     }
+    if (unsynced !== null) this.#durability.marked(id, unsynced);
     return { trees: this.#driver.trees(dirs), id };
   }
 
