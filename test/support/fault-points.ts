@@ -20,6 +20,8 @@ export interface Point {
 }
 
 const CHANGE = 'change';
+/** Best efforts that may fail before the work does: opening a store makes the spare room and oci-layout, and takes back each half-made. */
+const BEST_EFFORTS = 6;
 
 /** Calls that cannot fail, or whose failure nobody looks at. */
 const CERTAIN: ReadonlySet<string> = new Set([
@@ -73,9 +75,9 @@ export class Faults {
     this.#messages.length = 0;
   }
 
-  /** The messages of the first errors: one of a single call; else three, as a best effort may fail before the work does. */
+  /** The messages of the first errors: one of a single call; else as many as best efforts may have. */
   get first(): readonly string[] {
-    return this.#messages.slice(0, this.#armed?.kind === CHANGE ? 3 : 1);
+    return this.#messages.slice(0, this.#armed?.kind === CHANGE ? BEST_EFFORTS : 1);
   }
 
   get lost(): LostData {
@@ -101,7 +103,7 @@ export class Faults {
 
   /** Notes the error that a call failed with. */
   failure(err: Error): Error {
-    if (this.#messages.length < 3) this.#messages.push(err.message);
+    if (this.#messages.length < BEST_EFFORTS) this.#messages.push(err.message);
     return err;
   }
 

@@ -40,10 +40,9 @@ function attempt(dir: string, what: string, work: () => void): void {
   } catch (err) {
     const refused = isKind(err, 'PermissionDenied', 'NotImplemented', 'InvalidArgument');
     if (!refused || errnoOf(err) === 'EROFS') throw err;
-    const why = errnoOf(err) ?? messageOf(err);
     throw new HawserError(
       'FailedPrecondition',
-      `the file system of ${JSON.stringify(dir)} takes no ${what} from this process (${why})`,
+      `the file system of ${JSON.stringify(dir)} takes no ${what} from this process: ${messageOf(err)}`,
       {
         cause: err,
         hint: 'Use --snapshotter native, or a --root on another file system: overlayfs (the root of a container) and FUSE are no place for overlayfs snapshots',
