@@ -4,7 +4,7 @@ import type { Codecs } from './ports/codecs.ts';
 import type { Databases } from './ports/database.ts';
 import type { FileSystem } from './ports/file-system.ts';
 import type { Hashers } from './ports/hashers.ts';
-import type { Host } from './ports/host.ts';
+import type { HostSystem } from './ports/host.ts';
 import type { Mounter } from './ports/mounter.ts';
 import type { Programs } from './ports/programs.ts';
 import type { Syscalls } from './ports/syscalls.ts';
@@ -12,7 +12,7 @@ import type { Transports } from './ports/transport.ts';
 
 /** Everything that differs between Node and Deno. Composed in src/entry and handed down; nobody imports one. */
 export interface Runtime {
-  readonly host: Host;
+  readonly host: HostSystem;
   readonly clock: Clock;
   readonly fs: FileSystem;
   readonly programs: Programs;

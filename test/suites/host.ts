@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Host } from '../../src/core/ports/host.ts';
+import type { HostSystem } from '../../src/core/ports/host.ts';
 import { amd64Variant } from '../../src/platform/process/machine.ts';
 import { needs } from '../support/needs.ts';
 import { scratch } from '../support/scratch.ts';
@@ -74,7 +74,7 @@ function linesOf({ out, err }: Outcome): unknown[] {
 }
 
 /** `command` starts the runtime with a script; `inside` is the same host in this process. */
-export function hostSuite(name: string, inside: Host, command: readonly string[]): void {
+export function hostSuite(name: string, inside: HostSystem, command: readonly string[]): void {
   const go = (what: string, way?: Way) => run([...command, probe, what], way);
   facts(name, inside, go, [...command, probe]);
   output(name, go, [...command, probe]);
@@ -83,7 +83,7 @@ export function hostSuite(name: string, inside: Host, command: readonly string[]
 
 type Go = (what: string, way?: Way) => Promise<Outcome>;
 
-function facts(name: string, inside: Host, go: Go, probing: readonly string[]): void {
+function facts(name: string, inside: HostSystem, go: Go, probing: readonly string[]): void {
   test(`host/${name}: it tells what machine and process this is`, async () => {
     const [info, env] = linesOf(await go('info', { env: { HAWSER_PROBE: 'yes' } })) as [
       Record<string, unknown>,

@@ -1,11 +1,11 @@
 /** A process that shows what its host does: `host-probe.ts <what>`. Answers are lines of JSON on standard output. */
 import process from 'node:process';
 import { kindOf, messageOf } from '../../src/core/errors.ts';
-import type { Host } from '../../src/core/ports/host.ts';
+import type { HostSystem } from '../../src/core/ports/host.ts';
 import { runtimeParts } from '../../src/entry/parts.ts';
 import { createProcessHost } from '../../src/platform/process/process-host.ts';
 
-const host: Host = createProcessHost(await runtimeParts());
+const host: HostSystem = createProcessHost(await runtimeParts());
 const say = (value: unknown) => host.stdout.write(`${JSON.stringify(value)}\n`);
 
 const probes: Record<string, () => Promise<void>> = {

@@ -4,7 +4,7 @@ import { Limiter } from '../../core/async/limiter.ts';
 import { fromUtf8, toHex } from '../../core/bytes.ts';
 import { HawserError, ifFound, isKind, messageOf } from '../../core/errors.ts';
 import type { Below } from '../../core/layers/applier.ts';
-import { type ApplyTarget, applyTarget, type LayerSource } from '../../core/layers/apply-by-worker.ts';
+import { applyTarget, type LayerSource, type LayerTarget } from '../../core/layers/apply-by-worker.ts';
 import type { HeldDir } from '../../core/layers/workers.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { algorithmOf, hexOf } from '../../core/oci/digest.ts';
@@ -34,7 +34,7 @@ const TREE = /^(\/.*)\/(?!\.{1,2}\/)([^/]+)\/fs$/s;
 /** A layer's blob and its target, by paths below open directories. */
 export interface Direct {
   readonly source: LayerSource;
-  readonly target: ApplyTarget;
+  readonly target: LayerTarget;
   /** A directory in the target's file system. */
   readonly fileSystem: string;
   /** The same directory, open since before anything is written; undefined where descriptors cannot be synced (no FFI). */

@@ -11,7 +11,7 @@ import {
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { Host } from '../../core/ports/host.ts';
+import type { HostSystem } from '../../core/ports/host.ts';
 import type { Connection } from './connection.ts';
 import { type Message, need, toMs } from './messages.ts';
 
@@ -33,9 +33,9 @@ export async function addToLease(
 export class ContainerdLeases implements Leases {
   readonly #connection: Connection;
   readonly #clock: Clock;
-  readonly #host: Pick<Host, 'random'>;
+  readonly #host: Pick<HostSystem, 'random'>;
 
-  constructor(connection: Connection, clock: Clock, host: Pick<Host, 'random'>) {
+  constructor(connection: Connection, clock: Clock, host: Pick<HostSystem, 'random'>) {
     this.#connection = connection;
     this.#clock = clock;
     this.#host = host;

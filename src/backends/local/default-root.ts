@@ -1,12 +1,12 @@
 import { absolutePath } from '../../core/absolute-path.ts';
 import { HawserError } from '../../core/errors.ts';
-import type { Host } from '../../core/ports/host.ts';
+import type { HostSystem } from '../../core/ports/host.ts';
 
 /**
  * The directory of the store: `given` (a flag or HAWSER_ROOT; relative to the working directory), else /var/lib/hawser as
  * root, else under XDG_DATA_HOME or HOME. InvalidArgument when none of these is set.
  */
-export function chooseRoot(given: string | undefined, host: Pick<Host, 'uid' | 'env' | 'cwd'>): string {
+export function chooseRoot(given: string | undefined, host: Pick<HostSystem, 'uid' | 'env' | 'cwd'>): string {
   if (given !== undefined) return absolutePath(given, host);
   if (host.uid === 0) return '/var/lib/hawser';
   const data = host.env('XDG_DATA_HOME');

@@ -1,6 +1,6 @@
 import { HawserError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { Host } from '../../core/ports/host.ts';
+import type { HostSystem } from '../../core/ports/host.ts';
 import { duration } from '../render/units.ts';
 
 const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -19,7 +19,7 @@ export interface Interruption extends Disposable {
 }
 
 /** Aborts `signal` at the first SIGINT, SIGTERM or SIGHUP, and after `timeout` milliseconds (0: no limit). */
-export function listen(host: Host, clock: Clock, timeout: number): Interruption {
+export function listen(host: HostSystem, clock: Clock, timeout: number): Interruption {
   const work = new AbortController();
   const timer = new AbortController();
   let code: number | undefined;

@@ -14,7 +14,7 @@ import type { LayerRecord } from './layer-record.ts';
 import { create, type LayerTree, makeDirectory, makePlace, ownerMayAll } from './layer-tree.ts';
 import { MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
 import { atimeOf, Metadata } from './metadata.ts';
-import { AUFS, cleanPath, OPAQUE, WHITEOUT } from './names.ts';
+import { AUFS, entryComponents, OPAQUE, WHITEOUT } from './names.ts';
 import { NewInodes } from './new-inodes.ts';
 import { OverlayLayer } from './overlay-layer.ts';
 import { checkOwner } from './ownership.ts';
@@ -166,7 +166,7 @@ export class LayerApplier implements TarSink {
   }
 
   #apply(entry: TarEntry): void {
-    const parts = cleanPath(entry.name);
+    const parts = entryComponents(entry.name);
     const name = parts.pop();
     if (name === undefined) this.#root(entry);
     else if (name.startsWith(WHITEOUT)) this.#whiteout(parts, name);
@@ -259,7 +259,7 @@ export class LayerApplier implements TarSink {
   }
 
   #hardLink(entry: TarEntry, { node, name }: Slot): void {
-    const parts = cleanPath(entry.linkName);
+    const parts = entryComponents(entry.linkName);
     const target = parts.pop();
     const place = this.#tree.resolve(parts);
     const problem = this.#linkProblem(place, target, { node, name });

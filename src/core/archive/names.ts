@@ -12,7 +12,7 @@ export const AUFS = '.wh..wh.';
 const MAX_COMPONENT = 255;
 
 /** The components of a name in an archive: `.` and empty ones dropped, `..` taken lexically and not above the root. */
-export function cleanPath(name: ByteString): ByteString[] {
+export function entryComponents(name: ByteString): ByteString[] {
   const parts: ByteString[] = [];
   for (const part of name.split('/')) {
     if (part === '..') parts.pop();

@@ -8,13 +8,13 @@ import type { Applied, ApplyOptions, Below } from './applier.ts';
 import { jobSettings } from './layer-settings.ts';
 import type { ApplyJob, Workers } from './workers.ts';
 
-export type ApplyTarget = Pick<ApplyJob, 'root' | 'lowers' | 'mode'>;
+export type LayerTarget = Pick<ApplyJob, 'root' | 'lowers' | 'mode'>;
 
 /**
  * Where a snapshot takes a layer: in the upper directory, over those of the layers below, or in a whole tree. FailedPrecondition
  * for a view.
  */
-export function applyTarget({ upper, lowers }: SnapshotTrees, below: Below = 'mounts'): ApplyTarget {
+export function applyTarget({ upper, lowers }: SnapshotTrees, below: Below = 'mounts'): LayerTarget {
   if (upper === undefined) {
     throw new HawserError(
       'FailedPrecondition',
@@ -33,7 +33,7 @@ export async function applyByWorker(
   workers: Pick<Workers, 'apply'>,
   layer: Descriptor,
   { uids, gids, ...blob }: LayerSource,
-  target: ApplyTarget,
+  target: LayerTarget,
   opts: ApplyOptions,
 ): Promise<Applied> {
   const { settings = {} } = opts;

@@ -1,5 +1,5 @@
 import type { Platform } from '../oci/descriptor.ts';
-import type { Host } from '../ports/host.ts';
+import type { HostSystem } from '../ports/host.ts';
 
 const DEFAULT_VARIANT: Readonly<Record<string, string>> = { arm: 'v7', arm64: 'v8' };
 
@@ -7,7 +7,7 @@ const DEFAULT_VARIANT: Readonly<Record<string, string>> = { arm: 'v7', arm64: 'v
  * The best platform that this machine runs: linux on a Mac, as its containers run in Linux; amd64 with the level of the
  * processor. A base image is then taken where there is none for a level.
  */
-export function hostPlatform(host: Pick<Host, 'os' | 'arch' | 'variant'>): Platform {
+export function hostPlatform(host: Pick<HostSystem, 'os' | 'arch' | 'variant'>): Platform {
   const os = host.os === 'darwin' ? 'linux' : host.os;
   const variant = host.variant || DEFAULT_VARIANT[host.arch];
   return variant === undefined ? { os, architecture: host.arch } : { os, architecture: host.arch, variant };

@@ -9,7 +9,7 @@ export interface Output {
 }
 
 /** The process and the machine. Platform words are Go's (linux, amd64), as OCI has them. */
-export interface Host {
+export interface HostSystem {
   /** For people: `node`, `deno`. */
   readonly runtime: string;
   readonly runtimeVersion: string;

@@ -4,7 +4,7 @@ import { availableParallelism, constants, machine } from 'node:os';
 import process from 'node:process';
 import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
-import type { Host, Output } from '../../core/ports/host.ts';
+import type { HostSystem, Output } from '../../core/ports/host.ts';
 import { isGranted, mayRead } from '../kernel/deno-permission.ts';
 import type { RuntimeParts } from '../parts.ts';
 import { amd64Variant, armVariant, goArch, goOs, littleEndian } from './machine.ts';
@@ -53,7 +53,7 @@ export function createProcessHost({
   name,
   version,
   random,
-}: Pick<RuntimeParts, 'name' | 'version' | 'random'>): Host {
+}: Pick<RuntimeParts, 'name' | 'version' | 'random'>): HostSystem {
   const lines = new StdinLines();
   // Before the runtime sets handlers of its own.
   const ignored = inheritedIgnored();

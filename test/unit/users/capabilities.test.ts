@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Host } from '../../../src/core/ports/host.ts';
+import type { HostSystem } from '../../../src/core/ports/host.ts';
 import { lackOf } from '../../../src/core/users/capabilities.ts';
 
 test('the way to a capability is one that this user can go', () => {
-  const of = (uid: number) => lackOf({ host: { uid } as Host }, 'CAP_CHOWN', '--map-root-user');
+  const of = (uid: number) => lackOf({ host: { uid } as HostSystem }, 'CAP_CHOWN', '--map-root-user');
   assert.deepEqual(of(1000), {
     why: 'not root (this process lacks CAP_CHOWN)',
     hint: 'Run as root, or run in a user namespace (unshare --map-root-user)',
