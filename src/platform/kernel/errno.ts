@@ -61,7 +61,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EMLINK: { number: 31, kind: 'ResourceExhausted', text: 'too many links' },
   ERANGE: { number: 34, kind: 'InvalidArgument', text: 'numerical result out of range' },
   ENAMETOOLONG: { number: 36, kind: 'InvalidArgument', text: 'file name too long' },
-  ENOSYS: { number: 38, kind: 'NotImplemented', text: 'function not implemented' },
+  ENOSYS: { number: 38, kind: 'NotImplemented', text: 'the kernel or the file system lacks this call' },
   ENOTEMPTY: { number: 39, kind: 'FailedPrecondition', text: 'directory not empty' },
   ELOOP: {
     number: 40,

@@ -44,6 +44,22 @@ async function mirrored(
   });
 }
 
+/** A pull from a registry that wants a client certificate; the three files are beside hosts.toml. */
+async function withClientCert(
+  [ca, cert, key]: readonly [ca: string, cert: string, key: string],
+  toml: (url: string) => string,
+): Promise<void> {
+  const pems = certs();
+  await onRegistry({ tls: { ...pems, clientCa: pems.ca } }, async ({ registry, take }) => {
+    await withHosts(registry.host, toml(registry.url), async (hostsDir, own) => {
+      writeFileSync(join(own, ca), pems.ca);
+      writeFileSync(join(own, cert), pems.clientCert);
+      writeFileSync(join(own, key), pems.clientKey);
+      await take({ hostsDir });
+    });
+  });
+}
+
 const PAGE = { body: '<!doctype html><html>', headers: { 'Content-Type': 'text/html' } };
 const LARGE = 300_000;
 
@@ -53,14 +69,8 @@ export const HOSTS: readonly Report[] = [
     behaviour: 'hosts.toml has no `host` table, and the settings of the registry itself at its top',
     verdict: RIGHT,
     check: () =>
-      onRegistry({ tls: { ...certs(), clientCa: certs().ca } }, async ({ registry, take }) => {
-        const toml = `server = "${registry.url}"\nca = "ca.crt"\nclient = [["client.cert", "client.key"]]\n`;
-        await withHosts(registry.host, toml, async (hostsDir, own) => {
-          writeFileSync(join(own, 'ca.crt'), certs().ca);
-          writeFileSync(join(own, 'client.cert'), certs().clientCert);
-          writeFileSync(join(own, 'client.key'), certs().clientKey);
-          await take({ hostsDir });
-        });
+      withClientCert(['ca.crt', 'client.cert', 'client.key'], (url) => {
+        return `server = "${url}"\nca = "ca.crt"\nclient = [["client.cert", "client.key"]]\n`;
       }),
   },
   {
@@ -68,14 +78,7 @@ export const HOSTS: readonly Report[] = [
     behaviour: 'a registry wants a client certificate, which is in a directory as Docker has them',
     verdict: RIGHT,
     check: () =>
-      onRegistry({ tls: { ...certs(), clientCa: certs().ca } }, async ({ registry, take }) => {
-        await withHosts(registry.host, '', async (hostsDir, own) => {
-          writeFileSync(join(own, 'mydomain.io.crt'), certs().ca);
-          writeFileSync(join(own, 'client@mydomain.io.cert'), certs().clientCert);
-          writeFileSync(join(own, 'client@mydomain.io.key'), certs().clientKey);
-          await take({ hostsDir });
-        });
-      }),
+      withClientCert(['mydomain.io.crt', 'client@mydomain.io.cert', 'client@mydomain.io.key'], () => ''),
   },
   {
     report: 'containerd/containerd#7400',
