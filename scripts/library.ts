@@ -18,7 +18,6 @@ export async function writeLibrary(compiled: string, target: string): Promise<vo
   };
   for (const path of reached(compiled, '.js'))
     put(path, await small(readFileSync(join(compiled, path), 'utf8')));
-  // tsc leaves the names of the sources in declarations.
   for (const path of reached(compiled, '.d.ts')) {
     // tsc leaves the names of the sources in declarations.
     const text = readFileSync(join(compiled, path), 'utf8').replaceAll(RELATIVE, "'$2.js'");

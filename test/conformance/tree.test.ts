@@ -199,19 +199,20 @@ for (const provider of providers) {
     assert.ok(!fs.existsSync(from));
   });
 
-  check('a tree of 5000 levels is refused for copies and counts, but removed', (sys, dir) => {
-    // No path is that long.
-    if (provider === 'paths') return;
-    for (const name of ['from', 'to']) fs.mkdirSync(join(dir, name));
-    dig(sys, join(dir, 'from'), 5000);
-    const deep = (err: Error): boolean =>
-      kindOf(err) === 'ResourceExhausted' && err.message.includes(`${MAX_DEPTH}`);
-    assert.throws(() => treeUsage(sys, join(dir, 'from')), deep);
-    assert.throws(() => copyTree(sys, join(dir, 'from'), join(dir, 'to')), deep);
-    removeTree(sys, join(dir, 'from'));
-    removeTree(sys, join(dir, 'to'));
-    assert.deepEqual(fs.readdirSync(dir), []);
-  });
+  const deep = 'a tree of 5000 levels is refused for copies and counts, but removed';
+  // By path there is none: no path is that long.
+  if (provider !== 'paths')
+    check(deep, (sys, dir) => {
+      for (const name of ['from', 'to']) fs.mkdirSync(join(dir, name));
+      dig(sys, join(dir, 'from'), 5000);
+      const tooDeep = (err: Error): boolean =>
+        kindOf(err) === 'ResourceExhausted' && err.message.includes(`${MAX_DEPTH}`);
+      assert.throws(() => treeUsage(sys, join(dir, 'from')), tooDeep);
+      assert.throws(() => copyTree(sys, join(dir, 'from'), join(dir, 'to')), tooDeep);
+      removeTree(sys, join(dir, 'from'));
+      removeTree(sys, join(dir, 'to'));
+      assert.deepEqual(fs.readdirSync(dir), []);
+    });
 
   check('an aborted signal stops the work', (sys, dir) => {
     for (const name of ['from', 'to']) fs.mkdirSync(join(dir, name));

@@ -1,5 +1,5 @@
 /**
- * A disk that fails while layers are unpacked, where a sync of another descriptor is told (T5). Of a directory outside the store what
+ * A disk that fails while layers are unpacked, where a sync of another descriptor is told. Of a directory outside the store what
  * was there before stays, and the command fails; of a containerd's snapshots none stays, also when the pull is aborted.
  */
 import assert from 'node:assert/strict';

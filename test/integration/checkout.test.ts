@@ -1,4 +1,4 @@
-/** The tests hold in a checkout that other users cannot enter, as any below /root is (P6). */
+/** The tests hold in a checkout that other users cannot enter, as any below /root is. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -24,6 +24,7 @@ async function whileWaiting(
 ): Promise<void> {
   let child: ChildProcess | undefined;
   let silent: Server | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     const reached = new Promise<void>((resolve) => {
       silent = createServer((socket) => {
@@ -38,10 +39,14 @@ async function whileWaiting(
     const ended = new Promise<never>((_, reject) =>
       child?.once('exit', () => reject(new Error('it has ended'))),
     );
-    ended.catch(() => {});
-    await Promise.race([reached, ended]);
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('it asks no registry')), 60_000);
+    });
+    for (const one of [ended, late]) one.catch(() => {});
+    await Promise.race([reached, ended, late]);
     body(child.pid ?? 0);
   } finally {
+    clearTimeout(timer);
     child?.kill('SIGKILL');
     silent?.close();
   }

@@ -7,7 +7,7 @@ import { readStore } from './store-reader.ts';
 /** What an error may not say: that it is a bug of ours, or, to root, to become root. */
 const FALSE_HINT = /looks like a bug|run as root|run as the user who owns/i;
 
-/** What a killed command may leave: its lease before it took anything, which ends by itself within a day. */
+/** What a failed command may leave: its lease, which ends by itself within a day, when the next command took over what it held. */
 const PASSES = 'empty lease ';
 
 /** The exit code of a command that a signal ended. */
@@ -88,7 +88,7 @@ async function checkIn<P>(
   wrong.push(
     ...lies.map((lie) => `at the end: ${lie}`),
     ...[...leftovers, ...(scenario.left?.(place) ?? [])]
-      .filter((one) => !one.startsWith(PASSES))
+      .filter((one) => first.code === 0 || !one.startsWith(PASSES))
       .map((one) => `left: ${one}`),
   );
   return { wrong, hit: first.first.length > 0 };

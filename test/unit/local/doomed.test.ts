@@ -1,4 +1,4 @@
-/** A writer that wants what a collection is about to remove waits for that, and not for ever (L3). */
+/** A writer that wants what a collection is about to remove waits for that, and not for ever. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';

@@ -1,4 +1,4 @@
-/** A full disk can be emptied with hawser, whatever a killed run has left to be written when the store is opened (T14). */
+/** A full disk can be emptied with hawser, whatever a killed run has left to be written when the store is opened. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
