@@ -19,7 +19,7 @@ interface Committed {
  *
  * The kernel tells a failed write-back once, and a later sync succeeds over lost files. So when a sync or a write-out fails, the
  * snapshots that were committed here and are not durable are removed, whatever else ends the pull: the next one unpacks those
- * layers again. Until the sync they are marked in containerd (unsynced.ts), so that a pull after a power cut does not take them.
+ * layers again. They may be of several pulls, so every later sync fails, too. Until the sync they are marked in containerd (unsynced.ts), so that a pull after a power cut does not take them.
  */
 export class Durable {
   readonly #workers: Pick<Workers, 'syncfs'>;
@@ -31,6 +31,8 @@ export class Durable {
   #isDirty = false;
   /** Committed here and not synced yet; parents first. */
   #committed: Committed[] = [];
+  /** Why this process can vouch for nothing any more. */
+  #failure: { readonly reason: unknown } | undefined;
   readonly #rounds = new Rounds(() => this.#sync());
   /** Ends with the latest round; never rejects. */
   #latest: Promise<void> = Promise.resolve();
@@ -82,7 +84,7 @@ export class Durable {
     return true;
   }
 
-  /** Makes durable what is committed by now. An abort does not stop the sync, whose failure must be heard: `close` waits for its end. */
+  /** Makes durable what is committed by now. Fails when that fails now or has failed before. An abort does not stop the sync, whose failure must be heard: `close` waits for its end. */
   async sync(call: Call = {}): Promise<void> {
     call.signal?.throwIfAborted();
     const round = this.#rounds.join('');
@@ -96,18 +98,22 @@ export class Durable {
     try {
       await this.#writeOut.settled();
     } catch (err) {
-      await this.#drop(err);
+      this.#failure ??= { reason: err };
     }
+    if (this.#failure !== undefined) await this.#drop(this.#failure.reason);
   }
 
   async #sync(): Promise<void> {
+    if (this.#failure !== undefined) throw await this.#drop(this.#failure.reason);
     const durable = [...this.#committed];
     try {
       await this.#syncWritten();
       // After the sync: a write-out that ran beside it may have been told instead.
       await this.#writeOut.settled();
     } catch (err) {
-      throw await this.#drop(err);
+      const reason = await this.#drop(err);
+      this.#failure = { reason };
+      throw reason;
     }
     this.#committed = this.#committed.filter((one) => !durable.includes(one));
     await Promise.all(durable.map(({ snapshotter, name }) => this.#unsynced.clear(snapshotter, name, {})));

@@ -99,7 +99,8 @@ test('containerd durable: after a failed sync the snapshots that it covered are 
     if (failing === which) throw new HawserError('Internal', `${which} failed`);
   };
   const workers = { syncfs: () => fails('sync') };
-  const durable = new Durable(workers, { settled: () => fails('write-out') }, unsynced(''));
+  const open = () => new Durable(workers, { settled: () => fails('write-out') }, unsynced(''));
+  let durable = open();
   const snapshotter = {
     ...fakeSnapshots({}),
     label: async () => ({}) as SnapshotInfo,
@@ -120,13 +121,34 @@ test('containerd durable: after a failed sync the snapshots that it covered are 
     commit('one', 'gone', 'two');
     assert.equal((await failure(durable.sync())).message, `${failing} failed`);
     assert.deepEqual(removed, ['two', 'one']);
+    durable = open();
   }
   commit('used', 'three');
   const err = (await failure(durable.sync())) as HawserError;
   assert.deepEqual([err.kind, err.message], ['DataLoss', 'write-out failed']);
   assert.match(err.hint ?? '', /may lack files .*: used$/);
-  failing = undefined;
-  await durable.sync();
+});
+
+test('containerd durable: after a failed sync every later one fails, for the snapshots of other pulls were removed with it', async () => {
+  let isBroken = true;
+  const workers = {
+    syncfs: async () => {
+      if (isBroken) throw new HawserError('Internal', 'sync failed');
+    },
+  };
+  const durable = new Durable(workers, { settled: async () => {} }, unsynced(''));
+  const snapshots = fakeSnapshots({ ours: {}, 'of another pull': {}, later: {}, last: {}, other: {} });
+  durable.wrote(toPrepared([bind]).trees);
+  for (const name of ['ours', 'of another pull']) durable.committed(snapshots, name);
+  assert.equal((await failure(durable.sync())).message, 'sync failed');
+  isBroken = false;
+  assert.equal((await failure(durable.sync())).message, 'sync failed');
+  durable.wrote(toPrepared([bind]).trees);
+  durable.committed(snapshots, 'later');
+  assert.equal((await failure(durable.sync())).message, 'sync failed');
+  durable.committed(snapshots, 'last');
+  await durable.close();
+  assert.deepEqual([...snapshots.infos.keys()], ['other'], 'what was written since is not relied on either');
 });
 
 for (const fails of ['sync', 'write-out'] as const) {
