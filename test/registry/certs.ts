@@ -1,4 +1,4 @@
-/** A private CA and a certificate for 127.0.0.1, localhost and registry.test, made by the openssl tool. */
+/** A private CA and a certificate for 127.0.0.1, localhost and registry.test, and bad ones, made by the openssl tool. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,12 +6,19 @@ import { tempDir } from '../support/tmp.ts';
 
 export interface TestCerts {
   readonly ca: string;
+  readonly caKey: string;
   readonly cert: string;
   readonly key: string;
+  /** As `cert` and for `key`, but no longer valid. */
+  readonly expiredCert: string;
+  /** As `cert` and for `key`, but for another name. */
+  readonly otherNameCert: string;
   /** For clients, of the same CA. */
   readonly clientCert: string;
   readonly clientKey: string;
 }
+
+const NAMES = 'IP:127.0.0.1,DNS:localhost,DNS:registry.test';
 
 export function makeCerts(): TestCerts {
   const dir = tempDir('hawser-certs-');
@@ -43,8 +50,7 @@ function makeIn(dir: string): TestCerts {
     '/CN=test CA',
     ...caUsage,
   );
-  const issue = (name: string, extensions: string): void => {
-    writeFileSync(at(`${name}.ext`), extensions);
+  const request = (name: string): void =>
     openssl(
       'req',
       '-new',
@@ -56,12 +62,14 @@ function makeIn(dir: string): TestCerts {
       '-subj',
       `/CN=${name}`,
     );
+  const sign = (name: string, extensions: string, of = name): void => {
+    writeFileSync(at(`${name}.ext`), extensions);
     openssl(
       ...[
         'x509',
         '-req',
         '-in',
-        at(`${name}.csr`),
+        at(`${of}.csr`),
         '-CA',
         at('ca.pem'),
         '-CAkey',
@@ -71,16 +79,31 @@ function makeIn(dir: string): TestCerts {
       ...['-days', '2', '-extfile', at(`${name}.ext`), '-out', at(`${name}.pem`)],
     );
   };
-  issue(
-    'server',
-    'basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test\nextendedKeyUsage=serverAuth\n',
+  const forServer = (names: string): string =>
+    `basicConstraints=CA:FALSE\nsubjectAltName=${names}\nextendedKeyUsage=serverAuth\n`;
+  request('server');
+  sign('server', forServer(NAMES));
+  sign('other', forServer('DNS:other.test'), 'server');
+  writeFileSync(at('expired.ext'), forServer(NAMES));
+  writeFileSync(at('index.txt'), '');
+  const settings = `database=${at('index.txt')}\nnew_certs_dir=${dir}\nrand_serial=yes\ndefault_md=sha256\npolicy=names`;
+  writeFileSync(at('ca.conf'), `[ca]\ndefault_ca=own\n[own]\n${settings}\n[names]\ncommonName=supplied\n`);
+  // `x509 -req` takes no dates before OpenSSL 3.4.
+  openssl(
+    ...['ca', '-batch', '-notext', '-config', at('ca.conf'), '-in', at('server.csr'), '-cert', at('ca.pem')],
+    ...['-keyfile', at('ca.key'), '-startdate', '200101000000Z', '-enddate', '200201000000Z'],
+    ...['-extfile', at('expired.ext'), '-out', at('expired.pem')],
   );
-  issue('client', 'basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n');
+  request('client');
+  sign('client', 'basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n');
   const read = (name: string): string => readFileSync(at(name), 'utf8');
   return {
     ca: read('ca.pem'),
+    caKey: read('ca.key'),
     cert: read('server.pem'),
     key: read('server.key'),
+    expiredCert: read('expired.pem'),
+    otherNameCert: read('other.pem'),
     clientCert: read('client.pem'),
     clientKey: read('client.key'),
   };

@@ -366,6 +366,39 @@ export function transportSuite(
     },
   );
 
+  // `extraCa` trusts the CA without another transport in the place of Deno's fetch.
+  for (const [what, setup, hint] of [
+    ['an unknown CA', (made) => ({ server: server(made) }), /--tlscacert/],
+    [
+      'a certificate that signed itself',
+      ({ ca, caKey }) => ({ server: { tls: { key: caKey, cert: ca } } }),
+      /--tlscacert/,
+    ],
+    [
+      'a certificate that has expired',
+      ({ ca, key, expiredCert }) => ({
+        server: { tls: { key, cert: expiredCert } },
+        client: { extraCa: ca },
+      }),
+      /^The certificate is not valid now/,
+    ],
+    [
+      'a certificate for another name',
+      ({ ca, key, otherNameCert }) => ({
+        server: { tls: { key, cert: otherNameCert } },
+        client: { extraCa: ca },
+      }),
+      /^The certificate is for other names/,
+    ],
+  ] as const satisfies [string, (made: TestCerts) => Setup, RegExp][]) {
+    secure(`the hint for ${what}`, setup, async ({ send, registry }) => {
+      const err = await send().then(() => assert.fail('answered'), findError);
+      assert.equal(codeOf(err), 'TLS', String(err));
+      assert.match(err?.hint ?? '', hint, String(err));
+      assert.equal(registry.requests.length, 0);
+    });
+  }
+
   for (const [through, proxy] of [
     ['the transport without options', undefined],
     ['undici', () => undefined],

@@ -200,6 +200,9 @@ async function send(client: HttpClient, request: HttpRequest, signal: AbortSigna
 const CODES: readonly (readonly [RegExp, string])[] = [
   [/InvalidContentType|corrupt message/i, 'PLAIN_HTTP'],
   [/handshake eof/i, 'CONNECT_RESET'],
+  [/invalid peer certificate: (?:Other\(OtherError\()?(?:UnknownIssuer|CaUsedAsEndEntity)/, 'TLS_ROOT'],
+  [/invalid peer certificate: (?:Expired|NotValidYet|certificate (?:expired|not valid yet))/, 'TLS_TIME'],
+  [/invalid peer certificate: (?:NotValidForName|certificate not valid for name)/, 'TLS_NAME'],
   [/certificate|\bTLS\b|handshake|alert/i, 'TLS'],
   [/connection refused/i, 'ECONNREFUSED'],
   [/connection reset/i, 'ECONNRESET'],
