@@ -139,6 +139,39 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
       assert.equal(new Set(threads.map(({ size }) => size)).size, 2, 'the third has ended');
     });
   }
+  for (const [title, how, kind] of [
+    ['that has done its call', '/nowhere', 'OutOfRange'],
+    ['that is lost', 'exit', 'Internal'],
+  ] as const) {
+    check(`a third worker ${title} is not given to others that wait`, async (workers) => {
+      const running = new AbortController();
+      const calls = ['wait', 'wait', 'wait'].map((one) => workers.usage(one, { signal: running.signal }));
+      const busy = Promise.allSettled(calls);
+      for (let i = 0; i < 2; i++) {
+        const removal = orAborted(workers.removeTree(how), AbortSignal.timeout(10_000));
+        await assert.rejects(removal, (err) => isKind(err, kind));
+      }
+      running.abort(new Error('enough'));
+      for (const one of await busy) assert.equal(one.status, 'rejected');
+      const threads = await Promise.all([1, 2, 3].map(() => workers.usage('thread')));
+      assert.equal(new Set(threads.map(({ size }) => size)).size, 2);
+    });
+  }
+  check('while a third worker is in use, syncs and removals go before others that wait', async (workers) => {
+    const [first, rest] = [new AbortController(), new AbortController()];
+    const { signal } = rest;
+    const busy = Promise.allSettled([
+      workers.usage('wait', { signal: first.signal }),
+      workers.usage('wait', { signal }),
+      workers.removeTree('wait', { signal }),
+      workers.usage('wait', { signal }),
+    ]);
+    const removal = orAborted(workers.removeTree('/nowhere'), AbortSignal.timeout(10_000));
+    first.abort(new Error('enough'));
+    await assert.rejects(removal, (err) => isKind(err, 'OutOfRange'));
+    rest.abort(new Error('enough'));
+    for (const one of await busy) assert.equal(one.status, 'rejected');
+  });
   check('an abort while waiting for a worker leaves the line', async (workers) => {
     const running = new AbortController();
     const busy = Promise.allSettled(

@@ -1,4 +1,4 @@
-/** A worker that speaks the protocol and misbehaves on demand: the path of `usage` says how. */
+/** A worker that speaks the protocol and misbehaves on demand: the path of `usage` or `removeTree` says how. */
 import { appendFileSync } from 'node:fs';
 import process from 'node:process';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
@@ -60,7 +60,8 @@ parentPort?.on('message', (request: WorkerRequest | WorkerAbort) => {
   }
   calls++;
   const { call, verb, input } = request;
-  const [how = '', file = ''] = (verb === 'usage' ? input : verb === 'apply' ? input.blob : '').split(':');
+  const asked = verb === 'usage' || verb === 'removeTree' ? input : verb === 'apply' ? input.blob : '';
+  const [how = '', file = ''] = asked.split(':');
   waiting = how === 'wait' ? call : 0;
   const act = ACTS[how];
   if (act === undefined) failed('OutOfRange', `no ${how}`);

@@ -15,6 +15,11 @@ export interface WorkerPoolOptions extends ThreadOptions {
  */
 const TAKES_ONE_MORE: ReadonlySet<Verb> = new Set<Verb>(['syncfs', 'removeTree']);
 
+interface Waiter {
+  readonly verb: Verb;
+  take(thread: WorkerThread): void;
+}
+
 /** Threads are started when there is work. Each runs one call at a time. */
 export function createWorkerPool(options: WorkerPoolOptions): Workers {
   const pool = new Pool(options);
@@ -35,8 +40,8 @@ class Pool {
   readonly #idle: WorkerThread[] = [];
   readonly #all = new Set<WorkerThread>();
   readonly #running = new Set<Promise<unknown>>();
-  /** Callers that wait for a thread, first come first served. */
-  readonly #waiting: ((thread: WorkerThread) => void)[] = [];
+  /** Callers that wait for a thread, in the order of their coming. */
+  readonly #waiting: Waiter[] = [];
   readonly #closing = new AbortController();
 
   constructor(options: WorkerPoolOptions) {
@@ -88,13 +93,16 @@ class Pool {
     const most = this.#size + (TAKES_ONE_MORE.has(verb) ? 1 : 0);
     if (this.#all.size < most) return this.#start();
     return new Promise((resolve, reject) => {
-      const take = (thread: WorkerThread) => {
-        stopListening();
-        resolve(thread);
+      const waiter: Waiter = {
+        verb,
+        take(thread) {
+          stopListening();
+          resolve(thread);
+        },
       };
-      this.#waiting.push(take);
+      this.#waiting.push(waiter);
       const stopListening = onAbort(signal, () => {
-        this.#waiting.splice(this.#waiting.indexOf(take), 1);
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
         reject(signal.reason);
       });
     });
@@ -106,21 +114,28 @@ class Pool {
     return thread;
   }
 
-  /** A thread ended: whoever waits for one gets a new one. */
+  /** A thread ended: who is next gets a new one. */
   #lost(thread: WorkerThread): void {
     if (!this.#all.delete(thread)) return;
     const at = this.#idle.indexOf(thread);
     if (at >= 0) this.#idle.splice(at, 1);
-    if (!this.#closing.signal.aborted) this.#waiting.shift()?.(this.#start());
+    if (!this.#closing.signal.aborted) this.#next(this.#all.size + 1)?.take(this.#start());
   }
 
-  /** A thread that was added ends when nobody waits for one. */
+  /** A thread that was added ends when nobody waits who may add one. */
   #give(thread: WorkerThread): void {
     if (!this.#all.has(thread)) return;
-    const next = this.#waiting.shift();
-    if (next !== undefined) next(thread);
+    const next = this.#next(this.#all.size);
+    if (next !== undefined) next.take(thread);
     else if (this.#all.size > this.#size) this.#end(thread);
     else this.#idle.push(thread);
+  }
+
+  /** Takes out of the line who gets one of `count` threads: who may add one goes first, and alone gets one of more than `size`. */
+  #next(count: number): Waiter | undefined {
+    const first = this.#waiting.findIndex(({ verb }) => TAKES_ONE_MORE.has(verb));
+    if (first < 0 && count > this.#size) return undefined;
+    return this.#waiting.splice(Math.max(0, first), 1)[0];
   }
 
   #end(thread: WorkerThread): void {
