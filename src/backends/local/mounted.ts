@@ -1,4 +1,5 @@
 /** Which snapshot directories mounts show: those of this process's mount namespace, as others cannot be seen. */
+import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { MountPoint } from '../../core/ports/mounter.ts';
 import type { Runtime } from '../../core/runtime.ts';
@@ -7,14 +8,28 @@ import { inodeAt } from '../../core/trees/identity.ts';
 
 type Parts = Pick<Runtime, 'fs' | 'mounter' | 'syscalls'>;
 
-/** Where the directory `path` (relative to `root`: `snapshots/<name>/<id>`) is shown; undefined where the mounts cannot be read. */
+interface Removal extends Call {
+  /** What is being done to what, for the error. */
+  readonly doing: string;
+  /** Whether a user may have mounted the directory: FailedPrecondition where the mounts cannot be read. Else not shown there. */
+  readonly mayBeMounted: boolean;
+}
+
+/** Where the directory `path` (relative to `root`: `snapshots/<name>/<id>`) is shown. */
 export async function shownAt(
   runtime: Parts,
   root: string,
   path: string,
-  call?: Call,
+  { doing, mayBeMounted, ...call }: Removal,
 ): Promise<string | undefined> {
-  return await (await readMounts(runtime, root, call))?.showing(path);
+  const mounts = await readMounts(runtime, root, call);
+  if (!('reason' in mounts)) return await mounts.showing(path);
+  if (!mayBeMounted) return undefined;
+  const why = 'a mount may show the directory, and the mounts cannot be read';
+  throw new HawserError('FailedPrecondition', `${doing}: ${why} (${messageOf(mounts.reason)})`, {
+    cause: mounts.reason,
+    hint: 'Run hawser where /proc is mounted (Deno shows /proc with --allow-all only)',
+  });
 }
 
 /**
@@ -31,7 +46,7 @@ export async function notMounted(
 ): Promise<readonly string[]> {
   if (paths.length === 0) return paths;
   const mounts = await readMounts(runtime, root, call);
-  if (mounts === undefined) return [];
+  if ('reason' in mounts) return [];
   const haveNameless = unrecorded.size > 0 && (await mounts.haveNameless());
   const free: string[] = [];
   for (const path of paths) {
@@ -41,12 +56,13 @@ export async function notMounted(
   return free;
 }
 
-async function readMounts(runtime: Parts, root: string, call?: Call): Promise<Mounts | undefined> {
+/** Or why the mounts cannot be read. */
+async function readMounts(runtime: Parts, root: string, call?: Call): Promise<Mounts | { reason: unknown }> {
   try {
     return new Mounts(runtime, root, await (await runtime.mounter()).mounts(call));
-  } catch {
+  } catch (reason) {
     call?.signal?.throwIfAborted();
-    return undefined;
+    return { reason };
   }
 }
 

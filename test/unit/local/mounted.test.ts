@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
 import { type LocalBackend, openLocalBackend } from '../../../src/backends/local/open.ts';
-import { reasonOf } from '../../../src/core/errors.ts';
+import { HawserError, hintOf, kindOf, reasonOf } from '../../../src/core/errors.ts';
 import type { MountPoint } from '../../../src/core/ports/mounter.ts';
 import type { Runtime } from '../../../src/core/runtime.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
@@ -147,6 +147,43 @@ for (const name of ['overlayfs', 'native']) {
       assert.deepEqual(fs.readdirSync(`${dir}/store/snapshots/${name}`), []);
     } finally {
       await unmountBelow(dir);
+      temp[Symbol.dispose]();
+    }
+  });
+}
+
+for (const name of ['overlayfs', 'native']) {
+  test(`${name}: where the mounts cannot be read, only what a layer is extracted to is removed`, {
+    skip,
+  }, async () => {
+    const temp = tempDir();
+    try {
+      const base = bareRuntime();
+      const mounts = () => Promise.reject(new HawserError('NotFound', 'no /proc here'));
+      const blind = { ...base, mounter: async () => ({ ...(await base.mounter()), mounts }) };
+      const left = () => fs.readdirSync(`${temp.path}/snapshots/${name}`).sort();
+      await opened(temp.path, (backend) => fill(backend, name));
+      await opened(
+        temp.path,
+        async (backend) => {
+          const sn = backend.snapshotter(name);
+          for (const key of ['mine', 'other']) {
+            const err = await failure(sn.remove(key));
+            assert.equal(kindOf(err), 'FailedPrecondition', String(err));
+            assert.match(err.message, new RegExp(`^removing the snapshot "${key}": .*no /proc here`));
+            assert.match(hintOf(err) ?? '', /\/proc/);
+            assert.equal((await sn.stat(key)).name, key);
+          }
+          await sn.prepare('extract-1-abcd sha256:x', 'base');
+          assert.deepEqual(left(), ['1', '2', '3', '4']);
+          await sn.remove('extract-1-abcd sha256:x');
+        },
+        blind,
+      );
+      assert.deepEqual(left(), ['1', '2', '3']);
+      await opened(temp.path, (backend) => backend.snapshotter(name).remove('mine'));
+      assert.deepEqual(left(), ['1', '3']);
+    } finally {
       temp[Symbol.dispose]();
     }
   });

@@ -258,7 +258,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
 
   /**
    * Removes the record first, durably: a crash leaves a directory without a record, never a record without a directory. While
-   * something is mounted in the snapshot, or a mount shows the snapshot, both stay.
+   * something is mounted in the snapshot, or a mount shows the snapshot (or could, unseen), both stay.
    */
   async remove(key: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
@@ -282,7 +282,9 @@ export class LocalSnapshotter implements LayerSnapshotter {
     const { runtime, root } = this.#store;
     const doing = `removing the snapshot "${key}"`;
     refuseMountsAt(await runtime.syscalls(), this.#dir(id), doing);
-    const at = await shownAt(runtime, root, `snapshots/${this.name}/${id}`, call);
+    // A layer that is being extracted is no user's mount, and is undone in a root without /proc, too.
+    const mayBeMounted = !isExtractKey(key);
+    const at = await shownAt(runtime, root, `snapshots/${this.name}/${id}`, { doing, mayBeMounted, ...call });
     if (at !== undefined) throw mountedAt(doing, at);
   }
 }
