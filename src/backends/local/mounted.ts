@@ -76,6 +76,26 @@ interface Candidate {
   readonly likely: boolean;
 }
 
+/** For each mount whether a later one is at its point or above. */
+function coveredOf(mounts: readonly MountPoint[]): readonly boolean[] {
+  const later = new Set<string>();
+  return mounts
+    .toReversed()
+    .map(({ point }) => {
+      const covered = isAtOrBelow(point, later);
+      later.add(point);
+      return covered;
+    })
+    .reverse();
+}
+
+function isAtOrBelow(path: string, points: ReadonlySet<string>): boolean {
+  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    if (points.has(path.slice(0, end))) return true;
+  }
+  return false;
+}
+
 /** The end of a path that leads to a snapshot's directory, or below. */
 const SNAPSHOT = /^(.*\/snapshots)\/([^/]+)\/([1-9][0-9]*)(\/.*)?$/s;
 
@@ -90,14 +110,17 @@ class Mounts {
   constructor(runtime: Parts, root: string, mounts: readonly MountPoint[]) {
     this.#runtime = runtime;
     this.#root = root;
+    const isCovered = coveredOf(mounts);
     for (const [at, mount] of mounts.entries()) {
       if (mount.type === 'overlay') this.#addOverlay(mount);
-      this.#addBind(mount, mounts.slice(at + 1));
+      this.#addBind(mount, isCovered[at] === true);
     }
   }
 
   #add(key: string, candidate: Candidate): void {
-    this.#candidates.set(key, [...(this.#candidates.get(key) ?? []), candidate]);
+    const known = this.#candidates.get(key);
+    if (known === undefined) this.#candidates.set(key, [candidate]);
+    else known.push(candidate);
   }
 
   /** Overlayfs shows the directories as they were given: their paths may lead through symlinks. */
@@ -113,7 +136,7 @@ class Mounts {
   }
 
   /** A bind mount shows a path within its file system, whose beginning tells nothing: only the directory at the mount point does. */
-  #addBind({ point, root }: MountPoint, later: readonly MountPoint[]): void {
+  #addBind({ point, root }: MountPoint, isCovered: boolean): void {
     const parts = root
       .replace(/\/\/deleted$/, '')
       .split('/')
@@ -126,7 +149,6 @@ class Mounts {
         .join('');
       const likely = parts[at - 2] === 'snapshots';
       // Under a later mount it cannot be looked at.
-      const isCovered = later.some((over) => `${point}/`.startsWith(`${over.point}/`));
       this.#add(`${parts[at - 1] ?? ''}/${id}`, { point, shown: isCovered ? '' : point, below, likely });
     }
   }

@@ -189,6 +189,33 @@ for (const name of ['overlayfs', 'native']) {
   });
 }
 
+test('the look at the mounts of a machine grows with their number, not with its square', {
+  skip,
+}, async () => {
+  const temp = tempDir();
+  try {
+    const base = bareRuntime();
+    const count = 2_000;
+    let looks = 0;
+    const lines = Array.from({ length: count }, (_, index) => ({
+      type: 'ext4',
+      source: '/dev/sda1',
+      root: `/snapshots/of/${index + 100}`,
+      get point() {
+        looks++;
+        return `/place/${index}`;
+      },
+      options: [],
+    }));
+    const mounter = async () => ({ ...(await base.mounter()), mounts: async () => lines });
+    await opened(temp.path, (backend) => fill(backend, 'native'));
+    await opened(temp.path, (backend) => backend.snapshotter('native').remove('mine'), { ...base, mounter });
+    assert.ok(looks > 0 && looks < 10 * count, `${looks} looks`);
+  } finally {
+    temp[Symbol.dispose]();
+  }
+});
+
 test('overlays of many layers, named by descriptors, keep what no record knows, of their own store', {
   skip,
 }, async () => {
