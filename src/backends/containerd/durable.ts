@@ -19,7 +19,8 @@ interface Committed {
  *
  * The kernel tells a failed write-back once, and a later sync succeeds over lost files. So when a sync or a write-out fails, the
  * snapshots that were committed here and are not durable are removed, whatever else ends the pull: the next one unpacks those
- * layers again. They may be of several pulls, so every later sync fails, too. Until the sync they are marked in containerd (unsynced.ts), so that a pull after a power cut does not take them.
+ * layers again. They may be of several pulls, so every later sync fails, too. Until the sync they are marked in containerd
+ * (unsynced.ts), so that a pull after a power cut does not take them.
  */
 export class Durable {
   readonly #workers: Pick<Workers, 'syncfs'>;
@@ -84,7 +85,10 @@ export class Durable {
     return true;
   }
 
-  /** Makes durable what is committed by now. Fails when that fails now or has failed before. An abort does not stop the sync, whose failure must be heard: `close` waits for its end. */
+  /**
+   * Makes durable what is committed by now. Fails when that fails now or has failed before. An abort does not stop the sync,
+   * whose failure must be heard: `close` waits for its end.
+   */
   async sync(call: Call = {}): Promise<void> {
     call.signal?.throwIfAborted();
     const round = this.#rounds.join('');
