@@ -106,6 +106,76 @@ for (const said of [true, false]) {
   }
 }
 
+/** What stands behind an artifact for linux/amd64: images whose platform their configs tell, the wanted one first. */
+const BEHIND = {
+  'an image without a platform': (...images) => images.map(unplaced),
+  'an index without a platform': (...images) => [unplaced(buildIndex(images))],
+  'two indexes without a platform': (...images) => images.map((one) => unplaced(buildIndex([one]))),
+} satisfies Record<string, (...images: TestImage[]) => TestImage[]>;
+
+const unplaced = (one: TestImage): TestImage => ({ ...one, platform: undefined });
+
+for (const said of [true, false]) {
+  const how = said ? 'named as one' : 'not named as one';
+  for (const [what, behind] of Object.entries(BEHIND)) {
+    test(`an artifact for the platform, ${how}, before ${what}: the image is taken`, ROOT, async () => {
+      await withBench(async (bench) => {
+        const [amd, arm] = [await image('amd', { platform: AMD }), await image('arm', { platform: ARM })];
+        const other = await artifact(AMD);
+        const plain = buildIndex([other, ...behind(amd, arm)]);
+        const ref = bench.registry.push('t/b', 'v1', said ? withType(plain, other) : plain);
+        await bringsOnly(bench, ref, amd, [arm, other]);
+        const { unpacked } = await unpack(ref, {
+          store: bench.store,
+          platforms: ['linux/amd64'],
+          snapshotter: 'native',
+        });
+        assert.equal(unpacked[0]?.manifest.digest, amd.root.digest, 'readers of the store');
+      });
+    });
+  }
+  const others = { 'an image': (arm: TestImage) => arm, ...BEHIND };
+  for (const [what, behind] of Object.entries(others)) {
+    test(`an artifact for the platform, ${how}, beside ${what} of another: refused`, async () => {
+      await withBench(async ({ registry, store }) => {
+        const arm = await image('arm', { platform: ARM });
+        const other = await artifact(AMD);
+        const plain = buildIndex([other, ...[behind(arm)].flat()]);
+        const ref = registry.push('t/b', 'v1', said ? withType(plain, other) : plain);
+        const refused = (err: { message: string; hint?: string }) => {
+          assert.match(err.message, /no match for platform/);
+          assert.equal(err.hint, 'The image has: linux/arm64. Choose with --platform');
+          return true;
+        };
+        await assert.rejects(fetch(ref, { store, platforms: ['linux/amd64'] }), refused);
+        assert.deepEqual(await store.images.list(), []);
+        await fetch(ref, { store, platforms: ['linux/arm64'] });
+        if (said) await assert.rejects(unpack(ref, { store, platforms: ['linux/amd64'] }), refused);
+      });
+    });
+  }
+}
+
+test('an artifact for each of the platforms, not named as one: each has its own', async () => {
+  await withBench(async ({ registry, store }) => {
+    const amd = await artifact(AMD);
+    const layers = [{ entries: [{ name: 'ztoc', data: 'arm' }] }];
+    const { root } = await buildImage({ layers });
+    const { config } = JSON.parse(new TextDecoder().decode(amd.root.bytes)) as { config: object };
+    const made = await buildImage({ layers, manifest: { config } });
+    assert.notEqual(made.root.digest, root.digest);
+    const arm = { ...made, platform: ARM };
+    const ref = registry.push('t/e', 'v1', buildIndex([amd, arm]));
+    const has = async (one: TestImage) => (await held(store)).has(one.layers[0]?.digest ?? '');
+    await fetch(ref, { store, platforms: ['linux/amd64'] });
+    assert.deepEqual([await has(amd), await has(arm)], [true, false]);
+    await fetch(ref, { store, platforms: ['linux/amd64', 'linux/arm64'] });
+    assert.deepEqual([await has(amd), await has(arm)], [true, true]);
+    const missing = fetch(ref, { store, platforms: ['linux/amd64', 'linux/s390x'] });
+    await rejectsWith('NotFound', /no match for platform linux\/s390x/, missing);
+  });
+});
+
 test('a signature with an image config is told as what it is', ROOT, async () => {
   await withBench(async ({ registry, store }) => {
     const layers = [{ entries: [{ name: 'a', data: 'x' }] }];

@@ -10,130 +10,16 @@ import {
   type ImageConfig,
   MAX_CHILDREN,
   MAX_CONFIG_BYTES,
-  MAX_MANIFEST_BYTES,
   type Manifest,
   parseConfig,
   parseIndex,
-  parseManifest,
 } from '../oci/documents.ts';
 import { isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { formatPlatform } from '../platforms/format.ts';
 import type { Matcher } from '../platforms/match.ts';
-import { rank } from '../platforms/pick.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
-
-/** Deepest nesting of indexes that is read; real images have one level or two. */
-const MAX_DEPTH = 8;
-
-export interface FoundManifest {
-  readonly desc: Descriptor;
-  readonly manifest: Manifest;
-  /** The indexes above it, the target first; empty when the target is the manifest. */
-  readonly above: readonly Descriptor[];
-}
-
-/**
- * The manifest that `matcher` prefers, an artifact's only where there is no image; a target that is a manifest is the answer itself.
- * NotFound when no child matches, or when a document on the way is absent.
- */
-export async function manifestFor(
-  store: Provider,
-  target: Descriptor,
-  matcher: Matcher,
-  call: Call = {},
-): Promise<FoundManifest> {
-  const found = await find({ store, matcher, call, seen: new Set() }, target, []);
-  if (found) return found;
-  const available = await imagePlatforms(store, target, call).catch(() => []);
-  throw new HawserError('NotFound', `no match for platform in manifest ${target.digest}`, {
-    hint:
-      available.length > 0
-        ? `The image has: ${available.join(', ')}. Choose with --platform`
-        : 'The index lists no image for any platform',
-  });
-}
-
-interface Search {
-  readonly store: Provider;
-  readonly matcher: Matcher;
-  readonly call: Call;
-  /** The indexes read so far; each is read once. */
-  readonly seen: Set<string>;
-}
-
-async function find(
-  search: Search,
-  desc: Descriptor,
-  above: readonly Descriptor[],
-): Promise<FoundManifest | undefined> {
-  const { store, call, seen } = search;
-  if (isManifestType(desc.mediaType)) {
-    return { desc, manifest: parseManifest(await readDocument(store, desc, call), desc), above };
-  }
-  if (!isIndexType(desc.mediaType)) {
-    throw new HawserError('NotFound', `unexpected media type ${desc.mediaType} for ${desc.digest}`);
-  }
-  if (above.length >= MAX_DEPTH || seen.has(desc.digest)) return undefined;
-  seen.add(desc.digest);
-  const { manifests } = parseIndex(await readDocument(store, desc, call), desc);
-  const known = manifests.filter(({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType));
-  const withPlatform = known.filter(({ platform }) => platform !== undefined);
-  const declared = await findBelow(search, withPlatform, [...above, desc]);
-  if (declared !== undefined && isImage(declared)) return declared;
-  const undeclared = await findBelow(search, await completePlatforms(search, known), [...above, desc]);
-  return undeclared ?? declared;
-}
-
-async function findBelow(
-  search: Search,
-  children: readonly Descriptor[],
-  above: readonly Descriptor[],
-): Promise<FoundManifest | undefined> {
-  let artifact: FoundManifest | undefined;
-  for (const child of rank(children, search.matcher)) {
-    const found = await find(search, child, above);
-    if (found !== undefined && isImage(found)) return found;
-    artifact ??= found;
-  }
-  return artifact;
-}
-
-function isImage({ manifest }: FoundManifest): boolean {
-  return mayBeImageConfig(manifest.config.mediaType);
-}
-
-/**
- * The children without a platform, each with the platform of its config. Indexes stay without one; images without one, or
- * that are not in the store, are left out.
- */
-async function completePlatforms(
-  { store, call }: Search,
-  children: readonly Descriptor[],
-): Promise<Descriptor[]> {
-  const completed: Descriptor[] = [];
-  for (const child of children.filter((one) => one.platform === undefined)) {
-    if (!isManifestType(child.mediaType)) completed.push(child);
-    else {
-      const platform = await ifFound(platformOfManifest(store, child, call));
-      if (platform !== undefined) completed.push({ ...child, platform });
-    }
-  }
-  return completed;
-}
-
-async function platformOfManifest(
-  store: Provider,
-  desc: Descriptor,
-  call: Call,
-): Promise<Platform | undefined> {
-  const { config } = parseManifest(await readDocument(store, desc, call), desc);
-  return await platformOfConfig(store, config, call);
-}
-
-async function readDocument(store: Provider, desc: Descriptor, call: Call): Promise<Uint8Array> {
-  return await readBlob(store, desc, MAX_MANIFEST_BYTES, call);
-}
+import { MAX_DEPTH, manifestFor, platformOf, readDocument, readManifest } from './find-manifest.ts';
 
 /** An image's config. FailedPrecondition when the manifest is an artifact's. */
 export async function configOf(store: Provider, manifest: Manifest, call: Call = {}): Promise<ImageConfig> {
@@ -146,15 +32,6 @@ export async function configOf(store: Provider, manifest: Manifest, call: Call =
     );
   }
   return parseConfig(await readBlob(store, config, MAX_CONFIG_BYTES, call), config);
-}
-
-async function platformOfConfig(
-  store: Provider,
-  config: Descriptor,
-  call: Call,
-): Promise<Platform | undefined> {
-  if (!mayBeImageConfig(config.mediaType)) return undefined;
-  return parseConfig(await readBlob(store, config, MAX_CONFIG_BYTES, call), config).platform;
 }
 
 /** Bytes of the documents and compressed layers of the preferred manifest. `missing`: the error that ended the count early. */
@@ -190,7 +67,7 @@ export async function imagePlatforms(
     if (seen.has(desc.digest) || seen.size > MAX_CHILDREN) return;
     seen.add(desc.digest);
     if (isManifestType(desc.mediaType)) {
-      const platform = await platformOfManifest(store, desc, call);
+      const platform = await platformOf(store, await readManifest(store, desc, call), call);
       if (platform) found.push(platform);
     } else if (isIndexType(desc.mediaType)) {
       const index = parseIndex(await readDocument(store, desc, call), desc);

@@ -1,24 +1,20 @@
 import type { Descriptor } from '../oci/descriptor.ts';
-import { isArtifactType } from '../oci/media-types.ts';
 import type { Matcher } from './match.ts';
 
 /**
  * The one order in which the children of an index are taken, for fetching and for reading a store (image-spec image-index.md: the
- * first of equals). Those that match, the best first; among them images before what its entry calls an artifact. Then those without
- * a platform.
+ * first of equals). Those that match, the best first; then those without a platform.
  */
-export function rank<T extends Pick<Descriptor, 'platform' | 'artifactType'>>(
+export function rank<T extends Pick<Descriptor, 'platform'>>(
   candidates: readonly T[],
   matcher: Matcher,
 ): T[] {
   const matching = candidates.flatMap((candidate) => {
-    const { platform, artifactType } = candidate;
+    const { platform } = candidate;
     const fits = platform !== undefined && matcher.match(platform);
-    return fits ? [{ candidate, platform, isArtifact: isArtifactType(artifactType) }] : [];
+    return fits ? [{ candidate, platform }] : [];
   });
-  matching.sort(
-    (a, b) => Number(a.isArtifact) - Number(b.isArtifact) || matcher.compare(a.platform, b.platform),
-  );
+  matching.sort((a, b) => matcher.compare(a.platform, b.platform));
   const unknown = candidates.filter(({ platform }) => platform === undefined);
   return [...matching.map(({ candidate }) => candidate), ...unknown];
 }

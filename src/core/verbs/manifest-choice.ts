@@ -1,12 +1,12 @@
 /** Which manifests of an image are wanted, decided while its indexes and manifests are read. */
-import { HawserError } from '../errors.ts';
-import { platformNames, selectChildren } from '../images/select.ts';
+import { isArtifactEntry, isListedImage, platformNames, selectChildren } from '../images/select.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { platformText } from '../platforms/format.ts';
 import { only } from '../platforms/match.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
+import { noMatch } from './no-match.ts';
 
 /** What of an image is wanted. */
 export interface Wanted {
@@ -39,18 +39,24 @@ export class ManifestChoice {
   readonly #onManifest: OnManifest | undefined;
   /** Manifest digest to the wanted platforms that the manifest serves. */
   readonly #chosen = new Map<string, Set<string>>();
-  /** Names of all platforms that the image has, for messages. */
-  readonly #available = new Set<string>();
+  /** What indexes list as images, and what their configs show to be one. */
+  readonly #listed: Descriptor[] = [];
+  /** Digests of manifests that turned out to be artifacts, and of indexes, whose own entries tell more. */
+  readonly #noImages = new Set<string>();
   /** By digest, in the order of the index. Only their configs tell whether they are wanted. */
   readonly #undeclared = new Map<string, Undeclared>();
   /** By platform: matching manifests that were not chosen, the best first. */
   readonly #standby = new Map<string, readonly Descriptor[]>();
+  /** By platform: matching artifacts, the best first: those that their entries call so, then those that turned out to be one. */
+  readonly #artifacts = { said: new Map<string, Descriptor[]>(), unsaid: new Map<string, Descriptor[]>() };
+  /** What may be an image, and was not followed. */
+  readonly #passed: Descriptor[] = [];
   /** Children of the manifests that were read, by digest. */
   readonly #read = new Map<string, readonly Descriptor[]>();
-  /** An index lists something without a platform that is no image: it is fetched where there is no image at all. */
-  #artifacts = false;
-  /** An index lists an image, for whatever platform. */
-  #images = false;
+  /** Something without a platform that is no image was fetched: enough where there is no image at all. */
+  #hasUntold = false;
+  /** Everything is read: what is chosen from now on keeps its platform. */
+  #isSettled = false;
   /** What indexes list that is of no type of a manifest. */
   readonly #others: Descriptor[] = [];
 
@@ -67,9 +73,12 @@ export class ManifestChoice {
     const known = children.filter(isDocument);
     this.#others.push(...children.filter((child) => !isDocument(child)));
     const selection = selectChildren(known, platforms);
-    for (const name of platformNames(known)) this.#available.add(name);
-    this.#images ||= this.#available.size > 0;
+    this.#noImages.add(desc.digest);
+    this.#listed.push(...known.filter(isListedImage));
     for (const [name, candidates] of selection.candidates) this.#offer(name, candidates);
+    for (const [name, found] of selection.artifacts) remember(this.#artifacts.said, name, found);
+    const followed = new Set(selection.follow);
+    this.#passed.push(...known.filter((child) => mayBeImage(child) && !followed.has(child)));
     const isNested = selection.follow.some(({ mediaType }) => isIndexType(mediaType));
     for (const child of known) {
       const { digest, platform } = child;
@@ -89,8 +98,10 @@ export class ManifestChoice {
       return children;
     }
     this.#read.set(desc.digest, children);
-    const others = this.#replaceArtifact(desc, children);
-    if (others !== undefined) return others;
+    if (!isImage(children)) {
+      this.#noImages.add(desc.digest);
+      if (!this.#isSettled && this.#chosen.has(desc.digest)) return this.#makeWay(desc, children);
+    }
     const names = this.#chosen.get(desc.digest);
     for (const name of names ?? []) this.#onManifest?.(desc, children, name);
     const undeclared = names === undefined && desc.platform === undefined;
@@ -104,8 +115,7 @@ export class ManifestChoice {
     if (platforms === 'all' || !named || metadataOnly) return;
     const platform = await platformOf();
     if (platform === undefined || platforms.some((one) => only(one).match(platform))) return;
-    this.#available.add(platformText(platform));
-    throw this.#noMatch(platforms);
+    throw noMatch(this.#wanted.reference, platforms, [platformText(platform)]);
   }
 
   /**
@@ -116,6 +126,7 @@ export class ManifestChoice {
     platformOf: (config: Descriptor) => Promise<Platform | undefined>,
   ): Promise<readonly Descriptor[]> {
     const { platforms, metadataOnly } = this.#wanted;
+    this.#isSettled = true;
     const wanted = platforms === 'all' ? platforms : this.#missing();
     if (metadataOnly || wanted.length === 0 || !isIndexType(this.#root.mediaType)) return [];
     if (platforms === 'all' && this.#onManifest === undefined) return [];
@@ -124,7 +135,7 @@ export class ManifestChoice {
       const [config] = children;
       if (config !== undefined) declared.push({ ...desc, platform: await platformOf(config) });
     }
-    for (const name of platformNames(declared)) this.#available.add(name);
+    this.#listed.push(...declared);
     const layers: Descriptor[] = [];
     for (const [name, [best]] of selectChildren(declared, wanted).candidates) {
       const found = best === undefined ? undefined : this.#undeclared.get(best.digest);
@@ -138,14 +149,31 @@ export class ManifestChoice {
     return platforms === 'all' ? [] : layers;
   }
 
+  /** After `settleUndeclared`: of an index without any image, the artifacts for the wanted platforms, or their parts. */
+  settleArtifacts(): readonly Descriptor[] {
+    if (this.#wanted.metadataOnly || this.#hasImages()) return [];
+    return this.#missing().flatMap((platform) => {
+      const name = platformText(platform);
+      const [best] = this.#artifactsFor(name);
+      if (best === undefined) return [];
+      this.#choose(best, name);
+      return this.#visitOf(best, name);
+    });
+  }
+
+  #artifactsFor(platform: string): readonly Descriptor[] {
+    const { said, unsaid } = this.#artifacts;
+    return [...(said.get(platform) ?? []), ...(unsaid.get(platform) ?? [])];
+  }
+
   /**
-   * Once everything is read: the entries of no manifest's type that are to be fetched, as an index of nothing else (BuildKit's cache) is
+   * After `settleArtifacts`: the entries of no manifest's type that are to be fetched, as an index of nothing else (BuildKit's cache) is
    * an artifact. They are left out where there is an image, and of what is to be unpacked.
    */
   settleOthers(): readonly Descriptor[] {
     if (this.#others.length === 0 || this.#wanted.metadataOnly) return [];
-    if (!this.#images && this.#chosen.size === 0 && this.#onManifest === undefined) {
-      this.#artifacts = true;
+    if (!this.#hasImages() && this.#chosen.size === 0 && this.#onManifest === undefined) {
+      this.#hasUntold = true;
       return this.#others;
     }
     for (const { digest, mediaType } of this.#others) {
@@ -159,12 +187,22 @@ export class ManifestChoice {
 
   /** NotFound when a wanted platform has no manifest, as far as is known. An index of artifacts alone has no platforms to miss. */
   check(): void {
-    const missing = this.#missing();
-    if (missing.length === 0 || this.#wanted.metadataOnly || !isIndexType(this.#root.mediaType)) return;
-    if (this.#undeclared.size > 0) return;
-    const hasArtifacts = this.#artifacts || this.#others.length > 0;
-    if (hasArtifacts && !this.#images) return;
-    throw this.#noMatch(missing);
+    if (this.#wanted.metadataOnly || !isIndexType(this.#root.mediaType)) return;
+    const images = this.#images();
+    const missing = this.#missing().filter(
+      (one) => images.length > 0 || this.#artifactsFor(platformText(one)).length === 0,
+    );
+    if (missing.length === 0 || this.#undeclared.size > 0) return;
+    if (images.length === 0 && (this.#hasUntold || this.#others.length > 0)) return;
+    throw noMatch(this.#wanted.reference, missing, platformNames(images));
+  }
+
+  #images(): Descriptor[] {
+    return this.#listed.filter(({ digest }) => !this.#noImages.has(digest));
+  }
+
+  #hasImages(): boolean {
+    return this.#images().length > 0;
   }
 
   #isRoot({ digest }: Descriptor): boolean {
@@ -191,23 +229,26 @@ export class ManifestChoice {
   }
 
   /**
-   * A chosen manifest that is an artifact makes way for the next candidates: the result is to be visited in place of its layers.
-   * Undefined: the manifest is an image, or nothing else matches.
+   * A chosen manifest that is an artifact makes way for the next candidates: the result is to be visited in place of its layers, which
+   * are wanted with all platforms only. Without candidates everything is read that may be an image: only where nothing is one, the
+   * artifact has its platform.
    */
-  #replaceArtifact(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] | undefined {
-    const names = this.#chosen.get(desc.digest);
-    if (names === undefined || mayBeImageConfig(children[0]?.mediaType ?? '')) return undefined;
-    const next: Descriptor[] = [];
+  #makeWay(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
+    const names = this.#chosen.get(desc.digest) ?? [];
+    this.#chosen.delete(desc.digest);
+    const next = this.#wanted.platforms === 'all' ? [...children] : children.slice(0, 1);
     for (const name of names) {
+      remember(this.#artifacts.unsaid, name, [desc]);
       const [candidate, ...others] = this.#standby.get(name) ?? [];
-      if (candidate === undefined) continue;
-      names.delete(name);
+      if (candidate === undefined) {
+        next.push(...this.#passed.splice(0));
+        continue;
+      }
       this.#standby.set(name, others);
       this.#choose(candidate, name);
       next.push(...this.#visitOf(candidate, name));
     }
-    if (names.size === 0) this.#chosen.delete(desc.digest);
-    return next.length === 0 ? undefined : next;
+    return next;
   }
 
   /** A candidate; its children where it has been read already. */
@@ -227,41 +268,28 @@ export class ManifestChoice {
 
   /** Keeps an undeclared manifest until all are read. False for what is no image. */
   #setAside(desc: Descriptor, children: readonly Descriptor[]): boolean {
-    const isImage = mayBeImageConfig(children[0]?.mediaType ?? '');
-    if (isImage) this.#undeclared.set(desc.digest, { desc, children });
-    this.#images ||= isImage;
-    this.#artifacts ||= !isImage;
-    return isImage;
+    if (!isImage(children)) {
+      this.#hasUntold = true;
+      return false;
+    }
+    this.#undeclared.set(desc.digest, { desc, children });
+    this.#listed.push(desc);
+    return true;
   }
+}
 
-  #noMatch(missing: readonly Platform[]): HawserError {
-    return noMatch(this.#wanted.reference, missing, [...this.#available].sort());
-  }
+function isImage([config]: readonly Descriptor[]): boolean {
+  return mayBeImageConfig(config?.mediaType ?? '');
+}
+
+function mayBeImage(child: Descriptor): boolean {
+  return child.platform === undefined ? !isArtifactEntry(child) : isListedImage(child);
+}
+
+function remember(map: Map<string, Descriptor[]>, platform: string, found: readonly Descriptor[]): void {
+  map.set(platform, [...(map.get(platform) ?? []), ...found]);
 }
 
 function isDocument({ mediaType }: Descriptor): boolean {
   return isManifestType(mediaType) || isIndexType(mediaType);
-}
-
-/** Most platforms that a message names. */
-const MOST_NAMES = 40;
-
-/** `available`: the platforms that the image has. */
-export function noMatch(
-  reference: Reference,
-  missing: readonly Platform[],
-  available: readonly string[],
-): HawserError {
-  const names = missing.map(platformText).join(', ');
-  const more = available.length > MOST_NAMES ? ` and ${available.length - MOST_NAMES} more` : '';
-  return new HawserError(
-    'NotFound',
-    `Cannot choose from "${reference.raw}": no match for platform ${names}`,
-    {
-      hint:
-        available.length > 0
-          ? `The image has: ${available.slice(0, MOST_NAMES).join(', ')}${more}. Choose with --platform`
-          : 'The index lists no image for any platform',
-    },
-  );
 }

@@ -8,7 +8,7 @@ import { platformText } from '../platforms/format.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { Registry } from '../registry/registry.ts';
-import { noMatch } from './manifest-choice.ts';
+import { noMatch } from './no-match.ts';
 import { PlanStore } from './plan-store.ts';
 import { type WalkOptions, walkImage } from './walk.ts';
 

@@ -1,8 +1,9 @@
 /** The verb `unpack`: an image of the store into snapshots, as `pull` does after fetching. Nothing is fetched. */
 import { reached } from '../async/milestone.ts';
 import { HawserError } from '../errors.ts';
+import { manifestFor } from '../images/find-manifest.ts';
 import type { Image } from '../images/image-store.ts';
-import { configOf, isPresent, manifestFor } from '../images/inspect.ts';
+import { configOf, isPresent } from '../images/inspect.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import { checkLayerCount, checkLayerTypes, type LayerStep, planUnpack } from '../layers/layer-steps.ts';
 import { unpackLayers } from '../layers/unpacker.ts';

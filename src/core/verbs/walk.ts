@@ -70,7 +70,7 @@ export async function walkImage(
   }
   await dispatch(root, (desc, { signal }) => walk.visit(desc, signal), limits);
   const layers = await choice.settleUndeclared((config) => walk.platformOf(config, signal));
-  const others = [...layers, ...choice.settleOthers()];
+  const others = [...layers, ...choice.settleArtifacts(), ...choice.settleOthers()];
   choice.check();
   if (others.length === 0) return;
   await walk.announce(others, signal);

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { InfoProvider, Provider } from '../../../src/core/content/content-store.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
+import { manifestFor } from '../../../src/core/images/find-manifest.ts';
 import {
   chainIdOf,
   imagePlatforms,
   imageSize,
   imageStatus,
   imageTree,
-  manifestFor,
 } from '../../../src/core/images/inspect.ts';
 import type { Descriptor, Platform } from '../../../src/core/oci/descriptor.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
@@ -90,6 +90,61 @@ for (const told of [true, false]) {
     assert.deepEqual(await imagePlatforms(store, index), ['linux/amd64', 'linux/arm/v7']);
   });
 }
+
+const noMatch = async (
+  store: Provider,
+  index: Descriptor,
+): Promise<{ hint: string | undefined; read: string[] }> => {
+  const read: string[] = [];
+  const watched: Provider = {
+    open: (digest, call) => {
+      read.push(digest);
+      return store.open(digest, call);
+    },
+  };
+  let hint: string | undefined;
+  await assert.rejects(
+    manifestFor(watched, index, only({ os: 'windows', architecture: 'amd64' })),
+    (err: HawserError) => {
+      hint = err.hint;
+      return isKind(err, 'NotFound') && err.message.startsWith('no match for platform');
+    },
+  );
+  return { hint, read };
+};
+
+test('inspect: without a match the hint names the platforms of the index, which alone is read', async () => {
+  const { store, index } = stored();
+  const { hint, read } = await noMatch(store, index);
+  assert.equal(hint, 'The image has: linux/amd64, linux/arm/v7. Choose with --platform');
+  assert.deepEqual(read, [index.digest]);
+  const windows = { os: 'windows', architecture: 'arm64', osVersion: '10.0.17763.1' };
+  const versioned = { ...image(store, AMD64, false).manifest, platform: windows };
+  const listed = {
+    mediaType: versioned.mediaType,
+    digest: versioned.digest,
+    size: versioned.size,
+    platform: { os: 'windows', architecture: 'arm64', 'os.version': '10.0.17763.1' },
+  };
+  const other = store.put({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [listed] }, OCI_INDEX);
+  assert.equal(
+    (await noMatch(store, other)).hint,
+    'The image has: windows(10.0.17763.1)/arm64. Choose with --platform',
+  );
+});
+
+test('inspect: an index without platforms is not called empty where its manifests, or their configs, are absent', async () => {
+  for (const part of ['manifest', 'config'] as const) {
+    const { store, amd64, arm, index } = stored(false);
+    store.blobs.delete(arm[part].digest);
+    assert.equal((await noMatch(store, index)).hint, 'The image has: linux/amd64. Choose with --platform');
+    store.blobs.delete(amd64[part].digest);
+    assert.equal(
+      (await noMatch(store, index)).hint,
+      'Not all images that the index lists are in the store: pull the one for this platform',
+    );
+  }
+});
 
 test('inspect: a target that is a manifest is taken whatever the platform', async () => {
   const { store, arm } = stored();
