@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { kindOf, messageOf, reasonOf } from '../../src/core/errors.ts';
 import type { Syscalls } from '../../src/core/ports/syscalls.ts';
 import { removeEntry, removeTree } from '../../src/core/trees/remove-tree.ts';
@@ -14,6 +15,7 @@ import { workerUrl } from '../../src/entry/worker-url.ts';
 import { createFileSystem } from '../../src/platform/files/file-system.ts';
 import { createWorkerPool } from '../../src/platform/threads/worker-pool.ts';
 import { needs } from '../support/needs.ts';
+import { asNobody, NOBODY } from '../support/nobody.ts';
 import { unmountBelow } from '../support/scratch.ts';
 import { openProvider, providers } from '../support/this-runtime.ts';
 import { tempDir } from '../support/tmp.ts';
@@ -24,6 +26,53 @@ function mount(...args: string[]): void {
   const ran = spawnSync('mount', args);
   assert.equal(ran.status, 0, String(ran.stderr));
 }
+
+const PROBE = fileURLToPath(new URL('../support/closed-tree-probe.ts', import.meta.url));
+const asOwner = {
+  skip: needs({ root: true, runtime: 'node', tools: ['setpriv', 'unshare', 'mount'] }),
+};
+
+function ranProbe([file = '', ...args]: readonly string[]): string {
+  const ran = spawnSync(file, args, { encoding: 'utf8', env: { ...process.env, NODE_NO_WARNINGS: '1' } });
+  assert.deepEqual([ran.status, ran.stderr], [0, '']);
+  return ran.stdout;
+}
+
+test(
+  'a tree with directories that their owner may not enter is removed, with and without /proc',
+  asOwner,
+  () => {
+    const dir = tempDir();
+    try {
+      fs.chownSync(dir.path, NOBODY, NOBODY);
+      assert.equal(ranProbe(asNobody([process.execPath, PROBE, dir.path])), 'done\n');
+      assert.deepEqual(fs.readdirSync(dir.path), []);
+    } finally {
+      dir[Symbol.dispose]();
+    }
+  },
+);
+
+test('a bind mount of a directory that its owner may not enter stays, also without /proc', asOwner, () => {
+  const dir = tempDir();
+  try {
+    const outside = join(dir.path, 'outside');
+    const target = join(dir.path, 'tree', 'a');
+    for (const path of [outside, target]) fs.mkdirSync(path, { recursive: true });
+    fs.writeFileSync(join(outside, 'precious'), 'x');
+    for (const path of [dir.path, outside, join(dir.path, 'tree'), target])
+      fs.chownSync(path, NOBODY, NOBODY);
+    fs.chmodSync(outside, 0o1600);
+    const script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
+    const probe = asNobody([process.execPath, PROBE, dir.path, 'tree']);
+    const stdout = ranProbe(['unshare', '--mount', 'sh', '-c', script, 'sh', outside, target, ...probe]);
+    assert.equal(stdout, 'tree/a\ndone\n');
+    assert.deepEqual(fs.readdirSync(outside), ['precious']);
+    assert.equal(fs.statSync(outside).mode & 0o7777, 0o1600);
+  } finally {
+    dir[Symbol.dispose]();
+  }
+});
 
 /** What is mounted, by name; each holds the file `precious`. */
 const MOUNTS: Readonly<Record<string, (target: string, outside: string) => void>> = {

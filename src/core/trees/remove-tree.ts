@@ -33,13 +33,19 @@ export function removeEntry(sys: Syscalls, dir: Dir, name: ByteString, call?: Ca
 }
 
 function remover(sys: Syscalls, stack: DirStack): Visitor {
+  const refuse = (name: ByteString): never => {
+    throw mountedAt('removing a tree', [...stack.names, name].join('/'));
+  };
   return {
-    mounted(_dir, name) {
-      throw mountedAt('removing a tree', [...stack.names, name].join('/'));
-    },
+    mounted: (_dir, name) => refuse(name),
     enter(dir, name, stat) {
       // Images hold directories that even their owner may not enter.
-      if ((stat.mode & 0o700) !== 0o700) sys.chmod(dir, name, 0o700);
+      if ((stat.mode & 0o700) === 0o700) return;
+      sys.chmod(dir, name, 0o700);
+      // Without FFI and /proc a bind mount is seen only where its directory may be entered.
+      if (!sys.isMountPoint(dir, name)) return;
+      sys.chmod(dir, name, stat.mode & 0o7777);
+      refuse(name);
     },
     entry: (dir, name) => ignoreAbsence(() => sys.unlink(dir, name)),
     leave: (dir, name) => ignoreAbsence(() => sys.rmdir(dir, name)),

@@ -43,7 +43,8 @@ export function mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
 
 /**
  * By a rename of a name that is not there: the kernel compares the two mounts (EXDEV) before it looks for the name. Nothing but
- * /proc tells a bind mount otherwise.
+ * /proc tells a bind mount otherwise. A directory that this process may not enter (images have such) is judged by its
+ * device, which does not tell a bind mount of the same file system.
  */
 export function isAcrossMounts(dir: string, above: string): boolean {
   const name = `.hawser-absent-${process.pid}-${process.hrtime.bigint()}`;
@@ -54,6 +55,17 @@ export function isAcrossMounts(dir: string, above: string): boolean {
     const { code } = err as { code?: unknown };
     if (code === 'EXDEV') return true;
     if (code === 'ENOENT' || code === 'EROFS') return false;
+    if (code === 'EACCES') return areOnTwoDevices(dir, above || '/');
+    throw err;
+  }
+}
+
+/** False where this process may not look. */
+function areOnTwoDevices(a: string, b: string): boolean {
+  try {
+    return lstatSync(a).dev !== lstatSync(b).dev;
+  } catch (err) {
+    if ((err as { code?: unknown }).code === 'EACCES') return false;
     throw err;
   }
 }

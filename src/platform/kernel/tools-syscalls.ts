@@ -107,7 +107,10 @@ class ToolsSyscalls extends ToolsFiles implements Syscalls {
   }
 
   mountsBelow(dir: Dir, name?: ByteString): ByteString[] {
-    return this.calls.reach.mountsBelow(dir, name);
+    return attempt(
+      () => `looking for mounts below ${pathOf(dir, name)}`,
+      () => this.calls.reach.mountsBelow(dir, name),
+    );
   }
 
   readlink(dir: Dir, name: ByteString): ByteString {
