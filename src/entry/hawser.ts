@@ -41,7 +41,7 @@ async function start(): Promise<number> {
   return await main(runtime, runtime.host.args);
 }
 
-/** A program that could not even start. main tells all other errors. */
+/** Tells what kept the program from starting. `run` (cli/) tells all other errors. */
 function failed(err: unknown): number {
   process.stderr.write(`hawser: cannot start: ${messageOf(err)}\n`);
   const hint = hintOf(err);
