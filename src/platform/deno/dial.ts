@@ -1,9 +1,6 @@
 import { connect } from 'node:net';
 import { orAborted } from '../../core/async/abort.ts';
-
-export function portOf(url: URL): number {
-  return Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-}
+import { bareHost, portOf } from '../http/authority.ts';
 
 /**
  * Opens a TCP connection and closes it again: Deno's fetch has no limit of its own for connecting. Rejects with the
@@ -16,8 +13,7 @@ export async function dial(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   signal?.throwIfAborted();
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const socket = connect({ host, port: portOf(url) });
+  const socket = connect({ host: bareHost(url.hostname), port: portOf(url) });
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     const connected = new Promise<void>((resolve, reject) => {

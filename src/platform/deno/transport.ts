@@ -8,13 +8,14 @@ import type {
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
+import { portOf } from '../http/authority.ts';
 import { isAddress, lookupAll } from '../http/guarded-lookup.ts';
 import { failure } from '../http/http-failure.ts';
 import { limitBody, withDeadline } from '../http/http-limits.ts';
 import { tellingProtocols } from '../http/other-protocol.ts';
 import { hasExtraRoots, systemRoots } from '../http/system-roots.ts';
 import { isGranted, requireGranted } from '../kernel/deno-permission.ts';
-import { dial, portOf } from './dial.ts';
+import { dial } from './dial.ts';
 import { OriginGates } from './origin-gates.ts';
 
 interface HttpClient {

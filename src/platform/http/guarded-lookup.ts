@@ -1,6 +1,7 @@
 import { lookup as dnsLookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { HawserError, messageOf } from '../../core/errors.ts';
+import { bareHost } from './authority.ts';
 import { ADDRESS_HINT } from './http-failure.ts';
 
 /** As node:net wants it: the addresses of a name that are allowed, or an error with the code ADDRESS_REFUSED. */
@@ -19,22 +20,18 @@ export function guardedLookup(allow: (address: string) => boolean): LookupFuncti
 
 /** An address in the place of a name is not looked up: it is checked here. */
 export function refusalOf(hostname: string, allow: (address: string) => boolean): Error | undefined {
-  return isAddress(hostname) && !allow(bare(hostname)) ? refused() : undefined;
+  return isAddress(hostname) && !allow(bareHost(hostname)) ? refused() : undefined;
 }
 
 /** Whether a URL's hostname is an address, which is not looked up. */
 export function isAddress(hostname: string): boolean {
-  return isIP(bare(hostname)) !== 0;
-}
-
-function bare(hostname: string): string {
-  return hostname.replace(/^\[|\]$/g, '');
+  return isIP(bareHost(hostname)) !== 0;
 }
 
 /** NotFound when there is no such name; Unavailable when it cannot be looked up now. */
 export async function lookupAll(hostname: string): Promise<readonly string[]> {
   return await new Promise((resolve, reject) => {
-    dnsLookup(bare(hostname), { all: true }, (err, addresses) => {
+    dnsLookup(bareHost(hostname), { all: true }, (err, addresses) => {
       if (err === null) resolve(addresses.map(({ address }) => address));
       else reject(lookupFailure(hostname, err));
     });

@@ -4,6 +4,7 @@ import process from 'node:process';
 import { onAbort } from '../../core/async/abort.ts';
 import { type ExchangeCode, reasonOf } from '../../core/errors.ts';
 import type { HttpRequest, Transport } from '../../core/ports/transport.ts';
+import { bareHost, portOf } from './authority.ts';
 import { type FailureCode, failure } from './http-failure.ts';
 
 /** Failures that a TLS server causes when it is asked in plain HTTP, by the runtime. */
@@ -58,11 +59,9 @@ async function answers(
   code: FailureCode,
   lookup: LookupFunction | undefined,
 ): Promise<boolean> {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
   const secure = code === 'TLS_PORT';
-  const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const to = { host, port, ...(lookup === undefined ? {} : { lookup }) };
+  const to = { host: bareHost(url.hostname), port: portOf(url), ...(lookup === undefined ? {} : { lookup }) };
   const socket = secure ? handshake(to, resolve) : greeting(to, resolve);
   socket.once('error', () => resolve(false)).once('close', () => resolve(false));
   const timer = setTimeout(() => resolve(false), PROBE_TIME);

@@ -1,5 +1,6 @@
 /** What Deno allows, asked without its user: on a terminal Deno prompts for what it was not told to allow. All is allowed on Node. */
 import { statSync } from 'node:fs';
+import process from 'node:process';
 import { HawserError } from '../../core/errors.ts';
 
 type Query =
@@ -52,6 +53,11 @@ function scopeOf(what: Query): string | undefined {
     case 'sys':
       return what.kind;
   }
+}
+
+/** This process's user; `undefined` where Deno may not tell (--allow-sys=uid). */
+export function ownUid(): number | undefined {
+  return isGranted({ name: 'sys', kind: 'uid' }) ? process.getuid?.() : undefined;
 }
 
 /** Whether a file may be read; not given, every file. */

@@ -1,8 +1,7 @@
 /** Linux errno values (x86_64 and aarch64 have the same) and what they mean as a HawserError. */
-import process from 'node:process';
 import { visible } from '../../core/bytes.ts';
 import { HawserError, type Kind } from '../../core/errors.ts';
-import { isGranted } from './deno-permission.ts';
+import { ownUid } from './deno-permission.ts';
 
 interface Meaning {
   readonly number: number;
@@ -14,13 +13,10 @@ interface Meaning {
 
 const OPEN_FILES =
   'Raise the limit of open files (ulimit -n; fs.file-max for the system) or lower the parallelism';
-const PRIVILEGE = isRoot()
-  ? 'Check the mode and the attributes of the path (lsattr), and what holds this process back: a user namespace, seccomp, SELinux'
-  : 'Run as root, or check the owner and mode of the path';
-
-function isRoot(): boolean {
-  return isGranted({ name: 'sys', kind: 'uid' }) && process.getuid?.() === 0;
-}
+const PRIVILEGE =
+  ownUid() === 0
+    ? 'Check the mode and the attributes of the path (lsattr), and what holds this process back: a user namespace, seccomp, SELinux'
+    : 'Run as root, or check the owner and mode of the path';
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   EPERM: { number: 1, kind: 'PermissionDenied', text: 'operation not permitted', hint: PRIVILEGE },

@@ -2,12 +2,11 @@
 import { Buffer } from 'node:buffer';
 import fs from 'node:fs';
 import { basename, dirname } from 'node:path';
-import process from 'node:process';
 import { type ByteString, fromUtf8, toBytes } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Dir } from '../../core/ports/syscalls.ts';
 import { inDifferentMounts, isAcrossMounts, mountsBelow, mountsSeen } from './crossing.ts';
-import { isGranted, mayRead } from './deno-permission.ts';
+import { mayRead, ownUid } from './deno-permission.ts';
 import { checkRoot, type NamedDir, pathOf } from './names.ts';
 import { openNoFollow } from './no-follow.ts';
 import { handle } from './tools-run.ts';
@@ -205,7 +204,7 @@ const OTHERS_ENTER = 0o011n;
 
 /** From a directory to one in it, `at`: whether others cannot enter that one. FailedPrecondition where they could replace it. */
 function step(above: Attributes, here: Attributes, at: string): boolean {
-  const isOurs = ({ uid }: Attributes): boolean => uid === 0n || uid === ownUid();
+  const isOurs = ({ uid }: Attributes): boolean => uid === 0n || Number(uid) === ownUid();
   const byGroup = (above.mode & GROUP_WRITE) !== 0n && above.gid !== 0n;
   const isWritable = byGroup || (above.mode & OTHERS_WRITE) !== 0n;
   const isKept = (above.mode & STICKY) !== 0n && isOurs(here);
@@ -214,10 +213,4 @@ function step(above: Attributes, here: Attributes, at: string): boolean {
       hint: 'Use a directory that only you can change (chmod go-w the one above it), or FFI (Deno with --allow-ffi)',
     });
   return isOurs(here) && (here.mode & OTHERS_ENTER) === 0n;
-}
-
-/** `undefined` where Deno may not tell (--allow-sys=uid). */
-function ownUid(): bigint | undefined {
-  const uid = isGranted({ name: 'sys', kind: 'uid' }) ? process.getuid?.() : undefined;
-  return uid === undefined ? undefined : BigInt(uid);
 }

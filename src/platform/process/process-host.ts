@@ -5,7 +5,7 @@ import process from 'node:process';
 import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { HostSystem, Output } from '../../core/ports/host.ts';
-import { isGranted, mayRead } from '../kernel/deno-permission.ts';
+import { isGranted, mayRead, ownUid } from '../kernel/deno-permission.ts';
 import type { RuntimeParts } from '../parts.ts';
 import { amd64Variant, armVariant, goArch, goOs, littleEndian } from './machine.ts';
 import { StdinLines } from './stdin-lines.ts';
@@ -65,7 +65,7 @@ export function createProcessHost({
     arch,
     variant: variantOf(arch),
     pid: process.pid,
-    uid: (isGranted({ name: 'sys', kind: 'uid' }) ? process.getuid?.() : undefined) ?? UNKNOWN_UID,
+    uid: ownUid() ?? UNKNOWN_UID,
     cpus: Math.max(1, allowed(availableParallelism, navigator.hardwareConcurrency)),
     args: process.argv.slice(2),
     cwd: workingDirectory,
