@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { LocalBackend } from '../../src/backends/local/open.ts';
 import { HawserError, hintOf, kindOf, notesOf } from '../../src/core/errors.ts';
 import { checkLayerCount } from '../../src/core/layers/layer-steps.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
 import type { FileHandle, FileSystem } from '../../src/core/ports/file-system.ts';
 import type { LayerSnapshotter } from '../../src/core/snapshots/snapshotter.ts';
+import { partsOf } from '../../src/entry/stores.ts';
 import {
   bundle,
   fetch,
@@ -63,12 +65,18 @@ function causesOf(err: unknown): unknown[] {
   return causes;
 }
 
+const KINDS = ['NotFound', 'AlreadyExists', 'FailedPrecondition', 'DataLoss', 'Unavailable'] as const;
+const REASONS = [
+  ...[new Error('mine'), 'text', { odd: true }, new DOMException('x', 'AbortError')],
+  ...KINDS.map((kind) => new HawserError(kind, 'of work of the caller')),
+];
+
 test(
   'an abort for any reason is Canceled, at each moment of a pull, and the reason is among the causes',
   ROOT,
   async () => {
     const made = await image('one');
-    for (const reason of [new Error('mine'), 'text', { odd: true }, new DOMException('x', 'AbortError')]) {
+    for (const reason of REASONS) {
       await withBench(async ({ store, registry }) => {
         const ref = registry.push('a/b', 'v1', made);
         for (const moment of ['resolving', 'resolved', 'blob', 'layer', 'unpacked']) {
@@ -99,6 +107,56 @@ test(
     }
   },
 );
+
+/** As `role`; notes the signals of calls. */
+const watched = <T extends object>(role: T, signals: Set<AbortSignal>): T =>
+  new Proxy(role, {
+    get(target, name) {
+      const value = Reflect.get(target, name);
+      if (typeof value !== 'function') return value;
+      return (...given: readonly { readonly signal?: unknown }[]) => {
+        const { signal } = given.findLast((one) => typeof one === 'object') ?? {};
+        if (signal instanceof AbortSignal) signals.add(signal);
+        return value.apply(target, given);
+      };
+    },
+  });
+
+test('the failure of one part of a pull ends the others as Canceled, whatever its kind', ROOT, async () => {
+  const layers = ['a', 'b'].map((name) => ({ entries: [{ name, data: name }] }));
+  const made = await buildImage({ layers });
+  for (const side of ['fetch', 'unpack'] as const) {
+    for (const kind of KINDS) {
+      // That a blob is there already ends no fetch.
+      if (side === 'fetch' && kind === 'AlreadyExists') continue;
+      await withBench(async ({ store, registry }) => {
+        const ref = registry.push('a/b', 'v1', made);
+        const signals = new Set<AbortSignal>();
+        const fails = async (): Promise<never> => Promise.reject(new HawserError(kind, 'one part'));
+        const plain = partsOf(store).backend as LocalBackend;
+        const content = wrapped(plain.content, {
+          ingest: async (name, expected, call) => {
+            if (side === 'fetch' && expected?.digest === made.layers[1]?.digest) return await fails();
+            return await plain.content.ingest(name, expected, call);
+          },
+        });
+        const own = plain.snapshotter();
+        const changes = side === 'unpack' ? { prepare: fails } : {};
+        const snapshotter = watched(wrapped<LayerSnapshotter>(own, changes), signals);
+        const parts = { content: watched(content, signals), snapshotter: () => snapshotter };
+        const err = await failure(pull(ref, { store: altered(store, parts) }));
+        assert.ok(signals.size > 0);
+        for (const { aborted, reason } of signals) {
+          if (!aborted) continue;
+          assert.equal(kindOf(reason), 'Canceled');
+          assert.match(causesOf(reason).map(String).join(), /one part/);
+        }
+        assert.ok([...signals].some(({ aborted }) => aborted));
+        assert.equal(kindOf(err), kind);
+      });
+    }
+  }
+});
 
 test(
   'more layers than overlayfs can show are told before a layer is fetched, with a way out',

@@ -1,4 +1,4 @@
-import { HawserError, kindOf, messageOf } from '../errors.ts';
+import { HawserError, isKind, messageOf } from '../errors.ts';
 
 /**
  * Calls `listener` once, when `signal` aborts; at once when it has aborted already. The function returned stops listening.
@@ -33,8 +33,8 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undef
 }
 
 /**
- * Runs `work` under a signal that aborts when `signal` does, with a reason of a kind that callers can tell: any other reason
- * becomes the cause of an error of kind Canceled.
+ * Runs `work` under a signal that aborts when `signal` does, with a reason of kind Canceled or DeadlineExceeded: any other reason
+ * becomes the cause of an error of kind Canceled, as no work may read it as a result of its own.
  */
 export async function canceling<T>(
   signal: AbortSignal | undefined,
@@ -42,7 +42,7 @@ export async function canceling<T>(
 ): Promise<T> {
   if (signal === undefined) return await work(undefined);
   const own = new AbortController();
-  const stopListening = onAbort(signal, () => own.abort(canceled(signal.reason)));
+  const stopListening = onAbort(signal, () => own.abort(reasonFor(signal.reason)));
   try {
     return await work(own.signal);
   } finally {
@@ -50,8 +50,12 @@ export async function canceling<T>(
   }
 }
 
-function canceled(reason: unknown): unknown {
-  if (kindOf(reason) !== 'Internal') return reason;
+function reasonFor(reason: unknown): unknown {
+  return isKind(reason, 'Canceled', 'DeadlineExceeded') ? reason : canceled(reason);
+}
+
+/** The reason of an abort because of `reason`, which is the failure of other work, and its cause: NotFound there is not NotFound here. */
+export function canceled(reason: unknown): HawserError {
   return new HawserError('Canceled', messageOf(reason), { cause: reason });
 }
 

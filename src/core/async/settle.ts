@@ -1,8 +1,8 @@
-import { linkAbort } from './abort.ts';
+import { canceled, linkAbort } from './abort.ts';
 
 /**
- * Runs `work` for every item at once. The first failure aborts the signal of the others and is thrown when all have ended:
- * nothing still runs when this returns.
+ * Runs `work` for every item at once. The first failure aborts the signal of the others (Canceled, with the failure as its cause) and is
+ * thrown when all have ended: nothing still runs when this returns.
  */
 export async function allOrAbort<T, R>(
   items: readonly T[],
@@ -18,7 +18,7 @@ export async function allOrAbort<T, R>(
         return await work(item, stop.signal);
       } catch (err) {
         failure ??= { reason: err };
-        stop.abort(err);
+        stop.abort(canceled(err));
         throw err;
       }
     }),

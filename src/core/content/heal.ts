@@ -25,7 +25,7 @@ export async function withSoundBlob<T>(
   try {
     return await work();
   } catch (err) {
-    if (call.signal?.aborted === true || !mayBeRot(err)) throw err;
+    if (!mayBeRot(err)) throw err;
     if ((await ifFound(content.verify(desc.digest, call))) === true) throw err;
     if (refetch === undefined) throw dropped(desc, err);
     warn?.(`The stored blob ${desc.digest} was damaged: it is fetched anew`);

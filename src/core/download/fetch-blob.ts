@@ -96,8 +96,7 @@ async function ingestBlob(
     tell('done', desc.size);
     return 'done';
   } catch (err) {
-    // The abort's reason is the failure of another part.
-    if (isKind(err, 'AlreadyExists') && call.signal?.aborted !== true) return 'exists';
+    if (isKind(err, 'AlreadyExists')) return 'exists';
     if (reasonOf(err, 'busy') !== undefined) return 'busy';
     throw wrap(`Cannot fetch ${refKey(desc)}`, err);
   }

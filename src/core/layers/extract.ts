@@ -69,8 +69,6 @@ async function arrivesAnew(
   err: unknown,
   doubted: boolean,
 ): Promise<boolean> {
-  // The error may be the abort's reason: the failure of another layer.
-  if (job.signal.aborted) throw err;
   // The download began anew by itself.
   if (isKind(err, 'Aborted')) return false;
   if (!isMisfit(err)) throw err;
@@ -225,7 +223,7 @@ class Extraction {
     try {
       await this.#timed('commit', () => snapshotter.commit(chainId, key, this.#makeOptions()));
     } catch (err) {
-      if (signal.aborted || !isKind(err, 'AlreadyExists')) throw err;
+      if (!isKind(err, 'AlreadyExists')) throw err;
       await this.#discard(key);
     }
   }

@@ -1,5 +1,5 @@
 /** The verb `pull`: fetch, unpack while fetching, make durable, record (ctr images pull). */
-import { linkAbort } from '../async/abort.ts';
+import { canceled, linkAbort } from '../async/abort.ts';
 import { Milestone } from '../async/milestone.ts';
 import { Doubts } from '../download/doubts.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
@@ -130,7 +130,7 @@ class Transfer {
 
   #fail(reason: unknown): void {
     this.#failure ??= { reason };
-    this.#stop.abort(reason);
+    this.#stop.abort(canceled(reason));
   }
 
   /** Refuses, before a layer is fetched, what can never be unpacked. An artifact of an index is not. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Limiter } from '../../../src/core/async/limiter.ts';
 import { allOrAbort } from '../../../src/core/async/settle.ts';
+import { HawserError, kindOf } from '../../../src/core/errors.ts';
 
 const tick = (): Promise<void> => new Promise((done) => setTimeout(done, 1));
 
@@ -66,15 +67,20 @@ test('a body that throws gives its slot back, also after lending', async () => {
 
 test('allOrAbort throws the first cause only after all have ended, and aborts the others', async () => {
   const ended: string[] = [];
+  const first = new HawserError('NotFound', 'first cause');
   const run = allOrAbort(['slow', 'bad'], undefined, async (name, signal) => {
-    if (name === 'bad') throw new Error('first cause');
+    if (name === 'bad') throw first;
     while (!signal.aborted) await tick();
     await tick();
     ended.push(name);
+    // What is absent for one item is no answer to another.
+    assert.equal(kindOf(signal.reason), 'Canceled');
+    assert.equal(signal.reason.cause, first);
+    ended.push('checked');
     throw new Error('second cause');
   });
-  await assert.rejects(run, /first cause/);
-  assert.deepEqual(ended, ['slow']);
+  await assert.rejects(run, (err) => err === first);
+  assert.deepEqual(ended, ['slow', 'checked']);
 });
 
 test('of those that wait the heaviest is next, then the first come', async () => {
