@@ -86,15 +86,24 @@ export function accessDenied(err: HawserError, account: string | undefined): Haw
 
 /** A refusal by a server that the registry at `asked` led to: storage, or the registry itself behind TLS. */
 export function deniedElsewhere(err: HawserError, where: URL, asked: URL): HawserError {
-  const upgraded =
-    where.hostname === asked.hostname && where.protocol === 'https:' && asked.protocol === 'http:';
   return new HawserError(err.kind, err.message, {
-    hint: upgraded
-      ? `The registry answers at ${where.origin}: ask for it as ${where.host}, without --plain-http`
+    hint: isUpgraded(where, asked)
+      ? `The registry speaks TLS at ${where.origin}: have it asked there, with https in hosts.toml or without --plain-http`
       : `${asked.host} led to ${where.host}, which refuses and is sent no credentials: whoever runs the registry can tell why`,
     cause: err,
     reason: err.reason,
   });
+}
+
+/** Whether `where` is the registry at `asked` behind TLS: of its port or that of https, and still its API. */
+function isUpgraded(where: URL, asked: URL): boolean {
+  return (
+    where.protocol === 'https:' &&
+    asked.protocol === 'http:' &&
+    where.hostname === asked.hostname &&
+    (where.port === '' || where.port === asked.port) &&
+    where.pathname.startsWith('/v2/')
+  );
 }
 
 export function isDenied(status: number): boolean {

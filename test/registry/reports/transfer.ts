@@ -210,7 +210,11 @@ export const TRANSFER: readonly Report[] = [
               credentials: { username: 'me', secret: 'pw' },
             };
             const err = await refused('Unauthenticated', options);
-            says(err, /401 Unauthorized/, new RegExp(`ask for it as ${secure.host}, without --plain-http`));
+            says(
+              err,
+              /401 Unauthorized/,
+              new RegExp(`led to ${secure.host}, which refuses and is sent no credentials`),
+            );
             assert.ok(secure.requests.every(({ authorization }) => authorization === undefined));
           },
         ),

@@ -77,10 +77,15 @@ const REDIRECTS: readonly Row[] = [
     ),
   },
   {
-    says: /request to https:\/\/reg\.test\/y: 401 Unauthorized$/,
-    hint: /^The registry answers at https:\/\/reg\.test: ask for it as reg\.test, without --plain-http$/,
-    fail: led('https://reg.test/y', { status: 401 }, { plainHttp: true }),
+    says: /request to https:\/\/reg\.test\/v2\/y: 401 Unauthorized$/,
+    hint: /^The registry speaks TLS at https:\/\/reg\.test: have it asked there, with https in hosts\.toml or without --plain-http$/,
+    fail: led('https://reg.test/v2/y', { status: 401 }, { plainHttp: true }),
   },
+  ...['https://reg.test/login', 'https://reg.test:8443/v2/y'].map((to) => ({
+    says: /401 Unauthorized$/,
+    hint: /^reg\.test led to reg\.test(?::8443)?, which refuses and is sent no credentials: whoever runs the registry can tell why$/,
+    fail: led(to, { status: 401 }, { plainHttp: true }),
+  })),
   {
     says: /^HEAD https:\/\/reg\.test\/v2\/a\/b\/manifests\/x: stopped after 10 redirects$/,
     hint: /in a circle$/,
