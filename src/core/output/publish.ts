@@ -1,7 +1,7 @@
 /** Putting a tree that is whole and durable into its place, step by step. A step that fails undoes those before it. */
 
 import { type Undo, undoable } from '../async/undo.ts';
-import { HawserError, hintOf, isKind, kindOf, messageOf } from '../errors.ts';
+import { errnoOf, HawserError, hintOf, isKind, kindOf, messageOf } from '../errors.ts';
 import { fillPlace } from './fill-place.ts';
 import { type Place, type PlaceRuntime, takenMeanwhile } from './place.ts';
 import type { Spot } from './spot.ts';
@@ -24,6 +24,9 @@ export async function publish(
   return async () => {};
 }
 
+/** How a rename over an empty directory fails where that directory is none any more, has entries, or is mounted on. */
+const TAKEN: ReadonlySet<string> = new Set(['ENOTEMPTY', 'ENOTDIR', 'EISDIR', 'EBUSY']);
+
 async function moveIn({ fs }: PlaceRuntime, staging: Staging, { dir, parent, name }: Place): Promise<void> {
   const [made, place] = [staging.made, staging.beside(name)];
   const before = await place.stat();
@@ -32,7 +35,7 @@ async function moveIn({ fs }: PlaceRuntime, staging: Staging, { dir, parent, nam
     try {
       await made.move(place);
     } catch (err) {
-      if (!isKind(err, 'AlreadyExists', 'FailedPrecondition')) throw err;
+      if (!isKind(err, 'AlreadyExists') && !TAKEN.has(errnoOf(err) ?? '')) throw err;
       throw takenMeanwhile(dir, messageOf(err), err);
     }
     undo(async () => {

@@ -276,6 +276,24 @@ describe('publishing a directory while calls fail', () => {
     });
   }
 
+  test('a rename that fails: that something came there is said only where that is the reason', async () => {
+    const taken = ['EEXIST', 'ENOTEMPTY', 'ENOTDIR', 'EISDIR', 'EBUSY'];
+    for (const errno of [...taken, 'EXDEV', 'ETXTBSY', 'ENXIO', 'ELOOP', 'ESPIPE', 'EIO']) {
+      const stage = stages.open({ title: '', before: 'empty' });
+      const err = await stage.make((name) => {
+        if (name.startsWith('rename')) throw errnoError(errno, `failing ${name}`);
+      });
+      assert.ok(stage.isOld());
+      const { message } = err as Error;
+      assert.match(message, /failing rename/, errno);
+      assert.equal(
+        /something came there meanwhile/.test(message),
+        taken.includes(errno),
+        `${errno}: ${message}`,
+      );
+    }
+  });
+
   test('aborted at any call, what was there before is there, or the new tree is', async () => {
     for (const scene of SCENES) {
       const steps = await stepsOf(stages, scene);
