@@ -29,13 +29,22 @@ function safeValue(name: string, value: string): string {
   return printable(/^(?:location|link|referer|content-location)$/i.test(name) ? cut : value, 4096);
 }
 
-/** Words from outside in a form that may be shown: URLs lose user, password and query, and credentials of headers their value. */
+/**
+ * Words from outside in a form that may be shown: URLs lose user, password, query and fragment, and credentials of headers their value.
+ * Takes time in proportion to the text: no expression here looks at a character for more than one match.
+ */
 export function safeText(text: string, limit: number): string {
   const cut = text
-    .replace(/(\w:\/\/)[^\s/"'<>@]*@/g, '$1')
-    .replace(/(\w:\/\/[^\s?"'<>]*\?)[^\s"'<>]*/g, '$1REDACTED')
+    .replace(/(?<=\w:\/\/)[^\s/?#"'<>]+/g, safeAuthority)
+    .replace(/\w:\/\/[^\s"'<>]+/g, (url) => url.replace(/([?#]).*/, '$1REDACTED'))
     .replace(/\b(Bearer|Basic)\s+(?=\S*\d)[\w.~+/=-]{16,}/gi, '$1 REDACTED');
   return printable(cut, limit);
+}
+
+/** What follows the user and the password; nothing where the text may end within them. */
+function safeAuthority(authority: string): string {
+  const host = authority.slice(authority.lastIndexOf('@') + 1);
+  return /^(?:\[[\da-f:.]*\]|[^:]*)(?::\d{0,5})?[.,;:!)}\]`]*$/i.test(host) ? host : 'REDACTED';
 }
 
 /** One line without control characters, at most `limit` characters. */

@@ -1,5 +1,6 @@
 /** Schemes, retries, redaction, ranges, single flight. */
 import assert from 'node:assert/strict';
+import process from 'node:process';
 import { test } from 'node:test';
 import { SingleFlight } from '../../../src/core/async/single-flight.ts';
 import { type ExchangeCode, HawserError } from '../../../src/core/errors.ts';
@@ -9,7 +10,7 @@ import { discard, readCapped, readSome } from '../../../src/core/registry/body.t
 import { parseContentRange } from '../../../src/core/registry/content-range.ts';
 import { isRetryable } from '../../../src/core/registry/failures.ts';
 import { defaultHosts, objectUrl } from '../../../src/core/registry/hosts.ts';
-import { safeHeaders, safeUrl } from '../../../src/core/registry/redact.ts';
+import { safeHeaders, safeText, safeUrl } from '../../../src/core/registry/redact.ts';
 import { backoff } from '../../../src/core/registry/retry.ts';
 
 /**
@@ -56,6 +57,48 @@ for (const [host, options, expected] of SCHEMES) {
     assert.equal(hosts[0]?.tls, undefined, 'certificates are checked unless --skip-verify says otherwise');
   });
 }
+
+const SHOWN: readonly (readonly [text: string, shown: string])[] = [
+  ['see https://me:pw@x.test/a?sig=secret, then', 'see https://x.test/a?REDACTED then'],
+  ['https://me:p@w@x.test:5000/a', 'https://x.test:5000/a'],
+  ['https://me@x.test, https://[::1]:5000/v2/a@sha256:1', 'https://x.test, https://[::1]:5000/v2/a@sha256:1'],
+  ['(https://x.test:5000) and https://x.test:443.', '(https://x.test:5000) and https://x.test:443.'],
+  ['https://x.test/#access_token=secret', 'https://x.test/#REDACTED'],
+  ['https://a.test/http://me:pw@x.test/', 'https://a.test/http://x.test/'],
+  ['x://a://me:pw@x.test', 'x://a://x.test'],
+  // Where a text ends nobody knows whether an @ would have followed.
+  ['https://me:secr', 'https://REDACTED'],
+  [`https://me:pa/ss@x.test`, 'https://REDACTED/ss@x.test'],
+  ['a user:pw@x.test', 'a user:pw@x.test'],
+  ['Basic abcdefghij0123456789==', 'Basic REDACTED'],
+];
+test('words from outside are shown without what may be a secret', () => {
+  for (const [text, shown] of SHOWN) assert.equal(safeText(text, 500), shown);
+});
+
+test('words from outside take time in proportion to their length, whatever they are', () => {
+  const parts = [
+    'a://',
+    'a://@',
+    'a://u:p',
+    'https://h/',
+    'a',
+    'a:',
+    ' ',
+    '@',
+    '?',
+    '//',
+    'Bearer ',
+    'Basic',
+    ' Basic a',
+  ];
+  const began = process.cpuUsage();
+  // Milliseconds of the processor; half a minute each where the time is of the square of the length.
+  for (const part of parts) {
+    safeText(part.repeat((512 * 1024) / part.length), 500);
+    assert.ok(process.cpuUsage(began).user / 1000 < 5000, part);
+  }
+});
 
 test('URLs of objects, with ns for mirrors', () => {
   const base = new URL('http://m:5001/v2/cache');
