@@ -19,6 +19,16 @@ export interface PlannedBlob {
 /** Most bytes of all documents of one plan together. */
 const MAX_DOCUMENTS = 128 * 1024 * 1024;
 
+function tooLarge(what: string, size: number, limit: number): HawserError {
+  return new HawserError(
+    'ResourceExhausted',
+    `Cannot read ${what}: ${size} bytes, more than the ${limit} allowed`,
+    {
+      hint: 'An honest image is far smaller: ask its publisher',
+    },
+  );
+}
+
 /** The store as it is, with the documents that were fetched for the plan in memory over it. */
 export class PlanStore implements WalkContent {
   readonly blobs: PlannedBlob[] = [];
@@ -51,12 +61,10 @@ export class PlanStore implements WalkContent {
   };
 
   async #fetch(desc: Descriptor, call: Call): Promise<Uint8Array> {
+    if (desc.size > MAX_CONFIG_BYTES) throw tooLarge(desc.digest, desc.size, MAX_CONFIG_BYTES);
     this.#held += desc.size;
-    if (desc.size > MAX_CONFIG_BYTES || this.#held > MAX_DOCUMENTS) {
-      throw new HawserError(
-        'ResourceExhausted',
-        `Cannot plan: ${desc.digest} has ${desc.size} bytes, too many for a document`,
-      );
+    if (this.#held > MAX_DOCUMENTS) {
+      throw tooLarge('the documents of the image', this.#held, MAX_DOCUMENTS);
     }
     const bytes = new Uint8Array(desc.size);
     let filled = 0;
