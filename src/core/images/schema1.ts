@@ -12,7 +12,7 @@ export const EMPTY_LAYER_LABEL = 'containerd.io/docker.schema1.empty-layer';
 /** Label of the image record: the digest at the registry. */
 export const CONVERTED_LABEL = 'io.containerd.image/converted-docker-schema1';
 
-const MAX_LIST = 100_000;
+const MAX_LIST = 10_000;
 
 /** The facts of a layer's blob. An empty layer is not fetched. */
 export type LayerState =

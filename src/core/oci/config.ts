@@ -17,7 +17,7 @@ import { digestField, platformOf } from './parse-descriptor.ts';
 /** Bytes. A larger configuration is refused. */
 export const MAX_CONFIG_BYTES: number = 8 * 1024 * 1024;
 const MAX_DIFF_IDS = 10_000;
-const MAX_LIST = 100_000;
+const MAX_LIST = 10_000;
 
 /** One entry of `history`. With `emptyLayer` the entry has no diff ID. */
 export interface HistoryEntry {
