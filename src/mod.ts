@@ -69,6 +69,7 @@ export type {
   Usage,
 } from './core/snapshots/snapshotter.ts';
 export type { OwnerMode } from './core/users/owner-policy.ts';
+export type { ExportedImage, ExportResult } from './core/verbs/export.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { RootfsResult } from './core/verbs/rootfs.ts';
 export {
@@ -78,6 +79,7 @@ export {
   fetch,
   pull,
 } from './entry/api.ts';
+export { type ApiExportOptions, exportImages } from './entry/carry.ts';
 export {
   type AnyStore,
   type BlobFiles,

@@ -58,6 +58,7 @@ const ROWS: readonly Row[] = [
     args: ['images', 'ls', '-q'],
   },
   { name: 'images check', flags: STORE.filter((flag) => !/write/.test(flag)), args: ['images', 'check'] },
+  { name: 'export', flags: STORE, args: ['export', 'OUT', 'REF'] },
   { name: 'images rm', flags: STORE, args: ['images', 'rm', 'REF'] },
   ...(['ffi', 'tools'] as const).flatMap((how): Row[] => {
     const name = (verb: string): string => `${verb} (${how})`;

@@ -90,6 +90,10 @@ const RULES: readonly Rule[] = [
       ...['core/trees/', 'core/users/', RUNTIME],
     ],
   },
+  {
+    layer: 'core/carry/',
+    own: [...core('async', 'content', 'images', 'oci', 'platforms', 'reference'), RUNTIME],
+  },
   { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'trees'), RUNTIME] },
   { layer: 'core/runtime.ts', own: core('layers') },
   { layer: 'core/backend.ts', own: core('content', 'images', 'layers', 'leases', 'oci', 'snapshots') },

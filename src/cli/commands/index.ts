@@ -10,6 +10,7 @@ import { contentGet } from './content-get.ts';
 import { contentInfo } from './content-info.ts';
 import { contentList } from './content-list.ts';
 import { imagesCheck } from './images-check.ts';
+import { imagesExport } from './images-export.ts';
 import { imagesInspect } from './images-inspect.ts';
 import { imagesList } from './images-list.ts';
 import { imagesMount } from './images-mount.ts';
@@ -40,6 +41,7 @@ export const GRAMMAR: Grammar<Command> = {
     imagesUnpack,
     imagesMount,
     imagesUnmount,
+    imagesExport,
     imagesRemove,
     contentFetch,
     contentFetchObject,

@@ -22,7 +22,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   history: 'images inspect --content $1',
   stat: 'images inspect $1',
   validate: 'content fetch $1',
-  export: 'unpack $1 --rootfs DIR',
+  save: 'export FILE $@',
   'raw unpack': 'unpack $1 --rootfs DIR',
   'images get-file': 'unpack $1 --rootfs DIR',
   'images exists': 'images ls -q name==$1',
@@ -42,11 +42,8 @@ const UNUSED = 'hawser images rm REF removes an image and, at once, all that onl
 
 /** The words typed, and a sentence where no command of ours does the same. */
 export const SENTENCES: Readonly<Record<string, string>> = {
-  save: ARCHIVES,
   load: ARCHIVES,
-  'images export': ARCHIVES,
   'images import': ARCHIVES,
-  'images save': ARCHIVES,
   'images load': ARCHIVES,
   'images convert': COPIES,
   copy: COPIES,

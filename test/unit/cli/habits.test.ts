@@ -115,13 +115,7 @@ test('habits: no word of the tables is a command of ours, and each command line 
 
 /** What users of ctr, docker, crane, skopeo, regctl and oras type. */
 const TYPED = [
-  ...[
-    'images tag a:1 a:2',
-    'images export app.tar a:1',
-    'images import app.tar',
-    'images push a:1',
-    'images label a:1 k=v',
-  ],
+  ...['images tag a:1 a:2', 'images import app.tar', 'images push a:1', 'images label a:1 k=v'],
   ...[
     'images prune --all',
     'images convert --oci a:1 a:oci',
@@ -151,7 +145,6 @@ const TYPED = [
     'push a:1',
   ],
   ...[
-    'export C',
     'cp a:1:/etc .',
     'search alpine',
     'manifest inspect a:1',
@@ -174,15 +167,7 @@ const TYPED = [
     'image copy a:1 ocidir://f',
     'image get-file a:1 /etc/x',
   ],
-  ...[
-    'image export a:1 f',
-    'image digest a:1',
-    'tag ls r/a',
-    'repo ls r',
-    'registry login r',
-    'discover a:1',
-    'repo tags r/a',
-  ],
+  ...['image digest a:1', 'tag ls r/a', 'repo ls r', 'registry login r', 'discover a:1', 'repo tags r/a'],
   ...['raw unpack --image f:1 r', 'stat --image f:1', 'gc --layout f', 'ls --layout f'],
 ];
 

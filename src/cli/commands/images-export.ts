@@ -1,0 +1,144 @@
+import { absolutePath } from '../../core/absolute-path.ts';
+import type { Backend } from '../../core/backend.ts';
+import type { Image } from '../../core/images/image-store.ts';
+import { type ExportTarget, exportImages } from '../../core/verbs/export.ts';
+import { bool, choice, list, type NamesOf } from '../grammar/flag.ts';
+import { ALL_PLATFORMS } from '../grammar/transfer-flags.ts';
+import { usageError } from '../grammar/usage-error.ts';
+import { type Context, show, warn, withBackend } from '../session/context.ts';
+import { findImage } from '../session/find-image.ts';
+import { platformsOf, storeDeps } from '../session/transfer.ts';
+import { DONE, lines } from '../views/view.ts';
+import { type Command, command } from './command.ts';
+
+const PLATFORM = list({
+  name: 'platform',
+  value: 'OS/ARCH[/VARIANT]',
+  describe: 'a platform to export (may be repeated); without it, every platform all of which is here',
+});
+const FORMAT = choice({
+  name: 'format',
+  choices: ['oci', 'oci-dir'],
+  describe: 'an archive, or a directory (the default for a name that ends with / or is a directory)',
+});
+const INDEX = choice({
+  name: 'index',
+  choices: ['keep', 'flat', 'rewrite'],
+  describe:
+    'of an index that lists more than is exported: its bytes and digest (keep, the default), the one manifest (flat), or an index of what is exported (rewrite)',
+});
+const DOCKER = choice({
+  name: 'docker',
+  choices: ['auto', 'always', 'never'],
+  describe: 'manifest.json for readers of Docker archives (auto: where they read the layers right)',
+});
+const REF_NAME = choice({
+  name: 'ref-name',
+  choices: ['tag', 'full'],
+  describe: 'what skopeo, oras and umoci call an image by (default tag, unless two images share it)',
+});
+const STRICT = bool({ name: 'strict', describe: 'fail where an index lists a platform that is not here' });
+const SKIP_FOREIGN = bool({
+  name: 'skip-non-distributable',
+  describe: 'leave out layers that are not to be distributed',
+});
+const SKIP_MANIFEST_JSON = bool({ name: 'skip-manifest-json', describe: 'the same as --docker never' });
+
+const FLAGS = [
+  PLATFORM,
+  ALL_PLATFORMS,
+  FORMAT,
+  INDEX,
+  DOCKER,
+  SKIP_MANIFEST_JSON,
+  REF_NAME,
+  STRICT,
+  SKIP_FOREIGN,
+];
+type ExportContext = Context<NamesOf<typeof FLAGS>>;
+
+/** Each image once, under the name of its record. */
+async function imagesOf(context: ExportContext, backend: Backend): Promise<Image[]> {
+  const found = new Map<string, Image>();
+  for (const name of context.input.args.slice(1)) {
+    const image = await findImage(backend.images, name, { signal: context.signal });
+    found.set(image.name, image);
+  }
+  return [...found.values()];
+}
+
+async function targetOf({ input, runtime, stdout, signal }: ExportContext): Promise<ExportTarget> {
+  const out = input.arg(0);
+  const format = input.get(FORMAT);
+  if (out === '-') {
+    if (format === 'oci-dir') throw usageError('a directory cannot be written to standard output');
+    if (stdout.isTerminal)
+      throw usageError('an archive is not written to a terminal', 'Name a file, or pipe it to a program');
+    return { type: 'bytes', sink: { write: (bytes) => stdout.write(bytes) } };
+  }
+  const path = absolutePath(out.length > 1 ? out.replace(/\/+$/, '') : out, runtime.host);
+  const isDirectory =
+    format === 'oci-dir' || (format === undefined && (out.endsWith('/') || (await isDir(path))));
+  return { type: isDirectory ? 'directory' : 'file', path };
+
+  async function isDir(path: string): Promise<boolean> {
+    return (await runtime.fs.stat(`${path}/.`, { signal }).catch(() => undefined))?.type === 'directory';
+  }
+}
+
+/** SOURCE_DATE_EPOCH (reproducible-builds.org): seconds. */
+function epochOf({ runtime }: ExportContext): number {
+  const text = runtime.host.env('SOURCE_DATE_EPOCH') ?? '';
+  if (text === '') return 0;
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  throw usageError(`SOURCE_DATE_EPOCH is "${text}": want seconds since 1970`);
+}
+
+function wantedOf(context: ExportContext) {
+  const platforms = platformsOf(context);
+  const all = context.input.get(ALL_PLATFORMS);
+  if (all && platforms !== undefined) throw usageError('cannot specify both --platform and --all-platforms');
+  return all ? 'all' : platforms;
+}
+
+export const imagesExport: Command = command({
+  path: ['images', 'export'],
+  aliases: ['save'],
+  short: true,
+  args: ['<out>', '<ref...>'],
+  missing: 'please provide a file to write (- is standard output) and the images to export',
+  summary: 'write images to an archive or a directory that other tools read',
+  details:
+    'An OCI image layout, which keeps all digests, with the manifest.json that docker load and crane want. What is not here is\n' +
+    'left out, and said; every blob is verified while it is copied. The same images give the same bytes (mtime 0, or\n' +
+    'SOURCE_DATE_EPOCH). OUT is there and whole, or not there.',
+  flags: FLAGS,
+  run: async (context, input) => {
+    const to = await targetOf(context);
+    const platforms = wantedOf(context);
+    const mtime = epochOf(context);
+    return await withBackend(context, async (backend) => {
+      const images = await imagesOf(context, backend);
+      const warnings: string[] = [];
+      const deps = { ...storeDeps(context, backend), runtime: context.runtime };
+      const result = await exportImages(deps, images, {
+        to,
+        platforms,
+        mtime,
+        index: input.get(INDEX),
+        docker: input.get(SKIP_MANIFEST_JSON) ? 'never' : input.get(DOCKER),
+        refName: input.get(REF_NAME),
+        strict: input.get(STRICT),
+        skipForeign: input.get(SKIP_FOREIGN),
+        report: (event) => {
+          if (event.type === 'warning') warnings.push(`warning: ${event.message}`);
+        },
+        signal: context.signal,
+      });
+      for (const warning of warnings) await warn(context, warning);
+      const done = result.images.map(({ name, target }) => `${name} ${target.digest}`);
+      if (to.type !== 'bytes') await show(context, lines(...done));
+      return DONE;
+    });
+  },
+});

@@ -1,0 +1,127 @@
+/** Which parts of an image go into an archive. */
+
+import type { Provider } from '../content/content-store.ts';
+import { HawserError } from '../errors.ts';
+import { manifestFor } from '../images/find-manifest.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import { platformText } from '../platforms/format.ts';
+import { only } from '../platforms/match.ts';
+import type { Call } from '../ports/call.ts';
+import { isWhole, type Leaf, leavesOf, type Part } from './survey.ts';
+
+/** BuildKit: the manifest that an attestation is about. */
+const ATTESTED = 'vnd.docker.reference.digest';
+
+/** `present`: every platform all of which is here. */
+export type WantedPlatforms = readonly Platform[] | 'all' | 'present';
+
+export interface ChosenParts {
+  /** Digests of the manifests, and of what else indexes list, that are taken. */
+  readonly taken: ReadonlySet<string>;
+  /** Images that the index lists and that are not here, or not whole. */
+  readonly absent: readonly Descriptor[];
+}
+
+/**
+ * What of an index is taken. NotFound when a platform that is wanted, or all that there is, is not here as a whole. A platform's
+ * attestations go along where they are here, and are no reason to fail.
+ */
+export async function chooseParts(
+  store: Provider,
+  name: string,
+  root: Part,
+  wanted: WantedPlatforms,
+  call: Call,
+): Promise<ChosenParts> {
+  if (root.type !== 'index') {
+    if (!isWhole(root)) throw incomplete(name, root);
+    return { taken: new Set([root.desc.digest]), absent: [] };
+  }
+  const leaves = leavesOf(root);
+  const images = leaves.filter(({ desc }) => !isAttestation(desc));
+  const absent = images.filter((part) => !isWhole(part)).map(({ desc }) => desc);
+  const taken = await manifestsOf(store, name, root, { images, absent, leaves, wanted }, call);
+  for (const { desc } of attestations(leaves, taken)) taken.add(desc.digest);
+  return { taken, absent };
+}
+
+interface Choice {
+  readonly leaves: readonly Leaf[];
+  readonly images: readonly Leaf[];
+  readonly absent: readonly Descriptor[];
+  readonly wanted: WantedPlatforms;
+}
+
+async function manifestsOf(
+  store: Provider,
+  name: string,
+  root: Part,
+  { leaves, images, absent, wanted }: Choice,
+  call: Call,
+): Promise<Set<string>> {
+  if (wanted !== 'present' && wanted !== 'all') {
+    const taken = new Set<string>();
+    for (const platform of wanted) taken.add(await wholeFor(store, name, root, leaves, platform, call));
+    return taken;
+  }
+  const whole = images.filter(isWhole);
+  const isEmpty = whole.length === 0 && images.length > 0;
+  if (isEmpty || (wanted === 'all' && absent.length > 0)) throw notHere(name, absent);
+  return new Set(whole.map(({ desc }) => desc.digest));
+}
+
+/** Those that are here and about what is taken, or about nothing. */
+function attestations(leaves: readonly Leaf[], taken: ReadonlySet<string>): Leaf[] {
+  return leaves.filter((leaf) => {
+    const about = leaf.desc.annotations?.[ATTESTED];
+    return isAttestation(leaf.desc) && isWhole(leaf) && (about === undefined || taken.has(about));
+  });
+}
+
+/** BuildKit lists attestations for no platform. */
+function isAttestation({ platform }: Descriptor): boolean {
+  return platform?.os === 'unknown' || platform?.architecture === 'unknown';
+}
+
+async function wholeFor(
+  store: Provider,
+  name: string,
+  root: Part,
+  leaves: readonly Leaf[],
+  platform: Platform,
+  call: Call,
+): Promise<string> {
+  const { desc } = await manifestFor(store, root.desc, only(platform), call);
+  const part = leaves.find((one) => one.desc.digest === desc.digest);
+  if (part === undefined || !isWhole(part))
+    throw notHere(name, [{ ...desc, platform: desc.platform ?? platform }]);
+  return desc.digest;
+}
+
+export function nameOf({ platform, digest }: Descriptor): string {
+  return platform === undefined ? digest : platformText(platform);
+}
+
+const PULL = 'Bring it with hawser content fetch --platform OS/ARCH REF (or --all-platforms)';
+
+export function notHere(name: string, absent: readonly Descriptor[]): HawserError {
+  const names = [...new Set(absent.map(nameOf))];
+  const what = names.length === 1 ? 'is' : 'are';
+  return new HawserError(
+    'NotFound',
+    `Cannot export ${name}: ${names.join(', ')} ${what} not here, or not whole`,
+    {
+      hint: PULL,
+    },
+  );
+}
+
+function incomplete(name: string, part: Leaf): HawserError {
+  const missing = part.type === 'absent' ? [part.desc] : part.missing;
+  const list = missing.slice(0, 10).map(({ digest }) => digest);
+  return new HawserError(
+    'NotFound',
+    `Cannot export ${name}: ${missing.length} of its blobs are not here: ${list.join(', ')}`,
+    { hint: `Fetch it first: hawser content fetch ${name}` },
+  );
+}

@@ -1,0 +1,149 @@
+/** The verb `export`: images of a store as an archive or a directory that other tools read (ctr images export, docker save). */
+
+import type { RefNameForm } from '../carry/annotations.ts';
+import { FileSink, writeBeside } from '../carry/beside.ts';
+import type { WantedPlatforms } from '../carry/choose-parts.ts';
+import { intoDirectory } from '../carry/directory-sink.ts';
+import { type DockerForm, dockerEntries, dockerManifestJson } from '../carry/docker-manifest.ts';
+import {
+  blobsInOrder,
+  type IndexForm,
+  indexJson,
+  type PlannedExport,
+  planExport,
+} from '../carry/export-plan.ts';
+import { type ByteSink, TarSink } from '../carry/sink.ts';
+import { type Layout, writeLayout } from '../carry/write-layout.ts';
+import { HawserError } from '../errors.ts';
+import type { Image } from '../images/image-store.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Call } from '../ports/call.ts';
+import type { Runtime } from '../runtime.ts';
+import { withJob } from './job.ts';
+import type { StoreDeps, VerbOptions } from './options.ts';
+
+export interface ExportDeps extends StoreDeps {
+  readonly runtime: Pick<Runtime, 'fs' | 'databases' | 'host'>;
+}
+
+/** Where to: a file or a directory by its absolute path, or whatever takes the bytes of an archive. */
+export type ExportTarget =
+  | { readonly type: 'file' | 'directory'; readonly path: string }
+  | { readonly type: 'bytes'; readonly sink: ByteSink };
+
+export interface ExportOptions extends VerbOptions {
+  readonly to: ExportTarget;
+  /** Default: every one that is here as a whole. */
+  readonly platforms?: WantedPlatforms | undefined;
+  /** Default: keep. */
+  readonly index?: IndexForm | undefined;
+  /** Fails where an index lists what is not here. */
+  readonly strict?: boolean | undefined;
+  /** Whether there is a manifest.json, for readers of Docker's archives. Default: auto; never in a directory. */
+  readonly docker?: DockerForm | undefined;
+  readonly refName?: RefNameForm | undefined;
+  /** Leaves out layers that registries need not have. */
+  readonly skipForeign?: boolean | undefined;
+  /** Of all entries, in seconds since the epoch. Default: 0. */
+  readonly mtime?: number | undefined;
+}
+
+/** One name in the archive. */
+export interface ExportedImage {
+  readonly name: string;
+  /** What the archive has under the name. */
+  readonly target: Descriptor;
+  /** The digest of the record, where the index was reduced or replaced. */
+  readonly source: Descriptor;
+  /** What the index lists and the archive lacks: platforms, or digests where there is none. */
+  readonly absent: readonly string[];
+}
+
+export interface ExportResult {
+  readonly images: readonly ExportedImage[];
+  /** Bytes of all blobs. */
+  readonly bytes: number;
+}
+
+/**
+ * Writes the images; nothing is left of what could not be written whole. NotFound for what is not here, DataLoss for a blob that
+ * has rotted: every blob is hashed while it is copied. The same images give the same bytes.
+ */
+export async function exportImages(
+  deps: ExportDeps,
+  images: readonly Image[],
+  options: ExportOptions,
+): Promise<ExportResult> {
+  if (images.length === 0) throw new HawserError('InvalidArgument', 'Cannot export: no image is named');
+  const {
+    to,
+    strict = false,
+    refName = 'tag',
+    skipForeign = false,
+    index = 'keep',
+    platforms = 'present',
+  } = options;
+  return await withJob(deps, options, async ({ signal, report, lease }) => {
+    const call = { signal };
+    // What is about to be copied must not be collected meanwhile.
+    const { leases, content } = deps.backend;
+    for (const { target } of images) await leases.add(lease, { type: 'content', id: target.digest }, call);
+    const plan = { platforms, index, strict, refName, skipForeign };
+    const planned = await planExport({ content, hashers: deps.hashers }, images, plan, call);
+    const warn = (message: string) => report({ type: 'warning', message });
+    for (const one of planned) tellAbsent(one, index, warn);
+    const layout = layoutOf(deps, planned, { ...options, refName }, warn);
+    await write(deps, to, layout, options.mtime ?? 0, call);
+    return {
+      images: planned.map(({ name, target, source, absent }) => ({ name, target, source, absent })),
+      bytes: layout.blobs.reduce((sum, { desc }) => sum + desc.size, 0),
+    };
+  });
+}
+
+function tellAbsent(
+  { name, absent, target, source }: PlannedExport,
+  form: IndexForm,
+  warn: (text: string) => void,
+): void {
+  const is = absent.length === 1 ? 'is' : 'are';
+  if (absent.length > 0 && form === 'keep')
+    warn(
+      `${name}: ${absent.join(', ')} ${is} not here; the archive keeps the index, which lists more than the archive has`,
+    );
+  if (target.digest !== source.digest)
+    warn(`${name}: exported as ${target.digest}, in place of ${source.digest}`);
+}
+
+function layoutOf(
+  { hostPlatform }: ExportDeps,
+  planned: readonly PlannedExport[],
+  { to, docker, refName = 'tag' }: ExportOptions,
+  warn: (text: string) => void,
+): Layout {
+  const form = docker ?? (to.type === 'directory' ? 'never' : 'auto');
+  const { entries, leftOut } = dockerEntries(planned, hostPlatform, form);
+  for (const message of leftOut) warn(message);
+  const documents = [['index.json', indexJson(planned, refName)] as const];
+  const manifest = entries.length === 0 ? [] : [['manifest.json', dockerManifestJson(entries)] as const];
+  return { documents: [...documents, ...manifest], blobs: blobsInOrder(planned) };
+}
+
+async function write(
+  { backend, runtime }: ExportDeps,
+  to: ExportTarget,
+  layout: Layout,
+  mtime: number,
+  call: Call,
+): Promise<void> {
+  const archive = async (out: ByteSink): Promise<void> => {
+    const tar = new TarSink(out, mtime);
+    await writeLayout(backend.content, tar, layout, call);
+    await tar.end(call);
+  };
+  if (to.type === 'bytes') await archive(to.sink);
+  else if (to.type === 'file')
+    await writeBeside(runtime, to.path, (file) => archive(new FileSink(file)), call);
+  else
+    await intoDirectory(runtime, to.path, (sink) => writeLayout(backend.content, sink, layout, call), call);
+}

@@ -1,0 +1,85 @@
+/** The library's verbs for archives of images. */
+import { absolutePath } from '../core/absolute-path.ts';
+import { canceling } from '../core/async/abort.ts';
+import type { Image } from '../core/images/image-store.ts';
+import { defaultPlatform } from '../core/platforms/host.ts';
+import { parsePlatform } from '../core/platforms/parse.ts';
+import type { Call } from '../core/ports/call.ts';
+import type { Report } from '../core/progress/events.ts';
+import { parseReference } from '../core/reference/parse.ts';
+import {
+  type ExportDeps,
+  type ExportResult,
+  type ExportTarget,
+  exportImages as exportAll,
+} from '../core/verbs/export.ts';
+import { type AnyStore, partsOf } from './stores.ts';
+
+/** What `exportImages` takes. */
+export interface ApiExportOptions extends Call {
+  /** Has the images. */
+  readonly store: AnyStore;
+  /**
+   * A file that is made or replaced, once it is whole and durable; a directory that is made, or that is a layout, to which the
+   * images are added; or whatever takes the bytes of an archive: they must not change until its promise resolves.
+   */
+  readonly to:
+    | { readonly file: string }
+    | { readonly directory: string }
+    | ((bytes: Uint8Array) => Promise<void>);
+  /** `linux/arm64`; `'all'`: fails where one is not here. Default: every one that is here as a whole. */
+  readonly platforms?: readonly string[] | 'all' | undefined;
+  /**
+   * Of an index that lists more than is exported: its bytes and digest (`keep`, the default), the one manifest (`flat`), or an index
+   * of what is exported, under another digest (`rewrite`).
+   */
+  readonly index?: 'keep' | 'flat' | 'rewrite' | undefined;
+  /** Fails where an index lists a platform that is not here. */
+  readonly strict?: boolean | undefined;
+  /** manifest.json, for readers of Docker's archives. Default `auto`: where they read the layers right; `never` in a directory. */
+  readonly docker?: 'auto' | 'always' | 'never' | undefined;
+  /** The annotation `org.opencontainers.image.ref.name`. Default: the tag, unless two images share it. */
+  readonly refName?: 'tag' | 'full' | undefined;
+  /** Seconds since the epoch, of all entries. Default: 0. */
+  readonly mtime?: number | undefined;
+  /** Gets what happens, as it happens: what is not here is a warning. */
+  readonly onProgress?: Report | undefined;
+}
+
+/**
+ * Writes images of the store, by their names, as an OCI image layout that other tools read. Every blob is hashed while it is copied, and
+ * nothing is left of what could not be written whole. NotFound for what is not here, DataLoss for a blob that has rotted.
+ *
+ * ```ts
+ * await exportImages(['alpine:3.20', 'busybox:1'], { store, to: { file: 'images.tar' } });
+ * ```
+ */
+export async function exportImages(
+  references: readonly string[],
+  options: ApiExportOptions,
+): Promise<ExportResult> {
+  const { store, to, platforms, index, strict, docker, refName, mtime, onProgress: report } = options;
+  const deps = depsOf(store);
+  const names = [...new Set(references.map((one) => parseReference(one).name))];
+  return await canceling(options.signal, async (signal) => {
+    const images: Image[] = [];
+    for (const name of names) images.push(await store.images.get(name, { signal }));
+    const wanted =
+      platforms === 'all' ? platforms : platforms?.map((text) => parsePlatform(text, deps.hostPlatform));
+    const more = { index, strict, docker, refName, mtime, report, signal };
+    return await exportAll(deps, images, { to: targetOf(deps, to), platforms: wanted, ...more });
+  });
+}
+
+export function depsOf(store: AnyStore): ExportDeps {
+  const { backend, runtime } = partsOf(store);
+  const { clock, hashers, codecs, host } = runtime;
+  const hostPlatform = defaultPlatform(backend, host);
+  return { backend, runtime, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
+}
+
+function targetOf({ runtime }: ExportDeps, to: ApiExportOptions['to']): ExportTarget {
+  if (typeof to === 'function') return { type: 'bytes', sink: { write: (bytes) => to(bytes) } };
+  if ('file' in to) return { type: 'file', path: absolutePath(to.file, runtime.host) };
+  return { type: 'directory', path: absolutePath(to.directory, runtime.host) };
+}
