@@ -3,6 +3,7 @@ import { type CommandSpec, type Grammar, otherForms } from '../../src/cli/gramma
 import type { AnyFlag } from '../../src/cli/grammar/flag.ts';
 import { PROGRAM_FLAGS } from '../../src/cli/grammar/flags.ts';
 import { LAYER_FLAGS } from '../../src/cli/grammar/layer-flags.ts';
+import { LIST_FLAGS } from '../../src/cli/grammar/list-flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../../src/cli/grammar/registry-flags.ts';
 
 /** Flags that several commands have, all of them or none: they are described once. */
@@ -10,6 +11,7 @@ const SETS: readonly { readonly title: string; readonly flags: readonly AnyFlag[
   { title: 'registry flags', flags: REGISTRY_FLAGS },
   { title: 'network flags', flags: NETWORK_FLAGS },
   { title: 'layer flags', flags: LAYER_FLAGS },
+  { title: 'list flags', flags: LIST_FLAGS },
 ];
 
 /** Those that no flag stands for. */
@@ -40,6 +42,8 @@ const EXIT: readonly (readonly [name: string, about: string])[] = [
 export function manPage(grammar: Grammar, version: string): string {
   return [
     `.TH HAWSER 1 "" "hawser ${plain(version)}" "User Commands"\n`,
+    // Words are not parted at the end of a line: they are looked for, and copied.
+    '.nh\n',
     section('NAME', 'hawser \\- pull container images, verify them and unpack them, without a daemon\n'),
     section(
       'SYNOPSIS',

@@ -61,6 +61,7 @@ const RULES: readonly Rule[] = [
   { layer: 'core/users/', own: [...LOW, RUNTIME] },
   { layer: 'core/reference/', own: core('oci') },
   { layer: 'core/platforms/', own: core('oci') },
+  { layer: 'core/lists/', own: core('oci', 'reference'), packages: ['yaml'] },
   { layer: 'core/progress/', own: core('oci') },
   { layer: 'core/codec/', own: [...core('async'), '../wasm/'], packages: ['pako'] },
   { layer: 'core/content/', own: core('async', 'oci') },

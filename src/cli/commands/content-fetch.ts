@@ -1,8 +1,10 @@
 import { bool } from '../grammar/flag.ts';
+import { LIST_FLAGS, LIST_FORMS } from '../grammar/list-flags.ts';
 import { TRANSFER_FLAGS } from '../grammar/transfer-flags.ts';
-import { transfer } from '../session/transfer.ts';
-import { DONE } from '../views/view.ts';
+import { transferAny } from '../session/transfer-many.ts';
 import { type Command, command } from './command.ts';
+
+const MISSING = 'please provide an image reference to fetch';
 
 const METADATA_ONLY = bool({
   name: 'metadata-only',
@@ -12,15 +14,15 @@ const METADATA_ONLY = bool({
 export const contentFetch: Command = command({
   path: ['content', 'fetch'],
   short: true,
-  args: ['<ref>'],
-  missing: 'please provide an image reference to fetch',
-  summary: 'fetch all content of an image and record it, without unpacking',
-  flags: [...TRANSFER_FLAGS, METADATA_ONLY],
+  args: ['[ref...]'],
+  summary: 'fetch all content of images and record them, without unpacking',
+  details: LIST_FORMS,
+  flags: [...TRANSFER_FLAGS, ...LIST_FLAGS, METADATA_ONLY],
   run: async (context, input) => {
     const metadataOnly = input.get(METADATA_ONLY);
-    await transfer(context, { unpacks: false, printChainId: false }, async (deps, options) =>
+    const shown = { unpacks: false, printChainId: false, missing: MISSING };
+    return await transferAny(context, shown, async (deps, options) =>
       context.services.fetchImage(deps, { ...options, metadataOnly }),
     );
-    return DONE;
   },
 });

@@ -20,6 +20,7 @@ import { imagesResolve } from './images-resolve.ts';
 import { imagesUnmount } from './images-unmount.ts';
 import { imagesUnpack } from './images-unpack.ts';
 import { imagesUsage } from './images-usage.ts';
+import { lock } from './lock.ts';
 import { snapshotCommands } from './snapshots.ts';
 import { version } from './version.ts';
 
@@ -50,6 +51,7 @@ export const GRAMMAR: Grammar<Command> = {
     contentGet,
     contentInfo,
     bundle,
+    lock,
     ...snapshotCommands,
     completion(() => GRAMMAR),
     version,

@@ -67,7 +67,9 @@ function findCommand<C extends CommandSpec>(
   const direct = grammar.commands.find((command) => isDirect(command) && command.path.at(-1) === first);
   if (direct) return { command: direct, rest: after, help };
   const group = grammar.groups.find((one) => one.name === first || one.aliases.includes(first));
-  const typed = plainWords(args, flags, false).slice(help ? 1 : 0);
+  // In other tools -f is most often `force`, which has no value.
+  const others = flags.filter(({ alias }) => alias !== 'f');
+  const typed = plainWords(args, others, false).slice(help ? 1 : 0);
   if (group === undefined) throw unknownCommand(first, '', topWords(grammar), commandHabit(args, typed));
   if (second === undefined || second === 'help' || second === 'h') return { group, rest: [], help };
   const inGroup = grammar.commands.filter((one) => one.path.length > 1 && one.path[0] === group.name);
@@ -131,8 +133,9 @@ function checkArguments(command: CommandSpec, rest: readonly string[], args: rea
   }
   if (!open && rest.length > command.args.length)
     throw usageError(`${name}: unexpected argument "${rest[command.args.length]}"`, seeHelp);
-  if (command.args[0] === '<ref>' && TRANSPORT.test(rest[0] ?? ''))
-    throw usageError(`${name}: "${rest[0]}" is not how a reference is written`, referenceHabit(args));
+  const foreign = rest.find((arg) => TRANSPORT.test(arg));
+  if (/^[<[]ref\b/.test(command.args[0] ?? '') && foreign !== undefined)
+    throw usageError(`${name}: "${foreign}" is not how a reference is written`, referenceHabit(args));
 }
 
 function unknownCommand(word: string, group: string, known: readonly string[], habit: string | undefined) {

@@ -5,6 +5,7 @@ import type { Output } from '../../core/ports/host.ts';
 import type { Report } from '../../core/progress/events.ts';
 import type { FetchResult } from '../../core/verbs/options.ts';
 import type { ProgressMode } from '../grammar/flags.ts';
+import type { FailedImage } from '../views/view.ts';
 import { eventLine, JsonThrottle } from './json.ts';
 import { plainLines } from './plain.ts';
 import { PlainProgress } from './plain-progress.ts';
@@ -89,6 +90,23 @@ export class Display {
         mode === 'tty' && printChainId ? this.#chainIds.map((id) => `image chain ID: ${safe(id)}`) : [];
       const summary = `${safe(result.name)} ${result.target.digest}: ${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
       this.#lines([...chains, ...(unpacks ? [`done: ${duration(ms)}\t`] : []), summary]);
+    }
+    await this.#settle();
+  }
+
+  /** Writes the last lines of many images: a line for each that is there, in their order. What failed is the caller's to tell. */
+  async finishMany(done: readonly FetchResult[], failed: readonly FailedImage[]): Promise<void> {
+    const ms = this.#opts.clock.monotonic() - this.#startedAt;
+    await this.#end();
+    const bytes = fetchedBytes(this.#state);
+    const { mode } = this.#opts;
+    if (mode === 'json') {
+      const named = done.map(({ name, target }) => ({ name, digest: target.digest }));
+      this.#lines([eventLine({ type: 'ended', done: named, failed, bytes, seconds: Math.round(ms) / 1000 })]);
+    } else if (mode !== 'none') {
+      const all = done.length + failed.length;
+      const summary = `${done.length} of ${all} images: ${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
+      this.#lines([...done.map(({ name, target }) => `${safe(name)} ${target.digest}`), summary]);
     }
     await this.#settle();
   }

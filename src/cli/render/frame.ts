@@ -37,7 +37,8 @@ function layout(state: ProgressState, opts: FrameOptions, bar: number, short: bo
   const name = (key: string) => safe(short ? key.replace(/(sha\d+:[0-9a-f]{12})[0-9a-f]+/, '$1') : key);
   const resolved = state.root !== undefined;
   const draw = (share: number) => progressBar(share, bar, opts.colour);
-  const rows = [`${name(state.name)}:\t${resolved ? 'resolved' : 'resolving'}\t${draw(resolved ? 1 : 0)}\t`];
+  const one = `${name(state.name)}:\t${resolved ? 'resolved' : 'resolving'}\t${draw(resolved ? 1 : 0)}\t`;
+  const rows = state.images === undefined ? [one] : imageRows(state.images, name, draw);
   const { shown, hidden } = choose(state, opts.maxRows ?? Number.POSITIVE_INFINITY);
   for (const [key, row] of shown) {
     const sizes = row.status === 'downloading' || row.status === 'following';
@@ -54,10 +55,27 @@ function layout(state: ProgressState, opts: FrameOptions, bar: number, short: bo
   if (hidden > 0) lines.splice(-1, 0, `(${hidden} more)`);
   return [
     ...lines,
-    ...state.unpacks.map((row) => unpackLine(row, name)),
+    ...shownUnpacks(state).map((row) => unpackLine(row, name)),
     ...(state.syncing ? ['syncing'] : []),
     ...(state.waiting === undefined ? [] : [state.waiting]),
   ];
+}
+
+/** Of many images only those that go on. */
+function shownUnpacks({ images, unpacks }: ProgressState): readonly UnpackRow[] {
+  return images === undefined ? unpacks : unpacks.filter((row) => images.open.has(row.image ?? ''));
+}
+
+/** A row for all images, and one for each that is in work. */
+function imageRows(
+  { count, open, done, failed }: NonNullable<ProgressState['images']>,
+  name: (key: string) => string,
+  draw: (share: number) => string,
+): string[] {
+  const ended = done + failed;
+  const state = failed > 0 ? `${ended} ended, ${failed} failed` : `${ended} done`;
+  const all = `${count} images:\t${state}\t${draw(count > 0 ? ended / count : 1)}\t`;
+  return [all, ...[...open].map((image) => `${name(image)}:\tin work\t\t`)];
 }
 
 /** Leaves out rows beyond `most`: finished and waiting ones, the earliest first. */

@@ -1,5 +1,6 @@
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { ProgressEvent } from '../../core/progress/events.ts';
+import type { FailedImage } from '../views/view.ts';
 import { goJson, type Json } from './go-json.ts';
 import { redact } from './text.ts';
 
@@ -24,6 +25,14 @@ export type FinalEvent =
       readonly hint: string | undefined;
       /** What cleaning up met; absent when nothing. */
       readonly notes?: readonly string[] | undefined;
+    }
+  /** Of many images, in place of `done`. */
+  | {
+      readonly type: 'ended';
+      readonly done: readonly { readonly name: string; readonly digest: string }[];
+      readonly failed: readonly FailedImage[];
+      readonly bytes: number;
+      readonly seconds: number;
     };
 
 /** One line, without newline: `{"v":1,"type":...}`. Descriptors are cut to mediaType, digest and size. */
@@ -31,11 +40,17 @@ export function eventLine(event: ProgressEvent | FinalEvent): string {
   const members: Record<string, Json> = { v: VERSION };
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined) continue;
-    if (Array.isArray(value)) members[key] = value.map((text) => redact(String(text)));
+    if (Array.isArray(value)) members[key] = value.map(element);
     else if (typeof value === 'object') members[key] = 'digest' in value ? descriptor(value) : { ...value };
     else members[key] = typeof value === 'string' ? redact(value) : value;
   }
   return goJson(members);
+}
+
+function element(value: unknown): Json {
+  if (typeof value !== 'object' || value === null) return redact(String(value));
+  const texts = Object.entries(value).filter(([, text]) => text !== undefined);
+  return Object.fromEntries(texts.map(([key, text]) => [key, redact(String(text))]));
 }
 
 function descriptor({ mediaType, digest, size }: Descriptor): Json {

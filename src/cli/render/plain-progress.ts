@@ -35,10 +35,17 @@ export class PlainProgress {
 /** `rate`: bytes a second over the last `span` milliseconds. */
 export function progressLine(state: ProgressState, rate: number, span: number): string {
   // Without a name the image is in the store already.
-  if (state.root === undefined && state.name !== '') return `resolving ${safe(state.name)}`;
-  const parts = [...downloads(state, rate, span), ...unpacking(state)];
+  if (state.images === undefined && state.root === undefined && state.name !== '')
+    return `resolving ${safe(state.name)}`;
+  const parts = [...images(state), ...downloads(state, rate, span), ...unpacking(state)];
   if (parts.length > 0) return parts.join('; ');
   return state.syncing ? 'making the data durable' : 'checking what is in the store';
+}
+
+function images({ images }: ProgressState): string[] {
+  if (images === undefined) return [];
+  const failed = images.failed > 0 ? ` (${images.failed} failed)` : '';
+  return [`${images.done + images.failed} of ${images.count} images${failed}`];
 }
 
 function downloads(state: ProgressState, rate: number, span: number): string[] {

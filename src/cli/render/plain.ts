@@ -23,6 +23,8 @@ export function plainLines(event: ProgressEvent, printChainId = false): string[]
       return [`layer ${event.index + 1}/${event.count} ${event.desc.digest}: ${event.status}`];
     case 'unpacked':
       return printChainId ? [`image chain ID: ${safe(event.chainId)}`] : [];
+    case 'failed':
+      return [`${safe(event.image ?? '')}: failed: ${safe(redact(event.message))}`];
     default:
       return [];
   }

@@ -12,6 +12,8 @@ export interface BlobRow {
 }
 
 export interface UnpackRow {
+  /** Whose platform it is, where there are many images. */
+  readonly image: string | undefined;
   readonly platform: string;
   readonly target: string;
   /** Indices of the layers that are unpacked. */
@@ -22,9 +24,20 @@ export interface UnpackRow {
   chainId: string | undefined;
 }
 
+/** Many images at once. */
+export interface ImagesRow {
+  readonly count: number;
+  /** The names of those in work. */
+  readonly open: Set<string>;
+  done: number;
+  failed: number;
+}
+
 export interface ProgressState {
   name: string;
   root: Descriptor | undefined;
+  /** Undefined: there is one image. */
+  images: ImagesRow | undefined;
   /** In the order first seen, which is the order shown. */
   readonly blobs: Map<string, BlobRow>;
   readonly unpacks: UnpackRow[];
@@ -34,15 +47,24 @@ export interface ProgressState {
 }
 
 export function newState(): ProgressState {
-  return { name: '', root: undefined, blobs: new Map(), unpacks: [], syncing: false, waiting: undefined };
+  return {
+    name: '',
+    root: undefined,
+    images: undefined,
+    blobs: new Map(),
+    unpacks: [],
+    syncing: false,
+    waiting: undefined,
+  };
 }
 
-function newUnpack(platform: string, target: string): UnpackRow {
-  return { platform, target, ready: new Set(), count: 0, current: undefined, chainId: undefined };
+function newUnpack(image: string | undefined, platform: string, target: string): UnpackRow {
+  return { image, platform, target, ready: new Set(), count: 0, current: undefined, chainId: undefined };
 }
 
-/** Applies one event to the state, in place. A case for each type of event. */
+/** Applies one event to the state, in place. */
 export function advance(state: ProgressState, event: ProgressEvent): void {
+  advanceImages(state, event);
   switch (event.type) {
     case 'resolving':
       state.name = event.name;
@@ -57,13 +79,14 @@ export function advance(state: ProgressState, event: ProgressEvent): void {
       if (event.status !== 'waiting') state.waiting = undefined;
       break;
     case 'unpacking':
-      state.unpacks.push(newUnpack(event.platform, event.target));
+      state.unpacks.push(newUnpack(event.image, event.platform, event.target));
       break;
     case 'layer':
       advanceLayer(state, event);
       break;
     case 'unpacked': {
-      const row = state.unpacks.findLast((one) => one.platform === event.platform);
+      const { platform, image } = event;
+      const row = state.unpacks.findLast((one) => one.platform === platform && one.image === image);
       if (row) Object.assign(row, { chainId: event.chainId, current: undefined });
       break;
     }
@@ -75,12 +98,23 @@ export function advance(state: ProgressState, event: ProgressEvent): void {
       break;
     case 'waiting':
       state.waiting = waitingLine(event);
-      return;
-    case 'retry':
-    case 'stages':
-    case 'span':
-    case 'warning':
-      return;
+      break;
+    default:
+      break;
+  }
+}
+
+/** Which of many images are in work, and how many have ended. */
+function advanceImages(state: ProgressState, event: ProgressEvent): void {
+  const { image = '' } = event;
+  if (event.type === 'images') state.images = { count: event.count, open: new Set(), done: 0, failed: 0 };
+  const { images } = state;
+  if (images === undefined) return;
+  if (event.type === 'resolving') images.open.add(image);
+  if (event.type === 'recorded' && images.open.delete(image)) images.done++;
+  if (event.type === 'failed') {
+    images.open.delete(image);
+    images.failed++;
   }
 }
 
@@ -105,7 +139,7 @@ function advanceBlob(
 }
 
 function advanceLayer(state: ProgressState, event: Extract<ProgressEvent, { type: 'layer' }>): void {
-  const row = state.unpacks.at(-1);
+  const row = state.unpacks.findLast((one) => one.image === event.image);
   if (row === undefined) return;
   row.count = event.count;
   if (event.status === 'extracting') {

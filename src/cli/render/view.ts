@@ -11,7 +11,7 @@ import {
   renderSnapshotTree,
   renderUsage,
 } from './snapshots.ts';
-import { safe } from './text.ts';
+import { safe, safeLines } from './text.ts';
 
 /** A view as text for standard output: '' or whole lines, safe for a terminal. */
 export function renderView(view: View): string {
@@ -42,6 +42,8 @@ export function renderView(view: View): string {
       return renderSnapshotInfo(view.info);
     case 'mounts':
       return renderMounts(view.mounts, view.target);
+    case 'text':
+      return safeLines(view.text);
     case 'plan':
       return view.json ? renderPlanJson(view.plan) : renderPlan(view.plan);
   }

@@ -58,9 +58,9 @@ export async function transfer<R extends FetchResult>(
 export async function transferOptions(
   context: Context<TransferFlag>,
 ): Promise<{ readonly registryOpts: RegistryOptions; readonly options: FetchOptions }> {
-  const { input } = context;
-  const registryOpts = await fetchingOptions(context, parseReference(input.arg(0)));
-  return { registryOpts, options: { ...fetchOptions(context), ...paceOf(registryOpts) } };
+  const reference = parseReference(context.input.arg(0));
+  const registryOpts = await fetchingOptions(context, reference);
+  return { registryOpts, options: { reference, ...commonOptions(context), ...paceOf(registryOpts) } };
 }
 
 /** The registry to fetch from, by the flags. Reads the files that flags name; may ask for a password. */
@@ -128,7 +128,12 @@ export function paceOf({ retry, limitRate }: RegistryOptions): Pick<FetchOptions
   return { retry, ...(limitRate === undefined ? {} : { split: { lanes: 1 } }) };
 }
 
-function displayOptions({ input, runtime, stdout, stderr }: Context<'progress'>) {
+export function displayOptions({
+  input,
+  runtime,
+  stdout,
+  stderr,
+}: Context<'progress'>): Omit<DisplayOptions, keyof Shown> {
   const env = (name: string) => runtime.host.env(name);
   const mode = input.get(PROGRESS) ?? defaultMode(stdout, env);
   return { mode, clock: runtime.clock, stdout, stderr, colour: wantsColour(stdout, env) };
@@ -140,9 +145,9 @@ export function platformsOf({ input, platform }: Context<'platform'>): readonly 
   return platforms.length > 0 ? platforms : undefined;
 }
 
-function fetchOptions(context: Context<TransferFlag>): FetchOptions {
+/** What the flags say of every image. */
+export function commonOptions(context: Context<TransferFlag>): Omit<FetchOptions, 'reference'> {
   const { input, signal } = context;
-  const reference = parseReference(input.arg(0));
   const platforms = platformsOf(context);
   const all = input.get(ALL_PLATFORMS);
   if (all && platforms !== undefined) throw usageError('cannot specify both --platform and --all-platforms');
@@ -152,7 +157,6 @@ function fetchOptions(context: Context<TransferFlag>): FetchOptions {
   }
   return {
     signal,
-    reference,
     platforms: all ? 'all' : platforms,
     // Without either flag the store decides.
     allMetadata: allMetadata || skipMetadata ? allMetadata : undefined,

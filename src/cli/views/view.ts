@@ -31,7 +31,18 @@ export type View =
   | { readonly type: 'snapshot'; readonly info: SnapshotInfo }
   /** The commands that mount these at `target`. */
   | { readonly type: 'mounts'; readonly mounts: readonly Mount[]; readonly target: string }
+  /** Our own text, as it is. */
+  | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'plan'; readonly plan: PullPlan; readonly json: boolean };
+
+/** An image, or a place of a list, that came to nothing. */
+export interface FailedImage {
+  /** Empty for a place that names no image. */
+  readonly name: string;
+  readonly kind: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
 
 /** How a command ended that threw nothing. */
 export interface Outcome {

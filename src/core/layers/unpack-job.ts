@@ -1,5 +1,6 @@
 import type { Limiter } from '../async/limiter.ts';
 import type { Awaitable, Milestone } from '../async/milestone.ts';
+import type { Turns } from '../async/turns.ts';
 import type { ContentStore } from '../content/content-store.ts';
 import type { Healing } from '../content/heal.ts';
 import type { Leases } from '../leases/lease-store.ts';
@@ -35,6 +36,8 @@ export interface UnpackJob {
   readonly lease: string;
   readonly signal: AbortSignal;
   readonly blob: (layer: Descriptor) => BlobArrival;
+  /** Shared with other images that are unpacked at the same time: slots for layers, and a turn for each chain ID. */
+  readonly together?: { readonly applying: Limiter; readonly layers: Turns } | undefined;
   /** Brings a blob that the store has dropped, as its bytes had rotted. Not given: nothing can be fetched. */
   readonly refetch?: Healing['refetch'];
 }

@@ -22,7 +22,7 @@ export async function unpackLayers(
   config: Descriptor,
   steps: readonly LayerStep[],
 ): Promise<string> {
-  const slots = new Limiter(job.settings?.jobs || job.cpus);
+  const slots = job.together?.applying ?? new Limiter(job.settings?.jobs || job.cpus);
   const layers = steps.map(({ layer }) => layer);
   const image = imageBudget(layers, job.settings ?? {});
   const shared = { ...job, slots, image, committed: commits(steps) };
@@ -56,7 +56,15 @@ async function unpackLayer(job: RunningUnpack, step: LayerStep, count: number): 
   } else {
     const early = layer.size > SMALL_LAYER && job.applier.needsBlob !== true;
     await (early ? blob.started : blob.verified).wait(job.signal);
-    const extracted = await extractUnlessPresent(job, step, (offset) => tell('extracting', offset));
+    const onProgress = (offset: number) => tell('extracting', offset);
+    const extracted =
+      job.together === undefined
+        ? await extractUnlessPresent(job, step, onProgress)
+        : await job.together.layers.run(
+            chainId,
+            job.signal,
+            async () => !(await present(job, step)) && (await extractUnlessPresent(job, step, onProgress)),
+          );
     tell(extracted ? 'extracted' : 'exists', layer.size);
   }
   job.committed(chainId).reach();

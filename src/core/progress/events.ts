@@ -1,10 +1,13 @@
+import type { Kind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 
 /**
  * The events of a transfer. The CLI renders them, `--progress=json` prints one a line, programs may watch them. `key` is
- * the ref key of a blob (`layer-sha256:...`); offsets and sizes are bytes.
+ * the ref key of a blob (`layer-sha256:...`); offsets and sizes are bytes. `image`: whose event it is, where many are transferred at once.
  */
-export type ProgressEvent =
+export type ProgressEvent = AnyEvent & { readonly image?: string };
+
+type AnyEvent =
   | { readonly type: 'resolving'; readonly name: string }
   | { readonly type: 'resolved'; readonly name: string; readonly root: Descriptor }
   | {
@@ -64,7 +67,16 @@ export type ProgressEvent =
       /** The host that asked for the wait. Undefined after a failure. */
       readonly askedBy?: string | undefined;
     }
-  | { readonly type: 'warning'; readonly message: string };
+  | { readonly type: 'warning'; readonly message: string }
+  /** The first event of many images. */
+  | { readonly type: 'images'; readonly count: number }
+  /** An image of many is not there; the others go on. */
+  | {
+      readonly type: 'failed';
+      readonly kind: Kind;
+      readonly message: string;
+      readonly hint: string | undefined;
+    };
 
 /** `waiting`: not begun. `exists`: in the store before. `following`: another process fetches it. `done`: committed. */
 export type BlobStatus = 'waiting' | 'downloading' | 'following' | 'committing' | 'done' | 'exists';

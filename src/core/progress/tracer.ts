@@ -132,6 +132,8 @@ export class Tracer {
       case 'unpacking':
       case 'unpacked':
       case 'warning':
+      case 'images':
+      case 'failed':
         break;
     }
   };

@@ -117,13 +117,20 @@ export interface BlobSource extends Pick<WalkDeps, 'bring' | 'document'> {
 
 /** A document that has rotted in the store is fetched anew. */
 export function blobSource({ deps, options, lease, report }: FetchJob): BlobSource {
-  const { clock, registry } = deps;
+  const { clock, registry, together } = deps;
   const { content } = deps.backend;
   const { reference, retry } = options;
-  const link = new Link(clock, options.split);
+  const link = together?.link ?? new Link(clock, options.split);
   const space = deps.backend.space?.bind(deps.backend);
   const blobs = { content, fetcher: registry.fetcher(reference), clock, report, retry, link, space };
-  const bring = (desc: Descriptor, call: BlobCall) => fetchBlob(blobs, desc, call);
+  const fetch = (desc: Descriptor, call: BlobCall) => fetchBlob(blobs, desc, call);
+  // The place among the downloads is taken last: whoever waits for another transfer's blob holds none.
+  const bring = (desc: Descriptor, call: BlobCall) =>
+    together === undefined
+      ? fetch(desc, call)
+      : together.blobs.run(desc.digest, call.signal, () =>
+          together.downloads.run(call.signal, () => fetch(desc, call)),
+        );
   const refetch = (desc: Descriptor, { signal }: Call) =>
     bring(desc, { lease, labels: sourceLabels(reference), signal });
   const warn = (message: string) => report({ type: 'warning', message });

@@ -88,12 +88,13 @@ async function isNew(
 
 /** The part of a job that unpacking one image needs, with a snapshotter of the backend's by name. */
 export function unpackJob(
-  { deps, lease, signal, report }: Job,
+  { deps, lease, signal, report }: Job<StoreDeps & Pick<TransferDeps, 'together'>>,
   { snapshotter, layerSettings }: Pick<PullOptions, 'snapshotter' | 'layerSettings'>,
   blob: UnpackJob['blob'],
 ): UnpackJob {
   const { backend, clock, cpus } = deps;
   const { content, leases, applier } = backend;
-  const shared = { content, leases, applier, clock, cpus, lease, signal, report };
+  const { together } = deps;
+  const shared = { content, leases, applier, clock, cpus, lease, signal, report, together };
   return { ...shared, snapshotter: backend.snapshotter(snapshotter), settings: layerSettings, blob };
 }

@@ -1,7 +1,9 @@
 /** What the verbs work with, take and give. */
+import type { Limiter } from '../async/limiter.ts';
+import type { Turns } from '../async/turns.ts';
 import type { Backend } from '../backend.ts';
 import type { Labels } from '../content/content-store.ts';
-import type { SplitOptions } from '../download/link.ts';
+import type { Link, SplitOptions } from '../download/link.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
@@ -24,9 +26,24 @@ export interface StoreDeps {
   readonly cpus: number;
 }
 
+/** What transfers at the same time share, so that no blob is fetched and no layer unpacked twice. */
+export interface Together {
+  readonly link: Link;
+  /** Blobs fetched at once, over all transfers. */
+  readonly downloads: Limiter;
+  /** Layers applied at once, over all transfers. */
+  readonly applying: Limiter;
+  /** By digest of a blob. */
+  readonly blobs: Turns;
+  /** By chain ID of a layer. */
+  readonly layers: Turns;
+}
+
 /** Of the verbs that fetch. */
 export interface TransferDeps extends StoreDeps {
   readonly registry: Registry;
+  /** Undefined: this is the only transfer. */
+  readonly together?: Together | undefined;
 }
 
 /** What every verb takes. */

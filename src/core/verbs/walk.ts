@@ -20,7 +20,7 @@ import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import { ManifestChoice, type OnManifest, type Wanted } from './manifest-choice.ts';
 
-const DEFAULT_CONCURRENCY = 6;
+export const DEFAULT_CONCURRENCY = 6;
 
 /** What the walk needs of a store. */
 export type WalkContent = InfoProvider & Pick<Manager, 'label'>;

@@ -223,8 +223,8 @@ const WRONG: readonly (readonly [line: string, message: string, hint: RegExp])[]
   ['pull x --codec fast', 'invalid value "fast" for --codec: want auto, native, portable', /./],
   ['pull x --progress=loud', 'invalid value "loud" for --progress: want tty, plain, json, none', /./],
   ['pull x --local=maybe', 'invalid value "maybe" for --local: want true or false', /./],
-  ['pull', 'please provide an image reference to pull', /See hawser help images pull/],
-  ['pull a b', 'images pull: unexpected argument "b"', /./],
+  ['resolve', 'please provide an image reference to resolve', /See hawser help images resolve/],
+  ['resolve a b', 'images resolve: unexpected argument "b"', /./],
   ['content get', 'content get: argument <digest> is missing', /./],
   ['snapshots mounts /t', 'snapshots mounts: argument <key> is missing', /./],
   ['snapshots ls x', 'snapshots list: unexpected argument "x"', /./],
@@ -245,7 +245,7 @@ test('parse: wrong usage is told, with what was meant', () => {
 });
 
 test('parse: an empty reference is a missing one', () => {
-  assert.throws(() => parse(['pull', '']), /please provide an image reference to pull/);
+  assert.throws(() => parse(['resolve', '']), /please provide an image reference to resolve/);
 });
 
 test('parse: a count is a whole number', () => {

@@ -99,7 +99,7 @@ test('run: help and version are on standard output, exit 0', async () => {
   assert.match(help.out, /^hawser pulls container images/);
   assert.match(help.out, /--namespace, -n NAME .*\[\$CONTAINERD_NAMESPACE\]/);
   assert.equal(help.err, '');
-  assert.match((await go('images pull -h')).out, /Usage:\n {2}hawser images pull \[flags\] <ref>\n/);
+  assert.match((await go('images pull -h')).out, /Usage:\n {2}hawser images pull \[flags\] \[ref\.\.\.\]\n/);
   assert.match((await go('images')).out, /delete, del, remove, rm/);
   assert.match((await go('--version')).out, /^hawser \d+\.\d+\.\d+ \(node 1\.2\.3, linux\/amd64\)\n$/);
   assert.equal((await go('version')).out, (await go('-v')).out);

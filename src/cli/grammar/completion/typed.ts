@@ -95,6 +95,7 @@ function valuesOfArgument(arg: string): Values {
   if (name.includes('|')) return { words: name.split('|') };
   if (name === 'ref') return 'images';
   if (name === 'digest') return 'blobs';
+  if (name === 'file') return 'files';
   return name === 'dir' || name === 'target' ? 'directories' : 'nothing';
 }
 

@@ -1,0 +1,225 @@
+/** `pull` and `content fetch` of many images, `lock` and `--locked`, as the command line has them, over a store and a test registry. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { main } from '../../src/cli/main.ts';
+import type { Output } from '../../src/core/ports/host.ts';
+import { defaultRuntime } from '../../src/entry/library.ts';
+import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { needs } from '../support/needs.ts';
+import { tempDir } from '../support/tmp.ts';
+
+const skip = needs({ root: true });
+
+/** One layer that all images have, and one of its own. */
+function image(name: string, more: { readonly architecture?: string } = {}): Promise<TestImage> {
+  const { architecture } = more;
+  return buildImage({
+    layers: [
+      { entries: [{ name: 'shared', data: 'x'.repeat(200_000) }] },
+      { entries: [{ name: `own-${name}`, data: name }] },
+    ],
+    ...(architecture === undefined ? {} : { platform: { os: 'linux', architecture } }),
+  });
+}
+
+interface World {
+  readonly registry: TestRegistry;
+  readonly dir: string;
+  go(...args: readonly string[]): Promise<{ code: number; out: string; err: string }>;
+  file(name: string, text: string): string;
+}
+
+async function withWorld(body: (world: World) => Promise<void>): Promise<void> {
+  const dir = tempDir();
+  const registry = await startRegistry();
+  const runtime = await defaultRuntime();
+  const go: World['go'] = async (...args) => {
+    let [out, err] = ['', ''];
+    const output = (take: (text: string) => void): Output => ({
+      isTerminal: false,
+      columns: () => undefined,
+      write: async (data) => take(typeof data === 'string' ? data : new TextDecoder().decode(data)),
+    });
+    const stdout = output((text) => {
+      out += text;
+    });
+    const stderr = output((text) => {
+      err += text;
+    });
+    const host = { ...runtime.host, stdout, stderr, env: () => undefined };
+    const code = await main({ ...runtime, host }, ['--root', join(dir.path, 'root'), ...args]);
+    return { code, out, err };
+  };
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(dir.path, name), text);
+    return join(dir.path, name);
+  };
+  mkdirSync(join(dir.path, 'root'));
+  try {
+    await body({ registry, dir: dir.path, go, file });
+  } finally {
+    await registry.close();
+    dir[Symbol.dispose]();
+  }
+}
+
+const shared = async (): Promise<string> => (await image('a')).layers[0]?.digest ?? '';
+
+test('images side by side: the shared layer is asked for once, and all are recorded, in the order of the list', {
+  skip,
+}, async () => {
+  await withWorld(async ({ registry, go, file }) => {
+    const refs: string[] = [];
+    for (const name of ['a', 'b', 'c', 'd', 'e']) refs.push(registry.push(name, '1', await image(name)));
+    // The first answer is slow: the others come upon the download, and on Deno and Node wait for one another.
+    registry.faults.push({ match: await shared(), dribble: { bytes: 50_000, interval: 30 } });
+    const list = file('images.txt', `# all\n${refs.join('\n')}\n`);
+    const pulled = await go('pull', '--snapshotter', 'native', '-f', list, refs[0] ?? '');
+    assert.equal(pulled.code, 0, pulled.err);
+    assert.equal(registry.traffic(await shared()).requests, 1);
+    const lines = pulled.out.trimEnd().split('\n');
+    assert.deepEqual(
+      lines.slice(-6, -1).map((line) => line.split(' ')[0]),
+      refs,
+    );
+    assert.match(lines.at(-1) ?? '', /^5 of 5 images: \d+ bytes in /);
+    assert.equal((await go('images', 'ls', '-q')).out.trimEnd().split('\n').length, 5);
+    const extracted = lines.filter((line) => /^layer 1\/2 .*: extracted$/.test(line));
+    assert.equal(extracted.length, 1, 'the shared layer is unpacked once');
+    const again = await go('pull', '--snapshotter', 'native', '-f', list);
+    assert.equal(again.code, 0, again.err);
+    assert.equal(registry.traffic(await shared()).requests, 1);
+  });
+});
+
+test('one that fails does not stop the others: exit status 1, and JSON that lists what failed', async () => {
+  await withWorld(async ({ registry, go, file }) => {
+    const good = [registry.push('a', '1', await image('a')), registry.push('b', '1', await image('b'))];
+    const missing = `${registry.host}/none:1`;
+    const list = file('l', `${good[0]}\n${missing}\nNot/Good\n${good[1]}\n`);
+    const { code, out, err } = await go('content', 'fetch', '--progress', 'json', '-f', list);
+    assert.equal(code, 1);
+    const events = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const end = events.at(-1);
+    assert.equal(end.type, 'ended');
+    assert.deepEqual(
+      end.done.map((one: { name: string }) => one.name),
+      good,
+    );
+    assert.deepEqual(
+      end.failed.map(({ name, kind }: { name: string; kind: string }) => [name, kind]),
+      [
+        ['', 'InvalidArgument'],
+        [missing, 'NotFound'],
+      ],
+    );
+    assert.deepEqual(events[0], { v: 1, type: 'images', count: 3 });
+    assert.ok(events.some((event) => event.type === 'failed' && event.image === missing));
+    assert.ok(events.filter(({ type }) => type === 'recorded').every(({ name, image }) => name === image));
+    assert.match(err, /^error: .*\/l:3: Cannot use reference "Not\/Good"/);
+    assert.match(err, /\nerror: .*none:1: .*not found/);
+    assert.match(err, /\nhawser: 2 of 4 images failed\n$/);
+    const leases = await go('images', 'rm', ...good);
+    assert.equal(leases.code, 0, leases.err);
+    assert.equal((await go('content', 'ls', '-q')).out, '', 'nothing is held of images that were there');
+  });
+});
+
+test('--fail-fast stops the others at the first failure', async () => {
+  await withWorld(async ({ registry, go, file }) => {
+    const refs: string[] = [];
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) refs.push(registry.push(name, '1', await image(name)));
+    registry.faults.push({ match: '/a/manifests/1', status: 404 }, { match: /\/[b-f]\//, delay: 400 });
+    const list = file('l', refs.join('\n'));
+    const { code, err } = await go('fetch', '--fail-fast', '-f', list);
+    assert.equal(code, 1);
+    assert.match(err, /Stopped, as .*\/a:1 has failed/);
+    assert.match(err, /hawser: 6 of 6 images failed/);
+    assert.equal((await go('images', 'ls', '-q')).out, '');
+  });
+});
+
+test('the limit of downloads is one for all images', async () => {
+  await withWorld(async ({ registry, go, file }) => {
+    const refs: string[] = [];
+    for (const name of ['a', 'b', 'c', 'd']) {
+      const layers = [1, 2, 3].map((n) => ({ entries: [{ name: `${name}${n}`, data: `${name}${n}` }] }));
+      refs.push(registry.push(name, '1', await buildImage({ layers })));
+    }
+    let [now, most] = [0, 0];
+    registry.faults.push({
+      match: '/blobs/',
+      delay: 30,
+      when: () => {
+        now++;
+        most = Math.max(most, now);
+        setTimeout(() => now--, 30);
+        return true;
+      },
+    });
+    const { code, err } = await go(
+      'fetch',
+      '--max-concurrent-downloads',
+      '2',
+      '-f',
+      file('l', refs.join('\n')),
+    );
+    assert.equal(code, 0, err);
+    assert.ok(most <= 2, `${most} at once`);
+  });
+});
+
+test('A34: a lock is pulled by digest under the tag, also after the tag has moved; --locked refuses that, and what is not locked', async () => {
+  await withWorld(async ({ registry, go, file }) => {
+    const index = buildIndex([
+      await image('a', { architecture: 'amd64' }),
+      await image('a2', { architecture: 'arm64' }),
+    ]);
+    const refs = [registry.push('a', '1', index), registry.push('b', '1', await image('b'))];
+    const list = file('l', refs.join('\n'));
+    const locked = await go('lock', list, '--platform', 'linux/amd64');
+    assert.equal(locked.code, 0, locked.err);
+    const lock = file('images.lock', locked.out);
+    const [first, second] = JSON.parse(readFileSync(lock, 'utf8')).images;
+    assert.equal(first.digest, index.root.digest);
+    assert.deepEqual(Object.keys(first.platforms), ['linux/amd64']);
+    assert.equal(second.ref, refs[1]);
+    assert.equal((await go('fetch', '--locked', '-f', lock)).code, 0);
+    const moved = await image('other');
+    registry.push('b', '1', moved);
+    const kept = await go('fetch', '-f', lock);
+    assert.equal(kept.code, 0, kept.err);
+    assert.match(kept.out, new RegExp(`/b:1 ${second.digest}\n`));
+    const refused = await go('fetch', '--locked', '-f', lock);
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /b:1: .*has moved: it is locked to sha256:\w+, and the registry has sha256:/);
+    assert.match(refused.err, /1 of 2 images failed/);
+    assert.ok(refused.err.includes(moved.root.digest));
+    const open = await go('fetch', '--locked', refs[0] ?? '');
+    assert.match(open.err, /is not locked\nhint: hawser lock FILE/);
+    assert.equal((await go('lock', list, '--platform', 'linux/s390x')).code, 1);
+  });
+});
+
+test('usage: nothing named, a name with two digests, a password for two registries, a plan of a list', async () => {
+  await withWorld(async ({ registry, go, file }) => {
+    const digest = (letter: string) => `sha256:${letter.repeat(64)}`;
+    assert.match((await go('pull')).err, /please provide an image reference to pull\nhint: .*-f FILE/);
+    assert.match((await go('fetch', '-f', file('e', '# none\n'))).err, /The list names no image/);
+    const images = ['a', 'b'].map((one) => ({ ref: 'h.io/x:1', digest: digest(one) }));
+    const twice = file('twice', JSON.stringify({ v: 1, images: images.slice(0, 1) }));
+    const other = file('other', JSON.stringify({ v: 1, images: images.slice(1) }));
+    assert.match((await go('fetch', '-f', twice, '-f', other)).err, /h\.io\/x:1 has two digests/);
+    const user = await go('fetch', '--user', 'u:p', 'h.io/a:1', `${registry.host}/b:1`);
+    assert.equal(user.code, 2);
+    assert.match(user.err, /--user and --refresh are for one registry, and the images are at 2/);
+    assert.equal((await go('pull', '--plan', 'a', 'b')).code, 2);
+    assert.match((await go('pull', 'a', 'docker://b')).err, /"docker:\/\/b" is not how/);
+  });
+});
