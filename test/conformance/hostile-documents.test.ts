@@ -217,6 +217,8 @@ test('deep nests, too many entries, and one digest of two sizes are refused (H26
       /more than 8 levels deep/,
       registry.push('h/n', 'v1', nest),
     );
+    const refused = fetch(`${registry.host}/h/n:v1`, { store: bench.store, platforms: ['linux/amd64'] });
+    await rejectsWith('InvalidArgument', /more than 8 levels deep/, refused);
     const entry = { mediaType: MANIFEST, digest: `sha256:${hex}`, size: 7 };
     const many = { schemaVersion: 2, manifests: Array(10_001).fill(entry) };
     await assertRefused(bench, 'InvalidArgument', /10001 entries, more than 10000/, await pushRaw(bench, encode(many), INDEX)); // biome-ignore format: one line

@@ -24,7 +24,7 @@ export interface DispatchOptions {
  */
 export async function dispatch(root: Descriptor, handler: Handler, opts: DispatchOptions): Promise<void> {
   const limiter = new Limiter(opts.limit);
-  const seen = new Map<string, Descriptor>();
+  const seen: Claims = new Map();
   const visit = async (desc: Descriptor, depth: number, signal: AbortSignal): Promise<void> => {
     if (!claim(seen, desc, depth)) return;
     const run = async (slot: Slot) => {
@@ -39,17 +39,24 @@ export async function dispatch(root: Descriptor, handler: Handler, opts: Dispatc
   await allOrAbort([root], opts.signal, (desc, signal) => visit(desc, 0, signal));
 }
 
-/** False when the digest was visited already. */
-function claim(seen: Map<string, Descriptor>, desc: Descriptor, depth: number): boolean {
+/** What was visited, by digest. */
+export type Claims = Map<string, Descriptor>;
+
+/** False when the digest was visited already. InvalidArgument as for `dispatch`. */
+export function claim(seen: Claims, desc: Descriptor, depth: number): boolean {
   const before = seen.get(desc.digest);
   if (before !== undefined) {
     if (before.size === desc.size) return false;
     throw refuse(desc, `it is described with ${before.size} and with ${desc.size} bytes`);
   }
-  if (depth > MAX_DEPTH) throw refuse(desc, `it is nested more than ${MAX_DEPTH} levels deep`);
+  if (depth > MAX_DEPTH) throw tooDeep(desc);
   if (seen.size >= MAX_NODES) throw refuse(desc, `the image has more than ${MAX_NODES} parts`);
   seen.set(desc.digest, desc);
   return true;
+}
+
+export function tooDeep(desc: Descriptor): HawserError {
+  return refuse(desc, `it is nested more than ${MAX_DEPTH} levels deep`);
 }
 
 function refuse(desc: Descriptor, why: string): HawserError {

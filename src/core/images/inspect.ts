@@ -19,7 +19,8 @@ import { formatPlatform } from '../platforms/format.ts';
 import type { Matcher } from '../platforms/match.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
-import { MAX_DEPTH, manifestFor, platformOf, readDocument, readManifest } from './find-manifest.ts';
+import { MAX_DEPTH } from './dispatch.ts';
+import { manifestFor, platformOf, readDocument, readManifest } from './find-manifest.ts';
 
 /** An image's config. FailedPrecondition when the manifest is an artifact's. */
 export async function configOf(store: Provider, manifest: Manifest, call: Call = {}): Promise<ImageConfig> {

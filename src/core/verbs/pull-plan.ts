@@ -16,10 +16,10 @@ import type { Call } from '../ports/call.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import { UnpackChoice } from './choose.ts';
 import { resolve, wantedOf } from './fetch.ts';
-import type { OnManifest } from './manifest-choice.ts';
 import type { PullOptions, TransferDeps } from './options.ts';
 import { type PlannedBlob, PlanStore } from './plan-store.ts';
 import { walkImage } from './walk.ts';
+import type { OnManifest } from './wanted.ts';
 
 export interface PlannedUnpack {
   readonly platform: string;

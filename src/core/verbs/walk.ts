@@ -1,11 +1,12 @@
 /** The handlers of a pull, composed: fetch, children, labels, platform filter, distribution source. */
+import { Limiter } from '../async/limiter.ts';
 import type { Info, InfoProvider, Manager } from '../content/content-store.ts';
 import { MAX_LABEL_BYTES } from '../content/labels.ts';
 import { refKey } from '../content/ref-key.ts';
 import type { Doubts } from '../download/doubts.ts';
 import type { BlobCall } from '../download/fetch-blob.ts';
 import { HawserError } from '../errors.ts';
-import { dispatch } from '../images/dispatch.ts';
+import { type Claims, claim, type DispatchOptions, dispatch } from '../images/dispatch.ts';
 import { childLabels, convertedLabels, sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
@@ -18,7 +19,9 @@ import {
 } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
-import { ManifestChoice, type OnManifest, type Wanted } from './manifest-choice.ts';
+import { type Choice, type ChoiceOptions, chooseManifests } from './choose-manifests.ts';
+import { ManifestChoice } from './manifest-choice.ts';
+import type { OnManifest, Wanted } from './wanted.ts';
 
 export const DEFAULT_CONCURRENCY = 6;
 
@@ -60,23 +63,14 @@ export async function walkImage(
   options: WalkOptions,
   call: WalkCall,
 ): Promise<void> {
-  const { signal } = call;
-  const choice = new ManifestChoice(options, root, deps.report, call.onManifest);
-  const walk = new Walk(deps, root, options, call, choice);
-  const limits = { signal, limit: options.concurrency > 0 ? options.concurrency : DEFAULT_CONCURRENCY };
+  const { platforms, metadataOnly } = options;
   if (!isDocument(root)) {
     const message = `${root.digest} is of an unknown type (${root.mediaType}): what it may refer to is not fetched`;
     deps.report({ type: 'warning', message });
   }
-  await dispatch(root, (desc, { signal }) => walk.visit(desc, signal), limits);
-  const layers = await choice.settleUndeclared((config) => walk.platformOf(config, signal));
-  const others = [...layers, ...choice.settleArtifacts(), ...choice.settleOthers()];
-  choice.check();
-  if (others.length === 0) return;
-  await walk.announce(others, signal);
-  const rest = async (desc: Descriptor, { signal }: { signal: AbortSignal }) =>
-    desc === root ? others : await walk.visit(desc, signal);
-  await dispatch(root, rest, limits);
+  const walk = new Walk(deps, root, options, call);
+  if (platforms === 'all' || metadataOnly || !isIndexType(root.mediaType)) await walk.everything();
+  else await walk.platforms(platforms);
 }
 
 class Walk {
@@ -85,53 +79,135 @@ class Walk {
   readonly #options: WalkOptions;
   readonly #call: WalkCall;
   readonly #choice: ManifestChoice;
+  readonly #limits: DispatchOptions & { readonly signal: AbortSignal };
   /** Of a root that is a manifest. */
   #rootConfig: Descriptor | undefined;
+  /** By digest: documents that were brought for the choice, or are on their way, with their children. */
+  readonly #brought = new Map<string, Promise<readonly Descriptor[]>>();
+  readonly #claimed: Claims = new Map();
 
-  constructor(
-    deps: WalkDeps,
-    root: Descriptor,
-    options: WalkOptions,
-    call: WalkCall,
-    choice: ManifestChoice,
-  ) {
+  constructor(deps: WalkDeps, root: Descriptor, options: WalkOptions, call: WalkCall) {
     this.#deps = deps;
     this.#root = root;
     this.#options = options;
     this.#call = call;
-    this.#choice = choice;
+    this.#choice = new ManifestChoice(options, root, call.onManifest);
+    this.#limits = { signal: call.signal, limit: options.concurrency || DEFAULT_CONCURRENCY };
   }
 
-  /** Brings one blob, labels it, and returns the children to visit. */
-  async visit(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
+  /** Follows all children. */
+  async everything(): Promise<void> {
+    const { signal } = this.#limits;
+    await dispatch(this.#root, async (desc, { signal }) => await this.#visit(desc, signal), this.#limits);
+    await this.#choice.settleUndeclared((config) => this.#platformOf(config, signal));
+    const { others, areWanted } = this.#choice.others();
+    if (areWanted) await this.#rest(others, () => []);
+    else this.#leaveOut(others);
+  }
+
+  /** Reads what decides which manifests are for `platforms`; then brings these. */
+  async platforms(platforms: readonly Platform[]): Promise<void> {
+    const { onManifest } = this.#call;
+    const { reference, allMetadata } = this.#options;
+    const leaveOut = (others: readonly Descriptor[]) => this.#leaveOut(others);
+    const choice = await this.#choose({ reference, platforms, unpacks: onManifest !== undefined, leaveOut });
+    const manifests = new Map<string, readonly Descriptor[]>();
+    for (const { platform, found } of choice.chosen) {
+      const children = await this.#bring(found.desc, this.#limits.signal);
+      manifests.set(found.desc.digest, children);
+      onManifest?.(found.desc, children, platform);
+    }
+    for (const desc of choice.artifacts) {
+      manifests.set(desc.digest, await this.#bring(desc, this.#limits.signal));
+    }
+    const parts = [...manifests.values()].flatMap(largestFirst);
+    const metadata = allMetadata ? (await this.#bring(this.#root, this.#limits.signal)).filter(isKnown) : [];
+    await this.#rest([...parts, ...choice.others, ...metadata], metadataOf);
+  }
+
+  async #choose(options: ChoiceOptions): Promise<Choice> {
+    const { signal, limit } = this.#limits;
+    const limiter = new Limiter(limit);
+    // What was begun serves all searches: only the wait for a slot ends with one of them.
+    const read = async (desc: Descriptor, call: Call): Promise<Uint8Array> => {
+      await limiter.run(call.signal, async () => {
+        if (desc !== this.#root && !this.#brought.has(desc.digest)) await this.#announce([desc], signal);
+        await this.#bring(desc, signal);
+      });
+      return await this.#deps.document(desc, call);
+    };
+    return await chooseManifests(read, this.#root, options, { signal });
+  }
+
+  /** Brings blobs, and those below them that `next` names, beside what was brought. */
+  async #rest(blobs: readonly Descriptor[], next: typeof metadataOf): Promise<void> {
+    if (blobs.length === 0) return;
+    const announce = async (found: readonly Descriptor[], signal: AbortSignal) =>
+      await this.#announce(
+        found.filter(({ digest }) => !this.#brought.has(digest)),
+        signal,
+      );
+    await announce(blobs, this.#limits.signal);
+    const handler = async (desc: Descriptor, { signal }: { signal: AbortSignal }) => {
+      if (desc === this.#root) return blobs;
+      const children = next(desc, await this.#bring(desc, signal));
+      await announce(children, signal);
+      return children;
+    };
+    await dispatch(this.#root, handler, this.#limits);
+  }
+
+  #leaveOut(others: readonly Descriptor[]): void {
+    for (const { digest, mediaType } of others) {
+      // A child of an unknown type is no error (image-spec image-index.md).
+      const message = `Left out ${digest}: an index lists it as ${mediaType}, which is no manifest`;
+      this.#deps.report({ type: 'warning', message });
+    }
+  }
+
+  /** Brings one blob, and returns the children to visit. */
+  async #visit(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
+    const wanted = this.#wantedOf(desc, await this.#bringNew(desc, signal));
+    await this.#announce(wanted, signal);
+    return wanted;
+  }
+
+  /** Brings a blob once; its children. */
+  #bring(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
+    claim(this.#claimed, desc, 0);
+    const children = this.#brought.get(desc.digest) ?? this.#bringNew(desc, signal);
+    this.#brought.set(desc.digest, children);
+    return children;
+  }
+
+  /** Brings one blob and labels it; its children. */
+  async #bringNew(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
     checkSize(desc);
     const labels = this.#isGenerated(desc) ? {} : sourceLabels(this.#options.reference);
     const doubts = this.#call.doubts?.(desc);
     await this.#deps.bring(desc, { signal, lease: this.#call.lease, labels, doubts });
     if (desc.digest === this.#rootConfig?.digest && mayBeImageConfig(desc.mediaType)) {
-      await this.#choice.checkRoot(() => this.platformOf(desc, signal));
+      await this.#choice.checkRoot(() => this.#platformOf(desc, signal));
     }
     const children = await this.#children(desc, signal);
     await this.#label(desc, children, signal);
     this.#call.onBlob?.(desc);
-    const wanted = this.#wantedOf(desc, children);
-    await this.announce(wanted, signal);
-    return wanted;
+    return children;
   }
 
-  async announce(blobs: readonly Descriptor[], signal: AbortSignal): Promise<void> {
+  async #announce(blobs: readonly Descriptor[], signal: AbortSignal): Promise<void> {
     if (blobs.length > 0) await this.#call.beforeFetch?.(blobs, { signal });
     for (const desc of blobs) {
       this.#deps.report({ type: 'blob', key: refKey(desc), desc, status: 'waiting', offset: 0 });
     }
   }
 
-  async platformOf(config: Descriptor, signal: AbortSignal): Promise<Platform | undefined> {
+  async #platformOf(config: Descriptor, signal: AbortSignal): Promise<Platform | undefined> {
     return parseConfig(await this.#deps.document(config, { signal }), config).platform;
   }
 
   #wantedOf(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
-    if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(desc, children);
+    if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(children);
     if (isBlobListType(desc.mediaType)) return children;
     if (!isManifestType(desc.mediaType)) return [];
     if (desc.digest === this.#root.digest) this.#rootConfig = children[0];
@@ -171,6 +247,17 @@ function largestFirst([config, ...layers]: readonly Descriptor[]): readonly Desc
 
 function isDocument({ mediaType }: Pick<Descriptor, 'mediaType'>): boolean {
   return isManifestType(mediaType) || isIndexType(mediaType) || isBlobListType(mediaType);
+}
+
+function isKnown({ mediaType }: Descriptor): boolean {
+  return isManifestType(mediaType) || isIndexType(mediaType);
+}
+
+/** The documents below a document. */
+function metadataOf({ mediaType }: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
+  if (isIndexType(mediaType)) return children.filter(isKnown);
+  if (isManifestType(mediaType)) return children.slice(0, 1);
+  return children;
 }
 
 /** A document that is too large to be read is not fetched either. */

@@ -7,9 +7,11 @@ import {
   snapshotLabelKey,
   sourceLabelKey,
 } from '../../../src/core/images/gc-labels.ts';
-import { platformNames, selectChildren } from '../../../src/core/images/select.ts';
+import { platformNames, runnable } from '../../../src/core/images/select.ts';
 import type { Descriptor, Platform } from '../../../src/core/oci/descriptor.ts';
 import { makeDigest } from '../../../src/core/oci/digest.ts';
+import { only } from '../../../src/core/platforms/match.ts';
+import { rank } from '../../../src/core/platforms/pick.ts';
 
 const OCI = 'application/vnd.oci.image.';
 const child = (n: number, mediaType: string, platform?: Platform): Descriptor => ({
@@ -124,7 +126,7 @@ test('distribution source: host without port, repositories sorted and once', () 
 const MANIFEST = `${OCI}manifest.v1+json`;
 const linux = (architecture: string, variant?: string): Platform => ({ os: 'linux', architecture, variant });
 
-test('selection: the best match for each wanted platform, the first of equals; without a platform only where needed', () => {
+test('selection: the best match for a platform, the first of equals; what has no platform comes last', () => {
   const index = [
     child(1, MANIFEST, linux('386')),
     child(2, MANIFEST, linux('amd64')),
@@ -133,30 +135,12 @@ test('selection: the best match for each wanted platform, the first of equals; w
     child(5, MANIFEST, linux('unknown')),
     child(6, `${OCI}index.v1+json`),
   ];
-  const one = selectChildren(index, [linux('amd64')]);
-  assert.deepEqual(one.follow, [index[1]]);
-  assert.deepEqual([...one.candidates], [['linux/amd64', [index[1], index[2], index[0]]]]);
-  const two = selectChildren(index, [linux('arm64'), linux('amd64')]);
-  assert.deepEqual(two.follow, [index[1], index[3]]);
-  const lacking = selectChildren(index, [linux('s390x'), linux('amd64')]);
-  assert.deepEqual(
-    lacking.follow,
-    [index[1], index[5]],
-    'what has no platform may be for the one that lacks',
-  );
-  assert.deepEqual([...lacking.candidates.keys()], ['linux/amd64']);
-  const nested = [child(9, `${OCI}index.v1+json`, linux('amd64')), child(6, MANIFEST)];
-  assert.deepEqual(
-    selectChildren(nested, [linux('amd64')]).follow,
-    nested,
-    'an index may turn out to have nothing',
-  );
-  const artifact = { ...child(9, MANIFEST, linux('amd64')), artifactType: 'x/y' };
-  assert.deepEqual(selectChildren([artifact, ...index], [linux('amd64')]).follow, [index[1]]);
-  assert.deepEqual(selectChildren(index.slice(0, 1), [linux('amd64')]).follow, [index[0]], 'amd64 runs 386');
+  assert.deepEqual(rank(index, only(linux('amd64'))), [index[1], index[2], index[0], index[5]]);
+  assert.deepEqual(rank(index, only(linux('arm64'))), [index[3], index[5]]);
+  assert.deepEqual(rank(index, only(linux('s390x'))), [index[5]]);
   // containerd fetches only what the platform names exactly, and then unpacks by this rule: nothing is there.
   const arm = [child(7, MANIFEST, linux('arm', 'v6')), child(8, MANIFEST, linux('arm', 'v7'))];
-  assert.deepEqual(selectChildren(arm, [linux('arm64')]).follow, [arm[1]], 'arm64 runs arm/v7');
+  assert.deepEqual(rank(arm, only(linux('arm64')))[0], arm[1], 'arm64 runs arm/v7');
 });
 
 test('selection of everything leaves attestations out of what is unpacked', () => {
@@ -165,8 +149,6 @@ test('selection of everything leaves attestations out of what is unpacked', () =
     child(2, MANIFEST, linux('amd64')),
     child(3, MANIFEST, { os: 'unknown', architecture: 'unknown' }),
   ];
-  const all = selectChildren(index, 'all');
-  assert.deepEqual(all.follow, index);
-  assert.deepEqual([...all.candidates], [['linux/amd64', [index[0], index[1]]]]);
+  assert.deepEqual([...runnable(index)], [['linux/amd64', [index[0], index[1]]]]);
   assert.deepEqual(platformNames(index), ['linux/amd64']);
 });

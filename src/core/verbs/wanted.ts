@@ -1,0 +1,19 @@
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Reference } from '../reference/reference.ts';
+
+/** What of an image is wanted. */
+export interface Wanted {
+  readonly reference: Reference;
+  readonly platforms: readonly Platform[] | 'all';
+  /** The user named the platforms: a root that is a manifest must be for one of them. */
+  readonly named: boolean;
+  readonly allMetadata: boolean;
+  readonly metadataOnly: boolean;
+}
+
+/** Called for a manifest whose layers are wanted. `platform`: the one it serves; undefined for a root, whose config decides. */
+export type OnManifest = (
+  manifest: Descriptor,
+  children: readonly Descriptor[],
+  platform: string | undefined,
+) => void;
