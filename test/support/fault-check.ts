@@ -65,7 +65,7 @@ async function checkIn<P>(
   const first = await place.run(command, point);
   const wrong = first.first.length === 0 ? [] : falseWords(first);
   if (first.code === 0) wrong.push(...(await succeeded(world, scenario, place)));
-  else wrong.push(...stillWhole(world, scenario, place, known));
+  else wrong.push(...stillWhole(world, scenario, place, known, first));
   if (scenario.mounts) await unmountBelow(place.dir);
   if (first.code !== 0) {
     const checked = await place.run(['images', 'check']);
@@ -105,9 +105,10 @@ function stillWhole<P>(
   scenario: Scenario,
   place: Place<P>,
   known: ReadonlyMap<string, string>,
+  failure: Ran,
 ): string[] {
   const facts = readStore(place.root, known);
-  const wrong = [...facts.lies, ...(scenario.old?.(place, world) ?? [])];
+  const wrong = [...facts.lies, ...(scenario.old?.(place, world, failure) ?? [])];
   if (scenario.store && !scenario.removesA && !facts.images.includes(world.refs.a)) wrong.push('A is lost');
   return wrong.map((one) => `after the failure: ${one}`);
 }

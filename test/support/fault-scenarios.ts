@@ -1,6 +1,6 @@
 /** The commands whose calls are made to fail, with what has to be there before, and what must hold afterwards. */
 import fs from 'node:fs';
-import type { FaultWorld, Place as PlaceOf } from './fault-world.ts';
+import type { FaultWorld, Place as PlaceOf, Ran } from './fault-world.ts';
 import { readStore, type StoreFacts, treeLines } from './store-reader.ts';
 
 type World = Pick<FaultWorld<unknown>, 'refs' | 'images'>;
@@ -15,8 +15,8 @@ export interface Scenario {
   command(place: Place, world: World): readonly string[];
   /** What is wrong after a success. */
   done(place: Place, world: World, facts: StoreFacts): readonly string[] | Promise<readonly string[]>;
-  /** What old data are not whole, after a failure. Of the store itself, A always has to be. */
-  old?(place: Place, world: World): readonly string[];
+  /** What old data are not whole, after the failure. Of the store itself, A always has to be. */
+  old?(place: Place, world: World, failure: Ran): readonly string[];
   /** Run at the end, for what only the next command of its kind takes away. */
   later?(place: Place, world: World): readonly string[];
   /** What is left after that. */
@@ -51,6 +51,15 @@ function nothingBeside(place: Place): string[] {
     .filter((name) => name !== 'store' && name !== 'target')
     .filter((name) => !fs.existsSync(`${place.dir}/${name}/trade`));
   return beside.length === 0 ? [] : [`left beside: ${beside.join()}`];
+}
+
+/**
+ * In its place; or, where the disk takes no change from the failed call on, not even the undoing, where the error says: two names
+ * cannot be swapped by this runtime.
+ */
+function whereOldTreeIs({ target }: Place, { first, err }: Ran): string {
+  const [, aside] = /look into (\S+):/.exec(err) ?? [];
+  return first.length > 1 && !fs.existsSync(target) && aside !== undefined ? aside : target;
 }
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -92,7 +101,8 @@ export const SCENARIOS: readonly Scenario[] = [
     done: (place) => hasTree(place.target, A_NAMES),
     later: (place, { refs }) => ['unpack', refs.a, '--force', '--rootfs', place.target],
     left: nothingBeside,
-    old: (place) => (hasTree(place.target, [USER]).length === 0 ? [] : hasTree(place.target, A_NAMES)),
+    old: (place, _, failure) =>
+      hasTree(place.target, A_NAMES).length === 0 ? [] : hasTree(whereOldTreeIs(place, failure), [USER]),
   },
   {
     name: 'bundle',
