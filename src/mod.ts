@@ -70,6 +70,7 @@ export type {
 } from './core/snapshots/snapshotter.ts';
 export type { OwnerMode } from './core/users/owner-policy.ts';
 export type { ExportedImage, ExportResult } from './core/verbs/export.ts';
+export type { ImportedImage, ImportResult } from './core/verbs/import.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { RootfsResult } from './core/verbs/rootfs.ts';
 export {
@@ -79,7 +80,12 @@ export {
   fetch,
   pull,
 } from './entry/api.ts';
-export { type ApiExportOptions, exportImages } from './entry/carry.ts';
+export {
+  type ApiExportOptions,
+  type ApiImportOptions,
+  exportImages,
+  importImages,
+} from './entry/carry.ts';
 export {
   type AnyStore,
   type BlobFiles,

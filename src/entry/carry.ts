@@ -3,6 +3,7 @@ import { absolutePath } from '../core/absolute-path.ts';
 import { canceling } from '../core/async/abort.ts';
 import type { Image } from '../core/images/image-store.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
+import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Report } from '../core/progress/events.ts';
@@ -13,6 +14,7 @@ import {
   type ExportTarget,
   exportImages as exportAll,
 } from '../core/verbs/export.ts';
+import { type ImportResult, importImages as importAll } from '../core/verbs/import.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `exportImages` takes. */
@@ -64,14 +66,72 @@ export async function exportImages(
   return await canceling(options.signal, async (signal) => {
     const images: Image[] = [];
     for (const name of names) images.push(await store.images.get(name, { signal }));
-    const wanted =
-      platforms === 'all' ? platforms : platforms?.map((text) => parsePlatform(text, deps.hostPlatform));
+    const wanted = wantedOf(platforms, deps);
     const more = { index, strict, docker, refName, mtime, report, signal };
     return await exportAll(deps, images, { to: targetOf(deps, to), platforms: wanted, ...more });
   });
 }
 
-export function depsOf(store: AnyStore): ExportDeps {
+/** What `importImages` takes. */
+export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
+  /** Gets the images. */
+  readonly store: AnyStore;
+  /** An archive or a directory, by its path, or the bytes of an archive as they come. */
+  readonly from: string | ReadableStream<Uint8Array>;
+  /** `linux/arm64`; `'all'`: every one that the archive lists. Default: the host's. */
+  readonly platforms?: readonly string[] | 'all' | undefined;
+  /** The repository of images that the archive names by a tag only; of full names, those below it are taken. */
+  readonly baseName?: string | undefined;
+  /** The name of the one image that there is, whatever the archive says. */
+  readonly name?: string | undefined;
+  /** Records each image as `repository@digest`, too. */
+  readonly digests?: boolean | undefined;
+  /** Leaves out names that are refused. */
+  readonly skipBadNames?: boolean | undefined;
+  /** Of a name that another image has. Default: `replace`. */
+  readonly onConflict?: 'replace' | 'keep' | 'error' | undefined;
+  /** Default: true. */
+  readonly unpack?: boolean | undefined;
+  /** A name out of the store's `snapshotterNames`. Default: as for `snapshotter()` of the store. */
+  readonly snapshotter?: string | undefined;
+  /** For the image records. Labels that a record has already stay. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Gets what happens, as it happens. */
+  readonly onProgress?: Report | undefined;
+}
+
+/**
+ * Takes images out of an OCI image layout: an archive (plain, gzip or zstd) or a directory. Everything is verified, and images are
+ * recorded last. What is in the store is not read again, and what an interrupted import has brought is kept for the next.
+ *
+ * Errors: InvalidArgument (no layout, a name that is refused), NotFound (a blob or a platform that the archive lacks), DataLoss (bytes
+ * that are not those of their digest), AlreadyExists (`onConflict`), ResourceExhausted, FailedPrecondition (no snapshots can be made).
+ */
+export async function importImages(options: ApiImportOptions): Promise<ImportResult> {
+  const { store, from, platforms, onProgress: report, ...rest } = options;
+  const deps = depsOf(store);
+  const source =
+    typeof from === 'string'
+      ? ({ type: 'path', path: absolutePath(from, deps.runtime.host) } as const)
+      : ({ type: 'bytes', name: 'the archive', stream: from } as const);
+  return await canceling(options.signal, (signal) =>
+    importAll(deps, {
+      ...rest,
+      from: source,
+      platforms: wantedOf(platforms, deps),
+      layerSettings: settingsOf(options),
+      report,
+      signal,
+    }),
+  );
+}
+
+function wantedOf(platforms: readonly string[] | 'all' | undefined, { hostPlatform }: ExportDeps) {
+  if (platforms === 'all') return platforms;
+  return platforms?.map((text) => parsePlatform(text, hostPlatform));
+}
+
+function depsOf(store: AnyStore): ExportDeps {
   const { backend, runtime } = partsOf(store);
   const { clock, hashers, codecs, host } = runtime;
   const hostPlatform = defaultPlatform(backend, host);

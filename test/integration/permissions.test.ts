@@ -27,7 +27,7 @@ import { diffTrees, readTree } from '../support/tree.ts';
 
 interface Row {
   readonly name: string;
-  /** DIR, HOST and REF stand for the test's directory, its registry and an image that is in the store, OUT for a new name in DIR. */
+  /** DIR, HOST and REF stand for the test's directory, its registry and an image that is in the store, OUT for a new name in DIR, LAYOUT for a layout there. */
   readonly flags: readonly string[];
   readonly args: readonly string[];
   /** Only root makes devices and overlayfs's marks. */
@@ -59,6 +59,7 @@ const ROWS: readonly Row[] = [
   },
   { name: 'images check', flags: STORE.filter((flag) => !/write/.test(flag)), args: ['images', 'check'] },
   { name: 'export', flags: STORE, args: ['export', 'OUT', 'REF'] },
+  { name: 'import', flags: STORE, args: ['import', '--no-unpack', ...QUIET, 'LAYOUT'] },
   { name: 'images rm', flags: STORE, args: ['images', 'rm', 'REF'] },
   ...(['ffi', 'tools'] as const).flatMap((how): Row[] => {
     const name = (verb: string): string => `${verb} (${how})`;
@@ -134,6 +135,11 @@ describe('least permissions under Deno', {
         env: env(),
       },
     );
+    await execOk(
+      deno,
+      ['run', '-A', join(dir, 'hawser.mjs'), ...words(['export', `${join(dir, 'layout')}/`, 'REF'], 'store')],
+      { env: env() },
+    );
   });
   after(async () => {
     await registry[Symbol.asyncDispose]();
@@ -147,7 +153,7 @@ describe('least permissions under Deno', {
   function words(texts: readonly string[], store: string): string[] {
     const out = join(dir, `out-${runs}`);
     const fill = (text: string): string =>
-      text.replace('DIR', dir).replace('HOST', registry.host).replace('REF', reference).replace(/^OUT$/, out);
+      text.replace('DIR', dir).replace('HOST', registry.host).replace('REF', reference).replace('LAYOUT', join(dir, 'layout')).replace(/^OUT$/, out);
     return ['--root', join(dir, store), ...texts].map(fill);
   }
 

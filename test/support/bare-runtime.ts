@@ -57,6 +57,7 @@ export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
       stderr: output,
       stdinIsTerminal: false,
       readLine: () => absent('standard input'),
+      readBytes: () => absent('standard input'),
       onInterrupt: () => ({ [Symbol.dispose]: () => {} }),
       random: (length) => new Uint8Array(randomBytes(length)),
     },

@@ -93,7 +93,10 @@ const RULES: readonly Rule[] = [
   },
   {
     layer: 'core/carry/',
-    own: [...core('async', 'content', 'images', 'oci', 'platforms', 'reference'), RUNTIME],
+    own: [
+      ...core('archive', 'async', 'codec', 'content', 'download', 'images', 'oci', 'platforms', 'progress'),
+      ...['core/reference/', 'core/registry/registry.ts', RUNTIME],
+    ],
   },
   { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'trees'), RUNTIME] },
   { layer: 'core/runtime.ts', own: core('layers') },

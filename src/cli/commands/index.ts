@@ -11,6 +11,7 @@ import { contentInfo } from './content-info.ts';
 import { contentList } from './content-list.ts';
 import { imagesCheck } from './images-check.ts';
 import { imagesExport } from './images-export.ts';
+import { imagesImport } from './images-import.ts';
 import { imagesInspect } from './images-inspect.ts';
 import { imagesList } from './images-list.ts';
 import { imagesMount } from './images-mount.ts';
@@ -43,6 +44,7 @@ export const GRAMMAR: Grammar<Command> = {
     imagesMount,
     imagesUnmount,
     imagesExport,
+    imagesImport,
     imagesRemove,
     contentFetch,
     contentFetchObject,

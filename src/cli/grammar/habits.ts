@@ -23,14 +23,13 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   stat: 'images inspect $1',
   validate: 'content fetch $1',
   save: 'export FILE $@',
+  load: 'import FILE',
   'raw unpack': 'unpack $1 --rootfs DIR',
   'images get-file': 'unpack $1 --rootfs DIR',
   'images exists': 'images ls -q name==$1',
   info: 'version',
 };
 
-const ARCHIVES =
-  'hawser has no archives. Its store is an OCI layout: skopeo copy oci:ROOT/content:REF docker-archive:FILE';
 const COPIES =
   'hawser content fetch REF stores an image in an OCI layout (ROOT/content); skopeo copy and oras cp copy elsewhere';
 const CONTAINERS =
@@ -42,9 +41,6 @@ const UNUSED = 'hawser images rm REF removes an image and, at once, all that onl
 
 /** The words typed, and a sentence where no command of ours does the same. */
 export const SENTENCES: Readonly<Record<string, string>> = {
-  load: ARCHIVES,
-  'images import': ARCHIVES,
-  'images load': ARCHIVES,
   'images convert': COPIES,
   copy: COPIES,
   cp: COPIES,

@@ -74,22 +74,26 @@ export class Display {
     if (mode === 'json' && this.#throttle.pass(event, clock.monotonic())) this.#lines([eventLine(event)]);
   };
 
-  /** Writes the last lines of a success. */
-  async finish(result: FetchResult): Promise<void> {
+  /** Writes the last lines of a success: one for each image. */
+  async finish(result: FetchResult | readonly FetchResult[]): Promise<void> {
+    const results = 'name' in result ? [result] : result;
     const ms = this.#opts.clock.monotonic() - this.#startedAt;
     await this.#end();
     const bytes = fetchedBytes(this.#state);
     const { mode, unpacks, printChainId } = this.#opts;
     if (mode === 'json') {
-      const { name, target } = result;
-      this.#lines([
-        eventLine({ type: 'done', name, digest: target.digest, bytes, seconds: Math.round(ms) / 1000 }),
-      ]);
+      const seconds = Math.round(ms) / 1000;
+      const done = (one: FetchResult) =>
+        eventLine({ type: 'done', name: one.name, digest: one.target.digest, bytes, seconds });
+      this.#lines(results.map(done));
     } else if (mode !== 'none') {
       const chains =
         mode === 'tty' && printChainId ? this.#chainIds.map((id) => `image chain ID: ${safe(id)}`) : [];
-      const summary = `${safe(result.name)} ${result.target.digest}: ${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
-      this.#lines([...chains, ...(unpacks ? [`done: ${duration(ms)}\t`] : []), summary]);
+      this.#lines([
+        ...chains,
+        ...(unpacks ? [`done: ${duration(ms)}\t`] : []),
+        ...summary(results, bytes, ms),
+      ]);
     }
     await this.#settle();
   }
@@ -188,6 +192,13 @@ export class Display {
       this.#failure = { reason };
     }
   }
+}
+
+/** `bytes` in `ms` milliseconds for all images together. */
+function summary(results: readonly FetchResult[], bytes: number, ms: number): string[] {
+  const cost = `${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
+  const lines = results.map(({ name, target }) => `${safe(name)} ${target.digest}`);
+  return lines.length === 1 ? [`${lines[0]}: ${cost}`] : [...lines, `${lines.length} images: ${cost}`];
 }
 
 /** Without --progress: the table on a terminal that can move its cursor, else lines. */

@@ -80,7 +80,7 @@ export async function fetchingOptions(
 export type Shown = Pick<DisplayOptions, 'unpacks' | 'printChainId'>;
 
 /** Runs `work` under the display, which ends with the result or the error. Output that fails after success is a warning. */
-export async function displayed<R extends FetchResult>(
+export async function displayed<R extends FetchResult | readonly FetchResult[]>(
   context: Context<'progress'>,
   shown: Shown,
   work: (report: Report) => Promise<R>,

@@ -25,6 +25,7 @@ interface Start {
   readonly stored: number;
 }
 
+// One state machine, which reads best in one place.
 /**
  * A push parser for tar: v7, ustar, star, PAX (local and global headers), GNU (long names, base-256 numbers,
  * sparse files). Synchronous; bodies are not copied. What the archive says is hostile: every size is bounded and the
@@ -68,6 +69,23 @@ export class TarReader {
     let at = 0;
     while (at < chunk.length && this.#state !== 'end') at = this.#step(chunk, at);
     this.#before += chunk.length;
+  }
+
+  /** How many bytes of the entry's content `skip` may pass over: those of a plain file that are still to come. */
+  get skippable(): number {
+    return (this.#state === 'body' || this.#state === 'skip') && this.#sparse === undefined ? this.#left : 0;
+  }
+
+  /** The entry at hand is a file with holes, as the archive has it. */
+  get isSparse(): boolean {
+    return this.#sparse !== undefined;
+  }
+
+  /** The next `count` bytes of the content are not pushed: nobody wants them. At most `skippable`. */
+  skip(count: number): void {
+    this.#before += count;
+    this.#left -= count;
+    if (this.#left === 0) this.#finish();
   }
 
   /** The archive ends here. End blocks may be missing, as may the last padding. */

@@ -30,9 +30,10 @@ export interface FileHandle extends AsyncDisposable {
 
 /**
  * `read`: an existing regular file, never through a symlink in the last component (NotFound, FailedPrecondition).
+ * `follow`: an existing regular file that the user named, through symlinks.
  * `write`: for reading and writing, made if absent, never truncated. `exclusive`: made, or AlreadyExists.
  */
-export type OpenMode = 'read' | 'write' | 'exclusive';
+export type OpenMode = 'read' | 'follow' | 'write' | 'exclusive';
 
 /**
  * The store's own files, by absolute path (our own names, always UTF-8). Trees of images go through Syscalls.

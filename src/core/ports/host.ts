@@ -29,6 +29,8 @@ export interface HostSystem {
   readonly stdinIsTerminal: boolean;
   /** One line of standard input without its newline, at most 64 KiB; with `silent`, a terminal does not echo it. */
   readLine(opts?: { silent?: boolean } & Call): Promise<string>;
+  /** The next bytes of standard input, as they come; they are the caller's to keep. Undefined at the end. */
+  readBytes(call?: Call): Promise<Uint8Array | undefined>;
   /** Calls back on SIGINT, SIGTERM and SIGHUP until disposed. */
   onInterrupt(handler: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => void): Disposable;
   /** Random bytes for ids. */

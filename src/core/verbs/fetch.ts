@@ -13,8 +13,8 @@ import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import { codeOf } from '../registry/failures.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
-import { type FetchJob, withJob } from './job.ts';
-import type { FetchOptions, FetchResult, TransferDeps } from './options.ts';
+import { type FetchJob, type Job, withJob } from './job.ts';
+import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
 import { type WalkDeps, type WalkHooks, type WalkOptions, walkImage } from './walk.ts';
 
@@ -155,7 +155,7 @@ async function admit({ deps, options, signal }: FetchJob, root: Descriptor): Pro
 
 /** Fetches the wanted part of an image into the store. */
 export async function fetchContent(
-  { deps, options, lease, signal, report }: FetchJob,
+  { deps, options, lease, signal, report }: Job<StoreDeps, FetchOptions>,
   { root, generated }: Pick<RecordTarget, 'root' | 'generated'>,
   { bring, document }: BlobSource,
   hooks: WalkHooks = {},
@@ -166,7 +166,7 @@ export async function fetchContent(
 }
 
 export function wantedOf(
-  { hostPlatform, backend }: Pick<TransferDeps, 'hostPlatform' | 'backend'>,
+  { hostPlatform, backend }: Pick<StoreDeps, 'hostPlatform' | 'backend'>,
   options: FetchOptions,
 ): WalkOptions {
   return {

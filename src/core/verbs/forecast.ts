@@ -7,7 +7,8 @@ import { roughSize } from '../layers/expanded-size.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
-import type { FetchJob } from './job.ts';
+import type { Job } from './job.ts';
+import type { FetchOptions, StoreDeps } from './options.ts';
 
 const HINT =
   'Free some space (hawser images rm), or use a --root on another disk; --force (of images pull and content fetch) tries all the same';
@@ -21,7 +22,10 @@ interface Need {
 /** Called with blobs that are about to be fetched: refuses an image that cannot fit. */
 export type SpaceCheck = (blobs: readonly Descriptor[], call: Call) => Promise<void>;
 
-export function spaceCheck({ deps, options, report }: FetchJob, unpacks: boolean): SpaceCheck {
+export function spaceCheck(
+  { deps, options, report }: Job<StoreDeps, FetchOptions>,
+  unpacks: boolean,
+): SpaceCheck {
   const forecast = new Forecast(deps.backend, { unpacks, force: options.force ?? false, report });
   return (blobs, call) => forecast.admit(blobs, call);
 }

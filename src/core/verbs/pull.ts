@@ -12,9 +12,10 @@ import { UnpackChoice } from './choose.ts';
 import { type BlobSource, blobSource, fetchContent, type RecordTarget, record, withTarget } from './fetch.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
-import type { PullOptions, PullResult, TransferDeps, UnpackedPlatform } from './options.ts';
+import type { PullOptions, PullResult, StoreDeps, TransferDeps, UnpackedPlatform } from './options.ts';
 
-type PullJob = Job<TransferDeps, PullOptions>;
+/** A pull, wherever its blobs come from. */
+export type UnpackingJob<D extends StoreDeps = StoreDeps> = Job<D, PullOptions>;
 
 /**
  * Pulls and unpacks. An image is recorded only when every wanted platform is unpacked, every diff ID held and the data
@@ -26,13 +27,28 @@ export async function pull(deps: TransferDeps, options: PullOptions): Promise<Pu
   return await withJob(deps, options, async (job) => {
     const beforeFetch = spaceCheck(job, true);
     return await withTarget(job, beforeFetch, async (target) => {
-      const unpacked = await new Transfer(job, target, beforeFetch).run();
+      const unpacked = await fetchAndUnpack(job, target, beforeFetch, blobSource);
       job.report({ type: 'syncing' });
       await deps.backend.sync({ signal: job.signal });
       const result = await record(job, target);
-      return { ...result, unpacked: unpacked.map((one) => ({ ...one, snapshotter: snapshotter.name })) };
+      return { ...result, unpacked };
     });
   });
+}
+
+/**
+ * Brings what is wanted of an image, and unpacks it meanwhile. The caller makes the snapshots durable (Backend.sync) and records
+ * the image. `sourceOf`: where the blobs come from, whose events tell when one begins to arrive.
+ */
+export async function fetchAndUnpack<D extends StoreDeps>(
+  job: UnpackingJob<D>,
+  target: RecordTarget,
+  beforeFetch: SpaceCheck,
+  sourceOf: (job: UnpackingJob<D>) => BlobSource,
+): Promise<UnpackedPlatform[]> {
+  const { name } = job.deps.backend.snapshotter(job.options.snapshotter);
+  const unpacked = await new Transfer(job, target, beforeFetch, sourceOf).run();
+  return unpacked.map((one) => ({ ...one, snapshotter: name }));
 }
 
 type Unpacked = Omit<UnpackedPlatform, 'snapshotter'>;
@@ -55,12 +71,12 @@ interface Found {
 }
 
 /** The fetch and the unpacks of one pull, side by side; the first failure of either stops both. */
-class Transfer {
-  readonly #parent: PullJob;
+class Transfer<D extends StoreDeps> {
+  readonly #parent: UnpackingJob<D>;
   /** As the parent's, with a signal that a failure of one side aborts for the other. */
-  readonly #job: PullJob;
+  readonly #job: UnpackingJob<D>;
   /** The job of the fetching side, whose reports say which blobs have begun to arrive. */
-  readonly #fetching: PullJob;
+  readonly #fetching: UnpackingJob<D>;
   readonly #target: RecordTarget;
   readonly #beforeFetch: SpaceCheck;
   readonly #choice: UnpackChoice;
@@ -73,13 +89,18 @@ class Transfer {
   readonly #unpacked: Unpacked[] = [];
   #failure: { reason: unknown } | undefined;
 
-  constructor(job: PullJob, target: RecordTarget, beforeFetch: SpaceCheck) {
+  constructor(
+    job: UnpackingJob<D>,
+    target: RecordTarget,
+    beforeFetch: SpaceCheck,
+    sourceOf: (job: UnpackingJob<D>) => BlobSource,
+  ) {
     this.#parent = job;
     this.#job = { ...job, signal: this.#stop.signal };
     this.#target = target;
     this.#beforeFetch = beforeFetch;
     this.#fetching = { ...this.#job, report: (event) => this.#noteStart(event) };
-    this.#source = blobSource(this.#fetching);
+    this.#source = sourceOf(this.#fetching);
     this.#choice = new UnpackChoice(job.options, job.deps.hostPlatform, target.root);
   }
 

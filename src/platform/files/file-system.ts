@@ -18,6 +18,7 @@ const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_DIRECTORY, O_NONBLOCK } = fs.consta
 /** O_NONBLOCK: opening a FIFO in a file's place must not hang. */
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: O_RDONLY | O_NONBLOCK,
+  follow: O_RDONLY | O_NONBLOCK,
   write: O_RDWR | O_CREAT | O_NONBLOCK,
   exclusive: O_RDWR | O_CREAT | O_EXCL,
 };
@@ -56,7 +57,8 @@ function regular(fd: number, doing: string): number {
 
 async function open(path: string, mode: OpenMode, perm = 0o644, call?: Call): Promise<FileHandle> {
   const doing = `opening ${quote(path)}`;
-  const fd = await attempt(doing, call, () => regular(openNoFollow(path, FLAGS[mode], perm), doing));
+  const openIt = mode === 'follow' ? fs.openSync : openNoFollow;
+  const fd = await attempt(doing, call, () => regular(openIt(path, FLAGS[mode], perm), doing));
   return new OpenFile(fd, path);
 }
 

@@ -7,7 +7,7 @@ export function unprompted(fs: FileSystem): FileSystem {
   return {
     open: async (path, mode, ...rest) => {
       mayRead(path, 'opening');
-      if (mode !== 'read') mayWrite(path, 'opening');
+      if (mode !== 'read' && mode !== 'follow') mayWrite(path, 'opening');
       return await fs.open(path, mode, ...rest);
     },
     readFile: async (path, ...rest) => {

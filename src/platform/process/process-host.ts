@@ -74,6 +74,7 @@ export function createProcessHost({
     stderr: new ProcessOutput('stderr', 2),
     stdinIsTerminal: isatty(0),
     readLine: (opts) => lines.read(opts),
+    readBytes: (call) => lines.bytes(call),
     onInterrupt: (handler) => listen(ignored, handler),
     random,
   };

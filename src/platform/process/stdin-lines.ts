@@ -46,6 +46,17 @@ export class StdinLines {
     }
   }
 
+  /** What a line has left, else the next chunk; undefined at the end. */
+  async bytes({ signal }: Call = {}): Promise<Uint8Array | undefined> {
+    signal?.throwIfAborted();
+    const rest = this.#rest;
+    this.#rest = new Uint8Array(0);
+    if (rest.length > 0) return rest;
+    const chunk = this.#ended ? undefined : await nextChunk(signal);
+    this.#ended = chunk === undefined;
+    return chunk && new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+  }
+
   async #line(line: Line, signal: AbortSignal | undefined): Promise<string> {
     for (;;) {
       const used = line.take(this.#rest);

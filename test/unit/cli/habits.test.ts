@@ -115,7 +115,7 @@ test('habits: no word of the tables is a command of ours, and each command line 
 
 /** What users of ctr, docker, crane, skopeo, regctl and oras type. */
 const TYPED = [
-  ...['images tag a:1 a:2', 'images import app.tar', 'images push a:1', 'images label a:1 k=v'],
+  ...['images tag a:1 a:2', 'images push a:1', 'images label a:1 k=v'],
   ...[
     'images prune --all',
     'images convert --oci a:1 a:oci',

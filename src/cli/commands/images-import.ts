@@ -1,0 +1,116 @@
+import { absolutePath } from '../../core/absolute-path.ts';
+import { byteStream } from '../../core/async/byte-stream.ts';
+import type { ImportSource } from '../../core/carry/open-archive.ts';
+import { importImages } from '../../core/verbs/import.ts';
+import { bool, choice, type NamesOf, text } from '../grammar/flag.ts';
+import { JOBS, LABEL, PLATFORM, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
+import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
+import { ALL_PLATFORMS } from '../grammar/transfer-flags.ts';
+import { usageError } from '../grammar/usage-error.ts';
+import { type Context, withBackend } from '../session/context.ts';
+import { displayed, labelsOf, platformsOf, storeDeps } from '../session/transfer.ts';
+import { DONE } from '../views/view.ts';
+import { type Command, command } from './command.ts';
+
+const BASE_NAME = text({
+  name: 'base-name',
+  value: 'REPOSITORY',
+  describe:
+    'the repository of images that the archive names by a tag only; of full names, those below it are taken',
+});
+const NAME = text({
+  name: 'name',
+  value: 'REF',
+  describe: 'the name of the one image, whatever the archive says',
+});
+const DIGESTS = bool({ name: 'digests', describe: 'record each image as REPOSITORY@DIGEST, too' });
+const SKIP_DIGEST = bool({
+  name: 'skip-digest-for-named',
+  describe: 'with --digests: only images without a name',
+});
+const SKIP_BAD = bool({ name: 'skip-bad-names', describe: 'leave out names that are refused' });
+const ON_CONFLICT = choice({
+  name: 'on-conflict',
+  choices: ['replace', 'keep', 'error'],
+  describe: 'of a name that another image has here (default replace)',
+});
+const NO_UNPACK = bool({ name: 'no-unpack', describe: 'store and record only' });
+
+const FLAGS = [
+  BASE_NAME,
+  NAME,
+  DIGESTS,
+  SKIP_DIGEST,
+  SKIP_BAD,
+  ON_CONFLICT,
+  NO_UNPACK,
+  PLATFORM,
+  ALL_PLATFORMS,
+  LABEL,
+  SNAPSHOTTER,
+  JOBS,
+  ...LAYER_FLAGS,
+  PROGRESS,
+  bool({ name: 'local', describe: 'accepted: hawser always does the work itself, as ctr --local' }),
+  bool({
+    name: 'sync-fs',
+    describe: 'accepted: layers are always made durable before the image is recorded',
+  }),
+];
+type ImportContext = Context<NamesOf<typeof FLAGS>>;
+
+function sourceOf({ input, runtime: { host }, signal }: ImportContext): ImportSource {
+  const path = input.arg(0);
+  if (path !== '-') return { type: 'path', path: absolutePath(path, host) };
+  if (host.stdinIsTerminal)
+    throw usageError('standard input is a terminal', 'Pipe an archive, or name a file');
+  const stream = byteStream({ next: () => host.readBytes({ signal }), signal });
+  return { type: 'bytes', name: 'standard input', stream };
+}
+
+function wantedOf(context: ImportContext) {
+  const platforms = platformsOf(context);
+  const all = context.input.get(ALL_PLATFORMS);
+  if (all && platforms !== undefined) throw usageError('cannot specify both --platform and --all-platforms');
+  return all ? 'all' : platforms;
+}
+
+export const imagesImport: Command = command({
+  path: ['images', 'import'],
+  aliases: ['load'],
+  short: true,
+  args: ['<in>'],
+  missing: 'please provide an archive to import (- is standard input)',
+  summary: 'take images out of an archive or a directory, unpacked',
+  details:
+    'IN is an OCI image layout: an archive (plain, gzip or zstd: its content tells) or a directory. Everything is verified, and images\n' +
+    'are recorded last. What is here already is not read again; an import that was cut off goes on where it stopped.',
+  flags: FLAGS,
+  run: async (context, input) => {
+    const platforms = wantedOf(context);
+    const from = sourceOf(context);
+    await withBackend(context, async (backend) => {
+      await displayed(context, { unpacks: false, printChainId: false }, async (report) => {
+        const deps = { ...storeDeps(context, backend), runtime: context.runtime };
+        const { images } = await importImages(deps, {
+          from,
+          platforms,
+          baseName: input.get(BASE_NAME),
+          name: input.get(NAME),
+          digests: input.get(DIGESTS),
+          skipDigestForNamed: input.get(SKIP_DIGEST),
+          skipBadNames: input.get(SKIP_BAD),
+          onConflict: input.get(ON_CONFLICT),
+          unpack: !input.get(NO_UNPACK),
+          snapshotter: input.get(SNAPSHOTTER),
+          layerSettings: { ...layerSettings(input), jobs: input.get(JOBS) },
+          labels: labelsOf(input.get(LABEL)),
+          report,
+          signal: context.signal,
+        });
+        return images;
+      });
+    });
+    return DONE;
+  },
+});

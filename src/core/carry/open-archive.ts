@@ -1,0 +1,113 @@
+/** Opens what is to be imported: what it is is told by its content. */
+
+import { byteStream } from '../async/byte-stream.ts';
+import { cleanedUp } from '../async/cleanup.ts';
+import { DETECT_LENGTH, detectCompression } from '../codec/formats.ts';
+import { HawserError, wrap } from '../errors.ts';
+import type { WriteCall } from '../ports/call.ts';
+import type { Codecs } from '../ports/codecs.ts';
+import type { FileHandle, FileSystem } from '../ports/file-system.ts';
+import { openDirectoryArchive } from './directory-archive.ts';
+import { FileInput, openFileArchive } from './file-archive.ts';
+import type { Archive } from './members.ts';
+import { archiveBytes, checkFormat } from './outer-compression.ts';
+import { readStreamArchive, type StreamDeps } from './stream-archive.ts';
+
+/** `path`: absolute, of a file or a directory. */
+export type ImportSource =
+  | { readonly type: 'path'; readonly path: string }
+  | { readonly type: 'bytes'; readonly name: string; readonly stream: ReadableStream<Uint8Array> };
+
+export interface OpenDeps extends StreamDeps {
+  readonly fs: FileSystem;
+  readonly codecs: Codecs;
+}
+
+/** What is compressed, or comes as a stream, goes into the store while it is read. */
+export async function openArchive(deps: OpenDeps, source: ImportSource, call: WriteCall): Promise<Archive> {
+  const name = source.type === 'path' ? source.path : source.name;
+  try {
+    if (source.type === 'bytes') return await streamed(deps, name, source.stream, call);
+    const info = await deps.fs.stat(`${source.path}/.`, call).catch(() => undefined);
+    if (info?.type === 'directory') return openDirectoryArchive(deps.fs, source.path);
+    return await openFile(deps, source.path, call);
+  } catch (err) {
+    throw wrap(`Cannot read ${name}`, err);
+  }
+}
+
+async function openFile(deps: OpenDeps, path: string, call: WriteCall): Promise<Archive> {
+  const file = await deps.fs.open(path, 'follow', undefined, call);
+  let head: Uint8Array;
+  try {
+    const bytes = new Uint8Array(DETECT_LENGTH);
+    head = bytes.subarray(0, await file.read(bytes, 0));
+    checkFormat(head);
+  } catch (err) {
+    throw await cleanedUp(err, () => file.close());
+  }
+  if (detectCompression(head) === 'identity') return await openFileArchive(path, file, call);
+  return await streamed(deps, path, await fileStream(file), call);
+}
+
+async function fileStream(file: FileHandle): Promise<ReadableStream<Uint8Array>> {
+  const input = new FileInput(file, await file.size(), 1 << 20);
+  return byteStream({ next: () => input.read({}), close: () => file.close() });
+}
+
+async function streamed(
+  deps: OpenDeps,
+  name: string,
+  stream: ReadableStream<Uint8Array>,
+  call: WriteCall,
+): Promise<Archive> {
+  const { input, cancel } = await archiveBytes(stream, deps.codecs, call);
+  try {
+    return await readStreamArchive(deps, name, input, call);
+  } catch (err) {
+    throw await cleanedUp(err, () => cancel(err));
+  }
+}
+
+/** Where in the archive the layout is, and what it is. */
+export interface ArchiveForm {
+  readonly type: 'oci' | 'docker';
+  /** '' or a directory with its slash. */
+  readonly prefix: string;
+}
+
+const MARKS: ReadonlySet<string> = new Set(['oci-layout', 'index.json', 'manifest.json', 'repositories']);
+
+/** At the top, or in the one directory that all is in (`tar cf x.tar layout`). An OCI layout goes before Docker's form, as in containerd. */
+export async function formOf(archive: Archive, call: WriteCall): Promise<ArchiveForm> {
+  const byDirectory = new Map<string, Set<string>>();
+  for (const name of await archive.names(call)) {
+    const at = name.lastIndexOf('/');
+    const [prefix, last] = [name.slice(0, at + 1), name.slice(at + 1)];
+    if (!MARKS.has(last) || (prefix.indexOf('/') !== prefix.length - 1 && prefix !== '')) continue;
+    byDirectory.set(prefix, (byDirectory.get(prefix) ?? new Set()).add(last));
+  }
+  const prefixes = byDirectory.has('') ? [''] : [...byDirectory.keys()];
+  const [prefix = '', ...more] = prefixes;
+  const marks = byDirectory.get(prefix) ?? new Set<string>();
+  if (more.length > 0)
+    throw unrecognized(archive, `it has ${prefixes.length} layouts: ${prefixes.slice(0, 10).join(', ')}`);
+  // hauler leaves oci-layout out of an archive that is to be read by its manifest.json.
+  if (marks.has('oci-layout') || (marks.has('index.json') && !marks.has('manifest.json')))
+    return { type: 'oci', prefix };
+  if (marks.has('manifest.json')) return { type: 'docker', prefix };
+  if (!marks.has('repositories')) throw unrecognized(archive, 'it has no index.json and no manifest.json');
+  throw new HawserError(
+    'NotImplemented',
+    `Cannot import ${archive.name}: it has the form of Docker before 1.10`,
+    {
+      hint: 'Save it again with Docker 1.10 or newer',
+    },
+  );
+}
+
+function unrecognized({ name }: Archive, why: string): HawserError {
+  return new HawserError('InvalidArgument', `Cannot import ${name}: unrecognized image format: ${why}`, {
+    hint: 'hawser reads OCI image layouts and Docker archives (docker save)',
+  });
+}

@@ -1,0 +1,256 @@
+/** The verb `import`: images out of an archive or a directory into a store, unpacked and recorded (ctr images import, docker load). */
+import { closingAfter } from '../async/cleanup.ts';
+import { ArchiveBlobs, readArchived } from '../carry/archive-blobs.ts';
+import { checkImport } from '../carry/check-import.ts';
+import {
+  type ArchivedImage,
+  annotatedNames,
+  chooseNames,
+  type NamedImage,
+  type NameOptions,
+} from '../carry/import-names.ts';
+import type { Archive } from '../carry/members.ts';
+import { ociRoots } from '../carry/oci-roots.ts';
+import { type ArchiveForm, formOf, type ImportSource, openArchive } from '../carry/open-archive.ts';
+import type { Labels } from '../content/content-store.ts';
+import { withSoundBlob } from '../content/heal.ts';
+import { readBlob } from '../content/read.ts';
+import { fetchBlob } from '../download/fetch-blob.ts';
+import { Link } from '../download/link.ts';
+import { HawserError, ifFound, messageOf, wrap } from '../errors.ts';
+import { sourceLabels } from '../images/gc-labels.ts';
+import type { LayerSettings } from '../layers/layer-settings.ts';
+import { oursOnly } from '../layers/layer-settings.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
+import { isIndexType, isManifestType } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+import { parseReference } from '../reference/parse.ts';
+import type { Fetcher } from '../registry/registry.ts';
+import type { Runtime } from '../runtime.ts';
+import { type BlobSource, fetchContent } from './fetch.ts';
+import { spaceCheck } from './forecast.ts';
+import { type Job, withJob } from './job.ts';
+import type { PullOptions, StoreDeps, UnpackedPlatform, VerbOptions } from './options.ts';
+import { fetchAndUnpack } from './pull.ts';
+
+export interface ImportDeps extends StoreDeps {
+  readonly runtime: Pick<Runtime, 'fs' | 'host'>;
+}
+
+export interface ImportOptions extends VerbOptions, NameOptions {
+  readonly from: ImportSource;
+  /** Not given: the host's. */
+  readonly platforms?: readonly Platform[] | 'all' | undefined;
+  /** Default: true. */
+  readonly unpack?: boolean | undefined;
+  readonly snapshotter?: string | undefined;
+  readonly layerSettings?: LayerSettings | undefined;
+  /** For the image records. */
+  readonly labels?: Labels | undefined;
+  /** Of a name that another image has. Default: replace. */
+  readonly onConflict?: 'replace' | 'keep' | 'error' | undefined;
+}
+
+/** One name that was recorded. */
+export interface ImportedImage {
+  readonly name: string;
+  readonly target: Descriptor;
+  /** What the name named before, where that was another image. */
+  readonly before?: Digest | undefined;
+  /** None where nothing was to be unpacked. */
+  readonly unpacked: readonly UnpackedPlatform[];
+}
+
+export interface ImportResult {
+  readonly images: readonly ImportedImage[];
+}
+
+type ImportJob = Job<ImportDeps, ImportOptions>;
+
+/**
+ * Imports. Images are recorded last, when everything that they need is in the store, verified, durable and unpacked; on any failure no
+ * record is made or moved. What came before a cut stays in the store for a day, and is not read again.
+ */
+export async function importImages(deps: ImportDeps, options: ImportOptions): Promise<ImportResult> {
+  if (options.unpack ?? true) {
+    const snapshotter = deps.backend.snapshotter(options.snapshotter);
+    await snapshotter.check?.({ oursOnly: oursOnly(options.layerSettings ?? {}), signal: options.signal });
+  }
+  let isStreamed = false;
+  const result = await withJob(deps, options, async (job) => {
+    const { backend, clock, codecs, runtime } = deps;
+    const { signal, lease, report } = job;
+    const { fs, host } = runtime;
+    const open = {
+      content: backend.content,
+      clock,
+      report,
+      fs,
+      codecs,
+      random: (n: number) => host.random(n),
+    };
+    const archive = await openArchive(open, options.from, { signal, lease });
+    isStreamed = archive.isStreamed;
+    return await closingAfter(
+      () => importArchive(job, archive),
+      () => archive[Symbol.asyncDispose](),
+    );
+  });
+  const moved = result.images.some(({ before }) => before !== undefined);
+  if (isStreamed || moved) await collectRest(deps, options);
+  return result;
+}
+
+/** What a stream brought and nobody wants, and what names named before. A failure is only a warning. */
+async function collectRest({ backend }: ImportDeps, { signal, report }: ImportOptions): Promise<void> {
+  try {
+    await backend.collect({ signal });
+  } catch (err) {
+    report?.({ type: 'warning', message: `Cannot remove what is not used any more: ${messageOf(err)}` });
+  }
+}
+
+async function importArchive(job: ImportJob, archive: Archive): Promise<ImportResult> {
+  const { deps, options, report, signal } = job;
+  const { content } = deps.backend;
+  const form = await formOf(archive, job);
+  const blobs = new ArchiveBlobs(archive, form.prefix, content, deps.hashers);
+  const { images, leftOut } = await doing(archive, async () =>
+    chooseNames(await archivedImages(job, archive, form), options),
+  );
+  for (const message of leftOut) report({ type: 'warning', message });
+  await refuseConflicts(job, images);
+  const unpacked = new Map<Digest, readonly UnpackedPlatform[]>();
+  for (const { name, target } of images) {
+    if (!unpacked.has(target.digest))
+      unpacked.set(target.digest, await doing(archive, () => bring(job, blobs, name, target)));
+  }
+  report({ type: 'syncing' });
+  await deps.backend.sync({ signal });
+  return { images: await record(job, images, unpacked) };
+}
+
+async function doing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (err) {
+    throw wrap(`Cannot import ${archive.name}`, err);
+  }
+}
+
+/** Manifests and indexes that the archive names; other things in an index are no error (image-spec image-layout.md). */
+async function archivedImages(
+  job: ImportJob,
+  archive: Archive,
+  { type, prefix }: ArchiveForm,
+): Promise<ArchivedImage[]> {
+  const { deps, report, signal } = job;
+  if (type === 'docker')
+    throw new HawserError('NotImplemented', 'it is a Docker archive without an OCI layout');
+  const read = (name: string, limit: number) =>
+    readArchived(archive, deps.backend.content, `${prefix}${name}`, limit, { signal });
+  const roots = await ociRoots(read, deps.hashers);
+  return roots.flatMap((root) => {
+    if (!isManifestType(root.mediaType) && !isIndexType(root.mediaType)) {
+      report({ type: 'warning', message: `Left out ${root.digest}: it is ${root.mediaType}, and no image` });
+      return [];
+    }
+    const { mediaType, digest, size, platform } = root;
+    return [{ target: { mediaType, digest, size, platform }, names: annotatedNames(root) }];
+  });
+}
+
+async function refuseConflicts(
+  { deps, options, signal }: ImportJob,
+  images: readonly NamedImage[],
+): Promise<void> {
+  if (options.onConflict !== 'error') return;
+  for (const { name, target } of images) {
+    const before = await ifFound(deps.backend.images.get(name, { signal }));
+    if (before === undefined || before.target.digest === target.digest) continue;
+    throw new HawserError(
+      'AlreadyExists',
+      `${name} is ${before.target.digest} here, and ${target.digest} in the archive`,
+      {
+        hint: 'Choose --on-conflict replace or keep, or another name (--name, --base-name)',
+      },
+    );
+  }
+}
+
+/** All that is wanted of one image, into the store, and unpacked. */
+async function bring(
+  job: ImportJob,
+  blobs: ArchiveBlobs,
+  name: string,
+  target: Descriptor,
+): Promise<readonly UnpackedPlatform[]> {
+  const { deps, options, report, signal } = job;
+  const { platforms, unpack = true } = options;
+  const wanted = platforms ?? [deps.hostPlatform];
+  const { hasImage } = await checkImport(blobs, target, wanted, deps.hostPlatform.os, { signal });
+  report({ type: 'resolved', name, root: target });
+  const pulling = { ...job, options: pullOptions(options, name) };
+  const root = { root: target, generated: new Set<string>(), labels: {} };
+  if (unpack && hasImage)
+    return await fetchAndUnpack(pulling, root, spaceCheck(pulling, true), (own) => sourceOf(own, blobs));
+  if (unpack)
+    report({
+      type: 'warning',
+      message: `${name} is not unpacked: it has no image for ${deps.hostPlatform.os}`,
+    });
+  await fetchContent(pulling, root, sourceOf(pulling, blobs), { beforeFetch: spaceCheck(pulling, false) });
+  return [];
+}
+
+function pullOptions({ platforms, snapshotter, layerSettings }: ImportOptions, name: string): PullOptions {
+  return { reference: parseReference(name), platforms, snapshotter, layerSettings };
+}
+
+/** A blob of the store that has rotted is taken from the archive again. */
+function sourceOf(
+  { deps, options, lease, report }: Job<ImportDeps, PullOptions>,
+  fetcher: Fetcher,
+): BlobSource {
+  const { clock, backend } = deps;
+  const { content } = backend;
+  const blobs = { content, fetcher, clock, report, link: new Link(clock, { lanes: 1 }) };
+  const bring: BlobSource['bring'] = (desc, call) => fetchBlob(blobs, desc, call);
+  const refetch = (desc: Descriptor, { signal }: Call) =>
+    bring(desc, { lease, labels: sourceLabels(options.reference), signal });
+  const warn = (message: string) => report({ type: 'warning', message });
+  const document = (desc: Descriptor, call: Call) =>
+    withSoundBlob({ content, refetch, warn }, desc, call, () =>
+      readBlob(content, desc, MAX_CONFIG_BYTES, call),
+    );
+  return { bring, document, refetch };
+}
+
+/** The last step. A name that moves keeps its labels. */
+async function record(
+  { deps, options, signal, report }: ImportJob,
+  images: readonly NamedImage[],
+  unpacked: ReadonlyMap<Digest, readonly UnpackedPlatform[]>,
+): Promise<ImportedImage[]> {
+  const { backend } = deps;
+  const recorded: ImportedImage[] = [];
+  for (const {
+    name,
+    target: { mediaType, digest, size },
+  } of images) {
+    const target = { mediaType, digest, size };
+    const before = (await ifFound(backend.images.get(name, { signal })))?.target.digest;
+    const moved = before === digest ? undefined : before;
+    if (moved !== undefined && options.onConflict === 'keep') {
+      report({ type: 'warning', message: `Left out ${name}: it is ${moved} here` });
+      continue;
+    }
+    await backend.images.put(name, target, options.labels ?? {}, { signal });
+    report({ type: 'recorded', name, target: digest });
+    if (moved !== undefined) report({ type: 'warning', message: `Moved ${name} from ${moved} to ${digest}` });
+    recorded.push({ name, target, before: moved, unpacked: unpacked.get(digest) ?? [] });
+  }
+  return recorded;
+}
