@@ -2,8 +2,8 @@
 import { absolutePath } from '../core/absolute-path.ts';
 import { canceling } from '../core/async/abort.ts';
 import type { Image } from '../core/images/image-store.ts';
-import { defaultPlatform } from '../core/platforms/host.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
+import { defaultPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Report } from '../core/progress/events.ts';

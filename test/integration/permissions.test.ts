@@ -153,7 +153,12 @@ describe('least permissions under Deno', {
   function words(texts: readonly string[], store: string): string[] {
     const out = join(dir, `out-${runs}`);
     const fill = (text: string): string =>
-      text.replace('DIR', dir).replace('HOST', registry.host).replace('REF', reference).replace('LAYOUT', join(dir, 'layout')).replace(/^OUT$/, out);
+      text
+        .replace('DIR', dir)
+        .replace('HOST', registry.host)
+        .replace('REF', reference)
+        .replace('LAYOUT', join(dir, 'layout'))
+        .replace(/^OUT$/, out);
     return ['--root', join(dir, store), ...texts].map(fill);
   }
 
