@@ -31,6 +31,7 @@ export type {
   Provider as ContentProvider,
   Verifier as ContentVerifier,
 } from './core/content/content-store.ts';
+export type { Namespace, Namespaces } from './core/content/namespace-store.ts';
 export {
   type ErrorDetail,
   type ExchangeCode,
@@ -43,9 +44,13 @@ export {
   type Reason,
   reasonOf,
 } from './core/errors.ts';
+export type { GcCause, GcRoot } from './core/gc/mark.ts';
+export type { GcNode } from './core/gc/references.ts';
+export type { GcItem, GcKept, GcPlan, GcType } from './core/gc/survey.ts';
+export type { ImageUsage, StoreUsage, Sum } from './core/gc/usage.ts';
 export type { Image, ImageStore } from './core/images/image-store.ts';
 export type { LayerLimits, LayerSettings } from './core/layers/layer-settings.ts';
-export type { Lease, LeaseResource, Leases } from './core/leases/lease-store.ts';
+export type { Lease, LeaseOptions, LeaseResource, Leases } from './core/leases/lease-store.ts';
 export type { Descriptor, Platform } from './core/oci/descriptor.ts';
 export { type Digest, parseDigest } from './core/oci/digest.ts';
 export type { Call, WriteCall } from './core/ports/call.ts';
@@ -72,6 +77,7 @@ export type { OwnerMode } from './core/users/owner-policy.ts';
 export type { ExportedImage, ExportResult } from './core/verbs/export.ts';
 export type { ImportedImage, ImportResult } from './core/verbs/import.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
+export type { KeptImage, PruneChoice } from './core/verbs/prune.ts';
 export type { RootfsResult } from './core/verbs/rootfs.ts';
 export {
   type ApiFetchOptions,
@@ -80,6 +86,14 @@ export {
   fetch,
   pull,
 } from './entry/api.ts';
+export {
+  type ApiPruneOptions,
+  type ApiTagOptions,
+  collectionPlan,
+  prune,
+  tag,
+  usage,
+} from './entry/care.ts';
 export {
   type ApiExportOptions,
   type ApiImportOptions,

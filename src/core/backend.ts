@@ -1,4 +1,6 @@
 import type { ContentStore } from './content/content-store.ts';
+import type { Namespaces } from './content/namespace-store.ts';
+import type { Survey } from './gc/survey.ts';
 import type { ImageStore } from './images/image-store.ts';
 import type { Applier } from './layers/applier.ts';
 import type { Leases } from './leases/lease-store.ts';
@@ -34,6 +36,8 @@ export interface Backend extends AsyncDisposable {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly leases: Leases;
+  /** All namespaces of the store. */
+  readonly namespaceStore: Namespaces;
   readonly applier: Applier;
   /** InvalidArgument for a name that is not there. Default: the one that a containerd's namespace names, else `overlayfs`. */
   snapshotter(name?: string): LayerSnapshotter;
@@ -56,4 +60,14 @@ export interface Backend extends AsyncDisposable {
    * containerd, which collects by itself and does not say what it removed.
    */
   collect(call?: Call): Promise<GcResult | undefined>;
+  /**
+   * Collects when that was not done for a day, or something is known to be of no use any more, and no other process has the store open.
+   * Not given where somebody else collects.
+   */
+  collectWhenDue?(call?: Call): Promise<void>;
+  /**
+   * Everything that is there, for what a collection would do and for what takes room; changes nothing. `sizes` false: without the bytes
+   * of snapshots, which may have to be counted file by file.
+   */
+  survey(opts?: { sizes?: boolean } & Call): Promise<Survey>;
 }

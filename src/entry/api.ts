@@ -39,6 +39,8 @@ export interface ApiTransferOptions extends Call {
   readonly maxConcurrentDownloads?: number | undefined;
   /** Starts although the image cannot fit into the free space of the disk. */
   readonly force?: boolean | undefined;
+  /** Milliseconds for which a failed call keeps what it has fetched, for the next one to go on with. Default: a day; 0: not at all. */
+  readonly keepPartial?: number | undefined;
   /** Gets what happens, as it happens. */
   readonly onProgress?: Report | undefined;
   /** Sent to the reference's own registry (and the token server it names) only. Default: what Docker and podman keep. */
@@ -182,6 +184,7 @@ function fetchOptions(reference: Reference, options: ApiTransferOptions, host: P
     imageVerifiers: options.imageVerifiers,
     maxConcurrentDownloads: options.maxConcurrentDownloads,
     force: options.force,
+    keepPartial: options.keepPartial,
     retry: options.retry,
     ...(options.limitRate === undefined ? {} : { split: { lanes: 1 } }),
     report: options.onProgress,

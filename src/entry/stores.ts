@@ -7,6 +7,7 @@ import { canceling } from '../core/async/abort.ts';
 import { cleanedUp, closingAfter } from '../core/async/cleanup.ts';
 import type { Backend, GcResult } from '../core/backend.ts';
 import type { ContentStore } from '../core/content/content-store.ts';
+import type { Namespaces } from '../core/content/namespace-store.ts';
 import { HawserError } from '../core/errors.ts';
 import type { ImageStore } from '../core/images/image-store.ts';
 import type { Leases } from '../core/leases/lease-store.ts';
@@ -28,6 +29,8 @@ export interface AnyStore extends AsyncDisposable {
   readonly images: ImageStore;
   /** What the garbage collection must keep although no image names it. */
   readonly leases: Leases;
+  /** All namespaces, this one and others. */
+  readonly namespaceStore: Namespaces;
   /** The names that `snapshotter` takes. */
   readonly snapshotterNames: readonly string[];
   /** `name`: by default the one that a containerd's namespace names, else `overlayfs`. InvalidArgument for a name that is not there. */

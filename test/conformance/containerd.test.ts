@@ -7,8 +7,10 @@ import { defaultPlatform } from '../../src/core/platforms/host.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { contentSuite, type Departures, type StoreUnderTest } from '../suites/content.ts';
+import { gcSuite } from '../suites/gc.ts';
 import { imagesSuite } from '../suites/images.ts';
 import { leasesSuite } from '../suites/leases.ts';
+import { namespacesSuite } from '../suites/namespaces.ts';
 import { type SnapshotterUnderTest, snapshotterSuite } from '../suites/snapshotter.ts';
 import { type Containerd, type Installation, installations, startContainerd } from '../support/containerd.ts';
 import { needs } from '../support/needs.ts';
@@ -91,6 +93,8 @@ function over(installation: Installation): void {
   contentSuite(name, store, false, name === 'containerd' ? { ...CONTENT, ...SHA256_ONLY } : CONTENT);
   leasesSuite(name, store);
   imagesSuite(name, store);
+  namespacesSuite(name, store);
+  gcSuite(name, store);
   snapshotterSuite(name, snapshots, false, SNAPSHOTS);
 
   test(`platform/${name}: amd64 without a level, as containerd runs it`, async () => {

@@ -1,7 +1,9 @@
 import { type LocalBackend, openLocalBackend } from '../../src/backends/local/open.ts';
 import { contentSuite, type StoreUnderTest } from '../suites/content.ts';
+import { gcSuite } from '../suites/gc.ts';
 import { imagesSuite } from '../suites/images.ts';
 import { leasesSuite } from '../suites/leases.ts';
+import { namespacesSuite } from '../suites/namespaces.ts';
 import { bareRuntime } from '../support/bare-runtime.ts';
 import { tempDir } from '../support/tmp.ts';
 
@@ -24,3 +26,5 @@ async function local(): Promise<StoreUnderTest> {
 contentSuite('local', local);
 leasesSuite('local', local);
 imagesSuite('local', local);
+namespacesSuite('local', local);
+gcSuite('local', local);

@@ -123,6 +123,8 @@ test('schema 1: what a layer is, is read from it once, and again if its labels a
   await withBench(async ({ store, registry }) => {
     const ref = pushSchema1(registry, true);
     await fetch(ref, { store });
+    // What the image of the first conversion named is collected when the record moves.
+    await store.content.label(parseDigest(A ?? ''), { 'containerd.io/gc.root': 'test' });
     const [diffId, empty] = [
       'containerd.io/uncompressed',
       'containerd.io/docker.schema1.empty-layer',

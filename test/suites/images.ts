@@ -49,6 +49,18 @@ export function imagesSuite(
     await rejectsWith('InvalidArgument', images.put('a', target('one'), { k: 'x'.repeat(4096) }));
   });
 
+  check('label: sets and removes labels, and leaves the rest', async ({ images }) => {
+    await rejectsWith('NotFound', images.label('a', { x: 'y' }));
+    const made = await images.put('a', target('one'), { a: '1', b: '2' });
+    const changed = await images.label('a', { b: '', 'c.d/e': '3' });
+    assert.deepEqual(changed.labels, { a: '1', 'c.d/e': '3' });
+    assert.deepEqual([changed.target, changed.createdAt], [made.target, made.createdAt]);
+    assert.ok(changed.updatedAt >= made.updatedAt);
+    assert.deepEqual((await images.label('a', {})).labels, changed.labels);
+    await rejectsWith('InvalidArgument', images.label('a', { k: 'x'.repeat(4096) }));
+    assert.deepEqual((await images.get('a')).labels, changed.labels);
+  });
+
   check('list is sorted by bytes; names need no form', async ({ images }) => {
     for (const one of ['b', 'a', 'ä', 'Z', 'a/b:c@d e']) await images.put(one, target(one), {});
     assert.deepEqual(

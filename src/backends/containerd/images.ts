@@ -78,6 +78,19 @@ export class ContainerdImages implements ImageStore {
     return toImage(need(image, 'the image updated'));
   }
 
+  async label(name: string, labels: Labels, call?: Call): Promise<Image> {
+    checkLabels(labels);
+    const before = await this.get(name, call);
+    if (Object.keys(labels).length === 0) return before;
+    // containerd checks the whole record, the mask notwithstanding.
+    const request = {
+      image: { name, target: fromDescriptor(before.target), labels },
+      updateMask: labelMask(labels),
+    };
+    const { image } = await this.#connection.call('images.v1.Images/Update', request, call);
+    return toImage(need(image, 'the image updated'));
+  }
+
   async delete(name: string, call?: Call): Promise<void> {
     await this.#connection.call('images.v1.Images/Delete', { name }, call);
   }

@@ -1,10 +1,11 @@
-import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError } from '../../core/errors.ts';
 import { randomLeaseId } from '../../core/leases/ids.ts';
 import {
   LEASE_EXPIRE_LABEL,
+  LEASE_IMAGE_LABEL,
   type Lease,
+  type LeaseOptions,
   type LeaseResource,
   type Leases,
 } from '../../core/leases/lease-store.ts';
@@ -41,11 +42,12 @@ export class ContainerdLeases implements Leases {
     this.#host = host;
   }
 
-  async create(opts: { id?: string; labels?: Labels; expiresIn?: number } & Call = {}): Promise<Lease> {
+  async create(opts: LeaseOptions = {}): Promise<Lease> {
     if (opts.id === '') throw new HawserError('InvalidArgument', 'Cannot create a lease with an empty id');
     const now = this.#clock.now();
     const id = opts.id ?? randomLeaseId(now, (length) => this.#host.random(length));
-    const labels = { ...opts.labels };
+    const labels: Record<string, string> = { ...opts.labels };
+    if (opts.image !== undefined) labels[LEASE_IMAGE_LABEL] = opts.image;
     if (opts.expiresIn !== undefined) {
       labels[LEASE_EXPIRE_LABEL] = new Date(now + opts.expiresIn).toISOString();
     }

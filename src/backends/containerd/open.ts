@@ -15,7 +15,9 @@ import { Durable } from './durable.ts';
 import { ContainerdImages } from './images.ts';
 import { ContainerdLeases } from './leases.ts';
 import { need } from './messages.ts';
+import { ContainerdNamespaces } from './namespaces.ts';
 import { ContainerdSnapshotter } from './snapshotter.ts';
+import { survey } from './survey.ts';
 import { Unsynced } from './unsynced.ts';
 import { DEFAULT_SETTINGS, type VerifierSettings, verifyImage } from './verifiers.ts';
 import { waysOf } from './version.ts';
@@ -49,28 +51,25 @@ export async function openContainerdBackend(
     const writeOut = new WriteOut(runtime);
     const durable = new Durable(workers, writeOut, new Unsynced(runtime.fs));
     const leases = new ContainerdLeases(connection, clock, host);
-    return {
-      namespace,
+    const snapshotter = (name = usual) => {
+      if (!usable.includes(name)) throw noSnapshotter(name, usable);
+      return new ContainerdSnapshotter(connection, name, direct, durable, ways);
+    };
+    const roles = {
+      ...{ namespace, leases, snapshotter, snapshotterNames: usable },
       content: new ContainerdContent(connection, hashers),
       images: new ContainerdImages(connection),
-      leases,
+    };
+    return {
+      ...roles,
+      namespaceStore: new ContainerdNamespaces(connection),
       applier: new ContainerdApplier(connection, durable, direct, workers, writeOut),
       allMetadata: ways.allMetadata,
       platform: containerdPlatform,
-      admit: async (name, target, { imageVerifiers, signal }) => {
-        const settings = await verifiersOf(connection, runtime, { verifiers, imageVerifiers, signal });
-        if (settings !== undefined) await verifyImage(runtime, settings, name, target, { signal });
-      },
-      snapshotterNames: usable,
-      snapshotter: (name = usual) => {
-        if (!usable.includes(name)) throw noSnapshotter(name, usable);
-        return new ContainerdSnapshotter(connection, name, direct, durable, ways);
-      },
+      admit: admission(connection, runtime, verifiers),
       sync: (call) => durable.sync(call),
-      collect: async (call) => {
-        await leases.collect(call);
-        return undefined;
-      },
+      collect: (call) => leases.collect(call).then(() => undefined),
+      survey: (call) => survey(connection, roles, clock.now(), call),
       [Symbol.asyncDispose]: async () => {
         await durable.close();
         direct[Symbol.dispose]();
@@ -81,6 +80,18 @@ export async function openContainerdBackend(
     connection.close();
     throw err;
   }
+}
+
+/** Asks the image verifiers of the node. */
+function admission(
+  connection: Connection,
+  runtime: Pick<Runtime, 'fs' | 'host' | 'syscalls' | 'programs'>,
+  verifiers: readonly string[],
+): NonNullable<Backend['admit']> {
+  return async (name, target, { imageVerifiers, signal }) => {
+    const settings = await verifiersOf(connection, runtime, { verifiers, imageVerifiers, signal });
+    if (settings !== undefined) await verifyImage(runtime, settings, name, target, { signal });
+  };
 }
 
 async function containerdVersion(connection: Connection, call: Call): Promise<string> {

@@ -109,6 +109,16 @@ export const MESSAGES = {
   Namespace: { name: [1, 'string'], labels: [2, 'labels'] },
   NamespaceName: { name: [1, 'string'] },
   NamespaceAnswer: { namespace: [1, 'Namespace'] },
+  NamespaceUpdate: { namespace: [1, 'Namespace'], updateMask: [2, 'FieldMask'] },
+  NamespaceList: { namespaces: [1, 'Namespace[]'] },
+  Container: {
+    id: [1, 'string'],
+    labels: [2, 'labels'],
+    image: [3, 'string'],
+    snapshotter: [6, 'string'],
+    snapshotKey: [7, 'string'],
+  },
+  ContainerAnswer: { container: [1, 'Container'] },
   VersionResponse: { version: [1, 'string'], revision: [2, 'string'] },
   Filters: { filters: [1, 'string[]'] },
   PluginStatus: { code: [1, 'int32'], message: [2, 'string'] },
@@ -150,6 +160,10 @@ export const CALLS = {
   'snapshots.v1.Snapshots/Usage': ['SnapshotKey', 'SnapshotUsage'],
   'diff.v1.Diff/Apply': ['ApplyRequest', 'ApplyResponse'],
   'namespaces.v1.Namespaces/Get': ['NamespaceName', 'NamespaceAnswer'],
+  'namespaces.v1.Namespaces/List': ['Empty', 'NamespaceList'],
+  'namespaces.v1.Namespaces/Create': ['NamespaceAnswer', 'NamespaceAnswer'],
+  'namespaces.v1.Namespaces/Update': ['NamespaceUpdate', 'NamespaceAnswer'],
+  'namespaces.v1.Namespaces/Delete': ['NamespaceName', 'Empty'],
   'version.v1.Version/Version': ['Empty', 'VersionResponse'],
   'introspection.v1.Introspection/Plugins': ['Filters', 'PluginList'],
   'introspection.v1.Introspection/Server': ['Empty', 'ServerResponse'],
@@ -160,6 +174,7 @@ export const STREAMS = {
   'content.v1.Content/List': ['Empty', 'ContentList'],
   'content.v1.Content/Read': ['ReadRequest', 'ReadResponse'],
   'snapshots.v1.Snapshots/List': ['SnapshotListing', 'SnapshotList'],
+  'containers.v1.Containers/ListStream': ['Empty', 'ContainerAnswer'],
 } as const;
 
 /** The same for the one method of many requests and many responses. */

@@ -5,86 +5,33 @@
  * 2. One durable transaction marks, deletes unreachable records, and notes the files without a record as doomed.
  * 3. The files are removed. Writers that want such a path wait until then (Store.undoomed).
  *
- * Besides what images, root labels and leases reach, a collection keeps whatever a live process is writing, and ingests
- * younger than a day. A lease with a time protects until then even when its process has died.
+ * Besides what images, root labels and leases reach, a collection keeps whatever a live process is writing (ingests, snapshots that
+ * are not durable yet), and ingests younger than a day. A lease with a time protects until then even when its process has died.
  */
 
 import type { GcResult } from '../../core/backend.ts';
 import { reasonOf } from '../../core/errors.ts';
 import { mark } from '../../core/gc/mark.ts';
-import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Row } from '../../core/ports/database.ts';
-import type { DirEntry } from '../../core/ports/file-system.ts';
-import { blobFile } from './blob-files.ts';
+import { COLLECTION_INTERVAL, setDue } from './due-time.ts';
+import { type Files, listFiles } from './files.ts';
 import { loadState, namespaces, sweepRecords } from './gc-state.ts';
 import { notMounted } from './mounted.ts';
+import { OWNER_LABEL } from './owner.ts';
 import { project, touchImages } from './projection.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
-interface Files {
-  /** By path relative to the root. */
-  readonly blobs: ReadonlyMap<string, { digest: string; size: number }>;
-  readonly ingests: readonly string[];
-  readonly snapshots: readonly { path: string; id: number }[];
-}
-
-async function entries(store: Store, dir: string, call?: Call): Promise<DirEntry[]> {
-  const path = store.path(dir);
-  return (await store.runtime.fs.stat(path, call)) === undefined
-    ? []
-    : await store.runtime.fs.list(path, call);
-}
-
-/** Files in blobs, ingest and snapshots whose names have not our form belong to somebody else and stay. */
-async function listFiles(store: Store, call?: Call): Promise<Files> {
-  const ingests = (await entries(store, 'content/ingest', call))
-    .filter(({ name }) => /^[0-9a-f]{64}$/.test(name))
-    .map(({ name }) => `content/ingest/${name}`);
-  return { blobs: await listBlobs(store, call), ingests, snapshots: await listSnapshots(store, call) };
-}
-
-async function listBlobs(store: Store, call?: Call): Promise<Files['blobs']> {
-  const blobs = new Map<string, { digest: string; size: number }>();
-  for (const algorithm of ['sha256', 'sha384', 'sha512']) {
-    for (const { name } of await entries(store, `content/blobs/${algorithm}`, call)) {
-      const digest = tryDigest(`${algorithm}:${name}`);
-      if (digest === undefined) continue;
-      const info = await store.runtime.fs.stat(store.path(blobFile(digest)), call);
-      if (info !== undefined) blobs.set(blobFile(digest), { digest, size: info.size });
-    }
-  }
-  return blobs;
-}
-
-async function listSnapshots(store: Store, call?: Call): Promise<Files['snapshots']> {
-  const snapshots: { path: string; id: number }[] = [];
-  for (const { name, type } of await entries(store, 'snapshots', call)) {
-    if (type !== 'directory') continue;
-    for (const entry of await entries(store, `snapshots/${name}`, call)) {
-      if (!/^[1-9][0-9]*$/.test(entry.name)) continue;
-      snapshots.push({ path: `snapshots/${name}/${entry.name}`, id: Number(entry.name) });
-    }
-  }
-  return snapshots;
-}
-
-function tryDigest(text: string): ReturnType<typeof parseDigest> | undefined {
-  try {
-    return parseDigest(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Finds out which of the processes that rows name are dead, so that the transaction need not wait for that. */
-async function lookAtOwners(store: Store, call?: Call): Promise<void> {
+export async function lookAtOwners(store: Store, call?: Call): Promise<void> {
   const rows = store.db.prepare(
     `SELECT owner FROM ingests WHERE owner IS NOT NULL UNION SELECT owner FROM leases WHERE owner IS NOT NULL
-     UNION SELECT owner FROM staging UNION SELECT owner FROM doomed`,
+     UNION SELECT owner FROM staging UNION SELECT owner FROM doomed
+     UNION SELECT owner FROM snapshots WHERE unsynced IS NOT NULL
+     UNION SELECT value FROM labels WHERE type = 'leases' AND key = ?`,
   );
-  for (const row of rows.all()) await store.owner.look(text(row, 'owner'), call);
+  for (const row of rows.all(OWNER_LABEL)) await store.owner.look(text(row, 'owner'), call);
 }
 
 /** Takes the time of an ingest's last byte from its data file: a process that died has not recorded that time. */
@@ -117,6 +64,7 @@ function sweep(store: Store, files: Files): Swept {
   const { db, owner } = store;
   const liveness = { now: store.now(), isDead: (id: string) => owner.isDead(id) };
   const unrecorded = new Set(orphans(store, files));
+  setDue(store, liveness.now + COLLECTION_INTERVAL);
   let images = 0;
   let snapshots = 0;
   for (const ns of namespaces(db)) {
@@ -210,7 +158,10 @@ export async function collect(store: Store, call?: Call): Promise<GcResult> {
   const files = await listFiles(store, call);
   const swept = await store.writeToFree(() => sweep(store, files), call);
   if (swept.images > 0) await store.withSpare(() => project(store)).catch(() => {});
-  const bytes = await removeFiles(store, files, swept, call);
+  const bytes = await removeFiles(store, files, swept, call).catch(async (err: unknown) => {
+    await store.tidy(() => setDue(store, store.now()));
+    throw err;
+  });
   await store.owner.tidy(call);
   const blobs = swept.doomed.filter((path) => files.blobs.has(path)).length;
   return { blobs, snapshots: swept.snapshots, bytes };

@@ -222,7 +222,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
     );
   }
 
-  async abort(ref: string, call: Call = {}): Promise<void> {
+  async abort(ref: string, call: { unleased?: boolean } & Call = {}): Promise<void> {
     const { now } = await takeIngest(this.#store, ref, undefined, call);
     try {
       await dropIngest(this.#store, now, call);

@@ -13,6 +13,7 @@
 import { orAborted } from '../../core/async/abort.ts';
 import { Rounds } from '../../core/async/rounds.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
+import type { LeaseResource } from '../../core/leases/lease-store.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { bootId } from '../../core/snapshots/boot-id.ts';
 import { number } from './rows.ts';
@@ -33,11 +34,15 @@ const OTHERS_PAUSE = 50;
 const HINT =
   'What was unpacked and was not on the disk yet is dropped. Check the disk and the kernel log, then pull again';
 
+function reliance(type: string, name: string): string {
+  return `${type}\0${name}`;
+}
+
 export class Durability {
   readonly #store: Store;
   #mark: Promise<WriteMark> | undefined;
-  /** Committed snapshots that were not durable when this process made or found them. */
-  readonly #relied = new Set<number>();
+  /** Committed snapshots that were not durable when this process made or found them, by id: what a lease calls each (`reliance`). */
+  readonly #relied = new Map<number, string>();
   /** The marks of this process's snapshots that are neither committed nor removed. */
   readonly #marks = new Map<number, string>();
   /** Why this process can vouch for nothing any more. */
@@ -91,9 +96,15 @@ export class Durability {
   }
 
   /** A committed snapshot is used as it is: the next sync is to make it durable, or to fail. */
-  rely(id: number): void {
-    this.#relied.add(id);
+  rely(id: number, type: string, name: string): void {
+    this.#relied.set(id, reliance(type, name));
     this.#marks.delete(id);
+  }
+
+  /** Nobody of this process is at work with these snapshots any more, so a collection may remove them: no sync asks for them. */
+  unrely(resources: readonly LeaseResource[]): void {
+    const ended = new Set(resources.map(({ type, id }) => reliance(type, id)));
+    for (const [id, name] of this.#relied) if (ended.has(name)) this.#relied.delete(id);
   }
 
   /** A snapshot was removed on purpose. */
@@ -141,14 +152,15 @@ export class Durability {
   async #sync(): Promise<void> {
     this.#check();
     const rows = unsyncedRows(this.#store.db).filter(({ committed }) => committed);
-    const relied = [...this.#relied];
+    const relied = [...this.#relied.keys()];
     await this.#syncfs();
     const mark = await this.#writeMark();
     if (!isSameMount(await this.#store.runtime.syscalls(), mark)) {
       throw await this.#distrust(new HawserError('DataLoss', `${this.#dir} was mounted anew meanwhile`));
     }
     await this.#clear(rows, mark);
-    this.#requireAll(relied);
+    // What was let go of meanwhile is nobody's any more.
+    this.#requireAll(relied.filter((id) => this.#relied.has(id)));
     for (const id of relied) this.#relied.delete(id);
   }
 

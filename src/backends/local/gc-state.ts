@@ -1,7 +1,11 @@
 /** Loads the records of a namespace for the mark phase, and removes those that are not reachable. Within one transaction. */
-import type { GcState, Reachable } from '../../core/gc/mark.ts';
+import type { GcState } from '../../core/gc/graph.ts';
+import type { Reachable } from '../../core/gc/mark.ts';
+import { isExpired } from '../../core/gc/references.ts';
+import { LEASE_EXPIRE_LABEL, LEASE_IMAGE_LABEL } from '../../core/leases/lease-store.ts';
 import type { Database } from '../../core/ports/database.ts';
 import { labelRows } from './labels.ts';
+import { OWNER_LABEL } from './owner.ts';
 import { number, optionalText, text } from './rows.ts';
 
 /** Milliseconds after its last byte for which an ingest that nobody writes is kept, to be resumed (containerd: 24 h). */
@@ -10,6 +14,8 @@ const INGEST_GRACE = 24 * 60 * 60 * 1000;
 export interface Liveness {
   readonly now: number;
   isDead(owner: string): boolean;
+  /** Milliseconds since the epoch; not given: the records have it. */
+  lastByte?(dir: string): number;
 }
 
 export function namespaces(db: Database): string[] {
@@ -24,8 +30,10 @@ function lives(owner: string | undefined, liveness: Liveness): boolean {
 }
 
 export function loadState(db: Database, ns: string, liveness: Liveness): GcState {
+  const leases = loadLeases(db, ns, liveness);
+  const ended = endedDownloads(leases, liveness.now);
   return {
-    leases: loadLeases(db, ns, liveness),
+    leases,
     images: rows(db, ns, 'images', 'SELECT name AS id, digest FROM images WHERE ns = ?', (row, labels) => ({
       name: text(row, 'id'),
       digest: text(row, 'digest'),
@@ -35,7 +43,7 @@ export function loadState(db: Database, ns: string, liveness: Liveness): GcState
       digest: text(row, 'id'),
       labels,
     })),
-    snapshots: loadSnapshots(db, ns),
+    snapshots: loadSnapshots(db, ns, liveness),
     ingests: db
       .prepare('SELECT * FROM ingests WHERE ns = ?')
       .all(ns)
@@ -44,7 +52,9 @@ export function loadState(db: Database, ns: string, liveness: Liveness): GcState
         expected: optionalText(row, 'expected'),
         live:
           lives(optionalText(row, 'owner'), liveness) ||
-          liveness.now - number(row, 'updated_at') < INGEST_GRACE,
+          (!ended.has(text(row, 'ref')) &&
+            liveness.now - Math.max(number(row, 'updated_at'), liveness.lastByte?.(text(row, 'dir')) ?? 0) <
+              INGEST_GRACE),
       })),
   };
 }
@@ -70,18 +80,39 @@ function loadLeases(db: Database, ns: string, liveness: Liveness): GcState['leas
   return rows(db, ns, 'leases', 'SELECT id, owner FROM leases WHERE ns = ?', (row, labels) => {
     const id = text(row, 'id');
     const owner = optionalText(row, 'owner');
+    // However long a verb takes, its lease protects.
+    const atWork = lives(labels[OWNER_LABEL], liveness);
     const resources = held.all(ns, id).map((one) => ({ type: text(one, 'type'), id: text(one, 'id') }));
-    return { id, labels, live: owner === undefined || lives(owner, liveness), resources };
+    const { [LEASE_EXPIRE_LABEL]: _, ...lasting } = labels;
+    return {
+      id,
+      labels: atWork ? lasting : labels,
+      live: owner === undefined || lives(owner, liveness),
+      resources,
+    };
   });
 }
 
-function loadSnapshots(db: Database, ns: string): GcState['snapshots'] {
+/** The downloads of verbs whose leases have expired: those that no other lease protects. */
+function endedDownloads(leases: GcState['leases'], now: number): ReadonlySet<string> {
+  const ended = new Set<string>();
+  const isEnded = ({ labels }: GcState['leases'][number]) => isExpired(labels, now);
+  const refsOf = ({ resources }: GcState['leases'][number]) =>
+    resources.filter(({ type }) => type === 'ingests').map(({ id }) => id);
+  for (const lease of leases.filter(isEnded)) {
+    if (lease.labels[LEASE_IMAGE_LABEL] !== undefined) for (const ref of refsOf(lease)) ended.add(ref);
+  }
+  for (const lease of leases) if (!isEnded(lease)) for (const ref of refsOf(lease)) ended.delete(ref);
+  return ended;
+}
+
+function loadSnapshots(db: Database, ns: string, liveness: Liveness): GcState['snapshots'] {
   const names = db.prepare('SELECT DISTINCT snapshotter FROM snapshots WHERE ns = ?').all(ns);
   return names.flatMap((named) => {
     const snapshotter = text(named, 'snapshotter');
     const labels = labelRows.all(db, ns, `snapshots/${snapshotter}`);
     const found = db.prepare(
-      `SELECT s.name, p.name AS parent FROM snapshots s LEFT JOIN snapshots p ON p.id = s.parent
+      `SELECT s.name, s.unsynced, s.owner, p.name AS parent FROM snapshots s LEFT JOIN snapshots p ON p.id = s.parent
        WHERE s.ns = ? AND s.snapshotter = ? ORDER BY s.id`,
     );
     return found.all(ns, snapshotter).map((row) => ({
@@ -89,6 +120,7 @@ function loadSnapshots(db: Database, ns: string): GcState['snapshots'] {
       name: text(row, 'name'),
       parent: optionalText(row, 'parent') ?? '',
       labels: labels.get(text(row, 'name')) ?? {},
+      live: row.unsynced !== null && lives(optionalText(row, 'owner'), liveness),
     }));
   });
 }

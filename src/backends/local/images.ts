@@ -5,6 +5,7 @@ import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Row } from '../../core/ports/database.ts';
+import { setDue } from './due-time.ts';
 import { labelRows } from './labels.ts';
 import { addToLease } from './leases.ts';
 import { project, touchImages } from './projection.ts';
@@ -69,6 +70,8 @@ export class LocalImages implements ImageStore {
            size = excluded.size, annotations = excluded.annotations, updated_at = excluded.updated_at`,
       );
       const at = this.#store.now();
+      const before = db.prepare('SELECT digest FROM images WHERE ns = ? AND name = ?').get(namespace, name);
+      if (before !== undefined && text(before, 'digest') !== target.digest) setDue(this.#store, at);
       const annotations = target.annotations === undefined ? null : JSON.stringify(target.annotations);
       put.run(namespace, name, target.digest, target.mediaType, target.size, annotations, at, at);
       labelRows.set(db, namespace, 'images', name, labels);
@@ -78,6 +81,17 @@ export class LocalImages implements ImageStore {
     }, call);
     await project(this.#store).catch(() => {});
     return image;
+  }
+
+  async label(name: string, labels: Labels, call?: Call): Promise<Image> {
+    call?.signal?.throwIfAborted();
+    const { db, namespace } = this.#store;
+    return await this.#store.writeDurably(() => {
+      const touch = db.prepare('UPDATE images SET updated_at = ? WHERE ns = ? AND name = ?');
+      if (touch.run(this.#store.now(), namespace, name).changes === 0) throw notFound(name);
+      labelRows.set(db, namespace, 'images', name, labels);
+      return this.#read(name);
+    }, call);
   }
 
   async delete(name: string, call?: Call): Promise<void> {
@@ -92,7 +106,10 @@ export class LocalImages implements ImageStore {
       const drop = db.prepare('DELETE FROM images WHERE ns = ? AND name = ?');
       const there = names.filter((name) => drop.run(namespace, name).changes > 0);
       for (const name of there) labelRows.clear(db, namespace, 'images', name);
-      if (there.length > 0) touchImages(this.#store);
+      if (there.length > 0) {
+        touchImages(this.#store);
+        setDue(this.#store, this.#store.now());
+      }
       return there;
     }, call);
     if (deleted.length > 0) await this.#store.withSpare(() => project(this.#store)).catch(() => {});

@@ -57,6 +57,9 @@ export function allIngests(store: Store): IngestRecord[] {
     .map(toRecord);
 }
 
+/** `unleased`: fails with Unavailable when a lease lists the ref. */
+type TakeCall = { readonly lease?: string | undefined; readonly unleased?: boolean | undefined } & Call;
+
 export interface Taken {
   /** The record before it was taken; undefined when it is new. */
   readonly before: IngestRecord | undefined;
@@ -72,7 +75,7 @@ export async function takeIngest(
   store: Store,
   ref: string,
   want: Expected | undefined,
-  call: { lease?: string | undefined } & Call,
+  call: TakeCall,
 ): Promise<Taken> {
   if (store.taken.has(ref)) throw busy(store, ref);
   store.taken.add(ref);
@@ -91,11 +94,11 @@ async function waitForTurn(
   store: Store,
   ref: string,
   want: Expected | undefined,
-  call: { lease?: string | undefined } & Call,
+  call: TakeCall,
 ): Promise<Taken> {
   for (;;) {
     call.signal?.throwIfAborted();
-    const outcome = await store.write(() => tryTake(store, ref, want, call.lease), call);
+    const outcome = await store.write(() => tryTake(store, ref, want, call), call);
     if (typeof outcome !== 'string') return outcome;
     if ((await store.owner.look(outcome, call)) === 'alive') throw busy(store, ref);
   }
@@ -114,11 +117,12 @@ function tryTake(
   store: Store,
   ref: string,
   want: Expected | undefined,
-  lease: string | undefined,
+  { lease, unleased = false }: TakeCall,
 ): Taken | string {
   const before = findIngest(store, ref);
   if (before?.owner !== undefined && isHeld(store, before.owner)) return before.owner;
   if (before === undefined && want === undefined) throw noReference(ref);
+  if (unleased) requireUnleased(store, ref);
   addToLease(store, lease, 'ingests', ref);
   const at = store.now();
   const now: IngestRecord = {
@@ -136,6 +140,15 @@ function tryTake(
   const { dir, expected, total, startedAt, updatedAt } = now;
   put.run(store.namespace, ref, dir, expected ?? null, total, store.owner.id, startedAt, updatedAt);
   return { before, now };
+}
+
+function requireUnleased(store: Store, ref: string): void {
+  const find = store.db.prepare(
+    "SELECT lease FROM lease_resources WHERE ns = ? AND type = 'ingests' AND id = ?",
+  );
+  const row = find.get(store.namespace, ref);
+  if (row === undefined) return;
+  throw new HawserError('Unavailable', `ref ${ref} is held by the lease ${text(row, 'lease')}`);
 }
 
 /** A row of this store's own was left by a failed release: whoever holds the ref here is in `store.taken`. */

@@ -1,15 +1,19 @@
-import type { Labels } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
 import { randomLeaseId } from '../../core/leases/ids.ts';
 import {
   LEASE_EXPIRE_LABEL,
+  LEASE_IMAGE_LABEL,
   type Lease,
+  type LeaseOptions,
   type LeaseResource,
   type Leases,
 } from '../../core/leases/lease-store.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
+import type { Row } from '../../core/ports/database.ts';
+import { setDue } from './due-time.ts';
 import { labelRows } from './labels.ts';
+import { OWNER_LABEL } from './owner.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
@@ -45,6 +49,10 @@ function notFound(id: string): HawserError {
   return new HawserError('NotFound', `lease "${id}": not found`);
 }
 
+function toResource(row: Row): LeaseResource {
+  return { type: text(row, 'type'), id: text(row, 'id') };
+}
+
 function checkResource(resource: LeaseResource): void {
   const [type, snapshotter, ...rest] = resource.type.split('/');
   if (resource.id === '') throw new HawserError('InvalidArgument', 'Cannot lease a resource without an id');
@@ -65,16 +73,21 @@ function checkResource(resource: LeaseResource): void {
  */
 export class LocalLeases implements Leases {
   readonly #store: Store;
+  readonly #onEnd: (resources: readonly LeaseResource[]) => void;
 
-  constructor(store: Store) {
+  /** `onEnd`: with what this process is not at work with any more, for the last of its leases on the things has ended. */
+  constructor(store: Store, onEnd: (resources: readonly LeaseResource[]) => void) {
     this.#store = store;
+    this.#onEnd = onEnd;
   }
 
-  async create(opts: { id?: string; labels?: Labels; expiresIn?: number } & Call = {}): Promise<Lease> {
+  async create(opts: LeaseOptions = {}): Promise<Lease> {
     opts.signal?.throwIfAborted();
     if (opts.id === '') throw new HawserError('InvalidArgument', 'Cannot create a lease with an empty id');
     const createdAt = this.#store.now();
-    const labels = { ...opts.labels };
+    const labels: Record<string, string> = { ...opts.labels };
+    if (opts.image !== undefined) labels[LEASE_IMAGE_LABEL] = opts.image;
+    if (opts.atWork === true) labels[OWNER_LABEL] = this.#store.owner.id;
     if (this.#isUnwritable) return { id: opts.id ?? UNRECORDED, createdAt, labels };
     if (opts.expiresIn !== undefined) {
       labels[LEASE_EXPIRE_LABEL] = new Date(createdAt + opts.expiresIn).toISOString();
@@ -119,12 +132,19 @@ export class LocalLeases implements Leases {
   async delete(id: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     if (this.#isUnwritable) return;
-    const { db, namespace } = this.#store;
-    await this.#store.writeToFree(() => {
+    const { db, namespace, owner } = this.#store;
+    const ended = await this.#store.writeToFree(() => {
+      const labels = labelRows.get(db, namespace, 'leases', id);
+      const resources = this.#endsWith(id, labels);
       const dropped = db.prepare('DELETE FROM leases WHERE ns = ? AND id = ?').run(namespace, id);
       if (dropped.changes === 0) throw notFound(id);
       labelRows.clear(db, namespace, 'leases', id);
+      // Its own lease a verb drops when it has succeeded or brought nothing; another's held what may now be of no use.
+      if (labels[LEASE_IMAGE_LABEL] !== undefined && labels[OWNER_LABEL] !== owner.id)
+        setDue(this.#store, this.#store.now());
+      return resources;
     }, call);
+    this.#onEnd(ended);
   }
 
   async add(id: string, resource: LeaseResource, call?: Call): Promise<void> {
@@ -145,7 +165,44 @@ export class LocalLeases implements Leases {
     const rows = db.prepare(
       'SELECT type, id FROM lease_resources WHERE ns = ? AND lease = ? ORDER BY type, id',
     );
-    return rows.all(namespace, id).map((row) => ({ type: text(row, 'type'), id: text(row, 'id') }));
+    return rows.all(namespace, id).map(toResource);
+  }
+
+  async release(id: string, expiresIn: number, call?: Call): Promise<void> {
+    call?.signal?.throwIfAborted();
+    if (this.#isUnwritable) return;
+    const { db, namespace } = this.#store;
+    const until = new Date(this.#store.now() + expiresIn).toISOString();
+    const ended = await this.#store.writeToFree(() => {
+      this.#require(id);
+      const resources = this.#endsWith(id, labelRows.get(db, namespace, 'leases', id));
+      labelRows.set(db, namespace, 'leases', id, { [OWNER_LABEL]: '', [LEASE_EXPIRE_LABEL]: until });
+      return resources;
+    }, call);
+    this.#onEnd(ended);
+  }
+
+  /** Within a transaction: what this process works with under this lease and under no other one. */
+  #endsWith(lease: string, labels: Lease['labels']): LeaseResource[] {
+    const { db, namespace, owner } = this.#store;
+    if (labels[OWNER_LABEL] !== owner.id) return [];
+    const rows = db.prepare(
+      `SELECT type, id FROM lease_resources WHERE ns = ?1 AND lease = ?2
+       EXCEPT SELECT r.type, r.id FROM lease_resources r
+       JOIN labels l ON l.ns = r.ns AND l.type = 'leases' AND l.id = r.lease AND l.key = ?3 AND l.value = ?4
+       WHERE r.ns = ?1 AND r.lease <> ?2`,
+    );
+    return rows.all(namespace, lease, OWNER_LABEL, owner.id).map(toResource);
+  }
+
+  async abandoned(image: string, call?: Call): Promise<string[]> {
+    const ids: string[] = [];
+    for (const { id, labels } of await this.list(call)) {
+      const owner = labels[OWNER_LABEL];
+      if (labels[LEASE_IMAGE_LABEL] !== image) continue;
+      if (owner === undefined || (await this.#store.owner.look(owner, call)) === 'dead') ids.push(id);
+    }
+    return ids;
   }
 
   #require(id: string): void {

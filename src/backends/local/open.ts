@@ -11,11 +11,13 @@ import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
 import { collect } from './collect.ts';
 import { LocalContent } from './content.ts';
+import { collectWhenDue } from './due.ts';
 import { Durability } from './durability.ts';
 import { namespaces } from './gc-state.ts';
 import { checkIdentifier } from './identifiers.ts';
 import { LocalImages } from './images.ts';
 import { LocalLeases } from './leases.ts';
+import { LocalNamespaces } from './namespace-rows.ts';
 import { Owner } from './owner.ts';
 import { ensureLayout } from './projection.ts';
 import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
@@ -25,6 +27,7 @@ import { OverlayDriver } from './snapshots/overlayfs.ts';
 import { LocalSnapshotter } from './snapshots/snapshotter.ts';
 import { makeSpare, requireRoom } from './spare.ts';
 import { Store } from './store.ts';
+import { survey } from './survey.ts';
 
 export interface LocalBackend extends Backend {
   readonly content: ContentStore & LocalBlobs;
@@ -142,7 +145,8 @@ function assemble(
     root: store.root,
     content,
     images: new LocalImages(store),
-    leases: new LocalLeases(store),
+    leases: new LocalLeases(store, (ended) => durability.unrely(ended)),
+    namespaceStore: new LocalNamespaces(store),
     applier: new LocalApplier(store, content, durability, writeOut),
     snapshotterNames,
     snapshotter: (name = 'overlayfs') => snapshotters.get(name) ?? noSnapshotter(name, snapshotterNames),
@@ -156,6 +160,8 @@ function assemble(
       await durability.sync(call);
     },
     collect: (call) => collect(store, call),
+    collectWhenDue: (call) => collectWhenDue(store, call),
+    survey: (call) => survey(store, call),
     [Symbol.asyncDispose]: closing(store, durability, writeOut),
   };
 }

@@ -9,6 +9,8 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 
+/** Label of a lease with the id of the process that is at work under the lease. */
+export const OWNER_LABEL = 'hawser.owner';
 const SUFFIX = '.lock';
 /** Bytes of the random number that is a process's id. */
 const ID_BYTES = 8;

@@ -75,6 +75,9 @@ INSERT INTO generation VALUES (0);
 /** Added to stores of format 1 that lack this table; an older hawser does not look at it. */
 const SYNCING = 'CREATE TABLE IF NOT EXISTS syncing (owner TEXT PRIMARY KEY) STRICT, WITHOUT ROWID';
 
+/** When the next collection is due, in milliseconds since the epoch; likewise added to stores of format 1. */
+const DUE = 'CREATE TABLE IF NOT EXISTS due (at INTEGER NOT NULL) STRICT';
+
 function version(db: Database): number {
   const row = db.prepare('PRAGMA user_version').get();
   return row === undefined ? 0 : number(row, 'user_version');
@@ -96,6 +99,7 @@ function migrate(db: Database, path: string): void {
     db.exec(`PRAGMA user_version=${STORE_VERSION}`);
   }
   db.exec(SYNCING);
+  db.exec(DUE);
 }
 
 function hasTable(db: Database, name: string): boolean {
@@ -138,7 +142,7 @@ function setUp(db: Database, path: string): void {
   db.exec('PRAGMA journal_mode=WAL');
   db.exec('PRAGMA synchronous=NORMAL');
   db.exec('PRAGMA foreign_keys=ON');
-  const complete = version(db) === STORE_VERSION && hasTable(db, 'syncing');
+  const complete = version(db) === STORE_VERSION && hasTable(db, 'syncing') && hasTable(db, 'due');
   if (!complete) db.transaction(() => migrate(db, path));
 }
 

@@ -37,8 +37,6 @@ export class Store {
   readonly distrusted: Set<number> = new Set();
   /** Syncs of directories, by path: one sync serves all changes that were done before it began. */
   readonly dirSyncs: Rounds = new Rounds((path) => this.runtime.fs.syncDir(path));
-  /** Whether the namespace has its row, which nobody ever deletes. */
-  #named = false;
 
   constructor(
     parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner'> & {
@@ -63,7 +61,7 @@ export class Store {
   }
 
   /**
-   * One transaction. The first makes the namespace. A power cut may undo a transaction, never tear it. `work` may run more than
+   * One transaction, which makes the namespace where it is missing. A power cut may undo a transaction, never tear it. `work` may run more than
    * once, for while another process has the database locked the transaction is tried again: Unavailable after 30 seconds.
    */
   write<T>(work: () => T, call?: Call): Promise<T> {
@@ -81,6 +79,15 @@ export class Store {
       }
     };
     return this.#retry(durably, LOCK_PATIENCE, call);
+  }
+
+  /** A transaction about namespaces, which makes none itself. */
+  async writeWithoutNamespace<T>(work: () => T, call?: Call): Promise<T> {
+    const transact = (): T => {
+      this.checkWritable();
+      return this.db.transaction(work);
+    };
+    return await this.#retry(transact, LOCK_PATIENCE, call);
   }
 
   /** A durable transaction that removes something. On a full disk it gets the room that the store keeps for it (spare.ts). */
@@ -112,12 +119,10 @@ export class Store {
 
   #transact<T>(work: () => T): T {
     this.checkWritable();
-    const result = this.db.transaction(() => {
-      if (!this.#named) this.db.prepare('INSERT OR IGNORE INTO namespaces VALUES (?)').run(this.namespace);
+    return this.db.transaction(() => {
+      this.db.prepare('INSERT OR IGNORE INTO namespaces VALUES (?)').run(this.namespace);
       return work();
     });
-    this.#named = true;
-    return result;
   }
 
   /** SQLite's own wait for a lock blocks the thread, so it is short; between the tries signals are heard. */

@@ -1,6 +1,6 @@
 import { wrap } from '../../core/errors.ts';
 import { contentFields, parseFilters } from '../../core/filter/filter.ts';
-import { QUIET } from '../grammar/flags.ts';
+import { JSON_DOCUMENT, QUIET } from '../grammar/flags.ts';
 import { withStore } from '../session/context.ts';
 import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -11,7 +11,7 @@ export const contentList: Command = command({
   args: ['[filter...]'],
   summary: 'list blobs',
   details: 'Filters: digest==DIGEST, size==BYTES, labels."KEY"==VALUE, labels.KEY',
-  flags: [QUIET],
+  flags: [QUIET, JSON_DOCUMENT],
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const infos = await backend.content.list({ signal: context.signal });
@@ -21,7 +21,7 @@ export const contentList: Command = command({
       return {
         view: input.get(QUIET)
           ? lines(...found.map(({ digest }) => digest))
-          : { type: 'blobs', infos: found, now },
+          : { type: 'blobs', infos: found, now, json: input.get(JSON_DOCUMENT) },
       };
     }),
 });

@@ -5,7 +5,7 @@ import { chainIdOf, imageStatus, isComplete } from '../../core/images/inspect.ts
 import { defaultPlatform } from '../../core/platforms/host.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
-import { QUIET, SNAPSHOTTER } from '../grammar/flags.ts';
+import { JSON_DOCUMENT, QUIET, SNAPSHOTTER } from '../grammar/flags.ts';
 import { type Context, warn, withStore } from '../session/context.ts';
 import type { CheckRow } from '../views/images.ts';
 import { lines } from '../views/view.ts';
@@ -71,7 +71,8 @@ export const imagesCheck: Command = command({
   path: ['images', 'check'],
   args: ['[filter...]'],
   summary: 'check that images are complete and unpacked',
-  flags: [QUIET, SNAPSHOTTER],
+  details: 'Filters are those of hawser images ls.',
+  flags: [QUIET, SNAPSHOTTER, JSON_DOCUMENT],
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const images = await matchingImages(backend, input.args, context.signal);
@@ -80,8 +81,9 @@ export const imagesCheck: Command = command({
       for (const image of images) rows.push(await checkImage(context, backend, snapshotter, image));
       if (rows.length > 0 && !input.get(QUIET)) await warn(context, CHECKED);
       const good = rows.filter((row) => isComplete(row.status) && row.unpacked);
+      const json = input.get(JSON_DOCUMENT);
       return {
-        view: input.get(QUIET) ? lines(...good.map((row) => row.image.name)) : { type: 'checks', rows },
+        view: input.get(QUIET) ? lines(...good.map((row) => row.image.name)) : { type: 'checks', rows, json },
         failures: rows.flatMap((row) => row.errors),
       };
     }),

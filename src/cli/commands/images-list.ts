@@ -5,7 +5,7 @@ import type { Image } from '../../core/images/image-store.ts';
 import { imagePlatforms, imageSize } from '../../core/images/inspect.ts';
 import { defaultPlatform } from '../../core/platforms/host.ts';
 import { only } from '../../core/platforms/match.ts';
-import { QUIET } from '../grammar/flags.ts';
+import { JSON_DOCUMENT, QUIET } from '../grammar/flags.ts';
 import { type Context, withStore } from '../session/context.ts';
 import type { ImageRow } from '../views/images.ts';
 import { lines } from '../views/view.ts';
@@ -50,7 +50,7 @@ export const imagesList: Command = command({
   details:
     'Filters: name==NAME, name~=REGEXP, target.digest==DIGEST, target.mediatype==TYPE, labels."KEY"==VALUE, labels.KEY;\n' +
     'a comma inside one is "and", several are "or".',
-  flags: [QUIET],
+  flags: [QUIET, JSON_DOCUMENT],
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const images = await matchingImages(backend, input.args, context.signal);
@@ -58,6 +58,6 @@ export const imagesList: Command = command({
       const rows: ImageRow[] = [];
       for (const image of images) rows.push(await imageRow(context, backend, image));
       const warnings = rows.flatMap((row) => row.warnings).map((warning) => `warning: ${warning}`);
-      return { view: { type: 'images', rows }, warnings };
+      return { view: { type: 'images', rows, json: input.get(JSON_DOCUMENT) }, warnings };
     }),
 });

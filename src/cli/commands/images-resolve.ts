@@ -6,7 +6,7 @@ import type { RegistryEvent } from '../../core/registry/observe.ts';
 import type { Registry } from '../../core/registry/registry.ts';
 import { type PlatformManifests, resolvePlatforms } from '../../core/verbs/resolve-platforms.ts';
 import { bool } from '../grammar/flag.ts';
-import { PLATFORM } from '../grammar/flags.ts';
+import { JSON_DOCUMENT, PLATFORM } from '../grammar/flags.ts';
 import {
   NETWORK_FLAGS,
   type NetworkFlag,
@@ -25,7 +25,6 @@ import { type Command, command } from './command.ts';
 const MAX_EVENTS = 1000;
 
 const EXPLAIN = bool({ name: 'explain', describe: 'print how the answer was found' });
-const JSON_DOCUMENT = bool({ name: 'json', describe: 'print one JSON document' });
 
 export const imagesResolve: Command = command({
   path: ['images', 'resolve'],

@@ -4,7 +4,7 @@ import { defaultPlatform } from '../../core/platforms/host.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
-import { SNAPSHOTTER } from '../grammar/flags.ts';
+import { JSON_DOCUMENT, SNAPSHOTTER } from '../grammar/flags.ts';
 import { withStore } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import type { UsageRow } from '../views/usage.ts';
@@ -24,7 +24,7 @@ export const imagesUsage: Command = command({
   args: ['<ref>'],
   missing: 'please provide an image reference to show its usage',
   summary: 'disk usage of an unpacked image, layer by layer',
-  flags: [SNAPSHOTTER],
+  flags: [SNAPSHOTTER, JSON_DOCUMENT],
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       const call = { signal: context.signal };
@@ -39,7 +39,7 @@ export const imagesUsage: Command = command({
       );
       try {
         const rows = await chainUsage(snapshotter, chainId, call);
-        return { view: { type: 'usage', rows, inBytes: false } };
+        return { view: { type: 'usage', rows, inBytes: false, json: input.get(JSON_DOCUMENT) } };
       } catch (err) {
         if (!isKind(err, 'NotFound')) throw err;
         const where = `image ${image.name} isn't unpacked in snapshotter ${snapshotter.name}`;

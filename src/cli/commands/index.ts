@@ -3,26 +3,38 @@ import { GLOBAL_FLAGS } from '../grammar/flags.ts';
 import { bundle } from './bundle.ts';
 import type { Command } from './command.ts';
 import { completion } from './completion.ts';
+import { contentActive } from './content-active.ts';
 import { contentFetch } from './content-fetch.ts';
 import { contentFetchBlob } from './content-fetch-blob.ts';
 import { contentFetchObject } from './content-fetch-object.ts';
 import { contentGet } from './content-get.ts';
 import { contentInfo } from './content-info.ts';
+import { contentLabel } from './content-label.ts';
 import { contentList } from './content-list.ts';
+import { contentPrune } from './content-prune.ts';
+import { contentRemove } from './content-remove.ts';
+import { df } from './df.ts';
+import { gc } from './gc.ts';
 import { imagesCheck } from './images-check.ts';
 import { imagesExport } from './images-export.ts';
 import { imagesImport } from './images-import.ts';
 import { imagesInspect } from './images-inspect.ts';
+import { imagesLabel } from './images-label.ts';
 import { imagesList } from './images-list.ts';
 import { imagesMount } from './images-mount.ts';
+import { imagesPrune } from './images-prune.ts';
 import { imagesPull } from './images-pull.ts';
 import { imagesRemove } from './images-remove.ts';
 import { imagesResolve } from './images-resolve.ts';
+import { imagesTag } from './images-tag.ts';
 import { imagesUnmount } from './images-unmount.ts';
 import { imagesUnpack } from './images-unpack.ts';
 import { imagesUsage } from './images-usage.ts';
+import { leaseCommands } from './leases.ts';
 import { lock } from './lock.ts';
+import { namespaceCommands } from './namespaces.ts';
 import { snapshotCommands } from './snapshots.ts';
+import { snapshotChanges } from './snapshots-change.ts';
 import { version } from './version.ts';
 
 /** Everything that can be typed. */
@@ -31,7 +43,17 @@ export const GRAMMAR: Grammar<Command> = {
   groups: [
     { name: 'images', aliases: ['image', 'i'], summary: 'pull, list, check, mount and remove images' },
     { name: 'content', aliases: [], summary: 'fetch, list and read blobs' },
-    { name: 'snapshots', aliases: ['snapshot'], summary: 'look at unpacked layers' },
+    {
+      name: 'namespaces',
+      aliases: ['namespace', 'ns'],
+      summary: 'list, make, label and remove namespaces',
+    },
+    { name: 'leases', aliases: ['lease'], summary: 'list, make and delete what protects content' },
+    {
+      name: 'snapshots',
+      aliases: ['snapshot'],
+      summary: 'list, make, label and remove snapshots: unpacked layers and what is written over them',
+    },
   ],
   commands: [
     imagesPull,
@@ -46,15 +68,27 @@ export const GRAMMAR: Grammar<Command> = {
     imagesExport,
     imagesImport,
     imagesRemove,
+    imagesPrune,
+    imagesTag,
+    imagesLabel,
     contentFetch,
     contentFetchObject,
     contentFetchBlob,
     contentList,
     contentGet,
     contentInfo,
+    contentActive,
+    contentRemove,
+    contentLabel,
+    contentPrune,
+    ...leaseCommands,
+    ...namespaceCommands,
     bundle,
     lock,
+    gc,
+    df,
     ...snapshotCommands,
+    ...snapshotChanges,
     completion(() => GRAMMAR),
     version,
   ],

@@ -1,8 +1,10 @@
 /** The commands that only show snapshots: list, info, tree, mounts, usage. */
+import { wrap } from '../../core/errors.ts';
+import { parseFilters, snapshotFields } from '../../core/filter/filter.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { bool } from '../grammar/flag.ts';
-import { type GlobalFlag, SNAPSHOTTER } from '../grammar/flags.ts';
+import { type GlobalFlag, JSON_DOCUMENT, SNAPSHOTTER } from '../grammar/flags.ts';
 import type { Input } from '../grammar/input.ts';
 import { type Context, withStore } from '../session/context.ts';
 import { orHint, SNAPSHOTS_HERE } from '../session/not-found.ts';
@@ -30,16 +32,29 @@ async function usageOf(snapshotter: Snapshotter, keys: readonly string[], call: 
   return rows;
 }
 
+function parse(filters: readonly string[]) {
+  try {
+    return parseFilters(filters);
+  } catch (err) {
+    throw wrap('failed to list snapshots', err);
+  }
+}
+
 const BYTES = bool({ name: 'bytes', alias: 'b', describe: 'sizes in bytes' });
 
 export const snapshotCommands: readonly Command[] = [
   command({
     path: ['snapshots', 'list'],
     aliases: ['ls'],
-    args: [],
+    args: ['[filter...]'],
     summary: 'list snapshots',
-    flags: [SNAPSHOTTER],
-    run: show(async (snapshotter, _, call) => ({ type: 'snapshots', infos: await snapshotter.list(call) })),
+    details: 'Filters: name==KEY, parent==NAME, kind==active|view|committed, labels."KEY"==VALUE, labels.KEY',
+    flags: [SNAPSHOTTER, JSON_DOCUMENT],
+    run: show(async (snapshotter, input, call) => {
+      const passes = parse(input.args);
+      const infos = (await snapshotter.list(call)).filter((info) => passes(snapshotFields(info)));
+      return { type: 'snapshots', infos, json: input.get(JSON_DOCUMENT) };
+    }),
   }),
   command({
     path: ['snapshots', 'info'],
@@ -77,11 +92,12 @@ export const snapshotCommands: readonly Command[] = [
     path: ['snapshots', 'usage'],
     args: ['[key...]'],
     summary: 'disk usage of snapshots',
-    flags: [SNAPSHOTTER, BYTES],
+    flags: [SNAPSHOTTER, BYTES, JSON_DOCUMENT],
     run: show(async (snapshotter, input, call) => ({
       type: 'usage',
       rows: await usageOf(snapshotter, input.args, call),
       inBytes: input.get(BYTES),
+      json: input.get(JSON_DOCUMENT),
     })),
   }),
 ];

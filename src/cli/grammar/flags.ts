@@ -83,6 +83,15 @@ export const SNAPSHOTTER: Text<'snapshotter'> = text({
   env: 'CONTAINERD_SNAPSHOTTER',
   describe: 'snapshotter (default overlayfs)',
 });
+export const REPLACE_ALL: Bool<'replace-all'> = bool({
+  name: 'replace-all',
+  describe: 'remove the labels that are not given',
+});
+/** After what a command removed, or would remove. */
+export const SYNC: Bool<'sync'> = bool({
+  name: 'sync',
+  describe: 'accepted: what is unused is always collected before the command ends',
+});
 export const QUIET: Bool<'quiet'> = bool({ name: 'quiet', alias: 'q', describe: 'print names only' });
 export const JOBS: Count<'jobs'> = count({
   name: 'jobs',
@@ -101,4 +110,9 @@ export const PROGRESS: Choice<'progress', ProgressMode> = choice({
 export const PRINT_CHAIN_ID: Bool<'print-chainid'> = bool({
   name: 'print-chainid',
   describe: 'print the chain ID of each unpacked platform',
+});
+export const JSON_DOCUMENT: Bool<'json'> = bool({ name: 'json', describe: 'print one JSON document' });
+export const DRY_RUN: Bool<'dry-run'> = bool({
+  name: 'dry-run',
+  describe: 'say what would be removed, how much that frees and why the rest stays; remove nothing',
 });

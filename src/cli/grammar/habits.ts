@@ -28,6 +28,8 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'images get-file': 'unpack $1 --rootfs DIR',
   'images exists': 'images ls -q name==$1',
   info: 'version',
+  'system df': 'df',
+  'system prune': 'gc',
 };
 
 const COPIES =
@@ -46,9 +48,6 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   cp: COPIES,
   sync: COPIES,
   'images copy': COPIES,
-  tag: 'hawser gives images no second names: pull the image by the other name',
-  'images tag': 'hawser gives images no second names: pull the image by the other name',
-  'images label': 'hawser pull REF --label KEY=VALUE sets labels',
   push: 'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser',
   'images push':
     'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser',
@@ -60,6 +59,7 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   catalog: LISTS,
   ls: LISTS,
   'list-tags': LISTS,
+  tag: 'hawser images tag REF NEW-REF makes another name for an image',
   'tag ls': LISTS,
   repo: LISTS,
   discover: 'hawser does not list what refers to an image: oras discover does',
@@ -73,25 +73,12 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   containers: CONTAINERS,
   task: CONTAINERS,
   tasks: CONTAINERS,
-  'system df': 'hawser content ls has the sizes of blobs, hawser snapshots usage those of unpacked layers',
   system: UNUSED,
-  gc: UNUSED,
-  'images prune': UNUSED,
-  'content rm': UNUSED,
-  'content delete': UNUSED,
-  'content prune': UNUSED,
-  'snapshots rm': UNUSED,
-  'snapshots delete': UNUSED,
-  'snapshots remove': UNUSED,
   'snapshots diff': 'hawser makes no layers',
-  'content active': 'hawser lists no downloads: hawser pull REF goes on with an interrupted one',
   delete: 'hawser images rm REF removes an image here, skopeo delete one at a registry',
   config:
     'hawser content fetch-object REF has the digest of the config, hawser content fetch-blob REF DIGEST writes it',
-  ns: 'hawser has no list of namespaces: -n NAME uses one, and makes it when a pull needs it',
-  namespaces: 'hawser has no list of namespaces: -n NAME uses one, and makes it when a pull needs it',
   plugins: 'hawser has no plugins',
-  leases: 'hawser has no list of leases',
 };
 
 /** A flag of another tool. */

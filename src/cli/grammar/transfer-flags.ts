@@ -1,5 +1,15 @@
 /** The flags of commands that fetch images: `images pull` and `content fetch` have them all. */
-import { type Bool, bool, type Count, count, type NamesOf, type Text, text } from './flag.ts';
+import {
+  type Bool,
+  bool,
+  type Count,
+  count,
+  type Duration,
+  duration,
+  type NamesOf,
+  type Text,
+  text,
+} from './flag.ts';
 import { LABEL, PLATFORM, PROGRESS } from './flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from './registry-flags.ts';
 
@@ -41,6 +51,12 @@ export const FORCE: Bool<'force'> = bool({
   name: 'force',
   describe: 'start although the image cannot fit into the free space of the disk',
 });
+export const KEEP_PARTIAL: Duration<'keep-partial'> = duration({
+  name: 'keep-partial',
+  value: 'DURATION',
+  describe:
+    'how long what a failed run has fetched stays, for the next one to go on with (default 24h; 0: not at all)',
+});
 export const TRACE: Text<'trace'> = text({
   name: 'trace',
   value: 'FILE',
@@ -62,6 +78,7 @@ export const TRANSFER_FLAGS: readonly [
   typeof IMAGE_VERIFIERS,
   typeof MAX_CONCURRENT_DOWNLOADS,
   typeof FORCE,
+  typeof KEEP_PARTIAL,
   typeof PROGRESS,
   typeof TRACE,
   typeof REPORT,
@@ -75,6 +92,7 @@ export const TRANSFER_FLAGS: readonly [
   IMAGE_VERIFIERS,
   MAX_CONCURRENT_DOWNLOADS,
   FORCE,
+  KEEP_PARTIAL,
   PROGRESS,
   TRACE,
   REPORT,

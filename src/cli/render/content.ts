@@ -1,5 +1,5 @@
-import type { Info } from '../../core/content/content-store.ts';
-import { goJson, goTime } from './go-json.ts';
+import type { Info, IngestStatus } from '../../core/content/content-store.ts';
+import { goJson, goTime, sorted } from './go-json.ts';
 import { labelCell } from './images.ts';
 import { align, TABS } from './tabwriter.ts';
 import { safe } from './text.ts';
@@ -19,6 +19,34 @@ export function renderContent(infos: readonly Info[], now: number): string {
   return align(`DIGEST\tSIZE\tAGE\tLABELS\n${rows.join('')}`, TABS);
 }
 
+export function renderContentJson(infos: readonly Info[]): string {
+  const blobs = infos.map(({ digest, size, createdAt, updatedAt, labels }) => ({
+    ...{ digest, size },
+    createdAt: goTime(createdAt),
+    updatedAt: goTime(updatedAt),
+    labels: sorted(labels),
+  }));
+  return `${goJson({ v: 1, type: 'content', blobs })}\n`;
+}
+
+/** `ctr content active`: bytes so far, and since when. */
+export function renderIngests(statuses: readonly IngestStatus[], now: number): string {
+  const rows = statuses.map(({ ref, offset, startedAt }) => {
+    const cells = [safe(ref), decimalSize(offset), age(now - startedAt)];
+    return `${cells.join('\t')}\t\n`;
+  });
+  return align(`REF\tSIZE\tAGE\t\n${rows.join('')}`, TABS);
+}
+
+export function renderIngestsJson(statuses: readonly IngestStatus[]): string {
+  const ingests = statuses.map(({ ref, offset, total, expected, startedAt, updatedAt }) => ({
+    ...{ ref, offset, total, expected: expected ?? null },
+    startedAt: goTime(startedAt),
+    updatedAt: goTime(updatedAt),
+  }));
+  return `${goJson({ v: 1, type: 'ingests', ingests })}\n`;
+}
+
 /** containerd's content.Info as Go prints it. */
 export function renderContentInfo(info: Info): string {
   const value = {
@@ -29,10 +57,4 @@ export function renderContentInfo(info: Info): string {
     Labels: sorted(info.labels),
   };
   return `${goJson(value, 4)}\n`;
-}
-
-/** Go prints maps sorted by key. */
-export function sorted(labels: Readonly<Record<string, string>>): Record<string, string> {
-  const keys = Object.keys(labels).sort();
-  return Object.fromEntries(keys.map((key) => [key, labels[key] ?? '']));
 }

@@ -20,3 +20,9 @@ export function goJson(value: Json, indent = 0): string {
 export function goTime(ms: number): string {
   return new Date(ms).toISOString().replace(/\.?0*Z$/, 'Z');
 }
+
+/** Go prints maps sorted by key. */
+export function sorted(labels: Readonly<Record<string, string>>): Record<string, string> {
+  const keys = Object.keys(labels).sort();
+  return Object.fromEntries(keys.map((key) => [key, labels[key] ?? '']));
+}

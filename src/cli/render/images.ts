@@ -1,6 +1,8 @@
-import { isComplete } from '../../core/images/inspect.ts';
+import type { Image } from '../../core/images/image-store.ts';
+import { type ImageStatus, isComplete } from '../../core/images/inspect.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { CheckRow, ImageRow } from '../views/images.ts';
+import { goJson, goTime, sorted } from './go-json.ts';
 import { align } from './tabwriter.ts';
 import { safe } from './text.ts';
 import { binarySize } from './units.ts';
@@ -26,6 +28,45 @@ export function renderImages(rows: readonly ImageRow[]): string {
   return table(['REF', 'TYPE', 'DIGEST', 'SIZE', 'PLATFORMS', 'LABELS'], lines);
 }
 
+/** The record of an image as JSON; `target` is the descriptor. */
+function imageJson({ name, target, labels, createdAt, updatedAt }: Image) {
+  const { mediaType, digest, size } = target;
+  return {
+    name,
+    target: { mediaType, digest, size },
+    createdAt: goTime(createdAt),
+    updatedAt: goTime(updatedAt),
+    labels: sorted(labels),
+  };
+}
+
+/** `platforms` is null where they cannot be told; `size` is of the compressed bytes that are here. */
+export function renderImagesJson(rows: readonly ImageRow[]): string {
+  const images = rows.map(({ image, size, platforms }) => ({
+    ...imageJson(image),
+    size,
+    platforms: platforms ?? null,
+  }));
+  return `${goJson({ v: 1, type: 'images', images })}\n`;
+}
+
+/** `status` is null where the check itself failed; sizes and numbers are of blobs. */
+export function renderChecksJson(rows: readonly CheckRow[]): string {
+  const images = rows.map(({ image, status, unpacked }) => ({
+    ...imageJson(image),
+    status: status === undefined ? null : wordOf(status),
+    present: status?.present.map(({ digest }) => digest) ?? [],
+    required: status?.available === true ? status.required.map(({ digest }) => digest) : null,
+    unpacked,
+  }));
+  return `${goJson({ v: 1, type: 'checks', images })}\n`;
+}
+
+function wordOf(status: ImageStatus): string {
+  if (!status.available) return 'unavailable';
+  return isComplete(status) ? 'complete' : 'incomplete';
+}
+
 /** `ctr images check`: '' without images. The last cell of a row is not padded, as in ctr. */
 export function renderChecks(rows: readonly CheckRow[]): string {
   if (rows.length === 0) return '';
@@ -41,8 +82,8 @@ function statusCells(row: CheckRow): [status: string, size: string] {
   const { status } = row;
   if (status === undefined) return ['error', '-'];
   const here = binarySize(total(status.present));
-  if (!status.available) return [`unavailable (${status.present.length}/?)`, `${here}/?`];
-  const word = isComplete(status) ? 'complete' : 'incomplete';
+  const word = wordOf(status);
+  if (!status.available) return [`${word} (${status.present.length}/?)`, `${here}/?`];
   return [
     `${word} (${status.present.length}/${status.required.length})`,
     `${here}/${binarySize(total(status.required))}`,

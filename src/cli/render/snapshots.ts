@@ -1,8 +1,7 @@
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { SnapshotInfo } from '../../core/snapshots/snapshotter.ts';
 import type { UsageRow } from '../views/usage.ts';
-import { sorted } from './content.ts';
-import { goJson, goTime } from './go-json.ts';
+import { goJson, goTime, sorted } from './go-json.ts';
 import { table } from './images.ts';
 import { safe } from './text.ts';
 import { binarySize } from './units.ts';
@@ -15,12 +14,27 @@ export function renderSnapshots(infos: readonly SnapshotInfo[]): string {
   );
 }
 
+export function renderSnapshotsJson(infos: readonly SnapshotInfo[]): string {
+  const snapshots = infos.map(({ name, parent, kind, createdAt, updatedAt, labels }) => ({
+    ...{ name, parent, kind },
+    createdAt: goTime(createdAt),
+    updatedAt: goTime(updatedAt),
+    labels: sorted(labels),
+  }));
+  return `${goJson({ v: 1, type: 'snapshots', snapshots })}\n`;
+}
+
 /** `ctr snapshots usage` and `ctr images usage`. */
 export function renderUsage(rows: readonly UsageRow[], bytes: boolean): string {
   return table(
     ['KEY', 'SIZE', 'INODES'],
     rows.map((row) => [row.key, bytes ? String(row.size) : binarySize(row.size), String(row.inodes)]),
   );
+}
+
+export function renderUsageJson(rows: readonly UsageRow[]): string {
+  const usage = rows.map(({ key, size, inodes }) => ({ key, size, inodes }));
+  return `${goJson({ v: 1, type: 'usage', usage })}\n`;
 }
 
 /** `ctr snapshots info`: containerd's snapshots.Info as Go prints it. */

@@ -1,50 +1,63 @@
 import type { View } from '../views/view.ts';
-import { renderContent, renderContentInfo } from './content.ts';
+import {
+  renderContent,
+  renderContentInfo,
+  renderContentJson,
+  renderIngests,
+  renderIngestsJson,
+} from './content.ts';
 import { renderExplanation, renderExplanationJson } from './explain.ts';
+import { renderDf, renderGc, renderGcExplanation, renderGcPlan } from './gc.ts';
 import { renderImageTree } from './image-tree.ts';
-import { renderChecks, renderImages } from './images.ts';
+import { renderChecks, renderChecksJson, renderImages, renderImagesJson } from './images.ts';
+import { renderLabels } from './labels.ts';
+import { renderLeases, renderLeasesJson } from './leases.ts';
+import { renderNamespaces, renderNamespacesJson } from './namespaces.ts';
 import { renderPlan, renderPlanJson } from './plan.ts';
+import { renderPrune } from './prune.ts';
 import {
   renderMounts,
   renderSnapshotInfo,
   renderSnapshots,
+  renderSnapshotsJson,
   renderSnapshotTree,
   renderUsage,
+  renderUsageJson,
 } from './snapshots.ts';
 import { safe, safeLines } from './text.ts';
 
+type Renderers = { readonly [T in View['type']]: (view: Extract<View, { type: T }>) => string };
+
+const RENDERERS: Renderers = {
+  lines: (view) => view.lines.map((line) => `${safe(line)}\n`).join(''),
+  images: ({ json, rows }) => (json ? renderImagesJson(rows) : renderImages(rows)),
+  checks: ({ json, rows }) => (json ? renderChecksJson(rows) : renderChecks(rows)),
+  'image-tree': (view) => renderImageTree(view.inspected, view.content),
+  usage: ({ json, rows, inBytes }) => (json ? renderUsageJson(rows) : renderUsage(rows, inBytes)),
+  explanation: ({ json, explanation, explained }) =>
+    json ? renderExplanationJson(explanation, explained) : renderExplanation(explanation),
+  blobs: ({ json, infos, now }) => (json ? renderContentJson(infos) : renderContent(infos, now)),
+  blob: (view) => renderContentInfo(view.info),
+  snapshots: ({ json, infos }) => (json ? renderSnapshotsJson(infos) : renderSnapshots(infos)),
+  'snapshot-tree': (view) => renderSnapshotTree(view.infos),
+  snapshot: (view) => renderSnapshotInfo(view.info),
+  mounts: (view) => renderMounts(view.mounts, view.target),
+  text: (view) => safeLines(view.text),
+  gc: (view) => renderGc(view.result, view.json),
+  'gc-plan': (view) => renderGcPlan(view.plan, view.json),
+  'gc-explanation': (view) => renderGcExplanation(view.plan, view.json),
+  prune: (view) => renderPrune(view.choice, view.plan, view.json),
+  namespaces: ({ json, namespaces }) =>
+    json ? renderNamespacesJson(namespaces) : renderNamespaces(namespaces),
+  labels: (view) => renderLabels(view.of, view.labels, view.json),
+  leases: ({ json, rows }) => (json ? renderLeasesJson(rows) : renderLeases(rows)),
+  ingests: ({ json, statuses, now }) => (json ? renderIngestsJson(statuses) : renderIngests(statuses, now)),
+  df: (view) => renderDf(view.usage, view.json),
+  plan: ({ json, plan }) => (json ? renderPlanJson(plan) : renderPlan(plan)),
+};
+
 /** A view as text for standard output: '' or whole lines, safe for a terminal. */
 export function renderView(view: View): string {
-  switch (view.type) {
-    case 'lines':
-      return view.lines.map((line) => `${safe(line)}\n`).join('');
-    case 'images':
-      return renderImages(view.rows);
-    case 'checks':
-      return renderChecks(view.rows);
-    case 'image-tree':
-      return renderImageTree(view.inspected, view.content);
-    case 'usage':
-      return renderUsage(view.rows, view.inBytes);
-    case 'explanation':
-      return view.json
-        ? renderExplanationJson(view.explanation, view.explained)
-        : renderExplanation(view.explanation);
-    case 'blobs':
-      return renderContent(view.infos, view.now);
-    case 'blob':
-      return renderContentInfo(view.info);
-    case 'snapshots':
-      return renderSnapshots(view.infos);
-    case 'snapshot-tree':
-      return renderSnapshotTree(view.infos);
-    case 'snapshot':
-      return renderSnapshotInfo(view.info);
-    case 'mounts':
-      return renderMounts(view.mounts, view.target);
-    case 'text':
-      return safeLines(view.text);
-    case 'plan':
-      return view.json ? renderPlanJson(view.plan) : renderPlan(view.plan);
-  }
+  const render = RENDERERS[view.type] as (view: View) => string;
+  return render(view);
 }

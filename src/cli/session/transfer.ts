@@ -20,6 +20,7 @@ import {
   FORCE,
   FOREIGN_URLS,
   IMAGE_VERIFIERS,
+  KEEP_PARTIAL,
   MAX_CONCURRENT_DOWNLOADS,
   SKIP_METADATA,
   type TransferFlag,
@@ -164,6 +165,7 @@ export function commonOptions(context: Context<TransferFlag>): Omit<FetchOptions
     labels: labelsOf(input.get(LABEL)),
     maxConcurrentDownloads: input.get(MAX_CONCURRENT_DOWNLOADS),
     force: input.get(FORCE),
+    keepPartial: input.get(KEEP_PARTIAL),
   };
 }
 
@@ -172,12 +174,12 @@ function verifiersOf({ input, runtime }: Context<TransferFlag>): string | undefi
   return dir === undefined || dir === 'none' ? dir : absolutePath(dir, runtime.host);
 }
 
-/** Parses `key=value`; a bare key gets the value `true`, as in ctr. */
-export function labelsOf(texts: readonly string[]): Record<string, string> {
+/** Parses `key=value`; a bare key gets the value `true`, as in ctr. `source`: where the texts are from. */
+export function labelsOf(texts: readonly string[], source = '--label'): Record<string, string> {
   const labels: Record<string, string> = Object.create(null);
   for (const text of texts) {
     const at = text.indexOf('=');
-    if (at === 0 || text === '') throw usageError(`invalid value "${text}" for --label: the key is empty`);
+    if (at === 0 || text === '') throw usageError(`invalid value "${text}" for ${source}: the key is empty`);
     if (at < 0) labels[text] = 'true';
     else labels[text.slice(0, at)] = text.slice(at + 1);
   }

@@ -1,21 +1,32 @@
 /** What commands return, as data; `render/view.ts` makes text of it. */
-import type { Info } from '../../core/content/content-store.ts';
+import type { GcResult } from '../../core/backend.ts';
+import type { Info, IngestStatus, Labels } from '../../core/content/content-store.ts';
+import type { Namespace } from '../../core/content/namespace-store.ts';
+import type { GcPlan } from '../../core/gc/survey.ts';
+import type { StoreUsage } from '../../core/gc/usage.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import type { SnapshotInfo } from '../../core/snapshots/snapshotter.ts';
+import type { PruneChoice } from '../../core/verbs/prune.ts';
 import type { PullPlan } from '../../core/verbs/pull-plan.ts';
 import type { Explanation } from './explanation.ts';
 import type { CheckRow, ImageRow, InspectedImage } from './images.ts';
+import type { LeaseRow } from './leases.ts';
 import type { UsageRow } from './usage.ts';
 
 export type View =
   /** Names, digests, chain IDs: one a line. */
   | { readonly type: 'lines'; readonly lines: readonly string[] }
-  | { readonly type: 'images'; readonly rows: readonly ImageRow[] }
-  | { readonly type: 'checks'; readonly rows: readonly CheckRow[] }
+  | { readonly type: 'images'; readonly rows: readonly ImageRow[]; readonly json: boolean }
+  | { readonly type: 'checks'; readonly rows: readonly CheckRow[]; readonly json: boolean }
   /** `content`: with labels and documents. */
   | { readonly type: 'image-tree'; readonly inspected: InspectedImage; readonly content: boolean }
   /** `inBytes`: sizes as whole numbers. */
-  | { readonly type: 'usage'; readonly rows: readonly UsageRow[]; readonly inBytes: boolean }
+  | {
+      readonly type: 'usage';
+      readonly rows: readonly UsageRow[];
+      readonly inBytes: boolean;
+      readonly json: boolean;
+    }
   /** `explained`: with the events. */
   | {
       readonly type: 'explanation';
@@ -24,15 +35,47 @@ export type View =
       readonly json: boolean;
     }
   /** `now`: milliseconds since the epoch, for ages. */
-  | { readonly type: 'blobs'; readonly infos: readonly Info[]; readonly now: number }
+  | {
+      readonly type: 'blobs';
+      readonly infos: readonly Info[];
+      readonly now: number;
+      readonly json: boolean;
+    }
   | { readonly type: 'blob'; readonly info: Info }
-  | { readonly type: 'snapshots'; readonly infos: readonly SnapshotInfo[] }
+  | { readonly type: 'snapshots'; readonly infos: readonly SnapshotInfo[]; readonly json: boolean }
   | { readonly type: 'snapshot-tree'; readonly infos: readonly SnapshotInfo[] }
   | { readonly type: 'snapshot'; readonly info: SnapshotInfo }
   /** The commands that mount these at `target`. */
   | { readonly type: 'mounts'; readonly mounts: readonly Mount[]; readonly target: string }
   /** Our own text, as it is. */
   | { readonly type: 'text'; readonly text: string }
+  /** `result`: undefined of a containerd, which does not say. */
+  | { readonly type: 'gc'; readonly result: GcResult | undefined; readonly json: boolean }
+  | { readonly type: 'gc-plan'; readonly plan: GcPlan; readonly json: boolean }
+  | { readonly type: 'gc-explanation'; readonly plan: GcPlan; readonly json: boolean }
+  /** `plan`: what would go; undefined when the images are gone. */
+  | {
+      readonly type: 'prune';
+      readonly choice: PruneChoice;
+      readonly plan: GcPlan | undefined;
+      readonly json: boolean;
+    }
+  | { readonly type: 'namespaces'; readonly namespaces: readonly Namespace[]; readonly json: boolean }
+  | {
+      readonly type: 'labels';
+      readonly of: string;
+      readonly labels: Labels;
+      readonly json: boolean;
+    }
+  | { readonly type: 'leases'; readonly rows: readonly LeaseRow[]; readonly json: boolean }
+  /** `now`: milliseconds since the epoch, for ages. */
+  | {
+      readonly type: 'ingests';
+      readonly statuses: readonly IngestStatus[];
+      readonly now: number;
+      readonly json: boolean;
+    }
+  | { readonly type: 'df'; readonly usage: StoreUsage; readonly json: boolean }
   | { readonly type: 'plan'; readonly plan: PullPlan; readonly json: boolean };
 
 /** An image, or a place of a list, that came to nothing. */

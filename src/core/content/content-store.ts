@@ -88,8 +88,11 @@ export interface IngestManager {
   status(ref: string, call?: Call): Promise<IngestStatus>;
   /** Every ingest of the namespace, its writer alive or not. */
   listStatuses(call?: Call): Promise<IngestStatus[]>;
-  /** Drops an ingest nobody is writing. NotFound, or Unavailable while a live process writes it. */
-  abort(ref: string, call?: Call): Promise<void>;
+  /**
+   * Drops an ingest nobody is writing. NotFound, or Unavailable while a live process writes it. `unleased`, in hawser's own store:
+   * Unavailable also while a lease lists the ingest.
+   */
+  abort(ref: string, call?: { unleased?: boolean } & Call): Promise<void>;
 }
 
 /** Lists, labels and deletes blobs. */

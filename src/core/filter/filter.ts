@@ -12,7 +12,7 @@
  * field is there. After `~=` a value may also be quoted by `/` or `|`.
  */
 
-import type { Info } from '../content/content-store.ts';
+import type { Info, Labels } from '../content/content-store.ts';
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import { FilterScanner, type FilterToken } from './filter-scanner.ts';
@@ -54,6 +54,38 @@ export function contentFields(info: Info): Fields {
     if (head === 'labels') return lookUp(info.labels, rest);
     return undefined;
   };
+}
+
+/** Of a lease or a namespace: `id` or `name`, and labels. */
+export function labelledFields(name: 'id' | 'name', id: string, labels: Labels): Fields {
+  return ([head, ...rest]) => {
+    if (head === name && rest.length === 0) return id;
+    return head === 'labels' ? lookUp(labels, rest) : undefined;
+  };
+}
+
+/** Of a snapshot: `name`, `parent`, `kind` (`active`, `view`, `committed`) and labels. */
+export function snapshotFields(info: SnapshotFields): Fields {
+  return ([head, ...rest]) => {
+    if (head === 'labels') return lookUp(info.labels, rest);
+    if (rest.length > 0) return undefined;
+    if (head === 'name') return info.name;
+    if (head === 'parent') return info.parent || undefined;
+    return head === 'kind' ? info.kind.toLowerCase() : undefined;
+  };
+}
+
+/** The part of the record of a snapshot that filters ask for. */
+interface SnapshotFields {
+  readonly name: string;
+  readonly parent: string;
+  readonly kind: string;
+  readonly labels: Labels;
+}
+
+/** Of an ingest: `ref`. */
+export function ingestFields({ ref }: { readonly ref: string }): Fields {
+  return ([head, ...rest]) => (head === 'ref' && rest.length === 0 ? ref : undefined);
 }
 
 /** The rest of the path is one key, because label keys have dots. */

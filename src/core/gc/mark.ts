@@ -1,130 +1,113 @@
 import type { Labels } from '../content/content-store.ts';
-import { backReferences, GC_FLAT_LABEL, type GcNode, isExpired, isRoot, references } from './references.ts';
+import { type GcState, Graph, nodeKey } from './graph.ts';
+import { GC_FLAT_LABEL, type GcNode, isExpired, isRoot } from './references.ts';
 
-/** One namespace as the mark phase sees it. Ids are digests, names, refs and keys. */
-export interface GcState {
-  /** `live`: its process lives, or it needs none. Expiry is judged here, by its labels. */
-  readonly leases: readonly {
-    readonly id: string;
-    readonly labels: Labels;
-    readonly live: boolean;
-    readonly resources: readonly { readonly type: string; readonly id: string }[];
-  }[];
-  readonly images: readonly { readonly name: string; readonly digest: string; readonly labels: Labels }[];
-  readonly content: readonly { readonly digest: string; readonly labels: Labels }[];
-  readonly snapshots: readonly {
-    readonly snapshotter: string;
-    readonly name: string;
-    /** '' for none. */
-    readonly parent: string;
-    readonly labels: Labels;
-  }[];
-  /** `live`: being written, or young enough to be resumed. */
-  readonly ingests: readonly {
-    readonly ref: string;
-    readonly expected: string | undefined;
-    readonly live: boolean;
-  }[];
+/** Whatever keeps things by itself: an image, a lease, a container; or the thing keeps itself: by a label, as a young ingest, as a snapshot that is being written. */
+export interface GcRoot {
+  /** What kind of thing the root is. */
+  readonly type: 'image' | 'lease' | 'container' | 'label' | 'ingest' | 'snapshot';
+  /** Its name, id or ref; of a label that of the labelled thing. */
+  readonly id: string;
+}
+
+/** Why something stays: the root, and the way from the root to the thing, which is the last node. */
+export interface GcCause {
+  /** What keeps things by itself. */
+  readonly root: GcRoot;
+  /** What is gone through, the thing last; empty for a lease itself. */
+  readonly path: readonly GcNode[];
 }
 
 /** What stays. Everything else in the state may go. */
 export interface Reachable {
   has(type: GcNode['type'], id: string): boolean;
   lease(id: string): boolean;
+  /** Undefined for what may go. */
+  cause(type: GcNode['type'], id: string): GcCause | undefined;
 }
 
-const keyOf = (type: string, id: string): string => `${type}\0${id}`;
-
-/** The edges out of every node, worked out once. */
-class Edges {
-  readonly #full = new Map<string, GcNode[]>();
-  readonly #flat = new Map<string, GcNode[]>();
-
-  /** `always` edges count for flat nodes too (a snapshot's parent, an image's target). */
-  add(from: string, to: GcNode, always = false): void {
-    const table = always ? this.#flat : this.#full;
-    const known = table.get(from);
-    if (known === undefined) table.set(from, [to]);
-    else known.push(to);
-  }
-
-  *of(node: GcNode): Generator<GcNode> {
-    const key = keyOf(node.type, node.id);
-    for (const next of this.#flat.get(key) ?? []) yield node.flat === true ? { ...next, flat: true } : next;
-    if (node.flat !== true) yield* this.#full.get(key) ?? [];
-  }
-}
-
-function addLabels(edges: Edges, node: GcNode, labels: Labels): void {
-  const key = keyOf(node.type, node.id);
-  for (const next of references(labels)) edges.add(key, next);
-  for (const parent of backReferences(labels)) edges.add(keyOf(parent.type, parent.id), node);
-}
-
-function edgesOf(state: GcState): Edges {
-  const edges = new Edges();
-  for (const image of state.images) {
-    const node: GcNode = { type: 'images', id: image.name };
-    edges.add(keyOf(node.type, node.id), { type: 'content', id: image.digest }, true);
-    addLabels(edges, node, image.labels);
-  }
-  for (const blob of state.content) addLabels(edges, { type: 'content', id: blob.digest }, blob.labels);
-  for (const snapshot of state.snapshots) {
-    const node: GcNode = { type: `snapshots/${snapshot.snapshotter}`, id: snapshot.name };
-    if (snapshot.parent !== '') {
-      edges.add(keyOf(node.type, node.id), { type: node.type, id: snapshot.parent }, true);
-    }
-    addLabels(edges, node, snapshot.labels);
-  }
-  for (const ingest of state.ingests) {
-    if (ingest.expected === undefined) continue;
-    edges.add(keyOf('ingests', ingest.ref), { type: 'content', id: ingest.expected });
-  }
-  return edges;
+/** A node, and how the mark phase came upon the node. */
+interface Step {
+  readonly node: GcNode;
+  readonly from: Step | GcRoot;
 }
 
 /** What the leases hold that protect now. */
-function* heldBy(leases: GcState['leases'], protecting: ReadonlySet<string>): Generator<GcNode> {
+function* heldBy(leases: GcState['leases'], protecting: ReadonlySet<string>): Generator<Step> {
   for (const { id, labels, resources } of leases) {
     if (!protecting.has(id)) continue;
     const flat = Object.hasOwn(labels, GC_FLAT_LABEL);
-    for (const held of resources) yield { type: held.type as GcNode['type'], id: held.id, flat };
+    const from: GcRoot = { type: 'lease', id };
+    for (const held of resources)
+      yield { node: { type: held.type as GcNode['type'], id: held.id, flat }, from };
   }
 }
 
-function* rootsOf(state: GcState, leases: ReadonlySet<string>, now: number): Generator<GcNode> {
+function* labelled(type: GcNode['type'], id: string, labels: Labels): Generator<Step> {
+  if (isRoot(labels)) yield { node: { type, id }, from: { type: 'label', id } };
+}
+
+function* rootsOf(state: GcState, leases: ReadonlySet<string>, now: number): Generator<Step> {
+  for (const { name, labels } of state.images) {
+    if (!isExpired(labels, now))
+      yield { node: { type: 'images', id: name }, from: { type: 'image', id: name } };
+  }
+  for (const { id, holds } of state.containers ?? []) {
+    for (const node of holds) yield { node, from: { type: 'container', id } };
+  }
   yield* heldBy(state.leases, leases);
-  for (const image of state.images) {
-    if (!isExpired(image.labels, now)) yield { type: 'images', id: image.name };
+  for (const { digest, labels } of state.content) yield* labelled('content', digest, labels);
+  for (const { snapshotter, name, labels, live } of state.snapshots) {
+    const type = `snapshots/${snapshotter}` as const;
+    yield* labelled(type, name, labels);
+    if (live === true) yield { node: { type, id: name }, from: { type: 'snapshot', id: name } };
   }
-  for (const blob of state.content) if (isRoot(blob.labels)) yield { type: 'content', id: blob.digest };
-  for (const snapshot of state.snapshots) {
-    if (isRoot(snapshot.labels)) yield { type: `snapshots/${snapshot.snapshotter}`, id: snapshot.name };
+  for (const { ref, live } of state.ingests) {
+    if (live) yield { node: { type: 'ingests', id: ref }, from: { type: 'ingest', id: ref } };
   }
-  for (const ingest of state.ingests) if (ingest.live) yield { type: 'ingests', id: ingest.ref };
+}
+
+function causeOf(step: Step): GcCause {
+  const path: GcNode[] = [];
+  let at: Step | GcRoot = step;
+  while ('node' in at) {
+    path.unshift({ type: at.node.type, id: at.node.id });
+    at = at.from;
+  }
+  return { root: at, path };
 }
 
 /**
  * Everything reachable from the roots: leases that live and have not expired with what they list, images that have not
- * expired, content and snapshots labelled `containerd.io/gc.root*`, and live ingests; then along labels, image targets,
- * snapshot parents and the digests that ingests expect. Edges to what does not exist are dead, not errors. No I/O.
+ * expired, what containers use, content and snapshots labelled `containerd.io/gc.root*`, live ingests and snapshots; then along labels,
+ * image targets, snapshot parents and the digests that ingests expect. Edges to what does not exist are dead, not errors. No I/O.
  */
 export function mark(state: GcState, now: number): Reachable {
   const leases = new Set<string>();
   for (const lease of state.leases) if (lease.live && !isExpired(lease.labels, now)) leases.add(lease.id);
-  const edges = edgesOf(state);
-  const full = new Set<string>();
-  const flat = new Set<string>();
+  const graph = new Graph(state);
+  const full = new Map<string, Step>();
+  const flat = new Map<string, Step>();
   const pending = [...rootsOf(state, leases, now)];
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    const key = keyOf(node.type, node.id);
+  // Grows while it is gone through: the ways found are short ones.
+  for (const step of pending) {
+    const { node } = step;
+    const key = nodeKey(node.type, node.id);
     if (full.has(key)) continue;
     if (node.flat === true && flat.has(key)) continue;
-    (node.flat === true ? flat : full).add(key);
-    pending.push(...edges.of(node));
+    (node.flat === true ? flat : full).set(key, step);
+    for (const next of graph.of(node)) pending.push({ node: next, from: step });
   }
+  const find = (type: string, id: string) => {
+    const key = nodeKey(type, id);
+    return full.get(key) ?? flat.get(key);
+  };
   return {
-    has: (type, id) => full.has(keyOf(type, id)) || flat.has(keyOf(type, id)),
+    has: (type, id) => find(type, id) !== undefined,
     lease: (id) => leases.has(id),
+    cause: (type, id) => {
+      const step = find(type, id);
+      return step && causeOf(step);
+    },
   };
 }

@@ -5,8 +5,11 @@ import type { Labels } from '../content/content-store.ts';
  * `containerd.io/gc.flat`).
  */
 export interface GcNode {
+  /** Which kind of record. */
   readonly type: 'content' | 'images' | 'ingests' | `snapshots/${string}`;
+  /** A digest, the name of an image, a ref, the key or name of a snapshot. */
   readonly id: string;
+  /** Labels are not followed. */
   readonly flat?: boolean | undefined;
 }
 

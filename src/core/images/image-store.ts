@@ -24,6 +24,8 @@ export interface ImageStore {
   list(call?: Call): Promise<Image[]>;
   /** Makes or moves the record. Sets the labels given and keeps the others (ctr removes them). */
   put(name: string, target: Descriptor, labels: Labels, call?: WriteCall): Promise<Image>;
+  /** Sets and (value '') removes labels, and leaves what the record names. NotFound when absent. */
+  label(name: string, labels: Labels, call?: Call): Promise<Image>;
   /** NotFound when absent. */
   delete(name: string, call?: Call): Promise<void>;
   /** Deletes the records that are there, at once where the store can. Returns their names. */

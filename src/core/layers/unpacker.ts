@@ -90,9 +90,8 @@ async function extractUnlessPresent(
   }
 }
 
-/** Leases a committed snapshot, then looks again, as it may have been removed before the lease held it. */
+/** Whether the snapshot is committed. The lease holds the snapshot before anybody looks, so what is seen stays. */
 async function present(job: UnpackJob, step: LayerStep): Promise<boolean> {
-  if (!(await isCommitted(job, step))) return false;
   const type = `snapshots/${job.snapshotter.name}`;
   await job.leases.add(job.lease, { type, id: step.chainId }, job);
   return await isCommitted(job, step);

@@ -22,10 +22,27 @@ export interface LeaseResource {
 /** Label with the RFC 3339 time after which a lease no longer counts. */
 export const LEASE_EXPIRE_LABEL = 'containerd.io/gc.expire';
 
+/** Label with the name of the image that the lease's verb was to bring. */
+export const LEASE_IMAGE_LABEL = 'hawser.image';
+
+/** What `Leases.create` takes. */
+export interface LeaseOptions extends Call {
+  /** A random one, `<nanosecond>-<4 base64url>`, when none is given. */
+  readonly id?: string | undefined;
+  /** Keys to values. */
+  readonly labels?: Labels | undefined;
+  /** Milliseconds; not given: see `Lease`. */
+  readonly expiresIn?: number | undefined;
+  /** The name of the image that is to be brought under the lease. */
+  readonly image?: string | undefined;
+  /** This process is at work under the lease: in hawser's own store the lease lasts while the process does, and ends with `expiresIn` after. */
+  readonly atWork?: boolean | undefined;
+}
+
 /** The leases of a namespace. */
 export interface Leases {
-  /** `id`: a random one, `<nanosecond>-<4 base64url>`, when none is given. `expiresIn`: milliseconds. AlreadyExists. */
-  create(opts?: { id?: string; labels?: Labels; expiresIn?: number } & Call): Promise<Lease>;
+  /** AlreadyExists. */
+  create(opts?: LeaseOptions): Promise<Lease>;
   /** Every lease, expired ones too. */
   list(call?: Call): Promise<Lease[]>;
   /** NotFound when absent. */
@@ -34,4 +51,11 @@ export interface Leases {
   add(id: string, resource: LeaseResource, call?: Call): Promise<void>;
   /** What the lease protects. NotFound when there is no such lease. */
   resources(id: string, call?: Call): Promise<LeaseResource[]>;
+  /**
+   * Whoever was at work under the lease has ended: it lasts so many milliseconds from now on. Not given where a lease cannot be
+   * changed.
+   */
+  release?(id: string, expiresIn: number, call?: Call): Promise<void>;
+  /** The ids of the leases for an image under which nobody is at work any more. Not given where nobody can know. */
+  abandoned?(image: string, call?: Call): Promise<string[]>;
 }

@@ -4,7 +4,7 @@ import { withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobCall, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
-import { HawserError, ifFound, isKind, messageOf, wrap } from '../errors.ts';
+import { HawserError, ifFound, isKind, wrap } from '../errors.ts';
 import { sourceLabels } from '../images/gc-labels.ts';
 import { CONVERTED_LABEL } from '../images/schema1.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -189,18 +189,7 @@ export async function record(
   const target = { mediaType: root.mediaType, digest: root.digest, size: root.size };
   const { name } = job.options.reference;
   const { images } = job.deps.backend;
-  const before = await ifFound(images.get(name, job));
   await images.put(name, target, labels, job);
   job.report({ type: 'recorded', name, target: root.digest });
-  if (before !== undefined && before.target.digest !== root.digest) await dropReplaced(job);
   return { name, target };
-}
-
-/** Collects what the name named before, unless something else needs it. A failure is only a warning. */
-async function dropReplaced({ deps, signal, report }: FetchJob): Promise<void> {
-  try {
-    await deps.backend.collect({ signal });
-  } catch (err) {
-    report({ type: 'warning', message: `Cannot remove what the image named before: ${messageOf(err)}` });
-  }
 }

@@ -68,6 +68,11 @@ export interface FetchOptions extends VerbOptions {
   readonly imageVerifiers?: string | undefined;
   /** How long the content of a blob is asked for again. */
   readonly retry?: RetryOptions | undefined;
+  /**
+   * Milliseconds for which a failed verb keeps what it has brought, for the next one to go on with: 0 for not at all, else a day.
+   * A process that is killed keeps it for a day at least.
+   */
+  readonly keepPartial?: number | undefined;
   /** Starts though the free space is too small for the image (forecast.ts). */
   readonly force?: boolean | undefined;
   /** How a large blob is fetched in several ranges at once. */

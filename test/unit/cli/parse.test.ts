@@ -214,7 +214,7 @@ const WRONG: readonly (readonly [line: string, message: string, hint: RegExp])[]
   ['images pulll x', 'unknown command "images pulll"', /Did you mean hawser images pull\?/],
   ['xyzzy', 'unknown command "xyzzy"', /See hawser help/],
   ['pull x --platfrm a', 'unknown flag --platfrm', /Did you mean --platform\?/],
-  ['pull x -x', 'unknown flag -x', /See hawser help/],
+  ['pull x -z', 'unknown flag -z', /See hawser help/],
   ['pull x --no-local', 'unknown flag --no-local', /./],
   ['pull x --__proto__ y', 'unknown flag --__proto__', /./],
   ['pull x --rw', 'flag --rw is not one of hawser images pull', /See hawser help images pull/],
@@ -227,7 +227,7 @@ const WRONG: readonly (readonly [line: string, message: string, hint: RegExp])[]
   ['resolve a b', 'images resolve: unexpected argument "b"', /./],
   ['content get', 'content get: argument <digest> is missing', /./],
   ['snapshots mounts /t', 'snapshots mounts: argument <key> is missing', /./],
-  ['snapshots ls x', 'snapshots list: unexpected argument "x"', /./],
+  ['snapshots tree x', 'snapshots tree: unexpected argument "x"', /./],
 ];
 
 test('parse: wrong usage is told, with what was meant', () => {

@@ -281,6 +281,59 @@ test('durability: what another process is syncing is durable only when that sync
   }
 });
 
+test('durability: a snapshot is asked for by a sync while a lease of this process’s work holds it, and not after', {
+  skip,
+}, async () => {
+  await withStore(
+    async ({ backend, open, root }) => {
+      const other = await open();
+      await extract(other, 'of another process');
+      const held = { type: 'snapshots/overlayfs', id: 'of another process' };
+      const work = async (): Promise<string> => {
+        const lease = await backend.leases.create({ atWork: true, expiresIn: 60_000 });
+        await backend.leases.add(lease.id, held);
+        await backend.snapshotter().stat(held.id);
+        return lease.id;
+      };
+      const [one, two, three] = [await work(), await work(), await work()];
+      await other[Symbol.asyncDispose]();
+      const db = new DatabaseSync(`${root}/hawser.db`);
+      db.prepare("DELETE FROM snapshots WHERE name = 'of another process'").run();
+      db.close();
+      await extract(backend, 'another');
+      await backend.leases.delete(one);
+      await backend.leases.release?.(two, 1000);
+      const relying = backend.sync();
+      await rejectsWith('DataLoss', relying);
+      const next = await open();
+      await extract(next, 'third');
+      assert.deepEqual(await backend.leases.resources(three), [held]);
+      await next.sync();
+    },
+    { runtime: syncing(async () => {}) },
+  );
+});
+
+test('durability: what the work of no lease relies on any more is no sync’s concern', { skip }, async () => {
+  await withStore(
+    async ({ backend, open }) => {
+      const other = await open();
+      await extract(other, 'of another process');
+      for (const end of ['delete', 'release'] as const) {
+        const lease = await backend.leases.create({ atWork: true, expiresIn: 60_000 });
+        await backend.leases.add(lease.id, { type: 'snapshots/overlayfs', id: 'of another process' });
+        await backend.snapshotter().stat('of another process');
+        if (end === 'delete') await backend.leases.delete(lease.id);
+        else await backend.leases.release?.(lease.id, 0);
+      }
+      await other.snapshotter().remove('of another process');
+      await extract(backend, 'own');
+      await backend.sync();
+    },
+    { runtime: syncing(async () => {}) },
+  );
+});
+
 test('durability: a full disk below the database is no failed sync: nothing is dropped', {
   skip,
 }, async () => {

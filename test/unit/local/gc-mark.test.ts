@@ -1,7 +1,8 @@
 /** The mark phase on containerd's worked examples (core/metadata/gc_test.go and the documented label grammar). */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type GcState, mark } from '../../../src/core/gc/mark.ts';
+import type { GcState } from '../../../src/core/gc/graph.ts';
+import { mark } from '../../../src/core/gc/mark.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const PAST = '2025-12-31T23:59:59Z';

@@ -123,14 +123,15 @@ class Bench {
     const snapshotter = (name?: string) =>
       stepping(backend.snapshotter(name), ['stat', 'view', 'prepare', 'mounts', 'remove'], before);
     const leases = stepping(backend.leases, ['create', 'add', 'delete'], before);
-    const { namespace, content, images, applier, snapshotterNames } = backend;
+    const { namespace, namespaceStore, content, images, applier, snapshotterNames } = backend;
     return {
-      ...{ namespace, content, images, applier, snapshotterNames, leases, snapshotter },
+      ...{ namespace, namespaceStore, content, images, applier, snapshotterNames, leases, snapshotter },
       sync: async (call) => {
         before('sync');
         await backend.sync(call);
       },
       collect: (call) => backend.collect(call),
+      survey: (call) => backend.survey(call),
       [Symbol.asyncDispose]: async () => {},
     };
   }

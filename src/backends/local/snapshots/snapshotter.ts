@@ -73,7 +73,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
     const record = this.#records.get(key);
     if (record.kind === 'Committed') {
       if (!(await this.#hasTree(record, call))) throw notFound(key);
-      if (!record.durable) this.#durability.rely(record.id);
+      if (!record.durable) this.#durability.rely(record.id, this.#records.labelType, key);
     }
     return this.#records.info(record);
   }
@@ -242,14 +242,21 @@ export class LocalSnapshotter implements LayerSnapshotter {
     const type = this.#records.labelType;
     const known = this.#records.find(name);
     const lost = known?.kind === 'Committed' && !(await this.#hasTree(known, opts)) ? known : undefined;
+    // What a user wrote is no more durable than a layer is.
+    const written = isExtractKey(key) ? undefined : this.#records.find(key);
+    if (written?.kind === 'Active') await this.#durability.mark(written.id, opts);
     const done = await this.#store.write(() => {
       requireLease(this.#store, opts.lease);
       addToLease(this.#store, opts.lease, type, name);
       const present = this.#records.find(name);
-      if (present !== undefined && present.id !== lost?.id) return false;
+      if (present !== undefined && present.id !== lost?.id) {
+        // Whoever is told that the snapshot exists goes on with it.
+        if (present.kind === 'Committed' && !present.durable) this.#durability.rely(present.id, type, name);
+        return false;
+      }
       if (present !== undefined) this.#records.giveWay(present, key);
       const committed = this.#records.commit(name, key, opts.labels ?? {});
-      if (!committed.durable) this.#durability.rely(committed.id);
+      if (!committed.durable) this.#durability.rely(committed.id, type, name);
       dropFromLease(this.#store, opts.lease, type, key);
       return true;
     }, opts);

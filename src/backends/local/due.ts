@@ -1,0 +1,44 @@
+/** The collection that nobody has to remember: after a verb, when it is due and in nobody's way. */
+import { isExpired } from '../../core/gc/references.ts';
+import { LEASE_EXPIRE_LABEL } from '../../core/leases/lease-store.ts';
+import type { Call } from '../../core/ports/call.ts';
+import { collect } from './collect.ts';
+import { COLLECTION_INTERVAL, dueTime, setDue } from './due-time.ts';
+import { OWNER_LABEL } from './owner.ts';
+import { text } from './rows.ts';
+import type { Store } from './store.ts';
+
+/** Whether nobody else is at work: no other process has the store open to write, and no verb of this one holds a lease. */
+async function isAlone(store: Store, call: Call): Promise<boolean> {
+  const working = store.db.prepare(
+    "SELECT 1 FROM labels WHERE type = 'leases' AND key = ? AND value = ? LIMIT 1",
+  );
+  if (working.get(OWNER_LABEL, store.owner.id) !== undefined) return false;
+  for (const { name } of await store.runtime.fs.list(store.path('run'), call)) {
+    const [, id] = /^([0-9a-f]{16})\.lock$/.exec(name) ?? [];
+    if (id === undefined || id === store.owner.id) continue;
+    if ((await store.owner.look(id, call)) === 'alive') return false;
+  }
+  return true;
+}
+
+/** Whether a lease of any namespace has run out. */
+function hasExpired({ db }: Store, now: number): boolean {
+  const times = db
+    .prepare("SELECT value FROM labels WHERE type = 'leases' AND key = ?")
+    .all(LEASE_EXPIRE_LABEL);
+  return times.some((row) => isExpired({ [LEASE_EXPIRE_LABEL]: text(row, 'value') }, now));
+}
+
+/** A time that a clock far ahead has set is no reason to wait for it. */
+export async function collectWhenDue(store: Store, call: Call = {}): Promise<void> {
+  if (store.readOnly) return;
+  const now = store.now();
+  const at = dueTime(store);
+  if (hasExpired(store, now)) {
+    if (await isAlone(store, call)) await collect(store, call);
+  } else if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
+  else if (now >= at || at > now + COLLECTION_INTERVAL) {
+    if (await isAlone(store, call)) await collect(store, call);
+  }
+}

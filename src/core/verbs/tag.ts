@@ -1,0 +1,59 @@
+/** The verb `tag`: another name for what an image names. */
+import { cleanupSignal } from '../async/abort.ts';
+import { cleaningUp } from '../async/cleanup.ts';
+import type { Backend } from '../backend.ts';
+import { HawserError, ifFound } from '../errors.ts';
+import type { Image } from '../images/image-store.ts';
+import type { Call } from '../ports/call.ts';
+import type { Reference } from '../reference/reference.ts';
+
+export interface TagOptions extends Call {
+  /** The name of the image record that is there. */
+  readonly source: string;
+  readonly target: Reference;
+  /** Moves a name that is taken. */
+  readonly force?: boolean | undefined;
+}
+
+/** Milliseconds that the lease lasts, should this process die. */
+const BRIEFLY = 60_000;
+
+/** NotFound without the source; AlreadyExists for a name that is taken by other content; InvalidArgument for one with another digest. */
+export async function tagImage(
+  { images, leases }: Pick<Backend, 'images' | 'leases'>,
+  { source, target: { name, digest }, force = false, signal }: TagOptions,
+): Promise<Image> {
+  const lease = await leases.create({ expiresIn: BRIEFLY, signal });
+  const work = async (): Promise<Image> => {
+    const { target, labels } = await held({ images, leases }, source, lease.id, { signal });
+    if (digest !== undefined && digest !== target.digest) {
+      const what = `Cannot call ${source} ${name}: its digest is ${target.digest}`;
+      throw new HawserError('InvalidArgument', what, { hint: 'Leave the digest out of the new name' });
+    }
+    const taken = await ifFound(images.get(name, { signal }));
+    if (taken !== undefined && taken.target.digest !== target.digest && !force) {
+      const what = `image "${name}": already exists, and names ${taken.target.digest}`;
+      throw new HawserError('AlreadyExists', what, { hint: 'Move the name with --force' });
+    }
+    return await images.put(name, target, labels, { signal });
+  };
+  return await cleaningUp(
+    work,
+    async () => void (await ifFound(leases.delete(lease.id, { signal: cleanupSignal() }))),
+  );
+}
+
+/** The image of that name, whose content the lease protects: also when the record goes or moves meanwhile. */
+async function held(
+  { images, leases }: Pick<Backend, 'images' | 'leases'>,
+  name: string,
+  lease: string,
+  call: Call,
+): Promise<Image> {
+  for (;;) {
+    const { target } = await images.get(name, call);
+    await leases.add(lease, { type: 'content', id: target.digest }, call);
+    const now = await images.get(name, call);
+    if (now.target.digest === target.digest) return now;
+  }
+}

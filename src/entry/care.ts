@@ -1,0 +1,75 @@
+/** The library's verbs that look after a store: what takes room, what a collection would do, other names, images that may go. */
+import { canceling } from '../core/async/abort.ts';
+import { parseFilters } from '../core/filter/filter.ts';
+import { type GcPlan, planCollection } from '../core/gc/survey.ts';
+import { type StoreUsage, usageOf } from '../core/gc/usage.ts';
+import type { Image } from '../core/images/image-store.ts';
+import type { Call } from '../core/ports/call.ts';
+import { parseReference } from '../core/reference/parse.ts';
+import { choosePruned, type PruneChoice } from '../core/verbs/prune.ts';
+import { tagImage } from '../core/verbs/tag.ts';
+import { type AnyStore, partsOf } from './stores.ts';
+
+/** What `tag` takes. */
+export interface ApiTagOptions extends Call {
+  /** Has the image. */
+  readonly store: AnyStore;
+  /** Moves a name that is taken. */
+  readonly force?: boolean | undefined;
+}
+
+/** What `prune` takes. All rules that are given must hold for an image to go. */
+export interface ApiPruneOptions extends Call {
+  /** Has the images. */
+  readonly store: AnyStore;
+  /** containerd's filters: `name~=^registry.test/`, `labels."a.b/c"==d`; one of them is enough. */
+  readonly filters?: readonly string[] | undefined;
+  /** Milliseconds: only images whose record has not changed for so long. */
+  readonly olderThan?: number | undefined;
+  /** How many of each repository stay, those that changed last. */
+  readonly keep?: number | undefined;
+  /** Removes nothing. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** What takes room in the store: hawser's own with all its namespaces, of a containerd the one namespace. */
+export async function usage(store: AnyStore, call: Call = {}): Promise<StoreUsage> {
+  const { backend } = partsOf(store);
+  return await canceling(call.signal, async (signal) => usageOf(await backend.survey({ signal })));
+}
+
+/** What `collect` would remove, how much that frees, and why the rest stays. */
+export async function collectionPlan(store: AnyStore, call: Call = {}): Promise<GcPlan> {
+  const { backend } = partsOf(store);
+  return await canceling(call.signal, async (signal) => planCollection(await backend.survey({ signal })));
+}
+
+/**
+ * Gives an image of the store another name. NotFound without the image; AlreadyExists for a name that is taken by another one, unless
+ * `force`; InvalidArgument for a name with another digest.
+ */
+export async function tag(source: string, target: string, options: ApiTagOptions): Promise<Image> {
+  const { store, force } = options;
+  const { backend } = partsOf(store);
+  const names = { source: parseReference(source).name, target: parseReference(target) };
+  return await canceling(options.signal, (signal) => tagImage(backend, { ...names, force, signal }));
+}
+
+/**
+ * Removes the images that nothing uses and that all rules allow to go, and what only they referred to. Pinned images, those that a lease
+ * lists, and those over whose layers a writable snapshot or a view lies stay. Returns what went, or with `dryRun` would go, and why each
+ * other image stays.
+ */
+export async function prune(options: ApiPruneOptions): Promise<PruneChoice> {
+  const { store, filters = [], olderThan, keep, dryRun = false } = options;
+  const { backend, runtime } = partsOf(store);
+  const rules = { filter: parseFilters(filters), olderThan, keep, now: runtime.clock.now() };
+  return await canceling(options.signal, async (signal) => {
+    const { goes, stays } = await choosePruned(backend, { ...rules, signal });
+    if (dryRun) return { goes, stays };
+    const names = goes.map(({ name }) => name);
+    const deleted = new Set(await backend.images.deleteAll(names, { signal }));
+    await backend.collect({ signal });
+    return { goes: goes.filter(({ name }) => deleted.has(name)), stays };
+  });
+}

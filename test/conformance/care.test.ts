@@ -1,0 +1,76 @@
+/** The library's verbs that look after a store. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { collectionPlan, fetch, openStore, prune, tag, usage } from '../../src/mod.ts';
+import { image, rejectsWith, withBench } from '../support/bench.ts';
+
+test('usage and collectionPlan say what is there and what would go', async () => {
+  await withBench(async ({ store, registry }) => {
+    const made = await image('one');
+    const ref = registry.push('a/i', 'v1', made);
+    await fetch(ref, { store });
+    const { images, content, reclaimable } = await usage(store);
+    assert.deepEqual(
+      images.map(({ name, unique, shared }) => [name, unique, shared]),
+      [[ref, content.bytes, 0]],
+    );
+    assert.equal(reclaimable, 0);
+    await store.images.delete(ref);
+    const { goes, bytes } = await collectionPlan(store);
+    assert.deepEqual([goes.length, bytes], [content.count, content.bytes]);
+    assert.deepEqual(await store.collect(), { blobs: content.count, snapshots: 0, bytes });
+    await rejectsWith('Canceled', /stop/, usage(store, { signal: AbortSignal.abort(new Error('stop')) }));
+  });
+});
+
+test('tag gives another name, which keeps the content; a taken name, a wrong digest and an absent image are errors', async () => {
+  await withBench(async ({ store, registry }) => {
+    const ref = registry.push('a/i', 'v1', await image('one'));
+    const other = registry.push('a/j', 'v1', await image('two'));
+    const { target } = await fetch(ref, { store });
+    await fetch(other, { store });
+    assert.deepEqual((await tag(ref, 'x.test/a:1', { store })).target, target);
+    await rejectsWith('AlreadyExists', /names sha256/, tag(other, 'x.test/a:1', { store }));
+    await rejectsWith('InvalidArgument', /its digest is/, tag(other, `x.test/a@${target.digest}`, { store }));
+    await rejectsWith('NotFound', /not found/, tag('x.test/none:1', 'x.test/a:2', { store }));
+    await tag(ref, 'x.test/a:1', { store });
+    await tag(other, 'x.test/b:1', { store, force: true });
+    await store.images.delete(ref);
+    await store.collect();
+    assert.equal((await store.content.info(target.digest)).digest, target.digest);
+    assert.deepEqual(await store.leases.list(), []);
+  });
+});
+
+test('prune takes what all rules allow, and collects; dryRun takes nothing', async () => {
+  await withBench(async ({ store, registry }) => {
+    const refs: string[] = [];
+    for (const version of ['v1', 'v2']) {
+      refs.push(registry.push('a/i', version, await image(version)));
+      await fetch(refs.at(-1) ?? '', { store });
+    }
+    const would = await prune({ store, keep: 1, dryRun: true });
+    assert.equal(would.goes.length, 1);
+    assert.match(would.stays[0]?.why ?? '', /among the last 1/);
+    assert.equal((await store.images.list()).length, 2);
+    const done = await prune({ store, keep: 1 });
+    assert.deepEqual(done.goes, would.goes);
+    assert.equal((await collectionPlan(store)).goes.length, 0);
+    assert.deepEqual((await prune({ store, olderThan: 3_600_000 })).goes, []);
+    assert.equal((await prune({ store, filters: ['name~=a/i'] })).goes.length, 1);
+    assert.deepEqual(await store.content.list(), []);
+  });
+});
+
+test('namespaces of a store', async () => {
+  await withBench(async ({ store }) => {
+    await store.namespaceStore.create('ci', { owner: 'me' });
+    const other = await openStore({ root: store.root, namespace: 'ci' });
+    try {
+      const found = (await other.namespaceStore.list()).find(({ name }) => name === 'ci');
+      assert.deepEqual(found?.labels, { owner: 'me' });
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
+  });
+});
