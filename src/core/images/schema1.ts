@@ -2,7 +2,7 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestBytes } from '../oci/digest.ts';
 import { arrayField, asString, at, objectField, stringField, stringMapField } from '../oci/fields.ts';
-import type { JsonObject } from '../oci/json.ts';
+import { type JsonObject, MAX_JSON_VALUES } from '../oci/json.ts';
 import { OCI_CONFIG, OCI_MANIFEST } from '../oci/media-types.ts';
 import { type Schema1, timeField } from '../oci/schema1.ts';
 import type { Hashers } from '../ports/hashers.ts';
@@ -11,8 +11,6 @@ import type { Hashers } from '../ports/hashers.ts';
 export const EMPTY_LAYER_LABEL = 'containerd.io/docker.schema1.empty-layer';
 /** Label of the image record: the digest at the registry. */
 export const CONVERTED_LABEL = 'io.containerd.image/converted-docker-schema1';
-
-const MAX_LIST = 10_000;
 
 /** The facts of a layer's blob. An empty layer is not fetched. */
 export type LayerState =
@@ -60,14 +58,14 @@ function imageMembers({ image, where }: Schema1): object {
     os: text('os') ?? '',
     ...filled({
       'os.version': text('os.version'),
-      'os.features': arrayField(image, 'os.features', where, MAX_LIST, asString),
+      'os.features': arrayField(image, 'os.features', where, MAX_JSON_VALUES, asString),
     }),
     config: runMembers(objectField(image, 'config', where) ?? {}, at(where, 'config')),
   };
 }
 
 function runMembers(from: JsonObject, where: string): object {
-  const list = (key: string) => arrayField(from, key, where, MAX_LIST, asString);
+  const list = (key: string) => arrayField(from, key, where, MAX_JSON_VALUES, asString);
   const labels = stringMapField(from, 'Labels', where);
   return filled({
     User: stringField(from, 'User', where),

@@ -11,13 +11,12 @@ import {
   stringField,
   stringMapField,
 } from './fields.ts';
-import { type Json, type JsonObject, parseJson } from './json.ts';
+import { type Json, type JsonObject, MAX_JSON_VALUES, parseJson } from './json.ts';
 import { digestField, platformOf } from './parse-descriptor.ts';
 
 /** Bytes. A larger configuration is refused. */
 export const MAX_CONFIG_BYTES: number = 8 * 1024 * 1024;
 const MAX_DIFF_IDS = 10_000;
-const MAX_LIST = 10_000;
 
 /** One entry of `history`. With `emptyLayer` the entry has no diff ID. */
 export interface HistoryEntry {
@@ -68,7 +67,7 @@ export function parseConfig(bytes: Uint8Array, desc: Descriptor): ImageConfig {
     platform: platformOf(from, where),
     rootfsType: stringField(rootfs, 'type', below) ?? '',
     diffIds: arrayField(rootfs, 'diff_ids', below, MAX_DIFF_IDS, digestField) ?? [],
-    history: arrayField(from, 'history', where, MAX_LIST, parseHistory) ?? [],
+    history: arrayField(from, 'history', where, MAX_JSON_VALUES, parseHistory) ?? [],
     config: parseRunConfig(objectField(from, 'config', where) ?? {}, at(where, 'config')),
     created: stringField(from, 'created', where),
     author: stringField(from, 'author', where),
@@ -91,7 +90,7 @@ function parseHistory(value: Json, where: string): HistoryEntry {
 function parseRunConfig(from: JsonObject, where: string): RunConfig {
   return defined({
     User: stringField(from, 'User', where),
-    Env: arrayField(from, 'Env', where, MAX_LIST, asString),
+    Env: arrayField(from, 'Env', where, MAX_JSON_VALUES, asString),
     Entrypoint: command(from, 'Entrypoint', where),
     Cmd: command(from, 'Cmd', where),
     WorkingDir: stringField(from, 'WorkingDir', where),
@@ -105,7 +104,7 @@ function parseRunConfig(from: JsonObject, where: string): RunConfig {
 /** Docker reads a lone string as a list of one. */
 function command(from: JsonObject, key: string, where: string): readonly string[] | undefined {
   const value = from[key];
-  return typeof value === 'string' ? [value] : arrayField(from, key, where, MAX_LIST, asString);
+  return typeof value === 'string' ? [value] : arrayField(from, key, where, MAX_JSON_VALUES, asString);
 }
 
 function keys(from: JsonObject, key: string, where: string): readonly string[] | undefined {

@@ -80,8 +80,6 @@ test('hostile configurations are refused with the digest and the field (H24)', (
     [{ rootfs: { diff_ids: ['sha256:x'] } }, /rootfs\.diff_ids\[0\]: .*invalid checksum digest length/],
     [{ rootfs: { diff_ids: 'x' } }, /rootfs\.diff_ids: must be an array/],
     [{ rootfs: { diff_ids: Array(10_001).fill(fake('1')) } }, /more than 10000/],
-    [{ history: Array(10_001).fill({}) }, /history: has 10001 entries, more than 10000/],
-    [{ config: { Env: Array(10_001).fill('') } }, /config\.Env: has 10001 entries, more than 10000/],
     [{ rootfs: { type: 1 } }, /rootfs\.type: must be a string/],
     [{ history: [null] }, /history\[0\]: must be an object/],
     [{ history: [{ empty_layer: 'yes' }] }, /history\[0\]\.empty_layer: must be a boolean/],
