@@ -29,6 +29,8 @@ export interface ApiExportOptions extends Call {
     | { readonly file: string }
     | { readonly directory: string }
     | ((bytes: Uint8Array) => Promise<void>);
+  /** `docker`: as `docker save` did before layouts: one platform of each image, whose digest is lost. Default: `oci`. */
+  readonly format?: 'oci' | 'docker' | undefined;
   /** `linux/arm64`; `'all'`: fails where one is not here. Default: every one that is here as a whole. */
   readonly platforms?: readonly string[] | 'all' | undefined;
   /**
@@ -60,15 +62,15 @@ export async function exportImages(
   references: readonly string[],
   options: ApiExportOptions,
 ): Promise<ExportResult> {
-  const { store, to, platforms, index, strict, docker, refName, mtime, onProgress: report } = options;
+  const { store, to, platforms, onProgress: report, ...rest } = options;
   const deps = depsOf(store);
   const names = [...new Set(references.map((one) => parseReference(one).name))];
   return await canceling(options.signal, async (signal) => {
     const images: Image[] = [];
     for (const name of names) images.push(await store.images.get(name, { signal }));
     const wanted = wantedOf(platforms, deps);
-    const more = { index, strict, docker, refName, mtime, report, signal };
-    return await exportAll(deps, images, { to: targetOf(deps, to), platforms: wanted, ...more });
+    const target = targetOf(deps, to);
+    return await exportAll(deps, images, { ...rest, to: target, platforms: wanted, report, signal });
   });
 }
 

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gunzipSync, zstdCompressSync } from 'node:zlib';
 import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { exportImages as exportAll } from '../../src/core/verbs/export.ts';
 import { partsOf } from '../../src/entry/stores.ts';
@@ -241,6 +242,30 @@ test('A9: zstd layers keep an image out of manifest.json, unless always', async 
     assert.equal(entriesOf(out).has('manifest.json'), false);
     assert.deepEqual(await save([NAME], { docker: 'always' }), []);
     assert.equal(entriesOf(out).has('manifest.json'), true);
+  });
+});
+
+test('a Docker archive: one platform, its config and layers; a zstd layer is expanded', async () => {
+  await withWorld(async ({ store, save, out, dir }) => {
+    await storeGolden(store, [NAME]);
+    await save([NAME], { format: 'docker' });
+    const [first = BASE, second = BASE] = amd64.layers;
+    const file = (bytes: Uint8Array, end: string) => `${digestOf(bytes).slice(7)}${end}`;
+    const Layers = [file(first, '.tar.gz'), file(second, '.tar.gz')];
+    assert.deepEqual([...entriesOf(out).keys()], ['manifest.json', file(amd64.config, '.json'), ...Layers]);
+    assert.deepEqual(jsonOf(out, 'manifest.json'), [
+      { Config: file(amd64.config, '.json'), RepoTags: [NAME], Layers },
+    ]);
+    const tar = new Uint8Array(gunzipSync(BASE));
+    const zstd = new Uint8Array(zstdCompressSync(tar));
+    const manifest = JSON.parse(new TextDecoder().decode(amd64.manifest));
+    manifest.layers[0] = await putBlob(store, zstd, 'application/vnd.oci.image.layer.v1.tar+zstd');
+    const desc = await putBlob(store, new TextEncoder().encode(JSON.stringify(manifest)), MANIFEST_TYPE);
+    await store.images.put(NAME, desc, {});
+    await save([NAME], { format: 'docker' });
+    assert.deepEqual(entriesOf(out).get(file(zstd, '.tar')), tar);
+    const to = { type: 'directory', path: join(dir, 'x') } as const;
+    await rejectsWith('InvalidArgument', /no directory/, save([NAME], { format: 'docker', to }));
   });
 });
 

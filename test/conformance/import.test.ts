@@ -7,7 +7,7 @@ import { Buffer } from 'node:buffer';
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { streamOf } from '../../src/core/async/byte-stream.ts';
 import { kindOf } from '../../src/core/errors.ts';
 import type { ImportOptions, ImportResult } from '../../src/core/verbs/import.ts';
@@ -25,12 +25,14 @@ import {
   BASE,
   blobEntry,
   blobs,
+  craneArchive,
   INDEX_DIGEST,
   index,
   indexOf,
   LAYOUT,
   layers,
   ROOT,
+  skopeoArchive,
   storeGolden,
   tarOf,
 } from '../support/golden-image.ts';
@@ -149,6 +151,36 @@ function suite(name: string, open?: () => Promise<AnyStore>): void {
           await load(entries, form);
           assert.deepEqual(await namesIn(store), [NAME]);
           assert.equal((await store.content.info(digestOf(BASE))).size, BASE.length);
+        }, open);
+  });
+
+  test(`A19: ${name}: Docker archives get the digests that containerd gives them`, async () => {
+    const forms = [
+      [
+        skopeoArchive([NAME, 'img:2']),
+        'sha256:0763c762f1694db62691ae3e0b1f695962bc871cdfdbaa9089a160acafcd6ea7',
+      ],
+      [
+        craneArchive([NAME, 'img:2']),
+        'sha256:49d371c123d2458c4708f553913079801d611f904dbdc541c2f50dd0d215dfe3',
+      ],
+    ] as const;
+    for (const [archive, digest] of forms)
+      for (const form of ['file', 'stream', 'gzip'] as const)
+        await withWorld(async ({ store, load }) => {
+          await load(archive, form);
+          const images = await store.images.list();
+          assert.deepEqual(
+            images.map(({ name, target }) => [name, target.digest]),
+            [
+              ['docker.io/library/img:2', digest],
+              [NAME, digest],
+            ],
+          );
+          const { labels } = await store.content.info(parseDigest(digest));
+          assert.equal(labels['containerd.io/gc.ref.content.0'], digestOf(amd64.config));
+          assert.deepEqual(await store.content.listStatuses(), []);
+          await load(archive, form);
         }, open);
   });
 
@@ -372,6 +404,79 @@ test('HA1: nobody minds wrong bytes that nobody wants', async () => {
       await load(archive, form);
       await rejectsWith('DataLoss', /sha256:1916/, load(archive, form, { platforms: 'all' }));
     });
+});
+
+test('A20: legacy directories of links, and of hard copies; cycles and links outside', async () => {
+  const link = (linkName: (at: number) => string) => (at: number) =>
+    member({ name: `layer${at}/layer.tar`, type: '2', linkName: linkName(at) });
+  const diff = (at: number) => digestOf(new Uint8Array(gunzipSync(amd64.layers[at] ?? BASE))).slice(7);
+  const copy = (at: number) =>
+    member({ name: `layer${at}/layer.tar` }, new Uint8Array(gunzipSync(amd64.layers[at] ?? BASE)));
+  for (const form of ['file', 'stream'] as const) {
+    for (const legacy of [link((at) => `../${diff(at)}.tar`), copy])
+      await withWorld(async ({ load }) => {
+        const { images } = await load(skopeoArchive([NAME], legacy), form);
+        assert.match(images[0]?.target.digest ?? '', /^sha256:0763c762/);
+      });
+    const bad = [
+      link((at) => `../layer${1 - at}/layer.tar`),
+      link(() => '/etc/passwd'),
+      link(() => '../../etc/passwd'),
+      link(() => '../none'),
+    ];
+    for (const legacy of bad)
+      await withWorld(async ({ store, load }) => {
+        await rejectsWith(
+          'InvalidArgument',
+          /leads nowhere|has no file/,
+          load(skopeoArchive([NAME], legacy), form),
+        );
+        await isClean(store);
+      });
+  }
+});
+
+test('HA12: Docker archives that do not fit', async () => {
+  const config = `${digestOf(amd64.config).slice(7)}.json`;
+  const [first = BASE, second = BASE] = amd64.layers;
+  const of = (entry: object, more: readonly ArchiveEntry[] = []) =>
+    tarOf([
+      [config, amd64.config],
+      ['0', first],
+      ['1', second],
+      ...more,
+      ['manifest.json', JSON.stringify([entry])],
+    ]);
+  const good = { Config: config, RepoTags: [NAME], Layers: ['0', '1'] };
+  const big = new Uint8Array(9 << 20);
+  const odd: [Uint8Array, RegExp][] = [
+    [of({ ...good, Layers: ['0'] }), /2 diff IDs, and manifest.json 1 layers/],
+    [of({ ...good, Layers: ['0', '1', '1'] }), /2 diff IDs/],
+    [of({ ...good, Layers: ['0', '0'] }), /wrong diff id/],
+    [of({ ...good, Layers: ['1', '0'] }), /wrong diff id/],
+    [of({ ...good, Layers: ['0', 'none'] }), /has no file "none"/],
+    [of({ ...good, Layers: ['0', '/etc/passwd'] }), /has no file/],
+    [of({ ...good, Config: '0' }), /./],
+    [of({ ...good, Config: 'big' }, [['big', big]]), /has \d+ bytes, more than/],
+    [of({ ...good, Config: undefined }), /Config/],
+    [tarOf([['manifest.json', '{}']]), /must be an array/],
+    [tarOf([['manifest.json', 'null']]), /no image/],
+  ];
+  for (const [archive, words] of odd)
+    for (const form of ['file', 'stream'] as const)
+      await withWorld(async ({ store, load }) => {
+        await assert.rejects(load(archive, form), words);
+        await isClean(store);
+      });
+  const urls = {
+    [digestOf(BASE)]: {
+      mediaType: 'x/y',
+      size: 1,
+      digest: digestOf(BASE),
+      urls: ['http://169.254.169.254/'],
+    },
+  };
+  await withWorld(async ({ load }) => void (await load(of({ ...good, LayerSources: urls }))));
 });
 
 test('HA2: an archive that is cut off anywhere; only its end blocks may be missing', async () => {

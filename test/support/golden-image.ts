@@ -155,4 +155,26 @@ export function indexOf(
   return JSON.stringify({ schemaVersion: 2, manifests });
 }
 
-export const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
+/** Docker's archive of the amd64 image as containers/image writes it (skopeo, podman): expanded layers. `legacy`: its old directories. */
+export function skopeoArchive(tags: readonly string[], legacy?: (index: number) => Uint8Array): Uint8Array {
+  const tars = amd64.layers.map((layer) => new Uint8Array(gunzipSync(layer)));
+  const config = `${digestOf(amd64.config).slice(7)}.json`;
+  const names = tars.map((tar) => `${digestOf(tar).slice(7)}.tar`);
+  const paths = legacy === undefined ? names : names.map((_, at) => `layer${at}/layer.tar`);
+  const manifest = JSON.stringify([{ Config: config, RepoTags: tags, Layers: paths }]);
+  const links = legacy === undefined ? [] : names.map((_, at) => legacy(at));
+  const files: ArchiveEntry[] = tars.map((tar, at) => [names[at] ?? '', tar]);
+  const rest = tarOf([...files, [config, amd64.config], ['manifest.json', manifest], ['repositories', '{}']]);
+  return new Uint8Array(Buffer.concat([...links, rest]));
+}
+
+/** As crane writes it: compressed layers by their digests, the config without an extension. */
+export function craneArchive(tags: readonly string[]): Uint8Array {
+  const names = amd64.layers.map((layer) => `${digestOf(layer).slice(7)}.tar.gz`);
+  const config = digestOf(amd64.config);
+  const files: ArchiveEntry[] = amd64.layers.map((layer, at) => [names[at] ?? '', layer]);
+  const manifest = JSON.stringify([{ Config: config, RepoTags: tags, Layers: names }]);
+  return tarOf([[config, amd64.config], ...files, ['manifest.json', manifest]]);
+}
+
+export const LAYOUT: string = '{"imageLayoutVersion":"1.0.0"}';

@@ -94,7 +94,18 @@ const RULES: readonly Rule[] = [
   {
     layer: 'core/carry/',
     own: [
-      ...core('archive', 'async', 'codec', 'content', 'download', 'images', 'oci', 'platforms', 'progress'),
+      ...core(
+        'archive',
+        'async',
+        'codec',
+        'content',
+        'download',
+        'images',
+        'layers',
+        'oci',
+        'platforms',
+        'progress',
+      ),
       ...['core/reference/', 'core/registry/registry.ts', RUNTIME],
     ],
   },

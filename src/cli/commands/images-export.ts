@@ -18,8 +18,9 @@ const PLATFORM = list({
 });
 const FORMAT = choice({
   name: 'format',
-  choices: ['oci', 'oci-dir'],
-  describe: 'an archive, or a directory (the default for a name that ends with / or is a directory)',
+  choices: ['oci', 'oci-dir', 'docker'],
+  describe:
+    'an archive, a directory (the default for a name that ends with / or is a directory), or an archive of Docker’s old form, which loses digests',
 });
 const INDEX = choice({
   name: 'index',
@@ -123,6 +124,7 @@ export const imagesExport: Command = command({
       const deps = { ...storeDeps(context, backend), runtime: context.runtime };
       const result = await exportImages(deps, images, {
         to,
+        format: input.get(FORMAT) === 'docker' ? 'docker' : 'oci',
         platforms,
         mtime,
         index: input.get(INDEX),

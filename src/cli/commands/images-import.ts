@@ -83,8 +83,8 @@ export const imagesImport: Command = command({
   missing: 'please provide an archive to import (- is standard input)',
   summary: 'take images out of an archive or a directory, unpacked',
   details:
-    'IN is an OCI image layout: an archive (plain, gzip or zstd: its content tells) or a directory. Everything is verified, and images\n' +
-    'are recorded last. What is here already is not read again; an import that was cut off goes on where it stopped.',
+    'IN is an OCI image layout or what docker save makes: an archive (plain, gzip or zstd: its content tells) or a directory. All is\n' +
+    'verified, and images are recorded last. What is here already is not read again; an import that was cut off goes on where it stopped.',
   flags: FLAGS,
   run: async (context, input) => {
     const platforms = wantedOf(context);

@@ -12,8 +12,9 @@ import {
   type PlannedExport,
   planExport,
 } from '../carry/export-plan.ts';
-import { type ByteSink, TarSink } from '../carry/sink.ts';
-import { type Layout, writeLayout } from '../carry/write-layout.ts';
+import { type ByteSink, type LayoutSink, TarSink } from '../carry/sink.ts';
+import { writeDockerArchive } from '../carry/write-docker.ts';
+import { writeLayout } from '../carry/write-layout.ts';
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -33,6 +34,8 @@ export type ExportTarget =
 
 export interface ExportOptions extends VerbOptions {
   readonly to: ExportTarget;
+  /** `docker`: as `docker save` did before layouts: one platform of each image, whose digest is lost. Default: oci. */
+  readonly format?: 'oci' | 'docker' | undefined;
   /** Default: every one that is here as a whole. */
   readonly platforms?: WantedPlatforms | undefined;
   /** Default: keep. */
@@ -61,8 +64,6 @@ export interface ExportedImage {
 
 export interface ExportResult {
   readonly images: readonly ExportedImage[];
-  /** Bytes of all blobs. */
-  readonly bytes: number;
 }
 
 /**
@@ -92,12 +93,9 @@ export async function exportImages(
     const planned = await planExport({ content, hashers: deps.hashers }, images, plan, call);
     const warn = (message: string) => report({ type: 'warning', message });
     for (const one of planned) tellAbsent(one, index, warn);
-    const layout = layoutOf(deps, planned, { ...options, refName }, warn);
-    await write(deps, to, layout, options.mtime ?? 0, call);
-    return {
-      images: planned.map(({ name, target, source, absent }) => ({ name, target, source, absent })),
-      bytes: layout.blobs.reduce((sum, { desc }) => sum + desc.size, 0),
-    };
+    const writes = options.format === 'docker' ? dockerWriter : layoutWriter;
+    await write(deps, to, writes(deps, planned, { ...options, refName }, warn), options.mtime ?? 0, call);
+    return { images: planned.map(({ name, target, source, absent }) => ({ name, target, source, absent })) };
   });
 }
 
@@ -115,35 +113,56 @@ function tellAbsent(
     warn(`${name}: exported as ${target.digest}, in place of ${source.digest}`);
 }
 
-function layoutOf(
-  { hostPlatform }: ExportDeps,
+type Write = (sink: LayoutSink, call: Call) => Promise<void>;
+
+function layoutWriter(
+  { backend, hostPlatform }: ExportDeps,
   planned: readonly PlannedExport[],
   { to, docker, refName = 'tag' }: ExportOptions,
   warn: (text: string) => void,
-): Layout {
+): Write {
   const form = docker ?? (to.type === 'directory' ? 'never' : 'auto');
   const { entries, leftOut } = dockerEntries(planned, hostPlatform, form);
   for (const message of leftOut) warn(message);
   const documents = [['index.json', indexJson(planned, refName)] as const];
   const manifest = entries.length === 0 ? [] : [['manifest.json', dockerManifestJson(entries)] as const];
-  return { documents: [...documents, ...manifest], blobs: blobsInOrder(planned) };
+  const layout = { documents: [...documents, ...manifest], blobs: blobsInOrder(planned) };
+  return (sink, call) => writeLayout(backend.content, sink, layout, call);
+}
+
+function dockerWriter(
+  { backend, codecs, hostPlatform }: ExportDeps,
+  planned: readonly PlannedExport[],
+  { to }: ExportOptions,
+): Write {
+  if (to.type === 'directory') throw new HawserError('InvalidArgument', 'A Docker archive is no directory');
+  const { entries } = dockerEntries(planned, hostPlatform, 'always');
+  const without = planned.find(({ target }) => entries.every((entry) => entry.target !== target.digest));
+  if (without !== undefined)
+    throw new HawserError(
+      'FailedPrecondition',
+      `Cannot export ${without.name} as a Docker archive: it has no image`,
+      {
+        hint: 'Leave --format docker away: an OCI layout carries artifacts, too',
+      },
+    );
+  return (sink, call) => writeDockerArchive({ content: backend.content, codecs }, sink, entries, call);
 }
 
 async function write(
-  { backend, runtime }: ExportDeps,
+  { runtime }: ExportDeps,
   to: ExportTarget,
-  layout: Layout,
+  files: Write,
   mtime: number,
   call: Call,
 ): Promise<void> {
   const archive = async (out: ByteSink): Promise<void> => {
     const tar = new TarSink(out, mtime);
-    await writeLayout(backend.content, tar, layout, call);
+    await files(tar, call);
     await tar.end(call);
   };
   if (to.type === 'bytes') await archive(to.sink);
   else if (to.type === 'file')
     await writeBeside(runtime, to.path, (file) => archive(new FileSink(file)), call);
-  else
-    await intoDirectory(runtime, to.path, (sink) => writeLayout(backend.content, sink, layout, call), call);
+  else await intoDirectory(runtime, to.path, (sink) => files(sink, call), call);
 }

@@ -2,13 +2,8 @@
 import { closingAfter } from '../async/cleanup.ts';
 import { ArchiveBlobs, readArchived } from '../carry/archive-blobs.ts';
 import { checkImport } from '../carry/check-import.ts';
-import {
-  type ArchivedImage,
-  annotatedNames,
-  chooseNames,
-  type NamedImage,
-  type NameOptions,
-} from '../carry/import-names.ts';
+import { type DockerImages, takeDockerImages } from '../carry/docker-archive.ts';
+import { annotatedNames, chooseNames, type NamedImage, type NameOptions } from '../carry/import-names.ts';
 import type { Archive } from '../carry/members.ts';
 import { ociRoots } from '../carry/oci-roots.ts';
 import { type ArchiveForm, formOf, type ImportSource, openArchive } from '../carry/open-archive.ts';
@@ -117,15 +112,17 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   const { content } = deps.backend;
   const form = await formOf(archive, job);
   const blobs = new ArchiveBlobs(archive, form.prefix, content, deps.hashers);
-  const { images, leftOut } = await doing(archive, async () =>
-    chooseNames(await archivedImages(job, archive, form), options),
-  );
+  const { named, generated } = await doing(archive, async () => {
+    const { images, generated } = await archivedImages(job, archive, form);
+    return { named: chooseNames(images, options), generated };
+  });
+  const { images, leftOut } = named;
   for (const message of leftOut) report({ type: 'warning', message });
   await refuseConflicts(job, images);
   const unpacked = new Map<Digest, readonly UnpackedPlatform[]>();
   for (const { name, target } of images) {
     if (!unpacked.has(target.digest))
-      unpacked.set(target.digest, await doing(archive, () => bring(job, blobs, name, target)));
+      unpacked.set(target.digest, await doing(archive, () => bring(job, { blobs, generated }, name, target)));
   }
   report({ type: 'syncing' });
   await deps.backend.sync({ signal });
@@ -145,14 +142,18 @@ async function archivedImages(
   job: ImportJob,
   archive: Archive,
   { type, prefix }: ArchiveForm,
-): Promise<ArchivedImage[]> {
-  const { deps, report, signal } = job;
-  if (type === 'docker')
-    throw new HawserError('NotImplemented', 'it is a Docker archive without an OCI layout');
+): Promise<DockerImages> {
+  const { deps, options, report, signal, lease } = job;
+  const { content } = deps.backend;
+  if (type === 'docker') {
+    const { codecs, hashers, runtime } = deps;
+    const docker = { content, codecs, hashers, random: (length: number) => runtime.host.random(length) };
+    return await takeDockerImages(docker, archive, prefix, options.unpack === false, { signal, lease });
+  }
   const read = (name: string, limit: number) =>
-    readArchived(archive, deps.backend.content, `${prefix}${name}`, limit, { signal });
+    readArchived(archive, content, `${prefix}${name}`, limit, { signal });
   const roots = await ociRoots(read, deps.hashers);
-  return roots.flatMap((root) => {
+  const images = roots.flatMap((root) => {
     if (!isManifestType(root.mediaType) && !isIndexType(root.mediaType)) {
       report({ type: 'warning', message: `Left out ${root.digest}: it is ${root.mediaType}, and no image` });
       return [];
@@ -160,6 +161,7 @@ async function archivedImages(
     const { mediaType, digest, size, platform } = root;
     return [{ target: { mediaType, digest, size, platform }, names: annotatedNames(root) }];
   });
+  return { images, generated: new Set() };
 }
 
 async function refuseConflicts(
@@ -183,7 +185,7 @@ async function refuseConflicts(
 /** All that is wanted of one image, into the store, and unpacked. */
 async function bring(
   job: ImportJob,
-  blobs: ArchiveBlobs,
+  { blobs, generated }: { readonly blobs: ArchiveBlobs; readonly generated: ReadonlySet<string> },
   name: string,
   target: Descriptor,
 ): Promise<readonly UnpackedPlatform[]> {
@@ -193,7 +195,7 @@ async function bring(
   const { hasImage } = await checkImport(blobs, target, wanted, deps.hostPlatform.os, { signal });
   report({ type: 'resolved', name, root: target });
   const pulling = { ...job, options: pullOptions(options, name) };
-  const root = { root: target, generated: new Set<string>(), labels: {} };
+  const root = { root: target, generated, labels: {} };
   if (unpack && hasImage)
     return await fetchAndUnpack(pulling, root, spaceCheck(pulling, true), (own) => sourceOf(own, blobs));
   if (unpack)
