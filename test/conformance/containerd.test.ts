@@ -58,6 +58,7 @@ async function snapshots(): Promise<SnapshotterUnderTest> {
   };
 }
 
+const DAEMONS = 'the policy of sharing is a setting of containerd’s';
 const CONTENT: Departures = {
   'UpdateStatus: ref, offset, total and times while writing':
     'containerd does not say which digest an ingest is to have',
@@ -65,6 +66,8 @@ const CONTENT: Departures = {
     'containerd asks for the digest only; we then refuse the blob at once',
   'CrossNamespaceShare: another namespace shares at once, each deletes for itself':
     'containerd opens an ingest that has all bytes, to be committed',
+  'CrossNamespaceIsolate: isolated, a namespace gets a blob by its bytes only': DAEMONS,
+  'SharedNamespaceIsolate: isolated, a namespace that is labelled shareable shares all the same': DAEMONS,
 };
 const SHA256_ONLY: Departures = { 'sha256, sha384 and sha512': 'containerd 1.6 stores by sha256 only' };
 const SNAPSHOTS: Departures = {

@@ -11,8 +11,9 @@ async function local(): Promise<StoreUnderTest> {
   const dir = tempDir();
   const opened: LocalBackend[] = [];
   return {
-    open: async (namespace) => {
-      const backend = await openLocalBackend(bareRuntime(), { root: `${dir.path}/store`, namespace });
+    open: async (namespace, contentSharing) => {
+      const root = `${dir.path}/store`;
+      const backend = await openLocalBackend(bareRuntime(), { root, namespace, contentSharing });
       opened.push(backend);
       return backend;
     },

@@ -60,7 +60,21 @@ const ROWS: readonly Row[] = [
   { name: 'images check', flags: STORE.filter((flag) => !/write/.test(flag)), args: ['images', 'check'] },
   { name: 'export', flags: STORE, args: ['export', 'OUT', 'REF'] },
   { name: 'import', flags: STORE, args: ['import', '--no-unpack', ...QUIET, 'LAYOUT'] },
-  { name: 'images rm', flags: STORE, args: ['images', 'rm', 'REF'] },
+  ...[['df'], ['leases', 'ls'], ['gc', '--dry-run']].map((args) => ({
+    name: args.join(' '),
+    flags: STORE.filter((flag) => !/write/.test(flag)),
+    args,
+  })),
+  ...[
+    ['images', 'rm', 'REF'],
+    ['images', 'prune', '--keep', '0'],
+    ['images', 'tag', 'REF', 'least/image:2'],
+    ['images', 'label', 'REF', 'a=b'],
+    ['leases', 'create'],
+    ['namespaces', 'create', 'other'],
+    ['content', 'prune', 'references'],
+    ['gc'],
+  ].map((args) => ({ name: args.join(' '), flags: STORE, args })),
   ...(['ffi', 'tools'] as const).flatMap((how): Row[] => {
     const name = (verb: string): string => `${verb} (${how})`;
     const flags = (...tools: readonly string[]): string[] =>

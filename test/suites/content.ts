@@ -11,7 +11,7 @@ import { bytesOf, close, collectStream, digestOf, someBytes } from '../support/s
 
 export interface StoreUnderTest {
   /** The same store, another namespace; closed by `done`. */
-  open(namespace: string): Promise<Backend>;
+  open(namespace: string, contentSharing?: 'isolated'): Promise<Backend>;
   done(): Promise<void>;
 }
 
@@ -44,6 +44,37 @@ async function using(ingest: Ingest, body: (ingest: Ingest) => Promise<void>): P
 
 const RESUME_SIZES = [500, 5000, 50_000];
 const CUTS = [0, 0.1, 0.5, 0.9, 1];
+const RESUMES = [
+  'ResumeDiscard',
+  'ResumeTruncate',
+  'ResumeCopy',
+  'ResumeCopySeeker',
+  'ResumeCopyReaderAt',
+] as const;
+
+/** The bytes from the offset on, from a source of the kind that containerd's case of that name copies from. */
+async function* restOf(
+  how: (typeof RESUMES)[number],
+  content: ContentStore,
+  bytes: Uint8Array,
+  offset: number,
+): AsyncGenerator<Uint8Array> {
+  if (how === 'ResumeCopy' || how === 'ResumeCopySeeker') {
+    const digest = digestOf(bytes);
+    await put(content, `source of ${how}-${bytes.length}-${offset}`, bytes);
+    const isSeeker = how === 'ResumeCopySeeker';
+    let left = isSeeker ? 0 : offset;
+    for await (const chunk of await content.open(digest, isSeeker ? { offset } : {})) {
+      yield chunk.subarray(Math.min(left, chunk.length));
+      left -= Math.min(left, chunk.length);
+    }
+    // The bytes are to come by the resumed ingest.
+    await content.delete(digest);
+  } else {
+    const step = how === 'ResumeCopyReaderAt' ? 777 : bytes.length;
+    for (let at = offset; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
+  }
+}
 
 export function contentSuite(
   name: string,
@@ -157,7 +188,7 @@ export function contentSuite(
     assert.deepEqual(await collectStream(await content.open(want.digest)), bytes);
   });
 
-  for (const how of ['ResumeDiscard', 'ResumeTruncate'] as const) {
+  for (const how of RESUMES) {
     check(`${how}: at every cut of every size`, async (content) => {
       for (const size of RESUME_SIZES) {
         for (const cut of CUTS) {
@@ -168,7 +199,7 @@ export function contentSuite(
           await using(await content.ingest(ref, { size, digest: digestOf(bytes) }), async (ingest) => {
             assert.equal(ingest.offset, part);
             if (how === 'ResumeTruncate') await ingest.reset();
-            await ingest.write(bytes.subarray(ingest.offset));
+            for await (const piece of restOf(how, content, bytes, ingest.offset)) await ingest.write(piece);
             assert.equal(await ingest.commit(), digestOf(bytes));
           });
         }
@@ -342,6 +373,60 @@ export function contentSuite(
       await content.delete(digest);
       await rejectsWith('NotFound', content.open(digest));
       assert.deepEqual(await collectStream(await other.open(digest)), bytes);
+    },
+  );
+
+  check(
+    'CrossNamespaceAppend: more bytes in another namespace leave the blob as it is',
+    async (content, store) => {
+      const bytes = someBytes(2000);
+      const digest = digestOf(bytes);
+      await put(content, 'shared', bytes);
+      const other = (await store.open('testsuite-2')).content;
+      const longer = new Uint8Array([...bytes, 1, 2, 3]);
+      await using(await other.ingest('longer', { size: longer.length }), async (ingest) => {
+        await ingest.write(longer);
+        assert.equal(await ingest.commit(), digestOf(longer));
+      });
+      await rejectsWith('NotFound', content.info(digestOf(longer)));
+      assert.deepEqual(await collectStream(await content.open(digest)), bytes);
+      assert.deepEqual(await collectStream(await other.open(digestOf(longer))), longer);
+    },
+  );
+
+  check(
+    'CrossNamespaceIsolate: isolated, a namespace gets a blob by its bytes only',
+    async (content, store) => {
+      const bytes = someBytes(2000);
+      const want = { digest: digestOf(bytes), size: bytes.length };
+      await put(content, 'shared', bytes);
+      const other = (await store.open('testsuite-2', 'isolated')).content;
+      await using(await other.ingest('isolated', want), async (ingest) => {
+        assert.equal(ingest.offset, 0);
+        await rejectsWith('NotFound', other.info(want.digest));
+        await ingest.write(bytes);
+        await ingest.commit();
+      });
+      assert.equal((await other.info(want.digest)).size, bytes.length);
+    },
+  );
+
+  check(
+    'SharedNamespaceIsolate: isolated, a namespace that is labelled shareable shares all the same',
+    async (content, store) => {
+      const bytes = someBytes(2000);
+      const want = { digest: digestOf(bytes), size: bytes.length };
+      await put(content, 'shared', bytes);
+      const shareable = { 'containerd.io/namespace.shareable': 'true' };
+      const { namespace, namespaceStore } = await store.open('testsuite');
+      await namespaceStore.label(namespace, shareable);
+      const other = (await store.open('testsuite-2', 'isolated')).content;
+      await rejectsWith('AlreadyExists', other.ingest('shareable', want));
+      assert.deepEqual(await collectStream(await other.open(want.digest)), bytes);
+      await namespaceStore.label(namespace, { 'containerd.io/namespace.shareable': '' });
+      const third = (await store.open('testsuite-3', 'isolated')).content;
+      await other.delete(want.digest);
+      await using(await third.ingest('shareable', want), async ({ offset }) => assert.equal(offset, 0));
     },
   );
 

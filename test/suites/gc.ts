@@ -50,45 +50,84 @@ export function gcSuite(
     });
   };
 
-  check('an image keeps what its content refers to; without the image all goes', async (backend) => {
-    const layer = await put(backend, 'layer');
-    const manifest = await put(backend, 'manifest', { [`${REF}.l.0`]: layer });
-    const loose = await put(backend, 'loose');
-    await backend.images.put('i', { mediaType: MANIFEST, digest: manifest, size: 8 }, {});
-    const { goes, kept, bytes } = await planOf(backend);
-    assert.deepEqual([goes, bytes], [[loose], 'loose'.length]);
-    assert.deepEqual(kept.get(layer), {
-      root: { type: 'image', id: 'i' },
-      path: [
-        { type: 'images', id: 'i' },
-        { type: 'content', id: manifest },
-        { type: 'content', id: layer },
-      ],
-    });
-    await backend.images.delete('i');
-    assert.deepEqual((await planOf(backend)).goes, [layer, manifest, loose].sort());
-  });
+  check(
+    'TestGCRemove: an image keeps what its content refers to; without the image all goes',
+    async (backend) => {
+      const layer = await put(backend, 'layer');
+      const manifest = await put(backend, 'manifest', { [`${REF}.l.0`]: layer });
+      const loose = await put(backend, 'loose');
+      await backend.images.put('i', { mediaType: MANIFEST, digest: manifest, size: 8 }, {});
+      const { goes, kept, bytes } = await planOf(backend);
+      assert.deepEqual([goes, bytes], [[loose], 'loose'.length]);
+      assert.deepEqual(kept.get(layer), {
+        root: { type: 'image', id: 'i' },
+        path: [
+          { type: 'images', id: 'i' },
+          { type: 'content', id: manifest },
+          { type: 'content', id: layer },
+        ],
+      });
+      await backend.images.delete('i');
+      assert.deepEqual((await planOf(backend)).goes, [layer, manifest, loose].sort());
+    },
+  );
 
-  check('leases, flat ones and expired ones; a root label; a back reference', async (backend) => {
-    const child = await put(backend, 'child');
-    const parent = await put(backend, 'parent', { [`${REF}.0`]: child });
-    const back = await put(backend, 'back', { 'containerd.io/gc.bref.content': parent });
-    const root = await put(backend, 'root', { 'containerd.io/gc.root': 'yes' });
-    const lease = async (id: string, labels: Record<string, string>) => {
-      await backend.leases.create({ id, labels });
-      await backend.leases.add(id, { type: 'content', id: parent });
-    };
-    await lease('over', { 'containerd.io/gc.expire': '2020-01-01T00:00:00Z' });
-    assert.deepEqual((await planOf(backend)).goes, [child, parent, back, 'over'].sort());
-    await lease('flat', { 'containerd.io/gc.flat': 'yes' });
-    assert.deepEqual((await planOf(backend)).goes, [child, back, 'over'].sort());
-    await lease('whole', {});
+  check(
+    'TestGCRoots: leases, flat ones and expired ones; a root label; a back reference',
+    async (backend) => {
+      const child = await put(backend, 'child');
+      const parent = await put(backend, 'parent', { [`${REF}.0`]: child });
+      const back = await put(backend, 'back', { 'containerd.io/gc.bref.content': parent });
+      const root = await put(backend, 'root', { 'containerd.io/gc.root': 'yes' });
+      const lease = async (id: string, labels: Record<string, string>) => {
+        await backend.leases.create({ id, labels });
+        await backend.leases.add(id, { type: 'content', id: parent });
+      };
+      await lease('over', { 'containerd.io/gc.expire': '2020-01-01T00:00:00Z' });
+      assert.deepEqual((await planOf(backend)).goes, [child, parent, back, 'over'].sort());
+      await lease('flat', { 'containerd.io/gc.flat': 'yes' });
+      assert.deepEqual((await planOf(backend)).goes, [child, back, 'over'].sort());
+      await lease('whole', {});
+      const { goes, kept } = await planOf(backend);
+      assert.deepEqual(goes, ['over']);
+      assert.deepEqual(kept.get(child)?.root, { type: 'lease', id: 'whole' });
+      assert.deepEqual(kept.get(back)?.root, { type: 'lease', id: 'whole' });
+      assert.deepEqual(kept.get(root)?.root, { type: 'label', id: root });
+      assert.deepEqual(kept.get('whole'), { root: { type: 'lease', id: 'whole' }, path: [] });
+    },
+  );
+
+  check('TestGCRefs: which labels refer, by their grammar', async (backend) => {
+    const leaf = (text: string, labels = {}) => put(backend, `ref-${text}`, labels);
+    const [plain, dotted, slashed, bad] = [
+      await leaf('1'),
+      await leaf('2'),
+      await leaf('3'),
+      await leaf('4'),
+    ];
+    const [named, gone] = [await leaf('5'), digestOf(bytesOf('gone'))];
+    const back = (key: string, id: string) => ({ [`containerd.io/gc.bref.${key}`]: id });
+    const root = await leaf('root', {
+      [REF]: plain,
+      [`${REF}.anything-1`]: dotted,
+      [`${REF}/anything-1`]: slashed,
+      [`${REF}bad`]: bad,
+      [`${REF}.gone`]: gone,
+      'containerd.io/gc.ref.image': 'named',
+      'containerd.io/gc.root': '1',
+    });
+    await backend.images.put(
+      'named',
+      { mediaType: MANIFEST, digest: named, size: 1 },
+      {
+        'containerd.io/gc.expire': '2020-01-01T00:00:00Z',
+      },
+    );
+    const backs = [await leaf('6', back('content.x', root)), await leaf('7', back('image', 'named'))];
+    const loose = await leaf('8', back('content', digestOf(bytesOf('nothing'))));
     const { goes, kept } = await planOf(backend);
-    assert.deepEqual(goes, ['over']);
-    assert.deepEqual(kept.get(child)?.root, { type: 'lease', id: 'whole' });
-    assert.deepEqual(kept.get(back)?.root, { type: 'lease', id: 'whole' });
-    assert.deepEqual(kept.get(root)?.root, { type: 'label', id: root });
-    assert.deepEqual(kept.get('whole'), { root: { type: 'lease', id: 'whole' }, path: [] });
+    assert.deepEqual(goes, [bad, loose].sort());
+    for (const digest of [plain, dotted, slashed, named, ...backs]) assert.ok(kept.has(digest));
   });
 
   check('a download is kept, with its bytes, by its lease', async (backend) => {

@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Backend } from '../../src/core/backend.ts';
+import { parseFilters, snapshotFields } from '../../src/core/filter/filter.ts';
 import type { Mount, Mounter } from '../../src/core/ports/mounter.ts';
 import type { LayerSnapshotter } from '../../src/core/snapshots/snapshotter.ts';
 import { prepareMounts, viewMounts } from '../support/snapshot-mounts.ts';
@@ -110,7 +111,7 @@ export function snapshotterSuite(
 type Check = (title: string, body: (bench: Bench, sn: LayerSnapshotter) => Promise<void>) => void;
 
 function records(check: Check): void {
-  check('StatActive, StatCommitted, Transitivity: kind, name, parent', async (bench, sn) => {
+  check('StatActive, StatComitted, TransitivityTest: kind, name, parent', async (bench, sn) => {
     await sn.prepare('key', '');
     const active = await sn.stat('key');
     assert.deepEqual([active.name, active.kind, active.parent], ['key', 'Active', '']);
@@ -131,7 +132,7 @@ function records(check: Check): void {
     for (const one of await sn.list()) assert.deepEqual(one, await sn.stat(one.name));
   });
 
-  check('PrepareViewFailing: a key is taken once, by whatever kind', async (_bench, sn) => {
+  check('PreareViewFailingtest: a key is taken once, by whatever kind', async (_bench, sn) => {
     await sn.prepare('active', '');
     await sn.view('view', '');
     await sn.prepare('k', '');
@@ -184,6 +185,44 @@ function records(check: Check): void {
       assert.equal(committed.createdAt, committed.updatedAt);
     },
   );
+
+  check('Walk, StatInWalk: by filters, and what stat says of each', async (bench, sn) => {
+    const root = 'containerd.io/gc.root';
+    await bench.layer('a', '', nothing);
+    await bench.layer('b', 'a', nothing);
+    await sn.label('b', { l: '1', [root]: 'x' });
+    await sn.prepare('active', 'b', { labels: { l: '2' } });
+    await sn.view('view', 'a');
+    await sn.prepare('alone', '');
+    for (const [filters, names] of [
+      [[], ['a', 'active', 'alone', 'b', 'view']],
+      [['kind==active'], ['active', 'alone']],
+      [['kind==view'], ['view']],
+      [
+        ['name==a', 'name==b'],
+        ['a', 'b'],
+      ],
+      [['name==b,labels.l'], ['b']],
+      [['parent==a'], ['b', 'view']],
+      [['parent!=""'], ['active', 'b', 'view']],
+      [['labels.l'], ['active', 'b']],
+      [['labels.l==2'], ['active']],
+      [[`labels."${root}"`], ['b']],
+    ] as const) {
+      const passes = parseFilters(filters);
+      const found: string[] = [];
+      for (const info of await sn.list()) {
+        assert.deepEqual(await sn.stat(info.name), info);
+        if (passes(snapshotFields(info))) found.push(info.name);
+      }
+      assert.deepEqual(found, names, filters.join(' or '));
+    }
+  });
+
+  check('CloseTwice: a store that is closed is closed again without harm', async (bench) => {
+    await bench.under.backend[Symbol.asyncDispose]();
+    await bench.under.backend[Symbol.asyncDispose]();
+  });
 
   check('Remove: the key is free again', async (_bench, sn) => {
     await sn.prepare('k', '');
@@ -246,7 +285,7 @@ function records(check: Check): void {
 }
 
 function trees(check: Check): void {
-  check('Basic: layers add up, a view is read-only', async (bench, sn) => {
+  check('Basic, ViewReadonly: layers add up, a view is read-only', async (bench, sn) => {
     await bench.compare([
       (root) => {
         write(root, 'foo', 'foo\n');
@@ -299,7 +338,7 @@ function trees(check: Check): void {
     ]);
   });
 
-  check('LayerFileUpdate: the same size in the same second', async (bench) => {
+  check('LayerFileupdate: the same size in the same second', async (bench) => {
     await bench.compare([
       (root) => write(root, 'etc/hosts', 'mydomain 10.0.0.1'),
       (root) => write(root, 'etc/hosts', 'mydomain 10.0.0.2'),

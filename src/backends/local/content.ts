@@ -26,6 +26,7 @@ import {
 } from './ingest-record.ts';
 import { labelRows } from './labels.ts';
 import { addToLease, requireLease } from './leases.ts';
+import { isShareable } from './namespace-rows.ts';
 import { recordBlob } from './publish.ts';
 import { removeUnless } from './remove-unless.ts';
 import { number, text } from './rows.ts';
@@ -39,7 +40,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
   readonly #store: Store;
   readonly #isolated: boolean;
 
-  /** `isolated`: a blob of another namespace is not shared; its bytes must be brought here. */
+  /** `isolated`: a blob of another namespace is not shared, unless that one is labelled shareable; its bytes must be brought here. */
   constructor(store: Store, isolated = false) {
     this.#store = store;
     this.#isolated = isolated;
@@ -184,7 +185,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
    */
   async #adopt(want: Expected, call: WriteCall): Promise<boolean> {
     const { digest } = want;
-    if (digest === undefined || this.#isolated) return false;
+    if (digest === undefined || (this.#isolated && !isShareable(this.#store, digest))) return false;
     const size = await this.#adoptable(digest, call);
     if (size === undefined || (want.size !== undefined && want.size !== size)) return false;
     await this.#store.write(() => recordBlob(this.#store, { digest, size, labels: {} }, call.lease), call);

@@ -2,6 +2,7 @@
 import type { Labels } from '../../core/content/content-store.ts';
 import type { Namespace, Namespaces } from '../../core/content/namespace-store.ts';
 import { HawserError } from '../../core/errors.ts';
+import type { Digest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { lookAtOwners } from './collect.ts';
 import { namespaces } from './gc-state.ts';
@@ -12,6 +13,17 @@ import { text } from './rows.ts';
 import type { Store } from './store.ts';
 
 const TYPE = 'namespaces';
+/** Label of a namespace whose blobs every other one shares (containerd's labels.LabelSharedNamespace). */
+const SHAREABLE_LABEL = 'containerd.io/namespace.shareable';
+
+/** Whether a namespace that has the blob shares it with all, whatever their policy. */
+export function isShareable({ db }: Store, digest: Digest): boolean {
+  const find = db.prepare(
+    `SELECT 1 FROM blobs b JOIN labels l ON l.ns = b.ns AND l.type = ? AND l.id = b.ns
+     WHERE b.digest = ? AND l.key = ? AND l.value = 'true' LIMIT 1`,
+  );
+  return find.get(TYPE, digest, SHAREABLE_LABEL) !== undefined;
+}
 
 export class LocalNamespaces implements Namespaces {
   readonly #store: Store;

@@ -168,6 +168,36 @@ test('leases, downloads, namespaces, labels, snapshots: tables as ctr has them, 
   assert.equal(document({ type: 'snapshots', infos: [info], json: true }).snapshots[0].kind, 'View');
 });
 
+test('images, checks, blobs, usage: documents', () => {
+  const labels = { b: '2', a: '1' };
+  const named: Image = { ...image, labels, createdAt: NOW, updatedAt: NOW };
+  const of = (view: View) => document(view);
+  const rows = [
+    { image: named, size: 5, platforms: ['linux/amd64'], warnings: [] },
+    { image: named, size: 0, platforms: undefined, warnings: [] },
+  ];
+  const [first, second] = of({ type: 'images', rows, json: true }).images;
+  assert.deepEqual(first, {
+    ...{ name: 'r.test/a:1', target: { mediaType: 'a/b', digest: D1, size: 1 } },
+    ...{ createdAt: '2026-01-01T12:00:00.5Z', updatedAt: '2026-01-01T12:00:00.5Z' },
+    ...{ labels, size: 5, platforms: ['linux/amd64'] },
+  });
+  assert.equal(second.platforms, null);
+  const desc = { mediaType: 'a/b', digest: D1, size: 1 };
+  const status = { available: true, present: [desc], required: [desc, desc], missing: [desc] };
+  const checks = [
+    { image, status, unpacked: true, errors: [] },
+    { image, status: undefined, unpacked: false, errors: [] },
+  ];
+  const [checked, failed] = of({ type: 'checks', rows: checks, json: true }).images;
+  assert.deepEqual([checked.present.length, checked.required.length, checked.unpacked], [1, 2, true]);
+  assert.deepEqual([failed.status, failed.required], [null, null]);
+  const infos = [{ digest: D1, size: 7, createdAt: NOW, updatedAt: NOW, labels }];
+  assert.equal(of({ type: 'blobs', infos, now: NOW, json: true }).blobs[0].size, 7);
+  const usage = [{ key: 'k', size: 4096, inodes: 2 }];
+  assert.deepEqual(of({ type: 'usage', rows: usage, inBytes: false, json: true }).usage, usage);
+});
+
 test('what comes from a store is safe for a terminal', () => {
   const evil = 'a\u001b[31mb';
   const lease = { id: evil, createdAt: NOW, labels: { [evil]: evil } };
