@@ -44,6 +44,8 @@ export interface ApiExportOptions extends Call {
   readonly docker?: 'auto' | 'always' | 'never' | undefined;
   /** The annotation `org.opencontainers.image.ref.name`. Default: the tag, unless two images share it. */
   readonly refName?: 'tag' | 'full' | undefined;
+  /** Around the archive. Default: what the file's name ends with (`.gz`, `.tgz`, `.zst`); `none` for other targets. */
+  readonly compress?: 'none' | 'gzip' | 'zstd' | undefined;
   /** Seconds since the epoch, of all entries. Default: 0. */
   readonly mtime?: number | undefined;
   /** Gets what happens, as it happens: what is not here is a warning. */

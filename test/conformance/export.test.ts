@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { gunzipSync, zstdCompressSync } from 'node:zlib';
+import { gunzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { exportImages as exportAll } from '../../src/core/verbs/export.ts';
 import { partsOf } from '../../src/entry/stores.ts';
@@ -266,6 +266,39 @@ test('a Docker archive: one platform, its config and layers; a zstd layer is exp
     assert.deepEqual(entriesOf(out).get(file(zstd, '.tar')), tar);
     const to = { type: 'directory', path: join(dir, 'x') } as const;
     await rejectsWith('InvalidArgument', /no directory/, save([NAME], { format: 'docker', to }));
+  });
+});
+
+test('A10: gzip without a time, zstd with a window of 8 MiB and a checksum, by the name or by the option; the same bytes each time', async () => {
+  await withWorld(async ({ store, save, out, dir }) => {
+    await storeGolden(store, [NAME]);
+    await save([NAME]);
+    const plain = readFileSync(out);
+    const made: Uint8Array[] = [];
+    const sink = { write: async (bytes: Uint8Array) => void made.push(bytes.slice()) };
+    for (const [name, expand] of [
+      ['x.tar.gz', gunzipSync],
+      ['x.tgz', gunzipSync],
+      ['x.tar.zst', zstdDecompressSync],
+    ] as const) {
+      const to = { type: 'file', path: join(dir, name) } as const;
+      await save([NAME], { to });
+      const first = readFileSync(to.path);
+      await save([NAME], { to });
+      assert.deepEqual(readFileSync(to.path), first);
+      assert.deepEqual(expand(first), plain);
+      if (name === 'x.tgz') assert.deepEqual([...first.subarray(4, 8)], [0, 0, 0, 0]);
+      // RFC 8878 3.1.1.1: a checksum, no single segment; the exponent of the window is 13 (8 MiB) at most.
+      if (name === 'x.tar.zst')
+        assert.deepEqual([(first[4] ?? 0) & 0x24, (first[5] ?? 0xff) >> 3 <= 13], [4, true]);
+    }
+    await save([NAME], { to: { type: 'bytes', sink }, compress: 'zstd' });
+    assert.deepEqual(zstdDecompressSync(Buffer.concat(made)), plain);
+    await rejectsWith(
+      'InvalidArgument',
+      /cannot be compressed/,
+      save([NAME], { to: { type: 'directory', path: join(dir, 'd') }, compress: 'gzip' }),
+    );
   });
 });
 

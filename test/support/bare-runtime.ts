@@ -67,7 +67,7 @@ export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
     syscalls: async () => (await kernel()).openSyscalls(),
     mounter: async () => (await kernel()).openMounter(),
     hashers: createHashers(),
-    codecs: { get: () => absent('codecs') },
+    codecs: { get: () => absent('codecs'), compressor: () => absent('codecs') },
     databases: createDatabases(),
     transports: { open: () => absent('transports') },
     workers,

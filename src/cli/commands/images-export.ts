@@ -38,6 +38,12 @@ const REF_NAME = choice({
   choices: ['tag', 'full'],
   describe: 'what skopeo, oras and umoci call an image by (default tag, unless two images share it)',
 });
+const COMPRESS = choice({
+  name: 'compress',
+  choices: ['none', 'gzip', 'zstd'],
+  describe:
+    'around the archive (default what its name ends with: .gz, .tgz, .zst; layers are compressed already)',
+});
 const STRICT = bool({ name: 'strict', describe: 'fail where an index lists a platform that is not here' });
 const SKIP_FOREIGN = bool({
   name: 'skip-non-distributable',
@@ -49,6 +55,7 @@ const FLAGS = [
   PLATFORM,
   ALL_PLATFORMS,
   FORMAT,
+  COMPRESS,
   INDEX,
   DOCKER,
   SKIP_MANIFEST_JSON,
@@ -127,6 +134,7 @@ export const imagesExport: Command = command({
         format: input.get(FORMAT) === 'docker' ? 'docker' : 'oci',
         platforms,
         mtime,
+        compress: input.get(COMPRESS),
         index: input.get(INDEX),
         docker: input.get(SKIP_MANIFEST_JSON) ? 'never' : input.get(DOCKER),
         refName: input.get(REF_NAME),

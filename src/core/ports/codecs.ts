@@ -16,7 +16,18 @@ export interface Codec {
   decode(source: ReadableStream<Uint8Array>, call?: Call): ReadableStream<Uint8Array>;
 }
 
+/** Compresses one stream. Each call returns what has come of it so far; the bytes given may be reused then. */
+export interface Compressor {
+  write(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
+  /** The rest. To be called once, with nothing after. */
+  end(): Promise<readonly Uint8Array[]>;
+  /** Gives back what the compressor holds, however far it has come. */
+  close(): void;
+}
+
 export interface Codecs {
+  /** The same bytes give the same bytes, on one version of one runtime. NotImplemented when this runtime lacks the format. */
+  compressor(format: 'gzip' | 'zstd'): Promise<Compressor>;
   /** NotImplemented when this runtime lacks the choice. */
   get(compression: Compression, choice?: CodecChoice): Promise<Codec>;
 }

@@ -3,6 +3,7 @@
 import type { RefNameForm } from '../carry/annotations.ts';
 import { FileSink, writeBeside } from '../carry/beside.ts';
 import type { WantedPlatforms } from '../carry/choose-parts.ts';
+import { compressionOfName, type OuterCompression, withCompression } from '../carry/compressed-sink.ts';
 import { intoDirectory } from '../carry/directory-sink.ts';
 import { type DockerForm, dockerEntries, dockerManifestJson } from '../carry/docker-manifest.ts';
 import {
@@ -47,6 +48,8 @@ export interface ExportOptions extends VerbOptions {
   readonly refName?: RefNameForm | undefined;
   /** Leaves out layers that registries need not have. */
   readonly skipForeign?: boolean | undefined;
+  /** Around the archive. Default: what the file's name ends with; none for other targets. */
+  readonly compress?: OuterCompression | undefined;
   /** Of all entries, in seconds since the epoch. Default: 0. */
   readonly mtime?: number | undefined;
 }
@@ -77,7 +80,6 @@ export async function exportImages(
 ): Promise<ExportResult> {
   if (images.length === 0) throw new HawserError('InvalidArgument', 'Cannot export: no image is named');
   const {
-    to,
     strict = false,
     refName = 'tag',
     skipForeign = false,
@@ -94,7 +96,7 @@ export async function exportImages(
     const warn = (message: string) => report({ type: 'warning', message });
     for (const one of planned) tellAbsent(one, index, warn);
     const writes = options.format === 'docker' ? dockerWriter : layoutWriter;
-    await write(deps, to, writes(deps, planned, { ...options, refName }, warn), options.mtime ?? 0, call);
+    await write(deps, options, writes(deps, planned, { ...options, refName }, warn), call);
     return { images: planned.map(({ name, target, source, absent }) => ({ name, target, source, absent })) };
   });
 }
@@ -150,19 +152,24 @@ function dockerWriter(
 }
 
 async function write(
-  { runtime }: ExportDeps,
-  to: ExportTarget,
+  { runtime, codecs }: ExportDeps,
+  { to, compress, mtime = 0 }: ExportOptions,
   files: Write,
-  mtime: number,
   call: Call,
 ): Promise<void> {
-  const archive = async (out: ByteSink): Promise<void> => {
-    const tar = new TarSink(out, mtime);
-    await files(tar, call);
-    await tar.end(call);
-  };
+  if (to.type === 'directory') {
+    if ((compress ?? 'none') !== 'none')
+      throw new HawserError('InvalidArgument', 'A directory cannot be compressed');
+    await intoDirectory(runtime, to.path, (sink) => files(sink, call), call);
+    return;
+  }
+  const compression = compress ?? (to.type === 'file' ? compressionOfName(to.path) : 'none');
+  const archive = (out: ByteSink): Promise<void> =>
+    withCompression(codecs, compression, out, call, async (plain) => {
+      const tar = new TarSink(plain, mtime);
+      await files(tar, call);
+      await tar.end(call);
+    });
   if (to.type === 'bytes') await archive(to.sink);
-  else if (to.type === 'file')
-    await writeBeside(runtime, to.path, (file) => archive(new FileSink(file)), call);
-  else await intoDirectory(runtime, to.path, (sink) => files(sink, call), call);
+  else await writeBeside(runtime, to.path, (file) => archive(new FileSink(file)), call);
 }

@@ -10,6 +10,7 @@ import type { Decode } from '../../core/codec/source.ts';
 import { decodeZstd, type ZstdDecoder, type ZstdEngine } from '../../core/codec/zstd-decode.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Codecs } from '../../core/ports/codecs.ts';
+import { openCompressor } from './native-compressors.ts';
 
 /** Output buffers of this size double the speed of the default 16 KiB. */
 const CHUNK = 512 * 1024;
@@ -218,6 +219,7 @@ const NATIVE: { readonly [name in FormatName]?: () => Promise<Decode | undefined
 /** `auto` is native where the runtime has a sound decoder (not for zstd on Deno), else portable. */
 export function createCodecs(): Codecs {
   return {
+    compressor: async (format) => openCompressor(format),
     async get(compression, choice = 'auto') {
       if (choice === 'portable') return portableCodec(compression);
       const decode = compression === 'identity' ? decodeIdentity : await NATIVE[compression]?.();

@@ -16,11 +16,13 @@ export function once<T>(open: () => Promise<T>): () => Promise<T> {
 /** Codecs whose module (zlib, pako, WebAssembly) is loaded at the first `get`. */
 export function lazyCodecs(): Codecs {
   let loaded: Promise<Codecs> | undefined;
+  const load = () => {
+    loaded ??= import('../codecs/native-codecs.ts').then((module) => module.createCodecs());
+    return loaded;
+  };
   return {
-    async get(compression, choice) {
-      loaded ??= import('../codecs/native-codecs.ts').then((module) => module.createCodecs());
-      return (await loaded).get(compression, choice);
-    },
+    get: async (compression, choice) => (await load()).get(compression, choice),
+    compressor: async (format) => (await load()).compressor(format),
   };
 }
 
