@@ -8,6 +8,7 @@ import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { PreparedSnapshot } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Durability } from './durability.ts';
+import type { Extractions } from './snapshots/extractions.ts';
 import type { Store } from './store.ts';
 
 /** Applies layers in worker threads, directly into the snapshot's directory: nothing is mounted. */
@@ -15,13 +16,19 @@ export class LocalApplier implements Applier {
   readonly #store: Store;
   readonly #content: ContentStore & LocalBlobs;
   readonly #durability: Durability;
+  readonly #extractions: Extractions;
   readonly #writeOut: WriteOut;
 
-  constructor(store: Store, content: ContentStore & LocalBlobs, durability: Durability, writeOut: WriteOut) {
+  constructor(
+    store: Store,
+    content: ContentStore & LocalBlobs,
+    parts: { durability: Durability; extractions: Extractions; writeOut: WriteOut },
+  ) {
     this.#store = store;
-    this.#durability = durability;
     this.#content = content;
-    this.#writeOut = writeOut;
+    this.#durability = parts.durability;
+    this.#extractions = parts.extractions;
+    this.#writeOut = parts.writeOut;
   }
 
   prepare(): void {
@@ -39,8 +46,13 @@ export class LocalApplier implements Applier {
     const { uids, gids } = await readIdMaps(fs, opts);
     if (id !== undefined) await this.#durability.mark(id, opts);
     const source = { blob: this.#content.blobPath(layer.digest), blobSize: size, growing, uids, gids };
-    const work = () => applyByWorker(workers, layer, source, target, opts);
     // A directory outside the store is written out by whoever makes it (core/output/output-directory.ts).
-    return id === undefined ? await work() : await this.#writeOut.during(this.#store.path('snapshots'), work);
+    if (id === undefined) return await applyByWorker(workers, layer, source, target, opts);
+    const onProgress = (bytes: number): void => {
+      this.#extractions.progress(id, bytes);
+      opts.onProgress?.(bytes);
+    };
+    const work = () => applyByWorker(workers, layer, source, target, { ...opts, onProgress });
+    return await this.#writeOut.during(this.#store.path('snapshots'), work);
   }
 }

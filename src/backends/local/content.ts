@@ -18,6 +18,7 @@ import {
   dropIngest,
   type Expected,
   findIngest,
+  findInTheWay,
   ingestStatus,
   noReference,
   releaseIngest,
@@ -116,7 +117,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
       await this.#dropLeftover(ref, call);
       throw exists(want);
     }
-    const taken = await takeIngest(this.#store, ref, want, call);
+    const taken = await takeIngest(this.#store, ref, want, { ...call, shared: !this.#isolated });
     let ingest: LocalIngest | undefined;
     try {
       if (await this.#adopt(want, call)) await dropIngest(this.#store, taken.now, call);
@@ -212,6 +213,12 @@ export class LocalContent implements ContentStore, LocalBlobs {
   async status(ref: string, call?: Call): Promise<IngestStatus> {
     call?.signal?.throwIfAborted();
     const record = findIngest(this.#store, ref);
+    if (record === undefined) throw noReference(ref);
+    return await ingestStatus(this.#store, record, call);
+  }
+
+  async inTheWay(ref: string, digest: Digest, call?: Call): Promise<IngestStatus> {
+    const record = findInTheWay(this.#store, ref, this.#isolated ? undefined : digest);
     if (record === undefined) throw noReference(ref);
     return await ingestStatus(this.#store, record, call);
   }

@@ -3,7 +3,7 @@ import { cleanedUp } from '../../core/async/cleanup.ts';
 import type { IngestStatus } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
 import { type Digest, digestBytes, hexOf, parseDigest } from '../../core/oci/digest.ts';
-import type { Call } from '../../core/ports/call.ts';
+import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Row } from '../../core/ports/database.ts';
 import { blobFile } from './blob-files.ts';
 import { addToLease } from './leases.ts';
@@ -57,8 +57,12 @@ export function allIngests(store: Store): IngestRecord[] {
     .map(toRecord);
 }
 
-/** `unleased`: fails with Unavailable when a lease lists the ref. */
-type TakeCall = { readonly lease?: string | undefined; readonly unleased?: boolean | undefined } & Call;
+export interface TakeCall extends WriteCall {
+  /** Whether content of other namespaces is shared: one writer for each digest then suffices over all of them. */
+  readonly shared?: boolean | undefined;
+  /** Fails with Unavailable when a lease lists the ref. */
+  readonly unleased?: boolean | undefined;
+}
 
 export interface Taken {
   /** The record before it was taken; undefined when it is new. */
@@ -68,7 +72,8 @@ export interface Taken {
 
 /**
  * Makes this store the only writer of `ref`. Unavailable (reason `busy`) while another live process writes it. With `want` the
- * record is made when absent and notes what is expected now; without, it must exist (NotFound). From then on no sweep
+ * record is made when absent and notes what is expected now; without, it must exist (NotFound). With `shared`, a writer of the same
+ * content in another namespace is in the way, too. From then on no sweep
  * removes its files, nor the file of the blob that it expects.
  */
 export async function takeIngest(
@@ -117,10 +122,12 @@ function tryTake(
   store: Store,
   ref: string,
   want: Expected | undefined,
-  { lease, unleased = false }: TakeCall,
+  { lease, shared, unleased = false }: TakeCall,
 ): Taken | string {
   const before = findIngest(store, ref);
   if (before?.owner !== undefined && isHeld(store, before.owner)) return before.owner;
+  const elsewhere = shared === true ? findElsewhere(store, ref, want?.digest)?.owner : undefined;
+  if (elsewhere !== undefined) return elsewhere;
   if (before === undefined && want === undefined) throw noReference(ref);
   if (unleased) requireUnleased(store, ref);
   addToLease(store, lease, 'ingests', ref);
@@ -149,6 +156,21 @@ function requireUnleased(store: Store, ref: string): void {
   const row = find.get(store.namespace, ref);
   if (row === undefined) return;
   throw new HawserError('Unavailable', `ref ${ref} is held by the lease ${text(row, 'lease')}`);
+}
+
+/** The ingest of another namespace that brings the same content, unless its writer is known to be dead. */
+function findElsewhere(store: Store, ref: string, digest: Digest | undefined): IngestRecord | undefined {
+  const find = store.db.prepare(
+    'SELECT * FROM ingests WHERE ref = ? AND expected = ? AND ns <> ? AND owner IS NOT NULL ORDER BY ns',
+  );
+  const records = find.all(ref, digest ?? null, store.namespace).map(toRecord);
+  return records.find(({ owner }) => owner !== undefined && !store.owner.isDead(owner));
+}
+
+/** The ingest that is in the way of one with this ref; with a digest, also one of another namespace that brings that content. */
+export function findInTheWay(store: Store, ref: string, digest?: Digest): IngestRecord | undefined {
+  const own = findIngest(store, ref);
+  return own?.owner === undefined ? (findElsewhere(store, ref, digest) ?? own) : own;
 }
 
 /** A row of this store's own was left by a failed release: whoever holds the ref here is in `store.taken`. */

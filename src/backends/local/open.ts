@@ -22,6 +22,7 @@ import { Owner } from './owner.ts';
 import { ensureLayout } from './projection.ts';
 import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
 import { openDatabase, openDatabaseToRead } from './schema.ts';
+import { Extractions } from './snapshots/extractions.ts';
 import { NativeDriver } from './snapshots/native.ts';
 import { OverlayDriver } from './snapshots/overlayfs.ts';
 import { LocalSnapshotter } from './snapshots/snapshotter.ts';
@@ -64,10 +65,16 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
   const store = await openStore(runtime, root, opts);
   const drivers = [new OverlayDriver(runtime, root), new NativeDriver(runtime)];
   const durability = new Durability(store);
+  const extractions = new Extractions(store);
   const snapshotters = new Map<string, LayerSnapshotter>(
-    drivers.map((driver) => [driver.name, new LocalSnapshotter(store, driver, durability)]),
+    drivers.map((driver) => [driver.name, new LocalSnapshotter(store, driver, durability, extractions)]),
   );
-  const backend = assemble(store, durability, snapshotters, opts.contentSharing === 'isolated');
+  const backend = assemble(
+    store,
+    { durability, extractions },
+    snapshotters,
+    opts.contentSharing === 'isolated',
+  );
   try {
     if (store.readOnly) for (const id of await durability.lost(opts)) store.distrusted.add(id);
     else {
@@ -132,7 +139,7 @@ async function openToWrite(
 /** An object without private fields, for callers extend it by Object.create. */
 function assemble(
   store: Store,
-  durability: Durability,
+  { durability, extractions }: { durability: Durability; extractions: Extractions },
   snapshotters: ReadonlyMap<string, LayerSnapshotter>,
   isolated: boolean,
 ): LocalBackend {
@@ -147,7 +154,7 @@ function assemble(
     images: new LocalImages(store),
     leases: new LocalLeases(store, (ended) => durability.unrely(ended)),
     namespaceStore: new LocalNamespaces(store),
-    applier: new LocalApplier(store, content, durability, writeOut),
+    applier: new LocalApplier(store, content, { durability, extractions, writeOut }),
     snapshotterNames,
     snapshotter: (name = 'overlayfs') => snapshotters.get(name) ?? noSnapshotter(name, snapshotterNames),
     namespaces: async (call) => {
@@ -162,17 +169,25 @@ function assemble(
     collect: (call) => collect(store, call),
     collectWhenDue: (call) => collectWhenDue(store, call),
     survey: (call) => survey(store, call),
-    [Symbol.asyncDispose]: closing(store, durability, writeOut),
+    [Symbol.asyncDispose]: closing(store, { durability, extractions, writeOut }),
   };
 }
 
 /** Closes everything, once. Every change is committed by then: what fails here must not hide an error of the caller's. */
-function closing(store: Store, durability: Durability, writeOut: WriteOut): () => Promise<void> {
+function closing(
+  store: Store,
+  {
+    durability,
+    extractions,
+    writeOut,
+  }: { durability: Durability; extractions: Extractions; writeOut: WriteOut },
+): () => Promise<void> {
   let isClosed = false;
   return async () => {
     if (isClosed) return;
     isClosed = true;
     await writeOut.settled().catch(() => {});
+    await extractions.close();
     await durability.close().catch(() => {});
     await store.owner.close();
     closeQuietly(store.db);

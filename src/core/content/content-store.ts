@@ -86,6 +86,11 @@ export interface Ingester {
 export interface IngestManager {
   /** NotFound when there is no such ingest. */
   status(ref: string, call?: Call): Promise<IngestStatus>;
+  /**
+   * The ingest that is in the way of one with this ref and digest: of this namespace, or of another one that shares its content.
+   * NotFound when there is none. Not given: `status` tells.
+   */
+  inTheWay?(ref: string, digest: Digest, call?: Call): Promise<IngestStatus>;
   /** Every ingest of the namespace, its writer alive or not. */
   listStatuses(call?: Call): Promise<IngestStatus[]>;
   /**

@@ -64,10 +64,10 @@ export async function fetchBlob(
       tell(status, desc.size);
       return status;
     }
-    writer ??= otherWriter(deps, key, ref, tell);
+    writer ??= otherWriter(deps, desc, ref, tell);
     if (await writer.follow(call)) continue;
     stopped++;
-    writer = otherWriter(deps, key, `${key}+${stopped}`, tell);
+    writer = otherWriter(deps, desc, `${key}+${stopped}`, tell);
   }
 }
 
@@ -118,12 +118,12 @@ async function dropHopeless(
   }
 }
 
-function otherWriter(deps: BlobDeps, key: string, ref: string, tell: Tell): OtherWriter {
-  return new OtherWriter(deps, ref, deps.retry?.stall ?? DEFAULT_STALL, {
+function otherWriter(deps: BlobDeps, desc: Descriptor, ref: string, tell: Tell): OtherWriter {
+  return new OtherWriter(deps, { ref, digest: desc.digest }, deps.retry?.stall ?? DEFAULT_STALL, {
     onOffset: (offset) => tell('following', offset),
     onIdle: (idle, left) => {
       const seconds = Math.round(idle / 1000);
-      const reason = `another process fetches ${key}, and has written nothing for ${seconds} s`;
+      const reason = `another process fetches ${refKey(desc)}, and has written nothing for ${seconds} s`;
       deps.report({ type: 'waiting', reason, milliseconds: left });
     },
   });

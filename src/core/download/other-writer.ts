@@ -1,5 +1,6 @@
 import type { IngestManager } from '../content/content-store.ts';
 import { ifFound } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 
@@ -20,6 +21,7 @@ export interface WriterEvents {
 export class OtherWriter {
   readonly #deps: { readonly content: IngestManager; readonly clock: Clock };
   readonly #ref: string;
+  readonly #digest: Digest;
   readonly #limit: number;
   readonly #events: WriterEvents;
   #offset = -1;
@@ -30,12 +32,13 @@ export class OtherWriter {
   /** `limit`: milliseconds without progress after which the writer counts as stopped. */
   constructor(
     deps: { readonly content: IngestManager; readonly clock: Clock },
-    ref: string,
+    { ref, digest }: { readonly ref: string; readonly digest: Digest },
     limit: number,
     events: WriterEvents,
   ) {
     this.#deps = deps;
     this.#ref = ref;
+    this.#digest = digest;
     this.#limit = limit;
     this.#events = events;
     this.#since = deps.clock.monotonic();
@@ -44,7 +47,8 @@ export class OtherWriter {
   /** Looks, and waits for a moment. False: the writer has stopped. */
   async follow(call: Call): Promise<boolean> {
     const { content, clock } = this.#deps;
-    const offset = (await ifFound(content.status(this.#ref, call)))?.offset ?? 0;
+    const status = content.inTheWay?.(this.#ref, this.#digest, call) ?? content.status(this.#ref, call);
+    const offset = (await ifFound(status))?.offset ?? 0;
     this.#events.onOffset(offset);
     const now = clock.monotonic();
     if (offset !== this.#offset) this.#since = now;

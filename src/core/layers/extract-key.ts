@@ -13,6 +13,11 @@ export function extractKey(chainId: string, now: number): string {
   return `extract-${nanos}-${suffix} ${chainId}`;
 }
 
+/** The chain ID of the layer that the snapshot of this key is to take. */
+export function chainOfKey(key: string): string {
+  return key.slice(key.indexOf(' ') + 1);
+}
+
 /** Whether a layer is to be applied to the snapshot of this key. */
 export function isExtractKey(key: string): boolean {
   return key.startsWith('extract-');

@@ -195,12 +195,12 @@ class Extraction {
   }
 
   async #prepare(parent: string): Promise<Active> {
-    const { snapshotter, clock } = this.#job;
+    const { snapshotter, clock, beside = false } = this.#job;
     const { chainId } = this.#step;
     for (let attempt = 1; ; attempt++) {
       const key = extractKey(chainId, clock.now());
       try {
-        return { key, snapshot: await snapshotter.prepare(key, parent, this.#makeOptions()) };
+        return { key, snapshot: await snapshotter.prepare(key, parent, { ...this.#makeOptions(), beside }) };
       } catch (err) {
         if (attempt < MAX_PREPARE_TRIES && isKind(err, 'AlreadyExists')) continue;
         throw wrap('Cannot prepare a snapshot', err);

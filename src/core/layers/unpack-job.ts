@@ -28,7 +28,7 @@ export interface UnpackJob {
   readonly leases: Pick<Leases, 'add'>;
   readonly snapshotter: LayerSnapshotter;
   readonly applier: Applier;
-  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly clock: Pick<Clock, 'now' | 'monotonic' | 'sleep'>;
   /** Processors. */
   readonly cpus: number;
   readonly report: Report;
@@ -38,6 +38,8 @@ export interface UnpackJob {
   readonly blob: (layer: Descriptor) => BlobArrival;
   /** Shared with other images that are unpacked at the same time: slots for layers, and a turn for each chain ID. */
   readonly together?: { readonly applying: Limiter; readonly layers: Turns } | undefined;
+  /** Milliseconds without a sign of life after which another process that extracts a layer counts as stopped. Default: a minute. */
+  readonly stall?: number | undefined;
   /** Brings a blob that the store has dropped, as its bytes had rotted. Not given: nothing can be fetched. */
   readonly refetch?: Healing['refetch'];
 }
@@ -47,6 +49,8 @@ export interface RunningUnpack extends UnpackJob {
   readonly image: ImageBudget;
   /** One slot for each layer that may be applied at once. */
   readonly slots: Limiter;
+  /** Layers are extracted though another process extracts them. */
+  readonly beside?: boolean | undefined;
   /** The moment at which the snapshot of this chain ID is committed. */
   readonly committed: (chainId: string) => Milestone;
 }

@@ -2,10 +2,11 @@
 import { Limiter } from '../async/limiter.ts';
 import { Milestone } from '../async/milestone.ts';
 import { allOrAbort } from '../async/settle.ts';
-import { HawserError, ifFound, isKind } from '../errors.ts';
+import { HawserError, ifFound, isKind, reasonOf } from '../errors.ts';
 import { snapshotLabelKey, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { extract } from './extract.ts';
+import { followExtraction } from './follow-extraction.ts';
 import { imageBudget } from './image-budget.ts';
 import type { LayerStep } from './layer-steps.ts';
 import { SMALL_LAYER } from './small-layer.ts';
@@ -59,11 +60,11 @@ async function unpackLayer(job: RunningUnpack, step: LayerStep, count: number): 
     const onProgress = (offset: number) => tell('extracting', offset);
     const extracted =
       job.together === undefined
-        ? await extractUnlessPresent(job, step, onProgress)
+        ? await extractOnce(job, step, onProgress)
         : await job.together.layers.run(
             chainId,
             job.signal,
-            async () => !(await present(job, step)) && (await extractUnlessPresent(job, step, onProgress)),
+            async () => !(await present(job, step)) && (await extractOnce(job, step, onProgress)),
           );
     tell(extracted ? 'extracted' : 'exists', layer.size);
   }
@@ -72,6 +73,26 @@ async function unpackLayer(job: RunningUnpack, step: LayerStep, count: number): 
   const info = await job.content.info(layer.digest, job);
   if (info.labels[UNCOMPRESSED_LABEL] !== step.diffId) {
     await job.content.label(layer.digest, { [UNCOMPRESSED_LABEL]: step.diffId }, job);
+  }
+}
+
+/**
+ * One process of all extracts a layer: the others follow it, and take over when it gives up, dies or stops. False when another process
+ * committed the snapshot.
+ */
+async function extractOnce(
+  job: RunningUnpack,
+  step: LayerStep,
+  onProgress: (bytes: number) => void,
+): Promise<boolean> {
+  for (let beside = false; ; ) {
+    try {
+      return await extractUnlessPresent({ ...job, beside }, step, onProgress);
+    } catch (err) {
+      if (reasonOf(err, 'busy') === undefined || job.signal.aborted) throw err;
+    }
+    beside = !(await followExtraction(job, step, onProgress));
+    if (await present(job, step)) return false;
   }
 }
 

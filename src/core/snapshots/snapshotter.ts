@@ -64,6 +64,14 @@ export interface SnapshotLayer {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** A layer that another live process extracts. */
+export interface OtherExtraction {
+  /** Changes while that process goes on. */
+  readonly beat: string;
+  /** Compressed bytes that the process has taken of the layer. */
+  readonly offset: number;
+}
+
 /**
  * containerd's Snapshotter (core/snapshots/snapshotter.go): one key space; Prepare and View make, Commit turns an active
  * key into a committed name, Remove needs no children. Existing key or name: AlreadyExists; missing key or
@@ -111,6 +119,16 @@ export interface LayerSnapshotter extends Snapshotter {
    * snapshot with a parent, or not active: FailedPrecondition.
    */
   rebase?(key: string, parent: string, record: LayerRecord, call?: Call): Promise<string | undefined>;
+  /**
+   * Who else extracts the layer of this chain ID. While somebody does, `prepare` with an extract key of the chain ID is Unavailable
+   * (reason `busy`), unless `beside` is given. Not given: processes do not know of each other.
+   */
+  extraction?(chainId: string, call?: Call): Promise<OtherExtraction | undefined>;
+  prepare(
+    key: string,
+    parent: string,
+    opts?: { labels?: Labels; beside?: boolean } & WriteCall,
+  ): Promise<PreparedSnapshot>;
   /** The labels of the snapshot of a layer, beside the chain ID. Not given: none. */
   layerLabels?(layer: SnapshotLayer): Labels;
 }

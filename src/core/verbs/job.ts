@@ -140,12 +140,23 @@ async function isNew(
 /** The part of a job that unpacking one image needs, with a snapshotter of the backend's by name. */
 export function unpackJob(
   { deps, lease, signal, report }: Job<StoreDeps & Pick<TransferDeps, 'together'>>,
-  { snapshotter, layerSettings }: Pick<PullOptions, 'snapshotter' | 'layerSettings'>,
+  { snapshotter, layerSettings, retry }: Pick<PullOptions, 'snapshotter' | 'layerSettings' | 'retry'>,
   blob: UnpackJob['blob'],
 ): UnpackJob {
   const { backend, clock, cpus } = deps;
   const { content, leases, applier } = backend;
   const { together } = deps;
-  const shared = { content, leases, applier, clock, cpus, lease, signal, report, together };
+  const shared = {
+    content,
+    leases,
+    applier,
+    clock,
+    cpus,
+    lease,
+    signal,
+    report,
+    together,
+    stall: retry?.stall,
+  };
   return { ...shared, snapshotter: backend.snapshotter(snapshotter), settings: layerSettings, blob };
 }

@@ -141,7 +141,7 @@ function setUp(actual: (n: number) => Digest = (n) => diffs[n] ?? digestOf('?'))
       apply: async () => ({ digest: actual(applied++), size: 1, warnings: [], record: undefined }),
     },
     report: (event) => events.push(event),
-    clock: { now: () => 5, monotonic: () => performance.now() },
+    clock: { now: () => 5, monotonic: () => performance.now(), sleep: async () => {} },
     cpus: 1,
   };
   const opts = {
@@ -464,3 +464,65 @@ test('the failure of one layer is no misfit of the others: their bytes are not d
 function rebasing(snapshotter: LayerSnapshotter): LayerSnapshotter {
   return Object.assign(Object.create(snapshotter), { rebases: async () => true }) as LayerSnapshotter;
 }
+
+/** Another process extracts the first layer for so many looks; `then`: what it leaves. */
+function besideOther(looks: number, then: 'committed' | 'nothing', stopped = false) {
+  const world = setUp((n) => diffs[then === 'committed' ? n + 1 : n] ?? digestOf('?'));
+  const { snapshots, steps } = world;
+  const first = steps[0]?.chainId ?? '';
+  let left = looks;
+  const prepare = snapshots.prepare.bind(snapshots);
+  const asked: boolean[] = [];
+  Object.assign(snapshots, {
+    prepare: async (key: string, parent: string, opts: { beside?: boolean }) => {
+      if (key.endsWith(first)) asked.push(opts.beside === true);
+      if (key.endsWith(first) && left > 0 && opts.beside !== true)
+        throw new HawserError('Unavailable', 'another', { reason: { type: 'busy' } });
+      return await prepare(key, parent);
+    },
+    extraction: async () => {
+      if (left > 0 && --left > 0) return { beat: stopped ? 'same' : String(left), offset: 100 - left };
+      if (then === 'committed') snapshots.committed.add(first);
+      return undefined;
+    },
+  });
+  return { ...world, asked };
+}
+
+test('a layer that another process extracts is followed, and counts as there', async () => {
+  const { events, deps, opts, steps, applied } = besideOther(5, 'committed');
+  await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
+  assert.equal(applied(), 2);
+  const told = events.flatMap((e) => (e.type === 'layer' && e.index === 0 ? [[e.status, e.offset]] : []));
+  const following = [96, 97, 98, 99].map((offset) => ['extracting', offset]);
+  assert.deepEqual(told, [...following, ['exists', layer(0).size]]);
+});
+
+test('an extraction that another process gave up is taken over', async () => {
+  const { asked, deps, opts, steps, applied } = besideOther(5, 'nothing');
+  await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
+  assert.equal(applied(), 3);
+  assert.deepEqual(asked, [false, false]);
+});
+
+test('beside a process that has stopped a layer is extracted after the stall limit, and the user is told', async () => {
+  const { asked, events, deps, opts, steps, applied } = besideOther(
+    Number.POSITIVE_INFINITY,
+    'nothing',
+    true,
+  );
+  let now = 0;
+  const sleep = async (): Promise<void> => {
+    now += 1000;
+  };
+  const clock = { now: () => 5, monotonic: () => now, sleep };
+  await unpackLayers({ ...deps, ...opts, clock, stall: 20_000 }, CONFIG, steps);
+  assert.equal(applied(), 3);
+  assert.deepEqual(asked, [false, true]);
+  assert.ok(now >= 20_000 && now < 25_000, `${now} ms`);
+  const told = events.filter((event) => event.type === 'waiting');
+  assert.deepEqual(
+    told.map(({ milliseconds }) => milliseconds),
+    [15_000],
+  );
+});

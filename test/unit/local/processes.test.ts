@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { openLocalBackend } from '../../../src/backends/local/open.ts';
 import { reasonOf } from '../../../src/core/errors.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { isDeno } from '../../support/needs.ts';
@@ -128,5 +129,49 @@ test('after a kill at any moment of a fetch the next fetch finishes it (H48)', a
       for (const lease of await backend.leases.list()) await backend.leases.delete(lease.id);
       await backend.collect();
     }
+  });
+});
+
+test('content that another namespace brings is waited for, and taken over from the dead', async () => {
+  await withStore(async ({ backend, root, open }) => {
+    const second = await open('second');
+    const other = start(root, 'hold');
+    try {
+      await other.line();
+      await other.line();
+      const err = await rejectsWith('Unavailable', second.content.ingest('ref', want));
+      assert.ok(reasonOf(err, 'busy'));
+      await rejectsWith('NotFound', second.content.status('ref'));
+      const status = await second.content.inTheWay?.('ref', digest);
+      assert.deepEqual([status?.offset, status?.total], [SIZE / 2, SIZE]);
+      await close(
+        await second.content.ingest('other', { digest: digestOf(bytes.subarray(1)), size: SIZE - 1 }),
+      );
+    } finally {
+      other.child.kill('SIGKILL');
+      await other.ended();
+    }
+    const ingest = await second.content.ingest('ref', want);
+    assert.equal(ingest.offset, 0, 'the bytes of another namespace’s dead ingest are that namespace’s');
+    await ingest.write(bytes);
+    await ingest.commit();
+    await close(ingest);
+    await rejectsWith('AlreadyExists', backend.content.ingest('ref', want));
+  });
+});
+
+test('where content is not shared, each namespace brings its own bytes', async () => {
+  await withStore(async ({ backend, root, runtime }) => {
+    const ingest = await backend.content.ingest('ref', want);
+    const opts = { root, namespace: 'second', contentSharing: 'isolated' } as const;
+    const isolated = await openLocalBackend(runtime, opts);
+    try {
+      const own = await isolated.content.ingest('ref', want);
+      await rejectsWith('Unavailable', isolated.content.ingest('ref', want));
+      await close(own);
+    } finally {
+      await isolated[Symbol.asyncDispose]();
+    }
+    await close(ingest);
   });
 });

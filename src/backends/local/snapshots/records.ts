@@ -77,6 +77,21 @@ export class SnapshotRecords {
     return record;
   }
 
+  /** How processes call a layer of this snapshotter among each other. */
+  layerName(chainId: string): string {
+    return `${this.#snapshotter} ${chainId}`;
+  }
+
+  /** The other processes that extract a layer of this chain ID: some may be dead. */
+  extractors(chainId: string): string[] {
+    const { db, namespace, owner } = this.#store;
+    const rows = db.prepare(
+      `SELECT owner FROM snapshots WHERE ns = ? AND snapshotter = ? AND name GLOB 'extract-*' AND kind = 'Active'
+       AND owner <> ? AND substr(name, instr(name, ' ') + 1) = ?`,
+    );
+    return rows.all(namespace, this.#snapshotter, owner.id, chainId).map((row) => text(row, 'owner'));
+  }
+
   list(): SnapshotRecord[] {
     const { db, namespace } = this.#store;
     const rows = db.prepare(`${SELECT} ORDER BY s.name`).all(namespace, this.#snapshotter);

@@ -2,11 +2,12 @@ import type { LayerRecord } from '../../../core/archive/layer-record.ts';
 import { cleanedUp } from '../../../core/async/cleanup.ts';
 import type { Labels } from '../../../core/content/content-store.ts';
 import { HawserError, isKind, wrap } from '../../../core/errors.ts';
-import { isExtractKey } from '../../../core/layers/extract-key.ts';
+import { chainOfKey, isExtractKey } from '../../../core/layers/extract-key.ts';
 import type { Call, WriteCall } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
 import type {
   LayerSnapshotter,
+  OtherExtraction,
   PreparedSnapshot,
   SnapshotInfo,
   Usage,
@@ -19,13 +20,14 @@ import { shownAt } from '../mounted.ts';
 import { number } from '../rows.ts';
 import type { Store } from '../store.ts';
 import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
+import type { Extractions } from './extractions.ts';
 import { notFound, type SnapshotRecord, SnapshotRecords } from './records.ts';
 import { requireSameIds } from './same-ids.ts';
 
 /** Milliseconds for undoing, which runs on a signal of its own. */
 const UNDO_TIMEOUT = 60_000;
 
-type MakeOptions = { labels?: Labels } & WriteCall;
+type MakeOptions = { labels?: Labels; beside?: boolean } & WriteCall;
 
 /** A snapshotter of one namespace: records in SQLite, directories below `snapshots/<name>/<id>`. */
 export class LocalSnapshotter implements LayerSnapshotter {
@@ -34,14 +36,16 @@ export class LocalSnapshotter implements LayerSnapshotter {
   readonly #driver: SnapshotDriver;
   readonly #records: SnapshotRecords;
   readonly #durability: Durability;
+  readonly #extractions: Extractions;
   /** Whether this process could once make snapshots. */
   #checked = false;
 
-  constructor(store: Store, driver: SnapshotDriver, durability: Durability) {
+  constructor(store: Store, driver: SnapshotDriver, durability: Durability, extractions: Extractions) {
     this.name = driver.name;
     this.#store = store;
     this.#driver = driver;
     this.#durability = durability;
+    this.#extractions = extractions;
     this.#records = new SnapshotRecords(store, driver.name);
   }
 
@@ -141,6 +145,9 @@ export class LocalSnapshotter implements LayerSnapshotter {
     // A pull asks at its beginning what this process may do; each of its layers need not.
     await (isLayer && this.#checked ? this.#checkIds(opts) : this.check(opts));
     const unsynced = isLayer ? await this.#durability.begin(opts) : null;
+    const chainId = isLayer ? chainOfKey(key) : undefined;
+    const alone = opts.beside === true ? undefined : chainId;
+    if (alone !== undefined) await this.#extractions.requireAlone(this.#records, alone, opts);
     const { id, parents } = await this.#reserve(key, parent, opts);
     const dirs = this.#dirs(kind, id, parents);
     try {
@@ -148,6 +155,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
       await this.#store.runtime.fs.mkdir(base, 0o700, { parents: true, signal: opts.signal });
       await this.#driver.create(dirs, opts);
       await this.#store.write(() => {
+        if (alone !== undefined) this.#extractions.claim(this.#records, alone);
         this.#unstage(id);
         this.#records.insert(id, key, { kind, parent, unsynced, labels: opts.labels ?? {} });
         addToLease(this.#store, opts.lease, this.#records.labelType, key);
@@ -157,7 +165,12 @@ export class LocalSnapshotter implements LayerSnapshotter {
       throw isKind(first, 'AlreadyExists') ? first : wrap(`Cannot make snapshot "${key}"`, first);
     }
     if (unsynced !== null) this.#durability.marked(id, unsynced);
+    if (chainId !== undefined) this.#extractions.begin(id, this.#records.layerName(chainId));
     return { trees: this.#driver.trees(dirs), id };
+  }
+
+  extraction(chainId: string, call?: Call): Promise<OtherExtraction | undefined> {
+    return this.#extractions.other(this.#records, chainId, call);
   }
 
   /** Makes every check and reserves an id. An existing key is leased before AlreadyExists, so that the caller can use it. */
@@ -252,15 +265,16 @@ export class LocalSnapshotter implements LayerSnapshotter {
       if (present !== undefined && present.id !== lost?.id) {
         // Whoever is told that the snapshot exists goes on with it.
         if (present.kind === 'Committed' && !present.durable) this.#durability.rely(present.id, type, name);
-        return false;
+        return undefined;
       }
       if (present !== undefined) this.#records.giveWay(present, key);
       const committed = this.#records.commit(name, key, opts.labels ?? {});
       if (!committed.durable) this.#durability.rely(committed.id, type, name);
       dropFromLease(this.#store, opts.lease, type, key);
-      return true;
+      return committed.id;
     }, opts);
-    if (!done) throw new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
+    if (done !== undefined) this.#extractions.end(done);
+    else throw new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
   }
 
   /**
@@ -272,6 +286,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
     const { workers } = this.#store.runtime;
     const found = this.#records.find(key);
     if (found !== undefined) await this.#requireUnmounted(key, found.id, call);
+    if (found !== undefined) this.#extractions.end(found.id);
     try {
       const record = await this.#store.writeToFree(() => this.#records.remove(key), call);
       this.#durability.release(record.id);
