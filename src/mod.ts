@@ -73,12 +73,27 @@ export type {
   Snapshotter,
   Usage,
 } from './core/snapshots/snapshotter.ts';
+export type { Difference, TreeProblem } from './core/trees/compare.ts';
 export type { OwnerMode } from './core/users/owner-policy.ts';
 export type { ExportedImage, ExportResult } from './core/verbs/export.ts';
 export type { ImportedImage, ImportResult } from './core/verbs/import.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { KeptImage, PruneChoice } from './core/verbs/prune.ts';
+export type { RecoverReport } from './core/verbs/recover.ts';
+export type { RepairReport } from './core/verbs/repair.ts';
 export type { RootfsResult } from './core/verbs/rootfs.ts';
+export type {
+  BadDocument,
+  Damage,
+  DamagedBlob,
+  DamagedLabels,
+  DamagedRecords,
+  DamagedSnapshot,
+  SoundThings,
+  Unchecked,
+  VerifyProgress,
+  VerifyReport,
+} from './core/verify/report.ts';
 export {
   type ApiFetchOptions,
   type ApiPullOptions,
@@ -100,6 +115,7 @@ export {
   exportImages,
   importImages,
 } from './entry/carry.ts';
+export { recover } from './entry/recover.ts';
 export {
   type AnyStore,
   type BlobFiles,
@@ -116,3 +132,4 @@ export {
   unpack,
   unpackRootfs,
 } from './entry/unpack.ts';
+export { type ApiRepairOptions, type ApiVerifyOptions, repair, verify } from './entry/verify.ts';

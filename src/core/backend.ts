@@ -3,6 +3,7 @@ import type { Namespaces } from './content/namespace-store.ts';
 import type { Survey } from './gc/survey.ts';
 import type { ImageStore } from './images/image-store.ts';
 import type { Applier } from './layers/applier.ts';
+import type { LayerChecker } from './layers/layer-checker.ts';
 import type { Leases } from './leases/lease-store.ts';
 import type { Descriptor, Platform } from './oci/descriptor.ts';
 import type { Call } from './ports/call.ts';
@@ -39,6 +40,10 @@ export interface Backend extends AsyncDisposable {
   /** All namespaces of the store. */
   readonly namespaceStore: Namespaces;
   readonly applier: Applier;
+  /** What is wrong with the records themselves; undefined when nothing is. Not given: they are a daemon's. */
+  checkRecords?(call?: Call): Promise<string | undefined>;
+  /** Compares snapshots with their layers. Not given: the files are a daemon's. */
+  readonly checker?: LayerChecker;
   /** InvalidArgument for a name that is not there. Default: the one that a containerd's namespace names, else `overlayfs`. */
   snapshotter(name?: string): LayerSnapshotter;
   readonly snapshotterNames: readonly string[];

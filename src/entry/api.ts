@@ -105,7 +105,8 @@ export async function pull(reference: string, options: ApiPullOptions = {}): Pro
   );
 }
 
-async function withDeps<T>(
+/** Runs `work` with a store, and a registry for the reference. */
+export async function withDeps<T>(
   text: string,
   options: ApiTransferOptions,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,

@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { KnownStore } from '../core/archive/known-layers.ts';
 import { HawserError, toRecord } from '../core/errors.ts';
 import { applyLayer } from '../core/layers/apply-layer.ts';
+import { checkLayers } from '../core/layers/check-layers.ts';
 import { polledSignal } from '../core/layers/polled-signal.ts';
 import { rebaseLayer } from '../core/layers/rebase-layer.ts';
 import type { Verb, Verbs, WorkerAbort, WorkerReply, WorkerRequest } from '../core/layers/worker-protocol.ts';
@@ -52,6 +53,8 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
       return applyLayer(input, { syscalls, hashers, codecs, clock, openBlob, turn, onProgress }, call);
     case 'rebase':
       return rebaseLayer(syscalls, input, call, known.layers(input.store)) ?? null;
+    case 'check':
+      return checkLayers(input, { syscalls, hashers, codecs, clock, openBlob, turn, onProgress }, call);
     case 'copyTree':
       if (syscalls.provider === 'ffi') copyTree(syscalls, input.from, input.to, call);
       else {

@@ -25,6 +25,7 @@ const workers: Workers = {
   warm: () => {},
   apply: () => absent('apply'),
   rebase: () => absent('rebase'),
+  check: () => absent('check'),
   copyTree: async ({ from, to }) => void run('cp', '-a', `${from}/.`, to),
   usage: async (path) => ({
     size: Number(run('du', '-s', '--block-size=512', path).split('\t')[0]) * 512,

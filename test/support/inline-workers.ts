@@ -1,5 +1,6 @@
 /** Workers that do their jobs on this thread, over the ports they are given: every system call of a job can be watched. */
 import { applyLayer } from '../../src/core/layers/apply-layer.ts';
+import { checkLayers } from '../../src/core/layers/check-layers.ts';
 import { rebaseLayer } from '../../src/core/layers/rebase-layer.ts';
 import type { Workers } from '../../src/core/layers/workers.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
@@ -20,6 +21,10 @@ export function inlineWorkers(ports: Pick<Runtime, 'syscalls' | 'hashers' | 'cod
       return await applyLayer(job, deps, call);
     },
     rebase: async (job, call) => rebaseLayer(await ports.syscalls(), job, call) ?? null,
+    check: async (job, call) => {
+      const deps = { syscalls: await ports.syscalls(), hashers, codecs, clock, openBlob, turn };
+      return await checkLayers(job, { ...deps, onProgress: call?.onProgress }, call);
+    },
     copyTree: async ({ from, to }, call) => {
       const syscalls = await ports.syscalls();
       if (syscalls.provider === 'tools') await copyTreeByTool(from, to, call);

@@ -112,6 +112,10 @@ const RULES: readonly Rule[] = [
   { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'trees'), RUNTIME] },
   { layer: 'core/runtime.ts', own: core('layers') },
   { layer: 'core/backend.ts', own: core('content', 'gc', 'images', 'layers', 'leases', 'oci', 'snapshots') },
+  {
+    layer: 'core/verify/',
+    own: [...core('async', 'content', 'images', 'layers', 'oci', 'platforms', 'trees'), 'core/backend.ts'],
+  },
   { layer: 'core/verbs/', own: ['core/'] },
   { layer: 'backends/local/', own: ['core/'] },
   { layer: 'backends/open.ts', own: ['backends/'] },

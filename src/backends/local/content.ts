@@ -36,7 +36,10 @@ import type { Store } from './store.ts';
 /** Bytes up to which a blob is hashed before the store says that it has the blob. */
 const SMALL = 1 << 20;
 
-/** The content store of one namespace: files below `content/`, records in SQLite (containerd's local store). */
+/**
+ * The content store of one namespace: files below `content/`, records in SQLite (containerd's local store). Longer than 300 lines: all
+ * calls of the role.
+ */
 export class LocalContent implements ContentStore, LocalBlobs {
   readonly #store: Store;
   readonly #isolated: boolean;
@@ -108,12 +111,16 @@ export class LocalContent implements ContentStore, LocalBlobs {
     return await openBlobFile(this.#store.runtime, this.blobPath(digest), info, offset, opts);
   }
 
-  async ingest(ref: string, want: { digest?: Digest; size?: number }, call: WriteCall = {}): Promise<Ingest> {
+  async ingest(
+    ref: string,
+    want: { digest?: Digest; size?: number },
+    call: WriteCall & { readonly anew?: boolean | undefined } = {},
+  ): Promise<Ingest> {
     call.signal?.throwIfAborted();
     this.#store.checkWritable();
     if (ref === '') throw new HawserError('InvalidArgument', 'ref must not be empty');
     if (want.digest !== undefined) parseDigest(want.digest);
-    if (await this.#known(want, call)) {
+    if (call.anew !== true && (await this.#known(want, call))) {
       await this.#dropLeftover(ref, call);
       throw exists(want);
     }
@@ -240,22 +247,23 @@ export class LocalContent implements ContentStore, LocalBlobs {
   }
 
   async list(call?: Call): Promise<Info[]> {
+    const infos: Info[] = [];
+    for (const info of await this.records(call)) if (await this.#hasFile(info, call)) infos.push(info);
+    return infos;
+  }
+
+  async records(call?: Call): Promise<Info[]> {
     call?.signal?.throwIfAborted();
     const { db, namespace } = this.#store;
     const labels = labelRows.all(db, namespace, 'content');
     const rows = db.prepare('SELECT * FROM blobs WHERE ns = ? ORDER BY digest').all(namespace);
-    const infos: Info[] = [];
-    for (const row of rows) {
-      const info = {
-        digest: parseDigest(text(row, 'digest')),
-        size: number(row, 'size'),
-        createdAt: number(row, 'created_at'),
-        updatedAt: number(row, 'updated_at'),
-        labels: labels.get(text(row, 'digest')) ?? {},
-      };
-      if (await this.#hasFile(info, call)) infos.push(info);
-    }
-    return infos;
+    return rows.map((row) => ({
+      digest: parseDigest(text(row, 'digest')),
+      size: number(row, 'size'),
+      createdAt: number(row, 'created_at'),
+      updatedAt: number(row, 'updated_at'),
+      labels: labels.get(text(row, 'digest')) ?? {},
+    }));
   }
 
   async label(digest: Digest, labels: Labels, call?: Call): Promise<Info> {

@@ -6,9 +6,10 @@ import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
-import type { LayerSnapshotter } from '../../core/snapshots/snapshotter.ts';
 import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
+import { checkRecords } from './check-records.ts';
+import { LocalChecker } from './checker.ts';
 import { collect } from './collect.ts';
 import { LocalContent } from './content.ts';
 import { collectWhenDue } from './due.ts';
@@ -20,6 +21,7 @@ import { LocalLeases } from './leases.ts';
 import { LocalNamespaces } from './namespace-rows.ts';
 import { Owner } from './owner.ts';
 import { ensureLayout } from './projection.ts';
+import { keepIndex } from './recovery.ts';
 import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
 import { openDatabase, openDatabaseToRead } from './schema.ts';
 import { Extractions } from './snapshots/extractions.ts';
@@ -66,7 +68,7 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
   const drivers = [new OverlayDriver(runtime, root), new NativeDriver(runtime)];
   const durability = new Durability(store);
   const extractions = new Extractions(store);
-  const snapshotters = new Map<string, LayerSnapshotter>(
+  const snapshotters = new Map<string, LocalSnapshotter>(
     drivers.map((driver) => [driver.name, new LocalSnapshotter(store, driver, durability, extractions)]),
   );
   const backend = assemble(
@@ -120,6 +122,7 @@ async function openToWrite(
   check: (store: Store) => Promise<unknown> = async () => {},
 ): Promise<Store> {
   await prepareRoot(runtime, root, opts);
+  await keepIndex(runtime, root, opts);
   const db = await openDatabase(runtime, `${root}/${DATABASE}`, opts);
   let owner: Owner | undefined;
   try {
@@ -140,7 +143,7 @@ async function openToWrite(
 function assemble(
   store: Store,
   { durability, extractions }: { durability: Durability; extractions: Extractions },
-  snapshotters: ReadonlyMap<string, LayerSnapshotter>,
+  snapshotters: ReadonlyMap<string, LocalSnapshotter>,
   isolated: boolean,
 ): LocalBackend {
   const content = new LocalContent(store, isolated);
@@ -155,6 +158,8 @@ function assemble(
     leases: new LocalLeases(store, (ended) => durability.unrely(ended)),
     namespaceStore: new LocalNamespaces(store),
     applier: new LocalApplier(store, content, { durability, extractions, writeOut }),
+    checkRecords: (call) => checkRecords(store, call),
+    checker: new LocalChecker(store, content, snapshotters),
     snapshotterNames,
     snapshotter: (name = 'overlayfs') => snapshotters.get(name) ?? noSnapshotter(name, snapshotterNames),
     namespaces: async (call) => {

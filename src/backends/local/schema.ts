@@ -91,9 +91,15 @@ function newerFormat(path: string, found: number): HawserError {
   );
 }
 
-function migrate(db: Database, path: string): void {
+/** FailedPrecondition for a newer format. Returns the format. */
+export function checkVersion(db: Database, path: string): number {
   const found = version(db);
   if (found > STORE_VERSION) throw newerFormat(path, found);
+  return found;
+}
+
+function migrate(db: Database, path: string): void {
+  const found = checkVersion(db, path);
   if (found !== STORE_VERSION) {
     db.exec(SCHEMA);
     db.exec(`PRAGMA user_version=${STORE_VERSION}`);
@@ -118,6 +124,11 @@ export async function openDatabaseToRead(
   const db =
     path === undefined ? undefined : await patiently(runtime, () => openExisting(runtime, path), call);
   if (db !== undefined) return db;
+  return emptyDatabase(runtime);
+}
+
+/** The tables without anything, in memory. */
+export function emptyDatabase(runtime: Pick<Runtime, 'databases'>): Database {
   const empty = runtime.databases.open(':memory:', { busyTimeout: 0 });
   migrate(empty, ':memory:');
   return empty;
@@ -127,9 +138,7 @@ export async function openDatabaseToRead(
 function openExisting(runtime: Runtime, path: string): Database | undefined {
   const db = runtime.databases.open(path, { busyTimeout: READ_TIMEOUT, access: 'read' });
   try {
-    const found = version(db);
-    if (found > STORE_VERSION) throw newerFormat(path, found);
-    if (found === STORE_VERSION) return db;
+    if (checkVersion(db, path) === STORE_VERSION) return db;
   } catch (err) {
     db.close();
     throw err;

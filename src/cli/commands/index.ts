@@ -25,6 +25,7 @@ import { imagesMount } from './images-mount.ts';
 import { imagesPrune } from './images-prune.ts';
 import { imagesPull } from './images-pull.ts';
 import { imagesRemove } from './images-remove.ts';
+import { imagesRepair } from './images-repair.ts';
 import { imagesResolve } from './images-resolve.ts';
 import { imagesTag } from './images-tag.ts';
 import { imagesUnmount } from './images-unmount.ts';
@@ -33,8 +34,10 @@ import { imagesUsage } from './images-usage.ts';
 import { leaseCommands } from './leases.ts';
 import { lock } from './lock.ts';
 import { namespaceCommands } from './namespaces.ts';
+import { recover } from './recover.ts';
 import { snapshotCommands } from './snapshots.ts';
 import { snapshotChanges } from './snapshots-change.ts';
+import { verifyCommands } from './verify.ts';
 import { version } from './version.ts';
 
 /** Everything that can be typed. */
@@ -71,6 +74,7 @@ export const GRAMMAR: Grammar<Command> = {
     imagesPrune,
     imagesTag,
     imagesLabel,
+    imagesRepair,
     contentFetch,
     contentFetchObject,
     contentFetchBlob,
@@ -87,8 +91,10 @@ export const GRAMMAR: Grammar<Command> = {
     lock,
     gc,
     df,
+    recover,
     ...snapshotCommands,
     ...snapshotChanges,
+    ...verifyCommands,
     completion(() => GRAMMAR),
     version,
   ],

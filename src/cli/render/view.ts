@@ -15,6 +15,7 @@ import { renderLeases, renderLeasesJson } from './leases.ts';
 import { renderNamespaces, renderNamespacesJson } from './namespaces.ts';
 import { renderPlan, renderPlanJson } from './plan.ts';
 import { renderPrune } from './prune.ts';
+import { renderRecover, renderRecoverJson } from './recover.ts';
 import {
   renderMounts,
   renderSnapshotInfo,
@@ -25,6 +26,7 @@ import {
   renderUsageJson,
 } from './snapshots.ts';
 import { safe, safeLines } from './text.ts';
+import { renderRepair, renderRepairJson, renderVerify, renderVerifyJson } from './verify.ts';
 
 type Renderers = { readonly [T in View['type']]: (view: Extract<View, { type: T }>) => string };
 
@@ -53,6 +55,9 @@ const RENDERERS: Renderers = {
   leases: ({ json, rows }) => (json ? renderLeasesJson(rows) : renderLeases(rows)),
   ingests: ({ json, statuses, now }) => (json ? renderIngestsJson(statuses) : renderIngests(statuses, now)),
   df: (view) => renderDf(view.usage, view.json),
+  verify: ({ json, report }) => (json ? renderVerifyJson(report) : renderVerify(report)),
+  repair: ({ json, reports }) => (json ? renderRepairJson(reports) : renderRepair(reports)),
+  recover: ({ json, report }) => (json ? renderRecoverJson(report) : renderRecover(report)),
   plan: ({ json, plan }) => (json ? renderPlanJson(plan) : renderPlan(plan)),
 };
 

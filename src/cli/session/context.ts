@@ -69,10 +69,7 @@ export async function withLocalBackend<T>(
   work: (backend: LocalBackend) => Promise<T>,
   readOnly: boolean | 'if-need-be' = false,
 ): Promise<T> {
-  const address = containerdAddress(context);
-  if (address !== undefined)
-    throw notInContainerd(context.input, `it takes a store of hawser’s own, not containerd’s at ${address}`);
-  const root = chooseRoot(context.input.get(ROOT), context.runtime.host);
+  const root = localRoot(context);
   const namespace = namespaceOf(context.input);
   if (FOREIGN_NAMESPACES.has(namespace) && context.input.get(ROOT) === undefined)
     await warn(context, foreignNamespace(namespace, root));
@@ -85,6 +82,19 @@ export async function withLocalBackend<T>(
     () => backend[Symbol.asyncDispose](),
     late(context, 'closing the store'),
   );
+}
+
+/** The directory of our own store. NotImplemented with --address. */
+export function localRoot(context: Context): string {
+  const address = containerdAddress(context);
+  if (address !== undefined)
+    throw notInContainerd(context.input, `it takes a store of hawser’s own, not containerd’s at ${address}`);
+  return chooseRoot(context.input.get(ROOT), context.runtime.host);
+}
+
+/** Where the store of the command is: a directory, or the socket of a containerd. */
+export function storePlace(context: Context): string {
+  return containerdAddress(context) ?? localRoot(context);
 }
 
 /** Whoever names one of these without a store is likely to mean containerd's (Kubernetes, Docker). */

@@ -8,9 +8,12 @@ import type { Mount } from '../../core/ports/mounter.ts';
 import type { SnapshotInfo } from '../../core/snapshots/snapshotter.ts';
 import type { PruneChoice } from '../../core/verbs/prune.ts';
 import type { PullPlan } from '../../core/verbs/pull-plan.ts';
+import type { RepairReport } from '../../core/verbs/repair.ts';
+import type { VerifyReport } from '../../core/verify/report.ts';
 import type { Explanation } from './explanation.ts';
 import type { CheckRow, ImageRow, InspectedImage } from './images.ts';
 import type { LeaseRow } from './leases.ts';
+import type { Recovered } from './recovered.ts';
 import type { UsageRow } from './usage.ts';
 
 export type View =
@@ -76,6 +79,9 @@ export type View =
       readonly json: boolean;
     }
   | { readonly type: 'df'; readonly usage: StoreUsage; readonly json: boolean }
+  | { readonly type: 'verify'; readonly report: VerifyReport; readonly json: boolean }
+  | { readonly type: 'repair'; readonly reports: readonly RepairReport[]; readonly json: boolean }
+  | { readonly type: 'recover'; readonly report: Recovered; readonly json: boolean }
   | { readonly type: 'plan'; readonly plan: PullPlan; readonly json: boolean };
 
 /** An image, or a place of a list, that came to nothing. */

@@ -78,8 +78,13 @@ export interface Ingester {
    * One writer for each ref over all processes: Unavailable while another live one has the ref. The data of a dead process
    * is hashed again and resumed. AlreadyExists when `want.digest` is in the namespace, or is shared from another namespace
    * after a check. With a lease the blob is leased in every case.
+   * `anew`: stored bytes are not looked at; the commit puts the new ones in their place. A store that cannot do that says AlreadyExists.
    */
-  ingest(ref: string, want: { digest?: Digest; size?: number }, call?: WriteCall): Promise<Ingest>;
+  ingest(
+    ref: string,
+    want: { digest?: Digest; size?: number },
+    call?: WriteCall & { readonly anew?: boolean | undefined },
+  ): Promise<Ingest>;
 }
 
 /** Lists and drops ingests. */
@@ -112,6 +117,8 @@ export interface Manager {
 
 /** Hashes what is stored. */
 export interface Verifier {
+  /** Every record of the namespace, be its bytes there or not, sorted by digest. Not given: `list` has them all. */
+  records?(call?: Call): Promise<Info[]>;
   /**
    * Whether the stored bytes still have their digest. When they do not, or are gone, the store drops them, leased or not, so that
    * the next `ingest` of the digest takes its bytes anew; labels stay where the store can keep them. NotFound when absent.

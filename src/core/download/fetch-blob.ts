@@ -32,6 +32,8 @@ export interface BlobDeps {
 export interface BlobCall extends WriteCall {
   /** For a blob that is new. */
   readonly labels?: Labels | undefined;
+  /** Fetches what the store has, too, to put the bytes in the place of damaged ones. */
+  readonly anew?: boolean | undefined;
   /** Ends an attempt whose bytes a reader has found wrong. */
   readonly doubts?: Doubts | undefined;
 }

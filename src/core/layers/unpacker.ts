@@ -1,10 +1,11 @@
 /** Unpacks one image: layers side by side, committed in chain order (containerd's core/unpack and rootfs). */
 import { Limiter } from '../async/limiter.ts';
-import { Milestone } from '../async/milestone.ts';
+import { Milestone, reached } from '../async/milestone.ts';
 import { allOrAbort } from '../async/settle.ts';
 import { HawserError, ifFound, isKind, reasonOf } from '../errors.ts';
 import { snapshotLabelKey, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import { extract } from './extract.ts';
 import { followExtraction } from './follow-extraction.ts';
 import { imageBudget } from './image-budget.ts';
@@ -36,6 +37,17 @@ export async function unpackLayers(
     await job.content.label(config.digest, { [snapshotLabelKey(job.snapshotter.name)]: top }, job);
   }
   return top;
+}
+
+/** Of a layer that was let in before: no limit is asked again. */
+const NO_LIMITS = { maxBytes: Number.MAX_SAFE_INTEGER, maxRatio: 0, maxImageBytes: Number.MAX_SAFE_INTEGER };
+
+/** Unpacks one layer, whose parent and blob are sound, into a committed snapshot of this name. */
+export async function unpackAs(job: UnpackJob, step: LayerStep, name: Digest): Promise<void> {
+  const settings = { ...job.settings, limits: NO_LIMITS };
+  const image = imageBudget([step.layer], settings);
+  const shared = { ...job, settings, image, slots: new Limiter(1), committed: reached };
+  await extract(shared, { ...step, chainId: name }, () => {});
 }
 
 function commits(steps: readonly LayerStep[]): RunningUnpack['committed'] {

@@ -8,12 +8,13 @@
  */
 
 import type { ErrorRecord } from '../errors.ts';
-import type { ApplyJob, ApplyResult, CopyJob, HeldDir, RebaseJob } from './workers.ts';
+import type { ApplyJob, ApplyResult, CheckJob, CopyJob, HeldDir, LayerCheck, RebaseJob } from './workers.ts';
 
 /** What each verb takes and gives. */
 export interface Verbs {
   apply: { input: ApplyJob; output: ApplyResult };
   rebase: { input: RebaseJob; output: string | null };
+  check: { input: CheckJob; output: LayerCheck[] };
   copyTree: { input: CopyJob; output: null };
   usage: { input: string; output: { readonly size: number; readonly inodes: number } };
   removeTree: { input: string; output: null };

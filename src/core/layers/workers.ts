@@ -1,6 +1,8 @@
 import type { LayerRecord } from '../archive/layer-record.ts';
 import type { Growing } from '../content/growing.ts';
+import type { ErrorRecord } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
+import type { TreeProblem } from '../trees/compare.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import type { ImageBudget } from './image-budget.ts';
 import type { JobSettings } from './layer-settings.ts';
@@ -78,6 +80,33 @@ export interface HeldDir {
   readonly fd: number;
 }
 
+/** An unpacked layer, to be compared with its blob: plain data. */
+export interface LayerToCheck extends Pick<ApplyJob, 'blob' | 'blobSize' | 'mediaType'> {
+  readonly diffId: string;
+  /** The index of the layer below in the job; -1 for none. Layers follow those below them at once (depth first). */
+  readonly parent: number;
+  /** The directory that has the layer; null: the layer is only needed for those above. */
+  readonly tree: string | null;
+}
+
+export interface CheckJob extends JobSettings {
+  readonly layers: readonly LayerToCheck[];
+  /** `flat`: each tree has all that shows of the layers below. */
+  readonly stacking: 'overlay' | 'flat';
+  /** Whether the images' devices were made. */
+  readonly devices: boolean;
+  /** Bytes a second read from the disk; 0: no limit. */
+  readonly rate: number;
+}
+
+export interface LayerCheck {
+  readonly problems: readonly TreeProblem[];
+  /** How many problems are not among them. */
+  readonly more: number;
+  /** Why the tree could not be checked: its blob, or one below, is damaged. */
+  readonly error: ErrorRecord | null;
+}
+
 /** Work that must not block the main thread. An aborted call ends its work before it rejects. */
 export interface Workers extends AsyncDisposable {
   /** Starts a thread unless there is one, so that the next call need not wait for the start. */
@@ -87,6 +116,11 @@ export interface Workers extends AsyncDisposable {
   /** Resolves to the reason when the layer must be applied again in order instead (core/layers/rebase-layer.ts). */
   rebase(job: RebaseJob, call?: Call): Promise<string | null>;
   copyTree(job: CopyJob, call?: Call): Promise<void>;
+  /**
+   * Compares unpacked layers with what their blobs make, a result for each. Writes nothing. `onProgress` gets the bytes read from the
+   * disk so far, at most ten times a second.
+   */
+  check(job: CheckJob, call?: Call & { onProgress?: (bytes: number) => void }): Promise<LayerCheck[]>;
   /** Disk use of a tree: bytes (blocks of 512) over unique inodes, the root's own included, and how many inodes. */
   usage(path: string, call?: Call): Promise<{ size: number; inodes: number }>;
   /** Removes a tree whatever its names are, never following symlinks; absence is fine. */

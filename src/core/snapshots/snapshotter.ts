@@ -129,6 +129,11 @@ export interface LayerSnapshotter extends Snapshotter {
     parent: string,
     opts?: { labels?: Labels; beside?: boolean } & WriteCall,
   ): Promise<PreparedSnapshot>;
+  /**
+   * Puts the committed snapshot `by`, which has no children and is durable, in the place of the committed snapshot `name`: `by` gets its
+   * name, labels and children, and its files go. FailedPrecondition (reason `mounted`) while they are mounted. Not given: cannot be done.
+   */
+  replace?(name: string, by: string, call?: WriteCall): Promise<void>;
   /** The labels of the snapshot of a layer, beside the chain ID. Not given: none. */
   layerLabels?(layer: SnapshotLayer): Labels;
 }

@@ -38,8 +38,7 @@ const MEANING_BY_MESSAGE: readonly (readonly [RegExp, Kind | 'look'])[] = [
 
 const HINTS: Partial<Record<Kind, string>> = {
   Unavailable: 'Another process is changing the store; try again',
-  DataLoss:
-    'The database file is damaged; move it away and pull again (content on disk is kept and found again)',
+  DataLoss: 'The database file is damaged: hawser recover makes a new one from what is in content/',
   ResourceExhausted: 'Free some disk space: hawser images rm works on a full disk',
   PermissionDenied: 'Run as the user who owns the store, or choose another with --root',
 };

@@ -27,6 +27,7 @@ export function createWorkerPool(options: WorkerPoolOptions): Workers {
     warm: () => pool.warm(),
     apply: (job, call) => pool.run('apply', job, call),
     rebase: (job, call) => pool.run('rebase', job, call),
+    check: (job, call) => pool.run('check', job, call),
     copyTree: async (job, call) => void (await pool.run('copyTree', job, call)),
     usage: (path, call) => pool.run('usage', path, call),
     removeTree: async (path, call) => void (await pool.run('removeTree', path, call)),

@@ -197,6 +197,23 @@ export class SnapshotRecords {
     labelRows.clear(db, namespace, this.labelType, lost.name);
   }
 
+  /** The committed snapshot `by` takes the name, the labels and the children of the committed `name`. Returns the record that is gone. */
+  replace(name: string, by: string): SnapshotRecord {
+    const [old, next] = [this.get(name), this.get(by)];
+    for (const { kind, name: which } of [old, next]) {
+      if (kind !== 'Committed')
+        throw new HawserError('FailedPrecondition', `snapshot "${which}" is not committed`);
+    }
+    const { db, namespace } = this.#store;
+    const labels = labelRows.get(db, namespace, this.labelType, name);
+    this.giveWay(old, by);
+    labelRows.clear(db, namespace, this.labelType, by);
+    const update = 'UPDATE snapshots SET name = ?, updated_at = ? WHERE id = ?';
+    db.prepare(update).run(name, this.#store.now(), next.id);
+    labelRows.set(db, namespace, this.labelType, name, labels);
+    return old;
+  }
+
   remove(key: string): SnapshotRecord {
     const record = this.get(key);
     const { db, namespace } = this.#store;

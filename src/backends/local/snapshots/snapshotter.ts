@@ -29,7 +29,10 @@ const UNDO_TIMEOUT = 60_000;
 
 type MakeOptions = { labels?: Labels; beside?: boolean } & WriteCall;
 
-/** A snapshotter of one namespace: records in SQLite, directories below `snapshots/<name>/<id>`. */
+/**
+ * A snapshotter of one namespace: records in SQLite, directories below `snapshots/<name>/<id>`. Longer than 300 lines: all calls of the
+ * role.
+ */
 export class LocalSnapshotter implements LayerSnapshotter {
   readonly name: string;
   readonly #store: Store;
@@ -55,6 +58,16 @@ export class LocalSnapshotter implements LayerSnapshotter {
 
   #dirs(kind: 'View' | 'Active', id: number, parents: readonly number[]): SnapshotDirs {
     return { kind, dir: this.#dir(id), parents: parents.map((parent) => this.#dir(parent)) };
+  }
+
+  get stacking(): 'overlay' | 'flat' {
+    return this.#driver.stacking;
+  }
+
+  /** The directory of a snapshot's own layer, be it there or not. Undefined without a record. */
+  layerTree(name: string): string | undefined {
+    const record = this.#records.find(name);
+    return record && this.#driver.tree(this.#dir(record.id));
   }
 
   get maxLayers(): number | undefined {
@@ -275,6 +288,25 @@ export class LocalSnapshotter implements LayerSnapshotter {
     }, opts);
     if (done !== undefined) this.#extractions.end(done);
     else throw new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
+  }
+
+  /** A mount that came at the last moment keeps the old files: a collection removes them later. */
+  async replace(name: string, by: string, call?: WriteCall): Promise<void> {
+    call?.signal?.throwIfAborted();
+    const { labelType } = this.#records;
+    await this.#requireUnmounted(name, this.#records.get(name).id, call);
+    const old = await this.#store.writeToFree(() => {
+      requireLease(this.#store, call?.lease);
+      addToLease(this.#store, call?.lease, labelType, name);
+      dropFromLease(this.#store, call?.lease, labelType, by);
+      return this.#records.replace(name, by);
+    }, call);
+    this.#durability.release(old.id);
+    const { root, runtime } = this.#store;
+    const path = `snapshots/${this.name}/${old.id}`;
+    const looking = { doing: `repairing the snapshot "${name}"`, mayBeMounted: true, ...call };
+    if ((await shownAt(runtime, root, path, looking)) === undefined)
+      await runtime.workers.removeTree(this.#dir(old.id), call);
   }
 
   /**

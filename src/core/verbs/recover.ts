@@ -1,0 +1,158 @@
+/** The verb `recover`: records again what a lost database had, from the blobs alone. Nothing is fetched. */
+import { readBlob } from '../content/read.ts';
+import { refKey } from '../content/ref-key.ts';
+import { ifFound, isKind, messageOf } from '../errors.ts';
+import { MAX_DEPTH, MAX_NODES } from '../images/dispatch.ts';
+import { childLabels, sourceLabels, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
+import { imageStatus, isComplete } from '../images/inspect.ts';
+import { planUnpack } from '../layers/layer-steps.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
+import { isBlobListType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
+import { only } from '../platforms/match.ts';
+import { parseReference } from '../reference/parse.ts';
+import { type Job, withJob } from './job.ts';
+import type { StoreDeps, VerbOptions } from './options.ts';
+
+/** An image that an index names. */
+export interface LostImage {
+  readonly name: string;
+  readonly target: Descriptor;
+}
+
+export interface RecoverReport {
+  /** `complete`: all that this machine's platform needs is in the store. */
+  readonly images: readonly { readonly name: string; readonly complete: boolean }[];
+  /** Images that are not recorded, for their root is not in the store. */
+  readonly skipped: readonly { readonly name: string; readonly why: string }[];
+  /** Blobs whose digest held, and that are recorded now. */
+  readonly blobs: number;
+  /** Of those blobs. */
+  readonly bytes: number;
+}
+
+/**
+ * Hashes the blobs of the images, records those that are right, gives them the labels that a fetch gives, and last records each
+ * image. An image whose name is recorded stays as it is. Snapshots are not recovered: unpacking makes them anew.
+ */
+export async function recoverImages(
+  deps: StoreDeps,
+  lost: readonly LostImage[],
+  options: VerbOptions,
+): Promise<RecoverReport> {
+  return await withJob(deps, options, async (job) => {
+    const recovery = new Recovery(job);
+    const images: { name: string; complete: boolean }[] = [];
+    const skipped: { name: string; why: string }[] = [];
+    for (const { name, target } of lost) {
+      if ((await ifFound(deps.backend.images.get(name, job))) !== undefined) continue;
+      try {
+        if (await recovery.image(name, target)) {
+          images.push({ name, complete: await isWhole(job, target) });
+        } else skipped.push({ name, why: `${target.digest} is not in the store, or damaged` });
+      } catch (err) {
+        job.signal.throwIfAborted();
+        if (isKind(err, 'Canceled', 'ResourceExhausted', 'Unavailable')) throw err;
+        skipped.push({ name, why: messageOf(err) });
+      }
+    }
+    return { images, skipped, blobs: recovery.blobs.size, bytes: recovery.bytes };
+  });
+}
+
+async function isWhole({ deps, signal }: Job, target: Descriptor): Promise<boolean> {
+  const { backend, hostPlatform } = deps;
+  return isComplete(await imageStatus(backend.content, target, only(hostPlatform), { signal }));
+}
+
+class Recovery {
+  /** By digest: whether the blob is in the store now. */
+  readonly #seen = new Map<string, boolean>();
+  readonly blobs: Set<string> = new Set();
+  bytes = 0;
+  readonly #job: Job;
+
+  constructor(job: Job) {
+    this.#job = job;
+  }
+
+  /** False when the root is not in the store. */
+  async image(name: string, target: Descriptor): Promise<boolean> {
+    const { deps, lease, signal } = this.#job;
+    if (!(await this.#adopt(target))) return false;
+    await this.#below(name, target, 0);
+    await deps.backend.images.put(name, target, {}, { lease, signal });
+    return true;
+  }
+
+  /** Records a blob whose bytes are there and right. */
+  async #adopt(desc: Descriptor): Promise<boolean> {
+    const known = this.#seen.get(desc.digest);
+    if (known !== undefined || this.#seen.size >= MAX_NODES) return known === true;
+    const { deps, lease, signal } = this.#job;
+    const { content } = deps.backend;
+    const ref = refKey(desc);
+    let isThere = false;
+    try {
+      const ingest = await content.ingest(ref, desc, { lease, signal });
+      await ingest[Symbol.asyncDispose]();
+      await ifFound(content.abort(ref, { signal }));
+    } catch (err) {
+      if (!isKind(err, 'AlreadyExists')) throw err;
+      isThere = true;
+    }
+    this.#seen.set(desc.digest, isThere);
+    if (isThere) {
+      this.blobs.add(desc.digest);
+      this.bytes += desc.size;
+    }
+    return isThere;
+  }
+
+  async #below(name: string, desc: Descriptor, depth: number): Promise<void> {
+    const { mediaType } = desc;
+    const isDocument = isManifestType(mediaType) || isIndexType(mediaType) || isBlobListType(mediaType);
+    const { deps, signal } = this.#job;
+    const { content } = deps.backend;
+    const source = sourceOf(name);
+    if (!isDocument || depth > MAX_DEPTH) {
+      if (source !== undefined) await content.label(desc.digest, source, { signal });
+      return;
+    }
+    const children = childrenOf(await readBlob(content, desc, MAX_MANIFEST_BYTES, { signal }), desc);
+    await content.label(desc.digest, { ...childLabels(children), ...source }, { signal });
+    for (const child of children) {
+      if (await this.#adopt(child)) await this.#below(name, child, depth + 1);
+    }
+    if (isManifestType(mediaType)) await this.#diffIds(desc, children);
+  }
+
+  /** What each layer expands to, by the config. */
+  async #diffIds(manifest: Descriptor, children: readonly Descriptor[]): Promise<void> {
+    const { deps, signal } = this.#job;
+    const { content } = deps.backend;
+    const [config] = children;
+    if (config === undefined || !mayBeImageConfig(config.mediaType)) return;
+    if (this.#seen.get(config.digest) !== true) return;
+    try {
+      const { diffIds } = parseConfig(await readBlob(content, config, MAX_CONFIG_BYTES, { signal }), config);
+      for (const { layer, diffId } of planUnpack(manifest, children, diffIds, deps.hashers)) {
+        if (this.#seen.get(layer.digest) !== true) continue;
+        await content.label(layer.digest, { [UNCOMPRESSED_LABEL]: diffId }, { signal });
+      }
+    } catch (err) {
+      // An artifact, or an image that cannot be unpacked: its content is recovered all the same.
+      if (!isKind(err, 'InvalidArgument', 'FailedPrecondition', 'NotImplemented', 'ResourceExhausted'))
+        throw err;
+    }
+  }
+}
+
+/** Where the blobs of an image of this name came from; undefined for a name that is no reference. */
+function sourceOf(name: string): Readonly<Record<string, string>> | undefined {
+  try {
+    return sourceLabels(parseReference(name));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,177 @@
+/** The verb `repair`: fetches and unpacks what `verify` finds damaged in an image, and nothing else. */
+import { cleanupSignal } from '../async/abort.ts';
+import { cleanedUp } from '../async/cleanup.ts';
+import { reached } from '../async/milestone.ts';
+import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
+import { sourceLabels } from '../images/gc-labels.ts';
+import type { Image } from '../images/image-store.ts';
+import type { LayerStep } from '../layers/layer-steps.ts';
+import { unpackAs } from '../layers/unpacker.ts';
+import type { Digest } from '../oci/digest.ts';
+import type {
+  Damage,
+  DamagedBlob,
+  DamagedLabels,
+  DamagedSnapshot,
+  Unchecked,
+  VerifyProgress,
+} from '../verify/report.ts';
+import { blobSource } from './fetch.ts';
+import { type FetchJob, unpackJob, withJob } from './job.ts';
+import type { FetchOptions, TransferDeps } from './options.ts';
+import { knownLayers, type VerifyOptions, verify } from './verify.ts';
+
+export interface RepairOptions extends FetchOptions {
+  /** The record of the image; `reference` is its name. */
+  readonly image: Image;
+  /** Not given: all of the store's. */
+  readonly snapshotter?: string | undefined;
+  /** Bytes read from the disk a second. */
+  readonly rate?: number | undefined;
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+}
+
+export interface RepairReport {
+  /** The name of the image. */
+  readonly image: string;
+  readonly repaired: readonly Damage[];
+  /** What is damaged still, and why. */
+  readonly left: readonly { readonly damage: Damage; readonly why: string }[];
+  /** What could not be checked. */
+  readonly unchecked: readonly Unchecked[];
+}
+
+/** A document that was damaged hides those below: so often what has come to light is repaired. */
+const MAX_ROUNDS = 10;
+
+/**
+ * Brings damaged blobs anew, which take the place of the others once their digest held; then unpacks damaged layers beside those that
+ * are there, which give way once the new ones are durable. All under a lease. What is mounted stays as it is, and is told of.
+ */
+export async function repairImage(deps: TransferDeps, options: RepairOptions): Promise<RepairReport> {
+  return await withJob(
+    deps,
+    options,
+    async (job) => await new Repair(deps, { ...job, options }, options).run(),
+  );
+}
+
+class Repair {
+  readonly #deps: TransferDeps;
+  readonly #job: FetchJob;
+  readonly #options: RepairOptions;
+  readonly #repaired: Damage[] = [];
+  readonly #left = new Map<string, { damage: Damage; why: string }>();
+  readonly #known = new Map<Digest, string | undefined>();
+
+  constructor(deps: TransferDeps, job: FetchJob, options: RepairOptions) {
+    this.#deps = deps;
+    this.#job = job;
+    this.#options = options;
+  }
+
+  async run(): Promise<RepairReport> {
+    await this.#content();
+    const unchecked = this.#deps.backend.checker === undefined ? [] : await this.#snapshots();
+    const image = this.#options.image.name;
+    return { image, repaired: this.#repaired, left: [...this.#left.values()], unchecked };
+  }
+
+  #verifyOptions(parts: VerifyOptions['parts']): VerifyOptions {
+    const { image, snapshotter, rate, onProgress } = this.#options;
+    const { signal } = this.#job;
+    return { images: [image], parts, snapshotter, rate, onProgress, known: this.#known, signal };
+  }
+
+  async #content(): Promise<void> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const { damage } = await verify(this.#deps, this.#verifyOptions(['content']));
+      const fresh = damage.filter((one) => !this.#left.has(keyOf(one)));
+      if (fresh.length === 0) return;
+      for (const one of fresh) {
+        if (one.type === 'blob') await this.#attempt(one, () => this.#bring(one));
+        else if (one.type === 'labels') await this.#attempt(one, () => this.#label(one));
+        else if (one.type === 'records') this.#leave(one, 'hawser recover makes the records again');
+        else this.#leave(one, 'it is as it was published; ask the image’s publisher');
+      }
+    }
+  }
+
+  async #bring({ desc, digest }: DamagedBlob): Promise<void> {
+    if (desc === undefined) throw new HawserError('NotFound', 'no image says where it is from');
+    const { backend } = this.#deps;
+    const { lease, signal } = this.#job;
+    const { bring, refetch } = blobSource(this.#job);
+    // A store that does not replace what it has drops the damaged bytes first.
+    const labels = sourceLabels(this.#options.reference);
+    if ((await bring(desc, { lease, labels, signal, anew: true })) === 'exists') {
+      if (!(await backend.content.verify(digest, { signal }))) await refetch(desc, { signal });
+    }
+    this.#known.delete(digest);
+  }
+
+  async #label({ digest, want }: DamagedLabels): Promise<void> {
+    await this.#deps.backend.content.label(digest, want, this.#job);
+  }
+
+  async #snapshots(): Promise<readonly Unchecked[]> {
+    const opts = this.#verifyOptions(['snapshots']);
+    const { damage, unchecked } = await verify(this.#deps, opts);
+    const damaged = damage.filter((one) => one.type === 'snapshot');
+    if (damaged.length === 0) return unchecked;
+    const layers = await knownLayers(this.#deps, opts);
+    const steps = damaged.flatMap((one) => {
+      const step = layers.get(one.chainId)?.step;
+      return step === undefined ? [] : [{ one, step }];
+    });
+    // A whole tree (native) is made from the one below.
+    for (const { one, step } of steps.sort((a, b) => a.step.index - b.step.index)) {
+      await this.#attempt(one, () => this.#unpack(one, step));
+    }
+    return unchecked;
+  }
+
+  async #unpack({ snapshotter: name, chainId }: DamagedSnapshot, step: LayerStep): Promise<void> {
+    const { backend } = this.#deps;
+    const { signal, lease } = this.#job;
+    const snapshotter = backend.snapshotter(name);
+    if (snapshotter.replace === undefined)
+      throw new HawserError('NotImplemented', 'its files are a daemon’s');
+    const beside = `${chainId}+repair` as Digest;
+    // Of a repair that was killed.
+    await ifFound(snapshotter.remove(beside, { signal }));
+    const arrived = { started: reached(), verified: reached() };
+    const job = unpackJob(this.#job, { ...this.#options, snapshotter: name }, () => arrived);
+    try {
+      await unpackAs(job, step, beside);
+      await backend.sync({ signal });
+      await snapshotter.replace(chainId, beside, { lease, signal });
+    } catch (err) {
+      throw await cleanedUp(err, () => ifFound(snapshotter.remove(beside, { signal: cleanupSignal() })));
+    }
+  }
+
+  /** What fails is left, and the rest goes on. */
+  async #attempt(damage: Damage, work: () => Promise<void>): Promise<void> {
+    const { report, signal } = this.#job;
+    try {
+      await work();
+      this.#repaired.push(damage);
+    } catch (err) {
+      signal.throwIfAborted();
+      if (isKind(err, 'Canceled', 'ResourceExhausted')) throw err;
+      const why = messageOf(err);
+      report({ type: 'warning', message: `Cannot repair ${keyOf(damage)}: ${why}` });
+      this.#leave(damage, why);
+    }
+  }
+
+  #leave(damage: Damage, why: string): void {
+    this.#left.set(keyOf(damage), { damage, why });
+  }
+}
+
+function keyOf(damage: Damage): string {
+  if (damage.type === 'snapshot') return `the snapshot ${damage.chainId} (${damage.snapshotter})`;
+  return damage.type === 'records' ? 'the records' : `the ${damage.type} ${damage.digest}`;
+}

@@ -1,0 +1,202 @@
+/** What images are made of, as far as it is in the store, and whether their documents fit together. */
+import type { Info, Labels, Provider } from '../content/content-store.ts';
+import { readBlob } from '../content/read.ts';
+import { isKind, messageOf } from '../errors.ts';
+import { MAX_DEPTH } from '../images/dispatch.ts';
+import { manifestFor } from '../images/find-manifest.ts';
+import type { Image } from '../images/image-store.ts';
+import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import {
+  childrenOf,
+  MAX_CONFIG_BYTES,
+  MAX_MANIFEST_BYTES,
+  type Manifest,
+  parseConfig,
+  parseIndex,
+  parseManifest,
+} from '../oci/documents.ts';
+import { isBlobListType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
+import { only } from '../platforms/match.ts';
+import type { Call } from '../ports/call.ts';
+import type { Hashers } from '../ports/hashers.ts';
+import type { BlobChecks } from './blobs.ts';
+import { childLabelsFix, diffIdFix, snapshotLabelsFix } from './labels.ts';
+
+export interface KnownBlob {
+  readonly desc: Descriptor;
+  readonly images: Set<string>;
+  /** It must be in the store, and is not. */
+  missing: boolean;
+}
+
+export interface KnownLayer {
+  readonly step: LayerStep;
+  readonly images: Set<string>;
+}
+
+interface Deps {
+  readonly content: Provider;
+  readonly hashers: Hashers;
+  readonly platform: Platform;
+  readonly checks: BlobChecks;
+  readonly records: ReadonlyMap<Digest, Info>;
+}
+
+/** Reads the documents of images. A document whose bytes are damaged is not followed; BlobChecks knows of it. */
+export class ImageWalk {
+  /** By digest: all blobs that the images name and that are in the store, or must be. */
+  readonly blobs: Map<Digest, KnownBlob> = new Map();
+  /** By chain ID. */
+  readonly layers: Map<string, KnownLayer> = new Map();
+  /** By digest. */
+  readonly bad: Map<Digest, { readonly problem: string; readonly images: Set<string> }> = new Map();
+  /** By digest. */
+  readonly labels: Map<Digest, { readonly want: Labels; readonly images: Set<string> }> = new Map();
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async add(image: Image, call: Call): Promise<void> {
+    const { content, platform } = this.#deps;
+    let wanted: Digest | undefined;
+    try {
+      wanted = (await manifestFor(content, image.target, only(platform), call)).desc.digest;
+    } catch (err) {
+      call.signal?.throwIfAborted();
+      if (isKind(err, 'Canceled', 'DeadlineExceeded', 'Unavailable')) throw err;
+    }
+    await new Visit(this, this.#deps, image.name, wanted, call).document(image.target, true, 0);
+  }
+
+  noteBlob(desc: Descriptor, image: string, missing: boolean): void {
+    const known = this.blobs.get(desc.digest) ?? { desc, images: new Set(), missing: false };
+    this.blobs.set(desc.digest, known);
+    known.images.add(image);
+    known.missing ||= missing;
+  }
+
+  noteBad({ digest }: Descriptor, image: string, problem: string): void {
+    const known = this.bad.get(digest) ?? { problem, images: new Set() };
+    this.bad.set(digest, known);
+    known.images.add(image);
+  }
+
+  /** `want`: undefined when the labels are right. */
+  noteLabels({ digest }: Descriptor, image: string, want: Labels | undefined): void {
+    if (want === undefined) return;
+    const known = this.labels.get(digest) ?? { want, images: new Set() };
+    this.labels.set(digest, known);
+    known.images.add(image);
+  }
+
+  noteLayers(steps: readonly LayerStep[], image: string): void {
+    for (const step of steps) {
+      const known = this.layers.get(step.chainId) ?? { step, images: new Set() };
+      this.layers.set(step.chainId, known);
+      known.images.add(image);
+    }
+  }
+}
+
+/** The documents of one image. */
+class Visit {
+  readonly #walk: ImageWalk;
+  readonly #deps: Deps;
+  readonly #image: string;
+  /** The manifest of this machine's platform: all its blobs must be here. */
+  readonly #wanted: Digest | undefined;
+  readonly #call: Call;
+  readonly #seen = new Set<Digest>();
+
+  constructor(walk: ImageWalk, deps: Deps, image: string, wanted: Digest | undefined, call: Call) {
+    this.#walk = walk;
+    this.#deps = deps;
+    this.#image = image;
+    this.#wanted = wanted;
+    this.#call = call;
+  }
+
+  /** Any descriptor: what is no document ends here. */
+  async document(desc: Descriptor, required: boolean, depth: number): Promise<void> {
+    const bytes = await this.#bytes(desc, required);
+    if (bytes === undefined || this.#seen.has(desc.digest) || depth > MAX_DEPTH) return;
+    this.#seen.add(desc.digest);
+    try {
+      const want = childLabelsFix(childrenOf(bytes, desc), this.#labelsOf(desc));
+      this.#walk.noteLabels(desc, this.#image, want);
+      if (isManifestType(desc.mediaType)) await this.#manifest(desc, parseManifest(bytes, desc));
+      else if (isIndexType(desc.mediaType)) {
+        for (const child of parseIndex(bytes, desc).manifests) {
+          await this.document(child, child.digest === this.#wanted, depth + 1);
+        }
+      } else for (const child of childrenOf(bytes, desc)) await this.document(child, false, depth + 1);
+    } catch (err) {
+      this.#refuse(desc, err);
+    }
+  }
+
+  async #manifest(desc: Descriptor, manifest: Manifest): Promise<void> {
+    const required = desc.digest === this.#wanted;
+    const children = [manifest.config, ...manifest.layers];
+    // A layer that no label keeps was let go of, and may be gone (content prune references).
+    const kept = new Set(Object.values(this.#labelsOf(desc)));
+    for (const layer of manifest.layers) this.#present(layer, required && kept.has(layer.digest));
+    if (!mayBeImageConfig(manifest.config.mediaType)) {
+      this.#present(manifest.config, required);
+      return;
+    }
+    const bytes = await this.#bytes(manifest.config, required);
+    if (bytes === undefined) return;
+    try {
+      const { diffIds } = parseConfig(bytes, manifest.config);
+      const steps = planUnpack(desc, children, diffIds, this.#deps.hashers);
+      this.#walk.noteLayers(steps, this.#image);
+      for (const { layer, diffId } of steps)
+        this.#walk.noteLabels(layer, this.#image, diffIdFix(diffId, this.#labelsOf(layer)));
+      const want = snapshotLabelsFix(steps.at(-1)?.chainId ?? '', this.#labelsOf(manifest.config));
+      this.#walk.noteLabels(manifest.config, this.#image, want);
+    } catch (err) {
+      // An artifact, or too large to be unpacked: not damaged for that.
+      if (!isKind(err, 'FailedPrecondition', 'ResourceExhausted', 'NotImplemented')) {
+        this.#refuse(manifest.config, err);
+      }
+    }
+  }
+
+  #labelsOf({ digest }: Descriptor): Labels {
+    return this.#deps.records.get(digest)?.labels ?? {};
+  }
+
+  #refuse(desc: Descriptor, err: unknown): void {
+    this.#call.signal?.throwIfAborted();
+    if (isKind(err, 'Canceled', 'DeadlineExceeded', 'Unavailable')) throw err;
+    this.#walk.noteBad(desc, this.#image, messageOf(err));
+  }
+
+  /** False when the blob is not in the store, or is described with another size than it has. */
+  #present(desc: Descriptor, required: boolean): boolean {
+    const record = this.#deps.records.get(desc.digest);
+    if (record !== undefined || required) this.#walk.noteBlob(desc, this.#image, record === undefined);
+    if (record === undefined) return false;
+    if (record.size === desc.size) return true;
+    const problem = `the image says that it has ${desc.size} bytes; it has ${record.size}`;
+    this.#walk.noteBad(desc, this.#image, problem);
+    return false;
+  }
+
+  /** The bytes of a document; undefined for other blobs, and when they are not here or damaged. */
+  async #bytes(desc: Descriptor, required: boolean): Promise<Uint8Array | undefined> {
+    const { mediaType, digest, size } = desc;
+    if (!this.#present(desc, required)) return undefined;
+    const isList = isManifestType(mediaType) || isIndexType(mediaType) || isBlobListType(mediaType);
+    const limit = isList ? MAX_MANIFEST_BYTES : MAX_CONFIG_BYTES;
+    if ((!isList && !mayBeImageConfig(mediaType)) || size > limit) return undefined;
+    const { checks, content } = this.#deps;
+    if ((await checks.problem(digest, this.#call)) !== undefined) return undefined;
+    return await readBlob(content, desc, limit, this.#call);
+  }
+}

@@ -1,0 +1,63 @@
+/** The library's verbs that check what is stored, and mend it. */
+import { canceling } from '../core/async/abort.ts';
+import { defaultPlatform } from '../core/platforms/host.ts';
+import type { Call } from '../core/ports/call.ts';
+import { parseReference } from '../core/reference/parse.ts';
+import { type RepairReport, repairImage } from '../core/verbs/repair.ts';
+import { verify as verifyStore } from '../core/verbs/verify.ts';
+import type { SoundThings, VerifyProgress, VerifyReport } from '../core/verify/report.ts';
+import { type ApiTransferOptions, withDeps } from './api.ts';
+import { type AnyStore, partsOf } from './stores.ts';
+
+/** What `verify` takes. */
+export interface ApiVerifyOptions extends Call {
+  readonly store: AnyStore;
+  /** Names of images: only what they need is checked. Not given: everything in the namespace. */
+  readonly images?: readonly string[] | undefined;
+  /** Not given: both. Only `content` inside a containerd, whose snapshots cannot be compared (NotImplemented). */
+  readonly parts?: readonly ('content' | 'snapshots')[] | undefined;
+  /** Not given: all of the store's. */
+  readonly snapshotter?: string | undefined;
+  /** Bytes read from the disk a second. */
+  readonly limitRate?: number | undefined;
+  /** Gets how far the check is, often. */
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+  /** Takes what is found sound; what it has is not looked at again. So a check that was interrupted goes on. */
+  readonly sound?: SoundThings | undefined;
+}
+
+/**
+ * Hashes blobs, checks documents against what they name, and compares unpacked layers with their blobs. Nothing is changed; damage is
+ * in the report, not an error. NotFound for an image that is not in the store.
+ */
+export async function verify(options: ApiVerifyOptions): Promise<VerifyReport> {
+  const { store, parts, snapshotter, limitRate: rate, onProgress, sound } = options;
+  const { backend, runtime } = partsOf(store);
+  const { clock, hashers, codecs, host } = runtime;
+  const hostPlatform = defaultPlatform(backend, host);
+  const deps = { backend, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
+  return await canceling(options.signal, async (signal) => {
+    const images = options.images?.map((name) => backend.images.get(parseReference(name).name, { signal }));
+    const wanted = images && (await Promise.all(images));
+    return await verifyStore(deps, { images: wanted, parts, snapshotter, rate, onProgress, sound, signal });
+  });
+}
+
+/** What `repair` takes. `platforms` has no say. */
+export interface ApiRepairOptions extends ApiTransferOptions {
+  readonly store: AnyStore;
+  /** Not given: all of the store's. */
+  readonly snapshotter?: string | undefined;
+}
+
+/**
+ * Fetches the damaged blobs of an image of the store, and unpacks its damaged layers anew: nothing else is fetched or touched, and what is
+ * mounted stays as it is. What cannot be repaired is in the report. NotFound for an image that is not in the store.
+ */
+export async function repair(reference: string, options: ApiRepairOptions): Promise<RepairReport> {
+  const { snapshotter } = options;
+  return await withDeps(reference, options, async (deps, common) => {
+    const image = await deps.backend.images.get(common.reference.name, { signal: common.signal });
+    return await repairImage(deps, { ...common, image, snapshotter });
+  });
+}

@@ -1,0 +1,184 @@
+/** A lost or damaged database is made again from content/, by `recover` and by nothing else. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { beginRecovery } from '../../src/backends/local/recovery.ts';
+import { parseDigest } from '../../src/core/oci/digest.ts';
+import { type Info, openStore, pull, recover, type Store, unpack, verify } from '../../src/mod.ts';
+import type { TestImage } from '../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { image, rejectsWith, runtimeOf } from '../support/bench.ts';
+import { flipBit } from '../support/damage.ts';
+import { needs } from '../support/needs.ts';
+import { tempDir } from '../support/tmp.ts';
+
+const ROOT = { skip: needs({ root: true }) };
+
+interface World {
+  readonly root: string;
+  readonly registry: TestRegistry;
+  readonly refs: readonly string[];
+  readonly images: readonly TestImage[];
+  /** What the store had. */
+  readonly before: readonly Info[];
+}
+
+/** A store with two images, closed. */
+async function withClosedStore(body: (world: World) => Promise<void>): Promise<void> {
+  const dir = tempDir();
+  const registry = await startRegistry();
+  try {
+    const root = join(dir.path, 'root');
+    const images = [await image('x'), await image('y')];
+    const refs = images.map((one, n) => registry.push(`t/recover${n}`, 'v1', one));
+    const before = await inStore(root, async (store) => {
+      for (const ref of refs) await pull(ref, { store });
+      return await store.content.list();
+    });
+    await body({ root, registry, refs, images, before });
+  } finally {
+    await registry.close();
+    dir[Symbol.dispose]();
+  }
+}
+
+async function inStore<T>(root: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore({ root });
+  try {
+    return await work(store);
+  } finally {
+    await store[Symbol.asyncDispose]();
+  }
+}
+
+const database = (root: string): string[] =>
+  fs
+    .readdirSync(root)
+    .filter((name) => /^hawser\.db(-wal|-shm)?$/.test(name))
+    .map((name) => join(root, name));
+
+/** Labels of garbage collection for snapshots go with the snapshots. */
+const brief = (infos: readonly Info[]) =>
+  infos.map(({ digest, size, labels }) => {
+    const kept = Object.entries(labels).filter(([key]) => !key.includes('gc.ref.snapshot'));
+    return { digest, size, labels: Object.fromEntries(kept.sort()) };
+  });
+
+const LOSSES: Readonly<Record<string, (root: string) => void>> = {
+  'that is gone': (root) => {
+    for (const path of database(root)) fs.rmSync(path);
+  },
+  'of zeros': (root) => {
+    for (const path of database(root)) fs.writeFileSync(path, new Uint8Array(fs.statSync(path).size));
+  },
+  'that is cut off': (root) => {
+    for (const path of database(root)) fs.truncateSync(path, fs.statSync(path).size >> 1);
+  },
+  'with a damaged page': (root) => {
+    const path = join(root, 'hawser.db');
+    const bytes = fs.readFileSync(path);
+    bytes.fill(0xa5, 4096, 3 * 4096);
+    fs.writeFileSync(path, bytes);
+  },
+  'that is empty': (root) => {
+    for (const path of database(root)) fs.truncateSync(path, 0);
+  },
+};
+
+for (const [title, lose] of Object.entries(LOSSES)) {
+  const keeps = !['that is gone', 'that is empty'].includes(title);
+  test(`a database ${title}: images, blobs and labels come back, and nothing is fetched`, ROOT, async () => {
+    await withClosedStore(async ({ root, registry, refs, before }) => {
+      lose(root);
+      registry.requests.length = 0;
+      const report = await recover({ root });
+      assert.deepEqual(
+        report.images,
+        [...refs].sort().map((name) => ({ name, complete: true })),
+      );
+      assert.deepEqual(report.skipped, []);
+      assert.equal(registry.requests.length, 0);
+      const aside = fs.readdirSync(root).filter((name) => /^hawser\.db\.damaged-\w+$/.test(name));
+      assert.equal(aside.length, keeps ? 1 : 0, 'a damaged one is renamed, not removed');
+      await inStore(root, async (store) => {
+        assert.deepEqual(brief(await store.content.list()), brief(before));
+        const { damage } = await verify({ store });
+        assert.deepEqual(damage, []);
+        assert.equal((await store.collect()).blobs, 0, 'every blob is referenced again');
+        for (const ref of refs) await unpack(ref, { store });
+        assert.deepEqual((await verify({ store })).unchecked, []);
+      });
+      assert.deepEqual((await recover({ root })).images, [], 'once is enough');
+    });
+  });
+}
+
+test('what was pulled into a new database meanwhile stays, and the lost images come back', ROOT, async () => {
+  await withClosedStore(async ({ root, registry, refs }) => {
+    for (const path of database(root)) fs.rmSync(path);
+    const other = registry.push('t/other', 'v1', await image('z'));
+    await inStore(root, async (store) => {
+      await pull(other, { store });
+      assert.deepEqual(
+        (await store.images.list()).map(({ name }) => name),
+        [other],
+        'nothing came back in silence',
+      );
+    });
+    const report = await recover({ root });
+    assert.deepEqual(
+      report.images.map(({ name }) => name),
+      [...refs].sort(),
+    );
+    await inStore(root, async (store) => {
+      assert.deepEqual(
+        (await store.images.list()).map(({ name }) => name),
+        [other, ...refs].sort(),
+      );
+    });
+  });
+});
+
+test(
+  'damaged blobs are not believed: the image says that parts are missing, or is not recorded',
+  ROOT,
+  async () => {
+    await withClosedStore(async ({ root, refs, images }) => {
+      for (const path of database(root)) fs.rmSync(path);
+      const path = (digest: string) => join(root, 'content/blobs', digest.replace(':', '/'));
+      flipBit({ path: path(images[0]?.layers[1]?.digest ?? ''), byte: 20, bit: 1 });
+      flipBit({ path: path(images[1]?.root.digest ?? ''), byte: 20, bit: 1 });
+      const report = await recover({ root });
+      assert.deepEqual(report.images, [{ name: refs[0], complete: false }]);
+      assert.deepEqual(
+        report.skipped.map(({ name }) => name),
+        [refs[1]],
+      );
+      await inStore(root, async (store) => {
+        const lost = store.content.info(parseDigest(images[0]?.layers[1]?.digest ?? ''));
+        await rejectsWith('NotFound', /not found/, lost);
+        assert.deepEqual(await store.content.listStatuses(), []);
+      });
+    });
+  },
+);
+
+test('a database that is whole, a store in use and no store at all are left alone', ROOT, async () => {
+  await withClosedStore(async ({ root, before }) => {
+    const report = await recover({ root });
+    assert.deepEqual([report.images, report.skipped], [[], []]);
+    await inStore(root, async (store) => {
+      assert.deepEqual(brief(await store.content.list()), brief(before));
+      const bytes = fs.readFileSync(join(root, 'hawser.db'));
+      bytes.fill(0, 0, 100);
+      fs.writeFileSync(join(root, 'hawser.db'), bytes);
+      await rejectsWith(
+        'Unavailable',
+        /another process uses the store/,
+        beginRecovery(runtimeOf(store), root),
+      );
+      await rejectsWith('NotFound', /no store/, beginRecovery(runtimeOf(store), `${root}-none`));
+    });
+  });
+});
