@@ -1,6 +1,8 @@
 /** Debian's docker-registry (CNCF Distribution) on a loopback port, with its storage in a scratch directory. */
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { execOk } from './exec.ts';
 import { freePort, startDaemon } from './processes.ts';
 import { scratch } from './scratch.ts';
@@ -18,15 +20,21 @@ export interface RealRegistry extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** `storage`: a directory that keeps what is pushed, for the next time. */
-export async function startDockerRegistry(storage?: string): Promise<RealRegistry> {
+/**
+ * `storage`: a directory that keeps what is pushed, for the next time. `onSent`: gets the bytes of each body that was sent, by the access
+ * log.
+ */
+export async function startDockerRegistry(
+  storage?: string,
+  onSent?: (bytes: number) => void,
+): Promise<RealRegistry> {
   const dir = scratch('hawser-reg-');
   const host = `127.0.0.1:${await freePort()}`;
   const config = join(dir.path, 'config.yml');
   writeFileSync(
     config,
     `version: 0.1
-log: { level: error, accesslog: { disabled: true } }
+log: { level: error, accesslog: { disabled: ${onSent === undefined} } }
 storage: { filesystem: { rootdirectory: ${JSON.stringify(storage ?? join(dir.path, 'storage'))} } }
 http: { addr: ${JSON.stringify(host)} }
 `,
@@ -40,6 +48,12 @@ http: { addr: ${JSON.stringify(host)} }
       () => false,
     );
   const daemon = await startDaemon('docker-registry', ['serve', config], ready);
+  if (onSent !== undefined) {
+    createInterface({ input: daemon.child.stdout ?? Readable.from([]) }).on('line', (line) => {
+      const [, bytes] = /" \d{3} (\d+) "/.exec(line) ?? [];
+      if (bytes !== undefined) onSent(Number(bytes));
+    });
+  }
   const close = async (): Promise<void> => {
     await daemon.stop();
     await dir[Symbol.asyncDispose]();
