@@ -9,12 +9,29 @@ export interface BenchRegistry extends AsyncDisposable {
   blobUrl(image: string, digest: string): string;
   /** The image's layers, as its manifest lists them. */
   layers(image: string): Promise<readonly Described[]>;
+  /** Bytes of all bodies that were sent so far. */
+  sent(): number;
 }
 
-/** Serves images of an OCI layout; what is not in the registry yet is pushed first. All is in the page cache afterwards. */
-export async function startBenchRegistry(layout: string, images: readonly string[]): Promise<BenchRegistry> {
+/**
+ * Serves images of an OCI layout; what is not in the registry yet is pushed first. All is in the page cache afterwards. `counted`: the
+ * registry keeps an access log, for `sent`.
+ */
+export async function startBenchRegistry(
+  layout: string,
+  images: readonly string[],
+  counted = false,
+): Promise<BenchRegistry> {
   const storage = `${layout}.registry`;
-  const registry = await startDockerRegistry(storage);
+  let sent = 0;
+  const registry = await startDockerRegistry(
+    storage,
+    counted
+      ? (bytes) => {
+          sent += bytes;
+        }
+      : undefined,
+  );
   const url = (image: string, rest: string) => `http://${registry.host}/v2/bench/${image}/${rest}`;
   const manifest = (image: string) =>
     fetch(url(image, 'manifests/1'), { headers: { accept: 'application/vnd.oci.image.manifest.v1+json' } });
@@ -29,6 +46,7 @@ export async function startBenchRegistry(layout: string, images: readonly string
     reference: (image) => `${registry.host}/bench/${image}:1`,
     blobUrl: (image, digest) => url(image, `blobs/${digest}`),
     layers: async (image) => ((await (await manifest(image)).json()) as { layers: Described[] }).layers,
+    sent: () => sent,
     [Symbol.asyncDispose]: () => registry.close(),
   };
 }
