@@ -158,7 +158,7 @@ describe('verify and repair', { skip: needs({ root: true }) }, () => {
     const blob = blobs.find((path) => statSync(path).size > 200_000) ?? '';
     flipBit({ path: blob, byte: 1000, bit: 0 });
     const { code, report } = await verdict(there, 'content', 'verify');
-    assert.deepEqual([code, report.damage.length], [1, 1]);
+    assert.deepEqual([code, report.damage.length], [1, 1], JSON.stringify(report.damage));
     assert.equal(report.damage[0].digest, `sha256:${blob.slice(-64)}`);
     assert.equal((await verdict(there, 'images', 'repair')).report.images[0].repaired.length, 1);
     assert.equal((await verdict(there, 'images', 'verify')).code, 0);

@@ -17,12 +17,15 @@ import { labelMask, type Message, need, toMs } from './messages.ts';
 export class ContainerdContent implements ContentStore {
   readonly #connection: Connection;
   readonly #hashers: Hashers;
+  readonly #collect: ((call?: Call) => Promise<void>) | undefined;
   /** The ingests that are open here, by ref. */
   readonly #open = new Map<string, ContainerdIngest>();
 
-  constructor(connection: Connection, hashers: Hashers) {
+  /** `collect`: has containerd remove what no record names any more. */
+  constructor(connection: Connection, hashers: Hashers, collect?: (call?: Call) => Promise<void>) {
     this.#connection = connection;
     this.#hashers = hashers;
+    this.#collect = collect;
   }
 
   async info(digest: Digest, call?: Call): Promise<Info> {
@@ -70,7 +73,10 @@ export class ContainerdContent implements ContentStore {
     return byteStream({ next: checked, cancel: () => messages.cancel() });
   }
 
-  /** containerd keeps the labels no longer than the record. */
+  /**
+   * containerd keeps the labels no longer than the record. The file stays until the next collection, and until then a new ingest of the
+   * digest would be given the rotten bytes.
+   */
   async verify(digest: Digest, call?: Call): Promise<boolean> {
     try {
       for await (const _ of await this.open(digest, call));
@@ -79,6 +85,7 @@ export class ContainerdContent implements ContentStore {
       if (reasonOf(err, 'mismatch') === undefined) throw err;
     }
     await this.delete(digest, call);
+    await this.#collect?.(call);
     return false;
   }
 

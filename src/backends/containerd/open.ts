@@ -57,7 +57,7 @@ export async function openContainerdBackend(
     };
     const roles = {
       ...{ namespace, leases, snapshotter, snapshotterNames: usable },
-      content: new ContainerdContent(connection, hashers),
+      content: new ContainerdContent(connection, hashers, (call) => leases.collect(call)),
       images: new ContainerdImages(connection),
     };
     return {

@@ -36,6 +36,12 @@ for (const name of ['overlayfs', 'native']) {
       await its.commit(CHAIN, its1);
       assert.equal(await mine.extraction?.(CHAIN), undefined);
       assert.equal((await mine.stat(CHAIN)).kind, 'Committed');
+      await rejectsWith('AlreadyExists', mine.prepare(key(), ''));
+      const dirs = fs.readdirSync(`${root}/snapshots/${name}`);
+      assert.equal(dirs.length, 2, 'what is committed is not extracted again');
+      // A layer whose tree is lost is made again.
+      for (const dir of dirs) fs.rmSync(`${root}/snapshots/${name}/${dir}`, { recursive: true });
+      await mine.prepare(key(), '');
     });
   });
 }

@@ -160,7 +160,11 @@ export class LocalSnapshotter implements LayerSnapshotter {
     const unsynced = isLayer ? await this.#durability.begin(opts) : null;
     const chainId = isLayer ? chainOfKey(key) : undefined;
     const alone = opts.beside === true ? undefined : chainId;
-    if (alone !== undefined) await this.#extractions.requireAlone(this.#records, alone, opts);
+    const lost = alone === undefined ? undefined : await this.#lost(alone, opts);
+    if (alone !== undefined) {
+      this.#requireUncommitted(alone, lost);
+      await this.#extractions.requireAlone(this.#records, alone, opts);
+    }
     const { id, parents } = await this.#reserve(key, parent, opts);
     const dirs = this.#dirs(kind, id, parents);
     try {
@@ -168,7 +172,10 @@ export class LocalSnapshotter implements LayerSnapshotter {
       await this.#store.runtime.fs.mkdir(base, 0o700, { parents: true, signal: opts.signal });
       await this.#driver.create(dirs, opts);
       await this.#store.write(() => {
-        if (alone !== undefined) this.#extractions.claim(this.#records, alone);
+        if (alone !== undefined) {
+          this.#requireUncommitted(alone, lost);
+          this.#extractions.claim(this.#records, alone);
+        }
         this.#unstage(id);
         this.#records.insert(id, key, { kind, parent, unsynced, labels: opts.labels ?? {} });
         addToLease(this.#store, opts.lease, this.#records.labelType, key);
@@ -180,6 +187,18 @@ export class LocalSnapshotter implements LayerSnapshotter {
     if (unsynced !== null) this.#durability.marked(id, unsynced);
     if (chainId !== undefined) this.#extractions.begin(id, this.#records.layerName(chainId));
     return { trees: this.#driver.trees(dirs), id };
+  }
+
+  /** The committed snapshot of this name, when its directory is lost. */
+  async #lost(name: string, call: Call): Promise<SnapshotRecord | undefined> {
+    const known = this.#records.find(name);
+    return known?.kind === 'Committed' && !(await this.#hasTree(known, call)) ? known : undefined;
+  }
+
+  /** AlreadyExists, as of a containerd's snapshotter that has the layer: nothing is to be applied. */
+  #requireUncommitted(name: string, lost: SnapshotRecord | undefined): void {
+    const present = this.#records.find(name);
+    if (present?.kind === 'Committed' && present.id !== lost?.id) throw alreadyCommitted(name);
   }
 
   extraction(chainId: string, call?: Call): Promise<OtherExtraction | undefined> {
@@ -266,8 +285,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
   async commit(name: string, key: string, opts: MakeOptions = {}): Promise<void> {
     opts.signal?.throwIfAborted();
     const type = this.#records.labelType;
-    const known = this.#records.find(name);
-    const lost = known?.kind === 'Committed' && !(await this.#hasTree(known, opts)) ? known : undefined;
+    const lost = await this.#lost(name, opts);
     // What a user wrote is no more durable than a layer is.
     const written = isExtractKey(key) ? undefined : this.#records.find(key);
     if (written?.kind === 'Active') await this.#durability.mark(written.id, opts);
@@ -287,7 +305,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
       return committed.id;
     }, opts);
     if (done !== undefined) this.#extractions.end(done);
-    else throw new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
+    else throw alreadyCommitted(name);
   }
 
   /** A mount that came at the last moment keeps the old files: a collection removes them later. */
@@ -341,4 +359,8 @@ export class LocalSnapshotter implements LayerSnapshotter {
     const at = await shownAt(runtime, root, `snapshots/${this.name}/${id}`, { doing, mayBeMounted, ...call });
     if (at !== undefined) throw mountedAt(doing, at);
   }
+}
+
+function alreadyCommitted(name: string): HawserError {
+  return new HawserError('AlreadyExists', `target snapshot "${name}": already exists`);
 }
