@@ -107,6 +107,8 @@ export type Reason =
     }
   /** Something is mounted in a tree that must not be removed or copied with what is mounted there. */
   | { readonly type: 'mounted'; readonly at: string }
+  /** An archive builds upon blobs that are not here. */
+  | { readonly type: 'lacks'; readonly digests: readonly string[] }
   /** The command line was wrong. */
   | { readonly type: 'usage' };
 

@@ -1,6 +1,8 @@
 /** The library's verbs for archives of images. */
 import { absolutePath } from '../core/absolute-path.ts';
 import { canceling } from '../core/async/abort.ts';
+import type { Have } from '../core/carry/bundle.ts';
+import { readHave } from '../core/carry/have.ts';
 import type { Image } from '../core/images/image-store.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
@@ -44,6 +46,10 @@ export interface ApiExportOptions extends Call {
   readonly docker?: 'auto' | 'always' | 'never' | undefined;
   /** The annotation `org.opencontainers.image.ref.name`. Default: the tag, unless two images share it. */
   readonly refName?: 'tag' | 'full' | undefined;
+  /**
+   * What the other side has, whose layers are left out: files that `hawser inventory` printed there, earlier archives or layouts.
+   */
+  readonly lacks?: readonly string[] | undefined;
   /** Around the archive. Default: what the file's name ends with (`.gz`, `.tgz`, `.zst`); `none` for other targets. */
   readonly compress?: 'none' | 'gzip' | 'zstd' | undefined;
   /** Seconds since the epoch, of all entries. Default: 0. */
@@ -64,15 +70,20 @@ export async function exportImages(
   references: readonly string[],
   options: ApiExportOptions,
 ): Promise<ExportResult> {
-  const { store, to, platforms, onProgress: report, ...rest } = options;
+  const { store, to, platforms, lacks: paths = [], onProgress: report, ...rest } = options;
   const deps = depsOf(store);
   const names = [...new Set(references.map((one) => parseReference(one).name))];
   return await canceling(options.signal, async (signal) => {
     const images: Image[] = [];
     for (const name of names) images.push(await store.images.get(name, { signal }));
     const wanted = wantedOf(platforms, deps);
+    const lacks: Have[] = [];
+    for (const path of paths)
+      lacks.push(
+        await readHave({ ...deps, fs: deps.runtime.fs }, absolutePath(path, deps.runtime.host), { signal }),
+      );
     const target = targetOf(deps, to);
-    return await exportAll(deps, images, { ...rest, to: target, platforms: wanted, report, signal });
+    return await exportAll(deps, images, { ...rest, lacks, to: target, platforms: wanted, report, signal });
   });
 }
 
@@ -94,6 +105,8 @@ export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
   readonly skipBadNames?: boolean | undefined;
   /** Of a name that another image has. Default: `replace`. */
   readonly onConflict?: 'replace' | 'keep' | 'error' | undefined;
+  /** Of an archive that builds upon blobs which are not here: imports the images that are whole. */
+  readonly completeOnly?: boolean | undefined;
   /** Default: true. */
   readonly unpack?: boolean | undefined;
   /** A name out of the store's `snapshotterNames`. Default: as for `snapshotter()` of the store. */

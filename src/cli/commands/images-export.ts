@@ -1,5 +1,7 @@
 import { absolutePath } from '../../core/absolute-path.ts';
 import type { Backend } from '../../core/backend.ts';
+import type { Have } from '../../core/carry/bundle.ts';
+import { readHave } from '../../core/carry/have.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { type ExportTarget, exportImages } from '../../core/verbs/export.ts';
 import { bool, choice, list, type NamesOf } from '../grammar/flag.ts';
@@ -44,6 +46,12 @@ const COMPRESS = choice({
   describe:
     'around the archive (default what its name ends with: .gz, .tgz, .zst; layers are compressed already)',
 });
+const LACKS = list({
+  name: 'lacks',
+  value: 'FILE|DIR',
+  describe:
+    'what the other side has, whose layers are left out: what hawser inventory printed there, an earlier archive or layout (may be repeated)',
+});
 const STRICT = bool({ name: 'strict', describe: 'fail where an index lists a platform that is not here' });
 const SKIP_FOREIGN = bool({
   name: 'skip-non-distributable',
@@ -56,6 +64,7 @@ const FLAGS = [
   ALL_PLATFORMS,
   FORMAT,
   COMPRESS,
+  LACKS,
   INDEX,
   DOCKER,
   SKIP_MANIFEST_JSON,
@@ -92,6 +101,13 @@ async function targetOf({ input, runtime, stdout, signal }: ExportContext): Prom
   async function isDir(path: string): Promise<boolean> {
     return (await runtime.fs.stat(`${path}/.`, { signal }).catch(() => undefined))?.type === 'directory';
   }
+}
+
+async function havesOf({ input, runtime, signal }: ExportContext): Promise<Have[]> {
+  const haves: Have[] = [];
+  for (const path of input.get(LACKS))
+    haves.push(await readHave(runtime, absolutePath(path, runtime.host), { signal }));
+  return haves;
 }
 
 /** SOURCE_DATE_EPOCH (reproducible-builds.org): seconds. */
@@ -134,6 +150,7 @@ export const imagesExport: Command = command({
         format: input.get(FORMAT) === 'docker' ? 'docker' : 'oci',
         platforms,
         mtime,
+        lacks: await havesOf(context),
         compress: input.get(COMPRESS),
         index: input.get(INDEX),
         docker: input.get(SKIP_MANIFEST_JSON) ? 'never' : input.get(DOCKER),

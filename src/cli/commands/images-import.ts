@@ -34,6 +34,10 @@ const ON_CONFLICT = choice({
   choices: ['replace', 'keep', 'error'],
   describe: 'of a name that another image has here (default replace)',
 });
+const COMPLETE_ONLY = bool({
+  name: 'complete-only',
+  describe: 'of an archive made with export --lacks: import the images for which nothing is missing',
+});
 const NO_UNPACK = bool({ name: 'no-unpack', describe: 'store and record only' });
 
 const FLAGS = [
@@ -43,6 +47,7 @@ const FLAGS = [
   SKIP_DIGEST,
   SKIP_BAD,
   ON_CONFLICT,
+  COMPLETE_ONLY,
   NO_UNPACK,
   PLATFORM,
   ALL_PLATFORMS,
@@ -84,7 +89,7 @@ export const imagesImport: Command = command({
   summary: 'take images out of an archive or a directory, unpacked',
   details:
     'IN is an OCI image layout or what docker save makes: an archive (plain, gzip or zstd: its content tells) or a directory. All is\n' +
-    'verified, and images are recorded last. What is here already is not read again; an import that was cut off goes on where it stopped.',
+    'verified, and images are recorded last. Exit status 4: the archive builds upon blobs that are not here, and nothing was imported. What is here already is not read again; an import that was cut off goes on where it stopped.',
   flags: FLAGS,
   run: async (context, input) => {
     const platforms = wantedOf(context);
@@ -101,6 +106,7 @@ export const imagesImport: Command = command({
           skipDigestForNamed: input.get(SKIP_DIGEST),
           skipBadNames: input.get(SKIP_BAD),
           onConflict: input.get(ON_CONFLICT),
+          completeOnly: input.get(COMPLETE_ONLY),
           unpack: !input.get(NO_UNPACK),
           snapshotter: input.get(SNAPSHOTTER),
           layerSettings: { ...layerSettings(input), jobs: input.get(JOBS) },

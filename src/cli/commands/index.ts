@@ -31,6 +31,7 @@ import { imagesTag } from './images-tag.ts';
 import { imagesUnmount } from './images-unmount.ts';
 import { imagesUnpack } from './images-unpack.ts';
 import { imagesUsage } from './images-usage.ts';
+import { inventory } from './inventory.ts';
 import { leaseCommands } from './leases.ts';
 import { lock } from './lock.ts';
 import { namespaceCommands } from './namespaces.ts';
@@ -88,6 +89,7 @@ export const GRAMMAR: Grammar<Command> = {
     ...leaseCommands,
     ...namespaceCommands,
     bundle,
+    inventory,
     lock,
     gc,
     df,

@@ -1,8 +1,11 @@
 /** An error as text and as an exit code. */
-import { errnoOf, hintOf, kindOf, messageOf, notesOf } from '../../core/errors.ts';
+import { errnoOf, hintOf, kindOf, messageOf, notesOf, reasonOf } from '../../core/errors.ts';
 import type { Output } from '../../core/ports/host.ts';
 import { isUsageError } from '../grammar/usage-error.ts';
 import { redact, safe, safeLines } from '../render/text.ts';
+
+/** An archive builds upon blobs that are not here. */
+const LACKS = 4;
 
 /** 128 + SIGPIPE. */
 const PIPE_CLOSED = 141;
@@ -37,7 +40,9 @@ export async function tellFailure(err: unknown, opts: FailureOptions): Promise<n
     // Nobody reads standard error: the exit code is all that is left to say.
   }
   if (isUsageError(err)) return 2;
-  return opts.interrupted ?? (kindOf(err) === 'Canceled' ? 130 : 1);
+  if (opts.interrupted !== undefined) return opts.interrupted;
+  if (reasonOf(err, 'lacks') !== undefined) return LACKS;
+  return kindOf(err) === 'Canceled' ? 130 : 1;
 }
 
 /** The reader of our output went away. */

@@ -15,20 +15,20 @@ export interface ImportCheck {
 
 /**
  * NotFound that lists what is missing, or names the platforms that there are. An index may list what is not there, as long as nobody
- * wants it. `os`: of this machine.
+ * wants it. `os`: of this machine. `base`: what the archive says that it builds upon; the error has reason `lacks` then.
  */
 export async function checkImport(
   blobs: Provider & InfoProvider,
   target: Descriptor,
   wanted: readonly Platform[] | 'all',
-  os: string,
+  { os, base }: { readonly os: string; readonly base: readonly string[] },
   call: Call,
 ): Promise<ImportCheck> {
   const root = await new Survey(blobs, call).look(target);
   const leaves = leavesOf(root);
   const needed =
     root.type !== 'index' || wanted === 'all' ? leaves : await neededFor(blobs, target, leaves, wanted, call);
-  if (!needed.every(isWhole)) throw missing(needed);
+  if (!needed.every(isWhole)) throw missing(needed, base);
   const hasImage = needed.some(
     (leaf) =>
       leaf.type === 'manifest' &&
@@ -55,17 +55,29 @@ async function neededFor(
 
 const MOST_LISTED = 20;
 
-function missing(needed: readonly Leaf[]): HawserError {
+function missing(needed: readonly Leaf[], base: readonly string[]): HawserError {
   const absent = needed.flatMap((leaf) => (leaf.type === 'absent' ? [leaf.desc] : leaf.missing));
   const all = needed.flatMap((leaf) => [leaf.desc, ...partsOf(leaf)]);
-  const digests = [...new Set(absent.map(({ digest }) => digest))];
+  const sizes = new Map(absent.map(({ digest, size }) => [digest, size]));
+  const digests = [...sizes.keys()];
   const more = digests.length > MOST_LISTED ? ` and ${digests.length - MOST_LISTED} more` : '';
+  const list = `${digests.slice(0, MOST_LISTED).join(', ')}${more}`;
   const total = new Set(all.map(({ digest }) => digest)).size;
+  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  if (base.length === 0)
+    return new HawserError(
+      'NotFound',
+      `${digests.length} of ${total} blobs needed are neither in the archive nor in the store: ${list}`,
+      {
+        hint: 'The archive was made without them, or for other platforms (--platform); import or pull first what it builds upon',
+      },
+    );
   return new HawserError(
     'NotFound',
-    `${digests.length} of ${total} blobs needed are neither in the archive nor in the store: ${digests.slice(0, MOST_LISTED).join(', ')}${more}`,
+    `the store lacks ${digests.length} blobs (${bytes} bytes) that this archive takes for granted: ${list}`,
     {
-      hint: 'The archive was made without them, or for other platforms (--platform); import or pull first what it builds upon',
+      hint: `It builds upon ${base.join(', ')}: import that first, or export again with --lacks and what hawser inventory prints here`,
+      reason: { type: 'lacks', digests },
     },
   );
 }

@@ -103,6 +103,8 @@ export class DirectorySink implements LayoutSink {
       this.#index = await collected(name, size, content);
       return;
     }
+    const parent = parentOf(name);
+    if (parent !== '' && !parent.startsWith('blobs')) await this.directory(parent, call);
     await this.#put(`${this.#dir}/${name}`, size, content, call);
   }
 
@@ -151,7 +153,7 @@ export class DirectorySink implements LayoutSink {
 }
 
 function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'));
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -8,7 +8,7 @@ import type { PlannedBlob } from './export-plan.ts';
 import type { LayoutSink } from './sink.ts';
 
 export interface Layout {
-  /** index.json, and manifest.json where there is one: in this order. */
+  /** index.json; manifest.json and hawser/bundle.json where there is one: in this order. */
   readonly documents: readonly (readonly [name: string, bytes: Uint8Array])[];
   readonly blobs: readonly PlannedBlob[];
 }

@@ -2,6 +2,7 @@
 
 import type { RefNameForm } from '../carry/annotations.ts';
 import { FileSink, writeBeside } from '../carry/beside.ts';
+import { BUNDLE, bundleJson, type Have } from '../carry/bundle.ts';
 import type { WantedPlatforms } from '../carry/choose-parts.ts';
 import { compressionOfName, type OuterCompression, withCompression } from '../carry/compressed-sink.ts';
 import { intoDirectory } from '../carry/directory-sink.ts';
@@ -48,6 +49,8 @@ export interface ExportOptions extends VerbOptions {
   readonly refName?: RefNameForm | undefined;
   /** Leaves out layers that registries need not have. */
   readonly skipForeign?: boolean | undefined;
+  /** What the other side has: layers that are there are left out. */
+  readonly lacks?: readonly Have[] | undefined;
   /** Around the archive. Default: what the file's name ends with; none for other targets. */
   readonly compress?: OuterCompression | undefined;
   /** Of all entries, in seconds since the epoch. Default: 0. */
@@ -118,26 +121,49 @@ function tellAbsent(
 type Write = (sink: LayoutSink, call: Call) => Promise<void>;
 
 function layoutWriter(
-  { backend, hostPlatform }: ExportDeps,
+  { backend, hostPlatform, hashers }: ExportDeps,
   planned: readonly PlannedExport[],
-  { to, docker, refName = 'tag' }: ExportOptions,
+  { to, docker, refName = 'tag', lacks = [] }: ExportOptions,
   warn: (text: string) => void,
 ): Write {
   const form = docker ?? (to.type === 'directory' ? 'never' : 'auto');
   const { entries, leftOut } = dockerEntries(planned, hostPlatform, form);
   for (const message of leftOut) warn(message);
+  const blobs = blobsInOrder(planned);
+  const isThere = holes(planned, lacks);
+  const whole = entries.filter(({ layers }) => !layers.some(({ digest }) => isThere(digest)));
   const documents = [['index.json', indexJson(planned, refName)] as const];
-  const manifest = entries.length === 0 ? [] : [['manifest.json', dockerManifestJson(entries)] as const];
-  const layout = { documents: [...documents, ...manifest], blobs: blobsInOrder(planned) };
+  const manifest = whole.length === 0 ? [] : [['manifest.json', dockerManifestJson(whole)] as const];
+  const bundle = () => bundleJson(planned, blobs, lacks, ({ desc }) => isThere(desc.digest), hashers);
+  const layout = {
+    documents: [...documents, ...manifest, ...(lacks.length === 0 ? [] : [[BUNDLE, bundle()] as const])],
+    blobs: blobs.filter(({ desc }) => !isThere(desc.digest)),
+  };
   return (sink, call) => writeLayout(backend.content, sink, layout, call);
+}
+
+/** Whether a blob is left out because the other side has it. Documents and configs never are: the import decides by them. */
+function holes(planned: readonly PlannedExport[], lacks: readonly Have[]): (digest: string) => boolean {
+  const layers = new Set(
+    planned.flatMap(({ blobs }) => blobs.layers.map(({ desc }) => desc.digest as string)),
+  );
+  const kept = new Set(
+    planned.flatMap(({ blobs }) =>
+      [...blobs.indexes, ...blobs.manifests, ...blobs.configs].map(({ desc }) => desc.digest as string),
+    ),
+  );
+  return (digest) =>
+    layers.has(digest) && !kept.has(digest) && lacks.some(({ digests }) => digests.has(digest));
 }
 
 function dockerWriter(
   { backend, codecs, hostPlatform }: ExportDeps,
   planned: readonly PlannedExport[],
-  { to }: ExportOptions,
+  { to, lacks = [] }: ExportOptions,
 ): Write {
   if (to.type === 'directory') throw new HawserError('InvalidArgument', 'A Docker archive is no directory');
+  if (lacks.length > 0)
+    throw new HawserError('InvalidArgument', 'A Docker archive cannot leave out what the other side has');
   const { entries } = dockerEntries(planned, hostPlatform, 'always');
   const without = planned.find(({ target }) => entries.every((entry) => entry.target !== target.digest));
   if (without !== undefined)

@@ -1,29 +1,28 @@
 /** The verb `import`: images out of an archive or a directory into a store, unpacked and recorded (ctr images import, docker load). */
 import { closingAfter } from '../async/cleanup.ts';
 import { ArchiveBlobs, readArchived } from '../carry/archive-blobs.ts';
+import { BUNDLE, MAX_BUNDLE, parseBundle } from '../carry/bundle.ts';
 import { checkImport } from '../carry/check-import.ts';
-import { type DockerImages, takeDockerImages } from '../carry/docker-archive.ts';
-import { annotatedNames, chooseNames, type NamedImage, type NameOptions } from '../carry/import-names.ts';
+import { chooseNames, type NamedImage, type NameOptions } from '../carry/import-names.ts';
 import type { Archive } from '../carry/members.ts';
-import { ociRoots } from '../carry/oci-roots.ts';
 import { type ArchiveForm, formOf, type ImportSource, openArchive } from '../carry/open-archive.ts';
 import type { Labels } from '../content/content-store.ts';
 import { withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
 import { fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
-import { HawserError, ifFound, messageOf, wrap } from '../errors.ts';
+import { HawserError, ifFound, messageOf, reasonOf, wrap } from '../errors.ts';
 import { sourceLabels } from '../images/gc-labels.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
-import { isIndexType, isManifestType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import { parseReference } from '../reference/parse.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import type { Runtime } from '../runtime.ts';
+import { archivedImages } from './archived-images.ts';
 import { type BlobSource, fetchContent } from './fetch.ts';
 import { spaceCheck } from './forecast.ts';
 import { type Job, withJob } from './job.ts';
@@ -38,6 +37,8 @@ export interface ImportOptions extends VerbOptions, NameOptions {
   readonly from: ImportSource;
   /** Not given: the host's. */
   readonly platforms?: readonly Platform[] | 'all' | undefined;
+  /** Of an archive that builds upon blobs which are not here: imports the images that are whole. */
+  readonly completeOnly?: boolean | undefined;
   /** Default: true. */
   readonly unpack?: boolean | undefined;
   readonly snapshotter?: string | undefined;
@@ -113,20 +114,61 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   const form = await formOf(archive, job);
   const blobs = new ArchiveBlobs(archive, form.prefix, content, deps.hashers);
   const { named, generated } = await doing(archive, async () => {
-    const { images, generated } = await archivedImages(job, archive, form);
+    const { images, generated } = await archivedImages(job, archive, form, options.unpack === false);
     return { named: chooseNames(images, options), generated };
   });
   const { images, leftOut } = named;
   for (const message of leftOut) report({ type: 'warning', message });
   await refuseConflicts(job, images);
+  const base = await doing(archive, () => baseOf(job, archive, form));
+  const whole = await doing(archive, () => wholeImages(job, blobs, images, base));
   const unpacked = new Map<Digest, readonly UnpackedPlatform[]>();
-  for (const { name, target } of images) {
-    if (!unpacked.has(target.digest))
-      unpacked.set(target.digest, await doing(archive, () => bring(job, { blobs, generated }, name, target)));
+  for (const image of whole) {
+    if (!unpacked.has(image.target.digest))
+      unpacked.set(image.target.digest, await doing(archive, () => bring(job, { blobs, generated }, image)));
   }
   report({ type: 'syncing' });
   await deps.backend.sync({ signal });
-  return { images: await record(job, images, unpacked) };
+  return { images: await record(job, whole, unpacked) };
+}
+
+/** What an archive that was made with --lacks builds upon, by the ids of the sets; empty for others. */
+async function baseOf(
+  { deps, signal }: ImportJob,
+  archive: Archive,
+  form: ArchiveForm,
+): Promise<readonly string[]> {
+  const name = `${form.prefix}${BUNDLE}`;
+  const bytes = await readArchived(archive, deps.backend.content, name, MAX_BUNDLE, { signal });
+  return bytes === undefined ? [] : parseBundle(bytes, deps.hashers).base;
+}
+
+interface CheckedImage extends NamedImage {
+  /** There is something to unpack. */
+  readonly hasImage: boolean;
+}
+
+/** Looks at all images before anything of one is brought. `completeOnly`: those that lack a blob of the base are left out. */
+async function wholeImages(
+  { deps, options, signal, report }: ImportJob,
+  blobs: ArchiveBlobs,
+  images: readonly NamedImage[],
+  base: readonly string[],
+): Promise<CheckedImage[]> {
+  const wanted = options.platforms ?? [deps.hostPlatform];
+  const { os } = deps.hostPlatform;
+  const checked: CheckedImage[] = [];
+  for (const image of images) {
+    try {
+      const { hasImage } = await checkImport(blobs, image.target, wanted, { os, base }, { signal });
+      checked.push({ ...image, hasImage });
+    } catch (err) {
+      const isLast = image === images.at(-1) && checked.length === 0;
+      if (reasonOf(err, 'lacks') === undefined || options.completeOnly !== true || isLast) throw err;
+      report({ type: 'warning', message: `Left out ${image.name}: ${messageOf(err)}` });
+    }
+  }
+  return checked;
 }
 
 async function doing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
@@ -135,33 +177,6 @@ async function doing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
   } catch (err) {
     throw wrap(`Cannot import ${archive.name}`, err);
   }
-}
-
-/** Manifests and indexes that the archive names; other things in an index are no error (image-spec image-layout.md). */
-async function archivedImages(
-  job: ImportJob,
-  archive: Archive,
-  { type, prefix }: ArchiveForm,
-): Promise<DockerImages> {
-  const { deps, options, report, signal, lease } = job;
-  const { content } = deps.backend;
-  if (type === 'docker') {
-    const { codecs, hashers, runtime } = deps;
-    const docker = { content, codecs, hashers, random: (length: number) => runtime.host.random(length) };
-    return await takeDockerImages(docker, archive, prefix, options.unpack === false, { signal, lease });
-  }
-  const read = (name: string, limit: number) =>
-    readArchived(archive, content, `${prefix}${name}`, limit, { signal });
-  const roots = await ociRoots(read, deps.hashers);
-  const images = roots.flatMap((root) => {
-    if (!isManifestType(root.mediaType) && !isIndexType(root.mediaType)) {
-      report({ type: 'warning', message: `Left out ${root.digest}: it is ${root.mediaType}, and no image` });
-      return [];
-    }
-    const { mediaType, digest, size, platform } = root;
-    return [{ target: { mediaType, digest, size, platform }, names: annotatedNames(root) }];
-  });
-  return { images, generated: new Set() };
 }
 
 async function refuseConflicts(
@@ -186,13 +201,10 @@ async function refuseConflicts(
 async function bring(
   job: ImportJob,
   { blobs, generated }: { readonly blobs: ArchiveBlobs; readonly generated: ReadonlySet<string> },
-  name: string,
-  target: Descriptor,
+  { name, target, hasImage }: CheckedImage,
 ): Promise<readonly UnpackedPlatform[]> {
-  const { deps, options, report, signal } = job;
-  const { platforms, unpack = true } = options;
-  const wanted = platforms ?? [deps.hostPlatform];
-  const { hasImage } = await checkImport(blobs, target, wanted, deps.hostPlatform.os, { signal });
+  const { deps, options, report } = job;
+  const { unpack = true } = options;
   report({ type: 'resolved', name, root: target });
   const pulling = { ...job, options: pullOptions(options, name) };
   const root = { root: target, generated, labels: {} };

@@ -1,0 +1,44 @@
+/** The images that an archive has, with the names that the archive gives them. */
+import { readArchived } from '../carry/archive-blobs.ts';
+import { type DockerImages, takeDockerImages } from '../carry/docker-archive.ts';
+import { annotatedNames } from '../carry/import-names.ts';
+import type { Archive } from '../carry/members.ts';
+import { ociRoots } from '../carry/oci-roots.ts';
+import type { ArchiveForm } from '../carry/open-archive.ts';
+import { isIndexType, isManifestType } from '../oci/media-types.ts';
+import type { Runtime } from '../runtime.ts';
+import type { Job } from './job.ts';
+import type { StoreDeps, VerbOptions } from './options.ts';
+
+interface ArchiveDeps extends StoreDeps {
+  readonly runtime: Pick<Runtime, 'host'>;
+}
+
+/** Manifests and indexes that the archive names; other things in an index are no error (image-spec image-layout.md).
+ * `checks`: layers of a Docker archive are compared with their diff IDs. */
+export async function archivedImages(
+  job: Job<ArchiveDeps, VerbOptions>,
+  archive: Archive,
+  { type, prefix }: ArchiveForm,
+  checks: boolean,
+): Promise<DockerImages> {
+  const { deps, report, signal, lease } = job;
+  const { content } = deps.backend;
+  if (type === 'docker') {
+    const { codecs, hashers, runtime } = deps;
+    const docker = { content, codecs, hashers, random: (length: number) => runtime.host.random(length) };
+    return await takeDockerImages(docker, archive, prefix, checks, { signal, lease });
+  }
+  const read = (name: string, limit: number) =>
+    readArchived(archive, content, `${prefix}${name}`, limit, { signal });
+  const roots = await ociRoots(read, deps.hashers);
+  const images = roots.flatMap((root) => {
+    if (!isManifestType(root.mediaType) && !isIndexType(root.mediaType)) {
+      report({ type: 'warning', message: `Left out ${root.digest}: it is ${root.mediaType}, and no image` });
+      return [];
+    }
+    const { mediaType, digest, size, platform } = root;
+    return [{ target: { mediaType, digest, size, platform }, names: annotatedNames(root) }];
+  });
+  return { images, generated: new Set() };
+}
