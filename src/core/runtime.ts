@@ -5,6 +5,7 @@ import type { Databases } from './ports/database.ts';
 import type { FileSystem } from './ports/file-system.ts';
 import type { Hashers } from './ports/hashers.ts';
 import type { HostSystem } from './ports/host.ts';
+import type { HttpServers } from './ports/http-server.ts';
 import type { Mounter } from './ports/mounter.ts';
 import type { Programs } from './ports/programs.ts';
 import type { Syscalls } from './ports/syscalls.ts';
@@ -23,5 +24,6 @@ export interface Runtime {
   readonly codecs: Codecs;
   readonly databases: Databases;
   readonly transports: Transports;
+  readonly servers: HttpServers;
   readonly workers: Workers;
 }

@@ -6,7 +6,7 @@ import { unprompted } from './files/unprompted.ts';
 import { chosenProvider } from './kernel/provider-choice.ts';
 import type { RuntimeParts } from './parts.ts';
 import { createClock } from './process/clock.ts';
-import { lazyCodecs, lazyTransports, once } from './process/lazy.ts';
+import { lazyCodecs, lazyServers, lazyTransports, once } from './process/lazy.ts';
 import { createProcessHost } from './process/process-host.ts';
 import { createPrograms } from './process/programs.ts';
 import { withSmallJobs } from './threads/small-jobs.ts';
@@ -26,6 +26,7 @@ export function composeRuntime(parts: RuntimeParts, { workerUrl }: { workerUrl: 
     codecs: lazyCodecs(),
     databases: createDatabases(),
     transports: lazyTransports(() => parts.transports()),
+    servers: lazyServers(),
     workers: createWorkerPool({ url: workerUrl, size: host.cpus }),
   };
   return { ...runtime, workers: withSmallJobs(runtime) };

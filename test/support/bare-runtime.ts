@@ -71,6 +71,7 @@ export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
     codecs: { get: () => absent('codecs'), compressor: () => absent('codecs') },
     databases: createDatabases(),
     transports: { open: () => absent('transports') },
+    servers: { listen: () => absent('servers') },
     workers,
     ...overrides,
   };

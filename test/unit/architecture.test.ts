@@ -116,6 +116,11 @@ const RULES: readonly Rule[] = [
     layer: 'core/verify/',
     own: [...core('async', 'content', 'images', 'layers', 'oci', 'platforms', 'trees'), 'core/backend.ts'],
   },
+  {
+    layer: 'core/serve/',
+    own: core('async', 'content', 'images', 'oci', 'reference', 'registry'),
+    packages: ['bcryptjs'],
+  },
   { layer: 'core/verbs/', own: ['core/'] },
   { layer: 'backends/local/', own: ['core/'] },
   { layer: 'backends/open.ts', own: ['backends/'] },
@@ -140,7 +145,11 @@ const RULES: readonly Rule[] = [
   },
   {
     layer: 'platform/process/',
-    own: [...core('async'), 'platform/codecs/', 'platform/kernel/deno-permission.ts', 'platform/parts.ts'],
+    own: [
+      ...core('async'),
+      ...['platform/codecs/', 'platform/http/server.ts'],
+      ...['platform/kernel/deno-permission.ts', 'platform/parts.ts'],
+    ],
     node: true,
   },
   { layer: 'platform/parts.ts', own: [...LOW, 'platform/kernel/'] },

@@ -77,15 +77,16 @@ export async function openBlobFile(
   path: string,
   blob: { digest: Digest; size: number },
   offset: number,
-  call?: Call,
+  call?: { readonly chunk?: number } & Call,
 ): Promise<ReadableStream<Uint8Array>> {
+  const { chunk = READ_SIZE } = call ?? {};
   const signal = call?.signal;
   const file = await openFile(runtime, path, blob, call);
   let at = offset;
   const next = async (): Promise<Uint8Array | undefined> => {
     signal?.throwIfAborted();
     if (at >= blob.size) return undefined;
-    const buffer = new Uint8Array(Math.min(READ_SIZE, blob.size - at));
+    const buffer = new Uint8Array(Math.min(chunk, blob.size - at));
     const got = await file.read(buffer, at);
     if (got === 0) throw lost(blob.digest, `its file ended after ${at} of ${blob.size} bytes`);
     at += got;

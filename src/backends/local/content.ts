@@ -97,7 +97,10 @@ export class LocalContent implements ContentStore, LocalBlobs {
     };
   }
 
-  async open(digest: Digest, opts: { offset?: number } & Call = {}): Promise<ReadableStream<Uint8Array>> {
+  async open(
+    digest: Digest,
+    opts: { offset?: number; chunk?: number } & Call = {},
+  ): Promise<ReadableStream<Uint8Array>> {
     opts.signal?.throwIfAborted();
     parseDigest(digest);
     const info = this.#get(digest);

@@ -22,7 +22,7 @@ const FORMAT = choice({
   name: 'format',
   choices: ['oci', 'oci-dir', 'docker'],
   describe:
-    'an archive, a directory (the default for a name that ends with / or is a directory), or an archive of Docker’s old form, which loses digests',
+    "an archive, a directory (the default for a name that ends with / or is a directory), or an archive of Docker's old form, which loses digests",
 });
 const INDEX = choice({
   name: 'index',

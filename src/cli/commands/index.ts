@@ -36,6 +36,7 @@ import { leaseCommands } from './leases.ts';
 import { lock } from './lock.ts';
 import { namespaceCommands } from './namespaces.ts';
 import { recover } from './recover.ts';
+import { serve } from './serve.ts';
 import { snapshotCommands } from './snapshots.ts';
 import { snapshotChanges } from './snapshots-change.ts';
 import { verifyCommands } from './verify.ts';
@@ -94,6 +95,7 @@ export const GRAMMAR: Grammar<Command> = {
     gc,
     df,
     recover,
+    serve,
     ...snapshotCommands,
     ...snapshotChanges,
     ...verifyCommands,

@@ -47,9 +47,12 @@ export interface InfoProvider {
 export interface Provider {
   /**
    * The bytes from `offset`. NotFound when absent. Read from the start, they are hashed on the way: the stream ends with
-   * DataLoss (reason `mismatch`) when they have another digest.
+   * DataLoss (reason `mismatch`) when they have another digest. `chunk`: bytes of a chunk at most, where the store has a choice.
    */
-  open(digest: Digest, opts?: { offset?: number } & Call): Promise<ReadableStream<Uint8Array>>;
+  open(
+    digest: Digest,
+    opts?: { offset?: number; chunk?: number } & Call,
+  ): Promise<ReadableStream<Uint8Array>>;
 }
 
 /** A blob being written. Disposing closes it and keeps its data for the next writer to resume. */

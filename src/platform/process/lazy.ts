@@ -1,4 +1,5 @@
 import type { Codecs } from '../../core/ports/codecs.ts';
+import type { HttpServers } from '../../core/ports/http-server.ts';
 import type { Transports } from '../../core/ports/transport.ts';
 
 /** Opens at the first call, once for the process. After a failure the next call tries again. */
@@ -23,6 +24,16 @@ export function lazyCodecs(): Codecs {
   return {
     get: async (compression, choice) => (await load()).get(compression, choice),
     compressor: async (format) => (await load()).compressor(format),
+  };
+}
+
+/** Servers whose module (node:http) is loaded when one is started. */
+export function lazyServers(): HttpServers {
+  return {
+    async listen(options, handler) {
+      const { createHttpServers } = await import('../http/server.ts');
+      return await createHttpServers().listen(options, handler);
+    },
   };
 }
 

@@ -1,0 +1,77 @@
+import { onAbort } from '../../core/async/abort.ts';
+import { closingAfter } from '../../core/async/cleanup.ts';
+import { isKind } from '../../core/errors.ts';
+import { RateLimit } from '../../core/registry/flow.ts';
+import { registryHandler, type ServeEvent } from '../../core/serve/handler.ts';
+import { hostsToml } from '../../core/serve/hosts-toml.ts';
+import { ACCESS_LOG, HTPASSWD, PRINT_HOSTS_TOML, SERVE_FLAGS, SERVE_RATE } from '../grammar/serve-flags.ts';
+import { show, warn, withStore } from '../session/context.ts';
+import {
+  authOf,
+  certPath,
+  listeningOf,
+  type ServeContext,
+  serverOptions,
+  urlOf,
+} from '../session/serve-options.ts';
+import { DONE, lines, type Outcome } from '../views/view.ts';
+import { type Command, command } from './command.ts';
+
+/** Milliseconds for answers that are on their way when the server is to stop. */
+const GRACE = 10_000;
+
+export const serve: Command = command({
+  path: ['serve'],
+  args: [],
+  summary: 'serve the images of the store as a registry that is only read',
+  details:
+    'Clients name an image as HOST/REPOSITORY (127.0.0.1:5000/docker.io/library/alpine; localhost_5000 for localhost:5000), by\n' +
+    'the bare name where it is of Docker Hub or the only one, or, as a mirror in hosts.toml, with ?ns=HOST.\n' +
+    'A blob that is not what its digest says is never sent whole. Ends at SIGINT and SIGTERM, 10 s after the answers that are on their way.',
+  flags: SERVE_FLAGS,
+  run: async (context, input) => {
+    if (input.get(PRINT_HOSTS_TOML)) return printed(context);
+    const options = await serverOptions(context);
+    const auth = await authOf(context);
+    const rate = input.get(SERVE_RATE);
+    const { clock, servers } = context.runtime;
+    const limit = rate === undefined ? undefined : new RateLimit(clock, rate);
+    const tell = teller(context, input.get(ACCESS_LOG));
+    await withStore(context, async (backend) => {
+      const server = await servers.listen(options, registryHandler(backend, clock, { auth, limit, tell }));
+      const url = urlOf(server, options.tls !== undefined);
+      await closingAfter(
+        async () => {
+          await show(context, lines(`serving the namespace ${backend.namespace} at ${url}`));
+          await aborted(context.signal);
+        },
+        () => server.close(GRACE),
+      );
+    });
+    // A time limit is an error, a signal is how a server ends.
+    if (!isKind(context.signal.reason, 'Canceled')) context.signal.throwIfAborted();
+    return DONE;
+  },
+});
+
+function printed(context: ServeContext): Outcome {
+  const ca = certPath(context);
+  const url = urlOf(listeningOf(context), ca !== undefined);
+  const auth = context.input.get(HTPASSWD) !== undefined;
+  return { view: { type: 'text', text: hostsToml({ url, ca, auth }) } };
+}
+
+function teller(context: ServeContext, log: boolean): (event: ServeEvent) => void {
+  return (event) => {
+    if (event.type === 'request' && !log) return;
+    const line =
+      event.type === 'failure'
+        ? `error: ${event.message}`
+        : `${event.peer} ${event.method} ${event.target} ${event.status} ${event.bytes}`;
+    void warn(context, line).catch(() => {});
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => void onAbort(signal, resolve));
+}

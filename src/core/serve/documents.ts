@@ -1,0 +1,141 @@
+/** The manifests and indexes of a store: their types, what they reach, and what refers to them. */
+import type { ContentStore, Info } from '../content/content-store.ts';
+import { readBlob } from '../content/read.ts';
+import { ifFound } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import { childrenOf, documentType, MAX_MANIFEST_BYTES, parseIndex, parseManifest } from '../oci/documents.ts';
+import { isBlobListType, isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+
+export interface Document {
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A document that refers to another one, as the referrers API lists it. */
+export interface Referrer {
+  readonly subject: string;
+  readonly descriptor: Readonly<Record<string, unknown>> & { readonly digest: string };
+  readonly artifactType: string | undefined;
+}
+
+type Content = Pick<ContentStore, 'info' | 'open' | 'list'>;
+
+/** Labels that the walk of a pull gives to documents only. */
+const CHILD_LABEL = 'containerd.io/gc.ref.content.';
+/** What is remembered of documents, which never change. */
+const MAX_REMEMBERED = 20_000;
+/** Documents that may be reached from an image: as many as a pull would take. */
+const MAX_REACHED = 20_000;
+
+export class Documents {
+  readonly #content: Content;
+  readonly #referrers = new Map<string, Referrer | undefined>();
+  readonly #reached = new Map<string, ReadonlySet<string>>();
+
+  constructor(content: Content) {
+    this.#content = content;
+  }
+
+  /** Undefined for a blob that is no manifest and no index. DataLoss for one that has rotted. */
+  async read(info: Pick<Info, 'digest' | 'size'>, call: Call): Promise<Document | undefined> {
+    if (info.size > MAX_MANIFEST_BYTES) return undefined;
+    const bytes = await readBlob(this.#content, info, MAX_MANIFEST_BYTES, call);
+    const mediaType = documentType(bytes, '');
+    return mediaType === undefined || !isDocument(mediaType) ? undefined : { mediaType, bytes };
+  }
+
+  /** Whether one of `roots` reaches the digest, by documents that are here. */
+  async reaches(roots: readonly Descriptor[], digest: Digest, call: Call): Promise<boolean> {
+    for (const root of roots) if ((await this.#closure(root, call)).has(digest)) return true;
+    return false;
+  }
+
+  /** Remembered where it cannot grow any more: all its documents are here. */
+  async #closure(root: Descriptor, call: Call): Promise<ReadonlySet<string>> {
+    const known = this.#reached.get(root.digest);
+    if (known !== undefined) return known;
+    const reached = new Set<string>([root.digest]);
+    let whole = true;
+    for (const open = [root]; open.length > 0 && reached.size < MAX_REACHED; ) {
+      const desc = open.pop();
+      if (desc === undefined || !isDocument(desc.mediaType)) continue;
+      const children = await this.#children(desc, call);
+      if (children === undefined) whole = false;
+      for (const child of children ?? []) {
+        if (!reached.has(child.digest)) open.push(child);
+        reached.add(child.digest);
+      }
+    }
+    if (whole) remember(this.#reached, root.digest, reached, 500);
+    return reached;
+  }
+
+  async #children(desc: Descriptor, call: Call): Promise<readonly Descriptor[] | undefined> {
+    const info = await ifFound(this.#content.info(desc.digest, call));
+    if (info === undefined || info.size > MAX_MANIFEST_BYTES) return undefined;
+    return childrenOf(await readBlob(this.#content, info, MAX_MANIFEST_BYTES, call), desc);
+  }
+
+  /** Sorted by digest. Documents that cannot be read are left out. */
+  async referrersOf(subject: Digest, call: Call): Promise<Referrer[]> {
+    const found: Referrer[] = [];
+    for (const info of await this.#content.list(call)) {
+      const referrer = await this.#referrer(info, call);
+      if (referrer?.subject === subject) found.push(referrer);
+    }
+    return found;
+  }
+
+  async #referrer(info: Info, call: Call): Promise<Referrer | undefined> {
+    if (this.#referrers.has(info.digest)) return this.#referrers.get(info.digest);
+    const labels = Object.keys(info.labels);
+    if (info.size > MAX_MANIFEST_BYTES || !labels.some((key) => key.startsWith(CHILD_LABEL)))
+      return undefined;
+    let referrer: Referrer | undefined;
+    try {
+      referrer = referrerIn(info, await this.read(info, call));
+    } catch {
+      call.signal?.throwIfAborted();
+      return undefined;
+    }
+    remember(this.#referrers, info.digest, referrer, MAX_REMEMBERED);
+    return referrer;
+  }
+}
+
+function referrerIn({ digest, size }: Info, document: Document | undefined): Referrer | undefined {
+  if (document === undefined) return undefined;
+  const { bytes, mediaType } = document;
+  const parsed = parsedOf(bytes, { mediaType, digest, size });
+  if (parsed?.subject === undefined) return undefined;
+  // distribution-spec: of an image without an artifact type, the type of its config.
+  const artifactType = parsed.artifactType ?? parsed.configType;
+  const { annotations } = parsed;
+  const given = Object.keys(annotations).length > 0 ? { annotations } : {};
+  const type = artifactType === undefined ? {} : { artifactType };
+  return {
+    subject: parsed.subject.digest,
+    artifactType,
+    descriptor: { mediaType, digest, size, ...type, ...given },
+  };
+}
+
+function parsedOf(bytes: Uint8Array, desc: Descriptor) {
+  if (isIndexType(desc.mediaType)) return { ...parseIndex(bytes, desc), configType: undefined };
+  if (!isManifestType(desc.mediaType)) return undefined;
+  const manifest = parseManifest(bytes, desc);
+  return { ...manifest, configType: manifest.config.mediaType };
+}
+
+function isDocument(mediaType: string): boolean {
+  const tests = [isManifestType, isIndexType, isBlobListType, isSchema1Type];
+  return tests.some((test) => test(mediaType));
+}
+
+/** Forgets all once there are too many. */
+function remember<T>(all: Map<string, T>, key: string, value: T, most: number): void {
+  if (all.size >= most) all.clear();
+  all.set(key, value);
+}

@@ -1,0 +1,242 @@
+/** `hawser serve` as its clients see it: skopeo, crane, ctr and hawser pull from it, many at once, also while it is killed. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { buildImage, type TestImage } from '../registry/image.ts';
+import { sha256, startRegistry } from '../registry/registry.ts';
+import { installations, startContainerd } from '../support/containerd.ts';
+import { execOk } from '../support/exec.ts';
+import { type Flavour, hawser, wanted } from '../support/hawser.ts';
+import { findTool, needs, requirePeer } from '../support/needs.ts';
+import { type Daemon, freePort, startDaemon } from '../support/processes.ts';
+import { type Scratch, scratch } from '../support/scratch.ts';
+
+const MIB = 1 << 20;
+/** The bytes of a layer that does not compress. */
+const SIZE = 12 * MIB;
+
+interface Served extends Daemon {
+  readonly host: string;
+}
+
+async function serve(flavour: Flavour, root: string, ...more: readonly string[]): Promise<Served> {
+  const port = await freePort();
+  return await serveAt(flavour, root, port, ...more);
+}
+
+async function serveAt(
+  flavour: Flavour,
+  root: string,
+  port: number,
+  ...more: readonly string[]
+): Promise<Served> {
+  const [file, ...before] = flavour.command;
+  const host = `127.0.0.1:${port}`;
+  const args = [...before, '--root', root, 'serve', '--listen', host, ...more];
+  const ready = async () => (await fetch(`http://${host}/healthz`).catch(() => undefined))?.ok === true;
+  return { ...(await startDaemon(file, args, ready)), host };
+}
+
+/** The one that starts fastest, and Deno, whose node:http is another. */
+const quick = wanted.findLast((one) => one.skip === false);
+for (const flavour of wanted.filter((one) => one === quick || one.name === 'deno'))
+  describe(`serve (${flavour.name})`, { skip: flavour.skip }, () => {
+    let temp: Scratch;
+    let image: TestImage;
+    let server: Served;
+    let layer: string;
+    const at = (name: string) => join(temp.path, name);
+
+    before(async () => {
+      temp = scratch('hawser-serve-');
+      image = await buildImage({
+        layers: [
+          { entries: [{ name: 'big', data: randomBytes(SIZE).toString('latin1') }] },
+          { entries: [{ name: 'small', data: 'y' }] },
+        ],
+      });
+      layer = image.layers[0]?.digest ?? '';
+      const registry = await startRegistry();
+      try {
+        const ref = registry.push('a/b', '1', image);
+        await hawser(flavour, at('root')).ok('fetch', ref);
+      } finally {
+        await registry.close();
+      }
+      server = await serve(flavour, at('root'));
+    });
+    after(async () => {
+      await server.stop();
+      await temp[Symbol.asyncDispose]();
+    });
+
+    test('A37: skopeo copies the image as it is', { skip: needs({ tools: ['skopeo'] }) }, async () => {
+      const ref = `docker://${server.host}/a/b:1`;
+      await execOk('skopeo', ['copy', '-q', '--src-tls-verify=false', ref, `oci:${at('skopeo')}:1`]);
+      const index = JSON.parse(readFileSync(join(at('skopeo'), 'index.json'), 'utf8'));
+      assert.equal(index.manifests[0].digest, image.root.digest);
+      const listed = await execOk('skopeo', [
+        'list-tags',
+        '--tls-verify=false',
+        `docker://${server.host}/a/b`,
+      ]);
+      assert.deepEqual(JSON.parse(listed.stdout).Tags, ['1']);
+    });
+
+    test('A37: crane pulls, and lists', { skip: crane() }, async () => {
+      await execOk('crane', ['pull', '--insecure', '--format=oci', `${server.host}/a/b:1`, at('crane')]);
+      const index = JSON.parse(readFileSync(join(at('crane'), 'index.json'), 'utf8'));
+      assert.equal(index.manifests[0].digest, image.root.digest);
+      const names = (await execOk('crane', ['catalog', '--insecure', server.host])).stdout.trim();
+      assert.match(names, /^127\.0\.0\.1_\d+\/a\/b$/);
+      assert.equal(
+        (await execOk('crane', ['ls', '--insecure', `${server.host}/${names}`])).stdout.trim(),
+        '1',
+      );
+    });
+
+    test('A37: hawser pulls from it, directly and as a mirror of a registry that is gone', async () => {
+      const client = hawser(flavour, at('client'));
+      const name = (await (await fetch(`http://${server.host}/v2/_catalog`)).json()).repositories[0];
+      await client.ok('fetch', `${server.host}/${name}:1`);
+      const origin = name.replace(/_(\d+)\/.*/, ':$1');
+      const dir = at(`certs.d/${origin}`);
+      mkdirSync(dir, { recursive: true });
+      const printed = await hawser(flavour, at('root')).ok(
+        'serve',
+        '--listen',
+        server.host,
+        '--print-hosts-toml',
+      );
+      writeFileSync(join(dir, 'hosts.toml'), printed.stdout);
+      const mirrored = hawser(flavour, at('mirrored'));
+      await mirrored.ok('fetch', '--hosts-dir', at('certs.d'), `${origin}/a/b:1`);
+      assert.match((await mirrored.ok('images', 'ls', '-q')).stdout, new RegExp(`^${origin}/a/b:1\n$`));
+      await mirrored.ok('content', 'get', layer);
+    });
+
+    test('50 clients at once get every byte, and memory stays below 200 MiB', async () => {
+      const one = (): Promise<string> =>
+        new Promise((resolve, reject) => {
+          const url = `http://${server.host}/v2/a/b/blobs/${layer}`;
+          get(url, { agent: false }, (response) => {
+            const parts: Buffer[] = [];
+            response.on('data', (bytes: Buffer) => {
+              parts.push(bytes);
+              response.pause();
+              setTimeout(() => response.resume(), 2);
+            });
+            response.on('end', () => resolve(sha256(Buffer.concat(parts))));
+            response.on('error', reject);
+          }).on('error', reject);
+        });
+      const got = await Promise.all(Array.from({ length: 50 }, one));
+      assert.ok(got.every((digest) => digest === layer));
+      const status = readFileSync(`/proc/${server.child.pid}/status`, 'utf8');
+      const peak = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
+      // From sources the compiler of types takes its share.
+      const limit = flavour.file === undefined ? 330 : 200;
+      assert.ok(peak < limit, `${Math.round(peak)} MiB`);
+    });
+
+    test('a blob that rots is cut, said, and then absent', async () => {
+      const root = at('rotten');
+      await execOk('cp', ['-r', at('root'), root]);
+      const path = join(root, 'content/blobs/sha256', layer.slice(7));
+      const bytes = readFileSync(path);
+      bytes[bytes.length - 5] = (bytes[bytes.length - 5] ?? 0) ^ 1;
+      await execOk('chmod', ['u+w', path]);
+      writeFileSync(path, bytes);
+      const rotten = await serve(flavour, root);
+      let said = '';
+      rotten.child.stderr?.on('data', (chunk) => {
+        said += String(chunk);
+      });
+      try {
+        const url = `http://${rotten.host}/v2/a/b/blobs/${layer}`;
+        await assert.rejects(fetch(url).then((response) => response.arrayBuffer()));
+        assert.equal((await fetch(url)).status, 404);
+        await sleep(100);
+        assert.match(said, new RegExp(`error: ${layer} is damaged, and was not sent whole`));
+      } finally {
+        await rotten.stop();
+      }
+    });
+
+    test('killed in the middle and started again: a client goes on and ends well', async () => {
+      const slow = await serve(flavour, at('root'), '--limit-rate', '4M');
+      const client = hawser(flavour, at('resumed'));
+      const fetching = client.run(['fetch', '--progress', 'json', `${slow.host}/a/b:1`]);
+      await sleep(2500);
+      slow.child.kill('SIGKILL');
+      await slow.stop();
+      const again = await serveAt(flavour, at('root'), Number(slow.host.split(':')[1]));
+      try {
+        const { code, stdout, stderr } = await fetching;
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /"type":"done"/);
+        await client.ok('content', 'get', layer);
+      } finally {
+        await again.stop();
+      }
+    });
+
+    test('SIGTERM ends it with status 0; an address that all can reach needs TLS or --plain-http', async () => {
+      const short = await serve(flavour, at('root'));
+      const ended = new Promise((resolve) => short.child.once('exit', resolve));
+      short.child.kill('SIGTERM');
+      assert.equal(await ended, 0);
+      const open = await hawser(flavour, at('root')).run(['serve', '--listen', '0.0.0.0:0']);
+      assert.equal(open.code, 2);
+      assert.match(open.stderr, /can be reached by other machines/);
+    });
+  });
+
+function crane(): string | false {
+  if (findTool('crane') !== undefined) return false;
+  requirePeer('crane');
+  return 'needs the tool crane';
+}
+
+for (const installation of installations)
+  test(`A37: ctr of ${installation.name} pulls from it, also as a mirror by hosts.toml`, {
+    skip: needs({ root: true, tools: ['containerd', 'ctr'] }),
+  }, async () => {
+    assert.ok(quick);
+    const temp = scratch('hawser-serve-ctr-');
+    const registry = await startRegistry();
+    const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'x'.repeat(100_000) }] }] });
+    const ref = registry.push('a/b', '1', image);
+    await hawser(quick, join(temp.path, 'root')).ok('fetch', ref);
+    await registry.close();
+    const server = await serve(quick, join(temp.path, 'root'));
+    const daemon = await startContainerd(undefined, '', installation);
+    try {
+      await daemon.ctr('content', 'fetch', '--plain-http', `${server.host}/a/b:1`);
+      const dir = join(temp.path, 'certs.d/registry.test');
+      mkdirSync(dir, { recursive: true });
+      writeFileSync(
+        join(dir, 'hosts.toml'),
+        `server = "http://${server.host}"\n[host."http://${server.host}"]\n  capabilities = ["pull", "resolve"]\n`,
+      );
+      // The mirror knows the registry by another name: what it is asked with is not here.
+      await assert.rejects(
+        daemon.ctr('content', 'fetch', '--hosts-dir', join(temp.path, 'certs.d'), 'registry.test/a/b:1'),
+      );
+      const origin = ref.slice(0, ref.indexOf('/'));
+      const own = join(temp.path, 'certs.d', origin);
+      mkdirSync(own, { recursive: true });
+      writeFileSync(join(own, 'hosts.toml'), readFileSync(join(dir, 'hosts.toml')));
+      await daemon.ctr('content', 'fetch', '--hosts-dir', join(temp.path, 'certs.d'), ref);
+      const { stdout } = await daemon.ctr('images', 'ls', '-q');
+      assert.deepEqual(stdout.trim().split('\n').sort(), [ref, `${server.host}/a/b:1`].sort());
+    } finally {
+      await daemon.close();
+      await server.stop();
+      await temp[Symbol.asyncDispose]();
+    }
+  });
