@@ -6,6 +6,8 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -368,6 +370,43 @@ test('a directory is a layout; another image is added to it; one that holds some
       save([NAME], { to: { ...to, path: join(dir, 'other') } }),
     );
     assert.deepEqual(readdirSync(join(dir, 'other')), ['mine']);
+  });
+});
+
+test('what another user put into a directory leads an export nowhere, and gives nothing away', async () => {
+  await withWorld(async ({ store, save, dir }) => {
+    await storeGolden(store, [NAME]);
+    const path = join(dir, 'd');
+    const to = { type: 'directory', path } as const;
+    const outside = join(dir, 'outside');
+    const secret = join(dir, 'secret.json');
+    writeFileSync(secret, '{"auths":{"registry.example":{"auth":"c2VjcmV0"}}}', { mode: 0o600 });
+    const links: readonly (readonly [name: string, target: string])[] = [
+      ['index.json', secret],
+      ['blobs', outside],
+      ['blobs/sha256', outside],
+      ['.hawser-lock', join(outside, 'made')],
+    ];
+    for (const [name, target] of links) {
+      mkdirSync(join(path, name, '..'), { recursive: true });
+      mkdirSync(outside);
+      writeFileSync(join(path, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+      symlinkSync(target, join(path, name));
+      await rejectsWith('FailedPrecondition', /is a symlink/, save([NAME], { to }));
+      assert.equal(readlinkSync(join(path, name)), target);
+      assert.deepEqual(readdirSync(outside), [], name);
+      rmSync(path, { recursive: true });
+      rmSync(outside, { recursive: true });
+    }
+    mkdirSync(path);
+    writeFileSync(join(path, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+    writeFileSync(
+      join(path, 'index.json'),
+      '{"schemaVersion":2,"annotations":{"a":"b"},"auths":{"x":{}},"manifests":[]}',
+    );
+    await save([NAME], { to });
+    const index = JSON.parse(readFileSync(join(path, 'index.json'), 'utf8'));
+    assert.deepEqual(Object.keys(index), ['schemaVersion', 'annotations', 'manifests']);
   });
 });
 

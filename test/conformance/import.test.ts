@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -719,6 +719,25 @@ test('HA19: a layout whose blob is a symlink', () =>
       /is no file/,
       load(new Uint8Array(0), 'file', { from: { type: 'path', path } }),
     );
+    await isClean(store);
+  }));
+
+test('HA19: a directory in which a directory is a symlink', () =>
+  withWorld(async ({ store, load, dir }) => {
+    for (const [at, entries] of [
+      ['blobs', whole()],
+      ['blobs/sha256', whole()],
+    ] as const) {
+      const path = join(dir, `layout-${at.length}`);
+      sourceOf(path, entries, 'directory');
+      renameSync(join(path, at), join(dir, `outside-${at.length}`));
+      symlinkSync(join(dir, `outside-${at.length}`), join(path, at));
+      await rejectsWith(
+        'InvalidArgument',
+        /is no file/,
+        load(new Uint8Array(0), 'file', { from: { type: 'path', path } }),
+      );
+    }
     await isClean(store);
   }));
 

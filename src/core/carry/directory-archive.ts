@@ -1,8 +1,9 @@
 /** A layout that is a directory, read as if it were an archive. Symlinks below it are not followed. */
 import { byteStream } from '../async/byte-stream.ts';
-import { HawserError, ifFound } from '../errors.ts';
+import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { FileSystem } from '../ports/file-system.ts';
+import { foreignInfo } from './foreign-directory.ts';
 import type { Archive, Member } from './members.ts';
 
 const COPY = 1 << 20;
@@ -11,7 +12,7 @@ export function openDirectoryArchive(fs: FileSystem, dir: string): Archive {
   return {
     name: dir,
     isStreamed: false,
-    find: async (name, call) => await find(fs, `${dir}/${name}`, call),
+    find: async (name, call) => await find(fs, dir, name, call),
     names: async (call) => {
       const names = (await fs.list(`${dir}/.`, call)).map(({ name }) => name);
       return names;
@@ -20,10 +21,11 @@ export function openDirectoryArchive(fs: FileSystem, dir: string): Archive {
   };
 }
 
-async function find(fs: FileSystem, path: string, call: Call): Promise<Member | undefined> {
-  const info = await ifFound(fs.stat(path, call), 'FailedPrecondition');
+async function find(fs: FileSystem, dir: string, name: string, call: Call): Promise<Member | undefined> {
+  const info = await foreignInfo(fs, dir, name, call);
   if (info === undefined) return undefined;
-  if (info.type !== 'file') return { type: 'other' };
+  if (info === 'other' || info.type !== 'file') return { type: 'other' };
+  const path = `${dir}/${name}`;
   const { size } = info;
   return {
     type: 'file',

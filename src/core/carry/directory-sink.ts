@@ -12,6 +12,7 @@ import type { Call } from '../ports/call.ts';
 import type { Database } from '../ports/database.ts';
 import { IMAGE_NAME, REF_NAME } from './annotations.ts';
 import type { BesideRuntime } from './beside.ts';
+import { isOf, readForeign } from './foreign-directory.ts';
 import { copyExactly, type LayoutSink } from './sink.ts';
 
 const LOCK = '.hawser-lock';
@@ -28,6 +29,7 @@ export async function intoDirectory<T>(
   return await undoable(async (undoDirectory) => {
     await makeDirectory(runtime, dir, undoDirectory, call);
     await requireLayout(runtime, dir, call);
+    await isOf(runtime.fs, `${dir}/${LOCK}`, 'file', call);
     // The lock's file is gone before the directory is to go.
     return await locked(runtime, dir, () =>
       undoable(async (undo) => {
@@ -95,6 +97,7 @@ export class DirectorySink implements LayoutSink {
 
   async directory(name: string, call: Call): Promise<void> {
     await makeDirectory(this.#runtime, `${this.#dir}/${name}`, this.#undo, call);
+    await isOf(this.#runtime.fs, `${this.#dir}/${name}`, 'directory', call);
     this.#changed.add(parentOf(`${this.#dir}/${name}`));
   }
 
@@ -113,7 +116,7 @@ export class DirectorySink implements LayoutSink {
     call.signal?.throwIfAborted();
     if (this.#index !== undefined) {
       const path = `${this.#dir}/index.json`;
-      const old = await ifFound(this.#runtime.fs.readFile(path, MAX_INDEX_JSON));
+      const old = await readForeign(this.#runtime.fs, path, MAX_INDEX_JSON, call);
       const bytes = old === undefined ? this.#index : mergedIndex(old, this.#index);
       await this.#syncDirs();
       await this.#put(path, bytes.length, pieces(bytes), call);
@@ -174,13 +177,23 @@ async function collected(
   return out;
 }
 
+/** Members of an index (image-spec image-index.md) that stay as they were. */
+const INDEX_MEMBERS: ReadonlySet<string> = new Set([
+  'schemaVersion',
+  'mediaType',
+  'artifactType',
+  'subject',
+  'annotations',
+]);
+
 /** The entries of both; one of the old whose name a new one has is dropped. */
 function mergedIndex(old: Uint8Array, added: Uint8Array): Uint8Array {
   const [before, now] = [old, added].map((bytes) => asObject(parseJson(bytes, 'index.json'), 'index.json:'));
   const entriesOf = (from: JsonObject | undefined) => (from?.manifests ?? []) as readonly JsonObject[];
   const names = new Set(entriesOf(now).flatMap(namesOf));
   const kept = entriesOf(before).filter((entry) => !namesOf(entry).some((name) => names.has(name)));
-  const merged = { ...before, manifests: [...kept, ...entriesOf(now)] };
+  const own = Object.entries(before ?? {}).filter(([name]) => INDEX_MEMBERS.has(name));
+  const merged = { ...Object.fromEntries(own), manifests: [...kept, ...entriesOf(now)] };
   return new TextEncoder().encode(JSON.stringify(merged));
 }
 

@@ -12,6 +12,7 @@ import type { FileHandle, FileSystem } from '../ports/file-system.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import { BUNDLE, type Have, idOf, MAX_BUNDLE, parseBundle } from './bundle.ts';
 import { FileInput } from './file-archive.ts';
+import { readForeign } from './foreign-directory.ts';
 import { memoryMember, scan } from './members.ts';
 import { archiveBytes } from './outer-compression.ts';
 import { claimedDigest } from './stream-archive.ts';
@@ -47,10 +48,8 @@ async function ofLayout(deps: HaveDeps, dir: string, call: Call): Promise<string
     if (type !== 'directory') continue;
     for (const blob of await fs.list(`${dir}/blobs/${name}`, call)) digests.push(`${name}:${blob.name}`);
   }
-  if ((await fs.stat(`${dir}/${BUNDLE}`, call)) !== undefined)
-    digests.push(
-      ...parseBundle(await fs.readFile(`${dir}/${BUNDLE}`, MAX_BUNDLE, call), deps.hashers).digests,
-    );
+  const bundle = await readForeign(fs, `${dir}/${BUNDLE}`, MAX_BUNDLE, call);
+  if (bundle !== undefined) digests.push(...parseBundle(bundle, deps.hashers).digests);
   return digests.filter(isDigest);
 }
 
