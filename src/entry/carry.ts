@@ -46,6 +46,8 @@ export interface ApiExportOptions extends Call {
   readonly docker?: 'auto' | 'always' | 'never' | undefined;
   /** The annotation `org.opencontainers.image.ref.name`. Default: the tag, unless two images share it. */
   readonly refName?: 'tag' | 'full' | undefined;
+  /** Carries along what is here and refers to the images: signatures, SBOMs. */
+  readonly referrers?: boolean | undefined;
   /**
    * What the other side has, whose layers are left out: files that `hawser inventory` printed there, earlier archives or layouts.
    */

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { reasonOf } from '../../src/core/errors.ts';
-import { exportImages, importImages, openStore, type Store } from '../../src/mod.ts';
+import { exportImages, importImages, openStore, type ProgressEvent, type Store } from '../../src/mod.ts';
 import { rejectsWith } from '../support/bench.ts';
 import { failure } from '../support/failure.ts';
 import {
@@ -21,6 +21,9 @@ import {
   LAYOUT,
   layers,
   MANIFEST_TYPE,
+  putBlob,
+  ROOT,
+  referrer,
   storeGolden,
   tarOf,
 } from '../support/golden-image.ts';
@@ -28,6 +31,7 @@ import { digestOf } from '../support/stores.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const OLD = 'registry.example/t/old:1';
+const NAME = 'registry.example/t/img:1';
 const NEW = 'registry.example/t/new:1';
 
 interface World {
@@ -268,4 +272,73 @@ test('HA15: a bundle.json that lies', () =>
     );
     await rejectsWith('DataLoss', /sha256/, load(wrong));
     await load(of(JSON.stringify({ ...right, base: [right.id], blobs: listed }), all));
+  }));
+
+const SUBJECT = 'io.containerd.manifest.subject';
+
+test('A14: what refers to an image goes along, is linked on the other side, and goes with the image', () =>
+  withWorld(async ({ near, far, path }) => {
+    await near.images.put(NAME, ROOT, {});
+    for (const bytes of referrer.blobs) await putBlob(near, bytes, 'application/octet-stream');
+    const { digest } = await putBlob(near, referrer.manifest, MANIFEST_TYPE);
+    await exportImages([NAME], { store: near, to: { file: path('plain.tar') } });
+    assert.equal(inArchive(path('plain.tar'), referrer.manifest), false);
+    const docker = exportImages([NAME], {
+      store: near,
+      to: { file: path('d.tar') },
+      referrers: true,
+      format: 'docker',
+    });
+    await rejectsWith('InvalidArgument', /refers to an image/, docker);
+    for (const options of [{}, { platforms: ['linux/amd64'], index: 'keep' as const }]) {
+      await exportImages([NAME], {
+        store: near,
+        to: { directory: path('out') },
+        referrers: true,
+        ...options,
+      });
+      await exportImages([NAME], { store: near, to: { file: path('out.tar') }, referrers: true, ...options });
+      const { manifests } = JSON.parse(readFileSync(path('out/index.json'), 'utf8'));
+      const entry = manifests.find((one: { digest: string }) => one.digest === digest);
+      assert.deepEqual(entry.annotations, { [SUBJECT]: ROOT.digest });
+      assert.equal(entry.artifactType, 'application/vnd.example.sbom');
+      for (const from of ['out', 'out.tar']) {
+        const store = await far();
+        await importImages({ store, from: path(from), unpack: false, platforms: ['linux/amd64'] });
+        assert.deepEqual(
+          (await store.images.list()).map(({ name }) => name),
+          [NAME],
+        );
+        const key = `containerd.io/gc.ref.content.referrer.sha256.${digest.slice(7, 19)}`;
+        assert.equal((await store.content.info(ROOT.digest)).labels[key], digest);
+        await store.collect();
+        for (const bytes of referrer.blobs) await store.content.info(digestOf(bytes));
+        await store.images.delete(NAME);
+        await store.collect();
+        assert.deepEqual(await store.content.list(), []);
+      }
+    }
+  }));
+
+test('a referrer of the index of an archive that refers to something else is not linked', () =>
+  withWorld(async ({ near, path }) => {
+    await near.images.put(NAME, ROOT, {});
+    const manifest = {
+      mediaType: MANIFEST_TYPE,
+      digest: digestOf(referrer.manifest),
+      size: referrer.manifest.length,
+    };
+    const list = JSON.parse(indexOf([{ 'io.containerd.image.name': NAME }]));
+    list.manifests.push({ ...manifest, annotations: { [SUBJECT]: AMD64_DIGEST } });
+    const entries = [referrer.manifest, ...referrer.blobs].map(blobEntry);
+    writeFileSync(
+      path('x.tar'),
+      tarOf([['oci-layout', LAYOUT], ['index.json', JSON.stringify(list)], ...entries]),
+    );
+    const said: string[] = [];
+    const onProgress = (event: ProgressEvent) => void (event.type === 'warning' && said.push(event.message));
+    await importImages({ store: near, from: path('x.tar'), unpack: false, onProgress });
+    assert.match(said.join(), /does not refer to sha256:e12d/);
+    const { labels } = await near.content.info(AMD64_DIGEST);
+    assert.doesNotMatch(Object.keys(labels).join(), /referrer/);
   }));

@@ -101,6 +101,24 @@ export const documents: readonly (readonly [mediaType: string, bytes: Uint8Array
 ];
 export const layers: readonly Uint8Array[] = [BASE, AMD64, ARM64];
 
+const EMPTY = encode('{}');
+const SBOM = encode('sbom text');
+/** An SBOM that refers to the index. */
+export const referrer: { readonly manifest: Uint8Array; readonly blobs: readonly Uint8Array[] } = {
+  manifest: encode(
+    dumps({
+      schemaVersion: 2,
+      mediaType: MANIFEST_TYPE,
+      artifactType: 'application/vnd.example.sbom',
+      config: describe('application/vnd.oci.empty.v1+json', EMPTY),
+      layers: [describe('text/plain', SBOM)],
+      subject: ROOT,
+      annotations: { k: 'v' },
+    }),
+  ),
+  blobs: [EMPTY, SBOM],
+};
+
 /** All of it, but what `leave` says. */
 export function blobs(leave: (bytes: Uint8Array) => boolean = () => false): Uint8Array[] {
   return [...documents.map(([, bytes]) => bytes), ...layers].filter((bytes) => !leave(bytes));

@@ -52,6 +52,10 @@ const LACKS = list({
   describe:
     'what the other side has, whose layers are left out: what hawser inventory printed there, an earlier archive or layout (may be repeated)',
 });
+const REFERRERS = bool({
+  name: 'referrers',
+  describe: 'carry along what is here and refers to the images: signatures, SBOMs',
+});
 const STRICT = bool({ name: 'strict', describe: 'fail where an index lists a platform that is not here' });
 const SKIP_FOREIGN = bool({
   name: 'skip-non-distributable',
@@ -65,6 +69,7 @@ const FLAGS = [
   FORMAT,
   COMPRESS,
   LACKS,
+  REFERRERS,
   INDEX,
   DOCKER,
   SKIP_MANIFEST_JSON,
@@ -150,6 +155,7 @@ export const imagesExport: Command = command({
         format: input.get(FORMAT) === 'docker' ? 'docker' : 'oci',
         platforms,
         mtime,
+        referrers: input.get(REFERRERS),
         lacks: await havesOf(context),
         compress: input.get(COMPRESS),
         index: input.get(INDEX),

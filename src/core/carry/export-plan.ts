@@ -11,7 +11,7 @@ import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import { IMAGE_NAME, REF_NAME, type RefNameForm, refNames, SOURCE_DIGEST } from './annotations.ts';
 import { type ChosenParts, chooseParts, nameOf, notHere, type WantedPlatforms } from './choose-parts.ts';
-import { type Leaf, leavesOf, type Part, Survey } from './survey.ts';
+import { isWhole, type Leaf, leavesOf, type Part, Survey } from './survey.ts';
 
 /**
  * What becomes of an index that lists more than is taken. `keep`: its bytes (a digest that a pod pins stays); `flat`: the one
@@ -68,6 +68,33 @@ export async function planExport(
   const planned: PlannedExport[] = [];
   for (const image of images) planned.push(await planOne(deps, survey, image, options, call));
   return planned;
+}
+
+/** Those of the referrers all of which is here; `warn` is told of others. */
+export async function planReferrers(
+  content: Provider & InfoProvider,
+  referrers: readonly Descriptor[],
+  warn: (message: string) => void,
+  call: Call,
+): Promise<PlannedReferrer[]> {
+  const survey = new Survey(content, call);
+  const planned: PlannedReferrer[] = [];
+  for (const desc of referrers) {
+    const root = await survey.look(desc);
+    const leaves = leavesOf(root);
+    if (!leaves.every(isWhole)) {
+      warn(`Left out the referrer ${desc.digest}: not all of it is here`);
+      continue;
+    }
+    const indexes = root.type === 'index' ? [{ desc: root.desc }] : [];
+    planned.push({ desc, blobs: [...indexes, ...leaves.flatMap(blobsOf).map((desc) => ({ desc }))] });
+  }
+  return planned;
+}
+
+function blobsOf(leaf: Leaf): Descriptor[] {
+  if (leaf.type === 'manifest') return [leaf.desc, leaf.manifest.config, ...leaf.manifest.layers];
+  return leaf.type === 'other' ? [leaf.desc, ...leaf.blobs] : [];
 }
 
 async function planOne(
@@ -190,8 +217,19 @@ function reduced(
   return new TextEncoder().encode(JSON.stringify({ ...from, manifests, annotations }));
 }
 
-/** index.json: a descriptor for each name. */
-export function indexJson(images: readonly PlannedExport[], form: RefNameForm): Uint8Array {
+/** What refers to an image, as far as all of it is here. */
+export interface PlannedReferrer {
+  readonly desc: Descriptor;
+  /** Its manifest, its config and its layers. */
+  readonly blobs: readonly PlannedBlob[];
+}
+
+/** index.json: a descriptor for each name, then one for each referrer, without a name. */
+export function indexJson(
+  images: readonly PlannedExport[],
+  form: RefNameForm,
+  referrers: readonly PlannedReferrer[] = [],
+): Uint8Array {
   const refs = refNames(
     images.map(({ name, target }) => ({ name, digest: target.digest })),
     form,
@@ -203,7 +241,14 @@ export function indexJson(images: readonly PlannedExport[], form: RefNameForm): 
     annotations: { [IMAGE_NAME]: name, [REF_NAME]: refs[at] ?? name },
     ...platformJson(platform),
   }));
-  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+  const others = referrers.map(({ desc: { mediaType, digest, size, artifactType, annotations } }) => ({
+    mediaType,
+    digest,
+    size,
+    artifactType,
+    annotations,
+  }));
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [...manifests, ...others] };
   return new TextEncoder().encode(JSON.stringify(index));
 }
 
@@ -218,11 +263,15 @@ function platformJson(platform: Platform | undefined): {
 }
 
 /** All blobs, each once: indexes, manifests, configs, then layers in the order of images, so that a reader knows first what follows. */
-export function blobsInOrder(images: readonly PlannedExport[]): PlannedBlob[] {
+export function blobsInOrder(
+  images: readonly PlannedExport[],
+  referrers: readonly PlannedReferrer[] = [],
+): PlannedBlob[] {
   const ordered = [
     ...images.flatMap(({ blobs }) => blobs.indexes),
     ...images.flatMap(({ blobs }) => blobs.manifests),
     ...images.flatMap(({ blobs }) => blobs.configs),
+    ...referrers.flatMap(({ blobs }) => blobs),
     ...images.flatMap(({ blobs }) => blobs.layers),
   ];
   const once = new Map<string, PlannedBlob>();

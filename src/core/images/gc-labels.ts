@@ -8,9 +8,10 @@ import { hexOf } from '../oci/digest.ts';
 import { isConfigType, isLayerType, isManifestType } from '../oci/media-types.ts';
 import type { Reference } from '../reference/reference.ts';
 
-const PREFIX = 'containerd.io/gc.ref.content';
+/** Keys of labels of a document, each the digest of one that it refers to, begin so. */
+export const PREFIX = 'containerd.io/gc.ref.content';
 /** Annotation of a referrer's descriptor: the digest of the manifest that it refers to (containerd 2.2). */
-const SUBJECT = 'io.containerd.manifest.subject';
+export const SUBJECT = 'io.containerd.manifest.subject';
 
 /**
  * A label for each child, in order. The first config has no number; all others count from 0 for each prefix. A referrer's

@@ -12,8 +12,11 @@ import {
   type IndexForm,
   indexJson,
   type PlannedExport,
+  type PlannedReferrer,
   planExport,
+  planReferrers,
 } from '../carry/export-plan.ts';
+import { findReferrers } from '../carry/referrers.ts';
 import { type ByteSink, type LayoutSink, TarSink } from '../carry/sink.ts';
 import { writeDockerArchive } from '../carry/write-docker.ts';
 import { writeLayout } from '../carry/write-layout.ts';
@@ -47,6 +50,8 @@ export interface ExportOptions extends VerbOptions {
   /** Whether there is a manifest.json, for readers of Docker's archives. Default: auto; never in a directory. */
   readonly docker?: DockerForm | undefined;
   readonly refName?: RefNameForm | undefined;
+  /** Carries along what is here and refers to the images: signatures, SBOMs. */
+  readonly referrers?: boolean | undefined;
   /** Leaves out layers that registries need not have. */
   readonly skipForeign?: boolean | undefined;
   /** What the other side has: layers that are there are left out. */
@@ -99,7 +104,8 @@ export async function exportImages(
     const warn = (message: string) => report({ type: 'warning', message });
     for (const one of planned) tellAbsent(one, index, warn);
     const writes = options.format === 'docker' ? dockerWriter : layoutWriter;
-    await write(deps, options, writes(deps, planned, { ...options, refName }, warn), call);
+    const referrers = await referrersOf(deps, planned, options, warn, call);
+    await write(deps, options, writes(deps, { planned, referrers }, { ...options, refName }, warn), call);
     return { images: planned.map(({ name, target, source, absent }) => ({ name, target, source, absent })) };
   });
 }
@@ -118,21 +124,47 @@ function tellAbsent(
     warn(`${name}: exported as ${target.digest}, in place of ${source.digest}`);
 }
 
+async function referrersOf(
+  { backend }: ExportDeps,
+  planned: readonly PlannedExport[],
+  { referrers = false, format }: ExportOptions,
+  warn: (text: string) => void,
+  call: Call,
+): Promise<PlannedReferrer[]> {
+  if (!referrers) return [];
+  if (format === 'docker')
+    throw new HawserError('InvalidArgument', 'A Docker archive cannot carry what refers to an image');
+  const subjects = planned.flatMap(({ target, source, blobs }) =>
+    [target, source, ...[...blobs.indexes, ...blobs.manifests].map(({ desc }) => desc)].map(
+      ({ digest }) => digest,
+    ),
+  );
+  const found = await findReferrers(backend.content, subjects, call);
+  const descs = found.map(({ desc }) => desc);
+  return await planReferrers(backend.content, descs, warn, call);
+}
+
+/** What goes into an archive. */
+interface Cargo {
+  readonly planned: readonly PlannedExport[];
+  readonly referrers: readonly PlannedReferrer[];
+}
+
 type Write = (sink: LayoutSink, call: Call) => Promise<void>;
 
 function layoutWriter(
   { backend, hostPlatform, hashers }: ExportDeps,
-  planned: readonly PlannedExport[],
+  { planned, referrers }: Cargo,
   { to, docker, refName = 'tag', lacks = [] }: ExportOptions,
   warn: (text: string) => void,
 ): Write {
   const form = docker ?? (to.type === 'directory' ? 'never' : 'auto');
   const { entries, leftOut } = dockerEntries(planned, hostPlatform, form);
   for (const message of leftOut) warn(message);
-  const blobs = blobsInOrder(planned);
+  const blobs = blobsInOrder(planned, referrers);
   const isThere = holes(planned, lacks);
   const whole = entries.filter(({ layers }) => !layers.some(({ digest }) => isThere(digest)));
-  const documents = [['index.json', indexJson(planned, refName)] as const];
+  const documents = [['index.json', indexJson(planned, refName, referrers)] as const];
   const manifest = whole.length === 0 ? [] : [['manifest.json', dockerManifestJson(whole)] as const];
   const bundle = () => bundleJson(planned, blobs, lacks, ({ desc }) => isThere(desc.digest), hashers);
   const layout = {
@@ -158,7 +190,7 @@ function holes(planned: readonly PlannedExport[], lacks: readonly Have[]): (dige
 
 function dockerWriter(
   { backend, codecs, hostPlatform }: ExportDeps,
-  planned: readonly PlannedExport[],
+  { planned }: Cargo,
   { to, lacks = [] }: ExportOptions,
 ): Write {
   if (to.type === 'directory') throw new HawserError('InvalidArgument', 'A Docker archive is no directory');

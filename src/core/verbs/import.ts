@@ -6,6 +6,7 @@ import { checkImport } from '../carry/check-import.ts';
 import { chooseNames, type NamedImage, type NameOptions } from '../carry/import-names.ts';
 import type { Archive } from '../carry/members.ts';
 import { type ArchiveForm, formOf, type ImportSource, openArchive } from '../carry/open-archive.ts';
+import { bringReferrers, type Referrer } from '../carry/referrers.ts';
 import type { Labels } from '../content/content-store.ts';
 import { withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
@@ -113,9 +114,9 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   const { content } = deps.backend;
   const form = await formOf(archive, job);
   const blobs = new ArchiveBlobs(archive, form.prefix, content, deps.hashers);
-  const { named, generated } = await doing(archive, async () => {
-    const { images, generated } = await archivedImages(job, archive, form, options.unpack === false);
-    return { named: chooseNames(images, options), generated };
+  const { named, generated, referrers } = await doing(archive, async () => {
+    const { images, ...rest } = await archivedImages(job, archive, form, options.unpack === false);
+    return { named: chooseNames(images, options), ...rest };
   });
   const { images, leftOut } = named;
   for (const message of leftOut) report({ type: 'warning', message });
@@ -127,6 +128,9 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
     if (!unpacked.has(image.target.digest))
       unpacked.set(image.target.digest, await doing(archive, () => bring(job, { blobs, generated }, image)));
   }
+  const [first] = whole;
+  if (first !== undefined)
+    await doing(archive, () => bringOthers(job, blobs, pullOptions(options, first.name), referrers));
   report({ type: 'syncing' });
   await deps.backend.sync({ signal });
   return { images: await record(job, whole, unpacked) };
@@ -217,6 +221,28 @@ async function bring(
     });
   await fetchContent(pulling, root, sourceOf(pulling, blobs), { beforeFetch: spaceCheck(pulling, false) });
   return [];
+}
+
+/** As images are, but for names, platforms and unpacking. */
+async function bringOthers(
+  job: ImportJob,
+  blobs: ArchiveBlobs,
+  options: PullOptions,
+  referrers: readonly Referrer[],
+): Promise<void> {
+  const { content } = job.deps.backend;
+  const pulling = { ...job, options: { ...options, platforms: 'all' as const } };
+  await bringReferrers(
+    { content, report: job.report },
+    referrers,
+    job,
+    async ({ mediaType, digest, size }) => {
+      const root = { root: { mediaType, digest, size }, generated: new Set<string>() };
+      await fetchContent(pulling, root, sourceOf(pulling, blobs), {
+        beforeFetch: spaceCheck(pulling, false),
+      });
+    },
+  );
 }
 
 function pullOptions({ platforms, snapshotter, layerSettings }: ImportOptions, name: string): PullOptions {
