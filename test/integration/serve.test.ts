@@ -234,6 +234,29 @@ for (const installation of installations)
       await daemon.ctr('content', 'fetch', '--hosts-dir', join(temp.path, 'certs.d'), ref);
       const { stdout } = await daemon.ctr('images', 'ls', '-q');
       assert.deepEqual(stdout.trim().split('\n').sort(), [ref, `${server.host}/a/b:1`].sort());
+      // The other way round: a containerd is filled by a list, and served.
+      const inside = ['--address', daemon.socket, '-n', 'other'];
+      const [file, ...before] = quick.command;
+      const list = join(temp.path, 'list');
+      writeFileSync(list, `${server.host}/a/b:1\n${server.host}/${origin.replace(':', '_')}/a/b:1\n`);
+      const pulled = await execOk(file, [...before, ...inside, 'pull', '-f', list]);
+      assert.match(pulled.stdout, /2 of 2 images/);
+      const port = await freePort();
+      const args = [...before, ...inside, 'serve', '--listen', `127.0.0.1:${port}`];
+      const ready = async () =>
+        (await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined))?.ok === true;
+      const other = await startDaemon(file, args, ready);
+      try {
+        const layer = image.layers[0]?.digest ?? '';
+        const got = await fetch(`http://127.0.0.1:${port}/v2/a/b/blobs/${layer}`);
+        assert.equal(sha256(new Uint8Array(await got.arrayBuffer())), layer);
+        const part = await fetch(`http://127.0.0.1:${port}/v2/a/b/blobs/${layer}`, {
+          headers: { range: 'bytes=5-9' },
+        });
+        assert.equal((await part.arrayBuffer()).byteLength, 5);
+      } finally {
+        await other.stop();
+      }
     } finally {
       await daemon.close();
       await server.stop();
