@@ -5,6 +5,7 @@ import { RateLimit } from '../../core/registry/flow.ts';
 import { registryHandler, type ServeEvent } from '../../core/serve/handler.ts';
 import { hostsToml } from '../../core/serve/hosts-toml.ts';
 import { ACCESS_LOG, HTPASSWD, PRINT_HOSTS_TOML, SERVE_FLAGS, SERVE_RATE } from '../grammar/serve-flags.ts';
+import { usageError } from '../grammar/usage-error.ts';
 import { show, warn, withStore } from '../session/context.ts';
 import {
   authOf,
@@ -56,7 +57,13 @@ export const serve: Command = command({
 
 function printed(context: ServeContext): Outcome {
   const ca = certPath(context);
-  const url = urlOf(listeningOf(context), ca !== undefined);
+  const listening = listeningOf(context);
+  if (['0.0.0.0', '::'].includes(listening.address) || listening.port === 0)
+    throw usageError(
+      'clients need an address and a port',
+      'Name with --listen those by which they reach this machine',
+    );
+  const url = urlOf(listening, ca !== undefined);
   const auth = context.input.get(HTPASSWD) !== undefined;
   return { view: { type: 'text', text: hostsToml({ url, ca, auth }) } };
 }

@@ -42,7 +42,7 @@ export function json(status: number, value: unknown, headers: Headers = {}, type
   return withLength(status, body, { 'content-type': type ?? 'application/json', ...headers });
 }
 
-export function withLength(status: number, body: Uint8Array, headers: Headers): ServerResponse {
+function withLength(status: number, body: Uint8Array, headers: Headers): ServerResponse {
   return { status, headers: { ...COMMON, ...headers, 'content-length': String(body.length) }, body };
 }
 

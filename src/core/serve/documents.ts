@@ -1,4 +1,5 @@
 /** The manifests and indexes of a store: their types, what they reach, and what refers to them. */
+import { Limiter } from '../async/limiter.ts';
 import type { ContentStore, Info } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { ifFound } from '../errors.ts';
@@ -8,7 +9,7 @@ import { childrenOf, documentType, MAX_MANIFEST_BYTES, parseIndex, parseManifest
 import { isBlobListType, isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 
-export interface Document {
+interface Document {
   readonly mediaType: string;
   readonly bytes: Uint8Array;
 }
@@ -26,6 +27,8 @@ type Content = Pick<ContentStore, 'info' | 'open' | 'list'>;
 const CHILD_LABEL = 'containerd.io/gc.ref.content.';
 /** What is remembered of documents, which never change. */
 const MAX_REMEMBERED = 20_000;
+/** Documents in memory at once: each may have 8 MiB. */
+const AT_ONCE = 4;
 /** Documents that may be reached from an image: as many as a pull would take. */
 const MAX_REACHED = 20_000;
 
@@ -33,13 +36,23 @@ export class Documents {
   readonly #content: Content;
   readonly #referrers = new Map<string, Referrer | undefined>();
   readonly #reached = new Map<string, ReadonlySet<string>>();
+  readonly #types = new Map<string, string | undefined>();
+  readonly #slots = new Limiter(AT_ONCE);
+  readonly #scan = new Limiter(1);
 
   constructor(content: Content) {
     this.#content = content;
   }
 
-  /** Undefined for a blob that is no manifest and no index. DataLoss for one that has rotted. */
-  async read(info: Pick<Info, 'digest' | 'size'>, call: Call): Promise<Document | undefined> {
+  /** The media type; undefined for a blob that is no manifest and no index. DataLoss for one that is found rotten. */
+  async typeOf(info: Pick<Info, 'digest' | 'size'>, call: Call): Promise<string | undefined> {
+    if (this.#types.has(info.digest)) return this.#types.get(info.digest);
+    const type = await this.#slots.run(call.signal, async () => (await this.#read(info, call))?.mediaType);
+    remember(this.#types, info.digest, type, MAX_REMEMBERED);
+    return type;
+  }
+
+  async #read(info: Pick<Info, 'digest' | 'size'>, call: Call): Promise<Document | undefined> {
     if (info.size > MAX_MANIFEST_BYTES) return undefined;
     const bytes = await readBlob(this.#content, info, MAX_MANIFEST_BYTES, call);
     const mediaType = documentType(bytes, '');
@@ -55,7 +68,10 @@ export class Documents {
   /** Remembered where it cannot grow any more: all its documents are here. */
   async #closure(root: Descriptor, call: Call): Promise<ReadonlySet<string>> {
     const known = this.#reached.get(root.digest);
-    if (known !== undefined) return known;
+    return known ?? (await this.#slots.run(call.signal, () => this.#walk(root, call)));
+  }
+
+  async #walk(root: Descriptor, call: Call): Promise<ReadonlySet<string>> {
     const reached = new Set<string>([root.digest]);
     let whole = true;
     for (const open = [root]; open.length > 0 && reached.size < MAX_REACHED; ) {
@@ -80,12 +96,14 @@ export class Documents {
 
   /** Sorted by digest. Documents that cannot be read are left out. */
   async referrersOf(subject: Digest, call: Call): Promise<Referrer[]> {
-    const found: Referrer[] = [];
-    for (const info of await this.#content.list(call)) {
-      const referrer = await this.#referrer(info, call);
-      if (referrer?.subject === subject) found.push(referrer);
-    }
-    return found;
+    return await this.#scan.run(call.signal, async () => {
+      const found: Referrer[] = [];
+      for (const info of await this.#content.list(call)) {
+        const referrer = await this.#referrer(info, call);
+        if (referrer?.subject === subject) found.push(referrer);
+      }
+      return found;
+    });
   }
 
   async #referrer(info: Info, call: Call): Promise<Referrer | undefined> {
@@ -95,7 +113,7 @@ export class Documents {
       return undefined;
     let referrer: Referrer | undefined;
     try {
-      referrer = referrerIn(info, await this.read(info, call));
+      referrer = referrerIn(info, await this.#read(info, call));
     } catch {
       call.signal?.throwIfAborted();
       return undefined;

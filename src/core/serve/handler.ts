@@ -8,7 +8,7 @@ import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RequestHandler, ServerRequest, ServerResponse } from '../ports/http-server.ts';
 import type { RateLimit } from '../registry/flow.ts';
-import { json, type Refusal, refusal, refused, streamed, withLength } from './answers.ts';
+import { json, type Refusal, refusal, refused, streamed } from './answers.ts';
 import { Bodies } from './bodies.ts';
 import { conditionOf, partOf } from './conditions.ts';
 import { Documents } from './documents.ts';
@@ -149,9 +149,11 @@ class StoreServer {
     const common = { 'docker-content-digest': digest, etag: `"${digest}"`, 'cache-control': cache };
     const condition = conditionOf((header) => headers.get(header), digest);
     if (condition !== undefined) return streamed(condition, common);
-    const document = await this.#documents.read(info, { signal });
-    if (document === undefined) return absent;
-    return withLength(200, document.bytes, { ...common, 'content-type': document.mediaType });
+    const mediaType = await this.#documents.typeOf(info, { signal });
+    if (mediaType === undefined || this.#bodies.isRotten(digest)) return absent;
+    const described = { ...common, 'content-type': mediaType, 'content-length': String(info.size) };
+    if (request.method === 'HEAD') return streamed(200, described);
+    return streamed(200, described, await this.#bodies.open(info, undefined, { signal }));
   }
 
   async #blob(

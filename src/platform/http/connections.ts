@@ -1,10 +1,16 @@
 import type { Socket } from 'node:net';
 import type { HttpServerOptions } from '../../core/ports/http-server.ts';
 
+interface Connection {
+  /** Requests that are being answered: several may have come at once. */
+  requests: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
 /** The connections of a server: one that has no request in time is closed, whether its headers come slowly or not at all. */
 export class Connections {
   readonly #limit: number;
-  readonly #timers = new Map<Socket, ReturnType<typeof setTimeout> | undefined>();
+  readonly #open = new Map<Socket, Connection>();
   #stopped = false;
 
   constructor({ headersTimeout }: Pick<HttpServerOptions, 'headersTimeout'>) {
@@ -12,42 +18,45 @@ export class Connections {
   }
 
   add(socket: Socket): void {
-    this.#wait(socket);
+    const connection: Connection = { requests: 0, timer: undefined };
+    this.#open.set(socket, connection);
+    this.#wait(socket, connection);
     socket.once('close', () => {
-      clearTimeout(this.#timers.get(socket));
-      this.#timers.delete(socket);
+      clearTimeout(connection.timer);
+      this.#open.delete(socket);
     });
   }
 
   /** A request has come. */
   busy(socket: Socket): void {
-    clearTimeout(this.#timers.get(socket));
-    this.#timers.set(socket, undefined);
+    const connection = this.#open.get(socket);
+    if (connection === undefined) return;
+    connection.requests++;
+    clearTimeout(connection.timer);
+    connection.timer = undefined;
   }
 
-  /** The request is answered. */
+  /** A request is answered. */
   idle(socket: Socket): void {
-    if (socket.destroyed) this.#timers.delete(socket);
-    else if (this.#stopped) socket.end();
-    else this.#wait(socket);
+    const connection = this.#open.get(socket);
+    if (connection === undefined || --connection.requests > 0) return;
+    if (this.#stopped) socket.end();
+    else this.#wait(socket, connection);
   }
 
-  /** Closes those that have no request, and each of the others after its answer. */
+  /** Closes those that have no request, and each of the others after its answers. */
   stop(): void {
     this.#stopped = true;
-    for (const [socket, timer] of this.#timers) if (timer !== undefined) socket.end();
+    for (const [socket, { requests }] of this.#open) if (requests === 0) socket.end();
   }
 
   /** Closes all at once. */
   cut(): void {
-    for (const socket of this.#timers.keys()) socket.destroy();
+    for (const socket of this.#open.keys()) socket.destroy();
   }
 
-  #wait(socket: Socket): void {
-    clearTimeout(this.#timers.get(socket));
-    this.#timers.set(
-      socket,
-      setTimeout(() => socket.destroy(), this.#limit),
-    );
+  #wait(socket: Socket, connection: Connection): void {
+    clearTimeout(connection.timer);
+    connection.timer = setTimeout(() => socket.destroy(), this.#limit);
   }
 }

@@ -190,6 +190,22 @@ test('a request has the signal of its client', async () => {
   });
 });
 
+test('requests that come at once on a connection are answered in turn, however long the second takes', async () => {
+  const handler: RequestHandler = async (request) => {
+    if (request.target === '/2') await sleep(900);
+    return await hello(request);
+  };
+  await withServer(
+    handler,
+    async ({ port }) => {
+      const second = 'GET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n';
+      const got = await raw(port, `${GET}\r\n${second}`);
+      assert.equal(got.match(/hello/g)?.length, 2);
+    },
+    { headersTimeout: 400 },
+  );
+});
+
 test('slow loris: headers that come slowly, none at all, and connections that idle are closed', async () => {
   await withServer(
     hello,
