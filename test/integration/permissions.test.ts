@@ -60,11 +60,13 @@ const ROWS: readonly Row[] = [
   { name: 'images check', flags: STORE.filter((flag) => !/write/.test(flag)), args: ['images', 'check'] },
   { name: 'export', flags: STORE, args: ['export', 'OUT', 'REF'] },
   { name: 'import', flags: STORE, args: ['import', '--no-unpack', ...QUIET, 'LAYOUT'] },
-  ...[['df'], ['leases', 'ls'], ['gc', '--dry-run']].map((args) => ({
-    name: args.join(' '),
-    flags: STORE.filter((flag) => !/write/.test(flag)),
-    args,
-  })),
+  ...[['df'], ['leases', 'ls'], ['gc', '--dry-run'], ['content', 'verify'], ['images', 'verify']].map(
+    (args) => ({
+      name: args.join(' '),
+      flags: STORE.filter((flag) => !/write/.test(flag)),
+      args,
+    }),
+  ),
   ...[
     ['images', 'rm', 'REF'],
     ['images', 'prune', '--keep', '0'],
@@ -74,6 +76,7 @@ const ROWS: readonly Row[] = [
     ['namespaces', 'create', 'other'],
     ['content', 'prune', 'references'],
     ['gc'],
+    ['recover'],
   ].map((args) => ({ name: args.join(' '), flags: STORE, args })),
   ...(['ffi', 'tools'] as const).flatMap((how): Row[] => {
     const name = (verb: string): string => `${verb} (${how})`;

@@ -1,9 +1,9 @@
 /** Checks unpacked layers against their blobs: each layer is applied to a tree in memory, which the tree on the disk must equal. */
 import { byteStream } from '../async/byte-stream.ts';
-import { HawserError, isKind, toRecord } from '../errors.ts';
+import { type ErrorRecord, errnoOf, HawserError, toRecord } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
-import { compareTree, type TreeProblem } from '../trees/compare.ts';
+import { compareTree, isTreeDamage, type TreeProblem } from '../trees/compare.ts';
 import { type ModelNode, ModelSyscalls } from '../trees/model.ts';
 import { type ApplyDeps, applyLayer } from './apply-layer.ts';
 import type { CheckJob, LayerCheck, LayerToCheck } from './workers.ts';
@@ -20,23 +20,31 @@ export async function checkLayers(
   const model = new ModelSyscalls(deps.hashers, job.devices);
   const pace = new Pace(job.rate, deps, call);
   const checks: LayerCheck[] = [];
+  /** Layers whose blobs could not be read. */
+  const unread = new Set<number>();
   const roots = new Map<number, ModelNode>();
   const until = lastUses(job.layers);
   for (const [index, layer] of job.layers.entries()) {
     call.signal?.throwIfAborted();
     const below = chainOf(job.layers, layer.parent);
-    const failed = below.find((at) => checks[at]?.error !== null);
+    const failed = below.find((at) => unread.has(at));
     const root = model.addRoot(pathOf(index));
     roots.set(index, root);
+    let error: ErrorRecord | null = null;
     try {
       if (failed !== undefined) throw new HawserError('FailedPrecondition', 'a layer below cannot be read');
       await applyTo(model, { job, index, below }, { ...deps, ...pace.reading(deps) }, call);
-      const expected = [root, ...below.flatMap((at) => roots.get(at) ?? [])];
-      checks.push(await compare(job, layer, expected, { ...deps, pace }));
     } catch (err) {
       call.signal?.throwIfAborted();
-      checks.push({ problems: [], more: 0, error: toRecord(err) });
+      error = toRecord(err);
+      unread.add(index);
     }
+    const expected = [root, ...below.flatMap((at) => roots.get(at) ?? [])];
+    checks.push(
+      error === null
+        ? await compare(job, layer, expected, { ...deps, pace })
+        : { problems: [], more: 0, error },
+    );
     for (const [at] of roots) {
       if ((until[at] ?? 0) > index) continue;
       roots.delete(at);
@@ -104,8 +112,9 @@ async function compare(
     for (const bytes of compareTree({ sys, hashers, merged, found }, layer.tree, stack))
       await pace.take(bytes);
   } catch (err) {
-    // The tree cannot be walked: what is in the way is damage, too.
-    if (!isKind(err, 'NotFound', 'FailedPrecondition', 'Internal', 'ResourceExhausted')) throw err;
+    // The tree cannot be walked: what is in the way is damage, too; a tool or a permission that hawser lacks is not.
+    if (errnoOf(err) === undefined) throw err;
+    if (!isTreeDamage(err)) return { problems, more, error: toRecord(err) };
     found({ path: '/', what: 'missing', want: 'a tree that can be read', got: toRecord(err).message });
   }
   return { problems, more, error: null };

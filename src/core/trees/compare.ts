@@ -1,6 +1,6 @@
 /** Compares a tree on the disk with what should be there. Nothing is written. */
 import { type ByteString, display, toHex } from '../bytes.ts';
-import { isKind, messageOf } from '../errors.ts';
+import { errnoOf, isKind, messageOf } from '../errors.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import {
   type Dir,
@@ -67,7 +67,7 @@ export function* compareTree(of: Comparison, path: string, expected: Expected): 
   try {
     root = of.sys.openRoot(path);
   } catch (err) {
-    if (!isKind(err, 'NotFound', 'FailedPrecondition')) throw err;
+    if (!isTreeDamage(err)) throw err;
     of.found({ path: '/', what: 'missing', want: 'a directory', got: messageOf(err) });
     return;
   }
@@ -79,6 +79,15 @@ export function* compareTree(of: Comparison, path: string, expected: Expected): 
     of.sys.closeDir(root);
   }
 }
+
+/** Whether the system says so of the tree itself, and not of what this process may do or lacks. */
+export function isTreeDamage(err: unknown): boolean {
+  return (
+    errnoOf(err) !== undefined && !isKind(err, 'PermissionDenied') && !NOT_OF_THE_TREE.has(errnoOf(err) ?? '')
+  );
+}
+
+const NOT_OF_THE_TREE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 
 class Walk {
   readonly #of: Comparison;
@@ -204,6 +213,7 @@ class Walk {
       }
     } catch (err) {
       // A bad sector.
+      if (!isTreeDamage(err)) throw err;
       this.#tell(name, 'content', contentText(node.content), messageOf(err));
       return;
     } finally {

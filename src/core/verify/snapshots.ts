@@ -188,10 +188,11 @@ function judge(
 ): boolean {
   if (!compare || check === undefined) return false;
   const { problems, more, error } = check;
-  if (error !== null) unchecked.set(chainId, `it cannot be compared with its blob: ${error.message}`);
-  else if (problems.length > 0) {
+  if (problems.length > 0) {
     const images = [...(layers.get(chainId)?.images ?? [])].sort();
     damage.push({ type: 'snapshot', snapshotter, chainId, layer: layer.digest, images, problems, more });
+  } else if (error !== null) {
+    unchecked.set(chainId, `it cannot be compared with its blob: ${error.message}`);
   }
   return error === null && problems.length === 0;
 }

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { HawserError } from '../../../src/core/errors.ts';
 import { checkLayers } from '../../../src/core/layers/check-layers.ts';
 import type { CheckJob, LayerCheck } from '../../../src/core/layers/workers.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
@@ -272,5 +273,36 @@ test('the disk is read no faster than asked, and an abort ends the check', { ski
       { signal: AbortSignal.abort(reason) },
     );
     await assert.rejects(stopped, (err) => err === reason);
+  });
+});
+
+test('what hawser lacks or may not do is no damage of the tree', { skip }, async () => {
+  await inTemp(async (temp) => {
+    const unpacked = unpack(join(temp, 'x'), 'overlay', [LOWER, layer(file('e', 'y'))]);
+    assert.ok(unpacked !== undefined);
+    const sys = syscallsHere();
+    const refusing = (err: Error): Promise<LayerCheck[]> => {
+      const openRoot = (path: string) => {
+        if (path === unpacked.job.layers[0]?.tree) throw err;
+        return sys.openRoot(path);
+      };
+      const syscalls = new Proxy(sys, {
+        get: (target, key) => {
+          const value = Reflect.get(target, key);
+          if (key === 'openRoot') return openRoot;
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      return checkLayers(unpacked.job, { ...deps, syscalls });
+    };
+    const lacking = new HawserError('FailedPrecondition', 'the tool getfattr is not in /bin');
+    await assert.rejects(refusing(lacking), /getfattr/);
+    const reason = { type: 'errno', errno: 'EACCES' } as const;
+    const [lower, upper] = await refusing(new HawserError('PermissionDenied', 'no', { reason }));
+    assert.deepEqual([lower?.problems, lower?.error?.kind], [[], 'PermissionDenied']);
+    assert.deepEqual([upper?.problems, upper?.error], [[], null]);
+    const sector = { type: 'errno', errno: 'EIO' } as const;
+    const [broken] = await refusing(new HawserError('Internal', 'bad sector', { reason: sector }));
+    assert.equal(broken?.problems[0]?.what, 'missing');
   });
 });
