@@ -87,7 +87,17 @@ async function mend(
     assert.equal(registry.requests.length, 0);
   } else {
     await inStore(root, async (store) => {
-      for (const ref of refs) assert.deepEqual((await repair(ref, { store })).left, []);
+      for (const ref of refs) {
+        const { left } = await repair(ref, { store });
+        if (left.length === 0) continue;
+        // The record names another root, which no registry has: a pull asks for the tag.
+        const { target } = await store.images.get(ref);
+        assert.deepEqual(
+          left.map(({ damage }) => damage.type === 'blob' && damage.digest),
+          [target.digest],
+        );
+        await pull(ref, { store });
+      }
     });
     const blobs = new Set<string>(damage.flatMap((one) => (one.type === 'blob' ? [one.digest] : [])));
     for (const { path } of registry.requests) {
