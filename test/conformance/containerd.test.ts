@@ -7,6 +7,7 @@ import { defaultPlatform } from '../../src/core/platforms/host.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { contentSuite, type Departures, type StoreUnderTest } from '../suites/content.ts';
+import { diffSuite } from '../suites/diff.ts';
 import { gcSuite } from '../suites/gc.ts';
 import { imagesSuite } from '../suites/images.ts';
 import { leasesSuite } from '../suites/leases.ts';
@@ -99,6 +100,7 @@ function over(installation: Installation): void {
   namespacesSuite(name, store);
   gcSuite(name, store);
   snapshotterSuite(name, snapshots, false, SNAPSHOTS);
+  diffSuite(name, snapshots, false, 'content');
 
   test(`platform/${name}: amd64 without a level, as containerd runs it`, async () => {
     const backend = await open('platforms');

@@ -46,7 +46,7 @@ test(
       const ref = registry.push('a/b', 'v1', await image('one'));
       const check = async () => Promise.reject(new HawserError('FailedPrecondition', 'not root'));
       const snapshotter = (name?: string): LayerSnapshotter =>
-        wrapped<LayerSnapshotter>(store.snapshotter(name), { check });
+        wrapped<LayerSnapshotter>(store.snapshotter(name) as LayerSnapshotter, { check });
       await rejectsWith(
         'FailedPrecondition',
         /not root/,

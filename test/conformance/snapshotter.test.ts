@@ -2,6 +2,7 @@ import { after } from 'node:test';
 import { openLocalBackend } from '../../src/backends/local/open.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
+import { diffSuite } from '../suites/diff.ts';
 import { type SnapshotterUnderTest, snapshotterSuite } from '../suites/snapshotter.ts';
 import { needs } from '../support/needs.ts';
 import { scratch } from '../support/scratch.ts';
@@ -34,4 +35,5 @@ for (const name of ['overlayfs', 'native']) {
     };
   };
   snapshotterSuite(`local/${name}`, make, needs({ root: true }));
+  diffSuite(`local/${name}`, make, needs({ root: true }));
 }

@@ -301,7 +301,21 @@ function commands(place: Place): void {
     );
     await store.ok('snapshots', 'commit', 'done', 'work');
     await store.ok('snapshots', 'view', 'look', 'done');
+    const tar = ['--media-type', 'application/vnd.oci.image.layer.v1.tar'];
+    const diff = await store.run('snapshots', 'diff', ...tar, '--store', '--label', 'owner=me', 'done');
+    assert.equal(diff.code, 0, explain(diff));
+    assert.equal(diff.stdout.length % 512, 0);
+    const [, kept = ''] = /kept as (sha256:[0-9a-f]{64})/.exec(diff.stderr) ?? [];
+    assert.ok((await store.ok('snapshots', 'diff', 'done', 'look')).length > 0, 'gzip');
+    assert.match((await store.run('snapshots', 'diff', 'nothing')).stderr, /snapshots ls/);
     await store.ok('gc');
+    const { blobs } = await store.json('content', 'ls', 'labels.owner==me');
+    assert.deepEqual(
+      blobs.map(({ digest }: Record<string, string>) => digest),
+      [kept],
+    );
+    assert.ok(blobs[0].labels['containerd.io/uncompressed'] !== undefined);
+    await store.ok('content', 'rm', kept);
     const list = await store.ok('snapshots', 'ls');
     assert.match(list, /^done +Committed *\nlook +done +View *\nwork2 +Active *$/m);
     const { snapshots } = await store.json('snapshots', 'ls', 'kind==view', 'parent==nothing');

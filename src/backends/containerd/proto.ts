@@ -105,6 +105,8 @@ export const MESSAGES = {
 
   ApplyRequest: { diff: [1, 'Descriptor'], mounts: [2, 'Mount[]'], syncFs: [4, 'bool'] },
   ApplyResponse: { applied: [1, 'Descriptor'] },
+  DiffRequest: { left: [1, 'Mount[]'], right: [2, 'Mount[]'], mediaType: [3, 'string'] },
+  DiffResponse: { diff: [3, 'Descriptor'] },
 
   Namespace: { name: [1, 'string'], labels: [2, 'labels'] },
   NamespaceName: { name: [1, 'string'] },
@@ -159,6 +161,7 @@ export const CALLS = {
   'snapshots.v1.Snapshots/Update': ['SnapshotUpdate', 'SnapshotAnswer'],
   'snapshots.v1.Snapshots/Usage': ['SnapshotKey', 'SnapshotUsage'],
   'diff.v1.Diff/Apply': ['ApplyRequest', 'ApplyResponse'],
+  'diff.v1.Diff/Diff': ['DiffRequest', 'DiffResponse'],
   'namespaces.v1.Namespaces/Get': ['NamespaceName', 'NamespaceAnswer'],
   'namespaces.v1.Namespaces/List': ['Empty', 'NamespaceList'],
   'namespaces.v1.Namespaces/Create': ['NamespaceAnswer', 'NamespaceAnswer'],

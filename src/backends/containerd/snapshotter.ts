@@ -1,12 +1,16 @@
+import { cleanupSignal } from '../../core/async/abort.ts';
+import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
+import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
 import {
   type LayerSnapshotter,
   OVERLAY_MAX_LAYERS,
   type PreparedSnapshot,
+  type SnapshotDiff,
   type SnapshotInfo,
   type SnapshotKind,
   type SnapshotLayer,
@@ -127,6 +131,30 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
     const prepared = toPrepared(answer.mounts);
     if (how === 'Prepare') this.#direct.prepared(this.name, key, prepared);
     return prepared;
+  }
+
+  async diff(
+    lower: string,
+    upper: string,
+    { mediaType, ...call }: { mediaType: string } & WriteCall,
+  ): Promise<SnapshotDiff> {
+    const views: string[] = [];
+    const shown = async (key: string, side: string): Promise<Mount[]> => {
+      if (key !== '' && (await this.stat(key, call)).kind !== 'Committed')
+        return await this.mounts(key, call);
+      const view = `hawser-diff-${call.lease ?? 'none'}-${side}`;
+      const { mounts = [] } = await this.view(view, key, call);
+      views.push(view);
+      return [...mounts];
+    };
+    const work = async (): Promise<SnapshotDiff> => {
+      const request = { left: await shown(lower, 'left'), right: await shown(upper, 'right'), mediaType };
+      const answer = await this.#connection.call('diff.v1.Diff/Diff', request, { ...call, deadline: 0 });
+      return { blob: parseDigest(need(answer.diff, 'the layer made').digest) };
+    };
+    return await cleaningUp(work, async () => {
+      for (const view of views) await this.remove(view, { signal: cleanupSignal() });
+    });
   }
 
   async commit(name: string, key: string, { labels = {}, ...call }: MakeOptions = {}): Promise<void> {

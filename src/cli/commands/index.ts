@@ -39,6 +39,7 @@ import { recover } from './recover.ts';
 import { serve } from './serve.ts';
 import { snapshotCommands } from './snapshots.ts';
 import { snapshotChanges } from './snapshots-change.ts';
+import { snapshotsDiff } from './snapshots-diff.ts';
 import { verifyCommands } from './verify.ts';
 import { version } from './version.ts';
 
@@ -99,6 +100,7 @@ export const GRAMMAR: Grammar<Command> = {
     ...snapshotCommands,
     ...snapshotChanges,
     ...verifyCommands,
+    snapshotsDiff,
     completion(() => GRAMMAR),
     version,
   ],

@@ -74,7 +74,6 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   task: CONTAINERS,
   tasks: CONTAINERS,
   system: UNUSED,
-  'snapshots diff': 'hawser makes no layers',
   delete: 'hawser images rm REF removes an image here, skopeo delete one at a registry',
   config:
     'hawser content fetch-object REF has the digest of the config, hawser content fetch-blob REF DIGEST writes it',
@@ -105,6 +104,7 @@ const BESIDE_USERNAME: Readonly<Record<string, FlagHabit>> = { password: { ours:
 const FLAGS_OF: Readonly<Record<string, FlagHabit>> = {
   'images pull --quiet': { ours: '--progress none', asks: 'on' },
   'content fetch --quiet': { ours: '--progress none', asks: 'on' },
+  'snapshots diff --keep': { ours: '--store', asks: 'on' },
 };
 
 /** The hint for words that name no command; `words` begins with the name of the group, if one was meant. */

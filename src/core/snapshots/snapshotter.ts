@@ -1,5 +1,5 @@
 import type { LayerRecord } from '../archive/layer-record.ts';
-import type { Labels } from '../content/content-store.ts';
+import type { Info, Labels } from '../content/content-store.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 import type { Mount } from '../ports/mounter.ts';
 
@@ -101,6 +101,11 @@ export interface Snapshotter {
   remove(key: string, call?: Call): Promise<void>;
 }
 
+/** A layer that was made: its bytes, to be read or cancelled; or a blob that a daemon has stored under the lease. */
+export type SnapshotDiff =
+  | { readonly stream: ReadableStream<Uint8Array> }
+  | { readonly blob: Info['digest'] };
+
 /** A snapshotter as the unpacking of layers uses it. */
 export interface LayerSnapshotter extends Snapshotter {
   /** Most layers that a mount can show over one another. Not given: any number. */
@@ -134,6 +139,11 @@ export interface LayerSnapshotter extends Snapshotter {
    * name, labels and children, and its files go. FailedPrecondition (reason `mounted`) while they are mounted. Not given: cannot be done.
    */
   replace?(name: string, by: string, call?: WriteCall): Promise<void>;
+  /**
+   * The layer that makes the snapshot `upper` of `lower` ('': of nothing), of any kinds. NotImplemented for a media type of which
+   * no layer is made. An active snapshot must not be written to meanwhile.
+   */
+  diff(lower: string, upper: string, opts: { mediaType: string } & WriteCall): Promise<SnapshotDiff>;
   /** The labels of the snapshot of a layer, beside the chain ID. Not given: none. */
   layerLabels?(layer: SnapshotLayer): Labels;
 }

@@ -5,10 +5,12 @@ import { HawserError, isKind, wrap } from '../../../core/errors.ts';
 import { chainOfKey, isExtractKey } from '../../../core/layers/extract-key.ts';
 import type { Call, WriteCall } from '../../../core/ports/call.ts';
 import type { Mount } from '../../../core/ports/mounter.ts';
+import { diffStream } from '../../../core/snapshots/diff.ts';
 import type {
   LayerSnapshotter,
   OtherExtraction,
   PreparedSnapshot,
+  SnapshotDiff,
   SnapshotInfo,
   Usage,
 } from '../../../core/snapshots/snapshotter.ts';
@@ -260,6 +262,26 @@ export class LocalSnapshotter implements LayerSnapshotter {
       signal: AbortSignal.timeout(UNDO_TIMEOUT),
     });
     await this.#store.tidy(() => this.#unstage(id));
+  }
+
+  async diff(
+    lower: string,
+    upper: string,
+    { mediaType, signal }: { mediaType: string } & WriteCall,
+  ): Promise<SnapshotDiff> {
+    signal?.throwIfAborted();
+    const [below, above] = [lower, upper].map((key) => this.#shown(key));
+    const sys = await this.#store.runtime.syscalls();
+    return { stream: diffStream(sys, below ?? [], above ?? [], mediaType, { signal }) };
+  }
+
+  /** The directories that show a snapshot, nearest first; of '' none. */
+  #shown(key: string): readonly string[] {
+    if (key === '') return [];
+    const record = this.#records.get(key);
+    const kind = record.kind === 'View' ? 'View' : 'Active';
+    const { upper, lowers } = this.#driver.trees(this.#dirs(kind, record.id, this.#records.parents(record)));
+    return upper === undefined ? lowers : [upper, ...lowers];
   }
 
   rebases(call?: Call): Promise<boolean> {
