@@ -167,6 +167,25 @@ for (const flavour of wanted.filter((one) => one === quick || one.name === 'deno
       }
     });
 
+    test('a layer is served while another process fetches it', async () => {
+      const root = at('arriving');
+      const fetching = hawser(flavour, root).run(['fetch', '--limit-rate', '3M', `${server.host}/a/b:1`]);
+      let ended = false;
+      void fetching.then(() => {
+        ended = true;
+      });
+      await sleep(1500);
+      const other = await serve(flavour, root);
+      try {
+        const response = await fetch(`http://${other.host}/v2/a/b/blobs/${layer}`);
+        assert.deepEqual([response.status, ended], [200, false]);
+        assert.equal(sha256(new Uint8Array(await response.arrayBuffer())), layer);
+        assert.equal((await fetching).code, 0);
+      } finally {
+        await other.stop();
+      }
+    });
+
     test('killed in the middle and started again: a client goes on and ends well', async () => {
       const slow = await serve(flavour, at('root'), '--limit-rate', '4M');
       const client = hawser(flavour, at('resumed'));

@@ -1,5 +1,6 @@
 import { cleanedUp } from '../../core/async/cleanup.ts';
 import type {
+  Arriving,
   ContentStore,
   Info,
   Ingest,
@@ -11,6 +12,7 @@ import type { Growing } from '../../core/content/growing.ts';
 import { HawserError, ifFound, isKind, reasonOf, wrap } from '../../core/errors.ts';
 import { algorithmOf, type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
+import { openArriving } from './arriving.ts';
 import { blobFile, fileSize, hashFile, openBlobFile, syncFile } from './blob-files.ts';
 import { LocalIngest } from './ingest.ts';
 import {
@@ -112,6 +114,11 @@ export class LocalContent implements ContentStore, LocalBlobs {
       );
     }
     return await openBlobFile(this.#store.runtime, this.blobPath(digest), info, offset, opts);
+  }
+
+  async arriving(digest: Digest, call: Call = {}): Promise<Arriving | undefined> {
+    call.signal?.throwIfAborted();
+    return await openArriving(this.#store, parseDigest(digest), call);
   }
 
   async ingest(

@@ -35,11 +35,14 @@ export const serve: Command = command({
     const options = await serverOptions(context);
     const auth = await authOf(context);
     const rate = input.get(SERVE_RATE);
-    const { clock, servers } = context.runtime;
+    const { clock, hashers, servers } = context.runtime;
     const limit = rate === undefined ? undefined : new RateLimit(clock, rate);
     const tell = teller(context, input.get(ACCESS_LOG));
     await withStore(context, async (backend) => {
-      const server = await servers.listen(options, registryHandler(backend, clock, { auth, limit, tell }));
+      const server = await servers.listen(
+        options,
+        registryHandler(backend, { clock, hashers }, { auth, limit, tell }),
+      );
       const url = urlOf(server, options.tls !== undefined);
       await closingAfter(
         async () => {

@@ -129,8 +129,29 @@ export interface Verifier {
   verify(digest: Digest, call?: Call): Promise<boolean>;
 }
 
+/** A blob on its way into the store. */
+export interface Arriving {
+  /** Bytes that the blob is to have. */
+  readonly size: number;
+  /** The bytes so far, and those to come. Nobody has verified them. */
+  readonly body: ReadableStream<Uint8Array>;
+}
+
+/** Follows the writers of blobs, whatever process they are in. */
+export interface Follower {
+  /** Undefined: nobody is fetching the blob. The stream fails when its bytes are dropped, or stop to come. Not given: the store cannot tell. */
+  arriving?(digest: Digest, call?: Call): Promise<Arriving | undefined>;
+}
+
 /** The blobs of a namespace, by digest. */
-export interface ContentStore extends InfoProvider, Provider, Verifier, Ingester, IngestManager, Manager {}
+export interface ContentStore
+  extends Follower,
+    InfoProvider,
+    Provider,
+    Verifier,
+    Ingester,
+    IngestManager,
+    Manager {}
 
 /** A store whose blobs are files that can be opened by path. */
 export interface LocalBlobs {

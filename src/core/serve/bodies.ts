@@ -1,17 +1,20 @@
 /** Blobs as bodies: the last bytes go out once the digest of the whole is known to hold. */
 import { byteStream } from '../async/byte-stream.ts';
 import { SingleFlight } from '../async/single-flight.ts';
-import type { Info, Provider } from '../content/content-store.ts';
+import type { Arriving, Info, Provider } from '../content/content-store.ts';
+import { hashed } from '../content/read.ts';
 import { HawserError, isKind } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Hashers } from '../ports/hashers.ts';
 import type { RateLimit } from '../registry/flow.ts';
 import type { Part } from './conditions.ts';
 
 export interface BodyDeps {
   readonly content: Provider;
   readonly clock: Clock;
+  readonly hashers: Hashers;
   /** Shared by all bodies. */
   readonly limit?: RateLimit | undefined;
   /** Told of a blob whose bytes are not those of its digest. */
@@ -70,6 +73,28 @@ export class Bodies {
     };
     return byteStream({
       next: () => this.#watched(digest, next),
+      cancel: (reason) => source.cancel(reason),
+      close: () => source.cancel().catch(() => {}),
+    });
+  }
+
+  /** The bytes of a blob that somebody is fetching, as they come; the last ones go out once the digest held. */
+  follow(digest: Digest, { size, body }: Arriving, call: Call): ReadableStream<Uint8Array> {
+    const source = body.getReader();
+    const read = hashed(async () => (await source.read()).value, digest, this.#deps.hashers);
+    let left = size;
+    const next = async (): Promise<Uint8Array | undefined> => {
+      if (left === 0) return undefined;
+      const bytes = await read();
+      if (bytes === undefined)
+        throw new HawserError('DataLoss', `${digest} ends ${left} bytes before its end`);
+      left -= bytes.length;
+      if (left === 0) await read();
+      await this.#deps.limit?.take(bytes.length, call.signal);
+      return bytes;
+    };
+    return byteStream({
+      next,
       cancel: (reason) => source.cancel(reason),
       close: () => source.cancel().catch(() => {}),
     });

@@ -6,6 +6,7 @@ import { type Digest, isDigest } from '../oci/digest.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Hashers } from '../ports/hashers.ts';
 import type { RequestHandler, ServerRequest, ServerResponse } from '../ports/http-server.ts';
 import type { RateLimit } from '../registry/flow.ts';
 import { json, type Refusal, refusal, refused, streamed } from './answers.ts';
@@ -40,8 +41,13 @@ export interface ServeOptions {
   readonly tell: (event: ServeEvent) => void;
 }
 
+export interface ServeDeps {
+  readonly clock: Clock;
+  readonly hashers: Hashers;
+}
+
 export interface ServeStore {
-  readonly content: Pick<ContentStore, 'info' | 'open' | 'list'>;
+  readonly content: Pick<ContentStore, 'arriving' | 'info' | 'open' | 'list'>;
   readonly images: Pick<ImageStore, 'list'>;
 }
 
@@ -50,8 +56,8 @@ const MAX_REFERRER_BYTES = 4_000_000;
 const FOREVER = 'max-age=31536000, immutable';
 
 /** Answers requests out of the store. */
-export function registryHandler(store: ServeStore, clock: Clock, options: ServeOptions): RequestHandler {
-  const server = new StoreServer(store, clock, options);
+export function registryHandler(store: ServeStore, deps: ServeDeps, options: ServeOptions): RequestHandler {
+  const server = new StoreServer(store, deps, options);
   return async (request) => {
     const response = await server.answer(request);
     const { method, target, peer } = request;
@@ -67,7 +73,7 @@ class StoreServer {
   readonly #documents: Documents;
   readonly #bodies: Bodies;
 
-  constructor(store: ServeStore, clock: Clock, options: ServeOptions) {
+  constructor(store: ServeStore, { clock, hashers }: ServeDeps, options: ServeOptions) {
     this.#store = store;
     this.#options = options;
     this.#documents = new Documents(store.content);
@@ -76,7 +82,7 @@ class StoreServer {
         type: 'failure',
         message: `${digest} is damaged, and was not sent whole: ${messageOf(err)}`,
       });
-    this.#bodies = new Bodies({ content: store.content, clock, limit: options.limit, onRotten });
+    this.#bodies = new Bodies({ content: store.content, clock, hashers, limit: options.limit, onRotten });
   }
 
   async answer(request: ServerRequest): Promise<ServerResponse> {
@@ -164,7 +170,14 @@ class StoreServer {
     const repository = this.#isStrict ? await this.#repository(name, ns, { signal }) : undefined;
     if (repository !== undefined && 'code' in repository) return repository;
     const reached = await this.#mayHave(repository, digest, { signal });
-    const info = reached ? await ifFound(this.#store.content.info(digest, { signal })) : undefined;
+    const find = () => ifFound(this.#store.content.info(digest, { signal }));
+    let info = reached ? await find() : undefined;
+    if (reached && info === undefined) {
+      const arriving = await this.#arriving(digest, request);
+      if (arriving !== undefined) return arriving;
+      // The blob may have come meanwhile.
+      info = await find();
+    }
     if (info === undefined || this.#bodies.isRotten(digest))
       return refusal(404, 'BLOB_UNKNOWN', `${digest} is not here`);
     const get = (header: string) => headers.get(header);
@@ -177,6 +190,21 @@ class StoreServer {
       common,
       signal,
     );
+  }
+
+  /** A blob that some process is fetching is sent as it comes, from its start. */
+  async #arriving(digest: Digest, { method, signal }: ServerRequest): Promise<ServerResponse | undefined> {
+    const arriving = await this.#store.content.arriving?.(digest, { signal });
+    if (arriving === undefined) return undefined;
+    const headers = {
+      'docker-content-digest': digest,
+      etag: `"${digest}"`,
+      'content-type': 'application/octet-stream',
+      'content-length': String(arriving.size),
+    };
+    const body = this.#bodies.follow(digest, arriving, { signal });
+    if (method === 'HEAD') await body.cancel();
+    return method === 'HEAD' ? streamed(200, headers) : streamed(200, headers, body);
   }
 
   async #content(

@@ -1,5 +1,6 @@
 /** The registry that `serve` is, without sockets: requests of spec/airgap.md 5 and their answers, over a store of several registries. */
 import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -37,7 +38,7 @@ const events: ServeEvent[] = [];
 const digests: Record<string, string> = {};
 
 function handlerWith(options: Partial<ServeOptions> = {}): RequestHandler {
-  return registryHandler(backend, store.runtime.clock, {
+  return registryHandler(backend, store.runtime, {
     tell: (event) => void events.push(event),
     ...options,
   });
@@ -519,6 +520,55 @@ test('a rotten blob is never sent whole, in parts neither; it is said once, and 
   }
 });
 
+test('a blob that another one fetches is sent while it arrives, whole only once its digest held', async () => {
+  const bytes = new Uint8Array(6_000_000).map((_, at) => (at * 7 + (at >> 9)) & 0xff);
+  const open = async (digest: string): Promise<ServerResponse> =>
+    await handler({
+      method: 'GET',
+      target: `/v2/a/b/blobs/${digest}`,
+      headers: { get: () => null },
+      peer: '',
+      signal: new AbortController().signal,
+    });
+  for (const right of [true, false]) {
+    const digest = digestOf(right ? bytes : bytes.subarray(1));
+    const size = right ? bytes.length : bytes.length - 1;
+    const ingest = await backend.content.ingest(`layer-${digest}`, { digest, size });
+    await ingest.write(bytes.subarray(0, 4_000_000));
+    const response = await open(digest);
+    assert.deepEqual([response.status, response.headers['content-length']], [200, String(size)]);
+    const head = await ask(`/v2/a/b/blobs/${digest}`, {}, { method: 'HEAD' });
+    assert.deepEqual([head.status, head.headers['content-length']], [200, String(size)]);
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    const got: Uint8Array[] = [];
+    const first = await reader.read();
+    got.push(first.value as Uint8Array);
+    // Bytes came before the rest was there.
+    await ingest.write(bytes.subarray(4_000_000, size));
+    if (right) await ingest.commit({ digest, size });
+    else await assert.rejects(ingest.commit({ digest, size }));
+    const readAll = async (): Promise<void> => {
+      for (let part = await reader.read(); !part.done; part = await reader.read()) got.push(part.value);
+    };
+    if (right) await readAll();
+    else await assert.rejects(readAll(), /have the digest sha256:/);
+    await ingest[Symbol.asyncDispose]();
+    if (!right) assert.equal((await open(digest)).status, 404, 'nobody writes it any more');
+    const length = got.reduce((sum, part) => sum + part.length, 0);
+    if (right) assert.equal(digestOf(new Uint8Array(Buffer.concat(got))), digest);
+    else assert.ok(length < size, `${length} of ${size} wrong bytes went out`);
+  }
+  const left = digestOf(bytes.subarray(2));
+  const ingest = await backend.content.ingest(`layer-${left}`, { digest: left, size: bytes.length - 2 });
+  await ingest.write(bytes.subarray(2, 3_000_000));
+  const response = await open(left);
+  await ingest[Symbol.asyncDispose]();
+  await assert.rejects(
+    collectStream(response.body as ReadableStream<Uint8Array>),
+    /nobody fetches it any more/,
+  );
+});
+
 test('a rotten manifest is 500, without a path of this machine', async () => {
   const bytes = bytesOf(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
   const digest = await addBlob(backend, bytes);
@@ -555,7 +605,7 @@ test('parts of a sound blob are hashed once, and a reader that leaves closes the
       return backend.content.open(which, opts);
     },
   };
-  const counted = registryHandler({ content, images: backend.images }, store.runtime.clock, {
+  const counted = registryHandler({ content, images: backend.images }, store.runtime, {
     tell: () => {},
   });
   for (const range of ['bytes=10-19', 'bytes=1000-2000', 'bytes=-5'])
