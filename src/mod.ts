@@ -79,7 +79,7 @@ export type { ExportedImage, ExportResult } from './core/verbs/export.ts';
 export type { ImportedImage, ImportResult } from './core/verbs/import.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { KeptImage, PruneChoice } from './core/verbs/prune.ts';
-export type { RecoverReport } from './core/verbs/recover.ts';
+export type { Leftovers, RecoverReport } from './core/verbs/recover.ts';
 export type { RepairReport } from './core/verbs/repair.ts';
 export type { RootfsResult } from './core/verbs/rootfs.ts';
 export type {

@@ -4,7 +4,7 @@ import { beginRecovery, endRecovery } from '../backends/local/recovery.ts';
 import { canceling } from '../core/async/abort.ts';
 import { closingAfter } from '../core/async/cleanup.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
-import { type RecoverReport, recoverImages } from '../core/verbs/recover.ts';
+import { type Leftovers, type RecoverReport, recoverImages } from '../core/verbs/recover.ts';
 import { defaultRuntime } from './library.ts';
 import { openStore, partsOf, type StoreOptions } from './stores.ts';
 
@@ -13,7 +13,7 @@ import { openStore, partsOf, type StoreOptions } from './stores.ts';
  * blobs whose digests hold; labels by the documents. A damaged file is renamed, never removed. A database that is whole stays as it is.
  * NotFound without a store; Unavailable while another process uses the store.
  */
-export async function recover(options: StoreOptions = {}): Promise<RecoverReport> {
+export async function recover(options: StoreOptions = {}): Promise<RecoverReport & Leftovers> {
   const runtime = await defaultRuntime();
   const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
   const begun = await closingAfter(
@@ -29,8 +29,7 @@ export async function recover(options: StoreOptions = {}): Promise<RecoverReport
     () =>
       canceling(options.signal, async (signal) => {
         const report = await recoverImages(deps, begun.lost, { signal });
-        if (report.skipped.length === 0) await endRecovery(own, root, { signal });
-        return report;
+        return { ...report, ...(await endRecovery(own, root, backend, report.skipped, { signal })) };
       }),
     () => store[Symbol.asyncDispose](),
   );

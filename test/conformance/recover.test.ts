@@ -5,7 +5,17 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { beginRecovery } from '../../src/backends/local/recovery.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
-import { type Info, openStore, pull, recover, type Store, unpack, verify } from '../../src/mod.ts';
+import {
+  collectionPlan,
+  type Info,
+  openStore,
+  pull,
+  recover,
+  type Store,
+  unpack,
+  usage,
+  verify,
+} from '../../src/mod.ts';
 import type { TestImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { image, rejectsWith, runtimeOf } from '../support/bench.ts';
@@ -125,11 +135,20 @@ test('what was pulled into a new database meanwhile stays, and the lost images c
         [other],
         'nothing came back in silence',
       );
+      assert.equal((await collectionPlan(store)).bytes, 0);
+      await store.images.delete(other);
+      assert.equal(
+        (await store.collect()).blobs,
+        0,
+        'also a blob of the new image may be one of a lost image',
+      );
+      assert.equal((await usage(store)).reclaimable, 0);
+      await pull(other, { store });
     });
     const report = await recover({ root });
     assert.deepEqual(
-      report.images.map(({ name }) => name),
-      [...refs].sort(),
+      report.images,
+      [...refs].sort().map((name) => ({ name, complete: true })),
     );
     await inStore(root, async (store) => {
       assert.deepEqual(
@@ -139,6 +158,89 @@ test('what was pulled into a new database meanwhile stays, and the lost images c
     });
   });
 });
+
+test(
+  'a second loss before the first was recovered: all come back, each name as the last loss had it',
+  ROOT,
+  async () => {
+    await withClosedStore(async ({ root, registry, refs }) => {
+      for (const path of database(root)) fs.rmSync(path);
+      const newer = await image('z');
+      const [moved = ''] = refs;
+      registry.push('t/recover0', 'v1', newer);
+      await inStore(root, async (store) => void (await pull(moved, { store })));
+      for (const path of database(root)) fs.rmSync(path);
+      await inStore(root, (store) => store.collect());
+      const kept = fs.readdirSync(root).filter((name) => name.includes('lost-index'));
+      assert.deepEqual(kept.sort(), ['hawser.db.lost-index.2.json', 'hawser.db.lost-index.json']);
+      const { images: recovered } = await recover({ root });
+      assert.deepEqual(
+        recovered,
+        [...refs].sort().map((name) => ({ name, complete: true })),
+      );
+      await inStore(root, async (store) => {
+        assert.equal((await store.images.get(moved)).target.digest, newer.root.digest);
+      });
+      assert.equal(fs.readdirSync(root).filter((name) => name.includes('lost-index')).length, 0);
+    });
+  },
+);
+
+test('an index stays while an image of it is missing, and goes without the others', ROOT, async () => {
+  await withClosedStore(async ({ root, registry, refs, images }) => {
+    for (const path of database(root)) fs.rmSync(path);
+    const blob = join(root, 'content/blobs', (images[0]?.root.digest ?? '').replace(':', '/'));
+    fs.renameSync(blob, join(root, 'content', 'aside'));
+    const other = registry.push('t/other', 'v1', await image('z'));
+    await inStore(root, async (store) => void (await pull(other, { store })));
+    for (const path of database(root)) fs.rmSync(path);
+    const first = await recover({ root });
+    assert.deepEqual(
+      first.skipped.map(({ name }) => name),
+      [refs[0]],
+    );
+    const kept = () => fs.readdirSync(root).filter((name) => name.includes('lost-index'));
+    assert.deepEqual(kept(), ['hawser.db.lost-index.json']);
+    await inStore(root, (store) => store.collect());
+    fs.renameSync(join(root, 'content', 'aside'), blob);
+    assert.deepEqual((await recover({ root })).images, [{ name: refs[0], complete: true }]);
+    assert.deepEqual(kept(), []);
+  });
+});
+
+for (const title of ['that is gone', 'with a damaged page']) {
+  test(
+    `a database ${title}: what a user wrote into snapshots stays until the user says so`,
+    ROOT,
+    async () => {
+      await withClosedStore(async ({ root }) => {
+        const files = await inStore(root, async (store) => {
+          const snapshotter = store.snapshotter('native');
+          await snapshotter.prepare('work', '');
+          await snapshotter.prepare('layer', '');
+          const paths = await Promise.all(
+            ['work', 'layer'].map(async (key) => `${(await snapshotter.mounts(key))[0]?.source}/mine`),
+          );
+          for (const path of paths) fs.writeFileSync(path, 'the only copy');
+          await snapshotter.commit('mine', 'layer', { labels: { 'containerd.io/gc.root': 'now' } });
+          return paths;
+        });
+        LOSSES[title]?.(root);
+        const { directories, keptBy } = await recover({ root });
+        assert.ok(directories >= files.length, `${directories}`);
+        await inStore(root, async (store) => {
+          await store.collect();
+          assert.ok((await usage(store)).strays.bytes > 0);
+          assert.equal((await collectionPlan(store)).bytes, 0);
+        });
+        for (const path of files) assert.equal(fs.readFileSync(path, 'utf8'), 'the only copy');
+        for (const path of keptBy) fs.rmSync(path);
+        await inStore(root, (store) => store.collect());
+        for (const path of files) assert.equal(fs.existsSync(path), false, path);
+      });
+    },
+  );
+}
 
 test(
   'damaged blobs are not believed: the image says that parts are missing, or is not recorded',

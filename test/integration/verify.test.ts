@@ -1,6 +1,6 @@
 /** The commands that check a store and mend it, as a user runs them. */
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildImage } from '../registry/image.ts';
@@ -79,7 +79,19 @@ describe('verify and repair', { skip: needs({ root: true }) }, () => {
         recovered.stdout,
         /^the damaged database is now .*\/hawser\.db\.damaged-\w+\nrecovered .*\/t\/app:1\n1 images and 4 blobs/,
       );
-      assert.equal((await store.ok('recover')).stdout, 'nothing was lost\n');
+      assert.match(
+        (await store.ok('recover')).stdout,
+        /^nothing was lost\n\d+ directories in snapshots\/ .*damaged-\w+\n$/,
+      );
+      for (const suffix of ['', '-wal', '-shm'])
+        rmSync(join(dir.path, `hawser.db${suffix}`), { force: true });
+      for (const verb of ['ls', 'rm']) {
+        const { stderr } = await store.run(['images', verb, ...(verb === 'rm' ? ['no.such/image:1'] : [])]);
+        assert.match(stderr, /database of this store was lost.*hawser recover, or remove \S+\.json/);
+      }
+      assert.equal((await store.ok('gc')).stderr.includes('was lost'), true);
+      assert.doesNotMatch((await store.ok('recover')).stderr, /was lost/);
+      assert.doesNotMatch((await store.ok('images', 'ls')).stderr, /was lost/);
       await store.ok('unpack', image);
       assert.deepEqual((await verdict(store, 'images', 'verify')).report.unchecked, []);
     });

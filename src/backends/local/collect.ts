@@ -6,7 +6,8 @@
  * 3. The files are removed. Writers that want such a path wait until then (Store.undoomed).
  *
  * Besides what images, root labels and leases reach, a collection keeps whatever a live process is writing (ingests, snapshots that
- * are not durable yet), and ingests younger than a day. A lease with a time protects until then even when its process has died.
+ * are not durable yet), and ingests younger than a day. A lease with a time protects until then even when its process has died. Of a lost
+ * database, a collection keeps what may belong to its images and to users (lost.ts).
  */
 
 import type { GcResult } from '../../core/backend.ts';
@@ -17,6 +18,7 @@ import type { Row } from '../../core/ports/database.ts';
 import { COLLECTION_INTERVAL, setDue } from './due-time.ts';
 import { type Files, listFiles } from './files.ts';
 import { loadState, namespaces, sweepRecords } from './gc-state.ts';
+import { type Loss, lossOf } from './lost.ts';
 import { notMounted } from './mounted.ts';
 import { OWNER_LABEL } from './owner.ts';
 import { project, touchImages } from './projection.ts';
@@ -60,7 +62,7 @@ interface Swept {
 }
 
 /** Within the transaction. */
-function sweep(store: Store, files: Files): Swept {
+function sweep(store: Store, files: Files, loss: Loss): Swept {
   const { db, owner } = store;
   const liveness = { now: store.now(), isDead: (id: string) => owner.isDead(id) };
   const unrecorded = new Set(orphans(store, files));
@@ -81,17 +83,18 @@ function sweep(store: Store, files: Files): Swept {
       if (owner.isDead(id)) db.prepare(`DELETE FROM ${table} WHERE owner = ?`).run(id);
     }
   }
-  const directories = orphans(store, files);
-  return { images, snapshots, doomed: doom(store, files), directories, unrecorded };
+  const keepsOld = loss.files.length > 0;
+  const directories = orphans(store, files).filter((path) => !keepsOld || !unrecorded.has(path));
+  return { images, snapshots, doomed: doom(store, files, loss), directories, unrecorded };
 }
 
-function doom(store: Store, files: Files): string[] {
+function doom(store: Store, files: Files, loss: Loss): string[] {
   const { db, owner } = store;
   const known = db.prepare(
     'SELECT 1 FROM blobs WHERE digest = ?1 UNION ALL SELECT 1 FROM ingests WHERE expected = ?1 LIMIT 1',
   );
   const written = db.prepare('SELECT 1 FROM ingests WHERE dir = ?');
-  const paths = [...files.blobs]
+  const paths = [...(loss.indexes.length > 0 ? [] : files.blobs)]
     .filter(([, { digest }]) => known.get(digest) === undefined)
     .map(([path]) => path);
   paths.push(...files.ingests.filter((dir) => written.get(dir) === undefined));
@@ -156,7 +159,8 @@ export async function collect(store: Store, call?: Call): Promise<GcResult> {
   await lookAtOwners(store, call);
   await dateIngests(store, call);
   const files = await listFiles(store, call);
-  const swept = await store.writeToFree(() => sweep(store, files), call);
+  const loss = await lossOf(store.runtime, store.root, call);
+  const swept = await store.writeToFree(() => sweep(store, files, loss), call);
   if (swept.images > 0) await store.withSpare(() => project(store)).catch(() => {});
   const bytes = await removeFiles(store, files, swept, call).catch(async (err: unknown) => {
     await store.tidy(() => setDue(store, store.now()));

@@ -18,10 +18,10 @@ import { namespaces } from './gc-state.ts';
 import { checkIdentifier } from './identifiers.ts';
 import { LocalImages } from './images.ts';
 import { LocalLeases } from './leases.ts';
+import { keepIndex, lossOf } from './lost.ts';
 import { LocalNamespaces } from './namespace-rows.ts';
 import { Owner } from './owner.ts';
 import { ensureLayout } from './projection.ts';
-import { keepIndex } from './recovery.ts';
 import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
 import { openDatabase, openDatabaseToRead } from './schema.ts';
 import { Extractions } from './snapshots/extractions.ts';
@@ -36,6 +36,8 @@ export interface LocalBackend extends Backend {
   readonly content: ContentStore & LocalBlobs;
   /** An absolute, normalised path. */
   readonly root: string;
+  /** The indexes that lost databases had left when the store was opened: absolute paths. While they are there, blobs stay. */
+  readonly lostIndexes: readonly string[];
   /** Every namespace that was ever written to, in order. */
   namespaces(call?: Call): Promise<string[]>;
   collect(call?: Call): Promise<GcResult>;
@@ -109,9 +111,11 @@ async function openToRead(
   unwritable?: unknown,
 ): Promise<Store> {
   const exists = await inspectRoot(runtime, root, opts);
+  const { indexes: lostIndexes } = await lossOf(runtime, root, opts);
   const db = await openDatabaseToRead(runtime, exists ? `${root}/${DATABASE}` : undefined, opts);
   const owner = Owner.reader(runtime, `${root}/run`);
-  return new Store({ runtime, root, namespace: opts.namespace, readOnly: true, unwritable, db, owner });
+  const { namespace } = opts;
+  return new Store({ runtime, root, namespace, readOnly: true, unwritable, lostIndexes, db, owner });
 }
 
 /** `check` runs last; when it fails, the store is closed again. */
@@ -123,11 +127,13 @@ async function openToWrite(
 ): Promise<Store> {
   await prepareRoot(runtime, root, opts);
   await keepIndex(runtime, root, opts);
+  const { indexes: lostIndexes } = await lossOf(runtime, root, opts);
   const db = await openDatabase(runtime, `${root}/${DATABASE}`, opts);
   let owner: Owner | undefined;
   try {
     owner = await Owner.create(runtime, `${root}/run`, opts);
-    const store = new Store({ runtime, root, namespace: opts.namespace, readOnly: false, db, owner });
+    const { namespace } = opts;
+    const store = new Store({ runtime, root, namespace, readOnly: false, lostIndexes, db, owner });
     await makeSpare(runtime, root, store.path(`run/${owner.id}.spare`), opts);
     await ensureLayout(store, opts);
     await check(store);
@@ -153,6 +159,7 @@ function assemble(
   return {
     namespace: store.namespace,
     root: store.root,
+    lostIndexes: store.lostIndexes.map((name) => store.path(name)),
     content,
     images: new LocalImages(store),
     leases: new LocalLeases(store, (ended) => durability.unrely(ended)),

@@ -1,46 +1,26 @@
 /**
- * A lost or damaged database. The index of `content/` still names the images: it is kept aside before a new database would rewrite
- * it, and given back to whoever records the images again (core/verbs/recover.ts).
+ * A lost or damaged database. The index of `content/` still names the images: it was kept aside before a new database would rewrite
+ * it (lost.ts), and is given to whoever records the images again (core/verbs/recover.ts). Of several losses the last has each name.
  */
-import { withOpen } from '../../core/async/cleanup.ts';
+import type { Backend } from '../../core/backend.ts';
 import { HawserError, isKind, messageOf } from '../../core/errors.ts';
 import { parseDescriptor } from '../../core/oci/documents.ts';
-import { type JsonObject, parseJson } from '../../core/oci/json.ts';
+import type { JsonObject } from '../../core/oci/json.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
-import type { LostImage } from '../../core/verbs/recover.ts';
+import type { Leftovers, LostImage } from '../../core/verbs/recover.ts';
 import { problemOf } from './check-records.ts';
-import { Owner, randomHex } from './owner.ts';
+import { entriesOf, INDEX, keepIndex, lossOf, readIndex } from './lost.ts';
+import { Owner } from './owner.ts';
 import { DATABASE, inspectRoot, normalizeRoot } from './root.ts';
 import { checkVersion } from './schema.ts';
 
-const INDEX = 'content/index.json';
-/** Beside the database, as the root holds nothing else. */
-const KEPT = `${DATABASE}.lost-index.json`;
-const MAX_INDEX_BYTES = 1 << 28;
 const SUFFIXES = ['', '-wal', '-shm'] as const;
 
-/** To be called before a database may be made: an index that names images is copied when there is no database. */
-export async function keepIndex(runtime: Runtime, root: string, call?: Call): Promise<void> {
-  const { fs } = runtime;
-  if (((await fs.stat(`${root}/${DATABASE}`, call))?.size ?? 0) > 0) return;
-  if ((await fs.stat(`${root}/${INDEX}`, call))?.type !== 'file') return;
-  if ((await fs.stat(`${root}/${KEPT}`, call)) !== undefined) return;
-  const bytes = await fs.readFile(`${root}/${INDEX}`, MAX_INDEX_BYTES, call);
-  if (namesOf(bytes).length === 0) return;
-  const temporary = `${root}/${KEPT}.${randomHex(runtime, 8)}`;
-  await withOpen(fs.open(temporary, 'exclusive', 0o600, call), async (file) => {
-    await file.write(bytes, 0);
-    await file.sync();
-  });
-  await fs.rename(temporary, `${root}/${KEPT}`, call);
-  await fs.syncDir(root, call);
-}
-
 export interface Recovery {
-  /** What the lost database had, as far as the index tells. */
+  /** What the lost databases had, as far as the indexes tell. */
   readonly lost: readonly LostImage[];
-  /** Entries of the index that name no image. */
+  /** Entries of the indexes that name no image. */
   readonly unreadable: number;
   /** Where the damaged database is now; undefined when there was none, or it is whole. */
   readonly movedTo: string | undefined;
@@ -61,15 +41,52 @@ export async function beginRecovery(runtime: Runtime, given: string, call?: Call
   }
   const movedTo = (await isDamaged(runtime, root, call)) ? await moveAside(runtime, root, call) : undefined;
   await keepIndex(runtime, root, call);
-  if ((await fs.stat(`${root}/${KEPT}`, call)) === undefined) return { lost: [], unreadable: 0, movedTo };
-  const entries = namesOf(await fs.readFile(`${root}/${KEPT}`, MAX_INDEX_BYTES, call));
-  const lost = entries.flatMap((entry) => lostImage(entry) ?? []);
-  return { lost, unreadable: entries.length - lost.length, movedTo };
+  const { indexes } = await lossOf(runtime, root, call);
+  const lost = new Map<string, LostImage>();
+  let unreadable = 0;
+  for (const name of indexes) {
+    for (const entry of entriesOf(await readIndex(runtime, root, name, call))) {
+      const image = lostImage(entry);
+      if (image === undefined) unreadable++;
+      else lost.set(image.name, image);
+    }
+  }
+  return { lost: [...lost.values()].sort(byName), unreadable, movedTo };
 }
 
-/** Everything that was lost is recorded again. */
-export async function endRecovery({ fs }: Runtime, root: string, call?: Call): Promise<void> {
-  await fs.remove(`${normalizeRoot(root)}/${KEPT}`, { tree: true, ...call });
+function byName(a: LostImage, b: LostImage): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+/**
+ * Removes the indexes of which nothing was skipped. Where directories of snapshots have no record, the last file of the loss stays
+ * under another name, so that collections leave the directories alone.
+ */
+export async function endRecovery(
+  runtime: Runtime,
+  given: string,
+  backend: Pick<Backend, 'survey'>,
+  skipped: readonly { readonly name: string }[],
+  call?: Call,
+): Promise<Leftovers> {
+  const root = normalizeRoot(given);
+  const { fs } = runtime;
+  const before = await lossOf(runtime, root, call);
+  if (before.files.length === 0) return { directories: 0, keptBy: [] };
+  const { strays } = await backend.survey({ sizes: false, ...call });
+  const directories = strays.filter(({ type }) => type === 'snapshots').length;
+  const names = new Set(skipped.map(({ name }) => name));
+  let { length: left } = before.files;
+  for (const index of before.indexes) {
+    const entries = entriesOf(await readIndex(runtime, root, index, call));
+    if (entries.some((entry) => names.has(lostImage(entry)?.name ?? ''))) continue;
+    const path = `${root}/${index}`;
+    if (--left > 0 || directories === 0) await fs.remove(path, { tree: true, ...call });
+    else await fs.rename(path, `${root}/${DATABASE}.lost-${stamp(runtime)}`, call);
+  }
+  await fs.syncDir(root, call);
+  const { files } = await lossOf(runtime, root, call);
+  return { directories, keptBy: directories === 0 ? [] : files.map((name) => `${root}/${name}`) };
 }
 
 async function isDamaged(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
@@ -99,8 +116,7 @@ async function moveAside(runtime: Runtime, root: string, call?: Call): Promise<s
       hint: 'Wait for that process, or end it',
     });
   }
-  const stamp = new Date(runtime.clock.now()).toISOString().replace(/[-:.]/g, '');
-  const target = `${root}/${DATABASE}.damaged-${stamp}`;
+  const target = `${root}/${DATABASE}.damaged-${stamp(runtime)}`;
   for (const suffix of SUFFIXES) {
     const path = `${root}/${DATABASE}${suffix}`;
     if ((await fs.stat(path, call)) !== undefined) await fs.rename(path, `${target}${suffix}`, call);
@@ -109,14 +125,8 @@ async function moveAside(runtime: Runtime, root: string, call?: Call): Promise<s
   return target;
 }
 
-/** The entries of an index; none of bytes that are no index. */
-function namesOf(bytes: Uint8Array): readonly JsonObject[] {
-  try {
-    const { manifests } = parseJson(bytes, INDEX) as { manifests?: unknown };
-    return Array.isArray(manifests) ? (manifests as JsonObject[]) : [];
-  } catch {
-    return [];
-  }
+function stamp({ clock }: Runtime): string {
+  return new Date(clock.now()).toISOString().replace(/[-:.]/g, '');
 }
 
 function lostImage(entry: JsonObject): LostImage | undefined {

@@ -25,6 +25,8 @@ export class Store {
   readonly readOnly: boolean;
   /** Why a store that was to be written to can only be read. */
   readonly unwritable: unknown;
+  /** Of lost databases, when the store was opened (lost.ts): names in the root. */
+  readonly lostIndexes: readonly string[];
   readonly db: Database;
   readonly owner: Owner;
   /** Blobs that this process is fetching, by digest. */
@@ -39,7 +41,7 @@ export class Store {
   readonly dirSyncs: Rounds = new Rounds((path) => this.runtime.fs.syncDir(path));
 
   constructor(
-    parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'db' | 'owner'> & {
+    parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'lostIndexes' | 'db' | 'owner'> & {
       unwritable?: unknown;
     },
   ) {
@@ -48,6 +50,7 @@ export class Store {
     this.namespace = parts.namespace;
     this.readOnly = parts.readOnly;
     this.unwritable = parts.unwritable;
+    this.lostIndexes = parts.lostIndexes;
     this.db = parts.db;
     this.owner = parts.owner;
   }

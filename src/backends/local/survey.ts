@@ -9,6 +9,7 @@ import type { Row } from '../../core/ports/database.ts';
 import { lookAtOwners } from './collect.ts';
 import { bytesIn, type Files, listFiles } from './files.ts';
 import { loadState, namespaces } from './gc-state.ts';
+import { type Loss, lossOf } from './lost.ts';
 import { notMounted } from './mounted.ts';
 import { DATABASE } from './root.ts';
 import { number, text } from './rows.ts';
@@ -96,7 +97,7 @@ async function straysOf(
   store: Store,
   files: Files,
   known: readonly SnapshotRow[],
-  call?: Call,
+  call: { sizes?: boolean } & Call,
 ): Promise<Stray[]> {
   const { db } = store;
   const named = db.prepare('SELECT 1 FROM blobs WHERE digest = ? LIMIT 1');
@@ -114,9 +115,16 @@ async function straysOf(
   const orphans = files.snapshots.filter(({ id }) => !ids.has(id) && staged.get(id) === undefined);
   const paths = orphans.map(({ path }) => path);
   for (const id of await notMounted(store.runtime, store.root, paths, new Set(paths), call)) {
-    strays.push({ type: 'snapshots', id, bytes: await usageOf(store, id, call) });
+    strays.push({ type: 'snapshots', id, bytes: call.sizes === false ? 0 : await usageOf(store, id, call) });
   }
   return strays;
+}
+
+function keptTypes({ indexes, files }: Loss): ReadonlySet<Stray['type']> {
+  const kept = new Set<Stray['type']>();
+  if (indexes.length > 0) kept.add('content');
+  if (files.length > 0) kept.add('snapshots');
+  return kept;
 }
 
 async function recordBytes(store: Store, call?: Call): Promise<number> {
@@ -152,5 +160,6 @@ export async function survey(store: Store, call: { sizes?: boolean } & Call = {}
     return { name, state: without(loadState(store.db, name, liveness), broken), broken, bytes };
   });
   const strays = await straysOf(store, files, snapshots, call);
-  return { now: liveness.now, namespaces: found, strays, records: await recordBytes(store, call) };
+  const kept = keptTypes(await lossOf(store.runtime, store.root, call));
+  return { now: liveness.now, namespaces: found, strays, kept, records: await recordBytes(store, call) };
 }

@@ -4,7 +4,8 @@ import { safe } from './text.ts';
 import { binarySize } from './units.ts';
 
 /** Image by image, then the sums. */
-export function renderRecover({ images, skipped, blobs, bytes, movedTo }: Recovered): string {
+export function renderRecover({ images, skipped, blobs, bytes, ...rest }: Recovered): string {
+  const { movedTo, directories, keptBy } = rest;
   const lines = [
     ...(movedTo === undefined ? [] : [`the damaged database is now ${safe(movedTo)}`]),
     ...images.map(
@@ -14,12 +15,22 @@ export function renderRecover({ images, skipped, blobs, bytes, movedTo }: Recove
     images.length + skipped.length === 0
       ? 'nothing was lost'
       : `${images.length} images and ${blobs} blobs (${binarySize(bytes)}) recovered, ${skipped.length} images not`,
+    ...(directories === 0
+      ? []
+      : [
+          `${directories} directories in snapshots/ have no record: layers, which unpacking makes anew, and what was written into snapshots. ` +
+            `They stay until you remove ${keptBy.map(safe).join(' ')}`,
+        ]),
   ];
   return lines.map((line) => `${line}\n`).join('');
 }
 
 /** One line: `{"v":1,"type":"recover",...}`, sizes in bytes. */
-export function renderRecoverJson({ images, skipped, ...sums }: Recovered): string {
-  const copies = { images: images.map((one) => ({ ...one })), skipped: skipped.map((one) => ({ ...one })) };
+export function renderRecoverJson({ images, skipped, keptBy, ...sums }: Recovered): string {
+  const copies = {
+    images: images.map((one) => ({ ...one })),
+    skipped: skipped.map((one) => ({ ...one })),
+    keptBy: [...keptBy],
+  };
   return `${goJson({ v: 1, type: 'recover', ...sums, ...copies })}\n`;
 }

@@ -63,8 +63,25 @@ export async function withBackend<T>(
   );
 }
 
-/** Like `withBackend`, for work that needs a store of our own. NotImplemented with --address. */
+/** Like `withBackend`, for work that needs a store of our own; warns of a lost database. NotImplemented with --address. */
 export async function withLocalBackend<T>(
+  context: Context,
+  work: (backend: LocalBackend) => Promise<T>,
+  readOnly: boolean | 'if-need-be' = false,
+): Promise<T> {
+  const warned = async (backend: LocalBackend): Promise<T> => {
+    if (backend.lostIndexes.length > 0) await warn(context, lostDatabase(backend.lostIndexes));
+    return await work(backend);
+  };
+  return await recoveringLocalBackend(context, warned, readOnly);
+}
+
+function lostDatabase(indexes: readonly string[]): string {
+  return `warning: the database of this store was lost, and its blobs stay until that is settled: hawser recover, or remove ${indexes.join(' ')}`;
+}
+
+/** Like `withLocalBackend`, for whoever knows of the loss. */
+export async function recoveringLocalBackend<T>(
   context: Context,
   work: (backend: LocalBackend) => Promise<T>,
   readOnly: boolean | 'if-need-be' = false,

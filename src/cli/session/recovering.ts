@@ -1,5 +1,5 @@
 import type { Recovered } from '../views/recovered.ts';
-import { type Context, localRoot, warn, withLocalBackend } from './context.ts';
+import { type Context, localRoot, recoveringLocalBackend, warn } from './context.ts';
 import { storeDeps } from './transfer.ts';
 
 /** Makes the records of a lost or damaged database again. */
@@ -9,10 +9,10 @@ export async function recovered(context: Context): Promise<Recovered> {
   const { runtime, signal } = context;
   const root = localRoot(context);
   const { lost, movedTo, unreadable } = await beginRecovery(runtime, root, { signal });
-  return await withLocalBackend(context, async (backend) => {
+  return await recoveringLocalBackend(context, async (backend) => {
     const report = await recoverImages(storeDeps(context, backend), lost, { signal });
     if (unreadable > 0) await warn(context, `warning: ${unreadable} entries of the index name no image`);
-    if (report.skipped.length === 0) await endRecovery(runtime, root, { signal });
-    return { ...report, movedTo };
+    const left = await endRecovery(runtime, root, backend, report.skipped, { signal });
+    return { ...report, ...left, movedTo };
   });
 }

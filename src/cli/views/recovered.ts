@@ -1,6 +1,6 @@
-import type { RecoverReport } from '../../core/verbs/recover.ts';
+import type { Leftovers, RecoverReport } from '../../core/verbs/recover.ts';
 
-export interface Recovered extends RecoverReport {
+export interface Recovered extends RecoverReport, Leftovers {
   /** Where the damaged database is now. */
   readonly movedTo: string | undefined;
 }

@@ -41,6 +41,8 @@ export interface Survey {
   readonly now: number;
   readonly namespaces: readonly SurveyedNamespace[];
   readonly strays: readonly Stray[];
+  /** The types of which a file stays, although no record names it: a database was lost. Not given: none. */
+  readonly kept?: ReadonlySet<Stray['type']> | undefined;
   /** Bytes of the database and of the store's other files. */
   readonly records: number;
 }
@@ -106,7 +108,7 @@ function split({ name: namespace, state, broken, bytes }: SurveyedNamespace, now
 }
 
 /** A blob's file goes with its last record, and stays while an ingest expects its digest: all that goes is counted once. */
-export function planCollection({ namespaces, strays, now }: Survey): GcPlan {
+export function planCollection({ namespaces, strays, kept, now }: Survey): GcPlan {
   const parts = namespaces.map((one) => split(one, now));
   const stays = parts.flatMap((one) => one.stays);
   const used = new Set(stays.filter(({ type }) => type === 'content').map(({ id }) => id));
@@ -118,8 +120,12 @@ export function planCollection({ namespaces, strays, now }: Survey): GcPlan {
       if (expected !== undefined && staying.has(`${name}\0${ref}`)) used.add(expected);
     }
   }
-  const loose = strays.filter(({ digest }) => digest === undefined || !used.has(digest));
-  const goes = parts.flatMap((one) => one.goes).map((item) => onceCounted(item, used));
+  const loose = strays.filter(
+    ({ type, digest }) => !kept?.has(type) && (digest === undefined || !used.has(digest)),
+  );
+  const freed = (item: GcItem): GcItem =>
+    kept?.has('content') && item.type === 'content' ? { ...item, bytes: 0 } : onceCounted(item, used);
+  const goes = parts.flatMap((one) => one.goes).map(freed);
   goes.push(...loose.map(({ type, id, bytes }) => ({ namespace: '', type, id, bytes })));
   return { goes, stays, bytes: goes.reduce((sum, { bytes }) => sum + bytes, 0) };
 }

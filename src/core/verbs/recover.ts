@@ -31,6 +31,14 @@ export interface RecoverReport {
   readonly bytes: number;
 }
 
+/** What a store has that no image names, once the images are recovered. */
+export interface Leftovers {
+  /** Directories of snapshots without a record: layers to be unpacked again, and what users wrote. */
+  readonly directories: number;
+  /** Files of the loss: while one of them is there, no collection removes such a directory. */
+  readonly keptBy: readonly string[];
+}
+
 /**
  * Hashes the blobs of the images, records those that are right, gives them the labels that a fetch gives, and last records each
  * image. An image whose name is recorded stays as it is. Snapshots are not recovered: unpacking makes them anew.

@@ -63,7 +63,15 @@ test('a report of repair', () => {
 });
 
 test('a report of recover', () => {
-  const lost = { images: [], skipped: [], blobs: 0, bytes: 0, movedTo: undefined };
+  const lost = {
+    images: [],
+    skipped: [],
+    blobs: 0,
+    bytes: 0,
+    movedTo: undefined,
+    directories: 0,
+    keptBy: [],
+  };
   assert.equal(renderRecover(lost), 'nothing was lost\n');
   const images = [
     { name: 'a', complete: true },
@@ -75,11 +83,15 @@ test('a report of recover', () => {
     blobs: 4,
     bytes: 1024,
     movedTo: '/r/hawser.db.damaged-1',
+    directories: 2,
+    keptBy: ['/r/hawser.db.damaged-1'],
   };
   assert.equal(
     renderRecover(found),
     'the damaged database is now /r/hawser.db.damaged-1\nrecovered a\nrecovered b\\x1b (parts are missing: pull again)\n' +
-      'not recovered: c: gone\n2 images and 4 blobs (1.0 KiB) recovered, 1 images not\n',
+      'not recovered: c: gone\n2 images and 4 blobs (1.0 KiB) recovered, 1 images not\n' +
+      '2 directories in snapshots/ have no record: layers, which unpacking makes anew, and what was written into snapshots. ' +
+      'They stay until you remove /r/hawser.db.damaged-1\n',
   );
   assert.equal(JSON.parse(renderRecoverJson(found)).images[1].complete, false);
 });
