@@ -14,31 +14,44 @@ export function addImageKeys(list: ListBuilder, document: Mapping, at: string): 
   if (document.kind === 'CustomResourceDefinition') return;
   const name = isMapping(document.metadata) ? textOf(document.metadata.name) : undefined;
   const place = `${at}, ${String(document.kind)}${name === undefined ? '' : ` ${name}`}`;
-  const open: { readonly value: unknown; readonly depth: number }[] = [{ value: document, depth: 0 }];
-  let nodes = 0;
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { value, depth } = next;
-    if (++nodes > MAX_NODES || depth > MAX_DEPTH) {
-      list.refuse(place, 'it is too large, or nested too deeply');
-      return;
-    }
-    if (Array.isArray(value)) push(open, value, depth);
-    else if (isMapping(value)) {
+  const walk = new NodeWalk(document);
+  for (let value = walk.next(); value !== undefined; value = walk.next()) {
+    if (isMapping(value)) {
       if (isDefinition(value)) continue;
       addImage(list, value.image, place);
-      push(open, Object.values(value), depth);
     }
+    if (walk.push(Array.isArray(value) ? value : Object.values(value))) continue;
+    list.refuse(place, 'it is too large, or nested too deeply');
+    return;
   }
 }
 
-/** The first one comes last, and is taken first. */
-function push(
-  open: { readonly value: unknown; readonly depth: number }[],
-  values: readonly unknown[],
-  depth: number,
-): void {
-  for (const value of [...values].reverse())
-    if (typeof value === 'object' && value !== null) open.push({ value, depth: depth + 1 });
+/** Visits the mappings and lists of a value, parents first. */
+class NodeWalk {
+  readonly #open: { readonly value: object; readonly depth: number }[];
+  #depth = 0;
+  #nodes = 1;
+
+  constructor(root: object) {
+    this.#open = [{ value: root, depth: 0 }];
+  }
+
+  next(): object | undefined {
+    const next = this.#open.pop();
+    this.#depth = next?.depth ?? 0;
+    return next?.value;
+  }
+
+  /** The children of the last one. The first comes last, and is taken first. False for too many nodes, or too deep ones. */
+  push(values: readonly unknown[]): boolean {
+    const depth = this.#depth + 1;
+    for (const value of [...values].reverse()) {
+      if (typeof value !== 'object' || value === null) continue;
+      if (++this.#nodes > MAX_NODES || depth > MAX_DEPTH) return false;
+      this.#open.push({ value, depth });
+    }
+    return true;
+  }
 }
 
 function isDefinition({ kind, apiVersion }: Mapping): boolean {

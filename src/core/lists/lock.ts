@@ -1,6 +1,8 @@
 /** images.lock: which digest each image of a list had, as JSON. */
-import { parseDigest } from '../oci/digest.ts';
+import { HawserError } from '../errors.ts';
+import { type Digest, parseDigest } from '../oci/digest.ts';
 import { parseReference } from '../reference/parse.ts';
+import type { Reference } from '../reference/reference.ts';
 import { isMapping, type Mapping, textOf } from './fields.ts';
 import type { ListBuilder } from './list.ts';
 
@@ -44,11 +46,19 @@ export function addLock(list: ListBuilder, { v, images }: Mapping, at: string): 
     const place = `${at}, image ${index + 1}`;
     try {
       const { ref, digest, platforms } = isMapping(image) ? image : {};
-      const reference = { ...parseReference(textOf(ref) ?? ''), digest: parseDigest(textOf(digest) ?? '') };
+      const reference = pinned(parseReference(textOf(ref) ?? ''), parseDigest(textOf(digest) ?? ''));
       const names = isMapping(platforms) ? Object.keys(platforms) : [];
       list.put({ reference, platforms: names.length > 0 ? names : undefined, at: place });
     } catch (err) {
       list.fail(place, err);
     }
   }
+}
+
+/** InvalidArgument where the name itself has another digest: the image would be recorded under a name that lies. */
+function pinned(reference: Reference, digest: Digest): Reference {
+  if (reference.digest === undefined || reference.digest === digest) return { ...reference, digest };
+  throw new HawserError('InvalidArgument', `the digest of ${reference.name} is another: ${digest}`, {
+    hint: 'The lock was damaged or changed: make it again with hawser lock',
+  });
 }

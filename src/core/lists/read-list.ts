@@ -1,5 +1,6 @@
 /** Lists of images in the forms that people have; which form is told by the content. */
 import { HawserError, messageOf } from '../errors.ts';
+import { checkAliases } from './aliases.ts';
 import { addDocument } from './documents.ts';
 import { type ImageList, ListBuilder } from './list.ts';
 import { addLock, isLock } from './lock.ts';
@@ -54,23 +55,25 @@ const MAX_OPEN = 10_000;
 function isDeep(text: string): boolean {
   let open = 0;
   for (const [bracket] of text.matchAll(/[[{}\]]/g)) {
-    open += bracket === '[' || bracket === '{' ? 1 : -1;
+    open = bracket === '[' || bracket === '{' ? open + 1 : Math.max(0, open - 1);
     if (open > MAX_OPEN) return true;
   }
   return false;
 }
 
-/** Mappings and lists of the documents that are not empty. Aliases may stand for a limited number of nodes only. */
+/** Mappings and lists of the documents that are not empty. */
 async function parseDocuments(text: string, source: string): Promise<unknown[]> {
   if (isDeep(text)) throw unreadable(source, 'it is nested too deeply');
-  const { parseAllDocuments } = await import('yaml');
+  const yaml = await import('yaml');
   const found: unknown[] = [];
   try {
     // With a check of keys the time would grow with their square; regsync allows the same key twice.
-    for (const document of parseAllDocuments(text, { uniqueKeys: false, logLevel: 'silent' })) {
+    for (const document of yaml.parseAllDocuments(text, { uniqueKeys: false, logLevel: 'silent' })) {
       const [error] = document.errors;
       if (error !== undefined) throw error;
-      const value: unknown = document.toJS({ maxAliasCount: 100 });
+      checkAliases(yaml, document.contents);
+      // The parser's own check takes cubic time.
+      const value: unknown = document.toJS({ maxAliasCount: -1 });
       if (value !== null && value !== undefined) found.push(value);
     }
   } catch (err) {

@@ -245,8 +245,15 @@ async function bringOthers(
   );
 }
 
+/** An archive need not hold the documents of platforms that nobody wants, whatever the store takes of a registry. */
 function pullOptions({ platforms, snapshotter, layerSettings }: ImportOptions, name: string): PullOptions {
-  return { reference: parseReference(name), platforms, snapshotter, layerSettings };
+  return {
+    reference: parseReference(name),
+    platforms,
+    snapshotter,
+    layerSettings,
+    allMetadata: false,
+  };
 }
 
 /** A blob of the store that has rotted is taken from the archive again. */

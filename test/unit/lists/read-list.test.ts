@@ -178,6 +178,20 @@ test('a lock pins the digest, and the image keeps the name of its tag', async ()
   assert.equal(image?.reference.name, 'quay.io/a:1');
 });
 
+test('a lock whose name has another digest is refused: the record would lie', async () => {
+  const entry = (ref: string) => ({ ref, digest: DIGEST, mediaType: 't', size: 1 });
+  const other = `sha256:${'b'.repeat(64)}`;
+  const text = lockText([entry(`quay.io/a@${DIGEST}`), entry(`quay.io/b:1@${other}`)]);
+  const { images, errors } = await readList(text, 'l');
+  assert.deepEqual(
+    images.map(({ reference: { name, digest } }) => [name, digest]),
+    [[`quay.io/a@${DIGEST}`, DIGEST]],
+  );
+  assert.deepEqual(errors.map(messageOf), [
+    `l, image 2: the digest of quay.io/b:1@${other} is another: ${DIGEST}`,
+  ]);
+});
+
 test('what would need a list of tags, a signature check or a template is an error that says so; secrets are not used', async () => {
   assert.deepEqual(await wrongOf('h.io:\n  images: {a: [], b: ["1"]}\n  images-by-tag-regex: {c: "^1"}\n'), [
     'l: images-by-tag-regex of h.io: hawser asks no registry for its tags; name them',
@@ -220,6 +234,14 @@ test('unknown documents and unreadable YAML are told with their place', async ()
 const HOSTILE: Readonly<Record<string, string>> = {
   'an alias bomb': `apiVersion: v1\nkind: a\nx0: &x0 [1,1,1,1,1,1,1,1,1]\n${Array.from({ length: 40 }, (_, n) => `x${n + 1}: &x${n + 1} [${`*x${n},`.repeat(9)}]\n`).join('')}`,
   'an alias of itself': 'apiVersion: v1\nkind: a\nx: &x {image: a, y: *x}\n',
+  'thousands of aliases inside their own anchor': `apiVersion: v1\nkind: a\nx: &x [${'*x,'.repeat(3000)}]\n`,
+  'aliases of what holds aliases of nothing': `apiVersion: v1\nkind: a\ne: &e []\nx: &x [${'*e,'.repeat(2000)}]\ny: [${'*x,'.repeat(2000)}]\n`,
+  'many aliases': `apiVersion: v1\nkind: a\nx: &x 1\ny: [${'*x,'.repeat(50_000)}]\n`,
+  'aliases of a long list of tags': `h.io:\n  images:\n    a: &t [${'"1",'.repeat(50_000)}]\n${Array.from({ length: 100 }, (_, n) => `    a${n}: *t\n`).join('')}`,
+  'merges of merges, in YAML 1.1': `%YAML 1.1\n---\napiVersion: v1\nkind: a\nx0: &x0 {a: 1}\n${Array.from({ length: 40 }, (_, n) => `x${n + 1}: &x${n + 1} {<<: [*x${n}, *x${n}]}\n`).join('')}`,
+  'siblings of an alias of itself': `apiVersion: v1\nkind: a\nx: &x [*x,${'{},'.repeat(50_000)}]\n`,
+  'many documents': `${'---\n'.repeat(50_000)}a`,
+  'closing brackets in a comment, then opening ones': `# ${']'.repeat(100_000)}\nx: ${'['.repeat(100_000)}`,
   'deep brackets': `{"apiVersion":"v1","kind":"a","x":${'['.repeat(1_000_000)}`,
   'deep items': `apiVersion: v1\nkind: a\nx: ${'- '.repeat(100_000)}`,
   'deep mappings': `apiVersion: v1\nkind: a\nx: ${'{a: '.repeat(500)}1${'}'.repeat(500)}`,
