@@ -87,8 +87,8 @@ for (const part of ['gzip layer', 'zstd layer', 'plain layer'] as const) {
           for (const verb of verbs) {
             ROT['a flipped bit']?.(pathOf(store, digest));
             const err = await failure(verb());
-            assert.match(err.message, /stored blob sha256:\w+ was damaged, and is used no more/);
-            assert.match(hintOf(err) ?? '', /hawser content fetch/);
+            assert.match(err.message, /stored blob sha256:\w+ is damaged, and is not used/);
+            assert.match(hintOf(err) ?? '', /hawser images repair/);
             await rejectsWith('NotFound', /is not in the store/, verb());
             await fetch(ref, { store });
             assert.equal(await store.content.verify(parseDigest(digest)), true);

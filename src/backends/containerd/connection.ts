@@ -27,6 +27,8 @@ const OPTIONS: grpc.ClientOptions = {
 export interface CallOptions extends Call {
   /** The lease that holds what the call makes (containerd's `containerd-lease` header). */
   readonly lease?: string | undefined;
+  /** Not given: the connection's. */
+  readonly namespace?: string | undefined;
   /** Milliseconds; 0: no limit. Default: five minutes. */
   readonly deadline?: number;
 }
@@ -196,11 +198,14 @@ export class Connection {
   }
 
   /** The parts that every call has. Throws the reason of an aborted signal. */
-  #begin<R>(name: MethodName, { lease, deadline = DEADLINE, signal }: CallOptions): Beginning<R> {
+  #begin<R>(
+    name: MethodName,
+    { lease, namespace = this.namespace, deadline = DEADLINE, signal }: CallOptions,
+  ): Beginning<R> {
     signal?.throwIfAborted();
     const { path, encode, decode } = methodOf(name);
     const metadata = new grpc.Metadata();
-    metadata.set('containerd-namespace', this.namespace);
+    metadata.set('containerd-namespace', namespace);
     if (lease !== undefined) metadata.set('containerd-lease', headerValue(lease));
     const options = deadline === 0 ? {} : { deadline: Date.now() + deadline };
     return { path, encode, decode: decode as Beginning<R>['decode'], metadata, options };

@@ -3,29 +3,30 @@ import { closingAfter } from '../../core/async/cleanup.ts';
 import type { ContentStore, Info, Ingest, IngestStatus, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { hashed } from '../../core/content/read.ts';
-import { HawserError, isKind, reasonOf } from '../../core/errors.ts';
+import { HawserError, ifFound, isKind, reasonOf } from '../../core/errors.ts';
 import { type Digest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Hashers } from '../../core/ports/hashers.ts';
 import type { Connection } from './connection.ts';
-import { ContainerdIngest, type ExpectedBlob } from './ingest.ts';
-import { addToLease } from './leases.ts';
+import { ContainerdIngest, type ExpectedBlob, type IngestParts } from './ingest.ts';
+import { addToLease, type ContainerdLeases } from './leases.ts';
 import { listAll } from './list-all.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
+import { replaceBlob, requireOnlyHere } from './replace.ts';
 
 /** containerd's content store (services/content/v1) in one namespace. */
 export class ContainerdContent implements ContentStore {
   readonly #connection: Connection;
   readonly #hashers: Hashers;
-  readonly #collect: ((call?: Call) => Promise<void>) | undefined;
+  readonly #leases: ContainerdLeases | undefined;
   /** The ingests that are open here, by ref. */
   readonly #open = new Map<string, ContainerdIngest>();
 
-  /** `collect`: has containerd remove what no record names any more. */
-  constructor(connection: Connection, hashers: Hashers, collect?: (call?: Call) => Promise<void>) {
+  /** Without `leases` no blob is replaced. */
+  constructor(connection: Connection, hashers: Hashers, leases?: ContainerdLeases) {
     this.#connection = connection;
     this.#hashers = hashers;
-    this.#collect = collect;
+    this.#leases = leases;
   }
 
   async info(digest: Digest, call?: Call): Promise<Info> {
@@ -73,23 +74,22 @@ export class ContainerdContent implements ContentStore {
     return byteStream({ next: checked, cancel: () => messages.cancel() });
   }
 
-  /**
-   * containerd keeps the labels no longer than the record. The file stays until the next collection, and until then a new ingest of the
-   * digest would be given the rotten bytes.
-   */
+  /** Drops nothing: containerd would collect all that only this record keeps. */
   async verify(digest: Digest, call?: Call): Promise<boolean> {
     try {
       for await (const _ of await this.open(digest, call));
       return true;
     } catch (err) {
       if (reasonOf(err, 'mismatch') === undefined) throw err;
+      return false;
     }
-    await this.delete(digest, call);
-    await this.#collect?.(call);
-    return false;
   }
 
-  async ingest(ref: string, expected: ExpectedBlob, call: WriteCall = {}): Promise<Ingest> {
+  async ingest(
+    ref: string,
+    expected: ExpectedBlob,
+    call: WriteCall & { readonly anew?: boolean | undefined } = {},
+  ): Promise<Ingest> {
     if (ref === '') throw new HawserError('InvalidArgument', 'Cannot ingest without a ref');
     if (expected.digest !== undefined) parseDigest(expected.digest);
     const parts = {
@@ -97,6 +97,7 @@ export class ContainerdContent implements ContentStore {
       hashers: this.#hashers,
       known: (digest: Digest, labels: Labels, call: WriteCall) => this.#known(digest, labels, call),
       closed: (ref: string) => this.#open.delete(ref),
+      replace: call.anew === true ? await this.#replacing(expected, call) : undefined,
     };
     try {
       const ingest = await ContainerdIngest.open(parts, ref, expected, call);
@@ -106,6 +107,24 @@ export class ContainerdContent implements ContentStore {
       if (isKind(err, 'AlreadyExists')) await this.#checkSize(expected, call);
       throw err;
     }
+  }
+
+  /** How the blob of this digest is replaced; undefined when there is none. */
+  async #replacing({ digest }: ExpectedBlob, call: Call): Promise<IngestParts['replace']> {
+    if (digest === undefined || this.#leases === undefined) return undefined;
+    const info = await ifFound(this.info(digest, call));
+    if (info === undefined) return undefined;
+    const deps = { connection: this.#connection, leases: this.#leases };
+    await requireOnlyHere(deps, digest, call);
+    return async (commit, { signal }) => {
+      // Labels may have changed since the bytes began to come.
+      const now = (await ifFound(this.info(digest, { signal }))) ?? info;
+      const committed = await replaceBlob(deps, now, commit, { signal });
+      if (await this.verify(digest, { signal })) return committed;
+      throw new HawserError('DataLoss', `containerd has damaged bytes for ${digest} still`, {
+        hint: 'Another client of this containerd may keep them; try again, and see the log of containerd',
+      });
+    };
   }
 
   /** containerd compares the digest only. */

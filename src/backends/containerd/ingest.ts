@@ -21,6 +21,13 @@ export interface IngestParts {
   /** For a blob that the namespace has already: adds it to the lease and sets the labels that it lacks. */
   known(digest: Digest, labels: Labels, call: WriteCall): Promise<void>;
   closed(ref: string): void;
+  /**
+   * Given when the namespace has the blob, with other bytes: makes room for the new ones, and calls `commit` with labels that they are
+   * to have.
+   */
+  readonly replace?:
+    | ((commit: (labels: Labels) => Promise<Digest>, call: Call) => Promise<Digest>)
+    | undefined;
 }
 
 /**
@@ -66,14 +73,18 @@ export class ContainerdIngest implements Ingest {
     const stream = new WriteStream(parts.connection, { lease: call.lease, ...sizeOf(expected) });
     const ingest = new ContainerdIngest(parts, ref, expected, call.lease, stream);
     await ingest.#begin(call);
+    // What is to replace others is hashed here from its first byte.
+    if (parts.replace !== undefined && ingest.offset > 0) await ingest.#truncate(call);
     return ingest;
   }
 
   /** Takes the lock and resumes. An ingest that is longer than wanted begins anew. */
   async #begin(call: Call): Promise<void> {
     const { size = 0, digest = '' } = this.#expected;
+    // containerd takes no bytes for a digest that is recorded.
+    const expected = this.#parts.replace === undefined ? digest : '';
     try {
-      const request = { action: STAT, ref: this.ref, total: size, expected: digest } as const;
+      const request = { action: STAT, ref: this.ref, total: size, expected } as const;
       const { offset } = await this.#stream.request(request, call);
       this.#startAt(offset);
       if (offset > (this.#expected.size ?? Number.MAX_SAFE_INTEGER)) await this.#truncate(call);
@@ -143,7 +154,7 @@ export class ContainerdIngest implements Ingest {
     try {
       this.#verify(size, expected);
       await this.flush(opts);
-      const digest = await this.#commit(expected, size ?? 0, labels, opts);
+      const digest = await this.#record(expected, size ?? 0, labels, opts);
       await this.#close(opts);
       return digest;
     } catch (err) {
@@ -162,6 +173,27 @@ export class ContainerdIngest implements Ingest {
     if (this.#digest === undefined || expected === undefined || this.#digest === expected) return;
     if (algorithmOf(expected) !== this.#algorithm) return;
     throw this.#wrong(`unexpected commit digest ${this.#digest}, expected ${expected}`);
+  }
+
+  async #record(
+    expected: Digest | undefined,
+    total: number,
+    labels: Labels,
+    call: WriteCall,
+  ): Promise<Digest> {
+    const { replace } = this.#parts;
+    if (replace === undefined) return await this.#commit(expected, total, labels, call);
+    await this.#confirm(call);
+    const commit = (kept: Labels) =>
+      this.#commit(expected, total, { ...labels, ...kept }, { lease: call.lease });
+    return await replace(commit, call);
+  }
+
+  /** Asks containerd, which hashes on the way, whether it has the bytes that were hashed here. */
+  async #confirm(call: Call): Promise<void> {
+    const { digest, offset } = await this.#stream.request({ action: STAT, ref: this.ref }, call);
+    if (offset === this.#offset && (digest === this.#digest || this.#algorithm !== 'sha256')) return;
+    throw this.#wrong(`containerd has ${offset} bytes with the digest ${digest}, not ${this.#digest}`);
   }
 
   async #commit(

@@ -57,7 +57,7 @@ export async function openContainerdBackend(
     };
     const roles = {
       ...{ namespace, leases, snapshotter, snapshotterNames: usable },
-      content: new ContainerdContent(connection, hashers, (call) => leases.collect(call)),
+      content: new ContainerdContent(connection, hashers, leases),
       images: new ContainerdImages(connection),
     };
     return {

@@ -81,7 +81,8 @@ export interface Ingester {
    * One writer for each ref over all processes: Unavailable while another live one has the ref. The data of a dead process
    * is hashed again and resumed. AlreadyExists when `want.digest` is in the namespace, or is shared from another namespace
    * after a check. With a lease the blob is leased in every case.
-   * `anew`: stored bytes are not looked at; the commit puts the new ones in their place. A store that cannot do that says AlreadyExists.
+   * `anew`: for a blob whose bytes are damaged: the commit puts the new ones in their place, and the record keeps its labels.
+   * FailedPrecondition where a containerd cannot do that.
    */
   ingest(
     ref: string,
@@ -123,8 +124,8 @@ export interface Verifier {
   /** Every record of the namespace, be its bytes there or not, sorted by digest. Not given: `list` has them all. */
   records?(call?: Call): Promise<Info[]>;
   /**
-   * Whether the stored bytes still have their digest. When they do not, or are gone, the store drops them, leased or not, so that
-   * the next `ingest` of the digest takes its bytes anew; labels stay where the store can keep them. NotFound when absent.
+   * Whether the stored bytes still have their digest. The record stays in any case, and all that its labels keep. hawser's own store drops
+   * bytes that do not, leased or not; a containerd keeps them until an `ingest` with `anew`. NotFound when absent.
    */
   verify(digest: Digest, call?: Call): Promise<boolean>;
 }

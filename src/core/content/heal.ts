@@ -3,17 +3,22 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Verifier } from './content-store.ts';
 
+export interface Anew extends Call {
+  /** Of `Ingester.ingest`. */
+  readonly anew?: boolean;
+}
+
 export interface Healing {
   readonly content: Verifier;
-  /** Brings a blob that the store has dropped. Not given: this verb does not fetch. */
-  readonly refetch?: ((desc: Descriptor, call: Call) => Promise<unknown>) | undefined;
+  /** Brings a blob whose bytes are damaged. Not given: this verb does not fetch. */
+  readonly refetch?: ((desc: Descriptor, call: Anew) => Promise<unknown>) | undefined;
   /** Told before a blob is brought anew. */
   readonly warn?: ((message: string) => void) | undefined;
 }
 
 /**
- * Runs `work`, which reads a stored blob. When `work` fails and the bytes in the store have lost their digest, the store drops
- * them; they are brought anew and `work` runs once more. Where nothing can be fetched: DataLoss that says so. An error that
+ * Runs `work`, which reads a stored blob. When `work` fails and the bytes in the store have lost their digest, they are
+ * brought anew and `work` runs once more. Where nothing can be fetched: DataLoss that says so. An error that
  * comes through unchanged is therefore the blob's own, as it was published. After an abort the bytes are not looked at.
  */
 export async function withSoundBlob<T>(
@@ -27,9 +32,9 @@ export async function withSoundBlob<T>(
   } catch (err) {
     if (!mayBeRot(err)) throw err;
     if ((await ifFound(content.verify(desc.digest, call))) === true) throw err;
-    if (refetch === undefined) throw dropped(desc, err);
+    if (refetch === undefined) throw damaged(desc, err);
     warn?.(`The stored blob ${desc.digest} was damaged: it is fetched anew`);
-    await refetch(desc, call);
+    await refetch(desc, { ...call, anew: true });
     return await work();
   }
 }
@@ -52,10 +57,10 @@ function mayBeRot(err: unknown): boolean {
   return reason === undefined && isKind(err, 'NotFound', 'FailedPrecondition', 'OutOfRange', 'Internal');
 }
 
-function dropped({ digest }: Descriptor, cause: unknown): HawserError {
+function damaged({ digest }: Descriptor, cause: unknown): HawserError {
   return new HawserError(
     'DataLoss',
-    `The stored blob ${digest} was damaged, and is used no more (${messageOf(cause)})`,
-    { cause, hint: 'Fetch it anew: hawser content fetch REF, or hawser images pull REF' },
+    `The stored blob ${digest} is damaged, and is not used (${messageOf(cause)})`,
+    { cause, hint: 'Fetch it anew: hawser images repair REF' },
   );
 }

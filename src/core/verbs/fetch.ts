@@ -1,6 +1,6 @@
 /** The verb `fetch`: an image's content into the store and its record, nothing unpacked (ctr content fetch). */
 import type { Labels } from '../content/content-store.ts';
-import { withSoundBlob } from '../content/heal.ts';
+import { type Anew, withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobCall, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
@@ -111,8 +111,8 @@ export async function resolve(
 
 /** The blobs of a job's image, from the store or the registry. */
 export interface BlobSource extends Pick<WalkDeps, 'bring' | 'document'> {
-  /** Brings a blob that the store has dropped. */
-  readonly refetch: (desc: Descriptor, call: Call) => Promise<unknown>;
+  /** Brings a blob for the image's own job. */
+  readonly refetch: (desc: Descriptor, call: Anew) => Promise<unknown>;
 }
 
 /** A document that has rotted in the store is fetched anew. */
@@ -131,8 +131,8 @@ export function blobSource({ deps, options, lease, report }: FetchJob): BlobSour
       : together.blobs.run(desc.digest, call.signal, () =>
           together.downloads.run(call.signal, () => fetch(desc, call)),
         );
-  const refetch = (desc: Descriptor, { signal }: Call) =>
-    bring(desc, { lease, labels: sourceLabels(reference), signal });
+  const refetch = (desc: Descriptor, { anew, signal }: Anew) =>
+    bring(desc, { lease, labels: sourceLabels(reference), anew, signal });
   const warn = (message: string) => report({ type: 'warning', message });
   const document = (desc: Descriptor, call: Call) =>
     withSoundBlob({ content, refetch, warn }, desc, call, () =>

@@ -8,7 +8,7 @@ import type { Archive } from '../carry/members.ts';
 import { type ArchiveForm, formOf, type ImportSource, openArchive } from '../carry/open-archive.ts';
 import { bringReferrers, type Referrer } from '../carry/referrers.ts';
 import type { Labels } from '../content/content-store.ts';
-import { withSoundBlob } from '../content/heal.ts';
+import { type Anew, withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
 import { fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
@@ -265,8 +265,8 @@ function sourceOf(
   const { content } = backend;
   const blobs = { content, fetcher, clock, report, link: new Link(clock, { lanes: 1 }) };
   const bring: BlobSource['bring'] = (desc, call) => fetchBlob(blobs, desc, call);
-  const refetch = (desc: Descriptor, { signal }: Call) =>
-    bring(desc, { lease, labels: sourceLabels(options.reference), signal });
+  const refetch = (desc: Descriptor, { anew, signal }: Anew) =>
+    bring(desc, { lease, labels: sourceLabels(options.reference), anew, signal });
   const warn = (message: string) => report({ type: 'warning', message });
   const document = (desc: Descriptor, call: Call) =>
     withSoundBlob({ content, refetch, warn }, desc, call, () =>

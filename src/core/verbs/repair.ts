@@ -3,7 +3,6 @@ import { cleanupSignal } from '../async/abort.ts';
 import { cleanedUp } from '../async/cleanup.ts';
 import { reached } from '../async/milestone.ts';
 import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
-import { sourceLabels } from '../images/gc-labels.ts';
 import type { Image } from '../images/image-store.ts';
 import type { LayerStep } from '../layers/layer-steps.ts';
 import { unpackAs } from '../layers/unpacker.ts';
@@ -60,7 +59,7 @@ class Repair {
   readonly #deps: TransferDeps;
   readonly #job: FetchJob;
   readonly #options: RepairOptions;
-  readonly #repaired: Damage[] = [];
+  readonly #repaired = new Map<string, Damage>();
   readonly #left = new Map<string, { damage: Damage; why: string }>();
   readonly #known = new Map<Digest, string | undefined>();
 
@@ -74,7 +73,7 @@ class Repair {
     await this.#content();
     const unchecked = this.#deps.backend.checker === undefined ? [] : await this.#snapshots();
     const image = this.#options.image.name;
-    return { image, repaired: this.#repaired, left: [...this.#left.values()], unchecked };
+    return { image, repaired: [...this.#repaired.values()], left: [...this.#left.values()], unchecked };
   }
 
   #verifyOptions(parts: VerifyOptions['parts']): VerifyOptions {
@@ -88,25 +87,22 @@ class Repair {
       const { damage } = await verify(this.#deps, this.#verifyOptions(['content']));
       const fresh = damage.filter((one) => !this.#left.has(keyOf(one)));
       if (fresh.length === 0) return;
-      for (const one of fresh) {
-        if (one.type === 'blob') await this.#attempt(one, () => this.#bring(one));
-        else if (one.type === 'labels') await this.#attempt(one, () => this.#label(one));
-        else if (one.type === 'records') this.#leave(one, 'hawser recover makes the records again');
-        else this.#leave(one, 'it is as it was published; ask the image’s publisher');
-      }
+      for (const one of fresh) await this.#mend(one);
     }
+  }
+
+  async #mend(one: Damage): Promise<void> {
+    if (one.type === 'blob' && this.#repaired.has(keyOf(one)))
+      this.#leave(one, `it was brought, and is damaged again: ${one.problem}`);
+    else if (one.type === 'blob') await this.#attempt(one, () => this.#bring(one));
+    else if (one.type === 'labels') await this.#attempt(one, () => this.#label(one));
+    else if (one.type === 'records') this.#leave(one, 'hawser recover makes the records again');
+    else this.#leave(one, 'it is as it was published; ask the image’s publisher');
   }
 
   async #bring({ desc, digest }: DamagedBlob): Promise<void> {
     if (desc === undefined) throw new HawserError('NotFound', 'no image says where it is from');
-    const { backend } = this.#deps;
-    const { lease, signal } = this.#job;
-    const { bring, refetch } = blobSource(this.#job);
-    // A store that does not replace what it has drops the damaged bytes first.
-    const labels = sourceLabels(this.#options.reference);
-    if ((await bring(desc, { lease, labels, signal, anew: true })) === 'exists') {
-      if (!(await backend.content.verify(digest, { signal }))) await refetch(desc, { signal });
-    }
+    await blobSource(this.#job).refetch(desc, { signal: this.#job.signal, anew: true });
     this.#known.delete(digest);
   }
 
@@ -156,7 +152,7 @@ class Repair {
     const { report, signal } = this.#job;
     try {
       await work();
-      this.#repaired.push(damage);
+      this.#repaired.set(keyOf(damage), damage);
     } catch (err) {
       signal.throwIfAborted();
       if (isKind(err, 'Canceled', 'ResourceExhausted')) throw err;
@@ -167,6 +163,7 @@ class Repair {
   }
 
   #leave(damage: Damage, why: string): void {
+    this.#repaired.delete(keyOf(damage));
     this.#left.set(keyOf(damage), { damage, why });
   }
 }

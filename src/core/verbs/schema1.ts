@@ -1,7 +1,7 @@
 /** An image of Docker's schema 1: its layers are fetched and read, and what it would be as an OCI image is stored. */
 import { Limiter } from '../async/limiter.ts';
 import { allOrAbort } from '../async/settle.ts';
-import { withSoundBlob } from '../content/heal.ts';
+import { type Anew, withSoundBlob } from '../content/heal.ts';
 import { writeBlob } from '../content/write.ts';
 import { fetchSchema1 } from '../download/schema1-manifest.ts';
 import { ifFound, wrap } from '../errors.ts';
@@ -12,7 +12,6 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { DOCKER_LAYER, DOCKER_LAYER_GZIP } from '../oci/media-types.ts';
 import { parseSchema1, type Schema1 } from '../oci/schema1.ts';
-import type { Call } from '../ports/call.ts';
 import type { Compression } from '../ports/codecs.ts';
 import type { SpaceCheck } from './forecast.ts';
 import type { FetchJob } from './job.ts';
@@ -24,7 +23,7 @@ const CONCURRENCY = 6;
 interface LayerSource {
   readonly beforeFetch: SpaceCheck;
   /** Does nothing when the store has the blob. */
-  readonly bring: (desc: Descriptor, call: Call) => Promise<unknown>;
+  readonly bring: (desc: Descriptor, call: Anew) => Promise<unknown>;
 }
 
 /**
