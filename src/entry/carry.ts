@@ -105,6 +105,8 @@ export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
   readonly digests?: boolean | undefined;
   /** Leaves out names that are refused. */
   readonly skipBadNames?: boolean | undefined;
+  /** Inside containerd 2: the directory of image verifiers to ask, or `none`. Default: those of the node. */
+  readonly imageVerifiers?: string | undefined;
   /** Of a name that another image has. Default: `replace`. */
   readonly onConflict?: 'replace' | 'keep' | 'error' | undefined;
   /** Of an archive that builds upon blobs which are not here: imports the images that are whole. */

@@ -31,6 +31,7 @@ import {
   layers,
   MANIFEST_TYPE,
   putBlob,
+  referrer,
   storeGolden,
 } from '../support/golden-image.ts';
 import { digestOf } from '../support/stores.ts';
@@ -96,6 +97,8 @@ const pathOf = (bytes: Uint8Array) => `blobs/sha256/${digestOf(bytes).slice(7)}`
 
 test('the golden image is the golden image', () => {
   assert.equal(digestOf(index), INDEX_DIGEST);
+  const sbom = 'sha256:9282e767d5d234f172a9ab19971c77b899854535689f3496cf59e84529427bfb';
+  assert.equal(digestOf(referrer.manifest), sbom);
   assert.equal(AMD64_DIGEST, 'sha256:e12d72da52f02ba8e8e6fb48dd0a67776677837032a101d1cf102c0d8e5a962d');
 });
 
@@ -154,6 +157,22 @@ test('A3: a platform that is not here: the index stays, the lack is said; strict
       assert.equal(existsSync(out), false);
       assert.deepEqual(readdirSync(dir), ['root']);
     });
+});
+
+test('A3: a platform that is here and was not chosen is said, too', async () => {
+  await withWorld(async ({ store, save }) => {
+    await storeGolden(store, [NAME]);
+    const amd = { platforms: [{ os: 'linux', architecture: 'amd64' }], strict: true };
+    assert.match(
+      (await save([NAME], amd)).join(),
+      /img:1: linux\/arm64 is left out; the archive keeps the index/,
+    );
+  });
+  await withWorld(async ({ store, save }) => {
+    await storeGolden(store, [NAME], noArm);
+    const amd = { platforms: [{ os: 'linux', architecture: 'amd64' }], strict: true };
+    assert.deepEqual(await save([NAME], amd), [], 'who names platforms does not ask for others');
+  });
 });
 
 test('A3: a manifest whose layer is missing is not here', async () => {

@@ -9,12 +9,12 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { streamOf } from '../../src/core/async/byte-stream.ts';
-import { kindOf } from '../../src/core/errors.ts';
+import { HawserError, kindOf } from '../../src/core/errors.ts';
 import type { ImportOptions, ImportResult } from '../../src/core/verbs/import.ts';
 import { importImages } from '../../src/core/verbs/import.ts';
 import { partsOf } from '../../src/entry/stores.ts';
 import { type AnyStore, openContainerd, openStore, type ProgressEvent, parseDigest } from '../../src/mod.ts';
-import { rejectsWith } from '../support/bench.ts';
+import { altered, rejectsWith } from '../support/bench.ts';
 import { type Containerd, installations, startContainerd } from '../support/containerd.ts';
 import {
   AMD64_DIGEST,
@@ -740,6 +740,33 @@ test('HA19: a directory in which a directory is a symlink', () =>
     }
     await isClean(store);
   }));
+
+test('the policy of a node is asked for every name, and blocks before anything is recorded', async () => {
+  const asked: string[] = [];
+  const open = async () => {
+    const dir = tempDir();
+    const store = await openStore({ root: join(dir.path, 'root') });
+    const admit = async (name: string) => {
+      asked.push(name);
+      if (name.endsWith(':2')) throw new HawserError('PermissionDenied', 'the verifier says no');
+    };
+    const dispose = async () => {
+      await store[Symbol.asyncDispose]();
+      dir[Symbol.dispose]();
+    };
+    return altered(store, { admit, [Symbol.asyncDispose]: dispose });
+  };
+  await withWorld(async ({ store, load }) => {
+    const two = indexOf([NAMED, { [CONTAINERD]: 'registry.example/t/img:2' }]);
+    await rejectsWith('PermissionDenied', /the verifier says no/, load(whole(two)));
+    assert.deepEqual(asked, [NAME, 'registry.example/t/img:2']);
+    assert.deepEqual(await namesIn(store), []);
+    await load(whole());
+  }, open);
+  await withWorld(({ load }) =>
+    rejectsWith('InvalidArgument', /not a containerd/, load(whole(), 'file', { imageVerifiers: 'none' })),
+  );
+});
 
 test('A23: names: bare tags and the base name', async () => {
   const three = indexOf([

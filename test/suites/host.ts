@@ -162,6 +162,15 @@ function output(name: string, go: Go, probing: readonly string[]): void {
 }
 
 function input(name: string, go: Go, probing: readonly string[]): void {
+  test(`host/${name}: the bytes of standard input, behind a line; at the end, none; an abort ends the wait`, async () => {
+    const done = await go('bytes', { input: `line\n${'x'.repeat(500_000)}é` });
+    assert.deepEqual(linesOf(done), ['line', { count: 500_002, last: 0xa9, after: true }]);
+    assert.deepEqual(linesOf(await go('bytes', { input: 'line' })), [
+      'line',
+      { count: 0, last: 0, after: true },
+    ]);
+    assert.deepEqual(linesOf(await go('bytes-abort', { answers: [] })), ['time is up']);
+  });
   test(`host/${name}: lines come one by one, the last without newline, then OutOfRange`, async () => {
     const done = await go('lines', { input: 'first\nsecond\r\n\nünï\nlast' });
     assert.deepEqual(linesOf(done), ['first', 'second', '', 'ünï', 'last']);

@@ -20,6 +20,20 @@ const probes: Record<string, () => Promise<void>> = {
   async lines() {
     for (;;) await say(await host.readLine());
   },
+  async bytes() {
+    await say(await host.readLine());
+    let [count, last] = [0, 0];
+    for (let bytes = await host.readBytes(); bytes !== undefined; bytes = await host.readBytes()) {
+      count += bytes.length;
+      last = bytes.at(-1) ?? 0;
+    }
+    await say({ count, last, after: (await host.readBytes()) === undefined });
+  },
+  async 'bytes-abort'() {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(new Error('time is up')), 200);
+    await say(await host.readBytes({ signal: stop.signal }).catch(messageOf));
+  },
   async silent() {
     // The prompt comes after the terminal was silenced, so that whoever waits for it is not echoed.
     const line = host.readLine({ silent: true });

@@ -5,10 +5,10 @@ import { importImages } from '../../core/verbs/import.ts';
 import { bool, choice, type NamesOf, text } from '../grammar/flag.ts';
 import { JOBS, LABEL, PLATFORM, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
-import { ALL_PLATFORMS } from '../grammar/transfer-flags.ts';
+import { ALL_PLATFORMS, IMAGE_VERIFIERS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend } from '../session/context.ts';
-import { displayed, labelsOf, platformsOf, storeDeps } from '../session/transfer.ts';
+import { displayed, labelsOf, platformsOf, storeDeps, verifiersOf } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -52,6 +52,7 @@ const FLAGS = [
   PLATFORM,
   ALL_PLATFORMS,
   LABEL,
+  IMAGE_VERIFIERS,
   SNAPSHOTTER,
   JOBS,
   ...LAYER_FLAGS,
@@ -105,6 +106,7 @@ export const imagesImport: Command = command({
           digests: input.get(DIGESTS),
           skipDigestForNamed: input.get(SKIP_DIGEST),
           skipBadNames: input.get(SKIP_BAD),
+          imageVerifiers: verifiersOf(context),
           onConflict: input.get(ON_CONFLICT),
           completeOnly: input.get(COMPLETE_ONLY),
           unpack: !input.get(NO_UNPACK),

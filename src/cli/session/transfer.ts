@@ -169,7 +169,8 @@ export function commonOptions(context: Context<TransferFlag>): Omit<FetchOptions
   };
 }
 
-function verifiersOf({ input, runtime }: Context<TransferFlag>): string | undefined {
+/** The directory of --image-verifiers, absolute, or `none`. */
+export function verifiersOf({ input, runtime }: Context<'image-verifiers'>): string | undefined {
   const dir = input.get(IMAGE_VERIFIERS);
   return dir === undefined || dir === 'none' ? dir : absolutePath(dir, runtime.host);
 }

@@ -122,7 +122,8 @@ async function release({ fs }: BesideRuntime, { part, lock, lockPath }: HeldPart
 async function removeLeftovers(runtime: BesideRuntime, { parent, name }: Split, call: Call): Promise<void> {
   const { fs } = runtime;
   const prefix = prefixOf(name);
-  for (const entry of await fs.list(parent, call)) {
+  // A directory that takes new files need not be one that can be listed.
+  for (const entry of (await ifFound(fs.list(parent, call), 'PermissionDenied')) ?? []) {
     if (entry.type !== 'file' || !entry.name.startsWith(prefix) || !entry.name.endsWith(LOCK)) continue;
     const random = entry.name.slice(prefix.length, -LOCK.length);
     if (!/^[0-9a-f]{12}$/.test(random)) continue;

@@ -20,6 +20,8 @@ export interface ChosenParts {
   readonly taken: ReadonlySet<string>;
   /** Images that the index lists and that are not here, or not whole. */
   readonly absent: readonly Descriptor[];
+  /** Those that are here, and that nobody wants. */
+  readonly unwanted: readonly Descriptor[];
 }
 
 /**
@@ -35,14 +37,17 @@ export async function chooseParts(
 ): Promise<ChosenParts> {
   if (root.type !== 'index') {
     if (!isWhole(root)) throw incomplete(name, root);
-    return { taken: new Set([root.desc.digest]), absent: [] };
+    return { taken: new Set([root.desc.digest]), absent: [], unwanted: [] };
   }
   const leaves = leavesOf(root);
   const images = leaves.filter(({ desc }) => !isAttestation(desc));
   const absent = images.filter((part) => !isWhole(part)).map(({ desc }) => desc);
   const taken = await manifestsOf(store, name, root, { images, absent, leaves, wanted }, call);
+  const unwanted = images
+    .filter((part) => isWhole(part) && !taken.has(part.desc.digest))
+    .map(({ desc }) => desc);
   for (const { desc } of attestations(leaves, taken)) taken.add(desc.digest);
-  return { taken, absent };
+  return { taken, absent, unwanted };
 }
 
 interface Choice {

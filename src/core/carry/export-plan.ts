@@ -41,8 +41,10 @@ export interface PlannedExport {
   readonly target: Descriptor;
   /** The record's. */
   readonly source: Descriptor;
-  /** Platforms (or digests, where there is none) that the index lists and the archive lacks. */
+  /** Platforms (or digests, where there is none) that the index lists and that are not here as a whole. */
   readonly absent: readonly string[];
+  /** Those that are here, and were not chosen. */
+  readonly unwanted: readonly string[];
   readonly manifests: readonly Extract<Leaf, { type: 'manifest' }>[];
   readonly blobs: {
     readonly indexes: readonly PlannedBlob[];
@@ -106,7 +108,8 @@ async function planOne(
 ): Promise<PlannedExport> {
   const root = await survey.look(source);
   const chosen = await chooseParts(content, name, root, options.platforms, call);
-  if (options.strict && chosen.absent.length > 0) throw notHere(name, chosen.absent);
+  const isChosen = typeof options.platforms !== 'string';
+  if (options.strict && !isChosen && chosen.absent.length > 0) throw notHere(name, chosen.absent);
   const leaves = leavesOf(root).filter(({ desc }) => chosen.taken.has(desc.digest));
   const { target, indexes } = targetOf(name, root, leaves, chosen, options.index, hashers);
   const manifests = leaves.filter((leaf) => leaf.type === 'manifest');
@@ -117,6 +120,7 @@ async function planOne(
     target,
     source,
     absent: [...new Set(chosen.absent.map(nameOf))],
+    unwanted: [...new Set(chosen.unwanted.map(nameOf))],
     manifests,
     blobs: {
       indexes,

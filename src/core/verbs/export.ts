@@ -102,24 +102,34 @@ export async function exportImages(
     const plan = { platforms, index, strict, refName, skipForeign };
     const planned = await planExport({ content, hashers: deps.hashers }, images, plan, call);
     const warn = (message: string) => report({ type: 'warning', message });
-    for (const one of planned) tellAbsent(one, index, warn);
+    for (const one of planned) tellAbsent(one, options, warn);
     const writes = options.format === 'docker' ? dockerWriter : layoutWriter;
     const referrers = await referrersOf(deps, planned, options, warn, call);
     await write(deps, options, writes(deps, { planned, referrers }, { ...options, refName }, warn), call);
-    return { images: planned.map(({ name, target, source, absent }) => ({ name, target, source, absent })) };
+    return {
+      images: planned.map(({ name, target, source, absent, unwanted }) => ({
+        name,
+        target,
+        source,
+        absent: [...absent, ...unwanted],
+      })),
+    };
   });
 }
 
 function tellAbsent(
-  { name, absent, target, source }: PlannedExport,
-  form: IndexForm,
+  { name, absent, unwanted, target, source }: PlannedExport,
+  { index = 'keep', platforms = 'present' }: ExportOptions,
   warn: (text: string) => void,
 ): void {
-  const is = absent.length === 1 ? 'is' : 'are';
-  if (absent.length > 0 && form === 'keep')
-    warn(
-      `${name}: ${absent.join(', ')} ${is} not here; the archive keeps the index, which lists more than the archive has`,
-    );
+  const is = (list: readonly string[]) => `${list.join(', ')} ${list.length === 1 ? 'is' : 'are'}`;
+  // Who names platforms does not ask what else there is.
+  const parts = [
+    ...(absent.length > 0 && typeof platforms === 'string' ? [`${is(absent)} not here`] : []),
+    ...(unwanted.length > 0 ? [`${is(unwanted)} left out`] : []),
+  ];
+  if (parts.length > 0 && index === 'keep')
+    warn(`${name}: ${parts.join(', ')}; the archive keeps the index, which lists more than the archive has`);
   if (target.digest !== source.digest)
     warn(`${name}: exported as ${target.digest}, in place of ${source.digest}`);
 }

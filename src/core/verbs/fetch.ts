@@ -14,7 +14,7 @@ import type { Call } from '../ports/call.ts';
 import { codeOf } from '../registry/failures.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type FetchJob, type Job, withJob } from './job.ts';
-import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from './options.ts';
+import type { FetchOptions, FetchResult, StoreDeps, TransferDeps, VerbOptions } from './options.ts';
 import { convertSchema1 } from './schema1.ts';
 import { type WalkDeps, type WalkHooks, type WalkOptions, walkImage } from './walk.ts';
 
@@ -81,7 +81,7 @@ async function readTarget(
 /** Resolves the reference; asks the policy of the node; converts an image of schema 1. */
 async function resolveTarget(job: FetchJob, beforeFetch: SpaceCheck, read: boolean): Promise<RecordTarget> {
   const root = await resolve(job, read);
-  await admit(job, root);
+  await admit(job, job.options.reference.name, root);
   const labels = job.options.labels ?? {};
   // '' removes the label: a name that was of schema 1 before may be it no longer.
   if (!isSchema1Type(root.mediaType))
@@ -141,11 +141,16 @@ export function blobSource({ deps, options, lease, report }: FetchJob): BlobSour
   return { bring, document, refetch };
 }
 
-async function admit({ deps, options, signal }: FetchJob, root: Descriptor): Promise<void> {
+/** Asks the policy of the node, where there is one: PermissionDenied when the image may not come in under this name. */
+export async function admit(
+  { deps, options, signal }: Job<StoreDeps, VerbOptions & Pick<FetchOptions, 'imageVerifiers'>>,
+  name: string,
+  root: Descriptor,
+): Promise<void> {
   const { imageVerifiers } = options;
   const { backend } = deps;
   if (backend.admit !== undefined) {
-    await backend.admit(options.reference.name, root, { imageVerifiers, signal });
+    await backend.admit(name, root, { imageVerifiers, signal });
   } else if (imageVerifiers !== undefined) {
     throw new HawserError('InvalidArgument', 'Cannot ask image verifiers: this store is not a containerd’s', {
       hint: 'Leave --image-verifiers away, or name a containerd with --address',

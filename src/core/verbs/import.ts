@@ -24,7 +24,7 @@ import { parseReference } from '../reference/parse.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import type { Runtime } from '../runtime.ts';
 import { archivedImages } from './archived-images.ts';
-import { type BlobSource, fetchContent } from './fetch.ts';
+import { admit, type BlobSource, fetchContent } from './fetch.ts';
 import { spaceCheck } from './forecast.ts';
 import { type Job, withJob } from './job.ts';
 import type { PullOptions, StoreDeps, UnpackedPlatform, VerbOptions } from './options.ts';
@@ -46,6 +46,8 @@ export interface ImportOptions extends VerbOptions, NameOptions {
   readonly layerSettings?: LayerSettings | undefined;
   /** For the image records. */
   readonly labels?: Labels | undefined;
+  /** Of a containerd's node: the directory of its image verifiers, or `none`. Not given: the store finds out. */
+  readonly imageVerifiers?: string | undefined;
   /** Of a name that another image has. Default: replace. */
   readonly onConflict?: 'replace' | 'keep' | 'error' | undefined;
 }
@@ -121,6 +123,7 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   const { images, leftOut } = named;
   for (const message of leftOut) report({ type: 'warning', message });
   await refuseConflicts(job, images);
+  for (const { name, target } of images) await admit(job, name, target);
   const base = await doing(archive, () => baseOf(job, archive, form));
   const whole = await doing(archive, () => wholeImages(job, blobs, images, base));
   const unpacked = new Map<Digest, readonly UnpackedPlatform[]>();
