@@ -42,6 +42,14 @@ const QUIET = ['--progress', 'none'];
 const ROWS: readonly Row[] = [
   { name: 'version', flags: ['--allow-env'], args: ['version'] },
   { name: 'resolve', flags: ['--allow-net=HOST', '--allow-env'], args: ['resolve', 'REF'] },
+  ...[
+    ['tags', 'REF'],
+    ['catalog', 'HOST'],
+    ['manifest', 'REF'],
+    ['config', 'REF'],
+    ['digest', 'REF'],
+    ['referrers', 'REF'],
+  ].map((args) => ({ name: args.join(' '), flags: ['--allow-net=HOST', '--allow-env'], args })),
   {
     name: 'content fetch-object',
     flags: ['--allow-net=HOST', '--allow-env'],

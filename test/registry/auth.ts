@@ -66,6 +66,11 @@ export class Gate {
     return this.#refusal(request, `repository:${repository}:pull`);
   }
 
+  /** The refusal of a request for the repositories. */
+  catalog(request: ServerRequest): Answer | undefined {
+    return this.#refusal(request, 'registry:catalog:*');
+  }
+
   /** The refusal of a request for the API itself, which any token opens. */
   ping(request: ServerRequest): Answer | undefined {
     return this.#refusal(request, undefined);

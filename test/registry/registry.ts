@@ -16,6 +16,7 @@ import {
 } from './faults.ts';
 import { type ServerRequest, type ServerTls, serve, type Wire } from './http-server.ts';
 import type { TestImage } from './image.ts';
+import { type ListOptions, namesPage, referrersPage } from './lists.ts';
 
 export interface RegistryOptions {
   readonly port?: number;
@@ -26,6 +27,7 @@ export interface RegistryOptions {
   readonly faults?: readonly Fault[];
   /** Where the API is, without a slash at the end. Default `/v2`. */
   readonly apiRoot?: string;
+  readonly lists?: ListOptions;
   /** Told when an answer has ended, however it did. */
   readonly onAnswer?: (request: LoggedRequest) => void;
 }
@@ -76,12 +78,15 @@ export interface TestRegistry extends AsyncDisposable {
 interface Repository {
   readonly blobs: Map<string, Content>;
   readonly manifests: Map<string, { mediaType: string; digest: string; content: Content }>;
+  /** The JSON of the manifests, by digest. */
+  readonly documents: Map<string, Record<string, unknown>>;
 }
 
 interface Ground {
   readonly repositories: ReadonlyMap<string, Repository>;
   readonly gate: Gate;
   readonly apiRoot: string;
+  readonly lists: ListOptions;
 }
 
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
@@ -90,9 +95,14 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   const plan = new FaultPlan(options.faults ?? []);
   let origin = '';
   const gate = new Gate(options.auth ?? { mode: 'none' }, () => origin);
-  const ground: Ground = { repositories, gate, apiRoot: options.apiRoot ?? '/v2' };
+  const ground: Ground = {
+    repositories,
+    gate,
+    apiRoot: options.apiRoot ?? '/v2',
+    lists: options.lists ?? {},
+  };
   const repository = (name: string): Repository => {
-    const found = repositories.get(name) ?? { blobs: new Map(), manifests: new Map() };
+    const found = repositories.get(name) ?? { blobs: new Map(), manifests: new Map(), documents: new Map() };
     repositories.set(name, found);
     return found;
   };
@@ -126,6 +136,8 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   ) => {
     const manifest = { mediaType, digest, content: contentOf(bytes) };
     repository(repo).manifests.set(object, manifest).set(digest, manifest);
+    const document = jsonOf(bytes);
+    if (document !== undefined) repository(repo).documents.set(digest, document);
     return digest;
   };
   return {
@@ -153,6 +165,15 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   };
 }
 
+function jsonOf(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return value instanceof Object ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export function sha256(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
@@ -174,13 +195,14 @@ function trafficOf(requests: readonly LoggedRequest[]): Traffic {
   return { requests: requests.length, bytes: requests.reduce((sum, { sent }) => sum + sent, 0) };
 }
 
-function answerTo(request: ServerRequest, { repositories, gate, apiRoot }: Ground): Answer | Promise<Answer> {
+function answerTo(request: ServerRequest, ground: Ground): Answer | Promise<Answer> {
+  const { repositories, gate, apiRoot } = ground;
   const { pathname } = request.url;
   if (pathname === '/token' || pathname === '/token/') return gate.token(request);
   if (pathname === `${apiRoot}/`) return gate.ping(request) ?? json({});
   const path = pathname.startsWith(`${apiRoot}/`) ? decodeURIComponent(pathname.slice(apiRoot.length)) : '';
   const found = /^\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(path);
-  if (found === null) return notFound('UNSUPPORTED');
+  if (found === null) return listFor(request, path, ground) ?? notFound('UNSUPPORTED');
   const [, name = '', kind, object = ''] = found;
   const refusal = gate.check(request, name);
   if (refusal !== undefined) return refusal;
@@ -192,6 +214,26 @@ function answerTo(request: ServerRequest, { repositories, gate, apiRoot }: Groun
   }
   const blob = repository?.blobs.get(object);
   return blob === undefined ? notFound('BLOB_UNKNOWN') : ok(blob, 'application/octet-stream', object);
+}
+
+function listFor(
+  request: ServerRequest,
+  path: string,
+  { repositories, gate, lists }: Ground,
+): Answer | undefined {
+  const { url } = request;
+  if (path === '/_catalog') {
+    return gate.catalog(request) ?? namesPage(url, 'repositories', [...repositories.keys()], lists.page);
+  }
+  const [, name = '', digest] = /^\/(.+)\/(?:tags\/list|referrers\/([^/]+))$/.exec(path) ?? [];
+  if (name === '' || (digest !== undefined && lists.referrers === undefined)) return undefined;
+  const repository = repositories.get(name);
+  const refusal = gate.check(request, name);
+  if (refusal !== undefined) return refusal;
+  if (repository === undefined) return notFound('NAME_UNKNOWN');
+  if (digest !== undefined) return referrersPage(url, repository, repository.documents, digest, lists);
+  const tags = [...repository.manifests.keys()].filter((object) => !object.includes(':'));
+  return namesPage(url, 'tags', tags, lists.page);
 }
 
 function ok(content: Content, mediaType: string, digest: string): Answer {

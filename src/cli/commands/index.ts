@@ -1,5 +1,7 @@
 import type { Grammar } from '../grammar/command.ts';
 import { GLOBAL_FLAGS } from '../grammar/flags.ts';
+import { config, digest, manifest } from './ask-documents.ts';
+import { catalog, referrers, tags } from './ask-lists.ts';
 import { bundle } from './bundle.ts';
 import type { Command } from './command.ts';
 import { completion } from './completion.ts';
@@ -90,6 +92,12 @@ export const GRAMMAR: Grammar<Command> = {
     contentPrune,
     ...leaseCommands,
     ...namespaceCommands,
+    tags,
+    catalog,
+    manifest,
+    config,
+    digest,
+    referrers,
     bundle,
     inventory,
     lock,

@@ -8,14 +8,29 @@ import { readFlag } from './flag.ts';
 export const COMMANDS: Readonly<Record<string, string>> = {
   rmi: 'images rm $@',
   inspect: 'images inspect $1',
-  'inspect --raw': 'content fetch-object $1',
-  manifest: 'content fetch-object $1',
-  'manifest inspect': 'content fetch-object $1',
-  'manifest fetch': 'content fetch-object $1',
-  'manifest get': 'content fetch-object $1',
-  'buildx imagetools inspect': 'content fetch-object $1',
-  digest: 'resolve $platform$1',
-  'images digest': 'resolve $platform$1',
+  'inspect --raw': 'manifest $1',
+  'inspect --config': 'config $1',
+  'manifest inspect': 'manifest $platform$1',
+  'manifest fetch': 'manifest $platform$1',
+  'manifest get': 'manifest $platform$1',
+  'manifest head': 'digest $platform$1',
+  'manifest digest': 'digest $platform$1',
+  'manifest fetch-config': 'config $platform$1',
+  'buildx imagetools inspect': 'manifest $1',
+  'images digest': 'digest $platform$1',
+  'images manifest': 'manifest $platform$1',
+  'images config': 'config $platform$1',
+  ls: 'tags $1',
+  'list-tags': 'tags $1',
+  'tag ls': 'tags $1',
+  'tag list': 'tags $1',
+  'repo tags': 'tags $1',
+  'repo show-tags': 'tags $1',
+  'repo ls': 'catalog $1',
+  'repo list': 'catalog $1',
+  discover: 'referrers $1',
+  'artifact list': 'referrers $1',
+  'artifact tree': 'referrers $1',
   blob: 'content fetch-blob $1 $digest',
   'blob get': 'content fetch-blob $1 $digest',
   'blob fetch': 'content fetch-blob $1 $digest',
@@ -36,7 +51,6 @@ const COPIES =
   'hawser content fetch REF stores an image in an OCI layout (ROOT/content); skopeo copy and oras cp copy elsewhere';
 const CONTAINERS =
   'hawser runs nothing: hawser bundle REF DIR makes a bundle, and runc run --bundle DIR NAME runs it';
-const LISTS = 'hawser lists no repositories and tags: crane catalog, crane ls and skopeo list-tags do';
 const LOGINS =
   'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command';
 const UNUSED = 'hawser images rm REF removes an image and, at once, all that only it used';
@@ -55,14 +69,8 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   logout: LOGINS,
   auth: LOGINS,
   registry: LOGINS,
-  search: LISTS,
-  catalog: LISTS,
-  ls: LISTS,
-  'list-tags': LISTS,
+  search: 'hawser has no search: hawser catalog HOST lists the repositories of a registry that tells them',
   tag: 'hawser images tag REF NEW-REF makes another name for an image',
-  'tag ls': LISTS,
-  repo: LISTS,
-  discover: 'hawser does not list what refers to an image: oras discover does',
   run: CONTAINERS,
   create: CONTAINERS,
   exec: CONTAINERS,
@@ -75,8 +83,6 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   tasks: CONTAINERS,
   system: UNUSED,
   delete: 'hawser images rm REF removes an image here, skopeo delete one at a registry',
-  config:
-    'hawser content fetch-object REF has the digest of the config, hawser content fetch-blob REF DIGEST writes it',
   plugins: 'hawser has no plugins',
 };
 
@@ -107,9 +113,13 @@ const FLAGS_OF: Readonly<Record<string, FlagHabit>> = {
   'snapshots diff --keep': { ours: '--store', asks: 'on' },
 };
 
-/** The hint for words that name no command; `words` begins with the name of the group, if one was meant. */
-export function commandHabit(args: readonly string[], words: readonly string[]): string | undefined {
-  for (let length = Math.min(words.length, 3); length > 0; length--) {
+/** The hint for words that name no command; `words` begins with the name of the group, if one was meant. `least`: words of a key. */
+export function commandHabit(
+  args: readonly string[],
+  words: readonly string[],
+  least = 1,
+): string | undefined {
+  for (let length = Math.min(words.length, 3); length >= least; length--) {
     const typed = words.slice(0, length).join(' ');
     const form = args.map((arg) => `${typed} ${arg}`).find((key) => Object.hasOwn(COMMANDS, key));
     const ours = own(COMMANDS, form ?? typed);

@@ -65,6 +65,9 @@ function findCommand<C extends CommandSpec>(
   if (first === undefined) return { rest: [], help };
   const after = second === undefined ? [] : [second, ...more];
   const direct = grammar.commands.find((command) => isDirect(command) && command.path.at(-1) === first);
+  // `manifest get REF` of regctl: the second word is no reference.
+  const begun = more.length > 0 ? commandHabit(args, [first, ...after], 2) : undefined;
+  if (direct && begun !== undefined) throw usageError(`unknown command "${first} ${second}"`, begun);
   if (direct) return { command: direct, rest: after, help };
   const group = grammar.groups.find((one) => one.name === first || one.aliases.includes(first));
   // In other tools -f is most often `force`, which has no value.

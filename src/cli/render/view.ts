@@ -1,4 +1,5 @@
 import type { View } from '../views/view.ts';
+import { renderDocument, renderNames, renderReferrers } from './answers.ts';
 import {
   renderContent,
   renderContentInfo,
@@ -58,6 +59,9 @@ const RENDERERS: Renderers = {
   verify: ({ json, report }) => (json ? renderVerifyJson(report) : renderVerify(report)),
   repair: ({ json, reports }) => (json ? renderRepairJson(reports) : renderRepair(reports)),
   recover: ({ json, report }) => (json ? renderRecoverJson(report) : renderRecover(report)),
+  names: renderNames,
+  referrers: renderReferrers,
+  document: renderDocument,
   plan: ({ json, plan }) => (json ? renderPlanJson(plan) : renderPlan(plan)),
 };
 

@@ -26,7 +26,7 @@ import { givenCredential, onlyFor } from './credentials.ts';
 /** The registry flags as options. Reads the files that flags name; may ask for a password. */
 export async function registryOptions(
   context: Context<RegistryFlag>,
-  reference: Reference,
+  reference: Pick<Reference, 'host'>,
 ): Promise<RegistryOptions> {
   const { input, runtime, stderr } = context;
   const tls = await tlsOptions(context);

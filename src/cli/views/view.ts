@@ -10,6 +10,7 @@ import type { PruneChoice } from '../../core/verbs/prune.ts';
 import type { PullPlan } from '../../core/verbs/pull-plan.ts';
 import type { RepairReport } from '../../core/verbs/repair.ts';
 import type { VerifyReport } from '../../core/verify/report.ts';
+import type { DocumentView, NamesView, ReferrersView } from './answers.ts';
 import type { Explanation } from './explanation.ts';
 import type { CheckRow, ImageRow, InspectedImage } from './images.ts';
 import type { LeaseRow } from './leases.ts';
@@ -82,6 +83,9 @@ export type View =
   | { readonly type: 'verify'; readonly report: VerifyReport; readonly json: boolean }
   | { readonly type: 'repair'; readonly reports: readonly RepairReport[]; readonly json: boolean }
   | { readonly type: 'recover'; readonly report: Recovered; readonly json: boolean }
+  | NamesView
+  | ReferrersView
+  | DocumentView
   | { readonly type: 'plan'; readonly plan: PullPlan; readonly json: boolean };
 
 /** An image, or a place of a list, that came to nothing. */

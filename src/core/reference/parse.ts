@@ -33,6 +33,17 @@ export function parseReference(text: string): Reference {
   return { raw: text, name, host, repository, tag: effective, digest };
 }
 
+/** The host of a registry that a user wrote, with or without a port: what a reference has before its first slash. InvalidArgument. */
+export function parseHost(text: string): string {
+  checkCharacters(text);
+  const slash = text.indexOf('/');
+  if (slash >= 0) {
+    const hint = `Leave out what follows the host: ${clip(text.slice(0, slash))}`;
+    throw refuse(text, 'it is not the host of a registry alone', hint);
+  }
+  return checkHost(text, text);
+}
+
 function checkCharacters(text: string): void {
   if (text.length > MAX_LENGTH) throw refuse(text, `longer than ${MAX_LENGTH} characters`);
   if (text === '') throw refuse(text, 'it is empty');

@@ -6,7 +6,7 @@ import { discard } from './body.ts';
 import type { Cooldowns } from './cooldown.ts';
 import { type Host, type Operation, objectUrl } from './hosts.ts';
 import { type HostsDeps, overHosts } from './over-hosts.ts';
-import { type Reach, redirectRefusal } from './reach.ts';
+import { leavesTls, type Reach, redirectRefusal } from './reach.ts';
 import { safeUrl } from './redact.ts';
 import { accessDenied, deniedElsewhere, isDenied, statusError } from './status.ts';
 
@@ -63,19 +63,54 @@ export class RepositoryClient {
     headers: Readonly<Record<string, string>>,
     call: Call | undefined,
   ): Promise<HttpResponse> {
-    const { repository } = this.reference;
-    const request: HttpRequest = {
-      method,
-      url: objectUrl(target.host, repository, target.kind, target.object),
-      headers: {
-        'user-agent': this.#deps.userAgent,
-        'accept-encoding': 'identity',
-        ...headers,
-        ...target.host.headers,
-      },
-      signal: call?.signal,
-    };
-    return await this.#deps.transport(target.host, repository)(request);
+    const { host, kind, object } = target;
+    return await this.#sendTo(
+      host,
+      { method, url: objectUrl(host, this.reference.repository, kind, object) },
+      headers,
+      call,
+    );
+  }
+
+  /**
+   * GET of a page of a list: of the host, or where an answer of the host led, by the rules for redirects: without credentials at
+   * another origin, and FailedPrecondition where the host may not lead.
+   */
+  async sendForPage(
+    host: Host,
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    call: Call | undefined,
+  ): Promise<HttpResponse> {
+    const { base } = host;
+    const { reach } = this.#deps;
+    const refusal =
+      base.protocol === 'https:' && url.protocol === 'http:'
+        ? leavesTls('it would leave TLS')
+        : await redirectRefusal(url, { registry: base, reach }, call ?? {});
+    if (refusal !== undefined) {
+      throw new HawserError(
+        'FailedPrecondition',
+        `GET ${safeUrl(base)}: the next page at ${safeUrl(url)} is not asked for: ${refusal.why}`,
+        { hint: `The registry leads to a place that it should not${refusal.advice}` },
+      );
+    }
+    return await this.#sendTo(host, { method: 'GET', url }, headers, call);
+  }
+
+  /** Headers of the configuration go to the host's origin only; so do credentials, see `Authorizer`. */
+  async #sendTo(
+    host: Host,
+    what: Pick<HttpRequest, 'method' | 'url'>,
+    headers: Readonly<Record<string, string>>,
+    call: Call | undefined,
+  ): Promise<HttpResponse> {
+    const own = what.url.origin === host.base.origin ? host.headers : {};
+    const common = { 'user-agent': this.#deps.userAgent, 'accept-encoding': 'identity' };
+    return await this.#deps.transport(
+      host,
+      this.reference.repository,
+    )({ ...what, headers: { ...common, ...headers, ...own }, signal: call?.signal });
   }
 
   get foreign(): ClientDeps['foreign'] {
@@ -108,6 +143,13 @@ export class RepositoryClient {
       headers: { ...ours, ...headers },
       signal: call?.signal,
     });
+  }
+
+  /** The error for an answer that refuses a list that no repository's access rules are for. Ends the answer's body. */
+  async plainRefusal(response: HttpResponse): Promise<HawserError> {
+    const err = await statusError({ method: 'GET' }, response, this.#deps.clock.now());
+    await discard(response.body);
+    return err;
   }
 
   /** The error for an answer that refuses a request to a server at `asked`. Ends the answer's body. */

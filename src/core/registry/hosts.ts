@@ -27,8 +27,8 @@ export interface Host {
   readonly dialTimeout?: number | undefined;
 }
 
-/** What a host is asked for: which digest a name has, or content by digest. */
-export type Operation = 'resolve' | 'fetch';
+/** What a host is asked for: which digest a name has, content by digest, or a list. */
+export type Operation = 'resolve' | 'fetch' | 'tags' | 'catalog' | 'referrers';
 
 /** The hosts of a namespace, in order. `source` configured them: a file, a directory, or `default`. */
 export interface HostList {
@@ -72,10 +72,17 @@ function schemeOf(host: string, { plainHttp, tls }: SchemeOptions): 'http' | 'ht
   return local && port !== undefined && Number(port) !== 443 && !chosen ? 'http' : 'https';
 }
 
-/** Whether the host may be asked: a tag needs `pull` and `resolve`, all else `pull` (containerd asks only the first time). */
+/**
+ * Whether the host may be asked: tags need `pull` and `resolve`, all else `pull` (containerd asks only the first time). A mirror lists what
+ * the mirror has, so the repositories of a registry are asked of itself only; files from before `referrers` do not say it of the registry.
+ */
 export function isCapable(host: Host, operation: Operation, { digest }: Pick<Reference, 'digest'>): boolean {
-  const byTag = operation === 'resolve' && digest === undefined;
-  return host.capabilities.includes('pull') && (!byTag || host.capabilities.includes('resolve'));
+  const { capabilities, namespace } = host;
+  if (!capabilities.includes('pull')) return false;
+  if (operation === 'referrers') return namespace === undefined || capabilities.includes('referrers');
+  if (operation === 'catalog' && namespace !== undefined) return false;
+  const byDigest = operation === 'fetch' || (operation === 'resolve' && digest !== undefined);
+  return byDigest || capabilities.includes('resolve');
 }
 
 /** The URL of `manifests/<object>` or `blobs/<object>` of a repository. */
@@ -85,8 +92,13 @@ export function objectUrl(
   kind: 'manifests' | 'blobs',
   object: string,
 ): URL {
-  const url = new URL(host.base);
-  url.pathname = `${url.pathname.replace(/\/$/, '')}/${repository}/${kind}/${object}`;
-  if (host.namespace !== undefined) url.searchParams.set('ns', host.namespace);
+  return apiUrl(host, `${repository}/${kind}/${object}`);
+}
+
+/** The URL of a path below the API's root. */
+export function apiUrl({ base, namespace }: Pick<Host, 'base' | 'namespace'>, path: string): URL {
+  const url = new URL(base);
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/${path}`;
+  if (namespace !== undefined) url.searchParams.set('ns', namespace);
   return url;
 }

@@ -14,6 +14,7 @@ import { type FlowOptions, flow, RateLimit } from './flow.ts';
 import { HostHealth } from './host-health.ts';
 import type { Host, Hosts } from './hosts.ts';
 import { type Layer, type Layers, stack } from './layers.ts';
+import { openLists } from './lists.ts';
 import type { Observe } from './observe.ts';
 import { DEFAULT_MIN_SPEED, DEFAULT_TIME, persist, type RetryOptions } from './patience.ts';
 import { redirects } from './redirects.ts';
@@ -117,6 +118,7 @@ export function openRegistry(
     }),
     find: (reference, digest, request = {}) =>
       insist(request, () => findObject(client(reference), digest, request)),
+    ...openLists({ client, insist }),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }

@@ -107,10 +107,24 @@ function weightOf({ host, error }: Failure, registry: Host | undefined): number 
   return statusOf(error) === undefined ? 1 : 3;
 }
 
+const NEEDS: Readonly<Record<Operation, string>> = {
+  fetch: 'capability pull',
+  resolve: 'capabilities pull and resolve',
+  tags: 'capabilities pull and resolve',
+  catalog: 'capabilities pull and resolve and is no mirror',
+  referrers: 'capabilities pull and referrers',
+};
+
 function noneCapable({ name }: Reference, operation: Operation, source: string): HawserError {
-  const needs = operation === 'resolve' ? 'capabilities pull and resolve' : 'capability pull';
+  const needs = NEEDS[operation];
+  const pulls = operation === 'resolve' || operation === 'fetch';
+  const instead = pulls ? ', or pull by digest what cannot be resolved by tag' : '';
+  const hint =
+    operation === 'catalog'
+      ? 'The repositories are asked of the registry itself, which the file has to name as its server with these capabilities'
+      : `Give one of them the ${needs}${instead}`;
   return new HawserError('FailedPrecondition', `no host for ${name}: none in ${source} has the ${needs}`, {
-    hint: `Give one of them the ${needs}, or pull by digest what cannot be resolved by tag`,
+    hint,
   });
 }
 

@@ -65,7 +65,30 @@ export interface FoundContent {
   readonly fetcher: Fetcher;
 }
 
-export interface Registry extends AsyncDisposable {
+export interface ReferrersRequest extends Call {
+  /** Only those of this type. */
+  readonly artifactType?: string | undefined;
+}
+
+/** What refers to a manifest: signatures, SBOMs. Types, sizes and annotations are what the registry says of them. */
+export interface Referrers {
+  readonly subject: Descriptor;
+  /** Who listed them: the registry, or those who pushed them, under a tag (distribution-spec, "Referrers Tag Schema"). */
+  readonly source: 'api' | 'tag';
+  readonly referrers: readonly Descriptor[];
+}
+
+/** Questions that are answered by lists, which may come in pages; see lists.ts for their limits. */
+export interface Lists {
+  /** The tags of the reference's repository in the registry's order, each once. NotFound. */
+  tags(reference: Reference, request?: Call): Promise<readonly string[]>;
+  /** The repositories of a registry, in its order, each once. Many registries list none. */
+  catalog(host: string, request?: Call): Promise<readonly string[]>;
+  /** By the referrers API, else by the tag of the digest. Empty when nothing refers to the manifest. */
+  referrers(reference: Reference, request?: ReferrersRequest): Promise<Referrers>;
+}
+
+export interface Registry extends Lists, AsyncDisposable {
   /** Tag to descriptor. tag@digest resolves by the digest. */
   resolve(reference: Reference, request?: ResolveRequest): Promise<Resolved>;
   fetcher(reference: Reference): Fetcher;

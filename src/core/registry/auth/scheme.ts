@@ -69,11 +69,16 @@ async function bearerOf(
   realm.password = '';
   realm.hash = '';
   const asked = (params.get('scope') ?? '').split(' ').filter((one) => one !== '');
-  const scopes = asked.length > 0 ? asked : [`repository:${repositoryOf(request.url) ?? repository}:pull`];
+  const scopes = asked.length > 0 ? asked : [scopeOf(request.url, repository)];
   return { realm, service: params.get('service') ?? '', scopes: [...new Set(scopes)].sort() };
+}
+
+/** What a request needs, where the challenge does not say. `repository`: that of the reference, '' for the registry. */
+function scopeOf(url: URL, repository: string): string {
+  return repository === '' ? 'registry:catalog:*' : `repository:${repositoryOf(url) ?? repository}:pull`;
 }
 
 /** The repository as the host knows it: a mirror may have the registry's repositories below a path. */
 function repositoryOf({ pathname }: URL): string | undefined {
-  return /\/v2\/(.+)\/(?:manifests|blobs)\/[^/]+$/.exec(pathname)?.[1];
+  return /\/v2\/(.+)\/(?:(?:manifests|blobs|referrers)\/[^/]+|tags\/list)$/.exec(pathname)?.[1];
 }

@@ -1,0 +1,45 @@
+/** Answers of registries, as text and as JSON. */
+import type { Descriptor } from '../../core/oci/descriptor.ts';
+import { parseJson } from '../../core/oci/json.ts';
+import type { DocumentView, NamesView, ReferrersView } from '../views/answers.ts';
+import { goJson, sorted } from './go-json.ts';
+import { table } from './images.ts';
+import { safe } from './text.ts';
+import { binarySize } from './units.ts';
+
+/** `{"v":1,"type":"tags","name":...,"tags":[...]}`; for repositories `host`. */
+export function renderNames({ of, subject, names, json }: NamesView): string {
+  if (!json) return names.map((name) => `${safe(name)}\n`).join('');
+  return `${goJson({ v: 1, type: of, ...subject, [of]: names })}\n`;
+}
+
+export function renderReferrers({ name, found, json }: ReferrersView): string {
+  const { subject, source, referrers } = found;
+  if (json) {
+    const all = referrers.map((one) => ({
+      ...fields(one),
+      artifactType: one.artifactType ?? null,
+      annotations: sorted(one.annotations ?? {}),
+    }));
+    return `${goJson({ v: 1, type: 'referrers', name, subject: fields(subject), source, referrers: all })}\n`;
+  }
+  if (referrers.length === 0) return '';
+  return table(
+    ['TYPE', 'DIGEST', 'SIZE'],
+    referrers.map(({ artifactType, mediaType, digest, size }) => [
+      artifactType ?? mediaType,
+      digest,
+      binarySize(size),
+    ]),
+  );
+}
+
+/** `{"v":1,"type":"manifest","name":...,"descriptor":{...},"document":{...}}`. */
+export function renderDocument({ of, name, document: { desc, bytes } }: DocumentView): string {
+  const document = parseJson(bytes, `the ${of} ${desc.digest}`);
+  return `${goJson({ v: 1, type: of, name, descriptor: fields(desc), document })}\n`;
+}
+
+function fields({ mediaType, digest, size }: Descriptor) {
+  return { mediaType, digest, size };
+}

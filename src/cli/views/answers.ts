@@ -1,0 +1,28 @@
+/** What a registry answered. */
+import type { Referrers } from '../../core/registry/registry.ts';
+import type { RemoteDocument } from '../../core/verbs/ask.ts';
+
+/** `of`: the member of the JSON document that has the names; `subject`: what they belong to. */
+export interface NamesView {
+  readonly type: 'names';
+  readonly of: 'tags' | 'repositories';
+  readonly subject: { readonly name: string } | { readonly host: string };
+  readonly names: readonly string[];
+  readonly json: boolean;
+}
+
+export interface ReferrersView {
+  readonly type: 'referrers';
+  /** Of the image. */
+  readonly name: string;
+  readonly found: Referrers;
+  readonly json: boolean;
+}
+
+/** As JSON; the bytes themselves are written by the command. */
+export interface DocumentView {
+  readonly type: 'document';
+  readonly of: 'manifest' | 'config';
+  readonly name: string;
+  readonly document: RemoteDocument;
+}
