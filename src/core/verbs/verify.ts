@@ -56,7 +56,10 @@ async function walked(deps: StoreDeps, opts: VerifyOptions, onBytes: (bytes: num
     known: opts.known,
     sound: opts.sound,
   });
-  const walk = new ImageWalk({ content, hashers, platform, checks, records });
+  const walk = new ImageWalk({
+    ...{ content, hashers, platform, checks, records },
+    ownLabels: backend.checkRecords !== undefined,
+  });
   for (const image of images) await walk.add(image, opts);
   return { walk, checks, records, images };
 }

@@ -42,6 +42,8 @@ interface Deps {
   readonly platform: Platform;
   readonly checks: BlobChecks;
   readonly records: ReadonlyMap<Digest, Info>;
+  /** Nobody but hawser labels the content: its labels can be told to be wrong. */
+  readonly ownLabels: boolean;
 }
 
 /** Reads the documents of images. A document whose bytes are damaged is not followed; BlobChecks knows of it. */
@@ -87,7 +89,7 @@ export class ImageWalk {
 
   /** `want`: undefined when the labels are right. */
   noteLabels({ digest }: Descriptor, image: string, want: Labels | undefined): void {
-    if (want === undefined) return;
+    if (want === undefined || !this.#deps.ownLabels) return;
     const known = this.labels.get(digest) ?? { want, images: new Set() };
     this.labels.set(digest, known);
     known.images.add(image);
