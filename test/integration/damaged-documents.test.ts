@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import type { Labels } from '../../src/core/content/content-store.ts';
+import { parseDigest } from '../../src/core/oci/digest.ts';
 import { partsOf } from '../../src/entry/stores.ts';
 import { type AnyStore, openContainerd, openStore, pull, repair, unpack, verify } from '../../src/mod.ts';
 import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
@@ -96,6 +98,63 @@ async function checkShared({ store, other, blobs }: World, registry: TestRegistr
   assert.deepEqual([await everything(store), await everything(other)], before);
 }
 
+/** What only the document keeps goes with the next collection, and comes back with the document. */
+async function checkLost({ store }: World, registry: TestRegistry, part: (typeof PARTS)[number]) {
+  const image = await imageOf(part);
+  const ref = registry.push(`t/${part}`, '1', image);
+  await pull(ref, { store });
+  const before = withoutSnapshots(await everything(store));
+  await store.content.delete(parseDigest(digestOf(image, part)));
+  await collect(store);
+  const lost = await verify({ store, parts: ['content'] });
+  assert.ok(lost.damage.some((one) => one.type === 'blob' && one.digest === digestOf(image, part)));
+  assert.deepEqual((await repair(ref, { store })).left, []);
+  assert.deepEqual((await verify({ store, parts: ['content'] })).damage, []);
+  await collect(store);
+  assert.deepEqual(withoutSnapshots(await everything(store)), before, 'nothing is missing, and all is kept');
+}
+
+function withoutSnapshots({ blobs }: Awaited<ReturnType<typeof everything>>) {
+  return blobs.map(({ digest, labels }) => {
+    const kept = Object.entries(labels).filter(([key]) => !/gc\.ref\.snapshot|uncompressed/.test(key));
+    return [digest, Object.fromEntries(kept)];
+  });
+}
+
+/** Labels that say less than the document. */
+async function checkLabels({ store }: World, registry: TestRegistry) {
+  const image = await imageOf('labels');
+  const ref = registry.push('t/labels', '1', image);
+  await pull(ref, { store });
+  const before = await everything(store);
+  const manifest = parseDigest(digestOf(image, 'manifest'));
+  const keys = (pattern: RegExp, labels: Labels) =>
+    Object.fromEntries(Object.keys(labels).flatMap((key) => (pattern.test(key) ? [[key, '']] : [])));
+  for (const [digest, pattern] of [
+    [manifest, /gc\.ref\.content\.config/],
+    [manifest, /gc\.ref\.content/],
+    [parseDigest(image.root.digest), /gc\.ref\.content/],
+  ] as const) {
+    const { labels } = await store.content.info(digest);
+    await store.content.label(digest, keys(pattern, labels));
+    const { damage } = await verify({ store, parts: ['content'] });
+    assert.deepEqual(
+      damage.map((one) => one.type === 'labels' && one.digest),
+      [digest],
+    );
+    assert.deepEqual((await repair(ref, { store })).left, []);
+    await collect(store);
+    assert.deepEqual(await everything(store), before);
+  }
+  // content prune references
+  const { labels } = await store.content.info(manifest);
+  await store.content.label(manifest, keys(/gc\.ref\.content\.l\./, labels));
+  await collect(store);
+  const { damage, blobs } = await verify({ store, parts: ['content'] });
+  assert.deepEqual([damage, blobs], [[], 3], 'layers that were let go of are not missed');
+  assert.deepEqual((await repair(ref, { store })).repaired, [], 'nor fetched');
+}
+
 /** `mends`: a blob that two namespaces have can be replaced. */
 function suite(mends: boolean, open: () => Promise<World & AsyncDisposable>): void {
   test('a blob that another namespace has, too', async () => {
@@ -103,6 +162,18 @@ function suite(mends: boolean, open: () => Promise<World & AsyncDisposable>): vo
     await using world = await open();
     await checkShared(world, registry, mends);
   });
+  test('labels that are not there', async () => {
+    await using registry = await startRegistry();
+    await using world = await open();
+    await checkLabels(world, registry);
+  });
+  for (const part of PARTS) {
+    test(`the record of one ${part} is gone`, async () => {
+      await using registry = await startRegistry();
+      await using world = await open();
+      await checkLost(world, registry, part);
+    });
+  }
   for (const part of PARTS) {
     test(`a flipped bit of one ${part}`, async () => {
       await using registry = await startRegistry();

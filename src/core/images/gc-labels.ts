@@ -40,6 +40,26 @@ export function convertedLabels(children: readonly Descriptor[]): Labels {
   return Object.fromEntries(children.map(({ digest }, index) => [`${PREFIX}.${index}`, digest]));
 }
 
+/** containerd before 1.3 numbered all children alike, the config with 0. */
+const LAYER = /^containerd\.io\/gc\.ref\.content\.(?:l\.\d+|[1-9]\d*)$/;
+/** A manifest says of its config which one it is; an index, whose numbered children are manifests, has none. */
+const CONFIG = /^containerd\.io\/gc\.ref\.content\.(?:config|0)$/;
+
+/** The keys by which a manifest keeps its layers: those of `labels`, the labels of a manifest that keeps its config. */
+export function layerLabels(labels: Labels): string[] {
+  return keepsConfig(labels) ? Object.keys(labels).filter(isLayerLabel) : [];
+}
+
+/** Whether these are the labels of a manifest that keeps its config: its layers may then have been let go of (content prune references). */
+export function keepsConfig(labels: Labels): boolean {
+  return Object.keys(labels).some((key) => CONFIG.test(key));
+}
+
+/** Whether a manifest keeps a layer by the label of this key. */
+export function isLayerLabel(key: string): boolean {
+  return LAYER.test(key);
+}
+
 function referrerKey({ annotations, digest }: Descriptor): string | undefined {
   if (annotations?.[SUBJECT] === undefined) return undefined;
   return `${PREFIX}.referrer.sha256.${hexOf(digest).slice(0, 12)}`;

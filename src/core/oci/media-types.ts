@@ -48,6 +48,11 @@ export function isBlobListType(mediaType: string): boolean {
   return mediaType === OCI_ARTIFACT;
 }
 
+/** A document that names other blobs. */
+export function isDocumentType(mediaType: string): boolean {
+  return isManifestType(mediaType) || isIndexType(mediaType) || isBlobListType(mediaType);
+}
+
 export function isSchema1Type(mediaType: string): boolean {
   return mediaType === DOCKER_SCHEMA1 || mediaType === DOCKER_SCHEMA1_UNSIGNED;
 }

@@ -2,18 +2,8 @@
 import type { Backend } from '../backend.ts';
 import type { Labels } from '../content/content-store.ts';
 import type { Survey } from '../gc/survey.ts';
+import { layerLabels } from '../images/gc-labels.ts';
 import type { Call } from '../ports/call.ts';
-
-/** containerd before 1.3 numbered all children alike, the config with 0. */
-const LAYER = /^containerd\.io\/gc\.ref\.content\.(?:l\.\d+|[1-9]\d*)$/;
-/** A manifest says of its config which one it is; an index, whose numbered children are manifests, has none. */
-const CONFIG = /^containerd\.io\/gc\.ref\.content\.(?:config|0)$/;
-
-/** The keys of the labels by which a manifest keeps its layers. */
-function layerLabels(labels: Labels): string[] {
-  const keys = Object.keys(labels);
-  return keys.some((key) => CONFIG.test(key)) ? keys.filter((key) => LAYER.test(key)) : [];
-}
 
 /** Removes the labels. Returns how many; the layers go with the next collection, unless something else keeps them. */
 export async function pruneReferences({ content }: Pick<Backend, 'content'>, call: Call): Promise<number> {

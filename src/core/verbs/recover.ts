@@ -8,7 +8,7 @@ import { imageStatus, isComplete } from '../images/inspect.ts';
 import { planUnpack } from '../layers/layer-steps.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
-import { isBlobListType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
+import { isDocumentType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { only } from '../platforms/match.ts';
 import { parseReference } from '../reference/parse.ts';
 import { type Job, withJob } from './job.ts';
@@ -119,7 +119,7 @@ class Recovery {
 
   async #below(name: string, desc: Descriptor, depth: number): Promise<void> {
     const { mediaType } = desc;
-    const isDocument = isManifestType(mediaType) || isIndexType(mediaType) || isBlobListType(mediaType);
+    const isDocument = isDocumentType(mediaType);
     const { deps, signal } = this.#job;
     const { content } = deps.backend;
     const source = sourceOf(name);

@@ -2,11 +2,16 @@
 import { cleanupSignal } from '../async/abort.ts';
 import { cleanedUp } from '../async/cleanup.ts';
 import { reached } from '../async/milestone.ts';
+import { readBlob } from '../content/read.ts';
 import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { LayerStep } from '../layers/layer-steps.ts';
 import { unpackAs } from '../layers/unpacker.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+import { childrenOf, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
+import { isDocumentType } from '../oci/media-types.ts';
+import { childLabelsFix } from '../verify/labels.ts';
 import type {
   Damage,
   DamagedBlob,
@@ -104,6 +109,17 @@ class Repair {
     if (desc === undefined) throw new HawserError('NotFound', 'no image says where it is from');
     await blobSource(this.#job).refetch(desc, { signal: this.#job.signal, anew: true });
     this.#known.delete(digest);
+    if (isDocumentType(desc.mediaType)) await this.#labelChildren(desc);
+  }
+
+  /** A document whose record was gone has lost its labels, too. */
+  async #labelChildren(desc: Descriptor): Promise<void> {
+    const { content } = this.#deps.backend;
+    const { signal } = this.#job;
+    const children = childrenOf(await readBlob(content, desc, MAX_MANIFEST_BYTES, { signal }), desc);
+    const { labels } = await content.info(desc.digest, { signal });
+    const fix = childLabelsFix(desc, children, labels);
+    if (fix !== undefined) await content.label(desc.digest, fix, { signal });
   }
 
   async #label({ digest, want }: DamagedLabels): Promise<void> {

@@ -12,6 +12,7 @@ import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
 import {
   isBlobListType,
+  isDocumentType,
   isImageConfigType,
   isIndexType,
   isManifestType,
@@ -64,7 +65,7 @@ export async function walkImage(
   call: WalkCall,
 ): Promise<void> {
   const { platforms, metadataOnly } = options;
-  if (!isDocument(root)) {
+  if (!isDocumentType(root.mediaType)) {
     const message = `${root.digest} is of an unknown type (${root.mediaType}): what it may refer to is not fetched`;
     deps.report({ type: 'warning', message });
   }
@@ -215,7 +216,7 @@ class Walk {
   }
 
   async #children(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
-    if (!isDocument(desc)) return [];
+    if (!isDocumentType(desc.mediaType)) return [];
     return childrenOf(await this.#deps.document(desc, { signal }), desc);
   }
 
@@ -245,10 +246,6 @@ function largestFirst([config, ...layers]: readonly Descriptor[]): readonly Desc
   return config === undefined ? [] : [config, ...layers.sort((a, b) => b.size - a.size)];
 }
 
-function isDocument({ mediaType }: Pick<Descriptor, 'mediaType'>): boolean {
-  return isManifestType(mediaType) || isIndexType(mediaType) || isBlobListType(mediaType);
-}
-
 function isKnown({ mediaType }: Descriptor): boolean {
   return isManifestType(mediaType) || isIndexType(mediaType);
 }
@@ -262,7 +259,7 @@ function metadataOf({ mediaType }: Descriptor, children: readonly Descriptor[]):
 
 /** A document that is too large to be read is not fetched either. */
 function checkSize({ mediaType, digest, size }: Descriptor): void {
-  const limit = isDocument({ mediaType })
+  const limit = isDocumentType(mediaType)
     ? MAX_MANIFEST_BYTES
     : isImageConfigType(mediaType)
       ? MAX_CONFIG_BYTES

@@ -17,12 +17,12 @@ import {
   parseIndex,
   parseManifest,
 } from '../oci/documents.ts';
-import { isBlobListType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
+import { isDocumentType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { only } from '../platforms/match.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { BlobChecks } from './blobs.ts';
-import { childLabelsFix, diffIdFix, snapshotLabelsFix } from './labels.ts';
+import { childLabelsFix, diffIdFix, mayLackLayers, snapshotLabelsFix } from './labels.ts';
 
 export interface KnownBlob {
   readonly desc: Descriptor;
@@ -62,16 +62,37 @@ export class ImageWalk {
     this.#deps = deps;
   }
 
+  /** Of an index none of whose manifests is here, the one for this machine is missing. */
   async add(image: Image, call: Call): Promise<void> {
+    const { wanted, absent } = await this.#manifestOf(image, call);
+    const visit = new Visit(this, this.#deps, image.name, wanted, call);
+    await visit.document(image.target, true, 0);
+    if (absent === undefined || visit.hasManifest) return;
+    await new Visit(this, this.#deps, image.name, absent, call).document(image.target, true, 0);
+  }
+
+  /** The manifest for this machine; `absent`: which is not here. */
+  async #manifestOf(
+    { target }: Image,
+    call: Call,
+  ): Promise<{ wanted?: Digest; absent?: Digest | undefined }> {
     const { content, platform } = this.#deps;
-    let wanted: Digest | undefined;
+    let absent: Digest | undefined;
+    const open: Provider['open'] = async (digest, opts) => {
+      try {
+        return await content.open(digest, opts);
+      } catch (err) {
+        if (isKind(err, 'NotFound')) absent = digest;
+        throw err;
+      }
+    };
     try {
-      wanted = (await manifestFor(content, image.target, only(platform), call)).desc.digest;
+      return { wanted: (await manifestFor({ open }, target, only(platform), call)).desc.digest };
     } catch (err) {
       call.signal?.throwIfAborted();
       if (isKind(err, 'Canceled', 'DeadlineExceeded', 'Unavailable')) throw err;
+      return { absent };
     }
-    await new Visit(this, this.#deps, image.name, wanted, call).document(image.target, true, 0);
   }
 
   noteBlob(desc: Descriptor, image: string, missing: boolean): void {
@@ -113,6 +134,8 @@ class Visit {
   readonly #wanted: Digest | undefined;
   readonly #call: Call;
   readonly #seen = new Set<Digest>();
+  /** Whether a manifest was met. */
+  hasManifest = false;
 
   constructor(walk: ImageWalk, deps: Deps, image: string, wanted: Digest | undefined, call: Call) {
     this.#walk = walk;
@@ -128,7 +151,8 @@ class Visit {
     if (bytes === undefined || this.#seen.has(desc.digest) || depth > MAX_DEPTH) return;
     this.#seen.add(desc.digest);
     try {
-      const want = childLabelsFix(childrenOf(bytes, desc), this.#labelsOf(desc));
+      const isHere = (digest: Digest): boolean => this.#deps.records.has(digest);
+      const want = childLabelsFix(desc, childrenOf(bytes, desc), this.#labelsOf(desc), isHere);
       this.#walk.noteLabels(desc, this.#image, want);
       if (isManifestType(desc.mediaType)) await this.#manifest(desc, parseManifest(bytes, desc));
       else if (isIndexType(desc.mediaType)) {
@@ -142,11 +166,15 @@ class Visit {
   }
 
   async #manifest(desc: Descriptor, manifest: Manifest): Promise<void> {
+    this.hasManifest = true;
     const required = desc.digest === this.#wanted;
     const children = [manifest.config, ...manifest.layers];
-    // A layer that no label keeps was let go of, and may be gone (content prune references).
-    const kept = new Set(Object.values(this.#labelsOf(desc)));
-    for (const layer of manifest.layers) this.#present(layer, required && kept.has(layer.digest));
+    const labels = this.#labelsOf(desc);
+    const kept = new Set(Object.values(labels));
+    for (const layer of manifest.layers) {
+      const isGone = mayLackLayers(desc.mediaType, labels) && !kept.has(layer.digest);
+      this.#present(layer, required && !isGone);
+    }
     if (!mayBeImageConfig(manifest.config.mediaType)) {
       this.#present(manifest.config, required);
       return;
@@ -194,7 +222,7 @@ class Visit {
   async #bytes(desc: Descriptor, required: boolean): Promise<Uint8Array | undefined> {
     const { mediaType, digest, size } = desc;
     if (!this.#present(desc, required)) return undefined;
-    const isList = isManifestType(mediaType) || isIndexType(mediaType) || isBlobListType(mediaType);
+    const isList = isDocumentType(mediaType);
     const limit = isList ? MAX_MANIFEST_BYTES : MAX_CONFIG_BYTES;
     if ((!isList && !mayBeImageConfig(mediaType)) || size > limit) return undefined;
     const { checks, content } = this.#deps;
