@@ -223,3 +223,26 @@ test('usage: nothing named, a name with two digests, a password for two registri
     assert.match((await go('pull', 'a', 'docker://b')).err, /"docker:\/\/b" is not how/);
   });
 });
+
+test('a platform of a list that is none fails its image; the others are pulled, and all errors are shown', {
+  skip,
+}, async () => {
+  await withWorld(async ({ registry, go, file }) => {
+    const ref = registry.push('a', '1', await image('a'));
+    const bad = (source: string) => `  - {source: "${source}", type: image, platform: linux/amd64/}\n`;
+    const list = file(
+      'regsync.yml',
+      `version: 1\nsync:\n${bad(`${ref}0`)}  - {source: "${ref}", type: image}\n  - {source: "Not/Valid", type: image}\n`,
+    );
+    const pulled = await go('pull', '--snapshotter', 'native', '-f', list);
+    assert.equal(pulled.code, 1);
+    assert.match(pulled.err, /sync 1: .*linux\/amd64\//);
+    assert.match(pulled.err, /sync 3: .*Not\/Valid/);
+    assert.match(pulled.err, /2 of 3 images failed/);
+    assert.equal((await go('images', 'ls', '-q')).out.trimEnd(), ref);
+    const only = await go('pull', '-f', file('bad.yml', `version: 1\nsync:\n${bad(ref)}`));
+    assert.match(only.err, /sync 1: .*linux\/amd64\//);
+    assert.match(only.err, /1 of 1 images failed/);
+    assert.equal((await go('pull', '--fail-fast', '-f', list)).code, 1);
+  });
+});

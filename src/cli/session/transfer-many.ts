@@ -1,5 +1,5 @@
 /** `images pull` and `content fetch` of one image or of many. */
-import { HawserError, hintOf, kindOf, messageOf } from '../../core/errors.ts';
+import { HawserError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.ts';
 import type { ImageList, Listed } from '../../core/lists/list.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { Report } from '../../core/progress/events.ts';
@@ -56,13 +56,14 @@ async function many<R extends FetchResult>(
   const { input } = context;
   const list = await imagesOf(context, input.args, input.get(LIST_FILE));
   for (const message of list.warnings) await warn(context, `warning: ${message}`);
-  const [first] = list.images;
-  const unread = list.errors.map((err) => failedImage('', err));
-  if (first === undefined || (input.get(FAIL_FAST) && unread.length > 0)) return nothing(list);
+  const { wanted, refused } = wantedOf(context, list.images, commonOptions(context));
+  const [first] = wanted;
+  const errors = [...list.errors, ...refused];
+  const unread = errors.map((err) => failedImage('', err));
+  if (first === undefined || (input.get(FAIL_FAST) && unread.length > 0)) return nothing({ errors });
   checkCredentials(context, list.images);
-  const registryOpts = await fetchingOptions(context, first.reference);
+  const registryOpts = await fetchingOptions(context, first.options.reference);
   const common = { ...commonOptions(context), ...paceOf(registryOpts) };
-  const wanted = wantedOf(context, list.images, common);
   const one: Work<R> = async (deps, options) => {
     if (input.get(LOCKED)) await requireUnmoved(deps, options.reference, options);
     return await work(deps, options);
@@ -87,7 +88,7 @@ async function many<R extends FetchResult>(
       return ended;
     }),
   );
-  return outcomeOf([...unread, ...failuresOf(ended)], list.errors.length + ended.length);
+  return outcomeOf([...unread, ...failuresOf(ended)], errors.length + ended.length);
 }
 
 /** Runs `work` under the display, which ends with how the images ended, or the error. */
@@ -121,7 +122,7 @@ function failedImage(name: string, err: unknown): FailedImage {
 }
 
 /** Nothing to fetch: the list is empty, or broken. */
-export function nothing({ errors }: ImageList): Outcome {
+export function nothing({ errors }: Pick<ImageList, 'errors'>): Outcome {
   if (errors.length > 0)
     return outcomeOf(
       errors.map((err) => failedImage('', err)),
@@ -156,18 +157,21 @@ export function checkCredentials({ input }: Context<RegistryFlag>, images: reado
   );
 }
 
-/** The platforms of a flag go before those of the list. */
+/** The platforms of a flag go before those of the list. `refused`: images whose platforms in the list are none. */
 function wantedOf(
   { platform: machine }: Context,
   images: readonly Listed[],
   { platforms }: Pick<FetchOptions, 'platforms'>,
-): Wanted[] {
-  return images.map(({ reference, platforms: listed, at }) => {
+): { readonly wanted: Wanted[]; readonly refused: HawserError[] } {
+  const wanted: Wanted[] = [];
+  const refused: HawserError[] = [];
+  for (const { reference, platforms: listed, at } of images) {
     try {
       const own = platforms ?? listed?.map((text) => parsePlatform(text, machine));
-      return { name: reference.name, options: { reference, platforms: own } };
+      wanted.push({ name: reference.name, options: { reference, platforms: own } });
     } catch (err) {
-      throw new HawserError('InvalidArgument', `${at}: ${messageOf(err)}`, { cause: err });
+      refused.push(wrap(at, err));
     }
-  });
+  }
+  return { wanted, refused };
 }
