@@ -693,6 +693,65 @@ test('HA13: artifacts are imported, and not unpacked; unknown types are left out
     assert.match(said.join(), /Left out .*vnd.example.thing/);
   }));
 
+/** An index of these entries, as the one image of an archive that holds `of`, too. */
+function archiveOf(manifests: readonly object[], of: readonly Uint8Array[]): ArchiveEntry[] {
+  const bytes = new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, manifests }));
+  const mediaType = 'application/vnd.oci.image.index.v1+json';
+  const desc = { mediaType, digest: digestOf(bytes), size: bytes.length };
+  return whole(indexOf([NAMED], desc), [bytes, ...of]);
+}
+
+test('what an index lists is chosen as a pull chooses: artifacts, and what is no manifest, where there is no image', () =>
+  withWorld(async ({ store, load }) => {
+    const part = (mediaType: string, bytes: Uint8Array) => ({
+      mediaType,
+      digest: digestOf(bytes),
+      size: bytes.length,
+    });
+    const text = new TextEncoder().encode('sbom');
+    const empty = new TextEncoder().encode('{}');
+    const json = {
+      schemaVersion: 2,
+      config: part('application/vnd.oci.empty.v1+json', empty),
+      layers: [part('text/plain', text)],
+    };
+    const artifact = new TextEncoder().encode(JSON.stringify(json));
+    const lists = [
+      archiveOf([part('application/vnd.oci.image.manifest.v1+json', artifact)], [artifact, empty, text]),
+      archiveOf([part('application/vnd.buildkit.cacheconfig.v0', text)], [text]),
+    ];
+    for (const entries of lists)
+      for (const unpack of [false, true]) {
+        const { images } = await load(entries, 'file', { unpack });
+        assert.equal(images.length, 1);
+        assert.equal((await store.content.info(digestOf(text))).size, 4);
+      }
+    await rejectsWith(
+      'NotFound',
+      new RegExp(`1 of 1 blobs needed .*${digestOf(empty)}`),
+      load(archiveOf([part('application/vnd.buildkit.cacheconfig.v0', empty)], [])),
+    );
+  }));
+
+test('a manifest that nobody wants may be malformed', () =>
+  withWorld(async ({ store, load }) => {
+    const bad = new TextEncoder().encode('{"schemaVersion":2,"config":7}');
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+    const entry = (bytes: Uint8Array, architecture: string) => ({
+      mediaType,
+      digest: digestOf(bytes),
+      size: bytes.length,
+      platform: { os: 'linux', architecture },
+    });
+    const list = archiveOf(
+      [entry(amd64.manifest, 'amd64'), entry(bad, 'arm64')],
+      [amd64.manifest, amd64.config, ...amd64.layers, bad],
+    );
+    await load(list);
+    assert.deepEqual(await namesIn(store), [NAME]);
+    await rejectsWith('InvalidArgument', /config/, load(list, 'file', { platforms: 'all' }));
+  }));
+
 test('HA14: annotations do not become labels', () =>
   withWorld(async ({ store, load }) => {
     const evil = { ...NAMED, 'containerd.io/gc.root': '1', 'io.cri-containerd.pinned': 'pinned' };

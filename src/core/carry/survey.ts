@@ -37,7 +37,19 @@ export type Leaf = Exclude<Part, { type: 'index' }>;
 
 type Store = Provider & InfoProvider;
 
-/** Each digest is read once, however many list it. InvalidArgument for an image nested too deep or of too many parts. */
+/** Bytes of the documents of one image that are read and kept. */
+const MAX_BYTES = 64 << 20;
+
+/** What one image has come to. */
+interface Count {
+  readonly seen: Set<string>;
+  bytes: number;
+}
+
+/**
+ * Each digest is read once, however many images and indexes list it. InvalidArgument for an image nested too deep, of too many parts, or
+ * whose documents are too large together.
+ */
 export class Survey {
   readonly #store: Store;
   readonly #call: Call;
@@ -49,35 +61,45 @@ export class Survey {
     this.#call = call;
   }
 
-  /** The part that `desc` names, with the descriptor as it was given. */
-  async look(desc: Descriptor, depth = 0): Promise<Part> {
+  /** The part that the root `desc` of an image names, with the descriptor as it was given. */
+  async look(desc: Descriptor): Promise<Part> {
+    return await this.#visit(desc, { seen: new Set(), bytes: 0 }, 0);
+  }
+
+  async #visit(desc: Descriptor, count: Count, depth: number): Promise<Part> {
     this.#call.signal?.throwIfAborted();
     if (depth > MAX_DEPTH) throw refuse(desc, `it is nested more than ${MAX_DEPTH} levels deep`);
-    let part = this.#parts.get(desc.digest);
-    if (part === undefined) {
-      if (this.#parts.size >= MAX_NODES) throw refuse(desc, `the image has more than ${MAX_NODES} parts`);
-      part = this.#read(desc, depth);
-      this.#parts.set(desc.digest, part);
-    }
+    count.seen.add(desc.digest);
+    if (count.seen.size > MAX_NODES) throw refuse(desc, `the image has more than ${MAX_NODES} parts`);
+    const part = this.#parts.get(desc.digest) ?? this.#read(desc, count, depth);
+    this.#parts.set(desc.digest, part);
     return { ...(await part), desc };
   }
 
-  async #read(desc: Descriptor, depth: number): Promise<Part> {
+  async #read(desc: Descriptor, count: Count, depth: number): Promise<Part> {
     if (!(await this.#isHere(desc))) return { type: 'absent', desc };
     if (isManifestType(desc.mediaType)) {
-      const manifest = parseManifest(await readDocument(this.#store, desc, this.#call), desc);
+      const manifest = parseManifest(await this.#document(desc, count), desc);
       const missing = await this.#missing([manifest.config, ...manifest.layers]);
       return { type: 'manifest', desc, manifest, missing };
     }
     if (isIndexType(desc.mediaType)) {
-      const bytes = await readDocument(this.#store, desc, this.#call);
+      const bytes = await this.#document(desc, count);
       const parts: Part[] = [];
-      for (const child of parseIndex(bytes, desc).manifests) parts.push(await this.look(child, depth + 1));
+      for (const child of parseIndex(bytes, desc).manifests)
+        parts.push(await this.#visit(child, count, depth + 1));
       return { type: 'index', desc, bytes, parts };
     }
     if (!isBlobListType(desc.mediaType)) return { type: 'other', desc, blobs: [], missing: [] };
-    const blobs = childrenOf(await readDocument(this.#store, desc, this.#call), desc);
+    const blobs = childrenOf(await this.#document(desc, count), desc);
     return { type: 'other', desc, blobs, missing: await this.#missing(blobs) };
+  }
+
+  async #document(desc: Descriptor, count: Count): Promise<Uint8Array> {
+    count.bytes += desc.size;
+    if (count.bytes > MAX_BYTES)
+      throw refuse(desc, `the documents of the image have more than ${MAX_BYTES} bytes together`);
+    return await readDocument(this.#store, desc, this.#call);
   }
 
   async #missing(blobs: readonly Descriptor[]): Promise<Descriptor[]> {

@@ -2,7 +2,6 @@
 import { closingAfter } from '../async/cleanup.ts';
 import { ArchiveBlobs, readArchived } from '../carry/archive-blobs.ts';
 import { BUNDLE, MAX_BUNDLE, parseBundle } from '../carry/bundle.ts';
-import { checkImport } from '../carry/check-import.ts';
 import { chooseNames, type NamedImage, type NameOptions } from '../carry/import-names.ts';
 import type { Archive } from '../carry/members.ts';
 import { type ArchiveForm, formOf, type ImportSource, openArchive } from '../carry/open-archive.ts';
@@ -24,6 +23,7 @@ import { parseReference } from '../reference/parse.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import type { Runtime } from '../runtime.ts';
 import { archivedImages } from './archived-images.ts';
+import { checkImport } from './check-import.ts';
 import { admit, type BlobSource, fetchContent } from './fetch.ts';
 import { spaceCheck } from './forecast.ts';
 import { type Job, withJob } from './job.ts';
@@ -167,7 +167,7 @@ async function wholeImages(
   const checked: CheckedImage[] = [];
   for (const image of images) {
     try {
-      const { hasImage } = await checkImport(blobs, image.target, wanted, { os, base }, { signal });
+      const { hasImage } = await checkImport(blobs, image, { wanted, os, base }, { signal });
       checked.push({ ...image, hasImage });
     } catch (err) {
       const isLast = image === images.at(-1) && checked.length === 0;

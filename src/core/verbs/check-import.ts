@@ -1,12 +1,23 @@
 /** Whether all that is wanted of an archived image can be had, before anything is recorded. */
+import { isWhole, type Leaf, leavesOf, Survey } from '../carry/survey.ts';
 import type { InfoProvider, Provider } from '../content/content-store.ts';
 import { HawserError } from '../errors.ts';
-import { manifestFor } from '../images/find-manifest.ts';
+import { readDocument } from '../images/find-manifest.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
-import { mayBeImageConfig } from '../oci/media-types.ts';
-import { only } from '../platforms/match.ts';
+import { isIndexType, mayBeImageConfig } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
-import { isWhole, type Leaf, leavesOf, Survey } from './survey.ts';
+import { parseReference } from '../reference/parse.ts';
+import { chooseManifests } from './choose-manifests.ts';
+
+type Blobs = Provider & InfoProvider;
+
+interface Wishes {
+  readonly wanted: readonly Platform[] | 'all';
+  /** Of this machine. */
+  readonly os: string;
+  /** What the archive says that it builds upon. */
+  readonly base: readonly string[];
+}
 
 export interface ImportCheck {
   /** What is wanted has an image of this operating system, so that there is something to unpack. */
@@ -14,20 +25,22 @@ export interface ImportCheck {
 }
 
 /**
- * NotFound that lists what is missing, or names the platforms that there are. An index may list what is not there, as long as nobody
- * wants it. `os`: of this machine. `base`: what the archive says that it builds upon; the error has reason `lacks` then.
+ * NotFound that lists what is missing (reason `lacks` where the archive builds upon something), or names the platforms that there are.
+ * Reads what a fetch of the image would read: an index may list what is not there, or is malformed, as long as nobody wants it.
  */
 export async function checkImport(
-  blobs: Provider & InfoProvider,
-  target: Descriptor,
-  wanted: readonly Platform[] | 'all',
-  { os, base }: { readonly os: string; readonly base: readonly string[] },
+  blobs: Blobs,
+  { name, target }: { readonly name: string; readonly target: Descriptor },
+  { wanted, os, base }: Wishes,
   call: Call,
 ): Promise<ImportCheck> {
-  const root = await new Survey(blobs, call).look(target);
-  const leaves = leavesOf(root);
-  const needed =
-    root.type !== 'index' || wanted === 'all' ? leaves : await neededFor(blobs, target, leaves, wanted, call);
+  const roots =
+    wanted === 'all' || !isIndexType(target.mediaType)
+      ? [target]
+      : await chosenOf(blobs, name, target, wanted, call);
+  const survey = new Survey(blobs, call);
+  const needed: Leaf[] = [];
+  for (const root of roots) needed.push(...leavesOf(await survey.look(root)));
   if (!needed.every(isWhole)) throw missing(needed, base);
   const hasImage = needed.some(
     (leaf) =>
@@ -38,19 +51,17 @@ export async function checkImport(
   return { hasImage };
 }
 
-async function neededFor(
-  blobs: Provider,
+async function chosenOf(
+  blobs: Blobs,
+  name: string,
   target: Descriptor,
-  leaves: readonly Leaf[],
-  wanted: readonly Platform[],
+  platforms: readonly Platform[],
   call: Call,
-): Promise<Leaf[]> {
-  const needed: Leaf[] = [];
-  for (const platform of wanted) {
-    const { desc } = await manifestFor(blobs, target, only(platform), call);
-    needed.push(...leaves.filter((leaf) => leaf.desc.digest === desc.digest));
-  }
-  return needed;
+): Promise<Descriptor[]> {
+  const read = (desc: Descriptor, own: Call) => readDocument(blobs, desc, own);
+  const options = { reference: parseReference(name), platforms, unpacks: false, leaveOut: () => {} };
+  const { chosen, artifacts, others } = await chooseManifests(read, target, options, call);
+  return [...chosen.map(({ found }) => found.desc), ...artifacts, ...others];
 }
 
 const MOST_LISTED = 20;
