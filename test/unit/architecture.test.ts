@@ -23,6 +23,7 @@ const LOW: readonly string[] = [
   'core/absolute-path.ts',
   'core/bytes.ts',
   'core/duration.ts',
+  'core/size.ts',
   'core/paths.ts',
   'core/ports/',
 ];
@@ -54,6 +55,7 @@ const RULES: readonly Rule[] = [
   { layer: 'core/bytes.ts', own: [] },
   { layer: 'core/absolute-path.ts', own: LOW },
   { layer: 'core/duration.ts', own: LOW },
+  { layer: 'core/size.ts', own: LOW },
   { layer: 'core/paths.ts', own: [] },
   { layer: 'core/ports/', own: LOW },
   { layer: 'core/async/', own: LOW },
@@ -122,6 +124,7 @@ const RULES: readonly Rule[] = [
     packages: ['bcryptjs'],
   },
   { layer: 'core/verbs/', own: ['core/'] },
+  { layer: 'core/verbs/policy-file.ts', own: LOW, packages: ['smol-toml'] },
   { layer: 'backends/local/', own: ['core/'] },
   { layer: 'backends/open.ts', own: ['backends/'] },
   { layer: 'platform/kernel/', own: [...core('async'), 'core/users/process-status.ts'], node: true },

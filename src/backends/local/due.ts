@@ -30,15 +30,21 @@ function hasExpired({ db }: Store, now: number): boolean {
   return times.some((row) => isExpired({ [LEASE_EXPIRE_LABEL]: text(row, 'value') }, now));
 }
 
-/** A time that a clock far ahead has set is no reason to wait for it. */
-export async function collectWhenDue(store: Store, call: Call = {}): Promise<void> {
+/** `before`: what is to be done ahead of a collection. A time that a clock far ahead has set is no reason to wait for it. */
+export async function collectWhenDue(
+  store: Store,
+  call: Call,
+  before: () => Promise<unknown>,
+): Promise<void> {
   if (store.readOnly) return;
+  const collectAlone = async (): Promise<void> => {
+    if (!(await isAlone(store, call))) return;
+    await before();
+    await collect(store, call);
+  };
   const now = store.now();
   const at = dueTime(store);
-  if (hasExpired(store, now)) {
-    if (await isAlone(store, call)) await collect(store, call);
-  } else if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
-  else if (now >= at || at > now + COLLECTION_INTERVAL) {
-    if (await isAlone(store, call)) await collect(store, call);
-  }
+  if (hasExpired(store, now)) await collectAlone();
+  else if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
+  else if (now >= at || at > now + COLLECTION_INTERVAL) await collectAlone();
 }

@@ -21,6 +21,7 @@ import { LocalLeases } from './leases.ts';
 import { keepIndex, lossOf } from './lost.ts';
 import { LocalNamespaces } from './namespace-rows.ts';
 import { Owner } from './owner.ts';
+import { followPolicy } from './policy.ts';
 import { ensureLayout } from './projection.ts';
 import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
 import { openDatabase, openDatabaseToRead } from './schema.ts';
@@ -156,7 +157,7 @@ function assemble(
   const { clock, fs } = store.runtime;
   const writeOut = new WriteOut({ clock, fs, workers: { syncfs: () => durability.writeOut() } });
   const snapshotterNames = [...snapshotters.keys()];
-  return {
+  const backend: LocalBackend = {
     namespace: store.namespace,
     root: store.root,
     lostIndexes: store.lostIndexes.map((name) => store.path(name)),
@@ -179,10 +180,11 @@ function assemble(
       await durability.sync(call);
     },
     collect: (call) => collect(store, call),
-    collectWhenDue: (call) => collectWhenDue(store, call),
+    collectWhenDue: (call = {}) => collectWhenDue(store, call, () => followPolicy(backend, store, call)),
     survey: (call) => survey(store, call),
     [Symbol.asyncDispose]: closing(store, { durability, extractions, writeOut }),
   };
+  return backend;
 }
 
 /** Closes everything, once. Every change is committed by then: what fails here must not hide an error of the caller's. */

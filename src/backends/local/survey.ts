@@ -11,6 +11,7 @@ import { bytesIn, type Files, listFiles } from './files.ts';
 import { loadState, namespaces } from './gc-state.ts';
 import { type Loss, lossOf } from './lost.ts';
 import { notMounted } from './mounted.ts';
+import { POLICY } from './policy.ts';
 import { DATABASE } from './root.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
@@ -128,7 +129,12 @@ function keptTypes({ indexes, files }: Loss): ReadonlySet<Stray['type']> {
 }
 
 async function recordBytes(store: Store, call?: Call): Promise<number> {
-  const inRoot = await bytesIn(store, '.', (name) => name.startsWith(DATABASE) || name === 'spare', call);
+  const inRoot = await bytesIn(
+    store,
+    '.',
+    (name) => name.startsWith(DATABASE) || name === 'spare' || name === POLICY,
+    call,
+  );
   const inContent = await bytesIn(store, 'content', () => true, call);
   return inRoot + inContent + (await bytesIn(store, 'run', () => true, call));
 }

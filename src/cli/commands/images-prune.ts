@@ -1,8 +1,9 @@
 import type { Backend } from '../../core/backend.ts';
 import { parseFilters } from '../../core/filter/filter.ts';
 import { planCollection, withoutItems } from '../../core/gc/survey.ts';
+import { chooseByPolicy, readPolicy } from '../../core/verbs/policy.ts';
 import { choosePruned, type PruneChoice } from '../../core/verbs/prune.ts';
-import { bool, count, duration, list } from '../grammar/flag.ts';
+import { bool, count, duration, list, text } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT } from '../grammar/flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend } from '../session/context.ts';
@@ -20,6 +21,12 @@ const KEEP = count({
   value: 'N',
   describe: 'of each repository the last N stay, by when their records changed',
 });
+const POLICY = text({
+  name: 'policy',
+  value: 'FILE',
+  describe:
+    'by the rules of this file; those of policy.toml in the root of the store are followed by themselves',
+});
 const FILTER = list({
   name: 'filter',
   value: 'FILTER',
@@ -36,18 +43,26 @@ writable snapshot or a view lies (images mount, a container). All rules that are
 Examples:
   hawser images prune --all --dry-run
   hawser images prune --keep 3 --older-than 168h
-  hawser images prune --filter 'name~=^registry.test/ci/'`,
-  flags: [ALL, OLDER_THAN, KEEP, FILTER, DRY_RUN, JSON_DOCUMENT],
+  hawser images prune --filter 'name~=^registry.test/ci/'
+  hawser images prune --policy policy.toml --dry-run`,
+  flags: [ALL, OLDER_THAN, KEEP, FILTER, POLICY, DRY_RUN, JSON_DOCUMENT],
   run: async (context, input) => {
     const filters = input.get(FILTER);
     const [olderThan, keep] = [input.get(OLDER_THAN), input.get(KEEP)];
-    if (!input.get(ALL) && olderThan === undefined && keep === undefined && filters.length === 0)
-      throw usageError('say which images: --all, --older-than, --keep or --filter');
+    const file = input.get(POLICY);
+    const rules = olderThan !== undefined || keep !== undefined || filters.length > 0 || input.get(ALL);
+    if (file === undefined && !rules)
+      throw usageError('say which images: --all, --older-than, --keep, --filter or --policy');
+    if (file !== undefined && rules)
+      throw usageError('--policy goes with none of --all, --older-than, --keep, --filter');
     const { signal, runtime } = context;
     const options = { filter: parseFilters(filters), olderThan, keep, now: runtime.clock.now(), signal };
     const [preview, json] = [input.get(DRY_RUN), input.get(JSON_DOCUMENT)];
     const work = async (backend: Backend): Promise<Outcome> => {
-      const choice = await choosePruned(backend, options);
+      const choice =
+        file === undefined
+          ? await choosePruned(backend, options)
+          : await chooseByPolicy(backend, await readPolicy(runtime.fs, file, { signal }), options);
       return preview
         ? await foretell(context, backend, choice, json)
         : await prune(context, backend, choice, json);

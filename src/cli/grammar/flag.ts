@@ -1,7 +1,7 @@
 /** A flag as data: what is typed, and how the typed texts become a value. Bad values are usage errors. */
 import { parseDuration } from '../../core/duration.ts';
 import { type HawserError, hintOf, messageOf } from '../../core/errors.ts';
-import { parseSize } from './size.ts';
+import { parseSize } from '../../core/size.ts';
 import { raise, usageError } from './usage-error.ts';
 
 /** `N` is the name as a literal type: a command may ask for those flags only that it declares. */

@@ -56,7 +56,7 @@ export async function withJob<D extends StoreDeps, O extends VerbOptions, T>(
     },
     async () => {
       await dropLease(backend, lease, succeeded, keepPartial);
-      if (succeeded && reference !== undefined) await tidyUp(backend, reference.name, signal);
+      if (succeeded && reference !== undefined) await tidyUp(backend, reference.name, report, signal);
     },
     (failure) => report({ type: 'warning', message: messageOf(failure) }),
   );
@@ -104,13 +104,14 @@ async function keepFor(
 }
 
 /** Both are of use, and no part of the verb: what fails here is tried again after the next verb. */
-async function tidyUp(backend: Backend, image: string, signal: AbortSignal): Promise<void> {
+async function tidyUp(backend: Backend, image: string, report: Report, signal: AbortSignal): Promise<void> {
   const call = { signal: AbortSignal.any([signal, cleanupSignal()]) };
   try {
     for (const id of (await backend.leases.abandoned?.(image, call)) ?? []) await endLease(backend, id, call);
     await backend.collectWhenDue?.(call);
-  } catch {
-    // The next verb of any process finds the same state.
+  } catch (err) {
+    // The next verb of any process finds the same state. Only the user can mend a wrong policy.
+    if (isKind(err, 'InvalidArgument')) report({ type: 'warning', message: messageOf(err) });
   }
 }
 

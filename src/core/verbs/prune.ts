@@ -38,7 +38,10 @@ export interface PruneChoice {
   readonly stays: readonly KeptImage[];
 }
 
-type Roles = Pick<Backend, 'namespace' | 'images' | 'snapshotter' | 'snapshotterNames' | 'survey'>;
+export type PruneRoles = Pick<
+  Backend,
+  'namespace' | 'images' | 'snapshotter' | 'snapshotterNames' | 'survey'
+>;
 
 /** `host/repository`; of a name that is no reference the name. */
 function repositoryOf(name: string): string {
@@ -67,7 +70,7 @@ function newest(images: readonly Image[], keep: number | undefined): ReadonlySet
 }
 
 /** Keys of writable snapshots and views, by `<snapshotter>\0<parent>`: somebody works in them. */
-async function snapshotsInUse(roles: Roles, call: Call): Promise<Map<string, string>> {
+async function snapshotsInUse(roles: PruneRoles, call: Call): Promise<Map<string, string>> {
   const used = new Map<string, string>();
   for (const name of roles.snapshotterNames) {
     for (const { kind, name: key, parent } of await roles.snapshotter(name).list(call)) {
@@ -93,7 +96,7 @@ function* topSnapshots(state: GcState): Generator<readonly [snapshot: string, im
 }
 
 /** Who uses an image: the key of a snapshot over its top layer, or a lease that lists its name. By the name of the image. */
-async function usersOf(roles: Roles, call: Call): Promise<Map<string, string>> {
+async function usersOf(roles: PruneRoles, call: Call): Promise<Map<string, string>> {
   const users = new Map<string, string>();
   const inUse = await snapshotsInUse(roles, call);
   const { namespaces } = await roles.survey({ ...call, sizes: false });
@@ -110,7 +113,7 @@ async function usersOf(roles: Roles, call: Call): Promise<Map<string, string>> {
   return users;
 }
 
-export async function choosePruned(roles: Roles, options: PruneOptions): Promise<PruneChoice> {
+export async function choosePruned(roles: PruneRoles, options: PruneOptions): Promise<PruneChoice> {
   const { filter, olderThan, keep, now, signal } = options;
   const all = await roles.images.list({ signal });
   const users = await usersOf(roles, { signal });

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Input } from '../../../src/cli/grammar/input.ts';
-import { parseSize } from '../../../src/cli/grammar/size.ts';
 import { frame } from '../../../src/cli/render/frame.ts';
 import { eventLine } from '../../../src/cli/render/json.ts';
 import { plainLines } from '../../../src/cli/render/plain.ts';
 import { advance, newState } from '../../../src/cli/render/progress-state.ts';
 import { type NetworkOptions, networkOptions } from '../../../src/cli/session/network-options.ts';
 import type { ProgressEvent } from '../../../src/core/progress/events.ts';
+import { parseSize } from '../../../src/core/size.ts';
 
 function options(given: Readonly<Record<string, string>>): NetworkOptions {
   const values = new Map(Object.entries(given).map(([name, value]) => [name, [value]] as const));

@@ -1,4 +1,4 @@
-import { HawserError } from '../../core/errors.ts';
+import { HawserError } from './errors.ts';
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];
 

@@ -1,0 +1,22 @@
+/** The policy of a store: `policy.toml` in its root, followed ahead of each collection that comes by itself. */
+import type { Backend } from '../../core/backend.ts';
+import type { Call } from '../../core/ports/call.ts';
+import { chooseByPolicy, readPolicy } from '../../core/verbs/policy.ts';
+import type { Store } from './store.ts';
+
+/** Its name. */
+export const POLICY = 'policy.toml';
+
+/** Removes the images of the backend's namespace that the policy lets go. InvalidArgument for a file that is no policy. */
+export async function followPolicy(backend: Backend, store: Store, call: Call): Promise<void> {
+  const { fs } = store.runtime;
+  const file = store.path(POLICY);
+  if ((await fs.stat(file, call)) === undefined) return;
+  const policy = await readPolicy(fs, file, call);
+  const { goes } = await chooseByPolicy(backend, policy, { now: store.now(), ...call });
+  if (goes.length > 0)
+    await backend.images.deleteAll(
+      goes.map(({ name }) => name),
+      call,
+    );
+}

@@ -1,0 +1,104 @@
+/** Which images go by a policy: those that are too old or too many, and the oldest while the store takes too much. */
+import { wrap } from '../errors.ts';
+import { imageFields, parseFilters } from '../filter/filter.ts';
+import { planCollection, type Survey, withoutItems } from '../gc/survey.ts';
+import { usageOf } from '../gc/usage.ts';
+import type { Image } from '../images/image-store.ts';
+import type { Call } from '../ports/call.ts';
+import type { FileSystem } from '../ports/file-system.ts';
+import { type Policy, parsePolicy } from './policy-file.ts';
+import { choosePruned, type PruneChoice, type PruneRoles } from './prune.ts';
+
+/** Bytes that a policy may have. */
+const MAX_FILE = 1 << 16;
+
+/** InvalidArgument for a file that is no policy. */
+export async function readPolicy(
+  fs: Pick<FileSystem, 'readFile'>,
+  file: string,
+  call: Call,
+): Promise<Policy> {
+  const bytes = await fs.readFile(file, MAX_FILE, call);
+  const policy = parsePolicy(new TextDecoder().decode(bytes), file);
+  try {
+    parseFilters(policy.protect);
+  } catch (err) {
+    throw wrap(`${file}: protect`, err);
+  }
+  return policy;
+}
+
+/**
+ * An image goes when it is older than `maxAge` and not among the last `keepLast` (each as far as it is given); then, while the store takes
+ * more than `maxSize`, the oldest do. What is protected, pinned or used stays, and the image that changed last.
+ */
+export async function chooseByPolicy(
+  roles: PruneRoles,
+  { maxAge, keepLast, maxSize, protect }: Policy,
+  { now, signal }: { readonly now: number } & Call,
+): Promise<PruneChoice> {
+  const passes = parseFilters(protect);
+  const isProtected = (image: Image): boolean => protect.length > 0 && passes(imageFields(image));
+  const choose = async (rules: { olderThan?: number | undefined; keep?: number | undefined }) => {
+    const filter: ReturnType<typeof parseFilters> = (fields) => protect.length === 0 || !passes(fields);
+    return await choosePruned(roles, { filter, ...rules, now, signal });
+  };
+  const free = await choose({});
+  const isGiven = maxAge !== undefined || keepLast !== undefined;
+  const old = isGiven ? (await choose({ olderThan: maxAge, keep: keepLast })).goes : [];
+  const newest = lastChanged(free);
+  const goes = new Set(old.map(({ name }) => name));
+  if (newest !== undefined) goes.delete(newest);
+  if (maxSize !== undefined) {
+    const candidates = oldestFirst(free.goes).filter((name) => name !== newest && !goes.has(name));
+    const survey = await roles.survey({ signal });
+    for (const name of tooMuch(survey, roles.namespace, goes, candidates, maxSize)) goes.add(name);
+  }
+  const all = [...free.goes.map((image) => ({ image, why: 'the policy lets it stay' })), ...free.stays];
+  return {
+    goes: all.flatMap(({ image }) => (goes.has(image.name) ? [image] : [])),
+    stays: all
+      .filter(({ image }) => !goes.has(image.name))
+      .map(({ image, why }) => ({ image, why: isProtected(image) ? 'the policy protects it' : why })),
+  };
+}
+
+function newestFirst(a: Image, b: Image): number {
+  return b.updatedAt - a.updatedAt || (a.name < b.name ? -1 : 1);
+}
+
+/** The name of the image that was recorded or labelled last: most often the one that was just pulled. */
+function lastChanged({ goes, stays }: PruneChoice): string | undefined {
+  return [...goes, ...stays.map(({ image }) => image)].sort(newestFirst)[0]?.name;
+}
+
+function oldestFirst(images: readonly Image[]): string[] {
+  return [...images]
+    .sort(newestFirst)
+    .reverse()
+    .map(({ name }) => name);
+}
+
+/** As many of the candidates, in their order, as must go besides `goes` for the store to fit; all when even that is too few. */
+function tooMuch(
+  survey: Survey,
+  namespace: string,
+  goes: ReadonlySet<string>,
+  candidates: readonly string[],
+  maxSize: number,
+): readonly string[] {
+  const { total } = usageOf(survey);
+  const fits = (count: number): boolean => {
+    const names = [...goes, ...candidates.slice(0, count)];
+    const removals = names.map((id) => ({ type: 'images' as const, id }));
+    return total - planCollection(withoutItems(survey, namespace, removals)).bytes <= maxSize;
+  };
+  // The more go, the less is left: the smallest number is found by halving.
+  let [low, high] = [0, candidates.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (fits(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return candidates.slice(0, low);
+}

@@ -1,0 +1,127 @@
+/** A store's policy: which images go ahead of a collection that comes by itself, and which files are no policy. */
+import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
+import { writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { chooseByPolicy } from '../../src/core/verbs/policy.ts';
+import { parsePolicy } from '../../src/core/verbs/policy-file.ts';
+import { partsOf } from '../../src/entry/stores.ts';
+import { fetch, type Store, usage } from '../../src/mod.ts';
+import { buildImage, type TestImage } from '../registry/image.ts';
+import { type Bench, withBench } from '../support/bench.ts';
+
+const HOUR = 3_600_000;
+const FILTERED = { maxAge: undefined, keepLast: undefined, maxSize: undefined, protect: [] };
+
+function inDatabase(store: Store, sql: string, ...values: readonly (string | number)[]): void {
+  const db = new DatabaseSync(`${store.root}/hawser.db`);
+  db.prepare(sql).run(...values);
+  db.close();
+}
+
+/** Four tags of a repository, and one of another, each an hour older than the one before. */
+async function filled({ store, registry }: Bench): Promise<string[]> {
+  const refs: string[] = [];
+  for (const [n, tag] of ['1', '2', '3', '4'].entries()) {
+    refs.push(registry.push(n === 3 ? 'a/other' : 'a/app', tag, await big(n)));
+  }
+  for (const [n, ref] of refs.entries()) {
+    await fetch(ref, { store });
+    inDatabase(store, 'UPDATE images SET updated_at = ? WHERE name = ?', Date.now() - n * HOUR, ref);
+  }
+  return refs;
+}
+
+/** Of a size that the store's database does not matter beside. */
+const MIB = 1 << 20;
+const big = (n: number): Promise<TestImage> =>
+  buildImage({
+    layers: [{ entries: [{ name: 'file', data: Buffer.alloc(4 * MIB, n + 1) }], compression: 'none' }],
+  });
+/** Blobs of such an image. */
+const BLOBS = 3;
+
+const namesOf = async (store: Store): Promise<string[]> =>
+  (await store.images.list()).map(({ name }) => name);
+
+/** What is left by a policy once a collection is due, and what was warned of. */
+async function following(bench: Bench, policy: string): Promise<{ names: string[]; warnings: string[] }> {
+  const { store, registry } = bench;
+  writeFileSync(`${store.root}/policy.toml`, policy);
+  inDatabase(store, 'UPDATE due SET at = 1');
+  const ref = registry.push('a/last', '1', await big(9));
+  const warnings: string[] = [];
+  await fetch(ref, {
+    store,
+    onProgress: (event) => void (event.type === 'warning' && warnings.push(event.message)),
+  });
+  return { names: (await namesOf(store)).filter((name) => name !== ref), warnings };
+}
+
+for (const [title, policy, left] of [
+  ['nothing asked', '', [0, 1, 2, 3]],
+  ['too old', 'max-age = "90m"', [0, 1]],
+  ['too many', 'keep-last = 1', [0, 3]],
+  ['too old and not among the last', 'max-age = "30m"\nkeep-last = 2', [0, 1, 3]],
+  ['protected by name and by label', 'keep-last = 0\nprotect = ["name~=other", "labels.keep"]', [1, 3]],
+  ['too much: the oldest first', 'max-size = "SIZE"', [0, 1]],
+  ['too much, whatever goes: all but what is protected', 'max-size = "1k"\nprotect = ["labels.keep"]', [1]],
+] as const) {
+  test(`policy: ${title}`, async () => {
+    await withBench(async (bench) => {
+      const { store } = bench;
+      const refs = await filled(bench);
+      await store.images.label(refs[1] ?? '', { keep: '' });
+      await store.images.label(refs[1] ?? '', { keep: 'yes' });
+      inDatabase(store, 'UPDATE images SET updated_at = ? WHERE name = ?', Date.now() - HOUR, refs[1] ?? '');
+      const { total } = await usage(store);
+      // The image that comes needs room, too.
+      const { names, warnings } = await following(bench, policy.replace('SIZE', String(total - 2 * MIB)));
+      assert.deepEqual(warnings, []);
+      assert.deepEqual(names, left.map((n) => refs[n] ?? '').sort());
+      const used = (await store.content.list()).length;
+      assert.equal(used, (left.length + 1) * BLOBS, 'what they referred to went, too');
+    });
+  });
+}
+
+test('policy: a pinned image and one that a lease lists stay; why is said', async () => {
+  await withBench(async (bench) => {
+    const { store } = bench;
+    const refs = await filled(bench);
+    await store.images.label(refs[2] ?? '', { 'io.cri-containerd.pinned': 'pinned' });
+    inDatabase(store, 'UPDATE images SET updated_at = 1 WHERE name = ?', refs[2] ?? '');
+    await store.leases.create({ id: 'mine' });
+    await store.leases.add('mine', { type: 'images', id: refs[1] ?? '' });
+    const { backend, runtime } = partsOf(store);
+    const choice = await chooseByPolicy(backend, { ...FILTERED, maxSize: 1 }, { now: runtime.clock.now() });
+    assert.deepEqual(
+      choice.goes.map(({ name }) => name),
+      [refs[3]],
+    );
+    const why = new Map(choice.stays.map((one) => [one.image.name, one.why]));
+    assert.equal(why.get(refs[1] ?? ''), 'lease mine uses it');
+    assert.equal(why.get(refs[0] ?? ''), 'the policy lets it stay', 'never the newest');
+  });
+});
+
+test('policy: a file that is none removes nothing, and is told', async () => {
+  for (const [content, says] of [
+    ['keep-last = -1', /keep-last must be a whole number/],
+    ['max-age = "3 weeks"', /max-age: .*duration/],
+    ['max-age = 3', /max-age must be a string/],
+    ['max-size = "many"', /max-size: invalid size/],
+    ['keep_last = 1', /unknown key "keep_last"/],
+    ['protect = "x"', /protect must be an array/],
+    ['= 3', /line 1: not TOML/],
+  ] as const) {
+    assert.throws(() => parsePolicy(content, 'policy.toml'), says);
+  }
+  await withBench(async (bench) => {
+    const refs = await filled(bench);
+    const { names, warnings } = await following(bench, 'keep-last = 0\nprotect = ["=="]');
+    assert.deepEqual(names, [...refs].sort());
+    assert.match(warnings.join('\n'), /policy\.toml: protect: filters: parse error/);
+  });
+});
