@@ -162,7 +162,8 @@ function suite(mends: boolean, open: () => Promise<World & AsyncDisposable>): vo
     await using world = await open();
     await checkShared(world, registry, mends);
   });
-  test('labels that are not there', async () => {
+  // Those of a containerd are of other clients, too, and are not judged.
+  test('labels that are not there', { skip: mends ? false : 'in hawser’s own store only' }, async () => {
     await using registry = await startRegistry();
     await using world = await open();
     await checkLabels(world, registry);

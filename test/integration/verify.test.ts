@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { openStore } from '../../src/mod.ts';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { startContainerd } from '../support/containerd.ts';
@@ -96,6 +97,48 @@ describe('verify and repair', { skip: needs({ root: true }) }, () => {
       assert.deepEqual((await verdict(store, 'images', 'verify')).report.unchecked, []);
     });
   }
+
+  test('every image is repaired, whatever its name is: from where its blobs are known to be', {
+    skip: anyFlavour.skip,
+  }, async () => {
+    await using dir = scratch();
+    const hub = hawser(anyFlavour, dir.path);
+    const other = registry.push('t/own', '1', await buildImage({ layers: [{ entries: [{ name: 'own' }] }] }));
+    for (const ref of [image, other]) await hub.ok('pull', ref);
+    const store = await openStore({ root: dir.path });
+    const [{ target }, own] = [await store.images.get(image), (await store.images.get(other)).target];
+    for (const name of ['!A name', target.digest]) await store.images.put(name, target, {});
+    await store.images.put('mine', own, {});
+    await store.images.delete(other);
+    for (const { digest, labels } of await store.content.list()) {
+      if (!Object.values(labels).includes('t/own')) continue;
+      const source = Object.keys(labels).filter((key) => key.includes('distribution.source'));
+      await store.content.label(digest, Object.fromEntries(source.map((key) => [key, ''])));
+    }
+    await store[Symbol.asyncDispose]();
+    const path = (digest: string): string => join(dir.path, 'content/blobs', digest.replace(':', '/'));
+    for (const { digest } of [target, own]) flipBit({ path: path(digest), byte: 30, bit: 0 });
+    const { code, report } = await verdict(hub, 'images', 'repair');
+    assert.equal(code, 1);
+    const count = ({ repaired, left }: { repaired: unknown[]; left: unknown[] }) => [
+      repaired.length,
+      left.length,
+    ];
+    assert.deepEqual(
+      report.images.map((one: { name: string; repaired: unknown[]; left: unknown[] }) => [
+        one.name,
+        ...count(one),
+      ]),
+      [
+        ['!A name', 1, 0],
+        [image, 0, 0],
+        ['mine', 0, 1],
+        [target.digest, 0, 0],
+      ],
+    );
+    const [mine] = report.images.filter(({ name }: { name: string }) => name === 'mine');
+    assert.match(mine.left[0].why, /nothing says which registry has the blobs of mine/);
+  });
 
   test('a check that --timeout ends goes on with --resume; the file is removed at the end', {
     skip: anyFlavour.skip,

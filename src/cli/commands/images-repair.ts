@@ -1,8 +1,10 @@
 import type { Backend } from '../../core/backend.ts';
-import { HawserError } from '../../core/errors.ts';
+import { HawserError, wrap } from '../../core/errors.ts';
+import { imageSource } from '../../core/images/image-source.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import type { Report } from '../../core/progress/events.ts';
-import { parseReference } from '../../core/reference/parse.ts';
+import type { Reference } from '../../core/reference/reference.ts';
+import type { Registry } from '../../core/registry/registry.ts';
 import type { RepairReport } from '../../core/verbs/repair.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
 import { LIMIT_RATE } from '../grammar/registry-flags.ts';
@@ -10,7 +12,7 @@ import { FETCH_FLAGS, type FetchFlag } from '../grammar/transfer-flags.ts';
 import { JSON_REPORT } from '../grammar/verify-flags.ts';
 import { type Context, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
-import { fetchingOptions, paceOf, withRegistry } from '../session/transfer.ts';
+import { fetchingOptions, paceOf, storeDeps, withRegistry } from '../session/transfer.ts';
 import { verifyProgress } from '../session/verifying.ts';
 import { type Command, command } from './command.ts';
 
@@ -23,29 +25,66 @@ async function wanted({ input, signal }: RepairContext, backend: Backend): Promi
   return images;
 }
 
-/** From the registry that the image is named after. */
-async function repaired(context: RepairContext, backend: Backend, image: Image): Promise<RepairReport> {
+/** From the registry that the image is named after, or that its blobs are from. */
+async function repaired(
+  context: RepairContext,
+  backend: Backend,
+  image: Image,
+  images: readonly Image[],
+): Promise<RepairReport> {
   const { repairImage } = await import('../../core/verbs/repair.ts');
   const { input, signal } = context;
-  const reference = parseReference(image.name);
-  const registryOpts = await fetchingOptions(context, reference);
+  const source = await imageSource(backend.content, image, images, { signal });
   const report: Report = (event) => {
     if (event.type === 'warning') warn(context, `warning: ${event.message}`).catch(() => {});
   };
   const rate = input.get(LIMIT_RATE);
   const [snapshotter, onProgress] = [input.get(SNAPSHOTTER), verifyProgress(context)];
+  const options = { image, snapshotter, rate, report, onProgress, signal };
+  if (source === undefined) {
+    const deps = { ...storeDeps(context, backend), registry: noRegistry(image.name) };
+    return await repairImage(deps, { ...options, reference: nowhere(image.name) });
+  }
+  const registryOpts = await fetchingOptions(context, source);
   return await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
-    repairImage(deps, {
-      reference,
-      image,
-      snapshotter,
-      rate,
-      ...paceOf(registryOpts),
-      report,
-      onProgress,
-      signal,
-    }),
+    repairImage(deps, { ...options, ...paceOf(registryOpts), reference: source }),
   );
+}
+
+/** Of an image whose blobs no registry is known to have: what needs none is repaired. */
+function nowhere(name: string): Reference {
+  return { raw: name, name, host: '', repository: '', tag: undefined, digest: undefined };
+}
+
+function noRegistry(name: string): Registry {
+  const refuse = (): never => {
+    throw new HawserError('FailedPrecondition', `nothing says which registry has the blobs of ${name}`, {
+      hint: 'Pull the image by its full name; blobs that both have are repaired with it',
+    });
+  };
+  const ask = async (): Promise<never> => refuse();
+  const lists = { tags: ask, catalog: ask, referrers: ask };
+  return { ...lists, resolve: ask, find: ask, fetcher: refuse, [Symbol.asyncDispose]: async () => {} };
+}
+
+/** Repairs one image after another. What fails ends the work on its image only; an abort ends the command. */
+async function repairAll(
+  context: RepairContext,
+  backend: Backend,
+): Promise<{ readonly reports: readonly RepairReport[]; readonly failures: readonly unknown[] }> {
+  const reports: RepairReport[] = [];
+  const failures: unknown[] = [];
+  const { signal } = context;
+  const images = await backend.images.list({ signal });
+  for (const image of await wanted(context, backend)) {
+    try {
+      reports.push(await repaired(context, backend, image, images));
+    } catch (err) {
+      failures.push(wrap(`Cannot repair ${image.name}`, err));
+      if (signal.aborted) break;
+    }
+  }
+  return { reports, failures };
 }
 
 export const imagesRepair: Command = command({
@@ -55,19 +94,18 @@ export const imagesRepair: Command = command({
   details: [
     'Checks as images verify does, and mends what it finds: damaged blobs are fetched from the registry of the image, damaged',
     'layers unpacked from their blobs, each into the place of the old one once it is whole. What is mounted is not touched.',
-    'Without REF: every image of the namespace. --limit-rate holds for the registry and for reading the disk.',
+    'Without REF: every image of the namespace; one that fails does not stop the others. --limit-rate holds for the registry and for reading the disk.',
     'Example: hawser images repair docker.io/library/alpine:3.20',
   ].join('\n'),
   flags: [SNAPSHOTTER, JSON_REPORT, ...FETCH_FLAGS],
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
-      const reports: RepairReport[] = [];
-      for (const image of await wanted(context, backend))
-        reports.push(await repaired(context, backend, image));
+      const { reports, failures } = await repairAll(context, backend);
       const left = reports.flatMap((report) => report.left).length;
       const view = { type: 'repair', reports, json: input.get(JSON_REPORT) } as const;
-      if (left === 0) return { view };
+      if (left === 0) return { view, failures };
       const what = `${left} ${left === 1 ? 'thing is' : 'things are'} damaged still`;
-      return { view, failures: [new HawserError('DataLoss', what, { hint: 'The lines above say why' })] };
+      const error = new HawserError('DataLoss', what, { hint: 'The lines above say why' });
+      return { view, failures: [...failures, error] };
     }),
 });
