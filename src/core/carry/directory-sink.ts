@@ -2,20 +2,17 @@
  * A layout in a directory, which may hold one already: blobs are added, each whole and durable under its name, and index.json is
  * replaced last. One writer at a time. After a failure, what was added is removed.
  */
-import { cleanedUp, cleaningUp, withOpen } from '../async/cleanup.ts';
+import { cleanedUp, withOpen } from '../async/cleanup.ts';
 import { type Undo, undoable } from '../async/undo.ts';
 import { toHex } from '../bytes.ts';
 import { HawserError, ifFound, isKind, wrap } from '../errors.ts';
-import { asObject } from '../oci/fields.ts';
-import { type JsonObject, parseJson } from '../oci/json.ts';
 import type { Call } from '../ports/call.ts';
-import type { Database } from '../ports/database.ts';
-import { IMAGE_NAME, REF_NAME } from './annotations.ts';
 import type { BesideRuntime } from './beside.ts';
+import { isOurs, lockedDirectory } from './directory-lock.ts';
 import { isOf, readForeign } from './foreign-directory.ts';
+import { mergedDocument } from './merge-layout.ts';
 import { copyExactly, type LayoutSink } from './sink.ts';
 
-const LOCK = '.hawser-lock';
 /** Bytes of an index.json that is read. */
 export const MAX_INDEX_JSON: number = 4 * 1024 * 1024;
 
@@ -27,32 +24,34 @@ export async function intoDirectory<T>(
   call: Call,
 ): Promise<T> {
   return await undoable(async (undoDirectory) => {
-    await makeDirectory(runtime, dir, undoDirectory, call);
+    const isNew = await makeDirectory(runtime, dir, undoDirectory, call);
     await requireLayout(runtime, dir, call);
-    await isOf(runtime.fs, `${dir}/${LOCK}`, 'file', call);
-    // The lock's file is gone before the directory is to go.
-    return await locked(runtime, dir, () =>
+    const work = () =>
       undoable(async (undo) => {
-        const sink = new DirectorySink(runtime, dir, undo);
+        const sink = new DirectorySink(runtime, dir, isNew ? [parentOf(dir)] : [], undo);
         const result = await write(sink);
         await sink.settle(call);
         return result;
-      }),
-    );
+      });
+    // The lock's file is gone before the directory is to go.
+    return await lockedDirectory(runtime, dir, work, call);
   });
 }
 
-async function makeDirectory({ fs }: BesideRuntime, path: string, undo: Undo, call: Call): Promise<void> {
+/** False when something is there already. */
+async function makeDirectory({ fs }: BesideRuntime, path: string, undo: Undo, call: Call): Promise<boolean> {
   try {
     await fs.mkdir(path, 0o755, call);
     undo(async () => void (await ifFound(fs.remove(path), 'FailedPrecondition')));
+    return true;
   } catch (err) {
     if (!isKind(err, 'AlreadyExists')) throw err;
+    return false;
   }
 }
 
 async function requireLayout({ fs }: BesideRuntime, dir: string, call: Call): Promise<void> {
-  const names = (await fs.list(dir, call)).map(({ name }) => name).filter((name) => name !== LOCK);
+  const names = (await fs.list(dir, call)).map(({ name }) => name).filter((name) => !isOurs(name));
   if (names.length === 0 || names.includes('oci-layout')) return;
   // Blobs without the rest are what a killed run left.
   if (names.every((name) => name === 'blobs')) return;
@@ -65,34 +64,25 @@ async function requireLayout({ fs }: BesideRuntime, dir: string, call: Call): Pr
   );
 }
 
-async function locked<T>({ databases, fs }: BesideRuntime, dir: string, work: () => Promise<T>): Promise<T> {
-  const path = `${dir}/${LOCK}`;
-  let lock: Database | undefined;
-  try {
-    lock = databases.open(path, { busyTimeout: 0, access: 'lock' });
-    lock.exec('BEGIN EXCLUSIVE');
-  } catch (err) {
-    lock?.close();
-    throw wrap(`Cannot export into ${dir}`, err, 'Another run may be writing it: wait for its end');
-  }
-  const held = lock;
-  return await cleaningUp(work, async () => {
-    held.close();
-    await ifFound(fs.remove(path));
-  });
-}
-
 export class DirectorySink implements LayoutSink {
   readonly #runtime: BesideRuntime;
   readonly #dir: string;
   readonly #undo: Undo;
-  readonly #changed = new Set<string>();
-  #index: Uint8Array | undefined;
+  /** Directories to be synced. */
+  readonly #changed: Set<string>;
+  /** By name: what is written last. index.json goes first among them. */
+  readonly #documents = new Map<string, Uint8Array>();
+  /** index.json is in place: nothing that it names may go any more. */
+  #isPublished = false;
 
-  constructor(runtime: BesideRuntime, dir: string, undo: Undo) {
+  constructor(runtime: BesideRuntime, dir: string, changed: readonly string[], undo: Undo) {
     this.#runtime = runtime;
     this.#dir = dir;
-    this.#undo = undo;
+    this.#changed = new Set(changed);
+    this.#undo = (step) =>
+      undo(async () => {
+        if (!this.#isPublished) await step();
+      });
   }
 
   async directory(name: string, call: Call): Promise<void> {
@@ -102,26 +92,37 @@ export class DirectorySink implements LayoutSink {
   }
 
   async file(name: string, size: number, content: AsyncIterable<Uint8Array>, call: Call): Promise<void> {
-    if (name === 'index.json') {
-      this.#index = await collected(name, size, content);
-      return;
-    }
     const parent = parentOf(name);
-    if (parent !== '' && !parent.startsWith('blobs')) await this.directory(parent, call);
-    await this.#put(`${this.#dir}/${name}`, size, content, call);
+    const isBlob = name.startsWith('blobs/');
+    if (parent !== '/' && !isBlob) await this.directory(parent, call);
+    if (isBlob || name === 'oci-layout') await this.#put(`${this.#dir}/${name}`, size, content, call);
+    else this.#documents.set(name, await collected(name, size, content));
   }
 
-  /** index.json last: an entry of the old one stays unless a new one has its name. */
+  /** The documents last, index.json first: an entry of an old one stays unless a new one has its name. */
   async settle(call: Call): Promise<void> {
     call.signal?.throwIfAborted();
-    if (this.#index !== undefined) {
-      const path = `${this.#dir}/index.json`;
+    const files: (readonly [path: string, bytes: Uint8Array])[] = [];
+    for (const [name, bytes] of this.#documents) {
+      const path = `${this.#dir}/${name}`;
       const old = await readForeign(this.#runtime.fs, path, MAX_INDEX_JSON, call);
-      const bytes = old === undefined ? this.#index : mergedIndex(old, this.#index);
-      await this.#syncDirs();
-      await this.#put(path, bytes.length, pieces(bytes), call);
+      files.push([path, mergedDocument(name, old, bytes)]);
     }
     await this.#syncDirs();
+    try {
+      for (const [path, bytes] of files) {
+        await this.#put(path, bytes.length, pieces(bytes), call);
+        this.#isPublished = true;
+      }
+      await this.#syncDirs();
+    } catch (err) {
+      if (!this.#isPublished) throw err;
+      throw wrap(
+        `The images are in ${this.#dir}, but not all is done`,
+        err,
+        'Export again once the cause is gone',
+      );
+    }
   }
 
   async #syncDirs(): Promise<void> {
@@ -156,7 +157,7 @@ export class DirectorySink implements LayoutSink {
 }
 
 function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+  return path.slice(0, Math.max(0, path.lastIndexOf('/'))) || '/';
 }
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -175,32 +176,4 @@ async function collected(
     at += bytes.length;
   });
   return out;
-}
-
-/** Members of an index (image-spec image-index.md) that stay as they were. */
-const INDEX_MEMBERS: ReadonlySet<string> = new Set([
-  'schemaVersion',
-  'mediaType',
-  'artifactType',
-  'subject',
-  'annotations',
-]);
-
-/** The entries of both; one of the old whose name a new one has is dropped. */
-function mergedIndex(old: Uint8Array, added: Uint8Array): Uint8Array {
-  const [before, now] = [old, added].map((bytes) => asObject(parseJson(bytes, 'index.json'), 'index.json:'));
-  const entriesOf = (from: JsonObject | undefined) => (from?.manifests ?? []) as readonly JsonObject[];
-  const names = new Set(entriesOf(now).flatMap(namesOf));
-  const kept = entriesOf(before).filter((entry) => !namesOf(entry).some((name) => names.has(name)));
-  const own = Object.entries(before ?? {}).filter(([name]) => INDEX_MEMBERS.has(name));
-  const merged = { ...Object.fromEntries(own), manifests: [...kept, ...entriesOf(now)] };
-  return new TextEncoder().encode(JSON.stringify(merged));
-}
-
-/** Prefixed, as a tag is another thing than a full name. */
-function namesOf({ annotations }: JsonObject): string[] {
-  const map = (annotations ?? {}) as JsonObject;
-  const [name, ref] = [map[IMAGE_NAME], map[REF_NAME]];
-  if (typeof name === 'string') return [`name ${name}`];
-  return typeof ref === 'string' ? [`ref ${ref}`] : [];
 }
