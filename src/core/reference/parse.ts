@@ -11,6 +11,8 @@ const HOST = new RegExp(`^(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9a-fA-F:.]+\\])(?::[
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const FORM = 'Write it as host/repository:tag, host/repository@sha256:... or, for Docker Hub, as name:tag';
+const IMPORT =
+  'An image layout in a directory, or an archive, is no registry: hawser import DIR (or FILE) brings in its images, checked and unpacked as those of a pull';
 
 /**
  * Parses the reference that a user wrote. A first component with a `.`, a `:` or an upper-case letter, or `localhost`, is
@@ -78,7 +80,7 @@ function checkHost(host: string, text: string): string {
   if (host === '') throw refuse(text, 'hostname required');
   if (!HOST.test(host)) {
     const bare = /^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(host);
-    const hint = bare ? `Write an IPv6 address in brackets: [${host}]` : FORM;
+    const hint = bare ? `Write an IPv6 address in brackets: [${host}]` : undefined;
     throw refuse(text, `"${clip(host)}" is not a host or host:port`, hint);
   }
   if (host.startsWith('[') && !isIpv6(host.slice(1, host.indexOf(']')))) {
@@ -148,7 +150,15 @@ function checkRepository(path: string, repository: string, text: string): void {
   }
 }
 
-function refuse(text: string, why: string, hint: string = FORM, cause?: unknown): HawserError {
+/** The words that skopeo, podman and regctl put before a path. */
+const PATH = /^(?:oci|ocidir|oci-archive|docker-archive):/;
+
+function refuse(
+  text: string,
+  why: string,
+  hint: string = PATH.test(text) ? IMPORT : FORM,
+  cause?: unknown,
+): HawserError {
   return new HawserError('InvalidArgument', `Cannot use reference "${show(text)}": ${why}`, { hint, cause });
 }
 

@@ -204,6 +204,8 @@ test('the hints say what to do', () => {
     }
     return 'accepted';
   };
+  for (const text of ['oci:/tmp/layout:tag', 'oci:./layout', 'docker-archive:/a.tar', 'oci-archive:/a.tar'])
+    assert.match(hint(text), /hawser import DIR/);
   assert.match(hint('http://h.io/x'), /--plain-http/);
   assert.match(hint('::1/a:b'), /\[::1\]/);
   assert.match(hint('u:p@h.io/x'), /--user/);
