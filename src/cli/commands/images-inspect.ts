@@ -8,6 +8,7 @@ const CONTENT = bool({ name: 'content', describe: 'also show labels and JSON doc
 
 export const imagesInspect: Command = command({
   path: ['images', 'inspect'],
+  short: true,
   aliases: ['i'],
   args: ['<ref>'],
   missing: 'please provide an image reference to inspect',

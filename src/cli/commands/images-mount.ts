@@ -59,6 +59,7 @@ function platformWanted({ input, platform }: MountContext) {
 
 export const imagesMount: Command = command({
   path: ['images', 'mount'],
+  short: true,
   args: ['<ref>', '<target>'],
   missing: 'please provide an image reference to mount',
   summary: 'mount an image at a directory, unpacking it if need be',

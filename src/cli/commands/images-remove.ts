@@ -9,6 +9,7 @@ import { type Command, command } from './command.ts';
 
 export const imagesRemove: Command = command({
   path: ['images', 'delete'],
+  short: 'rmi',
   aliases: ['del', 'remove', 'rm'],
   args: ['<ref...>'],
   missing: 'please provide an image reference to delete',

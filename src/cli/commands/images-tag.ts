@@ -10,6 +10,7 @@ const FORCE = bool({ name: 'force', describe: 'move names that are taken' });
 
 export const imagesTag: Command = command({
   path: ['images', 'tag'],
+  short: true,
   args: ['<ref>', '<new-ref>', '[new-ref...]'],
   missing: 'please provide an image reference',
   summary: 'give an image more names',

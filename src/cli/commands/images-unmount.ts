@@ -10,6 +10,7 @@ const RM = bool({ name: 'rm', describe: 'also remove the snapshot and its lease,
 
 export const imagesUnmount: Command = command({
   path: ['images', 'unmount'],
+  short: true,
   args: ['<target>'],
   missing: 'please provide a target path to unmount from',
   summary: 'unmount what images mount mounted',

@@ -6,8 +6,8 @@ export interface CommandSpec {
   readonly path: readonly string[];
   /** Other last words. */
   readonly aliases?: readonly string[];
-  /** Also a command without its group. */
-  readonly short?: boolean;
+  /** Also a command without its group, by its last word or by this one. */
+  readonly short?: boolean | string;
   /** For help and checks: `<ref>`, `[filter...]`. */
   readonly args: readonly string[];
   readonly summary: string;
@@ -31,14 +31,27 @@ export interface Grammar<C extends CommandSpec = CommandSpec> {
   readonly globals: readonly AnyFlag[];
 }
 
-/** Whether the last word alone names the command: `pull`. */
-export function isDirect({ path, short }: CommandSpec): boolean {
-  return path.length === 1 || short === true;
+/** The word that alone names the command: `pull`; undefined: none does. */
+export function directWord({ path, short = false }: CommandSpec): string | undefined {
+  if (typeof short === 'string') return short;
+  return path.length === 1 || short ? path.at(-1) : undefined;
+}
+
+/** The words that alone name a command, with its summary. */
+export function directWords({ commands }: Grammar): (readonly [word: string, summary: string])[] {
+  return commands.flatMap((one) => {
+    const word = directWord(one);
+    return word === undefined ? [] : [[word, one.summary] as const];
+  });
 }
 
 /** Command lines that name the command as well, without other names of its group: `hawser pull`, `hawser images rm`. */
-export function otherForms({ path, aliases = [], short }: CommandSpec): string[] {
+export function otherForms(command: CommandSpec): string[] {
+  const { path, aliases = [] } = command;
   const group = path.slice(0, -1);
-  const direct = short === true && group.length > 0 ? [`hawser ${path.at(-1)}`] : [];
-  return [...direct, ...aliases.map((alias) => ['hawser', ...group, alias].join(' '))];
+  const direct = group.length > 0 ? directWord(command) : undefined;
+  return [
+    ...(direct === undefined ? [] : [`hawser ${direct}`]),
+    ...aliases.map((alias) => ['hawser', ...group, alias].join(' ')),
+  ];
 }

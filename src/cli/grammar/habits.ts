@@ -1,133 +1,92 @@
-/** Words and flags of other tools (ctr, docker, podman, crane, skopeo, regctl, oras, umoci), and what they are here. */
+/** What is typed as in another tool, and the hint that says how hawser has it; see habit-tables.ts. */
 import { readFlag } from './flag.ts';
+import {
+  BESIDE_USERNAME,
+  COMMANDS,
+  FLAGS,
+  FLAGS_OF,
+  type FlagHabit,
+  INCOMPLETE,
+  SENTENCES,
+} from './habit-tables.ts';
 
-/**
- * The words typed, and the command line of ours: `$1` is the first argument, `$@` all of them, `$digest` the digest after the
- * first one's `@` or the second one, `$platform` the flag --platform where it was typed. A test checks that each can be typed.
- */
-export const COMMANDS: Readonly<Record<string, string>> = {
-  rmi: 'images rm $@',
-  inspect: 'images inspect $1',
-  'inspect --raw': 'manifest $1',
-  'inspect --config': 'config $1',
-  'manifest inspect': 'manifest $platform$1',
-  'manifest fetch': 'manifest $platform$1',
-  'manifest get': 'manifest $platform$1',
-  'manifest head': 'digest $platform$1',
-  'manifest digest': 'digest $platform$1',
-  'manifest fetch-config': 'config $platform$1',
-  'buildx imagetools inspect': 'manifest $1',
-  'images digest': 'digest $platform$1',
-  'images manifest': 'manifest $platform$1',
-  'images config': 'config $platform$1',
-  ls: 'tags $1',
-  'list-tags': 'tags $1',
-  'tag ls': 'tags $1',
-  'tag list': 'tags $1',
-  'repo tags': 'tags $1',
-  'repo show-tags': 'tags $1',
-  'repo ls': 'catalog $1',
-  'repo list': 'catalog $1',
-  discover: 'referrers $1',
-  'artifact list': 'referrers $1',
-  'artifact tree': 'referrers $1',
-  blob: 'content fetch-blob $1 $digest',
-  'blob get': 'content fetch-blob $1 $digest',
-  'blob fetch': 'content fetch-blob $1 $digest',
-  history: 'images inspect --content $1',
-  stat: 'images inspect $1',
-  validate: 'content fetch $1',
-  save: 'export FILE $@',
-  load: 'import FILE',
-  'raw unpack': 'unpack $1 --rootfs DIR',
-  'images get-file': 'unpack $1 --rootfs DIR',
-  'images exists': 'images ls -q name==$1',
-  info: 'version',
-  'system df': 'df',
-  'system prune': 'gc',
-};
-
-const COPIES =
-  'hawser content fetch REF stores an image in an OCI layout (ROOT/content); skopeo copy and oras cp copy elsewhere';
-const CONTAINERS =
-  'hawser runs nothing: hawser bundle REF DIR makes a bundle, and runc run --bundle DIR NAME runs it';
-const LOGINS =
-  'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command';
-const UNUSED = 'hawser images rm REF removes an image and, at once, all that only it used';
-
-/** The words typed, and a sentence where no command of ours does the same. */
-export const SENTENCES: Readonly<Record<string, string>> = {
-  'images convert': COPIES,
-  copy: COPIES,
-  cp: COPIES,
-  sync: COPIES,
-  'images copy': COPIES,
-  push: 'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser',
-  'images push':
-    'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser',
-  login: LOGINS,
-  logout: LOGINS,
-  auth: LOGINS,
-  registry: LOGINS,
-  search: 'hawser has no search: hawser catalog HOST lists the repositories of a registry that tells them',
-  tag: 'hawser images tag REF NEW-REF makes another name for an image',
-  run: CONTAINERS,
-  create: CONTAINERS,
-  exec: CONTAINERS,
-  start: CONTAINERS,
-  ps: CONTAINERS,
-  c: CONTAINERS,
-  container: CONTAINERS,
-  containers: CONTAINERS,
-  task: CONTAINERS,
-  tasks: CONTAINERS,
-  system: UNUSED,
-  delete: 'hawser images rm REF removes an image here, skopeo delete one at a registry',
-  plugins: 'hawser has no plugins',
-};
-
-/** A flag of another tool. */
-interface FlagHabit {
-  /** What it is here; '' where another of its flags says the same. */
-  readonly ours: string;
-  /** Of a flag without a value: whether it asks for `ours` when on or when off. The other is what hawser does anyway. */
-  readonly asks?: 'on' | 'off';
-}
-
-/** Flags of other tools that no command of ours has. */
-export const FLAGS: Readonly<Record<string, FlagHabit>> = {
-  insecure: { ours: '--plain-http', asks: 'on' },
-  'insecure-registry': { ours: '--plain-http', asks: 'on' },
-  'tls-verify': { ours: '--skip-verify', asks: 'off' },
-  creds: { ours: '--user' },
-  username: { ours: '--user' },
-};
-
-/** After a user's name: hawser asks for the password. */
-const BESIDE_USERNAME: Readonly<Record<string, FlagHabit>> = { password: { ours: '' } };
-
-/** Flags that some of our commands have, but not this one, and what this one has. */
-const FLAGS_OF: Readonly<Record<string, FlagHabit>> = {
-  'images pull --quiet': { ours: '--progress none', asks: 'on' },
-  'content fetch --quiet': { ours: '--progress none', asks: 'on' },
-  'snapshots diff --keep': { ours: '--store', asks: 'on' },
-};
-
-/** The hint for words that name no command; `words` begins with the name of the group, if one was meant. `least`: words of a key. */
-export function commandHabit(
-  args: readonly string[],
-  words: readonly string[],
-  least = 1,
-): string | undefined {
-  for (let length = Math.min(words.length, 3); length >= least; length--) {
-    const typed = words.slice(0, length).join(' ');
-    const form = args.map((arg) => `${typed} ${arg}`).find((key) => Object.hasOwn(COMMANDS, key));
-    const ours = own(COMMANDS, form ?? typed);
-    if (ours !== undefined) return inHawser(fill(ours, words.slice(length), args));
-    const sentence = own(SENTENCES, typed);
-    if (sentence !== undefined) return sentence;
+/** The hint for words that name no command; `words` begins with the name of the group, if one was meant. */
+export function commandHabit(args: readonly string[], words: readonly string[]): string | undefined {
+  for (let length = Math.min(words.length, 3); length > 0; length--) {
+    const hint =
+      hintOf(args, words, length) ?? hintFor(words.slice(0, length).join(' '), args, words, length);
+    if (hint !== undefined) return hint;
   }
   return undefined;
+}
+
+export interface Foreign {
+  /** What hawser does not have. */
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** The same for words that begin with a command of ours, and go on as in another tool: `manifest get REF`, `inspect --raw REF`. */
+export function foreignHabit(args: readonly string[], words: readonly string[]): Foreign | undefined {
+  for (let length = Math.min(words.length - 1, 3); length > 1; length--) {
+    const typed = words.slice(0, length).join(' ');
+    const hint = hintFor(typed, args, words, length);
+    if (hint !== undefined) return { message: `unknown command "${typed}"`, hint };
+  }
+  for (let length = Math.min(words.length, 2); length > 0; length--) {
+    const hint = hintOf(args, words, length);
+    const typed = words.slice(0, length).join(' ');
+    if (hint !== undefined) return { message: `${typed}: hawser does not know this form of it`, hint };
+  }
+  return undefined;
+}
+
+/** By the shape of an argument. */
+function hintOf(args: readonly string[], words: readonly string[], length: number): string | undefined {
+  const typed = words.slice(0, length).join(' ');
+  for (const shape of shapesOf(args)) {
+    const hint = hintFor(`${typed} ${shape}`, args, words, length);
+    if (hint !== undefined) return hint;
+  }
+  return undefined;
+}
+
+function hintFor(
+  key: string,
+  args: readonly string[],
+  words: readonly string[],
+  length: number,
+): string | undefined {
+  const ours = own(COMMANDS, key);
+  return ours === undefined ? own(SENTENCES, key) : inHawser(fill(ours, words.slice(length), args));
+}
+
+const TRANSPORTS = /^(?:docker:\/\/|ocidir:\/\/|oci-archive:|docker-archive:|oci:)/;
+const ARCHIVE = /\.(?:tar|tgz|tar\.\w+)$/;
+
+/** What arguments look like: flags, then the others from the last one on, as a copy is named by where it goes. */
+function shapesOf(args: readonly string[]): string[] {
+  const flags = args.filter((arg, at) => isFlag(arg) && !isAddress(arg, args[at + 1]));
+  const others = args.filter((arg) => !isFlag(arg)).reverse();
+  const shapes = others.map(
+    (arg) => TRANSPORTS.exec(arg)?.[0] ?? (ARCHIVE.test(arg) ? '*.tar' : arg === '-' ? '-' : ''),
+  );
+  return [...flags.map((flag) => flag.split('=')[0] ?? ''), `...${shapes[0]}`, ...shapes];
+}
+
+/** `-a SOCKET`, `-a=SOCKET`. */
+function isAddress(arg: string, next = ''): boolean {
+  const { name, value = next } = readFlag(arg) ?? {};
+  return name === 'a' && isSocket(value);
+}
+
+function isFlag(arg: string): boolean {
+  return readFlag(arg) !== undefined;
+}
+
+/** A value of -a, which stands for all images or tags in docker. */
+export function isSocket(value: string): boolean {
+  return /^(?:[/.]|unix:)/.test(value);
 }
 
 /** The hint for the flag `name` at `args[index]`, which no command has, or which `command` has not. */
@@ -152,7 +111,7 @@ export function flagHabit(
       at += taken - 1;
     }
   }
-  return inHawser(ours.join(' '));
+  return inHawser(ours.filter((word) => word !== '').join(' '));
 }
 
 /** Our words for the flag at `args[at]` with its value, and how many of `args` they stand for. */
@@ -183,6 +142,11 @@ function withValue(
   return [[inline === undefined ? ours : `${ours}=${quoted(inline)}`], taken];
 }
 
+/** The hint for a command of which an argument is missing. */
+export function incompleteHabit(command: string): string | undefined {
+  return own(INCOMPLETE, command);
+}
+
 /** The hint for an argument in skopeo's form. */
 export function referenceHabit(args: readonly string[]): string {
   return inHawser(
@@ -203,24 +167,48 @@ function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined 
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-function fill(ours: string, given: readonly string[], typed: readonly string[]): string {
+function fill(ours: string, words: readonly string[], typed: readonly string[]): string {
+  const [output, input] = [valueOfFlag(typed, 'o', 'output'), valueOfFlag(typed, 'i', 'input')];
+  const layout =
+    valueOfFlag(typed, 'image') ?? valueOfFlag(typed, 'layout') ?? valueOfFlag(typed, 'to-oci-layout');
+  const values = [output, input, layout, valueOfFlag(typed, 'format')];
+  // Values of flags that no command has are among the words.
+  const given = words.filter((word) => !values.includes(word));
   const args = given.map((arg) => quoted(arg.replace(TRANSPORT, '')));
-  const [first = 'REF', second = 'DIGEST'] = args;
-  const [, name = first, digest = second] = /^(.+)@(sha\d+:[0-9a-f]+)$/.exec(first) ?? [];
-  const values: Readonly<Record<string, string>> = {
+  const [first = 'REF', second] = args;
+  const [, name = first, digest = second ?? 'DIGEST'] = /^(.+)@(sha\d+:[0-9a-f]+)$/.exec(first) ?? [];
+  const file = given.find((arg) => ARCHIVE.test(arg))?.replace(TRANSPORTS, '');
+  const filled: Readonly<Record<string, string>> = {
     $1: ours.includes('$digest') ? name : first,
     '$@': args.length === 0 ? 'REF' : args.join(' '),
     $digest: digest,
+    // docker cp and oras cp: REF:/PATH
+    $image: first.replace(/:\/.*$/, ''),
     $platform: platformFlag(typed),
+    $all: typed.includes('--all') ? '--all-platforms ' : '',
+    $output: quoted(output ?? '-'),
+    $input: quoted(input ?? '-'),
+    $file: quoted(file ?? 'FILE.tar'),
+    $layout: quoted(layoutOf(layout ?? given[1] ?? 'DIR')),
   };
-  return ours.replace(/\$(?:1|@|digest|platform)/g, (name) => values[name] ?? name);
+  const names = /\$(?:1|@|digest|image|platform|all|output|input|file|layout)/g;
+  return ours.replace(names, (one) => filled[one] ?? one);
+}
+
+/** skopeo's `oci:DIR:NAME`, umoci's and oras's `DIR:NAME`, as a directory. */
+function layoutOf(text: string): string {
+  return `${text.replace(TRANSPORTS, '').replace(/:.*$/, '').replace(/\/+$/, '')}/`;
+}
+
+function valueOfFlag(args: readonly string[], ...names: readonly string[]): string | undefined {
+  const at = args.findIndex((arg) => names.includes(readFlag(arg)?.name ?? ''));
+  return at < 0 ? undefined : (readFlag(args[at] ?? '')?.value ?? args[at + 1]);
 }
 
 /** `--platform VALUE `; '' where none was typed. */
 function platformFlag(args: readonly string[]): string {
-  const at = args.findIndex((arg) => readFlag(arg)?.name === 'platform');
-  const value = readFlag(args[at] ?? '')?.value ?? args[at + 1];
-  return at < 0 || value === undefined ? '' : `--platform ${quoted(value)} `;
+  const value = valueOfFlag(args, 'platform');
+  return value === undefined ? '' : `--platform ${quoted(value)} `;
 }
 
 /** A hint must not repeat a secret. */

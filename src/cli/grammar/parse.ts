@@ -1,12 +1,20 @@
 /** The command line: which command, its flags and arguments. Flags may stand anywhere; unknown ones are errors. */
-import { type CommandSpec, type Grammar, type Group, isDirect } from './command.ts';
+import { type CommandSpec, directWord, directWords, type Grammar, type Group } from './command.ts';
 import type { AnyFlag } from './flag.ts';
 import { HELP, PROGRAM_FLAGS, VERSION } from './flags.ts';
-import { commandHabit, flagHabit, inHawser, referenceHabit, TRANSPORT } from './habits.ts';
+import {
+  commandHabit,
+  flagHabit,
+  foreignHabit,
+  incompleteHabit,
+  inHawser,
+  referenceHabit,
+  TRANSPORT,
+} from './habits.ts';
 import { Input } from './input.ts';
 import { closest } from './suggest.ts';
 import { usageError } from './usage-error.ts';
-import { type Parser, plainWords, readWords } from './words.ts';
+import { knownFlags, type Parser, plainWords, readWords } from './words.ts';
 
 export type Parsed<C extends CommandSpec> =
   | { readonly type: 'run'; readonly command: C; readonly input: Input<string> }
@@ -23,7 +31,8 @@ export function parseCommandLine<C extends CommandSpec>(
 ): Parsed<C> {
   const flags = everyFlag(grammar);
   // An unknown command is told before its flags, which are no better known.
-  findCommand(plainWords(args, flags, true), grammar, args, flags);
+  const early = findCommand(plainWords(args, flags, true), grammar, args, flags);
+  if (early.command !== undefined && !early.help) checkNames(args, flags, grammar, early.command);
   const { words, given } = readWords(parser, args, flags);
   const before = new Input<string>([], given, env);
   if (before.get(VERSION)) return { type: 'version' };
@@ -33,7 +42,7 @@ export function parseCommandLine<C extends CommandSpec>(
     return group === undefined ? { type: 'help' } : { type: 'help', group };
   }
   if (help || before.get(HELP)) return { type: 'help', command };
-  checkFlags([...grammar.globals, ...command.flags], given, command, args);
+  checkValues([...grammar.globals, ...command.flags], given);
   checkArguments(command, rest, args);
   return { type: 'run', command, input: new Input<string>(rest, given, env) };
 }
@@ -64,30 +73,33 @@ function findCommand<C extends CommandSpec>(
   const [first, second, ...more] = help ? words.slice(1) : words;
   if (first === undefined) return { rest: [], help };
   const after = second === undefined ? [] : [second, ...more];
-  const direct = grammar.commands.find((command) => isDirect(command) && command.path.at(-1) === first);
-  // `manifest get REF` of regctl: the second word is no reference.
-  const begun = more.length > 0 ? commandHabit(args, [first, ...after], 2) : undefined;
-  if (direct && begun !== undefined) throw usageError(`unknown command "${first} ${second}"`, begun);
-  if (direct) return { command: direct, rest: after, help };
+  const direct = grammar.commands.find((command) => directWord(command) === first);
   const group = grammar.groups.find((one) => one.name === first || one.aliases.includes(first));
   // In other tools -f is most often `force`, which has no value.
   const others = flags.filter(({ alias }) => alias !== 'f');
   const typed = plainWords(args, others, false).slice(help ? 1 : 0);
+  const spoken = [group?.name ?? first, ...typed.slice(1)];
+  if (direct) return { command: notForeign(direct, args, spoken, help), rest: after, help };
   if (group === undefined) throw unknownCommand(first, '', topWords(grammar), commandHabit(args, typed));
   if (second === undefined || second === 'help' || second === 'h') return { group, rest: [], help };
   const inGroup = grammar.commands.filter((one) => one.path.length > 1 && one.path[0] === group.name);
   const command = inGroup.find((one) => one.path[1] === second || one.aliases?.includes(second));
-  if (command) return { command, rest: more, help };
+  if (command) return { command: notForeign(command, args, spoken, help), rest: more, help };
   const known = inGroup.flatMap((one) => [one.path[1] ?? '', ...(one.aliases ?? [])]);
-  const habit = commandHabit(args, [group.name, ...typed.slice(1)]);
-  throw unknownCommand(second, `${group.name} `, known, habit);
+  throw unknownCommand(second, `${group.name} `, known, commandHabit(args, spoken));
+}
+
+/** A usage error when what follows the command's words is another tool's. */
+function notForeign<C>(command: C, args: readonly string[], words: readonly string[], help: boolean): C {
+  const foreign = help ? undefined : foreignHabit(args, words);
+  if (foreign === undefined) return command;
+  throw usageError(foreign.message, foreign.hint);
 }
 
 function topWords(grammar: Grammar): string[] {
-  const direct = grammar.commands.filter(isDirect);
   return [
     ...grammar.groups.flatMap((one) => [one.name, ...one.aliases]),
-    ...direct.map((one) => one.path.at(-1) ?? ''),
+    ...directWords(grammar).map(([word]) => word),
   ];
 }
 
@@ -99,29 +111,43 @@ function checkGroup(group: Group, given: ReadonlyMap<string, unknown>, args: rea
   throw usageError(`${group.name}: the command is missing`, inHawser(listed.join(' ')));
 }
 
-/** Checks that the command has each flag, and that each value can be read. */
-function checkFlags(
-  known: readonly AnyFlag[],
-  given: ReadonlyMap<string, readonly string[]>,
-  command: CommandSpec,
+/**
+ * Checks that the command has each flag, before a flag that it has not takes the next word for its value: docker's `rmi -f REF`. Help and
+ * version are shown whatever stands beside them.
+ */
+function checkNames(
   args: readonly string[],
+  flags: readonly AnyFlag[],
+  { globals }: Grammar,
+  command: CommandSpec,
 ): void {
   const path = command.path.join(' ');
-  for (const [name, texts] of given) {
-    const flag = known.find((one) => one.name === name);
-    if (flag === undefined) {
-      const hint = foreignHabit(args, name, path) ?? `See hawser help ${path}`;
-      throw usageError(`flag --${name} is not one of hawser ${path}`, hint);
-    }
-    flag.parse(texts, `--${name}`);
-  }
+  const known = new Set([...globals, ...command.flags].map(({ name }) => name));
+  const typed = [...knownFlags(args, flags)].map(({ name }) => name);
+  const foreign = typed.find((name) => !known.has(name));
+  if (foreign === undefined || PROGRAM_FLAGS.some(({ name }) => typed.includes(name))) return;
+  const hint = hintForFlag(args, foreign, path) ?? `See hawser help ${path}`;
+  throw usageError(`flag ${typedFlag(args, foreign)} is not one of hawser ${path}`, hint);
 }
 
-function foreignHabit(args: readonly string[], name: string, path: string): string | undefined {
-  const at = args.findIndex((arg) =>
-    [`--${name}`, `-${name}`, `-${name[0]}`].includes(arg.split('=')[0] ?? ''),
-  );
-  return flagHabit(args, at, name, path);
+/** Checks that each value can be read. */
+function checkValues(flags: readonly AnyFlag[], given: ReadonlyMap<string, readonly string[]>): void {
+  for (const [name, texts] of given) flags.find((one) => one.name === name)?.parse(texts, `--${name}`);
+}
+
+function hintForFlag(args: readonly string[], name: string, path: string): string | undefined {
+  return flagHabit(args, indexOfFlag(args, name), name, path);
+}
+
+/** `--file`, or `-f` where that was typed. */
+function typedFlag(args: readonly string[], name: string): string {
+  const typed = args[indexOfFlag(args, name)]?.split('=')[0] ?? '';
+  return typed.length === 2 ? typed : `--${name}`;
+}
+
+function indexOfFlag(args: readonly string[], name: string): number {
+  const forms = [`--${name}`, `-${name}`, `-${name[0]}`];
+  return args.findIndex((arg) => forms.includes(arg.split('=')[0] ?? ''));
 }
 
 function checkArguments(command: CommandSpec, rest: readonly string[], args: readonly string[]): void {
@@ -132,7 +158,7 @@ function checkArguments(command: CommandSpec, rest: readonly string[], args: rea
   const seeHelp = `See hawser help ${name}`;
   if (rest.length < needed.length || (needed.length > 0 && rest[0] === '')) {
     const missing = `${name}: argument ${needed[rest.length] ?? needed[0]} is missing`;
-    throw usageError(command.missing ?? missing, seeHelp);
+    throw usageError(command.missing ?? missing, incompleteHabit(name) ?? seeHelp);
   }
   if (!open && rest.length > command.args.length)
     throw usageError(`${name}: unexpected argument "${rest[command.args.length]}"`, seeHelp);

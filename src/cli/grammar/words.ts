@@ -4,7 +4,7 @@
 // yargs-parser alone (scripts/build.ts).
 import type { Parser as YargsParser } from 'yargs/helpers';
 import { type AnyFlag, badValue, readFlag } from './flag.ts';
-import { flagHabit } from './habits.ts';
+import { flagHabit, isSocket } from './habits.ts';
 import { closest } from './suggest.ts';
 import { raise, usageError } from './usage-error.ts';
 
@@ -103,6 +103,15 @@ export function plainWords(args: readonly string[], flags: readonly AnyFlag[], l
   return words;
 }
 
+/** The flags that are typed, up to one that no command has. */
+export function* knownFlags(args: readonly string[], flags: readonly AnyFlag[]): Generator<AnyFlag> {
+  for (const [, token] of tokens(args, flags)) {
+    if ('word' in token) continue;
+    if (token.flag === undefined) return;
+    yield token.flag;
+  }
+}
+
 /** The parser would take an unknown flag, and any value of a bool. */
 function checkTokens(args: readonly string[], flags: readonly AnyFlag[]): void {
   for (const [at, token] of tokens(args, flags)) {
@@ -111,7 +120,22 @@ function checkTokens(args: readonly string[], flags: readonly AnyFlag[]): void {
     const flag = token.flag ?? raise(unknownFlag(name, flags, flagHabit(args, at, name)));
     if (flag.type === 'bool' && value !== undefined && value !== 'true' && value !== 'false')
       throw badValue(`--${flag.name}`, value, 'want true or false');
+    if (flag.type !== 'bool' && value === undefined) checkValue(flag, args[at + 1], name);
   }
+}
+
+/** The word after a flag is its value: not another flag, nor what -a of docker and podman stands before. */
+function checkValue({ name }: AnyFlag, value: string | undefined, typed: string): void {
+  if (value !== undefined && readFlag(value) !== undefined)
+    throw usageError(
+      `flag --${name} needs a value, and ${readFlag(value)?.name} is a flag`,
+      `Write --${name}=VALUE`,
+    );
+  if (typed === 'a' && name === 'address' && value !== undefined && !isSocket(value))
+    throw usageError(
+      `flag -a is --address, the socket of a containerd, and "${value}" is none`,
+      'Leave -a away, or write --address SOCKET',
+    );
 }
 
 function unknownFlag(name: string, flags: readonly AnyFlag[], habit: string | undefined): Error {

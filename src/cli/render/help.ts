@@ -1,4 +1,4 @@
-import { type CommandSpec, type Grammar, type Group, isDirect, otherForms } from '../grammar/command.ts';
+import { type CommandSpec, directWords, type Grammar, type Group, otherForms } from '../grammar/command.ts';
 import type { AnyFlag } from '../grammar/flag.ts';
 import { align } from './tabwriter.ts';
 
@@ -15,11 +15,10 @@ export function renderHelp(
 }
 
 function programHelp(grammar: Grammar): string {
-  const direct = grammar.commands.filter(isDirect);
   return sections([
     ['', 'hawser pulls container images, verifies them and unpacks them into snapshots, without a daemon\n'],
     ['Usage', '  hawser [global flags] COMMAND [flags] [arguments]\n'],
-    ['Commands', rows(direct.map((one) => [one.path.at(-1) ?? '', one.summary]))],
+    ['Commands', rows(directWords(grammar))],
     ['Groups', rows(grammar.groups.map((one) => [[one.name, ...one.aliases].join(', '), one.summary]))],
     ['Global flags', flagRows(grammar.globals)],
     ['', 'hawser help COMMAND says more, hawser --version the version\n'],

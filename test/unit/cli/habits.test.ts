@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Parser } from 'yargs/helpers';
 import { GRAMMAR } from '../../../src/cli/commands/index.ts';
-import { COMMANDS, FLAGS, SENTENCES } from '../../../src/cli/grammar/habits.ts';
+import { COMMANDS, FLAGS, SENTENCES } from '../../../src/cli/grammar/habit-tables.ts';
 import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
 import { hintOf, messageOf } from '../../../src/core/errors.ts';
+import { HABITS } from './habit-rows.ts';
 
 const parse = (args: readonly string[]) => parseCommandLine(Parser, args, GRAMMAR, () => undefined);
 
@@ -21,11 +22,11 @@ function told(line: string): { message: string; hint: string } {
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
 for (const [line, hint] of [
-  ['rmi -f a:1', 'In hawser: hawser images rm a:1'],
-  ['rmi a:1 b:2', 'In hawser: hawser images rm a:1 b:2'],
+  ['rmi -f a:1', 'In hawser: hawser rmi a:1'],
+  ['rmi --force a:1 b:2', 'In hawser: hawser rmi a:1 b:2'],
+  ['images prune -f --all', 'In hawser: hawser images prune --all'],
   ['inspect --raw docker://a:1', 'In hawser: hawser manifest a:1'],
-  ['inspect a:1', 'In hawser: hawser images inspect a:1'],
-  ['image exists a:1', 'In hawser: hawser images ls -q name==a:1'],
+  ['image exists a:1', 'In hawser: hawser images inspect a:1'],
   ['--platform linux/arm64 image digest a:1', 'In hawser: hawser digest --platform linux/arm64 a:1'],
   ['image digest a:1 --platform=linux/arm64', 'In hawser: hawser digest --platform linux/arm64 a:1'],
   ['image digest a:1', 'In hawser: hawser digest a:1'],
@@ -84,8 +85,7 @@ test('habits: each flag of the other tools becomes a line of ours with the same 
 for (const line of [
   'save -o x.tar a:1',
   'load -i x.tar',
-  'rmi -f a:1',
-  'inspect --raw a:1',
+  'history --human a:1',
   'volume prune -a',
   'pul --wat a:1',
 ]) {
@@ -99,12 +99,11 @@ test('habits: an unknown flag before the words is told first, as a word after it
 });
 
 test('habits: no word of the tables is a command of ours, and each command line that they name is one', () => {
-  for (const typed of [...Object.keys(COMMANDS), ...Object.keys(SENTENCES)])
-    assert.match(told(`${typed} a:1`).message, /^unknown (command|flag)/, typed);
-  for (const typed of Object.keys(COMMANDS)) {
-    const line = /^In hawser: hawser (.*)$/.exec(told(`${typed} a:1`).hint)?.[1] ?? assert.fail(typed);
-    assert.equal(parse(line.split(' ')).type, 'run', line);
+  for (const typed of [...Object.keys(COMMANDS), ...Object.keys(SENTENCES)]) {
+    const said = told(lineOf(typed)).message;
+    assert.match(said, /^unknown (command|flag)|: hawser does not know this form of it$/, typed);
   }
+  for (const typed of Object.keys(COMMANDS)) assert.ok(parsed(told(lineOf(typed)).hint), typed);
   let named = 0;
   for (const sentence of Object.values(SENTENCES)) {
     const [, line = ''] =
@@ -118,21 +117,106 @@ test('habits: no word of the tables is a command of ours, and each command line 
   assert.ok(named > 15, `${named} sentences name a command line`);
 });
 
+/** A line as the key of a table has it: the shape stands for an argument. */
+function lineOf(key: string): string {
+  const [, words = key, shape = ''] =
+    /^(.+?) ((?:\.\.\.)?(?:-.*|\*\.tar|[a-z-]+:(?:\/\/)?))$/.exec(key) ?? [];
+  const last = { '...-': '-', '...*.tar': 'x.tar', '*.tar': 'x.tar' }[shape];
+  if (last !== undefined) return `${words} a:1 ${last}`;
+  return shape.startsWith('-')
+    ? `${words} ${shape} x a:1`
+    : `${words} a:1 ${shape}x`.trim().replace(/ x$/, ' y');
+}
+
+/** Whether a hint is a line, or several, that can be typed. */
+function parsed(hint: string): boolean {
+  const lines = hint.replaceAll('DIGEST', DIGEST).split(' && ');
+  return (
+    hint.startsWith('In hawser: hawser ') &&
+    lines.every((line) => parse(line.replace(/^(?:In hawser: )?hawser /, '').split(' ')).type === 'run')
+  );
+}
+
+test('habits: what users of nine tools type works, or the hint names the command', (t) => {
+  const count = { works: 0, hint: 0, wrong: 0 };
+  for (const [line, comes] of HABITS) {
+    const args = (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replace(/^'|'$/g, ''));
+    const got = outcome(args.map((arg) => arg.replace('DIGEST', DIGEST.slice(7))));
+    const [, sign, command = ''] = /^([=?]) (.+)$/.exec(comes) ?? [];
+    const runs = `= ${command}` === got;
+    if (sign === '=' && runs && !command.startsWith('help')) count.works++;
+    else if (runs || got === comes.replaceAll('DIGEST', DIGEST.slice(7))) count.hint++;
+    else {
+      count.wrong++;
+      assert.fail(`${line}\n got: ${got}\nwant: ${comes}`);
+    }
+    assert.match(comes, /hawser|^[=?] /, line);
+    if (comes.startsWith('In hawser:')) assert.ok(parsed(comes), comes);
+  }
+  t.diagnostic(
+    `${HABITS.length} habits: ${count.works} work, ${count.hint} are told the command, ${count.wrong} wrong`,
+  );
+});
+
+/** `= COMMAND`, or the hint. */
+function outcome(args: readonly string[]): string {
+  try {
+    const got = parse(args);
+    if (got.type === 'run') return `= ${got.command.path.join(' ')}`;
+    return `= ${got.type} ${got.type === 'help' ? (got.group?.name ?? '') : ''}`;
+  } catch (err) {
+    return hintOf(err) ?? '';
+  }
+}
+
+test('habits: a nearest word never crosses meanings', () => {
+  const near = (line: string) => /Did you mean hawser (.+)\?/.exec(told(line).hint)?.[1];
+  for (const [typed, meant] of [
+    ['pul', 'pull'],
+    ['plul', 'pull'],
+    ['exprot', 'export'],
+    ['referers', 'referrers'],
+    ['manfest', 'manifest'],
+    ['lokc', 'lock'],
+  ] as const)
+    assert.equal(near(`${typed} a:1`), meant, typed);
+  for (const other of [
+    'push',
+    'put',
+    'list',
+    'link',
+    'build',
+    'move',
+    'cat',
+    'load',
+    'rm',
+    'kill',
+    'get',
+    'pump',
+    'diff',
+  ])
+    assert.equal(near(`${other} a:1`), undefined, other);
+});
+
+test('habits: no flag takes another flag, or what -a of docker stands before, for its value', () => {
+  assert.match(
+    told('pull --platform --quiet a:1').message,
+    /^flag --platform needs a value, and quiet is a flag$/,
+  );
+  assert.match(told('images ls -a -q').message, /^flag --address needs a value/);
+  assert.match(told('images check -a r/a').message, /^flag -a is --address, .*"r\/a" is none$/);
+  assert.equal(parse(['images', 'ls', '-a', '/run/x.sock']).type, 'run');
+  assert.equal(parse(['images', 'prune', '-a', './x.sock']).type, 'run');
+  assert.equal(parse(['pull', '--address', 'x.sock', 'a:1']).type, 'run');
+  assert.equal(parse(['pull', '--label=-x', 'a:1']).type, 'run');
+});
+
 /** What users of ctr, docker, crane, skopeo, regctl and oras type. */
 const TYPED = [
   ...['images push a:1'],
   ...['images convert --oci a:1 a:oci'],
-  ...['plugins ls', 'info', 'run --rm a:1 N', 'c ls', 'rmi a:1'],
-  ...[
-    'tag a:1 b:1',
-    'save a:1',
-    'history a:1',
-    'system df',
-    'system prune',
-    'login -u U -p P r',
-    'logout r',
-    'push a:1',
-  ],
+  ...['plugins ls', 'info', 'run --rm a:1 N', 'c ls'],
+  ...['save a:1', 'history a:1', 'system df', 'system prune', 'login -u U -p P r', 'logout r', 'push a:1'],
   ...[
     'cp a:1:/etc .',
     'search alpine',

@@ -1,5 +1,5 @@
 /** The grammar as a shell's completion needs it: what can stand where, spelled out. */
-import { type CommandSpec, type Grammar, isDirect } from '../command.ts';
+import { type CommandSpec, directWord, directWords, type Grammar } from '../command.ts';
 import type { AnyFlag } from '../flag.ts';
 import { PROGRAM_FLAGS } from '../flags.ts';
 
@@ -46,11 +46,10 @@ export interface Typed {
 
 export function typed(grammar: Grammar): Typed {
   const globals = [...PROGRAM_FLAGS, ...grammar.globals];
-  const direct = grammar.commands.filter(isDirect);
   return {
     globals,
     words: [
-      ...direct.map((one) => [one.path.at(-1) ?? '', one.summary] as const),
+      ...directWords(grammar),
       ...grammar.groups.map((one) => [one.name, one.summary] as const),
       ['help', 'show help on a command'],
     ],
@@ -79,14 +78,16 @@ function typedCommand(command: CommandSpec, grammar: Grammar, globals: readonly 
   };
 }
 
-function spellingsOf({ path, aliases = [], short }: CommandSpec, grammar: Grammar): string[] {
+function spellingsOf(command: CommandSpec, grammar: Grammar): string[] {
+  const { path, aliases = [] } = command;
   const last = path.at(-1) ?? '';
   const group = grammar.groups.find((one) => path.length > 1 && one.name === path[0]);
   if (group === undefined) return [last];
   const grouped = [group.name, ...group.aliases].flatMap((name) =>
     [last, ...aliases].map((word) => `${name} ${word}`),
   );
-  return short === true ? [...grouped, last] : grouped;
+  const alone = directWord(command);
+  return alone === undefined ? grouped : [...grouped, alone];
 }
 
 /** By the name of the argument; `<a|b>` are the words themselves. */
