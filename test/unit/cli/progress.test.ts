@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { cut, frame, progressBar, visibleWidth } from '../../../src/cli/render/frame.ts';
 import { eventLine, JsonThrottle } from '../../../src/cli/render/json.ts';
 import { plainLines } from '../../../src/cli/render/plain.ts';
+import { progressLine } from '../../../src/cli/render/plain-progress.ts';
 import {
   advance,
   fetchedBytes,
@@ -102,6 +103,54 @@ test('progress: unpacking counts its layers and says what it is at', () => {
   assert.equal(line(), 'syncing');
   advance(state, { type: 'recorded', name: NAME, target });
   assert.equal(line(), `unpacking linux/amd64 ${target}...`);
+});
+
+test('progress: of many images a row for all, those in work, and their own unpacking', () => {
+  const of = (image: string, ...events: ProgressEvent[]) => events.map((event) => ({ ...event, image }));
+  const events: ProgressEvent[] = [
+    { type: 'images', count: 3 },
+    ...of(
+      'h/a:1',
+      { type: 'resolving', name: 'h/a:1' },
+      { type: 'unpacking', platform: 'linux/amd64', target: 't' },
+    ),
+    ...of(
+      'h/b:1',
+      { type: 'resolving', name: 'h/b:1' },
+      { type: 'unpacking', platform: 'linux/arm64', target: 't' },
+    ),
+    ...of('h/a:1', {
+      type: 'layer',
+      desc: layer,
+      index: 0,
+      count: 2,
+      chainId: 'c',
+      status: 'exists',
+      offset: 0,
+    }),
+  ];
+  const lines = (...more: ProgressEvent[]) =>
+    frame(stateOf(...events, ...more), { elapsed: 0, colour: false }).map((line) =>
+      line.replace(/ {2,}.*/, ''),
+    );
+  assert.deepEqual(lines(), [
+    '3 images:',
+    'h/a:1:',
+    'h/b:1:',
+    'elapsed: 0.0 s total:',
+    'unpacking linux/amd64 t... 1/2 layers',
+    'unpacking linux/arm64 t...',
+  ]);
+  const failed = of('h/b:1', { type: 'failed', kind: 'NotFound', message: 'gone\u001b', hint: undefined });
+  const done = of('h/a:1', { type: 'recorded', name: 'h/a:1', target: 't' });
+  assert.deepEqual(lines(...failed, ...done), ['3 images:', 'elapsed: 0.0 s total:']);
+  const state = stateOf(...events, ...failed, ...done);
+  assert.match(frame(state, { elapsed: 0, colour: false })[0] ?? '', /2 ended, 1 failed/);
+  assert.match(progressLine(state, 0, 1000), /^2 of 3 images \(1 failed\)/);
+  assert.deepEqual(
+    failed.flatMap((event) => plainLines(event)),
+    ['h/b:1: failed: gone\\x1b'],
+  );
 });
 
 test('progress: no line is wider than the terminal, with colour or without', () => {
