@@ -56,6 +56,7 @@ function services(
       },
       deleteAll: async () => [],
     },
+    lostIndexes: [],
     snapshotter: () => ({}),
     collect: async () => void seen.closed.push('collected'),
     [Symbol.asyncDispose]: closed(name),
