@@ -62,6 +62,32 @@ function whereOldTreeIs({ target }: Place, { first, err }: Ran): string {
   return first.length > 1 && !fs.existsSync(target) && aside !== undefined ? aside : target;
 }
 
+const archive = ({ target }: Pick<Place, 'target'>): string => `${target}.tar`;
+
+/** A whole archive: its end is there, and so is what it holds. */
+function hasArchive(place: Place): string[] {
+  if (!fs.existsSync(archive(place))) return [`${archive(place)} is not there`];
+  const bytes = fs.readFileSync(archive(place));
+  const isWhole = bytes.length > 3000 && bytes.subarray(-1024).every((byte) => byte === 0);
+  return isWhole && bytes.includes('index.json')
+    ? []
+    : [`${archive(place)} is not whole: ${bytes.length} bytes`];
+}
+
+/** Nothing lies beside the store, the archive and the layout. */
+function onlyExports({ dir }: Place): string[] {
+  const left = fs.readdirSync(dir).filter((name) => !['store', 'target', 'target.tar'].includes(name));
+  return left.length === 0 ? [] : [`left beside: ${left.join()}`];
+}
+
+/** A lock that could not be removed after a success is nobody's: the next run takes it. */
+function hasLayout({ target }: Place): string[] {
+  const files = names(target).filter((name) => !name.startsWith('blobs/') && name !== '.hawser-lock');
+  const blobs = fs.existsSync(`${target}/blobs/sha256`) ? fs.readdirSync(`${target}/blobs/sha256`) : [];
+  const isRight = files.join() === 'blobs,index.json,oci-layout' && blobs.length === 4;
+  return isRight ? [] : [`${target} has ${files.join()} and ${blobs.join()}`];
+}
+
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'pull into a store',
@@ -152,6 +178,38 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     command: (place) => ['images', 'unmount', '--rm', place.target],
     done: (place) => hasTree(place.target, []),
+  },
+  {
+    name: 'export to a file',
+    store: true,
+    command: (place, { refs }) => ['export', archive(place), refs.a],
+    done: hasArchive,
+    old: (place) => (fs.existsSync(archive(place)) ? hasArchive(place) : []),
+    later: (place, { refs }) => ['export', archive(place), refs.a],
+    left: onlyExports,
+  },
+  {
+    name: 'export to a directory',
+    store: true,
+    command: (place, { refs }) => ['export', '--format', 'oci-dir', place.target, refs.a],
+    done: hasLayout,
+    later: (place, { refs }) => ['export', '--format', 'oci-dir', place.target, refs.a],
+    left: (place) => [
+      ...hasLayout(place),
+      ...onlyExports(place),
+      ...names(place.target).filter((name) => name === '.hawser-lock'),
+    ],
+  },
+  {
+    name: 'import',
+    store: true,
+    prepare: async (place, { refs }) => {
+      await place.ok('pull', refs.b);
+      await place.ok('export', archive(place), refs.b);
+      await place.ok('images', 'rm', refs.b);
+    },
+    command: (place) => ['import', archive(place)],
+    done: (_, { refs }, facts) => recorded(facts, refs.b),
   },
   {
     name: 'images rm',

@@ -2,7 +2,7 @@
  * A file that is written beside its place, under a hidden name, and moved in whole. A lock file next to it tells a later run
  * whether its writer still lives: who gets the lock knows that the writer is dead, and removes both.
  */
-import { cleanedUp, cleaningUp } from '../async/cleanup.ts';
+import { cleanedUp, cleaningUp, closingAfter } from '../async/cleanup.ts';
 import { toHex } from '../bytes.ts';
 import { HawserError, ifFound, isKind } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
@@ -111,10 +111,15 @@ function lockOf({ databases }: BesideRuntime, path: string, busyTimeout: number)
   }
 }
 
-/** The lock is closed before it is removed: a FUSE file system keeps what is open under another name. */
+/**
+ * The lock is given up whatever fails: a later run then takes what is left. Its file is closed before it is removed, as a FUSE file
+ * system keeps what is open under another name.
+ */
 async function release({ fs }: BesideRuntime, { part, lock, lockPath }: HeldPart): Promise<void> {
-  await ifFound(fs.remove(part));
-  lock.close();
+  await closingAfter(
+    async () => void (await ifFound(fs.remove(part))),
+    async () => lock.close(),
+  );
   await ifFound(fs.remove(lockPath));
 }
 
