@@ -6,7 +6,7 @@ import { type StoreUsage, usageOf } from '../core/gc/usage.ts';
 import type { Image } from '../core/images/image-store.ts';
 import type { Call } from '../core/ports/call.ts';
 import { parseReference } from '../core/reference/parse.ts';
-import { choosePruned, type PruneChoice } from '../core/verbs/prune.ts';
+import { choosePruned, type PruneChoice, pruneChosen } from '../core/verbs/prune.ts';
 import { tagImage } from '../core/verbs/tag.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
@@ -57,7 +57,7 @@ export async function tag(source: string, target: string, options: ApiTagOptions
 
 /**
  * Removes the images that nothing uses and that all rules allow to go, and what only they referred to. Pinned images, those that a lease
- * lists, and those over whose layers a writable snapshot or a view lies stay. Returns what went, or with `dryRun` would go, and why each
+ * lists, those over whose layers a writable snapshot or a view lies, and those that change meanwhile stay. Returns what went, or with `dryRun` would go, and why each
  * other image stays.
  */
 export async function prune(options: ApiPruneOptions): Promise<PruneChoice> {
@@ -65,11 +65,7 @@ export async function prune(options: ApiPruneOptions): Promise<PruneChoice> {
   const { backend, runtime } = partsOf(store);
   const rules = { filter: parseFilters(filters), olderThan, keep, now: runtime.clock.now() };
   return await canceling(options.signal, async (signal) => {
-    const { goes, stays } = await choosePruned(backend, { ...rules, signal });
-    if (dryRun) return { goes, stays };
-    const names = goes.map(({ name }) => name);
-    const deleted = new Set(await backend.images.deleteAll(names, { signal }));
-    await backend.collect({ signal });
-    return { goes: goes.filter(({ name }) => deleted.has(name)), stays };
+    const choice = await choosePruned(backend, { ...rules, signal });
+    return dryRun ? choice : await pruneChosen(backend, choice, { signal });
   });
 }

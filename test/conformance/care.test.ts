@@ -1,7 +1,8 @@
 /** The library's verbs that look after a store. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { collectionPlan, fetch, openStore, prune, tag, usage } from '../../src/mod.ts';
+import { partsOf } from '../../src/entry/stores.ts';
+import { collectionPlan, fetch, openStore, prune, type Store, tag, usage } from '../../src/mod.ts';
 import { image, rejectsWith, withBench } from '../support/bench.ts';
 
 test('usage and collectionPlan say what is there and what would go', async () => {
@@ -59,6 +60,74 @@ test('prune takes what all rules allow, and collects; dryRun takes nothing', asy
     assert.deepEqual((await prune({ store, olderThan: 3_600_000 })).goes, []);
     assert.equal((await prune({ store, filters: ['name~=a/i'] })).goes.length, 1);
     assert.deepEqual(await store.content.list(), []);
+  });
+});
+
+/** Runs `meanwhile` once the images that go are chosen: before the leases are looked at, or after. */
+function betweenChoiceAndRemoval(
+  store: Store,
+  at: 'leases' | 'images',
+  meanwhile: () => Promise<unknown>,
+): void {
+  const { images, leases } = partsOf(store).backend;
+  const list = leases.list.bind(leases);
+  const remove = images.deleteUnchanged.bind(images);
+  const once = async (): Promise<void> => {
+    leases.list = list;
+    await meanwhile();
+  };
+  if (at === 'leases') leases.list = (call) => once().then(() => list(call));
+  else images.deleteUnchanged = (some, call) => meanwhile().then(() => remove(some, call));
+}
+
+for (const at of ['leases', 'images'] as const) {
+  test(`prune leaves what was pulled, pinned or leased after the choice (before the look at the ${at})`, async () => {
+    await withBench(async ({ store, registry }) => {
+      const refs: string[] = [];
+      for (const name of ['pulled', 'pinned', 'leased', 'free']) {
+        refs.push(registry.push(`a/${name}`, 'v1', await image(name)));
+        await fetch(refs.at(-1) ?? '', { store });
+      }
+      const [pulled = '', pinned = '', leased = '', free = ''] = refs;
+      const lease = await store.leases.create({ expiresIn: 60_000 });
+      betweenChoiceAndRemoval(store, at, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        registry.push('a/pulled', 'v1', await image('newer'));
+        await fetch(pulled, { store });
+        await store.images.label(pinned, { 'io.cri-containerd.pinned': 'pinned' });
+        await store.leases.add(lease.id, { type: 'images', id: leased });
+      });
+      const { goes, stays } = await prune({ store });
+      assert.deepEqual(
+        goes.map(({ name }) => name),
+        [free],
+      );
+      assert.deepEqual(stays.map(({ image: { name } }) => name).sort(), [leased, pinned, pulled].sort());
+      assert.deepEqual(
+        (await store.images.list()).map(({ name }) => name),
+        [leased, pinned, pulled],
+      );
+      const { digest } = (await store.images.get(pulled)).target;
+      assert.equal((await store.content.info(digest)).digest, digest);
+    });
+  });
+}
+
+test('tag: a name that another process took meanwhile stays', async () => {
+  await withBench(async ({ store, registry }) => {
+    const ref = registry.push('a/i', 'v1', await image('one'));
+    const other = registry.push('a/j', 'v1', await image('two'));
+    const { target } = await fetch(other, { store });
+    await fetch(ref, { store });
+    const { images } = partsOf(store).backend;
+    const put = images.put.bind(images);
+    images.put = async (...given) => {
+      images.put = put;
+      await put('x.test/a:1', target, {});
+      return await put(...given);
+    };
+    await rejectsWith('AlreadyExists', /names sha256/, tag(ref, 'x.test/a:1', { store }));
+    assert.deepEqual((await store.images.get('x.test/a:1')).target, target);
   });
 });
 

@@ -84,6 +84,38 @@ export function imagesSuite(
     assert.deepEqual((await images.put('a', target('two'), {})).labels, {});
   });
 
+  check(
+    'keepsOther: a name that is free or names the digest is recorded, another stays',
+    async ({ images }) => {
+      await images.put('a', target('one'), {}, { keepsOther: true });
+      assert.deepEqual((await images.put('a', target('one'), { l: 'v' }, { keepsOther: true })).labels, {
+        l: 'v',
+      });
+      await rejectsWith('AlreadyExists', images.put('a', target('two'), { l: 'w' }, { keepsOther: true }));
+      const { target: found, labels } = await images.get('a');
+      assert.deepEqual([found, labels], [target('one'), { l: 'v' }]);
+    },
+  );
+
+  check(
+    'deleteUnchanged: what moved, was recorded anew, labelled or removed meanwhile stays',
+    async ({ images }) => {
+      const names = ['same', 'moved', 'again', 'pinned', 'gone'];
+      for (const name of names) await images.put(name, target('one'), {});
+      const chosen = await images.list();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await images.put('moved', target('two'), {});
+      await images.put('again', target('one'), {});
+      await images.label('pinned', { pinned: 'pinned' });
+      await images.delete('gone');
+      assert.deepEqual(await images.deleteUnchanged(chosen), ['same']);
+      assert.deepEqual(
+        (await images.list()).map(({ name }) => name),
+        ['again', 'moved', 'pinned'],
+      );
+    },
+  );
+
   check('a record needs a name, a size and a media type', async ({ images }) => {
     await rejectsWith('InvalidArgument', images.put('', target('one'), {}));
     await rejectsWith('InvalidArgument', images.put('a', { ...target('one'), size: 0 }, {}));

@@ -1,7 +1,13 @@
 import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError, ifFound, isKind } from '../../core/errors.ts';
-import type { Image, ImageStore } from '../../core/images/image-store.ts';
+import {
+  type Image,
+  type ImageStore,
+  isUnchanged,
+  type PutImageCall,
+  takenName,
+} from '../../core/images/image-store.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
@@ -38,8 +44,9 @@ export class ContainerdImages implements ImageStore {
    * Records the name; in the namespace of the CRI before that `repository@digest` too. The CRI plugin looks for that name
    * when a pod pins a digest, and for image digests; it makes such a record only when it pulls by itself.
    */
-  async put(name: string, target: Descriptor, labels: Labels, call: WriteCall = {}): Promise<Image> {
+  async put(name: string, target: Descriptor, labels: Labels, call: PutImageCall = {}): Promise<Image> {
     checkLabels(labels);
+    if (call.keepsOther === true) await this.#requireOwn(name, target, call);
     const digestName = this.#connection.namespace === CRI_NAMESPACE ? digestNameOf(name, target) : name;
     if (digestName !== name) await this.#put(digestName, target, labels, call);
     return await this.#put(name, target, labels, call);
@@ -49,19 +56,26 @@ export class ContainerdImages implements ImageStore {
    * The update has a mask of what it changes. Without a mask, as ctr sends it, containerd replaces all labels, and so removes
    * those by which CRI pins images.
    */
-  async #put(name: string, target: Descriptor, labels: Labels, call: WriteCall): Promise<Image> {
+  async #put(name: string, target: Descriptor, labels: Labels, call: PutImageCall): Promise<Image> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#create(name, target, labels, call);
       } catch (err) {
         if (!isKind(err, 'AlreadyExists') || attempt === PUT_TRIES) throw err;
       }
+      if (call.keepsOther === true) await this.#requireOwn(name, target, call);
       try {
         return await this.#update(name, target, labels, call);
       } catch (err) {
         if (!isKind(err, 'NotFound') || attempt === PUT_TRIES) throw err;
       }
     }
+  }
+
+  /** containerd has no such condition: another process may move the name between this look and the update. */
+  async #requireOwn(name: string, { digest }: Descriptor, call: Call): Promise<void> {
+    const found = (await ifFound(this.get(name, call)))?.target.digest;
+    if (found !== undefined && found !== digest) throw takenName(name, found);
   }
 
   async #create(name: string, target: Descriptor, labels: Labels, call: WriteCall): Promise<Image> {
@@ -99,6 +113,17 @@ export class ContainerdImages implements ImageStore {
     const deleted: string[] = [];
     for (const name of names) {
       if ((await ifFound(this.delete(name, call).then(() => true))) === true) deleted.push(name);
+    }
+    return deleted;
+  }
+
+  /** Each record is read just before it is deleted: containerd deletes by name. */
+  async deleteUnchanged(images: readonly Image[], call?: Call): Promise<string[]> {
+    const deleted: string[] = [];
+    for (const image of images) {
+      const now = await ifFound(this.get(image.name, call));
+      if (now === undefined || !isUnchanged(image, now)) continue;
+      deleted.push(...(await this.deleteAll([image.name], call)));
     }
     return deleted;
   }

@@ -1,9 +1,15 @@
 import type { Labels } from '../../core/content/content-store.ts';
 import { HawserError } from '../../core/errors.ts';
-import type { Image, ImageStore } from '../../core/images/image-store.ts';
+import {
+  type Image,
+  type ImageStore,
+  isUnchanged,
+  type PutImageCall,
+  takenName,
+} from '../../core/images/image-store.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
-import type { Call, WriteCall } from '../../core/ports/call.ts';
+import type { Call } from '../../core/ports/call.ts';
 import type { Row } from '../../core/ports/database.ts';
 import { setDue } from './due-time.ts';
 import { labelRows } from './labels.ts';
@@ -58,7 +64,7 @@ export class LocalImages implements ImageStore {
    * The record is on disk on return, with all that was written before. index.json follows; where it cannot be written, the next
    * opening of the store mends it.
    */
-  async put(name: string, target: Descriptor, labels: Labels, call?: WriteCall): Promise<Image> {
+  async put(name: string, target: Descriptor, labels: Labels, call?: PutImageCall): Promise<Image> {
     call?.signal?.throwIfAborted();
     checkImage(name, target);
     const { db, namespace } = this.#store;
@@ -71,7 +77,10 @@ export class LocalImages implements ImageStore {
       );
       const at = this.#store.now();
       const before = db.prepare('SELECT digest FROM images WHERE ns = ? AND name = ?').get(namespace, name);
-      if (before !== undefined && text(before, 'digest') !== target.digest) setDue(this.#store, at);
+      if (before !== undefined && text(before, 'digest') !== target.digest) {
+        if (call?.keepsOther === true) throw takenName(name, text(before, 'digest'));
+        setDue(this.#store, at);
+      }
       const annotations = target.annotations === undefined ? null : JSON.stringify(target.annotations);
       put.run(namespace, name, target.digest, target.mediaType, target.size, annotations, at, at);
       labelRows.set(db, namespace, 'images', name, labels);
@@ -100,11 +109,29 @@ export class LocalImages implements ImageStore {
 
   /** In one transaction. */
   async deleteAll(names: readonly string[], call?: Call): Promise<string[]> {
+    return await this.#delete(() => names, call);
+  }
+
+  /** In one transaction. */
+  async deleteUnchanged(images: readonly Image[], call?: Call): Promise<string[]> {
+    const { db, namespace } = this.#store;
+    const find = db.prepare('SELECT * FROM images WHERE ns = ? AND name = ?');
+    const leased = db.prepare("SELECT 1 FROM lease_resources WHERE ns = ? AND type = 'images' AND id = ?");
+    const mayGo = (image: Image): boolean => {
+      const row = find.get(namespace, image.name);
+      if (row === undefined || leased.get(namespace, image.name) !== undefined) return false;
+      return isUnchanged(image, toImage(row, {}));
+    };
+    return await this.#delete(() => images.filter(mayGo).map(({ name }) => name), call);
+  }
+
+  /** `choose`: within the transaction. */
+  async #delete(choose: () => readonly string[], call?: Call): Promise<string[]> {
     call?.signal?.throwIfAborted();
     const { db, namespace } = this.#store;
     const deleted = await this.#store.writeToFree(() => {
       const drop = db.prepare('DELETE FROM images WHERE ns = ? AND name = ?');
-      const there = names.filter((name) => drop.run(namespace, name).changes > 0);
+      const there = choose().filter((name) => drop.run(namespace, name).changes > 0);
       for (const name of there) labelRows.clear(db, namespace, 'images', name);
       if (there.length > 0) {
         touchImages(this.#store);

@@ -9,14 +9,12 @@ export const POLICY = 'policy.toml';
 
 /** Removes the images of the backend's namespace that the policy lets go. InvalidArgument for a file that is no policy. */
 export async function followPolicy(backend: Backend, store: Store, call: Call): Promise<void> {
+  // What a lost database had stays, so that no image that goes would free anything.
+  if (store.lostIndexes.length > 0) return;
   const { fs } = store.runtime;
   const file = store.path(POLICY);
   if ((await fs.stat(file, call)) === undefined) return;
   const policy = await readPolicy(fs, file, call);
   const { goes } = await chooseByPolicy(backend, policy, { now: store.now(), ...call });
-  if (goes.length > 0)
-    await backend.images.deleteAll(
-      goes.map(({ name }) => name),
-      call,
-    );
+  if (goes.length > 0) await backend.images.deleteUnchanged(goes, call);
 }

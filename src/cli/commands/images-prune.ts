@@ -2,7 +2,7 @@ import type { Backend } from '../../core/backend.ts';
 import { parseFilters } from '../../core/filter/filter.ts';
 import { planCollection, withoutItems } from '../../core/gc/survey.ts';
 import { chooseByPolicy, readPolicy } from '../../core/verbs/policy.ts';
-import { choosePruned, type PruneChoice } from '../../core/verbs/prune.ts';
+import { choosePruned, type PruneChoice, pruneChosen } from '../../core/verbs/prune.ts';
 import { bool, count, duration, list, text } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT } from '../grammar/flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
@@ -86,12 +86,9 @@ async function foretell(
 async function prune(
   { signal }: Context,
   backend: Backend,
-  { goes, stays }: PruneChoice,
+  chosen: PruneChoice,
   json: boolean,
 ): Promise<Outcome> {
-  const names = goes.map(({ name }) => name);
-  const deleted = new Set(await backend.images.deleteAll(names, { signal }));
-  await backend.collect({ signal });
-  const choice = { goes: goes.filter(({ name }) => deleted.has(name)), stays };
+  const choice = await pruneChosen(backend, chosen, { signal });
   return { view: { type: 'prune', choice, plan: undefined, json } };
 }

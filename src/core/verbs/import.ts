@@ -11,7 +11,7 @@ import { type Anew, withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
 import { fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
-import { HawserError, ifFound, messageOf, reasonOf, wrap } from '../errors.ts';
+import { HawserError, ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
 import { sourceLabels } from '../images/gc-labels.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
@@ -293,11 +293,14 @@ async function record(
     const target = { mediaType, digest, size };
     const before = (await ifFound(backend.images.get(name, { signal })))?.target.digest;
     const moved = before === digest ? undefined : before;
-    if (moved !== undefined && options.onConflict === 'keep') {
-      report({ type: 'warning', message: `Left out ${name}: it is ${moved} here` });
+    const keepsOther = options.onConflict === 'keep';
+    try {
+      await backend.images.put(name, target, options.labels ?? {}, { signal, keepsOther });
+    } catch (err) {
+      if (!keepsOther || !isKind(err, 'AlreadyExists')) throw err;
+      report({ type: 'warning', message: `Left out ${messageOf(err)}` });
       continue;
     }
-    await backend.images.put(name, target, options.labels ?? {}, { signal });
     report({ type: 'recorded', name, target: digest });
     if (moved !== undefined) report({ type: 'warning', message: `Moved ${name} from ${moved} to ${digest}` });
     recorded.push({ name, target, before: moved, unpacked: unpacked.get(digest) ?? [] });

@@ -1,5 +1,6 @@
 /** The verb `prune`: which images may go by rules of age, number and name. What is used or pinned stays. */
 import type { Backend } from '../backend.ts';
+import { ifFound } from '../errors.ts';
 import { type Filter, imageFields } from '../filter/filter.ts';
 import { type GcState, Graph } from '../gc/graph.ts';
 import { references } from '../gc/references.ts';
@@ -111,6 +112,36 @@ async function usersOf(roles: PruneRoles, call: Call): Promise<Map<string, strin
     if (key !== undefined) users.set(image, `snapshot ${key}`);
   }
   return users;
+}
+
+/** The images that a lease lists, by the name of the image. */
+async function leasedImages({ leases }: Pick<Backend, 'leases'>, call: Call): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for (const { id } of await leases.list(call)) {
+    for (const one of (await ifFound(leases.resources(id, call))) ?? [])
+      if (one.type === 'images') names.add(one.id);
+  }
+  return names;
+}
+
+/**
+ * Removes the chosen images but those that changed since they were chosen, or that a lease lists by now; then what only they referred
+ * to. Returns what went, and why the rest stays.
+ */
+export async function pruneChosen(
+  backend: Pick<Backend, 'images' | 'leases' | 'collect'>,
+  { goes, stays }: PruneChoice,
+  call: Call,
+): Promise<PruneChoice> {
+  const leased = await leasedImages(backend, call);
+  const free = goes.filter(({ name }) => !leased.has(name));
+  const deleted = new Set(await backend.images.deleteUnchanged(free, call));
+  await backend.collect(call);
+  const left = goes.filter(({ name }) => !deleted.has(name));
+  return {
+    goes: goes.filter(({ name }) => deleted.has(name)),
+    stays: [...stays, ...left.map((image) => ({ image, why: 'it was changed or leased meanwhile' }))],
+  };
 }
 
 export async function choosePruned(roles: PruneRoles, options: PruneOptions): Promise<PruneChoice> {

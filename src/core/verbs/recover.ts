@@ -59,13 +59,20 @@ export async function recoverImages(
           images.push({ name, complete: await isWhole(job, target) });
         } else skipped.push({ name, why: `${target.digest} is not in the store, or damaged` });
       } catch (err) {
-        job.signal.throwIfAborted();
-        if (isKind(err, 'Canceled', 'ResourceExhausted', 'Unavailable')) throw err;
-        skipped.push({ name, why: messageOf(err) });
+        const why = whySkipped(err, job);
+        if (why !== undefined) skipped.push({ name, why });
       }
     }
     return { images, skipped, blobs: recovery.blobs.size, bytes: recovery.bytes };
   });
+}
+
+/** Throws what ends the recovery; undefined when another process has recorded the name meanwhile. */
+function whySkipped(err: unknown, { signal }: Job): string | undefined {
+  signal.throwIfAborted();
+  if (isKind(err, 'AlreadyExists')) return undefined;
+  if (isKind(err, 'Canceled', 'ResourceExhausted', 'Unavailable')) throw err;
+  return messageOf(err);
 }
 
 async function isWhole({ deps, signal }: Job, target: Descriptor): Promise<boolean> {
@@ -89,7 +96,7 @@ class Recovery {
     const { deps, lease, signal } = this.#job;
     if (!(await this.#adopt(target))) return false;
     await this.#below(name, target, 0);
-    await deps.backend.images.put(name, target, {}, { lease, signal });
+    await deps.backend.images.put(name, target, {}, { lease, signal, keepsOther: true });
     return true;
   }
 

@@ -2,7 +2,7 @@
 import { cleanupSignal } from '../async/abort.ts';
 import { cleaningUp } from '../async/cleanup.ts';
 import type { Backend } from '../backend.ts';
-import { HawserError, ifFound } from '../errors.ts';
+import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
@@ -30,12 +30,12 @@ export async function tagImage(
       const what = `Cannot call ${source} ${name}: its digest is ${target.digest}`;
       throw new HawserError('InvalidArgument', what, { hint: 'Leave the digest out of the new name' });
     }
-    const taken = await ifFound(images.get(name, { signal }));
-    if (taken !== undefined && taken.target.digest !== target.digest && !force) {
-      const what = `image "${name}": already exists, and names ${taken.target.digest}`;
-      throw new HawserError('AlreadyExists', what, { hint: 'Move the name with --force' });
+    try {
+      return await images.put(name, target, labels, { signal, keepsOther: !force });
+    } catch (err) {
+      if (force || !isKind(err, 'AlreadyExists')) throw err;
+      throw new HawserError('AlreadyExists', messageOf(err), { hint: 'Move the name with --force' });
     }
-    return await images.put(name, target, labels, { signal });
   };
   return await cleaningUp(
     work,

@@ -49,12 +49,15 @@ function services(
     return { name: options.reference.name, target, unpacked: [] };
   };
   const backend = (name: string) => ({
+    lostIndexes: [],
+    leases: { list: async () => [] },
     images: {
       list: async () => [],
       get: async (name: string) => {
         throw new HawserError('NotFound', `image "${name}": not found`);
       },
       deleteAll: async () => [],
+      deleteUnchanged: async () => [],
     },
     lostIndexes: [],
     snapshotter: () => ({}),
