@@ -49,7 +49,6 @@ function services(
     return { name: options.reference.name, target, unpacked: [] };
   };
   const backend = (name: string) => ({
-    lostIndexes: [],
     leases: { list: async () => [] },
     images: {
       list: async () => [],
