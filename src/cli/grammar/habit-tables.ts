@@ -73,6 +73,8 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'images prune -a': 'images prune --all',
   umount: 'images unmount $1',
   info: 'version',
+  'registry serve': 'serve',
+  'store serve': 'serve',
   'system df': 'df',
   'system prune': 'gc',
 };
@@ -98,7 +100,7 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   'images convert': CONVERTS,
   convert: CONVERTS,
   copy: COPIES,
-  sync: `hawser does not copy between registries: skopeo sync does. ${EVERY_TAG}`,
+  sync: `hawser content fetch -f FILE fetches what a list of skopeo sync names, and hawser serve gives it to others. ${EVERY_TAG}`,
   'images copy': COPIES,
   'pull -a': EVERY_TAG,
   'pull --all-tags': EVERY_TAG,

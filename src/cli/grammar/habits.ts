@@ -64,9 +64,11 @@ function hintFor(
 const TRANSPORTS = /^(?:docker:\/\/|ocidir:\/\/|oci-archive:|docker-archive:|oci:)/;
 const ARCHIVE = /\.(?:tar|tgz|tar\.\w+)$/;
 
-/** What arguments look like: flags, then the others from the last one on, as a copy is named by where it goes. */
+/** What arguments look like: flags (`-a` only after the command, where it is docker's), then the others from the last one on, as a copy is named by where it goes. */
 function shapesOf(args: readonly string[]): string[] {
-  const flags = args.filter((arg, at) => isFlag(arg) && !isAddress(arg, args[at + 1]));
+  const begin = args.findIndex((arg, at) => !isFlag(arg) && !isFlag(args[at - 1] ?? ''));
+  const isTheirs = (arg: string, at: number) => at > begin && !isAddress(arg, args[at + 1]);
+  const flags = args.filter((arg, at) => isFlag(arg) && (isTheirs(arg, at) || !/^-a(?:=|$)/.test(arg)));
   const others = args.filter((arg) => !isFlag(arg)).reverse();
   const shapes = others.map(
     (arg) => TRANSPORTS.exec(arg)?.[0] ?? (ARCHIVE.test(arg) ? '*.tar' : arg === '-' ? '-' : ''),

@@ -114,17 +114,19 @@ export function* knownFlags(args: readonly string[], flags: readonly AnyFlag[]):
 
 /** The parser would take an unknown flag, and any value of a bool. */
 function checkTokens(args: readonly string[], flags: readonly AnyFlag[]): void {
+  let afterWord = false;
   for (const [at, token] of tokens(args, flags)) {
+    afterWord ||= 'word' in token;
     if ('word' in token) continue;
     const { name, value } = token;
     const flag = token.flag ?? raise(unknownFlag(name, flags, flagHabit(args, at, name)));
     if (flag.type === 'bool' && value !== undefined && value !== 'true' && value !== 'false')
       throw badValue(`--${flag.name}`, value, 'want true or false');
-    if (flag.type !== 'bool' && value === undefined) checkValue(flag, args[at + 1], name);
+    if (flag.type !== 'bool' && value === undefined) checkValue(flag, args[at + 1], afterWord ? name : '');
   }
 }
 
-/** The word after a flag is its value: not another flag, nor what -a of docker and podman stands before. */
+/** The word after a flag is its value: not another flag, nor what docker's -a, which stands after the command, has behind it. */
 function checkValue({ name }: AnyFlag, value: string | undefined, typed: string): void {
   if (value !== undefined && readFlag(value) !== undefined)
     throw usageError(

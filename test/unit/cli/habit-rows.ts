@@ -167,7 +167,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['list-tags docker://r.io/app', 'In hawser: hawser tags r.io/app'],
   [
     'sync --src docker --dest dir r.io/app folder',
-    "hawser does not copy between registries: skopeo sync does. To pull every tag: hawser tags REPO | sed 's|^|REPO:|' | hawser pull -f -",
+    "hawser content fetch -f FILE fetches what a list of skopeo sync names, and hawser serve gives it to others. To pull every tag: hawser tags REPO | sed 's|^|REPO:|' | hawser pull -f -",
   ],
   [
     'delete docker://r.io/app:1',

@@ -205,6 +205,8 @@ test('habits: no flag takes another flag, or what -a of docker stands before, fo
   );
   assert.match(told('images ls -a -q').message, /^flag --address needs a value/);
   assert.match(told('images check -a r/a').message, /^flag -a is --address, .*"r\/a" is none$/);
+  for (const line of ['-a here images ls', '-a here pull a:1', '-n x -a here images prune'])
+    assert.equal(parse(line.split(' ')).type, 'run', line);
   assert.equal(parse(['images', 'ls', '-a', '/run/x.sock']).type, 'run');
   assert.equal(parse(['images', 'prune', '-a', './x.sock']).type, 'run');
   assert.equal(parse(['pull', '--address', 'x.sock', 'a:1']).type, 'run');
