@@ -23,7 +23,7 @@ async function go(line: string, failure?: unknown) {
   };
   const closing = { [Symbol.asyncDispose]: async () => {} };
   const services = {
-    backends: { local: async () => closing },
+    backends: { local: async () => ({ ...closing, lostIndexes: [] }) },
     openRegistry: () => closing,
     pull: (_: unknown, options: FetchOptions) => transfer(options),
     fetchImage: (_: unknown, options: FetchOptions) => transfer(options),
