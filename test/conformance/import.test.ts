@@ -4,12 +4,20 @@
  */
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { streamOf } from '../../src/core/async/byte-stream.ts';
-import { HawserError, kindOf } from '../../src/core/errors.ts';
+import { HawserError, hintOf, kindOf, messageOf } from '../../src/core/errors.ts';
 import type { ImportOptions, ImportResult } from '../../src/core/verbs/import.ts';
 import { importImages } from '../../src/core/verbs/import.ts';
 import { partsOf } from '../../src/entry/stores.ts';
@@ -254,6 +262,23 @@ function suite(name: string, open?: () => Promise<AnyStore>): void {
       assert.deepEqual(await namesIn(store), []);
       await load(archive, 'stream');
       assert.equal((await store.content.info(digestOf(big))).size, big.length);
+    }, open));
+
+  test(`A26: ${name}: wrong bytes of a partial blob do not spoil a stream`, () =>
+    withWorld(async ({ store, load }) => {
+      const layer = someBytes(4321);
+      const { manifest, config } = withLayer(layer);
+      const blobs = [manifest.bytes, config, layer].map(blobEntry);
+      const digest = digestOf(layer);
+      const ingest = await store.content.ingest(`unknown-${digest}`, { digest, size: layer.length });
+      await ingest.write(flipped(layer).subarray(0, layer.length - 1));
+      await ingest[Symbol.asyncDispose]();
+      const entries: ArchiveEntry[] = [
+        ['oci-layout', LAYOUT],
+        ['index.json', indexOf([NAMED], manifest.desc)],
+      ];
+      await load([...entries, ...blobs], 'stream');
+      assert.equal((await store.content.info(digest)).size, layer.length);
     }, open));
 
   test(`A27: ${name}: two imports of one archive at once`, () =>
@@ -751,6 +776,58 @@ test('a manifest that nobody wants may be malformed', () =>
     assert.deepEqual(await namesIn(store), [NAME]);
     await rejectsWith('InvalidArgument', /config/, load(list, 'file', { platforms: 'all' }));
   }));
+
+/** Above what a store looks at by itself when it is given a blob that it has. */
+const LARGE = (1 << 20) + 4096;
+
+/** An image whose parts are large, each. */
+function largeImage(): { readonly entries: ArchiveEntry[]; readonly parts: readonly Uint8Array[] } {
+  const part = (mediaType: string, bytes: Uint8Array) => ({
+    mediaType: `application/vnd.oci.image.${mediaType}`,
+    digest: digestOf(bytes),
+    size: bytes.length,
+  });
+  const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value) + ' '.repeat(LARGE));
+  const layer = tarOf([['f', someBytes(LARGE)]]);
+  const config = text({
+    architecture: 'amd64',
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: [digestOf(layer)] },
+  });
+  const manifest = text({
+    schemaVersion: 2,
+    config: part('config.v1+json', config),
+    layers: [part('layer.v1.tar', layer)],
+  });
+  const parts = [manifest, config, layer];
+  return { entries: whole(indexOf([NAMED], part('manifest.v1+json', manifest)), parts), parts };
+}
+
+test('a blob that is damaged in the store comes from the archive anew; of a stream, the error says what to do', async () => {
+  const { entries, parts } = largeImage();
+  const unpack = { unpack: true, snapshotter: 'native' };
+  for (const [at, bytes] of parts.entries())
+    for (const form of ['file', 'stream'] as const)
+      await withWorld(async ({ store, load, dir }) => {
+        await load(entries);
+        const path = join(dir, 'root/content/blobs/sha256', digestOf(bytes).slice(7));
+        writeFileSync(path, flipped(bytes));
+        const said = await load(entries, form, unpack).then(
+          () => '',
+          (err: unknown) => `${messageOf(err)} ${hintOf(err)}`,
+        );
+        if (form === 'stream')
+          assert.match(
+            said,
+            /is damaged in the store, and .* cannot be read twice.*file that is not compressed/,
+            `${at}`,
+          );
+        else assert.equal(said, '', `${at} ${form}`);
+        await load(entries, 'file', unpack);
+        assert.ok(Buffer.from(bytes).equals(readFileSync(path)), `${at} ${form}`);
+        assert.equal((await store.images.list()).length, 1);
+      });
+});
 
 test('HA14: annotations do not become labels', () =>
   withWorld(async ({ store, load }) => {

@@ -1,10 +1,11 @@
 /** The blobs of a layout in an archive, beside those of a store: what an import can have. */
-import { byteStream } from '../async/byte-stream.ts';
+import { byteStream, streamOf } from '../async/byte-stream.ts';
 import type { Info, InfoProvider, Provider } from '../content/content-store.ts';
-import { hashed } from '../content/read.ts';
-import { HawserError, ifFound } from '../errors.ts';
+import { hashed, readBlob } from '../content/read.ts';
+import { HawserError, ifFound, isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { Fetched, Fetcher, FetchRequest } from '../registry/registry.ts';
@@ -33,14 +34,42 @@ export class ArchiveBlobs implements Provider, InfoProvider, Fetcher {
     return { digest, size, createdAt: 0, updatedAt: 0, labels: {} };
   }
 
+  /** A document of the archive goes before that of the store, which may be damaged: an import brings it anew then. */
   async open(digest: Digest, opts: { offset?: number } & Call = {}): Promise<ReadableStream<Uint8Array>> {
-    if ((await ifFound(this.#store.info(digest, opts))) !== undefined)
-      return await this.#store.open(digest, opts);
+    const stored = await ifFound(this.#store.info(digest, opts));
+    if (stored === undefined) return await this.#archived(digest, opts);
+    const member = await this.#archive.find(this.#pathOf(digest), opts);
+    if (member?.type === 'file' && member.size === stored.size && member.size <= MAX_CONFIG_BYTES) {
+      const desc = { digest, size: member.size };
+      const provider = { open: () => this.#archived(digest, { ...opts, offset: 0 }) };
+      const bytes = await ifFound(readBlob(provider, desc, MAX_CONFIG_BYTES, opts), 'DataLoss');
+      if (bytes !== undefined) return streamOf(bytes.subarray(opts.offset ?? 0));
+    }
+    const next = pulls(await this.#store.open(digest, opts));
+    if (member?.type !== 'stored' || (opts.offset ?? 0) > 0) return byteStream(next);
+    const checked = hashed(next.next, digest, this.#hashers);
+    return byteStream({ ...next, next: () => orElse(checked(), () => this.#damaged(digest)) });
+  }
+
+  async #archived(digest: Digest, opts: { offset?: number } & Call): Promise<ReadableStream<Uint8Array>> {
     const { offset = 0 } = opts;
-    const reader = (await (await this.#member(digest, opts)).open(offset, opts)).getReader();
-    const next = async () => (await reader.read()).value;
-    const checked = offset === 0 ? hashed(next, digest, this.#hashers) : next;
-    return byteStream({ next: checked, cancel: (reason) => reader.cancel(reason) });
+    const { next, cancel } = pulls(await (await this.#member(digest, opts)).open(offset, opts));
+    return byteStream({ next: offset === 0 ? hashed(next, digest, this.#hashers) : next, cancel });
+  }
+
+  /** What a stream had is in the store, and nowhere else any more. */
+  #damaged(digest: Digest): HawserError {
+    return new HawserError(
+      'DataLoss',
+      `${digest} is damaged in the store, and ${this.#archive.name} cannot be read twice`,
+      {
+        hint: 'Import the archive from a file that is not compressed: the blob is taken from the file anew',
+      },
+    );
+  }
+
+  #pathOf(digest: Digest): string {
+    return `${this.#prefix}${blobPath(digest)}`;
   }
 
   /** Out of the archive alone. */
@@ -63,12 +92,29 @@ export class ArchiveBlobs implements Provider, InfoProvider, Fetcher {
 
   /** Also what turned out to be wrong: that is an error once it is read. */
   async #listed(digest: Digest, call: Call): Promise<Extract<Member, { type: 'file' | 'wrong' }>> {
-    const path = `${this.#prefix}${blobPath(digest)}`;
+    const path = this.#pathOf(digest);
     const member = await this.#archive.find(path, call);
     if (member?.type === 'file' || member?.type === 'wrong') return member;
-    if (member !== undefined && member.type !== 'stored')
+    if (member?.type === 'stored') throw this.#damaged(digest);
+    if (member !== undefined)
       throw new HawserError('InvalidArgument', `${path} of ${this.#archive.name} is no file`);
     throw new HawserError('NotFound', `${digest} is neither in ${this.#archive.name} nor in the store`);
+  }
+}
+
+function pulls(stream: ReadableStream<Uint8Array>) {
+  const reader = stream.getReader();
+  return {
+    next: async () => (await reader.read()).value,
+    cancel: (reason: unknown) => reader.cancel(reason),
+  };
+}
+
+async function orElse<T>(work: Promise<T>, error: () => HawserError): Promise<T> {
+  try {
+    return await work;
+  } catch (err) {
+    throw isKind(err, 'DataLoss') ? error() : err;
   }
 }
 

@@ -6,6 +6,7 @@ import { byteStream } from '../async/byte-stream.ts';
 import { cleanedUp } from '../async/cleanup.ts';
 import { toHex } from '../bytes.ts';
 import type { ContentStore } from '../content/content-store.ts';
+import { refKey } from '../content/ref-key.ts';
 import { fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
 import { HawserError, ifFound, isKind } from '../errors.ts';
@@ -102,6 +103,7 @@ class Intake {
       if (event.type !== 'retry') report(event);
     };
     try {
+      await this.#dropPartial(refKey(desc));
       await fetchBlob(
         { content, fetcher, clock, report: quiet, link: new Link(clock, { lanes: 1 }) },
         desc,
@@ -115,6 +117,11 @@ class Intake {
       while ((await this.#piece()) !== undefined);
       return { type: 'wrong', size, error };
     }
+  }
+
+  /** A stream begins at its start, and wrong bytes of an earlier import could not be read anew. Another process's stay. */
+  async #dropPartial(ref: string): Promise<void> {
+    await ifFound(this.#deps.content.abort(ref, { signal: this.#call.signal }), 'Unavailable');
   }
 
   /** A layer of a Docker archive, most likely: which blob it is only its bytes tell. */
