@@ -147,9 +147,7 @@ async function atOnce(place: Place, pulls: readonly Pull[]): Promise<Omit<Measur
   execFileSync('sync');
   const [load = 0] = loadavg();
   const sent = registry.sent();
-  const began = performance.now();
-  const runs = await pullAll(place, pulls);
-  const wall = (performance.now() - began) / 1000;
+  const { runs, wall } = await pullAll(place, pulls);
   await new Promise((resolve) => setTimeout(resolve, LOG_DELAY));
   const layers = new Map(
     pulls.flatMap(({ image }) => layoutManifest(layout, image).layers.map((one) => [one.digest, one.size])),
@@ -176,12 +174,16 @@ interface Run {
 }
 
 /** All at once, into a new store. */
-async function pullAll({ registry, command, flags }: Place, pulls: readonly Pull[]): Promise<Run[]> {
+async function pullAll(
+  { registry, command, flags }: Place,
+  pulls: readonly Pull[],
+): Promise<{ readonly runs: readonly Run[]; readonly wall: number }> {
   await using dir = scratch('bench-many-', '/dev/shm');
   const root = join(dir.path, 'store');
   mkdirSync(root, { mode: 0o700 });
   const script = '"$@" > "$OUT" 2>&1 || { cat "$OUT" >&2; exit 1; }; times > "$TIMES"';
-  return await Promise.all(
+  const began = performance.now();
+  const runs = await Promise.all(
     pulls.map(async ({ image, namespace }, n) => {
       const pull = ['pull', '--progress', 'plain', ...flags, registry.reference(image)];
       const line = [...command, '--root', root, '--namespace', namespace, ...pull];
@@ -191,6 +193,7 @@ async function pullAll({ registry, command, flags }: Place, pulls: readonly Pull
       return { seconds, cpu: childSeconds(readFileSync(env.TIMES, 'utf8')), extracted: [...said].length };
     }),
   );
+  return { runs, wall: (performance.now() - began) / 1000 };
 }
 
 /** The second line of the shell's `times`: user and system time of its children, `0m1.230000s 0m0.450000s`. */
