@@ -1,8 +1,9 @@
 /** The verb `recover`: records again what a lost database had, from the blobs alone. Nothing is fetched. */
+import type { Labels } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { refKey } from '../content/ref-key.ts';
 import { ifFound, isKind, messageOf } from '../errors.ts';
-import { MAX_DEPTH, MAX_NODES } from '../images/dispatch.ts';
+import { type Claims, claim } from '../images/dispatch.ts';
 import { childLabels, sourceLabels, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import { imageStatus, isComplete } from '../images/inspect.ts';
 import { planUnpack } from '../layers/layer-steps.ts';
@@ -83,6 +84,8 @@ async function isWhole({ deps, signal }: Job, target: Descriptor): Promise<boole
 class Recovery {
   /** By digest: whether the blob is in the store now. */
   readonly #seen = new Map<string, boolean>();
+  /** What the image in hand has that is in the store. */
+  #claimed: Claims = new Map();
   readonly blobs: Set<string> = new Set();
   bytes = 0;
   readonly #job: Job;
@@ -91,11 +94,13 @@ class Recovery {
     this.#job = job;
   }
 
-  /** False when the root is not in the store. */
+  /** False when the root is not in the store. InvalidArgument when the image has more parts than a fetch takes. */
   async image(name: string, target: Descriptor): Promise<boolean> {
     const { deps, lease, signal } = this.#job;
     if (!(await this.#adopt(target))) return false;
-    await this.#below(name, target, 0);
+    this.#claimed = new Map();
+    claim(this.#claimed, target, 0);
+    await this.#below(sourceOf(name), target, 0);
     await deps.backend.images.put(name, target, {}, { lease, signal, keepsOther: true });
     return true;
   }
@@ -103,7 +108,7 @@ class Recovery {
   /** Records a blob whose bytes are there and right. */
   async #adopt(desc: Descriptor): Promise<boolean> {
     const known = this.#seen.get(desc.digest);
-    if (known !== undefined || this.#seen.size >= MAX_NODES) return known === true;
+    if (known !== undefined) return known;
     const { deps, lease, signal } = this.#job;
     const { content } = deps.backend;
     const ref = refKey(desc);
@@ -124,20 +129,20 @@ class Recovery {
     return isThere;
   }
 
-  async #below(name: string, desc: Descriptor, depth: number): Promise<void> {
+  /** `source`: the label that says where the blobs came from. */
+  async #below(source: Labels | undefined, desc: Descriptor, depth: number): Promise<void> {
     const { mediaType } = desc;
-    const isDocument = isDocumentType(mediaType);
     const { deps, signal } = this.#job;
     const { content } = deps.backend;
-    const source = sourceOf(name);
-    if (!isDocument || depth > MAX_DEPTH) {
+    if (!isDocumentType(mediaType)) {
       if (source !== undefined) await content.label(desc.digest, source, { signal });
       return;
     }
     const children = childrenOf(await readBlob(content, desc, MAX_MANIFEST_BYTES, { signal }), desc);
     await content.label(desc.digest, { ...childLabels(children), ...source }, { signal });
     for (const child of children) {
-      if (await this.#adopt(child)) await this.#below(name, child, depth + 1);
+      const isNew = (await this.#adopt(child)) && claim(this.#claimed, child, depth + 1);
+      if (isNew) await this.#below(source, child, depth + 1);
     }
     if (isManifestType(mediaType)) await this.#diffIds(desc, children);
   }
@@ -164,7 +169,7 @@ class Recovery {
 }
 
 /** Where the blobs of an image of this name came from; undefined for a name that is no reference. */
-function sourceOf(name: string): Readonly<Record<string, string>> | undefined {
+function sourceOf(name: string): Labels | undefined {
   try {
     return sourceLabels(parseReference(name));
   } catch {

@@ -26,7 +26,7 @@ export interface SnapshotOptions extends Call {
   readonly rate?: number | undefined;
   /** Bytes read since the last time. */
   readonly onBytes: (bytes: number) => void;
-  /** Layers that lie on the same lowest one are then compared in parts, each noted once it is done. */
+  /** Layers that lie on the same lowest one are then compared in parts, and noted once their part is done. */
   readonly sound?: SoundThings | undefined;
 }
 
@@ -38,11 +38,17 @@ export interface SnapshotResult {
   readonly unchecked: readonly Unchecked[];
 }
 
+/** Children by parent, by chain ID; '' has the lowest layers. */
+type Tree = Map<string, Set<string>>;
+
+/** Bytes of layers that are compared in one part, as a multiple of those of the lowest layer, which each part reads anew. */
+const PART = 4;
+
 /** Checks the committed snapshots of one snapshotter. What is removed meanwhile is not told. */
 export async function checkSnapshots(deps: SnapshotDeps, opts: SnapshotOptions): Promise<SnapshotResult> {
   const names = await committed(deps, opts);
   const unchecked = new Map<string, string>();
-  const tree = new Map<string, string[]>();
+  const tree: Tree = new Map();
   for (const name of names) {
     const why = plan(deps, name, tree);
     if (why !== undefined) unchecked.set(name, why);
@@ -53,7 +59,7 @@ export async function checkSnapshots(deps: SnapshotDeps, opts: SnapshotOptions):
   const damage: DamagedSnapshot[] = await strangers(deps, opts, wanted);
   for (const { chainId } of damage) wanted.delete(chainId);
   const slots = new Limiter(opts.rate === undefined ? deps.cpus : 1);
-  const jobs = (tree.get('') ?? []).flatMap((root) =>
+  const jobs = [...(tree.get('') ?? [])].flatMap((root) =>
     jobsOf(deps, root, tree, { wanted, inParts: sound !== undefined }),
   );
   await allOrAbort(jobs, opts.signal, async (layers, signal) => {
@@ -118,11 +124,7 @@ async function committed({ backend }: SnapshotDeps, opts: SnapshotOptions): Prom
 }
 
 /** Adds a layer and those below it to the tree (children by parent), or says why the layer cannot be checked. */
-function plan(
-  { layers, records }: SnapshotDeps,
-  name: string,
-  tree: Map<string, string[]>,
-): string | undefined {
+function plan({ layers, records }: SnapshotDeps, name: string, tree: Tree): string | undefined {
   const chain: { chainId: string; parent: string }[] = [];
   for (let at = name; at !== ''; ) {
     const known = layers.get(at);
@@ -132,37 +134,67 @@ function plan(
     at = known.step.parent;
   }
   for (const { chainId, parent } of chain) {
-    const siblings = tree.get(parent) ?? [];
-    tree.set(parent, siblings);
-    if (!siblings.includes(chainId)) siblings.push(chainId);
+    tree.set(parent, (tree.get(parent) ?? new Set()).add(chainId));
   }
   return undefined;
 }
 
+interface Node {
+  readonly layer: StoredLayer;
+  /** The layer or one above it is compared. */
+  needed: boolean;
+  /** Of the layer's blob, and of those above that are needed. */
+  bytes: number;
+}
+
 /**
- * What is compared in one go: a lowest layer and all above it, each right after what it lies on. `inParts`: each layer right above the
- * lowest one with all above it, for which the lowest one is read anew.
+ * What is compared in one go: a lowest layer and all above it, each right after what it lies on. `inParts`: the layers right above the
+ * lowest one, each with all above it, in parts of some size.
  */
 function jobsOf(
   deps: SnapshotDeps,
   root: string,
-  tree: ReadonlyMap<string, readonly string[]>,
+  tree: Tree,
   { wanted, inParts }: { wanted: ReadonlySet<string>; inParts: boolean },
 ): StoredLayer[][] {
-  const children = tree.get(root) ?? [];
-  const parts = inParts && children.length > 1 ? children.map((child) => [child]) : [children];
-  return parts
-    .map((part, n) => {
-      const compared = n === 0 ? wanted : new Set([...wanted].filter((name) => name !== root));
-      return depthFirst(deps, root, new Map([...tree, [root, part]]), compared);
-    })
-    .filter((layers) => layers.some(({ compare }) => compare));
+  const [lowest, ...above] = nodesOf(deps, root, tree, wanted);
+  if (lowest === undefined || !lowest.needed) return [];
+  const limit = inParts ? PART * lowest.layer.layer.size : Number.MAX_SAFE_INTEGER;
+  let job = [lowest.layer];
+  const jobs = [job];
+  let bytes = 0;
+  /** Where a layer is in its part, by its place in the whole. */
+  const places = new Map([[0, 0]]);
+  for (const [at, { layer, needed, bytes: more }] of above.entries()) {
+    if (!needed) continue;
+    if (layer.parent === 0 && bytes >= limit) {
+      job = [{ ...lowest.layer, compare: false }];
+      jobs.push(job);
+      bytes = 0;
+    }
+    if (layer.parent === 0) bytes += more;
+    places.set(at + 1, job.push({ ...layer, parent: places.get(layer.parent) ?? 0 }) - 1);
+  }
+  return jobs;
+}
+
+/** A layer and those above it, depth first. */
+function nodesOf(deps: SnapshotDeps, root: string, tree: Tree, wanted: ReadonlySet<string>): Node[] {
+  const layers = depthFirst(deps, root, tree, wanted);
+  const nodes = layers.map((layer) => ({ layer, needed: layer.compare, bytes: layer.layer.size }));
+  for (const { layer, needed, bytes } of nodes.toReversed()) {
+    const below = nodes[layer.parent];
+    if (below === undefined || !needed) continue;
+    below.needed = true;
+    below.bytes += bytes;
+  }
+  return nodes;
 }
 
 function depthFirst(
   { layers }: SnapshotDeps,
   root: string,
-  tree: ReadonlyMap<string, readonly string[]>,
+  tree: Tree,
   wanted: ReadonlySet<string>,
 ): StoredLayer[] {
   const list: StoredLayer[] = [];
