@@ -21,7 +21,7 @@ async function go(line: string, failure?: unknown) {
     report?.({ type: 'resolved', name: reference.name, root: target });
     return { name: reference.name, target, unpacked: [] };
   };
-  const closing = { [Symbol.asyncDispose]: async () => {} };
+  const closing = { lostIndexes: [], [Symbol.asyncDispose]: async () => {} };
   const services = {
     backends: { local: async () => ({ ...closing, lostIndexes: [] }) },
     openRegistry: () => closing,
