@@ -244,6 +244,30 @@ function suite(name: string, open?: () => Promise<AnyStore>): void {
       assert.equal(labels.mine, 'yes');
     }, open));
 
+  test(`A25: ${name}: a name that another process records meanwhile`, () =>
+    withWorld(async ({ store, load }) => {
+      const flat = {
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        digest: AMD64_DIGEST,
+        size: amd64.manifest.length,
+      };
+      const two = whole(indexOf([{ [CONTAINERD]: 'registry.example/t/a:1' }, NAMED]));
+      for (const onConflict of ['error', 'keep'] as const) {
+        for (const { name } of await store.images.list()) await store.images.delete(name);
+        let other: Promise<unknown> | undefined;
+        const report = ({ type }: ProgressEvent) => {
+          if (type === 'resolved') other ??= store.images.put(NAME, flat, {});
+        };
+        const loading = load(two, 'file', { onConflict, report });
+        if (onConflict === 'error') await rejectsWith('AlreadyExists', /img:1 is sha256:e12d/, loading);
+        else await loading;
+        await other;
+        assert.equal((await store.images.get(NAME)).target.digest, AMD64_DIGEST);
+        const names = (await store.images.list()).map(({ name }) => name);
+        assert.equal(names.includes('registry.example/t/a:1'), onConflict === 'keep');
+      }
+    }, open));
+
   test(`A26: ${name}: an import that was cut off goes on where it stopped`, () =>
     withWorld(async ({ store, load }) => {
       const big = someBytes(3 << 20);

@@ -136,6 +136,8 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
     await doing(archive, () => bringOthers(job, blobs, pullOptions(options, first.name), referrers));
   report({ type: 'syncing' });
   await deps.backend.sync({ signal });
+  // Unpacking may have taken minutes.
+  await refuseConflicts(job, whole);
   return { images: await record(job, whole, unpacked) };
 }
 
@@ -293,11 +295,12 @@ async function record(
     const target = { mediaType, digest, size };
     const before = (await ifFound(backend.images.get(name, { signal })))?.target.digest;
     const moved = before === digest ? undefined : before;
-    const keepsOther = options.onConflict === 'keep';
+    const { onConflict = 'replace' } = options;
+    const keepsOther = onConflict !== 'replace';
     try {
       await backend.images.put(name, target, options.labels ?? {}, { signal, keepsOther });
     } catch (err) {
-      if (!keepsOther || !isKind(err, 'AlreadyExists')) throw err;
+      if (onConflict !== 'keep' || !isKind(err, 'AlreadyExists')) throw err;
       report({ type: 'warning', message: `Left out ${messageOf(err)}` });
       continue;
     }
