@@ -136,7 +136,8 @@ export interface LayerSnapshotter extends Snapshotter {
   ): Promise<PreparedSnapshot>;
   /**
    * Puts the committed snapshot `by`, which has no children and is durable, in the place of the committed snapshot `name`: `by` gets its
-   * name, labels and children, and its files go. FailedPrecondition (reason `mounted`) while they are mounted. Not given: cannot be done.
+   * name, labels and children, and its files go. FailedPrecondition (reason `mounted`) while they are mounted;
+   * Unavailable (reason `busy`) while a live process works above them. Not given: cannot be done.
    */
   replace?(name: string, by: string, call?: WriteCall): Promise<void>;
   /**

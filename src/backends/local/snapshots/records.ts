@@ -197,6 +197,16 @@ export class SnapshotRecords {
     labelRows.clear(db, namespace, this.labelType, lost.name);
   }
 
+  /** The processes that made the active snapshots above a snapshot: some may be dead. */
+  workersAbove(id: number): string[] {
+    const rows = this.#store.db.prepare(
+      `WITH RECURSIVE above (id) AS (SELECT id FROM snapshots WHERE parent = ?
+         UNION SELECT s.id FROM snapshots s JOIN above ON s.parent = above.id)
+       SELECT DISTINCT owner FROM snapshots JOIN above USING (id) WHERE kind = 'Active'`,
+    );
+    return rows.all(id).map((row) => text(row, 'owner'));
+  }
+
   /** The committed snapshot `by` takes the name, the labels and the children of the committed `name`. Returns the record that is gone. */
   replace(name: string, by: string): SnapshotRecord {
     const [old, next] = [this.get(name), this.get(by)];

@@ -178,17 +178,27 @@ export class LocalSnapshotter implements LayerSnapshotter {
           this.#requireUncommitted(alone, lost);
           this.#extractions.claim(this.#records, alone);
         }
+        // The files were made from those of another parent.
+        if (this.#hasMoved(parent, parents)) throw new HawserError('Unavailable', `"${parent}" was replaced`);
         this.#unstage(id);
         this.#records.insert(id, key, { kind, parent, unsynced, labels: opts.labels ?? {} });
         addToLease(this.#store, opts.lease, this.#records.labelType, key);
       }, opts);
     } catch (err) {
       const first = await cleanedUp(err, () => this.#discard(id));
+      if (this.#hasMoved(parent, parents)) return await this.#make(kind, key, parent, opts);
       throw isKind(first, 'AlreadyExists') ? first : wrap(`Cannot make snapshot "${key}"`, first);
     }
     if (unsynced !== null) this.#durability.marked(id, unsynced);
     if (chainId !== undefined) this.#extractions.begin(id, this.#records.layerName(chainId));
     return { trees: this.#driver.trees(dirs), id };
+  }
+
+  /** Whether a snapshot has others below than when its id was reserved. */
+  #hasMoved(parent: string, parents: readonly number[]): boolean {
+    const below = parent === '' ? undefined : this.#records.find(parent);
+    const now = below === undefined ? [] : this.#records.chain(below.id);
+    return now.join() !== parents.join();
   }
 
   /** The committed snapshot of this name, when its directory is lost. */
@@ -330,12 +340,19 @@ export class LocalSnapshotter implements LayerSnapshotter {
     else throw alreadyCommitted(name);
   }
 
-  /** A mount that came at the last moment keeps the old files: a collection removes them later. */
+  /**
+   * Unavailable (reason `busy`) while a live process works above the snapshot, and so may read the old files. A mount that came at the
+   * last moment keeps them: a collection removes them later.
+   */
   async replace(name: string, by: string, call?: WriteCall): Promise<void> {
     call?.signal?.throwIfAborted();
     const { labelType } = this.#records;
-    await this.#requireUnmounted(name, this.#records.get(name).id, call);
+    const { id } = this.#records.get(name);
+    await this.#requireUnmounted(name, id, call);
+    const { owner } = this.#store;
+    for (const worker of this.#records.workersAbove(id)) await owner.look(worker, call);
     const old = await this.#store.writeToFree(() => {
+      if (!this.#records.workersAbove(id).every((worker) => owner.isDead(worker))) throw busy(name);
       requireLease(this.#store, call?.lease);
       addToLease(this.#store, call?.lease, labelType, name);
       dropFromLease(this.#store, call?.lease, labelType, by);
@@ -381,6 +398,13 @@ export class LocalSnapshotter implements LayerSnapshotter {
     const at = await shownAt(runtime, root, `snapshots/${this.name}/${id}`, { doing, mayBeMounted, ...call });
     if (at !== undefined) throw mountedAt(doing, at);
   }
+}
+
+function busy(name: string): HawserError {
+  return new HawserError('Unavailable', `Cannot replace the snapshot "${name}": a process works above it`, {
+    hint: 'Try again once that process has ended',
+    reason: { type: 'busy' },
+  });
 }
 
 function alreadyCommitted(name: string): HawserError {
