@@ -1,7 +1,7 @@
 /** `hawser serve` as its clients see it: skopeo, crane, ctr and hawser pull from it, many at once, also while it is killed. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -169,16 +169,23 @@ for (const flavour of wanted.filter((one) => one === quick || one.name === 'deno
 
     test('a layer is served while another process fetches it', async () => {
       const root = at('arriving');
-      const fetching = hawser(flavour, root).run(['fetch', '--limit-rate', '3M', `${server.host}/a/b:1`]);
+      const fetching = hawser(flavour, root).run(['fetch', '--limit-rate', '1500k', `${server.host}/a/b:1`]);
       let ended = false;
       void fetching.then(() => {
         ended = true;
       });
-      await sleep(1500);
+      // A store that is not there when the server starts is served as an empty one.
+      while (
+        !existsSync(join(root, 'content/ingest')) ||
+        readdirSync(join(root, 'content/ingest')).length === 0
+      )
+        await sleep(50);
       const other = await serve(flavour, root);
       try {
-        const response = await fetch(`http://${other.host}/v2/a/b/blobs/${layer}`);
-        assert.deepEqual([response.status, ended], [200, false]);
+        const ask = () => fetch(`http://${other.host}/v2/a/b/blobs/${layer}`);
+        let response = await ask();
+        for (; response.status !== 200; response = await ask()) await sleep(50);
+        assert.equal(ended, false, 'the layer is here before it was asked for');
         assert.equal(sha256(new Uint8Array(await response.arrayBuffer())), layer);
         assert.equal((await fetching).code, 0);
       } finally {
@@ -187,10 +194,15 @@ for (const flavour of wanted.filter((one) => one === quick || one.name === 'deno
     });
 
     test('killed in the middle and started again: a client goes on and ends well', async () => {
-      const slow = await serve(flavour, at('root'), '--limit-rate', '4M');
+      const slow = await serve(flavour, at('root'), '--limit-rate', '2M', '--access-log');
+      let log = '';
+      slow.child.stderr?.on('data', (chunk) => {
+        log += String(chunk);
+      });
       const client = hawser(flavour, at('resumed'));
       const fetching = client.run(['fetch', '--progress', 'json', `${slow.host}/a/b:1`]);
-      await sleep(2500);
+      while (!log.includes(`/blobs/${layer}`)) await sleep(50);
+      await sleep(1000);
       slow.child.kill('SIGKILL');
       await slow.stop();
       const again = await serveAt(flavour, at('root'), Number(slow.host.split(':')[1]));

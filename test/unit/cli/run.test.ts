@@ -335,7 +335,7 @@ test('run: --address and CONTAINERD_ADDRESS choose a containerd, unless a store 
     (await go(args, { env })).seen.containerd?.address;
   const env = { CONTAINERD_ADDRESS: '/env', HAWSER_ROOT: '/r', PWD: '/other' };
   assert.equal(await addressOf('images ls', env), '/env');
-  assert.equal(await addressOf('-a ./here images ls', env), '/home/me/here');
+  assert.equal(await addressOf('-a run/here images ls', env), '/home/me/run/here');
   assert.equal(await addressOf('-a unix:///s images ls', env), 'unix:///s');
   assert.equal(await addressOf('--root /q images ls', env), undefined);
   assert.equal(await addressOf('--address= images ls', env), undefined);
