@@ -11,5 +11,7 @@ export function absolutePath(path: string, host: Pick<HostSystem, 'cwd'>): strin
       hint: 'Name a file or a directory; "." is the working directory',
     });
   }
-  return path.startsWith('/') ? path : `${host.cwd().replace(/\/$/, '')}/${path}`;
+  return path.startsWith('/')
+    ? path
+    : `${host.cwd().replace(/\/$/, '')}/${path.replace(/^(?:\.\/+)+(?=[^/])/, '')}`;
 }
