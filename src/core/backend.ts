@@ -67,7 +67,7 @@ export interface Backend extends AsyncDisposable {
   collect(call?: Call): Promise<GcResult | undefined>;
   /**
    * Collects when that was not done for a day, or something is known to be of no use any more, and no other process has the store open.
-   * Not given where somebody else collects.
+   * Ends the removal of files after ten seconds; the next one goes on. Not given where somebody else collects.
    */
   collectWhenDue?(call?: Call): Promise<void>;
   /**

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { fetch, openStore, type Store } from '../../src/mod.ts';
-import { altered, image, withBench } from '../support/bench.ts';
+import { type Digest, fetch, openStore, type Store } from '../../src/mod.ts';
+import { altered, image, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 
 const HOUR = 3_600_000;
 const idsOf = async (store: Store): Promise<string[]> => (await store.leases.list()).map(({ id }) => id);
@@ -76,6 +76,52 @@ test('a download that a living lease lists too stays when the lease of a dead ru
     assert.deepEqual(await content.listStatuses(), []);
   });
 });
+
+/** Ten seconds last one, and this call of the store's file system takes longer for blobs, as on a slow disk. */
+async function onSlowDisk(
+  store: Store,
+  call: 'list' | 'remove',
+  ms: number,
+  body: () => Promise<unknown>,
+): Promise<void> {
+  const { fs } = runtimeOf(store) as {
+    fs: Record<'list' | 'remove', (path: string, ...more: unknown[]) => unknown>;
+  };
+  const [plain, timeout] = [fs[call], AbortSignal.timeout];
+  fs[call] = async (path, ...more) => {
+    if (path.includes('/content/blobs/')) await new Promise((resolve) => setTimeout(resolve, ms));
+    return await plain.call(fs, path, ...more);
+  };
+  AbortSignal.timeout = (limit) => timeout.call(AbortSignal, limit === 10_000 ? 1000 : limit);
+  try {
+    await body();
+  } finally {
+    fs[call] = plain;
+    AbortSignal.timeout = timeout;
+  }
+}
+
+for (const [call, ms] of [
+  ['list', 1500],
+  ['remove', 600],
+] as const) {
+  test(`a collection by itself gets through on a slow disk (${call})`, async () => {
+    await withBench(async ({ store, registry }) => {
+      const ref = registry.push('a/i', 'v1', await image('one'));
+      await fetch(ref, { store });
+      const old = await store.content.list();
+      await store.images.delete(ref);
+      const other = registry.push('a/j', 'v1', await image('two'));
+      await onSlowDisk(store, call, ms, () => fetch(other, { store }));
+      const left = () => old.filter(({ digest }) => existsSync(store.content.blobPath(digest)));
+      await rejectsWith('NotFound', /not found/, store.content.info(old[0]?.digest as Digest));
+      assert.ok(left().length < old.length, 'some are gone');
+      assert.equal(left().length > 0, call === 'remove');
+      await fetch(other, { store });
+      assert.deepEqual(left(), [], 'the next one went on');
+    });
+  });
+}
 
 test('what a tag pointed at before is collected after the fetch that moves the tag, unless another process is at work', async () => {
   await withBench(async ({ store, registry }) => {

@@ -153,7 +153,15 @@ async function removeDirectories(store: Store, paths: readonly string[], call?: 
   if (mounted !== undefined) throw mounted;
 }
 
-export async function collect(store: Store, call?: Call): Promise<GcResult> {
+function limited(call: { removalTime?: number } & Call = {}): Call {
+  const { removalTime, signal } = call;
+  if (removalTime === undefined) return call;
+  const end = AbortSignal.timeout(removalTime);
+  return { signal: signal === undefined ? end : AbortSignal.any([signal, end]) };
+}
+
+/** `removalTime`: milliseconds for the removal of files. What is left then makes a collection due. */
+export async function collect(store: Store, call?: { removalTime?: number } & Call): Promise<GcResult> {
   call?.signal?.throwIfAborted();
   store.checkWritable();
   await lookAtOwners(store, call);
@@ -162,7 +170,7 @@ export async function collect(store: Store, call?: Call): Promise<GcResult> {
   const loss = await lossOf(store.runtime, store.root, call);
   const swept = await store.writeToFree(() => sweep(store, files, loss), call);
   if (swept.images > 0) await store.withSpare(() => project(store)).catch(() => {});
-  const bytes = await removeFiles(store, files, swept, call).catch(async (err: unknown) => {
+  const bytes = await removeFiles(store, files, swept, limited(call)).catch(async (err: unknown) => {
     await store.tidy(() => setDue(store, store.now()));
     throw err;
   });

@@ -8,6 +8,9 @@ import { OWNER_LABEL } from './owner.ts';
 import { text } from './rows.ts';
 import type { Store } from './store.ts';
 
+/** Milliseconds. What came before the removal would be done anew by the next collection, which would come no further. */
+const REMOVAL_TIME = 10_000;
+
 /** Whether nobody else is at work: no other process has the store open to write, and no verb of this one holds a lease. */
 async function isAlone(store: Store, call: Call): Promise<boolean> {
   const working = store.db.prepare(
@@ -40,7 +43,7 @@ export async function collectWhenDue(
   const collectAlone = async (): Promise<void> => {
     if (!(await isAlone(store, call))) return;
     await before();
-    await collect(store, call);
+    await collect(store, { ...call, removalTime: REMOVAL_TIME });
   };
   const now = store.now();
   const at = dueTime(store);

@@ -108,7 +108,8 @@ async function tidyUp(backend: Backend, image: string, report: Report, signal: A
   const call = { signal: AbortSignal.any([signal, cleanupSignal()]) };
   try {
     for (const id of (await backend.leases.abandoned?.(image, call)) ?? []) await endLease(backend, id, call);
-    await backend.collectWhenDue?.(call);
+    // Limits itself, where the rest can wait for the next verb.
+    await backend.collectWhenDue?.({ signal });
   } catch (err) {
     // The next verb of any process finds the same state. Only the user can mend a wrong policy.
     if (isKind(err, 'InvalidArgument')) report({ type: 'warning', message: messageOf(err) });
