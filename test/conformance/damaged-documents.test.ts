@@ -157,30 +157,28 @@ async function checkLabels({ store }: World, registry: TestRegistry) {
 
 /** `mends`: a blob that two namespaces have can be replaced. */
 function suite(mends: boolean, open: () => Promise<World & AsyncDisposable>): void {
-  test('a blob that another namespace has, too', async () => {
-    await using registry = await startRegistry();
-    await using world = await open();
-    await checkShared(world, registry, mends);
-  });
+  const checked = (check: (world: World, registry: TestRegistry) => Promise<void>) => async () => {
+    const registry = await startRegistry();
+    const world = await open();
+    try {
+      await check(world, registry);
+    } finally {
+      await world[Symbol.asyncDispose]();
+      await registry.close();
+    }
+  };
+  test(
+    'a blob that another namespace has, too',
+    checked((world, registry) => checkShared(world, registry, mends)),
+  );
   // Those of a containerd are of other clients, too, and are not judged.
-  test('labels that are not there', { skip: mends ? false : 'in hawser’s own store only' }, async () => {
-    await using registry = await startRegistry();
-    await using world = await open();
-    await checkLabels(world, registry);
-  });
+  const skip = mends ? false : 'in hawser’s own store only';
+  test('labels that are not there', { skip }, checked(checkLabels));
   for (const part of PARTS) {
-    test(`the record of one ${part} is gone`, async () => {
-      await using registry = await startRegistry();
-      await using world = await open();
-      await checkLost(world, registry, part);
-    });
-  }
-  for (const part of PARTS) {
-    test(`a flipped bit of one ${part}`, async () => {
-      await using registry = await startRegistry();
-      await using world = await open();
-      await check(world, registry, part);
-    });
+    const lost = checked((world, registry) => checkLost(world, registry, part));
+    test(`the record of one ${part} is gone`, lost);
+    const flipped = checked((world, registry) => check(world, registry, part));
+    test(`a flipped bit of one ${part}`, flipped);
   }
 }
 
