@@ -50,9 +50,14 @@ export function layerLabels(labels: Labels): string[] {
   return keepsConfig(labels) ? Object.keys(labels).filter(isLayerLabel) : [];
 }
 
+/** The digest of the config that a manifest with these labels keeps. */
+export function configLabel(labels: Labels): string | undefined {
+  return Object.entries(labels).find(([key]) => CONFIG.test(key))?.[1];
+}
+
 /** Whether these are the labels of a manifest that keeps its config: its layers may then have been let go of (content prune references). */
 export function keepsConfig(labels: Labels): boolean {
-  return Object.keys(labels).some((key) => CONFIG.test(key));
+  return configLabel(labels) !== undefined;
 }
 
 /** Whether a manifest keeps a layer by the label of this key. */
