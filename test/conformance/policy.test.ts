@@ -1,13 +1,13 @@
 /** A store's policy: which images go ahead of a collection that comes by itself, and which files are no policy. */
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { chooseByPolicy } from '../../src/core/verbs/policy.ts';
 import { parsePolicy } from '../../src/core/verbs/policy-file.ts';
 import { partsOf } from '../../src/entry/stores.ts';
-import { fetch, type Store, usage } from '../../src/mod.ts';
+import { fetch, openStore, recover, type Store, usage } from '../../src/mod.ts';
 import { buildImage, type TestImage } from '../registry/image.ts';
 import { type Bench, withBench } from '../support/bench.ts';
 
@@ -123,5 +123,22 @@ test('policy: a file that is none removes nothing, and is told', async () => {
     const { names, warnings } = await following(bench, 'keep-last = 0\nprotect = ["=="]');
     assert.deepEqual(names, [...refs].sort());
     assert.match(warnings.join('\n'), /policy\.toml: protect: filters: parse error/);
+  });
+});
+
+test('policy: a root may hold a policy and no database: new, after a loss, and with a damaged one', async () => {
+  await withBench(async ({ registry, store }) => {
+    const ref = registry.push('a/app', '1', await big(0));
+    for (const lose of ['remove', 'damage'] as const) {
+      const root = `${store.root}.${lose}`;
+      mkdirSync(root, { mode: 0o700 });
+      writeFileSync(`${root}/policy.toml`, 'keep-last = 1');
+      const fresh = await openStore({ root });
+      await fetch(ref, { store: fresh });
+      await fresh[Symbol.asyncDispose]();
+      if (lose === 'damage') truncateSync(`${root}/hawser.db`, 5000);
+      else for (const suffix of ['', '-wal', '-shm']) rmSync(`${root}/hawser.db${suffix}`, { force: true });
+      assert.deepEqual((await recover({ root })).images, [{ name: ref, complete: true }], lose);
+    }
   });
 });

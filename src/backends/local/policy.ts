@@ -2,10 +2,8 @@
 import type { Backend } from '../../core/backend.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { chooseByPolicy, readPolicy } from '../../core/verbs/policy.ts';
+import { POLICY } from './root.ts';
 import type { Store } from './store.ts';
-
-/** Its name. */
-export const POLICY = 'policy.toml';
 
 /** Removes the images of the backend's namespace that the policy lets go. InvalidArgument for a file that is no policy. */
 export async function followPolicy(backend: Backend, store: Store, call: Call): Promise<void> {

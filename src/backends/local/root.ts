@@ -6,9 +6,11 @@ import type { FileInfo } from '../../core/ports/file-system.ts';
 import type { Runtime } from '../../core/runtime.ts';
 
 export const DATABASE = 'hawser.db';
+/** Rules for images (policy.ts): users may write them before there is a store. */
+export const POLICY = 'policy.toml';
 /** The uid that the host gives when Deno may not ask for it. */
 const UNKNOWN_UID = 65534;
-const OURS = new Set(['content', 'snapshots', 'run', 'spare', 'lost+found']);
+const OURS = new Set(['content', 'snapshots', 'run', 'spare', 'lost+found', POLICY]);
 
 /** Absolute, without `.`, `..` and empty parts. InvalidArgument. */
 export function normalizeRoot(root: string): string {

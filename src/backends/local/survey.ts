@@ -11,8 +11,7 @@ import { bytesIn, type Files, listFiles } from './files.ts';
 import { loadState, namespaces } from './gc-state.ts';
 import { type Loss, lossOf } from './lost.ts';
 import { notMounted } from './mounted.ts';
-import { POLICY } from './policy.ts';
-import { DATABASE } from './root.ts';
+import { DATABASE, POLICY } from './root.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
