@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { exportImages as exportAll } from '../../src/core/verbs/export.ts';
@@ -432,6 +433,8 @@ test('what another user put into a directory leads an export nowhere, and gives 
 test('an aborted export leaves nothing', async () => {
   await withWorld(async ({ store, save, dir }) => {
     await storeGolden(store, [NAME]);
+    // What came in the lease's own millisecond would count as brought under the lease.
+    await sleep(2);
     const stop = new AbortController();
     const fail = { write: async () => stop.abort(new Error('enough')) };
     await assert.rejects(save([NAME], { to: { type: 'bytes', sink: fail }, signal: stop.signal }));

@@ -88,9 +88,12 @@ function fixed(root: string, n: number): void {
   }
 }
 
-/** What the daemon's own differ keeps: types, modes, owners and content. */
+/** What the daemon's own differ keeps: types, modes, owners and content, but not which names are of one file. */
 function contentOf(tree: Tree): Tree {
-  const rough = [...tree].map(([path, entry]) => [path, { ...entry, mtime: '', group: '' }] as const);
+  const rough = [...tree].map(([path, entry]) => {
+    const { sha256 = entry.sha256 } = tree.get(entry.group) ?? {};
+    return [path, { ...entry, sha256, mtime: '', group: '' }] as const;
+  });
   return new Map(rough.filter(([path]) => path !== '.'));
 }
 

@@ -157,13 +157,15 @@ const sources: readonly (readonly [string, string])[] = readdirSync(src, {
   .filter((name) => name.endsWith('.ts'))
   .map((name) => [name, readFileSync(join(src, name), 'utf8')]);
 
-test('nothing but the two transports speaks HTTP or TLS, and the probe that tells one from the other (H10)', () => {
+test('nothing but the two transports, the server, and the probe that tells one protocol from the other speaks HTTP or TLS (H10)', () => {
   const speaks =
     /(?<![.#\w])fetch\((?!text|reference|desc)|'undici['/]|node:https?'|node:tls'|node:http2'|WebSocket|XMLHttpRequest/;
   const guilty = sources.filter(([, text]) => speaks.test(text)).map(([name]) => name);
   assert.deepEqual(guilty.sort(), [
     'platform/deno/transport.ts',
     'platform/http/other-protocol.ts',
+    'platform/http/send-body.ts',
+    'platform/http/server.ts',
     'platform/http/system-roots.ts',
     'platform/http/undici-dispatcher.ts',
     'platform/http/undici-parts.d.ts',
