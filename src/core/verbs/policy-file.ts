@@ -31,11 +31,10 @@ export function parsePolicy(content: string, file: string): Policy {
     const value = table[key];
     if (value === undefined) return undefined;
     if (typeof value !== 'string') throw wrong(`${key} must be a string`);
-    try {
-      return read(value);
-    } catch (err) {
-      throw wrong(`${key}: ${messageOf(err)}`);
-    }
+    const measured = readAs(value, read, (why) => wrong(`${key}: ${why}`));
+    // An age or a size of nothing would let every image go.
+    if (measured <= 0) throw wrong(`${key} must be more than 0`);
+    return measured;
   };
   const { 'keep-last': keepLast, protect = [] } = table;
   if (keepLast !== undefined && !(Number.isSafeInteger(keepLast) && Number(keepLast) >= 0))
@@ -48,6 +47,14 @@ export function parsePolicy(content: string, file: string): Policy {
     maxSize: measure('max-size', parseSize),
     protect,
   };
+}
+
+function readAs(value: string, read: (value: string) => number, wrong: (why: string) => HawserError): number {
+  try {
+    return read(value);
+  } catch (err) {
+    throw wrong(messageOf(err));
+  }
 }
 
 function tableOf(content: string, wrong: (why: string) => HawserError): Readonly<Record<string, unknown>> {
