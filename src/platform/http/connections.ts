@@ -1,9 +1,14 @@
 import type { Socket } from 'node:net';
 import type { HttpServerOptions } from '../../core/ports/http-server.ts';
 
+/** Requests of a connection that may wait for the answers before their own. */
+const MAX_WAITING = 32;
+
 interface Connection {
-  /** Requests that are being answered: several may have come at once. */
+  /** Requests that are being answered or wait: several may have come at once (pipelining, RFC 9112, section 9.3.2). */
   requests: number;
+  /** Ends when all of them are answered. */
+  answered: Promise<void>;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -18,7 +23,7 @@ export class Connections {
   }
 
   add(socket: Socket): void {
-    const connection: Connection = { requests: 0, timer: undefined };
+    const connection: Connection = { requests: 0, answered: Promise.resolve(), timer: undefined };
     this.#open.set(socket, connection);
     this.#wait(socket, connection);
     socket.once('close', () => {
@@ -27,17 +32,21 @@ export class Connections {
     });
   }
 
-  /** A request has come. */
-  busy(socket: Socket): void {
+  /**
+   * Runs `answer`, which never throws, once the requests before it on its connection are answered: one at a time, so that a client
+   * has one file open, and its time limit counts while its own answer is sent. A connection with more than MAX_WAITING is closed.
+   */
+  inTurn(socket: Socket, answer: () => Promise<void>): void {
     const connection = this.#open.get(socket);
-    if (connection === undefined) return;
+    if (connection === undefined) return void answer();
+    if (connection.requests > MAX_WAITING) return void socket.destroy();
     connection.requests++;
     clearTimeout(connection.timer);
     connection.timer = undefined;
+    connection.answered = connection.answered.then(answer).then(() => this.#done(socket));
   }
 
-  /** A request is answered. */
-  idle(socket: Socket): void {
+  #done(socket: Socket): void {
     const connection = this.#open.get(socket);
     if (connection === undefined || --connection.requests > 0) return;
     if (this.#stopped) socket.end();

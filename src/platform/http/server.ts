@@ -26,18 +26,16 @@ async function listen(options: HttpServerOptions, handler: RequestHandler): Prom
   const stop = new AbortController();
   const server = await open(options, (request, response) => {
     const { socket } = request;
-    const gone = new AbortController();
-    const leave = () => gone.abort(new HawserError('Canceled', 'the client is gone'));
-    response.once('close', leave);
-    stop.signal.addEventListener('abort', leave);
-    connections.busy(socket);
-    void answer(request, response, { handler, signal: gone.signal, stall: options.stallTimeout }).finally(
-      () => {
-        response.off('close', leave);
-        stop.signal.removeEventListener('abort', leave);
-        connections.idle(socket);
-      },
-    );
+    connections.inTurn(socket, async () => {
+      if (socket.destroyed || response.destroyed) return;
+      const gone = new AbortController();
+      const leave = () => gone.abort(new HawserError('Canceled', 'the client is gone'));
+      response.once('close', leave);
+      stop.signal.addEventListener('abort', leave);
+      await answer(request, response, { handler, signal: gone.signal, stall: options.stallTimeout });
+      response.off('close', leave);
+      stop.signal.removeEventListener('abort', leave);
+    });
   });
   // Behind TLS a connection is one once its handshake is done, which has a limit of its own.
   const event = options.tls === undefined ? 'connection' : 'secureConnection';

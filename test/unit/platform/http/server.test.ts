@@ -206,6 +206,57 @@ test('requests that come at once on a connection are answered in turn, however l
   );
 });
 
+test('requests that come at once on a connection run one at a time; with too many of them it is closed', async () => {
+  let running = 0;
+  let most = 0;
+  let began = 0;
+  const handler: RequestHandler = async (request) => {
+    began++;
+    most = Math.max(most, ++running);
+    await sleep(5);
+    running--;
+    return await hello(request);
+  };
+  await withServer(handler, async ({ port }) => {
+    const last = `${GET}Connection: close\r\n\r\n`;
+    assert.equal((await raw(port, `${GET}\r\n`.repeat(20) + last)).match(/hello/g)?.length, 21);
+    assert.deepEqual([most, began], [1, 21]);
+    const got = await raw(port, `${GET}\r\n`.repeat(1000) + last);
+    assert.equal(most, 1);
+    assert.ok(began < 100 && (got.match(/hello/g)?.length ?? 0) < 80, `${began} were begun`);
+    assert.match(await raw(port, last), /200 OK/);
+  });
+});
+
+test('a second request does not cut the first answer, however long that one takes', async () => {
+  const length = 8 * 1024 * 1024;
+  const handler: RequestHandler = async () => ({
+    status: 200,
+    headers: { 'content-length': String(length) },
+    body: zeros(length).stream,
+  });
+  await withServer(
+    handler,
+    async ({ port }) => {
+      const socket = connect(port, '127.0.0.1');
+      let got = 0;
+      socket.on('error', () => {});
+      // Reads 1.5 s long, and never less than once in 150 ms.
+      socket.on('data', (bytes) => {
+        got += bytes.length;
+        if (got > length) return;
+        socket.pause();
+        setTimeout(() => socket.resume(), (1500 * bytes.length) / length);
+      });
+      socket.write(`${GET}\r\n${GET}Connection: close\r\n\r\n`);
+      await closed(socket, 8000);
+      socket.destroy();
+      assert.ok(got > 2 * length, `${got} bytes`);
+    },
+    { stallTimeout: 600 },
+  );
+});
+
 test('slow loris: headers that come slowly, none at all, and connections that idle are closed', async () => {
   await withServer(
     hello,
