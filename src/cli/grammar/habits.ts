@@ -44,7 +44,7 @@ export function foreignHabit(args: readonly string[], words: readonly string[]):
 /** By the shape of an argument. */
 function hintOf(args: readonly string[], words: readonly string[], length: number): string | undefined {
   const typed = words.slice(0, length).join(' ');
-  for (const shape of shapesOf(args)) {
+  for (const shape of shapesOf(args, words)) {
     const hint = hintFor(`${typed} ${shape}`, args, words, length);
     if (hint !== undefined) return hint;
   }
@@ -64,15 +64,14 @@ function hintFor(
 const TRANSPORTS = /^(?:docker:\/\/|ocidir:\/\/|oci-archive:|docker-archive:|oci:)/;
 const ARCHIVE = /\.(?:tar|tgz|tar\.\w+)$/;
 
-/** What arguments look like: flags (`-a` only after the command, where it is docker's), then the others from the last one on, as a copy is named by where it goes. */
-function shapesOf(args: readonly string[]): string[] {
+/** What arguments look like: flags (`-a` only after the command, where it is docker's), then the words from the last one on, as a copy is named by where it goes. */
+function shapesOf(args: readonly string[], words: readonly string[]): string[] {
   const begin = args.findIndex((arg, at) => !isFlag(arg) && !isFlag(args[at - 1] ?? ''));
   const isTheirs = (arg: string, at: number) => at > begin && !isAddress(arg, args[at + 1]);
   const flags = args.filter((arg, at) => isFlag(arg) && (isTheirs(arg, at) || !/^-a(?:=|$)/.test(arg)));
-  const others = args.filter((arg) => !isFlag(arg)).reverse();
-  const shapes = others.map(
-    (arg) => TRANSPORTS.exec(arg)?.[0] ?? (ARCHIVE.test(arg) ? '*.tar' : arg === '-' ? '-' : ''),
-  );
+  const shapes = words
+    .toReversed()
+    .map((word) => TRANSPORTS.exec(word)?.[0] ?? (ARCHIVE.test(word) ? '*.tar' : word === '-' ? '-' : ''));
   return [...flags.map((flag) => flag.split('=')[0] ?? ''), `...${shapes[0]}`, ...shapes];
 }
 

@@ -9,6 +9,10 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['-n k8s.io images ls -q', '= images list'],
   ['images tag r.io/app:1 r.io/app:2', '= images tag'],
   ['images export app.tar r.io/app:1', '= images export'],
+  ['images export app.tar r.io/app:1 --lacks old.tar', '= images export'],
+  ['export app.tar r.io/app:1 --lacks old.tar', '= images export'],
+  ['export app.tar --platform linux/amd64 r.io/app:1 --lacks old.tar', '= images export'],
+  ['export r.io/app:1 app.tar --lacks old.tar', 'In hawser: hawser export app.tar r.io/app:1'],
   ['images import app.tar', '= images import'],
   [
     'images push r.io/app:1',
