@@ -33,21 +33,26 @@ function hasExpired({ db }: Store, now: number): boolean {
   return times.some((row) => isExpired({ [LEASE_EXPIRE_LABEL]: text(row, 'value') }, now));
 }
 
-/** `before`: what is to be done ahead of a collection. A time that a clock far ahead has set is no reason to wait for it. */
+/**
+ * `before`: what is to be done ahead of a collection; its result is returned, [] without a collection. A time that a clock far ahead has set
+ * is no reason to wait for it.
+ */
 export async function collectWhenDue(
   store: Store,
   call: Call,
-  before: () => Promise<unknown>,
-): Promise<void> {
-  if (store.readOnly) return;
-  const collectAlone = async (): Promise<void> => {
-    if (!(await isAlone(store, call))) return;
-    await before();
+  before: () => Promise<readonly string[]>,
+): Promise<readonly string[]> {
+  if (store.readOnly) return [];
+  const collectAlone = async (): Promise<readonly string[]> => {
+    if (!(await isAlone(store, call))) return [];
+    const notes = await before();
     await collect(store, { ...call, removalTime: REMOVAL_TIME });
+    return notes;
   };
   const now = store.now();
   const at = dueTime(store);
-  if (hasExpired(store, now)) await collectAlone();
-  else if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
-  else if (now >= at || at > now + COLLECTION_INTERVAL) await collectAlone();
+  if (hasExpired(store, now)) return await collectAlone();
+  if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
+  else if (now >= at || at > now + COLLECTION_INTERVAL) return await collectAlone();
+  return [];
 }

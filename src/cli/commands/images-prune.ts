@@ -59,13 +59,13 @@ Examples:
     const options = { filter: parseFilters(filters), olderThan, keep, now: runtime.clock.now(), signal };
     const [preview, json] = [input.get(DRY_RUN), input.get(JSON_DOCUMENT)];
     const work = async (backend: Backend): Promise<Outcome> => {
-      const choice =
-        file === undefined
-          ? await choosePruned(backend, options)
-          : await chooseByPolicy(backend, await readPolicy(runtime.fs, file, { signal }), options);
-      return preview
-        ? await foretell(context, backend, choice, json)
-        : await prune(context, backend, choice, json);
+      const follow = preview ? foretell : prune;
+      if (file === undefined)
+        return await follow(context, backend, await choosePruned(backend, options), json);
+      const policy = await readPolicy(runtime.fs, file, { signal });
+      const { tooLarge, ...choice } = await chooseByPolicy(backend, policy, options);
+      const outcome = await follow(context, backend, choice, json);
+      return tooLarge === undefined ? outcome : { ...outcome, warnings: [`${file}: ${tooLarge}`] };
     };
     return await withBackend(context, work, preview);
   },

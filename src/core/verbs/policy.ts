@@ -28,15 +28,22 @@ export async function readPolicy(
   return policy;
 }
 
+/** What a policy takes and what it leaves. */
+export interface PolicyChoice extends PruneChoice {
+  /** Why no image goes for the size of the store, although it takes more than `maxSize`: in a sentence. */
+  readonly tooLarge: string | undefined;
+}
+
 /**
  * An image goes when it is older than `maxAge` and not among the last `keepLast` (each as far as it is given); then, while the store takes
- * more than `maxSize`, the oldest do. What is protected, pinned or used stays, and the image that changed last.
+ * more than `maxSize`, the oldest do, unless it would take more without all of them. What is protected, pinned or used stays, and the
+ * image that changed last. `maxSize` is of the whole store; images of other namespaces stay.
  */
 export async function chooseByPolicy(
   roles: PruneRoles,
   { maxAge, keepLast, maxSize, protect }: Policy,
   { now, signal }: { readonly now: number } & Call,
-): Promise<PruneChoice> {
+): Promise<PolicyChoice> {
   const passes = parseFilters(protect);
   const isProtected = (image: Image): boolean => protect.length > 0 && passes(imageFields(image));
   const choose = async (rules: { olderThan?: number | undefined; keep?: number | undefined }) => {
@@ -49,13 +56,17 @@ export async function chooseByPolicy(
   const newest = lastChanged(free);
   const goes = new Set(old.map(({ name }) => name));
   if (newest !== undefined) goes.delete(newest);
+  let tooLarge: string | undefined;
   if (maxSize !== undefined) {
     const candidates = oldestFirst(free.goes).filter((name) => name !== newest && !goes.has(name));
     const survey = await roles.survey({ signal });
-    for (const name of tooMuch(survey, roles.namespace, goes, candidates, maxSize)) goes.add(name);
+    const more = tooMuch(survey, roles.namespace, goes, candidates, maxSize);
+    if (more === undefined) tooLarge = whyTooLarge(survey, maxSize);
+    for (const name of more ?? []) goes.add(name);
   }
   const all = [...free.goes.map((image) => ({ image, why: 'the policy lets it stay' })), ...free.stays];
   return {
+    tooLarge,
     goes: all.flatMap(({ image }) => (goes.has(image.name) ? [image] : [])),
     stays: all
       .filter(({ image }) => !goes.has(image.name))
@@ -79,20 +90,21 @@ function oldestFirst(images: readonly Image[]): string[] {
     .map(({ name }) => name);
 }
 
-/** As many of the candidates, in their order, as must go besides `goes` for the store to fit; all when even that is too few. */
+/** As many of the candidates, in their order, as must go besides `goes` for the store to fit; undefined when all are too few. */
 function tooMuch(
   survey: Survey,
   namespace: string,
   goes: ReadonlySet<string>,
   candidates: readonly string[],
   maxSize: number,
-): readonly string[] {
+): readonly string[] | undefined {
   const { total } = usageOf(survey);
   const fits = (count: number): boolean => {
     const names = [...goes, ...candidates.slice(0, count)];
     const removals = names.map((id) => ({ type: 'images' as const, id }));
     return total - planCollection(withoutItems(survey, namespace, removals)).bytes <= maxSize;
   };
+  if (!fits(candidates.length)) return undefined;
   // The more go, the less is left: the smallest number is found by halving.
   let [low, high] = [0, candidates.length];
   while (low < high) {
@@ -101,4 +113,15 @@ function tooMuch(
     else low = middle + 1;
   }
   return candidates.slice(0, low);
+}
+
+function whyTooLarge(survey: Survey, maxSize: number): string {
+  const { total, content, snapshots, partial, strays, records } = usageOf(survey);
+  const parts = [
+    `blobs ${content.bytes}`,
+    `unpacked layers ${snapshots.bytes}`,
+    `downloads ${partial.bytes}`,
+    `other files ${strays.bytes + records}`,
+  ];
+  return `max-size: no image goes, for the store would take more than ${maxSize} bytes without every image that may go, too: it takes ${total} (${parts.join(', ')})`;
 }
