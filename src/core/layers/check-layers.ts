@@ -4,7 +4,8 @@ import { type ErrorRecord, errnoOf, HawserError, toRecord } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import { compareTree, isTreeDamage, type TreeProblem } from '../trees/compare.ts';
-import { type ModelNode, ModelSyscalls } from '../trees/model.ts';
+import { ModelSyscalls } from '../trees/model.ts';
+import type { ModelNode } from '../trees/model-node.ts';
 import { type ApplyDeps, applyLayer } from './apply-layer.ts';
 import type { CheckJob, LayerCheck, LayerToCheck } from './workers.ts';
 

@@ -1,5 +1,5 @@
 /** Compares a tree on the disk with what should be there. Nothing is written. */
-import { type ByteString, display, toHex } from '../bytes.ts';
+import { type ByteString, display } from '../bytes.ts';
 import { errnoOf, isKind, messageOf } from '../errors.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import {
@@ -7,11 +7,9 @@ import {
   S_IFBLK,
   S_IFCHR,
   S_IFDIR,
-  S_IFIFO,
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-  S_IFSOCK,
   type Stat,
   type Syscalls,
   type TimeSpec,
@@ -19,7 +17,8 @@ import {
 import { DirStack } from './dir-stack.ts';
 import { type Expected, entriesOf, isWhiteoutNode, OPAQUE } from './expected.ts';
 import { dirInode, type Inode, isHostKey, isOverlayKey, namedInode } from './inode.ts';
-import { type ModelNode, xattrsOf } from './model.ts';
+import { type ModelNode, xattrsOf } from './model-node.ts';
+import { contentText, octal, timeText, typeName, xattrText } from './problem-texts.ts';
 
 /** Bytes read at once. */
 const PIECE = 1 << 20;
@@ -270,34 +269,4 @@ function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boo
 function isSameTime(want: TimeSpec, got: TimeSpec): boolean {
   if (want.sec < FIRST_TIME || want.sec > LAST_TIME) return true;
   return want.sec === got.sec && (want.nsec === got.nsec || got.nsec === 0);
-}
-
-function timeText({ sec, nsec }: TimeSpec): string {
-  return `${sec}.${String(nsec).padStart(9, '0')}`;
-}
-
-function octal(mode: number): string {
-  return (mode & 0o7777).toString(8).padStart(4, '0');
-}
-
-function contentText({ size, sha256 }: { readonly size: number; readonly sha256: string }): string {
-  return `${size} bytes sha256:${sha256}`;
-}
-
-function xattrText(key: string, value: Uint8Array | undefined): string {
-  return value === undefined ? `no ${display(key)}` : `${display(key)}=${toHex(value.subarray(0, 64))}`;
-}
-
-const TYPES: Readonly<Record<number, string>> = {
-  [S_IFREG]: 'file',
-  [S_IFDIR]: 'directory',
-  [S_IFLNK]: 'symlink',
-  [S_IFCHR]: 'character device',
-  [S_IFBLK]: 'block device',
-  [S_IFIFO]: 'fifo',
-  [S_IFSOCK]: 'socket',
-};
-
-function typeName(mode: number): string {
-  return TYPES[mode & S_IFMT] ?? 'something else';
 }

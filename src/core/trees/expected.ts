@@ -1,7 +1,7 @@
 /** Trees in memory, one over the other: what a directory of them shows. */
 import type { ByteString } from '../bytes.ts';
 import { S_IFCHR, S_IFMT } from '../ports/syscalls.ts';
-import { type ModelNode, xattrsOf } from './model.ts';
+import { type ModelNode, xattrsOf } from './model-node.ts';
 
 export const OPAQUE: readonly string[] = ['trusted.overlay.opaque', 'user.overlay.opaque'];
 

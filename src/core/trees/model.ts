@@ -1,6 +1,6 @@
 /**
  * System calls on trees that are only in memory: what a layer makes, without writing it. A file's content is a digest. The memory
- * taken is that of names and attributes: some 400 bytes an entry. Longer than 300 lines: all calls of the port.
+ * taken is that of names and attributes: some 400 bytes an entry.
  */
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
@@ -17,44 +17,9 @@ import {
   type Syscalls,
   type TimeSpec,
 } from '../ports/syscalls.ts';
+import { type Content, chmod, chown, ModelNode, setxattr, statOf, utimes, xattrsOf } from './model-node.ts';
 
-const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
 const ZEROS = new Uint8Array(1 << 16);
-const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
-
-export interface Content {
-  readonly size: number;
-  /** sha256, lower-case hex; holes are zeros. */
-  readonly sha256: string;
-}
-
-export class ModelNode {
-  readonly ino: number;
-  mode: number;
-  uid = 0;
-  gid = 0;
-  nlink = 1;
-  atime: TimeSpec = EPOCH;
-  mtime: TimeSpec = EPOCH;
-  xattrs: Map<string, Uint8Array> | undefined;
-  /** Of a directory. */
-  readonly children: Map<ByteString, ModelNode> | undefined;
-  /** Of a symlink. */
-  readonly target: ByteString;
-  readonly major: number;
-  readonly minor: number;
-  /** Of a regular file that is closed. */
-  content: Content | undefined;
-
-  constructor(ino: number, mode: number, of: { target?: ByteString; major?: number; minor?: number } = {}) {
-    this.ino = ino;
-    this.mode = mode;
-    this.target = of.target ?? '';
-    this.major = of.major ?? 0;
-    this.minor = of.minor ?? 0;
-    this.children = (mode & S_IFMT) === S_IFDIR ? new Map() : undefined;
-  }
-}
 
 /** A file that was created and is not closed. */
 interface Writing {
@@ -323,40 +288,4 @@ export class ModelSyscalls implements Syscalls {
   flush(): void {}
 
   syncfs(): void {}
-}
-
-export function xattrsOf(node: ModelNode): ReadonlyMap<string, Uint8Array> {
-  return node.xattrs ?? NO_XATTRS;
-}
-
-function chown(node: ModelNode, uid: number, gid: number): void {
-  node.uid = uid;
-  node.gid = gid;
-}
-
-function chmod(node: ModelNode, perm: number): void {
-  node.mode = (node.mode & S_IFMT) | perm;
-}
-
-function utimes(node: ModelNode, atime: TimeSpec, mtime: TimeSpec): void {
-  node.atime = atime;
-  node.mtime = mtime;
-}
-
-/** As the kernel: only files and directories have attributes of users (xattr(7)). */
-function setxattr(node: ModelNode, key: string, value: Uint8Array): void {
-  const type = node.mode & S_IFMT;
-  if (key.startsWith('user.') && type !== S_IFREG && type !== S_IFDIR)
-    throw new HawserError('PermissionDenied', `${key}: operation not permitted`);
-  node.xattrs ??= new Map();
-  // The value may be a piece of a buffer that is used again.
-  node.xattrs.set(key, value.slice());
-}
-
-function statOf(node: ModelNode): Stat {
-  const size = node.content?.size ?? node.target.length;
-  const { mode, uid, gid, nlink, atime, mtime, major, minor } = node;
-  const blocks = Math.ceil(size / 512);
-  const rdev = { rdevMajor: major, rdevMinor: minor };
-  return { mode, uid, gid, size, nlink, dev: 'model', ino: String(node.ino), ...rdev, atime, mtime, blocks };
 }

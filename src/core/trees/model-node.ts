@@ -1,0 +1,77 @@
+/** An inode of a tree that is only in memory, and the calls that change or show its attributes. */
+import type { ByteString } from '../bytes.ts';
+import { HawserError } from '../errors.ts';
+import { S_IFDIR, S_IFMT, S_IFREG, type Stat, type TimeSpec } from '../ports/syscalls.ts';
+
+const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
+const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
+
+export interface Content {
+  readonly size: number;
+  /** sha256, lower-case hex; holes are zeros. */
+  readonly sha256: string;
+}
+
+export class ModelNode {
+  readonly ino: number;
+  mode: number;
+  uid = 0;
+  gid = 0;
+  nlink = 1;
+  atime: TimeSpec = EPOCH;
+  mtime: TimeSpec = EPOCH;
+  xattrs: Map<string, Uint8Array> | undefined;
+  /** Of a directory. */
+  readonly children: Map<ByteString, ModelNode> | undefined;
+  /** Of a symlink. */
+  readonly target: ByteString;
+  readonly major: number;
+  readonly minor: number;
+  /** Of a regular file that is closed. */
+  content: Content | undefined;
+
+  constructor(ino: number, mode: number, of: { target?: ByteString; major?: number; minor?: number } = {}) {
+    this.ino = ino;
+    this.mode = mode;
+    this.target = of.target ?? '';
+    this.major = of.major ?? 0;
+    this.minor = of.minor ?? 0;
+    this.children = (mode & S_IFMT) === S_IFDIR ? new Map() : undefined;
+  }
+}
+
+export function xattrsOf(node: ModelNode): ReadonlyMap<string, Uint8Array> {
+  return node.xattrs ?? NO_XATTRS;
+}
+
+export function chown(node: ModelNode, uid: number, gid: number): void {
+  node.uid = uid;
+  node.gid = gid;
+}
+
+export function chmod(node: ModelNode, perm: number): void {
+  node.mode = (node.mode & S_IFMT) | perm;
+}
+
+export function utimes(node: ModelNode, atime: TimeSpec, mtime: TimeSpec): void {
+  node.atime = atime;
+  node.mtime = mtime;
+}
+
+/** As the kernel: only files and directories have attributes of users (xattr(7)). */
+export function setxattr(node: ModelNode, key: string, value: Uint8Array): void {
+  const type = node.mode & S_IFMT;
+  if (key.startsWith('user.') && type !== S_IFREG && type !== S_IFDIR)
+    throw new HawserError('PermissionDenied', `${key}: operation not permitted`);
+  node.xattrs ??= new Map();
+  // The value may be a piece of a buffer that is used again.
+  node.xattrs.set(key, value.slice());
+}
+
+export function statOf(node: ModelNode): Stat {
+  const size = node.content?.size ?? node.target.length;
+  const { mode, uid, gid, nlink, atime, mtime, major, minor } = node;
+  const blocks = Math.ceil(size / 512);
+  const rdev = { rdevMajor: major, rdevMinor: minor };
+  return { mode, uid, gid, size, nlink, dev: 'model', ino: String(node.ino), ...rdev, atime, mtime, blocks };
+}
