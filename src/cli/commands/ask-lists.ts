@@ -12,7 +12,8 @@ export const tags: Command = command({
   args: ['<ref>'],
   missing: 'please provide a repository',
   summary: 'ask the registry for the tags of a repository; nothing is stored',
-  details: 'One a line, in the order of the registry. A tag or digest in the reference is ignored.',
+  details:
+    'One a line, in the order of the registry, which is asked itself and none of its mirrors. A tag or digest in the reference is ignored.',
   flags: [...REGISTRY_FLAGS, ...NETWORK_FLAGS, JSON_DOCUMENT],
   run: async (context, input) => {
     const { signal } = context;

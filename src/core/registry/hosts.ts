@@ -74,15 +74,20 @@ function schemeOf(host: string, { plainHttp, tls }: SchemeOptions): 'http' | 'ht
 
 /**
  * Whether the host may be asked: tags need `pull` and `resolve`, all else `pull` (containerd asks only the first time). A mirror lists what
- * the mirror has, so the repositories of a registry are asked of itself only; files from before `referrers` do not say it of the registry.
+ * the mirror has, so the lists of a registry are asked of itself only; files from before `referrers` do not say it of the registry.
  */
 export function isCapable(host: Host, operation: Operation, { digest }: Pick<Reference, 'digest'>): boolean {
   const { capabilities, namespace } = host;
   if (!capabilities.includes('pull')) return false;
   if (operation === 'referrers') return namespace === undefined || capabilities.includes('referrers');
-  if (operation === 'catalog' && namespace !== undefined) return false;
+  if (isList(operation) && namespace !== undefined) return false;
   const byDigest = operation === 'fetch' || (operation === 'resolve' && digest !== undefined);
   return byDigest || capabilities.includes('resolve');
+}
+
+/** Tags of a repository, or repositories of a registry. */
+export function isList(operation: Operation): boolean {
+  return operation === 'tags' || operation === 'catalog';
 }
 
 /** The URL of `manifests/<object>` or `blobs/<object>` of a repository. */

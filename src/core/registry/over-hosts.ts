@@ -5,7 +5,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Reference } from '../reference/reference.ts';
 import { codeOf, isRetryable, statusOf } from './failures.ts';
 import type { HostHealth } from './host-health.ts';
-import { type Host, type Hosts, isCapable, type Operation } from './hosts.ts';
+import { type Host, type Hosts, isCapable, isList, type Operation } from './hosts.ts';
 import type { Observe } from './observe.ts';
 import { printable, safeUrl } from './redact.ts';
 
@@ -110,7 +110,7 @@ function weightOf({ host, error }: Failure, registry: Host | undefined): number 
 const NEEDS: Readonly<Record<Operation, string>> = {
   fetch: 'capability pull',
   resolve: 'capabilities pull and resolve',
-  tags: 'capabilities pull and resolve',
+  tags: 'capabilities pull and resolve and is no mirror',
   catalog: 'capabilities pull and resolve and is no mirror',
   referrers: 'capabilities pull and referrers',
 };
@@ -119,10 +119,10 @@ function noneCapable({ name }: Reference, operation: Operation, source: string):
   const needs = NEEDS[operation];
   const pulls = operation === 'resolve' || operation === 'fetch';
   const instead = pulls ? ', or pull by digest what cannot be resolved by tag' : '';
-  const hint =
-    operation === 'catalog'
-      ? 'The repositories are asked of the registry itself, which the file has to name as its server with these capabilities'
-      : `Give one of them the ${needs}${instead}`;
+  const list = operation === 'tags' ? 'tags' : 'repositories';
+  const hint = isList(operation)
+    ? `The ${list} are asked of the registry itself, which the file has to name as its server with these capabilities`
+    : `Give one of them the ${needs}${instead}`;
   return new HawserError('FailedPrecondition', `no host for ${name}: none in ${source} has the ${needs}`, {
     hint,
   });
@@ -137,12 +137,17 @@ function tellPassed(
   for (const host of hosts) {
     const demoted = health.demotedFor(host);
     const reason = !capable.includes(host)
-      ? `its capabilities are ${host.capabilities.join(', ') || 'none'}`
+      ? whyPassed(host, operation)
       : demoted === undefined
         ? undefined
         : `asked after the others: ${demoted} before`;
     if (reason !== undefined) observe({ type: 'passed', operation, url: safeUrl(host.base), reason });
   }
+}
+
+function whyPassed({ capabilities, namespace }: Host, operation: Operation): string {
+  if (isList(operation) && namespace !== undefined) return 'a mirror lists only what the mirror has';
+  return `its capabilities are ${capabilities.join(', ') || 'none'}`;
 }
 
 function tellAttempt<T>(

@@ -1,7 +1,7 @@
 /** Tags, repositories and referrers: pages, limits, who is asked, and what is done without the referrers API. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isKind, messageOf } from '../../../src/core/errors.ts';
+import { hintOf, isKind, messageOf } from '../../../src/core/errors.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 import { OCI_INDEX } from '../../../src/core/oci/media-types.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
@@ -183,30 +183,28 @@ test('lists: a next page elsewhere gets no credentials, and leads nowhere that a
   await assert.rejects(asked, /it would leave TLS/);
 });
 
-test('lists: mirrors are asked for tags, in order and with the namespace on every page; for repositories never', async () => {
-  await withServers({}, { lists: { page: 2 } }, async (registry, mirror) => {
-    for (const tag of ['m1', 'm2', 'm3']) mirror.push('x/y', tag, image);
-    const host = (one: TestRegistry, more: Partial<Host> = {}): Host => ({
-      name: one.host,
-      base: new URL(`${one.url}/v2`),
+test('lists: tags and repositories are asked of the registry, never of a mirror, which has a part of them', async () => {
+  await withServers({}, {}, async (registry, mirror) => {
+    mirror.push('x/y', 'm1', image);
+    const hostOf = ({ host, url }: TestRegistry): Host => ({
+      name: host,
+      base: new URL(`${url}/v2`),
       capabilities: ALL_CAPABILITIES,
-      ...more,
     });
-    const options = (capabilities: Host['capabilities']): RegistryOptions => ({
-      hosts: async () => ({
-        source: 'test',
-        hosts: [host(mirror, { namespace: 'reg.test', capabilities }), host(registry)],
-      }),
+    const mirrored = { ...hostOf(mirror), namespace: 'reg.test' };
+    const options = (...hosts: Host[]): RegistryOptions => ({
+      hosts: async () => ({ source: 'test', hosts }),
     });
-    assert.deepEqual(await tagsOf(registry, options(ALL_CAPABILITIES)), ['m1', 'm2', 'm3']);
-    assert.ok(mirror.requests.every(({ path }) => path.includes('ns=reg.test')));
-    assert.equal(registry.requests.length, 0);
-    assert.equal((await tagsOf(registry, options(['pull']))).length, 5, 'may not resolve tags');
-    mirror.faults.push({ match: 'tags/list', status: 404 });
-    assert.equal((await tagsOf(registry, options(ALL_CAPABILITIES))).length, 5);
-    const before = mirror.requests.length;
-    const all = await withClient(options(ALL_CAPABILITIES), (client) => client.catalog('reg.test'));
-    assert.deepEqual([all, mirror.requests.length], [['x/y'], before]);
+    const both = options(mirrored, hostOf(registry));
+    assert.equal((await tagsOf(registry, both)).length, 5);
+    assert.deepEqual(await withClient(both, (client) => client.catalog('reg.test')), ['x/y']);
+    const alone = options(mirrored);
+    await assert.rejects(tagsOf(registry, alone), (err) => /^The tags are asked of/.test(hintOf(err) ?? ''));
+    await assert.rejects(
+      withClient(alone, (client) => client.catalog('reg.test')),
+      (err) => /^The repositories are asked of/.test(hintOf(err) ?? ''),
+    );
+    assert.equal(mirror.requests.length, 0);
   });
 });
 

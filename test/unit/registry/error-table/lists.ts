@@ -129,8 +129,8 @@ export const LISTS: readonly Row[] = [
     fail: cataloguing({}, mirrors({})),
   },
   {
-    says: /has the capabilities pull and resolve$/,
-    hint: /^Give one of them the capabilities pull and resolve$/,
+    says: /has the capabilities pull and resolve and is no mirror$/,
+    hint: /^The tags are asked of the registry itself/,
     fail: listing({}, mirrors({ capabilities: ['pull'] })),
   },
 ];
