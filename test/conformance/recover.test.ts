@@ -7,6 +7,7 @@ import { beginRecovery } from '../../src/backends/local/recovery.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
 import {
   collectionPlan,
+  fetch,
   type Info,
   openStore,
   pull,
@@ -16,7 +17,7 @@ import {
   usage,
   verify,
 } from '../../src/mod.ts';
-import type { TestImage } from '../registry/image.ts';
+import { buildIndex, type TestImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { image, rejectsWith, runtimeOf } from '../support/bench.ts';
 import { flipBit } from '../support/damage.ts';
@@ -186,6 +187,45 @@ test(
   },
 );
 
+test('a name pulled again meanwhile: its other platforms come back; one that has moved stays, and keeps no index', async () => {
+  const dir = tempDir();
+  const registry = await startRegistry();
+  try {
+    const root = join(dir.path, 'root');
+    const amd = { ...(await image('amd')), platform: { os: 'linux', architecture: 'amd64' } };
+    const arm = { ...(await image('arm')), platform: { os: 'linux', architecture: 'arm64' } };
+    const all = registry.push('t/all', 'v1', buildIndex([amd, arm]));
+    const moved = registry.push('t/moved', 'v1', await image('old'));
+    await inStore(root, async (store) => {
+      await fetch(all, { store, platforms: 'all' });
+      await fetch(moved, { store });
+    });
+    for (const path of database(root)) fs.rmSync(path);
+    const newer = await image('new');
+    registry.push('t/moved', 'v1', newer);
+    await inStore(root, async (store) => {
+      await fetch(all, { store, platforms: ['linux/amd64'] });
+      await fetch(moved, { store });
+    });
+    const { images: recovered, skipped, taken } = await recover({ root });
+    assert.deepEqual([recovered.map(({ name }) => name), skipped], [[all], []]);
+    assert.deepEqual(taken, [{ name: moved, why: `it names ${newer.root.digest} now` }]);
+    assert.deepEqual(
+      fs.readdirSync(root).filter((name) => name.includes('lost-index')),
+      [],
+    );
+    await inStore(root, async (store) => {
+      await store.collect();
+      const held = new Set<string>((await store.content.list()).map(({ digest }) => digest));
+      for (const { digest } of [arm.root, ...arm.layers]) assert.ok(held.has(digest), digest);
+      assert.equal((await store.images.get(moved)).target.digest, newer.root.digest);
+    });
+  } finally {
+    await registry.close();
+    dir[Symbol.dispose]();
+  }
+});
+
 test('an index stays while an image of it is missing, and goes without the others', ROOT, async () => {
   await withClosedStore(async ({ root, registry, refs, images }) => {
     for (const path of database(root)) fs.rmSync(path);
@@ -203,7 +243,11 @@ test('an index stays while an image of it is missing, and goes without the other
     assert.deepEqual(kept(), ['hawser.db.lost-index.json']);
     await inStore(root, (store) => store.collect());
     fs.renameSync(join(root, 'content', 'aside'), blob);
-    assert.deepEqual((await recover({ root })).images, [{ name: refs[0], complete: true }]);
+    assert.deepEqual(
+      (await recover({ root })).images,
+      [...refs].sort().map((name) => ({ name, complete: true })),
+      'also those of the index that were recorded before, for they may have lacked parts',
+    );
     assert.deepEqual(kept(), []);
   });
 });

@@ -4,17 +4,17 @@ import { safe } from './text.ts';
 import { binarySize } from './units.ts';
 
 /** Image by image, then the sums. */
-export function renderRecover({ images, skipped, blobs, bytes, ...rest }: Recovered): string {
+export function renderRecover({ images, skipped, taken, blobs, bytes, ...rest }: Recovered): string {
   const { movedTo, directories, keptBy } = rest;
   const lines = [
     ...(movedTo === undefined ? [] : [`the damaged database is now ${safe(movedTo)}`]),
     ...images.map(
       ({ name, complete }) => `recovered ${safe(name)}${complete ? '' : ' (parts are missing: pull again)'}`,
     ),
-    ...skipped.map(({ name, why }) => `not recovered: ${safe(name)}: ${safe(why)}`),
-    images.length + skipped.length === 0
+    ...[...skipped, ...taken].map(({ name, why }) => `not recovered: ${safe(name)}: ${safe(why)}`),
+    images.length + skipped.length + taken.length === 0
       ? 'nothing was lost'
-      : `${images.length} images and ${blobs} blobs (${binarySize(bytes)}) recovered, ${skipped.length} images not`,
+      : `${images.length} images and ${blobs} blobs (${binarySize(bytes)}) recovered, ${skipped.length + taken.length} images not`,
     ...(directories === 0
       ? []
       : [
@@ -26,10 +26,11 @@ export function renderRecover({ images, skipped, blobs, bytes, ...rest }: Recove
 }
 
 /** One line: `{"v":1,"type":"recover",...}`, sizes in bytes. */
-export function renderRecoverJson({ images, skipped, keptBy, ...sums }: Recovered): string {
+export function renderRecoverJson({ images, skipped, taken, keptBy, ...sums }: Recovered): string {
   const copies = {
     images: images.map((one) => ({ ...one })),
     skipped: skipped.map((one) => ({ ...one })),
+    taken: taken.map((one) => ({ ...one })),
     keptBy: [...keptBy],
   };
   return `${goJson({ v: 1, type: 'recover', ...sums, ...copies })}\n`;

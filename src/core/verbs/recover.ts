@@ -24,8 +24,10 @@ export interface LostImage {
 export interface RecoverReport {
   /** `complete`: all that this machine's platform needs is in the store. */
   readonly images: readonly { readonly name: string; readonly complete: boolean }[];
-  /** Images that are not recorded, for their root is not in the store. */
+  /** Images that are not recorded, for their root is not in the store, say. */
   readonly skipped: readonly { readonly name: string; readonly why: string }[];
+  /** Images whose names name other digests by now: they stay as they are. */
+  readonly taken: readonly { readonly name: string; readonly why: string }[];
   /** Blobs whose digest held, and that are recorded now. */
   readonly blobs: number;
   /** Of those blobs. */
@@ -42,7 +44,8 @@ export interface Leftovers {
 
 /**
  * Hashes the blobs of the images, records those that are right, gives them the labels that a fetch gives, and last records each
- * image. An image whose name is recorded stays as it is. Snapshots are not recovered: unpacking makes them anew.
+ * image. A name that names another digest by now stays as it is; one that names the same digest may lack parts that the lost image had (other
+ * platforms). Snapshots are not recovered: unpacking makes them anew.
  */
 export async function recoverImages(
   deps: StoreDeps,
@@ -53,25 +56,30 @@ export async function recoverImages(
     const recovery = new Recovery(job);
     const images: { name: string; complete: boolean }[] = [];
     const skipped: { name: string; why: string }[] = [];
+    const taken: { name: string; why: string }[] = [];
     for (const { name, target } of lost) {
-      if ((await ifFound(deps.backend.images.get(name, job))) !== undefined) continue;
       try {
-        if (await recovery.image(name, target)) {
-          images.push({ name, complete: await isWhole(job, target) });
-        } else skipped.push({ name, why: `${target.digest} is not in the store, or damaged` });
+        const now = await targetNow(job, name, target);
+        if (now.digest !== target.digest) taken.push({ name, why: `it names ${now.digest} now` });
+        else if (await recovery.image(name, now)) images.push({ name, complete: await isWhole(job, target) });
+        else skipped.push({ name, why: `${target.digest} is not in the store, or damaged` });
       } catch (err) {
         const why = whySkipped(err, job);
-        if (why !== undefined) skipped.push({ name, why });
+        (isKind(err, 'AlreadyExists') ? taken : skipped).push({ name, why });
       }
     }
-    return { images, skipped, blobs: recovery.blobs.size, bytes: recovery.bytes };
+    return { images, skipped, taken, blobs: recovery.blobs.size, bytes: recovery.bytes };
   });
 }
 
-/** Throws what ends the recovery; undefined when another process has recorded the name meanwhile. */
-function whySkipped(err: unknown, { signal }: Job): string | undefined {
+/** What the name names by now, with its annotations; `target` when it names nothing. */
+async function targetNow({ deps, signal }: Job, name: string, target: Descriptor): Promise<Descriptor> {
+  return (await ifFound(deps.backend.images.get(name, { signal })))?.target ?? target;
+}
+
+/** Throws what ends the recovery. */
+function whySkipped(err: unknown, { signal }: Job): string {
   signal.throwIfAborted();
-  if (isKind(err, 'AlreadyExists')) return undefined;
   if (isKind(err, 'Canceled', 'ResourceExhausted', 'Unavailable')) throw err;
   return messageOf(err);
 }

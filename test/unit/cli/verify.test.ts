@@ -66,6 +66,7 @@ test('a report of recover', () => {
   const lost = {
     images: [],
     skipped: [],
+    taken: [],
     blobs: 0,
     bytes: 0,
     movedTo: undefined,
@@ -80,6 +81,7 @@ test('a report of recover', () => {
   const found = {
     images,
     skipped: [{ name: 'c', why: 'gone' }],
+    taken: [{ name: 'd', why: 'moved' }],
     blobs: 4,
     bytes: 1024,
     movedTo: '/r/hawser.db.damaged-1',
@@ -89,7 +91,7 @@ test('a report of recover', () => {
   assert.equal(
     renderRecover(found),
     'the damaged database is now /r/hawser.db.damaged-1\nrecovered a\nrecovered b\\x1b (parts are missing: pull again)\n' +
-      'not recovered: c: gone\n2 images and 4 blobs (1.0 KiB) recovered, 1 images not\n' +
+      'not recovered: c: gone\nnot recovered: d: moved\n2 images and 4 blobs (1.0 KiB) recovered, 2 images not\n' +
       '2 directories in snapshots/ have no record: layers, which unpacking makes anew, and what was written into snapshots. ' +
       'They stay until you remove /r/hawser.db.damaged-1\n',
   );
