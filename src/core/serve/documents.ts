@@ -2,7 +2,7 @@
 import { Limiter } from '../async/limiter.ts';
 import type { ContentStore, Info } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
-import { ifFound } from '../errors.ts';
+import { ifFound, isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { childrenOf, documentType, MAX_MANIFEST_BYTES, parseIndex, parseManifest } from '../oci/documents.ts';
@@ -21,12 +21,16 @@ export interface Referrer {
   readonly artifactType: string | undefined;
 }
 
+type Child = Pick<Descriptor, 'mediaType' | 'digest'>;
+type OnDamaged = (digest: Digest, err: unknown) => void;
 type Content = Pick<ContentStore, 'info' | 'open' | 'list'>;
 
 /** Labels that the walk of a pull gives to documents only. */
 const CHILD_LABEL = 'containerd.io/gc.ref.content.';
 /** What is remembered of documents, which never change. */
 const MAX_REMEMBERED = 20_000;
+/** Children of documents that are remembered, about 30 MB. */
+const MAX_CHILDREN = 200_000;
 /** Documents in memory at once: each may have 8 MiB. */
 const AT_ONCE = 4;
 /** Documents that may be reached from an image: as many as a pull would take. */
@@ -35,13 +39,19 @@ const MAX_REACHED = 20_000;
 export class Documents {
   readonly #content: Content;
   readonly #referrers = new Map<string, Referrer | undefined>();
-  readonly #reached = new Map<string, ReadonlySet<string>>();
+  readonly #onDamaged: OnDamaged;
+  /** The children of documents, by digest: they never change. */
+  readonly #known = new Map<string, readonly Child[]>();
+  /** Documents and children in `#known`. */
+  #kept = 0;
+  readonly #damaged = new Map<string, true>();
   readonly #types = new Map<string, string | undefined>();
   readonly #slots = new Limiter(AT_ONCE);
   readonly #scan = new Limiter(1);
 
-  constructor(content: Content) {
+  constructor(content: Content, onDamaged: OnDamaged) {
     this.#content = content;
+    this.#onDamaged = onDamaged;
   }
 
   /** The media type; undefined for a blob that is no manifest and no index. DataLoss for one that is found rotten. */
@@ -59,39 +69,62 @@ export class Documents {
     return mediaType === undefined || !isDocument(mediaType) ? undefined : { mediaType, bytes };
   }
 
-  /** Whether one of `roots` reaches the digest, by documents that are here. */
+  /** Whether one of `roots` reaches the digest, by documents that are here. A damaged one is told once, and reaches nothing. */
   async reaches(roots: readonly Descriptor[], digest: Digest, call: Call): Promise<boolean> {
-    for (const root of roots) if ((await this.#closure(root, call)).has(digest)) return true;
+    const seen = new Set<string>();
+    for (const root of roots) {
+      if (root.digest === digest || (await this.#finds(root, digest, seen, call))) return true;
+    }
     return false;
   }
 
-  /** Remembered where it cannot grow any more: all its documents are here. */
-  async #closure(root: Descriptor, call: Call): Promise<ReadonlySet<string>> {
-    const known = this.#reached.get(root.digest);
-    return known ?? (await this.#slots.run(call.signal, () => this.#walk(root, call)));
-  }
-
-  async #walk(root: Descriptor, call: Call): Promise<ReadonlySet<string>> {
-    const reached = new Set<string>([root.digest]);
-    let whole = true;
-    for (const open = [root]; open.length > 0 && reached.size < MAX_REACHED; ) {
-      const desc = open.pop();
-      if (desc === undefined || !isDocument(desc.mediaType)) continue;
-      const children = await this.#children(desc, call);
-      if (children === undefined) whole = false;
-      for (const child of children ?? []) {
-        if (!reached.has(child.digest)) open.push(child);
-        reached.add(child.digest);
-      }
+  /** `seen`: documents whose children were looked at. */
+  async #finds(root: Descriptor, digest: Digest, seen: Set<string>, call: Call): Promise<boolean> {
+    let reached = 0;
+    for (const open: Child[] = [root]; open.length > 0 && reached < MAX_REACHED; ) {
+      const next = open.pop();
+      if (next === undefined || !isDocument(next.mediaType) || seen.has(next.digest)) continue;
+      seen.add(next.digest);
+      const children = await this.#children(next, call);
+      if (children.some((child) => child.digest === digest)) return true;
+      open.push(...children.filter((child) => isDocument(child.mediaType)));
+      reached += children.length;
     }
-    if (whole) remember(this.#reached, root.digest, reached, 500);
-    return reached;
+    return false;
   }
 
-  async #children(desc: Descriptor, call: Call): Promise<readonly Descriptor[] | undefined> {
+  /** None of a document that is absent or damaged, which is looked up again the next time. */
+  async #children(desc: Child, call: Call): Promise<readonly Child[]> {
+    const known = this.#known.get(desc.digest);
+    if (known !== undefined) return known;
     const info = await ifFound(this.#content.info(desc.digest, call));
-    if (info === undefined || info.size > MAX_MANIFEST_BYTES) return undefined;
-    return childrenOf(await readBlob(this.#content, info, MAX_MANIFEST_BYTES, call), desc);
+    if (info === undefined || info.size > MAX_MANIFEST_BYTES) return [];
+    const { mediaType } = desc;
+    try {
+      const children = await this.#slots.run(call.signal, async () => {
+        const bytes = await readBlob(this.#content, info, MAX_MANIFEST_BYTES, call);
+        return childrenOf(bytes, { mediaType, digest: info.digest, size: info.size });
+      });
+      return this.#keep(desc.digest, children);
+    } catch (err) {
+      call.signal?.throwIfAborted();
+      if (isKind(err, 'NotFound')) return [];
+      if (!isKind(err, 'DataLoss', 'InvalidArgument')) throw err;
+      if (!this.#damaged.has(desc.digest)) this.#onDamaged(desc.digest, err);
+      remember(this.#damaged, desc.digest, true, MAX_REMEMBERED);
+      return [];
+    }
+  }
+
+  #keep(digest: Digest, descs: readonly Descriptor[]): readonly Child[] {
+    const children = descs.map((desc) => ({ mediaType: desc.mediaType, digest: desc.digest }));
+    this.#kept += children.length + 1;
+    if (this.#kept > MAX_CHILDREN) {
+      this.#known.clear();
+      this.#kept = children.length + 1;
+    }
+    this.#known.set(digest, children);
+    return children;
   }
 
   /** Sorted by digest. Documents that cannot be read are left out. */

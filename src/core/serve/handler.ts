@@ -76,7 +76,12 @@ class StoreServer {
   constructor(store: ServeStore, { clock, hashers }: ServeDeps, options: ServeOptions) {
     this.#store = store;
     this.#options = options;
-    this.#documents = new Documents(store.content);
+    this.#documents = new Documents(store.content, (digest, err) =>
+      options.tell({
+        type: 'failure',
+        message: `${digest} is damaged, and what it refers to is not found: ${messageOf(err)}`,
+      }),
+    );
     const onRotten = (digest: Digest, err: unknown) =>
       options.tell({
         type: 'failure',

@@ -5,9 +5,11 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { LocalBackend } from '../../../src/backends/local/open.ts';
-import { messageOf } from '../../../src/core/errors.ts';
+import { HawserError, messageOf } from '../../../src/core/errors.ts';
+import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 import type { RequestHandler, ServerResponse } from '../../../src/core/ports/http-server.ts';
+import { Documents } from '../../../src/core/serve/documents.ts';
 import { registryHandler, type ServeEvent, type ServeOptions } from '../../../src/core/serve/handler.ts';
 import { BasicAuth, parseUsers } from '../../../src/core/serve/htpasswd.ts';
 import {
@@ -462,6 +464,38 @@ test('users: without one 401 with a challenge; content is given only where the r
     assert.equal(await statusOf(target), status, target);
   const referrers = await ask(spell('/v2/a/b/referrers/MANIFEST'), { authorization }, { by });
   assert.deepEqual(JSON.parse(referrers.body).manifests, [], 'no image of the repository reaches them');
+});
+
+test('reach: a damaged document hides its own children only, and is told once; children are read once, absent ones looked up', async () => {
+  const layer = await addBytes('deep', bytesOf('deep down'), 'text/plain');
+  const whole = await addDocument('whole', OCI_MANIFEST, { config: layer, layers: [] });
+  const absent = { mediaType: OCI_MANIFEST, digest: ABSENT, size: 5 };
+  const sparse = await addDocument('sparse', OCI_INDEX, { manifests: [absent, whole] });
+  const bad = await addDocument('bad', OCI_INDEX, { manifests: 'none' });
+  const told: string[] = [];
+  let opened = 0;
+  let failing = false;
+  const content: ConstructorParameters<typeof Documents>[0] = {
+    info: (digest, call) => backend.content.info(digest, call),
+    list: (call) => backend.content.list(call),
+    open: async (digest, call) => {
+      opened++;
+      if (failing) throw new HawserError('Unavailable', 'the daemon is gone');
+      return await backend.content.open(digest, call);
+    },
+  };
+  const documents = new Documents(content, (digest) => void told.push(digest));
+  const roots = [bad, sparse] as Descriptor[];
+  const reaches = (digest = '') => documents.reaches(roots, parseDigest(digest), {});
+  failing = true;
+  await assert.rejects(reaches(digests.deep), /the daemon is gone/);
+  failing = false;
+  opened = 0;
+  for (let n = 0; n < 3; n++) assert.equal(await reaches(digests.deep), true);
+  assert.deepEqual([told, opened], [[digests.bad], 3 + 2], 'the bad one each time, the others once');
+  for (const name of ['bad', 'sparse', 'whole']) assert.equal(await reaches(digests[name]), true, name);
+  assert.equal(await reaches(ABSENT), true);
+  assert.equal(await reaches(digests.stranger), false);
 });
 
 test('users: lines in other forms are refused with their number; a flood of passwords is told to wait', async () => {
