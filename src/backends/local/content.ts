@@ -14,6 +14,7 @@ import { algorithmOf, type Digest, parseDigest } from '../../core/oci/digest.ts'
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import { openArriving } from './arriving.ts';
 import { blobFile, fileSize, hashFile, openBlobFile, syncFile } from './blob-files.ts';
+import { blobNotFound, findBlob, getBlob, labelBlob, listBlobs, removeBlob } from './blob-records.ts';
 import { LocalIngest } from './ingest.ts';
 import {
   allIngests,
@@ -27,21 +28,16 @@ import {
   type Taken,
   takeIngest,
 } from './ingest-record.ts';
-import { labelRows } from './labels.ts';
 import { addToLease, requireLease } from './leases.ts';
 import { isShareable } from './namespace-rows.ts';
 import { recordBlob } from './publish.ts';
 import { removeUnless } from './remove-unless.ts';
-import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
 /** Bytes up to which a blob is hashed before the store says that it has the blob. */
 const SMALL = 1 << 20;
 
-/**
- * The content store of one namespace: files below `content/`, records in SQLite (containerd's local store). Longer than 300 lines: all
- * calls of the role.
- */
+/** The content store of one namespace: files below `content/`, records in SQLite (containerd's local store). */
 export class LocalContent implements ContentStore, LocalBlobs {
   readonly #store: Store;
   readonly #isolated: boolean;
@@ -64,39 +60,13 @@ export class LocalContent implements ContentStore, LocalBlobs {
   async info(digest: Digest, call?: Call): Promise<Info> {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
-    const info = this.#get(digest);
-    if (!(await this.#hasFile(info, call))) throw notFound(digest);
+    const info = getBlob(this.#store, digest);
+    if (!(await this.#hasFile(info, call))) throw blobNotFound(digest);
     return info;
   }
 
   async #hasFile({ digest, size }: Info, call?: Call): Promise<boolean> {
     return (await fileSize(this.#store.runtime, this.blobPath(digest), call)) === size;
-  }
-
-  #get(digest: Digest): Info {
-    const info = this.#find(digest);
-    if (info === undefined) throw notFound(digest);
-    return info;
-  }
-
-  #find(digest: Digest): Info | undefined {
-    const { db, namespace } = this.#store;
-    const find = db.prepare(
-      `SELECT b.size, b.created_at, b.updated_at, l.key, l.value FROM blobs b
-       LEFT JOIN labels l ON l.ns = b.ns AND l.type = 'content' AND l.id = b.digest
-       WHERE b.ns = ? AND b.digest = ? ORDER BY l.key`,
-    );
-    const rows = find.all(namespace, digest);
-    const [row] = rows;
-    if (row === undefined) return undefined;
-    const labelled = rows.filter(({ key }) => key !== null);
-    return {
-      digest,
-      size: number(row, 'size'),
-      createdAt: number(row, 'created_at'),
-      updatedAt: number(row, 'updated_at'),
-      labels: Object.fromEntries(labelled.map((one) => [text(one, 'key'), text(one, 'value')])),
-    };
   }
 
   async open(
@@ -105,7 +75,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
   ): Promise<ReadableStream<Uint8Array>> {
     opts.signal?.throwIfAborted();
     parseDigest(digest);
-    const info = this.#get(digest);
+    const info = getBlob(this.#store, digest);
     const offset = opts.offset ?? 0;
     if (offset < 0 || offset > info.size) {
       throw new HawserError(
@@ -159,10 +129,10 @@ export class LocalContent implements ContentStore, LocalBlobs {
    */
   async #known(want: Expected, call: WriteCall): Promise<boolean> {
     const { digest } = want;
-    if (digest === undefined || this.#find(digest) === undefined) return false;
+    if (digest === undefined || findBlob(this.#store, digest) === undefined) return false;
     const size = await this.#store.write(() => {
       requireLease(this.#store, call.lease);
-      const info = this.#find(digest);
+      const info = findBlob(this.#store, digest);
       if (info !== undefined) addToLease(this.#store, call.lease, 'content', digest);
       return info?.size;
     }, call);
@@ -190,7 +160,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
   async verify(digest: Digest, call?: Call): Promise<boolean> {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
-    this.#get(digest);
+    getBlob(this.#store, digest);
     const path = this.blobPath(digest);
     if (await this.#isWhole(digest, path, call)) return true;
     if (this.#store.readOnly) return false;
@@ -264,40 +234,20 @@ export class LocalContent implements ContentStore, LocalBlobs {
 
   async records(call?: Call): Promise<Info[]> {
     call?.signal?.throwIfAborted();
-    const { db, namespace } = this.#store;
-    const labels = labelRows.all(db, namespace, 'content');
-    const rows = db.prepare('SELECT * FROM blobs WHERE ns = ? ORDER BY digest').all(namespace);
-    return rows.map((row) => ({
-      digest: parseDigest(text(row, 'digest')),
-      size: number(row, 'size'),
-      createdAt: number(row, 'created_at'),
-      updatedAt: number(row, 'updated_at'),
-      labels: labels.get(text(row, 'digest')) ?? {},
-    }));
+    return listBlobs(this.#store);
   }
 
   async label(digest: Digest, labels: Labels, call?: Call): Promise<Info> {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
-    const { db, namespace } = this.#store;
-    return await this.#store.write(() => {
-      const touch = db.prepare('UPDATE blobs SET updated_at = ? WHERE ns = ? AND digest = ?');
-      if (touch.run(this.#store.now(), namespace, digest).changes === 0) throw notFound(digest);
-      labelRows.set(db, namespace, 'content', digest, labels);
-      return this.#get(digest);
-    }, call);
+    return await this.#store.write(() => labelBlob(this.#store, digest, labels), call);
   }
 
   /** Removes the record. The file goes when no namespace has it, with the next collection. */
   async delete(digest: Digest, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     parseDigest(digest);
-    const { db, namespace } = this.#store;
-    await this.#store.writeToFree(() => {
-      const drop = db.prepare('DELETE FROM blobs WHERE ns = ? AND digest = ?');
-      if (drop.run(namespace, digest).changes === 0) throw notFound(digest);
-      labelRows.clear(db, namespace, 'content', digest);
-    }, call);
+    await this.#store.writeToFree(() => removeBlob(this.#store, digest), call);
   }
 }
 
@@ -308,10 +258,6 @@ function isSame({ before, now }: Taken): boolean {
     (before.total === 0 || before.total === now.total) &&
     (before.expected === undefined || before.expected === now.expected)
   );
-}
-
-function notFound(digest: Digest): HawserError {
-  return new HawserError('NotFound', `content digest ${digest}: not found`);
 }
 
 function exists(want: Expected): HawserError {
