@@ -14,32 +14,27 @@ import type {
   SnapshotInfo,
   Usage,
 } from '../../../core/snapshots/snapshotter.ts';
-import { mountedAt, refuseMountsAt } from '../../../core/trees/mounts.ts';
 import type { Durability } from '../durability.ts';
 import { labelRows } from '../labels.ts';
 import { addToLease, dropFromLease, requireLease } from '../leases.ts';
-import { shownAt } from '../mounted.ts';
-import { number } from '../rows.ts';
 import type { Store } from '../store.ts';
 import type { SnapshotDirs, SnapshotDriver } from './driver.ts';
 import type { Extractions } from './extractions.ts';
+import { SnapshotIds } from './ids.ts';
 import { notFound, type SnapshotRecord, SnapshotRecords } from './records.ts';
+import { SnapshotRemoval } from './removal.ts';
 import { requireSameIds } from './same-ids.ts';
-
-/** Milliseconds for undoing, which runs on a signal of its own. */
-const UNDO_TIMEOUT = 60_000;
 
 type MakeOptions = { labels?: Labels; beside?: boolean } & WriteCall;
 
-/**
- * A snapshotter of one namespace: records in SQLite, directories below `snapshots/<name>/<id>`. Longer than 300 lines: all calls of the
- * role.
- */
+/** A snapshotter of one namespace: records in SQLite, directories below `snapshots/<name>/<id>`. */
 export class LocalSnapshotter implements LayerSnapshotter {
   readonly name: string;
   readonly #store: Store;
   readonly #driver: SnapshotDriver;
   readonly #records: SnapshotRecords;
+  readonly #ids: SnapshotIds;
+  readonly #removal: SnapshotRemoval;
   readonly #durability: Durability;
   readonly #extractions: Extractions;
   /** Whether this process could once make snapshots. */
@@ -52,14 +47,12 @@ export class LocalSnapshotter implements LayerSnapshotter {
     this.#durability = durability;
     this.#extractions = extractions;
     this.#records = new SnapshotRecords(store, driver.name);
-  }
-
-  #dir(id: number): string {
-    return this.#store.path(`snapshots/${this.name}/${id}`);
+    this.#ids = new SnapshotIds(store, driver.name, this.#records);
+    this.#removal = new SnapshotRemoval(store, this.#ids, this.#records, { durability, extractions });
   }
 
   #dirs(kind: 'View' | 'Active', id: number, parents: readonly number[]): SnapshotDirs {
-    return { kind, dir: this.#dir(id), parents: parents.map((parent) => this.#dir(parent)) };
+    return { kind, dir: this.#ids.dir(id), parents: parents.map((parent) => this.#ids.dir(parent)) };
   }
 
   get stacking(): 'overlay' | 'flat' {
@@ -69,7 +62,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
   /** The directory of a snapshot's own layer, be it there or not. Undefined without a record. */
   layerTree(name: string): string | undefined {
     const record = this.#records.find(name);
-    return record && this.#driver.tree(this.#dir(record.id));
+    return record && this.#driver.tree(this.#ids.dir(record.id));
   }
 
   get maxLayers(): number | undefined {
@@ -98,7 +91,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
   }
 
   async #hasTree({ id }: SnapshotRecord, call?: Call): Promise<boolean> {
-    return (await this.#store.runtime.fs.stat(this.#driver.tree(this.#dir(id)), call)) !== undefined;
+    return (await this.#store.runtime.fs.stat(this.#driver.tree(this.#ids.dir(id)), call)) !== undefined;
   }
 
   async label(key: string, labels: Labels, call?: Call): Promise<SnapshotInfo> {
@@ -119,7 +112,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
     const record = this.#records.get(key);
     if (record.usage !== undefined) return record.usage;
     const { fs, workers } = this.#store.runtime;
-    const tree = this.#driver.tree(this.#dir(record.id));
+    const tree = this.#driver.tree(this.#ids.dir(record.id));
     if ((await fs.stat(tree, call)) === undefined) return { size: 0, inodes: 0 };
     const usage = await workers.usage(tree, call);
     if (record.kind === 'Committed' && !this.#store.readOnly) {
@@ -167,7 +160,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
       this.#requireUncommitted(alone, lost);
       await this.#extractions.requireAlone(this.#records, alone, opts);
     }
-    const { id, parents } = await this.#reserve(key, parent, opts);
+    const { id, parents } = await this.#ids.reserve(key, parent, opts);
     const dirs = this.#dirs(kind, id, parents);
     try {
       const base = this.#store.path(`snapshots/${this.name}`);
@@ -180,12 +173,12 @@ export class LocalSnapshotter implements LayerSnapshotter {
         }
         // The files were made from those of another parent.
         if (this.#hasMoved(parent, parents)) throw new HawserError('Unavailable', `"${parent}" was replaced`);
-        this.#unstage(id);
+        this.#ids.unstage(id);
         this.#records.insert(id, key, { kind, parent, unsynced, labels: opts.labels ?? {} });
         addToLease(this.#store, opts.lease, this.#records.labelType, key);
       }, opts);
     } catch (err) {
-      const first = await cleanedUp(err, () => this.#discard(id));
+      const first = await cleanedUp(err, () => this.#ids.discard(id));
       if (this.#hasMoved(parent, parents)) return await this.#make(kind, key, parent, opts);
       throw isKind(first, 'AlreadyExists') ? first : wrap(`Cannot make snapshot "${key}"`, first);
     }
@@ -217,63 +210,6 @@ export class LocalSnapshotter implements LayerSnapshotter {
     return this.#extractions.other(this.#records, chainId, call);
   }
 
-  /** Makes every check and reserves an id. An existing key is leased before AlreadyExists, so that the caller can use it. */
-  async #reserve(key: string, parent: string, call: WriteCall): Promise<{ id: number; parents: number[] }> {
-    const { lease } = call;
-    const reserved = await this.#store.write(() => {
-      requireLease(this.#store, lease);
-      if (this.#records.find(key) !== undefined) {
-        addToLease(this.#store, lease, this.#records.labelType, key);
-        return undefined;
-      }
-      const below = this.#records.parentFor(parent);
-      const { db, owner } = this.#store;
-      const row = db.prepare('INSERT INTO staging (owner) VALUES (?) RETURNING id').get(owner.id);
-      const parents = below === undefined ? [] : this.#records.chain(below.id);
-      return { id: row === undefined ? 0 : number(row, 'id'), parents };
-    }, call);
-    if (reserved === undefined) this.#records.requireFree(key);
-    else if (await this.#isFree(reserved.id, call)) return reserved;
-    return await this.#reserve(key, parent, call);
-  }
-
-  /** Whether nothing is at the directory of a reserved id. Otherwise, and after a failure, the id is given back. */
-  async #isFree(id: number, call: Call): Promise<boolean> {
-    try {
-      if ((await this.#store.runtime.fs.stat(this.#dir(id), call)) === undefined) return true;
-      await this.#skipTaken(id, call);
-      return false;
-    } catch (err) {
-      throw await cleanedUp(err, () => this.#store.tidy(() => this.#unstage(id)));
-    }
-  }
-
-  /**
-   * A directory without a record is there when the database was moved away, or a power cut undid its last transactions. It may be
-   * mounted, or hold what a user wrote, so ids go on after it; a collection removes it.
-   */
-  async #skipTaken(id: number, call: Call): Promise<void> {
-    const { db, runtime } = this.#store;
-    const entries = await runtime.fs.list(this.#store.path(`snapshots/${this.name}`), call);
-    const taken = entries.map(({ name }) => Number(name)).filter(Number.isSafeInteger);
-    await this.#store.write(() => {
-      this.#unstage(id);
-      const raise = db.prepare("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'staging'");
-      raise.run(Math.max(id, ...taken));
-    }, call);
-  }
-
-  #unstage(id: number): void {
-    this.#store.db.prepare('DELETE FROM staging WHERE id = ?').run(id);
-  }
-
-  async #discard(id: number): Promise<void> {
-    await this.#store.runtime.workers.removeTree(this.#dir(id), {
-      signal: AbortSignal.timeout(UNDO_TIMEOUT),
-    });
-    await this.#store.tidy(() => this.#unstage(id));
-  }
-
   async diff(
     lower: string,
     upper: string,
@@ -302,10 +238,10 @@ export class LocalSnapshotter implements LayerSnapshotter {
   async rebase(key: string, parent: string, layer: LayerRecord, call?: Call): Promise<string | undefined> {
     call?.signal?.throwIfAborted();
     const { record, parents } = await this.#store.write(() => this.#records.rebase(key, parent), call);
-    const trees = parents.map((id) => this.#driver.tree(this.#dir(id)));
+    const trees = parents.map((id) => this.#driver.tree(this.#ids.dir(id)));
     const mode = this.#driver.stacking;
     const job = {
-      root: this.#driver.tree(this.#dir(record.id)),
+      root: this.#driver.tree(this.#ids.dir(record.id)),
       lowers: mode === 'overlay' ? trees : trees.slice(0, 1),
       mode,
       record: layer,
@@ -340,71 +276,13 @@ export class LocalSnapshotter implements LayerSnapshotter {
     else throw alreadyCommitted(name);
   }
 
-  /**
-   * Unavailable (reason `busy`) while a live process works above the snapshot, and so may read the old files. A mount that came at the
-   * last moment keeps them: a collection removes them later.
-   */
-  async replace(name: string, by: string, call?: WriteCall): Promise<void> {
-    call?.signal?.throwIfAborted();
-    const { labelType } = this.#records;
-    const { id } = this.#records.get(name);
-    await this.#requireUnmounted(name, id, call);
-    const { owner } = this.#store;
-    for (const worker of this.#records.workersAbove(id)) await owner.look(worker, call);
-    const old = await this.#store.writeToFree(() => {
-      if (!this.#records.workersAbove(id).every((worker) => owner.isDead(worker))) throw busy(name);
-      requireLease(this.#store, call?.lease);
-      addToLease(this.#store, call?.lease, labelType, name);
-      dropFromLease(this.#store, call?.lease, labelType, by);
-      return this.#records.replace(name, by);
-    }, call);
-    this.#durability.release(old.id);
-    const { root, runtime } = this.#store;
-    const path = `snapshots/${this.name}/${old.id}`;
-    const looking = { doing: `repairing the snapshot "${name}"`, mayBeMounted: true, ...call };
-    if ((await shownAt(runtime, root, path, looking)) === undefined)
-      await runtime.workers.removeTree(this.#dir(old.id), call);
+  replace(name: string, by: string, call?: WriteCall): Promise<void> {
+    return this.#removal.replace(name, by, call);
   }
 
-  /**
-   * Removes the record first, durably: a crash leaves a directory without a record, never a record without a directory. While
-   * something is mounted in the snapshot, or a mount shows the snapshot (or could, unseen), both stay.
-   */
-  async remove(key: string, call?: Call): Promise<void> {
-    call?.signal?.throwIfAborted();
-    const { workers } = this.#store.runtime;
-    const found = this.#records.find(key);
-    if (found !== undefined) await this.#requireUnmounted(key, found.id, call);
-    if (found !== undefined) this.#extractions.end(found.id);
-    try {
-      const record = await this.#store.writeToFree(() => this.#records.remove(key), call);
-      this.#durability.release(record.id);
-      await workers.removeTree(this.#dir(record.id), call);
-    } catch (err) {
-      const record = this.#records.find(key);
-      if (!isKind(err, 'ResourceExhausted') || record === undefined || record.kind === 'Committed') throw err;
-      // A full disk has no room for the durable removal of a record. Nobody trusts an uncommitted snapshot: its files go first.
-      await workers.removeTree(this.#dir(record.id), call);
-      await this.#store.writeDurably(() => this.#records.remove(key), call);
-    }
+  remove(key: string, call?: Call): Promise<void> {
+    return this.#removal.remove(key, call);
   }
-
-  async #requireUnmounted(key: string, id: number, call?: Call): Promise<void> {
-    const { runtime, root } = this.#store;
-    const doing = `removing the snapshot "${key}"`;
-    refuseMountsAt(await runtime.syscalls(), this.#dir(id), doing);
-    // A layer that is being extracted is no user's mount, and is undone in a root without /proc, too.
-    const mayBeMounted = !isExtractKey(key);
-    const at = await shownAt(runtime, root, `snapshots/${this.name}/${id}`, { doing, mayBeMounted, ...call });
-    if (at !== undefined) throw mountedAt(doing, at);
-  }
-}
-
-function busy(name: string): HawserError {
-  return new HawserError('Unavailable', `Cannot replace the snapshot "${name}": a process works above it`, {
-    hint: 'Try again once that process has ended',
-    reason: { type: 'busy' },
-  });
 }
 
 function alreadyCommitted(name: string): HawserError {
