@@ -10,6 +10,8 @@ import type { Reference } from '../reference/reference.ts';
 
 /** Keys of labels of a document, each the digest of one that it refers to, begin so. */
 export const PREFIX = 'containerd.io/gc.ref.content';
+/** Of these, the keys whose digest is that of a document which refers to the labelled one begin so. */
+const REFERRER = `${PREFIX}.referrer.`;
 /** Annotation of a referrer's descriptor: the digest of the manifest that it refers to (containerd 2.2). */
 export const SUBJECT = 'io.containerd.manifest.subject';
 
@@ -67,7 +69,12 @@ export function isLayerLabel(key: string): boolean {
 
 function referrerKey({ annotations, digest }: Descriptor): string | undefined {
   if (annotations?.[SUBJECT] === undefined) return undefined;
-  return `${PREFIX}.referrer.sha256.${hexOf(digest).slice(0, 12)}`;
+  return `${REFERRER}sha256.${hexOf(digest).slice(0, 12)}`;
+}
+
+/** The digests of what refers to a document with these labels, as the labels say them. */
+export function referrersIn(labels: Labels): string[] {
+  return Object.entries(labels).flatMap(([key, digest]) => (key.startsWith(REFERRER) ? [digest] : []));
 }
 
 function childPrefix(mediaType: string): string {

@@ -3,8 +3,9 @@ import { Limiter } from '../async/limiter.ts';
 import type { ContentStore, Info } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { ifFound, isKind } from '../errors.ts';
+import { PREFIX, referrersIn } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
+import { type Digest, isDigest } from '../oci/digest.ts';
 import { childrenOf, documentType, MAX_MANIFEST_BYTES, parseIndex, parseManifest } from '../oci/documents.ts';
 import { isBlobListType, isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
@@ -25,8 +26,6 @@ type Child = Pick<Descriptor, 'mediaType' | 'digest'>;
 type OnDamaged = (digest: Digest, err: unknown) => void;
 type Content = Pick<ContentStore, 'info' | 'open' | 'list'>;
 
-/** Labels that the walk of a pull gives to documents only. */
-const CHILD_LABEL = 'containerd.io/gc.ref.content.';
 /** What is remembered of documents, which never change. */
 const MAX_REMEMBERED = 20_000;
 /** Children of documents that are remembered, about 30 MB. */
@@ -69,23 +68,33 @@ export class Documents {
     return mediaType === undefined || !isDocument(mediaType) ? undefined : { mediaType, bytes };
   }
 
-  /** Whether one of `roots` reaches the digest, by documents that are here. A damaged one is told once, and reaches nothing. */
+  /**
+   * Whether one of `roots` reaches the digest, by documents that are here and by the labels that name what refers to them (signatures),
+   * which are read only when no document leads there. A damaged document is told once, and reaches nothing.
+   */
   async reaches(roots: readonly Descriptor[], digest: Digest, call: Call): Promise<boolean> {
-    const seen = new Set<string>();
-    for (const root of roots) {
-      if (root.digest === digest || (await this.#finds(root, digest, seen, call))) return true;
+    if (roots.some((root) => root.digest === digest)) return true;
+    for (const labelled of [false, true]) {
+      const seen = new Set<string>();
+      for (const root of roots) if (await this.#finds(root, digest, { seen, labelled }, call)) return true;
     }
     return false;
   }
 
-  /** `seen`: documents whose children were looked at. */
-  async #finds(root: Descriptor, digest: Digest, seen: Set<string>, call: Call): Promise<boolean> {
+  /** `seen`: documents whose children were looked at. `labelled`: what refers to a document counts as its child. */
+  async #finds(
+    root: Descriptor,
+    digest: Digest,
+    { seen, labelled }: { readonly seen: Set<string>; readonly labelled: boolean },
+    call: Call,
+  ): Promise<boolean> {
     let reached = 0;
     for (const open: Child[] = [root]; open.length > 0 && reached < MAX_REACHED; ) {
       const next = open.pop();
       if (next === undefined || !isDocument(next.mediaType) || seen.has(next.digest)) continue;
       seen.add(next.digest);
-      const children = await this.#children(next, call);
+      const own = await this.#children(next, call);
+      const children = labelled ? [...own, ...(await this.#referring(next, call))] : own;
       if (children.some((child) => child.digest === digest)) return true;
       open.push(...children.filter((child) => isDocument(child.mediaType)));
       reached += children.length;
@@ -116,6 +125,20 @@ export class Documents {
     }
   }
 
+  /** What is here of the documents that the labels of `desc` name. */
+  async #referring(desc: Child, call: Call): Promise<readonly Child[]> {
+    const found: Child[] = [];
+    const info = await ifFound(this.#content.info(desc.digest, call));
+    for (const named of info === undefined ? [] : referrersIn(info.labels)) {
+      const referrer = isDigest(named) ? await ifFound(this.#content.info(named, call)) : undefined;
+      const mediaType =
+        referrer && (await ifFound(this.typeOf(referrer, call), 'DataLoss', 'InvalidArgument'));
+      if (referrer !== undefined && mediaType !== undefined)
+        found.push({ mediaType, digest: referrer.digest });
+    }
+    return found;
+  }
+
   #keep(digest: Digest, descs: readonly Descriptor[]): readonly Child[] {
     const children = descs.map((desc) => ({ mediaType: desc.mediaType, digest: desc.digest }));
     this.#kept += children.length + 1;
@@ -142,8 +165,8 @@ export class Documents {
   async #referrer(info: Info, call: Call): Promise<Referrer | undefined> {
     if (this.#referrers.has(info.digest)) return this.#referrers.get(info.digest);
     const labels = Object.keys(info.labels);
-    if (info.size > MAX_MANIFEST_BYTES || !labels.some((key) => key.startsWith(CHILD_LABEL)))
-      return undefined;
+    // Labels that the walk of a pull gives to documents only.
+    if (info.size > MAX_MANIFEST_BYTES || !labels.some((key) => key.startsWith(PREFIX))) return undefined;
     let referrer: Referrer | undefined;
     try {
       referrer = referrerIn(info, await this.#read(info, call));

@@ -122,6 +122,9 @@ async function fill(): Promise<void> {
     subject: manifest,
     artifactType: 'application/sbom',
   });
+  // As hawser import does; nothing names the SBOM.
+  const label = `containerd.io/gc.ref.content.referrer.sha256.${digests.signature?.slice(7, 19)}`;
+  await backend.content.label(parseDigest(digests.manifest ?? ''), { [label]: digests.signature ?? '' });
   // A document that gives itself no type.
   const bare = await addBytes(
     'bare',
@@ -457,13 +460,16 @@ test('users: without one 401 with a challenge; content is given only where the r
     ['/v2/pinned/it/blobs/INDEX', 404],
     ['/v2/library/alpine/blobs/STRANGER', 404],
     ['/v2/library/alpine/manifests/SBOM', 404],
+    ['/v2/library/alpine/manifests/SIGNATURE', 200],
+    ['/v2/library/alpine/blobs/CONFIG', 200],
     ['/v2/nobody/blobs/LAYER', 404],
     ['/v2/nobody/manifests/MANIFEST', 404],
     ['/v2/nobody/referrers/MANIFEST', 404],
   ] as const)
     assert.equal(await statusOf(target), status, target);
   const referrers = await ask(spell('/v2/a/b/referrers/MANIFEST'), { authorization }, { by });
-  assert.deepEqual(JSON.parse(referrers.body).manifests, [], 'no image of the repository reaches them');
+  const given = JSON.parse(referrers.body).manifests.map((one: { digest: string }) => one.digest);
+  assert.deepEqual(given, [digests.signature], 'what a label of the image names');
 });
 
 test('reach: a damaged document hides its own children only, and is told once; children are read once, absent ones looked up', async () => {
