@@ -6,6 +6,7 @@ import type { TarEntry, TarSink } from './entry.ts';
 import { BLOCK, type Header, isZeroBlock, MALFORMED, MAX_NAME, malformed, parseHeader } from './header.ts';
 import { MAX_EXTENSION, mergeGlobal, type PaxRecord, parsePax } from './pax.ts';
 import { gnuSparse, gnuSparseExtension, type SparseMap, SparseMapParser } from './sparse.ts';
+import { SparseBody } from './sparse-body.ts';
 
 const NO_RECORDS: readonly PaxRecord[] = [];
 
@@ -25,7 +26,6 @@ interface Start {
   readonly stored: number;
 }
 
-// One state machine, which reads best in one place.
 /**
  * A push parser for tar: v7, ustar, star, PAX (local and global headers), GNU (long names, base-256 numbers,
  * sparse files). Synchronous; bodies are not copied. What the archive says is hostile: every size is bounded and the
@@ -38,6 +38,7 @@ interface Start {
  */
 export class TarReader {
   readonly #sink: TarSink;
+  readonly #sparseBody: SparseBody;
   readonly #block = new Uint8Array(BLOCK);
   #filled = 0;
   #state: State = 'header';
@@ -57,12 +58,10 @@ export class TarReader {
   #entry: TarEntry | undefined;
   #sparse: SparseMap | undefined;
   #mapParser: SparseMapParser | undefined;
-  /** Of a sparse file: the next fragment, and how far into the file we are. */
-  #part = 0;
-  #position = 0;
 
   constructor(sink: TarSink) {
     this.#sink = sink;
+    this.#sparseBody = new SparseBody(sink);
   }
 
   push(chunk: Uint8Array): void {
@@ -192,8 +191,7 @@ export class TarReader {
     this.#longName = undefined;
     this.#longLink = undefined;
     this.#pending = false;
-    this.#part = 0;
-    this.#position = 0;
+    this.#sparseBody.begin();
     this.#sparse = sparse?.map;
     let size = entry.size;
     let state: State = entry.type === 'file' ? 'body' : 'skip';
@@ -257,29 +255,7 @@ export class TarReader {
 
   #body(bytes: Uint8Array): void {
     if (this.#sparse === undefined) this.#sink.data(bytes);
-    else this.#sparseBody(bytes, this.#sparse.parts);
-  }
-
-  #sparseBody(bytes: Uint8Array, parts: readonly number[]): void {
-    for (let at = 0; at < bytes.length; ) {
-      const offset = parts[this.#part] ?? 0;
-      const end = offset + (parts[this.#part + 1] ?? 0);
-      if (this.#position >= end) {
-        this.#part += 2;
-        continue;
-      }
-      this.#holeTo(offset);
-      const piece = bytes.subarray(at, at + end - this.#position);
-      this.#sink.data(piece);
-      this.#position += piece.length;
-      at += piece.length;
-    }
-  }
-
-  #holeTo(offset: number): void {
-    if (offset <= this.#position) return;
-    this.#sink.hole(offset - this.#position);
-    this.#position = offset;
+    else this.#sparseBody.data(bytes, this.#sparse.parts);
   }
 
   /** All stored bytes are there. */
@@ -289,7 +265,7 @@ export class TarReader {
     if (this.#extension !== undefined) this.#extensionEnd(this.#extension);
     if (done === 'map') throw malformed('a sparse map longer than its file');
     if (this.#entry === undefined) return;
-    if (this.#sparse !== undefined) this.#holeTo(this.#sparse.realSize);
+    if (this.#sparse !== undefined) this.#sparseBody.holeTo(this.#sparse.realSize);
     this.#sparse = undefined;
     this.#entry = undefined;
     this.#sink.entryEnd();

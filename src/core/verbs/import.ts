@@ -7,24 +7,17 @@ import type { Archive } from '../carry/members.ts';
 import { type ArchiveForm, formOf, type ImportSource, openArchive } from '../carry/open-archive.ts';
 import { bringReferrers, type Referrer } from '../carry/referrers.ts';
 import type { Labels } from '../content/content-store.ts';
-import { type Anew, withSoundBlob } from '../content/heal.ts';
-import { readBlob } from '../content/read.ts';
-import { fetchBlob } from '../download/fetch-blob.ts';
-import { Link } from '../download/link.ts';
 import { HawserError, ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
-import { sourceLabels } from '../images/gc-labels.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
-import type { Call } from '../ports/call.ts';
 import { parseReference } from '../reference/parse.ts';
-import type { Fetcher } from '../registry/registry.ts';
 import type { Runtime } from '../runtime.ts';
+import { archiveSource } from './archive-source.ts';
 import { archivedImages } from './archived-images.ts';
 import { checkImport } from './check-import.ts';
-import { admit, type BlobSource, fetchContent } from './fetch.ts';
+import { admit, fetchContent } from './fetch.ts';
 import { spaceCheck } from './forecast.ts';
 import { type Job, withJob } from './job.ts';
 import type { PullOptions, StoreDeps, UnpackedPlatform, VerbOptions } from './options.ts';
@@ -218,13 +211,15 @@ async function bring(
   const pulling = { ...job, options: pullOptions(options, name) };
   const root = { root: target, generated, labels: {} };
   if (unpack && hasImage)
-    return await fetchAndUnpack(pulling, root, spaceCheck(pulling, true), (own) => sourceOf(own, blobs));
+    return await fetchAndUnpack(pulling, root, spaceCheck(pulling, true), (own) => archiveSource(own, blobs));
   if (unpack)
     report({
       type: 'warning',
       message: `${name} is not unpacked: it has no image for ${deps.hostPlatform.os}`,
     });
-  await fetchContent(pulling, root, sourceOf(pulling, blobs), { beforeFetch: spaceCheck(pulling, false) });
+  await fetchContent(pulling, root, archiveSource(pulling, blobs), {
+    beforeFetch: spaceCheck(pulling, false),
+  });
   return [];
 }
 
@@ -243,7 +238,7 @@ async function bringOthers(
     job,
     async ({ mediaType, digest, size }) => {
       const root = { root: { mediaType, digest, size }, generated: new Set<string>() };
-      await fetchContent(pulling, root, sourceOf(pulling, blobs), {
+      await fetchContent(pulling, root, archiveSource(pulling, blobs), {
         beforeFetch: spaceCheck(pulling, false),
       });
     },
@@ -259,25 +254,6 @@ function pullOptions({ platforms, snapshotter, layerSettings }: ImportOptions, n
     layerSettings,
     allMetadata: false,
   };
-}
-
-/** A blob of the store that has rotted is taken from the archive again. */
-function sourceOf(
-  { deps, options, lease, report }: Job<ImportDeps, PullOptions>,
-  fetcher: Fetcher,
-): BlobSource {
-  const { clock, backend } = deps;
-  const { content } = backend;
-  const blobs = { content, fetcher, clock, report, link: new Link(clock, { lanes: 1 }) };
-  const bring: BlobSource['bring'] = (desc, call) => fetchBlob(blobs, desc, call);
-  const refetch = (desc: Descriptor, { anew, signal }: Anew) =>
-    bring(desc, { lease, labels: sourceLabels(options.reference), anew, signal });
-  const warn = (message: string) => report({ type: 'warning', message });
-  const document = (desc: Descriptor, call: Call) =>
-    withSoundBlob({ content, refetch, warn }, desc, call, () =>
-      readBlob(content, desc, MAX_CONFIG_BYTES, call),
-    );
-  return { bring, document, refetch };
 }
 
 /** The last step. A name that moves keeps its labels. */

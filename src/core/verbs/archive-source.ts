@@ -1,0 +1,31 @@
+import { type Anew, withSoundBlob } from '../content/heal.ts';
+import { readBlob } from '../content/read.ts';
+import { fetchBlob } from '../download/fetch-blob.ts';
+import { Link } from '../download/link.ts';
+import { sourceLabels } from '../images/gc-labels.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
+import type { Call } from '../ports/call.ts';
+import type { Fetcher } from '../registry/registry.ts';
+import type { BlobSource } from './fetch.ts';
+import type { Job } from './job.ts';
+import type { PullOptions, StoreDeps } from './options.ts';
+
+/** The blobs of an archive's image, from the store or the archive. A blob of the store that has rotted is taken from the archive again. */
+export function archiveSource(
+  { deps, options, lease, report }: Job<StoreDeps, PullOptions>,
+  fetcher: Fetcher,
+): BlobSource {
+  const { clock, backend } = deps;
+  const { content } = backend;
+  const blobs = { content, fetcher, clock, report, link: new Link(clock, { lanes: 1 }) };
+  const bring: BlobSource['bring'] = (desc, call) => fetchBlob(blobs, desc, call);
+  const refetch = (desc: Descriptor, { anew, signal }: Anew) =>
+    bring(desc, { lease, labels: sourceLabels(options.reference), anew, signal });
+  const warn = (message: string) => report({ type: 'warning', message });
+  const document = (desc: Descriptor, call: Call) =>
+    withSoundBlob({ content, refetch, warn }, desc, call, () =>
+      readBlob(content, desc, MAX_CONFIG_BYTES, call),
+    );
+  return { bring, document, refetch };
+}
