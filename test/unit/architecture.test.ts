@@ -232,6 +232,18 @@ test('every import is one that the table allows', () => {
   );
 });
 
+/** Lines of a file of src. */
+const MAX_LINES = 300;
+
+test('every file of src has 300 lines at most', () => {
+  const lengths = sources(src).map((file) => ({
+    file,
+    lines: readFileSync(join(src, file), 'utf8').trimEnd().split('\n').length,
+  }));
+  const long = lengths.filter(({ lines }) => lines > MAX_LINES).map(({ file, lines }) => `${file}: ${lines}`);
+  assert.deepEqual(long.sort(), []);
+});
+
 test('nothing imports an entry, but the library', () => {
   const guilty = sources(src).filter((file) => {
     if (file.startsWith('entry/') || file === 'mod.ts') return false;
