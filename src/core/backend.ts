@@ -67,10 +67,10 @@ export interface Backend extends AsyncDisposable {
   collect(call?: Call): Promise<GcResult | undefined>;
   /**
    * Collects when that was not done for a day, or something is known to be of no use any more, and no other process has the store open.
-   * Ends the removal of files after ten seconds; the next one goes on. Returns what the user should know, in sentences. Not given where somebody
-   * else collects.
+   * Ends the removal of files after ten seconds; the next one goes on. `tell` gets what the user should know. Not given where somebody else
+   * collects.
    */
-  collectWhenDue?(call?: Call): Promise<readonly string[]>;
+  collectWhenDue?(call?: Call & { readonly tell?: (message: string) => void }): Promise<void>;
   /**
    * Everything that is there, for what a collection would do and for what takes room; changes nothing. `sizes` false: without the bytes
    * of snapshots, which may have to be counted file by file.

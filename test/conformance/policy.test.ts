@@ -1,7 +1,7 @@
 /** A store's policy: which images go ahead of a collection that comes by itself, and which files are no policy. */
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { chooseByPolicy } from '../../src/core/verbs/policy.ts';
@@ -9,7 +9,8 @@ import { parsePolicy } from '../../src/core/verbs/policy-file.ts';
 import { partsOf } from '../../src/entry/stores.ts';
 import { fetch, openStore, recover, type Store, usage } from '../../src/mod.ts';
 import { buildImage, type TestImage } from '../registry/image.ts';
-import { type Bench, withBench } from '../support/bench.ts';
+import { type Bench, rejectsWith, withBench } from '../support/bench.ts';
+import { needs } from '../support/needs.ts';
 
 const HOUR = 3_600_000;
 const FILTERED = { maxAge: undefined, keepLast: undefined, maxSize: undefined, protect: [] };
@@ -77,7 +78,9 @@ for (const [title, policy, left] of [
       const { total } = await usage(store);
       // The image that comes needs room, too.
       const { names, warnings } = await following(bench, policy.replace('SIZE', String(total - 2 * MIB)));
-      assert.deepEqual(warnings, []);
+      const gone = refs.filter((_, n) => !left.some((stays) => stays === n));
+      const lines = gone.map((ref) => `Removed the image ${ref}, by the policy ${store.root}/policy.toml`);
+      assert.deepEqual(warnings.sort(), lines.sort());
       assert.deepEqual(names, left.map((n) => refs[n] ?? '').sort());
       const used = (await store.content.list()).length;
       assert.equal(used, (left.length + 1) * BLOBS, 'what they referred to went, too');
@@ -91,9 +94,10 @@ test('policy: no image goes for a size that the store would not have without all
     const policy = 'max-size = "13M"\nprotect = ["name~=app"]\nmax-age = "150m"\nkeep-last = 0';
     const { names, warnings } = await following(bench, policy);
     assert.deepEqual(names, refs.slice(0, 3).sort(), 'an image still goes for its age');
-    assert.equal(warnings.length, 1);
+    assert.equal(warnings.length, 2);
+    assert.match(warnings[0] ?? '', /Removed the image .*other/);
     assert.match(
-      warnings[0] ?? '',
+      warnings[1] ?? '',
       /policy\.toml: max-size: no image goes, .* more than 13631488 bytes .*\(blobs \d+, unpacked layers 0, /,
     );
     const { backend, runtime } = partsOf(bench.store);
@@ -161,5 +165,58 @@ test('policy: a root may hold a policy and no database: new, after a loss, and w
       else for (const suffix of ['', '-wal', '-shm']) rmSync(`${root}/hawser.db${suffix}`, { force: true });
       assert.deepEqual((await recover({ root })).images, [{ name: ref, complete: true }], lose);
     }
+  });
+});
+
+const BAD_FILES: Readonly<Record<string, readonly [(path: string) => void, RegExp]>> = {
+  'a symlink to nothing': [(path) => symlinkSync('/nonexistent/policy', path), /symbolic link to nothing/],
+  'a directory': [(path) => mkdirSync(path), /policy\.toml/],
+  'too long': [(path) => writeFileSync(path, '#'.repeat((1 << 16) + 1)), /longer than 65536 bytes/],
+  'no TOML': [(path) => writeFileSync(path, '= 3'), /not TOML/],
+  'one that others may write to': [
+    (path) => {
+      writeFileSync(`${path}.shared`, 'keep-last = 0');
+      chmodSync(`${path}.shared`, 0o666);
+      symlinkSync(`${path}.shared`, path);
+    },
+    /other users may write to it \(mode 0666\)/,
+  ],
+};
+
+for (const [title, [make, says]] of Object.entries(BAD_FILES)) {
+  test(`policy: ${title}: no image goes, the user is told, and the collection is made`, async () => {
+    await withBench(async ({ store, registry }) => {
+      const refs = ['1', '2'].map((tag) => ['a/app', tag] as const);
+      for (const [n, [repository, tag]] of refs.entries())
+        await fetch(registry.push(repository, tag, await big(n)), { store });
+      const ingest = await store.content.ingest('loose', { size: 3 });
+      await ingest.write(new Uint8Array(3));
+      const digest = await ingest.commit();
+      await ingest[Symbol.asyncDispose]();
+      make(`${store.root}/policy.toml`);
+      inDatabase(store, 'UPDATE due SET at = 1');
+      const warnings: string[] = [];
+      await fetch(registry.push('a/last', '1', await big(9)), {
+        store,
+        onProgress: (event) => void (event.type === 'warning' && warnings.push(event.message)),
+      });
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0] ?? '', /policy\.toml/);
+      assert.match(warnings[0] ?? '', says);
+      assert.equal((await namesOf(store)).length, 3);
+      await rejectsWith('NotFound', /not found/, store.content.info(digest));
+    });
+  });
+}
+
+test('policy: one of another user is not followed', { skip: needs({ root: true }) }, async () => {
+  await withBench(async (bench) => {
+    const refs = await filled(bench);
+    const { store } = bench;
+    writeFileSync(`${store.root}/policy.toml`, '');
+    chownSync(`${store.root}/policy.toml`, 12345, 12345);
+    const { names, warnings } = await following(bench, 'keep-last = 0');
+    assert.deepEqual(names, [...refs].sort());
+    assert.match(warnings.join('\n'), /Cannot follow the policy .*it belongs to user 12345/);
   });
 });

@@ -167,7 +167,6 @@ test('without anything useless a fetch collects once a day; a lease that has run
     const counting = altered(store, {
       collectWhenDue: async () => {
         collections++;
-        return [];
       },
     });
     await fetch(ref, { store: counting });

@@ -34,25 +34,20 @@ function hasExpired({ db }: Store, now: number): boolean {
 }
 
 /**
- * `before`: what is to be done ahead of a collection; its result is returned, [] without a collection. A time that a clock far ahead has set
- * is no reason to wait for it.
+ * `before`: what is to be done ahead of a collection; where that fails, the collection is made all the same, and its error thrown then. A
+ * time that a clock far ahead has set is no reason to wait for it.
  */
-export async function collectWhenDue(
-  store: Store,
-  call: Call,
-  before: () => Promise<readonly string[]>,
-): Promise<readonly string[]> {
-  if (store.readOnly) return [];
-  const collectAlone = async (): Promise<readonly string[]> => {
-    if (!(await isAlone(store, call))) return [];
-    const notes = await before();
+export async function collectWhenDue(store: Store, call: Call, before: () => Promise<void>): Promise<void> {
+  if (store.readOnly) return;
+  const collectAlone = async (): Promise<void> => {
+    if (!(await isAlone(store, call))) return;
+    const [ahead] = await Promise.allSettled([before()]);
     await collect(store, { ...call, removalTime: REMOVAL_TIME });
-    return notes;
+    if (ahead.status === 'rejected') throw ahead.reason;
   };
   const now = store.now();
   const at = dueTime(store);
-  if (hasExpired(store, now)) return await collectAlone();
-  if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
-  else if (now >= at || at > now + COLLECTION_INTERVAL) return await collectAlone();
-  return [];
+  if (hasExpired(store, now)) await collectAlone();
+  else if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
+  else if (now >= at || at > now + COLLECTION_INTERVAL) await collectAlone();
 }

@@ -180,7 +180,8 @@ function assemble(
       await durability.sync(call);
     },
     collect: (call) => collect(store, call),
-    collectWhenDue: (call = {}) => collectWhenDue(store, call, () => followPolicy(backend, store, call)),
+    collectWhenDue: ({ tell = () => {}, ...call } = {}) =>
+      collectWhenDue(store, call, () => followPolicy(backend, store, tell, call)),
     survey: (call) => survey(store, call),
     [Symbol.asyncDispose]: closing(store, { durability, extractions, writeOut }),
   };

@@ -92,6 +92,28 @@ async function checkParts(runtime: Runtime, root: string, info: FileInfo, call?:
   }
 }
 
+/**
+ * Whether there is a policy. FailedPrecondition for one, or a symlink to one, of another user but the superuser, and for one that others may
+ * write to; NotFound for a symlink to nothing.
+ */
+export async function hasPolicy(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
+  const { fs, host } = runtime;
+  const path = `${root}/${POLICY}`;
+  const itself = await fs.stat(path, call);
+  if (itself === undefined) return false;
+  const isLink = itself.type === 'symlink';
+  const target = isLink ? await fs.stat(path, { follow: true, ...call }) : itself;
+  if (target === undefined) throw new HawserError('NotFound', `${path} is a symbolic link to nothing`);
+  // Nobody else reaches what lies in a closed root itself.
+  const isClosed = !isLink && (((await fs.stat(`${root}/.`, call))?.mode ?? 0o777) & 0o011) === 0;
+  const own = ({ mode, ...info }: FileInfo): FileInfo => {
+    return { ...info, mode: isClosed ? mode & ~0o022 : mode, uid: info.uid === 0 ? host.uid : info.uid };
+  };
+  if (isLink) checkOurs(runtime, path, { ...own(itself), mode: 0 });
+  checkOurs(runtime, path, own(target));
+  return true;
+}
+
 /** True when the root holds a store. A directory with anything else in it is refused. */
 async function hasStore(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
   const names = (await runtime.fs.list(root, call)).map((entry) => entry.name);

@@ -53,8 +53,8 @@ export interface FileSystem {
    * FailedPrecondition (reason `mounted`), and nothing is removed.
    */
   remove(path: string, opts?: { tree?: boolean } & Call): Promise<void>;
-  /** Does not follow a symlink. `undefined` when absent. */
-  stat(path: string, call?: Call): Promise<FileInfo | undefined>;
+  /** Does not follow a symlink, unless `follow`. `undefined` when absent. */
+  stat(path: string, opts?: { follow?: boolean } & Call): Promise<FileInfo | undefined>;
   /** Sorted by name. */
   list(path: string, call?: Call): Promise<DirEntry[]>;
   chmod(path: string, perm: number, call?: Call): Promise<void>;

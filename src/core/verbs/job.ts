@@ -109,8 +109,7 @@ async function tidyUp(backend: Backend, image: string, report: Report, signal: A
   try {
     for (const id of (await backend.leases.abandoned?.(image, call)) ?? []) await endLease(backend, id, call);
     // Limits itself, where the rest can wait for the next verb.
-    const notes = (await backend.collectWhenDue?.({ signal })) ?? [];
-    for (const message of notes) report({ type: 'warning', message });
+    await backend.collectWhenDue?.({ signal, tell: (message) => report({ type: 'warning', message }) });
   } catch (err) {
     // The next verb of any process finds the same state. Only the user can mend a wrong policy.
     if (isKind(err, 'InvalidArgument')) report({ type: 'warning', message: messageOf(err) });

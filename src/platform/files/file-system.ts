@@ -152,10 +152,11 @@ function removedEmpty(path: string): boolean {
   }
 }
 
-async function stat(path: string, call?: Call): Promise<FileInfo | undefined> {
+async function stat(path: string, opts?: { follow?: boolean } & Call): Promise<FileInfo | undefined> {
   // An exception costs more than the call.
-  const ask = () => fs.lstatSync(path, { throwIfNoEntry: false });
-  const found = await attempt(`reading the attributes of ${quote(path)}`, call, ask);
+  const look = opts?.follow === true ? fs.statSync : fs.lstatSync;
+  const ask = () => look(path, { throwIfNoEntry: false });
+  const found = await attempt(`reading the attributes of ${quote(path)}`, opts, ask);
   if (found === undefined) return undefined;
   return {
     type: typeOf(found),
