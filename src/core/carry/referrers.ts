@@ -5,8 +5,8 @@ import { ifFound, isKind, messageOf } from '../errors.ts';
 import { childLabels, PREFIX, SUBJECT } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { documentType, MAX_MANIFEST_BYTES, parseIndex, parseManifest } from '../oci/documents.ts';
-import { isIndexType, isManifestType } from '../oci/media-types.ts';
+import { documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
+import { parseReferrer } from '../oci/referrer.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 
@@ -83,15 +83,9 @@ function referrerOf(bytes: Uint8Array, digest: Digest): Referrer | undefined {
   const mediaType = documentType(bytes, '') ?? '';
   const desc = { mediaType, digest, size: bytes.length };
   try {
-    const parsed = isManifestType(mediaType)
-      ? parseManifest(bytes, desc)
-      : isIndexType(mediaType)
-        ? parseIndex(bytes, desc)
-        : undefined;
-    if (parsed?.subject === undefined) return undefined;
-    const subject = parsed.subject.digest;
-    const config = 'config' in parsed ? parsed.config.mediaType : undefined;
-    const artifactType = parsed.artifactType ?? config;
+    const parsed = parseReferrer(bytes, desc);
+    if (parsed === undefined) return undefined;
+    const { subject, artifactType } = parsed;
     return { desc: { ...desc, artifactType, annotations: { [SUBJECT]: subject } }, subject };
   } catch {
     return undefined;

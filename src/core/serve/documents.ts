@@ -6,8 +6,9 @@ import { ifFound, isKind } from '../errors.ts';
 import { PREFIX, referrersIn } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
-import { childrenOf, documentType, MAX_MANIFEST_BYTES, parseIndex, parseManifest } from '../oci/documents.ts';
+import { childrenOf, documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { isBlobListType, isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
+import { parseReferrer } from '../oci/referrer.ts';
 import type { Call } from '../ports/call.ts';
 
 interface Document {
@@ -182,25 +183,12 @@ export class Documents {
 function referrerIn({ digest, size }: Info, document: Document | undefined): Referrer | undefined {
   if (document === undefined) return undefined;
   const { bytes, mediaType } = document;
-  const parsed = parsedOf(bytes, { mediaType, digest, size });
-  if (parsed?.subject === undefined) return undefined;
-  // distribution-spec: of an image without an artifact type, the type of its config.
-  const artifactType = parsed.artifactType ?? parsed.configType;
-  const { annotations } = parsed;
+  const parsed = parseReferrer(bytes, { mediaType, digest, size });
+  if (parsed === undefined) return undefined;
+  const { subject, artifactType, annotations } = parsed;
   const given = Object.keys(annotations).length > 0 ? { annotations } : {};
   const type = artifactType === undefined ? {} : { artifactType };
-  return {
-    subject: parsed.subject.digest,
-    artifactType,
-    descriptor: { mediaType, digest, size, ...type, ...given },
-  };
-}
-
-function parsedOf(bytes: Uint8Array, desc: Descriptor) {
-  if (isIndexType(desc.mediaType)) return { ...parseIndex(bytes, desc), configType: undefined };
-  if (!isManifestType(desc.mediaType)) return undefined;
-  const manifest = parseManifest(bytes, desc);
-  return { ...manifest, configType: manifest.config.mediaType };
+  return { subject, artifactType, descriptor: { mediaType, digest, size, ...type, ...given } };
 }
 
 function isDocument(mediaType: string): boolean {
