@@ -41,18 +41,40 @@ export function problemOf(runtime: Pick<Runtime, 'databases'>, db: Database): st
   return undefined;
 }
 
-/** A table that is not as this hawser makes it. One that is absent may come with the next writer. */
+/**
+ * A table that is not as this hawser makes it, or whose rows break its constraints: a database that is open to read says nothing of
+ * these. A table that is absent may come with the next writer.
+ */
 function oddTable(runtime: Pick<Runtime, 'databases'>, db: Database): string | undefined {
   const model = emptyDatabase(runtime);
   try {
     for (const table of tablesOf(model)) {
-      const [want, found] = [model, db].map((one) => describe(one, table));
-      if (found !== '[[],[]]' && found !== want) return `the table ${table} is not what it was`;
+      const made = madeBy(db, table);
+      if (made === undefined) continue;
+      const checks = checksOf(madeBy(model, table));
+      if (describe(db, table) !== describe(model, table) || `${checksOf(made)}` !== `${checks}`)
+        return `the table ${table} is not what it was`;
+      const broken = checks.map((check) => `NOT (${check})`).join(' OR ');
+      if (
+        broken !== '' &&
+        db.prepare(`SELECT 1 FROM ${quoted(table)} WHERE ${broken} LIMIT 1`).get() !== undefined
+      )
+        return `CHECK constraint failed in ${table}`;
     }
     return undefined;
   } finally {
     model.close();
   }
+}
+
+function madeBy(db: Database, table: string): string | undefined {
+  const row = db.prepare("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?").get(table);
+  return row === undefined ? undefined : text(row, 'sql');
+}
+
+/** The constraints of a table, each on a line of the table's text. */
+function checksOf(made = ''): string[] {
+  return [...made.matchAll(/\bCHECK \((.*)\)/g)].map(([, check = '']) => check);
 }
 
 function describe(db: Database, table: string): string {
