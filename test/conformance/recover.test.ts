@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { beginRecovery } from '../../src/backends/local/recovery.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
@@ -76,7 +77,7 @@ const brief = (infos: readonly Info[]) =>
     return { digest, size, labels: Object.fromEntries(kept.sort()) };
   });
 
-const LOSSES: Readonly<Record<string, (root: string) => void>> = {
+const LOSSES: Readonly<Record<string, (root: string) => void | Promise<void>>> = {
   'that is gone': (root) => {
     for (const path of database(root)) fs.rmSync(path);
   },
@@ -92,6 +93,12 @@ const LOSSES: Readonly<Record<string, (root: string) => void>> = {
     bytes.fill(0xa5, 4096, 3 * 4096);
     fs.writeFileSync(path, bytes);
   },
+  'whose record of an image names no digest': async (root) => {
+    const db = new DatabaseSync(join(root, 'hawser.db'), { enableForeignKeyConstraints: false });
+    db.exec("UPDATE images SET digest = 'sha256:x' WHERE name GLOB '*recover0*'");
+    db.close();
+    await rejectsWith('DataLoss', /recover0:v1 is damaged/, openStore({ root }));
+  },
   'that is empty': (root) => {
     for (const path of database(root)) fs.truncateSync(path, 0);
   },
@@ -101,7 +108,7 @@ for (const [title, lose] of Object.entries(LOSSES)) {
   const keeps = !['that is gone', 'that is empty'].includes(title);
   test(`a database ${title}: images, blobs and labels come back, and nothing is fetched`, ROOT, async () => {
     await withClosedStore(async ({ root, registry, refs, before }) => {
-      lose(root);
+      await lose(root);
       registry.requests.length = 0;
       const report = await recover({ root });
       assert.deepEqual(

@@ -1,8 +1,10 @@
 /** `content/index.json`: the image records in the form of an OCI image layout, for skopeo, umoci, crane and oras. */
 import { cleanedUp } from '../../core/async/cleanup.ts';
 import { Rounds } from '../../core/async/rounds.ts';
-import { isKind } from '../../core/errors.ts';
+import { HawserError, isKind } from '../../core/errors.ts';
+import { type Digest, isDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
+import type { Row } from '../../core/ports/database.ts';
 import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
@@ -22,7 +24,7 @@ function render(store: Store): string {
     if (manifests.has(name)) continue;
     manifests.set(name, {
       mediaType: text(row, 'media_type'),
-      digest: text(row, 'digest'),
+      digest: digestIn(row, name),
       size: number(row, 'size'),
       annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name },
     });
@@ -32,6 +34,15 @@ function render(store: Store): string {
     mediaType: 'application/vnd.oci.image.index.v1+json',
     manifests: [...manifests.values()],
   })}\n`;
+}
+
+/** index.json is what `recover` goes by, so damage of the database may not reach it: DataLoss. */
+function digestIn(row: Row, name: string): Digest {
+  const digest = text(row, 'digest');
+  if (isDigest(digest)) return digest;
+  throw new HawserError('DataLoss', `The record of the image ${name} is damaged: it names no digest`, {
+    hint: 'hawser recover makes the records again from what is in content/',
+  });
 }
 
 function generation(store: Store): number {
