@@ -24,8 +24,9 @@ modules "$node"
 if [ "${CI:-}" = true ]; then
   echo "== Node $("$node" --version) made static, as the executable is: what touches the system"
   "$node" "$quiet" scripts/static/node.ts build/node
-  side_by_side build/node 'test/conformance/*.test.ts' \
-    'test/unit/{archive,containerd,layers,local,output,users,verbs}/**/*.test.ts'
+  system='applier,codecs,database,ends,file-system,formats,hashers,host,mounter,programs,pull,snapshotter,space,syscalls'
+  side_by_side build/node "test/conformance/{$system,transport,tree,tree-mounts,unpack,workers,write-back}.test.ts" \
+    'test/unit/{archive,local,users}/**/*.test.ts'
 fi
 echo "== Node $("$node22" --version): unit and conformance"
 modules "$node22"

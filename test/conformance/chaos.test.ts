@@ -22,7 +22,7 @@ import { tempDir } from '../support/tmp.ts';
 
 const SEED = chosenSeed() % 1_000_000;
 /** Most of them on the runtime that the executable has. */
-const PULLS = Number(process.env.HAWSER_PULLS ?? (isDeno || process.version.startsWith('v22.') ? 10 : 180));
+const PULLS = Number(process.env.HAWSER_PULLS ?? (isDeno || process.version.startsWith('v22.') ? 10 : 80));
 const AT_ONCE = 16;
 const TIMEOUTS = { connect: 2000, headers: 1000, stall: 300 };
 /** Milliseconds: far beyond what tries and limits add up to. */
