@@ -19,7 +19,9 @@
  */
 export type { GcResult } from './core/backend.ts';
 export type {
+  Arriving,
   ContentStore,
+  Follower,
   Info,
   InfoProvider,
   Ingest,
@@ -48,7 +50,7 @@ export type { GcCause, GcRoot } from './core/gc/mark.ts';
 export type { GcNode } from './core/gc/references.ts';
 export type { GcItem, GcKept, GcPlan, GcType } from './core/gc/survey.ts';
 export type { ImageUsage, StoreUsage, Sum } from './core/gc/usage.ts';
-export type { Image, ImageStore } from './core/images/image-store.ts';
+export type { Image, ImageStore, PutImageCall } from './core/images/image-store.ts';
 export type { LayerLimits, LayerSettings } from './core/layers/layer-settings.ts';
 export type { Lease, LeaseOptions, LeaseResource, Leases } from './core/leases/lease-store.ts';
 export type { Descriptor, Platform } from './core/oci/descriptor.ts';
@@ -57,7 +59,14 @@ export type { Call, WriteCall } from './core/ports/call.ts';
 export type { CodecChoice } from './core/ports/codecs.ts';
 export type { Mount } from './core/ports/mounter.ts';
 export type { TlsOptions } from './core/ports/transport.ts';
-export type { BlobStatus, ProgressEvent, Report, Stage, StageTimes } from './core/progress/events.ts';
+export type {
+  BlobStatus,
+  ImageEvent,
+  ProgressEvent,
+  Report,
+  Stage,
+  StageTimes,
+} from './core/progress/events.ts';
 export { parseReference } from './core/reference/parse.ts';
 export type { Reference } from './core/reference/reference.ts';
 export type { Capability, Operation } from './core/registry/hosts.ts';

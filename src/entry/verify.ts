@@ -11,6 +11,7 @@ import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `verify` takes. */
 export interface ApiVerifyOptions extends Call {
+  /** The open store. */
   readonly store: AnyStore;
   /** Names of images: only what they need is checked. Not given: everything in the namespace. */
   readonly images?: readonly string[] | undefined;
@@ -45,6 +46,7 @@ export async function verify(options: ApiVerifyOptions): Promise<VerifyReport> {
 
 /** What `repair` takes. `platforms` has no say. */
 export interface ApiRepairOptions extends ApiTransferOptions {
+  /** The open store. */
   readonly store: AnyStore;
   /** Not given: all of the store's. */
   readonly snapshotter?: string | undefined;

@@ -5,9 +5,10 @@ import type { Descriptor } from '../oci/descriptor.ts';
  * The events of a transfer. The CLI renders them, `--progress=json` prints one a line, programs may watch them. `key` is
  * the ref key of a blob (`layer-sha256:...`); offsets and sizes are bytes. `image`: whose event it is, where many are transferred at once.
  */
-export type ProgressEvent = AnyEvent & { readonly image?: string };
+export type ProgressEvent = ImageEvent & { readonly image?: string };
 
-type AnyEvent =
+/** An event of the transfer of one image. */
+export type ImageEvent =
   | { readonly type: 'resolving'; readonly name: string }
   | { readonly type: 'resolved'; readonly name: string; readonly root: Descriptor }
   | {

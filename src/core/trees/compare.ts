@@ -28,6 +28,7 @@ const DEFAULT_ACL = `${ACL}default`;
 const FIRST_TIME: number = -(2 ** 31);
 const LAST_TIME = 15_032_385_535;
 
+/** What differs between an entry of a layer and the file that stands for it. */
 export type Difference =
   | 'missing'
   | 'extra'
@@ -47,8 +48,11 @@ export type Difference =
 export interface TreeProblem {
   /** Absolute, as the tree's root is `/`. */
   readonly path: string;
+  /** Which attribute. */
   readonly what: Difference;
+  /** As the layer has it. */
   readonly want: string;
+  /** As the file has it. */
   readonly got: string;
 }
 

@@ -64,6 +64,7 @@ export interface ExportOptions extends VerbOptions {
 
 /** One name in the archive. */
 export interface ExportedImage {
+  /** The full name of the image. */
   readonly name: string;
   /** What the archive has under the name. */
   readonly target: Descriptor;
@@ -73,7 +74,9 @@ export interface ExportedImage {
   readonly absent: readonly string[];
 }
 
+/** What an export has written. */
 export interface ExportResult {
+  /** In the order in which they were asked for. */
   readonly images: readonly ExportedImage[];
 }
 

@@ -47,7 +47,9 @@ export interface ImportOptions extends VerbOptions, NameOptions {
 
 /** One name that was recorded. */
 export interface ImportedImage {
+  /** The name of the record. */
   readonly name: string;
+  /** What the name names now. */
   readonly target: Descriptor;
   /** What the name named before, where that was another image. */
   readonly before?: Digest | undefined;
@@ -55,7 +57,9 @@ export interface ImportedImage {
   readonly unpacked: readonly UnpackedPlatform[];
 }
 
+/** What an import has brought. */
 export interface ImportResult {
+  /** In the order of the archive. */
   readonly images: readonly ImportedImage[];
 }
 

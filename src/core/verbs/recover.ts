@@ -21,6 +21,7 @@ export interface LostImage {
   readonly target: Descriptor;
 }
 
+/** What a recovery has found and recorded. */
 export interface RecoverReport {
   /** `complete`: all that this machine's platform needs is in the store. */
   readonly images: readonly { readonly name: string; readonly complete: boolean }[];

@@ -35,9 +35,11 @@ export interface RepairOptions extends FetchOptions {
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
 }
 
+/** What a repair has done for an image. */
 export interface RepairReport {
   /** The name of the image. */
   readonly image: string;
+  /** What was damaged, and is sound now. */
   readonly repaired: readonly Damage[];
   /** What is damaged still, and why. */
   readonly left: readonly { readonly damage: Damage; readonly why: string }[];
