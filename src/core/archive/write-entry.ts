@@ -2,7 +2,8 @@
 import { type ByteString, fromUtf8, toBytes } from '../bytes.ts';
 import type { TimeSpec } from '../ports/syscalls.ts';
 
-const BLOCK = 512;
+import { BLOCK } from './header.ts';
+
 /** The largest octal numbers that fields of 8 and 12 bytes hold. */
 const MAX_7 = 0o7777777;
 const MAX_11 = 0o77777777777;

@@ -1,7 +1,9 @@
 /** Where the files of a layout go: an archive, or a directory. */
+
+import { ARCHIVE_END, padding } from '../archive/write-entry.ts';
 import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
-import { END, padding, tarHeader } from './tar-writer.ts';
+import { tarHeader } from './tar-writer.ts';
 
 /** Files and directories in the order in which they are written. `/` parts the names. */
 export interface LayoutSink {
@@ -41,7 +43,7 @@ export class TarSink implements LayoutSink {
   }
 
   async end(call: Call): Promise<void> {
-    await this.#out.write(END, call);
+    await this.#out.write(ARCHIVE_END, call);
   }
 }
 
