@@ -8,7 +8,7 @@ import { OWNER_LABEL } from './owner.ts';
 import { text } from './rows.ts';
 import type { Store } from './store.ts';
 
-/** Milliseconds. What came before the removal would be done anew by the next collection, which would come no further. */
+/** Milliseconds for the removal of files. The steps before have no limit: the next collection would repeat them, and get no further. */
 const REMOVAL_TIME = 10_000;
 
 /** Whether nobody else is at work: no other process has the store open to write, and no verb of this one holds a lease. */

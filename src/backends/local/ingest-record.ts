@@ -71,7 +71,7 @@ export interface Taken {
 }
 
 /**
- * Makes this store the only writer of `ref`. Unavailable (reason `busy`) while another live process writes it. With `want` the
+ * Makes this store the only writer of `ref`. Unavailable (reason `busy`) while another live writer has it. With `want` the
  * record is made when absent and notes what is expected now; without, it must exist (NotFound). With `shared`, a writer of the same
  * content in another namespace is in the way, too. From then on no sweep
  * removes its files, nor the file of the blob that it expects.

@@ -1,4 +1,4 @@
-/** hawser/bundle.json: of an archive without the layers that the other side has, what there should be in all. */
+/** hawser/bundle.json lists every blob of the images, also the layers that the archive leaves out because the other side has them. */
 import { HawserError } from '../errors.ts';
 import { type Digest, digestBytes, isDigest } from '../oci/digest.ts';
 import { arrayField, asObject, asString, at, stringField } from '../oci/fields.ts';

@@ -1,6 +1,6 @@
 /**
- * Reads archives of `docker save`: a config and layers, and no manifest. The manifest that is made here is that of containerd's
- * importer, so that nodes agree, except that a zstd layer is called so. It is none that a registry has.
+ * Reads archives of `docker save`: a config and layers, and no manifest. hawser makes the same manifest as containerd's importer, so
+ * that nodes agree, but gives a zstd layer the media type of zstd. No registry has this manifest.
  */
 import { cleanedUp } from '../async/cleanup.ts';
 import { toHex, visible } from '../bytes.ts';

@@ -8,7 +8,7 @@ import type { Call } from '../ports/call.ts';
 import type { Codecs } from '../ports/codecs.ts';
 import type { ByteInput } from './tar-entries.ts';
 
-/** Bytes that any archive may expand to, and how many times its size it may beyond that. */
+/** An archive may expand to so many bytes, or to so many times its size where that is more. */
 const FREE_BYTES: number = 2 ** 30;
 const MAX_RATIO = 1000;
 

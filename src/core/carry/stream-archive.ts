@@ -119,7 +119,7 @@ class Intake {
     }
   }
 
-  /** A stream begins at its start, and wrong bytes of an earlier import could not be read anew. Another process's stay. */
+  /** Removes what an earlier import left of the blob: a stream cannot resume there. What another process writes stays. */
   async #dropPartial(ref: string): Promise<void> {
     await ifFound(this.#deps.content.abort(ref, { signal: this.#call.signal }), 'Unavailable');
   }

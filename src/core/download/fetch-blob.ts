@@ -75,7 +75,7 @@ export async function fetchBlob(
 
 type Tell = (status: BlobStatus, offset: number) => void;
 
-/** Into this ref. `busy`: another process writes it. */
+/** Into this ref. `busy`: another writer has it. */
 async function ingestBlob(
   deps: BlobDeps,
   ref: string,

@@ -15,11 +15,11 @@ export interface Removal {
 /** The records of one namespace. */
 export interface SurveyedNamespace {
   readonly name: string;
-  /** Without what goes whoever refers to it (`broken`). */
+  /** The records, without those in `broken`. */
   readonly state: GcState;
   /**
-   * What goes whoever refers to it: snapshots that cannot be trusted, or that a dead process was extracting into, which the next
-   * opening drops; and what is about to be removed (`withoutItems`).
+   * A collection removes these even when something refers to them: snapshots that cannot be trusted, or that a dead process was
+   * extracting into (the next opening drops both); and what is about to be removed (`withoutItems`).
    */
   readonly broken: readonly Removal[];
   /** Bytes of content, ingests and snapshots on the disk, by `nodeKey`. */

@@ -1,4 +1,4 @@
-/** A store has images of many registries; a request names a repository of one. Which one is meant. */
+/** Finds the repository that a request means: a store has images of many registries, and a request names a repository of one. */
 import type { Image, ImageStore } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';

@@ -98,7 +98,7 @@ class Walk {
   readonly #buffer = new Uint8Array(PIECE);
   /** The inode on the disk of each expected inode with several names. */
   readonly #linked = new Map<number, string>();
-  /** The store has a default access list, which every file got: whose they are cannot be told. */
+  /** The store's directory has a default access list, which every file inherited: such a list may be the image's or the directory's. */
   #inherits = false;
 
   constructor(of: Comparison, stack: DirStack) {

@@ -227,7 +227,7 @@ async function bring(
   return [];
 }
 
-/** As images are, but for names, platforms and unpacking. */
+/** Brings the referrers as images are brought, but for all platforms, without names and without unpacking. */
 async function bringOthers(
   job: ImportJob,
   blobs: ArchiveBlobs,

@@ -47,7 +47,7 @@ export interface RepairReport {
   readonly unchecked: readonly Unchecked[];
 }
 
-/** A document that was damaged hides those below: so often what has come to light is repaired. */
+/** The most rounds of a repair: a damaged document hides those below, so each round repairs what the last one brought to light. */
 const MAX_ROUNDS = 10;
 
 /**

@@ -62,7 +62,7 @@ export class ImageWalk {
     this.#deps = deps;
   }
 
-  /** Of an index none of whose manifests is here, the one for this machine is missing. */
+  /** Looks at the documents of an image. Where no manifest of an index is here, the one for this machine counts as missing. */
   async add(image: Image, call: Call): Promise<void> {
     const { wanted, absent } = await this.#manifestOf(image, call);
     const visit = new Visit(this, this.#deps, image.name, wanted, call);

@@ -26,7 +26,7 @@ export interface SnapshotOptions extends Call {
   readonly rate?: number | undefined;
   /** Bytes read since the last time. */
   readonly onBytes: (bytes: number) => void;
-  /** Layers that lie on the same lowest one are then compared in parts, and noted once their part is done. */
+  /** What an earlier check found sound. When given, layers over one lowest layer are compared in parts; each part is noted when done. */
   readonly sound?: SoundThings | undefined;
 }
 
