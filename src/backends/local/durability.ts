@@ -91,8 +91,20 @@ export class Durability {
     const { db } = this.#store;
     if (db.prepare('SELECT 1 FROM snapshots WHERE id = ? AND unsynced = ?').get(id, mark) !== undefined)
       return;
-    const update = db.prepare('UPDATE snapshots SET unsynced = ? WHERE id = ?');
-    await this.#store.write(() => update.run(mark, id), call);
+    const update = db.prepare('UPDATE snapshots SET unsynced = ?, owner = ? WHERE id = ?');
+    await this.#store.write(() => update.run(mark, this.#store.owner.id, id), call);
+  }
+
+  /** Makes committed snapshots durable, which others may have made: DataLoss when they cannot be. */
+  async settle(ids: readonly number[], call?: Call): Promise<void> {
+    const open = new Set(unsyncedRows(this.#store.db).map(({ id }) => id));
+    const wanted = ids.filter((id) => open.has(id) && !this.#relied.has(id));
+    for (const id of wanted) this.#relied.set(id, '');
+    try {
+      if (ids.some((id) => open.has(id))) await this.sync(call);
+    } finally {
+      for (const id of wanted) if (this.#relied.get(id) === '') this.#relied.delete(id);
+    }
   }
 
   /** A committed snapshot is used as it is: the next sync is to make it durable, or to fail. */

@@ -41,7 +41,6 @@ async function fill(backend: LocalBackend, name: string) {
   await sn.commit('base', 'below');
   await sn.prepare('mine', 'base');
   await sn.prepare('other', 'base');
-  await backend.sync();
   return await sn.mounts('mine');
 }
 

@@ -219,7 +219,7 @@ test('layers applied but never made durable are not trusted after another boot',
         [jobs[1]?.mode, jobs[1]?.blobSize, jobs[1]?.lowers],
         ['overlay', 2000, [`${root}/snapshots/overlayfs/1/fs`]],
       );
-      await sn.prepare('above', 'lost');
+      await sn.prepare('extract-1-abcd sha256:above', 'lost');
       await sn.prepare('mine', 'safe');
       await open();
       assert.equal((await sn.list()).length, 4);

@@ -27,6 +27,8 @@ import { requireSameIds } from './same-ids.ts';
 
 type MakeOptions = { labels?: Labels; beside?: boolean } & WriteCall;
 
+const AGAIN = { View: 'view', Active: 'prepare' } as const;
+
 /** A snapshotter of one namespace: records in SQLite, directories below `snapshots/<name>/<id>`. */
 export class LocalSnapshotter implements LayerSnapshotter {
   readonly name: string;
@@ -130,8 +132,11 @@ export class LocalSnapshotter implements LayerSnapshotter {
     return await this.#driver.mounts(this.#dirs(record.kind, record.id, this.#records.parents(record)), call);
   }
 
-  prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<PreparedSnapshot> {
-    return this.#make('Active', key, parent, opts);
+  /** What a user writes over layers goes with them, and cannot be made anew: so they are durable before. */
+  async prepare(key: string, parent: string, opts: MakeOptions = {}): Promise<PreparedSnapshot> {
+    opts.signal?.throwIfAborted();
+    if (!isExtractKey(key)) await this.#durability.settle(this.#chainOf(parent), opts);
+    return await this.#make('Active', key, parent, opts);
   }
 
   view(key: string, parent: string, opts: MakeOptions = {}): Promise<PreparedSnapshot> {
@@ -179,7 +184,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
       }, opts);
     } catch (err) {
       const first = await cleanedUp(err, () => this.#ids.discard(id));
-      if (this.#hasMoved(parent, parents)) return await this.#make(kind, key, parent, opts);
+      if (this.#hasMoved(parent, parents)) return await this[AGAIN[kind]](key, parent, opts);
       throw isKind(first, 'AlreadyExists') ? first : wrap(`Cannot make snapshot "${key}"`, first);
     }
     if (unsynced !== null) this.#durability.marked(id, unsynced);
@@ -189,9 +194,13 @@ export class LocalSnapshotter implements LayerSnapshotter {
 
   /** Whether a snapshot has others below than when its id was reserved. */
   #hasMoved(parent: string, parents: readonly number[]): boolean {
-    const below = parent === '' ? undefined : this.#records.find(parent);
-    const now = below === undefined ? [] : this.#records.chain(below.id);
-    return now.join() !== parents.join();
+    return this.#chainOf(parent).join() !== parents.join();
+  }
+
+  /** The ids of a snapshot and of those below. */
+  #chainOf(name: string): readonly number[] {
+    const found = name === '' ? undefined : this.#records.find(name);
+    return found === undefined ? [] : this.#records.chain(found.id);
   }
 
   /** The committed snapshot of this name, when its directory is lost. */
@@ -254,10 +263,11 @@ export class LocalSnapshotter implements LayerSnapshotter {
     opts.signal?.throwIfAborted();
     const type = this.#records.labelType;
     const lost = await this.#lost(name, opts);
-    // What a user wrote is no more durable than a layer is.
     const written = isExtractKey(key) ? undefined : this.#records.find(key);
-    if (written?.kind === 'Active') await this.#durability.mark(written.id, opts);
-    const done = await this.#store.write(() => {
+    const isUsers = written?.kind === 'Active' && written.durable;
+    // What a user wrote is on the disk before it counts as committed, and is never marked: marks are for what can be made anew.
+    if (isUsers) await this.#durability.writeOut();
+    const done = await this.#store[isUsers ? 'writeDurably' : 'write'](() => {
       requireLease(this.#store, opts.lease);
       addToLease(this.#store, opts.lease, type, name);
       const present = this.#records.find(name);
