@@ -60,8 +60,10 @@ const view = command({
 const commit = command({
   path: ['snapshots', 'commit'],
   args: ['<name>', '<key>'],
-  summary: 'turn a writable snapshot into a committed one, durably',
-  details: 'Unmount the snapshot first.\n\nExample:\n  hawser snapshots commit mine work',
+  summary: 'turn a writable snapshot into a committed one',
+  details:
+    'Unmount the snapshot first. Without --address the snapshot is durable when the command ends.\n\n' +
+    'Example:\n  hawser snapshots commit mine work',
   flags: [SNAPSHOTTER],
   run: async (context, input) =>
     await withBackend(context, async (backend) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { snapshotChanges } from '../../../src/cli/commands/snapshots-change.ts';
 import { goJson, goTime } from '../../../src/cli/render/go-json.ts';
 import { redact, safe } from '../../../src/cli/render/text.ts';
 
@@ -31,4 +32,8 @@ test('go-json: times lose the zeros of their fraction', () => {
   assert.equal(goTime(0), '1970-01-01T00:00:00Z');
   assert.equal(goTime(1500), '1970-01-01T00:00:01.5Z');
   assert.equal(goTime(100_000), '1970-01-01T00:01:40Z');
+});
+
+test('no summary of a command promises durability, which a containerd does not give', () => {
+  for (const { path, summary } of snapshotChanges) assert.doesNotMatch(summary, /durabl/, path.join(' '));
 });
