@@ -1,7 +1,16 @@
 /** A store's policy: which images go ahead of a collection that comes by itself, and which files are no policy. */
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { chooseByPolicy } from '../../src/core/verbs/policy.ts';
@@ -179,7 +188,7 @@ const BAD_FILES: Readonly<Record<string, readonly [(path: string) => void, RegEx
       chmodSync(`${path}.shared`, 0o666);
       symlinkSync(`${path}.shared`, path);
     },
-    /other users may write to it \(mode 0666\)/,
+    /^Cannot follow the policy \S+: other users may write to it \(mode 0666\)\. chmod go-w \S+, or remove it$/,
   ],
 };
 
@@ -217,6 +226,13 @@ test('policy: one of another user is not followed', { skip: needs({ root: true }
     chownSync(`${store.root}/policy.toml`, 12345, 12345);
     const { names, warnings } = await following(bench, 'keep-last = 0');
     assert.deepEqual(names, [...refs].sort());
-    assert.match(warnings.join('\n'), /Cannot follow the policy .*it belongs to user 12345/);
+    const file = `${store.root}/policy.toml`;
+    const begins = `Cannot follow the policy ${file}: it belongs to user 12345, and this is user 0.`;
+    assert.deepEqual(warnings, [`${begins} Change its owner (chown 0 ${file}), or remove it`]);
+    rmSync(file);
+    symlinkSync('/dev/null', file);
+    lchownSync(file, 12345, 12345);
+    const linked = (await following(bench, '')).warnings;
+    assert.deepEqual(linked, [`${begins} Change its owner (chown -h 0 ${file}), or remove it`]);
   });
 });

@@ -28,6 +28,27 @@ function refuse(root: string, why: string, hint: string): HawserError {
   return new HawserError('FailedPrecondition', `Cannot use the store ${root}: ${why}`, { hint });
 }
 
+/** How a path that is not ours is refused. */
+interface Refusal {
+  readonly error: (why: string, hint: string) => HawserError;
+  /** What helps against another owner, beside changing the owner: the hint's beginning. */
+  readonly first: string;
+  readonly chown: 'chown' | 'chown -h';
+  /** What else helps: the hint's end. */
+  readonly or: string;
+}
+
+function storeRefusal(path: string): Refusal {
+  const error = (why: string, hint: string) => refuse(path, why, hint);
+  return { error, first: 'Run as the user who owns it, change', chown: 'chown', or: 'or use another --root' };
+}
+
+function policyRefusal(path: string, chown: Refusal['chown']): Refusal {
+  const error = (why: string, hint: string) =>
+    new HawserError('InvalidArgument', `Cannot follow the policy ${path}: ${why}`, { hint });
+  return { error, first: 'Change', chown, or: 'or remove it' };
+}
+
 /** Looks at the directory `root`, or at the target when `root` is a symlink of ours or of the superuser's. */
 async function inspect(runtime: Runtime, root: string, call?: Call): Promise<FileInfo | undefined> {
   const { fs, host } = runtime;
@@ -43,22 +64,19 @@ async function inspect(runtime: Runtime, root: string, call?: Call): Promise<Fil
  * Refuses what is not ours or what other local users can write to. An ACL shows in the mode: its mask stands for the group's
  * bits.
  */
-function checkOurs(runtime: Runtime, path: string, info: FileInfo): void {
+function checkOurs(runtime: Runtime, path: string, info: FileInfo, refusal = storeRefusal(path)): void {
   const { uid } = runtime.host;
+  const { error, first, chown, or } = refusal;
   if (info.uid !== uid) {
     const hint =
       runtime.host.runtime === 'deno' && uid === UNKNOWN_UID
-        ? 'Allow Deno to ask who the user is (--allow-sys=uid), or use another --root'
-        : `Run as the user who owns it, change its owner (chown ${uid} ${path}), or use another --root`;
-    throw refuse(path, `it belongs to user ${info.uid}, and this is user ${uid}`, hint);
+        ? `Allow Deno to ask who the user is (--allow-sys=uid), ${or}`
+        : `${first} its owner (${chown} ${uid} ${path}), ${or}`;
+    throw error(`it belongs to user ${info.uid}, and this is user ${uid}`, hint);
   }
   if ((info.mode & 0o022) !== 0) {
     const mode = (info.mode & 0o7777).toString(8).padStart(4, '0');
-    throw refuse(
-      path,
-      `other users may write to it (mode ${mode})`,
-      `chmod go-w ${path}, or use another --root`,
-    );
+    throw error(`other users may write to it (mode ${mode})`, `chmod go-w ${path}, ${or}`);
   }
 }
 
@@ -93,7 +111,7 @@ async function checkParts(runtime: Runtime, root: string, info: FileInfo, call?:
 }
 
 /**
- * Whether there is a policy. FailedPrecondition for one, or a symlink to one, of another user but the superuser, and for one that others may
+ * Whether there is a policy. InvalidArgument for one, or a symlink to one, of another user but the superuser, and for one that others may
  * write to; NotFound for a symlink to nothing.
  */
 export async function hasPolicy(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
@@ -109,8 +127,8 @@ export async function hasPolicy(runtime: Runtime, root: string, call?: Call): Pr
   const own = ({ mode, ...info }: FileInfo): FileInfo => {
     return { ...info, mode: isClosed ? mode & ~0o022 : mode, uid: info.uid === 0 ? host.uid : info.uid };
   };
-  if (isLink) checkOurs(runtime, path, { ...own(itself), mode: 0 });
-  checkOurs(runtime, path, own(target));
+  if (isLink) checkOurs(runtime, path, { ...own(itself), mode: 0 }, policyRefusal(path, 'chown -h'));
+  checkOurs(runtime, path, own(target), policyRefusal(path, 'chown'));
   return true;
 }
 

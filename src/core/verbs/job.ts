@@ -1,7 +1,7 @@
 import { cleanupSignal } from '../async/abort.ts';
 import { cleaningUp } from '../async/cleanup.ts';
 import type { Backend } from '../backend.ts';
-import { ifFound, isKind, messageOf, wrap } from '../errors.ts';
+import { hintOf, ifFound, isKind, messageOf, wrap } from '../errors.ts';
 import type { UnpackJob } from '../layers/unpack-job.ts';
 import { LEASE_IMAGE_LABEL, type Lease, type LeaseResource } from '../leases/lease-store.ts';
 import { parseDigest } from '../oci/digest.ts';
@@ -112,8 +112,12 @@ async function tidyUp(backend: Backend, image: string, report: Report, signal: A
     await backend.collectWhenDue?.({ signal, tell: (message) => report({ type: 'warning', message }) });
   } catch (err) {
     // The next verb of any process finds the same state. Only the user can mend a wrong policy.
-    if (isKind(err, 'InvalidArgument')) report({ type: 'warning', message: messageOf(err) });
+    if (isKind(err, 'InvalidArgument')) report({ type: 'warning', message: withHint(err) });
   }
+}
+
+function withHint(err: unknown): string {
+  return [messageOf(err), hintOf(err)].filter((part) => part !== undefined).join('. ');
 }
 
 /**
