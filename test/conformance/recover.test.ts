@@ -97,7 +97,15 @@ const LOSSES: Readonly<Record<string, (root: string) => void | Promise<void>>> =
     const db = new DatabaseSync(join(root, 'hawser.db'), { enableForeignKeyConstraints: false });
     db.exec("UPDATE images SET digest = 'sha256:x' WHERE name GLOB '*recover0*'");
     db.close();
-    await rejectsWith('DataLoss', /recover0:v1 is damaged/, openStore({ root }));
+    await inStore(root, async (store) => {
+      const { damage } = await verify({ store });
+      assert.deepEqual(
+        damage.map(({ type }) => type),
+        ['records'],
+      );
+      await rejectsWith('DataLoss', /recover0:v1 is damaged/, store.images.list());
+      await rejectsWith('DataLoss', /recover0:v1 is damaged/, store.collect());
+    });
   },
   'that is empty': (root) => {
     for (const path of database(root)) fs.truncateSync(path, 0);

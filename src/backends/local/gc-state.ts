@@ -6,7 +6,7 @@ import { LEASE_EXPIRE_LABEL, LEASE_IMAGE_LABEL } from '../../core/leases/lease-s
 import type { Database } from '../../core/ports/database.ts';
 import { labelRows } from './labels.ts';
 import { OWNER_LABEL } from './owner.ts';
-import { number, optionalText, text } from './rows.ts';
+import { digestIn, number, optionalText, text } from './rows.ts';
 
 /** Milliseconds after its last byte for which an ingest that nobody writes is kept, to be resumed (containerd: 24 h). */
 const INGEST_GRACE = 24 * 60 * 60 * 1000;
@@ -36,7 +36,7 @@ export function loadState(db: Database, ns: string, liveness: Liveness): GcState
     leases,
     images: rows(db, ns, 'images', 'SELECT name AS id, digest FROM images WHERE ns = ?', (row, labels) => ({
       name: text(row, 'id'),
-      digest: text(row, 'digest'),
+      digest: digestIn(row, `the image ${text(row, 'id')}`),
       labels,
     })),
     content: rows(db, ns, 'content', 'SELECT digest AS id FROM blobs WHERE ns = ?', (row, labels) => ({

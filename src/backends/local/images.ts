@@ -15,7 +15,7 @@ import { setDue } from './due-time.ts';
 import { labelRows } from './labels.ts';
 import { addToLease } from './leases.ts';
 import { project, touchImages } from './projection.ts';
-import { number, optionalText, text } from './rows.ts';
+import { digestIn, number, optionalText, text } from './rows.ts';
 import type { Store } from './store.ts';
 
 function annotationsOf(row: Row): Pick<Descriptor, 'annotations'> {
@@ -145,11 +145,12 @@ export class LocalImages implements ImageStore {
 }
 
 function toImage(row: Row, labels: Labels): Image {
+  const name = text(row, 'name');
   return {
-    name: text(row, 'name'),
+    name,
     target: {
       mediaType: text(row, 'media_type'),
-      digest: parseDigest(text(row, 'digest')),
+      digest: digestIn(row, `the image ${name}`),
       size: number(row, 'size'),
       ...annotationsOf(row),
     },

@@ -3,9 +3,12 @@
  * the damaged file. While they are there, collections remove nothing that only the lost records could name.
  */
 import { withOpen } from '../../core/async/cleanup.ts';
+import { messageOf } from '../../core/errors.ts';
+import { parseDescriptor } from '../../core/oci/documents.ts';
 import { type JsonObject, parseJson } from '../../core/oci/json.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import type { LostImage } from '../../core/verbs/recover.ts';
 import { randomHex } from './owner.ts';
 import { DATABASE } from './root.ts';
 
@@ -80,6 +83,18 @@ export function entriesOf(bytes: Uint8Array): readonly JsonObject[] {
     return Array.isArray(manifests) ? (manifests as JsonObject[]) : [];
   } catch {
     return [];
+  }
+}
+
+/** The image that an entry of an index names; undefined for an entry that names none. */
+export function lostImage(entry: JsonObject): LostImage | undefined {
+  try {
+    const { annotations = {}, mediaType, digest, size } = parseDescriptor(entry, INDEX);
+    const name = annotations['io.containerd.image.name'] ?? annotations['org.opencontainers.image.ref.name'];
+    return name === undefined || name === '' ? undefined : { name, target: { mediaType, digest, size } };
+  } catch (err) {
+    if (messageOf(err) === '') throw err;
+    return undefined;
   }
 }
 

@@ -1,11 +1,12 @@
 /** `content/index.json`: the image records in the form of an OCI image layout, for skopeo, umoci, crane and oras. */
 import { cleanedUp } from '../../core/async/cleanup.ts';
 import { Rounds } from '../../core/async/rounds.ts';
-import { HawserError, isKind } from '../../core/errors.ts';
-import { type Digest, isDigest } from '../../core/oci/digest.ts';
+import { isKind } from '../../core/errors.ts';
+import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Row } from '../../core/ports/database.ts';
-import { number, text } from './rows.ts';
+import { entriesOf, lostImage } from './lost.ts';
+import { digestIn, number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
 const LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
@@ -13,21 +14,29 @@ const MAX_INDEX_BYTES = 1 << 28;
 const encoder = new TextEncoder();
 const projections = new WeakMap<Store, Rounds>();
 
-/** One entry for each name over all namespaces; of several, `default` wins, then the first namespace in order of names. */
-function render(store: Store): string {
+/**
+ * One entry for each name over all namespaces; of several, `default` wins, then the first namespace in order of names. index.json is what
+ * `recover` goes by: where a record is damaged, the entry that index.json has by now stays. A digest that is damaged and still one gets
+ * there; `verify` tells.
+ */
+function render(store: Store, now: string | undefined): string {
   const rows = store.db
     .prepare("SELECT * FROM images ORDER BY name, CASE ns WHEN 'default' THEN 0 ELSE 1 END, ns")
     .all();
   const manifests = new Map<string, object>();
+  let kept: ReadonlyMap<string, Descriptor> | undefined;
   for (const row of rows) {
     const name = text(row, 'name');
     if (manifests.has(name)) continue;
-    manifests.set(name, {
-      mediaType: text(row, 'media_type'),
-      digest: digestIn(row, name),
-      size: number(row, 'size'),
-      annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name },
-    });
+    let target = targetIn(row, name);
+    if (target === undefined) {
+      kept ??= targetsIn(now);
+      target = kept.get(name);
+    }
+    if (target === undefined) continue;
+    const { mediaType, digest, size } = target;
+    const annotations = { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name };
+    manifests.set(name, { mediaType, digest, size, annotations });
   }
   return `${JSON.stringify({
     schemaVersion: 2,
@@ -36,13 +45,21 @@ function render(store: Store): string {
   })}\n`;
 }
 
-/** index.json is what `recover` goes by, so damage of the database may not reach it: DataLoss. */
-function digestIn(row: Row, name: string): Digest {
-  const digest = text(row, 'digest');
-  if (isDigest(digest)) return digest;
-  throw new HawserError('DataLoss', `The record of the image ${name} is damaged: it names no digest`, {
-    hint: 'hawser recover makes the records again from what is in content/',
-  });
+/** Undefined for a damaged record. */
+function targetIn(row: Row, name: string): Descriptor | undefined {
+  try {
+    const digest = digestIn(row, `the image ${name}`);
+    return { mediaType: text(row, 'media_type'), digest, size: number(row, 'size') };
+  } catch (err) {
+    if (isKind(err, 'DataLoss')) return undefined;
+    throw err;
+  }
+}
+
+/** By name. */
+function targetsIn(index = ''): ReadonlyMap<string, Descriptor> {
+  const images = entriesOf(encoder.encode(index)).map(lostImage);
+  return new Map(images.flatMap((image) => (image === undefined ? [] : [[image.name, image.target]])));
 }
 
 function generation(store: Store): number {
@@ -104,8 +121,9 @@ async function shown(store: Store, call?: Call): Promise<string | undefined> {
 async function update(store: Store): Promise<void> {
   for (;;) {
     const before = generation(store);
-    const content = render(store);
-    if ((await shown(store)) !== content) await replace(store, 'index.json', content);
+    const now = await shown(store);
+    const content = render(store, now);
+    if (now !== content) await replace(store, 'index.json', content);
     if (generation(store) === before) return;
   }
 }
@@ -119,7 +137,7 @@ export async function project(store: Store): Promise<void> {
 
 /**
  * Writes the files that make `content/` a layout, where they are missing or older than the records. A full disk leaves that to a
- * later opening: whoever frees space has to open the store.
+ * later opening, for whoever frees space has to open the store; so does a damaged database, which `verify` tells of.
  */
 export async function ensureLayout(store: Store, call?: Call): Promise<void> {
   await sweepTemporary(store, call);
@@ -129,6 +147,6 @@ export async function ensureLayout(store: Store, call?: Call): Promise<void> {
     }
     await project(store);
   } catch (err) {
-    if (!isKind(err, 'ResourceExhausted')) throw err;
+    if (!isKind(err, 'ResourceExhausted', 'DataLoss')) throw err;
   }
 }

@@ -3,14 +3,12 @@
  * it (lost.ts), and is given to whoever records the images again (core/verbs/recover.ts). Of several losses the last has each name.
  */
 import type { Backend } from '../../core/backend.ts';
-import { HawserError, isKind, messageOf } from '../../core/errors.ts';
-import { parseDescriptor } from '../../core/oci/documents.ts';
-import type { JsonObject } from '../../core/oci/json.ts';
+import { HawserError, isKind } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import type { Leftovers, LostImage } from '../../core/verbs/recover.ts';
 import { problemOf } from './check-records.ts';
-import { entriesOf, INDEX, keepIndex, lossOf, readIndex } from './lost.ts';
+import { entriesOf, INDEX, keepIndex, lossOf, lostImage, readIndex } from './lost.ts';
 import { Owner } from './owner.ts';
 import { DATABASE, inspectRoot, normalizeRoot } from './root.ts';
 import { checkVersion } from './schema.ts';
@@ -127,15 +125,4 @@ async function moveAside(runtime: Runtime, root: string, call?: Call): Promise<s
 
 function stamp({ clock }: Runtime): string {
   return new Date(clock.now()).toISOString().replace(/[-:.]/g, '');
-}
-
-function lostImage(entry: JsonObject): LostImage | undefined {
-  try {
-    const { annotations = {}, mediaType, digest, size } = parseDescriptor(entry, INDEX);
-    const name = annotations['io.containerd.image.name'] ?? annotations['org.opencontainers.image.ref.name'];
-    return name === undefined || name === '' ? undefined : { name, target: { mediaType, digest, size } };
-  } catch (err) {
-    if (messageOf(err) === '') throw err;
-    return undefined;
-  }
 }

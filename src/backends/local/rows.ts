@@ -1,5 +1,6 @@
 /** Typed values of SQLite rows. A value of another type means that the file is damaged or not ours: DataLoss. */
 import { HawserError } from '../../core/errors.ts';
+import { type Digest, isDigest } from '../../core/oci/digest.ts';
 import type { Row } from '../../core/ports/database.ts';
 
 function damaged(column: string): HawserError {
@@ -23,6 +24,15 @@ export function number(row: Row, column: string): number {
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
   throw damaged(column);
+}
+
+/** The digest that the record of `what` names. */
+export function digestIn(row: Row, what: string): Digest {
+  const digest = text(row, 'digest');
+  if (isDigest(digest)) return digest;
+  throw new HawserError('DataLoss', `The record of ${what} is damaged: it names no digest`, {
+    hint: 'hawser recover makes the records again from what is in content/',
+  });
 }
 
 export function optionalText(row: Row, column: string): string | undefined {

@@ -111,8 +111,8 @@ async function tidyUp(backend: Backend, image: string, report: Report, signal: A
     // Limits itself, where the rest can wait for the next verb.
     await backend.collectWhenDue?.({ signal, tell: (message) => report({ type: 'warning', message }) });
   } catch (err) {
-    // The next verb of any process finds the same state. Only the user can mend a wrong policy.
-    if (isKind(err, 'InvalidArgument')) report({ type: 'warning', message: withHint(err) });
+    // The next verb of any process finds the same state. Only the user can mend a wrong policy, or a damaged store.
+    if (isKind(err, 'InvalidArgument', 'DataLoss')) report({ type: 'warning', message: withHint(err) });
   }
 }
 

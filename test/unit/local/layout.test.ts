@@ -1,9 +1,12 @@
 /** `content/` is an OCI image layout that other tools read as it is. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { LocalBackend } from '../../../src/backends/local/open.ts';
+import { parseDigest } from '../../../src/core/oci/digest.ts';
+import { rejectsWith } from '../../support/bench.ts';
 import { execOk } from '../../support/exec.ts';
 import { needs } from '../../support/needs.ts';
 import { addBlob, bytesOf, digestOf, withStore } from '../../support/stores.ts';
@@ -121,5 +124,38 @@ test('umoci reads an image by its name', { skip: needs({ tools: ['umoci'] }) }, 
     const image = `${root}/content:docker.io/library/busybox:1.36`;
     const { stdout } = await execOk('umoci', ['stat', '--image', image, '--json']);
     assert.ok(Array.isArray((JSON.parse(stdout) as { history: unknown[] | null }).history ?? []));
+  });
+});
+
+test('a damaged record of an image hinders no other: its entry stays in index.json, the store opens, nothing is collected', async () => {
+  await withStore(async ({ backend, open, root }) => {
+    const lost = await addImage(backend, 'lost:1', 'lost');
+    await addImage(backend, 'kept:1', 'kept');
+    const db = new DatabaseSync(`${root}/hawser.db`);
+    db.exec("UPDATE images SET digest = 'sha256:x' WHERE name = 'lost:1'");
+    db.close();
+    const other = await addImage(backend, 'other:1', 'other');
+    const theirs = await addImage(await open('default'), 'theirs:1', 'theirs');
+    await backend.images.delete('kept:1');
+    const reopened = await open();
+    const entries = index(root).manifests.map(
+      (one) => [one.annotations['io.containerd.image.name'], one.digest] as const,
+    );
+    assert.deepEqual(entries, [
+      ['lost:1', lost],
+      ['other:1', other],
+      ['theirs:1', theirs],
+    ]);
+    await rejectsWith('DataLoss', /image lost:1 is damaged/, reopened.collect());
+    assert.equal((await reopened.content.info(parseDigest(lost))).digest, lost);
+    assert.match((await reopened.checkRecords?.()) ?? '', /sha256:x/);
+    fs.rmSync(`${root}/content/index.json`);
+    await open();
+    assert.deepEqual(
+      index(root).manifests.map(({ digest }) => digest),
+      [other, theirs],
+    );
+    await reopened.images.put('lost:1', (await reopened.images.get('other:1')).target, {});
+    assert.equal(index(root).manifests[0]?.digest, other, 'a new record is right again');
   });
 });
