@@ -21,7 +21,9 @@ export class ManifestChoice {
   readonly #chosen = new Map<string, string>();
   /** By platform: manifests that were not chosen, the best first. */
   readonly #standby = new Map<string, readonly Descriptor[]>();
-  /** Images whose configs tell their platforms, in the order in which they were read. */
+  /** Where each child stands in its index; a later index comes after. */
+  readonly #places = new Map<string, number>();
+  /** Images whose configs tell their platforms. */
   readonly #undeclared: Undeclared[] = [];
   /** Children of the manifests that were read, by digest. */
   readonly #read = new Map<string, readonly Descriptor[]>();
@@ -38,6 +40,8 @@ export class ManifestChoice {
   /** The children of an index that are to be fetched. */
   ofIndex(children: readonly Descriptor[]): readonly Descriptor[] {
     const known = children.filter(isDocument);
+    for (const { digest } of known)
+      if (!this.#places.has(digest)) this.#places.set(digest, this.#places.size);
     this.#others.push(...children.filter((child) => !isDocument(child)));
     for (const [platform, [best, ...others]] of runnable(known)) {
       this.#hasImages = true;
@@ -92,7 +96,9 @@ export class ManifestChoice {
   /** Once everything is read: the undeclared images of platforms that nothing serves yet, by their configs. */
   async settleUndeclared(platformOf: (config: Descriptor) => Promise<Platform | undefined>): Promise<void> {
     if (this.#onManifest === undefined || this.#wanted.metadataOnly) return;
-    for (const { desc, children } of this.#undeclared) {
+    const place = ({ desc }: Undeclared): number => this.#places.get(desc.digest) ?? 0;
+    // Manifests come in any order; the first of the index is taken.
+    for (const { desc, children } of this.#undeclared.sort((a, b) => place(a) - place(b))) {
       const [config] = children;
       if (config === undefined) continue;
       for (const platform of runnable([{ ...desc, platform: await platformOf(config) }]).keys()) {
