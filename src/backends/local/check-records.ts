@@ -3,6 +3,7 @@ import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database, Row } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import { differingRow } from './copies.ts';
 import { number, text } from './rows.ts';
 import { emptyDatabase } from './schema.ts';
 import type { Store } from './store.ts';
@@ -35,7 +36,7 @@ export function problemOf(runtime: Pick<Runtime, 'databases'>, db: Database): st
   const row = db.prepare('PRAGMA foreign_key_check').get();
   if (row !== undefined)
     return `a row of ${text(row, 'table')} names one of ${text(row, 'parent')} that is not there`;
-  const other = oddTable(runtime, db) ?? oddValue(db) ?? strayLabel(db);
+  const other = oddTable(runtime, db) ?? oddValue(db) ?? differingRow(db) ?? strayLabel(db);
   if (other !== undefined) return other;
   for (const select of DIGESTS) for (const one of db.prepare(select).all()) parseDigest(text(one, 'digest'));
   return undefined;

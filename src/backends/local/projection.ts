@@ -5,6 +5,7 @@ import { isKind } from '../../core/errors.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Row } from '../../core/ports/database.ts';
+import { differingKeys } from './copies.ts';
 import { entriesOf, lostImage } from './lost.ts';
 import { digestIn, number, text } from './rows.ts';
 import type { Store } from './store.ts';
@@ -16,33 +17,47 @@ const projections = new WeakMap<Store, Rounds>();
 
 /**
  * One entry for each name over all namespaces; of several, `default` wins, then the first namespace in order of names. index.json is what
- * `recover` goes by: where a record is damaged, the entry that index.json has by now stays. A digest that is damaged and still one gets
- * there; `verify` tells.
+ * `recover` goes by: where a record is damaged, the entry that index.json has by now stays.
  */
 function render(store: Store, now: string | undefined): string {
   const rows = store.db
     .prepare("SELECT * FROM images ORDER BY name, CASE ns WHEN 'default' THEN 0 ELSE 1 END, ns")
     .all();
-  const manifests = new Map<string, object>();
-  let kept: ReadonlyMap<string, Descriptor> | undefined;
+  const doubtful = new Set(differingKeys(store.db, 'images').map(nameIn));
+  const targets = new Map<string, Descriptor>();
   for (const row of rows) {
     const name = text(row, 'name');
-    if (manifests.has(name)) continue;
-    let target = targetIn(row, name);
-    if (target === undefined) {
-      kept ??= targetsIn(now);
-      target = kept.get(name);
-    }
-    if (target === undefined) continue;
-    const { mediaType, digest, size } = target;
-    const annotations = { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name };
-    manifests.set(name, { mediaType, digest, size, annotations });
+    if (doubtful.has(name) || targets.has(name)) continue;
+    const target = targetIn(row, name);
+    if (target === undefined) doubtful.add(name);
+    else targets.set(name, target);
   }
+  if (doubtful.size > 0)
+    for (const [name, target] of targetsIn(now)) if (doubtful.has(name)) targets.set(name, target);
+  const manifests = [...targets].sort(byName).map(([name, { mediaType, digest, size }]) => {
+    const annotations = { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name };
+    return { mediaType, digest, size, annotations };
+  });
   return `${JSON.stringify({
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.index.v1+json',
-    manifests: [...manifests.values()],
+    manifests,
   })}\n`;
+}
+
+type Named = readonly [string, unknown];
+
+function byName([a]: Named, [b]: Named): number {
+  return a < b ? -1 : 1;
+}
+
+/** The name in a key of a row of images; '' in a damaged one. */
+function nameIn(key: string): string {
+  try {
+    return `${(JSON.parse(key) as unknown[])[1]}`;
+  } catch {
+    return '';
+  }
 }
 
 /** Undefined for a damaged record. */

@@ -2,6 +2,7 @@ import { HawserError, reasonOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import { makeCopies } from './copies.ts';
 import { number } from './rows.ts';
 
 /** PRAGMA user_version of hawser.db. Raised when an older hawser would misuse the store. */
@@ -78,6 +79,9 @@ const SYNCING = 'CREATE TABLE IF NOT EXISTS syncing (owner TEXT PRIMARY KEY) STR
 /** When the next collection is due, in milliseconds since the epoch; likewise added to stores of format 1. */
 const DUE = 'CREATE TABLE IF NOT EXISTS due (at INTEGER NOT NULL) STRICT';
 
+/** Tables that a store of format 1 may lack, with that of copies.ts. */
+const ADDED = ['syncing', 'due', 'copies'] as const;
+
 function version(db: Database): number {
   const row = db.prepare('PRAGMA user_version').get();
   return row === undefined ? 0 : number(row, 'user_version');
@@ -106,10 +110,15 @@ function migrate(db: Database, path: string): void {
   }
   db.exec(SYNCING);
   db.exec(DUE);
+  if (!hasAll(db, ['copies'])) makeCopies(db);
 }
 
-function hasTable(db: Database, name: string): boolean {
-  return db.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(name) !== undefined;
+function hasAll(db: Database, tables: readonly string[]): boolean {
+  const names = `(${tables.map((name) => `'${name}'`)})`;
+  const row = db
+    .prepare(`SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name IN ${names}`)
+    .get();
+  return row?.n === tables.length;
 }
 
 /**
@@ -151,7 +160,7 @@ function setUp(db: Database, path: string): void {
   db.exec('PRAGMA journal_mode=WAL');
   db.exec('PRAGMA synchronous=NORMAL');
   db.exec('PRAGMA foreign_keys=ON');
-  const complete = version(db) === STORE_VERSION && hasTable(db, 'syncing') && hasTable(db, 'due');
+  const complete = version(db) === STORE_VERSION && hasAll(db, ADDED);
   if (!complete) db.transaction(() => migrate(db, path));
 }
 

@@ -1,5 +1,5 @@
 /**
- * A store that hawser 0.1.0 made before the tables `syncing` and `due` (fixtures/store-v1/store.tar.gz: by the executable of commit
+ * A store that hawser 0.1.0 made before the tables `syncing`, `due` and `copies` (fixtures/store-v1/store.tar.gz: by the executable of commit
  * 115bf87; an image that was pulled, one whose fetch failed, a second namespace): it is read as it is, brought up to date by the first
  * opening to write, and nothing is lost. A newer store is refused.
  */
@@ -72,7 +72,7 @@ async function check(backend: LocalBackend): Promise<void> {
   assert.deepEqual(await backend.namespaces(), ['default', 'other']);
 }
 
-const TABLES = "SELECT name FROM sqlite_master WHERE name IN ('syncing', 'due') ORDER BY name";
+const TABLES = "SELECT name FROM sqlite_master WHERE name IN ('syncing', 'due', 'copies') ORDER BY name";
 
 test('an old store is read without being changed', async () => {
   await withOldStore(async ({ root, open, query }) => {
@@ -96,10 +96,12 @@ test('opened to write, an old store has all that a new one has, and loses nothin
     await backend[Symbol.asyncDispose]();
     assert.deepEqual(
       query(TABLES).map((row) => (row as { name: string }).name),
-      ['due', 'syncing'],
+      ['copies', 'due', 'syncing'],
     );
     assert.ok(existsSync(`${root}/spare`));
-    await check(await open());
+    const next = await open();
+    await check(next);
+    assert.equal(await next.checkRecords?.(), undefined);
   });
 });
 
