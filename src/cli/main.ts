@@ -1,4 +1,5 @@
 import { backends } from '../backends/open.ts';
+import { withLayouts } from '../core/carry/with-layouts.ts';
 import { openRegistry } from '../core/registry/open.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { fetchImage } from '../core/verbs/fetch.ts';
@@ -9,7 +10,7 @@ import type { Services } from './session/services.ts';
 
 const SERVICES: Services = {
   backends,
-  openRegistry,
+  openRegistry: (deps, options) => withLayouts(openRegistry(deps, options), deps),
   pull,
   planPull,
   fetchImage,

@@ -1,6 +1,8 @@
 /** The library's verbs that fetch: the parts of the command line, with the runtime found and the defaults filled in. */
 import { canceling } from '../core/async/abort.ts';
 import { cleaningUp } from '../core/async/cleanup.ts';
+import { isLayoutSource, referenceOf } from '../core/carry/layout-source.ts';
+import { withLayouts } from '../core/carry/with-layouts.ts';
 import { messageOf } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
@@ -79,7 +81,7 @@ export interface ApiPullOptions extends ApiTransferOptions, Omit<LayerSettings, 
 
 /**
  * Fetches an image's content and records it; nothing is unpacked. `reference`: `alpine`, `host:5000/repository:tag`,
- * `repository@sha256:...`. What is in the store is not fetched again, and an interrupted fetch is continued by the next one.
+ * `repository@sha256:...`; or an image of a layout that is read in place of a registry: `oci:DIR`, `oci:DIR:NAME`, `oci-archive:FILE:NAME`. What is in the store is not fetched again, and an interrupted fetch is continued by the next one.
  *
  * Errors: InvalidArgument, NotFound (the image, or a platform), Unauthenticated, PermissionDenied, Unavailable, DeadlineExceeded,
  * DataLoss (the registry sends other bytes than it names), ResourceExhausted (the disk, a limit), FailedPrecondition, Canceled.
@@ -111,19 +113,19 @@ export async function withDeps<T>(
   options: ApiTransferOptions,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
-  const reference = parseReference(text);
-  return await canceling(options.signal, (signal) => inStore(reference, { ...options, signal }, work));
+  if (!isLayoutSource(text)) parseReference(text);
+  return await canceling(options.signal, (signal) => inStore(text, { ...options, signal }, work));
 }
 
 async function inStore<T>(
-  reference: Reference,
+  source: string,
   options: ApiTransferOptions,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
-  if (options.store !== undefined) return await withStore(options.store, reference, options, work);
+  if (options.store !== undefined) return await withStore(options.store, source, options, work);
   const store = await openStore({ signal: options.signal });
   return await cleaningUp(
-    () => withStore(store, reference, options, work),
+    () => withStore(store, source, options, work),
     () => store[Symbol.asyncDispose](),
     (failure) => options.onProgress?.({ type: 'warning', message: messageOf(failure) }),
   );
@@ -131,12 +133,13 @@ async function inStore<T>(
 
 async function withStore<T>(
   store: AnyStore,
-  reference: Reference,
+  source: string,
   options: ApiTransferOptions,
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   const { backend, runtime } = partsOf(store);
-  const registry = registryOf(runtime, reference, options);
+  const reference = await referenceOf(runtime, source, options);
+  const registry = withLayouts(registryOf(runtime, reference, options), runtime);
   const host = defaultPlatform(backend, runtime.host);
   const deps = {
     backend,

@@ -1,7 +1,7 @@
 /** `manifest`, `config`, `digest`: what an image is, by its registry. */
+import { referenceOf } from '../../core/carry/layout-source.ts';
 import { wrap } from '../../core/errors.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
-import { parseReference } from '../../core/reference/parse.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import { askConfig, askManifest, type RemoteDocument } from '../../core/verbs/ask.ts';
 import type { ResolveDeps } from '../../core/verbs/resolve-platforms.ts';
@@ -34,7 +34,7 @@ async function tellDocument(
   ask: Ask,
 ): Promise<Outcome> {
   const { input, stdout } = context;
-  const reference = parseReference(input.arg(0));
+  const reference = await referenceOf(context.runtime, input.arg(0), context);
   const platforms = platformsOf(context) ?? [];
   if (platforms.length > 1) throw usageError(`${of}: only one --platform can be given`, 'Ask once for each');
   const document = await withRegistry(context, reference, (deps) => ask(deps, reference, platforms[0])).catch(

@@ -1,6 +1,6 @@
 import { cleaningUp } from '../../core/async/cleanup.ts';
+import { referenceOf } from '../../core/carry/layout-source.ts';
 import { findError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.ts';
-import { parseReference } from '../../core/reference/parse.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import type { RegistryEvent } from '../../core/registry/observe.ts';
 import type { Registry } from '../../core/registry/registry.ts';
@@ -59,7 +59,7 @@ async function explain(
   text: string,
 ): Promise<{ readonly explanation: Explanation; readonly failures: readonly unknown[] }> {
   const { runtime, services, signal } = context;
-  const reference = parseReference(text);
+  const reference = await referenceOf(runtime, text, { signal });
   const events: RegistryEvent[] = [];
   const registry = services.openRegistry(runtime, {
     ...(await registryOptions(context, reference)),

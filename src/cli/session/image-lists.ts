@@ -1,9 +1,9 @@
 /** The images that arguments and lists name. */
 import { absolutePath } from '../../core/absolute-path.ts';
+import { referenceOf } from '../../core/carry/layout-source.ts';
 import { HawserError, isKind, wrap } from '../../core/errors.ts';
 import type { ImageList, Listed } from '../../core/lists/list.ts';
 import { MAX_LIST_BYTES, readList } from '../../core/lists/read-list.ts';
-import { parseReference } from '../../core/reference/parse.ts';
 import type { Context } from './context.ts';
 
 /** `references` first. A broken reference among them is thrown, one in a list is an error of the list. */
@@ -12,7 +12,9 @@ export async function imagesOf(
   references: readonly string[],
   files: readonly string[],
 ): Promise<ImageList> {
-  const given = references.map((text) => ({ reference: parseReference(text), at: 'argument' }));
+  const given: Listed[] = [];
+  for (const text of references)
+    given.push({ reference: await referenceOf(context.runtime, text, context), at: 'argument' });
   const lists: ImageList[] = [];
   for (const file of files)
     lists.push(await readList(await textOf(context, file), file === '-' ? 'standard input' : file));

@@ -1,13 +1,13 @@
 /** What the commands that make a directory of an image share: `unpack --rootfs` and `bundle`. */
 import type { LocalBackend } from '../../backends/local/open.ts';
 import { absolutePath } from '../../core/absolute-path.ts';
+import { referenceOf } from '../../core/carry/layout-source.ts';
 import { ifFound } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { imageStatus, isComplete } from '../../core/images/inspect.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Report } from '../../core/progress/events.ts';
-import { parseReference } from '../../core/reference/parse.ts';
 import type { OwnerMode } from '../../core/users/owner-policy.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
 import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/flag.ts';
@@ -63,7 +63,7 @@ export async function presentImage(
   const image = await ifFound(findImage(backend.images, input.arg(0), call));
   if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call)))
     return image;
-  const reference = parseReference(input.arg(0));
+  const reference = await referenceOf(context.runtime, input.arg(0), context);
   const registryOpts = await fetchingOptions(context, reference);
   const { name } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
     services.fetchImage(deps, {

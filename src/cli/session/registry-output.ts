@@ -1,8 +1,8 @@
 /** Shared by `content fetch-object` and `fetch-blob`: bytes go from the registry to standard output, through no store. */
 
+import { referenceOf } from '../../core/carry/layout-source.ts';
 import { streamBlob } from '../../core/download/stream-blob.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
-import { parseReference } from '../../core/reference/parse.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import type { Fetcher, Registry } from '../../core/registry/registry.ts';
 import type { NetworkFlag, RegistryFlag } from '../grammar/registry-flags.ts';
@@ -24,7 +24,7 @@ export async function withRegistryOutput(
   work: (output: RegistryOutput) => Promise<void>,
 ): Promise<void> {
   const { stdout, signal, input } = context;
-  const reference = parseReference(input.arg(0));
+  const reference = await referenceOf(context.runtime, input.arg(0), context);
   const pace = paceOf(networkOptions(input));
   await withRegistry(context, reference, async ({ registry, ...deps }) => {
     const write: RegistryOutput['write'] = async (desc, fetcher) => {

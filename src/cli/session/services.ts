@@ -14,7 +14,10 @@ import type { PullPlan } from '../../core/verbs/pull-plan.ts';
 /** The functions that do a command's work; tests give others. */
 export interface Services {
   readonly backends: Backends;
-  openRegistry(deps: Pick<Runtime, 'transports' | 'clock'>, opts: RegistryOptions): Registry;
+  openRegistry(
+    deps: Pick<Runtime, 'transports' | 'clock' | 'fs' | 'hashers'>,
+    opts: RegistryOptions,
+  ): Registry;
   pull(deps: TransferDeps, options: PullOptions): Promise<PullResult>;
   planPull(deps: TransferDeps, options: PullOptions): Promise<PullPlan>;
   fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult>;

@@ -149,7 +149,8 @@ export function outcomeOf(failed: readonly FailedImage[], all: number): Outcome 
 
 /** A password goes to one registry only. */
 export function checkCredentials({ input }: Context<RegistryFlag>, images: readonly Listed[]): void {
-  const hosts = new Set(images.map(({ reference }) => reference.host));
+  const asked = images.filter(({ reference }) => reference.layout === undefined);
+  const hosts = new Set(asked.map(({ reference }) => reference.host));
   if (hosts.size < 2 || (input.get(USER) === undefined && (input.get(REFRESH) ?? '') === '')) return;
   throw usageError(
     `--user and --refresh are for one registry, and the images are at ${hosts.size}: ${[...hosts].join(', ')}`,

@@ -3,11 +3,11 @@
 import { absolutePath } from '../../core/absolute-path.ts';
 import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Backend } from '../../core/backend.ts';
+import { referenceOf } from '../../core/carry/layout-source.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { defaultPlatform } from '../../core/platforms/host.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { Report } from '../../core/progress/events.ts';
-import { parseReference } from '../../core/reference/parse.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import { reporting } from '../../core/registry/observe.ts';
 import type { RegistryEvent, RegistryOptions } from '../../core/registry/open.ts';
@@ -59,7 +59,7 @@ export async function transfer<R extends FetchResult>(
 export async function transferOptions(
   context: Context<TransferFlag>,
 ): Promise<{ readonly registryOpts: RegistryOptions; readonly options: FetchOptions }> {
-  const reference = parseReference(context.input.arg(0));
+  const reference = await referenceOf(context.runtime, context.input.arg(0), context);
   const registryOpts = await fetchingOptions(context, reference);
   return { registryOpts, options: { reference, ...commonOptions(context), ...paceOf(registryOpts) } };
 }

@@ -12,17 +12,96 @@ import type { Fetched, Fetcher, FetchRequest } from '../registry/registry.ts';
 import { blobPath } from './docker-manifest.ts';
 import { type Archive, type Member, readMember } from './members.ts';
 
-/** What is in neither is NotFound; what the archive has other bytes of is DataLoss. */
-export class ArchiveBlobs implements Provider, InfoProvider, Fetcher {
-  readonly #archive: Archive;
+type Blob = Extract<Member, { type: 'file' | 'wrong' }>;
+
+/** The blobs of a layout in an archive, alone. What has another size than its descriptor says is DataLoss. */
+export class LayoutFetcher implements Fetcher {
+  protected readonly archive: Archive;
   readonly #prefix: string;
-  readonly #store: Provider & InfoProvider;
   readonly #hashers: Hashers;
 
   /** `prefix`: where in the archive the layout is. */
-  constructor(archive: Archive, prefix: string, store: Provider & InfoProvider, hashers: Hashers) {
-    this.#archive = archive;
+  constructor(archive: Archive, prefix: string, hashers: Hashers) {
+    this.archive = archive;
     this.#prefix = prefix;
+    this.#hashers = hashers;
+  }
+
+  /** NotFound and DataLoss as `fetch`, without the bytes. */
+  async require({ digest, size: expected }: Descriptor, call: Call): Promise<void> {
+    const { size } = await this.listed(digest, call);
+    if (size === expected) return;
+    throw new HawserError(
+      'DataLoss',
+      `${digest} has ${size} bytes in ${this.archive.name}, not ${expected} as its descriptor says`,
+      { reason: { type: 'mismatch', expected, actual: size } },
+    );
+  }
+
+  async fetch(desc: Descriptor, { offset = 0, end, signal }: FetchRequest = {}): Promise<Fetched> {
+    await this.require(desc, { signal });
+    const body = await this.openMember(desc.digest, { offset, signal });
+    return { body: end === undefined ? body : firstOf(body, end - offset), offset };
+  }
+
+  /** Verified at its end when read from its start: DataLoss. */
+  async read(
+    digest: Digest,
+    opts: { readonly offset?: number | undefined } & Call,
+  ): Promise<ReadableStream<Uint8Array>> {
+    const { next, cancel } = pulls(await this.openMember(digest, opts));
+    if ((opts.offset ?? 0) > 0) return byteStream({ next, cancel });
+    const rotten = () => otherBytes(digest, this.archive);
+    return byteStream({ next: hashed(next, digest, this.#hashers, rotten), cancel });
+  }
+
+  protected pathOf(digest: Digest): string {
+    return `${this.#prefix}${blobPath(digest)}`;
+  }
+
+  protected async openMember(
+    digest: Digest,
+    { offset = 0, signal }: { readonly offset?: number | undefined } & Call,
+  ): Promise<ReadableStream<Uint8Array>> {
+    const member = await this.listed(digest, { signal });
+    if (member.type === 'wrong') throw member.error;
+    return await member.open(offset, { signal });
+  }
+
+  /** Also what turned out to be wrong: that is an error once it is read. */
+  async listed(digest: Digest, call: Call): Promise<Blob> {
+    const path = this.pathOf(digest);
+    const member = await this.archive.find(path, call);
+    if (member?.type === 'file' || member?.type === 'wrong') return member;
+    if (member?.type === 'stored') throw this.damaged(digest);
+    if (member !== undefined)
+      throw new HawserError('InvalidArgument', `${path} of ${this.archive.name} is no file`);
+    throw this.absent(digest);
+  }
+
+  protected absent(digest: Digest): HawserError {
+    return new HawserError('NotFound', `${digest} is not in ${this.archive.name}`);
+  }
+
+  /** What a stream had is in the store, and nowhere else any more. */
+  protected damaged(digest: Digest): HawserError {
+    return new HawserError(
+      'DataLoss',
+      `${digest} is damaged in the store, and ${this.archive.name} cannot be read twice`,
+      {
+        hint: 'Import the archive from a file that is not compressed: the blob is taken from the file anew',
+      },
+    );
+  }
+}
+
+/** The blobs of an archive and those of a store. What is in neither is NotFound; what the archive has other bytes of is DataLoss. */
+export class ArchiveBlobs extends LayoutFetcher implements Provider, InfoProvider {
+  readonly #store: Provider & InfoProvider;
+  readonly #hashers: Hashers;
+
+  constructor(archive: Archive, prefix: string, store: Provider & InfoProvider, hashers: Hashers) {
+    super(archive, prefix, hashers);
     this.#store = store;
     this.#hashers = hashers;
   }
@@ -30,76 +109,48 @@ export class ArchiveBlobs implements Provider, InfoProvider, Fetcher {
   async info(digest: Digest, call: Call = {}): Promise<Info> {
     const stored = await ifFound(this.#store.info(digest, call));
     if (stored !== undefined) return stored;
-    const { size } = await this.#listed(digest, call);
+    const { size } = await this.listed(digest, call);
     return { digest, size, createdAt: 0, updatedAt: 0, labels: {} };
+  }
+
+  protected override absent(digest: Digest): HawserError {
+    return new HawserError('NotFound', `${digest} is neither in ${this.archive.name} nor in the store`);
   }
 
   /** A document of the archive goes before that of the store, which may be damaged: an import brings it anew then. */
   async open(digest: Digest, opts: { offset?: number } & Call = {}): Promise<ReadableStream<Uint8Array>> {
     const stored = await ifFound(this.#store.info(digest, opts));
-    if (stored === undefined) return await this.#archived(digest, opts);
-    const member = await this.#archive.find(this.#pathOf(digest), opts);
+    if (stored === undefined) return await this.read(digest, opts);
+    const member = await this.archive.find(this.pathOf(digest), opts);
     if (member?.type === 'file' && member.size === stored.size && member.size <= MAX_CONFIG_BYTES) {
       const desc = { digest, size: member.size };
-      const provider = { open: () => this.#archived(digest, { ...opts, offset: 0 }) };
+      const provider = { open: () => this.read(digest, { ...opts, offset: 0 }) };
       const bytes = await ifFound(readBlob(provider, desc, MAX_CONFIG_BYTES, opts), 'DataLoss');
       if (bytes !== undefined) return streamOf(bytes.subarray(opts.offset ?? 0));
     }
     const next = pulls(await this.#store.open(digest, opts));
     if (member?.type !== 'stored' || (opts.offset ?? 0) > 0) return byteStream(next);
     const checked = hashed(next.next, digest, this.#hashers);
-    return byteStream({ ...next, next: () => orElse(checked(), () => this.#damaged(digest)) });
+    return byteStream({ ...next, next: () => orElse(checked(), () => this.damaged(digest)) });
   }
+}
 
-  async #archived(digest: Digest, opts: { offset?: number } & Call): Promise<ReadableStream<Uint8Array>> {
-    const { offset = 0 } = opts;
-    const { next, cancel } = pulls(await (await this.#member(digest, opts)).open(offset, opts));
-    return byteStream({ next: offset === 0 ? hashed(next, digest, this.#hashers) : next, cancel });
-  }
+/** The first bytes of a stream, whose rest is given up. */
+function firstOf(stream: ReadableStream<Uint8Array>, length: number): ReadableStream<Uint8Array> {
+  const { next, cancel } = pulls(stream);
+  let left = length;
+  const some = async (): Promise<Uint8Array | undefined> => {
+    const bytes = left > 0 ? (await next())?.subarray(0, left) : undefined;
+    left -= bytes?.length ?? 0;
+    return bytes;
+  };
+  return byteStream({ next: some, close: () => cancel('no more is wanted') });
+}
 
-  /** What a stream had is in the store, and nowhere else any more. */
-  #damaged(digest: Digest): HawserError {
-    return new HawserError(
-      'DataLoss',
-      `${digest} is damaged in the store, and ${this.#archive.name} cannot be read twice`,
-      {
-        hint: 'Import the archive from a file that is not compressed: the blob is taken from the file anew',
-      },
-    );
-  }
-
-  #pathOf(digest: Digest): string {
-    return `${this.#prefix}${blobPath(digest)}`;
-  }
-
-  /** Out of the archive alone. */
-  async fetch(desc: Descriptor, { offset = 0, signal }: FetchRequest = {}): Promise<Fetched> {
-    const member = await this.#member(desc.digest, { signal });
-    if (member.size !== desc.size)
-      throw new HawserError(
-        'DataLoss',
-        `${desc.digest} has ${member.size} bytes in ${this.#archive.name}, not ${desc.size} as its descriptor says`,
-        { reason: { type: 'mismatch', expected: desc.size, actual: member.size } },
-      );
-    return { body: await member.open(offset, { signal }), offset };
-  }
-
-  async #member(digest: Digest, call: Call): Promise<Extract<Member, { type: 'file' }>> {
-    const member = await this.#listed(digest, call);
-    if (member.type === 'wrong') throw member.error;
-    return member;
-  }
-
-  /** Also what turned out to be wrong: that is an error once it is read. */
-  async #listed(digest: Digest, call: Call): Promise<Extract<Member, { type: 'file' | 'wrong' }>> {
-    const path = this.#pathOf(digest);
-    const member = await this.#archive.find(path, call);
-    if (member?.type === 'file' || member?.type === 'wrong') return member;
-    if (member?.type === 'stored') throw this.#damaged(digest);
-    if (member !== undefined)
-      throw new HawserError('InvalidArgument', `${path} of ${this.#archive.name} is no file`);
-    throw new HawserError('NotFound', `${digest} is neither in ${this.#archive.name} nor in the store`);
-  }
+function otherBytes(digest: Digest, { name }: Archive): HawserError {
+  return new HawserError('DataLoss', `${name} has other bytes in the place of ${digest}`, {
+    hint: 'It was damaged or changed: make it again',
+  });
 }
 
 function pulls(stream: ReadableStream<Uint8Array>) {
@@ -118,10 +169,10 @@ async function orElse<T>(work: Promise<T>, error: () => HawserError): Promise<T>
   }
 }
 
-/** A document of the archive that is no blob; undefined when there is none. */
+/** A document of the archive that is no blob; undefined when there is none. `store`: what a stream went into. */
 export async function readArchived(
   archive: Archive,
-  store: Provider,
+  store: Provider | undefined,
   name: string,
   limit: number,
   call: Call,
@@ -133,7 +184,12 @@ export async function readArchived(
   );
 }
 
-async function openStored(store: Provider, member: Member, call: Call): Promise<ReadableStream<Uint8Array>> {
-  if (member.type !== 'stored') throw new HawserError('Internal', 'A member of an archive without content');
+async function openStored(
+  store: Provider | undefined,
+  member: Member,
+  call: Call,
+): Promise<ReadableStream<Uint8Array>> {
+  if (store === undefined || member.type !== 'stored')
+    throw new HawserError('Internal', 'A member of an archive without content');
   return await store.open(member.digest, call);
 }

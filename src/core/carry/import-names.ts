@@ -105,9 +105,14 @@ function namesOf(image: ArchivedImage, options: NameOptions, leftOut: string[]):
   return names;
 }
 
+/** A tag alone, as skopeo, umoci and oras call an image of a layout. */
+export function isTag(raw: string): boolean {
+  return /^[\w][\w.-]{0,127}$/.test(raw);
+}
+
 /** A bare tag gets the repository; undefined where there is none. What is no tag either is refused later, as a name. */
 function fullName(raw: string, base: string | undefined): string | undefined {
-  if (!/^[\w][\w.-]{0,127}$/.test(raw)) return raw;
+  if (!isTag(raw)) return raw;
   return base === undefined ? undefined : `${base}:${raw}`;
 }
 
@@ -122,15 +127,15 @@ function isBelow(name: string, base: string): boolean {
   return name.startsWith(base) && /^[/:@]/.test(name.slice(base.length));
 }
 
-/** The name of the record. CRI calls an image's ID `sha256:...`: such a name would take the place of another image's ID. */
-function checkedName(raw: string, target: Digest): string {
+/** The name of the record; InvalidArgument. CRI calls an image's ID `sha256:...`: such a name would take the place of another image's ID. */
+export function checkedName(raw: string, target: Digest): string {
   const refuse = (why: string, cause?: unknown): HawserError =>
     new HawserError(
       'InvalidArgument',
       `Cannot use the name ${JSON.stringify(visible(raw.slice(0, 300)))} of an image: ${why}`,
       {
         cause,
-        hint: 'Give the image another one with --name, or leave such names out with --skip-bad-names',
+        hint: 'hawser import --name gives the image another one, and --skip-bad-names leaves such names out',
       },
     );
   if (isDigest(raw)) throw refuse('it has the form of an image ID');

@@ -4,7 +4,7 @@ import { byteStream } from '../async/byte-stream.ts';
 import { cleanedUp } from '../async/cleanup.ts';
 import { DETECT_LENGTH, detectCompression } from '../codec/formats.ts';
 import { HawserError, wrap } from '../errors.ts';
-import type { WriteCall } from '../ports/call.ts';
+import type { Call, WriteCall } from '../ports/call.ts';
 import type { Codecs } from '../ports/codecs.ts';
 import type { FileHandle, FileSystem } from '../ports/file-system.ts';
 import { openDirectoryArchive } from './directory-archive.ts';
@@ -28,16 +28,23 @@ export async function openArchive(deps: OpenDeps, source: ImportSource, call: Wr
   const name = source.type === 'path' ? source.path : source.name;
   try {
     if (source.type === 'bytes') return await streamed(deps, name, source.stream, call);
-    const info = await deps.fs.stat(`${source.path}/.`, call).catch(() => undefined);
-    if (info?.type === 'directory') return openDirectoryArchive(deps.fs, source.path);
-    return await openFile(deps, source.path, call);
+    const opened = await openInPlace(deps.fs, source.path, call);
+    if (opened.type === 'archive') return opened.archive;
+    return await streamed(deps, name, await fileStream(opened.file), call);
   } catch (err) {
     throw wrap(`Cannot read ${name}`, err);
   }
 }
 
-async function openFile(deps: OpenDeps, path: string, call: WriteCall): Promise<Archive> {
-  const file = await deps.fs.open(path, 'follow', undefined, call);
+/** An archive of which any part can be read, or the file of one that is compressed: it is the caller's to close. */
+export type InPlace =
+  | { readonly type: 'archive'; readonly archive: Archive }
+  | { readonly type: 'compressed'; readonly file: FileHandle };
+
+export async function openInPlace(fs: FileSystem, path: string, call: Call): Promise<InPlace> {
+  const info = await fs.stat(`${path}/.`, call).catch(() => undefined);
+  if (info?.type === 'directory') return { type: 'archive', archive: openDirectoryArchive(fs, path) };
+  const file = await fs.open(path, 'follow', undefined, call);
   let head: Uint8Array;
   try {
     const bytes = new Uint8Array(DETECT_LENGTH);
@@ -46,8 +53,8 @@ async function openFile(deps: OpenDeps, path: string, call: WriteCall): Promise<
   } catch (err) {
     throw await cleanedUp(err, () => file.close());
   }
-  if (detectCompression(head) === 'identity') return await openFileArchive(path, file, call);
-  return await streamed(deps, path, await fileStream(file), call);
+  if (detectCompression(head) !== 'identity') return { type: 'compressed', file };
+  return { type: 'archive', archive: await openFileArchive(path, file, call) };
 }
 
 async function fileStream(file: FileHandle): Promise<ReadableStream<Uint8Array>> {
@@ -79,7 +86,7 @@ export interface ArchiveForm {
 const MARKS: ReadonlySet<string> = new Set(['oci-layout', 'index.json', 'manifest.json', 'repositories']);
 
 /** At the top, or in the one directory that all is in (`tar cf x.tar layout`). An OCI layout goes before Docker's form, as in containerd. */
-export async function formOf(archive: Archive, call: WriteCall): Promise<ArchiveForm> {
+export async function formOf(archive: Archive, call: Call): Promise<ArchiveForm> {
   const byDirectory = new Map<string, Set<string>>();
   for (const name of await archive.names(call)) {
     const at = name.lastIndexOf('/');

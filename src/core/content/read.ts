@@ -42,8 +42,13 @@ function changed(desc: Pick<Descriptor, 'digest' | 'size'>, got: number): Hawser
 
 type Next = () => Promise<Uint8Array | undefined>;
 
-/** The pulls of a stored blob from its start. The end is DataLoss (reason `mismatch`) when the bytes have another digest. */
-export function hashed(next: Next, digest: Digest, hashers: Hashers): Next {
+/** The pulls of a blob from its start. The end is DataLoss when the bytes have another digest, of a stored blob with the reason `mismatch`. */
+export function hashed(
+  next: Next,
+  digest: Digest,
+  hashers: Hashers,
+  rotten: (digest: Digest, actual: Digest) => HawserError = rottenError,
+): Next {
   const algorithm = algorithmOf(digest);
   const hasher = hashers.create(algorithm);
   return async () => {
@@ -51,7 +56,7 @@ export function hashed(next: Next, digest: Digest, hashers: Hashers): Next {
     if (bytes !== undefined) hasher.update(bytes);
     else {
       const actual = makeDigest(algorithm, hasher.digest());
-      if (actual !== digest) throw rottenError(digest, actual);
+      if (actual !== digest) throw rotten(digest, actual);
     }
     return bytes;
   };

@@ -100,7 +100,8 @@ async function ingestBlob(
   } catch (err) {
     if (isKind(err, 'AlreadyExists')) return 'exists';
     if (reasonOf(err, 'busy') !== undefined) return 'busy';
-    throw wrap(`Cannot fetch ${refKey(desc)}`, err);
+    const { place } = deps.fetcher;
+    throw wrap(`Cannot fetch ${refKey(desc)}${place === undefined ? '' : ` from ${place}`}`, err);
   }
 }
 

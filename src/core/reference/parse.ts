@@ -12,7 +12,7 @@ const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const FORM = 'Write it as host/repository:tag, host/repository@sha256:... or, for Docker Hub, as name:tag';
 const IMPORT =
-  'An image layout in a directory, or an archive, is no registry: hawser import DIR (or FILE) brings in its images, checked and unpacked as those of a pull';
+  'An image layout in a directory, or an archive, is no registry. pull, fetch, unpack --rootfs, bundle, resolve, manifest and config take oci:DIR[:NAME] and oci-archive:FILE[:NAME]; hawser import DIR (or FILE) brings in all images that are there';
 
 /**
  * Parses the reference that a user wrote. A first component with a `.`, a `:` or an upper-case letter, or `localhost`, is

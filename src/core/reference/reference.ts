@@ -1,4 +1,12 @@
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+
+/** An image of a layout on this machine. */
+export interface LayoutImage {
+  /** Absolute, of a directory or an archive. */
+  readonly path: string;
+  readonly root: Descriptor;
+}
 
 /** A checked image reference. parse.ts has the grammar and completes short names. */
 export interface Reference {
@@ -14,4 +22,6 @@ export interface Reference {
   readonly tag: string | undefined;
   /** What the content must be, whatever the tag says by now. */
   readonly digest: Digest | undefined;
+  /** Where the image is, in place of the registry. */
+  readonly layout?: LayoutImage | undefined;
 }

@@ -1,14 +1,10 @@
 /** The images that an archive has, with the names that the archive gives them. */
 import { readArchived } from '../carry/archive-blobs.ts';
 import { type DockerImages, takeDockerImages } from '../carry/docker-archive.ts';
-import { annotatedNames } from '../carry/import-names.ts';
 import type { Archive } from '../carry/members.ts';
-import { ociRoots } from '../carry/oci-roots.ts';
+import { layoutContent } from '../carry/oci-roots.ts';
 import type { ArchiveForm } from '../carry/open-archive.ts';
 import type { Referrer } from '../carry/referrers.ts';
-import { SUBJECT } from '../images/gc-labels.ts';
-import { isDigest } from '../oci/digest.ts';
-import { isIndexType, isManifestType } from '../oci/media-types.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Job } from './job.ts';
 import type { StoreDeps, VerbOptions } from './options.ts';
@@ -39,19 +35,8 @@ export async function archivedImages(
   }
   const read = (name: string, limit: number) =>
     readArchived(archive, content, `${prefix}${name}`, limit, { signal });
-  const roots = await ociRoots(read, deps.hashers);
-  const referrers = roots.flatMap((desc) => {
-    const subject = desc.annotations?.[SUBJECT] ?? '';
-    return isDigest(subject) ? [{ desc, subject }] : [];
-  });
-  const images = roots.flatMap((root) => {
-    if (root.annotations?.[SUBJECT] !== undefined) return [];
-    if (!isManifestType(root.mediaType) && !isIndexType(root.mediaType)) {
-      report({ type: 'warning', message: `Left out ${root.digest}: it is ${root.mediaType}, and no image` });
-      return [];
-    }
-    const { mediaType, digest, size, platform } = root;
-    return [{ target: { mediaType, digest, size, platform }, names: annotatedNames(root) }];
-  });
+  const { images, referrers, others } = await layoutContent(read, deps.hashers);
+  for (const { digest, mediaType } of others)
+    report({ type: 'warning', message: `Left out ${digest}: it is ${mediaType}, and no image` });
   return { images, generated: new Set(), referrers };
 }

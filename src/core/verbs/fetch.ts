@@ -178,7 +178,9 @@ export function wantedOf(
     reference: options.reference,
     platforms: options.platforms ?? [hostPlatform],
     named: options.platforms !== undefined,
-    allMetadata: options.allMetadata ?? backend.allMetadata ?? false,
+    // A layout need not hold the documents of platforms that nobody wants.
+    allMetadata:
+      options.allMetadata ?? (options.reference.layout === undefined && backend.allMetadata === true),
     metadataOnly: options.metadataOnly ?? false,
     concurrency: options.maxConcurrentDownloads ?? 0,
     generated: new Set(),
