@@ -215,6 +215,55 @@ test('A4: flat and rewritten indexes', async () => {
   });
 });
 
+const REFUSED_FORMS: readonly [Options, string, RegExp][] = [
+  [{ for: 'k3s' }, 'x.img', /k3s passes over files of such a name: x\.img/],
+  [{ for: 'rke2' }, 'x.tar.zst.part', /rke2 passes over files/],
+  [{ for: 'k3s', compress: 'gzip' }, 'x.tar.zst', /goes by the name x\.tar\.zst, and --compress is gzip/],
+  [{ for: 'k0s' }, 'x.tar.zst', /k0s reads no archive with zstd around it/],
+  [{ for: 'k0s', compress: 'gzip' }, 'x.tar', /k0s reads no archive with gzip around it/],
+  [{ for: 'docker', docker: 'never' }, 'x.tar', /docker read nothing but manifest\.json/],
+];
+for (const [options, name, said] of REFUSED_FORMS)
+  test(`A5: for ${options.for}: ${name} is refused before it is written`, async () => {
+    await withWorld(async ({ store, save, dir }) => {
+      await storeGolden(store, [NAME]);
+      const to = { type: 'file', path: join(dir, name) } as const;
+      await rejectsWith('InvalidArgument', said, save([NAME], { ...options, to }));
+      await rejectsWith(
+        'InvalidArgument',
+        /reads no directories/,
+        save([NAME], { ...options, to: { type: 'directory', path: join(dir, 'd') } }),
+      );
+      assert.deepEqual(readdirSync(dir), ['root']);
+    });
+  });
+
+test('A5: what k3s, RKE2, k0s, containerd and Docker take', async () => {
+  await withWorld(async ({ store, save, dir }) => {
+    await storeGolden(store, [NAME]);
+    const amd = { platforms: [{ os: 'linux', architecture: 'amd64' }] };
+    for (const [reader, name] of [
+      ['k3s', 'a.tar.zst'],
+      ['rke2', 'b.tgz'],
+      ['k0s', 'c.tar'],
+      ['containerd', 'd'],
+      ['docker', 'e.tar.gz'],
+    ] as const) {
+      const to = { type: 'file', path: join(dir, name) } as const;
+      const said = await save([NAME], { ...amd, for: reader, to });
+      assert.equal(
+        said.join().includes('since May 2024'),
+        reader === 'k3s' || reader === 'rke2',
+        said.join(),
+      );
+      assert.deepEqual(await save([NAME], { for: reader, to }), [], 'whole');
+    }
+    const zst = readFileSync(join(dir, 'a.tar.zst'));
+    assert.equal(zst.readUInt32LE(0), 0xfd2fb528, 'a frame of zstd');
+    assert.ok((zst[4] ?? 0) & 32 || 2 ** (10 + ((zst[5] ?? 0) >> 3)) <= 8 * 1024 * 1024, 'its window');
+  });
+});
+
 test('A6: two images that share a layer, one of them with two names', async () => {
   await withWorld(async ({ store, save, out }) => {
     await storeGolden(store, [NAME, 'registry.example/t/img:2']);

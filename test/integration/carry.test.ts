@@ -59,6 +59,21 @@ async function targetOf(store: Hawser, name: string): Promise<string | undefined
 
 for (const installation of installations)
   describe(`with ${installation.name}`, { skip: needs({ root: true, tools: ['containerd', 'ctr'] }) }, () => {
+    test('A5: of a sparse image, ctr takes all platforms of a flat or rewritten index, not of a kept one', () =>
+      withWorld(async ({ path, full }) => {
+        const daemon = await startContainerd(undefined, '', installation);
+        try {
+          for (const form of ['flat', 'rewrite', 'keep'] as const) {
+            await full.ok('export', '--platform', 'linux/amd64', '--index', form, path('a.tar'), NAME);
+            const taken = daemon.ctr('-n', form, 'images', 'import', '--all-platforms', path('a.tar'));
+            if (form === 'keep') await assert.rejects(taken, /not found/);
+            else await taken;
+          }
+        } finally {
+          await daemon.close();
+        }
+      }));
+
     test('an export is imported by ctr, and what ctr exports by hawser', () =>
       withWorld(async ({ path, full, empty }) => {
         const daemon = await startContainerd(undefined, '', installation);

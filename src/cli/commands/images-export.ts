@@ -1,5 +1,6 @@
 import { absolutePath } from '../../core/absolute-path.ts';
 import type { Backend } from '../../core/backend.ts';
+import { ARCHIVE_READERS } from '../../core/carry/archive-readers.ts';
 import type { Have } from '../../core/carry/bundle.ts';
 import { readHave } from '../../core/carry/have.ts';
 import type { Image } from '../../core/images/image-store.ts';
@@ -46,6 +47,11 @@ const COMPRESS = choice({
   describe:
     'around the archive (default what its name ends with: .gz, .tgz, .zst; layers are compressed already)',
 });
+const FOR = choice({
+  name: 'for',
+  choices: ARCHIVE_READERS,
+  describe: 'whom the archive is for: a form that they cannot read is refused',
+});
 const LACKS = list({
   name: 'lacks',
   value: 'FILE|DIR',
@@ -68,6 +74,7 @@ const FLAGS = [
   ALL_PLATFORMS,
   FORMAT,
   COMPRESS,
+  FOR,
   LACKS,
   REFERRERS,
   INDEX,
@@ -158,6 +165,7 @@ export const imagesExport: Command = command({
         referrers: input.get(REFERRERS),
         lacks: await havesOf(context),
         compress: input.get(COMPRESS),
+        for: input.get(FOR),
         index: input.get(INDEX),
         docker: input.get(SKIP_MANIFEST_JSON) ? 'never' : input.get(DOCKER),
         refName: input.get(REF_NAME),

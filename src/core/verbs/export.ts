@@ -1,6 +1,7 @@
 /** The verb `export`: images of a store as an archive or a directory that other tools read (ctr images export, docker save). */
 
 import type { RefNameForm } from '../carry/annotations.ts';
+import { type ArchiveForm, type ArchiveReader, checkReader, sparseNote } from '../carry/archive-readers.ts';
 import { FileSink, writeBeside } from '../carry/beside.ts';
 import { BUNDLE, bundleJson, type Have } from '../carry/bundle.ts';
 import type { WantedPlatforms } from '../carry/choose-parts.ts';
@@ -58,6 +59,8 @@ export interface ExportOptions extends VerbOptions {
   readonly lacks?: readonly Have[] | undefined;
   /** Around the archive. Default: what the file's name ends with; none for other targets. */
   readonly compress?: OuterCompression | undefined;
+  /** Whom the archive is for: a form that they cannot read is refused before anything is written. */
+  readonly for?: ArchiveReader | undefined;
   /** Of all entries, in seconds since the epoch. Default: 0. */
   readonly mtime?: number | undefined;
 }
@@ -90,6 +93,7 @@ export async function exportImages(
   options: ExportOptions,
 ): Promise<ExportResult> {
   if (images.length === 0) throw new HawserError('InvalidArgument', 'Cannot export: no image is named');
+  if (options.for !== undefined) checkReader(options.for, formOf(options));
   const {
     strict = false,
     refName = 'tag',
@@ -120,9 +124,14 @@ export async function exportImages(
   });
 }
 
+function formOf({ to, compress, docker, format }: ExportOptions): ArchiveForm {
+  const name = to.type === 'file' ? to.path.slice(to.path.lastIndexOf('/') + 1) : undefined;
+  return { type: to.type, name, compress, hasManifestJson: format === 'docker' || docker !== 'never' };
+}
+
 function tellAbsent(
   { name, absent, unwanted, target, source }: PlannedExport,
-  { index = 'keep', platforms = 'present' }: ExportOptions,
+  { index = 'keep', platforms = 'present', for: reader }: ExportOptions,
   warn: (text: string) => void,
 ): void {
   const is = (list: readonly string[]) => `${list.join(', ')} ${list.length === 1 ? 'is' : 'are'}`;
@@ -132,7 +141,9 @@ function tellAbsent(
     ...(unwanted.length > 0 ? [`${is(unwanted)} left out`] : []),
   ];
   if (parts.length > 0 && index === 'keep')
-    warn(`${name}: ${parts.join(', ')}; the archive keeps the index, which lists more than the archive has`);
+    warn(
+      `${name}: ${parts.join(', ')}; the archive keeps the index, which lists more than the archive has${sparseNote(reader)}`,
+    );
   if (target.digest !== source.digest)
     warn(`${name}: exported as ${target.digest}, in place of ${source.digest}`);
 }

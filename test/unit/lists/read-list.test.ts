@@ -194,7 +194,7 @@ test('a lock whose name has another digest is refused: the record would lie', as
   ]);
 });
 
-test('what would need a list of tags, a signature check or a template is an error that says so; secrets are not used', async () => {
+test('HA16: what would need a list of tags, a signature check or a template is an error that says so; secrets are not used', async () => {
   assert.deepEqual(await wrongOf('h.io:\n  images: {a: [], b: ["1"]}\n  images-by-tag-regex: {c: "^1"}\n'), [
     'l: images-by-tag-regex of h.io: hawser asks no registry for its tags; name them',
     'l: h.io/a without tags stands for all tags: hawser asks no registry for its tags; name them',
@@ -248,11 +248,15 @@ const HOSTILE: Readonly<Record<string, string>> = {
   'deep mappings': `apiVersion: v1\nkind: a\nx: ${'{a: '.repeat(500)}1${'}'.repeat(500)}`,
   'many keys': `apiVersion: v1\nkind: a\n${Array.from({ length: 50_000 }, (_, n) => `k${n}: 1\n`).join('')}`,
   'one line of a MiB': 'a'.repeat(1 << 20),
+  'a tag of JavaScript': 'apiVersion: v1\nkind: a\nimage: !!js/function "function () { process.exit(7) }"\n',
+  'a command and a template in names':
+    'sync: [{source: "$(touch x)", type: image}, {source: "{{ env \\"HOME\\" }}", type: image}]\n',
+  'merge keys of aliases': `apiVersion: v1\nkind: a\nb: &b {image: a}\n${'c: {<<: *b}\n'.repeat(1)}d: {<<: [${'*b,'.repeat(20_000)}]}\n`,
   'names of prototypes': '{"__proto__": {"images": {"a": ["1"]}}, "constructor": 1}',
 };
 
 for (const [name, text] of Object.entries(HOSTILE))
-  test(`a hostile list: ${name}`, async () => {
+  test(`HA16: a hostile list: ${name}`, async () => {
     const began = performance.now();
     const images = await readList(text, 'l').then(
       (list) => list.images.length,

@@ -209,6 +209,9 @@ const TABLE: readonly (readonly [target: string, status: number, about?: string]
   ['/v2/a%2fb/manifests/v1', 404, 'UNSUPPORTED'],
   ['/v2/a/b%00/manifests/v1', 404, 'UNSUPPORTED'],
   ['/v2/a/%zz/manifests/v1', 404, 'UNSUPPORTED'],
+  ['/v2//a//b/manifests/v1', 400, 'NAME_INVALID'],
+  ['/v2/a/%252e%252e/b/manifests/v1', 400, 'NAME_INVALID'],
+  ['/v2/../../etc/passwd/blobs/CONFIG', 404, 'UNSUPPORTED'],
   [`/v2/${'a/'.repeat(300)}b/manifests/v1`, 400, 'NAME_INVALID'],
   [`/v2/${'a'.repeat(5000)}`, 414, 'NAME_INVALID'],
   ['/', 404, 'UNSUPPORTED'],
@@ -221,7 +224,7 @@ const TABLE: readonly (readonly [target: string, status: number, about?: string]
 ];
 
 for (const [target, status, about] of TABLE)
-  test(`A38: GET ${target.slice(0, 70)}`, async () => {
+  test(`A38, HA17: GET ${target.slice(0, 70)}`, async () => {
     const answer = await ask(spell(target));
     assert.equal(answer.status, status, answer.body);
     assert.equal(answer.headers['content-length'], String(answer.body.length));
@@ -298,12 +301,13 @@ const RANGES: readonly (
   ['bytes=-0', 416],
   ['bytes=0-1,5-9', 200],
   ['bytes=-', 200],
+  [`bytes=${'0-1,'.repeat(3000)}5-`, 200],
   ['bytes=a-b', 200],
   ['items=0-9', 200],
 ];
 
 for (const [range, ...wanted] of RANGES)
-  test(`A36: Range: ${range}`, async () => {
+  test(`A36: Range: ${range.slice(0, 40)}`, async () => {
     const answer = await ask(spell('/v2/a/b/blobs/LAYER'), { range });
     assert.equal(answer.headers['content-length'], String(answer.body.length));
     if (wanted.length === 2) {

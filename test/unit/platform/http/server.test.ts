@@ -257,7 +257,7 @@ test('a second request does not cut the first answer, however long that one take
   );
 });
 
-test('slow loris: headers that come slowly, none at all, and connections that idle are closed', async () => {
+test('HA17: slow loris: headers that come slowly, none at all, and connections that idle are closed', async () => {
   await withServer(
     hello,
     async ({ port }) => {
@@ -277,7 +277,7 @@ test('slow loris: headers that come slowly, none at all, and connections that id
   );
 });
 
-test('too many connections are closed, the others go on', async () => {
+test('HA17: too many connections are closed, the others go on', async () => {
   await withServer(
     hello,
     async ({ port }) => {
@@ -301,11 +301,13 @@ test('too many connections are closed, the others go on', async () => {
   );
 });
 
-test('no HTTP, headers without end, two lengths: refused, and the server goes on', async () => {
+test('HA17: no HTTP, headers without end, two lengths: refused, and the server goes on', async () => {
   await withServer(hello, async ({ port }) => {
     for (const text of [
       'nonsense\r\n\r\n',
       `${GET}${'x: y\r\n'.repeat(20_000)}\r\n`,
+      `${GET}${'Accept: a/b\r\n'.repeat(100_000)}\r\n`,
+      `${GET}Range: bytes=${'0-1,'.repeat(10_000)}5-\r\n\r\n`,
       `${GET}Content-Length: 5\r\nContent-Length: 6\r\n\r\n`,
       `${GET}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
     ]) {
@@ -316,7 +318,7 @@ test('no HTTP, headers without end, two lengths: refused, and the server goes on
   });
 });
 
-test('a body that comes with a request is not taken for the next one', async () => {
+test('HA17: a body that comes with a request is not taken for the next one', async () => {
   let requests = 0;
   const handler: RequestHandler = async (request) => {
     requests++;
