@@ -15,8 +15,8 @@ import { versionLine } from './version.ts';
 import type { Outcome } from './views/view.ts';
 
 /**
- * One command line, from arguments to exit code: 0, 1 for errors, 2 for wrong usage, 4 for an archive that builds upon what is not here,
- * 128 + n when ended by signal n.
+ * One command line, from arguments to exit code: 0, 1 for errors, 2 for wrong usage, 3 for tags that have moved, 4 for an archive that
+ * builds upon what is not here, 128 + n when ended by signal n.
  * Throws only what keeps it from starting. After a second interrupt it returns while work is still running: the caller ends the process.
  */
 export async function run(runtime: Runtime, args: readonly string[], services: Services): Promise<number> {

@@ -109,6 +109,8 @@ export type Reason =
   | { readonly type: 'mounted'; readonly at: string }
   /** An archive builds upon blobs that are not here. */
   | { readonly type: 'lacks'; readonly digests: readonly string[] }
+  /** A tag names another digest than the one that is pinned. */
+  | { readonly type: 'moved' }
   /** The command line was wrong. */
   | { readonly type: 'usage' };
 

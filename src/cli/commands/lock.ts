@@ -1,10 +1,11 @@
 import { cleaningUp } from '../../core/async/cleanup.ts';
 import { Limiter } from '../../core/async/limiter.ts';
-import { hintOf, kindOf, messageOf } from '../../core/errors.ts';
+import { HawserError, hintOf, kindOf, messageOf, reasonOf } from '../../core/errors.ts';
 import type { ImageList, Listed } from '../../core/lists/list.ts';
 import { type Locked, lockText } from '../../core/lists/lock.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
-import { lockImage } from '../../core/verbs/lock.ts';
+import { lockImage, requireUnmoved } from '../../core/verbs/lock.ts';
+import { bool } from '../grammar/flag.ts';
 import { PLATFORM } from '../grammar/flags.ts';
 import { LIST_FORMS } from '../grammar/list-flags.ts';
 import {
@@ -22,7 +23,12 @@ import { checkCredentials, nothing, outcomeOf } from '../session/transfer-many.t
 import type { FailedImage, Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
-type LockContext = Context<RegistryFlag | NetworkFlag | 'platform'>;
+type LockContext = Context<RegistryFlag | NetworkFlag | 'platform' | 'check'>;
+
+const CHECK = bool({
+  name: 'check',
+  describe: 'ask whether the tags of a lock still name what is locked: exit status 3 when one has moved',
+});
 
 /** Registries are asked for so many images at once. */
 const AT_ONCE = 6;
@@ -36,28 +42,48 @@ export const lock: Command = command({
     `${LIST_FORMS}\n` +
     'Writes a lock to standard output: hawser lock images.txt > images.lock; then hawser pull -f images.lock takes\n' +
     'what was locked, under its tag, and with --locked refuses what has moved. "-" stands for standard input.\n' +
+    'Later hawser lock --check images.lock asks whether the tags still name that.\n' +
     'With --platform, or where the list has platforms, the digest of the manifest of each, and a pull takes those.',
-  flags: [PLATFORM, ...REGISTRY_FLAGS, ...NETWORK_FLAGS],
+  flags: [CHECK, PLATFORM, ...REGISTRY_FLAGS, ...NETWORK_FLAGS],
   run: async (context, input) => {
     const list = await imagesOf(context, [], input.args);
     const warnings = list.warnings.map((message) => `warning: ${message}`);
     const [first] = list.images;
     if (first === undefined || list.errors.length > 0) return nothing(list);
     checkCredentials(context, list.images);
-    const { locked, failed } = await lockAll(context, first, list);
+    const { results, failed } = await askAll(context, first, list);
     if (failed.length > 0) {
-      const outcome = outcomeOf(failed, list.images.length);
-      return { ...outcome, warnings: [...warnings, ...(outcome.warnings ?? [])] };
+      const outcome = outcomeOf(failed.map(toldOf), list.images.length);
+      const onlyMoved = failed.every(({ error }) => reasonOf(error, 'moved') !== undefined);
+      const failures = onlyMoved ? [movedOf(failed.length, list.images.length)] : outcome.failures;
+      return { warnings: [...warnings, ...(outcome.warnings ?? [])], failures: failures ?? [] };
     }
-    return { view: { type: 'text', text: lockText(locked) }, warnings } satisfies Outcome;
+    if (input.get(CHECK)) return { warnings };
+    return { view: { type: 'text', text: lockText(results) }, warnings } satisfies Outcome;
   },
 });
 
-async function lockAll(
+interface Failed {
+  readonly name: string;
+  readonly error: unknown;
+}
+
+function toldOf({ name, error }: Failed): FailedImage {
+  return { name, kind: kindOf(error), message: messageOf(error), hint: hintOf(error) };
+}
+
+function movedOf(moved: number, all: number): HawserError {
+  return new HawserError('FailedPrecondition', `${moved} of ${all} tags moved`, {
+    reason: { type: 'moved' },
+  });
+}
+
+/** With `--check` without results. */
+async function askAll(
   context: LockContext,
   { reference: first }: Listed,
   { images }: ImageList,
-): Promise<{ readonly locked: readonly Locked[]; readonly failed: readonly FailedImage[] }> {
+): Promise<{ readonly results: readonly Locked[]; readonly failed: readonly Failed[] }> {
   const { runtime, services, signal } = context;
   const { clock, hashers } = runtime;
   const network = networkOptions(context.input);
@@ -67,16 +93,18 @@ async function lockAll(
   });
   const deps = { registry, clock, hashers, report: () => {}, retry: network.retry };
   const slots = new Limiter(AT_ONCE);
-  const locked: Locked[] = [];
-  const failed: FailedImage[] = [];
+  const results: Locked[] = [];
+  const failed: Failed[] = [];
+  const checks = context.input.get(CHECK);
   const one = async ({ reference, platforms }: Listed): Promise<void> => {
     try {
-      const listed = platforms?.map((text) => parsePlatform(text, context.platform));
-      const wanted = platformsOf(context) ?? listed;
-      locked.push(await slots.run(signal, () => lockImage(deps, reference, wanted, { signal })));
-    } catch (err) {
-      const { name } = reference;
-      failed.push({ name, kind: kindOf(err), message: messageOf(err), hint: hintOf(err) });
+      await slots.run(signal, async () => {
+        if (checks) return await requireUnmoved({ registry }, reference, { signal });
+        const listed = platforms?.map((text) => parsePlatform(text, context.platform));
+        results.push(await lockImage(deps, reference, platformsOf(context) ?? listed, { signal }));
+      });
+    } catch (error) {
+      failed.push({ name: reference.name, error });
     }
   };
   await cleaningUp(
@@ -85,5 +113,5 @@ async function lockAll(
     late(context, 'closing the connections'),
   );
   signal.throwIfAborted();
-  return { locked, failed };
+  return { results, failed };
 }

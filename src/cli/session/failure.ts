@@ -4,6 +4,8 @@ import type { Output } from '../../core/ports/host.ts';
 import { isUsageError } from '../grammar/usage-error.ts';
 import { redact, safe, safeLines } from '../render/text.ts';
 
+/** Tags have moved since their digests were pinned; nothing else is wrong. */
+const MOVED = 3;
 /** An archive builds upon blobs that are not here. */
 const LACKS = 4;
 
@@ -42,6 +44,7 @@ export async function tellFailure(err: unknown, opts: FailureOptions): Promise<n
   if (isUsageError(err)) return 2;
   if (opts.interrupted !== undefined) return opts.interrupted;
   if (reasonOf(err, 'lacks') !== undefined) return LACKS;
+  if (reasonOf(err, 'moved') !== undefined) return MOVED;
   return kindOf(err) === 'Canceled' ? 130 : 1;
 }
 

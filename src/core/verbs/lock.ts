@@ -43,6 +43,9 @@ export async function requireUnmoved(
   throw new HawserError(
     'FailedPrecondition',
     `${name} has moved: it is locked to ${digest}, and the registry has ${root.digest}`,
-    { hint: 'hawser lock makes a new lock; without --locked the locked digest is taken' },
+    {
+      hint: 'hawser lock makes a new lock; a pull without --locked takes the locked digest',
+      reason: { type: 'moved' },
+    },
   );
 }
