@@ -1,70 +1,26 @@
 /** Archives there and back: hawser's with ctr 1.6 and 2, skopeo, umoci and crane, and theirs with hawser; digests stay. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { GOLDEN_NAME, targetOf, withCarryWorld } from '../support/carry-world.ts';
 import { installations, startContainerd } from '../support/containerd.ts';
 import { exec, execOk } from '../support/exec.ts';
-import {
-  type ArchiveEntry,
-  amd64,
-  blobEntry,
-  blobs,
-  INDEX_DIGEST,
-  indexOf,
-  LAYOUT,
-  tarOf,
-} from '../support/golden-image.ts';
-import { anyFlavour, type Hawser, hawser } from '../support/hawser.ts';
+import { amd64, INDEX_DIGEST } from '../support/golden-image.ts';
+import { anyFlavour, hawser } from '../support/hawser.ts';
 import { findTool, needs } from '../support/needs.ts';
-import { scratch } from '../support/scratch.ts';
 import { digestOf } from '../support/stores.ts';
 
-const NAME = 'registry.example/t/img:1';
 /** Of the amd64 image as a Docker archive of expanded layers. */
 const DOCKER_DIGEST = 'sha256:0763c762f1694db62691ae3e0b1f695962bc871cdfdbaa9089a160acafcd6ea7';
-
-interface World {
-  readonly dir: string;
-  /** A file in the scratch directory. */
-  path(name: string): string;
-  /** A store that has the golden image. */
-  readonly full: Hawser;
-  readonly empty: Hawser;
-}
-
-async function withWorld(body: (world: World) => Promise<void>): Promise<void> {
-  const dir = scratch('hawser-carry-');
-  const path = (name: string) => join(dir.path, name);
-  try {
-    const entries: ArchiveEntry[] = [
-      ['oci-layout', LAYOUT],
-      ['index.json', indexOf([{ 'io.containerd.image.name': NAME }])],
-      ...blobs().map(blobEntry),
-    ];
-    writeFileSync(path('golden.tar'), tarOf(entries));
-    const full = hawser(anyFlavour, path('full'));
-    await full.ok('import', '--no-unpack', '--all-platforms', path('golden.tar'));
-    await body({ dir: dir.path, path, full, empty: hawser(anyFlavour, path('empty')) });
-  } finally {
-    await dir[Symbol.asyncDispose]();
-  }
-}
-
-/** The target of the record `name`, as hawser lists it. */
-async function targetOf(store: Hawser, name: string): Promise<string | undefined> {
-  const { stdout } = await store.ok('images', 'ls', `name==${name}`);
-  return /sha256:[0-9a-f]{64}/.exec(stdout)?.[0];
-}
 
 for (const installation of installations)
   describe(`with ${installation.name}`, { skip: needs({ root: true, tools: ['containerd', 'ctr'] }) }, () => {
     test('A5: of a sparse image, ctr takes all platforms of a flat or rewritten index, not of a kept one', () =>
-      withWorld(async ({ path, full }) => {
+      withCarryWorld(async ({ path, full }) => {
         const daemon = await startContainerd(undefined, '', installation);
         try {
           for (const form of ['flat', 'rewrite', 'keep'] as const) {
-            await full.ok('export', '--platform', 'linux/amd64', '--index', form, path('a.tar'), NAME);
+            await full.ok('export', '--platform', 'linux/amd64', '--index', form, path('a.tar'), GOLDEN_NAME);
             const taken = daemon.ctr('-n', form, 'images', 'import', '--all-platforms', path('a.tar'));
             if (form === 'keep') await assert.rejects(taken, /not found/);
             else await taken;
@@ -75,26 +31,29 @@ for (const installation of installations)
       }));
 
     test('an export is imported by ctr, and what ctr exports by hawser', () =>
-      withWorld(async ({ path, full, empty }) => {
+      withCarryWorld(async ({ path, full, empty }) => {
         const daemon = await startContainerd(undefined, '', installation);
         try {
-          await full.ok('export', path('a.tar'), NAME);
+          await full.ok('export', path('a.tar'), GOLDEN_NAME);
           await daemon.ctr('images', 'import', '--all-platforms', path('a.tar'));
-          assert.match((await daemon.ctr('images', 'ls')).stdout, new RegExp(`${NAME} .*${INDEX_DIGEST}`));
+          assert.match(
+            (await daemon.ctr('images', 'ls')).stdout,
+            new RegExp(`${GOLDEN_NAME} .*${INDEX_DIGEST}`),
+          );
           await daemon.ctr('images', 'check');
-          await daemon.ctr('images', 'export', '--all-platforms', path('b.tar'), NAME);
+          await daemon.ctr('images', 'export', '--all-platforms', path('b.tar'), GOLDEN_NAME);
           await empty.ok('import', '--no-unpack', '--all-platforms', path('b.tar'));
-          assert.equal(await targetOf(empty, NAME), INDEX_DIGEST);
-          await full.ok('export', '--format', 'docker', path('d.tar'), NAME);
+          assert.equal(await targetOf(empty, GOLDEN_NAME), INDEX_DIGEST);
+          await full.ok('export', '--format', 'docker', path('d.tar'), GOLDEN_NAME);
           await daemon.ctr('-n', 'other', 'images', 'import', path('d.tar'));
           const ours = hawser(anyFlavour, path('docker'));
           await ours.ok('import', '--no-unpack', path('d.tar'));
-          const digest = (await targetOf(ours, NAME)) ?? 'none';
+          const digest = (await targetOf(ours, GOLDEN_NAME)) ?? 'none';
           assert.match((await daemon.ctr('-n', 'other', 'images', 'ls')).stdout, new RegExp(digest));
           const [file, ...before] = anyFlavour.command;
           const at = [...before, '--address', daemon.socket, '-n', 'third'];
           await execOk(file, [...at, 'import', '--no-unpack', '--all-platforms', path('a.tar')]);
-          await execOk(file, [...at, 'export', path('c.tar'), NAME]);
+          await execOk(file, [...at, 'export', path('c.tar'), GOLDEN_NAME]);
           assert.deepEqual((await execOk('cmp', [path('a.tar'), path('c.tar')])).stdout, '');
         } finally {
           await daemon.close();
@@ -108,21 +67,21 @@ test(
     skip: needs({ tools: ['skopeo', 'umoci'] }),
   },
   () =>
-    withWorld(async ({ path, full, empty }) => {
-      await full.ok('export', path('a.tar'), NAME);
-      await full.ok('export', `${path('layout')}/`, NAME);
+    withCarryWorld(async ({ path, full, empty }) => {
+      await full.ok('export', path('a.tar'), GOLDEN_NAME);
+      await full.ok('export', `${path('layout')}/`, GOLDEN_NAME);
       const { stdout } = await execOk('skopeo', ['inspect', '--raw', `oci-archive:${path('a.tar')}:1`]);
       assert.equal(digestOf(new TextEncoder().encode(stdout)), INDEX_DIGEST);
       assert.equal((await execOk('umoci', ['ls', '--layout', path('layout')])).stdout.trim(), '1');
       const copies = [
-        [`oci-archive:${path('s.tar')}:${NAME}`, 's.tar', INDEX_DIGEST],
-        [`oci:${path('s')}:${NAME}`, 's', INDEX_DIGEST],
+        [`oci-archive:${path('s.tar')}:${GOLDEN_NAME}`, 's.tar', INDEX_DIGEST],
+        [`oci:${path('s')}:${GOLDEN_NAME}`, 's', INDEX_DIGEST],
       ] as const;
       for (const [to, name, digest] of copies) {
         await execOk('skopeo', ['copy', '-q', '--all', `oci:${path('layout')}:1`, to]);
         const store = hawser(anyFlavour, path(`store-${name}`));
         await store.ok('import', '--no-unpack', '--all-platforms', path(name));
-        assert.equal(await targetOf(store, NAME), digest);
+        assert.equal(await targetOf(store, GOLDEN_NAME), digest);
       }
       const amd = ['--override-arch', 'amd64', '--override-os', 'linux'];
       await execOk('skopeo', [
@@ -130,11 +89,11 @@ test(
         '-q',
         ...amd,
         `oci:${path('layout')}:1`,
-        `docker-archive:${path('d.tar')}:${NAME}`,
+        `docker-archive:${path('d.tar')}:${GOLDEN_NAME}`,
       ]);
       await empty.ok('import', '--no-unpack', path('d.tar'));
-      assert.equal(await targetOf(empty, NAME), DOCKER_DIGEST);
-      await full.ok('export', '--format', 'docker', path('e.tar'), NAME);
+      assert.equal(await targetOf(empty, GOLDEN_NAME), DOCKER_DIGEST);
+      await full.ok('export', '--format', 'docker', path('e.tar'), GOLDEN_NAME);
       const back = await execOk('skopeo', [
         'inspect',
         '--raw',
@@ -149,9 +108,9 @@ test(
   'crane takes an export, and one of Docker’s form',
   { skip: findTool('crane') ? false : 'needs crane' },
   () =>
-    withWorld(async ({ path, full }) => {
+    withCarryWorld(async ({ path, full }) => {
       for (const format of ['oci', 'docker']) {
-        await full.ok('export', '--format', format, path(`${format}.tar`), NAME);
+        await full.ok('export', '--format', format, path(`${format}.tar`), GOLDEN_NAME);
         assert.match(
           (await execOk('crane', ['validate', '--tarball', path(`${format}.tar`)])).stderr,
           /PASS|^$/,
@@ -161,19 +120,19 @@ test(
 );
 
 test('through a pipe: standard output is the archive and nothing else', () =>
-  withWorld(async ({ path, full, empty }) => {
+  withCarryWorld(async ({ path, full, empty }) => {
     const [file, ...before] = anyFlavour.command;
-    const out = await full.run(['export', '-', NAME]);
+    const out = await full.run(['export', '-', GOLDEN_NAME]);
     assert.equal(out.code, 0, out.stderr);
     writeFileSync(path('p.tar'), out.raw);
-    await full.ok('export', path('a.tar'), NAME);
+    await full.ok('export', path('a.tar'), GOLDEN_NAME);
     await execOk('cmp', [path('p.tar'), path('a.tar')]);
     const line = [file, ...before, '--root', path('empty'), 'import', '--no-unpack', '--all-platforms', '-'];
     await execOk('sh', ['-c', `cat ${path('p.tar')} | ${line.map((word) => `'${word}'`).join(' ')}`]);
-    assert.equal(await targetOf(empty, NAME), INDEX_DIGEST);
+    assert.equal(await targetOf(empty, GOLDEN_NAME), INDEX_DIGEST);
     const closed = await exec('sh', [
       '-c',
-      `${[file, ...before].join(' ')} --root ${path('full')} export - ${NAME} | true`,
+      `${[file, ...before].join(' ')} --root ${path('full')} export - ${GOLDEN_NAME} | true`,
     ]);
     assert.equal(closed.code, 0);
   }));
