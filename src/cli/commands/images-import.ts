@@ -67,6 +67,11 @@ type ImportContext = Context<NamesOf<typeof FLAGS>>;
 
 function sourceOf({ input, runtime: { host }, signal }: ImportContext): ImportSource {
   const path = input.arg(0);
+  if (/^https?:\/\//i.test(path))
+    throw usageError(
+      'an archive is imported from a file, a directory or standard input',
+      `curl -fL ${path} | hawser import -`,
+    );
   if (path !== '-') return { type: 'path', path: absolutePath(path, host) };
   if (host.stdinIsTerminal)
     throw usageError('standard input is a terminal', 'Pipe an archive, or name a file');

@@ -120,8 +120,13 @@ test('run: wrong usage is exit 2, one message and one hint', async () => {
     'hawser: flags --tlscert and --tlskey must be set together',
   );
   assert.equal((await go('images ls --timeout 5')).code, 2);
+  assert.match(
+    (await go('import https://h.io/a.tar')).err,
+    /from a file.*\nhint: curl -fL https:\/\/h\.io\/a\.tar \| hawser import -\n$/,
+  );
   for (const line of [
     'unpack x --force',
+    'import HTTP://h.io/a.tar',
     'unpack x --owner ours',
     'images unpack x --owner root --rootfs /d',
     'unpack x --rootfs /d --snapshotter native',
