@@ -103,9 +103,11 @@ async function waitForTurn(
 ): Promise<Taken> {
   for (;;) {
     call.signal?.throwIfAborted();
-    const outcome = await store.write(() => tryTake(store, ref, want, call), call);
-    if (typeof outcome !== 'string') return outcome;
-    if ((await store.owner.look(outcome, call)) === 'alive') throw busy(store, ref);
+    // A follower asks again and again, and must not keep the writer from the database.
+    const holder =
+      holderOf(store, ref, want, call) ?? (await store.write(() => tryTake(store, ref, want, call), call));
+    if (typeof holder !== 'string') return holder;
+    if ((await store.owner.look(holder, call)) === 'alive') throw busy(store, ref);
   }
 }
 
@@ -117,17 +119,24 @@ function busy(store: Store, ref: string): HawserError {
   });
 }
 
-/** Within a transaction. Returns the id of an owner that is in the way and not known to be dead. */
-function tryTake(
+/** The id of an owner that is in the way and not known to be dead. */
+function holderOf(
   store: Store,
   ref: string,
   want: Expected | undefined,
-  { lease, shared, unleased = false }: TakeCall,
-): Taken | string {
+  { shared }: TakeCall,
+): string | undefined {
+  const owner = findIngest(store, ref)?.owner;
+  if (owner !== undefined && isHeld(store, owner)) return owner;
+  return shared === true ? findElsewhere(store, ref, want?.digest)?.owner : undefined;
+}
+
+/** Within a transaction. Returns the id of an owner that is in the way and not known to be dead. */
+function tryTake(store: Store, ref: string, want: Expected | undefined, call: TakeCall): Taken | string {
+  const { lease, unleased = false } = call;
+  const holder = holderOf(store, ref, want, call);
+  if (holder !== undefined) return holder;
   const before = findIngest(store, ref);
-  if (before?.owner !== undefined && isHeld(store, before.owner)) return before.owner;
-  const elsewhere = shared === true ? findElsewhere(store, ref, want?.digest)?.owner : undefined;
-  if (elsewhere !== undefined) return elsewhere;
   if (before === undefined && want === undefined) throw noReference(ref);
   if (unleased) requireUnleased(store, ref);
   addToLease(store, lease, 'ingests', ref);

@@ -2,9 +2,10 @@
 
 import { cleanupSignal } from '../async/abort.ts';
 import { cleaningUp, closingAfter } from '../async/cleanup.ts';
+import { Idle } from '../async/idle.ts';
 import type { Ingest, Ingester, IngestManager, Labels } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
-import { addNote, errnoOf, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
+import { addNote, errnoOf, ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -13,7 +14,6 @@ import type { RetryOptions } from '../registry/patience.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import { Doubts } from './doubts.ts';
 import { Link } from './link.ts';
-import { OtherWriter } from './other-writer.ts';
 import { Served } from './served.ts';
 import { SplitReader } from './split-reader.ts';
 
@@ -38,6 +38,8 @@ export interface BlobCall extends WriteCall {
   readonly doubts?: Doubts | undefined;
 }
 
+/** How often the ingest of another writer is looked at, in milliseconds. */
+const INTERVAL = 200;
 /** Milliseconds without progress after which another writer counts as stopped. */
 const DEFAULT_STALL = 60_000;
 /** No space left, or none of the user's quota. */
@@ -55,21 +57,26 @@ export async function fetchBlob(
 ): Promise<'done' | 'exists'> {
   const key = refKey(desc);
   const tell: Tell = (status, offset) => deps.report({ type: 'blob', key, desc, status, offset });
-  let writer: OtherWriter | undefined;
+  let idle: Idle<number> | undefined;
   let stopped = 0;
   for (;;) {
     const ref = stopped === 0 ? key : `${key}+${stopped}`;
     const outcome = await ingestBlob(deps, ref, desc, call, tell);
     if (outcome === 'done') return 'done';
     if (outcome === 'exists') {
-      const status = writer === undefined ? 'exists' : 'done';
+      const status = idle === undefined ? 'exists' : 'done';
       tell(status, desc.size);
       return status;
     }
-    writer ??= otherWriter(deps, desc, ref, tell);
-    if (await writer.follow(call)) continue;
-    stopped++;
-    writer = otherWriter(deps, desc, `${key}+${stopped}`, tell);
+    const offset = await offsetOf(deps, ref, desc, call);
+    tell('following', offset);
+    idle ??= idleWriter(deps, desc);
+    if (idle.goesOn(offset)) {
+      await deps.clock.sleep(INTERVAL, call.signal);
+    } else {
+      stopped++;
+      idle = idleWriter(deps, desc);
+    }
   }
 }
 
@@ -121,15 +128,22 @@ async function dropHopeless(
   }
 }
 
-function otherWriter(deps: BlobDeps, desc: Descriptor, ref: string, tell: Tell): OtherWriter {
-  return new OtherWriter(deps, { ref, digest: desc.digest }, deps.retry?.stall ?? DEFAULT_STALL, {
-    onOffset: (offset) => tell('following', offset),
-    onIdle: (idle, left) => {
-      const seconds = Math.round(idle / 1000);
-      const reason = `another process fetches ${refKey(desc)}, and has written nothing for ${seconds} s`;
-      deps.report({ type: 'waiting', reason, milliseconds: left });
-    },
+function idleWriter({ clock, report, retry }: BlobDeps, desc: Descriptor): Idle<number> {
+  return new Idle(clock, retry?.stall ?? DEFAULT_STALL, (seconds, milliseconds) => {
+    const reason = `another process fetches ${refKey(desc)}, and has written nothing for ${seconds} s`;
+    report({ type: 'waiting', reason, milliseconds });
   });
+}
+
+/** How many bytes the writer has that is in the way of this ref. */
+async function offsetOf(
+  { content }: BlobDeps,
+  ref: string,
+  { digest }: Descriptor,
+  call: Call,
+): Promise<number> {
+  const status = content.inTheWay?.(ref, digest, call) ?? content.status(ref, call);
+  return (await ifFound(status))?.offset ?? 0;
 }
 
 /**

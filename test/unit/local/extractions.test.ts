@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { reasonOf } from '../../../src/core/errors.ts';
 import { extractKey } from '../../../src/core/layers/extract-key.ts';
 import { rejectsWith } from '../../suites/content.ts';
+import { bareRuntime } from '../../support/bare-runtime.ts';
 import { needs } from '../../support/needs.ts';
 import { withStore } from '../../support/stores.ts';
 
@@ -99,4 +100,31 @@ test('one process that goes on suffices, though another that extracts the layer 
     await going[Symbol.asyncDispose]();
     assert.equal(await mine.extraction?.(CHAIN), undefined);
   });
+});
+
+test('a process that is watched is asked for its lock once a second, and its end is seen at once', {
+  skip,
+}, async () => {
+  const bare = bareRuntime();
+  let [now, opened] = [0, 0];
+  const databases = {
+    open: (...args: Parameters<typeof bare.databases.open>) => {
+      if (args[0].endsWith('.lock')) opened++;
+      return bare.databases.open(...args);
+    },
+  };
+  const runtime = { ...bare, databases, clock: { ...bare.clock, monotonic: () => now } };
+  await withStore(
+    async ({ backend, open }) => {
+      const other = await open();
+      await other.snapshotter('overlayfs').prepare(key(), '');
+      const mine = backend.snapshotter('overlayfs');
+      opened = 0;
+      for (; now < 3000; now += 100) assert.ok(await mine.extraction?.(CHAIN));
+      assert.equal(opened, 3);
+      await other[Symbol.asyncDispose]();
+      assert.equal(await mine.extraction?.(CHAIN), undefined);
+    },
+    { runtime },
+  );
 });

@@ -132,6 +132,23 @@ test('after a kill at any moment of a fetch the next fetch finishes it (H48)', a
   });
 });
 
+test('who asks for a ref that another process writes takes no turn at the database', async () => {
+  await withStore(async ({ backend, open, root, runtime }) => {
+    const ingest = await backend.content.ingest('ref', want);
+    const follower = await open();
+    const writing = runtime.databases.open(`${root}/hawser.db`, { busyTimeout: 0 });
+    try {
+      writing.exec('BEGIN IMMEDIATE');
+      const signal = AbortSignal.timeout(2000);
+      const err = await rejectsWith('Unavailable', follower.content.ingest('ref', want, { signal }));
+      assert.ok(reasonOf(err, 'busy'));
+    } finally {
+      writing.close();
+      await close(ingest);
+    }
+  });
+});
+
 test('content that another namespace brings is waited for, and taken over from the dead', async () => {
   await withStore(async ({ backend, root, open }) => {
     const second = await open('second');

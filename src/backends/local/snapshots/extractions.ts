@@ -64,7 +64,7 @@ export class Extractions {
   async other(records: SnapshotRecords, chainId: string, call?: Call): Promise<OtherExtraction | undefined> {
     const found: OtherExtraction[] = [];
     for (const owner of records.extractors(chainId)) {
-      if ((await this.#store.owner.look(owner, call)) === 'dead') continue;
+      if ((await this.#store.owner.watch(owner, call)) === 'dead') continue;
       found.push(await this.#look(owner, records.layerName(chainId), call));
     }
     if (found.length === 0) return undefined;
