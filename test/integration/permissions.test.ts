@@ -50,6 +50,14 @@ const ROWS: readonly Row[] = [
     ['digest', 'REF'],
     ['referrers', 'REF'],
   ].map((args) => ({ name: args.join(' '), flags: ['--allow-net=HOST', '--allow-env'], args })),
+  ...[
+    ['files', 'ls', 'REF', '/etc'],
+    ['cat', 'REF', '/etc/motd'],
+  ].map((args) => ({
+    name: args.join(' '),
+    flags: ['--allow-read=DIR', '--allow-env', '--allow-sys=uid'],
+    args,
+  })),
   {
     name: 'content fetch-object',
     flags: ['--allow-net=HOST', '--allow-env'],

@@ -111,6 +111,10 @@ const RULES: readonly Rule[] = [
       ...['core/reference/', 'core/registry/registry.ts', RUNTIME],
     ],
   },
+  {
+    layer: 'core/files/',
+    own: [...core('archive', 'async', 'codec', 'layers', 'oci', 'trees'), RUNTIME],
+  },
   { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'trees'), RUNTIME] },
   { layer: 'core/runtime.ts', own: core('layers') },
   { layer: 'core/backend.ts', own: core('content', 'gc', 'images', 'layers', 'leases', 'oci', 'snapshots') },

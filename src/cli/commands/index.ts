@@ -16,6 +16,7 @@ import { contentList } from './content-list.ts';
 import { contentPrune } from './content-prune.ts';
 import { contentRemove } from './content-remove.ts';
 import { df } from './df.ts';
+import { fileCommands } from './files.ts';
 import { gc } from './gc.ts';
 import { imagesCheck } from './images-check.ts';
 import { imagesExport } from './images-export.ts';
@@ -51,6 +52,7 @@ export const GRAMMAR: Grammar<Command> = {
   groups: [
     { name: 'images', aliases: ['image', 'i'], summary: 'pull, list, check, mount and remove images' },
     { name: 'content', aliases: [], summary: 'fetch, list and read blobs' },
+    { name: 'files', aliases: ['file'], summary: 'list, print and copy the files of an image' },
     {
       name: 'namespaces',
       aliases: ['namespace', 'ns'],
@@ -90,6 +92,7 @@ export const GRAMMAR: Grammar<Command> = {
     contentRemove,
     contentLabel,
     contentPrune,
+    ...fileCommands,
     ...leaseCommands,
     ...namespaceCommands,
     tags,

@@ -1,4 +1,6 @@
 /** Content from the registry straight to a reader, through no store. */
+import { linkAbort } from '../async/abort.ts';
+import { byteStream } from '../async/byte-stream.ts';
 import { closingAfter } from '../async/cleanup.ts';
 import { HawserError, messageOf, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -51,11 +53,38 @@ export async function streamBlob(
 
 /** Gives the bytes in order, over lost connections; DataLoss in the end when they are not those of `desc`. */
 export async function readVerified(
-  { fetcher, clock, hashers, report, retry, split }: StreamDeps,
+  deps: StreamDeps,
   desc: Descriptor,
   write: (bytes: Uint8Array) => Promise<void>,
   call: Call,
 ): Promise<void> {
+  const { next, close } = verifiedReads(deps, desc, call);
+  const readAll = async (): Promise<void> => {
+    for (let chunk = await next(); chunk !== undefined; chunk = await next()) await write(chunk);
+  };
+  await closingAfter(readAll, close);
+}
+
+/** The same as a stream, whose end is DataLoss; cancelling it ends the download. */
+export function verifiedStream(deps: StreamDeps, desc: Descriptor, call: Call): ReadableStream<Uint8Array> {
+  const own = new AbortController();
+  const stopListening = linkAbort(call.signal, own);
+  const { next, close } = verifiedReads(deps, desc, { signal: own.signal });
+  return byteStream({
+    next,
+    cancel: (reason) => own.abort(reason),
+    close: async () => {
+      stopListening();
+      await close();
+    },
+  });
+}
+
+function verifiedReads(
+  { fetcher, clock, hashers, report, retry, split }: StreamDeps,
+  desc: Descriptor,
+  call: Call,
+): { next(): Promise<Uint8Array | undefined>; close(): Promise<void> } {
   const { digest, size } = desc;
   const algorithm = algorithmOf(digest);
   const hasher = hashers.create(algorithm);
@@ -64,17 +93,19 @@ export async function readVerified(
   const state = { served: new Served(), link: new Link(clock, split) };
   const reader = new SplitReader({ fetcher, clock, retry, onRetry }, desc, 0, state, call);
   let left = size;
-  const readAll = async (): Promise<void> => {
-    for (let chunk = await reader.read(); chunk !== undefined; chunk = await reader.read()) {
+  const next = async (): Promise<Uint8Array | undefined> => {
+    const chunk = await reader.read();
+    if (chunk !== undefined) {
       if (chunk.length > left) throw wrong(`more than the ${size} bytes that it was said to have`);
       left -= chunk.length;
       hasher.update(chunk);
-      await write(chunk);
+      return chunk;
     }
+    const got = makeDigest(algorithm, hasher.digest());
+    if (got !== digest) throw wrong(`content is ${got}, want ${digest}`);
+    return undefined;
   };
-  await closingAfter(readAll, () => reader.close());
-  const got = makeDigest(algorithm, hasher.digest());
-  if (got !== digest) throw wrong(`content is ${got}, want ${digest}`);
+  return { next, close: () => reader.close() };
 }
 
 function spoilt({ kind, message, hint, reason, cause }: HawserError, written: number): HawserError {

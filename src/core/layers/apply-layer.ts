@@ -1,4 +1,5 @@
 import { LayerApplier } from '../archive/apply.ts';
+import type { TarSink } from '../archive/entry.ts';
 import { TarReader } from '../archive/tar-reader.ts';
 import { byteStream } from '../async/byte-stream.ts';
 import { DETECT_LENGTH, detectCompression, FORMATS } from '../codec/formats.ts';
@@ -28,6 +29,8 @@ export interface ApplyDeps {
   openBlob(job: Pick<ApplyJob, 'blob' | 'blobSize' | 'growing'>, call?: Call): ReadableStream<Uint8Array>;
   /** Compressed bytes taken so far, at most ten times a second and at the end. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Stands between the archive and the tree: what it is given, it gives on. */
+  readonly watch?: ((applier: TarSink) => TarSink) | undefined;
 }
 
 /**
@@ -50,7 +53,7 @@ export async function applyLayer(job: ApplyJob, deps: ApplyDeps, call: Call = {}
     const check = expansionCheck(job, compression);
     const size = await unpack(
       decoded,
-      new TarReader(applier),
+      new TarReader(deps.watch?.(applier) ?? applier),
       { hasher, check, expense, spent, turn: deps.turn },
       call,
     );

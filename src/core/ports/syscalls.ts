@@ -42,11 +42,11 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 
-export function isDirectory(stat: Stat): boolean {
+export function isDirectory(stat: Pick<Stat, 'mode'>): boolean {
   return (stat.mode & S_IFMT) === S_IFDIR;
 }
 
-export function isSymlink(stat: Stat): boolean {
+export function isSymlink(stat: Pick<Stat, 'mode'>): boolean {
   return (stat.mode & S_IFMT) === S_IFLNK;
 }
 

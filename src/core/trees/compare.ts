@@ -222,8 +222,8 @@ class Walk {
     } finally {
       if (fd !== undefined) sys.closeFile(fd);
     }
-    const content = { size, sha256: hasher.digest() };
-    if (content.sha256 !== node.content.sha256)
+    const content = { size, id: hasher.digest() };
+    if (content.id !== node.content.id)
       this.#tell(name, 'content', contentText(node.content), contentText(content));
   }
 

@@ -7,9 +7,10 @@ const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map();
 
 export interface Content {
+  /** Bytes, holes included. */
   readonly size: number;
-  /** sha256, lower-case hex; holes are zeros. */
-  readonly sha256: string;
+  /** What the tree's maker of names says: sha256, lower-case hex (holes are zeros), or where the bytes are. */
+  readonly id: string;
 }
 
 export class ModelNode {

@@ -4,7 +4,7 @@
  */
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
-import type { Hasher, Hashers } from '../ports/hashers.ts';
+import type { Hasher } from '../ports/hashers.ts';
 import {
   type Dir,
   S_IFBLK,
@@ -20,6 +20,11 @@ import {
 import { type Content, chmod, chown, ModelNode, setxattr, statOf, utimes, xattrsOf } from './model-node.ts';
 
 const ZEROS = new Uint8Array(1 << 16);
+
+/** Gives the name of each file's content, once all bytes of the file were seen: their digest (`Hashers`), or another. */
+export interface ContentNames {
+  create(name: 'sha256'): Hasher;
+}
 
 /** A file that was created and is not closed. */
 interface Writing {
@@ -38,7 +43,7 @@ export class ModelSyscalls implements Syscalls {
   readonly provider = 'ffi';
   /** Not known: every attribute is set by a call. */
   readonly creation: undefined;
-  readonly #hashers: Hashers;
+  readonly #contents: ContentNames;
   readonly #devices: boolean;
   readonly #roots = new Map<string, ModelNode>();
   readonly #dirs = new Map<number, ModelNode>();
@@ -47,9 +52,9 @@ export class ModelSyscalls implements Syscalls {
   #fd = 0;
   #ino = 0;
 
-  /** `devices`: whether devices can be made (not in a user namespace, but for overlayfs's whiteouts). */
-  constructor(hashers: Hashers, devices = true) {
-    this.#hashers = hashers;
+  /** `contents` names what is in each file. `devices`: whether devices can be made (not in a user namespace, but for overlayfs's whiteouts). */
+  constructor(contents: ContentNames, devices = true) {
+    this.#contents = contents;
     this.#devices = devices;
   }
 
@@ -137,7 +142,7 @@ export class ModelSyscalls implements Syscalls {
 
   createFile(dir: Dir, name: ByteString, perm: number): number {
     const node = this.#add(dir, name, new ModelNode(++this.#ino, S_IFREG | perm));
-    const hasher = this.#hashers.create('sha256');
+    const hasher = this.#contents.create('sha256');
     this.#writing.set(++this.#fd, { node, hasher, position: 0, copied: undefined });
     return this.#fd;
   }
@@ -189,7 +194,7 @@ export class ModelSyscalls implements Syscalls {
     this.#reading.delete(fd);
     if (file === undefined) return;
     this.#writing.delete(fd);
-    file.node.content = file.copied ?? { size: file.position, sha256: file.hasher.digest() };
+    file.node.content = file.copied ?? { size: file.position, id: file.hasher.digest() };
   }
 
   mkdir(dir: Dir, name: ByteString, perm: number): void {

@@ -11,6 +11,7 @@ import {
   S_IFSOCK,
   type TimeSpec,
 } from '../ports/syscalls.ts';
+import type { Content } from './model-node.ts';
 
 export function timeText({ sec, nsec }: TimeSpec): string {
   return `${sec}.${String(nsec).padStart(9, '0')}`;
@@ -20,8 +21,8 @@ export function octal(mode: number): string {
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
-export function contentText({ size, sha256 }: { readonly size: number; readonly sha256: string }): string {
-  return `${size} bytes sha256:${sha256}`;
+export function contentText({ size, id }: Content): string {
+  return `${size} bytes sha256:${id}`;
 }
 
 export function xattrText(key: string, value: Uint8Array | undefined): string {

@@ -4,7 +4,7 @@ import { fetchSchema1 } from '../download/schema1-manifest.ts';
 import { readVerified } from '../download/stream-blob.ts';
 import { HawserError, wrap } from '../errors.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
-import { MAX_MANIFEST_BYTES, parseManifest } from '../oci/documents.ts';
+import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../oci/documents.ts';
 import { isIndexType, isSchema1Type, OCTET_STREAM } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
@@ -40,13 +40,32 @@ export async function askManifest(
   return await readDocument(deps, reference, root, call);
 }
 
-/** The config of an image. `platform`: the one to take of an index; `named`: an image that is no index has to be for it, too. */
+/** Which image is asked for. */
+export interface AskedPlatform {
+  /** The one to take of an index. */
+  readonly platform: Platform;
+  /** Whether an image that is no index has to be for the platform, too. */
+  readonly named: boolean;
+}
+
+/** The config of an image. */
 export async function askConfig(
   deps: ResolveDeps,
   reference: Reference,
-  { platform, named }: { readonly platform: Platform; readonly named: boolean },
+  asked: AskedPlatform,
   call: Call,
 ): Promise<RemoteDocument> {
+  const { config } = await askImage(deps, reference, asked, call);
+  return await readDocument(deps, reference, config, call);
+}
+
+/** The manifest of an image and what the manifest says. NotImplemented for schema 1. */
+export async function askImage(
+  deps: ResolveDeps,
+  reference: Reference,
+  { platform, named }: AskedPlatform,
+  call: Call,
+): Promise<Manifest & { readonly desc: Descriptor }> {
   const root = await askManifest(deps, reference, named ? platform : undefined, call);
   const isIndex = isIndexType(root.desc.mediaType);
   const { desc, bytes } = isIndex ? await askManifest(deps, reference, platform, call) : root;
@@ -55,11 +74,11 @@ export async function askConfig(
       hint: 'A pull makes a config from the manifest',
     });
   }
-  return await readDocument(deps, reference, parseManifest(bytes, desc).config, call);
+  return { ...parseManifest(bytes, desc), desc };
 }
 
 /** ResourceExhausted for more than a document may have. */
-async function readDocument(
+export async function readDocument(
   deps: ResolveDeps,
   reference: Reference,
   desc: Descriptor,

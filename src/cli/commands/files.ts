@@ -1,0 +1,69 @@
+/** `files`: what is in an image, without a pull. */
+import { wrap } from '../../core/errors.ts';
+import { listFiles, writeFiles } from '../../core/verbs/files.ts';
+import { bool } from '../grammar/flag.ts';
+import { JSON_DOCUMENT } from '../grammar/flags.ts';
+import { FILES_FLAGS, withImage } from '../session/image-files.ts';
+import { writeListing } from '../session/listing.ts';
+import { DONE } from '../views/view.ts';
+import { type Command, command } from './command.ts';
+
+const RECURSIVE = bool({
+  name: 'recursive',
+  alias: 'R',
+  describe: 'and all that is in the directories below',
+});
+const LONG = bool({ name: 'long', alias: 'l', describe: 'with mode, owner, size and time' });
+
+const WHENCE =
+  'The image is read from the store when it is there with all its layers, else from its registry; nothing is stored. Symlinks are\n' +
+  'followed inside the image. Nothing is printed of a layer before the digest of the layer has held.';
+
+const filesList: Command = command({
+  path: ['files', 'list'],
+  aliases: ['ls'],
+  args: ['<ref>', '[path]'],
+  missing: 'please provide an image reference',
+  summary: 'list the files of an image, or of a directory in it; nothing is stored',
+  details: `${WHENCE}\nA listing takes all layers of the image.`,
+  flags: [RECURSIVE, LONG, JSON_DOCUMENT, ...FILES_FLAGS],
+  run: async (context, input) => {
+    const form = { long: input.get(LONG), json: input.get(JSON_DOCUMENT) };
+    const name = input.arg(0);
+    await withImage(context, name, async (image) => {
+      const options = { deep: input.get(RECURSIVE), signal: context.signal };
+      const listing = await listFiles(image, input.args[1] ?? '/', options).catch((err) => {
+        throw wrap(`failed to list the files of "${name}"`, err);
+      });
+      await writeListing(context, image, listing, form);
+    });
+    return DONE;
+  },
+});
+
+const filesCat: Command = command({
+  path: ['files', 'cat'],
+  short: true,
+  args: ['<ref>', '<path>', '[path...]'],
+  missing: 'please provide an image reference',
+  summary: 'write files of an image to standard output, one after another; nothing is stored',
+  details:
+    `${WHENCE}\n` +
+    'Layers are read from the top until the files are found; a large one is then read again up to the file. All that is written is\n' +
+    'verified, piece by piece: when the exit status is not 0, it is not all.',
+  flags: FILES_FLAGS,
+  run: async (context, input) => {
+    const name = input.arg(0);
+    const { signal, stdout } = context;
+    await withImage(context, name, async (image) => {
+      await writeFiles(image, input.args.slice(1), (bytes) => stdout.write(bytes), { signal }).catch(
+        (err) => {
+          throw wrap(`failed to read "${name}"`, err);
+        },
+      );
+    });
+    return DONE;
+  },
+});
+
+export const fileCommands: readonly Command[] = [filesList, filesCat];

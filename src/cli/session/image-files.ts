@@ -1,0 +1,75 @@
+/** Shared by the commands that read the files of an image. */
+import type { Backend } from '../../core/backend.ts';
+import { ifFound, isKind } from '../../core/errors.ts';
+import { imageStatus, isComplete } from '../../core/images/inspect.ts';
+import { only } from '../../core/platforms/match.ts';
+import { parseReference } from '../../core/reference/parse.ts';
+import { type OpenImage, openRemote, openStored } from '../../core/verbs/files.ts';
+import type { NamesOf } from '../grammar/flag.ts';
+import { PLATFORM } from '../grammar/flags.ts';
+import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
+import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
+import { usageError } from '../grammar/usage-error.ts';
+import { withRegistry } from './asking.ts';
+import { type Context, withStore } from './context.ts';
+import { findImage } from './find-image.ts';
+import { networkOptions } from './network-options.ts';
+import { paceOf, platformsOf, storeDeps } from './transfer.ts';
+
+export const FILES_FLAGS: readonly [
+  typeof PLATFORM,
+  ...typeof LAYER_FLAGS,
+  ...typeof REGISTRY_FLAGS,
+  ...typeof NETWORK_FLAGS,
+] = [PLATFORM, ...LAYER_FLAGS, ...REGISTRY_FLAGS, ...NETWORK_FLAGS];
+export type FilesFlag = NamesOf<typeof FILES_FLAGS>;
+
+/** Opens the image `name` for `work`: of the store, when it is there with all its layers, else of its registry. */
+export async function withImage<T>(
+  context: Context<FilesFlag>,
+  name: string,
+  work: (image: OpenImage) => Promise<T>,
+): Promise<T> {
+  const { input, signal, runtime } = context;
+  const [platform, ...more] = platformsOf(context) ?? [];
+  if (more.length > 0) throw usageError('only one --platform can be given', 'Ask once for each');
+  const options = {
+    platform: platform ?? context.platform,
+    named: platform !== undefined,
+    settings: layerSettings(input),
+  };
+  const stored = await inStore(context, async (backend) => {
+    const deps = storeDeps(context, backend);
+    const wanted = platform ?? deps.hostPlatform;
+    const image = await ifFound(findImage(backend.images, name, { signal }));
+    if (image === undefined) return undefined;
+    const status = await imageStatus(backend.content, image.target, only(wanted), { signal });
+    if (!isComplete(status)) return undefined;
+    return {
+      result: await work(await openStored(deps, image, { ...options, platform: wanted }, { signal })),
+    };
+  });
+  if (stored !== undefined) return stored.result;
+  const reference = parseReference(name);
+  return await withRegistry(context, reference, async (asking) => {
+    const remote = { ...asking, codecs: runtime.codecs, ...paceOf(networkOptions(input)) };
+    return await work(await openRemote(remote, reference, options, { signal }));
+  });
+}
+
+/** Runs `look` in the store; a store that this process may not read is none. */
+async function inStore<T>(
+  context: Context,
+  look: (backend: Backend) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  let isOpen = false;
+  try {
+    return await withStore(context, async (backend) => {
+      isOpen = true;
+      return await look(backend);
+    });
+  } catch (err) {
+    if (isOpen || !isKind(err, 'PermissionDenied')) throw err;
+    return undefined;
+  }
+}

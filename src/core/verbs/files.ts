@@ -1,0 +1,193 @@
+/** The verbs `files`: what is in an image, from a store or straight from its registry. Nothing is stored or unpacked. */
+import { type ByteString, fromUtf8 } from '../bytes.ts';
+import type { SplitOptions } from '../download/link.ts';
+import { verifiedStream } from '../download/stream-blob.ts';
+import { HawserError, isKind, wrap } from '../errors.ts';
+import type { ContentEvent } from '../files/contents.ts';
+import { entriesOf, type FileType, type TreeEntry, typeOf } from '../files/entries.ts';
+import { type FoundFile, ImageFiles } from '../files/image-files.ts';
+import { LayerReader, type LayerSource } from '../files/layer-reader.ts';
+import { pathText, walk, wholeView } from '../files/walk.ts';
+import type { Image } from '../images/image-store.ts';
+import type { LayerSettings } from '../layers/layer-settings.ts';
+import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
+import type { Platform } from '../oci/descriptor.ts';
+import { parseConfig } from '../oci/documents.ts';
+import { platformText } from '../platforms/format.ts';
+import type { Call } from '../ports/call.ts';
+import type { Codecs } from '../ports/codecs.ts';
+import { isSymlink } from '../ports/syscalls.ts';
+import type { Reference } from '../reference/reference.ts';
+import type { ModelNode } from '../trees/model-node.ts';
+import { type AskedPlatform, askImage, readDocument } from './ask.ts';
+import type { StoreDeps } from './options.ts';
+import type { ResolveDeps } from './resolve-platforms.ts';
+import { planImage, requireLayers } from './unpack.ts';
+
+/** An image whose files can be read. */
+export interface OpenImage {
+  readonly name: string;
+  /** `linux/arm64/v8`. */
+  readonly platform: string;
+  readonly files: ImageFiles;
+}
+
+/** An image of a store that has all its layers: NotFound otherwise. */
+export async function openStored(
+  deps: StoreDeps,
+  image: Image,
+  { platform, settings }: { readonly platform: Platform; readonly settings: LayerSettings },
+  call: Call,
+): Promise<OpenImage> {
+  const { content } = deps.backend;
+  const planned = await planImage(deps, image, platform, call);
+  await requireLayers(deps, image, planned, call);
+  const source: LayerSource = { open: (layer, { signal }) => content.open(layer.digest, { signal }) };
+  return opened(
+    deps,
+    { name: image.name, platform: planned.platform, steps: planned.steps },
+    source,
+    settings,
+  );
+}
+
+export interface RemoteDeps extends ResolveDeps {
+  readonly codecs: Codecs;
+  readonly split?: SplitOptions | undefined;
+}
+
+/** An image of a registry: its documents are read now, its layers when they are asked for. */
+export async function openRemote(
+  deps: RemoteDeps,
+  reference: Reference,
+  { settings, ...asked }: AskedPlatform & { readonly settings: LayerSettings },
+  call: Call,
+): Promise<OpenImage> {
+  const { desc, config: configDesc, layers } = await askImage(deps, reference, asked, call);
+  const { bytes } = await readDocument(deps, reference, configDesc, call);
+  const config = parseConfig(bytes, configDesc);
+  const steps = planUnpack(desc, [configDesc, ...layers], config.diffIds, deps.hashers);
+  const platform = platformText(desc.platform ?? config.platform ?? asked.platform);
+  const fetcher = deps.registry.fetcher(reference);
+  const source: LayerSource = {
+    open: async (layer, { signal }) => verifiedStream({ ...deps, fetcher }, layer, { signal }),
+  };
+  return opened(deps, { name: reference.name, platform, steps }, source, settings);
+}
+
+function opened(
+  deps: Pick<StoreDeps, 'codecs' | 'hashers' | 'clock'>,
+  { steps, ...image }: Omit<OpenImage, 'files'> & { readonly steps: readonly LayerStep[] },
+  source: LayerSource,
+  settings: LayerSettings,
+): OpenImage {
+  const { codecs, hashers, clock } = deps;
+  const reader = new LayerReader({ codecs, hashers, clock }, source, settings);
+  return { ...image, files: new ImageFiles(reader, steps) };
+}
+
+/** What a path of an image names. */
+export interface Listing {
+  /** Without symlinks on the way: where the entries are. */
+  readonly path: ByteString;
+  /** Of a directory what is in it; else the thing itself. */
+  readonly entries: Iterable<TreeEntry>;
+}
+
+/** Reads all layers. A symlink at the end is followed when it leads to a directory. `deep`: what is below, too. */
+export async function listFiles(
+  { files }: OpenImage,
+  path: string,
+  { deep, ...call }: Call & { readonly deep: boolean },
+): Promise<Listing> {
+  const found = lookAt(await files.whole(call), fromUtf8(path));
+  const isDir = found.node.children !== undefined;
+  return { path: found.path, entries: isDir ? entriesOf(found, deep) : [found] };
+}
+
+/** What is at a path of a tree; a symlink only when it leads to no directory. */
+function lookAt(root: ModelNode, path: ByteString): TreeEntry {
+  const view = wholeView(root);
+  let found = walk(view, path, { follow: false });
+  if (found.is === 'other' && isSymlink(found.node)) {
+    const target = ifThere(() => walk(view, path, { follow: true }));
+    if (target?.is === 'directory') found = target;
+  }
+  if (found.is === 'unknown') throw new HawserError('Internal', 'the tree is not whole');
+  return { path: found.path.join('/'), node: found.is === 'directory' ? found.dir : found.node };
+}
+
+function ifThere<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (err) {
+    if (isKind(err, 'NotFound', 'FailedPrecondition', 'InvalidArgument')) return undefined;
+    throw err;
+  }
+}
+
+/**
+ * Writes the contents of files, one after another. NotFound, or FailedPrecondition for what is no file, before anything is written; what
+ * is written is verified: after a failure in the middle it is good, and not all.
+ */
+export async function writeFiles(
+  { files }: OpenImage,
+  paths: readonly string[],
+  write: Write,
+  call: Call,
+): Promise<void> {
+  const found = await files.find(paths.map(fromUtf8), call);
+  for (const file of found) requireFile(file);
+  for (const [at, file] of found.entries()) {
+    if (file.is === 'other') await writeFile(files, paths[at] ?? '', file.node, write, call);
+  }
+}
+
+type Write = (bytes: Uint8Array) => Promise<void>;
+
+async function writeFile(
+  files: ImageFiles,
+  path: string,
+  node: ModelNode,
+  write: Write,
+  call: Call,
+): Promise<void> {
+  let written = 0;
+  try {
+    for await (const event of files.content(node, call)) {
+      if (event.type === 'data') await write(event.bytes);
+      else if (event.type === 'hole') await writeZeros(event.length, write);
+      written += lengthOf(event);
+    }
+  } catch (err) {
+    const size = node.content?.size ?? 0;
+    throw wrap(`${path}: only ${written} of its ${size} bytes were written`, err);
+  }
+}
+
+function lengthOf(event: ContentEvent): number {
+  if (event.type === 'data') return event.bytes.length;
+  return event.type === 'hole' ? event.length : 0;
+}
+
+const ZEROS = new Uint8Array(1 << 16);
+
+async function writeZeros(length: number, write: Write): Promise<void> {
+  for (let left = length; left > 0; left -= ZEROS.length) await write(ZEROS.subarray(0, left));
+}
+
+const NAMES: Readonly<Record<Exclude<FileType, 'file'>, string>> = {
+  directory: 'a directory',
+  symlink: 'a symbolic link',
+  char: 'a character device',
+  block: 'a block device',
+  fifo: 'a FIFO',
+};
+
+function requireFile(found: FoundFile): void {
+  const type = found.is === 'directory' ? 'directory' : typeOf(found.node);
+  if (type === 'file') return;
+  throw new HawserError('FailedPrecondition', `${pathText(found.path)} is ${NAMES[type]}, and no file`, {
+    hint: type === 'directory' ? `hawser files ls REF ${pathText(found.path)} lists it` : undefined,
+  });
+}

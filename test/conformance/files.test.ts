@@ -1,0 +1,161 @@
+/** `files ls`, `cat` as they are typed: from a registry without a store, and from a store without a registry. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { main } from '../../src/cli/main.ts';
+import { composeRuntime } from '../../src/platform/compose.ts';
+import { buildImage, noise, type TestEntry } from '../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { parts } from '../support/this-runtime.ts';
+import { tempDir } from '../support/tmp.ts';
+
+interface Ran {
+  readonly code: number;
+  readonly bytes: Uint8Array;
+  readonly out: string;
+  readonly err: string;
+}
+
+let registry: TestRegistry;
+let dir: ReturnType<typeof tempDir>;
+const root = (): string => join(dir.path, 'root');
+
+before(async () => {
+  registry = await startRegistry();
+  dir = tempDir();
+});
+after(async () => {
+  await registry.close();
+  dir[Symbol.dispose]();
+});
+
+function collector() {
+  const all: Uint8Array[] = [];
+  return {
+    isTerminal: false,
+    columns: () => undefined,
+    write: async (data: string | Uint8Array) => {
+      all.push(typeof data === 'string' ? new TextEncoder().encode(data) : data.slice());
+    },
+    bytes: () => new Uint8Array(Buffer.concat(all)),
+  };
+}
+
+async function hawser(...args: readonly string[]): Promise<Ran> {
+  const [stdout, stderr] = [collector(), collector()];
+  const base = composeRuntime(parts, { workerUrl: new URL('file:///none') });
+  const onInterrupt = (): Disposable => ({ [Symbol.dispose]: () => {} });
+  const runtime = { ...base, host: { ...base.host, stdout, stderr, onInterrupt } };
+  const code = await main(runtime, ['--root', root(), ...args]);
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  return { code, bytes: stdout.bytes(), out: text(stdout.bytes()), err: text(stderr.bytes()) };
+}
+
+const folder = (name: string): TestEntry => ({ name: `${name}/`, type: 'directory', mode: 0o755 });
+const link = (name: string, linkname: string): TestEntry => ({ name, type: 'symlink', linkname });
+
+/** Five large layers, and a small one above. */
+const six = await buildImage({
+  layers: [
+    ...[1, 2, 3, 4, 5].map((n) => ({
+      entries: [
+        folder('etc'),
+        folder('opt'),
+        { name: `opt/large-${n}`, data: noise(200_000, n) },
+        { name: 'etc/name', data: `layer ${n}\n` },
+        ...(n === 1 ? [{ name: 'etc/gone', data: 'x' }, link('etc/link', '../opt/deep/file')] : []),
+      ],
+    })),
+    {
+      entries: [
+        folder('etc'),
+        { name: 'etc/name', data: 'the topmost\n', mode: 0o600, uid: 7, gid: 8, mtime: new Date(1e12) },
+        { name: 'etc/.wh.gone', data: '' },
+        folder('opt'),
+        folder('opt/deep'),
+        { name: 'opt/deep/file', data: 'deep\n' },
+        link('loop', 'loop'),
+        link('out', '../../../../../../etc/name'),
+      ],
+    },
+  ],
+});
+const size = six.layers.reduce((sum, layer) => sum + layer.size, 0);
+
+test('cat: a file of the topmost of six layers takes less than a tenth of the image', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  const before = registry.traffic('/blobs/').bytes;
+  const { code, out, err } = await hawser('files', 'cat', ref, '/etc/name');
+  assert.deepEqual({ code, out, err }, { code: 0, out: 'the topmost\n', err: '' });
+  const took = registry.traffic('/blobs/').bytes - before;
+  assert.ok(took < size / 10, `${took} of ${size} bytes`);
+  assert.equal(existsSync(root()), false, 'a store was made');
+});
+
+test('cat: several files, symlinks inside the image, whatever they lead to', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  assert.equal((await hawser('cat', ref, 'etc/name', '/out')).out, 'the topmost\nthe topmost\n');
+  assert.equal((await hawser('cat', ref, '/etc/link')).out, 'deep\n');
+  assert.equal((await hawser('cat', ref, '/opt/deep/../../../etc/./name')).out, 'the topmost\n');
+  assert.deepEqual(Buffer.compare((await hawser('cat', ref, '/opt/large-1')).bytes, noise(200_000, 1)), 0);
+});
+
+test('cat: what is no file, or not there, is told before anything is written', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  const cases = [
+    ['/etc/gone', /No such file in the image: \/etc\/gone/],
+    ['/nothing/there', /No such file in the image: \/nothing\/there: there is no \/nothing/],
+    ['/etc', /\/etc is a directory, and no file/],
+    ['/loop', /\/loop: too many symbolic links/],
+    ['/etc/name/x', /\/etc\/name is no directory of the image/],
+  ] as const;
+  for (const [path, message] of cases) {
+    const { code, out, err } = await hawser('cat', ref, '/etc/name', path);
+    assert.deepEqual([code, out], [1, ''], path);
+    assert.match(err, message);
+  }
+});
+
+test('ls: names, attributes, one JSON document', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  assert.equal((await hawser('files', 'ls', ref)).out, 'etc/\nloop\nopt/\nout\n');
+  assert.equal((await hawser('files', 'ls', ref, '/etc')).out, 'link\nname\n');
+  assert.equal((await hawser('files', 'ls', ref, 'etc/name')).out, 'name\n');
+  const deep = (await hawser('files', 'ls', '-R', ref, '/opt')).out.split('\n');
+  assert.deepEqual(deep.slice(0, 3), ['deep/', 'deep/file', 'large-1']);
+  const long = (await hawser('files', 'ls', '-l', ref, '/etc')).out.split('\n');
+  assert.match(long[0] ?? '', /^lrwxrwxrwx 0:0 +0 1970-01-01T00:00:00Z link -> \.\.\/opt\/deep\/file$/);
+  assert.match(long[1] ?? '', /^-rw------- 7:8 +12 2001-09-09T01:46:40Z name$/);
+  const json = JSON.parse((await hawser('files', 'ls', '--json', ref, '/etc')).out);
+  const common = { uid: 7, gid: 8, size: 12, mtime: '2001-09-09T01:46:40Z' };
+  assert.deepEqual([json.v, json.type, json.name, json.path], [1, 'files', ref, '/etc']);
+  assert.deepEqual(json.entries[1], { path: '/etc/name', type: 'file', mode: '0600', ...common });
+  assert.equal(json.entries[0].target, '../opt/deep/file');
+  assert.match((await hawser('files', 'ls', ref, '/none')).err, /No such file in the image: \/none/);
+});
+
+test('from a store: nothing is asked of the registry', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  assert.equal((await hawser('content', 'fetch', '--progress', 'none', ref)).code, 0);
+  const before = registry.traffic().requests;
+  assert.equal((await hawser('cat', ref, '/etc/name')).out, 'the topmost\n');
+  assert.equal((await hawser('files', 'ls', ref, '/etc')).out, 'link\nname\n');
+  assert.equal(registry.traffic().requests, before);
+});
+
+test('nothing is printed of a layer whose digest does not hold', async () => {
+  const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'good' }] }] });
+  const other = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'evil' }] }] });
+  const ref = registry.push('a/bad', 'v1', image);
+  const [good, bad] = [image.layers[0]?.digest ?? '', other.layers[0]?.digest ?? ''];
+  registry.putBlob('a/bad', good, other.blobs.get(bad) ?? new Uint8Array());
+  for (const args of [
+    ['cat', ref, 'a'],
+    ['files', 'ls', ref],
+  ]) {
+    const { code, out, err } = await hawser('--timeout', '20s', ...args, '--retry', '0');
+    assert.deepEqual([code, out], [1, ''], err);
+    assert.match(err, /layer 1 \(sha256:/);
+  }
+});
