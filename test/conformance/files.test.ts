@@ -144,6 +144,15 @@ test('from a store: nothing is asked of the registry', async () => {
   assert.equal(registry.traffic().requests, before);
 });
 
+test('from a layout in the place of a registry', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  assert.equal((await hawser('content', 'fetch', '--progress', 'none', ref)).code, 0);
+  assert.equal((await hawser('export', `${join(dir.path, 'layout')}/`, ref)).code, 0);
+  const source = `oci:${join(dir.path, 'layout')}`;
+  assert.equal((await hawser('cat', source, '/etc/name')).out, 'the topmost\n');
+  assert.equal((await hawser('files', 'ls', source, '/etc')).out, 'link\nname\n');
+});
+
 test('nothing is printed of a layer whose digest does not hold', async () => {
   const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'good' }] }] });
   const other = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'evil' }] }] });

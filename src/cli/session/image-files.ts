@@ -1,9 +1,9 @@
 /** Shared by the commands that read the files of an image. */
 import type { Backend } from '../../core/backend.ts';
+import { referenceOf } from '../../core/carry/layout-source.ts';
 import { ifFound, isKind } from '../../core/errors.ts';
 import { imageStatus, isComplete } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
-import { parseReference } from '../../core/reference/parse.ts';
 import { type OpenImage, openRemote, openStored } from '../../core/verbs/files.ts';
 import type { NamesOf } from '../grammar/flag.ts';
 import { PLATFORM } from '../grammar/flags.ts';
@@ -50,7 +50,7 @@ export async function withImage<T>(
     };
   });
   if (stored !== undefined) return stored.result;
-  const reference = parseReference(name);
+  const reference = await referenceOf(runtime, name, { signal });
   return await withRegistry(context, reference, async (asking) => {
     const remote = { ...asking, codecs: runtime.codecs, ...paceOf(networkOptions(input)) };
     return await work(await openRemote(remote, reference, options, { signal }));
