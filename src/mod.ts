@@ -85,9 +85,10 @@ export type {
 export type { Difference, TreeProblem } from './core/trees/compare.ts';
 export type { OwnerMode } from './core/users/owner-policy.ts';
 export type { ExportedImage, ExportResult } from './core/verbs/export.ts';
-export type { ImportedImage, ImportResult } from './core/verbs/import.ts';
+export type { ImportResult } from './core/verbs/import.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { KeptImage, PruneChoice } from './core/verbs/prune.ts';
+export type { ImportedImage } from './core/verbs/record-imported.ts';
 export type { Leftovers, RecoverReport } from './core/verbs/recover.ts';
 export type { RepairReport } from './core/verbs/repair.ts';
 export type { RootfsResult } from './core/verbs/rootfs.ts';

@@ -47,6 +47,8 @@ export interface Backend extends AsyncDisposable {
   /** InvalidArgument for a name that is not there. Default: the one that a containerd's namespace names, else `overlayfs`. */
   snapshotter(name?: string): LayerSnapshotter;
   readonly snapshotterNames: readonly string[];
+  /** The namespace whose records a CRI plugin reads. Not given: none reads any of this store. */
+  readonly criNamespace?: string;
   /** Manifests and configs of platforms that are not wanted are taken too, where the user says nothing. Default: false. */
   readonly allMetadata?: boolean;
   /** The platform to take where the user names none, of those that `machine` runs. Not given: `machine`. */

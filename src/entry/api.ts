@@ -37,6 +37,13 @@ export interface ApiTransferOptions extends Call {
   readonly allMetadata?: boolean | undefined;
   /** Inside containerd 2: the directory of image verifiers to ask, or `none`. Default: those of the node. */
   readonly imageVerifiers?: string | undefined;
+  /**
+   * Inside containerd: records all names that Kubernetes (CRI) looks for: the image's ID, `repository@digest` and the name. Default: in the
+   * namespace that CRI reads, `k8s.io`.
+   */
+  readonly forCri?: boolean | undefined;
+  /** Pins the image: garbage collections of Kubernetes and of hawser leave it alone. */
+  readonly pin?: boolean | undefined;
   /** Blobs and documents fetched at once. 0 or not given: 6. */
   readonly maxConcurrentDownloads?: number | undefined;
   /** Starts although the image cannot fit into the free space of the disk. */
@@ -186,6 +193,8 @@ function fetchOptions(reference: Reference, options: ApiTransferOptions, host: P
     labels: options.labels,
     allMetadata: options.allMetadata,
     imageVerifiers: options.imageVerifiers,
+    forCri: options.forCri,
+    pin: options.pin,
     maxConcurrentDownloads: options.maxConcurrentDownloads,
     force: options.force,
     keepPartial: options.keepPartial,

@@ -107,6 +107,13 @@ export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
   readonly skipBadNames?: boolean | undefined;
   /** Inside containerd 2: the directory of image verifiers to ask, or `none`. Default: those of the node. */
   readonly imageVerifiers?: string | undefined;
+  /**
+   * Inside containerd: records all names that Kubernetes (CRI) looks for: the image's ID, `repository@digest` and the name. Default: in the
+   * namespace that CRI reads, `k8s.io`.
+   */
+  readonly forCri?: boolean | undefined;
+  /** Pins the image: garbage collections of Kubernetes and of hawser leave it alone. */
+  readonly pin?: boolean | undefined;
   /** Of a name that another image has. Default: `replace`. */
   readonly onConflict?: 'replace' | 'keep' | 'error' | undefined;
   /** Of an archive that builds upon blobs which are not here: imports the images that are whole. */

@@ -16,7 +16,7 @@ import { openContainerd, pull, unpack } from '../../src/mod.ts';
 import { altered } from '../support/bench.ts';
 import { type Containerd, type Installation, installations, startContainerd } from '../support/containerd.ts';
 import { type ExecOptions, type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
-import { anyFlavour, type Flavour, wanted } from '../support/hawser.ts';
+import { type Flavour, quickest as quick, wanted } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
@@ -38,8 +38,6 @@ const NEWER: readonly Allowed[] = ['.', 'layer0', 'layer1', 'layer2'].map((path)
 }));
 /** Nothing is shared between the namespaces. */
 const ISOLATED = '[plugins."io.containerd.metadata.v1.bolt"]\n  content_sharing_policy = "isolated"\n';
-/** For what needs one flavour: the one that starts fastest. */
-const quick = wanted.findLast((one) => one.skip === false) ?? anyFlavour;
 
 interface Observed {
   readonly state: StoreState;

@@ -38,24 +38,33 @@ export interface Containerd extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** `base`: the directory below which its own is made, when the default will not do. `more`: lines for its configuration. */
+/** Of no use without the CRI plugin, and NRI's socket is the machine's. */
+const UNUSED = ['io.containerd.internal.v1.opt', 'io.containerd.nri.v1.nri'];
+/** The CRI plugin wants a network configuration. */
+const CRI = 'io.containerd.grpc.v1.cri';
+
+/**
+ * `base`: the directory below which its own is made, when the default will not do. `more`: lines for its configuration. `cri`: with the
+ * CRI plugin.
+ */
 export async function startContainerd(
   base?: string,
   more = '',
   { containerd, ctr }: Installation = inPath,
+  { cri = false }: { cri?: boolean } = {},
 ): Promise<Containerd> {
   const dir = scratch('hawser-ctrd-', base);
   const socket = join(dir.path, 'sock');
   const root = join(dir.path, 'root');
   const config = join(dir.path, 'config.toml');
-  // The CRI plugin wants a network configuration and is of no use here; stderr keeps the log.
+  // Standard error keeps the log.
   writeFileSync(
     config,
     `version = 2
 root = ${JSON.stringify(root)}
 state = ${JSON.stringify(join(dir.path, 'state'))}
 temp = ${JSON.stringify(join(dir.path, 'temp'))}
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+disabled_plugins = ${JSON.stringify(cri ? UNUSED : [...UNUSED, CRI])}
 [grpc]
   address = ${JSON.stringify(socket)}
 ${more}`,

@@ -40,6 +40,9 @@ export const wanted: readonly Flavour[] = pick(process.env.HAWSER_FLAVOURS);
 /** The one for tests that need only one. */
 export const anyFlavour: Flavour = wanted.find((one) => one.skip === false) ?? flavour('node26');
 
+/** For what needs one flavour: the one that starts fastest. */
+export const quickest: Flavour = wanted.findLast((one) => one.skip === false) ?? anyFlavour;
+
 export function flavour(name: FlavourName): Flavour {
   const found = flavours.find((one) => one.name === name);
   if (found === undefined) throw new Error(`No way to run hawser is called ${name}`);

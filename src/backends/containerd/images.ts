@@ -11,15 +11,12 @@ import {
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
-import { parseReference } from '../../core/reference/parse.ts';
 import type { Connection } from './connection.ts';
 import { fromDescriptor } from './descriptors.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
 
 /** Another process may create or delete the name between two of our calls; after so many times it is an error. */
 const PUT_TRIES = 10;
-/** The namespace of Kubernetes' images (internal/cri/constants). */
-const CRI_NAMESPACE = 'k8s.io';
 const encoder = new TextEncoder();
 
 /** containerd's image records (services/images/v1). */
@@ -40,15 +37,9 @@ export class ContainerdImages implements ImageStore {
     return images.map(toImage).sort((a, b) => compareBytes(a.name, b.name));
   }
 
-  /**
-   * Records the name; in the namespace of the CRI before that `repository@digest` too. The CRI plugin looks for that name
-   * when a pod pins a digest, and for image digests; it makes such a record only when it pulls by itself.
-   */
   async put(name: string, target: Descriptor, labels: Labels, call: PutImageCall = {}): Promise<Image> {
     checkLabels(labels);
     if (call.keepsOther === true) await this.#requireOwn(name, target, call);
-    const digestName = this.#connection.namespace === CRI_NAMESPACE ? digestNameOf(name, target) : name;
-    if (digestName !== name) await this.#put(digestName, target, labels, call);
     return await this.#put(name, target, labels, call);
   }
 
@@ -126,16 +117,6 @@ export class ContainerdImages implements ImageStore {
       deleted.push(...(await this.deleteAll([image.name], call)));
     }
     return deleted;
-  }
-}
-
-/** The name by digest, as the CRI makes it; the name itself when it is no reference. */
-function digestNameOf(name: string, { digest }: Descriptor): string {
-  try {
-    const { host, repository } = parseReference(name);
-    return `${host}/${repository}@${digest}`;
-  } catch {
-    return name;
   }
 }
 

@@ -30,6 +30,8 @@ export interface ContainerdOptions extends Call {
 
 /** Milliseconds for the first answer: what listens there may not be containerd. */
 const FIRST_ANSWER = 10_000;
+/** The namespace of Kubernetes' images (internal/cri/constants). */
+const CRI_NAMESPACE = 'k8s.io';
 /** The label of a namespace that names its default snapshotter. */
 const DEFAULT_SNAPSHOTTER_LABEL = 'containerd.io/defaults/snapshotter';
 
@@ -64,6 +66,7 @@ export async function openContainerdBackend(
       ...roles,
       namespaceStore: new ContainerdNamespaces(connection),
       applier: new ContainerdApplier(connection, durable, direct, workers, writeOut),
+      criNamespace: CRI_NAMESPACE,
       allMetadata: ways.allMetadata,
       platform: containerdPlatform,
       admit: admission(connection, runtime, verifiers),

@@ -5,10 +5,17 @@ import { importImages } from '../../core/verbs/import.ts';
 import { bool, choice, type NamesOf, text } from '../grammar/flag.ts';
 import { JOBS, LABEL, PLATFORM, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
-import { ALL_PLATFORMS, IMAGE_VERIFIERS } from '../grammar/transfer-flags.ts';
+import { ALL_PLATFORMS, IMAGE_VERIFIERS, RECORD_FLAGS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend } from '../session/context.ts';
-import { displayed, labelsOf, platformsOf, storeDeps, verifiersOf } from '../session/transfer.ts';
+import {
+  displayed,
+  labelsOf,
+  platformsOf,
+  recordOptions,
+  storeDeps,
+  verifiersOf,
+} from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -52,6 +59,7 @@ const FLAGS = [
   PLATFORM,
   ALL_PLATFORMS,
   LABEL,
+  ...RECORD_FLAGS,
   IMAGE_VERIFIERS,
   SNAPSHOTTER,
   JOBS,
@@ -118,6 +126,7 @@ export const imagesImport: Command = command({
           snapshotter: input.get(SNAPSHOTTER),
           layerSettings: { ...layerSettings(input), jobs: input.get(JOBS) },
           labels: labelsOf(input.get(LABEL)),
+          ...recordOptions(context),
           report,
           signal: context.signal,
         });

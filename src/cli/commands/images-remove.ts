@@ -1,11 +1,21 @@
 import type { Backend } from '../../core/backend.ts';
 import { isKind, wrap } from '../../core/errors.ts';
+import { isCompanion } from '../../core/images/cri.ts';
+import type { Image } from '../../core/images/image-store.ts';
+import { bool } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT, SYNC } from '../grammar/flags.ts';
 import { type Context, show, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { previewRemoval } from '../session/removal.ts';
 import { lines, type Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
+
+const ALL_NAMES = bool({
+  name: 'all-names',
+  describe:
+    'remove all names of these images, as crictl rmi does: those that Kubernetes needs, and other tags',
+});
+type RemoveContext = Context<'all-names'>;
 
 export const imagesRemove: Command = command({
   path: ['images', 'delete'],
@@ -15,7 +25,7 @@ export const imagesRemove: Command = command({
   missing: 'please provide an image reference to delete',
   summary: 'remove images, and what nothing uses any more',
   details: 'Example:\n  hawser images rm --dry-run alpine',
-  flags: [SYNC, DRY_RUN, JSON_DOCUMENT],
+  flags: [ALL_NAMES, SYNC, DRY_RUN, JSON_DOCUMENT],
   run: async (context, input) => {
     const preview = input.get(DRY_RUN);
     const work = (backend: Backend) =>
@@ -24,37 +34,60 @@ export const imagesRemove: Command = command({
   },
 });
 
-interface Named {
-  readonly names: readonly string[];
+interface Found {
+  /** The records that are there. */
+  readonly images: readonly Image[];
   readonly failures: readonly unknown[];
 }
 
-/** The names of the records that are there. */
-async function findAll(context: Context, { images }: Backend): Promise<Named> {
+/** With --all-names also the other records of what was named. */
+async function findAll(context: RemoveContext, { images }: Backend): Promise<Found> {
+  const { input, signal } = context;
   const failures: unknown[] = [];
-  const names: string[] = [];
-  for (const name of context.input.args) {
+  const found: Image[] = [];
+  for (const name of input.args) {
     try {
-      names.push((await findImage(images, name, { signal: context.signal })).name);
+      found.push(await findImage(images, name, { signal }));
     } catch (err) {
-      context.signal.throwIfAborted();
+      signal.throwIfAborted();
       if (isKind(err, 'NotFound')) await warn(context, `${name}: image not found`);
       else failures.push(wrap(`unable to delete ${name}`, err));
     }
   }
-  return { names, failures };
+  if (!input.get(ALL_NAMES) || found.length === 0) return { images: found, failures };
+  const digests = new Set(found.map(({ target }) => target.digest));
+  const all = (await images.list({ signal })).filter(({ target }) => digests.has(target.digest));
+  return { images: all, failures };
 }
 
-async function remove(context: Context, backend: Backend): Promise<Outcome> {
+const namesOf = (images: readonly Image[]): string[] => images.map(({ name }) => name);
+
+async function remove(context: RemoveContext, backend: Backend): Promise<Outcome> {
   const call = { signal: context.signal };
-  const { names, failures } = await findAll(context, backend);
-  for (const name of await backend.images.deleteAll(names, call)) await show(context, lines(name));
+  const { images, failures } = await findAll(context, backend);
+  for (const name of await backend.images.deleteAll(namesOf(images), call)) await show(context, lines(name));
+  await tellOthers(context, backend, images);
   await backend.collect(call);
   return { failures };
 }
 
-async function previewOf(context: Context, backend: Backend, json: boolean): Promise<Outcome> {
-  const { names, failures } = await findAll(context, backend);
-  const removals = names.map((id) => ({ type: 'images' as const, id }));
+/** Says so where the names that Kubernetes needs keep an image whose last other name is gone. */
+async function tellOthers(context: Context, backend: Backend, removed: readonly Image[]): Promise<void> {
+  if (backend.namespace !== backend.criNamespace || removed.length === 0) return;
+  const left = await backend.images.list({ signal: context.signal });
+  for (const [digest, name] of new Map(removed.map((image) => [image.target.digest, image.name]))) {
+    const others = left.filter(({ target }) => target.digest === digest);
+    if (others.length === 0 || !others.every(isCompanion)) continue;
+    const names = namesOf(others).join(' and ');
+    await warn(
+      context,
+      `warning: ${name} is removed, and the image stays as ${names}: --all-names removes them too`,
+    );
+  }
+}
+
+async function previewOf(context: RemoveContext, backend: Backend, json: boolean): Promise<Outcome> {
+  const { images, failures } = await findAll(context, backend);
+  const removals = namesOf(images).map((id) => ({ type: 'images' as const, id }));
   return { ...(await previewRemoval(context, backend, removals, json)), failures };
 }

@@ -42,6 +42,19 @@ export const IMAGE_VERIFIERS: Text<'image-verifiers'> = text({
   describe:
     'inside containerd 2: ask the image verifiers in DIR instead of those of the node; "none": ask none',
 });
+export const FOR_CRI: Bool<'for-cri'> = bool({
+  name: 'for-cri',
+  describe:
+    'inside containerd: record all that Kubernetes looks for: the ID, REPOSITORY@DIGEST and the name (default in namespace k8s.io; --for-cri=false: the name only)',
+});
+export const PIN: Bool<'pin'> = bool({
+  name: 'pin',
+  describe: 'pin the image: neither the kubelet nor images prune removes it',
+});
+/** How images are recorded. */
+export const RECORD_FLAGS: readonly [typeof FOR_CRI, typeof PIN] = [FOR_CRI, PIN];
+export type RecordFlag = NamesOf<typeof RECORD_FLAGS>;
+
 export const MAX_CONCURRENT_DOWNLOADS: Count<'max-concurrent-downloads'> = count({
   name: 'max-concurrent-downloads',
   value: 'N',
@@ -76,6 +89,7 @@ export const TRANSFER_FLAGS: readonly [
   typeof ALL_METADATA,
   typeof SKIP_METADATA,
   typeof IMAGE_VERIFIERS,
+  ...typeof RECORD_FLAGS,
   typeof MAX_CONCURRENT_DOWNLOADS,
   typeof FORCE,
   typeof KEEP_PARTIAL,
@@ -90,6 +104,7 @@ export const TRANSFER_FLAGS: readonly [
   ALL_METADATA,
   SKIP_METADATA,
   IMAGE_VERIFIERS,
+  ...RECORD_FLAGS,
   MAX_CONCURRENT_DOWNLOADS,
   FORCE,
   KEEP_PARTIAL,

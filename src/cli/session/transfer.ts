@@ -12,16 +12,20 @@ import type { Reference } from '../../core/reference/reference.ts';
 import { reporting } from '../../core/registry/observe.ts';
 import type { RegistryEvent, RegistryOptions } from '../../core/registry/open.ts';
 import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from '../../core/verbs/options.ts';
+import type { RecordOptions } from '../../core/verbs/record.ts';
 import { LABEL, PLATFORM, PROGRESS } from '../grammar/flags.ts';
 import {
   ALL_METADATA,
   ALL_PLATFORMS,
   type FetchFlag,
+  FOR_CRI,
   FORCE,
   FOREIGN_URLS,
   IMAGE_VERIFIERS,
   KEEP_PARTIAL,
   MAX_CONCURRENT_DOWNLOADS,
+  PIN,
+  type RecordFlag,
   SKIP_METADATA,
   type TransferFlag,
 } from '../grammar/transfer-flags.ts';
@@ -166,7 +170,13 @@ export function commonOptions(context: Context<TransferFlag>): Omit<FetchOptions
     maxConcurrentDownloads: input.get(MAX_CONCURRENT_DOWNLOADS),
     force: input.get(FORCE),
     keepPartial: input.get(KEEP_PARTIAL),
+    ...recordOptions(context),
   };
+}
+
+/** What --for-cri and --pin say; without --for-cri the store decides. */
+export function recordOptions({ input }: Context<RecordFlag>): RecordOptions {
+  return { forCri: input.has(FOR_CRI) ? input.get(FOR_CRI) : undefined, pin: input.get(PIN) };
 }
 
 /** The directory of --image-verifiers, absolute, or `none`. */

@@ -34,7 +34,9 @@ export async function unpackLayers(
   });
   const top = steps.at(-1)?.chainId ?? '';
   if (top !== '') {
-    await job.content.label(config.digest, { [snapshotLabelKey(job.snapshotter.name)]: top }, job);
+    const key = snapshotLabelKey(job.snapshotter.name);
+    const { labels } = await job.content.info(config.digest, job);
+    if (labels[key] !== top) await job.content.label(config.digest, { [key]: top }, job);
   }
   return top;
 }

@@ -15,11 +15,13 @@ import { codeOf } from '../registry/failures.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type FetchJob, type Job, withJob } from './job.ts';
 import type { FetchOptions, FetchResult, StoreDeps, TransferDeps, VerbOptions } from './options.ts';
+import { isForCri, Recorder } from './record.ts';
 import { convertSchema1 } from './schema1.ts';
 import { type WalkDeps, type WalkHooks, type WalkOptions, walkImage } from './walk.ts';
 
 /** Resolves, fetches, records. On failure no record is made or moved, and what was fetched is kept for a day. */
 export async function fetchImage(deps: TransferDeps, options: FetchOptions): Promise<FetchResult> {
+  isForCri(deps.backend, options, options.report);
   return await withJob(deps, options, async (job) => {
     const beforeFetch = spaceCheck(job, false);
     return await withTarget(job, beforeFetch, async (target) => {
@@ -194,9 +196,9 @@ export async function record(
 ): Promise<FetchResult> {
   if (root.size === 0) throw new HawserError('InvalidArgument', `Cannot record ${root.digest}: it is empty`);
   const target = { mediaType: root.mediaType, digest: root.digest, size: root.size };
-  const { name } = job.options.reference;
-  const { images } = job.deps.backend;
-  await images.put(name, target, labels, job);
+  const recorder = new Recorder(job.deps, job.options, job);
+  const wanted = { name: job.options.reference.name, target, labels };
+  const { name, also } = await recorder.record(wanted, () => {});
   job.report({ type: 'recorded', name, target: root.digest });
-  return { name, target };
+  return { name, target, ...(also.length === 0 ? {} : { also }) };
 }

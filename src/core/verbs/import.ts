@@ -6,11 +6,10 @@ import { chooseNames, type NamedImage, type NameOptions } from '../carry/import-
 import type { Archive } from '../carry/members.ts';
 import { type ArchiveForm, formOf, type ImportSource, openArchive } from '../carry/open-archive.ts';
 import { bringReferrers, type Referrer } from '../carry/referrers.ts';
-import type { Labels } from '../content/content-store.ts';
-import { HawserError, ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
+import { messageOf, reasonOf, wrap } from '../errors.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
-import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Platform } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseReference } from '../reference/parse.ts';
 import type { Runtime } from '../runtime.ts';
@@ -22,12 +21,19 @@ import { spaceCheck } from './forecast.ts';
 import { type Job, withJob } from './job.ts';
 import type { PullOptions, StoreDeps, UnpackedPlatform, VerbOptions } from './options.ts';
 import { fetchAndUnpack } from './pull.ts';
+import { isForCri } from './record.ts';
+import {
+  type ImportedImage,
+  type ImportRecordOptions,
+  recordImported,
+  refuseConflicts,
+} from './record-imported.ts';
 
 export interface ImportDeps extends StoreDeps {
   readonly runtime: Pick<Runtime, 'fs' | 'host'>;
 }
 
-export interface ImportOptions extends VerbOptions, NameOptions {
+export interface ImportOptions extends VerbOptions, NameOptions, ImportRecordOptions {
   readonly from: ImportSource;
   /** Not given: the host's. */
   readonly platforms?: readonly Platform[] | 'all' | undefined;
@@ -37,24 +43,8 @@ export interface ImportOptions extends VerbOptions, NameOptions {
   readonly unpack?: boolean | undefined;
   readonly snapshotter?: string | undefined;
   readonly layerSettings?: LayerSettings | undefined;
-  /** For the image records. */
-  readonly labels?: Labels | undefined;
   /** Of a containerd's node: the directory of its image verifiers, or `none`. Not given: the store finds out. */
   readonly imageVerifiers?: string | undefined;
-  /** Of a name that another image has. Default: replace. */
-  readonly onConflict?: 'replace' | 'keep' | 'error' | undefined;
-}
-
-/** One name that was recorded. */
-export interface ImportedImage {
-  /** The name of the record. */
-  readonly name: string;
-  /** What the name names now. */
-  readonly target: Descriptor;
-  /** What the name named before, where that was another image. */
-  readonly before?: Digest | undefined;
-  /** None where nothing was to be unpacked. */
-  readonly unpacked: readonly UnpackedPlatform[];
 }
 
 /** What an import has brought. */
@@ -70,6 +60,7 @@ type ImportJob = Job<ImportDeps, ImportOptions>;
  * record is made or moved. What came before a cut stays in the store for a day, and is not read again.
  */
 export async function importImages(deps: ImportDeps, options: ImportOptions): Promise<ImportResult> {
+  isForCri(deps.backend, options, options.report);
   if (options.unpack ?? true) {
     const snapshotter = deps.backend.snapshotter(options.snapshotter);
     await snapshotter.check?.({ oursOnly: oursOnly(options.layerSettings ?? {}), signal: options.signal });
@@ -135,7 +126,7 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   await deps.backend.sync({ signal });
   // Unpacking may have taken minutes.
   await refuseConflicts(job, whole);
-  return { images: await record(job, whole, unpacked) };
+  return { images: await recordImported(job, whole, unpacked) };
 }
 
 /** What an archive that was made with --lacks builds upon, by the ids of the sets; empty for others. */
@@ -182,24 +173,6 @@ async function doing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (err) {
     throw wrap(`Cannot import ${archive.name}`, err);
-  }
-}
-
-async function refuseConflicts(
-  { deps, options, signal }: ImportJob,
-  images: readonly NamedImage[],
-): Promise<void> {
-  if (options.onConflict !== 'error') return;
-  for (const { name, target } of images) {
-    const before = await ifFound(deps.backend.images.get(name, { signal }));
-    if (before === undefined || before.target.digest === target.digest) continue;
-    throw new HawserError(
-      'AlreadyExists',
-      `${name} is ${before.target.digest} here, and ${target.digest} in the archive`,
-      {
-        hint: 'Choose --on-conflict replace or keep, or another name (--name, --base-name)',
-      },
-    );
   }
 }
 
@@ -258,35 +231,4 @@ function pullOptions({ platforms, snapshotter, layerSettings }: ImportOptions, n
     layerSettings,
     allMetadata: false,
   };
-}
-
-/** The last step. A name that moves keeps its labels. */
-async function record(
-  { deps, options, signal, report }: ImportJob,
-  images: readonly NamedImage[],
-  unpacked: ReadonlyMap<Digest, readonly UnpackedPlatform[]>,
-): Promise<ImportedImage[]> {
-  const { backend } = deps;
-  const recorded: ImportedImage[] = [];
-  for (const {
-    name,
-    target: { mediaType, digest, size },
-  } of images) {
-    const target = { mediaType, digest, size };
-    const before = (await ifFound(backend.images.get(name, { signal })))?.target.digest;
-    const moved = before === digest ? undefined : before;
-    const { onConflict = 'replace' } = options;
-    const keepsOther = onConflict !== 'replace';
-    try {
-      await backend.images.put(name, target, options.labels ?? {}, { signal, keepsOther });
-    } catch (err) {
-      if (onConflict !== 'keep' || !isKind(err, 'AlreadyExists')) throw err;
-      report({ type: 'warning', message: `Left out ${messageOf(err)}` });
-      continue;
-    }
-    report({ type: 'recorded', name, target: digest });
-    if (moved !== undefined) report({ type: 'warning', message: `Moved ${name} from ${moved} to ${digest}` });
-    recorded.push({ name, target, before: moved, unpacked: unpacked.get(digest) ?? [] });
-  }
-  return recorded;
 }

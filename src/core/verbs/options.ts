@@ -14,6 +14,7 @@ import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { RecordOptions } from './record.ts';
 
 /** Of the verbs that need nothing but the store. */
 export interface StoreDeps {
@@ -52,7 +53,7 @@ export interface VerbOptions extends Call {
 }
 
 /** What `fetch` and `pull` take. */
-export interface FetchOptions extends VerbOptions {
+export interface FetchOptions extends VerbOptions, RecordOptions {
   readonly reference: Reference;
   /** Platforms wanted; `'all'` for every one. Not given: the host's. */
   readonly platforms?: readonly Platform[] | 'all' | undefined;
@@ -90,6 +91,8 @@ export interface FetchResult {
   readonly name: string;
   /** What the record points at: a manifest, or an index of them. */
   readonly target: Descriptor;
+  /** The other names that the image has for CRI: its ID, and `repository@digest`. */
+  readonly also?: readonly string[] | undefined;
 }
 
 /** An image of one platform, unpacked into snapshots. */

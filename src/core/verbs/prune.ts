@@ -4,13 +4,12 @@ import { ifFound } from '../errors.ts';
 import { type Filter, imageFields } from '../filter/filter.ts';
 import { type GcState, Graph } from '../gc/graph.ts';
 import { references } from '../gc/references.ts';
+import { isCompanion, PINNED_KEY } from '../images/cri.ts';
 import type { Image } from '../images/image-store.ts';
 import { isExtractKey } from '../layers/extract-key.ts';
+import { isDigest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import { parseReference } from '../reference/parse.ts';
-
-/** CRI's label of images that its own garbage collection leaves alone (containerd internal/cri/labels). */
-const PINNED_LABEL = 'io.cri-containerd.pinned';
 
 export interface PruneOptions extends Call {
   /** Only images that pass. */
@@ -148,19 +147,39 @@ export async function choosePruned(roles: PruneRoles, options: PruneOptions): Pr
   const { filter, olderThan, keep, now, signal } = options;
   const all = await roles.images.list({ signal });
   const users = await usersOf(roles, { signal });
-  const matching = new Set(all.filter((image) => filter(imageFields(image))));
+  const owners = new Map(all.map((image) => [image, ownersOf(image, all)]));
+  const judgedAlone = all.filter((image) => owners.get(image)?.length === 0);
+  const matching = new Set(judgedAlone.filter((image) => filter(imageFields(image))));
   const last = newest([...matching], keep);
-  const why = (image: Image): string | undefined => {
+  const held = (image: Image): string | undefined => {
+    if (image.labels[PINNED_KEY] === 'pinned') return 'it is pinned';
     const user = users.get(image.name);
+    return user === undefined ? undefined : `${user} uses it`;
+  };
+  const ruled = (image: Image): string | undefined => {
     if (!matching.has(image)) return 'it does not pass the filters';
     if (last.has(image.name)) return `it is among the last ${keep} of ${repositoryOf(image.name)}`;
     if (olderThan !== undefined && now - image.updatedAt < olderThan) return 'it is not old enough';
-    if (image.labels[PINNED_LABEL] === 'pinned') return 'it is pinned';
-    return user === undefined ? undefined : `${user} uses it`;
+    return held(image);
+  };
+  const why = (image: Image): string | undefined => {
+    const own = owners.get(image) ?? [];
+    if (own.length === 0) return ruled(image);
+    const kept = own.find((one) => why(one) !== undefined);
+    return held(image) ?? (kept && `it is another name of ${kept.name}`);
   };
   const judged = all.map((image) => ({ image, why: why(image) }));
   return {
     goes: judged.flatMap(({ image, why }) => (why === undefined ? [image] : [])),
     stays: judged.flatMap(({ image, why }) => (why === undefined ? [] : [{ image, why }])),
   };
+}
+
+/** The records with which a record of CRI's own goes or stays: of a name by digest the tags of the repository, of an ID all names. */
+function ownersOf(image: Image, all: readonly Image[]): readonly Image[] {
+  if (!isCompanion(image)) return [];
+  const same = all.filter(({ target }) => target.digest === image.target.digest);
+  if (isDigest(image.name)) return same.filter(({ name }) => !isDigest(name));
+  const repository = repositoryOf(image.name);
+  return same.filter((one) => !isCompanion(one) && repositoryOf(one.name) === repository);
 }

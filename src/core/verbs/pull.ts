@@ -13,6 +13,7 @@ import { type BlobSource, blobSource, fetchContent, type RecordTarget, record, w
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
 import type { PullOptions, PullResult, StoreDeps, TransferDeps, UnpackedPlatform } from './options.ts';
+import { isForCri } from './record.ts';
 
 /** A pull, wherever its blobs come from. */
 export type UnpackingJob<D extends StoreDeps = StoreDeps> = Job<D, PullOptions>;
@@ -22,6 +23,7 @@ export type UnpackingJob<D extends StoreDeps = StoreDeps> = Job<D, PullOptions>;
  * is durable; on any failure no record is made or moved.
  */
 export async function pull(deps: TransferDeps, options: PullOptions): Promise<PullResult> {
+  isForCri(deps.backend, options, options.report);
   const snapshotter = deps.backend.snapshotter(options.snapshotter);
   await snapshotter.check?.({ oursOnly: oursOnly(options.layerSettings ?? {}), signal: options.signal });
   return await withJob(deps, options, async (job) => {

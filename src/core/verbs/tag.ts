@@ -1,8 +1,10 @@
 /** The verb `tag`: another name for what an image names. */
 import { cleanupSignal } from '../async/abort.ts';
 import { cleaningUp } from '../async/cleanup.ts';
+import { type Undo, undoable } from '../async/undo.ts';
 import type { Backend } from '../backend.ts';
 import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
+import { digestName } from '../images/cri.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
@@ -18,9 +20,14 @@ export interface TagOptions extends Call {
 /** Milliseconds that the lease lasts, should this process die. */
 const BRIEFLY = 60_000;
 
-/** NotFound without the source; AlreadyExists for a name that is taken by other content; InvalidArgument for one with another digest. */
+type TagRoles = Pick<Backend, 'images' | 'leases' | 'namespace' | 'criNamespace'>;
+
+/**
+ * Where CRI reads the records, `repository@digest` is recorded too. NotFound without the source; AlreadyExists for a name that is taken by other content; InvalidArgument for
+ * one with another digest.
+ */
 export async function tagImage(
-  { images, leases }: Pick<Backend, 'images' | 'leases'>,
+  { images, leases, namespace, criNamespace }: TagRoles,
   { source, target: { name, digest }, force = false, signal }: TagOptions,
 ): Promise<Image> {
   const lease = await leases.create({ expiresIn: BRIEFLY, signal });
@@ -31,7 +38,11 @@ export async function tagImage(
       throw new HawserError('InvalidArgument', what, { hint: 'Leave the digest out of the new name' });
     }
     try {
-      return await images.put(name, target, labels, { signal, keepsOther: !force });
+      return await undoable(async (undo) => {
+        if (namespace === criNamespace)
+          await recordDigest(images, { name, target, labels }, undo, { signal });
+        return await images.put(name, target, labels, { signal, keepsOther: !force });
+      });
     } catch (err) {
       if (force || !isKind(err, 'AlreadyExists')) throw err;
       throw new HawserError('AlreadyExists', messageOf(err), { hint: 'Move the name with --force' });
@@ -41,6 +52,20 @@ export async function tagImage(
     work,
     async () => void (await ifFound(leases.delete(lease.id, { signal: cleanupSignal() }))),
   );
+}
+
+/** `repository@digest`, unless it is there. */
+async function recordDigest(
+  images: Backend['images'],
+  { name, target, labels }: Pick<Image, 'name' | 'target' | 'labels'>,
+  undo: Undo,
+  call: Call,
+): Promise<void> {
+  const byDigest = digestName(name, target);
+  if (byDigest === undefined || byDigest === name) return;
+  if ((await ifFound(images.get(byDigest, call))) !== undefined) return;
+  const made = await images.put(byDigest, target, labels, call);
+  undo(async () => void (await images.deleteUnchanged([made], { signal: cleanupSignal() })));
 }
 
 /** The image of that name, whose content the lease protects: also when the record goes or moves meanwhile. */

@@ -1,7 +1,6 @@
 /** What containerd's wire has in store for its clients, by a server that does it on purpose. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Connection } from '../../../src/backends/containerd/connection.ts';
 import { ContainerdContent } from '../../../src/backends/containerd/content.ts';
 import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
@@ -12,7 +11,6 @@ import { waysOf } from '../../../src/backends/containerd/version.ts';
 import { type HawserError, isKind } from '../../../src/core/errors.ts';
 import { WriteOut } from '../../../src/core/layers/write-out.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
-import { createClock } from '../../../src/platform/process/clock.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
 import {
@@ -292,44 +290,6 @@ check(
       assert.deepEqual(put.labels, { kept: '1' });
       const paths = ['target', 'labels.a.b/c_d', 'labels.gone'];
       assert.deepEqual(masks, [paths, paths]);
-    },
-  );
-}
-
-{
-  const made: string[] = [];
-  const target = { mediaType: 'x/y', digest, size: 7 };
-  check(
-    'the namespace of the CRI gets a record by digest before the one by tag; other namespaces do not',
-    {
-      'images.v1.Images/Create': ({ request }) => {
-        const image = request.image as { name: string };
-        made.push(image.name);
-        return { image: { ...image, target } };
-      },
-    },
-    async (fake) => {
-      const put = async (namespace: string, name: string) => {
-        const connection = new Connection(fake.socket, namespace, createClock());
-        try {
-          return (await new ContainerdImages(connection).put(name, target, {})).name;
-        } finally {
-          connection.close();
-        }
-      };
-      for (const [name, ...more] of [
-        ['reg.test:5000/a/b:1', `reg.test:5000/a/b@${digest}`],
-        [`reg.test/a/b:1@${digest}`, `reg.test/a/b@${digest}`],
-        [`reg.test/a/b@${digest}`],
-        ['no reference'],
-      ] as const) {
-        made.length = 0;
-        assert.equal(await put('k8s.io', name), name);
-        assert.deepEqual(made, [...more, name]);
-        made.length = 0;
-        await put('default', name);
-        assert.deepEqual(made, [name]);
-      }
     },
   );
 }
