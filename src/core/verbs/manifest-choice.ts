@@ -21,8 +21,12 @@ export class ManifestChoice {
   readonly #chosen = new Map<string, string>();
   /** By platform: manifests that were not chosen, the best first. */
   readonly #standby = new Map<string, readonly Descriptor[]>();
-  /** Where each child stands in its index; a later index comes after. */
+  /** Where each child stands: those of an index side by side, then those of the indexes that it lists, one after another. */
   readonly #places = new Map<string, number>();
+  /** Indexes whose turn has not come, in order: documents arrive in any order, and that must not decide. */
+  readonly #turns: string[];
+  /** By digest: children of indexes that were read ahead of their turn. */
+  readonly #early = new Map<string, readonly Descriptor[]>();
   /** Images whose configs tell their platforms. */
   readonly #undeclared: Undeclared[] = [];
   /** Children of the manifests that were read, by digest. */
@@ -35,10 +39,31 @@ export class ManifestChoice {
     this.#wanted = wanted;
     this.#root = root;
     this.#onManifest = onManifest;
+    this.#turns = [root.digest];
   }
 
   /** The children of an index that are to be fetched. */
-  ofIndex(children: readonly Descriptor[]): readonly Descriptor[] {
+  ofIndex({ digest }: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
+    this.#early.set(digest, children);
+    for (let next = this.#nextTurn(); next !== undefined; next = this.#nextTurn()) this.#settle(next);
+    return children.filter(isDocument);
+  }
+
+  /** The children of the index whose turn it is; undefined while that index has not been read. */
+  #nextTurn(): readonly Descriptor[] | undefined {
+    const [digest = ''] = this.#turns;
+    const children = this.#early.get(digest);
+    if (children === undefined) return undefined;
+    this.#turns.shift();
+    this.#early.delete(digest);
+    const nested = children.filter(
+      (child) => isIndexType(child.mediaType) && !this.#places.has(child.digest),
+    );
+    this.#turns.unshift(...new Set(nested.map((child) => child.digest)));
+    return children;
+  }
+
+  #settle(children: readonly Descriptor[]): void {
     const known = children.filter(isDocument);
     for (const { digest } of known)
       if (!this.#places.has(digest)) this.#places.set(digest, this.#places.size);
@@ -48,16 +73,17 @@ export class ManifestChoice {
       if (best === undefined || this.#chosen.has(platform)) continue;
       this.#chosen.set(platform, best.digest);
       this.#standby.set(platform, others);
+      const read = this.#read.get(best.digest);
+      if (read !== undefined) this.#take(platform, best, read);
     }
     this.#hasImages ||= known.some(isListedImage);
-    return known;
   }
 
   /** The children of a manifest that are to be fetched: layers only when it is wanted, the config always (as metadata). */
   ofManifest(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
     if (this.#wanted.metadataOnly) return children.slice(0, 1);
     if (desc.digest === this.#root.digest) {
-      this.#onManifest?.(desc, children, undefined);
+      this.#onManifest?.(desc, children, undefined, 0);
       return children;
     }
     this.#read.set(desc.digest, children);
@@ -75,7 +101,7 @@ export class ManifestChoice {
   #take(platform: string, desc: Descriptor, children: readonly Descriptor[]): void {
     const [next, ...others] = this.#standby.get(platform) ?? [];
     if (isImage(children) || next === undefined) {
-      this.#onManifest?.(desc, children, platform);
+      this.#onManifest?.(desc, children, platform, this.#placeOf(desc));
       return;
     }
     this.#standby.set(platform, others);
@@ -96,17 +122,22 @@ export class ManifestChoice {
   /** Once everything is read: the undeclared images of platforms that nothing serves yet, by their configs. */
   async settleUndeclared(platformOf: (config: Descriptor) => Promise<Platform | undefined>): Promise<void> {
     if (this.#onManifest === undefined || this.#wanted.metadataOnly) return;
-    const place = ({ desc }: Undeclared): number => this.#places.get(desc.digest) ?? 0;
     // Manifests come in any order; the first of the index is taken.
-    for (const { desc, children } of this.#undeclared.sort((a, b) => place(a) - place(b))) {
+    for (const { desc, children } of this.#undeclared.sort(
+      (a, b) => this.#placeOf(a.desc) - this.#placeOf(b.desc),
+    )) {
       const [config] = children;
       if (config === undefined) continue;
       for (const platform of runnable([{ ...desc, platform: await platformOf(config) }]).keys()) {
         if (this.#chosen.has(platform)) continue;
         this.#chosen.set(platform, desc.digest);
-        this.#onManifest(desc, children, platform);
+        this.#onManifest(desc, children, platform, this.#placeOf(desc));
       }
     }
+  }
+
+  #placeOf({ digest }: Descriptor): number {
+    return this.#places.get(digest) ?? 0;
   }
 
   /**

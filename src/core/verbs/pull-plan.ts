@@ -65,7 +65,8 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
   await walkImage(walkDeps, root, wantedOf(deps, options), { signal, onManifest });
   const snapshotter = deps.backend.snapshotter(options.snapshotter);
   const unpacks: PlannedUnpack[] = [];
-  for (const [manifest, children, wanted] of found) {
+  const inOrder = found.sort(([, , , a], [, , , b]) => a - b);
+  for (const [manifest, children, wanted] of inOrder) {
     const config = choice.config(manifest, children);
     if (config === undefined) continue;
     checkLayerCount(manifest, layersOf(children).length, snapshotter);

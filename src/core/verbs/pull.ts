@@ -14,6 +14,7 @@ import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
 import type { PullOptions, PullResult, StoreDeps, TransferDeps, UnpackedPlatform } from './options.ts';
 import { isForCri } from './record.ts';
+import type { OnManifest } from './wanted.ts';
 
 /** A pull, wherever its blobs come from. */
 export type UnpackingJob<D extends StoreDeps = StoreDeps> = Job<D, PullOptions>;
@@ -70,6 +71,8 @@ interface Found {
   readonly children: readonly Descriptor[];
   /** The platform it was chosen for; undefined for a root, whose config decides. */
   readonly platform: string | undefined;
+  /** Where it stands among all. */
+  readonly place: number;
 }
 
 /** The fetch and the unpacks of one pull, side by side; the first failure of either stops both. */
@@ -88,7 +91,7 @@ class Transfer<D extends StoreDeps> {
   readonly #blobs = new Map<string, Arrival>();
   /** One unpack after another: platforms may share snapshots. */
   #unpacks: Promise<void> = Promise.resolve();
-  readonly #unpacked: Unpacked[] = [];
+  readonly #unpacked: { readonly place: number; readonly result: Unpacked }[] = [];
   #failure: { reason: unknown } | undefined;
 
   constructor(
@@ -117,7 +120,7 @@ class Transfer<D extends StoreDeps> {
     }
     if (this.#failure) throw this.#failure.reason;
     this.#choice.check();
-    return this.#unpacked;
+    return this.#unpacked.sort((a, b) => a.place - b.place).map(({ result }) => result);
   }
 
   async #fetch(): Promise<void> {
@@ -157,14 +160,14 @@ class Transfer<D extends StoreDeps> {
   }
 
   /** Refuses, before a layer is fetched, what can never be unpacked. An artifact of an index is not. */
-  #queue(manifest: Descriptor, children: readonly Descriptor[], platform: string | undefined): void {
+  #queue(...[manifest, children, platform, place]: Parameters<OnManifest>): void {
     const { deps, options } = this.#job;
     const config = this.#choice.config(manifest, children);
     if (config === undefined) return;
     const layers = layersOf(children);
     checkLayerCount(manifest, layers.length, deps.backend.snapshotter(options.snapshotter));
     checkLayerTypes(manifest, layers, deps.backend.applier);
-    this.#unpackNext({ manifest, config, children, platform });
+    this.#unpackNext({ manifest, config, children, platform, place });
   }
 
   #unpackNext(found: Found): void {
@@ -179,7 +182,7 @@ class Transfer<D extends StoreDeps> {
     this.#unpacks = this.#unpacks.then(unpack);
   }
 
-  async #unpack({ manifest, config, children, platform }: Found): Promise<void> {
+  async #unpack({ manifest, config, children, platform, place }: Found): Promise<void> {
     const { deps, options, report, signal } = this.#job;
     await this.#blob(config).verified.wait(signal);
     const parsed = parseConfig(await this.#source.document(config, { signal }), config);
@@ -190,7 +193,7 @@ class Transfer<D extends StoreDeps> {
     const blob = (layer: Descriptor) => this.#blob(layer);
     const job = { ...unpackJob(this.#job, options, blob), refetch: this.#source.refetch };
     const chainId = await unpackLayers(job, config, steps);
-    this.#unpacked.push({ platform: name, manifest, chainId });
+    this.#unpacked.push({ place, result: { platform: name, manifest, chainId } });
     report({ type: 'unpacked', platform: name, chainId });
   }
 }

@@ -113,10 +113,10 @@ class Walk {
     const leaveOut = (others: readonly Descriptor[]) => this.#leaveOut(others);
     const choice = await this.#choose({ reference, platforms, unpacks: onManifest !== undefined, leaveOut });
     const manifests = new Map<string, readonly Descriptor[]>();
-    for (const { platform, found } of choice.chosen) {
+    for (const [place, { platform, found }] of choice.chosen.entries()) {
       const children = await this.#bring(found.desc, this.#limits.signal);
       manifests.set(found.desc.digest, children);
-      onManifest?.(found.desc, children, platform);
+      onManifest?.(found.desc, children, platform, place);
     }
     for (const desc of choice.artifacts) {
       manifests.set(desc.digest, await this.#bring(desc, this.#limits.signal));
@@ -208,7 +208,7 @@ class Walk {
   }
 
   #wantedOf(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
-    if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(children);
+    if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(desc, children);
     if (isBlobListType(desc.mediaType)) return children;
     if (!isManifestType(desc.mediaType)) return [];
     if (desc.digest === this.#root.digest) this.#rootConfig = children[0];

@@ -11,9 +11,13 @@ export interface Wanted {
   readonly metadataOnly: boolean;
 }
 
-/** Called for a manifest whose layers are wanted. `platform`: the one it serves; undefined for a root, whose config decides. */
+/**
+ * Called for a manifest whose layers are wanted, in the order of their arrival. `platform`: the one it serves; undefined for a root, whose
+ * config decides. `place`: where the manifest stands among all that are wanted.
+ */
 export type OnManifest = (
   manifest: Descriptor,
   children: readonly Descriptor[],
   platform: string | undefined,
+  place: number,
 ) => void;

@@ -137,6 +137,36 @@ async function fetched(
   return { done: (await foundBy(work.then(() => true))) ?? false, held, chosen };
 }
 
+/** What everything of a tree comes to. */
+async function all(
+  tree: Tree,
+  root: Descriptor,
+  next: Next,
+): Promise<readonly (readonly [number, string])[]> {
+  const found: (readonly [number, string])[] = [];
+  const bring = async () => {
+    for (let turns = next(6); turns > 0; turns--) await new Promise(setImmediate);
+  };
+  const info = async (digest: Descriptor['digest']) =>
+    ({ digest, size: 0, createdAt: 0, updatedAt: 0, labels: {} }) satisfies Info;
+  await walkImage(
+    {
+      ...{ content: { info, label: info }, bring, report: () => {} },
+      document: async ({ digest }: Descriptor) => tree.blobs.get(digest) ?? assert.fail(),
+    },
+    root,
+    {
+      ...{ reference: parseReference('example.test/a:v1'), platforms: 'all', named: false },
+      ...{ allMetadata: false, metadataOnly: false, concurrency: 0, generated: new Set<string>() },
+    },
+    {
+      signal: new AbortController().signal,
+      onManifest: ({ digest }, _, platform, place) => void found.push([place, `${platform} ${digest}`]),
+    },
+  );
+  return found.sort(([a], [b]) => a - b);
+}
+
 async function check(seed: number, platforms: readonly Platform[]): Promise<void> {
   const next = seeded(seed);
   const tree = new Tree(next);
@@ -192,4 +222,16 @@ test('what is fetched is what readers of the store take, for random trees of ind
   }
   // The smallest trees tell most.
   assert.deepEqual(failures.sort((a, b) => a.length - b.length).slice(0, 25), []);
+});
+
+test('of all platforms each is served by one manifest, and stands in one order, whatever arrives first', async () => {
+  const seed = chosenSeed();
+  for (let run = 0; run < 150; run++) {
+    const tree = new Tree(seeded(seed + run));
+    const { entry, text } = tree.index(0);
+    const { platform: _, ...root } = entry as unknown as Descriptor;
+    const first = await all(tree, root, seeded(1));
+    for (let other = 2; other < 6; other++)
+      assert.deepEqual(await all(tree, root, seeded(other)), first, `seed ${seed + run}: ${text}`);
+  }
 });
