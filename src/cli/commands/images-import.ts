@@ -1,12 +1,11 @@
-import { absolutePath } from '../../core/absolute-path.ts';
-import { byteStream } from '../../core/async/byte-stream.ts';
-import type { ImportSource } from '../../core/carry/open-archive.ts';
 import { importImages } from '../../core/verbs/import.ts';
-import { bool, choice, type NamesOf, text } from '../grammar/flag.ts';
+import { ARCHIVE_FLAGS, BASE_NAME, COMPLETE_ONLY, NAME, SKIP_BAD } from '../grammar/archive-flags.ts';
+import { bool, choice, type NamesOf } from '../grammar/flag.ts';
 import { JOBS, LABEL, PLATFORM, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { ALL_PLATFORMS, IMAGE_VERIFIERS, RECORD_FLAGS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
+import { archiveInput } from '../session/archive-input.ts';
 import { type Context, withBackend } from '../session/context.ts';
 import {
   displayed,
@@ -19,42 +18,23 @@ import {
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
-const BASE_NAME = text({
-  name: 'base-name',
-  value: 'REPOSITORY',
-  describe:
-    'the repository of images that the archive names by a tag only; of full names, those below it are taken',
-});
-const NAME = text({
-  name: 'name',
-  value: 'REF',
-  describe: 'the name of the one image, whatever the archive says',
-});
 const DIGESTS = bool({ name: 'digests', describe: 'record each image as REPOSITORY@DIGEST, too' });
 const SKIP_DIGEST = bool({
   name: 'skip-digest-for-named',
   describe: 'with --digests: only images without a name',
 });
-const SKIP_BAD = bool({ name: 'skip-bad-names', describe: 'leave out names that are refused' });
 const ON_CONFLICT = choice({
   name: 'on-conflict',
   choices: ['replace', 'keep', 'error'],
   describe: 'of a name that another image has here (default replace)',
 });
-const COMPLETE_ONLY = bool({
-  name: 'complete-only',
-  describe: 'of an archive made with export --lacks: import the images for which nothing is missing',
-});
 const NO_UNPACK = bool({ name: 'no-unpack', describe: 'store and record only' });
 
 const FLAGS = [
-  BASE_NAME,
-  NAME,
+  ...ARCHIVE_FLAGS,
   DIGESTS,
   SKIP_DIGEST,
-  SKIP_BAD,
   ON_CONFLICT,
-  COMPLETE_ONLY,
   NO_UNPACK,
   PLATFORM,
   ALL_PLATFORMS,
@@ -72,20 +52,6 @@ const FLAGS = [
   }),
 ];
 type ImportContext = Context<NamesOf<typeof FLAGS>>;
-
-function sourceOf({ input, runtime: { host }, signal }: ImportContext): ImportSource {
-  const path = input.arg(0);
-  if (/^https?:\/\//i.test(path))
-    throw usageError(
-      'an archive is imported from a file, a directory or standard input',
-      `curl -fL ${path} | hawser import -`,
-    );
-  if (path !== '-') return { type: 'path', path: absolutePath(path, host) };
-  if (host.stdinIsTerminal)
-    throw usageError('standard input is a terminal', 'Pipe an archive, or name a file');
-  const stream = byteStream({ next: () => host.readBytes({ signal }), signal });
-  return { type: 'bytes', name: 'standard input', stream };
-}
 
 function wantedOf(context: ImportContext) {
   const platforms = platformsOf(context);
@@ -107,7 +73,7 @@ export const imagesImport: Command = command({
   flags: FLAGS,
   run: async (context, input) => {
     const platforms = wantedOf(context);
-    const from = sourceOf(context);
+    const from = archiveInput(context, input.arg(0));
     await withBackend(context, async (backend) => {
       await displayed(context, { unpacks: false, printChainId: false }, async (report) => {
         const deps = { ...storeDeps(context, backend), runtime: context.runtime };

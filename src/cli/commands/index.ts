@@ -2,6 +2,7 @@ import type { Grammar } from '../grammar/command.ts';
 import { GLOBAL_FLAGS } from '../grammar/flags.ts';
 import { config, digest, manifest } from './ask-documents.ts';
 import { catalog, referrers, tags } from './ask-lists.ts';
+import { bootstrap } from './bootstrap.ts';
 import { bundle } from './bundle.ts';
 import type { Command } from './command.ts';
 import { completion } from './completion.ts';
@@ -101,6 +102,7 @@ export const GRAMMAR: Grammar<Command> = {
     config,
     digest,
     referrers,
+    bootstrap,
     bundle,
     inventory,
     lock,

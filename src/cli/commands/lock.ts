@@ -20,7 +20,8 @@ import { networkOptions } from '../session/network-options.ts';
 import { registryOptions } from '../session/registry-options.ts';
 import { platformsOf } from '../session/transfer.ts';
 import { checkCredentials, nothing, outcomeOf } from '../session/transfer-many.ts';
-import type { FailedImage, Outcome } from '../views/view.ts';
+import type { FailedImage } from '../views/failed-image.ts';
+import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 type LockContext = Context<RegistryFlag | NetworkFlag | 'platform' | 'check'>;

@@ -5,7 +5,7 @@ import type { Output } from '../../core/ports/host.ts';
 import type { Report } from '../../core/progress/events.ts';
 import type { FetchResult } from '../../core/verbs/options.ts';
 import type { ProgressMode } from '../grammar/flags.ts';
-import type { FailedImage } from '../views/view.ts';
+import type { FailedImage } from '../views/failed-image.ts';
 import { eventLine, JsonThrottle } from './json.ts';
 import { plainLines } from './plain.ts';
 import { PlainProgress } from './plain-progress.ts';
@@ -24,6 +24,11 @@ export interface DisplayOptions {
   readonly printChainId: boolean;
   /** `pull` ends with ctr's `done: ...` line. */
   readonly unpacks: boolean;
+}
+
+/** `state`: what became of the image, in a word, where more than one thing may. */
+export interface ShownResult extends FetchResult {
+  readonly state?: string | undefined;
 }
 
 /** Milliseconds between two frames. */
@@ -99,18 +104,20 @@ export class Display {
   }
 
   /** Writes the last lines of many images: a line for each that is there, in their order. What failed is the caller's to tell. */
-  async finishMany(done: readonly FetchResult[], failed: readonly FailedImage[]): Promise<void> {
+  async finishMany(done: readonly ShownResult[], failed: readonly FailedImage[]): Promise<void> {
     const ms = this.#opts.clock.monotonic() - this.#startedAt;
     await this.#end();
     const bytes = fetchedBytes(this.#state);
     const { mode } = this.#opts;
     if (mode === 'json') {
-      const named = done.map(({ name, target }) => ({ name, digest: target.digest }));
+      const named = done.map(({ name, target, state }) => ({ name, digest: target.digest, state }));
       this.#lines([eventLine({ type: 'ended', done: named, failed, bytes, seconds: Math.round(ms) / 1000 })]);
     } else if (mode !== 'none') {
       const all = done.length + failed.length;
       const summary = `${done.length} of ${all} images: ${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
-      this.#lines([...done.map(({ name, target }) => `${safe(name)} ${target.digest}`), summary]);
+      const line = ({ name, target, state }: ShownResult): string =>
+        [safe(name), target.digest, ...(state === undefined ? [] : [state])].join(' ');
+      this.#lines([...done.map(line), summary]);
     }
     await this.#settle();
   }

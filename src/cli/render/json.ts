@@ -1,6 +1,6 @@
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { ProgressEvent } from '../../core/progress/events.ts';
-import type { FailedImage } from '../views/view.ts';
+import type { FailedImage } from '../views/failed-image.ts';
 import { goJson, type Json } from './go-json.ts';
 import { redact } from './text.ts';
 
@@ -29,7 +29,12 @@ export type FinalEvent =
   /** Of many images, in place of `done`. */
   | {
       readonly type: 'ended';
-      readonly done: readonly { readonly name: string; readonly digest: string }[];
+      readonly done: readonly {
+        readonly name: string;
+        readonly digest: string;
+        /** What became of it, where more than one thing may. */
+        readonly state?: string | undefined;
+      }[];
       readonly failed: readonly FailedImage[];
       readonly bytes: number;
       readonly seconds: number;

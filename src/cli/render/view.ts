@@ -1,5 +1,6 @@
 import type { View } from '../views/view.ts';
 import { renderDocument, renderNames, renderReferrers } from './answers.ts';
+import { renderBootstrap } from './bootstrap.ts';
 import {
   renderContent,
   renderContentInfo,
@@ -59,6 +60,7 @@ const RENDERERS: Renderers = {
   verify: ({ json, report }) => (json ? renderVerifyJson(report) : renderVerify(report)),
   repair: ({ json, reports }) => (json ? renderRepairJson(reports) : renderRepair(reports)),
   recover: ({ json, report }) => (json ? renderRecoverJson(report) : renderRecover(report)),
+  bootstrap: ({ done }) => renderBootstrap(done),
   names: renderNames,
   referrers: renderReferrers,
   document: renderDocument,

@@ -53,8 +53,17 @@ export async function withBackend<T>(
 ): Promise<T> {
   const address = containerdAddress(context);
   if (address === undefined) return await withLocalBackend(context, work, readOnly);
+  return await withContainerd(context, { address, namespace: namespaceOf(context.input) }, work);
+}
+
+/** Connects to the containerd of this socket for `work`. */
+export async function withContainerd<T>(
+  context: Context,
+  place: { readonly address: string; readonly namespace: string },
+  work: (backend: Backend) => Promise<T>,
+): Promise<T> {
   const { runtime, signal } = context;
-  const options = { address, namespace: namespaceOf(context.input), signal };
+  const options = { ...place, signal };
   const backend = await context.services.backends.containerd(runtime, options);
   return await cleaningUp(
     () => work(backend),
@@ -142,8 +151,9 @@ export function late(context: Pick<Context, 'stderr'>, doing: string): (failure:
   return (failure) => warn(context, `warning: ${doing}: ${messageOf(failure)}`).catch(() => {});
 }
 
-export function namespaceOf(input: Input<GlobalFlag>): string {
-  const name = input.get(NAMESPACE) ?? 'default';
+/** `usual`: of a command line that names none. */
+export function namespaceOf(input: Input<GlobalFlag>, usual = 'default'): string {
+  const name = input.get(NAMESPACE) ?? usual;
   try {
     checkIdentifier(name);
     return name;
@@ -152,8 +162,8 @@ export function namespaceOf(input: Input<GlobalFlag>): string {
   }
 }
 
-/** The socket of the containerd to work in; undefined for our own store. --root goes before CONTAINERD_ADDRESS. */
-function containerdAddress(context: Context): string | undefined {
+/** The socket of the containerd that is named; undefined for our own store. --root goes before CONTAINERD_ADDRESS. */
+export function containerdAddress(context: Context): string | undefined {
   const { input } = context;
   const address = input.get(ADDRESS);
   if (address === undefined || address === '') return undefined;

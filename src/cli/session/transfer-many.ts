@@ -10,8 +10,9 @@ import { FAIL_FAST, LIST_FILE, type ListFlag, LOCKED } from '../grammar/list-fla
 import { REFRESH, type RegistryFlag, USER } from '../grammar/registry-flags.ts';
 import type { TransferFlag } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { Display } from '../render/display.ts';
-import { DONE, type FailedImage, type Outcome } from '../views/view.ts';
+import { Display, type DisplayOptions, type ShownResult } from '../render/display.ts';
+import type { FailedImage } from '../views/failed-image.ts';
+import { DONE, type Outcome } from '../views/view.ts';
 import { type Context, late, warn, withBackend } from './context.ts';
 import { isClosedPipe } from './failure.ts';
 import { imagesOf } from './image-lists.ts';
@@ -92,9 +93,9 @@ async function many<R extends FetchResult>(
 }
 
 /** Runs `work` under the display, which ends with how the images ended, or the error. */
-async function displayedMany<R extends FetchResult>(
+export async function displayedMany<R extends ShownResult>(
   context: Context<'progress'>,
-  shown: Shown,
+  shown: Shown & Partial<Pick<DisplayOptions, 'mode'>>,
   unread: readonly FailedImage[],
   work: (report: Report) => Promise<readonly Ended<R>[]>,
 ): Promise<void> {
@@ -113,11 +114,11 @@ async function displayedMany<R extends FetchResult>(
   });
 }
 
-function failuresOf(ended: readonly Ended<FetchResult>[]): FailedImage[] {
+export function failuresOf(ended: readonly Ended<FetchResult>[]): FailedImage[] {
   return ended.flatMap(({ name, error }) => (error === undefined ? [] : [failedImage(name, error)]));
 }
 
-function failedImage(name: string, err: unknown): FailedImage {
+export function failedImage(name: string, err: unknown): FailedImage {
   return { name, kind: kindOf(err), message: messageOf(err), hint: hintOf(err) };
 }
 
@@ -159,7 +160,7 @@ export function checkCredentials({ input }: Context<RegistryFlag>, images: reado
 }
 
 /** The platforms of a flag go before those of the list. `refused`: images whose platforms in the list are none. */
-function wantedOf(
+export function wantedOf(
   { platform: machine }: Context,
   images: readonly Listed[],
   { platforms }: Pick<FetchOptions, 'platforms'>,

@@ -11,6 +11,7 @@ import type { PullPlan } from '../../core/verbs/pull-plan.ts';
 import type { RepairReport } from '../../core/verbs/repair.ts';
 import type { VerifyReport } from '../../core/verify/report.ts';
 import type { DocumentView, NamesView, ReferrersView } from './answers.ts';
+import type { Bootstrapped } from './bootstrapped.ts';
 import type { Explanation } from './explanation.ts';
 import type { CheckRow, ImageRow, InspectedImage } from './images.ts';
 import type { LeaseRow } from './leases.ts';
@@ -83,19 +84,12 @@ export type View =
   | { readonly type: 'verify'; readonly report: VerifyReport; readonly json: boolean }
   | { readonly type: 'repair'; readonly reports: readonly RepairReport[]; readonly json: boolean }
   | { readonly type: 'recover'; readonly report: Recovered; readonly json: boolean }
+  /** Of `--json`; without it the display says it all. */
+  | { readonly type: 'bootstrap'; readonly done: Bootstrapped }
   | NamesView
   | ReferrersView
   | DocumentView
   | { readonly type: 'plan'; readonly plan: PullPlan; readonly json: boolean };
-
-/** An image, or a place of a list, that came to nothing. */
-export interface FailedImage {
-  /** Empty for a place that names no image. */
-  readonly name: string;
-  readonly kind: string;
-  readonly message: string;
-  readonly hint: string | undefined;
-}
 
 /** How a command ended that threw nothing. */
 export interface Outcome {

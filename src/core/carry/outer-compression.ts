@@ -21,12 +21,21 @@ const OTHERS: readonly (readonly [magic: readonly number[], program: string])[] 
 
 /** NotImplemented, with the program to pipe through, for a format that hawser does not read. */
 export function checkFormat(head: Uint8Array): void {
-  const other = OTHERS.find(([magic]) => magic.every((byte, at) => head[at] === byte));
+  const other = otherFormat(head);
   if (other === undefined) return;
   const [, program] = other;
   throw new HawserError('NotImplemented', `it is compressed with ${program}, which hawser does not read`, {
     hint: `Pipe it: ${program} -dc FILE | hawser import -`,
   });
+}
+
+function otherFormat(head: Uint8Array): (typeof OTHERS)[number] | undefined {
+  return OTHERS.find(([magic]) => magic.every((byte, at) => head[at] === byte));
+}
+
+/** Whether `checkFormat` refuses it. */
+export function hasOtherFormat(head: Uint8Array): boolean {
+  return otherFormat(head) !== undefined;
 }
 
 /** The bytes of an archive out of a stream, which belongs to the result, in whatever compression. Cancel the stream to end early. */

@@ -1,0 +1,19 @@
+import { absolutePath } from '../../core/absolute-path.ts';
+import { byteStream } from '../../core/async/byte-stream.ts';
+import type { ImportSource } from '../../core/carry/open-archive.ts';
+import { usageError } from '../grammar/usage-error.ts';
+import type { Context } from './context.ts';
+
+/** The archive or directory that an argument names; `-` is standard input. */
+export function archiveInput({ runtime: { host }, signal }: Context, path: string): ImportSource {
+  if (/^https?:\/\//i.test(path))
+    throw usageError(
+      'an archive is imported from a file, a directory or standard input',
+      `curl -fL ${path} | hawser import -`,
+    );
+  if (path !== '-') return { type: 'path', path: absolutePath(path, host) };
+  if (host.stdinIsTerminal)
+    throw usageError('standard input is a terminal', 'Pipe an archive, or name a file');
+  const stream = byteStream({ next: () => host.readBytes({ signal }), signal });
+  return { type: 'bytes', name: 'standard input', stream };
+}

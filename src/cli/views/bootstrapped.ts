@@ -1,0 +1,18 @@
+import type { FetchResult } from '../../core/verbs/options.ts';
+import type { FailedImage } from './failed-image.ts';
+
+/** An image that is on the node. */
+export interface BootstrappedImage extends FetchResult {
+  /** `present`: it was there before, under this name. */
+  readonly state: 'imported' | 'pulled' | 'present';
+  /** The file or directory that brought or listed it. */
+  readonly source: string;
+}
+
+/** What a node was filled with. */
+export interface Bootstrapped {
+  readonly address: string;
+  readonly namespace: string;
+  readonly images: readonly BootstrappedImage[];
+  readonly failed: readonly FailedImage[];
+}

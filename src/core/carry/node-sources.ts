@@ -1,0 +1,105 @@
+/** What a node is filled from: archives, layouts, lists, and directories of them as k3s, RKE2 and k0s watch them. */
+import { withOpen } from '../async/cleanup.ts';
+import { DETECT_LENGTH, detectCompression } from '../codec/formats.ts';
+import { wrap } from '../errors.ts';
+import type { Call } from '../ports/call.ts';
+import type { FileSystem } from '../ports/file-system.ts';
+import { hasOtherFormat } from './outer-compression.ts';
+
+export interface NodeSource {
+  readonly type: 'archive' | 'list';
+  /** Absolute. */
+  readonly path: string;
+  /** Of an archive that can only be read from its begin to its end: changes when its file does. */
+  readonly version?: string | undefined;
+}
+
+export interface NodeSources {
+  /** Archives before lists, so that nobody asks a registry for what an archive has. */
+  readonly sources: readonly NodeSource[];
+  /** Sentences about what was left out. */
+  readonly leftOut: readonly string[];
+}
+
+/** Where k3s, RKE2 and k0s look for images (each below its default data directory). */
+export const IMAGE_DIRECTORIES: readonly string[] = [
+  '/var/lib/rancher/k3s/agent/images',
+  '/var/lib/rancher/rke2/agent/images',
+  '/var/lib/k0s/images',
+];
+
+const LAYOUT_MARKS: ReadonlySet<string> = new Set(['oci-layout', 'index.json', 'manifest.json']);
+/** Names that only a list has: other text in such a directory is no list. */
+const LIST_NAME = /\.(?:txt|ya?ml|json|lock)$/;
+/** The first block of a tar archive (POSIX ustar, and GNU's). */
+const TAR_BLOCK = 512;
+const MAGIC_AT = 257;
+
+/** A file is an archive by its content, else a list; a directory is a layout, or has files that are. NotFound for what is not there. */
+export async function nodeSources(
+  fs: Pick<FileSystem, 'stat' | 'list' | 'open'>,
+  paths: readonly string[],
+  call: Call,
+): Promise<NodeSources> {
+  const sources: NodeSource[] = [];
+  const leftOut: string[] = [];
+  for (const path of paths) {
+    const info = await fs.stat(path, { follow: true, ...call });
+    if (info?.type !== 'directory') sources.push(await fileSource(fs, path, call));
+    else if (await isLayout(fs, path, call)) sources.push({ type: 'archive', path });
+    else await fromDirectory(fs, path, { sources, leftOut }, call);
+  }
+  return { sources: [...sources].sort((a, b) => (a.type < b.type ? -1 : a.type > b.type ? 1 : 0)), leftOut };
+}
+
+async function isLayout(fs: Pick<FileSystem, 'list'>, path: string, call: Call): Promise<boolean> {
+  return (await fs.list(path, call)).some(({ name }) => LAYOUT_MARKS.has(name));
+}
+
+/** As k3s: by name, without what is hidden, and not deeper. */
+async function fromDirectory(
+  fs: Pick<FileSystem, 'stat' | 'list' | 'open'>,
+  dir: string,
+  found: { readonly sources: NodeSource[]; readonly leftOut: string[] },
+  call: Call,
+): Promise<void> {
+  for (const { name } of await fs.list(dir, call)) {
+    if (name.startsWith('.')) continue;
+    const path = `${dir === '/' ? '' : dir}/${name}`;
+    const type = (await fs.stat(path, { follow: true, ...call }))?.type;
+    if (type !== 'file') {
+      found.leftOut.push(`Left out ${path}: it is no file`);
+      continue;
+    }
+    const source = await fileSource(fs, path, call);
+    if (source.type === 'archive' || LIST_NAME.test(name)) found.sources.push(source);
+    else
+      found.leftOut.push(
+        `Left out ${path}: it is no archive, and no list by its name (.txt, .yaml, .json, .lock)`,
+      );
+  }
+}
+
+async function fileSource(
+  fs: Pick<FileSystem, 'open' | 'stat'>,
+  path: string,
+  call: Call,
+): Promise<NodeSource> {
+  try {
+    const head = new Uint8Array(Math.max(TAR_BLOCK, DETECT_LENGTH));
+    const opening = fs.open(path, 'follow', undefined, call);
+    const length = await withOpen(opening, (file) => file.read(head, 0));
+    const begin = head.subarray(0, length);
+    if (!isArchive(begin)) return { type: 'list', path };
+    if (detectCompression(begin) === 'identity') return { type: 'archive', path };
+    const info = await fs.stat(path, { follow: true, ...call });
+    return { type: 'archive', path, version: info && `${info.size}-${Math.round(info.mtime)}` };
+  } catch (err) {
+    throw wrap(`Cannot read ${path}`, err);
+  }
+}
+
+function isArchive(head: Uint8Array): boolean {
+  const magic = String.fromCharCode(...head.subarray(MAGIC_AT, MAGIC_AT + 5));
+  return magic === 'ustar' || detectCompression(head) !== 'identity' || hasOtherFormat(head);
+}
