@@ -1,9 +1,22 @@
-/** `files ls`, `cat` as they are typed: from a registry without a store, and from a store without a registry. */
+/** `files ls`, `cat`, `cp` and `unpack --tar` as they are typed: from a registry without a store, and from a store without a registry. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { after, before, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import { main } from '../../src/cli/main.ts';
+import { TarReader } from '../../src/core/archive/tar-reader.ts';
+import { workerUrl } from '../../src/entry/worker-url.ts';
 import { composeRuntime } from '../../src/platform/compose.ts';
 import { buildImage, noise, type TestEntry } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
@@ -44,10 +57,11 @@ function collector() {
 
 async function hawser(...args: readonly string[]): Promise<Ran> {
   const [stdout, stderr] = [collector(), collector()];
-  const base = composeRuntime(parts, { workerUrl: new URL('file:///none') });
+  const base = composeRuntime(parts, { workerUrl: workerUrl() });
   const onInterrupt = (): Disposable => ({ [Symbol.dispose]: () => {} });
   const runtime = { ...base, host: { ...base.host, stdout, stderr, onInterrupt } };
   const code = await main(runtime, ['--root', root(), ...args]);
+  await base.workers[Symbol.asyncDispose]();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return { code, bytes: stdout.bytes(), out: text(stdout.bytes()), err: text(stderr.bytes()) };
 }
@@ -133,6 +147,105 @@ test('ls: names, attributes, one JSON document', async () => {
   assert.deepEqual(json.entries[1], { path: '/etc/name', type: 'file', mode: '0600', ...common });
   assert.equal(json.entries[0].target, '../opt/deep/file');
   assert.match((await hawser('files', 'ls', ref, '/none')).err, /No such file in the image: \/none/);
+});
+
+const isRoot = process.getuid?.() === 0;
+
+function target(name: string): string {
+  const path = join(dir.path, name);
+  mkdirSync(path);
+  return path;
+}
+
+test('cp: a file of the topmost layer, with mode and time, and its owner as root', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  const to = target('one');
+  const before = registry.traffic('/blobs/').bytes;
+  const { code, out, err } = await hawser('files', 'cp', `${ref}:/etc/name`, to);
+  assert.deepEqual({ code, out, err }, { code: 0, out: `${to}/name\n`, err: '' });
+  assert.ok(registry.traffic('/blobs/').bytes - before < size / 10);
+  const { mode, mtimeMs, uid } = lstatSync(join(to, 'name'));
+  assert.deepEqual(
+    [mode & 0o7777, mtimeMs, readFileSync(join(to, 'name'), 'utf8')],
+    [0o600, 1e12, 'the topmost\n'],
+  );
+  if (isRoot) assert.equal(uid, 7);
+  assert.deepEqual(readdirSync(to), ['name']);
+  assert.equal(existsSync(root()), false, 'a store was made');
+});
+
+test('cp: a directory with symlinks as they are; one that the path ends in is followed', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  const to = target('two');
+  assert.equal((await hawser('cp', `${ref}:/opt/`, to)).code, 0);
+  assert.equal(readFileSync(join(to, 'opt/deep/file'), 'utf8'), 'deep\n');
+  assert.equal(Buffer.compare(readFileSync(join(to, 'opt/large-3')), noise(200_000, 3)), 0);
+  assert.equal((await hawser('cp', `${ref}:/etc`, to)).code, 0);
+  assert.equal(readlinkSync(join(to, 'etc/link')), '../opt/deep/file');
+  assert.equal((await hawser('cp', `${ref}:/out`, to)).code, 0);
+  assert.equal(readFileSync(join(to, 'out'), 'utf8'), 'the topmost\n');
+  assert.deepEqual(readdirSync(to).sort(), ['etc', 'opt', 'out']);
+});
+
+test('cp: what is there stays, and no symlink leads elsewhere', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  const to = target('three');
+  const outside = join(dir.path, 'outside');
+  writeFileSync(outside, 'mine');
+  symlinkSync(outside, join(to, 'name'));
+  symlinkSync(dir.path, join(to, 'etc'));
+  for (const path of ['/etc/name', '/etc']) {
+    const { code, err } = await hawser('cp', `${ref}:${path}`, to);
+    assert.equal(code, 1, err);
+  }
+  assert.equal((await hawser('cp', '--force', `${ref}:/etc/name`, to)).code, 0);
+  assert.deepEqual(
+    [readFileSync(outside, 'utf8'), readFileSync(join(to, 'name'), 'utf8')],
+    ['mine', 'the topmost\n'],
+  );
+  assert.deepEqual(readdirSync(to).sort(), ['etc', 'name']);
+  const cases = [
+    [`${ref}:/`, /does not say a name/],
+    [`${ref}:/opt/..`, /does not say a name/],
+    [`${ref}:/gone`, /No such file in the image: \/gone/],
+    [ref, /does not say what to copy/],
+  ] as const;
+  for (const [source, message] of cases) assert.match((await hawser('cp', source, to)).err, message);
+  assert.match((await hawser('cp', `${ref}:/etc/name`, join(to, 'none'))).err, /there is no such directory/);
+  assert.deepEqual(readdirSync(to).sort(), ['etc', 'name']);
+});
+
+test('unpack --tar: one archive, the same bytes to a file and to standard output, plain or compressed', async () => {
+  const ref = registry.push('a/six', 'v1', six);
+  const to = target('tars');
+  const { code, bytes, err } = await hawser('unpack', ref, '--tar', '-');
+  assert.deepEqual([code, err], [0, '']);
+  assert.equal((await hawser('unpack', ref, '--tar', join(to, 'a.tar'))).code, 0);
+  assert.equal((await hawser('unpack', ref, '--tar', join(to, 'a.tar.gz'))).code, 0);
+  assert.equal(Buffer.compare(readFileSync(join(to, 'a.tar')), bytes), 0);
+  assert.equal(Buffer.compare(gunzipSync(readFileSync(join(to, 'a.tar.gz'))), bytes), 0);
+  assert.equal(existsSync(root()), false, 'a store was made');
+  const names: string[] = [];
+  const reader = new TarReader({
+    entry: ({ name }) => names.push(name),
+    data: () => {},
+    hole: () => {},
+    entryEnd: () => {},
+  });
+  reader.push(bytes);
+  reader.end();
+  const files = [
+    'opt/large-1',
+    'opt/large-2',
+    'opt/large-3',
+    'opt/large-4',
+    'opt/large-5',
+    'etc/name',
+    'opt/deep/file',
+  ];
+  assert.deepEqual(names, [...files, './', 'etc/', 'etc/link', 'loop', 'opt/', 'opt/deep/', 'out']);
+  const wrong = await hawser('unpack', ref, '--tar', '-', '--rootfs', to);
+  assert.deepEqual([wrong.code, wrong.out], [2, '']);
 });
 
 test('from a store: nothing is asked of the registry', async () => {

@@ -53,6 +53,7 @@ const ROWS: readonly Row[] = [
   ...[
     ['files', 'ls', 'REF', '/etc'],
     ['cat', 'REF', '/etc/motd'],
+    ['unpack', 'REF', '--tar', '-'],
   ].map((args) => ({
     name: args.join(' '),
     flags: ['--allow-read=DIR', '--allow-env', '--allow-sys=uid'],
@@ -106,6 +107,11 @@ const ROWS: readonly Row[] = [
         name: name('unpack --rootfs'),
         flags: flags('sync', 'getfattr'),
         args: ['unpack', ...QUIET, 'REF', '--rootfs', 'OUT'],
+      },
+      {
+        name: name('cp'),
+        flags: flags('sync', 'getfattr'),
+        args: ['cp', 'REF:/etc', 'DIR'],
       },
       { name: name('bundle'), flags: flags('sync', 'getfattr'), args: ['bundle', ...QUIET, 'REF', 'OUT'] },
       {

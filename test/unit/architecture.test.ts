@@ -113,7 +113,7 @@ const RULES: readonly Rule[] = [
   },
   {
     layer: 'core/files/',
-    own: [...core('archive', 'async', 'codec', 'layers', 'oci', 'trees'), RUNTIME],
+    own: [...core('archive', 'async', 'codec', 'layers', 'oci', 'trees', 'users'), RUNTIME],
   },
   { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'trees'), RUNTIME] },
   { layer: 'core/runtime.ts', own: core('layers') },

@@ -1,11 +1,14 @@
 /** `files`: what is in an image, without a pull. */
+import { absolutePath } from '../../core/absolute-path.ts';
 import { wrap } from '../../core/errors.ts';
 import { listFiles, writeFiles } from '../../core/verbs/files.ts';
+import { copyFiles } from '../../core/verbs/files-out.ts';
 import { bool } from '../grammar/flag.ts';
 import { JSON_DOCUMENT } from '../grammar/flags.ts';
-import { FILES_FLAGS, withImage } from '../session/image-files.ts';
+import { FILES_FLAGS, splitPath, storeOf, warner, withImage } from '../session/image-files.ts';
 import { writeListing } from '../session/listing.ts';
-import { DONE } from '../views/view.ts';
+import { FORCE, OUTPUT_FLAGS, OWNER } from '../session/output-directory.ts';
+import { DONE, lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const RECURSIVE = bool({
@@ -66,4 +69,37 @@ const filesCat: Command = command({
   },
 });
 
-export const fileCommands: readonly Command[] = [filesList, filesCat];
+const filesCopy: Command = command({
+  path: ['files', 'copy'],
+  aliases: ['cp'],
+  short: 'cp',
+  args: ['<ref:path>', '<dir>'],
+  missing: 'please provide an image reference with a path in the image: REF:/PATH',
+  summary: 'copy a file or a directory of an image into a directory; nothing is stored',
+  details:
+    `${WHENCE}\n` +
+    'What is copied is there under its name in DIR when it is whole and durable, and else not. Symlinks in a directory are copied as\n' +
+    'they are. Without root everything belongs to you, and devices are left out.',
+  flags: [...OUTPUT_FLAGS, ...FILES_FLAGS],
+  run: async (context, input) => {
+    const { name, path } = splitPath(input.arg(0));
+    const { runtime, signal } = context;
+    const made = await withImage(context, name, async (image) => {
+      const options = {
+        path,
+        dir: absolutePath(input.arg(1), runtime.host),
+        force: input.get(FORCE),
+        owner: input.get(OWNER),
+        keepOut: storeOf(context),
+        warn: warner(context),
+        signal,
+      };
+      return await copyFiles(runtime, image, options).catch((err) => {
+        throw wrap(`failed to copy from "${name}"`, err);
+      });
+    });
+    return { view: lines(made) };
+  },
+});
+
+export const fileCommands: readonly Command[] = [filesList, filesCat, filesCopy];

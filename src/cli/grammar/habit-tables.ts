@@ -47,7 +47,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'images load -i': 'import $input',
   'export --output': 'export $output $@',
   'export -o': 'export $output $@',
-  'export ...-': 'unpack $1 --rootfs DIR',
+  'export ...-': 'unpack $1 --tar -',
   'export ...*.tar': 'export $file $1',
   'images export ...*.tar': 'export $file $1',
   'pull *.tar': 'content fetch $1 && hawser export --format docker $file $1',
@@ -58,13 +58,12 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'copy docker-archive:': 'content fetch $all$1 && hawser export $all--format docker $file $1',
   'images copy ocidir://': 'content fetch $all$1 && hawser export $all$layout $1',
   'cp --to-oci-layout': 'content fetch $all$1 && hawser export $all$layout $1',
-  cp: 'unpack $image --rootfs DIR',
   'unpack --image': 'import $layout && hawser bundle REF $1',
   'unpack --rootless': 'import $layout && hawser bundle REF $1',
   'raw unpack': 'import $layout && hawser unpack REF --rootfs $1',
   'stat --image': 'import $layout && hawser images inspect REF',
   'ls --layout': 'import $layout && hawser images ls',
-  'images get-file': 'unpack $1 --rootfs DIR',
+  'images get-file': 'cat $1 $2',
   'images exists': 'images inspect $1',
   'images ls --format': 'images ls --json',
   'images list --format': 'images ls --json',
@@ -179,6 +178,6 @@ export const FLAGS_OF: Readonly<Record<string, FlagHabit>> = {
 /** Hints for commands of which an argument is missing that other tools do without. */
 export const INCOMPLETE: Readonly<Record<string, string>> = {
   'images export':
-    'hawser export OUT REF writes images, of which OUT - is standard output; there are no containers: hawser unpack REF --rootfs DIR writes the files of an image',
+    'hawser export OUT REF writes images, of which OUT - is standard output; there are no containers: hawser unpack REF --rootfs DIR writes the files of an image, --tar FILE as one archive',
   'images mount': 'hawser images mount REF DIR mounts the image at a directory that you name',
 };

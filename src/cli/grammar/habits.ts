@@ -183,8 +183,7 @@ function fill(ours: string, words: readonly string[], typed: readonly string[]):
     $1: ours.includes('$digest') ? name : first,
     '$@': args.length === 0 ? 'REF' : args.join(' '),
     $digest: digest,
-    // docker cp and oras cp: REF:/PATH
-    $image: first.replace(/:\/.*$/, ''),
+    $2: second ?? 'PATH',
     $platform: platformFlag(typed),
     $all: typed.includes('--all') ? '--all-platforms ' : '',
     $output: quoted(output ?? '-'),
@@ -192,7 +191,7 @@ function fill(ours: string, words: readonly string[], typed: readonly string[]):
     $file: quoted(file ?? 'FILE.tar'),
     $layout: quoted(layoutOf(layout ?? given[1] ?? 'DIR')),
   };
-  const names = /\$(?:1|@|digest|image|platform|all|output|input|file|layout)/g;
+  const names = /\$(?:[12@]|digest|platform|all|output|input|file|layout)/g;
   return ours.replace(names, (one) => filled[one] ?? one);
 }
 

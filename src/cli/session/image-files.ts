@@ -1,15 +1,17 @@
 /** Shared by the commands that read the files of an image. */
+import { chooseRoot } from '../../backends/local/default-root.ts';
 import type { Backend } from '../../core/backend.ts';
-import { referenceOf } from '../../core/carry/layout-source.ts';
+import { isLayoutSource, referenceOf } from '../../core/carry/layout-source.ts';
 import { ifFound, isKind } from '../../core/errors.ts';
 import { imageStatus, isComplete } from '../../core/images/inspect.ts';
 import { only } from '../../core/platforms/match.ts';
 import { type OpenImage, openRemote, openStored } from '../../core/verbs/files.ts';
 import type { NamesOf } from '../grammar/flag.ts';
-import { PLATFORM } from '../grammar/flags.ts';
+import { ADDRESS, PLATFORM, ROOT } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
+import { lineWriter } from '../render/trace.ts';
 import { withRegistry } from './asking.ts';
 import { type Context, withStore } from './context.ts';
 import { findImage } from './find-image.ts';
@@ -72,4 +74,24 @@ async function inStore<T>(
     if (isOpen || !isKind(err, 'PermissionDenied')) throw err;
     return undefined;
   }
+}
+
+/** `REF:/PATH`, in which REF may have a port and a tag, and be a layout (`oci:/DIR:/PATH`). */
+export function splitPath(text: string): { readonly name: string; readonly path: string } {
+  const at = isLayoutSource(text) ? text.lastIndexOf(':/') : text.indexOf(':/');
+  const name = text.slice(0, Math.max(at, 0));
+  if (name !== '' && name !== 'oci' && name !== 'oci-archive') return { name, path: text.slice(at + 1) };
+  throw usageError(`"${text}" does not say what to copy`, 'Name an image and a path in it: REF:/PATH');
+}
+
+/** Where the store is, if it is one of ours. */
+export function storeOf({ input, runtime }: Context): readonly string[] {
+  const address = input.get(ADDRESS) ?? '';
+  return address === '' || input.has(ROOT) ? [chooseRoot(input.get(ROOT), runtime.host)] : [];
+}
+
+/** Writes each warning to standard error. */
+export function warner({ stderr }: Pick<Context, 'stderr'>): (message: string) => void {
+  const tell = lineWriter(stderr);
+  return (message) => tell(`warning: ${message}`);
 }

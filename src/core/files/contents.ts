@@ -10,9 +10,12 @@ const SLICE = 1 << 17;
 /** `entry`: its number in the archive, from 0. `data` is good until the next event is asked for. `hole`: so many zeros. */
 export type ContentEvent =
   | { readonly type: 'begin'; readonly entry: number }
-  | { readonly type: 'data'; readonly bytes: Uint8Array }
-  | { readonly type: 'hole'; readonly length: number }
+  | ContentPiece
   | { readonly type: 'end' };
+
+export type ContentPiece =
+  | { readonly type: 'data'; readonly bytes: Uint8Array }
+  | { readonly type: 'hole'; readonly length: number };
 
 /** Reads no further than the last of the wanted entries, and cancels the archive then. */
 export async function* readContents(

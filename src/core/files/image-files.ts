@@ -8,7 +8,7 @@ import type { LayerStep } from '../layers/layer-steps.ts';
 import type { Call } from '../ports/call.ts';
 import { ModelSyscalls } from '../trees/model.ts';
 import type { ModelNode } from '../trees/model-node.ts';
-import { type ContentEvent, readContents } from './contents.ts';
+import { type ContentEvent, type ContentPiece, readContents } from './contents.ts';
 import { EntryWatch, parsePlace } from './entry-watch.ts';
 import type { LayerReader, MemoryTarget } from './layer-reader.ts';
 import { LayerStack } from './layer-stack.ts';
@@ -24,11 +24,17 @@ export class ImageFiles {
   readonly #steps: readonly LayerStep[];
   #watch = new EntryWatch([]);
   #whole: ModelNode | undefined;
+  readonly #warnings: string[] = [];
 
   /** `steps`: the lowest layer first, as `planUnpack` makes them. */
   constructor(reader: LayerReader, steps: readonly LayerStep[]) {
     this.#reader = reader;
     this.#steps = steps;
+  }
+
+  /** What unpacking would have warned of, once the whole tree was read. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
   }
 
   /**
@@ -87,7 +93,8 @@ export class ImageFiles {
     const budget = this.#reader.budget(this.#steps);
     for (const step of this.#steps) {
       const target = { model, root: ROOT, mode: 'flat', watch: this.#watching(step) } as const;
-      await this.#reader.apply(step, target, budget, call);
+      const { warnings } = await this.#reader.apply(step, target, budget, call);
+      this.#warnings.push(...warnings);
     }
     this.#whole = root;
     return root;
@@ -97,12 +104,19 @@ export class ImageFiles {
     return (applier: Parameters<EntryWatch['of']>[1]) => this.#watch.of(index, applier);
   }
 
-  /** The content of a file that was found. Nothing unverified is given: at a DataLoss, what came before is good. */
-  async *content(file: Pick<ModelNode, 'content'>, call: Call): AsyncGenerator<ContentEvent> {
-    const id = file.content?.id ?? '';
+  /** The content of a file that was found. Nothing unverified is given: after a DataLoss, what came before is good. */
+  async *content(file: Pick<ModelNode, 'content'>, call: Call): AsyncGenerator<ContentPiece> {
+    const { id = '', size = 0 } = file.content ?? {};
+    if (size === 0) return;
     const held = this.#watch.held(id);
-    if (held === undefined) return yield* this.contents(...placesOf([id]), call);
-    for (const bytes of held) yield { type: 'data', bytes };
+    if (held !== undefined) {
+      for (const bytes of held) yield { type: 'data', bytes };
+      return;
+    }
+    const { layer, entry } = parsePlace(id);
+    for await (const event of this.contents(layer, new Set([entry]), call)) {
+      if (event.type === 'data' || event.type === 'hole') yield event;
+    }
   }
 
   /** The contents of the entries of one layer, in the order of its archive. */
@@ -111,11 +125,6 @@ export class ImageFiles {
     if (step === undefined) throw new HawserError('Internal', `no layer ${layer}`);
     yield* readContents(await this.#reader.archive(step, call), entries, call);
   }
-}
-
-function placesOf([id = '']: readonly string[]): [number, ReadonlySet<number>] {
-  const { layer, entry } = parsePlace(id);
-  return [layer, new Set([entry])];
 }
 
 function known(walked: Walked<unknown>): FoundFile {

@@ -3,11 +3,11 @@ import { type ByteString, fromUtf8 } from '../bytes.ts';
 import type { SplitOptions } from '../download/link.ts';
 import { verifiedStream } from '../download/stream-blob.ts';
 import { HawserError, isKind, wrap } from '../errors.ts';
-import type { ContentEvent } from '../files/contents.ts';
 import { entriesOf, type FileType, type TreeEntry, typeOf } from '../files/entries.ts';
 import { type FoundFile, ImageFiles } from '../files/image-files.ts';
 import { LayerReader, type LayerSource } from '../files/layer-reader.ts';
 import { pathText, walk, wholeView } from '../files/walk.ts';
+import { zeros } from '../files/write-tar.ts';
 import type { Image } from '../images/image-store.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
@@ -155,25 +155,15 @@ async function writeFile(
   let written = 0;
   try {
     for await (const event of files.content(node, call)) {
-      if (event.type === 'data') await write(event.bytes);
-      else if (event.type === 'hole') await writeZeros(event.length, write);
-      written += lengthOf(event);
+      for (const bytes of event.type === 'data' ? [event.bytes] : zeros(event.length)) {
+        await write(bytes);
+        written += bytes.length;
+      }
     }
   } catch (err) {
     const size = node.content?.size ?? 0;
     throw wrap(`${path}: only ${written} of its ${size} bytes were written`, err);
   }
-}
-
-function lengthOf(event: ContentEvent): number {
-  if (event.type === 'data') return event.bytes.length;
-  return event.type === 'hole' ? event.length : 0;
-}
-
-const ZEROS = new Uint8Array(1 << 16);
-
-async function writeZeros(length: number, write: Write): Promise<void> {
-  for (let left = length; left > 0; left -= ZEROS.length) await write(ZEROS.subarray(0, left));
 }
 
 const NAMES: Readonly<Record<Exclude<FileType, 'file'>, string>> = {

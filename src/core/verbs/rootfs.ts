@@ -132,7 +132,10 @@ function places({ force = false, keepOut = [] }: RootfsOptions) {
 }
 
 /** Returns whether this process may give files away. FailedPrecondition when that is asked for and not so. */
-async function requireOwner(runtime: Runtime, { layerSettings, signal }: RootfsOptions): Promise<boolean> {
+export async function requireOwner(
+  runtime: Runtime,
+  { layerSettings, signal }: Pick<RootfsOptions, 'layerSettings' | 'signal'>,
+): Promise<boolean> {
   const mayGive = await hasCapability(runtime, CAP_CHOWN, { signal });
   if (mayGive || layerSettings?.owner !== 'keep') return mayGive;
   const { why, hint } = lackOf(runtime, 'CAP_CHOWN', '--map-root-user --map-auto');

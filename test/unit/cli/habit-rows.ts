@@ -94,9 +94,9 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ],
   [
     'export CONTAINER',
-    'hawser export OUT REF writes images, of which OUT - is standard output; there are no containers: hawser unpack REF --rootfs DIR writes the files of an image',
+    'hawser export OUT REF writes images, of which OUT - is standard output; there are no containers: hawser unpack REF --rootfs DIR writes the files of an image, --tar FILE as one archive',
   ],
-  ['cp r.io/app:1:/etc .', 'In hawser: hawser unpack r.io/app:1 --rootfs DIR'],
+  ['cp r.io/app:1:/etc .', '= files copy'],
   [
     'run --rm r.io/app:1 true',
     'hawser runs nothing: hawser bundle REF DIR makes a bundle, and runc run --bundle DIR NAME runs it',
@@ -124,7 +124,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['config r.io/app:1', '= config'],
   ['ls r.io/app', 'In hawser: hawser tags r.io/app'],
   ['catalog r.io', '= catalog'],
-  ['export r.io/app:1 -', 'In hawser: hawser unpack r.io/app:1 --rootfs DIR'],
+  ['export r.io/app:1 -', 'In hawser: hawser unpack r.io/app:1 --tar -'],
   [
     'pull r.io/app:1 app.tar',
     'In hawser: hawser content fetch r.io/app:1 && hawser export --format docker app.tar r.io/app:1',
@@ -186,7 +186,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
     'image copy r.io/app:1 ocidir://folder',
     'In hawser: hawser content fetch r.io/app:1 && hawser export folder/ r.io/app:1',
   ],
-  ['image get-file r.io/app:1 /etc/os-release', 'In hawser: hawser unpack r.io/app:1 --rootfs DIR'],
+  ['image get-file r.io/app:1 /etc/os-release', 'In hawser: hawser cat r.io/app:1 /etc/os-release'],
   ['image export r.io/app:1 app.tar', 'In hawser: hawser export app.tar r.io/app:1'],
   ['image digest r.io/app:1', 'In hawser: hawser digest r.io/app:1'],
   ['tag ls r.io/app', 'In hawser: hawser tags r.io/app'],
