@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { beginRecovery } from '../../src/backends/local/recovery.ts';
 import { parseDigest } from '../../src/core/oci/digest.ts';
+import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../../src/core/oci/media-types.ts';
 import {
   collectionPlan,
   fetch,
@@ -23,6 +24,7 @@ import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { image, rejectsWith, runtimeOf } from '../support/bench.ts';
 import { flipBit } from '../support/damage.ts';
 import { needs } from '../support/needs.ts';
+import { digestOf } from '../support/stores.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const ROOT = { skip: needs({ root: true }) };
@@ -324,6 +326,44 @@ test(
     });
   },
 );
+
+test('an image whose config is no JSON is recorded, and not skipped: it was in the store', async () => {
+  const dir = tempDir();
+  try {
+    const [root, layout] = [join(dir.path, 'root'), join(dir.path, 'layout')];
+    const config = new TextEncoder().encode('no config');
+    const desc = (mediaType: string, bytes: Uint8Array) => ({
+      mediaType,
+      digest: digestOf(bytes),
+      size: bytes.length,
+    });
+    const manifest = new TextEncoder().encode(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: OCI_MANIFEST,
+        config: desc(OCI_CONFIG, config),
+        layers: [],
+      }),
+    );
+    const body = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [desc(OCI_MANIFEST, manifest)] };
+    const inner = new TextEncoder().encode(JSON.stringify(body));
+    const annotations = { 'io.containerd.image.name': 'example.test/odd:1' };
+    const index = { schemaVersion: 2, manifests: [{ ...desc(OCI_INDEX, inner), annotations }] };
+    fs.mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
+    fs.writeFileSync(join(layout, 'index.json'), JSON.stringify(index));
+    for (const bytes of [config, manifest, inner])
+      fs.writeFileSync(join(layout, 'blobs', digestOf(bytes).replace(':', '/')), bytes);
+    await inStore(root, (store) => fetch(`oci:${layout}`, { store, platforms: 'all' }));
+    for (const path of database(root)) fs.rmSync(path);
+    const report = await recover({ root });
+    assert.deepEqual(
+      [report.images, report.skipped],
+      [[{ name: 'example.test/odd:1', complete: false }], []],
+    );
+  } finally {
+    dir[Symbol.dispose]();
+  }
+});
 
 test('a database that is whole, a store in use and no store at all are left alone', ROOT, async () => {
   await withClosedStore(async ({ root, before }) => {

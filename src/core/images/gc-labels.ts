@@ -47,9 +47,9 @@ const LAYER = /^containerd\.io\/gc\.ref\.content\.(?:l\.\d+|[1-9]\d*)$/;
 /** A manifest says of its config which one it is; an index, whose numbered children are manifests, has none. */
 const CONFIG = /^containerd\.io\/gc\.ref\.content\.(?:config|0)$/;
 
-/** The keys by which a manifest keeps its layers: those of `labels`, the labels of a manifest that keeps its config. */
-export function layerLabels(labels: Labels): string[] {
-  return keepsConfig(labels) ? Object.keys(labels).filter(isLayerLabel) : [];
+/** The keys by which a document of this type keeps its layers: of a manifest that keeps its config. */
+export function layerLabels(mediaType: string, labels: Labels): string[] {
+  return keepsConfig(mediaType, labels) ? Object.keys(labels).filter(isLayerLabel) : [];
 }
 
 /** The digest of the config that a manifest with these labels keeps. */
@@ -57,9 +57,12 @@ export function configLabel(labels: Labels): string | undefined {
   return Object.entries(labels).find(([key]) => CONFIG.test(key))?.[1];
 }
 
-/** Whether these are the labels of a manifest that keeps its config: its layers may then have been let go of (content prune references). */
-export function keepsConfig(labels: Labels): boolean {
-  return configLabel(labels) !== undefined;
+/**
+ * Whether these are the labels of a manifest that keeps its config: its layers may then have been let go of (content prune references).
+ * Labels alone do not tell: an index numbers the indexes that it lists.
+ */
+export function keepsConfig(mediaType: string, labels: Labels): boolean {
+  return isManifestType(mediaType) && configLabel(labels) !== undefined;
 }
 
 /** Whether a manifest keeps a layer by the label of this key. */

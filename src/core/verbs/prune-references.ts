@@ -1,9 +1,12 @@
 /** The verb `prune references`: lets go of the layers of images, which stay unpacked (ctr content prune references). */
 import type { Backend } from '../backend.ts';
-import type { Labels } from '../content/content-store.ts';
+import type { Info, Labels } from '../content/content-store.ts';
+import { readBlob } from '../content/read.ts';
+import { ifFound } from '../errors.ts';
 import { references } from '../gc/references.ts';
 import type { Survey } from '../gc/survey.ts';
-import { configLabel, layerLabels } from '../images/gc-labels.ts';
+import { configLabel, isLayerLabel, layerLabels } from '../images/gc-labels.ts';
+import { documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import type { Call } from '../ports/call.ts';
 
 /** The keys of the labels that go, by the manifest's digest; and the manifests whose layers are not unpacked, which keep theirs. */
@@ -28,13 +31,22 @@ export async function chooseReferences(
   };
   const goes = new Map<string, readonly string[]>();
   const left: string[] = [];
-  for (const { digest, labels } of content) {
-    const keys = layerLabels(labels);
+  for (const info of content) {
+    const { digest, labels } = info;
+    if (!Object.keys(labels).some(isLayerLabel)) continue;
+    const keys = layerLabels(await typeOf(backend, info, call), labels);
     if (keys.length === 0) continue;
     if (all || isUnpacked(labels)) goes.set(digest, keys);
     else left.push(digest);
   }
   return { goes, left };
+}
+
+/** '' for what cannot be read: its labels stay. */
+async function typeOf({ content }: Roles, { digest, size }: Info, call: Call): Promise<string> {
+  if (size > MAX_MANIFEST_BYTES) return '';
+  const bytes = await ifFound(readBlob(content, { digest, size }, MAX_MANIFEST_BYTES, call), 'DataLoss');
+  return (bytes && documentType(bytes, '')) ?? '';
 }
 
 async function committedSnapshots(backend: Roles, call: Call): Promise<ReadonlySet<string>> {

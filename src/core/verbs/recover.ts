@@ -85,9 +85,16 @@ function whySkipped(err: unknown, { signal }: Job): string {
   return messageOf(err);
 }
 
-async function isWhole({ deps, signal }: Job, target: Descriptor): Promise<boolean> {
-  const { backend, hostPlatform } = deps;
-  return isComplete(await imageStatus(backend.content, target, only(hostPlatform), { signal }));
+/** Of an image that is recorded; false for one whose documents do not tell. */
+async function isWhole(job: Job, target: Descriptor): Promise<boolean> {
+  const { backend, hostPlatform } = job.deps;
+  try {
+    const { signal } = job;
+    return isComplete(await imageStatus(backend.content, target, only(hostPlatform), { signal }));
+  } catch (err) {
+    whySkipped(err, job);
+    return false;
+  }
 }
 
 class Recovery {

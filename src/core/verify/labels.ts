@@ -10,7 +10,6 @@ import {
 } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, parseDigest } from '../oci/digest.ts';
-import { isManifestType } from '../oci/media-types.ts';
 
 const SNAPSHOT_PREFIX = snapshotLabelKey('');
 
@@ -34,7 +33,7 @@ export function childLabelsFix(
 
 /** Whether the layers of a document with these labels may have been let go of on purpose. */
 export function mayLackLayers(mediaType: string, labels: Labels): boolean {
-  return isManifestType(mediaType) && keepsConfig(labels);
+  return keepsConfig(mediaType, labels);
 }
 
 function fixOf(wanted: Labels, labels: Labels, mayLack: (key: string, digest: Digest) => boolean): Labels {
