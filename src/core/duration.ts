@@ -11,6 +11,9 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
+/** A hundred years: what ends so far ahead still is a date. */
+const MAX_DURATION = 100 * 365.25 * 86_400_000;
+
 /** A Go duration (`90s`, `1h30m`, `1.5s`, `0`) in milliseconds. InvalidArgument in Go's words. */
 export function parseDuration(text: string): number {
   const match = /^([+-]?)(.*)$/.exec(text);
@@ -30,6 +33,14 @@ export function parseDuration(text: string): number {
     rest = rest.slice(all.length);
   }
   return match?.[1] === '-' ? -total : total;
+}
+
+/** InvalidArgument for a number of milliseconds that is negative or no time. `name`: of the option, for the message. */
+export function checkDuration(name: string, milliseconds: number | undefined): void {
+  if (milliseconds === undefined || (milliseconds >= 0 && milliseconds <= MAX_DURATION)) return;
+  throw new HawserError('InvalidArgument', `Cannot use ${name}: ${milliseconds} is no time in milliseconds`, {
+    hint: 'A time is a number from 0 on: an hour is 3_600_000',
+  });
 }
 
 function invalidDuration(text: string, why: string): HawserError {

@@ -3,6 +3,7 @@ import { canceling } from '../core/async/abort.ts';
 import { cleaningUp } from '../core/async/cleanup.ts';
 import { isLayoutSource, referenceOf } from '../core/carry/layout-source.ts';
 import { withLayouts } from '../core/carry/with-layouts.ts';
+import { checkDuration } from '../core/duration.ts';
 import { messageOf } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
@@ -121,7 +122,17 @@ export async function withDeps<T>(
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   if (!isLayoutSource(text)) parseReference(text);
+  checkDurations(options);
   return await canceling(options.signal, (signal) => inStore(text, { ...options, signal }, work));
+}
+
+function checkDurations({ keepPartial, retry = {}, timeouts = {} }: ApiTransferOptions): void {
+  const { time, stall } = retry;
+  const { connect, headers, stall: silence, window } = timeouts;
+  checkDuration('keepPartial', keepPartial);
+  for (const [name, ms] of Object.entries({ time, stall })) checkDuration(`retry.${name}`, ms);
+  for (const [name, ms] of Object.entries({ connect, headers, stall: silence, window }))
+    checkDuration(`timeouts.${name}`, ms);
 }
 
 async function inStore<T>(
@@ -130,11 +141,12 @@ async function inStore<T>(
   work: (deps: TransferDeps, options: FetchOptions) => Promise<T>,
 ): Promise<T> {
   if (options.store !== undefined) return await withStore(options.store, source, options, work);
-  const store = await openStore({ signal: options.signal });
+  const { signal, onProgress } = options;
+  const store = await openStore({ signal, onProgress });
   return await cleaningUp(
     () => withStore(store, source, options, work),
     () => store[Symbol.asyncDispose](),
-    (failure) => options.onProgress?.({ type: 'warning', message: messageOf(failure) }),
+    (failure) => onProgress?.({ type: 'warning', message: messageOf(failure) }),
   );
 }
 

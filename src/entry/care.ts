@@ -1,5 +1,7 @@
 /** The library's verbs that look after a store: what takes room, what a collection would do, other names, images that may go. */
 import { canceling } from '../core/async/abort.ts';
+import { checkDuration } from '../core/duration.ts';
+import { HawserError } from '../core/errors.ts';
 import { parseFilters } from '../core/filter/filter.ts';
 import { type GcPlan, planCollection } from '../core/gc/survey.ts';
 import { type StoreUsage, usageOf } from '../core/gc/usage.ts';
@@ -62,6 +64,9 @@ export async function tag(source: string, target: string, options: ApiTagOptions
  */
 export async function prune(options: ApiPruneOptions): Promise<PruneChoice> {
   const { store, filters = [], olderThan, keep, dryRun = false } = options;
+  checkDuration('olderThan', olderThan);
+  if (keep !== undefined && !(Number.isInteger(keep) && keep >= 0))
+    throw new HawserError('InvalidArgument', `Cannot use keep: ${keep} is no number of images`);
   const { backend, runtime } = partsOf(store);
   const rules = { filter: parseFilters(filters), olderThan, keep, now: runtime.clock.now() };
   return await canceling(options.signal, async (signal) => {

@@ -20,7 +20,7 @@ export async function recover(options: StoreOptions = {}): Promise<RecoverReport
     () => canceling(options.signal, (signal) => beginRecovery(runtime, root, { signal })),
     () => runtime.workers[Symbol.asyncDispose](),
   );
-  const store = await openStore({ ...options, root });
+  const store = await openStore({ ...options, root, onProgress: undefined });
   const { backend, runtime: own } = partsOf(store);
   const { clock, hashers, codecs, host } = own;
   const hostPlatform = defaultPlatform(backend, host);

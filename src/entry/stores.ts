@@ -1,6 +1,7 @@
 /** The library's stores: what a program sees of one, and how it is opened. */
 
 import { chooseRoot } from '../backends/local/default-root.ts';
+import { lossWarning } from '../backends/local/lost.ts';
 import type { LocalBackend } from '../backends/local/open.ts';
 import { backends } from '../backends/open.ts';
 import { canceling } from '../core/async/abort.ts';
@@ -13,6 +14,7 @@ import type { ImageStore } from '../core/images/image-store.ts';
 import type { Leases } from '../core/leases/lease-store.ts';
 import type { Digest } from '../core/oci/digest.ts';
 import type { Call } from '../core/ports/call.ts';
+import type { Report } from '../core/progress/events.ts';
 import type { Runtime } from '../core/runtime.ts';
 import type { Snapshotter } from '../core/snapshots/snapshotter.ts';
 import { defaultRuntime } from './library.ts';
@@ -68,6 +70,8 @@ export interface StoreOptions extends Call {
   readonly namespace?: string | undefined;
   /** `isolated`: a blob is fetched even if another namespace has it. Default `shared`. */
   readonly contentSharing?: 'shared' | 'isolated' | undefined;
+  /** Gets warnings: that the database of this store was lost. */
+  readonly onProgress?: Report | undefined;
 }
 
 /** What `openContainerd` takes. */
@@ -91,7 +95,10 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
   const { namespace = 'default', contentSharing } = options;
   return await withRuntime<LocalBackend>(options, async (runtime, signal) => {
     const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
-    return await backends.local(runtime, { root, namespace, contentSharing, signal });
+    const backend = await backends.local(runtime, { root, namespace, contentSharing, signal });
+    const message = lossWarning(backend.lostIndexes);
+    if (message !== undefined) options.onProgress?.({ type: 'warning', message });
+    return backend;
   });
 }
 

@@ -1,9 +1,25 @@
 /** The library's verbs that look after a store. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { partsOf } from '../../src/entry/stores.ts';
-import { collectionPlan, fetch, openStore, prune, type Store, tag, usage } from '../../src/mod.ts';
+import {
+  collectionPlan,
+  fetch,
+  openStore,
+  type ProgressEvent,
+  prune,
+  pull,
+  recover,
+  repair,
+  type Store,
+  tag,
+  usage,
+} from '../../src/mod.ts';
 import { image, rejectsWith, withBench } from '../support/bench.ts';
+import { ROOT } from '../support/golden-image.ts';
+import { tempDir } from '../support/tmp.ts';
 
 test('usage and collectionPlan say what is there and what would go', async () => {
   await withBench(async ({ store, registry }) => {
@@ -61,6 +77,62 @@ test('prune takes what all rules allow, and collects; dryRun takes nothing', asy
     assert.equal((await prune({ store, filters: ['name~=a/i'] })).goes.length, 1);
     assert.deepEqual(await store.content.list(), []);
   });
+});
+
+test('a time that is none, and a number that is none, are refused before anything is done', async () => {
+  await withBench(async ({ store, registry }) => {
+    const ref = registry.push('a/i', 'v1', await image('one'));
+    await fetch(ref, { store });
+    registry.requests.length = 0;
+    for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const work: Readonly<Record<string, () => Promise<unknown>>> = {
+        olderThan: () => prune({ store, olderThan: bad }),
+        keep: () => prune({ store, keep: bad }),
+        keepPartial: () => fetch(ref, { store, keepPartial: bad }),
+        'retry.time': () => fetch(ref, { store, retry: { time: bad } }),
+        'retry.stall': () => pull(ref, { store, retry: { stall: bad } }),
+        'timeouts.connect': () => fetch(ref, { store, timeouts: { connect: bad } }),
+        'timeouts.headers': () => repair(ref, { store, timeouts: { headers: bad } }),
+        'timeouts.stall': () => fetch(ref, { store, timeouts: { stall: bad } }),
+        'timeouts.window': () => fetch(ref, { store, timeouts: { window: bad } }),
+        expiresIn: () => store.leases.create({ expiresIn: bad }),
+      };
+      for (const [name, refused] of Object.entries(work))
+        await rejectsWith('InvalidArgument', new RegExp(`^Cannot use ${name}: `), refused());
+    }
+    assert.deepEqual([registry.requests.length, (await store.images.list()).length], [0, 1]);
+    assert.deepEqual(await store.leases.list(), []);
+    assert.equal((await prune({ store, olderThan: 0 })).goes.length, 1);
+  });
+});
+
+test('whoever opens a store whose database was lost is told, but by recover', async () => {
+  const dir = tempDir();
+  try {
+    const root = join(dir.path, 'root');
+    const warnings = async (): Promise<string[]> => {
+      const told: string[] = [];
+      const onProgress = (event: ProgressEvent) =>
+        void (event.type === 'warning' && told.push(event.message));
+      const store = await openStore({ root, onProgress });
+      await store.images.put('example.test/a:1', ROOT, {});
+      await store[Symbol.asyncDispose]();
+      return told;
+    };
+    assert.deepEqual(await warnings(), []);
+    for (const name of fs.readdirSync(root)) if (name.startsWith('hawser.db')) fs.rmSync(join(root, name));
+    const told = await warnings();
+    assert.equal(told.length, 1);
+    assert.match(
+      told[0] ?? '',
+      /^the database of this store was lost.*hawser recover, or remove \S+lost-index\.json$/,
+    );
+    const again: string[] = [];
+    await recover({ root, onProgress: (event) => void again.push(event.type) });
+    assert.deepEqual(again, []);
+  } finally {
+    dir[Symbol.dispose]();
+  }
 });
 
 /** Runs `meanwhile` once the images that go are chosen: before the leases are looked at, or after. */

@@ -236,6 +236,20 @@ test('usage: nothing named, a name with two digests, a password for two registri
   });
 });
 
+test('a repair sends a password to one registry only, and reads it once', async () => {
+  await withWorld(async ({ registry, go }) => {
+    const ref = registry.push('a', '1', await image('a'));
+    assert.equal((await go('fetch', ref)).code, 0);
+    assert.equal((await go('images', 'repair', '--user', 'u:p')).code, 0);
+    assert.equal((await go('images', 'tag', ref, 'other.example/a:1')).code, 0);
+    const both = await go('images', 'repair', '--user', 'u:p');
+    assert.deepEqual([both.code, both.out], [2, '']);
+    assert.match(both.err, /for one registry, and the images are at 2: .*other\.example/);
+    assert.equal((await go('images', 'repair', '--user', 'u:p', ref)).code, 0);
+    assert.equal((await go('images', 'repair')).code, 0);
+  });
+});
+
 test('a platform of a list that is none fails its image; the others are pulled, and all errors are shown', {
   skip,
 }, async () => {

@@ -1,5 +1,6 @@
 import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError } from '../../core/errors.ts';
+import { expiry } from '../../core/leases/expiry.ts';
 import { randomLeaseId } from '../../core/leases/ids.ts';
 import {
   LEASE_EXPIRE_LABEL,
@@ -49,7 +50,7 @@ export class ContainerdLeases implements Leases {
     const labels: Record<string, string> = { ...opts.labels };
     if (opts.image !== undefined) labels[LEASE_IMAGE_LABEL] = opts.image;
     if (opts.expiresIn !== undefined) {
-      labels[LEASE_EXPIRE_LABEL] = new Date(now + opts.expiresIn).toISOString();
+      labels[LEASE_EXPIRE_LABEL] = expiry(now, opts.expiresIn);
     }
     checkLabels(labels);
     const { lease } = await this.#connection.call('leases.v1.Leases/Create', { id, labels }, opts);

@@ -1,4 +1,5 @@
 import { HawserError } from '../../core/errors.ts';
+import { expiry } from '../../core/leases/expiry.ts';
 import { randomLeaseId } from '../../core/leases/ids.ts';
 import {
   LEASE_EXPIRE_LABEL,
@@ -90,7 +91,7 @@ export class LocalLeases implements Leases {
     if (opts.atWork === true) labels[OWNER_LABEL] = this.#store.owner.id;
     if (this.#isUnwritable) return { id: opts.id ?? UNRECORDED, createdAt, labels };
     if (opts.expiresIn !== undefined) {
-      labels[LEASE_EXPIRE_LABEL] = new Date(createdAt + opts.expiresIn).toISOString();
+      labels[LEASE_EXPIRE_LABEL] = expiry(createdAt, opts.expiresIn);
     }
     const bound = opts.id === undefined && labels[LEASE_EXPIRE_LABEL] === undefined;
     for (let attempt = 1; ; attempt++) {
@@ -172,7 +173,7 @@ export class LocalLeases implements Leases {
     call?.signal?.throwIfAborted();
     if (this.#isUnwritable) return;
     const { db, namespace } = this.#store;
-    const until = new Date(this.#store.now() + expiresIn).toISOString();
+    const until = expiry(this.#store.now(), expiresIn);
     const ended = await this.#store.writeToFree(() => {
       this.#require(id);
       const resources = this.#endsWith(id, labelRows.get(db, namespace, 'leases', id));

@@ -18,6 +18,12 @@ const MAX_INDEX_BYTES = 1 << 28;
 const KEPT = /^hawser\.db\.lost-index(?:\.([1-9]\d{0,8}))?\.json$/;
 const OF_RECORDS = /^hawser\.db\.(?:damaged|lost)-/;
 
+/** What users are told of a store that has such indexes; undefined for none. */
+export function lossWarning(indexes: readonly string[]): string | undefined {
+  if (indexes.length === 0) return undefined;
+  return `the database of this store was lost, and its blobs stay until that is settled: hawser recover, or remove ${indexes.join(' ')}`;
+}
+
 export interface Loss {
   /** The indexes of lost databases, oldest first: names in the root. While one is there, no blob's file goes. */
   readonly indexes: readonly string[];

@@ -128,10 +128,11 @@ async function openToWrite(
 ): Promise<Store> {
   await prepareRoot(runtime, root, opts);
   await keepIndex(runtime, root, opts);
-  const { indexes: lostIndexes } = await lossOf(runtime, root, opts);
   const db = await openDatabase(runtime, `${root}/${DATABASE}`, opts);
   let owner: Owner | undefined;
   try {
+    // Beside a database, content/index.json is no index of a lost one.
+    const { indexes: lostIndexes } = await lossOf(runtime, root, opts);
     owner = await Owner.create(runtime, `${root}/run`, opts);
     const { namespace } = opts;
     const store = new Store({ runtime, root, namespace, readOnly: false, lostIndexes, db, owner });

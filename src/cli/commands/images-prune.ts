@@ -90,5 +90,9 @@ async function prune(
   json: boolean,
 ): Promise<Outcome> {
   const choice = await pruneChosen(backend, chosen, { signal });
-  return { view: { type: 'prune', choice, plan: undefined, json } };
+  const went = new Set(choice.goes.map(({ name }) => name));
+  const warnings = choice.stays.flatMap(({ image: { name }, why }) =>
+    chosen.goes.some((one) => one.name === name) && !went.has(name) ? [`image ${name} stays: ${why}`] : [],
+  );
+  return { view: { type: 'prune', choice, plan: undefined, json }, warnings };
 }

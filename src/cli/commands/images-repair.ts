@@ -4,6 +4,7 @@ import { imageSource } from '../../core/images/image-source.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import type { Report } from '../../core/progress/events.ts';
 import type { Reference } from '../../core/reference/reference.ts';
+import type { RegistryOptions } from '../../core/registry/open.ts';
 import type { Registry } from '../../core/registry/registry.ts';
 import type { RepairReport } from '../../core/verbs/repair.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
@@ -13,28 +14,36 @@ import { JSON_REPORT } from '../grammar/verify-flags.ts';
 import { type Context, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { fetchingOptions, paceOf, storeDeps, withRegistry } from '../session/transfer.ts';
+import { checkCredentials } from '../session/transfer-many.ts';
 import { verifyProgress } from '../session/verifying.ts';
 import { type Command, command } from './command.ts';
 
 type RepairContext = Context<FetchFlag | 'snapshotter' | 'json'>;
 
-async function wanted({ input, signal }: RepairContext, backend: Backend): Promise<readonly Image[]> {
-  if (input.args.length === 0) return await backend.images.list({ signal });
-  const images: Image[] = [];
-  for (const name of input.args) images.push(await findImage(backend.images, name, { signal }));
-  return images;
+interface Wanted {
+  readonly image: Image;
+  /** The registry that the image is named after, or that its blobs are from; undefined when nothing tells. */
+  readonly source: Reference | undefined;
 }
 
-/** From the registry that the image is named after, or that its blobs are from. */
+async function wanted({ input, signal }: RepairContext, backend: Backend): Promise<readonly Wanted[]> {
+  const all = await backend.images.list({ signal });
+  const images = input.args.length === 0 ? all : [];
+  for (const name of input.args) images.push(await findImage(backend.images, name, { signal }));
+  const found: Wanted[] = [];
+  for (const image of images)
+    found.push({ image, source: await imageSource(backend.content, image, all, { signal }) });
+  return found;
+}
+
 async function repaired(
   context: RepairContext,
   backend: Backend,
-  image: Image,
-  images: readonly Image[],
+  { image, source }: Wanted,
+  registryOpts: RegistryOptions,
 ): Promise<RepairReport> {
   const { repairImage } = await import('../../core/verbs/repair.ts');
   const { input, signal } = context;
-  const source = await imageSource(backend.content, image, images, { signal });
   const report: Report = (event) => {
     if (event.type === 'warning') warn(context, `warning: ${event.message}`).catch(() => {});
   };
@@ -45,7 +54,6 @@ async function repaired(
     const deps = { ...storeDeps(context, backend), registry: noRegistry(image.name) };
     return await repairImage(deps, { ...options, reference: nowhere(image.name) });
   }
-  const registryOpts = await fetchingOptions(context, source);
   return await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
     repairImage(deps, { ...options, ...paceOf(registryOpts), reference: source }),
   );
@@ -75,12 +83,16 @@ async function repairAll(
   const reports: RepairReport[] = [];
   const failures: unknown[] = [];
   const { signal } = context;
-  const images = await backend.images.list({ signal });
-  for (const image of await wanted(context, backend)) {
+  const images = await wanted(context, backend);
+  const sources = images.flatMap(({ source }) => (source === undefined ? [] : [{ reference: source }]));
+  checkCredentials(context, sources);
+  const [first] = sources;
+  const registryOpts = first === undefined ? {} : await fetchingOptions(context, first.reference);
+  for (const one of images) {
     try {
-      reports.push(await repaired(context, backend, image, images));
+      reports.push(await repaired(context, backend, one, registryOpts));
     } catch (err) {
-      failures.push(wrap(`Cannot repair ${image.name}`, err));
+      failures.push(wrap(`Cannot repair ${one.image.name}`, err));
       if (signal.aborted) break;
     }
   }

@@ -1,6 +1,7 @@
 /** What a command works with: the runtime, its input, its signal, its streams, its store. */
 import { chooseRoot } from '../../backends/local/default-root.ts';
 import { checkIdentifier } from '../../backends/local/identifiers.ts';
+import { lossWarning } from '../../backends/local/lost.ts';
 import type { LocalBackend } from '../../backends/local/open.ts';
 import { absolutePath } from '../../core/absolute-path.ts';
 import { cleaningUp } from '../../core/async/cleanup.ts';
@@ -79,14 +80,11 @@ export async function withLocalBackend<T>(
   readOnly: boolean | 'if-need-be' = false,
 ): Promise<T> {
   const warned = async (backend: LocalBackend): Promise<T> => {
-    if (backend.lostIndexes.length > 0) await warn(context, lostDatabase(backend.lostIndexes));
+    const loss = lossWarning(backend.lostIndexes);
+    if (loss !== undefined) await warn(context, `warning: ${loss}`);
     return await work(backend);
   };
   return await recoveringLocalBackend(context, warned, readOnly);
-}
-
-function lostDatabase(indexes: readonly string[]): string {
-  return `warning: the database of this store was lost, and its blobs stay until that is settled: hawser recover, or remove ${indexes.join(' ')}`;
 }
 
 /** Like `withLocalBackend`, for whoever knows of the loss. */

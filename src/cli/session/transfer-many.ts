@@ -149,7 +149,10 @@ export function outcomeOf(failed: readonly FailedImage[], all: number): Outcome 
 }
 
 /** A password goes to one registry only. */
-export function checkCredentials({ input }: Context<RegistryFlag>, images: readonly Listed[]): void {
+export function checkCredentials(
+  { input }: Context<RegistryFlag>,
+  images: readonly Pick<Listed, 'reference'>[],
+): void {
   const asked = images.filter(({ reference }) => reference.layout === undefined);
   const hosts = new Set(asked.map(({ reference }) => reference.host));
   if (hosts.size < 2 || (input.get(USER) === undefined && (input.get(REFRESH) ?? '') === '')) return;

@@ -673,3 +673,24 @@ test('run: the table is redrawn in place', async () => {
   assert.equal(first.split('\n').length - 1, 4);
   assert.ok(second.startsWith('reg.example/a:b:'));
 });
+
+test('images prune: an image that changed or was leased meanwhile is told', async () => {
+  const image = { name: 'r.test/a:1', target, labels: {}, createdAt: 0, updatedAt: 0 };
+  const backend = {
+    lostIndexes: [],
+    namespace: 'default',
+    snapshotterNames: [],
+    leases: { list: async () => [] },
+    images: { list: async () => [image], deleteUnchanged: async () => [] },
+    survey: async () => ({ namespaces: [] }),
+    collect: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+  const given = { backends: { local: async () => backend } } as unknown as Services;
+  const fake = fakeRuntime({});
+  assert.equal(await run(fake.runtime, ['images', 'prune', '--all'], given), 0);
+  assert.deepEqual(
+    [fake.out(), fake.err()],
+    ['', 'image r.test/a:1 stays: it was changed or leased meanwhile\n'],
+  );
+});
