@@ -88,6 +88,7 @@ export type { ExportedImage, ExportResult } from './core/verbs/export.ts';
 export type { ImportResult } from './core/verbs/import.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { KeptImage, PruneChoice } from './core/verbs/prune.ts';
+export type { PushResult } from './core/verbs/push.ts';
 export type { ImportedImage } from './core/verbs/record-imported.ts';
 export type { Leftovers, RecoverReport } from './core/verbs/recover.ts';
 export type { RepairReport } from './core/verbs/repair.ts';
@@ -125,6 +126,7 @@ export {
   exportImages,
   importImages,
 } from './entry/carry.ts';
+export { type ApiPushOptions, push } from './entry/push.ts';
 export { recover } from './entry/recover.ts';
 export {
   type AnyStore,

@@ -67,7 +67,7 @@ export interface ApiTransferOptions extends Call {
   readonly retry?: RetryOptions | undefined;
   /** How long and how slow a request may be. */
   readonly timeouts?: Limits | undefined;
-  /** Bytes a second for all downloads of the call together. */
+  /** Bytes a second for all blobs of the call together. */
   readonly limitRate?: number | undefined;
   /** Lets every registry lead (redirects, token servers, foreign URLs) to addresses of this class and more public ones. */
   readonly reach?: 'private' | 'loopback' | undefined;
@@ -175,7 +175,25 @@ async function withStore<T>(
   );
 }
 
-function registryOf(runtime: Runtime, reference: Reference, options: ApiTransferOptions): Registry {
+/** A client that asks as the options say. */
+export function registryOf(
+  runtime: Runtime,
+  reference: Reference,
+  options: Pick<
+    ApiTransferOptions,
+    | 'credentials'
+    | 'plainHttp'
+    | 'tls'
+    | 'hostsDir'
+    | 'observe'
+    | 'onProgress'
+    | 'retry'
+    | 'timeouts'
+    | 'limitRate'
+    | 'foreignUrls'
+    | 'reach'
+  >,
+): Registry {
   const { credentials, plainHttp, tls, hostsDir, observe } = options;
   const warn = (message: string): void => observe?.({ type: 'warning', message });
   const given: Credentials = async (host) => (host === reference.host ? credentials : undefined);

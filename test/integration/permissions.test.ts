@@ -76,6 +76,11 @@ const ROWS: readonly Row[] = [
   },
   { name: 'images check', flags: STORE.filter((flag) => !/write/.test(flag)), args: ['images', 'check'] },
   { name: 'export', flags: STORE, args: ['export', 'OUT', 'REF'] },
+  {
+    name: 'push',
+    flags: [...STORE, '--allow-net=HOST'],
+    args: ['push', ...QUIET, 'HOST/pushed/image:1', 'REF'],
+  },
   { name: 'import', flags: STORE, args: ['import', '--no-unpack', ...QUIET, 'LAYOUT'] },
   ...[['df'], ['leases', 'ls'], ['gc', '--dry-run'], ['content', 'verify'], ['images', 'verify']].map(
     (args) => ({
@@ -138,7 +143,7 @@ describe('least permissions under Deno', {
   let runs = 0;
 
   before(async () => {
-    registry = await startRegistry();
+    registry = await startRegistry({ uploads: {} });
     // Not in HAWSER_TEST_TMP: below /dev, Deno grants nothing less than everything.
     dir = mkdtempSync(join(realpathSync(tmpdir()), 'hawser-permissions-'));
     cpSync(flavour('bundle').file ?? '', join(dir, 'hawser.mjs'));

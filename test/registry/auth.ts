@@ -1,4 +1,4 @@
-/** Who may pull: the registry's side of Basic and of token authentication. */
+/** Who may pull and push: the registry's side of Basic and of token authentication. */
 import { type Answer, contentOf, pause } from './faults.ts';
 import type { ServerRequest } from './http-server.ts';
 
@@ -63,7 +63,14 @@ export class Gate {
 
   /** The refusal of a request for a repository, or undefined. */
   check(request: ServerRequest, repository: string): Answer | undefined {
-    return this.#refusal(request, `repository:${repository}:pull`);
+    const reads = request.method === 'GET' || request.method === 'HEAD';
+    const isUpload = request.url.pathname.includes('/blobs/uploads/');
+    return this.#refusal(request, `repository:${repository}:${reads && !isUpload ? 'pull' : 'pull,push'}`);
+  }
+
+  /** Whether the request's token also reads this repository, which a blob is to be mounted from. */
+  reads(request: ServerRequest, repository: string): boolean {
+    return this.#refusal(request, `repository:${repository}:pull`) === undefined;
   }
 
   /** The refusal of a request for the repositories. */
@@ -85,7 +92,7 @@ export class Gate {
     if (asBasic && given === basic(mode.user ?? '', mode.pass ?? '')) return undefined;
     if (mode.mode === 'basic') return unauthorized(['Basic realm="test"']);
     const token = this.#tokens.get(given.replace(/^Bearer /, ''));
-    const fits = token !== undefined && (wanted === undefined || token.scope.split(' ').includes(wanted));
+    const fits = token !== undefined && (wanted === undefined || grants(token.scope, wanted));
     if (fits && token.left-- > 0) return undefined;
     const here = (text: string): string => text.replace('{origin}', this.#origin());
     const realm = here(mode.realm ?? '{origin}/token');
@@ -133,6 +140,15 @@ export class Gate {
     if (form.get('grant_type') === 'refresh_token') return form.get('refresh_token') === mode.refreshToken;
     return form.get('username') === mode.user && form.get('password') === mode.pass;
   }
+}
+
+/** Whether scopes hold what is wanted: `pull,push` holds `pull`. */
+function grants(scopes: string, wanted: string): boolean {
+  const [, name, actions = ''] = /^(.*):([^:]*)$/.exec(wanted) ?? [];
+  return scopes.split(' ').some((scope) => {
+    const [, other, given = ''] = /^(.*):([^:]*)$/.exec(scope) ?? [];
+    return other === name && actions.split(',').every((action) => given.split(',').includes(action));
+  });
 }
 
 export function basic(user: string, pass: string): string {

@@ -21,6 +21,8 @@ export interface Fault {
   readonly raw?: string;
   /** No answer: the connection is reset. With `cutAfter`: reset there. */
   readonly reset?: boolean;
+  /** The request is done, but the connection is reset in place of the answer. */
+  readonly lostAnswer?: boolean;
   /** No answer at all, for ever. */
   readonly hang?: boolean;
   /** Where to; `{target}` in it is the path and query asked for. */
@@ -42,6 +44,8 @@ export interface Fault {
   readonly noContentLength?: boolean;
   readonly chunked?: boolean;
 
+  /** The connection is reset after so many bytes of the request's body. A body that has no more is left alone. */
+  readonly cutRequest?: number;
   /** Milliseconds before the headers. */
   readonly delay?: number;
   /** The body ends (connection closed) after so many bytes. A body that has no more is left alone. */
@@ -107,8 +111,11 @@ export class FaultPlan {
     this.list = [...faults];
   }
 
-  pick(request: ServerRequest): Fault | undefined {
+  /** `cuts`: those that strike while the request comes, else the others. */
+  pick(request: ServerRequest, cuts = false): Fault | undefined {
     for (const fault of this.list) {
+      if ((fault.cutRequest !== undefined) !== cuts) continue;
+      if (Number(request.headers.get('content-length') ?? 0) <= (fault.cutRequest ?? -1)) continue;
       if (fault.method !== undefined && fault.method !== request.method) continue;
       if (typeof fault.match === 'string' && !request.target.includes(fault.match)) continue;
       if (fault.match instanceof RegExp && !fault.match.test(request.target)) continue;
@@ -119,6 +126,11 @@ export class FaultPlan {
       if (met > skip && met <= skip + (fault.times ?? Number.POSITIVE_INFINITY)) return fault;
     }
     return undefined;
+  }
+
+  /** How often it has struck, and been skipped. */
+  met(fault: Fault): number {
+    return this.#met.get(fault) ?? 0;
   }
 
   /** It was picked, but had nothing to strike at. */

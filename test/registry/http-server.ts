@@ -1,6 +1,6 @@
 /**
  * An HTTP/1.1 server on plain sockets: the tests' answers must be able to break every rule, in the same way on every
- * runtime. Reads GET, HEAD and POST with Content-Length; keeps connections alive.
+ * runtime. Reads requests with Content-Length; keeps connections alive.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
@@ -39,9 +39,17 @@ export interface ServerTls {
   readonly clientCa?: string;
 }
 
+/** Ends connections within the body of a request. */
+export interface Cuts {
+  /** After how many bytes of the body; undefined: not at all. Asked once for each request that has a body. */
+  begin(head: ServerRequest): number | undefined;
+  /** With the bytes that have come. */
+  cut(request: ServerRequest): void;
+}
+
 export async function serve(
   handle: (request: ServerRequest, wire: Wire) => Promise<void>,
-  options: { port?: number; address?: string; tls?: ServerTls } = {},
+  options: { port?: number; address?: string; tls?: ServerTls; cuts?: Cuts } = {},
 ): Promise<HttpServer> {
   const sockets = new Set<Socket>();
   let count = 0;
@@ -50,7 +58,7 @@ export async function serve(
     sockets.add(socket);
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
-    converse(socket, handle).catch(() => socket.destroy());
+    converse(socket, handle, options.cuts).catch(() => socket.destroy());
   };
   const { tls } = options;
   const server: Server =
@@ -81,12 +89,16 @@ export async function serve(
   };
 }
 
+/** Bytes of a request's head. */
+const MAX_HEAD = 256 * 1024;
+
 /** The first byte of a client that wants TLS (RFC 8446 5.1). Clients such as skopeo ask so first, and wait for an answer. */
 const TLS_HANDSHAKE = 0x16;
 
 async function converse(
   socket: Socket,
   handle: (request: ServerRequest, wire: Wire) => Promise<void>,
+  cuts: Cuts | undefined,
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
   const wire: Wire = {
@@ -102,22 +114,47 @@ async function converse(
       return !socket.destroyed;
     },
   };
-  let pending: Uint8Array = new Uint8Array();
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  let head: Head | undefined;
   for await (const chunk of socket as AsyncIterable<Uint8Array>) {
-    pending = concat([pending, chunk]);
-    if (pending[0] === TLS_HANDSHAKE) {
+    parts.push(chunk);
+    size += chunk.length;
+    if (parts[0]?.[0] === TLS_HANDSHAKE) {
       await wire.write('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       return wire.end();
     }
-    for (let parsed = parse(pending); parsed !== undefined; parsed = parse(pending)) {
-      pending = pending.subarray(parsed.length);
-      await handle(parsed.request, wire);
+    for (;;) {
+      if (head === undefined) {
+        parts = [concat(parts)];
+        head = parse(parts[0] ?? new Uint8Array(), cuts);
+      }
+      if (head === undefined) break;
+      const { request, start, length, cutAt } = head;
+      if (cutAt !== undefined && size >= start + cutAt) {
+        cuts?.cut({ ...request, body: concat(parts).slice(start, start + cutAt) });
+        return wire.reset();
+      }
+      if (size < start + length) break;
+      const all = concat(parts);
+      parts = [all.subarray(start + length)];
+      size = all.length - start - length;
+      head = undefined;
+      await handle({ ...request, body: all.slice(start, start + length) }, wire);
     }
   }
 }
 
-function parse(bytes: Uint8Array): { request: ServerRequest; length: number } | undefined {
-  const text = new TextDecoder('latin1').decode(bytes);
+/** A request whose body begins at `start`. */
+interface Head {
+  readonly request: ServerRequest;
+  readonly start: number;
+  readonly length: number;
+  readonly cutAt: number | undefined;
+}
+
+function parse(bytes: Uint8Array, cuts: Cuts | undefined): Head | undefined {
+  const text = new TextDecoder('latin1').decode(bytes.subarray(0, MAX_HEAD));
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
   const [first = '', ...lines] = text.slice(0, end).split('\r\n');
@@ -127,10 +164,16 @@ function parse(bytes: Uint8Array): { request: ServerRequest; length: number } | 
     const colon = line.indexOf(':');
     headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim());
   }
-  const length = end + 4 + Number(headers.get('content-length') ?? 0);
-  if (bytes.length < length) return undefined;
+  const length = Number(headers.get('content-length') ?? 0);
   const url = new URL(target, 'http://registry.test');
-  return { request: { method, target, url, headers, body: bytes.slice(end + 4, length) }, length };
+  const request = { method, target, url, headers, body: new Uint8Array() };
+  const cutAt = length > 0 ? cuts?.begin(request) : undefined;
+  return {
+    request,
+    start: end + 4,
+    length,
+    cutAt: cutAt !== undefined && cutAt < length ? cutAt : undefined,
+  };
 }
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -1,4 +1,4 @@
-/** A registry that can misbehave: distribution-spec's pull half, from memory or from files. */
+/** A registry that can misbehave: distribution-spec from memory or from files, its push half on wish. */
 import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { type AuthMode, Gate } from './auth.ts';
@@ -14,9 +14,10 @@ import {
   setHeader,
   spoil,
 } from './faults.ts';
-import { type ServerRequest, type ServerTls, serve, type Wire } from './http-server.ts';
+import { concat, type ServerRequest, type ServerTls, serve, type Wire } from './http-server.ts';
 import type { TestImage } from './image.ts';
 import { type ListOptions, namesPage, referrersPage } from './lists.ts';
+import { type UploadGround, type UploadOptions, Uploads } from './uploads.ts';
 
 export interface RegistryOptions {
   readonly port?: number;
@@ -28,6 +29,8 @@ export interface RegistryOptions {
   /** Where the API is, without a slash at the end. Default `/v2`. */
   readonly apiRoot?: string;
   readonly lists?: ListOptions;
+  /** Takes what is pushed. Default: nothing. */
+  readonly uploads?: UploadOptions;
   /** Told when an answer has ended, however it did. */
   readonly onAnswer?: (request: LoggedRequest) => void;
 }
@@ -46,7 +49,10 @@ export interface LoggedRequest {
   readonly range: string | undefined;
   readonly authorization: string | undefined;
   readonly headers: ReadonlyMap<string, string>;
+  /** Of a large one nothing. */
   readonly body: string;
+  /** Bytes of the body. */
+  readonly received: number;
   /** 0: none was sent. */
   status: number;
   /** Bytes of the body that were sent, as they are. */
@@ -61,7 +67,13 @@ export interface TestRegistry extends AsyncDisposable {
   readonly requests: LoggedRequest[];
   /** Faults may be added and removed at any time. */
   readonly faults: Fault[];
+  /** How often requests have met the fault, those that were left alone included. */
+  met(fault: Fault): number;
   readonly gate: Gate;
+  /** Uploads that have neither ended nor been given up. */
+  openUploads(): number;
+  /** The bytes of a blob or a manifest that the repository has. */
+  content(repo: string, object: string): Promise<Uint8Array | undefined>;
   connections(): number;
   /** Of the requests whose path or query has `part` in it (a digest, a kind of object), or of all. */
   traffic(part?: string): Traffic;
@@ -87,6 +99,8 @@ interface Ground {
   readonly gate: Gate;
   readonly apiRoot: string;
   readonly lists: ListOptions;
+  readonly uploads: Uploads;
+  readonly pushed: UploadGround | undefined;
 }
 
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
@@ -95,17 +109,15 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   const plan = new FaultPlan(options.faults ?? []);
   let origin = '';
   const gate = new Gate(options.auth ?? { mode: 'none' }, () => origin);
-  const ground: Ground = {
-    repositories,
-    gate,
-    apiRoot: options.apiRoot ?? '/v2',
-    lists: options.lists ?? {},
-  };
+  const apiRoot = options.apiRoot ?? '/v2';
+  const uploads = new Uploads();
   const repository = (name: string): Repository => {
     const found = repositories.get(name) ?? { blobs: new Map(), manifests: new Map(), documents: new Map() };
     repositories.set(name, found);
     return found;
   };
+  const pushed = (): UploadGround | undefined =>
+    options.uploads && { options: options.uploads, origin, apiRoot, repository, putManifest, sha256 };
   const server = await serve(
     async (request, wire) => {
       const entry = logged(request);
@@ -113,6 +125,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       const fault = plan.pick(request) ?? {};
       if (fault.delay !== undefined) await pause(fault.delay);
       try {
+        const ground = { repositories, gate, apiRoot, lists: options.lists ?? {}, uploads, pushed: pushed() };
         const make = () => answerTo(request, ground);
         await respond(wire, request, entry, fault, make, () => plan.spare(fault));
       } finally {
@@ -123,6 +136,14 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       ...(options.port === undefined ? {} : { port: options.port }),
       ...(options.address === undefined ? {} : { address: options.address }),
       ...(options.tls ? { tls: options.tls } : {}),
+      cuts: {
+        begin: (request) => plan.pick(request, true)?.cutRequest,
+        cut: (request) => {
+          requests.push(logged(request));
+          const ground = pushed();
+          if (ground !== undefined) uploads.cut(request, request.url.pathname.slice(apiRoot.length), ground);
+        },
+      },
     },
   );
   const host = `${options.address === '::1' ? '[::1]' : '127.0.0.1'}:${server.port}`;
@@ -146,7 +167,17 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     port: server.port,
     requests,
     faults: plan.list,
+    met: (fault) => plan.met(fault),
     gate,
+    openUploads: () => uploads.open,
+    async content(repo, object) {
+      const { blobs, manifests } = repository(repo);
+      const found = blobs.get(object) ?? manifests.get(object)?.content;
+      if (found === undefined) return undefined;
+      const parts: Uint8Array[] = [];
+      for await (const part of found.read(0, found.size)) parts.push(part);
+      return concat(parts);
+    },
     connections: server.connections,
     traffic: (part = '') => trafficOf(requests.filter(({ path }) => decodeURIComponent(path).includes(part))),
     putManifest,
@@ -159,7 +190,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       putManifest(repo, tag, image.root.mediaType, image.root.bytes, image.root.digest);
       return `${host}/${repo}:${tag}`;
     },
-    log: () => requests.map(({ method, path }) => `${method} ${path.replace(ground.apiRoot, '')}`),
+    log: () => requests.map(({ method, path }) => `${method} ${path.replace(apiRoot, '')}`),
     close: server.close,
     [Symbol.asyncDispose]: server.close,
   };
@@ -185,7 +216,8 @@ function logged(request: ServerRequest): LoggedRequest {
     range: request.headers.get('range'),
     authorization: request.headers.get('authorization'),
     headers: request.headers,
-    body: new TextDecoder().decode(request.body),
+    body: request.body.length > 65_536 ? '' : new TextDecoder().decode(request.body),
+    received: request.body.length,
     status: 0,
     sent: 0,
   };
@@ -201,6 +233,11 @@ function answerTo(request: ServerRequest, ground: Ground): Answer | Promise<Answ
   if (pathname === '/token' || pathname === '/token/') return gate.token(request);
   if (pathname === `${apiRoot}/`) return gate.ping(request) ?? json({});
   const path = pathname.startsWith(`${apiRoot}/`) ? decodeURIComponent(pathname.slice(apiRoot.length)) : '';
+  const [, target] = /^\/(.+?)\/(?:blobs\/uploads\/[^/]*|manifests\/[^/]+)$/.exec(path) ?? [];
+  if (ground.pushed !== undefined && target !== undefined && isWrite(request)) {
+    const refusal = gate.check(request, target) ?? mountRefusal(request, gate);
+    return refusal ?? ground.uploads.answer(request, path, ground.pushed) ?? notFound('UNSUPPORTED');
+  }
   const found = /^\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(path);
   if (found === null) return listFor(request, path, ground) ?? notFound('UNSUPPORTED');
   const [, name = '', kind, object = ''] = found;
@@ -214,6 +251,16 @@ function answerTo(request: ServerRequest, ground: Ground): Answer | Promise<Answ
   }
   const blob = repository?.blobs.get(object);
   return blob === undefined ? notFound('BLOB_UNKNOWN') : ok(blob, 'application/octet-stream', object);
+}
+
+function isWrite({ method, url }: ServerRequest): boolean {
+  return !['GET', 'HEAD'].includes(method) || url.pathname.includes('/blobs/uploads/');
+}
+
+/** Who may not read the repository that a blob is to be mounted from is refused. */
+function mountRefusal(request: ServerRequest, gate: Gate): Answer | undefined {
+  const from = request.url.searchParams.get('from');
+  return from === null || gate.reads(request, from) ? undefined : { ...notFound('DENIED'), status: 403 };
 }
 
 function listFor(
@@ -275,7 +322,10 @@ async function respond(
     await wire.write(Uint8Array.from(fault.raw, (character) => character.charCodeAt(0)));
     return wire.end();
   }
-  const answer = await make();
+  // What is refused changes nothing.
+  const refused = fault.status !== undefined && isWrite(request);
+  const answer = refused ? { status: 500, headers: [], content: contentOf('') } : await make();
+  if (fault.lostAnswer === true) return wire.reset();
   await spoil(answer, fault, request.target);
   const part = applyRange(request, answer, fault);
   for (const [name, value] of Object.entries(fault.headers ?? {})) setHeader(answer, name, value);

@@ -127,6 +127,10 @@ const RULES: readonly Rule[] = [
     own: core('async', 'content', 'images', 'oci', 'reference', 'registry'),
     packages: ['bcryptjs'],
   },
+  {
+    layer: 'core/push/',
+    own: core('async', 'content', 'images', 'oci', 'progress', 'reference', 'registry'),
+  },
   { layer: 'core/verbs/', own: ['core/'] },
   { layer: 'core/verbs/policy-file.ts', own: LOW, packages: ['smol-toml'] },
   { layer: 'backends/local/', own: ['core/'] },

@@ -72,7 +72,14 @@ function noRegistry(name: string): Registry {
   };
   const ask = async (): Promise<never> => refuse();
   const lists = { tags: ask, catalog: ask, referrers: ask };
-  return { ...lists, resolve: ask, find: ask, fetcher: refuse, [Symbol.asyncDispose]: async () => {} };
+  return {
+    ...lists,
+    writer: ask,
+    resolve: ask,
+    find: ask,
+    fetcher: refuse,
+    [Symbol.asyncDispose]: async () => {},
+  };
 }
 
 /** Repairs one image after another. What fails ends the work on its image only; an abort ends the command. */

@@ -28,6 +28,7 @@ import { imagesList } from './images-list.ts';
 import { imagesMount } from './images-mount.ts';
 import { imagesPrune } from './images-prune.ts';
 import { imagesPull } from './images-pull.ts';
+import { imagesPush } from './images-push.ts';
 import { imagesRemove } from './images-remove.ts';
 import { imagesRepair } from './images-repair.ts';
 import { imagesResolve } from './images-resolve.ts';
@@ -51,7 +52,7 @@ import { version } from './version.ts';
 export const GRAMMAR: Grammar<Command> = {
   globals: GLOBAL_FLAGS,
   groups: [
-    { name: 'images', aliases: ['image', 'i'], summary: 'pull, list, check, mount and remove images' },
+    { name: 'images', aliases: ['image', 'i'], summary: 'pull, list, check, mount, push and remove images' },
     { name: 'content', aliases: [], summary: 'fetch, list and read blobs' },
     { name: 'files', aliases: ['file'], summary: 'list, print and copy the files of an image' },
     {
@@ -78,6 +79,7 @@ export const GRAMMAR: Grammar<Command> = {
     imagesUnmount,
     imagesExport,
     imagesImport,
+    imagesPush,
     imagesRemove,
     imagesPrune,
     imagesTag,

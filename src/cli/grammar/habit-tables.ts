@@ -3,8 +3,8 @@
 /**
  * What is typed, and the command line of ours. A key is words, and then a shape (`shapesOf`) that another argument has: a flag, a
  * transport (`oci:`), an archive (`*.tar`), `...` before the last one. The group is named as ours is. In a line, `$1` and `$2` are the first arguments,
- * `$@` all of them, `$digest` the digest after the first one's `@` or the second one, `$platform` the flag --platform where it was typed, `$all`
- * the same for --all, `$output` and `$input` the values of -o and -i, `$file` the archive, `$layout` the directory of a layout. A test checks that each can be typed.
+ * `$to` the second one and a space, if there is one, `$@` all of them, `$digest` the digest after the first one's `@` or the second one, `$platform` the flag --platform where it was typed, `$all`
+ * the same for --all, `$output` and `$input` the values of -o and -i, `$file` the archive, `$target` the first that is none, `$layout` the directory of a layout. A test checks that each can be typed.
  */
 export const COMMANDS: Readonly<Record<string, string>> = {
   'inspect --raw': 'manifest $1',
@@ -70,6 +70,10 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'images ls --digests': 'images ls',
   'images list --digests': 'images ls',
   'images prune -a': 'images prune --all',
+  copy: 'content fetch $all$1 && hawser push $to$1',
+  'images copy': 'content fetch --all-platforms $1 && hawser push $to$1',
+  'push ...docker://': 'push $to$1',
+  'push *.tar': 'import $file && hawser push $target REF',
   umount: 'images unmount $1',
   info: 'version',
   'registry serve': 'serve',
@@ -78,8 +82,6 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   'system prune': 'gc',
 };
 
-const COPIES =
-  'hawser does not write to a registry: skopeo copy and crane copy do; hawser export DIR/ REF writes an OCI layout';
 const CONVERTS =
   'hawser converts nothing: ctr images convert and nerdctl image convert do, inside a containerd';
 const CONTAINERS =
@@ -88,7 +90,7 @@ const LOGINS =
   'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command';
 const UNUSED = 'hawser images rm REF removes an image and, at once, all that only it used';
 const PUSHES =
-  'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser';
+  'hawser writes whole images to a registry: hawser push REMOTE LOCAL sends the image LOCAL of the store under the name REMOTE';
 const BUILDS = 'hawser builds nothing: hawser pull REF takes what others have built';
 const TEMPLATES =
   'hawser has no templates: hawser config REF prints the config as JSON, for jq .config.Cmd and the like';
@@ -98,17 +100,13 @@ const EVERY_TAG = "To pull every tag: hawser tags REPO | sed 's|^|REPO:|' | haws
 export const SENTENCES: Readonly<Record<string, string>> = {
   'images convert': CONVERTS,
   convert: CONVERTS,
-  copy: COPIES,
   sync: `hawser content fetch -f FILE fetches what a list of skopeo sync names, and hawser serve gives it to others. ${EVERY_TAG}`,
-  'images copy': COPIES,
   'pull -a': EVERY_TAG,
   'pull --all-tags': EVERY_TAG,
   'images inspect --format': TEMPLATES,
   'images inspect -f': TEMPLATES,
   'inspect --format': TEMPLATES,
   'inspect -f': TEMPLATES,
-  push: PUSHES,
-  'images push': PUSHES,
   'manifest put': PUSHES,
   'manifest push': PUSHES,
   put: PUSHES,

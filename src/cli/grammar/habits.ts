@@ -181,6 +181,7 @@ function fill(ours: string, words: readonly string[], typed: readonly string[]):
   const file = given.find((arg) => ARCHIVE.test(arg))?.replace(TRANSPORTS, '');
   const filled: Readonly<Record<string, string>> = {
     $1: ours.includes('$digest') ? name : first,
+    $to: second === undefined ? '' : `${second} `,
     '$@': args.length === 0 ? 'REF' : args.join(' '),
     $digest: digest,
     $2: second ?? 'PATH',
@@ -188,10 +189,11 @@ function fill(ours: string, words: readonly string[], typed: readonly string[]):
     $all: typed.includes('--all') ? '--all-platforms ' : '',
     $output: quoted(output ?? '-'),
     $input: quoted(input ?? '-'),
+    $target: args.find((arg) => !ARCHIVE.test(arg)) ?? 'REMOTE',
     $file: quoted(file ?? 'FILE.tar'),
     $layout: quoted(layoutOf(layout ?? given[1] ?? 'DIR')),
   };
-  const names = /\$(?:[12@]|digest|platform|all|output|input|file|layout)/g;
+  const names = /\$(?:[12@]|digest|platform|all|output|input|file|target|to|layout)/g;
   return ours.replace(names, (one) => filled[one] ?? one);
 }
 

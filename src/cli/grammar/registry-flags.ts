@@ -137,7 +137,7 @@ export const MIN_SPEED: Size<'min-speed'> = size({
 export const LIMIT_RATE: Size<'limit-rate'> = size({
   name: 'limit-rate',
   value: 'BYTES',
-  describe: 'bytes a second for all downloads together: 500k, 10M',
+  describe: 'bytes a second for all blobs together: 500k, 10M',
   notZero: 'nothing would ever come',
 });
 

@@ -41,7 +41,7 @@ function layout(state: ProgressState, opts: FrameOptions, bar: number, short: bo
   const rows = state.images === undefined ? [one] : imageRows(state.images, name, draw);
   const { shown, hidden } = choose(state, opts.maxRows ?? Number.POSITIVE_INFINITY);
   for (const [key, row] of shown) {
-    const sizes = row.status === 'downloading' || row.status === 'following';
+    const sizes = isMoving(row);
     const cells = sizes ? `${offsetSize(row.offset)}/${binarySize(row.size)}\t` : '';
     rows.push(`${name(key)}:\t${row.status}\t${draw(shareOf(row))}\t${cells}`);
   }
@@ -84,7 +84,7 @@ function choose(state: ProgressState, most: number): { shown: [string, BlobRow][
   let excess = all.length - most;
   if (excess <= 0) return { shown: all, hidden: 0 };
   const drop = new Set<string>();
-  for (const statuses of [['done', 'exists'], ['waiting'], ['committing', 'following', 'downloading']]) {
+  for (const statuses of [['done', 'exists', 'mounted'], ['waiting'], ['committing', ...MOVING]]) {
     for (const [key, row] of all) {
       if (excess > 0 && statuses.includes(row.status)) {
         drop.add(key);
@@ -95,10 +95,15 @@ function choose(state: ProgressState, most: number): { shown: [string, BlobRow][
   return { shown: all.filter(([key]) => !drop.has(key)), hidden: drop.size };
 }
 
+const MOVING: readonly string[] = ['following', 'downloading', 'uploading'];
+
+function isMoving({ status }: BlobRow): boolean {
+  return MOVING.includes(status);
+}
+
 function shareOf(row: BlobRow): number {
   if (row.status === 'waiting') return 0;
-  if (row.status === 'downloading' || row.status === 'following')
-    return row.size > 0 ? row.offset / row.size : 0;
+  if (isMoving(row)) return row.size > 0 ? row.offset / row.size : 0;
   return 1;
 }
 

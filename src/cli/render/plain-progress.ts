@@ -1,5 +1,5 @@
 /** Progress for logs: a line now and then about what goes on, so that a slow transfer does not look like a stuck one. */
-import { fetchedBytes, type ProgressState } from './progress-state.ts';
+import { fetchedBytes, isHere, type ProgressState } from './progress-state.ts';
 import { safe } from './text.ts';
 import { binarySize } from './units.ts';
 
@@ -49,7 +49,7 @@ function images({ images }: ProgressState): string[] {
 }
 
 function downloads(state: ProgressState, rate: number, span: number): string[] {
-  const wanted = [...state.blobs.values()].filter((row) => row.status !== 'exists');
+  const wanted = [...state.blobs.values()].filter((row) => !isHere(row));
   if (wanted.every((row) => row.status === 'done')) return [];
   const total = wanted.reduce((sum, row) => sum + row.size, 0);
   const here = wanted.reduce((sum, row) => sum + (row.status === 'done' ? row.size : row.offset), 0);
@@ -59,7 +59,8 @@ function downloads(state: ProgressState, rate: number, span: number): string[] {
       ? `${binarySize(rate)}/s, ${timeLeft((total - here) / rate)} left`
       : `nothing for ${Math.round(span / 1000)} s`;
   const others = following > 0 ? ` (${following} fetched by another process)` : '';
-  return [`downloading: ${binarySize(here)} of ${binarySize(total)}${others}, ${speed}`];
+  const doing = wanted.some((row) => row.status === 'uploading') ? 'uploading' : 'downloading';
+  return [`${doing}: ${binarySize(here)} of ${binarySize(total)}${others}, ${speed}`];
 }
 
 function unpacking(state: ProgressState): string[] {

@@ -11,7 +11,9 @@ export function plainLines(event: ProgressEvent, printChainId = false): string[]
       return [`${safe(event.name)}: resolved ${event.root.digest}`];
     case 'blob':
       if (event.status === 'done') return [`${safe(event.key)}: done ${binarySize(event.desc.size)}`];
-      return event.status === 'exists' ? [`${safe(event.key)}: exists`] : [];
+      return event.status === 'exists' || event.status === 'mounted'
+        ? [`${safe(event.key)}: ${event.status}`]
+        : [];
     case 'retry':
       return [`${safe(event.key)}: retry at ${binarySize(event.offset)}: ${safe(redact(event.reason))}`];
     case 'waiting':

@@ -111,7 +111,7 @@ function advanceImages(state: ProgressState, event: ProgressEvent): void {
   const { images } = state;
   if (images === undefined) return;
   if (event.type === 'resolving') images.open.add(image);
-  if (event.type === 'recorded' && images.open.delete(image)) images.done++;
+  if ((event.type === 'recorded' || event.type === 'pushed') && images.open.delete(image)) images.done++;
   if (event.type === 'failed') {
     images.open.delete(image);
     images.failed++;
@@ -126,16 +126,21 @@ function advanceBlob(
   const { status, offset, desc } = event;
   const row = state.blobs.get(key);
   if (row === undefined) {
-    const start = status === 'downloading' ? offset : undefined;
+    const start = status === 'downloading' || status === 'uploading' ? offset : undefined;
     state.blobs.set(key, { size: desc.size, status, offset, start });
     return;
   }
   // A blob with several parents is announced once for each: a known one does not go back to waiting.
   if (status === 'waiting') return;
-  if (status === 'downloading') row.start = Math.min(row.start ?? offset, offset);
+  if (status === 'downloading' || status === 'uploading') row.start = Math.min(row.start ?? offset, offset);
   if (status === 'exists' && row.status === 'done') return;
   row.status = status;
   row.offset = offset;
+}
+
+/** Nothing of it had to come. */
+export function isHere({ status }: Pick<BlobRow, 'status'>): boolean {
+  return status === 'exists' || status === 'mounted';
 }
 
 function advanceLayer(state: ProgressState, event: Extract<ProgressEvent, { type: 'layer' }>): void {
@@ -150,12 +155,12 @@ function advanceLayer(state: ProgressState, event: Extract<ProgressEvent, { type
   if (row.current?.index === event.index) row.current = undefined;
 }
 
-/** Bytes that this run fetched. */
+/** Bytes that this run fetched, or sent. */
 export function fetchedBytes(state: ProgressState): number {
   let sum = 0;
   for (const row of state.blobs.values()) {
     if (row.status === 'done') sum += row.size - (row.start ?? 0);
-    else if (row.start !== undefined && row.status !== 'exists') sum += Math.max(0, row.offset - row.start);
+    else if (row.start !== undefined && !isHere(row)) sum += Math.max(0, row.offset - row.start);
   }
   return sum;
 }

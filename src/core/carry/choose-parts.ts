@@ -15,6 +15,12 @@ const ATTESTED = 'vnd.docker.reference.digest';
 /** `present`: every platform all of which is here. */
 export type WantedPlatforms = readonly Platform[] | 'all' | 'present';
 
+/** What is done to which image, for messages. */
+export interface Errand {
+  readonly name: string;
+  readonly verb: 'export' | 'push' | 'copy';
+}
+
 export interface ChosenParts {
   /** Digests of the manifests, and of what else indexes list, that are taken. */
   readonly taken: ReadonlySet<string>;
@@ -30,19 +36,19 @@ export interface ChosenParts {
  */
 export async function chooseParts(
   store: Provider,
-  name: string,
+  errand: Errand,
   root: Part,
   wanted: WantedPlatforms,
   call: Call,
 ): Promise<ChosenParts> {
   if (root.type !== 'index') {
-    if (!isWhole(root)) throw incomplete(name, root);
+    if (!isWhole(root)) throw incomplete(errand, root);
     return { taken: new Set([root.desc.digest]), absent: [], unwanted: [] };
   }
   const leaves = leavesOf(root);
   const images = leaves.filter(({ desc }) => !isAttestation(desc));
   const absent = images.filter((part) => !isWhole(part)).map(({ desc }) => desc);
-  const taken = await manifestsOf(store, name, root, { images, absent, leaves, wanted }, call);
+  const taken = await manifestsOf(store, errand, root, { images, absent, leaves, wanted }, call);
   const unwanted = images
     .filter((part) => isWhole(part) && !taken.has(part.desc.digest))
     .map(({ desc }) => desc);
@@ -59,19 +65,19 @@ interface Choice {
 
 async function manifestsOf(
   store: Provider,
-  name: string,
+  errand: Errand,
   root: Part,
   { leaves, images, absent, wanted }: Choice,
   call: Call,
 ): Promise<Set<string>> {
   if (wanted !== 'present' && wanted !== 'all') {
     const taken = new Set<string>();
-    for (const platform of wanted) taken.add(await wholeFor(store, name, root, leaves, platform, call));
+    for (const platform of wanted) taken.add(await wholeFor(store, errand, root, leaves, platform, call));
     return taken;
   }
   const whole = images.filter(isWhole);
   const isEmpty = whole.length === 0 && images.length > 0;
-  if (isEmpty || (wanted === 'all' && absent.length > 0)) throw notHere(name, absent);
+  if (isEmpty || (wanted === 'all' && absent.length > 0)) throw notHere(errand, absent);
   return new Set(whole.map(({ desc }) => desc.digest));
 }
 
@@ -90,16 +96,24 @@ function isAttestation({ platform }: Descriptor): boolean {
 
 async function wholeFor(
   store: Provider,
-  name: string,
+  errand: Errand,
   root: Part,
   leaves: readonly Leaf[],
   platform: Platform,
   call: Call,
 ): Promise<string> {
-  const { desc } = await manifestFor(store, root.desc, only(platform), call);
+  const matcher = only(platform);
+  const isFor = ({ desc }: Leaf) => desc.platform !== undefined && matcher.match(desc.platform);
+  const fitting = leaves.filter(isFor);
+  if (fitting.length > 0 && fitting.every(({ type }) => type === 'absent'))
+    throw notHere(
+      errand,
+      fitting.map(({ desc }) => desc),
+    );
+  const { desc } = await manifestFor(store, root.desc, matcher, call);
   const part = leaves.find((one) => one.desc.digest === desc.digest);
   if (part === undefined || !isWhole(part))
-    throw notHere(name, [{ ...desc, platform: desc.platform ?? platform }]);
+    throw notHere(errand, [{ ...desc, platform: desc.platform ?? platform }]);
   return desc.digest;
 }
 
@@ -109,24 +123,24 @@ export function nameOf({ platform, digest }: Descriptor): string {
 
 const PULL = 'Bring it with hawser content fetch --platform OS/ARCH REF (or --all-platforms)';
 
-export function notHere(name: string, absent: readonly Descriptor[]): HawserError {
+export function notHere({ name, verb }: Errand, absent: readonly Descriptor[]): HawserError {
   const names = [...new Set(absent.map(nameOf))];
   const what = names.length === 1 ? 'is' : 'are';
   return new HawserError(
     'NotFound',
-    `Cannot export ${name}: ${names.join(', ')} ${what} not here, or not whole`,
+    `Cannot ${verb} ${name}: ${names.join(', ')} ${what} not here, or not whole`,
     {
       hint: PULL,
     },
   );
 }
 
-function incomplete(name: string, part: Leaf): HawserError {
+function incomplete({ name, verb }: Errand, part: Leaf): HawserError {
   const missing = part.type === 'absent' ? [part.desc] : part.missing;
   const list = missing.slice(0, 10).map(({ digest }) => digest);
   return new HawserError(
     'NotFound',
-    `Cannot export ${name}: ${missing.length} of its blobs are not here: ${list.join(', ')}`,
+    `Cannot ${verb} ${name}: ${missing.length} of its blobs are not here: ${list.join(', ')}`,
     { hint: `Fetch it first: hawser content fetch ${name}` },
   );
 }

@@ -10,7 +10,14 @@ import { isForeignLayer, OCI_INDEX } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import { IMAGE_NAME, REF_NAME, type RefNameForm, refNames, SOURCE_DIGEST } from './annotations.ts';
-import { type ChosenParts, chooseParts, nameOf, notHere, type WantedPlatforms } from './choose-parts.ts';
+import {
+  type ChosenParts,
+  chooseParts,
+  type Errand,
+  nameOf,
+  notHere,
+  type WantedPlatforms,
+} from './choose-parts.ts';
 import { isWhole, type Leaf, leavesOf, type Part, Survey } from './survey.ts';
 
 /**
@@ -27,6 +34,8 @@ export interface PlanOptions {
   readonly refName: RefNameForm;
   /** Leaves out layers that registries need not have. */
   readonly skipForeign: boolean;
+  /** For messages. */
+  readonly verb: Errand['verb'];
 }
 
 /** A blob to copy; `bytes`: of one that was made here. */
@@ -106,12 +115,13 @@ async function planOne(
   options: PlanOptions,
   call: Call,
 ): Promise<PlannedExport> {
+  const errand = { name, verb: options.verb };
   const root = await survey.look(source);
-  const chosen = await chooseParts(content, name, root, options.platforms, call);
+  const chosen = await chooseParts(content, errand, root, options.platforms, call);
   const isChosen = typeof options.platforms !== 'string';
-  if (options.strict && !isChosen && chosen.absent.length > 0) throw notHere(name, chosen.absent);
+  if (options.strict && !isChosen && chosen.absent.length > 0) throw notHere(errand, chosen.absent);
   const leaves = leavesOf(root).filter(({ desc }) => chosen.taken.has(desc.digest));
-  const { target, indexes } = targetOf(name, root, leaves, chosen, options.index, hashers);
+  const { target, indexes } = targetOf(errand, root, leaves, chosen, options.index, hashers);
   const manifests = leaves.filter((leaf) => leaf.type === 'manifest');
   const others = leaves.filter((leaf) => leaf.type === 'other');
   const isWanted = ({ mediaType }: Descriptor) => !(options.skipForeign && isForeignLayer(mediaType));
@@ -136,7 +146,7 @@ async function planOne(
 
 /** What takes the place of the record's target, and the indexes that go along. */
 function targetOf(
-  name: string,
+  what: Errand,
   root: Part,
   leaves: readonly Leaf[],
   { taken }: ChosenParts,
@@ -144,19 +154,19 @@ function targetOf(
   hashers: Hashers,
 ): { readonly target: Descriptor; readonly indexes: readonly PlannedBlob[] } {
   if (root.type !== 'index') return { target: root.desc, indexes: [] };
-  if (form === 'flat') return { target: onlyImage(name, leaves), indexes: [] };
+  if (form === 'flat') return { target: onlyImage(what, leaves), indexes: [] };
   const writer = new IndexWriter(taken, form === 'rewrite', hashers);
   const target = writer.visit(root) ?? root.desc;
   return { target, indexes: [...writer.indexes.values()] };
 }
 
-function onlyImage(name: string, leaves: readonly Leaf[]): Descriptor {
+function onlyImage({ name, verb }: Errand, leaves: readonly Leaf[]): Descriptor {
   const images = leaves.filter(({ desc }) => desc.platform?.os !== 'unknown');
   const [first, ...more] = images;
   if (first !== undefined && more.length === 0) return first.desc;
   throw new HawserError(
     'InvalidArgument',
-    `Cannot export ${name} without its index: it would hold ${images.map(({ desc }) => nameOf(desc)).join(', ')}`,
+    `Cannot ${verb} ${name} without its index: it would hold ${images.map(({ desc }) => nameOf(desc)).join(', ')}`,
     { hint: 'Choose one with --platform, or keep the index: --index keep' },
   );
 }

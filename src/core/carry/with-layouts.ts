@@ -33,6 +33,8 @@ export function withLayouts(registry: Registry, deps: Pick<Runtime, 'fs' | 'hash
     tags: async (reference, request) => await registry.tags(atRegistry(reference), request),
     catalog: async (host, request) => await registry.catalog(host, request),
     referrers: async (reference, request) => await registry.referrers(atRegistry(reference), request),
+    // Nothing is written into a layout.
+    writer: async (reference, call) => await registry.writer(atRegistry(reference), call),
     async [Symbol.asyncDispose]() {
       await Promise.all([registry[Symbol.asyncDispose](), layouts[Symbol.asyncDispose]()]);
     },

@@ -1,9 +1,19 @@
+/** A body whose bytes are read while they are sent. */
+export interface BodySource {
+  /** Bytes, sent as Content-Length. Other than so many bytes end the exchange. */
+  readonly length: number;
+  /** The bytes from the first on: called once for each time that the request is sent. An error of the bytes is the exchange's. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: URL;
   /** Sent as they are; names in any case. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | undefined;
+  readonly body?: Uint8Array | BodySource | undefined;
+  /** Milliseconds from the last byte of the request to the headers of the answer, in place of the transport's limit. */
+  readonly headersTimeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,7 +40,8 @@ export interface HttpResponse {
  * One HTTP exchange. Follows no redirect, decodes no content (and asks for identity unless the request has its own
  * Accept-Encoding); no status is an error. Unavailable for a failure of DNS, connection or TLS, with the code in the
  * reason (ECONNREFUSED, ENOTFOUND, TLS, UNEXPECTED_END); DeadlineExceeded for the limits of `TransportOptions`; Canceled
- * for the signal.
+ * for the signal. A body that is not taken for as long as a body may stall is DeadlineExceeded (STALLED). An answer that comes before the
+ * whole body was sent ends the sending.
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
 

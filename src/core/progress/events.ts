@@ -60,6 +60,8 @@ export type ImageEvent =
   | { readonly type: 'unpacked'; readonly platform: string; readonly chainId: string }
   | { readonly type: 'syncing' }
   | { readonly type: 'recorded'; readonly name: string; readonly target: string }
+  /** The registry has all of the image, and the name names the image there. */
+  | { readonly type: 'pushed'; readonly name: string; readonly target: string }
   /** No request is made for `milliseconds`. `reason`: `asked by <host>`, the failure that is retried afterwards, or a stopped writer. */
   | {
       readonly type: 'waiting';
@@ -79,8 +81,19 @@ export type ImageEvent =
       readonly hint: string | undefined;
     };
 
-/** `waiting`: not begun. `exists`: in the store before. `following`: another process fetches it. `done`: committed. */
-export type BlobStatus = 'waiting' | 'downloading' | 'following' | 'committing' | 'done' | 'exists';
+/**
+ * `waiting`: not begun. `exists`: in the store before. `following`: another process fetches it. `done`: committed. Of a push, `exists`: at
+ * the registry before; `mounted`: the registry has taken it from another repository; `done`: sent, and there.
+ */
+export type BlobStatus =
+  | 'waiting'
+  | 'downloading'
+  | 'following'
+  | 'committing'
+  | 'done'
+  | 'exists'
+  | 'uploading'
+  | 'mounted';
 
 /**
  * The stages of a pull. `resolve`, `sync` and `record` belong to the image, `fetch` and `verify` to a blob, the others to a

@@ -13,6 +13,8 @@ const STAGE_OF: Readonly<Record<Exclude<BlobStatus, 'waiting'>, Stage | undefine
   committing: 'commit',
   done: undefined,
   exists: undefined,
+  uploading: 'fetch',
+  mounted: undefined,
 };
 
 interface Begun {

@@ -19,8 +19,8 @@ export interface ClientDeps extends HostsDeps {
   readonly foreign: ((registry: URL) => Transport) | undefined;
   /** Whose credential requests to this origin have for the repository, for people; undefined: anonymous. */
   readonly account: (origin: string, repository: string) => string | undefined;
-  /** Authorizes pulls from one repository of one host, and follows redirects. */
-  readonly transport: (host: Host, repository: string) => Transport;
+  /** Authorizes pulls from one repository of one host, or (`pushes`) what writes to the repository, and follows redirects. */
+  readonly transport: (host: Host, repository: string, pushes: boolean) => Transport;
 }
 
 /** An object of the reference's repository at one host. */
@@ -110,6 +110,7 @@ export class RepositoryClient {
     return await this.#deps.transport(
       host,
       this.reference.repository,
+      false,
     )({ ...what, headers: { ...common, ...headers, ...own }, signal: call?.signal });
   }
 

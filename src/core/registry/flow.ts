@@ -4,7 +4,7 @@ import { linkAbort } from '../async/abort.ts';
 import { byteStream } from '../async/byte-stream.ts';
 import { HawserError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { HttpResponse } from '../ports/transport.ts';
+import type { BodySource, HttpRequest, HttpResponse } from '../ports/transport.ts';
 import type { Layer } from './layers.ts';
 import { safeUrl } from './redact.ts';
 
@@ -16,11 +16,11 @@ export interface FlowOptions {
   readonly limit?: RateLimit | undefined;
 }
 
-/** Watches and limits the speed of bodies. Only time of waiting for the network counts, not the reader's time. */
+/** Watches the speed of answers' bodies, and limits all bodies. Only time of waiting for the network counts, not the reader's time. */
 export function flow(options: FlowOptions, clock: Clock): Layer {
   if (options.minSpeed === 0 && options.limit === undefined) return (next) => next;
   return (next) => async (request) => {
-    const response = await next(request);
+    const response = await next(limited(request, options.limit));
     const speed = new Speed(options, response);
     const reader = response.body.getReader();
     const stop = new AbortController();
@@ -43,6 +43,19 @@ export function flow(options: FlowOptions, clock: Clock): Layer {
     };
     return { ...response, body: byteStream({ next: pull, cancel, close: unlink }) };
   };
+}
+
+/** A body that is read while it is sent keeps to the limit, too. */
+function limited(request: HttpRequest, limit: RateLimit | undefined): HttpRequest {
+  const { body, signal } = request;
+  if (limit === undefined || body === undefined || body instanceof Uint8Array) return request;
+  async function* slowly(source: BodySource, rate: RateLimit): AsyncGenerator<Uint8Array> {
+    for await (const bytes of source.open()) {
+      await rate.take(bytes.length, signal);
+      yield bytes;
+    }
+  }
+  return { ...request, body: { length: body.length, open: () => slowly(body, limit) } };
 }
 
 class Speed {

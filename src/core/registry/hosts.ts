@@ -27,8 +27,8 @@ export interface Host {
   readonly dialTimeout?: number | undefined;
 }
 
-/** What a host is asked for: which digest a name has, content by digest, or a list. */
-export type Operation = 'resolve' | 'fetch' | 'tags' | 'catalog' | 'referrers';
+/** What a host is asked for: which digest a name has, content by digest, a list, or to take content. */
+export type Operation = 'resolve' | 'fetch' | 'tags' | 'catalog' | 'referrers' | 'push';
 
 /** The hosts of a namespace, in order. `source` configured them: a file, a directory, or `default`. */
 export interface HostList {
@@ -78,6 +78,7 @@ function schemeOf(host: string, { plainHttp, tls }: SchemeOptions): 'http' | 'ht
  */
 export function isCapable(host: Host, operation: Operation, { digest }: Pick<Reference, 'digest'>): boolean {
   const { capabilities, namespace } = host;
+  if (operation === 'push') return capabilities.includes('push');
   if (!capabilities.includes('pull')) return false;
   if (operation === 'referrers') return namespace === undefined || capabilities.includes('referrers');
   if (isList(operation) && namespace !== undefined) return false;

@@ -175,7 +175,7 @@ async function taggedReferrers(
   subject: Descriptor,
   { artifactType, ...call }: ReferrersRequest,
 ): Promise<readonly Descriptor[]> {
-  const tag = tagOf(subject.digest);
+  const tag = referrersTag(subject.digest);
   const { host, repository } = reference;
   const tagged = { ...reference, name: `${host}/${repository}:${tag}`, tag, digest: undefined };
   const asked: Call & { read: true } = { ...call, read: true };
@@ -185,6 +185,6 @@ async function taggedReferrers(
 }
 
 /** distribution-spec, "Referrers Tag Schema": algorithm and digest, cut to 32 and 64 characters. */
-function tagOf(digest: Digest): string {
+export function referrersTag(digest: Digest): string {
   return `${algorithmOf(digest).slice(0, 32)}-${hexOf(digest).slice(0, 64)}`;
 }

@@ -24,6 +24,7 @@ import { type Root, resolveRoot } from './resolver.ts';
 import { type TraceEvent, tracing } from './trace.ts';
 import { type ReadRoots, TransportPool } from './transport-pool.ts';
 import { RegistryWarnings } from './warnings.ts';
+import { openWriter } from './writer.ts';
 
 export type { Credential, Credentials } from './credentials/credential.ts';
 export type { Host, HostList, Hosts, Operation } from './hosts.ts';
@@ -119,6 +120,7 @@ export function openRegistry(
     find: (reference, digest, request = {}) =>
       insist(request, () => findObject(client(reference), digest, request)),
     ...openLists({ client, insist }),
+    writer: (reference, call) => openWriter(clientDeps, options, reference, call),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }
@@ -172,10 +174,10 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
     foreign: options.foreignUrls === true ? foreign : undefined,
     hosts: rememberedHosts(options, observe),
     account: (origin, repository) => authorizer.account(origin, repository),
-    transport: (host, repository) =>
+    transport: (host, repository, pushes) =>
       stack(pool.forHost(host), {
         ...(options.around === undefined ? {} : { around: options.around }),
-        authorize: authorizer.layer(host, repository),
+        authorize: authorizer.layer(host, repository, pushes),
         redirects: redirectsOf(host),
         warnings: warnings.layer(host.base),
         ...perExchange(false, host),

@@ -65,6 +65,19 @@ export async function overHosts<T>(
   throw conclusion(failures, capable);
 }
 
+/** The host that takes what is pushed: the first that may (as containerd), and no other if that one fails. FailedPrecondition: none may. */
+export async function pushHost(
+  deps: Omit<HostsDeps, 'clock'>,
+  reference: Reference,
+  call: Call,
+): Promise<Host> {
+  const { source, hosts } = await deps.hosts(reference, call);
+  const host = hosts.find((one) => isCapable(one, 'push', reference));
+  if (host === undefined) throw noneCapable(reference, 'push', source);
+  tellPassed(deps, hosts.slice(0, hosts.indexOf(host)), [], 'push');
+  return host;
+}
+
 function inOrder(hosts: readonly Host[], last: (host: Host) => boolean = () => false): readonly Host[] {
   return [...hosts.filter((host) => !last(host)), ...hosts.filter(last)];
 }
@@ -113,6 +126,7 @@ const NEEDS: Readonly<Record<Operation, string>> = {
   tags: 'capabilities pull and resolve and is no mirror',
   catalog: 'capabilities pull and resolve and is no mirror',
   referrers: 'capabilities pull and referrers',
+  push: 'capability push',
 };
 
 function noneCapable({ name }: Reference, operation: Operation, source: string): HawserError {
@@ -129,7 +143,7 @@ function noneCapable({ name }: Reference, operation: Operation, source: string):
 }
 
 function tellPassed(
-  { health, observe }: HostsDeps,
+  { health, observe }: Pick<HostsDeps, 'health' | 'observe'>,
   hosts: readonly Host[],
   capable: readonly Host[],
   operation: Operation,

@@ -13,7 +13,8 @@ const BOUND_TO_ORIGIN: ReadonlySet<string> = new Set(['authorization', 'cookie',
 /**
  * Follows redirects, at most ten. Headers that are bound to one origin, `boundToo` included, are dropped at the first hop that
  * leaves the origin (distribution-spec: no Authorization across hosts). Never from https to http, nor to an address that `registry`
- * may not name, nor with a body to another origin: FailedPrecondition. A redirect without Location is returned as it is.
+ * may not name, nor with a body that is in memory, which may hold secrets, to another origin, nor from PUT or PATCH to a GET:
+ * FailedPrecondition. A redirect without Location is returned as it is.
  */
 export function redirects(registry: URL, reach: Reach, boundToo: readonly string[] = []): Layer {
   const bound = new Set([...BOUND_TO_ORIGIN, ...boundToo]);
@@ -61,10 +62,12 @@ async function follow(
       ? leavesTls('it would leave TLS')
       : await redirectRefusal(url, { registry, reach }, from);
   if (refusal !== undefined) throw refused(from, safeUrl(url), refusal);
+  if (status === 303 && (from.method === 'PUT' || from.method === 'PATCH'))
+    throw refused(from, safeUrl(url), { why: 'what is sent would be lost', advice: '' });
   const method = from.method === 'POST' && status <= 303 ? 'GET' : from.method;
-  const body = method === 'POST' ? from.body : undefined;
+  const body = method === from.method ? from.body : undefined;
   const sameOrigin = url.origin === from.url.origin;
-  if (!sameOrigin && body !== undefined) {
+  if (!sameOrigin && body instanceof Uint8Array && body.length > 0) {
     throw refused(from, safeUrl(url), { why: 'what is sent may hold secrets', advice: '' });
   }
   const kept = Object.entries(from.headers).filter(([name]) => {
@@ -72,7 +75,7 @@ async function follow(
     if (body === undefined && lower.startsWith('content-')) return false;
     return sameOrigin || !bound.has(lower);
   });
-  return { method, url, headers: Object.fromEntries(kept), body, signal: from.signal };
+  return { ...from, method, url, headers: Object.fromEntries(kept), body };
 }
 
 function refused(from: HttpRequest, to: string, { why, advice }: Refusal): HawserError {

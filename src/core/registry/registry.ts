@@ -1,6 +1,8 @@
+import type { HawserError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
+import type { HttpRequest, HttpResponse } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
 
 /** A body that starts at `offset` of the blob (0 when the server ignored the range). */
@@ -90,10 +92,35 @@ export interface Lists {
   referrers(reference: Reference, request?: ReferrersRequest): Promise<Referrers>;
 }
 
+/** What is sent to a repository. */
+export interface WriteRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: HttpRequest['body'];
+}
+
+/** A repository at the one host that takes what is pushed to it. */
+export interface RepositoryWriter {
+  readonly reference: Reference;
+  /** The URL of something of the repository: `blobs/uploads/`. */
+  url(path: string, parameters?: Readonly<Record<string, string>>): URL;
+  /** One exchange, authorized where it stays with the host; redirects are followed. No status is an error. */
+  send(request: WriteRequest, call: Call): Promise<HttpResponse>;
+  /** Where an answer leads by its Location; undefined without one. FailedPrecondition for a place where the host may not lead. */
+  location(response: HttpResponse, call: Call): Promise<URL | undefined>;
+  /** The error for an answer that refuses. Ends the answer's body. */
+  refusal(request: Pick<WriteRequest, 'method' | 'url'>, response: HttpResponse): Promise<HawserError>;
+  /** Does `work` until it succeeds or patience ends: overload and lost connections pass. */
+  insist<T>(call: Call, work: () => Promise<T>): Promise<T>;
+}
+
 export interface Registry extends Lists, AsyncDisposable {
   /** Tag to descriptor. tag@digest resolves by the digest. */
   resolve(reference: Reference, request?: ResolveRequest): Promise<Resolved>;
   fetcher(reference: Reference): Fetcher;
   /** Among the blobs of all hosts, then among their manifests. NotFound. */
   find(reference: Reference, digest: Digest, request?: FindRequest): Promise<FoundContent>;
+  /** FailedPrecondition where the configuration has no host to push to. */
+  writer(reference: Reference, call: Call): Promise<RepositoryWriter>;
 }

@@ -41,8 +41,9 @@ export async function statusError(
   const line = `${request.method} request to ${url}: ${status} ${reason(response)}`.trimEnd();
   const retryAfter = parseRetryAfter(singleHeader(response, 'retry-after'), now);
   const text = said.text === '' ? '' : `: ${said.text}`;
+  const reads = request.method === 'GET' || request.method === 'HEAD';
   return new HawserError(kindOfStatus(status), `unexpected status from ${line}${text}`, {
-    hint: hintFor(response, said.body, retryAfter),
+    hint: hintFor(response, said.body, retryAfter, reads),
     reason: { type: 'status', status, code: said.code, retryAfter },
   });
 }
@@ -106,6 +107,19 @@ function isUpgraded(where: URL, asked: URL): boolean {
   );
 }
 
+/** As `accessDenied`, of a push. */
+export function pushDenied(err: HawserError, repository: string, account: string | undefined): HawserError {
+  const hint =
+    account === undefined
+      ? 'Give --user NAME or log in (docker login): registries let nobody push without a name'
+      : `${account} was refused, or may not push to ${repository}; some registries want the repository to be made first`;
+  return new HawserError(err.kind, `push access denied: ${err.message}`, {
+    hint,
+    cause: err,
+    reason: err.reason,
+  });
+}
+
 export function isDenied(status: number): boolean {
   return status === 401 || status === 403;
 }
@@ -121,10 +135,15 @@ function reason(response: HttpResponse): string {
   return printable(response.statusText, 100) || (REASONS[response.status] ?? '');
 }
 
-function hintFor(response: HttpResponse, body: string, retryAfter: number | undefined): string | undefined {
+function hintFor(
+  response: HttpResponse,
+  body: string,
+  retryAfter: number | undefined,
+  reads: boolean,
+): string | undefined {
   if (response.status === 429) {
     const wait = retryAfter === undefined ? 'Wait' : `Wait ${Math.ceil(retryAfter / 1000)} s, as it asks`;
-    return `The registry limits how much may be pulled. ${wait}, or give --user: accounts have higher limits`;
+    return `The registry limits how much may be ${reads ? 'pulled' : 'asked of it'}. ${wait}, or give --user: accounts have higher limits`;
   }
   if (response.url.protocol === 'http:' && /HTTPS server|HTTPS port/i.test(body)) {
     return 'The registry speaks TLS: leave out --plain-http, or for a local one give --tlscacert or --skip-verify';

@@ -106,7 +106,7 @@ export async function exportImages(
     // What is about to be copied must not be collected meanwhile.
     const { leases, content } = deps.backend;
     for (const { target } of images) await leases.add(lease, { type: 'content', id: target.digest }, call);
-    const plan = { platforms, index, strict, refName, skipForeign };
+    const plan = { platforms, index, strict, refName, skipForeign, verb: 'export' } as const;
     const planned = await planExport({ content, hashers: deps.hashers }, images, plan, call);
     const warn = (message: string) => report({ type: 'warning', message });
     for (const one of planned) tellAbsent(one, options, warn);

@@ -90,19 +90,27 @@ function openFetch(options: TransportOptions): ClosableTransport {
     ...(options.key === undefined ? {} : { key: options.key }),
     caCerts: [...systemRoots(), ...(options.extraCa === undefined ? [] : [options.extraCa])],
   });
+  const streaming = openUndici(options);
   const gates = new OriginGates(connections);
   const live = new Set<AbortController>();
   const dialed = new Set<string>();
+  const fetched = tellingProtocols(
+    (request) => exchange({ client, gates, live, dialed, options }, request),
+    () => true,
+  );
   return {
-    send: tellingProtocols(
-      (request) => exchange({ client, gates, live, dialed, options }, request),
-      () => true,
-    ),
+    send: async (request) => await (isStreamed(request) ? streaming.send(request) : fetched(request)),
     [Symbol.asyncDispose]: async () => {
       for (const stop of live) stop.abort(new Error('the transport was closed'));
       client.close();
+      await streaming[Symbol.asyncDispose]();
     },
   };
+}
+
+/** fetch sends a body that is read meanwhile without its length, which registries want. */
+function isStreamed({ body }: HttpRequest): boolean {
+  return body !== undefined && !(body instanceof Uint8Array);
 }
 
 interface Opened {
@@ -137,7 +145,8 @@ async function exchange(opened: Opened, request: HttpRequest): Promise<HttpRespo
       : (findError(err) ?? failure(request, codeOf(err), deepest(err)));
   try {
     request.signal?.throwIfAborted();
-    const limit = (options.connectTimeout ?? 30_000) + (options.headersTimeout ?? 30_000);
+    const headersTimeout = request.headersTimeout ?? options.headersTimeout ?? 30_000;
+    const limit = (options.connectTimeout ?? 30_000) + headersTimeout;
     const response = await withDeadline(
       limit,
       stop,

@@ -14,6 +14,7 @@ import { guardedLookup, refusalOf } from './guarded-lookup.ts';
 import { hasExtraRoots, systemRoots } from './system-roots.ts';
 
 export const DEFAULT_HEADERS_TIMEOUT = 30_000;
+export const DEFAULT_STALL = 60_000;
 /** Bytes. More headers are an error. Node's default is 16 KiB, but some signed redirects need more. */
 const MAX_HEADER_BYTES = 64 * 1024;
 const IDLE_TIMEOUT = 30_000;
@@ -49,7 +50,7 @@ export function openDispatchers(options: TransportOptions): Dispatchers {
     maxHeaderSize: MAX_HEADER_BYTES,
     connectTimeout,
     headersTimeout: options.headersTimeout ?? DEFAULT_HEADERS_TIMEOUT,
-    bodyTimeout: options.stallTimeout ?? 60_000,
+    bodyTimeout: options.stallTimeout ?? DEFAULT_STALL,
     keepAliveTimeout: IDLE_TIMEOUT,
     connections: options.connections ?? 16,
   };

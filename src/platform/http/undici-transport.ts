@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { onAbort } from '../../core/async/abort.ts';
 import type {
@@ -12,7 +13,8 @@ import type {
 import { guardedLookup, lookupAll } from './guarded-lookup.ts';
 import { failure } from './http-failure.ts';
 import { tellingProtocols } from './other-protocol.ts';
-import { DEFAULT_HEADERS_TIMEOUT, openDispatchers } from './undici-dispatcher.ts';
+import { sending } from './request-body.ts';
+import { DEFAULT_HEADERS_TIMEOUT, DEFAULT_STALL, openDispatchers } from './undici-dispatcher.ts';
 
 /** Bytes of a body that may wait for the reader before the socket is paused. */
 const HIGH_WATER = 256 * 1024;
@@ -23,11 +25,15 @@ export function undiciTransports(): Transports {
     lookup: lookupAll,
     open(options: TransportOptions = {}): ClosableTransport {
       const dispatchers = openDispatchers(options);
-      const { headersTimeout = DEFAULT_HEADERS_TIMEOUT, allowAddress } = options;
+      const {
+        headersTimeout = DEFAULT_HEADERS_TIMEOUT,
+        stallTimeout = DEFAULT_STALL,
+        allowAddress,
+      } = options;
       const proxyOf = (url: URL) => options.proxy?.(url);
       const send: Transport = async (request) => {
         const proxy = proxyOf(request.url);
-        return await exchange(dispatchers.for(proxy), request, { proxy, headersTimeout });
+        return await exchange(dispatchers.for(proxy), request, { proxy, headersTimeout, stallTimeout });
       };
       return {
         send: tellingProtocols(
@@ -44,6 +50,7 @@ export function undiciTransports(): Transports {
 interface ExchangeOptions {
   readonly proxy: URL | undefined;
   readonly headersTimeout: number;
+  readonly stallTimeout: number;
 }
 
 async function exchange(
@@ -60,8 +67,9 @@ async function exchange(
           origin: request.url.origin,
           path: `${request.url.pathname}${request.url.search}`,
           method: request.method,
-          headers: withIdentity(request.headers),
-          body: request.body ?? null,
+          headers: { ...withIdentity(request.headers), ...lengthOf(request.body) },
+          body: handler.body,
+          ...(request.headersTimeout === undefined ? {} : { headersTimeout: request.headersTimeout }),
         },
         handler,
       );
@@ -74,6 +82,11 @@ async function exchange(
 function withIdentity(headers: HttpRequest['headers']): Record<string, string> {
   const named = Object.keys(headers).some((name) => name.toLowerCase() === 'accept-encoding');
   return named ? { ...headers } : { 'accept-encoding': 'identity', ...headers };
+}
+
+/** undici does not know the length of a body that is read while it is sent. */
+function lengthOf(body: HttpRequest['body']): { readonly 'content-length'?: string } {
+  return body === undefined || body instanceof Uint8Array ? {} : { 'content-length': String(body.length) };
 }
 
 /** One exchange: turns undici's callbacks into a response with a body that is read at the reader's speed. */
@@ -101,6 +114,21 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#stopListening = onAbort(request.signal, () => this.#abort());
+  }
+
+  /** The request's body as undici takes it. */
+  get body(): Uint8Array | Readable | null {
+    const { body } = this.#request;
+    if (body === undefined || body instanceof Uint8Array) return body ?? null;
+    const fail = (err: unknown) => this.#failSending(err);
+    const stalled = () => failure(this.#request, 'STALLED', undefined, this.#options.proxy);
+    // undici takes any iterable; its types know streams only.
+    return sending(body, { stall: this.#options.stallTimeout, stalled, fail }) as unknown as Readable;
+  }
+
+  #failSending(err: unknown): void {
+    this.#settle(() => this.#lose(err));
+    this.#controller?.abort(err instanceof Error ? err : new Error('the body cannot be sent'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -139,7 +167,8 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** Keeps the limit over interim answers (1xx), each of which begins undici's own limit anew. */
   #interim(controller: Dispatcher.DispatchController): void {
-    if (performance.now() - this.#sentAt <= this.#options.headersTimeout) return;
+    const limit = this.#request.headersTimeout ?? this.#options.headersTimeout;
+    if (performance.now() - this.#sentAt <= limit) return;
     const late = failure(this.#request, 'HEADERS_TIMEOUT', undefined, this.#options.proxy);
     this.#settle(() => this.#reject(late));
     controller.abort(late);

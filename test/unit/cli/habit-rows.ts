@@ -14,10 +14,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['export app.tar --platform linux/amd64 r.io/app:1 --lacks old.tar', '= images export'],
   ['export r.io/app:1 app.tar --lacks old.tar', 'In hawser: hawser export app.tar r.io/app:1'],
   ['images import app.tar', '= images import'],
-  [
-    'images push r.io/app:1',
-    'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser',
-  ],
+  ['images push r.io/app:1', '= images push'],
   ['images rm r.io/app:1', '= images delete'],
   ['images mount r.io/app:1 mnt', '= images mount'],
   ['images unmount mnt', '= images unmount'],
@@ -88,10 +85,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
     'logout r.io',
     'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command',
   ],
-  [
-    'push r.io/app:1',
-    'hawser does not push: skopeo copy oci:ROOT/content:REF docker://REF does, from the store of hawser',
-  ],
+  ['push r.io/app:1', '= images push'],
   [
     'export CONTAINER',
     'hawser export OUT REF writes images, of which OUT - is standard output; there are no containers: hawser unpack REF --rootfs DIR writes the files of an image, --tar FILE as one archive',
@@ -117,6 +111,9 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['image mount r.io/app:1', 'hawser images mount REF DIR mounts the image at a directory that you name'],
   ['image exists r.io/app:1', 'In hawser: hawser images inspect r.io/app:1'],
   ['pull docker://r.io/app:1', 'In hawser: hawser pull r.io/app:1'],
+  ['push r.io/app:1', '= images push'],
+  ['push app:1 docker://r.io/app:1', 'In hawser: hawser push r.io/app:1 app:1'],
+  ['push docker://r.io/app:1', 'In hawser: hawser push r.io/app:1'],
   ['save --format oci-archive -o app.tar r.io/app:1', 'In hawser: hawser export app.tar r.io/app:1'],
   // crane
   ['digest r.io/app:1', '= digest'],
@@ -135,8 +132,9 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ],
   [
     'copy r.io/app:1 o.io/app:1',
-    'hawser does not write to a registry: skopeo copy and crane copy do; hawser export DIR/ REF writes an OCI layout',
+    'In hawser: hawser content fetch r.io/app:1 && hawser push o.io/app:1 r.io/app:1',
   ],
+  ['push app.tar r.io/app:1', 'In hawser: hawser import app.tar && hawser push r.io/app:1 REF'],
   ['validate --remote r.io/app:1', 'In hawser: hawser content fetch r.io/app:1'],
   [
     'auth login r.io -u USER -p PASSWORD',
@@ -156,7 +154,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ],
   [
     'copy docker://r.io/app:1 docker://o.io/app:1',
-    'hawser does not write to a registry: skopeo copy and crane copy do; hawser export DIR/ REF writes an OCI layout',
+    'In hawser: hawser content fetch r.io/app:1 && hawser push o.io/app:1 r.io/app:1',
   ],
   [
     'copy --all docker://r.io/app:1 oci:folder:1',

@@ -11,10 +11,11 @@ import { ANSWERS } from './error-table/answers.ts';
 import { CONTENT } from './error-table/content.ts';
 import { allSites, failureOf, linesOf, type Row } from './error-table/kit.ts';
 import { LISTS } from './error-table/lists.ts';
+import { PUSHES } from './error-table/pushes.ts';
 import { SETTINGS } from './error-table/settings.ts';
 import { EXCHANGE_CODES, TRANSFERS } from './error-table/transfers.ts';
 
-const ROWS: readonly Row[] = [...SETTINGS, ...ANSWERS, ...CONTENT, ...LISTS, ...TRANSFERS];
+const ROWS: readonly Row[] = [...SETTINGS, ...ANSWERS, ...CONTENT, ...LISTS, ...TRANSFERS, ...PUSHES];
 
 /** Blame that nobody has established. */
 const BLAME = /push(?:ed)? (?:it )?again|as it was published|\ba bug\b|hunter2/i;

@@ -9,7 +9,7 @@ import type { Layer } from '../layers.ts';
 import type { Observe } from '../observe.ts';
 import type { Reach } from '../reach.ts';
 import { printable } from '../redact.ts';
-import { type Access, type Bearer, type Scheme, schemeOf } from './scheme.ts';
+import { type Access, type Bearer, pushScopes, type Scheme, schemeOf } from './scheme.ts';
 import { fetchToken, type Token } from './tokens.ts';
 
 /** Requests made for one, when tokens turn out to be old or too narrow. */
@@ -60,22 +60,27 @@ export class Authorizer {
   }
 
   /**
-   * Authorizes requests to one registry for pulling from one repository. A refusal that no authorization answers, or one of another
-   * origin after a redirect, is returned as it is.
+   * Authorizes requests to one registry for pulling from one repository, or (`pushes`) for writing to it. A refusal that no
+   * authorization answers, or one of another origin after a redirect, is returned as it is.
    */
-  layer(host: Host, repository: string): Layer {
+  layer(host: Host, repository: string, pushes: boolean): Layer {
     return (next) => async (request) => {
       if (request.url.origin !== host.base.origin) return await next(request);
-      const errand = { host, repository, request, next };
-      let sent = await this.#known(errand);
-      for (let attempt = 1; ; attempt++) {
-        const response = await next(withAuthorization(request, sent));
-        if (response.url.origin !== host.base.origin || attempt === MAX_TRIES) return response;
-        const answer = await this.#answer(errand, sent, response);
-        if ('status' in answer) return answer;
-        sent = answer;
-      }
+      const scopes = pushes ? pushScopes(request.url, repository) : [];
+      return await this.#authorized({ host, repository, scopes, request, next });
     };
+  }
+
+  async #authorized(errand: Errand): Promise<HttpResponse> {
+    const { host, request, next } = errand;
+    let sent = await this.#known(errand);
+    for (let attempt = 1; ; attempt++) {
+      const response = await next(withAuthorization(request, sent));
+      if (response.url.origin !== host.base.origin || attempt === MAX_TRIES) return response;
+      const answer = await this.#answer(errand, sent, response);
+      if ('status' in answer) return answer;
+      sent = answer;
+    }
   }
 
   /** The account that requests for the repository are made with, for people; undefined: anonymous. */
@@ -240,8 +245,8 @@ function withAuthorization(request: HttpRequest, sent: Sent | undefined): HttpRe
   return { ...request, headers: { ...request.headers, authorization: sent.header } };
 }
 
-function accessKey({ host, repository }: Access): string {
-  return `${host.name} ${host.base.href} ${repository}`;
+function accessKey({ host, repository, scopes = [] }: Access): string {
+  return [host.name, host.base.href, repository, ...scopes].join(' ');
 }
 
 /** With the repository: credentials may differ by it. */

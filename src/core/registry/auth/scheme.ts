@@ -10,6 +10,8 @@ import { type Challenge, parseChallenges } from './challenge.ts';
 export interface Access {
   readonly host: Host;
   readonly repository: string;
+  /** Scopes that are wanted whatever the challenge asks for: a push asks for them before it needs them. Default: none. */
+  readonly scopes?: readonly string[] | undefined;
 }
 
 export interface Bearer {
@@ -45,7 +47,7 @@ export async function schemeOf(
 
 async function bearerOf(
   { params }: Challenge,
-  { host, repository }: Access,
+  { host, repository, scopes: wanted = [] }: Access,
   response: HttpResponse,
   request: Pick<HttpRequest, 'url' | 'signal'>,
   reach: Reach,
@@ -69,8 +71,27 @@ async function bearerOf(
   realm.password = '';
   realm.hash = '';
   const asked = (params.get('scope') ?? '').split(' ').filter((one) => one !== '');
-  const scopes = asked.length > 0 ? asked : [scopeOf(request.url, repository)];
-  return { realm, service: params.get('service') ?? '', scopes: [...new Set(scopes)].sort() };
+  const scopes = asked.length > 0 || wanted.length > 0 ? asked : [scopeOf(request.url, repository)];
+  return { realm, service: params.get('service') ?? '', scopes: allScopes([...scopes, ...wanted]) };
+}
+
+/**
+ * What a request of a push needs: reading and writing, and reading the repository that a blob is to be mounted from. A registry that asks
+ * for less by its challenges still gets one token for all.
+ */
+export function pushScopes(url: URL, repository: string): string[] {
+  const from = /\/blobs\/uploads\/$/.test(url.pathname) ? url.searchParams.get('from') : null;
+  return [
+    `repository:${repositoryOf(url) ?? repository}:pull,push`,
+    ...(from === null || from === '' ? [] : [`repository:${from}:pull`]),
+  ];
+}
+
+/** Sorted, each once; what `pull,push` holds is not asked for again. */
+function allScopes(scopes: readonly string[]): string[] {
+  const all = new Set(scopes);
+  for (const scope of scopes) if (scope.endsWith(':pull,push')) all.delete(scope.replace(/,push$/, ''));
+  return [...all].sort();
 }
 
 /** What a request needs, where the challenge does not say. `repository`: that of the reference, '' for the registry. */
@@ -80,5 +101,6 @@ function scopeOf(url: URL, repository: string): string {
 
 /** The repository as the host knows it: a mirror may have the registry's repositories below a path. */
 function repositoryOf({ pathname }: URL): string | undefined {
-  return /\/v2\/(.+)\/(?:(?:manifests|blobs|referrers)\/[^/]+|tags\/list)$/.exec(pathname)?.[1];
+  const object = /\/v2\/(.+?)\/(?:blobs\/uploads\/.*|(?:manifests|blobs|referrers)\/[^/]+|tags\/list)$/;
+  return object.exec(pathname)?.[1];
 }

@@ -14,7 +14,7 @@ export interface Row {
 const SRC = join(import.meta.dirname, '../../../../src');
 
 /** The rooms whose errors are all in the table. */
-export const ROOMS: readonly string[] = ['core/registry', 'core/download', 'platform/http'];
+export const ROOMS: readonly string[] = ['core/registry', 'core/download', 'core/push', 'platform/http'];
 
 /** An error is made or thrown here; what is only thrown on (`throw err;`) is not made here. */
 const SITE = /new HawserError\(|(?<!\w)wrap\(|\bthrow (?:await )?[\w.#]+\(/;

@@ -1,0 +1,77 @@
+/** The library's verb that sends an image of a store to a registry. */
+import { canceling } from '../core/async/abort.ts';
+import { cleaningUp } from '../core/async/cleanup.ts';
+import { defaultPlatform } from '../core/platforms/host.ts';
+import { parsePlatform } from '../core/platforms/parse.ts';
+import type { Call } from '../core/ports/call.ts';
+import { parseReference } from '../core/reference/parse.ts';
+import { type PushResult, push as pushImage } from '../core/verbs/push.ts';
+import { type ApiTransferOptions, registryOf } from './api.ts';
+import { type AnyStore, partsOf } from './stores.ts';
+
+/** What `push` takes: how the registry is asked as for `pull`. */
+export interface ApiPushOptions
+  extends Call,
+    Pick<
+      ApiTransferOptions,
+      | 'credentials'
+      | 'plainHttp'
+      | 'tls'
+      | 'hostsDir'
+      | 'observe'
+      | 'retry'
+      | 'timeouts'
+      | 'limitRate'
+      | 'reach'
+      | 'onProgress'
+    > {
+  /** Has the image. */
+  readonly store: AnyStore;
+  /** The image's name at the registry. Default: its name in the store. */
+  readonly to?: string | undefined;
+  /** `linux/arm64`; `'all'`: fails where one is not here. Default: every one that is here as a whole. */
+  readonly platforms?: readonly string[] | 'all' | undefined;
+  /**
+   * Of an index that lists more than is pushed: its bytes and digest (`keep`), the one manifest (`flat`), or an index of what is pushed,
+   * under another digest (`rewrite`). Default: `keep`; `flat` with one platform.
+   */
+  readonly index?: 'keep' | 'flat' | 'rewrite' | undefined;
+  /** Pushes what is here and refers to the image: signatures, SBOMs. */
+  readonly referrers?: boolean | undefined;
+  /** Pushes layers, too, that are not to be distributed. */
+  readonly foreign?: boolean | undefined;
+  /** Bytes of the parts that blobs are sent in. Default: in one request, and in parts after a lost connection. */
+  readonly chunkSize?: number | undefined;
+  /** Blobs sent at once. 0 or not given: 6. */
+  readonly maxConcurrentUploads?: number | undefined;
+}
+
+/**
+ * Pushes an image of the store, by its name. What the registry has is not sent again, another repository of the registry lends its layers, and
+ * the tag moves last. Every blob is hashed while it is sent: no registry gets the whole of one that has rotted.
+ *
+ * Errors: NotFound (the image, or a platform, is not here), DataLoss (a blob has rotted, or the registry stores other bytes),
+ * Unauthenticated, PermissionDenied, Unavailable, DeadlineExceeded, FailedPrecondition (what the registry refuses), Canceled.
+ *
+ * ```ts
+ * await push('alpine:3.20', { store, to: 'registry.example/base/alpine:3.20' });
+ * ```
+ */
+export async function push(reference: string, options: ApiPushOptions): Promise<PushResult> {
+  const { store, to: target = reference, platforms, onProgress, ...rest } = options;
+  const { backend, runtime } = partsOf(store);
+  const [local, to] = [parseReference(reference), parseReference(target)];
+  const { clock, hashers, codecs, host } = runtime;
+  const hostPlatform = defaultPlatform(backend, host);
+  const wanted =
+    typeof platforms === 'object' ? platforms.map((text) => parsePlatform(text, hostPlatform)) : platforms;
+  return await canceling(options.signal, async (signal) => {
+    const image = await store.images.get(local.name, { signal });
+    const registry = registryOf(runtime, to, options);
+    const deps = { backend, registry, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
+    return await cleaningUp(
+      () => pushImage(deps, { ...rest, image, to, platforms: wanted, report: onProgress, signal }),
+      () => registry[Symbol.asyncDispose](),
+    );
+  });
+}
