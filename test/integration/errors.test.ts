@@ -54,6 +54,12 @@ const TLS_NAME = 'registry.test';
 
 const ROWS: readonly Row[] = [
   {
+    name: 'bootstrap with what is not there',
+    says: /Cannot read \/nowhere\/bundle\.tar/,
+    args: () => ['bootstrap', '/nowhere/bundle.tar'],
+    noStore: true,
+  },
+  {
     name: 'malformed reference',
     says: /reference.*"?127\.0\.0\.1:5000\/\/BAD"?/,
     args: () => pull('127.0.0.1:5000//BAD::'),

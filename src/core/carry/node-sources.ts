@@ -29,6 +29,8 @@ export const IMAGE_DIRECTORIES: readonly string[] = [
 ];
 
 const LAYOUT_MARKS: ReadonlySet<string> = new Set(['oci-layout', 'index.json', 'manifest.json']);
+const WANTED =
+  'Name an archive, a layout, a list of images or a directory of them; hawser --address SOCKET -n k8s.io pull REF takes a single image';
 /** Names that only a list has: other text in such a directory is no list. */
 const LIST_NAME = /\.(?:txt|ya?ml|json|lock)$/;
 /** The first block of a tar archive (POSIX ustar, and GNU's). */
@@ -95,7 +97,7 @@ async function fileSource(
     const info = await fs.stat(path, { follow: true, ...call });
     return { type: 'archive', path, version: info && `${info.size}-${Math.round(info.mtime)}` };
   } catch (err) {
-    throw wrap(`Cannot read ${path}`, err);
+    throw wrap(`Cannot read ${path}`, err, WANTED);
   }
 }
 

@@ -1,0 +1,152 @@
+/** The commands of docs/nodes.md, as they stand there: a bundle is made, and brought into the containerd of a node. */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { after, before, describe, test } from 'node:test';
+import { parse } from 'yaml';
+import { type AnyStore, openContainerd } from '../../src/mod.ts';
+import { type Containerd, startContainerd } from '../support/containerd.ts';
+import { type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
+import { quickest } from '../support/hawser.ts';
+import { needs } from '../support/needs.ts';
+import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
+import { node26, repository } from '../support/runtimes.ts';
+import { type Scratch, scratch } from '../support/scratch.ts';
+import { smallImage } from '../support/small-image.ts';
+
+const guide: string = readFileSync(join(repository, 'docs/nodes.md'), 'utf8');
+
+/** The blocks of a language, in their order. */
+function blocks(language: string): string[] {
+  return [...guide.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\n\`\`\``, 'gs'))].map(
+    ([, text = '']) => text,
+  );
+}
+
+/** In a mount namespace of its own, where the directories that the guide names are empty ones. */
+const NODE = `
+set -e
+mount --make-rprivate /
+for dir in /run /media /var/lib /usr/local/bin; do mkdir -p "$dir"; mount -t tmpfs tmpfs "$dir"; done
+mkdir -p /media/bundle /run/containerd /run/k3s/containerd
+cp "$W/hawser" "$W"/node.tar.zst /media/bundle/
+for place in $SOCKETS; do touch "$place"; mount --bind "$SOCK" "$place"; done
+[ -z "$DEAD" ] || { touch "$DEAD"; mount --bind "$W/dead.sock" "$DEAD"; }
+export PATH="/usr/local/bin:$W/bin:$PATH"
+`;
+/** Does what systemd does with the unit. */
+const SYSTEMCTL = `#!/bin/sh
+echo "systemctl $*"
+case "$*" in enable*) exec sh -c "$(sed -n 's/^ExecStart=//p' "$W/unit")";; esac
+`;
+const DIE =
+  'require("node:net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
+
+describe('docs/nodes.md', {
+  skip: needs({ root: true, tools: ['docker-registry', 'skopeo', 'containerd', 'ctr', 'unshare'] }),
+}, () => {
+  let temp: Scratch;
+  let registry: RealRegistry;
+  let daemon: Containerd;
+  let store: AnyStore;
+  let env: NodeJS.ProcessEnv;
+  let listed: string;
+
+  before(async () => {
+    temp = scratch();
+    registry = await startDockerRegistry();
+    await registry.push(
+      `${await smallImage(temp.path, { layers: 2, bytes: 1000, files: 2 })}:small`,
+      'small:1',
+    );
+    listed = `${registry.host}/small:1`;
+    daemon = await startContainerd();
+    store = await openContainerd({ address: daemon.socket, namespace: 'k8s.io' });
+    const bin = join(temp.path, 'bin');
+    mkdirSync(bin);
+    const program = `#!/bin/sh\nexec ${quickest.command.map((word) => `'${word}'`).join(' ')} "$@"\n`;
+    for (const [name, text] of [
+      ['hawser', program],
+      ['bin/hawser', program],
+      ['bin/systemctl', SYSTEMCTL],
+    ] as const) {
+      writeFileSync(join(temp.path, name), text);
+      chmodSync(join(temp.path, name), 0o755);
+    }
+    env = { ...process.env, W: temp.path, SOCK: daemon.socket, HAWSER_ROOT: join(temp.path, 'root') };
+    await exec(node26, ['-e', DIE, join(temp.path, 'dead.sock')]);
+  });
+  after(async () => {
+    await store[Symbol.asyncDispose]();
+    await daemon.close();
+    await registry.close();
+    await temp[Symbol.asyncDispose]();
+  });
+
+  const onNode = (
+    commands: string,
+    places: { sockets?: string; dead?: string } = {},
+  ): Promise<ExecResult> => {
+    const { sockets = '/run/containerd/containerd.sock', dead = '' } = places;
+    return exec('unshare', ['--mount', 'bash', '-c', `${NODE}\n${commands}`], {
+      env: { ...env, SOCKETS: sockets, DEAD: dead },
+    });
+  };
+
+  test('the bundle is made, and cloud-init fills the node with it', async () => {
+    writeFileSync(join(temp.path, 'images.txt'), `${listed}\n`);
+    const [make = ''] = blocks('sh');
+    await execOk('bash', ['-ec', make], {
+      cwd: temp.path,
+      env: { ...env, PATH: `${join(temp.path, 'bin')}:${process.env.PATH}` },
+    });
+    const { write_files: files, runcmd } = parse(blocks('yaml')[0] ?? '') as {
+      write_files: { path: string; content: string }[];
+      runcmd: string[];
+    };
+    const [unit] = files;
+    assert.ok(unit);
+    assert.equal(unit.content.trim(), blocks('ini')[0], 'the guide has one unit');
+    writeFileSync(join(temp.path, 'unit'), unit.content);
+    const ran = await onNode(runcmd.join('\n'));
+    assert.equal(ran.code, 0, explain(ran));
+    assert.match(ran.stdout, /systemctl daemon-reload\nsystemctl enable --now hawser-bootstrap\.service/);
+    assert.ok(ran.stdout.includes(unit.path.split('/').at(-1) ?? '?'));
+    assert.match(ran.stdout, /\n1 of 1 images: /);
+    assert.match(ran.stderr, /^containerd at \/run\/containerd\/containerd\.sock, namespace k8s\.io$/m);
+    const images = await store.images.list();
+    assert.deepEqual(
+      images.map(({ name }) => name.replace(/sha256:.*/, '')),
+      [listed, `${registry.host}/small@`, ''],
+    );
+    for (const { labels } of images) assert.equal(labels['io.cri-containerd.pinned'], 'pinned');
+    const [, check = ''] = (blocks('sh')[1] ?? '').split('\n');
+    const checked = await onNode(`${runcmd[0]}\n${check}`);
+    assert.match(checked.stdout, /complete.*true/, explain(checked));
+  });
+
+  test('the containerd of k3s goes before the system’s; a socket that nobody listens at is passed over; none is an error', async () => {
+    const both = await onNode('hawser bootstrap --json /media/bundle/node.tar.zst', {
+      sockets: '/run/k3s/containerd/containerd.sock /run/containerd/containerd.sock',
+    });
+    assert.equal(both.code, 0, explain(both));
+    assert.match(
+      both.stderr,
+      /containerd at \/run\/k3s\/containerd\/containerd\.sock, namespace k8s\.io \(not in \/run\/containerd\/containerd\.sock; --address chooses\)/,
+    );
+    assert.equal(JSON.parse(both.stdout).address, '/run/k3s/containerd/containerd.sock');
+    const dead = await onNode('hawser bootstrap --json /media/bundle/node.tar.zst', {
+      dead: '/run/k3s/containerd/containerd.sock',
+    });
+    assert.equal(dead.code, 0, explain(dead));
+    assert.match(dead.stderr, /warning: nobody answers at \/run\/k3s/);
+    assert.match(dead.stderr, /containerd at \/run\/containerd/);
+    const none = await onNode('hawser bootstrap /media/bundle/node.tar.zst', { sockets: '' });
+    assert.equal(none.code, 1);
+    assert.match(
+      none.stderr,
+      /No containerd is found here: .*k3s.*\nhint: Start it first, or name its socket/,
+    );
+  });
+});
