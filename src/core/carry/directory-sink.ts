@@ -11,7 +11,7 @@ import type { BesideRuntime } from './beside.ts';
 import { isOurs, lockedDirectory } from './directory-lock.ts';
 import { isOf, readForeign } from './foreign-directory.ts';
 import { mergedDocument } from './merge-layout.ts';
-import { copyExactly, type LayoutSink } from './sink.ts';
+import { collected, copyExactly, type LayoutSink } from './sink.ts';
 
 /** Bytes of an index.json that is read. */
 export const MAX_INDEX_JSON: number = 4 * 1024 * 1024;
@@ -162,18 +162,4 @@ function parentOf(path: string): string {
 
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
-}
-
-async function collected(
-  name: string,
-  size: number,
-  content: AsyncIterable<Uint8Array>,
-): Promise<Uint8Array> {
-  const out = new Uint8Array(size);
-  let at = 0;
-  await copyExactly(name, size, content, async (bytes) => {
-    out.set(bytes, at);
-    at += bytes.length;
-  });
-  return out;
 }

@@ -104,16 +104,7 @@ async function ofEntries({ hashers }: HaveDeps, input: ByteInput, call: Call): P
       const digest = claimedDigest(name);
       if (digest !== undefined) digests.push(digest);
       if (!name.endsWith(BUNDLE) || size > MAX_BUNDLE) return { type: 'other' };
-      const bytes = new Uint8Array(size);
-      let at = 0;
-      for (
-        let piece = await entries.content(call);
-        piece !== undefined;
-        piece = await entries.content(call)
-      ) {
-        bytes.set(piece, at);
-        at += piece.length;
-      }
+      const bytes = await entries.whole(size, call);
       digests.push(...parseBundle(bytes, hashers).digests);
       return memoryMember(bytes);
     },

@@ -5,7 +5,7 @@ import { display } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
-import { copyExactly } from './sink.ts';
+import { collected } from './sink.ts';
 import type { ScannedEntry, TarEntries } from './tar-entries.ts';
 
 export type Member =
@@ -125,11 +125,5 @@ export async function readMember(
       'ResourceExhausted',
       `${display(name)} has ${member.size} bytes, more than ${limit}`,
     );
-  const out = new Uint8Array(member.size);
-  let at = 0;
-  await copyExactly(display(name), member.size, await open(member), async (bytes) => {
-    out.set(bytes, at);
-    at += bytes.length;
-  });
-  return out;
+  return await collected(display(name), member.size, await open(member));
 }

@@ -63,6 +63,21 @@ export async function copyExactly(
   if (done !== size) throw otherSize(name, size, done);
 }
 
+/** The content in memory. DataLoss when it has another size. */
+export async function collected(
+  name: string,
+  size: number,
+  content: AsyncIterable<Uint8Array>,
+): Promise<Uint8Array> {
+  const out = new Uint8Array(size);
+  let at = 0;
+  await copyExactly(name, size, content, async (bytes) => {
+    out.set(bytes, at);
+    at += bytes.length;
+  });
+  return out;
+}
+
 function otherSize(name: string, expected: number, actual: number): HawserError {
   return new HawserError('DataLoss', `Cannot copy ${name}: it has ${actual} bytes or more, not ${expected}`, {
     hint: 'The stored blob is damaged; pull the image again, which fetches it anew',

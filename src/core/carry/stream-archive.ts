@@ -75,13 +75,7 @@ class Intake {
     if (digest !== undefined) return await this.#takeBlob(digest, size);
     if (size > MAX_KEPT_FILE || this.#kept + size > MAX_KEPT) return await this.#takeUnnamed(size);
     this.#kept += size;
-    const bytes = new Uint8Array(size);
-    let at = 0;
-    for (let piece = await this.#piece(); piece !== undefined; piece = await this.#piece()) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    return memoryMember(bytes);
+    return memoryMember(await this.entries.whole(size, this.#call));
   }
 
   #piece(): Promise<Uint8Array | undefined> {

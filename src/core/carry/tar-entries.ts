@@ -84,6 +84,17 @@ export class TarEntries {
     }
   }
 
+  /** The whole content of an entry of this size. */
+  async whole(size: number, call: Call): Promise<Uint8Array> {
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for (let piece = await this.content(call); piece !== undefined; piece = await this.content(call)) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return bytes;
+  }
+
   /** Where the content begins: its first piece is a view of the chunk at hand, or it comes with the next chunk. */
   #scanned({ type, name, linkName, size }: TarEntry, sparse: boolean): ScannedEntry {
     const first = this.#events[0];
