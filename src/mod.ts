@@ -46,6 +46,7 @@ export {
   type Reason,
   reasonOf,
 } from './core/errors.ts';
+export type { FileType } from './core/files/entries.ts';
 export type { GcCause, GcRoot } from './core/gc/mark.ts';
 export type { GcNode } from './core/gc/references.ts';
 export type { GcItem, GcKept, GcPlan, GcType } from './core/gc/survey.ts';
@@ -126,6 +127,7 @@ export {
   exportImages,
   importImages,
 } from './entry/carry.ts';
+export { type ApiFilesOptions, files, type ImageFile } from './entry/files.ts';
 export { type ApiPushOptions, push } from './entry/push.ts';
 export { recover } from './entry/recover.ts';
 export {

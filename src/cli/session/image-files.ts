@@ -3,8 +3,6 @@ import { chooseRoot } from '../../backends/local/default-root.ts';
 import type { Backend } from '../../core/backend.ts';
 import { isLayoutSource, referenceOf } from '../../core/carry/layout-source.ts';
 import { ifFound, isKind } from '../../core/errors.ts';
-import { imageStatus, isComplete } from '../../core/images/inspect.ts';
-import { only } from '../../core/platforms/match.ts';
 import { type OpenImage, openRemote, openStored } from '../../core/verbs/files.ts';
 import type { NamesOf } from '../grammar/flag.ts';
 import { ADDRESS, PLATFORM, ROOT } from '../grammar/flags.ts';
@@ -43,13 +41,9 @@ export async function withImage<T>(
   const stored = await inStore(context, async (backend) => {
     const deps = storeDeps(context, backend);
     const wanted = platform ?? deps.hostPlatform;
-    const image = await ifFound(findImage(backend.images, name, { signal }));
-    if (image === undefined) return undefined;
-    const status = await imageStatus(backend.content, image.target, only(wanted), { signal });
-    if (!isComplete(status)) return undefined;
-    return {
-      result: await work(await openStored(deps, image, { ...options, platform: wanted }, { signal })),
-    };
+    const record = await ifFound(findImage(backend.images, name, { signal }));
+    const image = await openStored(deps, record, { ...options, platform: wanted }, { signal });
+    return image && { result: await work(image) };
   });
   if (stored !== undefined) return stored.result;
   const reference = await referenceOf(runtime, name, { signal });

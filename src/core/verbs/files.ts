@@ -9,11 +9,13 @@ import { LayerReader, type LayerSource } from '../files/layer-reader.ts';
 import { pathText, walk, wholeView } from '../files/walk.ts';
 import { zeros } from '../files/write-tar.ts';
 import type { Image } from '../images/image-store.ts';
+import { imageStatus, isComplete } from '../images/inspect.ts';
 import type { LayerSettings } from '../layers/layer-settings.ts';
 import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import { parseConfig } from '../oci/documents.ts';
 import { platformText } from '../platforms/format.ts';
+import { only } from '../platforms/match.ts';
 import type { Call } from '../ports/call.ts';
 import type { Codecs } from '../ports/codecs.ts';
 import { isSymlink } from '../ports/syscalls.ts';
@@ -22,7 +24,7 @@ import type { ModelNode } from '../trees/model-node.ts';
 import { type AskedPlatform, askImage, readDocument } from './ask.ts';
 import type { StoreDeps } from './options.ts';
 import type { ResolveDeps } from './resolve-platforms.ts';
-import { planImage, requireLayers } from './unpack.ts';
+import { planImage } from './unpack.ts';
 
 /** An image whose files can be read. */
 export interface OpenImage {
@@ -32,16 +34,17 @@ export interface OpenImage {
   readonly files: ImageFiles;
 }
 
-/** An image of a store that has all its layers: NotFound otherwise. */
+/** An image of a store that has all its layers for a platform; undefined otherwise. */
 export async function openStored(
   deps: StoreDeps,
-  image: Image,
+  image: Image | undefined,
   { platform, settings }: { readonly platform: Platform; readonly settings: LayerSettings },
   call: Call,
-): Promise<OpenImage> {
+): Promise<OpenImage | undefined> {
   const { content } = deps.backend;
+  if (image === undefined) return undefined;
+  if (!isComplete(await imageStatus(content, image.target, only(platform), call))) return undefined;
   const planned = await planImage(deps, image, platform, call);
-  await requireLayers(deps, image, planned, call);
   const source: LayerSource = { open: (layer, { signal }) => content.open(layer.digest, { signal }) };
   return opened(
     deps,
