@@ -116,7 +116,7 @@ function beside(installation: Installation): void {
     assert.deepEqual(await everything(store, true), before);
   });
 
-  test('an import leaves them too, pinned, with the source of every blob; a second one writes nothing', async () => {
+  test('A40: an import leaves them too, pinned, with the source of every blob; a second one writes nothing', async () => {
     const args = ['import', '--pin', '--name', `${repository}:1`, layout];
     await clear();
     await ok(...args);

@@ -38,14 +38,9 @@ export async function markedImages(
   call: { readonly snapshotter?: string | undefined } & Call,
 ): Promise<readonly Image[] | undefined> {
   const key = keyOf(archive, deps.hashers);
-  const mayBe = images.filter(({ labels }) => labels[key] !== undefined);
-  const marked = mayBe.filter(({ labels, target }) => {
-    const [count = ''] = /(?<=-)\d+(?=-[^-]*$)/.exec(labels[key] ?? '') ?? [];
-    return labels[key] === markOf(archive, Number(count), target);
-  });
-  const [first] = marked;
-  if (first === undefined || first.labels[key] !== markOf(archive, marked.length, first.target))
-    return undefined;
+  const countOf = ({ labels }: Image): number => Number(/-(\d+)-[^-]*$/.exec(labels[key] ?? '')?.[1]);
+  const marked = images.filter((one) => one.labels[key] === markOf(archive, countOf(one), one.target));
+  if (marked.length === 0 || marked.some((one) => countOf(one) !== marked.length)) return undefined;
   for (const { name } of marked)
     if ((await readyImage(deps, parseReference(name), call)) === undefined) return undefined;
   return marked;
