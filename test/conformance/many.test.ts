@@ -1,6 +1,6 @@
 /** `pull` and `content fetch` of many images, `lock` and `--locked`, as the command line has them, over a store and a test registry. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { main } from '../../src/cli/main.ts';
@@ -216,6 +216,36 @@ test('A34: a lock is pulled by digest under the tag, also after the tag has move
     const open = await go('fetch', '--locked', refs[0] ?? '');
     assert.match(open.err, /is not locked\nhint: hawser lock FILE/);
     assert.equal((await go('lock', list, '--platform', 'linux/s390x')).code, 1);
+  });
+});
+
+test('a list is exported: all of it, or what is missing is told and nothing is written; a lock is kept', async () => {
+  await withWorld(async ({ registry, go, file }) => {
+    const refs = [registry.push('a', '1', await image('a')), registry.push('b', '1', await image('b'))];
+    const list = file('l', refs.join('\n'));
+    const lock = file('images.lock', (await go('lock', list)).out);
+    assert.equal((await go('fetch', refs[0] ?? '')).code, 0);
+    const out = `${list}.tar`;
+    const missing = await go('export', out, '-f', list);
+    assert.equal(missing.code, 1);
+    assert.match(
+      missing.err,
+      /error: .*\/b:1: .*not found\nhint: Pull it: .*\nhawser: 1 of 2 images failed\n$/,
+    );
+    assert.equal(existsSync(out), false);
+    assert.equal((await go('fetch', refs[1] ?? '')).code, 0);
+    const whole = await go('export', out, '-f', list, refs[0] ?? '');
+    assert.equal(whole.code, 0, whole.err);
+    assert.deepEqual(whole.out.match(/\/[ab]:1 /g), ['/a:1 ', '/b:1 ']);
+    assert.equal((await go('export', out, '-f', lock)).code, 0);
+    registry.push('b', '1', await image('other'));
+    assert.equal((await go('fetch', refs[1] ?? '')).code, 0);
+    assert.match(
+      (await go('export', out, '-f', lock)).err,
+      /b:1 is sha256:\w+ here, not sha256:\w+\nhint: hawser pull -f/,
+    );
+    assert.equal((await go('export', out)).code, 2);
+    assert.match((await go('export', out, '-f', file('e', '# none\n'))).err, /names no image/);
   });
 });
 

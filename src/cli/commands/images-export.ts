@@ -3,14 +3,22 @@ import type { Backend } from '../../core/backend.ts';
 import { ARCHIVE_READERS } from '../../core/carry/archive-readers.ts';
 import type { Have } from '../../core/carry/bundle.ts';
 import { readHave } from '../../core/carry/have.ts';
+import { HawserError } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
-import { type ExportTarget, exportImages } from '../../core/verbs/export.ts';
+import type { ImageList } from '../../core/lists/list.ts';
+import type { Report } from '../../core/progress/events.ts';
+import type { Reference } from '../../core/reference/reference.ts';
+import { type ExportOptions, type ExportTarget, exportImages } from '../../core/verbs/export.ts';
 import { bool, choice, list, type NamesOf } from '../grammar/flag.ts';
+import { LIST_FILE, LIST_FORMS } from '../grammar/list-flags.ts';
 import { ALL_PLATFORMS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, show, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
+import { imagesOf } from '../session/image-lists.ts';
 import { platformsOf, storeDeps } from '../session/transfer.ts';
+import { failedImage, nothing, outcomeOf } from '../session/transfer-many.ts';
+import type { FailedImage } from '../views/failed-image.ts';
 import { DONE, lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -70,6 +78,7 @@ const SKIP_FOREIGN = bool({
 const SKIP_MANIFEST_JSON = bool({ name: 'skip-manifest-json', describe: 'the same as --docker never' });
 
 const FLAGS = [
+  LIST_FILE,
   PLATFORM,
   ALL_PLATFORMS,
   FORMAT,
@@ -86,14 +95,35 @@ const FLAGS = [
 ];
 type ExportContext = Context<NamesOf<typeof FLAGS>>;
 
-/** Each image once, under the name of its record. */
-async function imagesOf(context: ExportContext, backend: Backend): Promise<Image[]> {
+interface Found {
+  readonly images: readonly Image[];
+  readonly failed: readonly FailedImage[];
+}
+
+/** Each image once, under the name of its record. Those of lists that are not here are all told. */
+async function findAll(context: ExportContext, backend: Backend, listed: ImageList): Promise<Found> {
+  const { input, signal } = context;
   const found = new Map<string, Image>();
-  for (const name of context.input.args.slice(1)) {
-    const image = await findImage(backend.images, name, { signal: context.signal });
-    found.set(image.name, image);
+  const failed: FailedImage[] = [];
+  const take = (image: Image): void => void found.set(image.name, image);
+  for (const name of input.args.slice(1)) take(await findImage(backend.images, name, { signal }));
+  for (const { reference } of listed.images) {
+    try {
+      take(requirePinned(await findImage(backend.images, reference.name, { signal }), reference));
+    } catch (err) {
+      signal.throwIfAborted();
+      failed.push(failedImage(reference.name, err));
+    }
   }
-  return [...found.values()];
+  return { images: [...found.values()], failed };
+}
+
+/** FailedPrecondition for another digest than a lock says. */
+function requirePinned(image: Image, { name, digest }: Reference): Image {
+  if (digest === undefined || digest === image.target.digest) return image;
+  throw new HawserError('FailedPrecondition', `${name} is ${image.target.digest} here, not ${digest}`, {
+    hint: 'hawser pull -f with the same list brings what the list pins',
+  });
 }
 
 async function targetOf({ input, runtime, stdout, signal }: ExportContext): Promise<ExportTarget> {
@@ -142,40 +172,32 @@ export const imagesExport: Command = command({
   aliases: ['save'],
   short: true,
   args: ['<out>', '<ref...>'],
-  missing: 'please provide a file to write (- is standard output) and the images to export',
+  instead: LIST_FILE.name,
+  missing:
+    'please provide a file to write (- is standard output) and the images to export, or a list with -f FILE',
   summary: 'write images to an archive or a directory that other tools read',
   details:
     'An OCI image layout, which keeps all digests, with the manifest.json that docker load and crane want. What is not here is\n' +
     'left out, and said; every blob is verified while it is copied. The same images give the same bytes (mtime 0, or\n' +
-    'SOURCE_DATE_EPOCH). OUT is there and whole, or not there.',
+    'SOURCE_DATE_EPOCH). OUT is there and whole, or not there.\n' +
+    LIST_FORMS,
   flags: FLAGS,
   run: async (context, input) => {
+    const files = input.get(LIST_FILE);
     const to = await targetOf(context);
-    const platforms = wantedOf(context);
-    const mtime = epochOf(context);
+    const options = await optionsOf(context);
     return await withBackend(context, async (backend) => {
-      const images = await imagesOf(context, backend);
-      const warnings: string[] = [];
+      const listed = await imagesOf(context, [], files);
+      for (const message of listed.warnings) await warn(context, `warning: ${message}`);
+      if (listed.errors.length > 0 || (files.length > 0 && listed.images.length === 0))
+        return nothing(listed);
+      const { images, failed } = await findAll(context, backend, listed);
+      if (failed.length > 0) return outcomeOf(failed, input.args.length - 1 + listed.images.length);
       const deps = { ...storeDeps(context, backend), runtime: context.runtime };
-      const result = await exportImages(deps, images, {
-        to,
-        format: input.get(FORMAT) === 'docker' ? 'docker' : 'oci',
-        platforms,
-        mtime,
-        referrers: input.get(REFERRERS),
-        lacks: await havesOf(context),
-        compress: input.get(COMPRESS),
-        for: input.get(FOR),
-        index: input.get(INDEX),
-        docker: input.get(SKIP_MANIFEST_JSON) ? 'never' : input.get(DOCKER),
-        refName: input.get(REF_NAME),
-        strict: input.get(STRICT),
-        skipForeign: input.get(SKIP_FOREIGN),
-        report: (event) => {
-          if (event.type === 'warning') warnings.push(`warning: ${event.message}`);
-        },
-        signal: context.signal,
-      });
+      const warnings: string[] = [];
+      const report: Report = (event) =>
+        void (event.type === 'warning' && warnings.push(`warning: ${event.message}`));
+      const result = await exportImages(deps, images, { ...options, to, report });
       for (const warning of warnings) await warn(context, warning);
       const done = result.images.map(({ name, target }) => `${name} ${target.digest}`);
       if (to.type !== 'bytes') await show(context, lines(...done));
@@ -183,3 +205,22 @@ export const imagesExport: Command = command({
     });
   },
 });
+
+async function optionsOf(context: ExportContext): Promise<Omit<ExportOptions, 'to'>> {
+  const { input, signal } = context;
+  return {
+    format: input.get(FORMAT) === 'docker' ? 'docker' : 'oci',
+    platforms: wantedOf(context),
+    mtime: epochOf(context),
+    referrers: input.get(REFERRERS),
+    lacks: await havesOf(context),
+    compress: input.get(COMPRESS),
+    for: input.get(FOR),
+    index: input.get(INDEX),
+    docker: input.get(SKIP_MANIFEST_JSON) ? 'never' : input.get(DOCKER),
+    refName: input.get(REF_NAME),
+    strict: input.get(STRICT),
+    skipForeign: input.get(SKIP_FOREIGN),
+    signal,
+  };
+}

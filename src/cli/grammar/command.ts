@@ -16,6 +16,8 @@ export interface CommandSpec {
   readonly flags: readonly AnyFlag[];
   /** In place of the message that the first argument is missing. */
   readonly missing?: string;
+  /** The name of the flag that takes the place of the last argument. */
+  readonly instead?: string;
 }
 
 export interface Group {

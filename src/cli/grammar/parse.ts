@@ -152,7 +152,8 @@ function indexOfFlag(args: readonly string[], name: string): number {
 
 function checkArguments(command: CommandSpec, rest: readonly string[], args: readonly string[]): void {
   const name = command.path.join(' ');
-  const needed = command.args.filter((arg) => arg.startsWith('<'));
+  const isListed = command.instead !== undefined && indexOfFlag(args, command.instead) >= 0;
+  const needed = command.args.filter((arg) => arg.startsWith('<')).slice(0, isListed ? -1 : undefined);
   const last = command.args.at(-1) ?? '';
   const open = last.endsWith('...]') || last.endsWith('...>');
   const seeHelp = `See hawser help ${name}`;
