@@ -128,7 +128,7 @@ export {
   importImages,
 } from './entry/carry.ts';
 export { type ApiFilesOptions, files, type ImageFile } from './entry/files.ts';
-export { type ApiPushOptions, push } from './entry/push.ts';
+export { type ApiPushOptions, type ApiSendOptions, copy, push } from './entry/push.ts';
 export { recover } from './entry/recover.ts';
 export {
   type AnyStore,

@@ -235,7 +235,8 @@ function fetchOptions(reference: Reference, options: ApiTransferOptions, host: P
   };
 }
 
-function platformsOf(
+/** Platforms out of texts. */
+export function platformsOf(
   texts: ApiTransferOptions['platforms'],
   host: Platform,
 ): readonly Platform[] | 'all' | undefined {

@@ -1,16 +1,19 @@
-/** The library's verb that sends an image of a store to a registry. */
+/** The library's verbs that send an image to a registry. */
 import { canceling } from '../core/async/abort.ts';
 import { cleaningUp } from '../core/async/cleanup.ts';
-import { defaultPlatform } from '../core/platforms/host.ts';
-import { parsePlatform } from '../core/platforms/parse.ts';
+import { referenceOf } from '../core/carry/layout-source.ts';
+import { withLayouts } from '../core/carry/with-layouts.ts';
+import { defaultPlatform, hostPlatform } from '../core/platforms/host.ts';
 import type { Call } from '../core/ports/call.ts';
 import { parseReference } from '../core/reference/parse.ts';
+import { copy as copyImage } from '../core/verbs/copy.ts';
 import { type PushResult, push as pushImage } from '../core/verbs/push.ts';
-import { type ApiTransferOptions, registryOf } from './api.ts';
+import { type ApiTransferOptions, platformsOf, registryOf } from './api.ts';
+import { defaultRuntime } from './library.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
-/** What `push` takes: how the registry is asked as for `pull`. */
-export interface ApiPushOptions
+/** What `push` and `copy` take: how registries are asked as for `pull`. */
+export interface ApiSendOptions
   extends Call,
     Pick<
       ApiTransferOptions,
@@ -25,10 +28,6 @@ export interface ApiPushOptions
       | 'reach'
       | 'onProgress'
     > {
-  /** Has the image. */
-  readonly store: AnyStore;
-  /** The image's name at the registry. Default: its name in the store. */
-  readonly to?: string | undefined;
   /** `linux/arm64`; `'all'`: fails where one is not here. Default: every one that is here as a whole. */
   readonly platforms?: readonly string[] | 'all' | undefined;
   /**
@@ -44,6 +43,44 @@ export interface ApiPushOptions
   readonly chunkSize?: number | undefined;
   /** Blobs sent at once. 0 or not given: 6. */
   readonly maxConcurrentUploads?: number | undefined;
+}
+
+/** What `push` takes. */
+export interface ApiPushOptions extends ApiSendOptions {
+  /** Has the image. */
+  readonly store: AnyStore;
+  /** The image's name at the registry. Default: its name in the store. */
+  readonly to?: string | undefined;
+}
+
+/**
+ * Copies an image from a registry, or out of a layout (`oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`), to a registry, through no store. All
+ * platforms go along unless some are named. Every byte is verified on its way; within one registry blobs are mounted. `credentials` are
+ * for the registry of `to`. Errors are those of `push`, and of `fetch`.
+ *
+ * ```ts
+ * await copy('ghcr.io/org/app:1.2', 'registry.example/app:1.2');
+ * ```
+ */
+export async function copy(from: string, to: string, options: ApiSendOptions = {}): Promise<PushResult> {
+  const { platforms, onProgress: report, ...rest } = options;
+  const target = parseReference(to);
+  const runtime = await defaultRuntime();
+  const { clock, hashers, host, workers } = runtime;
+  const work = async (signal: AbortSignal | undefined): Promise<PushResult> => {
+    const source = await referenceOf(runtime, from, { signal });
+    const registry = withLayouts(registryOf(runtime, target, options), runtime);
+    const wanted = platformsOf(platforms, hostPlatform(host));
+    const what = { ...rest, from: source, to: target, platforms: wanted, report, signal };
+    return await cleaningUp(
+      () => copyImage({ registry, clock, hashers }, what),
+      () => registry[Symbol.asyncDispose](),
+    );
+  };
+  return await cleaningUp(
+    () => canceling(options.signal, work),
+    () => workers[Symbol.asyncDispose](),
+  );
 }
 
 /**
@@ -62,13 +99,12 @@ export async function push(reference: string, options: ApiPushOptions): Promise<
   const { backend, runtime } = partsOf(store);
   const [local, to] = [parseReference(reference), parseReference(target)];
   const { clock, hashers, codecs, host } = runtime;
-  const hostPlatform = defaultPlatform(backend, host);
-  const wanted =
-    typeof platforms === 'object' ? platforms.map((text) => parsePlatform(text, hostPlatform)) : platforms;
+  const platform = defaultPlatform(backend, host);
+  const wanted = platformsOf(platforms, platform);
   return await canceling(options.signal, async (signal) => {
     const image = await store.images.get(local.name, { signal });
     const registry = registryOf(runtime, to, options);
-    const deps = { backend, registry, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
+    const deps = { backend, registry, clock, hashers, codecs, hostPlatform: platform, cpus: host.cpus };
     return await cleaningUp(
       () => pushImage(deps, { ...rest, image, to, platforms: wanted, report: onProgress, signal }),
       () => registry[Symbol.asyncDispose](),

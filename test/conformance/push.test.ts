@@ -1,4 +1,4 @@
-/** `push` as the command line has it, against a registry that misbehaves. A numbers are those of the vectors of archives. */
+/** `push` and `copy` as the command line has them, against a registry that misbehaves. A numbers are those of the vectors of archives. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,9 +6,11 @@ import { test } from 'node:test';
 import { main } from '../../src/cli/main.ts';
 import type { Output } from '../../src/core/ports/host.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
+import { copy, fetch as fetchImage, openStore, push } from '../../src/mod.ts';
 import type { Fault } from '../registry/faults.ts';
 import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
 import { type RegistryOptions, sha256, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { rejectsWith } from '../support/bench.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const MIB = 1 << 20;
@@ -484,4 +486,141 @@ test('nothing of a push stays in the store: no lease, no ingest', async () => {
       assert.ok(sha256(new Uint8Array()) !== '');
     },
   );
+});
+
+/** Copies `image`, and checks that nothing of it went into a store. */
+async function copied(world: World, image: TestImage, ...flags: readonly string[]): Promise<string> {
+  const src = world.from.push('t/src', '1', image);
+  const done = await world.go('copy', '--progress', 'plain', ...flags, src, `${world.to.host}/x/app:1`);
+  assert.equal(done.code, 0, done.err);
+  await hasAll(world.to, 'x/app', image, '1');
+  assert.deepEqual(readdirSync(join(world.dir, 'root')), []);
+  return done.out;
+}
+
+test('copy: all platforms and digests, through no store; what is there is not asked of the source', async () => {
+  const arm = await buildImage({ layers: [], platform: { os: 'linux', architecture: 'arm64' } });
+  const index = buildIndex([big, arm]);
+  await withWorld({}, async (world) => {
+    await copied(world, index);
+    world.from.requests.length = 0;
+    world.to.requests.length = 0;
+    await copied(world, index);
+    assert.deepEqual(writes(world.to), []);
+    assert.equal(world.from.traffic('/blobs/').requests, 0);
+    const flat = await world.go(
+      'copy',
+      '--platform',
+      'linux/arm64',
+      `${world.from.host}/t/src:1`,
+      `${world.to.host}/x/arm:1`,
+    );
+    assert.equal(flat.code, 0, flat.err);
+    assert.deepEqual(await world.to.content('x/arm', '1'), arm.root.bytes);
+  });
+});
+
+test('copy: within one registry blobs are mounted', async () => {
+  await withWorld({}, async ({ to, go }) => {
+    const src = to.push('t/src', '1', big);
+    const done = await go('copy', '--progress', 'plain', src, `${to.host}/x/app:1`);
+    assert.match(done.out, /layer-sha256:\w+: mounted/);
+    await hasAll(to, 'x/app', big, '1');
+    assert.equal(sent(to), 0);
+    assert.equal(
+      to.requests.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/')).length,
+      0,
+    );
+  });
+});
+
+test('copy: lost connections at both ends, and a source that sends damage', async () => {
+  const cut = { method: 'PUT', match: '/uploads/', cutRequest: MIB, times: 1 };
+  await withWorld({ faults: [cut] }, async (world) => {
+    const fault = { match: `/blobs/${LAYER}`, cutAfter: 2 * MIB, times: 1 };
+    world.from.faults.push(fault);
+    await copied(world, big);
+    assert.ok(world.to.met(cut) > 0 && world.from.met(fault) > 0, 'both faults have struck');
+  });
+  await withWorld({}, async ({ from, to, go }) => {
+    from.faults.push({ match: `/blobs/${LAYER}`, corrupt: 5000 });
+    const done = await go('copy', from.push('t/src', '1', big), `${to.host}/x/app:1`);
+    assert.equal(done.code, 1);
+    assert.match(done.err, /its source sends other bytes/);
+    assert.deepEqual(
+      [await to.content('x/app', LAYER), await to.content('x/app', '1')],
+      [undefined, undefined],
+    );
+    assert.equal(to.openUploads(), 0);
+  });
+});
+
+test('copy: out of a layout; and into one is not what it does', async () => {
+  await withWorld({}, async ({ to, dir, go, have }) => {
+    const local = await have('t/src', big);
+    assert.equal((await go('export', `${dir}/layout/`, local)).code, 0);
+    const done = await go('copy', `oci:${dir}/layout`, `${to.host}/x/app:1`);
+    assert.equal(done.code, 0, done.err);
+    await hasAll(to, 'x/app', big, '1');
+    const into = await go('copy', local, `oci:${dir}/other`);
+    assert.deepEqual([into.code, /hawser content fetch/.test(into.err)], [2, true]);
+  });
+});
+
+test('copy: referrers, and what refers to them', async () => {
+  const about = (image: TestImage, name: string) =>
+    buildImage({
+      layers: [{ entries: [{ name, data: name }] }],
+      manifest: {
+        artifactType: `application/vnd.example.${name}`,
+        subject: {
+          mediaType: image.root.mediaType,
+          digest: image.root.digest,
+          size: image.root.bytes.length,
+        },
+      },
+    });
+  const sbom = await about(small, 'sbom');
+  const signature = await about(sbom, 'signature');
+  await withWorld({ uploads: { subject: true } }, async (world) => {
+    for (const image of [sbom, signature]) {
+      world.from.push('t/src', image.root.digest.replace(':', '-x'), image);
+    }
+    // Under the tags of their subjects, as this registry has no API for them.
+    for (const [subject, image] of [
+      [small, sbom],
+      [sbom, signature],
+    ] as const)
+      world.from.push(
+        't/src',
+        subject.root.digest.replace(':', '-'),
+        buildIndex([{ ...image, platform: undefined }]),
+      );
+    await copied(world, small, '--referrers');
+    for (const image of [sbom, signature]) {
+      assert.deepEqual(await world.to.content('x/app', image.root.digest), image.root.bytes);
+      for (const [digest, bytes] of image.blobs)
+        assert.deepEqual(await world.to.content('x/app', digest), bytes);
+    }
+  });
+});
+
+test('the library: push and copy', async () => {
+  await withWorld({}, async ({ from, to, dir }) => {
+    const store = await openStore({ root: join(dir, 'root') });
+    const ref = from.push('t/src', '1', big);
+    try {
+      await fetchImage(ref, { store });
+      const { name, target } = await push(ref, { store, to: `${to.host}/x/app:1` });
+      assert.deepEqual([name, target.digest], [`${to.host}/x/app:1`, big.root.digest]);
+      await hasAll(to, 'x/app', big, '1');
+      await rejectsWith('NotFound', /not found/, push(`${ref}0`, { store, to: `${to.host}/x/app:2` }));
+    } finally {
+      await store[Symbol.asyncDispose]();
+    }
+    assert.equal((await copy(ref, `${to.host}/x/copied:1`)).target.digest, big.root.digest);
+    await hasAll(to, 'x/copied', big, '1');
+    const aborted = copy(ref, `${to.host}/x/copied:2`, { signal: AbortSignal.abort() });
+    await rejectsWith('Canceled', /abort/i, aborted);
+  });
 });

@@ -77,6 +77,11 @@ const ROWS: readonly Row[] = [
   { name: 'images check', flags: STORE.filter((flag) => !/write/.test(flag)), args: ['images', 'check'] },
   { name: 'export', flags: STORE, args: ['export', 'OUT', 'REF'] },
   {
+    name: 'copy',
+    flags: ['--allow-net=HOST', '--allow-env'],
+    args: ['copy', ...QUIET, 'REF', 'HOST/copied/image:1'],
+  },
+  {
     name: 'push',
     flags: [...STORE, '--allow-net=HOST'],
     args: ['push', ...QUIET, 'HOST/pushed/image:1', 'REF'],

@@ -46,6 +46,10 @@ export interface Fault {
 
   /** The connection is reset after so many bytes of the request's body. A body that has no more is left alone. */
   readonly cutRequest?: number;
+  /** No byte of the request's body is read, for ever. */
+  readonly stallRequest?: boolean;
+  /** The answer comes after so many bytes of the request's body, and no more of it is read. */
+  readonly answerAt?: number;
   /** Milliseconds before the headers. */
   readonly delay?: number;
   /** The body ends (connection closed) after so many bytes. A body that has no more is left alone. */
@@ -114,8 +118,11 @@ export class FaultPlan {
   /** `cuts`: those that strike while the request comes, else the others. */
   pick(request: ServerRequest, cuts = false): Fault | undefined {
     for (const fault of this.list) {
-      if ((fault.cutRequest !== undefined) !== cuts) continue;
-      if (Number(request.headers.get('content-length') ?? 0) <= (fault.cutRequest ?? -1)) continue;
+      const [at] = [fault.cutRequest, fault.answerAt, fault.stallRequest === true ? 0 : undefined].filter(
+        (one) => one !== undefined,
+      );
+      if ((at !== undefined) !== cuts) continue;
+      if (Number(request.headers.get('content-length') ?? 0) <= (at ?? -1)) continue;
       if (fault.method !== undefined && fault.method !== request.method) continue;
       if (typeof fault.match === 'string' && !request.target.includes(fault.match)) continue;
       if (fault.match instanceof RegExp && !fault.match.test(request.target)) continue;

@@ -39,10 +39,16 @@ export interface ServerTls {
   readonly clientCa?: string;
 }
 
-/** Ends connections within the body of a request. */
+/** Where the body of a request is not read to its end: after `at` bytes the connection is reset, is answered, or is left alone. */
+export interface Cut {
+  readonly at: number;
+  readonly how: 'reset' | 'answer' | 'stall';
+}
+
+/** Ends the reading of requests within their bodies. */
 export interface Cuts {
-  /** After how many bytes of the body; undefined: not at all. Asked once for each request that has a body. */
-  begin(head: ServerRequest): number | undefined;
+  /** Asked once for each request that has a body; undefined: the body is read. */
+  begin(head: ServerRequest): Cut | undefined;
   /** With the bytes that have come. */
   cut(request: ServerRequest): void;
 }
@@ -130,10 +136,13 @@ async function converse(
         head = parse(parts[0] ?? new Uint8Array(), cuts);
       }
       if (head === undefined) break;
-      const { request, start, length, cutAt } = head;
-      if (cutAt !== undefined && size >= start + cutAt) {
-        cuts?.cut({ ...request, body: concat(parts).slice(start, start + cutAt) });
-        return wire.reset();
+      const { request, start, length, cut } = head;
+      if (cut !== undefined && size >= start + cut.at) {
+        cuts?.cut({ ...request, body: concat(parts).slice(start, start + cut.at) });
+        if (cut.how === 'reset') return wire.reset();
+        if (cut.how === 'stall') return await closed;
+        await handle({ ...request, body: new Uint8Array() }, wire);
+        return await closed;
       }
       if (size < start + length) break;
       const all = concat(parts);
@@ -150,7 +159,7 @@ interface Head {
   readonly request: ServerRequest;
   readonly start: number;
   readonly length: number;
-  readonly cutAt: number | undefined;
+  readonly cut: Cut | undefined;
 }
 
 function parse(bytes: Uint8Array, cuts: Cuts | undefined): Head | undefined {
@@ -167,13 +176,7 @@ function parse(bytes: Uint8Array, cuts: Cuts | undefined): Head | undefined {
   const length = Number(headers.get('content-length') ?? 0);
   const url = new URL(target, 'http://registry.test');
   const request = { method, target, url, headers, body: new Uint8Array() };
-  const cutAt = length > 0 ? cuts?.begin(request) : undefined;
-  return {
-    request,
-    start: end + 4,
-    length,
-    cutAt: cutAt !== undefined && cutAt < length ? cutAt : undefined,
-  };
+  return { request, start: end + 4, length, cut: length > 0 ? cuts?.begin(request) : undefined };
 }
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

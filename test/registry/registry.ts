@@ -14,7 +14,7 @@ import {
   setHeader,
   spoil,
 } from './faults.ts';
-import { concat, type ServerRequest, type ServerTls, serve, type Wire } from './http-server.ts';
+import { type Cut, concat, type ServerRequest, type ServerTls, serve, type Wire } from './http-server.ts';
 import type { TestImage } from './image.ts';
 import { type ListOptions, namesPage, referrersPage } from './lists.ts';
 import { type UploadGround, type UploadOptions, Uploads } from './uploads.ts';
@@ -137,7 +137,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       ...(options.address === undefined ? {} : { address: options.address }),
       ...(options.tls ? { tls: options.tls } : {}),
       cuts: {
-        begin: (request) => plan.pick(request, true)?.cutRequest,
+        begin: (request) => cutOf(plan.pick(request, true)),
         cut: (request) => {
           requests.push(logged(request));
           const ground = pushed();
@@ -194,6 +194,12 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     close: server.close,
     [Symbol.asyncDispose]: server.close,
   };
+}
+
+function cutOf(fault: Fault | undefined): Cut | undefined {
+  if (fault?.stallRequest === true) return { at: 0, how: 'stall' };
+  if (fault?.answerAt !== undefined) return { at: fault.answerAt, how: 'answer' };
+  return fault?.cutRequest === undefined ? undefined : { at: fault.cutRequest, how: 'reset' };
 }
 
 function jsonOf(bytes: Uint8Array): Record<string, unknown> | undefined {

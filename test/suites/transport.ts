@@ -8,7 +8,7 @@ import process from 'node:process';
 import { test } from 'node:test';
 import { rootCertificates } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { findError, kindOf } from '../../src/core/errors.ts';
+import { findError, HawserError, kindOf } from '../../src/core/errors.ts';
 import type {
   HttpRequest,
   HttpResponse,
@@ -92,6 +92,89 @@ export function transportSuite(
     const body = new TextEncoder().encode('a=1');
     await read(await send({ method: 'POST', url: new URL(`${registry.url}/token`), body }));
     assert.equal(registry.requests[0]?.body, 'a=1');
+  });
+
+  /** A body of these pieces, which says to have `length` bytes. */
+  const source = (
+    pieces: readonly Uint8Array[],
+    length = pieces.reduce((sum, one) => sum + one.length, 0),
+  ) => ({
+    length,
+    async *open() {
+      yield* pieces;
+    },
+  });
+
+  for (const method of ['PUT', 'PATCH', 'POST'] as const)
+    check(
+      `${method}: a body that is read meanwhile goes out with its length`,
+      {},
+      async ({ send, registry }) => {
+        const pieces = [BLOB.subarray(0, 200_000), new Uint8Array(), BLOB.subarray(200_000)];
+        for (let times = 0; times < 2; times++) await read(await send({ method, body: source(pieces) }));
+        for (const request of registry.requests) {
+          assert.equal(request.headers.get('content-length'), String(BLOB.length));
+          assert.equal(request.headers.get('transfer-encoding'), undefined);
+          assert.equal(request.received, BLOB.length);
+        }
+        assert.equal(registry.requests.length, 2);
+      },
+    );
+
+  check(
+    'the error of a body is that of the exchange, and the server never has the whole',
+    {},
+    async (ground) => {
+      const failure = new HawserError('DataLoss', 'rotten');
+      const body = {
+        length: BLOB.length,
+        async *open() {
+          yield BLOB.subarray(0, BLOB.length - 1);
+          throw failure;
+        },
+      };
+      await assert.rejects(ground.send({ method: 'PUT', body }), (err) => err === failure);
+      assert.equal(ground.registry.requests.length, 0);
+    },
+  );
+
+  check('a body of another length ends the exchange', {}, async ({ send, registry }) => {
+    for (const length of [BLOB.length - 1, BLOB.length + 1])
+      await assert.rejects(send({ method: 'PUT', body: source([BLOB], length) }));
+    assert.ok(registry.requests.every(({ received }) => received < BLOB.length));
+  });
+
+  check(
+    'a body that is not taken is DeadlineExceeded',
+    { client: { stallTimeout: 300 }, faults: [{ method: 'PUT', stallRequest: true }] },
+    async ({ send }) => {
+      const many = Array.from({ length: 300 }, () => BLOB);
+      await assert.rejects(send({ method: 'PUT', body: source(many) }), (err) => {
+        assert.deepEqual([kindOf(err), codeOf(err)], ['DeadlineExceeded', 'STALLED']);
+        return true;
+      });
+    },
+  );
+
+  check(
+    'an abort ends the sending',
+    { faults: [{ method: 'PUT', stallRequest: true }] },
+    async ({ send }) => {
+      const many = Array.from({ length: 300 }, () => BLOB);
+      const signal = AbortSignal.timeout(200);
+      await assert.rejects(
+        send({ method: 'PUT', body: source(many), signal }),
+        (err) => err === signal.reason,
+      );
+    },
+  );
+
+  check('an answer before the end of a body ends the sending', {}, async ({ send, registry }) => {
+    registry.faults.push({ method: 'PUT', answerAt: 100_000 }, { method: 'PUT', status: 413 });
+    const many = Array.from({ length: 100 }, () => BLOB);
+    const response = await send({ method: 'PUT', body: source(many) });
+    assert.equal(response.status, 413);
+    await read(response);
   });
 
   check('no status is an error', { faults: [{ status: 503, body: 'no' }] }, async ({ send }) => {

@@ -16,6 +16,7 @@ import { contentLabel } from './content-label.ts';
 import { contentList } from './content-list.ts';
 import { contentPrune } from './content-prune.ts';
 import { contentRemove } from './content-remove.ts';
+import { copy } from './copy.ts';
 import { df } from './df.ts';
 import { fileCommands } from './files.ts';
 import { gc } from './gc.ts';
@@ -105,6 +106,7 @@ export const GRAMMAR: Grammar<Command> = {
     digest,
     referrers,
     bootstrap,
+    copy,
     bundle,
     inventory,
     lock,

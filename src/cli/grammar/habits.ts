@@ -105,7 +105,7 @@ export function flagHabit(
   const shown = withoutSecrets(args);
   for (let at = 0; at < shown.length; at++) {
     const habit = at === index && here !== undefined ? here : own(known, names[at] ?? '');
-    if (habit === undefined) ours.push(quoted(shown[at] ?? ''));
+    if (habit === undefined) ours.push(quoted((shown[at] ?? '').replace(TRANSPORT, '')));
     else {
       const [words, taken] = translated(habit, shown, at);
       ours.push(...words);

@@ -164,7 +164,7 @@ function checkArguments(command: CommandSpec, rest: readonly string[], args: rea
   if (!open && rest.length > command.args.length)
     throw usageError(`${name}: unexpected argument "${rest[command.args.length]}"`, seeHelp);
   const foreign = rest.find((arg) => TRANSPORT.test(arg));
-  if (/^[<[]ref\b/.test(command.args[0] ?? '') && foreign !== undefined)
+  if (/^[<[](?:ref|remote|src)\b/.test(command.args[0] ?? '') && foreign !== undefined)
     throw usageError(`${name}: "${foreign}" is not how a reference is written`, referenceHabit(args));
 }
 

@@ -11,6 +11,7 @@ import type { Report } from '../../core/progress/events.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import { reporting } from '../../core/registry/observe.ts';
 import type { RegistryEvent, RegistryOptions } from '../../core/registry/open.ts';
+import type { Registry } from '../../core/registry/registry.ts';
 import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from '../../core/verbs/options.ts';
 import type { RecordOptions } from '../../core/verbs/record.ts';
 import { LABEL, PLATFORM, PROGRESS } from '../grammar/flags.ts';
@@ -107,8 +108,19 @@ export async function displayed<R extends FetchResult | readonly FetchResult[]>(
 export async function withRegistry<R>(
   context: Context,
   backend: Backend,
-  { report, ...registryOpts }: RegistryOptions & { readonly report: Report },
+  options: RegistryOptions & { readonly report: Report },
   work: (deps: TransferDeps) => Promise<R>,
+): Promise<R> {
+  return await withTransferRegistry(context, options, (registry) =>
+    work({ ...storeDeps(context, backend), registry }),
+  );
+}
+
+/** Opens a client of registries for `work`; waits and warnings go to `report`. */
+export async function withTransferRegistry<R>(
+  context: Context,
+  { report, ...registryOpts }: RegistryOptions & { readonly report: Report },
+  work: (registry: Registry) => Promise<R>,
 ): Promise<R> {
   const observe = (event: RegistryEvent) => {
     registryOpts.observe?.(event);
@@ -116,7 +128,7 @@ export async function withRegistry<R>(
   };
   const registry = context.services.openRegistry(context.runtime, { ...registryOpts, observe });
   return await cleaningUp(
-    () => work({ ...storeDeps(context, backend), registry }),
+    () => work(registry),
     () => registry[Symbol.asyncDispose](),
     late(context, 'closing the connections'),
   );

@@ -130,10 +130,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
     'pull --format oci r.io/app:1 folder',
     'In hawser: hawser content fetch r.io/app:1 && hawser export folder/ r.io/app:1',
   ],
-  [
-    'copy r.io/app:1 o.io/app:1',
-    'In hawser: hawser content fetch r.io/app:1 && hawser push o.io/app:1 r.io/app:1',
-  ],
+  ['copy r.io/app:1 o.io/app:1', '= copy'],
   ['push app.tar r.io/app:1', 'In hawser: hawser import app.tar && hawser push r.io/app:1 REF'],
   ['validate --remote r.io/app:1', 'In hawser: hawser content fetch r.io/app:1'],
   [
@@ -152,10 +149,9 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
     'copy docker://r.io/app:1 docker-archive:app.tar',
     'In hawser: hawser content fetch r.io/app:1 && hawser export --format docker app.tar r.io/app:1',
   ],
-  [
-    'copy docker://r.io/app:1 docker://o.io/app:1',
-    'In hawser: hawser content fetch r.io/app:1 && hawser push o.io/app:1 r.io/app:1',
-  ],
+  ['copy docker://r.io/app:1 docker://o.io/app:1', 'In hawser: hawser copy r.io/app:1 o.io/app:1'],
+  ['copy --all docker://r.io/app:1 docker://o.io/app:1', 'In hawser: hawser copy r.io/app:1 o.io/app:1'],
+  ['copy oci:folder:1 docker://r.io/app:1', 'In hawser: hawser copy oci:folder:1 r.io/app:1'],
   [
     'copy --all docker://r.io/app:1 oci:folder:1',
     'In hawser: hawser content fetch --all-platforms r.io/app:1 && hawser export --all-platforms folder/ r.io/app:1',
@@ -180,6 +176,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
     'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command',
   ],
   // regctl
+  ['image copy r.io/app:1 o.io/app:1', 'In hawser: hawser copy r.io/app:1 o.io/app:1'],
   [
     'image copy r.io/app:1 ocidir://folder',
     'In hawser: hawser content fetch r.io/app:1 && hawser export folder/ r.io/app:1',

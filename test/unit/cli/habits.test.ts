@@ -121,7 +121,7 @@ test('habits: no word of the tables is a command of ours, and each command line 
 function lineOf(key: string): string {
   const [, words = key, shape = ''] =
     /^(.+?) ((?:\.\.\.)?(?:-.*|\*\.tar|[a-z-]+:(?:\/\/)?))$/.exec(key) ?? [];
-  if (shape === '...docker://') return `${words} a:1 docker://b:1`;
+  if (shape.startsWith('...') && shape.includes(':')) return `${words} a:1 ${shape.slice(3)}b:1`;
   const last = { '...-': '-', '...*.tar': 'x.tar', '*.tar': 'x.tar' }[shape];
   if (last !== undefined) return `${words} a:1 ${last}`;
   return shape.startsWith('-')
@@ -219,7 +219,7 @@ const TYPED = [
   ...['plugins ls', 'info', 'run --rm a:1 N', 'c ls'],
   ...['save a:1', 'history a:1', 'system df', 'system prune', 'login -u U -p P r', 'logout r'],
   ...['search alpine', 'manifest inspect a:1', 'buildx imagetools inspect a:1', 'image convert a b'],
-  ...['ls r/a', 'copy a:1 b:1', 'validate --remote a:1', 'auth login r', 'list-tags r/a'],
+  ...['ls r/a', 'validate --remote a:1', 'auth login r', 'list-tags r/a'],
   ...[
     'sync --src docker --dest dir r/a f',
     'delete docker://a:1',

@@ -143,8 +143,9 @@ test('parse: whatever asks a registry has the flags of its limits, and whatever 
     const names = flags.map((flag) => flag.name);
     if (!names.includes('hosts-dir')) continue;
     for (const { name } of NETWORK_FLAGS) assert.ok(names.includes(name), `${path.join(' ')} --${name}`);
-    // Repair fetches, and has a report in place of a display; push sends.
-    const fetches = (names.includes('progress') && path.at(-1) !== 'push') || path.at(-1) === 'repair';
+    // Repair fetches, and has a report in place of a display.
+    const sends = ['push', 'copy'].includes(path.at(-1) ?? '');
+    const fetches = (names.includes('progress') && !sends) || path.at(-1) === 'repair';
     assert.equal(names.includes('foreign-urls'), fetches, path.join(' '));
   }
 });

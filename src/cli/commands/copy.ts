@@ -1,0 +1,41 @@
+import { isLayoutSource, referenceOf } from '../../core/carry/layout-source.ts';
+import { parseReference } from '../../core/reference/parse.ts';
+import { copy as copyImage } from '../../core/verbs/copy.ts';
+import { PUSH_FLAGS } from '../grammar/push-flags.ts';
+import { usageError } from '../grammar/usage-error.ts';
+import { networkOptions } from '../session/network-options.ts';
+import { sentOptions } from '../session/pushing.ts';
+import { registryOptions } from '../session/registry-options.ts';
+import { displayed, withTransferRegistry } from '../session/transfer.ts';
+import { DONE } from '../views/view.ts';
+import { type Command, command } from './command.ts';
+
+export const copy: Command = command({
+  path: ['copy'],
+  args: ['<src>', '<dst>'],
+  missing: 'please provide a source and a target',
+  summary: 'copy an image from a registry or a layout to a registry, through no store',
+  details:
+    'SRC is a reference, or oci:DIR[:NAME] or oci-archive:FILE[:NAME]; DST is a reference. All platforms go along, digests unchanged. Every byte\n' +
+    'is verified on its way; where both are one registry, blobs are lent from one repository to the other. --user is for the registry of DST.',
+  flags: PUSH_FLAGS,
+  run: async (context, input) => {
+    const [src, dst] = [input.arg(0), input.arg(1)];
+    if (isLayoutSource(dst))
+      throw usageError(
+        'copy writes to registries only',
+        'Bring the image into the store, and export it: hawser content fetch --all-platforms SRC, then hawser export DIR/ SRC',
+      );
+    const to = parseReference(dst);
+    const from = await referenceOf(context.runtime, src, context);
+    const options = sentOptions(context);
+    const registry = { ...(await registryOptions(context, to)), ...networkOptions(input) };
+    const { clock, hashers } = context.runtime;
+    await displayed(context, { unpacks: false, printChainId: false }, (report) =>
+      withTransferRegistry(context, { ...registry, report }, (client) =>
+        copyImage({ registry: client, clock, hashers }, { ...options, from, to, report }),
+      ),
+    );
+    return DONE;
+  },
+});

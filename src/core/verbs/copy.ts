@@ -1,0 +1,119 @@
+/** The verb `copy`: an image from a registry, or out of a layout, to a registry, through no store (crane copy, skopeo copy). */
+import { HawserError, ifFound } from '../errors.ts';
+import { sourceLabels } from '../images/gc-labels.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { childrenOf } from '../oci/documents.ts';
+import { isDocumentType } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Hashers } from '../ports/hashers.ts';
+import { type Cargo, pushImage } from '../push/push-image.ts';
+import type { Document } from '../push/put-manifest.ts';
+import type { Reference } from '../reference/reference.ts';
+import type { Registry } from '../registry/registry.ts';
+import { CopySource } from './copy-source.ts';
+import type { FetchResult, VerbOptions } from './options.ts';
+import { type Pushes, pushesTogether, type SendOptions } from './push.ts';
+import { type CargoOptions, loadCargo } from './push-cargo.ts';
+
+export interface CopyDeps {
+  /** Reads the one and writes the other. */
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly hashers: Hashers;
+  /** Undefined: this is the only copy. */
+  readonly pushes?: Pushes | undefined;
+}
+
+export interface CopyOptions extends VerbOptions, CargoOptions, SendOptions {
+  readonly from: Reference;
+  /** What the image is called where it goes to. */
+  readonly to: Reference;
+  /** Copies along what the source lists as referring to the image: signatures, SBOMs. */
+  readonly referrers?: boolean | undefined;
+}
+
+/** A signature of an SBOM of an image is found, and no more than that. */
+const MAX_STEPS = 3;
+/** More is refused: a list of a registry is somebody else's. */
+const MAX_REFERRERS = 1000;
+
+/**
+ * Copies: every byte is verified on its way, what the other registry has is not asked of the source, and where both are one registry the blobs
+ * are mounted. The tag moves last.
+ */
+export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchResult> {
+  const { from, to, retry, chunkSize, report = () => {} } = options;
+  const { signal = new AbortController().signal } = options;
+  const { registry, clock, hashers, pushes = pushesTogether(options) } = deps;
+  const call = { signal };
+  report({ type: 'resolving', name: from.name });
+  const { root } = await registry.resolve(from, { signal, read: true });
+  const content = new CopySource({ fetcher: registry.fetcher(from), clock, hashers, report, retry });
+  content.know(root);
+  const warn = (message: string) => report({ type: 'warning', message });
+  const loading = { content, hashers, warn };
+  const { target, cargo: bare } = await loadCargo(loading, { target: root }, to, options, 'copy', call);
+  const cargo = options.referrers ? await withReferrers(deps, content, bare, from, root, call) : bare;
+  report({ type: 'resolved', name: to.name, root: target });
+  const lent = from.layout === undefined && from.host === to.host ? sourceLabels(from) : {};
+  const writer = await registry.writer(to, call);
+  const sending = { writer, content, labels: async () => lent, clock, hashers, report, retry, chunkSize };
+  await pushImage({ ...sending, ...pushes }, cargo, to.tag ?? target.digest, call);
+  report({ type: 'pushed', name: to.name, target: target.digest });
+  return { name: to.name, target };
+}
+
+async function withReferrers(
+  { registry }: CopyDeps,
+  content: CopySource,
+  cargo: Cargo,
+  from: Reference,
+  root: Descriptor,
+  call: Call,
+): Promise<Cargo> {
+  if (from.layout !== undefined)
+    throw new HawserError('NotImplemented', 'Cannot copy what refers to an image of a layout', {
+      hint: 'Bring the layout into the store, and push it: hawser import DIR, then hawser push --referrers REMOTE LOCAL',
+    });
+  const referrers = new Map<string, Document>();
+  const blobs = [...cargo.blobs];
+  let subjects = [root, cargo.root.desc, ...cargo.documents.map(({ desc }) => desc)];
+  for (let step = 0; step < MAX_STEPS; step++) {
+    const listed = await referrersOf(registry, from, subjects, call);
+    subjects = listed.filter(({ digest }) => !referrers.has(digest));
+    for (const desc of subjects) {
+      if (referrers.size >= MAX_REFERRERS) throw tooMany(from);
+      content.know(desc);
+      const bytes = await content.document(desc, call);
+      referrers.set(desc.digest, { desc, bytes });
+      blobs.push(...childrenOf(bytes, desc).filter(({ mediaType }) => !isDocumentType(mediaType)));
+    }
+  }
+  const once = new Map(blobs.map((desc) => [desc.digest, desc]));
+  return { ...cargo, blobs: [...once.values()], referrers: [...referrers.values()] };
+}
+
+/** The documents that refer to one of the subjects, each once. */
+async function referrersOf(
+  registry: Registry,
+  from: Reference,
+  subjects: readonly Descriptor[],
+  call: Call,
+): Promise<Descriptor[]> {
+  const found = new Map<string, Descriptor>();
+  const { host, repository } = from;
+  for (const digest of new Set(subjects.map((one) => one.digest))) {
+    const subject = { ...from, name: `${host}/${repository}@${digest}`, tag: undefined, digest };
+    const list = await ifFound(registry.referrers(subject, call));
+    for (const desc of list?.referrers ?? [])
+      if (isDocumentType(desc.mediaType)) found.set(desc.digest, desc);
+  }
+  return [...found.values()];
+}
+
+function tooMany({ name }: Reference): HawserError {
+  return new HawserError('ResourceExhausted', `More than ${MAX_REFERRERS} documents refer to ${name}`, {
+    hint: 'Leave --referrers away, and copy those that you want by their digests',
+  });
+}
