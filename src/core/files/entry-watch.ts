@@ -3,7 +3,7 @@ import type { TarEntry, TarSink } from '../archive/entry.ts';
 import type { ByteString } from '../bytes.ts';
 import { componentsOf } from '../paths.ts';
 import type { Hasher } from '../ports/hashers.ts';
-import type { ContentNames } from '../trees/model.ts';
+import type { ContentNames } from '../trees/model-node.ts';
 
 /** Where a file's bytes are: the layer by its index, the entry by its number in the archive, from 0. */
 export interface ContentPlace {

@@ -71,14 +71,14 @@ async function* layerFiles(
 
 class FlatTree {
   readonly #dir: TreeEntry;
-  /** Of files with several names. */
-  readonly #first = new Map<ModelNode, ByteString>();
+  /** Of files with several names, by inode. */
+  readonly #first = new Map<number, ByteString>();
 
   constructor(dir: TreeEntry) {
     this.#dir = dir;
     for (const { path, node } of this.entries()) {
-      if (node.children === undefined && node.nlink > 1 && !this.#first.has(node))
-        this.#first.set(node, path);
+      if (node.children === undefined && node.nlink > 1 && !this.#first.has(node.ino))
+        this.#first.set(node.ino, path);
     }
   }
 
@@ -92,13 +92,13 @@ class FlatTree {
 
   /** Undefined for what has one name. */
   firstName(node: ModelNode): ByteString | undefined {
-    return this.#first.get(node);
+    return this.#first.get(node.ino);
   }
 
   /** Files with content, each by its first name. */
   *#contents(): Generator<TreeEntry> {
     for (const entry of this.entries()) {
-      const first = this.#first.get(entry.node) ?? entry.path;
+      const first = this.#first.get(entry.node.ino) ?? entry.path;
       if (sizeOf(entry.node) > 0 && first === entry.path) yield entry;
     }
   }

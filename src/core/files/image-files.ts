@@ -8,6 +8,7 @@ import type { LayerStep } from '../layers/layer-steps.ts';
 import type { Call } from '../ports/call.ts';
 import { ModelSyscalls } from '../trees/model.ts';
 import type { ModelNode } from '../trees/model-node.ts';
+import { PackedNodes } from '../trees/packed-nodes.ts';
 import { type ContentEvent, type ContentPiece, readContents } from './contents.ts';
 import { EntryWatch, parsePlace } from './entry-watch.ts';
 import type { LayerReader, MemoryTarget } from './layer-reader.ts';
@@ -15,6 +16,8 @@ import { LayerStack } from './layer-stack.ts';
 import { type Walked, walk, wholeView } from './walk.ts';
 
 const ROOT = '/';
+/** Bytes of memory that the names and attributes of an image may take. */
+const MAX_TREE_BYTES = 160 << 20;
 
 /** What is at a path. */
 export type FoundFile = Exclude<Walked<unknown>, { is: 'unknown' }>;
@@ -51,7 +54,7 @@ export class ImageFiles {
 
   async #findFromTop(paths: readonly ByteString[], call: Call): Promise<readonly FoundFile[] | undefined> {
     const stack = new LayerStack();
-    const model = new ModelSyscalls(this.#watch);
+    const model = packedModel(this.#watch);
     const budget = this.#reader.budget(this.#steps);
     for (const step of this.#steps.toReversed()) {
       const root = model.addRoot(String(step.index));
@@ -88,7 +91,7 @@ export class ImageFiles {
   /** The whole tree: all layers are read, once. */
   async whole(call: Call): Promise<ModelNode> {
     if (this.#whole !== undefined) return this.#whole;
-    const model = new ModelSyscalls(this.#watch);
+    const model = packedModel(this.#watch);
     const root = model.addRoot(ROOT);
     const budget = this.#reader.budget(this.#steps);
     for (const step of this.#steps) {
@@ -125,6 +128,10 @@ export class ImageFiles {
     if (step === undefined) throw new HawserError('Internal', `no layer ${layer}`);
     yield* readContents(await this.#reader.archive(step, call), entries, call);
   }
+}
+
+function packedModel(watch: EntryWatch): ModelSyscalls {
+  return new ModelSyscalls(watch, { make: new PackedNodes(MAX_TREE_BYTES).make });
 }
 
 function known(walked: Walked<unknown>): FoundFile {

@@ -18,7 +18,7 @@ export async function checkLayers(
   deps: ApplyDeps & { clock: Clock },
   call: Call = {},
 ): Promise<LayerCheck[]> {
-  const model = new ModelSyscalls(deps.hashers, job.devices);
+  const model = new ModelSyscalls(deps.hashers, { devices: job.devices });
   const pace = new Pace(job.rate, deps, call);
   const checks: LayerCheck[] = [];
   /** Layers whose blobs could not be read. */

@@ -1,6 +1,7 @@
 /** An inode of a tree that is only in memory, and the calls that change or show its attributes. */
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
+import type { Hasher } from '../ports/hashers.ts';
 import { S_IFDIR, S_IFMT, S_IFREG, type Stat, type TimeSpec } from '../ports/syscalls.ts';
 
 const EPOCH: TimeSpec = { sec: 0, nsec: 0 };
@@ -13,6 +14,28 @@ export interface Content {
   readonly id: string;
 }
 
+/** Gives the name of each file's content, once all bytes of the file were seen: their digest (`Hashers`), or another. */
+export interface ContentNames {
+  create(name: 'sha256'): Hasher;
+}
+
+/** What is in a directory, by name. */
+export interface Children extends Iterable<[ByteString, ModelNode]> {
+  readonly size: number;
+  get(name: ByteString): ModelNode | undefined;
+  has(name: ByteString): boolean;
+  set(name: ByteString, node: ModelNode): void;
+  delete(name: ByteString): boolean;
+  keys(): IterableIterator<ByteString>;
+}
+
+/** Makes a node with a number of its own, from 1. */
+export type MakeNode = (
+  ino: number,
+  mode: number,
+  of?: { readonly target?: ByteString; readonly major?: number; readonly minor?: number },
+) => ModelNode;
+
 export class ModelNode {
   readonly ino: number;
   mode: number;
@@ -23,7 +46,7 @@ export class ModelNode {
   mtime: TimeSpec = EPOCH;
   xattrs: Map<string, Uint8Array> | undefined;
   /** Of a directory. */
-  readonly children: Map<ByteString, ModelNode> | undefined;
+  readonly children: Children | undefined;
   /** Of a symlink. */
   readonly target: ByteString;
   readonly major: number;
@@ -75,4 +98,16 @@ export function statOf(node: ModelNode): Stat {
   const blocks = Math.ceil(size / 512);
   const rdev = { rdevMajor: major, rdevMinor: minor };
   return { mode, uid, gid, size, nlink, dev: 'model', ino: String(node.ino), ...rdev, atime, mtime, blocks };
+}
+
+export const plainNode: MakeNode = (ino, mode, of) => new ModelNode(ino, mode, of);
+
+/** NAME_MAX. */
+export const MAX_NAME = 255;
+/** PATH_MAX without its NUL. */
+export const MAX_TARGET = 4095;
+
+/** As the kernel (ENAMETOOLONG). */
+export function checkLength(text: ByteString, most: number): void {
+  if (text.length > most) throw new HawserError('InvalidArgument', 'file name too long');
 }

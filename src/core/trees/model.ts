@@ -4,7 +4,6 @@
  */
 import type { ByteString } from '../bytes.ts';
 import { HawserError } from '../errors.ts';
-import type { Hasher } from '../ports/hashers.ts';
 import {
   type Dir,
   S_IFBLK,
@@ -17,23 +16,23 @@ import {
   type Syscalls,
   type TimeSpec,
 } from '../ports/syscalls.ts';
-import { type Content, chmod, chown, ModelNode, setxattr, statOf, utimes, xattrsOf } from './model-node.ts';
-
-const ZEROS = new Uint8Array(1 << 16);
-
-/** Gives the name of each file's content, once all bytes of the file were seen: their digest (`Hashers`), or another. */
-export interface ContentNames {
-  create(name: 'sha256'): Hasher;
-}
-
-/** A file that was created and is not closed. */
-interface Writing {
-  readonly node: ModelNode;
-  readonly hasher: Hasher;
-  position: number;
-  /** Of a copy: the content of the file that is copied. */
-  copied: Content | undefined;
-}
+import {
+  type Children,
+  type ContentNames,
+  checkLength,
+  chmod,
+  chown,
+  MAX_NAME,
+  MAX_TARGET,
+  type MakeNode,
+  type ModelNode,
+  plainNode,
+  setxattr,
+  statOf,
+  utimes,
+  xattrsOf,
+} from './model-node.ts';
+import { WrittenFile } from './written-file.ts';
 
 /**
  * Content cannot be read back. Whoever reads a file here does so to copy it into the file created last, which therefore gets the
@@ -45,22 +44,27 @@ export class ModelSyscalls implements Syscalls {
   readonly creation: undefined;
   readonly #contents: ContentNames;
   readonly #devices: boolean;
+  readonly #make: MakeNode;
   readonly #roots = new Map<string, ModelNode>();
   readonly #dirs = new Map<number, ModelNode>();
   readonly #reading = new Map<number, ModelNode>();
-  readonly #writing = new Map<number, Writing>();
+  readonly #writing = new Map<number, WrittenFile>();
   #fd = 0;
   #ino = 0;
 
   /** `contents` names what is in each file. `devices`: whether devices can be made (not in a user namespace, but for overlayfs's whiteouts). */
-  constructor(contents: ContentNames, devices = true) {
+  constructor(
+    contents: ContentNames,
+    { devices = true, make = plainNode }: { readonly devices?: boolean; readonly make?: MakeNode } = {},
+  ) {
     this.#contents = contents;
     this.#devices = devices;
+    this.#make = make;
   }
 
   /** Makes an empty tree, as a snapshotter makes the directory that takes a layer. */
   addRoot(path: string): ModelNode {
-    const root = new ModelNode(++this.#ino, S_IFDIR | 0o755);
+    const root = this.#make(++this.#ino, S_IFDIR | 0o755);
     this.#roots.set(path, root);
     return root;
   }
@@ -94,7 +98,7 @@ export class ModelSyscalls implements Syscalls {
     return node;
   }
 
-  #childrenOf(dir: Dir): Map<ByteString, ModelNode> {
+  #childrenOf(dir: Dir): Children {
     return this.#node(dir).children ?? new Map();
   }
 
@@ -109,6 +113,7 @@ export class ModelSyscalls implements Syscalls {
   }
 
   lstat(dir: Dir, name: ByteString): Stat | undefined {
+    checkLength(name, MAX_NAME);
     const node = this.#childrenOf(dir).get(name);
     return node && statOf(node);
   }
@@ -134,6 +139,7 @@ export class ModelSyscalls implements Syscalls {
   }
 
   #add(dir: Dir, name: ByteString, node: ModelNode): ModelNode {
+    checkLength(name, MAX_NAME);
     const children = this.#childrenOf(dir);
     if (children.has(name)) throw new HawserError('AlreadyExists', `${name}: file exists`);
     children.set(name, node);
@@ -141,9 +147,8 @@ export class ModelSyscalls implements Syscalls {
   }
 
   createFile(dir: Dir, name: ByteString, perm: number): number {
-    const node = this.#add(dir, name, new ModelNode(++this.#ino, S_IFREG | perm));
-    const hasher = this.#contents.create('sha256');
-    this.#writing.set(++this.#fd, { node, hasher, position: 0, copied: undefined });
+    const node = this.#add(dir, name, this.#make(++this.#ino, S_IFREG | perm));
+    this.#writing.set(++this.#fd, new WrittenFile(node, this.#contents.create('sha256')));
     return this.#fd;
   }
 
@@ -159,34 +164,23 @@ export class ModelSyscalls implements Syscalls {
   }
 
   write(fd: number, bytes: Uint8Array): void {
-    const file = this.#written(fd);
-    file.hasher.update(bytes);
-    file.position += bytes.length;
+    this.#written(fd).write(bytes);
   }
 
   writeAt(fd: number, bytes: Uint8Array, position: number): void {
-    this.#extend(this.#written(fd), position);
-    this.write(fd, bytes);
+    const file = this.#written(fd);
+    file.extend(position);
+    file.write(bytes);
   }
 
   truncateFile(fd: number, size: number): void {
-    this.#extend(this.#written(fd), size);
+    this.#written(fd).extend(size);
   }
 
-  #written(fd: number): Writing {
+  #written(fd: number): WrittenFile {
     const file = this.#writing.get(fd);
     if (file === undefined) throw new HawserError('Internal', 'bad file descriptor');
     return file;
-  }
-
-  /** Files are written from front to back. */
-  #extend(file: Writing, size: number): void {
-    if (size < file.position) throw new HawserError('Internal', 'a file is written backwards');
-    while (file.position < size) {
-      const zeros = ZEROS.subarray(0, Math.min(ZEROS.length, size - file.position));
-      file.hasher.update(zeros);
-      file.position += zeros.length;
-    }
   }
 
   closeFile(fd: number): void {
@@ -194,15 +188,16 @@ export class ModelSyscalls implements Syscalls {
     this.#reading.delete(fd);
     if (file === undefined) return;
     this.#writing.delete(fd);
-    file.node.content = file.copied ?? { size: file.position, id: file.hasher.digest() };
+    file.close();
   }
 
   mkdir(dir: Dir, name: ByteString, perm: number): void {
-    this.#add(dir, name, new ModelNode(++this.#ino, S_IFDIR | perm));
+    this.#add(dir, name, this.#make(++this.#ino, S_IFDIR | perm));
   }
 
   symlink(target: ByteString, dir: Dir, name: ByteString): void {
-    this.#add(dir, name, new ModelNode(++this.#ino, S_IFLNK | 0o777, { target }));
+    checkLength(target, MAX_TARGET);
+    this.#add(dir, name, this.#make(++this.#ino, S_IFLNK | 0o777, { target }));
   }
 
   link(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {
@@ -214,7 +209,7 @@ export class ModelSyscalls implements Syscalls {
     const isWhiteout = type === S_IFCHR && major === 0 && minor === 0;
     if (!this.#devices && !isWhiteout && (type === S_IFCHR || type === S_IFBLK))
       throw new HawserError('PermissionDenied', `${name}: operation not permitted`);
-    this.#add(dir, name, new ModelNode(++this.#ino, mode, { major, minor }));
+    this.#add(dir, name, this.#make(++this.#ino, mode, { major, minor }));
   }
 
   rename(from: Dir, fromName: ByteString, to: Dir, toName: ByteString): void {

@@ -36,11 +36,11 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 /** As the model has it; contents are told by `contentOf`. */
 async function treeOf(root: ModelNode, contentOf: (node: ModelNode) => Promise<Uint8Array>): Promise<Tree> {
   const out = new Map<string, TreeEntry>();
-  const first = new Map<ModelNode, string>();
+  const first = new Map<number, string>();
   const visit = async (path: string, node: ModelNode): Promise<void> => {
     const type = typeOf(node);
-    const known = first.get(node);
-    if (known === undefined) first.set(node, path);
+    const known = first.get(node.ino);
+    if (known === undefined) first.set(node.ino, path);
     const isFirst = known === undefined && type === 'file';
     const isDevice = type === 'char' || type === 'block';
     const { major, minor } = node;
