@@ -1,4 +1,5 @@
 /** One blob, over lost connections and forgotten uploads. */
+import { closingAfter } from '../async/cleanup.ts';
 import type { Provider } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
 import { HawserError, messageOf } from '../errors.ts';
@@ -43,7 +44,7 @@ export async function uploadBlob(
 ): Promise<Arrival> {
   const upload = new Upload(deps, desc, from, call);
   const patience = new Patience(deps.clock, deps.retry, true);
-  try {
+  const untilThere = async (): Promise<Arrival> => {
     for (;;) {
       try {
         return await upload.attempt();
@@ -61,9 +62,8 @@ export async function uploadBlob(
         await deps.clock.sleep(wait, call.signal);
       }
     }
-  } finally {
-    await upload.close();
-  }
+  };
+  return await closingAfter(untilThere, () => upload.close());
 }
 
 class Upload {
