@@ -28,8 +28,8 @@ export type ReaderDeps = Pick<Runtime, 'codecs' | 'hashers' | 'clock'>;
 export interface MemoryTarget {
   readonly model: ModelSyscalls;
   readonly root: string;
-  /** `flat`: over what the root has. `blind`: by itself. */
-  readonly mode: 'flat' | 'blind';
+  /** `overlay`: with nothing below. `flat`: over what the root has. `blind`: by itself. */
+  readonly mode: 'overlay' | 'flat' | 'blind';
   /** Stands between the archive and the tree. */
   watch(applier: TarSink): TarSink;
 }
