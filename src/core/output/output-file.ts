@@ -4,6 +4,7 @@ import { cleanedUp } from '../async/cleanup.ts';
 import { HawserError, messageOf, wrap } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import { isDirectory } from '../ports/syscalls.ts';
+import { settleRoot } from '../trees/settle-root.ts';
 import { Spot } from './spot.ts';
 import { removeLeftovers, Staging, type StagingRuntime } from './staging.ts';
 
@@ -32,6 +33,8 @@ export async function makeOutputFile(
     const place = staging.beside(name);
     await requireFree(place, `${parent}/${name}`, force);
     await runtime.fs.mkdir(staging.madePath, 0o700, call);
+    // A time without a fraction: to keep one takes another tool where there is no FFI.
+    settleRoot(sys, staging.madePath);
     await build(staging.madePath);
     await runtime.workers.syncfs([staging.toSync], call);
     signal?.throwIfAborted();
