@@ -163,7 +163,7 @@ async function* bytesOf(pieces: AsyncGenerator<ContentPiece>): AsyncGenerator<Ui
   for await (const piece of pieces) {
     if (piece.type === 'hole') yield* zeros(piece.length);
     // The reader may keep the bytes.
-    else yield piece.bytes.slice();
+    else yield new Uint8Array(piece.bytes);
   }
   return undefined;
 }

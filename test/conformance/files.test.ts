@@ -17,6 +17,7 @@ import { gunzipSync } from 'node:zlib';
 import { main } from '../../src/cli/main.ts';
 import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { workerUrl } from '../../src/entry/worker-url.ts';
+import { files } from '../../src/mod.ts';
 import { composeRuntime } from '../../src/platform/compose.ts';
 import { buildImage, noise, type TestEntry } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
@@ -281,3 +282,29 @@ test('nothing is printed of a layer whose digest does not hold', async () => {
     assert.match(err, /layer 1 \(sha256:/);
   }
 });
+
+for (const compression of ['gzip', 'zstd', 'none'] as const)
+  test(`cat, cp, files: large files, each byte (${compression})`, async () => {
+    const large = { 'd/file': noise(1 << 19, 1), 'd/z': noise(1_200_000, 2) };
+    const entries = [folder('d'), ...Object.entries(large).map(([name, data]) => ({ name, data }))];
+    const ref = registry.push(
+      `a/large-${compression}`,
+      'v1',
+      await buildImage({ layers: [{ entries, compression }] }),
+    );
+    for (const from of ['the registry', 'the store']) {
+      for (const [name, data] of Object.entries(large)) {
+        assert.equal(Buffer.compare((await hawser('cat', ref, name)).bytes, data), 0, `${name} of ${from}`);
+        const to = join(dir.path, `large-${compression}-${from}`);
+        mkdirSync(to, { recursive: true });
+        assert.equal((await hawser('cp', `${ref}:/${name}`, to)).err, '');
+        assert.equal(Buffer.compare(readFileSync(join(to, name.slice(2))), data), 0, `${name} of ${from}`);
+      }
+      for await (const file of files(ref)) {
+        if (file.type !== 'file') continue;
+        const bytes = new Uint8Array(await new Response(file.content()).arrayBuffer());
+        assert.equal(Buffer.compare(bytes, large[file.path.slice(1) as keyof typeof large]), 0, file.path);
+      }
+      assert.equal((await hawser('fetch', ref)).code, 0);
+    }
+  });

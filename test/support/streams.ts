@@ -1,4 +1,5 @@
 /** Sources that tell what was done to them, and sinks. */
+import assert from 'node:assert/strict';
 
 export interface TestSource {
   readonly stream: ReadableStream<Uint8Array>;
@@ -33,7 +34,11 @@ export function sourceOf(bytes: Uint8Array, size: number, opts: { stall?: boolea
 
 export async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
+  for await (const chunk of stream) {
+    // Of a Buffer, slice is a view.
+    assert.equal(Object.getPrototypeOf(chunk), Uint8Array.prototype, 'bytes come as plain arrays');
+    chunks.push(chunk);
+  }
   return join(chunks);
 }
 

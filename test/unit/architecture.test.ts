@@ -223,6 +223,11 @@ function complaint(file: string, spec: string, rule: Rule): string | undefined {
     : `${file} imports ${target}: not below ${rule.layer}`;
 }
 
+test('bytes are copied by new Uint8Array: the slice of a Buffer is a view', () => {
+  const found = sources(src).filter((file) => /\.slice\(\)/.test(readFileSync(join(src, file), 'utf8')));
+  assert.deepEqual(found, [], 'arrays: [...list]');
+});
+
 test('every import is one that the table allows', () => {
   const found: string[] = [];
   const files = sources(src);

@@ -1,5 +1,6 @@
 import { byteStream } from '../../core/async/byte-stream.ts';
 import { closingAfter } from '../../core/async/cleanup.ts';
+import { plain } from '../../core/bytes.ts';
 import type { ContentStore, Info, Ingest, IngestStatus, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { hashed } from '../../core/content/read.ts';
@@ -163,11 +164,6 @@ export class ContainerdContent implements ContentStore {
       () => ingest[Symbol.asyncDispose](),
     );
   }
-}
-
-/** The same bytes, not as a Buffer. */
-function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, length);
 }
 
 function toInfo({ digest, size, createdAt, updatedAt, labels }: Message<'Content'>): Info {

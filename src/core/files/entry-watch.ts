@@ -57,7 +57,7 @@ export class EntryWatch implements ContentNames {
         applier.entry(entry);
       },
       data: (bytes) => {
-        holding?.push(bytes.slice());
+        holding?.push(new Uint8Array(bytes));
         applier.data(bytes);
       },
       hole: (length) => {

@@ -105,8 +105,7 @@ export class LayerReader {
       const { value } = await reader.read();
       if (value !== undefined) {
         pieces.add(value);
-        // Whoever decompresses a chunk may give its memory away.
-        kept?.push(value.slice());
+        kept?.push(new Uint8Array(value));
         return value;
       }
       pieces.end();
@@ -130,7 +129,12 @@ export class LayerReader {
   }
 }
 
+/** Whoever decompresses a chunk may give its memory away. */
+function copyOf(chunk: Uint8Array | undefined): Uint8Array | undefined {
+  return chunk === undefined ? undefined : new Uint8Array(chunk);
+}
+
 function streamOf(chunks: readonly Uint8Array[]): ReadableStream<Uint8Array> {
   let at = 0;
-  return byteStream({ next: async () => chunks[at++]?.slice() });
+  return byteStream({ next: async () => copyOf(chunks[at++]) });
 }

@@ -89,7 +89,7 @@ export function setxattr(node: ModelNode, key: string, value: Uint8Array): void 
     throw new HawserError('PermissionDenied', `${key}: operation not permitted`);
   node.xattrs ??= new Map();
   // The value may be a piece of a buffer that is used again.
-  node.xattrs.set(key, value.slice());
+  node.xattrs.set(key, new Uint8Array(value));
 }
 
 export function statOf(node: ModelNode): Stat {

@@ -63,7 +63,7 @@ async function take(job: Job<StoreDeps, DiffOptions>, made: SnapshotDiff): Promi
   const store = async (): Promise<Digest> => {
     for await (const chunk of made.stream) {
       // The store may write the bytes later, and whoever else takes them may change them.
-      await ingest.write(chunk.slice(), { signal });
+      await ingest.write(new Uint8Array(chunk), { signal });
       await write(chunk);
     }
     return await ingest.commit({ labels: keep, lease, signal });

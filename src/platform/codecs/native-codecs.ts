@@ -1,7 +1,9 @@
 /** Codecs over node:zlib, which Node and Deno have, composed with the portable ones. */
+
 import process from 'node:process';
 import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
+import { plain } from '../../core/bytes.ts';
 import { corrupt } from '../../core/codec/failures.ts';
 import type { FormatName } from '../../core/codec/formats.ts';
 import { decodeGzip, type GzipEngine, type Inflated, type Inflater } from '../../core/codec/gzip-members.ts';
@@ -39,7 +41,7 @@ class NativeStream {
     this.#format = format;
     this.#stream = stream;
     stream.on('data', (chunk: Uint8Array) => {
-      if (this.#output.push(chunk) >= AHEAD) stream.pause();
+      if (this.#output.push(plain(chunk)) >= AHEAD) stream.pause();
       this.#wake();
     });
     stream.on('end', () => this.#wake());
@@ -138,7 +140,7 @@ const gzipEngine: GzipEngine = {
         buffer: Uint8Array;
         engine: { bytesWritten: number };
       };
-      return { output: done.buffer, used: done.engine.bytesWritten };
+      return { output: plain(done.buffer), used: done.engine.bytesWritten };
     } catch {
       // Longer than the input or the limit, or damaged: the stream will tell.
       return undefined;

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { onAbort } from '../../core/async/abort.ts';
+import { plain } from '../../core/bytes.ts';
 import type {
   ClosableTransport,
   HttpRequest,
@@ -176,7 +177,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
     if (this.#over || this.#body === undefined) return;
-    this.#body.enqueue(chunk);
+    this.#body.enqueue(plain(chunk));
     if ((this.#body.desiredSize ?? 0) <= 0) controller.pause();
   }
 

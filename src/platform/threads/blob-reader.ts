@@ -5,6 +5,7 @@ import { linkAbort } from '../../core/async/abort.ts';
 import { byteStream } from '../../core/async/byte-stream.ts';
 import { cleanedUp } from '../../core/async/cleanup.ts';
 import { Gauge } from '../../core/async/gauge.ts';
+import { plain } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { ApplyJob } from '../../core/layers/workers.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -41,7 +42,7 @@ export function openBlob(source: Source, call: Call = {}): ReadableStream<Uint8A
       const bytes = Buffer.allocUnsafeSlow(Math.min(READ, good));
       const { bytesRead } = await file.read(bytes, 0, bytes.length, position);
       position += bytesRead;
-      return bytesRead > 0 ? bytes.subarray(0, bytesRead) : undefined;
+      return bytesRead > 0 ? plain(bytes.subarray(0, bytesRead)) : undefined;
     } catch (err) {
       throw fsError(err, `reading ${source.blob}`);
     }
