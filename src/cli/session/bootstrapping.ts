@@ -4,6 +4,10 @@ import { IMAGE_DIRECTORIES, type NodeSource, nodeSources } from '../../core/carr
 import { HawserError, reasonOf } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import type { ImageList, Listed } from '../../core/lists/list.ts';
+import type { Platform } from '../../core/oci/descriptor.ts';
+import { platformText } from '../../core/platforms/format.ts';
+import { normalizePlatform } from '../../core/platforms/normalize.ts';
+import type { FileSystem } from '../../core/ports/file-system.ts';
 import type { Report } from '../../core/progress/events.ts';
 import { markedImages, markImages } from '../../core/verbs/bundle-marks.ts';
 import { importImages } from '../../core/verbs/import.ts';
@@ -68,20 +72,29 @@ export async function nodeContent(context: BootstrapContext): Promise<NodeConten
   const lists = sources.flatMap(({ type, path }) => (type === 'list' ? [path] : []));
   if (input.get(NAME) !== undefined && archives.length !== 1)
     throw usageError('--name is for one archive', 'Leave --name away: an archive names its images');
-  const list = await imagesOf(context, [], lists);
+  const list = await imagesOf(context, [], lists, { keepsGoing: true });
   for (const message of list.warnings) await warn(context, `warning: ${message}`);
   return { archives, list };
 }
 
 async function usualDirectories({ runtime: { fs }, signal }: BootstrapContext): Promise<string[]> {
   const found: string[] = [];
-  for (const path of IMAGE_DIRECTORIES)
-    if ((await fs.stat(path, { follow: true, signal }))?.type === 'directory') found.push(path);
+  for (const path of IMAGE_DIRECTORIES) if (await mayHaveImages(fs, path, signal)) found.push(path);
   if (found.length > 0) return found;
   throw usageError(
     'please provide an archive, a layout, a list or a directory of them',
     `Without one hawser takes ${IMAGE_DIRECTORIES.join(', ')}, and none of these is here`,
   );
+}
+
+/** Whether it is a directory, or one that cannot be looked at: then filling the node tells why. */
+async function mayHaveImages(fs: FileSystem, path: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await fs.stat(path, { follow: true, signal }))?.type === 'directory';
+  } catch {
+    signal.throwIfAborted();
+    return true;
+  }
 }
 
 /** Archives one after another, each with all cores; then what the lists name and is not here. A failure stops the others with --fail-fast only. */
@@ -91,11 +104,10 @@ export async function fillNode(
   { archives, list }: NodeContent,
   report: Report,
 ): Promise<BootstrapEnd[]> {
-  const { images } = node.backend;
-  const before = await images.list({ signal: context.signal });
   const ended: BootstrapEnd[] = [];
+  if (context.input.get(FAIL_FAST) && list.errors.length > 0) return ended;
   for (const archive of archives) {
-    ended.push(...(await fromArchive(context, node, archive, before, report)));
+    ended.push(...(await fromArchive(context, node, archive, report)));
     if (context.input.get(FAIL_FAST) && ended.some(({ error }) => error !== undefined)) return ended;
   }
   ended.push(...(await fromList(context, node, list.images, report)));
@@ -121,7 +133,6 @@ async function fromArchive(
   context: BootstrapContext,
   { backend }: Node,
   { path, version }: NodeSource,
-  before: readonly Image[],
   report: Report,
 ): Promise<BootstrapEnd[]> {
   const { runtime, signal } = context;
@@ -129,6 +140,8 @@ async function fromArchive(
   const options = { ...pullOptions(context), ...namesOf(context), report };
   const mark = version !== undefined && isUsual(context) ? { path, version } : undefined;
   try {
+    // Anew for each: the archive before may have moved names, and what they named is collected.
+    const before = await backend.images.list({ signal });
     const known = mark && (await markedImages(deps, mark, before, options));
     if (known !== undefined) {
       const again: BootstrapEnd[] = [];
@@ -164,7 +177,7 @@ function isUsual({ input }: BootstrapContext): boolean {
   return ![...ARCHIVE_FLAGS, PLATFORM, ALL_PLATFORMS].some((flag) => input.has(flag));
 }
 
-/** Of an image that is here: its names for CRI, and what the flags say of its records. */
+/** Of an image that is here: its names for CRI, and what the flags say of its records. AlreadyExists for a name that has moved meanwhile. */
 async function recordAgain(
   deps: StoreDeps,
   { name: given, target }: Pick<Image, 'name' | 'target'>,
@@ -172,7 +185,7 @@ async function recordAgain(
   { report = () => {}, signal, ...options }: Omit<PullOptions, 'reference'>,
 ): Promise<BootstrappedImage> {
   const recorder = new Recorder(deps, options, { report, signal });
-  const wanted = { name: given, target, labels: options.labels ?? {} };
+  const wanted = { name: given, target, labels: options.labels ?? {}, keepsOther: true };
   const { name, also } = await recorder.record(wanted, () => {});
   return { name, target, also, state: 'present', source };
 }
@@ -202,10 +215,9 @@ async function fromList(
       const { reference, signal } = own;
       const source = sources.get(reference.name) ?? '';
       const { snapshotter, layerSettings } = common;
-      const ready =
-        own.platforms === undefined
-          ? await readyImage(shared, reference, { snapshotter, signal })
-          : undefined;
+      const ready = isForMachine(shared, own)
+        ? await readyImage(shared, reference, { snapshotter, signal })
+        : undefined;
       if (ready !== undefined)
         return await recordAgain(shared, { name: reference.name, target: ready.target }, source, own);
       return {
@@ -216,6 +228,16 @@ async function fromList(
     }),
   );
   return [...bad, ...ended];
+}
+
+/** Whether nothing but the image of this machine is wanted. */
+function isForMachine(
+  { hostPlatform }: Pick<StoreDeps, 'hostPlatform'>,
+  { platforms = [] }: Pick<PullOptions, 'platforms'>,
+): boolean {
+  if (platforms === 'all') return false;
+  const textOf = (platform: Platform): string => platformText(normalizePlatform(platform));
+  return platforms.every((platform) => textOf(platform) === textOf(hostPlatform));
 }
 
 /** The error of the command: `lacks` when nothing else is wrong. */

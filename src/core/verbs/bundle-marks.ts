@@ -3,7 +3,6 @@
  * whose images are all here, need not be read again from its begin to its end.
  */
 import type { Image } from '../images/image-store.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
 import { digestBytes, hexOf } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
@@ -21,16 +20,31 @@ export interface MarkedArchive {
   readonly version: string;
 }
 
-/** Of a name: the version of the archive, how many names it has, and what the name named in it. */
-function markOf({ version }: MarkedArchive, count: number, { digest }: Pick<Descriptor, 'digest'>): string {
-  return `${version}-${count}-${digest}`;
+/** A name, and what it names. */
+type Named = Pick<Image, 'name' | 'target'>;
+
+/**
+ * The label's value: the version of the archive, how many names it has, the name, and what it named in the archive. The name, as tools
+ * copy labels to other names of an image.
+ */
+function markOf(
+  { version }: MarkedArchive,
+  count: number,
+  { name, target }: Named,
+  hashers: Hashers,
+): string {
+  return `${version}-${count}-${short(name, hashers)}-${target.digest}`;
 }
 
 function keyOf({ path }: MarkedArchive, hashers: Hashers): string {
-  return `${PREFIX}${hexOf(digestBytes(new TextEncoder().encode(path), hashers)).slice(0, DIGITS)}`;
+  return `${PREFIX}${short(path, hashers)}`;
 }
 
-/** The images of the archive out of `images`, where all are here, whole and unpacked; else undefined. */
+function short(text: string, hashers: Hashers): string {
+  return hexOf(digestBytes(new TextEncoder().encode(text), hashers)).slice(0, DIGITS);
+}
+
+/** The images of the archive out of `images`, where all are here still, whole and unpacked; else undefined. */
 export async function markedImages(
   deps: StoreDeps,
   archive: MarkedArchive,
@@ -38,11 +52,13 @@ export async function markedImages(
   call: { readonly snapshotter?: string | undefined } & Call,
 ): Promise<readonly Image[] | undefined> {
   const key = keyOf(archive, deps.hashers);
-  const countOf = ({ labels }: Image): number => Number(/-(\d+)-[^-]*$/.exec(labels[key] ?? '')?.[1]);
-  const marked = images.filter((one) => one.labels[key] === markOf(archive, countOf(one), one.target));
+  const countOf = ({ labels }: Image): number => Number(/-(\d+)-[^-]*-[^-]*$/.exec(labels[key] ?? '')?.[1]);
+  const marked = images.filter((one) => one.labels[key] === markOf(archive, countOf(one), one, deps.hashers));
   if (marked.length === 0 || marked.some((one) => countOf(one) !== marked.length)) return undefined;
-  for (const { name } of marked)
-    if ((await readyImage(deps, parseReference(name), call)) === undefined) return undefined;
+  for (const { name, target } of marked) {
+    const ready = await readyImage(deps, parseReference(name), call);
+    if (ready?.target.digest !== target.digest) return undefined;
+  }
   return marked;
 }
 
@@ -50,10 +66,12 @@ export async function markedImages(
 export async function markImages(
   { backend, hashers }: StoreDeps,
   archive: MarkedArchive,
-  images: readonly Pick<Image, 'name' | 'target'>[],
+  images: readonly Named[],
   call: Call,
 ): Promise<void> {
   const key = keyOf(archive, hashers);
-  for (const { name, target } of images)
-    await backend.images.label(name, { [key]: markOf(archive, images.length, target) }, call);
+  // CRI has one name for REPO:TAG and REPO:TAG@DIGEST.
+  const byName = new Map(images.map((image) => [image.name, image]));
+  for (const [name, image] of byName)
+    await backend.images.label(name, { [key]: markOf(archive, byName.size, image, hashers) }, call);
 }
