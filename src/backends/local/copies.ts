@@ -83,11 +83,16 @@ function quoted(word: string): string {
 
 function rowsOf(db: Database, table: string): string {
   const { key, all } = columnsOf(db, table);
-  return `SELECT '${table}' AS of, ${list(key)} AS key, ${list(all)} AS row FROM ${table}`;
+  return `SELECT '${table}' AS of, ${readable(key)} AS key, ${readable(all)} AS row FROM ${table}`;
 }
 
 function list(columns: readonly string[], row = ''): string {
   return `json_array(${columns.map((column) => row + column).join(', ')})`;
+}
+
+/** Of rows that may be damaged: JSON has no form for the bytes that damage makes of a text. */
+function readable(columns: readonly string[]): string {
+  return list(columns.map((column) => `iif(typeof(${column}) = 'blob', quote(${column}), ${column})`));
 }
 
 function columnsOf(db: Database, table: string): { readonly key: string[]; readonly all: string[] } {

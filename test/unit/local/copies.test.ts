@@ -1,11 +1,14 @@
 /** Rows are kept twice: what changes one of the two by other ways than SQL is found, whatever the table and the column. */
 import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { problemOf } from '../../../src/backends/local/check-records.ts';
 import { differingKeys } from '../../../src/backends/local/copies.ts';
 import { emptyDatabase } from '../../../src/backends/local/schema.ts';
+import { isKind } from '../../../src/core/errors.ts';
 import type { Database } from '../../../src/core/ports/database.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
+import { addBlob, bytesOf, withStore } from '../../support/stores.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 /** A row of each table, in the order of the references. */
@@ -98,4 +101,34 @@ test('triggers and copies that are not what they were are found', () => {
       assert.match(problemOf(bareRuntime(), db) ?? 'nothing', expected);
     });
   }
+});
+
+test('each bit of the header of a record: the store opens or says DataLoss, the records are told, the entry stays', async () => {
+  await withStore(async ({ backend, open, root }) => {
+    const name = 'h.io/lost:1';
+    const digest = await addBlob(backend, bytesOf('{}'));
+    await backend.images.put(name, { mediaType: 'a/b', digest, size: 2 }, {});
+    await backend[Symbol.asyncDispose]();
+    const path = `${root}/hawser.db`;
+    const whole = readFileSync(path);
+    const entry = readFileSync(`${root}/content/index.json`);
+    const text = whole.indexOf(`${name}${digest}`);
+    assert.ok(text > 0, 'the record was not found');
+    for (let bit = 0; bit < 18 * 8; bit++) {
+      const damaged = new Uint8Array(whole);
+      const at = text - 1 - (bit >> 3);
+      damaged[at] = (damaged[at] ?? 0) ^ (1 << (bit & 7));
+      for (const file of ['hawser.db-wal', 'hawser.db-shm']) rmSync(`${root}/${file}`, { force: true });
+      writeFileSync(path, damaged);
+      const where = `byte ${-1 - (bit >> 3)}, bit ${bit & 7}`;
+      const opened = await open().catch((err) => {
+        assert.ok(isKind(err, 'DataLoss'), `${where}: ${String(err)}`);
+        return undefined;
+      });
+      assert.deepEqual(readFileSync(`${root}/content/index.json`), entry, where);
+      if (opened === undefined) continue;
+      assert.notEqual(await opened.checkRecords?.(), undefined, where);
+      await opened[Symbol.asyncDispose]();
+    }
+  });
 });
