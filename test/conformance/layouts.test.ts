@@ -129,6 +129,9 @@ test('which image is meant, and what it is called', () =>
       [[named(NAMED)], `@${AMD64_DIGEST}`, `localhost/lay@${AMD64_DIGEST}`],
       [[named(NAMED)], `:1@${AMD64_DIGEST}`, /no image called "1" with the digest/],
       [[named({ [CONTAINERD]: NAME, [OCI]: 'x' })], ':x', NAME],
+      // The name that was asked for, not one that the layout chooses.
+      [[named({ [CONTAINERD]: 'docker.io/library/alpine:1', [OCI]: NAME })], `:${NAME}`, NAME],
+      [[named({ [CONTAINERD]: NAME, [OCI]: 'alpine:1' })], ':alpine:1', 'docker.io/library/alpine:1'],
       [[named({ [OCI]: 'v2' })], '', 'localhost/lay:v2'],
       [[named({ [OCI]: 'v2' })], ':v2', 'localhost/lay:v2'],
       [[named({ [OCI]: 'v2' }), named({ [OCI]: 'v3' }, other)], ':v3', 'localhost/lay:v3'],

@@ -266,6 +266,29 @@ test('usage: nothing named, a name with two digests, a password for two registri
   });
 });
 
+test('a password is for the registry of the images, whether a layout stands before them or after', async () => {
+  await withWorld(async ({ registry, dir, go }) => {
+    const guarded = await startRegistry({ auth: { mode: 'basic', user: 'u', pass: 'p' } });
+    try {
+      const local = registry.push('l', '1', await image('l'));
+      assert.equal((await go('fetch', local)).code, 0);
+      const layout = `oci:${join(dir, 'layout')}`;
+      assert.equal((await go('export', `${join(dir, 'layout')}/`, local)).code, 0);
+      const ref = guarded.push('a', '1', await image('a'));
+      for (const both of [
+        [layout, ref],
+        [ref, layout],
+      ]) {
+        const { code, err } = await go('fetch', '--user', 'u:p', ...both);
+        assert.equal(code, 0, err);
+        assert.equal((await go('images', 'rm', ref)).code, 0);
+      }
+    } finally {
+      await guarded.close();
+    }
+  });
+});
+
 test('a repair sends a password to one registry only, and reads it once', async () => {
   await withWorld(async ({ registry, go }) => {
     const ref = registry.push('a', '1', await image('a'));

@@ -63,7 +63,8 @@ async function many<R extends FetchResult>(
   const unread = errors.map((err) => failedImage('', err));
   if (first === undefined || (input.get(FAIL_FAST) && unread.length > 0)) return nothing({ errors });
   checkCredentials(context, list.images);
-  const registryOpts = await fetchingOptions(context, first.options.reference);
+  const asked = wanted.find(({ options }) => options.reference.layout === undefined) ?? first;
+  const registryOpts = await fetchingOptions(context, asked.options.reference);
   const common = { ...commonOptions(context), ...paceOf(registryOpts) };
   const one: Work<R> = async (deps, options) => {
     if (input.get(LOCKED)) await requireUnmoved(deps, options.reference, options);

@@ -165,9 +165,9 @@ async function documentOf(blobs: LayoutFetcher, { digest }: Source, call: Call):
   return { target: { mediaType: documentType(bytes, '') ?? OCTET_STREAM, digest, size }, names: [] };
 }
 
-/** The name that the layout gives the image; else, as podman has it, one at localhost, after the directory. InvalidArgument. */
+/** The full name that the user gave; else the one that the layout gives the image; else, as podman has it, one at localhost, after the directory. InvalidArgument. */
 function recordName(digest: Digest, names: readonly string[], { path, name, digest: given }: Source): string {
-  const [own] = names;
+  const own = name === undefined || isTag(name) ? names[0] : name;
   if (own !== undefined && !isTag(own)) return checkedName(own, digest);
   const directory = (componentsOf(path).at(-1) ?? '').toLowerCase().replace(/[^a-z0-9]+/g, '-');
   const repository = `localhost/${directory.replace(/^-|-$/g, '') || 'layout'}`;
