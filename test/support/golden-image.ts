@@ -150,6 +150,17 @@ export async function putBlob(store: AnyStore, bytes: Uint8Array, mediaType: str
   return desc;
 }
 
+/** Puts and records an image without layers, so that there is nothing to unpack; another for each name. Returns its config. */
+export async function putEmptyImage(store: AnyStore, name: string): Promise<Descriptor> {
+  const bytes = (value: unknown) => encode(JSON.stringify(value));
+  const rootfs = { type: 'layers', diff_ids: [] };
+  const machine = { architecture: 'amd64', os: 'linux' };
+  const config = await putBlob(store, bytes({ ...machine, name, rootfs }), CONFIG_TYPE);
+  const manifest = { schemaVersion: 2, mediaType: MANIFEST_TYPE, config, layers: [] };
+  await store.images.put(name, await putBlob(store, bytes(manifest), MANIFEST_TYPE), {});
+  return config;
+}
+
 /** An entry of an archive: a file, or what `header` of tar-builder.ts takes. */
 export type ArchiveEntry = readonly [name: string, content: Uint8Array | string];
 

@@ -4,9 +4,7 @@ import { IMAGE_DIRECTORIES, type NodeSource, nodeSources } from '../../core/carr
 import { HawserError, reasonOf } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import type { ImageList, Listed } from '../../core/lists/list.ts';
-import type { Platform } from '../../core/oci/descriptor.ts';
-import { platformText } from '../../core/platforms/format.ts';
-import { normalizePlatform } from '../../core/platforms/normalize.ts';
+import { isSamePlatform } from '../../core/platforms/format.ts';
 import type { FileSystem } from '../../core/ports/file-system.ts';
 import type { Report } from '../../core/progress/events.ts';
 import { markedImages, markImages } from '../../core/verbs/bundle-marks.ts';
@@ -235,9 +233,7 @@ function isForMachine(
   { hostPlatform }: Pick<StoreDeps, 'hostPlatform'>,
   { platforms = [] }: Pick<PullOptions, 'platforms'>,
 ): boolean {
-  if (platforms === 'all') return false;
-  const textOf = (platform: Platform): string => platformText(normalizePlatform(platform));
-  return platforms.every((platform) => textOf(platform) === textOf(hostPlatform));
+  return platforms !== 'all' && platforms.every((platform) => isSamePlatform(platform, hostPlatform));
 }
 
 /** The error of the command: `lacks` when nothing else is wrong. */

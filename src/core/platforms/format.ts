@@ -1,4 +1,5 @@
 import type { Platform } from '../oci/descriptor.ts';
+import { normalizePlatform } from './normalize.ts';
 
 /** `os/arch[/variant]`, as ctr shows platforms; `unknown` when there is no OS. */
 export function formatPlatform({ os, architecture, variant = '' }: Platform): string {
@@ -14,6 +15,11 @@ export function platformText(platform: Platform): string {
   const features = [...osFeatures].sort().map((feature) => `+${encodePart(feature)}`);
   const options = encodePart(osVersion) + features.join('');
   return formatPlatform(options === '' || os === '' ? platform : { ...platform, os: `${os}(${options})` });
+}
+
+/** Whether two spellings are of one platform: `linux/arm64/v8` and `linux/arm64`. */
+export function isSamePlatform(a: Platform, b: Platform): boolean {
+  return platformText(normalizePlatform(a)) === platformText(normalizePlatform(b));
 }
 
 /** encodeURIComponent leaves some marks that the grammar does not have. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Platform } from '../../../src/core/oci/descriptor.ts';
-import { formatPlatform, platformText } from '../../../src/core/platforms/format.ts';
+import { formatPlatform, isSamePlatform, platformText } from '../../../src/core/platforms/format.ts';
 import { containerdPlatform, defaultPlatform, hostPlatform } from '../../../src/core/platforms/host.ts';
 import { normalizePlatform } from '../../../src/core/platforms/normalize.ts';
 import { parsePlatform } from '../../../src/core/platforms/parse.ts';
@@ -143,4 +143,21 @@ test('the host', () => {
   const windows = hostPlatform({ os: 'windows', arch: 'amd64', variant: '' });
   assert.deepEqual(windows, { os: 'windows', architecture: 'amd64' });
   assert.equal(formatPlatform(hostPlatform({ os: 'darwin', arch: 'arm64', variant: '' })), 'linux/arm64/v8');
+});
+
+test('the platform of a machine is what a lock calls it: in any spelling, and no other', () => {
+  const machines = ['amd64', 'arm64', 'arm', 's390x'].map((arch) => ({ os: 'linux', arch, variant: '' }));
+  const spellings = ['linux/x86_64', 'linux/amd64/v1', 'linux/aarch64', 'linux/arm64/v8', 'linux/armhf'];
+  const others = ['linux/amd64/v3', 'linux/arm64/v9', 'linux/arm/v6', 'windows/amd64'];
+  const texts = [...machines.map(({ os, arch }) => `${os}/${arch}`), ...spellings, ...others];
+  const same = machines.map((host) => {
+    const machine = containerdPlatform(hostPlatform(host));
+    return texts.filter((text) => isSamePlatform(parsePlatform(text, amd64), machine));
+  });
+  assert.deepEqual(same, [
+    ['linux/amd64', 'linux/x86_64', 'linux/amd64/v1'],
+    ['linux/arm64', 'linux/aarch64', 'linux/arm64/v8'],
+    ['linux/arm', 'linux/armhf'],
+    ['linux/s390x'],
+  ]);
 });

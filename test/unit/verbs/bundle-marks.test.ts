@@ -7,26 +7,11 @@ import { markedImages, markImages } from '../../../src/core/verbs/bundle-marks.t
 import type { StoreDeps } from '../../../src/core/verbs/options.ts';
 import { partsOf } from '../../../src/entry/stores.ts';
 import { openStore, type Store } from '../../../src/mod.ts';
-import { CONFIG_TYPE, MANIFEST_TYPE, putBlob } from '../../support/golden-image.ts';
+import { putEmptyImage } from '../../support/golden-image.ts';
 import { tempDir } from '../../support/tmp.ts';
 
 const ARCHIVE = { path: '/images/a.tar.zst', version: '100-5' };
 const [A, B] = ['registry.example/a:1', 'registry.example/b:1'] as const;
-
-/** Without layers: there is nothing to unpack. */
-async function putImage(store: Store, name: string): Promise<Descriptor> {
-  const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-  const rootfs = { type: 'layers', diff_ids: [] };
-  const config = await putBlob(
-    store,
-    bytes({ architecture: 'amd64', os: 'linux', name, rootfs }),
-    CONFIG_TYPE,
-  );
-  const manifest = { schemaVersion: 2, mediaType: MANIFEST_TYPE, config, layers: [] };
-  const target = await putBlob(store, bytes(manifest), MANIFEST_TYPE);
-  await store.images.put(name, target, {});
-  return config;
-}
 
 /** As ctr images tag and hawser tag do it. */
 async function copied(store: Store, to: string): Promise<void> {
@@ -65,8 +50,8 @@ async function withStore(work: (store: Store, deps: StoreDeps) => Promise<void>)
 for (const [what, change] of [...NO_CHANGES, ...CHANGES])
   test(`an archive that was read: ${what}`, () =>
     withStore(async (store, deps) => {
-      const config = await putImage(store, A);
-      const other = await putImage(store, B);
+      const config = await putEmptyImage(store, A);
+      const other = await putEmptyImage(store, B);
       const known = async (archive: typeof ARCHIVE) =>
         (await markedImages(deps, archive, await store.images.list(), {}))?.map(({ name }) => name);
       assert.equal(await known(ARCHIVE), undefined);
@@ -83,7 +68,7 @@ for (const [what, change] of [...NO_CHANGES, ...CHANGES])
 
 test('a list of images that is older than the last change: a name that moved is not what the archive brought', () =>
   withStore(async (store, deps) => {
-    for (const name of [A, B]) await putImage(store, name);
+    for (const name of [A, B]) await putEmptyImage(store, name);
     const images = await store.images.list();
     await markImages(deps, ARCHIVE, images, {});
     const before = await store.images.list();
@@ -93,7 +78,7 @@ test('a list of images that is older than the last change: a name that moved is 
 
 test('a name that an archive has twice is one name: the archive is known', () =>
   withStore(async (store, deps) => {
-    await putImage(store, A);
+    await putEmptyImage(store, A);
     const [image] = await store.images.list();
     assert.ok(image);
     await markImages(deps, ARCHIVE, [image, image], {});
