@@ -243,9 +243,12 @@ function withoutRoot(which: Flavour, root: string, args: readonly string[]): Pro
 function interruptWhenDownloading(root: string): ExecOptions {
   return {
     started: (child) => {
+      let isSent = false;
       const look = setInterval(async () => {
         const { stdout } = await exec('find', [join(root, 'content/ingest'), '-name', 'data', '-size', '+0']);
-        if (stdout === '') return;
+        // A look may last longer than the pause; a second interrupt waits for nothing.
+        if (stdout === '' || isSent) return;
+        isSent = true;
         clearInterval(look);
         child.kill('SIGINT');
       }, 100);
