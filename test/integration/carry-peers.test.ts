@@ -6,7 +6,7 @@ import { startRegistry } from '../registry/registry.ts';
 import { type CarryWorld, GOLDEN_NAME, targetOf, withCarryWorld } from '../support/carry-world.ts';
 import { exec, execOk } from '../support/exec.ts';
 import { amd64, INDEX_DIGEST } from '../support/golden-image.ts';
-import { anyFlavour, hawser } from '../support/hawser.ts';
+import { hawser, quickest } from '../support/hawser.ts';
 import { findTool, needs, requirePeer } from '../support/needs.ts';
 import { digestOf } from '../support/stores.ts';
 
@@ -22,7 +22,7 @@ async function importedAs(
   file: string,
   ...flags: readonly string[]
 ): Promise<string | undefined> {
-  const store = hawser(anyFlavour, path(`store-of-${file}`));
+  const store = hawser(quickest, path(`store-of-${file}`));
   await store.ok('import', '--no-unpack', ...flags, path(file));
   return await targetOf(store, GOLDEN_NAME);
 }
@@ -68,7 +68,7 @@ test('crane pushes an export, and hawser imports what crane pulls', { skip: peer
       const ref = registry.push('t/img', '1', image);
       for (const format of ['oci', 'tarball']) {
         await execOk('crane', ['pull', '--insecure', '--format', format, ref, path(format)]);
-        const store = hawser(anyFlavour, path(`of-${format}`));
+        const store = hawser(quickest, path(`of-${format}`));
         // crane names nothing in a layout.
         const named = format === 'oci' ? ['--name', ref] : [];
         await store.ok('import', '--no-unpack', ...named, path(format));
@@ -98,7 +98,7 @@ test(
         assert.equal(`sha256:${id}`, digestOf(amd64.config), 'the same config, so the same layers');
         for (const format of ['oci-archive', 'docker-archive']) {
           await podman('save', '-q', '--format', format, '-o', path(`${format}.tar`), GOLDEN_NAME);
-          const store = hawser(anyFlavour, path(`of-${format}`));
+          const store = hawser(quickest, path(`of-${format}`));
           await store.ok('import', '--no-unpack', path(`${format}.tar`));
           const { stdout } = await store.ok('images', 'inspect', '--content', GOLDEN_NAME);
           assert.ok(stdout.includes(digestOf(amd64.config)), stdout);

@@ -6,7 +6,7 @@ import { GOLDEN_NAME, targetOf, withCarryWorld } from '../support/carry-world.ts
 import { installations, startContainerd } from '../support/containerd.ts';
 import { exec, execOk } from '../support/exec.ts';
 import { amd64, INDEX_DIGEST } from '../support/golden-image.ts';
-import { anyFlavour, hawser } from '../support/hawser.ts';
+import { hawser, quickest } from '../support/hawser.ts';
 import { findTool, needs } from '../support/needs.ts';
 import { digestOf } from '../support/stores.ts';
 
@@ -46,11 +46,11 @@ for (const installation of installations)
           assert.equal(await targetOf(empty, GOLDEN_NAME), INDEX_DIGEST);
           await full.ok('export', '--format', 'docker', path('d.tar'), GOLDEN_NAME);
           await daemon.ctr('-n', 'other', 'images', 'import', path('d.tar'));
-          const ours = hawser(anyFlavour, path('docker'));
+          const ours = hawser(quickest, path('docker'));
           await ours.ok('import', '--no-unpack', path('d.tar'));
           const digest = (await targetOf(ours, GOLDEN_NAME)) ?? 'none';
           assert.match((await daemon.ctr('-n', 'other', 'images', 'ls')).stdout, new RegExp(digest));
-          const [file, ...before] = anyFlavour.command;
+          const [file, ...before] = quickest.command;
           const at = [...before, '--address', daemon.socket, '-n', 'third'];
           await execOk(file, [...at, 'import', '--no-unpack', '--all-platforms', path('a.tar')]);
           await execOk(file, [...at, 'export', path('c.tar'), GOLDEN_NAME]);
@@ -79,7 +79,7 @@ test(
       ] as const;
       for (const [to, name, digest] of copies) {
         await execOk('skopeo', ['copy', '-q', '--all', `oci:${path('layout')}:1`, to]);
-        const store = hawser(anyFlavour, path(`store-${name}`));
+        const store = hawser(quickest, path(`store-${name}`));
         await store.ok('import', '--no-unpack', '--all-platforms', path(name));
         assert.equal(await targetOf(store, GOLDEN_NAME), digest);
       }
@@ -121,7 +121,7 @@ test(
 
 test('through a pipe: standard output is the archive and nothing else', () =>
   withCarryWorld(async ({ path, full, empty }) => {
-    const [file, ...before] = anyFlavour.command;
+    const [file, ...before] = quickest.command;
     const out = await full.run(['export', '-', GOLDEN_NAME]);
     assert.equal(out.code, 0, out.stderr);
     writeFileSync(path('p.tar'), out.raw);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startContainerd } from '../support/containerd.ts';
 import { FIXTURE_TOOLS, realImage } from '../support/fixtures.ts';
-import { hawser, wanted } from '../support/hawser.ts';
+import { eachRuntime, type Flavour, hawser } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
@@ -73,7 +73,7 @@ describe('a real image by ctr and by hawser', { skip: needs({ root: true, tools:
     baselines.set(key, made);
     return made;
   };
-  const compare = async (which: (typeof wanted)[number], variant: string, snapshotter: string) => {
+  const compare = async (which: Flavour, variant: string, snapshotter: string) => {
     const theirs = await byContainerd(variant, snapshotter);
     await using store = scratch();
     const ours = await observe(hawser(which, store.path).ok, variant, snapshotter);
@@ -82,7 +82,7 @@ describe('a real image by ctr and by hawser', { skip: needs({ root: true, tools:
     assert.deepEqual(diffTrees(ours.tree, theirs.tree, CONTAINERD_DEFECTS), []);
   };
 
-  for (const which of wanted) {
+  for (const which of eachRuntime) {
     for (const snapshotter of SNAPSHOTTERS) {
       for (const variant of ['gzip', 'zstd']) {
         test(`${which.name}, ${variant}, ${snapshotter}`, { skip: which.skip }, () =>
@@ -91,7 +91,7 @@ describe('a real image by ctr and by hawser', { skip: needs({ root: true, tools:
       }
     }
   }
-  const [one] = wanted;
+  const [one] = eachRuntime;
   for (const variant of ['index', 'docker']) {
     if (one === undefined) continue;
     test(`${one.name}, ${variant}, overlayfs`, { skip: one.skip }, () => compare(one, variant, 'overlayfs'));

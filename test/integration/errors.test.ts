@@ -9,7 +9,7 @@ import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { type ExecOptions, type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
 import { halfDone } from '../support/half-done.ts';
-import { type Flavour, hawser, wanted } from '../support/hawser.ts';
+import { eachRuntime, type Flavour, hawser } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { asNobody, NOBODY } from '../support/nobody.ts';
 import { freePort } from '../support/processes.ts';
@@ -119,7 +119,7 @@ const ROWS: readonly Row[] = [
 
 const skip = needs({ root: true, tools: TOOLS });
 
-for (const which of wanted) {
+for (const which of eachRuntime) {
   describe(`errors: ${which.name}`, { skip: skip || which.skip }, () => {
     let temp: Scratch;
     let registry: StaticRegistry;

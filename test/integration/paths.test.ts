@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
 import { describe, exec } from '../support/exec.ts';
-import { wanted } from '../support/hawser.ts';
+import { eachRuntime } from '../support/hawser.ts';
 import { scratch } from '../support/scratch.ts';
 import { serveImage, startStaticRegistry } from '../support/static-registry.ts';
 
-for (const which of wanted) {
+for (const which of eachRuntime) {
   test(`paths/${which.name}: relative to the working directory, not to PWD`, {
     skip: which.skip,
   }, async () => {

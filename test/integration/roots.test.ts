@@ -215,12 +215,15 @@ describe('certificates and names in a root', {
   }
 });
 
-test('the executable starts a thousand times', { skip: skipRoot(EMPTY) }, () => {
-  const script = 'n=0; while [ $n -lt 500 ]; do "$0" --version || exit 1; n=$((n+1)); done';
+/** HAWSER_STARTS sets the number. */
+const STARTS = Number(process.env.HAWSER_STARTS ?? 300);
+
+test(`the executable starts ${STARTS} times`, { skip: skipRoot(EMPTY) }, () => {
+  const script = `n=0; while [ $n -lt ${STARTS / 2} ]; do "$0" --version || exit 1; n=$((n+1)); done`;
   const half = `( ${script} ) & ( ${script} ); wait $!`;
   const output = execFileSync('sh', ['-c', half, binary.file ?? ''], { encoding: 'utf8', env: {} });
   const lines = output.trim().split('\n');
-  assert.equal(lines.length, 1000);
+  assert.equal(lines.length, 2 * Math.ceil(STARTS / 2));
   assert.equal(new Set(lines).size, 1);
 });
 

@@ -6,7 +6,7 @@ import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { image } from '../support/bench.ts';
 import { type Containerd, startContainerd } from '../support/containerd.ts';
 import { type ExecResult, exec, describe as explain } from '../support/exec.ts';
-import { anyFlavour, type Flavour, wanted } from '../support/hawser.ts';
+import { anyFlavour, eachRuntime, type Flavour } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
@@ -65,7 +65,7 @@ interface Place {
 }
 
 const PLACES: readonly Place[] = [
-  ...wanted.map((flavour) => ({
+  ...eachRuntime.map((flavour) => ({
     name: flavour.name,
     skip: flavour.skip,
     daemon: false,

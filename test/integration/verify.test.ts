@@ -9,7 +9,7 @@ import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { startContainerd } from '../support/containerd.ts';
 import { filesIn, flipBit, randomFlip } from '../support/damage.ts';
 import { exec, execOk } from '../support/exec.ts';
-import { anyFlavour, type Hawser, hawser, wanted } from '../support/hawser.ts';
+import { anyFlavour, eachRuntime, type Hawser, hawser } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { scratch } from '../support/scratch.ts';
 import { chosenSeed } from '../support/seed.ts';
@@ -38,7 +38,7 @@ describe('verify and repair', { skip: needs({ root: true }) }, () => {
     return { code, report: JSON.parse(stdout) };
   };
 
-  for (const which of wanted) {
+  for (const which of eachRuntime) {
     test(which.name, { skip: which.skip }, async () => {
       await using dir = scratch();
       const store = hawser(which, dir.path);

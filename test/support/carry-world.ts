@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ArchiveEntry, blobEntry, blobs, indexOf, LAYOUT, tarOf } from './golden-image.ts';
-import { anyFlavour, type Hawser, hawser } from './hawser.ts';
+import { type Hawser, hawser, quickest } from './hawser.ts';
 import { scratch } from './scratch.ts';
 
 export const GOLDEN_NAME = 'registry.example/t/img:1';
@@ -26,9 +26,9 @@ export async function withCarryWorld(body: (world: CarryWorld) => Promise<void>)
       ...blobs().map(blobEntry),
     ];
     writeFileSync(path('golden.tar'), tarOf(entries));
-    const full = hawser(anyFlavour, path('full'));
+    const full = hawser(quickest, path('full'));
     await full.ok('import', '--no-unpack', '--all-platforms', path('golden.tar'));
-    await body({ dir: dir.path, path, full, empty: hawser(anyFlavour, path('empty')) });
+    await body({ dir: dir.path, path, full, empty: hawser(quickest, path('empty')) });
   } finally {
     await dir[Symbol.asyncDispose]();
   }

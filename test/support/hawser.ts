@@ -37,6 +37,12 @@ export const flavours: readonly Flavour[] = [
 /** The flavours to test: HAWSER_FLAVOURS (comma-separated names), else all. */
 export const wanted: readonly Flavour[] = pick(process.env.HAWSER_FLAVOURS);
 
+/** One for each runtime; all that HAWSER_FLAVOURS names. The sources and the bundle run on the runtime that the executable has. */
+export const eachRuntime: readonly Flavour[] =
+  process.env.HAWSER_FLAVOURS === undefined
+    ? wanted.filter(({ name }) => name === 'binary' || name === 'node22' || name === 'deno')
+    : wanted;
+
 /** The one for tests that need only one. */
 export const anyFlavour: Flavour = wanted.find((one) => one.skip === false) ?? flavour('node26');
 
