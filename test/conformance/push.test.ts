@@ -307,12 +307,88 @@ test('a registry that stores other bytes than were sent is found out', async () 
   }
 });
 
+const HTML = { status: 200, body: '<html>hello</html>', contentType: 'text/html' };
+/** An answer of success in the place of the registry's. */
+const raw = (status: string) => `HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`;
+
+for (const [title, faults] of [
+  ['a web server answers all with 200', [HTML]],
+  ['HEAD of all is 200', [{ method: 'HEAD', ...HTML }, HTML]],
+  [
+    'a part of an upload is answered by a web server',
+    [{ method: 'PUT', match: '/uploads/', raw: raw('200 OK') }],
+  ],
+  [
+    'an upload is closed by a web server',
+    [{ method: 'PUT', match: '/uploads/', raw: raw('204 No Content') }],
+  ],
+  ['the beginning of an upload is answered with 200', [{ method: 'POST', ...HTML }]],
+  ['a manifest is answered by a web server', [{ method: 'PUT', match: '/manifests/', raw: raw('200 OK') }]],
+] as const satisfies readonly (readonly [string, readonly Fault[]])[])
+  test(`no registry: ${title}: the push fails, and says so`, async () => {
+    await withWorld({ faults }, async ({ to, go, have }) => {
+      const local = await have('t/src', small);
+      for (const ref of [`${to.host}/x/app:1`, `${to.host}/x/app@${small.root.digest}`]) {
+        const done = await go('push', '--retry', '0', ref, local);
+        assert.equal(done.code, 1, done.out);
+        assert.match(done.err, /This is no registry/);
+      }
+    });
+  });
+
+for (const [title, faults] of [
+  ['HEAD of blobs is answered by a web server', [{ method: 'HEAD', match: '/blobs/', raw: raw('200 OK') }]],
+  [
+    'HEAD of manifests is answered by a web server',
+    [{ method: 'HEAD', match: '/manifests/', raw: raw('200 OK') }],
+  ],
+  ['uploads end with 204', [{ method: 'PUT', match: '/uploads/', tells: 204 }]],
+  ['manifests are answered with 200', [{ method: 'PUT', match: '/manifests/', tells: 200 }]],
+] as const satisfies readonly (readonly [string, readonly Fault[]])[])
+  test(`${title}: all is sent, and is there`, async () => {
+    await withWorld({ faults }, async (world) => {
+      await pushed(world, small);
+    });
+  });
+
+test('a mount that is told and was not done: the blob is sent', async () => {
+  const faults = [{ method: 'POST', match: 'mount=', raw: raw('201 Created') }];
+  await withWorld({ faults }, (world) => pushed(world, big).then());
+});
+
+for (const [title, fault] of [
+  ['503', { status: 503, times: 3 }],
+  ['502', { status: 502, times: 1 }],
+  ['429 and a wait', { status: 429, retryAfter: 1, times: 1 }],
+] as const)
+  test(`after a lost connection the question how far an upload came is answered with ${title}: no part is sent twice`, async () => {
+    const lost = { method: 'PATCH', lostAnswer: true, skip: 2, times: 1 };
+    const away = { method: 'GET', match: '/uploads/', ...fault };
+    await withWorld({ faults: [lost, away] }, async (world) => {
+      await pushed(world, big, '--chunk-size', '500k');
+      assert.equal(world.to.met(away) > fault.times, true, 'the fault has struck');
+      assert.equal(sent(world.to), all(big));
+    });
+  });
+
+test('a registry that was never reached is tried three times', async () => {
+  await withWorld({}, async ({ go, have }) => {
+    const started = Date.now();
+    const done = await go('push', '127.0.0.1:1/x/app:1', await have('t/src', small));
+    assert.equal(done.code, 1);
+    assert.match(done.err, /given up after 3 tries/);
+    assert.ok(Date.now() - started < 20_000);
+  });
+});
+
 test('413 names the size, and parts', async () => {
-  const faults = [{ method: 'PUT', match: '/uploads/', status: 413 }];
+  const faults = [
+    { method: 'PUT', status: 413, when: ({ body }: { body: Uint8Array }) => body.length > MIB },
+  ];
   await withWorld({ faults }, async (world) => {
     const { to, go, have } = world;
     const done = await go('push', `${to.host}/x/app:1`, await have('t/src', big));
-    assert.match(done.err, /of \d+ bytes: .*413[\s\S]*--chunk-size 50M/);
+    assert.match(done.err, /of \d+ bytes: .*413[\s\S]*--chunk-size 1M sends/);
     assert.equal(to.openUploads(), 0, 'the uploads were given up');
   });
 });

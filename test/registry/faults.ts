@@ -15,6 +15,8 @@ export interface Fault {
 
   /** Instead of the answer. */
   readonly status?: number;
+  /** The request is done, and answered with this status, without headers and body. */
+  readonly tells?: number;
   readonly reason?: string;
   readonly body?: string | Uint8Array;
   /** The whole answer, byte for byte; the connection is closed after it. */
@@ -153,6 +155,8 @@ export async function spoil(answer: Answer, fault: Fault, target: string): Promi
     answer.headers = [];
     answer.content = contentOf(fault.body ?? '');
   } else if (fault.body !== undefined) answer.content = contentOf(fault.body);
+  if (fault.tells !== undefined)
+    Object.assign(answer, { status: fault.tells, headers: [], content: contentOf('') });
   if (fault.reason !== undefined) answer.reason = fault.reason;
   if (fault.redirect !== undefined) {
     answer.status = fault.redirectStatus ?? 307;

@@ -18,6 +18,7 @@ export class BlobReader {
   readonly #call: Call;
   readonly #onRead: (position: number) => void;
   #cursor: Cursor | undefined;
+  #cannotOpen = false;
 
   /** `onRead`: told how far bytes were handed out. */
   constructor(content: Provider, desc: Descriptor, call: Call, onRead: (position: number) => void) {
@@ -25,6 +26,11 @@ export class BlobReader {
     this.#desc = desc;
     this.#call = call;
     this.#onRead = onRead;
+  }
+
+  /** What was read last failed, and not the one who was reading. */
+  get hasFailed(): boolean {
+    return this.#cannotOpen || this.#cursor?.hasFailed === true;
   }
 
   /** The bytes from `start`, `end` excluded. To open a part ends the part that was opened before. */
@@ -50,9 +56,11 @@ export class BlobReader {
     if (this.#cursor?.at === start && !this.#cursor.isBusy) return this.#cursor;
     await this.#cursor?.close();
     let stream: ReadableStream<Uint8Array>;
+    this.#cannotOpen = false;
     try {
       stream = await this.#content.open(this.#desc.digest, { ...this.#call, chunk: CHUNK });
     } catch (err) {
+      this.#cannotOpen = true;
       throw wrap('Cannot push', err);
     }
     const cursor = new Cursor(stream, this.#desc);
@@ -73,6 +81,7 @@ class Cursor {
   at = 0;
   /** A `take` that was given up is still waiting for the store. */
   isBusy = false;
+  hasFailed = false;
 
   constructor(stream: ReadableStream<Uint8Array>, desc: Descriptor) {
     this.#stream = stream.getReader();
@@ -82,6 +91,17 @@ class Cursor {
   /** The next bytes, at most `most`. DataLoss where there are none, or the digest does not hold. */
   async take(most: number): Promise<Uint8Array> {
     this.isBusy = true;
+    try {
+      const bytes = await this.#take(most);
+      this.isBusy = false;
+      return bytes;
+    } catch (err) {
+      this.hasFailed = true;
+      throw err;
+    }
+  }
+
+  async #take(most: number): Promise<Uint8Array> {
     if (this.at === 0) this.#following = await this.#read();
     if (this.#current.length === 0) {
       this.#current = this.#following ?? this.#current;
@@ -92,7 +112,6 @@ class Cursor {
     this.at += bytes.length;
     const isEnd = this.#current.length === 0 && this.#following === undefined;
     if (bytes.length === 0 || isEnd !== this.at >= this.#desc.size) throw this.#otherSize();
-    this.isBusy = false;
     return bytes;
   }
 

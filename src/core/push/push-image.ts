@@ -15,7 +15,7 @@ import type { RepositoryWriter } from '../registry/registry.ts';
 import type { Mounts } from './mounts.ts';
 import { type Document, hasManifest, putManifest } from './put-manifest.ts';
 import { listUnderTag } from './referrers-tag.ts';
-import { type UploadDeps, uploadBlob } from './upload-blob.ts';
+import { type Contact, type UploadDeps, uploadBlob } from './upload-blob.ts';
 
 /** What goes to a repository, in the order in which it goes there. */
 export interface Cargo {
@@ -56,8 +56,9 @@ export async function pushImage(
 ): Promise<void> {
   for (const desc of [...cargo.blobs, ...[...cargo.documents, cargo.root, ...cargo.referrers].map(descOf)])
     tell(deps, desc, 'waiting');
+  const contact = { isMade: false };
   await allOrAbort(cargo.blobs, call.signal, (desc, signal) =>
-    deps.uploads.run(signal, () => pushBlob(deps, desc, { signal })),
+    deps.uploads.run(signal, () => pushBlob(deps, contact, desc, { signal })),
   );
   // Few, and each may be listed by the next.
   for (const document of cargo.documents)
@@ -71,12 +72,12 @@ function descOf({ desc }: Document): Descriptor {
   return desc;
 }
 
-async function pushBlob(deps: PushImageDeps, desc: Descriptor, call: Call): Promise<void> {
+async function pushBlob(deps: PushImageDeps, contact: Contact, desc: Descriptor, call: Call): Promise<void> {
   const { writer, mounts } = deps;
   const { reference } = writer;
   await deps.turns.run(`${reference.host} ${desc.digest}`, call.signal, async () => {
     const from = mounts.find(reference, desc.digest, await deps.labels(desc.digest, call));
-    const upload: UploadDeps = deps;
+    const upload: UploadDeps = { ...deps, contact };
     const arrival = await uploadBlob(upload, desc, from, call);
     mounts.note(reference, desc.digest);
     tell(deps, desc, arrival);

@@ -5,10 +5,11 @@ import { documentType } from '../oci/documents.ts';
 import { isIndexType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import { acceptOf } from '../registry/accept.ts';
-import { digestOf, isSuccess, singleHeader } from '../registry/answer.ts';
+import { contentLength, digestOf, isSuccess, singleHeader } from '../registry/answer.ts';
 import { discard } from '../registry/body.ts';
 import { codeOf, statusOf } from '../registry/failures.ts';
 import type { RepositoryWriter } from '../registry/registry.ts';
+import { isReceipt, notStored } from './receipt.ts';
 import { checkDigest } from './upload-session.ts';
 
 export interface Document {
@@ -16,10 +17,13 @@ export interface Document {
   readonly bytes: Uint8Array;
 }
 
-/** Whether the repository has the manifest, and, for a tag, whether the tag names it. False where the registry does not tell. */
+/**
+ * Whether the repository has the manifest, and, for a tag, whether the tag names it. False where the registry does not tell: by the digest,
+ * or, of what was asked for by its digest, by the length.
+ */
 export async function hasManifest(
   writer: RepositoryWriter,
-  { mediaType, digest }: Descriptor,
+  { mediaType, digest, size }: Descriptor,
   object: string,
   call: Call,
 ): Promise<boolean> {
@@ -32,7 +36,9 @@ export async function hasManifest(
     const response = await writer.send(request, call);
     if (singleHeader(response, 'retry-after') !== undefined) throw await writer.refusal(request, response);
     await discard(response.body);
-    return isSuccess(response) && (object === digest || digestOf(response) === digest);
+    if (!isSuccess(response)) return false;
+    const told = digestOf(response);
+    return told === digest || (told === undefined && object === digest && contentLength(response) === size);
   });
 }
 
@@ -57,13 +63,16 @@ export async function putManifest(
     ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
   };
   const request = { method: 'PUT', url: writer.url(`manifests/${object}`), headers, body: bytes } as const;
-  return await writer.insist(call, async () => {
-    const response = await writer.send(request, call);
-    if (!isSuccess(response)) throw explained(await writer.refusal(request, response), desc, isSparse);
-    await discard(response.body);
-    checkDigest(desc, response);
-    return singleHeader(response, 'oci-subject');
+  const response = await writer.insist(call, async () => {
+    const answer = await writer.send(request, call);
+    if (!isSuccess(answer)) throw explained(await writer.refusal(request, answer), desc, isSparse);
+    await discard(answer.body);
+    return answer;
   });
+  checkDigest(desc, response);
+  if (!isReceipt(response) && !(await hasManifest(writer, desc, object, call)))
+    throw notStored('PUT', response, desc);
+  return singleHeader(response, 'oci-subject');
 }
 
 /** By the codes of registries for what the document names and they lack (crane's answers 404). */

@@ -7,12 +7,11 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { BlobStatus, Report } from '../progress/events.ts';
-import { isSuccess, singleHeader } from '../registry/answer.ts';
-import { discard } from '../registry/body.ts';
 import { codeOf, isRetryable, statusOf } from '../registry/failures.ts';
 import { Patience, type RetryOptions } from '../registry/patience.ts';
 import type { RepositoryWriter } from '../registry/registry.ts';
 import { BlobReader } from './blob-reader.ts';
+import { hasBlob } from './receipt.ts';
 import { UploadSession } from './upload-session.ts';
 
 export interface UploadDeps {
@@ -23,6 +22,12 @@ export interface UploadDeps {
   readonly retry: RetryOptions | undefined;
   /** Bytes of a part. Not given: a blob is sent in one request, and in parts after a lost connection. */
   readonly chunkSize: number | undefined;
+  readonly contact: Contact;
+}
+
+/** Whether the registry has answered during this push: one that never did is more likely named wrongly than down. */
+export interface Contact {
+  isMade: boolean;
 }
 
 /** How a blob came to the registry: it was there, another repository had it, or its bytes were sent. */
@@ -43,7 +48,7 @@ export async function uploadBlob(
   call: Call,
 ): Promise<Arrival> {
   const upload = new Upload(deps, desc, from, call);
-  const patience = new Patience(deps.clock, deps.retry, true);
+  const patience = new Patience(deps.clock, deps.retry);
   const untilThere = async (): Promise<Arrival> => {
     for (;;) {
       try {
@@ -51,6 +56,7 @@ export async function uploadBlob(
       } catch (err) {
         call.signal?.throwIfAborted();
         if (upload.beginsAnew(err)) continue;
+        if (deps.contact.isMade) patience.reached();
         const wait = patience.next(err, upload.gained());
         deps.report({
           type: 'retry',
@@ -130,7 +136,10 @@ class Upload {
 
   /** The blob may be there, though the answer that said so was lost. */
   async #begun(): Promise<UploadSession | Arrival> {
-    if (await this.#exists()) return this.#sent > 0 ? 'done' : 'exists';
+    const { writer, contact } = this.#deps;
+    const isThere = await hasBlob(writer, this.#desc, this.#call);
+    contact.isMade = true;
+    if (isThere) return this.#sent > 0 ? 'done' : 'exists';
     const session = await this.#start();
     if (session !== 'mounted') this.#session = session;
     return session;
@@ -165,19 +174,10 @@ class Upload {
     return await UploadSession.start(writer, this.#desc, undefined, this.#call);
   }
 
-  /** Some registries refuse HEAD to those who may only push: whether the blob is there is not known then. */
-  async #exists(): Promise<boolean> {
-    const { writer } = this.#deps;
-    const request = { method: 'HEAD', url: writer.url(`blobs/${this.#desc.digest}`) } as const;
-    const response = await writer.send(request, this.#call);
-    if (singleHeader(response, 'retry-after') !== undefined) throw await writer.refusal(request, response);
-    await discard(response.body);
-    return isSuccess(response);
-  }
-
   /** Whether the failure is that of one upload: the registry has forgotten it, or was sent bytes that were damaged on the way. */
   beginsAnew(err: unknown): boolean {
-    if (this.#session === undefined) return false;
+    // A source that lacks the blob answers 404, too.
+    if (this.#session === undefined || this.#reader.hasFailed) return false;
     const code = codeOf(err);
     if (code === 'DIGEST_INVALID') {
       this.#isSpoilt = true;

@@ -7,9 +7,10 @@ import type { Call } from '../ports/call.ts';
 import type { BodySource, HttpResponse } from '../ports/transport.ts';
 import { digestOf, isSuccess, singleHeader } from '../registry/answer.ts';
 import { discard } from '../registry/body.ts';
-import { statusOf } from '../registry/failures.ts';
+import { isRetryable, statusOf } from '../registry/failures.ts';
 import { safeUrl } from '../registry/redact.ts';
 import type { RepositoryWriter, WriteRequest } from '../registry/registry.ts';
+import { hasBlob, isReceipt, NO_REGISTRY, notStored } from './receipt.ts';
 
 const OCTETS = { 'content-type': 'application/octet-stream' };
 const NOTHING: Uint8Array = new Uint8Array();
@@ -46,7 +47,8 @@ export class UploadSession {
     if (response.status === 201 && from !== undefined) {
       await discard(response.body);
       checkDigest(desc, response);
-      return 'mounted';
+      if (digestOf(response) !== undefined || (await hasBlob(writer, desc, call))) return 'mounted';
+      return await UploadSession.start(writer, desc, undefined, call);
     }
     if (response.status !== 202) throw await refused(writer, request, response, desc);
     await discard(response.body);
@@ -89,13 +91,20 @@ export class UploadSession {
     if (!isSuccess(response)) throw await refused(this.#writer, request, response, this.#desc);
     await discard(response.body);
     checkDigest(this.#desc, response);
+    if (!isReceipt(response) && !(await hasBlob(this.#writer, this.#desc, call)))
+      throw notStored('PUT', response, this.#desc);
   }
 
-  /** How many bytes the registry has; undefined when it has forgotten the upload, or does not say. */
+  /** How many bytes the registry has; undefined when it has forgotten the upload, or does not say. A failure that may pass is thrown. */
   async position(call: Call): Promise<number | undefined> {
-    const response = await this.#writer.send({ method: 'GET', url: this.#url }, call);
+    const request = { method: 'GET', url: this.#url } as const;
+    const response = await this.#writer.send(request, call);
+    if (!isSuccess(response)) {
+      const err = await this.#writer.refusal(request, response);
+      if (isRetryable(err)) throw err;
+      return undefined;
+    }
     await discard(response.body);
-    if (response.status !== 204 && response.status !== 202 && response.status !== 200) return undefined;
     this.#url = (await this.#writer.location(response, call)) ?? this.#url;
     return positionOf(response);
   }
@@ -138,15 +147,28 @@ async function refused(
   { digest, size }: Descriptor,
 ): Promise<HawserError> {
   const err = await writer.refusal(request, response);
-  const tooLarge = statusOf(err) === 413;
   const message = `Cannot push ${digest} of ${size} bytes: ${err.message}`;
   return new HawserError(err.kind, message, {
-    hint: tooLarge
-      ? 'The registry, or a proxy before it, takes no body of this size: whoever runs it can allow more; --chunk-size 50M sends blobs in parts'
-      : err.hint,
+    hint: hintOf(err, request, response),
     cause: err,
     reason: err.reason,
   });
+}
+
+/** Sizes of parts, as --chunk-size takes them. */
+const PARTS = [
+  ['50M', 50 << 20],
+  ['10M', 10 << 20],
+  ['1M', 1 << 20],
+  ['100k', 100 << 10],
+] as const;
+
+function hintOf(err: HawserError, { body }: WriteRequest, response: HttpResponse): string | undefined {
+  if (isSuccess(response)) return NO_REGISTRY;
+  if (statusOf(err) !== 413) return err.hint;
+  const [less] = PARTS.find(([, size]) => size < (body?.length ?? 0)) ?? [];
+  const advice = less === undefined ? '' : `; --chunk-size ${less} sends blobs in smaller parts`;
+  return `The registry, or a proxy before it, takes no body of this size: whoever runs it can allow more${advice}`;
 }
 
 function noLocation(response: HttpResponse): HawserError {

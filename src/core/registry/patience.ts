@@ -47,6 +47,11 @@ export class Patience {
     this.#began = this.#since = this.#last = clock.monotonic();
   }
 
+  /** The registry has answered. */
+  reached(): void {
+    this.#known = true;
+  }
+
   /**
    * After a failure, and `gained` bytes since the failure before: milliseconds to wait before another try. Throws the failure when it
    * does not pass, or, with the number of tries, when the budget is used up.

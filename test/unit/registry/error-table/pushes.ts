@@ -43,8 +43,8 @@ function uploading(
   return writing(
     script,
     (writer) => {
-      const deps = { writer, content, clock: fakeClock(), report: () => {}, retry: { tries: 0 }, chunkSize };
-      return uploadBlob(deps, blob(), undefined, {});
+      const deps = { writer, content, clock: fakeClock(), report: () => {}, retry: { tries: 0 } };
+      return uploadBlob({ ...deps, chunkSize, contact: { isMade: false } }, blob(), undefined, {});
     },
     options,
   );
@@ -125,8 +125,18 @@ export const PUSHES: readonly Row[] = [
   },
   {
     says: /: 413 Payload Too Large$|: 413$/,
-    hint: /takes no body of this size: .*--chunk-size 50M sends blobs in parts$/,
+    hint: /takes no body of this size: whoever runs it can allow more$/,
     fail: uploading({ POST: SESSION, PUT: { status: 413 } }),
+  },
+  {
+    says: /^Cannot push sha256:a+ of 1000 bytes: .*POST request to .*: 200$/,
+    hint: /^This is no registry, or something before it answers in its place/,
+    fail: uploading({ POST: { status: 200 } }),
+  },
+  {
+    says: /^Cannot push sha256:a+: PUT https:\/\/reg\.test\/\S* was answered with 204, and it is not there$/,
+    hint: /^This is no registry, or something before it answers in its place/,
+    fail: uploading({ POST: SESSION, PUT: { status: 204 } }),
   },
   {
     says: /has stored sha256:b+, not sha256:a+$/,
@@ -168,6 +178,11 @@ export const PUSHES: readonly Row[] = [
     says: /^Cannot push the manifest sha256:a+: .*: 400 Bad Request: manifest blob unknown$/,
     hint: /^The registry has lost, or cannot see yet, something that was sent to it/,
     fail: putting({ status: 400, body: LACKS }, OCI_MANIFEST),
+  },
+  {
+    says: /^Cannot push sha256:a+: PUT https:\/\/reg\.test\/\S* was answered with 200, and it is not there$/,
+    hint: /^This is no registry/,
+    fail: putting({ status: 200, body: '<html>' }, OCI_MANIFEST),
   },
   {
     says: /^Cannot push the index sha256:a+: .*: 404 Not Found$/,
