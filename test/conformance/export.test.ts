@@ -216,8 +216,11 @@ test('A4: flat and rewritten indexes', async () => {
 });
 
 const REFUSED_FORMS: readonly [Options, string, RegExp][] = [
-  [{ for: 'k3s' }, 'x.img', /k3s passes over files of such a name: x\.img/],
-  [{ for: 'rke2' }, 'x.tar.zst.part', /rke2 passes over files/],
+  [{ for: 'k3s' }, 'x.img', /k3s takes no file of such a name for what hawser writes: x\.img/],
+  [{ for: 'rke2' }, 'x.tar.zst.part', /rke2 takes no file/],
+  [{ for: 'k3s' }, 'x.tar.bz2', /k3s takes no file/],
+  [{ for: 'rke2' }, 'x.tar.lz4', /rke2 takes no file/],
+  [{ for: 'k3s' }, 'x.tbz', /k3s takes no file/],
   [{ for: 'k3s', compress: 'gzip' }, 'x.tar.zst', /goes by the name x\.tar\.zst, and --compress is gzip/],
   [{ for: 'k0s' }, 'x.tar.zst', /k0s reads no archive with zstd around it/],
   [{ for: 'k0s', compress: 'gzip' }, 'x.tar', /k0s reads no archive with gzip around it/],

@@ -7,7 +7,7 @@ export type ArchiveReader = 'containerd' | 'docker' | 'k0s' | 'k3s' | 'rke2';
 
 export const ARCHIVE_READERS: readonly ArchiveReader[] = ['containerd', 'docker', 'k0s', 'k3s', 'rke2'];
 
-/** `names`: files of other names are passed over, without a word. `only`: others cannot be read. */
+/** `names`: files of other names are passed over without a word, or read as something else. `only`: others cannot be read. */
 interface Form {
   readonly names?: RegExp;
   readonly example?: string;
@@ -18,7 +18,8 @@ interface Form {
   readonly sparseSince?: string;
 }
 
-const SUFFIXES = /\.(?:tar|tar\.gz|tgz|tar\.zst|tzst|tar\.bz2|tbz|tar\.lz4)$/;
+/** k3s goes by the suffix; it knows those of bzip2 and lz4, too, which hawser does not write. */
+const SUFFIXES = /\.(?:tar|tar\.gz|tgz|tar\.zst|tzst)$/;
 const OF_K3S: Form = { names: SUFFIXES, example: 'images.tar or images.tar.zst', sparseSince: 'May 2024' };
 const FORMS: Readonly<Record<ArchiveReader, Form>> = {
   containerd: {},
@@ -45,7 +46,10 @@ export function checkReader(reader: ArchiveReader, archive: ArchiveForm): void {
   const { type, name, compress } = archive;
   if (type === 'directory') refuse(`${reader} reads no directories`, 'Name a file, such as images.tar');
   if (names !== undefined && name !== undefined && !names.test(name))
-    refuse(`${reader} passes over files of such a name: ${name}`, `Name the file ${example}`);
+    refuse(
+      `${reader} takes no file of such a name for what hawser writes: ${name}`,
+      `Name the file ${example}`,
+    );
   const compression = compress ?? compressionOfName(name ?? '');
   const byName = compressionOfName(name ?? '');
   if (only !== undefined && compression !== only)
