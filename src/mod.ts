@@ -69,7 +69,7 @@ export type {
   StageTimes,
 } from './core/progress/events.ts';
 export { parseReference } from './core/reference/parse.ts';
-export type { Reference } from './core/reference/reference.ts';
+export type { LayoutImage, Reference } from './core/reference/reference.ts';
 export type { Capability, Operation } from './core/registry/hosts.ts';
 export type { HostSummary, Observe, RegistryEvent } from './core/registry/observe.ts';
 export type { Limits } from './core/registry/open.ts';

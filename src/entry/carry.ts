@@ -85,8 +85,20 @@ export async function exportImages(
         await readHave({ ...deps, fs: deps.runtime.fs }, absolutePath(path, deps.runtime.host), { signal }),
       );
     const target = targetOf(deps, to);
-    return await exportAll(deps, images, { ...rest, lacks, to: target, platforms: wanted, report, signal });
+    return await exportAll(deps, images, {
+      ...rest,
+      lacks,
+      to: target,
+      keepOut: rootOf(store),
+      platforms: wanted,
+      report,
+      signal,
+    });
   });
+}
+
+function rootOf(store: AnyStore): string[] {
+  return 'root' in store && typeof store.root === 'string' ? [store.root] : [];
 }
 
 /** What `importImages` takes. */

@@ -22,10 +22,13 @@ import { partsOf } from './stores.ts';
 export interface ImageFile {
   /** From the root: `/etc/passwd`. What is not UTF-8 is shown as U+FFFD. */
   readonly path: string;
+  /** What the thing is; of a symlink, not of what the symlink leads to. */
   readonly type: FileType;
   /** Permission bits, with setuid, setgid and sticky. */
   readonly mode: number;
+  /** The owner, as the image says. */
   readonly uid: number;
+  /** The group, as the image says. */
   readonly gid: number;
   /** Bytes of a file, holes included; else 0. */
   readonly size: number;

@@ -27,7 +27,7 @@ import { diffTrees, readTree } from '../support/tree.ts';
 
 interface Row {
   readonly name: string;
-  /** DIR, HOST and REF stand for the test's directory, its registry and an image that is in the store, OUT for a new name in DIR, LAYOUT for a layout there. */
+  /** DIR, HOST and REF stand for the test's directory, its registry and an image that is in the store, OUT for a new name and HERE for an empty directory in DIR, LAYOUT for a layout there. */
   readonly flags: readonly string[];
   readonly args: readonly string[];
   /** Only root makes devices and overlayfs's marks. */
@@ -53,12 +53,12 @@ const ROWS: readonly Row[] = [
   ...[
     ['files', 'ls', 'REF', '/etc'],
     ['cat', 'REF', '/etc/motd'],
-    ['unpack', 'REF', '--tar', '-'],
   ].map((args) => ({
     name: args.join(' '),
     flags: ['--allow-read=DIR', '--allow-env', '--allow-sys=uid'],
     args,
   })),
+  { name: 'unpack --tar', flags: STORE, args: ['unpack', 'REF', '--tar', 'OUT'] },
   {
     name: 'content fetch-object',
     flags: ['--allow-net=HOST', '--allow-env'],
@@ -121,7 +121,7 @@ const ROWS: readonly Row[] = [
       {
         name: name('cp'),
         flags: flags('sync', 'getfattr'),
-        args: ['cp', 'REF:/etc', 'DIR'],
+        args: ['cp', 'REF:/etc', 'HERE'],
       },
       { name: name('bundle'), flags: flags('sync', 'getfattr'), args: ['bundle', ...QUIET, 'REF', 'OUT'] },
       {
@@ -207,7 +207,8 @@ describe('least permissions under Deno', {
         .replace('HOST', registry.host)
         .replace('REF', reference)
         .replace('LAYOUT', join(dir, 'layout'))
-        .replace(/^OUT$/, out);
+        .replace(/^OUT$/, out)
+        .replace(/^HERE$/, `${out}-here`);
     return ['--root', join(dir, store), ...texts].map(fill);
   }
 
@@ -215,6 +216,7 @@ describe('least permissions under Deno', {
   async function run(row: Row, flags: readonly string[], terminal: boolean): Promise<ExecResult> {
     const store = `store-${++runs}`;
     cpSync(join(dir, 'store'), join(dir, store), { recursive: true });
+    if (row.args.includes('HERE')) mkdirSync(join(dir, `out-${runs}-here`));
     const allowed = words(flags, store).slice(2);
     const command = ['run', '--quiet', ...allowed, join(dir, 'hawser.mjs'), ...words(row.args, store)];
     if (!terminal) return await exec(deno, ['run', '--no-prompt', ...command.slice(1)], { env: env() });

@@ -16,6 +16,7 @@ import { usageError } from '../grammar/usage-error.ts';
 import { type Context, show, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { imagesOf } from '../session/image-lists.ts';
+import { storeOf } from '../session/keep-out.ts';
 import { platformsOf, storeDeps } from '../session/transfer.ts';
 import { failedImage, nothing, outcomeOf } from '../session/transfer-many.ts';
 import type { FailedImage } from '../views/failed-image.ts';
@@ -197,7 +198,7 @@ export const imagesExport: Command = command({
       const warnings: string[] = [];
       const report: Report = (event) =>
         void (event.type === 'warning' && warnings.push(`warning: ${event.message}`));
-      const result = await exportImages(deps, images, { ...options, to, report });
+      const result = await exportImages(deps, images, { ...options, to, keepOut: storeOf(context), report });
       for (const warning of warnings) await warn(context, warning);
       const done = result.images.map(({ name, target }) => `${name} ${target.digest}`);
       if (to.type !== 'bytes') await show(context, lines(...done));

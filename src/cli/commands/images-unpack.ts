@@ -11,6 +11,7 @@ import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend, withLocalBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { warner, withImage } from '../session/image-files.ts';
+import { storeOf } from '../session/keep-out.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
 import { displayed, platformsOf, type Shown, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
@@ -93,9 +94,11 @@ async function toTar(context: UnpackContext, target: string): Promise<void> {
   const to = target === '-' ? { sink } : { path: absolutePath(target, runtime.host) };
   const name = input.arg(0);
   await withImage(context, name, async (image) => {
-    await writeTar(runtime, image, { to, warn: warner(context), signal }).catch((err) => {
-      throw wrap(`failed to write the files of "${name}"`, err);
-    });
+    await writeTar(runtime, image, { to, keepOut: storeOf(context), warn: warner(context), signal }).catch(
+      (err) => {
+        throw wrap(`failed to write the files of "${name}"`, err);
+      },
+    );
   });
 }
 

@@ -1,11 +1,10 @@
 /** Shared by the commands that read the files of an image. */
-import { chooseRoot } from '../../backends/local/default-root.ts';
 import type { Backend } from '../../core/backend.ts';
 import { isLayoutSource, referenceOf } from '../../core/carry/layout-source.ts';
-import { ifFound, isKind } from '../../core/errors.ts';
+import { findError, HawserError, hintOf, ifFound, isKind, messageOf } from '../../core/errors.ts';
 import { type OpenImage, openRemote, openStored } from '../../core/verbs/files.ts';
 import type { NamesOf } from '../grammar/flag.ts';
-import { ADDRESS, PLATFORM, ROOT } from '../grammar/flags.ts';
+import { PLATFORM } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
@@ -45,28 +44,50 @@ export async function withImage<T>(
     const image = await openStored(deps, record, { ...options, platform: wanted }, { signal });
     return image && { result: await work(image) };
   });
-  if (stored !== undefined) return stored.result;
+  if (stored.found !== undefined) return stored.found.result;
   const reference = await referenceOf(runtime, name, { signal });
-  return await withRegistry(context, reference, async (asking) => {
-    const remote = { ...asking, codecs: runtime.codecs, ...paceOf(networkOptions(input)) };
-    return await work(await openRemote(remote, reference, options, { signal }));
+  try {
+    return await withRegistry(context, reference, async (asking) => {
+      const remote = { ...asking, codecs: runtime.codecs, ...paceOf(networkOptions(input)) };
+      return await work(await openRemote(remote, reference, options, { signal }));
+    });
+  } catch (err) {
+    throw withDenied(err, stored.denied);
+  }
+}
+
+/** Of an image that the registry denies: what the store would take, which may have the image. */
+function withDenied(err: unknown, denied: unknown): unknown {
+  const [hint, more] = [hintOf(err), hintOf(denied)];
+  if (more === undefined || !isKind(err, 'PermissionDenied')) return err;
+  return new HawserError('PermissionDenied', messageOf(err), {
+    cause: err,
+    hint: hint === undefined ? more : `${hint}; to read the store: ${more}`,
+    reason: findError(err)?.reason,
   });
+}
+
+interface Looked<T> {
+  readonly found?: T | undefined;
+  /** Why the store could not be read. */
+  readonly denied?: unknown;
 }
 
 /** Runs `look` in the store; a store that this process may not read is none. */
 async function inStore<T>(
   context: Context,
   look: (backend: Backend) => Promise<T | undefined>,
-): Promise<T | undefined> {
+): Promise<Looked<T>> {
   let isOpen = false;
   try {
-    return await withStore(context, async (backend) => {
+    const found = await withStore(context, async (backend) => {
       isOpen = true;
       return await look(backend);
     });
+    return { found };
   } catch (err) {
     if (isOpen || !isKind(err, 'PermissionDenied')) throw err;
-    return undefined;
+    return { denied: err };
   }
 }
 
@@ -76,12 +97,6 @@ export function splitPath(text: string): { readonly name: string; readonly path:
   const name = text.slice(0, Math.max(at, 0));
   if (name !== '' && name !== 'oci' && name !== 'oci-archive') return { name, path: text.slice(at + 1) };
   throw usageError(`"${text}" does not say what to copy`, 'Name an image and a path in it: REF:/PATH');
-}
-
-/** Where the store is, if it is one of ours. */
-export function storeOf({ input, runtime }: Context): readonly string[] {
-  const address = input.get(ADDRESS) ?? '';
-  return address === '' || input.has(ROOT) ? [chooseRoot(input.get(ROOT), runtime.host)] : [];
 }
 
 /** Writes each warning to standard error. */

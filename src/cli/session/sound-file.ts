@@ -5,6 +5,7 @@ import { HawserError, ifFound } from '../../core/errors.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
 import type { SoundThings } from '../../core/verify/report.ts';
 import { type Context, late, namespaceOf, storePlace } from './context.ts';
+import { requireOutsideStore } from './keep-out.ts';
 
 /** Bytes: some 600,000 lines. */
 const MAX_BYTES = 1 << 26;
@@ -22,6 +23,7 @@ export async function withSoundFile<T>(
   const { runtime, signal } = context;
   const { fs } = runtime;
   const path = absolutePath(given, runtime.host);
+  await requireOutsideStore(context, path);
   const head = `hawser verify 1 ${JSON.stringify(storePlace(context))} ${namespaceOf(context.input)}`;
   const old = await ifFound(fs.readFile(path, MAX_BYTES, { signal }));
   const lines = new TextDecoder().decode(old).split('\n');

@@ -12,6 +12,7 @@ import { reportPage } from '../render/report.ts';
 import { redact } from '../render/text.ts';
 import { VERSION } from '../version.ts';
 import { type Context, late } from './context.ts';
+import { requireOutsideStore } from './keep-out.ts';
 
 type TracingFlag = 'trace' | 'report';
 
@@ -79,8 +80,10 @@ async function openTargets(context: Context<TracingFlag>): Promise<TraceFile[]> 
 }
 
 async function open(context: Context, flag: string, path: string): Promise<FileHandle> {
+  const file = absolutePath(path, context.runtime.host);
+  await requireOutsideStore(context, file);
   try {
-    return await context.runtime.fs.open(absolutePath(path, context.runtime.host), 'write', 0o644, {
+    return await context.runtime.fs.open(file, 'write', 0o644, {
       signal: context.signal,
     });
   } catch (err) {

@@ -2,6 +2,7 @@
 import type { TarEntry, TarSink } from '../archive/entry.ts';
 import { TarReader } from '../archive/tar-reader.ts';
 import { release } from '../codec/release.ts';
+import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 
 /** Bytes of archive that are parsed at once: what is found in them waits in memory. */
@@ -17,7 +18,7 @@ export type ContentPiece =
   | { readonly type: 'data'; readonly bytes: Uint8Array }
   | { readonly type: 'hole'; readonly length: number };
 
-/** Reads no further than the last of the wanted entries, and cancels the archive then. */
+/** Reads no further than the last of the wanted entries, and cancels the archive then. DataLoss when the archive ends before that. */
 export async function* readContents(
   archive: ReadableStream<Uint8Array>,
   wanted: ReadonlySet<number>,
@@ -30,7 +31,7 @@ export async function* readContents(
     while (sink.left > 0) {
       signal?.throwIfAborted();
       const { value, done } = await reader.read();
-      if (done) break;
+      if (done) throw new HawserError('DataLoss', `the archive lacks ${sink.left} of its files`);
       for (let at = 0; at < value.length && sink.left > 0; at += SLICE) {
         tar.push(value.subarray(at, at + SLICE));
         yield* sink.take();

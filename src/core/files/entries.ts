@@ -3,6 +3,7 @@ import type { ByteString } from '../bytes.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT } from '../ports/syscalls.ts';
 import type { ModelNode } from '../trees/model-node.ts';
 
+/** What something in an image is. Each name of a hard link is a `file`. */
 export type FileType = 'file' | 'directory' | 'symlink' | 'char' | 'block' | 'fifo';
 
 const TYPES: ReadonlyMap<number, FileType> = new Map([

@@ -119,9 +119,17 @@ export class ImageFiles {
       return;
     }
     const { layer, entry } = parsePlace(id);
+    let left = size;
     for await (const event of this.contents(layer, new Set([entry]), call)) {
-      if (event.type === 'data' || event.type === 'hole') yield event;
+      if (event.type !== 'data' && event.type !== 'hole') continue;
+      left -= event.type === 'data' ? event.bytes.length : event.length;
+      yield event;
     }
+    if (left !== 0)
+      throw new HawserError(
+        'DataLoss',
+        `layer ${layer + 1} gave ${size - left} of the ${size} bytes of a file`,
+      );
   }
 
   /** The contents of the entries of one layer, in the order of its archive. */

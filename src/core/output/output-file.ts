@@ -5,12 +5,15 @@ import { HawserError, messageOf, wrap } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import { isDirectory } from '../ports/syscalls.ts';
 import { settleRoot } from '../trees/settle-root.ts';
+import { requireOutside } from './outside.ts';
 import { Spot } from './spot.ts';
 import { removeLeftovers, Staging, type StagingRuntime } from './staging.ts';
 
 export interface OutputFileOptions extends Call {
   /** Replaces what is there, unless that is a directory. */
   readonly force: boolean;
+  /** Directories that must not be written into: the store. */
+  readonly keepOut: readonly string[];
   readonly warn: (message: string) => void;
 }
 
@@ -21,24 +24,26 @@ export interface OutputFileOptions extends Call {
 export async function makeOutputFile(
   runtime: StagingRuntime,
   { parent, name }: { readonly parent: string; readonly name: string },
-  { force, warn, signal }: OutputFileOptions,
+  { force, keepOut, warn, signal }: OutputFileOptions,
   build: (dir: string) => Promise<void>,
 ): Promise<void> {
   const call = { signal };
   const sys = await runtime.syscalls();
+  const path = `${parent === '/' ? '' : parent}/${name}`;
+  await requireOutside(runtime, path, { doing: `Cannot write ${path}`, keepOut, signal });
   const staging = await Staging.create(runtime, parent, name, call).catch((err) => {
     throw wrap(`Cannot write to ${parent}`, err);
   });
   try {
     const place = staging.beside(name);
-    await requireFree(place, `${parent}/${name}`, force);
+    await requireFree(place, path, force);
     await runtime.fs.mkdir(staging.madePath, 0o700, call);
     // A time without a fraction: to keep one takes another tool where there is no FFI.
     settleRoot(sys, staging.madePath);
     await build(staging.madePath);
     await runtime.workers.syncfs([staging.toSync], call);
     signal?.throwIfAborted();
-    await requireFree(place, `${parent}/${name}`, force);
+    await requireFree(place, path, force);
     const made = await staging.made.open();
     try {
       await new Spot(sys, made, name).move(place, force ? 'replace' : 'new');

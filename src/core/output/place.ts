@@ -7,6 +7,7 @@ import type { DirEntry, FileInfo } from '../ports/file-system.ts';
 import type { Mounter } from '../ports/mounter.ts';
 import type { Syscalls } from '../ports/syscalls.ts';
 import { identityOf } from '../trees/identity.ts';
+import { requireOutside } from './outside.ts';
 import { isStagingName, probeStaging, type StagingRuntime } from './staging.ts';
 
 /**
@@ -35,8 +36,6 @@ export type PlaceRuntime = StagingRuntime & { mounter(): Promise<Mounter>; sysca
 
 /** mke2fs(8) makes it in a new file system. A tree may come beside it. */
 const LOST_AND_FOUND = 'lost+found';
-/** Directories above another that are looked at. */
-const MAX_DEPTH = 4096;
 
 /** Where the staging directory is made. */
 export function stagingParent({ way, dir, parent }: Place): string {
@@ -55,7 +54,7 @@ export async function findPlace(
 ): Promise<Place> {
   const parts = split(target);
   const { dir, parent } = parts;
-  await requireOutside(runtime, parts, options);
+  await requireOutside(runtime, dir, { ...options, doing: `Cannot unpack to ${dir}` });
   if ((await runtime.fs.stat(`${parent}/.`, options)) === undefined) {
     throw refused(dir, 'NotFound', `there is no directory ${parent}`, `mkdir -p ${parent}`);
   }
@@ -212,37 +211,4 @@ async function isWorkingDirectory(runtime: PlaceRuntime, dir: string): Promise<b
   }
   const itself = await identityOf(sys, dir);
   return itself !== undefined && itself === (await identityOf(sys, current));
-}
-
-/** A directory itself and those above it, up to the root. */
-async function upwards(sys: Syscalls, path: string): Promise<string[]> {
-  const found: string[] = [];
-  for (let at = path, depth = 0; depth < MAX_DEPTH; at = `${at}/..`, depth++) {
-    const one = await identityOf(sys, at);
-    if (one === undefined || one === found.at(-1)) break;
-    found.push(one);
-  }
-  return found;
-}
-
-/** By names and, for a directory that has several, by what they lead to. */
-async function requireOutside(
-  runtime: PlaceRuntime,
-  { dir, parent }: Parts,
-  options: PlaceOptions,
-): Promise<void> {
-  const within = (path: string, above: string) => path === above || path.startsWith(`${above}/`);
-  const sys = await runtime.syscalls();
-  for (const path of options.keepOut) {
-    const named = within(path, dir) || within(dir, path);
-    const own = await identityOf(sys, path);
-    const itself = await identityOf(sys, dir);
-    const led = async (): Promise<boolean> =>
-      (own !== undefined && [itself, ...(await upwards(sys, parent))].includes(own)) ||
-      (itself !== undefined && (await upwards(sys, path)).includes(itself));
-    if (named || (await led())) {
-      const hint = 'Choose a directory outside the store';
-      throw refused(dir, 'FailedPrecondition', `the store is ${path}`, hint);
-    }
-  }
 }

@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.ts';
 export interface LayoutImage {
   /** Absolute, of a directory or an archive. */
   readonly path: string;
+  /** Of the image in the layout. */
   readonly root: Descriptor;
 }
 

@@ -24,13 +24,14 @@ import { writeLayout } from '../carry/write-layout.ts';
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { requireOutside } from '../output/outside.ts';
 import type { Call } from '../ports/call.ts';
 import type { Runtime } from '../runtime.ts';
 import { withJob } from './job.ts';
 import type { StoreDeps, VerbOptions } from './options.ts';
 
 export interface ExportDeps extends StoreDeps {
-  readonly runtime: Pick<Runtime, 'fs' | 'databases' | 'host'>;
+  readonly runtime: Pick<Runtime, 'fs' | 'databases' | 'host' | 'syscalls'>;
 }
 
 /** Where to: a file or a directory by its absolute path, or whatever takes the bytes of an archive. */
@@ -40,6 +41,8 @@ export type ExportTarget =
 
 export interface ExportOptions extends VerbOptions {
   readonly to: ExportTarget;
+  /** Directories that must not be written into: the store. */
+  readonly keepOut?: readonly string[] | undefined;
   /** `docker`: as `docker save` did before layouts: one platform of each image, whose digest is lost. Default: oci. */
   readonly format?: 'oci' | 'docker' | undefined;
   /** Default: every one that is here as a whole. */
@@ -94,6 +97,9 @@ export async function exportImages(
 ): Promise<ExportResult> {
   if (images.length === 0) throw new HawserError('InvalidArgument', 'Cannot export: no image is named');
   if (options.for !== undefined) checkReader(options.for, formOf(options));
+  const { to, keepOut = [], signal } = options;
+  if (to.type !== 'bytes')
+    await requireOutside(deps.runtime, to.path, { doing: `Cannot write ${to.path}`, keepOut, signal });
   const {
     strict = false,
     refName = 'tag',

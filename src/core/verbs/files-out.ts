@@ -5,7 +5,7 @@ import { FileSink, writeBeside } from '../carry/beside.ts';
 import { compressionOfName, withCompression } from '../carry/compressed-sink.ts';
 import type { ByteSink } from '../carry/sink.ts';
 import { HawserError, wrap } from '../errors.ts';
-import type { TreeEntry } from '../files/entries.ts';
+import { type TreeEntry, typeOf } from '../files/entries.ts';
 import { type FlatEvent, flatten, flattenFile } from '../files/flatten.ts';
 import type { ImageFiles } from '../files/image-files.ts';
 import { walk, wholeView } from '../files/walk.ts';
@@ -13,12 +13,13 @@ import { tarBytes } from '../files/write-tar.ts';
 import { writeTree } from '../files/write-tree.ts';
 import { makeOutput } from '../output/output-directory.ts';
 import { makeOutputFile } from '../output/output-file.ts';
+import { requireOutside } from '../output/outside.ts';
 import type { Call } from '../ports/call.ts';
 import type { Runtime } from '../runtime.ts';
 import type { ModelNode } from '../trees/model-node.ts';
 import { readIdMaps } from '../users/id-map.ts';
 import type { OwnerMode } from '../users/owner-policy.ts';
-import type { OpenImage } from './files.ts';
+import { nameOfType, type OpenImage } from './files.ts';
 import { requireOwner } from './rootfs.ts';
 
 type Warn = (message: string) => void;
@@ -26,6 +27,8 @@ type Warn = (message: string) => void;
 export interface TarOptions extends Call {
   /** Takes the bytes, or the absolute path of a file, which is there and whole in the end, or as before; its name asks for a compression. */
   readonly to: { readonly sink: ByteSink } | { readonly path: string };
+  /** Where no file is written: the store. */
+  readonly keepOut: readonly string[];
   readonly warn: Warn;
 }
 
@@ -36,8 +39,10 @@ export interface TarOptions extends Call {
 export async function writeTar(
   runtime: Runtime,
   { files }: OpenImage,
-  { to, warn, ...call }: TarOptions,
+  { to, keepOut, warn, ...call }: TarOptions,
 ): Promise<void> {
+  if ('path' in to)
+    await requireOutside(runtime, to.path, { doing: `Cannot write ${to.path}`, keepOut, ...call });
   const root = await files.whole(call);
   for (const warning of files.warnings) warn(warning);
   const write = async (out: ByteSink): Promise<void> => {
@@ -116,11 +121,20 @@ async function copyFile(
   node: ModelNode,
   copying: Copying,
 ): Promise<string> {
-  const { dir, name, force, warn, signal } = copying;
-  await makeOutputFile(runtime, { parent: dir, name }, { force, warn, signal }, async (made) => {
+  const { path, dir, name, force, keepOut, warn, signal } = copying;
+  const options = { force, keepOut, warn, signal };
+  await makeOutputFile(runtime, { parent: dir, name }, options, async (made) => {
     await build(runtime, made, flattenFile(files, fromUtf8(name), node, { signal }), copying);
+    if ((await runtime.fs.stat(`${made}/${name}`, { signal })) === undefined) throw leftOut(path, node);
   });
   return `${dir === '/' ? '' : dir}/${name}`;
+}
+
+/** The writer of trees leaves out devices where they may not be made, and nothing else. */
+function leftOut(path: string, node: ModelNode): HawserError {
+  return new HawserError('PermissionDenied', `Cannot copy ${path}: it is ${nameOfType(typeOf(node))}`, {
+    hint: 'Only root makes devices: run this as root, outside a user namespace',
+  });
 }
 
 async function copyDirectory(runtime: Runtime, files: ImageFiles, copying: Copying): Promise<string> {

@@ -156,6 +156,7 @@ async function writeFile(
   call: Call,
 ): Promise<void> {
   let written = 0;
+  const size = node.content?.size ?? 0;
   try {
     for await (const event of files.content(node, call)) {
       for (const bytes of event.type === 'data' ? [event.bytes] : zeros(event.length)) {
@@ -164,12 +165,12 @@ async function writeFile(
       }
     }
   } catch (err) {
-    const size = node.content?.size ?? 0;
     throw wrap(`${path}: only ${written} of its ${size} bytes were written`, err);
   }
 }
 
-const NAMES: Readonly<Record<Exclude<FileType, 'file'>, string>> = {
+const NAMES: Readonly<Record<FileType, string>> = {
+  file: 'a file',
   directory: 'a directory',
   symlink: 'a symbolic link',
   char: 'a character device',
@@ -177,10 +178,15 @@ const NAMES: Readonly<Record<Exclude<FileType, 'file'>, string>> = {
   fifo: 'a FIFO',
 };
 
+/** In words: `a block device`. */
+export function nameOfType(type: FileType): string {
+  return NAMES[type];
+}
+
 function requireFile(found: FoundFile): void {
   const type = found.is === 'directory' ? 'directory' : typeOf(found.node);
   if (type === 'file') return;
-  throw new HawserError('FailedPrecondition', `${pathText(found.path)} is ${NAMES[type]}, and no file`, {
+  throw new HawserError('FailedPrecondition', `${pathText(found.path)} is ${nameOfType(type)}, and no file`, {
     hint: type === 'directory' ? `hawser files ls REF ${pathText(found.path)} lists it` : undefined,
   });
 }

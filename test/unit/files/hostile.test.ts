@@ -22,6 +22,16 @@ async function bytesOf(events: AsyncIterable<ContentEvent>): Promise<Uint8Array>
   return Buffer.concat(parts);
 }
 
+test('a file with another length than its entry said, or of an entry that is not there, is DataLoss in the end', async () => {
+  const { files } = openTars([layer(file('a', 'four'), file('b', 'x'))]);
+  const root = await files.whole({});
+  const { id = '' } = root.children?.get('a')?.content ?? {};
+  const read = (content: { id: string; size: number }) => told(bytesOf(files.content({ content }, {})));
+  assert.equal(await read({ id, size: 4 }), 'nothing');
+  for (const size of [3, 5]) assert.match(await read({ id, size }), /^DataLoss: layer 1 gave 4 of the /);
+  assert.match(await read({ id: '0:7', size: 4 }), /^DataLoss: the archive lacks 1 of its files/);
+});
+
 const LARGE = 20 << 20;
 
 test('a layer that changes between two readings: what was given before is right, and the rest is not given', async () => {
