@@ -6,7 +6,7 @@ import { withLayouts } from '../core/carry/with-layouts.ts';
 import { defaultPlatform, hostPlatform } from '../core/platforms/host.ts';
 import type { Call } from '../core/ports/call.ts';
 import { parseReference } from '../core/reference/parse.ts';
-import { copy as copyImage } from '../core/verbs/copy.ts';
+import { copy as copyImage, isOneRegistry } from '../core/verbs/copy.ts';
 import { type PushResult, push as pushImage } from '../core/verbs/push.ts';
 import { type ApiTransferOptions, platformsOf, registryOf } from './api.ts';
 import { defaultRuntime } from './library.ts';
@@ -28,7 +28,7 @@ export interface ApiSendOptions
       | 'reach'
       | 'onProgress'
     > {
-  /** `linux/arm64`; `'all'`: fails where one is not here. Default: every one that is here as a whole. */
+  /** `linux/arm64`; `'all'`: fails where one is not there. Default: of a push every one that is here as a whole, of a copy all. */
   readonly platforms?: readonly string[] | 'all' | undefined;
   /**
    * Of an index that lists more than is pushed: its bytes and digest (`keep`), the one manifest (`flat`), or an index of what is pushed,
@@ -55,26 +55,33 @@ export interface ApiPushOptions extends ApiSendOptions {
 
 /**
  * Copies an image from a registry, or out of a layout (`oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`), to a registry, through no store. All
- * platforms go along unless some are named. Every byte is verified on its way; within one registry blobs are mounted. `credentials` are
- * for the registry of `to`. Errors are those of `push`, and of `fetch`.
+ * platforms go along unless some are named. Every byte is verified on its way; within one registry blobs are mounted. `credentials`,
+ * `plainHttp` and `tls` are for the registry of `to`. Errors are those of `push`, and of `fetch`.
  *
  * ```ts
  * await copy('ghcr.io/org/app:1.2', 'registry.example/app:1.2');
  * ```
  */
-export async function copy(from: string, to: string, options: ApiSendOptions = {}): Promise<PushResult> {
+export async function copy(source: string, to: string, options: ApiSendOptions = {}): Promise<PushResult> {
   const { platforms, onProgress: report, ...rest } = options;
   const target = parseReference(to);
   const runtime = await defaultRuntime();
   const { clock, hashers, host, workers } = runtime;
   const work = async (signal: AbortSignal | undefined): Promise<PushResult> => {
-    const source = await referenceOf(runtime, from, { signal });
-    const registry = withLayouts(registryOf(runtime, target, options), runtime);
+    const from = await referenceOf(runtime, source, { signal });
+    const registry = registryOf(runtime, target, options);
+    const other = { ...options, credentials: undefined, plainHttp: undefined, tls: undefined };
+    const reads = isOneRegistry(from, target)
+      ? registry
+      : withLayouts(registryOf(runtime, from, other), runtime);
     const wanted = platformsOf(platforms, hostPlatform(host));
-    const what = { ...rest, from: source, to: target, platforms: wanted, report, signal };
+    const what = { ...rest, from, to: target, platforms: wanted, report, signal };
     return await cleaningUp(
-      () => copyImage({ registry, clock, hashers }, what),
-      () => registry[Symbol.asyncDispose](),
+      () => copyImage({ source: reads, registry, clock, hashers }, what),
+      async () => {
+        await registry[Symbol.asyncDispose]();
+        if (reads !== registry) await reads[Symbol.asyncDispose]();
+      },
     );
   };
   return await cleaningUp(

@@ -7,9 +7,10 @@ import { main } from '../../src/cli/main.ts';
 import type { Output } from '../../src/core/ports/host.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { copy, fetch as fetchImage, openStore, push } from '../../src/mod.ts';
+import { makeCerts } from '../registry/certs.ts';
 import type { Fault } from '../registry/faults.ts';
 import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
-import { type RegistryOptions, sha256, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { rejectsWith } from '../support/bench.ts';
 import { tempDir } from '../support/tmp.ts';
 
@@ -466,33 +467,29 @@ test('referrers go along, and are listed under a tag where the registry keeps no
   // Somebody else has changed the list meanwhile.
   const moved = { method: 'PUT', match: tag, status: 412, times: 1 };
   for (const subject of [true, false])
-    await withWorld(
-      { uploads: { subject }, faults: subject ? [] : [moved] },
-      async ({ from, to, go, have, dir }) => {
-        const local = await have('t/src', small);
-        const referrer = await have('t/sbom', sbom);
-        for (let run = 0; run < 2; run++) {
-          const done = await go('push', '--referrers', `${to.host}/x/app:1`, local);
-          assert.equal(done.code, 0, done.err);
-        }
-        assert.deepEqual(await to.content('x/app', sbom.root.digest), sbom.root.bytes);
-        const list = await to.content('x/app', tag);
-        assert.equal(list === undefined, subject);
-        if (list !== undefined) {
-          const { manifests } = JSON.parse(new TextDecoder().decode(list));
-          assert.deepEqual(manifests, [
-            {
-              mediaType: sbom.root.mediaType,
-              digest: sbom.root.digest,
-              size: sbom.root.bytes.length,
-              artifactType: 'application/vnd.example.sbom',
-              annotations: { k: 'v' },
-            },
-          ]);
-        }
-        assert.ok(from.host !== '' && referrer !== '' && dir !== '');
-      },
-    );
+    await withWorld({ uploads: { subject }, faults: subject ? [] : [moved] }, async ({ to, go, have }) => {
+      const local = await have('t/src', small);
+      await have('t/sbom', sbom);
+      for (let run = 0; run < 2; run++) {
+        const done = await go('push', '--referrers', `${to.host}/x/app:1`, local);
+        assert.equal(done.code, 0, done.err);
+      }
+      assert.deepEqual(await to.content('x/app', sbom.root.digest), sbom.root.bytes);
+      const list = await to.content('x/app', tag);
+      assert.equal(list === undefined, subject);
+      if (list !== undefined) {
+        const { manifests } = JSON.parse(new TextDecoder().decode(list));
+        assert.deepEqual(manifests, [
+          {
+            mediaType: sbom.root.mediaType,
+            digest: sbom.root.digest,
+            size: sbom.root.bytes.length,
+            artifactType: 'application/vnd.example.sbom',
+            annotations: { k: 'v' },
+          },
+        ]);
+      }
+    });
 });
 
 test('layers that are not to be distributed stay here, unless they are wanted there', async () => {
@@ -559,7 +556,6 @@ test('nothing of a push stays in the store: no lease, no ingest', async () => {
       assert.equal((await go('push', `${to.host}/x/app:1`, local)).code, 1);
       assert.equal((await go('leases', 'ls', '-q')).out.trim(), '');
       assert.deepEqual(readdirSync(join(dir, 'root/content/ingest')), []);
-      assert.ok(sha256(new Uint8Array()) !== '');
     },
   );
 });
@@ -594,6 +590,85 @@ test('copy: all platforms and digests, through no store; what is there is not as
     assert.equal(flat.code, 0, flat.err);
     assert.deepEqual(await world.to.content('x/arm', '1'), arm.root.bytes);
   });
+});
+
+test('copy: what the source lists and does not give is told before the first byte, and the tag does not move', async () => {
+  const of = (os: string, architecture: string) =>
+    buildImage({ layers: [{ entries: [{ name: os, data: architecture }] }], platform: { os, architecture } });
+  const [amd, arm, attestation] = [
+    await of('linux', 'amd64'),
+    await of('linux', 'arm64'),
+    await of('unknown', 'unknown'),
+  ];
+  const index = buildIndex([amd, arm, attestation]);
+  for (const [lost, name] of [
+    [arm, 'linux/arm64'],
+    [attestation, 'unknown/unknown'],
+  ] as const)
+    await withWorld({}, async ({ from, to, go }) => {
+      const src = from.push('t/src', '1', index);
+      from.faults.push({ match: `/manifests/${lost.root.digest}`, status: 404 });
+      const done = await go('copy', src, `${to.host}/x/app:1`);
+      assert.deepEqual([done.code, writes(to)], [1, []]);
+      assert.match(done.err, new RegExp(`Cannot copy .*${name} is not at the source`));
+      assert.match(done.err, /name those that it gives with --platform/);
+      await rejectsWith('NotFound', /is not at the source/, copy(src, `${to.host}/x/app:1`));
+      const kept = await go(
+        'copy',
+        '--platform',
+        'linux/amd64',
+        '--index',
+        'keep',
+        src,
+        `${to.host}/x/app:1`,
+      );
+      assert.match(kept.err, /linux\/arm64 (?:is not at the source|is left out), and the index lists it/);
+      const one = await go('copy', '--platform', 'linux/amd64', src, `${to.host}/x/app:2`);
+      assert.equal(one.code, 0, one.err);
+    });
+});
+
+test('copy: what flags and options say of TLS holds for the target only', async () => {
+  const { ca, cert, key } = makeCerts();
+  const source = await startRegistry({ tls: { cert, key } });
+  try {
+    await withWorld({ tls: { cert, key } }, async ({ to, dir, go }) => {
+      const src = source.push('t/src', '1', small);
+      const certs = join(dir, 'certs.d');
+      mkdirSync(join(certs, source.host), { recursive: true });
+      const say = (more: string) =>
+        writeFileSync(
+          join(certs, source.host, 'hosts.toml'),
+          `server = "https://${source.host}"\n[host."https://${source.host}"]\n${more}`,
+        );
+      writeFileSync(join(dir, 'ca.pem'), ca);
+      const dst = `${to.host}/x/app:1`;
+      const args = ['copy', '--hosts-dir', certs, '--retry', '0'];
+      const tls = { skipVerify: true };
+      say('');
+      for (const flags of [['--skip-verify'], ['--tlscacert', join(dir, 'ca.pem')]]) {
+        const done = await go(...args, ...flags, src, dst);
+        assert.deepEqual([done.code, writes(to)], [1, []]);
+        assert.match(done.err, /certificate/);
+      }
+      await rejectsWith(
+        'Unavailable',
+        /certificate/,
+        copy(src, dst, { hostsDir: certs, tls, retry: { tries: 0 } }),
+      );
+      say(`ca = "${join(dir, 'ca.pem')}"\n`);
+      const done = await go(...args, '--skip-verify', src, dst);
+      assert.equal(done.code, 0, done.err);
+      await copy(src, `${to.host}/x/app:2`, { hostsDir: certs, tls });
+      assert.equal(
+        (await go(...args, src, `${to.host}/x/app:3`)).code,
+        1,
+        'the target is not trusted by itself',
+      );
+    });
+  } finally {
+    await source.close();
+  }
 });
 
 test('copy: within one registry blobs are mounted', async () => {

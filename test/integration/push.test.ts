@@ -81,7 +81,7 @@ for (const flavour of wanted)
 
     for (const installation of installations)
       test(`A40: ctr of ${installation.name} pulls it`, {
-        skip: needs({ root: true, tools: [installation.ctr] }),
+        skip: needs({ root: true, tools: ['containerd', 'ctr'] }),
       }, async () => {
         const containerd = await startContainerd(undefined, '', installation);
         try {

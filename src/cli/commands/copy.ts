@@ -1,11 +1,12 @@
 import { isLayoutSource, referenceOf } from '../../core/carry/layout-source.ts';
 import { parseReference } from '../../core/reference/parse.ts';
-import { copy as copyImage } from '../../core/verbs/copy.ts';
+import type { Registry } from '../../core/registry/registry.ts';
+import { copy as copyImage, isOneRegistry } from '../../core/verbs/copy.ts';
 import { PUSH_FLAGS } from '../grammar/push-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { networkOptions } from '../session/network-options.ts';
 import { sentOptions } from '../session/pushing.ts';
-import { registryOptions } from '../session/registry-options.ts';
+import { otherRegistryOptions, registryOptions } from '../session/registry-options.ts';
 import { displayed, withTransferRegistry } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -17,7 +18,8 @@ export const copy: Command = command({
   summary: 'copy an image from a registry or a layout to a registry, through no store',
   details:
     'SRC is a reference, or oci:DIR[:NAME] or oci-archive:FILE[:NAME]; DST is a reference. All platforms go along, digests unchanged. Every byte\n' +
-    'is verified on its way; where both are one registry, blobs are lent from one repository to the other. --user is for the registry of DST.',
+    'is verified on its way; where both are one registry, blobs are lent from one repository to the other. --user, --plain-http, --skip-verify and --tls* are for the registry of DST;\n' +
+    'that of SRC is asked as hosts.toml says, with stored credentials.',
   flags: PUSH_FLAGS,
   run: async (context, input) => {
     const [src, dst] = [input.arg(0), input.arg(1)];
@@ -29,12 +31,18 @@ export const copy: Command = command({
     const to = parseReference(dst);
     const from = await referenceOf(context.runtime, src, context);
     const options = sentOptions(context);
-    const registry = { ...(await registryOptions(context, to)), ...networkOptions(input) };
+    const network = networkOptions(input);
+    const registry = { ...(await registryOptions(context, to)), ...network };
+    const other = { ...otherRegistryOptions(context), ...network };
     const { clock, hashers } = context.runtime;
     await displayed(context, { unpacks: false, printChainId: false }, (report) =>
-      withTransferRegistry(context, { ...registry, report }, (client) =>
-        copyImage({ registry: client, clock, hashers }, { ...options, from, to, report }),
-      ),
+      withTransferRegistry(context, { ...registry, report }, async (client) => {
+        const work = (source: Registry) =>
+          copyImage({ source, registry: client, clock, hashers }, { ...options, from, to, report });
+        return isOneRegistry(from, to)
+          ? await work(client)
+          : await withTransferRegistry(context, { ...other, report }, work);
+      }),
     );
     return DONE;
   },

@@ -2,7 +2,7 @@ import { absolutePath } from '../../core/absolute-path.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { TlsOptions } from '../../core/ports/transport.ts';
 import type { Reference } from '../../core/reference/reference.ts';
-import { environmentOptions } from '../../core/registry/environment.ts';
+import { type EnvironmentOptions, environmentOptions } from '../../core/registry/environment.ts';
 import type { RegistryOptions } from '../../core/registry/open.ts';
 import type { TraceEvent } from '../../core/registry/trace.ts';
 import {
@@ -28,17 +28,26 @@ export async function registryOptions(
   context: Context<RegistryFlag>,
   reference: Pick<Reference, 'host'>,
 ): Promise<RegistryOptions> {
-  const { input, runtime, stderr } = context;
   const tls = await tlsOptions(context);
+  const credentials = onlyFor(reference, await givenCredential(context));
+  return optionsWith(context, { plainHttp: context.input.get(PLAIN_HTTP), tls, credentials });
+}
+
+/** Without the flags that are for one registry: credentials, plain HTTP and those of TLS. */
+export function otherRegistryOptions(context: Context<RegistryFlag>): RegistryOptions {
+  return optionsWith(context, {});
+}
+
+function optionsWith(
+  { input, runtime, stderr }: Context<RegistryFlag>,
+  given: Pick<EnvironmentOptions, 'plainHttp' | 'tls' | 'credentials'>,
+): RegistryOptions {
   const hostsDir = input.get(HOSTS_DIR);
-  const credential = await givenCredential(context);
   const { host } = runtime;
   const write = lineWriter(stderr);
   const environment = environmentOptions(runtime, {
+    ...given,
     hostsDir: hostsDir === undefined ? undefined : absolutePath(hostsDir, host),
-    plainHttp: input.get(PLAIN_HTTP),
-    tls,
-    credentials: onlyFor(reference, credential),
     warn: (message) => write(`warning: ${message}`),
   });
   return {

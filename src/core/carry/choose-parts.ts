@@ -48,7 +48,7 @@ export async function chooseParts(
   const leaves = leavesOf(root);
   const images = leaves.filter(({ desc }) => !isAttestation(desc));
   const absent = images.filter((part) => !isWhole(part)).map(({ desc }) => desc);
-  const taken = await manifestsOf(store, errand, root, { images, absent, leaves, wanted }, call);
+  const taken = await manifestsOf(store, errand, root, { images, leaves, wanted }, call);
   const unwanted = images
     .filter((part) => isWhole(part) && !taken.has(part.desc.digest))
     .map(({ desc }) => desc);
@@ -59,7 +59,6 @@ export async function chooseParts(
 interface Choice {
   readonly leaves: readonly Leaf[];
   readonly images: readonly Leaf[];
-  readonly absent: readonly Descriptor[];
   readonly wanted: WantedPlatforms;
 }
 
@@ -67,7 +66,7 @@ async function manifestsOf(
   store: Provider,
   errand: Errand,
   root: Part,
-  { leaves, images, absent, wanted }: Choice,
+  { leaves, images, wanted }: Choice,
   call: Call,
 ): Promise<Set<string>> {
   if (wanted !== 'present' && wanted !== 'all') {
@@ -77,7 +76,10 @@ async function manifestsOf(
   }
   const whole = images.filter(isWhole);
   const isEmpty = whole.length === 0 && images.length > 0;
-  if (isEmpty || (wanted === 'all' && absent.length > 0)) throw notHere(errand, absent);
+  // A store may lack attestations, which a fetch does not bring; a source that lists them gives them.
+  const parts = errand.verb === 'copy' ? leaves : images;
+  const lacks = parts.filter((part) => !isWhole(part)).map(({ desc }) => desc);
+  if (isEmpty || (wanted === 'all' && lacks.length > 0)) throw notHere(errand, lacks);
   return new Set(whole.map(({ desc }) => desc.digest));
 }
 
@@ -122,16 +124,20 @@ export function nameOf({ platform, digest }: Descriptor): string {
 }
 
 const PULL = 'Bring it with hawser content fetch --platform OS/ARCH REF (or --all-platforms)';
+const CHOOSE = 'The source lists it, and does not give it: name those that it gives with --platform OS/ARCH';
+
+/** Where content is looked for. */
+export function placeOf(verb: Errand['verb']): string {
+  return verb === 'copy' ? 'at the source' : 'here';
+}
 
 export function notHere({ name, verb }: Errand, absent: readonly Descriptor[]): HawserError {
   const names = [...new Set(absent.map(nameOf))];
   const what = names.length === 1 ? 'is' : 'are';
   return new HawserError(
     'NotFound',
-    `Cannot ${verb} ${name}: ${names.join(', ')} ${what} not here, or not whole`,
-    {
-      hint: PULL,
-    },
+    `Cannot ${verb} ${name}: ${names.join(', ')} ${what} not ${placeOf(verb)}, or not whole`,
+    { hint: verb === 'copy' ? CHOOSE : PULL },
   );
 }
 
@@ -140,7 +146,12 @@ function incomplete({ name, verb }: Errand, part: Leaf): HawserError {
   const list = missing.slice(0, 10).map(({ digest }) => digest);
   return new HawserError(
     'NotFound',
-    `Cannot ${verb} ${name}: ${missing.length} of its blobs are not here: ${list.join(', ')}`,
-    { hint: `Fetch it first: hawser content fetch ${name}` },
+    `Cannot ${verb} ${name}: ${missing.length} of its blobs are not ${placeOf(verb)}: ${list.join(', ')}`,
+    {
+      hint:
+        verb === 'copy'
+          ? 'The source is damaged: whoever runs it can push the image again'
+          : `Fetch it first: hawser content fetch ${name}`,
+    },
   );
 }

@@ -17,7 +17,9 @@ import { type Pushes, pushesTogether, type SendOptions } from './push.ts';
 import { type CargoOptions, loadCargo } from './push-cargo.ts';
 
 export interface CopyDeps {
-  /** Reads the one and writes the other. */
+  /** Reads. */
+  readonly source: Registry;
+  /** Writes. */
   readonly registry: Registry;
   readonly clock: Clock;
   readonly hashers: Hashers;
@@ -45,18 +47,19 @@ const MAX_REFERRERS = 1000;
 export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchResult> {
   const { from, to, retry, chunkSize, report = () => {} } = options;
   const { signal = new AbortController().signal } = options;
-  const { registry, clock, hashers, pushes = pushesTogether(options) } = deps;
+  const { source, registry, clock, hashers, pushes = pushesTogether(options) } = deps;
   const call = { signal };
   report({ type: 'resolving', name: from.name });
-  const { root } = await registry.resolve(from, { signal, read: true });
-  const content = new CopySource({ fetcher: registry.fetcher(from), clock, hashers, report, retry });
+  const { root } = await source.resolve(from, { signal, read: true });
+  const content = new CopySource({ fetcher: source.fetcher(from), clock, hashers, report, retry });
   content.know(root);
   const warn = (message: string) => report({ type: 'warning', message });
   const loading = { content, hashers, warn };
-  const { target, cargo: bare } = await loadCargo(loading, { target: root }, to, options, 'copy', call);
+  const what = { ...options, platforms: options.platforms ?? 'all' };
+  const { target, cargo: bare } = await loadCargo(loading, { target: root }, to, what, 'copy', call);
   const cargo = options.referrers ? await withReferrers(deps, content, bare, from, root, call) : bare;
   report({ type: 'resolved', name: to.name, root: target });
-  const lent = from.layout === undefined && from.host === to.host ? sourceLabels(from) : {};
+  const lent = isOneRegistry(from, to) ? sourceLabels(from) : {};
   const writer = await registry.writer(to, call);
   const sending = { writer, content, labels: async () => lent, clock, hashers, report, retry, chunkSize };
   await pushImage({ ...sending, ...pushes }, cargo, to.tag ?? target.digest, call);
@@ -64,8 +67,13 @@ export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchR
   return { name: to.name, target };
 }
 
+/** What holds for the registry of `to` holds for that of `from`, too. */
+export function isOneRegistry(from: Reference, to: Reference): boolean {
+  return from.layout === undefined && from.host === to.host;
+}
+
 async function withReferrers(
-  { registry }: CopyDeps,
+  { source }: CopyDeps,
   content: CopySource,
   cargo: Cargo,
   from: Reference,
@@ -80,7 +88,7 @@ async function withReferrers(
   const blobs = [...cargo.blobs];
   let subjects = [root, cargo.root.desc, ...cargo.documents.map(({ desc }) => desc)];
   for (let step = 0; step < MAX_STEPS; step++) {
-    const listed = await referrersOf(registry, from, subjects, call);
+    const listed = await referrersOf(source, from, subjects, call);
     subjects = listed.filter(({ digest }) => !referrers.has(digest));
     for (const desc of subjects) {
       if (referrers.size >= MAX_REFERRERS) throw tooMany(from);

@@ -1,5 +1,5 @@
 /** What a push sends, decided and read before the first byte goes out. */
-import type { WantedPlatforms } from '../carry/choose-parts.ts';
+import { type Errand, placeOf, type WantedPlatforms } from '../carry/choose-parts.ts';
 import {
   type IndexForm,
   type PlannedBlob,
@@ -29,7 +29,7 @@ export interface CargoDeps {
 
 /** What of an image is pushed. */
 export interface CargoOptions {
-  /** Default: every one that is here as a whole. */
+  /** Default: of a push every one that is here as a whole, of a copy all. */
   readonly platforms?: WantedPlatforms | undefined;
   /** Of an index that lists more than is pushed. Default: keep; flat where one platform is named, as ctr. */
   readonly index?: IndexForm | undefined;
@@ -60,7 +60,7 @@ export async function loadCargo(
   if (planned === undefined) throw new HawserError('Internal', 'A plan for one image has none');
   const { blobs, target } = planned;
   if (to.digest !== undefined && to.digest !== target.digest) throw otherDigest(to, target);
-  const isSparse = tellMissing(deps, planned, to.name);
+  const isSparse = tellMissing(deps, planned, { name: to.name, verb });
   const documents: Document[] = [];
   for (const one of [...blobs.manifests, ...[...blobs.indexes].reverse()])
     documents.push(await documentOf(deps, one, call));
@@ -104,7 +104,7 @@ export async function withReferrers(
 function tellMissing(
   { warn }: CargoDeps,
   { absent, unwanted, target, source }: PlannedExport,
-  name: string,
+  { name, verb }: Errand,
 ): boolean {
   const lacks = [...absent, ...unwanted];
   if (target.digest !== source.digest) {
@@ -113,7 +113,7 @@ function tellMissing(
   }
   if (lacks.length === 0) return false;
   const [is, it] = lacks.length === 1 ? ['is', 'it'] : ['are', 'them'];
-  const why = absent.length > 0 ? 'not here' : 'left out';
+  const why = absent.length > 0 ? `not ${placeOf(verb)}` : 'left out';
   warn(
     `${name}: ${lacks.join(', ')} ${is} ${why}, and the index lists ${it}: a registry may refuse the index`,
   );
