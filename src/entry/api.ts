@@ -126,7 +126,11 @@ export async function withDeps<T>(
   return await canceling(options.signal, (signal) => inStore(text, { ...options, signal }, work));
 }
 
-function checkDurations({ keepPartial, retry = {}, timeouts = {} }: ApiTransferOptions): void {
+export function checkDurations({
+  keepPartial,
+  retry = {},
+  timeouts = {},
+}: Pick<ApiTransferOptions, 'keepPartial' | 'retry' | 'timeouts'>): void {
   const { time, stall } = retry;
   const { connect, headers, stall: silence, window } = timeouts;
   checkDuration('keepPartial', keepPartial);

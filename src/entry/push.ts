@@ -3,12 +3,13 @@ import { canceling } from '../core/async/abort.ts';
 import { cleaningUp } from '../core/async/cleanup.ts';
 import { referenceOf } from '../core/carry/layout-source.ts';
 import { withLayouts } from '../core/carry/with-layouts.ts';
+import { HawserError } from '../core/errors.ts';
 import { defaultPlatform, hostPlatform } from '../core/platforms/host.ts';
 import type { Call } from '../core/ports/call.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import { copy as copyImage, isOneRegistry } from '../core/verbs/copy.ts';
 import { type PushResult, push as pushImage } from '../core/verbs/push.ts';
-import { type ApiTransferOptions, platformsOf, registryOf } from './api.ts';
+import { type ApiTransferOptions, checkDurations, platformsOf, registryOf } from './api.ts';
 import { defaultRuntime } from './library.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
@@ -64,6 +65,7 @@ export interface ApiPushOptions extends ApiSendOptions {
  */
 export async function copy(source: string, to: string, options: ApiSendOptions = {}): Promise<PushResult> {
   const { platforms, onProgress: report, ...rest } = options;
+  checkNumbers(options);
   const target = parseReference(to);
   const runtime = await defaultRuntime();
   const { clock, hashers, host, workers } = runtime;
@@ -103,6 +105,7 @@ export async function copy(source: string, to: string, options: ApiSendOptions =
  */
 export async function push(reference: string, options: ApiPushOptions): Promise<PushResult> {
   const { store, to: target = reference, platforms, onProgress, ...rest } = options;
+  checkNumbers(options);
   const { backend, runtime } = partsOf(store);
   const [local, to] = [parseReference(reference), parseReference(target)];
   const { clock, hashers, codecs, host } = runtime;
@@ -117,4 +120,19 @@ export async function push(reference: string, options: ApiPushOptions): Promise<
       () => registry[Symbol.asyncDispose](),
     );
   });
+}
+
+/** InvalidArgument. */
+function checkNumbers(options: ApiSendOptions): void {
+  checkDurations(options);
+  const { chunkSize = 1, maxConcurrentUploads = 0 } = options;
+  for (const [name, value, least] of [
+    ['chunkSize', chunkSize, 1],
+    ['maxConcurrentUploads', maxConcurrentUploads, 0],
+  ] as const)
+    if (!Number.isSafeInteger(value) || value < least)
+      throw new HawserError(
+        'InvalidArgument',
+        `Cannot use ${name}: ${value} is no whole number from ${least} on`,
+      );
 }

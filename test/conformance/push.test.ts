@@ -492,6 +492,58 @@ test('referrers go along, and are listed under a tag where the registry keeps no
     });
 });
 
+test('the list of referrers: a weak ETag is no condition, and where there is no list none may come to be meanwhile', async () => {
+  const about = async (name: string) =>
+    await buildImage({
+      layers: [{ entries: [{ name, data: name }] }],
+      manifest: {
+        artifactType: `application/vnd.example.${name}`,
+        subject: {
+          mediaType: small.root.mediaType,
+          digest: small.root.digest,
+          size: small.root.bytes.length,
+        },
+      },
+    });
+  const [first, second] = [await about('first'), await about('second')];
+  const tag = small.root.digest.replace(':', '-');
+  const faults = [{ method: 'GET', match: `/manifests/${tag}`, headers: { ETag: 'W/"weak"' } }];
+  await withWorld({ faults }, async ({ to, go, have }) => {
+    const local = await have('t/src', small);
+    for (const image of [first, second]) {
+      await have('t/about', image);
+      const done = await go('push', '--referrers', `${to.host}/x/app:1`, local);
+      assert.equal(done.code, 0, done.err);
+    }
+    const puts = to.requests.filter(({ method, path }) => method === 'PUT' && path.includes(tag));
+    const conditions = puts.map(({ headers }) => [
+      headers.get('if-none-match') ?? '',
+      headers.get('if-match') ?? '',
+    ]);
+    assert.deepEqual(conditions, [
+      ['*', ''],
+      ['', ''],
+    ]);
+    const { manifests } = JSON.parse(new TextDecoder().decode(await to.content('x/app', tag)));
+    assert.equal(manifests.length, 2);
+  });
+});
+
+test('a layout is nothing that push sends: copy is named', async () => {
+  await withWorld({}, async ({ to, go, dir }) => {
+    writeFileSync(join(dir, 'list'), '');
+    for (const args of [
+      [`${to.host}/x/app:1`, 'oci:here'],
+      ['--to', to.host, 'oci:here'],
+      ['--to', to.host, 'oci:here', 'oci-archive:there'],
+      ['-f', join(dir, 'list'), 'oci:here'],
+    ]) {
+      const done = await go('push', ...args);
+      assert.deepEqual([done.code, /hawser copy oci:here REMOTE/.test(done.err)], [2, true], done.err);
+    }
+  });
+});
+
 test('layers that are not to be distributed stay here, unless they are wanted there', async () => {
   const foreign = await buildImage({
     layers: [
@@ -671,6 +723,17 @@ test('copy: what flags and options say of TLS holds for the target only', async 
   }
 });
 
+test('copy: a blob that the source has lost is no upload that the target has forgotten', async () => {
+  await withWorld({}, async ({ from, to, go }) => {
+    const src = from.push('t/src', '1', big);
+    from.faults.push({ match: `/blobs/${LAYER}`, status: 404 });
+    const done = await go('copy', src, `${to.host}/x/app:1`);
+    assert.equal(done.code, 1);
+    assert.match(done.err, /not found|404/);
+    assert.equal(from.traffic(`/blobs/${LAYER}`).requests, 1);
+  });
+});
+
 test('copy: within one registry blobs are mounted', async () => {
   await withWorld({}, async ({ to, go }) => {
     const src = to.push('t/src', '1', big);
@@ -771,6 +834,17 @@ test('the library: push and copy', async () => {
     }
     assert.equal((await copy(ref, `${to.host}/x/copied:1`)).target.digest, big.root.digest);
     await hasAll(to, 'x/copied', big, '1');
+    for (const wrong of [
+      { chunkSize: 0 },
+      { chunkSize: 1.5 },
+      { chunkSize: Number.NaN },
+      { maxConcurrentUploads: -1 },
+      { retry: { time: -1 } },
+      { timeouts: { connect: Number.NaN } },
+    ]) {
+      await rejectsWith('InvalidArgument', /^Cannot use /, copy(ref, `${to.host}/x/copied:2`, wrong));
+      await rejectsWith('InvalidArgument', /^Cannot use /, push(ref, { store, ...wrong }));
+    }
     const aborted = copy(ref, `${to.host}/x/copied:2`, { signal: AbortSignal.abort() });
     await rejectsWith('Canceled', /abort/i, aborted);
   });

@@ -139,6 +139,7 @@ function putManifest(request: ServerRequest, repo: string, object: string, groun
   const before = manifests.get(object);
   const ifMatch = request.headers.get('if-match');
   if (ifMatch !== undefined && ifMatch !== `"${before?.digest}"`) return error(412, 'UNKNOWN');
+  if (request.headers.get('if-none-match') === '*' && before !== undefined) return error(412, 'UNKNOWN');
   const document = JSON.parse(new TextDecoder().decode(request.body)) as {
     config?: { digest: string };
     layers?: { digest: string; urls?: string[] }[];

@@ -35,7 +35,7 @@ export const copy: Command = command({
     const registry = { ...(await registryOptions(context, to)), ...network };
     const other = { ...otherRegistryOptions(context), ...network };
     const { clock, hashers } = context.runtime;
-    await displayed(context, { unpacks: false, printChainId: false }, (report) =>
+    await displayed(context, { unpacks: false, printChainId: false, sends: true }, (report) =>
       withTransferRegistry(context, { ...registry, report }, async (client) => {
         const work = (source: Registry) =>
           copyImage({ source, registry: client, clock, hashers }, { ...options, from, to, report });

@@ -1,3 +1,5 @@
+import { visible } from '../../core/bytes.ts';
+import { isLayoutSource } from '../../core/carry/layout-source.ts';
 import { hintOf, kindOf, messageOf } from '../../core/errors.ts';
 import type { Report } from '../../core/progress/events.ts';
 import { parseReference } from '../../core/reference/parse.ts';
@@ -48,7 +50,7 @@ interface Pair {
   readonly to: Reference;
 }
 
-const SHOWN = { unpacks: false, printChainId: false };
+const SHOWN = { unpacks: false, printChainId: false, sends: true };
 
 export const imagesPush: Command = command({
   path: ['images', 'push'],
@@ -64,6 +66,12 @@ export const imagesPush: Command = command({
     '  hawser push --to registry.example/mirror -f images.txt',
   flags: FLAGS,
   run: async (context, input) => {
+    const layout = input.args.find(isLayoutSource);
+    if (layout !== undefined)
+      throw usageError(
+        'push sends images of the store, and no layout',
+        `Without the store: hawser copy ${visible(layout)} REMOTE; or bring it in first: hawser import`,
+      );
     const isMany = input.get(LIST_FILE).length > 0;
     if (!isMany && input.arg(0) === '')
       throw usageError('please provide an image reference to push', 'Name an image, or a list with -f FILE');

@@ -24,6 +24,8 @@ export interface DisplayOptions {
   readonly printChainId: boolean;
   /** `pull` ends with ctr's `done: ...` line. */
   readonly unpacks: boolean;
+  /** Default: blobs come. */
+  readonly sends?: boolean | undefined;
 }
 
 /** `state`: what became of the image, in a word, where more than one thing may. */
@@ -38,7 +40,7 @@ const MAX_WARNINGS = 100;
 
 export class Display {
   readonly #opts: DisplayOptions;
-  readonly #state: ProgressState = newState();
+  readonly #state: ProgressState;
   readonly #startedAt: number;
   readonly #screen: TtyScreen | undefined;
   readonly #throttle: JsonThrottle = new JsonThrottle();
@@ -51,6 +53,7 @@ export class Display {
 
   constructor(opts: DisplayOptions) {
     this.#opts = opts;
+    this.#state = newState(opts.sends);
     this.#startedAt = opts.clock.monotonic();
     this.#screen = opts.mode === 'tty' ? new TtyScreen(opts.stdout, opts.colour) : undefined;
     if (this.#screen)

@@ -39,6 +39,7 @@ export function progressLine(state: ProgressState, rate: number, span: number): 
     return `resolving ${safe(state.name)}`;
   const parts = [...images(state), ...downloads(state, rate, span), ...unpacking(state)];
   if (parts.length > 0) return parts.join('; ');
+  if (state.sends) return 'asking what the registry has';
   return state.syncing ? 'making the data durable' : 'checking what is in the store';
 }
 
@@ -59,8 +60,9 @@ function downloads(state: ProgressState, rate: number, span: number): string[] {
       ? `${binarySize(rate)}/s, ${timeLeft((total - here) / rate)} left`
       : `nothing for ${Math.round(span / 1000)} s`;
   const others = following > 0 ? ` (${following} fetched by another process)` : '';
-  const doing = wanted.some((row) => row.status === 'uploading') ? 'uploading' : 'downloading';
-  return [`${doing}: ${binarySize(here)} of ${binarySize(total)}${others}, ${speed}`];
+  return [
+    `${state.sends ? 'uploading' : 'downloading'}: ${binarySize(here)} of ${binarySize(total)}${others}, ${speed}`,
+  ];
 }
 
 function unpacking(state: ProgressState): string[] {

@@ -34,6 +34,8 @@ export interface ImagesRow {
 }
 
 export interface ProgressState {
+  /** Blobs go to a registry. */
+  readonly sends: boolean;
   name: string;
   root: Descriptor | undefined;
   /** Undefined: there is one image. */
@@ -46,8 +48,9 @@ export interface ProgressState {
   waiting: string | undefined;
 }
 
-export function newState(): ProgressState {
+export function newState(sends = false): ProgressState {
   return {
+    sends,
     name: '',
     root: undefined,
     images: undefined,
@@ -133,7 +136,8 @@ function advanceBlob(
   // A blob with several parents is announced once for each: a known one does not go back to waiting.
   if (status === 'waiting') return;
   if (status === 'downloading' || status === 'uploading') row.start = Math.min(row.start ?? offset, offset);
-  if (status === 'exists' && row.status === 'done') return;
+  // What was sent for one image is there for the next.
+  if (row.status === 'done' && isHere({ status })) return;
   row.status = status;
   row.offset = offset;
 }

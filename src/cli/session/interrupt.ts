@@ -43,7 +43,7 @@ export function listen(host: HostSystem, clock: Clock, timeout: number): Interru
   });
   if (timeout > 0) {
     const late = new HawserError('DeadlineExceeded', `not done within ${duration(timeout)}`, {
-      hint: 'Allow more with --timeout; what a pull has downloaded is kept, and the next one goes on from there',
+      hint: 'Allow more with --timeout; the same command goes on then from what it has stored, or a registry has got',
     });
     after(timeout, () => stop(late));
   }

@@ -83,7 +83,7 @@ export async function fetchingOptions(
 }
 
 /** The last lines of the display. */
-export type Shown = Pick<DisplayOptions, 'unpacks' | 'printChainId'>;
+export type Shown = Pick<DisplayOptions, 'unpacks' | 'printChainId' | 'sends'>;
 
 /** Runs `work` under the display, which ends with the result or the error. Output that fails after success is a warning. */
 export async function displayed<R extends FetchResult | readonly FetchResult[]>(

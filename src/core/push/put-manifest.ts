@@ -47,20 +47,20 @@ export interface PutOptions {
   readonly object: string;
   /** The index lists what is neither here nor, as far as is known, at the registry. */
   readonly isSparse?: boolean | undefined;
-  /** For a document that may have changed meanwhile: its ETag. */
-  readonly ifMatch?: string | undefined;
+  /** Headers that make the request conditional: the registry answers 412 where the document has changed meanwhile. */
+  readonly condition?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The subject that the registry has taken note of (OCI-Subject); undefined: none. FailedPrecondition for what the registry refuses. */
 export async function putManifest(
   writer: RepositoryWriter,
   { desc, bytes }: Document,
-  { object, isSparse = false, ifMatch }: PutOptions,
+  { object, isSparse = false, condition = {} }: PutOptions,
   call: Call,
 ): Promise<string | undefined> {
   const headers = {
     'content-type': documentType(bytes, desc.mediaType) ?? desc.mediaType,
-    ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+    ...condition,
   };
   const request = { method: 'PUT', url: writer.url(`manifests/${object}`), headers, body: bytes } as const;
   const response = await writer.insist(call, async () => {

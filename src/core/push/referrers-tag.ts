@@ -23,8 +23,8 @@ const MAX_TRIES = 5;
 interface Listed {
   readonly index: JsonObject;
   readonly digests: ReadonlySet<string>;
-  /** Undefined where the registry has none, or there is no list yet. */
-  readonly etag: string | undefined;
+  /** The condition under which the list is still the one that was read (RFC 9110 13.1); none where the registry gives no strong ETag. */
+  readonly ifSame: Readonly<Record<string, string>>;
 }
 
 /** Adds the document, which refers to `subject`, to the list under the subject's tag. */
@@ -36,13 +36,13 @@ export async function listUnderTag(
 ): Promise<void> {
   const tag = referrersTag(subject);
   for (let left = MAX_TRIES; ; left--) {
-    const { index, digests, etag } = await listed(writer, tag, call);
+    const { index, digests, ifSame } = await listed(writer, tag, call);
     if (digests.has(document.desc.digest)) return;
     const manifests = [...((index.manifests ?? []) as readonly JsonObject[]), entryOf(document)];
     const bytes = new TextEncoder().encode(JSON.stringify({ ...index, manifests }));
     const desc = { mediaType: OCI_INDEX, digest: digestBytes(bytes, hashers), size: bytes.length };
     try {
-      await putManifest(writer, { desc, bytes }, { object: tag, ifMatch: etag }, call);
+      await putManifest(writer, { desc, bytes }, { object: tag, condition: ifSame }, call);
       return;
     } catch (err) {
       if (statusOf(err) !== 412 || left <= 1) throw err;
@@ -58,17 +58,19 @@ async function listed(writer: RepositoryWriter, tag: string, call: Call): Promis
     if (response.status === 404) {
       await discard(response.body);
       const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
-      return { index, digests: new Set(), etag: undefined };
+      return { index, digests: new Set(), ifSame: { 'if-none-match': '*' } };
     }
     if (!isSuccess(response)) throw await writer.refusal(request, response);
-    const etag = singleHeader(response, 'etag');
+    const etag = singleHeader(response, 'etag') ?? '';
     const said = typeOf(response);
     const bytes = await readCapped(response.body, MAX_MANIFEST_BYTES);
     if (bytes === undefined || !isIndexType(documentType(bytes, said) ?? '')) throw notAList(tag);
     const desc = { mediaType: OCI_INDEX, digest: tag as Digest, size: bytes.length };
     const { manifests } = parseIndex(bytes, desc);
+    // If-Match takes strong ones only: a weak one never matches.
+    const ifSame = /^"[^"]*"$/.test(etag) ? { 'if-match': etag } : {};
     const index = parseJson(bytes, `the index ${tag}`) as JsonObject;
-    return { index, digests: new Set(manifests.map(({ digest }) => digest)), etag };
+    return { index, digests: new Set(manifests.map(({ digest }) => digest)), ifSame };
   });
 }
 

@@ -49,6 +49,7 @@ test('plain progress: each state has its words', () => {
   assert.equal(progressLine(stateOf(RESOLVED.slice(0, 1)), 0, 1), `resolving ${NAME}`);
   assert.equal(progressLine(stateOf(RESOLVED), 0, 1), 'checking what is in the store');
   assert.equal(progressLine(newState(), 0, 1), 'checking what is in the store');
+  assert.equal(progressLine(newState(true), 0, 1), 'asking what the registry has');
   const following = stateOf([...RESOLVED, at(MIB, 'following')]);
   assert.match(
     progressLine(following, 0, 2000),

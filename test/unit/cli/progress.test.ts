@@ -49,6 +49,14 @@ const RUNNING: readonly ProgressEvent[] = [
 const d64 = 'd'.repeat(64);
 const FULL = '+'.repeat(38);
 
+test('progress: what was sent for one image counts, though the next one finds it there', () => {
+  for (const found of ['exists', 'mounted'] as const) {
+    const sent = [blob('layer', layer, 'uploading'), blob('layer', layer, 'done', layer.size)];
+    const again = [blob('layer', layer, 'waiting'), blob('layer', layer, found, layer.size)];
+    assert.equal(fetchedBytes(stateOf(...sent, ...again)), layer.size, found);
+  }
+});
+
 test('progress: the table of ctr 1.6, line by line', () => {
   const lines = frame(stateOf(...RUNNING), { elapsed: 141, colour: false });
   const row = (key: string, rest: string) => key.padEnd(80) + rest;
