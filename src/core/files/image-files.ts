@@ -1,4 +1,6 @@
 /** The files of an image, out of its layers, in memory: no more layers are read than a question takes. */
+
+import type { TarSink } from '../archive/entry.ts';
 import { isNeedsBelow } from '../archive/guesses.ts';
 import type { LayerRecord } from '../archive/layer-record.ts';
 import type { ByteString } from '../bytes.ts';
@@ -28,9 +30,11 @@ export class ImageFiles {
   #watch = new EntryWatch([]);
   #whole: ModelNode | undefined;
   readonly #warnings: string[] = [];
+  readonly #maxBytes: number;
 
-  /** `steps`: the lowest layer first, as `planUnpack` makes them. */
-  constructor(reader: LayerReader, steps: readonly LayerStep[]) {
+  /** `steps`: the lowest layer first, as `planUnpack` makes them. `maxBytes`: of memory for names and attributes. */
+  constructor(reader: LayerReader, steps: readonly LayerStep[], maxBytes: number = MAX_TREE_BYTES) {
+    this.#maxBytes = maxBytes;
     this.#reader = reader;
     this.#steps = steps;
   }
@@ -54,7 +58,7 @@ export class ImageFiles {
 
   async #findFromTop(paths: readonly ByteString[], call: Call): Promise<readonly FoundFile[] | undefined> {
     const stack = new LayerStack();
-    const model = packedModel(this.#watch);
+    const model = this.#model(new PackedNodes(this.#maxBytes));
     const budget = this.#reader.budget(this.#steps);
     for (const step of this.#steps.toReversed()) {
       const root = model.addRoot(String(step.index));
@@ -91,18 +95,26 @@ export class ImageFiles {
   /** The whole tree: all layers are read, once. */
   async whole(call: Call): Promise<ModelNode> {
     if (this.#whole !== undefined) return this.#whole;
-    const model = packedModel(this.#watch);
+    const nodes = new PackedNodes(this.#maxBytes);
+    const model = this.#model(nodes);
     const root = model.addRoot(ROOT);
     const budget = this.#reader.budget(this.#steps);
     for (const step of this.#steps) {
       // What a flat layer notes of each file is not needed with nothing below: half of the memory for a million files.
       const mode = step.index === 0 ? 'overlay' : 'flat';
-      const target = { model, root: ROOT, mode, watch: this.#watching(step) } as const;
-      const { warnings } = await this.#reader.apply(step, target, budget, call);
+      const watching = this.#watching(step);
+      const watch: MemoryTarget['watch'] = (applier) =>
+        watching(mode === 'flat' ? noting(nodes, applier) : applier);
+      const { warnings } = await this.#reader.apply(step, { model, root: ROOT, mode, watch }, budget, call);
+      nodes.forgetNotes();
       this.#warnings.push(...warnings);
     }
     this.#whole = root;
     return root;
+  }
+
+  #model(nodes: PackedNodes): ModelSyscalls {
+    return new ModelSyscalls(this.#watch, { make: nodes.make });
   }
 
   #watching({ index }: LayerStep) {
@@ -140,8 +152,17 @@ export class ImageFiles {
   }
 }
 
-function packedModel(watch: EntryWatch): ModelSyscalls {
-  return new ModelSyscalls(watch, { make: new PackedNodes(MAX_TREE_BYTES).make });
+/** Counts the entries of a flat layer on their way to `applier`. */
+function noting(nodes: PackedNodes, applier: TarSink): TarSink {
+  return {
+    entry: (entry) => {
+      nodes.note(entry.name);
+      applier.entry(entry);
+    },
+    data: (bytes) => applier.data(bytes),
+    hole: (length) => applier.hole(length),
+    entryEnd: () => applier.entryEnd(),
+  };
 }
 
 function known(walked: Walked<unknown>): FoundFile {

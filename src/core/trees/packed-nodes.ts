@@ -10,6 +10,8 @@ import { PackedNames } from './packed-names.ts';
 const NODE_BYTES = 62;
 const DIRECTORY_BYTES = 300;
 const EXTRA_BYTES = 200;
+/** What a flat layer notes of an entry besides its name, until the layer is over: measured. */
+const NOTE_BYTES = 170;
 
 /** The tables. Beyond `maxBytes` making a node is ResourceExhausted. */
 export class PackedNodes {
@@ -33,6 +35,7 @@ export class PackedNodes {
   readonly #maxBytes: number;
   #nodes = 0;
   #extra = 0;
+  #notes = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -56,8 +59,20 @@ export class PackedNodes {
     this.#check();
   }
 
+  /** Counts what the layer that is applied notes of an entry. */
+  note(name: ByteString): void {
+    this.#notes += NOTE_BYTES + name.length;
+    this.#check();
+  }
+
+  /** The layer is over. */
+  forgetNotes(): void {
+    this.#notes = 0;
+  }
+
   #check(): void {
-    const bytes = this.#nodes * NODE_BYTES + this.names.bytes + this.targets.bytes + this.#extra;
+    const tree = this.#nodes * NODE_BYTES + this.names.bytes + this.targets.bytes;
+    const bytes = tree + this.#extra + this.#notes;
     if (bytes <= this.#maxBytes) return;
     throw new HawserError(
       'ResourceExhausted',

@@ -1,7 +1,7 @@
 /** Images that want to cost much, or to show what is not theirs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindOf, messageOf } from '../../../src/core/errors.ts';
+import { hintOf, kindOf, messageOf } from '../../../src/core/errors.ts';
 import type { ContentEvent } from '../../../src/core/files/contents.ts';
 import { walk, wholeView } from '../../../src/core/files/walk.ts';
 import type { ModelNode } from '../../../src/core/trees/model-node.ts';
@@ -30,6 +30,21 @@ test('a file with another length than its entry said, or of an entry that is not
   assert.equal(await read({ id, size: 4 }), 'nothing');
   for (const size of [3, 5]) assert.match(await read({ id, size }), /^DataLoss: layer 1 gave 4 of the /);
   assert.match(await read({ id: '0:7', size: 4 }), /^DataLoss: the archive lacks 1 of its files/);
+});
+
+test('what an upper layer notes of its files counts for the limit of the tree, until the layer is over', async () => {
+  const many = (from: number, count: number) =>
+    layer(...Array.from({ length: count }, (_, i) => file(`d/${from + i}`, '')));
+  const read = (...tars: readonly Uint8Array[]) =>
+    told(openTars(tars, { maxBytes: 1 << 20 }).files.whole({}));
+  const base = layer(dir('d'));
+  assert.equal(await read(many(0, 6000)), 'nothing');
+  assert.match(await read(base, many(0, 6000)), /^ResourceExhausted: .*too many files to list/);
+  assert.equal(await read(base, many(0, 2000), many(2000, 2000), many(4000, 2000)), 'nothing');
+  const hint = await openTars([base, many(0, 6000)], { maxBytes: 1 << 20 })
+    .files.whole({})
+    .catch(hintOf);
+  assert.equal(hint, 'Unpack it: hawser unpack REF --rootfs DIR');
 });
 
 const LARGE = 20 << 20;

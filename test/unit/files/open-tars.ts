@@ -20,10 +20,14 @@ export function digestOf(bytes: Uint8Array): Digest {
   return parseDigest(`sha256:${createHash('sha256').update(bytes).digest('hex')}`);
 }
 
-/** `blobs`: what is sent in the place of a layer. */
+/** `blobs`: what is sent in the place of a layer. `maxBytes`: of memory for a tree. */
 export function openTars(
   tars: readonly Uint8Array[],
-  { settings = {}, blobs = tars }: { settings?: LayerSettings; blobs?: readonly Uint8Array[] } = {},
+  {
+    settings = {},
+    blobs = tars,
+    maxBytes,
+  }: { settings?: LayerSettings; blobs?: readonly Uint8Array[]; maxBytes?: number } = {},
 ): OpenTars {
   const read: number[] = [];
   const steps = tars.map((tar, index): LayerStep => {
@@ -39,5 +43,5 @@ export function openTars(
     },
   };
   const deps = { codecs: createCodecs(), hashers: createHashers(), clock: fakeClock() };
-  return { files: new ImageFiles(new LayerReader(deps, source, settings), steps), read };
+  return { files: new ImageFiles(new LayerReader(deps, source, settings), steps, maxBytes), read };
 }
