@@ -59,7 +59,7 @@ function contentBytes(root: string): number {
 async function addRandom(backend: LocalBackend, pool: readonly Uint8Array[]): Promise<void> {
   const leases = [];
   for (let n = below(3); n > 0; n--) {
-    leases.push((await backend.leases.create({ expiresIn: some([-HOUR, HOUR]) ?? HOUR })).id);
+    leases.push((await backend.leases.create({ expiresIn: some([0, HOUR]) ?? HOUR })).id);
   }
   const digests: string[] = [];
   for (const bytes of pool.filter(() => chance() < 0.6)) {

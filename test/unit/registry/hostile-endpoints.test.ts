@@ -228,12 +228,17 @@ test('events about hosts, attempts and exchanges hold no secret (H13)', async ()
   for (const event of events) assert.doesNotMatch(event, SECRETS);
 });
 
-test('there is no way to upload: no method for it, and a body only for token servers (H14)', () => {
-  const port = sources.find(([name]) => name === 'core/ports/transport.ts')?.[1] ?? '';
-  assert.match(port, /readonly method: 'GET' \| 'HEAD' \| 'POST';/);
-  const posting = sources.filter(([, text]) => /method: '(?:POST|PUT|PATCH|DELETE)'/.test(text));
-  assert.deepEqual(
-    posting.map(([name]) => name),
-    ['core/registry/auth/tokens.ts'],
-  );
+test('a pull has no way to upload: a body goes to token servers only, and what writes is for push and copy (H14)', () => {
+  const found = (pattern: RegExp): string[] =>
+    sources.flatMap(([name, text]) => (pattern.test(text) ? [name] : [])).sort();
+  assert.deepEqual(found(/method: '(?:POST|PUT|PATCH|DELETE)'/), [
+    'core/push/put-manifest.ts',
+    'core/push/upload-session.ts',
+    'core/registry/auth/tokens.ts',
+  ]);
+  assert.deepEqual(found(/\.writer\(/), [
+    'core/carry/with-layouts.ts',
+    'core/verbs/copy.ts',
+    'core/verbs/push.ts',
+  ]);
 });

@@ -72,7 +72,7 @@ async function bearerOf(
   realm.hash = '';
   const asked = (params.get('scope') ?? '').split(' ').filter((one) => one !== '');
   const scopes = asked.length > 0 || wanted.length > 0 ? asked : [scopeOf(request.url, repository)];
-  return { realm, service: params.get('service') ?? '', scopes: allScopes([...scopes, ...wanted]) };
+  return { realm, service: params.get('service') ?? '', scopes: allScopes(scopes, wanted) };
 }
 
 /**
@@ -87,10 +87,10 @@ export function pushScopes(url: URL, repository: string): string[] {
   ];
 }
 
-/** Sorted, each once; what `pull,push` holds is not asked for again. */
-function allScopes(scopes: readonly string[]): string[] {
-  const all = new Set(scopes);
-  for (const scope of scopes) if (scope.endsWith(':pull,push')) all.delete(scope.replace(/,push$/, ''));
+/** Sorted, each once; those of the challenge as they are, but for what a wanted `pull,push` holds. */
+function allScopes(scopes: readonly string[], wanted: readonly string[]): string[] {
+  const all = new Set([...scopes, ...wanted]);
+  for (const scope of wanted) if (scope.endsWith(':pull,push')) all.delete(scope.replace(/,push$/, ''));
   return [...all].sort();
 }
 
