@@ -117,8 +117,20 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
       throw new HawserError('NotFound', `no such file or directory: ${path}`);
     },
   };
+  const noDirectories = {
+    openRoot: (path: string) => {
+      throw new HawserError('NotFound', `open ${path}: no such file or directory`);
+    },
+  };
   return {
-    runtime: { host, clock, fs, hashers: {}, transports: {} } as unknown as Runtime,
+    runtime: {
+      host,
+      clock,
+      fs,
+      hashers: {},
+      transports: {},
+      syscalls: async () => noDirectories,
+    } as unknown as Runtime,
     out: () => out,
     err: () => err,
     interrupt: (signal) => {
