@@ -1,7 +1,7 @@
 /** What is written for the user: never into the store, and never a device that could not be made. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { main } from '../../src/cli/main.ts';
 import { HawserError } from '../../src/core/errors.ts';
@@ -115,8 +115,19 @@ test('nothing is written into the store, under whatever name the store is given'
     } finally {
       await store[Symbol.asyncDispose]();
     }
-    const beside = await go('cp', `${ref}:/content/su`, dir);
-    assert.equal(beside.code, 0, beside.err);
+    for (const row of [
+      ['cp', `${ref}:/content/su`, dir],
+      ['cp', '--force', `${ref}:/content/su`, `${root}/..`],
+      ['export', `${root}/../img.tar`, ref],
+      ['pull', ...quiet, '--trace', `${root}/content/../../trace.json`, ref],
+    ]) {
+      const { code, err } = await go(...row);
+      assert.ok(!err.includes('the store is '), `${row.join(' ')}: ${code} ${err}`);
+    }
+    for (const out of [`${root}/../root/new.tar`, `${dir}/../${basename(dir)}/root/content/new.tar`]) {
+      assert.match((await go('export', out, ref)).err, /the store is /, out);
+      assert.equal(existsSync(out), false);
+    }
   });
 });
 

@@ -702,6 +702,8 @@ test('copy: what flags and options say of TLS holds for the target only', async 
         const done = await go(...args, ...flags, src, dst);
         assert.deepEqual([done.code, writes(to)], [1, []]);
         assert.match(done.err, /certificate/);
+        assert.match(done.err, /hint: The registry of the source is asked as hosts\.toml says/);
+        assert.doesNotMatch(done.err, /--(?:skip-verify|tls|plain-http|user)/);
       }
       await rejectsWith(
         'Unavailable',
@@ -770,12 +772,28 @@ test('copy: lost connections at both ends, and a source that sends damage', asyn
 });
 
 test('copy: out of a layout; and into one is not what it does', async () => {
-  await withWorld({}, async ({ to, dir, go, have }) => {
+  await withWorld({}, async ({ from, to, dir, go, have }) => {
     const local = await have('t/src', big);
     assert.equal((await go('export', `${dir}/layout/`, local)).code, 0);
     const done = await go('copy', `oci:${dir}/layout`, `${to.host}/x/app:1`);
     assert.equal(done.code, 0, done.err);
     await hasAll(to, 'x/app', big, '1');
+    const of = (architecture: string) =>
+      buildImage({
+        layers: [{ entries: [{ name: 'f', data: architecture }] }],
+        platform: { os: 'linux', architecture },
+      });
+    const index = buildIndex([await of('amd64'), await of('s390x')]);
+    const part = from.push('t/part', '1', index);
+    assert.equal((await go('content', 'fetch', '--platform', 'linux/amd64', part)).code, 0);
+    assert.equal((await go('export', `${dir}/part.tar`, part)).code, 0);
+    const sparse = await go('copy', `oci-archive:${dir}/part.tar`, `${to.host}/x/part:1`);
+    assert.match(sparse.err, /linux\/s390x is not at the source, and the index lists it/);
+    const written = writes(to).filter((line) => line.includes('/x/part/'));
+    assert.ok(
+      written.some((line) => line.includes('/manifests/1')),
+      'the index went, with its digest',
+    );
     const into = await go('copy', local, `oci:${dir}/other`);
     assert.deepEqual([into.code, /hawser content fetch/.test(into.err)], [2, true]);
   });

@@ -20,7 +20,7 @@ export const PUSHED_PLATFORM: List<'platform'> = list({
   name: 'platform',
   value: 'OS/ARCH[/VARIANT]',
   describe:
-    'a platform to send (may be repeated; one alone goes without its index); without it, every platform all of which is here',
+    'a platform to send (may be repeated; one alone goes without its index); without it, a push takes every platform all of which is here, a copy from a registry all',
 });
 export const PUSHED_INDEX: Choice<'index', 'keep' | 'flat' | 'rewrite'> = choice({
   name: 'index',

@@ -124,7 +124,8 @@ export function nameOf({ platform, digest }: Descriptor): string {
 }
 
 const PULL = 'Bring it with hawser content fetch --platform OS/ARCH REF (or --all-platforms)';
-const CHOOSE = 'The source lists it, and does not give it: name those that it gives with --platform OS/ARCH';
+const CHOOSE =
+  'The source lists it, and does not give it: name those that it gives with --platform OS/ARCH (and --index keep, for the digest of the index)';
 
 /** Where content is looked for. */
 export function placeOf(verb: Errand['verb']): string {

@@ -31,7 +31,9 @@ export async function requireOutside(
   const own = await identityOf(sys, path);
   const above = new Set([...(await upwards(sys, path)), ...(await upwards(sys, parent))]);
   for (const kept of keepOut) {
-    const named = isWithin(kept, path) || isWithin(path, kept);
+    // Where `..` leads is found by what the directories are.
+    const isPlain = !path.split('/').includes('..');
+    const named = isPlain && (isWithin(kept, path) || isWithin(path, kept));
     const led = async (): Promise<boolean> => {
       const [itself] = await upwards(sys, kept, 1);
       if (itself !== undefined && above.has(itself)) return true;

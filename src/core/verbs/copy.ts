@@ -1,5 +1,5 @@
 /** The verb `copy`: an image from a registry, or out of a layout, to a registry, through no store (crane copy, skopeo copy). */
-import { HawserError, ifFound } from '../errors.ts';
+import { fromRecord, HawserError, hintOf, ifFound, toRecord } from '../errors.ts';
 import { sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { childrenOf } from '../oci/documents.ts';
@@ -50,12 +50,14 @@ export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchR
   const { source, registry, clock, hashers, pushes = pushesTogether(options) } = deps;
   const call = { signal };
   report({ type: 'resolving', name: from.name });
-  const { root } = await source.resolve(from, { signal, read: true });
+  const { root } = await resolveSource(source, from, to, call);
   const content = new CopySource({ fetcher: source.fetcher(from), clock, hashers, report, retry });
   content.know(root);
   const warn = (message: string) => report({ type: 'warning', message });
   const loading = { content, hashers, warn };
-  const what = { ...options, platforms: options.platforms ?? 'all' };
+  // What a layout lacks was left out on purpose, and is told.
+  const every = from.layout === undefined ? 'all' : 'present';
+  const what = { ...options, platforms: options.platforms ?? every };
   const { target, cargo: bare } = await loadCargo(loading, { target: root }, to, what, 'copy', call);
   const cargo = options.referrers ? await withReferrers(deps, content, bare, from, root, call) : bare;
   report({ type: 'resolved', name: to.name, root: target });
@@ -65,6 +67,20 @@ export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchR
   await pushImage({ ...sending, ...pushes }, cargo, to.tag ?? target.digest, call);
   report({ type: 'pushed', name: to.name, target: target.digest });
   return { name: to.name, target };
+}
+
+const OF_SOURCE =
+  'The registry of the source is asked as hosts.toml says (--hosts-dir: its ca, skip_verify, or an http:// server), with the credentials of docker login';
+
+/** The flags that a hint names would act on the target's registry, and send a password there. */
+async function resolveSource(source: Registry, from: Reference, to: Reference, { signal }: Call) {
+  try {
+    return await source.resolve(from, { signal, read: true });
+  } catch (err) {
+    const names = /--(?:plain-http|skip-verify|tls|user)/.test(hintOf(err) ?? '');
+    if (!names || isOneRegistry(from, to)) throw err;
+    throw fromRecord({ ...toRecord(err), hint: OF_SOURCE });
+  }
 }
 
 /** What holds for the registry of `to` holds for that of `from`, too. */
