@@ -26,8 +26,10 @@ if [ "${CI:-}" = true ]; then
   "$node" "$quiet" scripts/static/node.ts build/node
   system='applier,codecs,database,ends,file-system,formats,hashers,host,mounter,programs,pull,snapshotter,space,syscalls'
   side_by_side build/node "test/conformance/{$system,transport,tree,tree-mounts,unpack,workers,write-back}.test.ts" \
-    'test/unit/{archive,local,users}/**/*.test.ts'
+    'test/unit/archive/**/*.test.ts'
 fi
+# Bits flipped at random are most on the first runtime.
+export HAWSER_FLIPS="${HAWSER_FLIPS:-10}"
 echo "== Node $("$node22" --version): unit and conformance"
 modules "$node22"
 echo "== $("$bin/deno" --version | head -n 1): unit and conformance"

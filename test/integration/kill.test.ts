@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { describe as explain } from '../support/exec.ts';
-import { type Flavour, type Hawser, hawser, wanted } from '../support/hawser.ts';
+import { eachRuntime, type Flavour, type Hawser, hawser } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
@@ -80,7 +80,7 @@ describe('a pull that was killed', { skip: needs({ root: true, tools: TOOLS }) }
     return { complete: complete.size, begun: begun.size };
   };
 
-  for (const [index, which] of wanted.entries()) {
+  for (const [index, which] of eachRuntime.entries()) {
     const kills = index === 0 ? KILLS : FEW;
     test(`${which.name}: ${kills} random moments`, { skip: which.skip }, async (t) => {
       const random = mulberry32(seed + index);

@@ -14,7 +14,7 @@ const BATCH = 100;
 function howMany(): number {
   if (process.env.HAWSER_STACKS !== undefined) return Number(process.env.HAWSER_STACKS);
   if (syscallsHere().provider !== 'ffi') return 10;
-  return process.env.CI === 'true' && !isDeno && !process.version.startsWith('v22.') ? 500 : 200;
+  return process.env.CI === 'true' && !isDeno ? 500 : 200;
 }
 
 test('random stacks', { skip: needs({ root: true, tools: ['mount', 'umount', 'getfattr'] }) }, async (t) => {
