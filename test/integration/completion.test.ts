@@ -19,7 +19,7 @@ const TYPED: readonly (readonly [keys: string, ...args: string[]])[] = [
   ['images rm localhost:5\t', 'images', 'rm', 'localhost:5000/a/b:v1'],
   ['unpack x --rootfs ./onl\t', 'unpack', 'x', '--rootfs', './only'],
   ['-n k8s.io snapsho\ttr\t', '-n', 'k8s.io', 'snapshots', 'tree'],
-  ['help images pu\t', 'help', 'images', 'pull'],
+  ['help images pul\t', 'help', 'images', 'pull'],
   ['completion f\t', 'completion', 'fish'],
   ['images mount a ./onl\t', 'images', 'mount', 'a', './only'],
 ];
