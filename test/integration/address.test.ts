@@ -16,7 +16,7 @@ import { openContainerd, pull, unpack } from '../../src/mod.ts';
 import { altered } from '../support/bench.ts';
 import { type Containerd, type Installation, installations, startContainerd } from '../support/containerd.ts';
 import { type ExecOptions, type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
-import { type Flavour, quickest as quick, wanted } from '../support/hawser.ts';
+import { eachRuntime, type Flavour, quickest as quick } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
@@ -122,7 +122,7 @@ function inside(installation: Installation): void {
     return await openContainerdBackend(runtime, { address: daemon.socket, namespace });
   };
 
-  for (const which of installation === installations[0] ? wanted : [quick]) {
+  for (const which of installation === installations[0] ? eachRuntime : [quick]) {
     test(`${which.name}: a pull makes what ctr makes, and shows it as ctr does`, {
       skip: which.skip,
     }, async () => {

@@ -216,7 +216,7 @@ describe('certificates and names in a root', {
 });
 
 /** HAWSER_STARTS sets the number. */
-const STARTS = Number(process.env.HAWSER_STARTS ?? 300);
+const STARTS = Number(process.env.HAWSER_STARTS ?? 100);
 
 test(`the executable starts ${STARTS} times`, { skip: skipRoot(EMPTY) }, () => {
   const script = `n=0; while [ $n -lt ${STARTS / 2} ]; do "$0" --version || exit 1; n=$((n+1)); done`;
