@@ -152,7 +152,10 @@ describe('verify and repair', { skip: needs({ root: true }) }, () => {
     const cut = await store.run(['--timeout', '3s', ...line, '--limit-rate', '30k']);
     assert.equal(cut.code, 1, cut.stderr);
     assert.match(readFileSync(file, 'utf8'), /^hawser verify 1 ".*\/store" default\nsha256:/);
-    assert.match((await hawser(anyFlavour, dir.path).run(line)).stderr, /not of a check of this store/);
+    assert.match(
+      (await hawser(anyFlavour, join(dir.path, 'other')).run(line)).stderr,
+      /not of a check of this store/,
+    );
     appendFileSync(file, 'sha256:cut');
     const { code, report } = await verdict(store, ...line);
     assert.deepEqual([code, report.blobs, report.snapshots], [0, 4, 2]);
