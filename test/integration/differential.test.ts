@@ -83,8 +83,10 @@ describe('a real image by ctr and by hawser', { skip: needs({ root: true, tools:
   };
 
   for (const which of eachRuntime) {
-    for (const snapshotter of SNAPSHOTTERS) {
-      for (const variant of ['gzip', 'zstd']) {
+    for (const [n, snapshotter] of SNAPSHOTTERS.entries()) {
+      for (const [m, variant] of ['gzip', 'zstd'].entries()) {
+        // Of the other runtimes each snapshotter and each variant once.
+        if (which !== eachRuntime[0] && n !== m) continue;
         test(`${which.name}, ${variant}, ${snapshotter}`, { skip: which.skip }, () =>
           compare(which, variant, snapshotter),
         );
