@@ -109,6 +109,7 @@ export type {
 export {
   type ApiFetchOptions,
   type ApiPullOptions,
+  type ApiRegistryOptions,
   type ApiTransferOptions,
   fetch,
   pull,

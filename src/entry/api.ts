@@ -26,8 +26,32 @@ import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../cor
 import { pull as pullImage } from '../core/verbs/pull.ts';
 import { type AnyStore, openStore, partsOf } from './stores.ts';
 
+/** How registries are asked. */
+export interface ApiRegistryOptions extends Call {
+  /** Gets what happens, as it happens. */
+  readonly onProgress?: Report | undefined;
+  /** Sent to the reference's own registry (and the token server it names) only. Default: what Docker and podman keep. */
+  readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
+  /** Asks the reference's registry by HTTP. */
+  readonly plainHttp?: boolean | undefined;
+  /** Certificates and keys, for every host without settings of its own. */
+  readonly tls?: TlsOptions | undefined;
+  /** A directory of hosts.toml files. Default: /etc/containerd/certs.d, then /etc/docker/certs.d. */
+  readonly hostsDir?: string | undefined;
+  /** Which hosts there are, how each was asked and why it was left, and what of the configuration has no effect. */
+  readonly observe?: Observe | undefined;
+  /** How long a failure that may pass is tried again. */
+  readonly retry?: RetryOptions | undefined;
+  /** How long and how slow a request may be. */
+  readonly timeouts?: Limits | undefined;
+  /** Bytes a second for all blobs of the call together. */
+  readonly limitRate?: number | undefined;
+  /** Lets every registry lead (redirects, token servers, foreign URLs) to addresses of this class and more public ones. */
+  readonly reach?: 'private' | 'loopback' | undefined;
+}
+
 /** What `fetch` and `pull` take. */
-export interface ApiTransferOptions extends Call {
+export interface ApiTransferOptions extends ApiRegistryOptions {
   /** Default: a store opened for this call alone, with its defaults. */
   readonly store?: AnyStore | undefined;
   /** `linux/arm64`; `'all'` for every one that the image has. Default: the host's. */
@@ -51,26 +75,6 @@ export interface ApiTransferOptions extends Call {
   readonly force?: boolean | undefined;
   /** Milliseconds for which a failed call keeps what it has fetched, for the next one to go on with. Default: a day; 0: not at all. */
   readonly keepPartial?: number | undefined;
-  /** Gets what happens, as it happens. */
-  readonly onProgress?: Report | undefined;
-  /** Sent to the reference's own registry (and the token server it names) only. Default: what Docker and podman keep. */
-  readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
-  /** Asks the reference's registry by HTTP. */
-  readonly plainHttp?: boolean | undefined;
-  /** Certificates and keys, for every host without settings of its own. */
-  readonly tls?: TlsOptions | undefined;
-  /** A directory of hosts.toml files. Default: /etc/containerd/certs.d, then /etc/docker/certs.d. */
-  readonly hostsDir?: string | undefined;
-  /** Which hosts there are, how each was asked and why it was left, and what of the configuration has no effect. */
-  readonly observe?: Observe | undefined;
-  /** How long a failure that may pass is tried again. */
-  readonly retry?: RetryOptions | undefined;
-  /** How long and how slow a request may be. */
-  readonly timeouts?: Limits | undefined;
-  /** Bytes a second for all blobs of the call together. */
-  readonly limitRate?: number | undefined;
-  /** Lets every registry lead (redirects, token servers, foreign URLs) to addresses of this class and more public ones. */
-  readonly reach?: 'private' | 'loopback' | undefined;
   /** Fetches content from the URLs that the image names first, without credentials. */
   readonly foreignUrls?: boolean | undefined;
 }
@@ -183,20 +187,7 @@ async function withStore<T>(
 export function registryOf(
   runtime: Runtime,
   reference: Reference,
-  options: Pick<
-    ApiTransferOptions,
-    | 'credentials'
-    | 'plainHttp'
-    | 'tls'
-    | 'hostsDir'
-    | 'observe'
-    | 'onProgress'
-    | 'retry'
-    | 'timeouts'
-    | 'limitRate'
-    | 'foreignUrls'
-    | 'reach'
-  >,
+  options: ApiRegistryOptions & Pick<ApiTransferOptions, 'foreignUrls'>,
 ): Registry {
   const { credentials, plainHttp, tls, hostsDir, observe } = options;
   const warn = (message: string): void => observe?.({ type: 'warning', message });

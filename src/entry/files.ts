@@ -14,7 +14,7 @@ import { defaultPlatform, hostPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import { listFiles, type OpenImage, openRemote, openStored } from '../core/verbs/files.ts';
-import { type ApiTransferOptions, registryOf } from './api.ts';
+import { type ApiRegistryOptions, type ApiTransferOptions, checkDurations, registryOf } from './api.ts';
 import { defaultRuntime } from './library.ts';
 import { partsOf } from './stores.ts';
 
@@ -46,22 +46,7 @@ export interface ImageFile {
 }
 
 /** What `files` takes. */
-export interface ApiFilesOptions
-  extends Pick<
-      ApiTransferOptions,
-      | 'signal'
-      | 'onProgress'
-      | 'credentials'
-      | 'plainHttp'
-      | 'tls'
-      | 'hostsDir'
-      | 'observe'
-      | 'retry'
-      | 'timeouts'
-      | 'limitRate'
-      | 'reach'
-    >,
-    Pick<LayerSettings, 'codec' | 'limits'> {
+export interface ApiFilesOptions extends ApiRegistryOptions, Pick<LayerSettings, 'codec' | 'limits'> {
   /** Where the image is read when it is there with all its layers. Default: none, so that the image comes from its registry. */
   readonly store?: ApiTransferOptions['store'];
   /** `linux/arm64`. Default: the host's. */
@@ -81,6 +66,7 @@ export interface ApiFilesOptions
  * Errors are those of `fetch`; NotFound when there is no such path.
  */
 export async function* files(reference: string, options: ApiFilesOptions = {}): AsyncGenerator<ImageFile> {
+  checkDurations(options);
   const opening = await canceling(options.signal, (signal) => open(reference, { ...options, signal }));
   const { image, close } = opening;
   try {

@@ -5,30 +5,15 @@ import { referenceOf } from '../core/carry/layout-source.ts';
 import { withLayouts } from '../core/carry/with-layouts.ts';
 import { HawserError } from '../core/errors.ts';
 import { defaultPlatform, hostPlatform } from '../core/platforms/host.ts';
-import type { Call } from '../core/ports/call.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import { copy as copyImage, isOneRegistry } from '../core/verbs/copy.ts';
 import { type PushResult, push as pushImage } from '../core/verbs/push.ts';
-import { type ApiTransferOptions, checkDurations, platformsOf, registryOf } from './api.ts';
+import { type ApiRegistryOptions, checkDurations, platformsOf, registryOf } from './api.ts';
 import { defaultRuntime } from './library.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `push` and `copy` take: how registries are asked as for `pull`. */
-export interface ApiSendOptions
-  extends Call,
-    Pick<
-      ApiTransferOptions,
-      | 'credentials'
-      | 'plainHttp'
-      | 'tls'
-      | 'hostsDir'
-      | 'observe'
-      | 'retry'
-      | 'timeouts'
-      | 'limitRate'
-      | 'reach'
-      | 'onProgress'
-    > {
+export interface ApiSendOptions extends ApiRegistryOptions {
   /** `linux/arm64`; `'all'`: fails where one is not there. Default: of a push every one that is here as a whole, of a copy all. */
   readonly platforms?: readonly string[] | 'all' | undefined;
   /**

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { main } from '../../src/cli/main.ts';
 import { HawserError } from '../../src/core/errors.ts';
 import type { Syscalls } from '../../src/core/ports/syscalls.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
@@ -12,6 +11,7 @@ import { exportImages, openStore } from '../../src/mod.ts';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry } from '../registry/registry.ts';
 import { rejectsWith } from '../support/bench.ts';
+import { runHere } from '../support/command-line.ts';
 import { tempDir } from '../support/tmp.ts';
 
 interface World {
@@ -44,21 +44,7 @@ async function withWorld(
   const registry = await startRegistry();
   const runtime = { ...(await defaultRuntime()), ...changes };
   const root = join(dir.path, 'root');
-  const go: World['go'] = async (...args) => {
-    let err = '';
-    const output = (take: (text: string) => void) => ({
-      isTerminal: false,
-      columns: () => undefined,
-      write: async (data: string | Uint8Array) =>
-        take(typeof data === 'string' ? data : new TextDecoder().decode(data)),
-    });
-    const stdout = output(() => {});
-    const stderr = output((text) => {
-      err += text;
-    });
-    const host = { ...runtime.host, stdout, stderr, env: () => undefined };
-    return { code: await main({ ...runtime, host }, ['--root', root, ...args]), err };
-  };
+  const go: World['go'] = (...args) => runHere(runtime, root, args);
   try {
     const ref = registry.push('a/out', '1', image);
     const fetched = await go('content', 'fetch', '--progress', 'none', ref);

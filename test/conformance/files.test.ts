@@ -14,22 +14,15 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { main } from '../../src/cli/main.ts';
 import { TarReader } from '../../src/core/archive/tar-reader.ts';
 import { workerUrl } from '../../src/entry/worker-url.ts';
 import { files } from '../../src/mod.ts';
 import { composeRuntime } from '../../src/platform/compose.ts';
 import { buildImage, noise, type TestEntry } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { type RanHere, runHere } from '../support/command-line.ts';
 import { parts } from '../support/this-runtime.ts';
 import { tempDir } from '../support/tmp.ts';
-
-interface Ran {
-  readonly code: number;
-  readonly bytes: Uint8Array;
-  readonly out: string;
-  readonly err: string;
-}
 
 let registry: TestRegistry;
 let dir: ReturnType<typeof tempDir>;
@@ -44,27 +37,11 @@ after(async () => {
   dir[Symbol.dispose]();
 });
 
-function collector() {
-  const all: Uint8Array[] = [];
-  return {
-    isTerminal: false,
-    columns: () => undefined,
-    write: async (data: string | Uint8Array) => {
-      all.push(typeof data === 'string' ? new TextEncoder().encode(data) : data.slice());
-    },
-    bytes: () => new Uint8Array(Buffer.concat(all)),
-  };
-}
-
-async function hawser(...args: readonly string[]): Promise<Ran> {
-  const [stdout, stderr] = [collector(), collector()];
+async function hawser(...args: readonly string[]): Promise<RanHere> {
   const base = composeRuntime(parts, { workerUrl: workerUrl() });
-  const onInterrupt = (): Disposable => ({ [Symbol.dispose]: () => {} });
-  const runtime = { ...base, host: { ...base.host, stdout, stderr, onInterrupt } };
-  const code = await main(runtime, ['--root', root(), ...args]);
+  const ran = await runHere(base, root(), args);
   await base.workers[Symbol.asyncDispose]();
-  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  return { code, bytes: stdout.bytes(), out: text(stdout.bytes()), err: text(stderr.bytes()) };
+  return ran;
 }
 
 const folder = (name: string): TestEntry => ({ name: `${name}/`, type: 'directory', mode: 0o755 });

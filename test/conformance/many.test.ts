@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { main } from '../../src/cli/main.ts';
-import type { Output } from '../../src/core/ports/host.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { runHere } from '../support/command-line.ts';
 import { needs } from '../support/needs.ts';
 import { tempDir } from '../support/tmp.ts';
 
@@ -36,23 +35,7 @@ async function withWorld(body: (world: World) => Promise<void>): Promise<void> {
   const dir = tempDir();
   const registry = await startRegistry();
   const runtime = await defaultRuntime();
-  const go: World['go'] = async (...args) => {
-    let [out, err] = ['', ''];
-    const output = (take: (text: string) => void): Output => ({
-      isTerminal: false,
-      columns: () => undefined,
-      write: async (data) => take(typeof data === 'string' ? data : new TextDecoder().decode(data)),
-    });
-    const stdout = output((text) => {
-      out += text;
-    });
-    const stderr = output((text) => {
-      err += text;
-    });
-    const host = { ...runtime.host, stdout, stderr, env: () => undefined };
-    const code = await main({ ...runtime, host }, ['--root', join(dir.path, 'root'), ...args]);
-    return { code, out, err };
-  };
+  const go: World['go'] = (...args) => runHere(runtime, join(dir.path, 'root'), args);
   const file = (name: string, text: string): string => {
     writeFileSync(join(dir.path, name), text);
     return join(dir.path, name);

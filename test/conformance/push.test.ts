@@ -3,8 +3,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { main } from '../../src/cli/main.ts';
-import type { Output } from '../../src/core/ports/host.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { copy, fetch as fetchImage, openStore, push } from '../../src/mod.ts';
 import { makeCerts } from '../registry/certs.ts';
@@ -12,6 +10,7 @@ import type { Fault } from '../registry/faults.ts';
 import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { rejectsWith } from '../support/bench.ts';
+import { runHere } from '../support/command-line.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const MIB = 1 << 20;
@@ -41,23 +40,7 @@ async function withWorld(
   const from = await startRegistry();
   const to = await startRegistry({ uploads: { checks: true }, ...options });
   const runtime = await defaultRuntime();
-  const go: World['go'] = async (...args) => {
-    let [out, err] = ['', ''];
-    const output = (take: (text: string) => void): Output => ({
-      isTerminal: false,
-      columns: () => undefined,
-      write: async (data) => take(typeof data === 'string' ? data : new TextDecoder().decode(data)),
-    });
-    const stdout = output((text) => {
-      out += text;
-    });
-    const stderr = output((text) => {
-      err += text;
-    });
-    const host = { ...runtime.host, stdout, stderr, env: () => undefined };
-    const code = await main({ ...runtime, host }, ['--root', join(dir.path, 'root'), ...args]);
-    return { code, out, err };
-  };
+  const go: World['go'] = (...args) => runHere(runtime, join(dir.path, 'root'), args);
   const have: World['have'] = async (repo, image, ...flags) => {
     const ref = from.push(repo, '1', image);
     const { code, err } = await go('content', 'fetch', '--progress', 'none', ...flags, ref);

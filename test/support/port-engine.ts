@@ -1,6 +1,7 @@
 /** Commands in this process, over a runtime whose calls can be made to fail. */
 import { main } from '../../src/cli/main.ts';
 import { composeRuntime } from '../../src/platform/compose.ts';
+import { collector } from './command-line.ts';
 import { Faults, faultyRuntime, type Point, pointsOf } from './fault-points.ts';
 import type { Engine, Ran } from './fault-world.ts';
 import { hasFfi } from './ffi.ts';
@@ -34,17 +35,5 @@ export function portEngine(): Engine<Point> {
     },
     show: ({ kind, nth, errno }) => `${errno} at ${kind} ${nth}`,
     dropLost: (dir) => lost.drop(dir),
-  };
-}
-
-function collector() {
-  let all = '';
-  return {
-    isTerminal: false,
-    columns: () => undefined,
-    write: async (data: string | Uint8Array) => {
-      all += typeof data === 'string' ? data : new TextDecoder().decode(data);
-    },
-    text: () => all,
   };
 }

@@ -1,4 +1,5 @@
 import { HawserError } from '../errors.ts';
+import type { Call } from '../ports/call.ts';
 import type { HttpRequest } from '../ports/transport.ts';
 import { singleHeader } from './answer.ts';
 import { discard } from './body.ts';
@@ -45,23 +46,38 @@ interface Hop {
   readonly bound: ReadonlySet<string>;
 }
 
-async function follow(
-  from: HttpRequest,
-  { status, location, registry, reach, bound }: Hop,
-): Promise<HttpRequest> {
-  if (!URL.canParse(location, from.url)) {
-    const where = printable(location.split('?')[0] ?? '', 200);
-    throw refused(from, where, { why: 'it is not a URL', advice: '' });
+/** The place, without credentials and fragment; or why nobody may be sent there, with the place as text. */
+export type Led = { readonly url: URL } | (Refusal & { readonly to: string });
+
+/** Where the Location of an answer from `from` leads: never from https to http, nor to an address that `registry` may not name. */
+export async function whereTo(
+  location: string,
+  from: URL,
+  rules: Pick<Hop, 'registry' | 'reach'>,
+  call: Call,
+): Promise<Led> {
+  if (!URL.canParse(location, from)) {
+    const to = printable(location.split('?')[0] ?? '', 200);
+    return { to, why: 'it is not a URL', advice: '' };
   }
-  const url = new URL(location, from.url);
+  const url = new URL(location, from);
   url.username = '';
   url.password = '';
   url.hash = '';
   const refusal =
-    from.url.protocol === 'https:' && url.protocol === 'http:'
+    from.protocol === 'https:' && url.protocol === 'http:'
       ? leavesTls('it would leave TLS')
-      : await redirectRefusal(url, { registry, reach }, from);
-  if (refusal !== undefined) throw refused(from, safeUrl(url), refusal);
+      : await redirectRefusal(url, rules, call);
+  return refusal === undefined ? { url } : { to: safeUrl(url), ...refusal };
+}
+
+async function follow(
+  from: HttpRequest,
+  { status, location, registry, reach, bound }: Hop,
+): Promise<HttpRequest> {
+  const led = await whereTo(location, from.url, { registry, reach }, from);
+  if ('why' in led) throw refused(from, led.to, led);
+  const { url } = led;
   if (status === 303 && (from.method === 'PUT' || from.method === 'PATCH'))
     throw refused(from, safeUrl(url), { why: 'what is sent would be lost', advice: '' });
   const method = from.method === 'POST' && status <= 303 ? 'GET' : from.method;

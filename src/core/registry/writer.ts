@@ -9,8 +9,8 @@ import type { ClientDeps } from './client.ts';
 import { apiUrl, type Host } from './hosts.ts';
 import { pushHost } from './over-hosts.ts';
 import { persist, type RetryOptions } from './patience.ts';
-import { leavesTls, redirectRefusal } from './reach.ts';
-import { printable, safeUrl } from './redact.ts';
+import { safeUrl } from './redact.ts';
+import { whereTo } from './redirects.ts';
 import type { RepositoryWriter } from './registry.ts';
 import { isDenied, pushDenied, statusError } from './status.ts';
 
@@ -68,20 +68,10 @@ async function locationOf(
 ): Promise<URL | undefined> {
   const location = singleHeader(response, 'location');
   if (location === undefined) return undefined;
-  const refused = (to: string, why: string, advice: string) =>
-    new HawserError('FailedPrecondition', `${safeUrl(response.url)}: upload to ${to} refused: ${why}`, {
-      hint: `The registry, or something between it and us, sends the upload to a place that it should not${advice}`,
-    });
-  if (!URL.canParse(location, response.url))
-    throw refused(printable(location.split('?')[0] ?? '', 200), 'it is not a URL', '');
-  const url = new URL(location, response.url);
-  url.username = '';
-  url.password = '';
-  url.hash = '';
-  const refusal =
-    response.url.protocol === 'https:' && url.protocol === 'http:'
-      ? leavesTls('it would leave TLS')
-      : await redirectRefusal(url, { registry: base, reach }, call);
-  if (refusal !== undefined) throw refused(safeUrl(url), refusal.why, refusal.advice);
-  return url;
+  const led = await whereTo(location, response.url, { registry: base, reach }, call);
+  if ('url' in led) return led.url;
+  const { to, why, advice } = led;
+  throw new HawserError('FailedPrecondition', `${safeUrl(response.url)}: upload to ${to} refused: ${why}`, {
+    hint: `The registry, or something between it and us, sends the upload to a place that it should not${advice}`,
+  });
 }

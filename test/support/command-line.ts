@@ -1,0 +1,41 @@
+/** Commands in this process: what they print, and how they end. */
+import { main } from '../../src/cli/main.ts';
+import type { Output } from '../../src/core/ports/host.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
+
+/** How a command ended. */
+export interface RanHere {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  /** Of standard output. */
+  readonly bytes: Uint8Array;
+}
+
+/** An output that is no terminal, and keeps what it gets. */
+export interface Collector extends Output {
+  bytes(): Uint8Array;
+  text(): string;
+}
+
+export function collector(): Collector {
+  const all: Uint8Array[] = [];
+  const bytes = (): Uint8Array => new Uint8Array(Buffer.concat(all));
+  return {
+    isTerminal: false,
+    columns: () => undefined,
+    write: async (data) =>
+      void all.push(typeof data === 'string' ? new TextEncoder().encode(data) : new Uint8Array(data)),
+    bytes,
+    text: () => new TextDecoder().decode(bytes()),
+  };
+}
+
+/** Runs `hawser --root root args` with no variables of the environment, and without taking signals. */
+export async function runHere(runtime: Runtime, root: string, args: readonly string[]): Promise<RanHere> {
+  const [stdout, stderr] = [collector(), collector()];
+  const onInterrupt = (): Disposable => ({ [Symbol.dispose]: () => {} });
+  const host = { ...runtime.host, stdout, stderr, onInterrupt, env: () => undefined };
+  const code = await main({ ...runtime, host }, ['--root', root, ...args]);
+  return { code, out: stdout.text(), err: stderr.text(), bytes: stdout.bytes() };
+}
