@@ -5,12 +5,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { partsOf } from '../../src/entry/stores.ts';
 import {
+  type ApiRegistryOptions,
   collectionPlan,
+  copy,
   fetch,
+  files,
   openStore,
   type ProgressEvent,
   prune,
   pull,
+  push,
   recover,
   repair,
   type Store,
@@ -84,7 +88,17 @@ test('a time that is none, and a number that is none, are refused before anythin
     const ref = registry.push('a/i', 'v1', await image('one'));
     await fetch(ref, { store });
     registry.requests.length = 0;
+    const rows: readonly [name: string, options: (bad: number) => ApiRegistryOptions][] = [
+      ['retry.time', (bad) => ({ retry: { time: bad } })],
+      ['timeouts.headers', (bad) => ({ timeouts: { headers: bad } })],
+    ];
     for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+      for (const [name, options] of rows) {
+        const refusal = new RegExp(`^Cannot use ${name}: `);
+        await rejectsWith('InvalidArgument', refusal, files(ref, options(bad)).next());
+        await rejectsWith('InvalidArgument', refusal, copy(ref, 'h.io/a:1', options(bad)));
+        await rejectsWith('InvalidArgument', refusal, push(ref, { store, ...options(bad) }));
+      }
       const work: Readonly<Record<string, () => Promise<unknown>>> = {
         olderThan: () => prune({ store, olderThan: bad }),
         keep: () => prune({ store, keep: bad }),
