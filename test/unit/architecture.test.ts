@@ -85,6 +85,7 @@ const RULES: readonly Rule[] = [
     own: core('async', 'oci', 'reference', 'registry'),
     packages: ['smol-toml'],
   },
+  { layer: 'core/trust/', own: core('oci', 'reference') },
   { layer: 'core/download/', own: core('async', 'content', 'oci', 'progress', 'registry') },
   {
     layer: 'core/layers/',

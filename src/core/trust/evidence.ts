@@ -1,0 +1,20 @@
+/** Where signatures are found: in a repository of a registry, or in an archive. Types only. */
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Call } from '../ports/call.ts';
+
+/** A document, whose bytes have the digest of the descriptor. */
+export interface TaggedDocument {
+  readonly desc: Descriptor;
+  readonly bytes: Uint8Array;
+}
+
+/** Errors other than those named are failures to look: nobody may take them for "there is none". */
+export interface Evidence {
+  /** The document under a tag of the image's repository. Undefined: there is none, for certain. ResourceExhausted above `limit` bytes. */
+  tagged(tag: string, limit: number, call: Call): Promise<TaggedDocument | undefined>;
+  /** What refers to a manifest, by types that nobody has checked. Empty: nothing does, for certain. */
+  referrers(subject: Digest, artifactType: string, call: Call): Promise<readonly Descriptor[]>;
+  /** Bytes that have the descriptor's size and digest: else DataLoss. ResourceExhausted above `limit` bytes. */
+  read(desc: Descriptor, limit: number, call: Call): Promise<Uint8Array>;
+}

@@ -1,0 +1,64 @@
+/** What is judged before anything of an image is fetched, by whom, and what comes of it. Types only. */
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Call } from '../ports/call.ts';
+import type { Reference } from '../reference/reference.ts';
+import type { Evidence } from './evidence.ts';
+
+/** An image that somebody wants. What is judged is what is pulled: nobody resolves the reference again. */
+export interface Subject {
+  /** What was asked for, or the name by which an archive's image is to be recorded. */
+  readonly reference: Reference;
+  /** What the reference names now: a manifest, or an index of them. */
+  readonly root: Descriptor;
+  /** Of an index: the platforms that are wanted of it. */
+  readonly platforms: readonly Platform[] | 'all';
+  /** Where documents and signatures are read. */
+  readonly evidence: Evidence;
+}
+
+/** Somebody who vouches for an image. */
+export interface Voucher {
+  /** `verifier`: a program that was asked. Else what a signature was checked with. */
+  readonly by: 'key' | 'fulcio' | 'pki' | 'verifier';
+  /** The root, or a manifest below it: what was vouched for. */
+  readonly digest: Digest;
+  /** A key as `SHA256:` and base64 of its SPKI's hash; the subject of a certificate; the name of a program. */
+  readonly signer: string;
+  /** Who has identified the subject (the OIDC issuer). */
+  readonly issuer?: string | undefined;
+  /** `attachment`: cosign's tag `sha256-….sig`; `bundle`: a sigstore bundle among the referrers. */
+  readonly format?: 'attachment' | 'bundle' | undefined;
+  /** When, by a transparency log or a timestamp authority (RFC 3339). */
+  readonly at?: string | undefined;
+}
+
+/** The image may come in. */
+export interface Acceptance {
+  readonly accepted: true;
+  /** Who decided: `policy /etc/hawser/policy.json, scope docker.io/library`. */
+  readonly by: string;
+  /** Empty: whoever decided asks for no proof. */
+  readonly vouchers: readonly Voucher[];
+}
+
+/** The image may not come in. */
+export interface Refusal {
+  readonly accepted: false;
+  /** Who decided, as for an acceptance. */
+  readonly by: string;
+  /** Why, in words that follow the image's name and a colon. */
+  readonly reason: string;
+  /** What the user can do. */
+  readonly hint?: string | undefined;
+}
+
+export type Verdict = Acceptance | Refusal;
+
+/**
+ * Decides on images. Whatever a judge throws keeps the image out, too: only an acceptance lets an image in. A judge says nothing
+ * of what was not checked.
+ */
+export interface Judge {
+  judge(subject: Subject, call: Call): Promise<Verdict>;
+}
