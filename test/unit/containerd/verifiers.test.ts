@@ -41,7 +41,7 @@ function install(dir: string, programs: Readonly<Record<string, string>>): void 
   }
 }
 
-test('verifiers: each gets name, digest and descriptor, by the order of the names; all must accept', () =>
+test('HA20: verifiers: each gets name, digest and descriptor, by the order of the names; all must accept', () =>
   inDir(async (dir) => {
     const log = join(dir, 'log');
     mkdirSync(join(dir, 'bin'));
@@ -73,7 +73,7 @@ const ANSWERS: readonly (readonly [string, string, Kind, RegExp])[] = [
 ];
 
 for (const [how, script, kind, message] of ANSWERS) {
-  test(`verifiers: one that ${how} blocks the pull`, () =>
+  test(`HA20: verifiers: one that ${how} blocks the pull`, () =>
     inDir(async (dir) => {
       install(dir, { accepts: 'true', it: script });
       const settings = { ...DEFAULT_SETTINGS, dir, timeLimit: 500 };
@@ -83,7 +83,7 @@ for (const [how, script, kind, message] of ANSWERS) {
     }));
 }
 
-test('verifiers: one that is no program blocks the pull', () =>
+test('HA20: verifiers: one that is no program blocks the pull', () =>
   inDir(async (dir) => {
     mkdirSync(join(dir, 'folder'));
     const settings = { ...DEFAULT_SETTINGS, dir };
