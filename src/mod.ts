@@ -68,6 +68,14 @@ export type {
   Stage,
   StageTimes,
 } from './core/progress/events.ts';
+export type {
+  ErrorEvent,
+  FinalEvent,
+  ImageDone,
+  ImageFailure,
+  ProgressLine,
+  RegistryFailure,
+} from './core/progress/final-event.ts';
 export { parseReference } from './core/reference/parse.ts';
 export type { LayoutImage, Reference } from './core/reference/reference.ts';
 export type { Capability, Operation } from './core/registry/hosts.ts';

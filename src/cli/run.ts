@@ -2,7 +2,7 @@ import { addNote, kindOf, messageOf, notesOf } from '../core/errors.ts';
 import type { Runtime } from '../core/runtime.ts';
 import type { Command } from './commands/command.ts';
 import { GRAMMAR } from './commands/index.ts';
-import { DEBUG, TIMEOUT } from './grammar/flags.ts';
+import { DEBUG, JSON_DOCUMENT, TIMEOUT } from './grammar/flags.ts';
 import { type Parsed, parseCommandLine } from './grammar/parse.ts';
 import { loadParser } from './grammar/words.ts';
 import { renderHelp } from './render/help.ts';
@@ -29,7 +29,11 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
     await pipeAware(host.stdout).write(text);
     return 0;
   } catch (err) {
-    return await tellFailure(err, { stderr: host.stderr, debug: args.includes('--debug') });
+    return await tellFailure(err, {
+      stderr: host.stderr,
+      debug: args.includes('--debug'),
+      json: args.includes('--json'),
+    });
   }
 }
 
@@ -47,7 +51,8 @@ async function execute(
       return 0;
     } catch (err) {
       const { stderr } = runtime.host;
-      const options = { stderr, debug: input.get(DEBUG), interrupted: interruption.code() };
+      const json = command.flags.some(({ name }) => name === JSON_DOCUMENT.name) && input.get(JSON_DOCUMENT);
+      const options = { stderr, debug: input.get(DEBUG), json, interrupted: interruption.code() };
       return await tellFailure(preferReason(err, signal), options);
     }
   };

@@ -2,6 +2,7 @@
 import { main } from '../../src/cli/main.ts';
 import type { Output } from '../../src/core/ports/host.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
+import { checkPrinted } from './json-schema.ts';
 
 /** How a command ended. */
 export interface RanHere {
@@ -37,5 +38,7 @@ export async function runHere(runtime: Runtime, root: string, args: readonly str
   const onInterrupt = (): Disposable => ({ [Symbol.dispose]: () => {} });
   const host = { ...runtime.host, stdout, stderr, onInterrupt, env: () => undefined };
   const code = await main({ ...runtime, host }, ['--root', root, ...args]);
-  return { code, out: stdout.text(), err: stderr.text(), bytes: stdout.bytes() };
+  const ran = { code, out: stdout.text(), err: stderr.text(), bytes: stdout.bytes() };
+  checkPrinted(args, { stdout: ran.out, stderr: ran.err });
+  return ran;
 }

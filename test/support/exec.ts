@@ -22,7 +22,22 @@ export interface ExecResult {
   readonly raw: Buffer;
 }
 
-export function exec(file: string, args: readonly string[], opts: ExecOptions = {}): Promise<ExecResult> {
+/** What hawser prints as JSON is checked against its schemas. */
+export async function exec(
+  file: string,
+  args: readonly string[],
+  opts: ExecOptions = {},
+): Promise<ExecResult> {
+  const result = await spawned(file, args, opts);
+  const isOurs = result.code !== null && args.some((arg) => arg.includes('json'));
+  if (isOurs && /^\{\s*"v": ?1,/m.test(result.stdout + result.stderr)) {
+    const { checkPrinted } = await import('./json-schema.ts');
+    checkPrinted(args, result);
+  }
+  return result;
+}
+
+function spawned(file: string, args: readonly string[], opts: ExecOptions): Promise<ExecResult> {
   const child = spawn(file, args, {
     cwd: opts.cwd,
     env: opts.env ?? process.env,

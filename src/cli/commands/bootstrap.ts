@@ -1,10 +1,9 @@
 import type { Report } from '../../core/progress/events.ts';
 import { ARCHIVE_FLAGS } from '../grammar/archive-flags.ts';
-import { JOBS, JSON_DOCUMENT, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
+import { JOBS, JSON_RESULT, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS } from '../grammar/layer-flags.ts';
 import { FAIL_FAST } from '../grammar/list-flags.ts';
 import { TRANSFER_FLAGS } from '../grammar/transfer-flags.ts';
-import { usageError } from '../grammar/usage-error.ts';
 import {
   type BootstrapContext,
   type BootstrapEnd,
@@ -29,17 +28,15 @@ export const bootstrap: Command = command({
     '--address, else of k3s, RKE2, k0s, MicroK8s or the system. Images are unpacked, pinned (--pin=false), and recorded under all\n' +
     'names by which pods ask for them. What is there is not read or asked for again: run it at every start.\n' +
     'One that fails does not stop the others. Exit status 1; 4 where all that failed builds upon blobs that are not here.',
-  flags: [...ARCHIVE_FLAGS, ...TRANSFER_FLAGS, SNAPSHOTTER, JOBS, ...LAYER_FLAGS, FAIL_FAST, JSON_DOCUMENT],
-  run: async (context, input) => {
-    if (input.get(JSON_DOCUMENT) && (input.get(PROGRESS) ?? 'none') !== 'none')
-      throw usageError('cannot specify both --json and --progress', 'With --json the result is one document');
+  flags: [...ARCHIVE_FLAGS, ...TRANSFER_FLAGS, SNAPSHOTTER, JOBS, ...LAYER_FLAGS, FAIL_FAST],
+  run: async (context) => {
     const content = await nodeContent(context);
     return await withNode(context, (node) => fill(context, node, content));
   },
 });
 
 async function fill(context: BootstrapContext, node: Node, content: NodeContent): Promise<Outcome> {
-  const json = context.input.get(JSON_DOCUMENT);
+  const json = context.input.get(JSON_RESULT);
   const unread = content.list.errors.map((err) => failedImage('', err));
   const shown = { unpacks: false, printChainId: false, ...(json ? { mode: 'none' as const } : {}) };
   let ended: readonly BootstrapEnd[] = [];

@@ -32,11 +32,14 @@ Examples:
     await withBackend(
       context,
       async (backend) => {
+        const json = input.get(JSON_DOCUMENT);
         if (!input.get(DRY_RUN))
-          return await removeAll(context, backend, input.args, (name) => remove(backend, name, context));
+          return await removeAll(context, backend, input.args, json, (name) =>
+            remove(backend, name, context),
+          );
         const typeOf = (name: string): GcType => (isDigest(name) ? 'content' : 'ingests');
         const removals = input.args.map((id) => ({ type: typeOf(id), id }));
-        return await previewRemoval(context, backend, removals, input.get(JSON_DOCUMENT));
+        return await previewRemoval(context, backend, removals, json);
       },
       input.get(DRY_RUN),
     ),

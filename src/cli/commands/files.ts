@@ -9,7 +9,7 @@ import { FILES_FLAGS, splitPath, warner, withImage } from '../session/image-file
 import { storeOf } from '../session/keep-out.ts';
 import { writeListing } from '../session/listing.ts';
 import { FORCE, OUTPUT_FLAGS, OWNER } from '../session/output-directory.ts';
-import { DONE, lines } from '../views/view.ts';
+import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const RECURSIVE = bool({
@@ -81,7 +81,7 @@ const filesCopy: Command = command({
     `${WHENCE}\n` +
     'What is copied is there under its name in DIR when it is whole and durable, and else not. Symlinks in a directory are copied as\n' +
     'they are. Without root everything belongs to you, and devices are left out.',
-  flags: [...OUTPUT_FLAGS, ...FILES_FLAGS],
+  flags: [...OUTPUT_FLAGS, JSON_DOCUMENT, ...FILES_FLAGS],
   run: async (context, input) => {
     const { name, path } = splitPath(input.arg(0));
     const { runtime, signal } = context;
@@ -99,7 +99,8 @@ const filesCopy: Command = command({
         throw wrap(`failed to copy from "${name}"`, err);
       });
     });
-    return { view: lines(made) };
+    const json = input.get(JSON_DOCUMENT);
+    return { view: { type: 'answer', of: 'copied', lines: [made], members: { path: made }, json } };
   },
 });
 

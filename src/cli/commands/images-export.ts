@@ -7,20 +7,21 @@ import { HawserError } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import type { ImageList } from '../../core/lists/list.ts';
 import type { Report } from '../../core/progress/events.ts';
+import type { ImageFailure } from '../../core/progress/final-event.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import { type ExportOptions, type ExportTarget, exportImages } from '../../core/verbs/export.ts';
 import { bool, choice, list, type NamesOf } from '../grammar/flag.ts';
+import { JSON_DOCUMENT } from '../grammar/flags.ts';
 import { LIST_FILE, LIST_FORMS } from '../grammar/list-flags.ts';
 import { ALL_PLATFORMS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, show, warn, withBackend } from '../session/context.ts';
+import { type Context, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { imagesOf } from '../session/image-lists.ts';
 import { storeOf } from '../session/keep-out.ts';
 import { platformsOf, storeDeps } from '../session/transfer.ts';
 import { failedImage, nothing, outcomeOf } from '../session/transfer-many.ts';
-import type { FailedImage } from '../views/failed-image.ts';
-import { DONE, lines } from '../views/view.ts';
+import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const PLATFORM = list({
@@ -93,19 +94,20 @@ const FLAGS = [
   REF_NAME,
   STRICT,
   SKIP_FOREIGN,
+  JSON_DOCUMENT,
 ];
 type ExportContext = Context<NamesOf<typeof FLAGS>>;
 
 interface Found {
   readonly images: readonly Image[];
-  readonly failed: readonly FailedImage[];
+  readonly failed: readonly ImageFailure[];
 }
 
 /** Each image once, under the name of its record. Those of lists that are not here are all told. */
 async function findAll(context: ExportContext, backend: Backend, listed: ImageList): Promise<Found> {
   const { input, signal } = context;
   const found = new Map<string, Image>();
-  const failed: FailedImage[] = [];
+  const failed: ImageFailure[] = [];
   const take = (image: Image): void => void found.set(image.name, image);
   for (const name of input.args.slice(1)) take(await findImage(backend.images, name, { signal }));
   for (const { reference } of listed.images) {
@@ -131,6 +133,7 @@ async function targetOf({ input, runtime, stdout, signal }: ExportContext): Prom
   const out = input.arg(0);
   const format = input.get(FORMAT);
   if (out === '-') {
+    if (input.get(JSON_DOCUMENT)) throw usageError('standard output is the archive: leave --json away');
     if (format === 'oci-dir') throw usageError('a directory cannot be written to standard output');
     if (stdout.isTerminal)
       throw usageError('an archive is not written to a terminal', 'Name a file, or pipe it to a program');
@@ -200,9 +203,13 @@ export const imagesExport: Command = command({
         void (event.type === 'warning' && warnings.push(`warning: ${event.message}`));
       const result = await exportImages(deps, images, { ...options, to, keepOut: storeOf(context), report });
       for (const warning of warnings) await warn(context, warning);
-      const done = result.images.map(({ name, target }) => `${name} ${target.digest}`);
-      if (to.type !== 'bytes') await show(context, lines(...done));
-      return DONE;
+      if (to.type === 'bytes') return DONE;
+      const made = result.images.map(({ name, target }) => ({ name, digest: target.digest }));
+      const done = made.map(({ name, digest }) => `${name} ${digest}`);
+      const members = { images: made, path: to.path };
+      return {
+        view: { type: 'answer', of: 'exported', lines: done, members, json: input.get(JSON_DOCUMENT) },
+      };
     });
   },
 });

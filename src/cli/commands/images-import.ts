@@ -1,7 +1,7 @@
 import { importImages } from '../../core/verbs/import.ts';
 import { ARCHIVE_FLAGS, BASE_NAME, COMPLETE_ONLY, NAME, SKIP_BAD } from '../grammar/archive-flags.ts';
 import { bool, choice, type NamesOf } from '../grammar/flag.ts';
-import { JOBS, LABEL, PLATFORM, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
+import { DISPLAY_FLAGS, JOBS, LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { ALL_PLATFORMS, IMAGE_VERIFIERS, RECORD_FLAGS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
@@ -44,7 +44,7 @@ const FLAGS = [
   SNAPSHOTTER,
   JOBS,
   ...LAYER_FLAGS,
-  PROGRESS,
+  ...DISPLAY_FLAGS,
   bool({ name: 'local', describe: 'accepted: hawser always does the work itself, as ctr --local' }),
   bool({
     name: 'sync-fs',

@@ -3,13 +3,12 @@ import type { Backend } from '../../core/backend.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import { type MountedImage, mountImage } from '../../core/verbs/mount.ts';
 import { bool, type NamesOf } from '../grammar/flag.ts';
-import { LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
+import { JSON_DOCUMENT, LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { labelsOf, storeDeps } from '../session/transfer.ts';
-import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const MAX_WARNINGS = 100;
@@ -26,6 +25,7 @@ const FLAGS = [
   { ...PLATFORM, describe: "the platform to mount instead of this machine's" },
   SNAPSHOTTER,
   ...LAYER_FLAGS,
+  JSON_DOCUMENT,
 ];
 type MountContext = Context<NamesOf<typeof FLAGS>>;
 
@@ -70,6 +70,8 @@ export const imagesMount: Command = command({
     await withBackend(context, async (backend) => {
       if (input.arg(1) === '') throw usageError('please provide a target path to mount to');
       const { chainId, target } = await mount(context, backend);
-      return { view: lines(chainId, target) };
+      const json = input.get(JSON_DOCUMENT);
+      const members = { chainId, target };
+      return { view: { type: 'answer', of: 'mounted', lines: [chainId, target], members, json } };
     }),
 });

@@ -2,6 +2,7 @@ import { visible } from '../../core/bytes.ts';
 import { isLayoutSource } from '../../core/carry/layout-source.ts';
 import { hintOf, kindOf, messageOf } from '../../core/errors.ts';
 import type { Report } from '../../core/progress/events.ts';
+import type { ImageFailure } from '../../core/progress/final-event.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 import type { Reference } from '../../core/reference/reference.ts';
 import type { Ended } from '../../core/verbs/many.ts';
@@ -25,7 +26,6 @@ import {
   nothing,
   outcomeOf,
 } from '../session/transfer-many.ts';
-import type { FailedImage } from '../views/failed-image.ts';
 import { DONE, type Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -146,7 +146,7 @@ async function pushMany(context: PushContext): Promise<Outcome> {
     });
     return ended;
   });
-  const failed: FailedImage[] = [...unread, ...failuresOf(ended)];
+  const failed: ImageFailure[] = [...unread, ...failuresOf(ended)];
   return outcomeOf(failed, list.errors.length + pairs.length);
 }
 

@@ -6,8 +6,8 @@ import { bool } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT, SYNC } from '../grammar/flags.ts';
 import { type Context, show, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
-import { previewRemoval } from '../session/removal.ts';
-import { lines, type Outcome } from '../views/view.ts';
+import { previewRemoval, removedNames } from '../session/removal.ts';
+import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const ALL_NAMES = bool({
@@ -15,7 +15,7 @@ const ALL_NAMES = bool({
   describe:
     'remove all names of these images, as crictl rmi does: those that Kubernetes needs, and other tags',
 });
-type RemoveContext = Context<'all-names'>;
+type RemoveContext = Context<'all-names' | 'json'>;
 
 export const imagesRemove: Command = command({
   path: ['images', 'delete'],
@@ -65,7 +65,11 @@ const namesOf = (images: readonly Image[]): string[] => images.map(({ name }) =>
 async function remove(context: RemoveContext, backend: Backend): Promise<Outcome> {
   const call = { signal: context.signal };
   const { images, failures } = await findAll(context, backend);
-  for (const name of await backend.images.deleteAll(namesOf(images), call)) await show(context, lines(name));
+  const removed = removedNames(
+    await backend.images.deleteAll(namesOf(images), call),
+    context.input.get(JSON_DOCUMENT),
+  );
+  await show(context, removed);
   await tellOthers(context, backend, images);
   await backend.collect(call);
   return { failures };

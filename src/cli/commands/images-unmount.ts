@@ -1,9 +1,8 @@
 import { absolutePath } from '../../core/absolute-path.ts';
 import { unmountImage } from '../../core/verbs/unmount.ts';
 import { bool } from '../grammar/flag.ts';
-import { SNAPSHOTTER } from '../grammar/flags.ts';
+import { JSON_DOCUMENT, SNAPSHOTTER } from '../grammar/flags.ts';
 import { warn, withBackend } from '../session/context.ts';
-import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const RM = bool({ name: 'rm', describe: 'also remove the snapshot and its lease, mounted or not' });
@@ -14,7 +13,7 @@ export const imagesUnmount: Command = command({
   args: ['<target>'],
   missing: 'please provide a target path to unmount from',
   summary: 'unmount what images mount mounted',
-  flags: [RM, SNAPSHOTTER],
+  flags: [RM, SNAPSHOTTER, JSON_DOCUMENT],
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
       const { runtime, signal } = context;
@@ -31,6 +30,7 @@ export const imagesUnmount: Command = command({
         },
       );
       for (const message of warnings) await warn(context, `warning: ${message}`);
-      return { view: lines(target) };
+      const json = input.get(JSON_DOCUMENT);
+      return { view: { type: 'answer', of: 'unmounted', lines: [target], members: { target }, json } };
     }),
 });

@@ -4,7 +4,7 @@ import { writeTar } from '../../core/verbs/files-out.ts';
 import { checkDirectory, unpackRootfs } from '../../core/verbs/rootfs.ts';
 import { unpackImage } from '../../core/verbs/unpack.ts';
 import { type NamesOf, text } from '../grammar/flag.ts';
-import { JOBS, PLATFORM, PRINT_CHAIN_ID, PROGRESS, SNAPSHOTTER } from '../grammar/flags.ts';
+import { DISPLAY_FLAGS, JOBS, PLATFORM, PRINT_CHAIN_ID, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { FETCH_FLAGS, FOREIGN_URLS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
@@ -36,7 +36,7 @@ const FLAGS = [
   SNAPSHOTTER,
   JOBS,
   ...LAYER_FLAGS,
-  PROGRESS,
+  ...DISPLAY_FLAGS,
   PRINT_CHAIN_ID,
   ...FETCH_FLAGS,
 ];
@@ -85,7 +85,15 @@ async function toRootfs(context: UnpackContext, target: string): Promise<void> {
 
 async function toTar(context: UnpackContext, target: string): Promise<void> {
   const { input, runtime, stdout, signal } = context;
-  for (const flag of [ROOTFS, SNAPSHOTTER, JOBS, PRINT_CHAIN_ID, PROGRESS, ...OUTPUT_FLAGS, FOREIGN_URLS]) {
+  for (const flag of [
+    ROOTFS,
+    SNAPSHOTTER,
+    JOBS,
+    PRINT_CHAIN_ID,
+    ...DISPLAY_FLAGS,
+    ...OUTPUT_FLAGS,
+    FOREIGN_URLS,
+  ]) {
     if (input.has(flag)) throw usageError(`flag --${flag.name} does not go with --tar`);
   }
   if (target === '-' && stdout.isTerminal)

@@ -1,5 +1,6 @@
 import type { Backend } from '../../core/backend.ts';
 import { bool } from '../grammar/flag.ts';
+import { JSON_DOCUMENT } from '../grammar/flags.ts';
 import { withStore } from '../session/context.ts';
 import { lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -13,14 +14,14 @@ async function inventoryOf(backend: Backend, signal: AbortSignal): Promise<strin
     name,
     target: target.digest,
   }));
-  return JSON.stringify({ v: 1, what: 'hawser-inventory', blobs, images });
+  return JSON.stringify({ v: 1, type: 'inventory', what: 'hawser-inventory', blobs, images });
 }
 
 export const inventory: Command = command({
   path: ['inventory'],
   args: [],
   summary: 'print what is here, for export --lacks on the other side',
-  flags: [PLAIN],
+  flags: [PLAIN, { ...JSON_DOCUMENT, describe: 'accepted: without --plain it is a JSON document' }],
   run: async (context, input) =>
     await withStore(context, async (backend) => {
       if (!input.get(PLAIN)) return { view: lines(await inventoryOf(backend, context.signal)) };

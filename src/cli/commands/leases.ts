@@ -99,7 +99,7 @@ const remove = command({
     const work = async (backend: Backend): Promise<Outcome> => {
       if (preview)
         return await previewRemoval(context, backend, await endingWith(backend, input.args, call), json);
-      return await removeAll(context, backend, input.args, (id) =>
+      return await removeAll(context, backend, input.args, json, (id) =>
         orHint(endLease(backend, id, call), 'hawser leases ls lists the leases'),
       );
     };

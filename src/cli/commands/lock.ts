@@ -1,12 +1,12 @@
 import { cleaningUp } from '../../core/async/cleanup.ts';
 import { Limiter } from '../../core/async/limiter.ts';
-import { HawserError, hintOf, kindOf, messageOf, reasonOf } from '../../core/errors.ts';
+import { HawserError, reasonOf } from '../../core/errors.ts';
 import type { ImageList, Listed } from '../../core/lists/list.ts';
 import { type Locked, lockText } from '../../core/lists/lock.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import { lockImage, requireUnmoved } from '../../core/verbs/lock.ts';
 import { bool } from '../grammar/flag.ts';
-import { PLATFORM } from '../grammar/flags.ts';
+import { JSON_DOCUMENT, PLATFORM } from '../grammar/flags.ts';
 import { LIST_FORMS } from '../grammar/list-flags.ts';
 import {
   NETWORK_FLAGS,
@@ -19,8 +19,7 @@ import { imagesOf } from '../session/image-lists.ts';
 import { networkOptions } from '../session/network-options.ts';
 import { registryOptions } from '../session/registry-options.ts';
 import { platformsOf } from '../session/transfer.ts';
-import { checkCredentials, nothing, outcomeOf } from '../session/transfer-many.ts';
-import type { FailedImage } from '../views/failed-image.ts';
+import { checkCredentials, failedImage, nothing, outcomeOf } from '../session/transfer-many.ts';
 import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -45,7 +44,13 @@ export const lock: Command = command({
     'what was locked, under its tag, and with --locked refuses what has moved. "-" stands for standard input.\n' +
     'Later hawser lock --check images.lock asks whether the tags still name that.\n' +
     'With --platform, or where the list has platforms, the digest of the manifest of each, and a pull takes those.',
-  flags: [CHECK, PLATFORM, ...REGISTRY_FLAGS, ...NETWORK_FLAGS],
+  flags: [
+    CHECK,
+    PLATFORM,
+    ...REGISTRY_FLAGS,
+    ...NETWORK_FLAGS,
+    { ...JSON_DOCUMENT, describe: 'accepted: a lock is a JSON document' },
+  ],
   run: async (context, input) => {
     const list = await imagesOf(context, [], input.args);
     const warnings = list.warnings.map((message) => `warning: ${message}`);
@@ -54,7 +59,10 @@ export const lock: Command = command({
     checkCredentials(context, list.images);
     const { results, failed } = await askAll(context, first, list);
     if (failed.length > 0) {
-      const outcome = outcomeOf(failed.map(toldOf), list.images.length);
+      const outcome = outcomeOf(
+        failed.map(({ name, error }) => failedImage(name, error)),
+        list.images.length,
+      );
       const onlyMoved = failed.every(({ error }) => reasonOf(error, 'moved') !== undefined);
       const failures = onlyMoved ? [movedOf(failed.length, list.images.length)] : outcome.failures;
       return { warnings: [...warnings, ...(outcome.warnings ?? [])], failures: failures ?? [] };
@@ -67,10 +75,6 @@ export const lock: Command = command({
 interface Failed {
   readonly name: string;
   readonly error: unknown;
-}
-
-function toldOf({ name, error }: Failed): FailedImage {
-  return { name, kind: kindOf(error), message: messageOf(error), hint: hintOf(error) };
 }
 
 function movedOf(moved: number, all: number): HawserError {

@@ -4,6 +4,7 @@ import { labelledFields, parseFilters } from '../../core/filter/filter.ts';
 import { JSON_DOCUMENT, QUIET } from '../grammar/flags.ts';
 import { withBackend, withStore } from '../session/context.ts';
 import { orHint } from '../session/not-found.ts';
+import { removedNames } from '../session/removal.ts';
 import { labelsOf } from '../session/transfer.ts';
 import { DONE, lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -72,7 +73,7 @@ const remove = command({
   missing: 'please provide the name of a namespace',
   summary: 'remove namespaces that are empty',
   details: 'Example:\n  hawser namespaces rm ci',
-  flags: [],
+  flags: [JSON_DOCUMENT],
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
       const removed: string[] = [];
@@ -86,7 +87,7 @@ const remove = command({
           failures.push(wrap(`unable to delete ${name}`, err));
         }
       }
-      return { view: lines(...removed), failures };
+      return { view: removedNames(removed, input.get(JSON_DOCUMENT)), failures };
     }),
 });
 

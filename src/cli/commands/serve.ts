@@ -4,6 +4,7 @@ import { isKind } from '../../core/errors.ts';
 import { RateLimit } from '../../core/registry/flow.ts';
 import { registryHandler, type ServeEvent } from '../../core/serve/handler.ts';
 import { hostsToml } from '../../core/serve/hosts-toml.ts';
+import { JSON_DOCUMENT } from '../grammar/flags.ts';
 import { ACCESS_LOG, HTPASSWD, PRINT_HOSTS_TOML, SERVE_FLAGS, SERVE_RATE } from '../grammar/serve-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { show, warn, withStore } from '../session/context.ts';
@@ -15,7 +16,7 @@ import {
   serverOptions,
   urlOf,
 } from '../session/serve-options.ts';
-import { DONE, lines, type Outcome } from '../views/view.ts';
+import { DONE, type Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 /** Milliseconds for answers that are on their way when the server is to stop. */
@@ -29,7 +30,7 @@ export const serve: Command = command({
     'Clients name an image as HOST/REPOSITORY (127.0.0.1:5000/docker.io/library/alpine; localhost_5000 for localhost:5000), by\n' +
     'the bare name where it is of Docker Hub or the only one, or, as a mirror in hosts.toml, with ?ns=HOST.\n' +
     'A blob that is not what its digest says is never sent whole. Ends at SIGINT and SIGTERM, 10 s after the answers that are on their way.',
-  flags: SERVE_FLAGS,
+  flags: [...SERVE_FLAGS, JSON_DOCUMENT],
   run: async (context, input) => {
     if (input.get(PRINT_HOSTS_TOML)) return printed(context);
     const options = await serverOptions(context);
@@ -46,7 +47,15 @@ export const serve: Command = command({
       const url = urlOf(server, options.tls !== undefined);
       await closingAfter(
         async () => {
-          await show(context, lines(`serving the namespace ${backend.namespace} at ${url}`));
+          const [namespace, json] = [backend.namespace, input.get(JSON_DOCUMENT)];
+          const text = [`serving the namespace ${namespace} at ${url}`];
+          await show(context, {
+            type: 'answer',
+            of: 'serving',
+            lines: text,
+            members: { namespace, url },
+            json,
+          });
           await aborted(context.signal);
         },
         () => server.close(GRACE),

@@ -25,7 +25,10 @@ function kept({ runtime }: Pick<Context, 'runtime'>): Labels {
   return { 'containerd.io/gc.root': new Date(runtime.clock.now()).toISOString() };
 }
 
-async function make(context: Context<'snapshotter' | 'target'>, how: 'prepare' | 'view'): Promise<Outcome> {
+async function make(
+  context: Context<'snapshotter' | 'target' | 'json'>,
+  how: 'prepare' | 'view',
+): Promise<Outcome> {
   return await withBackend(context, async (backend) => {
     const { input, signal } = context;
     const [key = '', parent = ''] = input.args;
@@ -34,7 +37,8 @@ async function make(context: Context<'snapshotter' | 'target'>, how: 'prepare' |
     await orHint(snapshotter[how](key, parent, opts), SNAPSHOTS_HERE);
     const target = input.get(TARGET);
     if (target === undefined) return DONE;
-    return { view: { type: 'mounts', mounts: await snapshotter.mounts(key, { signal }), target } };
+    const mounts = await snapshotter.mounts(key, { signal });
+    return { view: { type: 'mounts', mounts, target, json: input.get(JSON_DOCUMENT) } };
   });
 }
 
@@ -44,7 +48,7 @@ const prepare = command({
   summary: 'make a writable snapshot, over a committed one',
   details:
     'It stays until snapshots rm.\n\nExample:\n  hawser snapshots prepare --target /mnt work sha256:...',
-  flags: [SNAPSHOTTER, TARGET],
+  flags: [SNAPSHOTTER, TARGET, JSON_DOCUMENT],
   run: async (context) => await make(context, 'prepare'),
 });
 
@@ -53,7 +57,7 @@ const view = command({
   args: ['<key>', '[parent]'],
   summary: 'make a snapshot that is only read, of a committed one',
   details: 'It stays until snapshots rm.\n\nExample:\n  hawser snapshots view --target /mnt look sha256:...',
-  flags: [SNAPSHOTTER, TARGET],
+  flags: [SNAPSHOTTER, TARGET, JSON_DOCUMENT],
   run: async (context) => await make(context, 'view'),
 });
 
@@ -123,7 +127,7 @@ const remove = command({
     const work = async (backend: Backend): Promise<Outcome> => {
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       if (!preview)
-        return await removeAll(context, backend, input.args, (key) =>
+        return await removeAll(context, backend, input.args, json, (key) =>
           orHint(snapshotter.remove(key, call), SNAPSHOTS_HERE),
         );
       const removals = await orHint(removalsOf(snapshotter, input.args, call), SNAPSHOTS_HERE);

@@ -59,10 +59,12 @@ export const snapshotCommands: readonly Command[] = [
   command({
     path: ['snapshots', 'info'],
     args: ['<key>'],
-    summary: 'what is known about a snapshot, as JSON',
-    flags: [SNAPSHOTTER],
+    summary:
+      'what is known about a snapshot, as JSON: as ctr prints it, or (--json) in the form of all documents of hawser',
+    flags: [SNAPSHOTTER, JSON_DOCUMENT],
     run: show(async (snapshotter, input, call) => ({
       type: 'snapshot',
+      json: input.get(JSON_DOCUMENT),
       info: await snapshotter.stat(input.arg(0), call),
     })),
   }),
@@ -70,20 +72,23 @@ export const snapshotCommands: readonly Command[] = [
     path: ['snapshots', 'tree'],
     args: [],
     summary: 'show snapshots below their parents',
-    flags: [SNAPSHOTTER],
-    run: show(async (snapshotter, _, call) => ({
-      type: 'snapshot-tree',
-      infos: await snapshotter.list(call),
-    })),
+    flags: [SNAPSHOTTER, JSON_DOCUMENT],
+    run: show(async (snapshotter, input, call) => {
+      const infos = await snapshotter.list(call);
+      return input.get(JSON_DOCUMENT)
+        ? { type: 'snapshots', infos, json: true }
+        : { type: 'snapshot-tree', infos };
+    }),
   }),
   command({
     path: ['snapshots', 'mounts'],
     aliases: ['m', 'mount'],
     args: ['<target>', '<key>'],
     summary: 'print the commands that mount an active snapshot or a view',
-    flags: [SNAPSHOTTER],
+    flags: [SNAPSHOTTER, JSON_DOCUMENT],
     run: show(async (snapshotter, input, call) => ({
       type: 'mounts',
+      json: input.get(JSON_DOCUMENT),
       mounts: await snapshotter.mounts(input.arg(1), call),
       target: input.arg(0),
     })),

@@ -112,6 +112,14 @@ export const PRINT_CHAIN_ID: Bool<'print-chainid'> = bool({
   describe: 'print the chain ID of each unpacked platform',
 });
 export const JSON_DOCUMENT: Bool<'json'> = bool({ name: 'json', describe: 'print one JSON document' });
+/** Of what shows a transfer. */
+export const JSON_RESULT: Bool<'json'> = bool({
+  name: 'json',
+  describe: 'print how it ended as one JSON document, and no progress',
+});
+/** How a transfer is shown, and its result. */
+export const DISPLAY_FLAGS: readonly [typeof PROGRESS, typeof JSON_RESULT] = [PROGRESS, JSON_RESULT];
+export type DisplayFlag = NamesOf<typeof DISPLAY_FLAGS>;
 export const DRY_RUN: Bool<'dry-run'> = bool({
   name: 'dry-run',
   describe: 'say what would be removed, how much that frees and why the rest stays; remove nothing',

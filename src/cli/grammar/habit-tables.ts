@@ -91,8 +91,6 @@ const UNUSED = 'hawser images rm REF removes an image and, at once, all that onl
 const PUSHES =
   'hawser writes whole images to a registry: hawser push REMOTE LOCAL sends the image LOCAL of the store under the name REMOTE';
 const BUILDS = 'hawser builds nothing: hawser pull REF takes what others have built';
-const TEMPLATES =
-  'hawser has no templates: hawser config REF prints the config as JSON, for jq .config.Cmd and the like';
 const EVERY_TAG = "To pull every tag: hawser tags REPO | sed 's|^|REPO:|' | hawser pull -f -";
 
 /** The words typed, and a sentence where no command of ours does the same. */
@@ -102,10 +100,6 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   sync: `hawser content fetch -f FILE fetches what a list of skopeo sync names, and hawser serve gives it to others. ${EVERY_TAG}`,
   'pull -a': EVERY_TAG,
   'pull --all-tags': EVERY_TAG,
-  'images inspect --format': TEMPLATES,
-  'images inspect -f': TEMPLATES,
-  'inspect --format': TEMPLATES,
-  'inspect -f': TEMPLATES,
   'manifest put': PUSHES,
   'manifest push': PUSHES,
   put: PUSHES,

@@ -13,6 +13,7 @@ import {
 } from './habits.ts';
 import { Input } from './input.ts';
 import { closest } from './suggest.ts';
+import { templateHint } from './templates.ts';
 import { usageError } from './usage-error.ts';
 import { knownFlags, type Parser, plainWords, readWords } from './words.ts';
 
@@ -90,7 +91,14 @@ function findCommand<C extends CommandSpec>(
 }
 
 /** A usage error when what follows the command's words is another tool's. */
-function notForeign<C>(command: C, args: readonly string[], words: readonly string[], help: boolean): C {
+function notForeign<C extends CommandSpec>(
+  command: C,
+  args: readonly string[],
+  words: readonly string[],
+  help: boolean,
+): C {
+  const template = help ? undefined : templateHint(command, args, words);
+  if (template !== undefined) throw usageError('hawser has no templates', template);
   const foreign = help ? undefined : foreignHabit(args, words);
   if (foreign === undefined) return command;
   throw usageError(foreign.message, foreign.hint);

@@ -12,7 +12,7 @@ import {
   type Size,
   size,
 } from './flag.ts';
-import { PROGRESS } from './flags.ts';
+import { DISPLAY_FLAGS } from './flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from './registry-flags.ts';
 import { ALL_PLATFORMS } from './transfer-flags.ts';
 
@@ -59,7 +59,7 @@ export const PUSH_FLAGS: readonly [
   typeof ALLOW_FOREIGN,
   typeof MAX_CONCURRENT_UPLOADS,
   typeof CHUNK_SIZE,
-  typeof PROGRESS,
+  ...typeof DISPLAY_FLAGS,
 ] = [
   ...REGISTRY_FLAGS,
   ...NETWORK_FLAGS,
@@ -70,6 +70,6 @@ export const PUSH_FLAGS: readonly [
   ALLOW_FOREIGN,
   MAX_CONCURRENT_UPLOADS,
   CHUNK_SIZE,
-  PROGRESS,
+  ...DISPLAY_FLAGS,
 ];
 export type PushFlag = NamesOf<typeof PUSH_FLAGS>;

@@ -10,7 +10,7 @@ import {
   type Text,
   text,
 } from './flag.ts';
-import { LABEL, PLATFORM, PROGRESS } from './flags.ts';
+import { DISPLAY_FLAGS, LABEL, PLATFORM } from './flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from './registry-flags.ts';
 
 export const FOREIGN_URLS: Bool<'foreign-urls'> = bool({
@@ -93,7 +93,7 @@ export const TRANSFER_FLAGS: readonly [
   typeof MAX_CONCURRENT_DOWNLOADS,
   typeof FORCE,
   typeof KEEP_PARTIAL,
-  typeof PROGRESS,
+  ...typeof DISPLAY_FLAGS,
   typeof TRACE,
   typeof REPORT,
 ] = [
@@ -108,7 +108,7 @@ export const TRANSFER_FLAGS: readonly [
   MAX_CONCURRENT_DOWNLOADS,
   FORCE,
   KEEP_PARTIAL,
-  PROGRESS,
+  ...DISPLAY_FLAGS,
   TRACE,
   REPORT,
 ];

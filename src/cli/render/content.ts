@@ -20,13 +20,20 @@ export function renderContent(infos: readonly Info[], now: number): string {
 }
 
 export function renderContentJson(infos: readonly Info[]): string {
-  const blobs = infos.map(({ digest, size, createdAt, updatedAt, labels }) => ({
+  return `${goJson({ v: 1, type: 'content', blobs: infos.map(blobJson) })}\n`;
+}
+
+export function renderBlobJson(info: Info): string {
+  return `${goJson({ v: 1, type: 'blob', ...blobJson(info) })}\n`;
+}
+
+function blobJson({ digest, size, createdAt, updatedAt, labels }: Info) {
+  return {
     ...{ digest, size },
     createdAt: goTime(createdAt),
     updatedAt: goTime(updatedAt),
     labels: sorted(labels),
-  }));
-  return `${goJson({ v: 1, type: 'content', blobs })}\n`;
+  };
 }
 
 /** `ctr content active`: bytes so far, and since when. */

@@ -1,12 +1,12 @@
 /** Shows a transfer: on a terminal, as lines, as JSON, or not at all. */
-import { isKind, notesOf, toRecord } from '../../core/errors.ts';
+import { isKind } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Output } from '../../core/ports/host.ts';
 import type { Report } from '../../core/progress/events.ts';
-import type { FetchResult } from '../../core/verbs/options.ts';
+import type { ImageFailure } from '../../core/progress/final-event.ts';
+import type { FetchResult, PullResult } from '../../core/verbs/options.ts';
 import type { ProgressMode } from '../grammar/flags.ts';
-import type { FailedImage } from '../views/failed-image.ts';
-import { eventLine, JsonThrottle } from './json.ts';
+import { errorEvent, eventLine, JsonThrottle } from './json.ts';
 import { plainLines } from './plain.ts';
 import { PlainProgress } from './plain-progress.ts';
 import { advance, fetchedBytes, newState, type ProgressState } from './progress-state.ts';
@@ -15,7 +15,8 @@ import { TtyScreen } from './tty.ts';
 import { duration } from './units.ts';
 
 export interface DisplayOptions {
-  readonly mode: ProgressMode;
+  /** `document`: one JSON document at the end. */
+  readonly mode: ProgressMode | 'document';
   readonly clock: Clock;
   readonly stdout: Output;
   readonly stderr: Output;
@@ -29,7 +30,7 @@ export interface DisplayOptions {
 }
 
 /** `state`: what became of the image, in a word, where more than one thing may. */
-export interface ShownResult extends FetchResult {
+export interface ShownResult extends FetchResult, Partial<Pick<PullResult, 'unpacked'>> {
   readonly state?: string | undefined;
 }
 
@@ -83,13 +84,14 @@ export class Display {
   };
 
   /** Writes the last lines of a success: one for each image. */
-  async finish(result: FetchResult | readonly FetchResult[]): Promise<void> {
+  async finish(result: ShownResult | readonly ShownResult[]): Promise<void> {
     const results = 'name' in result ? [result] : result;
     const ms = this.#opts.clock.monotonic() - this.#startedAt;
     await this.#end();
     const bytes = fetchedBytes(this.#state);
     const { mode, unpacks, printChainId } = this.#opts;
-    if (mode === 'json') {
+    if (mode === 'document') this.#ended(results, [], ms);
+    else if (mode === 'json') {
       const seconds = Math.round(ms) / 1000;
       const done = (one: FetchResult) =>
         eventLine({ type: 'done', name: one.name, digest: one.target.digest, bytes, seconds });
@@ -107,15 +109,13 @@ export class Display {
   }
 
   /** Writes the last lines of many images: a line for each that is there, in their order. What failed is the caller's to tell. */
-  async finishMany(done: readonly ShownResult[], failed: readonly FailedImage[]): Promise<void> {
+  async finishMany(done: readonly ShownResult[], failed: readonly ImageFailure[]): Promise<void> {
     const ms = this.#opts.clock.monotonic() - this.#startedAt;
     await this.#end();
     const bytes = fetchedBytes(this.#state);
     const { mode } = this.#opts;
-    if (mode === 'json') {
-      const named = done.map(({ name, target, state }) => ({ name, digest: target.digest, state }));
-      this.#lines([eventLine({ type: 'ended', done: named, failed, bytes, seconds: Math.round(ms) / 1000 })]);
-    } else if (mode !== 'none') {
+    if (mode === 'json' || mode === 'document') this.#ended(done, failed, ms);
+    else if (mode !== 'none') {
       const all = done.length + failed.length;
       const summary = `${done.length} of ${all} images: ${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
       const line = ({ name, target, state }: ShownResult): string =>
@@ -125,20 +125,20 @@ export class Display {
     await this.#settle();
   }
 
+  #ended(done: readonly ShownResult[], failed: readonly ImageFailure[], ms: number): void {
+    const named = done.map(({ name, target, state, unpacked }) => {
+      const chains = unpacked?.map(({ platform, chainId }) => ({ platform, chainId }));
+      return { name, digest: target.digest, state, unpacked: chains };
+    });
+    const [bytes, seconds] = [fetchedBytes(this.#state), Math.round(ms) / 1000];
+    this.#lines([eventLine({ type: 'ended', done: named, failed, bytes, seconds })]);
+  }
+
   /** After a failure: the last frame stays, and JSON tells the error. Failures of the output itself are dropped. */
   async fail(err: unknown): Promise<void> {
     await this.#end();
     if (this.#opts.mode === 'json') {
-      const { kind, message, hint } = toRecord(err);
-      const notes = notesOf(err);
-      const event = {
-        type: 'error',
-        kind,
-        message,
-        hint,
-        notes: notes.length === 0 ? undefined : notes,
-      } as const;
-      this.#lines([eventLine(event)]);
+      this.#lines([eventLine(errorEvent(err))]);
     }
     await this.#writes;
   }

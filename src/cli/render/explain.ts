@@ -81,13 +81,13 @@ function rateLimits(events: readonly RegistryEvent[]): string[] {
   return [...said].map(([name, value]) => `${name} ${value}`);
 }
 
-/** `{"v":1,"name":...,"root":{...}}`, with `platforms` where some were asked for; or with `error`. `explained`: with all events. */
+/** `{"v":1,"type":"resolved","name":...,"root":{...}}`, with `platforms` where some were asked for; or with `error`. `explained`: with all events. */
 export function renderExplanationJson(
   { name, events, root, manifests, error }: Explanation,
   explained: boolean,
 ): string {
   const document: Record<string, Json | undefined> = {
-    v: 1,
+    ...{ v: 1, type: 'resolved' },
     name,
     root: root && fields(root),
     platforms: manifests?.map(({ platform, desc }) => ({ platform, ...fields(desc) })),

@@ -3,7 +3,8 @@ import type { ImageNode } from '../../core/images/inspect.ts';
 import { isManifestType } from '../../core/oci/media-types.ts';
 import { formatPlatform } from '../../core/platforms/format.ts';
 import type { InspectedImage } from '../views/images.ts';
-import { goTime } from './go-json.ts';
+import { goJson, goTime, type Json, sorted } from './go-json.ts';
+import { imageJson } from './images.ts';
 import { safe, safeLines } from './text.ts';
 
 const MIDDLE = '├── ';
@@ -78,4 +79,29 @@ function indented(text: string): string {
 
 function quote(text: string): string {
   return safe(JSON.stringify(text));
+}
+
+/** `content`: with labels and the documents that can be read. */
+export function renderImageJson({ image, tree }: InspectedImage, content: boolean): string {
+  return `${goJson({ v: 1, type: 'image', ...imageJson(image), tree: nodeJson(tree, content) })}\n`;
+}
+
+function nodeJson(node: ImageNode, content: boolean): Json {
+  const { mediaType, digest, size, platform } = node.desc;
+  return {
+    ...{ mediaType, digest, size, present: node.present },
+    platform: platform === undefined || platform.architecture === '' ? undefined : formatPlatform(platform),
+    labels: content && node.present ? sorted(node.labels) : undefined,
+    document: content && node.bytes !== undefined ? documentOf(node.bytes) : undefined,
+    children: node.children.map((child) => nodeJson(child, content)),
+  };
+}
+
+/** Undefined for what is no JSON. */
+function documentOf(bytes: Uint8Array): Json | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as Json;
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,7 @@ import type { Image } from '../../core/images/image-store.ts';
 import { type ImageStatus, isComplete } from '../../core/images/inspect.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { CheckRow, ImageRow } from '../views/images.ts';
-import { goJson, goTime, sorted } from './go-json.ts';
+import { goJson, goTime, type Json, sorted } from './go-json.ts';
 import { align } from './tabwriter.ts';
 import { safe } from './text.ts';
 import { binarySize } from './units.ts';
@@ -29,7 +29,9 @@ export function renderImages(rows: readonly ImageRow[]): string {
 }
 
 /** The record of an image as JSON; `target` is the descriptor. */
-function imageJson({ name, target, labels, createdAt, updatedAt }: Image) {
+export function imageJson({ name, target, labels, createdAt, updatedAt }: Image): {
+  readonly [key: string]: Json;
+} {
   const { mediaType, digest, size } = target;
   return {
     name,

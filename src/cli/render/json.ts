@@ -1,6 +1,7 @@
+import { findError, notesOf, toRecord } from '../../core/errors.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import type { ProgressEvent } from '../../core/progress/events.ts';
-import type { FailedImage } from '../views/failed-image.ts';
+import type { ErrorEvent, FinalEvent, RegistryFailure } from '../../core/progress/final-event.ts';
 import { goJson, type Json } from './go-json.ts';
 import { redact } from './text.ts';
 
@@ -9,57 +10,47 @@ const VERSION = 1;
 /** The least milliseconds between two offsets of one blob or layer. */
 const INTERVAL = 100;
 
-/** The last event of a transfer, written by the command. */
-export type FinalEvent =
-  | {
-      readonly type: 'done';
-      readonly name: string;
-      readonly digest: string;
-      readonly bytes: number;
-      readonly seconds: number;
-    }
-  | {
-      readonly type: 'error';
-      readonly kind: string;
-      readonly message: string;
-      readonly hint: string | undefined;
-      /** What cleaning up met; absent when nothing. */
-      readonly notes?: readonly string[] | undefined;
-    }
-  /** Of many images, in place of `done`. */
-  | {
-      readonly type: 'ended';
-      readonly done: readonly {
-        readonly name: string;
-        readonly digest: string;
-        /** What became of it, where more than one thing may. */
-        readonly state?: string | undefined;
-      }[];
-      readonly failed: readonly FailedImage[];
-      readonly bytes: number;
-      readonly seconds: number;
-    };
-
 /** One line, without newline: `{"v":1,"type":...}`. Descriptors are cut to mediaType, digest and size. */
 export function eventLine(event: ProgressEvent | FinalEvent): string {
-  const members: Record<string, Json> = { v: VERSION };
+  const members: Record<string, Json | undefined> = { v: VERSION };
   for (const [key, value] of Object.entries(event)) {
     if (value === undefined) continue;
-    if (Array.isArray(value)) members[key] = value.map(element);
-    else if (typeof value === 'object') members[key] = 'digest' in value ? descriptor(value) : { ...value };
-    else members[key] = typeof value === 'string' ? redact(value) : value;
+    members[key] = isDescriptor(value) ? descriptor(value) : element(value);
   }
   return goJson(members);
 }
 
-function element(value: unknown): Json {
-  if (typeof value !== 'object' || value === null) return redact(String(value));
-  const texts = Object.entries(value).filter(([, text]) => text !== undefined);
-  return Object.fromEntries(texts.map(([key, text]) => [key, redact(String(text))]));
+function element(value: unknown): Json | undefined {
+  if (typeof value === 'string') return redact(value);
+  if (Array.isArray(value)) return value.map((one) => element(one) ?? null);
+  if (typeof value !== 'object' || value === null) return value as number | boolean | null | undefined;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, element(member)]));
+}
+
+function isDescriptor(value: unknown): value is Descriptor {
+  return typeof value === 'object' && value !== null && 'mediaType' in value;
 }
 
 function descriptor({ mediaType, digest, size }: Descriptor): Json {
   return { mediaType, digest, size };
+}
+
+/** An error as the last event of a command. */
+export function errorEvent(err: unknown): ErrorEvent {
+  const { kind, message, hint } = toRecord(err);
+  const notes = notesOf(err);
+  return {
+    ...{ type: 'error', kind, message, hint },
+    notes: notes.length === 0 ? undefined : notes,
+    registry: registryFailure(err),
+  };
+}
+
+/** What the registry said, where that was the reason. */
+export function registryFailure(err: unknown): RegistryFailure | undefined {
+  const reason = findError(err)?.reason;
+  if (reason?.type === 'status') return { status: reason.status, code: reason.code };
+  return reason?.type === 'exchange' ? { code: reason.code } : undefined;
 }
 
 /** Passes every change of status, and offsets at most ten times a second. */

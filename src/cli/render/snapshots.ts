@@ -15,13 +15,20 @@ export function renderSnapshots(infos: readonly SnapshotInfo[]): string {
 }
 
 export function renderSnapshotsJson(infos: readonly SnapshotInfo[]): string {
-  const snapshots = infos.map(({ name, parent, kind, createdAt, updatedAt, labels }) => ({
+  return `${goJson({ v: 1, type: 'snapshots', snapshots: infos.map(snapshotJson) })}\n`;
+}
+
+export function renderSnapshotJson(info: SnapshotInfo): string {
+  return `${goJson({ v: 1, type: 'snapshot', ...snapshotJson(info) })}\n`;
+}
+
+function snapshotJson({ name, parent, kind, createdAt, updatedAt, labels }: SnapshotInfo) {
+  return {
     ...{ name, parent, kind },
     createdAt: goTime(createdAt),
     updatedAt: goTime(updatedAt),
     labels: sorted(labels),
-  }));
-  return `${goJson({ v: 1, type: 'snapshots', snapshots })}\n`;
+  };
 }
 
 /** `ctr snapshots usage` and `ctr images usage`. */
@@ -72,4 +79,9 @@ export function renderMounts(mounts: readonly Mount[], target: string): string {
       (m) => `mount -t ${safe(m.type)} ${safe(m.source)} ${safe(target)} -o ${safe(m.options.join(','))}\n`,
     )
     .join('');
+}
+
+export function renderMountsJson(mounts: readonly Mount[], target: string): string {
+  const all = mounts.map(({ type, source, options }) => ({ type, source, options: [...options] }));
+  return `${goJson({ v: 1, type: 'mounts', target, mounts: all })}\n`;
 }

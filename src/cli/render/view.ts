@@ -2,6 +2,7 @@ import type { View } from '../views/view.ts';
 import { renderDocument, renderNames, renderReferrers } from './answers.ts';
 import { renderBootstrap } from './bootstrap.ts';
 import {
+  renderBlobJson,
   renderContent,
   renderContentInfo,
   renderContentJson,
@@ -10,7 +11,8 @@ import {
 } from './content.ts';
 import { renderExplanation, renderExplanationJson } from './explain.ts';
 import { renderDf, renderGc, renderGcExplanation, renderGcPlan } from './gc.ts';
-import { renderImageTree } from './image-tree.ts';
+import { goJson } from './go-json.ts';
+import { renderImageJson, renderImageTree } from './image-tree.ts';
 import { renderChecks, renderChecksJson, renderImages, renderImagesJson } from './images.ts';
 import { renderLabels } from './labels.ts';
 import { renderLeases, renderLeasesJson } from './leases.ts';
@@ -20,7 +22,9 @@ import { renderPrune } from './prune.ts';
 import { renderRecover, renderRecoverJson } from './recover.ts';
 import {
   renderMounts,
+  renderMountsJson,
   renderSnapshotInfo,
+  renderSnapshotJson,
   renderSnapshots,
   renderSnapshotsJson,
   renderSnapshotTree,
@@ -34,18 +38,22 @@ type Renderers = { readonly [T in View['type']]: (view: Extract<View, { type: T 
 
 const RENDERERS: Renderers = {
   lines: (view) => view.lines.map((line) => `${safe(line)}\n`).join(''),
+  answer: ({ json, of, members, lines }) =>
+    json ? `${goJson({ v: 1, type: of, ...members })}\n` : lines.map((line) => `${safe(line)}\n`).join(''),
   images: ({ json, rows }) => (json ? renderImagesJson(rows) : renderImages(rows)),
   checks: ({ json, rows }) => (json ? renderChecksJson(rows) : renderChecks(rows)),
-  'image-tree': (view) => renderImageTree(view.inspected, view.content),
+  'image-tree': ({ json, inspected, content }) =>
+    json ? renderImageJson(inspected, content) : renderImageTree(inspected, content),
   usage: ({ json, rows, inBytes }) => (json ? renderUsageJson(rows) : renderUsage(rows, inBytes)),
   explanation: ({ json, explanation, explained }) =>
     json ? renderExplanationJson(explanation, explained) : renderExplanation(explanation),
   blobs: ({ json, infos, now }) => (json ? renderContentJson(infos) : renderContent(infos, now)),
-  blob: (view) => renderContentInfo(view.info),
+  blob: ({ json, info }) => (json ? renderBlobJson(info) : renderContentInfo(info)),
   snapshots: ({ json, infos }) => (json ? renderSnapshotsJson(infos) : renderSnapshots(infos)),
   'snapshot-tree': (view) => renderSnapshotTree(view.infos),
-  snapshot: (view) => renderSnapshotInfo(view.info),
-  mounts: (view) => renderMounts(view.mounts, view.target),
+  snapshot: ({ json, info }) => (json ? renderSnapshotJson(info) : renderSnapshotInfo(info)),
+  mounts: ({ json, mounts, target }) =>
+    json ? renderMountsJson(mounts, target) : renderMounts(mounts, target),
   text: (view) => safeLines(view.text),
   gc: (view) => renderGc(view.result, view.json),
   'gc-plan': (view) => renderGcPlan(view.plan, view.json),

@@ -2,6 +2,7 @@
 import { errnoOf, hintOf, kindOf, messageOf, notesOf, reasonOf } from '../../core/errors.ts';
 import type { Output } from '../../core/ports/host.ts';
 import { isUsageError } from '../grammar/usage-error.ts';
+import { errorEvent, eventLine } from '../render/json.ts';
 import { redact, safe, safeLines } from '../render/text.ts';
 
 /** Tags have moved since their digests were pinned; nothing else is wrong. */
@@ -24,6 +25,8 @@ export interface FailureOptions {
   readonly stderr: Output;
   /** With the stacks along the cause chain. */
   readonly debug: boolean;
+  /** One line, as JSON: `--json`. */
+  readonly json?: boolean;
   /** 128 and the number of the signal that ended the work. */
   readonly interrupted?: number | undefined;
 }
@@ -31,13 +34,10 @@ export interface FailureOptions {
 /** Writes the error, its hint, and as notes what cleaning up met. Returns the exit code. Never throws. Writes nothing when the output was closed. */
 export async function tellFailure(err: unknown, opts: FailureOptions): Promise<number> {
   if (isClosedPipe(err)) return PIPE_CLOSED;
-  const lines = [`hawser: ${safe(redact(messageOf(err)))}`];
   const hint = hintOf(err) ?? (isBug(err) ? BUG + (opts.debug ? REPORT : DEBUG_FIRST) : undefined);
-  if (hint !== undefined) lines.push(`hint: ${safe(redact(hint))}`);
-  lines.push(...notesOf(err).map((note) => `note: ${safe(redact(note))}`));
-  if (opts.debug && err instanceof Error) lines.push(safeLines(redact(stackOf(err))));
+  const text = opts.json ? eventLine({ ...errorEvent(err), hint }) : textOf(err, hint, opts.debug);
   try {
-    await opts.stderr.write(`${lines.join('\n')}\n`);
+    await opts.stderr.write(`${text}\n`);
   } catch {
     // Nobody reads standard error: the exit code is all that is left to say.
   }
@@ -46,6 +46,14 @@ export async function tellFailure(err: unknown, opts: FailureOptions): Promise<n
   if (reasonOf(err, 'lacks') !== undefined) return LACKS;
   if (reasonOf(err, 'moved') !== undefined) return MOVED;
   return kindOf(err) === 'Canceled' ? 130 : 1;
+}
+
+function textOf(err: unknown, hint: string | undefined, debug: boolean): string {
+  const lines = [`hawser: ${safe(redact(messageOf(err)))}`];
+  if (hint !== undefined) lines.push(`hint: ${safe(redact(hint))}`);
+  lines.push(...notesOf(err).map((note) => `note: ${safe(redact(note))}`));
+  if (debug && err instanceof Error) lines.push(safeLines(redact(stackOf(err))));
+  return lines.join('\n');
 }
 
 /** The reader of our output went away. */

@@ -1,7 +1,7 @@
 /** `pull --plan`: says what a pull would do; the store is only read. */
 import type { Report } from '../../core/progress/events.ts';
 import type { PullOptions } from '../../core/verbs/options.ts';
-import { PROGRESS } from '../grammar/flags.ts';
+import { JSON_RESULT, PROGRESS } from '../grammar/flags.ts';
 import type { TransferFlag } from '../grammar/transfer-flags.ts';
 import type { Outcome } from '../views/view.ts';
 import { type Context, withStore } from './context.ts';
@@ -22,5 +22,8 @@ export async function planned(
       services.planPull(deps, { ...options, ...more, signal, report }),
     ),
   );
-  return { view: { type: 'plan', plan, json: input.get(PROGRESS) === 'json' }, warnings };
+  return {
+    view: { type: 'plan', plan, json: input.get(JSON_RESULT) || input.get(PROGRESS) === 'json' },
+    warnings,
+  };
 }

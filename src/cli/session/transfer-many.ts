@@ -3,15 +3,17 @@ import { HawserError, hintOf, kindOf, messageOf, wrap } from '../../core/errors.
 import type { ImageList, Listed } from '../../core/lists/list.ts';
 import { parsePlatform } from '../../core/platforms/parse.ts';
 import type { Report } from '../../core/progress/events.ts';
+import type { ImageFailure } from '../../core/progress/final-event.ts';
 import { requireUnmoved } from '../../core/verbs/lock.ts';
 import { type Ended, type ManyOptions, transferMany, type Wanted } from '../../core/verbs/many.ts';
 import type { FetchOptions, FetchResult, TransferDeps } from '../../core/verbs/options.ts';
+import type { DisplayFlag } from '../grammar/flags.ts';
 import { FAIL_FAST, LIST_FILE, type ListFlag, LOCKED } from '../grammar/list-flags.ts';
 import { REFRESH, type RegistryFlag, USER } from '../grammar/registry-flags.ts';
 import type { TransferFlag } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { Display, type DisplayOptions, type ShownResult } from '../render/display.ts';
-import type { FailedImage } from '../views/failed-image.ts';
+import { registryFailure } from '../render/json.ts';
 import { DONE, type Outcome } from '../views/view.ts';
 import { type Context, late, warn, withBackend } from './context.ts';
 import { isClosedPipe } from './failure.ts';
@@ -95,9 +97,9 @@ async function many<R extends FetchResult>(
 
 /** Runs `work` under the display, which ends with how the images ended, or the error. */
 export async function displayedMany<R extends ShownResult>(
-  context: Context<'progress'>,
+  context: Context<DisplayFlag>,
   shown: Shown & Partial<Pick<DisplayOptions, 'mode'>>,
-  unread: readonly FailedImage[],
+  unread: readonly ImageFailure[],
   work: (report: Report) => Promise<readonly Ended<R>[]>,
 ): Promise<void> {
   const display = new Display({ ...displayOptions(context), ...shown });
@@ -115,12 +117,15 @@ export async function displayedMany<R extends ShownResult>(
   });
 }
 
-export function failuresOf(ended: readonly Ended<FetchResult>[]): FailedImage[] {
+export function failuresOf(ended: readonly Ended<FetchResult>[]): ImageFailure[] {
   return ended.flatMap(({ name, error }) => (error === undefined ? [] : [failedImage(name, error)]));
 }
 
-export function failedImage(name: string, err: unknown): FailedImage {
-  return { name, kind: kindOf(err), message: messageOf(err), hint: hintOf(err) };
+export function failedImage(name: string, err: unknown): ImageFailure {
+  return {
+    ...{ name, kind: kindOf(err), message: messageOf(err), hint: hintOf(err) },
+    registry: registryFailure(err),
+  };
 }
 
 /** Nothing to fetch: the list is empty, or broken. */
@@ -136,7 +141,7 @@ export function nothing({ errors }: Pick<ImageList, 'errors'>): Outcome {
 }
 
 /** Each failure as a line, each hint once, and the number as the error of the command. */
-export function outcomeOf(failed: readonly FailedImage[], all: number): Outcome {
+export function outcomeOf(failed: readonly ImageFailure[], all: number): Outcome {
   if (failed.length === 0) return DONE;
   const hints = new Set<string>();
   const lines: string[] = [];

@@ -14,7 +14,7 @@ import type { RegistryEvent, RegistryOptions } from '../../core/registry/open.ts
 import type { Registry } from '../../core/registry/registry.ts';
 import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from '../../core/verbs/options.ts';
 import type { RecordOptions } from '../../core/verbs/record.ts';
-import { LABEL, PLATFORM, PROGRESS } from '../grammar/flags.ts';
+import { type DisplayFlag, JSON_RESULT, LABEL, PLATFORM, PROGRESS } from '../grammar/flags.ts';
 import {
   ALL_METADATA,
   ALL_PLATFORMS,
@@ -87,7 +87,7 @@ export type Shown = Pick<DisplayOptions, 'unpacks' | 'printChainId' | 'sends'>;
 
 /** Runs `work` under the display, which ends with the result or the error. Output that fails after success is a warning. */
 export async function displayed<R extends FetchResult | readonly FetchResult[]>(
-  context: Context<'progress'>,
+  context: Context<DisplayFlag>,
   shown: Shown,
   work: (report: Report) => Promise<R>,
 ): Promise<void> {
@@ -150,9 +150,13 @@ export function displayOptions({
   runtime,
   stdout,
   stderr,
-}: Context<'progress'>): Omit<DisplayOptions, keyof Shown> {
+}: Context<DisplayFlag>): Omit<DisplayOptions, keyof Shown> {
   const env = (name: string) => runtime.host.env(name);
-  const mode = input.get(PROGRESS) ?? defaultMode(stdout, env);
+  const json = input.get(JSON_RESULT);
+  const asked = input.get(PROGRESS);
+  if (json && input.has(PROGRESS) && asked !== 'none')
+    throw usageError('cannot specify both --json and --progress', 'With --json the result is one document');
+  const mode = json ? 'document' : (asked ?? defaultMode(stdout, env));
   return { mode, clock: runtime.clock, stdout, stderr, colour: wantsColour(stdout, env) };
 }
 

@@ -1,5 +1,5 @@
+import type { ImageFailure } from '../../core/progress/final-event.ts';
 import type { FetchResult } from '../../core/verbs/options.ts';
-import type { FailedImage } from './failed-image.ts';
 
 /** An image that is on the node. */
 export interface BootstrappedImage extends FetchResult {
@@ -14,5 +14,5 @@ export interface Bootstrapped {
   readonly address: string;
   readonly namespace: string;
   readonly images: readonly BootstrappedImage[];
-  readonly failed: readonly FailedImage[];
+  readonly failed: readonly ImageFailure[];
 }

@@ -18,13 +18,29 @@ import type { LeaseRow } from './leases.ts';
 import type { Recovered } from './recovered.ts';
 import type { UsageRow } from './usage.ts';
 
+/** An element of an answer. */
+export type Fact = Readonly<Record<string, string>>;
+
 export type View =
   /** Names, digests, chain IDs: one a line. */
   | { readonly type: 'lines'; readonly lines: readonly string[] }
+  /** A short answer: as lines, or as the members of a JSON document of type `of`. */
+  | {
+      readonly type: 'answer';
+      readonly of: string;
+      readonly lines: readonly string[];
+      readonly members: Readonly<Record<string, string | readonly string[] | readonly Fact[]>>;
+      readonly json: boolean;
+    }
   | { readonly type: 'images'; readonly rows: readonly ImageRow[]; readonly json: boolean }
   | { readonly type: 'checks'; readonly rows: readonly CheckRow[]; readonly json: boolean }
   /** `content`: with labels and documents. */
-  | { readonly type: 'image-tree'; readonly inspected: InspectedImage; readonly content: boolean }
+  | {
+      readonly type: 'image-tree';
+      readonly inspected: InspectedImage;
+      readonly content: boolean;
+      readonly json: boolean;
+    }
   /** `inBytes`: sizes as whole numbers. */
   | {
       readonly type: 'usage';
@@ -46,12 +62,17 @@ export type View =
       readonly now: number;
       readonly json: boolean;
     }
-  | { readonly type: 'blob'; readonly info: Info }
+  | { readonly type: 'blob'; readonly info: Info; readonly json: boolean }
   | { readonly type: 'snapshots'; readonly infos: readonly SnapshotInfo[]; readonly json: boolean }
   | { readonly type: 'snapshot-tree'; readonly infos: readonly SnapshotInfo[] }
-  | { readonly type: 'snapshot'; readonly info: SnapshotInfo }
+  | { readonly type: 'snapshot'; readonly info: SnapshotInfo; readonly json: boolean }
   /** The commands that mount these at `target`. */
-  | { readonly type: 'mounts'; readonly mounts: readonly Mount[]; readonly target: string }
+  | {
+      readonly type: 'mounts';
+      readonly mounts: readonly Mount[];
+      readonly target: string;
+      readonly json: boolean;
+    }
   /** Our own text, as it is. */
   | { readonly type: 'text'; readonly text: string }
   /** `result`: undefined of a containerd, which does not say. */

@@ -25,7 +25,7 @@ export interface Locked {
 /** The text of a lock: sorted by name, the same for the same images. */
 export function lockText(images: readonly Locked[]): string {
   const sorted = [...images].sort((a, b) => (a.ref < b.ref ? -1 : 1));
-  return `${JSON.stringify({ v: VERSION, images: sorted }, undefined, 2)}\n`;
+  return `${JSON.stringify({ v: VERSION, type: 'lock', images: sorted }, undefined, 2)}\n`;
 }
 
 export function isLock(document: unknown): document is Mapping {

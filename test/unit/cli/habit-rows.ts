@@ -67,7 +67,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['inspect r.io/app:1', '= images inspect'],
   [
     "image inspect --format '{{.Config.Cmd}}' r.io/app:1",
-    'hawser has no templates: hawser config REF prints the config as JSON, for jq .config.Cmd and the like',
+    "hawser has no templates: hawser config r.io/app:1 | jq '.config.Cmd'",
   ],
   ['history r.io/app:1', 'In hawser: hawser images inspect --content r.io/app:1'],
   ['image prune -a -f', 'In hawser: hawser images prune --all'],

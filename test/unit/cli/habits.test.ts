@@ -19,6 +19,34 @@ function told(line: string): { message: string; hint: string } {
   return assert.fail(`${line} is a command`);
 }
 
+for (const [args, hint] of [
+  [
+    ['images', 'ls', '--format', '{{.Repository}} {{.Digest}}'],
+    "hawser has no templates: hawser images list --json | jq -r '.images[] | [.name, .target.digest] | @tsv'",
+  ],
+  [['image', 'ls', '--format={{json .}}'], 'hawser has no templates: hawser images list --json | jq .'],
+  [
+    ['inspect', '-f', '{{.Config.Env}}', 'a:1'],
+    "hawser has no templates: hawser config a:1 | jq '.config.Env'",
+  ],
+  [
+    ['images', 'inspect', 'a:1', '--format', '{{.Os}}/{{.Architecture}}'],
+    "hawser has no templates: hawser config a:1 | jq '.os, .architecture'",
+  ],
+  [
+    ['image', 'inspect', '--format', '{{.Id}}', 'a:1'],
+    'hawser has no templates: hawser inspect --json a:1 | jq .target.digest, or hawser config a:1 | jq .config',
+  ],
+  [['df', '--format', '{{.Size}}'], 'hawser has no templates: hawser df --json | jq .'],
+] as const) {
+  test(`a Go template: ${args.join(' ')}`, () => {
+    assert.throws(
+      () => parse(args),
+      (err) => hintOf(err) === hint || assert.equal(hintOf(err), hint),
+    );
+  });
+}
+
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
 for (const [line, hint] of [

@@ -64,7 +64,7 @@ test('resolve: the digest and nothing else; as JSON the descriptor', async () =>
     assert.match(out, /^sha256:[0-9a-f]{64}\n$/);
     assert.deepEqual([code, err], [0, '']);
     const document = JSON.parse((await go([ref, ...USER, '--json'])).out);
-    assert.deepEqual(Object.keys(document), ['v', 'name', 'root']);
+    assert.deepEqual(Object.keys(document), ['v', 'type', 'name', 'root']);
     assert.equal(`${document.root.digest}\n`, out);
     assert.equal(document.name, ref);
     assert.equal(registry.traffic('/blobs/').requests, 0);
