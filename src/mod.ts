@@ -93,7 +93,7 @@ export type {
 } from './core/snapshots/snapshotter.ts';
 export type { Difference, TreeProblem } from './core/trees/compare.ts';
 export type { OwnerMode } from './core/users/owner-policy.ts';
-export type { ExportedImage, ExportResult } from './core/verbs/export.ts';
+export type { BlobTotal, ExportedImage, ExportResult } from './core/verbs/export.ts';
 export type { ImportResult } from './core/verbs/import.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { KeptImage, PruneChoice } from './core/verbs/prune.ts';

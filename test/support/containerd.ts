@@ -71,7 +71,10 @@ ${more}`,
   );
   const ready = async (): Promise<boolean> =>
     (await exec(ctr, ['--address', socket, '--connect-timeout', '500ms', 'version'])).code === 0;
-  const daemon = await startDaemon(containerd, ['--config', config, '--log-level', 'warn'], ready);
+  // The shim beside it, and not that of another version.
+  const beside = containerd.includes('/') ? [dirname(containerd)] : [];
+  const env = { ...process.env, PATH: [...beside, process.env.PATH].join(':') };
+  const daemon = await startDaemon(containerd, ['--config', config, '--log-level', 'warn'], ready, env);
   const close = async (): Promise<void> => {
     await unmountBelow(dir.path);
     await daemon.stop();

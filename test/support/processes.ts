@@ -1,6 +1,7 @@
 /** Servers that tests start: a free port, waiting until it answers, stopping. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import process from 'node:process';
 
 /** A loopback port that was free a moment ago. */
 export function freePort(): Promise<number> {
@@ -26,8 +27,9 @@ export async function startDaemon(
   file: string,
   args: readonly string[],
   ready: () => Promise<boolean>,
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<Daemon> {
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let ended = false;
   const keep = (bytes: Buffer): void => {

@@ -9,7 +9,12 @@ import type { ImageList } from '../../core/lists/list.ts';
 import type { Report } from '../../core/progress/events.ts';
 import type { ImageFailure } from '../../core/progress/final-event.ts';
 import type { Reference } from '../../core/reference/reference.ts';
-import { type ExportOptions, type ExportTarget, exportImages } from '../../core/verbs/export.ts';
+import {
+  type ExportOptions,
+  type ExportResult,
+  type ExportTarget,
+  exportImages,
+} from '../../core/verbs/export.ts';
 import { bool, choice, list, type NamesOf } from '../grammar/flag.ts';
 import { JSON_DOCUMENT } from '../grammar/flags.ts';
 import { LIST_FILE, LIST_FORMS } from '../grammar/list-flags.ts';
@@ -203,6 +208,7 @@ export const imagesExport: Command = command({
         void (event.type === 'warning' && warnings.push(`warning: ${event.message}`));
       const result = await exportImages(deps, images, { ...options, to, keepOut: storeOf(context), report });
       for (const warning of warnings) await warn(context, warning);
+      if (result.delta !== undefined) await warn(context, deltaText(result.delta));
       if (to.type === 'bytes') return DONE;
       const made = result.images.map(({ name, target }) => ({ name, digest: target.digest }));
       const done = made.map(({ name, digest }) => `${name} ${digest}`);
@@ -213,6 +219,17 @@ export const imagesExport: Command = command({
     });
   },
 });
+
+function deltaText({ carried, leftOut }: NonNullable<ExportResult['delta']>): string {
+  return (
+    `carried: ${carried.bytes} bytes (${counted(carried.blobs, 'blob')});` +
+    ` left out, as the other side has it: ${leftOut.bytes} bytes (${counted(leftOut.blobs, 'layer')})`
+  );
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
 
 async function optionsOf(context: ExportContext): Promise<Omit<ExportOptions, 'to'>> {
   const { input, signal } = context;

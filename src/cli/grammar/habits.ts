@@ -45,6 +45,8 @@ export function foreignHabit(args: readonly string[], words: readonly string[]):
 function hintOf(args: readonly string[], words: readonly string[], length: number): string | undefined {
   const typed = words.slice(0, length).join(' ');
   for (const shape of shapesOf(args, words)) {
+    // Where a copy goes stands after what is copied.
+    if (shape.startsWith('...') && words.length < length + 2) continue;
     const hint = hintFor(`${typed} ${shape}`, args, words, length);
     if (hint !== undefined) return hint;
   }

@@ -78,14 +78,18 @@ function findCommand<C extends CommandSpec>(
   const group = grammar.groups.find((one) => one.name === first || one.aliases.includes(first));
   // In other tools -f is most often `force`, which has no value.
   const others = flags.filter(({ alias }) => alias !== 'f');
-  const typed = plainWords(args, others, false).slice(help ? 1 : 0);
+  const wordsBy = (all: readonly AnyFlag[]) => plainWords(args, all, false).slice(help ? 1 : 0);
+  const typed = wordsBy(others);
   const spoken = [group?.name ?? first, ...typed.slice(1)];
-  if (direct) return { command: notForeign(direct, args, spoken, help), rest: after, help };
+  // But of a command that takes a list the value of -f is a list.
+  const spokenTo = ({ flags: own }: C) =>
+    own.some(({ alias }) => alias === 'f') ? [spoken[0] ?? '', ...wordsBy(flags).slice(1)] : spoken;
+  if (direct) return { command: notForeign(direct, args, spokenTo(direct), help), rest: after, help };
   if (group === undefined) throw unknownCommand(first, '', topWords(grammar), commandHabit(args, typed));
   if (second === undefined || second === 'help' || second === 'h') return { group, rest: [], help };
   const inGroup = grammar.commands.filter((one) => one.path.length > 1 && one.path[0] === group.name);
   const command = inGroup.find((one) => one.path[1] === second || one.aliases?.includes(second));
-  if (command) return { command: notForeign(command, args, spoken, help), rest: more, help };
+  if (command) return { command: notForeign(command, args, spokenTo(command), help), rest: more, help };
   const known = inGroup.flatMap((one) => [one.path[1] ?? '', ...(one.aliases ?? [])]);
   throw unknownCommand(second, `${group.name} `, known, commandHabit(args, spoken));
 }

@@ -12,6 +12,7 @@ import {
   blobsInOrder,
   type IndexForm,
   indexJson,
+  type PlannedBlob,
   type PlannedExport,
   type PlannedReferrer,
   planExport,
@@ -84,6 +85,14 @@ export interface ExportedImage {
 export interface ExportResult {
   /** In the order in which they were asked for. */
   readonly images: readonly ExportedImage[];
+  /** With `lacks`: what was written, and the layers that were not. */
+  readonly delta?: { readonly carried: BlobTotal; readonly leftOut: BlobTotal } | undefined;
+}
+
+/** `bytes`: as the blobs are in the store. */
+export interface BlobTotal {
+  readonly blobs: number;
+  readonly bytes: number;
 }
 
 /**
@@ -118,8 +127,10 @@ export async function exportImages(
     for (const one of planned) tellAbsent(one, options, warn);
     const writes = options.format === 'docker' ? dockerWriter : layoutWriter;
     const referrers = await referrersOf(deps, planned, options, warn, call);
-    await write(deps, options, writes(deps, { planned, referrers }, { ...options, refName }, warn), call);
+    const writer = writes(deps, { planned, referrers }, { ...options, refName }, warn);
+    await write(deps, options, writer.write, call);
     return {
+      delta: writer.delta,
       images: planned.map(({ name, target, source, absent, unwanted }) => ({
         name,
         target,
@@ -182,12 +193,21 @@ interface Cargo {
 
 type Write = (sink: LayoutSink, call: Call) => Promise<void>;
 
+interface Writer {
+  readonly write: Write;
+  readonly delta?: ExportResult['delta'];
+}
+
+function totalOf(blobs: readonly PlannedBlob[]): BlobTotal {
+  return { blobs: blobs.length, bytes: blobs.reduce((sum, { desc }) => sum + desc.size, 0) };
+}
+
 function layoutWriter(
   { backend, hostPlatform, hashers }: ExportDeps,
   { planned, referrers }: Cargo,
   { to, docker, refName = 'tag', lacks = [] }: ExportOptions,
   warn: (text: string) => void,
-): Write {
+): Writer {
   const form = docker ?? (to.type === 'directory' ? 'never' : 'auto');
   const { entries, leftOut } = dockerEntries(planned, hostPlatform, form);
   for (const message of leftOut) warn(message);
@@ -201,7 +221,17 @@ function layoutWriter(
     documents: [...documents, ...manifest, ...(lacks.length === 0 ? [] : [[BUNDLE, bundle()] as const])],
     blobs: blobs.filter(({ desc }) => !isThere(desc.digest)),
   };
-  return (sink, call) => writeLayout(backend.content, sink, layout, call);
+  return {
+    write: (sink, call) => writeLayout(backend.content, sink, layout, call),
+    ...(lacks.length === 0
+      ? {}
+      : {
+          delta: {
+            carried: totalOf(layout.blobs),
+            leftOut: totalOf(blobs.filter(({ desc }) => isThere(desc.digest))),
+          },
+        }),
+  };
 }
 
 /** Whether a blob is left out because the other side has it. Documents and configs never are: the import decides by them. */
@@ -222,7 +252,7 @@ function dockerWriter(
   { backend, codecs, hostPlatform }: ExportDeps,
   { planned }: Cargo,
   { to, lacks = [] }: ExportOptions,
-): Write {
+): Writer {
   if (to.type === 'directory') throw new HawserError('InvalidArgument', 'A Docker archive is no directory');
   if (lacks.length > 0)
     throw new HawserError('InvalidArgument', 'A Docker archive cannot leave out what the other side has');
@@ -236,7 +266,9 @@ function dockerWriter(
         hint: 'Leave --format docker away: an OCI layout carries artifacts, too',
       },
     );
-  return (sink, call) => writeDockerArchive({ content: backend.content, codecs }, sink, entries, call);
+  return {
+    write: (sink, call) => writeDockerArchive({ content: backend.content, codecs }, sink, entries, call),
+  };
 }
 
 async function write(
