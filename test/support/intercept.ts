@@ -1,18 +1,18 @@
-/** System calls that a test looks at, or makes fail. */
-import type { Syscalls } from '../../src/core/ports/syscalls.ts';
+/** Calls, of system calls or another role, that a test looks at or makes fail. */
 
 /** The same calls, with `hook` run before each: what it throws is what the call throws. */
-export function intercept(
-  sys: Syscalls,
-  hook: (call: keyof Syscalls, args: readonly never[]) => void,
-): Syscalls {
-  return new Proxy(sys, {
-    get(target, key: keyof Syscalls) {
+export function intercept<T extends object>(
+  role: T,
+  hook: (call: keyof T, args: readonly never[]) => void,
+): T {
+  return new Proxy(role, {
+    get(target, name) {
+      const key = name as keyof T;
       const value = target[key];
       if (typeof value !== 'function') return value;
       return (...args: never[]): unknown => {
         hook(key, args);
-        return (value as (...all: never[]) => unknown).apply(target, args);
+        return (value as unknown as (...all: never[]) => unknown).apply(target, args);
       };
     },
   });

@@ -1,6 +1,7 @@
 /** Local stores in fresh directories. */
 import { createHash, randomBytes } from 'node:crypto';
 import { type LocalBackend, openLocalBackend } from '../../src/backends/local/open.ts';
+import type { Backend } from '../../src/core/backend.ts';
 import type { Ingest } from '../../src/core/content/content-store.ts';
 import { type Digest, parseDigest } from '../../src/core/oci/digest.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
@@ -54,7 +55,7 @@ export function someBytes(length: number): Uint8Array {
 
 /** Puts a blob into the backend's namespace. */
 export async function addBlob(
-  backend: LocalBackend,
+  backend: Pick<Backend, 'content'>,
   bytes: Uint8Array,
   opts: { lease?: string; labels?: Readonly<Record<string, string>> } = {},
 ): Promise<Digest> {

@@ -1,3 +1,4 @@
+import { needsBelow } from '../../core/archive/guesses.ts';
 import { isKind, wrap } from '../../core/errors.ts';
 import type { Applied, Applier, ApplyOptions } from '../../core/layers/applier.ts';
 import { applyByWorker } from '../../core/layers/apply-by-worker.ts';
@@ -62,6 +63,8 @@ export class ContainerdApplier implements Applier {
         );
       }));
     if (applied !== undefined) return applied;
+    // containerd would write whiteouts only where it sees what they hide.
+    if (opts.below === 'unknown') throw needsBelow('containerd itself applies the layer');
     const refused = oursOnly(opts.settings ?? {});
     if (refused !== undefined) throw notOurs(refused);
     const { signal } = opts;

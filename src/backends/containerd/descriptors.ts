@@ -12,6 +12,16 @@ export function toMounts(mounts: readonly Message<'Mount'>[]): Mount[] {
   return mounts.map(({ type, source, options }) => ({ type, source, options }));
 }
 
+/** An option of a mount of plain directories. With others (`userxattr`, `uidmap`) containerd has to write. */
+const PLAIN_OPTION = /^(?:rw|rbind|index=off|(?:workdir|upperdir|lowerdir)=\/.*)$/s;
+
+/** Whether these mounts show directories that a layer can be written to. */
+export function isPlain([mount, ...more]: readonly Mount[]): boolean {
+  if (mount === undefined || more.length > 0) return false;
+  const { type, options } = mount;
+  return (type === 'bind' || type === 'overlay') && options.every((option) => PLAIN_OPTION.test(option));
+}
+
 /** A new snapshot, as the answer to Prepare or View tells of it. */
 export function toPrepared(messages: readonly Message<'Mount'>[]): PreparedSnapshot {
   const mounts = toMounts(messages);

@@ -7,15 +7,15 @@ import type { Below } from '../../core/layers/applier.ts';
 import { applyTarget, type LayerSource, type LayerTarget } from '../../core/layers/apply-by-worker.ts';
 import type { HeldDir } from '../../core/layers/workers.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
-import { algorithmOf, hexOf } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { Mount } from '../../core/ports/mounter.ts';
-import { type Dir, S_IFMT, S_IFREG, type Syscalls } from '../../core/ports/syscalls.ts';
+import type { Dir, Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import type { PreparedSnapshot, SnapshotTrees, Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
 import type { Connection } from './connection.ts';
-import { checkDirectory, checkSocket, type Owners, openOwned } from './owned-path.ts';
+import { isPlain } from './descriptors.ts';
+import { checkSocket, type Owners, openOwned } from './owned-path.ts';
+import { Places, pathOf, TREE } from './places.ts';
 
 /** The snapshotter whose mounts are directories that a layer can be written to. */
 const SNAPSHOTTER = 'overlayfs';
@@ -25,12 +25,6 @@ const ROOT: Owners = [0];
 /** The most snapshots that are remembered until a layer is applied to them. */
 const MAX_FRESH = 256;
 
-/** An option of a mount of plain directories. With others (`userxattr`, `uidmap`) containerd has to write. */
-const PLAIN_OPTION = /^(?:rw|rbind|index=off|(?:workdir|upperdir|lowerdir)=\/.*)$/s;
-
-/** The directory of a snapshot's files, as the overlayfs snapshotter names it: `<snapshots>/<id>/fs`. */
-const TREE = /^(\/.*)\/(?!\.{1,2}\/)([^/]+)\/fs$/s;
-
 /** A layer's blob and its target, by paths below open directories. */
 export interface Direct {
   readonly source: LayerSource;
@@ -39,14 +33,6 @@ export interface Direct {
   readonly fileSystem: string;
   /** The same directory, open since before anything is written; undefined where descriptors cannot be synced (no FFI). */
   readonly held: HeldDir | undefined;
-}
-
-/** containerd's directories, open since they proved to be containerd's. */
-interface Places {
-  readonly sys: Syscalls;
-  /** The directory of all snapshots, and its path as containerd names it. */
-  readonly snapshots: Dir;
-  readonly path: string;
 }
 
 type Parts = Pick<Runtime, 'fs' | 'host' | 'syscalls'>;
@@ -72,11 +58,9 @@ export class DirectAccess implements Disposable {
   /** Undefined until tried, null when the proof failed. */
   #places: Places | null | undefined;
   readonly #proofs = new Limiter(1);
-  /** The open directories of the content store by algorithm. */
-  readonly #blobs = new Map<string, Dir>();
-  /** Snapshots whose directories were checked, by id. */
-  readonly #checked = new Set<string>();
   #refusal: string | undefined;
+  /** A layer had to be left to containerd. */
+  #declined = false;
 
   constructor(connection: Connection, runtime: Parts, contentRoot: string | undefined) {
     this.#connection = connection;
@@ -120,8 +104,25 @@ export class DirectAccess implements Disposable {
     return refusal;
   }
 
+  /** Whether it is worth preparing a snapshot that only our workers can apply a layer to. */
+  hopesFor(snapshotter: string): boolean {
+    return snapshotter === SNAPSHOTTER && this.likely && !this.#declined && this.#places !== null;
+  }
+
   /** Does `work`, or returns undefined when containerd has to apply the layer. */
   async use<T>(
+    layer: Descriptor,
+    trees: SnapshotTrees,
+    below: Below | undefined,
+    call: Call,
+    work: (direct: Direct) => Promise<T>,
+  ): Promise<T | undefined> {
+    const used = await this.#use(layer, trees, below, call, work);
+    this.#declined ||= used === undefined;
+    return used;
+  }
+
+  async #use<T>(
     layer: Descriptor,
     trees: SnapshotTrees,
     below: Below | undefined,
@@ -137,7 +138,7 @@ export class DirectAccess implements Disposable {
     if (opened === undefined) return undefined;
     const { places, upper, lowers } = opened;
     try {
-      const blob = this.#blob(places.sys, layer);
+      const blob = places.blob(layer);
       if (blob === undefined) return undefined;
       const target = applyTarget({ upper: `${pathOf(upper)}/.`, lowers }, below);
       const source = { blob, blobSize: layer.size, growing: null, uids, gids };
@@ -149,12 +150,35 @@ export class DirectAccess implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
-    const { sys, snapshots } = this.#places ?? {};
-    for (const dir of [...this.#blobs.values(), ...(snapshots === undefined ? [] : [snapshots])]) {
-      sys?.closeDir(dir);
+  /**
+   * Does `work` with paths of a snapshot's directory, which took a layer by `use`, and of committed layers, nearest first. Undefined,
+   * and nothing is done, when they are not to be found below the directory that was proven.
+   */
+  async over<T>(
+    { upper = '', lowers }: SnapshotTrees,
+    work: (root: string, lowers: readonly string[]) => Promise<T>,
+  ): Promise<T | undefined> {
+    const places = this.#places ?? undefined;
+    const [, path, id = ''] = TREE.exec(upper) ?? [];
+    if (places === undefined || places.path !== path) return undefined;
+    let tree: Dir | undefined;
+    let below: readonly string[];
+    try {
+      tree = places.openTree(id);
+      below = lowers.map((lower) => places.lower(lower));
+    } catch {
+      if (tree !== undefined) places.sys.closeDir(tree);
+      return undefined;
     }
-    this.#blobs.clear();
+    try {
+      return await work(`${pathOf(tree)}/.`, below);
+    } finally {
+      places.sys.closeDir(tree);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#places?.[Symbol.dispose]();
     this.#places = null;
   }
 
@@ -169,10 +193,10 @@ export class DirectAccess implements Disposable {
     if (places?.path !== path) return undefined;
     let upper: Dir | undefined;
     try {
-      upper = this.#openTree(places, id);
+      upper = places.openTree(id);
       const { sys } = places;
       sys.closeDir(sys.openRoot(`${pathOf(upper)}/.`));
-      const lowers = trees.lowers.map((lower) => this.#lower(places, lower));
+      const lowers = trees.lowers.map((lower) => places.lower(lower));
       if (sys.list(upper).length === 0) return { places, upper, lowers };
     } catch {}
     if (upper !== undefined) places.sys.closeDir(upper);
@@ -186,16 +210,16 @@ export class DirectAccess implements Disposable {
     try {
       const sys = await this.#runtime.syscalls();
       checkSocket(sys, this.#connection.address, ROOT);
-      places = { sys, path, snapshots: openOwned(sys, path, ROOT) };
+      places = new Places(sys, openOwned(sys, path, ROOT), path, this.#contentRoot);
     } catch (err) {
       if (isKind(err, 'PermissionDenied')) this.#refusal = messageOf(err);
       return null;
     }
     const { sys } = places;
     try {
-      upper = this.#openTree(places, id);
+      upper = places.openTree(id);
     } catch {
-      sys.closeDir(places.snapshots);
+      places[Symbol.dispose]();
       return null;
     }
     let same = false;
@@ -203,7 +227,7 @@ export class DirectAccess implements Disposable {
       same = await this.#counts(sys, upper, key, call);
     } finally {
       sys.closeDir(upper);
-      if (!same) sys.closeDir(places.snapshots);
+      if (!same) places[Symbol.dispose]();
     }
     return same ? places : null;
   }
@@ -231,51 +255,6 @@ export class DirectAccess implements Disposable {
       return undefined;
     }
   }
-
-  /** Opens `<id>/fs` below the snapshots. Only the directory of the image itself may belong to another user than root. */
-  #openTree({ sys, snapshots, path }: Places, id: string): Dir {
-    const dir = sys.openDir(snapshots, fromUtf8(id));
-    try {
-      checkDirectory(sys, dir, `${path}/${id}`, ROOT);
-      return sys.openDir(dir, 'fs');
-    } finally {
-      sys.closeDir(dir);
-    }
-  }
-
-  #lower(places: Places, lower: string): string {
-    const [, path, id = ''] = TREE.exec(lower) ?? [];
-    if (path !== places.path) throw new Error(`${lower} is elsewhere`);
-    if (!this.#checked.has(id)) places.sys.closeDir(this.#openTree(places, id));
-    this.#checked.add(id);
-    return `${pathOf(places.snapshots)}/${id}/fs`;
-  }
-
-  /** The path of a blob of this size. The diff ID tells whether the content is right. */
-  #blob(sys: Syscalls, { digest, size }: Descriptor): string | undefined {
-    try {
-      const algorithm = algorithmOf(digest);
-      const dir =
-        this.#blobs.get(algorithm) ?? openOwned(sys, `${this.#contentRoot}/blobs/${algorithm}`, ROOT);
-      this.#blobs.set(algorithm, dir);
-      const stat = sys.lstat(dir, hexOf(digest));
-      const isBlob = stat !== undefined && (stat.mode & S_IFMT) === S_IFREG && stat.size === size;
-      return isBlob ? `${pathOf(dir)}/${hexOf(digest)}` : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-}
-
-/** By the descriptor, which is the same in all threads. */
-function pathOf({ fd }: Dir): string {
-  return `/proc/self/fd/${fd}`;
-}
-
-function isPlain([mount, ...more]: readonly Mount[]): boolean {
-  if (mount === undefined || more.length > 0) return false;
-  const { type, options } = mount;
-  return (type === 'bind' || type === 'overlay') && options.every((option) => PLAIN_OPTION.test(option));
 }
 
 /** A wish of the user that containerd cannot follow. */

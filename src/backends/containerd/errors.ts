@@ -27,6 +27,8 @@ const NOT_THERE =
   'Is containerd running, and is this its socket? Without --address hawser uses its own store and needs none';
 const ITS_LOG = 'containerd says no more; its log may (journalctl -u containerd)';
 
+/** In grpc-js's error, of code INTERNAL, when a write found the socket closed before the connection was known to be gone. */
+const SOCKET_GONE = /internal client error: (?:read|write) E/;
 /** The beginning of grpc-js's error when there is no connection at all. */
 const NO_CONNECTION = 'No connection established';
 
@@ -40,7 +42,7 @@ export interface Peer {
 export function fromStatus(err: unknown, peer: Peer): HawserError {
   const { code, details } = err as Partial<ServiceError>;
   if (code === undefined || details === undefined) return wrap('Cannot talk to containerd', err);
-  if (code === UNAVAILABLE) return unavailable(details, peer, err);
+  if (code === UNAVAILABLE || SOCKET_GONE.test(details)) return unavailable(details, peer, err);
   const kind = KINDS[code] ?? 'Internal';
   const hint = kind === 'Internal' ? ITS_LOG : undefined;
   return new HawserError(kind, details || `status ${code}`, { cause: err, hint });

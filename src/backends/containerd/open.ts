@@ -16,6 +16,7 @@ import { ContainerdImages } from './images.ts';
 import { ContainerdLeases } from './leases.ts';
 import { need } from './messages.ts';
 import { ContainerdNamespaces } from './namespaces.ts';
+import { Rebases } from './rebases.ts';
 import { ContainerdSnapshotter } from './snapshotter.ts';
 import { survey } from './survey.ts';
 import { Unsynced } from './unsynced.ts';
@@ -48,14 +49,19 @@ export async function openContainerdBackend(
   try {
     const ways = waysOf(await containerdVersion(connection, { signal }));
     const usual = await defaultSnapshotter(connection, { signal });
-    const { usable, contentRoot, verifiers } = await plugins(connection, { signal });
+    const { usable, rebasing, contentRoot, verifiers } = await plugins(connection, { signal });
     const direct = new DirectAccess(connection, runtime, contentRoot);
     const writeOut = new WriteOut(runtime);
     const durable = new Durable(workers, writeOut, new Unsynced(runtime.fs));
     const leases = new ContainerdLeases(connection, clock, host);
+    const made = new Map<string, ContainerdSnapshotter>();
     const snapshotter = (name = usual) => {
       if (!usable.includes(name)) throw noSnapshotter(name, usable);
-      return new ContainerdSnapshotter(connection, name, direct, durable, ways);
+      const rebases = new Rebases({ name, capable: rebasing.includes(name) }, connection, direct, runtime);
+      const parts = { direct, durable, rebases };
+      const one = made.get(name) ?? new ContainerdSnapshotter(connection, name, parts, ways);
+      made.set(name, one);
+      return one;
     };
     const roles = {
       ...{ namespace, leases, snapshotter, snapshotterNames: usable },
@@ -121,6 +127,8 @@ async function defaultSnapshotter(connection: Connection, call: Call): Promise<s
 }
 
 const SNAPSHOTTER_TYPE = 'io.containerd.snapshotter.v1';
+/** The capability of a snapshotter (core/snapshots: RebaseCap, 2.2). */
+const REBASE = 'rebase';
 const CONTENT_TYPE = 'io.containerd.content.v1';
 const VERIFIER_TYPE = 'io.containerd.image-verifier.v1';
 /** The verifier whose protocol is known. */
@@ -129,6 +137,8 @@ const VERIFIER = 'bindir';
 interface Plugins {
   /** The snapshotters that work. */
   readonly usable: readonly string[];
+  /** Those that commit a snapshot over a parent which it was prepared without. */
+  readonly rebasing: readonly string[];
   /** The directory of the content store on containerd's machine. */
   readonly contentRoot: string | undefined;
   /** The image verifiers that work. */
@@ -143,6 +153,9 @@ async function plugins(connection: Connection, call: Call): Promise<Plugins> {
   const idsOf = (wanted: string) => working.filter(({ type }) => type === wanted).map(({ id }) => id);
   return {
     usable: idsOf(SNAPSHOTTER_TYPE),
+    rebasing: working
+      .filter(({ type, capabilities }) => type === SNAPSHOTTER_TYPE && capabilities.includes(REBASE))
+      .map(({ id }) => id),
     contentRoot: working.find(({ type }) => type === CONTENT_TYPE)?.exports.root,
     verifiers: idsOf(VERIFIER_TYPE),
   };

@@ -100,6 +100,7 @@ export const MESSAGES = {
     name: [2, 'string'],
     key: [3, 'string'],
     labels: [4, 'labels'],
+    parent: [5, 'string'],
   },
   SnapshotUsage: { size: [1, 'int64'], inodes: [2, 'int64'] },
 
@@ -128,6 +129,7 @@ export const MESSAGES = {
     type: [1, 'string'],
     id: [2, 'string'],
     exports: [5, 'labels'],
+    capabilities: [6, 'string[]'],
     initErr: [7, 'PluginStatus'],
   },
   PluginList: { plugins: [1, 'Plugin[]'] },

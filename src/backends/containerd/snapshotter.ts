@@ -1,3 +1,4 @@
+import type { LayerRecord } from '../../core/archive/layer-record.ts';
 import { cleanupSignal } from '../../core/async/abort.ts';
 import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Labels } from '../../core/content/content-store.ts';
@@ -23,6 +24,7 @@ import type { Durable } from './durable.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
+import type { Rebases } from './rebases.ts';
 import type { MarkedSnapshots } from './unsynced.ts';
 import { layerLabels, type Ways } from './version.ts';
 
@@ -30,11 +32,14 @@ const KINDS: readonly (SnapshotKind | undefined)[] = [undefined, 'View', 'Active
 /** The label that names the snapshot which a key shall become. Prepare answers AlreadyExists when that snapshot exists. */
 const TARGET_LABEL = 'containerd.io/snapshot.ref';
 
+/** How a containerd may refuse to commit a snapshot over another parent than it was prepared with. */
+const REFUSALS = ['InvalidArgument', 'FailedPrecondition', 'NotImplemented'] as const;
+
 type MakeOptions = { labels?: Labels } & WriteCall;
 
 /**
- * A snapshotter of containerd (services/snapshots/v1). containerd makes and keeps the directories. Without `rebase`: layers are
- * applied in chain order, each over its parent.
+ * A snapshotter of containerd (services/snapshots/v1). containerd makes and keeps the directories. Layers are applied side by side
+ * where the snapshotter and we can rebase them (rebases.ts), else in chain order, each over its parent.
  */
 export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter {
   readonly name: string;
@@ -42,11 +47,18 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
   readonly #connection: Connection;
   readonly #direct: DirectAccess;
   readonly #durable: Durable;
+  readonly #rebases: Rebases;
   readonly #ways: Ways;
 
-  constructor(connection: Connection, name: string, direct: DirectAccess, durable: Durable, ways: Ways) {
+  constructor(
+    connection: Connection,
+    name: string,
+    { direct, durable, rebases }: { direct: DirectAccess; durable: Durable; rebases: Rebases },
+    ways: Ways,
+  ) {
     this.#connection = connection;
     this.#durable = durable;
+    this.#rebases = rebases;
     this.#ways = ways;
     this.#direct = direct;
     this.name = name;
@@ -129,7 +141,10 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
       throw err;
     });
     const prepared = toPrepared(answer.mounts);
-    if (how === 'Prepare') this.#direct.prepared(this.name, key, prepared);
+    if (how === 'Prepare') {
+      this.#direct.prepared(this.name, key, prepared);
+      this.#rebases.prepared(key, prepared.trees);
+    }
     return prepared;
   }
 
@@ -157,19 +172,34 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
     });
   }
 
+  async rebases(): Promise<boolean> {
+    return this.#rebases.usable;
+  }
+
+  rebase(
+    key: string,
+    parent: string,
+    record: LayerRecord,
+    call: WriteCall = {},
+  ): Promise<string | undefined> {
+    return this.#rebases.rebase(key, parent, record, call);
+  }
+
   async commit(name: string, key: string, { labels = {}, ...call }: MakeOptions = {}): Promise<void> {
     checkLabels(labels);
+    const parent = this.#rebases.parentOf(key);
     try {
       const mark = await this.#durable.mark(call);
-      const request = { ...this.#key(key), name, labels: { ...labels, ...mark } };
+      const request = { ...this.#key(key), name, labels: { ...labels, ...mark }, parent };
       await this.#connection.call('snapshots.v1.Snapshots/Commit', request, { ...call, deadline: 0 });
       this.#durable.committed(this, name);
     } catch (err) {
       // Nobody knows what became of a call that was aborted.
       if (call.signal?.aborted === true) this.#durable.committed(this, name);
       if (isKind(err, 'AlreadyExists')) await this.#hold(name, call);
-      throw err;
+      throw parent !== '' && isKind(err, ...REFUSALS) ? this.#rebases.refused(err) : err;
     }
+    await this.#rebases.committed(name, key, call);
   }
 
   async check({ oursOnly, signal }: { oursOnly?: string | undefined } & Call = {}): Promise<void> {
@@ -191,6 +221,7 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
   async remove(key: string, call: Call = {}): Promise<void> {
     const unhurried = { ...call, deadline: 0 };
     await this.#connection.call('snapshots.v1.Snapshots/Remove', this.#key(key), unhurried);
+    this.#rebases.forget(key);
   }
 }
 

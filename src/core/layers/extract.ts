@@ -120,13 +120,22 @@ class Extraction {
       const refusal = await this.#timed('rebase', async () =>
         this.#job.snapshotter.rebase?.(applied.key, parent, applied.record, this.#job),
       );
-      if (refusal === undefined) await this.#commit(applied.key);
-      else {
-        await this.#discard(applied.key);
-        giveBack(this.#job.image, applied.size);
-      }
-      return refusal === undefined;
+      if (refusal === undefined && (await this.#commitRebased(applied.key))) return true;
+      await this.#discard(applied.key);
+      giveBack(this.#job.image, applied.size);
+      return false;
     });
+  }
+
+  /** False when the snapshotter does not take the parent after all. */
+  async #commitRebased(key: string): Promise<boolean> {
+    try {
+      await this.#commit(key);
+      return true;
+    } catch (err) {
+      if (isNeedsBelow(err)) return false;
+      throw err;
+    }
   }
 
   async #afterParent(): Promise<boolean> {

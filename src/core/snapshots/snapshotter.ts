@@ -121,9 +121,10 @@ export interface LayerSnapshotter extends Snapshotter {
    * Where there is one (containerd's capability of that name): puts an active snapshot that was prepared without a parent,
    * and took a layer blind, over the committed `parent`. The snapshot's mounts are then those of one prepared over the parent.
    * Returns the reason when the layer must be applied in order instead, to another snapshot; this one must be removed. A
-   * snapshot with a parent, or not active: FailedPrecondition.
+   * snapshot with a parent, or not active: FailedPrecondition. A `commit` that follows may still refuse the parent
+   * (FailedPrecondition with reason `needs-below`): then, too, the layer must be applied in order.
    */
-  rebase?(key: string, parent: string, record: LayerRecord, call?: Call): Promise<string | undefined>;
+  rebase?(key: string, parent: string, record: LayerRecord, call?: WriteCall): Promise<string | undefined>;
   /**
    * Who else extracts the layer of this chain ID. While somebody does, `prepare` with an extract key of the chain ID is Unavailable
    * (reason `busy`), unless `beside` is given. Not given: processes do not know of each other.

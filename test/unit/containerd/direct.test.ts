@@ -17,9 +17,11 @@ import { test } from 'node:test';
 import { ContainerdApplier } from '../../../src/backends/containerd/applier.ts';
 import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
+import { Rebases } from '../../../src/backends/containerd/rebases.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
 import { Unsynced } from '../../../src/backends/containerd/unsynced.ts';
 import { waysOf } from '../../../src/backends/containerd/version.ts';
+import { isNeedsBelow } from '../../../src/core/archive/guesses.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import type { ApplyJob } from '../../../src/core/layers/workers.ts';
 import { WriteOut } from '../../../src/core/layers/write-out.ts';
@@ -64,7 +66,7 @@ interface Setting {
   readonly through?: string;
 }
 
-type Apply = (key: string, codec?: 'portable') => Promise<unknown>;
+type Apply = (key: string, codec?: 'portable', below?: 'unknown') => Promise<unknown>;
 
 interface Seen {
   readonly jobs: ApplyJob[];
@@ -149,16 +151,18 @@ async function withSetting(
   const writeOut = new WriteOut(runtime);
   const durable = new Durable(workers, writeOut, new Unsynced(NO_BOOT));
   const applier = new ContainerdApplier(fake.connection, durable, direct, workers, writeOut);
-  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, direct, durable, waysOf('1.6'));
+  const rebases = new Rebases({ name: snapshotter, capable: false }, fake.connection, direct, runtime);
+  const deps = { direct, durable, rebases };
+  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, deps, waysOf('1.6'));
   try {
     setting.before?.(dir, fake.socket);
-    const apply: Apply = async (key, codec) => {
+    const apply: Apply = async (key, codec, below) => {
       const snapshot = await snapshots.prepare(key, 'chain');
-      const { warnings } = await applier.apply(
-        layer,
-        snapshot,
-        codec === undefined ? {} : { settings: { codec } },
-      );
+      const settings = codec === undefined ? {} : { codec };
+      const { warnings } = await applier.apply(layer, snapshot, {
+        settings,
+        ...(below === undefined ? {} : { below }),
+      });
       seen.warnings.push(...warnings);
     };
     await body(apply, seen, () => snapshots.check({ oursOnly: '--codec portable' }));
@@ -244,6 +248,16 @@ test('containerd direct: what only we could heed is refused where containerd app
     assert.match(String(err), /--codec portable: containerd itself applies the layers/);
     assert.deepEqual([seen.jobs, seen.asked], [[], []]);
   });
+});
+
+test('containerd direct: a layer without its parent is never left to containerd', { skip }, async () => {
+  for (const setting of [{ count: () => 1 }, { blob: 'none' }] as const) {
+    await withSetting(setting, async (apply, seen) => {
+      const err = await failure(apply('b', undefined, 'unknown'));
+      assert.ok(isNeedsBelow(err), String(err));
+      assert.deepEqual([seen.jobs, seen.asked], [[], []]);
+    });
+  }
 });
 
 const NOBODY = 65534;

@@ -54,6 +54,8 @@ test('containerd errors: why there is no connection', () => {
 });
 
 test('containerd errors: one that has answered before was lost; a locked ref is neither', () => {
+  const gone = 'Received RST_STREAM with code 2 triggered by internal client error: write EPIPE';
+  assert.match(told(13, gone, true).message, /^Lost the connection to containerd at \/s$/);
   for (const details of ['Connection dropped', 'No connection established. Last error: connect ENOENT /s']) {
     assert.match(told(14, details, true).message, /^Lost the connection to containerd at \/s$/);
   }

@@ -244,7 +244,7 @@ test('an applier that wants whole blobs gets no other', async () => {
 });
 
 /** A snapshotter that rebases; layer 0 is slow, so that the others are applied blind. */
-function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
+function setUpBlind(how: { reason?: string; blindError?: HawserError; refusal?: HawserError } = {}) {
   const set = setUp();
   const { snapshots, deps, steps } = set;
   const log: string[] = [];
@@ -272,6 +272,8 @@ function setUpBlind(how: { reason?: string; blindError?: HawserError } = {}) {
       return how.reason;
     },
     commit: async (chain: string, key: string) => {
+      if (how.refusal !== undefined && chain !== steps[0]?.chainId && parents.get(key) === '')
+        throw how.refusal;
       log.push(`commit ${name(chain)}`);
       snapshots.committed.add(chain);
       snapshots.active.delete(key);
@@ -360,6 +362,19 @@ test('a layer that needs those below, or is refused, is applied again in order',
     assert.deepEqual(log.slice(3), IN_ORDER);
     assert.deepEqual([...snapshots.active], []);
   }
+});
+
+test('a commit over a parent that is refused has the layer applied again in order; another failure stops all', async () => {
+  const { log, deps, opts, steps, snapshots } = setUpBlind({ refusal: needsBelow('no such field') });
+  await unpackLayers({ ...deps, ...opts }, CONFIG, steps);
+  assert.deepEqual(
+    log.slice(3).filter((line) => !line.startsWith('rebase')),
+    IN_ORDER,
+  );
+  assert.deepEqual([...snapshots.active], []);
+  const failing = setUpBlind({ refusal: new HawserError('NotFound', 'no such parent') });
+  await assert.rejects(unpackLayers({ ...failing.deps, ...failing.opts }, CONFIG, steps), /no such parent/);
+  assert.deepEqual([...failing.snapshots.active], []);
 });
 
 test('any other failure of a blind layer stops all, and leaves no active snapshot (H117)', async () => {
