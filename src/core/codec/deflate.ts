@@ -10,9 +10,9 @@ export async function* decodeDeflate(source: ByteSource): AsyncGenerator<Uint8Ar
   try {
     for (let ended = false; !ended; ) {
       if (!(await source.need(1))) throw corrupt('deflate', 'it ends in the middle');
-      const { used, ended: last } = yield* inflater.decode(source.chunk);
-      source.advance(used);
-      ended = last;
+      const input = source.chunk;
+      source.advance(input.length);
+      ended = (yield* inflater.decode(input)) !== undefined;
     }
     await source.drain();
   } finally {

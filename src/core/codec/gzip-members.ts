@@ -7,16 +7,26 @@ import { corrupt, tooMany } from './failures.ts';
 import { release } from './release.ts';
 import type { ByteSource } from './source.ts';
 
-/** What an inflater did with a piece of input. Less than all of the input is used only when the deflate stream ended. */
-export interface Inflated {
-  readonly used: number;
-  readonly ended: boolean;
+/** The sums of what a deflate stream gave. */
+export interface Sums {
+  readonly crc: number;
+  /** Bytes, of which only the low 32 bits must be right. */
+  readonly size: number;
+}
+
+/** What became of a deflate stream that ended. */
+export interface Ended extends Sums {
+  /** What follows the stream in the inputs. */
+  readonly rest: Uint8Array;
 }
 
 /** Inflates one deflate stream (RFC 1951) at a time. Chunks it yields are the reader's to keep. */
 export interface Inflater {
-  /** Throws DataLoss. */
-  decode(input: Uint8Array): AsyncGenerator<Uint8Array, Inflated, undefined>;
+  /**
+   * Takes all of `input`, which may be released after, and yields output as it comes: some may come with a later input only.
+   * No input: nothing more comes, and all output is yielded. Returns undefined while the stream goes on. Throws DataLoss.
+   */
+  decode(input?: Uint8Array): AsyncGenerator<Uint8Array, Ended | undefined, undefined>;
   /** Ready for the next deflate stream. */
   reset(): void;
   close(): void;
@@ -26,7 +36,29 @@ export interface GzipEngine {
   open(): Inflater;
   crc32(bytes: Uint8Array, crc: number): number;
   /** A whole deflate stream at the start of `input` in one step; `undefined` when it is longer or too large for that. */
-  inflateSmall?(input: Uint8Array): { output: Uint8Array; used: number } | undefined;
+  inflateSmall?(
+    input: Uint8Array,
+  ): (Sums & { readonly output: Uint8Array; readonly used: number }) | undefined;
+}
+
+/** Sums the output of an inflater that does not. */
+export class Summing implements Sums {
+  crc = 0;
+  size = 0;
+  readonly #crc32: GzipEngine['crc32'];
+
+  constructor(crc32: GzipEngine['crc32']) {
+    this.#crc32 = crc32;
+  }
+
+  add(output: Uint8Array): void {
+    this.crc = this.#crc32(output, this.crc);
+    this.size += output.length;
+  }
+
+  ended(rest: Uint8Array): Ended {
+    return { crc: this.crc, size: this.size, rest };
+  }
 }
 
 /** After a member up to this size, further small ones are expected: archives for random access have one for each file. */
@@ -70,24 +102,6 @@ async function startsMember(source: ByteSource): Promise<boolean> {
   return matches && head.length > 0;
 }
 
-/** What is known of a member so far, to be held against its trailer. */
-class Member {
-  crc = 0;
-  size = 0;
-  /** Compressed bytes. */
-  used = 0;
-  readonly #engine: GzipEngine;
-
-  constructor(engine: GzipEngine) {
-    this.#engine = engine;
-  }
-
-  add(output: Uint8Array): void {
-    this.crc = this.#engine.crc32(output, this.crc);
-    this.size += output.length;
-  }
-}
-
 /** Deflate stream and trailer. Returns whether the member was small. */
 async function* decodeMember(
   source: ByteSource,
@@ -95,43 +109,39 @@ async function* decodeMember(
   inflater: Inflater,
   expectSmall: boolean,
 ): AsyncGenerator<Uint8Array, boolean, undefined> {
-  const member = new Member(engine);
   const quick = expectSmall ? engine.inflateSmall?.(source.chunk) : undefined;
-  if (quick === undefined) yield* inflate(source, inflater, member);
-  else {
-    source.advance(quick.used);
-    member.used = quick.used;
-    member.add(quick.output);
-    if (quick.output.length > 0) yield quick.output;
+  if (quick === undefined) {
+    const { used, sums } = yield* inflate(source, inflater);
+    await checkTrailer(source, sums);
+    return used <= SMALL;
   }
-  await checkTrailer(source, member);
-  return member.used <= SMALL;
+  source.advance(quick.used);
+  if (quick.output.length > 0) yield quick.output;
+  await checkTrailer(source, quick);
+  return quick.used <= SMALL;
 }
 
-/** One deflate stream, a piece of input at a time. */
+/** One deflate stream, a piece of input at a time. Returns its length too. */
 async function* inflate(
   source: ByteSource,
   inflater: Inflater,
-  member: Member,
-): AsyncGenerator<Uint8Array, void, undefined> {
+): AsyncGenerator<Uint8Array, { readonly used: number; readonly sums: Sums }, undefined> {
   inflater.reset();
-  for (let ended = false; !ended; ) {
-    if (!(await source.need(1))) throw truncated();
-    const input = source.chunk;
-    const run = inflater.decode(input);
-    let step = await run.next();
-    for (; !step.done; step = await run.next()) {
-      member.add(step.value);
-      yield step.value;
+  for (let given = 0; ; ) {
+    const input = (await source.need(1)) ? source.chunk : undefined;
+    source.advance(input?.length ?? 0);
+    given += input?.length ?? 0;
+    const ended = yield* inflater.decode(input);
+    if (ended !== undefined) {
+      source.unread(ended.rest);
+      return { used: given - ended.rest.length, sums: ended };
     }
-    source.advance(step.value.used);
-    if (step.value.used === input.length) release(input);
-    member.used += step.value.used;
-    ended = step.value.ended;
+    if (input === undefined) throw truncated();
+    release(input);
   }
 }
 
-async function checkTrailer(source: ByteSource, { crc, size }: Member): Promise<void> {
+async function checkTrailer(source: ByteSource, { crc, size }: Sums): Promise<void> {
   if (!(await source.need(8))) throw truncated();
   if (uint32(source.chunk, 0) !== crc) throw corrupt('gzip', 'its checksum (CRC-32) does not match');
   if (uint32(source.chunk, 4) !== size % 2 ** 32) throw corrupt('gzip', 'its length (ISIZE) does not match');

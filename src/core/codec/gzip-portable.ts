@@ -13,7 +13,7 @@ import {
 import { HawserError } from '../errors.ts';
 import { crc32 } from './crc32.ts';
 import { corrupt } from './failures.ts';
-import type { GzipEngine, Inflated, Inflater } from './gzip-members.ts';
+import { type Ended, type GzipEngine, type Inflater, Summing } from './gzip-members.ts';
 
 const OUTPUT = 256 * 1024;
 
@@ -22,6 +22,7 @@ const RAW_WINDOW_BITS = -15;
 
 class PakoInflater implements Inflater {
   readonly #stream = new ZStream();
+  #sums = new Summing(crc32);
   /** Filled piece by piece; what was handed out is never written again, and nothing kept of a buffer that is full. */
   #output = new Uint8Array(0);
   #filled = 0;
@@ -32,7 +33,8 @@ class PakoInflater implements Inflater {
       throw new HawserError('Internal', `Cannot start the portable inflater: status ${status}`);
   }
 
-  async *decode(input: Uint8Array): AsyncGenerator<Uint8Array, Inflated, undefined> {
+  async *decode(input?: Uint8Array): AsyncGenerator<Uint8Array, Ended | undefined, undefined> {
+    if (input === undefined) return undefined;
     const stream = this.#stream;
     stream.input = input;
     stream.next_in = 0;
@@ -40,9 +42,10 @@ class PakoInflater implements Inflater {
     for (;;) {
       const { status, chunk } = this.#step();
       const full = stream.avail_out === 0;
+      this.#sums.add(chunk);
       if (chunk.length > 0) yield chunk;
-      if (status === Z_STREAM_END) return { used: stream.next_in, ended: true };
-      if (!full && stream.avail_in === 0) return { used: stream.next_in, ended: false };
+      if (status === Z_STREAM_END) return this.#sums.ended(input.subarray(stream.next_in));
+      if (!full && stream.avail_in === 0) return undefined;
     }
   }
 
@@ -68,6 +71,7 @@ class PakoInflater implements Inflater {
 
   reset(): void {
     zlibInflateReset(this.#stream);
+    this.#sums = new Summing(crc32);
   }
 
   close(): void {

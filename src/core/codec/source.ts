@@ -28,6 +28,11 @@ export class ByteSource {
     this.chunk = this.chunk.subarray(count);
   }
 
+  /** Puts back the last bytes that were dropped, when none are at hand. */
+  unread(bytes: Uint8Array): void {
+    this.chunk = bytes;
+  }
+
   /** Reads and drops all that is left. */
   async drain(): Promise<void> {
     do this.chunk = EMPTY;

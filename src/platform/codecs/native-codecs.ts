@@ -6,7 +6,13 @@ import zlib from 'node:zlib';
 import { plain } from '../../core/bytes.ts';
 import { corrupt } from '../../core/codec/failures.ts';
 import type { FormatName } from '../../core/codec/formats.ts';
-import { decodeGzip, type GzipEngine, type Inflated, type Inflater } from '../../core/codec/gzip-members.ts';
+import {
+  decodeGzip,
+  type Ended,
+  type GzipEngine,
+  type Inflater,
+  Summing,
+} from '../../core/codec/gzip-members.ts';
 import { codecOf, decodeIdentity, portableCodec } from '../../core/codec/portable.ts';
 import type { Decode } from '../../core/codec/source.ts';
 import { decodeZstd, type ZstdDecoder, type ZstdEngine } from '../../core/codec/zstd-decode.ts';
@@ -26,6 +32,12 @@ const WINDOW_LOG_MAX = 27;
 
 /** Chunks that another thread decodes ahead of the reader. */
 const AHEAD = 4;
+
+/** What a stream did with a piece of input. Less than all of the input is used only when the data ended. */
+interface Progress {
+  readonly used: number;
+  readonly ended: boolean;
+}
 
 /** A zlib stream that takes input piece by piece and gives output chunk by chunk. It pauses while enough is unread. */
 class NativeStream {
@@ -55,7 +67,7 @@ class NativeStream {
    * Yields the output of `input`, as far as there is some already: the rest comes with the next input's, unless `drain`, or
    * the end of the stream, asks for all.
    */
-  async *write(input: Uint8Array, drain: boolean): AsyncGenerator<Uint8Array, Inflated, undefined> {
+  async *write(input: Uint8Array, drain: boolean): AsyncGenerator<Uint8Array, Progress, undefined> {
     const before = this.#stream.bytesWritten;
     this.#feed(input);
     for (;;) {
@@ -111,15 +123,24 @@ class NativeStream {
 
 class NativeInflater implements Inflater {
   #stream: NativeStream | undefined;
+  #sums = new Summing(zlib.crc32);
 
-  decode(input: Uint8Array): AsyncGenerator<Uint8Array, Inflated, undefined> {
+  async *decode(input?: Uint8Array): AsyncGenerator<Uint8Array, Ended | undefined, undefined> {
+    if (input === undefined) return undefined;
     this.#stream ??= new NativeStream('gzip', zlib.createInflateRaw({ chunkSize: CHUNK }));
-    return this.#stream.write(input, false);
+    const run = this.#stream.write(input, false);
+    let step = await run.next();
+    for (; !step.done; step = await run.next()) {
+      this.#sums.add(step.value);
+      yield step.value;
+    }
+    return step.value.ended ? this.#sums.ended(input.subarray(step.value.used)) : undefined;
   }
 
   reset(): void {
     this.close();
     this.#stream = undefined;
+    this.#sums = new Summing(zlib.crc32);
   }
 
   close(): void {
@@ -140,7 +161,8 @@ const gzipEngine: GzipEngine = {
         buffer: Uint8Array;
         engine: { bytesWritten: number };
       };
-      return { output: plain(done.buffer), used: done.engine.bytesWritten };
+      const output = plain(done.buffer);
+      return { output, used: done.engine.bytesWritten, crc: zlib.crc32(output), size: output.length };
     } catch {
       // Longer than the input or the limit, or damaged: the stream will tell.
       return undefined;
