@@ -4,12 +4,29 @@ import {
   bool,
   type Count,
   count,
+  type Duration,
+  duration,
+  type List,
+  list,
   type NamesOf,
   type Size,
   size,
   type Text,
   text,
 } from './flag.ts';
+import {
+  HOSTS_DIR,
+  HTTP_DUMP,
+  HTTP_TRACE,
+  MIN_SPEED,
+  REACH,
+  RETRY,
+  RETRY_TIME,
+  TIMEOUT_CONNECT,
+  TIMEOUT_RESPONSE,
+  TIMEOUT_STALL,
+} from './registry-flags.ts';
+import { IMAGE_VERIFIERS } from './transfer-flags.ts';
 
 export const LISTEN: Text<'listen'> = text({
   name: 'listen',
@@ -61,6 +78,46 @@ export const PRINT_HOSTS_TOML: Bool<'print-hosts-toml'> = bool({
   describe: 'print the hosts.toml with which containerd or hawser asks this server first, and serve nothing',
 });
 
+export const PULL_THROUGH: List<'pull-through'> = list({
+  name: 'pull-through',
+  value: 'HOST',
+  describe:
+    'fetch what the store lacks of this registry (docker.io, ghcr.io), with the credentials that hawser finds here (may be repeated)',
+});
+export const KEEP_PULLED: Duration<'keep-pulled'> = duration({
+  name: 'keep-pulled',
+  value: 'DURATION',
+  describe: 'with --pull-through: how long what was fetched stays after it was last asked for (default 168h)',
+  notZero: 'nothing would stay until it is asked for',
+});
+
+/** Of --pull-through: how the registries are asked. */
+export const UPSTREAM_FLAGS: readonly [
+  typeof HOSTS_DIR,
+  typeof REACH,
+  typeof HTTP_TRACE,
+  typeof HTTP_DUMP,
+  typeof RETRY,
+  typeof RETRY_TIME,
+  typeof TIMEOUT_CONNECT,
+  typeof TIMEOUT_RESPONSE,
+  typeof TIMEOUT_STALL,
+  typeof MIN_SPEED,
+  typeof IMAGE_VERIFIERS,
+] = [
+  HOSTS_DIR,
+  REACH,
+  HTTP_TRACE,
+  HTTP_DUMP,
+  RETRY,
+  RETRY_TIME,
+  TIMEOUT_CONNECT,
+  TIMEOUT_RESPONSE,
+  TIMEOUT_STALL,
+  MIN_SPEED,
+  IMAGE_VERIFIERS,
+];
+
 export const SERVE_FLAGS: readonly [
   typeof LISTEN,
   typeof SERVE_PLAIN,
@@ -72,6 +129,9 @@ export const SERVE_FLAGS: readonly [
   typeof MAX_CONNECTIONS,
   typeof ACCESS_LOG,
   typeof PRINT_HOSTS_TOML,
+  typeof PULL_THROUGH,
+  typeof KEEP_PULLED,
+  ...typeof UPSTREAM_FLAGS,
 ] = [
   LISTEN,
   SERVE_PLAIN,
@@ -83,5 +143,8 @@ export const SERVE_FLAGS: readonly [
   MAX_CONNECTIONS,
   ACCESS_LOG,
   PRINT_HOSTS_TOML,
+  PULL_THROUGH,
+  KEEP_PULLED,
+  ...UPSTREAM_FLAGS,
 ];
 export type ServeFlag = NamesOf<typeof SERVE_FLAGS>;

@@ -34,12 +34,15 @@ export async function registryOptions(
 }
 
 /** Without the flags that are for one registry: credentials, plain HTTP and those of TLS. */
-export function otherRegistryOptions(context: Context<RegistryFlag>): RegistryOptions {
+export function otherRegistryOptions(context: Context<AskingFlag>): RegistryOptions {
   return optionsWith(context, {});
 }
 
+/** The flags that hold for every registry. */
+type AskingFlag = 'hosts-dir' | 'reach' | 'http-trace' | 'http-dump';
+
 function optionsWith(
-  { input, runtime, stderr }: Context<RegistryFlag>,
+  { input, runtime, stderr }: Context<AskingFlag>,
   given: Pick<EnvironmentOptions, 'plainHttp' | 'tls' | 'credentials'>,
 ): RegistryOptions {
   const hostsDir = input.get(HOSTS_DIR);

@@ -1,20 +1,35 @@
 /** The flags of `serve` as options. */
 import { absolutePath } from '../../core/absolute-path.ts';
+import { closingAfter } from '../../core/async/cleanup.ts';
+import type { Backend } from '../../core/backend.ts';
+import { toHex } from '../../core/bytes.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { HttpServerOptions, ServerTls } from '../../core/ports/http-server.ts';
+import { parseReference } from '../../core/reference/parse.ts';
+import type { RegistryOptions } from '../../core/registry/open.ts';
 import { BasicAuth, parseUsers } from '../../core/serve/htpasswd.ts';
+import { hostOf } from '../../core/serve/repositories.ts';
+import { type Upstream, viaLayer } from '../../core/serve/upstream.ts';
+import { PullThrough } from '../../core/verbs/pull-through.ts';
 import {
   HTPASSWD,
+  KEEP_PULLED,
   LISTEN,
   MAX_CONNECTIONS,
+  PULL_THROUGH,
   SERVE_CA,
   SERVE_CERT,
   SERVE_KEY,
   SERVE_PLAIN,
   type ServeFlag,
+  UPSTREAM_FLAGS,
 } from '../grammar/serve-flags.ts';
+import { IMAGE_VERIFIERS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, readFlagFile } from './context.ts';
+import { type Context, containerdAddress, readFlagFile, warn as tell } from './context.ts';
+import { networkOptions } from './network-options.ts';
+import { otherRegistryOptions } from './registry-options.ts';
+import { verifiersOf, withTransferRegistry } from './transfer.ts';
 
 export type ServeContext = Context<ServeFlag>;
 
@@ -91,6 +106,70 @@ export async function authOf(context: ServeContext): Promise<BasicAuth | undefin
   if (path === undefined) return undefined;
   const users = parseUsers(await readFlagFile(context, path), path);
   return new BasicAuth(users, context.runtime.hashers);
+}
+
+/** Milliseconds for which content stays that --pull-through has brought. */
+const DEFAULT_KEEP = 7 * 24 * 3600 * 1000;
+/** Milliseconds without progress after which a registry is given up: clients ask again by themselves. */
+const PATIENCE = 20_000;
+
+/** The registries of --pull-through, as references write them; undefined without the flag. A usage error for what is no registry. */
+export function pulledHosts(context: ServeContext): ReadonlySet<string> | undefined {
+  const { input } = context;
+  const given = input.get(PULL_THROUGH);
+  for (const flag of [KEEP_PULLED, ...UPSTREAM_FLAGS])
+    if (given.length === 0 && input.has(flag))
+      throw usageError(`flag --${flag.name} needs --pull-through`, 'Name the registries that may be asked');
+  if (input.has(IMAGE_VERIFIERS) && containerdAddress(context) === undefined)
+    throw usageError(
+      'flag --image-verifiers needs --address',
+      'A store of hawser’s own has no image verifiers',
+    );
+  return given.length === 0 ? undefined : new Set(given.map(upstreamHost));
+}
+
+function upstreamHost(text: string): string {
+  const host = hostOf(text);
+  try {
+    if (parseReference(`${host}/a:1`).host === host) return host;
+  } catch {}
+  throw usageError(
+    `invalid value "${text}" for --pull-through: it is no registry`,
+    'Write it as images do: docker.io, ghcr.io, registry.example:5000',
+  );
+}
+
+/** Opens a client of these registries for `work`. */
+export async function withUpstream<T>(
+  context: ServeContext,
+  backend: Backend,
+  hosts: ReadonlySet<string>,
+  work: (upstream: Upstream) => Promise<T>,
+): Promise<T> {
+  const { runtime, input } = context;
+  const id = `hawser-${toHex(runtime.host.random(6))}`;
+  // --limit-rate is of what is sent.
+  const { limits, retry: given } = networkOptions(input);
+  const retry = { ...given, time: given?.time ?? PATIENCE, stall: given?.stall ?? PATIENCE };
+  const options: RegistryOptions = {
+    ...otherRegistryOptions(context),
+    retry,
+    limits: { ...limits, stall: retry.stall },
+    around: viaLayer(id),
+  };
+  const warn = (message: string) => void tell(context, `warning: ${message}`).catch(() => {});
+  return await withTransferRegistry(context, { ...options, report: () => {} }, async (registry) => {
+    const keep = input.get(KEEP_PULLED) ?? DEFAULT_KEEP;
+    const imageVerifiers = verifiersOf(context);
+    const upstream = new PullThrough(
+      { backend, registry, clock: runtime.clock },
+      { hosts, id, keep, retry, imageVerifiers, warn },
+    );
+    return await closingAfter(
+      () => work(upstream),
+      () => upstream[Symbol.asyncDispose](),
+    );
+  });
 }
 
 /** The absolute path of the server's certificate, for a mirror's configuration. */

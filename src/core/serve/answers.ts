@@ -14,6 +14,9 @@ export type ErrorCode =
   | 'UNKNOWN'
   | 'UNSUPPORTED';
 
+/** Of what a digest names (RFC 9111). */
+export const FOREVER = 'max-age=31536000, immutable';
+
 type Headers = Readonly<Record<string, string>>;
 
 const COMMON: Headers = {

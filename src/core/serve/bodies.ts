@@ -49,6 +49,11 @@ export class Bodies {
     return false;
   }
 
+  /** The blob was fetched anew. */
+  mended(digest: Digest): void {
+    this.#rotten.delete(digest);
+  }
+
   /** The bytes of the blob, or of a part. A blob that is not what its digest says is never sent whole: the stream fails before its last bytes. */
   async open(
     { digest, size }: Info,

@@ -19,8 +19,7 @@ interface Document {
 /** A document that refers to another one, as the referrers API lists it. */
 export interface Referrer {
   readonly subject: string;
-  readonly descriptor: Readonly<Record<string, unknown>> & { readonly digest: string };
-  readonly artifactType: string | undefined;
+  readonly descriptor: Pick<Descriptor, 'mediaType' | 'digest' | 'size' | 'annotations' | 'artifactType'>;
 }
 
 type Child = Pick<Descriptor, 'mediaType' | 'digest'>;
@@ -188,7 +187,7 @@ function referrerIn({ digest, size }: Info, document: Document | undefined): Ref
   const { subject, artifactType, annotations } = parsed;
   const given = Object.keys(annotations).length > 0 ? { annotations } : {};
   const type = artifactType === undefined ? {} : { artifactType };
-  return { subject, artifactType, descriptor: { mediaType, digest, size, ...type, ...given } };
+  return { subject, descriptor: { mediaType, digest, size, ...type, ...given } };
 }
 
 function isDocument(mediaType: string): boolean {

@@ -1,5 +1,5 @@
 /** A store as a registry that is only read (distribution-spec's pull half, and what clients ask besides). */
-import type { ContentStore, Info } from '../content/content-store.ts';
+import type { ContentStore } from '../content/content-store.ts';
 import { ifFound, isKind, messageOf } from '../errors.ts';
 import type { ImageStore } from '../images/image-store.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
@@ -9,35 +9,27 @@ import type { Clock } from '../ports/clock.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { RequestHandler, ServerRequest, ServerResponse } from '../ports/http-server.ts';
 import type { RateLimit } from '../registry/flow.ts';
-import { json, type Refusal, refusal, refused, streamed } from './answers.ts';
+import { FOREVER, json, type Refusal, refusal, refused, streamed } from './answers.ts';
+import { Beyond } from './beyond.ts';
 import { Bodies } from './bodies.ts';
-import { conditionOf, partOf } from './conditions.ts';
+import { conditionOf } from './conditions.ts';
+import { Contents } from './contents.ts';
 import { Documents } from './documents.ts';
+import type { ServeEvent } from './events.ts';
 import type { BasicAuth } from './htpasswd.ts';
 import { linkTo, pageOf } from './pages.ts';
-import { findRepository, namesOf, type Repository, repositoriesOf } from './repositories.ts';
+import { referrersFor } from './referrers.ts';
+import { type Asked, findRepository, namesOf, type Repository, repositoriesOf } from './repositories.ts';
 import { type Route, routeOf } from './route.ts';
-
-/** What is told of a server's work. */
-export type ServeEvent =
-  | {
-      /** A request has been answered; the body may still be on its way. */
-      readonly type: 'request';
-      readonly peer: string;
-      readonly method: string;
-      readonly target: string;
-      readonly status: number;
-      /** Bytes of the body. */
-      readonly bytes: number;
-    }
-  /** Content of the store cannot be given, or the store cannot be read. */
-  | { readonly type: 'failure'; readonly message: string };
+import { sourceOf, type TagTarget, type Upstream } from './upstream.ts';
 
 export interface ServeOptions {
   /** Not given: everybody may read. With users, content is given only where an image of the repository reaches it. */
   readonly auth?: BasicAuth | undefined;
   /** For all bodies together. */
   readonly limit?: RateLimit | undefined;
+  /** Where content is fetched from that the store lacks. Not given: from nowhere. */
+  readonly upstream?: Upstream | undefined;
   readonly tell: (event: ServeEvent) => void;
 }
 
@@ -51,9 +43,11 @@ export interface ServeStore {
   readonly images: Pick<ImageStore, 'list'>;
 }
 
+const NO_TAGS = refusal(404, 'NAME_UNKNOWN', 'the registry knows no such repository');
 /** Referrers of a page: containerd takes no more than 4,393,216 bytes. */
 const MAX_REFERRER_BYTES = 4_000_000;
-const FOREVER = 'max-age=31536000, immutable';
+/** RFC 9111 section 5.5 has done away with code 111; distribution-spec's warnings are of code 299. */
+const STALE = '299 - "The registry cannot be reached: this is what the tag named when it was last asked for"';
 
 /** Answers requests out of the store. */
 export function registryHandler(store: ServeStore, deps: ServeDeps, options: ServeOptions): RequestHandler {
@@ -72,6 +66,7 @@ class StoreServer {
   readonly #options: ServeOptions;
   readonly #documents: Documents;
   readonly #bodies: Bodies;
+  readonly #contents: Contents;
 
   constructor(store: ServeStore, { clock, hashers }: ServeDeps, options: ServeOptions) {
     this.#store = store;
@@ -88,6 +83,7 @@ class StoreServer {
         message: `${digest} is damaged, and was not sent whole: ${messageOf(err)}`,
       });
     this.#bodies = new Bodies({ content: store.content, clock, hashers, limit: options.limit, onRotten });
+    this.#contents = new Contents(store.content, this.#bodies);
   }
 
   async answer(request: ServerRequest): Promise<ServerResponse> {
@@ -126,7 +122,7 @@ class StoreServer {
       case 'blob':
         return await this.#blob(route, request);
       case 'tags':
-        return await this.#tags(route, call);
+        return await this.#tags(route, request);
       case 'catalog': {
         const { paging, ns } = route;
         const page = pageOf(namesOf(await this.#all(call), ns), paging, (name) => name);
@@ -137,27 +133,32 @@ class StoreServer {
         );
       }
       case 'referrers':
-        return await this.#referrers(route, call);
+        return await this.#referrers(route, request);
       default:
         return json(200, {});
     }
   }
 
   async #manifest(
-    { name, ns, object }: Extract<Route, { type: 'manifest' }>,
+    route: Extract<Route, { type: 'manifest' }>,
     request: ServerRequest,
   ): Promise<ServerResponse | Refusal> {
     const { signal, headers } = request;
+    const { name, object } = route;
     const absent = refusal(404, 'MANIFEST_UNKNOWN', `${object} of ${name} is not here`);
-    const byDigest = isDigest(object);
-    const repository = byDigest && !this.#isStrict ? undefined : await this.#repository(name, ns, { signal });
-    if (repository !== undefined && 'code' in repository) return repository;
-    const digest = byDigest ? object : repository?.tags.get(object)?.digest;
-    if (digest === undefined || !(await this.#mayHave(repository, digest, { signal }))) return absent;
+    const target = await this.#target(route, absent, request);
+    if ('code' in target) return target;
+    const { digest, stale } = target;
     const info = await ifFound(this.#store.content.info(digest, { signal }));
     if (info === undefined) return absent;
-    const cache = byDigest ? FOREVER : 'no-cache';
-    const common = { 'docker-content-digest': digest, etag: `"${digest}"`, 'cache-control': cache };
+    const cache = isDigest(object) ? FOREVER : 'no-cache';
+    const warning = stale ? { warning: STALE } : {};
+    const common = {
+      'docker-content-digest': digest,
+      etag: `"${digest}"`,
+      'cache-control': cache,
+      ...warning,
+    };
     const condition = conditionOf((header) => headers.get(header), digest);
     if (condition !== undefined) return streamed(condition, common);
     const mediaType = await this.#documents.typeOf(info, { signal });
@@ -167,98 +168,84 @@ class StoreServer {
     return streamed(200, described, await this.#bodies.open(info, undefined, { signal }));
   }
 
+  /** What a request for a manifest means, brought into the store where a registry may be asked for it. */
+  async #target(
+    route: Extract<Route, { type: 'manifest' }>,
+    absent: Refusal,
+    request: ServerRequest,
+  ): Promise<TagTarget | Refusal> {
+    const { object } = route;
+    const call = { signal: request.signal };
+    const byDigest = isDigest(object);
+    const repository = byDigest && !this.#isStrict ? undefined : await this.#repository(route, call);
+    const known = repository === undefined || 'code' in repository ? undefined : repository;
+    const digest = byDigest ? object : known?.tags.get(object)?.digest;
+    const mayHave = digest !== undefined && (await this.#mayHave(repository, digest, call));
+    const beyond = await this.#beyond(route, request);
+    if (beyond !== undefined) {
+      if (!byDigest) return await beyond.tag(object, digest, absent, call);
+      return await beyond.document(object, mayHave, absent, call);
+    }
+    if (repository !== undefined && 'code' in repository) return repository;
+    return mayHave ? { digest, stale: false } : absent;
+  }
+
   async #blob(
-    { name, ns, digest }: Extract<Route, { type: 'blob' }>,
+    route: Extract<Route, { type: 'blob' }>,
     request: ServerRequest,
   ): Promise<ServerResponse | Refusal> {
-    const { signal, headers, method } = request;
-    const repository = this.#isStrict ? await this.#repository(name, ns, { signal }) : undefined;
-    if (repository !== undefined && 'code' in repository) return repository;
+    const { signal } = request;
+    const { digest } = route;
+    const repository = this.#isStrict ? await this.#repository(route, { signal }) : undefined;
     const reached = await this.#mayHave(repository, digest, { signal });
     const find = () => ifFound(this.#store.content.info(digest, { signal }));
-    let info = reached ? await find() : undefined;
+    let info = await find();
     if (reached && info === undefined) {
-      const arriving = await this.#arriving(digest, request);
+      const arriving = await this.#contents.arriving(digest, request);
       if (arriving !== undefined) return arriving;
       // The blob may have come meanwhile.
       info = await find();
     }
-    if (info === undefined || this.#bodies.isRotten(digest))
-      return refusal(404, 'BLOB_UNKNOWN', `${digest} is not here`);
-    const get = (header: string) => headers.get(header);
-    const common = { etag: `"${digest}"`, 'cache-control': FOREVER, 'docker-content-digest': digest };
-    const condition = conditionOf(get, digest);
-    if (condition !== undefined) return streamed(condition, common);
-    return await this.#content(
-      info,
-      method === 'HEAD' ? 'head' : partOf(get, digest, info.size),
-      common,
-      signal,
-    );
-  }
-
-  /** A blob that some process is fetching is sent as it comes, from its start. */
-  async #arriving(digest: Digest, { method, signal }: ServerRequest): Promise<ServerResponse | undefined> {
-    const arriving = await this.#store.content.arriving?.(digest, { signal });
-    if (arriving === undefined) return undefined;
-    const headers = {
-      'docker-content-digest': digest,
-      etag: `"${digest}"`,
-      'content-type': 'application/octet-stream',
-      'content-length': String(arriving.size),
-    };
-    const body = this.#bodies.follow(digest, arriving, { signal });
-    if (method === 'HEAD') await body.cancel();
-    return method === 'HEAD' ? streamed(200, headers) : streamed(200, headers, body);
-  }
-
-  async #content(
-    info: Info,
-    part: ReturnType<typeof partOf> | 'head',
-    common: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<ServerResponse | Refusal> {
-    const { size } = info;
-    const type = { ...common, 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes' };
-    if (part === 'none')
-      return refusal(416, 'UNSUPPORTED', 'there are no such bytes', { 'content-range': `bytes */${size}` });
-    if (part === 'head') return streamed(200, { ...type, 'content-length': String(size) });
-    if (part === 'whole') {
-      const body = await this.#bodies.open(info, undefined, { signal });
-      return streamed(200, { ...type, 'content-length': String(size) }, body);
-    }
-    const { start, end } = part;
-    const range = {
-      'content-range': `bytes ${start}-${end}/${size}`,
-      'content-length': String(end - start + 1),
-    };
-    return streamed(206, { ...type, ...range }, await this.#bodies.open(info, part, { signal }));
+    const rotten = this.#bodies.isRotten(digest);
+    if (reached && info !== undefined && !rotten) return await this.#contents.stored(info, request);
+    const absent = refusal(404, 'BLOB_UNKNOWN', `${digest} is not here`);
+    const beyond = await this.#beyond(route, request);
+    if (beyond !== undefined) return await beyond.blob(digest, { info, rotten }, absent, request);
+    return repository !== undefined && 'code' in repository ? repository : absent;
   }
 
   async #tags(
-    { name, ns, paging }: Extract<Route, { type: 'tags' }>,
-    call: Call,
+    route: Extract<Route, { type: 'tags' }>,
+    request: ServerRequest,
   ): Promise<ServerResponse | Refusal> {
-    const repository = await this.#repository(name, ns, call);
-    if ('code' in repository) return repository;
-    const page = pageOf([...repository.tags.keys()].sort(), paging, (tag) => tag);
+    const call = { signal: request.signal };
+    const { name, ns, paging } = route;
+    const repository = await this.#repository(route, call);
+    const known = 'code' in repository ? undefined : [...repository.tags.keys()];
+    const absent = 'code' in repository ? repository : NO_TAGS;
+    const beyond = await this.#beyond(route, request);
+    const tags = beyond === undefined ? (known ?? absent) : await beyond.tags(known, absent, call);
+    if ('code' in tags) return tags;
+    const page = pageOf([...tags].sort(), paging, (tag) => tag);
     const link = linkTo(`/v2/${name}/tags/list`, page.next, { n: paging.n, ns });
     return json(200, { name, tags: page.entries }, link);
   }
 
   /** Empty for a digest that nothing refers to: 404 would send clients to look for tags in its place. */
   async #referrers(
-    { name, ns, digest, artifactType, paging }: Extract<Route, { type: 'referrers' }>,
-    call: Call,
+    route: Extract<Route, { type: 'referrers' }>,
+    request: ServerRequest,
   ): Promise<ServerResponse | Refusal> {
-    const repository = this.#isStrict ? await this.#repository(name, ns, call) : undefined;
-    if (repository !== undefined && 'code' in repository) return repository;
-    const all = await this.#documents.referrersOf(digest, call);
-    const kept = [];
-    for (const one of all) {
-      if (artifactType !== undefined && one.artifactType !== artifactType) continue;
-      if (await this.#mayHave(repository, one.descriptor.digest as Digest, call)) kept.push(one.descriptor);
-    }
+    const call = { signal: request.signal };
+    const { name, ns, digest, artifactType, paging } = route;
+    const repository = this.#isStrict ? await this.#repository(route, call) : undefined;
+    const beyond = await this.#beyond(route, request);
+    if (beyond === undefined && repository !== undefined && 'code' in repository) return repository;
+    const listed = (await beyond?.referrers(digest, call)) ?? [];
+    if ('code' in listed) return listed;
+    const mayHave = (one: Digest) => this.#mayHave(repository, one, call);
+    const wanted = { subject: digest, artifactType, listed, mayHave };
+    const kept = await referrersFor(this.#documents, wanted, call);
     const bytes = { sizeOf: (one: object) => JSON.stringify(one).length, limit: MAX_REFERRER_BYTES };
     const page = pageOf(kept, paging, (one) => one.digest, bytes);
     const { n } = paging;
@@ -272,12 +259,24 @@ class StoreServer {
     return this.#options.auth !== undefined;
   }
 
-  async #mayHave(repository: Repository | undefined, digest: Digest, call: Call): Promise<boolean> {
+  async #mayHave(repository: Repository | Refusal | undefined, digest: Digest, call: Call): Promise<boolean> {
+    if (repository !== undefined && 'code' in repository) return false;
     return repository === undefined || (await this.#documents.reaches(repository.roots, digest, call));
   }
 
-  async #repository(name: string, ns: string | undefined, call: Call): Promise<Repository | Refusal> {
-    return findRepository(await this.#all(call), name, ns);
+  async #repository(asked: Asked, call: Call): Promise<Repository | Refusal> {
+    return findRepository(await this.#all(call), asked);
+  }
+
+  /** Undefined: no registry may be asked for that. */
+  async #beyond(asked: Asked, { headers, signal }: ServerRequest): Promise<Beyond | undefined> {
+    const { upstream, tell } = this.#options;
+    if (upstream === undefined) return undefined;
+    const local = await this.#repository(asked, { signal });
+    const source = sourceOf(upstream, asked, headers.get('via'), 'code' in local ? undefined : local);
+    if (source === undefined) return undefined;
+    const [contents, bodies, content] = [this.#contents, this.#bodies, this.#store.content];
+    return new Beyond({ upstream, source, tell, contents, bodies, content });
   }
 
   async #all(call: Call): ReturnType<typeof repositoriesOf> {

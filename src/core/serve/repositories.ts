@@ -7,17 +7,26 @@ import type { Reference } from '../reference/reference.ts';
 import { type Refusal, refusal } from './answers.ts';
 
 /** The images of a repository. */
-export interface Repository {
-  readonly host: string;
-  /** `library/alpine`. */
-  readonly path: string;
+export interface Repository extends Place {
   /** Tags to what they name. */
   readonly tags: ReadonlyMap<string, Descriptor>;
   /** What its images name, those without a tag too. */
   readonly roots: readonly Descriptor[];
 }
 
-const HUB = 'docker.io';
+/** What a request names. `ns`: the registry that the client means. */
+export interface Asked {
+  readonly name: string;
+  readonly ns: string | undefined;
+}
+
+/** A repository at a registry. */
+export interface Place {
+  readonly host: string;
+  readonly path: string;
+}
+
+export const HUB = 'docker.io';
 const HUB_NAMES: ReadonlySet<string> = new Set([HUB, 'index.docker.io', 'registry-1.docker.io']);
 
 /** Keys are `host/path`. */
@@ -62,11 +71,10 @@ function referenceOf(name: string): Reference | undefined {
  * The repository that a request means: of the registry `ns` where the client names one; else of the registry that is the first component
  * (`localhost_5000` for `localhost:5000`), Docker Hub's, or the only one of that name.
  */
-export function findRepository(all: All, name: string, ns: string | undefined): Repository | Refusal {
-  if (ns !== undefined) return firstOf(all, inHost(hostName(ns), name)) ?? unknown(name);
-  const slash = name.indexOf('/');
-  const named = slash < 0 ? undefined : decodeHost(name.slice(0, slash));
-  const explicit = named === undefined ? [] : inHost(named, name.slice(slash + 1));
+export function findRepository(all: All, { name, ns }: Asked): Repository | Refusal {
+  if (ns !== undefined) return firstOf(all, inHost(hostOf(ns), name)) ?? unknown(name);
+  const named = placeIn(name);
+  const explicit = named === undefined ? [] : inHost(named.host, named.path);
   const found = firstOf(all, [...explicit, ...inHost(HUB, name)]);
   if (found !== undefined) return found;
   const others = [...all.values()].filter(({ path }) => path === name);
@@ -96,7 +104,8 @@ function inHost(host: string, path: string): string[] {
     : [`${host}/${path}`];
 }
 
-function hostName(ns: string): string {
+/** Docker Hub has three names. */
+export function hostOf(ns: string): string {
   return HUB_NAMES.has(ns) ? HUB : ns;
 }
 
@@ -105,14 +114,21 @@ export function encodeHost(host: string): string {
   return host.replace(/:(\d+)$/, '_$1');
 }
 
+/** The place that a name spells out, host first. */
+export function placeIn(name: string): Place | undefined {
+  const slash = name.indexOf('/');
+  const host = slash < 0 ? undefined : decodeHost(name.slice(0, slash));
+  return host === undefined ? undefined : { host, path: name.slice(slash + 1) };
+}
+
 function decodeHost(component: string): string | undefined {
   const host = component.replace(/_(\d{1,5})$/, ':$1');
-  return host === 'localhost' || /[.:]/.test(host) ? hostName(host) : undefined;
+  return host === 'localhost' || /[.:]/.test(host) ? hostOf(host) : undefined;
 }
 
 /** The names of all repositories, sorted; with `ns` those of one registry, without its host. */
 export function namesOf(all: All, ns: string | undefined): string[] {
-  const wanted = [...all.values()].filter(({ host }) => ns === undefined || host === hostName(ns));
+  const wanted = [...all.values()].filter(({ host }) => ns === undefined || host === hostOf(ns));
   const names = wanted.map(({ host, path }) => (ns === undefined ? `${encodeHost(host)}/${path}` : path));
   return names.sort();
 }

@@ -14,7 +14,7 @@ import type { Call } from '../ports/call.ts';
 import { codeOf } from '../registry/failures.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type FetchJob, type Job, withJob } from './job.ts';
-import type { FetchOptions, FetchResult, StoreDeps, TransferDeps, VerbOptions } from './options.ts';
+import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from './options.ts';
 import { isForCri, Recorder } from './record.ts';
 import { convertSchema1 } from './schema1.ts';
 import { type WalkDeps, type WalkHooks, type WalkOptions, walkImage } from './walk.ts';
@@ -143,9 +143,15 @@ export function blobSource({ deps, options, lease, report }: FetchJob): BlobSour
   return { bring, document, refetch };
 }
 
+/** What is needed of a job to ask the policy. */
+interface Asking extends Call {
+  readonly deps: Pick<StoreDeps, 'backend'>;
+  readonly options: Pick<FetchOptions, 'imageVerifiers'>;
+}
+
 /** Asks the policy of the node, where there is one: PermissionDenied when the image may not come in under this name. */
 export async function admit(
-  { deps, options, signal }: Job<StoreDeps, VerbOptions & Pick<FetchOptions, 'imageVerifiers'>>,
+  { deps, options, signal }: Asking,
   name: string,
   root: Descriptor,
 ): Promise<void> {

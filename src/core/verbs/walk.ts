@@ -1,7 +1,6 @@
 /** The handlers of a pull, composed: fetch, children, labels, platform filter, distribution source. */
 import { Limiter } from '../async/limiter.ts';
-import type { Info, InfoProvider, Manager } from '../content/content-store.ts';
-import { MAX_LABEL_BYTES } from '../content/labels.ts';
+import type { InfoProvider, Manager } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
 import type { Doubts } from '../download/doubts.ts';
 import type { BlobCall } from '../download/fetch-blob.ts';
@@ -21,6 +20,7 @@ import {
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import { type Choice, type ChoiceOptions, chooseManifests } from './choose-manifests.ts';
+import { labelContent } from './label-content.ts';
 import { ManifestChoice } from './manifest-choice.ts';
 import type { OnManifest, Wanted } from './wanted.ts';
 
@@ -226,18 +226,12 @@ class Walk {
 
   /** Labels all children, wanted or not, as containerd does; only what changes is written. */
   async #label(desc: Descriptor, children: readonly Descriptor[], signal: AbortSignal): Promise<void> {
-    const info: Info = await this.#deps.content.info(desc.digest, { signal });
-    const labels: Record<string, string> = this.#isGenerated(desc)
-      ? { ...convertedLabels(children) }
+    const info = await this.#deps.content.info(desc.digest, { signal });
+    const labels = this.#isGenerated(desc)
+      ? convertedLabels(children)
       : { ...childLabels(children), ...sourceLabels(this.#options.reference, info.labels) };
-    for (const [name, value] of Object.entries(labels)) {
-      if (name.length + value.length > MAX_LABEL_BYTES) {
-        const message = `Label ${name} of ${desc.digest} would be too long: left as it is`;
-        this.#deps.report({ type: 'warning', message });
-        delete labels[name];
-      } else if (info.labels[name] === value) delete labels[name];
-    }
-    if (Object.keys(labels).length > 0) await this.#deps.content.label(desc.digest, labels, { signal });
+    const { content, report } = this.#deps;
+    await labelContent(content, info, labels, report, { signal });
   }
 }
 

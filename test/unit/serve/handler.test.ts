@@ -10,7 +10,8 @@ import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 import type { RequestHandler, ServerResponse } from '../../../src/core/ports/http-server.ts';
 import { Documents } from '../../../src/core/serve/documents.ts';
-import { registryHandler, type ServeEvent, type ServeOptions } from '../../../src/core/serve/handler.ts';
+import type { ServeEvent } from '../../../src/core/serve/events.ts';
+import { registryHandler, type ServeOptions } from '../../../src/core/serve/handler.ts';
 import { BasicAuth, parseUsers } from '../../../src/core/serve/htpasswd.ts';
 import {
   addBlob,

@@ -1,0 +1,292 @@
+/** Content of registries for the clients of `serve`: brought once for all who ask, verified, stored, and held for a time. */
+import { orAborted } from '../async/abort.ts';
+import { Limiter } from '../async/limiter.ts';
+import { SingleFlight } from '../async/single-flight.ts';
+import type { Backend } from '../backend.ts';
+import { readBlob } from '../content/read.ts';
+import { type BlobDeps, fetchBlob } from '../download/fetch-blob.ts';
+import { Link } from '../download/link.ts';
+import { HawserError, isKind, messageOf } from '../errors.ts';
+import { childLabels, sourceLabels } from '../images/gc-labels.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import { childrenOf, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
+import { isDocumentType, isSchema1Type } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Report } from '../progress/events.ts';
+import type { Reference } from '../reference/reference.ts';
+import { codeOf } from '../registry/failures.ts';
+import type { RetryOptions } from '../registry/patience.ts';
+import type { Fetcher, Registry } from '../registry/registry.ts';
+import { type BlobRequest, isAway, type TagTarget, type Upstream } from '../serve/upstream.ts';
+import { admit } from './fetch.ts';
+import { HeldLeases } from './held-leases.ts';
+import { labelContent } from './label-content.ts';
+
+export interface PullThroughDeps {
+  readonly backend: Backend;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+export interface PullThroughOptions {
+  readonly hosts: ReadonlySet<string>;
+  /** See `Upstream`. */
+  readonly id: string;
+  /** Milliseconds for which content stays after it was last asked for. */
+  readonly keep: number;
+  readonly retry?: RetryOptions | undefined;
+  /** As for a pull: of a containerd's node. */
+  readonly imageVerifiers?: string | undefined;
+  /** Told of what the operator should know. */
+  readonly warn: (message: string) => void;
+}
+
+/** Blobs fetched at once, and in work: more are refused. */
+const AT_ONCE = 6;
+const MAX_FLIGHTS = 128;
+/** Ranges of blobs in memory, 8 MiB each. */
+const PIECES = 4;
+/** Tags remembered for a time without the registry, and documents that the policy has let in. */
+const MAX_REMEMBERED = 20_000;
+/** Milliseconds between looks whether a collection is due. */
+const TIDY_INTERVAL = 600_000;
+
+/** Bytes of a blob are on their way (or there) once `readable` resolves. */
+interface Flight {
+  readonly readable: Promise<void>;
+  readonly done: Promise<void>;
+}
+
+export class PullThrough implements Upstream, AsyncDisposable {
+  readonly hosts: ReadonlySet<string>;
+  readonly id: string;
+  readonly #deps: PullThroughDeps;
+  readonly #options: PullThroughOptions;
+  readonly #leases: HeldLeases;
+  readonly #link: Link;
+  readonly #downloads = new Limiter(AT_ONCE);
+  readonly #roots = new SingleFlight<Descriptor>();
+  readonly #documents = new SingleFlight<void>();
+  readonly #flights = new Map<string, Flight>();
+  readonly #named = new Map<string, Digest>();
+  readonly #admitted = new Set<string>();
+  readonly #stop = new AbortController();
+  #tidied: number;
+  #tidying: Promise<void> = Promise.resolve();
+
+  constructor(deps: PullThroughDeps, options: PullThroughOptions) {
+    const { backend, clock } = deps;
+    this.#deps = deps;
+    this.#options = options;
+    this.hosts = options.hosts;
+    this.id = options.id;
+    this.#leases = new HeldLeases(backend.leases, clock, options.keep);
+    this.#link = new Link(clock, { pieces: PIECES });
+    this.#tidied = clock.monotonic();
+  }
+
+  async tag(reference: Reference, call: Call): Promise<TagTarget> {
+    const { name } = reference;
+    try {
+      const { digest } = await this.#roots.run(name, call.signal, (signal) => this.#root(reference, signal));
+      remember(this.#named, name, digest);
+      return { digest, stale: false };
+    } catch (err) {
+      call.signal?.throwIfAborted();
+      const digest = this.#named.get(name);
+      if (digest === undefined || !isAway(err)) throw err;
+      return { digest, stale: true };
+    }
+  }
+
+  /** An answer to HEAD is only advice: where what it says cannot be had, the document itself is read. */
+  async #root(reference: Reference, signal: AbortSignal): Promise<Descriptor> {
+    const resolve = async (read: boolean) =>
+      (await this.#deps.registry.resolve(reference, { signal, read })).root;
+    const root = await resolve(false);
+    try {
+      await this.#bring(reference, root, { signal });
+      return root;
+    } catch (err) {
+      if (!isKind(err, 'DataLoss', 'NotFound') && codeOf(err) !== 'SHORT') throw err;
+      const again = await resolve(true);
+      await this.#bring(reference, again, { signal });
+      return again;
+    }
+  }
+
+  async document(reference: Reference, call: Call): Promise<void> {
+    await this.#documents.run(reference.name, call.signal, async (signal) => {
+      const { root } = await this.#deps.registry.resolve(reference, { signal, read: true });
+      await this.#bring(reference, root, { signal });
+    });
+  }
+
+  async #bring(
+    reference: Reference,
+    root: Descriptor,
+    call: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    if (!isDocumentType(root.mediaType) || isSchema1Type(root.mediaType))
+      throw new HawserError('NotFound', `${reference.name} is no manifest or index (${root.mediaType})`);
+    await this.#admit(reference, root, call);
+    const { backend, registry } = this.#deps;
+    await this.#fetch(reference, root, registry.fetcher(reference), call);
+    const bytes = await readBlob(backend.content, root, MAX_MANIFEST_BYTES, call);
+    const children = childrenOf(bytes, root);
+    for (const child of children)
+      if (isDocumentType(child.mediaType)) remember(this.#admitted, keyOf(reference, child.digest));
+    const info = await backend.content.info(root.digest, call);
+    const labels = { ...childLabels(children), ...sourceLabels(reference, info.labels) };
+    await labelContent(backend.content, info, labels, this.#report, call);
+    this.#tidy();
+  }
+
+  /** The policy judges images: what an index that was let in lists is let in, too. */
+  async #admit(reference: Reference, root: Descriptor, call: Call): Promise<void> {
+    const { backend } = this.#deps;
+    const key = keyOf(reference, root.digest);
+    if (reference.tag === undefined && this.#admitted.has(key)) return;
+    await admit({ deps: { backend }, options: this.#options, ...call }, reference.name, root);
+    remember(this.#admitted, key);
+  }
+
+  async size(reference: Reference, call: Call): Promise<number> {
+    return (await this.#find(reference, call)).desc.size;
+  }
+
+  async blob(reference: Reference, { anew, signal }: BlobRequest): Promise<{ readonly done: Promise<void> }> {
+    signal?.throwIfAborted();
+    const flight = this.#flights.get(reference.name) ?? this.#begin(reference, anew);
+    await orAborted(flight.readable, signal);
+    return { done: flight.done };
+  }
+
+  /** The fetch ends with the server, not with those who wait for the blob. */
+  #begin(reference: Reference, anew: boolean | undefined): Flight {
+    if (this.#flights.size >= MAX_FLIGHTS)
+      throw new HawserError(
+        'Unavailable',
+        `Cannot fetch ${reference.name}: ${MAX_FLIGHTS} blobs are in work`,
+        {
+          reason: { type: 'busy' },
+        },
+      );
+    const { name } = reference;
+    const { signal } = this.#stop;
+    let onBytes = (): void => {};
+    const bytes = new Promise<void>((resolve) => {
+      onBytes = resolve;
+    });
+    const done = this.#downloads
+      .run(signal, async () => {
+        const { desc, fetcher } = await this.#find(reference, { signal });
+        await this.#checkSpace(desc, { signal });
+        await this.#fetch(reference, desc, fetcher, { signal, anew, onBytes });
+        const info = await this.#deps.backend.content.info(desc.digest, { signal });
+        const labels = sourceLabels(reference, info.labels);
+        await labelContent(this.#deps.backend.content, info, labels, this.#report, { signal });
+      })
+      .finally(() => {
+        this.#flights.delete(name);
+        this.#tidy();
+      });
+    const flight = { readable: Promise.race([bytes, done]), done };
+    // Whoever waits is told; nobody may.
+    for (const one of Object.values(flight)) one.catch(() => {});
+    this.#flights.set(name, flight);
+    return flight;
+  }
+
+  async #find(reference: Reference, call: Call) {
+    const { digest, name } = reference;
+    if (digest === undefined) throw new HawserError('InvalidArgument', `${name}: a digest is needed`);
+    return await this.#deps.registry.find(reference, digest, call);
+  }
+
+  async #checkSpace({ digest, size }: Descriptor, call: Call): Promise<void> {
+    const free = (await this.#deps.backend.space?.(call))?.free;
+    if (free === undefined || size <= free) return;
+    throw new HawserError(
+      'ResourceExhausted',
+      `Cannot fetch ${digest}: it has ${size} bytes, and ${free} are free`,
+    );
+  }
+
+  async #fetch(
+    reference: Reference,
+    desc: Descriptor,
+    fetcher: Fetcher,
+    { signal, anew, onBytes }: BlobRequest & { readonly onBytes?: () => void },
+  ): Promise<void> {
+    const { backend, clock } = this.#deps;
+    const lease = await this.#leases.hold(desc.digest, { signal });
+    const report: Report = (event) => {
+      if (event.type === 'blob' && event.status !== 'waiting') onBytes?.();
+      this.#report(event);
+    };
+    const space = backend.space?.bind(backend);
+    const { retry } = this.#options;
+    const deps: BlobDeps = {
+      content: backend.content,
+      fetcher,
+      clock,
+      report,
+      retry,
+      link: this.#link,
+      space,
+    };
+    await fetchBlob(deps, desc, { lease, labels: sourceLabels(reference), anew, signal });
+  }
+
+  async touch(digest: Digest, call: Call): Promise<void> {
+    await this.#leases.hold(digest, call);
+  }
+
+  tags(reference: Reference, call: Call): Promise<readonly string[]> {
+    return this.#deps.registry.tags(reference, call);
+  }
+
+  async referrers(reference: Reference, call: Call): Promise<readonly Descriptor[]> {
+    return (await this.#deps.registry.referrers(reference, call)).referrers;
+  }
+
+  readonly #report: Report = (event) => {
+    if (event.type === 'warning') this.#options.warn(event.message);
+    if (event.type === 'retry') this.#options.warn(`${event.desc.digest}: ${event.reason}`);
+  };
+
+  /** A server that never ends collects what its leases have let go of. */
+  #tidy(): void {
+    const { backend, clock } = this.#deps;
+    const now = clock.monotonic();
+    if (backend.collectWhenDue === undefined || now - this.#tidied < TIDY_INTERVAL) return;
+    this.#tidied = now;
+    const { signal } = this.#stop;
+    const { warn } = this.#options;
+    this.#tidying = backend.collectWhenDue({ signal, tell: warn }).catch((err) => {
+      if (!signal.aborted) warn(messageOf(err));
+    });
+  }
+
+  /** Ends what is being fetched: it goes on from there the next time. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new HawserError('Canceled', 'The server ends'));
+    await Promise.allSettled([...[...this.#flights.values()].map(({ done }) => done), this.#tidying]);
+  }
+}
+
+function keyOf({ host, repository }: Reference, digest: Digest): string {
+  return `${host}/${repository}@${digest}`;
+}
+
+/** Forgets all once there are too many. */
+function remember<T>(all: Map<string, T>, key: string, value: T): void;
+function remember(all: Set<string>, key: string): void;
+function remember(all: Map<string, unknown> | Set<string>, key: string, value?: unknown): void {
+  if (all.size >= MAX_REMEMBERED) all.clear();
+  if (all instanceof Map) all.set(key, value);
+  else all.add(key);
+}

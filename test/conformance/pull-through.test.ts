@@ -1,0 +1,433 @@
+/** `serve --pull-through` without sockets of its own: what its clients get, what the registry is asked, what stays in the store. */
+import assert from 'node:assert/strict';
+import { statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LocalBackend } from '../../src/backends/local/open.ts';
+import type { Backend } from '../../src/core/backend.ts';
+import { HawserError } from '../../src/core/errors.ts';
+import type { RequestHandler, ServerResponse } from '../../src/core/ports/http-server.ts';
+import type { RegistryOptions } from '../../src/core/registry/open.ts';
+import { registryHandler, type ServeOptions } from '../../src/core/serve/handler.ts';
+import { viaLayer } from '../../src/core/serve/upstream.ts';
+import { PullThrough, type PullThroughOptions } from '../../src/core/verbs/pull-through.ts';
+import { defaultRuntime } from '../../src/entry/library.ts';
+import { withClient } from '../registry/client.ts';
+import type { Fault } from '../registry/faults.ts';
+import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
+import { sha256, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { runHere } from '../support/command-line.ts';
+import { collectStream, type TestStore, withStore } from '../support/stores.ts';
+import { tempDir } from '../support/tmp.ts';
+
+const MIB = 1 << 20;
+const ID = 'hawser-test';
+const image: TestImage = await buildImage({
+  layers: [{ entries: [{ name: 'big', data: noise(2 * MIB) }] }, { entries: [{ name: 'small', data: 'x' }] }],
+});
+const index: TestImage = buildIndex([
+  image,
+  await buildImage({ layers: [], platform: { os: 'linux', architecture: 'arm64' } }),
+]);
+const LAYER = image.layers[0]?.digest ?? '';
+const SIZE = image.layers[0]?.size ?? 0;
+
+interface World {
+  readonly registry: TestRegistry;
+  readonly store: TestStore;
+  readonly backend: LocalBackend;
+  readonly events: string[];
+  /** A request as a client that names the registry sends it. */
+  ask(target: string, options?: AskOptions): Promise<ServerResponse>;
+  /** Its body, whole. */
+  read(target: string, options?: AskOptions): Promise<Uint8Array>;
+}
+
+interface AskOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Default: the registry. */
+  readonly ns?: string | undefined;
+}
+
+interface WorldOptions {
+  readonly faults?: readonly Fault[];
+  readonly serve?: Partial<ServeOptions>;
+  readonly through?: Partial<PullThroughOptions>;
+  readonly client?: RegistryOptions;
+  readonly backend?: (backend: LocalBackend) => Backend;
+}
+
+async function withWorld(options: WorldOptions, body: (world: World) => Promise<void>): Promise<void> {
+  const registry = await startRegistry({
+    faults: options.faults ?? [],
+    lists: { referrers: { filters: true } },
+  });
+  registry.push('a/b', '1', image);
+  registry.push('a/many', '1', index);
+  const client = { retry: { tries: 0 }, around: viaLayer(ID), ...options.client };
+  try {
+    await withStore(async (store) => {
+      const { clock } = store.runtime;
+      const backend = options.backend?.(store.backend) ?? store.backend;
+      const events: string[] = [];
+      const warn = (message: string) => void events.push(message);
+      await withClient({ clock, ...client }, async (opened) => {
+        const given = { hosts: new Set([registry.host]), id: ID, keep: 60_000, warn, retry: { tries: 0 } };
+        const through = new PullThrough(
+          { backend, registry: opened, clock },
+          { ...given, ...options.through },
+        );
+        const handler = registryHandler(backend, store.runtime, {
+          tell: (event) => void (event.type === 'failure' && events.push(event.message)),
+          upstream: through,
+          ...options.serve,
+        });
+        const ask = asking(handler, registry.host);
+        const read: World['read'] = async (...args) => await bodyOf(await ask(...args));
+        try {
+          await body({ registry, store, backend: store.backend, events, ask, read });
+        } finally {
+          await through[Symbol.asyncDispose]();
+        }
+      });
+    });
+  } finally {
+    await registry.close();
+  }
+}
+
+function asking(handler: RequestHandler, host: string): World['ask'] {
+  return async (target, { method = 'GET', headers = {}, signal, ...rest } = {}) => {
+    const ns = 'ns' in rest ? rest.ns : host;
+    return await handler({
+      method,
+      target: ns === undefined ? target : `${target}?ns=${encodeURIComponent(ns)}`,
+      headers: { get: (name) => headers[name] ?? null },
+      peer: '',
+      signal: signal ?? new AbortController().signal,
+    });
+  };
+}
+
+async function bodyOf({ body }: ServerResponse): Promise<Uint8Array> {
+  if (body === undefined || body instanceof Uint8Array) return body ?? new Uint8Array();
+  return await collectStream(body);
+}
+
+const blobs = ({ registry }: World) => registry.log().filter((line) => /^GET .*\/blobs\//.test(line));
+
+test('pull-through: an image comes from the registry once, verified, and then from the store', async () => {
+  await withWorld({}, async (world) => {
+    const { ask, read, registry } = world;
+    const head = await ask('/v2/a/many/manifests/1', { method: 'HEAD' });
+    assert.equal(head.status, 200);
+    assert.equal(head.headers['docker-content-digest'], index.root.digest);
+    assert.equal(head.headers['oci-namespace'], registry.host);
+    for (const round of [1, 2]) {
+      for (const { digest, bytes } of [index.root, ...index.manifests])
+        assert.deepEqual(await read(`/v2/a/many/manifests/${digest}`), bytes, `${round}`);
+      for (const [digest, bytes] of image.blobs)
+        assert.equal(sha256(await read(`/v2/a/many/blobs/${digest}`)), sha256(bytes));
+    }
+    assert.equal(blobs(world).length, image.blobs.size);
+    const gets = registry.log().filter((line) => /^GET .*\/manifests\//.test(line));
+    assert.equal(gets.length, 1 + index.manifests.length, gets.join('\n'));
+    assert.deepEqual(await ask('/v2/a/many/tags/list').then(bodyOf).then(text), {
+      name: 'a/many',
+      tags: ['1'],
+    });
+  });
+});
+
+function text(bytes: Uint8Array): unknown {
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+test('pull-through: HEAD of a blob fetches nothing', async () => {
+  await withWorld({}, async (world) => {
+    const head = await world.ask(`/v2/a/b/blobs/${LAYER}`, { method: 'HEAD' });
+    assert.deepEqual([head.status, head.headers['content-length']], [200, String(SIZE)]);
+    assert.deepEqual(blobs(world), []);
+  });
+});
+
+test('pull-through: fifty clients at once, one fetch', async () => {
+  await withWorld({ faults: [{ match: LAYER, rate: 8 * MIB }] }, async (world) => {
+    const got = await Promise.all(
+      Array.from({ length: 50 }, async () => sha256(await world.read(`/v2/a/b/blobs/${LAYER}`))),
+    );
+    assert.ok(got.every((digest) => digest === LAYER));
+    assert.ok(world.registry.traffic(LAYER).bytes <= SIZE + 1000, `${world.registry.traffic(LAYER).bytes}`);
+  });
+});
+
+test('pull-through: bytes go on as they come; who leaves stops nobody, and nothing stops when all have left', async () => {
+  await withWorld({ faults: [{ match: LAYER, method: 'GET', rate: 1.5 * MIB }] }, async (world) => {
+    const { ask, read, registry, backend } = world;
+    const leaving = new AbortController();
+    const first = await ask(`/v2/a/b/blobs/${LAYER}`, { signal: leaving.signal });
+    const second = read(`/v2/a/b/blobs/${LAYER}`);
+    const reader = (first.body as ReadableStream<Uint8Array>).getReader();
+    assert.ok(((await reader.read()).value?.length ?? 0) > 0);
+    assert.ok(registry.traffic(LAYER).bytes < SIZE, 'the registry has not sent all yet');
+    leaving.abort();
+    await reader.cancel().catch(() => {});
+    assert.equal(sha256(await second), LAYER);
+    const other = image.layers[1]?.digest ?? '';
+    registry.faults.push({ match: other, method: 'GET', delay: 300 });
+    const gone = new AbortController();
+    const asked = await ask(`/v2/a/b/blobs/${other}`, { signal: gone.signal });
+    gone.abort();
+    await assert.rejects(bodyOf(asked));
+    const there = async () => (await backend.content.list()).some(({ digest }) => digest === other);
+    for (let tries = 0; tries < 100 && !(await there()); tries++) await sleep(50);
+    assert.ok(await there());
+  });
+});
+
+test('pull-through: wrong bytes are never sent whole, and never stored', async () => {
+  const faults = [{ match: LAYER, method: 'GET', corrupt: 1000 }];
+  await withWorld({ faults }, async (world) => {
+    const { ask, backend } = world;
+    let sent = 0;
+    const response = await ask(`/v2/a/b/blobs/${LAYER}`);
+    if (response.status === 200) {
+      await assert.rejects(async () => {
+        for await (const bytes of response.body as ReadableStream<Uint8Array>) sent += bytes.length;
+      });
+      assert.ok(sent < SIZE, `${sent} of ${SIZE}`);
+    } else assert.equal(response.status, 502);
+    assert.ok((await backend.content.list()).every(({ digest }) => digest !== LAYER));
+    world.registry.faults.length = 0;
+    for (let tries = 0; ; tries++) {
+      const again = await world.read(`/v2/a/b/blobs/${LAYER}`).catch(() => new Uint8Array());
+      if (sha256(again) === LAYER) break;
+      assert.ok(tries < 50, 'the fetch of wrong bytes never ended');
+      await sleep(100);
+    }
+  });
+});
+
+test('pull-through: no registry is asked but those that are named, and none by way of the server itself', async () => {
+  const other = await startRegistry();
+  try {
+    other.push('a/b', '1', image);
+    await withWorld({}, async ({ ask, registry }) => {
+      const encoded = other.host.replace(':', '_');
+      for (const [target, ns] of [
+        ['/v2/a/b/manifests/1', other.host],
+        [`/v2/a/b/manifests/${image.root.digest}`, other.host],
+        [`/v2/a/b/blobs/${LAYER}`, other.host],
+        ['/v2/a/b/tags/list', other.host],
+        [`/v2/${encoded}/a/b/manifests/1`, undefined],
+        [`/v2/${encoded}/a/b/blobs/${LAYER}`, undefined],
+        ['/v2/a/b/manifests/1', `${registry.host}@${other.host}`],
+        ['/v2/a/b/manifests/1', `${other.host}/${registry.host}`],
+        ['/v2/a/b/manifests/1', `${registry.host}#`],
+      ] as const)
+        assert.equal((await ask(target, { ns })).status, 404, `${target} ${ns}`);
+      assert.deepEqual([other.log(), registry.log()], [[], []]);
+      const via = { via: `1.1 proxy.example, 1.1 ${ID}` };
+      assert.equal((await ask('/v2/a/b/manifests/1', { headers: via })).status, 404);
+      assert.deepEqual(registry.log(), []);
+      // The only registry that is named is meant by a bare name, too.
+      assert.equal((await ask('/v2/a/b/manifests/1', { ns: undefined })).status, 200);
+      const own = `/v2/${registry.host.replace(':', '_')}/a/b/blobs/${LAYER}`;
+      assert.equal((await ask(own, { ns: undefined, method: 'HEAD' })).status, 200);
+      assert.ok(registry.requests.every(({ headers }) => headers.get('via') === `1.1 ${ID}`));
+    });
+  } finally {
+    await other.close();
+  }
+});
+
+/** Faults of the registry, and what a client is then told of a tag and of a blob. */
+const FAILURES: readonly (readonly [title: string, fault: Fault, status: number, code: RegExp])[] = [
+  ['does not answer', { hang: true }, 504, /UNKNOWN.*does not answer in time/],
+  ['breaks off', { reset: true }, 502, /UNKNOWN.*cannot be reached/],
+  ['is broken', { status: 500 }, 502, /UNKNOWN.*cannot be reached/],
+  ['is overloaded', { status: 429, retryAfter: 7 }, 429, /TOOMANYREQUESTS/],
+  ['wants a login', { status: 401 }, 403, /DENIED/],
+  ['denies', { status: 403 }, 403, /DENIED/],
+  ['lacks the content', { status: 404 }, 404, /(?:MANIFEST|BLOB)_UNKNOWN/],
+  ['leads to another protocol', { redirect: 'http://169.254.169.254/{target}' }, 502, /UNKNOWN/],
+];
+
+for (const [title, fault, status, code] of FAILURES)
+  test(`pull-through: a registry that ${title} is ${status}, in words of the registry's protocol`, async () => {
+    const client = { limits: { headers: 300 }, retry: { tries: 0, time: 1000 } };
+    await withWorld({ faults: [fault], client }, async ({ ask, registry }) => {
+      for (const target of ['manifests/1', `manifests/${image.root.digest}`, `blobs/${LAYER}`]) {
+        const answer = await ask(`/v2/a/b/${target}`);
+        assert.equal(answer.status, status, target);
+        assert.match(new TextDecoder().decode(await bodyOf(answer)), code);
+        if (status === 429) assert.equal(answer.headers['retry-after'], '7');
+      }
+      assert.ok(registry.requests.length > 0);
+    });
+  });
+
+test('pull-through: a tag that was asked for before is told without the registry, and that it may be old; another one is 502', async () => {
+  await withWorld({}, async ({ ask, read, registry }) => {
+    await read('/v2/a/b/manifests/1');
+    registry.faults.push({ reset: true });
+    const stale = await ask('/v2/a/b/manifests/1');
+    assert.equal(stale.headers['docker-content-digest'], image.root.digest);
+    assert.match(stale.headers.warning ?? '', /^299 - "/);
+    assert.deepEqual(await bodyOf(stale), image.root.bytes);
+    assert.equal((await ask('/v2/a/many/manifests/1')).status, 502);
+    registry.faults.length = 0;
+    const other = await buildImage({ layers: [] });
+    registry.push('a/b', '1', other);
+    const moved = await ask('/v2/a/b/manifests/1');
+    assert.deepEqual(
+      [moved.headers['docker-content-digest'], moved.headers.warning],
+      [other.root.digest, undefined],
+    );
+  });
+});
+
+test('pull-through: a collection leaves what was asked for lately, and takes what was not', async () => {
+  await withWorld({ through: { keep: 2000 } }, async ({ read, backend }) => {
+    const tag = async () => await read('/v2/a/b/manifests/1');
+    await tag();
+    await read(`/v2/a/b/blobs/${LAYER}`);
+    await backend.collect();
+    const here = async () => (await backend.content.list()).map(({ digest }) => digest);
+    assert.deepEqual((await here()).sort(), [image.root.digest, LAYER].sort());
+    // The manifest's labels keep its layers, too.
+    for (let n = 0; n < 3; n++) {
+      await sleep(900);
+      await tag();
+      await read(`/v2/a/b/manifests/${image.root.digest}`);
+    }
+    await backend.collect();
+    assert.equal((await here()).length, 2);
+    await sleep(2400);
+    await backend.collect();
+    assert.deepEqual(await here(), []);
+  });
+});
+
+test('pull-through: a lease that somebody deletes is made anew', async () => {
+  await withWorld({}, async ({ read, backend }) => {
+    await read('/v2/a/b/manifests/1');
+    for (const { id } of await backend.leases.list()) await backend.leases.delete(id);
+    assert.equal(sha256(await read(`/v2/a/b/blobs/${LAYER}`)), LAYER);
+    assert.equal((await backend.leases.list()).length, 1);
+  });
+});
+
+test('pull-through: with users, content of one repository is given in another only where the registry has it there', async () => {
+  const auth = { check: async () => 'known' as const };
+  await withWorld({ serve: { auth: auth as never } }, async ({ ask, read, registry }) => {
+    assert.equal(sha256(await read(`/v2/a/b/blobs/${LAYER}`)), LAYER);
+    registry.push('c/d', '1', await buildImage({ layers: [] }));
+    assert.equal((await ask(`/v2/c/d/blobs/${LAYER}`)).status, 404);
+    assert.equal((await ask(`/v2/c/d/manifests/${image.root.digest}`)).status, 404);
+    const asked = registry.requests.length;
+    assert.equal(sha256(await read(`/v2/a/b/blobs/${LAYER}`)), LAYER);
+    assert.equal(registry.requests.length, asked, 'the labels say where it is from');
+    assert.equal(sha256(await read(`/v2/a/many/blobs/${LAYER}`)), LAYER);
+    assert.equal((await ask('/v2/a/b/manifests/1')).status, 200);
+  });
+});
+
+test('pull-through: a blob that rots is fetched anew', async () => {
+  await withWorld({}, async ({ ask, read, store, registry }) => {
+    await read(`/v2/a/b/blobs/${LAYER}`);
+    const path = join(store.root, 'content/blobs/sha256', LAYER.slice(7));
+    const wrong = new Uint8Array(statSync(path).size);
+    writeFileSync(path, wrong, { flag: 'r+' });
+    await assert.rejects(bodyOf(await ask(`/v2/a/b/blobs/${LAYER}`)));
+    assert.equal(sha256(await read(`/v2/a/b/blobs/${LAYER}`)), LAYER);
+    assert.equal(sha256(await read(`/v2/a/b/blobs/${LAYER}`)), LAYER);
+    assert.ok(registry.traffic(LAYER).bytes <= 2 * SIZE + 1000);
+  });
+});
+
+test('pull-through: the policy is asked for images, not for what they list; what it refuses is not fetched', async () => {
+  const asked: string[] = [];
+  const admit: Backend['admit'] = async (name, { digest }) => {
+    asked.push(digest);
+    if (name.includes('a/b')) throw new HawserError('PermissionDenied', 'by policy');
+  };
+  const backend = (local: LocalBackend): Backend =>
+    new Proxy(local, {
+      get: (target, key) => {
+        if (key === 'admit') return admit;
+        const value = Reflect.get(target, key, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  await withWorld({ backend }, async ({ ask, registry, events }) => {
+    assert.equal((await ask('/v2/a/b/manifests/1')).status, 403);
+    assert.equal((await ask(`/v2/a/b/manifests/${image.root.digest}`)).status, 403);
+    assert.ok(events.every((line) => /by policy/.test(line)));
+    assert.equal(
+      registry.log().filter((line) => line.startsWith('GET') && line.includes('/manifests/1')).length,
+      0,
+    );
+    assert.equal((await ask('/v2/a/many/manifests/1')).status, 200);
+    assert.equal((await ask(`/v2/a/many/manifests/${image.root.digest}`)).status, 200);
+    assert.deepEqual(asked, [image.root.digest, image.root.digest, index.root.digest]);
+  });
+});
+
+test('pull-through: what refers to an image is listed by the registry and the store together', async () => {
+  await withWorld({}, async ({ read, registry }) => {
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+    const document = { schemaVersion: 2, mediaType, artifactType: 'application/x.sig' };
+    const config = { mediaType: 'application/x.sig', digest: `sha256:${'1'.repeat(64)}`, size: 1 };
+    const subject = {
+      mediaType: document.mediaType,
+      digest: image.root.digest,
+      size: image.root.bytes.length,
+    };
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...document, config, layers: [], subject }));
+    const digest = registry.putManifest('a/b', sha256(bytes), document.mediaType, bytes);
+    const list = async (repo: string) =>
+      (text(await read(`/v2/${repo}/referrers/${image.root.digest}`)) as { manifests: object[] }).manifests;
+    assert.deepEqual(await list('a/b'), [
+      { mediaType: document.mediaType, digest, size: bytes.length, artifactType: 'application/x.sig' },
+    ]);
+    registry.faults.push({ match: '/referrers/', status: 500 });
+    assert.equal(
+      await read(`/v2/a/b/referrers/${image.root.digest}`)
+        .then(text)
+        .then((one) => 'errors' in (one as object)),
+      true,
+    );
+  });
+});
+
+test('serve --pull-through: what is no registry, and flags without it, are wrong usage', async () => {
+  const dir = tempDir();
+  const runtime = await defaultRuntime();
+  try {
+    for (const [flags, message] of [
+      [['--pull-through', 'a b'], /it is no registry/],
+      [['--pull-through', 'ghcr.io/org'], /it is no registry/],
+      [['--pull-through', 'https://ghcr.io'], /it is no registry/],
+      [['--pull-through', '*'], /it is no registry/],
+      [['--pull-through', ''], /it is no registry/],
+      [['--keep-pulled', '1h'], /--keep-pulled needs --pull-through/],
+      [['--hosts-dir', '/x'], /--hosts-dir needs --pull-through/],
+      [['--pull-through', 'ghcr.io', '--image-verifiers', '/x'], /needs --address/],
+    ] as const) {
+      const { code, err } = await runHere(runtime, join(dir.path, 'root'), [
+        'serve',
+        '--listen',
+        '127.0.0.1:0',
+        ...flags,
+      ]);
+      assert.equal(code, 2, `${flags}: ${err}`);
+      assert.match(err, message);
+    }
+  } finally {
+    dir[Symbol.dispose]();
+  }
+});
