@@ -26,9 +26,9 @@ const CLASS_OF_RANGE: ReadonlyMap<string, AddressClass> = new Map([
   ),
 ]);
 /** `reserved` in ipaddr.js: 240/4 is nobody's; 198.18/15 (RFC 2544) is used inside networks. */
-const RESERVED: readonly (readonly [range: [ipaddr.IPv4, number], AddressClass])[] = [
-  [ipaddr.IPv4.parseCIDR('240.0.0.0/4'), 'special'],
-  [ipaddr.IPv4.parseCIDR('198.18.0.0/15'), 'private'],
+const RESERVED: readonly (readonly [range: string, AddressClass])[] = [
+  ['240.0.0.0/4', 'special'],
+  ['198.18.0.0/15', 'private'],
 ];
 
 /** Of a URL's `hostname` (the URL parser has already made 0x7f.1 into 127.0.0.1). Names other than localhost are public. */
@@ -57,7 +57,7 @@ function classifyAddress(address: Address): AddressClass {
     const embedded = embeddedV4(address, range);
     return embedded === undefined ? 'public' : classifyAddress(embedded);
   }
-  return RESERVED.find(([block]) => address.match(block))?.[1] ?? 'public';
+  return RESERVED.find(([range]) => address.match(ipaddr.IPv4.parseCIDR(range)))?.[1] ?? 'public';
 }
 
 /** The IPv4 address that an IPv6 address leads to: by NAT64 (RFC 6052), 6to4 (RFC 3056), or compatible (`::10.0.0.1`). */

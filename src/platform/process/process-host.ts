@@ -2,13 +2,13 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { availableParallelism, constants, machine } from 'node:os';
 import process from 'node:process';
-import { isatty } from 'node:tty';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { HostSystem, Output } from '../../core/ports/host.ts';
 import { isGranted, mayRead, ownUid } from '../kernel/deno-permission.ts';
 import type { RuntimeParts } from '../parts.ts';
 import { amd64Variant, armVariant, goArch, goOs, littleEndian } from './machine.ts';
 import { StdinLines } from './stdin-lines.ts';
+import { isTerminal } from './terminal.ts';
 
 /** The user `nobody`, where Deno may not ask for the uid. */
 const UNKNOWN_UID = 65534;
@@ -55,6 +55,7 @@ export function createProcessHost({
   random,
 }: Pick<RuntimeParts, 'name' | 'version' | 'random'>): HostSystem {
   const lines = new StdinLines();
+  let variant: string | undefined;
   // Before the runtime sets handlers of its own.
   const ignored = inheritedIgnored();
   const arch = goArch(process.arch, littleEndian);
@@ -63,16 +64,20 @@ export function createProcessHost({
     runtimeVersion: version,
     os: goOs(process.platform),
     arch,
-    variant: variantOf(arch),
+    /** Read when asked for: few commands care. */
+    get variant() {
+      variant ??= variantOf(arch);
+      return variant;
+    },
     pid: process.pid,
     uid: ownUid() ?? UNKNOWN_UID,
-    cpus: Math.max(1, allowed(availableParallelism, navigator.hardwareConcurrency)),
+    cpus: Math.max(1, allowed(availableParallelism, undefined) ?? navigator.hardwareConcurrency),
     args: process.argv.slice(2),
     cwd: workingDirectory,
     env: (name) => (isGranted({ name: 'env', variable: name }) ? process.env[name] : undefined),
     stdout: new ProcessOutput('stdout', 1),
     stderr: new ProcessOutput('stderr', 2),
-    stdinIsTerminal: isatty(0),
+    stdinIsTerminal: isTerminal(0),
     readLine: (opts) => lines.read(opts),
     readBytes: (call) => lines.bytes(call),
     onInterrupt: (handler) => listen(ignored, handler),
@@ -123,7 +128,7 @@ class ProcessOutput implements Output {
 
   constructor(name: 'stdout' | 'stderr', fd: number) {
     this.#name = name;
-    this.isTerminal = isatty(fd);
+    this.isTerminal = isTerminal(fd);
   }
 
   columns(): number | undefined {

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import process from 'node:process';
-import { isatty } from 'node:tty';
 import { onAbort } from '../../core/async/abort.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
+import { isTerminal } from './terminal.ts';
 
 const MAX_LINE = 64 * 1024;
 
@@ -30,7 +30,7 @@ export class StdinLines {
    */
   async read(opts: { silent?: boolean } & Call = {}): Promise<string> {
     opts.signal?.throwIfAborted();
-    if (opts.silent !== true || !isatty(0)) return this.#line(new PlainLine(), opts.signal);
+    if (opts.silent !== true || !isTerminal(0)) return this.#line(new PlainLine(), opts.signal);
     process.stdin.setRawMode(true);
     try {
       return await this.#line(new TypedLine(), opts.signal);
