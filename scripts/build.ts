@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
 import { brotliCompressSync } from 'node:zlib';
-import { makeExecutable, type Target } from './executable.ts';
+import { makeExecutable, type Packed, type Program, type Target } from './executable.ts';
 import { writeLibrary } from './library.ts';
 import { writeShellFiles } from './shell-files.ts';
 import { MACHINES } from './static/machine.ts';
@@ -100,38 +100,48 @@ function inlineWorker(bundled: string): void {
 
 /**
  * The containerd backend with gRPC is a quarter of all code, and few commands need it: it travels compressed, which costs a
- * start next to nothing, and is compiled when it is asked for. An error of its copy of core is told by its kind, as from a
- * worker.
+ * start next to nothing, and is compiled when it is asked for. An executable has it as files of its own, with V8's cache: there
+ * the compressed text is empty. An error of its copy of core is told by its kind, as from a worker. Returns the text, and as it is compressed.
  */
-async function wrapContainerd(): Promise<void> {
+async function wrapContainerd(): Promise<Packed> {
   const path = join(js, 'src/backends/containerd/open.js');
-  const text = await bundle(path, 'containerd.cjs', false);
-  const compressed = brotliCompressSync(text).toString('base64');
+  const text = `(function (module, exports, require, __dirname) {${await bundle(path, 'containerd.cjs', false)}\n})`;
+  const packed = brotliCompressSync(text).toString('base64');
   writeFileSync(
     path,
     `import { createRequire } from 'node:module';
 import { brotliDecompressSync } from 'node:zlib';
 let loaded;
+function load() {
+  const require = createRequire(import.meta.url);
+  const { Script } = require('node:vm');
+  const bytes = Buffer.from('${packed}', 'base64');
+  const script = bytes.length > 0 ? new Script(brotliDecompressSync(bytes).toString(), { filename: 'containerd.cjs' }) : own(require, Script);
+  const module = { exports: {} };
+  script.runInThisContext()(module, module.exports, require, '/');
+  return module.exports;
+}
+function own(require, Script) {
+  const { getAsset, getAssetKeys, getRawAsset } = require('node:sea');
+  const cachedData = getAssetKeys().includes('containerd.bin') ? new Uint8Array(getRawAsset('containerd.bin')) : undefined;
+  return new Script(getAsset('containerd.js', 'utf8'), { filename: 'containerd.cjs', cachedData });
+}
 export function openContainerdBackend(runtime, options) {
-  if (loaded === undefined) {
-    const text = brotliDecompressSync(Buffer.from('${compressed}', 'base64')).toString();
-    const module = { exports: {} };
-    const run = new Function('module', 'exports', 'require', '__dirname', text);
-    run(module, module.exports, createRequire(import.meta.url), '/');
-    loaded = module.exports;
-  }
+  loaded ??= load();
   return loaded.openContainerdBackend(runtime, options);
 }
 `,
   );
+  return { text, packed };
 }
 
-async function bundleAll(): Promise<string> {
+async function bundleAll(): Promise<Program> {
   const worker = await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs');
   if (worker.includes('node:tls')) throw new Error('The worker loads HTTP, which it does not need');
   inlineWorker(worker);
-  await wrapContainerd();
-  return withoutHttp2(await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs'));
+  const containerd = await wrapContainerd();
+  const code = withoutHttp2(await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs'));
+  return { code, containerd };
 }
 
 function script(code: string): void {
@@ -145,10 +155,10 @@ function script(code: string): void {
 }
 
 /** `hawser-linux-x64`, or for a machine of another processor (`--arm64 NODE`: an executable of Node for that one). */
-async function executable(code: string, target: Target): Promise<void> {
+async function executable(program: Program, target: Target): Promise<void> {
   const { machine } = target;
   const path = join(dist, `hawser-linux-${machine.name}`);
-  const linkage = await makeExecutable(code, target, path, join(root, 'build'));
+  const linkage = await makeExecutable(program, target, path, join(root, 'build'));
   report(path);
   if (linkage === 'dynamic')
     console.log(
@@ -164,12 +174,12 @@ function report(path: string): void {
 // ncc names modules as the working directory sees them.
 process.chdir(root);
 await compile();
-const code: string = await bundleAll();
-script(code);
+const program: Program = await bundleAll();
+script(program.code);
 writeShellFiles(join(dist, 'shell'), version);
 if (process.platform === 'linux' && process.arch === 'x64')
-  await executable(code, { machine: MACHINES.x64, node: process.execPath });
+  await executable(program, { machine: MACHINES.x64, node: process.execPath });
 const [option, nodeThere] = process.argv.slice(2);
 if (option === '--arm64' && nodeThere !== undefined)
-  await executable(code, { machine: MACHINES.arm64, node: nodeThere });
+  await executable(program, { machine: MACHINES.arm64, node: nodeThere });
 console.log(`hawser ${version} built with Node ${process.version}`);

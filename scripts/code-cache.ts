@@ -1,4 +1,4 @@
-/** V8's caches of compiled functions, and the pull that finds out which functions a cache should have. */
+/** V8's caches of compiled functions, and the commands that find out which functions a cache should have. */
 import { execFile, execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import process from 'node:process';
@@ -44,16 +44,37 @@ process.exit(new (require('node:vm').Script)(source, { cachedData }).cachedDataR
 
 const MAX_TRAINING_MS = 60_000;
 
-/** Has the program pull (as root; fetch for others) from a registry on loopback, into `store`. */
-export async function train(program: string, store: string): Promise<void> {
-  rmSync(store, { recursive: true, force: true });
+/** Commands that move no image. Each is typed often, or completes what is typed. */
+const OTHERS: readonly (readonly string[])[] = [
+  ['--version'],
+  ['help'],
+  ['help', 'pull'],
+  ['images', 'ls'],
+  ['images', 'ls', '-q'],
+  ['content', 'ls'],
+  ['snapshots', 'ls'],
+];
+
+/**
+ * Has the program pull (as root; fetch for others) from a registry on loopback, into `store`, and then run other commands there. The
+ * program adds what it compiles to the file that CODE_CACHE names.
+ */
+export async function train(
+  program: string,
+  store: string,
+  caches: { readonly transfers: string; readonly others: string },
+): Promise<void> {
+  for (const path of [store, ...Object.values(caches)]) rmSync(path, { recursive: true, force: true });
   const registry = await startRegistry();
+  const run = async (cache: string, args: readonly string[]): Promise<void> => {
+    const env = { ...process.env, CODE_CACHE: cache };
+    await promisify(execFile)(program, ['--root', store, ...args], { timeout: MAX_TRAINING_MS, env });
+  };
   try {
     const reference = registry.push('sample', 'latest', await sample());
     const verb = process.getuid?.() === 0 ? ['pull'] : ['content', 'fetch'];
-    await promisify(execFile)(program, ['--root', store, ...verb, '--progress', 'none', reference], {
-      timeout: MAX_TRAINING_MS,
-    });
+    await run(caches.transfers, [...verb, '--progress', 'none', reference]);
+    for (const args of OTHERS) await run(caches.others, args);
   } finally {
     await registry[Symbol.asyncDispose]();
     rmSync(store, { recursive: true, force: true });

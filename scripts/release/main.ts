@@ -19,6 +19,7 @@ import {
 import { join } from 'node:path';
 import process from 'node:process';
 import { gzipSync } from 'node:zlib';
+import { CACHES } from '../loaders.ts';
 import { hasCompiler } from '../static/link.ts';
 import { MACHINES } from '../static/machine.ts';
 import { nodeForArm64 } from './node-there.ts';
@@ -81,7 +82,7 @@ await writeImage(
 );
 writeFileSync(join(release, 'THIRD-PARTY-NOTICES.txt'), notices(root));
 writeFileSync(join(release, 'sbom.cdx.json'), sbom(root));
-for (const name of ['main.bin', 'worker.bin'])
+for (const name of CACHES)
   if (existsSync(join(root, 'build', name)))
     copyFileSync(join(root, 'build', name), join(release, `code-cache-${name}`));
 sums();

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { CACHES } from '../../scripts/loaders.ts';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { exec, execOk } from '../support/exec.ts';
@@ -60,7 +61,7 @@ describe('a release', { skip: absent() }, () => {
     ];
     const shell = ['hawser.1', 'hawser.bash', '_hawser', 'hawser.fish'];
     const papers = ['SHA256SUMS', 'THIRD-PARTY-NOTICES.txt', 'sbom.cdx.json'];
-    const caches = ['code-cache-main.bin', 'code-cache-worker.bin'];
+    const caches = CACHES.map((name) => `code-cache-${name}`);
     assert.deepEqual(readdirSync(release).sort(), [...packages, ...shell, ...papers, ...caches].sort());
   });
 
@@ -124,8 +125,7 @@ describe('a release', { skip: absent() }, () => {
     await execOk('cp', ['-al', realpathSync(join(repository, 'node_modules')), join(copy, 'node_modules')]);
     const caches = join(temp.path, 'caches');
     mkdirSync(caches);
-    for (const name of ['main.bin', 'worker.bin'])
-      copyFileSync(join(release, `code-cache-${name}`), join(caches, name));
+    for (const name of CACHES) copyFileSync(join(release, `code-cache-${name}`), join(caches, name));
     const env = { ...process.env, HAWSER_CODE_CACHES: caches };
     await execOk(node26, [join(copy, 'scripts/build.ts')], { cwd: temp.path, env, timeout: 600_000 });
     const built = readdirSync(join(copy, 'dist'), { recursive: true, encoding: 'utf8' }).filter((name) =>
