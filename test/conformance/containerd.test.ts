@@ -74,6 +74,8 @@ const SHA256_ONLY: Departures = { 'sha256, sha384 and sha512': 'containerd 1.6 s
 const SNAPSHOTS: Departures = {
   'a layer that leaves its root alone keeps the root’s attributes':
     'containerd gives the root of each layer attributes of its own',
+  'Rebase: a parent for an active snapshot without one':
+    'containerd learns the parent at the commit (test/integration/containerd-rebase.test.ts)',
 };
 
 // In a group of its own: Deno forgets the hooks of a file some tests of which are skipped.
@@ -108,6 +110,29 @@ function over(installation: Installation): void {
     assert.deepEqual(defaultPlatform(backend, machine), { os: 'linux', architecture: 'amd64' });
     await backend[Symbol.asyncDispose]();
   });
+  test(`snapshots/${name}: of a chain, what is committed is found at once, and kept by the lease`, async () => {
+    const { backend, snapshotter, done } = await snapshots();
+    try {
+      const { id: lease } = await backend.leases.create({});
+      const committed = async (...chain: string[]) =>
+        [...((await snapshotter.committedOf?.(chain, { lease })) ?? assert.fail('it can tell'))].sort();
+      const held = async () => (await backend.leases.resources(lease)).map(({ id }) => id);
+      for (const [key, parent] of [
+        ['one', ''],
+        ['two', 'one'],
+        ['other', ''],
+      ] as const) {
+        await snapshotter.prepare(`${key}-active`, parent);
+        await snapshotter.commit(key, `${key}-active`);
+      }
+      await snapshotter.prepare('three', 'two');
+      assert.deepEqual([await committed(), await committed('none', 'three'), await held()], [[], [], []]);
+      assert.deepEqual(await committed('one', 'two', 'three', 'none'), ['one', 'two']);
+      assert.deepEqual(await held(), ['two']);
+    } finally {
+      await done();
+    }
+  });
   test(`content/${name}: what another namespace has is committed without a byte`, async () => {
     const { open, done } = await store();
     try {
@@ -121,7 +146,9 @@ function over(installation: Installation): void {
         const ingest = await content.ingest('ref', want);
         assert.equal(ingest.offset, offset);
         if (offset === 0) await ingest.write(bytes);
+        assert.equal(ingest.isNew, false);
         assert.equal(await ingest.commit({ labels: { of: content === one ? 'one' : 'other' } }), want.digest);
+        assert.equal(ingest.isNew, true);
         await close(ingest);
       }
       assert.deepEqual((await other.info(want.digest)).labels, { of: 'other' });

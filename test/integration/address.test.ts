@@ -8,6 +8,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { addImage, addLayer, createLayout, INDEX } from '../../scripts/fixtures/layout.ts';
+import { Connection } from '../../src/backends/containerd/connection.ts';
 import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
 import { refKey } from '../../src/core/content/ref-key.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
@@ -209,6 +210,37 @@ function inside(installation: Installation): void {
     assert.deepEqual(diffTrees(await treeIn('cut'), theirTree, NEWER), []);
   });
 
+  test('a layer costs five calls: its bytes, Prepare, Commit, and two labels; one that is there costs no call of its own', async () => {
+    const store = await openContainerd({ address: daemon.socket, namespace: 'calls' });
+    const [first, again] = [new Map<string, number>(), new Map<string, number>()];
+    try {
+      for (const calls of [first, again]) await counting(calls, () => pull(image, { store }));
+    } finally {
+      await store[Symbol.asyncDispose]();
+    }
+    const rebases = installation === installations[0] ? 0 : 1;
+    const { layers: count } = SIZE;
+    const expected = {
+      // The layers, the config and the manifest.
+      'content.v1.Content/Write': count + 2,
+      'content.v1.Content/Info': 2,
+      'content.v1.Content/Update': count + 2,
+      'snapshots.v1.Snapshots/Prepare': count + rebases,
+      'snapshots.v1.Snapshots/Commit': count,
+      // The mark of what is not on the disk yet is removed.
+      'snapshots.v1.Snapshots/Update': count,
+      'snapshots.v1.Snapshots/Stat': rebases,
+      'snapshots.v1.Snapshots/Remove': rebases,
+      'leases.v1.Leases/AddResource': 0,
+    };
+    const seen = Object.fromEntries(Object.keys(expected).map((name) => [name, first.get(name) ?? 0]));
+    assert.deepEqual(seen, expected);
+    assert.ok((first.get('snapshots.v1.Snapshots/List') ?? 0) <= 2);
+    assert.equal(again.get('leases.v1.Leases/AddResource'), 1);
+    for (const name of ['Prepare', 'Commit', 'Update', 'Stat'])
+      assert.equal(again.get(`snapshots.v1.Snapshots/${name}`), undefined, name);
+  });
+
   test('the library pulls into it, and unpacks nothing twice', async () => {
     const store = await openContainerd({ address: daemon.socket, namespace: 'library' });
     try {
@@ -372,6 +404,27 @@ function inside(installation: Installation): void {
       /Lost the connection to containerd at .*\nhint: It was stopped or has crashed/,
     );
   });
+}
+
+/** Counts the calls to containerd of this process by method. */
+async function counting<T>(calls: Map<string, number>, work: () => Promise<T>): Promise<T> {
+  const { call, stream, write } = Connection.prototype;
+  const counted = <F>(method: F, named?: string): F => {
+    const known = method as (...args: unknown[]) => unknown;
+    return function (this: Connection, ...args: unknown[]) {
+      const name = named ?? String(args[0]);
+      calls.set(name, (calls.get(name) ?? 0) + 1);
+      return known.apply(this, args);
+    } as F;
+  };
+  const named = 'content.v1.Content/Write';
+  const all = { call: counted(call), stream: counted(stream), write: counted(write, named) };
+  Object.assign(Connection.prototype, all);
+  try {
+    return await work();
+  } finally {
+    Object.assign(Connection.prototype, { call, stream, write });
+  }
 }
 
 function hawserAt(

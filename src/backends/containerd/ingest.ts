@@ -46,6 +46,7 @@ export class ContainerdIngest implements Ingest {
   #digest: Digest | undefined;
   #state: 'open' | 'failed' | 'closed' = 'open';
   #offset = 0;
+  #isNew = false;
   #outbox: Outbox;
 
   private constructor(
@@ -103,6 +104,10 @@ export class ContainerdIngest implements Ingest {
 
   get offset(): number {
     return this.#offset;
+  }
+
+  get isNew(): boolean {
+    return this.#isNew;
   }
 
   async write(bytes: Uint8Array, call: Call = {}): Promise<void> {
@@ -220,6 +225,7 @@ export class ContainerdIngest implements Ingest {
       if (call.lease !== undefined && call.lease !== this.#lease) {
         await this.#parts.known(parseDigest(digest), {}, known);
       }
+      this.#isNew = this.#parts.replace === undefined;
       return parseDigest(digest);
     } catch (err) {
       const digest = expected ?? this.#digest;

@@ -100,6 +100,20 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
     return infos.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  async committedOf(chain: readonly string[], call: WriteCall): Promise<ReadonlySet<string>> {
+    const filters = chain.map((name) => `name==${JSON.stringify(name)}`);
+    const find = async () => (await this.#list(filters, call)).filter(({ kind }) => kind === 'Committed');
+    // Without a filter all would be listed.
+    const seen = new Set(chain.length === 0 ? [] : (await find()).map(({ name }) => name));
+    const highest = chain.findLast((name) => seen.has(name));
+    const found = new Set<string>();
+    if (highest === undefined) return found;
+    // What a lease holds keeps all below it.
+    await this.#hold(highest, call);
+    for (const info of await find()) if (await this.#durable.relies(this, info, call)) found.add(info.name);
+    return found;
+  }
+
   /** For an active snapshot containerd walks the disk. */
   async usage(key: string, call: Call = {}): Promise<Usage> {
     const unhurried = { ...call, deadline: 0 };

@@ -61,6 +61,8 @@ export interface Ingest extends AsyncDisposable {
   readonly ref: string;
   /** Bytes taken so far: the position of the next write. */
   readonly offset: number;
+  /** True after a commit that made a new record, which has exactly the labels of the commit. Not given: not known. */
+  readonly isNew?: boolean;
   /**
    * DataLoss when the blob would become longer than the expected size; no byte beyond that is kept. The bytes must not
    * change until commit, reset or disposal: they may be written later, and an error may come from a later call.

@@ -45,16 +45,15 @@ const DEFAULT_STALL = 60_000;
 /** No space left, or none of the user's quota. */
 const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
+/** `new`: this call made the record, with exactly the labels of the call. */
+export type Brought = 'new' | 'done' | 'exists';
+
 /**
  * Returns once the blob is in the store, whoever fetched it. Another process that writes the blob is followed, taken over from if it
  * dies, and left behind if it stops: the blob is then fetched into an ingest beside its own. Wrong bytes are dropped and fetched
  * once more whole, from another host where there is one; wrong again is DataLoss with both digests.
  */
-export async function fetchBlob(
-  deps: BlobDeps,
-  desc: Descriptor,
-  call: BlobCall,
-): Promise<'done' | 'exists'> {
+export async function fetchBlob(deps: BlobDeps, desc: Descriptor, call: BlobCall): Promise<Brought> {
   const key = refKey(desc);
   const tell: Tell = (status, offset) => deps.report({ type: 'blob', key, desc, status, offset });
   let idle: Idle<number> | undefined;
@@ -62,7 +61,7 @@ export async function fetchBlob(
   for (;;) {
     const ref = stopped === 0 ? key : `${key}+${stopped}`;
     const outcome = await ingestBlob(deps, ref, desc, call, tell);
-    if (outcome === 'done') return 'done';
+    if (outcome === 'new' || outcome === 'done') return outcome;
     if (outcome === 'exists') {
       const status = idle === undefined ? 'exists' : 'done';
       tell(status, desc.size);
@@ -89,7 +88,7 @@ async function ingestBlob(
   desc: Descriptor,
   call: BlobCall,
   tell: Tell,
-): Promise<'done' | 'exists' | 'busy'> {
+): Promise<Brought | 'busy'> {
   try {
     const ingest = await deps.content.ingest(ref, desc, call);
     const filled = async (): Promise<void> => {
@@ -103,7 +102,7 @@ async function ingestBlob(
     };
     await cleaningUp(filled, () => ingest[Symbol.asyncDispose]());
     tell('done', desc.size);
-    return 'done';
+    return ingest.isNew === true ? 'new' : 'done';
   } catch (err) {
     if (isKind(err, 'AlreadyExists')) return 'exists';
     if (reasonOf(err, 'busy') !== undefined) return 'busy';

@@ -47,6 +47,8 @@ export interface UnpackJob {
 /** A job while its layers are at work side by side. */
 export interface RunningUnpack extends UnpackJob {
   readonly image: ImageBudget;
+  /** Chain IDs whose snapshots were committed before, and are leased; undefined: the snapshotter says it of one at a time. */
+  readonly there: ReadonlySet<string> | undefined;
   /** One slot for each layer that may be applied at once. */
   readonly slots: Limiter;
   /** Layers are extracted though another process extracts them. */

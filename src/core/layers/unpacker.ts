@@ -27,7 +27,9 @@ export async function unpackLayers(
   const slots = job.together?.applying ?? new Limiter(job.settings?.jobs || job.cpus);
   const layers = steps.map(({ layer }) => layer);
   const image = imageBudget(layers, job.settings ?? {});
-  const shared = { ...job, slots, image, committed: commits(steps) };
+  const chain = steps.map(({ chainId }) => chainId);
+  const there = await job.snapshotter.committedOf?.(chain, job);
+  const shared = { ...job, slots, image, there, committed: commits(steps) };
   const largestFirst = [...steps].sort((a, b) => b.layer.size - a.layer.size);
   await allOrAbort(largestFirst, job.signal, async (step, signal) => {
     await unpackLayer({ ...shared, signal }, step, steps.length);
@@ -48,7 +50,7 @@ const NO_LIMITS = { maxBytes: Number.MAX_SAFE_INTEGER, maxRatio: 0, maxImageByte
 export async function unpackAs(job: UnpackJob, step: LayerStep, name: Digest): Promise<void> {
   const settings = { ...job.settings, limits: NO_LIMITS };
   const image = imageBudget([step.layer], settings);
-  const shared = { ...job, settings, image, slots: new Limiter(1), committed: reached };
+  const shared = { ...job, settings, image, slots: new Limiter(1), there: undefined, committed: reached };
   await extract(shared, { ...step, chainId: name }, () => {});
 }
 
@@ -66,26 +68,30 @@ async function unpackLayer(job: RunningUnpack, step: LayerStep, count: number): 
   const blob = job.blob(layer);
   const tell = (status: 'extracting' | 'extracted' | 'exists', offset: number) =>
     job.report({ type: 'layer', desc: layer, index, count, chainId, status, offset });
-  if (await present(job, step)) {
+  let extracted = false;
+  if (job.there === undefined ? await present(job, step) : job.there.has(chainId)) {
     tell('exists', layer.size);
   } else {
     const early = layer.size > SMALL_LAYER && job.applier.needsBlob !== true;
     await (early ? blob.started : blob.verified).wait(job.signal);
     const onProgress = (offset: number) => tell('extracting', offset);
-    const extracted =
+    // A snapshotter that was asked for all at once says what came since when the layer is prepared.
+    const came = async () => job.there === undefined && (await present(job, step));
+    extracted =
       job.together === undefined
         ? await extractOnce(job, step, onProgress)
         : await job.together.layers.run(
             chainId,
             job.signal,
-            async () => !(await present(job, step)) && (await extractOnce(job, step, onProgress)),
+            async () => !(await came()) && (await extractOnce(job, step, onProgress)),
           );
     tell(extracted ? 'extracted' : 'exists', layer.size);
   }
   job.committed(chainId).reach();
   await blob.verified.wait(job.signal);
-  const info = await job.content.info(layer.digest, job);
-  if (info.labels[UNCOMPRESSED_LABEL] !== step.diffId) {
+  // A layer that was extracted most often has no label yet.
+  const labels = extracted ? {} : (await job.content.info(layer.digest, job)).labels;
+  if (labels[UNCOMPRESSED_LABEL] !== step.diffId) {
     await job.content.label(layer.digest, { [UNCOMPRESSED_LABEL]: step.diffId }, job);
   }
 }

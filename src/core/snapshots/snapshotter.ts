@@ -119,12 +119,18 @@ export interface LayerSnapshotter extends Snapshotter {
   rebases?(call?: Call): Promise<boolean>;
   /**
    * Where there is one (containerd's capability of that name): puts an active snapshot that was prepared without a parent,
-   * and took a layer blind, over the committed `parent`. The snapshot's mounts are then those of one prepared over the parent.
+   * and took a layer blind, over the committed `parent`. The snapshot's mounts are then (in a containerd once
+   * it is committed) those of one prepared over the parent.
    * Returns the reason when the layer must be applied in order instead, to another snapshot; this one must be removed. A
    * snapshot with a parent, or not active: FailedPrecondition. A `commit` that follows may still refuse the parent
    * (FailedPrecondition with reason `needs-below`): then, too, the layer must be applied in order.
    */
   rebase?(key: string, parent: string, record: LayerRecord, call?: WriteCall): Promise<string | undefined>;
+  /**
+   * Which snapshots of a chain (names from the base up) are committed. The lease holds the highest before they are looked at for the last
+   * time, so what is found stays. `prepare` then says AlreadyExists of those that others commit later. Not given: `stat` says it of each.
+   */
+  committedOf?(chain: readonly string[], call: WriteCall): Promise<ReadonlySet<string>>;
   /**
    * Who else extracts the layer of this chain ID. While somebody does, `prepare` with an extract key of the chain ID is Unavailable
    * (reason `busy`), unless `beside` is given. Not given: processes do not know of each other.

@@ -31,7 +31,7 @@ export type WalkContent = InfoProvider & Pick<Manager, 'label'>;
 
 export interface WalkDeps {
   readonly content: WalkContent;
-  /** Returns once the blob is in the store. */
+  /** Returns once the blob is in the store. `new`: its labels are those of the call. */
   readonly bring: (desc: Descriptor, call: BlobCall) => Promise<unknown>;
   /** The bytes of a manifest, index or config that was brought. */
   readonly document: (desc: Descriptor, call: Call) => Promise<Uint8Array>;
@@ -186,12 +186,12 @@ class Walk {
     checkSize(desc);
     const labels = this.#isGenerated(desc) ? {} : sourceLabels(this.#options.reference);
     const doubts = this.#call.doubts?.(desc);
-    await this.#deps.bring(desc, { signal, lease: this.#call.lease, labels, doubts });
+    const brought = await this.#deps.bring(desc, { signal, lease: this.#call.lease, labels, doubts });
     if (desc.digest === this.#rootConfig?.digest && mayBeImageConfig(desc.mediaType)) {
       await this.#choice.checkRoot(() => this.#platformOf(desc, signal));
     }
     const children = await this.#children(desc, signal);
-    await this.#label(desc, children, signal);
+    if (brought !== 'new' || children.length > 0) await this.#label(desc, children, signal);
     this.#call.onBlob?.(desc);
     return children;
   }

@@ -181,6 +181,33 @@ test('what is there is not applied again, but labelled', async () => {
   assert.ok(events.some((e) => e.type === 'layer' && e.index === 0 && e.status === 'exists'));
 });
 
+test('a snapshotter that can tell of all layers at once is asked once; a layer just extracted is labelled without a look', async () => {
+  const { snapshots, labels, deps, opts, steps, applied } = setUp((n) => diffs[n + 1] ?? digestOf('?'));
+  const [first = ''] = steps.map(({ chainId }) => chainId);
+  snapshots.committed.add(first);
+  const asked: string[][] = [];
+  const looked: string[] = [];
+  const snapshotter = Object.assign(Object.create(snapshots), {
+    stat: () => assert.fail('one at a time'),
+    committedOf: async (chain: readonly string[]) => {
+      asked.push([...chain]);
+      return new Set([first]);
+    },
+  }) as LayerSnapshotter;
+  const info: UnpackJob['content']['info'] = async (digest, call) => {
+    looked.push(digest);
+    return await deps.content.info(digest, call);
+  };
+  const content = { ...deps.content, info };
+  const leases = { add: () => assert.fail('held already') };
+  await unpackLayers({ ...deps, content, leases, snapshotter, ...opts }, CONFIG, steps);
+  assert.deepEqual(asked, [steps.map(({ chainId }) => chainId)]);
+  assert.equal(applied(), 2);
+  assert.deepEqual(looked, [layer(0).digest, CONFIG.digest]);
+  const marked = [0, 1, 2].map((n) => labels[layer(n).digest]?.['containerd.io/uncompressed']);
+  assert.deepEqual(marked, diffs);
+});
+
 test('a wrong diff ID is DataLoss naming both, and leaves no snapshot and no label (H116)', async () => {
   const { snapshots, labels, deps, opts, steps } = setUp(() => digestOf('other'));
   await assert.rejects(unpackLayers({ ...deps, ...opts }, CONFIG, steps), (err) => {
