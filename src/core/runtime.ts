@@ -8,6 +8,7 @@ import type { HostSystem } from './ports/host.ts';
 import type { HttpServers } from './ports/http-server.ts';
 import type { Mounter } from './ports/mounter.ts';
 import type { Programs } from './ports/programs.ts';
+import type { SignatureChecks } from './ports/signatures.ts';
 import type { Syscalls } from './ports/syscalls.ts';
 import type { Transports } from './ports/transport.ts';
 
@@ -26,4 +27,6 @@ export interface Runtime {
   readonly transports: Transports;
   readonly servers: HttpServers;
   readonly workers: Workers;
+  /** Loaded when somebody asks for a signature. */
+  signatures(): Promise<SignatureChecks>;
 }

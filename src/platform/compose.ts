@@ -27,6 +27,7 @@ export function composeRuntime(parts: RuntimeParts, { workerUrl }: { workerUrl: 
     databases: createDatabases(),
     transports: lazyTransports(() => parts.transports()),
     servers: lazyServers(),
+    signatures: once(async () => (await import('./trust/checks.ts')).createSignatureChecks()),
     workers: createWorkerPool({ url: workerUrl, size: host.cpus }),
   };
   return { ...runtime, workers: withSmallJobs(runtime) };

@@ -73,6 +73,7 @@ export function bareRuntime(overrides: Partial<Runtime> = {}): Runtime {
     transports: { open: () => absent('transports') },
     servers: { listen: () => absent('servers') },
     workers,
+    signatures: async () => (await import('../../src/platform/trust/checks.ts')).createSignatureChecks(),
     ...overrides,
   };
 }

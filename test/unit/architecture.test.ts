@@ -77,7 +77,7 @@ const RULES: readonly Rule[] = [
   { layer: 'core/bundle/', own: core('oci', 'users') },
   {
     layer: 'core/registry/',
-    own: [...core('async', 'codec', 'oci', 'progress', 'reference'), RUNTIME],
+    own: [...core('async', 'codec', 'oci', 'progress', 'reference'), 'core/trust/evidence.ts', RUNTIME],
     packages: ['ipaddr.js'],
   },
   {
@@ -85,7 +85,8 @@ const RULES: readonly Rule[] = [
     own: core('async', 'oci', 'reference', 'registry'),
     packages: ['smol-toml'],
   },
-  { layer: 'core/trust/', own: core('oci', 'reference') },
+  { layer: 'core/trust/', own: core('async', 'images', 'oci', 'platforms', 'reference') },
+  { layer: 'core/trust/evidence.ts', own: core('oci') },
   { layer: 'core/download/', own: core('async', 'content', 'oci', 'progress', 'registry') },
   {
     layer: 'core/layers/',
@@ -164,12 +165,18 @@ const RULES: readonly Rule[] = [
     ],
     node: true,
   },
+  { layer: 'platform/trust/', own: core('oci'), node: true },
+  {
+    layer: 'platform/trust/libraries.ts',
+    own: [],
+    packages: ['@sigstore/bundle', '@sigstore/core', '@sigstore/protobuf-specs', '@sigstore/verify'],
+  },
   { layer: 'platform/parts.ts', own: [...LOW, 'platform/kernel/'] },
   {
     layer: 'platform/compose.ts',
     own: [
       ...[...LOW, RUNTIME, 'platform/parts.ts'],
-      ...['codecs', 'files', 'kernel', 'process', 'threads'].map((name) => `platform/${name}/`),
+      ...['codecs', 'files', 'kernel', 'process', 'threads', 'trust'].map((name) => `platform/${name}/`),
     ],
   },
   ...runtimeFolders().map(ownParts),

@@ -33,6 +33,7 @@ export function withLayouts(registry: Registry, deps: Pick<Runtime, 'fs' | 'hash
     tags: async (reference, request) => await registry.tags(atRegistry(reference), request),
     catalog: async (host, request) => await registry.catalog(host, request),
     referrers: async (reference, request) => await registry.referrers(atRegistry(reference), request),
+    evidence: (reference) => registry.evidence(atRegistry(reference)),
     // Nothing is written into a layout.
     writer: async (reference, call) => await registry.writer(atRegistry(reference), call),
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,5 @@
 import { findError, HawserError, messageOf } from '../errors.ts';
+import { decodeBase64 } from './base64.ts';
 import type { Descriptor, Platform } from './descriptor.ts';
 import { type Digest, parseDigest } from './digest.ts';
 import {
@@ -95,11 +96,8 @@ function dataOf(from: JsonObject, where: string, size: number): Uint8Array | und
   const text = stringField(from, 'data', where);
   if (text === undefined) return undefined;
   const path = at(where, 'data');
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw misfit(path, 'must be base64');
-  const length = (text.length / 4) * 3 - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0);
-  if (length !== size) throw misfit(path, `holds ${length} bytes where size says ${size}`);
-  const binary = atob(text);
-  const out = new Uint8Array(length);
-  for (let i = 0; i < length; i++) out[i] = binary.charCodeAt(i);
-  return out;
+  const bytes = decodeBase64(text);
+  if (bytes === undefined) throw misfit(path, 'must be base64');
+  if (bytes.length !== size) throw misfit(path, `holds ${bytes.length} bytes where size says ${size}`);
+  return bytes;
 }

@@ -13,7 +13,7 @@ import { isSuccess, singleHeader, typeOf } from './answer.ts';
 import { discard } from './body.ts';
 import type { RepositoryClient } from './client.ts';
 import { apiUrl, type Host } from './hosts.ts';
-import { type Insist, type Listing, openPages, readPages } from './pages.ts';
+import { type Bounds, type Insist, type Listing, openPages, readPages } from './pages.ts';
 import { safeUrl } from './redact.ts';
 import type { Lists, Referrers, ReferrersRequest } from './registry.ts';
 import { type Root, resolveRoot } from './resolver.ts';
@@ -124,12 +124,14 @@ async function findReferrers(
 /** Statuses of registries without the API: the specification has 404 only, older registries find the path malformed. */
 const NO_API: ReadonlySet<number> = new Set([400, 404, 405, 406]);
 
-function referrersOf(
+export function referrersOf(
   client: RepositoryClient,
   digest: Digest,
   artifactType: string | undefined,
+  bounds?: Pick<Bounds, 'pages' | 'page'>,
 ): Listing<Descriptor> {
   return {
+    bounds: bounds && { ...bounds, empty: ({ base }) => noApi({ url: base, status: 404 }) },
     operation: 'referrers',
     accept: OCI_INDEX,
     first: (host) => {
@@ -152,7 +154,7 @@ function referrersOf(
   };
 }
 
-function noApi({ url, status }: HttpResponse): HawserError {
+function noApi({ url, status }: Pick<HttpResponse, 'url' | 'status'>): HawserError {
   return new HawserError('NotFound', `GET ${safeUrl(url)}: no list of referrers`, {
     reason: { type: 'status', status },
   });
@@ -175,13 +177,17 @@ async function taggedReferrers(
   subject: Descriptor,
   { artifactType, ...call }: ReferrersRequest,
 ): Promise<readonly Descriptor[]> {
-  const tag = referrersTag(subject.digest);
-  const { host, repository } = reference;
-  const tagged = { ...reference, name: `${host}/${repository}:${tag}`, tag, digest: undefined };
+  const tagged = taggedReference(reference, referrersTag(subject.digest));
   const asked: Call & { read: true } = { ...call, read: true };
   const root: Root | undefined = await ifFound(insist(call, () => resolveRoot(client(tagged), asked)));
   if (root?.bytes === undefined) return [];
   return ofType(parseIndex(root.bytes, root.descriptor).manifests, artifactType);
+}
+
+/** Another tag of the same repository. */
+export function taggedReference(reference: Reference, tag: string): Reference {
+  const { host, repository } = reference;
+  return { ...reference, name: `${host}/${repository}:${tag}`, tag, digest: undefined };
 }
 
 /** distribution-spec, "Referrers Tag Schema": algorithm and digest, cut to 32 and 64 characters. */

@@ -8,6 +8,7 @@ import { Authorizer } from './auth/authorize.ts';
 import { type ClientDeps, RepositoryClient } from './client.ts';
 import { Cooldowns } from './cooldown.ts';
 import type { Credentials } from './credentials/credential.ts';
+import { openEvidence } from './evidence.ts';
 import { fetchObject } from './fetcher.ts';
 import { findObject } from './finder.ts';
 import { type FlowOptions, flow, RateLimit } from './flow.ts';
@@ -120,6 +121,7 @@ export function openRegistry(
     find: (reference, digest, request = {}) =>
       insist(request, () => findObject(client(reference), digest, request)),
     ...openLists({ client, insist }),
+    evidence: (reference) => openEvidence({ client, insist }, reference),
     writer: (reference, call) => openWriter(clientDeps, options, reference, call),
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };

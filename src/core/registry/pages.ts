@@ -41,6 +41,16 @@ export interface Listing<T> {
   readonly refusal: (response: HttpResponse, host: Host) => Promise<HawserError>;
   /** Entries with the same key are one. */
   readonly keyOf: (entry: T) => string;
+  readonly bounds?: Bounds | undefined;
+}
+
+/** Of a list that is asked for to decide something: few short pages, at the place that answered. */
+export interface Bounds {
+  readonly pages: number;
+  /** Bytes of one page. */
+  readonly page: number;
+  /** A host that lists nothing is not the last word while another can be asked: its error. */
+  readonly empty: (host: Host) => HawserError;
 }
 
 export interface Page<T> {
@@ -57,7 +67,13 @@ export async function openPages<T>(
   insist: Insist,
   call: Call,
 ): Promise<Page<T>> {
-  const ask = (host: Host) => firstPage(client, listing, host, call);
+  const ask = async (host: Host, isLast: boolean): Promise<Page<T>> => {
+    const page = await firstPage(client, listing, host, call);
+    const isEmpty = page.entries.length === 0 && page.next === undefined;
+    const none = isEmpty && !isLast ? listing.bounds?.empty(host) : undefined;
+    if (none !== undefined) throw none;
+    return page;
+  };
   return await insist(call, () => client.overHosts(listing.operation, call, ask));
 }
 
@@ -84,15 +100,20 @@ export async function readPages<T>(
     if (next === undefined) return [...entries.values()];
     if (seen.has(next.href)) throw circle(next);
     seen.add(next.href);
-    const limit = limitOf(seen.size, entries.size, bytes);
+    const limit = limitOf(seen.size, entries.size, bytes, listing.bounds?.pages);
     if (limit !== undefined) throw tooLong(next, limit);
     page = await insist(call, () => nextPage(client, listing, host, next, call));
   }
 }
 
 /** The limit that is passed; undefined: none. */
-function limitOf(pages: number, entries: number, bytes: number): string | undefined {
-  if (pages >= MAX_PAGES) return `${MAX_PAGES} pages`;
+function limitOf(
+  pages: number,
+  entries: number,
+  bytes: number,
+  most: number = MAX_PAGES,
+): string | undefined {
+  if (pages >= most) return `${most} pages`;
   if (entries > MAX_ENTRIES) return `${MAX_ENTRIES} entries`;
   return bytes > MAX_LIST_BYTES ? `${MAX_LIST_BYTES} bytes` : undefined;
 }
@@ -131,11 +152,15 @@ async function readPage<T>(
 ): Promise<Page<T>> {
   if (!isSuccess(response) || listing.isOther?.(response) === true)
     throw await listing.refusal(response, host);
-  const bytes = await readCapped(await decoded(response, MAX_PAGE_BYTES), MAX_PAGE_BYTES);
-  if (bytes === undefined) throw tooLong(asked, `${MAX_PAGE_BYTES} bytes in one page`);
+  const limit = listing.bounds?.page ?? MAX_PAGE_BYTES;
+  const bytes = await readCapped(await decoded(response, limit), limit);
+  if (bytes === undefined) throw tooLong(asked, `${limit} bytes in one page`);
   try {
     const entries = listing.read(asObject(parseJson(bytes, 'the list'), WHERE), WHERE, response);
-    return { host, entries, bytes: bytes.length, next: nextUrl(response, asked, host) };
+    const next = nextUrl(response, asked, host);
+    if (listing.bounds !== undefined && next !== undefined && next.origin !== asked.origin)
+      throw elsewhere(next);
+    return { host, entries, bytes: bytes.length, next };
   } catch (err) {
     throw wrap(`GET ${safeUrl(asked)}`, err, NOT_A_REGISTRY);
   }
@@ -188,6 +213,12 @@ function endOfParameters(text: string, from: number): number {
     else if (character === ',' && !quoted) return at;
   }
   return text.length;
+}
+
+function elsewhere(next: URL): HawserError {
+  return new HawserError('FailedPrecondition', `the next page is at ${safeUrl(next)}, another place`, {
+    hint: 'A list that decides about an image is read at one place only',
+  });
 }
 
 function circle(url: URL): HawserError {

@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { HttpRequest, HttpResponse } from '../ports/transport.ts';
 import type { Reference } from '../reference/reference.ts';
+import type { Evidence } from '../trust/evidence.ts';
 
 /** A body that starts at `offset` of the blob (0 when the server ignored the range). */
 export interface Fetched {
@@ -121,6 +122,8 @@ export interface Registry extends Lists, AsyncDisposable {
   fetcher(reference: Reference): Fetcher;
   /** Among the blobs of all hosts, then among their manifests. NotFound. */
   find(reference: Reference, digest: Digest, request?: FindRequest): Promise<FoundContent>;
+  /** Where the signatures of an image are looked for: in its repository, at all hosts that may have them. */
+  evidence(reference: Reference): Evidence;
   /** FailedPrecondition where the configuration has no host to push to. */
   writer(reference: Reference, call: Call): Promise<RepositoryWriter>;
 }

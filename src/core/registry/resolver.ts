@@ -6,6 +6,7 @@ import { algorithmOf, type Digest, makeDigest } from '../oci/digest.ts';
 import { documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import { schema1Payload } from '../oci/schema1.ts';
+import type { Call } from '../ports/call.ts';
 import type { HttpResponse } from '../ports/transport.ts';
 import { acceptOf } from './accept.ts';
 import { contentLength, digestOf, isSuccess, typeOf } from './answer.ts';
@@ -26,6 +27,10 @@ export interface Root {
   readonly kind: RemoteObject['kind'];
   /** The document, when it had to be read. It has the descriptor's digest. */
   readonly bytes?: Uint8Array | undefined;
+}
+
+interface ReadRoot extends Root {
+  readonly bytes: Uint8Array;
 }
 
 /**
@@ -99,14 +104,30 @@ async function resolveBlob(
 async function readDocument(
   client: RepositoryClient,
   target: RemoteObject,
-  request: ResolveRequest,
-): Promise<Root> {
+  call: Call,
+  limit: number = MAX_MANIFEST_BYTES,
+): Promise<ReadRoot> {
   try {
-    return await readOnce(client, target, request);
+    return await readOnce(client, target, call, limit);
   } catch (err) {
     if (!isKind(err, 'DataLoss')) throw err;
-    return await readOnce(client, target, request);
+    return await readOnce(client, target, call, limit);
   }
+}
+
+/**
+ * The document under a tag, asked for by GET alone. NotFound: no host has one. ResourceExhausted above `limit` bytes.
+ */
+export async function readTagged(
+  client: RepositoryClient,
+  tag: string,
+  limit: number,
+  call: Call,
+): Promise<{ readonly desc: Descriptor; readonly bytes: Uint8Array }> {
+  const root = await client.overHosts('resolve', call, (host) =>
+    readDocument(client, { host, kind: 'manifests', object: tag }, call, limit),
+  );
+  return { desc: root.descriptor, bytes: root.bytes };
 }
 
 /**
@@ -116,13 +137,14 @@ async function readDocument(
 async function readOnce(
   client: RepositoryClient,
   target: RemoteObject,
-  request: ResolveRequest,
-): Promise<Root> {
-  const response = await client.send('GET', target, ACCEPT, request);
+  call: Call,
+  limit: number,
+): Promise<ReadRoot> {
+  const response = await client.send('GET', target, ACCEPT, call);
   if (response.status === 404) throw await notFound(client.reference, response);
   if (!isSuccess(response)) throw await client.refusal('GET', response, target.host.base);
-  const bytes = await readCapped(await decoded(response, MAX_MANIFEST_BYTES), MAX_MANIFEST_BYTES);
-  if (bytes === undefined) throw tooLarge(client, `more than ${MAX_MANIFEST_BYTES}`);
+  const bytes = await readCapped(await decoded(response, limit), limit);
+  if (bytes === undefined) throw tooLarge(client, `more than ${limit}`, limit);
   const wanted = client.reference.digest ?? digestOf(response);
   const mediaType = documentType(bytes, typeOf(response));
   if (mediaType === undefined && typeOf(response) === 'text/html') throw noManifest(response);
@@ -151,20 +173,21 @@ function checkSize(client: RepositoryClient, size: number | undefined): void {
   if (size !== undefined && size > MAX_MANIFEST_BYTES) throw tooLarge(client, String(size));
 }
 
-function tooLarge(client: RepositoryClient, size: string): HawserError {
+function tooLarge(client: RepositoryClient, size: string, limit: number = MAX_MANIFEST_BYTES): HawserError {
   return new HawserError(
     'ResourceExhausted',
     `rejecting ${size} byte manifest for ${client.reference.name}`,
-    {
-      hint: `Manifests of at most ${MAX_MANIFEST_BYTES} bytes are read`,
-    },
+    { hint: `Manifests of at most ${limit} bytes are read` },
   );
 }
 
 const SUBTLE_NAMES = { sha256: 'SHA-256', sha384: 'SHA-384', sha512: 'SHA-512' } as const;
 
 /** By the algorithm of `like`, else sha256. */
-async function subtleDigest(bytes: Uint8Array<ArrayBuffer>, like: Digest | undefined): Promise<Digest> {
+export async function subtleDigest(
+  bytes: Uint8Array<ArrayBuffer>,
+  like: Digest | undefined,
+): Promise<Digest> {
   const algorithm = like === undefined ? 'sha256' : algorithmOf(like);
   const hash = new Uint8Array(await crypto.subtle.digest(SUBTLE_NAMES[algorithm], bytes));
   return makeDigest(algorithm, toHex(hash));

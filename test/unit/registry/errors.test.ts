@@ -9,13 +9,22 @@ import { test } from 'node:test';
 import { hintOf } from '../../../src/core/errors.ts';
 import { ANSWERS } from './error-table/answers.ts';
 import { CONTENT } from './error-table/content.ts';
+import { EVIDENCE } from './error-table/evidence.ts';
 import { allSites, failureOf, linesOf, type Row } from './error-table/kit.ts';
 import { LISTS } from './error-table/lists.ts';
 import { PUSHES } from './error-table/pushes.ts';
 import { SETTINGS } from './error-table/settings.ts';
 import { EXCHANGE_CODES, TRANSFERS } from './error-table/transfers.ts';
 
-const ROWS: readonly Row[] = [...SETTINGS, ...ANSWERS, ...CONTENT, ...LISTS, ...TRANSFERS, ...PUSHES];
+const ROWS: readonly Row[] = [
+  ...SETTINGS,
+  ...ANSWERS,
+  ...CONTENT,
+  ...EVIDENCE,
+  ...LISTS,
+  ...TRANSFERS,
+  ...PUSHES,
+];
 
 /** Blame that nobody has established. */
 const BLAME = /push(?:ed)? (?:it )?again|as it was published|\ba bug\b|hunter2/i;

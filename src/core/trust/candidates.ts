@@ -1,0 +1,115 @@
+/** Finds the signatures of one manifest or index, in either format, each asked for once, within limits. Nothing is checked here. */
+import { HawserError, isKind } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts';
+import { parseManifest } from '../oci/documents.ts';
+import { type JsonObject, parseJson } from '../oci/json.ts';
+import { isManifestType } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+import type { Evidence } from './evidence.ts';
+import { useless } from './payload.ts';
+import { asMap } from './strict.ts';
+
+/** Bytes of the manifest at cosign's tag, and of a bundle's manifest. */
+const MAX_MANIFEST = 1024 * 1024;
+const MAX_SIGNATURES = 64;
+const MAX_PAYLOAD = 64 * 1024;
+const MAX_BUNDLES = 32;
+const MAX_BUNDLE = 256 * 1024;
+
+const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json';
+export const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+const BUNDLE_TYPES = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v0\.3\+json|\+json;version=0\.[123])$/;
+
+/** A signature of cosign's old form. */
+export interface Attachment {
+  readonly payload: Uint8Array;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** One place where a signature may be: reading it fails for that one alone. */
+export interface Candidate<T> {
+  read(call: Call): Promise<T>;
+}
+
+export interface Candidates {
+  attachments(call: Call): Promise<readonly Candidate<Attachment>[]>;
+  bundles(call: Call): Promise<readonly Candidate<JsonObject>[]>;
+}
+
+/** Asks and reads once, however many requirements want to know. After a failure the next one asks again. */
+function once<T>(work: (call: Call) => Promise<T>): (call: Call) => Promise<T> {
+  let done: Promise<T> | undefined;
+  return async (call) => {
+    done ??= work(call);
+    try {
+      return await done;
+    } catch (err) {
+      done = undefined;
+      throw err;
+    }
+  };
+}
+
+export function candidatesOf(evidence: Evidence, digest: Digest): Candidates {
+  return {
+    attachments: once((call) => attachments(evidence, digest, call)),
+    bundles: once((call) => bundles(evidence, digest, call)),
+  };
+}
+
+/** The tag by which cosign finds the signatures of a digest. */
+export function signatureTag(digest: Digest): string {
+  return `${algorithmOf(digest)}-${hexOf(digest)}.sig`;
+}
+
+async function attachments(
+  evidence: Evidence,
+  digest: Digest,
+  call: Call,
+): Promise<readonly Candidate<Attachment>[]> {
+  const tag = signatureTag(digest);
+  const found = await evidence.tagged(tag, MAX_MANIFEST, call);
+  if (found === undefined) return [];
+  if (!isManifestType(found.desc.mediaType)) throw useless(`what is at ${tag} is no manifest of signatures`);
+  const { layers } = parseManifest(found.bytes, found.desc);
+  checkCount(layers.length, MAX_SIGNATURES, 'signatures');
+  return layers.map((layer) => ({ read: once((own) => attachment(evidence, layer, own)) }));
+}
+
+/** An image with more is refused, wherever the good one may be: whoever can push could hide it behind any number. */
+function checkCount(count: number, limit: number, what: string): void {
+  if (count > limit)
+    throw new HawserError('ResourceExhausted', `there are ${count} ${what}, more than ${limit}`);
+}
+
+async function attachment(evidence: Evidence, layer: Descriptor, call: Call): Promise<Attachment> {
+  if (layer.mediaType !== SIMPLE_SIGNING) throw useless('is of another media type');
+  return { payload: await evidence.read(layer, MAX_PAYLOAD, call), annotations: layer.annotations ?? {} };
+}
+
+async function bundles(
+  evidence: Evidence,
+  digest: Digest,
+  call: Call,
+): Promise<readonly Candidate<JsonObject>[]> {
+  const all = await evidence.referrers(digest, BUNDLE_TYPE, call);
+  const found = all.filter(({ artifactType }) => BUNDLE_TYPES.test(artifactType ?? ''));
+  checkCount(found.length, MAX_BUNDLES, 'bundles');
+  return found.map((desc) => ({ read: once((own) => bundle(evidence, digest, desc, own)) }));
+}
+
+async function bundle(evidence: Evidence, digest: Digest, desc: Descriptor, call: Call): Promise<JsonObject> {
+  if (!isManifestType(desc.mediaType)) throw useless('is listed as no manifest');
+  const { subject, layers } = parseManifest(await evidence.read(desc, MAX_MANIFEST, call), desc);
+  const [layer, ...others] = layers;
+  if (subject?.digest !== digest || layer === undefined || others.length > 0)
+    throw useless('refers to something else');
+  const bytes = await evidence.read(layer, MAX_BUNDLE, call);
+  return asMap(parseJson(bytes, 'the bundle'), 'the bundle') as JsonObject;
+}
+
+/** What the registry says of itself, and not of a signature. */
+export function isFailureToLook(err: unknown): boolean {
+  return !isKind(err, 'PermissionDenied', 'InvalidArgument', 'DataLoss', 'ResourceExhausted');
+}

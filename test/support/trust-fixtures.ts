@@ -1,0 +1,107 @@
+/** The signed images of test/fixtures/trust: served by a test registry, each with the policy that it is judged by. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestRegistry } from '../registry/registry.ts';
+
+const dir: string = join(import.meta.dirname, '../fixtures/trust');
+
+/** `k1.pub`, `trusted_root.json`. */
+export const keyFile = (name: string): string => join(dir, 'keys', name);
+
+export interface TrustCase {
+  readonly id: string;
+  /** At the registry: `fx/k01-valid:1`. */
+  readonly ref: string;
+  readonly verdict: 'accept' | 'reject';
+  readonly why: string;
+  readonly format: 'cosign-old' | 'bundle';
+  readonly referrers?: 'api' | 'both';
+  readonly platform?: string;
+  readonly cosign?: {
+    readonly key?: string;
+    readonly trustedRoot?: string;
+    readonly identity?: string;
+    readonly issuer?: string;
+  };
+  readonly policy: readonly Readonly<Record<string, unknown>>[] | null;
+}
+
+const read = JSON.parse(readFileSync(join(dir, 'cases.json'), 'utf8')) as {
+  readonly made: string;
+  readonly cases: readonly TrustCase[];
+};
+
+export const trustCases: readonly TrustCase[] = read.cases;
+/** Milliseconds: the certificates of the fixtures are young then. */
+export const MADE: number = Date.parse(read.made);
+
+interface Repository {
+  readonly tags: Readonly<Record<string, string>>;
+  readonly manifests: readonly {
+    readonly text: string;
+    readonly repeat?: { readonly layer: unknown; readonly times: number };
+  }[];
+  readonly blobs: Readonly<Record<string, { readonly text?: string; readonly base64?: string }>>;
+}
+
+interface Document {
+  readonly mediaType: string;
+  readonly layers: readonly unknown[];
+}
+
+/** Puts all of them there. */
+export function serveTrustFixtures(registry: TestRegistry): void {
+  for (const file of readdirSync(join(dir, 'images'))) {
+    const name = file.replace(/\.json$/, '');
+    serveRepository(registry, `fx/${name}`, JSON.parse(readFileSync(join(dir, 'images', file), 'utf8')));
+  }
+}
+
+function serveRepository(
+  registry: TestRegistry,
+  repository: string,
+  { tags, manifests, blobs }: Repository,
+): void {
+  for (const [hex, { text, base64 }] of Object.entries(blobs))
+    registry.putBlob(
+      repository,
+      `sha256:${hex}`,
+      text === undefined ? Buffer.from(base64 ?? '', 'base64') : Buffer.from(text),
+    );
+  for (const { text, repeat } of manifests) {
+    const document = JSON.parse(text) as Document;
+    const whole =
+      repeat === undefined
+        ? text
+        : JSON.stringify({
+            ...document,
+            layers: [...Array(repeat.times).fill(repeat.layer), ...document.layers],
+          });
+    const bytes = Buffer.from(whole);
+    const digest = registry.putManifest(repository, 'unnamed', document.mediaType, bytes);
+    for (const [tag, target] of Object.entries(tags))
+      if (target === digest) registry.putManifest(repository, tag, document.mediaType, bytes);
+  }
+}
+
+/** The policy of a case, as a file of hawser's own. `host`: of the registry that serves the images. */
+export function policyOf({ policy, cosign = {} }: TrustCase, host: string): string {
+  const requirements = policy ?? [bundleRequirement(cosign)];
+  const text = JSON.stringify({
+    default: [{ type: 'reject' }],
+    transports: { docker: { [host]: requirements } },
+  });
+  return text.replaceAll('"keys/', `"${dir}/keys/`).replaceAll('HOST', host);
+}
+
+function bundleRequirement({
+  key,
+  trustedRoot,
+  identity,
+  issuer,
+}: NonNullable<TrustCase['cosign']>): unknown {
+  const common = { type: 'sigstore', formats: ['bundle'] };
+  if (key !== undefined) return { ...common, keyPath: keyFile(key) };
+  const identities = [{ issuer, subject: identity }];
+  return { ...common, identities, trustedRootPath: keyFile(trustedRoot ?? '') };
+}
