@@ -1,6 +1,6 @@
 /** What every Programs does (src/core/ports/programs.ts). */
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, test } from 'node:test';
@@ -9,6 +9,22 @@ import type { ProgramRun, Programs } from '../../src/core/ports/programs.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const HOW: ProgramRun = { input: '', timeLimit: 20_000, outputLimit: 1000 };
+
+const PATHS: Readonly<Record<string, string>> = { PATH: '/usr/bin:/bin' };
+
+/** Waits for the end of a process, a second at most. A zombie has ended. */
+async function gone(pid: number): Promise<void> {
+  const state = () => /^State:\s+(.)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  const ended = () => {
+    try {
+      return state() === 'Z';
+    } catch {
+      return true;
+    }
+  };
+  for (let tries = 0; tries < 50 && !ended(); tries++) await new Promise((done) => setTimeout(done, 20));
+  assert.ok(ended(), `process ${pid} runs`);
+}
 
 export function programsSuite(name: string, make: () => Programs): void {
   let dir: ReturnType<typeof tempDir>;
@@ -80,6 +96,43 @@ export function programsSuite(name: string, make: () => Programs): void {
   check('too much output: killed', async (programs) => {
     install('hawser-loud', 'while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done');
     await assert.rejects(programs.run('hawser-loud', [], HOW), kind('ResourceExhausted'));
+  });
+
+  check('apart: its own directory, variables and process group', async (programs) => {
+    install('hawser-apart', 'pwd; env | grep -v "^PWD=\\|^_=\\|^SHLVL="; ps -o pgid=,pid= -p $$');
+    const { stdout } = await programs.run(join(dir.path, 'hawser-apart'), [], { ...HOW, apart: { A: 'b c' } });
+    const [cwd, variable, ids = '', ...rest] = stdout.trim().split('\n');
+    const [group, pid] = ids.trim().split(/\s+/);
+    assert.deepEqual([cwd, variable, group, rest], ['/', 'A=b c', pid, []]);
+  });
+
+  /** A program whose child writes its pid, and holds the outputs or not. */
+  const forking = async (programs: Programs, end: string, how: Partial<ProgramRun>) => {
+    const file = join(dir.path, 'child.pid');
+    install('hawser-forks', `sleep 30 & echo $! > ${file}.new; mv ${file}.new ${file}; ${end}`);
+    const run = programs.run(join(dir.path, 'hawser-forks'), [], { ...HOW, ...how });
+    const result = await run.catch((err: unknown) => err);
+    const child = Number(readFileSync(file, 'utf8'));
+    rmSync(file);
+    return { result, child };
+  };
+
+  check('apart: what it started is killed with it', async (programs) => {
+    const { result, child } = await forking(programs, 'wait', { timeLimit: 500, apart: PATHS });
+    assert.equal(kindOf(result), 'DeadlineExceeded');
+    await gone(child);
+  });
+
+  check('one that has ended, but whose child holds the outputs, is too slow', async (programs) => {
+    const { result, child } = await forking(programs, 'exit 0', { timeLimit: 500, apart: PATHS });
+    assert.equal(kindOf(result), 'DeadlineExceeded');
+    await gone(child);
+  });
+
+  check('what it started elsewhere is not killed when it ends by itself', async (programs) => {
+    install('hawser-leaves', 'sleep 30 > /dev/null 2>&1 < /dev/null & echo $!');
+    const { stdout } = await programs.run(join(dir.path, 'hawser-leaves'), [], { ...HOW, apart: PATHS });
+    process.kill(Number(stdout), 'SIGKILL');
   });
 
   check('an abort kills it, and an aborted signal starts nothing', async (programs) => {

@@ -7,6 +7,11 @@ export interface ProgramRun extends Call {
   readonly timeLimit: number;
   /** Characters of each output; more is ResourceExhausted, and the program is killed. */
   readonly outputLimit: number;
+  /**
+   * Runs the program apart from the user: in `/`, without the terminal, with these environment variables alone, as the leader of a
+   * process group of its own. Whoever of the group is left is killed with the program.
+   */
+  readonly apart?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface ProgramResult {
@@ -17,9 +22,10 @@ export interface ProgramResult {
 }
 
 /**
- * Runs programs of the user, without a shell and with the user's environment. `name`: an absolute path, or a name without a slash
- * that is searched in PATH. NotFound when there is no such program; PermissionDenied when this process may not run programs. The
- * program has ended when `run` settles; its children may still run. It keeps the terminal, to ask the user.
+ * Runs programs of the user, without a shell. `name`: an absolute path, or a name without a slash that is searched in PATH. NotFound
+ * when there is no such program; PermissionDenied when this process may not run programs. The program has ended when `run`
+ * settles, and nobody holds its outputs; its children may still run. Unless `apart`, the program has the user's environment and
+ * keeps the terminal, to ask the user.
  */
 export interface Programs {
   run(name: string, args: readonly string[], how: ProgramRun): Promise<ProgramResult>;

@@ -1,6 +1,8 @@
 /** The user's programs over node:child_process, which is loaded at the first use. */
 
+import type { ChildProcess } from 'node:child_process';
 import process from 'node:process';
+import type { Readable } from 'node:stream';
 import { onAbort } from '../../core/async/abort.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { ProgramResult, ProgramRun, Programs } from '../../core/ports/programs.ts';
@@ -22,48 +24,62 @@ async function run(name: string, args: readonly string[], how: ProgramRun): Prom
   }
 }
 
-/** The error that execFile gives. */
-interface Ended {
-  readonly code?: number | string | null;
-  /** The time limit ended the program. */
-  readonly killed?: boolean;
-  readonly signal?: string | null;
-}
-
+/** Ends when the program has ended and nobody holds its outputs any more, or at a limit: what the program started may hold them. */
 function collect(name: string, args: readonly string[], how: ProgramRun): Promise<ProgramResult> {
-  const { execFile } = process.getBuiltinModule('node:child_process');
+  const { spawn } = process.getBuiltinModule('node:child_process');
   return new Promise((resolve, reject) => {
-    const limits = { timeout: how.timeLimit, maxBuffer: how.outputLimit, killSignal: 'SIGKILL' } as const;
-    const child = execFile(name, [...args], limits, (err: Ended | null, stdout, stderr) => {
-      stopListening();
-      try {
-        resolve({ code: exitStatus(name, how, err), stdout, stderr });
-      } catch (reason) {
-        reject(reason);
-      }
-    });
-    // execFile's own `signal` does not wait for the program's end.
-    const stopListening = onAbort(how.signal, () => {
-      child.kill('SIGKILL');
-      // What the program started may hold the pipes open; nobody waits for that.
-      child.stdout?.destroy();
-      child.stderr?.destroy();
-    });
+    const apart = how.apart === undefined ? {} : { detached: true, cwd: '/', env: { ...how.apart } };
+    const child = spawn(name, [...args], { ...apart, stdio: ['pipe', 'pipe', 'pipe'] });
+    let failure: { readonly reason: unknown } | undefined;
+    const stop = (reason: unknown) => {
+      failure ??= { reason };
+      kill(child, how.apart !== undefined);
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
+    const timer = setTimeout(() => stop(late(name, how.timeLimit)), how.timeLimit);
+    const stopListening = onAbort(how.signal, () => stop(how.signal?.reason));
+    const overflow = () => stop(tooMuch(name, how.outputLimit));
+    const stdout = textOf(child.stdout, how.outputLimit, overflow);
+    const stderr = textOf(child.stderr, how.outputLimit, overflow);
     // A program that reads nothing closes the pipe.
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(how.input);
+    child.stdin.on('error', () => {});
+    child.stdin.end(how.input);
+    const settle = (end: () => void) => {
+      clearTimeout(timer);
+      stopListening();
+      end();
+    };
+    child.on('error', (err) => settle(() => reject(err)));
+    child.on('close', (code) =>
+      settle(() => {
+        if (failure === undefined) resolve({ code: code ?? undefined, stdout: stdout(), stderr: stderr() });
+        else reject(failure.reason);
+      }),
+    );
   });
 }
 
-/** Undefined when a signal ended the program. Throws when it was not started, or stopped by us. */
-function exitStatus(name: string, how: ProgramRun, err: Ended | null): number | undefined {
-  how.signal?.throwIfAborted();
-  if (err === null) return 0;
-  if (typeof err.code === 'number') return err.code;
-  if (err.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') throw tooMuch(name, how.outputLimit);
-  if (err.killed === true) throw late(name, how.timeLimit);
-  if (err.signal != null) return undefined;
-  throw err;
+function kill(child: ChildProcess, group: boolean): void {
+  try {
+    if (group && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Deno lets some programs be run, but no group be killed; or nobody is left of the group.
+  }
+  child.kill('SIGKILL');
+}
+
+/** Collects what a program writes; more than `limit` characters are `overflow`. */
+function textOf(stream: Readable, limit: number, overflow: () => void): () => string {
+  let text = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (more: string) => {
+    text += more;
+    if (text.length > limit) overflow();
+  });
+  // What a destroyed stream says.
+  stream.on('error', () => {});
+  return () => text;
 }
 
 function late(name: string, limit: number): HawserError {
