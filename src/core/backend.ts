@@ -5,9 +5,10 @@ import type { ImageStore } from './images/image-store.ts';
 import type { Applier } from './layers/applier.ts';
 import type { LayerChecker } from './layers/layer-checker.ts';
 import type { Leases } from './leases/lease-store.ts';
-import type { Descriptor, Platform } from './oci/descriptor.ts';
+import type { Platform } from './oci/descriptor.ts';
 import type { Call } from './ports/call.ts';
 import type { LayerSnapshotter } from './snapshots/snapshotter.ts';
+import type { RootJudge } from './trust/verdict.ts';
 
 /** What a garbage collection removed. */
 export interface GcResult {
@@ -17,11 +18,6 @@ export interface GcResult {
   readonly snapshots: number;
   /** Bytes of the blobs removed. */
   readonly bytes: number;
-}
-
-export interface AdmitOptions extends Call {
-  /** The directory of the node's image verifiers; `none`: there are none. Not given: the store finds out. */
-  readonly imageVerifiers?: string | undefined;
 }
 
 /** Bytes of the file system that holds a store. */
@@ -53,11 +49,8 @@ export interface Backend extends AsyncDisposable {
   readonly allMetadata?: boolean;
   /** The platform to take where the user names none, of those that `machine` runs. Not given: `machine`. */
   platform?(machine: Platform): Platform;
-  /**
-   * Asks the policy of the node whether an image may be pulled, before its content is. PermissionDenied when not;
-   * FailedPrecondition when the policy cannot be asked. Not given: there is no such policy.
-   */
-  admit?(name: string, target: Descriptor, opts: AdmitOptions): Promise<void>;
+  /** The image verifiers of the node: to be asked before anything of an image is fetched. Not given: it has none. */
+  readonly judge?: RootJudge;
   /** Room for content and snapshots. Not given where it cannot be known: the disk may be another machine's. */
   space?(call?: Call): Promise<Space>;
   /** Makes every snapshot committed so far durable: called once a pull, before the image is recorded. */

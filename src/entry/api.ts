@@ -22,6 +22,7 @@ import type { RetryOptions } from '../core/registry/patience.ts';
 import type { Registry } from '../core/registry/registry.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { fetchImage } from '../core/verbs/fetch.ts';
+import { gateOf } from '../core/verbs/gate.ts';
 import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../core/verbs/options.ts';
 import { pull as pullImage } from '../core/verbs/pull.ts';
 import { type AnyStore, openStore, partsOf } from './stores.ts';
@@ -60,8 +61,11 @@ export interface ApiTransferOptions extends ApiRegistryOptions {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Manifests and configs of all platforms, layers of the wanted ones. */
   readonly allMetadata?: boolean | undefined;
-  /** Inside containerd 2: the directory of image verifiers to ask, or `none`. Default: those of the node. */
-  readonly imageVerifiers?: string | undefined;
+  /**
+   * Programs, or directories of programs, that must accept the image before anything of it is fetched, by the contract of containerd's image
+   * verifiers. Inside containerd 2 those of the node are asked, too, unless `none` is among the paths.
+   */
+  readonly verifiers?: readonly string[] | undefined;
   /**
    * Inside containerd: records all names that Kubernetes (CRI) looks for: the image's ID, `repository@digest` and the name. Default: in the
    * namespace that CRI reads, `k8s.io`.
@@ -178,7 +182,7 @@ async function withStore<T>(
     cpus: runtime.host.cpus,
   };
   return await cleaningUp(
-    () => work(deps, fetchOptions(reference, options, host)),
+    () => work(deps, fetchOptions(runtime, reference, options, host)),
     () => registry[Symbol.asyncDispose](),
   );
 }
@@ -211,13 +215,18 @@ export function registryOf(
   );
 }
 
-function fetchOptions(reference: Reference, options: ApiTransferOptions, host: Platform): FetchOptions {
+function fetchOptions(
+  runtime: Runtime,
+  reference: Reference,
+  options: ApiTransferOptions,
+  host: Platform,
+): FetchOptions {
   return {
     reference,
     platforms: platformsOf(options.platforms, host),
     labels: options.labels,
     allMetadata: options.allMetadata,
-    imageVerifiers: options.imageVerifiers,
+    ...gateOf(runtime, options.verifiers ?? []),
     forCri: options.forCri,
     pin: options.pin,
     maxConcurrentDownloads: options.maxConcurrentDownloads,

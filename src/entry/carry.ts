@@ -16,6 +16,7 @@ import {
   type ExportTarget,
   exportImages as exportAll,
 } from '../core/verbs/export.ts';
+import { gateOf } from '../core/verbs/gate.ts';
 import { type ImportResult, importImages as importAll } from '../core/verbs/import.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
@@ -117,8 +118,11 @@ export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
   readonly digests?: boolean | undefined;
   /** Leaves out names that are refused. */
   readonly skipBadNames?: boolean | undefined;
-  /** Inside containerd 2: the directory of image verifiers to ask, or `none`. Default: those of the node. */
-  readonly imageVerifiers?: string | undefined;
+  /**
+   * Programs, or directories of programs, that must accept each image before anything of it is unpacked, by the contract of containerd's image
+   * verifiers. Inside containerd 2 those of the node are asked, too, unless `none` is among the paths.
+   */
+  readonly verifiers?: readonly string[] | undefined;
   /**
    * Inside containerd: records all names that Kubernetes (CRI) looks for: the image's ID, `repository@digest` and the name. Default: in the
    * namespace that CRI reads, `k8s.io`.
@@ -148,7 +152,7 @@ export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
  * that are not those of their digest), AlreadyExists (`onConflict`), ResourceExhausted, FailedPrecondition (no snapshots can be made).
  */
 export async function importImages(options: ApiImportOptions): Promise<ImportResult> {
-  const { store, from, platforms, onProgress: report, ...rest } = options;
+  const { store, from, platforms, verifiers = [], onProgress: report, ...rest } = options;
   const deps = depsOf(store);
   const source =
     typeof from === 'string'
@@ -157,6 +161,7 @@ export async function importImages(options: ApiImportOptions): Promise<ImportRes
   return await canceling(options.signal, (signal) =>
     importAll(deps, {
       ...rest,
+      ...gateOf(partsOf(store).runtime, verifiers),
       from: source,
       platforms: wantedOf(platforms, deps),
       layerSettings: settingsOf(options),

@@ -17,7 +17,8 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { streamOf } from '../../src/core/async/byte-stream.ts';
-import { HawserError, hintOf, kindOf, messageOf } from '../../src/core/errors.ts';
+import { hintOf, kindOf, messageOf } from '../../src/core/errors.ts';
+import type { RootJudge } from '../../src/core/trust/verdict.ts';
 import type { ImportOptions, ImportResult } from '../../src/core/verbs/import.ts';
 import { importImages } from '../../src/core/verbs/import.ts';
 import { partsOf } from '../../src/entry/stores.ts';
@@ -903,31 +904,44 @@ test('HA19: a directory in which a directory is a symlink', () =>
     await isClean(store);
   }));
 
-test('the policy of a node is asked for every name, and blocks before anything is recorded', async () => {
+test('the verifiers of a node, then others, are asked for every name, and block before anything is recorded', async () => {
   const asked: string[] = [];
+  const judgeOf = (by: string): RootJudge => ({
+    judge: async ({ reference: { name }, root }) => {
+      asked.push(`${by} ${name}`);
+      if (name.endsWith(':2')) return { accepted: false, by, reason: `${by} says no` };
+      return { accepted: true, by, vouchers: [{ by: 'verifier', digest: root.digest, signer: by }] };
+    },
+  });
   const open = async () => {
     const dir = tempDir();
     const store = await openStore({ root: join(dir.path, 'root') });
-    const admit = async (name: string) => {
-      asked.push(name);
-      if (name.endsWith(':2')) throw new HawserError('PermissionDenied', 'the verifier says no');
-    };
     const dispose = async () => {
       await store[Symbol.asyncDispose]();
       dir[Symbol.dispose]();
     };
-    return altered(store, { admit, [Symbol.asyncDispose]: dispose });
+    return altered(store, { judge: judgeOf('node'), [Symbol.asyncDispose]: dispose });
   };
   await withWorld(async ({ store, load }) => {
     const two = indexOf([NAMED, { [CONTAINERD]: 'registry.example/t/img:2' }]);
-    await rejectsWith('PermissionDenied', /the verifier says no/, load(whole(two)));
-    assert.deepEqual(asked, [NAME, 'registry.example/t/img:2']);
+    await rejectsWith('PermissionDenied', /img:2 \(sha256:\w+\): node says no/, load(whole(two)));
+    assert.deepEqual(asked, [`node ${NAME}`, 'node registry.example/t/img:2']);
     assert.deepEqual(await namesIn(store), []);
-    await load(whole());
+    const judges = [judgeOf('other')];
+    asked.length = 0;
+    const { images } = await load(whole(), 'file', { judges });
+    assert.deepEqual(asked, [`node ${NAME}`, `other ${NAME}`]);
+    assert.deepEqual(
+      images[0]?.verified?.map(({ by }) => by),
+      ['node', 'other'],
+    );
+    await load(whole(two), 'file', { skipNodeVerifiers: true });
+    await rejectsWith(
+      'PermissionDenied',
+      /other says no/,
+      load(whole(two), 'file', { judges, skipNodeVerifiers: true }),
+    );
   }, open);
-  await withWorld(({ load }) =>
-    rejectsWith('InvalidArgument', /not a containerd/, load(whole(), 'file', { imageVerifiers: 'none' })),
-  );
 });
 
 test('A23: names: bare tags and the base name', async () => {

@@ -351,14 +351,17 @@ test('pull-through: a blob that rots is fetched anew', async () => {
 
 test('pull-through: the policy is asked for images, not for what they list; what it refuses is not fetched', async () => {
   const asked: string[] = [];
-  const admit: Backend['admit'] = async (name, { digest }) => {
-    asked.push(digest);
-    if (name.includes('a/b')) throw new HawserError('PermissionDenied', 'by policy');
+  const judge: Backend['judge'] = {
+    judge: async ({ reference, root }) => {
+      asked.push(root.digest);
+      if (reference.name.includes('a/b')) return { accepted: false, by: 'policy', reason: 'by policy' };
+      return { accepted: true, by: 'policy', vouchers: [] };
+    },
   };
   const backend = (local: LocalBackend): Backend =>
     new Proxy(local, {
       get: (target, key) => {
-        if (key === 'admit') return admit;
+        if (key === 'judge') return judge;
         const value = Reflect.get(target, key, target);
         return typeof value === 'function' ? value.bind(target) : value;
       },
@@ -416,7 +419,7 @@ test('serve --pull-through: what is no registry, and flags without it, are wrong
       [['--pull-through', ''], /it is no registry/],
       [['--keep-pulled', '1h'], /--keep-pulled needs --pull-through/],
       [['--hosts-dir', '/x'], /--hosts-dir needs --pull-through/],
-      [['--pull-through', 'ghcr.io', '--image-verifiers', '/x'], /needs --address/],
+      [['--verifier', '/x'], /--verifier needs --pull-through/],
     ] as const) {
       const { code, err } = await runHere(runtime, join(dir.path, 'root'), [
         'serve',

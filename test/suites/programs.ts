@@ -6,25 +6,12 @@ import process from 'node:process';
 import { after, before, test } from 'node:test';
 import { kindOf } from '../../src/core/errors.ts';
 import type { ProgramRun, Programs } from '../../src/core/ports/programs.ts';
+import { waitForEnd } from '../support/processes.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const HOW: ProgramRun = { input: '', timeLimit: 20_000, outputLimit: 1000 };
 
 const PATHS: Readonly<Record<string, string>> = { PATH: '/usr/bin:/bin' };
-
-/** Waits for the end of a process, a second at most. A zombie has ended. */
-async function gone(pid: number): Promise<void> {
-  const state = () => /^State:\s+(.)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  const ended = () => {
-    try {
-      return state() === 'Z';
-    } catch {
-      return true;
-    }
-  };
-  for (let tries = 0; tries < 50 && !ended(); tries++) await new Promise((done) => setTimeout(done, 20));
-  assert.ok(ended(), `process ${pid} runs`);
-}
 
 export function programsSuite(name: string, make: () => Programs): void {
   let dir: ReturnType<typeof tempDir>;
@@ -100,10 +87,23 @@ export function programsSuite(name: string, make: () => Programs): void {
 
   check('apart: its own directory, variables and process group', async (programs) => {
     install('hawser-apart', 'pwd; env | grep -v "^PWD=\\|^_=\\|^SHLVL="; ps -o pgid=,pid= -p $$');
-    const { stdout } = await programs.run(join(dir.path, 'hawser-apart'), [], { ...HOW, apart: { A: 'b c' } });
+    const { stdout } = await programs.run(join(dir.path, 'hawser-apart'), [], {
+      ...HOW,
+      apart: { A: 'b c' },
+    });
     const [cwd, variable, ids = '', ...rest] = stdout.trim().split('\n');
     const [group, pid] = ids.trim().split(/\s+/);
     assert.deepEqual([cwd, variable, group, rest], ['/', 'A=b c', pid, []]);
+  });
+
+  check('apart: a file that the kernel cannot execute is not run by a shell', async (programs) => {
+    const own = readFileSync(process.execPath).subarray(0, 20);
+    const foreign = Uint8Array.from(own, (byte, at) => (at === 18 ? byte ^ 1 : byte));
+    for (const content of ['', 'exit 0\n', '\n#!/bin/sh\n', '\u007fELF', foreign]) {
+      const file = join(dir.path, 'hawser-formless');
+      writeFileSync(file, content, { mode: 0o755 });
+      await assert.rejects(programs.run(file, [], { ...HOW, apart: PATHS }), kind('FailedPrecondition'));
+    }
   });
 
   /** A program whose child writes its pid, and holds the outputs or not. */
@@ -120,13 +120,13 @@ export function programsSuite(name: string, make: () => Programs): void {
   check('apart: what it started is killed with it', async (programs) => {
     const { result, child } = await forking(programs, 'wait', { timeLimit: 500, apart: PATHS });
     assert.equal(kindOf(result), 'DeadlineExceeded');
-    await gone(child);
+    await waitForEnd(child);
   });
 
   check('one that has ended, but whose child holds the outputs, is too slow', async (programs) => {
     const { result, child } = await forking(programs, 'exit 0', { timeLimit: 500, apart: PATHS });
     assert.equal(kindOf(result), 'DeadlineExceeded');
-    await gone(child);
+    await waitForEnd(child);
   });
 
   check('what it started elsewhere is not killed when it ends by itself', async (programs) => {

@@ -1,5 +1,7 @@
 /** Servers that tests start: a free port, waiting until it answers, stopping. */
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import process from 'node:process';
 
@@ -56,4 +58,17 @@ export async function startDaemon(
   }
   await stop();
   throw new Error(`${file} did not start: ${output}`);
+}
+
+/** Waits for the end of a process that is not ours, a second at most. A zombie has ended. */
+export async function waitForEnd(pid: number): Promise<void> {
+  const ended = (): boolean => {
+    try {
+      return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      return true;
+    }
+  };
+  for (let tries = 0; tries < 50 && !ended(); tries++) await new Promise((done) => setTimeout(done, 20));
+  assert.ok(ended(), `process ${pid} runs`);
 }

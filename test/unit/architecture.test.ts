@@ -87,6 +87,10 @@ const RULES: readonly Rule[] = [
   },
   { layer: 'core/trust/', own: core('async', 'images', 'oci', 'platforms', 'reference') },
   { layer: 'core/trust/evidence.ts', own: core('oci') },
+  {
+    layer: 'core/verifiers/',
+    own: [...core('trust', 'users'), 'core/registry/redact.ts', RUNTIME],
+  },
   { layer: 'core/download/', own: core('async', 'content', 'oci', 'progress', 'registry') },
   {
     layer: 'core/layers/',
@@ -119,7 +123,10 @@ const RULES: readonly Rule[] = [
   },
   { layer: 'core/output/', own: [...core('async', 'layers', 'progress', 'trees'), RUNTIME] },
   { layer: 'core/runtime.ts', own: core('layers') },
-  { layer: 'core/backend.ts', own: core('content', 'gc', 'images', 'layers', 'leases', 'oci', 'snapshots') },
+  {
+    layer: 'core/backend.ts',
+    own: core('content', 'gc', 'images', 'layers', 'leases', 'oci', 'snapshots', 'trust'),
+  },
   {
     layer: 'core/verify/',
     own: [...core('async', 'content', 'images', 'layers', 'oci', 'platforms', 'trees'), 'core/backend.ts'],

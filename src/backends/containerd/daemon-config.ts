@@ -5,9 +5,9 @@ import { HawserError, ifFound, messageOf } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import { checkSocket } from '../../core/users/owned-path.ts';
+import { NODE_VERIFIERS, type Verifiers } from '../../core/verifiers/verifiers.ts';
 import type { Connection } from './connection.ts';
-import { checkSocket, openOwned } from './owned-path.ts';
-import { DEFAULT_SETTINGS, type VerifierSettings } from './verifiers.ts';
 
 const DEFAULT_CONFIG = '/etc/containerd/config.toml';
 const DEFAULT_IMPORT = '/etc/containerd/conf.d/*.toml';
@@ -20,32 +20,24 @@ type Table = Readonly<Record<string, unknown>>;
 
 /**
  * FailedPrecondition when the settings cannot be found out: the daemon is in another pid or mount namespace, or a file cannot be
- * read; or when another user than root and this one could make this process run programs: by the socket or by the directory.
+ * read; or when another user than root and this one could have made the socket, and name programs to run.
  */
-export async function verifierSettings(
-  connection: Connection,
-  runtime: Parts,
-  call: Call,
-): Promise<VerifierSettings> {
+export async function nodeVerifiers(connection: Connection, runtime: Parts, call: Call): Promise<Verifiers> {
   try {
     const sys = await runtime.syscalls();
-    const owners = [0, runtime.host.uid];
-    checkSocket(sys, connection.address, owners);
+    checkSocket(sys, connection.address, [0, runtime.host.uid]);
     const { pid, pidns } = await connection.call('introspection.v1.Introspection/Server', {}, call);
     checkNamespaces(sys, pid, pidns);
     const read = (path: string) => readText(runtime, path, call);
     const path = configPath(await read(`/proc/${pid}/cmdline`), `/proc/${pid}/cwd`);
-    const settings = settingsOf(await pluginTable(runtime, path, call));
-    if ((await runtime.fs.stat(settings.dir, call)) !== undefined)
-      sys.closeDir(openOwned(sys, settings.dir, owners));
-    return settings;
+    return verifiersIn(await pluginTable(runtime, path, call));
   } catch (err) {
     call.signal?.throwIfAborted();
     throw new HawserError(
       'FailedPrecondition',
       `Cannot find out which image verifiers the containerd at ${connection.address} has: ${messageOf(err)}`,
       {
-        hint: 'Name their directory with --image-verifiers DIR, or --image-verifiers none when the node has none',
+        hint: 'Name their directory with --verifier none --verifier DIR, or --verifier none when the node has none',
         cause: err,
       },
     );
@@ -113,10 +105,11 @@ function quoted(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
-function settingsOf({ bin_dir, max_verifiers, per_verifier_timeout }: Table): VerifierSettings {
-  const { dir, most, timeLimit } = DEFAULT_SETTINGS;
+function verifiersIn({ bin_dir, max_verifiers, per_verifier_timeout }: Table): Verifiers {
+  const { path, most, timeLimit } = NODE_VERIFIERS;
   return {
-    dir: typeof bin_dir === 'string' && bin_dir !== '' ? bin_dir : dir,
+    ...NODE_VERIFIERS,
+    path: typeof bin_dir === 'string' && bin_dir !== '' ? bin_dir : path,
     most: typeof max_verifiers === 'number' ? max_verifiers : most,
     timeLimit: typeof per_verifier_timeout === 'string' ? parseDuration(per_verifier_timeout) : timeLimit,
   };

@@ -12,9 +12,9 @@ import type { Dir, Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import type { PreparedSnapshot, SnapshotTrees, Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { readIdMaps } from '../../core/users/id-map.ts';
+import { checkSocket, type Owners, openOwned } from '../../core/users/owned-path.ts';
 import type { Connection } from './connection.ts';
 import { isPlain } from './descriptors.ts';
-import { checkSocket, type Owners, openOwned } from './owned-path.ts';
 import { Places, pathOf, TREE } from './places.ts';
 
 /** The snapshotter whose mounts are directories that a layer can be written to. */

@@ -1,15 +1,18 @@
 /** One namespace of a running containerd as a Backend: the same roles as the local store's, over gRPC. */
 
-import type { AdmitOptions, Backend } from '../../core/backend.ts';
+import type { Backend } from '../../core/backend.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
 import { WriteOut } from '../../core/layers/write-out.ts';
 import { containerdPlatform } from '../../core/platforms/host.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import type { RootJudge } from '../../core/trust/verdict.ts';
+import { verifierJudge } from '../../core/verifiers/verifier-judge.ts';
+import type { VerifierParts } from '../../core/verifiers/verifiers.ts';
 import { ContainerdApplier } from './applier.ts';
 import { Connection } from './connection.ts';
 import { ContainerdContent } from './content.ts';
-import { verifierSettings } from './daemon-config.ts';
+import { nodeVerifiers } from './daemon-config.ts';
 import { DirectAccess } from './direct.ts';
 import { Durable } from './durable.ts';
 import { ContainerdImages } from './images.ts';
@@ -20,7 +23,6 @@ import { Rebases } from './rebases.ts';
 import { ContainerdSnapshotter } from './snapshotter.ts';
 import { survey } from './survey.ts';
 import { Unsynced } from './unsynced.ts';
-import { DEFAULT_SETTINGS, type VerifierSettings, verifyImage } from './verifiers.ts';
 import { waysOf } from './version.ts';
 
 export interface ContainerdOptions extends Call {
@@ -50,6 +52,7 @@ export async function openContainerdBackend(
     const ways = waysOf(await containerdVersion(connection, { signal }));
     const usual = await defaultSnapshotter(connection, { signal });
     const { usable, rebasing, contentRoot, verifiers } = await plugins(connection, { signal });
+    const judge = nodeJudge(connection, runtime, verifiers);
     const direct = new DirectAccess(connection, runtime, contentRoot);
     const writeOut = new WriteOut(runtime);
     const durable = new Durable(workers, writeOut, new Unsynced(runtime.fs));
@@ -75,7 +78,7 @@ export async function openContainerdBackend(
       criNamespace: CRI_NAMESPACE,
       allMetadata: ways.allMetadata,
       platform: containerdPlatform,
-      admit: admission(connection, runtime, verifiers),
+      ...(judge === undefined ? {} : { judge }),
       sync: (call) => durable.sync(call),
       collect: (call) => leases.collect(call).then(() => undefined),
       survey: (call) => survey(connection, roles, clock.now(), call),
@@ -91,16 +94,20 @@ export async function openContainerdBackend(
   }
 }
 
-/** Asks the image verifiers of the node. */
-function admission(
+/** Undefined where containerd has none. */
+function nodeJudge(
   connection: Connection,
-  runtime: Pick<Runtime, 'fs' | 'host' | 'syscalls' | 'programs'>,
+  runtime: VerifierParts,
   verifiers: readonly string[],
-): NonNullable<Backend['admit']> {
-  return async (name, target, { imageVerifiers, signal }) => {
-    const settings = await verifiersOf(connection, runtime, { verifiers, imageVerifiers, signal });
-    if (settings !== undefined) await verifyImage(runtime, settings, name, target, { signal });
-  };
+): RootJudge | undefined {
+  if (verifiers.length === 0) return undefined;
+  return verifierJudge(runtime, async (call) => {
+    const other = verifiers.find((id) => id !== VERIFIER);
+    if (other === undefined) return await nodeVerifiers(connection, runtime, call);
+    throw new HawserError('FailedPrecondition', `Cannot ask containerd's image verifier "${other}"`, {
+      hint: 'Pull with ctr or crictl, or, when the image needs no verification, with --verifier none',
+    });
+  });
 }
 
 async function containerdVersion(connection: Connection, call: Call): Promise<string> {
@@ -159,23 +166,6 @@ async function plugins(connection: Connection, call: Call): Promise<Plugins> {
     contentRoot: working.find(({ type }) => type === CONTENT_TYPE)?.exports.root,
     verifiers: idsOf(VERIFIER_TYPE),
   };
-}
-
-/** The verifiers to ask; undefined for none. FailedPrecondition for one of another kind than containerd's own. */
-async function verifiersOf(
-  connection: Connection,
-  runtime: Pick<Runtime, 'fs' | 'host' | 'syscalls'>,
-  { verifiers, imageVerifiers, ...call }: AdmitOptions & Pick<Plugins, 'verifiers'>,
-): Promise<VerifierSettings | undefined> {
-  if (imageVerifiers === 'none') return undefined;
-  if (imageVerifiers !== undefined) return { ...DEFAULT_SETTINGS, dir: imageVerifiers };
-  const other = verifiers.find((id) => id !== VERIFIER);
-  if (other !== undefined) {
-    throw new HawserError('FailedPrecondition', `Cannot ask containerd's image verifier "${other}"`, {
-      hint: 'Pull with ctr or crictl, or, when the image needs no verification, with --image-verifiers none',
-    });
-  }
-  return verifiers.length === 0 ? undefined : await verifierSettings(connection, runtime, call);
 }
 
 function noSnapshotter(name: string, usable: readonly string[]): HawserError {

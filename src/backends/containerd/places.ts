@@ -2,7 +2,7 @@ import { fromUtf8 } from '../../core/bytes.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { algorithmOf, hexOf } from '../../core/oci/digest.ts';
 import { type Dir, S_IFMT, S_IFREG, type Syscalls } from '../../core/ports/syscalls.ts';
-import { checkDirectory, type Owners, openOwned } from './owned-path.ts';
+import { checkDirectory, type Owners, openOwned } from '../../core/users/owned-path.ts';
 
 /** The directory of a snapshot's files, as the overlayfs snapshotter names it: `<snapshots>/<id>/fs`. */
 export const TREE: RegExp = /^(\/.*)\/(?!\.{1,2}\/)([^/]+)\/fs$/s;

@@ -2,19 +2,14 @@ import { importImages } from '../../core/verbs/import.ts';
 import { ARCHIVE_FLAGS, BASE_NAME, COMPLETE_ONLY, NAME, SKIP_BAD } from '../grammar/archive-flags.ts';
 import { bool, choice, type NamesOf } from '../grammar/flag.ts';
 import { DISPLAY_FLAGS, JOBS, LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
+import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
-import { ALL_PLATFORMS, IMAGE_VERIFIERS, RECORD_FLAGS } from '../grammar/transfer-flags.ts';
+import { ALL_PLATFORMS, RECORD_FLAGS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { archiveInput } from '../session/archive-input.ts';
 import { type Context, withBackend } from '../session/context.ts';
-import {
-  displayed,
-  labelsOf,
-  platformsOf,
-  recordOptions,
-  storeDeps,
-  verifiersOf,
-} from '../session/transfer.ts';
+import { gateOptions } from '../session/gate.ts';
+import { displayed, labelsOf, platformsOf, recordOptions, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -40,7 +35,7 @@ const FLAGS = [
   ALL_PLATFORMS,
   LABEL,
   ...RECORD_FLAGS,
-  IMAGE_VERIFIERS,
+  ...GATE_FLAGS,
   SNAPSHOTTER,
   JOBS,
   ...LAYER_FLAGS,
@@ -85,7 +80,7 @@ export const imagesImport: Command = command({
           digests: input.get(DIGESTS),
           skipDigestForNamed: input.get(SKIP_DIGEST),
           skipBadNames: input.get(SKIP_BAD),
-          imageVerifiers: verifiersOf(context),
+          ...gateOptions(context),
           onConflict: input.get(ON_CONFLICT),
           completeOnly: input.get(COMPLETE_ONLY),
           unpack: !input.get(NO_UNPACK),

@@ -26,7 +26,7 @@ import {
   TIMEOUT_RESPONSE,
   TIMEOUT_STALL,
 } from './registry-flags.ts';
-import { IMAGE_VERIFIERS } from './transfer-flags.ts';
+import { GATE_FLAGS } from './gate-flags.ts';
 
 export const LISTEN: Text<'listen'> = text({
   name: 'listen',
@@ -103,7 +103,7 @@ export const UPSTREAM_FLAGS: readonly [
   typeof TIMEOUT_RESPONSE,
   typeof TIMEOUT_STALL,
   typeof MIN_SPEED,
-  typeof IMAGE_VERIFIERS,
+  ...typeof GATE_FLAGS,
 ] = [
   HOSTS_DIR,
   REACH,
@@ -115,7 +115,7 @@ export const UPSTREAM_FLAGS: readonly [
   TIMEOUT_RESPONSE,
   TIMEOUT_STALL,
   MIN_SPEED,
-  IMAGE_VERIFIERS,
+  ...GATE_FLAGS,
 ];
 
 export const SERVE_FLAGS: readonly [

@@ -11,6 +11,7 @@ import {
   text,
 } from './flag.ts';
 import { DISPLAY_FLAGS, LABEL, PLATFORM } from './flags.ts';
+import { GATE_FLAGS } from './gate-flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from './registry-flags.ts';
 
 export const FOREIGN_URLS: Bool<'foreign-urls'> = bool({
@@ -35,12 +36,6 @@ export const SKIP_METADATA: Bool<'skip-metadata'> = bool({
   name: 'skip-metadata',
   describe:
     'take no manifests and configs of other platforms (what happens without --all-metadata, but in containerd 2)',
-});
-export const IMAGE_VERIFIERS: Text<'image-verifiers'> = text({
-  name: 'image-verifiers',
-  value: 'DIR',
-  describe:
-    'inside containerd 2: ask the image verifiers in DIR instead of those of the node; "none": ask none',
 });
 export const FOR_CRI: Bool<'for-cri'> = bool({
   name: 'for-cri',
@@ -88,7 +83,7 @@ export const TRANSFER_FLAGS: readonly [
   typeof ALL_PLATFORMS,
   typeof ALL_METADATA,
   typeof SKIP_METADATA,
-  typeof IMAGE_VERIFIERS,
+  ...typeof GATE_FLAGS,
   ...typeof RECORD_FLAGS,
   typeof MAX_CONCURRENT_DOWNLOADS,
   typeof FORCE,
@@ -103,7 +98,7 @@ export const TRANSFER_FLAGS: readonly [
   ALL_PLATFORMS,
   ALL_METADATA,
   SKIP_METADATA,
-  IMAGE_VERIFIERS,
+  ...GATE_FLAGS,
   ...RECORD_FLAGS,
   MAX_CONCURRENT_DOWNLOADS,
   FORCE,

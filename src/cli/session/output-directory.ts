@@ -8,14 +8,18 @@ import { imageStatus, isComplete } from '../../core/images/inspect.ts';
 import type { Platform } from '../../core/oci/descriptor.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Report } from '../../core/progress/events.ts';
+import { parseReference } from '../../core/reference/parse.ts';
 import type { OwnerMode } from '../../core/users/owner-policy.ts';
+import { passGate } from '../../core/verbs/gate.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
 import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/flag.ts';
+import { GATE_FLAGS, type GateFlag } from '../grammar/gate-flags.ts';
 import { type LayerFlag, layerSettings } from '../grammar/layer-flags.ts';
 import type { FetchFlag } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
 import { findImage } from './find-image.ts';
+import { gateOptions } from './gate.ts';
 import { fetchingOptions, paceOf, platformsOf, withRegistry } from './transfer.ts';
 
 export const FORCE: Bool<'force'> = bool({
@@ -29,7 +33,11 @@ export const OWNER: Choice<'owner', OwnerMode> = choice({
     "whose the files are: the image's (keep, default as root), yours (ours, default else), or yours with the image's noted in user.rootlesscontainers (record)",
 });
 
-export const OUTPUT_FLAGS: readonly [typeof FORCE, typeof OWNER] = [FORCE, OWNER];
+export const OUTPUT_FLAGS: readonly [typeof FORCE, typeof OWNER, ...typeof GATE_FLAGS] = [
+  FORCE,
+  OWNER,
+  ...GATE_FLAGS,
+];
 type OutputFlag = NamesOf<typeof OUTPUT_FLAGS>;
 
 /** The flags as options. At most one platform. */
@@ -51,9 +59,9 @@ export function outputOptions(
   };
 }
 
-/** The image as it is in the store; fetched when it, or a part of it that the platform needs, is not there. */
+/** The image as it is in the store, if it may come in; fetched when it, or a part of it that the platform needs, is not there. */
 export async function presentImage(
-  context: Context<FetchFlag | 'platform'>,
+  context: Context<FetchFlag | GateFlag | 'platform'>,
   backend: LocalBackend,
   platform: Platform,
   report: Report,
@@ -61,14 +69,18 @@ export async function presentImage(
   const { input, services, signal } = context;
   const call = { signal };
   const image = await ifFound(findImage(backend.images, input.arg(0), call));
-  if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call)))
+  const gate = gateOptions(context);
+  if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call))) {
+    await passGate({ backend }, gate, { reference: parseReference(image.name), root: image.target }, call);
     return image;
+  }
   const reference = await referenceOf(context.runtime, input.arg(0), context);
   const registryOpts = await fetchingOptions(context, reference);
   const { name } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
     services.fetchImage(deps, {
       reference,
       platforms: platformsOf(context),
+      ...gate,
       ...paceOf(registryOpts),
       report,
       signal,

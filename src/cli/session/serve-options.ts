@@ -24,12 +24,12 @@ import {
   type ServeFlag,
   UPSTREAM_FLAGS,
 } from '../grammar/serve-flags.ts';
-import { IMAGE_VERIFIERS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, containerdAddress, readFlagFile, warn as tell } from './context.ts';
+import { type Context, readFlagFile, warn as tell } from './context.ts';
 import { networkOptions } from './network-options.ts';
 import { otherRegistryOptions } from './registry-options.ts';
-import { verifiersOf, withTransferRegistry } from './transfer.ts';
+import { gateOptions } from './gate.ts';
+import { withTransferRegistry } from './transfer.ts';
 
 export type ServeContext = Context<ServeFlag>;
 
@@ -120,11 +120,6 @@ export function pulledHosts(context: ServeContext): ReadonlySet<string> | undefi
   for (const flag of [KEEP_PULLED, ...UPSTREAM_FLAGS])
     if (given.length === 0 && input.has(flag))
       throw usageError(`flag --${flag.name} needs --pull-through`, 'Name the registries that may be asked');
-  if (input.has(IMAGE_VERIFIERS) && containerdAddress(context) === undefined)
-    throw usageError(
-      'flag --image-verifiers needs --address',
-      'A store of hawser’s own has no image verifiers',
-    );
   return given.length === 0 ? undefined : new Set(given.map(upstreamHost));
 }
 
@@ -160,10 +155,9 @@ export async function withUpstream<T>(
   const warn = (message: string) => void tell(context, `warning: ${message}`).catch(() => {});
   return await withTransferRegistry(context, { ...options, report: () => {} }, async (registry) => {
     const keep = input.get(KEEP_PULLED) ?? DEFAULT_KEEP;
-    const imageVerifiers = verifiersOf(context);
     const upstream = new PullThrough(
       { backend, registry, clock: runtime.clock },
-      { hosts, id, keep, retry, imageVerifiers, warn },
+      { hosts, id, keep, retry, ...gateOptions(context), warn },
     );
     return await closingAfter(
       () => work(upstream),

@@ -1,6 +1,5 @@
 /** Shared by `images pull` and `content fetch`: flags become options, and the display runs around the work. */
 
-import { absolutePath } from '../../core/absolute-path.ts';
 import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Backend } from '../../core/backend.ts';
 import { referenceOf } from '../../core/carry/layout-source.ts';
@@ -22,7 +21,6 @@ import {
   FOR_CRI,
   FORCE,
   FOREIGN_URLS,
-  IMAGE_VERIFIERS,
   KEEP_PARTIAL,
   MAX_CONCURRENT_DOWNLOADS,
   PIN,
@@ -34,6 +32,7 @@ import { usageError } from '../grammar/usage-error.ts';
 import { Display, type DisplayOptions, defaultMode, wantsColour } from '../render/display.ts';
 import { type Context, late, withBackend } from './context.ts';
 import { isClosedPipe } from './failure.ts';
+import { gateOptions } from './gate.ts';
 import { networkOptions } from './network-options.ts';
 import { registryOptions } from './registry-options.ts';
 import { withTracing } from './tracing.ts';
@@ -181,7 +180,7 @@ export function commonOptions(context: Context<TransferFlag>): Omit<FetchOptions
     platforms: all ? 'all' : platforms,
     // Without either flag the store decides.
     allMetadata: allMetadata || skipMetadata ? allMetadata : undefined,
-    imageVerifiers: verifiersOf(context),
+    ...gateOptions(context),
     labels: labelsOf(input.get(LABEL)),
     maxConcurrentDownloads: input.get(MAX_CONCURRENT_DOWNLOADS),
     force: input.get(FORCE),
@@ -193,12 +192,6 @@ export function commonOptions(context: Context<TransferFlag>): Omit<FetchOptions
 /** What --for-cri and --pin say; without --for-cri the store decides. */
 export function recordOptions({ input }: Context<RecordFlag>): RecordOptions {
   return { forCri: input.has(FOR_CRI) ? input.get(FOR_CRI) : undefined, pin: input.get(PIN) };
-}
-
-/** The directory of --image-verifiers, absolute, or `none`. */
-export function verifiersOf({ input, runtime }: Context<'image-verifiers'>): string | undefined {
-  const dir = input.get(IMAGE_VERIFIERS);
-  return dir === undefined || dir === 'none' ? dir : absolutePath(dir, runtime.host);
 }
 
 /** Parses `key=value`; a bare key gets the value `true`, as in ctr. `source`: where the texts are from. */

@@ -9,7 +9,8 @@ export interface ProgramRun extends Call {
   readonly outputLimit: number;
   /**
    * Runs the program apart from the user: in `/`, without the terminal, with these environment variables alone, as the leader of a
-   * process group of its own. Whoever of the group is left is killed with the program.
+   * process group of its own. Whoever of the group is left is killed with the program. FailedPrecondition when the kernel cannot execute
+   * the file: no shell runs the file then.
    */
   readonly apart?: Readonly<Record<string, string>> | undefined;
 }

@@ -17,6 +17,9 @@ export interface Subject {
   readonly evidence: Evidence;
 }
 
+/** What is known of an image before any of its documents is read. */
+export type NamedRoot = Pick<Subject, 'reference' | 'root'>;
+
 /** Somebody who vouches for an image. */
 export interface Voucher {
   /** `verifier`: a program that was asked. Else what a signature was checked with. */
@@ -61,4 +64,9 @@ export type Verdict = Acceptance | Refusal;
  */
 export interface Judge {
   judge(subject: Subject, call: Call): Promise<Verdict>;
+}
+
+/** A judge to whom name and digest are enough. */
+export interface RootJudge {
+  judge(subject: NamedRoot, call: Call): Promise<Verdict>;
 }

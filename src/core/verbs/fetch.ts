@@ -12,7 +12,9 @@ import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import { codeOf } from '../registry/failures.ts';
+import type { Acceptance } from '../trust/verdict.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
+import { passGate } from './gate.ts';
 import { type FetchJob, type Job, withJob } from './job.ts';
 import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from './options.ts';
 import { isForCri, Recorder } from './record.ts';
@@ -39,7 +41,12 @@ export interface RecordTarget {
   readonly generated: ReadonlySet<string>;
   /** For the image record. */
   readonly labels: Labels;
+  /** Who has accepted the root that the registry has. */
+  readonly verified: readonly Acceptance[];
 }
+
+/** What is fetched. */
+export type FetchTarget = Pick<RecordTarget, 'root' | 'generated'>;
 
 /**
  * Resolves the reference, and works on the target. The answer to HEAD is only advice: where the root is then missing or has other
@@ -80,20 +87,21 @@ async function readTarget(
   }
 }
 
-/** Resolves the reference; asks the policy of the node; converts an image of schema 1. */
+/** Resolves the reference; asks whether the image may come in; converts an image of schema 1. */
 async function resolveTarget(job: FetchJob, beforeFetch: SpaceCheck, read: boolean): Promise<RecordTarget> {
   const root = await resolve(job, read);
-  await admit(job, job.options.reference.name, root);
-  const labels = job.options.labels ?? {};
+  const { options, deps, signal } = job;
+  const verified = await passGate(deps, options, { reference: options.reference, root }, { signal });
+  const labels = options.labels ?? {};
   // '' removes the label: a name that was of schema 1 before may be it no longer.
   if (!isSchema1Type(root.mediaType))
-    return { root, generated: new Set(), labels: { [CONVERTED_LABEL]: '', ...labels } };
+    return { root, verified, generated: new Set(), labels: { [CONVERTED_LABEL]: '', ...labels } };
   const { config, manifest } = await convertSchema1(job, root, {
     beforeFetch,
     bring: blobSource(job).refetch,
   });
   const generated = new Set([config.digest, manifest.digest]);
-  return { root: manifest, generated, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };
+  return { root: manifest, verified, generated, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };
 }
 
 /** `read`: by the document itself, where an answer to HEAD would do. */
@@ -143,33 +151,10 @@ export function blobSource({ deps, options, lease, report }: FetchJob): BlobSour
   return { bring, document, refetch };
 }
 
-/** What is needed of a job to ask the policy. */
-interface Asking extends Call {
-  readonly deps: Pick<StoreDeps, 'backend'>;
-  readonly options: Pick<FetchOptions, 'imageVerifiers'>;
-}
-
-/** Asks the policy of the node, where there is one: PermissionDenied when the image may not come in under this name. */
-export async function admit(
-  { deps, options, signal }: Asking,
-  name: string,
-  root: Descriptor,
-): Promise<void> {
-  const { imageVerifiers } = options;
-  const { backend } = deps;
-  if (backend.admit !== undefined) {
-    await backend.admit(name, root, { imageVerifiers, signal });
-  } else if (imageVerifiers !== undefined) {
-    throw new HawserError('InvalidArgument', 'Cannot ask image verifiers: this store is not a containerd’s', {
-      hint: 'Leave --image-verifiers away, or name a containerd with --address',
-    });
-  }
-}
-
 /** Fetches the wanted part of an image into the store. */
 export async function fetchContent(
   { deps, options, lease, signal, report }: Job<StoreDeps, FetchOptions>,
-  { root, generated }: Pick<RecordTarget, 'root' | 'generated'>,
+  { root, generated }: FetchTarget,
   { bring, document }: BlobSource,
   hooks: WalkHooks = {},
 ): Promise<void> {
@@ -198,7 +183,7 @@ export function wantedOf(
 /** The last step: everything the record points at is in the store and durable. */
 export async function record(
   job: FetchJob,
-  { root, labels }: Pick<RecordTarget, 'root' | 'labels'>,
+  { root, labels, verified }: Omit<RecordTarget, 'generated'>,
 ): Promise<FetchResult> {
   if (root.size === 0) throw new HawserError('InvalidArgument', `Cannot record ${root.digest}: it is empty`);
   const target = { mediaType: root.mediaType, digest: root.digest, size: root.size };
@@ -206,5 +191,10 @@ export async function record(
   const wanted = { name: job.options.reference.name, target, labels };
   const { name, also } = await recorder.record(wanted, () => {});
   job.report({ type: 'recorded', name, target: root.digest });
-  return { name, target, ...(also.length === 0 ? {} : { also }) };
+  return {
+    name,
+    target,
+    ...(also.length === 0 ? {} : { also }),
+    ...(verified.length === 0 ? {} : { verified }),
+  };
 }

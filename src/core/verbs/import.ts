@@ -16,8 +16,9 @@ import type { Runtime } from '../runtime.ts';
 import { archiveSource } from './archive-source.ts';
 import { archivedImages } from './archived-images.ts';
 import { checkImport } from './check-import.ts';
-import { admit, fetchContent } from './fetch.ts';
+import { fetchContent } from './fetch.ts';
 import { spaceCheck } from './forecast.ts';
+import { type GateOptions, passGate } from './gate.ts';
 import { type Job, withJob } from './job.ts';
 import type { PullOptions, StoreDeps, UnpackedPlatform, VerbOptions } from './options.ts';
 import { fetchAndUnpack } from './pull.ts';
@@ -25,6 +26,7 @@ import { isForCri } from './record.ts';
 import {
   type ImportedImage,
   type ImportRecordOptions,
+  type JudgedImage,
   recordImported,
   refuseConflicts,
 } from './record-imported.ts';
@@ -33,7 +35,7 @@ export interface ImportDeps extends StoreDeps {
   readonly runtime: Pick<Runtime, 'fs' | 'host'>;
 }
 
-export interface ImportOptions extends VerbOptions, NameOptions, ImportRecordOptions {
+export interface ImportOptions extends VerbOptions, NameOptions, ImportRecordOptions, GateOptions {
   readonly from: ImportSource;
   /** Not given: the host's. */
   readonly platforms?: readonly Platform[] | 'all' | undefined;
@@ -43,8 +45,6 @@ export interface ImportOptions extends VerbOptions, NameOptions, ImportRecordOpt
   readonly unpack?: boolean | undefined;
   readonly snapshotter?: string | undefined;
   readonly layerSettings?: LayerSettings | undefined;
-  /** Of a containerd's node: the directory of its image verifiers, or `none`. Not given: the store finds out. */
-  readonly imageVerifiers?: string | undefined;
 }
 
 /** What an import has brought. */
@@ -111,9 +111,9 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   const { images, leftOut } = named;
   for (const message of leftOut) report({ type: 'warning', message });
   await refuseConflicts(job, images);
-  for (const { name, target } of images) await admit(job, name, target);
+  const judged = await judgedImages(job, images);
   const base = await doing(archive, () => baseOf(job, archive, form));
-  const whole = await doing(archive, () => wholeImages(job, blobs, images, base));
+  const whole = await doing(archive, () => wholeImages(job, blobs, judged, base));
   const unpacked = new Map<Digest, readonly UnpackedPlatform[]>();
   for (const image of whole) {
     if (!unpacked.has(image.target.digest))
@@ -129,6 +129,19 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   return { images: await recordImported(job, whole, unpacked) };
 }
 
+/** Asks whether the images may come in, each under its name. */
+async function judgedImages(
+  { deps, options, signal }: ImportJob,
+  images: readonly NamedImage[],
+): Promise<JudgedImage[]> {
+  const judged: JudgedImage[] = [];
+  for (const image of images) {
+    const subject = { reference: parseReference(image.name), root: image.target };
+    judged.push({ ...image, verified: await passGate(deps, options, subject, { signal }) });
+  }
+  return judged;
+}
+
 /** What an archive that was made with --lacks builds upon, by the ids of the sets; empty for others. */
 async function baseOf(
   { deps, signal }: ImportJob,
@@ -140,7 +153,7 @@ async function baseOf(
   return bytes === undefined ? [] : parseBundle(bytes, deps.hashers).base;
 }
 
-interface CheckedImage extends NamedImage {
+interface CheckedImage extends JudgedImage {
   /** There is something to unpack. */
   readonly hasImage: boolean;
 }
@@ -149,7 +162,7 @@ interface CheckedImage extends NamedImage {
 async function wholeImages(
   { deps, options, signal, report }: ImportJob,
   blobs: ArchiveBlobs,
-  images: readonly NamedImage[],
+  images: readonly JudgedImage[],
   base: readonly string[],
 ): Promise<CheckedImage[]> {
   const wanted = options.platforms ?? [deps.hostPlatform];
@@ -186,7 +199,7 @@ async function bring(
   const { unpack = true } = options;
   report({ type: 'resolved', name, root: target });
   const pulling = { ...job, options: pullOptions(options, name) };
-  const root = { root: target, generated, labels: {} };
+  const root = { root: target, generated };
   if (unpack && hasImage)
     return await fetchAndUnpack(pulling, root, spaceCheck(pulling, true), (own) => archiveSource(own, blobs));
   if (unpack)

@@ -14,6 +14,8 @@ import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Acceptance } from '../trust/verdict.ts';
+import type { GateOptions } from './gate.ts';
 import type { RecordOptions } from './record.ts';
 
 /** Of the verbs that need nothing but the store. */
@@ -53,7 +55,7 @@ export interface VerbOptions extends Call {
 }
 
 /** What `fetch` and `pull` take. */
-export interface FetchOptions extends VerbOptions, RecordOptions {
+export interface FetchOptions extends VerbOptions, RecordOptions, GateOptions {
   readonly reference: Reference;
   /** Platforms wanted; `'all'` for every one. Not given: the host's. */
   readonly platforms?: readonly Platform[] | 'all' | undefined;
@@ -65,8 +67,6 @@ export interface FetchOptions extends VerbOptions, RecordOptions {
   readonly labels?: Labels | undefined;
   /** Handlers at work at once, manifests counted too; 0 or not given: 6 (blobs of one host share its connections). */
   readonly maxConcurrentDownloads?: number | undefined;
-  /** Of a containerd's node: the directory of its image verifiers, or `none`. Not given: the store finds out. */
-  readonly imageVerifiers?: string | undefined;
   /** How long the content of a blob is asked for again. */
   readonly retry?: RetryOptions | undefined;
   /**
@@ -93,6 +93,8 @@ export interface FetchResult {
   readonly target: Descriptor;
   /** The other names that the image has for CRI: its ID, and `repository@digest`. */
   readonly also?: readonly string[] | undefined;
+  /** Who has accepted the image before it was fetched. */
+  readonly verified?: readonly Acceptance[] | undefined;
 }
 
 /** An image of one platform, unpacked into snapshots. */

@@ -20,7 +20,7 @@ import { codeOf } from '../registry/failures.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { Fetcher, Registry } from '../registry/registry.ts';
 import { type BlobRequest, isAway, type TagTarget, type Upstream } from '../serve/upstream.ts';
-import { admit } from './fetch.ts';
+import { type GateOptions, passGate } from './gate.ts';
 import { HeldLeases } from './held-leases.ts';
 import { labelContent } from './label-content.ts';
 
@@ -30,15 +30,13 @@ export interface PullThroughDeps {
   readonly clock: Clock;
 }
 
-export interface PullThroughOptions {
+export interface PullThroughOptions extends GateOptions {
   readonly hosts: ReadonlySet<string>;
   /** See `Upstream`. */
   readonly id: string;
   /** Milliseconds for which content stays after it was last asked for. */
   readonly keep: number;
   readonly retry?: RetryOptions | undefined;
-  /** As for a pull: of a containerd's node. */
-  readonly imageVerifiers?: string | undefined;
   /** Told of what the operator should know. */
   readonly warn: (message: string) => void;
 }
@@ -149,7 +147,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     const { backend } = this.#deps;
     const key = keyOf(reference, root.digest);
     if (reference.tag === undefined && this.#admitted.has(key)) return;
-    await admit({ deps: { backend }, options: this.#options, ...call }, reference.name, root);
+    await passGate({ backend }, this.#options, { reference, root }, call);
     remember(this.#admitted, key);
   }
 

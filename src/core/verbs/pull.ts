@@ -9,7 +9,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { parseConfig } from '../oci/documents.ts';
 import type { ProgressEvent } from '../progress/events.ts';
 import { UnpackChoice } from './choose.ts';
-import { type BlobSource, blobSource, fetchContent, type RecordTarget, record, withTarget } from './fetch.ts';
+import { type BlobSource, blobSource, type FetchTarget, fetchContent, record, withTarget } from './fetch.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { type Job, unpackJob, withJob } from './job.ts';
 import type { PullOptions, PullResult, StoreDeps, TransferDeps, UnpackedPlatform } from './options.ts';
@@ -45,7 +45,7 @@ export async function pull(deps: TransferDeps, options: PullOptions): Promise<Pu
  */
 export async function fetchAndUnpack<D extends StoreDeps>(
   job: UnpackingJob<D>,
-  target: RecordTarget,
+  target: FetchTarget,
   beforeFetch: SpaceCheck,
   sourceOf: (job: UnpackingJob<D>) => BlobSource,
 ): Promise<UnpackedPlatform[]> {
@@ -82,7 +82,7 @@ class Transfer<D extends StoreDeps> {
   readonly #job: UnpackingJob<D>;
   /** The job of the fetching side, whose reports say which blobs have begun to arrive. */
   readonly #fetching: UnpackingJob<D>;
-  readonly #target: RecordTarget;
+  readonly #target: FetchTarget;
   readonly #beforeFetch: SpaceCheck;
   readonly #choice: UnpackChoice;
   readonly #source: BlobSource;
@@ -96,7 +96,7 @@ class Transfer<D extends StoreDeps> {
 
   constructor(
     job: UnpackingJob<D>,
-    target: RecordTarget,
+    target: FetchTarget,
     beforeFetch: SpaceCheck,
     sourceOf: (job: UnpackingJob<D>) => BlobSource,
   ) {

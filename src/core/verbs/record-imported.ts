@@ -5,6 +5,7 @@ import type { Labels } from '../content/content-store.ts';
 import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { Acceptance } from '../trust/verdict.ts';
 import type { Job } from './job.ts';
 import type { StoreDeps, UnpackedPlatform, VerbOptions } from './options.ts';
 import { Recorder, type RecordOptions } from './record.ts';
@@ -14,6 +15,11 @@ export interface ImportRecordOptions extends RecordOptions {
   readonly labels?: Labels | undefined;
   /** Of a name that another image has. Default: replace. */
   readonly onConflict?: 'replace' | 'keep' | 'error' | undefined;
+}
+
+/** An image that may come in under its name. */
+export interface JudgedImage extends NamedImage {
+  readonly verified: readonly Acceptance[];
 }
 
 /** One name that was recorded. */
@@ -26,6 +32,8 @@ export interface ImportedImage {
   readonly before?: Digest | undefined;
   /** The other names that the image has for CRI: its ID, and `repository@digest`. */
   readonly also?: readonly string[] | undefined;
+  /** Who has accepted the image before it was imported. */
+  readonly verified?: readonly Acceptance[] | undefined;
   /** None where nothing was to be unpacked. */
   readonly unpacked: readonly UnpackedPlatform[];
 }
@@ -54,7 +62,7 @@ export async function refuseConflicts(
 /** The last step. A name that moves keeps its labels. */
 export async function recordImported(
   job: RecordingJob,
-  images: readonly NamedImage[],
+  images: readonly JudgedImage[],
   unpacked: ReadonlyMap<Digest, readonly UnpackedPlatform[]>,
 ): Promise<ImportedImage[]> {
   const { deps, options, report } = job;
@@ -76,7 +84,7 @@ export async function recordImported(
 async function recordOne(
   { options, report }: RecordingJob,
   recorder: Recorder,
-  { name: given, target: { mediaType, digest, size } }: NamedImage,
+  { name: given, target: { mediaType, digest, size }, verified }: JudgedImage,
   unpacked: ReadonlyMap<Digest, readonly UnpackedPlatform[]>,
   undo: Undo,
 ): Promise<ImportedImage> {
@@ -86,6 +94,6 @@ async function recordOne(
   const { name, before, also } = await recorder.record(wanted, undo);
   report({ type: 'recorded', name, target: digest });
   if (before !== undefined) report({ type: 'warning', message: `Moved ${name} from ${before} to ${digest}` });
-  const more = also.length === 0 ? {} : { also };
+  const more = { ...(also.length === 0 ? {} : { also }), ...(verified.length === 0 ? {} : { verified }) };
   return { name, target, before, ...more, unpacked: unpacked.get(digest) ?? [] };
 }

@@ -1,6 +1,7 @@
 /** The user's programs over node:child_process, which is loaded at the first use. */
 
 import type { ChildProcess } from 'node:child_process';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import process from 'node:process';
 import type { Readable } from 'node:stream';
 import { onAbort } from '../../core/async/abort.ts';
@@ -18,9 +19,39 @@ async function run(name: string, args: readonly string[], how: ProgramRun): Prom
     throw new HawserError('InvalidArgument', `Cannot run ${name}: not a plain name`);
   try {
     requireGranted({ name: 'run', command: name }, `Cannot run ${name}`);
+    if (how.apart !== undefined) requireFormat(name);
     return await collect(name, args, how);
   } catch (err) {
     throw startError(name, err);
+  }
+}
+
+/**
+ * FailedPrecondition for a file that the kernel cannot execute: the C library (execvp(3)) hands such a file to the shell, for which an
+ * empty file is a success.
+ */
+function requireFormat(path: string): void {
+  const [start, own] = [startOf(path), startOf(process.execPath)];
+  const isOurs = SAME_IN_PROGRAMS.every((at) => start[at] === own[at]);
+  const isScript = start[0] === 0x23 && start[1] === 0x21;
+  if (isOurs || isScript) return;
+  throw new HawserError(
+    'FailedPrecondition',
+    `${path} is no program for this machine, and no script that names its interpreter`,
+  );
+}
+
+/** Offsets in elf(5): magic, class and byte order; the machine. */
+const SAME_IN_PROGRAMS = [0, 1, 2, 3, 4, 5, 18, 19];
+
+/** The first bytes of a file. */
+function startOf(path: string): Uint8Array {
+  const bytes = new Uint8Array(20);
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return bytes.subarray(0, readSync(file, bytes));
+  } finally {
+    closeSync(file);
   }
 }
 

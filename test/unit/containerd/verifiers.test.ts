@@ -1,18 +1,15 @@
-/** The image verifiers of a containerd's node: who is asked, and what their answers come to. */
+/** The image verifiers of a containerd's node: where they are. What their answers come to: test/unit/verifiers. */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { test } from 'node:test';
-import { configPath, verifierSettings } from '../../../src/backends/containerd/daemon-config.ts';
+import { configPath, nodeVerifiers } from '../../../src/backends/containerd/daemon-config.ts';
 import { openContainerdBackend } from '../../../src/backends/containerd/open.ts';
-import {
-  DEFAULT_SETTINGS,
-  type VerifierSettings,
-  verifyImage,
-} from '../../../src/backends/containerd/verifiers.ts';
-import { isKind, type Kind } from '../../../src/core/errors.ts';
+import { isKind } from '../../../src/core/errors.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import { NODE_VERIFIERS, type Verifiers } from '../../../src/core/verifiers/verifiers.ts';
 import { createPrograms } from '../../../src/platform/process/programs.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
@@ -22,74 +19,9 @@ import { startDaemon } from '../../support/processes.ts';
 import { digestOf } from '../../support/stores.ts';
 import { tempDir } from '../../support/tmp.ts';
 
-const target: Descriptor = { mediaType: 'x/y', digest: digestOf(new Uint8Array(3)), size: 3 };
+const root: Descriptor = { mediaType: 'x/y', digest: digestOf(new Uint8Array(3)), size: 3 };
+const subject = { reference: parseReference('reg.test/a:1'), root };
 const runtime = { ...bareRuntime(), programs: createPrograms() };
-
-async function inDir(body: (dir: string) => Promise<void>): Promise<void> {
-  const dir = tempDir();
-  try {
-    await body(dir.path);
-  } finally {
-    dir[Symbol.dispose]();
-  }
-}
-
-function install(dir: string, programs: Readonly<Record<string, string>>): void {
-  for (const [name, script] of Object.entries(programs)) {
-    writeFileSync(join(dir, name), `#!/bin/sh\n${script}\n`);
-    chmodSync(join(dir, name), 0o755);
-  }
-}
-
-test('HA20: verifiers: each gets name, digest and descriptor, by the order of the names; all must accept', () =>
-  inDir(async (dir) => {
-    const log = join(dir, 'log');
-    mkdirSync(join(dir, 'bin'));
-    const say = `{ echo "$0" "$@"; cat; } >> ${log}`;
-    install(join(dir, 'bin'), { b: say, a: `${say}; head -c 40000 /dev/zero`, c: say });
-    const settings = { ...DEFAULT_SETTINGS, dir: join(dir, 'bin') };
-    await verifyImage(runtime, settings, 'reg.test/a:1', target, {});
-    const args = `-name reg.test/a:1 -digest ${target.digest} -stdin-media-type application/vnd.oci.descriptor.v1+json`;
-    const lines = ['a', 'b', 'c'].map((name) => `${dir}/bin/${name} ${args}\n${JSON.stringify(target)}\n`);
-    assert.equal(readFileSync(log, 'utf8'), lines.join(''));
-    writeFileSync(log, '');
-    await verifyImage(runtime, { ...settings, most: 2 }, 'reg.test/a:1', target, {});
-    await verifyImage(runtime, { ...settings, most: 0 }, 'reg.test/a:1', target, {});
-    assert.equal(readFileSync(log, 'utf8'), lines.slice(0, 2).join(''));
-    await verifyImage(runtime, { ...settings, dir: join(dir, 'none') }, 'reg.test/a:1', target, {});
-  }));
-
-const ANSWERS: readonly (readonly [string, string, Kind, RegExp])[] = [
-  [
-    'refuses',
-    'echo by policy; exit 1',
-    'PermissionDenied',
-    /verifier it .* refuses reg.test\/a:1 .*: by policy$/,
-  ],
-  ['refuses in silence', 'exit 7', 'PermissionDenied', /it exited with 7/],
-  ['is killed', 'kill -9 $$', 'FailedPrecondition', /gives no answer: a signal ended it/],
-  ['takes too long', 'exec sleep 20', 'FailedPrecondition', /gives no answer: .*took over/],
-  ['writes without end', 'exec cat /dev/zero', 'FailedPrecondition', /gives no answer: .*wrote more than/],
-];
-
-for (const [how, script, kind, message] of ANSWERS) {
-  test(`HA20: verifiers: one that ${how} blocks the pull`, () =>
-    inDir(async (dir) => {
-      install(dir, { accepts: 'true', it: script });
-      const settings = { ...DEFAULT_SETTINGS, dir, timeLimit: 500 };
-      const err = await failure(verifyImage(runtime, settings, 'reg.test/a:1', target, {}));
-      assert.ok(isKind(err, kind), String(err));
-      assert.match(err.message, message);
-    }));
-}
-
-test('HA20: verifiers: one that is no program blocks the pull', () =>
-  inDir(async (dir) => {
-    mkdirSync(join(dir, 'folder'));
-    const settings = { ...DEFAULT_SETTINGS, dir };
-    const err = await failure(verifyImage(runtime, settings, 'reg.test/a:1', target, {}));
-    assert.ok(isKind(err, 'FailedPrecondition'), String(err));
-  }));
 
 test('verifiers: the configuration file is the one of the command line', () => {
   for (const [args, path] of [
@@ -114,7 +46,7 @@ async function found(
   files: Readonly<Record<string, string>>,
   prepare: (dir: string, socket: string) => void = () => {},
   handlers = server,
-): Promise<VerifierSettings> {
+): Promise<Verifiers> {
   const dir = tempDir();
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(dir.path, name, '..'), { recursive: true });
@@ -125,8 +57,8 @@ async function found(
   const fake = await fakeContainerd(handlers(daemon.child.pid ?? 0));
   try {
     prepare(dir.path, fake.socket);
-    const settings = await verifierSettings(fake.connection, runtime, {});
-    return { ...settings, dir: settings.dir.replace(dir.path, 'DIR') };
+    const verifiers = await nodeVerifiers(fake.connection, runtime, {});
+    return { ...verifiers, path: verifiers.path.replace(dir.path, 'DIR') };
   } finally {
     await fake[Symbol.asyncDispose]();
     await daemon.stop();
@@ -139,9 +71,9 @@ const PLUGIN = "[plugins.'io.containerd.image-verifier.v1.bindir']";
 test('verifiers: the settings are those of the files that the daemon was started with', {
   skip,
 }, async () => {
-  assert.deepEqual(await found({ 'config.toml': 'version = 3\n' }), DEFAULT_SETTINGS);
+  assert.deepEqual(await found({ 'config.toml': 'version = 3\n' }), NODE_VERIFIERS);
   const one = `${PLUGIN}\nbin_dir = 'DIR/bin'\nmax_verifiers = -1\nper_verifier_timeout = '1m30s'\n`;
-  const all = { dir: 'DIR/bin', most: -1, timeLimit: 90_000 };
+  const all = { path: 'DIR/bin', most: -1, timeLimit: 90_000, mayLack: true };
   assert.deepEqual(await found({ 'config.toml': one }), all);
   const imported = {
     'config.toml': `imports = ['conf.d/*.toml', 'DIR/last']\n${one}`,
@@ -149,7 +81,7 @@ test('verifiers: the settings are those of the files that the daemon was started
     'conf.d/a.conf': `${PLUGIN}\nmax_verifiers = 4\n`,
     last: `imports = ['config.toml']\n${PLUGIN}\nbin_dir = 'DIR/other'\n`,
   };
-  assert.deepEqual(await found(imported), { ...all, dir: 'DIR/other', most: 3 });
+  assert.deepEqual(await found(imported), { ...all, path: 'DIR/other', most: 3 });
 });
 
 const UNKNOWN: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = [
@@ -190,14 +122,6 @@ const UNKNOWN: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = 
     () => found({ 'config.toml': '' }, (_, socket) => chownSync(socket, 65534, 65534)),
     /belongs to user 65534/,
   ],
-  [
-    'others can add verifiers',
-    () =>
-      found({ 'config.toml': `${PLUGIN}\nbin_dir = 'DIR/bin'`, 'bin/a': '' }, (dir) =>
-        chmodSync(join(dir, 'bin'), 0o1777),
-      ),
-    /can be written to by other users/,
-  ],
 ];
 
 for (const [why, attempt, message] of UNKNOWN) {
@@ -211,9 +135,7 @@ for (const [why, attempt, message] of UNKNOWN) {
   });
 }
 
-test('verifiers: a containerd that has them is asked; "none" or a directory of the user’s go before', {
-  skip,
-}, async () => {
+test('verifiers: a containerd that has them is asked', { skip }, async () => {
   const plugin = (type: string, id: string) => ({ type: `io.containerd.${type}.v1`, id });
   let plugins = [plugin('snapshotter', 'overlayfs')];
   const fake = await fakeContainerd({
@@ -222,26 +144,21 @@ test('verifiers: a containerd that has them is asked; "none" or a directory of t
     'introspection.v1.Introspection/Plugins': () => ({ plugins }),
     ...server(process.pid, 'pid:[1]'),
   });
-  const admit = async (imageVerifiers?: string) => {
+  const judged = async () => {
     const options = { address: fake.socket, namespace: 'default' };
     const backend = await openContainerdBackend(runtime, options);
     try {
-      await backend.admit?.('reg.test/a:1', target, { imageVerifiers });
+      return await backend.judge?.judge(subject, {});
     } finally {
       await backend[Symbol.asyncDispose]();
     }
   };
   try {
-    await admit();
+    assert.equal(await judged(), undefined);
     plugins = [...plugins, plugin('image-verifier', 'bindir')];
-    assert.match((await failure(admit())).message, /^Cannot find out which image verifiers/);
-    await admit('none');
-    await inDir(async (dir) => {
-      install(dir, { no: 'exit 1' });
-      assert.ok(isKind(await failure(admit(dir)), 'PermissionDenied'));
-    });
+    assert.match((await failure(judged())).message, /Cannot find out which image verifiers/);
     plugins = [...plugins, plugin('image-verifier', 'special')];
-    assert.match((await failure(admit())).message, /Cannot ask containerd's image verifier "special"/);
+    assert.match((await failure(judged())).message, /Cannot ask containerd's image verifier "special"/);
   } finally {
     await fake[Symbol.asyncDispose]();
   }

@@ -1,15 +1,16 @@
 /** Paths that only trusted users can change: nobody else can lead to another place what is done below them. */
-import { type ByteString, fromUtf8 } from '../../core/bytes.ts';
-import { HawserError } from '../../core/errors.ts';
+import { type ByteString, fromUtf8 } from '../bytes.ts';
+import { HawserError } from '../errors.ts';
 import {
   type Dir,
   isDirectory,
   isSymlink,
   S_IFMT,
+  S_IFREG,
   S_IFSOCK,
   type Stat,
   type Syscalls,
-} from '../../core/ports/syscalls.ts';
+} from '../ports/syscalls.ts';
 
 /** The kernel's limit for one path (MAXSYMLINKS). */
 const MAX_LINKS = 40;
@@ -55,6 +56,20 @@ export function checkSocket(sys: Syscalls, path: string, owners: Owners): void {
   }
 }
 
+/** PermissionDenied unless the path leads, through symlinks too, to a regular file that only an owner can write to or replace. */
+export function checkFile(sys: Syscalls, path: string, owners: Owners): void {
+  const walking = new Walk(sys, owners);
+  try {
+    const stat = walking.toFile(path);
+    if (stat === undefined) throw new HawserError('NotFound', `${path} does not exist`);
+    if ((stat.mode & S_IFMT) !== S_IFREG) throw refused(path, 'is no regular file');
+    if (!owners.includes(stat.uid)) throw refused(path, `belongs to user ${stat.uid}`);
+    if (isWritable(stat)) throw refused(path, 'can be written to by other users');
+  } finally {
+    walking.close();
+  }
+}
+
 function walk(sys: Syscalls, path: string, owners: Owners): Dir {
   const walking = new Walk(sys, owners);
   try {
@@ -81,15 +96,29 @@ class Walk {
   /** Hands the last directory over; `close` closes the others. */
   to(path: string): Dir {
     this.#check('/');
-    const rest: ByteString[] = fromUtf8(path).split('/');
+    const rest = namesOf(fromUtf8(path));
     for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
-      if (name === '' || name === '.') continue;
       if (name === '..') this.#up();
       else rest.unshift(...this.#down(name, path));
     }
     const last = this.#dir;
     this.#dir = this.#above.pop() ?? this.#sys.openRoot('/');
     return last;
+  }
+
+  /** What the path leads to; undefined when there is nothing. */
+  toFile(path: string): Stat | undefined {
+    this.#check('/');
+    const rest = namesOf(fromUtf8(path));
+    for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
+      if (name === '..') this.#up();
+      else {
+        const stat = this.#sys.lstat(this.#dir, name);
+        if (stat === undefined || (rest.length === 0 && !isSymlink(stat))) return stat;
+        rest.unshift(...this.#down(name, path));
+      }
+    }
+    return this.#sys.fstat(this.#dir);
   }
 
   close(): void {
@@ -119,7 +148,7 @@ class Walk {
     if (++this.#links > MAX_LINKS) throw refused(path, 'goes through too many symlinks');
     const target = this.#sys.readlink(this.#dir, name);
     if (target.startsWith('/')) while (this.#above.length > 0) this.#up();
-    return target.split('/');
+    return namesOf(target);
   }
 
   #check(path: string): void {
@@ -130,6 +159,10 @@ class Walk {
       throw refused(path, 'goes through a directory that other users can write to');
     }
   }
+}
+
+function namesOf(path: ByteString): ByteString[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
 }
 
 /** By others than root and root's own group. */
