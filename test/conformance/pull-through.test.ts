@@ -6,7 +6,6 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LocalBackend } from '../../src/backends/local/open.ts';
 import type { Backend } from '../../src/core/backend.ts';
-import { HawserError } from '../../src/core/errors.ts';
 import type { RequestHandler, ServerResponse } from '../../src/core/ports/http-server.ts';
 import type { RegistryOptions } from '../../src/core/registry/open.ts';
 import { registryHandler, type ServeOptions } from '../../src/core/serve/handler.ts';

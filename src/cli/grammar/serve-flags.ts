@@ -14,6 +14,7 @@ import {
   type Text,
   text,
 } from './flag.ts';
+import { GATE_FLAGS } from './gate-flags.ts';
 import {
   HOSTS_DIR,
   HTTP_DUMP,
@@ -26,7 +27,6 @@ import {
   TIMEOUT_RESPONSE,
   TIMEOUT_STALL,
 } from './registry-flags.ts';
-import { GATE_FLAGS } from './gate-flags.ts';
 
 export const LISTEN: Text<'listen'> = text({
   name: 'listen',

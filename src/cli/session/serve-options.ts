@@ -26,9 +26,9 @@ import {
 } from '../grammar/serve-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, readFlagFile, warn as tell } from './context.ts';
+import { gateOptions } from './gate.ts';
 import { networkOptions } from './network-options.ts';
 import { otherRegistryOptions } from './registry-options.ts';
-import { gateOptions } from './gate.ts';
 import { withTransferRegistry } from './transfer.ts';
 
 export type ServeContext = Context<ServeFlag>;

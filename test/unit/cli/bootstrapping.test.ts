@@ -17,7 +17,8 @@ import { fakeRuntime } from './fake-runtime.ts';
 
 function contextOf(fs: Partial<FileSystem>, args: readonly string[]): BootstrapContext {
   const { runtime } = fakeRuntime();
-  const get = ({ name }: { name: string }) => (['platform', 'label', 'verifier'].includes(name) ? [] : undefined);
+  const get = ({ name }: { name: string }) =>
+    ['platform', 'label', 'verifier'].includes(name) ? [] : undefined;
   // Without --for-cri a containerd is asked for.
   const input = { args, get, has: ({ name }: { name: string }) => name === 'for-cri' };
   const context = { runtime: { ...runtime, fs }, input, signal: new AbortController().signal };

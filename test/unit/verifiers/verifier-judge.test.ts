@@ -109,8 +109,7 @@ test('verifiers: more programs than there may be are an error, where containerd 
 
 test('verifiers: a single program, and several places at once', async () => {
   install({ yes: 'true', no: 'echo never; exit 1' });
-  const gate = (...paths: string[]) =>
-    passGate({ backend: {} }, gateOf(runtime, paths), subject, {});
+  const gate = (...paths: string[]) => passGate({ backend: {} }, gateOf(runtime, paths), subject, {});
   const [accepted] = await gate(`${bin}/yes`);
   assert.equal(accepted?.by, `image verifiers in ${bin}/yes`);
   assert.deepEqual(await gate('none'), []);
