@@ -49,7 +49,8 @@ export const imagesList: Command = command({
   summary: 'list images',
   details:
     'Filters: name==NAME, name~=REGEXP, target.digest==DIGEST, target.mediatype==TYPE, labels."KEY"==VALUE, labels.KEY;\n' +
-    'a comma inside one is "and", several are "or".',
+    'a comma inside one is "and", several are "or".\n' +
+    'On a terminal the table is made to fit: short digests, no types and labels. Piped, and with --json, all is there.',
   flags: [QUIET, JSON_DOCUMENT],
   run: async (context, input) =>
     await withStore(context, async (backend) => {

@@ -118,7 +118,11 @@ export const JSON_RESULT: Bool<'json'> = bool({
   describe: 'print how it ended as one JSON document, and no progress',
 });
 /** How a transfer is shown, and its result. */
-export const DISPLAY_FLAGS: readonly [typeof PROGRESS, typeof JSON_RESULT] = [PROGRESS, JSON_RESULT];
+export const DISPLAY_FLAGS: readonly [typeof PROGRESS, typeof QUIET, typeof JSON_RESULT] = [
+  PROGRESS,
+  QUIET,
+  JSON_RESULT,
+];
 export type DisplayFlag = NamesOf<typeof DISPLAY_FLAGS>;
 export const DRY_RUN: Bool<'dry-run'> = bool({
   name: 'dry-run',

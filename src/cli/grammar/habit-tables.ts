@@ -157,8 +157,6 @@ export const BESIDE_USERNAME: Readonly<Record<string, FlagHabit>> = { password: 
 
 /** Flags that some of our commands have, but not this one, and what this one has. `-f` is docker's `force`, and our `file`. */
 export const FLAGS_OF: Readonly<Record<string, FlagHabit>> = {
-  'images pull --quiet': { ours: '--progress none', asks: 'on' },
-  'content fetch --quiet': { ours: '--progress none', asks: 'on' },
   'images delete --file': { ours: '', asks: 'on' },
   'images delete --force': { ours: '', asks: 'on' },
   'images prune --file': { ours: '', asks: 'on' },

@@ -15,8 +15,8 @@ import { TtyScreen } from './tty.ts';
 import { duration } from './units.ts';
 
 export interface DisplayOptions {
-  /** `document`: one JSON document at the end. */
-  readonly mode: ProgressMode | 'document';
+  /** `document`: one JSON document at the end; `names`: the name of each image. */
+  readonly mode: ProgressMode | 'document' | 'names';
   readonly clock: Clock;
   readonly stdout: Output;
   readonly stderr: Output;
@@ -91,6 +91,7 @@ export class Display {
     const bytes = fetchedBytes(this.#state);
     const { mode, unpacks, printChainId } = this.#opts;
     if (mode === 'document') this.#ended(results, [], ms);
+    else if (mode === 'names') this.#lines(results.map(({ name }) => safe(name)));
     else if (mode === 'json') {
       const seconds = Math.round(ms) / 1000;
       const done = (one: FetchResult) =>
@@ -115,6 +116,7 @@ export class Display {
     const bytes = fetchedBytes(this.#state);
     const { mode } = this.#opts;
     if (mode === 'json' || mode === 'document') this.#ended(done, failed, ms);
+    else if (mode === 'names') this.#lines(done.map(({ name }) => safe(name)));
     else if (mode !== 'none') {
       const all = done.length + failed.length;
       const summary = `${done.length} of ${all} images: ${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
@@ -216,7 +218,9 @@ export function defaultMode(stdout: Output, env: (name: string) => string | unde
   return stdout.isTerminal && env('TERM') !== 'dumb' ? 'tty' : 'plain';
 }
 
-/** https://no-color.org: any non-empty value. */
+/** NO_COLOR (https://no-color.org: any non-empty value) goes before CLICOLOR_FORCE and CLICOLOR (https://bixense.com/clicolors). */
 export function wantsColour(stdout: Output, env: (name: string) => string | undefined): boolean {
-  return stdout.isTerminal && (env('NO_COLOR') ?? '') === '' && env('TERM') !== 'dumb';
+  if ((env('NO_COLOR') ?? '') !== '') return false;
+  if (!['', '0'].includes(env('CLICOLOR_FORCE') ?? '')) return true;
+  return stdout.isTerminal && env('TERM') !== 'dumb' && env('CLICOLOR') !== '0';
 }

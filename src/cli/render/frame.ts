@@ -1,4 +1,5 @@
-/** The display of a pull as lines: ctr 1.6's table, with the layer count of unpacking. */
+/** The display of a pull as lines: ctr 1.6's table, with the layer count of unpacking, and below it one line about all. */
+import { overallLine } from './overall.ts';
 import type { BlobRow, ProgressState, UnpackRow } from './progress-state.ts';
 import { fetchedBytes } from './progress-state.ts';
 import { align } from './tabwriter.ts';
@@ -11,54 +12,115 @@ export interface FrameOptions {
   /** Longer lines are cut. Not given: no line is cut. */
   readonly columns?: number | undefined;
   readonly colour: boolean;
-  /** The most rows of blobs shown; see `choose`. */
-  readonly maxRows?: number;
+  /** The most lines; what is left out is counted in one of them. Not given: any number. */
+  readonly lines?: number | undefined;
+  /** Bytes a second, now. */
+  readonly rate?: number | undefined;
 }
 
 const BAR = 40;
 const MIN_BAR = 12;
 const GREEN = '\u001b[32m';
 const RESET = '\u001b[0m';
+/** A digest, and its beginning. */
+const DIGEST = /(sha\d+:[0-9a-f]{12})[0-9a-f]+/;
 const SGR = /\u001b\[[0-9;]*m/g;
+
+/**
+ * How much a line says: `full` digests; `short` ones, the heading outside of the table; `narrow`: percentages in place of bars.
+ */
+type Form = 'full' | 'short' | 'narrow';
 
 /** Lines without newlines, each at most `columns` wide. */
 export function frame(state: ProgressState, opts: FrameOptions): string[] {
   const { columns } = opts;
-  const full = layout(state, opts, BAR, false);
+  const full = layout(state, opts, BAR, 'full');
   if (columns === undefined) return full;
   if (widest(full) <= columns) return full.map((line) => line.trimEnd());
-  const short = layout(state, opts, BAR, true);
-  const over = widest(short) - columns;
-  const fit = over <= 0 ? short : layout(state, opts, Math.max(MIN_BAR, BAR - over), true);
+  const short = layout(state, opts, BAR, 'short');
+  // The heading and the lines below the table may be cut.
+  const over = widest(short.slice(1).filter((line) => line.includes('|'))) - columns;
+  const bar = over <= 0 ? BAR : BAR - over;
+  const fit = bar < MIN_BAR ? layout(state, opts, MIN_BAR, 'narrow') : layout(state, opts, bar, 'short');
   return fit.map((line) => cut(line.trimEnd(), columns));
 }
 
-function layout(state: ProgressState, opts: FrameOptions, bar: number, short: boolean): string[] {
-  const name = (key: string) => safe(short ? key.replace(/(sha\d+:[0-9a-f]{12})[0-9a-f]+/, '$1') : key);
-  const resolved = state.root !== undefined;
-  const draw = (share: number) => progressBar(share, bar, opts.colour);
-  const one = `${name(state.name)}:\t${resolved ? 'resolved' : 'resolving'}\t${draw(resolved ? 1 : 0)}\t`;
-  const rows = state.images === undefined ? [one] : imageRows(state.images, name, draw);
-  const { shown, hidden } = choose(state, opts.maxRows ?? Number.POSITIVE_INFINITY);
-  for (const [key, row] of shown) {
-    const sizes = isMoving(row);
-    const cells = sizes ? `${offsetSize(row.offset)}/${binarySize(row.size)}\t` : '';
-    rows.push(`${name(key)}:\t${row.status}\t${draw(shareOf(row))}\t${cells}`);
-  }
-  const seconds = opts.elapsed / 1000;
-  const bytes = fetchedBytes(state);
-  const rate = seconds > 0 ? Math.trunc(bytes / seconds) : 0;
-  rows.push(
-    `elapsed: ${seconds.toFixed(1).padEnd(4)}s\ttotal: ${totalSize(bytes)}\t(${binarySize(rate)}/s)\t`,
+function layout(state: ProgressState, opts: FrameOptions, bar: number, form: Form): string[] {
+  const name = (key: string) => safe(form === 'full' ? key : key.replace(DIGEST, '$1'));
+  const draw: Draw = (share) => (form === 'narrow' ? percent(share) : progressBar(share, bar, opts.colour));
+  const [first = '', ...images] = headRows(state, name, draw).map((row) =>
+    form === 'full' ? row : withoutTable(row),
   );
-  const lines = align(rows.join('\n')).split('\n');
-  if (hidden > 0) lines.splice(-1, 0, `(${hidden} more)`);
-  return [
-    ...lines,
-    ...shownUnpacks(state).map((row) => unpackLine(row, name)),
+  const overall = overallLine(state, opts.rate, opts.columns);
+  const last = [
     ...(state.syncing ? ['syncing'] : []),
     ...(state.waiting === undefined ? [] : [state.waiting]),
+    ...(overall === undefined ? [] : [overall]),
   ];
+  // The first row and the time are always there.
+  const room = (opts.lines ?? Number.POSITIVE_INFINITY) - 2 - last.length;
+  if (room < 3) return (last.length > 0 ? last : [first]).slice(-Math.max(1, opts.lines ?? 1));
+  const unpacks = shownUnpacks(state).map((row) => unpackLine(row, name));
+  const few = Math.floor(room / 3);
+  const [shownImages, moreImages] = atMost(images, few, 'images');
+  const [shownUnpacked, moreUnpacked] = atMost(unpacks, few, 'platforms');
+  const rest = room - shownImages.length - moreImages.length - shownUnpacked.length - moreUnpacked.length;
+  const { shown, hidden } = choose(state, rest);
+  const rows = [
+    first,
+    ...shownImages,
+    ...shown.map(([key, row]) =>
+      form === 'narrow' ? narrowRow(name(key), row) : blobRow(name(key), row, draw),
+    ),
+    timeRow(state, opts, form),
+  ];
+  const lines = align(rows.join('\n')).split('\n');
+  lines.splice(1 + shownImages.length, 0, ...moreImages);
+  if (hidden > 0) lines.splice(-1, 0, `(${hidden} more)`);
+  return [...lines, ...shownUnpacked, ...moreUnpacked, ...last];
+}
+
+/** The first rows, and a line that counts the others. */
+function atMost(
+  rows: readonly string[],
+  most: number,
+  name: string,
+): [shown: readonly string[], more: string[]] {
+  if (rows.length <= most) return [rows, []];
+  const shown = rows.slice(0, Math.max(0, most - 1));
+  return [shown, [`(${rows.length - shown.length} more ${name})`]];
+}
+
+type Draw = (share: number) => string;
+
+/** The image, or all images and those in work. */
+function headRows(state: ProgressState, name: (key: string) => string, draw: Draw): string[] {
+  if (state.images !== undefined) return imageRows(state.images, name, draw);
+  const resolved = state.root !== undefined;
+  return [`${name(state.name)}:\t${resolved ? 'resolved' : 'resolving'}\t${draw(resolved ? 1 : 0)}\t`];
+}
+
+function blobRow(name: string, row: BlobRow, draw: Draw): string {
+  const cells = isMoving(row) ? `${offsetSize(row.offset)}/${binarySize(row.size)}\t` : '';
+  return `${name}:\t${row.status}\t${draw(shareOf(row))}\t${cells}`;
+}
+
+/** `layer 6382e1a7c1c6  43% downloading`. */
+function narrowRow(name: string, row: BlobRow): string {
+  return `${name.replace(/-sha\d+:/, ' ').padEnd(21)} ${percent(shareOf(row))} ${row.status}`;
+}
+
+/** `3 images: 1 done |+++---|`. */
+function withoutTable(row: string): string {
+  return row.replaceAll('\t', ' ').trimEnd();
+}
+
+function timeRow(state: ProgressState, { elapsed }: FrameOptions, form: Form): string {
+  const seconds = elapsed / 1000;
+  const bytes = fetchedBytes(state);
+  const rate = seconds > 0 ? Math.trunc(bytes / seconds) : 0;
+  const cells = `elapsed: ${seconds.toFixed(1).padEnd(4)}s\ttotal: ${totalSize(bytes)}\t`;
+  return form === 'narrow' ? cells : `${cells}(${binarySize(rate)}/s)\t`;
 }
 
 /** Of many images only those that go on. */
@@ -70,7 +132,7 @@ function shownUnpacks({ images, unpacks }: ProgressState): readonly UnpackRow[] 
 function imageRows(
   { count, open, done, failed }: NonNullable<ProgressState['images']>,
   name: (key: string) => string,
-  draw: (share: number) => string,
+  draw: Draw,
 ): string[] {
   const ended = done + failed;
   const state = failed > 0 ? `${ended} ended, ${failed} failed` : `${ended} done`;
@@ -78,11 +140,11 @@ function imageRows(
   return [all, ...[...open].map((image) => `${name(image)}:\tin work\t\t`)];
 }
 
-/** Leaves out rows beyond `most`: finished and waiting ones, the earliest first. */
-function choose(state: ProgressState, most: number): { shown: [string, BlobRow][]; hidden: number } {
+/** Leaves out rows where there are more than `room`, of which one then says how many: finished and waiting ones, the earliest first. */
+function choose(state: ProgressState, room: number): { shown: [string, BlobRow][]; hidden: number } {
   const all = [...state.blobs];
-  let excess = all.length - most;
-  if (excess <= 0) return { shown: all, hidden: 0 };
+  let excess = all.length - room + 1;
+  if (excess <= 1) return { shown: all, hidden: 0 };
   const drop = new Set<string>();
   for (const statuses of [['done', 'exists', 'mounted'], ['waiting'], ['committing', ...MOVING]]) {
     for (const [key, row] of all) {
@@ -107,6 +169,10 @@ function shareOf(row: BlobRow): number {
   return 1;
 }
 
+function percent(share: number): string {
+  return `${Math.floor(100 * Math.min(1, Math.max(0, share)))}%`.padStart(4);
+}
+
 /** `|++++----|`: `width` columns, bars included. */
 export function progressBar(share: number, width: number, colour: boolean): string {
   const room = width - 2;
@@ -122,9 +188,17 @@ function unpackLine(row: UnpackRow, name: (key: string) => string): string {
   return row.count === 0 ? line : `${line} ${row.ready.size}/${row.count} layers${part}`;
 }
 
-/** The number of columns that a line takes: escapes take none. */
+/** The number of columns that a line takes: escapes take none, and what a terminal may draw wide two. */
 export function visibleWidth(line: string): number {
-  return [...line.replace(SGR, '')].length;
+  let width = 0;
+  for (const char of line.replace(SGR, '')) width += widthOf(char);
+  return width;
+}
+
+/** From Hangul on letters may be wide (Unicode TR 11); box drawing and the like are not. */
+function widthOf(char: string): number {
+  const code = char.codePointAt(0) ?? 0;
+  return code >= 0x1100 && !(code >= 0x1e00 && code < 0x2e80) ? 2 : 1;
 }
 
 function widest(lines: readonly string[]): number {
@@ -141,9 +215,11 @@ export function cut(line: string, columns: number): string {
       out += part;
       continue;
     }
-    const kept = [...part].slice(0, room);
-    out += kept.join('');
-    room -= kept.length;
+    for (const char of part) {
+      room -= widthOf(char);
+      if (room < 0) break;
+      out += char;
+    }
   }
   return out;
 }

@@ -15,8 +15,61 @@ export function labelCell(labels: Readonly<Record<string, string>>): string {
   return pairs.length === 0 ? '-' : pairs.join(',');
 }
 
-/** `ctr images list`. */
-export function renderImages(rows: readonly ImageRow[]): string {
+/** `ctr images list`; where that is wider than a terminal of `columns`, what fits: see `shortTable`. */
+export function renderImages(rows: readonly ImageRow[], columns?: number): string {
+  const full = fullTable(rows);
+  const fits = columns === undefined || full.split('\n').every((line) => line.trimEnd().length <= columns);
+  return fits ? full : shortTable(rows, columns);
+}
+
+const SHORT_DIGEST = 12;
+
+/** Names as Docker shortens them, beginnings of digests, sizes, and as many platforms as there is room for. A name without room is cut in its middle. */
+function shortTable(rows: readonly ImageRow[], columns: number): string {
+  const cells = rows.map(({ image, size, platforms = [] }) => ({
+    name: safe(familiarName(image.name)),
+    digest: image.target.digest.replace(/^.*?:/, '').slice(0, SHORT_DIGEST),
+    size: binarySize(size),
+    platforms: platforms.map(safe),
+  }));
+  const widthOf = (texts: readonly string[]): number => Math.max(0, ...texts.map((text) => text.length));
+  const sizes = Math.max('SIZE'.length, widthOf(cells.map(({ size }) => size)));
+  const rest = columns - SHORT_DIGEST - sizes - 3;
+  const names = Math.max(3, Math.min(rest, widthOf(['REF', ...cells.map(({ name }) => name)])));
+  const room = rest - names;
+  const lines = cells.map(({ name, digest, size, platforms }) => [
+    middle(name, names),
+    digest,
+    size,
+    ...(room > 8 ? [asManyAs(platforms, room)] : []),
+  ]);
+  const header = ['REF', 'DIGEST', 'SIZE', ...(room > 8 ? ['PLATFORMS'] : [])];
+  return align([header, ...lines].map((line) => `${line.join('\t')}\n`).join(''));
+}
+
+/** `docker.io/library/alpine:3` as people write it: the same name, for commands too. */
+function familiarName(name: string): string {
+  return name.replace(/^docker\.io\/(?:library\/(?=[^/]+$))?/, '');
+}
+
+function middle(text: string, room: number): string {
+  if (text.length <= room) return text;
+  const end = Math.floor((room - 1) / 2);
+  return `${text.slice(0, room - 1 - end)}\u2026${text.slice(text.length - end)}`;
+}
+
+/** `linux/amd64 +3`. */
+function asManyAs(platforms: readonly string[], room: number): string {
+  if (platforms.length === 0) return '-';
+  for (let count = platforms.length; count > 0; count--) {
+    const more = count < platforms.length ? ` +${platforms.length - count}` : '';
+    const text = `${platforms.slice(0, count).join(',')}${more}`;
+    if (text.length <= room) return text;
+  }
+  return `${platforms.length}`;
+}
+
+function fullTable(rows: readonly ImageRow[]): string {
   const lines = rows.map(({ image, size, platforms }) => [
     image.name,
     image.target.mediaType,

@@ -1,5 +1,6 @@
 /** Progress for logs: a line now and then about what goes on, so that a slow transfer does not look like a stuck one. */
-import { fetchedBytes, isHere, type ProgressState } from './progress-state.ts';
+import { sumsOf, timeLeft } from './overall.ts';
+import { fetchedBytes, type ProgressState } from './progress-state.ts';
 import { safe } from './text.ts';
 import { binarySize } from './units.ts';
 
@@ -50,11 +51,8 @@ function images({ images }: ProgressState): string[] {
 }
 
 function downloads(state: ProgressState, rate: number, span: number): string[] {
-  const wanted = [...state.blobs.values()].filter((row) => !isHere(row));
-  if (wanted.every((row) => row.status === 'done')) return [];
-  const total = wanted.reduce((sum, row) => sum + row.size, 0);
-  const here = wanted.reduce((sum, row) => sum + (row.status === 'done' ? row.size : row.offset), 0);
-  const following = wanted.filter((row) => row.status === 'following').length;
+  const { total, here, open, following } = sumsOf(state);
+  if (!open) return [];
   const speed =
     rate > 0
       ? `${binarySize(rate)}/s, ${timeLeft((total - here) / rate)} left`
@@ -68,10 +66,4 @@ function downloads(state: ProgressState, rate: number, span: number): string[] {
 function unpacking(state: ProgressState): string[] {
   const open = state.unpacks.filter((row) => row.chainId === undefined && row.count > 0);
   return open.map((row) => `unpacking ${safe(row.platform)}: ${row.ready.size} of ${row.count} layers`);
-}
-
-/** `4 s`, `3 min`, `2 h`. */
-function timeLeft(seconds: number): string {
-  if (seconds < 100) return `${Math.max(1, Math.round(seconds))} s`;
-  return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }

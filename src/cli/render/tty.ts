@@ -1,15 +1,17 @@
 import type { Output } from '../../core/ports/host.ts';
 import { frame, visibleWidth } from './frame.ts';
-import type { ProgressState } from './progress-state.ts';
+import { RateMeter } from './overall.ts';
+import { fetchedBytes, type ProgressState } from './progress-state.ts';
 
 const ERASE_LINE_ABOVE = '\u001b[1A\u001b[2K\r';
-/** The Output port has no height of the terminal, and a frame higher than the screen cannot be redrawn. */
-const MAX_ROWS = 18;
+/** Of a terminal that does not tell its height. */
+const USUAL_LINES = 24;
 
 /** Redraws a frame in place. */
 export class TtyScreen {
   readonly #output: Output;
   readonly #colour: boolean;
+  readonly #meter = new RateMeter();
   #drawn: readonly string[] = [];
 
   constructor(output: Output, colour: boolean) {
@@ -19,9 +21,12 @@ export class TtyScreen {
 
   /** `elapsed` in milliseconds. */
   async draw(state: ProgressState, elapsed: number): Promise<void> {
-    if (state.name === '') return;
+    if (state.name === '' && state.images === undefined) return;
     const columns = this.#output.columns();
-    const lines = frame(state, { elapsed, columns, colour: this.#colour, maxRows: MAX_ROWS });
+    // The cursor stands below the last line, and what has left the screen cannot be redrawn.
+    const height = (this.#output.rows?.() ?? USUAL_LINES) - 1;
+    const rate = this.#meter.rate(elapsed, fetchedBytes(state));
+    const lines = frame(state, { elapsed, columns, lines: height, rate, colour: this.#colour });
     const text = `${this.#erase(columns)}${lines.map((line) => `${line}\n`).join('')}`;
     this.#drawn = lines;
     await this.#output.write(text);

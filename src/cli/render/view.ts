@@ -34,13 +34,15 @@ import {
 import { safe, safeLines } from './text.ts';
 import { renderRepair, renderRepairJson, renderVerify, renderVerifyJson } from './verify.ts';
 
-type Renderers = { readonly [T in View['type']]: (view: Extract<View, { type: T }>) => string };
+type Renderers = {
+  readonly [T in View['type']]: (view: Extract<View, { type: T }>, columns: number | undefined) => string;
+};
 
 const RENDERERS: Renderers = {
   lines: (view) => view.lines.map((line) => `${safe(line)}\n`).join(''),
   answer: ({ json, of, members, lines }) =>
     json ? `${goJson({ v: 1, type: of, ...members })}\n` : lines.map((line) => `${safe(line)}\n`).join(''),
-  images: ({ json, rows }) => (json ? renderImagesJson(rows) : renderImages(rows)),
+  images: ({ json, rows }, columns) => (json ? renderImagesJson(rows) : renderImages(rows, columns)),
   checks: ({ json, rows }) => (json ? renderChecksJson(rows) : renderChecks(rows)),
   'image-tree': ({ json, inspected, content }) =>
     json ? renderImageJson(inspected, content) : renderImageTree(inspected, content),
@@ -75,8 +77,8 @@ const RENDERERS: Renderers = {
   plan: ({ json, plan }) => (json ? renderPlanJson(plan) : renderPlan(plan)),
 };
 
-/** A view as text for standard output: '' or whole lines, safe for a terminal. */
-export function renderView(view: View): string {
-  const render = RENDERERS[view.type] as (view: View) => string;
-  return render(view);
+/** A view as text for standard output: '' or whole lines, safe for a terminal. `columns`: of the terminal; undefined: everything is said. */
+export function renderView(view: View, columns?: number): string {
+  const render = RENDERERS[view.type] as (view: View, columns: number | undefined) => string;
+  return render(view, columns);
 }

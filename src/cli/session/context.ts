@@ -135,7 +135,7 @@ export async function withStore<T>(context: Context, work: (backend: Backend) =>
 
 /** Writes a view to standard output. */
 export async function show({ stdout }: Pick<Context, 'stdout'>, view: View): Promise<void> {
-  const text = renderView(view);
+  const text = renderView(view, stdout.columns());
   if (text !== '') await stdout.write(text);
 }
 

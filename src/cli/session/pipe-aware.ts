@@ -6,6 +6,7 @@ export function pipeAware(output: Output): Output {
   return {
     isTerminal: output.isTerminal,
     columns: () => output.columns(),
+    rows: () => output.rows?.(),
     write: async (data) => {
       try {
         await output.write(data);

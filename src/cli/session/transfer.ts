@@ -13,7 +13,7 @@ import type { RegistryEvent, RegistryOptions } from '../../core/registry/open.ts
 import type { Registry } from '../../core/registry/registry.ts';
 import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from '../../core/verbs/options.ts';
 import type { RecordOptions } from '../../core/verbs/record.ts';
-import { type DisplayFlag, JSON_RESULT, LABEL, PLATFORM, PROGRESS } from '../grammar/flags.ts';
+import { type DisplayFlag, JSON_RESULT, LABEL, PLATFORM, PROGRESS, QUIET } from '../grammar/flags.ts';
 import {
   ALL_METADATA,
   ALL_PLATFORMS,
@@ -151,11 +151,15 @@ export function displayOptions({
   stderr,
 }: Context<DisplayFlag>): Omit<DisplayOptions, keyof Shown> {
   const env = (name: string) => runtime.host.env(name);
-  const json = input.get(JSON_RESULT);
+  const short = [
+    ...(input.get(JSON_RESULT) ? (['document'] as const) : []),
+    ...(input.get(QUIET) ? (['names'] as const) : []),
+  ];
   const asked = input.get(PROGRESS);
-  if (json && input.has(PROGRESS) && asked !== 'none')
-    throw usageError('cannot specify both --json and --progress', 'With --json the result is one document');
-  const mode = json ? 'document' : (asked ?? defaultMode(stdout, env));
+  if (short.length > 1) throw usageError('cannot specify both --json and --quiet');
+  if (short.length > 0 && input.has(PROGRESS) && asked !== 'none')
+    throw usageError('--json and --quiet show no progress: leave --progress away');
+  const mode = short[0] ?? asked ?? defaultMode(stdout, env);
   return { mode, clock: runtime.clock, stdout, stderr, colour: wantsColour(stdout, env) };
 }
 

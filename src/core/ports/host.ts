@@ -1,9 +1,11 @@
 import type { Call } from './call.ts';
 
-/** Standard output or standard error. `columns` is undefined when the stream is no terminal. */
+/** Standard output or standard error. `columns` and `rows` are those of now, undefined when the stream is no terminal. */
 export interface Output {
   readonly isTerminal: boolean;
   columns(): number | undefined;
+  /** Absent, or undefined: not known. */
+  rows?(): number | undefined;
   /** Resolves when the kernel has the data. Aborted for a closed pipe (EPIPE). */
   write(data: string | Uint8Array): Promise<void>;
 }

@@ -135,6 +135,10 @@ class ProcessOutput implements Output {
     return this.isTerminal ? process[this.#name].columns || 80 : undefined;
   }
 
+  rows(): number | undefined {
+    return this.isTerminal ? process[this.#name].rows || undefined : undefined;
+  }
+
   write(data: string | Uint8Array): Promise<void> {
     const stream = process[this.#name];
     // The callback gets the failure; the event would end the process without a listener.

@@ -52,8 +52,8 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ],
   // docker
   ['pull r.io/app:1', '= images pull'],
-  ['pull -q r.io/app:1', 'In hawser: hawser pull --progress none r.io/app:1'],
-  ['pull --quiet=true r.io/app:1', 'In hawser: hawser pull --progress none r.io/app:1'],
+  ['pull -q r.io/app:1', '= images pull'],
+  ['pull --quiet=true r.io/app:1', '= images pull'],
   ['pull --platform linux/amd64 r.io/app:1', '= images pull'],
   ['pull -a r.io/app', "To pull every tag: hawser tags REPO | sed 's|^|REPO:|' | hawser pull -f -"],
   ['images', '= help images'],

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { wantsColour } from '../../../src/cli/render/display.ts';
 import { cut, frame, progressBar, visibleWidth } from '../../../src/cli/render/frame.ts';
 import { eventLine, JsonThrottle } from '../../../src/cli/render/json.ts';
+import { overallLine, RateMeter } from '../../../src/cli/render/overall.ts';
 import { plainLines } from '../../../src/cli/render/plain.ts';
 import { progressLine } from '../../../src/cli/render/plain-progress.ts';
 import {
@@ -69,6 +71,7 @@ test('progress: the table of ctr 1.6, line by line', () => {
     ),
     row(`config-sha256:${'b'.repeat(64)}:`, `waiting        |${'-'.repeat(38)}| `),
     row('elapsed: 0.1 s', `total:  1.0 Mi ${'(7.1 MiB/s)'.padEnd(41)}`),
+    '1.0 MiB of 2.9 MiB; 1 of 3 blobs',
   ]);
 });
 
@@ -101,7 +104,7 @@ test('progress: unpacking counts its layers and says what it is at', () => {
     { type: 'layer', ...at, index: 0, status: 'exists', offset: 0 },
     { type: 'layer', ...at, index: 1, status: 'extracting', offset: layer.size / 2 },
   );
-  const line = () => frame(state, { elapsed: 0, colour: false }).at(-1);
+  const line = () => frame(state, { elapsed: 0, colour: false }).at(-2);
   assert.equal(line(), `unpacking linux/amd64 ${target}... 1/3 layers (50%)`);
   advance(state, { type: 'layer', ...at, index: 1, status: 'extracted', offset: layer.size });
   assert.equal(line(), `unpacking linux/amd64 ${target}... 2/3 layers`);
@@ -148,10 +151,11 @@ test('progress: of many images a row for all, those in work, and their own unpac
     'elapsed: 0.0 s total:',
     'unpacking linux/amd64 t... 1/2 layers',
     'unpacking linux/arm64 t...',
+    '1 of 2 layers',
   ]);
   const failed = of('h/b:1', { type: 'failed', kind: 'NotFound', message: 'gone\u001b', hint: undefined });
   const done = of('h/a:1', { type: 'recorded', name: 'h/a:1', target: 't' });
-  assert.deepEqual(lines(...failed, ...done), ['3 images:', 'elapsed: 0.0 s total:']);
+  assert.deepEqual(lines(...failed, ...done), ['3 images:', 'elapsed: 0.0 s total:', '1 of 2 layers']);
   const state = stateOf(...events, ...failed, ...done);
   assert.match(frame(state, { elapsed: 0, colour: false })[0] ?? '', /2 ended, 1 failed/);
   assert.match(progressLine(state, 0, 1000), /^2 of 3 images \(1 failed\)/);
@@ -175,8 +179,85 @@ test('progress: in 110 columns digests are short and the bar is whole', () => {
   const lines = frame(stateOf(...RUNNING), { elapsed: 1, colour: false, columns: 110 });
   assert.equal(
     lines[2]?.trimEnd(),
-    `layer-sha256:111111111111:   downloading    |${'+'.repeat(13)}${'-'.repeat(25)}|  1.0 MiB/2.9 MiB`,
+    `layer-sha256:111111111111:  downloading    |${'+'.repeat(13)}${'-'.repeat(25)}|  1.0 MiB/2.9 MiB`,
   );
+});
+
+const sixty = (): ProgressEvent[] => {
+  const layers = Array.from({ length: 60 }, (_, i) => desc((i % 16).toString(16), 1 << 20));
+  return [
+    { type: 'resolved', name: NAME, root: index },
+    ...layers.map((d, i) =>
+      blob(`layer${i}`, d, i < 10 ? 'done' : i < 16 ? 'downloading' : 'waiting', i < 16 ? 1 << 19 : 0),
+    ),
+    { type: 'unpacking', platform: 'linux/amd64', target: index.digest },
+    { type: 'layer', desc: layer, index: 0, count: 60, chainId: 'c', status: 'extracted', offset: 0 },
+    { type: 'syncing' },
+    { type: 'waiting', reason: 'asked by h', milliseconds: 5000, askedBy: 'h' },
+  ];
+};
+const threeImages = (): ProgressEvent[] => [
+  { type: 'images', count: 30 },
+  ...Array.from({ length: 20 }, (_, i) => `reg.test/\u6f22\u5b57/${i}:1`).flatMap((image) =>
+    sixty().map((event) => ({ ...event, image })),
+  ),
+  ...Array.from(
+    { length: 20 },
+    (_, i) => ({ type: 'resolving', name: `r/${i}:1`, image: `r/${i}:1` }) as const,
+  ),
+];
+
+for (const [name, events] of [
+  ['60 layers', sixty],
+  ['20 images of 30', threeImages],
+] as const) {
+  test(`progress: ${name} in any size of terminal: no line too wide, no frame too high, the overall line last`, () => {
+    const state = stateOf(...events());
+    for (const columns of [20, 39, 40, 41, 80, 120, 200, undefined]) {
+      for (const lines of [1, 2, 3, 5, 7, 10, 23, 50, 200, undefined]) {
+        const shown = frame(state, { elapsed: 5000, colour: true, columns, lines, rate: 3_000_000 });
+        assert.ok(shown.length <= (lines ?? 1000), `${lines}: ${shown.length}`);
+        for (const line of shown) assert.ok(visibleWidth(line) <= (columns ?? 1000), `${columns}: ${line}`);
+        assert.match(shown.at(-1) ?? '', /MiB/, `${columns}x${lines}`);
+      }
+    }
+  });
+}
+
+test('progress: the overall line has bytes, rate, time left and layers, and fits 40 columns', () => {
+  const state = stateOf(...sixty());
+  assert.equal(overallLine(state, 3_000_000), '13.0 MiB of 60.0 MiB, 2.9 MiB/s, 16 s left; 1 of 60 layers');
+  assert.equal(overallLine(state, 3_000_000, 40), '13.0/60.0 MiB 2.9 MiB/s 16s 1/60');
+  assert.equal(overallLine(state, undefined), '13.0 MiB of 60.0 MiB; 1 of 60 layers');
+  assert.equal(overallLine(state, 0), '13.0 MiB of 60.0 MiB, 0.0 B/s; 1 of 60 layers');
+  assert.equal(overallLine(newState(), 5), undefined);
+});
+
+test('progress: the rate is that of the last seconds', () => {
+  const meter = new RateMeter();
+  assert.equal(meter.rate(0, 0), undefined);
+  assert.equal(meter.rate(1000, 1000), 1000);
+  for (let at = 2000; at <= 6000; at += 1000) meter.rate(at, 1000 + at);
+  assert.equal(meter.rate(20_000, 7000), undefined, 'nothing is known of the last seconds');
+  assert.equal(meter.rate(21_000, 12_000), 5000);
+});
+
+test('progress: letters that are drawn wide count twice', () => {
+  assert.equal(visibleWidth('a\u6f22b\u2502'), 5);
+  assert.equal(cut('a\u6f22b', 2), 'a');
+});
+
+test('colour: NO_COLOR before CLICOLOR_FORCE before the terminal', () => {
+  const wants = (isTerminal: boolean, env: Record<string, string>) =>
+    wantsColour({ isTerminal, columns: () => 80, write: async () => {} }, (name) => env[name]);
+  assert.equal(wants(true, {}), true);
+  assert.equal(wants(true, { NO_COLOR: '1', CLICOLOR_FORCE: '1' }), false);
+  assert.equal(wants(true, { NO_COLOR: '' }), true);
+  assert.equal(wants(false, { CLICOLOR_FORCE: '1' }), true);
+  assert.equal(wants(false, { CLICOLOR_FORCE: '0' }), false);
+  assert.equal(wants(true, { CLICOLOR: '0' }), false);
+  assert.equal(wants(true, { TERM: 'dumb' }), false);
+  assert.equal(wants(false, {}), false);
 });
 
 test('progress: a cut keeps the escapes, so that colours end', () => {
@@ -188,10 +269,11 @@ test('progress: too many rows leave out what is done', () => {
   const state = stateOf(
     ...blobs.map((d, i) => blob('layer', d, i === 14 ? 'downloading' : i < 10 ? 'done' : 'waiting')),
   );
-  const lines = frame(state, { elapsed: 0, colour: false, maxRows: 5 });
-  assert.equal(lines.length, 1 + 5 + 1 + 1);
+  const lines = frame(state, { elapsed: 0, colour: false, lines: 9 });
+  assert.equal(lines.length, 9);
   assert.equal(lines[6], '(10 more)');
   assert.match(lines[5] ?? '', /downloading/);
+  assert.equal(lines[8], '100.0 B of 150.0 B; 10 of 15 blobs');
 });
 
 test('progress: bytes fetched are those of this run', () => {

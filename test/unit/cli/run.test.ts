@@ -669,8 +669,8 @@ test('run: the table is redrawn in place', async () => {
   });
   await run(fake.runtime, ['pull', 'reg.example/a:b'], given);
   const erase = '\u001b[1A\u001b[2K\r';
-  const [first = '', second = ''] = fake.out().split(erase.repeat(4));
-  assert.equal(first.split('\n').length - 1, 4);
+  const [first = '', second = ''] = fake.out().split(erase.repeat(5));
+  assert.equal(first.split('\n').length - 1, 5);
   assert.ok(second.startsWith('reg.example/a:b:'));
 });
 

@@ -210,3 +210,42 @@ test('tables: an HTTP exchange in a line', () => {
     'http: GET https://h/v2/ failed (reset) in 1ms',
   );
 });
+
+test('images ls on a terminal: no line is wider, names can be typed again, and piped all is there', () => {
+  const row = (name: string, platforms: string[]) => ({
+    image: {
+      name,
+      target: {
+        mediaType: 'application/vnd.oci.image.index.v1+json',
+        digest: parseDigest(`sha256:${'ab'.repeat(32)}`),
+        size: 5,
+      },
+      labels: { a: 'b' },
+      createdAt: 0,
+      updatedAt: 0,
+    },
+    ...{ size: 123_456_789, platforms, warnings: [] },
+  });
+  const many = ['linux/amd64', 'linux/arm/v7', 'linux/arm64/v8', 'linux/ppc64le', 'linux/s390x'];
+  const rows = [
+    row('docker.io/library/alpine:3.20', many),
+    row('docker.io/team/app:1', ['linux/amd64']),
+    row(`registry.example.com/a/very/long/path/of/an/organisation/image:${'1.2.3-'.repeat(6)}rc`, many),
+  ];
+  for (const columns of [30, 40, 80, 120]) {
+    const lines = renderImages(rows, columns).trimEnd().split('\n');
+    for (const line of lines) assert.ok(line.trimEnd().length <= columns, `${columns}: ${line}`);
+    assert.equal(lines.length, 4);
+    for (const line of lines.slice(1)) assert.match(line, /abababababab +117\.7 MiB/);
+  }
+  const [head, alpine, team] = renderImages(rows.slice(0, 2), 80).split('\n');
+  assert.match(head ?? '', /^REF +DIGEST +SIZE +PLATFORMS/);
+  assert.match(
+    alpine ?? '',
+    /^alpine:3\.20 +abababababab +117\.7 MiB +linux\/amd64,linux\/arm\/v7,linux\/arm64\/v8 \+2$/,
+  );
+  assert.match(team ?? '', /^team\/app:1 /);
+  const full = renderImages(rows);
+  assert.equal(renderImages(rows, 1000), full);
+  assert.ok(full.includes(rows[2]?.image.name ?? '?') && full.includes('a=b'));
+});
