@@ -12,7 +12,6 @@ const VECTORS: readonly string[] = [
 
 /** Without a test so far, and who is to write it. */
 const MISSING: Readonly<Record<string, string>> = {
-  A35: 'serve: the conformance suite of the distribution-spec',
   HA18: 'push: answers of a hostile registry',
 };
 
