@@ -11,6 +11,7 @@ import { installations, startContainerd } from '../support/containerd.ts';
 import { execOk } from '../support/exec.ts';
 import { hawser, quickest, wanted } from '../support/hawser.ts';
 import { findTool, needs, requirePeer } from '../support/needs.ts';
+import { freePort, startDaemon } from '../support/processes.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
@@ -138,6 +139,42 @@ for (const flavour of wanted.filter((one) => one === quickest || one.name === 'd
       await other.ok('push', ...flags, `${registry.host}/sparse/app:1`, ref);
     });
   });
+
+test('A40: crane’s registry takes an index once, and refuses one of absent platforms', {
+  skip: crane(),
+}, async () => {
+  const temp = scratch('hawser-push-crane-');
+  const host = `127.0.0.1:${await freePort()}`;
+  const ready = async () => (await fetch(`http://${host}/v2/`).catch(() => undefined))?.ok === true;
+  const server = await startDaemon('crane', ['registry', 'serve', '--address', host], ready);
+  const index = buildIndex([await layers('amd64', 'x'), await layers('arm64', 'y')]);
+  const from = await startRegistry();
+  const go = hawser(quickest, join(temp.path, 'root'));
+  try {
+    const local = from.push('t/src', '1', index);
+    await go.ok('content', 'fetch', '--progress', 'none', '--all-platforms', local);
+    const traced = async (ref: string) =>
+      (await go.ok('push', '--progress', 'none', '--http-trace', ref, local)).stderr
+        .split('\n')
+        .filter((line) => /^http: (?:PUT|PATCH|POST) /.test(line));
+    const first = await traced(`${host}/x/app:1`);
+    assert.equal(first.filter((line) => line.includes('/manifests/')).length, 3);
+    assert.equal(first.filter((line) => /PUT .*\/blobs\//.test(line)).length, index.blobs.size);
+    assert.deepEqual(await traced(`${host}/x/app:1`), []);
+    const { stdout } = await execOk('crane', ['digest', '--insecure', `${host}/x/app:1`]);
+    assert.equal(stdout.trim(), index.root.digest);
+    await execOk('crane', ['validate', '--insecure', '--remote', `${host}/x/app:1`]);
+    const sparse = hawser(quickest, join(temp.path, 'sparse'));
+    await sparse.ok('content', 'fetch', '--progress', 'none', '--platform', 'linux/arm64', local);
+    const done = await sparse.run(['push', '--progress', 'none', `${host}/sparse/app:1`, local]);
+    assert.equal(done.code, 1);
+    assert.match(done.stderr, /does not take an index with absent platforms/);
+  } finally {
+    await from.close();
+    await server.stop();
+    await temp[Symbol.asyncDispose]();
+  }
+});
 
 function crane(): string | false {
   if (findTool('crane') !== undefined) return false;

@@ -9,7 +9,13 @@ export function safeUrl(url: URL): string {
     const shown = SHOWN_PARAMETERS.has(name) ? encodeURIComponent(value) : 'REDACTED';
     return `${encodeURIComponent(name)}=${shown}`;
   });
-  return printable(`${url.origin}${url.pathname}${query.length > 0 ? `?${query.join('&')}` : ''}`, 2000);
+  return printable(`${placeOf(url)}${url.pathname}${query.length > 0 ? `?${query.join('&')}` : ''}`, 2000);
+}
+
+/** The origin; of a scheme that has none (`file:`, `unix:`), scheme and host. */
+function placeOf({ origin, protocol, href, host }: URL): string {
+  if (origin !== 'null') return origin;
+  return href.startsWith(`${protocol}//`) ? `${protocol}//${host}` : protocol;
 }
 
 /** Headers as they may be shown: secrets and `hidden` names (lower case) replaced, URLs by `safeUrl`, no control characters. */

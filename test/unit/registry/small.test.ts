@@ -142,6 +142,8 @@ test('backoff doubles and is bounded', () => {
 test('URLs are shown without secrets (H13)', () => {
   const url = new URL('https://u:p@h.example/a?X-Amz-Signature=s3cret&ns=docker.io&token=t#f');
   assert.equal(safeUrl(url), 'https://h.example/a?X-Amz-Signature=REDACTED&ns=docker.io&token=REDACTED');
+  for (const other of ['file:///etc/passwd', 'unix://host/run/a.sock', 'data:text/plain,x'])
+    assert.equal(safeUrl(new URL(other)), other);
 });
 
 test('headers are shown without secrets (H13)', () => {
