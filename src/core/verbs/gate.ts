@@ -38,7 +38,7 @@ export async function passGate(
     call.signal?.throwIfAborted();
     if (verdict.accepted !== true) {
       const { reference, root } = subject;
-      const message = `${reference.name} (${root.digest}): ${verdict.reason}`;
+      const message = `${reference.name} (${root.digest}): ${verdict.reason} (${verdict.by})`;
       throw new HawserError('PermissionDenied', message, { hint: verdict.hint });
     }
     accepted.push(verdict);

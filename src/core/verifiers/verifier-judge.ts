@@ -44,8 +44,7 @@ export function verifierJudge(
       for (const program of await foundPrograms(parts, set, call)) {
         const reason = await refusalOf(parts, program, set.timeLimit, subject, call);
         const by = `image verifier ${program}`;
-        if (reason !== undefined)
-          return { accepted: false, by, reason: `${by} refuses the image: ${reason}`, hint: HINT };
+        if (reason !== undefined) return { accepted: false, by, reason: `refused: ${reason}`, hint: HINT };
         vouchers.push({ by: 'verifier', digest: subject.root.digest, signer: program });
       }
       return { accepted: true, by: `image verifiers in ${set.path}`, vouchers };
