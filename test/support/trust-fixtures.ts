@@ -57,6 +57,24 @@ export function serveTrustFixtures(registry: TestRegistry): void {
   }
 }
 
+/** The images that cosign itself has signed, by their names below `registry.test/real`. */
+export const realImages: readonly string[] = readdirSync(join(dir, 'real'))
+  .filter((file) => file.endsWith('.json'))
+  .map((file) => file.replace(/\.json$/, ''));
+
+/** `signer.pub`: of all of them. `other.pub`: of none. */
+export const realKey = (name: 'signer.pub' | 'other.pub'): string => join(dir, 'real', name);
+
+/** Puts those there, as `real/NAME:1`. */
+export function serveRealImages(registry: TestRegistry): void {
+  for (const name of realImages)
+    serveRepository(
+      registry,
+      `real/${name}`,
+      JSON.parse(readFileSync(join(dir, 'real', `${name}.json`), 'utf8')),
+    );
+}
+
 function serveRepository(
   registry: TestRegistry,
   repository: string,
