@@ -46,6 +46,8 @@ export async function buildImages(dir: string, log: (line: string) => void): Pro
   add('app-one-layer', 'gzip', [whole]);
   add('app-zstd', 'zstd', layers);
   add('tiny', 'gzip', await tinyLayers(layout, tars));
+  add('tiny-127', 'gzip', await tinyLayers(layout, tars, { count: 127 }));
+  add('many', 'gzip', await tinyLayers(layout, tars, { bytes: 16_384 }));
   layout.finish();
 }
 

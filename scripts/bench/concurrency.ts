@@ -8,7 +8,7 @@ import { scratch } from '../../test/support/scratch.ts';
 import type { Flags, Results } from './flags.ts';
 import { type GeneratedImage, type GeneratedLayer, generatedImages } from './generated.ts';
 import { layoutManifest } from './images.ts';
-import { COMMANDS } from './peers.ts';
+import { COMMANDS } from './peers/hawser.ts';
 import { median, table, timed } from './run.ts';
 import { type BenchRegistry, startBenchRegistry } from './server.ts';
 

@@ -2,16 +2,21 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { IMAGES } from './images.ts';
-import type { Kind, Target } from './peers.ts';
+import type { Link } from './link.ts';
+import { PEERS } from './peers/choose.ts';
+import type { Target } from './peers/hawser.ts';
+import type { Kind } from './peers/peer.ts';
 
 export const HELP: string = `npm run bench -- [what] [flags]
 
-what: pull (default: images by hawser and its peers), codecs, growth, memory, concurrency
+what: pull (default: images by hawser and its peers), codecs, growth, memory, concurrency; newer: makes the chroot of podman-new
 
   --runs N             rounds, of which the medians are taken (default 3)
   --only IMAGE,...     ${IMAGES.map((one) => one.name).join(', ')}
   --kinds KIND,...     pull, fetch, again (default all)
-  --peers NAME,...     hawser, ctr, podman, skopeo, floor, hawser-bundle, hawser-deno (default: all that are installed)
+  --peers NAME,...     ${PEERS.join(', ')} (default: all that are installed)
+  --delay MS           the registry is this far away, each way
+  --rate MB            megabytes a second and connection from the registry
   --target T           what hawser is: binary (default), bundle, source
   --ext4               stores on ext4 in a loop file instead of tmpfs
   --jobs N             of concurrency: hawser's own flag, to see whether its processor time keeps to it
@@ -26,6 +31,8 @@ export interface Flags {
   readonly peers: readonly string[];
   readonly target: Target;
   readonly ext4: boolean;
+  /** How far away the registry is. Not given: on this machine. */
+  readonly link: Link | undefined;
   readonly scale: number;
   readonly jobs: string | undefined;
   readonly json: string | undefined;
@@ -50,6 +57,8 @@ export function parseFlags(): { what: string; flags: Flags } {
       target: text,
       scale: text,
       jobs: text,
+      delay: text,
+      rate: text,
       json: text,
       ext4: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
@@ -63,12 +72,24 @@ export function parseFlags(): { what: string; flags: Flags } {
     runs: Number(values.runs ?? 3),
     only: list(values.only, IMAGES.map((one) => one.name).join(',')),
     kinds: list(values.kinds, 'pull,fetch,again') as Kind[],
-    peers: list(values.peers, 'hawser,ctr,podman,skopeo,floor,hawser-bundle,hawser-deno'),
+    peers: list(values.peers, PEERS.join(',')),
     target: (values.target ?? 'binary') as Target,
     ext4: values.ext4 ?? false,
+    link: linkOf(values),
     scale: Number(values.scale ?? 1),
     jobs: values.jobs,
     json: values.json,
   };
   return { what: positionals[0] ?? 'pull', flags };
+}
+
+function linkOf({
+  delay,
+  rate,
+}: {
+  delay?: string | undefined;
+  rate?: string | undefined;
+}): Link | undefined {
+  if (delay === undefined && rate === undefined) return undefined;
+  return { delay: Number(delay ?? 0), rate: Number(rate ?? 0) * 1e6 };
 }

@@ -2,7 +2,7 @@
 
 import type { Flags, Results } from './flags.ts';
 import { type GeneratedImage, generatedImages } from './generated.ts';
-import { COMMANDS, hawser } from './peers.ts';
+import { COMMANDS, hawser } from './peers/hawser.ts';
 import { exponent, median, table } from './run.ts';
 import { startBenchRegistry } from './server.ts';
 

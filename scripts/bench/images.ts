@@ -24,6 +24,8 @@ export const IMAGES: readonly BenchImage[] = [
   { name: 'app-one-layer', title: 'the same as one layer', compression: 'gzip' },
   { name: 'app-zstd', title: 'the same 6 layers as zstd', compression: 'zstd' },
   { name: 'tiny', title: '60 tiny layers', compression: 'gzip' },
+  { name: 'tiny-127', title: '127 tiny layers', compression: 'gzip' },
+  { name: 'many', title: '60 layers of 48 KB', compression: 'gzip' },
 ];
 
 export function benchDir(): string {

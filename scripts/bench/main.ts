@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- [codecs|growth|memory|concurrency] [flags]]. Images are built once below HAWSER_BENCH_DIR; stores that
+ * npm run bench [-- [codecs|growth|memory|concurrency|newer] [flags]]. Images are built once below HAWSER_BENCH_DIR; stores that
  * are measured are made on /dev/shm, and removed. Needs root, as all that unpack layers do.
  */
 import { writeFileSync } from 'node:fs';
@@ -8,13 +8,17 @@ import { codecs } from './codecs.ts';
 import { concurrency } from './concurrency.ts';
 import { ext4 } from './ext4.ts';
 import { type Flags, HELP, parseFlags, type Results } from './flags.ts';
+import { EXT4_GOALS, FAR_GOALS, GOALS, type Goal } from './goals.ts';
 import { growth } from './growth.ts';
 import { benchDir, benchImages, IMAGES, layoutManifest } from './images.ts';
+import { type Link, startLink } from './link.ts';
 import { machine, versionOf } from './machine.ts';
 import { memory } from './memory.ts';
-import { choosePeers, type Peer } from './peers.ts';
+import { makeNewer } from './newer.ts';
+import { choosePeers } from './peers/choose.ts';
+import type { Job, Peer } from './peers/peer.ts';
 import { machineLine, measurePulls, pullTable, verdicts, verdictTable } from './pull.ts';
-import { startBenchRegistry } from './server.ts';
+import { type BenchRegistry, startBenchRegistry } from './server.ts';
 
 const log = (line: string): void => console.error(line);
 
@@ -29,16 +33,45 @@ async function pull(flags: Flags): Promise<Results> {
     layout,
     images.map((one) => one.name),
   );
+  await using far = flags.link && (await startLink(registry.host, flags.link));
   const base = disk?.path ?? '/dev/shm';
   const refresh = disk?.refresh;
-  const series = await measurePulls({ images, kinds, peers, rounds, base, refresh, registry, log });
+  const series = await measurePulls({
+    images,
+    kinds,
+    peers,
+    rounds,
+    base,
+    refresh,
+    registry: at(registry, far),
+    log,
+  });
   const titles = Object.fromEntries(images.map((image) => [image.name, titleOf(image, layout)]));
   return { absent, series, base, ...printPulls(flags, series, peers, titles, absent) };
+}
+
+/** The registry as it is seen over the link. */
+function at(registry: BenchRegistry, far: { readonly host: string } | undefined): Job['registry'] {
+  if (far === undefined) return registry;
+  const over = (text: string): string => text.replace(registry.host, far.host);
+  return {
+    reference: (image) => over(registry.reference(image)),
+    blobUrl: (image, digest) => over(registry.blobUrl(image, digest)),
+    layers: (image) => registry.layers(image),
+  };
 }
 
 function titleOf({ name, title }: (typeof IMAGES)[number], layout: string): string {
   const bytes = layoutManifest(layout, name).layers.reduce((sum, layer) => sum + layer.size, 0);
   return `${title}, ${(bytes / 1e6).toFixed(bytes < 1e6 ? 1 : 0)} MB`;
+}
+
+function rateOf({ rate }: Link): string {
+  return rate === 0 ? '' : `, ${rate / 1e6} MB/s a connection,`;
+}
+
+function goalsFor({ ext4, link }: Flags): readonly Goal[] {
+  return link ? FAR_GOALS : ext4 ? EXT4_GOALS : GOALS;
 }
 
 function printPulls(
@@ -52,9 +85,8 @@ function printPulls(
   console.log(
     `Seconds from start to end of the program, medians of ${flags.runs}; in brackets the median of the paired ratios to hawser.`,
   );
-  console.log(
-    `From docker-registry on loopback into empty stores on ${disk}; hawser is the ${flags.target}.\n`,
-  );
+  const way = flags.link ? `${flags.link.delay} ms away each way${rateOf(flags.link)}` : 'on loopback';
+  console.log(`From docker-registry ${way} into empty stores on ${disk}; hawser is the ${flags.target}.\n`);
   console.log(`${pullTable(series, peers, titles)}\n`);
   if (absent.length > 0) console.log(`Not installed: ${absent.join('; ')}`);
   const registry = { registry: versionOf('docker-registry') };
@@ -63,7 +95,7 @@ function printPulls(
     ...peers.map((p) => p.versions()),
   );
   for (const [name, version] of Object.entries(versions)) console.log(`${name}: ${version}`);
-  const goals = verdicts(series, flags.ext4);
+  const goals = verdicts(series, goalsFor(flags));
   if (goals.length > 0) console.log(`\n${verdictTable(goals)}`);
   return { versions, goals };
 }
@@ -74,6 +106,10 @@ const COMMANDS: Readonly<Record<string, (flags: Flags) => Promise<Results>>> = {
   growth: (flags) => growth(flags, log),
   memory: (flags) => memory(flags, log),
   concurrency: (flags) => concurrency(flags, log),
+  newer: async () => {
+    makeNewer(log);
+    return {};
+  },
 };
 
 const { what, flags } = parseFlags();

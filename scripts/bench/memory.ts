@@ -4,7 +4,7 @@ import type { Flags, Results } from './flags.ts';
 import { generatedImages } from './generated.ts';
 import { growingLayers } from './growth.ts';
 import { benchImages, IMAGES } from './images.ts';
-import { COMMANDS } from './peers.ts';
+import { COMMANDS } from './peers/hawser.ts';
 import { table, timed } from './run.ts';
 import { type BenchRegistry, startBenchRegistry } from './server.ts';
 import { type Usage, watch } from './watch.ts';

@@ -1,11 +1,10 @@
 /** `npm run bench`: every image by every peer in turn, n rounds; medians, paired ratios, and the goals. */
 import { execFileSync } from 'node:child_process';
-import { AGAIN_LIMIT, EXT4_GOALS, GOALS, type Goal } from './goals.ts';
+import { AGAIN_LIMIT, type Goal } from './goals.ts';
 import type { BenchImage } from './images.ts';
 import type { Machine } from './machine.ts';
-import type { Kind, Peer } from './peers.ts';
+import type { Job, Kind, Peer } from './peers/peer.ts';
 import { median, table } from './run.ts';
-import type { BenchRegistry } from './server.ts';
 
 export interface PullBench {
   readonly images: readonly BenchImage[];
@@ -15,7 +14,7 @@ export interface PullBench {
   readonly base: string;
   /** What each run waits for: that the disk is as it was before the first. */
   readonly refresh?: (() => void) | undefined;
-  readonly registry: BenchRegistry;
+  readonly registry: Job['registry'];
   readonly log: (line: string) => void;
 }
 
@@ -114,8 +113,8 @@ export interface Verdict {
 }
 
 /** The goals that this run can tell of. */
-export function verdicts(all: readonly Series[], ext4: boolean): Verdict[] {
-  const ratios = (ext4 ? EXT4_GOALS : GOALS).flatMap((goal) => verdict(all, goal));
+export function verdicts(all: readonly Series[], goals: readonly Goal[]): Verdict[] {
+  const ratios = goals.flatMap((goal) => verdict(all, goal));
   const again = find(all, OTHER_KINDS_ON, 'again', 'hawser');
   if (again === undefined || again.seconds.length === 0) return ratios;
   const measured = median(again.seconds);

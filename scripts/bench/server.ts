@@ -4,6 +4,7 @@ import { type RealRegistry, startDockerRegistry } from '../../test/support/real-
 import type { Described } from '../fixtures/layout.ts';
 
 export interface BenchRegistry extends AsyncDisposable {
+  readonly host: string;
   /** `127.0.0.1:5000/bench/app:1`. */
   reference(image: string): string;
   blobUrl(image: string, digest: string): string;
@@ -43,6 +44,7 @@ export async function startBenchRegistry(
   }
   warm(storage);
   return {
+    host: registry.host,
     reference: (image) => `${registry.host}/bench/${image}:1`,
     blobUrl: (image, digest) => url(image, `blobs/${digest}`),
     layers: async (image) => ((await (await manifest(image)).json()) as { layers: Described[] }).layers,
