@@ -1027,6 +1027,72 @@ test('A18: unpacked: the snapshot of the chain is there, and named in the result
     });
 });
 
+for (const [form, pack] of [
+  ['plain', (part: Uint8Array) => part],
+  ['gzip', gzipSync],
+  ['zstd', zstdCompressSync],
+] as const)
+  test(`A18: ${form}: a layer is unpacked while the rest of the stream is still to come`, {
+    skip: needs({ root: true }),
+  }, async () => {
+    await withWorld(async ({ store, load }) => {
+      const tar = tarOf(whole());
+      const rest = Buffer.from(tar).indexOf(blobEntry(layers[1] ?? BASE)[0]);
+      const extracted = Promise.withResolvers<void>();
+      const report = (event: ProgressEvent) => {
+        if (event.type === 'layer' && event.status === 'extracted' && event.desc.digest === digestOf(BASE))
+          extracted.resolve();
+      };
+      const parts = [tar.subarray(0, rest), tar.subarray(rest)];
+      const stream = new ReadableStream<Uint8Array>(
+        {
+          pull: async (out) => {
+            const part = parts.shift();
+            if (parts.length === 0) await extracted.promise;
+            if (part === undefined) out.close();
+            else out.enqueue(new Uint8Array(pack(part)));
+          },
+        },
+        { highWaterMark: 0 },
+      );
+      await load([], 'stream', { unpack: true, report, from: { type: 'bytes', name: 'it', stream } });
+      assert.deepEqual(await namesIn(store), [NAME]);
+    });
+  });
+
+test('A17: a compressed file of what is here and recorded is not read to its end; else it is', async () => {
+  const { entries } = largeImage();
+  for (const pack of [gzipSync, zstdCompressSync])
+    await withWorld(async ({ load, store }) => {
+      const file = new Uint8Array(pack(tarOf(entries)));
+      await load(file);
+      file.fill(7, file.length - 1000);
+      await load(file);
+      await rejectsWith('DataLoss', /./, load(file, 'file', { name: 'registry.example/other:1' }));
+      assert.deepEqual(await namesIn(store), [NAME]);
+      assert.deepEqual(await store.content.listStatuses(), []);
+      await rejectsWith(
+        'DataLoss',
+        /./,
+        withWorld((other) => other.load(file).then(() => {})),
+      );
+    });
+});
+
+test('a failure ends an import whose stream says nothing more', () =>
+  withWorld(async ({ load, store }) => {
+    const entries = whole().filter(([name]) => name !== blobEntry(amd64.config)[0]);
+    const tar = tarOf([...entries, [blobEntry(amd64.config)[0], flipped(amd64.config)]]);
+    const ended = Promise.withResolvers<void>();
+    const stream = new ReadableStream<Uint8Array>({
+      start: (out) => out.enqueue(tar.subarray(0, tar.length - 1024)),
+      cancel: () => ended.resolve(),
+    });
+    await rejectsWith('DataLoss', /./, load([], 'stream', { from: { type: 'bytes', name: 'it', stream } }));
+    await ended.promise;
+    await isClean(store);
+  }));
+
 test('nothing is left beside what was given', () =>
   withWorld(async ({ load, dir }) => {
     await load(whole(), 'gzip');

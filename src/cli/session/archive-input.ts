@@ -14,6 +14,11 @@ export function archiveInput({ runtime: { host }, signal }: Context, path: strin
   if (path !== '-') return { type: 'path', path: absolutePath(path, host) };
   if (host.stdinIsTerminal)
     throw usageError('standard input is a terminal', 'Pipe an archive, or name a file');
-  const stream = byteStream({ next: () => host.readBytes({ signal }), signal });
+  const stop = new AbortController();
+  const stream = byteStream({
+    next: () => host.readBytes({ signal: stop.signal }),
+    cancel: (reason) => stop.abort(reason),
+    signal,
+  });
   return { type: 'bytes', name: 'standard input', stream };
 }

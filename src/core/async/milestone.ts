@@ -4,7 +4,7 @@ import { orAborted } from './abort.ts';
 export interface Awaitable {
   readonly isReached: boolean;
   /** Resolves when the milestone is reached; rejects with the signal's reason. */
-  wait(signal: AbortSignal): Promise<void>;
+  wait(signal: AbortSignal | undefined): Promise<void>;
 }
 
 /** An event that others wait for. It happens once, and stays true. */
@@ -24,8 +24,8 @@ export class Milestone implements Awaitable {
     this.#resolve();
   }
 
-  async wait(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  async wait(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
     if (!this.#reached) await orAborted(this.#promise, signal);
   }
 }

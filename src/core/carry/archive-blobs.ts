@@ -107,10 +107,26 @@ export class ArchiveBlobs extends LayoutFetcher implements Provider, InfoProvide
   }
 
   async info(digest: Digest, call: Call = {}): Promise<Info> {
-    const stored = await ifFound(this.#store.info(digest, call));
+    const stored = await this.#stored(digest, call);
     if (stored !== undefined) return stored;
     const { size } = await this.listed(digest, call);
     return { digest, size, createdAt: 0, updatedAt: 0, labels: {} };
+  }
+
+  /** The record that the store has; what may still arrive with the archive is waited for. */
+  async #stored(digest: Digest, call: Call): Promise<Info | undefined> {
+    const stored = await ifFound(this.#store.info(digest, call));
+    if (stored !== undefined || this.archive.arriving === undefined) return stored;
+    await this.archive.find(this.pathOf(digest), call);
+    return await ifFound(this.#store.info(digest, call));
+  }
+
+  /** Waits until a blob that the store lacks has arrived with the archive; NotFound when the blob will not. `tell`: see `Arriving`. */
+  async follow(digest: Digest, tell: (offset: number) => void, call: Call): Promise<void> {
+    const { arriving } = this.archive;
+    if (arriving === undefined || (await ifFound(this.#store.info(digest, call))) !== undefined) return;
+    await arriving.follow(this.pathOf(digest), tell, call);
+    await this.info(digest, call);
   }
 
   protected override absent(digest: Digest): HawserError {
@@ -119,7 +135,7 @@ export class ArchiveBlobs extends LayoutFetcher implements Provider, InfoProvide
 
   /** A document of the archive goes before that of the store, which may be damaged: an import brings it anew then. */
   async open(digest: Digest, opts: { offset?: number } & Call = {}): Promise<ReadableStream<Uint8Array>> {
-    const stored = await ifFound(this.#store.info(digest, opts));
+    const stored = await this.#stored(digest, opts);
     if (stored === undefined) return await this.read(digest, opts);
     const member = await this.archive.find(this.pathOf(digest), opts);
     if (member?.type === 'file' && member.size === stored.size && member.size <= MAX_CONFIG_BYTES) {

@@ -11,7 +11,6 @@ const COPY = 1 << 20;
 export function openDirectoryArchive(fs: FileSystem, dir: string): Archive {
   return {
     name: dir,
-    isStreamed: false,
     find: async (name, call) => await find(fs, dir, name, call),
     names: async (call) => {
       const names = (await fs.list(`${dir}/.`, call)).map(({ name }) => name);

@@ -18,10 +18,10 @@ export async function openFileArchive(name: string, file: FileHandle, call: Call
     const input = new FileInput(file, size, LOOK);
     const keep = async (_: string, entry: { readonly offset: number; readonly size: number }) =>
       regionMember(file, entry.offset, entry.size);
-    const members = await scan(new TarEntries(input), keep, call);
+    const members = new Map<string, Member>();
+    await scan(new TarEntries(input), keep, call, { members });
     return {
       name,
-      isStreamed: false,
       find: async (member) => members.get(member),
       names: async () => members.keys(),
       [Symbol.asyncDispose]: () => file.close(),

@@ -109,6 +109,7 @@ async function ofEntries({ hashers }: HaveDeps, input: ByteInput, call: Call): P
       return memoryMember(bytes);
     },
     call,
+    { members: new Map() },
   );
   return digests;
 }

@@ -25,12 +25,27 @@ export type Member =
 export interface Archive extends AsyncDisposable {
   /** For messages. */
   readonly name: string;
-  /** What it has is in the store by now, wanted or not. */
-  readonly isStreamed: boolean;
-  /** Undefined when there is no such member. Names have no `./` before them. */
+  /** Of an archive that is read once, from its start. */
+  readonly arriving?: Arriving;
+  /** Undefined when there is no such member; where members arrive, this waits for it. Names have no `./` before them. */
   find(name: string, call: Call): Promise<Member | undefined>;
   /** Names of members, enough of them to tell what the archive is. */
   names(call: Call): Promise<Iterable<string>>;
+}
+
+/** An archive whose members go into the store while it is read, wanted or not. */
+export interface Arriving {
+  /** Something is in the store that was not there. */
+  readonly hasBrought: boolean;
+  /**
+   * Waits until the member is in the store, or will not come. `tell`: called when the member begins to arrive, and while it does, with the
+   * bytes so far.
+   */
+  follow(name: string, tell: (offset: number) => void, call: Call): Promise<void>;
+  /** Nobody minds when the archive is not read to its end. */
+  readonly mayStop: boolean;
+  /** Waits for the end of the archive, and fails where the archive is malformed. */
+  end(call: Call): Promise<void>;
 }
 
 /** More entries are refused: each takes memory. */
@@ -50,16 +65,24 @@ export function memoryMember(bytes: Uint8Array): Member {
   return { type: 'file', size: bytes.length, open: async (offset) => streamOf(bytes.subarray(offset)) };
 }
 
+/** What a scan has found. */
+export interface Scanned {
+  readonly members: Map<string, Member>;
+  /** Called with the name of each member that is in `members` now. */
+  added?(name: string): void;
+}
+
 /**
- * All members; `keep` makes one of a file, whose content it may read. Of two of one name the first counts, as a blob's bytes are
- * checked anyway; but two documents that name images are refused.
+ * Puts all members into `found`; `keep` makes one of a file, whose content it may read. Of two of one name the first counts, as a
+ * blob's bytes are checked anyway; but two documents that name images are refused.
  */
 export async function scan(
   entries: TarEntries,
   keep: (name: string, entry: ScannedEntry) => Promise<Member>,
   call: Call,
-): Promise<Map<string, Member>> {
-  const members = new Map<string, Member>();
+  found: Scanned,
+): Promise<void> {
+  const { members } = found;
   for (let entry = await entries.next(call); entry !== undefined; entry = await entries.next(call)) {
     call.signal?.throwIfAborted();
     const name = memberName(entry.name);
@@ -72,8 +95,8 @@ export async function scan(
     if (members.size >= MAX_ENTRIES)
       throw new HawserError('ResourceExhausted', `it has more than ${MAX_ENTRIES} entries`);
     members.set(name, await memberOf(name, entry, keep));
+    found.added?.(name);
   }
-  return members;
 }
 
 async function memberOf(

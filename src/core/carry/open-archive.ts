@@ -27,10 +27,10 @@ export interface OpenDeps extends StreamDeps {
 export async function openArchive(deps: OpenDeps, source: ImportSource, call: WriteCall): Promise<Archive> {
   const name = source.type === 'path' ? source.path : source.name;
   try {
-    if (source.type === 'bytes') return await streamed(deps, name, source.stream, call);
+    if (source.type === 'bytes') return await streamed(deps, name, source.stream, false, call);
     const opened = await openInPlace(deps.fs, source.path, call);
     if (opened.type === 'archive') return opened.archive;
-    return await streamed(deps, name, await fileStream(opened.file), call);
+    return await streamed(deps, name, await fileStream(opened.file), true, call);
   } catch (err) {
     throw wrap(`Cannot read ${name}`, err);
   }
@@ -66,14 +66,11 @@ async function streamed(
   deps: OpenDeps,
   name: string,
   stream: ReadableStream<Uint8Array>,
+  mayStop: boolean,
   call: WriteCall,
 ): Promise<Archive> {
   const { input, cancel } = await archiveBytes(stream, deps.codecs, call);
-  try {
-    return await readStreamArchive(deps, name, input, call);
-  } catch (err) {
-    throw await cleanedUp(err, () => cancel(err));
-  }
+  return readStreamArchive(deps, name, { input, mayStop, cancel }, call);
 }
 
 /** Where in the archive the layout is, and what it is. */

@@ -37,6 +37,10 @@ export type Leaf = Exclude<Part, { type: 'index' }>;
 
 type Store = Provider & InfoProvider;
 
+interface SurveyOptions extends Call {
+  readonly documentsOnly?: boolean;
+}
+
 /** Bytes of the documents of one image that are read and kept. */
 const MAX_BYTES = 64 << 20;
 
@@ -53,12 +57,15 @@ interface Count {
 export class Survey {
   readonly #store: Store;
   readonly #call: Call;
+  readonly #documentsOnly: boolean;
   readonly #parts = new Map<string, Promise<Part>>();
   readonly #here = new Map<string, Promise<boolean>>();
 
-  constructor(store: Store, call: Call) {
+  /** `documentsOnly`: configs and layers are not looked up, and count as there. */
+  constructor(store: Store, { documentsOnly = false, ...call }: SurveyOptions) {
     this.#store = store;
     this.#call = call;
+    this.#documentsOnly = documentsOnly;
   }
 
   /** The part that the root `desc` of an image names, with the descriptor as it was given. */
@@ -104,6 +111,7 @@ export class Survey {
 
   async #missing(blobs: readonly Descriptor[]): Promise<Descriptor[]> {
     const missing: Descriptor[] = [];
+    if (this.#documentsOnly) return missing;
     for (const blob of blobs) if (!(await this.#isHere(blob))) missing.push(blob);
     return missing;
   }

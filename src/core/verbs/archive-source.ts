@@ -1,5 +1,7 @@
+import type { ArchiveBlobs } from '../carry/archive-blobs.ts';
 import { type Anew, withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
+import { refKey } from '../content/ref-key.ts';
 import { fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
 import { sourceLabels } from '../images/gc-labels.ts';
@@ -11,15 +13,23 @@ import type { BlobSource } from './fetch.ts';
 import type { Job } from './job.ts';
 import type { PullOptions, StoreDeps } from './options.ts';
 
-/** The blobs of an archive's image, from the store or the archive. A blob of the store that has rotted is taken from the archive again. */
+/**
+ * The blobs of an archive's image, from the store or the archive. A blob of the store that has rotted is taken from the archive again;
+ * one that arrives with the archive is waited for.
+ */
 export function archiveSource(
   { deps, options, lease, report }: Job<StoreDeps, PullOptions>,
-  fetcher: Fetcher,
+  fetcher: Fetcher & Pick<ArchiveBlobs, 'follow'>,
 ): BlobSource {
   const { clock, backend } = deps;
   const { content } = backend;
   const blobs = { content, fetcher, clock, report, link: new Link(clock, { lanes: 1 }) };
-  const bring: BlobSource['bring'] = (desc, call) => fetchBlob(blobs, desc, call);
+  const bring: BlobSource['bring'] = async (desc, call) => {
+    const tell = (offset: number) =>
+      report({ type: 'blob', key: refKey(desc), desc, status: 'downloading', offset });
+    await fetcher.follow(desc.digest, tell, call);
+    return await fetchBlob(blobs, desc, call);
+  };
   const refetch = (desc: Descriptor, { anew, signal }: Anew) =>
     bring(desc, { lease, labels: sourceLabels(options.reference), anew, signal });
   const warn = (message: string) => report({ type: 'warning', message });

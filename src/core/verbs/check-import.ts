@@ -11,44 +11,61 @@ import { chooseManifests } from './choose-manifests.ts';
 
 type Blobs = Provider & InfoProvider;
 
-interface Wishes {
-  readonly wanted: readonly Platform[] | 'all';
-  /** Of this machine. */
-  readonly os: string;
-  /** What the archive says that it builds upon. */
-  readonly base: readonly string[];
-}
+type Wanted = readonly Platform[] | 'all';
 
-export interface ImportCheck {
-  /** What is wanted has an image of this operating system, so that there is something to unpack. */
-  readonly hasImage: boolean;
+interface Named {
+  readonly name: string;
+  readonly target: Descriptor;
 }
 
 /**
- * NotFound that lists what is missing (reason `lacks` where the archive builds upon something), or names the platforms that there are.
+ * NotFound that lists what is missing (reason `lacks` where the archive builds upon something: `base`), or names the platforms that there are.
  * Reads what a fetch of the image would read: an index may list what is not there, or is malformed, as long as nobody wants it.
  */
 export async function checkImport(
   blobs: Blobs,
-  { name, target }: { readonly name: string; readonly target: Descriptor },
-  { wanted, os, base }: Wishes,
+  image: Named,
+  { wanted, base }: { readonly wanted: Wanted; readonly base: () => Promise<readonly string[]> },
   call: Call,
-): Promise<ImportCheck> {
-  const roots =
-    wanted === 'all' || !isIndexType(target.mediaType)
-      ? [target]
-      : await chosenOf(blobs, name, target, wanted, call);
-  const survey = new Survey(blobs, call);
-  const needed: Leaf[] = [];
-  for (const root of roots) needed.push(...leavesOf(await survey.look(root)));
-  if (!needed.every(isWhole)) throw missing(needed, base);
-  const hasImage = needed.some(
+): Promise<void> {
+  const needed = await leavesOfAll(blobs, image, wanted, call);
+  if (!needed.every(isWhole)) throw missing(needed, await base());
+}
+
+/**
+ * Whether what is wanted has an image of the operating system `os`, so that there is something to unpack. Looks at no more than the
+ * documents that tell.
+ */
+export async function hasImageFor(
+  os: string,
+  blobs: Blobs,
+  image: Named,
+  wanted: Wanted,
+  call: Call,
+): Promise<boolean> {
+  const leaves = await leavesOfAll(blobs, image, wanted, { ...call, documentsOnly: true });
+  return leaves.some(
     (leaf) =>
       leaf.type === 'manifest' &&
       mayBeImageConfig(leaf.manifest.config.mediaType) &&
       (leaf.desc.platform?.os ?? os) === os,
   );
-  return { hasImage };
+}
+
+async function leavesOfAll(
+  blobs: Blobs,
+  { name, target }: Named,
+  wanted: Wanted,
+  { documentsOnly = false, signal }: Call & { readonly documentsOnly?: boolean },
+): Promise<Leaf[]> {
+  const roots =
+    wanted === 'all' || !isIndexType(target.mediaType)
+      ? [target]
+      : await chosenOf(blobs, name, target, wanted, { signal });
+  const survey = new Survey(blobs, { documentsOnly, signal });
+  const leaves: Leaf[] = [];
+  for (const root of roots) leaves.push(...leavesOf(await survey.look(root)));
+  return leaves;
 }
 
 async function chosenOf(

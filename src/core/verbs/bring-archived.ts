@@ -1,0 +1,154 @@
+/** Images out of an archive into the store, unpacked: what is looked at first, what is brought, and when. */
+import { canceled, linkAbort } from '../async/abort.ts';
+import type { ArchiveBlobs } from '../carry/archive-blobs.ts';
+import type { Archive } from '../carry/members.ts';
+import { bringReferrers, type Referrer } from '../carry/referrers.ts';
+import { isKind, messageOf, reasonOf } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseReference } from '../reference/parse.ts';
+import { archiveSource } from './archive-source.ts';
+import { checkImport, hasImageFor } from './check-import.ts';
+import { fetchContent } from './fetch.ts';
+import { spaceCheck } from './forecast.ts';
+import type { ImportJob, ImportOptions } from './import-options.ts';
+import type { PullOptions, UnpackedPlatform } from './options.ts';
+import { fetchAndUnpack } from './pull.ts';
+import type { JudgedImage } from './record-imported.ts';
+
+/** Blobs of an image that are waited for at once, where they arrive one after another. */
+const AWAITED = 64;
+
+/** An archive as its images are brought out of it. */
+export interface Opened {
+  readonly archive: Archive;
+  readonly blobs: ArchiveBlobs;
+  /** Documents that an import made. */
+  readonly generated: ReadonlySet<string>;
+  /** What the archive builds upon: told when something is missing. */
+  base(): Promise<readonly string[]>;
+}
+
+export type Unpacked = ReadonlyMap<Digest, readonly UnpackedPlatform[]>;
+
+/**
+ * Looks at all images before anything of one is brought. Where members arrive one after another, all is looked at only at their end:
+ * images are brought and unpacked meanwhile.
+ */
+export async function checkAndBring(
+  job: ImportJob,
+  opened: Opened,
+  images: readonly JudgedImage[],
+): Promise<{ readonly whole: readonly JudgedImage[]; readonly unpacked: Unpacked }> {
+  if (opened.archive.arriving === undefined || job.options.completeOnly === true) {
+    await opened.base();
+    const whole = await wholeImages(job, opened, images);
+    return { whole, unpacked: await bringAll(job, opened, whole) };
+  }
+  const stop = new AbortController();
+  const unlink = linkAbort(job.signal, stop);
+  const own = { ...job, signal: stop.signal };
+  const checking = wholeImages(own, opened, images);
+  checking.catch((err) => stop.abort(canceled(err)));
+  try {
+    const unpacked = await bringAll(own, opened, images);
+    return { whole: await checking, unpacked };
+  } catch (err) {
+    // Of blobs that are nowhere, the check tells all.
+    if (!isKind(err, 'NotFound')) stop.abort(canceled(err));
+    const reason = await checking.then(
+      () => err,
+      (failure) => (isKind(failure, 'Canceled') ? err : failure),
+    );
+    throw reason;
+  } finally {
+    unlink();
+  }
+}
+
+async function bringAll(job: ImportJob, opened: Opened, images: readonly JudgedImage[]): Promise<Unpacked> {
+  const unpacked = new Map<Digest, readonly UnpackedPlatform[]>();
+  for (const image of images)
+    if (!unpacked.has(image.target.digest))
+      unpacked.set(image.target.digest, await bring(job, opened, image));
+  return unpacked;
+}
+
+/** NotFound where one is not whole. `completeOnly`: those that lack a blob of the base are left out. */
+async function wholeImages(
+  { deps, options, signal, report }: ImportJob,
+  { blobs, base }: Opened,
+  images: readonly JudgedImage[],
+): Promise<JudgedImage[]> {
+  const wanted = options.platforms ?? [deps.hostPlatform];
+  const whole: JudgedImage[] = [];
+  for (const image of images) {
+    try {
+      await checkImport(blobs, image, { wanted, base }, { signal });
+      whole.push(image);
+    } catch (err) {
+      const isLast = image === images.at(-1) && whole.length === 0;
+      if (reasonOf(err, 'lacks') === undefined || options.completeOnly !== true || isLast) throw err;
+      report({ type: 'warning', message: `Left out ${image.name}: ${messageOf(err)}` });
+    }
+  }
+  return whole;
+}
+
+/** All that is wanted of one image, into the store, and unpacked. */
+async function bring(
+  job: ImportJob,
+  { archive, blobs, generated }: Opened,
+  image: JudgedImage,
+): Promise<readonly UnpackedPlatform[]> {
+  const { deps, options, report, signal } = job;
+  const { unpack = true, platforms: wanted = [deps.hostPlatform] } = options;
+  const { name, target } = image;
+  report({ type: 'resolved', name, root: target });
+  const maxConcurrentDownloads = archive.arriving === undefined ? undefined : AWAITED;
+  const pulling = { ...job, options: { ...pullOptions(options, name), maxConcurrentDownloads } };
+  const root = { root: target, generated };
+  const { os } = deps.hostPlatform;
+  if (unpack && (await hasImageFor(os, blobs, image, wanted, { signal })))
+    return await fetchAndUnpack(pulling, root, spaceCheck(pulling, true), (own) => archiveSource(own, blobs));
+  if (unpack) report({ type: 'warning', message: `${name} is not unpacked: it has no image for ${os}` });
+  await fetchContent(pulling, root, archiveSource(pulling, blobs), {
+    beforeFetch: spaceCheck(pulling, false),
+  });
+  return [];
+}
+
+/** Brings the referrers as images are brought, but for all platforms, without names and without unpacking. */
+export async function bringOthers(
+  job: ImportJob,
+  blobs: ArchiveBlobs,
+  options: PullOptions,
+  referrers: readonly Referrer[],
+): Promise<void> {
+  const { content } = job.deps.backend;
+  const pulling = { ...job, options: { ...options, platforms: 'all' as const } };
+  await bringReferrers(
+    { content, report: job.report },
+    referrers,
+    job,
+    async ({ mediaType, digest, size }) => {
+      const root = { root: { mediaType, digest, size }, generated: new Set<string>() };
+      await fetchContent(pulling, root, archiveSource(pulling, blobs), {
+        beforeFetch: spaceCheck(pulling, false),
+      });
+    },
+  );
+}
+
+/** An archive need not hold the documents of platforms that nobody wants, whatever the store takes of a registry. */
+export function pullOptions(
+  { platforms, snapshotter, layerSettings }: ImportOptions,
+  name: string,
+): PullOptions {
+  return {
+    reference: parseReference(name),
+    platforms,
+    snapshotter,
+    layerSettings,
+    allMetadata: false,
+  };
+}
