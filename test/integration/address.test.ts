@@ -124,7 +124,7 @@ function inside(installation: Installation): void {
   };
 
   for (const which of installation === installations[0] ? eachRuntime : [quick]) {
-    test(`${which.name}: a pull makes what ctr makes, and shows it as ctr does`, {
+    test(`C1: ${which.name}: a pull makes what ctr makes, labels of snapshots included, and shows it as ctr does`, {
       skip: which.skip,
     }, async () => {
       const { stdout } = await ok(which, which.name, 'images', 'pull', '--progress', 'json', image);
@@ -270,7 +270,7 @@ function inside(installation: Installation): void {
     assert.match(stdout, /io\.cri-containerd\.pinned=pinned,ours=2|ours=2,io\.cri-containerd\.pinned=pinned/);
   });
 
-  test('the documents of other platforms are taken where ctr takes them, and not with --skip-metadata', async () => {
+  test('C2: the documents of other platforms are taken where ctr takes them, and not with --skip-metadata', async () => {
     const ref = `${proxy.host}/platforms:1`;
     await ctrIn('platforms-theirs')('images', 'pull', '--plain-http', ref);
     await ok(quick, 'platforms', 'pull', ref);
@@ -336,7 +336,7 @@ function inside(installation: Installation): void {
     }
   });
 
-  test('layers that containerd applies itself (another snapshotter): the same tree', async () => {
+  test('C6: layers that containerd applies itself (another snapshotter): the same tree; what only we can do is refused before anything is fetched', async () => {
     const args = ['pull', '--snapshotter', 'native', '--progress', 'json', image];
     const { stdout } = await ok(quick, 'native', ...args);
     assert.equal(stdout.match(BY_OURSELVES), null);

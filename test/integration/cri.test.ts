@@ -98,7 +98,7 @@ function beside(installation: Installation): void {
       if (installation !== installations[0]) assert.equal(one?.pinned, pinned);
     });
 
-  test('a pull leaves the records, labels, snapshots and blobs that a pull of CRI leaves, and a second one writes nothing', async () => {
+  test('C3: a pull leaves the records, labels, snapshots and blobs that a pull of CRI leaves, and a second one writes nothing', async () => {
     await clear();
     await cri.pull(`${repository}:1`);
     const theirs = await everything(store, false);

@@ -22,6 +22,11 @@ export function isPlain([mount, ...more]: readonly Mount[]): boolean {
   return (type === 'bind' || type === 'overlay') && options.every((option) => PLAIN_OPTION.test(option));
 }
 
+/** Whether an active snapshot has its files already (isStaged in core/unpack there, 2.4): its last mount is read-only. */
+export function isStaged(mounts: readonly Message<'Mount'>[]): boolean {
+  return mounts.at(-1)?.options.includes('ro') === true;
+}
+
 /** A new snapshot, as the answer to Prepare or View tells of it. */
 export function toPrepared(messages: readonly Message<'Mount'>[]): PreparedSnapshot {
   const mounts = toMounts(messages);

@@ -17,7 +17,7 @@ import { DirectAccess } from './direct.ts';
 import { Durable } from './durable.ts';
 import { ContainerdImages } from './images.ts';
 import { ContainerdLeases } from './leases.ts';
-import { need } from './messages.ts';
+import { type Message, need } from './messages.ts';
 import { ContainerdNamespaces } from './namespaces.ts';
 import { Rebases } from './rebases.ts';
 import { ContainerdSnapshotter } from './snapshotter.ts';
@@ -51,21 +51,18 @@ export async function openContainerdBackend(
   try {
     const ways = waysOf(await containerdVersion(connection, { signal }));
     const usual = await defaultSnapshotter(connection, { signal });
-    const { usable, rebasing, contentRoot, verifiers } = await plugins(connection, { signal });
+    const { snapshotters, contentRoot, verifiers } = await plugins(connection, { signal });
+    const usable = [...snapshotters.keys()];
     const judge = nodeJudge(connection, runtime, verifiers);
     const direct = new DirectAccess(connection, runtime, contentRoot);
     const writeOut = new WriteOut(runtime);
     const durable = new Durable(workers, writeOut, new Unsynced(runtime.fs));
     const leases = new ContainerdLeases(connection, clock, host);
-    const made = new Map<string, ContainerdSnapshotter>();
-    const snapshotter = (name = usual) => {
-      if (!usable.includes(name)) throw noSnapshotter(name, usable);
-      const rebases = new Rebases({ name, capable: rebasing.includes(name) }, connection, direct, runtime);
-      const parts = { direct, durable, rebases };
-      const one = made.get(name) ?? new ContainerdSnapshotter(connection, name, parts, ways);
-      made.set(name, one);
-      return one;
-    };
+    const snapshotter = onePerName(usual, (name) => {
+      const { rebases: capable, remote } = snapshotters.get(name) ?? throwing(noSnapshotter(name, usable));
+      const rebases = new Rebases({ name, capable }, connection, direct, runtime);
+      return new ContainerdSnapshotter(connection, name, { direct, durable, rebases }, { ...ways, remote });
+    });
     const roles = {
       ...{ namespace, leases, snapshotter, snapshotterNames: usable },
       content: new ContainerdContent(connection, hashers, leases),
@@ -136,20 +133,27 @@ async function defaultSnapshotter(connection: Connection, call: Call): Promise<s
 const SNAPSHOTTER_TYPE = 'io.containerd.snapshotter.v1';
 /** The capability of a snapshotter (core/snapshots: RebaseCap, 2.2). */
 const REBASE = 'rebase';
+/** The export of a snapshotter that wants labels of the image (core/transfer/local/pull.go). */
+const ASKS_FOR_IMAGE = 'enable_remote_snapshot_annotations';
 const CONTENT_TYPE = 'io.containerd.content.v1';
 const VERIFIER_TYPE = 'io.containerd.image-verifier.v1';
 /** The verifier whose protocol is known. */
 const VERIFIER = 'bindir';
 
 interface Plugins {
-  /** The snapshotters that work. */
-  readonly usable: readonly string[];
-  /** Those that commit a snapshot over a parent which it was prepared without. */
-  readonly rebasing: readonly string[];
+  /** Those that work. */
+  readonly snapshotters: ReadonlyMap<string, SnapshotterTraits>;
   /** The directory of the content store on containerd's machine. */
   readonly contentRoot: string | undefined;
   /** The image verifiers that work. */
   readonly verifiers: readonly string[];
+}
+
+interface SnapshotterTraits {
+  /** Commits a snapshot over a parent which it was prepared without. */
+  readonly rebases: boolean;
+  /** May fetch layers by itself: says so, or is a program of its own (a proxy plugin, which exports its address). */
+  readonly remote: boolean;
 }
 
 async function plugins(connection: Connection, call: Call): Promise<Plugins> {
@@ -157,15 +161,30 @@ async function plugins(connection: Connection, call: Call): Promise<Plugins> {
   const request = { filters };
   const { plugins } = await connection.call('introspection.v1.Introspection/Plugins', request, call);
   const working = plugins.filter(({ initErr }) => initErr === null);
-  const idsOf = (wanted: string) => working.filter(({ type }) => type === wanted).map(({ id }) => id);
+  const all = (wanted: string) => working.filter(({ type }) => type === wanted);
   return {
-    usable: idsOf(SNAPSHOTTER_TYPE),
-    rebasing: working
-      .filter(({ type, capabilities }) => type === SNAPSHOTTER_TYPE && capabilities.includes(REBASE))
-      .map(({ id }) => id),
-    contentRoot: working.find(({ type }) => type === CONTENT_TYPE)?.exports.root,
-    verifiers: idsOf(VERIFIER_TYPE),
+    snapshotters: new Map(all(SNAPSHOTTER_TYPE).map((plugin) => [plugin.id, traitsOf(plugin)])),
+    contentRoot: all(CONTENT_TYPE)[0]?.exports.root,
+    verifiers: all(VERIFIER_TYPE).map(({ id }) => id),
   };
+}
+
+function traitsOf({ capabilities, exports }: Message<'Plugin'>): SnapshotterTraits {
+  const remote = exports[ASKS_FOR_IMAGE] === 'true' || exports.address !== undefined;
+  return { rebases: capabilities.includes(REBASE), remote };
+}
+
+function onePerName<T>(usual: string, make: (name: string) => T): (name?: string) => T {
+  const made = new Map<string, T>();
+  return (name = usual) => {
+    const one = made.get(name) ?? make(name);
+    made.set(name, one);
+    return one;
+  };
+}
+
+function throwing(err: HawserError): never {
+  throw err;
 }
 
 function noSnapshotter(name: string, usable: readonly string[]): HawserError {

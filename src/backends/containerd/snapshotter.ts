@@ -1,9 +1,10 @@
 import type { LayerRecord } from '../../core/archive/layer-record.ts';
 import { cleanupSignal } from '../../core/async/abort.ts';
-import { cleaningUp } from '../../core/async/cleanup.ts';
+import { cleanedUp, cleaningUp } from '../../core/async/cleanup.ts';
 import type { Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError, isKind } from '../../core/errors.ts';
+import { isExtractKey } from '../../core/layers/extract-key.ts';
 import { parseDigest } from '../../core/oci/digest.ts';
 import type { Call, WriteCall } from '../../core/ports/call.ts';
 import type { Mount } from '../../core/ports/mounter.ts';
@@ -18,15 +19,16 @@ import {
   type Usage,
 } from '../../core/snapshots/snapshotter.ts';
 import type { Connection } from './connection.ts';
-import { toMounts, toPrepared } from './descriptors.ts';
+import { isStaged, toMounts, toPrepared } from './descriptors.ts';
 import { type DirectAccess, notOurs } from './direct.ts';
 import type { Durable } from './durable.ts';
+import { layerLabels } from './layer-labels.ts';
 import { addToLease } from './leases.ts';
 import { listAll } from './list-all.ts';
 import { labelMask, type Message, need, toMs } from './messages.ts';
 import type { Rebases } from './rebases.ts';
 import type { MarkedSnapshots } from './unsynced.ts';
-import { layerLabels, type Ways } from './version.ts';
+import type { Ways } from './version.ts';
 
 const KINDS: readonly (SnapshotKind | undefined)[] = [undefined, 'View', 'Active', 'Committed'];
 /** The label that names the snapshot which a key shall become. Prepare answers AlreadyExists when that snapshot exists. */
@@ -48,13 +50,13 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
   readonly #direct: DirectAccess;
   readonly #durable: Durable;
   readonly #rebases: Rebases;
-  readonly #ways: Ways;
+  readonly #ways: Ways & { readonly remote: boolean };
 
   constructor(
     connection: Connection,
     name: string,
     { direct, durable, rebases }: { direct: DirectAccess; durable: Durable; rebases: Rebases },
-    ways: Ways,
+    ways: Ways & { readonly remote: boolean },
   ) {
     this.#connection = connection;
     this.#durable = durable;
@@ -156,10 +158,20 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
     });
     const prepared = toPrepared(answer.mounts);
     if (how === 'Prepare') {
+      if (isExtractKey(key) && isStaged(answer.mounts)) throw await this.#staged(key);
       this.#direct.prepared(this.name, key, prepared);
       this.#rebases.prepared(key, prepared.trees);
     }
     return prepared;
+  }
+
+  /** The error for a snapshot that containerd has filled already, which is removed. */
+  async #staged(key: string): Promise<HawserError> {
+    const what = `containerd's snapshotter "${this.name}" takes the layer from its own cache, and not from the blob that was verified`;
+    const err = new HawserError('NotImplemented', what, {
+      hint: 'Unpack with ctr, which relies on that cache (layer_content_caches), or with --snapshotter overlayfs',
+    });
+    return await cleanedUp(err, () => this.remove(key, { signal: cleanupSignal() }));
   }
 
   async diff(
@@ -222,7 +234,7 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
   }
 
   layerLabels(layer: SnapshotLayer): Labels {
-    return layerLabels(layer, this.#ways);
+    return layerLabels(layer, this.#ways, this.#ways.remote);
   }
 
   /** Adds a snapshot that exists to the lease: containerd before 1.6.32 and 1.7.17 does not. */

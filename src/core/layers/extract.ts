@@ -218,9 +218,12 @@ class Extraction {
   }
 
   #makeOptions() {
-    const { lease, signal, snapshotter } = this.#job;
-    const { layer, diffId, parent, chainId } = this.#step;
-    const described = snapshotter.layerLabels?.({ diffId, parent, annotations: layer.annotations ?? {} });
+    const { layers, lease, of, signal, snapshotter } = this.#job;
+    const { index, layer, diffId, parent, chainId } = this.#step;
+    const described = snapshotter.layerLabels?.({
+      ...{ diffId, parent, annotations: layer.annotations ?? {} },
+      image: of && { ...of, layers: layers.slice(index).map(({ digest }) => digest) },
+    });
     return { labels: { ...described, [SNAPSHOT_REF_LABEL]: chainId }, lease, signal };
   }
 

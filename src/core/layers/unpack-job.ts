@@ -5,6 +5,7 @@ import type { ContentStore } from '../content/content-store.ts';
 import type { Healing } from '../content/heal.ts';
 import type { Leases } from '../leases/lease-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Report } from '../progress/events.ts';
 import type { LayerSnapshotter } from '../snapshots/snapshotter.ts';
@@ -33,6 +34,8 @@ export interface UnpackJob {
   readonly cpus: number;
   readonly report: Report;
   readonly settings?: LayerSettings | undefined;
+  /** The image that is unpacked, for snapshotters that ask. Not given: layers alone. */
+  readonly of?: { readonly name: string; readonly manifest: Digest } | undefined;
   readonly lease: string;
   readonly signal: AbortSignal;
   readonly blob: (layer: Descriptor) => BlobArrival;
@@ -47,6 +50,8 @@ export interface UnpackJob {
 /** A job while its layers are at work side by side. */
 export interface RunningUnpack extends UnpackJob {
   readonly image: ImageBudget;
+  /** All layers of the image, from the base up. */
+  readonly layers: readonly Descriptor[];
   /** Chain IDs whose snapshots were committed before, and are leased; undefined: the snapshotter says it of one at a time. */
   readonly there: ReadonlySet<string> | undefined;
   /** One slot for each layer that may be applied at once. */

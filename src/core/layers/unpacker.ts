@@ -29,7 +29,7 @@ export async function unpackLayers(
   const image = imageBudget(layers, job.settings ?? {});
   const chain = steps.map(({ chainId }) => chainId);
   const there = await job.snapshotter.committedOf?.(chain, job);
-  const shared = { ...job, slots, image, there, committed: commits(steps) };
+  const shared = { ...job, slots, image, layers, there, committed: commits(steps) };
   const largestFirst = [...steps].sort((a, b) => b.layer.size - a.layer.size);
   await allOrAbort(largestFirst, job.signal, async (step, signal) => {
     await unpackLayer({ ...shared, signal }, step, steps.length);
@@ -50,7 +50,15 @@ const NO_LIMITS = { maxBytes: Number.MAX_SAFE_INTEGER, maxRatio: 0, maxImageByte
 export async function unpackAs(job: UnpackJob, step: LayerStep, name: Digest): Promise<void> {
   const settings = { ...job.settings, limits: NO_LIMITS };
   const image = imageBudget([step.layer], settings);
-  const shared = { ...job, settings, image, slots: new Limiter(1), there: undefined, committed: reached };
+  const shared = {
+    ...job,
+    settings,
+    image,
+    layers: [],
+    slots: new Limiter(1),
+    there: undefined,
+    committed: reached,
+  };
   await extract(shared, { ...step, chainId: name }, () => {});
 }
 

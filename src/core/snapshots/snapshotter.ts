@@ -54,6 +54,15 @@ export interface PreparedSnapshot {
   readonly id?: number | undefined;
 }
 
+/** The image that a layer is unpacked for. */
+export interface ImageOfLayer {
+  readonly name: string;
+  /** The digest of the manifest. */
+  readonly manifest: string;
+  /** The digests of the layer's blob and of those above it. */
+  readonly layers: readonly string[];
+}
+
 /** A layer whose files a snapshot gets. */
 export interface SnapshotLayer {
   /** The digest of the uncompressed layer (image-spec config.md, rootfs.diff_ids). */
@@ -62,6 +71,7 @@ export interface SnapshotLayer {
   readonly parent: string;
   /** Of the layer's descriptor. */
   readonly annotations: Readonly<Record<string, string>>;
+  readonly image: ImageOfLayer | undefined;
 }
 
 /** A layer that another live process extracts. */

@@ -143,11 +143,12 @@ async function isNew(
   return (await snapshotter(name).stat(id, call)).createdAt >= since;
 }
 
-/** The part of a job that unpacking one image needs, with a snapshotter of the backend's by name. */
+/** The part of a job that unpacking one image needs, with a snapshotter of the backend's by name. `of`: the image, where there is one. */
 export function unpackJob(
   { deps, lease, signal, report }: Job<StoreDeps & Pick<TransferDeps, 'together'>>,
   { snapshotter, layerSettings, retry }: Pick<PullOptions, 'snapshotter' | 'layerSettings' | 'retry'>,
   blob: UnpackJob['blob'],
+  of?: UnpackJob['of'],
 ): UnpackJob {
   const { backend, clock, cpus } = deps;
   const { content, leases, applier } = backend;
@@ -164,5 +165,5 @@ export function unpackJob(
     together,
     stall: retry?.stall,
   };
-  return { ...shared, snapshotter: backend.snapshotter(snapshotter), settings: layerSettings, blob };
+  return { ...shared, snapshotter: backend.snapshotter(snapshotter), settings: layerSettings, blob, of };
 }

@@ -191,7 +191,8 @@ class Transfer<D extends StoreDeps> {
     report({ type: 'unpacking', platform: name, target: this.#target.root.digest });
     const steps = planUnpack(manifest, children, parsed.diffIds, deps.hashers);
     const blob = (layer: Descriptor) => this.#blob(layer);
-    const job = { ...unpackJob(this.#job, options, blob), refetch: this.#source.refetch };
+    const of = { name: options.reference.name, manifest: manifest.digest };
+    const job = { ...unpackJob(this.#job, options, blob, of), refetch: this.#source.refetch };
     const chainId = await unpackLayers(job, config, steps);
     this.#unpacked.push({ place, result: { platform: name, manifest, chainId } });
     report({ type: 'unpacked', platform: name, chainId });

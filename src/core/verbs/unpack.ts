@@ -95,7 +95,8 @@ export async function unpackPlatform(
   await requireLayers(deps, image, planned, { signal });
   report({ type: 'unpacking', platform, target: image.target.digest });
   const arrived = { started: reached(), verified: reached() };
-  const unpack = unpackJob(job, options, () => arrived);
+  const of = { name: image.name, manifest: manifest.digest };
+  const unpack = unpackJob(job, options, () => arrived, of);
   const chainId = await unpackLayers(unpack, configDesc, steps);
   report({ type: 'unpacked', platform, chainId });
   return { platform, manifest, chainId, snapshotter: unpack.snapshotter.name };

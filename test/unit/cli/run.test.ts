@@ -319,7 +319,7 @@ test('run: the namespace is checked in the words of containerd', async () => {
   assert.match(err, /namespace validation: identifier "bad ns!" must match \^\[A-Za-z0-9\]\+/);
 });
 
-test('run: where a namespace of Kubernetes or Docker is, is told when no store is named', async () => {
+test('run, C7: where a namespace of Kubernetes or Docker is, is told when no store is named', async () => {
   const says =
     /^warning: this is the namespace k8s\.io of hawser's own store, \/var\/lib\/hawser, .*--address/;
   for (const line of ['-n k8s.io images ls', '-n k8s.io pull reg.io/a --progress none'])

@@ -153,7 +153,10 @@ async function withSetting(
   const applier = new ContainerdApplier(fake.connection, durable, direct, workers, writeOut);
   const rebases = new Rebases({ name: snapshotter, capable: false }, fake.connection, direct, runtime);
   const deps = { direct, durable, rebases };
-  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, deps, waysOf('1.6'));
+  const snapshots = new ContainerdSnapshotter(fake.connection, snapshotter, deps, {
+    ...waysOf('1.6'),
+    remote: false,
+  });
   try {
     setting.before?.(dir, fake.socket);
     const apply: Apply = async (key, codec, below) => {

@@ -95,7 +95,10 @@ async function withWorld(setting: Setting, body: (world: World) => Promise<void>
   const durable = new Durable(runtime.workers, new WriteOut(runtime), noBoot);
   const direct = new DirectAccess(connection, runtime, undefined);
   const parts = { direct, durable, rebases };
-  const snapshots = new ContainerdSnapshotter(connection, 'overlayfs', parts, waysOf('2.4'));
+  const snapshots = new ContainerdSnapshotter(connection, 'overlayfs', parts, {
+    ...waysOf('2.4'),
+    remote: false,
+  });
   try {
     await body({ snapshots, log, jobs, fake });
   } finally {

@@ -266,7 +266,10 @@ check(
     const named = { name: 'overlayfs', capable: false };
     const rebases = new Rebases(named, connection, direct, bareRuntime());
     const parts = { direct, durable, rebases };
-    const snapshotter = new ContainerdSnapshotter(connection, 'overlayfs', parts, waysOf('1.6'));
+    const snapshotter = new ContainerdSnapshotter(connection, 'overlayfs', parts, {
+      ...waysOf('1.6'),
+      remote: false,
+    });
     const labels = { 'containerd.io/snapshot.ref': 'chain' };
     const err = await failure(snapshotter.prepare('key', '', { labels, lease: 'the-lease' }));
     assert.ok(isKind(err, 'AlreadyExists'), String(err));
