@@ -1,5 +1,6 @@
 /** The manual page hawser(1), of the same grammar as the command line, for man(7) macros. */
 import { type CommandSpec, type Grammar, otherForms } from '../../src/cli/grammar/command.ts';
+import { ENVIRONMENT, EXAMPLES, EXIT_CODES, FILES } from '../../src/cli/grammar/facts.ts';
 import type { AnyFlag } from '../../src/cli/grammar/flag.ts';
 import { PROGRAM_FLAGS } from '../../src/cli/grammar/flags.ts';
 import { LAYER_FLAGS } from '../../src/cli/grammar/layer-flags.ts';
@@ -12,31 +13,6 @@ const SETS: readonly { readonly title: string; readonly flags: readonly AnyFlag[
   { title: 'network flags', flags: NETWORK_FLAGS },
   { title: 'layer flags', flags: LAYER_FLAGS },
   { title: 'list flags', flags: LIST_FLAGS },
-];
-
-/** Those that no flag stands for. */
-const ENVIRONMENT: readonly (readonly [name: string, about: string])[] = [
-  ['XDG_DATA_HOME', 'where the store of a user is: its directory hawser'],
-  ['HTTPS_PROXY, HTTP_PROXY, NO_PROXY', 'proxies, also in lower case; HTTP and SOCKS5'],
-  ['SSL_CERT_FILE, SSL_CERT_DIR', "root certificates in place of, and beside, the system's"],
-  ['DOCKER_AUTH_CONFIG', 'credentials, as JSON in the form of config.json'],
-  ['REGISTRY_AUTH_FILE, DOCKER_CONFIG', 'where credentials are: a file, a directory with config.json'],
-];
-
-const FILES: readonly (readonly [name: string, about: string])[] = [
-  [
-    '/var/lib/hawser, ~/.local/share/hawser',
-    'the store of root, and of a user; content/ in it is an OCI image layout',
-  ],
-  ['/etc/containerd/certs.d, /etc/docker/certs.d', 'hosts, mirrors and certificates of registries'],
-  ['~/.docker/config.json, ~/.config/containers/auth.json', 'credentials of docker login and podman login'],
-];
-
-const EXIT: readonly (readonly [name: string, about: string])[] = [
-  ['0', 'success'],
-  ['1', 'an error; standard error says what failed and what to do about it'],
-  ['2', 'wrong usage'],
-  ['128+N', 'ended by signal N: 130 by an interrupt'],
 ];
 
 export function manPage(grammar: Grammar, version: string): string {
@@ -53,9 +29,10 @@ export function manPage(grammar: Grammar, version: string): string {
     section('COMMANDS', grammar.commands.map(commandPart).join('')),
     ...SETS.map(({ title, flags }) => section(title.toUpperCase(), flagRows(flags))),
     section('GLOBAL FLAGS', flagRows([...grammar.globals, ...PROGRAM_FLAGS])),
-    section('ENVIRONMENT', rows([...variablesOf(grammar), ...ENVIRONMENT])),
+    section('ENVIRONMENT', rows(ENVIRONMENT)),
     section('FILES', rows(FILES)),
-    section('EXIT STATUS', rows(EXIT)),
+    section('EXIT STATUS', rows(EXIT_CODES)),
+    section('EXAMPLES', rows(EXAMPLES)),
     section('SEE ALSO', '.BR skopeo (1),\n.BR umoci (1),\n.BR runc (8),\n.BR ctr (8)\n'),
   ].join('');
 }
@@ -100,13 +77,6 @@ function flagRows(flags: readonly AnyFlag[]): string {
 
 function rows(list: readonly (readonly [string, string])[]): string {
   return list.map(([name, about]) => `.TP\n\\fB${plain(name)}\\fR\n${prose(about)}\n`).join('');
-}
-
-function variablesOf({ globals, commands }: Grammar): (readonly [string, string])[] {
-  const flags = [...globals, ...commands.flatMap((one) => one.flags)].filter(({ env }) => env !== undefined);
-  return [
-    ...new Map(flags.map(({ env = '', name }) => [env, `the value of --${name} when the flag is not given`])),
-  ];
 }
 
 /** Text that begins no request and has no escapes of its own. */

@@ -11,6 +11,7 @@ import { tellFailure } from './session/failure.ts';
 import { listen } from './session/interrupt.ts';
 import { pipeAware } from './session/pipe-aware.ts';
 import type { Services } from './session/services.ts';
+import { settingsFiles } from './session/settings.ts';
 import { versionLine } from './version.ts';
 import type { Outcome } from './views/view.ts';
 
@@ -24,7 +25,7 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
   const parser = await loadParser();
   try {
     const parsed = parseCommandLine(parser, args, GRAMMAR, (name) => host.env(name));
-    if (parsed.type === 'run') return await execute(runtime, parsed, services);
+    if (parsed.type === 'run') return await execute(runtime, await configured(runtime, parsed), services);
     const text = parsed.type === 'version' ? `${versionLine(runtime)}\n` : renderHelp(parsed, GRAMMAR);
     await pipeAware(host.stdout).write(text);
     return 0;
@@ -37,9 +38,23 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
   }
 }
 
+type ParsedCommand = Extract<Parsed<Command>, { type: 'run' }>;
+
+/** With what hawser.toml says. */
+async function configured(runtime: Runtime, parsed: ParsedCommand): Promise<ParsedCommand> {
+  // Two small files, before signals are listened to: an interrupt ends the process.
+  const { signal } = new AbortController();
+  const files = await settingsFiles(runtime, parsed.input, { signal });
+  for (const { path, state } of files)
+    if (state.startsWith('not read'))
+      await warn({ stderr: pipeAware(runtime.host.stderr) }, `warning: ${path} is ${state}`);
+  const sources = files.flatMap(({ source }) => source ?? []);
+  return { ...parsed, input: parsed.input.with(sources) };
+}
+
 async function execute(
   runtime: Runtime,
-  { command, input }: Extract<Parsed<Command>, { type: 'run' }>,
+  { command, input }: ParsedCommand,
   services: Services,
 ): Promise<number> {
   const interruption = listen(runtime.host, runtime.clock, input.get(TIMEOUT) ?? 0);

@@ -142,6 +142,7 @@ test('records are made, listed and removed', async () => {
   await prints('labels', 'snapshots', 'label', ...native, '--json', 'work', 'a=b');
   await prints('removed', 'snapshots', 'rm', ...native, '--json', 'work');
   await prints('version', 'version', '--json');
+  await prints('settings', 'settings', '--json');
 });
 
 test('an error is one JSON line on standard error, with what the registry said', async () => {

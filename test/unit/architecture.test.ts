@@ -195,6 +195,11 @@ const RULES: readonly Rule[] = [
     own: ['core/', 'backends/', 'cli/grammar/', 'cli/render/', 'cli/views/', 'cli/version.ts'],
   },
   {
+    layer: 'cli/session/settings.ts',
+    own: ['core/', 'cli/grammar/'],
+    packages: ['smol-toml'],
+  },
+  {
     layer: 'cli/commands/',
     own: ['core/', 'cli/grammar/', 'cli/session/', 'cli/views/', 'cli/version.ts'],
   },

@@ -71,11 +71,17 @@ export const config: Command = command({
     "Of an index the image for this machine's platform is taken, or for that of --platform. Nothing is printed before the digest\n" +
     'has held.',
   flags: [PLATFORM, ...REGISTRY_FLAGS, ...NETWORK_FLAGS, JSON_DOCUMENT],
-  run: async (context) =>
-    await tellDocument(context, 'config', (deps, reference, platform) => {
+  run: async (context, input) => {
+    if (input.args[0] === 'show')
+      throw usageError(
+        'config asks a registry for the config of an image',
+        'hawser settings shows the configuration of hawser; an image of that name: hawser config docker.io/library/show',
+      );
+    return await tellDocument(context, 'config', (deps, reference, platform) => {
       const wanted = { platform: platform ?? context.platform, named: platform !== undefined };
       return askConfig(deps, reference, wanted, { signal: context.signal });
-    }),
+    });
+  },
 });
 
 /** The word of crane and regctl. */

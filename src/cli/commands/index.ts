@@ -43,6 +43,7 @@ import { lock } from './lock.ts';
 import { namespaceCommands } from './namespaces.ts';
 import { recover } from './recover.ts';
 import { serve } from './serve.ts';
+import { settings } from './settings.ts';
 import { snapshotCommands } from './snapshots.ts';
 import { snapshotChanges } from './snapshots-change.ts';
 import { snapshotsDiff } from './snapshots-diff.ts';
@@ -114,6 +115,7 @@ export const GRAMMAR: Grammar<Command> = {
     df,
     recover,
     serve,
+    settings,
     ...snapshotCommands,
     ...snapshotChanges,
     ...verifyCommands,

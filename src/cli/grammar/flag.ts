@@ -14,10 +14,15 @@ export interface Flag<N extends string, T> {
   /** For help: what the value is. */
   readonly value?: string;
   readonly choices?: readonly string[];
-  /** The environment variable that gives the value when the flag is not used. */
+  /** Another tool's variable that gives the value, after ours (`variablesOf`). */
   readonly env?: string;
   /** The value of the texts given, in order. `source` names the flag or the variable in a usage error. */
   parse(texts: readonly string[], source: string): T;
+}
+
+/** The variables that give the value of a flag which is not typed, the first that is set: ours (`HAWSER_LIMIT_RATE`), then another tool's. */
+export function variablesOf({ name, env }: Pick<AnyFlag, 'name' | 'env'>): string[] {
+  return [`HAWSER_${name.toUpperCase().replaceAll('-', '_')}`, ...(env === undefined ? [] : [env])];
 }
 
 /** An argument that is a flag by its form: `--name`, `-name`, `--name=value`. */
@@ -52,7 +57,14 @@ type Valued<N extends string> = Spec<N> & { readonly value: string };
 type Measure<N extends string> = Valued<N> & { readonly notZero?: string };
 
 export function bool<const N extends string>(spec: Spec<N>): Bool<N> {
-  return { ...spec, type: 'bool', parse: (texts) => texts.at(-1) === 'true' };
+  return { ...spec, type: 'bool', parse: (texts, source) => truth(texts.at(-1), source) };
+}
+
+/** Variables say 1 and 0, too. */
+function truth(given: string | undefined, source: string): boolean {
+  if (given === undefined) return false;
+  if (['true', '1'].includes(given)) return true;
+  return ['false', '0'].includes(given) ? false : raise(badValue(source, given, 'want true or false'));
 }
 
 export function text<const N extends string>(spec: Valued<N>): Text<N> {

@@ -18,7 +18,6 @@ import {
 export const ROOT: Text<'root'> = text({
   name: 'root',
   value: 'DIR',
-  env: 'HAWSER_ROOT',
   describe: 'the store (default /var/lib/hawser as root, else ~/.local/share/hawser)',
 });
 export const NAMESPACE: Text<'namespace'> = text({
@@ -38,7 +37,6 @@ export const ADDRESS: Text<'address'> = text({
 export const CONTENT_SHARING: Choice<'content-sharing', 'shared' | 'isolated'> = choice({
   name: 'content-sharing',
   choices: ['shared', 'isolated'],
-  env: 'HAWSER_CONTENT_SHARING',
   describe: 'isolated: fetch a blob even if another namespace has it (default shared)',
 });
 export const TIMEOUT: Duration<'timeout'> = duration({
@@ -48,14 +46,22 @@ export const TIMEOUT: Duration<'timeout'> = duration({
 });
 export const DEBUG: Bool<'debug'> = bool({ name: 'debug', describe: 'print stacks of errors' });
 
+export const CONFIG: Text<'config'> = text({
+  name: 'config',
+  value: 'FILE',
+  describe:
+    'hawser.toml to read in place of ~/.config/hawser/hawser.toml and /etc/hawser/hawser.toml ("none": no file)',
+});
+
 export const GLOBAL_FLAGS: readonly [
   typeof ROOT,
   typeof NAMESPACE,
   typeof ADDRESS,
   typeof CONTENT_SHARING,
   typeof TIMEOUT,
+  typeof CONFIG,
   typeof DEBUG,
-] = [ROOT, NAMESPACE, ADDRESS, CONTENT_SHARING, TIMEOUT, DEBUG];
+] = [ROOT, NAMESPACE, ADDRESS, CONTENT_SHARING, TIMEOUT, CONFIG, DEBUG];
 export type GlobalFlag = NamesOf<typeof GLOBAL_FLAGS>;
 
 export const HELP: Bool<'help'> = bool({ name: 'help', alias: 'h', describe: 'show help' });

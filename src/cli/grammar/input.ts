@@ -1,4 +1,24 @@
-import type { Flag } from './flag.ts';
+import { type Flag, variablesOf } from './flag.ts';
+
+/** The texts of a flag, and what gave them: `--root`, `HAWSER_ROOT`, `limit-rate (line 3 of /etc/hawser/hawser.toml)`. */
+export interface Given {
+  readonly texts: readonly string[];
+  readonly from: string;
+}
+
+/** What gives flags their values where the command line does not. */
+export type Source = (flag: Flag<string, unknown>) => Given | undefined;
+
+/** A variable that is empty is not set. */
+export function variables(env: (name: string) => string | undefined): Source {
+  return (flag) => {
+    for (const from of variablesOf(flag)) {
+      const value = env(from) ?? '';
+      if (value !== '') return { texts: [value], from };
+    }
+    return undefined;
+  };
+}
 
 /**
  * What the user typed for a command: its arguments, and its flags by `get`. `N` are the names of the flags that the
@@ -7,17 +27,22 @@ import type { Flag } from './flag.ts';
 export class Input<in N extends string> {
   readonly args: readonly string[];
   readonly #given: ReadonlyMap<string, readonly string[]>;
-  readonly #env: (name: string) => string | undefined;
+  readonly #sources: readonly Source[];
 
-  /** `given`: the texts of each flag used, by its name. */
+  /** `given`: the texts of each flag used, by its name. `sources`: the first that has a value gives it. */
   constructor(
     args: readonly string[],
     given: ReadonlyMap<string, readonly string[]>,
-    env: (name: string) => string | undefined,
+    sources: readonly Source[],
   ) {
     this.args = args;
     this.#given = given;
-    this.#env = env;
+    this.#sources = sources;
+  }
+
+  /** The same with more sources, after all others. */
+  with(sources: readonly Source[]): Input<N> {
+    return new Input<N>(this.args, this.#given, [...this.#sources, ...sources]);
   }
 
   /** '' when there is none. */
@@ -25,17 +50,34 @@ export class Input<in N extends string> {
     return this.args[index] ?? '';
   }
 
-  /** The value on the command line, else that of the flag's variable if not empty. A usage error when it is a bad one. */
+  /** The value on the command line, else of the first source that has one. A usage error when it is a bad one. */
   get<T>(flag: Flag<N, T>): T {
-    const given = this.#given.get(flag.name);
-    if (given !== undefined) return flag.parse(given, `--${flag.name}`);
-    const variable = flag.env ?? '';
-    const value = variable === '' ? undefined : this.#env(variable);
-    return flag.parse(value ? [value] : [], variable);
+    const { texts, from } = this.find(flag) ?? { texts: [], from: '' };
+    return flag.parse(texts, from);
   }
 
-  /** Given on the command line, not by the environment. */
+  /** Given on the command line, not by the environment or a file. */
   has(flag: Flag<N, unknown>): boolean {
     return this.#given.has(flag.name);
+  }
+
+  /** The texts that `get` makes the value of; undefined: nothing gives one. */
+  find(flag: Flag<N, unknown>): Given | undefined {
+    return this.#findings(flag).next().value?.[1];
+  }
+
+  /** How near to the user the value is given: 0 on the command line, then each source; Infinity for none. */
+  rank(flag: Flag<N, unknown>): number {
+    return this.#findings(flag).next().value?.[0] ?? Number.POSITIVE_INFINITY;
+  }
+
+  *#findings(flag: Flag<N, unknown>): Generator<readonly [rank: number, given: Given], undefined> {
+    const texts = this.#given.get(flag.name);
+    if (texts !== undefined) yield [0, { texts, from: `--${flag.name}` }];
+    for (const [at, source] of this.#sources.entries()) {
+      const given = source(flag);
+      if (given !== undefined) yield [at + 1, given];
+    }
+    return undefined;
   }
 }

@@ -1,7 +1,7 @@
 /** The command line: which command, its flags and arguments. Flags may stand anywhere; unknown ones are errors. */
 import { type CommandSpec, directWord, directWords, type Grammar, type Group } from './command.ts';
 import type { AnyFlag } from './flag.ts';
-import { HELP, PROGRAM_FLAGS, VERSION } from './flags.ts';
+import { CONFIG, HELP, PROGRAM_FLAGS, VERSION } from './flags.ts';
 import {
   commandHabit,
   flagHabit,
@@ -11,7 +11,7 @@ import {
   referenceHabit,
   TRANSPORT,
 } from './habits.ts';
-import { Input } from './input.ts';
+import { Input, variables } from './input.ts';
 import { closest } from './suggest.ts';
 import { templateHint } from './templates.ts';
 import { usageError } from './usage-error.ts';
@@ -35,7 +35,8 @@ export function parseCommandLine<C extends CommandSpec>(
   const early = findCommand(plainWords(args, flags, true), grammar, args, flags);
   if (early.command !== undefined && !early.help) checkNames(args, flags, grammar, early.command);
   const { words, given } = readWords(parser, args, flags);
-  const before = new Input<string>([], given, env);
+  const sources = [variables(env)];
+  const before = new Input<string>([], given, []);
   if (before.get(VERSION)) return { type: 'version' };
   const { command, group, rest, help } = findCommand(words, grammar, args, flags);
   if (command === undefined) {
@@ -45,7 +46,7 @@ export function parseCommandLine<C extends CommandSpec>(
   if (help || before.get(HELP)) return { type: 'help', command };
   checkValues([...grammar.globals, ...command.flags], given);
   checkArguments(command, rest, args);
-  return { type: 'run', command, input: new Input<string>(rest, given, env) };
+  return { type: 'run', command, input: new Input<string>(rest, given, sources) };
 }
 
 /** All flags of all commands, each name once. */
@@ -76,8 +77,8 @@ function findCommand<C extends CommandSpec>(
   const after = second === undefined ? [] : [second, ...more];
   const direct = grammar.commands.find((command) => directWord(command) === first);
   const group = grammar.groups.find((one) => one.name === first || one.aliases.includes(first));
-  // In other tools -f is most often `force`, which has no value.
-  const others = flags.filter(({ alias }) => alias !== 'f');
+  // In other tools -f is most often `force`, and --config of skopeo's inspect a question: neither has a value.
+  const others = flags.filter(({ alias, name }) => alias !== 'f' && name !== CONFIG.name);
   const wordsBy = (all: readonly AnyFlag[]) => plainWords(args, all, false).slice(help ? 1 : 0);
   const typed = wordsBy(others);
   const spoken = [group?.name ?? first, ...typed.slice(1)];

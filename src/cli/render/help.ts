@@ -1,4 +1,5 @@
 import { type CommandSpec, directWords, type Grammar, type Group, otherForms } from '../grammar/command.ts';
+import { ENVIRONMENT, EXAMPLES, EXIT_CODES, FILES, TOPICS } from '../grammar/facts.ts';
 import type { AnyFlag } from '../grammar/flag.ts';
 import { align } from './tabwriter.ts';
 
@@ -18,10 +19,23 @@ function programHelp(grammar: Grammar): string {
   return sections([
     ['', 'hawser pulls container images, verifies them and unpacks them into snapshots, without a daemon\n'],
     ['Usage', '  hawser [global flags] COMMAND [flags] [arguments]\n'],
-    ['Commands', rows(directWords(grammar))],
+    ...topics(grammar),
     ['Groups', rows(grammar.groups.map((one) => [[one.name, ...one.aliases].join(', '), one.summary]))],
     ['Global flags', flagRows(grammar.globals)],
+    ['Examples', rows(EXAMPLES)],
+    ['Exit status', rows(EXIT_CODES)],
+    ['Environment', rows(ENVIRONMENT)],
+    ['Files', rows(FILES)],
     ['', 'hawser help COMMAND says more, hawser --version the version\n'],
+  ]);
+}
+
+/** The words that alone name a command, by what they are for. */
+function topics(grammar: Grammar): (readonly [title: string, body: string])[] {
+  const summaries = new Map(directWords(grammar));
+  return TOPICS.map(([title, words]) => [
+    title,
+    rows(words.flatMap((word) => (summaries.has(word) ? [[word, summaries.get(word) ?? ''] as const] : []))),
   ]);
 }
 

@@ -20,6 +20,7 @@ import { renderNamespaces, renderNamespacesJson } from './namespaces.ts';
 import { renderPlan, renderPlanJson } from './plan.ts';
 import { renderPrune } from './prune.ts';
 import { renderRecover, renderRecoverJson } from './recover.ts';
+import { renderSettings } from './settings.ts';
 import {
   renderMounts,
   renderMountsJson,
@@ -71,6 +72,7 @@ const RENDERERS: Renderers = {
   repair: ({ json, reports }) => (json ? renderRepairJson(reports) : renderRepair(reports)),
   recover: ({ json, report }) => (json ? renderRecoverJson(report) : renderRecover(report)),
   bootstrap: ({ done }) => renderBootstrap(done),
+  settings: renderSettings,
   names: renderNames,
   referrers: renderReferrers,
   document: renderDocument,

@@ -114,7 +114,10 @@ export async function fillNode(
 
 /** Pinned, and recorded for CRI, unless the user says otherwise. */
 function recordedAs({ input }: BootstrapContext): RecordOptions {
-  return { forCri: !input.has(FOR_CRI) || input.get(FOR_CRI), pin: !input.has(PIN) || input.get(PIN) };
+  return {
+    forCri: input.find(FOR_CRI) === undefined || input.get(FOR_CRI),
+    pin: input.find(PIN) === undefined || input.get(PIN),
+  };
 }
 
 function pullOptions(context: BootstrapContext): Omit<PullOptions, 'reference'> {

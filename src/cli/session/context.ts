@@ -160,15 +160,13 @@ export function namespaceOf(input: Input<GlobalFlag>, usual = 'default'): string
   }
 }
 
-/** The socket of the containerd that is named; undefined for our own store. --root goes before CONTAINERD_ADDRESS. */
+/** The socket of the containerd that is named; undefined for our own store. What is nearer to the user goes first: --root before CONTAINERD_ADDRESS. */
 export function containerdAddress(context: Context): string | undefined {
   const { input } = context;
   const address = input.get(ADDRESS);
   if (address === undefined || address === '') return undefined;
-  if (input.has(ROOT)) {
-    if (input.has(ADDRESS)) throw usageError('cannot specify both --root and --address');
-    return undefined;
-  }
+  if (input.has(ROOT) && input.has(ADDRESS)) throw usageError('cannot specify both --root and --address');
+  if (input.rank(ROOT) < input.rank(ADDRESS)) return undefined;
   // containerd's own configuration decides about sharing: a flag without effect is refused.
   if (input.get(CONTENT_SHARING) === 'isolated')
     throw notInContainerd(input, '--content-sharing has no effect there');
@@ -176,9 +174,11 @@ export function containerdAddress(context: Context): string | undefined {
 }
 
 function notInContainerd(input: Input<GlobalFlag>, why: string): HawserError {
+  const { from = '' } = input.find(ADDRESS) ?? {};
+  const otherwise = `${from.includes(' ') ? 'Take out' : 'Unset'} ${from}, or name a store with --root: hawser then uses its own`;
   const hint = input.has(ADDRESS)
     ? 'Leave --address away: hawser then uses its own store (--root)'
-    : 'Unset CONTAINERD_ADDRESS, or name a store with --root: hawser then uses its own';
+    : otherwise;
   return new HawserError('NotImplemented', `Cannot do this inside containerd: ${why}`, { hint });
 }
 

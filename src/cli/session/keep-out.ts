@@ -7,7 +7,9 @@ import type { Context } from './context.ts';
 /** Where the store is, if it is one of ours. */
 export function storeOf({ input, runtime }: Context): readonly string[] {
   const address = input.get(ADDRESS) ?? '';
-  return address === '' || input.has(ROOT) ? [chooseRoot(input.get(ROOT), runtime.host)] : [];
+  return address === '' || input.rank(ROOT) < input.rank(ADDRESS)
+    ? [chooseRoot(input.get(ROOT), runtime.host)]
+    : [];
 }
 
 /** FailedPrecondition for a path (absolute) in the store. */

@@ -195,7 +195,7 @@ export function commonOptions(context: Context<TransferFlag>): Omit<FetchOptions
 
 /** What --for-cri and --pin say; without --for-cri the store decides. */
 export function recordOptions({ input }: Context<RecordFlag>): RecordOptions {
-  return { forCri: input.has(FOR_CRI) ? input.get(FOR_CRI) : undefined, pin: input.get(PIN) };
+  return { forCri: input.find(FOR_CRI) !== undefined ? input.get(FOR_CRI) : undefined, pin: input.get(PIN) };
 }
 
 /** Parses `key=value`; a bare key gets the value `true`, as in ctr. `source`: where the texts are from. */

@@ -16,6 +16,7 @@ import type { Explanation } from './explanation.ts';
 import type { CheckRow, ImageRow, InspectedImage } from './images.ts';
 import type { LeaseRow } from './leases.ts';
 import type { Recovered } from './recovered.ts';
+import type { SettingsView } from './settings.ts';
 import type { UsageRow } from './usage.ts';
 
 /** An element of an answer. */
@@ -107,6 +108,7 @@ export type View =
   | { readonly type: 'recover'; readonly report: Recovered; readonly json: boolean }
   /** Of `--json`; without it the display says it all. */
   | { readonly type: 'bootstrap'; readonly done: Bootstrapped }
+  | SettingsView
   | NamesView
   | ReferrersView
   | DocumentView

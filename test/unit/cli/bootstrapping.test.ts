@@ -20,7 +20,9 @@ function contextOf(fs: Partial<FileSystem>, args: readonly string[]): BootstrapC
   const get = ({ name }: { name: string }) =>
     ['platform', 'label', 'verifier'].includes(name) ? [] : undefined;
   // Without --for-cri a containerd is asked for.
-  const input = { args, get, has: ({ name }: { name: string }) => name === 'for-cri' };
+  const has = ({ name }: { name: string }) => name === 'for-cri';
+  const find = (flag: { name: string }) => (has(flag) ? { texts: ['true'], from: '' } : undefined);
+  const input = { args, get, has, find };
   const context = { runtime: { ...runtime, fs }, input, signal: new AbortController().signal };
   return { ...context, stderr: runtime.host.stderr } as unknown as BootstrapContext;
 }

@@ -95,6 +95,12 @@ export function fakeRuntime(opts: FakeOptions = {}): Fake {
       }),
   };
   const fs = {
+    stat: async (path: string) => {
+      const text = opts.files?.[path];
+      return text === undefined
+        ? undefined
+        : { type: 'file', size: text.length, mode: 0o644, uid: opts.uid ?? 1000, mtime: 0 };
+    },
     readFile: async (path: string) => {
       const text = opts.files?.[path];
       if (text === undefined) throw new HawserError('NotFound', `open ${path}: no such file or directory`);

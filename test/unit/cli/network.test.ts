@@ -12,7 +12,7 @@ import { parseSize } from '../../../src/core/size.ts';
 
 function options(given: Readonly<Record<string, string>>): NetworkOptions {
   const values = new Map(Object.entries(given).map(([name, value]) => [name, [value]] as const));
-  return networkOptions(new Input([], values, () => undefined));
+  return networkOptions(new Input([], values, []));
 }
 
 test('network flags: durations, sizes and counts', () => {

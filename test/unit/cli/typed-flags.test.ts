@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { command } from '../../../src/cli/commands/command.ts';
 import { text } from '../../../src/cli/grammar/flag.ts';
 import { CONTENT_SHARING, JOBS, LABEL, QUIET, ROOT } from '../../../src/cli/grammar/flags.ts';
-import { Input } from '../../../src/cli/grammar/input.ts';
+import { Input, variables } from '../../../src/cli/grammar/input.ts';
 import { CODEC } from '../../../src/cli/grammar/layer-flags.ts';
 import { LIMIT_RATE, REGISTRY_FLAGS, RETRY_TIME, USER } from '../../../src/cli/grammar/registry-flags.ts';
 import type { TransferFlag } from '../../../src/cli/grammar/transfer-flags.ts';
@@ -35,11 +35,11 @@ test('flags: a command may ask for its own and the global ones, others do not co
 });
 
 test('flags: what asks for more than a command declares cannot be given its input', () => {
-  const some = new Input<'user'>([], new Map(), () => undefined);
+  const some = new Input<'user'>([], new Map(), []);
   const wants = (_: Input<TransferFlag>): void => {};
   // @ts-expect-error: it declares one of them only
   wants(some);
-  wants(new Input<TransferFlag | 'quiet'>([], new Map(), () => undefined));
+  wants(new Input<TransferFlag | 'quiet'>([], new Map(), []));
 });
 
 test('flags: values have the type of their flag', () => {
@@ -50,7 +50,7 @@ test('flags: values have the type of their flag', () => {
     'retry-time': ['1m'],
     jobs: ['3'],
   };
-  const input = new Input<string>([], new Map(Object.entries(given)), () => undefined);
+  const input = new Input<string>([], new Map(Object.entries(given)), []);
   input.get(CODEC) satisfies 'auto' | 'native' | 'portable' | undefined;
   assert.equal(input.get(CODEC), 'native');
   assert.deepEqual(input.get(LABEL), ['a', 'b']);
@@ -59,7 +59,7 @@ test('flags: values have the type of their flag', () => {
 });
 
 test('flags: a bad value of the environment is told with the name of its variable', () => {
-  const input = new Input<string>([], new Map(), () => 'some');
+  const input = new Input<string>([], new Map(), [variables(() => 'some')]);
   assert.throws(
     () => input.get(CONTENT_SHARING),
     /invalid value "some" for HAWSER_CONTENT_SHARING: want shared, isolated/,

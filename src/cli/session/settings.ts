@@ -1,0 +1,178 @@
+/** hawser.toml: what the system and the user have set for all commands. */
+import { parse, type TomlTable, type TomlValue } from 'smol-toml';
+import { absolutePath } from '../../core/absolute-path.ts';
+import { type HawserError, ifFound, messageOf, wrap } from '../../core/errors.ts';
+import type { Call } from '../../core/ports/call.ts';
+import type { Runtime } from '../../core/runtime.ts';
+import type { AnyFlag } from '../grammar/flag.ts';
+import { CONFIG, type GlobalFlag } from '../grammar/flags.ts';
+import type { Given, Input, Source } from '../grammar/input.ts';
+import { SETTINGS, type Setting } from '../grammar/settings.ts';
+import { usageError } from '../grammar/usage-error.ts';
+
+const SYSTEM = '/etc/hawser/hawser.toml';
+const MAX_BYTES = 1 << 20;
+
+export interface SettingsFile {
+  readonly path: string;
+  /** `absent`, `read`, or why the file is not read. */
+  readonly state: string;
+  readonly source: Source | undefined;
+}
+
+/**
+ * The files that are heeded, the nearest to the user first: that of --config alone ("none": no file), else the user's and the system's. A file
+ * with a key that is unknown, or a value that is bad, is InvalidArgument with file, line and key.
+ */
+export async function settingsFiles(
+  runtime: Pick<Runtime, 'fs' | 'host'>,
+  input: Input<GlobalFlag>,
+  call: Call,
+): Promise<SettingsFile[]> {
+  const named = input.get(CONFIG);
+  if (named === 'none') return [];
+  if (named !== undefined) {
+    const path = absolutePath(named, runtime.host);
+    const bytes = await runtime.fs.readFile(path, MAX_BYTES, call).catch((err) => {
+      throw wrap(`Cannot read the configuration "${named}"`, err);
+    });
+    return [fileOf(path, bytes)];
+  }
+  const user = userFile(runtime.host);
+  return [
+    ...(user === undefined ? [] : [await readUsers(runtime, user, call)]),
+    await readIfAny(runtime, SYSTEM, call),
+  ];
+}
+
+interface UserFile {
+  readonly path: string;
+  /** The directories that lead to the file, below the home directory. */
+  readonly dirs: readonly string[];
+}
+
+function userFile({ env }: Runtime['host']): UserFile | undefined {
+  const [config, home] = [env('XDG_CONFIG_HOME') ?? '', env('HOME') ?? ''];
+  const dir = config.startsWith('/') ? config : home.startsWith('/') ? `${home}/.config` : undefined;
+  if (dir === undefined) return undefined;
+  return { path: `${dir}/hawser/hawser.toml`, dirs: [dir, `${dir}/hawser`] };
+}
+
+/** Whoever can write the file says where root's store is: only root may, where root runs hawser, and else the user or root. */
+async function readUsers(
+  runtime: Pick<Runtime, 'fs' | 'host'>,
+  { path, dirs }: UserFile,
+  call: Call,
+): Promise<SettingsFile> {
+  const { uid } = runtime.host;
+  for (const one of [...dirs, path]) {
+    const info = await ifFound(runtime.fs.stat(one, { follow: true, ...call }), 'PermissionDenied');
+    if (info === undefined) return { path, state: 'absent', source: undefined };
+    const foreign = info.uid !== uid && info.uid !== 0;
+    const open = uid === 0 && (info.mode & 0o022) !== 0;
+    if (foreign) return { path, state: `not read: ${one} belongs to user ${info.uid}`, source: undefined };
+    if (open) return { path, state: `not read: others may write to ${one}`, source: undefined };
+  }
+  return await readIfAny(runtime, path, call);
+}
+
+/** Deno may forbid to look: then there is none. */
+async function readIfAny({ fs }: Pick<Runtime, 'fs'>, path: string, call: Call): Promise<SettingsFile> {
+  const bytes = await ifFound(fs.readFile(path, MAX_BYTES, call), 'PermissionDenied');
+  return bytes === undefined ? { path, state: 'absent', source: undefined } : fileOf(path, bytes);
+}
+
+function fileOf(path: string, bytes: Uint8Array): SettingsFile {
+  const text = new TextDecoder().decode(bytes);
+  const given = valuesOf(path, text);
+  return { path, state: 'read', source: (flag) => given.get(flag) };
+}
+
+/** The texts of each flag that the file sets. */
+export function valuesOf(path: string, text: string): ReadonlyMap<AnyFlag, Given> {
+  const at = (key: string): string => `${key} (line ${lineOf(text, key)} of ${path})`;
+  const values = new Map<AnyFlag, Given>();
+  for (const [key, value] of keysOf(parseText(path, text))) {
+    const setting = SETTINGS.find((one) => one.key === key);
+    if (setting === undefined) throw invalid(`${at(key)} is no setting of hawser`);
+    const texts = textsOf(setting, value);
+    if (texts === undefined) throw invalid(`${at(key)}: want ${wantOf(setting)}`);
+    const relative = /DIR|FILE|PATH|SOCKET/.test(setting.flag.value ?? '')
+      ? texts.find((one) => !/^(?:\/|unix:)/.test(one) && one !== 'none' && one !== '')
+      : undefined;
+    if (relative !== undefined) throw invalid(`${at(key)}: want an absolute path, not "${relative}"`);
+    checkValue(setting, texts, at(key));
+    values.set(setting.flag, { texts, from: at(key) });
+  }
+  return values;
+}
+
+function checkValue({ flag }: Setting, texts: readonly string[], from: string): void {
+  try {
+    flag.parse(texts, from);
+  } catch (err) {
+    throw invalid(messageOf(err));
+  }
+}
+
+function parseText(path: string, text: string): TomlTable {
+  try {
+    return parse(text);
+  } catch (err) {
+    const line = (err as { readonly line?: unknown }).line;
+    const where = typeof line === 'number' ? `${path}, line ${line}` : path;
+    throw invalid(`${where}: ${messageOf(err).split('\n')[0]}`);
+  }
+}
+
+/** Keys with their tables; a table that is none of ours is a key itself. */
+function* keysOf(table: TomlTable): Generator<readonly [key: string, value: TomlValue]> {
+  for (const [name, value] of Object.entries(table)) {
+    const isTable = SETTINGS.some(({ key }) => key.startsWith(`${name}.`));
+    if (!isTable || typeof value !== 'object' || Array.isArray(value) || value instanceof Date) {
+      yield [name, value];
+      continue;
+    }
+    for (const [key, inner] of Object.entries(value as TomlTable)) yield [`${name}.${key}`, inner];
+  }
+}
+
+/** Undefined for a value of the wrong type. */
+function textsOf({ flag }: Setting, value: TomlValue): string[] | undefined {
+  if (flag.type === 'bool') return typeof value === 'boolean' ? [String(value)] : undefined;
+  if (Array.isArray(value))
+    return flag.type === 'list' && value.every((one) => typeof one === 'string') ? value : undefined;
+  if (typeof value === 'number' || typeof value === 'bigint')
+    return flag.type === 'count' || flag.type === 'size' ? [String(value)] : undefined;
+  return typeof value === 'string' ? [value] : undefined;
+}
+
+function wantOf({ flag }: Setting): string {
+  const wants: Partial<Record<typeof flag.type, string>> = {
+    bool: 'true or false',
+    count: 'a whole number',
+    list: 'a text, or a list of texts',
+    size: 'bytes as a number, or a text such as "10M"',
+  };
+  return wants[flag.type] ?? 'a text';
+}
+
+/** The line of a key (from 1), as far as lines tell: of `[table]` and `key = ` or of a dotted key. */
+function lineOf(text: string, key: string): number {
+  let table = '';
+  for (const [index, line] of text.split('\n').entries()) {
+    const [, header] = /^\s*\[\s*([\w."-]+)\s*\]/.exec(line) ?? [];
+    if (header !== undefined) table = `${header.replaceAll('"', '')}.`;
+    const [, name = header] = /^\s*([\w."-]+)\s*=/.exec(line) ?? [];
+    const full = name === undefined ? '' : name === header ? header : `${table}${name.replaceAll('"', '')}`;
+    if (full === key || full.startsWith(`${key}.`)) return index + 1;
+  }
+  return 1;
+}
+
+function invalid(message: string): HawserError {
+  return usageError(
+    message,
+    'hawser settings --config none lists the settings; --config none runs a command without the file',
+  );
+}

@@ -1,0 +1,235 @@
+/** hawser.toml, variables and the command line: which goes first, what is refused, whose file is read. */
+import assert from 'node:assert/strict';
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Parser } from 'yargs/helpers';
+import { GRAMMAR } from '../../../src/cli/commands/index.ts';
+import { directWords } from '../../../src/cli/grammar/command.ts';
+import { EXIT_CODES, TOPICS } from '../../../src/cli/grammar/facts.ts';
+import { variablesOf } from '../../../src/cli/grammar/flag.ts';
+import { ADDRESS, ROOT } from '../../../src/cli/grammar/flags.ts';
+import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
+import { LIMIT_RATE } from '../../../src/cli/grammar/registry-flags.ts';
+import { SETTINGS } from '../../../src/cli/grammar/settings.ts';
+import { run } from '../../../src/cli/run.ts';
+import { containerdAddress } from '../../../src/cli/session/context.ts';
+import type { Services } from '../../../src/cli/session/services.ts';
+import { settingsFiles, valuesOf } from '../../../src/cli/session/settings.ts';
+import type { HostSystem } from '../../../src/core/ports/host.ts';
+import { workerUrl } from '../../../src/entry/worker-url.ts';
+import { composeRuntime } from '../../../src/platform/compose.ts';
+import { needs } from '../../support/needs.ts';
+import { parts } from '../../support/this-runtime.ts';
+import { tempDir } from '../../support/tmp.ts';
+import { fakeRuntime } from './fake-runtime.ts';
+
+const FILE = '/etc/hawser/hawser.toml';
+
+async function go(
+  args: readonly string[],
+  opts: { readonly files?: Record<string, string>; readonly env?: Record<string, string> } = {},
+): Promise<{ code: number; out: string; err: string }> {
+  const fake = fakeRuntime({ env: {}, ...opts });
+  const code = await run(fake.runtime, args, {} as Services);
+  return { code, out: fake.out(), err: fake.err() };
+}
+
+async function value(
+  key: string,
+  args: readonly string[],
+  opts: Parameters<typeof go>[1],
+): Promise<[unknown, unknown]> {
+  const { out, err } = await go(['settings', '--json', ...args], opts);
+  assert.equal(err, '');
+  const row = (JSON.parse(out).settings as Record<string, unknown>[]).find((one) => one.key === key);
+  return [row?.value, row?.from];
+}
+
+test('settings: the command line goes before variables, these before the files, and each says where it is from', async () => {
+  const files = { [FILE]: 'root = "/system"\nprogress = "plain"\n[limits]\n\nlimit-rate = "1M"\njobs = 3\n' };
+  assert.deepEqual(await value('root', [], {}), [null, 'default']);
+  assert.deepEqual(await value('limits.limit-rate', [], { files }), [
+    '1M',
+    `limits.limit-rate (line 5 of ${FILE})`,
+  ]);
+  const env = { HAWSER_LIMIT_RATE: '2M', HAWSER_ROOT: '/mine' };
+  assert.deepEqual(await value('limits.limit-rate', [], { files, env }), ['2M', 'HAWSER_LIMIT_RATE']);
+  assert.deepEqual(await value('root', [], { files, env }), ['/mine', 'HAWSER_ROOT']);
+  assert.deepEqual(await value('limits.limit-rate', ['--limit-rate', '3M'], { files, env }), [
+    '3M',
+    '--limit-rate',
+  ]);
+  const own = { ...files, '/own.toml': 'root = "/own"' };
+  assert.deepEqual(await value('root', ['--config', '/own.toml'], { files: own }), [
+    '/own',
+    'root (line 1 of /own.toml)',
+  ]);
+  assert.deepEqual(await value('progress', ['--config', '/own.toml'], { files: own }), [null, 'default']);
+  assert.deepEqual(await value('progress', ['--config=none'], { files }), [null, 'default']);
+  assert.deepEqual(await value('progress', [], { files: own, env: { HAWSER_CONFIG: '/own.toml' } }), [
+    null,
+    'default',
+  ]);
+  const { out } = await go(['settings'], { files });
+  assert.match(
+    out,
+    /^\/etc\/hawser\/hawser\.toml: read\nSETTING +VALUE +FROM\nroot +\/system +root \(line 1 of /,
+  );
+});
+
+for (const [text, told] of [
+  ['rooot = "/x"', `rooot (line 1 of ${FILE}) is no setting of hawser`],
+  ['\n[limits]\nlimit-rat = 1', `limits.limit-rat (line 3 of ${FILE}) is no setting of hawser`],
+  ['[limit]\njobs = 1', `limit (line 1 of ${FILE}) is no setting of hawser`],
+  ['limit-rate = "1M"', `limit-rate (line 1 of ${FILE}) is no setting of hawser`],
+  [
+    '# x\nlimits.jobs = -1',
+    `invalid value "-1" for limits.jobs (line 2 of ${FILE}): want a whole number from 0`,
+  ],
+  ['root = 5', `root (line 1 of ${FILE}): want a text`],
+  ['root = "store"', `root (line 1 of ${FILE}): want an absolute path, not "store"`],
+  ['progress = "loud"', `invalid value "loud" for progress (line 1 of ${FILE}): want tty, plain, json, none`],
+  ['[policies]\npin = "yes"', `policies.pin (line 2 of ${FILE}): want true or false`],
+  [
+    '[limits]\nlimit-rate = 0',
+    `invalid value "0" for limits.limit-rate (line 2 of ${FILE}): nothing would ever come`,
+  ],
+  ['root = ', `${FILE}, line 1: `],
+] as const) {
+  test(`settings: a file that says ${JSON.stringify(text)} is an error of every command, with its place`, async () => {
+    const { code, out, err } = await go(['images', 'ls'], { files: { [FILE]: text } });
+    assert.deepEqual([code, out], [2, '']);
+    assert.ok(err.startsWith(`hawser: ${told}`), err);
+  });
+}
+
+test('settings: help, the version and --config none need no file', async () => {
+  const files = { [FILE]: 'bad' };
+  for (const args of [['help'], ['--version'], ['version', '--config', 'none']])
+    assert.equal((await go(args, { files })).code, 0, args.join(' '));
+});
+
+test('settings: each is a flag of a command, under the same object', () => {
+  const all = new Set([
+    ...GRAMMAR.globals,
+    ...GRAMMAR.commands.filter(({ path }) => path[0] !== 'settings').flatMap(({ flags }) => flags),
+  ]);
+  assert.deepEqual(
+    SETTINGS.filter(({ flag }) => !all.has(flag)).map(({ key }) => key),
+    [],
+  );
+});
+
+test('settings: a flag of the same name that means something else gets no value', () => {
+  const values = valuesOf(FILE, '[limits]\nlimit-rate = "1M"');
+  assert.ok(values.has(LIMIT_RATE));
+  const others = GRAMMAR.commands
+    .flatMap(({ flags }) => flags)
+    .filter((flag) => flag.name === 'limit-rate' && flag !== LIMIT_RATE);
+  assert.ok(others.length > 0);
+  assert.deepEqual(
+    others.filter((flag) => values.has(flag)),
+    [],
+  );
+});
+
+test('variables: every flag has one of its own, and no two the same', () => {
+  const flags = [...GRAMMAR.globals, ...GRAMMAR.commands.flatMap((one) => one.flags)];
+  const names = new Map(flags.map((flag) => [flag.name, variablesOf(flag)[0] ?? '']));
+  assert.equal(new Set(names.values()).size, names.size);
+  for (const name of names.values()) assert.match(name, /^HAWSER_[A-Z0-9_]+$/);
+});
+
+test('variables: 1 and 0 say yes and no, anything else is told; ours goes before the other tool’s', async () => {
+  const parse = (env: Record<string, string>) => {
+    const parsed = parseCommandLine(Parser, ['images', 'pull', 'a'], GRAMMAR, (name) => env[name]);
+    assert.ok(parsed.type === 'run');
+    return parsed.input;
+  };
+  const pin = SETTINGS.find(({ key }) => key === 'policies.pin')?.flag;
+  assert.ok(pin);
+  assert.equal(parse({ HAWSER_PIN: '1' }).get(pin), true);
+  assert.equal(parse({ HAWSER_PIN: '0' }).get(pin), false);
+  assert.equal(parse({ HAWSER_PIN: '' }).get(pin), false);
+  assert.throws(() => parse({ HAWSER_PIN: 'yes' }).get(pin), /invalid value "yes" for HAWSER_PIN/);
+  const both = parse({ HAWSER_ADDRESS: '/ours', CONTAINERD_ADDRESS: '/theirs' });
+  assert.equal(both.get(ADDRESS), '/ours');
+});
+
+test('settings: of a store and a containerd the one that is nearer to the user goes first', () => {
+  const place = (env: Record<string, string>, text: string, ...args: string[]): string | undefined => {
+    const parsed = parseCommandLine(Parser, ['images', 'ls', ...args], GRAMMAR, (name) => env[name]);
+    assert.ok(parsed.type === 'run');
+    const values = valuesOf(FILE, text);
+    const input = parsed.input.with([(flag) => values.get(flag)]);
+    const { runtime } = fakeRuntime({ env });
+    return containerdAddress({ input, runtime } as unknown as Parameters<typeof containerdAddress>[0]);
+  };
+  const file = 'address = "/run/c.sock"';
+  assert.equal(place({}, file), '/run/c.sock');
+  assert.equal(place({ HAWSER_ROOT: '/r' }, file), undefined);
+  assert.equal(place({}, file, '--root', '/r'), undefined);
+  assert.equal(place({ CONTAINERD_ADDRESS: '/e.sock' }, 'root = "/r"'), '/e.sock');
+  assert.equal(place({ CONTAINERD_ADDRESS: '/e.sock' }, '', '--root', '/r'), undefined);
+  assert.ok(ROOT);
+});
+
+test('settings: a file is not read that somebody else could have written', {
+  skip: needs({ root: true }),
+}, async () => {
+  const dir = tempDir();
+  const base = composeRuntime(parts, { workerUrl: workerUrl() });
+  const input = (): Parameters<typeof settingsFiles>[1] => {
+    const parsed = parseCommandLine(Parser, ['settings'], GRAMMAR, () => undefined);
+    assert.ok(parsed.type === 'run');
+    return parsed.input;
+  };
+  const state = async (uid: number): Promise<string | undefined> => {
+    const env = (name: string): string | undefined => (name === 'XDG_CONFIG_HOME' ? dir.path : undefined);
+    const host: HostSystem = { ...base.host, uid, env };
+    const [user] = await settingsFiles({ fs: base.fs, host }, input(), {});
+    assert.equal(user?.path, join(dir.path, 'hawser/hawser.toml'));
+    return user?.state;
+  };
+  assert.equal(await state(0), 'absent');
+  const [folder, file] = [join(dir.path, 'hawser'), join(dir.path, 'hawser/hawser.toml')];
+  mkdirSync(folder);
+  writeFileSync(file, 'root = "/x"');
+  chmodSync(folder, 0o755);
+  chmodSync(file, 0o644);
+  assert.equal(await state(0), 'read');
+  for (const one of [dir.path, folder, file]) {
+    chownSync(one, 1000, 1000);
+    assert.equal(await state(0), `not read: ${one} belongs to user 1000`);
+    assert.equal(await state(1000), 'read');
+    chownSync(one, 0, 0);
+    const { mode } = await base.fs.stat(one).then((info) => info ?? assert.fail());
+    chmodSync(one, mode | 0o002);
+    assert.equal(await state(0), `not read: others may write to ${one}`);
+    chmodSync(one, mode);
+  }
+  assert.equal(await state(0), 'read');
+  await base.workers[Symbol.asyncDispose]();
+  dir[Symbol.dispose]();
+});
+
+test('help: each word that is a command is under one topic', () => {
+  const words = directWords(GRAMMAR).map(([word]) => word);
+  const named = TOPICS.flatMap(([, list]) => list);
+  assert.deepEqual(
+    words.filter((word) => named.filter((one) => one === word).length !== 1),
+    [],
+  );
+  assert.deepEqual(
+    named.filter((word) => !words.includes(word)),
+    [],
+  );
+  assert.ok(EXIT_CODES.length > 5);
+});
+
+test('config show is told where the configuration is shown', async () => {
+  const { code, err } = await go(['config', 'show']);
+  assert.equal(code, 2);
+  assert.match(err, /hint: hawser settings shows the configuration of hawser/);
+});
