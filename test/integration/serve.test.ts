@@ -10,36 +10,15 @@ import { buildImage, type TestImage } from '../registry/image.ts';
 import { sha256, startRegistry } from '../registry/registry.ts';
 import { installations, startContainerd } from '../support/containerd.ts';
 import { execOk } from '../support/exec.ts';
-import { type Flavour, hawser, wanted } from '../support/hawser.ts';
-import { findTool, needs, requirePeer } from '../support/needs.ts';
-import { type Daemon, freePort, startDaemon } from '../support/processes.ts';
+import { hawser, wanted } from '../support/hawser.ts';
+import { needs } from '../support/needs.ts';
+import { freePort, startDaemon } from '../support/processes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
+import { peakOf, peer, pullers, type Served, serve, serveAt } from '../support/serving.ts';
 
 const MIB = 1 << 20;
 /** The bytes of a layer that does not compress. */
 const SIZE = 12 * MIB;
-
-interface Served extends Daemon {
-  readonly host: string;
-}
-
-async function serve(flavour: Flavour, root: string, ...more: readonly string[]): Promise<Served> {
-  const port = await freePort();
-  return await serveAt(flavour, root, port, ...more);
-}
-
-async function serveAt(
-  flavour: Flavour,
-  root: string,
-  port: number,
-  ...more: readonly string[]
-): Promise<Served> {
-  const [file, ...before] = flavour.command;
-  const host = `127.0.0.1:${port}`;
-  const args = [...before, '--root', root, 'serve', '--listen', host, ...more];
-  const ready = async () => (await fetch(`http://${host}/healthz`).catch(() => undefined))?.ok === true;
-  return { ...(await startDaemon(file, args, ready)), host };
-}
 
 /** The one that starts fastest, and Deno, whose node:http is another. */
 const quick = wanted.findLast((one) => one.skip === false);
@@ -74,23 +53,17 @@ for (const flavour of wanted.filter((one) => one === quick || one.name === 'deno
       await temp[Symbol.asyncDispose]();
     });
 
-    test('A37: skopeo copies the image as it is', { skip: needs({ tools: ['skopeo'] }) }, async () => {
-      const ref = `docker://${server.host}/a/b:1`;
-      await execOk('skopeo', ['copy', '-q', '--src-tls-verify=false', ref, `oci:${at('skopeo')}:1`]);
-      const index = JSON.parse(readFileSync(join(at('skopeo'), 'index.json'), 'utf8'));
-      assert.equal(index.manifests[0].digest, image.root.digest);
-      const listed = await execOk('skopeo', [
-        'list-tags',
-        '--tls-verify=false',
-        `docker://${server.host}/a/b`,
-      ]);
-      assert.deepEqual(JSON.parse(listed.stdout).Tags, ['1']);
-    });
+    for (const { name, skip, pull } of pullers)
+      test(`A37: ${name} pulls the image as it is`, { skip }, async () => {
+        assert.equal(await pull(`${server.host}/a/b:1`, at(name)), image.root.digest);
+      });
 
-    test('A37: crane pulls, and lists', { skip: crane() }, async () => {
-      await execOk('crane', ['pull', '--insecure', '--format=oci', `${server.host}/a/b:1`, at('crane')]);
-      const index = JSON.parse(readFileSync(join(at('crane'), 'index.json'), 'utf8'));
-      assert.equal(index.manifests[0].digest, image.root.digest);
+    test('A37: skopeo lists tags, crane tags and repositories', {
+      skip: needs({ tools: ['skopeo'] }) || peer('crane'),
+    }, async () => {
+      const repository = `docker://${server.host}/a/b`;
+      const listed = await execOk('skopeo', ['list-tags', '--tls-verify=false', repository]);
+      assert.deepEqual(JSON.parse(listed.stdout).Tags, ['1']);
       const names = (await execOk('crane', ['catalog', '--insecure', server.host])).stdout.trim();
       assert.match(names, /^127\.0\.0\.1_\d+\/a\/b$/);
       assert.equal(
@@ -136,8 +109,7 @@ for (const flavour of wanted.filter((one) => one === quick || one.name === 'deno
         });
       const got = await Promise.all(Array.from({ length: 50 }, one));
       assert.ok(got.every((digest) => digest === layer));
-      const status = readFileSync(`/proc/${server.child.pid}/status`, 'utf8');
-      const peak = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
+      const peak = peakOf(server);
       // From sources the compiler of types takes its share.
       const limit = flavour.file === undefined ? 330 : 200;
       assert.ok(peak < limit, `${Math.round(peak)} MiB`);
@@ -226,12 +198,6 @@ for (const flavour of wanted.filter((one) => one === quick || one.name === 'deno
       assert.match(open.stderr, /can be reached by other machines/);
     });
   });
-
-function crane(): string | false {
-  if (findTool('crane') !== undefined) return false;
-  requirePeer('crane');
-  return 'needs the tool crane';
-}
 
 for (const installation of installations)
   test(`A37: ctr of ${installation.name} pulls from it, also as a mirror by hosts.toml`, {

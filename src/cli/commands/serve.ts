@@ -35,8 +35,9 @@ export const serve: Command = command({
     'Clients name an image as HOST/REPOSITORY (127.0.0.1:5000/docker.io/library/alpine; localhost_5000 for localhost:5000), by\n' +
     'the bare name where it is of Docker Hub or the only one, or, as a mirror in hosts.toml, with ?ns=HOST.\n' +
     'A blob that is not what its digest says is never sent whole. With --pull-through, whoever reaches the server reads what the\n' +
-    'credentials of this machine may read at the registries that are named; no other registry is ever asked. --retry-time and\n' +
-    '--timeout-stall are 20s here, as clients ask again by themselves. Ends at SIGINT and SIGTERM, 10 s after the answers that are on their way.',
+    'credentials of this machine may read at the registries that are named; no other registry is ever asked. Registries are\n' +
+    'waited for less than by a pull (--timeout-connect 5s, --timeout-response 15s, --timeout-stall 20s, --retry-time 10s): clients ask again.\n' +
+    'Ends at SIGINT and SIGTERM, 10 s after the answers that are on their way.',
   flags: [...SERVE_FLAGS, JSON_DOCUMENT],
   run: async (context, input) => {
     if (input.get(PRINT_HOSTS_TOML)) return printed(context);

@@ -110,8 +110,8 @@ export async function authOf(context: ServeContext): Promise<BasicAuth | undefin
 
 /** Milliseconds for which content stays that --pull-through has brought. */
 const DEFAULT_KEEP = 7 * 24 * 3600 * 1000;
-/** Milliseconds without progress after which a registry is given up: clients ask again by themselves. */
-const PATIENCE = 20_000;
+/** Milliseconds: less than for a pull, as clients ask again by themselves, and a mirror's have the registry to ask. */
+const PATIENCE = { connect: 5000, headers: 15_000, stall: 20_000, retry: 10_000 };
 
 /** The registries of --pull-through, as references write them; undefined without the flag. A usage error for what is no registry. */
 export function pulledHosts(context: ServeContext): ReadonlySet<string> | undefined {
@@ -145,11 +145,13 @@ export async function withUpstream<T>(
   const id = `hawser-${toHex(runtime.host.random(6))}`;
   // --limit-rate is of what is sent.
   const { limits, retry: given } = networkOptions(input);
-  const retry = { ...given, time: given?.time ?? PATIENCE, stall: given?.stall ?? PATIENCE };
+  const stall = given?.stall ?? PATIENCE.stall;
+  const retry = { ...given, time: given?.time ?? PATIENCE.retry, stall };
+  const { connect = PATIENCE.connect, headers = PATIENCE.headers, minSpeed } = limits ?? {};
   const options: RegistryOptions = {
     ...otherRegistryOptions(context),
     retry,
-    limits: { ...limits, stall: retry.stall },
+    limits: { connect, headers, stall, minSpeed },
     around: viaLayer(id),
   };
   const warn = (message: string) => void tell(context, `warning: ${message}`).catch(() => {});

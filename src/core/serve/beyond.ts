@@ -46,7 +46,7 @@ export class Beyond {
   ): Promise<TagTarget | Refusal> {
     return await this.#attempt(tag, false, absent, call, async (reference) => {
       try {
-        return await this.#parts.upstream.tag(reference, call);
+        return await this.#parts.upstream.tag(reference, { ...call, older: known !== undefined });
       } catch (err) {
         if (known === undefined || !isAway(err)) throw err;
         return { digest: known, stale: true };

@@ -18,6 +18,11 @@ export interface TagTarget {
   readonly stale: boolean;
 }
 
+export interface TagRequest extends Call {
+  /** The caller knows what the tag named before, and does not wait long. */
+  readonly older?: boolean | undefined;
+}
+
 export interface BlobRequest extends Call {
   /** The bytes that the store has are damaged. */
   readonly anew?: boolean | undefined;
@@ -30,7 +35,7 @@ export interface Upstream {
   /** Differs from that of every other server: a request that comes by this server is not passed on once more. */
   readonly id: string;
   /** The target is in the store then. */
-  tag(reference: Reference, call: Call): Promise<TagTarget>;
+  tag(reference: Reference, call: TagRequest): Promise<TagTarget>;
   /** Brings the manifest or index that the reference's digest names. */
   document(reference: Reference, call: Call): Promise<void>;
   /** Bytes of the blob that the reference's digest names, as the registry says. NotFound. */

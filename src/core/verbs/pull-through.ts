@@ -2,6 +2,7 @@
 import { orAborted } from '../async/abort.ts';
 import { Limiter } from '../async/limiter.ts';
 import { SingleFlight } from '../async/single-flight.ts';
+import { within } from '../async/within.ts';
 import type { Backend } from '../backend.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobDeps, fetchBlob } from '../download/fetch-blob.ts';
@@ -19,7 +20,13 @@ import type { Reference } from '../reference/reference.ts';
 import { codeOf } from '../registry/failures.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { Fetcher, Registry } from '../registry/registry.ts';
-import { type BlobRequest, isAway, type TagTarget, type Upstream } from '../serve/upstream.ts';
+import {
+  type BlobRequest,
+  isAway,
+  type TagRequest,
+  type TagTarget,
+  type Upstream,
+} from '../serve/upstream.ts';
 import { type GateOptions, passGate } from './gate.ts';
 import { HeldLeases } from './held-leases.ts';
 import { labelContent } from './label-content.ts';
@@ -48,6 +55,8 @@ const MAX_FLIGHTS = 128;
 const PIECES = 4;
 /** Tags remembered for a time without the registry, and documents that the policy has let in. */
 const MAX_REMEMBERED = 20_000;
+/** Milliseconds for a registry to say what a tag names, where the answer before is known. */
+const SOON = 3000;
 /** Milliseconds between looks whether a collection is due. */
 const TIDY_INTERVAL = 600_000;
 
@@ -69,7 +78,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
   readonly #documents = new SingleFlight<void>();
   readonly #flights = new Map<string, Flight>();
   readonly #named = new Map<string, Digest>();
-  readonly #admitted = new Set<string>();
+  readonly #admitted = new Map<string, true>();
   readonly #stop = new AbortController();
   #tidied: number;
   #tidying: Promise<void> = Promise.resolve();
@@ -85,17 +94,21 @@ export class PullThrough implements Upstream, AsyncDisposable {
     this.#tidied = clock.monotonic();
   }
 
-  async tag(reference: Reference, call: Call): Promise<TagTarget> {
+  async tag(reference: Reference, { signal, older }: TagRequest): Promise<TagTarget> {
     const { name } = reference;
+    const known = this.#named.get(name);
+    const ask = (own?: AbortSignal) => this.#roots.run(name, own, (shared) => this.#root(reference, shared));
+    const late = new HawserError('DeadlineExceeded', `${name}: no answer for ${SOON} ms`);
+    const limit = { clock: this.#deps.clock, milliseconds: SOON, late };
     try {
-      const { digest } = await this.#roots.run(name, call.signal, (signal) => this.#root(reference, signal));
+      const isUrgent = known !== undefined || older === true;
+      const { digest } = await (isUrgent ? within(limit, signal, ask) : ask(signal));
       remember(this.#named, name, digest);
       return { digest, stale: false };
     } catch (err) {
-      call.signal?.throwIfAborted();
-      const digest = this.#named.get(name);
-      if (digest === undefined || !isAway(err)) throw err;
-      return { digest, stale: true };
+      signal?.throwIfAborted();
+      if (known === undefined || !isAway(err)) throw err;
+      return { digest: known, stale: true };
     }
   }
 
@@ -135,7 +148,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     const bytes = await readBlob(backend.content, root, MAX_MANIFEST_BYTES, call);
     const children = childrenOf(bytes, root);
     for (const child of children)
-      if (isDocumentType(child.mediaType)) remember(this.#admitted, keyOf(reference, child.digest));
+      if (isDocumentType(child.mediaType)) remember(this.#admitted, keyOf(reference, child.digest), true);
     const info = await backend.content.info(root.digest, call);
     const labels = { ...childLabels(children), ...sourceLabels(reference, info.labels) };
     await labelContent(backend.content, info, labels, this.#report, call);
@@ -148,7 +161,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     const key = keyOf(reference, root.digest);
     if (reference.tag === undefined && this.#admitted.has(key)) return;
     await passGate({ backend }, this.#options, { reference, root }, call);
-    remember(this.#admitted, key);
+    remember(this.#admitted, key, true);
   }
 
   async size(reference: Reference, call: Call): Promise<number> {
@@ -281,10 +294,7 @@ function keyOf({ host, repository }: Reference, digest: Digest): string {
 }
 
 /** Forgets all once there are too many. */
-function remember<T>(all: Map<string, T>, key: string, value: T): void;
-function remember(all: Set<string>, key: string): void;
-function remember(all: Map<string, unknown> | Set<string>, key: string, value?: unknown): void {
+function remember<T>(all: Map<string, T>, key: string, value: T): void {
   if (all.size >= MAX_REMEMBERED) all.clear();
-  if (all instanceof Map) all.set(key, value);
-  else all.add(key);
+  all.set(key, value);
 }

@@ -49,7 +49,7 @@ const inBin: Verifiers = { ...NODE_VERIFIERS, path: bin, timeLimit: 700 };
 const judge = (verifiers: Verifiers, signal?: AbortSignal) =>
   verifierJudge(runtime, async () => verifiers).judge(subject, { signal });
 
-test('verifiers: each gets name, digest and descriptor, by the order of the names; all must accept', async () => {
+test('HA20: verifiers: each gets name, digest and descriptor, by the order of the names; all must accept', async () => {
   const log = join(top.path, 'log');
   const say = `{ echo "$0" "$@"; cat; } >> ${log}`;
   install({
@@ -96,7 +96,7 @@ test('verifiers: a node without programs accepts every image; where a user names
   }
 });
 
-test('verifiers: more programs than there may be are an error, where containerd leaves some out', async () => {
+test('HA20: verifiers: more programs than there may be are an error, where containerd leaves some out', async () => {
   install({ a: 'true', b: 'true', c: 'true' });
   assert.equal((await judge({ ...inBin, most: 3 })).accepted, true);
   assert.equal((await judge({ ...inBin, most: -1 })).accepted, true);
@@ -161,7 +161,7 @@ const SILENCES: readonly (readonly [string, string, RegExp, 'child'?])[] = [
 ];
 
 for (const [how, script, message, child] of SILENCES) {
-  test(`verifiers: one that ${how} keeps the image out`, async () => {
+  test(`HA20: verifiers: one that ${how} keeps the image out`, async () => {
     install({ accepts: 'true', it: script });
     const err = await failure(judge(inBin));
     assert.ok(isKind(err, 'FailedPrecondition'), String(err));
@@ -241,7 +241,7 @@ function link(to: string): void {
 }
 
 for (const [how, spoil, message, skip] of UNFIT) {
-  test(`verifiers: one that ${how} keeps the image out`, { skip }, async () => {
+  test(`HA20: verifiers: one that ${how} keeps the image out`, { skip }, async () => {
     for (const verifiers of [inBin, { ...verifiersAt(join(bin, 'it')), timeLimit: 700 }]) {
       rmSync(bin, { recursive: true, force: true });
       mkdirSync(bin);
