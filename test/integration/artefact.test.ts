@@ -48,6 +48,11 @@ describe('an artefact alone', { skip: needs({ root: true, tools: TOOLS }) }, () 
       const run = (...args: string[]): Promise<ExecResult> =>
         alone(cwd, [...command, '--root', join(dir.path, 'store'), ...args]);
 
+      const decoders =
+        which.name === 'binary'
+          ? /^gzip: ISA-L .*\nzstd: Zstandard .*$/m
+          : /^gzip: zlib .*\nzstd: Zstandard .*$/m;
+      assert.match((await run('version', '--verbose')).stdout, decoders);
       assert.match((await run('--version')).stdout, /^hawser \d+\.\d+\.\d+ \(/);
       for (const snapshotter of ['overlayfs', 'native']) {
         const image = `${registry.host}/small:1`;

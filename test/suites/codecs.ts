@@ -249,6 +249,10 @@ function gzip(check: CheckFn): void {
     const long = zlib.gzipSync(testBytes('text', 3 * MIB));
     await refuses(long.subarray(0, long.length - 9), 'DataLoss');
     await refuses(long.subarray(0, long.length >> 1), 'DataLoss');
+    // In chunks of memory that is given back.
+    const large = zlib.gzipSync(testBytes('random', 3 * MIB));
+    for (const length of [large.length - 1, large.length - 8, large.length - 9, 2 * MIB])
+      await refuses(large.subarray(0, length), 'DataLoss', MIB);
   });
   check('a wrong checksum, length, method or block is DataLoss', async ({ refuses }) => {
     for (const at of [one.length - 1, one.length - 5, 0, 1, 2, 10]) {
@@ -330,7 +334,7 @@ function zstd(check: CheckFn): void {
       if (length !== SKIPPABLE.length) await refuses(packed.subarray(0, length), 'DataLoss', 9);
     const long = await zstdStreamed(testBytes('random', 3 * MIB));
     for (const length of [long.length - 1, long.length - 3, long.length >> 1])
-      await refuses(long.subarray(0, length), 'DataLoss');
+      for (const size of [65_536, MIB]) await refuses(long.subarray(0, length), 'DataLoss', size);
   });
   check('what follows the last frame and is none is DataLoss', async ({ refuses }) => {
     for (const junk of [bytes(0), bytes(0, 0, 0, 0), text('signature'), bytes(0x28, 0xb5)])

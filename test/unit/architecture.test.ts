@@ -150,7 +150,11 @@ const RULES: readonly Rule[] = [
     own: ['core/'],
     packages: ['@grpc/grpc-js', 'protobufjs/light.js', 'smol-toml'],
   },
-  { layer: 'platform/codecs/', own: core('codec'), node: true },
+  {
+    layer: 'platform/codecs/',
+    own: [...core('codec'), 'platform/kernel/libc.ts', 'platform/kernel/node-ffi.ts'],
+    node: true,
+  },
   {
     layer: 'platform/http/',
     own: [...core('async'), 'platform/kernel/deno-permission.ts'],

@@ -10,9 +10,7 @@ export async function* decodeDeflate(source: ByteSource): AsyncGenerator<Uint8Ar
   try {
     for (let ended = false; !ended; ) {
       if (!(await source.need(1))) throw corrupt('deflate', 'it ends in the middle');
-      const input = source.chunk;
-      source.advance(input.length);
-      ended = (yield* inflater.decode(input)) !== undefined;
+      ended = (yield* inflater.decode(source.take())) !== undefined;
     }
     await source.drain();
   } finally {

@@ -15,6 +15,8 @@ export interface Format {
   begins(head: Uint8Array): boolean;
   /** Such data may expand to so many times what the limit allows for one compressed byte: formats differ in the best case. */
   readonly expansion: number;
+  /** Of the portable decoder. */
+  readonly library: string;
   /** The decoder in JavaScript or WebAssembly, loaded now. */
   portable(): Promise<Decode>;
 }
@@ -25,6 +27,7 @@ export const FORMATS: { readonly [name in FormatName]: Format } = {
     // RFC 1952 section 2.3.1, with method 8.
     begins: (head) => startsWith(head, [0x1f, 0x8b, 8]),
     expansion: 1,
+    library: 'pako',
     async portable() {
       const { pakoEngine } = await import('./gzip-portable.ts');
       return (source) => decodeGzip(source, pakoEngine);
@@ -41,6 +44,7 @@ export const FORMATS: { readonly [name in FormatName]: Format } = {
       );
     },
     expansion: 10,
+    library: 'Zstandard in WebAssembly',
     async portable() {
       const { wasmZstdEngine } = await import('./zstd-portable.ts');
       const engine = await wasmZstdEngine();

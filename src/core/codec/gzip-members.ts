@@ -128,10 +128,9 @@ async function* inflate(
 ): AsyncGenerator<Uint8Array, { readonly used: number; readonly sums: Sums }, undefined> {
   inflater.reset();
   for (let given = 0; ; ) {
-    const input = (await source.need(1)) ? source.chunk : undefined;
-    source.advance(input?.length ?? 0);
-    given += input?.length ?? 0;
+    const input = (await source.need(1)) ? source.take() : undefined;
     const ended = yield* inflater.decode(input);
+    given += input?.length ?? 0;
     if (ended !== undefined) {
       source.unread(ended.rest);
       return { used: given - ended.rest.length, sums: ended };

@@ -6,11 +6,13 @@ import { type Decode, decodedStream } from './source.ts';
 export function codecOf(
   compression: Compression,
   implementation: Codec['implementation'],
+  library: string,
   decode: Decode,
 ): Codec {
   return {
     compression,
     implementation,
+    library,
     decode: (source, call) => decodedStream(source, decode, call),
   };
 }
@@ -26,6 +28,7 @@ export const decodeIdentity: Decode = async function* (source) {
 
 /** Codecs in JavaScript and WebAssembly. What they need is loaded on first use. */
 export async function portableCodec(compression: Compression): Promise<Codec> {
-  const decode = compression === 'identity' ? decodeIdentity : await FORMATS[compression].portable();
-  return codecOf(compression, 'portable', decode);
+  if (compression === 'identity') return codecOf(compression, 'portable', 'none', decodeIdentity);
+  const { library, portable } = FORMATS[compression];
+  return codecOf(compression, 'portable', library, await portable());
 }

@@ -28,7 +28,14 @@ export class ByteSource {
     this.chunk = this.chunk.subarray(count);
   }
 
-  /** Puts back the last bytes that were dropped, when none are at hand. */
+  /** All that is at hand, which the caller may release. */
+  take(): Uint8Array {
+    const { chunk } = this;
+    this.chunk = EMPTY;
+    return chunk;
+  }
+
+  /** Puts back the last bytes that were taken, when none are at hand. */
   unread(bytes: Uint8Array): void {
     this.chunk = bytes;
   }

@@ -13,6 +13,8 @@ export type CodecChoice = 'auto' | 'native' | 'portable';
 export interface Codec {
   readonly compression: Compression;
   readonly implementation: 'native' | 'portable';
+  /** What decodes, with its version, in words for the user. */
+  readonly library: string;
   decode(source: ReadableStream<Uint8Array>, call?: Call): ReadableStream<Uint8Array>;
 }
 

@@ -18,6 +18,13 @@ import type { Decode } from '../../core/codec/source.ts';
 import { decodeZstd, type ZstdDecoder, type ZstdEngine } from '../../core/codec/zstd-decode.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Codecs } from '../../core/ports/codecs.ts';
+import {
+  type DecoderFunctions,
+  ISAL_VERSION,
+  linkedFunctions,
+  linkedGzip,
+  linkedZstd,
+} from './linked-decoder.ts';
 import { openCompressor } from './native-compressors.ts';
 
 /** Output buffers of this size double the speed of the default 16 KiB. */
@@ -152,7 +159,7 @@ class NativeInflater implements Inflater {
  * The raw inflater under our own framing: createGunzip loses the end of the last member when bytes that are no member
  * follow it.
  */
-const gzipEngine: GzipEngine = {
+const zlibEngine: GzipEngine = {
   open: () => new NativeInflater(),
   crc32: (bytes, crc) => zlib.crc32(bytes, crc),
   inflateSmall(input) {
@@ -218,6 +225,8 @@ class SplitZstd implements ZstdDecoder {
  * (2.9.6) takes a damaged block for the end of the data, without an error, and is not used.
  */
 async function openNativeZstd(): Promise<ZstdEngine | undefined> {
+  const functions = linkedDecoder();
+  if (functions !== null) return linkedZstd(functions);
   if ('deno' in process.versions || typeof zlib.createZstdDecompress !== 'function') return undefined;
   // A frame of one raw block with the byte 'a'.
   const frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x01, 0x09, 0x00, 0x00, 0x61];
@@ -228,11 +237,29 @@ async function openNativeZstd(): Promise<ZstdEngine | undefined> {
   return { joins, open: () => new SplitZstd(small.open()) };
 }
 
+/** What is linked into the static executable; null elsewhere. Looked for on first use. */
+let linked: DecoderFunctions | null | undefined;
+
+function linkedDecoder(): DecoderFunctions | null {
+  linked ??= linkedFunctions() ?? null;
+  return linked;
+}
+
+let gzipEngine: GzipEngine | undefined;
 let zstdEngine: Promise<ZstdEngine | undefined> | undefined;
+
+function openNativeGzip(): GzipEngine {
+  const functions = linkedDecoder();
+  return functions === null ? zlibEngine : linkedGzip(functions, zlib.crc32);
+}
 
 /** The formats for which the runtime has a sound decoder, each opened on first use. */
 const NATIVE: { readonly [name in FormatName]?: () => Promise<Decode | undefined> } = {
-  gzip: async () => (source) => decodeGzip(source, gzipEngine),
+  async gzip() {
+    gzipEngine ??= openNativeGzip();
+    const engine = gzipEngine;
+    return (source) => decodeGzip(source, engine);
+  },
   async zstd() {
     zstdEngine ??= openNativeZstd();
     const engine = await zstdEngine;
@@ -240,14 +267,21 @@ const NATIVE: { readonly [name in FormatName]?: () => Promise<Decode | undefined
   },
 };
 
+function libraryOf(format: FormatName): string {
+  const { zlib: zlibVersion, zstd } = process.versions as Record<string, string | undefined>;
+  if (format === 'zstd') return `Zstandard ${zstd}`;
+  return linkedDecoder() === null ? `zlib ${zlibVersion}` : `ISA-L ${ISAL_VERSION}`;
+}
+
 /** `auto` is native where the runtime has a sound decoder (not for zstd on Deno), else portable. */
 export function createCodecs(): Codecs {
   return {
     compressor: async (format) => openCompressor(format),
     async get(compression, choice = 'auto') {
       if (choice === 'portable') return portableCodec(compression);
-      const decode = compression === 'identity' ? decodeIdentity : await NATIVE[compression]?.();
-      if (decode !== undefined) return codecOf(compression, 'native', decode);
+      if (compression === 'identity') return codecOf(compression, 'native', 'none', decodeIdentity);
+      const decode = await NATIVE[compression]?.();
+      if (decode !== undefined) return codecOf(compression, 'native', libraryOf(compression), decode);
       if (choice === 'auto') return portableCodec(compression);
       throw new HawserError(
         'NotImplemented',

@@ -1,6 +1,6 @@
 /** The libc functions that we call through a runtime's foreign function interface, as one table for all runtimes. */
 
-export type FfiType = 'i32' | 'u32' | 'i64' | 'u64' | 'buffer' | 'pointer';
+export type FfiType = 'i32' | 'u32' | 'i64' | 'u64' | 'buffer' | 'pointer' | 'void';
 
 export interface Signature {
   /** The C symbol, where it is not the key. */

@@ -1,7 +1,6 @@
 /** libc through node:ffi (Node >= 26.1, experimental). */
 import process from 'node:process';
 import {
-  type FfiType,
   LIBC_NAMES,
   LIBC_SIGNATURES,
   type Libc,
@@ -9,18 +8,7 @@ import {
   machineOf,
   type Signature,
 } from '../kernel/libc.ts';
-
-type Definitions = Record<string, { arguments: readonly FfiType[]; return: FfiType }>;
-
-/** The part of node:ffi that is used here. */
-interface NodeFfi {
-  dlopen(
-    path: string | null,
-    definitions: Definitions,
-  ): { functions: Record<string, (...args: never[]) => unknown> };
-  getInt32(pointer: bigint, offset: number): number;
-  getRawPointer(memory: ArrayBufferLike | ArrayBufferView): bigint;
-}
+import { type ForeignFunctions, loadFunctions, type NodeFfi, nodeFfi } from '../kernel/node-ffi.ts';
 
 /**
  * Undefined when this Node has no FFI, when FFI is forbidden (`--permission` without `--allow-ffi`), or on an unknown machine.
@@ -31,7 +19,7 @@ export function openNodeLibc(): Libc | undefined {
   if (process.platform !== 'linux' || machine === undefined) return undefined;
   for (const name of LIBC_NAMES) {
     try {
-      const ffi = process.getBuiltinModule('node:ffi') as unknown as NodeFfi | undefined;
+      const ffi = nodeFfi();
       if (ffi === undefined) return undefined;
       const fn = load(ffi, name);
       const location = fn.__errno_location as unknown as () => bigint;
@@ -52,39 +40,17 @@ const OWN_SIGNATURES: Readonly<Record<string, Signature>> = {
 };
 
 /** node:ffi refuses two signatures of one symbol (syscall) in one library: each of those is loaded by itself. */
-function load(ffi: NodeFfi, library: string | null): Record<string, unknown> {
-  const together: Definitions = {};
-  const fn: Record<string, unknown> = {};
-  const signatures = { ...LIBC_SIGNATURES, ...OWN_SIGNATURES };
-  for (const [key, { symbol, args, result }] of Object.entries(signatures)) {
-    const definition = { arguments: padded(args), return: result };
-    if (symbol === undefined) together[key] = definition;
-    else fn[key] = ffi.dlopen(library, { [symbol]: definition }).functions[symbol];
-  }
-  Object.assign(fn, ffi.dlopen(library, together).functions);
-  for (const [key, { args }] of Object.entries(signatures)) fn[key] = filled(fn[key] as AnyCall, args.length);
-  return fn;
-}
-
-/**
- * Every function is declared with at least so many arguments; C ignores the surplus. V8 compiles a call of fewer arguments into
- * its caller and reads data of node:ffi for that. node:ffi frees the data when a thread ends, while the thread's compiler may
- * still read it: a process that ends a busy worker crashes (Node 26.10).
- */
-const COMPILED_BELOW = 4;
-
-function padded(args: readonly FfiType[]): FfiType[] {
-  return [...args, ...new Array<FfiType>(Math.max(0, COMPILED_BELOW - args.length)).fill('i32')];
-}
-
-type AnyCall = (...args: unknown[]) => unknown;
-
-function filled(fn: AnyCall, count: number): AnyCall {
-  if (count === 0) return () => fn(0, 0, 0, 0);
-  if (count === 1) return (a) => fn(a, 0, 0, 0);
-  if (count === 2) return (a, b) => fn(a, b, 0, 0);
-  if (count === 3) return (a, b, c) => fn(a, b, c, 0);
-  return fn;
+function load(ffi: NodeFfi, library: string | null): ForeignFunctions {
+  const { together = [], alone = [] } = Object.groupBy(
+    Object.entries({ ...LIBC_SIGNATURES, ...OWN_SIGNATURES }),
+    ([, { symbol }]) => (symbol === undefined ? 'together' : 'alone'),
+  );
+  return Object.assign(
+    loadFunctions(ffi, library, Object.fromEntries(together)),
+    ...alone.map(([key, { symbol = key, args, result }]) => ({
+      [key]: loadFunctions(ffi, library, { [symbol]: { args, result } })[symbol],
+    })),
+  );
 }
 
 type WriteVector = (fd: number, vectors: bigint, count: number) => bigint;

@@ -80,6 +80,7 @@ test('HA11: an archive that expands to over 1 GiB and over 1000 times what was r
     get: async () => ({
       compression: 'gzip',
       implementation: 'native',
+      library: 'none',
       decode: (source) => {
         const reader = source.getReader();
         return byteStream({

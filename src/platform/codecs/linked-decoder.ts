@@ -1,0 +1,262 @@
+/**
+ * Decompression on a thread of its own, by what is linked into the static executable: ISA-L for gzip, Node's Zstandard for zstd
+ * (scripts/static/decoder.c). Other programs have no such functions.
+ */
+import { Buffer } from 'node:buffer';
+import { plain } from '../../core/bytes.ts';
+import { corrupt, refused } from '../../core/codec/failures.ts';
+import type { Ended, GzipEngine, Inflater } from '../../core/codec/gzip-members.ts';
+import type { ZstdDecoder, ZstdEngine } from '../../core/codec/zstd-decode.ts';
+import { HawserError } from '../../core/errors.ts';
+import type { Signature } from '../kernel/libc.ts';
+import { loadFunctions, nodeFfi } from '../kernel/node-ffi.ts';
+
+/** By decoder.c, which says what each does. A decoder is the address of one. */
+export interface DecoderFunctions {
+  hawser_decoder_open(format: number): bigint;
+  hawser_decoder_give(decoder: bigint, bytes: Uint8Array, length: number, last: number): number;
+  hawser_decoder_take(decoder: bigint, into: Uint8Array, ms: number): bigint | number;
+  hawser_decoder_finish(decoder: bigint, into: Uint8Array): number;
+  hawser_decoder_close(decoder: bigint): void;
+  hawser_inflate_small(
+    bytes: Uint8Array,
+    length: number,
+    into: Uint8Array,
+    capacity: number,
+    sums: Uint8Array,
+  ): bigint | number;
+}
+
+export const DECODER_SIGNATURES: { readonly [K in keyof DecoderFunctions]: Signature } = {
+  hawser_decoder_open: { args: ['i32'], result: 'u64' },
+  hawser_decoder_give: { args: ['u64', 'buffer', 'u32', 'i32'], result: 'u32' },
+  hawser_decoder_take: { args: ['u64', 'buffer', 'u32'], result: 'i64' },
+  hawser_decoder_finish: { args: ['u64', 'buffer'], result: 'u32' },
+  hawser_decoder_close: { args: ['u64'], result: 'void' },
+  hawser_inflate_small: { args: ['buffer', 'u32', 'buffer', 'u32', 'buffer'], result: 'i64' },
+};
+
+/** Undefined when this program is not the static executable. */
+export function linkedFunctions(): DecoderFunctions | undefined {
+  try {
+    const ffi = nodeFfi();
+    if (ffi === undefined) return undefined;
+    return loadFunctions(ffi, null, DECODER_SIGNATURES) as unknown as DecoderFunctions;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of the sources in scripts/static/isa-l. */
+export const ISAL_VERSION = '2.31.1';
+
+const DEFLATE = 0;
+const ZSTD = 1;
+
+const HUNGRY = 0;
+const WAITING = -1;
+const ENDED = -2;
+const FAILED = -1000;
+
+/** zstd_errors.h. */
+const WINDOW_TOO_LARGE = 16;
+const NO_MEMORY = 64;
+
+const OUTPUT = 512 * 1024;
+/** Sums, and what may be left of four inputs. */
+const LEFT = 8 + 8 + 4 * 256 * 1024;
+
+/** Milliseconds that one call waits for the other thread: the event loop of this one stands still meanwhile. */
+const PATIENCE_MS = 2;
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What a call found when there was no output: all input is decoded, not yet all, the data ended. */
+type Found = 'hungry' | 'waiting' | 'ended';
+
+class LinkedDecoder {
+  readonly #fn: DecoderFunctions;
+  readonly #format: 'gzip' | 'zstd';
+  /** 0 when closed. */
+  #decoder: bigint;
+  /** The next output is copied there. */
+  #into: Uint8Array | undefined;
+
+  constructor(fn: DecoderFunctions, format: 'gzip' | 'zstd') {
+    this.#fn = fn;
+    this.#format = format;
+    this.#decoder = BigInt(fn.hawser_decoder_open(format === 'gzip' ? DEFLATE : ZSTD));
+    if (this.#decoder === 0n) throw noMemory(format);
+  }
+
+  /**
+   * Gives `input` to the thread, and yields the output that is there already. Returns undefined, or when the data ended what was not
+   * given.
+   */
+  async *write(
+    input: Uint8Array,
+    last: boolean,
+  ): AsyncGenerator<Uint8Array, Uint8Array | undefined, undefined> {
+    for (let left = input; left.length > 0; ) {
+      const given = this.#fn.hawser_decoder_give(this.#live(), left, left.length, last ? 1 : 0);
+      left = left.subarray(given);
+      const found = yield* given > 0 ? this.#ready() : this.#oneMore();
+      if (found === 'ended') return left;
+    }
+    return undefined;
+  }
+
+  /** Yields all output that comes of the input so far. Returns whether the data ended. */
+  async *drain(): AsyncGenerator<Uint8Array, boolean, undefined> {
+    for (;;) {
+      const found = yield* this.#oneMore();
+      if (found === 'hungry' || found === 'ended') return found === 'ended';
+    }
+  }
+
+  /** The sums of the data that ended, and what followed them in the input. */
+  finish(): Ended {
+    const left = new Uint8Array(LEFT);
+    const length = this.#fn.hawser_decoder_finish(this.#live(), left);
+    const sums = new DataView(left.buffer);
+    return { crc: sums.getUint32(0, true), size: sums.getUint32(4, true), rest: left.slice(8, length) };
+  }
+
+  close(): void {
+    if (this.#decoder !== 0n) this.#fn.hawser_decoder_close(this.#decoder);
+    this.#decoder = 0n;
+  }
+
+  async *#ready(): AsyncGenerator<Uint8Array, Found, undefined> {
+    for (;;) {
+      const found = this.#take(0);
+      if (typeof found === 'string') return found;
+      yield found;
+    }
+  }
+
+  /** Waits a little for output where there is none: first other work of this thread goes on. */
+  async *#oneMore(): AsyncGenerator<Uint8Array, Found | 'output', undefined> {
+    let found = this.#take(0);
+    if (found === 'waiting') {
+      await turn();
+      found = this.#take(PATIENCE_MS);
+    }
+    if (typeof found === 'string') return found;
+    yield found;
+    return 'output';
+  }
+
+  #take(ms: number): Uint8Array | Found {
+    this.#into ??= plain(Buffer.allocUnsafeSlow(OUTPUT));
+    const into = this.#into;
+    const result = Number(this.#fn.hawser_decoder_take(this.#live(), into, ms));
+    if (result === HUNGRY) return 'hungry';
+    if (result === WAITING) return 'waiting';
+    if (result === ENDED) return 'ended';
+    if (result < 0) throw failure(this.#format, FAILED - result);
+    if (result < OUTPUT) return into.slice(0, result);
+    this.#into = undefined;
+    return into;
+  }
+
+  #live(): bigint {
+    if (this.#decoder === 0n) throw new HawserError('Internal', 'Cannot use a closed decoder');
+    return this.#decoder;
+  }
+}
+
+function noMemory(format: string): HawserError {
+  return new HawserError('ResourceExhausted', `Cannot decompress ${format} data: no memory`);
+}
+
+/** `code`: zstd's own, 0 without one. */
+function failure(format: 'gzip' | 'zstd', code: number): HawserError {
+  if (code === NO_MEMORY) return noMemory(format);
+  if (code === WINDOW_TOO_LARGE) return refused('ResourceExhausted', format, 'its window is too large');
+  if (format === 'gzip') return corrupt(format, 'a block is damaged');
+  return corrupt(
+    format,
+    code === 0 ? 'a frame does not end where its blocks do' : `the decoder reports error ${code}`,
+  );
+}
+
+class LinkedInflater implements Inflater {
+  readonly #fn: DecoderFunctions;
+  #decoder: LinkedDecoder | undefined;
+  /** The decoder has had input since it was ready for a stream. */
+  #begun = false;
+
+  constructor(fn: DecoderFunctions) {
+    this.#fn = fn;
+  }
+
+  async *decode(input?: Uint8Array): AsyncGenerator<Uint8Array, Ended | undefined, undefined> {
+    this.#decoder ??= new LinkedDecoder(this.#fn, 'gzip');
+    const decoder = this.#decoder;
+    this.#begun = true;
+    const left = input === undefined ? undefined : yield* decoder.write(input, false);
+    if (left === undefined && !(input === undefined && (yield* decoder.drain()))) return undefined;
+    const ended = decoder.finish();
+    this.#begun = false;
+    return left === undefined || left.length === 0 ? ended : { ...ended, rest: concat(ended.rest, left) };
+  }
+
+  reset(): void {
+    if (this.#begun) this.close();
+  }
+
+  close(): void {
+    this.#decoder?.close();
+    this.#decoder = undefined;
+    this.#begun = false;
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const all = new Uint8Array(a.length + b.length);
+  all.set(a);
+  all.set(b, a.length);
+  return all;
+}
+
+/** Small streams are inflated on the calling thread, when they give no more. */
+const SMALL_OUTPUT = 1024 * 1024;
+
+export function linkedGzip(fn: DecoderFunctions, crc32: GzipEngine['crc32']): GzipEngine {
+  let into: Uint8Array | undefined;
+  const sums = new Uint32Array(2);
+  const sumBytes = new Uint8Array(sums.buffer);
+  return {
+    crc32,
+    open: () => new LinkedInflater(fn),
+    inflateSmall(input) {
+      into ??= new Uint8Array(SMALL_OUTPUT);
+      const size = Number(fn.hawser_inflate_small(input, input.length, into, SMALL_OUTPUT, sumBytes));
+      if (size < 0) return undefined;
+      const [used = 0, crc = 0] = sums;
+      return { output: into.slice(0, size), used, crc, size };
+    },
+  };
+}
+
+class LinkedZstd implements ZstdDecoder {
+  readonly #decoder: LinkedDecoder;
+
+  constructor(fn: DecoderFunctions) {
+    this.#decoder = new LinkedDecoder(fn, 'zstd');
+  }
+
+  async *decode(input: Uint8Array, frameEnd: boolean): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* this.#decoder.write(input, frameEnd);
+    if (frameEnd) yield* this.#decoder.drain();
+  }
+
+  close(): void {
+    this.#decoder.close();
+  }
+}
+
+export function linkedZstd(fn: DecoderFunctions): ZstdEngine {
+  return { joins: true, open: () => new LinkedZstd(fn) };
+}
