@@ -9,7 +9,8 @@ import type { Kind } from './peers/peer.ts';
 
 export const HELP: string = `npm run bench -- [what] [flags]
 
-what: pull (default: images by hawser and its peers), codecs, growth, memory, concurrency; newer: makes the chroot of podman-new
+what: pull (default: images by hawser and its peers), codecs, growth, memory, concurrency, import (an archive, beside the
+      ctr of CONTAINERD2); newer: makes the chroot of podman-new
 
   --runs N             rounds, of which the medians are taken (default 3)
   --only IMAGE,...     ${IMAGES.map((one) => one.name).join(', ')}

@@ -11,6 +11,7 @@ import { type Flags, HELP, parseFlags, type Results } from './flags.ts';
 import { EXT4_GOALS, FAR_GOALS, GOALS, type Goal } from './goals.ts';
 import { growth } from './growth.ts';
 import { benchDir, benchImages, IMAGES, layoutManifest } from './images.ts';
+import { importing } from './import.ts';
 import { type Link, startLink } from './link.ts';
 import { machine, versionOf } from './machine.ts';
 import { memory } from './memory.ts';
@@ -106,6 +107,7 @@ const COMMANDS: Readonly<Record<string, (flags: Flags) => Promise<Results>>> = {
   growth: (flags) => growth(flags, log),
   memory: (flags) => memory(flags, log),
   concurrency: (flags) => concurrency(flags, log),
+  import: (flags) => importing(flags, log),
   newer: async () => {
     makeNewer(log);
     return {};
