@@ -17,14 +17,20 @@ import { unpackLayers } from '../../src/core/layers/unpacker.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
-import { type Installation, installations, startContainerd } from '../support/containerd.ts';
+import { openContainerd } from '../../src/mod.ts';
+import { type Containerd, type Installation, installations, startContainerd } from '../support/containerd.ts';
+import { type ExecOptions, type ExecResult, exec, describe as explain } from '../support/exec.ts';
+import { quickest } from '../support/hawser.ts';
 import { intercept } from '../support/intercept.ts';
 import { layer } from '../support/layer-builder.ts';
 import { needs } from '../support/needs.ts';
+import { startDockerRegistry } from '../support/real-registry.ts';
 import { scratch } from '../support/scratch.ts';
 import { chosenSeed } from '../support/seed.ts';
+import { smallImage } from '../support/small-image.ts';
+import { type Client, readState, type StoreState } from '../support/store-state.ts';
 import { addBlob, bytesOf, digestOf } from '../support/stores.ts';
-import { readTree, subtrees } from '../support/tree.ts';
+import { type Allowed, diffTrees, readTree, subtrees, type Tree } from '../support/tree.ts';
 import { differs } from '../unit/archive/oracle.ts';
 import { randomStack, type Stack } from '../unit/archive/random-layers.ts';
 
@@ -154,9 +160,157 @@ function inside(installation: Installation, rebases: boolean): void {
   });
 }
 
+const PULLED = { layers: 6, bytes: 300_000, files: 40 };
+/** A pull reports so many steps of its layers, at the least; it is killed at these. */
+const KILLED_AT = [2, 6, 9, 12];
+/** containerd gives a directory that a layer only writes below, and the root, the time of the unpacking. */
+const NEWER: readonly Allowed[] = ['.', ...Array.from({ length: PULLED.layers }, (_, i) => `layer${i}`)].map(
+  (path) => ({
+    path,
+    attributes: ['mtime'],
+    reason: 'a directory that the layer does not list looks as it did below',
+  }),
+);
+
+/** Pulls that are killed, and pulls beside others: what is committed is what ctr commits, at every moment. */
+function killed(installation: Installation): void {
+  test('C5: killed pulls, pulls beside others and collections leave what ctr leaves, and nothing that is not whole', async (t) => {
+    await using temp = scratch();
+    await using daemon = await startContainerd(undefined, ISOLATED, installation);
+    const registry = await startDockerRegistry();
+    try {
+      const layout = await smallImage(temp.path, PULLED);
+      await registry.push(`${layout}:small`, 'small:1');
+      const image = `${registry.host}/small:1`;
+      const here = new Namespaces(daemon, image, temp.path);
+      const theirs = await here.byCtr('theirs');
+      for (const at of KILLED_AT) {
+        await here.killAt('killed', at);
+        const { snapshots } = await here.state('killed');
+        const whole = snapshots.filter((row) => !row.includes('extract-'));
+        t.diagnostic(`killed at step ${at}: ${whole.length} layers are committed`);
+        assert.deepEqual(
+          whole.filter((row) => !theirs.state.snapshots.includes(row)),
+          [],
+          `killed at step ${at}`,
+        );
+      }
+      await here.pullBesideCollections('killed');
+      assert.deepEqual(await here.state('killed', 'without'), theirs.state);
+      assert.deepEqual(diffTrees(await here.tree('killed'), theirs.tree, NEWER), []);
+      await here.removeAll('killed');
+      assert.deepEqual(await here.state('killed'), { blobs: {}, images: [], snapshots: [] });
+
+      const [, ...codes] = await Promise.all([
+        daemon.ctr('-n', 'beside', 'images', 'pull', '--plain-http', image),
+        here.pull('beside'),
+        here.pull('beside'),
+      ]);
+      for (const one of codes) assert.equal(one.code, 0, explain(one));
+      assert.deepEqual((await here.state('beside')).snapshots, theirs.state.snapshots);
+      assert.deepEqual(diffTrees(await here.tree('beside'), theirs.tree, NEWER), []);
+    } finally {
+      await registry.close();
+    }
+  });
+}
+
+/** Namespaces of a containerd into which one image is pulled. */
+class Namespaces {
+  readonly #daemon: Containerd;
+  readonly #image: string;
+  readonly #temp: string;
+
+  constructor(daemon: Containerd, image: string, temp: string) {
+    this.#daemon = daemon;
+    this.#image = image;
+    this.#temp = temp;
+  }
+
+  #ctr(namespace: string): Client {
+    return (...args) => this.#daemon.ctr('-n', namespace, ...args);
+  }
+
+  async byCtr(namespace: string): Promise<{ state: StoreState; tree: Tree }> {
+    await this.#ctr(namespace)('images', 'pull', '--plain-http', this.#image);
+    return { state: await this.state(namespace), tree: await this.tree(namespace) };
+  }
+
+  /** `without`: the active snapshots of pulls that were killed, which their leases keep. */
+  async state(namespace: string, leftovers?: 'without'): Promise<StoreState> {
+    const state = await readState(this.#ctr(namespace), 'overlayfs');
+    const snapshots = state.snapshots.filter((row) => leftovers === undefined || !row.includes('extract-'));
+    return { ...state, snapshots };
+  }
+
+  async tree(namespace: string): Promise<Tree> {
+    const target = join(this.#temp, `mount-${namespace}`);
+    mkdirSync(target, { recursive: true });
+    await this.#ctr(namespace)('images', 'mount', this.#image, target);
+    try {
+      return await readTree(target);
+    } finally {
+      await this.#ctr(namespace)('images', 'unmount', '--rm', target);
+    }
+  }
+
+  pull(namespace: string, opts?: ExecOptions): Promise<ExecResult> {
+    const [file, ...first] = quickest.command;
+    const args = [
+      '--address',
+      this.#daemon.socket,
+      '-n',
+      namespace,
+      'pull',
+      '--progress',
+      'json',
+      this.#image,
+    ];
+    return exec(file, [...first, ...args], opts);
+  }
+
+  async killAt(namespace: string, step: number): Promise<void> {
+    let seen = 0;
+    await this.pull(namespace, {
+      started: (child) =>
+        child.stdout?.on('data', (data: Buffer) => {
+          seen += data.toString().match(/"type":"layer"/g)?.length ?? 0;
+          if (seen >= step) child.kill('SIGKILL');
+        }),
+    });
+  }
+
+  /** containerd collects what no lease and no image holds, over and over, until the pull has ended. */
+  async pullBesideCollections(namespace: string): Promise<void> {
+    const store = await openContainerd({ address: this.#daemon.socket, namespace });
+    try {
+      let ended = false;
+      const pulling = this.pull(namespace).finally(() => {
+        ended = true;
+      });
+      while (!ended) await store.collect();
+      const result = await pulling;
+      assert.equal(result.code, 0, explain(result));
+    } finally {
+      await store[Symbol.asyncDispose]();
+    }
+  }
+
+  /** The image and all leases. */
+  async removeAll(namespace: string): Promise<void> {
+    const ctr = this.#ctr(namespace);
+    const leases = (await ctr('leases', 'ls', '-q')).stdout.split('\n').filter((id) => id !== '');
+    for (const id of leases) await ctr('leases', 'rm', id);
+    await ctr('images', 'rm', '--sync', this.#image);
+  }
+}
+
 for (const installation of installations) {
   const rebases = installation !== installations[0];
   describe(`layers side by side: ${installation.name}`, { skip }, () => inside(installation, rebases));
+  if (!rebases) continue;
+  const more = needs({ root: true, tools: ['containerd', 'ctr', 'docker-registry', 'skopeo', 'getfattr'] });
+  describe(`killed, and beside others: ${installation.name}`, { skip: more }, () => killed(installation));
 }
 
 describe('layers side by side: a containerd that skips the parent', { skip }, () => {
