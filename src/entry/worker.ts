@@ -7,10 +7,9 @@ import { applyLayer } from '../core/layers/apply-layer.ts';
 import { checkLayers } from '../core/layers/check-layers.ts';
 import { polledSignal } from '../core/layers/polled-signal.ts';
 import { rebaseLayer } from '../core/layers/rebase-layer.ts';
+import { syncFileSystem } from '../core/layers/sync-file-system.ts';
 import type { Verb, Verbs, WorkerAbort, WorkerReply, WorkerRequest } from '../core/layers/worker-protocol.ts';
-import type { HeldDir } from '../core/layers/workers.ts';
 import type { Syscalls } from '../core/ports/syscalls.ts';
-import { withRoot } from '../core/trees/dir-stack.ts';
 import { refuseMountsIn } from '../core/trees/mounts.ts';
 import { removeTree } from '../core/trees/remove-tree.ts';
 import { copyTree } from '../core/trees/tree-copy.ts';
@@ -68,16 +67,12 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
       removeTree(syscalls, input, call);
       return null;
     case 'syncfs':
-      for (const dir of input) syncfs(syscalls, dir, signal);
+      for (const dir of input) {
+        signal.throwIfAborted();
+        syncFileSystem(syscalls, dir);
+      }
       return null;
   }
-}
-
-/** Descriptors are the process's, so a held one serves in any thread; a tool can only open the path anew. */
-function syncfs(syscalls: Syscalls, dir: string | HeldDir, signal: AbortSignal): void {
-  signal.throwIfAborted();
-  if (typeof dir !== 'string' && syscalls.provider === 'ffi') syscalls.syncfs(dir);
-  else withRoot(syscalls, typeof dir === 'string' ? dir : dir.path, (opened) => syscalls.syncfs(opened));
 }
 
 /** Holds the number of the call to abort; see worker-protocol.ts. */

@@ -9,6 +9,8 @@ export interface ImageBudget {
   /** One 64-bit number: the expanded bytes so far. */
   readonly spent: SharedArrayBuffer;
   readonly most: number;
+  /** Bytes of the layers' blobs, each counted once. */
+  readonly compressed: number;
   /** The limit in words, and the flag that lifts it. */
   readonly limit: string;
   readonly flag: string;
@@ -31,9 +33,10 @@ export function imageBudget(layers: readonly Descriptor[], { limits }: LayerSett
   const total = Math.max(maxImageBytes, limits?.maxImageBytes === undefined ? maxBytes : 0);
   const ratio = maxRatio === 0 ? Number.POSITIVE_INFINITY : Math.max(byRatio, FREE_BYTES);
   const spent = new SharedArrayBuffer(8);
-  if (total <= ratio) return { spent, most: total, limit: `${total} bytes`, flag: '--max-image-size' };
+  if (total <= ratio)
+    return { spent, compressed, most: total, limit: `${total} bytes`, flag: '--max-image-size' };
   const limit = `${maxRatio} times their ${compressed} compressed bytes`;
-  return { spent, most: ratio, limit, flag: '--max-layer-ratio' };
+  return { spent, compressed, most: ratio, limit, flag: '--max-layer-ratio' };
 }
 
 /** By the name at the end of the media type. It may be wrong, but only by the factor between formats. */

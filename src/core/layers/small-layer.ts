@@ -1,4 +1,5 @@
 import type { LayerRecord } from '../archive/layer-record.ts';
+import type { ImageBudget } from './image-budget.ts';
 import type { ApplyJob, RebaseJob } from './workers.ts';
 
 /**
@@ -7,12 +8,21 @@ import type { ApplyJob, RebaseJob } from './workers.ts';
  */
 export const SMALL_LAYER: number = 32 * 1024;
 
+/** The same of an image whose layers have at most SMALL_IMAGE together: a worker for each processor takes longer to start. */
+export const LAYER_OF_SMALL_IMAGE: number = 256 * 1024;
+const SMALL_IMAGE = 4 << 20;
+
+/** Compressed bytes up to which a layer of the image is small. */
+export function smallLimit(image: Pick<ImageBudget, 'compressed'> | undefined): number {
+  return image !== undefined && image.compressed <= SMALL_IMAGE ? LAYER_OF_SMALL_IMAGE : SMALL_LAYER;
+}
+
 /** Directories, names and guesses of a record up to which a layer is rebased on the main thread. */
 const SMALL_RECORD = 64;
 
 /** Whether to apply a layer on the main thread. Not while its blob arrives, nor into a copy of the parent's tree. */
-export function isSmallLayer({ blobSize, growing, mode }: ApplyJob): boolean {
-  return growing === null && blobSize <= SMALL_LAYER && mode !== 'flat';
+export function isSmallLayer({ blobSize, growing, mode, image }: ApplyJob): boolean {
+  return growing === null && blobSize <= smallLimit(image) && mode !== 'flat';
 }
 
 /** Whether to rebase a layer on the main thread. An opaque directory may take listing a large directory below. */

@@ -10,7 +10,7 @@ import { extract } from './extract.ts';
 import { followExtraction } from './follow-extraction.ts';
 import { imageBudget } from './image-budget.ts';
 import type { LayerStep } from './layer-steps.ts';
-import { SMALL_LAYER } from './small-layer.ts';
+import { smallLimit } from './small-layer.ts';
 import type { RunningUnpack, UnpackJob } from './unpack-job.ts';
 
 /**
@@ -80,7 +80,7 @@ async function unpackLayer(job: RunningUnpack, step: LayerStep, count: number): 
   if (job.there === undefined ? await present(job, step) : job.there.has(chainId)) {
     tell('exists', layer.size);
   } else {
-    const early = layer.size > SMALL_LAYER && job.applier.needsBlob !== true;
+    const early = layer.size > smallLimit(job.image) && job.applier.needsBlob !== true;
     await (early ? blob.started : blob.verified).wait(job.signal);
     const onProgress = (offset: number) => tell('extracting', offset);
     // A snapshotter that was asked for all at once says what came since when the layer is prepared.

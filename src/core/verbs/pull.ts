@@ -4,6 +4,7 @@ import { Milestone } from '../async/milestone.ts';
 import { Doubts } from '../download/doubts.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
 import { checkLayerCount, checkLayerTypes, layersOf, planUnpack } from '../layers/layer-steps.ts';
+import { LAYER_OF_SMALL_IMAGE } from '../layers/small-layer.ts';
 import { unpackLayers } from '../layers/unpacker.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseConfig } from '../oci/documents.ts';
@@ -142,7 +143,7 @@ class Transfer<D extends StoreDeps> {
 
   #noteStart(event: ProgressEvent): void {
     if (event.type === 'blob' && event.status === 'downloading') {
-      this.#job.deps.backend.applier.prepare?.();
+      if (event.desc.size > LAYER_OF_SMALL_IMAGE) this.#job.deps.backend.applier.prepare?.();
       this.#blob(event.desc).started.reach();
     }
     this.#job.report(event);

@@ -2,11 +2,18 @@
 import process from 'node:process';
 import type { FfiType, Signature } from './libc.ts';
 
-type Definitions = Record<string, { arguments: readonly FfiType[]; return: FfiType }>;
+interface Library {
+  /** Throws where the library lacks the symbol. */
+  getSymbol(name: string): bigint;
+  getFunction(
+    name: string,
+    definition: { readonly arguments: readonly FfiType[]; readonly return: FfiType },
+  ): AnyCall;
+}
 
 /** The part of node:ffi that is used here. */
 export interface NodeFfi {
-  dlopen(path: string | null, definitions: Definitions): { functions: ForeignFunctions };
+  readonly DynamicLibrary: new (path: string | null) => Library;
   getInt32(pointer: bigint, offset: number): number;
   getRawPointer(memory: ArrayBufferLike | ArrayBufferView): bigint;
 }
@@ -18,21 +25,29 @@ export function nodeFfi(): NodeFfi | undefined {
   return process.getBuiltinModule('node:ffi') as unknown as NodeFfi | undefined;
 }
 
-/** Throws when the library (null: this program) or one of the functions is not there. */
+/**
+ * Throws when the library (null: this program) or one of the functions is not there. Each is made at its first call, and then stands in
+ * its own place: to make one takes 0.1 ms, and a command calls a few of forty.
+ */
 export function loadFunctions(
   ffi: NodeFfi,
   library: string | null,
   signatures: Readonly<Record<string, Signature>>,
 ): ForeignFunctions {
-  const all = Object.entries(signatures);
-  const definitions = all.map(([name, { args, result }]) => [
-    name,
-    { arguments: padded(args), return: result },
-  ]);
-  const { functions } = ffi.dlopen(library, Object.fromEntries(definitions));
-  return Object.fromEntries(
-    all.map(([name, { args }]) => [name, filled(functions[name] as AnyCall, args.length)]),
-  );
+  const opened = new ffi.DynamicLibrary(library);
+  const functions: Record<string, AnyCall> = {};
+  for (const [key, { symbol = key, args, result }] of Object.entries(signatures)) {
+    opened.getSymbol(symbol);
+    // node:ffi refuses two signatures of one symbol (syscall) in one library.
+    const from = symbol === key ? () => opened : () => new ffi.DynamicLibrary(library);
+    const definition = { arguments: padded(args), return: result };
+    functions[key] = (...given) => {
+      const made = filled(from().getFunction(symbol, definition), args.length);
+      functions[key] = made;
+      return made(...given);
+    };
+  }
+  return functions;
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   machineOf,
   type Signature,
 } from '../kernel/libc.ts';
-import { type ForeignFunctions, loadFunctions, type NodeFfi, nodeFfi } from '../kernel/node-ffi.ts';
+import { loadFunctions, type NodeFfi, nodeFfi } from '../kernel/node-ffi.ts';
 
 /**
  * Undefined when this Node has no FFI, when FFI is forbidden (`--permission` without `--allow-ffi`), or on an unknown machine.
@@ -22,35 +22,30 @@ export function openNodeLibc(): Libc | undefined {
       const ffi = nodeFfi();
       if (ffi === undefined) return undefined;
       const fn = load(ffi, name);
-      const location = fn.__errno_location as unknown as () => bigint;
-      return {
-        fn: { ...(fn as unknown as LibcFunctions), write: writer(ffi, fn.writev as WriteVector) },
-        pin: (bytes) => ffi.getRawPointer(bytes),
-        errno: () => ffi.getInt32(location(), 0),
-        machine,
-      };
+      const errno = (): number => ffi.getInt32(fn.__errno_location(), 0);
+      // Now, for the first call, which makes the function, changes errno.
+      errno();
+      return { fn, pin: (bytes) => ffi.getRawPointer(bytes), errno, machine };
     } catch {}
   }
   return undefined;
 }
 
-const OWN_SIGNATURES: Readonly<Record<string, Signature>> = {
+interface OwnFunctions extends LibcFunctions {
+  __errno_location(): bigint;
+  writev: WriteVector;
+}
+
+const SIGNATURES: { readonly [K in keyof OwnFunctions]: Signature } = {
+  ...LIBC_SIGNATURES,
   __errno_location: { args: [], result: 'pointer' },
   writev: { args: ['i32', 'buffer', 'i32'], result: 'i64' },
 };
 
-/** node:ffi refuses two signatures of one symbol (syscall) in one library: each of those is loaded by itself. */
-function load(ffi: NodeFfi, library: string | null): ForeignFunctions {
-  const { together = [], alone = [] } = Object.groupBy(
-    Object.entries({ ...LIBC_SIGNATURES, ...OWN_SIGNATURES }),
-    ([, { symbol }]) => (symbol === undefined ? 'together' : 'alone'),
-  );
-  return Object.assign(
-    loadFunctions(ffi, library, Object.fromEntries(together)),
-    ...alone.map(([key, { symbol = key, args, result }]) => ({
-      [key]: loadFunctions(ffi, library, { [symbol]: { args, result } })[symbol],
-    })),
-  );
+function load(ffi: NodeFfi, library: string | null): OwnFunctions {
+  const fn = loadFunctions(ffi, library, SIGNATURES) as unknown as OwnFunctions;
+  fn.write = writer(ffi, (fd, vectors, count) => fn.writev(fd, vectors, count));
+  return fn;
 }
 
 type WriteVector = (fd: number, vectors: bigint, count: number) => bigint;

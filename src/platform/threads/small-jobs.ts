@@ -1,10 +1,11 @@
-/** Workers whose small jobs (core/layers/small-layer.ts) are done on this thread. */
+/** Workers whose small jobs (core/layers/small-layer.ts, a sync that waits for no disk) are done on this thread. */
 import { KnownStore } from '../../core/archive/known-layers.ts';
 import { streamOf } from '../../core/async/byte-stream.ts';
 import { withOpen } from '../../core/async/cleanup.ts';
 import { Limiter } from '../../core/async/limiter.ts';
 import { isSmallLayer, isSmallRebase } from '../../core/layers/small-layer.ts';
-import type { ApplyJob, Workers } from '../../core/layers/workers.ts';
+import { syncFileSystem } from '../../core/layers/sync-file-system.ts';
+import type { ApplyJob, ApplyResult, HeldDir, Workers } from '../../core/layers/workers.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Syscalls } from '../../core/ports/syscalls.ts';
 import type { Runtime } from '../../core/runtime.ts';
@@ -15,7 +16,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 /** `deps.workers`, whose small jobs are done here, one at a time, where system calls go through FFI: tools are slow. */
 export function withSmallJobs(deps: Deps): Workers {
-  const { workers, hashers, codecs, clock, fs } = deps;
+  const { workers, fs } = deps;
   const one = new Limiter(1);
   const known = new KnownStore();
   const onThisThread = async <T>(
@@ -34,12 +35,7 @@ export function withSmallJobs(deps: Deps): Workers {
       onThisThread(
         isSmallLayer(job),
         call,
-        async (syscalls) => {
-          const { applyLayer } = await import('../../core/layers/apply-layer.ts');
-          const bytes = await readBlobFile(fs, job, call);
-          const openBlob = () => streamOf(bytes);
-          return await applyLayer(job, { syscalls, hashers, codecs, clock, openBlob, turn, ...call }, call);
-        },
+        (syscalls) => applyHere({ ...deps, syscalls }, job, call),
         () => workers.apply(job, call),
       ),
     rebase: (job, call) =>
@@ -52,7 +48,40 @@ export function withSmallJobs(deps: Deps): Workers {
         },
         () => workers.rebase(job, call),
       ),
+    // A file system in memory has nothing to wait for.
+    syncfs: async (dirs, call) => {
+      await onThisThread(
+        await areVolatile(fs, dirs, call),
+        call,
+        async (syscalls) => {
+          for (const dir of dirs) syncFileSystem(syscalls, dir);
+        },
+        () => workers.syncfs(dirs, call),
+      );
+    },
   };
+}
+
+async function applyHere(
+  { fs, ...deps }: Omit<Deps, 'syscalls'> & { readonly syscalls: Syscalls },
+  job: ApplyJob,
+  call?: Parameters<Workers['apply']>[1],
+): Promise<ApplyResult> {
+  const { applyLayer } = await import('../../core/layers/apply-layer.ts');
+  const bytes = await readBlobFile(fs, job, call);
+  return await applyLayer(job, { ...deps, openBlob: () => streamOf(bytes), turn, ...call }, call);
+}
+
+async function areVolatile(
+  fs: Deps['fs'],
+  dirs: readonly (string | HeldDir)[],
+  call?: Call,
+): Promise<boolean> {
+  for (const dir of dirs) {
+    const path = typeof dir === 'string' ? dir : dir.path;
+    if (!(await fs.isVolatile(path, call).catch(() => false))) return false;
+  }
+  return true;
 }
 
 /** Reads one byte more than the blob should have, which shows a longer blob. */

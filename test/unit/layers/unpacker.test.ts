@@ -7,7 +7,7 @@ import { Milestone, reached } from '../../../src/core/async/milestone.ts';
 import { HawserError, isKind } from '../../../src/core/errors.ts';
 import { extractKey } from '../../../src/core/layers/extract-key.ts';
 import { planUnpack } from '../../../src/core/layers/layer-steps.ts';
-import { SMALL_LAYER } from '../../../src/core/layers/small-layer.ts';
+import { LAYER_OF_SMALL_IMAGE } from '../../../src/core/layers/small-layer.ts';
 import type { UnpackJob } from '../../../src/core/layers/unpack-job.ts';
 import { unpackLayers } from '../../../src/core/layers/unpacker.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
@@ -25,7 +25,7 @@ const hashers: Hashers = {
 const digestOf = (text: string): Digest =>
   makeDigest('sha256', createHash('sha256').update(text).digest('hex'));
 /** Compressed bytes of a layer that is not small. */
-const LARGE = SMALL_LAYER + 1;
+const LARGE = LAYER_OF_SMALL_IMAGE + 1;
 const layer = (n: number, mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip'): Descriptor => ({
   mediaType,
   digest: digestOf(`blob ${n}`),

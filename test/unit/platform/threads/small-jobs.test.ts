@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { SMALL_LAYER } from '../../../../src/core/layers/small-layer.ts';
+import type { ImageBudget } from '../../../../src/core/layers/image-budget.ts';
+import { LAYER_OF_SMALL_IMAGE, SMALL_LAYER } from '../../../../src/core/layers/small-layer.ts';
 import type { ApplyJob, ApplyResult, RebaseJob, Workers } from '../../../../src/core/layers/workers.ts';
+import type { Syscalls } from '../../../../src/core/ports/syscalls.ts';
 import { lazyCodecs } from '../../../../src/platform/process/lazy.ts';
 import { withSmallJobs } from '../../../../src/platform/threads/small-jobs.ts';
 import { bareRuntime } from '../../../support/bare-runtime.ts';
@@ -11,6 +13,11 @@ import { tempDir } from '../../../support/tmp.ts';
 
 const NODE = { name: '', parent: 0, made: { by: 'no' }, opaque: false, cuts: [] } as const;
 const EMPTY_TAR = new Uint8Array(1024);
+
+const image = (compressed: number): ImageBudget => ({
+  ...{ compressed, most: 1 << 30, limit: '', flag: '' },
+  spent: new SharedArrayBuffer(8),
+});
 
 const withDir = (work: (path: string) => Promise<void>) => async (): Promise<void> => {
   const dir = tempDir();
@@ -34,6 +41,7 @@ function setUp(root: string) {
       asked.push('rebase');
       return null;
     },
+    syncfs: async () => void asked.push('syncfs'),
   };
   const blob = join(root, 'blob');
   writeFileSync(blob, EMPTY_TAR);
@@ -50,7 +58,7 @@ function setUp(root: string) {
     maxRatio: 0,
   };
   const small = withSmallJobs({ ...bare, codecs: lazyCodecs(), workers });
-  return { asked, job, small, provider: async () => (await bare.syscalls()).provider };
+  return { asked, bare, job, small, workers, provider: async () => (await bare.syscalls()).provider };
 }
 
 test(
@@ -58,9 +66,10 @@ test(
   withDir(async (path) => {
     const { asked, job, small, provider } = setUp(path);
     const { size } = await small.apply(job);
+    await small.apply({ ...job, blobSize: LAYER_OF_SMALL_IMAGE, image: image(LAYER_OF_SMALL_IMAGE) });
     await small.rebase({ root: path, lowers: [], mode: 'overlay', record: { nodes: [NODE], guesses: [] } });
     if ((await provider()) === 'ffi') assert.equal(size, EMPTY_TAR.length);
-    assert.deepEqual(asked, (await provider()) === 'ffi' ? [] : ['apply', 'rebase']);
+    assert.deepEqual(asked, (await provider()) === 'ffi' ? [] : ['apply', 'apply', 'rebase']);
   }),
 );
 
@@ -70,6 +79,8 @@ test(
     const { asked, job, small } = setUp(path);
     const growing = { path: job.blob, gauge: new SharedArrayBuffer(8) };
     await small.apply({ ...job, blobSize: SMALL_LAYER + 1 });
+    await small.apply({ ...job, blobSize: LAYER_OF_SMALL_IMAGE, image: image(64 << 20) });
+    await small.apply({ ...job, blobSize: LAYER_OF_SMALL_IMAGE + 1, image: image(LAYER_OF_SMALL_IMAGE + 1) });
     await small.apply({ ...job, growing });
     await small.apply({ ...job, mode: 'flat' });
     const rebase: RebaseJob = {
@@ -81,7 +92,7 @@ test(
     await small.rebase({ ...rebase, mode: 'flat' });
     await small.rebase({ ...rebase, record: { nodes: [{ ...NODE, opaque: true }], guesses: [] } });
     await small.rebase({ ...rebase, record: { nodes: [], guesses: Array(1000).fill('a') } });
-    assert.deepEqual(asked, ['apply', 'apply', 'apply', 'rebase', 'rebase', 'rebase']);
+    assert.deepEqual(asked, [...Array(5).fill('apply'), ...Array(3).fill('rebase')]);
   }),
 );
 
@@ -92,5 +103,35 @@ test(
     if ((await provider()) !== 'ffi') return;
     await assert.rejects(small.apply({ ...job, blobSize: 512 }), /truncated tar after 513 bytes/);
     await assert.rejects(small.apply(job, { signal: AbortSignal.abort(new Error('stop')) }), /stop/);
+  }),
+);
+
+test(
+  'a sync waits on this thread for no disk',
+  withDir(async (path) => {
+    const { asked, workers, bare } = setUp(path);
+    const inMemory = new Set(['/memory']);
+    const isVolatile = async (at: string) => {
+      if (at === '/gone') throw new Error('no such directory');
+      return inMemory.has(at);
+    };
+    const here: string[] = [];
+    const syscalls = async () =>
+      ({
+        provider: 'ffi',
+        syncfs: ({ fd }: { fd: number }) => void here.push(`here ${fd}`),
+      }) as unknown as Syscalls;
+    const syncing = withSmallJobs({
+      ...bare,
+      workers,
+      fs: { ...bare.fs, isVolatile },
+      syscalls,
+      codecs: lazyCodecs(),
+    });
+    const held = (path: string) => ({ path, fd: 7 });
+    for (const dirs of [['/memory'], ['/memory', '/disk'], ['/disk'], ['/gone']])
+      await syncing.syncfs(dirs.map(held));
+    assert.deepEqual(here, ['here 7']);
+    assert.deepEqual(asked, ['syncfs', 'syncfs', 'syncfs']);
   }),
 );
