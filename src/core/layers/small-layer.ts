@@ -8,7 +8,10 @@ import type { ApplyJob, RebaseJob } from './workers.ts';
  */
 export const SMALL_LAYER: number = 32 * 1024;
 
-/** The same of an image whose layers have at most SMALL_IMAGE together: a worker for each processor takes longer to start. */
+/**
+ * The same of an image whose layers have at most SMALL_IMAGE together: a worker for each processor takes longer to start. (Deflate's
+ * limit: 264 MB of such a layer.)
+ */
 export const LAYER_OF_SMALL_IMAGE: number = 256 * 1024;
 const SMALL_IMAGE = 4 << 20;
 
