@@ -5,5 +5,5 @@ set -eu
 "$bin/biome" check --error-on-warnings .
 "$bin/tsc" -p tsconfig.json --noEmit
 "$bin/tsc" -p tsconfig.core.json --noEmit
-"$node" "$quiet" --test --test-concurrency=2 --test-reporter=dot --test-timeout=300000 \
+NODE_COMPILE_CACHE="$PWD/node_modules/.cache/tests" "$node" "$quiet" --test --test-concurrency=2 --test-reporter=dot --test-timeout=300000 \
   'test/unit/**/*.test.ts' 'test/conformance/*.test.ts'

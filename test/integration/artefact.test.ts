@@ -7,7 +7,7 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync, realpathSync } from 'n
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ExecResult, execOk } from '../support/exec.ts';
-import { type Flavour, flavour } from '../support/hawser.ts';
+import { type Flavour, flavour, oneFile } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { node22, node26, repository } from '../support/runtimes.ts';
@@ -19,8 +19,8 @@ const SIZE = { layers: 3, bytes: 300_000, files: 20 };
 const TOOLS = ['docker-registry', 'skopeo', 'unshare', 'mount', 'getfattr'];
 
 const CASES: readonly { name: string; which: Flavour; runtime?: string }[] = [
-  { name: 'the bundle on Node 26', which: flavour('bundle'), runtime: node26 },
-  { name: 'the bundle on Node 22', which: flavour('bundle'), runtime: node22 },
+  { name: 'the bundle on Node 26', which: oneFile, runtime: node26 },
+  { name: 'the bundle on Node 22', which: oneFile, runtime: node22 },
   { name: 'the executable', which: flavour('binary') },
 ];
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { exec, execOk } from '../support/exec.ts';
-import { anyFlavour, flavour } from '../support/hawser.ts';
+import { anyFlavour, oneFile } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
@@ -101,7 +101,7 @@ esac
     assert.match(stderr, /invalid value "csh" for the shell: want bash, zsh, fish/);
   });
 
-  const built = flavour('bundle');
+  const built = oneFile;
   test('the files of the build are those that the program prints', { skip: built.skip }, async () => {
     const [file, ...args] = built.command;
     for (const [shell, name] of [

@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { execOk } from '../support/exec.ts';
-import { flavour } from '../support/hawser.ts';
+import { flavour, oneFile } from '../support/hawser.ts';
 import { deno, node22, node26 } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
@@ -102,7 +102,7 @@ function checkProcess(pid: number, name: string, path: string): void {
   assert.equal(realpathSync(`/proc/${pid}/exe`), realpathSync(path));
 }
 
-const bundle = flavour('bundle');
+const bundle = oneFile;
 const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
   'Node 26': [node26],
   'Node 22': [node22],

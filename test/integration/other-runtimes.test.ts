@@ -5,13 +5,13 @@ import { after, before, describe, test } from 'node:test';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { exec, execOk } from '../support/exec.ts';
-import { flavour } from '../support/hawser.ts';
+import { oneFile } from '../support/hawser.ts';
 import { findTool, requirePeer } from '../support/needs.ts';
 import { node26 } from '../support/runtimes.ts';
 import { scratch } from '../support/scratch.ts';
 import { diffTrees, readTree } from '../support/tree.ts';
 
-const bundle = flavour('bundle');
+const bundle = oneFile;
 const bun = findTool('bun');
 if (bun === undefined) requirePeer('bun');
 

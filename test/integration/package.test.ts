@@ -10,13 +10,13 @@ import { formatMessage } from 'publint/utils';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { execOk } from '../support/exec.ts';
-import { flavour } from '../support/hawser.ts';
+import { oneFile } from '../support/hawser.ts';
 import { findTool, needs, requirePeer } from '../support/needs.ts';
 import { type NpmRegistry, startNpmRegistry } from '../support/npm-registry.ts';
 import { deno, node22, node26, repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
-const skip = flavour('bundle').skip || needs({ tools: ['npm', 'npx', 'tar', 'sh'] });
+const skip = oneFile.skip || needs({ tools: ['npm', 'npx', 'tar', 'sh'] });
 const bun = findTool('bun');
 if (bun === undefined) requirePeer('bun');
 /** Bytes. The library is modules; hawser.mjs has all of them and all packages in it. */

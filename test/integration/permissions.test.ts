@@ -20,7 +20,7 @@ import { after, before, describe, test } from 'node:test';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
-import { flavour } from '../support/hawser.ts';
+import { oneFile } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { deno } from '../support/runtimes.ts';
 import { diffTrees, readTree } from '../support/tree.ts';
@@ -140,7 +140,7 @@ const ROWS: readonly Row[] = [
 ];
 
 describe('least permissions under Deno', {
-  skip: flavour('bundle').skip || needs({ tools: ['script'] }),
+  skip: oneFile.skip || needs({ tools: ['script'] }),
 }, () => {
   let registry: TestRegistry;
   let dir: string;
@@ -151,7 +151,7 @@ describe('least permissions under Deno', {
     registry = await startRegistry({ uploads: {} });
     // Not in HAWSER_TEST_TMP: below /dev, Deno grants nothing less than everything.
     dir = mkdtempSync(join(realpathSync(tmpdir()), 'hawser-permissions-'));
-    cpSync(flavour('bundle').file ?? '', join(dir, 'hawser.mjs'));
+    cpSync(oneFile.file ?? '', join(dir, 'hawser.mjs'));
     const file = (name: string) => ({ name, data: `${name}\n`, mode: 0o640 });
     // Each layer lists its directories: what they get otherwise is up to the order in which layers come, and takes more tools.
     const listed = ['./', 'etc/', 'opt/'].map((name) => ({
@@ -276,7 +276,7 @@ describe('least permissions under Deno', {
       assert.equal(done.code, 0, explain(done));
       trees.push(await readTree(join(dir, `out-${runs}`)));
     }
-    const [file = '', ...args] = flavour('bundle').command;
+    const [file = '', ...args] = oneFile.command;
     const out = join(dir, 'out-node');
     await execOk(file, [...args, ...words(['unpack', ...QUIET, 'REF', '--rootfs', out], 'store')]);
     const want = await readTree(out);
