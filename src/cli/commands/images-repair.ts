@@ -71,7 +71,7 @@ function noRegistry(name: string): Registry {
     });
   };
   const ask = async (): Promise<never> => refuse();
-  const lists = { tags: ask, catalog: ask, referrers: ask };
+  const lists = { tags: ask, access: ask, catalog: ask, referrers: ask };
   return {
     ...lists,
     writer: ask,

@@ -40,6 +40,7 @@ import { imagesUsage } from './images-usage.ts';
 import { inventory } from './inventory.ts';
 import { leaseCommands } from './leases.ts';
 import { lock } from './lock.ts';
+import { login, logout } from './login.ts';
 import { namespaceCommands } from './namespaces.ts';
 import { recover } from './recover.ts';
 import { serve } from './serve.ts';
@@ -111,6 +112,8 @@ export const GRAMMAR: Grammar<Command> = {
     bundle,
     inventory,
     lock,
+    login,
+    logout,
     gc,
     df,
     recover,

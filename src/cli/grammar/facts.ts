@@ -9,7 +9,7 @@ export const TOPICS: readonly (readonly [title: string, words: readonly string[]
   ['Look into an image', ['inspect', 'cat', 'cp']],
   ['Carry images', ['export', 'import', 'push', 'copy', 'serve', 'inventory']],
   ['Look after the store', ['tag', 'rmi', 'gc', 'df', 'recover']],
-  ['hawser itself', ['settings', 'completion', 'version']],
+  ['hawser itself', ['login', 'logout', 'settings', 'completion', 'version']],
 ];
 
 export const EXAMPLES: readonly Fact[] = [

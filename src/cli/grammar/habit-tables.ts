@@ -9,6 +9,10 @@
 export const COMMANDS: Readonly<Record<string, string>> = {
   'inspect --raw': 'manifest $1',
   'inspect --config': 'config $1',
+  'auth login': 'login $1',
+  'auth logout': 'logout $1',
+  'registry login': 'login $1',
+  'registry logout': 'logout $1',
   'inspect docker://': 'manifest $1 && hawser config $1 && hawser tags $1',
   'images inspect docker://': 'manifest $1 && hawser config $1 && hawser tags $1',
   'manifest inspect': 'manifest $platform$1',
@@ -85,7 +89,7 @@ const CONVERTS =
   'hawser converts nothing: ctr images convert and nerdctl image convert do, inside a containerd';
 const CONTAINERS =
   'hawser runs nothing: hawser bundle REF DIR makes a bundle, and runc run --bundle DIR NAME runs it';
-const LOGINS =
+const _LOGINS =
   'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command';
 const UNUSED = 'hawser images rm REF removes an image and, at once, all that only it used';
 const PUSHES =
@@ -109,10 +113,6 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   build: BUILDS,
   buildx: BUILDS,
   commit: BUILDS,
-  login: LOGINS,
-  logout: LOGINS,
-  auth: LOGINS,
-  registry: LOGINS,
   search: 'hawser has no search: hawser catalog HOST lists the repositories of a registry that tells them',
   run: CONTAINERS,
   create: CONTAINERS,
@@ -152,8 +152,11 @@ export const FLAGS: Readonly<Record<string, FlagHabit>> = {
   username: { ours: '--user' },
 };
 
-/** After a user's name: hawser asks for the password. */
-export const BESIDE_USERNAME: Readonly<Record<string, FlagHabit>> = { password: { ours: '' } };
+/** After a user's name, and of `login`: hawser asks for the password. */
+export const BESIDE_USERNAME: Readonly<Record<string, FlagHabit>> = {
+  password: { ours: '' },
+  p: { ours: '' },
+};
 
 /** Flags that some of our commands have, but not this one, and what this one has. `-f` is docker's `force`, and our `file`. */
 export const FLAGS_OF: Readonly<Record<string, FlagHabit>> = {

@@ -101,7 +101,8 @@ export function flagHabit(
 ): string | undefined {
   const here = own(FLAGS_OF, `${command} --${name}`);
   const names = args.map((arg) => readFlag(arg)?.name);
-  const known = names.includes('username') ? { ...FLAGS, ...BESIDE_USERNAME } : FLAGS;
+  const known =
+    names.includes('username') || args.includes('login') ? { ...FLAGS, ...BESIDE_USERNAME } : FLAGS;
   if (here === undefined && own(known, name) === undefined) return undefined;
   const ours: string[] = [];
   const shown = withoutSecrets(args);

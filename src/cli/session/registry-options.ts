@@ -2,6 +2,7 @@ import { absolutePath } from '../../core/absolute-path.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { TlsOptions } from '../../core/ports/transport.ts';
 import type { Reference } from '../../core/reference/reference.ts';
+import type { Credential } from '../../core/registry/credentials/credential.ts';
 import { type EnvironmentOptions, environmentOptions } from '../../core/registry/environment.ts';
 import type { RegistryOptions } from '../../core/registry/open.ts';
 import type { TraceEvent } from '../../core/registry/trace.ts';
@@ -23,13 +24,14 @@ import { VERSION } from '../version.ts';
 import { type Context, readFlagFile } from './context.ts';
 import { givenCredential, onlyFor } from './credentials.ts';
 
-/** The registry flags as options. Reads the files that flags name; may ask for a password. */
+/** The registry flags as options. Reads the files that flags name; without `credential`, may ask for a password. */
 export async function registryOptions(
   context: Context<RegistryFlag>,
   reference: Pick<Reference, 'host'>,
+  credential?: Credential,
 ): Promise<RegistryOptions> {
   const tls = await tlsOptions(context);
-  const credentials = onlyFor(reference, await givenCredential(context));
+  const credentials = onlyFor(reference, credential ?? (await givenCredential(context)));
   return optionsWith(context, { plainHttp: context.input.get(PLAIN_HTTP), tls, credentials });
 }
 

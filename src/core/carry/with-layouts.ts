@@ -31,6 +31,7 @@ export function withLayouts(registry: Registry, deps: Pick<Runtime, 'fs' | 'hash
       return { desc, fetcher: layouts.fetcher(layout) };
     },
     tags: async (reference, request) => await registry.tags(atRegistry(reference), request),
+    access: async (host, request) => await registry.access(host, request),
     catalog: async (host, request) => await registry.catalog(host, request),
     referrers: async (reference, request) => await registry.referrers(atRegistry(reference), request),
     evidence: (reference) => registry.evidence(atRegistry(reference)),

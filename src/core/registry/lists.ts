@@ -17,6 +17,7 @@ import { type Bounds, type Insist, type Listing, openPages, readPages } from './
 import { safeUrl } from './redact.ts';
 import type { Lists, Referrers, ReferrersRequest } from './registry.ts';
 import { type Root, resolveRoot } from './resolver.ts';
+import { isDenied } from './status.ts';
 
 export interface ListDeps {
   readonly client: (reference: Reference) => RepositoryClient;
@@ -33,12 +34,31 @@ export function openLists({ client, insist }: ListDeps): Lists {
       const of = client(reference);
       return readPages(of, tagsOf(of), insist, call);
     },
+    access: async (host, call = {}) => {
+      const of = client(noRepository(host));
+      await insist(call, () => of.overHosts('catalog', call, (at) => requireAccess(of, at, call)));
+    },
     catalog: (host, call = {}) => {
-      const of = client({ raw: host, name: host, host, repository: '', tag: undefined, digest: undefined });
+      const of = client(noRepository(host));
       return readPages(of, catalogOf(of), insist, call);
     },
     referrers: (reference, request = {}) => findReferrers({ client, insist }, reference, request),
   };
+}
+
+function noRepository(host: string): Reference {
+  return { raw: host, name: host, host, repository: '', tag: undefined, digest: undefined };
+}
+
+/** distribution-spec, "Determining Support". */
+async function requireAccess(client: RepositoryClient, host: Host, call: Call): Promise<void> {
+  const response = await client.sendForPage(host, apiUrl(host, ''), {}, call);
+  if (isSuccess(response)) return await discard(response.body);
+  const err = await client.plainRefusal(response);
+  if (!isDenied(response.status)) throw err;
+  const message = `${client.reference.host} refuses the credentials: ${err.message}`;
+  const hint = 'Check the user, and the password or token and its rights';
+  throw new HawserError(err.kind, message, { hint, cause: err, reason: err.reason });
 }
 
 const NAMES = { accept: 'application/json', keyOf: (name: string) => name };

@@ -89,6 +89,8 @@ export interface Lists {
   tags(reference: Reference, request?: Call): Promise<readonly string[]>;
   /** The repositories of a registry, in its order, each once. Many registries list none. */
   catalog(host: string, request?: Call): Promise<readonly string[]>;
+  /** Asks for nothing but whether the registry lets the user in. Unauthenticated, PermissionDenied. */
+  access(host: string, request?: Call): Promise<void>;
   /** By the referrers API, else by the tag of the digest. Empty when nothing refers to the manifest. */
   referrers(reference: Reference, request?: ReferrersRequest): Promise<Referrers>;
 }

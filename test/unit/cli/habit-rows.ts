@@ -76,18 +76,9 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['image prune -a -f', 'In hawser: hawser images prune --all'],
   ['system df', 'In hawser: hawser df'],
   ['system prune', 'In hawser: hawser gc'],
-  [
-    'login -u USER -p PASSWORD r.io',
-    'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command',
-  ],
-  [
-    'login r.io',
-    'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command',
-  ],
-  [
-    'logout r.io',
-    'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command',
-  ],
+  ['login -u USER -p PASSWORD r.io', 'In hawser: hawser login -u ... r.io'],
+  ['login r.io', '= login'],
+  ['logout r.io', '= logout'],
   ['push r.io/app:1', '= images push'],
   [
     'export CONTAINER',
@@ -136,10 +127,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['copy r.io/app:1 o.io/app:1', '= copy'],
   ['push app.tar r.io/app:1', 'In hawser: hawser import app.tar && hawser push r.io/app:1 REF'],
   ['validate --remote r.io/app:1', 'In hawser: hawser content fetch r.io/app:1'],
-  [
-    'auth login r.io -u USER -p PASSWORD',
-    'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command',
-  ],
+  ['auth login r.io -u USER -p PASSWORD', 'In hawser: hawser login r.io'],
   ['--insecure pull r.io/app:1', 'In hawser: hawser --plain-http pull r.io/app:1'],
   ['--platform linux/arm64 digest r.io/app:1', '= digest'],
   ['blob r.io/app@sha256:DIGEST', 'In hawser: hawser content fetch-blob r.io/app sha256:DIGEST'],
@@ -174,10 +162,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
     'delete docker://r.io/app:1',
     'hawser images rm REF removes an image here, skopeo delete one at a registry',
   ],
-  [
-    'login r.io',
-    'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command',
-  ],
+  ['login r.io', '= login'],
   // regctl
   ['image copy r.io/app:1 o.io/app:1', 'In hawser: hawser copy r.io/app:1 o.io/app:1'],
   [
@@ -191,10 +176,7 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['manifest get r.io/app:1', 'In hawser: hawser manifest r.io/app:1'],
   ['blob get r.io/app sha256:DIGEST', 'In hawser: hawser content fetch-blob r.io/app sha256:DIGEST'],
   ['repo ls r.io', 'In hawser: hawser catalog r.io'],
-  [
-    'registry login r.io',
-    'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command',
-  ],
+  ['registry login r.io', 'In hawser: hawser login r.io'],
   // oras
   ['pull r.io/artifact:1', '? images pull'],
   ['manifest fetch r.io/app:1', 'In hawser: hawser manifest r.io/app:1'],

@@ -242,7 +242,7 @@ test('habits: no flag takes another flag, or what -a of docker stands before, fo
 const TYPED = [
   ...['images convert --oci a:1 a:oci'],
   ...['plugins ls', 'info', 'run --rm a:1 N', 'c ls'],
-  ...['save a:1', 'history a:1', 'system df', 'system prune', 'login -u U -p P r', 'logout r'],
+  ...['save a:1', 'history a:1', 'system df', 'system prune'],
   ...['search alpine', 'manifest inspect a:1', 'buildx imagetools inspect a:1', 'image convert a b'],
   ...['ls r/a', 'validate --remote a:1', 'auth login r', 'list-tags r/a'],
   ...[

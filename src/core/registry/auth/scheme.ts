@@ -71,7 +71,7 @@ async function bearerOf(
   realm.password = '';
   realm.hash = '';
   const asked = (params.get('scope') ?? '').split(' ').filter((one) => one !== '');
-  const scopes = asked.length > 0 || wanted.length > 0 ? asked : [scopeOf(request.url, repository)];
+  const scopes = asked.length > 0 || wanted.length > 0 ? asked : scopesOf(request.url, repository);
   return { realm, service: params.get('service') ?? '', scopes: allScopes(scopes, wanted) };
 }
 
@@ -95,8 +95,10 @@ function allScopes(scopes: readonly string[], wanted: readonly string[]): string
 }
 
 /** What a request needs, where the challenge does not say. `repository`: that of the reference, '' for the registry. */
-function scopeOf(url: URL, repository: string): string {
-  return repository === '' ? 'registry:catalog:*' : `repository:${repositoryOf(url) ?? repository}:pull`;
+function scopesOf(url: URL, repository: string): string[] {
+  // Whether the user is let in.
+  if (repository === '' && url.pathname.endsWith('/v2/')) return [];
+  return [repository === '' ? 'registry:catalog:*' : `repository:${repositoryOf(url) ?? repository}:pull`];
 }
 
 /** The repository as the host knows it: a mirror may have the registry's repositories below a path. */

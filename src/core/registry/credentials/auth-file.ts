@@ -14,6 +14,11 @@ export function isDockerHub(host: string): boolean {
   return HUB_NAMES.has(host);
 }
 
+/** The key of a registry in these files, and the server that helpers are asked for. */
+export function serverOf(host: string): string {
+  return isDockerHub(host) ? HUB_KEY : host;
+}
+
 export interface AuthFile {
   /** For messages: a path or the name of a variable. */
   readonly source: string;
@@ -47,7 +52,7 @@ export function parseOldAuthFile(text: string, source: string): AuthFile {
 
 /** The helper for a host (`ecr-login`), and the server to ask it for. The host's own helper comes before the general one. */
 export function helperOf(file: AuthFile, host: string): { name: string; server: string } | undefined {
-  const server = isDockerHub(host) ? HUB_KEY : host;
+  const server = serverOf(host);
   const key = [server, ...namesOf(host)].find((one) => Object.hasOwn(file.credHelpers, one));
   const name = key === undefined ? file.credsStore : file.credHelpers[key];
   if (name === undefined || name === '') return undefined;

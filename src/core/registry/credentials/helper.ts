@@ -6,7 +6,7 @@ import { printable } from '../redact.ts';
 import type { Credential } from './credential.ts';
 
 /** Milliseconds. A helper may ask its user something. */
-const TIME_LIMIT = 60_000;
+export const HELPER_TIME_LIMIT = 60_000;
 const MAX_OUTPUT = 64 * 1024;
 const NOT_FOUND = 'credentials not found in native keychain';
 
@@ -23,7 +23,7 @@ export async function askHelper(
       `Cannot get credentials for ${server} from ${program} (named in ${source}): ${why}`,
       { cause: err, hint: hintOf(err) ?? `Mend ${program}, or take it out of ${source}` },
     );
-  const how = { input: server, timeLimit: TIME_LIMIT, outputLimit: MAX_OUTPUT, ...call };
+  const how = { input: server, timeLimit: HELPER_TIME_LIMIT, outputLimit: MAX_OUTPUT, ...call };
   const { code, stdout, stderr } = await programs.run(program, ['get'], how).catch((err: unknown) => {
     call.signal?.throwIfAborted();
     throw failed(messageOf(err), err);

@@ -1,5 +1,5 @@
 /** Credentials that other tools (Docker, podman) keep, found by the variables of these tools. */
-import { ifFound, isKind, messageOf } from '../../errors.ts';
+import { HawserError, ifFound, isKind, messageOf } from '../../errors.ts';
 import type { Call } from '../../ports/call.ts';
 import type { Runtime } from '../../runtime.ts';
 import { type AuthFile, helperOf, parseAuthFile, parseOldAuthFile, storedCredential } from './auth-file.ts';
@@ -44,12 +44,29 @@ export function firstOf(...sources: readonly Credentials[]): Credentials {
   };
 }
 
+/** Docker's config.json of the user. FailedPrecondition where there is no home directory. */
+export async function dockerConfigPath(
+  deps: Pick<SourcesDeps, 'env' | 'uid' | 'fs'>,
+  call: Call,
+): Promise<string> {
+  const named = deps.env('DOCKER_CONFIG') ?? '';
+  const home = named === '' ? await homeOf(deps, call) : undefined;
+  if (named === '' && home === undefined)
+    throw new HawserError('FailedPrecondition', 'Cannot tell where credentials are kept: HOME is not set', {
+      hint: 'Name a directory with DOCKER_CONFIG',
+    });
+  return `${named === '' ? `${home}/.docker` : named}/config.json`;
+}
+
 type AuthFilePlace =
   | { readonly variable: string; readonly text: string }
   | { readonly path: string; readonly required: boolean };
 
 /** HOME; without HOME, as in a unit of systemd, the home directory that /etc/passwd has for the user. */
-async function homeOf({ env, uid, fs }: SourcesDeps, call: Call): Promise<string | undefined> {
+async function homeOf(
+  { env, uid, fs }: Pick<SourcesDeps, 'env' | 'uid' | 'fs'>,
+  call: Call,
+): Promise<string | undefined> {
   const set = env('HOME') ?? '';
   if (set !== '') return set;
   const reading = fs.readFile('/etc/passwd', MAX_FILE_BYTES, call);

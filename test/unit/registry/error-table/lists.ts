@@ -19,6 +19,7 @@ const listing = (script: Script | Answer, options: RegistryOptions = {}): Asking
   asked(script, (client) => client.tags(parseReference('reg.test/a/b')), options);
 const cataloguing = (answer: Answer, options: RegistryOptions = {}): Asking =>
   asked(answer, (client) => client.catalog('reg.test'), options);
+const entering = (answer: Answer): Asking => asked(answer, (client) => client.access('reg.test'));
 const referring = (script: Script | Answer, options: RegistryOptions = {}): Asking =>
   asked(script, (client) => client.referrers({ ...reference, digest: DIGEST }), options);
 
@@ -60,6 +61,15 @@ export const LISTS: readonly Row[] = [
     hint: /^Many registries list them to nobody/,
     fail: cataloguing({ status }),
   })),
+  {
+    says: /^reg\.test refuses the credentials: .* 401 /,
+    hint: /^Check the user, and the password or token and its rights$/,
+    fail: entering({ status: 401 }),
+  },
+  {
+    says: /^unexpected status from GET request to \S+\/v2\/: 500 /,
+    fail: entering({ status: 500 }),
+  },
   {
     says: /^unexpected status from GET request to \S+_catalog\?n=REDACTED: 500 /,
     fail: cataloguing({ status: 500 }),

@@ -8,6 +8,8 @@ import {
   storedCredential,
 } from '../../../../src/core/registry/credentials/auth-file.ts';
 import { askHelper } from '../../../../src/core/registry/credentials/helper.ts';
+import { keepCredential } from '../../../../src/core/registry/credentials/keep.ts';
+import { dockerConfigPath } from '../../../../src/core/registry/credentials/sources.ts';
 import { hostsFromDirs } from '../../../../src/core/registry/hosts-dir/load.ts';
 import { parseHostsToml } from '../../../../src/core/registry/hosts-dir/toml.ts';
 import { proxiesOf } from '../../../../src/core/registry/proxy.ts';
@@ -69,6 +71,67 @@ const HELPERS: readonly Row[] = [
   helper(/: it answered for other\.test$/, {
     stdout: '{"ServerURL":"other.test","Username":"u","Secret":"hunter2"}',
   }),
+];
+
+/** Of `login`, over a file or a symlink, and a helper that answers so. */
+function keeping(
+  says: RegExp,
+  hint: RegExp,
+  type: 'file' | 'symlink',
+  answer: Partial<ProgramResult> | HawserError,
+): Row {
+  const run = async () => {
+    if (answer instanceof Error) throw answer;
+    return { code: 0, stdout: '', stderr: '', ...answer };
+  };
+  const bytes = new TextEncoder().encode('{"credsStore":"x"}');
+  const fs = { stat: async () => ({ type }), readFile: async () => bytes };
+  const deps = { fs, programs: { run }, random: (length: number) => new Uint8Array(length) };
+  const entry = { host: 'h', username: 'u', secret: 'hunter2' };
+  return { says, hint, fail: () => keepCredential(deps as never, '/x/config.json', entry, {}) };
+}
+
+const MEND_HELPER = /^Mend docker-credential-x, or name another helper with --helper$/;
+
+const LOGINS: readonly Row[] = [
+  keeping(
+    /^Cannot change \/x\/config\.json: it is a symlink$/,
+    /^Name the directory of the file itself/,
+    'symlink',
+    {},
+  ),
+  keeping(
+    /^Cannot store the credentials with docker-credential-x: x is not in PATH$/,
+    MEND_HELPER,
+    'file',
+    new HawserError('NotFound', 'x is not in PATH'),
+  ),
+  keeping(/docker-credential-x: exit 1: no keyring$/, MEND_HELPER, 'file', {
+    code: 1,
+    stderr: 'no keyring\n',
+  }),
+  {
+    says: /^rename \/x\/config\.json: read-only$/,
+    fail: () => {
+      const file = { write: async () => {}, sync: async () => {}, close: async () => {} };
+      const rename = async () => {
+        throw new HawserError('PermissionDenied', 'rename /x/config.json: read-only');
+      };
+      const there = { stat: async () => undefined, readFile: async () => new Uint8Array(0) };
+      const fs = { ...there, mkdir: async () => {}, open: async () => file, rename, remove: async () => {} };
+      const deps = { fs, random: (length: number) => new Uint8Array(length) };
+      const entry = { host: 'h', username: 'u', secret: 'hunter2' };
+      return keepCredential(deps as never, '/x/config.json', entry, {});
+    },
+  },
+  {
+    says: /^Cannot tell where credentials are kept: HOME is not set$/,
+    hint: /^Name a directory with DOCKER_CONFIG$/,
+    fail: () => {
+      const fs = { readFile: async () => new Uint8Array(0) };
+      return dockerConfigPath({ fs, uid: 7, env: () => undefined } as never, {});
+    },
+  },
 ];
 
 function toml(says: RegExp, text: string): Row {
@@ -146,6 +209,7 @@ const absent = {
 export const SETTINGS: readonly Row[] = [
   ...AUTH_FILES,
   ...HELPERS,
+  ...LOGINS,
   ...TOML,
   certificate(/^\/h\/m\/hosts\.toml:1: ca: no such file: \/h\/m\/ca\.crt$/),
   certificate(/^\/h\/m\/hosts\.toml:1: ca: \/h\/m\/ca\.crt holds no certificate in PEM form$/, 'x'),

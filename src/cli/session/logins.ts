@@ -1,0 +1,86 @@
+/** `login` and `logout`: credentials for a registry, checked, into Docker's config.json or a helper, and out of them. */
+import { HawserError, wrap } from '../../core/errors.ts';
+import type { Credentials } from '../../core/registry/credentials/credential.ts';
+import {
+  dropCredential,
+  type KeepDeps,
+  type KeptIn,
+  keepCredential,
+} from '../../core/registry/credentials/keep.ts';
+import { dockerConfigPath, storedCredentials } from '../../core/registry/credentials/sources.ts';
+import type { RegistryEvent } from '../../core/registry/observe.ts';
+import type { NetworkFlag, RegistryFlag } from '../grammar/registry-flags.ts';
+import { withRegistry } from './asking.ts';
+import { type Context, warn } from './context.ts';
+import { givenCredential } from './credentials.ts';
+
+export type LoginContext = Context<RegistryFlag | NetworkFlag>;
+
+export interface LoggedIn extends KeptIn {
+  readonly username: string;
+}
+
+/** Keeps nothing that the registry does not take. `user`: asked for when --user is not given. */
+export async function logIn(
+  context: LoginContext,
+  host: string,
+  helper: string | undefined,
+): Promise<LoggedIn> {
+  const { signal } = context;
+  const given = await givenCredential(context);
+  if (given === undefined || !('username' in given)) throw noUser();
+  const { username, secret } = given;
+  let isAsked = false;
+  const observe = (event: RegistryEvent): void => {
+    if (event.type === 'credential') isAsked = true;
+  };
+  await withRegistry(context, { host }, ({ registry }) => registry.access(host, { signal }), {
+    credential: given,
+    observe,
+  }).catch((err) => {
+    throw wrap(`failed to log in to ${host}`, err);
+  });
+  if (!isAsked)
+    await warn(context, `warning: ${host} asked for no credentials: they are kept without a check`);
+  const path = await dockerConfigPath(placeDeps(context), { signal });
+  const kept = await keepCredential(keepDeps(context), path, { host, username, secret, helper }, { signal });
+  if (kept.isPlain)
+    await warn(
+      context,
+      `warning: the password is in ${kept.place} as it is, for whoever can read the file; --helper NAME keeps it in docker-credential-NAME (pass, secretservice)`,
+    );
+  return { ...kept, username };
+}
+
+function noUser(): HawserError {
+  return new HawserError('InvalidArgument', 'login needs a user', {
+    hint: 'hawser login --user NAME HOST asks for the password; --password-stdin reads it',
+  });
+}
+
+/** Where they were; undefined: there were none. Tells what is still found elsewhere. */
+export async function logOut(context: Context, host: string): Promise<string | undefined> {
+  const { signal } = context;
+  const path = await dockerConfigPath(placeDeps(context), { signal });
+  const place = await dropCredential(keepDeps(context), path, host, { signal });
+  const left = await stored(context)(host, '', { signal });
+  if (left !== undefined)
+    await warn(
+      context,
+      `warning: credentials for ${host} are still found in ${left.source ?? 'another place'}`,
+    );
+  return place;
+}
+
+function stored(context: Context): Credentials {
+  const tell = (message: string): void => void warn(context, `warning: ${message}`).catch(() => {});
+  return storedCredentials({ ...placeDeps(context), programs: context.runtime.programs, warn: tell });
+}
+
+function placeDeps({ runtime }: Context): Parameters<typeof dockerConfigPath>[0] {
+  return { fs: runtime.fs, uid: runtime.host.uid, env: (name) => runtime.host.env(name) };
+}
+
+function keepDeps({ runtime }: Context): KeepDeps {
+  return { fs: runtime.fs, programs: runtime.programs, random: (length) => runtime.host.random(length) };
+}

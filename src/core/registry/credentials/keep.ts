@@ -1,0 +1,158 @@
+/** Credentials into Docker's config.json, or into the helper that the file names, and out of them. */
+import { cleanedUp, closingAfter } from '../../async/cleanup.ts';
+import { HawserError, hintOf, ifFound, kindOf, messageOf } from '../../errors.ts';
+import { parseJson } from '../../oci/json.ts';
+import type { Call } from '../../ports/call.ts';
+import type { Runtime } from '../../runtime.ts';
+import { printable } from '../redact.ts';
+import { helperOf, isDockerHub, parseAuthFile, serverOf } from './auth-file.ts';
+import { HELPER_TIME_LIMIT } from './helper.ts';
+
+export interface KeepDeps extends Pick<Runtime, 'fs' | 'programs'> {
+  readonly random: (length: number) => Uint8Array;
+}
+
+/** Where the credentials of a host are kept. */
+export interface KeptIn {
+  /** `docker-credential-pass`, or the path of the file. */
+  readonly place: string;
+  /** In the file, where whoever reads the file has the password. */
+  readonly isPlain: boolean;
+}
+
+const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_OUTPUT = 64 * 1024;
+
+/** `helper`: is named in the file for this host from now on. All else that the file has stays. */
+export async function keepCredential(
+  deps: KeepDeps,
+  path: string,
+  {
+    host,
+    username,
+    secret,
+    helper,
+  }: {
+    readonly host: string;
+    readonly username: string;
+    readonly secret: string;
+    readonly helper?: string | undefined;
+  },
+  call: Call,
+): Promise<KeptIn> {
+  const document = await readDocument(deps, path, call);
+  if (helper !== undefined) member(document, 'credHelpers')[serverOf(host)] = helper;
+  const named = helperOf(parseAuthFile(JSON.stringify(document), path), host);
+  if (named !== undefined) {
+    const entry = { ServerURL: named.server, Username: username, Secret: secret };
+    await runHelper(deps, named.name, 'store', JSON.stringify(entry), call);
+    dropEntries(document, host);
+    if (helper !== undefined) await writeDocument(deps, path, document, call);
+    return { place: `docker-credential-${named.name}`, isPlain: false };
+  }
+  const bytes = new TextEncoder().encode(`${username}:${secret}`);
+  const auth = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
+  dropEntries(document, host);
+  member(document, 'auths')[serverOf(host)] = { auth };
+  await writeDocument(deps, path, document, call);
+  return { place: path, isPlain: true };
+}
+
+/** Undefined where neither a helper is named for the host nor an entry of the file is its. */
+export async function dropCredential(
+  deps: KeepDeps,
+  path: string,
+  host: string,
+  call: Call,
+): Promise<string | undefined> {
+  const document = await readDocument(deps, path, call);
+  const named = helperOf(parseAuthFile(JSON.stringify(document), path), host);
+  if (named !== undefined) await runHelper(deps, named.name, 'erase', named.server, call);
+  const dropped = dropEntries(document, host);
+  if (dropped) await writeDocument(deps, path, document, call);
+  if (named !== undefined) return `docker-credential-${named.name}`;
+  return dropped ? path : undefined;
+}
+
+type Document = Record<string, unknown>;
+
+async function readDocument({ fs }: KeepDeps, path: string, call: Call): Promise<Document> {
+  const info = await fs.stat(path, call);
+  if (info?.type === 'symlink')
+    throw new HawserError('FailedPrecondition', `Cannot change ${path}: it is a symlink`, {
+      hint: 'Name the directory of the file itself with DOCKER_CONFIG',
+    });
+  const bytes = await ifFound(fs.readFile(path, MAX_FILE_BYTES, call));
+  // The words of a broken file come from there.
+  parseAuthFile(new TextDecoder().decode(bytes), path);
+  if (bytes === undefined || bytes.length === 0) return {};
+  return { ...(parseJson(bytes, path) as Document) };
+}
+
+/** A member of the document, as an object that may be changed. */
+function member(document: Document, name: string): Record<string, unknown> {
+  const copy: Record<string, unknown> = { ...(document[name] as object | undefined) };
+  document[name] = copy;
+  return copy;
+}
+
+/** Drops the entries that are of this host alone, and of none of its repositories. */
+function dropEntries(document: Document, host: string): boolean {
+  const auths = member(document, 'auths');
+  const names = isDockerHub(host) ? ['docker.io', 'index.docker.io', 'registry-1.docker.io'] : [host];
+  const keys = [serverOf(host), ...names.flatMap((name) => [name, `https://${name}`, `https://${name}/`])];
+  const found = keys.filter((key) => Object.hasOwn(auths, key));
+  for (const key of found) delete auths[key];
+  return found.length > 0;
+}
+
+/** In one step, and readable by nobody else. */
+async function writeDocument(
+  { fs, random }: KeepDeps,
+  path: string,
+  document: Document,
+  call: Call,
+): Promise<void> {
+  await fs.mkdir(path.slice(0, path.lastIndexOf('/')), 0o700, { parents: true, ...call });
+  const suffix = Array.from(random(6), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const made = `${path}.${suffix}`;
+  try {
+    const file = await fs.open(made, 'exclusive', 0o600, call);
+    await closingAfter(
+      async () => {
+        await file.write(new TextEncoder().encode(`${JSON.stringify(document, undefined, '\t')}\n`), 0);
+        await file.sync();
+      },
+      () => file.close(),
+    );
+    await fs.rename(made, path, call);
+  } catch (err) {
+    throw await cleanedUp(err, () => fs.remove(made, { tree: true }));
+  }
+}
+
+/** `input` goes to the helper and into no message. */
+async function runHelper(
+  { programs }: KeepDeps,
+  name: string,
+  verb: 'store' | 'erase',
+  input: string,
+  call: Call,
+): Promise<void> {
+  const program = `docker-credential-${name}`;
+  const failed = (why: string, err?: unknown): HawserError =>
+    new HawserError(
+      err === undefined || kindOf(err) === 'NotFound' ? 'FailedPrecondition' : kindOf(err),
+      `Cannot ${verb} the credentials with ${program}: ${why}`,
+      { cause: err, hint: hintOf(err) ?? `Mend ${program}, or name another helper with --helper` },
+    );
+  const how = { input, timeLimit: HELPER_TIME_LIMIT, outputLimit: MAX_OUTPUT, ...call };
+  const { code, stdout, stderr } = await programs.run(program, [verb], how).catch((err: unknown) => {
+    call.signal?.throwIfAborted();
+    throw failed(messageOf(err), err);
+  });
+  const said = stderr.trim() || stdout.trim();
+  if (code === 0 || (verb === 'erase' && said.includes('not found'))) return;
+  const why = code === undefined ? 'it was killed' : `exit ${code}`;
+  throw failed(said === '' ? why : `${why}: ${printable(said, 300)}`);
+}
