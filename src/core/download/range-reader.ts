@@ -94,7 +94,7 @@ export class RangeReader {
 
   async #request(): Promise<Open> {
     const { fetcher } = this.#deps;
-    const { avoid, validator } = this.#served;
+    const { last: avoid, validator } = this.#served;
     const fetched = await fetcher.fetch(this.#desc, {
       offset: this.#position,
       end: this.#exact ? this.#end : undefined,
@@ -144,6 +144,7 @@ export class RangeReader {
     // A lost connection has many reasons; one that brings nothing speaks against its host.
     if (host !== undefined && (this.#gained === 0 || codeOf(err) !== 'UNEXPECTED_END'))
       this.#served.avoid.add(host);
+    else if (host !== undefined) this.#served.noteCut(host);
     const gained = this.#gained;
     this.#gained = 0;
     this.#signal?.throwIfAborted();

@@ -1,13 +1,17 @@
 import type { Fetched, Validator } from '../registry/registry.ts';
 
+/** Lost connections of a host after which the others are asked first: a node that leaves may give less and less for a long time. */
+const MANY_CUTS = 3;
+
 /** Knowledge about the hosts of one blob while the blob is fetched. */
 export class Served {
   /** Hosts that gave bytes. */
   readonly hosts: Set<string> = new Set();
   /** Hosts whose body ended in order, but too early. */
   readonly endedEarly: Set<string> = new Set();
-  /** Hosts to ask after all others. */
+  /** Hosts that failed. */
   readonly avoid: Set<string> = new Set();
+  readonly #cuts = new Map<string, number>();
   /** Bytes of several hosts or requests did not fit together: they are mixed as little as possible. */
   distrusted = false;
   #validator: Validator | undefined;
@@ -20,6 +24,17 @@ export class Served {
     if (host === undefined) return;
     this.hosts.add(host);
     if (etag !== undefined) this.#validator ??= { host, etag };
+  }
+
+  /** A connection was lost after it had brought something. */
+  noteCut(host: string): void {
+    this.#cuts.set(host, (this.#cuts.get(host) ?? 0) + 1);
+  }
+
+  /** Hosts to ask after all others, those with many lost connections among them. */
+  get last(): ReadonlySet<string> {
+    const often = [...this.#cuts].flatMap(([host, count]) => (count >= MANY_CUTS ? [host] : []));
+    return often.length === 0 ? this.avoid : new Set([...this.avoid, ...often]);
   }
 
   /** The hosts that wrong bytes are likely from: those that had less than all, else all that gave bytes. */
