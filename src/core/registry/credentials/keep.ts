@@ -1,6 +1,6 @@
 /** Credentials into Docker's config.json, or into the helper that the file names, and out of them. */
 import { cleanedUp, closingAfter } from '../../async/cleanup.ts';
-import { HawserError, hintOf, ifFound, kindOf, messageOf } from '../../errors.ts';
+import { HawserError, hintOf, ifFound, kindOf, messageOf, wrap } from '../../errors.ts';
 import { parseJson } from '../../oci/json.ts';
 import type { Call } from '../../ports/call.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -127,7 +127,7 @@ async function writeDocument(
     );
     await fs.rename(made, path, call);
   } catch (err) {
-    throw await cleanedUp(err, () => fs.remove(made, { tree: true }));
+    throw await cleanedUp(wrap(`Cannot change ${path}`, err), () => fs.remove(made, { tree: true }));
   }
 }
 

@@ -111,7 +111,7 @@ const LOGINS: readonly Row[] = [
     stderr: 'no keyring\n',
   }),
   {
-    says: /^rename \/x\/config\.json: read-only$/,
+    says: /^Cannot change \/x\/config\.json: rename \/x\/config\.json: read-only$/,
     fail: () => {
       const file = { write: async () => {}, sync: async () => {}, close: async () => {} };
       const rename = async () => {
