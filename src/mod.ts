@@ -92,6 +92,10 @@ export type {
   Usage,
 } from './core/snapshots/snapshotter.ts';
 export type { Difference, TreeProblem } from './core/trees/compare.ts';
+export type { PolicyChoice } from './core/trust/choose-policy.ts';
+export type { Evidence, TaggedDocument } from './core/trust/evidence.ts';
+export type { Acceptance, Refusal, Subject, Verdict } from './core/trust/verdict.ts';
+export type { Voucher } from './core/trust/voucher.ts';
 export type { OwnerMode } from './core/users/owner-policy.ts';
 export type { BlobTotal, ExportedImage, ExportResult } from './core/verbs/export.ts';
 export type { ImportResult } from './core/verbs/import.ts';
@@ -137,6 +141,7 @@ export {
   importImages,
 } from './entry/carry.ts';
 export { type ApiFilesOptions, files, type ImageFile } from './entry/files.ts';
+export type { ApiGateOptions } from './entry/gate.ts';
 export { type ApiPushOptions, type ApiSendOptions, copy, push } from './entry/push.ts';
 export { recover } from './entry/recover.ts';
 export {

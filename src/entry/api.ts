@@ -22,9 +22,9 @@ import type { RetryOptions } from '../core/registry/patience.ts';
 import type { Registry } from '../core/registry/registry.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { fetchImage } from '../core/verbs/fetch.ts';
-import { gateOf } from '../core/verbs/gate.ts';
 import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../core/verbs/options.ts';
 import { pull as pullImage } from '../core/verbs/pull.ts';
+import { type ApiGateOptions, apiGate } from './gate.ts';
 import { type AnyStore, openStore, partsOf } from './stores.ts';
 
 /** How registries are asked. */
@@ -52,7 +52,7 @@ export interface ApiRegistryOptions extends Call {
 }
 
 /** What `fetch` and `pull` take. */
-export interface ApiTransferOptions extends ApiRegistryOptions {
+export interface ApiTransferOptions extends ApiRegistryOptions, ApiGateOptions {
   /** Default: a store opened for this call alone, with its defaults. */
   readonly store?: AnyStore | undefined;
   /** `linux/arm64`; `'all'` for every one that the image has. Default: the host's. */
@@ -61,11 +61,6 @@ export interface ApiTransferOptions extends ApiRegistryOptions {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Manifests and configs of all platforms, layers of the wanted ones. */
   readonly allMetadata?: boolean | undefined;
-  /**
-   * Programs, or directories of programs, that must accept the image before anything of it is fetched, by the contract of containerd's image
-   * verifiers. Inside containerd 2 those of the node are asked, too, unless `none` is among the paths.
-   */
-  readonly verifiers?: readonly string[] | undefined;
   /**
    * Inside containerd: records all names that Kubernetes (CRI) looks for: the image's ID, `repository@digest` and the name. Default: in the
    * namespace that CRI reads, `k8s.io`.
@@ -226,7 +221,7 @@ function fetchOptions(
     platforms: platformsOf(options.platforms, host),
     labels: options.labels,
     allMetadata: options.allMetadata,
-    ...gateOf(runtime, options.verifiers ?? []),
+    ...apiGate(runtime, options),
     forCri: options.forCri,
     pin: options.pin,
     maxConcurrentDownloads: options.maxConcurrentDownloads,

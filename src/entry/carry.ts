@@ -16,8 +16,8 @@ import {
   type ExportTarget,
   exportImages as exportAll,
 } from '../core/verbs/export.ts';
-import { gateOf } from '../core/verbs/gate.ts';
 import { type ImportResult, importImages as importAll } from '../core/verbs/import.ts';
+import { type ApiGateOptions, apiGate } from './gate.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `exportImages` takes. */
@@ -103,7 +103,7 @@ function rootOf(store: AnyStore): string[] {
 }
 
 /** What `importImages` takes. */
-export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
+export interface ApiImportOptions extends Call, ApiGateOptions, Omit<LayerSettings, 'owner'> {
   /** Gets the images. */
   readonly store: AnyStore;
   /** An archive or a directory, by its path, or the bytes of an archive as they come. */
@@ -118,11 +118,6 @@ export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
   readonly digests?: boolean | undefined;
   /** Leaves out names that are refused. */
   readonly skipBadNames?: boolean | undefined;
-  /**
-   * Programs, or directories of programs, that must accept each image before anything of it is unpacked, by the contract of containerd's image
-   * verifiers. Inside containerd 2 those of the node are asked, too, unless `none` is among the paths.
-   */
-  readonly verifiers?: readonly string[] | undefined;
   /**
    * Inside containerd: records all names that Kubernetes (CRI) looks for: the image's ID, `repository@digest` and the name. Default: in the
    * namespace that CRI reads, `k8s.io`.
@@ -152,7 +147,7 @@ export interface ApiImportOptions extends Call, Omit<LayerSettings, 'owner'> {
  * that are not those of their digest), AlreadyExists (`onConflict`), ResourceExhausted, FailedPrecondition (no snapshots can be made).
  */
 export async function importImages(options: ApiImportOptions): Promise<ImportResult> {
-  const { store, from, platforms, verifiers = [], onProgress: report, ...rest } = options;
+  const { store, from, platforms, verify, verifiers, requireSigned, onProgress: report, ...rest } = options;
   const deps = depsOf(store);
   const source =
     typeof from === 'string'
@@ -161,7 +156,7 @@ export async function importImages(options: ApiImportOptions): Promise<ImportRes
   return await canceling(options.signal, (signal) =>
     importAll(deps, {
       ...rest,
-      ...gateOf(partsOf(store).runtime, verifiers),
+      ...apiGate(partsOf(store).runtime, { verify, verifiers, requireSigned }),
       from: source,
       platforms: wantedOf(platforms, deps),
       layerSettings: settingsOf(options),

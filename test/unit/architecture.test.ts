@@ -64,7 +64,7 @@ const RULES: readonly Rule[] = [
   { layer: 'core/reference/', own: core('oci') },
   { layer: 'core/platforms/', own: core('oci') },
   { layer: 'core/lists/', own: core('oci', 'reference'), packages: ['yaml'] },
-  { layer: 'core/progress/', own: core('oci') },
+  { layer: 'core/progress/', own: [...core('oci'), 'core/trust/voucher.ts'] },
   { layer: 'core/codec/', own: [...core('async'), '../wasm/'], packages: ['pako'] },
   { layer: 'core/content/', own: core('async', 'oci') },
   { layer: 'core/leases/', own: core('content') },
@@ -87,6 +87,7 @@ const RULES: readonly Rule[] = [
   },
   { layer: 'core/trust/', own: core('async', 'images', 'oci', 'platforms', 'reference') },
   { layer: 'core/trust/evidence.ts', own: core('oci') },
+  { layer: 'core/trust/voucher.ts', own: core('oci') },
   {
     layer: 'core/verifiers/',
     own: [...core('trust', 'users'), 'core/registry/redact.ts', RUNTIME],
@@ -114,7 +115,8 @@ const RULES: readonly Rule[] = [
         'platforms',
         'progress',
       ),
-      ...['core/reference/', 'core/registry/registry.ts', RUNTIME],
+      ...['core/reference/', 'core/registry/registry.ts', 'core/registry/referrers-tag.ts'],
+      ...['core/trust/evidence.ts', RUNTIME],
     ],
   },
   {

@@ -13,6 +13,7 @@ import { advance, fetchedBytes, newState, type ProgressState } from './progress-
 import { redact, safe } from './text.ts';
 import { TtyScreen } from './tty.ts';
 import { duration } from './units.ts';
+import { verifiedLine } from './verified.ts';
 
 export interface DisplayOptions {
   /** `document`: one JSON document at the end; `names`: the name of each image. */
@@ -101,6 +102,7 @@ export class Display {
       const chains =
         mode === 'tty' && printChainId ? this.#chainIds.map((id) => `image chain ID: ${safe(id)}`) : [];
       this.#lines([
+        ...(mode === 'tty' ? results.flatMap(verifiedLines) : []),
         ...chains,
         ...(unpacks ? [`done: ${duration(ms)}\t`] : []),
         ...summary(results, bytes, ms),
@@ -128,9 +130,10 @@ export class Display {
   }
 
   #ended(done: readonly ShownResult[], failed: readonly ImageFailure[], ms: number): void {
-    const named = done.map(({ name, target, state, unpacked }) => {
+    const named = done.map(({ name, target, state, verified, unpacked }) => {
       const chains = unpacked?.map(({ platform, chainId }) => ({ platform, chainId }));
-      return { name, digest: target.digest, state, unpacked: chains };
+      const vouchers = verified?.flatMap((one) => one.vouchers);
+      return { name, digest: target.digest, state, verified: vouchers, unpacked: chains };
     });
     const [bytes, seconds] = [fetchedBytes(this.#state), Math.round(ms) / 1000];
     this.#lines([eventLine({ type: 'ended', done: named, failed, bytes, seconds })]);
@@ -204,6 +207,13 @@ export class Display {
       this.#failure = { reason };
     }
   }
+}
+
+/** A table has no lines of events. */
+function verifiedLines({ name, target, verified = [] }: FetchResult): string[] {
+  return verified.map(({ by, vouchers }) =>
+    verifiedLine({ type: 'verified', name, target: target.digest, by, vouchers }),
+  );
 }
 
 /** `bytes` in `ms` milliseconds for all images together. */

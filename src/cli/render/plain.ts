@@ -1,6 +1,7 @@
 import type { ProgressEvent } from '../../core/progress/events.ts';
 import { redact, safe } from './text.ts';
 import { binarySize } from './units.ts';
+import { verifiedLine } from './verified.ts';
 
 type WaitingEvent = Extract<ProgressEvent, { type: 'waiting' }>;
 
@@ -9,6 +10,8 @@ export function plainLines(event: ProgressEvent, printChainId = false): string[]
   switch (event.type) {
     case 'resolved':
       return [`${safe(event.name)}: resolved ${event.root.digest}`];
+    case 'verified':
+      return [verifiedLine(event)];
     case 'blob':
       if (event.status === 'done') return [`${safe(event.key)}: done ${binarySize(event.desc.size)}`];
       return event.status === 'exists' || event.status === 'mounted'

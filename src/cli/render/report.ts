@@ -12,6 +12,7 @@ import { html, Markup } from './markup.ts';
 import { STYLE } from './report-style.ts';
 import { redact, safe } from './text.ts';
 import { binarySize } from './units.ts';
+import { whoVouches } from './verified.ts';
 
 const MEANING: Readonly<Record<Stage, string>> = {
   resolve: 'the name to a digest, at the registry',
@@ -47,6 +48,7 @@ export function reportPage(trace: Trace, machine: string): string {
 <header>
 <h1>${name}</h1>
 <p class="mono">${text(trace.target)}</p>
+${trace.verified.map(({ by, vouchers }) => html`<p>Verified: ${text(`${whoVouches(vouchers)} (${by})`)}</p>`)}
 ${outcome}
 </header>
 <section class="bottleneck"><h2>Bottleneck</h2><p>${bottleneck(trace).text}</p></section>

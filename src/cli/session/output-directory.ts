@@ -19,8 +19,8 @@ import type { FetchFlag } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
 import { findImage } from './find-image.ts';
-import { gateOptions } from './gate.ts';
-import { fetchingOptions, paceOf, platformsOf, withRegistry } from './transfer.ts';
+import { gateOptions, namesPolicy, storedGateOptions } from './gate.ts';
+import { fetchingOptions, paceOf, platformsOf, withRegistry, withTransferRegistry } from './transfer.ts';
 
 export const FORCE: Bool<'force'> = bool({
   name: 'force',
@@ -69,9 +69,8 @@ export async function presentImage(
   const { input, services, signal } = context;
   const call = { signal };
   const image = await ifFound(findImage(backend.images, input.arg(0), call));
-  const gate = gateOptions(context);
   if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call))) {
-    await passGate({ backend }, gate, { reference: parseReference(image.name), root: image.target }, call);
+    await judgeStored(context, backend, { image, platform, report });
     return image;
   }
   const reference = await referenceOf(context.runtime, input.arg(0), context);
@@ -80,11 +79,31 @@ export async function presentImage(
     services.fetchImage(deps, {
       reference,
       platforms: platformsOf(context),
-      ...gate,
+      ...gateOptions(context),
       ...paceOf(registryOpts),
       report,
       signal,
     }),
   );
   return await backend.images.get(name, call);
+}
+
+/** Whether an image of the store may go on: its signatures are looked for at its registry, where the flags ask for any. */
+async function judgeStored(
+  context: Context<FetchFlag | GateFlag | 'platform'>,
+  backend: LocalBackend,
+  {
+    image,
+    platform,
+    report,
+  }: { readonly image: Image; readonly platform: Platform; readonly report: Report },
+): Promise<void> {
+  const { signal } = context;
+  const reference = parseReference(image.name);
+  const registryOpts = namesPolicy(context) ? await fetchingOptions(context, reference) : {};
+  await withTransferRegistry(context, { ...registryOpts, report }, async (registry) => {
+    const evidence = registry.evidence(reference);
+    const subject = { reference, root: image.target, platforms: [platform], evidence };
+    await passGate({ backend }, storedGateOptions(context), subject, { signal, report });
+  });
 }

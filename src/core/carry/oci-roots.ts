@@ -25,6 +25,8 @@ export interface LayoutContent {
   readonly referrers: readonly Referrer[];
   /** Other things, which are no error in an index (image-spec image-layout.md). */
   readonly others: readonly Descriptor[];
+  /** All of these, as index.json lists them. */
+  readonly roots: readonly Descriptor[];
 }
 
 export interface ListedImage extends ArchivedImage {
@@ -37,7 +39,8 @@ export async function layoutContent(read: Read, hashers: Hashers): Promise<Layou
   const images: ListedImage[] = [];
   const referrers: Referrer[] = [];
   const others: Descriptor[] = [];
-  for (const root of await ociRoots(read, hashers)) {
+  const roots = await ociRoots(read, hashers);
+  for (const root of roots) {
     const { mediaType, digest, size, platform, annotations = {} } = root;
     const subject = annotations[SUBJECT];
     if (subject !== undefined) {
@@ -47,7 +50,7 @@ export async function layoutContent(read: Read, hashers: Hashers): Promise<Layou
       images.push({ target: { mediaType, digest, size, platform }, names: annotatedNames(root), called });
     } else others.push(root);
   }
-  return { images, referrers, others };
+  return { images, referrers, others, roots };
 }
 
 async function ociRoots(read: Read, hashers: Hashers): Promise<readonly Descriptor[]> {

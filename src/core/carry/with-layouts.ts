@@ -1,14 +1,18 @@
 /** A registry that answers for images of layouts, too: each verb that asks a registry reads a layout likewise. */
 import { cleanedUp } from '../async/cleanup.ts';
+import type { Provider } from '../content/content-store.ts';
 import { HawserError } from '../errors.ts';
 import { OCTET_STREAM } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { LayoutImage, Reference } from '../reference/reference.ts';
 import type { Fetcher, Registry } from '../registry/registry.ts';
 import type { Runtime } from '../runtime.ts';
-import { LayoutFetcher } from './archive-blobs.ts';
+import type { Evidence } from '../trust/evidence.ts';
+import { LayoutFetcher, readArchived } from './archive-blobs.ts';
+import { layoutEvidence } from './layout-evidence.ts';
 import { openLayout, prefixOf } from './layout-source.ts';
 import type { Archive } from './members.ts';
+import { layoutContent } from './oci-roots.ts';
 
 /** References of `referenceOf` that lead into a layout are answered from there; `registry`, which is closed with it, answers the others. */
 export function withLayouts(registry: Registry, deps: Pick<Runtime, 'fs' | 'hashers'>): Registry {
@@ -34,7 +38,8 @@ export function withLayouts(registry: Registry, deps: Pick<Runtime, 'fs' | 'hash
     access: async (host, request) => await registry.access(host, request),
     catalog: async (host, request) => await registry.catalog(host, request),
     referrers: async (reference, request) => await registry.referrers(atRegistry(reference), request),
-    evidence: (reference) => registry.evidence(atRegistry(reference)),
+    evidence: (reference) =>
+      reference.layout === undefined ? registry.evidence(reference) : layouts.evidence(reference.layout),
     // Nothing is written into a layout.
     writer: async (reference, call) => await registry.writer(atRegistry(reference), call),
     async [Symbol.asyncDispose]() {
@@ -50,6 +55,7 @@ function atRegistry(reference: Reference): Reference {
 
 interface Opened {
   readonly archive: Archive;
+  readonly prefix: string;
   readonly blobs: LayoutFetcher;
 }
 
@@ -63,9 +69,13 @@ class Layouts implements AsyncDisposable {
   }
 
   async blobs({ path }: LayoutImage, call: Call): Promise<LayoutFetcher> {
+    return (await this.#opening(path, call)).blobs;
+  }
+
+  #opening(path: string, call: Call): Promise<Opened> {
     const opening = this.#opened.get(path) ?? this.#open(path, call);
     this.#opened.set(path, opening);
-    return (await opening).blobs;
+    return opening;
   }
 
   fetcher(layout: LayoutImage): Fetcher {
@@ -75,11 +85,30 @@ class Layouts implements AsyncDisposable {
     };
   }
 
+  evidence(layout: LayoutImage): Evidence {
+    const open = (call: Call) => this.#evidence(layout, call);
+    return {
+      tagged: async (tag, limit, call) => (await open(call)).tagged(tag, limit, call),
+      referrers: async (subject, type, call) => (await open(call)).referrers(subject, type, call),
+      read: async (desc, limit, call) => (await open(call)).read(desc, limit, call),
+    };
+  }
+
+  async #evidence({ path }: LayoutImage, call: Call): Promise<Evidence> {
+    const { archive, prefix, blobs } = await this.#opening(path, call);
+    const read = (name: string, limit: number) =>
+      readArchived(archive, undefined, `${prefix}${name}`, limit, call);
+    const { roots } = await layoutContent(read, this.#deps.hashers);
+    const open: Provider['open'] = (digest, opts = {}) => blobs.read(digest, opts);
+    return layoutEvidence({ open }, roots);
+  }
+
   async #open(path: string, call: Call): Promise<Opened> {
     const { fs, hashers } = this.#deps;
     const archive = await openLayout(fs, path, call);
     try {
-      return { archive, blobs: new LayoutFetcher(archive, await prefixOf(archive, call), hashers) };
+      const prefix = await prefixOf(archive, call);
+      return { archive, prefix, blobs: new LayoutFetcher(archive, prefix, hashers) };
     } catch (err) {
       throw await cleanedUp(err, () => archive[Symbol.asyncDispose]());
     }

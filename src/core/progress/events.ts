@@ -1,5 +1,6 @@
 import type { Kind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Voucher } from '../trust/voucher.ts';
 
 /**
  * The events of a transfer. The CLI renders them, `--progress=json` prints one a line, programs may watch them. `key` is
@@ -11,6 +12,14 @@ export type ProgressEvent = ImageEvent & { readonly image?: string };
 export type ImageEvent =
   | { readonly type: 'resolving'; readonly name: string }
   | { readonly type: 'resolved'; readonly name: string; readonly root: Descriptor }
+  /** Somebody vouches for the image, before anything of it is fetched. `by`: who has asked for that. */
+  | {
+      readonly type: 'verified';
+      readonly name: string;
+      readonly target: string;
+      readonly by: string;
+      readonly vouchers: readonly Voucher[];
+    }
   | {
       readonly type: 'blob';
       readonly key: string;

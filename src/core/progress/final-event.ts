@@ -1,5 +1,6 @@
 import type { Kind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Voucher } from '../trust/voucher.ts';
 import type { ProgressEvent } from './events.ts';
 
 /** What a server said, or how the exchange with it ended. */
@@ -32,6 +33,8 @@ export interface ImageDone {
   readonly digest: string;
   /** What became of it, where more than one thing may. */
   readonly state?: string | undefined;
+  /** Who vouches for the image; absent when nobody was asked. */
+  readonly verified?: readonly Voucher[] | undefined;
   /** Of `--json`, where the command has unpacked: each platform with its chain ID. */
   readonly unpacked?: readonly { readonly platform: string; readonly chainId: string }[] | undefined;
 }

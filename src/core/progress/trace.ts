@@ -1,4 +1,5 @@
 /** A transfer as spans of time: the tracer gathers them, traces and reports show them. Plain data. */
+import type { Voucher } from '../trust/voucher.ts';
 import type { Stage, StageTimes } from './events.ts';
 
 /** Milliseconds since the trace began. */
@@ -40,6 +41,8 @@ export interface Trace {
   readonly startedAt: number;
   /** The whole time, in milliseconds. */
   readonly ms: number;
+  /** Who vouches for the image, and who has asked for that. */
+  readonly verified: readonly { readonly by: string; readonly vouchers: readonly Voucher[] }[];
   /** The reason of a failure; undefined after a success. */
   readonly failure: string | undefined;
   /** The image first, then blobs and layers as they were first seen. */

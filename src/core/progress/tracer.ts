@@ -88,6 +88,7 @@ export class Tracer {
   readonly #rows = new Map<string, OpenRow>();
   #name = '';
   #target = '';
+  readonly #verified: Trace['verified'][number][] = [];
   readonly #omitted = new Set<string>();
 
   constructor(clock: Clock) {
@@ -107,14 +108,15 @@ export class Tracer {
         this.#target = event.root.digest;
         this.#image.end('resolve', now);
         break;
+      case 'verified':
+        this.#verified.push(event);
+        break;
       case 'blob':
         this.#blob(event, now);
         break;
-      case 'retry': {
-        const row = this.#row(event.key, 'blob', event.key, event.desc);
-        if (row) row.retries++;
+      case 'retry':
+        this.#retry(event);
         break;
-      }
       case 'layer':
         this.#layer(event, now);
         break;
@@ -128,8 +130,7 @@ export class Tracer {
         this.#image.at('sync', now);
         break;
       case 'recorded':
-        this.#image.end('sync', now);
-        this.#image.end('record', now);
+        for (const stage of ['sync', 'record'] as const) this.#image.end(stage, now);
         break;
       case 'unpacking':
       case 'unpacked':
@@ -140,6 +141,11 @@ export class Tracer {
     }
   };
 
+  #retry({ key, desc }: Extract<ProgressEvent, { type: 'retry' }>): void {
+    const row = this.#row(key, 'blob', key, desc);
+    if (row) row.retries++;
+  }
+
   /** The trace up to now; `failure`: why the transfer failed. */
   finish(failure?: string): Trace {
     const ms = this.#clock.monotonic() - this.#origin;
@@ -148,6 +154,7 @@ export class Tracer {
       target: this.#target,
       startedAt: this.#startedAt,
       ms,
+      verified: [...this.#verified],
       failure,
       rows: [this.#image, ...this.#rows.values()].map((row) => row.finish(ms)),
       omitted: this.#omitted.size,

@@ -13,7 +13,7 @@ import { acceptOf } from '../registry/accept.ts';
 import { isSuccess, singleHeader, typeOf } from '../registry/answer.ts';
 import { discard, readCapped } from '../registry/body.ts';
 import { statusOf } from '../registry/failures.ts';
-import { referrersTag } from '../registry/lists.ts';
+import { referrersTag } from '../registry/referrers-tag.ts';
 import type { RepositoryWriter } from '../registry/registry.ts';
 import { type Document, putManifest } from './put-manifest.ts';
 

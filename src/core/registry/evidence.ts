@@ -9,8 +9,9 @@ import type { Evidence } from '../trust/evidence.ts';
 import { readCapped } from './body.ts';
 import type { RepositoryClient } from './client.ts';
 import { fetchObject } from './fetcher.ts';
-import { type ListDeps, referrersOf, referrersTag, taggedReference } from './lists.ts';
+import { type ListDeps, referrersOf, taggedReference } from './lists.ts';
 import { openPages, readPages } from './pages.ts';
+import { referrersTag } from './referrers-tag.ts';
 import { readTagged, subtleDigest } from './resolver.ts';
 
 /** Bytes of a list of referrers, or of one page of it. */

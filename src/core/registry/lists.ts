@@ -1,7 +1,7 @@
 /** Questions that registries answer by lists: the tags of a repository, the repositories, what refers to a manifest. */
 import { HawserError, ifFound } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 import { MAX_CHILDREN, parseDescriptor, parseIndex } from '../oci/documents.ts';
 import { arrayField, asString, misfit } from '../oci/fields.ts';
 import { type Json, type JsonObject, MAX_JSON_VALUES } from '../oci/json.ts';
@@ -15,6 +15,7 @@ import type { RepositoryClient } from './client.ts';
 import { apiUrl, type Host } from './hosts.ts';
 import { type Bounds, type Insist, type Listing, openPages, readPages } from './pages.ts';
 import { safeUrl } from './redact.ts';
+import { referrersTag } from './referrers-tag.ts';
 import type { Lists, Referrers, ReferrersRequest } from './registry.ts';
 import { type Root, resolveRoot } from './resolver.ts';
 import { isDenied } from './status.ts';
@@ -208,9 +209,4 @@ async function taggedReferrers(
 export function taggedReference(reference: Reference, tag: string): Reference {
   const { host, repository } = reference;
   return { ...reference, name: `${host}/${repository}:${tag}`, tag, digest: undefined };
-}
-
-/** distribution-spec, "Referrers Tag Schema": algorithm and digest, cut to 32 and 64 characters. */
-export function referrersTag(digest: Digest): string {
-  return `${algorithmOf(digest).slice(0, 32)}-${hexOf(digest).slice(0, 64)}`;
 }

@@ -131,6 +131,11 @@ class Judgement {
   }
 
   #refusal(reason: string, hint?: string): Verdict {
-    return { accepted: false, by: this.#by, reason, ...(hint === undefined ? {} : { hint }) };
+    return {
+      accepted: false,
+      by: this.#by,
+      reason: reason,
+      ...(hint === undefined ? {} : { hint }),
+    };
   }
 }

@@ -1,9 +1,11 @@
 /** What is judged before anything of an image is fetched, by whom, and what comes of it. Types only. */
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { Evidence } from './evidence.ts';
+import type { Voucher } from './voucher.ts';
+
+export type { Voucher } from './voucher.ts';
 
 /** An image that somebody wants. What is judged is what is pulled: nobody resolves the reference again. */
 export interface Subject {
@@ -20,22 +22,6 @@ export interface Subject {
 /** What is known of an image before any of its documents is read. */
 export type NamedRoot = Pick<Subject, 'reference' | 'root'>;
 
-/** Somebody who vouches for an image. */
-export interface Voucher {
-  /** `verifier`: a program that was asked. Else what a signature was checked with. */
-  readonly by: 'key' | 'fulcio' | 'pki' | 'verifier';
-  /** The root, or a manifest below it: what was vouched for. */
-  readonly digest: Digest;
-  /** A key as `SHA256:` and base64 of its SPKI's hash; the subject of a certificate; the name of a program. */
-  readonly signer: string;
-  /** Who has identified the subject (the OIDC issuer). */
-  readonly issuer?: string | undefined;
-  /** `attachment`: cosign's tag `sha256-….sig`; `bundle`: a sigstore bundle among the referrers. */
-  readonly format?: 'attachment' | 'bundle' | undefined;
-  /** When, by a transparency log or a timestamp authority (RFC 3339). */
-  readonly at?: string | undefined;
-}
-
 /** The image may come in. */
 export interface Acceptance {
   readonly accepted: true;
@@ -43,6 +29,8 @@ export interface Acceptance {
   readonly by: string;
   /** Empty: whoever decided asks for no proof. */
   readonly vouchers: readonly Voucher[];
+  /** What the user should know. */
+  readonly note?: string | undefined;
 }
 
 /** The image may not come in. */

@@ -5,6 +5,7 @@ import type { Archive } from '../carry/members.ts';
 import { layoutContent } from '../carry/oci-roots.ts';
 import type { ArchiveForm } from '../carry/open-archive.ts';
 import type { Referrer } from '../carry/referrers.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Job } from './job.ts';
 import type { StoreDeps, VerbOptions } from './options.ts';
@@ -12,6 +13,8 @@ import type { StoreDeps, VerbOptions } from './options.ts';
 export interface ArchivedContent extends DockerImages {
   /** What refers to the images: they get no names. */
   readonly referrers: readonly Referrer[];
+  /** All that the index of a layout lists, signatures among it. */
+  readonly roots: readonly Descriptor[];
 }
 
 interface ArchiveDeps extends StoreDeps {
@@ -31,12 +34,16 @@ export async function archivedImages(
   if (type === 'docker') {
     const { codecs, hashers, runtime } = deps;
     const docker = { content, codecs, hashers, random: (length: number) => runtime.host.random(length) };
-    return { ...(await takeDockerImages(docker, archive, prefix, checks, { signal, lease })), referrers: [] };
+    return {
+      ...(await takeDockerImages(docker, archive, prefix, checks, { signal, lease })),
+      referrers: [],
+      roots: [],
+    };
   }
   const read = (name: string, limit: number) =>
     readArchived(archive, content, `${prefix}${name}`, limit, { signal });
-  const { images, referrers, others } = await layoutContent(read, deps.hashers);
+  const { images, referrers, others, roots } = await layoutContent(read, deps.hashers);
   for (const { digest, mediaType } of others)
     report({ type: 'warning', message: `Left out ${digest}: it is ${mediaType}, and no image` });
-  return { images, generated: new Set(), referrers };
+  return { images, generated: new Set(), referrers, roots };
 }

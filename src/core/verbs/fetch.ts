@@ -12,7 +12,7 @@ import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import { codeOf } from '../registry/failures.ts';
-import type { Acceptance } from '../trust/verdict.ts';
+import type { Acceptance, Subject } from '../trust/verdict.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { passGate } from './gate.ts';
 import { type FetchJob, type Job, withJob } from './job.ts';
@@ -90,8 +90,8 @@ async function readTarget(
 /** Resolves the reference; asks whether the image may come in; converts an image of schema 1. */
 async function resolveTarget(job: FetchJob, beforeFetch: SpaceCheck, read: boolean): Promise<RecordTarget> {
   const root = await resolve(job, read);
-  const { options, deps, signal } = job;
-  const verified = await passGate(deps, options, { reference: options.reference, root }, { signal });
+  const { options, deps } = job;
+  const verified = await passGate(deps, options, subjectOf(job, root), job);
   const labels = options.labels ?? {};
   // '' removes the label: a name that was of schema 1 before may be it no longer.
   if (!isSchema1Type(root.mediaType))
@@ -102,6 +102,14 @@ async function resolveTarget(job: FetchJob, beforeFetch: SpaceCheck, read: boole
   });
   const generated = new Set([config.digest, manifest.digest]);
   return { root: manifest, verified, generated, labels: { [CONVERTED_LABEL]: root.digest, ...labels } };
+}
+
+/** What the gate judges of an image at a registry. */
+export function subjectOf({ deps, options }: Pick<FetchJob, 'deps' | 'options'>, root: Descriptor): Subject {
+  const { reference, metadataOnly } = options;
+  const { platforms } = wantedOf(deps, options);
+  const evidence = deps.registry.evidence(reference);
+  return { reference, root, platforms: metadataOnly === true ? 'all' : platforms, evidence };
 }
 
 /** `read`: by the document itself, where an answer to HEAD would do. */

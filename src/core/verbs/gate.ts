@@ -3,45 +3,74 @@ import { absolutePath } from '../absolute-path.ts';
 import type { Backend } from '../backend.ts';
 import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
-import type { Acceptance, NamedRoot, RootJudge } from '../trust/verdict.ts';
+import type { Report } from '../progress/events.ts';
+import type { Runtime } from '../runtime.ts';
+import type { PolicyChoice } from '../trust/choose-policy.ts';
+import { chosenJudge } from '../trust/chosen-judge.ts';
+import type { Acceptance, Judge, Subject } from '../trust/verdict.ts';
 import { verifierJudge } from '../verifiers/verifier-judge.ts';
 import { type VerifierParts, verifiersAt } from '../verifiers/verifiers.ts';
 
 /** Who is asked. */
 export interface GateOptions {
   /** Each must accept an image, and the image verifiers of the node, too. */
-  readonly judges?: readonly RootJudge[] | undefined;
+  readonly judges?: readonly Judge[] | undefined;
   /** The node's image verifiers are not asked. */
   readonly skipNodeVerifiers?: boolean | undefined;
+  /** Somebody must vouch for an image: that nobody asks for a proof is not enough. */
+  readonly requireSigned?: boolean | undefined;
 }
 
-/** `verifiers`: paths of programs, or of directories of programs; `none` stands for not to ask those of the node. */
-export function gateOf(parts: VerifierParts, verifiers: readonly string[]): GateOptions {
+/** What a user says of who decides. */
+export interface GateChoice extends PolicyChoice {
+  /** Paths of programs, or of directories of programs; `none` stands for not to ask those of the node. */
+  readonly verifiers?: readonly string[] | undefined;
+  readonly requireSigned?: boolean | undefined;
+}
+
+/** The judges that a choice names: the policy that holds, if any does, then programs. */
+export function gateOf(
+  parts: VerifierParts & Pick<Runtime, 'clock' | 'signatures'>,
+  { verifiers = [], requireSigned, ...choice }: GateChoice,
+): GateOptions {
   const paths = verifiers.filter((path) => path !== 'none').map((path) => absolutePath(path, parts.host));
+  const { fs, host, clock } = parts;
+  const policy = chosenJudge({ fs, host, clock, signatures: () => parts.signatures() }, choice);
   return {
-    judges: paths.map((path) => verifierJudge(parts, async () => verifiersAt(path))),
+    judges: [policy, ...paths.map((path) => verifierJudge(parts, async () => verifiersAt(path)))],
     skipNodeVerifiers: verifiers.includes('none'),
+    requireSigned,
   };
 }
 
-/** One judge after the other. PermissionDenied when one refuses the image; the error of one who cannot decide. */
+/**
+ * One judge after the other. PermissionDenied when one refuses the image; the error of one who cannot decide. Returns who vouches, and
+ * tells `report` so.
+ */
 export async function passGate(
   { backend }: { readonly backend: Pick<Backend, 'judge'> },
-  { judges = [], skipNodeVerifiers = false }: GateOptions,
-  subject: NamedRoot,
-  call: Call,
+  { judges = [], skipNodeVerifiers = false, requireSigned = false }: GateOptions,
+  subject: Subject,
+  { report, ...call }: Call & { readonly report?: Report | undefined },
 ): Promise<readonly Acceptance[]> {
   const node = skipNodeVerifiers || backend.judge === undefined ? [] : [backend.judge];
+  const { name } = subject.reference;
+  const { digest } = subject.root;
   const accepted: Acceptance[] = [];
   for (const judge of [...node, ...judges]) {
     const verdict = await judge.judge(subject, call);
     call.signal?.throwIfAborted();
     if (verdict.accepted !== true) {
-      const { reference, root } = subject;
-      const message = `${reference.name} (${root.digest}): ${verdict.reason} (${verdict.by})`;
+      const message = `${name} (${digest}): ${verdict.reason} (${verdict.by})`;
       throw new HawserError('PermissionDenied', message, { hint: verdict.hint });
     }
-    accepted.push(verdict);
+    if (verdict.note !== undefined) report?.({ type: 'warning', message: verdict.note });
+    if (verdict.vouchers.length > 0) accepted.push(verdict);
   }
+  if (requireSigned && accepted.length === 0)
+    throw new HawserError('PermissionDenied', `${name} (${digest}): nobody vouches for the image`, {
+      hint: 'Name a policy that asks for signatures (--policy), or a key (--verify-key); or leave --require-signed away',
+    });
+  for (const { by, vouchers } of accepted) report?.({ type: 'verified', name, target: digest, by, vouchers });
   return accepted;
 }

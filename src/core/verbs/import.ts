@@ -3,11 +3,13 @@ import { closingAfter } from '../async/cleanup.ts';
 import { ArchiveBlobs, readArchived } from '../carry/archive-blobs.ts';
 import { BUNDLE, MAX_BUNDLE, parseBundle } from '../carry/bundle.ts';
 import { chooseNames, type NamedImage } from '../carry/import-names.ts';
+import { layoutEvidence } from '../carry/layout-evidence.ts';
 import type { Archive } from '../carry/members.ts';
 import { type ArchiveForm, formOf, openArchive } from '../carry/open-archive.ts';
-import { ifFound, messageOf, wrap } from '../errors.ts';
+import { ifFound, isKind, messageOf, wrap } from '../errors.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
 import { parseReference } from '../reference/parse.ts';
+import type { Evidence } from '../trust/evidence.ts';
 import { archivedImages } from './archived-images.ts';
 import { bringOthers, checkAndBring, pullOptions } from './bring-archived.ts';
 import { passGate } from './gate.ts';
@@ -75,14 +77,14 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   const { content } = deps.backend;
   const form = await formOf(archive, job);
   const blobs = new ArchiveBlobs(archive, form.prefix, content, deps.hashers);
-  const { named, generated, referrers } = await doing(archive, async () => {
+  const { named, generated, referrers, roots } = await doing(archive, async () => {
     const { images, ...rest } = await archivedImages(job, archive, form, options.unpack === false);
     return { named: chooseNames(images, options), ...rest };
   });
   const { images, leftOut } = named;
   for (const message of leftOut) report({ type: 'warning', message });
   await refuseConflicts(job, images);
-  const judged = await judgedImages(job, images);
+  const judged = await judgedImages(job, images, layoutEvidence(blobs, roots));
   let known: Promise<readonly string[]> | undefined;
   const base = () => {
     known ??= baseOf(job, archive, form);
@@ -104,15 +106,26 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   return { images: await recordImported(job, whole, unpacked) };
 }
 
-/** Asks whether the images may come in, each under its name. */
+/** What carries signatures from place to place is under such tags: cosign's, and that of a list of referrers. */
+const OF_SIGNATURES = /:sha(?:256|384|512)-[0-9a-f]{64,}(?:\.sig|\.att|\.sbom)?$/;
+
+/** Asks whether the images may come in, each under its name. Signatures that came along are no images that anybody signs. */
 async function judgedImages(
-  { deps, options, signal }: ImportJob,
+  job: ImportJob,
   images: readonly NamedImage[],
+  evidence: Evidence,
 ): Promise<JudgedImage[]> {
+  const { deps, options, report } = job;
+  const platforms = options.platforms ?? [deps.hostPlatform];
   const judged: JudgedImage[] = [];
   for (const image of images) {
-    const subject = { reference: parseReference(image.name), root: image.target };
-    judged.push({ ...image, verified: await passGate(deps, options, subject, { signal }) });
+    const subject = { reference: parseReference(image.name), root: image.target, platforms, evidence };
+    try {
+      judged.push({ ...image, verified: await passGate(deps, options, subject, job) });
+    } catch (err) {
+      if (!OF_SIGNATURES.test(image.name) || !isKind(err, 'PermissionDenied')) throw err;
+      report({ type: 'warning', message: `Left out ${image.name}, which is for signatures` });
+    }
   }
   return judged;
 }

@@ -157,10 +157,10 @@ export class PullThrough implements Upstream, AsyncDisposable {
 
   /** The policy judges images: what an index that was let in lists is let in, too. */
   async #admit(reference: Reference, root: Descriptor, call: Call): Promise<void> {
-    const { backend } = this.#deps;
     const key = keyOf(reference, root.digest);
     if (reference.tag === undefined && this.#admitted.has(key)) return;
-    await passGate({ backend }, this.#options, { reference, root }, call);
+    const evidence = this.#deps.registry.evidence(reference);
+    await passGate(this.#deps, this.#options, { reference, root, platforms: 'all', evidence }, call);
     remember(this.#admitted, key, true);
   }
 

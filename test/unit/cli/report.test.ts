@@ -40,6 +40,7 @@ const pull = (more: Partial<Trace> = {}): Trace => ({
       times: { inflate: 500, apply: 250 },
     }),
   ],
+  verified: [],
   omitted: 0,
   ...more,
 });

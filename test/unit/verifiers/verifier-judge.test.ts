@@ -25,6 +25,11 @@ const root: Descriptor = {
   annotations: { 'not.for': 'verifiers' },
 };
 const subject = { reference: parseReference('alpine:3'), root };
+/** Programs look for signatures themselves. */
+const unread = async (): Promise<never> => {
+  throw new Error('nobody looks here');
+};
+const evidence = { tagged: unread, referrers: unread, read: unread };
 const NAME = 'docker.io/library/alpine:3';
 const runtime = { ...bareRuntime(), programs: createPrograms() };
 const top = tempDir('hawser-verifiers-');
@@ -109,7 +114,13 @@ test('HA20: verifiers: more programs than there may be are an error, where conta
 
 test('verifiers: a single program, and several places at once', async () => {
   install({ yes: 'true', no: 'echo never; exit 1' });
-  const gate = (...paths: string[]) => passGate({ backend: {} }, gateOf(runtime, paths), subject, {});
+  const gate = (...paths: string[]) =>
+    passGate(
+      { backend: {} },
+      gateOf(runtime, { policy: 'none', verifiers: paths }),
+      { ...subject, platforms: [], evidence },
+      {},
+    );
   const [accepted] = await gate(`${bin}/yes`);
   assert.equal(accepted?.by, `image verifiers in ${bin}/yes`);
   assert.deepEqual(await gate('none'), []);

@@ -1,0 +1,276 @@
+/** Signatures before the first byte: the verbs over a store and a test registry that serves signed images. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fetchImage } from '../../src/core/verbs/fetch.ts';
+import { withDeps } from '../../src/entry/api.ts';
+import { apiGate } from '../../src/entry/gate.ts';
+import { fetch, type PolicyChoice, type Subject, type Verdict } from '../../src/mod.ts';
+import { buildIndex } from '../registry/image.ts';
+import type { RegistryOptions } from '../registry/registry.ts';
+import { type Bench, image, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
+import { runHere } from '../support/command-line.ts';
+import { failure } from '../support/failure.ts';
+import { tempDir } from '../support/tmp.ts';
+import { keyFile, serveTrustFixtures } from '../support/trust-fixtures.ts';
+
+const API = { lists: { referrers: { filters: true } } };
+const K1: PolicyChoice = { keys: [keyFile('k1.pub')] };
+const SIGNED = 'fx/b01-valid';
+
+const withFixtures = (body: (bench: Bench) => Promise<void>, options: RegistryOptions = API): Promise<void> =>
+  withBench(async (bench) => {
+    serveTrustFixtures(bench.registry);
+    await body(bench);
+  }, options);
+
+/** Nothing is recorded, and nothing but what was looked at was asked for. */
+async function nothingCame({ store, registry }: Bench): Promise<void> {
+  assert.deepEqual(await store.images.list(), []);
+  assert.deepEqual(await store.content.list(), []);
+  assert.deepEqual(await store.leases.list(), []);
+  const asked = registry.log().filter((line) => /GET \/fx\/[^/]+\/blobs\//.test(line));
+  for (const line of asked) {
+    const digest = line.split('/').at(-1) ?? '';
+    const bytes = await registry.content(SIGNED, digest);
+    const text = new TextDecoder().decode(bytes);
+    assert.doesNotMatch(text, /"rootfs"/, 'a config was fetched');
+    assert.match(text, /^\{/, 'a layer was fetched');
+  }
+}
+
+const refOf = ({ registry }: Bench, name = SIGNED) => `${registry.host}/${name}:1`;
+
+test('a signature by the right key lets an image in; the result and the events say who vouches', () =>
+  withFixtures(async (bench) => {
+    const { store, registry, events } = bench;
+    const result = await fetch(refOf(bench), {
+      store,
+      verify: K1,
+      onProgress: (one) => void events.push(one),
+    });
+    const [voucher, ...more] = result.verified?.flatMap(({ vouchers }) => vouchers) ?? [];
+    assert.deepEqual(more, []);
+    assert.equal(voucher?.by, 'key');
+    assert.equal(voucher?.format, 'bundle');
+    assert.equal(voucher?.digest, result.target.digest);
+    assert.match(voucher?.signer ?? '', /^SHA256:/);
+    const verified = events.findIndex(({ type }) => type === 'verified');
+    const first = events.findIndex(({ type }) => type === 'blob');
+    assert.ok(verified >= 0 && verified < first, 'before the first blob');
+    assert.ok(registry.log().length > 0);
+  }));
+
+test('another key, and no signature at all: nothing of the image is asked for', () =>
+  withFixtures(async (bench) => {
+    const verify = { keys: [keyFile('k2.pub')] };
+    const { store } = bench;
+    await rejectsWith(
+      'PermissionDenied',
+      /1 bundle, none good: 1 is by another key/,
+      fetch(refOf(bench), { store, verify }),
+    );
+    const unsigned = fetch(refOf(bench, 'fx/k06-unsigned'), { store, verify: K1 });
+    await rejectsWith(
+      'PermissionDenied',
+      /is not signed: no signature at sha256-\w+\.sig, no bundle among its referrers/,
+      unsigned,
+    );
+    await nothingCame(bench);
+  }));
+
+const REQUESTS: readonly (readonly [string, string, RegistryOptions, readonly string[]])[] = [
+  ['an attachment', 'fx/k12b-rollback-no-tag', API, ['.sig', 'blobs/']],
+  ['a bundle by the API', SIGNED, API, ['.sig', 'referrers/', 'manifests/', 'blobs/']],
+  [
+    'a bundle by the fallback tag',
+    SIGNED,
+    {},
+    ['.sig', 'referrers/', 'manifests/sha256-', 'manifests/', 'blobs/'],
+  ],
+  ['none', 'fx/k06-unsigned', API, ['.sig', 'referrers/']],
+  ['none without the API', 'fx/k06-unsigned', {}, ['.sig', 'referrers/', 'manifests/sha256-']],
+];
+for (const [what, name, options, wanted] of REQUESTS) {
+  test(`as few requests as there can be: ${what}`, () =>
+    withFixtures(async (bench) => {
+      const { registry, store } = bench;
+      const accept = async (subject: Subject): Promise<Verdict> => {
+        registry.requests.length = 0;
+        return { accepted: true, by: `a test of ${subject.reference.name}`, vouchers: [] };
+      };
+      const seen: string[] = [];
+      const refuse = async (): Promise<Verdict> => {
+        seen.push(...registry.log());
+        return { accepted: false, by: 'a test', reason: 'enough' };
+      };
+      // The names of the fixtures are of another registry.
+      const path = join(tempDir().path, 'policy.json');
+      const rule = { type: 'exactRepository', dockerRepository: `registry.test/${name}` };
+      const requirement = { type: 'sigstore', keyPath: keyFile('k1.pub'), signedIdentity: rule };
+      writeFileSync(path, JSON.stringify({ default: [requirement] }));
+      const gate = apiGate(runtimeOf(store), { verify: { policy: path } });
+      const judges = [{ judge: accept }, ...(gate.judges ?? []), { judge: refuse }];
+      await failure(
+        withDeps(refOf(bench, name), { store }, (own, given) => fetchImage(own, { ...given, judges })),
+      );
+      if (seen.length === 0) seen.push(...registry.log());
+      assert.equal(seen.length, wanted.length, seen.join('\n'));
+      for (const [at, part] of wanted.entries()) assert.ok(seen[at]?.includes(part), `${at}: ${seen[at]}`);
+    }, options));
+}
+
+for (const status of [401, 403, 429, 500, 503]) {
+  for (const match of [/\.sig$/, /referrers/]) {
+    test(`an answer of ${status} to ${match.source} is no proof that there is no signature`, () =>
+      withFixtures(async (bench) => {
+        const { store, registry } = bench;
+        registry.faults.push({ match, status });
+        const ref = refOf(bench, 'fx/k06-unsigned');
+        const err = await failure(fetch(ref, { store, verify: K1, retry: { tries: 0 } }));
+        assert.match(err.message, new RegExp(`signatures|bundles|${status}`));
+        assert.doesNotMatch(err.message, /is not signed/);
+        await nothingCame(bench);
+      }));
+  }
+}
+
+test('one format that cannot be looked at does not hide a good signature of the other', () =>
+  withFixtures(async (bench) => {
+    bench.registry.faults.push({ match: /\.sig$/, status: 500 });
+    const { verified } = await fetch(refOf(bench), { store: bench.store, verify: K1, retry: { tries: 0 } });
+    assert.equal(verified?.length, 1);
+  }));
+
+test('a tag that moves between the verdict and the pull moves nothing: the judged digest is pulled', () =>
+  withFixtures(async (bench) => {
+    const { store, registry } = bench;
+    const other = await image('other');
+    const seen: string[] = [];
+    const verify = async ({ root }: Subject): Promise<Verdict> => {
+      seen.push(root.digest);
+      registry.push(SIGNED, '1', other);
+      return { accepted: true, by: 'a test', vouchers: [] };
+    };
+    const { target } = await fetch(refOf(bench), { store, verify });
+    assert.deepEqual([target.digest], seen);
+    assert.notEqual(target.digest, other.root.digest);
+  }));
+
+test('a function decides: its failure keeps the image out, and nothing but a plain yes lets it in', () =>
+  withFixtures(async (bench) => {
+    const { store } = bench;
+    const failing = async (): Promise<Verdict> => {
+      throw new Error('the service is away');
+    };
+    await assert.rejects(fetch(refOf(bench), { store, verify: failing }), /the service is away/);
+    for (const odd of [undefined, null, true, {}, { accepted: 'yes' }]) {
+      const verify = async () => odd as unknown as Verdict;
+      await assert.rejects(fetch(refOf(bench), { store, verify }));
+    }
+    await nothingCame(bench);
+  }));
+
+test('a required signature: a policy that accepts anything is not enough', () =>
+  withFixtures(async (bench) => {
+    const { store } = bench;
+    const path = join(tempDir().path, 'policy.json');
+    writeFileSync(path, '{"default":[{"type":"insecureAcceptAnything"}]}');
+    const verify = { policy: path };
+    await rejectsWith(
+      'PermissionDenied',
+      /nobody vouches/,
+      fetch(refOf(bench), { store, verify, requireSigned: true }),
+    );
+    await rejectsWith(
+      'PermissionDenied',
+      /nobody vouches/,
+      fetch(refOf(bench), { store, requireSigned: true }),
+    );
+    await nothingCame(bench);
+    const { verified } = await fetch(refOf(bench), { store, verify });
+    assert.equal(verified, undefined);
+  }));
+
+test('all platforms of an index are wanted: all of them must be signed, or the index', () =>
+  withFixtures(async (bench) => {
+    const { store } = bench;
+    const rule = (name: string) => ({ type: 'exactRepository', dockerRepository: `registry.test/${name}` });
+    const policyFor = (name: string): PolicyChoice => {
+      const path = join(tempDir().path, 'policy.json');
+      const requirement = { type: 'sigstoreSigned', keyPath: keyFile('k1.pub'), signedIdentity: rule(name) };
+      writeFileSync(path, JSON.stringify({ default: [requirement] }));
+      return { policy: path };
+    };
+    const pulled = (name: string, platforms: readonly string[] | 'all') =>
+      fetch(refOf(bench, name), { store, verify: policyFor(name), platforms });
+    await pulled('fx/k24-index-signed', 'all');
+    const instance = 'fx/k25-instance-signed';
+    await pulled(instance, ['linux/amd64']);
+    await assert.rejects(pulled(instance, 'all'), /of its manifest sha256:\w+: it is not signed/);
+    await assert.rejects(pulled(instance, ['linux/amd64', 'linux/arm64']), /it is not signed/);
+    // What is not there is no reason to let the rest in.
+    await assert.rejects(pulled(instance, ['linux/s390x']));
+  }));
+
+test('an index of unsigned images within a signed name is refused whatever its list says', () =>
+  withFixtures(async (bench) => {
+    const { store, registry } = bench;
+    const ref = registry.push(SIGNED, 'index', buildIndex([await image('a'), await image('b')]));
+    await rejectsWith(
+      'PermissionDenied',
+      /it is not signed/,
+      fetch(ref, { store, verify: K1, platforms: 'all' }),
+    );
+    await rejectsWith('PermissionDenied', /it is not signed/, fetch(ref, { store, verify: K1 }));
+  }));
+
+test('the command line: keys, policies, the word none, and what contradicts itself', () =>
+  withFixtures(async (bench) => {
+    const { store, registry } = bench;
+    const runtime = runtimeOf(store);
+    const root = join(tempDir().path, 'root');
+    const run = (...args: string[]) => runHere(runtime, root, ['content', 'fetch', refOf(bench), ...args]);
+    const good = await run('--verify-key', keyFile('k1.pub'));
+    assert.equal(good.code, 0, good.err);
+    assert.match(
+      good.out,
+      /: verified sha256:\w+: key SHA256:\S+ \(policy of the command line, scope default\)/,
+    );
+    const bad = await run('--verify-key', keyFile('k2.pub'));
+    assert.equal(bad.code, 1);
+    assert.match(bad.err, /none good: 1 is by another key/);
+    const either = await run('--verify-key', keyFile('k2.pub'), '--verify-key', keyFile('k1.pub'), '--json');
+    assert.equal(JSON.parse(either.out).done[0].verified[0].by, 'key');
+    const path = join(tempDir().path, 'policy.json');
+    const scope = { [registry.host]: [{ type: 'sigstore', keyPath: keyFile('k1.pub') }] };
+    writeFileSync(path, JSON.stringify({ default: [{ type: 'reject' }], transports: { docker: scope } }));
+    const policy = await run('--policy', path);
+    assert.match(policy.out, new RegExp(`policy ${path}, scope ${registry.host}`));
+    const identity = ['--verify-identity', 'a@example.test', '--verify-issuer', 'https://issuer.test'];
+    const WRONG: readonly (readonly [readonly string[], RegExp])[] = [
+      [['--policy', path, '--verify-key', keyFile('k1.pub')], /a policy beside keys/],
+      [['--verify-key', keyFile('k1.pub'), ...identity], /keys and an identity together/],
+      [identity, /an identity, its issuer and a trusted root go together/i],
+      [['--policy', '/nowhere/policy.json'], /nowhere/],
+      [['--verify-key', '/nowhere/cosign.pub'], /Cannot use the key \/nowhere\/cosign\.pub/],
+      [['--verify-key', keyFile('ca.pem')], /not one public key in PEM/],
+      [['--policy', 'none', '--require-signed'], /nobody vouches/],
+    ];
+    for (const [args, says] of WRONG) {
+      const { code, err } = await run(...args);
+      assert.equal(code, 1, `${args}`);
+      assert.match(err, says);
+    }
+    assert.equal((await run('--policy', 'none')).code, 0);
+    const keyless = await runHere(runtime, root, [
+      ...['content', 'fetch', refOf(bench, 'fx/b20-keyless'), ...identity],
+      ...['--trusted-root', keyFile('trusted_root.json')],
+    ]);
+    assert.equal(keyless.code, 0, keyless.err);
+    assert.match(
+      keyless.out,
+      /signed by a@example\.test, whom https:\/\/issuer\.test has identified, at 2026-/,
+    );
+  }));
