@@ -15,7 +15,7 @@ import { need } from './messages.ts';
 
 /** Leases whose layers are remembered: a pull has one. */
 const MAX_LEASES = 8;
-/** Active snapshots that are remembered. */
+/** Active snapshots that are known at once; layers of more are applied in order. */
 const MAX_ACTIVE = 2000;
 
 const BY_CONTAINERD = 'containerd itself applies the layer';
@@ -80,9 +80,8 @@ export class Rebases {
   /** Takes note of a new active snapshot. */
   prepared(key: string, trees: SnapshotTrees | undefined): void {
     if (!this.#usable || trees === undefined || !isExtractKey(key)) return;
-    this.#active.set(key, trees);
-    const [oldest] = this.#active.keys();
-    if (this.#active.size > MAX_ACTIVE && oldest !== undefined) this.forget(oldest);
+    // One that was rebased must not be forgotten: it would be committed as a base.
+    if (this.#active.size < MAX_ACTIVE) this.#active.set(key, trees);
   }
 
   /** The active snapshot is gone. */

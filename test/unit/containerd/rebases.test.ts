@@ -35,6 +35,7 @@ interface Setting {
 
 interface World {
   readonly snapshots: ContainerdSnapshotter;
+  readonly rebases: Rebases;
   readonly log: string[];
   readonly jobs: RebaseJob[];
   readonly fake: FakeContainerd;
@@ -100,7 +101,7 @@ async function withWorld(setting: Setting, body: (world: World) => Promise<void>
     remote: false,
   });
   try {
-    await body({ snapshots, log, jobs, fake });
+    await body({ snapshots, rebases, log, jobs, fake });
   } finally {
     await fake[Symbol.asyncDispose]();
   }
@@ -244,5 +245,19 @@ test('containerd rebases: a key that was removed or never prepared is not rebase
     await snapshots.remove(KEY);
     assert.match((await snapshots.rebase(KEY, 'one', RECORD, { lease })) ?? '', /containerd itself/);
     assert.deepEqual(jobs, []);
+  });
+});
+
+test('containerd rebases: of too many at once the later ones are applied in order, and none is committed as a base', async () => {
+  await withWorld({}, async ({ snapshots, rebases, log }) => {
+    await snapshots.prepare(KEY, '', { lease });
+    assert.equal(await snapshots.rebase(KEY, 'one', RECORD, { lease }), undefined);
+    for (let i = 0; i < 3000; i++)
+      rebases.prepared(`extract-1-abcd ${i}`, { upper: treeOf(`${i}`), lowers: [] });
+    const late = 'extract-1-abcd late';
+    await snapshots.prepare(late, '', { lease });
+    assert.match((await snapshots.rebase(late, 'one', RECORD, { lease })) ?? '', /containerd itself/);
+    await snapshots.commit('two', KEY, { lease });
+    assert.ok(log.includes('commit two over one'), log.join());
   });
 });
