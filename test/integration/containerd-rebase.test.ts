@@ -187,7 +187,9 @@ function killed(installation: Installation): void {
       for (const at of KILLED_AT) {
         await here.killAt('killed', at);
         const { snapshots } = await here.state('killed');
-        const whole = snapshots.filter((row) => !row.includes('extract-'));
+        const whole = snapshots.filter(isCommitted);
+        const active = snapshots.filter((row) => !isCommitted(row));
+        for (const row of active) assert.match(row, /^(?:extract|hawser-probe)-/);
         t.diagnostic(`killed at step ${at}: ${whole.length} layers are committed`);
         assert.deepEqual(
           whole.filter((row) => !theirs.state.snapshots.includes(row)),
@@ -215,6 +217,10 @@ function killed(installation: Installation): void {
   });
 }
 
+function isCommitted(row: string): boolean {
+  return row.endsWith(' Committed');
+}
+
 /** Namespaces of a containerd into which one image is pulled. */
 class Namespaces {
   readonly #daemon: Containerd;
@@ -239,7 +245,7 @@ class Namespaces {
   /** `without`: the active snapshots of pulls that were killed, which their leases keep. */
   async state(namespace: string, leftovers?: 'without'): Promise<StoreState> {
     const state = await readState(this.#ctr(namespace), 'overlayfs');
-    const snapshots = state.snapshots.filter((row) => leftovers === undefined || !row.includes('extract-'));
+    const snapshots = state.snapshots.filter((row) => leftovers === undefined || isCommitted(row));
     return { ...state, snapshots };
   }
 
