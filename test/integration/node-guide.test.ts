@@ -4,15 +4,16 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { type AnyStore, openContainerd } from '../../src/mod.ts';
 import { type Containerd, startContainerd } from '../support/containerd.ts';
 import { type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
-import { quickest } from '../support/hawser.ts';
+import { hawser, quickest } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { node26, repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
+import { serve } from '../support/serving.ts';
 import { smallImage } from '../support/small-image.ts';
 
 const guide: string = readFileSync(join(repository, 'docs/nodes.md'), 'utf8');
@@ -35,6 +36,8 @@ for place in $SOCKETS; do touch "$place"; mount --bind "$SOCK" "$place"; done
 [ -z "$DEAD" ] || { touch "$DEAD"; mount --bind "$W/dead.sock" "$DEAD"; }
 export PATH="/usr/local/bin:$W/bin:$PATH"
 `;
+/** Where the manifest mounts. */
+const POD = 'mount --make-rprivate /; mount -t tmpfs tmpfs /run';
 /** Does what systemd does with the unit. */
 const SYSTEMCTL = `#!/bin/sh
 echo "systemctl $*"
@@ -124,6 +127,86 @@ describe('docs/nodes.md', {
     const [, check = ''] = (blocks('sh')[1] ?? '').split('\n');
     const checked = await onNode(`${runcmd[0]}\n${check}`);
     assert.match(checked.stdout, /complete.*true/, explain(checked));
+  });
+
+  test('the DaemonSet: its pod fills a node from the one machine that serves the bundle, and again costs a look', async () => {
+    const server = hawser(quickest, join(temp.path, 'served'));
+    const [, , onServer = ''] = blocks('sh');
+    const commands = onServer.split('\n');
+    // In the place of hawser's own image: what is in it is not run here.
+    await execOk('cp', [join(temp.path, 'node.tar.zst'), join(temp.path, 'hawser-oci.tar')]);
+    await execOk('bash', ['-ec', commands.filter((line) => line.includes(' import ')).join('\n')], {
+      cwd: temp.path,
+      env: { ...env, HAWSER_ROOT: server.root, PATH: `${join(temp.path, 'bin')}:${process.env.PATH}` },
+    });
+    const [, listen = ''] = /serve --listen (\S+)/.exec(commands.at(-1) ?? '') ?? [];
+    const [map, set] = parseAllDocuments(blocks('yaml')[1] ?? '').map((one) => one.toJS());
+    const pod = set.spec.template.spec;
+    const [fill] = pod.initContainers;
+    assert.deepEqual(set.spec.selector.matchLabels, set.spec.template.metadata.labels);
+    assert.deepEqual(
+      [map.metadata.name, map.metadata.namespace],
+      ['hawser-bootstrap', set.metadata.namespace],
+    );
+    for (const { name } of fill.volumeMounts)
+      assert.ok(
+        pod.volumes.some((volume: { name: string }) => volume.name === name),
+        name,
+      );
+    assert.ok(
+      commands.some((line) => line.includes(fill.image)),
+      'the image of the pod is what is imported',
+    );
+    const served = await serve(quickest, server.root, '--access-log');
+    let asked = '';
+    served.child.stderr?.on('data', (bytes) => {
+      asked += String(bytes);
+    });
+    const other = await startContainerd();
+    const inNode = await openContainerd({ address: other.socket, namespace: 'k8s.io' });
+    try {
+      // What the kubelet does: the files of the ConfigMap and the socket, where the manifest mounts them.
+      const volume = (name: string) => pod.volumes.find((one: { name: string }) => one.name === name);
+      const config = join(temp.path, 'config');
+      for (const { key, path } of volume('config').configMap.items) {
+        mkdirSync(join(config, path, '..'), { recursive: true });
+        const text = map.data[key]
+          .replaceAll(listen, served.host)
+          .replace('registry.k8s.io/pause:3.10', listed);
+        writeFileSync(join(config, path), text);
+      }
+      const mounts = fill.volumeMounts.map(({ name, mountPath }: { name: string; mountPath: string }) => {
+        const from = name === 'config' ? config : other.socket;
+        const make =
+          name === 'config'
+            ? `mkdir -p ${mountPath}`
+            : `mkdir -p $(dirname ${mountPath}); touch ${mountPath}`;
+        return `${make}; mount --bind ${from} ${mountPath}`;
+      });
+      const run = () =>
+        exec(
+          'unshare',
+          ['--mount', 'bash', '-ec', `${POD}\n${mounts.join('\n')}\n"$W/hawser" ${fill.args.join(' ')}`],
+          { env },
+        );
+      const first = await run();
+      assert.equal(first.code, 0, explain(first));
+      assert.match(first.stdout, /\n1 of 1 images: /);
+      const names = (await inNode.images.list()).map(({ name }) => name);
+      assert.ok(names.includes(listed), names.join(' '));
+      assert.match(
+        asked,
+        /GET \/v2\/small\/blobs\/\S+ 200/,
+        'the content is from the machine with the bundle',
+      );
+      asked = '';
+      assert.equal((await run()).code, 0);
+      assert.doesNotMatch(asked, /\/blobs\//);
+    } finally {
+      await inNode[Symbol.asyncDispose]();
+      await other.close();
+      await served.stop();
+    }
   });
 
   test('the containerd of k3s goes before the system’s; a socket that nobody listens at is passed over; none is an error', async () => {
