@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openContainerdBackend } from '../../src/backends/containerd/open.ts';
 import type { Backend } from '../../src/core/backend.ts';
+import { isKind } from '../../src/core/errors.ts';
 import { defaultPlatform } from '../../src/core/platforms/host.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
@@ -14,6 +15,7 @@ import { leasesSuite } from '../suites/leases.ts';
 import { namespacesSuite } from '../suites/namespaces.ts';
 import { type SnapshotterUnderTest, snapshotterSuite } from '../suites/snapshotter.ts';
 import { type Containerd, type Installation, installations, startContainerd } from '../support/containerd.ts';
+import { failure } from '../support/failure.ts';
 import { needs } from '../support/needs.ts';
 import { scratch } from '../support/scratch.ts';
 import { close, digestOf, someBytes } from '../support/stores.ts';
@@ -129,6 +131,9 @@ function over(installation: Installation): void {
       assert.deepEqual([await committed(), await committed('none', 'three'), await held()], [[], [], []]);
       assert.deepEqual(await committed('one', 'two', 'three', 'none'), ['one', 'two']);
       assert.deepEqual(await held(), ['two']);
+      const err = await failure(committed('one', 'other'));
+      assert.ok(isKind(err, 'DataLoss'), String(err));
+      assert.match(String(err), /other lies over nothing, and not over one: it does not show the image/);
     } finally {
       await done();
     }

@@ -112,8 +112,21 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
     if (highest === undefined) return found;
     // What a lease holds keeps all below it.
     await this.#hold(highest, call);
-    for (const info of await find()) if (await this.#durable.relies(this, info, call)) found.add(info.name);
+    for (const info of await find()) {
+      this.#requireParent(info, chain);
+      if (await this.#durable.relies(this, info, call)) found.add(info.name);
+    }
     return found;
+  }
+
+  /** DataLoss for a layer over another parent than its chain ID says: a daemon that skipped the parent at a commit, say. */
+  #requireParent({ name, parent }: SnapshotInfo, chain: readonly string[]): void {
+    const expected = chain[chain.indexOf(name) - 1] ?? '';
+    if (parent === expected) return;
+    const what = `The snapshot ${name} lies over ${parent || 'nothing'}, and not over ${expected || 'nothing'}`;
+    throw new HawserError('DataLoss', `${what}: it does not show the image`, {
+      hint: `Remove it, and first what is over it: ctr -n ${this.#connection.namespace} snapshots --snapshotter ${this.name} rm ${name}`,
+    });
   }
 
   /** For an active snapshot containerd walks the disk. */

@@ -138,7 +138,8 @@ export interface LayerSnapshotter extends Snapshotter {
   rebase?(key: string, parent: string, record: LayerRecord, call?: WriteCall): Promise<string | undefined>;
   /**
    * Which snapshots of a chain (names from the base up) are committed. The lease holds the highest before they are looked at for the last
-   * time, so what is found stays. `prepare` then says AlreadyExists of those that others commit later. Not given: `stat` says it of each.
+   * time, so what is found stays. DataLoss for one that is not over the one before in the chain. `prepare` then says AlreadyExists of those that
+   * others commit later. Not given: `stat` says it of each.
    */
   committedOf?(chain: readonly string[], call: WriteCall): Promise<ReadonlySet<string>>;
   /**

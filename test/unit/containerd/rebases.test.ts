@@ -31,6 +31,8 @@ interface Setting {
   /** The daemon skips the field `parent`. */
   readonly skips?: boolean;
   readonly removal?: 'fails';
+  /** The call that fails, counted from 0. */
+  readonly failing?: number;
 }
 
 interface World {
@@ -46,11 +48,15 @@ async function withWorld(setting: Setting, body: (world: World) => Promise<void>
   const log: string[] = [];
   const jobs: RebaseJob[] = [];
   const parents = new Map([['one', '']]);
+  const note = (line: string): void => {
+    log.push(line);
+    if (log.length - 1 === setting.failing) throw status(14, 'it fails: unavailable');
+  };
   const idOf = (key: unknown) => String(key).split(' ').at(-1) ?? '';
   const fake = await fakeContainerd({
     'snapshots.v1.Snapshots/Prepare': ({ request: { key, parent } }) => {
       const name = String(key).replace(/^hawser-probe-.*/, 'probe');
-      log.push(`prepare ${idOf(name)} on ${parent ?? ''}`);
+      note(`prepare ${idOf(name)} on ${parent ?? ''}`);
       const upper = treeOf(idOf(name));
       if (!parent) return { mounts: [{ type: 'bind', source: upper, options: ['rw', 'rbind'] }] };
       const below: string[] = [];
@@ -61,18 +67,18 @@ async function withWorld(setting: Setting, body: (world: World) => Promise<void>
       };
     },
     'snapshots.v1.Snapshots/Commit': ({ request: { name, parent } }) => {
-      log.push(`commit ${name} over ${parent}`);
+      note(`commit ${name} over ${parent}`);
       if (setting.commit !== undefined) throw status(setting.commit.code, setting.commit.details);
       parents.set(String(name), setting.skips === true ? '' : String(parent));
       return {};
     },
     'snapshots.v1.Snapshots/Stat': ({ request: { key } }) => {
-      log.push(`stat ${key}`);
+      note(`stat ${key}`);
       return { info: { name: key, parent: parents.get(String(key)), kind: 3 } };
     },
     'snapshots.v1.Snapshots/Remove': ({ request: { key } }) => {
       const name = String(key).replace(/^hawser-probe-.*/, 'probe');
-      log.push(`remove ${name}`);
+      note(`remove ${name}`);
       if (setting.removal === 'fails' && name !== 'probe') throw status(9, 'it has children');
       return {};
     },
@@ -260,4 +266,29 @@ test('containerd rebases: of too many at once the later ones are applied in orde
     await snapshots.commit('two', KEY, { lease });
     assert.ok(log.includes('commit two over one'), log.join());
   });
+});
+
+test('containerd rebases: whichever call fails, nothing is committed without its parent, and the next try is whole', async () => {
+  const calls = [
+    'prepare two on ',
+    'prepare probe on one',
+    'remove probe',
+    'commit two over one',
+    'stat two',
+  ];
+  for (const failing of calls.keys()) {
+    await withWorld({ failing }, async (world) => {
+      const err = await failure(make(world, 'two', 'one'));
+      assert.match(String(err), /it fails/, `call ${failing}`);
+      assert.equal(isNeedsBelow(err), false);
+      // As the extraction does.
+      await world.snapshots.remove(KEY);
+      await make(world, 'two', 'one');
+      assert.deepEqual(
+        world.log.filter((line) => line.startsWith('commit') && line !== 'commit two over one'),
+        [],
+      );
+      assert.ok(world.log.includes('stat two'), `call ${failing}`);
+    });
+  }
 });
