@@ -11,6 +11,7 @@ import { waitForEnd } from '../support/processes.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 import { smallImage } from '../support/small-image.ts';
+import { pushRealImage, realKey } from '../support/trust-fixtures.ts';
 
 const built = eachRuntime.filter(({ skip }) => skip === false);
 const second = installations.find(({ name }) => name === 'containerd 2');
@@ -135,5 +136,35 @@ describe('image verifiers of containerd 2', {
     assert.equal((await pull(quickest, '--verifier', 'none')).code, 0);
     rmSync(bin, { recursive: true });
     assert.equal((await pull(quickest)).code, 0, 'no directory: nobody is asked');
+  });
+});
+
+describe('hawser as an image verifier of containerd 2', {
+  skip: needs({ root: true, tools: ['docker-registry', 'skopeo'] }) || skip,
+}, () => {
+  test('containerd pulls what the policy of hawser accepts, and nothing else', async () => {
+    await using temp = scratch();
+    await using registry = await startDockerRegistry();
+    const layout = await smallImage(temp.path, { layers: 1, bytes: 1000, files: 1 });
+    await registry.push(`${layout}:small`, 'team/unsigned:1');
+    await pushRealImage(registry.host, 'cosign3', 'team/signed');
+    const [policy, bin] = [join(temp.path, 'policy.json'), join(temp.path, 'bin')];
+    const requirement = { type: 'sigstore', keyPath: realKey('signer.pub') };
+    writeFileSync(policy, JSON.stringify({ default: [requirement] }));
+    mkdirSync(bin);
+    const program = quickest.command.map((word) => `'${word}'`).join(' ');
+    const text = `#!/bin/sh\nHAWSER_POLICY='${policy}' exec ${program} "$@"\n`;
+    writeFileSync(join(bin, 'hawser'), text, { mode: 0o755 });
+    const more = `[plugins."io.containerd.image-verifier.v1.bindir"]\nbin_dir = ${JSON.stringify(bin)}\n`;
+    await using daemon = await startContainerd(undefined, more, second);
+    const pull = (name: string) => {
+      const how = ['--address', daemon.socket, 'images', 'pull', '--plain-http'];
+      return exec(second?.ctr ?? '', [...how, `${registry.host}/team/${name}:1`]);
+    };
+    const yes = await pull('signed');
+    assert.equal(yes.code, 0, explain(yes));
+    const no = await pull('unsigned');
+    assert.notEqual(no.code, 0);
+    assert.match(no.stderr, /verifier hawser rejected image \(exit code 1\): .*not signed/);
   });
 });

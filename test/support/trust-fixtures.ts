@@ -1,4 +1,5 @@
 /** The signed images of test/fixtures/trust: served by a test registry, each with the policy that it is judged by. */
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestRegistry } from '../registry/registry.ts';
@@ -62,17 +63,43 @@ export const realImages: readonly string[] = readdirSync(join(dir, 'real'))
   .filter((file) => file.endsWith('.json'))
   .map((file) => file.replace(/\.json$/, ''));
 
+/** Sends one of those to a registry that takes uploads, as `repository`. */
+export async function pushRealImage(host: string, name: string, repository: string): Promise<void> {
+  const { tags, manifests, blobs } = readReal(name);
+  const base = `http://${host}/v2/${repository}`;
+  for (const [hex, { text, base64 }] of Object.entries(blobs)) {
+    const { headers } = await fetch(`${base}/blobs/uploads/`, { method: 'POST' });
+    const place = new URL(headers.get('location') ?? '', base);
+    place.searchParams.set('digest', `sha256:${hex}`);
+    const body = Buffer.from(text ?? base64 ?? '', text === undefined ? 'base64' : 'utf8');
+    await sent(await fetch(place, { method: 'PUT', body }));
+  }
+  // What an index lists has to be there.
+  for (const { text } of [...manifests].sort((a, b) => Number(isIndex(a.text)) - Number(isIndex(b.text)))) {
+    const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+    const [tag = digest] = Object.keys(tags).filter((one) => tags[one] === digest);
+    const headers = { 'content-type': (JSON.parse(text) as Document).mediaType };
+    await sent(await fetch(`${base}/manifests/${tag}`, { method: 'PUT', headers, body: text }));
+  }
+}
+
+const isIndex = (text: string): boolean => 'manifests' in JSON.parse(text);
+
+async function sent(response: Response): Promise<void> {
+  if (response.status !== 201)
+    throw new Error(`${response.url}: ${response.status} ${await response.text()}`);
+  await response.body?.cancel();
+}
+
+const readReal = (name: string): Repository =>
+  JSON.parse(readFileSync(join(dir, 'real', `${name}.json`), 'utf8'));
+
 /** `signer.pub`: of all of them. `other.pub`: of none. */
 export const realKey = (name: 'signer.pub' | 'other.pub'): string => join(dir, 'real', name);
 
 /** Puts those there, as `real/NAME:1`. */
 export function serveRealImages(registry: TestRegistry): void {
-  for (const name of realImages)
-    serveRepository(
-      registry,
-      `real/${name}`,
-      JSON.parse(readFileSync(join(dir, 'real', `${name}.json`), 'utf8')),
-    );
+  for (const name of realImages) serveRepository(registry, `real/${name}`, readReal(name));
 }
 
 function serveRepository(

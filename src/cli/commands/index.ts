@@ -49,6 +49,7 @@ import { snapshotCommands } from './snapshots.ts';
 import { snapshotChanges } from './snapshots-change.ts';
 import { snapshotsDiff } from './snapshots-diff.ts';
 import { verifyCommands } from './verify.ts';
+import { verifyImage } from './verify-image.ts';
 import { version } from './version.ts';
 
 /** Everything that can be typed. */
@@ -107,6 +108,7 @@ export const GRAMMAR: Grammar<Command> = {
     config,
     digest,
     referrers,
+    verifyImage,
     bootstrap,
     copy,
     bundle,

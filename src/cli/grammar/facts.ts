@@ -5,7 +5,10 @@ export type Fact = readonly [name: string, about: string];
 /** The words that alone name a command, by what they are for; a test holds that each is in one of them. */
 export const TOPICS: readonly (readonly [title: string, words: readonly string[]])[] = [
   ['Pull and unpack', ['pull', 'fetch', 'unpack', 'bundle', 'mount', 'unmount', 'bootstrap']],
-  ['Ask a registry', ['resolve', 'digest', 'manifest', 'config', 'tags', 'catalog', 'referrers', 'lock']],
+  [
+    'Ask a registry',
+    ['resolve', 'digest', 'manifest', 'config', 'tags', 'catalog', 'referrers', 'verify', 'lock'],
+  ],
   ['Look into an image', ['inspect', 'cat', 'cp']],
   ['Carry images', ['export', 'import', 'push', 'copy', 'serve', 'inventory']],
   ['Look after the store', ['tag', 'rmi', 'gc', 'df', 'recover']],

@@ -1,11 +1,12 @@
 /** Answers of registries, as text and as JSON. */
 import type { Descriptor } from '../../core/oci/descriptor.ts';
 import { parseJson } from '../../core/oci/json.ts';
-import type { DocumentView, NamesView, ReferrersView } from '../views/answers.ts';
+import type { DocumentView, JudgedView, NamesView, ReferrersView } from '../views/answers.ts';
 import { goJson, sorted } from './go-json.ts';
 import { table } from './images.ts';
 import { safe } from './text.ts';
 import { binarySize } from './units.ts';
+import { verifiedLine } from './verified.ts';
 
 /** `{"v":1,"type":"tags","name":...,"tags":[...]}`; for repositories `host`. */
 export function renderNames({ of, subject, names, json }: NamesView): string {
@@ -38,6 +39,18 @@ export function renderReferrers({ name, found, json }: ReferrersView): string {
 export function renderDocument({ of, name, document: { desc, bytes } }: DocumentView): string {
   const document = parseJson(bytes, `the ${of} ${desc.digest}`);
   return `${goJson({ v: 1, type: of, name, descriptor: fields(desc), document })}\n`;
+}
+
+/** `{"v":1,"type":"judged","name":...,"digest":...,"verified":[...]}`. */
+export function renderJudged({ judged: { name, target, verified }, json }: JudgedView): string {
+  const { digest } = target;
+  const vouchers = verified.flatMap((one) => one.vouchers);
+  if (json)
+    return `${goJson({ v: 1, type: 'judged', name, digest, verified: vouchers.map((one) => ({ ...one })) })}\n`;
+  if (vouchers.length === 0) return `${safe(name)}: ${digest} may come in, and nobody vouches for it\n`;
+  return verified
+    .map(({ by, vouchers }) => `${verifiedLine({ type: 'verified', name, target: digest, by, vouchers })}\n`)
+    .join('');
 }
 
 function fields({ mediaType, digest, size }: Descriptor) {

@@ -1,5 +1,5 @@
 import type { View } from '../views/view.ts';
-import { renderDocument, renderNames, renderReferrers } from './answers.ts';
+import { renderDocument, renderJudged, renderNames, renderReferrers } from './answers.ts';
 import { renderBootstrap } from './bootstrap.ts';
 import {
   renderBlobJson,
@@ -76,6 +76,7 @@ const RENDERERS: Renderers = {
   names: renderNames,
   referrers: renderReferrers,
   document: renderDocument,
+  judged: renderJudged,
   plan: ({ json, plan }) => (json ? renderPlanJson(plan) : renderPlan(plan)),
 };
 

@@ -1,3 +1,5 @@
+import { HawserError } from '../../core/errors.ts';
+import { choosePolicy, OWN_POLICY } from '../../core/trust/choose-policy.ts';
 import { type GateChoice, type GateOptions, gateOf } from '../../core/verbs/gate.ts';
 import {
   type GateFlag,
@@ -38,4 +40,17 @@ function choiceOf({ input }: Context<GateFlag>): GateChoice {
     requireSigned: input.get(REQUIRE_SIGNED),
     verifiers: input.get(VERIFIER),
   };
+}
+
+/** FailedPrecondition when nobody is there to ask: an answer to no question would look like a proof. */
+export async function requireJudge(context: Context<GateFlag>): Promise<void> {
+  const choice = choiceOf(context);
+  if ((choice.verifiers ?? []).some((path) => path !== 'none')) return;
+  const { policy, note } = await choosePolicy(context.runtime, choice);
+  if (policy !== undefined) return;
+  throw new HawserError('FailedPrecondition', 'Nobody is there to ask whether an image may come in', {
+    hint:
+      note ??
+      `Name a policy (--policy), a key (--verify-key) or a program (--verifier), or write ${OWN_POLICY}`,
+  });
 }

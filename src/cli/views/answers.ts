@@ -1,6 +1,7 @@
 /** What a registry answered. */
 import type { Referrers } from '../../core/registry/registry.ts';
 import type { RemoteDocument } from '../../core/verbs/ask.ts';
+import type { Judged } from '../../core/verbs/judge.ts';
 
 /** `of`: the member of the JSON document that has the names; `subject`: what they belong to. */
 export interface NamesView {
@@ -25,4 +26,11 @@ export interface DocumentView {
   readonly of: 'manifest' | 'config';
   readonly name: string;
   readonly document: RemoteDocument;
+}
+
+/** Of an image that may come in. */
+export interface JudgedView {
+  readonly type: 'judged';
+  readonly judged: Judged;
+  readonly json: boolean;
 }

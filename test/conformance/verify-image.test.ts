@@ -1,0 +1,139 @@
+/** `hawser verify`: what a pull would say, and nothing stored; as an image verifier of containerd, too. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { main } from '../../src/cli/main.ts';
+import type { Descriptor } from '../../src/core/oci/descriptor.ts';
+import { parseReference } from '../../src/core/reference/parse.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
+import { defaultRuntime } from '../../src/entry/library.ts';
+import { withClient } from '../registry/client.ts';
+import { startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { collector, type RanHere, runHere } from '../support/command-line.ts';
+import { tempDir } from '../support/tmp.ts';
+import { realKey, serveRealImages } from '../support/trust-fixtures.ts';
+
+const dir = tempDir('hawser-verify-');
+const root = join(dir.path, 'root');
+const hosts = join(dir.path, 'hosts');
+const NAME = 'registry.test/real/cosign3:1';
+let registry: TestRegistry;
+let runtime: Runtime;
+let image: Descriptor;
+
+before(async () => {
+  registry = await startRegistry();
+  serveRealImages(registry);
+  runtime = await defaultRuntime();
+  mkdirSync(join(hosts, 'registry.test'), { recursive: true });
+  writeFileSync(join(hosts, 'registry.test/hosts.toml'), `server = "http://${registry.host}"\n`);
+  image = await withClient({}, async (client) => {
+    const reference = parseReference(`${registry.host}/real/cosign3:1`);
+    return (await client.resolve(reference)).root;
+  });
+});
+after(async () => {
+  await registry.close();
+  dir[Symbol.dispose]();
+});
+
+const verify = (...args: string[]): Promise<RanHere> =>
+  runHere(runtime, root, ['verify', '--hosts-dir', hosts, ...args]);
+
+const script = (name: string, text: string): string => {
+  const path = join(dir.path, name);
+  writeFileSync(path, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  return path;
+};
+
+test('verify: a key that has signed, another, a program, and nobody to ask; nothing is stored', async () => {
+  for (const name of ['cosign2', 'cosign3', 'cosign3-attachment']) {
+    const ref = `registry.test/real/${name}:1`;
+    const good = await verify('--verify-key', realKey('signer.pub'), ref);
+    assert.equal(good.code, 0, good.err);
+    assert.match(good.out, /^registry\.test\/real\/\S+: verified sha256:\w+: key SHA256:\S+ \(/);
+    const bad = await verify('--verify-key', realKey('other.pub'), ref);
+    assert.equal(bad.code, 1);
+    assert.match(bad.err, /is by another key/);
+    assert.equal(bad.out, '');
+  }
+  const json = await verify('--json', '--verify-key', realKey('signer.pub'), NAME);
+  const { type, name, digest, verified } = JSON.parse(json.out);
+  assert.deepEqual([type, name, digest, verified.length], ['judged', NAME, image.digest, 1]);
+  const program = await verify(
+    '--verifier',
+    script('no', 'echo not today; exit 1'),
+    '--policy',
+    'none',
+    NAME,
+  );
+  assert.equal(program.code, 1);
+  assert.match(program.err, /refused: not today/);
+  const nobody = await verify('--policy', 'none', NAME);
+  assert.equal(nobody.code, 1);
+  assert.match(nobody.err, /Nobody is there to ask/);
+  assert.ok(!existsSync(root));
+});
+
+test('verify: a policy that asks for no signature of an image lets the image in, and says so', async () => {
+  const policy = policyFile({ type: 'insecureAcceptAnything' });
+  const { code, out } = await verify('--policy', policy, NAME);
+  assert.deepEqual([code, out], [0, `${NAME}: ${image.digest} may come in, and nobody vouches for it\n`]);
+  assert.equal((await verify('--policy', policy, '--require-signed', NAME)).code, 1);
+});
+
+function policyFile(requirement: object): string {
+  const path = join(dir.path, 'policy.json');
+  writeFileSync(path, JSON.stringify({ default: [requirement] }));
+  return path;
+}
+
+/** As containerd runs a program. */
+async function asVerifier(args: readonly string[], line: string, policy?: string): Promise<RanHere> {
+  const [stdout, stderr] = [collector(), collector()];
+  const onInterrupt = (): Disposable => ({ [Symbol.dispose]: () => {} });
+  const env = (name: string) => (name === 'HAWSER_POLICY' ? policy : undefined);
+  const host = { ...runtime.host, stdout, stderr, onInterrupt, env, readLine: async () => line };
+  const code = await main({ ...runtime, host }, args);
+  return { code, out: stdout.text(), err: stderr.text(), bytes: stdout.bytes() };
+}
+
+const TYPE = 'application/vnd.oci.descriptor.v1+json';
+
+test('verify: as an image verifier, hawser answers by its policy, on standard output and by the exit status', async () => {
+  const name = `${registry.host}/real/cosign3:1`;
+  const args = ['-name', name, '-digest', image.digest, '-stdin-media-type', TYPE];
+  const line = JSON.stringify({ mediaType: image.mediaType, digest: image.digest, size: image.size });
+  const good = policyFile({ type: 'sigstore', keyPath: realKey('signer.pub') });
+  const yes = await asVerifier(args, line, good);
+  assert.equal(yes.code, 0, yes.err);
+  assert.match(yes.out, /: verified sha256:\w+: key SHA256:/);
+  const other = policyFile({ type: 'sigstore', keyPath: realKey('other.pub') });
+  const no = await asVerifier(args, line, other);
+  assert.equal(no.code, 1);
+  assert.match(no.out, /is by another key/);
+  assert.match((await asVerifier(args, line, 'none')).out, /Nobody is there to ask/);
+  assert.equal((await asVerifier(args, line, policyFile({ type: 'insecureAcceptAnything' }))).code, 0);
+});
+
+test('verify: as an image verifier, what containerd does not say keeps the image out', async () => {
+  const name = `${registry.host}/real/cosign3:1`;
+  const policy = policyFile({ type: 'insecureAcceptAnything' });
+  const good = { mediaType: image.mediaType, digest: image.digest, size: image.size };
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const whole = ['-name', name, '-digest', image.digest, '-stdin-media-type', TYPE];
+  for (const [args, line, message] of [
+    [whole, JSON.stringify({ ...good, digest }), /is of sha256:0+, not of/],
+    [whole, '', /descriptor on standard input/],
+    [whole, '{}', /descriptor on standard input/],
+    [whole, `${JSON.stringify(good)} {}`, /descriptor on standard input/],
+    [['-name', name, '-digest', image.digest], JSON.stringify(good), /gets -name, -digest and/],
+    [[...whole.slice(0, 5), 'application/json'], JSON.stringify(good), /gets -name, -digest and/],
+    [['-name', 'No Name', ...whole.slice(2)], JSON.stringify(good), /No Name/],
+  ] as const) {
+    const { code, out } = await asVerifier(args, line, policy);
+    assert.notEqual(code, 0, line);
+    assert.match(out, message);
+  }
+});
