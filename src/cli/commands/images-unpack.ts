@@ -6,7 +6,7 @@ import { unpackImage } from '../../core/verbs/unpack.ts';
 import { type NamesOf, text } from '../grammar/flag.ts';
 import { DISPLAY_FLAGS, JOBS, PLATFORM, PRINT_CHAIN_ID, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
-import { FETCH_FLAGS, FOREIGN_URLS } from '../grammar/transfer-flags.ts';
+import { FETCH_FLAGS, FOREIGN_URLS, PULL } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend, withLocalBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
@@ -38,6 +38,7 @@ const FLAGS = [
   ...LAYER_FLAGS,
   ...DISPLAY_FLAGS,
   PRINT_CHAIN_ID,
+  PULL,
   ...FETCH_FLAGS,
 ];
 type UnpackContext = Context<NamesOf<typeof FLAGS>>;
@@ -48,7 +49,7 @@ function shown({ input }: UnpackContext): Shown {
 
 async function toSnapshots(context: UnpackContext): Promise<void> {
   const { input, signal } = context;
-  for (const flag of OUTPUT_FLAGS) {
+  for (const flag of [...OUTPUT_FLAGS, PULL]) {
     if (input.has(flag)) throw usageError(`flag --${flag.name} goes with --rootfs`);
   }
   await withBackend(context, async (backend) => {

@@ -9,7 +9,7 @@ import { LAYER_FLAGS } from './layer-flags.ts';
 import { LOCKED } from './list-flags.ts';
 import { CHUNK_SIZE, MAX_CONCURRENT_UPLOADS } from './push-flags.ts';
 import { HOSTS_DIR, NETWORK_FLAGS, REACH, TLS_CA_CERT } from './registry-flags.ts';
-import { FOR_CRI, KEEP_PARTIAL, MAX_CONCURRENT_DOWNLOADS, PIN } from './transfer-flags.ts';
+import { FOR_CRI, KEEP_PARTIAL, MAX_CONCURRENT_DOWNLOADS, PIN, PULL } from './transfer-flags.ts';
 
 export interface Setting {
   /** `limits.limit-rate`: with the table of the file. */
@@ -27,7 +27,7 @@ const TABLES: Readonly<Record<string, readonly AnyFlag[]>> = {
     ...LAYER_LIMITS,
     KEEP_PARTIAL,
   ],
-  'policies.': [REACH, VERIFIER, LOCKED, FOR_CRI, PIN],
+  'policies.': [PULL, REACH, VERIFIER, LOCKED, FOR_CRI, PIN],
 };
 
 export const SETTINGS: readonly Setting[] = Object.entries(TABLES).flatMap(([table, flags]) =>

@@ -2,7 +2,9 @@
 import {
   type Bool,
   bool,
+  type Choice,
   type Count,
+  choice,
   count,
   type Duration,
   duration,
@@ -23,6 +25,13 @@ export const FOREIGN_URLS: Bool<'foreign-urls'> = bool({
 export const FETCH_FLAGS: readonly [...typeof REGISTRY_FLAGS, ...typeof NETWORK_FLAGS, typeof FOREIGN_URLS] =
   [...REGISTRY_FLAGS, ...NETWORK_FLAGS, FOREIGN_URLS];
 export type FetchFlag = NamesOf<typeof FETCH_FLAGS>;
+
+/** Of commands that take an image of the store, and fetch the image when it is not there. */
+export const PULL: Choice<'pull', 'always' | 'missing' | 'never'> = choice({
+  name: 'pull',
+  choices: ['always', 'missing', 'never'],
+  describe: 'whether the registry is asked for the image: default missing, when it is not in the store',
+});
 
 export const ALL_PLATFORMS: Bool<'all-platforms'> = bool({
   name: 'all-platforms',

@@ -7,20 +7,23 @@ import type { NamesOf } from '../grammar/flag.ts';
 import { PLATFORM } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
+import { PULL } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { lineWriter } from '../render/trace.ts';
 import { withRegistry } from './asking.ts';
-import { type Context, withStore } from './context.ts';
+import { type Context, warn, withStore } from './context.ts';
 import { findImage } from './find-image.ts';
 import { networkOptions } from './network-options.ts';
+import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
 import { paceOf, platformsOf, storeDeps } from './transfer.ts';
 
 export const FILES_FLAGS: readonly [
   typeof PLATFORM,
+  typeof PULL,
   ...typeof LAYER_FLAGS,
   ...typeof REGISTRY_FLAGS,
   ...typeof NETWORK_FLAGS,
-] = [PLATFORM, ...LAYER_FLAGS, ...REGISTRY_FLAGS, ...NETWORK_FLAGS];
+] = [PLATFORM, PULL, ...LAYER_FLAGS, ...REGISTRY_FLAGS, ...NETWORK_FLAGS];
 export type FilesFlag = NamesOf<typeof FILES_FLAGS>;
 
 /** Opens the image `name` for `work`: of the store, when it is there with all its layers, else of its registry. */
@@ -37,15 +40,20 @@ export async function withImage<T>(
     named: platform !== undefined,
     settings: layerSettings(input),
   };
-  const stored = await inStore(context, async (backend) => {
+  const look = async (backend: Backend) => {
     const deps = storeDeps(context, backend);
     const wanted = platform ?? deps.hostPlatform;
     const record = await ifFound(findImage(backend.images, name, { signal }));
     const image = await openStored(deps, record, { ...options, platform: wanted }, { signal });
-    return image && { result: await work(image) };
-  });
+    if (image === undefined) return undefined;
+    const stale = record && mayAsk(context) ? staleTag(context, record) : undefined;
+    if (stale !== undefined) await warn(context, `warning: ${stale}`);
+    return { result: await work(image) };
+  };
+  const stored = mustAsk(context) ? {} : await inStore(context, look);
   if (stored.found !== undefined) return stored.found.result;
   const reference = await referenceOf(runtime, name, { signal });
+  if (reference.layout === undefined && !mayAsk(context)) throw stored.denied ?? notHere(name);
   try {
     return await withRegistry(context, reference, async (asking) => {
       const remote = { ...asking, codecs: runtime.codecs, ...paceOf(networkOptions(input)) };

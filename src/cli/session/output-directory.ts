@@ -20,6 +20,7 @@ import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
 import { findImage } from './find-image.ts';
 import { gateOptions, namesPolicy, storedGateOptions } from './gate.ts';
+import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
 import { fetchingOptions, paceOf, platformsOf, withRegistry, withTransferRegistry } from './transfer.ts';
 
 export const FORCE: Bool<'force'> = bool({
@@ -61,19 +62,22 @@ export function outputOptions(
 
 /** The image as it is in the store, if it may come in; fetched when it, or a part of it that the platform needs, is not there. */
 export async function presentImage(
-  context: Context<FetchFlag | GateFlag | 'platform'>,
+  context: Context<FetchFlag | GateFlag | 'platform' | 'pull'>,
   backend: LocalBackend,
   platform: Platform,
   report: Report,
 ): Promise<Image> {
   const { input, services, signal } = context;
   const call = { signal };
-  const image = await ifFound(findImage(backend.images, input.arg(0), call));
+  const image = mustAsk(context) ? undefined : await ifFound(findImage(backend.images, input.arg(0), call));
   if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call))) {
     await judgeStored(context, backend, { image, platform, report });
+    const stale = mayAsk(context) ? staleTag(context, image) : undefined;
+    if (stale !== undefined) report({ type: 'warning', message: stale });
     return image;
   }
   const reference = await referenceOf(context.runtime, input.arg(0), context);
+  if (reference.layout === undefined && !mayAsk(context)) throw notHere(input.arg(0));
   const registryOpts = await fetchingOptions(context, reference);
   const { name } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
     services.fetchImage(deps, {

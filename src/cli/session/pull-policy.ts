@@ -1,0 +1,37 @@
+/** --pull: whether a command that takes an image of the store asks its registry. */
+import { HawserError } from '../../core/errors.ts';
+import type { Image } from '../../core/images/image-store.ts';
+import { PULL } from '../grammar/transfer-flags.ts';
+import { age } from '../render/units.ts';
+import type { Context } from './context.ts';
+
+const WEEK = 7 * 24 * 3600 * 1000;
+
+export function mayAsk({ input }: Context<'pull'>): boolean {
+  return input.get(PULL) !== 'never';
+}
+
+export function mustAsk({ input }: Context<'pull'>): boolean {
+  return input.get(PULL) === 'always';
+}
+
+/** For `--pull never`. */
+export function notHere(name: string): HawserError {
+  return new HawserError(
+    'NotFound',
+    `"${name}" is not in the store with all of its layers, and --pull never asks no registry`,
+    {
+      hint: 'Pull the image, or leave --pull never away',
+    },
+  );
+}
+
+/** The warning about a tag that nobody has asked the registry for in a week; undefined for a digest, and for what came since. */
+export function staleTag(
+  { runtime }: Pick<Context, 'runtime'>,
+  { name, updatedAt }: Image,
+): string | undefined {
+  const old = runtime.clock.now() - updatedAt;
+  if (old < WEEK || name.includes('@')) return undefined;
+  return `${name} is as it was pulled ${age(old)} ago: --pull always asks the registry whether the tag has moved`;
+}
