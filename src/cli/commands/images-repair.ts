@@ -78,6 +78,7 @@ function noRegistry(name: string): Registry {
     resolve: ask,
     find: ask,
     fetcher: refuse,
+    file: refuse,
     evidence: refuse,
     [Symbol.asyncDispose]: async () => {},
   };

@@ -6,11 +6,6 @@ import type { Context } from './context.ts';
 
 /** The archive or directory that an argument names; `-` is standard input. */
 export function archiveInput({ runtime: { host }, signal }: Context, path: string): ImportSource {
-  if (/^https?:\/\//i.test(path))
-    throw usageError(
-      'an archive is imported from a file, a directory or standard input',
-      `curl -fL ${path} | hawser import -`,
-    );
   if (path !== '-') return { type: 'path', path: absolutePath(path, host) };
   if (host.stdinIsTerminal)
     throw usageError('standard input is a terminal', 'Pipe an archive, or name a file');

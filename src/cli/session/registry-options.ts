@@ -18,6 +18,7 @@ import {
   TLS_CERT,
   TLS_KEY,
 } from '../grammar/registry-flags.ts';
+import type { UrlFlag } from '../grammar/url-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { lineWriter, traceLine } from '../render/trace.ts';
 import { VERSION } from '../version.ts';
@@ -32,27 +33,41 @@ export async function registryOptions(
 ): Promise<RegistryOptions> {
   const tls = await tlsOptions(context);
   const credentials = onlyFor(reference, credential ?? (await givenCredential(context)));
-  return optionsWith(context, { plainHttp: context.input.get(PLAIN_HTTP), tls, credentials });
+  return optionsWith(context, {
+    plainHttp: context.input.get(PLAIN_HTTP),
+    tls,
+    credentials,
+    ...hostsOf(context),
+  });
 }
 
 /** Without the flags that are for one registry: credentials, plain HTTP and those of TLS. */
 export function otherRegistryOptions(context: Context<AskingFlag>): RegistryOptions {
-  return optionsWith(context, {});
+  return optionsWith(context, hostsOf(context));
+}
+
+/** For a file at a URL, which is at no registry. */
+export async function urlOptions(context: Context<UrlFlag>): Promise<RegistryOptions> {
+  return optionsWith(context, { tls: await tlsOptions(context) });
 }
 
 /** The flags that hold for every registry. */
-type AskingFlag = 'hosts-dir' | 'reach' | 'http-trace' | 'http-dump';
+type AskingFlag = 'hosts-dir' | ExchangeFlag;
+type ExchangeFlag = 'reach' | 'http-trace' | 'http-dump';
+
+function hostsOf({ input, runtime }: Context<'hosts-dir'>): Pick<EnvironmentOptions, 'hostsDir'> {
+  const hostsDir = input.get(HOSTS_DIR);
+  return hostsDir === undefined ? {} : { hostsDir: absolutePath(hostsDir, runtime.host) };
+}
 
 function optionsWith(
-  { input, runtime, stderr }: Context<AskingFlag>,
-  given: Pick<EnvironmentOptions, 'plainHttp' | 'tls' | 'credentials'>,
+  { input, runtime, stderr }: Context<ExchangeFlag>,
+  given: Pick<EnvironmentOptions, 'plainHttp' | 'tls' | 'credentials' | 'hostsDir'>,
 ): RegistryOptions {
-  const hostsDir = input.get(HOSTS_DIR);
   const { host } = runtime;
   const write = lineWriter(stderr);
   const environment = environmentOptions(runtime, {
     ...given,
-    hostsDir: hostsDir === undefined ? undefined : absolutePath(hostsDir, host),
     warn: (message) => write(`warning: ${message}`),
   });
   return {
@@ -64,7 +79,9 @@ function optionsWith(
   };
 }
 
-async function tlsOptions(context: Context<RegistryFlag>): Promise<TlsOptions> {
+async function tlsOptions(
+  context: Context<'tlscacert' | 'tlscert' | 'tlskey' | 'skip-verify'>,
+): Promise<TlsOptions> {
   const { input } = context;
   const [ca, cert, key] = [input.get(TLS_CA_CERT), input.get(TLS_CERT), input.get(TLS_KEY)];
   if ((cert ?? '') === '' ? (key ?? '') !== '' : (key ?? '') === '') {

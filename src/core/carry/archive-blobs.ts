@@ -99,6 +99,7 @@ export class LayoutFetcher implements Fetcher {
 export class ArchiveBlobs extends LayoutFetcher implements Provider, InfoProvider {
   readonly #store: Provider & InfoProvider;
   readonly #hashers: Hashers;
+  #hasNew = false;
 
   constructor(archive: Archive, prefix: string, store: Provider & InfoProvider, hashers: Hashers) {
     super(archive, prefix, hashers);
@@ -121,12 +122,20 @@ export class ArchiveBlobs extends LayoutFetcher implements Provider, InfoProvide
     return await ifFound(this.#store.info(digest, call));
   }
 
+  /** One of the blobs that were followed came with the archive, and was not in the store. */
+  get hasNew(): boolean {
+    return this.#hasNew;
+  }
+
   /** Waits until a blob that the store lacks has arrived with the archive; NotFound when the blob will not. `tell`: see `Arriving`. */
   async follow(digest: Digest, tell: (offset: number) => void, call: Call): Promise<void> {
     const { arriving } = this.archive;
-    if (arriving === undefined || (await ifFound(this.#store.info(digest, call))) !== undefined) return;
-    await arriving.follow(this.pathOf(digest), tell, call);
-    await this.info(digest, call);
+    if (arriving === undefined) return;
+    if ((await ifFound(this.#store.info(digest, call))) === undefined) {
+      await arriving.follow(this.pathOf(digest), tell, call);
+      await this.info(digest, call);
+    }
+    this.#hasNew ||= arriving.brought.has(digest);
   }
 
   protected override absent(digest: Digest): HawserError {

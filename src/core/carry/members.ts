@@ -35,8 +35,8 @@ export interface Archive extends AsyncDisposable {
 
 /** An archive whose members go into the store while it is read, wanted or not. */
 export interface Arriving {
-  /** Something is in the store that was not there. */
-  readonly hasBrought: boolean;
+  /** What came with the archive, and was not in the store. */
+  readonly brought: ReadonlySet<Digest>;
   /**
    * Waits until the member is in the store, or will not come. `tell`: called when the member begins to arrive, and while it does, with the
    * bytes so far.

@@ -3,10 +3,13 @@
 import { byteStream } from '../async/byte-stream.ts';
 import { cleanedUp } from '../async/cleanup.ts';
 import { DETECT_LENGTH, detectCompression } from '../codec/formats.ts';
+import { hashed } from '../content/read.ts';
 import { HawserError, wrap } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Call, WriteCall } from '../ports/call.ts';
 import type { Codecs } from '../ports/codecs.ts';
 import type { FileHandle, FileSystem } from '../ports/file-system.ts';
+import type { Hashers } from '../ports/hashers.ts';
 import { openDirectoryArchive } from './directory-archive.ts';
 import { FileInput, openFileArchive } from './file-archive.ts';
 import type { Archive } from './members.ts';
@@ -16,21 +19,41 @@ import { readStreamArchive, type StreamDeps } from './stream-archive.ts';
 /** `path`: absolute, of a file or a directory. */
 export type ImportSource =
   | { readonly type: 'path'; readonly path: string }
-  | { readonly type: 'bytes'; readonly name: string; readonly stream: ReadableStream<Uint8Array> };
+  | {
+      readonly type: 'bytes';
+      readonly name: string;
+      readonly stream: ReadableStream<Uint8Array>;
+      /** Nobody minds when the stream is cancelled, as all that it has is here. */
+      readonly mayStop?: boolean;
+    };
 
 export interface OpenDeps extends StreamDeps {
   readonly fs: FileSystem;
   readonly codecs: Codecs;
+  readonly hashers: Hashers;
 }
 
-/** What is compressed, or comes as a stream, goes into the store while it is read. */
-export async function openArchive(deps: OpenDeps, source: ImportSource, call: WriteCall): Promise<Archive> {
+interface OpenCall extends WriteCall {
+  /** Of all bytes of the archive, as they come. */
+  readonly digest?: Digest | undefined;
+}
+
+/**
+ * What is compressed, comes as a stream or has to have a digest goes into the store while it is read. Bytes of another digest are DataLoss
+ * at the end of the archive.
+ */
+export async function openArchive(deps: OpenDeps, source: ImportSource, call: OpenCall): Promise<Archive> {
   const name = source.type === 'path' ? source.path : source.name;
   try {
-    if (source.type === 'bytes') return await streamed(deps, name, source.stream, false, call);
+    if (source.type === 'bytes')
+      return await streamed(deps, name, source.stream, { ...call, mayStop: source.mayStop === true });
+    if (call.digest !== undefined) {
+      const file = await deps.fs.open(source.path, 'follow', undefined, call);
+      return await streamed(deps, name, await fileStream(file), { ...call, mayStop: false });
+    }
     const opened = await openInPlace(deps.fs, source.path, call);
     if (opened.type === 'archive') return opened.archive;
-    return await streamed(deps, name, await fileStream(opened.file), true, call);
+    return await streamed(deps, name, await fileStream(opened.file), { ...call, mayStop: true });
   } catch (err) {
     throw wrap(`Cannot read ${name}`, err);
   }
@@ -66,11 +89,41 @@ async function streamed(
   deps: OpenDeps,
   name: string,
   stream: ReadableStream<Uint8Array>,
-  mayStop: boolean,
-  call: WriteCall,
+  { digest, mayStop, ...call }: OpenCall & { readonly mayStop: boolean },
 ): Promise<Archive> {
-  const { input, cancel } = await archiveBytes(stream, deps.codecs, call);
-  return readStreamArchive(deps, name, { input, mayStop, cancel }, call);
+  if (digest === undefined) {
+    const { input, cancel } = await archiveBytes(stream, deps.codecs, call);
+    return readStreamArchive(deps, name, { input, mayStop, cancel }, call);
+  }
+  const checked = withDigest(stream, digest, deps.hashers);
+  const { input, cancel } = await archiveBytes(checked.stream, deps.codecs, call);
+  return readStreamArchive(deps, name, { input, mayStop: false, cancel, check: checked.check }, call);
+}
+
+/** `check`: DataLoss where the bytes were not read to their end. */
+function withDigest(stream: ReadableStream<Uint8Array>, digest: Digest, hashers: Hashers) {
+  const reader = stream.getReader();
+  const other = (wanted: string, actual: string) =>
+    new HawserError('DataLoss', `the archive is ${actual}, and not ${wanted} as was asked for`, {
+      hint: 'The archive was damaged or changed, or the digest is of another one',
+    });
+  let isWhole = false;
+  const next = hashed(async () => (await reader.read()).value, digest, hashers, other);
+  const bytes = async () => {
+    const chunk = await next();
+    isWhole = chunk === undefined;
+    return chunk;
+  };
+  return {
+    stream: byteStream({ next: bytes, cancel: (reason) => reader.cancel(reason) }),
+    check: () => {
+      if (!isWhole)
+        throw new HawserError(
+          'DataLoss',
+          'the archive goes on after its end, so that its digest is not known',
+        );
+    },
+  };
 }
 
 /** Where in the archive the layout is, and what it is. */

@@ -3,7 +3,7 @@
  * claim. Only once it has ended, or its index has come, is it known what is wanted; the rest is collected after the import.
  */
 
-import { canceled, linkAbort } from '../async/abort.ts';
+import { canceled, cleanupSignal, linkAbort } from '../async/abort.ts';
 import { byteStream } from '../async/byte-stream.ts';
 import { cleanedUp } from '../async/cleanup.ts';
 import { Milestone } from '../async/milestone.ts';
@@ -54,6 +54,8 @@ export function readStreamArchive(
 export interface StreamInput {
   readonly input: ByteInput;
   readonly mayStop: boolean;
+  /** Throws, once all is read, where that is not what was wanted. */
+  check?(): void;
   cancel(reason?: unknown): Promise<void>;
 }
 
@@ -81,11 +83,8 @@ class StreamArchive implements Archive {
     this.#source = source;
     this.#unlink = linkAbort(parent, this.#stop);
     this.#intake = new Intake(deps, new TarEntries(source.input), { lease, signal: this.#stop.signal });
-    const intake = this.#intake;
     this.arriving = {
-      get hasBrought() {
-        return intake.hasBrought;
-      },
+      brought: this.#intake.brought,
       mayStop: source.mayStop,
       follow: (member, tell, call) => this.#follow(member, tell, call),
       end: (call) => this.#ended(call),
@@ -111,12 +110,14 @@ class StreamArchive implements Archive {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const { current } = this.#intake;
     this.#stop.abort(canceled(new Error('the import has ended')));
     // Ends a read that waits for bytes, too.
     const cancelled = this.#source.cancel();
     await this.#end.wait(undefined);
     await cancelled;
     this.#unlink();
+    if (current !== undefined) await this.#intake.dropPartial(current.digest, { signal: cleanupSignal() });
   }
 
   async #read(): Promise<void> {
@@ -152,6 +153,7 @@ class StreamArchive implements Archive {
   async #ended({ signal }: Call): Promise<void> {
     await this.#end.wait(signal);
     if (this.#failure !== undefined) throw this.#failure.reason;
+    this.#source.check?.();
   }
 }
 
@@ -162,9 +164,9 @@ class Intake {
   readonly #deps: StreamDeps;
   readonly #id: string;
   readonly #followers = new Map<string, Set<(offset: number) => void>>();
+  readonly brought = new Set<Digest>();
   /** The blob that arrives now. */
-  #current: { readonly digest: string; readonly offset: number } | undefined;
-  #hasBrought = false;
+  current: { readonly digest: Digest; readonly offset: number } | undefined;
   #kept = 0;
   #count = 0;
 
@@ -175,16 +177,11 @@ class Intake {
     this.#id = toHex(deps.random(8));
   }
 
-  /** Something is in the store that was not there. */
-  get hasBrought(): boolean {
-    return this.#hasBrought;
-  }
-
   /** Tells how far the blob is, from now on; the function returned ends that. The followers of a blob get its events. */
   follow(digest: string, tell: (offset: number) => void): () => void {
     const followers = this.#followers.get(digest) ?? new Set();
     this.#followers.set(digest, followers.add(tell));
-    if (this.#current?.digest === digest) tell(this.#current.offset);
+    if (this.current?.digest === digest) tell(this.current.offset);
     return () => void followers.delete(tell);
   }
 
@@ -214,14 +211,14 @@ class Intake {
     const told: Report = (event) => {
       if (event.type !== 'blob') return;
       const { status, offset } = event;
-      if (status === 'downloading') this.#current = { digest, offset };
-      if (status === 'downloading' || status === 'done') this.#hasBrought = true;
+      if (status === 'downloading') this.current = { digest, offset };
+      if (status === 'done') this.brought.add(digest);
       const followers = [...(this.#followers.get(digest) ?? [])];
       if (followers.length === 0) report(event);
       else if (status === 'downloading') for (const tell of followers) tell(offset);
     };
     try {
-      await this.#dropPartial(refKey(desc));
+      await this.dropPartial(digest, this.call);
       await fetchBlob(
         { content, fetcher, clock, report: told, link: new Link(clock, { lanes: 1 }) },
         desc,
@@ -235,25 +232,26 @@ class Intake {
       while ((await this.#piece()) !== undefined);
       return { type: 'wrong', size, error };
     } finally {
-      this.#current = undefined;
+      this.current = undefined;
     }
   }
 
   /** Removes what an earlier import left of the blob: a stream cannot resume there. What another process writes stays. */
-  async #dropPartial(ref: string): Promise<void> {
-    await ifFound(this.#deps.content.abort(ref, { signal: this.call.signal }), 'Unavailable');
+  async dropPartial(digest: Digest, { signal }: Call): Promise<void> {
+    const ref = refKey({ mediaType: OCTET_STREAM, digest, size: 0 });
+    await ifFound(this.#deps.content.abort(ref, { signal }), 'Unavailable');
   }
 
   /** A layer of a Docker archive, most likely: which blob it is only its bytes tell. */
   async #takeUnnamed(size: number): Promise<Member> {
     const { content } = this.#deps;
-    this.#hasBrought = true;
     const ref = `import-${this.#id}-${this.#count++}`;
     const ingest = await content.ingest(ref, { size }, this.call);
     try {
       for (let piece = await this.#piece(); piece !== undefined; piece = await this.#piece())
         await ingest.write(piece, this.call);
       const digest = await ingest.commit({ size, ...this.call });
+      this.brought.add(digest);
       return { type: 'stored', size, digest };
     } catch (err) {
       throw await cleanedUp(err, async () => {

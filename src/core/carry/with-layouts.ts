@@ -40,6 +40,7 @@ export function withLayouts(registry: Registry, deps: Pick<Runtime, 'fs' | 'hash
     referrers: async (reference, request) => await registry.referrers(atRegistry(reference), request),
     evidence: (reference) =>
       reference.layout === undefined ? registry.evidence(reference) : layouts.evidence(reference.layout),
+    file: (url, call) => registry.file(url, call),
     // Nothing is written into a layout.
     writer: async (reference, call) => await registry.writer(atRegistry(reference), call),
     async [Symbol.asyncDispose]() {

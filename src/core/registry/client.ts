@@ -19,6 +19,8 @@ export interface ClientDeps extends HostsDeps {
   readonly foreign: ((registry: URL) => Transport) | undefined;
   /** Whose credential requests to this origin have for the repository, for people; undefined: anonymous. */
   readonly account: (origin: string, repository: string) => string | undefined;
+  /** For what is no registry: follows redirects, and has no credentials. */
+  readonly plain: (host: Host) => Transport;
   /** Authorizes pulls from one repository of one host, or (`pushes`) what writes to the repository, and follows redirects. */
   readonly transport: (host: Host, repository: string, pushes: boolean) => Transport;
 }

@@ -24,6 +24,7 @@ import { rememberedHosts } from './remembered-hosts.ts';
 import { type Root, resolveRoot } from './resolver.ts';
 import { type TraceEvent, tracing } from './trace.ts';
 import { type ReadRoots, TransportPool } from './transport-pool.ts';
+import { readUrl } from './url-file.ts';
 import { RegistryWarnings } from './warnings.ts';
 import { openWriter } from './writer.ts';
 
@@ -123,6 +124,14 @@ export function openRegistry(
     ...openLists({ client, insist }),
     evidence: (reference) => openEvidence({ client, insist }, reference),
     writer: (reference, call) => openWriter(clientDeps, options, reference, call),
+    file: (url, call) => {
+      const transport = clientDeps.plain({
+        name: url.host,
+        base: new URL(url.origin),
+        capabilities: ['pull'],
+      });
+      return readUrl({ ...clientDeps, transport, retry: options.retry, onWait }, url, call);
+    },
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
 }
@@ -176,6 +185,7 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
     foreign: options.foreignUrls === true ? foreign : undefined,
     hosts: rememberedHosts(options, observe),
     account: (origin, repository) => authorizer.account(origin, repository),
+    plain: (host) => stack(pool.forHost(host), { redirects: redirectsOf(host), ...perExchange(false, host) }),
     transport: (host, repository, pushes) =>
       stack(pool.forHost(host), {
         ...(options.around === undefined ? {} : { around: options.around }),

@@ -126,6 +126,11 @@ export interface Registry extends Lists, AsyncDisposable {
   find(reference: Reference, digest: Digest, request?: FindRequest): Promise<FoundContent>;
   /** Where the signatures of an image are looked for: in its repository, at all hosts that may have them. */
   evidence(reference: Reference): Evidence;
+  /**
+   * A file that is no part of a registry, at a URL that a user named: http or https, guarded as a registry's answers are. The bytes are
+   * not verified; lost connections are gone on with. DataLoss where the file has changed meanwhile.
+   */
+  file(url: URL, call: Call): ReadableStream<Uint8Array>;
   /** FailedPrecondition where the configuration has no host to push to. */
   writer(reference: Reference, call: Call): Promise<RepositoryWriter>;
 }

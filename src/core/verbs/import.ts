@@ -11,7 +11,7 @@ import { oursOnly } from '../layers/layer-settings.ts';
 import { parseReference } from '../reference/parse.ts';
 import type { Evidence } from '../trust/evidence.ts';
 import { archivedImages } from './archived-images.ts';
-import { bringOthers, checkAndBring, pullOptions } from './bring-archived.ts';
+import { bringOthers, checkAndBring, type Opened, pullOptions } from './bring-archived.ts';
 import { passGate } from './gate.ts';
 import type { ImportDeps, ImportJob, ImportOptions } from './import-options.ts';
 import { withJob } from './job.ts';
@@ -47,14 +47,15 @@ export async function importImages(deps: ImportDeps, options: ImportOptions): Pr
       report,
       fs,
       codecs,
+      hashers: deps.hashers,
       random: (n: number) => host.random(n),
     };
-    const archive = await openArchive(open, options.from, { signal, lease });
+    const archive = await openArchive(open, options.from, { digest: options.digest, signal, lease });
     return await closingAfter(
       () => importArchive(job, archive),
       async () => {
         await archive[Symbol.asyncDispose]();
-        hasBrought = archive.arriving?.hasBrought === true;
+        hasBrought = (archive.arriving?.brought.size ?? 0) > 0;
       },
     );
   });
@@ -95,7 +96,7 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   const [first] = whole;
   await doing(archive, async () => {
     if (first !== undefined) await bringOthers(job, blobs, pullOptions(options, first.name), referrers);
-    if (await isOldNews(job, archive, whole)) return;
+    if (await isOldNews(job, opened, whole)) return;
     await archive.arriving?.end(job);
     await base();
   });
@@ -133,15 +134,15 @@ async function judgedImages(
 /** All is here and recorded: the archive need not be read to its end. */
 async function isOldNews(
   { deps, signal }: ImportJob,
-  { arriving }: Archive,
+  { archive, blobs }: Opened,
   images: readonly NamedImage[],
 ): Promise<boolean> {
-  if (arriving?.mayStop !== true || arriving.hasBrought) return false;
+  if (archive.arriving?.mayStop !== true || blobs.hasNew) return false;
   for (const { name, target } of images) {
     const image = await ifFound(deps.backend.images.get(name, { signal }));
     if (image?.target.digest !== target.digest) return false;
   }
-  return !arriving.hasBrought;
+  return true;
 }
 
 /** What an archive that was made with --lacks builds upon, by the ids of the sets; empty for others. InvalidArgument for a false one. */

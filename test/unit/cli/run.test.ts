@@ -121,8 +121,12 @@ test('run: wrong usage is exit 2, one message and one hint', async () => {
   );
   assert.equal((await go('images ls --timeout 5')).code, 2);
   assert.match(
-    (await go('import https://h.io/a.tar')).err,
-    /from a file.*\nhint: curl -fL https:\/\/h\.io\/a\.tar \| hawser import -\n$/,
+    (await go('import http://h.io/a.tar')).err,
+    /an archive comes by https only\nhint: .*--sha256 and --plain-http/,
+  );
+  assert.match(
+    (await go('import https://me:secret@h.io/a.tar')).err,
+    /^hawser: a URL with credentials is not taken\nhint: .*curl -fL --netrc URL \| hawser import -\n$/,
   );
   for (const line of [
     'unpack x --force',
