@@ -10,7 +10,7 @@ import type { Kind } from './peers/peer.ts';
 export const HELP: string = `npm run bench -- [what] [flags]
 
 what: pull (default: images by hawser and its peers), codecs, growth, memory, concurrency, import (an archive, beside the
-      ctr of CONTAINERD2); newer: makes the chroot of podman-new
+      ctr of CONTAINERD2), swarm (twenty nodes, with and without a mirror); newer: makes the chroot of podman-new
 
   --runs N             rounds, of which the medians are taken (default 3)
   --only IMAGE,...     ${IMAGES.map((one) => one.name).join(', ')}
@@ -21,7 +21,7 @@ what: pull (default: images by hawser and its peers), codecs, growth, memory, co
   --target T           what hawser is: binary (default), bundle, source
   --ext4               stores on ext4 in a loop file instead of tmpfs
   --jobs N             of concurrency: hawser's own flag, to see whether its processor time keeps to it
-  --scale X            sizes of growth, memory and concurrency times X (default 1; 0.1 for a look)
+  --scale X            sizes of growth, memory, concurrency and swarm times X (default 1; 0.1 for a look)
   --json FILE          write the numbers too
 `;
 

@@ -1,5 +1,5 @@
 /**
- * npm run bench [-- [codecs|growth|memory|concurrency|newer] [flags]]. Images are built once below HAWSER_BENCH_DIR; stores that
+ * npm run bench [-- [codecs|growth|memory|concurrency|import|swarm|newer] [flags]]. Images are built once below HAWSER_BENCH_DIR; stores that
  * are measured are made on /dev/shm, and removed. Needs root, as all that unpack layers do.
  */
 import { writeFileSync } from 'node:fs';
@@ -20,6 +20,7 @@ import { choosePeers } from './peers/choose.ts';
 import type { Job, Peer } from './peers/peer.ts';
 import { machineLine, measurePulls, pullTable, verdicts, verdictTable } from './pull.ts';
 import { type BenchRegistry, startBenchRegistry } from './server.ts';
+import { swarm } from './swarm.ts';
 
 const log = (line: string): void => console.error(line);
 
@@ -108,6 +109,7 @@ const COMMANDS: Readonly<Record<string, (flags: Flags) => Promise<Results>>> = {
   memory: (flags) => memory(flags, log),
   concurrency: (flags) => concurrency(flags, log),
   import: (flags) => importing(flags, log),
+  swarm: (flags) => swarm(flags, log),
   newer: async () => {
     makeNewer(log);
     return {};
