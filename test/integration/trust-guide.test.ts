@@ -56,12 +56,16 @@ for (const { by, skip } of signers) {
       const program = `#!/bin/sh\nexec ${quickest.command.map((word) => `'${word}'`).join(' ')} "$@"\n`;
       writeFileSync(join(bin, 'hawser'), program);
       chmodSync(join(bin, 'hawser'), 0o755);
-      const small = `${await smallImage(temp.path, { layers: 1, bytes: 1000, files: 1 })}:small`;
-      await registry.push(small, 'team/unsigned:1.0');
+      const imageOf = async (bytes: number) => {
+        const parent = join(temp.path, String(bytes));
+        mkdirSync(parent);
+        return `${await smallImage(parent, { layers: 1, bytes, files: 1 })}:small`;
+      };
+      await registry.push(await imageOf(1000), 'team/unsigned:1.0');
       const root = { HAWSER_ROOT: join(temp.path, 'root'), COSIGN_PASSWORD: '', HOME: temp.path };
       env = { ...process.env, ...root, W: temp.path, PATH: `${bin}:${process.env.PATH}` };
       if (by === 'cosign') {
-        await registry.push(small, 'team/app:1.0');
+        await registry.push(await imageOf(2000), 'team/app:1.0');
         const { stdout } = await inTurn(`hawser digest ${registry.host}/team/app:1.0`);
         const [sign = ''] = blocks('sh');
         await inTurn(
@@ -96,8 +100,23 @@ for (const { by, skip } of signers) {
       assert.match(other.stderr, /not signed/);
     });
 
+    test('image and signatures go across a gap; what is not signed, and another key, do not', async () => {
+      const [, , carry = '', bring = ''] = blocks('sh');
+      const far = { ...env, HAWSER_ROOT: join(temp.path, 'far') };
+      for (const [app, key, code] of [
+        ['app', 'cosign.pub', 0],
+        ['app', realKey('other.pub'), 1],
+        ['unsigned', 'cosign.pub', 1],
+      ] as const) {
+        await inTurn(`rm -f app.tar\n${carry.replaceAll('team/app', `team/${app}`)}`);
+        const come = bring.replace('cosign.pub', key);
+        const done = await exec('bash', ['-ec', come], { cwd: temp.path, env: far });
+        assert.equal(done.code, code, explain(done));
+      }
+    });
+
     test('a policy on the node, and hawser as an image verifier of containerd', async () => {
-      const [, , pull = '', link = ''] = blocks('sh');
+      const [, , , , pull = '', link = ''] = blocks('sh');
       assert.equal((await onNode(pull)).code, 0);
       const other = await onNode(pull.replaceAll('team/app', 'team/unsigned'));
       assert.equal(other.code, 1, explain(other));
