@@ -1,6 +1,7 @@
 /**
  * Takes the WebAssembly codecs out of the pinned npm packages and writes them as wasm/*.wasm and, so that one file can
- * hold all of us, as modules with the same bytes in base64. Run it after a change of zstddec or @bokuweb/zstd-wasm:
+ * hold all of us, as modules with the same bytes in base64. inflate.wasm is there already: scripts/build-wasm.sh makes it. Run this after
+ * a change of zstddec, of @bokuweb/zstd-wasm or of inflate.wasm:
  *
  *     node scripts/embed-wasm.ts
  */
@@ -10,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { ISAL_VERSION } from '../src/platform/codecs/linked-decoder.ts';
 
 interface Embedded {
   readonly name: string;
@@ -53,6 +55,17 @@ function oneshotModule(): Embedded {
   };
 }
 
+/** Of scripts/build-wasm.sh. */
+function inflateModule(): Embedded {
+  return {
+    name: 'inflate',
+    from: 'ISA-L (scripts/static/isa-l) and inflate.c',
+    version: ISAL_VERSION,
+    licence: 'BSD-3-Clause (ISA-L), Apache-2.0',
+    bytes: read('wasm/inflate.wasm'),
+  };
+}
+
 function moduleText(one: Embedded, sha256: string): string {
   return `// Made by scripts/embed-wasm.ts from ${one.from} ${one.version}, ${one.licence}. Do not edit.
 // sha256 ${sha256}
@@ -73,18 +86,19 @@ export function wasmBytes(): Uint8Array<ArrayBuffer> {
 function readmeText(all: readonly (Embedded & { sha256: string })[]): string {
   const rows = all.map(
     (one) =>
-      `| \`${one.name}.wasm\` | ${one.from} ${one.version} (npm) | ${one.licence} | ${one.bytes.length} | \`${one.sha256}\` |`,
+      `| \`${one.name}.wasm\` | ${one.from} ${one.version}${one.name === 'inflate' ? '' : ' (npm)'} | ${one.licence} | ${one.bytes.length} | \`${one.sha256}\` |`,
   );
   return `# WebAssembly codecs
 
-Zstandard, compiled by others, unchanged. Made by \`node scripts/embed-wasm.ts\` from the packages that
-\`package.json\` pins; a unit test fails when a file here is not what that script would write. Each \`.generated.ts\` module holds the same
+Zstandard, compiled by others, unchanged: made by \`node scripts/embed-wasm.ts\` from the packages that \`package.json\` pins. And inflate, of
+ISA-L: \`scripts/build-wasm.sh\` compiles it with clang 14. A unit test fails when a file here is not what those scripts would write. Each \`.generated.ts\` module holds the same
 bytes as its \`.wasm\`, in base64, decoded on first use: a bundle needs no file beside it.
 
 | file | source | licence | bytes | sha256 |
 |---|---|---|---|---|
 ${rows.join('\n')}
 
+- \`inflate\` inflates streams and sums their output (\`src/core/codec/gzip-wasm.ts\`). \`inflate.sums\` has the sums of its sources.
 - \`zstd-stream\` decodes streams of frames, without content size too (\`src/core/codec/zstd-portable.ts\`). Layers go through it where the
   runtime has no zstd of its own, or one that is wrong.
 - \`zstd-oneshot\` compresses, and decodes whole frames in memory (\`src/core/codec/zstd-oneshot.ts\`). No verb uses this module: tests and
@@ -97,7 +111,7 @@ The export names of \`zstd-oneshot\` are minified by its build; when they move, 
 
 /** Path (from the repository's root) to content of every file that this script makes. */
 export function embeddedFiles(): Map<string, Uint8Array> {
-  const all = [streamModule(), oneshotModule()].map((one) => ({
+  const all = [inflateModule(), streamModule(), oneshotModule()].map((one) => ({
     ...one,
     sha256: createHash('sha256').update(one.bytes).digest('hex'),
   }));

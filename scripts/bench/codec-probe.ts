@@ -2,6 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
+import { decodeGzip } from '../../src/core/codec/gzip-members.ts';
+import { pakoEngine } from '../../src/core/codec/gzip-portable.ts';
+import { codecOf } from '../../src/core/codec/portable.ts';
 import type { Compression } from '../../src/core/ports/codecs.ts';
 import { createHashers } from '../../src/platform/codecs/hashers.ts';
 import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
@@ -9,7 +12,7 @@ import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
 /** Decompressed bytes a second, one number a run. */
 export interface ProbeResult {
   readonly codec: Compression | 'sha256';
-  readonly implementation: 'native' | 'portable';
+  readonly implementation: 'native' | 'portable' | 'pako';
   readonly rates: readonly number[];
 }
 
@@ -44,14 +47,18 @@ async function rateOf(work: () => Promise<number> | number, runs: number): Promi
 
 const [gzip = '', zstd = '', runs = '3'] = process.argv.slice(2);
 const codecs = createCodecs();
+/** Portable gzip where there is no WebAssembly. */
+const pako = codecOf('gzip', 'portable', 'pako', (source) => decodeGzip(source, pakoEngine));
 const results: ProbeResult[] = [];
 for (const [codec, path] of [
   ['gzip', gzip],
   ['zstd', zstd],
 ] as const) {
   const bytes = readFileSync(path);
-  for (const implementation of ['native', 'portable'] as const) {
-    const found = await codecs.get(codec, implementation).catch(() => undefined);
+  for (const implementation of ['native', 'portable', 'pako'] as const) {
+    if (implementation === 'pako' && codec !== 'gzip') continue;
+    const found =
+      implementation === 'pako' ? pako : await codecs.get(codec, implementation).catch(() => undefined);
     if (found === undefined) continue;
     const decode = async () => {
       let size = 0;

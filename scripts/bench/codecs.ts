@@ -17,7 +17,8 @@ const RUNTIMES: readonly (readonly [name: string, command: readonly [string, ...
 /** What the implementations are made of. */
 const ROWS: readonly (readonly [codec: ProbeResult['codec'], implementation: string, title: string])[] = [
   ['gzip', 'native', 'gzip, native (node:zlib)'],
-  ['gzip', 'portable', 'gzip, JS (pako)'],
+  ['gzip', 'portable', 'gzip, WASM (ISA-L)'],
+  ['gzip', 'pako', 'gzip, JS (pako)'],
   ['zstd', 'native', 'zstd, native (node:zlib)'],
   ['zstd', 'portable', 'zstd, WASM (zstddec)'],
   ['sha256', 'native', 'sha256, native (node:crypto)'],

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "igzip_lib.h"
+#include "inflate-needs.h"
 
 // ---- What Node's executable exports (zstd.h, zstd_errors.h, zlib.h).
 
@@ -30,20 +31,9 @@ enum { ZSTD_WINDOW_LOG_MAX = 100, LARGEST_WINDOW_LOG = 27 };
 
 // ---- What ISA-L's inflate asks for.
 
-// The header of blocks that ISA-L itself writes, by which inflate would know these blocks: no input is that long.
-struct isal_hufftables hufftables_default = {.deflate_hdr_count = UINT32_MAX};
-
 uint32_t crc32_gzip_refl(uint32_t sum, const unsigned char *bytes, uint64_t length) {
   return (uint32_t)crc32(sum, bytes, (unsigned)length);
 }
-
-// Wrappers are read in JavaScript.
-uint32_t isal_adler32_bam1(uint32_t sum, const unsigned char *bytes, uint64_t length) {
-  (void)sum, (void)bytes, (void)length;
-  abort();
-}
-void isal_gzip_header_init(struct isal_gzip_header *header) { (void)header, abort(); }
-void isal_zlib_header_init(struct isal_zlib_header *header) { (void)header, abort(); }
 
 #if defined(__aarch64__)
 int decode_huffman_code_block_stateless_aarch64(struct inflate_state *, uint8_t *);

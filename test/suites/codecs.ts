@@ -42,7 +42,13 @@ interface Under {
   readonly codec: Codec;
 }
 
-export function codecsSuite(codecs: Codecs, choice: CodecChoice, compression: Compression): void {
+/** `by` names the implementation in the titles. */
+export function codecsSuite(
+  codecs: Codecs,
+  choice: CodecChoice,
+  compression: Compression,
+  by: string = choice,
+): void {
   const under = async (): Promise<Under> => {
     const codec = await codecs.get(compression, choice);
     const decode = (packed: Uint8Array, size = 65_536) =>
@@ -58,7 +64,7 @@ export function codecsSuite(codecs: Codecs, choice: CodecChoice, compression: Co
     };
   };
   const check = (title: string, body: (codec: Under) => Promise<void>) =>
-    test(`codecs/${compression}/${choice}: ${title}`, async () => body(await under()));
+    test(`codecs/${compression}/${by}: ${title}`, async () => body(await under()));
 
   check('is what was asked for', async ({ codec }) => {
     assert.equal(codec.compression, compression);

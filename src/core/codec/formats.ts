@@ -4,7 +4,7 @@
  * platform/codecs/native-codecs.ts.
  */
 import type { Compression } from '../ports/codecs.ts';
-import { decodeGzip } from './gzip-members.ts';
+import { decodeGzip, type GzipEngine } from './gzip-members.ts';
 import type { Decode } from './source.ts';
 import { decodeZstd } from './zstd-decode.ts';
 
@@ -15,10 +15,8 @@ export interface Format {
   begins(head: Uint8Array): boolean;
   /** Such data may expand to so many times what the limit allows for one compressed byte: formats differ in the best case. */
   readonly expansion: number;
-  /** Of the portable decoder. */
-  readonly library: string;
   /** The decoder in JavaScript or WebAssembly, loaded now. */
-  portable(): Promise<Decode>;
+  portable(): Promise<{ readonly library: string; readonly decode: Decode }>;
 }
 
 /** By the name that media types have behind a `+` (OCI) or a `.` (Docker). */
@@ -27,10 +25,9 @@ export const FORMATS: { readonly [name in FormatName]: Format } = {
     // RFC 1952 section 2.3.1, with method 8.
     begins: (head) => startsWith(head, [0x1f, 0x8b, 8]),
     expansion: 1,
-    library: 'pako',
     async portable() {
-      const { pakoEngine } = await import('./gzip-portable.ts');
-      return (source) => decodeGzip(source, pakoEngine);
+      const { library, engine } = await portableGzip();
+      return { library, decode: (source) => decodeGzip(source, engine) };
     },
   },
   zstd: {
@@ -44,14 +41,24 @@ export const FORMATS: { readonly [name in FormatName]: Format } = {
       );
     },
     expansion: 10,
-    library: 'Zstandard in WebAssembly',
     async portable() {
       const { wasmZstdEngine } = await import('./zstd-portable.ts');
       const engine = await wasmZstdEngine();
-      return (source) => decodeZstd(source, engine);
+      return { library: 'Zstandard in WebAssembly', decode: (source) => decodeZstd(source, engine) };
     },
   },
 };
+
+/** pako where WebAssembly is not to be had (`--jitless`, a Content-Security-Policy). */
+async function portableGzip(): Promise<{ readonly library: string; readonly engine: GzipEngine }> {
+  try {
+    const { wasmGzipEngine } = await import('./gzip-wasm.ts');
+    return { library: 'ISA-L in WebAssembly', engine: await wasmGzipEngine() };
+  } catch {
+    const { pakoEngine } = await import('./gzip-portable.ts');
+    return { library: 'pako', engine: pakoEngine };
+  }
+}
 
 const NAMES = Object.keys(FORMATS) as FormatName[];
 

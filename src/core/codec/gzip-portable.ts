@@ -1,4 +1,4 @@
-/** Inflate in JavaScript (pako), for runtimes without zlib. */
+/** Inflate in JavaScript (pako), for what HTTP calls deflate, and where there is neither zlib nor WebAssembly. */
 import {
   Z_BUF_ERROR,
   Z_NO_FLUSH,

@@ -29,6 +29,6 @@ export const decodeIdentity: Decode = async function* (source) {
 /** Codecs in JavaScript and WebAssembly. What they need is loaded on first use. */
 export async function portableCodec(compression: Compression): Promise<Codec> {
   if (compression === 'identity') return codecOf(compression, 'portable', 'none', decodeIdentity);
-  const { library, portable } = FORMATS[compression];
-  return codecOf(compression, 'portable', library, await portable());
+  const { library, decode } = await FORMATS[compression].portable();
+  return codecOf(compression, 'portable', library, decode);
 }

@@ -159,7 +159,7 @@ class NativeInflater implements Inflater {
  * The raw inflater under our own framing: createGunzip loses the end of the last member when bytes that are no member
  * follow it.
  */
-const zlibEngine: GzipEngine = {
+export const zlibEngine: GzipEngine = {
   open: () => new NativeInflater(),
   crc32: (bytes, crc) => zlib.crc32(bytes, crc),
   inflateSmall(input) {
