@@ -59,6 +59,13 @@ export class KnownLayers {
     return kind;
   }
 
+  /** The names in the directory `path` of the layer at `root`. */
+  names(sys: Syscalls, root: string, path: ByteString, open: () => Dir): Iterable<ByteString> {
+    const known = this.#directory(root, path);
+    if (known.names === undefined && !known.large) this.#list(sys, known, open());
+    return known.names ?? sys.list(open());
+  }
+
   /** Whether the directory `path` of the layer at `root` hides those of the layers below; `ask` is called once. */
   isOpaque(root: string, path: ByteString, ask: () => boolean): boolean {
     const known = this.#directory(root, path);

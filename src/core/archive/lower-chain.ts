@@ -80,6 +80,17 @@ export class LowerLayers {
     }
   }
 
+  /** The names of a place in each layer, whiteouts among them. */
+  *names(place: ChainPlace): Generator<ByteString, void> {
+    for (let index = 0; ; index++) {
+      const chain = this.#upTo(place, index);
+      if (chain === undefined) return;
+      const open = (): Dir => chain.dirs[index] ?? this.#openAt(place, chain, index);
+      yield* this.#memory?.names(this.#sys, this.#rootOf(chain, index), chain.path, open) ??
+        this.#sys.list(open());
+    }
+  }
+
   #kindAt(place: ChainPlace, chain: LowerChain, index: number, name: ByteString): Kind | undefined {
     const open = (): Dir => chain.dirs[index] ?? this.#openAt(place, chain, index);
     if (this.#memory === undefined) return kindOf(this.#sys.lstat(open(), name));

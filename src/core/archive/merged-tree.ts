@@ -99,6 +99,11 @@ export class MergedTree {
     return this.#lowers.kind(node, name);
   }
 
+  /** The names in each layer below, some of them more than once, whiteouts among them. */
+  namesBelow(node: DirNode): Iterable<ByteString> {
+    return this.#lowers.names(node);
+  }
+
   /** Whether a layer below has the directory, and it shows. */
   isBelow(node: DirNode): boolean {
     return this.#lowers.has(node, 0);

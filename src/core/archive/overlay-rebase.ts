@@ -60,7 +60,7 @@ export class OverlayRebase {
     if (!node.opaque) for (const name of node.cuts ?? []) this.#settleName(node, name);
     else if (node.parent !== undefined) this.#markOpaque(node, node.parent);
     // overlayfs ignores an opaque mark on the root of a layer.
-    else for (const name of this.#namesBelow(node)) this.#settleName(node, name);
+    else for (const name of new Set(this.#tree.namesBelow(node))) this.#settleName(node, name);
   }
 
   #settleName(node: DirNode, name: ByteString): void {
@@ -70,12 +70,6 @@ export class OverlayRebase {
     const own = this.#tree.sys.lstat(dir, name);
     if (own === undefined) this.#makeWhiteout(node, name);
     else if (isDirectory(own) && below === 'directory') this.#mark(dir, name);
-  }
-
-  #namesBelow(node: DirNode): Set<ByteString> {
-    const names = new Set<ByteString>();
-    for (const dir of this.#tree.lowers(node)) for (const name of this.#tree.sys.list(dir)) names.add(name);
-    return names;
   }
 
   #markOpaque(node: DirNode, parent: DirNode): void {

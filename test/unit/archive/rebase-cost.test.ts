@@ -14,7 +14,7 @@ import { needs } from '../../support/needs.ts';
 import { tempDir } from '../../support/tmp.ts';
 import { syscallsHere, tryBlind } from './ways.ts';
 
-const LAYERS = 60;
+const LAYERS = 127;
 const SKIP = hasFfi() ? needs({ root: true }) : 'needs FFI: tools are slow';
 
 /** Of each layer, how many calls its rebase made; layer 0 is at the bottom. */
@@ -42,6 +42,7 @@ const STACKS: Readonly<Record<string, (i: number) => Uint8Array>> = {
   'one file each in a directory of its own': (i) => layer(file(`a/d${i}/f`)),
   'a whiteout each of what the layer before made': (i) => layer(file(`a/f${i}`), wh(`a/f${i - 1}`)),
   'a whiteout each of what never was': (i) => layer(dir('a'), wh(`a/n${i}`)),
+  'an opaque root each': (i) => layer(opq(''), file(`f${i % 3}`)),
   'an opaque mark each': (i) => layer(dir('a'), opq(`a`), file(`a/f${i}`)),
 };
 
