@@ -73,7 +73,7 @@ test('HA20: verifiers: each gets name, digest and descriptor, by the order of th
 });
 
 test('verifiers: they know where programs, files and proxies are, and nothing else of this process', async () => {
-  const secret = 'HAWSER_TEST_SECRET';
+  const secret = 'HAWSER_POLICY';
   process.env[secret] = 'x';
   try {
     install({ a: `pwd > ${top.path}/env; env >> ${top.path}/env` });
