@@ -12,6 +12,7 @@ import { registryHandler, type ServeOptions } from '../../src/core/serve/handler
 import { viaLayer } from '../../src/core/serve/upstream.ts';
 import { PullThrough, type PullThroughOptions } from '../../src/core/verbs/pull-through.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
+import type { AuthMode } from '../registry/auth.ts';
 import { withClient } from '../registry/client.ts';
 import type { Fault } from '../registry/faults.ts';
 import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
@@ -53,6 +54,7 @@ interface AskOptions {
 
 interface WorldOptions {
   readonly faults?: readonly Fault[];
+  readonly auth?: AuthMode;
   readonly serve?: Partial<ServeOptions>;
   readonly through?: Partial<PullThroughOptions>;
   readonly client?: RegistryOptions;
@@ -62,6 +64,7 @@ interface WorldOptions {
 async function withWorld(options: WorldOptions, body: (world: World) => Promise<void>): Promise<void> {
   const registry = await startRegistry({
     faults: options.faults ?? [],
+    auth: options.auth ?? { mode: 'none' },
     lists: { referrers: { filters: true } },
   });
   registry.push('a/b', '1', image);
@@ -403,6 +406,41 @@ test('pull-through: what refers to an image is listed by the registry and the st
         .then((one) => 'errors' in (one as object)),
       true,
     );
+  });
+});
+
+test('pull-through: the registry gets the credentials of this machine; clients need none, and see none', async () => {
+  const auth = { mode: 'basic', user: 'me', pass: 'secret' } as const;
+  for (const [pass, status] of [
+    ['secret', 200],
+    ['wrong', 403],
+  ] as const) {
+    const credentials = async () => ({ username: 'me', secret: pass });
+    await withWorld({ auth, client: { credentials } }, async ({ ask, events }) => {
+      for (const target of ['manifests/1', `blobs/${LAYER}`]) {
+        const answer = await ask(`/v2/a/b/${target}`);
+        assert.equal(answer.status, status, target);
+        const body = new TextDecoder('latin1').decode(await bodyOf(answer));
+        if (status === 403) assert.match(body, /DENIED/);
+        assert.doesNotMatch(JSON.stringify([answer.headers, events]), /secret|wrong|www-authenticate/);
+      }
+    });
+  }
+});
+
+test('pull-through: a flood of questions for what the registry is slow to give is told to wait', async () => {
+  await withWorld({ faults: [{ hang: true }] }, async ({ ask, registry }) => {
+    const stop = new AbortController();
+    const digest = (n: number) => `sha256:${String(n).padStart(64, '0')}`;
+    const ask1 = (n: number) => ask(`/v2/a/b/blobs/${digest(n)}`, { signal: stop.signal });
+    const waiting = Array.from({ length: 128 }, (_, n) => ask1(n).catch(() => undefined));
+    await sleep(50);
+    const late = await ask1(500);
+    assert.equal(late.status, 429);
+    assert.ok(Number(late.headers['retry-after']) > 0);
+    assert.ok(registry.requests.length <= 6, 'no more are asked for at once');
+    stop.abort();
+    assert.deepEqual(new Set(await Promise.all(waiting)), new Set([undefined]));
   });
 });
 

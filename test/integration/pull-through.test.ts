@@ -10,7 +10,7 @@ import { sha256, startRegistry, type TestRegistry } from '../registry/registry.t
 import { installations, startContainerd } from '../support/containerd.ts';
 import { hawser, quickest, wanted } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
-import { freePort } from '../support/processes.ts';
+import { freePort, startDaemon } from '../support/processes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 import { peakOf, pullers, type Served, serve, serveAt } from '../support/serving.ts';
 
@@ -223,5 +223,43 @@ for (const installation of installations)
       assert.equal(sent(), size);
     } finally {
       await server.stop();
+    }
+  });
+
+for (const installation of installations)
+  test(`inside ${installation.name}: what comes through is content of the namespace, leased, and whole for the client`, {
+    skip: needs({ root: true, tools: ['containerd', 'ctr'] }),
+  }, async () => {
+    const daemon = await startContainerd(undefined, '', installation);
+    const [file, ...more] = quickest.command;
+    const port = await freePort();
+    const args = [
+      ...more,
+      '--address',
+      daemon.socket,
+      '-n',
+      'through',
+      'serve',
+      '--listen',
+      `127.0.0.1:${port}`,
+    ];
+    const ready = async () =>
+      (await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined))?.ok === true;
+    const server = await startDaemon(file, [...args, '--pull-through', origin.host], ready);
+    try {
+      const client = hawser(quickest, at('client'));
+      const certs = hostsDir([`127.0.0.1:${port}`], origin.host);
+      await client.ok('content', 'fetch', '--hosts-dir', certs, `${origin.host}/a/b:1`);
+      assert.equal(sent(), size);
+      const here = (await daemon.ctr('-n', 'through', 'content', 'ls', '-q')).stdout
+        .trim()
+        .split('\n')
+        .sort();
+      assert.deepEqual(here, [image.root.digest, ...image.blobs.keys()].sort());
+      assert.equal((await daemon.ctr('-n', 'through', 'images', 'ls', '-q')).stdout.trim(), '');
+      assert.match((await daemon.ctr('-n', 'through', 'leases', 'ls')).stdout, /containerd\.io\/gc\.expire/);
+    } finally {
+      await server.stop();
+      await daemon.close();
     }
   });
