@@ -4,7 +4,7 @@
  */
 import type { AnyFlag } from './flag.ts';
 import { ADDRESS, CONTENT_SHARING, JOBS, NAMESPACE, PROGRESS, ROOT, SNAPSHOTTER } from './flags.ts';
-import { VERIFIER } from './gate-flags.ts';
+import { GATE_FLAGS } from './gate-flags.ts';
 import { LAYER_FLAGS } from './layer-flags.ts';
 import { LOCKED } from './list-flags.ts';
 import { CHUNK_SIZE, MAX_CONCURRENT_UPLOADS } from './push-flags.ts';
@@ -27,7 +27,7 @@ const TABLES: Readonly<Record<string, readonly AnyFlag[]>> = {
     ...LAYER_LIMITS,
     KEEP_PARTIAL,
   ],
-  'policies.': [PULL, REACH, VERIFIER, LOCKED, FOR_CRI, PIN],
+  'policies.': [PULL, REACH, LOCKED, FOR_CRI, PIN, ...GATE_FLAGS],
 };
 
 export const SETTINGS: readonly Setting[] = Object.entries(TABLES).flatMap(([table, flags]) =>
