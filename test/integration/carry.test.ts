@@ -73,6 +73,19 @@ test(
       const { stdout } = await execOk('skopeo', ['inspect', '--raw', `oci-archive:${path('a.tar')}:1`]);
       assert.equal(digestOf(new TextEncoder().encode(stdout)), INDEX_DIGEST);
       assert.equal((await execOk('umoci', ['ls', '--layout', path('layout')])).stdout.trim(), '1');
+      await full.ok(
+        'export',
+        '--index',
+        'flat',
+        '--platform',
+        'linux/amd64',
+        `${path('flat')}/`,
+        GOLDEN_NAME,
+      );
+      await execOk('umoci', ['tag', '--image', `${path('flat')}:1`, '2']);
+      const ofUmoci = hawser(quickest, path('store-umoci'));
+      await ofUmoci.ok('import', '--no-unpack', path('flat'));
+      assert.equal(await targetOf(ofUmoci, GOLDEN_NAME), digestOf(amd64.manifest));
       const copies = [
         [`oci-archive:${path('s.tar')}:${GOLDEN_NAME}`, 's.tar', INDEX_DIGEST],
         [`oci:${path('s')}:${GOLDEN_NAME}`, 's', INDEX_DIGEST],

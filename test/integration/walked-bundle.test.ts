@@ -70,8 +70,7 @@ class Walk {
   async #far(args: readonly string[], input?: string): Promise<ExecResult> {
     const line = [...quickest.command, ...args];
     if (input === undefined) return await exec('unshare', [...CUT_OFF, ...line]);
-    const words = line.map((word) => `'${word}'`).join(' ');
-    return await exec('unshare', [...CUT_OFF, 'sh', '-c', `${input} | ${words}`]);
+    return await exec('unshare', [...CUT_OFF, 'sh', '-c', `${input} | "$@"`, 'sh', ...line]);
   }
 
   async #farOk(args: readonly string[], input?: string): Promise<ExecResult> {

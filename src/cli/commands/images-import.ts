@@ -1,16 +1,18 @@
 import { type Digest, isDigest } from '../../core/oci/digest.ts';
+import type { Report } from '../../core/progress/events.ts';
 import { type ImportOptions, importImages } from '../../core/verbs/import.ts';
 import { ARCHIVE_FLAGS, BASE_NAME, COMPLETE_ONLY, NAME, SKIP_BAD } from '../grammar/archive-flags.ts';
 import { bool, choice, type NamesOf } from '../grammar/flag.ts';
 import { DISPLAY_FLAGS, JOBS, LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
 import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
-import { ALL_PLATFORMS, RECORD_FLAGS } from '../grammar/transfer-flags.ts';
+import { ALL_PLATFORMS, RECORD_FLAGS, REPORT, TRACE } from '../grammar/transfer-flags.ts';
 import { SHA256, URL_FLAGS } from '../grammar/url-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { archiveUrl, withArchive } from '../session/archive-url.ts';
 import { type Context, withBackend } from '../session/context.ts';
 import { gateOptions } from '../session/gate.ts';
+import { withTracing } from '../session/tracing.ts';
 import { displayed, labelsOf, platformsOf, recordOptions, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -42,6 +44,8 @@ const FLAGS = [
   JOBS,
   ...LAYER_FLAGS,
   ...DISPLAY_FLAGS,
+  TRACE,
+  REPORT,
   bool({ name: 'local', describe: 'accepted: hawser always does the work itself, as ctr --local' }),
   SHA256,
   ...URL_FLAGS,
@@ -82,13 +86,19 @@ export const imagesImport: Command = command({
     archiveUrl(context, source);
     const options = optionsOf(context);
     await withBackend(context, async (backend) => {
-      await displayed(context, { unpacks: false, printChainId: false }, async (report) => {
-        const deps = { ...storeDeps(context, backend), runtime: context.runtime };
-        const { images } = await withArchive(context, source, report, (from) =>
-          importImages(deps, { ...options, from, report }),
-        );
-        return images;
-      });
+      const deps = { ...storeDeps(context, backend), runtime: context.runtime };
+      await withTracing(context, (trace) =>
+        displayed(context, { unpacks: false, printChainId: false }, async (show) => {
+          const report: Report = (event) => {
+            show(event);
+            trace?.(event);
+          };
+          const { images } = await withArchive(context, source, report, (from) =>
+            importImages(deps, { ...options, from, report }),
+          );
+          return images;
+        }),
+      );
     });
     return DONE;
   },
