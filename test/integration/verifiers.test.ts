@@ -15,7 +15,7 @@ import { pushRealImage, realKey } from '../support/trust-fixtures.ts';
 
 const built = eachRuntime.filter(({ skip }) => skip === false);
 const second = installations.find(({ name }) => name === 'containerd 2');
-const skip = second === undefined ? 'no containerd 2 (CONTAINERD2)' : false;
+const skip = second === undefined ? 'needs the containerd 2 of CONTAINERD2' : false;
 
 describe('image verifiers of containerd 2', {
   skip: needs({ root: true, tools: ['docker-registry', 'skopeo'] }) || skip,
