@@ -135,11 +135,39 @@ export function openContainerdBackend(runtime, options) {
   return { text, packed };
 }
 
+/** Few pulls ask for signatures: sigstore's libraries travel compressed likewise, and are compiled when a policy first asks. */
+async function wrapSignatures(): Promise<void> {
+  const path = join(js, 'src/platform/trust/checks.js');
+  const text = await bundle(path, 'signatures.cjs', false);
+  const packed = brotliCompressSync(`(function (module, exports, require, __dirname) {${text}\n})`).toString(
+    'base64',
+  );
+  writeFileSync(
+    path,
+    `import { createRequire } from 'node:module';
+import { Script } from 'node:vm';
+import { brotliDecompressSync } from 'node:zlib';
+let loaded;
+function load() {
+  const text = brotliDecompressSync(Buffer.from('${packed}', 'base64')).toString();
+  const module = { exports: {} };
+  new Script(text, { filename: 'signatures.cjs' }).runInThisContext()(module, module.exports, createRequire(import.meta.url), '/');
+  return module.exports;
+}
+export function createSignatureChecks() {
+  loaded ??= load();
+  return loaded.createSignatureChecks();
+}
+`,
+  );
+}
+
 async function bundleAll(): Promise<Program> {
   const worker = await bundle(join(js, 'src/entry/worker.js'), 'worker.mjs');
   if (worker.includes('node:tls')) throw new Error('The worker loads HTTP, which it does not need');
   inlineWorker(worker);
   const containerd = await wrapContainerd();
+  await wrapSignatures();
   const code = withoutHttp2(await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs'));
   return { code, containerd };
 }

@@ -274,3 +274,27 @@ test('the command line: keys, policies, the word none, and what contradicts itse
       /signed by a@example\.test, whom https:\/\/issuer\.test has identified, at 2026-/,
     );
   }));
+
+test('what is read straight from a registry passes the same gate: cat, cp and unpack --tar', () =>
+  withFixtures(async (bench) => {
+    const { store, registry } = bench;
+    const runtime = runtimeOf(store);
+    const dir = tempDir();
+    const root = join(dir.path, 'root');
+    const ref = refOf(bench);
+    const COMMANDS: readonly (readonly string[])[] = [
+      ['files', 'cat', ref, '/hello.txt'],
+      ['cp', `${ref}:/hello.txt`, dir.path],
+      ['unpack', ref, '--tar', join(dir.path, 'out.tar')],
+      ['unpack', ref, '--rootfs', join(dir.path, 'out')],
+    ];
+    for (const command of COMMANDS) {
+      registry.requests.length = 0;
+      const refused = await runHere(runtime, root, [...command, '--verify-key', keyFile('k2.pub')]);
+      assert.equal(refused.code, 1, `${command}`);
+      assert.match(refused.err, /none good: 1 is by another key/);
+      await nothingCame(bench);
+      const { code, err } = await runHere(runtime, root, [...command, '--verify-key', keyFile('k1.pub')]);
+      assert.equal(code, 0, err);
+    }
+  }));

@@ -2,6 +2,7 @@ import { bundleImage } from '../../core/verbs/bundle.ts';
 import { checkDirectory } from '../../core/verbs/rootfs.ts';
 import { type Bool, bool } from '../grammar/flag.ts';
 import { DISPLAY_FLAGS, PLATFORM } from '../grammar/flags.ts';
+import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { LAYER_FLAGS } from '../grammar/layer-flags.ts';
 import { FETCH_FLAGS, PULL } from '../grammar/transfer-flags.ts';
 import { withLocalBackend } from '../session/context.ts';
@@ -20,7 +21,16 @@ export const bundle: Command = command({
   details:
     'The image is fetched first if it is not here. config.json follows from its config (image-spec conversion.md) and from\n' +
     'the defaults of runc. Without root it asks for a user namespace in which you are root.',
-  flags: [TTY, ...OUTPUT_FLAGS, PLATFORM, ...LAYER_FLAGS, ...DISPLAY_FLAGS, PULL, ...FETCH_FLAGS],
+  flags: [
+    TTY,
+    ...OUTPUT_FLAGS,
+    ...GATE_FLAGS,
+    PLATFORM,
+    ...LAYER_FLAGS,
+    ...DISPLAY_FLAGS,
+    PULL,
+    ...FETCH_FLAGS,
+  ],
   run: async (context, input) => {
     await withLocalBackend(
       context,

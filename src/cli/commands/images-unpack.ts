@@ -5,6 +5,7 @@ import { checkDirectory, unpackRootfs } from '../../core/verbs/rootfs.ts';
 import { unpackImage } from '../../core/verbs/unpack.ts';
 import { type NamesOf, text } from '../grammar/flag.ts';
 import { DISPLAY_FLAGS, JOBS, PLATFORM, PRINT_CHAIN_ID, SNAPSHOTTER } from '../grammar/flags.ts';
+import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { FETCH_FLAGS, FOREIGN_URLS, PULL } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
@@ -32,6 +33,7 @@ const FLAGS = [
   ROOTFS,
   TAR,
   ...OUTPUT_FLAGS,
+  ...GATE_FLAGS,
   PLATFORM,
   SNAPSHOTTER,
   JOBS,
@@ -49,7 +51,7 @@ function shown({ input }: UnpackContext): Shown {
 
 async function toSnapshots(context: UnpackContext): Promise<void> {
   const { input, signal } = context;
-  for (const flag of [...OUTPUT_FLAGS, PULL]) {
+  for (const flag of [...OUTPUT_FLAGS, ...GATE_FLAGS, PULL]) {
     if (input.has(flag)) throw usageError(`flag --${flag.name} goes with --rootfs`);
   }
   await withBackend(context, async (backend) => {

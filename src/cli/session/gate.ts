@@ -21,7 +21,17 @@ export function gateOptions(context: Context<GateFlag>): GateOptions {
 /** As `gateOptions`, of an image that is in the store already: by a policy only where the flags name one. */
 export function storedGateOptions(context: Context<GateFlag>): GateOptions {
   const choice = choiceOf(context);
-  return gateOf(context.runtime, namesPolicy(context) ? choice : { ...choice, policy: 'none' });
+  const { verifiers } = choice;
+  return gateOf(context.runtime, namesPolicy(context) ? choice : { policy: 'none', verifiers });
+}
+
+/** As `gateOptions`, for commands that only read; undefined where nobody has to be asked, and so nothing more of the registry. */
+export async function readingGate(context: Context<GateFlag>): Promise<GateOptions | undefined> {
+  const choice = choiceOf(context);
+  const { verifiers = [], requireSigned = false } = choice;
+  const asks = requireSigned || verifiers.some((one) => one !== 'none');
+  if (!asks && (await choosePolicy(context.runtime, choice)).policy === undefined) return undefined;
+  return gateOf(context.runtime, choice);
 }
 
 /** Whether the flags ask for signatures. */
@@ -30,13 +40,23 @@ export function namesPolicy({ input }: Context<GateFlag>): boolean {
   return flags.some((flag) => input.has(flag));
 }
 
+/** Whether the flags ask for signatures or programs. */
+export function namesJudge(context: Context<GateFlag>): boolean {
+  return namesPolicy(context) || context.input.has(VERIFIER);
+}
+
+/** Of a policy, keys and an identity the one that is said nearest to the user holds: a key that is typed, though a variable names a policy. */
 function choiceOf({ input }: Context<GateFlag>): GateChoice {
+  const ways = [[POLICY], [VERIFY_KEY], [VERIFY_IDENTITY, VERIFY_ISSUER, TRUSTED_ROOT]];
+  const ranks = ways.map((flags) => Math.min(...flags.map((flag) => input.rank(flag))));
+  const nearest = Math.min(...ranks);
+  const [byPolicy, byKeys, byIdentity] = ranks.map((rank) => rank === nearest);
   return {
-    policy: input.get(POLICY),
-    keys: input.get(VERIFY_KEY),
-    identity: input.get(VERIFY_IDENTITY),
-    issuer: input.get(VERIFY_ISSUER),
-    trustedRoot: input.get(TRUSTED_ROOT),
+    policy: byPolicy ? input.get(POLICY) : undefined,
+    keys: byKeys ? input.get(VERIFY_KEY) : [],
+    identity: byIdentity ? input.get(VERIFY_IDENTITY) : undefined,
+    issuer: byIdentity ? input.get(VERIFY_ISSUER) : undefined,
+    trustedRoot: byIdentity ? input.get(TRUSTED_ROOT) : undefined,
     requireSigned: input.get(REQUIRE_SIGNED),
     verifiers: input.get(VERIFIER),
   };

@@ -5,6 +5,7 @@ import { findError, HawserError, hintOf, ifFound, isKind, messageOf } from '../.
 import { type OpenImage, openRemote, openStored } from '../../core/verbs/files.ts';
 import type { NamesOf } from '../grammar/flag.ts';
 import { PLATFORM } from '../grammar/flags.ts';
+import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { PULL } from '../grammar/transfer-flags.ts';
@@ -13,6 +14,7 @@ import { lineWriter } from '../render/trace.ts';
 import { withRegistry } from './asking.ts';
 import { type Context, warn, withStore } from './context.ts';
 import { findImage } from './find-image.ts';
+import { namesJudge, readingGate } from './gate.ts';
 import { networkOptions } from './network-options.ts';
 import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
 import { paceOf, platformsOf, storeDeps } from './transfer.ts';
@@ -23,7 +25,8 @@ export const FILES_FLAGS: readonly [
   ...typeof LAYER_FLAGS,
   ...typeof REGISTRY_FLAGS,
   ...typeof NETWORK_FLAGS,
-] = [PLATFORM, PULL, ...LAYER_FLAGS, ...REGISTRY_FLAGS, ...NETWORK_FLAGS];
+  ...typeof GATE_FLAGS,
+] = [PLATFORM, PULL, ...LAYER_FLAGS, ...REGISTRY_FLAGS, ...NETWORK_FLAGS, ...GATE_FLAGS];
 export type FilesFlag = NamesOf<typeof FILES_FLAGS>;
 
 /** Opens the image `name` for `work`: of the store, when it is there with all its layers, else of its registry. */
@@ -50,14 +53,16 @@ export async function withImage<T>(
     if (stale !== undefined) await warn(context, `warning: ${stale}`);
     return { result: await work(image) };
   };
-  const stored = mustAsk(context) ? {} : await inStore(context, look);
+  // Signatures of what is in the store are at the registry.
+  const stored = mustAsk(context) || namesJudge(context) ? {} : await inStore(context, look);
   if (stored.found !== undefined) return stored.found.result;
   const reference = await referenceOf(runtime, name, { signal });
   if (reference.layout === undefined && !mayAsk(context)) throw stored.denied ?? notHere(name);
+  const gate = await readingGate(context);
   try {
     return await withRegistry(context, reference, async (asking) => {
       const remote = { ...asking, codecs: runtime.codecs, ...paceOf(networkOptions(input)) };
-      return await work(await openRemote(remote, reference, options, { signal }));
+      return await work(await openRemote(remote, reference, { ...options, gate }, { signal }));
     });
   } catch (err) {
     throw withDenied(err, stored.denied);

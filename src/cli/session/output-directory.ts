@@ -13,7 +13,7 @@ import type { OwnerMode } from '../../core/users/owner-policy.ts';
 import { passGate } from '../../core/verbs/gate.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
 import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/flag.ts';
-import { GATE_FLAGS, type GateFlag } from '../grammar/gate-flags.ts';
+import type { GateFlag } from '../grammar/gate-flags.ts';
 import { type LayerFlag, layerSettings } from '../grammar/layer-flags.ts';
 import type { FetchFlag } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
@@ -34,11 +34,7 @@ export const OWNER: Choice<'owner', OwnerMode> = choice({
     "whose the files are: the image's (keep, default as root), yours (ours, default else), or yours with the image's noted in user.rootlesscontainers (record)",
 });
 
-export const OUTPUT_FLAGS: readonly [typeof FORCE, typeof OWNER, ...typeof GATE_FLAGS] = [
-  FORCE,
-  OWNER,
-  ...GATE_FLAGS,
-];
+export const OUTPUT_FLAGS: readonly [typeof FORCE, typeof OWNER] = [FORCE, OWNER];
 type OutputFlag = NamesOf<typeof OUTPUT_FLAGS>;
 
 /** The flags as options. At most one platform. */

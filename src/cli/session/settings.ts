@@ -12,6 +12,8 @@ import { usageError } from '../grammar/usage-error.ts';
 
 const SYSTEM = '/etc/hawser/hawser.toml';
 const MAX_BYTES = 1 << 20;
+/** In the place of a path. */
+const WORDS: readonly string[] = ['', 'none', 'system'];
 
 export interface SettingsFile {
   readonly path: string;
@@ -98,7 +100,7 @@ export function valuesOf(path: string, text: string): ReadonlyMap<AnyFlag, Given
     const texts = textsOf(setting, value);
     if (texts === undefined) throw invalid(`${at(key)}: want ${wantOf(setting)}`);
     const relative = /DIR|FILE|PATH|SOCKET/.test(setting.flag.value ?? '')
-      ? texts.find((one) => !/^(?:\/|unix:)/.test(one) && one !== 'none' && one !== '')
+      ? texts.find((one) => !/^(?:\/|unix:)/.test(one) && !WORDS.includes(one))
       : undefined;
     if (relative !== undefined) throw invalid(`${at(key)}: want an absolute path, not "${relative}"`);
     checkValue(setting, texts, at(key));

@@ -22,6 +22,7 @@ import { isSymlink } from '../ports/syscalls.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { ModelNode } from '../trees/model-node.ts';
 import { type AskedPlatform, askImage, readDocument } from './ask.ts';
+import { type GateOptions, passGate } from './gate.ts';
 import type { StoreDeps } from './options.ts';
 import type { ResolveDeps } from './resolve-platforms.ts';
 import { planImage } from './unpack.ts';
@@ -59,13 +60,20 @@ export interface RemoteDeps extends ResolveDeps {
   readonly split?: SplitOptions | undefined;
 }
 
+export interface RemoteOptions extends AskedPlatform {
+  readonly settings: LayerSettings;
+  /** Who decides whether the image may be read; undefined: nobody has to be asked. */
+  readonly gate?: GateOptions | undefined;
+}
+
 /** An image of a registry: its documents are read now, its layers when they are asked for. */
 export async function openRemote(
   deps: RemoteDeps,
-  reference: Reference,
-  { settings, ...asked }: AskedPlatform & { readonly settings: LayerSettings },
+  given: Reference,
+  { settings, gate, ...asked }: RemoteOptions,
   call: Call,
 ): Promise<OpenImage> {
+  const reference = gate === undefined ? given : await admitted(deps, given, gate, asked, call);
   const { desc, config: configDesc, layers } = await askImage(deps, reference, asked, call);
   const { bytes } = await readDocument(deps, reference, configDesc, call);
   const config = parseConfig(bytes, configDesc);
@@ -76,6 +84,20 @@ export async function openRemote(
     open: async (layer, { signal }) => verifiedStream({ ...deps, fetcher }, layer, { signal }),
   };
   return opened(deps, { name: reference.name, platform, steps }, source, settings);
+}
+
+/** The reference to what was judged: what its tag names later does not count. */
+async function admitted(
+  { registry, report }: RemoteDeps,
+  reference: Reference,
+  gate: GateOptions,
+  { platform }: AskedPlatform,
+  call: Call,
+): Promise<Reference> {
+  const { root } = await registry.resolve(reference, call);
+  const subject = { reference, root, platforms: [platform], evidence: registry.evidence(reference) };
+  await passGate({ backend: {} }, gate, subject, { ...call, report });
+  return { ...reference, digest: root.digest };
 }
 
 function opened(

@@ -2,11 +2,13 @@ import type { Certificate, SignatureChecks } from '../../core/ports/signatures.t
 import { certificates, type Parsed, parseCertificate } from './certificate.ts';
 import { tracePath } from './certificate-path.ts';
 import { publicKey } from './keys.ts';
+import { nameDigests } from './libraries.ts';
 import { openLogs } from './transparency-log.ts';
 import { openTrustedRoot } from './trusted-root.ts';
 
 /** The checks, over node:crypto and sigstore's libraries, which this module alone brings in. */
 export function createSignatureChecks(): SignatureChecks {
+  nameDigests();
   return {
     key: publicKey,
     certificates,

@@ -15,18 +15,24 @@ export {
 
 type Verify = typeof crypto.verify;
 
+let isMended = false;
+
 /**
  * The library leaves the digest away, which OpenSSL takes for SHA-256. Deno has no such default, throws, and the library tells of a false
- * signature. test/unit/platform/trust/libraries.test.ts says when the library names the digest itself.
+ * signature. To be called before the first check: a bundler drops what a module does only by being loaded.
+ * test/unit/platform/trust/libraries.test.ts says when the library names the digest itself.
  */
-const asPublished: Verify = crypto.verify;
-const withDigest: Verify = (data, key, signature, algorithm) =>
-  asPublished(data, key, signature, algorithm ?? digestFor(key));
+export function nameDigests(): void {
+  if (isMended) return;
+  isMended = true;
+  const asPublished: Verify = crypto.verify;
+  const verify: Verify = (data, key, signature, algorithm) =>
+    asPublished(data, key, signature, algorithm ?? digestFor(key));
+  Object.assign(crypto, { verify });
+}
 
 function digestFor(key: Parameters<Verify>[1]): string | undefined {
   const isPlain =
     typeof key === 'object' && 'asymmetricKeyType' in key && key.asymmetricKeyType === 'ed25519';
   return isPlain ? undefined : 'sha256';
 }
-
-Object.assign(crypto, { verify: withDigest });

@@ -18,11 +18,12 @@ import { fakeRuntime } from './fake-runtime.ts';
 function contextOf(fs: Partial<FileSystem>, args: readonly string[]): BootstrapContext {
   const { runtime } = fakeRuntime();
   const get = ({ name }: { name: string }) =>
-    ['platform', 'label', 'verifier'].includes(name) ? [] : undefined;
+    ['platform', 'label', 'verifier', 'verify-key'].includes(name) ? [] : undefined;
   // Without --for-cri a containerd is asked for.
   const has = ({ name }: { name: string }) => name === 'for-cri';
   const find = (flag: { name: string }) => (has(flag) ? { texts: ['true'], from: '' } : undefined);
-  const input = { args, get, has, find };
+  const rank = (): number => Number.POSITIVE_INFINITY;
+  const input = { args, get, has, find, rank };
   const context = { runtime: { ...runtime, fs }, input, signal: new AbortController().signal };
   return { ...context, stderr: runtime.host.stderr } as unknown as BootstrapContext;
 }
