@@ -172,8 +172,8 @@ test('an error is one JSON line on standard error, with what the registry said',
   assert.equal(JSON.parse(many.out).failed[0].registry.status, 404);
 });
 
-/** Of what needs a containerd, root, or a registry with users: other tests see these. */
-const ELSEWHERE = ['bootstrap', 'mounted', 'unmounted', 'serving', 'login', 'logout'];
+/** Of what needs a containerd, root, a registry with users, or signatures: other tests see these. */
+const ELSEWHERE = ['bootstrap', 'mounted', 'unmounted', 'serving', 'login', 'logout', 'judged'];
 
 test('all documents of the schema were seen', () => {
   const missing = typesOf('documents').filter((type) => !seen.documents.has(type));

@@ -80,7 +80,7 @@ export const verifyImage: Command = command({
   details: [
     'Asks what a pull asks before it fetches anything, and fails as the pull would; also when there is nobody to ask. With --platform, of an',
     'index that is not signed itself: whose manifests have to be (default: those of this machine).',
-    'Linked or copied into the directory of containerd’s image verifiers (/opt/containerd/image-verifier/bin), hawser answers as one:',
+    'Linked or copied into the directory of the image verifiers of containerd (/opt/containerd/image-verifier/bin), hawser answers as one:',
     'by /etc/hawser/policy.json.',
     'To check stored images against their digests: hawser images verify.',
   ].join('\n'),
