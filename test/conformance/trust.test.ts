@@ -1,19 +1,20 @@
 /** Signatures before the first byte: the verbs over a store and a test registry that serves signed images. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fetchImage } from '../../src/core/verbs/fetch.ts';
 import { withDeps } from '../../src/entry/api.ts';
 import { apiGate } from '../../src/entry/gate.ts';
-import { fetch, type PolicyChoice, type Subject, type Verdict } from '../../src/mod.ts';
+import { fetch, importImages, type PolicyChoice, type Subject, type Verdict } from '../../src/mod.ts';
 import { buildIndex } from '../registry/image.ts';
 import type { RegistryOptions } from '../registry/registry.ts';
 import { type Bench, image, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 import { runHere } from '../support/command-line.ts';
 import { failure } from '../support/failure.ts';
 import { tempDir } from '../support/tmp.ts';
-import { keyFile, serveTrustFixtures } from '../support/trust-fixtures.ts';
+import { keyFile, repositoryOf, serveTrustFixtures } from '../support/trust-fixtures.ts';
 
 const API = { lists: { referrers: { filters: true } } };
 const K1: PolicyChoice = { keys: [keyFile('k1.pub')] };
@@ -298,3 +299,53 @@ test('what is read straight from a registry passes the same gate: cat, cp and un
       assert.equal(code, 0, err);
     }
   }));
+
+for (const form of ['attachment', 'bundle'] as const) {
+  test(`an archive is judged by the signatures in it, before anything is recorded: ${form}`, () =>
+    withFixtures(async (bench) => {
+      const { store, registry } = bench;
+      const name = form === 'bundle' ? SIGNED : 'fx/k12b-rollback-no-tag';
+      const dir = join(tempDir().path, 'layout');
+      mkdirSync(join(dir, 'blobs/sha256'), { recursive: true });
+      writeFileSync(join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+      const images = repositoryOf(name);
+      for (const bytes of [...images.blobs, ...images.manifests.values()]) {
+        const hex = createHash('sha256').update(bytes).digest('hex');
+        writeFileSync(join(dir, 'blobs/sha256', hex), bytes);
+      }
+      const root = images.tags['1'] ?? '';
+      const entry = (digest: string, annotations: object, more: object = {}) => {
+        const bytes = images.manifests.get(digest) ?? Buffer.from('');
+        return {
+          mediaType: JSON.parse(bytes.toString()).mediaType,
+          digest,
+          size: bytes.length,
+          annotations,
+          ...more,
+        };
+      };
+      const signature = Object.entries(images.tags).find(([tag]) => tag.endsWith('.sig'));
+      const bundle = [...images.manifests].find(([, bytes]) => bytes.includes('"subject"'))?.[0];
+      const image = entry(root, { 'io.containerd.image.name': `registry.test/${name}:1` });
+      const signed =
+        form === 'bundle'
+          ? entry(bundle ?? '', {}, { artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json' })
+          : entry(signature?.[1] ?? '', { 'org.opencontainers.image.ref.name': signature?.[0] });
+      const load = (manifests: readonly object[], verify: PolicyChoice) => {
+        writeFileSync(join(dir, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
+        return importImages({ store, from: dir, unpack: false, verify });
+      };
+      await rejectsWith('PermissionDenied', /is not signed/, load([image], K1));
+      await rejectsWith(
+        'PermissionDenied',
+        /none good: 1 is by another key/,
+        load([image, signed], { keys: [keyFile('k2.pub')] }),
+      );
+      assert.deepEqual(await store.images.list(), []);
+      registry.requests.length = 0;
+      const result = await load([image, signed], K1);
+      const found = result.images.find((one) => one.name === `registry.test/${name}:1`);
+      assert.equal(found?.verified?.[0]?.vouchers[0]?.format, form);
+      assert.deepEqual(registry.log(), [], 'no registry is asked');
+    }));
+}

@@ -50,6 +50,25 @@ interface Document {
   readonly layers: readonly unknown[];
 }
 
+/** The bytes of a repository (`fx/k01-valid`), and its tags. */
+export function repositoryOf(name: string): {
+  readonly tags: Readonly<Record<string, string>>;
+  readonly manifests: ReadonlyMap<string, Buffer>;
+  readonly blobs: readonly Buffer[];
+} {
+  const file = join(dir, 'images', `${name.replace('fx/', '')}.json`);
+  const { tags, manifests, blobs } = JSON.parse(readFileSync(file, 'utf8')) as Repository;
+  const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const documents = manifests.map(({ text }) => Buffer.from(text));
+  return {
+    tags,
+    manifests: new Map(documents.map((bytes) => [digestOf(bytes), bytes])),
+    blobs: Object.values(blobs).map(({ text, base64 }) =>
+      text === undefined ? Buffer.from(base64 ?? '', 'base64') : Buffer.from(text),
+    ),
+  };
+}
+
 /** Puts all of them there. */
 export function serveTrustFixtures(registry: TestRegistry): void {
   for (const file of readdirSync(join(dir, 'images'))) {

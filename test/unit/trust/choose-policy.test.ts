@@ -1,0 +1,124 @@
+/** Which policy holds, and what is said where none does. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HawserError, isKind } from '../../../src/core/errors.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import {
+  choosePolicy,
+  missedPolicy,
+  OWN_POLICY,
+  type PolicyChoice,
+} from '../../../src/core/trust/choose-policy.ts';
+import { chosenJudge } from '../../../src/core/trust/chosen-judge.ts';
+import { createClock } from '../../../src/platform/process/clock.ts';
+import { createSignatureChecks } from '../../../src/platform/trust/checks.ts';
+
+const ANY = '{"default":[{"type":"insecureAcceptAnything"}]}';
+const REJECT = '{"default":[{"type":"reject"}]}';
+const KEY = '{"default":[{"type":"sigstoreSigned","keyPath":"/k"}]}';
+
+/** `files`: paths to contents, or to the error of reading them. */
+function partsOf(
+  files: Readonly<Record<string, string | HawserError>>,
+  env: Readonly<Record<string, string>> = {},
+) {
+  const fs = {
+    readFile: async (path: string) => {
+      const found = files[path] ?? new HawserError('NotFound', `${path}: not found`);
+      if (typeof found !== 'string') throw found;
+      return new TextEncoder().encode(found);
+    },
+  };
+  return { fs, host: { cwd: () => '/work', env: (name: string) => env[name], uid: 0 } };
+}
+
+const nameOf = async (parts: ReturnType<typeof partsOf>, choice: PolicyChoice = {}) =>
+  (await choosePolicy(parts, choice)).policy?.name;
+
+test('the policy that is named holds, else HAWSER_POLICY, else hawser’s own file, else none', async () => {
+  const files = { '/work/p.json': ANY, '/env.json': ANY, [OWN_POLICY]: REJECT };
+  const env = { HAWSER_POLICY: '/env.json' };
+  assert.equal(await nameOf(partsOf(files, env), { policy: 'p.json' }), '/work/p.json');
+  assert.equal(await nameOf(partsOf(files, env)), '/env.json');
+  assert.equal(await nameOf(partsOf(files)), OWN_POLICY);
+  assert.equal(await nameOf(partsOf({})), undefined);
+  assert.equal(await nameOf(partsOf(files, env), { policy: 'none' }), undefined);
+  assert.equal(await nameOf(partsOf(files, { HAWSER_POLICY: 'none' })), undefined);
+});
+
+test('the system’s policy is looked for as podman does', async () => {
+  const files = {
+    '/c/containers/policy.json': ANY,
+    '/etc/containers/policy.json': ANY,
+    '/usr/share/containers/policy.json': ANY,
+    '/named.json': ANY,
+  };
+  const choice = { policy: 'system' };
+  const env = { HOME: '/home/a', XDG_CONFIG_HOME: '/c' };
+  assert.equal(
+    await nameOf(partsOf(files, { ...env, CONTAINERS_POLICY_JSON: '/named.json' }), choice),
+    '/named.json',
+  );
+  assert.equal(await nameOf(partsOf(files, env), choice), '/c/containers/policy.json');
+  assert.equal(await nameOf(partsOf(files), choice), '/etc/containers/policy.json');
+  const { '/etc/containers/policy.json': _, ...left } = files;
+  assert.equal(await nameOf(partsOf(left), choice), '/usr/share/containers/policy.json');
+  await assert.rejects(choosePolicy(partsOf({}), choice), (err) => isKind(err, 'NotFound'));
+});
+
+test('a policy that is there and cannot be used is an error, and never no policy', async () => {
+  const denied = new HawserError('PermissionDenied', 'EACCES');
+  for (const [files, choice] of [
+    [{ [OWN_POLICY]: denied }, {}],
+    [{ [OWN_POLICY]: '{' }, {}],
+    [{ [OWN_POLICY]: '{"default":[]}' }, {}],
+    [{}, { policy: '/absent.json' }],
+    [{ '/etc/containers/policy.json': '{' }, { policy: 'system' }],
+  ] as const)
+    await assert.rejects(choosePolicy(partsOf(files), choice));
+});
+
+test('a sandbox that hides the file is told of', async () => {
+  const hidden = new HawserError('PermissionDenied', 'x', {
+    hint: `Run Deno with --allow-read=${OWN_POLICY}`,
+  });
+  const { policy, note } = await choosePolicy(partsOf({ [OWN_POLICY]: hidden }), {});
+  assert.equal(policy, undefined);
+  assert.match(note ?? '', /Cannot see whether there is a policy .*--allow-read.*or say --policy none/);
+});
+
+test('a line says where the policy of podman would not have let an image in', async () => {
+  const reference = parseReference('a.test/x:1');
+  const told = (text: string) =>
+    missedPolicy(partsOf({ '/etc/containers/policy.json': text }), reference, {});
+  assert.match(
+    (await told(REJECT)) ?? '',
+    /^\/etc\/containers\/policy\.json \(scope default\) refuses it, but .*--policy system/,
+  );
+  assert.match((await told(KEY)) ?? '', /asks for a signature/);
+  assert.equal(await told(ANY), undefined);
+  assert.equal(await told('{'), undefined);
+  assert.equal(await missedPolicy(partsOf({}), reference, {}), undefined);
+});
+
+test('without a policy every image comes in, nobody vouches, and the line is the verdict’s note; --policy none is silent', async () => {
+  const parts = partsOf({ '/etc/containers/policy.json': REJECT });
+  const deps = { ...parts, clock: createClock(), signatures: async () => createSignatureChecks() };
+  const unread = async (): Promise<never> => assert.fail('nothing is asked');
+  const subject = {
+    reference: parseReference('a.test/x:1'),
+    root: {
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest: `sha256:${'a'.repeat(64)}`,
+      size: 1,
+    },
+    platforms: [],
+    evidence: { tagged: unread, referrers: unread, read: unread },
+  } as unknown as Parameters<ReturnType<typeof chosenJudge>['judge']>[0];
+  const verdict = await chosenJudge(deps, {}).judge(subject, {});
+  assert.ok(verdict.accepted);
+  assert.deepEqual(verdict.vouchers, []);
+  assert.match(verdict.note ?? '', /refuses it/);
+  const silent = await chosenJudge(deps, { policy: 'none' }).judge(subject, {});
+  assert.ok(silent.accepted && silent.note === undefined);
+});
