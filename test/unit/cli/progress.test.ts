@@ -12,6 +12,7 @@ import {
   newState,
   type ProgressState,
 } from '../../../src/cli/render/progress-state.ts';
+import { TtyScreen } from '../../../src/cli/render/tty.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 import type { BlobStatus, ProgressEvent } from '../../../src/core/progress/events.ts';
@@ -231,6 +232,18 @@ test('progress: the overall line has bytes, rate, time left and layers, and fits
   assert.equal(overallLine(state, undefined), '13.0 MiB of 60.0 MiB; 1 of 60 layers');
   assert.equal(overallLine(state, 0), '13.0 MiB of 60.0 MiB, 0.0 B/s; 1 of 60 layers');
   assert.equal(overallLine(newState(), 5), undefined);
+});
+
+test('progress: a screen draws no more lines than the window has, whatever its height becomes', async () => {
+  let [rows, text] = [30, ''];
+  const write = async (data: string | Uint8Array) => {
+    text = String(data);
+  };
+  const screen = new TtyScreen({ isTerminal: true, columns: () => 80, rows: () => rows, write }, false);
+  for (rows of [30, 10, 50]) {
+    await screen.draw(stateOf(...sixty()), 1000);
+    assert.equal(text.split('\n').length - 1, rows - 1);
+  }
 });
 
 test('progress: the rate is that of the last seconds', () => {
