@@ -15,6 +15,7 @@ import { LISTS } from './error-table/lists.ts';
 import { PUSHES } from './error-table/pushes.ts';
 import { SETTINGS } from './error-table/settings.ts';
 import { EXCHANGE_CODES, TRANSFERS } from './error-table/transfers.ts';
+import { URLS } from './error-table/urls.ts';
 
 const ROWS: readonly Row[] = [
   ...SETTINGS,
@@ -24,6 +25,7 @@ const ROWS: readonly Row[] = [
   ...LISTS,
   ...TRANSFERS,
   ...PUSHES,
+  ...URLS,
 ];
 
 /** Blame that nobody has established. */
