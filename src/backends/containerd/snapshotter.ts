@@ -103,16 +103,34 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
   }
 
   async committedOf(chain: readonly string[], call: WriteCall): Promise<ReadonlySet<string>> {
-    const filters = chain.map((name) => `name==${JSON.stringify(name)}`);
-    const find = async () => (await this.#list(filters, call)).filter(({ kind }) => kind === 'Committed');
+    let held: string | undefined;
+    for (let asked = chain; ; ) {
+      const infos = await this.#committedAmong(asked, call);
+      const names = new Set(infos.map(({ name }) => name));
+      const highest = asked.findLast((name) => names.has(name));
+      if (highest === undefined || highest === held) return await this.#relied(infos, chain, call);
+      // What a lease holds keeps all below it, and nothing above it: so those above are not asked for again.
+      await this.#hold(highest, call);
+      held = highest;
+      asked = asked.slice(0, asked.indexOf(highest) + 1);
+    }
+  }
+
+  async #committedAmong(names: readonly string[], call: Call): Promise<readonly SnapshotInfo[]> {
     // Without a filter all would be listed.
-    const seen = new Set(chain.length === 0 ? [] : (await find()).map(({ name }) => name));
-    const highest = chain.findLast((name) => seen.has(name));
+    if (names.length === 0) return [];
+    const filters = names.map((name) => `name==${JSON.stringify(name)}`);
+    return (await this.#list(filters, call)).filter(({ kind }) => kind === 'Committed');
+  }
+
+  /** The names of those whose files can be relied on. */
+  async #relied(
+    infos: readonly SnapshotInfo[],
+    chain: readonly string[],
+    call: Call,
+  ): Promise<ReadonlySet<string>> {
     const found = new Set<string>();
-    if (highest === undefined) return found;
-    // What a lease holds keeps all below it.
-    await this.#hold(highest, call);
-    for (const info of await find()) {
+    for (const info of infos) {
       this.#requireParent(info, chain);
       if (await this.#durable.relies(this, info, call)) found.add(info.name);
     }
