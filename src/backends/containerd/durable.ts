@@ -136,18 +136,30 @@ export class Durable {
 
   /** Removes what may lack files. Returns the error to throw. */
   async #drop(reason: unknown): Promise<unknown> {
-    const kept: string[] = [];
-    for (const { snapshotter, name } of this.#committed.splice(0).reverse()) {
-      try {
-        await snapshotter.remove(name, { signal: cleanupSignal() });
-      } catch (err) {
-        if (!isKind(err, 'NotFound')) kept.push(name);
-      }
+    let kept = this.#committed.splice(0).reverse();
+    // In whatever order they were committed or found: one is refused until those above it are gone.
+    for (let count = -1; kept.length > 0 && kept.length !== count; ) {
+      count = kept.length;
+      kept = await refusedOf(kept);
     }
     if (kept.length === 0) return reason;
+    const names = kept.map(({ snapshotter, name }) => snapshotter.removalOf(name));
     return new HawserError('DataLoss', messageOf(reason), {
       cause: reason,
-      hint: `These snapshots may lack files and are in use: remove them, and what uses them: ${kept.join(', ')}`,
+      hint: `These snapshots may lack files, and could not be removed. Remove each, and first what is over it: ${names.join('; ')}`,
     });
   }
+}
+
+/** Removes each. Returns those that are still there, as far as anybody knows. */
+async function refusedOf(committed: readonly Committed[]): Promise<Committed[]> {
+  const refused: Committed[] = [];
+  for (const one of committed) {
+    try {
+      await one.snapshotter.remove(one.name, { signal: cleanupSignal() });
+    } catch (err) {
+      if (!isKind(err, 'NotFound')) refused.push(one);
+    }
+  }
+  return refused;
 }

@@ -143,7 +143,7 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
     if (parent === expected) return;
     const what = `The snapshot ${name} lies over ${parent || 'nothing'}, and not over ${expected || 'nothing'}`;
     throw new HawserError('DataLoss', `${what}: it does not show the image`, {
-      hint: `Remove it, and first what is over it: ctr -n ${this.#connection.namespace} snapshots --snapshotter ${this.name} rm ${name}`,
+      hint: `Remove it, and first what is over it: ${this.removalOf(name)}`,
     });
   }
 
@@ -272,6 +272,11 @@ export class ContainerdSnapshotter implements MarkedSnapshots, LayerSnapshotter 
   async #hold(name: string, { lease, signal }: WriteCall): Promise<void> {
     if (lease === undefined) return;
     await addToLease(this.#connection, lease, { type: `snapshots/${this.name}`, id: name }, { signal });
+  }
+
+  removalOf(name: string): string {
+    const word = /^[\w:./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
+    return `ctr -n ${this.#connection.namespace} snapshots --snapshotter ${this.name} rm ${word}`;
   }
 
   /** containerd may remove the files later. */

@@ -13,6 +13,8 @@ const LABEL = 'hawser/unsynced';
 export interface MarkedSnapshots extends Pick<Snapshotter, 'name' | 'list' | 'label' | 'remove'> {
   /** Those that have the label. */
   listLabelled(label: string, call?: Call): Promise<SnapshotInfo[]>;
+  /** The command by which a user removes one. */
+  removalOf(name: string): string;
 }
 
 /**
@@ -64,9 +66,7 @@ export class Unsynced {
       throw new HawserError(
         'FailedPrecondition',
         `Cannot unpack over ${name}: it may lack files since the machine went down, and ${other.name} uses it`,
-        {
-          hint: `Remove what uses it first: ctr snapshots --snapshotter ${snapshotter.name} rm ${other.name}`,
-        },
+        { hint: `Remove what uses it first: ${snapshotter.removalOf(other.name)}` },
       );
     }
     const lost = await this.#lostOf(snapshotter, call);

@@ -25,6 +25,7 @@ function fakeSnapshots(given: Readonly<Record<string, { parent?: string; mark?: 
     name: 'overlayfs',
     infos,
     list: async () => [...infos.values()],
+    removalOf: (name: string) => `rm ${name}`,
     listLabelled: async (label: string) => [...infos.values()].filter(({ labels }) => label in labels),
     label: async (name: string, labels: Labels) => {
       const info = infos.get(name);
@@ -126,7 +127,43 @@ test('containerd durable: after a failed sync the snapshots that it covered are 
   commit('used', 'three');
   const err = (await failure(durable.sync())) as HawserError;
   assert.deepEqual([err.kind, err.message], ['DataLoss', 'write-out failed']);
-  assert.match(err.hint ?? '', /may lack files .*: used$/);
+  assert.match(err.hint ?? '', /may lack files.*: rm used$/);
+});
+
+const FAILING = { syncfs: () => Promise.reject(new HawserError('Internal', 'sync failed')) };
+
+/** Snapshots of which none is removed that has another above it; `refuses` are in use by something else. */
+function strictSnapshots(names: readonly string[], refuses: readonly string[] = []) {
+  const given = Object.fromEntries(names.map((name, at) => [name, { parent: names[at - 1] ?? '' }]));
+  const snapshots = fakeSnapshots(given);
+  const remove = async (name: string) => {
+    const hasChild = [...snapshots.infos.values()].some(({ parent }) => parent === name);
+    if (hasChild || refuses.includes(name)) throw new HawserError('FailedPrecondition', 'in use');
+    snapshots.infos.delete(name);
+  };
+  return { ...snapshots, remove };
+}
+
+test('containerd durable: in whatever order snapshots are found, after a failed sync none stays that can be removed', async () => {
+  const orders = ['abc', 'acb', 'bac', 'bca', 'cab', 'cba'];
+  for (const order of orders) {
+    for (const [used, kept, named] of [
+      [[], '', ''],
+      [['a'], 'a', 'rm a'],
+      [['b'], 'ab', 'rm a; rm b'],
+      [['c'], 'abc', 'rm a; rm b; rm c'],
+    ] as const) {
+      const durable = new Durable(FAILING, { settled: async () => {} }, unsynced('now'));
+      const snapshots = strictSnapshots(['a', 'b', 'c'], used);
+      durable.wrote(toPrepared([bind]).trees);
+      for (const name of order) durable.committed(snapshots, name);
+      const err = (await failure(durable.sync())) as HawserError;
+      assert.equal([...snapshots.infos.keys()].join(''), kept, order);
+      assert.equal(err.message, 'sync failed');
+      const told = /first what is over it: (.*)$/.exec(err.hint ?? '')?.[1] ?? '';
+      assert.equal(told.split('; ').sort().join('; '), named);
+    }
+  }
 });
 
 test('containerd durable: after a failed sync every later one fails, for the snapshots of other pulls were removed with it', async () => {

@@ -113,6 +113,18 @@ async function withWorld(setting: Setting, body: (world: World) => Promise<void>
   }
 }
 
+test('containerd: the command that removes a snapshot names its namespace, and a shell reads its name whole', async () => {
+  await withWorld({}, async ({ snapshots }) => {
+    for (const [name, word] of [
+      ['sha256:ab', 'sha256:ab'],
+      ['extract-1 sha256:ab', "'extract-1 sha256:ab'"],
+      ["a'$(b)", "'a'\\''$(b)'"],
+      ['', "''"],
+    ] as const)
+      assert.equal(snapshots.removalOf(name), `ctr -n testing snapshots --snapshotter overlayfs rm ${word}`);
+  });
+});
+
 const lease = 'the-lease';
 /** Prepares, rebases over `parent`, commits. */
 async function make({ snapshots }: World, name: string, parent: string): Promise<void> {
