@@ -75,6 +75,7 @@ async function pluginTable(runtime: Parts, path: string, call: Call): Promise<Ta
   const loaded = new Set<string>();
   const pending = [path];
   let table: Table = {};
+  let binDirOf = path;
   for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
     if (loaded.has(next)) continue;
     if (loaded.size === MAX_FILES) throw new Error(`its configuration has more than ${MAX_FILES} files`);
@@ -82,11 +83,25 @@ async function pluginTable(runtime: Parts, path: string, call: Call): Promise<Ta
     const text = await ifFound(readText(runtime, next, call));
     if (text === undefined && next !== DEFAULT_CONFIG) throw new Error(`${next} does not exist`);
     const file: Table = text === undefined ? { imports: [DEFAULT_IMPORT] } : parse(text);
-    table = { ...table, ...tableOf(tableOf(file.plugins)[PLUGIN]) };
-    const imports = Array.isArray(file.imports) ? file.imports : [];
-    for (const pattern of imports) pending.push(...(await matches(runtime, next, String(pattern), call)));
+    const own = tableOf(tableOf(file.plugins)[PLUGIN]);
+    if ('bin_dir' in own) binDirOf = next;
+    table = { ...table, ...own };
+    for (const pattern of importsOf(file))
+      pending.push(...(await matches(runtime, next, String(pattern), call)));
   }
+  requireAbsolute(table, binDirOf);
   return table;
+}
+
+function importsOf({ imports }: Table): readonly unknown[] {
+  return Array.isArray(imports) ? imports : [];
+}
+
+/** A relative directory depends on where the daemon runs: not found from here, every image would be let in unasked. */
+function requireAbsolute({ bin_dir }: Table, file: string): void {
+  if (bin_dir === undefined || bin_dir === '') return;
+  if (typeof bin_dir === 'string' && bin_dir.startsWith('/')) return;
+  throw new Error(`bin_dir in ${file} is no absolute path: ${JSON.stringify(bin_dir)}`);
 }
 
 /** The files of an import: a path, or a pattern with `*` in the last component. */

@@ -82,6 +82,11 @@ test('verifiers: the settings are those of the files that the daemon was started
     last: `imports = ['config.toml']\n${PLUGIN}\nbin_dir = 'DIR/other'\n`,
   };
   assert.deepEqual(await found(imported), { ...all, path: 'DIR/other', most: 3 });
+  const mended = {
+    'config.toml': `imports = ['DIR/last']\n${PLUGIN}\nbin_dir = 'bin'\n`,
+    last: `${PLUGIN}\nbin_dir = 'DIR/bin'\n`,
+  };
+  assert.equal((await found(mended)).path, 'DIR/bin');
 });
 
 const UNKNOWN: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = [
@@ -91,6 +96,28 @@ const UNKNOWN: readonly (readonly [string, () => Promise<unknown>, RegExp])[] = 
     'an import is gone',
     () => found({ 'config.toml': "imports = ['/nowhere/x']" }),
     /\/nowhere\/x does not exist/,
+  ],
+  ...['bin', './bin', '~/bin', '../bin', ' /bin'].map(
+    (path) =>
+      [
+        `the directory ${path} is relative`,
+        () => found({ 'config.toml': `${PLUGIN}\nbin_dir = '${path}'\n` }),
+        /bin_dir in .*\/config\.toml is no absolute path: "/,
+      ] as const,
+  ),
+  [
+    'the directory is no text',
+    () => found({ 'config.toml': `${PLUGIN}\nbin_dir = ['DIR/bin']\n` }),
+    /bin_dir in .*\/config\.toml is no absolute path/,
+  ],
+  [
+    'the directory of an import is relative',
+    () =>
+      found({
+        'config.toml': `imports = ['DIR/last']\n${PLUGIN}\nbin_dir = 'DIR/bin'\n`,
+        last: `${PLUGIN}\nbin_dir = 'bin'\n`,
+      }),
+    /bin_dir in .*\/last is no absolute path/,
   ],
   [
     'an import is a pattern of directories',
