@@ -57,7 +57,9 @@ export async function programsOf(
       'FailedPrecondition',
       `${path} has ${names.length} files, and image verifiers are ${most} at most`,
       {
-        hint: 'Set max_verifiers in the configuration of containerd, or name each program with --verifier FILE',
+        hint: mayLack
+          ? 'Raise max_verifiers in the configuration of containerd, which asks the first ones only, or remove the files that are no verifiers'
+          : 'Remove the files that are no verifiers, or name each program by itself: --verifier FILE',
       },
     );
   return names.map((name) => owned(sys, `${path}/${name}`, owners));

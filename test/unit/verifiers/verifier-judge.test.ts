@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, wri
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, beforeEach, test } from 'node:test';
-import { isKind } from '../../../src/core/errors.ts';
+import { hintOf, isKind } from '../../../src/core/errors.ts';
 import type { Descriptor } from '../../../src/core/oci/descriptor.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { gateOf, passGate } from '../../../src/core/verbs/gate.ts';
@@ -110,6 +110,14 @@ test('HA20: verifiers: more programs than there may be are an error, where conta
       (await failure(judge({ ...inBin, most }))).message,
       new RegExp(`3 files, .* ${most} at most`),
     );
+  for (const [mayLack, hint] of [
+    [true, /max_verifiers in the configuration of containerd/],
+    [false, /: --verifier FILE$/],
+  ] as const) {
+    const told = hintOf(await failure(judge({ ...inBin, most: 2, mayLack }))) ?? '';
+    assert.match(told, hint);
+    assert.equal(/containerd/.test(told), mayLack, 'a directory that the user names is not of containerd');
+  }
 });
 
 test('verifiers: a single program, and several places at once', async () => {
