@@ -21,6 +21,7 @@ interface Rule {
 const LOW: readonly string[] = [
   'core/errors.ts',
   'core/absolute-path.ts',
+  'core/bounded-map.ts',
   'core/bytes.ts',
   'core/duration.ts',
   'core/size.ts',
@@ -52,6 +53,7 @@ function runtimeFolders(): string[] {
 /** One row for each folder; the row with the longest matching prefix decides. */
 const RULES: readonly Rule[] = [
   { layer: 'core/errors.ts', own: [] },
+  { layer: 'core/bounded-map.ts', own: [] },
   { layer: 'core/bytes.ts', own: [] },
   { layer: 'core/absolute-path.ts', own: LOW },
   { layer: 'core/duration.ts', own: LOW },

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import type { Clock } from '../ports/clock.ts';
 import { singleHeader } from './answer.ts';
 import { coolsDown } from './failures.ts';
@@ -18,6 +19,9 @@ export interface CooldownDeps {
   readonly onWait: (wait: Wait) => void;
 }
 
+/** Redirects may lead to any number. */
+const MAX_ORIGINS = 1000;
+
 interface Cooldown {
   readonly until: number;
   told: boolean;
@@ -26,7 +30,7 @@ interface Cooldown {
 /** The waits that origins asked for with Retry-After (RFC 9110 10.2.3); all requests to an origin keep its wait. */
 export class Cooldowns {
   readonly #deps: CooldownDeps;
-  readonly #until = new Map<string, Cooldown>();
+  readonly #until = new BoundedMap<string, Cooldown>(MAX_ORIGINS);
 
   constructor(deps: CooldownDeps) {
     this.#deps = deps;

@@ -1,4 +1,5 @@
 import { streamOf } from '../async/byte-stream.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import { messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -82,6 +83,8 @@ export interface Limits {
 
 const USER_AGENT = 'hawser';
 const SPEED_WINDOW = 30_000;
+/** Roots of which the endpoint is remembered. */
+const MAX_KINDS = 10_000;
 
 /**
  * A client of registries: resolves references and fetches content. Tokens and connections are shared by all of its
@@ -238,7 +241,7 @@ function ownHeaders({ base, headers }: Host): Layer {
 /** Keeps the root that was read to be resolved, as registries count requests for manifests, and where roots are. */
 class RecentRoots {
   #kept: { readonly key: string; readonly bytes: Uint8Array } | undefined;
-  #kinds = new Map<string, Root['kind']>();
+  readonly #kinds = new BoundedMap<string, Root['kind']>(MAX_KINDS);
 
   keep(reference: Reference, { descriptor, kind, bytes }: Root): void {
     const key = keyOf(reference, descriptor.digest);

@@ -4,6 +4,7 @@ import { Limiter } from '../async/limiter.ts';
 import { SingleFlight } from '../async/single-flight.ts';
 import { within } from '../async/within.ts';
 import type { Backend } from '../backend.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobDeps, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
@@ -77,8 +78,8 @@ export class PullThrough implements Upstream, AsyncDisposable {
   readonly #roots = new SingleFlight<Descriptor>();
   readonly #documents = new SingleFlight<void>();
   readonly #flights = new Map<string, Flight>();
-  readonly #named = new Map<string, Digest>();
-  readonly #admitted = new Map<string, true>();
+  readonly #named = new BoundedMap<string, Digest>(MAX_REMEMBERED);
+  readonly #admitted = new BoundedMap<string, true>(MAX_REMEMBERED);
   readonly #stop = new AbortController();
   #tidied: number;
   #tidying: Promise<void> = Promise.resolve();
@@ -103,7 +104,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     try {
       const isUrgent = known !== undefined || older === true;
       const { digest } = await (isUrgent ? within(limit, signal, ask) : ask(signal));
-      remember(this.#named, name, digest);
+      this.#named.set(name, digest);
       return { digest, stale: false };
     } catch (err) {
       signal?.throwIfAborted();
@@ -148,7 +149,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     const bytes = await readBlob(backend.content, root, MAX_MANIFEST_BYTES, call);
     const children = childrenOf(bytes, root);
     for (const child of children)
-      if (isDocumentType(child.mediaType)) remember(this.#admitted, keyOf(reference, child.digest), true);
+      if (isDocumentType(child.mediaType)) this.#admitted.set(keyOf(reference, child.digest), true);
     const info = await backend.content.info(root.digest, call);
     const labels = { ...childLabels(children), ...sourceLabels(reference, info.labels) };
     await labelContent(backend.content, info, labels, this.#report, call);
@@ -161,7 +162,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     if (reference.tag === undefined && this.#admitted.has(key)) return;
     const evidence = this.#deps.registry.evidence(reference);
     await passGate(this.#deps, this.#options, { reference, root, platforms: 'all', evidence }, call);
-    remember(this.#admitted, key, true);
+    this.#admitted.set(key, true);
   }
 
   async size(reference: Reference, call: Call): Promise<number> {
@@ -291,10 +292,4 @@ export class PullThrough implements Upstream, AsyncDisposable {
 
 function keyOf({ host, repository }: Reference, digest: Digest): string {
   return `${host}/${repository}@${digest}`;
-}
-
-/** Forgets all once there are too many. */
-function remember<T>(all: Map<string, T>, key: string, value: T): void {
-  if (all.size >= MAX_REMEMBERED) all.clear();
-  all.set(key, value);
 }

@@ -407,3 +407,27 @@ test('auth: a registry token is the bearer itself: no token server is asked', as
   const wrong = await failure(resolve('reg.test/t/a:x', { ...options, ...given({ registryToken: 'no' }) }));
   assert.equal(kindOf(wrong), 'Unauthenticated');
 });
+
+test('auth: of the repositories that were asked longest ago nothing is kept', async () => {
+  const transports = scripted(({ url, headers }) => {
+    if (url.host === 'auth.test') return { body: '{"token":"T","expires_in":100000}' };
+    if (headers.authorization === 'Bearer T') return { status: 404 };
+    return { status: 401, headers: { 'www-authenticate': 'Bearer realm="https://auth.test/t"' } };
+  });
+  const asked: string[] = [];
+  const credentials = async (_: string, repository: string) => void asked.push(repository) as undefined;
+  await withClient({ transports, credentials }, async (client) => {
+    const ask = async (name: string): Promise<number> => {
+      const before = transports.requests.length;
+      await failure(client.resolve(parseReference(`reg.test/${name}:x`)));
+      return transports.requests.length - before;
+    };
+    assert.deepEqual([await ask('first'), await ask('often')], [4, 4]);
+    for (let n = 0; n < 1000; n++) {
+      await ask(`r${n}`);
+      if (n % 500 === 0) assert.equal(await ask('often'), 2);
+    }
+    assert.deepEqual([await ask('often'), await ask('first')], [2, 4]);
+  });
+  assert.equal(asked.filter((name) => name === 'first').length, 2);
+});

@@ -1,5 +1,6 @@
 import { streamOf } from '../../async/byte-stream.ts';
 import { SingleFlight } from '../../async/single-flight.ts';
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
 import { discard, readSome } from '../body.ts';
@@ -14,6 +15,8 @@ import { fetchToken, type Token } from './tokens.ts';
 
 /** Requests made for one, when tokens turn out to be old or too narrow. */
 const MAX_TRIES = 3;
+/** Repositories of which schemes, tokens and credentials are kept: clients of a server may name as many as they like. */
+const MAX_KEPT = 1000;
 
 export interface AuthorizerDeps {
   readonly clock: Clock;
@@ -40,20 +43,20 @@ interface Errand extends Access {
 
 /**
  * Authorizes requests by the challenges of registries. Schemes, tokens and credentials are kept: tokens by registry, realm, service
- * and scope until shortly before they expire. Failures are not kept. A credential goes to its registry and to the realm that the
+ * and scope until shortly before they expire, all of the repositories that were asked last. Failures are not kept. A credential goes to its registry and to the realm that the
  * registry names, to no one else.
  */
 export class Authorizer {
   readonly #deps: AuthorizerDeps;
-  readonly #schemes = new Map<string, Scheme>();
-  readonly #tokens = new Map<string, Token>();
+  readonly #schemes = new BoundedMap<string, Scheme>(MAX_KEPT);
+  readonly #tokens = new BoundedMap<string, Token>(MAX_KEPT);
   readonly #tokenFlights = new SingleFlight<Token>();
-  readonly #credentials = new Map<string, Credential | undefined>();
+  readonly #credentials = new BoundedMap<string, { readonly found: Credential | undefined }>(MAX_KEPT);
   /** By origin and repository. */
-  readonly #accounts = new Map<string, Credential>();
+  readonly #accounts = new BoundedMap<string, Credential>(MAX_KEPT);
   readonly #credentialFlights = new SingleFlight<Credential | undefined>();
   /** Keys of accesses for which the API's root has been asked for a challenge. */
-  readonly #asked = new Set<string>();
+  readonly #asked = new BoundedMap<string, true>(MAX_KEPT);
 
   constructor(deps: AuthorizerDeps) {
     this.#deps = deps;
@@ -151,7 +154,7 @@ export class Authorizer {
   async #mayAskRoot(errand: Errand): Promise<boolean> {
     const key = accessKey(errand);
     if (this.#asked.has(key) || (await this.#credential(errand)) === undefined) return false;
-    this.#asked.add(key);
+    this.#asked.set(key, true);
     return true;
   }
 
@@ -202,6 +205,7 @@ export class Authorizer {
       const { clock, userAgent } = this.#deps;
       const send = this.#deps.tokenTransport(errand.host);
       const made = await fetchToken({ send, clock, userAgent }, { ...scheme, credential, account }, shared);
+      this.#tokens.drop(({ expiresAt }) => expiresAt <= clock.now());
       this.#tokens.set(key, made);
       return made;
     });
@@ -210,10 +214,11 @@ export class Authorizer {
 
   async #credential({ host, repository, request }: Errand): Promise<Credential | undefined> {
     const key = credentialKey({ host, repository });
-    if (this.#credentials.has(key)) return this.#credentials.get(key);
+    const kept = this.#credentials.get(key);
+    if (kept !== undefined) return kept.found;
     return await this.#credentialFlights.run(key, request.signal, async (shared) => {
       const found = await this.#deps.credentials(host.name, repository, { signal: shared });
-      this.#credentials.set(key, found);
+      this.#credentials.set(key, { found });
       if (found !== undefined) this.#accounts.set(`${host.base.origin} ${repository}`, found);
       const source = found === undefined ? undefined : (found.source ?? 'given');
       this.#deps.observe({ type: 'credential', host: host.name, source });
