@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LocalBackend } from '../../src/backends/local/open.ts';
 import type { Backend } from '../../src/core/backend.ts';
+import type { Digest } from '../../src/core/oci/digest.ts';
 import type { RequestHandler, ServerResponse } from '../../src/core/ports/http-server.ts';
 import type { RegistryOptions } from '../../src/core/registry/open.ts';
 import { registryHandler, type ServeOptions } from '../../src/core/serve/handler.ts';
@@ -40,6 +41,8 @@ interface World {
   readonly events: string[];
   /** A request as a client that names the registry sends it. */
   ask(target: string, options?: AskOptions): Promise<ServerResponse>;
+  /** How another server of the same store is asked, whose judge is this one. */
+  again(backend: (local: LocalBackend) => Backend): World['ask'];
   /** Its body, whole. */
   read(target: string, options?: AskOptions): Promise<Uint8Array>;
 }
@@ -78,21 +81,25 @@ async function withWorld(options: WorldOptions, body: (world: World) => Promise<
       const warn = (message: string) => void events.push(message);
       await withClient({ clock, ...client }, async (opened) => {
         const given = { hosts: new Set([registry.host]), id: ID, keep: 60_000, warn, retry: { tries: 0 } };
-        const through = new PullThrough(
-          { backend, registry: opened, clock },
-          { ...given, ...options.through },
-        );
-        const handler = registryHandler(backend, store.runtime, {
-          tell: (event) => void (event.type === 'failure' && events.push(event.message)),
-          upstream: through,
-          ...options.serve,
-        });
-        const ask = asking(handler, registry.host);
+        const servers: PullThrough[] = [];
+        const serve = (served: Backend): World['ask'] => {
+          const parts = { backend: served, registry: opened, clock };
+          const upstream = new PullThrough(parts, { ...given, ...options.through });
+          servers.push(upstream);
+          const handler = registryHandler(served, store.runtime, {
+            tell: (event) => void (event.type === 'failure' && events.push(event.message)),
+            upstream,
+            ...options.serve,
+          });
+          return asking(handler, registry.host);
+        };
+        const ask = serve(backend);
+        const again: World['again'] = (other) => serve(other(store.backend));
         const read: World['read'] = async (...args) => await bodyOf(await ask(...args));
         try {
-          await body({ registry, store, backend: store.backend, events, ask, read });
+          await body({ registry, store, backend: store.backend, events, ask, again, read });
         } finally {
-          await through[Symbol.asyncDispose]();
+          for (const one of servers) await one[Symbol.asyncDispose]();
         }
       });
     });
@@ -379,6 +386,83 @@ test('pull-through: the policy is asked for images, not for what they list; what
     assert.equal((await ask('/v2/a/many/manifests/1')).status, 200);
     assert.equal((await ask(`/v2/a/many/manifests/${image.root.digest}`)).status, 200);
     assert.deepEqual(asked, [image.root.digest, image.root.digest, index.root.digest]);
+  });
+});
+
+/** A backend whose judge answers by the repository. */
+function judgedBy(refuses: (name: string) => boolean): (local: LocalBackend) => Backend {
+  const judge: Backend['judge'] = {
+    judge: async ({ reference: { name } }) =>
+      refuses(name)
+        ? { accepted: false, by: 'policy', reason: 'by policy' }
+        : { accepted: true, by: 'policy', vouchers: [] },
+  };
+  return (local) =>
+    new Proxy(local, {
+      get: (target, key) => {
+        if (key === 'judge') return judge;
+        const value = Reflect.get(target, key, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+}
+
+/** Ways by which a manifest that the policy refuses in `a/b` might get into the store first. */
+const WAYS: readonly (readonly [string, (world: World) => Promise<unknown>])[] = [
+  ['as a blob of its repository', ({ ask }) => ask(`/v2/a/b/blobs/${image.root.digest}`).then(bodyOf)],
+  ['as its size', ({ ask }) => ask(`/v2/a/b/blobs/${image.root.digest}`, { method: 'HEAD' })],
+  ['by a repository that is let in', ({ read }) => read(`/v2/a/many/manifests/${image.root.digest}`)],
+  ['as the tag of one that is let in', ({ read }) => read('/v2/c/lax/manifests/1')],
+];
+for (const [way, first] of WAYS)
+  test(`pull-through: a manifest that the policy refuses is not given after it was asked for ${way}`, async () => {
+    await withWorld({ backend: judgedBy((name) => name.includes('a/b')) }, async (world) => {
+      const { ask, registry, backend } = world;
+      registry.push('c/lax', '1', image);
+      await first(world);
+      const strict = await ask(`/v2/a/b/manifests/${image.root.digest}`);
+      assert.equal(strict.status, 403);
+      assert.notEqual((await ask(`/v2/a/b/blobs/${image.root.digest}`, { ns: undefined })).status, 500);
+      const { digest, labels } = (await backend.content.list()).find(
+        (one) => one.digest === image.root.digest,
+      ) ?? { digest: image.root.digest, labels: {} };
+      assert.doesNotMatch(JSON.stringify(labels), /a\/b/, `${digest} bears the label of a/b`);
+      // Nor by a repository that nobody may ask for.
+      assert.equal((await ask(`/v2/a/b/manifests/${digest}`, { ns: 'elsewhere.example' })).status, 404);
+    });
+  });
+
+test('pull-through: a manifest is no blob; a label that says where it is from lets none in', async () => {
+  await withWorld(
+    { backend: judgedBy((name) => name.includes('a/b')) },
+    async ({ ask, read, registry, backend }) => {
+      for (const method of ['GET', 'HEAD'])
+        assert.equal((await ask(`/v2/a/many/blobs/${index.root.digest}`, { method })).status, 404, method);
+      registry.push('c/lax', '1', image);
+      await read('/v2/c/lax/manifests/1');
+      const key = `containerd.io/distribution.source.${registry.host}`;
+      const info = await backend.content.info(image.root.digest as Digest);
+      await backend.content.label(info.digest, { [key]: 'a/b,c/lax' });
+      assert.equal((await ask(`/v2/a/b/manifests/${image.root.digest}`)).status, 403);
+      assert.equal((await ask(`/v2/c/lax/manifests/${image.root.digest}`)).status, 200);
+    },
+  );
+});
+
+test('pull-through: a server that starts anew judges what the store has again, and needs no registry where nobody wants a proof', async () => {
+  const backend = judgedBy(() => false);
+  await withWorld({ backend }, async (world) => {
+    const { read, registry } = world;
+    await read('/v2/a/many/manifests/1');
+    await read(`/v2/a/many/manifests/${image.root.digest}`);
+    registry.faults.push({ reset: true });
+    const strict = world.again(judgedBy((name) => name.includes(index.root.digest)));
+    assert.equal((await strict(`/v2/a/many/manifests/${index.root.digest}`)).status, 403);
+    // Only the index has been let in: what it lists comes with it.
+    const lax = world.again(judgedBy((name) => name.includes(image.root.digest)));
+    assert.equal((await lax(`/v2/a/many/manifests/${image.root.digest}`)).status, 403);
+    assert.equal((await lax(`/v2/a/many/manifests/${index.root.digest}`)).status, 200);
+    assert.equal((await lax(`/v2/a/many/manifests/${image.root.digest}`)).status, 200);
   });
 });
 

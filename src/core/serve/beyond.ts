@@ -54,7 +54,7 @@ export class Beyond {
     });
   }
 
-  /** `mayHave`: the client may have what the store has, wherever that is from. */
+  /** `mayHave`: an image of the repository reaches the document. Where a document is from does not say that the policy let it in. */
   async document(
     digest: Digest,
     mayHave: boolean,
@@ -64,8 +64,8 @@ export class Beyond {
     const { content, upstream } = this.#parts;
     return await this.#attempt(digest, true, absent, call, async (reference) => {
       const info = await ifFound(content.info(digest, call));
-      if (info !== undefined && (mayHave || isFrom(info, reference))) await upstream.touch(digest, call);
-      else await upstream.document(reference, call);
+      if (info !== undefined && mayHave) await upstream.touch(digest, call);
+      else await upstream.document(reference, info && isFrom(info, reference) ? info : undefined, call);
       return { digest, stale: false };
     });
   }

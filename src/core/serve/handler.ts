@@ -177,7 +177,9 @@ class StoreServer {
     const { object } = route;
     const call = { signal: request.signal };
     const byDigest = isDigest(object);
-    const repository = byDigest && !this.#isStrict ? undefined : await this.#repository(route, call);
+    // What registries gave is not of every repository: the policy decides for each.
+    const isOpen = !this.#isStrict && this.#options.upstream === undefined;
+    const repository = byDigest && isOpen ? undefined : await this.#repository(route, call);
     const known = repository === undefined || 'code' in repository ? undefined : repository;
     const digest = byDigest ? object : known?.tags.get(object)?.digest;
     const mayHave = digest !== undefined && (await this.#mayHave(repository, digest, call));

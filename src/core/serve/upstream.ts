@@ -36,8 +36,11 @@ export interface Upstream {
   readonly id: string;
   /** The target is in the store then. */
   tag(reference: Reference, call: TagRequest): Promise<TagTarget>;
-  /** Brings the manifest or index that the reference's digest names. */
-  document(reference: Reference, call: Call): Promise<void>;
+  /**
+   * The manifest or index that the reference's digest names may be given by the reference's repository, and is in the store then.
+   * PermissionDenied by the policy. `stored`: what the store has from that repository, which no registry is asked for.
+   */
+  document(reference: Reference, stored: Info | undefined, call: Call): Promise<void>;
   /** Bytes of the blob that the reference's digest names, as the registry says. NotFound. */
   size(reference: Reference, call: Call): Promise<number>;
   /**

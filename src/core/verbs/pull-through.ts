@@ -5,6 +5,7 @@ import { SingleFlight } from '../async/single-flight.ts';
 import { within } from '../async/within.ts';
 import type { Backend } from '../backend.ts';
 import { BoundedMap } from '../bounded-map.ts';
+import type { Info } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobDeps, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
@@ -12,7 +13,7 @@ import { HawserError, isKind, messageOf } from '../errors.ts';
 import { childLabels, sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { childrenOf, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
+import { childrenOf, documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { isDocumentType, isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -28,7 +29,8 @@ import {
   type TagTarget,
   type Upstream,
 } from '../serve/upstream.ts';
-import { type GateOptions, passGate } from './gate.ts';
+import { Admissions } from './admissions.ts';
+import type { GateOptions } from './gate.ts';
 import { HeldLeases } from './held-leases.ts';
 import { labelContent } from './label-content.ts';
 
@@ -54,7 +56,7 @@ const AT_ONCE = 6;
 const MAX_FLIGHTS = 128;
 /** Ranges of blobs in memory, 8 MiB each. */
 const PIECES = 4;
-/** Tags remembered for a time without the registry, and documents that the policy has let in. */
+/** Tags remembered for a time without the registry. */
 const MAX_REMEMBERED = 20_000;
 /** Milliseconds for a registry to say what a tag names, where the answer before is known. */
 const SOON = 3000;
@@ -72,6 +74,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
   readonly id: string;
   readonly #deps: PullThroughDeps;
   readonly #options: PullThroughOptions;
+  readonly #admissions: Admissions;
   readonly #leases: HeldLeases;
   readonly #link: Link;
   readonly #downloads = new Limiter(AT_ONCE);
@@ -79,7 +82,6 @@ export class PullThrough implements Upstream, AsyncDisposable {
   readonly #documents = new SingleFlight<void>();
   readonly #flights = new Map<string, Flight>();
   readonly #named = new BoundedMap<string, Digest>(MAX_REMEMBERED);
-  readonly #admitted = new BoundedMap<string, true>(MAX_REMEMBERED);
   readonly #stop = new AbortController();
   #tidied: number;
   #tidying: Promise<void> = Promise.resolve();
@@ -90,6 +92,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     this.#options = options;
     this.hosts = options.hosts;
     this.id = options.id;
+    this.#admissions = new Admissions(deps, options);
     this.#leases = new HeldLeases(backend.leases, clock, options.keep);
     this.#link = new Link(clock, { pieces: PIECES });
     this.#tidied = clock.monotonic();
@@ -129,11 +132,22 @@ export class PullThrough implements Upstream, AsyncDisposable {
     }
   }
 
-  async document(reference: Reference, call: Call): Promise<void> {
+  async document(reference: Reference, stored: Info | undefined, call: Call): Promise<void> {
+    if (stored !== undefined && this.#admissions.has(reference, stored.digest))
+      return await this.touch(stored.digest, call);
     await this.#documents.run(reference.name, call.signal, async (signal) => {
-      const { root } = await this.#deps.registry.resolve(reference, { signal, read: true });
+      const { registry } = this.#deps;
+      const root =
+        stored === undefined
+          ? (await registry.resolve(reference, { signal, read: true })).root
+          : await this.#described(stored, { signal });
       await this.#bring(reference, root, { signal });
     });
+  }
+
+  async #described({ digest, size }: Info, call: Call): Promise<Descriptor> {
+    const bytes = await readBlob(this.#deps.backend.content, { digest, size }, MAX_MANIFEST_BYTES, call);
+    return { mediaType: documentType(bytes, '') ?? 'octet-stream', digest, size };
   }
 
   async #bring(
@@ -143,26 +157,16 @@ export class PullThrough implements Upstream, AsyncDisposable {
   ): Promise<void> {
     if (!isDocumentType(root.mediaType) || isSchema1Type(root.mediaType))
       throw new HawserError('NotFound', `${reference.name} is no manifest or index (${root.mediaType})`);
-    await this.#admit(reference, root, call);
+    await this.#admissions.admit(reference, root, call);
     const { backend, registry } = this.#deps;
     await this.#fetch(reference, root, registry.fetcher(reference), call);
     const bytes = await readBlob(backend.content, root, MAX_MANIFEST_BYTES, call);
     const children = childrenOf(bytes, root);
-    for (const child of children)
-      if (isDocumentType(child.mediaType)) this.#admitted.set(keyOf(reference, child.digest), true);
+    this.#admissions.admitChildren(reference, children);
     const info = await backend.content.info(root.digest, call);
     const labels = { ...childLabels(children), ...sourceLabels(reference, info.labels) };
     await labelContent(backend.content, info, labels, this.#report, call);
     this.#tidy();
-  }
-
-  /** The policy judges images: what an index that was let in lists is let in, too. */
-  async #admit(reference: Reference, root: Descriptor, call: Call): Promise<void> {
-    const key = keyOf(reference, root.digest);
-    if (reference.tag === undefined && this.#admitted.has(key)) return;
-    const evidence = this.#deps.registry.evidence(reference);
-    await passGate(this.#deps, this.#options, { reference, root, platforms: 'all', evidence }, call);
-    this.#admitted.set(key, true);
   }
 
   async size(reference: Reference, call: Call): Promise<number> {
@@ -215,7 +219,12 @@ export class PullThrough implements Upstream, AsyncDisposable {
   async #find(reference: Reference, call: Call) {
     const { digest, name } = reference;
     if (digest === undefined) throw new HawserError('InvalidArgument', `${name}: a digest is needed`);
-    return await this.#deps.registry.find(reference, digest, call);
+    const found = await this.#deps.registry.find(reference, digest, call);
+    const { mediaType } = found.desc;
+    // A manifest is an image, on which the policy decides (`document`).
+    if (isDocumentType(mediaType) || isSchema1Type(mediaType))
+      throw new HawserError('NotFound', `${name} is no blob (${mediaType})`);
+    return found;
   }
 
   async #checkSpace({ digest, size }: Descriptor, call: Call): Promise<void> {
@@ -288,8 +297,4 @@ export class PullThrough implements Upstream, AsyncDisposable {
     this.#stop.abort(new HawserError('Canceled', 'The server ends'));
     await Promise.allSettled([...[...this.#flights.values()].map(({ done }) => done), this.#tidying]);
   }
-}
-
-function keyOf({ host, repository }: Reference, digest: Digest): string {
-  return `${host}/${repository}@${digest}`;
 }
