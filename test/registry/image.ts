@@ -16,6 +16,8 @@ export interface TestLayer {
   /** Entries, or a tar made elsewhere. */
   readonly entries?: readonly TestEntry[];
   readonly tar?: Uint8Array;
+  /** The tar as `compression` has it; by default it is made here. */
+  readonly packed?: Uint8Array;
   /** Default gzip. */
   readonly compression?: LayerCompression;
   /** In the place of the one that fits. */
@@ -62,7 +64,7 @@ export async function buildImage(description: ImageDescription): Promise<TestIma
   for (const layer of description.layers) {
     const tar = layer.tar ?? (await buildTar(layer.entries ?? []));
     const compression = layer.compression ?? 'gzip';
-    const bytes = compress(tar, compression);
+    const bytes = layer.packed ?? compress(tar, compression);
     const natural = docker
       ? `${DOCKER}.image.rootfs.diff.tar${DOCKER_SUFFIX[compression]}`
       : `${OCI}.layer.v1.tar${SUFFIX[compression]}`;
