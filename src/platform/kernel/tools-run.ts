@@ -1,6 +1,6 @@
 /** Runs small tools of the system without a shell. */
 
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { basename } from 'node:path';
 import process from 'node:process';
@@ -73,7 +73,9 @@ export function runTool(name: string, args: readonly string[], doing: string, in
     maxBuffer: OUTPUT_LIMIT,
   });
   if (ran.error !== undefined) throw startError(name, ran.error, doing);
-  if (ran.status !== 0) throw toolError(name, ran.status ?? ran.signal, String(ran.stderr), doing);
+  const status = ran.status ?? ran.signal;
+  if (typeof status !== 'number' && typeof status !== 'string') throw notStarted(name, doing);
+  if (status !== 0) throw toolError(name, status, String(ran.stderr), doing);
   return String(ran.stdout);
 }
 
@@ -92,7 +94,7 @@ export async function runToolAsync(
   signal?.throwIfAborted();
   const path = requireTool(name, doing);
   checkAllowed(path, doing);
-  const child = spawn(path, [...args], { env: ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe'] });
+  const { child, ended } = start(path, args, (err) => startError(name, err, doing));
   const kill = (): void => void child.kill('SIGKILL');
   let isLate = false;
   const limit = setTimeout(() => {
@@ -101,20 +103,38 @@ export async function runToolAsync(
   }, timeLimit);
   const stopListening = onAbort(signal, kill);
   let printed = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     if (printed.length < 65536) printed += text;
   });
   try {
-    const status = await new Promise<ToolStatus>((resolve, reject) => {
-      child.once('error', (err) => reject(startError(name, err, doing)));
-      child.once('close', (code, killer) => resolve(code ?? killer));
-    });
+    const status = await ended;
     signal?.throwIfAborted();
     if (status !== 0 && isLate) throw lateError(name, timeLimit, doing);
     if (status !== 0) throw toolError(name, status, printed, doing, errnoOf);
   } finally {
     stopListening();
     clearTimeout(limit);
+  }
+}
+
+/**
+ * A child whose output is its errors, and the end of it. One for which there are no descriptors has no output, and tells its error
+ * at the next tick: so the listeners come first.
+ */
+function start(
+  path: string,
+  args: readonly string[],
+  explained: (err: Error) => HawserError,
+): { readonly child: ChildProcess; readonly ended: Promise<ToolStatus> } {
+  try {
+    const child = spawn(path, [...args], { env: ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe'] });
+    const ended = new Promise<ToolStatus>((resolve, reject) => {
+      child.once('error', (err) => reject(explained(err)));
+      child.once('close', (code, killer) => resolve(code ?? killer));
+    });
+    return { child, ended };
+  } catch (err) {
+    throw explained(err as Error);
   }
 }
 
@@ -126,10 +146,23 @@ function checkAllowed(path: string, doing: string): void {
   });
 }
 
+/** The system lacks something for one more process (fork(2), pipe(2)). */
+const LACKING = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'];
+
 function startError(name: string, err: Error, doing: string): HawserError {
-  if ((err as { code?: unknown }).code === 'ETIMEDOUT') return lateError(name, TIME_LIMIT, doing);
+  const { code } = err as { code?: unknown };
+  if (code === 'ETIMEDOUT') return lateError(name, TIME_LIMIT, doing);
+  if (typeof code === 'string' && LACKING.includes(code))
+    return errnoError(code, `${doing}: running ${name}`, err);
   return new HawserError('FailedPrecondition', `${doing}: cannot run ${name}: ${err.message}`, {
     cause: err,
+  });
+}
+
+/** Deno's spawnSync says nothing when there are no descriptors (2.9.6). */
+function notStarted(name: string, doing: string): HawserError {
+  return new HawserError('Internal', `${doing}: cannot run ${name}, and the runtime does not say why`, {
+    hint: 'Look for what may be used up: open files (ulimit -n), processes (ulimit -u), memory',
   });
 }
 

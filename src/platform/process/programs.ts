@@ -56,38 +56,44 @@ function startOf(path: string): Uint8Array {
 }
 
 /** Ends when the program has ended and nobody holds its outputs any more, or at a limit: what the program started may hold them. */
-function collect(name: string, args: readonly string[], how: ProgramRun): Promise<ProgramResult> {
+async function collect(name: string, args: readonly string[], how: ProgramRun): Promise<ProgramResult> {
   const { spawn } = process.getBuiltinModule('node:child_process');
-  return new Promise((resolve, reject) => {
-    const apart = how.apart === undefined ? {} : { detached: true, cwd: '/', env: { ...how.apart } };
-    const child = spawn(name, [...args], { ...apart, stdio: ['pipe', 'pipe', 'pipe'] });
-    let failure: { readonly reason: unknown } | undefined;
-    const stop = (reason: unknown) => {
-      failure ??= { reason };
-      kill(child, how.apart !== undefined);
-      child.stdout.destroy();
-      child.stderr.destroy();
-    };
-    const timer = setTimeout(() => stop(late(name, how.timeLimit)), how.timeLimit);
-    const stopListening = onAbort(how.signal, () => stop(how.signal?.reason));
+  const apart = how.apart === undefined ? {} : { detached: true, cwd: '/', env: { ...how.apart } };
+  const child: ChildProcess = spawn(name, [...args], { ...apart, stdio: ['pipe', 'pipe', 'pipe'] });
+  const ended = endOf(child);
+  const { stdin, stdout, stderr } = child;
+  // A child for which there were no descriptors has no outputs: its error follows.
+  if (!stdin || !stdout || !stderr) throw await ended.then(() => new Error('it has no outputs'));
+  let failure: { readonly reason: unknown } | undefined;
+  const stop = (reason: unknown) => {
+    failure ??= { reason };
+    kill(child, how.apart !== undefined);
+    stdout.destroy();
+    stderr.destroy();
+  };
+  const timer = setTimeout(() => stop(late(name, how.timeLimit)), how.timeLimit);
+  const stopListening = onAbort(how.signal, () => stop(how.signal?.reason));
+  try {
     const overflow = () => stop(tooMuch(name, how.outputLimit));
-    const stdout = textOf(child.stdout, how.outputLimit, overflow);
-    const stderr = textOf(child.stderr, how.outputLimit, overflow);
+    const texts = [stdout, stderr].map((stream) => textOf(stream, how.outputLimit, overflow));
     // A program that reads nothing closes the pipe.
-    child.stdin.on('error', () => {});
-    child.stdin.end(how.input);
-    const settle = (end: () => void) => {
-      clearTimeout(timer);
-      stopListening();
-      end();
-    };
-    child.on('error', (err) => settle(() => reject(err)));
-    child.on('close', (code) =>
-      settle(() => {
-        if (failure === undefined) resolve({ code: code ?? undefined, stdout: stdout(), stderr: stderr() });
-        else reject(failure.reason);
-      }),
-    );
+    stdin.on('error', () => {});
+    stdin.end(how.input);
+    const code = await ended;
+    if (failure !== undefined) throw failure.reason;
+    const [out = '', err = ''] = texts.map((text) => text());
+    return { code, stdout: out, stderr: err };
+  } finally {
+    clearTimeout(timer);
+    stopListening();
+  }
+}
+
+/** The exit status, if any, once nobody holds the outputs. To be called before anything else is done with the child. */
+function endOf(child: ChildProcess): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code ?? undefined));
   });
 }
 
@@ -133,5 +139,22 @@ function startError(name: string, err: unknown): unknown {
       cause: err,
     });
   }
+  if (typeof code === 'string' && Object.hasOwn(LACKING, code)) {
+    const hint = LACKING[code];
+    return new HawserError('ResourceExhausted', `Cannot run ${name}: ${messageOf(err)}`, {
+      hint,
+      cause: err,
+    });
+  }
   return err;
 }
+
+const OPEN_FILES = 'Raise the limit of open files (ulimit -n; fs.file-max for the system)';
+
+/** What to do when the system lacks something for one more process, by errno (fork(2), pipe(2)). */
+const LACKING: Readonly<Record<string, string>> = {
+  EMFILE: OPEN_FILES,
+  ENFILE: OPEN_FILES,
+  EAGAIN: 'Raise the limit of processes (ulimit -u; pids.max of the control group)',
+  ENOMEM: 'Free memory',
+};
