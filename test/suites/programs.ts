@@ -80,6 +80,12 @@ export function programsSuite(name: string, make: () => Programs): void {
     );
   });
 
+  check('a time limit longer than a timer of the runtime is no short one', async (programs) => {
+    install('hawser-steady', 'sleep 0.2; echo ok');
+    for (const timeLimit of [2 ** 31, 720 * 3_600_000, Number.POSITIVE_INFINITY])
+      assert.equal((await programs.run('hawser-steady', [], { ...HOW, timeLimit })).stdout, 'ok\n');
+  });
+
   check('too much output: killed', async (programs) => {
     install('hawser-loud', 'while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done');
     await assert.rejects(programs.run('hawser-loud', [], HOW), kind('ResourceExhausted'));

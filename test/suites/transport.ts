@@ -321,6 +321,13 @@ export function transportSuite(
     assert.deepEqual(await read(await send()), BLOB);
   });
 
+  // As long as the library lets a caller say.
+  const century = 100 * 365.25 * 86_400_000;
+  const patient = { connectTimeout: century, headersTimeout: century, stallTimeout: century };
+  check('limits longer than a timer are no short ones', { ...dribble, client: patient }, async ({ send }) => {
+    assert.deepEqual(await read(await send()), BLOB);
+  });
+
   check('a slow reader is no stall', { client: patience }, async ({ send }) => {
     const reader = (await send()).body.getReader();
     let length = (await reader.read()).value?.length ?? 0;

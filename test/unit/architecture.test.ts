@@ -373,6 +373,15 @@ test('core asks no clock but the port: nothing that a test cannot turn', () => {
   assert.deepEqual(guilty, []);
 });
 
+test('a timer is started by startTimer: one that is longer than the runtime takes would fire at once', () => {
+  const guilty = sources(src).filter(
+    (file) =>
+      file !== 'core/async/timer.ts' &&
+      /\bsetTimeout\((?!resolve\))/.test(readFileSync(join(src, file), 'utf8')),
+  );
+  assert.deepEqual(guilty, []);
+});
+
 test('what Node 22 runs has no `using` declarations, which it cannot parse', () => {
   const folders = [
     'src',

@@ -2,6 +2,7 @@
 
 import grpc from '@grpc/grpc-js';
 import { linkAbort, onAbort } from '../../core/async/abort.ts';
+import { startTimer } from '../../core/async/timer.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Clock } from '../../core/ports/clock.ts';
@@ -152,10 +153,10 @@ export class Connection {
       cancel,
       next: async () => {
         let late = false;
-        const timer = setTimeout(() => {
+        const timer = startTimer(this.#patience.message, () => {
           late = true;
           cancel();
-        }, this.#patience.message);
+        });
         try {
           const { done, value } = await messages.next();
           signal?.throwIfAborted();

@@ -1,5 +1,6 @@
 /** Content.Write as a queue of requests, each with its answer, in order. */
 import { onAbort, orAborted } from '../../core/async/abort.ts';
+import { startTimer, type Timer } from '../../core/async/timer.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { methodOf } from './codec.ts';
@@ -30,7 +31,7 @@ export class WriteStream {
   #over = false;
   /** Milliseconds for an answer: containerd may have to hash or sync the whole blob for it. */
   readonly #limit: number;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
 
   /** `size`: of the blob. */
   constructor(connection: Connection, { lease, size = 0 }: { lease?: string | undefined; size?: number }) {
@@ -66,7 +67,7 @@ export class WriteStream {
   #wait(waits: boolean): void {
     clearTimeout(this.#timer);
     const late = () => this.#fail(noAnswer(this.#limit));
-    this.#timer = waits && !this.#over ? setTimeout(late, this.#limit) : undefined;
+    this.#timer = waits && !this.#over ? startTimer(this.#limit, late) : undefined;
   }
 
   #fail(reason: unknown): void {

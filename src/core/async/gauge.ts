@@ -1,4 +1,5 @@
 import { onAbort } from './abort.ts';
+import { startTimer, type Timer } from './timer.ts';
 
 /** Word 0 counts the changes; waiters sleep on it. Word 1 is 1 after `restart`. Bytes 8 to 15 hold the good length. */
 const BYTES = 16;
@@ -60,10 +61,10 @@ export class Gauge {
 
 /** Resolves when `wait` ends, when the signal aborts, or after LOOK_AGAIN. */
 async function first(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   let stopListening = () => {};
   const other = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, LOOK_AGAIN);
+    timer = startTimer(LOOK_AGAIN, resolve);
     stopListening = onAbort(signal, resolve);
   });
   await Promise.race([wait, other]);

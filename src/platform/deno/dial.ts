@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { orAborted } from '../../core/async/abort.ts';
+import { startTimer, type Timer } from '../../core/async/timer.ts';
 import { bareHost, portOf } from '../http/authority.ts';
 
 /**
@@ -14,11 +15,11 @@ export async function dial(
 ): Promise<void> {
   signal?.throwIfAborted();
   const socket = connect({ host: bareHost(url.hostname), port: portOf(url) });
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   try {
     const connected = new Promise<void>((resolve, reject) => {
       socket.once('connect', () => resolve()).once('error', reject);
-      timer = setTimeout(() => reject(late()), ms);
+      timer = startTimer(ms, () => reject(late()));
     });
     await orAborted(connected, signal);
   } finally {

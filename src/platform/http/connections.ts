@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { startTimer, type Timer } from '../../core/async/timer.ts';
 import type { HttpServerOptions } from '../../core/ports/http-server.ts';
 
 /** Requests of a connection that may wait for the answers before their own. */
@@ -9,7 +10,7 @@ interface Connection {
   requests: number;
   /** Ends when all of them are answered. */
   answered: Promise<void>;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  timer: Timer | undefined;
 }
 
 /** The connections of a server: one that has no request in time is closed, whether its headers come slowly or not at all. */
@@ -66,6 +67,6 @@ export class Connections {
 
   #wait(socket: Socket, connection: Connection): void {
     clearTimeout(connection.timer);
-    connection.timer = setTimeout(() => socket.destroy(), this.#limit);
+    connection.timer = startTimer(this.#limit, () => socket.destroy());
   }
 }

@@ -1,4 +1,5 @@
 import { byteStream } from '../../core/async/byte-stream.ts';
+import { startTimer } from '../../core/async/timer.ts';
 
 /** Time limits for a fetch and its body, for runtimes whose client has none. */
 
@@ -9,7 +10,7 @@ export async function withDeadline<T>(
   late: () => Error,
   work: () => Promise<T>,
 ): Promise<T> {
-  const timer = setTimeout(() => stop.abort(late()), ms);
+  const timer = startTimer(ms, () => stop.abort(late()));
   try {
     return await work();
   } finally {
@@ -36,11 +37,11 @@ export function limitBody(
   const next = async (): Promise<Uint8Array | undefined> => {
     let stalled: Error | undefined;
     const { promise: stall, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
+    const timer = startTimer(limits.stallTimeout, () => {
       stalled = limits.stalled();
       reject(stalled);
       reader.cancel(stalled).catch(() => {});
-    }, limits.stallTimeout);
+    });
     try {
       return (await Promise.race([stall, reader.read()])).value;
     } catch (err) {

@@ -2,6 +2,7 @@
 import { connect, type LookupFunction, type TcpNetConnectOpts } from 'node:net';
 import process from 'node:process';
 import { onAbort } from '../../core/async/abort.ts';
+import { startTimer } from '../../core/async/timer.ts';
 import { type ExchangeCode, reasonOf } from '../../core/errors.ts';
 import type { HttpRequest, Transport } from '../../core/ports/transport.ts';
 import { bareHost, portOf } from './authority.ts';
@@ -64,7 +65,7 @@ async function answers(
   const to = { host: bareHost(url.hostname), port: portOf(url), ...(lookup === undefined ? {} : { lookup }) };
   const socket = secure ? handshake(to, resolve) : greeting(to, resolve);
   socket.once('error', () => resolve(false)).once('close', () => resolve(false));
-  const timer = setTimeout(() => resolve(false), PROBE_TIME);
+  const timer = startTimer(PROBE_TIME, () => resolve(false));
   const stopListening = onAbort(signal, () => resolve(false));
   try {
     return await promise;

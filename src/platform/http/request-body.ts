@@ -1,3 +1,4 @@
+import { startTimer, type Timer } from '../../core/async/timer.ts';
 import type { BodySource } from '../../core/ports/transport.ts';
 
 /** Bytes handed to the socket at once: so much has to go out within the limit for a stall. */
@@ -16,11 +17,11 @@ export async function* sending(
   body: BodySource,
   { stall, stalled, fail }: SendingOptions,
 ): AsyncGenerator<Uint8Array> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: Timer | undefined;
   try {
     for await (const bytes of reading(body, fail)) {
       for (let at = 0; at < bytes.length; at += PIECE) {
-        timer = setTimeout(() => fail(stalled()), stall);
+        timer = startTimer(stall, () => fail(stalled()));
         yield bytes.subarray(at, at + PIECE);
         clearTimeout(timer);
       }

@@ -1,4 +1,5 @@
 import type { ServerResponse as Outgoing } from 'node:http';
+import { startTimer } from '../../core/async/timer.ts';
 import { HawserError } from '../../core/errors.ts';
 
 /** Bytes handed to the connection at once: what a client must take within the time limit. */
@@ -54,7 +55,7 @@ function drained(response: Outgoing, { signal, stall }: SendOptions): Promise<vo
       'DeadlineExceeded',
       `the client took nothing for ${Math.round(stall / 1000)} s`,
     );
-    const timer = setTimeout(() => leave(() => reject(slow)), stall);
+    const timer = startTimer(stall, () => leave(() => reject(slow)));
     response.once('drain', onDrain);
     signal.addEventListener('abort', onAbort);
     if (signal.aborted) onAbort();

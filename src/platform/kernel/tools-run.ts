@@ -5,6 +5,7 @@ import { accessSync, constants } from 'node:fs';
 import { basename } from 'node:path';
 import process from 'node:process';
 import { onAbort } from '../../core/async/abort.ts';
+import { startTimer } from '../../core/async/timer.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { isGranted, mayRead } from './deno-permission.ts';
@@ -97,10 +98,10 @@ export async function runToolAsync(
   const { child, ended } = start(path, args, (err) => startError(name, err, doing));
   const kill = (): void => void child.kill('SIGKILL');
   let isLate = false;
-  const limit = setTimeout(() => {
+  const limit = startTimer(timeLimit, () => {
     isLate = true;
     kill();
-  }, timeLimit);
+  });
   const stopListening = onAbort(signal, kill);
   let printed = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,8 +1,6 @@
 import { onAbort } from '../../core/async/abort.ts';
+import { LONGEST_TIMER, startTimer } from '../../core/async/timer.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-
-/** Milliseconds of the longest timer; a longer one fires at once. */
-const LONGEST = 2 ** 31 - 1;
 
 export function createClock(): Clock {
   return {
@@ -11,8 +9,8 @@ export function createClock(): Clock {
     async sleep(ms, signal) {
       const end = performance.now() + ms;
       for (let left = ms; ; left = end - performance.now()) {
-        await wait(Math.min(Math.max(left, 0), LONGEST), signal);
-        if (left <= LONGEST) return;
+        await wait(Math.max(left, 0), signal);
+        if (left <= LONGEST_TIMER) return;
       }
     },
   };
@@ -21,10 +19,10 @@ export function createClock(): Clock {
 function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const timer = setTimeout(() => {
+    const timer = startTimer(ms, () => {
       stopListening();
       resolve();
-    }, ms);
+    });
     const stopListening = onAbort(signal, () => {
       clearTimeout(timer);
       reject(signal?.reason);

@@ -5,6 +5,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import process from 'node:process';
 import type { Readable } from 'node:stream';
 import { onAbort } from '../../core/async/abort.ts';
+import { startTimer } from '../../core/async/timer.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { ProgramResult, ProgramRun, Programs } from '../../core/ports/programs.ts';
 import { requireGranted } from '../kernel/deno-permission.ts';
@@ -71,7 +72,7 @@ async function collect(name: string, args: readonly string[], how: ProgramRun): 
     stdout.destroy();
     stderr.destroy();
   };
-  const timer = setTimeout(() => stop(late(name, how.timeLimit)), how.timeLimit);
+  const timer = startTimer(how.timeLimit, () => stop(late(name, how.timeLimit)));
   const stopListening = onAbort(how.signal, () => stop(how.signal?.reason));
   try {
     const overflow = () => stop(tooMuch(name, how.outputLimit));

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { onAbort } from '../../core/async/abort.ts';
+import { startTimer, type Timer } from '../../core/async/timer.ts';
 import { findError, fromRecord, HawserError, messageOf } from '../../core/errors.ts';
 import type {
   Verb,
@@ -76,11 +77,11 @@ export class WorkerThread {
     const call = ++this.#calls;
     const running = new RunningCall(verb, () => this.stop(), signal, onProgress);
     this.#running = running;
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let timer: Timer | undefined;
     const abort = () => {
       Atomics.store(this.#aborted, 0, call);
       this.#worker.postMessage({ abort: call } satisfies WorkerAbort);
-      timer = setTimeout(() => running.end(signal?.reason), this.#grace);
+      timer = startTimer(this.#grace, () => running.end(signal?.reason));
     };
     this.#worker.ref();
     let stopListening = () => {};
