@@ -19,6 +19,7 @@ import { keyFile, repositoryOf, serveTrustFixtures } from '../support/trust-fixt
 const API = { lists: { referrers: { filters: true } } };
 const K1: PolicyChoice = { keys: [keyFile('k1.pub')] };
 const SIGNED = 'fx/b01-valid';
+const INDEX = 'application/vnd.oci.image.index.v1+json';
 
 const withFixtures = (body: (bench: Bench) => Promise<void>, options: RegistryOptions = API): Promise<void> =>
   withBench(async (bench) => {
@@ -213,6 +214,71 @@ test('all platforms of an index are wanted: all of them must be signed, or the i
     await assert.rejects(pulled(instance, ['linux/amd64', 'linux/arm64']), /it is not signed/);
     // What is not there is no reason to let the rest in.
     await assert.rejects(pulled(instance, ['linux/s390x']));
+  }));
+
+const AMD64 = { os: 'linux', architecture: 'amd64' };
+const S390X = { os: 'linux', architecture: 's390x' };
+/** What an unsigned index lists before the image that is signed, and whether the signed image may come in for linux/amd64. */
+const BESIDE: readonly (readonly [string, object, boolean])[] = [
+  ['what its entry calls an artifact', { platform: AMD64, artifactType: 'application/x.evil' }, false],
+  ['another image of the platform', { platform: AMD64 }, false],
+  ['one for an older machine', { platform: { os: 'linux', architecture: '386' } }, false],
+  ['one without a platform', {}, false],
+  ['one for another machine', { platform: S390X }, true],
+  ['an attestation', { platform: { os: 'unknown', architecture: 'unknown' } }, true],
+];
+for (const [what, more, comes] of BESIDE)
+  for (const nested of [false, true])
+    test(`an unsigned index: ${what}${nested ? ' in another index' : ''} beside what is signed ${comes ? 'stays away' : 'keeps it out'}`, () =>
+      withFixtures(async (bench) => {
+        const { store, registry } = bench;
+        const listOf = (manifests: readonly object[]) =>
+          new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests }));
+        const put = (bytes: Uint8Array, tag: string, mediaType: string) => ({
+          ...{ mediaType, size: bytes.length },
+          digest: registry.putManifest(SIGNED, tag, mediaType, bytes),
+        });
+        const other = await image('beside');
+        registry.push(SIGNED, 'beside', other);
+        const { mediaType, digest, bytes } = other.root;
+        const evil = { mediaType, digest, size: bytes.length, ...more };
+        const first = nested ? { ...put(listOf([evil]), 'nested', INDEX), ...more } : evil;
+        const images = repositoryOf(SIGNED);
+        const signed = images.tags['1'] ?? '';
+        const signedBytes = images.manifests.get(signed) ?? Buffer.from('');
+        const type = JSON.parse(signedBytes.toString()).mediaType;
+        const good = { mediaType: type, digest: signed, size: signedBytes.length, platform: AMD64 };
+        put(listOf([first, good]), 'mixed', INDEX);
+        const ref = `${registry.host}/${SIGNED}:mixed`;
+        const fetching = fetch(ref, { store, verify: K1, platforms: ['linux/amd64'], allMetadata: true });
+        if (!comes)
+          return await rejectsWith(
+            'PermissionDenied',
+            /of its manifest sha256:\w+: it is not signed/,
+            fetching,
+          );
+        await fetching;
+        const here = (await store.content.list()).map((one) => String(one.digest));
+        assert.ok(here.includes(signed));
+        assert.ok(!here.includes(digest), 'what nobody has vouched for came along');
+        const runtime = runtimeOf(store);
+        const plan = await runHere(runtime, join(tempDir().path, 'root'), [
+          ...['pull', '--plan', '--all-metadata', '--platform', 'linux/amd64', '--json', ref],
+          ...['--verify-key', keyFile('k1.pub')],
+        ]);
+        assert.doesNotMatch(plan.out, new RegExp(digest));
+      }));
+
+test('an unsigned index that lists no manifest: what it lists must be signed', () =>
+  withFixtures(async (bench) => {
+    const { store, registry } = bench;
+    const text = JSON.stringify({
+      ...{ schemaVersion: 2, mediaType: INDEX },
+      manifests: [{ mediaType: 'application/x.thing', digest: `sha256:${'1'.repeat(64)}`, size: 2 }],
+    });
+    registry.putManifest(SIGNED, 'things', INDEX, new TextEncoder().encode(text));
+    const ref = `${registry.host}/${SIGNED}:things`;
+    await rejectsWith('PermissionDenied', /it is not signed/, fetch(ref, { store, verify: K1 }));
   }));
 
 test('an index of unsigned images within a signed name is refused whatever its list says', () =>

@@ -9,6 +9,7 @@ import { parseReference } from '../../src/core/reference/parse.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { withClient } from '../registry/client.ts';
+import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { collector, type RanHere, runHere } from '../support/command-line.ts';
 import { tempDir } from '../support/tmp.ts';
@@ -115,6 +116,40 @@ test('verify: as an image verifier, hawser answers by its policy, on standard ou
   assert.match(no.out, /is by another key/);
   assert.match((await asVerifier(args, line, 'none')).out, /Nobody is there to ask/);
   assert.equal((await asVerifier(args, line, policyFile({ type: 'insecureAcceptAnything' }))).code, 0);
+});
+
+test('verify: as an image verifier, every image of an index that is not signed must be, since containerd chooses', async () => {
+  const other = await buildImage({ layers: [] });
+  const repository = 'real/cosign3';
+  registry.push(repository, 'other', other);
+  const reference = parseReference(`${registry.host}/${repository}:1`);
+  const { root: signed } = await withClient({}, (client) => client.resolve(reference));
+  const beside = { ...other.root, bytes: undefined, size: other.root.bytes.length };
+  const policy = policyFile({ type: 'sigstore', keyPath: realKey('signer.pub') });
+  for (const [platform, code] of [
+    [{ os: 'linux', architecture: 'riscv64' }, 1],
+    [{ os: 'windows', architecture: 'amd64' }, 1],
+    [undefined, 1],
+    [{ os: 'unknown', architecture: 'unknown' }, 0],
+  ] as const) {
+    const { mediaType, digest, size } = signed;
+    const good = { mediaType, digest, size, platform: { os: 'linux', architecture: 'amd64' } };
+    const type = 'application/vnd.oci.image.index.v1+json';
+    const list = { schemaVersion: 2, mediaType: type, manifests: [good, { ...beside, platform }] };
+    const bytes = new TextEncoder().encode(JSON.stringify(list));
+    const name = registry.putManifest(repository, 'mixed', type, bytes);
+    const args = [
+      '-name',
+      `${registry.host}/${repository}:mixed`,
+      '-digest',
+      name,
+      '-stdin-media-type',
+      TYPE,
+    ];
+    const line = JSON.stringify({ mediaType: type, digest: name, size: bytes.length });
+    const answer = await asVerifier(args, line, policy);
+    assert.equal(answer.code, code, `${JSON.stringify(platform)} ${answer.out}`);
+  }
 });
 
 test('verify: as an image verifier, what containerd does not say keeps the image out', async () => {

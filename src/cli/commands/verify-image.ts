@@ -37,9 +37,10 @@ const FLAGS = [
 ];
 type VerifyContext = Context<NamesOf<typeof FLAGS>>;
 
+/** `root`: containerd asks, and takes what it will of it. */
 async function judged(context: VerifyContext, reference: Reference, root?: Descriptor): Promise<Judged> {
   const { platform, signal } = context;
-  const platforms = platformsOf(context) ?? [platform];
+  const platforms = root === undefined ? (platformsOf(context) ?? [platform]) : 'any';
   await requireJudge(context);
   return await withRegistry(context, reference, ({ registry, report: tell }) => {
     // Who vouches for the image is the answer.

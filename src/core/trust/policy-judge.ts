@@ -1,7 +1,10 @@
 /** Judges images by a policy of signatures. */
-import { linkAbort } from '../async/abort.ts';
+import { type Limit, within } from '../async/within.ts';
 import { HawserError } from '../errors.ts';
+import { MAX_DEPTH, tooDeep } from '../images/dispatch.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+import { isIndexType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
@@ -28,34 +31,24 @@ const TIME_LIMIT = 30_000;
 export function policyJudge(deps: PolicyDeps, policy: Policy): Judge {
   return {
     judge: (subject, call) =>
-      within(deps.clock, call.signal, (signal) => new Judgement(deps, policy, subject, { signal }).verdict()),
+      within(limitOf(deps), call.signal, (signal) =>
+        new Judgement(deps, policy, subject, { signal }).verdict(),
+      ),
   };
 }
 
-async function within<T>(
-  clock: Clock,
-  signal: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const own = new AbortController();
-  const unlink = linkAbort(signal, own);
-  const late = () =>
-    own.abort(
-      new HawserError(
-        'DeadlineExceeded',
-        `the signatures were not found and checked in ${TIME_LIMIT / 1000} s`,
-        {
-          hint: 'What is not proven in time does not come in; try again, or ask a mirror (hosts.toml)',
-        },
-      ),
-    );
-  clock.sleep(TIME_LIMIT, own.signal).then(late, () => {});
-  try {
-    return await work(own.signal);
-  } finally {
-    unlink();
-    own.abort();
-  }
+function limitOf({ clock }: PolicyDeps): Limit {
+  const message = `the signatures were not found and checked in ${TIME_LIMIT / 1000} s`;
+  const hint = 'What is not proven in time does not come in; try again, or ask a mirror (hosts.toml)';
+  return { clock, milliseconds: TIME_LIMIT, late: new HawserError('DeadlineExceeded', message, { hint }) };
+}
+
+interface Judged {
+  readonly vouchers: readonly Voucher[];
+  /** What is signed. */
+  readonly entries: readonly Digest[];
+  /** Why not, for people. */
+  readonly missing?: string | undefined;
 }
 
 /** The signed requirements that a policy holds against an image, or the verdict that needs none. */
@@ -88,20 +81,35 @@ class Judgement {
     return signed.length === 0 ? this.#acceptance([]) : await this.#bySignatures(signed);
   }
 
-  /** The root is signed, or else every manifest that is wanted of an index. */
   async #bySignatures(signed: readonly SignedBy[]): Promise<Verdict> {
     const { root } = this.#subject;
-    const whole = await this.#judged(root.digest, signed);
-    if (whole.missing === undefined) return this.#acceptance(whole.vouchers);
-    const instances = await instancesOf(this.#subject, this.#call);
+    const { vouchers, entries, missing } = await this.#judgedTree(root, signed, new Set());
+    if (missing !== undefined) return this.#refusal(missing);
+    const isWhole = entries.length === 1 && entries[0] === root.digest;
+    return { ...this.#acceptance(vouchers), ...(isWhole ? {} : { entries }) };
+  }
+
+  /** A document is signed, or else all entries that somebody may take of it, those of indexes likewise; an index without any is `missing`. */
+  async #judgedTree(
+    desc: Descriptor,
+    signed: readonly SignedBy[],
+    above: ReadonlySet<string>,
+  ): Promise<Judged> {
+    const whole = await this.#judged(desc.digest, signed);
+    if (whole.missing === undefined) return { vouchers: whole.vouchers, entries: [desc.digest] };
+    const none = { vouchers: [], entries: [], missing: whole.missing };
+    if (!isIndexType(desc.mediaType) || above.has(desc.digest)) return none;
+    if (above.size >= MAX_DEPTH) throw tooDeep(desc);
     const vouchers: Voucher[] = [];
-    for (const digest of instances) {
-      const one = await this.#judged(digest, signed);
+    const entries: Digest[] = [];
+    for (const entry of await instancesOf(this.#subject, desc, this.#call)) {
+      const one = await this.#judgedTree(entry, signed, new Set([...above, desc.digest]));
       if (one.missing !== undefined)
-        return this.#refusal(`${whole.missing}; of its manifest ${digest}: ${one.missing}`);
+        return { ...none, missing: `${whole.missing}; of its manifest ${entry.digest}: ${one.missing}` };
       vouchers.push(...one.vouchers);
+      entries.push(...one.entries);
     }
-    return instances.length === 0 ? this.#refusal(whole.missing) : this.#acceptance(vouchers);
+    return entries.length === 0 ? none : { vouchers, entries };
   }
 
   /** By all requirements. `missing`: why not, for people. */

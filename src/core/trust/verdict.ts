@@ -1,5 +1,6 @@
 /** What is judged before anything of an image is fetched, by whom, and what comes of it. Types only. */
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { Evidence } from './evidence.ts';
@@ -13,8 +14,8 @@ export interface Subject {
   readonly reference: Reference;
   /** What the reference names now: a manifest, or an index of them. */
   readonly root: Descriptor;
-  /** Of an index: the platforms that are wanted of it. */
-  readonly platforms: readonly Platform[] | 'all';
+  /** Of an index: the platforms that are wanted of it; `any`: somebody else takes an image of it, and attestations are none. */
+  readonly platforms: readonly Platform[] | 'all' | 'any';
   /** Where documents and signatures are read. */
   readonly evidence: Evidence;
 }
@@ -29,6 +30,8 @@ export interface Acceptance {
   readonly by: string;
   /** Empty: whoever decided asks for no proof. */
   readonly vouchers: readonly Voucher[];
+  /** Of an index that nobody vouches for: the entries that somebody vouches for. Others do not come in. */
+  readonly entries?: readonly Digest[] | undefined;
   /** What the user should know. */
   readonly note?: string | undefined;
 }

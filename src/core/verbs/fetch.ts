@@ -46,7 +46,7 @@ export interface RecordTarget {
 }
 
 /** What is fetched. */
-export type FetchTarget = Pick<RecordTarget, 'root' | 'generated'>;
+export type FetchTarget = Pick<RecordTarget, 'root' | 'generated'> & Partial<Pick<RecordTarget, 'verified'>>;
 
 /**
  * Resolves the reference, and works on the target. The answer to HEAD is only advice: where the root is then missing or has other
@@ -162,13 +162,20 @@ export function blobSource({ deps, options, lease, report }: FetchJob): BlobSour
 /** Fetches the wanted part of an image into the store. */
 export async function fetchContent(
   { deps, options, lease, signal, report }: Job<StoreDeps, FetchOptions>,
-  { root, generated }: FetchTarget,
+  { root, generated, verified }: FetchTarget,
   { bring, document }: BlobSource,
   hooks: WalkHooks = {},
 ): Promise<void> {
   const { content } = deps.backend;
-  const wanted = { ...wantedOf(deps, options), generated };
+  const wanted = { ...wantedOf(deps, options), generated, entries: entriesOf(verified) };
   await walkImage({ content, bring, document, report }, root, wanted, { lease, signal, ...hooks });
+}
+
+/** What every acceptance lets in of an index that nobody vouches for. Undefined: all that is wanted. */
+export function entriesOf(verified: readonly Acceptance[] = []): ReadonlySet<string> | undefined {
+  const lists = verified.flatMap(({ entries }) => (entries === undefined ? [] : [entries]));
+  const [first, ...others] = lists;
+  return first && new Set(first.filter((digest) => others.every((one) => one.includes(digest))));
 }
 
 export function wantedOf(

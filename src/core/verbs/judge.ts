@@ -1,5 +1,5 @@
 /** The verb `verify`: whether an image may come in, asked without bringing anything of the image. */
-import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
@@ -12,7 +12,7 @@ export interface JudgeOptions extends GateOptions, Call {
   /** What the reference names, where the caller has resolved it. Not given: the registry is asked. */
   readonly root?: Descriptor | undefined;
   /** Of an index that is not signed itself: those whose manifests must be. */
-  readonly platforms: readonly Platform[];
+  readonly platforms: Subject['platforms'];
   /** Gets what the judges want the user to know. */
   readonly report?: Report | undefined;
 }

@@ -15,7 +15,7 @@ import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import { UnpackChoice } from './choose.ts';
-import { resolve, subjectOf, wantedOf } from './fetch.ts';
+import { entriesOf, resolve, subjectOf, wantedOf } from './fetch.ts';
 import { passGate } from './gate.ts';
 import type { PullOptions, TransferDeps } from './options.ts';
 import { type PlannedBlob, PlanStore } from './plan-store.ts';
@@ -49,7 +49,7 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
   const { signal = new AbortController().signal, report = () => {} } = options;
   // The size of an answer to HEAD is advice, and nothing would correct a plan that is made of it.
   const root = await resolve({ deps, options, signal, report }, true);
-  await passGate(deps, options, subjectOf({ deps, options }, root), { signal, report });
+  const verified = await passGate(deps, options, subjectOf({ deps, options }, root), { signal, report });
   if (isSchema1Type(root.mediaType)) {
     throw new HawserError('NotImplemented', `Cannot plan ${options.reference.name}: it is of schema 1`, {
       hint: 'A manifest of that age does not say how large its layers are; pull it without --plan',
@@ -64,7 +64,12 @@ export async function planPull(deps: TransferDeps, options: PullOptions): Promis
   const found: Parameters<OnManifest>[] = [];
   const onManifest: OnManifest = (...manifest) => found.push(manifest);
   const walkDeps = { content: store, bring: store.bring, document: store.document, report: () => {} };
-  await walkImage(walkDeps, root, wantedOf(deps, options), { signal, onManifest });
+  await walkImage(
+    walkDeps,
+    root,
+    { ...wantedOf(deps, options), entries: entriesOf(verified) },
+    { signal, onManifest },
+  );
   const snapshotter = deps.backend.snapshotter(options.snapshotter);
   const unpacks: PlannedUnpack[] = [];
   const inOrder = found.sort(([, , , a], [, , , b]) => a - b);

@@ -109,7 +109,7 @@ class Walk {
   /** Reads what decides which manifests are for `platforms`; then brings these. */
   async platforms(platforms: readonly Platform[]): Promise<void> {
     const { onManifest } = this.#call;
-    const { reference, allMetadata } = this.#options;
+    const { reference, allMetadata, entries } = this.#options;
     const leaveOut = (others: readonly Descriptor[]) => this.#leaveOut(others);
     const choice = await this.#choose({ reference, platforms, unpacks: onManifest !== undefined, leaveOut });
     const manifests = new Map<string, readonly Descriptor[]>();
@@ -122,8 +122,11 @@ class Walk {
       manifests.set(desc.digest, await this.#bring(desc, this.#limits.signal));
     }
     const parts = [...manifests.values()].flatMap(largestFirst);
-    const metadata = allMetadata ? (await this.#bring(this.#root, this.#limits.signal)).filter(isKnown) : [];
-    await this.#rest([...parts, ...choice.others, ...metadata], metadataOf);
+    const mayCome = ({ digest }: Descriptor) => entries === undefined || entries.has(digest);
+    const listed = allMetadata ? await this.#bring(this.#root, this.#limits.signal) : [];
+    const metadata = listed.filter((desc) => isKnown(desc) && mayCome(desc));
+    this.#leaveOut(choice.others.filter((desc) => !mayCome(desc)));
+    await this.#rest([...parts, ...choice.others.filter(mayCome), ...metadata], metadataOf);
   }
 
   async #choose(options: ChoiceOptions): Promise<Choice> {

@@ -9,6 +9,8 @@ export interface Wanted {
   readonly named: boolean;
   readonly allMetadata: boolean;
   readonly metadataOnly: boolean;
+  /** Of an index that nobody vouches for: digests of the entries that may come in. Undefined: all. */
+  readonly entries?: ReadonlySet<string> | undefined;
 }
 
 /**
