@@ -1,6 +1,6 @@
-import { variablesOf } from '../grammar/flag.ts';
 import { GLOBAL_FLAGS, JSON_DOCUMENT } from '../grammar/flags.ts';
 import { SETTINGS } from '../grammar/settings.ts';
+import { variablesOf } from '../grammar/variables.ts';
 import { settingsFiles } from '../session/settings.ts';
 import { type Command, command } from './command.ts';
 
@@ -12,7 +12,7 @@ export const settings: Command = command({
   args: [],
   summary: 'show the configuration: each setting, its value, and what gives it',
   details:
-    'The command line goes before variables (--limit-rate: HAWSER_LIMIT_RATE), these before hawser.toml: --config FILE, else that of the\n' +
+    'The command line goes before variables (--limit-rate: HAWSER_LIMIT_RATE; each setting has one), these before hawser.toml: --config FILE, else that of the\n' +
     'user (~/.config/hawser/hawser.toml) before that of the system (/etc/hawser/hawser.toml). The keys are listed here: root = "/srv/hawser",\n' +
     'and in tables [limits] and [policies]. A key that is unknown, or a bad value, is an error.\n\n' +
     'Example:\n  hawser settings --limit-rate 10M',

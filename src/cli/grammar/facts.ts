@@ -37,8 +37,12 @@ export const EXIT_CODES: readonly Fact[] = [
 /** Those that no flag stands for. */
 export const ENVIRONMENT: readonly Fact[] = [
   [
-    'HAWSER_FLAG',
-    'the value of a flag that is not typed: HAWSER_LIMIT_RATE of --limit-rate; 1 and 0 for yes and no',
+    'HAWSER_SETTING',
+    'the value of a setting (hawser settings lists them): HAWSER_LIMIT_RATE of --limit-rate; 1 and 0 for yes and no',
+  ],
+  [
+    'HAWSER_CONFIG, HAWSER_TIMEOUT, HAWSER_DEBUG, HAWSER_HTTP_TRACE, HAWSER_HTTP_DUMP',
+    'the values of these flags; other flags have no variable',
   ],
   ['CONTAINERD_ADDRESS, CONTAINERD_NAMESPACE, CONTAINERD_SNAPSHOTTER', 'the same as of ctr, after ours'],
   ['XDG_CONFIG_HOME, XDG_DATA_HOME', 'where hawser.toml and the store of a user are: their directory hawser'],

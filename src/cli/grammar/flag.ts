@@ -14,15 +14,10 @@ export interface Flag<N extends string, T> {
   /** For help: what the value is. */
   readonly value?: string;
   readonly choices?: readonly string[];
-  /** Another tool's variable that gives the value, after ours (`variablesOf`). */
+  /** Another tool's variable that gives the value, after ours: of a flag that has one (`variablesOf`). */
   readonly env?: string;
   /** The value of the texts given, in order. `source` names the flag or the variable in a usage error. */
   parse(texts: readonly string[], source: string): T;
-}
-
-/** The variables that give the value of a flag which is not typed, the first that is set: ours (`HAWSER_LIMIT_RATE`), then another tool's. */
-export function variablesOf({ name, env }: Pick<AnyFlag, 'name' | 'env'>): string[] {
-  return [`HAWSER_${name.toUpperCase().replaceAll('-', '_')}`, ...(env === undefined ? [] : [env])];
 }
 
 /** An argument that is a flag by its form: `--name`, `-name`, `--name=value`. */

@@ -1,4 +1,4 @@
-import { type Flag, variablesOf } from './flag.ts';
+import type { Flag } from './flag.ts';
 
 /** The texts of a flag, and what gave them: `--root`, `HAWSER_ROOT`, `limit-rate (line 3 of /etc/hawser/hawser.toml)`. */
 export interface Given {
@@ -8,17 +8,6 @@ export interface Given {
 
 /** What gives flags their values where the command line does not. */
 export type Source = (flag: Flag<string, unknown>) => Given | undefined;
-
-/** A variable that is empty is not set. */
-export function variables(env: (name: string) => string | undefined): Source {
-  return (flag) => {
-    for (const from of variablesOf(flag)) {
-      const value = env(from) ?? '';
-      if (value !== '') return { texts: [value], from };
-    }
-    return undefined;
-  };
-}
 
 /**
  * What the user typed for a command: its arguments, and its flags by `get`. `N` are the names of the flags that the

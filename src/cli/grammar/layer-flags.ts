@@ -7,7 +7,6 @@ import type { Input } from './input.ts';
 export const CODEC: Choice<'codec', CodecChoice> = choice({
   name: 'codec',
   choices: ['auto', 'native', 'portable'],
-  env: 'HAWSER_CODEC',
   describe: "decompressors: this executable's or the runtime's own, or our portable ones",
 });
 const MAX_LAYER_SIZE: Size<'max-layer-size'> = size({

@@ -11,10 +11,11 @@ import {
   referenceHabit,
   TRANSPORT,
 } from './habits.ts';
-import { Input, variables } from './input.ts';
+import { Input } from './input.ts';
 import { closest } from './suggest.ts';
 import { templateHint } from './templates.ts';
 import { usageError } from './usage-error.ts';
+import { variables } from './variables.ts';
 import { knownFlags, type Parser, plainWords, readWords } from './words.ts';
 
 export type Parsed<C extends CommandSpec> =

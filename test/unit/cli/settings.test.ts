@@ -7,7 +7,6 @@ import { Parser } from 'yargs/helpers';
 import { GRAMMAR } from '../../../src/cli/commands/index.ts';
 import { directWords } from '../../../src/cli/grammar/command.ts';
 import { EXIT_CODES, TOPICS } from '../../../src/cli/grammar/facts.ts';
-import { variablesOf } from '../../../src/cli/grammar/flag.ts';
 import { ADDRESS, ROOT } from '../../../src/cli/grammar/flags.ts';
 import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
 import { LIMIT_RATE } from '../../../src/cli/grammar/registry-flags.ts';
@@ -132,13 +131,6 @@ test('settings: a flag of the same name that means something else gets no value'
     others.filter((flag) => values.has(flag)),
     [],
   );
-});
-
-test('variables: every flag has one of its own, and no two the same', () => {
-  const flags = [...GRAMMAR.globals, ...GRAMMAR.commands.flatMap((one) => one.flags)];
-  const names = new Map(flags.map((flag) => [flag.name, variablesOf(flag)[0] ?? '']));
-  assert.equal(new Set(names.values()).size, names.size);
-  for (const name of names.values()) assert.match(name, /^HAWSER_[A-Z0-9_]+$/);
 });
 
 test('variables: 1 and 0 say yes and no, anything else is told; ours goes before the other tool’s', async () => {

@@ -4,10 +4,11 @@ import { test } from 'node:test';
 import { command } from '../../../src/cli/commands/command.ts';
 import { text } from '../../../src/cli/grammar/flag.ts';
 import { CONTENT_SHARING, JOBS, LABEL, QUIET, ROOT } from '../../../src/cli/grammar/flags.ts';
-import { Input, variables } from '../../../src/cli/grammar/input.ts';
+import { Input } from '../../../src/cli/grammar/input.ts';
 import { CODEC } from '../../../src/cli/grammar/layer-flags.ts';
 import { LIMIT_RATE, REGISTRY_FLAGS, RETRY_TIME, USER } from '../../../src/cli/grammar/registry-flags.ts';
 import type { TransferFlag } from '../../../src/cli/grammar/transfer-flags.ts';
+import { variables } from '../../../src/cli/grammar/variables.ts';
 
 const shape = { path: ['x'], args: [], summary: '' };
 
