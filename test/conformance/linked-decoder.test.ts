@@ -3,7 +3,7 @@
  * are none, and node:zlib decodes.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -17,6 +17,11 @@ const MIB = 1024 * 1024;
 const FORMATS = ['gzip', 'zstd'] as const;
 const codecs = createCodecs();
 const linked = linkedFunctions() !== undefined;
+const skip = linked ? false : 'only the static executable has linked decoders';
+
+/** Whether no C library was loaded for this program: scripts/static made it. */
+const isStatic =
+  existsSync('/proc/self/maps') && !/\/(libc\.|ld-musl)/.test(readFileSync('/proc/self/maps', 'utf8'));
 
 const pack = (format: 'gzip' | 'zstd', data: Uint8Array): Uint8Array =>
   format === 'gzip' ? zlib.gzipSync(data, { level: 1 }) : zlib.zstdCompressSync(data);
@@ -36,65 +41,71 @@ test('linked decoders: the codec tells what decodes', async () => {
   assert.match(names.join(', '), linked ? /^ISA-L \d[\d.]+, Zstandard \d/ : /^zlib \d.*, Zstandard /);
 });
 
-if (linked) {
-  for (const format of FORMATS) {
-    test(`linked decoders: ${format}: an abort in the middle of a bomb ends the thread at once`, async () => {
-      const bomb = pack(format, new Uint8Array(256 * MIB));
-      const codec = await codecs.get(format, 'native');
-      const before = threads();
-      const stop = new AbortController();
-      const reader = codec.decode(sourceOf(bomb, bomb.length).stream, { signal: stop.signal }).getReader();
-      for (let chunks = 0; chunks < 5; chunks++) await reader.read();
-      assert.ok(threads() > before);
-      const start = performance.now();
-      stop.abort(new Error('enough'));
-      await assert.rejects(async () => {
-        while (!(await reader.read()).done);
-      }, /enough/);
-      await untilThreads(before);
-      assert.ok(performance.now() - start < 1000);
-    });
+test('linked decoders: the static executable has them, and no other program', () => {
+  assert.equal(linked, isStatic);
+});
 
-    test(`linked decoders: ${format}: 500 streams, whole, damaged and cancelled, leave no thread and no memory`, async () => {
-      const whole = pack(format, testBytes('random', 3 * MIB));
-      const damaged = Uint8Array.from(whole);
-      damaged.fill(0x55, MIB, MIB + 1000);
-      const codec = await codecs.get(format, 'native');
-      const before = threads();
-      let memory = 0;
-      for (let round = 0; round < 500; round++) {
-        const reader = codec.decode(sourceOf(round % 3 === 1 ? damaged : whole, MIB).stream).getReader();
-        const all = async () => {
-          while (!(await reader.read()).done);
-        };
-        if (round % 3 === 2) {
-          await reader.read();
-          await reader.cancel();
-        } else await all().catch(() => {});
-        if (round === 100) memory = process.memoryUsage.rss();
-      }
-      await untilThreads(before);
-      const more = process.memoryUsage.rss() - memory;
-      assert.ok(more < 64 * MIB, `${more} bytes more`);
-    });
-  }
-
-  test('linked decoders: a worker that is terminated while it decodes leaves no thread', async () => {
+for (const format of FORMATS) {
+  test(`linked decoders: ${format}: an abort in the middle of a bomb ends the thread at once`, {
+    skip,
+  }, async () => {
+    const bomb = pack(format, new Uint8Array(256 * MIB));
+    const codec = await codecs.get(format, 'native');
     const before = threads();
-    const code = `import { createCodecs } from ${JSON.stringify(new URL('../../src/platform/codecs/native-codecs.ts', import.meta.url).href)};
-      import { parentPort, workerData } from 'node:worker_threads';
-      const codec = await createCodecs().get('gzip', 'native');
-      const source = new ReadableStream({ start: (out) => out.enqueue(workerData) });
-      await codec.decode(source).getReader().read();
-      parentPort.postMessage('decoding');`;
-    const workerData = pack('gzip', testBytes('random', 8 * MIB)).subarray(0, 4 * MIB);
-    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), { workerData });
-    await new Promise((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-    });
-    assert.ok(threads() > before + 1);
-    await worker.terminate();
+    const stop = new AbortController();
+    const reader = codec.decode(sourceOf(bomb, bomb.length).stream, { signal: stop.signal }).getReader();
+    for (let chunks = 0; chunks < 5; chunks++) await reader.read();
+    assert.ok(threads() > before);
+    const start = performance.now();
+    stop.abort(new Error('enough'));
+    await assert.rejects(async () => {
+      while (!(await reader.read()).done);
+    }, /enough/);
     await untilThreads(before);
+    assert.ok(performance.now() - start < 1000);
+  });
+
+  test(`linked decoders: ${format}: 500 streams, whole, damaged and cancelled, leave no thread and no memory`, {
+    skip,
+  }, async () => {
+    const whole = pack(format, testBytes('random', 3 * MIB));
+    const damaged = Uint8Array.from(whole);
+    damaged.fill(0x55, MIB, MIB + 1000);
+    const codec = await codecs.get(format, 'native');
+    const before = threads();
+    let memory = 0;
+    for (let round = 0; round < 500; round++) {
+      const reader = codec.decode(sourceOf(round % 3 === 1 ? damaged : whole, MIB).stream).getReader();
+      const all = async () => {
+        while (!(await reader.read()).done);
+      };
+      if (round % 3 === 2) {
+        await reader.read();
+        await reader.cancel();
+      } else await all().catch(() => {});
+      if (round === 100) memory = process.memoryUsage.rss();
+    }
+    await untilThreads(before);
+    const more = process.memoryUsage.rss() - memory;
+    assert.ok(more < 64 * MIB, `${more} bytes more`);
   });
 }
+
+test('linked decoders: a worker that is terminated while it decodes leaves no thread', { skip }, async () => {
+  const before = threads();
+  const code = `import { createCodecs } from ${JSON.stringify(new URL('../../src/platform/codecs/native-codecs.ts', import.meta.url).href)};
+    import { parentPort, workerData } from 'node:worker_threads';
+    const codec = await createCodecs().get('gzip', 'native');
+    const source = new ReadableStream({ start: (out) => out.enqueue(workerData) });
+    await codec.decode(source).getReader().read();
+    parentPort.postMessage('decoding');`;
+  const workerData = pack('gzip', testBytes('random', 8 * MIB)).subarray(0, 4 * MIB);
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), { workerData });
+  await new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+  });
+  assert.ok(threads() > before + 1);
+  await worker.terminate();
+  await untilThreads(before);
+});

@@ -1,9 +1,13 @@
 /** gzip and zstd, damaged and whole: the runtime's decoder and the portable one agree on every byte and every refusal (H66). */
 import zlib from 'node:zlib';
+import { Deflate, Z_DEFAULT_STRATEGY, Z_FINISH, Z_HUFFMAN_ONLY, Z_PARTIAL_FLUSH } from 'pako';
+import { decodeGzip } from '../../src/core/codec/gzip-members.ts';
+import { codecOf } from '../../src/core/codec/portable.ts';
 import { decompressFrame } from '../../src/core/codec/zstd-oneshot.ts';
 import { isKind, type Kind } from '../../src/core/errors.ts';
-import type { Compression } from '../../src/core/ports/codecs.ts';
-import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
+import type { Codec, Compression } from '../../src/core/ports/codecs.ts';
+import { linkedFunctions } from '../../src/platform/codecs/linked-decoder.ts';
+import { createCodecs, zlibEngine } from '../../src/platform/codecs/native-codecs.ts';
 import { concat, sourceOf } from '../support/streams.ts';
 import { many, mutate, type Next, pick, randomBytes, rarely, seeded } from './random.ts';
 import { type AnyTarget, bytesTarget, Finding, type Outcome, outcomeOf } from './target.ts';
@@ -22,9 +26,27 @@ function plain(next: Next): Uint8Array {
   return out;
 }
 
+/** A stream that no output buffer of a decoder holds, in small blocks: a buffer is full anywhere in a block, at its end, too. */
+function smallBlocks(next: Next): Uint8Array {
+  const length = 300_000 + next(1_700_000);
+  const letters = 1 + next(pick(next, [4, 20, 256]));
+  const size = 100 + next(pick(next, [300, 300, 5000]));
+  const strategy = pick(next, [Z_HUFFMAN_ONLY, Z_DEFAULT_STRATEGY]);
+  const deflate = new Deflate({ raw: true, level: 1 + next(6), strategy });
+  const text = randomBytes(next, 20_000).map((byte) => byte % letters);
+  for (let done = 0; done < length; done += size) {
+    const from = next(text.length - size);
+    deflate.push(text.subarray(from, from + size), Z_PARTIAL_FLUSH);
+  }
+  deflate.push(new Uint8Array(0), Z_FINISH);
+  return deflate.result as Uint8Array;
+}
+
 function gzipMember(next: Next): Uint8Array {
   const level = next(10);
-  const raw = zlib.deflateRawSync(plain(next), { level, strategy: next(5) });
+  const raw = rarely(next, 200)
+    ? smallBlocks(next)
+    : zlib.deflateRawSync(plain(next), { level, strategy: next(5) });
   if (rarely(next, 2)) return zlib.gzipSync(plain(next), { level });
   const content = zlib.inflateRawSync(raw);
   const flags = next(32);
@@ -96,12 +118,17 @@ async function decode(
   choice: 'native' | 'portable',
   input: Uint8Array,
 ): Promise<Outcome<string>> {
-  const codec = await codecs.get(compression, choice);
+  return decodeBy(await codecs.get(compression, choice), input);
+}
+
+async function decodeBy(codec: Codec, input: Uint8Array): Promise<Outcome<string>> {
   const next = seeded(input.length);
   return outcomeOf(ERRORS, async () => {
     let length = 0;
     let crc = 0;
-    const { stream } = sourceOf(input, 1 + next(pick(next, [30, 3000, 2 ** 17])));
+    const size = 1 + next(pick(next, [30, 3000, 2 ** 17]));
+    // Not too many pieces.
+    const { stream } = sourceOf(input, Math.max(size, input.length >> 13));
     for await (const chunk of codec.decode(stream)) {
       crc = zlib.crc32(chunk, crc);
       length += chunk.length;
@@ -118,8 +145,14 @@ function agree(one: Outcome<string>, two: Outcome<string>): void {
     throw new Finding(`decoders differ: ${JSON.stringify(one)} and ${JSON.stringify(two)}`);
 }
 
+const linked = linkedFunctions() !== undefined;
+const byZlib = codecOf('gzip', 'native', 'zlib', (source) => decodeGzip(source, zlibEngine));
+
 async function executeGzip(input: Uint8Array): Promise<void> {
-  agree(await decode('gzip', 'native', input), await decode('gzip', 'portable', input));
+  const native = await decode('gzip', 'native', input);
+  agree(native, await decode('gzip', 'portable', input));
+  // Both are ISA-L then.
+  if (linked) agree(native, await decodeBy(byZlib, input));
 }
 
 /**
