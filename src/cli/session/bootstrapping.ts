@@ -5,12 +5,15 @@ import { HawserError, reasonOf } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import type { ImageList, Listed } from '../../core/lists/list.ts';
 import { isSamePlatform } from '../../core/platforms/format.ts';
+import type { Call } from '../../core/ports/call.ts';
 import type { FileSystem } from '../../core/ports/file-system.ts';
 import type { Report } from '../../core/progress/events.ts';
+import type { NamedRoot } from '../../core/trust/verdict.ts';
 import { markedImages, markImages } from '../../core/verbs/bundle-marks.ts';
+import { passGate } from '../../core/verbs/gate.ts';
 import { importImages } from '../../core/verbs/import.ts';
 import { type Ended, transferMany } from '../../core/verbs/many.ts';
-import type { PullOptions, StoreDeps } from '../../core/verbs/options.ts';
+import type { PullOptions, StoreDeps, TransferDeps } from '../../core/verbs/options.ts';
 import { readyImage } from '../../core/verbs/ready.ts';
 import { Recorder, type RecordOptions } from '../../core/verbs/record.ts';
 import {
@@ -22,6 +25,7 @@ import {
   SKIP_BAD,
 } from '../grammar/archive-flags.ts';
 import { JOBS, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
+import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { type LayerFlag, layerSettings } from '../grammar/layer-flags.ts';
 import { FAIL_FAST } from '../grammar/list-flags.ts';
 import { ALL_PLATFORMS, FOR_CRI, PIN, type TransferFlag } from '../grammar/transfer-flags.ts';
@@ -29,6 +33,7 @@ import { usageError } from '../grammar/usage-error.ts';
 import type { BootstrappedImage } from '../views/bootstrapped.ts';
 import { archiveInput } from './archive-input.ts';
 import { type Context, warn } from './context.ts';
+import { namesJudge, storedGateOptions } from './gate.ts';
 import { imagesOf } from './image-lists.ts';
 import type { Node } from './node.ts';
 import { commonOptions, fetchingOptions, paceOf, storeDeps, withRegistry } from './transfer.ts';
@@ -173,9 +178,9 @@ function namesOf({ input }: BootstrapContext) {
   };
 }
 
-/** Whether an archive brings what it brought before: the flags that have a say in that are not used. */
+/** Whether an archive brings what it brought before: the flags that have a say in that, or in whether it may, are not used. */
 function isUsual({ input }: BootstrapContext): boolean {
-  return ![...ARCHIVE_FLAGS, PLATFORM, ALL_PLATFORMS].some((flag) => input.has(flag));
+  return ![...ARCHIVE_FLAGS, PLATFORM, ALL_PLATFORMS, ...GATE_FLAGS].some((flag) => input.has(flag));
 }
 
 /** Of an image that is here: its names for CRI, and what the flags say of its records. AlreadyExists for a name that has moved meanwhile. */
@@ -220,6 +225,8 @@ async function fromList(
         ? await readyImage(shared, reference, { snapshotter, signal })
         : undefined;
       if (ready !== undefined)
+        await judgePresent(context, shared, { reference, root: ready.target }, { report, signal });
+      if (ready !== undefined)
         return await recordAgain(shared, { name: reference.name, target: ready.target }, source, own);
       return {
         ...(await services.pull(shared, { ...own, snapshotter, layerSettings })),
@@ -229,6 +236,19 @@ async function fromList(
     }),
   );
   return [...bad, ...ended];
+}
+
+/** An image that is here came in by what held then; it is judged once more where the flags say so. */
+async function judgePresent(
+  context: BootstrapContext,
+  deps: TransferDeps,
+  { reference, root }: NamedRoot,
+  call: Call & { readonly report: Report },
+): Promise<void> {
+  if (!namesJudge(context)) return;
+  const evidence = deps.registry.evidence(reference);
+  const subject = { reference, root, platforms: [deps.hostPlatform], evidence };
+  await passGate(deps, storedGateOptions(context), subject, call);
 }
 
 /** Whether nothing but the image of this machine is wanted. */

@@ -7,6 +7,7 @@ import { type BootstrapContext, fillNode, nodeContent } from '../../../src/cli/s
 import { IMAGE_DIRECTORIES } from '../../../src/core/carry/node-sources.ts';
 import { HawserError, kindOf } from '../../../src/core/errors.ts';
 import type { FileSystem } from '../../../src/core/ports/file-system.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
 import { markImages } from '../../../src/core/verbs/bundle-marks.ts';
 import { partsOf } from '../../../src/entry/stores.ts';
 import { openStore } from '../../../src/mod.ts';
@@ -15,17 +16,22 @@ import { putEmptyImage } from '../../support/golden-image.ts';
 import { tempDir } from '../../support/tmp.ts';
 import { fakeRuntime } from './fake-runtime.ts';
 
-function contextOf(fs: Partial<FileSystem>, args: readonly string[]): BootstrapContext {
+/** `flags`: those that are given besides. */
+function contextOf(
+  fs: Partial<FileSystem>,
+  args: readonly string[],
+  flags: Readonly<Record<string, unknown>> = {},
+): BootstrapContext {
   const { runtime } = fakeRuntime();
   const get = ({ name }: { name: string }) =>
-    ['platform', 'label', 'verifier', 'verify-key'].includes(name) ? [] : undefined;
+    flags[name] ?? (['platform', 'label', 'verifier', 'verify-key'].includes(name) ? [] : undefined);
   // Without --for-cri a containerd is asked for.
-  const has = ({ name }: { name: string }) => name === 'for-cri';
+  const has = ({ name }: { name: string }) => name === 'for-cri' || name in flags;
   const find = (flag: { name: string }) => (has(flag) ? { texts: ['true'], from: '' } : undefined);
-  const rank = (): number => Number.POSITIVE_INFINITY;
+  const rank = ({ name }: { name: string }) => (name in flags ? 0 : Number.POSITIVE_INFINITY);
   const input = { args, get, has, find, rank };
   const context = { runtime: { ...runtime, fs }, input, signal: new AbortController().signal };
-  return { ...context, stderr: runtime.host.stderr } as unknown as BootstrapContext;
+  return { ...context, stderr: runtime.host.stderr } as unknown as unknown as BootstrapContext;
 }
 
 const lockOf = (digit: string): string =>
@@ -127,3 +133,62 @@ test('a name that moves between the look at it and its record stays where it is,
     temp[Symbol.dispose]();
   }
 });
+
+/** A word of the user about who decides. */
+const GATES: readonly Readonly<Record<string, unknown>>[] = [
+  { policy: '/p.json' },
+  { 'verify-key': ['/k.pub'] },
+  { 'require-signed': true },
+];
+for (const flags of GATES)
+  test(`what is here is judged once more where the user asks for that: --${Object.keys(flags)}`, async () => {
+    const temp = tempDir();
+    const store = await openStore({ root: join(temp.path, 'root') });
+    try {
+      const name = 'h.io/a:1';
+      await putEmptyImage(store, name);
+      const { backend, runtime } = partsOf(store);
+      const archive = { type: 'archive', path: '/images/a.tar.zst', version: '100-5' } as const;
+      const hostPlatform = { os: 'linux', architecture: 'amd64' };
+      const image = await store.images.get(name);
+      await markImages({ ...runtime, hostPlatform, cpus: 1, backend }, archive, [image], {});
+      const fs: Partial<FileSystem> = {
+        readFile: async (path) => {
+          if (path === '/p.json') return new TextEncoder().encode('{"default":[{"type":"reject"}]}');
+          throw new HawserError('NotFound', path);
+        },
+      };
+      const listed = parseReference(name);
+      const content = {
+        list: { images: [{ reference: listed, at: '' }], errors: [], warnings: [] },
+        archives: [archive],
+      };
+      for (const [given, isRefused] of [
+        [{}, false],
+        [flags, true],
+      ] as const) {
+        const context = contextOf(fs, [], given);
+        const { hashers, codecs, clock, signatures } = runtime;
+        const registry = { evidence: () => ({}), [Symbol.asyncDispose]: async () => {} };
+        const own = {
+          ...context,
+          platform: hostPlatform,
+          services: { openRegistry: () => registry },
+          runtime: { ...context.runtime, hashers, codecs, clock, signatures },
+        };
+        const ends = await fillNode(
+          own as unknown as BootstrapContext,
+          { address: '', backend },
+          content as never,
+          () => {},
+        );
+        assert.equal(ends.length, 2);
+        for (const { error, result } of ends)
+          assert.equal(result?.state, isRefused ? undefined : 'present', String(error));
+        if (isRefused) assert.match(String(ends[1]?.error), /policy rejects|k\.pub|vouches/);
+      }
+    } finally {
+      await store[Symbol.asyncDispose]();
+      temp[Symbol.dispose]();
+    }
+  });
