@@ -103,12 +103,30 @@ export function programsSuite(name: string, make: () => Programs): void {
   });
 
   check('apart: a file that the kernel cannot execute is not run by a shell', async (programs) => {
-    const own = readFileSync(process.execPath).subarray(0, 20);
+    const own = readFileSync(process.execPath).subarray(0, 64);
     const foreign = Uint8Array.from(own, (byte, at) => (at === 18 ? byte ^ 1 : byte));
-    for (const content of ['', 'exit 0\n', '\n#!/bin/sh\n', '\u007fELF', foreign]) {
+    const otherOrder = Uint8Array.from(own, (byte, at) => (at === 5 ? 3 - byte : byte));
+    const otherClass = Uint8Array.from(own, (byte, at) => (at === 4 ? 3 - byte : byte));
+    const short = own.subarray(0, 63);
+    for (const content of [
+      ...['', 'exit 0\n', '\n#!/bin/sh\n', '\u007fELF'],
+      ...[foreign, otherOrder, otherClass, short],
+    ]) {
       const file = join(dir.path, 'hawser-formless');
       writeFileSync(file, content, { mode: 0o755 });
       await assert.rejects(programs.run(file, [], { ...HOW, apart: PATHS }), kind('FailedPrecondition'));
+    }
+  });
+
+  check('apart: a program of the machine runs, though the file of this process is gone', async (programs) => {
+    const own = process.execPath;
+    process.execPath = join(dir.path, 'upgraded');
+    assert.notEqual(process.execPath, own);
+    try {
+      const done = await programs.run('/bin/echo', ['a'], { ...HOW, apart: PATHS });
+      assert.deepEqual(done, { code: 0, stdout: 'a\n', stderr: '' });
+    } finally {
+      process.execPath = own;
     }
   });
 

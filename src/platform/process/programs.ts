@@ -9,6 +9,7 @@ import { startTimer } from '../../core/async/timer.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { ProgramResult, ProgramRun, Programs } from '../../core/ports/programs.ts';
 import { requireGranted } from '../kernel/deno-permission.ts';
+import { littleEndian } from './machine.ts';
 
 export function createPrograms(): Programs {
   return { run };
@@ -32,22 +33,46 @@ async function run(name: string, args: readonly string[], how: ProgramRun): Prom
  * empty file is a success.
  */
 function requireFormat(path: string): void {
-  const [start, own] = [startOf(path), startOf(process.execPath)];
-  const isOurs = SAME_IN_PROGRAMS.every((at) => start[at] === own[at]);
+  const start = startOf(path);
   const isScript = start[0] === 0x23 && start[1] === 0x21;
-  if (isOurs || isScript) return;
+  if (isScript || isProgram(start)) return;
   throw new HawserError(
     'FailedPrecondition',
     `${path} is no program for this machine, and no script that names its interpreter`,
   );
 }
 
-/** Offsets in elf(5): magic, class and byte order; the machine. */
-const SAME_IN_PROGRAMS = [0, 1, 2, 3, 4, 5, 18, 19];
+/** Class and machine of programs (elf(5), e_ident and e_machine) by process.arch. */
+const ELF: Readonly<Record<string, readonly [bits: 1 | 2, machine: number]>> = {
+  x64: [2, 62],
+  arm64: [2, 183],
+  arm: [1, 40],
+  ia32: [1, 3],
+  ppc64: [2, 21],
+  s390x: [2, 22],
+  riscv64: [2, 243],
+  loong64: [2, 258],
+  mips: [1, 8],
+  mipsel: [1, 8],
+};
 
-/** The first bytes of a file. */
+/** Bytes of an ELF header, by class. */
+const HEADER = { 1: 52, 2: 64 } as const;
+
+/** Whether a file begins as a program of this machine. Of a machine that the table lacks, the byte order alone counts. */
+function isProgram(start: Uint8Array): boolean {
+  const isElf = [0x7f, 0x45, 0x4c, 0x46].every((byte, at) => start[at] === byte);
+  if (!isElf || start[5] !== (littleEndian ? 1 : 2)) return false;
+  if (start.length < HEADER[start[4] === 1 ? 1 : 2]) return false;
+  const [bits, machine] = ELF[process.arch] ?? [];
+  if (bits === undefined) return true;
+  const [low = 0, high = 0] = littleEndian ? start.subarray(18, 20) : start.subarray(18, 20).toReversed();
+  return start[4] === bits && low + high * 256 === machine;
+}
+
+/** The first bytes of a file: as many as an ELF header may have. */
 function startOf(path: string): Uint8Array {
-  const bytes = new Uint8Array(20);
+  const bytes = new Uint8Array(HEADER[2]);
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     return bytes.subarray(0, readSync(file, bytes));
