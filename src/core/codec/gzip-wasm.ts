@@ -11,6 +11,9 @@ interface Exports {
 }
 
 const INPUT = 256 * 1024;
+/** The first input of a stream that is copied, and how much larger each next one may be: most of an input may follow a short stream. */
+const FIRST_INPUT = 4 * 1024;
+const GROWTH = 4;
 const OUTPUT = 256 * 1024;
 const DAMAGED = -1;
 const ENDED = 1;
@@ -30,6 +33,8 @@ class WasmInflater implements Inflater {
   readonly #exports: Exports;
   readonly #memory: Uint8Array;
   #shared: DataView;
+  /** Bytes of the next input that are copied at once. */
+  #most = FIRST_INPUT;
 
   constructor(module: WebAssembly.Module) {
     this.#exports = new WebAssembly.Instance(module).exports as unknown as Exports;
@@ -38,11 +43,12 @@ class WasmInflater implements Inflater {
   }
 
   async *decode(input?: Uint8Array): AsyncGenerator<Uint8Array, Ended | undefined, undefined> {
-    for (let left = input; left !== undefined && left.length > 0; ) {
-      const part = left.subarray(0, INPUT);
+    for (let at = 0; input !== undefined && at < input.length; ) {
+      const part = input.subarray(at, at + this.#most);
+      this.#most = Math.min(INPUT, this.#most * GROWTH);
       const used = yield* this.#decodePart(part);
-      left = left.subarray(used ?? part.length);
-      if (used !== undefined) return this.#ended(left);
+      if (used !== undefined) return this.#ended(input, at + used);
+      at += part.length;
     }
     return undefined;
   }
@@ -62,13 +68,16 @@ class WasmInflater implements Inflater {
     }
   }
 
-  #ended(left: Uint8Array): Ended {
+  /** `used`: bytes of `input`, of which the last few may follow the stream. */
+  #ended(input: Uint8Array, used: number): Ended {
     const ahead = this.#word(6);
-    const rest = new Uint8Array(ahead + left.length);
+    const sums = { crc: this.#word(4), size: this.#word(5) };
+    if (ahead <= used) return { ...sums, rest: input.subarray(used - ahead) };
+    const rest = new Uint8Array(ahead + input.length - used);
     const { byteOffset } = this.#shared;
     rest.set(this.#memory.subarray(byteOffset + 28, byteOffset + 28 + ahead));
-    rest.set(left, ahead);
-    return { crc: this.#word(4), size: this.#word(5), rest };
+    rest.set(input.subarray(used), ahead);
+    return { ...sums, rest };
   }
 
   /** A number of what C shares. */
@@ -82,6 +91,7 @@ class WasmInflater implements Inflater {
 
   reset(): void {
     this.#shared = this.#begin();
+    this.#most = FIRST_INPUT;
   }
 
   close(): void {}
