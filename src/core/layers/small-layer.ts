@@ -4,13 +4,15 @@ import type { ApplyJob, RebaseJob } from './workers.ts';
 
 /**
  * Compressed bytes up to which a layer is unpacked on the main thread, once its blob is verified: starting and calling a worker
- * would cost many times the work. Such a layer expands to at most 33 MB (deflate's limit), which is taken piece by piece.
+ * would cost many times the work. By gzip such a layer expands to at most 33 MB (deflate's limit); by zstd, whose blocks of equal
+ * bytes have no such limit, to what `expansionCheck` (apply-layer.ts) lets pass: 1 GiB. The bytes are taken piece by piece, with a
+ * turn of the event loop between: downloads and an abort go on meanwhile, other small layers wait.
  */
 export const SMALL_LAYER: number = 32 * 1024;
 
 /**
- * The same of an image whose layers have at most SMALL_IMAGE together: a worker for each processor takes longer to start. (Deflate's
- * limit: 264 MB of such a layer.)
+ * The same of an image whose layers have at most SMALL_IMAGE together: a worker for each processor takes longer to start. (Such a
+ * layer expands to at most 271 MB by gzip, 2.6 GB by zstd under the default limits.)
  */
 export const LAYER_OF_SMALL_IMAGE: number = 256 * 1024;
 const SMALL_IMAGE = 4 << 20;
