@@ -41,7 +41,7 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
 
 type ParsedCommand = Extract<Parsed<Command>, { type: 'run' }>;
 
-/** With what hawser.toml says. */
+/** With what hawser.toml says. A bad value of a variable is a usage error, before anything is done. */
 async function configured(runtime: Runtime, parsed: ParsedCommand): Promise<ParsedCommand> {
   // Two small files, before signals are listened to: an interrupt ends the process.
   const { signal } = new AbortController();
@@ -50,7 +50,9 @@ async function configured(runtime: Runtime, parsed: ParsedCommand): Promise<Pars
     if (state.startsWith('not read'))
       await warn({ stderr: pipeAware(runtime.host.stderr) }, `warning: ${path} is ${state}`);
   const sources = files.flatMap(({ source }) => source ?? []);
-  return { ...parsed, input: parsed.input.with(sources) };
+  const input = parsed.input.with(sources);
+  for (const flag of [...GRAMMAR.globals, ...parsed.command.flags]) input.get(flag);
+  return { ...parsed, input };
 }
 
 async function execute(

@@ -27,7 +27,7 @@ type Ask = (
   platform: Platform | undefined,
 ) => Promise<RemoteDocument>;
 
-/** Writes the document byte for byte, once its digest has held. */
+/** Writes the document, once its digest has held: byte for byte, but to a terminal nothing that commands it. */
 async function tellDocument(
   context: Context<DocumentFlag>,
   of: 'manifest' | 'config',
@@ -43,7 +43,9 @@ async function tellDocument(
     },
   );
   if (input.get(JSON_DOCUMENT)) return { view: { type: 'document', of, name: reference.name, document } };
-  await stdout.write(document.bytes);
+  const { bytes } = document;
+  if (stdout.isTerminal) return { view: { type: 'text', text: new TextDecoder().decode(bytes) } };
+  await stdout.write(bytes);
   return DONE;
 }
 

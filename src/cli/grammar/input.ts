@@ -6,6 +6,9 @@ export interface Given {
   readonly from: string;
 }
 
+/** The rank (`Input.rank`) of what a variable gives: variables are the first source. */
+export const VARIABLE_RANK = 1;
+
 /** What gives flags their values where the command line does not. */
 export type Source = (flag: Flag<string, unknown>) => Given | undefined;
 

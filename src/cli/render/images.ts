@@ -1,6 +1,7 @@
 import type { Image } from '../../core/images/image-store.ts';
 import { type ImageStatus, isComplete } from '../../core/images/inspect.ts';
 import type { Descriptor } from '../../core/oci/descriptor.ts';
+import { parseReference } from '../../core/reference/parse.ts';
 import type { CheckRow, ImageRow } from '../views/images.ts';
 import { goJson, goTime, type Json, sorted } from './go-json.ts';
 import { align } from './tabwriter.ts';
@@ -47,9 +48,18 @@ function shortTable(rows: readonly ImageRow[], columns: number): string {
   return align([header, ...lines].map((line) => `${line.join('\t')}\n`).join(''));
 }
 
-/** `docker.io/library/alpine:3` as people write it: the same name, for commands too. */
+/** `docker.io/library/alpine:3` as people write it; the whole name where a command would take the short one for another image. */
 function familiarName(name: string): string {
-  return name.replace(/^docker\.io\/(?:library\/(?=[^/]+$))?/, '');
+  const short = name.replace(/^docker\.io\/(?:library\/(?=[^/]+$))?/, '');
+  return short === name || isNameOf(short, name) ? short : name;
+}
+
+function isNameOf(short: string, name: string): boolean {
+  try {
+    return parseReference(short).name === name;
+  } catch {
+    return false;
+  }
 }
 
 function middle(text: string, room: number): string {

@@ -11,6 +11,7 @@ import {
   VERIFY_ISSUER,
   VERIFY_KEY,
 } from '../grammar/gate-flags.ts';
+import { VARIABLE_RANK } from '../grammar/input.ts';
 import type { Context } from './context.ts';
 
 /** Who decides whether an image may come in, by the flags. */
@@ -18,7 +19,7 @@ export function gateOptions(context: Context<GateFlag>): GateOptions {
   return gateOf(context.runtime, choiceOf(context));
 }
 
-/** As `gateOptions`, of an image that is in the store already: by a policy only where the flags name one. */
+/** As `gateOptions`, of an image that is in the store already: by a policy only where flags or their variables name one. */
 export function storedGateOptions(context: Context<GateFlag>): GateOptions {
   const choice = choiceOf(context);
   const { verifiers } = choice;
@@ -34,15 +35,15 @@ export async function readingGate(context: Context<GateFlag>): Promise<GateOptio
   return gateOf(context.runtime, choice);
 }
 
-/** Whether the flags ask for signatures. */
+/** Whether flags or their variables ask for signatures; hawser.toml holds for what is brought in. */
 export function namesPolicy({ input }: Context<GateFlag>): boolean {
   const flags = [POLICY, VERIFY_KEY, VERIFY_IDENTITY, VERIFY_ISSUER, TRUSTED_ROOT, REQUIRE_SIGNED];
-  return flags.some((flag) => input.has(flag));
+  return flags.some((flag) => input.rank(flag) <= VARIABLE_RANK);
 }
 
-/** Whether the flags ask for signatures or programs. */
+/** Whether flags or their variables ask for signatures or programs. */
 export function namesJudge(context: Context<GateFlag>): boolean {
-  return namesPolicy(context) || context.input.has(VERIFIER);
+  return namesPolicy(context) || context.input.rank(VERIFIER) <= VARIABLE_RANK;
 }
 
 /** Of a policy, keys and an identity the one that is said nearest to the user holds: a key that is typed, though a variable names a policy. */

@@ -15,7 +15,11 @@ import { fakeRuntime } from './fake-runtime.ts';
 
 /** A whole run; nothing but the registry can be opened. */
 async function go(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  const fake = fakeRuntime({ env: {} });
+  return await goOn({}, ...args);
+}
+
+async function goOn(terminal: { readonly columns?: number }, ...args: readonly string[]) {
+  const fake = fakeRuntime({ env: {}, ...terminal });
   const open = (_: unknown, options: RegistryOptions) =>
     openRegistry({ transports: transports(), clock: fakeClock() }, { ...options, retry: { tries: 0 } });
   const runtime = { ...fake.runtime, hashers: createHashers() };
@@ -72,6 +76,20 @@ test('config: of this machine, of a platform, of an image that is no index', asy
     assert.deepEqual([json.v, json.type, json.document.architecture], [1, 'config', 'amd64']);
     assert.equal(json.descriptor.digest, sha256(new TextEncoder().encode(configOf(amd))));
   });
+});
+
+test('config: bytes of a registry command no terminal, and a file gets them as they are', async () => {
+  const hostile = await buildImage({ layers: [], config: { author: 'A \u009b31m \u{1f40b}' } });
+  assert.match(configOf(hostile), /\u009b/);
+  const registry = await startRegistry();
+  try {
+    const ref = registry.push('a/b', 'v1', hostile);
+    assert.equal((await go('config', ref)).out, configOf(hostile));
+    const shown = await goOn({ columns: 80 }, 'config', ref);
+    assert.deepEqual([shown.code, shown.out], [0, configOf(hostile).replace('\u009b', '\\x9b')]);
+  } finally {
+    await registry.close();
+  }
 });
 
 test('manifest, config: nothing is printed of bytes whose digest does not hold', async () => {

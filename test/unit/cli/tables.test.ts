@@ -245,6 +245,17 @@ test('images ls on a terminal: no line is wider, names can be typed again, and p
     /^alpine:3\.20 +abababababab +117\.7 MiB +linux\/amd64,linux\/arm\/v7,linux\/arm64\/v8 \+2$/,
   );
   assert.match(team ?? '', /^team\/app:1 /);
+  const others = ['docker.io/localhost/app:1', 'docker.io/library/alpine', 'docker.io/x.y/c:1', 'docker.io/'];
+  const shown = renderImages(
+    others.map((name) => row(name, many)),
+    80,
+  )
+    .trimEnd()
+    .split('\n');
+  assert.deepEqual(
+    shown.slice(1).map((line) => line.split(' ')[0]),
+    others,
+  );
   const full = renderImages(rows);
   assert.equal(renderImages(rows, 1000), full);
   assert.ok(full.includes(rows[2]?.image.name ?? '?') && full.includes('a=b'));

@@ -4,8 +4,13 @@ import { test } from 'node:test';
 import { Parser } from 'yargs/helpers';
 import { GRAMMAR } from '../../../src/cli/commands/index.ts';
 import type { AnyFlag } from '../../../src/cli/grammar/flag.ts';
+import { GATE_FLAGS } from '../../../src/cli/grammar/gate-flags.ts';
 import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
 import { variables, variablesOf } from '../../../src/cli/grammar/variables.ts';
+import { run } from '../../../src/cli/run.ts';
+import { namesJudge } from '../../../src/cli/session/gate.ts';
+import type { Services } from '../../../src/cli/session/services.ts';
+import { fakeRuntime } from './fake-runtime.ts';
 
 const WITH = words(`
   root namespace address content-sharing timeout config debug
@@ -83,5 +88,49 @@ test('variables: what removes, sends a secret or serves without TLS is typed', (
     assert.ok(parsed.type === 'run');
     const flag = parsed.command.flags.find((one) => one.name === name) ?? assert.fail(name);
     assert.equal(parsed.input.find(flag), undefined, `${args.join(' ')} --${name}`);
+  }
+});
+
+test('variables: a bad value is wrong usage before anything is done, and hides nothing', async () => {
+  for (const [variable, args] of [
+    ['HAWSER_DEBUG', ['images', 'ls']],
+    ['HAWSER_TIMEOUT', ['images', 'prune', '--all']],
+    ['HAWSER_PIN', ['pull', 'a']],
+    ['HAWSER_JOBS', ['unpack', 'a', '--rootfs', '/full', '--force']],
+  ] as const) {
+    const fake = fakeRuntime({ env: { [variable]: 'yes' } });
+    const untouched = new Proxy({} as Services, {
+      get: (_, name) => assert.fail(`asked for ${String(name)}`),
+    });
+    const code = await run(fake.runtime, args, untouched);
+    assert.deepEqual([code, fake.out()], [2, ''], variable);
+    assert.match(fake.err(), new RegExp(`^hawser: .*"yes"? for ${variable}: want|^hawser: .*${variable}`));
+  }
+});
+
+for (const [args, told] of [
+  [['login', '--user', 'a:b', ''], /^hawser: the host of the registry is empty/],
+  [['logout', ''], /^hawser: the host of the registry is empty/],
+  [['login', '--user', 'a:b', '--helper', '', 'h.test'], /^hawser: invalid value "" for --helper/],
+  [['login', '--user', 'a:b', '--helper', '../x', 'h.test'], /^hawser: invalid value "\.\.\/x" for --helper/],
+] as const)
+  test(`hawser ${args.map((arg) => arg || '""').join(' ')}: wrong usage`, async () => {
+    const fake = fakeRuntime({ env: { HOME: '/home/me' } });
+    assert.equal(await run(fake.runtime, args, {} as Services), 2);
+    assert.match(fake.err(), told);
+  });
+
+test('variables: a policy, a key or a program of a variable is asked for images of the store, too; one of hawser.toml for new ones', () => {
+  for (const flag of GATE_FLAGS) {
+    const parse = (env: Record<string, string>) => {
+      const parsed = parseCommandLine(Parser, ['unpack', 'a', '--rootfs', 'b'], GRAMMAR, (name) => env[name]);
+      assert.ok(parsed.type === 'run');
+      return parsed.input;
+    };
+    const judged = (input: ReturnType<typeof parse>): boolean =>
+      namesJudge({ input } as unknown as Parameters<typeof namesJudge>[0]);
+    assert.equal(judged(parse({ [nameOf(flag)]: '1' })), true, flag.name);
+    const file = parse({}).with([(one) => (one === flag ? { texts: ['1'], from: 'line 1' } : undefined)]);
+    assert.equal(judged(file), false, flag.name);
   }
 });

@@ -50,13 +50,18 @@ export function parseOldAuthFile(text: string, source: string): AuthFile {
   return { source, auths, credHelpers: {}, credsStore: undefined };
 }
 
+/** What may follow `docker-credential-` in the name of a program: nothing that leads to another directory. */
+export function isHelperName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name);
+}
+
 /** The helper for a host (`ecr-login`), and the server to ask it for. The host's own helper comes before the general one. */
 export function helperOf(file: AuthFile, host: string): { name: string; server: string } | undefined {
   const server = serverOf(host);
   const key = [server, ...namesOf(host)].find((one) => Object.hasOwn(file.credHelpers, one));
   const name = key === undefined ? file.credsStore : file.credHelpers[key];
   if (name === undefined || name === '') return undefined;
-  if (typeof name === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) return { name, server };
+  if (typeof name === 'string' && isHelperName(name)) return { name, server };
   const where = key === undefined ? 'credsStore' : `credHelpers[${JSON.stringify(key)}]`;
   throw invalid(file.source, `${where} is not the name of a helper`);
 }
