@@ -528,6 +528,31 @@ test('pull-through: a flood of questions for what the registry is slow to give i
   });
 });
 
+for (const [what, targetOf, match] of [
+  ['tags', (n: number) => `/v2/r/${n}/manifests/1`, '/manifests/'],
+  ['documents', (n: number) => `/v2/a/b/manifests/sha256:${String(n).padStart(64, '0')}`, '/manifests/'],
+  ['lists of tags', (n: number) => `/v2/r/${n}/tags/list`, '/tags/list'],
+  ['referrers', (n: number) => `/v2/a/b/referrers/sha256:${String(n).padStart(64, '0')}`, '/a/b/'],
+  ['sizes of blobs', (n: number) => `/v2/r/${n}/blobs/${LAYER}`, '/blobs/'],
+] as const)
+  test(`pull-through: of ${what} few are asked for at once, each once, and a flood is told to wait`, async () => {
+    await withWorld({ faults: [{ hang: true }] }, async ({ ask, registry }) => {
+      const stop = new AbortController();
+      const method = what === 'sizes of blobs' ? 'HEAD' : 'GET';
+      const ask1 = (n: number) => ask(targetOf(n), { method, signal: stop.signal });
+      const asked = () => registry.requests.filter(({ path }) => path.includes(match)).length;
+      const waiting = Array.from({ length: 3 }, () => ask1(0).catch(() => undefined));
+      for (let tries = 0; tries < 50 && asked() === 0; tries++) await sleep(20);
+      assert.equal(asked(), 1);
+      for (let n = 1; n < 128; n++) waiting.push(ask1(n).catch(() => undefined));
+      await sleep(100);
+      assert.ok(asked() <= 8, `${asked()} at once`);
+      assert.equal((await ask1(500)).status, 429);
+      stop.abort();
+      assert.deepEqual(new Set(await Promise.all(waiting)), new Set([undefined]));
+    });
+  });
+
 test('serve --pull-through: what is no registry, and flags without it, are wrong usage', async () => {
   const dir = tempDir();
   const runtime = await defaultRuntime();

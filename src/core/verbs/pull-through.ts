@@ -1,7 +1,6 @@
 /** Content of registries for the clients of `serve`: brought once for all who ask, verified, stored, and held for a time. */
 import { orAborted } from '../async/abort.ts';
 import { Limiter } from '../async/limiter.ts';
-import { SingleFlight } from '../async/single-flight.ts';
 import { within } from '../async/within.ts';
 import type { Backend } from '../backend.ts';
 import { BoundedMap } from '../bounded-map.ts';
@@ -33,6 +32,7 @@ import { Admissions } from './admissions.ts';
 import type { GateOptions } from './gate.ts';
 import { HeldLeases } from './held-leases.ts';
 import { labelContent } from './label-content.ts';
+import { busy, Questions } from './questions.ts';
 
 export interface PullThroughDeps {
   readonly backend: Backend;
@@ -78,8 +78,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
   readonly #leases: HeldLeases;
   readonly #link: Link;
   readonly #downloads = new Limiter(AT_ONCE);
-  readonly #roots = new SingleFlight<Descriptor>();
-  readonly #documents = new SingleFlight<void>();
+  readonly #questions: Questions;
   readonly #flights = new Map<string, Flight>();
   readonly #named = new BoundedMap<string, Digest>(MAX_REMEMBERED);
   readonly #stop = new AbortController();
@@ -93,6 +92,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     this.hosts = options.hosts;
     this.id = options.id;
     this.#admissions = new Admissions(deps, options);
+    this.#questions = new Questions(options.hosts);
     this.#leases = new HeldLeases(backend.leases, clock, options.keep);
     this.#link = new Link(clock, { pieces: PIECES });
     this.#tidied = clock.monotonic();
@@ -101,7 +101,8 @@ export class PullThrough implements Upstream, AsyncDisposable {
   async tag(reference: Reference, { signal, older }: TagRequest): Promise<TagTarget> {
     const { name } = reference;
     const known = this.#named.get(name);
-    const ask = (own?: AbortSignal) => this.#roots.run(name, own, (shared) => this.#root(reference, shared));
+    const ask = (own?: AbortSignal) =>
+      this.#questions.ask(this.#questions.roots, reference, own, (shared) => this.#root(reference, shared));
     const late = new HawserError('DeadlineExceeded', `${name}: no answer for ${SOON} ms`);
     const limit = { clock: this.#deps.clock, milliseconds: SOON, late };
     try {
@@ -135,7 +136,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
   async document(reference: Reference, stored: Info | undefined, call: Call): Promise<void> {
     if (stored !== undefined && this.#admissions.has(reference, stored.digest))
       return await this.touch(stored.digest, call);
-    await this.#documents.run(reference.name, call.signal, async (signal) => {
+    await this.#questions.ask(this.#questions.documents, reference, call.signal, async (signal) => {
       const { registry } = this.#deps;
       const root =
         stored === undefined
@@ -169,8 +170,10 @@ export class PullThrough implements Upstream, AsyncDisposable {
     this.#tidy();
   }
 
-  async size(reference: Reference, call: Call): Promise<number> {
-    return (await this.#find(reference, call)).desc.size;
+  async size(reference: Reference, { signal }: Call): Promise<number> {
+    return await this.#questions.ask(this.#questions.sizes, reference, signal, async (shared) => {
+      return (await this.#find(reference, { signal: shared })).desc.size;
+    });
   }
 
   async blob(reference: Reference, { anew, signal }: BlobRequest): Promise<{ readonly done: Promise<void> }> {
@@ -183,13 +186,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
   /** The fetch ends with the server, not with those who wait for the blob. */
   #begin(reference: Reference, anew: boolean | undefined): Flight {
     if (this.#flights.size >= MAX_FLIGHTS)
-      throw new HawserError(
-        'Unavailable',
-        `Cannot fetch ${reference.name}: ${MAX_FLIGHTS} blobs are in work`,
-        {
-          reason: { type: 'busy' },
-        },
-      );
+      throw busy(`Cannot fetch ${reference.name}: ${MAX_FLIGHTS} blobs are in work`);
     const { name } = reference;
     const { signal } = this.#stop;
     let onBytes = (): void => {};
@@ -266,12 +263,17 @@ export class PullThrough implements Upstream, AsyncDisposable {
     await this.#leases.hold(digest, call);
   }
 
-  tags(reference: Reference, call: Call): Promise<readonly string[]> {
-    return this.#deps.registry.tags(reference, call);
+  async tags(reference: Reference, { signal }: Call): Promise<readonly string[]> {
+    const { registry } = this.#deps;
+    return await this.#questions.ask(this.#questions.tags, reference, signal, (shared) =>
+      registry.tags(reference, { signal: shared }),
+    );
   }
 
-  async referrers(reference: Reference, call: Call): Promise<readonly Descriptor[]> {
-    return (await this.#deps.registry.referrers(reference, call)).referrers;
+  async referrers(reference: Reference, { signal }: Call): Promise<readonly Descriptor[]> {
+    return await this.#questions.ask(this.#questions.referrers, reference, signal, async (shared) => {
+      return (await this.#deps.registry.referrers(reference, { signal: shared })).referrers;
+    });
   }
 
   readonly #report: Report = (event) => {
