@@ -528,6 +528,36 @@ test('pull-through: a flood of questions for what the registry is slow to give i
   });
 });
 
+test('pull-through: blobs side by side share the room that is free, and leave some', async () => {
+  const small = image.layers[1]?.digest ?? '';
+  const reserve = 64 * MIB;
+  let free = reserve + SIZE - 1;
+  const backend = (local: LocalBackend): Backend =>
+    new Proxy(local, {
+      get: (target, key) => {
+        if (key === 'space') return async () => ({ free });
+        const value = Reflect.get(target, key, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  const during = (stall: number, body: (status: (digest: string) => Promise<number>) => Promise<void>) =>
+    withWorld({ backend, faults: [{ match: LAYER, method: 'GET', stall }] }, ({ ask }) =>
+      body(async (digest) => (await ask(`/v2/a/b/blobs/${digest}`)).status),
+    );
+  await during(0, async (status) => {
+    assert.equal(await status(LAYER), 503);
+    free = reserve + SIZE;
+    assert.equal(await status(LAYER), 200);
+    assert.equal(await status(small), 503, 'the other blob has that room');
+  });
+  await during(MIB, async (status) => {
+    assert.equal(await status(LAYER), 200);
+    await sleep(500);
+    free = reserve + SIZE - MIB / 2;
+    assert.equal(await status(small), 200, 'what has come of the other blob is not counted again');
+  });
+});
+
 for (const [what, targetOf, match] of [
   ['tags', (n: number) => `/v2/r/${n}/manifests/1`, '/manifests/'],
   ['documents', (n: number) => `/v2/a/b/manifests/sha256:${String(n).padStart(64, '0')}`, '/manifests/'],

@@ -33,6 +33,7 @@ import type { GateOptions } from './gate.ts';
 import { HeldLeases } from './held-leases.ts';
 import { labelContent } from './label-content.ts';
 import { busy, Questions } from './questions.ts';
+import { Room } from './room.ts';
 
 export interface PullThroughDeps {
   readonly backend: Backend;
@@ -79,6 +80,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
   readonly #link: Link;
   readonly #downloads = new Limiter(AT_ONCE);
   readonly #questions: Questions;
+  readonly #room: Room;
   readonly #flights = new Map<string, Flight>();
   readonly #named = new BoundedMap<string, Digest>(MAX_REMEMBERED);
   readonly #stop = new AbortController();
@@ -93,6 +95,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     this.id = options.id;
     this.#admissions = new Admissions(deps, options);
     this.#questions = new Questions(options.hosts);
+    this.#room = new Room(backend);
     this.#leases = new HeldLeases(backend.leases, clock, options.keep);
     this.#link = new Link(clock, { pieces: PIECES });
     this.#tidied = clock.monotonic();
@@ -196,8 +199,9 @@ export class PullThrough implements Upstream, AsyncDisposable {
     const done = this.#downloads
       .run(signal, async () => {
         const { desc, fetcher } = await this.#find(reference, { signal });
-        await this.#checkSpace(desc, { signal });
-        await this.#fetch(reference, desc, fetcher, { signal, anew, onBytes });
+        await this.#room.during(desc, { signal }, () =>
+          this.#fetch(reference, desc, fetcher, { signal, anew, onBytes }),
+        );
         const info = await this.#deps.backend.content.info(desc.digest, { signal });
         const labels = sourceLabels(reference, info.labels);
         await labelContent(this.#deps.backend.content, info, labels, this.#report, { signal });
@@ -222,15 +226,6 @@ export class PullThrough implements Upstream, AsyncDisposable {
     if (isDocumentType(mediaType) || isSchema1Type(mediaType))
       throw new HawserError('NotFound', `${name} is no blob (${mediaType})`);
     return found;
-  }
-
-  async #checkSpace({ digest, size }: Descriptor, call: Call): Promise<void> {
-    const free = (await this.#deps.backend.space?.(call))?.free;
-    if (free === undefined || size <= free) return;
-    throw new HawserError(
-      'ResourceExhausted',
-      `Cannot fetch ${digest}: it has ${size} bytes, and ${free} are free`,
-    );
   }
 
   async #fetch(
