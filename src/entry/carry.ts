@@ -80,15 +80,15 @@ export async function exportImages(
     const images: Image[] = [];
     for (const name of names) images.push(await store.images.get(name, { signal }));
     const wanted = wantedOf(platforms, deps);
-    const lacks: Have[] = [];
+    const haves: Have[] = [];
     for (const path of paths)
-      lacks.push(
+      haves.push(
         await readHave({ ...deps, fs: deps.runtime.fs }, absolutePath(path, deps.runtime.host), { signal }),
       );
     const target = targetOf(deps, to);
     return await exportAll(deps, images, {
       ...rest,
-      lacks,
+      lacks: haves.map((have) => async () => have),
       to: target,
       keepOut: rootOf(store),
       platforms: wanted,

@@ -41,6 +41,18 @@ for (const installation of installations)
             new RegExp(`${GOLDEN_NAME} .*${INDEX_DIGEST}`),
           );
           await daemon.ctr('images', 'check');
+          const { stderr } = await full.ok(
+            'export',
+            '--lacks',
+            daemon.socket,
+            path('delta.tar'),
+            GOLDEN_NAME,
+          );
+          assert.match(stderr, /left out.* \(3 layers\)/);
+          await daemon.ctr('images', 'rm', '--sync', GOLDEN_NAME);
+          const after = await full.ok('export', '--lacks', daemon.socket, path('whole.tar'), GOLDEN_NAME);
+          assert.match(after.stderr, /left out.* \(0 layers\)/, 'what containerd has collected is carried');
+          await daemon.ctr('images', 'import', '--all-platforms', path('whole.tar'));
           await daemon.ctr('images', 'export', '--all-platforms', path('b.tar'), GOLDEN_NAME);
           await empty.ok('import', '--no-unpack', '--all-platforms', path('b.tar'));
           assert.equal(await targetOf(empty, GOLDEN_NAME), INDEX_DIGEST);

@@ -1,8 +1,6 @@
 import { absolutePath } from '../../core/absolute-path.ts';
 import type { Backend } from '../../core/backend.ts';
 import { ARCHIVE_READERS } from '../../core/carry/archive-readers.ts';
-import type { Have } from '../../core/carry/bundle.ts';
-import { readHave } from '../../core/carry/have.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import type { ImageList } from '../../core/lists/list.ts';
@@ -18,12 +16,14 @@ import {
 import { bool, choice, list, type NamesOf } from '../grammar/flag.ts';
 import { JSON_DOCUMENT } from '../grammar/flags.ts';
 import { LIST_FILE, LIST_FORMS } from '../grammar/list-flags.ts';
+import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { ALL_PLATFORMS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, warn, withBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { imagesOf } from '../session/image-lists.ts';
 import { storeOf } from '../session/keep-out.ts';
+import { otherSides } from '../session/other-side.ts';
 import { platformsOf, storeDeps } from '../session/transfer.ts';
 import { failedImage, nothing, outcomeOf } from '../session/transfer-many.ts';
 import { DONE } from '../views/view.ts';
@@ -69,9 +69,9 @@ const FOR = choice({
 });
 const LACKS = list({
   name: 'lacks',
-  value: 'FILE|DIR',
+  value: 'FILE|DIR|docker://HOST/REPO|SOCKET',
   describe:
-    'what the other side has, whose layers are left out: what hawser inventory printed there, an earlier archive or layout (may be repeated)',
+    'what the other side has, whose layers are left out: what hawser inventory printed there, an earlier archive or layout, a repository of a registry, the socket of a containerd (may be repeated)',
 });
 const REFERRERS = bool({
   name: 'referrers',
@@ -100,6 +100,9 @@ const FLAGS = [
   STRICT,
   SKIP_FOREIGN,
   JSON_DOCUMENT,
+  // For a registry that --lacks names.
+  ...REGISTRY_FLAGS,
+  ...NETWORK_FLAGS,
 ];
 type ExportContext = Context<NamesOf<typeof FLAGS>>;
 
@@ -152,13 +155,6 @@ async function targetOf({ input, runtime, stdout, signal }: ExportContext): Prom
   async function isDir(path: string): Promise<boolean> {
     return (await runtime.fs.stat(`${path}/.`, { signal }).catch(() => undefined))?.type === 'directory';
   }
-}
-
-async function havesOf({ input, runtime, signal }: ExportContext): Promise<Have[]> {
-  const haves: Have[] = [];
-  for (const path of input.get(LACKS))
-    haves.push(await readHave(runtime, absolutePath(path, runtime.host), { signal }));
-  return haves;
 }
 
 /** SOURCE_DATE_EPOCH (reproducible-builds.org): seconds. */
@@ -238,7 +234,7 @@ async function optionsOf(context: ExportContext): Promise<Omit<ExportOptions, 't
     platforms: wantedOf(context),
     mtime: epochOf(context),
     referrers: input.get(REFERRERS),
-    lacks: await havesOf(context),
+    lacks: await otherSides(context, input.get(LACKS)),
     compress: input.get(COMPRESS),
     for: input.get(FOR),
     index: input.get(INDEX),

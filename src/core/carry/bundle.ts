@@ -41,7 +41,7 @@ export function bundleJson(
       blobs.map(({ desc }) => desc.digest),
       hashers,
     ),
-    base: have.map(({ id }) => id),
+    base: have.filter(({ digests }) => digests.size > 0).map(({ id }) => id),
     images: planned.map(({ name, target: { digest, mediaType, size } }) => ({
       name,
       target: digest,

@@ -17,8 +17,10 @@ import type { Host } from './hosts.ts';
 import { safeUrl } from './redact.ts';
 import type { FindRequest, FoundContent } from './registry.ts';
 
+const KINDS = ['blobs', 'manifests'] as const;
+
 /**
- * Asks every host for a blob of the digest, then, unless the failure may pass, every host for a manifest. The bytes are asked of the
+ * Asks every host for a blob of the digest, then, unless the failure may pass or `kind` says which, every host for a manifest. The bytes are asked of the
  * first that has the content, before the others. NotFound names the digest and the hosts.
  */
 export async function findObject(
@@ -27,8 +29,9 @@ export async function findObject(
   request: FindRequest,
 ): Promise<FoundContent> {
   const { mediaType = '' } = request;
+  const kinds = request.kind === undefined ? KINDS : [request.kind];
   let failure: unknown;
-  for (const kind of ['blobs', 'manifests'] as const) {
+  for (const kind of kinds) {
     const lacking = new Set<string>();
     const ask = async (host: Host): Promise<Descriptor> => {
       lacking.add(keyOf(host));

@@ -59,6 +59,8 @@ export interface ResolveRequest extends Call {
 }
 
 export interface FindRequest extends Call {
+  /** What it is asked for as. Default: as a blob, then as a manifest. */
+  readonly kind?: 'blobs' | 'manifests' | undefined;
   /** The caller's favourite, for Accept. */
   readonly mediaType?: string | undefined;
 }
@@ -122,7 +124,7 @@ export interface Registry extends Lists, AsyncDisposable {
   /** Tag to descriptor. tag@digest resolves by the digest. */
   resolve(reference: Reference, request?: ResolveRequest): Promise<Resolved>;
   fetcher(reference: Reference): Fetcher;
-  /** Among the blobs of all hosts, then among their manifests. NotFound. */
+  /** Among the blobs of all hosts, then among their manifests, unless `kind` says which. NotFound. */
   find(reference: Reference, digest: Digest, request?: FindRequest): Promise<FoundContent>;
   /** Where the signatures of an image are looked for: in its repository, at all hosts that may have them. */
   evidence(reference: Reference): Evidence;

@@ -18,6 +18,7 @@ import {
   planExport,
   planReferrers,
 } from '../carry/export-plan.ts';
+import { havesOf, holes, layersOf, type OtherSide } from '../carry/other-side.ts';
 import { findReferrers } from '../carry/referrers.ts';
 import { type ByteSink, type LayoutSink, TarSink } from '../carry/sink.ts';
 import { writeDockerArchive } from '../carry/write-docker.ts';
@@ -59,8 +60,8 @@ export interface ExportOptions extends VerbOptions {
   readonly referrers?: boolean | undefined;
   /** Leaves out layers that registries need not have. */
   readonly skipForeign?: boolean | undefined;
-  /** What the other side has: layers that are there are left out. */
-  readonly lacks?: readonly Have[] | undefined;
+  /** They are asked what the other side has: layers that are there are left out. */
+  readonly lacks?: readonly OtherSide[] | undefined;
   /** Around the archive. Default: what the file's name ends with; none for other targets. */
   readonly compress?: OuterCompression | undefined;
   /** Whom the archive is for: a form that they cannot read is refused before anything is written. */
@@ -106,7 +107,9 @@ export async function exportImages(
 ): Promise<ExportResult> {
   if (images.length === 0) throw new HawserError('InvalidArgument', 'Cannot export: no image is named');
   if (options.for !== undefined) checkReader(options.for, formOf(options));
-  const { to, keepOut = [], signal } = options;
+  const { to, keepOut = [], lacks = [], signal } = options;
+  if (lacks.length > 0 && options.format === 'docker')
+    throw new HawserError('InvalidArgument', 'A Docker archive cannot leave out what the other side has');
   if (to.type !== 'bytes')
     await requireOutside(deps.runtime, to.path, { doing: `Cannot write ${to.path}`, keepOut, signal });
   const {
@@ -127,7 +130,8 @@ export async function exportImages(
     for (const one of planned) tellAbsent(one, options, warn);
     const writes = options.format === 'docker' ? dockerWriter : layoutWriter;
     const referrers = await referrersOf(deps, planned, options, warn, call);
-    const writer = writes(deps, { planned, referrers }, { ...options, refName }, warn);
+    const haves = await havesOf(lacks, layersOf(planned), call);
+    const writer = writes(deps, { planned, referrers, haves }, { ...options, refName }, warn);
     await write(deps, options, writer.write, call);
     return {
       delta: writer.delta,
@@ -189,6 +193,8 @@ async function referrersOf(
 interface Cargo {
   readonly planned: readonly PlannedExport[];
   readonly referrers: readonly PlannedReferrer[];
+  /** What the other side has, by everybody who was asked. */
+  readonly haves: readonly Have[];
 }
 
 type Write = (sink: LayoutSink, call: Call) => Promise<void>;
@@ -204,26 +210,26 @@ function totalOf(blobs: readonly PlannedBlob[]): BlobTotal {
 
 function layoutWriter(
   { backend, hostPlatform, hashers }: ExportDeps,
-  { planned, referrers }: Cargo,
-  { to, docker, refName = 'tag', lacks = [] }: ExportOptions,
+  { planned, referrers, haves }: Cargo,
+  { to, docker, refName = 'tag' }: ExportOptions,
   warn: (text: string) => void,
 ): Writer {
   const form = docker ?? (to.type === 'directory' ? 'never' : 'auto');
   const { entries, leftOut } = dockerEntries(planned, hostPlatform, form);
   for (const message of leftOut) warn(message);
   const blobs = blobsInOrder(planned, referrers);
-  const isThere = holes(planned, lacks);
+  const isThere = holes(planned, haves);
   const whole = entries.filter(({ layers }) => !layers.some(({ digest }) => isThere(digest)));
   const documents = [['index.json', indexJson(planned, refName, referrers)] as const];
   const manifest = whole.length === 0 ? [] : [['manifest.json', dockerManifestJson(whole)] as const];
-  const bundle = () => bundleJson(planned, blobs, lacks, ({ desc }) => isThere(desc.digest), hashers);
+  const bundle = () => bundleJson(planned, blobs, haves, ({ desc }) => isThere(desc.digest), hashers);
   const layout = {
-    documents: [...documents, ...manifest, ...(lacks.length === 0 ? [] : [[BUNDLE, bundle()] as const])],
+    documents: [...documents, ...manifest, ...(haves.length === 0 ? [] : [[BUNDLE, bundle()] as const])],
     blobs: blobs.filter(({ desc }) => !isThere(desc.digest)),
   };
   return {
     write: (sink, call) => writeLayout(backend.content, sink, layout, call),
-    ...(lacks.length === 0
+    ...(haves.length === 0
       ? {}
       : {
           delta: {
@@ -234,28 +240,12 @@ function layoutWriter(
   };
 }
 
-/** Whether a blob is left out because the other side has it. Documents and configs never are: the import decides by them. */
-function holes(planned: readonly PlannedExport[], lacks: readonly Have[]): (digest: string) => boolean {
-  const layers = new Set(
-    planned.flatMap(({ blobs }) => blobs.layers.map(({ desc }) => desc.digest as string)),
-  );
-  const kept = new Set(
-    planned.flatMap(({ blobs }) =>
-      [...blobs.indexes, ...blobs.manifests, ...blobs.configs].map(({ desc }) => desc.digest as string),
-    ),
-  );
-  return (digest) =>
-    layers.has(digest) && !kept.has(digest) && lacks.some(({ digests }) => digests.has(digest));
-}
-
 function dockerWriter(
   { backend, codecs, hostPlatform }: ExportDeps,
   { planned }: Cargo,
-  { to, lacks = [] }: ExportOptions,
+  { to }: ExportOptions,
 ): Writer {
   if (to.type === 'directory') throw new HawserError('InvalidArgument', 'A Docker archive is no directory');
-  if (lacks.length > 0)
-    throw new HawserError('InvalidArgument', 'A Docker archive cannot leave out what the other side has');
   const { entries } = dockerEntries(planned, hostPlatform, 'always');
   const without = planned.find(({ target }) => entries.every((entry) => entry.target !== target.digest));
   if (without !== undefined)
