@@ -4,7 +4,7 @@ import type { Command } from './commands/command.ts';
 import { GRAMMAR } from './commands/index.ts';
 import { DEBUG, JSON_DOCUMENT, TIMEOUT } from './grammar/flags.ts';
 import { type Parsed, parseCommandLine } from './grammar/parse.ts';
-import { verifierArguments } from './grammar/verifier-arguments.ts';
+import { isVerifier, verifierArguments } from './grammar/verifier-arguments.ts';
 import { loadParser } from './grammar/words.ts';
 import { renderHelp } from './render/help.ts';
 import { type Context, makeContext, show, warn } from './session/context.ts';
@@ -26,7 +26,9 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
   const parser = await loadParser();
   try {
     const parsed = parseCommandLine(parser, verifierArguments(args), GRAMMAR, (name) => host.env(name));
-    if (parsed.type === 'run') return await execute(runtime, await configured(runtime, parsed), services);
+    // For containerd hawser answers by the policy of the node alone.
+    if (parsed.type === 'run')
+      return await execute(runtime, isVerifier(args) ? parsed : await configured(runtime, parsed), services);
     const text = parsed.type === 'version' ? `${versionLine(runtime)}\n` : renderHelp(parsed, GRAMMAR);
     await pipeAware(host.stdout).write(text);
     return 0;

@@ -4,9 +4,11 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { main } from '../../src/cli/main.ts';
+import { HawserError } from '../../src/core/errors.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import { parseReference } from '../../src/core/reference/parse.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
+import { OWN_POLICY } from '../../src/core/trust/choose-policy.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { withClient } from '../registry/client.ts';
 import { buildImage } from '../registry/image.ts';
@@ -91,12 +93,36 @@ function policyFile(requirement: object): string {
 }
 
 /** As containerd runs a program. */
-async function asVerifier(args: readonly string[], line: string, policy?: string): Promise<RanHere> {
+async function asVerifier(
+  args: readonly string[],
+  line: string,
+  /** The file that stands for /etc/hawser/policy.json. */
+  policy?: string,
+  {
+    environment = {},
+    settings,
+  }: { readonly environment?: Readonly<Record<string, string>>; readonly settings?: string } = {},
+): Promise<RanHere> {
   const [stdout, stderr] = [collector(), collector()];
   const onInterrupt = (): Disposable => ({ [Symbol.dispose]: () => {} });
-  const env = (name: string) => (name === 'HAWSER_POLICY' ? policy : undefined);
+  const env = (name: string) => environment[name];
   const host = { ...runtime.host, stdout, stderr, onInterrupt, env, readLine: async () => line };
-  const code = await main({ ...runtime, host }, args);
+  const readFile: Runtime['fs']['readFile'] = async (path, limit, call) => {
+    const own: Readonly<Record<string, string | undefined>> = {
+      [OWN_POLICY]: policy,
+      '/etc/hawser/hawser.toml': settings,
+    };
+    const found = path in own ? own[path] : path;
+    if (found === undefined) throw new HawserError('NotFound', `${path}: not found`);
+    return await runtime.fs.readFile(found, limit, call);
+  };
+  const fs = new Proxy(runtime.fs, {
+    get: (target, key) => {
+      const value = key === 'readFile' ? readFile : Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const code = await main({ ...runtime, host, fs }, args);
   return { code, out: stdout.text(), err: stderr.text(), bytes: stdout.bytes() };
 }
 
@@ -114,8 +140,38 @@ test('verify: as an image verifier, hawser answers by its policy, on standard ou
   const no = await asVerifier(args, line, other);
   assert.equal(no.code, 1);
   assert.match(no.out, /is by another key/);
-  assert.match((await asVerifier(args, line, 'none')).out, /Nobody is there to ask/);
+  assert.match((await asVerifier(args, line)).out, /Nobody is there to ask/);
   assert.equal((await asVerifier(args, line, policyFile({ type: 'insecureAcceptAnything' }))).code, 0);
+});
+
+test('verify: as an image verifier, no settings, no variable and no other program has a say', async () => {
+  const args = [
+    '-name',
+    `${registry.host}/real/cosign3:1`,
+    '-digest',
+    image.digest,
+    '-stdin-media-type',
+    TYPE,
+  ];
+  const line = JSON.stringify({ mediaType: image.mediaType, digest: image.digest, size: image.size });
+  const settings = join(dir.path, 'hawser.toml');
+  const ran = join(dir.path, 'ran');
+  const program = script('asks', `touch ${ran}; exit 0`);
+  for (const text of [
+    `[policies]\nverifier = ["${program}"]\n`,
+    '[policies]\npolicy = "none"\n',
+    'nonsense = 1\n',
+  ]) {
+    writeFileSync(settings, text);
+    const refuses = policyFile({ type: 'reject' });
+    const no = await asVerifier(args, line, refuses, { settings, environment: { HAWSER_POLICY: 'none' } });
+    assert.equal(no.code, 1);
+    assert.match(no.out, /the policy rejects it/);
+    assert.match((await asVerifier(args, line, undefined, { settings })).out, /Nobody is there to ask/);
+    const yes = await asVerifier(args, line, policyFile({ type: 'insecureAcceptAnything' }), { settings });
+    assert.equal(yes.code, 0, yes.out);
+  }
+  assert.ok(!existsSync(ran));
 });
 
 test('verify: as an image verifier, every image of an index that is not signed must be, since containerd chooses', async () => {

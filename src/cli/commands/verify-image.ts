@@ -22,7 +22,7 @@ import {
 } from '../grammar/verifier-arguments.ts';
 import { withRegistry } from '../session/asking.ts';
 import type { Context } from '../session/context.ts';
-import { gateOptions, requireJudge } from '../session/gate.ts';
+import { judgingGate, ownGate } from '../session/gate.ts';
 import { platformsOf } from '../session/transfer.ts';
 import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -41,11 +41,11 @@ type VerifyContext = Context<NamesOf<typeof FLAGS>>;
 async function judged(context: VerifyContext, reference: Reference, root?: Descriptor): Promise<Judged> {
   const { platform, signal } = context;
   const platforms = root === undefined ? (platformsOf(context) ?? [platform]) : 'any';
-  await requireJudge(context);
+  const gate = root === undefined ? await judgingGate(context) : await ownGate(context);
   return await withRegistry(context, reference, ({ registry, report: tell }) => {
     // Who vouches for the image is the answer.
     const report: Report = (event) => event.type !== 'verified' && tell(event);
-    return judgeImage(registry, { ...gateOptions(context), reference, root, platforms, report, signal });
+    return judgeImage(registry, { ...gate, reference, root, platforms, report, signal });
   });
 }
 

@@ -22,7 +22,12 @@ export const STDIN_MEDIA_TYPE: Text<'stdin-media-type'> = text({
 export const VERIFIER_FLAGS: readonly [typeof SUBJECT_NAME, typeof SUBJECT_DIGEST, typeof STDIN_MEDIA_TYPE] =
   [SUBJECT_NAME, SUBJECT_DIGEST, STDIN_MEDIA_TYPE];
 
-/** containerd names no command: arguments that begin as for an image verifier are those of `verify`. */
+/** Whether arguments are those of an image verifier: containerd names no command. */
+export function isVerifier(args: readonly string[]): boolean {
+  return args[0] === '-name';
+}
+
+/** The arguments of an image verifier are those of `verify`. */
 export function verifierArguments(args: readonly string[]): readonly string[] {
-  return args[0] === '-name' ? ['verify', ...args] : args;
+  return isVerifier(args) ? ['verify', ...args] : args;
 }

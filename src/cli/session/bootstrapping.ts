@@ -25,7 +25,6 @@ import {
   SKIP_BAD,
 } from '../grammar/archive-flags.ts';
 import { JOBS, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
-import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { type LayerFlag, layerSettings } from '../grammar/layer-flags.ts';
 import { FAIL_FAST } from '../grammar/list-flags.ts';
 import { ALL_PLATFORMS, FOR_CRI, PIN, type TransferFlag } from '../grammar/transfer-flags.ts';
@@ -179,8 +178,9 @@ function namesOf({ input }: BootstrapContext) {
 }
 
 /** Whether an archive brings what it brought before: the flags that have a say in that, or in whether it may, are not used. */
-function isUsual({ input }: BootstrapContext): boolean {
-  return ![...ARCHIVE_FLAGS, PLATFORM, ALL_PLATFORMS, ...GATE_FLAGS].some((flag) => input.has(flag));
+function isUsual(context: BootstrapContext): boolean {
+  const { input } = context;
+  return !namesJudge(context) && ![...ARCHIVE_FLAGS, PLATFORM, ALL_PLATFORMS].some((flag) => input.has(flag));
 }
 
 /** Of an image that is here: its names for CRI, and what the flags say of its records. AlreadyExists for a name that has moved meanwhile. */

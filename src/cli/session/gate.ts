@@ -1,5 +1,5 @@
 import { HawserError } from '../../core/errors.ts';
-import { choosePolicy, OWN_POLICY } from '../../core/trust/choose-policy.ts';
+import { type Chosen, choosePolicy, OWN_POLICY, ownPolicy } from '../../core/trust/choose-policy.ts';
 import { type GateChoice, type GateOptions, gateOf } from '../../core/verbs/gate.ts';
 import {
   type GateFlag,
@@ -19,6 +19,12 @@ export function gateOptions(context: Context<GateFlag>): GateOptions {
   return gateOf(context.runtime, choiceOf(context));
 }
 
+/** As `gateOptions`; the policy is read now: what is wrong with it is told before anything begins. */
+export async function checkedGate(context: Context<GateFlag>): Promise<GateOptions> {
+  const choice = choiceOf(context);
+  return gateOf(context.runtime, choice, await choosePolicy(context.runtime, choice));
+}
+
 /** As `gateOptions`, of an image that is in the store already: by a policy only where flags or their variables name one. */
 export function storedGateOptions(context: Context<GateFlag>): GateOptions {
   const choice = choiceOf(context);
@@ -31,8 +37,8 @@ export async function readingGate(context: Context<GateFlag>): Promise<GateOptio
   const choice = choiceOf(context);
   const { verifiers = [], requireSigned = false } = choice;
   const asks = requireSigned || verifiers.some((one) => one !== 'none');
-  if (!asks && (await choosePolicy(context.runtime, choice)).policy === undefined) return undefined;
-  return gateOf(context.runtime, choice);
+  const chosen = await choosePolicy(context.runtime, choice);
+  return asks || chosen.policy !== undefined ? gateOf(context.runtime, choice, chosen) : undefined;
 }
 
 /** Whether flags or their variables ask for signatures; hawser.toml holds for what is brought in. */
@@ -63,13 +69,24 @@ function choiceOf({ input }: Context<GateFlag>): GateChoice {
   };
 }
 
-/** FailedPrecondition when nobody is there to ask: an answer to no question would look like a proof. */
-export async function requireJudge(context: Context<GateFlag>): Promise<void> {
+/** As `gateOptions`. FailedPrecondition when nobody is there to ask: an answer to no question would look like a proof. */
+export async function judgingGate(context: Context<GateFlag>): Promise<GateOptions> {
   const choice = choiceOf(context);
-  if ((choice.verifiers ?? []).some((path) => path !== 'none')) return;
-  const { policy, note } = await choosePolicy(context.runtime, choice);
-  if (policy !== undefined) return;
-  throw new HawserError('FailedPrecondition', 'Nobody is there to ask whether an image may come in', {
+  const chosen = await choosePolicy(context.runtime, choice);
+  const asksPrograms = (choice.verifiers ?? []).some((path) => path !== 'none');
+  if (chosen.policy === undefined && !asksPrograms) throw nobody(chosen);
+  return gateOf(context.runtime, choice, chosen);
+}
+
+/** For containerd: hawser's own file alone decides. Other programs are asked by containerd, and might ask hawser in turn. */
+export async function ownGate({ runtime }: Pick<Context, 'runtime'>): Promise<GateOptions> {
+  const chosen = await ownPolicy(runtime);
+  if (chosen.policy === undefined) throw nobody(chosen);
+  return gateOf(runtime, { policy: OWN_POLICY }, chosen);
+}
+
+function nobody({ note }: Chosen): HawserError {
+  return new HawserError('FailedPrecondition', 'Nobody is there to ask whether an image may come in', {
     hint:
       note ??
       `Name a policy (--policy), a key (--verify-key) or a program (--verifier), or write ${OWN_POLICY}`,

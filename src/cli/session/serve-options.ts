@@ -26,7 +26,7 @@ import {
 } from '../grammar/serve-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, readFlagFile, warn as tell } from './context.ts';
-import { gateOptions } from './gate.ts';
+import { checkedGate } from './gate.ts';
 import { networkOptions } from './network-options.ts';
 import { otherRegistryOptions } from './registry-options.ts';
 import { withTransferRegistry } from './transfer.ts';
@@ -155,11 +155,12 @@ export async function withUpstream<T>(
     around: viaLayer(id),
   };
   const warn = (message: string) => void tell(context, `warning: ${message}`).catch(() => {});
+  const gate = await checkedGate(context);
   return await withTransferRegistry(context, { ...options, report: () => {} }, async (registry) => {
     const keep = input.get(KEEP_PULLED) ?? DEFAULT_KEEP;
     const upstream = new PullThrough(
       { backend, registry, clock: runtime.clock },
-      { hosts, id, keep, retry, ...gateOptions(context), warn },
+      { hosts, id, keep, retry, ...gate, warn },
     );
     return await closingAfter(
       () => work(upstream),

@@ -53,8 +53,8 @@ export async function choosePolicy(parts: PolicyParts, choice: PolicyChoice): Pr
   return await ownPolicy(parts);
 }
 
-/** A file that this user may not read is an error. A sandbox that was not told of the file hides whether there is one. */
-async function ownPolicy(parts: PolicyParts): Promise<Chosen> {
+/** hawser's own file, if there is one. A file that this user may not read is an error. A sandbox that was not told of the file hides whether there is one. */
+export async function ownPolicy(parts: PolicyParts): Promise<Chosen> {
   try {
     return { policy: await ifFound(readPolicy(parts, OWN_POLICY, true, {})) };
   } catch (err) {

@@ -1,5 +1,7 @@
+import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import {
+  type Chosen,
   choosePolicy,
   isUnsaid,
   missedPolicy,
@@ -9,13 +11,26 @@ import {
 import { type PolicyDeps, policyJudge } from './policy-judge.ts';
 import type { Judge } from './verdict.ts';
 
-/** Judges by the policy that holds, which is read for the first image. Where none does, every image is accepted, and nobody vouches. */
-export function chosenJudge(deps: PolicyParts & PolicyDeps, choice: PolicyChoice): Judge {
-  let chosen: ReturnType<typeof choosePolicy> | undefined;
+/**
+ * Judges by the policy that holds, which is read for each image: a server outlives its files. Where none does, every image is accepted, and
+ * nobody vouches. `known`: what was read already, for the first image. FailedPrecondition once a policy that was read is gone.
+ */
+export function chosenJudge(deps: PolicyParts & PolicyDeps, choice: PolicyChoice, known?: Chosen): Judge {
+  let first = known;
+  let last = known?.policy?.name;
+  const chosenNow = async (): Promise<Chosen> => {
+    const chosen = first ?? (await choosePolicy(deps, choice));
+    first = undefined;
+    if (chosen.policy === undefined && last !== undefined)
+      throw new HawserError('FailedPrecondition', `The policy ${last} is gone`, {
+        hint: 'Write it again, or start anew without it',
+      });
+    last = chosen.policy?.name;
+    return chosen;
+  };
   return {
     async judge(subject, call: Call) {
-      chosen ??= choosePolicy(deps, choice);
-      const { policy, note } = await chosen;
+      const { policy, note } = await chosenNow();
       if (policy !== undefined) return await policyJudge(deps, policy).judge(subject, call);
       const missed = isUnsaid(deps, choice)
         ? (note ?? (await missedPolicy(deps, subject.reference, call)))

@@ -5,7 +5,7 @@ import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
-import type { PolicyChoice } from '../trust/choose-policy.ts';
+import type { Chosen, PolicyChoice } from '../trust/choose-policy.ts';
 import { chosenJudge } from '../trust/chosen-judge.ts';
 import type { Acceptance, Judge, Subject } from '../trust/verdict.ts';
 import { verifierJudge } from '../verifiers/verifier-judge.ts';
@@ -28,14 +28,15 @@ export interface GateChoice extends PolicyChoice {
   readonly requireSigned?: boolean | undefined;
 }
 
-/** The judges that a choice names: the policy that holds, if any does, then programs. */
+/** The judges that a choice names: the policy that holds, if any does, then programs. `known`: that policy, where it was read already. */
 export function gateOf(
   parts: VerifierParts & Pick<Runtime, 'clock' | 'signatures'>,
   { verifiers = [], requireSigned, ...choice }: GateChoice,
+  known?: Chosen,
 ): GateOptions {
   const paths = verifiers.filter((path) => path !== 'none').map((path) => absolutePath(path, parts.host));
   const { fs, host, clock } = parts;
-  const policy = chosenJudge({ fs, host, clock, signatures: () => parts.signatures() }, choice);
+  const policy = chosenJudge({ fs, host, clock, signatures: () => parts.signatures() }, choice, known);
   return {
     judges: [policy, ...paths.map((path) => verifierJudge(parts, async () => verifiersAt(path)))],
     skipNodeVerifiers: verifiers.includes('none'),

@@ -14,12 +14,12 @@ const SHOWN = 1000;
 const UNASKED = 'Without the answer of each image verifier nothing is fetched';
 
 /**
- * What a program may know of its surroundings: where programs, files and proxies are. Nothing of what a user says to hawser: a node's
+ * What a program may know of its surroundings: where programs, files and proxies are. Nothing of what a user says to hawser, nor where that user's settings are: a node's
  * verifier that is hawser itself answers by the policy of the node.
  */
 const ENVIRONMENT = [
-  ...['PATH', 'HOME', 'TMPDIR', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'],
-  ...['XDG_CONFIG_HOME', 'XDG_RUNTIME_DIR'],
+  ...['PATH', 'TMPDIR', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'DOCKER_CONFIG', 'REGISTRY_AUTH_FILE'],
+  'XDG_RUNTIME_DIR',
   ...[
     'HTTP_PROXY',
     'HTTPS_PROXY',

@@ -122,3 +122,31 @@ test('without a policy every image comes in, nobody vouches, and the line is the
   const silent = await chosenJudge(deps, { policy: 'none' }).judge(subject, {});
   assert.ok(silent.accepted && silent.note === undefined);
 });
+
+test('a policy is read for each image: a failure passes, a change holds, and a policy that is gone lets nothing in', async () => {
+  const files: Record<string, string | HawserError> = { [OWN_POLICY]: '{' };
+  const deps = { ...partsOf(files), clock: createClock(), signatures: async () => createSignatureChecks() };
+  const judge = chosenJudge(deps, {});
+  const subject = { reference: parseReference('h.io/a:1'), root: { digest: `sha256:${'0'.repeat(64)}` } };
+  const ask = async () => (await judge.judge(subject as never, {})).accepted;
+  await assert.rejects(ask(), /policy\.json/);
+  files[OWN_POLICY] = ANY;
+  assert.equal(await ask(), true);
+  files[OWN_POLICY] = REJECT;
+  assert.equal(await ask(), false);
+  delete files[OWN_POLICY];
+  await assert.rejects(ask(), (err) => isKind(err, 'FailedPrecondition'));
+  files[OWN_POLICY] = ANY;
+  assert.equal(await ask(), true);
+});
+
+test('a policy that was chosen judges the first image, whatever the file says by then', async () => {
+  const files: Record<string, string | HawserError> = { [OWN_POLICY]: REJECT };
+  const deps = { ...partsOf(files), clock: createClock(), signatures: async () => createSignatureChecks() };
+  const chosen = await choosePolicy(deps, {});
+  delete files[OWN_POLICY];
+  const judge = chosenJudge(deps, {}, chosen);
+  const subject = { reference: parseReference('h.io/a:1'), root: { digest: `sha256:${'0'.repeat(64)}` } };
+  assert.equal((await judge.judge(subject as never, {})).accepted, false);
+  await assert.rejects(judge.judge(subject as never, {}), /is gone/);
+});
