@@ -4,6 +4,7 @@ import { absolutePath } from '../../core/absolute-path.ts';
 import { type HawserError, ifFound, messageOf, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import { checkFile } from '../../core/users/owned-path.ts';
 import type { AnyFlag } from '../grammar/flag.ts';
 import { CONFIG, type GlobalFlag } from '../grammar/flags.ts';
 import type { Given, Input, Source } from '../grammar/input.ts';
@@ -14,6 +15,8 @@ const SYSTEM = '/etc/hawser/hawser.toml';
 const MAX_BYTES = 1 << 20;
 /** In the place of a path. */
 const WORDS: readonly string[] = ['', 'none', 'system'];
+
+type SettingsRuntime = Pick<Runtime, 'fs' | 'host' | 'syscalls'>;
 
 export interface SettingsFile {
   readonly path: string;
@@ -27,7 +30,7 @@ export interface SettingsFile {
  * with a key that is unknown, or a value that is bad, is InvalidArgument with file, line and key.
  */
 export async function settingsFiles(
-  runtime: Pick<Runtime, 'fs' | 'host'>,
+  runtime: SettingsRuntime,
   input: Input<GlobalFlag>,
   call: Call,
 ): Promise<SettingsFile[]> {
@@ -47,35 +50,46 @@ export async function settingsFiles(
   ];
 }
 
-interface UserFile {
-  readonly path: string;
-  /** The directories that lead to the file, below the home directory. */
-  readonly dirs: readonly string[];
-}
-
-function userFile({ env }: Runtime['host']): UserFile | undefined {
+function userFile({ env }: Runtime['host']): string | undefined {
   const [config, home] = [env('XDG_CONFIG_HOME') ?? '', env('HOME') ?? ''];
   const dir = config.startsWith('/') ? config : home.startsWith('/') ? `${home}/.config` : undefined;
-  if (dir === undefined) return undefined;
-  return { path: `${dir}/hawser/hawser.toml`, dirs: [dir, `${dir}/hawser`] };
+  return dir === undefined ? undefined : `${dir}/hawser/hawser.toml`;
 }
 
 /** Whoever can write the file says where root's store is: only root may, where root runs hawser, and else the user or root. */
-async function readUsers(
-  runtime: Pick<Runtime, 'fs' | 'host'>,
-  { path, dirs }: UserFile,
-  call: Call,
-): Promise<SettingsFile> {
-  const { uid } = runtime.host;
-  for (const one of [...dirs, path]) {
-    const info = await ifFound(runtime.fs.stat(one, { follow: true, ...call }), 'PermissionDenied');
-    if (info === undefined) return { path, state: 'absent', source: undefined };
-    const foreign = info.uid !== uid && info.uid !== 0;
-    const open = uid === 0 && (info.mode & 0o022) !== 0;
-    if (foreign) return { path, state: `not read: ${one} belongs to user ${info.uid}`, source: undefined };
-    if (open) return { path, state: `not read: others may write to ${one}`, source: undefined };
-  }
+async function readUsers(runtime: SettingsRuntime, path: string, call: Call): Promise<SettingsFile> {
+  const found = await ifFound(runtime.fs.stat(path, { follow: true, ...call }), 'PermissionDenied');
+  if (found === undefined) return { path, state: 'absent', source: undefined };
+  const refused = await (runtime.host.uid === 0 ? notRoots : notOwn)(runtime, path, call);
+  if (refused !== undefined) return { path, state: `not read: ${refused}`, source: undefined };
   return await readIfAny(runtime, path, call);
+}
+
+/** Why others than root could have written the file, or could replace the file or a directory on its way. */
+async function notRoots(
+  { syscalls }: Pick<Runtime, 'syscalls'>,
+  path: string,
+  call: Call,
+): Promise<string | undefined> {
+  try {
+    checkFile(await syscalls(), path, [0]);
+    return undefined;
+  } catch (err) {
+    call.signal?.throwIfAborted();
+    return messageOf(err);
+  }
+}
+
+/** The same of a user, whose group may write: a umask of 002 is usual. */
+async function notOwn({ fs, host }: SettingsRuntime, path: string, call: Call): Promise<string | undefined> {
+  const names = path.split('/').slice(1);
+  for (const at of names.keys()) {
+    const one = `/${names.slice(0, at + 1).join('/')}`;
+    const info = await ifFound(fs.stat(one, { follow: true, ...call }), 'PermissionDenied');
+    if (info !== undefined && info.uid !== host.uid && info.uid !== 0)
+      return `${one} belongs to user ${info.uid}`;
+  }
+  return undefined;
 }
 
 /** Deno may forbid to look: then there is none. */

@@ -1,6 +1,6 @@
 /** hawser.toml, variables and the command line: which goes first, what is refused, whose file is read. */
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, lchownSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Parser } from 'yargs/helpers';
@@ -177,31 +177,48 @@ test('settings: a file is not read that somebody else could have written', {
     assert.ok(parsed.type === 'run');
     return parsed.input;
   };
-  const state = async (uid: number): Promise<string | undefined> => {
-    const env = (name: string): string | undefined => (name === 'XDG_CONFIG_HOME' ? dir.path : undefined);
+  const state = async (uid: number, variable = 'XDG_CONFIG_HOME'): Promise<string | undefined> => {
+    const value = variable === 'HOME' ? dir.path : join(dir.path, '.config');
+    const env = (name: string): string | undefined => (name === variable ? value : undefined);
     const host: HostSystem = { ...base.host, uid, env };
-    const [user] = await settingsFiles({ fs: base.fs, host }, input(), {});
-    assert.equal(user?.path, join(dir.path, 'hawser/hawser.toml'));
+    const [user] = await settingsFiles({ ...base, host }, input(), {});
+    assert.equal(user?.path, file);
     return user?.state;
   };
+  const [config, folder] = [join(dir.path, '.config'), join(dir.path, '.config/hawser')];
+  const file = join(folder, 'hawser.toml');
   assert.equal(await state(0), 'absent');
-  const [folder, file] = [join(dir.path, 'hawser'), join(dir.path, 'hawser/hawser.toml')];
-  mkdirSync(folder);
+  mkdirSync(folder, { recursive: true });
   writeFileSync(file, 'root = "/x"');
-  chmodSync(folder, 0o755);
+  for (const one of [config, folder]) chmodSync(one, 0o755);
   chmodSync(file, 0o644);
-  assert.equal(await state(0), 'read');
-  for (const one of [dir.path, folder, file]) {
-    chownSync(one, 1000, 1000);
-    assert.equal(await state(0), `not read: ${one} belongs to user 1000`);
-    assert.equal(await state(1000), 'read');
-    chownSync(one, 0, 0);
-    const { mode } = await base.fs.stat(one).then((info) => info ?? assert.fail());
-    chmodSync(one, mode | 0o002);
-    assert.equal(await state(0), `not read: others may write to ${one}`);
-    chmodSync(one, mode);
+  const through = (one: string): boolean => one !== file;
+  for (const variable of ['XDG_CONFIG_HOME', 'HOME']) {
+    assert.equal(await state(0, variable), 'read');
+    for (const one of [dir.path, config, folder, file]) {
+      chownSync(one, 1000, 1000);
+      const owner = through(one) ? 'goes through a directory of user 1000' : 'belongs to user 1000';
+      assert.equal(await state(0, variable), `not read: ${file} ${owner}`);
+      assert.equal(await state(1000, variable), 'read');
+      assert.equal(await state(1001, variable), `not read: ${one} belongs to user 1000`);
+      chownSync(one, 0, 0);
+      const { mode } = await base.fs.stat(one).then((info) => info ?? assert.fail());
+      chmodSync(one, mode | 0o002);
+      const writers = through(one)
+        ? 'goes through a directory that other users can write to'
+        : 'can be written to by other users';
+      assert.equal(await state(0, variable), `not read: ${file} ${writers}`);
+      chmodSync(one, mode);
+    }
+    assert.equal(await state(0, variable), 'read');
   }
+  // A link of another user would be another file by the time that it is read.
+  const other = join(dir.path, 'other.toml');
+  renameSync(file, other);
+  symlinkSync(other, file);
   assert.equal(await state(0), 'read');
+  lchownSync(file, 1000, 1000);
+  assert.equal(await state(0), `not read: ${file} goes through a symlink of user 1000`);
   await base.workers[Symbol.asyncDispose]();
   dir[Symbol.dispose]();
 });
