@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes wasm/inflate.wasm of wasm/inflate.c and ISA-L, and notes in wasm/inflate.sums what it was made of: a unit test fails when a source
-# changes without this. Needs clang and lld (Debian 12: 14.0). Then: node scripts/embed-wasm.ts.
+# Makes wasm/inflate.wasm of wasm/inflate.c and ISA-L, and notes in wasm/inflate.sums what it was made of: a unit test fails when a source,
+# or this script, changes without a new note. Needs clang and lld (Debian 12: 14.0). Then: node scripts/embed-wasm.ts.
 set -eu
 cd "$(dirname "$0")/.."
 isal=scripts/static/isa-l
@@ -8,4 +8,4 @@ clang --target=wasm32 -O3 -ffreestanding -nostdlib -mbulk-memory -Wall -Wextra -
   -Iwasm/libc -Iscripts/static -I"$isal/include/" -I"$isal/igzip/" wasm/inflate.c "$isal/igzip/igzip_inflate.c" \
   -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=65536 -o wasm/inflate.wasm
 sha256sum wasm/inflate.wasm wasm/inflate.c wasm/libc/*.h scripts/static/inflate-needs.h "$isal/igzip/igzip_inflate.c" \
-  "$isal"/igzip/*.h "$isal"/include/*.h > wasm/inflate.sums
+  "$isal"/igzip/*.h "$isal"/include/*.h scripts/build-wasm.sh > wasm/inflate.sums

@@ -91,7 +91,8 @@ function readmeText(all: readonly (Embedded & { sha256: string })[]): string {
   return `# WebAssembly codecs
 
 Zstandard, compiled by others, unchanged: made by \`node scripts/embed-wasm.ts\` from the packages that \`package.json\` pins. And inflate, of
-ISA-L: \`scripts/build-wasm.sh\` compiles it with clang 14. A unit test fails when a file here is not what those scripts would write. Each \`.generated.ts\` module holds the same
+ISA-L: \`scripts/build-wasm.sh\` compiles it with clang 14. Unit tests fail when a file here is not what \`embed-wasm.ts\` would
+write, and when a source of \`inflate.wasm\`, its script included, is not the one that \`inflate.sums\` notes; no test compiles \`inflate.wasm\` again. Each \`.generated.ts\` module holds the same
 bytes as its \`.wasm\`, in base64, decoded on first use: a bundle needs no file beside it.
 
 | file | source | licence | bytes | sha256 |

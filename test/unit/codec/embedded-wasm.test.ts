@@ -36,6 +36,11 @@ test('the generated modules carry the same bytes, and they are WebAssembly with 
 test('inflate.wasm was made of the sources that are there', () => {
   const lines = readFileSync(new URL('wasm/inflate.sums', root), 'utf8').trim().split('\n');
   assert.ok(lines.length > 10);
+  for (const path of ['wasm/inflate.c', 'scripts/build-wasm.sh'])
+    assert.ok(
+      lines.some((line) => line.endsWith(`  ${path}`)),
+      `${path} is noted`,
+    );
   for (const line of lines) {
     const [sum, path = ''] = line.split('  ');
     const is = createHash('sha256')
