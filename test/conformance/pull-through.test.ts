@@ -329,6 +329,21 @@ test('pull-through: a lease that somebody deletes is made anew', async () => {
   });
 });
 
+test('pull-through: what was asked for before a lease is deleted is fetched again, too', async () => {
+  await withWorld({}, async ({ ask, read, backend }) => {
+    const drop = async () => {
+      for (const { id } of await backend.leases.list()) await backend.leases.delete(id);
+      await backend.collect();
+    };
+    for (const target of [`blobs/${LAYER}`, `manifests/${image.root.digest}`, 'manifests/1']) {
+      await read(`/v2/a/b/${target}`);
+      await drop();
+      assert.equal((await ask(`/v2/a/b/${target}`)).status, 200, target);
+      assert.equal((await backend.leases.list()).length, 1);
+    }
+  });
+});
+
 test('pull-through: with users, content of one repository is given in another only where the registry has it there', async () => {
   const auth = { check: async () => 'known' as const };
   await withWorld({ serve: { auth: auth as never } }, async ({ ask, read, registry }) => {

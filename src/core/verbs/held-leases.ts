@@ -8,8 +8,19 @@ import type { Clock } from '../ports/clock.ts';
 
 /** Leases of one server that are alive at once. */
 const PERIODS = 8;
+/** Milliseconds for which the newest lease is trusted to be there. */
+const TRUSTED = 10_000;
 /** Digests remembered as held by the newest lease. */
 const MAX_REMEMBERED = 100_000;
+
+interface Newest {
+  readonly id: string;
+  /** By both clocks: whether the lease has expired is for the one that may jump. */
+  readonly since: number;
+  readonly sinceTime: number;
+  /** When something was last added to it. */
+  seen: number;
+}
 
 export class HeldLeases {
   readonly #leases: Leases;
@@ -17,7 +28,7 @@ export class HeldLeases {
   readonly #keep: number;
   readonly #turn = new Limiter(1);
   readonly #held = new Set<string>();
-  #lease: { readonly id: string; readonly since: number } | undefined;
+  #lease: Newest | undefined;
 
   /** `keep`: milliseconds. */
   constructor(leases: Leases, clock: Clock, keep: number) {
@@ -30,28 +41,47 @@ export class HeldLeases {
   async hold(digest: Digest, call: Call): Promise<string> {
     return await this.#turn.run(call.signal, async () => {
       const lease = await this.#newest(call);
-      if (this.#held.has(digest)) return lease;
-      try {
-        await this.#leases.add(lease, { type: 'content', id: digest }, call);
-      } catch (err) {
-        if (!isKind(err, 'NotFound')) throw err;
-        // Somebody has deleted the lease.
-        this.#lease = undefined;
-        await this.#leases.add(await this.#newest(call), { type: 'content', id: digest }, call);
-      }
+      const isTrusted = this.#clock.monotonic() - lease.seen < TRUSTED;
+      if (isTrusted && this.#held.has(digest)) return lease.id;
+      const id = await this.#add(lease, digest, call);
       if (this.#held.size >= MAX_REMEMBERED) this.#held.clear();
       this.#held.add(digest);
-      return this.#lease?.id ?? lease;
+      return id;
     });
   }
 
-  async #newest(call: Call): Promise<string> {
-    const now = this.#clock.monotonic();
+  /** Whether the lease is gone: somebody has deleted it, or time has. The next one is new then. */
+  async isLost(id: string, call: Call): Promise<boolean> {
+    if ((await this.#leases.list(call)).some((lease) => lease.id === id)) return false;
+    if (this.#lease?.id === id) this.#lease = undefined;
+    return true;
+  }
+
+  async #add(lease: Newest, digest: Digest, call: Call): Promise<string> {
+    const resource = { type: 'content', id: digest };
+    try {
+      await this.#leases.add(lease.id, resource, call);
+      lease.seen = this.#clock.monotonic();
+      return lease.id;
+    } catch (err) {
+      if (!isKind(err, 'NotFound')) throw err;
+      this.#lease = undefined;
+      const { id } = await this.#newest(call);
+      await this.#leases.add(id, resource, call);
+      return id;
+    }
+  }
+
+  async #newest(call: Call): Promise<Newest> {
+    const [now, time] = [this.#clock.monotonic(), this.#clock.now()];
     const period = this.#keep / PERIODS;
-    if (this.#lease !== undefined && now - this.#lease.since < period) return this.#lease.id;
-    const lease: Lease = await this.#leases.create({ expiresIn: this.#keep + period, ...call });
-    this.#lease = { id: lease.id, since: now };
+    const isNew = (age: number): boolean => age >= 0 && age < period;
+    const known = this.#lease;
+    if (known !== undefined && isNew(now - known.since) && isNew(time - known.sinceTime)) return known;
+    const { id }: Lease = await this.#leases.create({ expiresIn: this.#keep + period, ...call });
+    const lease = { id, since: now, sinceTime: time, seen: now };
+    this.#lease = lease;
     this.#held.clear();
-    return lease.id;
+    return lease;
   }
 }

@@ -242,16 +242,16 @@ export class PullThrough implements Upstream, AsyncDisposable {
     };
     const space = backend.space?.bind(backend);
     const { retry } = this.#options;
-    const deps: BlobDeps = {
-      content: backend.content,
-      fetcher,
-      clock,
-      report,
-      retry,
-      link: this.#link,
-      space,
-    };
-    await fetchBlob(deps, desc, { lease, labels: sourceLabels(reference), anew, signal });
+    const { content } = backend;
+    const deps: BlobDeps = { content, fetcher, clock, report, retry, link: this.#link, space };
+    const fetch = async (under: string) =>
+      void (await fetchBlob(deps, desc, { lease: under, labels: sourceLabels(reference), anew, signal }));
+    try {
+      await fetch(lease);
+    } catch (err) {
+      if (!isKind(err, 'NotFound') || !(await this.#leases.isLost(lease, { signal }))) throw err;
+      await fetch(await this.#leases.hold(desc.digest, { signal }));
+    }
   }
 
   async touch(digest: Digest, call: Call): Promise<void> {
