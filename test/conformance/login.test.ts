@@ -154,6 +154,19 @@ test('login: a helper keeps the password, and the file has none of it; a plain e
   }
 });
 
+test('login: a helper that the file names for all (credsStore): a plain entry of before goes, too', async () => {
+  const registry = await startRegistry({ auth: { mode: 'basic', user: 'me', pass: 'secret' } });
+  try {
+    makeHelper('all');
+    const of = home({ auths: { [registry.host]: { auth: btoa('me:old') } }, credsStore: 'all' });
+    const { code, err } = await hawser(of, [...LOGIN, registry.host]);
+    assert.equal(code, 0, err);
+    assert.deepEqual(read(of), { auths: {}, credsStore: 'all' });
+  } finally {
+    await registry.close();
+  }
+});
+
 test('login: what a registry does not check is told; a failing helper and a symlink leave the file as it was', async () => {
   const registry = await startRegistry();
   try {

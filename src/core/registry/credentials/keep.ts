@@ -46,8 +46,8 @@ export async function keepCredential(
   if (named !== undefined) {
     const entry = { ServerURL: named.server, Username: username, Secret: secret };
     await runHelper(deps, named.name, 'store', JSON.stringify(entry), call);
-    dropEntries(document, host);
-    if (helper !== undefined) await writeDocument(deps, path, document, call);
+    const dropped = dropEntries(document, host);
+    if (dropped || helper !== undefined) await writeDocument(deps, path, document, call);
     return { place: `docker-credential-${named.name}`, isPlain: false };
   }
   const bytes = new TextEncoder().encode(`${username}:${secret}`);
