@@ -1,4 +1,5 @@
 /** What a repository of a registry gives for one request. */
+import { orAborted } from '../async/abort.ts';
 import type { ContentStore, Info } from '../content/content-store.ts';
 import { ifFound, isKind, messageOf } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -84,7 +85,10 @@ export class Beyond {
         return await contents.stored(info, request);
       if (request.method === 'HEAD') return contents.promised(digest, await upstream.size(reference, call));
       const { done } = await upstream.blob(reference, { ...call, anew: rotten });
-      if (rotten) await done.then(() => bodies.mended(digest));
+      if (rotten) {
+        await orAborted(done, request.signal);
+        bodies.mended(digest);
+      }
       return (await contents.coming(digest, done, request)) ?? absent;
     });
   }
