@@ -89,7 +89,7 @@ export class LayoutFetcher implements Fetcher {
       'DataLoss',
       `${digest} is damaged in the store, and ${this.archive.name} cannot be read twice`,
       {
-        hint: 'Import the archive from a file that is not compressed: the blob is taken from the file anew',
+        hint: 'Import the archive from a file that is not compressed, and without --sha256: the blob is taken from the file anew',
       },
     );
   }
