@@ -43,23 +43,32 @@ export async function startLink(
 function carry(from: Socket, to: Socket, { delay, rate }: Link): void {
   let free = 0;
   let onTheWay = 0;
+  const queue: { readonly at: number; readonly bytes: number; readonly arrive: () => void }[] = [];
+  // One timer, for the first of the queue: timers of their own keep no order.
+  const next = (): void => {
+    const [first] = queue;
+    if (first === undefined) return;
+    const arrive = (): void => {
+      queue.shift();
+      onTheWay -= first.bytes;
+      if (onTheWay <= WINDOW) from.resume();
+      first.arrive();
+      next();
+    };
+    setTimeout(arrive, Math.max(0, first.at - performance.now()));
+  };
+  const send = (bytes: number, arrive: () => void): void => {
+    free = Math.max(free, performance.now()) + (rate === 0 ? 0 : (bytes / rate) * 1000);
+    onTheWay += bytes;
+    if (queue.push({ at: free + delay, bytes, arrive }) === 1) next();
+  };
   from.on('data', (piece) => {
-    const now = performance.now();
-    free = Math.max(free, now) + (rate === 0 ? 0 : (piece.length / rate) * 1000);
-    onTheWay += piece.length;
+    send(piece.length, () => void (to.destroyed || to.write(piece)));
     if (onTheWay > WINDOW) from.pause();
-    setTimeout(
-      () => {
-        onTheWay -= piece.length;
-        if (onTheWay <= WINDOW) from.resume();
-        if (!to.destroyed) to.write(piece);
-      },
-      free - now + delay,
-    );
   });
-  from.on('end', () => setTimeout(() => to.end(), Math.max(0, free - performance.now()) + delay));
+  from.on('end', () => send(0, () => to.end()));
   from.on('error', () => to.destroy());
-  from.on('close', () => setTimeout(() => to.destroy(), Math.max(0, free - performance.now()) + delay));
+  from.on('close', () => send(0, () => to.destroy()));
 }
 
 function serve(port: number, link: Link): void {
