@@ -415,3 +415,23 @@ for (const form of ['attachment', 'bundle'] as const) {
       assert.deepEqual(registry.log(), [], 'no registry is asked');
     }));
 }
+
+test('--pull never goes with no question to the registry, and with --policy none', () =>
+  withFixtures(async (bench) => {
+    const { store, registry } = bench;
+    const runtime = runtimeOf(store);
+    const root = join(tempDir().path, 'root');
+    const ref = refOf(bench);
+    const got = await runHere(runtime, root, ['content', 'fetch', ref]);
+    assert.equal(got.code, 0, got.err);
+    const cat = (...args: string[]) =>
+      runHere(runtime, root, ['files', 'cat', '--pull', 'never', ...args, ref, '/hello.txt']);
+    registry.requests.length = 0;
+    for (const args of [['--verify-key', keyFile('k1.pub')], ['--require-signed'], ['--policy', 'system']]) {
+      const { code, err } = await cat(...args);
+      assert.equal(code, 2, `${args} ${err}`);
+      assert.match(err, /--pull never asks no registry, and the registry has the signatures/);
+    }
+    for (const args of [[], ['--policy', 'none']]) assert.equal((await cat(...args)).code, 0, `${args}`);
+    assert.deepEqual(registry.requests, []);
+  }));

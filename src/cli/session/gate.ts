@@ -12,7 +12,9 @@ import {
   VERIFY_KEY,
 } from '../grammar/gate-flags.ts';
 import { VARIABLE_RANK } from '../grammar/input.ts';
+import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
+import { mayAsk } from './pull-policy.ts';
 
 /** Who decides whether an image may come in, by the flags. */
 export function gateOptions(context: Context<GateFlag>): GateOptions {
@@ -50,6 +52,22 @@ export function namesPolicy({ input }: Context<GateFlag>): boolean {
 /** Whether flags or their variables ask for signatures or programs. */
 export function namesJudge(context: Context<GateFlag>): boolean {
   return namesPolicy(context) || context.input.rank(VERIFIER) <= VARIABLE_RANK;
+}
+
+/**
+ * As `namesJudge`, where there is somebody to ask then. InvalidArgument with --pull never: the signatures of what is in the store are
+ * at the registry.
+ */
+export function wantsJudge(context: Context<GateFlag | 'pull'>): boolean {
+  const { policy = 'none', keys = [], identity, requireSigned, verifiers = [] } = choiceOf(context);
+  const signatures = policy !== 'none' || keys.length > 0 || identity !== undefined || requireSigned === true;
+  const programs = verifiers.some((one) => one !== 'none');
+  if (!namesJudge(context) || !(signatures || programs)) return false;
+  if (mayAsk(context)) return true;
+  throw usageError(
+    '--pull never asks no registry, and the registry has the signatures that are asked for',
+    'Leave --pull never away, or the policy (--policy none), keys, identity or programs',
+  );
 }
 
 /** Of a policy, keys and an identity the one that is said nearest to the user holds: a key that is typed, though a variable names a policy. */

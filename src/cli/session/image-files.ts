@@ -14,7 +14,7 @@ import { lineWriter } from '../render/trace.ts';
 import { withRegistry } from './asking.ts';
 import { type Context, warn, withStore } from './context.ts';
 import { findImage } from './find-image.ts';
-import { namesJudge, readingGate } from './gate.ts';
+import { readingGate, wantsJudge } from './gate.ts';
 import { networkOptions } from './network-options.ts';
 import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
 import { paceOf, platformsOf, storeDeps } from './transfer.ts';
@@ -54,7 +54,7 @@ export async function withImage<T>(
     return { result: await work(image) };
   };
   // Signatures of what is in the store are at the registry.
-  const stored = mustAsk(context) || namesJudge(context) ? {} : await inStore(context, look);
+  const stored = wantsJudge(context) || mustAsk(context) ? {} : await inStore(context, look);
   if (stored.found !== undefined) return stored.found.result;
   const reference = await referenceOf(runtime, name, { signal });
   if (reference.layout === undefined && !mayAsk(context)) throw stored.denied ?? notHere(name);

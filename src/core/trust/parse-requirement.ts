@@ -90,18 +90,27 @@ function optionalText(members: Members, key: string, where: string): string | un
   return key in members ? asText(members[key], `${where}.${key}`) : undefined;
 }
 
+/** A relative path would lead to another file from each directory. */
+function asPath(value: unknown, where: string): string {
+  const path = asText(value, where);
+  if (!path.startsWith('/')) throw wrongPolicy(where, `"${path}" is no absolute path`);
+  return path;
+}
+
 /** `<name>Path` or `<name>Data`. */
 function oneSource(members: Members, where: string, name: string): Source {
   const key = exactlyOne(members, where, [`${name}Path`, `${name}Data`]);
   const at = `${where}.${key}`;
-  return key.endsWith('Path') ? { path: asText(members[key], at) } : { data: asBytes(members[key], at) };
+  return key.endsWith('Path') ? { path: asPath(members[key], at) } : { data: asBytes(members[key], at) };
 }
 
 /** The member `key`: `…Path`, `…Paths`, `…Data` or `…Datas`. */
 function sourcesOf(members: Members, where: string, key: string): readonly Source[] {
   const at = `${where}.${key}`;
   const texts = key.endsWith('s') ? asTexts(members[key], at) : [asText(members[key], at)];
-  return texts.map((text) => (/Paths?$/.test(key) ? { path: text } : { data: asBytes(text, at) }));
+  return texts.map((text) =>
+    /Paths?$/.test(key) ? { path: asPath(text, at) } : { data: asBytes(text, at) },
+  );
 }
 
 const FORMATS: readonly Format[] = ['attachment', 'bundle'];

@@ -192,3 +192,25 @@ for (const [rule, name, asked, isGood] of NAMES) {
     assert.equal(why === undefined, isGood, why ?? 'it was taken');
   });
 }
+
+test('a relative path in a policy is refused: which file it is would depend on the directory', () => {
+  const pki = { caRootsPath: '/a', subjectEmail: 'a@b.c' };
+  const fulcio = { caPath: '/a', oidcIssuer: 'https://i', subjectEmail: 'a@b.c' };
+  const sigstore = { type: 'sigstore', trustedRootPath: '/a', identities: [{ issuer: 'i', subject: 's' }] };
+  for (const requirement of [
+    { type: 'sigstoreSigned', keyPath: '/a' },
+    { type: 'sigstoreSigned', keyPaths: ['/b', '/a'] },
+    { type: 'sigstore', keyPath: '/a' },
+    { type: 'sigstoreSigned', keyPath: '/b', rekorPublicKeyPath: '/a' },
+    { type: 'sigstoreSigned', fulcio, rekorPublicKeyPath: '/b' },
+    { type: 'sigstoreSigned', pki },
+    { type: 'sigstoreSigned', pki: { ...pki, caRootsPath: '/b', caIntermediatesPath: '/a' } },
+    sigstore,
+  ]) {
+    const text = JSON.stringify({ default: [requirement] });
+    const read = (one: string) => parsePolicy(new TextEncoder().encode(one), 'p', true);
+    read(text);
+    for (const path of ['a', './a', '../a'])
+      assert.throws(() => read(text.replace('"/a"', `"${path}"`)), /is no absolute path/, text);
+  }
+});
