@@ -195,7 +195,7 @@ static void begin_deflate(struct inflate_state *s) {
 
 // ---- The functions. One thread of Node owns a decoder: the one that opened it.
 
-// NULL when there is no memory or no thread.
+// NULL when there is no memory or no thread: then others decode.
 void *hawser_decoder_open(int format) {
   struct decoder *d = calloc(1, sizeof *d);
   if (d == NULL) return NULL;

@@ -11,6 +11,8 @@ import { Worker } from 'node:worker_threads';
 import zlib from 'node:zlib';
 import { linkedFunctions } from '../../src/platform/codecs/linked-decoder.ts';
 import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
+import { execOk } from '../support/exec.ts';
+import { needs } from '../support/needs.ts';
 import { sourceOf, testBytes } from '../support/streams.ts';
 
 const MIB = 1024 * 1024;
@@ -108,4 +110,33 @@ test('linked decoders: a worker that is terminated while it decodes leaves no th
   assert.ok(threads() > before + 1);
   await worker.terminate();
   await untilThreads(before);
+});
+
+/** Decodes both formats in a process that may start no thread. */
+const WITHOUT_THREADS = `
+  import { execFileSync } from 'node:child_process';
+  import { stat } from 'node:fs/promises';
+  import process from 'node:process';
+  import zlib from 'node:zlib';
+  import { createCodecs } from ${JSON.stringify(new URL('../../src/platform/codecs/native-codecs.ts', import.meta.url).href)};
+  import { collect, concat, sourceOf, testBytes } from ${JSON.stringify(new URL('../support/streams.ts', import.meta.url).href)};
+  const codecs = [await createCodecs().get('gzip', 'native'), await createCodecs().get('zstd', 'native')];
+  const data = testBytes('text', 3_000_000);
+  const packed = [zlib.gzipSync, zlib.zstdCompressSync].map((pack) => concat(pack(data), pack(data)));
+  // Node starts its own threads with the first call of this kind.
+  await stat('/');
+  execFileSync('prlimit', ['--pid', String(process.pid), '--nproc=1:1']);
+  process.setgid(65534);
+  process.setuid(65534);
+  for (const [at, codec] of codecs.entries()) {
+    const output = await collect(codec.decode(sourceOf(packed[at], 300_000).stream));
+    console.log(codec.library, output.length, zlib.crc32(output) === zlib.crc32(concat(data, data)));
+  }`;
+
+test('linked decoders: where no thread can be started (a limit of processes) other decoders take over', {
+  skip: skip || needs({ root: true, tools: ['prlimit'] }),
+}, async () => {
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', WITHOUT_THREADS];
+  const { stdout } = await execOk(process.execPath, args);
+  assert.match(stdout, /^ISA-L \S+ 6000000 true\nZstandard \S+ 6000000 true\n$/);
 });

@@ -82,11 +82,16 @@ class LinkedDecoder {
   /** The next output is copied there. */
   #into: Uint8Array | undefined;
 
-  constructor(fn: DecoderFunctions, format: 'gzip' | 'zstd') {
+  private constructor(fn: DecoderFunctions, format: 'gzip' | 'zstd', decoder: bigint) {
     this.#fn = fn;
     this.#format = format;
-    this.#decoder = BigInt(fn.hawser_decoder_open(format === 'gzip' ? DEFLATE : ZSTD));
-    if (this.#decoder === 0n) throw noMemory(format);
+    this.#decoder = decoder;
+  }
+
+  /** Undefined when there is no thread for it (a limit of processes), or no memory. */
+  static open(fn: DecoderFunctions, format: 'gzip' | 'zstd'): LinkedDecoder | undefined {
+    const decoder = BigInt(fn.hawser_decoder_open(format === 'gzip' ? DEFLATE : ZSTD));
+    return decoder === 0n ? undefined : new LinkedDecoder(fn, format, decoder);
   }
 
   /**
@@ -183,17 +188,24 @@ function failure(format: 'gzip' | 'zstd', code: number): HawserError {
 
 class LinkedInflater implements Inflater {
   readonly #fn: DecoderFunctions;
+  readonly #others: GzipEngine;
   #decoder: LinkedDecoder | undefined;
+  /** Decodes where no decoder could be opened. */
+  #other: Inflater | undefined;
   /** The decoder has had input since it was ready for a stream. */
   #begun = false;
 
-  constructor(fn: DecoderFunctions) {
+  constructor(fn: DecoderFunctions, others: GzipEngine) {
     this.#fn = fn;
+    this.#others = others;
   }
 
   async *decode(input?: Uint8Array): AsyncGenerator<Uint8Array, Ended | undefined, undefined> {
-    this.#decoder ??= new LinkedDecoder(this.#fn, 'gzip');
-    const decoder = this.#decoder;
+    const decoder = this.#open();
+    if (decoder === undefined) {
+      this.#other ??= this.#others.open();
+      return yield* this.#other.decode(input);
+    }
     this.#begun = true;
     const left = input === undefined ? undefined : yield* decoder.write(input, false);
     if (left === undefined && !(input === undefined && (yield* decoder.drain()))) return undefined;
@@ -202,11 +214,20 @@ class LinkedInflater implements Inflater {
     return left === undefined || left.length === 0 ? ended : { ...ended, rest: concat(ended.rest, left) };
   }
 
+  /** A stream stays with what began it. */
+  #open(): LinkedDecoder | undefined {
+    if (this.#other === undefined) this.#decoder ??= LinkedDecoder.open(this.#fn, 'gzip');
+    return this.#decoder;
+  }
+
   reset(): void {
+    this.#other?.reset();
     if (this.#begun) this.close();
   }
 
   close(): void {
+    this.#other?.close();
+    this.#other = undefined;
     this.#decoder?.close();
     this.#decoder = undefined;
     this.#begun = false;
@@ -223,13 +244,14 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
 /** Small streams are inflated on the calling thread, when they give no more. */
 const SMALL_OUTPUT = 1024 * 1024;
 
-export function linkedGzip(fn: DecoderFunctions, crc32: GzipEngine['crc32']): GzipEngine {
+/** `others` decodes the streams for which no thread can be had. */
+export function linkedGzip(fn: DecoderFunctions, others: GzipEngine): GzipEngine {
   let into: Uint8Array | undefined;
   const sums = new Uint32Array(2);
   const sumBytes = new Uint8Array(sums.buffer);
   return {
-    crc32,
-    open: () => new LinkedInflater(fn),
+    crc32: others.crc32,
+    open: () => new LinkedInflater(fn, others),
     inflateSmall(input) {
       into ??= new Uint8Array(SMALL_OUTPUT);
       const size = Number(fn.hawser_inflate_small(input, input.length, into, SMALL_OUTPUT, sumBytes));
@@ -243,8 +265,8 @@ export function linkedGzip(fn: DecoderFunctions, crc32: GzipEngine['crc32']): Gz
 class LinkedZstd implements ZstdDecoder {
   readonly #decoder: LinkedDecoder;
 
-  constructor(fn: DecoderFunctions) {
-    this.#decoder = new LinkedDecoder(fn, 'zstd');
+  constructor(decoder: LinkedDecoder) {
+    this.#decoder = decoder;
   }
 
   async *decode(input: Uint8Array, frameEnd: boolean): AsyncGenerator<Uint8Array, void, undefined> {
@@ -257,6 +279,11 @@ class LinkedZstd implements ZstdDecoder {
   }
 }
 
-export function linkedZstd(fn: DecoderFunctions): ZstdEngine {
-  return { joins: true, open: () => new LinkedZstd(fn) };
+/** `openOther` gives decoders that take frames in a row, for when no thread can be had. */
+export function linkedZstd(fn: DecoderFunctions, openOther: () => ZstdDecoder): ZstdEngine {
+  const open = (): ZstdDecoder => {
+    const decoder = LinkedDecoder.open(fn, 'zstd');
+    return decoder === undefined ? openOther() : new LinkedZstd(decoder);
+  };
+  return { joins: true, open };
 }

@@ -226,7 +226,7 @@ class SplitZstd implements ZstdDecoder {
  */
 async function openNativeZstd(): Promise<ZstdEngine | undefined> {
   const functions = linkedDecoder();
-  if (functions !== null) return linkedZstd(functions);
+  if (functions !== null) return linkedZstd(functions, () => new NativeZstd());
   if ('deno' in process.versions || typeof zlib.createZstdDecompress !== 'function') return undefined;
   // A frame of one raw block with the byte 'a'.
   const frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x01, 0x09, 0x00, 0x00, 0x61];
@@ -250,7 +250,7 @@ let zstdEngine: Promise<ZstdEngine | undefined> | undefined;
 
 function openNativeGzip(): GzipEngine {
   const functions = linkedDecoder();
-  return functions === null ? zlibEngine : linkedGzip(functions, zlib.crc32);
+  return functions === null ? zlibEngine : linkedGzip(functions, zlibEngine);
 }
 
 /** The formats for which the runtime has a sound decoder, each opened on first use. */
