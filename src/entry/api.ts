@@ -92,7 +92,9 @@ export interface ApiPullOptions extends ApiTransferOptions, Omit<LayerSettings, 
 
 /**
  * Fetches an image's content and records it; nothing is unpacked. `reference`: `alpine`, `host:5000/repository:tag`,
- * `repository@sha256:...`; or an image of a layout that is read in place of a registry: `oci:DIR`, `oci:DIR:NAME`, `oci-archive:FILE:NAME`. What is in the store is not fetched again, and an interrupted fetch is continued by the next one.
+ * `repository@sha256:...`; or an image of a layout that is read in place of a registry: `oci:DIR`, `oci:DIR:NAME`,
+ * `oci-archive:FILE:NAME`, `docker-archive:FILE:NAME`, `dir:DIR`. What is in the
+ * store is not fetched again, and an interrupted fetch is continued by the next one.
  *
  * Errors: InvalidArgument, NotFound (the image, or a platform), Unauthenticated, PermissionDenied, Unavailable, DeadlineExceeded,
  * DataLoss (the registry sends other bytes than it names), ResourceExhausted (the disk, a limit), FailedPrecondition, Canceled.

@@ -40,8 +40,8 @@ export interface ApiPushOptions extends ApiSendOptions {
 }
 
 /**
- * Copies an image from a registry, or out of a layout (`oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`), to a registry, through no store. All
- * platforms go along unless some are named. Every byte is verified on its way; within one registry blobs are mounted. `credentials`,
+ * Copies an image from a registry, or out of a layout (`oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]`, `dir:DIR`),
+ * to a registry, through no store. All platforms go along unless some are named. Every byte is verified on its way; within one registry blobs are mounted. `credentials`,
  * `plainHttp` and `tls` are for the registry of `to`. Errors are those of `push`, and of `fetch`.
  *
  * ```ts

@@ -159,7 +159,7 @@ test('which image is meant, and what it is called', () =>
       } else
         await assert.rejects(referenceOf(runtime, text, {}), (err) => expected.test(messageOf(err)), text);
     }
-    assert.ok(!isLayoutSource('docker-archive:x') && !isLayoutSource('registry.example/oci:1'));
+    assert.ok(!isLayoutSource('docker-daemon:x') && !isLayoutSource('registry.example/oci:1'));
   }));
 
 test('parts are given as they are asked for, and a layout is opened once and closed', () =>

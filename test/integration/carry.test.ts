@@ -1,6 +1,7 @@
 /** Archives there and back: hawser's with ctr 1.6 and 2, skopeo, umoci and crane, and theirs with hawser; digests stay. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { GOLDEN_NAME, targetOf, withCarryWorld } from '../support/carry-world.ts';
 import { installations, startContainerd } from '../support/containerd.ts';
@@ -118,6 +119,21 @@ test(
       ]);
       await empty.ok('import', '--no-unpack', path('d.tar'));
       assert.equal(await targetOf(empty, GOLDEN_NAME), DOCKER_DIGEST);
+      await execOk('skopeo', ['copy', '-q', '--all', `oci:${path('layout')}:1`, `dir:${path('all')}`]);
+      const other = hawser(quickest, path('in-place'));
+      const listed = (await full.ok('files', 'ls', '-R', '--platform', 'linux/amd64', GOLDEN_NAME)).stdout;
+      for (const source of [`docker-archive:${path('d.tar')}:${GOLDEN_NAME}`, `dir:${path('all')}`]) {
+        const asked = ['--platform', 'linux/amd64', source];
+        assert.equal((await other.ok('files', 'ls', '-R', ...asked)).stdout, listed, source);
+        const rootfs = path(`rootfs-${source.length}`);
+        await other.ok('unpack', ...asked, '--rootfs', rootfs);
+        const { stdout } = await execOk('find', [rootfs, '-type', 'f', '-printf', '/%P\n']);
+        const [file = ''] = stdout.split('\n');
+        const copied = path(`cp-${source.length}`);
+        mkdirSync(copied);
+        await other.ok('cp', '--platform', 'linux/amd64', `${source}:${file}`, `${copied}/`);
+        await execOk('cmp', [`${rootfs}${file}`, join(copied, basename(file))]);
+      }
       await full.ok('export', '--format', 'docker', path('e.tar'), GOLDEN_NAME);
       const back = await execOk('skopeo', [
         'inspect',

@@ -15,11 +15,11 @@ export const copy: Command = command({
   path: ['copy'],
   args: ['<src>', '<dst>'],
   missing: 'please provide a source and a target',
-  summary: 'copy an image from a registry or a layout to a registry, through no store',
+  summary: 'copy an image from a registry, a layout or an archive to a registry, through no store',
   details:
-    'SRC is a reference, or oci:DIR[:NAME] or oci-archive:FILE[:NAME]; DST is a reference. All platforms go along (of a layout those\n' +
-    'that it has), digests unchanged. Every byte\n' +
-    'is verified on its way; where both are one registry, blobs are lent from one repository to the other. --user, --plain-http, --skip-verify and --tls* are for the registry of DST;\n' +
+    'SRC is a reference, or oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] or dir:DIR; DST is a reference. All platforms\n' +
+    'go along (of a layout those that it has), digests unchanged. Every byte is verified on its way; where both are one registry, blobs are lent\n' +
+    'from one repository to the other. --user, --plain-http, --skip-verify and --tls* are for the registry of DST;\n' +
     'that of SRC is asked as hosts.toml says, with stored credentials.',
   flags: PUSH_FLAGS,
   run: async (context, input) => {

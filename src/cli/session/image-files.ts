@@ -104,11 +104,14 @@ async function inStore<T>(
   }
 }
 
+/** Without a path, a transport is no image. */
+const TRANSPORTS: ReadonlySet<string> = new Set(['oci', 'oci-archive', 'docker-archive', 'dir']);
+
 /** `REF:/PATH`, in which REF may have a port and a tag, and be a layout (`oci:/DIR:/PATH`). */
 export function splitPath(text: string): { readonly name: string; readonly path: string } {
   const at = isLayoutSource(text) ? text.lastIndexOf(':/') : text.indexOf(':/');
   const name = text.slice(0, Math.max(at, 0));
-  if (name !== '' && name !== 'oci' && name !== 'oci-archive') return { name, path: text.slice(at + 1) };
+  if (name !== '' && !TRANSPORTS.has(name)) return { name, path: text.slice(at + 1) };
   throw usageError(`"${text}" does not say what to copy`, 'Name an image and a path in it: REF:/PATH');
 }
 

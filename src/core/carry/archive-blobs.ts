@@ -70,12 +70,11 @@ export class LayoutFetcher implements Fetcher {
 
   /** Also what turned out to be wrong: that is an error once it is read. */
   async listed(digest: Digest, call: Call): Promise<Blob> {
-    const path = this.pathOf(digest);
-    const member = await this.archive.find(path, call);
+    const member = await this.archive.find(this.pathOf(digest), call);
     if (member?.type === 'file' || member?.type === 'wrong') return member;
     if (member?.type === 'stored') throw this.damaged(digest);
     if (member !== undefined)
-      throw new HawserError('InvalidArgument', `${path} of ${this.archive.name} is no file`);
+      throw new HawserError('InvalidArgument', `${digest} of ${this.archive.name} is no file`);
     throw this.absent(digest);
   }
 

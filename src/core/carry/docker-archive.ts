@@ -1,7 +1,4 @@
-/**
- * Reads archives of `docker save`: a config and layers, and no manifest. hawser makes the same manifest as containerd's importer, so
- * that nodes agree, but gives a zstd layer the media type of zstd. No registry has this manifest.
- */
+/** Takes archives of `docker save` into a store (saved-images.ts: what they are). */
 import { cleanedUp } from '../async/cleanup.ts';
 import { toHex, visible } from '../bytes.ts';
 import { DETECT_LENGTH, detectCompression } from '../codec/formats.ts';
@@ -11,44 +8,29 @@ import { HawserError, ifFound } from '../errors.ts';
 import { UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import { readCompression, readLayerFacts } from '../layers/layer-state.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { type Digest, digestBytes, isDigest } from '../oci/digest.ts';
-import { type ImageConfig, MAX_CONFIG_BYTES, parseConfig } from '../oci/documents.ts';
-import { arrayField, asObject, asString, at, misfit, stringField } from '../oci/fields.ts';
-import { type Json, parseJson } from '../oci/json.ts';
-import {
-  DOCKER_CONFIG,
-  DOCKER_LAYER,
-  DOCKER_LAYER_GZIP,
-  DOCKER_LAYER_ZSTD,
-  DOCKER_MANIFEST,
-} from '../oci/media-types.ts';
+import { type Digest, isDigest } from '../oci/digest.ts';
+import { DOCKER_LAYER } from '../oci/media-types.ts';
 import type { WriteCall } from '../ports/call.ts';
-import type { Codecs, Compression } from '../ports/codecs.ts';
+import type { Codecs } from '../ports/codecs.ts';
 import type { Hashers } from '../ports/hashers.ts';
-import { readArchived } from './archive-blobs.ts';
-import { MAX_INDEX_JSON } from './directory-sink.ts';
 import type { ArchivedImage } from './import-names.ts';
-import { type Archive, followed, type Member, memberName, readMember } from './members.ts';
+import type { Archive, Member } from './members.ts';
+import {
+  layerType,
+  makeManifest,
+  readSavedConfig,
+  type SavedFiles,
+  type SavedImage,
+  savedImages,
+  savedLayers,
+  savedMember,
+} from './saved-images.ts';
 
 export interface DockerDeps {
   readonly content: ContentStore;
   readonly codecs: Codecs;
   readonly hashers: Hashers;
   random(length: number): Uint8Array;
-}
-
-const MAX_IMAGES = 1000;
-const MAX_LAYERS = 10_000;
-const TYPES: Readonly<Record<Compression, string>> = {
-  identity: DOCKER_LAYER,
-  gzip: DOCKER_LAYER_GZIP,
-  zstd: DOCKER_LAYER_ZSTD,
-};
-
-interface Entry {
-  readonly config: string;
-  readonly tags: readonly string[];
-  readonly layers: readonly string[];
 }
 
 export interface DockerImages {
@@ -68,36 +50,17 @@ export async function takeDockerImages(
   checks: boolean,
   call: WriteCall,
 ): Promise<DockerImages> {
-  const bytes = await readArchived(archive, deps.content, `${prefix}manifest.json`, MAX_INDEX_JSON, call);
-  const entries = parseEntries(bytes ?? new Uint8Array(0));
+  const entries = await savedImages(archive, deps.content, prefix, call);
   const intake = new DockerIntake(deps, archive, prefix, checks, call);
   const images: ArchivedImage[] = [];
   for (const entry of entries) images.push({ target: await intake.take(entry), names: entry.tags });
   return { images, generated: intake.generated };
 }
 
-function parseEntries(bytes: Uint8Array): Entry[] {
-  const list = parseJson(bytes, 'manifest.json');
-  const where = 'manifest.json:';
-  return (arrayField({ list }, 'list', where, MAX_IMAGES, parseEntry) ?? []).map((entry) => entry);
-}
-
-function parseEntry(value: Json, where: string): Entry {
-  const from = asObject(value, where);
-  const config = stringField(from, 'Config', where);
-  if (config === undefined) throw misfit(at(where, 'Config'), 'must name a file');
-  return {
-    config,
-    tags: arrayField(from, 'RepoTags', where, MAX_IMAGES, asString) ?? [],
-    layers: arrayField(from, 'Layers', where, MAX_LAYERS, asString) ?? [],
-  };
-}
-
 class DockerIntake {
   readonly generated = new Set<string>();
   readonly #deps: DockerDeps;
-  readonly #archive: Archive;
-  readonly #prefix: string;
+  readonly #files: SavedFiles;
   readonly #checks: boolean;
   readonly #call: WriteCall;
   readonly #id: string;
@@ -106,72 +69,26 @@ class DockerIntake {
 
   constructor(deps: DockerDeps, archive: Archive, prefix: string, checks: boolean, call: WriteCall) {
     this.#deps = deps;
-    this.#archive = archive;
-    this.#prefix = prefix;
+    this.#files = { archive, prefix, hashers: deps.hashers, call };
     this.#checks = checks;
     this.#call = call;
     this.#id = toHex(deps.random(8));
   }
 
   /** The manifest, which is in the store by then with all that it names. */
-  async take({ config: configPath, layers: paths }: Entry): Promise<Descriptor> {
-    const { desc, config } = await this.#config(configPath);
-    const { diffIds } = config;
-    if (paths.length !== diffIds.length)
-      throw new HawserError(
-        'InvalidArgument',
-        `${visible(configPath)} has ${diffIds.length} diff IDs, and manifest.json ${paths.length} layers`,
-        { hint: 'The archive was damaged or changed: make it again' },
-      );
+  async take(saved: SavedImage): Promise<Descriptor> {
+    const { desc, bytes, config } = await readSavedConfig(this.#files, saved, (one) => this.#open(one));
+    await this.#write(desc, bytes);
     const layers: Descriptor[] = [];
-    for (const [index, path] of paths.entries()) {
-      const diffId = diffIds[index];
-      if (diffId !== undefined) layers.push(await this.#layer(path, diffId));
-    }
-    return await this.#manifest(desc, layers);
-  }
-
-  async #config(path: string): Promise<{ readonly desc: Descriptor; readonly config: ImageConfig }> {
-    const member = await this.#member(path);
-    const bytes = await readMember(path, member, MAX_CONFIG_BYTES, (one) => this.#open(one));
-    const digest = digestBytes(bytes, this.#deps.hashers);
-    const desc = { mediaType: DOCKER_CONFIG, digest, size: bytes.length };
-    const config = parseConfig(bytes, desc);
-    if (config.rootfsType === '' && config.diffIds.length === 0)
-      throw new HawserError('InvalidArgument', `${visible(path)} is no config of an image: it has no rootfs`);
-    await this.#write(desc, bytes);
-    return { desc, config };
-  }
-
-  async #manifest(config: Descriptor, layers: readonly Descriptor[]): Promise<Descriptor> {
-    const part = ({ mediaType, digest, size }: Descriptor) => ({ mediaType, digest, size });
-    const json = {
-      schemaVersion: 2,
-      mediaType: DOCKER_MANIFEST,
-      config: part(config),
-      layers: layers.map(part),
-    };
-    const bytes = new TextEncoder().encode(JSON.stringify(json));
-    const digest = digestBytes(bytes, this.#deps.hashers);
-    const desc = { mediaType: DOCKER_MANIFEST, digest, size: bytes.length };
-    await this.#write(desc, bytes);
-    return desc;
+    for (const { path, diffId } of savedLayers(saved, config)) layers.push(await this.#layer(path, diffId));
+    const manifest = makeManifest(desc, layers, this.#deps.hashers);
+    await this.#write(manifest.desc, manifest.bytes);
+    return manifest.desc;
   }
 
   async #write(desc: Descriptor, bytes: Uint8Array): Promise<void> {
     await writeBlob(this.#deps.content, desc, bytes, this.#call);
     this.generated.add(desc.digest);
-  }
-
-  async #member(path: string): Promise<Member> {
-    const name = memberName(path);
-    const member =
-      name === undefined ? undefined : await followed(this.#archive, `${this.#prefix}${name}`, this.#call);
-    if (member !== undefined) return member;
-    throw new HawserError(
-      'InvalidArgument',
-      `the archive has no file ${JSON.stringify(visible(path.slice(0, 300)))}`,
-    );
   }
 
   async #layer(path: string, diffId: Digest): Promise<Descriptor> {
@@ -184,11 +101,11 @@ class DockerIntake {
   }
 
   async #stored(path: string, diffId: Digest): Promise<Descriptor> {
-    const member = await this.#member(path);
+    const member = await savedMember(this.#files, path);
     const { content } = this.#deps;
     const { digest, size } = await this.#take(path, member, diffId);
     const compression = await readCompression(content, digest, this.#call);
-    return { mediaType: TYPES[compression], digest, size };
+    return { mediaType: layerType(compression), digest, size };
   }
 
   /** What is in the store already is not read again: an expanded layer has its diff ID for a digest, crane names a file by its digest. */

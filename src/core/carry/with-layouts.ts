@@ -1,7 +1,7 @@
-/** A registry that answers for images of layouts, too: each verb that asks a registry reads a layout likewise. */
-import { cleanedUp } from '../async/cleanup.ts';
+/** A registry that answers for images of layouts and archives, too: each verb that asks a registry reads a layout likewise. */
 import type { Provider } from '../content/content-store.ts';
 import { HawserError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import { OCTET_STREAM } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { LayoutImage, Reference } from '../reference/reference.ts';
@@ -9,6 +9,7 @@ import type { Fetcher, Registry } from '../registry/registry.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Evidence } from '../trust/evidence.ts';
 import { LayoutFetcher, readArchived } from './archive-blobs.ts';
+import { blobsAt } from './blob-files.ts';
 import { layoutEvidence } from './layout-evidence.ts';
 import { openLayout, prefixOf } from './layout-source.ts';
 import type { Archive } from './members.ts';
@@ -55,27 +56,28 @@ function atRegistry(reference: Reference): Reference {
 }
 
 interface Opened {
-  readonly archive: Archive;
-  readonly prefix: string;
   readonly blobs: LayoutFetcher;
+  /** All that the index of a layout lists, signatures among it. */
+  roots(call: Call): Promise<readonly Descriptor[]>;
 }
 
 /** Each layout is opened once. */
 class Layouts implements AsyncDisposable {
   readonly #deps: Pick<Runtime, 'fs' | 'hashers'>;
-  readonly #opened = new Map<string, Promise<Opened>>();
+  readonly #archives = new Map<string, Promise<Archive>>();
+  readonly #opened = new WeakMap<LayoutImage, Promise<Opened>>();
 
   constructor(deps: Pick<Runtime, 'fs' | 'hashers'>) {
     this.#deps = deps;
   }
 
-  async blobs({ path }: LayoutImage, call: Call): Promise<LayoutFetcher> {
-    return (await this.#opening(path, call)).blobs;
+  async blobs(layout: LayoutImage, call: Call): Promise<LayoutFetcher> {
+    return (await this.#opening(layout, call)).blobs;
   }
 
-  #opening(path: string, call: Call): Promise<Opened> {
-    const opening = this.#opened.get(path) ?? this.#open(path, call);
-    this.#opened.set(path, opening);
+  #opening(layout: LayoutImage, call: Call): Promise<Opened> {
+    const opening = this.#opened.get(layout) ?? this.#open(layout, call);
+    this.#opened.set(layout, opening);
     return opening;
   }
 
@@ -95,30 +97,34 @@ class Layouts implements AsyncDisposable {
     };
   }
 
-  async #evidence({ path }: LayoutImage, call: Call): Promise<Evidence> {
-    const { archive, prefix, blobs } = await this.#opening(path, call);
-    const read = (name: string, limit: number) =>
-      readArchived(archive, undefined, `${prefix}${name}`, limit, call);
-    const { roots } = await layoutContent(read, this.#deps.hashers);
+  async #evidence(layout: LayoutImage, call: Call): Promise<Evidence> {
+    const { blobs, roots } = await this.#opening(layout, call);
     const open: Provider['open'] = (digest, opts = {}) => blobs.read(digest, opts);
-    return layoutEvidence({ open }, roots);
+    return layoutEvidence({ open }, await roots(call));
   }
 
-  async #open(path: string, call: Call): Promise<Opened> {
+  async #open({ path, files }: LayoutImage, call: Call): Promise<Opened> {
     const { fs, hashers } = this.#deps;
-    const archive = await openLayout(fs, path, call);
-    try {
-      const prefix = await prefixOf(archive, call);
-      return { archive, prefix, blobs: new LayoutFetcher(archive, prefix, hashers) };
-    } catch (err) {
-      throw await cleanedUp(err, () => archive[Symbol.asyncDispose]());
-    }
+    const opening = this.#archives.get(path) ?? openLayout(fs, path, call);
+    this.#archives.set(path, opening);
+    const archive = await opening;
+    if (files !== undefined)
+      return { blobs: new LayoutFetcher(blobsAt(archive, files), '', hashers), roots: async () => [] };
+    const prefix = await prefixOf(archive, call);
+    return {
+      blobs: new LayoutFetcher(archive, prefix, hashers),
+      roots: async (call) => {
+        const read = (name: string, limit: number) =>
+          readArchived(archive, undefined, `${prefix}${name}`, limit, call);
+        return (await layoutContent(read, hashers)).roots;
+      },
+    };
   }
 
   /** No request runs any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const opened = await Promise.allSettled(this.#opened.values());
-    this.#opened.clear();
-    for (const one of opened) if (one.status === 'fulfilled') await one.value.archive[Symbol.asyncDispose]();
+    const opened = await Promise.allSettled(this.#archives.values());
+    this.#archives.clear();
+    for (const one of opened) if (one.status === 'fulfilled') await one.value[Symbol.asyncDispose]();
   }
 }

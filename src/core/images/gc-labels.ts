@@ -102,8 +102,12 @@ export function sourceLabelKey(host: string): string {
   return `containerd.io/distribution.source.${name}`;
 }
 
-/** The label with the repositories that have a blob: the reference's, and those in `before`. */
-export function sourceLabels(from: Pick<Reference, 'host' | 'repository'>, before: Labels = {}): Labels {
+/** The label with the repositories that have a blob: the reference's, and those in `before`. Empty for an archive that is no layout: no registry is known to have its blobs. */
+export function sourceLabels(
+  from: Pick<Reference, 'host' | 'repository' | 'layout'>,
+  before: Labels = {},
+): Labels {
+  if (from.layout?.files !== undefined) return {};
   const key = sourceLabelKey(from.host);
   return { [key]: appendSource(before[key], from.repository) };
 }

@@ -12,7 +12,7 @@ const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const FORM = 'Write it as host/repository:tag, host/repository@sha256:... or, for Docker Hub, as name:tag';
 const IMPORT =
-  'An image layout in a directory, or an archive, is no registry. pull, fetch, unpack --rootfs, bundle, resolve, manifest and config take oci:DIR[:NAME] and oci-archive:FILE[:NAME]; hawser import DIR (or FILE) brings in all images that are there';
+  'An image layout in a directory, or an archive, is no registry. pull, fetch, unpack --rootfs, bundle, resolve, manifest and config take oci:DIR[:NAME], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] and dir:DIR; hawser import DIR (or FILE) brings in all images that are there';
 
 /**
  * Parses the reference that a user wrote. A first component with a `.`, a `:` or an upper-case letter, or `localhost`, is
@@ -151,7 +151,7 @@ function checkRepository(path: string, repository: string, text: string): void {
 }
 
 /** The words that skopeo, podman and regctl put before a path. */
-const PATH = /^(?:oci|ocidir|oci-archive|docker-archive):/;
+const PATH = /^(?:oci|ocidir|oci-archive|docker-archive|dir):/;
 
 function refuse(
   text: string,

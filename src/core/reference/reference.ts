@@ -1,12 +1,17 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 
+/** For each digest the name of the file that has the blob, or the bytes of a document that was made. */
+export type BlobFiles = ReadonlyMap<Digest, string | Uint8Array>;
+
 /** An image of a layout on this machine. */
 export interface LayoutImage {
   /** Absolute, of a directory or an archive. */
   readonly path: string;
   /** Of the image in the layout. */
   readonly root: Descriptor;
+  /** Where the blobs are; undefined: where an image layout has them. */
+  readonly files?: BlobFiles | undefined;
 }
 
 /** A checked image reference. parse.ts has the grammar and completes short names. */

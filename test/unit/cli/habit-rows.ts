@@ -144,6 +144,11 @@ export const HABITS: readonly (readonly [line: string, comes: string])[] = [
   ['copy --all docker://r.io/app:1 docker://o.io/app:1', 'In hawser: hawser copy r.io/app:1 o.io/app:1'],
   ['copy oci:folder:1 docker://r.io/app:1', 'In hawser: hawser copy oci:folder:1 r.io/app:1'],
   [
+    'copy docker-archive:app.tar docker://r.io/app:1',
+    'In hawser: hawser copy docker-archive:app.tar r.io/app:1',
+  ],
+  ['copy dir:folder docker://r.io/app:1', 'In hawser: hawser copy dir:folder r.io/app:1'],
+  [
     'copy --all docker://r.io/app:1 oci:folder:1',
     'In hawser: hawser content fetch --all-platforms r.io/app:1 && hawser export --all-platforms folder/ r.io/app:1',
   ],

@@ -204,7 +204,13 @@ test('the hints say what to do', () => {
     }
     return 'accepted';
   };
-  for (const text of ['oci:/tmp/layout:tag', 'oci:./layout', 'docker-archive:/a.tar', 'oci-archive:/a.tar'])
+  for (const text of [
+    'oci:/tmp/layout:tag',
+    'oci:./layout',
+    'docker-archive:/a.tar',
+    'oci-archive:/a.tar',
+    'dir:/d',
+  ])
     assert.match(hint(text), /hawser import DIR/);
   assert.match(hint('http://h.io/x'), /--plain-http/);
   assert.match(hint('::1/a:b'), /\[::1\]/);
