@@ -49,11 +49,16 @@ interface Ran {
   readonly err: string;
 }
 
-async function hawser(of: string, args: readonly string[], password = 'secret'): Promise<Ran> {
+async function hawser(
+  of: string,
+  args: readonly string[],
+  password = 'secret',
+  more: Readonly<Record<string, string>> = {},
+): Promise<Ran> {
   const base = composeRuntime(parts, { workerUrl: workerUrl() });
   const [stdout, stderr] = [collector(), collector()];
   const path = `${dir.path}:/usr/bin:/bin`;
-  const env = (name: string): string | undefined => ({ HOME: of, PATH: path })[name];
+  const env = (name: string): string | undefined => ({ HOME: of, PATH: path, ...more })[name];
   const onInterrupt = (): Disposable => ({ [Symbol.dispose]: () => {} });
   const programs: typeof base.programs = {
     run: (name, given, how) =>
@@ -162,6 +167,40 @@ test('login: a helper that the file names for all (credsStore): a plain entry of
     const { code, err } = await hawser(of, [...LOGIN, registry.host]);
     assert.equal(code, 0, err);
     assert.deepEqual(read(of), { auths: {}, credsStore: 'all' });
+  } finally {
+    await registry.close();
+  }
+});
+
+test('login and logout: what goes before is told, and what cannot be looked at elsewhere is a warning', async () => {
+  const registry = await startRegistry({ auth: { mode: 'basic', user: 'me', pass: 'secret' } });
+  try {
+    const { host } = registry;
+    const of = home();
+    const other = join(dir.path, 'other.json');
+    const entry = JSON.stringify({ auths: { [host]: { auth: btoa('me:old') } } });
+    writeFileSync(other, entry);
+    const told = async (more: Readonly<Record<string, string>>): Promise<string> => {
+      const { code, err } = await hawser(of, [...LOGIN, host], 'secret', more);
+      assert.equal(code, 0, err);
+      return err.split('\n').slice(1).join('\n');
+    };
+    const line = (what: string): string =>
+      `warning: ${what} speaks of ${host}, too, and goes before what was kept\n`;
+    assert.equal(await told({ DOCKER_AUTH_CONFIG: entry }), line('DOCKER_AUTH_CONFIG'));
+    assert.equal(await told({ REGISTRY_AUTH_FILE: other }), line(`REGISTRY_AUTH_FILE (${other})`));
+    assert.equal(await told({ REGISTRY_AUTH_FILE: file(of) }), '');
+    assert.equal(await told({ DOCKER_AUTH_CONFIG: '{}' }), '');
+    assert.match(
+      await told({ DOCKER_AUTH_CONFIG: '{' }),
+      /^warning: cannot tell what goes before .*it is not JSON/,
+    );
+    const out = await hawser(of, ['logout', host], '', { DOCKER_AUTH_CONFIG: '{' });
+    assert.deepEqual([out.code, out.out], [0, `logged out of ${host}: removed from ${file(of)}\n`]);
+    assert.match(
+      out.err,
+      /^warning: cannot tell whether credentials for .* are still found elsewhere: .*it is not JSON/,
+    );
   } finally {
     await registry.close();
   }

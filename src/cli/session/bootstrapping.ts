@@ -180,7 +180,10 @@ function namesOf({ input }: BootstrapContext) {
 /** Whether an archive brings what it brought before: the flags that have a say in that, or in whether it may, are not used. */
 function isUsual(context: BootstrapContext): boolean {
   const { input } = context;
-  return !namesJudge(context) && ![...ARCHIVE_FLAGS, PLATFORM, ALL_PLATFORMS].some((flag) => input.has(flag));
+  return (
+    !namesJudge(context) &&
+    ![...ARCHIVE_FLAGS, PLATFORM, ALL_PLATFORMS].some((flag) => input.find(flag) !== undefined)
+  );
 }
 
 /** Of an image that is here: its names for CRI, and what the flags say of its records. AlreadyExists for a name that has moved meanwhile. */

@@ -1,5 +1,5 @@
 /** `login` and `logout`: credentials for a registry, checked, into Docker's config.json or a helper, and out of them. */
-import { HawserError, wrap } from '../../core/errors.ts';
+import { HawserError, messageOf, wrap } from '../../core/errors.ts';
 import type { Credentials } from '../../core/registry/credentials/credential.ts';
 import {
   dropCredential,
@@ -7,7 +7,7 @@ import {
   type KeptIn,
   keepCredential,
 } from '../../core/registry/credentials/keep.ts';
-import { dockerConfigPath, storedCredentials } from '../../core/registry/credentials/sources.ts';
+import { dockerConfigPath, goesBefore, storedCredentials } from '../../core/registry/credentials/sources.ts';
 import type { RegistryEvent } from '../../core/registry/observe.ts';
 import type { NetworkFlag, RegistryFlag } from '../grammar/registry-flags.ts';
 import { withRegistry } from './asking.ts';
@@ -49,7 +49,23 @@ export async function logIn(
       context,
       `warning: the password is in ${kept.place} as it is, for whoever can read the file; --helper NAME keeps it in docker-credential-NAME (pass, secretservice)`,
     );
+  await tellWhatGoesBefore(context, path, host);
   return { ...kept, username };
+}
+
+/** The credentials are kept by now: what cannot be looked at is a warning. */
+async function tellWhatGoesBefore(context: Context, path: string, host: string): Promise<void> {
+  const { signal } = context;
+  try {
+    const earlier = await goesBefore({ ...placeDeps(context), warn: warning(context) }, path, host, {
+      signal,
+    });
+    if (earlier !== undefined)
+      await warn(context, `warning: ${earlier} speaks of ${host}, too, and goes before what was kept`);
+  } catch (err) {
+    signal.throwIfAborted();
+    await warn(context, `warning: cannot tell what goes before what was kept: ${messageOf(err)}`);
+  }
 }
 
 function noUser(): HawserError {
@@ -63,7 +79,12 @@ export async function logOut(context: Context, host: string): Promise<string | u
   const { signal } = context;
   const path = await dockerConfigPath(placeDeps(context), { signal });
   const place = await dropCredential(keepDeps(context), path, host, { signal });
-  const left = await stored(context)(host, '', { signal });
+  const left = await stored(context)(host, '', { signal }).catch(async (err: unknown) => {
+    signal.throwIfAborted();
+    const message = `warning: cannot tell whether credentials for ${host} are still found elsewhere: ${messageOf(err)}`;
+    await warn(context, message);
+    return undefined;
+  });
   if (left !== undefined)
     await warn(
       context,
@@ -73,8 +94,12 @@ export async function logOut(context: Context, host: string): Promise<string | u
 }
 
 function stored(context: Context): Credentials {
-  const tell = (message: string): void => void warn(context, `warning: ${message}`).catch(() => {});
-  return storedCredentials({ ...placeDeps(context), programs: context.runtime.programs, warn: tell });
+  const deps = { ...placeDeps(context), programs: context.runtime.programs };
+  return storedCredentials({ ...deps, warn: warning(context) });
+}
+
+function warning(context: Context): (message: string) => void {
+  return (message) => void warn(context, `warning: ${message}`).catch(() => {});
 }
 
 function placeDeps({ runtime }: Context): Parameters<typeof dockerConfigPath>[0] {

@@ -33,6 +33,26 @@ export function storedCredentials(deps: SourcesDeps): Credentials {
   };
 }
 
+/**
+ * What goes before Docker's config.json (`path`) and speaks of the host, by itself or by a helper: DOCKER_AUTH_CONFIG, or the file that
+ * REGISTRY_AUTH_FILE names. Undefined: nothing. No helper runs.
+ */
+export async function goesBefore(
+  deps: Pick<SourcesDeps, 'env' | 'fs' | 'uid' | 'warn'>,
+  path: string,
+  host: string,
+  call: Call,
+): Promise<string | undefined> {
+  for (const place of placesOf(deps, undefined)) {
+    if (!('variable' in place || place.required)) return undefined;
+    if ('path' in place && place.path === path) return undefined;
+    const file = await readPlace(deps, place, call);
+    if (file !== undefined && (helperOf(file, host) ?? storedCredential(file, host, '')) !== undefined)
+      return 'variable' in place ? place.variable : `REGISTRY_AUTH_FILE (${place.path})`;
+  }
+  return undefined;
+}
+
 /** The first that has a credential. */
 export function firstOf(...sources: readonly Credentials[]): Credentials {
   return async (host, repository, call) => {
@@ -101,7 +121,7 @@ function placesOf({ env, uid }: Pick<SourcesDeps, 'env' | 'uid'>, home: string |
 }
 
 async function readPlace(
-  { fs, warn }: SourcesDeps,
+  { fs, warn }: Pick<SourcesDeps, 'fs' | 'warn'>,
   place: AuthFilePlace,
   call: Call,
 ): Promise<AuthFile | undefined> {
