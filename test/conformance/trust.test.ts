@@ -431,6 +431,17 @@ test('--pull never goes with no question to the registry, and with --policy none
       const { code, err } = await cat(...args);
       assert.equal(code, 2, `${args} ${err}`);
       assert.match(err, /--pull never asks no registry, and the registry has the signatures/);
+      const out = join(tempDir().path, 'out');
+      const unpacked = await runHere(runtime, root, [
+        'unpack',
+        '--pull',
+        'never',
+        ...args,
+        ref,
+        '--rootfs',
+        out,
+      ]);
+      assert.match(unpacked.err, /--pull never asks no registry, and the registry has the signatures/);
     }
     for (const args of [[], ['--policy', 'none']]) assert.equal((await cat(...args)).code, 0, `${args}`);
     assert.deepEqual(registry.requests, []);

@@ -59,10 +59,18 @@ export function namesJudge(context: Context<GateFlag>): boolean {
  * at the registry.
  */
 export function wantsJudge(context: Context<GateFlag | 'pull'>): boolean {
-  const { policy = 'none', keys = [], identity, requireSigned, verifiers = [] } = choiceOf(context);
+  const programs = namesJudge(context) && (choiceOf(context).verifiers ?? []).some((one) => one !== 'none');
+  return wantsProof(context) || (programs && asking(context));
+}
+
+/** As `wantsJudge`, of signatures alone. */
+export function wantsProof(context: Context<GateFlag | 'pull'>): boolean {
+  const { policy = 'none', keys = [], identity, requireSigned } = choiceOf(context);
   const signatures = policy !== 'none' || keys.length > 0 || identity !== undefined || requireSigned === true;
-  const programs = verifiers.some((one) => one !== 'none');
-  if (!namesJudge(context) || !(signatures || programs)) return false;
+  return namesPolicy(context) && signatures && asking(context);
+}
+
+function asking(context: Context<'pull'>): true {
   if (mayAsk(context)) return true;
   throw usageError(
     '--pull never asks no registry, and the registry has the signatures that are asked for',

@@ -19,7 +19,7 @@ import type { FetchFlag } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
 import { findImage } from './find-image.ts';
-import { gateOptions, namesPolicy, storedGateOptions } from './gate.ts';
+import { gateOptions, namesPolicy, storedGateOptions, wantsProof } from './gate.ts';
 import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
 import { fetchingOptions, paceOf, platformsOf, withRegistry, withTransferRegistry } from './transfer.ts';
 
@@ -65,6 +65,7 @@ export async function presentImage(
 ): Promise<Image> {
   const { input, services, signal } = context;
   const call = { signal };
+  wantsProof(context);
   const image = mustAsk(context) ? undefined : await ifFound(findImage(backend.images, input.arg(0), call));
   if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call))) {
     await judgeStored(context, backend, { image, platform, report });
