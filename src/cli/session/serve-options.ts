@@ -113,6 +113,9 @@ const DEFAULT_KEEP = 7 * 24 * 3600 * 1000;
 /** Milliseconds: less than for a pull, as clients ask again by themselves, and a mirror's have the registry to ask. */
 const PATIENCE = { connect: 5000, headers: 15_000, stall: 20_000, retry: 10_000 };
 
+/** Milliseconds after which a server looks its mirrors up again, and trusts again those that failed. */
+const MEMORY = 60_000;
+
 /** The registries of --pull-through, as references write them; undefined without the flag. A usage error for what is no registry. */
 export function pulledHosts(context: ServeContext): ReadonlySet<string> | undefined {
   const { input } = context;
@@ -153,6 +156,7 @@ export async function withUpstream<T>(
     retry,
     limits: { connect, headers, stall, minSpeed },
     around: viaLayer(id),
+    memory: MEMORY,
   };
   const warn = (message: string) => void tell(context, `warning: ${message}`).catch(() => {});
   const gate = await checkedGate(context);

@@ -61,6 +61,8 @@ export interface RegistryOptions {
   readonly reach?: Host['reach'];
   /** Ask the URLs that descriptors name before the registry. */
   readonly foreignUrls?: boolean | undefined;
+  /** Milliseconds after which hosts are looked up again, and those that failed are trusted again. Default: when the client ends. */
+  readonly memory?: number | undefined;
   /** Where to ask. Default: the registry that the reference names. */
   readonly hosts?: Hosts | undefined;
   /** The outermost layer of requests to registries, such as retries. */
@@ -182,11 +184,11 @@ function compose(pool: TransportPool, clock: Clock, options: RegistryOptions, ob
     userAgent,
     observe,
     reach,
-    health: new HostHealth(),
+    health: new HostHealth(clock, options.memory),
     partless: new Set(),
     cooldowns,
     foreign: options.foreignUrls === true ? foreign : undefined,
-    hosts: rememberedHosts(options, observe),
+    hosts: rememberedHosts(options, clock, observe),
     account: (origin, repository) => authorizer.account(origin, repository),
     plain: (host) => stack(pool.forHost(host), { redirects: redirectsOf(host), ...perExchange(false, host) }),
     transport: (host, repository, pushes) =>

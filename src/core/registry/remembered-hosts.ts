@@ -1,4 +1,5 @@
 import { SingleFlight } from '../async/single-flight.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { ProxyChoice } from '../ports/transport.ts';
 import { defaultHosts, type Host, type HostList, type Hosts, type SchemeOptions } from './hosts.ts';
 import type { HostSummary, Observe } from './observe.ts';
@@ -7,27 +8,31 @@ import { safeUrl } from './redact.ts';
 export interface HostsOptions extends SchemeOptions {
   readonly hosts?: Hosts | undefined;
   readonly proxy?: ProxyChoice | undefined;
+  readonly memory?: number | undefined;
   readonly limits?: { readonly connect?: number | undefined } | undefined;
 }
 
 /** Milliseconds to connect to a host that is not the last, unless a limit is set: 30 s is long for a dead mirror. */
 const MIRROR_DIAL_TIMEOUT = 5_000;
 
-/** Looks the hosts of each namespace up once, and reports them. */
-export function rememberedHosts(options: HostsOptions, observe: Observe): Hosts {
+/** Looks the hosts of each namespace up once (once in `memory` milliseconds), and reports them. */
+export function rememberedHosts(options: HostsOptions, clock: Clock, observe: Observe): Hosts {
   const look = options.hosts ?? defaultHosts(options);
-  const known = new Map<string, HostList>();
+  const known = new Map<string, { readonly list: HostList; readonly since: number }>();
+  const { memory = Number.POSITIVE_INFINITY } = options;
   const flights = new SingleFlight<HostList>();
-  return async (reference, { signal }) =>
-    known.get(reference.host) ??
-    (await flights.run(reference.host, signal, async (shared) => {
+  return async (reference, { signal }) => {
+    const kept = known.get(reference.host);
+    if (kept !== undefined && clock.monotonic() - kept.since < memory) return kept.list;
+    return await flights.run(reference.host, signal, async (shared) => {
       const found = await look(reference, { signal: shared });
       const list = { ...found, hosts: found.hosts.map((host, at) => impatient(host, at, found, options)) };
-      known.set(reference.host, list);
+      known.set(reference.host, { list, since: clock.monotonic() });
       const hosts = list.hosts.map((host) => summary(host, options));
       observe({ type: 'hosts', namespace: reference.host, source: list.source, hosts });
       return list;
-    }));
+    });
+  };
 }
 
 function impatient(host: Host, at: number, { hosts }: HostList, { limits }: HostsOptions): Host {

@@ -8,6 +8,7 @@ import { HostHealth } from '../../../src/core/registry/host-health.ts';
 import { ALL_CAPABILITIES, type Capability, type Host } from '../../../src/core/registry/hosts.ts';
 import type { RegistryEvent } from '../../../src/core/registry/observe.ts';
 import { overHosts } from '../../../src/core/registry/over-hosts.ts';
+import { rememberedHosts } from '../../../src/core/registry/remembered-hosts.ts';
 import { fakeClock, scripted, withClient } from '../../registry/client.ts';
 
 const host = (name: string, capabilities: readonly Capability[] = ALL_CAPABILITIES): Host => ({
@@ -29,7 +30,7 @@ function ground(hosts: readonly Host[], fails: Readonly<Record<string, Error>> =
   const events: RegistryEvent[] = [];
   const deps = {
     clock: fakeClock(),
-    health: new HostHealth(),
+    health: new HostHealth(fakeClock()),
     hosts: async () => ({ source: 'test', hosts }),
     observe: (event: RegistryEvent) => void events.push(event),
   };
@@ -185,7 +186,7 @@ test('the caller’s abort is not an answer', async () => {
   const { asked } = ground([]);
   const deps = {
     clock: fakeClock(),
-    health: new HostHealth(),
+    health: new HostHealth(fakeClock()),
     hosts: async () => ({ source: 'test', hosts: [host('m1'), host('reg.test')] }),
     observe: () => {},
   };
@@ -237,4 +238,25 @@ test('a mirror that fails, and a registry that never had it: twice more, then wh
       asked,
     );
   }
+});
+
+test('over hosts: a demotion, and a list of hosts, last as long as the client remembers', async () => {
+  const clock = fakeClock();
+  const health = new HostHealth(clock, 60_000);
+  health.demote(host('m1'), 'damage');
+  clock.advance(59_999);
+  health.demote(host('m1'), 'damage again');
+  assert.equal(health.demotedFor(host('m1')), 'damage');
+  clock.advance(1);
+  assert.equal(health.demotedFor(host('m1')), undefined);
+  assert.deepEqual(health.order([host('m1'), host('m2')]), [host('m1'), host('m2')]);
+  let looks = 0;
+  const hosts = async () => ({ source: 'test', hosts: looks++ === 0 ? [host('m1')] : [host('m2')] });
+  const known = rememberedHosts({ hosts, memory: 60_000 }, clock, () => {});
+  const first = async () => (await known(parseReference('r.test/a:1'), {})).hosts[0]?.base.href;
+  assert.equal(await first(), host('m1').base.href);
+  clock.advance(59_999);
+  assert.equal(await first(), host('m1').base.href);
+  clock.advance(1);
+  assert.equal(await first(), host('m2').base.href);
 });
