@@ -431,3 +431,37 @@ test('auth: of the repositories that were asked longest ago nothing is kept', as
   });
   assert.equal(asked.filter((name) => name === 'first').length, 2);
 });
+
+for (const mode of ['basic', 'bearer'] as const)
+  test(`auth: a password that was changed is asked of its source again, once (${mode})`, async () => {
+    let [right, given, asked] = ['one', 'one', 0];
+    const isRight = (header: string | undefined) => header === basic('foo', right);
+    const digest = { 'docker-content-digest': image.root.digest, 'content-length': '5' };
+    const transports = scripted(({ url, headers }) => {
+      const { authorization } = headers;
+      if (url.host === 'auth.test')
+        return isRight(authorization) ? { body: '{"token":"T","expires_in":1}' } : { status: 401 };
+      if (mode === 'basic' ? isRight(authorization) : authorization === 'Bearer T')
+        return { headers: { ...digest, 'content-type': image.root.mediaType } };
+      const challenge = mode === 'basic' ? 'Basic realm="x"' : 'Bearer realm="https://auth.test/t"';
+      return { status: 401, headers: { 'www-authenticate': challenge } };
+    });
+    const clock = fakeClock();
+    const credentials = async () => {
+      asked++;
+      return { username: 'foo', secret: given };
+    };
+    await withClient({ transports, credentials, clock }, async (client) => {
+      const ask = () => client.resolve(parseReference('reg.test/t/a:x'));
+      await ask();
+      clock.advance(10_000);
+      [right, given] = ['two', 'two'];
+      await ask();
+      assert.equal(asked, 2);
+      clock.advance(10_000);
+      right = 'three';
+      assert.equal(kindOf(await failure(ask())), 'Unauthenticated');
+      given = 'three';
+      await ask();
+    });
+  });

@@ -4,7 +4,14 @@ import { BoundedMap } from '../../bounded-map.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { HttpRequest, HttpResponse, Transport } from '../../ports/transport.ts';
 import { discard, readSome } from '../body.ts';
-import { basicAuthorization, type Credential, type Credentials } from '../credentials/credential.ts';
+import {
+  basicAuthorization,
+  type Credential,
+  type Credentials,
+  isSame,
+  type TokenCredential,
+} from '../credentials/credential.ts';
+import { statusOf } from '../failures.ts';
 import type { Host } from '../hosts.ts';
 import type { Layer } from '../layers.ts';
 import type { Observe } from '../observe.ts';
@@ -127,8 +134,9 @@ export class Authorizer {
     refusal: HttpResponse,
   ): Promise<Sent | undefined> {
     if (scheme === 'basic') {
-      const answer = sent?.key === '' ? undefined : await this.#basic(errand);
-      if (answer === undefined) return undefined;
+      if (sent?.key === '') this.#forgetCredential(errand);
+      const answer = await this.#basic(errand);
+      if (answer === undefined || answer.header === sent?.header) return undefined;
       this.#schemes.set(accessKey(errand), scheme);
       await discard(refusal.body);
       return answer;
@@ -200,16 +208,44 @@ export class Authorizer {
     if (kept !== undefined && this.#deps.clock.now() < kept.expiresAt) {
       return { header: `Bearer ${kept.value}`, key, fresh: false };
     }
-    const account = this.account(errand.host.base.origin, errand.repository);
     const token = await this.#tokenFlights.run(key, errand.request.signal, async (shared) => {
-      const { clock, userAgent } = this.#deps;
-      const send = this.#deps.tokenTransport(errand.host);
-      const made = await fetchToken({ send, clock, userAgent }, { ...scheme, credential, account }, shared);
+      const { clock } = this.#deps;
+      const made = await this.#newToken(errand, scheme, credential, shared);
       this.#tokens.drop(({ expiresAt }) => expiresAt <= clock.now());
       this.#tokens.set(key, made);
       return made;
     });
     return { header: `Bearer ${token.value}`, key, fresh: true };
+  }
+
+  /** With the credential of now, where the token server refuses the one that is kept. */
+  async #newToken(
+    errand: Errand,
+    scheme: Bearer,
+    kept: TokenCredential | undefined,
+    signal: AbortSignal,
+  ): Promise<Token> {
+    const { clock, userAgent } = this.#deps;
+    const send = this.#deps.tokenTransport(errand.host);
+    const ask = async (credential: TokenCredential | undefined): Promise<Token> => {
+      const account = this.account(errand.host.base.origin, errand.repository);
+      return await fetchToken({ send, clock, userAgent }, { ...scheme, credential, account }, signal);
+    };
+    try {
+      return await ask(kept);
+    } catch (err) {
+      const status = statusOf(err);
+      if (kept === undefined || (status !== 401 && status !== 403)) throw err;
+      this.#forgetCredential(errand);
+      const found = await this.#credential({ ...errand, request: { ...errand.request, signal } });
+      if (found === undefined || 'registryToken' in found || isSame(found, kept)) throw err;
+      return await ask(found);
+    }
+  }
+
+  /** The source may have another one by now: a client may live for months. */
+  #forgetCredential({ host, repository }: Errand): void {
+    this.#credentials.delete(credentialKey({ host, repository }));
   }
 
   async #credential({ host, repository, request }: Errand): Promise<Credential | undefined> {

@@ -25,3 +25,10 @@ export function basicAuthorization(username: string, secret: string): string {
   const bytes = new TextEncoder().encode(`${username}:${secret}`);
   return `Basic ${btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))}`;
 }
+
+/** Whatever their sources are. */
+export function isSame(one: TokenCredential, other: TokenCredential): boolean {
+  return 'username' in one
+    ? 'username' in other && one.username === other.username && one.secret === other.secret
+    : 'refreshToken' in other && one.refreshToken === other.refreshToken;
+}
