@@ -107,5 +107,6 @@ function placeDeps({ runtime }: Context): Parameters<typeof dockerConfigPath>[0]
 }
 
 function keepDeps({ runtime }: Context): KeepDeps {
-  return { fs: runtime.fs, programs: runtime.programs, random: (length) => runtime.host.random(length) };
+  const { fs, programs, clock } = runtime;
+  return { fs, programs, clock, random: (length) => runtime.host.random(length) };
 }

@@ -1,6 +1,6 @@
 /** Credentials into Docker's config.json, or into the helper that the file names, and out of them. */
 import { cleanedUp, closingAfter } from '../../async/cleanup.ts';
-import { HawserError, hintOf, ifFound, kindOf, messageOf, wrap } from '../../errors.ts';
+import { HawserError, hintOf, ifFound, isKind, kindOf, messageOf, wrap } from '../../errors.ts';
 import { parseJson } from '../../oci/json.ts';
 import type { Call } from '../../ports/call.ts';
 import type { Runtime } from '../../runtime.ts';
@@ -8,7 +8,7 @@ import { printable } from '../redact.ts';
 import { helperOf, isDockerHub, parseAuthFile, serverOf } from './auth-file.ts';
 import { HELPER_TIME_LIMIT } from './helper.ts';
 
-export interface KeepDeps extends Pick<Runtime, 'fs' | 'programs'> {
+export interface KeepDeps extends Pick<Runtime, 'fs' | 'programs' | 'clock'> {
   readonly random: (length: number) => Uint8Array;
 }
 
@@ -22,6 +22,9 @@ export interface KeptIn {
 
 const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_OUTPUT = 64 * 1024;
+const LOCK_TRIES = 100;
+/** Milliseconds. */
+const LOCK_PAUSE = 50;
 
 /** `helper`: is named in the file for this host from now on. All else that the file has stays. */
 export async function keepCredential(
@@ -40,21 +43,32 @@ export async function keepCredential(
   },
   call: Call,
 ): Promise<KeptIn> {
-  const document = await readDocument(deps, path, call);
-  if (helper !== undefined) member(document, 'credHelpers')[serverOf(host)] = helper;
-  const named = helperOf(parseAuthFile(JSON.stringify(document), path), host);
+  const nameHelper = (document: Document): ReturnType<typeof helperOf> => {
+    if (helper !== undefined) member(document, 'credHelpers')[serverOf(host)] = helper;
+    return helperOf(parseAuthFile(JSON.stringify(document), path), host);
+  };
+  const before = await readDocument(deps, path, call);
+  const named = nameHelper(before);
   if (named !== undefined) {
     const entry = { ServerURL: named.server, Username: username, Secret: secret };
     await runHelper(deps, named.name, 'store', JSON.stringify(entry), call);
-    const dropped = dropEntries(document, host);
-    if (dropped || helper !== undefined) await writeDocument(deps, path, document, call);
+    if (dropEntries(before, host) || helper !== undefined)
+      await changeDocument(deps, path, call, (document) => {
+        nameHelper(document);
+        dropEntries(document, host);
+      });
     return { place: `docker-credential-${named.name}`, isPlain: false };
   }
   const bytes = new TextEncoder().encode(`${username}:${secret}`);
   const auth = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
-  dropEntries(document, host);
-  member(document, 'auths')[serverOf(host)] = { auth };
-  await writeDocument(deps, path, document, call);
+  await changeDocument(deps, path, call, (document) => {
+    if (nameHelper(document) !== undefined)
+      throw new HawserError('FailedPrecondition', `${path} names a helper for ${host} since a moment`, {
+        hint: 'Log in again: the helper then keeps the password',
+      });
+    dropEntries(document, host);
+    member(document, 'auths')[serverOf(host)] = { auth };
+  });
   return { place: path, isPlain: true };
 }
 
@@ -69,12 +83,49 @@ export async function dropCredential(
   const named = helperOf(parseAuthFile(JSON.stringify(document), path), host);
   if (named !== undefined) await runHelper(deps, named.name, 'erase', named.server, call);
   const dropped = dropEntries(document, host);
-  if (dropped) await writeDocument(deps, path, document, call);
+  if (dropped) await changeDocument(deps, path, call, (now) => void dropEntries(now, host));
   if (named !== undefined) return `docker-credential-${named.name}`;
   return dropped ? path : undefined;
 }
 
 type Document = Record<string, unknown>;
+
+/** Reads, changes and writes under a lock file: what others keep meanwhile stays. No helper runs in it, so that it takes a moment only. */
+async function changeDocument(
+  deps: KeepDeps,
+  path: string,
+  call: Call,
+  change: (document: Document) => void,
+): Promise<void> {
+  const { fs } = deps;
+  await fs.mkdir(path.slice(0, path.lastIndexOf('/')), 0o700, { parents: true, ...call });
+  const lock = `${path}.lock`;
+  await takeLock(deps, path, lock, call);
+  await closingAfter(
+    async () => {
+      const document = await readDocument(deps, path, call);
+      change(document);
+      await writeDocument(deps, path, document, call);
+    },
+    () => fs.remove(lock),
+  );
+}
+
+async function takeLock({ fs, clock }: KeepDeps, path: string, lock: string, call: Call): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      const file = await fs.open(lock, 'exclusive', 0o600, call);
+      return await file.close();
+    } catch (err) {
+      if (!isKind(err, 'AlreadyExists')) throw wrap(`Cannot change ${path}`, err);
+      if (tries === LOCK_TRIES)
+        throw new HawserError('FailedPrecondition', `Cannot change ${path}: ${lock} is there`, {
+          hint: `Another login or logout changes the file; when none is running, remove ${lock}`,
+        });
+    }
+    await clock.sleep(LOCK_PAUSE, call.signal);
+  }
+}
 
 async function readDocument({ fs }: KeepDeps, path: string, call: Call): Promise<Document> {
   const info = await fs.stat(path, call);
@@ -113,7 +164,6 @@ async function writeDocument(
   document: Document,
   call: Call,
 ): Promise<void> {
-  await fs.mkdir(path.slice(0, path.lastIndexOf('/')), 0o700, { parents: true, ...call });
   const suffix = Array.from(random(6), (byte) => byte.toString(16).padStart(2, '0')).join('');
   const made = `${path}.${suffix}`;
   try {

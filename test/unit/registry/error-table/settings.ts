@@ -93,7 +93,36 @@ function keeping(
 
 const MEND_HELPER = /^Mend docker-credential-x, or name another helper with --helper$/;
 
+/** Of `login` without a helper: how the lock file is opened, and what the file has by then. */
+function locking(open: () => Promise<unknown>, then = '{}'): () => Promise<unknown> {
+  const texts = ['{}', then];
+  const nothing = async (): Promise<void> => {};
+  const readFile = async () => new TextEncoder().encode(texts.shift());
+  const fs = { stat: nothing, mkdir: nothing, remove: nothing, open, readFile };
+  const deps = { fs, clock: { sleep: nothing }, random: (length: number) => new Uint8Array(length) };
+  const entry = { host: 'h', username: 'u', secret: 'hunter2' };
+  return () => keepCredential(deps as never, '/x/config.json', entry, {});
+}
+
 const LOGINS: readonly Row[] = [
+  {
+    says: /^Cannot change \/x\/config\.json: read-only$/,
+    fail: locking(async () => {
+      throw new HawserError('PermissionDenied', 'read-only');
+    }),
+  },
+  {
+    says: /^Cannot change \/x\/config\.json: \/x\/config\.json\.lock is there$/,
+    hint: /^Another login or logout changes the file; when none is running, remove \/x\/config\.json\.lock$/,
+    fail: locking(async () => {
+      throw new HawserError('AlreadyExists', 'there');
+    }),
+  },
+  {
+    says: /^\/x\/config\.json names a helper for h since a moment$/,
+    hint: /^Log in again: the helper then keeps the password$/,
+    fail: locking(async () => ({ close: async () => {} }), '{"credsStore":"x"}'),
+  },
   keeping(
     /^Cannot change \/x\/config\.json: it is a symlink$/,
     /^Name the directory of the file itself/,
