@@ -95,7 +95,9 @@ async function fromDirectory(
     found.sources.push({ type: 'archive', path: dir });
     return;
   }
-  for (const { name } of entries) {
+  // A bundle that builds upon another comes after that one.
+  const names = entries.map(({ name }) => name).sort();
+  for (const name of names) {
     if (name.startsWith('.')) continue;
     const path = `${dir === '/' ? '' : dir}/${name}`;
     await readable(path, found.sources, call, async () => {

@@ -244,13 +244,13 @@ export class PullThrough implements Upstream, AsyncDisposable {
     const { retry } = this.#options;
     const { content } = backend;
     const deps: BlobDeps = { content, fetcher, clock, report, retry, link: this.#link, space };
-    const fetch = async (under: string) =>
+    const bring = async (under: string) =>
       void (await fetchBlob(deps, desc, { lease: under, labels: sourceLabels(reference), anew, signal }));
     try {
-      await fetch(lease);
+      await bring(lease);
     } catch (err) {
       if (!isKind(err, 'NotFound') || !(await this.#leases.isLost(lease, { signal }))) throw err;
-      await fetch(await this.#leases.hold(desc.digest, { signal }));
+      await bring(await this.#leases.hold(desc.digest, { signal }));
     }
   }
 

@@ -123,3 +123,24 @@ test('an abort is no failure of a file', async () => {
     temp[Symbol.dispose]();
   }
 });
+
+test('the archives of a directory are taken in the order of their names, however the directory lists them', async () => {
+  const temp = tempDir();
+  try {
+    const names = ['a.tar.gz', 'b.tar.gz', 'c.tar.gz'];
+    for (const name of names) writeFileSync(join(temp.path, name), gzipSync(name));
+    for (const listed of [names, names.toReversed()]) {
+      const list = async (path: string) => {
+        const entries = await real.list(path);
+        return listed.flatMap((name) => entries.filter((one) => one.name === name));
+      };
+      const { sources } = await nodeSources({ ...real, list }, [temp.path], {});
+      assert.deepEqual(
+        sources.map(({ path }) => path),
+        names.map((name) => join(temp.path, name)),
+      );
+    }
+  } finally {
+    temp[Symbol.dispose]();
+  }
+});
