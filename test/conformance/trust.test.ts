@@ -269,6 +269,54 @@ for (const [what, more, comes] of BESIDE)
         assert.doesNotMatch(plan.out, new RegExp(digest));
       }));
 
+const LETS_IN: readonly (readonly ['fetch' | 'import', string, object])[] = [
+  ['fetch', 'all platforms', { platforms: 'all' }],
+  ['fetch', 'the metadata', { metadataOnly: true }],
+  ['import', 'all platforms', { platforms: 'all' }],
+];
+for (const [way, what, options] of LETS_IN)
+  test(`of an index that nobody vouches for only the entries of the verdict come, and what is below them: ${way}, ${what}`, () =>
+    withFixtures(async ({ store, registry }) => {
+      const [good, listed, evil, below] = await Promise.all(['a', 'b', 'c', 'd'].map((name) => image(name)));
+      assert.ok(good && listed && evil && below);
+      const vouched = buildIndex([listed]);
+      const other = buildIndex([below]);
+      const entryOf = ({ root }: typeof good) => ({
+        ...{ mediaType: root.mediaType, digest: root.digest, size: root.bytes.length },
+        platform: AMD64,
+      });
+      const parts = [good, vouched, evil, other];
+      const manifests = parts.map(entryOf);
+      const bytes = new TextEncoder().encode(
+        JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests }),
+      );
+      for (const [at, one] of [listed, below, ...parts].entries()) registry.push(SIGNED, `part${at}`, one);
+      const root = registry.putManifest(SIGNED, 'parts', INDEX, bytes);
+      const entries = [good.root.digest, vouched.root.digest];
+      const vouchers = [{ by: 'key', signer: 'a test', format: 'bundle', digest: root }];
+      const verify = async () => ({ accepted: true, by: 'a test', vouchers, entries }) as never;
+      if (way === 'fetch') await fetch(`${registry.host}/${SIGNED}:parts`, { store, verify, ...options });
+      else {
+        const dir = join(tempDir().path, 'layout');
+        mkdirSync(join(dir, 'blobs/sha256'), { recursive: true });
+        writeFileSync(join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+        const put = (digest: string, content: Uint8Array) =>
+          writeFileSync(join(dir, 'blobs/sha256', digest.slice(7)), content);
+        put(root, bytes);
+        for (const one of [listed, below, ...parts]) {
+          put(one.root.digest, one.root.bytes);
+          for (const blob of one.blobs) put(...blob);
+        }
+        const annotations = { 'io.containerd.image.name': 'registry.test/a/b:1' };
+        const named = { mediaType: INDEX, digest: root, size: bytes.length, annotations };
+        writeFileSync(join(dir, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [named] }));
+        await importImages({ store, from: dir, unpack: false, verify, ...options });
+      }
+      const here = new Set((await store.content.list()).map((one) => String(one.digest)));
+      for (const one of [good, vouched, listed]) assert.ok(here.has(one.root.digest));
+      for (const one of [evil, below]) assert.ok(!here.has(one.root.digest), 'nobody has vouched for it');
+    }));
+
 test('an unsigned index that lists no manifest: what it lists must be signed', () =>
   withFixtures(async (bench) => {
     const { store, registry } = bench;

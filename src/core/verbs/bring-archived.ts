@@ -8,7 +8,7 @@ import type { Digest } from '../oci/digest.ts';
 import { parseReference } from '../reference/parse.ts';
 import { archiveSource } from './archive-source.ts';
 import { checkImport, hasImageFor } from './check-import.ts';
-import { fetchContent } from './fetch.ts';
+import { entriesOf, fetchContent } from './fetch.ts';
 import { spaceCheck } from './forecast.ts';
 import type { ImportJob, ImportOptions } from './import-options.ts';
 import type { PullOptions, UnpackedPlatform } from './options.ts';
@@ -67,9 +67,14 @@ export async function checkAndBring(
 
 async function bringAll(job: ImportJob, opened: Opened, images: readonly JudgedImage[]): Promise<Unpacked> {
   const unpacked = new Map<Digest, readonly UnpackedPlatform[]>();
-  for (const image of images)
-    if (!unpacked.has(image.target.digest))
-      unpacked.set(image.target.digest, await bring(job, opened, image));
+  for (const image of images) {
+    const { digest } = image.target;
+    if (unpacked.has(digest)) continue;
+    // Of several names of one image, one may let in all of the image.
+    const isWhole = (one: JudgedImage) =>
+      one.target.digest === digest && entriesOf(one.verified) === undefined;
+    unpacked.set(digest, await bring(job, opened, images.find(isWhole) ?? image));
+  }
   return unpacked;
 }
 
@@ -106,7 +111,7 @@ async function bring(
   report({ type: 'resolved', name, root: target });
   const maxConcurrentDownloads = archive.arriving === undefined ? undefined : AWAITED;
   const pulling = { ...job, options: { ...pullOptions(options, name), maxConcurrentDownloads } };
-  const root = { root: target, generated };
+  const root = { root: target, generated, verified: image.verified };
   const { os } = deps.hostPlatform;
   if (unpack && (await hasImageFor(os, blobs, image, wanted, { signal })))
     return await fetchAndUnpack(pulling, root, spaceCheck(pulling, true), (own) => archiveSource(own, blobs));

@@ -86,6 +86,8 @@ class Walk {
   /** By digest: documents that were brought for the choice, or are on their way, with their children. */
   readonly #brought = new Map<string, Promise<readonly Descriptor[]>>();
   readonly #claimed: Claims = new Map();
+  /** Digests below the entries that may come in: whoever vouches for an index vouches for what it lists. */
+  readonly #vouched = new Set<string>();
 
   constructor(deps: WalkDeps, root: Descriptor, options: WalkOptions, call: WalkCall) {
     this.#deps = deps;
@@ -211,11 +213,22 @@ class Walk {
   }
 
   #wantedOf(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
-    if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(desc, children);
+    if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(desc, this.#admitted(desc, children));
     if (isBlobListType(desc.mediaType)) return children;
     if (!isManifestType(desc.mediaType)) return [];
     if (desc.digest === this.#root.digest) this.#rootConfig = children[0];
     return largestFirst(this.#choice.ofManifest(desc, children));
+  }
+
+  /** Of an index that nobody vouches for: the entries that may come in, and indexes, as they may list such. */
+  #admitted({ digest }: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
+    const { entries } = this.#options;
+    if (entries === undefined) return children;
+    if (entries.has(digest) || this.#vouched.has(digest)) {
+      for (const child of children) this.#vouched.add(child.digest);
+      return children;
+    }
+    return children.filter((child) => entries.has(child.digest) || isIndexType(child.mediaType));
   }
 
   async #children(desc: Descriptor, signal: AbortSignal): Promise<readonly Descriptor[]> {
