@@ -48,9 +48,6 @@ async function configured(runtime: Runtime, parsed: ParsedCommand): Promise<Pars
   // Two small files, before signals are listened to: an interrupt ends the process.
   const { signal } = new AbortController();
   const files = await settingsFiles(runtime, parsed.input, { signal });
-  for (const { path, state } of files)
-    if (state.startsWith('not read'))
-      await warn({ stderr: pipeAware(runtime.host.stderr) }, `warning: ${path} is ${state}`);
   const sources = files.flatMap(({ source }) => source ?? []);
   const input = parsed.input.with(sources);
   for (const flag of [...GRAMMAR.globals, ...parsed.command.flags]) input.get(flag);

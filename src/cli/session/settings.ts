@@ -1,9 +1,10 @@
 /** hawser.toml: what the system and the user have set for all commands. */
 import { parse, type TomlTable, type TomlValue } from 'smol-toml';
 import { absolutePath } from '../../core/absolute-path.ts';
-import { type HawserError, ifFound, messageOf, wrap } from '../../core/errors.ts';
+import { HawserError, hintOf, ifFound, isKind, kindOf, messageOf, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
+import { readIdMaps } from '../../core/users/id-map.ts';
 import { checkFile } from '../../core/users/owned-path.ts';
 import type { AnyFlag } from '../grammar/flag.ts';
 import { CONFIG, type GlobalFlag } from '../grammar/flags.ts';
@@ -13,6 +14,9 @@ import { usageError } from '../grammar/usage-error.ts';
 
 const SYSTEM = '/etc/hawser/hawser.toml';
 const MAX_BYTES = 1 << 20;
+/** Whom files of users belong to that a user namespace does not map (/proc/sys/kernel/overflowuid). */
+const OVERFLOW_UID = 65534;
+const INSTEAD = '--config FILE takes another file, --config none takes no file';
 /** In the place of a path. */
 const WORDS: readonly string[] = ['', 'none', 'system'];
 
@@ -20,8 +24,7 @@ type SettingsRuntime = Pick<Runtime, 'fs' | 'host' | 'syscalls'>;
 
 export interface SettingsFile {
   readonly path: string;
-  /** `absent`, `read`, or why the file is not read. */
-  readonly state: string;
+  readonly state: 'absent' | 'read';
   readonly source: Source | undefined;
 }
 
@@ -56,46 +59,71 @@ function userFile({ env }: Runtime['host']): string | undefined {
   return dir === undefined ? undefined : `${dir}/hawser/hawser.toml`;
 }
 
-/** Whoever can write the file says where root's store is: only root may, where root runs hawser, and else the user or root. */
+/**
+ * Whoever can write the file says where root's store is, and what a policy asks: only root may, where root runs hawser, and else the user or root.
+ * PermissionDenied for a file that is there and is another's: without the file its policies would not hold.
+ */
 async function readUsers(runtime: SettingsRuntime, path: string, call: Call): Promise<SettingsFile> {
   const found = await ifFound(runtime.fs.stat(path, { follow: true, ...call }), 'PermissionDenied');
   if (found === undefined) return { path, state: 'absent', source: undefined };
-  const refused = await (runtime.host.uid === 0 ? notRoots : notOwn)(runtime, path, call);
-  if (refused !== undefined) return { path, state: `not read: ${refused}`, source: undefined };
+  try {
+    await (runtime.host.uid === 0 ? checkRoots : checkOwn)(runtime, path, call);
+  } catch (err) {
+    call.signal?.throwIfAborted();
+    throw new HawserError(kindOf(err), `Cannot trust the configuration ${path}: ${messageOf(err)}`, {
+      hint: `${hintOf(err) ?? trustHint(runtime.host)}; ${INSTEAD}`,
+      cause: err,
+    });
+  }
   return await readIfAny(runtime, path, call);
 }
 
-/** Why others than root could have written the file, or could replace the file or a directory on its way. */
-async function notRoots(
-  { syscalls }: Pick<Runtime, 'syscalls'>,
-  path: string,
-  call: Call,
-): Promise<string | undefined> {
-  try {
-    checkFile(await syscalls(), path, [0]);
-    return undefined;
-  } catch (err) {
-    call.signal?.throwIfAborted();
-    return messageOf(err);
-  }
+/** What makes a file trusted. Deno may hide who the user is: then the uid is that of `nobody`. */
+function trustHint({ runtime, uid }: Runtime['host']): string {
+  return runtime === 'deno' && uid === OVERFLOW_UID
+    ? 'Allow Deno to ask who the user is (--allow-sys=uid)'
+    : 'Only root and the user who runs hawser may own, or write to, the file and the directories above';
+}
+
+/** Throws when others than root could have written the file, or could replace the file or a directory on its way. */
+async function checkRoots({ fs, syscalls }: SettingsRuntime, path: string, call: Call): Promise<void> {
+  checkFile(await syscalls(), path, [0], [0, ...(await unmapped(fs, call))]);
 }
 
 /** The same of a user, whose group may write: a umask of 002 is usual. */
-async function notOwn({ fs, host }: SettingsRuntime, path: string, call: Call): Promise<string | undefined> {
+async function checkOwn({ fs, host }: SettingsRuntime, path: string, call: Call): Promise<void> {
+  const above = [0, host.uid, ...(await unmapped(fs, call))];
   const names = path.split('/').slice(1);
   for (const at of names.keys()) {
     const one = `/${names.slice(0, at + 1).join('/')}`;
+    const owners = one === path ? [0, host.uid] : above;
     const info = await ifFound(fs.stat(one, { follow: true, ...call }), 'PermissionDenied');
-    if (info !== undefined && info.uid !== host.uid && info.uid !== 0)
-      return `${one} belongs to user ${info.uid}`;
+    if (info !== undefined && !owners.includes(info.uid))
+      throw new HawserError('PermissionDenied', `${one} belongs to user ${info.uid}`);
   }
-  return undefined;
 }
 
-/** Deno may forbid to look: then there is none. */
+/** In a user namespace, whom `/` and `/home` belong to: root outside, who is not mapped there. */
+async function unmapped(fs: SettingsRuntime['fs'], call: Call): Promise<readonly number[]> {
+  return (await readIdMaps(fs, call)).isNamespace ? [OVERFLOW_UID] : [];
+}
+
+/** Deno may forbid to look: then there is none. A file that can be seen is read, or is an error. */
 async function readIfAny({ fs }: Pick<Runtime, 'fs'>, path: string, call: Call): Promise<SettingsFile> {
-  const bytes = await ifFound(fs.readFile(path, MAX_BYTES, call), 'PermissionDenied');
-  return bytes === undefined ? { path, state: 'absent', source: undefined } : fileOf(path, bytes);
+  try {
+    const bytes = await ifFound(fs.readFile(path, MAX_BYTES, call));
+    if (bytes !== undefined) return fileOf(path, bytes);
+  } catch (err) {
+    if (!isKind(err, 'PermissionDenied')) throw err;
+    const seen = await ifFound(fs.stat(path, { follow: true, ...call }), 'PermissionDenied');
+    if (seen !== undefined)
+      throw wrap(
+        `Cannot use the configuration ${path}`,
+        err,
+        `The user who runs hawser has to read it; ${INSTEAD}`,
+      );
+  }
+  return { path, state: 'absent', source: undefined };
 }
 
 function fileOf(path: string, bytes: Uint8Array): SettingsFile {

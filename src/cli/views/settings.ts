@@ -9,8 +9,8 @@ export interface SettingRow {
 /** The configuration of the commands. */
 export interface SettingsView {
   readonly type: 'settings';
-  /** `state`: `read`, `absent`, or why the file is not read. */
-  readonly files: readonly { readonly path: string; readonly state: string }[];
+  /** `state`: `read` or `absent`. */
+  readonly files: readonly { readonly path: string; readonly state: 'absent' | 'read' }[];
   readonly rows: readonly SettingRow[];
   readonly json: boolean;
 }

@@ -56,9 +56,12 @@ export function checkSocket(sys: Syscalls, path: string, owners: Owners): void {
   }
 }
 
-/** PermissionDenied unless the path leads, through symlinks too, to a regular file that only an owner can write to or replace. */
-export function checkFile(sys: Syscalls, path: string, owners: Owners): void {
-  const walking = new Walk(sys, owners);
+/**
+ * PermissionDenied unless the path leads, through symlinks too, to a regular file that only an owner can write to or replace.
+ * `above`: who may own the directories and symlinks on the way.
+ */
+export function checkFile(sys: Syscalls, path: string, owners: Owners, above: Owners = owners): void {
+  const walking = new Walk(sys, above);
   try {
     const stat = walking.toFile(path);
     if (stat === undefined) throw new HawserError('NotFound', `${path} does not exist`);

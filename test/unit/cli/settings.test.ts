@@ -15,6 +15,7 @@ import { run } from '../../../src/cli/run.ts';
 import { containerdAddress } from '../../../src/cli/session/context.ts';
 import type { Services } from '../../../src/cli/session/services.ts';
 import { settingsFiles, valuesOf } from '../../../src/cli/session/settings.ts';
+import { HawserError, hintOf, kindOf, messageOf } from '../../../src/core/errors.ts';
 import type { HostSystem } from '../../../src/core/ports/host.ts';
 import { workerUrl } from '../../../src/entry/worker-url.ts';
 import { composeRuntime } from '../../../src/platform/compose.ts';
@@ -167,60 +168,157 @@ test('settings: of a store and a containerd the one that is nearer to the user g
   assert.ok(ROOT);
 });
 
-test('settings: a file is not read that somebody else could have written', {
-  skip: needs({ root: true }),
-}, async () => {
+/** A directory with the user's hawser.toml below `.config`, and what hawser makes of it as a user. */
+async function usersFile() {
   const dir = tempDir();
   const base = composeRuntime(parts, { workerUrl: workerUrl() });
-  const input = (): Parameters<typeof settingsFiles>[1] => {
-    const parsed = parseCommandLine(Parser, ['settings'], GRAMMAR, () => undefined);
-    assert.ok(parsed.type === 'run');
-    return parsed.input;
-  };
-  const state = async (uid: number, variable = 'XDG_CONFIG_HOME'): Promise<string | undefined> => {
-    const value = variable === 'HOME' ? dir.path : join(dir.path, '.config');
-    const env = (name: string): string | undefined => (name === variable ? value : undefined);
-    const host: HostSystem = { ...base.host, uid, env };
-    const [user] = await settingsFiles({ ...base, host }, input(), {});
-    assert.equal(user?.path, file);
-    return user?.state;
-  };
+  const parsed = parseCommandLine(Parser, ['settings'], GRAMMAR, () => undefined);
+  assert.ok(parsed.type === 'run');
   const [config, folder] = [join(dir.path, '.config'), join(dir.path, '.config/hawser')];
   const file = join(folder, 'hawser.toml');
+  /** `absent`, `read`, or the error; `idMap`: the namespace's /proc/self/uid_map. */
+  const state = async (uid: number, variable = 'XDG_CONFIG_HOME', idMap?: string): Promise<string> => {
+    const value = variable === 'HOME' ? dir.path : config;
+    const env = (name: string): string | undefined => (name === variable ? value : undefined);
+    const host: HostSystem = { ...base.host, uid, env };
+    const fs: typeof base.fs = new Proxy(base.fs, {
+      get: (target, key) => {
+        if (key === 'readFile' && idMap !== undefined)
+          return async (path: string, ...rest: [number]) =>
+            /^\/proc\/self\/[ug]id_map$/.test(path)
+              ? new TextEncoder().encode(idMap)
+              : await target.readFile(path, ...rest);
+        const member = Reflect.get(target, key, target);
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+    try {
+      const [user] = await settingsFiles({ ...base, fs, host }, parsed.input, {});
+      assert.equal(user?.path, file);
+      return user.state;
+    } catch (err) {
+      assert.equal(kindOf(err), 'PermissionDenied');
+      assert.match(hintOf(err) ?? '', /--config FILE takes another file, --config none takes no file$/);
+      return messageOf(err);
+    }
+  };
+  const write = (): void => {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, 'root = "/x"');
+    for (const one of [config, folder]) chmodSync(one, 0o755);
+    chmodSync(file, 0o644);
+  };
+  const remove = async (): Promise<void> => {
+    await base.workers[Symbol.asyncDispose]();
+    dir[Symbol.dispose]();
+  };
+  return { paths: [dir.path, config, folder, file], file, base, state, write, remove };
+}
+
+test('settings: a file that somebody else could have written is an error', {
+  skip: needs({ root: true }),
+}, async (t) => {
+  const users = await usersFile();
+  t.after(users.remove);
+  const { file, base, state } = users;
+  const cannot = `Cannot trust the configuration ${file}`;
   assert.equal(await state(0), 'absent');
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(file, 'root = "/x"');
-  for (const one of [config, folder]) chmodSync(one, 0o755);
-  chmodSync(file, 0o644);
+  users.write();
   const through = (one: string): boolean => one !== file;
   for (const variable of ['XDG_CONFIG_HOME', 'HOME']) {
     assert.equal(await state(0, variable), 'read');
-    for (const one of [dir.path, config, folder, file]) {
+    for (const one of users.paths) {
       chownSync(one, 1000, 1000);
       const owner = through(one) ? 'goes through a directory of user 1000' : 'belongs to user 1000';
-      assert.equal(await state(0, variable), `not read: ${file} ${owner}`);
+      assert.equal(await state(0, variable), `${cannot}: ${file} ${owner}`);
       assert.equal(await state(1000, variable), 'read');
-      assert.equal(await state(1001, variable), `not read: ${one} belongs to user 1000`);
+      assert.equal(await state(1001, variable), `${cannot}: ${one} belongs to user 1000`);
       chownSync(one, 0, 0);
       const { mode } = await base.fs.stat(one).then((info) => info ?? assert.fail());
       chmodSync(one, mode | 0o002);
       const writers = through(one)
         ? 'goes through a directory that other users can write to'
         : 'can be written to by other users';
-      assert.equal(await state(0, variable), `not read: ${file} ${writers}`);
+      assert.equal(await state(0, variable), `${cannot}: ${file} ${writers}`);
       chmodSync(one, mode);
     }
     assert.equal(await state(0, variable), 'read');
   }
   // A link of another user would be another file by the time that it is read.
-  const other = join(dir.path, 'other.toml');
+  const other = `${file}.other`;
   renameSync(file, other);
   symlinkSync(other, file);
   assert.equal(await state(0), 'read');
   lchownSync(file, 1000, 1000);
-  assert.equal(await state(0), `not read: ${file} goes through a symlink of user 1000`);
-  await base.workers[Symbol.asyncDispose]();
-  dir[Symbol.dispose]();
+  assert.equal(await state(0), `${cannot}: ${file} goes through a symlink of user 1000`);
+});
+
+test('settings: in a user namespace the directories above may belong to a user who is not mapped, the file may not', {
+  skip: needs({ root: true }),
+}, async (t) => {
+  const users = await usersFile();
+  t.after(users.remove);
+  const { file, state } = users;
+  users.write();
+  const [all, own] = ['0 0 4294967295\n', '0 1000 1\n'];
+  for (const uid of [0, 1000])
+    for (const one of users.paths) {
+      chownSync(one, 65534, 65534);
+      const outside = await state(uid, 'HOME', all);
+      assert.match(outside, /^Cannot trust .* (?:a directory of|belongs to) user 65534$/);
+      assert.equal(await state(uid, 'HOME', own), one === file ? outside : 'read');
+      chownSync(one, 0, 0);
+    }
+});
+
+test('settings: a file that is there and cannot be read is an error; one that cannot be seen is none', async () => {
+  const denied = (path: string) => new HawserError('PermissionDenied', `open ${path}: EACCES`);
+  for (const [file, uid] of [
+    [FILE, 0],
+    ['/home/me/.config/hawser/hawser.toml', 1000],
+  ] as const)
+    for (const isSeen of [true, false]) {
+      const fake = fakeRuntime({ env: { HOME: '/home/me' }, uid, ...(isSeen && { files: { [file]: '' } }) });
+      const readFile = async (path: string): Promise<never> => {
+        throw path === file ? denied(path) : new HawserError('NotFound', path);
+      };
+      const stat: typeof fake.runtime.fs.stat = async (path, options) => {
+        if (path === file && !isSeen) throw denied(path);
+        return await fake.runtime.fs.stat(path, options);
+      };
+      const runtime = { ...fake.runtime, fs: { ...fake.runtime.fs, readFile, stat } };
+      const code = await run(runtime, ['settings'], {} as Services);
+      assert.equal(code, isSeen ? 1 : 0, `${file} ${fake.err()}`);
+      if (isSeen) assert.match(fake.err(), /^hawser: Cannot use the configuration .*\nhint: .*--config none/);
+    }
+});
+
+test('settings: where the calls that look at owners are not to be had, the error says so', async () => {
+  const home = '/root/.config/hawser/hawser.toml';
+  for (const [uid, runs, told] of [
+    [0, 'deno', /opening "\/": takes --allow-read\nhint: Run Deno with --allow-read; --config FILE/],
+    [
+      65534,
+      'deno',
+      /belongs to user 1000\nhint: Allow Deno to ask who the user is \(--allow-sys=uid\); --config FILE/,
+    ],
+    [65534, 'node', /belongs to user 1000\nhint: Only root and the user/],
+  ] as const) {
+    const fake = fakeRuntime({ env: { HOME: '/root' }, uid, files: { [home]: '' } });
+    const syscalls = async (): Promise<never> => {
+      throw new HawserError('FailedPrecondition', 'opening "/": takes --allow-read', {
+        hint: 'Run Deno with --allow-read',
+      });
+    };
+    const fs = {
+      ...fake.runtime.fs,
+      stat: async () => ({ type: 'file', size: 0, mode: 0o644, uid: 1000, mtime: 0 }),
+    };
+    const host = { ...fake.runtime.host, runtime: runs };
+    const runtime = { ...fake.runtime, host, fs, syscalls } as unknown as typeof fake.runtime;
+    assert.equal(await run(runtime, ['settings'], {} as Services), 1);
+    assert.match(fake.err(), told);
+  }
 });
 
 test('help: each word that is a command is under one topic', () => {
