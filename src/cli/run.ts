@@ -26,13 +26,14 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
   const parser = await loadParser();
   try {
     const parsed = parseCommandLine(parser, verifierArguments(args), GRAMMAR, (name) => host.env(name));
-    // For containerd hawser answers by the policy of the node alone.
     if (parsed.type === 'run')
-      return await execute(runtime, isVerifier(args) ? parsed : await configured(runtime, parsed), services);
+      return await execute(runtime, await configured(runtime, parsed, isVerifier(args)), services);
     const text = parsed.type === 'version' ? `${versionLine(runtime)}\n` : renderHelp(parsed, GRAMMAR);
     await pipeAware(host.stdout).write(text);
     return 0;
   } catch (err) {
+    // Of a verifier containerd shows standard output.
+    if (isVerifier(args)) await host.stdout.write(`${messageOf(err)}\n`).catch(() => {});
     return await tellFailure(err, {
       stderr: host.stderr,
       debug: args.includes('--debug'),
@@ -43,11 +44,18 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
 
 type ParsedCommand = Extract<Parsed<Command>, { type: 'run' }>;
 
-/** With what hawser.toml says. A bad value of a variable is a usage error, before anything is done. */
-async function configured(runtime: Runtime, parsed: ParsedCommand): Promise<ParsedCommand> {
+/**
+ * With what hawser.toml says: for an image verifier, that of the system alone, as it answers for the node. A bad value of a variable is a
+ * usage error, before anything is done.
+ */
+async function configured(
+  runtime: Runtime,
+  parsed: ParsedCommand,
+  systemOnly: boolean,
+): Promise<ParsedCommand> {
   // Two small files, before signals are listened to: an interrupt ends the process.
   const { signal } = new AbortController();
-  const files = await settingsFiles(runtime, parsed.input, { signal });
+  const files = await settingsFiles(runtime, parsed.input, { systemOnly, signal });
   const sources = files.flatMap(({ source }) => source ?? []);
   const input = parsed.input.with(sources);
   for (const flag of [...GRAMMAR.globals, ...parsed.command.flags]) input.get(flag);

@@ -144,7 +144,7 @@ test('verify: as an image verifier, hawser answers by its policy, on standard ou
   assert.equal((await asVerifier(args, line, policyFile({ type: 'insecureAcceptAnything' }))).code, 0);
 });
 
-test('verify: as an image verifier, no settings, no variable and no other program has a say', async () => {
+test('verify: as an image verifier, no settings, no variable and no other program has a say in who may come in', async () => {
   const args = [
     '-name',
     `${registry.host}/real/cosign3:1`,
@@ -157,11 +157,7 @@ test('verify: as an image verifier, no settings, no variable and no other progra
   const settings = join(dir.path, 'hawser.toml');
   const ran = join(dir.path, 'ran');
   const program = script('asks', `touch ${ran}; exit 0`);
-  for (const text of [
-    `[policies]\nverifier = ["${program}"]\n`,
-    '[policies]\npolicy = "none"\n',
-    'nonsense = 1\n',
-  ]) {
+  for (const text of [`[policies]\nverifier = ["${program}"]\n`, '[policies]\npolicy = "none"\n']) {
     writeFileSync(settings, text);
     const refuses = policyFile({ type: 'reject' });
     const no = await asVerifier(args, line, refuses, { settings, environment: { HAWSER_POLICY: 'none' } });
@@ -172,6 +168,32 @@ test('verify: as an image verifier, no settings, no variable and no other progra
     assert.equal(yes.code, 0, yes.out);
   }
   assert.ok(!existsSync(ran));
+});
+
+test('verify: as an image verifier, the settings of the system say how registries are asked, the user’s do not', async () => {
+  const args = ['-name', NAME, '-digest', image.digest, '-stdin-media-type', TYPE];
+  const line = JSON.stringify({ mediaType: image.mediaType, digest: image.digest, size: image.size });
+  const policy = policyFile({ type: 'sigstore', keyPath: realKey('signer.pub') });
+  const settings = join(dir.path, 'hawser.toml');
+  // Only the hosts directory leads from the name to the registry.
+  writeFileSync(settings, `hosts-dir = "${hosts}"\n[limits]\nretry-time = "1s"\n`);
+  mkdirSync(join(dir.path, '.config/hawser'), { recursive: true });
+  writeFileSync(join(dir.path, '.config/hawser/hawser.toml'), 'nonsense = 1\n');
+  const environment = { HOME: dir.path };
+  const yes = await asVerifier(args, line, policy, { settings, environment });
+  assert.equal(yes.code, 0, yes.out);
+  assert.match(yes.out, /: verified sha256:/);
+  const other = policyFile({ type: 'sigstore', keyPath: realKey('other.pub') });
+  assert.match((await asVerifier(args, line, other, { settings, environment })).out, /is by another key/);
+  for (const [text, told] of [
+    ['nonsense = 1\n', /^nonsense \(line 1 of \/etc\/hawser\/hawser\.toml\) is no setting of hawser\n/],
+    [`hosts-dir = "${hosts}"\n[policies]\nreach = "nowhere"\n`, /reach/],
+  ] as const) {
+    writeFileSync(settings, text);
+    const no = await asVerifier(args, line, policyFile({ type: 'insecureAcceptAnything' }), { settings });
+    assert.notEqual(no.code, 0, text);
+    assert.match(no.out, told);
+  }
 });
 
 test('verify: as an image verifier, every image of an index that is not signed must be, since containerd chooses', async () => {

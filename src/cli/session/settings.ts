@@ -29,13 +29,13 @@ export interface SettingsFile {
 }
 
 /**
- * The files that are heeded, the nearest to the user first: that of --config alone ("none": no file), else the user's and the system's. A file
- * with a key that is unknown, or a value that is bad, is InvalidArgument with file, line and key.
+ * The files that are heeded, the nearest to the user first: that of --config alone ("none": no file), else the user's and the system's
+ * (`systemOnly`: the system's). A file with a key that is unknown, or a value that is bad, is InvalidArgument with file, line and key.
  */
 export async function settingsFiles(
   runtime: SettingsRuntime,
   input: Input<GlobalFlag>,
-  call: Call,
+  { systemOnly = false, ...call }: Call & { readonly systemOnly?: boolean },
 ): Promise<SettingsFile[]> {
   const named = input.get(CONFIG);
   if (named === 'none') return [];
@@ -46,7 +46,7 @@ export async function settingsFiles(
     });
     return [fileOf(path, bytes)];
   }
-  const user = userFile(runtime.host);
+  const user = systemOnly ? undefined : userFile(runtime.host);
   return [
     ...(user === undefined ? [] : [await readUsers(runtime, user, call)]),
     await readIfAny(runtime, SYSTEM, call),
