@@ -1,6 +1,6 @@
 /** `serve --pull-through` without sockets of its own: what its clients get, what the registry is asked, what stays in the store. */
 import assert from 'node:assert/strict';
-import { statSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import type { RequestHandler, ServerResponse } from '../../src/core/ports/http-s
 import type { RegistryOptions } from '../../src/core/registry/open.ts';
 import { registryHandler, type ServeOptions } from '../../src/core/serve/handler.ts';
 import { viaLayer } from '../../src/core/serve/upstream.ts';
+import { standingGate } from '../../src/core/verbs/gate.ts';
 import { PullThrough, type PullThroughOptions } from '../../src/core/verbs/pull-through.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import type { AuthMode } from '../registry/auth.ts';
@@ -479,6 +480,50 @@ test('pull-through: a server that starts anew judges what the store has again, a
     assert.equal((await lax(`/v2/a/many/manifests/${index.root.digest}`)).status, 200);
     assert.equal((await lax(`/v2/a/many/manifests/${image.root.digest}`)).status, 200);
   });
+});
+
+test('pull-through: each image is judged by the policy of now, and what a policy before it let in is judged again', async () => {
+  const dir = tempDir();
+  const [policy, key] = [join(dir.path, 'policy.json'), join(dir.path, 'cosign.pub')];
+  const ALL = [{ type: 'insecureAcceptAnything' }];
+  const write = (fallback: readonly object[]) => writeFileSync(policy, JSON.stringify({ default: fallback }));
+  try {
+    const runtime = await defaultRuntime();
+    write(ALL);
+    const through = async () => await standingGate(runtime, { policy, verifiers: ['none'] });
+    const first = await through();
+    write([{ type: 'reject' }]);
+    await withWorld({ through: first }, async ({ ask }) => {
+      assert.equal((await ask('/v2/a/b/manifests/1')).status, 403, 'not the policy of the start');
+    });
+    const CHANGES: readonly (readonly [string, number, () => void])[] = [
+      ['nothing', 200, () => {}],
+      ['the policy', 403, () => write([{ type: 'reject' }])],
+      ['the policy is gone', 404, () => rmSync(policy)],
+      ['the policy is none', 502, () => writeFileSync(policy, '{')],
+    ];
+    for (const [what, status, change] of CHANGES) {
+      write(ALL);
+      await withWorld({ through: await through() }, async ({ ask, registry }) => {
+        const paths = ['1', index.root.digest, image.root.digest].map((one) => `/v2/a/many/manifests/${one}`);
+        for (const path of paths) assert.equal((await ask(path)).status, 200, path);
+        change();
+        for (const path of paths) assert.equal((await ask(path)).status, status, `${what}: ${path}`);
+        registry.faults.push({ reset: true });
+        const away = status === 200 ? 200 : 502;
+        assert.equal((await ask('/v2/a/many/manifests/1')).status, away, `${what}, the registry away`);
+      });
+    }
+    const rules = async () => await first.rules?.({});
+    writeFileSync(key, 'one');
+    write([{ type: 'sigstoreSigned', keyPath: key, signedIdentity: { type: 'matchRepository' } }]);
+    const before = await rules();
+    assert.equal(await rules(), before);
+    writeFileSync(key, 'two');
+    assert.notEqual(await rules(), before, 'another key in the same file');
+  } finally {
+    dir[Symbol.dispose]();
+  }
 });
 
 test('pull-through: what refers to an image is listed by the registry and the store together', async () => {

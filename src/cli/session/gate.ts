@@ -1,6 +1,12 @@
 import { HawserError } from '../../core/errors.ts';
 import { type Chosen, choosePolicy, OWN_POLICY, ownPolicy } from '../../core/trust/choose-policy.ts';
-import { type GateChoice, type GateOptions, gateOf } from '../../core/verbs/gate.ts';
+import {
+  type GateChoice,
+  type GateOptions,
+  gateOf,
+  type StandingGate,
+  standingGate,
+} from '../../core/verbs/gate.ts';
 import {
   type GateFlag,
   POLICY,
@@ -21,10 +27,9 @@ export function gateOptions(context: Context<GateFlag>): GateOptions {
   return gateOf(context.runtime, choiceOf(context));
 }
 
-/** As `gateOptions`; the policy is read now: what is wrong with it is told before anything begins. */
-export async function checkedGate(context: Context<GateFlag>): Promise<GateOptions> {
-  const choice = choiceOf(context);
-  return gateOf(context.runtime, choice, await choosePolicy(context.runtime, choice));
+/** As `gateOptions`, for a server; the policy is read now: what is wrong with it is told before anything begins. */
+export async function checkedGate(context: Context<GateFlag>): Promise<StandingGate> {
+  return await standingGate(context.runtime, choiceOf(context));
 }
 
 /** As `gateOptions`, of an image that is in the store already: by a policy only where flags or their variables name one. */

@@ -11,12 +11,23 @@ import {
 import { type PolicyDeps, policyJudge } from './policy-judge.ts';
 import type { Judge } from './verdict.ts';
 
+/** What was read before the first image. */
+export interface ReadBefore {
+  readonly chosen?: Chosen | undefined;
+  /** False: the first image comes any time later, and the policy is read for that one, too. Default: true. */
+  readonly isCurrent?: boolean | undefined;
+}
+
 /**
  * Judges by the policy that holds, which is read for each image: a server outlives its files. Where none does, every image is accepted, and
- * nobody vouches. `known`: what was read already, for the first image. FailedPrecondition once a policy that was read is gone.
+ * nobody vouches. FailedPrecondition once a policy that was read is gone.
  */
-export function chosenJudge(deps: PolicyParts & PolicyDeps, choice: PolicyChoice, known?: Chosen): Judge {
-  let first = known;
+export function chosenJudge(
+  deps: PolicyParts & PolicyDeps,
+  choice: PolicyChoice,
+  { chosen: known, isCurrent = true }: ReadBefore = {},
+): Judge {
+  let first = isCurrent ? known : undefined;
   let last = known?.policy?.name;
   const chosenNow = async (): Promise<Chosen> => {
     const chosen = first ?? (await choosePolicy(deps, choice));

@@ -32,7 +32,7 @@ export type Trusted =
   | { readonly by: 'root'; readonly root: TrustedRoot; readonly identities: readonly SignerIdentity[] };
 
 /** Bytes of a file of keys, certificates or a trusted root. */
-const MAX_FILE = 1024 * 1024;
+export const MAX_FILE: number = 1024 * 1024;
 
 export interface MaterialDeps {
   readonly fs: Pick<FileSystem, 'readFile'>;

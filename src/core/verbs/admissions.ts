@@ -6,39 +6,59 @@ import { isDocumentType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { Registry } from '../registry/registry.ts';
-import { type GateOptions, passGate } from './gate.ts';
+import { passGate, type StandingGate } from './gate.ts';
 
 type Gated = Parameters<typeof passGate>[0];
 
 const MAX_REMEMBERED = 20_000;
 
-/** Of each repository by itself: the policy of one says nothing of another. Not kept on disk: a server that starts anew judges anew. */
+/**
+ * Of each repository by itself: the policy of one says nothing of another. Nothing that was let in by other rules than those of now. Not kept
+ * on disk: a server that starts anew judges anew.
+ */
 export class Admissions {
   readonly #deps: Gated & { readonly registry: Registry };
-  readonly #gate: GateOptions;
-  readonly #admitted = new BoundedMap<string, true>(MAX_REMEMBERED);
+  readonly #gate: StandingGate;
+  #admitted = new BoundedMap<string, true>(MAX_REMEMBERED);
+  /** By which all was let in. */
+  #rules: string | undefined;
 
-  constructor(deps: Gated & { readonly registry: Registry }, gate: GateOptions) {
+  constructor(deps: Gated & { readonly registry: Registry }, gate: StandingGate) {
     this.#deps = deps;
     this.#gate = gate;
   }
 
-  has(reference: Reference, digest: Digest): boolean {
+  async has(reference: Reference, digest: Digest, call: Call): Promise<boolean> {
+    await this.#rulesNow(call);
+    return this.#knows(reference, digest);
+  }
+
+  /** PermissionDenied by the policy, which is asked each time for a tag, and once for a digest as long as the policy stays as it is. */
+  async admit(reference: Reference, root: Descriptor, call: Call): Promise<void> {
+    const rules = await this.#rulesNow(call);
+    if (reference.tag === undefined && this.#knows(reference, root.digest)) return;
+    const evidence = this.#deps.registry.evidence(reference);
+    await passGate(this.#deps, this.#gate, { reference, root, platforms: 'all', evidence }, call);
+    if (rules === this.#rules) this.#admitted.set(keyOf(reference, root.digest), true);
+  }
+
+  /** The policy judges images: what an index lists is let in as long as the index is. */
+  admitChildren(reference: Reference, { digest: parent }: Descriptor, children: readonly Descriptor[]): void {
+    if (!this.#knows(reference, parent)) return;
+    for (const { mediaType, digest } of children)
+      if (isDocumentType(mediaType)) this.#admitted.set(keyOf(reference, digest), true);
+  }
+
+  #knows(reference: Reference, digest: Digest): boolean {
     return this.#admitted.get(keyOf(reference, digest)) === true;
   }
 
-  /** PermissionDenied by the policy, which is asked each time for a tag, and once for a digest. */
-  async admit(reference: Reference, root: Descriptor, call: Call): Promise<void> {
-    if (reference.tag === undefined && this.has(reference, root.digest)) return;
-    const evidence = this.#deps.registry.evidence(reference);
-    await passGate(this.#deps, this.#gate, { reference, root, platforms: 'all', evidence }, call);
-    this.#admitted.set(keyOf(reference, root.digest), true);
-  }
-
-  /** The policy judges images: what an index that was let in lists is let in, too. */
-  admitChildren(reference: Reference, children: readonly Descriptor[]): void {
-    for (const { mediaType, digest } of children)
-      if (isDocumentType(mediaType)) this.#admitted.set(keyOf(reference, digest), true);
+  /** Forgets all that other rules let in. */
+  async #rulesNow(call: Call): Promise<string | undefined> {
+    const rules = await this.#gate.rules?.(call);
+    if (rules !== this.#rules) this.#admitted = new BoundedMap(MAX_REMEMBERED);
+    this.#rules = rules;
+    return rules;
   }
 }
 

@@ -5,8 +5,9 @@ import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
-import type { Chosen, PolicyChoice } from '../trust/choose-policy.ts';
-import { chosenJudge } from '../trust/chosen-judge.ts';
+import { type Chosen, choosePolicy, type PolicyChoice } from '../trust/choose-policy.ts';
+import { chosenJudge, type ReadBefore } from '../trust/chosen-judge.ts';
+import { rulesText } from '../trust/rules-text.ts';
 import type { Acceptance, Judge, Subject } from '../trust/verdict.ts';
 import { verifierJudge } from '../verifiers/verifier-judge.ts';
 import { type VerifierParts, verifiersAt } from '../verifiers/verifiers.ts';
@@ -21,6 +22,12 @@ export interface GateOptions {
   readonly requireSigned?: boolean | undefined;
 }
 
+/** For a server, which outlives files. */
+export interface StandingGate extends GateOptions {
+  /** What decides, as a text: who was let in by another one must be judged again. Not given: that never changes. */
+  readonly rules?: ((call: Call) => Promise<string>) | undefined;
+}
+
 /** What a user says of who decides. */
 export interface GateChoice extends PolicyChoice {
   /** Paths of programs, or of directories of programs; `none` stands for not to ask those of the node. */
@@ -28,15 +35,30 @@ export interface GateChoice extends PolicyChoice {
   readonly requireSigned?: boolean | undefined;
 }
 
+type GateParts = VerifierParts & Pick<Runtime, 'clock' | 'signatures'>;
+
 /** The judges that a choice names: the policy that holds, if any does, then programs. `known`: that policy, where it was read already. */
-export function gateOf(
-  parts: VerifierParts & Pick<Runtime, 'clock' | 'signatures'>,
+export function gateOf(parts: GateParts, choice: GateChoice, known?: Chosen): GateOptions {
+  return gateBy(parts, choice, { chosen: known });
+}
+
+/** As `gateOf`; the policy is read now, which tells what is wrong with it, and for each image again. */
+export async function standingGate(parts: GateParts, choice: GateChoice): Promise<StandingGate> {
+  const chosen = await choosePolicy(parts, choice);
+  return {
+    ...gateBy(parts, choice, { chosen, isCurrent: false }),
+    rules: (call) => rulesText(parts, choice, call),
+  };
+}
+
+function gateBy(
+  parts: GateParts,
   { verifiers = [], requireSigned, ...choice }: GateChoice,
-  known?: Chosen,
+  before: ReadBefore,
 ): GateOptions {
   const paths = verifiers.filter((path) => path !== 'none').map((path) => absolutePath(path, parts.host));
   const { fs, host, clock } = parts;
-  const policy = chosenJudge({ fs, host, clock, signatures: () => parts.signatures() }, choice, known);
+  const policy = chosenJudge({ fs, host, clock, signatures: () => parts.signatures() }, choice, before);
   return {
     judges: [policy, ...paths.map((path) => verifierJudge(parts, async () => verifiersAt(path)))],
     skipNodeVerifiers: verifiers.includes('none'),

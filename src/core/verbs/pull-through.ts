@@ -29,7 +29,7 @@ import {
   type Upstream,
 } from '../serve/upstream.ts';
 import { Admissions } from './admissions.ts';
-import type { GateOptions } from './gate.ts';
+import type { StandingGate } from './gate.ts';
 import { HeldLeases } from './held-leases.ts';
 import { labelContent } from './label-content.ts';
 import { busy, Questions } from './questions.ts';
@@ -41,7 +41,7 @@ export interface PullThroughDeps {
   readonly clock: Clock;
 }
 
-export interface PullThroughOptions extends GateOptions {
+export interface PullThroughOptions extends StandingGate {
   readonly hosts: ReadonlySet<string>;
   /** See `Upstream`. */
   readonly id: string;
@@ -115,7 +115,8 @@ export class PullThrough implements Upstream, AsyncDisposable {
       return { digest, stale: false };
     } catch (err) {
       signal?.throwIfAborted();
-      if (known === undefined || !isAway(err)) throw err;
+      if (known === undefined || !isAway(err) || !(await this.#admissions.has(reference, known, { signal })))
+        throw err;
       return { digest: known, stale: true };
     }
   }
@@ -137,7 +138,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
   }
 
   async document(reference: Reference, stored: Info | undefined, call: Call): Promise<void> {
-    if (stored !== undefined && this.#admissions.has(reference, stored.digest))
+    if (stored !== undefined && (await this.#admissions.has(reference, stored.digest, call)))
       return await this.touch(stored.digest, call);
     await this.#questions.ask(this.#questions.documents, reference, call.signal, async (signal) => {
       const { registry } = this.#deps;
@@ -166,7 +167,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     await this.#fetch(reference, root, registry.fetcher(reference), call);
     const bytes = await readBlob(backend.content, root, MAX_MANIFEST_BYTES, call);
     const children = childrenOf(bytes, root);
-    this.#admissions.admitChildren(reference, children);
+    this.#admissions.admitChildren(reference, root, children);
     const info = await backend.content.info(root.digest, call);
     const labels = { ...childLabels(children), ...sourceLabels(reference, info.labels) };
     await labelContent(backend.content, info, labels, this.#report, call);

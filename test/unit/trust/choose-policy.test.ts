@@ -145,7 +145,7 @@ test('a policy that was chosen judges the first image, whatever the file says by
   const deps = { ...partsOf(files), clock: createClock(), signatures: async () => createSignatureChecks() };
   const chosen = await choosePolicy(deps, {});
   delete files[OWN_POLICY];
-  const judge = chosenJudge(deps, {}, chosen);
+  const judge = chosenJudge(deps, {}, { chosen });
   const subject = { reference: parseReference('h.io/a:1'), root: { digest: `sha256:${'0'.repeat(64)}` } };
   assert.equal((await judge.judge(subject as never, {})).accepted, false);
   await assert.rejects(judge.judge(subject as never, {}), /is gone/);
