@@ -414,39 +414,47 @@ test('what is read straight from a registry passes the same gate: cat, cp and un
     }
   }));
 
+/** A layout with the blobs of a signed image; its index lists what `list` is told, of the image and the signature of that. */
+function signedLayout(form: 'attachment' | 'bundle') {
+  const name = form === 'bundle' ? SIGNED : 'fx/k12b-rollback-no-tag';
+  const dir = join(tempDir().path, 'layout');
+  mkdirSync(join(dir, 'blobs/sha256'), { recursive: true });
+  writeFileSync(join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  const images = repositoryOf(name);
+  for (const bytes of [...images.blobs, ...images.manifests.values()]) {
+    const hex = createHash('sha256').update(bytes).digest('hex');
+    writeFileSync(join(dir, 'blobs/sha256', hex), bytes);
+  }
+  const root = images.tags['1'] ?? '';
+  const entry = (digest: string, annotations: object, more: object = {}) => {
+    const bytes = images.manifests.get(digest) ?? Buffer.from('');
+    return {
+      mediaType: JSON.parse(bytes.toString()).mediaType,
+      digest,
+      size: bytes.length,
+      annotations,
+      ...more,
+    };
+  };
+  const signature = Object.entries(images.tags).find(([tag]) => tag.endsWith('.sig'));
+  const bundle = [...images.manifests].find(([, bytes]) => bytes.includes('"subject"'))?.[0];
+  const image = entry(root, { 'io.containerd.image.name': `registry.test/${name}:1` });
+  const signed =
+    form === 'bundle'
+      ? entry(bundle ?? '', {}, { artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json' })
+      : entry(signature?.[1] ?? '', { 'org.opencontainers.image.ref.name': signature?.[0] });
+  const list = (manifests: readonly object[]): void =>
+    writeFileSync(join(dir, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
+  return { dir, name, image, signed, list };
+}
+
 for (const form of ['attachment', 'bundle'] as const) {
   test(`an archive is judged by the signatures in it, before anything is recorded: ${form}`, () =>
     withFixtures(async (bench) => {
       const { store, registry } = bench;
-      const name = form === 'bundle' ? SIGNED : 'fx/k12b-rollback-no-tag';
-      const dir = join(tempDir().path, 'layout');
-      mkdirSync(join(dir, 'blobs/sha256'), { recursive: true });
-      writeFileSync(join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-      const images = repositoryOf(name);
-      for (const bytes of [...images.blobs, ...images.manifests.values()]) {
-        const hex = createHash('sha256').update(bytes).digest('hex');
-        writeFileSync(join(dir, 'blobs/sha256', hex), bytes);
-      }
-      const root = images.tags['1'] ?? '';
-      const entry = (digest: string, annotations: object, more: object = {}) => {
-        const bytes = images.manifests.get(digest) ?? Buffer.from('');
-        return {
-          mediaType: JSON.parse(bytes.toString()).mediaType,
-          digest,
-          size: bytes.length,
-          annotations,
-          ...more,
-        };
-      };
-      const signature = Object.entries(images.tags).find(([tag]) => tag.endsWith('.sig'));
-      const bundle = [...images.manifests].find(([, bytes]) => bytes.includes('"subject"'))?.[0];
-      const image = entry(root, { 'io.containerd.image.name': `registry.test/${name}:1` });
-      const signed =
-        form === 'bundle'
-          ? entry(bundle ?? '', {}, { artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json' })
-          : entry(signature?.[1] ?? '', { 'org.opencontainers.image.ref.name': signature?.[0] });
+      const { dir, name, image, signed, list } = signedLayout(form);
       const load = (manifests: readonly object[], verify: PolicyChoice) => {
-        writeFileSync(join(dir, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
+        list(manifests);
         return importImages({ store, from: dir, unpack: false, verify });
       };
       await rejectsWith('PermissionDenied', /is not signed/, load([image], K1));
@@ -479,6 +487,7 @@ test('--pull never goes with no question to the registry, and with --policy none
       const { code, err } = await cat(...args);
       assert.equal(code, 2, `${args} ${err}`);
       assert.match(err, /--pull never asks no registry, and the registry has the signatures/);
+      assert.match(err, /\nhint: Ask the registry with --pull missing, or nobody: /);
       const out = join(tempDir().path, 'out');
       const unpacked = await runHere(runtime, root, [
         'unpack',
@@ -492,5 +501,33 @@ test('--pull never goes with no question to the registry, and with --policy none
       assert.match(unpacked.err, /--pull never asks no registry, and the registry has the signatures/);
     }
     for (const args of [[], ['--policy', 'none']]) assert.equal((await cat(...args)).code, 0, `${args}`);
+    assert.deepEqual(registry.requests, []);
+  }));
+
+test('--pull never goes with a question for the signatures in a layout', () =>
+  withFixtures(async (bench) => {
+    const { store, registry } = bench;
+    const runtime = runtimeOf(store);
+    const root = join(tempDir().path, 'root');
+    const { dir, name, image, signed, list } = signedLayout('bundle');
+    list([image, signed]);
+    const ref = `oci:${dir}:registry.test/${name}:1`;
+    const made = tempDir().path;
+    for (const command of [
+      ['cat', ref, '/hello.txt'],
+      ['cp', `${ref}:/hello.txt`, made],
+      ['unpack', ref, '--tar', join(made, 'a.tar')],
+      ['unpack', ref, '--rootfs', join(made, 'rootfs'), '--owner', 'ours'],
+      ['bundle', ref, join(made, 'bundle'), '--owner', 'ours'],
+    ])
+      for (const [key, told] of [
+        ['k2.pub', /none good: 1 is by another key/],
+        ['k1.pub', undefined],
+      ] as const) {
+        const how = ['--pull', 'never', '--verify-key', keyFile(key)];
+        const { code, err } = await runHere(runtime, root, [...command, ...how]);
+        assert.equal(code, told === undefined ? 0 : 1, `${command} ${err}`);
+        if (told !== undefined) assert.match(err, told);
+      }
     assert.deepEqual(registry.requests, []);
   }));

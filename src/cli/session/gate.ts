@@ -1,3 +1,4 @@
+import { isLayoutSource } from '../../core/carry/layout-source.ts';
 import { HawserError } from '../../core/errors.ts';
 import { type Chosen, choosePolicy, OWN_POLICY, ownPolicy } from '../../core/trust/choose-policy.ts';
 import {
@@ -60,26 +61,27 @@ export function namesJudge(context: Context<GateFlag>): boolean {
 }
 
 /**
- * As `namesJudge`, where there is somebody to ask then. InvalidArgument with --pull never: the signatures of what is in the store are
- * at the registry.
+ * As `namesJudge`, where there is somebody to ask then. `name`: the image. InvalidArgument with --pull never: the signatures of what is in
+ * the store are at the registry.
  */
-export function wantsJudge(context: Context<GateFlag | 'pull'>): boolean {
+export function wantsJudge(context: Context<GateFlag | 'pull'>, name: string): boolean {
   const programs = namesJudge(context) && (choiceOf(context).verifiers ?? []).some((one) => one !== 'none');
-  return wantsProof(context) || (programs && asking(context));
+  return wantsProof(context, name) || (programs && asking(context, name));
 }
 
 /** As `wantsJudge`, of signatures alone. */
-export function wantsProof(context: Context<GateFlag | 'pull'>): boolean {
+export function wantsProof(context: Context<GateFlag | 'pull'>, name: string): boolean {
   const { policy = 'none', keys = [], identity, requireSigned } = choiceOf(context);
   const signatures = policy !== 'none' || keys.length > 0 || identity !== undefined || requireSigned === true;
-  return namesPolicy(context) && signatures && asking(context);
+  return namesPolicy(context) && signatures && asking(context, name);
 }
 
-function asking(context: Context<'pull'>): true {
-  if (mayAsk(context)) return true;
+/** A layout has its signatures itself, and no registry is asked. */
+function asking(context: Context<'pull'>, name: string): true {
+  if (mayAsk(context) || isLayoutSource(name)) return true;
   throw usageError(
     '--pull never asks no registry, and the registry has the signatures that are asked for',
-    'Leave --pull never away, or the policy (--policy none), keys, identity or programs',
+    'Ask the registry with --pull missing, or nobody: --policy none in place of a policy, keys or an identity, no --require-signed, --verifier none in place of programs',
   );
 }
 

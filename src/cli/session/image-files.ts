@@ -54,7 +54,7 @@ export async function withImage<T>(
     return { result: await work(image) };
   };
   // Signatures of what is in the store are at the registry.
-  const stored = wantsJudge(context) || mustAsk(context) ? {} : await inStore(context, look);
+  const stored = wantsJudge(context, name) || mustAsk(context) ? {} : await inStore(context, look);
   if (stored.found !== undefined) return stored.found.result;
   const reference = await referenceOf(runtime, name, { signal });
   if (reference.layout === undefined && !mayAsk(context)) throw stored.denied ?? notHere(name);

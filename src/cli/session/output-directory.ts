@@ -65,7 +65,7 @@ export async function presentImage(
 ): Promise<Image> {
   const { input, services, signal } = context;
   const call = { signal };
-  wantsProof(context);
+  wantsProof(context, input.arg(0));
   const image = mustAsk(context) ? undefined : await ifFound(findImage(backend.images, input.arg(0), call));
   if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call))) {
     await judgeStored(context, backend, { image, platform, report });

@@ -20,9 +20,7 @@ export function notHere(name: string): HawserError {
   return new HawserError(
     'NotFound',
     `"${name}" is not in the store with all of its layers, and --pull never asks no registry`,
-    {
-      hint: 'Pull the image, or leave --pull never away',
-    },
+    { hint: 'Pull the image, or let hawser ask with --pull missing' },
   );
 }
 
