@@ -32,7 +32,7 @@ import { usageError } from '../grammar/usage-error.ts';
 import type { BootstrappedImage } from '../views/bootstrapped.ts';
 import { archiveInput } from './archive-input.ts';
 import { type Context, warn } from './context.ts';
-import { namesJudge, storedGateOptions } from './gate.ts';
+import { asksJudge, storedGateOptions } from './gate.ts';
 import { imagesOf } from './image-lists.ts';
 import type { Node } from './node.ts';
 import { commonOptions, fetchingOptions, paceOf, storeDeps, withRegistry } from './transfer.ts';
@@ -181,7 +181,7 @@ function namesOf({ input }: BootstrapContext) {
 function isUsual(context: BootstrapContext): boolean {
   const { input } = context;
   return (
-    !namesJudge(context) &&
+    !asksJudge(context) &&
     ![...ARCHIVE_FLAGS, PLATFORM, ALL_PLATFORMS].some((flag) => input.find(flag) !== undefined)
   );
 }
@@ -248,7 +248,7 @@ async function judgePresent(
   { reference, root }: NamedRoot,
   call: Call & { readonly report: Report },
 ): Promise<void> {
-  if (!namesJudge(context)) return;
+  if (!asksJudge(context)) return;
   const evidence = deps.registry.evidence(reference);
   const subject = { reference, root, platforms: [deps.hostPlatform], evidence };
   await passGate(deps, storedGateOptions(context), subject, call);

@@ -55,25 +55,32 @@ export function namesPolicy({ input }: Context<GateFlag>): boolean {
   return flags.some((flag) => input.rank(flag) <= VARIABLE_RANK);
 }
 
-/** Whether flags or their variables ask for signatures or programs. */
-export function namesJudge(context: Context<GateFlag>): boolean {
-  return namesPolicy(context) || context.input.rank(VERIFIER) <= VARIABLE_RANK;
+/** Whether flags or their variables ask somebody: `none` names nobody. */
+export function asksJudge(context: Context<GateFlag>): boolean {
+  return asksProof(context) || asksPrograms(context);
 }
 
-/**
- * As `namesJudge`, where there is somebody to ask then. `name`: the image. InvalidArgument with --pull never: the signatures of what is in
- * the store are at the registry.
- */
+/** A part of an identity asks, too: alone, the part is an error (`choosePolicy`). */
+function asksProof(context: Context<GateFlag>): boolean {
+  const { policy = 'none', keys = [], requireSigned, ...choice } = choiceOf(context);
+  const parts = [choice.identity, choice.issuer, choice.trustedRoot];
+  const byKeys = keys.length > 0 || parts.some((part) => part !== undefined);
+  return namesPolicy(context) && (policy !== 'none' || byKeys || requireSigned === true);
+}
+
+function asksPrograms(context: Context<GateFlag>): boolean {
+  const isNamed = namesPolicy(context) || context.input.rank(VERIFIER) <= VARIABLE_RANK;
+  return isNamed && (choiceOf(context).verifiers ?? []).some((one) => one !== 'none');
+}
+
+/** As `asksJudge`. `name`: the image. InvalidArgument with --pull never: the signatures of what is in the store are at the registry. */
 export function wantsJudge(context: Context<GateFlag | 'pull'>, name: string): boolean {
-  const programs = namesJudge(context) && (choiceOf(context).verifiers ?? []).some((one) => one !== 'none');
-  return wantsProof(context, name) || (programs && asking(context, name));
+  return asksJudge(context) && asking(context, name);
 }
 
 /** As `wantsJudge`, of signatures alone. */
 export function wantsProof(context: Context<GateFlag | 'pull'>, name: string): boolean {
-  const { policy = 'none', keys = [], identity, requireSigned } = choiceOf(context);
-  const signatures = policy !== 'none' || keys.length > 0 || identity !== undefined || requireSigned === true;
-  return namesPolicy(context) && signatures && asking(context, name);
+  return asksProof(context) && asking(context, name);
 }
 
 /** A layout has its signatures itself, and no registry is asked. */

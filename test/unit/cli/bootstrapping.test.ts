@@ -165,6 +165,10 @@ for (const flags of GATES)
       };
       for (const [given, isRefused] of [
         [{}, false],
+        // Nobody is named: the archive is not read again, and here it could not be.
+        [{ policy: 'none' }, false],
+        [{ verifier: ['none'] }, false],
+        [{ policy: 'none', verifier: ['none'] }, false],
         [flags, true],
       ] as const) {
         const context = contextOf(fs, [], given);

@@ -8,7 +8,7 @@ import { GATE_FLAGS } from '../../../src/cli/grammar/gate-flags.ts';
 import { parseCommandLine } from '../../../src/cli/grammar/parse.ts';
 import { variables, variablesOf } from '../../../src/cli/grammar/variables.ts';
 import { run } from '../../../src/cli/run.ts';
-import { namesJudge } from '../../../src/cli/session/gate.ts';
+import { asksJudge } from '../../../src/cli/session/gate.ts';
 import type { Services } from '../../../src/cli/session/services.ts';
 import { fakeRuntime } from './fake-runtime.ts';
 
@@ -128,9 +128,10 @@ test('variables: a policy, a key or a program of a variable is asked for images 
       return parsed.input;
     };
     const judged = (input: ReturnType<typeof parse>): boolean =>
-      namesJudge({ input } as unknown as Parameters<typeof namesJudge>[0]);
+      asksJudge({ input } as unknown as Parameters<typeof asksJudge>[0]);
     assert.equal(judged(parse({ [nameOf(flag)]: '1' })), true, flag.name);
     const file = parse({}).with([(one) => (one === flag ? { texts: ['1'], from: 'line 1' } : undefined)]);
     assert.equal(judged(file), false, flag.name);
+    assert.equal(judged(parse({ HAWSER_POLICY: 'none', HAWSER_VERIFIER: 'none' })), false);
   }
 });
