@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LocalBackend } from '../../src/backends/local/open.ts';
 import type { Backend } from '../../src/core/backend.ts';
+import { sourceLabelKey } from '../../src/core/images/gc-labels.ts';
+import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import type { Digest } from '../../src/core/oci/digest.ts';
 import type { RequestHandler, ServerResponse } from '../../src/core/ports/http-server.ts';
 import type { RegistryOptions } from '../../src/core/registry/open.ts';
@@ -20,7 +22,7 @@ import type { Fault } from '../registry/faults.ts';
 import { buildImage, buildIndex, noise, type TestImage } from '../registry/image.ts';
 import { sha256, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { runHere } from '../support/command-line.ts';
-import { collectStream, type TestStore, withStore } from '../support/stores.ts';
+import { addBlob, collectStream, type TestStore, withStore } from '../support/stores.ts';
 import { tempDir } from '../support/tmp.ts';
 
 const MIB = 1 << 20;
@@ -448,6 +450,55 @@ for (const [way, first] of WAYS)
     });
   });
 
+test('pull-through: in repositories of other registries a digest is enough, as without it, and what is listed is given', async () => {
+  await withWorld({}, async ({ ask, read, registry, backend }) => {
+    const put = async (content: object) => {
+      const bytes = new TextEncoder().encode(JSON.stringify(content));
+      const digest = await addBlob(backend, bytes, {
+        labels: { 'containerd.io/gc.ref.content.0': image.root.digest },
+      });
+      return { mediaType: MANIFEST, digest, size: bytes.length };
+    };
+    const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+    const config = { mediaType: 'application/x.sig', digest: LAYER, size: 1 };
+    const base = { schemaVersion: 2, mediaType: MANIFEST, config, layers: [] };
+    const own = await put(base);
+    const { digest } = own;
+    const signature = await put({ ...base, subject: own });
+    const list = async (name: string, ns: string) => {
+      const found = text(await read(`/v2/${name}/referrers/${digest}`, { ns })) as {
+        manifests: Descriptor[];
+      };
+      return found.manifests.map((one) => one.digest as string);
+    };
+    const given = async (name: string, ns: string) => {
+      const asked = [digest, signature.digest].map((one) => ask(`/v2/${name}/manifests/${one}`, { ns }));
+      const [main, other] = (await Promise.all(asked)).map(({ status }) => status);
+      assert.equal(
+        (await list(name, ns)).includes(signature.digest),
+        other === 200,
+        `${name} ${ns}: one rule`,
+      );
+      return [main, other];
+    };
+    assert.deepEqual(await given('old/name', 'other.example'), [200, 200], 'of a record that was renamed');
+    await backend.images.put('other.example/new/name:1', own, {});
+    assert.deepEqual(await given('new/name', 'other.example'), [200, 200]);
+    // What has come from a registry that is pulled through: where a record names a repository, and by no name that is only said.
+    for (const one of [digest, signature.digest])
+      await backend.content.label(one, { [sourceLabelKey(registry.host)]: 'a/b' });
+    assert.deepEqual(await given('new/name', 'other.example'), [200, 200]);
+    assert.deepEqual(await given('old/name', 'other.example'), [404, 404]);
+    assert.deepEqual(await given('c/d', registry.host), [404, 404], 'where the registry is asked');
+    const via = { via: `1.1 ${ID}` };
+    assert.equal(
+      (await ask(`/v2/c/d/manifests/${digest}`, { headers: via })).status,
+      404,
+      'and by way of the server',
+    );
+  });
+});
+
 test('pull-through: a manifest is no blob; a label that says where it is from lets none in', async () => {
   await withWorld(
     { backend: judgedBy((name) => name.includes('a/b')) },
@@ -456,7 +507,7 @@ test('pull-through: a manifest is no blob; a label that says where it is from le
         assert.equal((await ask(`/v2/a/many/blobs/${index.root.digest}`, { method })).status, 404, method);
       registry.push('c/lax', '1', image);
       await read('/v2/c/lax/manifests/1');
-      const key = `containerd.io/distribution.source.${registry.host}`;
+      const key = sourceLabelKey(registry.host);
       const info = await backend.content.info(image.root.digest as Digest);
       await backend.content.label(info.digest, { [key]: 'a/b,c/lax' });
       assert.equal((await ask(`/v2/a/b/manifests/${image.root.digest}`)).status, 403);

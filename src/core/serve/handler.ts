@@ -21,6 +21,7 @@ import { linkTo, pageOf } from './pages.ts';
 import { referrersFor } from './referrers.ts';
 import { type Asked, findRepository, namesOf, type Repository, repositoriesOf } from './repositories.ts';
 import { type Route, routeOf } from './route.ts';
+import { type Scope, scopeOf } from './scope.ts';
 import { sourceOf, type TagTarget, type Upstream } from './upstream.ts';
 
 export interface ServeOptions {
@@ -177,19 +178,15 @@ class StoreServer {
     const { object } = route;
     const call = { signal: request.signal };
     const byDigest = isDigest(object);
-    // What registries gave is not of every repository: the policy decides for each.
-    const isOpen = !this.#isStrict && this.#options.upstream === undefined;
-    const repository = byDigest && isOpen ? undefined : await this.#repository(route, call);
+    const repository = byDigest && this.#isOpen ? undefined : await this.#repository(route, call);
     const known = repository === undefined || 'code' in repository ? undefined : repository;
     const digest = byDigest ? object : known?.tags.get(object)?.digest;
-    const mayHave = digest !== undefined && (await this.#mayHave(repository, digest, call));
+    const mayHave = digest !== undefined && (await this.#scope(route, repository)(digest, call));
     const beyond = await this.#beyond(route, request);
-    if (beyond !== undefined) {
-      if (!byDigest) return await beyond.tag(object, digest, absent, call);
-      return await beyond.document(object, mayHave, absent, call);
-    }
-    if (repository !== undefined && 'code' in repository) return repository;
-    return mayHave ? { digest, stale: false } : absent;
+    if (beyond !== undefined && byDigest) return await beyond.document(object, mayHave, absent, call);
+    if (beyond !== undefined) return await beyond.tag(object, digest, absent, call);
+    if (mayHave) return { digest, stale: false };
+    return repository && 'code' in repository ? repository : absent;
   }
 
   async #blob(
@@ -199,7 +196,7 @@ class StoreServer {
     const { signal } = request;
     const { digest } = route;
     const repository = this.#isStrict ? await this.#repository(route, { signal }) : undefined;
-    const reached = await this.#mayHave(repository, digest, { signal });
+    const reached = await this.#scope(route, repository)(digest, { signal });
     const find = () => ifFound(this.#store.content.info(digest, { signal }));
     let info = await find();
     if (reached && info === undefined) {
@@ -240,12 +237,12 @@ class StoreServer {
   ): Promise<ServerResponse | Refusal> {
     const call = { signal: request.signal };
     const { name, ns, digest, artifactType, paging } = route;
-    const repository = this.#isStrict ? await this.#repository(route, call) : undefined;
+    const repository = this.#isOpen ? undefined : await this.#repository(route, call);
     const beyond = await this.#beyond(route, request);
-    if (beyond === undefined && repository !== undefined && 'code' in repository) return repository;
+    if (this.#isStrict && beyond === undefined && repository && 'code' in repository) return repository;
     const listed = (await beyond?.referrers(digest, call)) ?? [];
     if ('code' in listed) return listed;
-    const mayHave = (one: Digest) => this.#mayHave(repository, one, call);
+    const mayHave = this.#scope(route, repository);
     const wanted = { subject: digest, artifactType, listed, mayHave };
     const kept = await referrersFor(this.#documents, wanted, call);
     const bytes = { sizeOf: (one: object) => JSON.stringify(one).length, limit: MAX_REFERRER_BYTES };
@@ -261,9 +258,14 @@ class StoreServer {
     return this.#options.auth !== undefined;
   }
 
-  async #mayHave(repository: Repository | Refusal | undefined, digest: Digest, call: Call): Promise<boolean> {
-    if (repository !== undefined && 'code' in repository) return false;
-    return repository === undefined || (await this.#documents.reaches(repository.roots, digest, call));
+  /** Every document is given by every name. */
+  get #isOpen(): boolean {
+    return !this.#isStrict && this.#options.upstream === undefined;
+  }
+
+  #scope(asked: Asked, repository: Repository | Refusal | undefined): Scope {
+    const parts = { documents: this.#documents, content: this.#store.content, ...this.#options };
+    return scopeOf(parts, asked, repository);
   }
 
   async #repository(asked: Asked, call: Call): Promise<Repository | Refusal> {

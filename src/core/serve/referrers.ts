@@ -12,7 +12,7 @@ export interface ReferrersWanted {
   /** Those that a registry lists. */
   readonly listed: readonly Descriptor[];
   /** Whether the client may know of a document of the store. */
-  readonly mayHave: (digest: Digest) => Promise<boolean>;
+  readonly mayHave: (digest: Digest, call: Call) => Promise<boolean>;
 }
 
 /** Each once, sorted by digest. */
@@ -23,7 +23,7 @@ export async function referrersFor(
 ): Promise<Listed[]> {
   const found = new Map<string, Listed>(listed.map((one) => [one.digest, described(one)]));
   for (const { descriptor } of await documents.referrersOf(subject, call))
-    if (await mayHave(descriptor.digest)) found.set(descriptor.digest, descriptor);
+    if (await mayHave(descriptor.digest, call)) found.set(descriptor.digest, descriptor);
   return [...found.values()]
     .filter((one) => artifactType === undefined || one.artifactType === artifactType)
     .sort((a, b) => (a.digest < b.digest ? -1 : 1));

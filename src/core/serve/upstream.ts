@@ -71,6 +71,11 @@ export function sourceOf(
   return host !== undefined && upstream.hosts.has(host) ? `${host}/${path}` : undefined;
 }
 
+/** Whether a request means a repository of a registry that may be asked, whoever passes the request on. */
+export function isPulledThrough(upstream: Upstream, asked: Asked, local: Place | undefined): boolean {
+  return sourceOf(upstream, asked, null, local) !== undefined;
+}
+
 /** By `ns`, else what the store has, else the registry that the name begins with, Docker Hub, or the only one. */
 function placeOf(
   hosts: ReadonlySet<string>,
