@@ -20,9 +20,9 @@ const skip = oneFile.skip || needs({ tools: ['npm', 'npx', 'tar', 'sh'] });
 const bun = findTool('bun');
 if (bun === undefined) requirePeer('bun');
 /** Bytes. The library is modules; hawser.mjs has all of them and all packages in it. */
-const MAX_PACKED = 1_600_000;
-const MAX_LIBRARY = 1_600_000;
-const MAX_UNPACKED = 4_900_000;
+const MAX_PACKED = 1_700_000;
+const MAX_LIBRARY = 1_700_000;
+const MAX_UNPACKED = 5_100_000;
 const QUIET = '--disable-warning=ExperimentalWarning';
 
 interface Packed {

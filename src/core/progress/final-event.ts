@@ -76,14 +76,15 @@ export interface ErrorEvent {
   readonly registry?: RegistryFailure | undefined;
 }
 
-/** `T` with descriptors as JSON has them. */
-type Cut<T> = {
-  readonly [K in keyof T]: T[K] extends Descriptor | undefined
-    ? Pick<Descriptor, 'mediaType' | 'digest' | 'size'>
-    : T[K];
-};
-/** Distributes over the events. */
-type Line<T> = T extends unknown ? { readonly v: 1 } & Cut<T> : never;
-
-/** A line of `--progress=json`, parsed. New members and new types may come without a new `v`. */
-export type ProgressLine = Line<ProgressEvent> | Line<FinalEvent>;
+/**
+ * A line of `--progress=json`, parsed: an event with descriptors as JSON has them. New members and new types may come without a new `v`.
+ */
+export type ProgressLine = ProgressEvent | FinalEvent extends infer T
+  ? T extends unknown
+    ? { readonly v: 1 } & {
+        readonly [K in keyof T]: T[K] extends Descriptor | undefined
+          ? Pick<Descriptor, 'mediaType' | 'digest' | 'size'>
+          : T[K];
+      }
+    : never
+  : never;

@@ -11,7 +11,7 @@ export interface LayoutImage {
   /** Of the image in the layout. */
   readonly root: Descriptor;
   /** Where the blobs are; undefined: where an image layout has them. */
-  readonly files?: BlobFiles | undefined;
+  readonly files?: ReadonlyMap<Digest, string | Uint8Array> | undefined;
 }
 
 /** A checked image reference. parse.ts has the grammar and completes short names. */

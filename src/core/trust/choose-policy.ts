@@ -22,7 +22,9 @@ export interface PolicyChoice {
   readonly keys?: readonly string[] | undefined;
   /** In the place of a policy: a subject (an e-mail address or a URI) that `issuer` has identified, under the trusted root. */
   readonly identity?: string | undefined;
+  /** Who has identified the subject (the OIDC issuer), as a URL. */
   readonly issuer?: string | undefined;
+  /** A file: sigstore's trusted root, in JSON. */
   readonly trustedRoot?: string | undefined;
 }
 

@@ -5,7 +5,9 @@ import type { Call } from '../ports/call.ts';
 
 /** A document, whose bytes have the digest of the descriptor. */
 export interface TaggedDocument {
+  /** Media type, digest and size. */
   readonly desc: Descriptor;
+  /** All of the document. */
   readonly bytes: Uint8Array;
 }
 

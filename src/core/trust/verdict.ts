@@ -25,6 +25,7 @@ export type NamedRoot = Pick<Subject, 'reference' | 'root'>;
 
 /** The image may come in. */
 export interface Acceptance {
+  /** Tells an acceptance from a refusal. */
   readonly accepted: true;
   /** Who decided: `policy /etc/hawser/policy.json, scope docker.io/library`. */
   readonly by: string;
@@ -38,6 +39,7 @@ export interface Acceptance {
 
 /** The image may not come in. */
 export interface Refusal {
+  /** Tells a refusal from an acceptance. */
   readonly accepted: false;
   /** Who decided, as for an acceptance. */
   readonly by: string;
@@ -47,6 +49,7 @@ export interface Refusal {
   readonly hint?: string | undefined;
 }
 
+/** What a judge says. */
 export type Verdict = Acceptance | Refusal;
 
 /**

@@ -92,7 +92,9 @@ export interface ExportResult {
 
 /** `bytes`: as the blobs are in the store. */
 export interface BlobTotal {
+  /** How many. */
   readonly blobs: number;
+  /** Of all of them. */
   readonly bytes: number;
 }
 
