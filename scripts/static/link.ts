@@ -1,7 +1,7 @@
 /** Compiles and links the host program for one executable of Node. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { definedSymbol, type Elf, only, PT, readElf } from './elf.ts';
 import { header, tables, threadImage } from './generate.ts';
 import { type Imports, readImports, threadBlockSize } from './imports.ts';
@@ -78,7 +78,11 @@ function compileDecoder(
   const sources = ['igzip/igzip_inflate.c', ...machine.inflate];
   for (const source of sources) {
     const [from, object] = [join(isal, source), objectOf(source)];
-    if (isNasm(source)) execFileSync('nasm', ['-f', 'elf64', ...folders, from, '-o', path(object)]);
+    // nasm writes the name of the source into the object, as that was given.
+    if (isNasm(source))
+      execFileSync('nasm', ['-f', 'elf64', '-Iinclude/', '-Iigzip/', source, '-o', resolve(path(object))], {
+        cwd: isal,
+      });
     else compile(['-w', ...(source.endsWith('.S') ? ['-D__ASSEMBLY__'] : []), ...folders], from, object);
   }
   return ['decoder.o', ...sources.map(objectOf)];
