@@ -140,7 +140,7 @@ describe('image verifiers of containerd 2', {
 });
 
 describe('hawser as an image verifier of containerd 2', {
-  skip: needs({ root: true, tools: ['docker-registry', 'skopeo'] }) || skip,
+  skip: needs({ root: true, tools: ['docker-registry', 'skopeo', 'unshare'] }) || skip,
 }, () => {
   test('containerd pulls what the policy of hawser accepts, and nothing else', async () => {
     await using temp = scratch();
@@ -148,12 +148,17 @@ describe('hawser as an image verifier of containerd 2', {
     const layout = await smallImage(temp.path, { layers: 1, bytes: 1000, files: 1 });
     await registry.push(`${layout}:small`, 'team/unsigned:1');
     await pushRealImage(registry.host, 'cosign3', 'team/signed');
-    const [policy, bin] = [join(temp.path, 'policy.json'), join(temp.path, 'bin')];
+    const [policy, bin] = [join(temp.path, 'etc/hawser/policy.json'), join(temp.path, 'bin')];
+    mkdirSync(join(temp.path, 'etc/hawser'), { recursive: true });
     const requirement = { type: 'sigstore', keyPath: realKey('signer.pub') };
     writeFileSync(policy, JSON.stringify({ default: [requirement] }));
     mkdirSync(bin);
     const program = quickest.command.map((word) => `'${word}'`).join(' ');
-    const text = `#!/bin/sh\nHAWSER_POLICY='${policy}' exec ${program} "$@"\n`;
+    // hawser answers by /etc/hawser/policy.json: in a mount namespace of its own, /etc has that file above the machine's.
+    const inside = join(temp.path, 'inside');
+    const mounted = `mount -t overlay overlay -o 'lowerdir=${join(temp.path, 'etc')}:/etc' /etc`;
+    writeFileSync(inside, `${mounted} && exec ${program} "$@"\n`);
+    const text = `#!/bin/sh\nexec unshare --mount sh '${inside}' "$@"\n`;
     writeFileSync(join(bin, 'hawser'), text, { mode: 0o755 });
     const more = `[plugins."io.containerd.image-verifier.v1.bindir"]\nbin_dir = ${JSON.stringify(bin)}\n`;
     await using daemon = await startContainerd(undefined, more, second);
