@@ -29,16 +29,16 @@ function partsOf(
       return new TextEncoder().encode(found);
     },
   };
-  return { fs, host: { cwd: () => '/work', env: (name: string) => env[name], uid: 0 } };
+  return { fs, host: { cwd: () => '/here', env: (name: string) => env[name], uid: 0 } };
 }
 
 const nameOf = async (parts: ReturnType<typeof partsOf>, choice: PolicyChoice = {}) =>
   (await choosePolicy(parts, choice)).policy?.name;
 
 test('the policy that is named holds, else HAWSER_POLICY, else hawser’s own file, else none', async () => {
-  const files = { '/work/p.json': ANY, '/env.json': ANY, [OWN_POLICY]: REJECT };
+  const files = { '/here/p.json': ANY, '/env.json': ANY, [OWN_POLICY]: REJECT };
   const env = { HAWSER_POLICY: '/env.json' };
-  assert.equal(await nameOf(partsOf(files, env), { policy: 'p.json' }), '/work/p.json');
+  assert.equal(await nameOf(partsOf(files, env), { policy: 'p.json' }), '/here/p.json');
   assert.equal(await nameOf(partsOf(files, env)), '/env.json');
   assert.equal(await nameOf(partsOf(files)), OWN_POLICY);
   assert.equal(await nameOf(partsOf({})), undefined);
