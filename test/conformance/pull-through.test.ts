@@ -550,7 +550,12 @@ test('pull-through: each image is judged by the policy of now, and what a policy
     const CHANGES: readonly (readonly [string, number, () => void])[] = [
       ['nothing', 200, () => {}],
       ['the policy', 403, () => write([{ type: 'reject' }])],
-      ['the policy is gone', 404, () => rmSync(policy)],
+      ['the policy is gone', 502, () => rmSync(policy)],
+      [
+        'a key of the policy is gone',
+        502,
+        () => write([{ type: 'sigstoreSigned', keyPath: join(dir.path, 'none.pub') }]),
+      ],
       ['the policy is none', 502, () => writeFileSync(policy, '{')],
     ];
     for (const [what, status, change] of CHANGES) {

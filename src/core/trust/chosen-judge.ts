@@ -1,4 +1,4 @@
-import { HawserError } from '../errors.ts';
+import { HawserError, ifFound } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import {
   type Chosen,
@@ -30,12 +30,13 @@ export function chosenJudge(
   let first = isCurrent ? known : undefined;
   let last = known?.policy?.name;
   const chosenNow = async (): Promise<Chosen> => {
-    const chosen = first ?? (await choosePolicy(deps, choice));
+    const chosen = first ?? (await ifFound(choosePolicy(deps, choice)));
     first = undefined;
-    if (chosen.policy === undefined && last !== undefined)
+    if (chosen?.policy === undefined && last !== undefined)
       throw new HawserError('FailedPrecondition', `The policy ${last} is gone`, {
         hint: 'Write it again, or start anew without it',
       });
+    if (chosen === undefined) return await choosePolicy(deps, choice);
     last = chosen.policy?.name;
     return chosen;
   };

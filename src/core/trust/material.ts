@@ -1,5 +1,5 @@
 /** The keys and authorities of a requirement, read when an image is judged by it. */
-import { wrap } from '../errors.ts';
+import { HawserError, isKind, wrap } from '../errors.ts';
 import { parseJson } from '../oci/json.ts';
 import type { Call } from '../ports/call.ts';
 import type { FileSystem } from '../ports/file-system.ts';
@@ -83,6 +83,12 @@ async function used<T>(
   try {
     return use('path' in source ? await fs.readFile(source.path, MAX_FILE, call) : source.data);
   } catch (err) {
+    // A file of the policy that is gone is not an image that is not there.
+    if (isKind(err, 'NotFound'))
+      throw new HawserError('FailedPrecondition', `Cannot use ${shown}: there is no such file`, {
+        hint: 'Put the file back, or name another one',
+        cause: err,
+      });
     throw wrap(`Cannot use ${shown}`, err);
   }
 }

@@ -19,7 +19,9 @@ const MAX_REMEMBERED = 20_000;
 export class Admissions {
   readonly #deps: Gated & { readonly registry: Registry };
   readonly #gate: StandingGate;
-  #admitted = new BoundedMap<string, true>(MAX_REMEMBERED);
+  #roots = new BoundedMap<string, true>(MAX_REMEMBERED);
+  /** By themselves, so that large indexes make no tag forgotten. */
+  #children = new BoundedMap<string, true>(MAX_REMEMBERED);
   /** By which all was let in. */
   #rules: string | undefined;
 
@@ -39,24 +41,28 @@ export class Admissions {
     if (reference.tag === undefined && this.#knows(reference, root.digest)) return;
     const evidence = this.#deps.registry.evidence(reference);
     await passGate(this.#deps, this.#gate, { reference, root, platforms: 'all', evidence }, call);
-    if (rules === this.#rules) this.#admitted.set(keyOf(reference, root.digest), true);
+    if (rules === this.#rules) this.#roots.set(keyOf(reference, root.digest), true);
   }
 
   /** The policy judges images: what an index lists is let in as long as the index is. */
   admitChildren(reference: Reference, { digest: parent }: Descriptor, children: readonly Descriptor[]): void {
     if (!this.#knows(reference, parent)) return;
     for (const { mediaType, digest } of children)
-      if (isDocumentType(mediaType)) this.#admitted.set(keyOf(reference, digest), true);
+      if (isDocumentType(mediaType)) this.#children.set(keyOf(reference, digest), true);
   }
 
   #knows(reference: Reference, digest: Digest): boolean {
-    return this.#admitted.get(keyOf(reference, digest)) === true;
+    const key = keyOf(reference, digest);
+    return this.#roots.get(key) === true || this.#children.get(key) === true;
   }
 
   /** Forgets all that other rules let in. */
   async #rulesNow(call: Call): Promise<string | undefined> {
     const rules = await this.#gate.rules?.(call);
-    if (rules !== this.#rules) this.#admitted = new BoundedMap(MAX_REMEMBERED);
+    if (rules !== this.#rules) {
+      this.#roots = new BoundedMap(MAX_REMEMBERED);
+      this.#children = new BoundedMap(MAX_REMEMBERED);
+    }
     this.#rules = rules;
     return rules;
   }
