@@ -73,8 +73,8 @@ export type ExchangeCode =
 
 /** Why an operation failed, for callers that decide by the reason. Plain data: crosses workers. */
 export type Reason =
-  /** A system call failed: `EBUSY`. */
-  | { readonly type: 'errno'; readonly errno: string }
+  /** A system call failed: `EBUSY`. `sandbox`: Deno was not told to allow the call, and the system was not asked. */
+  | { readonly type: 'errno'; readonly errno: string; readonly sandbox?: boolean }
   /** `absent`: another host of the same list, the registry itself, lacks the content. */
   | { readonly type: 'exchange'; readonly code: ExchangeCode; readonly absent?: boolean }
   /** A server refused a request. */

@@ -38,7 +38,7 @@ function fullName(raw: string): string | undefined {
 const MOST_LISTED = 10;
 
 /** `images`: what each is called behind the path. */
-export function noChoice(
+function noChoice(
   { form }: Source,
   images: readonly string[],
   why: string,

@@ -2,6 +2,12 @@
  * What is checked with cryptography. Everything is given, nothing is read or asked. What does not hold is PermissionDenied, and the
  * message says why; keys, authorities and roots that cannot be used are InvalidArgument.
  */
+import { HawserError } from '../errors.ts';
+
+/** Why a signature, or a certificate, does not count: what the checks fail with. */
+export function useless(why: string, cause?: unknown): HawserError {
+  return new HawserError('PermissionDenied', why, { cause });
+}
 
 /** A public key, whose own kind decides how it is checked with: nothing that a signature says of itself does. */
 export interface SigningKey {

@@ -6,8 +6,8 @@ import { parseManifest } from '../oci/documents.ts';
 import { type JsonObject, parseJson } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
+import { useless } from '../ports/signatures.ts';
 import type { Evidence } from './evidence.ts';
-import { useless } from './payload.ts';
 import { asMap } from './strict.ts';
 
 /** Bytes of the manifest at cosign's tag, and of a bundle's manifest. */
@@ -18,8 +18,7 @@ const MAX_BUNDLES = 32;
 const MAX_BUNDLE = 256 * 1024;
 
 const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json';
-export const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
-const BUNDLE_TYPES = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v0\.3\+json|\+json;version=0\.[123])$/;
+const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 
 /** A signature of cosign's old form. */
 export interface Attachment {
@@ -94,7 +93,7 @@ async function bundles(
   call: Call,
 ): Promise<readonly Candidate<JsonObject>[]> {
   const all = await evidence.referrers(digest, BUNDLE_TYPE, call);
-  const found = all.filter(({ artifactType }) => BUNDLE_TYPES.test(artifactType ?? ''));
+  const found = all.filter(({ artifactType }) => artifactType === BUNDLE_TYPE);
   checkCount(found.length, MAX_BUNDLES, 'bundles');
   return found.map((desc) => ({ read: once((own) => bundle(evidence, digest, desc, own)) }));
 }

@@ -2,11 +2,17 @@
 import { decodeBase64 } from '../oci/base64.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseJson } from '../oci/json.ts';
-import type { Certificate, LogEntry, SignatureChecks, Signed } from '../ports/signatures.ts';
+import {
+  type Certificate,
+  type LogEntry,
+  type SignatureChecks,
+  type Signed,
+  useless,
+} from '../ports/signatures.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { Attachment } from './candidates.ts';
 import { certificatesOf, type Trusted } from './material.ts';
-import { signedName, useless } from './payload.ts';
+import { signedName } from './payload.ts';
 import type { IdentityRule } from './requirements.ts';
 import { nameMismatch } from './signed-name.ts';
 import { byKeys, requireIdentity, type Signer } from './signer.ts';

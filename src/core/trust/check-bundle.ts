@@ -1,8 +1,9 @@
 /** Whether a sigstore bundle is a signature of this image by somebody whom the policy trusts. No name of an image is in a bundle. */
 import type { Digest } from '../oci/digest.ts';
 import type { JsonObject } from '../oci/json.ts';
+import { useless } from '../ports/signatures.ts';
 import type { Trusted } from './material.ts';
-import { readEnvelope, requireSignatureOf, useless } from './payload.ts';
+import { readEnvelope, requireSignatureOf } from './payload.ts';
 import { byKeys, requireIdentity, type Signer } from './signer.ts';
 
 /** PermissionDenied, or InvalidArgument, for one that does not count. What the bundle says of its key is not looked at: ours decides. */

@@ -1,6 +1,6 @@
 /** Which policy holds: the one that was named, hawser's own file, or none; and what the system's policy would have said. */
 import { absolutePath } from '../absolute-path.ts';
-import { HawserError, hintOf, ifFound, isKind, wrap } from '../errors.ts';
+import { HawserError, hintOf, ifFound, isKind, reasonOf, wrap } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import type { HostSystem } from '../ports/host.ts';
@@ -60,12 +60,9 @@ export async function ownPolicy(parts: PolicyParts): Promise<Chosen> {
   try {
     return { policy: await ifFound(readPolicy(parts, OWN_POLICY, true, {})) };
   } catch (err) {
-    const hint = hintOf(err) ?? '';
-    if (!hint.startsWith('Run Deno with ')) throw err;
-    return {
-      policy: undefined,
-      note: `Cannot see whether there is a policy ${OWN_POLICY}. ${hint}, or say --policy none`,
-    };
+    if (reasonOf(err, 'errno')?.sandbox !== true) throw err;
+    const hint = [hintOf(err) ?? 'Allow reading the file', 'or say --policy none'].join(', ');
+    return { policy: undefined, note: `Cannot see whether there is a policy ${OWN_POLICY}. ${hint}` };
   }
 }
 

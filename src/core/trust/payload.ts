@@ -1,14 +1,9 @@
 /** What is signed: cosign's payload ("simple signing"), and an in-toto statement in a DSSE envelope. Strict, as it decides. */
-import { HawserError } from '../errors.ts';
 import { decodeBase64 } from '../oci/base64.ts';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts';
 import { type Json, type JsonObject, parseJson } from '../oci/json.ts';
+import { useless } from '../ports/signatures.ts';
 import { asList, asMap, type Members } from './strict.ts';
-
-/** Why a signature does not count. */
-export function useless(why: string, cause?: unknown): HawserError {
-  return new HawserError('PermissionDenied', why, { cause });
-}
 
 const TYPE = 'cosign container image signature';
 

@@ -11,7 +11,7 @@ import type { FileSystem } from '../ports/file-system.ts';
 import type { SignatureChecks } from '../ports/signatures.ts';
 import { candidatesOf } from './candidates.ts';
 import { instancesOf } from './instances.ts';
-import { trustedBy } from './material.ts';
+import { type Trusted, trustedBy } from './material.ts';
 import type { Policy, Requirements } from './policy.ts';
 import { findSignature, tellMissing } from './require-signed.ts';
 import type { SignedBy } from './requirements.ts';
@@ -58,6 +58,8 @@ class Judgement {
   readonly #call: Call;
   readonly #by: string;
   readonly #requirements: Requirements;
+  /** Read once, however many manifests are judged. */
+  readonly #trusted = new Map<SignedBy, Promise<Trusted>>();
 
   constructor(deps: PolicyDeps, policy: Policy, subject: Subject, call: Call) {
     const { scope, requirements } = applied(policy, subject.reference);
@@ -122,7 +124,7 @@ class Judgement {
     const candidates = candidatesOf(evidence, digest);
     const vouchers: Voucher[] = [];
     for (const requirement of signed) {
-      const trusted = await trustedBy({ fs: this.#deps.fs, checks }, requirement, this.#call);
+      const trusted = await this.#trustedBy(requirement, checks);
       const question = {
         ...{ requirement, trusted, checks, candidates, digest, reference },
         now: this.#deps.clock.now(),
@@ -134,6 +136,13 @@ class Judgement {
     return { vouchers };
   }
 
+  #trustedBy(requirement: SignedBy, checks: SignatureChecks): Promise<Trusted> {
+    const reading =
+      this.#trusted.get(requirement) ?? trustedBy({ fs: this.#deps.fs, checks }, requirement, this.#call);
+    this.#trusted.set(requirement, reading);
+    return reading;
+  }
+
   #acceptance(vouchers: readonly Voucher[]): Verdict {
     return { accepted: true, by: this.#by, vouchers };
   }
@@ -142,7 +151,7 @@ class Judgement {
     return {
       accepted: false,
       by: this.#by,
-      reason: reason,
+      reason,
       ...(hint === undefined ? {} : { hint }),
     };
   }

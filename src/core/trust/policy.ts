@@ -1,5 +1,4 @@
 /** A policy of signatures, as containers-policy.json(5) has it, with one kind of requirement more in hawser's own files. */
-import { HawserError } from '../errors.ts';
 import { parseJson } from '../oci/json.ts';
 import { parseRequirement } from './parse-requirement.ts';
 import type { Requirement } from './requirements.ts';
@@ -25,8 +24,6 @@ export interface Policy {
  */
 export function parsePolicy(bytes: Uint8Array, name: string, own: boolean): Policy {
   const where = `policy ${name}:`;
-  if (bytes.length > MAX_POLICY)
-    throw new HawserError('ResourceExhausted', `Cannot use ${where} it has more than ${MAX_POLICY} bytes`);
   const policy = membersOf(parseJson(bytes, `policy ${name}`), where, ['default'], ['transports']);
   const read = (value: unknown, at: string) => requirementsOf(value, at, own);
   const fallback = read(policy.default, `${where} default`);

@@ -1,5 +1,4 @@
-import type { Certificate, Signed, SigningKey } from '../ports/signatures.ts';
-import { useless } from './payload.ts';
+import { type Certificate, type Signed, type SigningKey, useless } from '../ports/signatures.ts';
 import type { SignerIdentity } from './requirements.ts';
 import type { Voucher } from './verdict.ts';
 

@@ -11,7 +11,8 @@ const OUTPUT_LIMIT = 1 << 20;
 /** Characters of a program's reason that are shown. */
 const SHOWN = 1000;
 
-const UNASKED = 'Without the answer of each image verifier nothing is fetched';
+const UNASKED =
+  'Mend the program or its directory, or ask whoever has installed it: without the answer of each image verifier nothing is fetched';
 
 /**
  * What a program may know of its surroundings: where programs, files and proxies are. Nothing of what a user says to hawser, nor where that user's settings are: a node's
@@ -68,7 +69,8 @@ async function foundPrograms(parts: VerifierParts, set: Verifiers, call: Call): 
   }
 }
 
-const HINT = 'Only an image that all image verifiers accept may come in';
+const HINT =
+  'The program decides by rules of its own: ask whoever has installed it, or take an image that it accepts';
 
 /** Undefined when the program accepts the image. */
 async function refusalOf(

@@ -29,7 +29,7 @@ export function notGranted(what: Query, doing: string): HawserError {
   const flag = flagOf(what);
   return new HawserError('PermissionDenied', `${doing}: Deno does not allow that without ${flag}`, {
     hint: `Run Deno with ${flag}`,
-    reason: { type: 'errno', errno: 'EACCES' },
+    reason: { type: 'errno', errno: 'EACCES', sandbox: true },
   });
 }
 

@@ -10,7 +10,7 @@ export function fsError(err: unknown, doing: string): HawserError {
     return new HawserError('PermissionDenied', `${doing}: ${message}`, {
       hint: 'Run Deno with the flag that the message names',
       cause: err,
-      reason: { type: 'errno', errno: 'EACCES' },
+      reason: { type: 'errno', errno: 'EACCES', sandbox: true },
     });
   }
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return errnoError(code, doing, err);

@@ -3,8 +3,8 @@
  * unknown critical extensions (certificate.ts), policies, revocation lists in the path.
  */
 import { createPublicKey, verify } from 'node:crypto';
+import { useless } from '../../core/ports/signatures.ts';
 import { OID, type Parsed } from './certificate.ts';
-import { refused } from './keys.ts';
 
 /** Certificates above the signer's. */
 const MAX_DEPTH = 6;
@@ -39,7 +39,7 @@ export function tracePath(
   checkTime(signer, at);
   const search: Search = { roots, intermediates, at, tries: MAX_TRIES, deepest: -1, why: undefined };
   if (leadsToRoot(search, signer, 0)) return;
-  throw search.why ?? refused('no authority of the policy has issued the certificate');
+  throw search.why ?? useless('no authority of the policy has issued the certificate');
 }
 
 interface Search {
@@ -72,31 +72,31 @@ function leadsToRoot(search: Search, certificate: Parsed, below: number): boolea
 }
 
 function checkSigner({ x509 }: Parsed): void {
-  if (x509.extBasicConstraints?.isCA === true) throw refused('the certificate is an authority’s');
-  if (usageOf(x509)?.[DIGITAL_SIGNATURE] !== 1) throw refused('the certificate is not for signatures');
+  if (x509.extBasicConstraints?.isCA === true) throw useless('the certificate is an authority’s');
+  if (usageOf(x509)?.[DIGITAL_SIGNATURE] !== 1) throw useless('the certificate is not for signatures');
   if (purposesOf(x509)?.includes(OID.codeSigning) !== true)
-    throw refused('the certificate is not for signing code');
+    throw useless('the certificate is not for signing code');
 }
 
 /** An authority that names purposes must name ours: its certificates cannot be for more than the authority's own. */
 function checkAuthority({ x509 }: Parsed, below: number): void {
   const { extBasicConstraints: constraints } = x509;
-  if (constraints?.isCA !== true) throw refused('the certificate was issued by one that is no authority’s');
+  if (constraints?.isCA !== true) throw useless('the certificate was issued by one that is no authority’s');
   const usage = usageOf(x509);
   if (usage !== undefined && usage[CERT_SIGN] !== 1)
-    throw refused('an authority’s certificate may not sign others');
+    throw useless('an authority’s certificate may not sign others');
   const purposes = purposesOf(x509);
   if (purposes !== undefined && !purposes.includes(OID.codeSigning))
-    throw refused('an authority is not for signing code');
+    throw useless('an authority is not for signing code');
   const most = constraints.pathLenConstraint;
   if (most !== undefined && most < BigInt(below))
-    throw refused('the path is longer than an authority allows');
+    throw useless('the path is longer than an authority allows');
 }
 
 function checkTime({ x509 }: Parsed, at: number): void {
   if (!(x509.notBefore.getTime() <= at && at <= x509.notAfter.getTime())) {
     const [from, to, then] = [x509.notBefore, x509.notAfter, new Date(at)].map((one) => one.toISOString());
-    throw refused(`a certificate was valid from ${from} to ${to}, not at ${then}`);
+    throw useless(`a certificate was valid from ${from} to ${to}, not at ${then}`);
   }
 }
 
@@ -104,18 +104,18 @@ function checkIssued({ x509 }: Parsed, authority: Parsed): void {
   const [, algorithm, value] = x509.root.subs;
   const oid = algorithm?.subs[0]?.toOID() ?? '';
   const known = Object.hasOwn(ALGORITHMS, oid) ? ALGORITHMS[oid] : undefined;
-  if (known === undefined) throw refused(`signature algorithm ${oid} is not taken`);
+  if (known === undefined) throw useless(`signature algorithm ${oid} is not taken`);
   const key = createPublicKey({ key: Buffer.from(authority.key.der), format: 'der', type: 'spki' });
-  if (key.asymmetricKeyType !== known.key) throw refused('a certificate is signed by another kind of key');
+  if (key.asymmetricKeyType !== known.key) throw useless('a certificate is signed by another kind of key');
   // A BIT STRING: the first byte counts unused bits.
-  if (value === undefined || value.value[0] !== 0) throw refused('a certificate has no signature');
+  if (value === undefined || value.value[0] !== 0) throw useless('a certificate has no signature');
   let holds = false;
   try {
     holds = verify(known.digest, x509.tbsCertificate.toDER(), key, value.value.subarray(1));
   } catch {
     // A signature of no form.
   }
-  if (!holds) throw refused('no authority of the policy has signed the certificate');
+  if (!holds) throw useless('no authority of the policy has signed the certificate');
 }
 
 function usageOf(x509: Parsed['x509']): readonly number[] | undefined {

@@ -1,7 +1,7 @@
 /** Certificates of signers (RFC 5280), with the parser of @sigstore/core, which says nothing of what it does not know: we do. */
 import { messageOf } from '../../core/errors.ts';
-import type { Certificate } from '../../core/ports/signatures.ts';
-import { keyOf, pemBlocks, refused, unusable } from './keys.ts';
+import { type Certificate, useless } from '../../core/ports/signatures.ts';
+import { keyOf, pemBlocks, unusable } from './keys.ts';
 import { type ASN1Obj, X509Certificate } from './libraries.ts';
 
 /** A certificate, and what the parser has made of it. */
@@ -44,33 +44,33 @@ export function certificates(pem: Uint8Array): Parsed[] {
 export function parseCertificate(der: Uint8Array): Parsed {
   try {
     const x509 = X509Certificate.parse(Buffer.from(der));
-    if (!x509.root.toDER().equals(der)) throw refused('it is not in DER');
+    if (!x509.root.toDER().equals(der)) throw useless('it is not in DER');
     checkForm(x509);
     return { x509, der, key: keyOf(x509.publicKey), ...namesOf(x509), issuer: issuerOf(x509) };
   } catch (err) {
-    throw refused(`a certificate cannot be used: ${messageOf(err)}`, err);
+    throw useless(`a certificate cannot be used: ${messageOf(err)}`, err);
   }
 }
 
 function checkForm(x509: X509Certificate): void {
   const [version, , algorithm] = x509.tbsCertificate.subs;
   if (version?.tag.isContextSpecific(0) !== true || x509.version !== 'v3')
-    throw refused('it is not X.509 v3');
+    throw useless('it is not X.509 v3');
   // RFC 5280 4.1.1.2: the signed name of the algorithm is that outside.
   if (algorithm === undefined || x509.root.subs[1]?.toDER().equals(algorithm.toDER()) !== true)
-    throw refused('it names two algorithms');
+    throw useless('it names two algorithms');
   const ids = x509.extensions.map(oidOf);
-  if (new Set(ids).size !== ids.length) throw refused('it has an extension twice');
+  if (new Set(ids).size !== ids.length) throw useless('it has an extension twice');
   for (const one of x509.extensions) {
     const oid = oidOf(one);
-    if (isCritical(one) && !UNDERSTOOD.has(oid)) throw refused(`critical extension ${oid} is not known`);
+    if (isCritical(one) && !UNDERSTOOD.has(oid)) throw useless(`critical extension ${oid} is not known`);
   }
-  if (ids.includes(OID.nameConstraints)) throw refused('name constraints are not known');
+  if (ids.includes(OID.nameConstraints)) throw useless('name constraints are not known');
 }
 
 function oidOf(extension: ASN1Obj): string {
   const [id] = extension.subs;
-  if (id === undefined) throw refused('an extension has no name');
+  if (id === undefined) throw useless('an extension has no name');
   return id.toOID();
 }
 
@@ -90,7 +90,7 @@ function namesOf(x509: X509Certificate): Pick<Certificate, 'emails' | 'uris' | '
 /** An IA5String that is shown and compared as it is. */
 function nameOf({ value }: ASN1Obj): string {
   const name = value.toString('latin1');
-  if (!/^[\x21-\x7e]{1,2048}$/.test(name)) throw refused('one of its names is not printable ASCII');
+  if (!/^[\x21-\x7e]{1,2048}$/.test(name)) throw useless('one of its names is not printable ASCII');
   return name;
 }
 
@@ -99,6 +99,6 @@ function issuerOf(x509: X509Certificate): string | undefined {
   const old = x509.extension(OID.issuerV1)?.value.toString('utf8');
   const [text] = x509.extension(OID.issuerV2)?.valueObj.subs ?? [];
   const now = text?.value.toString('utf8');
-  if (old !== undefined && now !== undefined && old !== now) throw refused('it names two issuers');
+  if (old !== undefined && now !== undefined && old !== now) throw useless('it names two issuers');
   return now ?? old;
 }

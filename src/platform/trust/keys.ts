@@ -6,11 +6,6 @@ import type { SigningKey } from '../../core/ports/signatures.ts';
 const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 const MIN_RSA_BITS = 2048;
 
-/** What checks fail with. */
-export function refused(why: string, cause?: unknown): HawserError {
-  return new HawserError('PermissionDenied', why, { cause });
-}
-
 /** A file of the policy cannot be used. */
 export function unusable(why: string, hint: string, cause?: unknown): HawserError {
   return new HawserError('InvalidArgument', why, { hint, cause });

@@ -2,8 +2,15 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { messageOf } from '../../core/errors.ts';
 import { type Json, parseJson } from '../../core/oci/json.ts';
-import type { Certificate, LogEntry, Logs, Signed, SigningKey } from '../../core/ports/signatures.ts';
-import { pemBlocks, refused } from './keys.ts';
+import {
+  type Certificate,
+  type LogEntry,
+  type Logs,
+  type Signed,
+  type SigningKey,
+  useless,
+} from '../../core/ports/signatures.ts';
+import { pemBlocks } from './keys.ts';
 import { type SignedEntity, type TransparencyLogEntry, type TrustMaterial, Verifier } from './libraries.ts';
 
 /** Runs a check of the library, whose errors say the most in their innermost message. */
@@ -12,7 +19,7 @@ export function checked<T>(work: () => T): T {
     return work();
   } catch (err) {
     const cause = err instanceof Error && err.cause instanceof Error ? `: ${err.cause.message}` : '';
-    throw refused(`${messageOf(err)}${cause}`, err);
+    throw useless(`${messageOf(err)}${cause}`, err);
   }
 }
 
@@ -79,7 +86,7 @@ export function requireSigner(body: Uint8Array, signer: SigningKey | Certificate
   const found = signersOf(document);
   const [der] = found;
   if (der === undefined || found.length > 1 || !Buffer.from(der).equals(signer.der))
-    throw refused(
+    throw useless(
       `the log entry is of another ${'key' in signer ? 'certificate' : 'key'} than the signature’s`,
     );
 }
@@ -99,7 +106,7 @@ function signersOf(entry: Json): readonly Uint8Array[] {
         fromVerifier(member(one, 'verifier')),
       );
     default:
-      throw refused('the log entry is of an unknown kind');
+      throw useless('the log entry is of an unknown kind');
   }
 }
 

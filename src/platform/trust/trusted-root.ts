@@ -1,9 +1,9 @@
 /** Signatures by certificates under a trusted_root.json: the library's checks, and those that the library leaves out. */
 import { messageOf } from '../../core/errors.ts';
-import type { TrustedRoot as Root } from '../../core/ports/signatures.ts';
+import { type TrustedRoot as Root, useless } from '../../core/ports/signatures.ts';
 import { type Parsed, parseCertificate } from './certificate.ts';
 import { tracePath } from './certificate-path.ts';
-import { refused, unusable } from './keys.ts';
+import { unusable } from './keys.ts';
 import {
   bundleFromJSON,
   type SignedEntity,
@@ -30,7 +30,7 @@ export function openTrustedRoot(document: unknown): Root {
     const times = timesOf(entity);
     for (const at of times) tracePath(certificate, roots, intermediates, at);
     const [first] = times;
-    if (first === undefined) throw refused('nothing says when it was signed');
+    if (first === undefined) throw useless('nothing says when it was signed');
     return first;
   };
   return {
@@ -44,7 +44,7 @@ export function openTrustedRoot(document: unknown): Root {
       const bundle = checked(() => bundleFromJSON(json));
       const { content, tlogEntries } = bundle.verificationMaterial;
       const der = certificateOf(content);
-      if (der === undefined) throw refused('the bundle has no certificate');
+      if (der === undefined) throw useless('the bundle has no certificate');
       const certificate = parseCertificate(new Uint8Array(der));
       for (const { canonicalizedBody } of tlogEntries) requireSigner(canonicalizedBody, certificate);
       return {

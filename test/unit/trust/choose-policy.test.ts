@@ -81,6 +81,7 @@ test('a policy that is there and cannot be used is an error, and never no policy
 test('a sandbox that hides the file is told of', async () => {
   const hidden = new HawserError('PermissionDenied', 'x', {
     hint: `Run Deno with --allow-read=${OWN_POLICY}`,
+    reason: { type: 'errno', errno: 'EACCES', sandbox: true },
   });
   const { policy, note } = await choosePolicy(partsOf({ [OWN_POLICY]: hidden }), {});
   assert.equal(policy, undefined);

@@ -13,6 +13,7 @@ import { createSignatureChecks } from '../../../src/platform/trust/checks.ts';
 import { withClient } from '../../registry/client.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
 import {
+  keyFile,
   MADE,
   policyOf,
   serveTrustFixtures,
@@ -85,13 +86,16 @@ const clock: Clock = { ...createClock(), now: () => MADE };
 const deps = { fs: createFileSystem(), clock, signatures: async () => createSignatureChecks() };
 const platform = parsePlatform('linux/amd64', { os: 'linux', architecture: 'amd64' });
 
-async function judged(one: TrustCase, registry: TestRegistry): Promise<Verdict> {
+async function judged(one: TrustCase, registry: TestRegistry, { fs } = deps): Promise<Verdict> {
   const reference = parseReference(`${registry.host}/${one.ref}`);
   const policy = parsePolicy(new TextEncoder().encode(policyOf(one, registry.host)), 'of the fixture', true);
   return await withClient({}, async (client) => {
     const { root } = await client.resolve(reference);
     const evidence = client.evidence(reference);
-    return await policyJudge(deps, policy).judge({ reference, root, platforms: [platform], evidence }, {});
+    return await policyJudge({ ...deps, fs }, policy).judge(
+      { reference, root, platforms: [platform], evidence },
+      {},
+    );
   });
 }
 
@@ -116,5 +120,28 @@ for (const api of [true, false]) {
     }
   });
 }
+
+test('the files of a policy are read once for an image, however many of its manifests are looked at', async () => {
+  const one = trustCases.find(({ id }) => id === 'k25-instance-signed');
+  assert.ok(one);
+  const registry = await startRegistry({});
+  try {
+    serveTrustFixtures(registry);
+    const read: string[] = [];
+    const { fs } = deps;
+    const counting: typeof fs = Object.create(fs, {
+      readFile: {
+        value: (...args: Parameters<typeof fs.readFile>) => {
+          read.push(args[0]);
+          return fs.readFile(...args);
+        },
+      },
+    });
+    assert.ok((await judged(one, registry, { ...deps, fs: counting })).accepted);
+    assert.deepEqual(read, [keyFile('k1.pub')]);
+  } finally {
+    await registry.close();
+  }
+});
 
 test('there are 72 of them', () => assert.equal(trustCases.length, 72));
