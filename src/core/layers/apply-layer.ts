@@ -22,7 +22,7 @@ const PROGRESS_INTERVAL_MS = 100;
 export interface ApplyDeps {
   readonly syscalls: Syscalls;
   readonly hashers: Hashers;
-  readonly codecs: Codecs;
+  readonly codecs: Pick<Codecs, 'get'>;
   readonly clock: Pick<Clock, 'monotonic'>;
   /** Resolves after the waiting events of the event loop have run. */
   turn(): Promise<void>;

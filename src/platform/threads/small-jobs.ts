@@ -3,7 +3,8 @@ import { KnownStore } from '../../core/archive/known-layers.ts';
 import { streamOf } from '../../core/async/byte-stream.ts';
 import { withOpen } from '../../core/async/cleanup.ts';
 import { Limiter } from '../../core/async/limiter.ts';
-import { isSmallLayer, isSmallRebase } from '../../core/layers/small-layer.ts';
+import { AheadCodecs } from '../../core/layers/decoded-ahead.ts';
+import { isSmallLayer, isSmallRebase, SMALL_EXPANDED } from '../../core/layers/small-layer.ts';
 import { syncFileSystem } from '../../core/layers/sync-file-system.ts';
 import type { ApplyJob, ApplyResult, HeldDir, Workers } from '../../core/layers/workers.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -31,13 +32,15 @@ export function withSmallJobs(deps: Deps): Workers {
   };
   return {
     ...workers,
-    apply: (job, call) =>
-      onThisThread(
+    apply: async (job, call) => {
+      const applied = await onThisThread(
         isSmallLayer(job),
         call,
         (syscalls) => applyHere({ ...deps, syscalls }, job, call),
-        () => workers.apply(job, call),
-      ),
+        async () => undefined,
+      );
+      return applied ?? (await workers.apply(job, call));
+    },
     rebase: (job, call) =>
       onThisThread(
         isSmallRebase(job),
@@ -62,14 +65,21 @@ export function withSmallJobs(deps: Deps): Workers {
   };
 }
 
+/** Undefined, with nothing applied, when the layer expands to more than a small one may. */
 async function applyHere(
   { fs, ...deps }: Omit<Deps, 'syscalls'> & { readonly syscalls: Syscalls },
   job: ApplyJob,
   call?: Parameters<Workers['apply']>[1],
-): Promise<ApplyResult> {
+): Promise<ApplyResult | undefined> {
   const { applyLayer } = await import('../../core/layers/apply-layer.ts');
   const bytes = await readBlobFile(fs, job, call);
-  return await applyLayer(job, { ...deps, openBlob: () => streamOf(bytes), turn, ...call }, call);
+  const codecs = new AheadCodecs(deps.codecs, SMALL_EXPANDED, turn);
+  try {
+    return await applyLayer(job, { ...deps, codecs, openBlob: () => streamOf(bytes), turn, ...call }, call);
+  } catch (err) {
+    if (codecs.exceeded) return undefined;
+    throw err;
+  }
 }
 
 async function areVolatile(

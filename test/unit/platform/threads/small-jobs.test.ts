@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { ImageBudget } from '../../../../src/core/layers/image-budget.ts';
-import { LAYER_OF_SMALL_IMAGE, SMALL_LAYER } from '../../../../src/core/layers/small-layer.ts';
+import {
+  LAYER_OF_SMALL_IMAGE,
+  SMALL_EXPANDED,
+  SMALL_LAYER,
+} from '../../../../src/core/layers/small-layer.ts';
 import type { ApplyJob, ApplyResult, RebaseJob, Workers } from '../../../../src/core/layers/workers.ts';
 import type { Syscalls } from '../../../../src/core/ports/syscalls.ts';
 import { lazyCodecs } from '../../../../src/platform/process/lazy.ts';
 import { withSmallJobs } from '../../../../src/platform/threads/small-jobs.ts';
 import { bareRuntime } from '../../../support/bare-runtime.ts';
+import { file, layer } from '../../../support/layer-builder.ts';
 import { tempDir } from '../../../support/tmp.ts';
 
 const NODE = { name: '', parent: 0, made: { by: 'no' }, opaque: false, cuts: [] } as const;
@@ -95,6 +101,51 @@ test(
     assert.deepEqual(asked, [...Array(5).fill('apply'), ...Array(3).fill('rebase')]);
   }),
 );
+
+/** A layer of one file, of so many bytes in all. */
+function archiveOf(bytes: number): Uint8Array {
+  const tar = new Uint8Array(bytes);
+  tar.set(layer(file('f', 'x')));
+  return tar;
+}
+
+for (const [format, compress] of Object.entries({ gzip: gzipSync, zstd: zstdCompressSync })) {
+  for (const codec of ['auto', 'portable'] as const) {
+    test(
+      `${format}, ${codec}: what a few bytes expand to decides, before a byte is applied (H60)`,
+      withDir(async (path) => {
+        const { asked, job, small, provider } = setUp(path);
+        if ((await provider()) !== 'ffi') return;
+        for (const [bytes, by] of [
+          [SMALL_EXPANDED, []],
+          [SMALL_EXPANDED + 1, ['apply']],
+          [32 << 20, ['apply']],
+        ] as const) {
+          const blob = compress(archiveOf(bytes));
+          assert.ok(blob.length < LAYER_OF_SMALL_IMAGE);
+          const root = join(path, `${bytes}`);
+          mkdirSync(root);
+          writeFileSync(`${root}.blob`, blob);
+          const budget = image(blob.length);
+          asked.length = 0;
+          let turns = 0;
+          const timer = setInterval(() => turns++, 0);
+          const { size } = await small.apply({
+            ...{ ...job, codec, maxBytes: 1 << 30, root, image: budget },
+            ...{ blob: `${root}.blob`, blobSize: blob.length },
+          });
+          clearInterval(timer);
+          assert.deepEqual(asked, by, `${bytes} bytes`);
+          assert.ok(turns > 0, 'other work went on meanwhile');
+          if (by.length > 0) {
+            assert.deepEqual(readdirSync(root), []);
+            assert.equal(new BigInt64Array(budget.spent)[0], 0n, 'nothing of the budget is spent');
+          } else assert.equal(size, bytes);
+        }
+      }),
+    );
+  }
+}
 
 test(
   'a blob that is longer than it should be, or an aborted call, is no result',
