@@ -3,52 +3,32 @@ import { canceling } from '../core/async/abort.ts';
 import { cleaningUp } from '../core/async/cleanup.ts';
 import { isLayoutSource, referenceOf } from '../core/carry/layout-source.ts';
 import { withLayouts } from '../core/carry/with-layouts.ts';
-import { checkDuration } from '../core/duration.ts';
 import { messageOf } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
 import { parsePlatform } from '../core/platforms/parse.ts';
-import type { Call } from '../core/ports/call.ts';
 import type { TlsOptions } from '../core/ports/transport.ts';
-import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import type { Reference } from '../core/reference/reference.ts';
 import type { Credentials } from '../core/registry/credentials/credential.ts';
 import { environmentOptions } from '../core/registry/environment.ts';
-import { type Observe, reporting } from '../core/registry/observe.ts';
-import { type Limits, openRegistry } from '../core/registry/open.ts';
-import type { RetryOptions } from '../core/registry/patience.ts';
+import { openRegistry } from '../core/registry/open.ts';
 import type { Registry } from '../core/registry/registry.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { fetchImage } from '../core/verbs/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../core/verbs/options.ts';
 import { pull as pullImage } from '../core/verbs/pull.ts';
 import { type ApiGateOptions, apiGate } from './gate.ts';
+import { type ApiNetworkOptions, checkDurations, clientOptions } from './network-options.ts';
 import { type AnyStore, openStore, partsOf } from './stores.ts';
 
-/** How registries are asked. */
-export interface ApiRegistryOptions extends Call {
-  /** Gets what happens, as it happens. */
-  readonly onProgress?: Report | undefined;
-  /** Sent to the reference's own registry (and the token server it names) only. Default: what Docker and podman keep. */
-  readonly credentials?: { readonly username: string; readonly secret: string } | undefined;
-  /** Asks the reference's registry by HTTP. */
-  readonly plainHttp?: boolean | undefined;
+/** How registries are asked on Node, Deno and Bun, as the machine is set up. */
+export interface ApiRegistryOptions extends ApiNetworkOptions {
   /** Certificates and keys, for every host without settings of its own. */
   readonly tls?: TlsOptions | undefined;
   /** A directory of hosts.toml files. Default: /etc/containerd/certs.d, then /etc/docker/certs.d. */
   readonly hostsDir?: string | undefined;
-  /** Which hosts there are, how each was asked and why it was left, and what of the configuration has no effect. */
-  readonly observe?: Observe | undefined;
-  /** How long a failure that may pass is tried again. */
-  readonly retry?: RetryOptions | undefined;
-  /** How long and how slow a request may be. */
-  readonly timeouts?: Limits | undefined;
-  /** Bytes a second for all blobs of the call together. */
-  readonly limitRate?: number | undefined;
-  /** Lets every registry lead (redirects, token servers, foreign URLs) to addresses of this class and more public ones. */
-  readonly reach?: 'private' | 'loopback' | undefined;
 }
 
 /** What `fetch` and `pull` take. */
@@ -131,19 +111,6 @@ export async function withDeps<T>(
   return await canceling(options.signal, (signal) => inStore(text, { ...options, signal }, work));
 }
 
-export function checkDurations({
-  keepPartial,
-  retry = {},
-  timeouts = {},
-}: Pick<ApiTransferOptions, 'keepPartial' | 'retry' | 'timeouts'>): void {
-  const { time, stall } = retry;
-  const { connect, headers, stall: silence, window } = timeouts;
-  checkDuration('keepPartial', keepPartial);
-  for (const [name, ms] of Object.entries({ time, stall })) checkDuration(`retry.${name}`, ms);
-  for (const [name, ms] of Object.entries({ connect, headers, stall: silence, window }))
-    checkDuration(`timeouts.${name}`, ms);
-}
-
 async function inStore<T>(
   source: string,
   options: ApiTransferOptions,
@@ -184,30 +151,22 @@ async function withStore<T>(
   );
 }
 
-/** A client that asks as the options say. */
+/** A client that asks as the machine and the options say. */
 export function registryOf(
   runtime: Runtime,
-  reference: Reference,
+  { host: own }: Pick<Reference, 'host'>,
   options: ApiRegistryOptions & Pick<ApiTransferOptions, 'foreignUrls'>,
 ): Registry {
   const { credentials, plainHttp, tls, hostsDir, observe } = options;
   const warn = (message: string): void => observe?.({ type: 'warning', message });
-  const given: Credentials = async (host) => (host === reference.host ? credentials : undefined);
+  const given: Credentials = async (host) => (host === own ? credentials : undefined);
   const settings = { hostsDir, plainHttp, tls, credentials: given, warn };
-  const environment = environmentOptions(runtime, settings);
   return openRegistry(
     { transports: runtime.transports, clock: runtime.clock },
     {
-      ...environment,
-      observe: (event) => {
-        observe?.(event);
-        reporting(options.onProgress)(event);
-      },
-      retry: options.retry,
-      limits: options.timeouts,
-      limitRate: options.limitRate,
+      ...environmentOptions(runtime, settings),
+      ...clientOptions(options),
       foreignUrls: options.foreignUrls,
-      reach: options.reach,
     },
   );
 }

@@ -2,7 +2,7 @@
 import { canceling } from '../core/async/abort.ts';
 import { checkDuration } from '../core/duration.ts';
 import { HawserError } from '../core/errors.ts';
-import { parseFilters } from '../core/filter/filter.ts';
+import { imageFields, parseFilters } from '../core/filter/filter.ts';
 import { type GcPlan, planCollection } from '../core/gc/survey.ts';
 import { type StoreUsage, usageOf } from '../core/gc/usage.ts';
 import type { Image } from '../core/images/image-store.ts';
@@ -32,6 +32,30 @@ export interface ApiPruneOptions extends Call {
   readonly keep?: number | undefined;
   /** Removes nothing. */
   readonly dryRun?: boolean | undefined;
+}
+
+/** What `images` takes. */
+export interface ApiImagesOptions extends Call {
+  /** Has the images. */
+  readonly store: AnyStore;
+  /** containerd's filters: `name~=^registry.test/`, `labels."a.b/c"==d`; one of them is enough. Default: all images. */
+  readonly filters?: readonly string[] | undefined;
+}
+
+/**
+ * The images of the store's namespace, by name. InvalidArgument for a filter that cannot be read.
+ *
+ * ```ts
+ * for (const { name, target } of await images({ store })) console.log(name, target.digest);
+ * ```
+ */
+export async function images({ store, filters = [], signal: given }: ApiImagesOptions): Promise<Image[]> {
+  const { backend } = partsOf(store);
+  const filter = parseFilters(filters);
+  return await canceling(given, async (signal) => {
+    const all = await backend.images.list({ signal });
+    return all.filter((image) => filter(imageFields(image)));
+  });
 }
 
 /** What takes room in the store: hawser's own with all its namespaces, of a containerd the one namespace. */

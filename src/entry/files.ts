@@ -1,56 +1,29 @@
-/** The library's view into images: their files, without unpacking. */
-import { canceling } from '../core/async/abort.ts';
-import { byteStream } from '../core/async/byte-stream.ts';
-import { cleanedUp, closingAfter } from '../core/async/cleanup.ts';
-import { display, toBytes } from '../core/bytes.ts';
-import { referenceOf } from '../core/carry/layout-source.ts';
-import { withLayouts } from '../core/carry/with-layouts.ts';
-import { HawserError, ifFound } from '../core/errors.ts';
-import type { ContentPiece } from '../core/files/contents.ts';
-import { type FileType, type TreeEntry, typeOf } from '../core/files/entries.ts';
-import { zeros } from '../core/files/write-tar.ts';
+/** The library's view into images: their files, and their blobs, without unpacking. */
+import { canceling, cancelSignal } from '../core/async/abort.ts';
+import { closingStream } from '../core/async/byte-stream.ts';
+import { cleanedUp } from '../core/async/cleanup.ts';
+import { ifFound } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
-import { defaultPlatform, hostPlatform } from '../core/platforms/host.ts';
-import { parsePlatform } from '../core/platforms/parse.ts';
+import { isDigest } from '../core/oci/digest.ts';
 import type { Call } from '../core/ports/call.ts';
-import { listFiles, type OpenImage, openRemote, openStored } from '../core/verbs/files.ts';
-import { type ApiRegistryOptions, type ApiTransferOptions, checkDurations, registryOf } from './api.ts';
-import { defaultRuntime } from './library.ts';
+import { type OpenImage, openRemote, openStored } from '../core/verbs/files.ts';
+import type { ApiRegistryOptions } from './api.ts';
+import { type ApiAskOptions, type OpenAsking, openAsking, storeBefore } from './asking.ts';
+import { fileOf, type ImageFile, imageFiles } from './image-file.ts';
+import { checkDurations } from './network-options.ts';
+import { type Asking, asked, blobOf } from './questions.ts';
 import { partsOf } from './stores.ts';
 
-/** Something in an image. */
-export interface ImageFile {
-  /** From the root: `/etc/passwd`. What is not UTF-8 is shown as U+FFFD. */
-  readonly path: string;
-  /** What the thing is; of a symlink, not of what the symlink leads to. */
-  readonly type: FileType;
-  /** Permission bits, with setuid, setgid and sticky. */
-  readonly mode: number;
-  /** The owner, as the image says. */
-  readonly uid: number;
-  /** The group, as the image says. */
-  readonly gid: number;
-  /** Bytes of a file, holes included; else 0. */
-  readonly size: number;
-  /** Seconds since 1970, and nanoseconds. */
-  readonly mtime: { readonly sec: number; readonly nsec: number };
-  /** Of a symlink; else ''. */
-  readonly target: string;
-  /** How many names a file has. */
-  readonly links: number;
-  /**
-   * The bytes of a file, all of them verified, read at the reader's speed; while the iteration lasts. The layer is read again up to the
-   * file, unless it is small. FailedPrecondition for what is no file.
-   */
-  content(call?: Call): ReadableStream<Uint8Array>;
+/** What `open` takes. */
+export interface ApiOpenOptions extends ApiRegistryOptions, Pick<LayerSettings, 'codec' | 'limits'> {
+  /** Where the image is read when it is there with all its layers. Default: none, so that the image comes from its registry. */
+  readonly store?: ApiAskOptions['store'];
+  /** `linux/arm64`. Default: the host's. */
+  readonly platform?: string | undefined;
 }
 
 /** What `files` takes. */
-export interface ApiFilesOptions extends ApiRegistryOptions, Pick<LayerSettings, 'codec' | 'limits'> {
-  /** Where the image is read when it is there with all its layers. Default: none, so that the image comes from its registry. */
-  readonly store?: ApiTransferOptions['store'];
-  /** `linux/arm64`. Default: the host's. */
-  readonly platform?: string | undefined;
+export interface ApiFilesOptions extends ApiOpenOptions {
   /** A directory or a file of the image. Default: `/`. */
   readonly path?: string | undefined;
 }
@@ -67,92 +40,78 @@ export interface ApiFilesOptions extends ApiRegistryOptions, Pick<LayerSettings,
  */
 export async function* files(reference: string, options: ApiFilesOptions = {}): AsyncGenerator<ImageFile> {
   checkDurations(options);
-  const opening = await canceling(options.signal, (signal) => open(reference, { ...options, signal }));
-  const { image, close } = opening;
+  const opening = await canceling(options.signal, (signal) =>
+    opened(reference, { ...options, signal }, async (open) => ({
+      image: await imageOf(open.asking, options, { signal }),
+      close: open.close,
+    })),
+  );
+  yield* imageFiles(opening, options.path ?? '/', options);
+}
+
+/**
+ * The bytes of a file of an image, or of a blob of its repository: a digest names a blob, all else is a path, whose symlinks are followed
+ * inside the image. No more layers are read than finding the file takes, from the top. Reading the stream to its end, or cancelling it, gives
+ * back what it holds.
+ *
+ * Errors are those of `fetch`; NotFound without the file or the blob, FailedPrecondition for a path that is no file. What the stream gives
+ * of a file is verified; of a blob the end is the proof: DataLoss there, where the bytes are not those of the digest.
+ *
+ * ```ts
+ * const text = await new Response(await open('alpine:3.20', '/etc/os-release')).text();
+ * ```
+ */
+export async function open(
+  reference: string,
+  pathOrDigest: string,
+  options: ApiOpenOptions = {},
+): Promise<ReadableStream<Uint8Array>> {
+  checkDurations(options);
+  const { signal, stop } = cancelSignal(options.signal);
+  const call = { signal };
   try {
-    const listing = await canceling(options.signal, (signal) =>
-      listFiles(image, options.path ?? '/', { deep: true, signal }),
-    );
-    for (const entry of listing.entries) {
-      // An abort between two entries ends the iteration as one inside a call does.
-      await canceling(options.signal, async (signal) => signal?.throwIfAborted());
-      yield imageFile(image, entry, options);
-    }
-  } finally {
-    await close().catch(() => {});
+    return await opened(reference, { ...options, signal }, async ({ asking, close }) => {
+      const stream = isDigest(pathOrDigest)
+        ? await blobOf(storeBefore(asking, options.store), pathOrDigest, call)
+        : await fileOf(await imageOf(asking, options, call), pathOrDigest, call);
+      const end = async (): Promise<void> => {
+        stop();
+        await close();
+      };
+      return closingStream(stream, end, signal);
+    });
+  } catch (err) {
+    stop();
+    throw err;
   }
 }
 
-interface Opening {
-  readonly image: OpenImage;
-  close(): Promise<void>;
+/** What `work` returns closes what was opened; after a failure that is closed here. */
+async function opened<T>(
+  text: string,
+  options: ApiOpenOptions,
+  work: (open: OpenAsking) => Promise<T>,
+): Promise<T> {
+  const open = await openAsking(text, options);
+  try {
+    return await work(open);
+  } catch (err) {
+    throw await cleanedUp(err, open.close);
+  }
 }
 
-async function open(text: string, options: ApiFilesOptions): Promise<Opening> {
-  const parts = options.store && partsOf(options.store);
-  const runtime = parts?.runtime ?? (await defaultRuntime());
-  const { clock, hashers, codecs, host } = runtime;
-  const given =
-    options.platform === undefined ? undefined : parsePlatform(options.platform, hostPlatform(host));
-  const call = { signal: options.signal };
+/** An image of the store, where it is there with all its layers, else of the registry. */
+async function imageOf(asking: Asking, options: ApiOpenOptions, call: Call): Promise<OpenImage> {
+  const { reference } = asking;
+  const { platform, named } = asked(asking, options.platform);
   const settings = settingsOf(options);
-  const reference = await referenceOf(runtime, text, call);
-  if (parts !== undefined) {
-    const { backend } = parts;
-    const platform = given ?? defaultPlatform(backend, host);
+  if (options.store !== undefined && reference.layout === undefined) {
+    const { backend, runtime } = partsOf(options.store);
+    const { clock, hashers, codecs, host } = runtime;
     const deps = { backend, clock, hashers, codecs, hostPlatform: platform, cpus: host.cpus };
     const record = await ifFound(backend.images.get(reference.name, call));
     const image = await openStored(deps, record, { platform, settings }, call);
-    if (image !== undefined) return { image, close: async () => {} };
+    if (image !== undefined) return image;
   }
-  const registry = withLayouts(registryOf(runtime, reference, options), runtime);
-  const close = async (): Promise<void> => {
-    await closingAfter(
-      async () => await registry[Symbol.asyncDispose](),
-      async () => await (parts === undefined ? runtime.workers[Symbol.asyncDispose]() : undefined),
-    );
-  };
-  const { onProgress: report = () => {}, retry, limitRate } = options;
-  const split = limitRate === undefined ? undefined : { lanes: 1 };
-  const remote = { registry, clock, hashers, codecs, report, retry, split };
-  const asked = { platform: given ?? hostPlatform(host), named: given !== undefined, settings };
-  try {
-    return { image: await openRemote(remote, reference, asked, call), close };
-  } catch (err) {
-    throw await cleanedUp(err, close);
-  }
-}
-
-function imageFile({ files: all }: OpenImage, { path, node }: TreeEntry, { signal }: Call): ImageFile {
-  const { mode, uid, gid, mtime, target, nlink } = node;
-  const type = typeOf(node);
-  const text = new TextDecoder();
-  return {
-    path: `/${text.decode(toBytes(path))}`,
-    ...{ type, mode: mode & 0o7777, uid, gid, mtime },
-    size: node.content?.size ?? 0,
-    target: text.decode(toBytes(target)),
-    links: type === 'directory' ? 1 : nlink,
-    content: (call = {}) => {
-      if (type === 'file') return contentStream(all.content(node, { signal: call.signal ?? signal }));
-      throw new HawserError('FailedPrecondition', `/${display(path)} is no file, but a ${type}`);
-    },
-  };
-}
-
-function contentStream(pieces: AsyncGenerator<ContentPiece>): ReadableStream<Uint8Array> {
-  const bytes = bytesOf(pieces);
-  return byteStream({
-    next: async () => (await bytes.next()).value,
-    cancel: async () => void (await bytes.return(undefined)),
-  });
-}
-
-async function* bytesOf(pieces: AsyncGenerator<ContentPiece>): AsyncGenerator<Uint8Array, undefined> {
-  for await (const piece of pieces) {
-    if (piece.type === 'hole') yield* zeros(piece.length);
-    // The reader may keep the bytes.
-    else yield new Uint8Array(piece.bytes);
-  }
-  return undefined;
+  return await openRemote(asking, reference, { platform, named, settings }, call);
 }

@@ -8,8 +8,9 @@ import { defaultPlatform, hostPlatform } from '../core/platforms/host.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import { copy as copyImage, isOneRegistry } from '../core/verbs/copy.ts';
 import { type PushResult, push as pushImage } from '../core/verbs/push.ts';
-import { type ApiRegistryOptions, checkDurations, platformsOf, registryOf } from './api.ts';
+import { type ApiRegistryOptions, platformsOf, registryOf } from './api.ts';
 import { defaultRuntime } from './library.ts';
+import { checkDurations } from './network-options.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `push` and `copy` take: how registries are asked as for `pull`. */

@@ -40,14 +40,22 @@ export async function canceling<T>(
   signal: AbortSignal | undefined,
   work: (signal: AbortSignal | undefined) => Promise<T>,
 ): Promise<T> {
-  if (signal === undefined) return await work(undefined);
-  const own = new AbortController();
-  const stopListening = onAbort(signal, () => own.abort(reasonFor(signal.reason)));
+  const own = cancelSignal(signal);
   try {
     return await work(own.signal);
   } finally {
-    stopListening();
+    own.stop();
   }
+}
+
+/** The signal that `canceling` gives its work, for work that goes on after a call, until `stop`. */
+export function cancelSignal(signal: AbortSignal | undefined): {
+  readonly signal: AbortSignal | undefined;
+  stop(): void;
+} {
+  if (signal === undefined) return { signal, stop: () => {} };
+  const own = new AbortController();
+  return { signal: own.signal, stop: onAbort(signal, () => own.abort(reasonFor(signal.reason))) };
 }
 
 function reasonFor(reason: unknown): unknown {

@@ -85,3 +85,30 @@ export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
     },
   });
 }
+
+/** The first bytes of a stream, whose rest is given up. */
+export function firstOf(stream: ReadableStream<Uint8Array>, length: number): ReadableStream<Uint8Array> {
+  const reader = stream.getReader();
+  let left = length;
+  const next = async (): Promise<Uint8Array | undefined> => {
+    const bytes = left > 0 ? (await reader.read()).value?.subarray(0, left) : undefined;
+    left -= bytes?.length ?? 0;
+    return bytes;
+  };
+  return byteStream({ next, close: () => reader.cancel('no more is wanted') });
+}
+
+/** The same bytes; `close` runs once, when the stream has ended, failed or been cancelled, and `signal` errors it with its reason. */
+export function closingStream(
+  stream: ReadableStream<Uint8Array>,
+  close: () => Promise<void>,
+  signal: AbortSignal | undefined,
+): ReadableStream<Uint8Array> {
+  const reader = stream.getReader();
+  return byteStream({
+    next: async () => (await reader.read()).value,
+    cancel: (reason) => reader.cancel(reason),
+    close,
+    signal,
+  });
+}

@@ -1,5 +1,5 @@
 /** The blobs of a layout in an archive, beside those of a store: what an import can have. */
-import { byteStream, streamOf } from '../async/byte-stream.ts';
+import { byteStream, firstOf, streamOf } from '../async/byte-stream.ts';
 import type { Info, InfoProvider, Provider } from '../content/content-store.ts';
 import { hashed, readBlob } from '../content/read.ts';
 import { HawserError, ifFound, isKind } from '../errors.ts';
@@ -157,18 +157,6 @@ export class ArchiveBlobs extends LayoutFetcher implements Provider, InfoProvide
     const checked = hashed(next.next, digest, this.#hashers);
     return byteStream({ ...next, next: () => orElse(checked(), () => this.damaged(digest)) });
   }
-}
-
-/** The first bytes of a stream, whose rest is given up. */
-function firstOf(stream: ReadableStream<Uint8Array>, length: number): ReadableStream<Uint8Array> {
-  const { next, cancel } = pulls(stream);
-  let left = length;
-  const some = async (): Promise<Uint8Array | undefined> => {
-    const bytes = left > 0 ? (await next())?.subarray(0, left) : undefined;
-    left -= bytes?.length ?? 0;
-    return bytes;
-  };
-  return byteStream({ next: some, close: () => cancel('no more is wanted') });
 }
 
 function otherBytes(digest: Digest, { name }: Archive): HawserError {

@@ -20,22 +20,33 @@ const MAX_DIFF_IDS = 10_000;
 
 /** One entry of `history`. With `emptyLayer` the entry has no diff ID. */
 export interface HistoryEntry {
+  /** RFC 3339; not checked. */
   readonly created?: string | undefined;
+  /** The command that made the layer. */
   readonly createdBy?: string | undefined;
+  /** Who made the layer. */
   readonly author?: string | undefined;
+  /** A remark. */
   readonly comment?: string | undefined;
+  /** The step changed no file. */
   readonly emptyLayer: boolean;
 }
 
 /** What a container made of the image runs, under the specification's names. Not interpreted: text of the image's author. */
 export interface RunConfig {
+  /** A user, and a group behind a colon: names or numbers. */
   readonly User?: string | undefined;
+  /** `NAME=value`. */
   readonly Env?: readonly string[] | undefined;
+  /** The command and its first arguments. */
   readonly Entrypoint?: readonly string[] | undefined;
+  /** More arguments; without an entrypoint the command. */
   readonly Cmd?: readonly string[] | undefined;
+  /** The directory in which the command starts. */
   readonly WorkingDir?: string | undefined;
   /** Without a prototype. */
   readonly Labels?: Readonly<Record<string, string>> | undefined;
+  /** `SIGTERM`. */
   readonly StopSignal?: string | undefined;
   /** The keys: `80/tcp`. */
   readonly ExposedPorts?: readonly string[] | undefined;
@@ -45,12 +56,19 @@ export interface RunConfig {
 
 /** image-spec config.md. Artifacts may have `{}` here, hence no platform, '' as `rootfsType` and no diff IDs. */
 export interface ImageConfig {
+  /** What the image runs on. */
   readonly platform?: Platform | undefined;
+  /** `layers`. */
   readonly rootfsType: string;
+  /** The digests of the layers' archives, decompressed, the lowest first. */
   readonly diffIds: readonly Digest[];
+  /** How the image was made, the oldest step first. */
   readonly history: readonly HistoryEntry[];
+  /** What a container runs. */
   readonly config: RunConfig;
+  /** RFC 3339; not checked. */
   readonly created?: string | undefined;
+  /** Who made the image. */
   readonly author?: string | undefined;
 }
 

@@ -10,7 +10,10 @@ const HEX_LENGTH: Readonly<Record<HashName, number>> = { sha256: 64, sha384: 96,
 const SHA256 = /^sha256:[0-9a-f]{64}$/;
 const FORM = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
 
-/** Wording as go-digest's: `invalid checksum digest format`, `unsupported digest algorithm`, `invalid checksum digest length`. */
+/**
+ * Makes a digest of its text: `sha256:` (sha384, sha512) and lower-case hex. InvalidArgument for anything else, in go-digest's words: `invalid checksum
+ * digest format`, `unsupported digest algorithm`, `invalid checksum digest length`.
+ */
 export function parseDigest(text: string): Digest {
   if (SHA256.test(text)) return text as Digest;
   if (text.length > 512 || !FORM.test(text)) throw invalid(text, 'invalid checksum digest format');
@@ -23,6 +26,7 @@ export function parseDigest(text: string): Digest {
   return text as Digest;
 }
 
+/** Whether `parseDigest` takes the text. */
 export function isDigest(text: string): text is Digest {
   try {
     parseDigest(text);

@@ -32,10 +32,15 @@ export const MAX_CHILDREN = 10_000;
 
 /** image-spec manifest.md, and Docker's manifest v2 schema 2. */
 export interface Manifest {
+  /** What the document says of itself. */
   readonly mediaType?: string | undefined;
+  /** What an artifact is, that is no image. */
   readonly artifactType?: string | undefined;
+  /** The config's blob. */
   readonly config: Descriptor;
+  /** The layers' blobs, the lowest first. */
   readonly layers: readonly Descriptor[];
+  /** The manifest that this one refers to, as a signature does. */
   readonly subject?: Descriptor | undefined;
   /** Without a prototype. Empty when there are none. */
   readonly annotations: Readonly<Record<string, string>>;
@@ -43,10 +48,15 @@ export interface Manifest {
 
 /** image-spec image-index.md, and Docker's manifest list. */
 export interface Index {
+  /** What the document says of itself. */
   readonly mediaType?: string | undefined;
+  /** What an artifact is, that is no image. */
   readonly artifactType?: string | undefined;
+  /** Manifests, mostly with a platform, and other indexes. */
   readonly manifests: readonly Descriptor[];
+  /** The manifest that this index refers to. */
   readonly subject?: Descriptor | undefined;
+  /** Without a prototype. Empty when there are none. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 

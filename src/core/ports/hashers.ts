@@ -1,3 +1,4 @@
+/** What digests are made by. */
 export type HashName = 'sha256' | 'sha384' | 'sha512';
 
 /** Incremental. After `digest` no call may follow. */

@@ -29,7 +29,9 @@ export type RequestHandler = (request: ServerRequest) => Promise<ServerResponse>
 
 /** PEM texts. */
 export interface ServerTls {
+  /** The server's certificate, with the chain if there is one. */
   readonly cert: string;
+  /** The key of `cert`. */
   readonly key: string;
   /** Only clients with a certificate of one of these are served. */
   readonly clientCa?: string | undefined;

@@ -79,9 +79,11 @@ export interface ReferrersRequest extends Call {
 
 /** What refers to a manifest: signatures, SBOMs. Types, sizes and annotations are what the registry says of them. */
 export interface Referrers {
+  /** The manifest that was asked for. */
   readonly subject: Descriptor;
   /** Who listed them: the registry, or those who pushed them, under a tag (distribution-spec, "Referrers Tag Schema"). */
   readonly source: 'api' | 'tag';
+  /** Manifests, in the list's order. */
   readonly referrers: readonly Descriptor[];
 }
 

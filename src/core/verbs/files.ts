@@ -168,6 +168,14 @@ export async function writeFiles(
   }
 }
 
+/** The file at a path; symlinks are followed. NotFound, or FailedPrecondition for what is no file. */
+export async function findFile({ files }: OpenImage, path: string, call: Call): Promise<ModelNode> {
+  const [found] = await files.find([fromUtf8(path)], call);
+  if (found === undefined) throw new HawserError('Internal', 'a path has no answer');
+  requireFile(found);
+  return found.node;
+}
+
 type Write = (bytes: Uint8Array) => Promise<void>;
 
 async function writeFile(
@@ -205,7 +213,7 @@ export function nameOfType(type: FileType): string {
   return NAMES[type];
 }
 
-function requireFile(found: FoundFile): void {
+function requireFile(found: FoundFile): asserts found is Extract<FoundFile, { is: 'other' }> {
   const type = found.is === 'directory' ? 'directory' : typeOf(found.node);
   if (type === 'file') return;
   throw new HawserError('FailedPrecondition', `${pathText(found.path)} is ${nameOfType(type)}, and no file`, {

@@ -10,7 +10,9 @@ import { isIndexType, isManifestType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { WalkContent } from './walk.ts';
 
+/** A blob or document that a pull needs. */
 export interface PlannedBlob {
+  /** Digest, size in bytes, and type. */
   readonly desc: Descriptor;
   /** The store has it. */
   readonly present: boolean;

@@ -22,8 +22,11 @@ import { type PlannedBlob, PlanStore } from './plan-store.ts';
 import { walkImage } from './walk.ts';
 import type { OnManifest } from './wanted.ts';
 
+/** What a pull would unpack for a platform. */
 export interface PlannedUnpack {
+  /** `linux/arm64/v8`. */
   readonly platform: string;
+  /** How many the image has. */
   readonly layers: number;
   /** Layers that have a snapshot. */
   readonly ready: number;
@@ -33,11 +36,15 @@ export interface PlannedUnpack {
   readonly guessed: number;
 }
 
+/** What a pull would do. */
 export interface PullPlan {
+  /** The image record's name. */
   readonly name: string;
+  /** What the record would point at. */
   readonly root: Descriptor;
   /** In the order of the walk. */
   readonly blobs: readonly PlannedBlob[];
+  /** One for each platform that is wanted. */
   readonly unpacks: readonly PlannedUnpack[];
 }
 
