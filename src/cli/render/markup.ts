@@ -1,4 +1,5 @@
 /** HTML templates: values are escaped unless they are Markup, so that no value can add elements or attributes. */
+import { redact, safe } from './text.ts';
 
 export class Markup {
   readonly text: string;
@@ -15,6 +16,11 @@ export function html(literals: TemplateStringsArray, ...parts: readonly Part[]):
   return new Markup(
     literals.reduce((text, literal, at) => text + literal + (at < parts.length ? render(parts[at]) : ''), ''),
   );
+}
+
+/** Foreign text without secrets and control characters; `html` escapes it. */
+export function text(value: string): string {
+  return safe(redact(value));
 }
 
 function render(part: Part | undefined): string {

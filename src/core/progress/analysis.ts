@@ -48,7 +48,7 @@ function total(trace: Trace, stage: Stage): StageTotal {
 
 export interface Bottleneck {
   readonly kind: 'nothing' | 'network' | 'unpacking' | 'resolving' | 'durability' | 'other';
-  /** Sentences for people: fixed words and numbers, nothing from the image. */
+  /** Sentences for people: fixed words and numbers, and of many images the name of one; nothing else from an image. */
   readonly text: string;
 }
 
@@ -125,7 +125,10 @@ function insideUnpacking(trace: Trace): string {
 function slowest(trace: Trace): string {
   const layers = trace.rows
     .filter((row) => row.kind === 'layer')
-    .map((row) => ({ label: row.label, ms: sum(row.spans.filter((s) => s.stage === 'extract').map(length)) }))
+    .map((row) => ({
+      label: row.image === '' ? row.label : `${row.label} of ${row.image}`,
+      ms: sum(row.spans.filter((s) => s.stage === 'extract').map(length)),
+    }))
     .sort((a, b) => b.ms - a.ms);
   const [first] = layers;
   if (first === undefined || layers.length < 2 || first.ms * 2 < sum(layers.map((one) => one.ms))) return '';
@@ -160,8 +163,11 @@ function spansOf(trace: Trace, stage: Stage): Span[] {
   return trace.rows.flatMap((row) => row.spans.filter((span) => span.stage === stage));
 }
 
+/** `12 ms`, `1.20 s`, `20 min 35 s`. */
 export function seconds(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+  if (ms < 100_000) return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+  const whole = Math.round(ms / 1000);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 export function megabytes(bytesPerSecond: number): string {

@@ -35,7 +35,9 @@ export function chromeTrace(trace: Trace): string {
 }
 
 function trackName(row: Row): string {
-  return row.kind === 'layer' ? `${row.label} ${row.digest}` : row.label;
+  const { kind, image, label, digest } = row;
+  const name = kind === 'layer' ? `${label} ${digest}` : label;
+  return image === '' || kind === 'image' ? name : `${image} ${name}`;
 }
 
 function slice(span: Span, row: Row, tid: number): ChromeEvent {

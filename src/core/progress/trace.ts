@@ -13,12 +13,14 @@ export interface Span {
   readonly cut: boolean;
 }
 
-/** The image itself, one of its blobs, or the unpacking of one of its layers. */
+/** An image itself, one of its blobs, or the unpacking of one of its layers. */
 export interface Row {
   readonly kind: 'image' | 'blob' | 'layer';
   /** The ref key of a blob; `layer 2/6` for a layer. */
   readonly label: string;
-  /** '' for the image. */
+  /** Whose row it is, where there are many images: of what several have, the first one's. '' where there is one. */
+  readonly image: string;
+  /** Of an image the root's; '' when it was not resolved. */
   readonly digest: string;
   /** Compressed bytes. */
   readonly size: number;
@@ -30,12 +32,14 @@ export interface Row {
   /** The store had the content already. */
   readonly existed: boolean;
   readonly retries: number;
+  /** Why an image of many is not there. */
+  readonly failure: string | undefined;
 }
 
 export interface Trace {
-  /** The image's name as the user wrote it. */
+  /** The image's name as the user wrote it; `3 images`. */
   readonly name: string;
-  /** The root's digest, '' when it was not resolved. */
+  /** The root's digest, '' when it was not resolved, and of many images. */
   readonly target: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
@@ -45,7 +49,7 @@ export interface Trace {
   readonly verified: readonly { readonly by: string; readonly vouchers: readonly Voucher[] }[];
   /** The reason of a failure; undefined after a success. */
   readonly failure: string | undefined;
-  /** The image first, then blobs and layers as they were first seen. */
+  /** The image first, then blobs and layers as they were first seen; of many images all as they were first seen. */
   readonly rows: readonly Row[];
   /** A lower bound of the blobs and layers that got no row, because of the limit. */
   readonly omitted: number;

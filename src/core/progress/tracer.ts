@@ -17,6 +17,8 @@ const STAGE_OF: Readonly<Record<Exclude<BlobStatus, 'waiting'>, Stage | undefine
   mounted: undefined,
 };
 
+const NO_BLOB = { digest: '', size: 0 } as const;
+
 interface Begun {
   readonly start: number;
   /** The offset at the start: bytes of an earlier attempt. */
@@ -28,8 +30,10 @@ interface Begun {
 class OpenRow {
   readonly kind: Row['kind'];
   readonly label: string;
-  readonly digest: string;
+  readonly image: string;
+  digest: string;
   readonly size: number;
+  failure: string | undefined;
   expanded = 0;
   entries = 0;
   times: StageTimes = {};
@@ -38,9 +42,10 @@ class OpenRow {
   readonly spans: Span[] = [];
   readonly #begun = new Map<Stage, Begun>();
 
-  constructor(kind: Row['kind'], label: string, digest = '', size = 0) {
+  constructor(kind: Row['kind'], label: string, image = '', digest = '', size = 0) {
     this.kind = kind;
     this.label = label;
+    this.image = image;
     this.digest = digest;
     this.size = size;
   }
@@ -68,14 +73,25 @@ class OpenRow {
     if (stage !== undefined) this.at(stage, now, offset);
   }
 
+  /** Whether this transfer has done nothing for the row yet: what one image brings is there for the next one. */
+  isIdle(): boolean {
+    return this.spans.length === 0 && this.#begun.size === 0;
+  }
+
   add(span: Span): void {
     if (this.spans.length < MAX_SPANS) this.spans.push(span);
   }
 
-  finish(now: number): Row {
+  /** Ends what is still going on. */
+  cut(now: number): void {
     for (const stage of [...this.#begun.keys()]) this.end(stage, now, true);
-    const { kind, label, digest, size, expanded, entries, times, spans, existed, retries } = this;
-    return { kind, label, digest, size, expanded, entries, times, spans, existed, retries };
+  }
+
+  finish(now: number): Row {
+    this.cut(now);
+    const { kind, label, image, digest, size, expanded, entries, times, spans } = this;
+    const { existed, retries, failure } = this;
+    return { kind, label, image, digest, size, expanded, entries, times, spans, existed, retries, failure };
   }
 }
 
@@ -85,6 +101,8 @@ export class Tracer {
   readonly #startedAt: number;
   readonly #origin: number;
   readonly #image: OpenRow = new OpenRow('image', 'image');
+  /** Undefined: there is one image. */
+  #images: number | undefined;
   readonly #rows = new Map<string, OpenRow>();
   #name = '';
   #target = '';
@@ -100,13 +118,15 @@ export class Tracer {
   readonly report: Report = (event) => {
     const now = this.#clock.monotonic() - this.#origin;
     switch (event.type) {
-      case 'resolving':
-        this.#name = event.name;
-        this.#image.at('resolve', now);
+      case 'images':
+        this.#images = event.count;
         break;
+      case 'resolving':
       case 'resolved':
-        this.#target = event.root.digest;
-        this.#image.end('resolve', now);
+      case 'syncing':
+      case 'recorded':
+      case 'failed':
+        this.#imageStep(event, now);
         break;
       case 'verified':
         this.#verified.push(event);
@@ -126,46 +146,74 @@ export class Tracer {
       case 'span':
         this.#span(event, now);
         break;
-      case 'syncing':
-        this.#image.at('sync', now);
-        break;
-      case 'recorded':
-        for (const stage of ['sync', 'record'] as const) this.#image.end(stage, now);
-        break;
       case 'unpacking':
       case 'unpacked':
       case 'warning':
-      case 'images':
-      case 'failed':
         break;
     }
   };
 
-  #retry({ key, desc }: Extract<ProgressEvent, { type: 'retry' }>): void {
-    const row = this.#row(key, 'blob', key, desc);
+  #imageOf({ image }: ProgressEvent): OpenRow | undefined {
+    if (image === undefined) return this.#image;
+    return this.#row(`image ${image}`, 'image', image, { image, desc: NO_BLOB });
+  }
+
+  #imageStep(
+    event: Extract<ProgressEvent, { type: 'resolving' | 'resolved' | 'syncing' | 'recorded' | 'failed' }>,
+    now: number,
+  ): void {
+    if (event.type === 'resolving') this.#name = event.name;
+    if (event.type === 'resolved') this.#target = event.root.digest;
+    const row = this.#imageOf(event);
+    if (row === undefined) return;
+    switch (event.type) {
+      case 'resolving':
+        row.at('resolve', now);
+        break;
+      case 'resolved':
+        row.digest = event.root.digest;
+        row.end('resolve', now);
+        break;
+      case 'syncing':
+        row.at('sync', now);
+        break;
+      case 'recorded':
+        for (const stage of ['sync', 'record'] as const) row.end(stage, now);
+        break;
+      case 'failed':
+        row.failure = event.message;
+        // What was still going on for the image ends here: the other images go on.
+        for (const one of this.#rows.values()) if (one.image === event.image) one.cut(now);
+    }
+  }
+
+  #retry(event: Extract<ProgressEvent, { type: 'retry' }>): void {
+    const row = this.#row(event.key, 'blob', event.key, event);
     if (row) row.retries++;
   }
 
   /** The trace up to now; `failure`: why the transfer failed. */
   finish(failure?: string): Trace {
     const ms = this.#clock.monotonic() - this.#origin;
+    const many = this.#images !== undefined;
+    const rows = [...this.#rows.values()];
     return {
-      name: this.#name,
-      target: this.#target,
+      name: many ? `${this.#images} images` : this.#name,
+      target: many ? '' : this.#target,
       startedAt: this.#startedAt,
       ms,
       verified: [...this.#verified],
       failure,
-      rows: [this.#image, ...this.#rows.values()].map((row) => row.finish(ms)),
+      rows: (many ? rows : [this.#image, ...rows]).map((row) => row.finish(ms)),
       omitted: this.#omitted.size,
     };
   }
 
   #row(
     id: string,
-    kind: 'blob' | 'layer',
+    kind: Row['kind'],
     label: string,
-    desc: { digest: string; size: number },
+    { image, desc }: { image?: string; desc: { digest: string; size: number } },
   ): OpenRow | undefined {
     const known = this.#rows.get(id);
     if (known !== undefined) return known;
@@ -173,23 +221,24 @@ export class Tracer {
       this.#omit(id);
       return undefined;
     }
-    const row = new OpenRow(kind, label, desc.digest, desc.size);
+    const row = new OpenRow(kind, label, image, desc.digest, desc.size);
     this.#rows.set(id, row);
     return row;
   }
 
-  #blob({ key, desc, status, offset }: Extract<ProgressEvent, { type: 'blob' }>, now: number): void {
-    const row = this.#row(key, 'blob', key, desc);
+  #blob(event: Extract<ProgressEvent, { type: 'blob' }>, now: number): void {
+    const { key, status, offset } = event;
+    const row = this.#row(key, 'blob', key, event);
     if (row === undefined) return;
-    if (status === 'exists') row.existed = row.spans.length === 0;
+    if (status === 'exists') row.existed = row.isIdle();
     if (status !== 'waiting') row.turnTo(STAGE_OF[status], now, offset);
   }
 
   #layer(event: Extract<ProgressEvent, { type: 'layer' }>, now: number): void {
-    const { desc, index, count, chainId, status, offset } = event;
-    const row = this.#row(chainId, 'layer', `layer ${index + 1}/${count}`, desc);
+    const { index, count, chainId, status, offset } = event;
+    const row = this.#row(chainId, 'layer', `layer ${index + 1}/${count}`, event);
     if (row === undefined) return;
-    if (status === 'exists') row.existed = true;
+    if (status === 'exists') row.existed = row.isIdle();
     else row.at('extract', now, offset);
     if (status === 'extracted') row.end('extract', now);
   }
@@ -202,8 +251,9 @@ export class Tracer {
     row.entries = entries ?? 0;
   }
 
-  #span({ stage, desc, chainId, ms }: Extract<ProgressEvent, { type: 'span' }>, now: number): void {
-    const row = desc === undefined ? this.#image : this.#find(desc.digest, chainId);
+  #span(event: Extract<ProgressEvent, { type: 'span' }>, now: number): void {
+    const { stage, desc, chainId, ms } = event;
+    const row = desc === undefined ? this.#imageOf(event) : this.#find(desc.digest, chainId);
     row?.add({ stage, start: Math.max(0, now - ms), end: now, bytes: desc?.size ?? 0, cut: false });
   }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { html } from '../../../src/cli/render/markup.ts';
 import { reportPage } from '../../../src/cli/render/report.ts';
 import type { Row, Trace } from '../../../src/core/progress/trace.ts';
+import { manyImages } from '../../support/traces.ts';
 
 const span = (stage: 'fetch' | 'extract', start: number, end: number) => ({
   stage,
@@ -22,6 +23,8 @@ const row = (kind: Row['kind'], label: string, more: Partial<Row> = {}): Row => 
   spans: [],
   existed: false,
   retries: 0,
+  image: '',
+  failure: undefined,
   ...more,
 });
 const pull = (more: Partial<Trace> = {}): Trace => ({
@@ -61,16 +64,22 @@ test('report: the bottleneck in words, stages with their speed, interleaved work
     page,
     /<p>Unpacking: 1\.00 s of 2\.00 s \(50%\) went into it, .* 67% was decompressing\.<\/p>/,
   );
-  assert.match(page, /fetch: 500 ms from 100 ms, 18\.0 MB\/s/);
+  assert.match(page, /<li>fetch: 500 ms from 100 ms, 18\.0 MB\/s<\/li>/);
+  assert.match(
+    page,
+    /<li>extract: 1\.00 s from 600 ms, 9\.0 MB\/s; of that inflate 500 ms, apply 250 ms<\/li>/,
+  );
+  assert.match(page, /<li>28\.6 MiB in 1,234 files and directories<\/li>/);
   assert.match(page, /left:30\.000%;width:50\.000%/);
-  assert.match(page, /<i class="inflate" style="width:50\.000%" title="inflate: 500 ms of /);
+  assert.match(page, /<i class="inflate" style="width:50\.000%">/);
   assert.match(page, /60\.0 MB\/s/);
   assert.match(page, /1,234/);
 });
 
 test('report: it needs nothing but itself and runs nothing', () => {
   const page = reportPage(pull(), '');
-  assert.match(page, /Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/);
+  const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+  assert.ok(page.includes(`Content-Security-Policy" content="${policy}"`));
   assert.doesNotMatch(page, /<script|https?:|url\(|@import|\son[a-z]+=|<link|<img/i);
 });
 
@@ -93,4 +102,22 @@ test('report: nothing to show is a page too', () => {
   const page = reportPage(pull({ rows: [row('image', 'image')], ms: 0, name: '', omitted: 3 }), '');
   assert.doesNotMatch(page, /NaN|Infinity|undefined/);
   assert.match(page, /3 or more blobs and layers are not shown/);
+});
+
+test('report: of many images each has its lanes and its layers under its name, and its failure', () => {
+  const page = reportPage(manyImages(3), '');
+  assert.match(page, /<h1>3 images<\/h1>/);
+  assert.deepEqual(
+    [...page.matchAll(/<h3>([^<]*)(?:<span class="failure">(failed))?/g)].map(([, name, failed]) => [
+      name?.trim(),
+      failed,
+    ]),
+    [
+      ['registry.example/app0:1', undefined],
+      ['registry.example/app1:1', undefined],
+      ['registry.example/app2:1', 'failed'],
+    ],
+  );
+  assert.equal(page.match(/colspan="7" scope="rowgroup"/g)?.length, 3);
+  assert.match(page, /Failed: 1 of 3 images failed<.*Failed: registry\.example\/app2:1: not found</s);
 });

@@ -129,6 +129,46 @@ test('tracer: what a failure cuts off is there, and says so', () => {
   );
 });
 
+test('tracer: of many images each has its row and its failure, and what one brings did not exist for the next', () => {
+  const of = (image: string, event: ProgressEvent): ProgressEvent => ({ ...event, image });
+  const { name, target, rows } = trace(
+    [
+      [0, { type: 'images', count: 2 }],
+      [10, of('a', { type: 'resolving', name: 'a' })],
+      [20, of('b', { type: 'resolving', name: 'b' })],
+      [30, of('a', { type: 'resolved', name: 'a', root: one })],
+      [40, of('b', { type: 'resolved', name: 'b', root: two })],
+      [50, of('a', blob(one, 'downloading'))],
+      [60, of('b', blob(two, 'downloading'))],
+      [70, of('a', layer(one, 0, 'extracting'))],
+      [80, of('b', { type: 'failed', kind: 'NotFound', message: 'gone', hint: undefined })],
+      [90, of('a', layer(one, 0, 'extracted'))],
+      [95, of('b', layer(one, 0, 'exists'))],
+      [100, of('a', { type: 'syncing' })],
+      [110, of('a', { type: 'span', stage: 'record', ms: 5 })],
+      [120, of('a', { type: 'recorded', name: 'a', target: one.digest })],
+    ],
+    200,
+  );
+  assert.deepEqual([name, target], ['2 images', '']);
+  const shown = rows.map((row) => [row.kind, row.image, row.digest, row.failure, row.existed, spansOf(row)]);
+  const spans = {
+    a: [
+      ['resolve', 10, 30, 0],
+      ['record', 105, 110, 0],
+      ['sync', 100, 120, 0],
+    ],
+    b: [['resolve', 20, 40, 0]],
+  };
+  assert.deepEqual(shown, [
+    ['image', 'a', one.digest, undefined, false, spans.a],
+    ['image', 'b', two.digest, 'gone', false, spans.b],
+    ['blob', 'a', one.digest, undefined, false, [['fetch', 50, 200, 0]]],
+    ['blob', 'b', two.digest, undefined, false, [['fetch', 60, 80, 0]]],
+    ['layer', 'a', one.digest, undefined, false, [['extract', 70, 90, 0]]],
+  ]);
+});
+
 test('tracer: memory is bounded whatever the image names', () => {
   const many = Array.from({ length: 5000 }, (_, n): [number, ProgressEvent] => [
     n,
