@@ -215,6 +215,11 @@ export function hintOf(err: unknown): string | undefined {
   return undefined;
 }
 
+/** The message, and the hint behind it: for one line. */
+export function withHint(err: unknown): string {
+  return [messageOf(err), hintOf(err)].filter((part) => part !== undefined).join('. ');
+}
+
 /** Wraps an error with what was being done: `${doing}: ${its message}`. Kind and reason are kept, and the hint where there is one. */
 export function wrap(doing: string, err: unknown, hint?: string): HawserError {
   const known = findError(err);

@@ -11,7 +11,7 @@ const SIDE_BY_SIDE = `[plugins."io.containerd.transfer.v1.local"]
 /** Where today's is missing, `choosePeers` says so by the name of the variable. */
 const ABSENT: Installation = { name: 'containerd 2', containerd: 'CONTAINERD2', ctr: 'ctr' };
 
-export const debians: Installation = { name: 'containerd', containerd: 'containerd', ctr: 'ctr' };
+const debians: Installation = { name: 'containerd', containerd: 'containerd', ctr: 'ctr' };
 export const todays: Installation = installations[1] ?? ABSENT;
 
 function ctr(name: string, installation: Installation, config: string, decoder: string): Peer {

@@ -1,6 +1,7 @@
 import { needsBelow } from '../../core/archive/guesses.ts';
 import type { LayerRecord } from '../../core/archive/layer-record.ts';
 import { cleanupSignal } from '../../core/async/abort.ts';
+import { BoundedMap } from '../../core/bounded-map.ts';
 import { toHex } from '../../core/bytes.ts';
 import { ifFound, messageOf, wrap } from '../../core/errors.ts';
 import { isExtractKey } from '../../core/layers/extract-key.ts';
@@ -51,7 +52,7 @@ export class Rebases {
   /** The parent to name at the commit of a key. */
   readonly #parents = new Map<string, { readonly name: string; readonly layer: Layer | undefined }>();
   /** By lease, and by name: committed layers that the lease holds, so that they stay where they are. */
-  readonly #held = new Map<string, Map<string, Layer>>();
+  readonly #held = new BoundedMap<string, Map<string, Layer>>(MAX_LEASES);
 
   /** `capable`: the snapshotter has the capability. */
   constructor(
@@ -146,8 +147,6 @@ export class Rebases {
   #layersOf(lease: string): Map<string, Layer> {
     const known = this.#held.get(lease) ?? new Map<string, Layer>();
     this.#held.set(lease, known);
-    const [oldest] = this.#held.keys();
-    if (this.#held.size > MAX_LEASES && oldest !== undefined) this.#held.delete(oldest);
     return known;
   }
 

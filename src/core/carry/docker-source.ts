@@ -7,8 +7,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, makeDigest } from '../oci/digest.ts';
 import type { BlobFiles } from '../reference/reference.ts';
 import type { ArchivedImage } from './import-names.ts';
-import type { Member } from './members.ts';
-import { memberName } from './members.ts';
+import { type Member, memberName } from './members.ts';
 import {
   layerType,
   makeManifest,

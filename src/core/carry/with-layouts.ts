@@ -35,24 +35,28 @@ export function withLayouts(registry: Registry, deps: Pick<Runtime, 'fs' | 'hash
       const desc = { mediaType: mediaType === '' ? OCTET_STREAM : mediaType, digest, size };
       return { desc, fetcher: layouts.fetcher(layout) };
     },
-    tags: async (reference, request) => await registry.tags(atRegistry(reference), request),
+    tags: async (reference, request) => await registry.tags(atRegistry(reference, 'ask'), request),
     access: async (host, request) => await registry.access(host, request),
     catalog: async (host, request) => await registry.catalog(host, request),
-    referrers: async (reference, request) => await registry.referrers(atRegistry(reference), request),
+    referrers: async (reference, request) => await registry.referrers(atRegistry(reference, 'ask'), request),
     evidence: (reference) =>
       reference.layout === undefined ? registry.evidence(reference) : layouts.evidence(reference.layout),
     file: (url, call) => registry.file(url, call),
     // Nothing is written into a layout.
-    writer: async (reference, call) => await registry.writer(atRegistry(reference), call),
+    writer: async (reference, call) => await registry.writer(atRegistry(reference, 'write'), call),
     async [Symbol.asyncDispose]() {
       await Promise.all([registry[Symbol.asyncDispose](), layouts[Symbol.asyncDispose]()]);
     },
   };
 }
 
-function atRegistry(reference: Reference): Reference {
+function atRegistry(reference: Reference, doing: 'ask' | 'write'): Reference {
   if (reference.layout === undefined) return reference;
-  throw new HawserError('NotImplemented', 'Cannot ask a layout for lists');
+  const what =
+    doing === 'ask'
+      ? 'Cannot ask a layout for lists'
+      : 'Cannot write into a layout that is read like a registry';
+  throw new HawserError('NotImplemented', what);
 }
 
 interface Opened {

@@ -1,4 +1,5 @@
 /** Answers of a registry (distribution-spec: "Error Codes"), and what all of them have. */
+import { isKind } from '../errors.ts';
 import type { ServerResponse } from '../ports/http-server.ts';
 
 /** distribution-spec's codes, as far as a registry that is only read has a use for them; UNKNOWN is Docker's, for a fault of the server. */
@@ -55,4 +56,9 @@ export function streamed(
   body?: ReadableStream<Uint8Array>,
 ): ServerResponse {
   return { status, headers: { ...COMMON, ...headers }, body };
+}
+
+/** What the client is told of an error here: without paths of this machine. */
+export function reasonFor(err: unknown): string {
+  return isKind(err, 'DataLoss') ? 'the content here is damaged' : 'the store cannot be read';
 }

@@ -1,7 +1,7 @@
 /** What a repository of a registry gives for one request. */
 import { orAborted } from '../async/abort.ts';
 import type { ContentStore, Info } from '../content/content-store.ts';
-import { ifFound, isKind, messageOf } from '../errors.ts';
+import { ifFound, isKind, withHint } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
@@ -133,7 +133,7 @@ export class Beyond {
       signal?.throwIfAborted();
       const answer = refusalOf(err, reference.host, absent);
       if (answer === undefined) throw err;
-      if (!isKind(err, 'NotFound')) tell({ type: 'failure', message: messageOf(err) });
+      if (!isKind(err, 'NotFound')) tell({ type: 'failure', message: withHint(err) });
       return answer;
     }
   }

@@ -1,6 +1,6 @@
 /** A store as a registry that is only read (distribution-spec's pull half, and what clients ask besides). */
 import type { ContentStore } from '../content/content-store.ts';
-import { ifFound, isKind, messageOf } from '../errors.ts';
+import { ifFound, messageOf, withHint } from '../errors.ts';
 import type { ImageStore } from '../images/image-store.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
@@ -9,7 +9,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { RequestHandler, ServerRequest, ServerResponse } from '../ports/http-server.ts';
 import type { RateLimit } from '../registry/flow.ts';
-import { FOREVER, json, type Refusal, refusal, refused, streamed } from './answers.ts';
+import { FOREVER, json, type Refusal, reasonFor, refusal, refused, streamed } from './answers.ts';
 import { Beyond } from './beyond.ts';
 import { Bodies } from './bodies.ts';
 import { conditionOf } from './conditions.ts';
@@ -99,7 +99,7 @@ class StoreServer {
       return 'code' in answer ? refused(answer) : withNamespace(answer, route);
     } catch (err) {
       request.signal.throwIfAborted();
-      const message = `${request.method} ${request.target}: ${messageOf(err)}`;
+      const message = `${request.method} ${request.target}: ${withHint(err)}`;
       this.#options.tell({ type: 'failure', message });
       return refused(refusal(500, 'UNKNOWN', reasonFor(err)));
     }
@@ -126,7 +126,11 @@ class StoreServer {
         return await this.#tags(route, request);
       case 'catalog': {
         const { paging, ns } = route;
-        const page = pageOf(namesOf(await this.#all(call), ns), paging, (name) => name);
+        const page = pageOf(
+          namesOf(await repositoriesOf(this.#store.images, call), ns),
+          paging,
+          (name) => name,
+        );
         return json(
           200,
           { repositories: page.entries },
@@ -182,7 +186,7 @@ class StoreServer {
     const known = repository === undefined || 'code' in repository ? undefined : repository;
     const digest = byDigest ? object : known?.tags.get(object)?.digest;
     const mayHave = digest !== undefined && (await this.#scope(route, repository)(digest, call));
-    const beyond = await this.#beyond(route, request);
+    const beyond = await this.#beyond(route, request, repository);
     if (beyond !== undefined && byDigest) return await beyond.document(object, mayHave, absent, call);
     if (beyond !== undefined) return await beyond.tag(object, digest, absent, call);
     if (mayHave) return { digest, stale: false };
@@ -208,7 +212,7 @@ class StoreServer {
     const rotten = this.#bodies.isRotten(digest);
     if (reached && info !== undefined && !rotten) return await this.#contents.stored(info, request);
     const absent = refusal(404, 'BLOB_UNKNOWN', `${digest} is not here`);
-    const beyond = await this.#beyond(route, request);
+    const beyond = await this.#beyond(route, request, repository);
     if (beyond !== undefined) return await beyond.blob(digest, { info, rotten }, absent, request);
     return repository !== undefined && 'code' in repository ? repository : absent;
   }
@@ -222,7 +226,7 @@ class StoreServer {
     const repository = await this.#repository(route, call);
     const known = 'code' in repository ? undefined : [...repository.tags.keys()];
     const absent = 'code' in repository ? repository : NO_TAGS;
-    const beyond = await this.#beyond(route, request);
+    const beyond = await this.#beyond(route, request, repository);
     const tags = beyond === undefined ? (known ?? absent) : await beyond.tags(known, absent, call);
     if ('code' in tags) return tags;
     const page = pageOf([...tags].sort(), paging, (tag) => tag);
@@ -238,7 +242,7 @@ class StoreServer {
     const call = { signal: request.signal };
     const { name, ns, digest, artifactType, paging } = route;
     const repository = this.#isOpen ? undefined : await this.#repository(route, call);
-    const beyond = await this.#beyond(route, request);
+    const beyond = await this.#beyond(route, request, repository);
     if (this.#isStrict && beyond === undefined && repository && 'code' in repository) return repository;
     const listed = (await beyond?.referrers(digest, call)) ?? [];
     if ('code' in listed) return listed;
@@ -269,22 +273,22 @@ class StoreServer {
   }
 
   async #repository(asked: Asked, call: Call): Promise<Repository | Refusal> {
-    return findRepository(await this.#all(call), asked);
+    return findRepository(await repositoriesOf(this.#store.images, call), asked);
   }
 
   /** Undefined: no registry may be asked for that. */
-  async #beyond(asked: Asked, { headers, signal }: ServerRequest): Promise<Beyond | undefined> {
+  async #beyond(
+    asked: Asked,
+    { headers, signal }: ServerRequest,
+    known: Repository | Refusal | undefined,
+  ): Promise<Beyond | undefined> {
     const { upstream, tell } = this.#options;
     if (upstream === undefined) return undefined;
-    const local = await this.#repository(asked, { signal });
+    const local = known ?? (await this.#repository(asked, { signal }));
     const source = sourceOf(upstream, asked, headers.get('via'), 'code' in local ? undefined : local);
     if (source === undefined) return undefined;
     const [contents, bodies, content] = [this.#contents, this.#bodies, this.#store.content];
     return new Beyond({ upstream, source, tell, contents, bodies, content });
-  }
-
-  async #all(call: Call): ReturnType<typeof repositoriesOf> {
-    return await repositoriesOf(this.#store.images, call);
   }
 }
 
@@ -292,9 +296,4 @@ class StoreServer {
 function withNamespace(response: ServerResponse, route: Route | Refusal): ServerResponse {
   if ('status' in route || route.ns === undefined || !/^[\w.:[\]-]{1,255}$/.test(route.ns)) return response;
   return { ...response, headers: { ...response.headers, 'oci-namespace': route.ns } };
-}
-
-/** For the client: without paths of this machine. */
-function reasonFor(err: unknown): string {
-  return isKind(err, 'DataLoss') ? 'the content here is damaged' : 'the store cannot be read';
 }

@@ -24,8 +24,12 @@ export type Scope = (digest: Digest, call: Call) => Promise<boolean>;
 const EVERYTHING: Scope = async () => true;
 
 /**
- * `repository`: undefined where every document is given by every name. What registries gave is not of every repository: the policy decides for each that is pulled through. In others a digest is enough, but
- * for what has come from those registries, which a name alone, of which no image is here, does not open.
+ * `repository`: undefined where every document is given by every name. With users, a repository gives what its own
+ * images reach, and a name without images nothing. Without, and with registries behind the store:
+ *
+ * - A repository that is pulled through gives what its own images reach: the policy let these in, and may refuse the same digest elsewhere.
+ * - Another one of which the store has images gives every document by its digest.
+ * - A name of which the store has no image gives every document but those that came from these registries.
  */
 export function scopeOf(
   { documents, content, upstream, auth }: ScopeParts,

@@ -1,7 +1,7 @@
 import { cleanupSignal } from '../async/abort.ts';
 import { cleaningUp } from '../async/cleanup.ts';
 import type { Backend } from '../backend.ts';
-import { hintOf, ifFound, isKind, messageOf, wrap } from '../errors.ts';
+import { ifFound, isKind, messageOf, withHint, wrap } from '../errors.ts';
 import type { UnpackJob } from '../layers/unpack-job.ts';
 import { LEASE_IMAGE_LABEL, type Lease, type LeaseResource } from '../leases/lease-store.ts';
 import { parseDigest } from '../oci/digest.ts';
@@ -114,10 +114,6 @@ async function tidyUp(backend: Backend, image: string, report: Report, signal: A
     // The next verb of any process finds the same state. Only the user can mend a wrong policy, or a damaged store.
     if (isKind(err, 'InvalidArgument', 'DataLoss')) report({ type: 'warning', message: withHint(err) });
   }
-}
-
-function withHint(err: unknown): string {
-  return [messageOf(err), hintOf(err)].filter((part) => part !== undefined).join('. ');
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Info } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { type BlobDeps, fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
-import { HawserError, isKind, messageOf } from '../errors.ts';
+import { HawserError, isKind, withHint } from '../errors.ts';
 import { childLabels, sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -286,7 +286,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     const { signal } = this.#stop;
     const { warn } = this.#options;
     this.#tidying = backend.collectWhenDue({ signal, tell: warn }).catch((err) => {
-      if (!signal.aborted) warn(messageOf(err));
+      if (!signal.aborted) warn(withHint(err));
     });
   }
 

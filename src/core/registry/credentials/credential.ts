@@ -22,8 +22,13 @@ export type Credentials = (host: string, repository: string, call: Call) => Prom
 
 /** RFC 7617, in UTF-8. */
 export function basicAuthorization(username: string, secret: string): string {
+  return `Basic ${basicPair(username, secret)}`;
+}
+
+/** Both in base64 of UTF-8, as Docker's config.json has them, too (RFC 7617 section 2). */
+export function basicPair(username: string, secret: string): string {
   const bytes = new TextEncoder().encode(`${username}:${secret}`);
-  return `Basic ${btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))}`;
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
 /** Whatever their sources are. */

@@ -1,12 +1,13 @@
 /** Credentials into Docker's config.json, or into the helper that the file names, and out of them. */
-import { cleanedUp, closingAfter } from '../../async/cleanup.ts';
-import { HawserError, hintOf, ifFound, isKind, kindOf, messageOf, wrap } from '../../errors.ts';
+import { cleanedUp, closingAfter, withOpen } from '../../async/cleanup.ts';
+import { toHex } from '../../bytes.ts';
+import { HawserError, ifFound, isKind, wrap } from '../../errors.ts';
 import { parseJson } from '../../oci/json.ts';
 import type { Call } from '../../ports/call.ts';
 import type { Runtime } from '../../runtime.ts';
-import { printable } from '../redact.ts';
 import { helperOf, isDockerHub, parseAuthFile, serverOf } from './auth-file.ts';
-import { HELPER_TIME_LIMIT } from './helper.ts';
+import { basicPair } from './credential.ts';
+import { changeHelper } from './helper.ts';
 
 export interface KeepDeps extends Pick<Runtime, 'fs' | 'programs' | 'clock'> {
   readonly random: (length: number) => Uint8Array;
@@ -21,7 +22,6 @@ export interface KeptIn {
 }
 
 const MAX_FILE_BYTES = 1024 * 1024;
-const MAX_OUTPUT = 64 * 1024;
 const LOCK_TRIES = 100;
 /** Milliseconds. */
 const LOCK_PAUSE = 50;
@@ -51,7 +51,11 @@ export async function keepCredential(
   const named = nameHelper(before);
   if (named !== undefined) {
     const entry = { ServerURL: named.server, Username: username, Secret: secret };
-    await runHelper(deps, named.name, 'store', JSON.stringify(entry), call);
+    await changeHelper(
+      deps.programs,
+      { name: named.name, verb: 'store', input: JSON.stringify(entry) },
+      call,
+    );
     if (dropEntries(before, host) || helper !== undefined)
       await changeDocument(deps, path, call, (document) => {
         nameHelper(document);
@@ -59,15 +63,13 @@ export async function keepCredential(
       });
     return { place: `docker-credential-${named.name}`, isPlain: false };
   }
-  const bytes = new TextEncoder().encode(`${username}:${secret}`);
-  const auth = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
   await changeDocument(deps, path, call, (document) => {
     if (nameHelper(document) !== undefined)
       throw new HawserError('FailedPrecondition', `${path} names a helper for ${host} since a moment`, {
         hint: 'Log in again: the helper then keeps the password',
       });
     dropEntries(document, host);
-    member(document, 'auths')[serverOf(host)] = { auth };
+    member(document, 'auths')[serverOf(host)] = { auth: basicPair(username, secret) };
   });
   return { place: path, isPlain: true };
 }
@@ -81,7 +83,8 @@ export async function dropCredential(
 ): Promise<string | undefined> {
   const document = await readDocument(deps, path, call);
   const named = helperOf(parseAuthFile(JSON.stringify(document), path), host);
-  if (named !== undefined) await runHelper(deps, named.name, 'erase', named.server, call);
+  if (named !== undefined)
+    await changeHelper(deps.programs, { name: named.name, verb: 'erase', input: named.server }, call);
   const dropped = dropEntries(document, host);
   if (dropped) await changeDocument(deps, path, call, (now) => void dropEntries(now, host));
   if (named !== undefined) return `docker-credential-${named.name}`;
@@ -164,45 +167,14 @@ async function writeDocument(
   document: Document,
   call: Call,
 ): Promise<void> {
-  const suffix = Array.from(random(6), (byte) => byte.toString(16).padStart(2, '0')).join('');
-  const made = `${path}.${suffix}`;
+  const made = `${path}.${toHex(random(6))}`;
   try {
-    const file = await fs.open(made, 'exclusive', 0o600, call);
-    await closingAfter(
-      async () => {
-        await file.write(new TextEncoder().encode(`${JSON.stringify(document, undefined, '\t')}\n`), 0);
-        await file.sync();
-      },
-      () => file.close(),
-    );
+    await withOpen(fs.open(made, 'exclusive', 0o600, call), async (file) => {
+      await file.write(new TextEncoder().encode(`${JSON.stringify(document, undefined, '\t')}\n`), 0);
+      await file.sync();
+    });
     await fs.rename(made, path, call);
   } catch (err) {
     throw await cleanedUp(wrap(`Cannot change ${path}`, err), () => fs.remove(made, { tree: true }));
   }
-}
-
-/** `input` goes to the helper and into no message. */
-async function runHelper(
-  { programs }: KeepDeps,
-  name: string,
-  verb: 'store' | 'erase',
-  input: string,
-  call: Call,
-): Promise<void> {
-  const program = `docker-credential-${name}`;
-  const failed = (why: string, err?: unknown): HawserError =>
-    new HawserError(
-      err === undefined || kindOf(err) === 'NotFound' ? 'FailedPrecondition' : kindOf(err),
-      `Cannot ${verb} the credentials with ${program}: ${why}`,
-      { cause: err, hint: hintOf(err) ?? `Mend ${program}, or name another helper with --helper` },
-    );
-  const how = { input, timeLimit: HELPER_TIME_LIMIT, outputLimit: MAX_OUTPUT, ...call };
-  const { code, stdout, stderr } = await programs.run(program, [verb], how).catch((err: unknown) => {
-    call.signal?.throwIfAborted();
-    throw failed(messageOf(err), err);
-  });
-  const said = stderr.trim() || stdout.trim();
-  if (code === 0 || (verb === 'erase' && said.includes('not found'))) return;
-  const why = code === undefined ? 'it was killed' : `exit ${code}`;
-  throw failed(said === '' ? why : `${why}: ${printable(said, 300)}`);
 }
