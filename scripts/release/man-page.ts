@@ -2,18 +2,8 @@
 import { type CommandSpec, type Grammar, otherForms } from '../../src/cli/grammar/command.ts';
 import { ENVIRONMENT, EXAMPLES, EXIT_CODES, FILES } from '../../src/cli/grammar/facts.ts';
 import type { AnyFlag } from '../../src/cli/grammar/flag.ts';
+import { bySets, FLAG_SETS } from '../../src/cli/grammar/flag-sets.ts';
 import { PROGRAM_FLAGS } from '../../src/cli/grammar/flags.ts';
-import { LAYER_FLAGS } from '../../src/cli/grammar/layer-flags.ts';
-import { LIST_FLAGS } from '../../src/cli/grammar/list-flags.ts';
-import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../../src/cli/grammar/registry-flags.ts';
-
-/** Flags that several commands have, all of them or none: they are described once. */
-const SETS: readonly { readonly title: string; readonly flags: readonly AnyFlag[] }[] = [
-  { title: 'registry flags', flags: REGISTRY_FLAGS },
-  { title: 'network flags', flags: NETWORK_FLAGS },
-  { title: 'layer flags', flags: LAYER_FLAGS },
-  { title: 'list flags', flags: LIST_FLAGS },
-];
 
 export function manPage(grammar: Grammar, version: string): string {
   return [
@@ -27,7 +17,7 @@ export function manPage(grammar: Grammar, version: string): string {
     ),
     section('DESCRIPTION', `${prose(DESCRIPTION)}\n`),
     section('COMMANDS', grammar.commands.map(commandPart).join('')),
-    ...SETS.map(({ title, flags }) => section(title.toUpperCase(), flagRows(flags))),
+    ...FLAG_SETS.map(({ title, flags }) => section(title.toUpperCase(), flagRows(flags))),
     section('GLOBAL FLAGS', flagRows([...grammar.globals, ...PROGRAM_FLAGS])),
     section('ENVIRONMENT', rows(ENVIRONMENT)),
     section('FILES', rows(FILES)),
@@ -47,9 +37,8 @@ function section(title: string, body: string): string {
 }
 
 function commandPart(command: CommandSpec): string {
-  const { path, args, flags, summary, details } = command;
-  const sets = SETS.filter((set) => set.flags.every((flag) => flags.includes(flag)));
-  const own = flags.filter((flag) => !sets.some((set) => set.flags.includes(flag)));
+  const { path, args, summary, details } = command;
+  const { own, sets } = bySets(command);
   const more =
     sets.length === 0 ? '' : `.PP\nAlso the ${plain(sets.map(({ title }) => title).join(', '))} (below).\n`;
   const also = otherForms(command).join(', ');

@@ -28,7 +28,10 @@ export async function run(runtime: Runtime, args: readonly string[], services: S
     const parsed = parseCommandLine(parser, verifierArguments(args), GRAMMAR, (name) => host.env(name));
     if (parsed.type === 'run')
       return await execute(runtime, await configured(runtime, parsed, isVerifier(args)), services);
-    const text = parsed.type === 'version' ? `${versionLine(runtime)}\n` : renderHelp(parsed, GRAMMAR);
+    const text =
+      parsed.type === 'version'
+        ? `${versionLine(runtime)}\n`
+        : renderHelp(parsed, GRAMMAR, host.stdout.columns());
     await pipeAware(host.stdout).write(text);
     return 0;
   } catch (err) {

@@ -61,7 +61,7 @@ export const imagesPush: Command = command({
     'REMOTE is the name at the registry, LOCAL the image here (default: of the same name). With -f or --to all arguments are images.\n' +
     'What the registry has is not sent again, another repository of the registry lends its layers, and the tag moves last.\n' +
     `${LIST_FORMS}\n` +
-    'Examples:\n' +
+    '\nExamples:\n' +
     '  hawser push registry.example/team/app:1 alpine:3.20\n' +
     '  hawser push --to registry.example/mirror -f images.txt',
   flags: FLAGS,

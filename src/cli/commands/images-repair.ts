@@ -116,7 +116,7 @@ export const imagesRepair: Command = command({
     'Checks as images verify does, and mends what it finds: damaged blobs are fetched from the registry of the image, damaged',
     'layers unpacked from their blobs, each into the place of the old one once it is whole. What is mounted is not touched.',
     'Without REF: every image of the namespace; one that fails does not stop the others. --limit-rate holds for the registry and for reading the disk.',
-    'Example: hawser images repair docker.io/library/alpine:3.20',
+    '\nExample:\n  hawser images repair docker.io/library/alpine:3.20',
   ].join('\n'),
   flags: [SNAPSHOTTER, JSON_REPORT, ...FETCH_FLAGS],
   run: async (context, input) =>

@@ -11,7 +11,7 @@ export const recover: Command = command({
     '--namespace, for the index tells none. A damaged hawser.db is renamed, never removed. Nothing is fetched, and nothing is',
     'unpacked: hawser unpack REF does that. A database that is whole stays as it is. Snapshots are not recorded again: their',
     'directories, with what was written into them, stay until you remove the file that the report names.',
-    'Example: hawser recover --root /var/lib/hawser',
+    '\nExample:\n  hawser recover --root /var/lib/hawser',
   ].join('\n'),
   flags: [JSON_REPORT],
   run: async (context, input) => {

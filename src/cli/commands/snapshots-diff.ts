@@ -30,7 +30,8 @@ export const snapshotsDiff: Command = command({
   details: `Of one key: the layer that makes it of its parent. Of two: the one that makes the second of the first.
 
 Example:
-  hawser snapshots diff --media-type application/vnd.oci.image.layer.v1.tar work | tar -tv`,
+  hawser snapshots diff work \\
+    --media-type application/vnd.oci.image.layer.v1.tar | tar -tv`,
   flags: [SNAPSHOTTER, MEDIA_TYPE, STORE, LABEL],
   run: async (context, input) =>
     await withBackend(context, async (backend) => {

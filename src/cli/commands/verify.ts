@@ -48,9 +48,10 @@ export const verifyCommands: readonly Command[] = [
       'Hashes every blob, reads every document, and compares each unpacked layer with its blob: types, owners, modes, times,',
       'attributes and content. Without REF: everything in the namespace. With --address: the content only.',
       NOTHING_CHANGES,
-      'Examples:',
+      '\nExamples:',
       '  hawser images verify docker.io/library/alpine:3.20',
-      '  hawser images verify --limit-rate 50M --timeout 1h --resume /var/tmp/verify.state   # again tomorrow: goes on',
+      '  hawser images verify --limit-rate 50M --timeout 1h \\',
+      '    --resume /var/tmp/verify.state                # again tomorrow: goes on',
     ].join('\n'),
     flags: [SNAPSHOTTER, READ_RATE, RESUME, JSON_REPORT],
     run: async (context, input) =>

@@ -89,8 +89,6 @@ const CONVERTS =
   'hawser converts nothing: ctr images convert and nerdctl image convert do, inside a containerd';
 const CONTAINERS =
   'hawser runs nothing: hawser bundle REF DIR makes a bundle, and runc run --bundle DIR NAME runs it';
-const _LOGINS =
-  'hawser reads the credentials that docker login and podman login store; or use --user NAME with each command';
 const UNUSED = 'hawser images rm REF removes an image and, at once, all that only it used';
 const PUSHES =
   'hawser writes whole images to a registry: hawser push REMOTE LOCAL sends the image LOCAL of the store under the name REMOTE';

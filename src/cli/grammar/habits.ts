@@ -14,7 +14,7 @@ import {
 export function commandHabit(args: readonly string[], words: readonly string[]): string | undefined {
   for (let length = Math.min(words.length, 3); length > 0; length--) {
     const hint =
-      hintOf(args, words, length) ?? hintFor(words.slice(0, length).join(' '), args, words, length);
+      shapeHint(args, words, length)?.hint ?? hintFor(words.slice(0, length).join(' '), args, words, length);
     if (hint !== undefined) return hint;
   }
   return undefined;
@@ -34,21 +34,28 @@ export function foreignHabit(args: readonly string[], words: readonly string[]):
     if (hint !== undefined) return { message: `unknown command "${typed}"`, hint };
   }
   for (let length = Math.min(words.length, 2); length > 0; length--) {
-    const hint = hintOf(args, words, length);
+    const { hint, shape = '' } = shapeHint(args, words, length) ?? {};
     const typed = words.slice(0, length).join(' ');
-    if (hint !== undefined) return { message: `${typed}: hawser does not know this form of it`, hint };
+    const message = shape.startsWith('-')
+      ? `unknown command "${typed} ${shape}"`
+      : `${typed}: hawser does not know this form of it`;
+    if (hint !== undefined) return { message, hint };
   }
   return undefined;
 }
 
-/** By the shape of an argument. */
-function hintOf(args: readonly string[], words: readonly string[], length: number): string | undefined {
+/** By the shape of an argument, which may be a flag. */
+function shapeHint(
+  args: readonly string[],
+  words: readonly string[],
+  length: number,
+): { readonly hint: string; readonly shape: string } | undefined {
   const typed = words.slice(0, length).join(' ');
   for (const shape of shapesOf(args, words)) {
     // Where a copy goes stands after what is copied.
     if (shape.startsWith('...') && words.length < length + 2) continue;
     const hint = hintFor(`${typed} ${shape}`, args, words, length);
-    if (hint !== undefined) return hint;
+    if (hint !== undefined) return { hint, shape };
   }
   return undefined;
 }
@@ -144,6 +151,11 @@ function withValue(
   if (ours === '') return [[], taken];
   if (apart) return [[ours, quoted(next)], taken];
   return [[inline === undefined ? ours : `${ours}=${quoted(inline)}`], taken];
+}
+
+/** Whether other tools have this flag of ours for something else. */
+export function isForeignFlag(command: string, name: string): boolean {
+  return own(FLAGS_OF, `${command} --${name}`) !== undefined;
 }
 
 /** The hint for a command of which an argument is missing. */

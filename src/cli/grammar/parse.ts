@@ -8,6 +8,7 @@ import {
   foreignHabit,
   incompleteHabit,
   inHawser,
+  isForeignFlag,
   referenceHabit,
   TRANSPORT,
 } from './habits.ts';
@@ -141,7 +142,14 @@ function checkNames(
   const foreign = typed.find((name) => !known.has(name));
   if (foreign === undefined || PROGRAM_FLAGS.some(({ name }) => typed.includes(name))) return;
   const hint = hintForFlag(args, foreign, path) ?? `See hawser help ${path}`;
-  throw usageError(`flag ${typedFlag(args, foreign)} is not one of hawser ${path}`, hint);
+  const flag = typedFlag(args, foreign);
+  const message = `flag ${flag} is not one of hawser ${path}`;
+  const [first = '', second = ''] = plainWords(args, flags, true);
+  const said = directWord(command) === first ? first : `${first} ${second}`;
+  throw usageError(
+    isForeignFlag(path, foreign) ? `unknown command "${said} ${flag}": ${message}` : message,
+    hint,
+  );
 }
 
 /** Checks that each value can be read. */

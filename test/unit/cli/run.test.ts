@@ -100,7 +100,7 @@ test('run: help and version are on standard output, exit 0', async () => {
   const help = await go('help');
   assert.equal(help.code, 0);
   assert.match(help.out, /^hawser pulls container images/);
-  assert.match(help.out, /--namespace, -n NAME .*\[\$CONTAINERD_NAMESPACE\]/);
+  assert.match(help.out, /--namespace, -n NAME .*\[\$CONTAINERD_NAMESPACE\]/s);
   assert.equal(help.err, '');
   assert.match((await go('images pull -h')).out, /Usage:\n {2}hawser images pull \[flags\] \[ref\.\.\.\]\n/);
   assert.match((await go('images')).out, /delete, del, remove, rm/);
