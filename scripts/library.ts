@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { transform } from 'esbuild';
 
-/** The second is started by its URL, so that no import leads to it; programs bundle the worker by the name `hawser/worker`. */
-const ENTRIES: readonly string[] = ['src/mod', 'src/entry/worker'];
+/** The last is started by its URL, so that no import leads to it; programs bundle the worker by the name `hawser/worker`. */
+const ENTRIES: readonly string[] = ['src/mod', 'src/web', 'src/entry/worker'];
 /** For programs that are compiled for an ECMAScript version without AsyncDisposable, which the declarations name. */
 const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n';
 /** Of modules beside the importing one, in what tsc writes: `from './a.js'`, `import('./a.js')`. */

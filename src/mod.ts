@@ -14,7 +14,7 @@
  *
  * `resolve`, `manifest`, `config`, `tags`, `catalog`, `referrers`, `plan` ask; `fetch`, `pull`, `unpack`, `unpackRootfs`, `bundle` bring; `files` and `open` read an
  * image in place; `images`, `usage`, `collectionPlan`, `tag`, `prune`, `verify`, `repair`, `recover` look after a store; `exportImages`, `importImages`, `push`, `copy`,
- * `serve` pass images on.
+ * `serve` pass images on. `hawser/web` has the questions, `files` and `open` for runtimes with Web APIs alone.
  *
  * Every asynchronous call takes a `signal`. Opening a store and the verbs end with Canceled when the signal aborts; the reason is
  * among the causes. What goes wrong is a {@linkcode HawserError}: `isKind` tells its kind, `hintOf` what

@@ -12,7 +12,7 @@ import { type Scratch, scratch } from '../support/scratch.ts';
 
 const PREFIX = `file://${repository}/`;
 /** Deno loads the worker by its URL, so that no import leads to it. */
-const ENTRIES = ['src/mod.ts', 'src/entry/worker.ts'];
+const ENTRIES = ['src/mod.ts', 'src/web.ts', 'src/entry/worker.ts'];
 
 describe('the JSR package', () => {
   let temp: Scratch;
@@ -36,7 +36,10 @@ describe('the JSR package', () => {
   });
 
   test('everything that a program can name is documented, and every type that is named is exported', async () => {
-    const { code, stderr } = await exec(deno, ['doc', '--lint', 'src/mod.ts'], { cwd: repository, env });
+    const { code, stderr } = await exec(deno, ['doc', '--lint', 'src/mod.ts', 'src/web.ts'], {
+      cwd: repository,
+      env,
+    });
     assert.equal(code, 0, stderr);
   });
 

@@ -132,7 +132,7 @@ describe('the npm package', { skip }, () => {
     const result = await checkPackage(createPackageFromTarballData(tarball));
     assert.ok(result.types !== false, 'it has types');
     assert.deepEqual(Object.keys(result.entrypoints), [
-      ...['.', './worker', './schema/documents.v1.json', './schema/progress.v1.json'],
+      ...['.', './web', './worker', './schema/documents.v1.json', './schema/progress.v1.json'],
       './package.json',
     ]);
     // The package has ES modules only (require loads them from Node 22.12 on), and no files for resolvers older than "exports".

@@ -50,6 +50,9 @@ function runtimeFolders(): string[] {
     .map((name) => `platform/${name}/`);
 }
 
+/** What both faces of the library have. */
+const WEB_PARTS = ['image-file', 'network-options', 'questions'].map((name) => `entry/${name}.ts`);
+
 /** One row for each folder; the row with the longest matching prefix decides. */
 const RULES: readonly Rule[] = [
   { layer: 'core/errors.ts', own: [] },
@@ -180,6 +183,16 @@ const RULES: readonly Rule[] = [
     ],
     node: true,
   },
+  {
+    layer: 'platform/web/',
+    own: [
+      ...core('async', 'codec'),
+      ...['fetch-codes', 'http-failure', 'http-limits', 'origin-gates'].map(
+        (name) => `platform/http/${name}.ts`,
+      ),
+    ],
+    packages: ['@noble/hashes/sha2.js'],
+  },
   { layer: 'platform/trust/', own: core('oci'), node: true },
   {
     layer: 'platform/trust/libraries.ts',
@@ -215,6 +228,8 @@ const RULES: readonly Rule[] = [
   { layer: 'cli/main.ts', own: ['core/', 'backends/open.ts', 'cli/'] },
   { layer: 'cli/version.ts', own: ['core/', '../package.json'] },
   { layer: 'entry/', own: ['core/', 'backends/', 'platform/', 'cli/', 'entry/'], node: true },
+  { layer: 'entry/web.ts', own: ['core/', 'platform/web/', 'platform/process/clock.ts', ...WEB_PARTS] },
+  { layer: 'web.ts', own: ['core/', 'entry/web.ts', ...WEB_PARTS] },
   { layer: 'mod.ts', own: ['core/', 'backends/', 'entry/'] },
 ];
 
@@ -287,7 +302,7 @@ test('every file of src has 300 lines at most', () => {
 
 test('nothing imports an entry, but the library', () => {
   const guilty = sources(src).filter((file) => {
-    if (file.startsWith('entry/') || file === 'mod.ts') return false;
+    if (file.startsWith('entry/') || file === 'mod.ts' || file === 'web.ts') return false;
     return importsOf(readFileSync(join(src, file), 'utf8')).some((spec) => spec.includes('/entry/'));
   });
   assert.deepEqual(guilty, []);
@@ -355,6 +370,25 @@ for (const dir of ['src', 'scripts']) {
     const circles = inCircles(graph(join(root, dir)));
     assert.deepEqual(circles, []);
   });
+}
+
+test('what hawser/web loads has Web APIs alone: no module of a runtime, by whatever way', () => {
+  const edges = graph(src);
+  const reached = new Set(['web.ts']);
+  for (const file of reached) for (const target of edges.get(file) ?? []) reached.add(target);
+  assert.ok(reached.has('platform/web/transport.ts') && reached.has('core/verbs/files.ts'));
+  const guilty = [...reached].filter((file) => {
+    const text = readFileSync(join(src, file), 'utf8');
+    return (
+      importsOf(text).some((spec) => spec.startsWith('node:')) || /\bprocess\.|\bBuffer\b/.test(code(text))
+    );
+  });
+  assert.deepEqual(guilty, []);
+});
+
+/** Without comments. */
+function code(text: string): string {
+  return text.replaceAll(/\/\*.*?\*\/|^\s*\/\/.*$/gms, '');
 }
 
 test('a circle would be noticed', () => {

@@ -9,14 +9,15 @@ import type {
   Transports,
 } from '../../core/ports/transport.ts';
 import { portOf } from '../http/authority.ts';
+import { codeOfWords, deepest } from '../http/fetch-codes.ts';
 import { isAddress, lookupAll } from '../http/guarded-lookup.ts';
 import { failure } from '../http/http-failure.ts';
 import { limitBody, withDeadline } from '../http/http-limits.ts';
+import { OriginGates } from '../http/origin-gates.ts';
 import { tellingProtocols } from '../http/other-protocol.ts';
 import { hasExtraRoots, systemRoots } from '../http/system-roots.ts';
 import { isGranted, requireGranted } from '../kernel/deno-permission.ts';
 import { dial } from './dial.ts';
-import { OriginGates } from './origin-gates.ts';
 
 interface HttpClient {
   close(): void;
@@ -142,7 +143,7 @@ async function exchange(opened: Opened, request: HttpRequest): Promise<HttpRespo
   const failed = (err: unknown): unknown =>
     stop.signal.aborted
       ? stop.signal.reason
-      : (findError(err) ?? failure(request, codeOf(err), deepest(err)));
+      : (findError(err) ?? failure(request, codeOfWords(err), deepest(err)));
   try {
     request.signal?.throwIfAborted();
     const headersTimeout = request.headersTimeout ?? options.headersTimeout ?? 30_000;
@@ -204,37 +205,4 @@ async function send(client: HttpClient, request: HttpRequest, signal: AbortSigna
     ...(request.body === undefined ? {} : { body: request.body as Uint8Array<ArrayBuffer> }),
   };
   return await fetch(request.url, init);
-}
-
-/** Deno's errors have no codes, only the words of hyper and rustls. */
-const CODES: readonly (readonly [RegExp, string])[] = [
-  [/InvalidContentType|corrupt message/i, 'PLAIN_HTTP'],
-  [/handshake eof/i, 'CONNECT_RESET'],
-  [/invalid peer certificate: (?:Other\(OtherError\()?(?:UnknownIssuer|CaUsedAsEndEntity)/, 'TLS_ROOT'],
-  [/invalid peer certificate: (?:Expired|NotValidYet|certificate (?:expired|not valid yet))/, 'TLS_TIME'],
-  [/invalid peer certificate: (?:NotValidForName|certificate not valid for name)/, 'TLS_NAME'],
-  [/certificate|\bTLS\b|handshake|alert/i, 'TLS'],
-  [/connection refused/i, 'ECONNREFUSED'],
-  [/connection reset/i, 'ECONNRESET'],
-  [/broken pipe/i, 'EPIPE'],
-  [/dns error|lookup address/i, 'ENOTFOUND'],
-  [/timed out/i, 'ETIMEDOUT'],
-  [/head is too large|too many headers/i, 'HEADERS_OVERFLOW'],
-  [/invalid HTTP|invalid header|parsed/i, 'HTTP_PROTOCOL'],
-  [/closed before|error reading a body|unexpected eof|end of file|incomplete/i, 'UNEXPECTED_END'],
-  [/proxy/i, 'PROXY'],
-  [/unreachable/i, 'EHOSTUNREACH'],
-];
-
-function codeOf(err: unknown): string {
-  const text = String((deepest(err) as Error | undefined)?.message ?? err);
-  return CODES.find(([pattern]) => pattern.test(text))?.[1] ?? 'UNKNOWN';
-}
-
-function deepest(err: unknown): unknown {
-  let current: unknown = err;
-  for (let depth = 0; depth < 8 && current instanceof Error && current.cause instanceof Error; depth++) {
-    current = current.cause;
-  }
-  return current;
 }

@@ -11,6 +11,7 @@ import type {
   TransportOptions,
   Transports,
 } from '../../core/ports/transport.ts';
+import { codeOfUndici, isAssertion } from './fetch-codes.ts';
 import { guardedLookup, lookupAll } from './guarded-lookup.ts';
 import { failure } from './http-failure.ts';
 import { tellingProtocols } from './other-protocol.ts';
@@ -190,7 +191,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   fail(err: unknown): void {
-    const code = this.#body === undefined && isMismatch(err) ? 'HTTP_PROTOCOL' : codeOf(err);
+    const code = codeOfUndici(err, this.#body !== undefined);
     // An assertion of undici's (status 000) is about undici's code, not about the answer.
     const detail = isAssertion(err) ? undefined : err;
     const reason = failure(this.#request, code, detail, this.#options.proxy);
@@ -228,57 +229,4 @@ function toHeaders(from: Record<string, string | string[] | undefined>): Respons
     get: (name) => fields.get(name.toLowerCase()) ?? null,
     [Symbol.iterator]: () => fields.entries(),
   };
-}
-
-const CODES: Readonly<Record<string, string>> = {
-  UND_ERR_CONNECT_TIMEOUT: 'CONNECT_TIMEOUT',
-  UND_ERR_HEADERS_TIMEOUT: 'HEADERS_TIMEOUT',
-  UND_ERR_BODY_TIMEOUT: 'STALLED',
-  UND_ERR_HEADERS_OVERFLOW: 'HEADERS_OVERFLOW',
-  HPE_HEADER_OVERFLOW: 'HEADERS_OVERFLOW',
-  UND_ERR_SOCKET: 'UNEXPECTED_END',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'UNEXPECTED_END',
-  HPE_INVALID_EOF_STATE: 'UNEXPECTED_END',
-  HPE_CLOSED_CONNECTION: 'UNEXPECTED_END',
-  UND_ERR_PRX_CONN: 'PROXY',
-  UND_ERR_PRX_TLS: 'PROXY',
-  UND_ERR_DESTROYED: 'CLOSED',
-  UND_ERR_CLOSED: 'CLOSED',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'PLAIN_HTTP',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'PLAIN_HTTP',
-  ERR_SSL_HTTP_REQUEST: 'PLAIN_HTTP',
-  EPROTO: 'TLS',
-  UND_ERR_ABORTED: 'CLOSED',
-};
-/** By OpenSSL's names for what is wrong with a certificate; other codes of TLS are no certificate's. */
-const CERTIFICATE_CODES: readonly (readonly [pattern: RegExp, code: string])[] = [
-  [/^CERT_(?:HAS_EXPIRED|NOT_YET_VALID)$/, 'TLS_TIME'],
-  [/ALTNAME_INVALID$|HOSTNAME_MISMATCH$/, 'TLS_NAME'],
-  [/^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|CERT_UNTRUSTED)/, 'TLS_ROOT'],
-];
-const TLS_CODE =
-  /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
-
-/** Before the answer's headers are through, undici's word for headers that contradict one another (two lengths, or one and chunks). */
-function isMismatch(err: unknown): boolean {
-  return (err as { code?: unknown } | undefined)?.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
-}
-
-function isAssertion(err: unknown): boolean {
-  return err instanceof Error && err.name === 'AssertionError';
-}
-
-function codeOf(err: unknown): string {
-  const { code, name, message } = (err ?? {}) as { code?: unknown; name?: unknown; message?: unknown };
-  if (/^Proxy (?:response|Authentication)/.test(String(message))) return 'PROXY';
-  if (/before secure TLS connection/.test(String(message))) return 'CONNECT_RESET';
-  if (isAssertion(err)) return 'HTTP_PROTOCOL';
-  if (name === 'HTTPParserError' && code !== 'HPE_HEADER_OVERFLOW') {
-    return CODES[String(code)] ?? 'HTTP_PROTOCOL';
-  }
-  if (typeof code !== 'string') return 'UNKNOWN';
-  const known = CODES[code];
-  if (known !== undefined) return known;
-  const certificate = CERTIFICATE_CODES.find(([pattern]) => pattern.test(code))?.[1];
-  return certificate ?? (TLS_CODE.test(code) ? 'TLS' : code);
 }
