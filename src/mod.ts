@@ -105,7 +105,7 @@ export type {
 } from './core/snapshots/snapshotter.ts';
 export type { Difference, TreeProblem } from './core/trees/compare.ts';
 export type { PolicyChoice } from './core/trust/choose-policy.ts';
-export type { Evidence, TaggedDocument } from './core/trust/evidence.ts';
+export type { Cost, Evidence, TaggedDocument } from './core/trust/evidence.ts';
 export type { Acceptance, Refusal, Subject, Verdict } from './core/trust/verdict.ts';
 export type { Voucher } from './core/trust/voucher.ts';
 export type { OwnerMode } from './core/users/owner-policy.ts';
@@ -180,7 +180,7 @@ export type { ApiGateOptions } from './entry/gate.ts';
 export type { ImageFile } from './entry/image-file.ts';
 export type { ApiNetworkOptions } from './entry/network-options.ts';
 export { plan } from './entry/plan.ts';
-export { type ApiPushOptions, type ApiSendOptions, copy, push } from './entry/push.ts';
+export { type ApiCopyOptions, type ApiPushOptions, type ApiSendOptions, copy, push } from './entry/push.ts';
 export type {
   ConfigDocument,
   ImageDocument,

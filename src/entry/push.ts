@@ -9,6 +9,7 @@ import { parseReference } from '../core/reference/parse.ts';
 import { copy as copyImage, isOneRegistry } from '../core/verbs/copy.ts';
 import { type PushResult, push as pushImage } from '../core/verbs/push.ts';
 import { type ApiRegistryOptions, platformsOf, registryOf } from './api.ts';
+import { type ApiGateOptions, apiGate } from './gate.ts';
 import { defaultRuntime } from './library.ts';
 import { checkDurations } from './network-options.ts';
 import { type AnyStore, partsOf } from './stores.ts';
@@ -32,6 +33,9 @@ export interface ApiSendOptions extends ApiRegistryOptions {
   readonly maxConcurrentUploads?: number | undefined;
 }
 
+/** What `copy` takes. */
+export interface ApiCopyOptions extends ApiSendOptions, ApiGateOptions {}
+
 /** What `push` takes. */
 export interface ApiPushOptions extends ApiSendOptions {
   /** Has the image. */
@@ -43,14 +47,14 @@ export interface ApiPushOptions extends ApiSendOptions {
 /**
  * Copies an image from a registry, or out of a layout (`oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]`, `dir:DIR`),
  * to a registry, through no store. All platforms go along unless some are named. Every byte is verified on its way; within one registry blobs are mounted. `credentials`,
- * `plainHttp` and `tls` are for the registry of `to`. Errors are those of `push`, and of `fetch`.
+ * `plainHttp` and `tls` are for the registry of `to`. `verify` judges the image of the source. Errors are those of `push`, and of `fetch`.
  *
  * ```ts
  * await copy('ghcr.io/org/app:1.2', 'registry.example/app:1.2');
  * ```
  */
-export async function copy(source: string, to: string, options: ApiSendOptions = {}): Promise<PushResult> {
-  const { platforms, onProgress: report, ...rest } = options;
+export async function copy(source: string, to: string, options: ApiCopyOptions = {}): Promise<PushResult> {
+  const { platforms, onProgress: report, verify, requireSigned, verifiers, ...rest } = options;
   checkNumbers(options);
   const target = parseReference(to);
   const runtime = await defaultRuntime();
@@ -63,7 +67,8 @@ export async function copy(source: string, to: string, options: ApiSendOptions =
       ? registry
       : withLayouts(registryOf(runtime, from, other), runtime);
     const wanted = platformsOf(platforms, hostPlatform(host));
-    const what = { ...rest, from, to: target, platforms: wanted, report, signal };
+    const gate = apiGate(runtime, { verify, requireSigned, verifiers });
+    const what = { ...rest, ...gate, from, to: target, platforms: wanted, report, signal };
     return await cleaningUp(
       () => copyImage({ source: reads, registry, clock, hashers }, what),
       async () => {

@@ -1,9 +1,10 @@
 /** `resolve --explain`: the decisions of the registry client and the answers it met, as text and as JSON. */
 import type { HostSummary, RegistryEvent } from '../../core/registry/observe.ts';
-import type { Explanation } from '../views/explanation.ts';
+import type { ExplainedError, ExplainedVerdict, Explanation } from '../views/explanation.ts';
 import { goJson, type Json } from './go-json.ts';
 import { redact, safe } from './text.ts';
 import { exchange, milliseconds } from './trace.ts';
+import { howVouched } from './verified.ts';
 
 type Event<T extends RegistryEvent['type']> = RegistryEvent & { readonly type: T };
 
@@ -15,7 +16,14 @@ function ofType<T extends RegistryEvent['type']>(events: readonly RegistryEvent[
  * URLs of hosts and requests come without secrets (`safeUrl`) and keep `scope` and `service`; texts are redacted here.
  * Sections, each of a heading and indented lines; sections without lines are left out.
  */
-export function renderExplanation({ name, events, root, manifests = [], error }: Explanation): string {
+export function renderExplanation({
+  name,
+  events,
+  root,
+  manifests = [],
+  error,
+  verdict,
+}: Explanation): string {
   const outcome =
     root === undefined
       ? [`failed: ${redact(error?.message ?? 'no answer')}`]
@@ -32,12 +40,21 @@ export function renderExplanation({ name, events, root, manifests = [], error }:
     ['rate limits', rateLimits(events)],
     ['warnings', ofType(events, 'warning').map(({ message }) => redact(message))],
     ['result', outcome],
+    ['verdict', verdict === undefined ? [] : verdictLines(verdict)],
   ];
   return sections
     .filter(([heading, lines]) => lines.length > 0 || heading.startsWith('reference '))
     .flatMap(([heading, lines]) => [heading, ...lines.map((line) => `  ${line}`)])
     .map((line) => `${safe(line)}\n`)
     .join('');
+}
+
+/** What a pull would do. */
+function verdictLines(verdict: ExplainedVerdict): string[] {
+  if (!verdict.accepted) return [`the image may not come in: ${redact(verdict.error.message)}`];
+  const { verified } = verdict;
+  if (verified.length === 0) return ['the image may come in, and nobody vouches for it'];
+  return verified.map(({ by, vouchers }) => redact(`verified: ${howVouched(vouchers)} (${by})`));
 }
 
 function described({ mediaType, digest, size }: NonNullable<Explanation['root']>): string {
@@ -81,9 +98,9 @@ function rateLimits(events: readonly RegistryEvent[]): string[] {
   return [...said].map(([name, value]) => `${name} ${value}`);
 }
 
-/** `{"v":1,"type":"resolved","name":...,"root":{...}}`, with `platforms` where some were asked for; or with `error`. `explained`: with all events. */
+/** `{"v":1,"type":"resolved","name":...,"root":{...}}`, with `platforms` where some were asked for, and `verdict` where somebody was asked; or with `error`. `explained`: with all events. */
 export function renderExplanationJson(
-  { name, events, root, manifests, error }: Explanation,
+  { name, events, root, manifests, error, verdict }: Explanation,
   explained: boolean,
 ): string {
   const document: Record<string, Json | undefined> = {
@@ -91,10 +108,22 @@ export function renderExplanationJson(
     name,
     root: root && fields(root),
     platforms: manifests?.map(({ platform, desc }) => ({ platform, ...fields(desc) })),
-    error: error && { kind: error.kind, message: redact(error.message), hint: error.hint },
+    error: error && failure(error),
+    verdict: verdict && verdictFields(verdict),
     events: explained ? events.map((event) => redacted(event as unknown as Json)) : undefined,
   };
   return `${goJson(document, 2)}\n`;
+}
+
+function failure({ kind, message, hint }: ExplainedError) {
+  return { kind, message: redact(message), hint };
+}
+
+function verdictFields(verdict: ExplainedVerdict): Json {
+  if (!verdict.accepted) return { accepted: false, error: failure(verdict.error) };
+  const { verified } = verdict;
+  const vouchers = verified.flatMap((one) => one.vouchers.map((voucher) => ({ ...voucher })));
+  return { accepted: true, by: verified.map(({ by }) => by), verified: vouchers };
 }
 
 function fields({ mediaType, digest, size }: NonNullable<Explanation['root']>) {

@@ -11,7 +11,7 @@ import type { Row, Trace } from '../../core/progress/trace.ts';
 import { html, Markup, text } from './markup.ts';
 import { STYLE } from './report-style.ts';
 import { binarySize } from './units.ts';
-import { whoVouches } from './verified.ts';
+import { howVouched } from './verified.ts';
 import { byImage, sum, waterfall } from './waterfall.ts';
 
 const MEANING: Readonly<Record<Stage, string>> = {
@@ -46,7 +46,7 @@ export function reportPage(trace: Trace, machine: string): string {
 <header>
 <h1>${name}</h1>
 ${trace.target === '' ? '' : html`<p class="mono">${text(trace.target)}</p>`}
-${trace.verified.map(({ by, vouchers }) => html`<p>Verified: ${text(`${whoVouches(vouchers)} (${by})`)}</p>`)}
+${trace.verified.map(({ by, vouchers }) => html`<p>Verified: ${text(`${howVouched(vouchers)} (${by})`)}</p>`)}
 ${failures(trace)}
 </header>
 <main>

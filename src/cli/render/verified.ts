@@ -2,6 +2,7 @@
 import type { ProgressEvent } from '../../core/progress/events.ts';
 import type { Voucher } from '../../core/trust/voucher.ts';
 import { redact, safe } from './text.ts';
+import { binarySize } from './units.ts';
 
 type VerifiedEvent = Extract<ProgressEvent, { type: 'verified' }>;
 
@@ -13,6 +14,21 @@ export function verifiedLine({ name, target, by, vouchers }: VerifiedEvent): str
 export function whoVouches(vouchers: readonly Voucher[]): string {
   return vouchers.map(voucherText).join(', ');
 }
+
+/** As `whoVouches`, with the form of each signature and what finding that has cost. */
+export function howVouched(vouchers: readonly Voucher[]): string {
+  return vouchers.map((one) => [voucherText(one), ...detailsOf(one)].join(', ')).join('; ');
+}
+
+function detailsOf({ format, requests, bytes }: Voucher): string[] {
+  return [
+    ...(format === undefined ? [] : [FORMATS[format]]),
+    ...(requests === undefined ? [] : [requests === 1 ? '1 request' : `${requests} requests`]),
+    ...(bytes === undefined ? [] : [binarySize(bytes)]),
+  ];
+}
+
+const FORMATS = { attachment: 'at the tag of signatures', bundle: 'by a bundle among the referrers' };
 
 function voucherText({ by, signer, issuer, at }: Voucher): string {
   const who = { key: 'key', fulcio: 'signed by', pki: 'signed by', verifier: 'program' }[by];

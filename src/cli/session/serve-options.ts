@@ -25,6 +25,7 @@ import {
   UPSTREAM_FLAGS,
 } from '../grammar/serve-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
+import { verifiedLine } from '../render/verified.ts';
 import { type Context, readFlagFile, warn as tell } from './context.ts';
 import { checkedGate } from './gate.ts';
 import { networkOptions } from './network-options.ts';
@@ -158,13 +159,14 @@ export async function withUpstream<T>(
     around: viaLayer(id),
     memory: MEMORY,
   };
-  const warn = (message: string) => void tell(context, `warning: ${message}`).catch(() => {});
+  const say = (line: string) => void tell(context, line).catch(() => {});
+  const warn = (message: string) => say(`warning: ${message}`);
   const gate = await checkedGate(context);
   return await withTransferRegistry(context, { ...options, report: () => {} }, async (registry) => {
     const keep = input.get(KEEP_PULLED) ?? DEFAULT_KEEP;
     const upstream = new PullThrough(
       { backend, registry, clock: runtime.clock },
-      { hosts, id, keep, retry, ...gate, warn },
+      { hosts, id, keep, retry, ...gate, warn, verified: (event) => say(verifiedLine(event)) },
     );
     return await closingAfter(
       () => work(upstream),

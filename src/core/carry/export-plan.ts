@@ -122,8 +122,10 @@ async function planOne(
   if (options.strict && !isChosen && chosen.absent.length > 0) throw notHere(errand, chosen.absent);
   const leaves = leavesOf(root).filter(({ desc }) => chosen.taken.has(desc.digest));
   const { target, indexes } = targetOf(errand, root, leaves, chosen, options.index, hashers);
-  const manifests = leaves.filter((leaf) => leaf.type === 'manifest');
-  const others = leaves.filter((leaf) => leaf.type === 'other');
+  // Without its index an image is alone: nothing would lead to its attestations.
+  const sent = options.index === 'flat' ? leaves.filter(({ desc }) => desc.digest === target.digest) : leaves;
+  const manifests = sent.filter((leaf) => leaf.type === 'manifest');
+  const others = sent.filter((leaf) => leaf.type === 'other');
   const isWanted = ({ mediaType }: Descriptor) => !(options.skipForeign && isForeignLayer(mediaType));
   return {
     name,

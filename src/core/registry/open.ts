@@ -8,6 +8,7 @@ import type { Reference } from '../reference/reference.ts';
 import { Authorizer } from './auth/authorize.ts';
 import { type ClientDeps, RepositoryClient } from './client.ts';
 import { Cooldowns } from './cooldown.ts';
+import { CostCounter } from './cost.ts';
 import type { Credentials } from './credentials/credential.ts';
 import { openEvidence } from './evidence.ts';
 import { fetchObject } from './fetcher.ts';
@@ -127,7 +128,12 @@ export function openRegistry(
     find: (reference, digest, request = {}) =>
       insist(request, () => findObject(client(reference), digest, request)),
     ...openLists({ client, insist }),
-    evidence: (reference) => openEvidence({ client, insist }, reference),
+    evidence(reference) {
+      const cost = new CostCounter();
+      const transport: ClientDeps['transport'] = (...of) => cost.layer(clientDeps.transport(...of));
+      const counted = (one: Reference) => new RepositoryClient({ ...clientDeps, transport }, one);
+      return { ...openEvidence({ client: counted, insist }, reference), cost: () => cost.total };
+    },
     writer: (reference, call) => openWriter(clientDeps, options, reference, call),
     file: (url, call) => {
       const transport = clientDeps.plain({

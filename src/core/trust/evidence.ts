@@ -11,6 +11,14 @@ export interface TaggedDocument {
   readonly bytes: Uint8Array;
 }
 
+/** What was asked of a registry. */
+export interface Cost {
+  /** Without those to token servers, and hops of redirects. */
+  readonly requests: number;
+  /** Of the answers. */
+  readonly bytes: number;
+}
+
 /** Errors other than those named are failures to look: nobody may take them for "there is none". */
 export interface Evidence {
   /** The document under a tag of the image's repository. Undefined: there is none, for certain. ResourceExhausted above `limit` bytes. */
@@ -19,4 +27,6 @@ export interface Evidence {
   referrers(subject: Digest, artifactType: string, call: Call): Promise<readonly Descriptor[]>;
   /** Bytes that have the descriptor's size and digest: else DataLoss. ResourceExhausted above `limit` bytes. */
   read(desc: Descriptor, limit: number, call: Call): Promise<Uint8Array>;
+  /** What all questions so far have cost. Not given: no registry is asked. */
+  cost?(): Cost;
 }

@@ -10,6 +10,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import type { SignatureChecks } from '../ports/signatures.ts';
 import { candidatesOf } from './candidates.ts';
+import type { Cost } from './evidence.ts';
 import { instancesOf } from './instances.ts';
 import { type Trusted, trustedBy } from './material.ts';
 import type { Policy, Requirements } from './policy.ts';
@@ -60,6 +61,7 @@ class Judgement {
   readonly #requirements: Requirements;
   /** Read once, however many manifests are judged. */
   readonly #trusted = new Map<SignedBy, Promise<Trusted>>();
+  #cost: Cost;
 
   constructor(deps: PolicyDeps, policy: Policy, subject: Subject, call: Call) {
     const { scope, requirements } = applied(policy, subject.reference);
@@ -68,6 +70,7 @@ class Judgement {
     this.#call = call;
     this.#by = `policy ${policy.name}, scope ${scope}`;
     this.#requirements = requirements;
+    this.#cost = subject.evidence.cost?.() ?? { requests: 0, bytes: 0 };
   }
 
   async verdict(): Promise<Verdict> {
@@ -131,9 +134,18 @@ class Judgement {
       };
       const answer = await findSignature(question, this.#call);
       if ('missing' in answer) return { vouchers: [], missing: tellMissing(answer.missing, digest) };
-      vouchers.push(answer.voucher);
+      vouchers.push({ ...answer.voucher, ...this.#costSince() });
     }
     return { vouchers };
+  }
+
+  /** Since this was last asked. */
+  #costSince(): Partial<Cost> {
+    const now = this.#subject.evidence.cost?.();
+    if (now === undefined) return {};
+    const before = this.#cost;
+    this.#cost = now;
+    return { requests: now.requests - before.requests, bytes: now.bytes - before.bytes };
   }
 
   #trustedBy(requirement: SignedBy, checks: SignatureChecks): Promise<Trusted> {

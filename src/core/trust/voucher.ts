@@ -14,4 +14,8 @@ export interface Voucher {
   readonly format?: 'attachment' | 'bundle' | undefined;
   /** When, by a transparency log or a timestamp authority (RFC 3339). */
   readonly at?: string | undefined;
+  /** What finding the signature has cost, those in vain included, since the voucher before: requests to registries. Absent: none was asked. */
+  readonly requests?: number | undefined;
+  /** Bytes of the answers to those requests. */
+  readonly bytes?: number | undefined;
 }

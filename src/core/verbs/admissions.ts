@@ -4,6 +4,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isDocumentType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
+import type { Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import { passGate, type StandingGate } from './gate.ts';
@@ -19,15 +20,18 @@ const MAX_REMEMBERED = 20_000;
 export class Admissions {
   readonly #deps: Gated & { readonly registry: Registry };
   readonly #gate: StandingGate;
+  readonly #report: Report;
   #roots = new BoundedMap<string, true>(MAX_REMEMBERED);
   /** By themselves, so that large indexes make no tag forgotten. */
   #children = new BoundedMap<string, true>(MAX_REMEMBERED);
   /** By which all was let in. */
   #rules: string | undefined;
 
-  constructor(deps: Gated & { readonly registry: Registry }, gate: StandingGate) {
+  /** `report`: told of who vouches for an image, and of warnings, when the image is first let in. */
+  constructor(deps: Gated & { readonly registry: Registry }, gate: StandingGate, report: Report) {
     this.#deps = deps;
     this.#gate = gate;
+    this.#report = report;
   }
 
   async has(reference: Reference, digest: Digest, call: Call): Promise<boolean> {
@@ -38,9 +42,15 @@ export class Admissions {
   /** PermissionDenied by the policy, which is asked each time for a tag, and once for a digest as long as the policy stays as it is. */
   async admit(reference: Reference, root: Descriptor, call: Call): Promise<void> {
     const rules = await this.#rulesNow(call);
-    if (reference.tag === undefined && this.#knows(reference, root.digest)) return;
-    const evidence = this.#deps.registry.evidence(reference);
-    await passGate(this.#deps, this.#gate, { reference, root, platforms: 'all', evidence }, call);
+    const isKnown = this.#knows(reference, root.digest);
+    if (reference.tag === undefined && isKnown) return;
+    const subject = {
+      reference,
+      root,
+      platforms: 'all',
+      evidence: this.#deps.registry.evidence(reference),
+    } as const;
+    await passGate(this.#deps, this.#gate, subject, isKnown ? call : { ...call, report: this.#report });
     if (rules === this.#rules) this.#roots.set(keyOf(reference, root.digest), true);
   }
 

@@ -11,10 +11,15 @@ import { type Cargo, pushImage } from '../push/push-image.ts';
 import type { Document } from '../push/put-manifest.ts';
 import type { Reference } from '../reference/reference.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Acceptance } from '../trust/verdict.ts';
 import { CopySource } from './copy-source.ts';
+import { entriesOf } from './fetch.ts';
+import type { GateOptions } from './gate.ts';
+import { judgeImage } from './judge.ts';
 import type { FetchResult, VerbOptions } from './options.ts';
 import { type Pushes, pushesTogether, type SendOptions } from './push.ts';
 import { type CargoOptions, loadCargo } from './push-cargo.ts';
+import { requireVouched } from './require-vouched.ts';
 
 export interface CopyDeps {
   /** Reads. */
@@ -27,7 +32,7 @@ export interface CopyDeps {
   readonly pushes?: Pushes | undefined;
 }
 
-export interface CopyOptions extends VerbOptions, CargoOptions, SendOptions {
+export interface CopyOptions extends VerbOptions, CargoOptions, SendOptions, GateOptions {
   readonly from: Reference;
   /** What the image is called where it goes to. */
   readonly to: Reference;
@@ -41,7 +46,7 @@ const MAX_STEPS = 3;
 const MAX_REFERRERS = 1000;
 
 /**
- * Copies: every byte is verified on its way, what the other registry has is not asked of the source, and where both are one registry the blobs
+ * Copies, once those who are asked let the source's image in: every byte is verified on its way, what the other registry has is not asked of the source, and where both are one registry the blobs
  * are mounted. The tag moves last.
  */
 export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchResult> {
@@ -51,6 +56,7 @@ export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchR
   const call = { signal };
   report({ type: 'resolving', name: from.name });
   const { root } = await resolveSource(source, from, to, call);
+  const verified = await judgedBy(source, { ...options, report, signal }, root);
   const content = new CopySource({ fetcher: source.fetcher(from), clock, hashers, report, retry });
   content.know(root);
   const warn = (message: string) => report({ type: 'warning', message });
@@ -60,13 +66,26 @@ export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchR
   const what = { ...options, platforms: options.platforms ?? every };
   const { target, cargo: bare } = await loadCargo(loading, { target: root }, to, what, 'copy', call);
   const cargo = options.referrers ? await withReferrers(deps, content, bare, from, root, call) : bare;
+  const entries = entriesOf(verified);
+  if (entries !== undefined) requireVouched(bare, entries, from);
   report({ type: 'resolved', name: to.name, root: target });
   const lent = isOneRegistry(from, to) ? sourceLabels(from) : {};
   const writer = await registry.writer(to, call);
   const sending = { writer, content, labels: async () => lent, clock, hashers, report, retry, chunkSize };
   await pushImage({ ...sending, ...pushes }, cargo, to.tag ?? target.digest, call);
   report({ type: 'pushed', name: to.name, target: target.digest });
-  return { name: to.name, target };
+  return { name: to.name, target, ...(verified.length === 0 ? {} : { verified }) };
+}
+
+/** What goes along has to be vouched for; what a layout lacks, too, as others may take that of the index. */
+async function judgedBy(
+  source: Registry,
+  options: CopyOptions,
+  root: Descriptor,
+): Promise<readonly Acceptance[]> {
+  const { from: reference, platforms: wanted = 'all' } = options;
+  const platforms = wanted === 'present' ? 'all' : wanted;
+  return (await judgeImage(source, { ...options, reference, root, platforms })).verified;
 }
 
 const OF_SOURCE =

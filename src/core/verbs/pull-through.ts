@@ -16,7 +16,7 @@ import { childrenOf, documentType, MAX_MANIFEST_BYTES } from '../oci/documents.t
 import { isDocumentType, isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Report } from '../progress/events.ts';
+import type { ProgressEvent, Report } from '../progress/events.ts';
 import type { Reference } from '../reference/reference.ts';
 import { codeOf } from '../registry/failures.ts';
 import type { RetryOptions } from '../registry/patience.ts';
@@ -50,6 +50,8 @@ export interface PullThroughOptions extends StandingGate {
   readonly retry?: RetryOptions | undefined;
   /** Told of what the operator should know. */
   readonly warn: (message: string) => void;
+  /** Told of who vouches for an image that comes in. */
+  readonly verified?: ((event: ProgressEvent & { readonly type: 'verified' }) => void) | undefined;
 }
 
 /** Blobs fetched at once, and in work: more are refused. */
@@ -93,7 +95,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
     this.#options = options;
     this.hosts = options.hosts;
     this.id = options.id;
-    this.#admissions = new Admissions(deps, options);
+    this.#admissions = new Admissions(deps, options, (event) => this.#report(event));
     this.#questions = new Questions(options.hosts);
     this.#room = new Room(backend);
     this.#leases = new HeldLeases(backend.leases, clock, options.keep);
@@ -273,6 +275,7 @@ export class PullThrough implements Upstream, AsyncDisposable {
   }
 
   readonly #report: Report = (event) => {
+    if (event.type === 'verified') this.#options.verified?.(event);
     if (event.type === 'warning') this.#options.warn(event.message);
     if (event.type === 'retry') this.#options.warn(`${event.desc.digest}: ${event.reason}`);
   };
@@ -284,9 +287,8 @@ export class PullThrough implements Upstream, AsyncDisposable {
     if (backend.collectWhenDue === undefined || now - this.#tidied < TIDY_INTERVAL) return;
     this.#tidied = now;
     const { signal } = this.#stop;
-    const { warn } = this.#options;
-    this.#tidying = backend.collectWhenDue({ signal, tell: warn }).catch((err) => {
-      if (!signal.aborted) warn(withHint(err));
+    this.#tidying = backend.collectWhenDue({ signal, tell: this.#options.warn }).catch((err) => {
+      if (!signal.aborted) this.#options.warn(withHint(err));
     });
   }
 

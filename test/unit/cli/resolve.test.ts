@@ -95,6 +95,7 @@ test('resolve --explain: hosts, credentials, attempts, requests and limits, in t
       'requests',
       'rate limits',
       'result',
+      'verdict',
     ]);
     assert.match(out, /1\. http:\/\/127\.0\.0\.1:\d+\/v2: may pull, resolve, push, referrers; no proxy\n/);
     assert.match(out, /credentials\n {2}127\.0\.0\.1:\d+: from \S+/);
@@ -103,7 +104,7 @@ test('resolve --explain: hosts, credentials, attempts, requests and limits, in t
     assert.match(out, /: docker-ratelimit-source 192\.0\.2\.1\n.*: ratelimit-remaining 76;w=21600\n/);
     assert.match(
       out,
-      /result\n {2}application\/vnd\.oci\.image\.manifest\.v1\+json sha256:[0-9a-f]{64} \d+ bytes\n$/,
+      /result\n {2}application\/vnd\.oci\.image\.manifest\.v1\+json sha256:[0-9a-f]{64} \d+ bytes\nverdict\n {2}the image may come in, and nobody vouches for it\n$/,
     );
   });
 });
@@ -186,7 +187,9 @@ test('resolve --platform: what a pull of each platform would take, nested or not
     const { mediaType, digest, bytes } = arm.root;
     assert.deepEqual(json.platforms, [{ platform: 'linux/arm64', mediaType, digest, size: bytes.length }]);
     const explained = await go([ref, ...USER, '--explain', ...platforms('linux/arm64')]);
-    assert.ok(explained.out.endsWith(`\n  linux/arm64: ${mediaType} ${digest} ${bytes.length} bytes\n`));
+    assert.ok(
+      explained.out.includes(`\n  linux/arm64: ${mediaType} ${digest} ${bytes.length} bytes\nverdict\n`),
+    );
 
     const absent = await go([ref, ...USER, ...platforms('linux/arm64', 'linux/riscv64')]);
     assert.deepEqual([absent.code, absent.out], [1, '']);

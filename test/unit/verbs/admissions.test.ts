@@ -11,7 +11,7 @@ const index = { mediaType: OCI_INDEX, digest: numbered(0), size: 1 };
 
 test('an index that lists as much as is remembered makes no other image forgotten', async () => {
   const registry = { evidence: () => ({}) } as never;
-  const admissions = new Admissions({ backend: {}, registry }, {});
+  const admissions = new Admissions({ backend: {}, registry }, {}, () => {});
   const [small, large] = ['reg.test/small:1', 'reg.test/large:1'].map((name) => parseReference(name));
   assert.ok(small !== undefined && large !== undefined);
   await admissions.admit(small, { ...index, mediaType: OCI_MANIFEST }, {});
