@@ -111,7 +111,7 @@ export class LocalIngest implements Ingest {
     return this.#offset;
   }
 
-  async write(bytes: Uint8Array, call?: Call): Promise<void> {
+  async write(bytes: Uint8Array, call?: Call & { readonly isGiven?: boolean | undefined }): Promise<void> {
     call?.signal?.throwIfAborted();
     this.#opened('write to');
     if (this.#digest !== undefined || this.#torn) {
@@ -123,7 +123,8 @@ export class LocalIngest implements Ingest {
     const end = this.#offset + bytes.length;
     if (this.#expected.size !== undefined && end > this.#expected.size) throw this.#tooLong(end);
     this.#torn = true;
-    const taken = this.#writer.push(bytes);
+    const taken = this.#writer.push(bytes, call?.isGiven === true);
+    // Before any turn: given bytes are gone once they are written.
     this.#hasher.update(bytes);
     await taken;
     this.#torn = false;

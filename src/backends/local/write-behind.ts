@@ -1,3 +1,4 @@
+import { releaseWhole } from '../../core/codec/release.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { FileHandle } from '../../core/ports/file-system.ts';
 
@@ -19,6 +20,8 @@ export class WriteBehind {
   readonly #clock: Clock;
   readonly #onWritten: (end: number) => void;
   #pieces: Uint8Array[] = [];
+  /** Pieces whose memory nobody needs once they are written. */
+  #given: Uint8Array[] = [];
   #gathered = 0;
   #written: number;
   /** Monotonic time of the latest piece, milliseconds. */
@@ -43,14 +46,16 @@ export class WriteBehind {
   }
 
   /**
-   * Takes the bytes, which must not change until `flush`. One call at a time. Resolves when the next piece may be given.
+   * Takes the bytes, which must not change until `flush`; `isGiven`: frees them once they are written. One call at a time. Resolves when
+   * the next piece may be given.
    * Rejects with the error of this or an earlier write; nothing is written after a failure.
    */
-  async push(bytes: Uint8Array): Promise<void> {
+  async push(bytes: Uint8Array, isGiven = false): Promise<void> {
     const now = this.#clock.monotonic();
     const slow = now - this.#latest > PAUSE;
     this.#latest = now;
     this.#pieces.push(bytes);
+    if (isGiven) this.#given.push(bytes);
     this.#gathered += bytes.length;
     if (slow) await this.flush();
     else if (this.#gathered >= BATCH || this.#pieces.length >= MAX_PIECES) {
@@ -71,6 +76,7 @@ export class WriteBehind {
   async stop(): Promise<void> {
     this.#stopWaiting();
     this.#pieces = [];
+    this.#given = [];
     await this.#running;
   }
 
@@ -101,11 +107,14 @@ export class WriteBehind {
     await before;
     const pieces = this.#pieces;
     const length = this.#gathered;
+    const given = this.#given;
     this.#pieces = [];
+    this.#given = [];
     this.#gathered = 0;
     if (this.#failure !== undefined || pieces.length === 0) return;
     try {
       await this.#file.write(pieces, this.#written);
+      for (const piece of given) releaseWhole(piece);
       this.#written += length;
       this.#onWritten(this.#written);
     } catch (reason) {

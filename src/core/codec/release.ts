@@ -1,3 +1,14 @@
+/** Shorter ones are not worth a call, and may lie in a pool. */
+const WORTH = 16 * 1024;
+
+/**
+ * Gives back the memory of bytes that have a buffer to themselves, as what a socket brings has; nobody may use them after. Left to the
+ * garbage collector, the buffers of sockets cost a sixth of the processor time of a download.
+ */
+export function releaseWhole({ buffer, length }: Uint8Array): void {
+  if (length >= WORTH && length === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 /** Smaller buffers may be parts of pools. */
 const LARGE = 256 * 1024;
 

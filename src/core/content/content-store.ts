@@ -65,9 +65,10 @@ export interface Ingest extends AsyncDisposable {
   readonly isNew?: boolean;
   /**
    * DataLoss when the blob would become longer than the expected size; no byte beyond that is kept. The bytes must not
-   * change until commit, reset or disposal: they may be written later, and an error may come from a later call.
+   * change until commit, reset or disposal: they may be written later, and an error may come from a later call. `isGiven`: nobody
+   * else uses the bytes again, and their memory may be freed once they are written.
    */
-  write(bytes: Uint8Array, call?: Call): Promise<void>;
+  write(bytes: Uint8Array, call?: Call & { readonly isGiven?: boolean | undefined }): Promise<void>;
   /** Drops all bytes; the offset is 0 again. */
   reset(call?: Call): Promise<void>;
   /**

@@ -231,9 +231,10 @@ async function download(
     { served, link },
     call,
   );
+  const giving = { ...call, isGiven: true };
   const readAll = async (): Promise<void> => {
     for (let chunk = await reader.read(); chunk !== undefined; chunk = await reader.read()) {
-      await ingest.write(chunk, call);
+      await ingest.write(chunk, giving);
       tell('downloading', ingest.offset);
     }
   };

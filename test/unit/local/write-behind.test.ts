@@ -158,3 +158,48 @@ test('a file holds all pieces in order, whatever their sizes and pauses', async 
     dir[Symbol.dispose]();
   }
 });
+
+test('what is given is freed once it is written, where it has a buffer to itself', async () => {
+  let open = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const { behind, writes } = fixture({ gate });
+  const KIB = 1024;
+  const pool = new Uint8Array(64 * KIB);
+  const given = [new Uint8Array(16 * KIB), new Uint8Array(64 * KIB)];
+  const kept = [new Uint8Array(16 * KIB - 1), pool.subarray(0, 32 * KIB), pool.subarray(32 * KIB)];
+  const lent = new Uint8Array(64 * KIB);
+  await behind.push(new Uint8Array(1));
+  for (const bytes of [...given, ...kept]) await behind.push(bytes, true);
+  await behind.push(lent);
+  const flushed = behind.flush();
+  await pause(1);
+  assert.deepEqual(
+    given.map(({ length }) => length),
+    [16 * KIB, 64 * KIB],
+    'not before they are written',
+  );
+  open();
+  await flushed;
+  assert.equal(writes[1]?.bytes.length, 16 * KIB + 64 * KIB + 16 * KIB - 1 + 64 * KIB + 64 * KIB);
+  assert.deepEqual(
+    given.map(({ buffer }) => buffer.byteLength),
+    [0, 0],
+  );
+  assert.deepEqual(
+    [...kept, lent].map(({ length }) => length),
+    [16 * KIB - 1, 32 * KIB, 32 * KIB, 64 * KIB],
+  );
+});
+
+test('what is given stays when its write fails or is stopped', async () => {
+  const { behind } = fixture({ fail: (write) => write > 0 });
+  const [failing, stopped] = [new Uint8Array(64 * 1024), new Uint8Array(64 * 1024)];
+  await behind.push(new Uint8Array(1));
+  await behind.push(failing, true);
+  await assert.rejects(behind.flush(), /disk is full/);
+  await behind.push(stopped, true).catch(() => {});
+  await behind.stop();
+  assert.deepEqual([failing.length, stopped.length], [64 * 1024, 64 * 1024]);
+});
