@@ -109,11 +109,11 @@ async function wrapContainerd(): Promise<Packed> {
   const packed = brotliCompressSync(text).toString('base64');
   writeFileSync(
     path,
-    `import { createRequire } from 'node:module';
+    `import process from 'node:process';
 import { brotliDecompressSync } from 'node:zlib';
 let loaded;
 function load() {
-  const require = createRequire(import.meta.url);
+  const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);
   const { Script } = require('node:vm');
   const bytes = Buffer.from('${packed}', 'base64');
   const script = bytes.length > 0 ? new Script(brotliDecompressSync(bytes).toString(), { filename: 'containerd.cjs' }) : own(require, Script);
@@ -144,11 +144,12 @@ async function wrapSignatures(): Promise<void> {
   );
   writeFileSync(
     path,
-    `import { createRequire } from 'node:module';
+    `import process from 'node:process';
 import { Script } from 'node:vm';
 import { brotliDecompressSync } from 'node:zlib';
 let loaded;
 function load() {
+  const { createRequire } = process.getBuiltinModule('node:module');
   const text = brotliDecompressSync(Buffer.from('${packed}', 'base64')).toString();
   const module = { exports: {} };
   new Script(text, { filename: 'signatures.cjs' }).runInThisContext()(module, module.exports, createRequire(import.meta.url), '/');
@@ -169,6 +170,8 @@ async function bundleAll(): Promise<Program> {
   const containerd = await wrapContainerd();
   await wrapSignatures();
   const code = withoutHttp2(await bundle(join(js, 'src/entry/hawser.js'), 'hawser.mjs'));
+  if (code.includes('(import.meta.url)("node:worker_threads")'))
+    throw new Error('Every start loads what threads need, which few commands start');
   return { code, containerd };
 }
 

@@ -3,6 +3,7 @@ import { createHashers } from './codecs/hashers.ts';
 import { createDatabases } from './files/database.ts';
 import { createFileSystem } from './files/file-system.ts';
 import { unprompted } from './files/unprompted.ts';
+import { monotonic } from './kernel/monotonic.ts';
 import { chosenProvider } from './kernel/provider-choice.ts';
 import type { RuntimeParts } from './parts.ts';
 import { createClock } from './process/clock.ts';
@@ -17,7 +18,7 @@ export function composeRuntime(parts: RuntimeParts, { workerUrl }: { workerUrl: 
   const host = createProcessHost(parts);
   const runtime = {
     host,
-    clock: createClock(),
+    clock: createClock(monotonic),
     fs: unprompted(createFileSystem()),
     programs: createPrograms(),
     syscalls: once(async () => (await parts.kernel()).openSyscalls(chosenProvider())),

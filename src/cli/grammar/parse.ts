@@ -53,8 +53,14 @@ export function parseCommandLine<C extends CommandSpec>(
 
 /** All flags of all commands, each name once. */
 function everyFlag(grammar: Grammar): AnyFlag[] {
-  const all = [...PROGRAM_FLAGS, ...grammar.globals, ...grammar.commands.flatMap((command) => command.flags)];
-  return [...new Map(all.map((flag) => [flag.name, flag])).values()];
+  const all = new Map<string, AnyFlag>();
+  const add = (flags: readonly AnyFlag[]): void => {
+    for (const flag of flags) all.set(flag.name, flag);
+  };
+  add(PROGRAM_FLAGS);
+  add(grammar.globals);
+  for (const command of grammar.commands) add(command.flags);
+  return [...all.values()];
 }
 
 /** `rest`: the words after those of the command. Without a command, the group that was named, if any. */

@@ -70,11 +70,24 @@ interface FlagToken {
 
 type Token = FlagToken | { readonly word: string };
 
+const named = new WeakMap<readonly AnyFlag[], ReadonlyMap<string, AnyFlag>>();
+
+/** The flags by their names and aliases. A command line is read several times, most often with the same flags. */
+function namesOf(flags: readonly AnyFlag[]): ReadonlyMap<string, AnyFlag> {
+  const known = named.get(flags);
+  if (known !== undefined) return known;
+  const names = new Map<string, AnyFlag>();
+  for (const flag of flags) {
+    names.set(flag.name, flag);
+    if (flag.alias !== undefined) names.set(flag.alias, flag);
+  }
+  named.set(flags, names);
+  return names;
+}
+
 /** The arguments in order, each with its index; the value after a flag belongs to the flag. */
 function* tokens(args: readonly string[], flags: readonly AnyFlag[]): Generator<readonly [number, Token]> {
-  const byName = new Map(
-    flags.flatMap((flag) => [flag.name, flag.alias ?? flag.name].map((name) => [name, flag] as const)),
-  );
+  const byName = namesOf(flags);
   for (let at = 0; at < args.length; at++) {
     const arg = args[at] ?? '';
     if (arg === '--') {

@@ -6,6 +6,7 @@ import { isKind, reasonOf } from '../../core/errors.ts';
 import type { DatabaseAccess } from '../../core/ports/database.ts';
 import { mayDoAll, requireGranted } from '../kernel/deno-permission.ts';
 import { fsError } from '../kernel/fs-error.ts';
+import { monotonic } from '../kernel/monotonic.ts';
 import { databaseError } from './database-error.ts';
 
 /** Milliseconds between two tries to change to WAL. */
@@ -107,14 +108,14 @@ function opened(
 
 /** Changing to WAL does not wait as other statements do. */
 function retry(forMs: number, path: string, work: () => void): void {
-  const end = performance.now() + forMs;
+  const end = monotonic() + forMs;
   for (;;) {
     try {
       work();
       return;
     } catch (err) {
       const failure = databaseError(path, 'open the database', err);
-      if (reasonOf(failure, 'locked') === undefined || performance.now() >= end) throw failure;
+      if (reasonOf(failure, 'locked') === undefined || monotonic() >= end) throw failure;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
     }
   }

@@ -1,6 +1,7 @@
 /** Synchronous operations that let other work of this thread have its turn. */
 import type { Call } from '../../core/ports/call.ts';
 import { fsError } from '../kernel/fs-error.ts';
+import { monotonic } from '../kernel/monotonic.ts';
 
 export const yielded = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -15,9 +16,9 @@ export async function attempt<T>(
   work: () => T | Promise<T>,
 ): Promise<T> {
   call?.signal?.throwIfAborted();
-  if (performance.now() >= turnEnds) {
+  if (monotonic() >= turnEnds) {
     await yielded();
-    turnEnds = performance.now() + TURN;
+    turnEnds = monotonic() + TURN;
     call?.signal?.throwIfAborted();
   }
   try {

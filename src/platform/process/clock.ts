@@ -2,13 +2,14 @@ import { onAbort } from '../../core/async/abort.ts';
 import { LONGEST_TIMER, startTimer } from '../../core/async/timer.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 
-export function createClock(): Clock {
+/** `monotonic`: milliseconds that are never set back, for programs that have something better than `performance`. */
+export function createClock(monotonic: () => number = () => performance.now()): Clock {
   return {
     now: () => Date.now(),
-    monotonic: () => performance.now(),
+    monotonic,
     async sleep(ms, signal) {
-      const end = performance.now() + ms;
-      for (let left = ms; ; left = end - performance.now()) {
+      const end = monotonic() + ms;
+      for (let left = ms; ; left = end - monotonic()) {
         await wait(Math.max(left, 0), signal);
         if (left <= LONGEST_TIMER) return;
       }

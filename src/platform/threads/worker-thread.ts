@@ -1,5 +1,6 @@
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { onAbort } from '../../core/async/abort.ts';
 import { startTimer, type Timer } from '../../core/async/timer.ts';
 import { findError, fromRecord, HawserError, messageOf } from '../../core/errors.ts';
@@ -25,7 +26,7 @@ export type ThreadCall = Call & { onProgress?: (bytes: number) => void };
 const YOUNG_MIB = 6;
 
 /**
- * A worker thread (node:worker_threads on Deno too: FFI and unref work there). It runs one call at a time, and keeps the
+ * A worker thread (node:worker_threads on Deno too: FFI and unref work there; loaded with the first, as most commands start none). It runs one call at a time, and keeps the
  * process alive only meanwhile. The worker itself ends an aborted call and closes what it opened, because descriptors
  * belong to the process. A worker that does not is terminated; Deno (checked in 2.9.6) reports the end of a thread that
  * still runs a synchronous loop.
@@ -41,7 +42,8 @@ export class WorkerThread {
   #running: { take(value: unknown): void; crash(err: unknown): void } | undefined;
 
   constructor({ url, grace = 2000 }: ThreadOptions, onEnd: () => void) {
-    const worker = new Worker(url, {
+    const threads = process.getBuiltinModule('node:worker_threads');
+    const worker = new threads.Worker(url, {
       workerData: this.#aborted.buffer,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     });
