@@ -90,7 +90,10 @@ const RULES: readonly Rule[] = [
     own: core('async', 'oci', 'reference', 'registry'),
     packages: ['smol-toml'],
   },
-  { layer: 'core/trust/', own: core('async', 'images', 'oci', 'platforms', 'reference') },
+  {
+    layer: 'core/trust/',
+    own: [...core('async', 'images', 'oci', 'platforms', 'reference'), 'core/users/file-guard.ts'],
+  },
   { layer: 'core/trust/evidence.ts', own: core('oci') },
   { layer: 'core/trust/voucher.ts', own: core('oci') },
   {

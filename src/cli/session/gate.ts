@@ -5,6 +5,7 @@ import {
   type GateChoice,
   type GateOptions,
   gateOf,
+  policyParts,
   type StandingGate,
   standingGate,
 } from '../../core/verbs/gate.ts';
@@ -45,7 +46,7 @@ export async function readingGate(context: Context<GateFlag>): Promise<GateOptio
   const choice = choiceOf(context);
   const { verifiers = [], requireSigned = false } = choice;
   const asks = requireSigned || verifiers.some((one) => one !== 'none');
-  const chosen = await choosePolicy(context.runtime, choice);
+  const chosen = await choosePolicy(policyParts(context.runtime), choice);
   return asks || chosen.policy !== undefined ? gateOf(context.runtime, choice, chosen) : undefined;
 }
 
@@ -112,7 +113,7 @@ function choiceOf({ input }: Context<GateFlag>): GateChoice {
 /** As `gateOptions`. FailedPrecondition when nobody is there to ask: an answer to no question would look like a proof. */
 export async function judgingGate(context: Context<GateFlag>): Promise<GateOptions> {
   const choice = choiceOf(context);
-  const chosen = await choosePolicy(context.runtime, choice);
+  const chosen = await choosePolicy(policyParts(context.runtime), choice);
   const asksPrograms = (choice.verifiers ?? []).some((path) => path !== 'none');
   if (chosen.policy === undefined && !asksPrograms) throw nobody(chosen);
   return gateOf(context.runtime, choice, chosen);
@@ -120,7 +121,7 @@ export async function judgingGate(context: Context<GateFlag>): Promise<GateOptio
 
 /** For containerd: hawser's own file alone decides. Other programs are asked by containerd, and might ask hawser in turn. */
 export async function ownGate({ runtime }: Pick<Context, 'runtime'>): Promise<GateOptions> {
-  const chosen = await ownPolicy(runtime);
+  const chosen = await ownPolicy(policyParts(runtime));
   if (chosen.policy === undefined) throw nobody(chosen);
   return gateOf(runtime, { policy: OWN_POLICY }, chosen);
 }

@@ -4,7 +4,7 @@ import { absolutePath } from '../../core/absolute-path.ts';
 import { HawserError, hintOf, ifFound, isKind, kindOf, messageOf, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
-import { readIdMaps } from '../../core/users/id-map.ts';
+import { OVERFLOW_UID, readIdMaps } from '../../core/users/id-map.ts';
 import { checkFile } from '../../core/users/owned-path.ts';
 import type { AnyFlag } from '../grammar/flag.ts';
 import { CONFIG, type GlobalFlag } from '../grammar/flags.ts';
@@ -14,8 +14,6 @@ import { usageError } from '../grammar/usage-error.ts';
 
 const SYSTEM = '/etc/hawser/hawser.toml';
 const MAX_BYTES = 1 << 20;
-/** Whom files of users belong to that a user namespace does not map (/proc/sys/kernel/overflowuid). */
-const OVERFLOW_UID = 65534;
 const INSTEAD = '--config FILE takes another file, --config none takes no file';
 /** In the place of a path. */
 const WORDS: readonly string[] = ['', 'none', 'system'];

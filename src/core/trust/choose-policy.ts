@@ -5,6 +5,7 @@ import type { Call } from '../ports/call.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import type { HostSystem } from '../ports/host.ts';
 import type { Reference } from '../reference/reference.ts';
+import type { FileGuard } from '../users/file-guard.ts';
 import { MAX_POLICY, type Policy, parsePolicy } from './policy.ts';
 import type { Signers } from './requirements.ts';
 import { applied } from './scopes.ts';
@@ -12,6 +13,7 @@ import { applied } from './scopes.ts';
 export interface PolicyParts {
   readonly fs: Pick<FileSystem, 'readFile'>;
   readonly host: Pick<HostSystem, 'cwd' | 'env' | 'uid'>;
+  readonly guard: FileGuard;
 }
 
 /** What a user says of whom to trust. */
@@ -79,7 +81,8 @@ export async function missedPolicy(
 ): Promise<string | undefined> {
   let policy: Policy;
   try {
-    policy = await systemPolicy(parts, call);
+    // Nobody follows the file: whoever could have changed it only makes a line appear.
+    policy = await systemPolicy({ ...parts, guard: async () => {} }, call);
   } catch {
     call.signal?.throwIfAborted();
     // Nobody has asked for that file: what is wrong with it is for those who use it.
@@ -129,7 +132,9 @@ async function systemPolicy(parts: PolicyParts, call: Call): Promise<Policy> {
   const config = host.env('XDG_CONFIG_HOME') || (home ? `${home}/.config` : undefined);
   const dirs = [...(config === undefined ? [] : [config]), '/etc', '/usr/share'];
   for (const dir of dirs) {
-    const found = await ifFound(readPolicy(parts, `${dir}/containers/policy.json`, false, call));
+    const found = await ifFound(
+      readPolicy(parts, `${dir}/containers/policy.json`, false, call, dir !== config),
+    );
     if (found !== undefined) return found;
   }
   throw new HawserError('NotFound', 'There is no policy of the system', {
@@ -137,14 +142,21 @@ async function systemPolicy(parts: PolicyParts, call: Call): Promise<Policy> {
   });
 }
 
-/** NotFound: there is no such file. */
-async function readPolicy({ fs }: PolicyParts, path: string, own: boolean, call: Call): Promise<Policy> {
+/** NotFound: there is no such file. `ofSystem`: only root may change that one. */
+async function readPolicy(
+  { fs, guard }: PolicyParts,
+  path: string,
+  own: boolean,
+  call: Call,
+  ofSystem = path === OWN_POLICY,
+): Promise<Policy> {
   let bytes: Uint8Array;
   try {
     bytes = await fs.readFile(path, MAX_POLICY, call);
+    await guard(path, ofSystem, call);
   } catch (err) {
     if (isKind(err, 'NotFound')) throw err;
-    throw wrap(`Cannot read the policy ${path}`, err);
+    throw wrap(`Cannot use the policy ${path}`, err);
   }
-  return parsePolicy(bytes, path, own);
+  return { ...parsePolicy(bytes, path, own), ofSystem };
 }

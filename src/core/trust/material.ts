@@ -37,6 +37,8 @@ export const MAX_FILE: number = 1024 * 1024;
 export interface MaterialDeps {
   readonly fs: Pick<FileSystem, 'readFile'>;
   readonly checks: SignatureChecks;
+  /** Of the policy that names the files. */
+  readonly guard: (path: string, call: Call) => Promise<void>;
 }
 
 /** Reads what a requirement trusts. A file that cannot be read or used is an error: never a signer less. */
@@ -73,7 +75,7 @@ export async function trustedBy(
 }
 
 async function used<T>(
-  { fs }: MaterialDeps,
+  { fs, guard }: MaterialDeps,
   source: Source,
   what: string,
   use: (bytes: Uint8Array) => T,
@@ -81,7 +83,10 @@ async function used<T>(
 ): Promise<T> {
   const shown = 'path' in source ? `${what} ${source.path}` : `${what} in the policy`;
   try {
-    return use('path' in source ? await fs.readFile(source.path, MAX_FILE, call) : source.data);
+    if ('data' in source) return use(source.data);
+    const bytes = await fs.readFile(source.path, MAX_FILE, call);
+    await guard(source.path, call);
+    return use(bytes);
   } catch (err) {
     // A file of the policy that is gone is not an image that is not there.
     if (isKind(err, 'NotFound'))

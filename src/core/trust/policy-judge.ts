@@ -9,6 +9,7 @@ import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
 import type { SignatureChecks } from '../ports/signatures.ts';
+import type { FileGuard } from '../users/file-guard.ts';
 import { candidatesOf } from './candidates.ts';
 import type { Cost } from './evidence.ts';
 import { instancesOf } from './instances.ts';
@@ -21,6 +22,7 @@ import type { Judge, Subject, Verdict, Voucher } from './verdict.ts';
 
 export interface PolicyDeps {
   readonly fs: Pick<FileSystem, 'readFile'>;
+  readonly guard: FileGuard;
   readonly clock: Clock;
   /** Loaded when a signature has to be checked. */
   readonly signatures: () => Promise<SignatureChecks>;
@@ -58,6 +60,7 @@ class Judgement {
   readonly #subject: Subject;
   readonly #call: Call;
   readonly #by: string;
+  readonly #ofSystem: boolean;
   readonly #requirements: Requirements;
   /** Read once, however many manifests are judged. */
   readonly #trusted = new Map<SignedBy, Promise<Trusted>>();
@@ -66,6 +69,7 @@ class Judgement {
   constructor(deps: PolicyDeps, policy: Policy, subject: Subject, call: Call) {
     const { scope, requirements } = applied(policy, subject.reference);
     this.#deps = deps;
+    this.#ofSystem = policy.ofSystem === true;
     this.#subject = subject;
     this.#call = call;
     this.#by = `policy ${policy.name}, scope ${scope}`;
@@ -149,8 +153,10 @@ class Judgement {
   }
 
   #trustedBy(requirement: SignedBy, checks: SignatureChecks): Promise<Trusted> {
+    const { fs, guard } = this.#deps;
+    const own = (path: string, call: Call) => guard(path, this.#ofSystem, call);
     const reading =
-      this.#trusted.get(requirement) ?? trustedBy({ fs: this.#deps.fs, checks }, requirement, this.#call);
+      this.#trusted.get(requirement) ?? trustedBy({ fs, checks, guard: own }, requirement, this.#call);
     this.#trusted.set(requirement, reading);
     return reading;
   }

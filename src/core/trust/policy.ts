@@ -16,6 +16,8 @@ export interface Policy {
   readonly fallback: Requirements;
   /** Of the transport `docker`: a registry's images. '' is the scope of all. */
   readonly scopes: ReadonlyMap<string, Requirements>;
+  /** The system's, and not one that a user has named: only root may change the files that it names (`FileGuard`). */
+  readonly ofSystem?: boolean | undefined;
 }
 
 /**

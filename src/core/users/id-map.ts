@@ -9,6 +9,9 @@ const MAX_MAP_BYTES = 1 << 16;
 const ALL: readonly IdRange[] = [{ first: 0, count: 0xffffffff }];
 const SHOWN_RANGES = 8;
 
+/** Whom the kernel shows where a user namespace does not map the user (kernel.overflowuid). */
+export const OVERFLOW_UID = 65534;
+
 export interface IdMaps {
   readonly uids: readonly IdRange[];
   readonly gids: readonly IdRange[];

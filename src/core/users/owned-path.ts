@@ -61,20 +61,47 @@ export function checkSocket(sys: Syscalls, path: string, owners: Owners): void {
  * `above`: who may own the directories and symlinks on the way.
  */
 export function checkFile(sys: Syscalls, path: string, owners: Owners, above: Owners = owners): void {
+  checkEnd(sys, path, { isOwner: (uid) => owners.includes(uid), isWritable }, onlyOwners(above));
+}
+
+/**
+ * PermissionDenied unless the path leads, through symlinks too, to a regular file that not everybody can write to or replace: whoever names
+ * a file knows whose file that is. In a directory that everybody writes to (`/tmp`) anybody may have made the file: there an owner must have.
+ */
+export function checkNamedFile(sys: Syscalls, path: string, owners: Owners): void {
+  const rule: Rule = {
+    isOwner: (uid, dir) => dir === undefined || !isForAll(dir) || owners.includes(uid),
+    isWritable: isForAll,
+  };
+  checkEnd(sys, path, rule, rule);
+}
+
+function checkEnd(sys: Syscalls, path: string, { isOwner, isWritable }: Rule, above: Rule): void {
   const walking = new Walk(sys, above);
   try {
-    const stat = walking.toFile(path);
+    const { stat, dir } = walking.toFile(path);
     if (stat === undefined) throw new HawserError('NotFound', `${path} does not exist`);
     if ((stat.mode & S_IFMT) !== S_IFREG) throw refused(path, 'is no regular file');
-    if (!owners.includes(stat.uid)) throw refused(path, `belongs to user ${stat.uid}`);
+    if (!isOwner(stat.uid, dir)) throw refused(path, `belongs to user ${stat.uid}`);
     if (isWritable(stat)) throw refused(path, 'can be written to by other users');
   } finally {
     walking.close();
   }
 }
 
+/** What a path may go through. */
+interface Rule {
+  /** `dir`: the directory that has the entry; undefined for the root. */
+  readonly isOwner: (uid: number, dir: Stat | undefined) => boolean;
+  readonly isWritable: (stat: Stat) => boolean;
+}
+
+function onlyOwners(owners: Owners): Rule {
+  return { isOwner: (uid) => owners.includes(uid), isWritable };
+}
+
 function walk(sys: Syscalls, path: string, owners: Owners): Dir {
-  const walking = new Walk(sys, owners);
+  const walking = new Walk(sys, onlyOwners(owners));
   try {
     return walking.to(path);
   } finally {
@@ -85,14 +112,14 @@ function walk(sys: Syscalls, path: string, owners: Owners): Dir {
 /** The directories from the root down to where the walk is, all open. */
 class Walk {
   readonly #sys: Syscalls;
-  readonly #owners: Owners;
+  readonly #rule: Rule;
   readonly #above: Dir[] = [];
   #dir: Dir;
   #links = 0;
 
-  constructor(sys: Syscalls, owners: Owners) {
+  constructor(sys: Syscalls, rule: Rule) {
     this.#sys = sys;
-    this.#owners = owners;
+    this.#rule = rule;
     this.#dir = sys.openRoot('/');
   }
 
@@ -109,19 +136,21 @@ class Walk {
     return last;
   }
 
-  /** What the path leads to; undefined when there is nothing. */
-  toFile(path: string): Stat | undefined {
+  /** What the path leads to (undefined when there is nothing), and the directory that has that. */
+  toFile(path: string): { readonly stat: Stat | undefined; readonly dir: Stat } {
     this.#check('/');
     const rest = namesOf(fromUtf8(path));
     for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
       if (name === '..') this.#up();
       else {
         const stat = this.#sys.lstat(this.#dir, name);
-        if (stat === undefined || (rest.length === 0 && !isSymlink(stat))) return stat;
+        if (stat === undefined || (rest.length === 0 && !isSymlink(stat)))
+          return { stat, dir: this.#sys.fstat(this.#dir) };
         rest.unshift(...this.#down(name, path));
       }
     }
-    return this.#sys.fstat(this.#dir);
+    const dir = this.#sys.fstat(this.#dir);
+    return { stat: dir, dir };
   }
 
   close(): void {
@@ -147,7 +176,8 @@ class Walk {
   }
 
   #link(name: ByteString, stat: Stat, path: string): ByteString[] {
-    if (!this.#owners.includes(stat.uid)) throw refused(path, `goes through a symlink of user ${stat.uid}`);
+    if (!this.#rule.isOwner(stat.uid, this.#sys.fstat(this.#dir)))
+      throw refused(path, `goes through a symlink of user ${stat.uid}`);
     if (++this.#links > MAX_LINKS) throw refused(path, 'goes through too many symlinks');
     const target = this.#sys.readlink(this.#dir, name);
     if (target.startsWith('/')) while (this.#above.length > 0) this.#up();
@@ -157,8 +187,10 @@ class Walk {
   #check(path: string): void {
     const stat = this.#sys.fstat(this.#dir);
     if (!isDirectory(stat)) throw refused(path, 'goes through something that is no directory');
-    if (!this.#owners.includes(stat.uid)) throw refused(path, `goes through a directory of user ${stat.uid}`);
-    if (isWritable(stat) && (stat.mode & STICKY) === 0) {
+    const above = this.#above.at(-1);
+    if (!this.#rule.isOwner(stat.uid, above && this.#sys.fstat(above)))
+      throw refused(path, `goes through a directory of user ${stat.uid}`);
+    if (this.#rule.isWritable(stat) && (stat.mode & STICKY) === 0) {
       throw refused(path, 'goes through a directory that other users can write to');
     }
   }
@@ -171,6 +203,10 @@ function namesOf(path: ByteString): ByteString[] {
 /** By others than root and root's own group. */
 function isWritable({ mode, gid }: Stat): boolean {
   return (mode & OTHERS_WRITE) !== 0 || ((mode & GROUP_WRITE) !== 0 && gid !== 0);
+}
+
+function isForAll({ mode }: Stat): boolean {
+  return (mode & OTHERS_WRITE) !== 0;
 }
 
 function refused(path: string, why: string): HawserError {

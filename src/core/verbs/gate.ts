@@ -5,10 +5,11 @@ import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Runtime } from '../runtime.ts';
-import { type Chosen, choosePolicy, type PolicyChoice } from '../trust/choose-policy.ts';
+import { type Chosen, choosePolicy, type PolicyChoice, type PolicyParts } from '../trust/choose-policy.ts';
 import { chosenJudge, type ReadBefore } from '../trust/chosen-judge.ts';
 import { rulesText } from '../trust/rules-text.ts';
 import type { Acceptance, Judge, Subject } from '../trust/verdict.ts';
+import { fileGuard } from '../users/file-guard.ts';
 import { verifierJudge } from '../verifiers/verifier-judge.ts';
 import { type VerifierParts, verifiersAt } from '../verifiers/verifiers.ts';
 
@@ -37,6 +38,12 @@ export interface GateChoice extends PolicyChoice {
 
 type GateParts = VerifierParts & Pick<Runtime, 'clock' | 'signatures'>;
 
+/** What finds and reads the policy that holds. */
+export function policyParts(parts: Pick<Runtime, 'fs' | 'host' | 'syscalls'>): PolicyParts {
+  const { fs, host } = parts;
+  return { fs, host, guard: fileGuard(parts) };
+}
+
 /** The judges that a choice names: the policy that holds, if any does, then programs. `known`: that policy, where it was read already. */
 export function gateOf(parts: GateParts, choice: GateChoice, known?: Chosen): GateOptions {
   return gateBy(parts, choice, { chosen: known });
@@ -44,10 +51,10 @@ export function gateOf(parts: GateParts, choice: GateChoice, known?: Chosen): Ga
 
 /** As `gateOf`; the policy is read now, which tells what is wrong with it, and for each image again. */
 export async function standingGate(parts: GateParts, choice: GateChoice): Promise<StandingGate> {
-  const chosen = await choosePolicy(parts, choice);
+  const chosen = await choosePolicy(policyParts(parts), choice);
   return {
     ...gateBy(parts, choice, { chosen, isCurrent: false }),
-    rules: (call) => rulesText(parts, choice, call),
+    rules: (call) => rulesText(policyParts(parts), choice, call),
   };
 }
 
@@ -57,8 +64,9 @@ function gateBy(
   before: ReadBefore,
 ): GateOptions {
   const paths = verifiers.filter((path) => path !== 'none').map((path) => absolutePath(path, parts.host));
-  const { fs, host, clock } = parts;
-  const policy = chosenJudge({ fs, host, clock, signatures: () => parts.signatures() }, choice, before);
+  const { clock } = parts;
+  const own = { ...policyParts(parts), clock, signatures: () => parts.signatures() };
+  const policy = chosenJudge(own, choice, before);
   return {
     judges: [policy, ...paths.map((path) => verifierJudge(parts, async () => verifiersAt(path)))],
     skipNodeVerifiers: verifiers.includes('none'),

@@ -33,6 +33,7 @@ const keyData = Buffer.from(ours.publicKey.export({ type: 'spki', format: 'pem' 
 const platform = parsePlatform('linux/amd64', { os: 'linux', architecture: 'amd64' });
 const deps = {
   fs: createFileSystem(),
+  guard: async () => {},
   clock: createClock(),
   signatures: async () => createSignatureChecks(),
 };

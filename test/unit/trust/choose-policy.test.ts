@@ -29,7 +29,11 @@ function partsOf(
       return new TextEncoder().encode(found);
     },
   };
-  return { fs, host: { cwd: () => '/here', env: (name: string) => env[name], uid: 0 } };
+  return {
+    fs,
+    guard: async () => {},
+    host: { cwd: () => '/here', env: (name: string) => env[name], uid: 0 },
+  };
 }
 
 const nameOf = async (parts: ReturnType<typeof partsOf>, choice: PolicyChoice = {}) =>
@@ -128,7 +132,11 @@ test('a policy is read for each image: a failure passes, a change holds, and a p
   const files: Record<string, string | HawserError> = { [OWN_POLICY]: '{' };
   const deps = { ...partsOf(files), clock: createClock(), signatures: async () => createSignatureChecks() };
   const judge = chosenJudge(deps, {});
-  const subject = { reference: parseReference('h.io/a:1'), root: { digest: `sha256:${'0'.repeat(64)}` } };
+  const subject = {
+    reference: parseReference('h.io/a:1'),
+    root: { digest: `sha256:${'0'.repeat(64)}` },
+    evidence: {},
+  };
   const ask = async () => (await judge.judge(subject as never, {})).accepted;
   await assert.rejects(ask(), /policy\.json/);
   files[OWN_POLICY] = ANY;
@@ -147,7 +155,62 @@ test('a policy that was chosen judges the first image, whatever the file says by
   const chosen = await choosePolicy(deps, {});
   delete files[OWN_POLICY];
   const judge = chosenJudge(deps, {}, { chosen });
-  const subject = { reference: parseReference('h.io/a:1'), root: { digest: `sha256:${'0'.repeat(64)}` } };
+  const subject = {
+    reference: parseReference('h.io/a:1'),
+    root: { digest: `sha256:${'0'.repeat(64)}` },
+    evidence: {},
+  };
   assert.equal((await judge.judge(subject as never, {})).accepted, false);
   await assert.rejects(judge.judge(subject as never, {}), /is gone/);
+});
+
+test('a policy is guarded as the system’s where it is one, else as a file that somebody has named; what a policy names, as the policy', async () => {
+  const key = '{"default":[{"type":"sigstoreSigned","keyPath":"/k.pub"}]}';
+  const SYSTEMS = ['/etc/containers/policy.json', '/usr/share/containers/policy.json'];
+  const files = Object.fromEntries(
+    [...SYSTEMS, '/c/containers/policy.json', '/p.json', OWN_POLICY].map((path) => [path, key]),
+  );
+  const env = { XDG_CONFIG_HOME: '/c' };
+  const ROWS: readonly (readonly [PolicyChoice, Readonly<Record<string, string>>, string, boolean])[] = [
+    [{}, {}, OWN_POLICY, true],
+    [{ policy: OWN_POLICY }, {}, OWN_POLICY, true],
+    [{ policy: '/p.json' }, {}, '/p.json', false],
+    [{}, { HAWSER_POLICY: '/p.json' }, '/p.json', false],
+    [{ policy: 'system' }, env, '/c/containers/policy.json', false],
+    [{ policy: 'system' }, { CONTAINERS_POLICY_JSON: '/p.json' }, '/p.json', false],
+    [{ policy: 'system' }, {}, SYSTEMS[0] ?? '', true],
+    [{ keys: ['/k.pub'] }, {}, '/k.pub', false],
+  ];
+  for (const [choice, variables, path, ofSystem] of ROWS) {
+    const guarded: (readonly [string, boolean])[] = [];
+    const guard = async (...[one, isSystems]: readonly [string, boolean, object]) =>
+      void guarded.push([one, isSystems]);
+    const parts = { ...partsOf({ ...files, '/k.pub': 'no key' }, variables), guard };
+    const deps = { ...parts, clock: createClock(), signatures: async () => createSignatureChecks() };
+    const subject = {
+      reference: parseReference('h.io/a:1'),
+      root: { digest: `sha256:${'0'.repeat(64)}` },
+      evidence: {},
+    };
+    await assert.rejects(
+      chosenJudge(deps, choice).judge(subject as never, {}),
+      /Cannot use the key \/k\.pub/,
+    );
+    const whole = [
+      [path, ofSystem],
+      ['/k.pub', ofSystem],
+    ] as const;
+    assert.deepEqual(guarded, choice.keys === undefined ? whole : whole.slice(1), path);
+  }
+});
+
+test('a file that others could have changed is no policy', async () => {
+  const guard = async () => {
+    throw new HawserError('PermissionDenied', 'x can be written to by other users');
+  };
+  for (const choice of [{}, { policy: OWN_POLICY }])
+    await assert.rejects(
+      choosePolicy({ ...partsOf({ [OWN_POLICY]: ANY }), guard }, choice),
+      /Cannot use the policy \/etc\/hawser\/policy\.json: x can be written to by other users/,
+    );
 });

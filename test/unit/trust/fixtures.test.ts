@@ -83,7 +83,12 @@ const REASONS: Readonly<Record<string, RegExp>> = {
 };
 
 const clock: Clock = { ...createClock(), now: () => MADE };
-const deps = { fs: createFileSystem(), clock, signatures: async () => createSignatureChecks() };
+const deps = {
+  fs: createFileSystem(),
+  guard: async () => {},
+  clock,
+  signatures: async () => createSignatureChecks(),
+};
 const platform = parsePlatform('linux/amd64', { os: 'linux', architecture: 'amd64' });
 
 async function judged(one: TrustCase, registry: TestRegistry, { fs } = deps): Promise<Verdict> {

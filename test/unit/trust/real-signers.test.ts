@@ -15,6 +15,7 @@ import { realImages, realKey, serveRealImages } from '../../support/trust-fixtur
 
 const deps = {
   fs: createFileSystem(),
+  guard: async () => {},
   clock: createClock(),
   signatures: async () => createSignatureChecks(),
 };
