@@ -11,6 +11,9 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include "igzip_lib.h"
 #include "inflate-needs.h"
 
@@ -31,9 +34,30 @@ enum { ZSTD_WINDOW_LOG_MAX = 100, LARGEST_WINDOW_LOG = 27 };
 
 // ---- What ISA-L's inflate asks for.
 
-uint32_t crc32_gzip_refl(uint32_t sum, const unsigned char *bytes, uint64_t length) {
+static uint32_t crc32_by_zlib(uint32_t sum, const unsigned char *bytes, uint64_t length) {
   return (uint32_t)crc32(sum, bytes, (unsigned)length);
 }
+
+#if defined(__x86_64__)
+uint32_t crc32_gzip_refl_by8(uint32_t, const unsigned char *, uint64_t);
+
+static bool multiplies_polynomials(void) {
+  unsigned a, b, features, d;
+  return __get_cpuid(1, &a, &b, &features, &d) && (features & bit_PCLMUL) && (features & bit_SSE4_1);
+}
+
+// ISA-L's takes 14.5 GB a second where zlib's takes 4.5.
+uint32_t crc32_gzip_refl(uint32_t sum, const unsigned char *bytes, uint64_t length) {
+  // Threads may look at the processor side by side: all find the same.
+  static _Atomic(uint32_t (*)(uint32_t, const unsigned char *, uint64_t)) chosen;
+  if (chosen == NULL) chosen = multiplies_polynomials() ? crc32_gzip_refl_by8 : crc32_by_zlib;
+  return chosen(sum, bytes, length);
+}
+#else
+uint32_t crc32_gzip_refl(uint32_t sum, const unsigned char *bytes, uint64_t length) {
+  return crc32_by_zlib(sum, bytes, length);
+}
+#endif
 
 #if defined(__aarch64__)
 int decode_huffman_code_block_stateless_aarch64(struct inflate_state *, uint8_t *);

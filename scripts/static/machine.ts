@@ -41,6 +41,7 @@ export const MACHINES: Readonly<Record<Machine['name'], Machine>> = {
       'igzip/igzip_decode_block_stateless_01.asm',
       'igzip/igzip_decode_block_stateless_04.asm',
       'igzip/rfc1951_lookup.asm',
+      'crc/crc32_gzip_refl_by8.asm',
     ],
     typePrefix: '@',
   },
