@@ -3,6 +3,7 @@
  * are none, and node:zlib decodes.
  */
 import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { test } from 'node:test';
@@ -139,4 +140,19 @@ test('linked decoders: where no thread can be started (a limit of processes) oth
   const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', WITHOUT_THREADS];
   const { stdout } = await execOk(process.execPath, args);
   assert.match(stdout, /^ISA-L \S+ 6000000 true\nZstandard \S+ 6000000 true\n$/);
+});
+
+test('linked decoders: gzip: the checksum is right for every length', { skip }, async () => {
+  const codec = await codecs.get('gzip', 'native');
+  const bytes = testBytes('random', 70_000);
+  const lengths = [...Array.from({ length: 1100 }, (_, n) => n), 4095, 4096, 4097, 65_535, 65_536, 70_000];
+  for (const length of lengths) {
+    const from = length % 16;
+    const data = bytes.subarray(from, Math.min(from + length, bytes.length));
+    let size = 0;
+    // The second member is not the first, so that it goes through the thread where it is large.
+    for (const packed of [zlib.gzipSync(data), Buffer.concat([zlib.gzipSync(bytes), zlib.gzipSync(data)])])
+      for await (const chunk of codec.decode(sourceOf(packed, packed.length).stream)) size += chunk.length;
+    assert.equal(size, 2 * data.length + bytes.length);
+  }
 });
