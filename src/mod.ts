@@ -111,6 +111,7 @@ export type { Voucher } from './core/trust/voucher.ts';
 export type { OwnerMode } from './core/users/owner-policy.ts';
 export type { BlobTotal, ExportedImage, ExportResult } from './core/verbs/export.ts';
 export type { ImportResult } from './core/verbs/import.ts';
+export type { JudgedImageRecord } from './core/verbs/judge-stored.ts';
 export type { FetchResult, PullResult, UnpackedPlatform } from './core/verbs/options.ts';
 export type { PlannedBlob } from './core/verbs/plan-store.ts';
 export type { KeptImage, PruneChoice } from './core/verbs/prune.ts';
@@ -207,4 +208,11 @@ export {
   unpack,
   unpackRootfs,
 } from './entry/unpack.ts';
-export { type ApiRepairOptions, type ApiVerifyOptions, repair, verify } from './entry/verify.ts';
+export {
+  type ApiRepairOptions,
+  type ApiSignaturesOptions,
+  type ApiVerifyOptions,
+  repair,
+  verify,
+  verifySignatures,
+} from './entry/verify.ts';

@@ -37,6 +37,11 @@ export interface ApiTransferOptions extends ApiRegistryOptions, ApiGateOptions {
   readonly store?: AnyStore | undefined;
   /** `linux/arm64`; `'all'` for every one that the image has. Default: the host's. */
   readonly platforms?: readonly string[] | 'all' | undefined;
+  /**
+   * Keeps all signatures of the image in the store, whatever `verify` asks for, so that `exportImages` carries them and `verifySignatures` finds them.
+   * Default: those that let the image in.
+   */
+  readonly signatures?: boolean | undefined;
   /** For the image record. Labels that the record has already stay. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Manifests and configs of all platforms, layers of the wanted ones. */
@@ -183,6 +188,7 @@ function fetchOptions(
     labels: options.labels,
     allMetadata: options.allMetadata,
     ...apiGate(runtime, options),
+    signatures: options.signatures,
     forCri: options.forCri,
     pin: options.pin,
     maxConcurrentDownloads: options.maxConcurrentDownloads,

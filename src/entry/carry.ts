@@ -47,7 +47,12 @@ export interface ApiExportOptions extends Call {
   readonly docker?: 'auto' | 'always' | 'never' | undefined;
   /** The annotation `org.opencontainers.image.ref.name`. Default: the tag, unless two images share it. */
   readonly refName?: 'tag' | 'full' | undefined;
-  /** Carries along what is here and refers to the images: signatures, SBOMs. */
+  /**
+   * Carries along the signatures of the images that are here, so that an import can be judged by them: those that a `pull` was judged by,
+   * or brought with `signatures`, and those of an import. Default: true; never in a Docker archive.
+   */
+  readonly signatures?: boolean | undefined;
+  /** Carries along whatever is here and is about the images: SBOMs, attestations. */
   readonly referrers?: boolean | undefined;
   /**
    * What the other side has, whose layers are left out: files that `hawser inventory` printed there, earlier archives or layouts.

@@ -1,12 +1,19 @@
 /** The library's verbs that check what is stored, and mend it. */
 import { canceling } from '../core/async/abort.ts';
+import type { Backend } from '../core/backend.ts';
+import { HawserError } from '../core/errors.ts';
+import type { Image } from '../core/images/image-store.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
+import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
+import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
+import { type JudgedImageRecord, judgeStored } from '../core/verbs/judge-stored.ts';
 import { type RepairReport, repairImage } from '../core/verbs/repair.ts';
 import { verify as verifyStore } from '../core/verbs/verify.ts';
 import type { SoundThings, VerifyProgress, VerifyReport } from '../core/verify/report.ts';
 import { type ApiTransferOptions, withDeps } from './api.ts';
+import { type ApiGateOptions, apiGate } from './gate.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `verify` takes. */
@@ -38,10 +45,50 @@ export async function verify(options: ApiVerifyOptions): Promise<VerifyReport> {
   const hostPlatform = defaultPlatform(backend, host);
   const deps = { backend, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
   return await canceling(options.signal, async (signal) => {
-    const images = options.images?.map((name) => backend.images.get(parseReference(name).name, { signal }));
-    const wanted = images && (await Promise.all(images));
-    return await verifyStore(deps, { images: wanted, parts, snapshotter, rate, onProgress, sound, signal });
+    const images = await imagesOf(options, backend, { signal });
+    return await verifyStore(deps, { images, parts, snapshotter, rate, onProgress, sound, signal });
   });
+}
+
+/** What `verifySignatures` takes. */
+export interface ApiSignaturesOptions extends Call, ApiGateOptions {
+  /** The open store. */
+  readonly store: AnyStore;
+  /** Names of images. Not given: all in the namespace. */
+  readonly images?: readonly string[] | undefined;
+  /** `linux/arm64`. Of an index that is not signed itself: whose manifests have to be. Default: those that are here as a whole. */
+  readonly platforms?: readonly string[] | undefined;
+  /** Gets what the user should know: warnings. */
+  readonly onProgress?: Report | undefined;
+}
+
+/**
+ * Judges whether images of the store would come in now, by the signatures that the store has; no registry is asked. Who may not come in is in the
+ * result, not an error. NotFound for an image that is not in the store, InvalidArgument without `verify` and `verifiers`: nobody would be asked.
+ */
+export async function verifySignatures(options: ApiSignaturesOptions): Promise<readonly JudgedImageRecord[]> {
+  const { store, onProgress: report, verify, verifiers, requireSigned } = options;
+  if (verify === undefined && verifiers === undefined)
+    throw new HawserError('InvalidArgument', 'Nobody is there to ask whether an image may come in', {
+      hint: 'Give verify: a policy, keys or an identity',
+    });
+  const { backend, runtime } = partsOf(store);
+  const hostPlatform = defaultPlatform(backend, runtime.host);
+  const platforms = options.platforms?.map((text) => parsePlatform(text, hostPlatform));
+  return await canceling(options.signal, async (signal) => {
+    const images = await imagesOf(options, backend, { signal });
+    const gate = apiGate(runtime, { verify, verifiers, requireSigned });
+    return await judgeStored({ backend, hostPlatform }, { ...gate, images, platforms, report, signal });
+  });
+}
+
+async function imagesOf(
+  { images }: { readonly images?: readonly string[] | undefined },
+  backend: Backend,
+  call: Call,
+): Promise<readonly Image[] | undefined> {
+  const found = images?.map((name) => backend.images.get(parseReference(name).name, call));
+  return found && (await Promise.all(found));
 }
 
 /** What `repair` takes. `platforms` has no say. */

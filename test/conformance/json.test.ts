@@ -108,6 +108,8 @@ test('an image comes, is listed, goes out and goes', async () => {
   await prints('files', 'files', 'ls', '--json', '-R', ref);
   await prints('df', 'df', '--json');
   await prints('verify', 'images', 'verify', '--json');
+  writeFileSync(at('policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}');
+  await prints('signatures', 'images', 'verify', '--signatures', '--policy', at('policy.json'), '--json');
   await prints('repair', 'images', 'repair', '--json');
   await prints('recover', 'recover', '--json');
   await prints('inventory', 'inventory', '--json');

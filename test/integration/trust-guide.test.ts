@@ -102,14 +102,16 @@ for (const { by, skip } of signers) {
 
     test('image and signatures go across a gap; what is not signed, and another key, do not', async () => {
       const [, , carry = '', bring = ''] = blocks('sh');
-      const far = { ...env, HAWSER_ROOT: join(temp.path, 'far') };
       for (const [app, key, code] of [
         ['app', 'cosign.pub', 0],
         ['app', realKey('other.pub'), 1],
         ['unsigned', 'cosign.pub', 1],
       ] as const) {
-        await inTurn(`rm -f app.tar\n${carry.replaceAll('team/app', `team/${app}`)}`);
-        const come = bring.replace('cosign.pub', key);
+        const far = { ...env, HAWSER_ROOT: join(temp.path, `far-${app}-${code}`) };
+        // What is not signed does not come in with the key, and has to be refused on the far side, too.
+        const pulled = app === 'app' ? carry : carry.replace(' --verify-key cosign.pub', '');
+        await inTurn(`rm -f app.tar\n${pulled.replaceAll('team/app', `team/${app}`)}`);
+        const come = bring.replaceAll('cosign.pub', key);
         const done = await exec('bash', ['-ec', come], { cwd: temp.path, env: far });
         assert.equal(done.code, code, explain(done));
       }

@@ -75,7 +75,11 @@ const LACKS = list({
 });
 const REFERRERS = bool({
   name: 'referrers',
-  describe: 'carry along what is here and refers to the images: signatures, SBOMs',
+  describe: 'carry along whatever is here and is about the images: SBOMs, attestations',
+});
+const NO_SIGNATURES = bool({
+  name: 'no-signatures',
+  describe: 'leave out the signatures of the images, which go along where they are here',
 });
 const STRICT = bool({ name: 'strict', describe: 'fail where an index lists a platform that is not here' });
 const SKIP_FOREIGN = bool({
@@ -93,6 +97,7 @@ const FLAGS = [
   FOR,
   LACKS,
   REFERRERS,
+  NO_SIGNATURES,
   INDEX,
   DOCKER,
   SKIP_MANIFEST_JSON,
@@ -184,7 +189,8 @@ export const imagesExport: Command = command({
   details:
     'An OCI image layout, which keeps all digests, with the manifest.json that docker load and crane want. What is not here is\n' +
     'left out, and said; every blob is verified while it is copied. The same images give the same bytes (mtime 0, or\n' +
-    'SOURCE_DATE_EPOCH). OUT is there and whole, or not there.\n' +
+    'SOURCE_DATE_EPOCH). OUT is there and whole, or not there. Signatures of the images that are here go along, so that hawser import\n' +
+    'judges by them: those that a pull was judged by, or brought with --signatures.\n' +
     LIST_FORMS,
   flags: FLAGS,
   run: async (context, input) => {
@@ -208,7 +214,7 @@ export const imagesExport: Command = command({
       if (to.type === 'bytes') return DONE;
       const made = result.images.map(({ name, target }) => ({ name, digest: target.digest }));
       const done = made.map(({ name, digest }) => `${name} ${digest}`);
-      const members = { images: made, path: to.path };
+      const members = { images: made, path: to.path, signatures: result.signatures };
       return {
         view: { type: 'answer', of: 'exported', lines: done, members, json: input.get(JSON_DOCUMENT) },
       };
@@ -234,6 +240,7 @@ async function optionsOf(context: ExportContext): Promise<Omit<ExportOptions, 't
     platforms: wantedOf(context),
     mtime: epochOf(context),
     referrers: input.get(REFERRERS),
+    signatures: !input.get(NO_SIGNATURES),
     lacks: await otherSides(context, input.get(LACKS)),
     compress: input.get(COMPRESS),
     for: input.get(FOR),

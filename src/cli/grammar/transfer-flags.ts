@@ -51,6 +51,11 @@ export const FOR_CRI: Bool<'for-cri'> = bool({
   describe:
     'inside containerd: record all that Kubernetes looks for: the ID, REPOSITORY@DIGEST and the name (default in namespace k8s.io; --for-cri=false: the name only)',
 });
+export const SIGNATURES: Bool<'signatures'> = bool({
+  name: 'signatures',
+  describe:
+    'keep all signatures of the image in the store, for export and images verify --signatures (default those that let the image in)',
+});
 export const PIN: Bool<'pin'> = bool({
   name: 'pin',
   describe: 'pin the image: neither the kubelet nor images prune removes it',
@@ -93,6 +98,7 @@ export const TRANSFER_FLAGS: readonly [
   typeof ALL_METADATA,
   typeof SKIP_METADATA,
   ...typeof GATE_FLAGS,
+  typeof SIGNATURES,
   ...typeof RECORD_FLAGS,
   typeof MAX_CONCURRENT_DOWNLOADS,
   typeof FORCE,
@@ -108,6 +114,7 @@ export const TRANSFER_FLAGS: readonly [
   ALL_METADATA,
   SKIP_METADATA,
   ...GATE_FLAGS,
+  SIGNATURES,
   ...RECORD_FLAGS,
   MAX_CONCURRENT_DOWNLOADS,
   FORCE,

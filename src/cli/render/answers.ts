@@ -1,10 +1,12 @@
 /** Answers of registries, as text and as JSON. */
 import type { Descriptor } from '../../core/oci/descriptor.ts';
+import type { Digest } from '../../core/oci/digest.ts';
 import { parseJson } from '../../core/oci/json.ts';
-import type { DocumentView, JudgedView, NamesView, ReferrersView } from '../views/answers.ts';
+import type { Acceptance } from '../../core/trust/verdict.ts';
+import type { DocumentView, JudgedView, NamesView, ReferrersView, SignaturesView } from '../views/answers.ts';
 import { goJson, sorted } from './go-json.ts';
 import { table } from './images.ts';
-import { safe } from './text.ts';
+import { redact, safe } from './text.ts';
 import { binarySize } from './units.ts';
 import { verifiedLine } from './verified.ts';
 
@@ -47,10 +49,34 @@ export function renderJudged({ judged: { name, target, verified }, json }: Judge
   const vouchers = verified.flatMap((one) => one.vouchers);
   if (json)
     return `${goJson({ v: 1, type: 'judged', name, digest, verified: vouchers.map((one) => ({ ...one })) })}\n`;
-  if (vouchers.length === 0) return `${safe(name)}: ${digest} may come in, and nobody vouches for it\n`;
+  return judgedLines(name, digest, verified);
+}
+
+function judgedLines(name: string, target: Digest, verified: readonly Acceptance[]): string {
+  if (verified.length === 0) return `${safe(name)}: ${target} may come in, and nobody vouches for it\n`;
   return verified
-    .map(({ by, vouchers }) => `${verifiedLine({ type: 'verified', name, target: digest, by, vouchers })}\n`)
+    .map(({ by, vouchers }) => `${verifiedLine({ type: 'verified', name, target, by, vouchers })}\n`)
     .join('');
+}
+
+/** A line for each image, and last how many there are. As JSON `{"v":1,"type":"signatures","sound":...,"images":[...]}`. */
+export function renderSignatures({ images, json }: SignaturesView): string {
+  const refused = images.filter(({ problem }) => problem !== undefined);
+  if (json) {
+    const all = images.map(({ name, target, verified, problem }) => ({
+      name,
+      digest: target.digest,
+      verified: verified.flatMap(({ vouchers }) => vouchers.map((one) => ({ ...one }))),
+      problem: problem ?? null,
+    }));
+    return `${goJson({ v: 1, type: 'signatures', sound: refused.length === 0, images: all })}\n`;
+  }
+  const lines = images.map(({ name, target, verified, problem }) =>
+    problem === undefined ? judgedLines(name, target.digest, verified) : `refused ${safe(redact(problem))}\n`,
+  );
+  const found =
+    refused.length === 0 ? 'all of them may come in' : `${refused.length} of them may not come in`;
+  return `${lines.join('')}judged ${images.length} images: ${found}\n`;
 }
 
 function fields({ mediaType, digest, size }: Descriptor) {

@@ -1,5 +1,5 @@
 import type { View } from '../views/view.ts';
-import { renderDocument, renderJudged, renderNames, renderReferrers } from './answers.ts';
+import { renderDocument, renderJudged, renderNames, renderReferrers, renderSignatures } from './answers.ts';
 import { renderBootstrap } from './bootstrap.ts';
 import {
   renderBlobJson,
@@ -77,6 +77,7 @@ const RENDERERS: Renderers = {
   referrers: renderReferrers,
   document: renderDocument,
   judged: renderJudged,
+  signatures: renderSignatures,
   plan: ({ json, plan }) => (json ? renderPlanJson(plan) : renderPlan(plan)),
 };
 

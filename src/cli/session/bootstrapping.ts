@@ -10,7 +10,7 @@ import type { FileSystem } from '../../core/ports/file-system.ts';
 import type { Report } from '../../core/progress/events.ts';
 import type { NamedRoot } from '../../core/trust/verdict.ts';
 import { markedImages, markImages } from '../../core/verbs/bundle-marks.ts';
-import { passGate } from '../../core/verbs/gate.ts';
+import { passStoredGate } from '../../core/verbs/gate-stored.ts';
 import { importImages } from '../../core/verbs/import.ts';
 import { type Ended, transferMany } from '../../core/verbs/many.ts';
 import type { PullOptions, StoreDeps, TransferDeps } from '../../core/verbs/options.ts';
@@ -249,9 +249,9 @@ async function judgePresent(
   call: Call & { readonly report: Report },
 ): Promise<void> {
   if (!asksJudge(context)) return;
-  const evidence = deps.registry.evidence(reference);
-  const subject = { reference, root, platforms: [deps.hostPlatform], evidence };
-  await passGate(deps, storedGateOptions(context), subject, call);
+  const subject = { reference, root, platforms: [deps.hostPlatform] };
+  const registry = deps.registry.evidence(reference);
+  await passStoredGate(deps, storedGateOptions(context), subject, { ...call, registry });
 }
 
 /** Whether nothing but the image of this machine is wanted. */

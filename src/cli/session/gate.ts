@@ -79,11 +79,6 @@ export function wantsJudge(context: Context<GateFlag | 'pull'>, name: string): b
   return asksJudge(context) && asking(context, name);
 }
 
-/** As `wantsJudge`, of signatures alone. */
-export function wantsProof(context: Context<GateFlag | 'pull'>, name: string): boolean {
-  return asksProof(context) && asking(context, name);
-}
-
 /** A layout has its signatures itself, and no registry is asked. */
 function asking(context: Context<'pull'>, name: string): true {
   if (mayAsk(context) || isLayoutSource(name)) return true;

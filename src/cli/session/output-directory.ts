@@ -10,7 +10,7 @@ import { only } from '../../core/platforms/match.ts';
 import type { Report } from '../../core/progress/events.ts';
 import { parseReference } from '../../core/reference/parse.ts';
 import type { OwnerMode } from '../../core/users/owner-policy.ts';
-import { passGate } from '../../core/verbs/gate.ts';
+import { passStoredGate } from '../../core/verbs/gate-stored.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
 import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/flag.ts';
 import type { GateFlag } from '../grammar/gate-flags.ts';
@@ -19,7 +19,7 @@ import type { FetchFlag } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
 import { findImage } from './find-image.ts';
-import { gateOptions, namesPolicy, storedGateOptions, wantsProof } from './gate.ts';
+import { gateOptions, namesPolicy, storedGateOptions } from './gate.ts';
 import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
 import { fetchingOptions, paceOf, platformsOf, withRegistry, withTransferRegistry } from './transfer.ts';
 
@@ -65,7 +65,6 @@ export async function presentImage(
 ): Promise<Image> {
   const { input, services, signal } = context;
   const call = { signal };
-  wantsProof(context, input.arg(0));
   const image = mustAsk(context) ? undefined : await ifFound(findImage(backend.images, input.arg(0), call));
   if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call))) {
     await judgeStored(context, backend, { image, platform, report });
@@ -89,9 +88,9 @@ export async function presentImage(
   return await backend.images.get(name, call);
 }
 
-/** Whether an image of the store may go on: its signatures are looked for at its registry, where the flags ask for any. */
+/** Whether an image of the store may go on: by the signatures in the store, else by those at its registry, where the flags ask for any. */
 async function judgeStored(
-  context: Context<FetchFlag | GateFlag | 'platform'>,
+  context: Context<FetchFlag | GateFlag | 'platform' | 'pull'>,
   backend: LocalBackend,
   {
     image,
@@ -103,8 +102,9 @@ async function judgeStored(
   const reference = parseReference(image.name);
   const registryOpts = namesPolicy(context) ? await fetchingOptions(context, reference) : {};
   await withTransferRegistry(context, { ...registryOpts, report }, async (registry) => {
-    const evidence = registry.evidence(reference);
-    const subject = { reference, root: image.target, platforms: [platform], evidence };
-    await passGate({ backend }, storedGateOptions(context), subject, { signal, report });
+    const evidence = mayAsk(context) ? registry.evidence(reference) : undefined;
+    const subject = { reference, root: image.target, platforms: [platform] };
+    const call = { signal, report, registry: evidence };
+    await passStoredGate({ backend }, storedGateOptions(context), subject, call);
   });
 }

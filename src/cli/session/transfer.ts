@@ -25,6 +25,7 @@ import {
   MAX_CONCURRENT_DOWNLOADS,
   PIN,
   type RecordFlag,
+  SIGNATURES,
   SKIP_METADATA,
   type TransferFlag,
 } from '../grammar/transfer-flags.ts';
@@ -185,6 +186,7 @@ export function commonOptions(context: Context<TransferFlag>): Omit<FetchOptions
     // Without either flag the store decides.
     allMetadata: allMetadata || skipMetadata ? allMetadata : undefined,
     ...gateOptions(context),
+    signatures: input.get(SIGNATURES),
     labels: labelsOf(input.get(LABEL)),
     maxConcurrentDownloads: input.get(MAX_CONCURRENT_DOWNLOADS),
     force: input.get(FORCE),

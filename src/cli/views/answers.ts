@@ -2,6 +2,7 @@
 import type { Referrers } from '../../core/registry/registry.ts';
 import type { RemoteDocument } from '../../core/verbs/ask.ts';
 import type { Judged } from '../../core/verbs/judge.ts';
+import type { JudgedImageRecord } from '../../core/verbs/judge-stored.ts';
 
 /** `of`: the member of the JSON document that has the names; `subject`: what they belong to. */
 export interface NamesView {
@@ -32,5 +33,12 @@ export interface DocumentView {
 export interface JudgedView {
   readonly type: 'judged';
   readonly judged: Judged;
+  readonly json: boolean;
+}
+
+/** Of images of the store, each of which may come in or not. */
+export interface SignaturesView {
+  readonly type: 'signatures';
+  readonly images: readonly JudgedImageRecord[];
   readonly json: boolean;
 }

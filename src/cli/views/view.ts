@@ -10,7 +10,7 @@ import type { PruneChoice } from '../../core/verbs/prune.ts';
 import type { PullPlan } from '../../core/verbs/pull-plan.ts';
 import type { RepairReport } from '../../core/verbs/repair.ts';
 import type { VerifyReport } from '../../core/verify/report.ts';
-import type { DocumentView, JudgedView, NamesView, ReferrersView } from './answers.ts';
+import type { DocumentView, JudgedView, NamesView, ReferrersView, SignaturesView } from './answers.ts';
 import type { Bootstrapped } from './bootstrapped.ts';
 import type { Explanation } from './explanation.ts';
 import type { CheckRow, ImageRow, InspectedImage } from './images.ts';
@@ -113,6 +113,7 @@ export type View =
   | ReferrersView
   | DocumentView
   | JudgedView
+  | SignaturesView
   | { readonly type: 'plan'; readonly plan: PullPlan; readonly json: boolean };
 
 /** How a command ended that threw nothing. */

@@ -8,6 +8,7 @@ import { parseIndex } from '../oci/documents.ts';
 import { asObject, stringField } from '../oci/fields.ts';
 import { parseJson } from '../oci/json.ts';
 import { isIndexType, isManifestType, OCI_INDEX } from '../oci/media-types.ts';
+import { parseAttachmentTag } from '../oci/signatures.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import { IMAGE_NAME, REF_NAME } from './annotations.ts';
 import { MAX_INDEX_JSON } from './directory-sink.ts';
@@ -40,9 +41,10 @@ export async function layoutContent(read: Read, hashers: Hashers): Promise<Layou
   const referrers: Referrer[] = [];
   const others: Descriptor[] = [];
   const roots = await ociRoots(read, hashers);
+  const listed = new Set<string>(roots.map(({ digest }) => digest));
   for (const root of roots) {
     const { mediaType, digest, size, platform, annotations = {} } = root;
-    const subject = annotations[SUBJECT];
+    const subject = annotations[SUBJECT] ?? attachedTo(root, listed);
     if (subject !== undefined) {
       if (isDigest(subject)) referrers.push({ desc: root, subject });
     } else if (isManifestType(mediaType) || isIndexType(mediaType)) {
@@ -51,6 +53,13 @@ export async function layoutContent(read: Read, hashers: Hashers): Promise<Layou
     } else others.push(root);
   }
   return { images, referrers, others, roots };
+}
+
+/** Whose signatures an entry has by its name, which is cosign's tag (regctl). Undefined: those of nothing that is listed. */
+function attachedTo({ annotations = {} }: Descriptor, listed: ReadonlySet<string>): string | undefined {
+  const tag = (annotations[IMAGE_NAME] ?? annotations[REF_NAME] ?? '').split(':').at(-1) ?? '';
+  const subject = parseAttachmentTag(tag)?.subject;
+  return subject !== undefined && listed.has(subject) ? subject : undefined;
 }
 
 async function ociRoots(read: Read, hashers: Hashers): Promise<readonly Descriptor[]> {

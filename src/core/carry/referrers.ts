@@ -1,12 +1,23 @@
-/** What refers to an image (signatures, SBOMs): found in a store, and told in the index of a layout as containerd tells it. */
-import type { ContentStore } from '../content/content-store.ts';
+/**
+ * What is about an image (signatures, SBOMs): found in a store, and told in the index of a layout as containerd tells it. What cosign
+ * keeps at tags names no subject: a label of the subject does.
+ */
+import type { ContentStore, Labels } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { ifFound, isKind, messageOf } from '../errors.ts';
-import { childLabels, PREFIX, SUBJECT } from '../images/gc-labels.ts';
+import { childLabels, PREFIX, referrersIn, SUBJECT } from '../images/gc-labels.ts';
+import type { ImageStore } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
+import { type Digest, isDigest } from '../oci/digest.ts';
 import { documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { parseReferrer } from '../oci/referrer.ts';
+import {
+  type AttachmentKind,
+  attachmentIn,
+  attachmentType,
+  isSignature,
+  parseAttachmentTag,
+} from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 
@@ -14,19 +25,35 @@ export interface Referrer {
   /** With the annotation that names the subject. */
   readonly desc: Descriptor;
   readonly subject: Digest;
+  /** Of what cosign keeps at a tag. */
+  readonly kind?: AttachmentKind | undefined;
+  /** Whether the document is a signature, as far as types tell. Undefined: the document was not read. */
+  readonly signs?: boolean | undefined;
 }
+
+/** A store whose documents are read. */
+export type ReferrerContent = Pick<ContentStore, 'info' | 'list' | 'open'>;
 
 /** A signature of an SBOM of an image is found, and no more than that. */
 const MAX_STEPS = 3;
 
-/** All that refers to one of `subjects`, or to what does. Of all blobs, those that refer to others are read. */
+/** `signaturesOnly`: other documents need not be read, and are not found. */
+export interface ReferrerSearch extends Call {
+  readonly signaturesOnly: boolean;
+}
+
+/** All that refers to one of `subjects`, or to what does, and what labels tie to the subjects. Of all blobs, those that refer to others are read. */
 export async function findReferrers(
-  content: ContentStore,
-  subjects: Iterable<string>,
-  call: Call,
+  content: ReferrerContent,
+  subjects: Iterable<Digest>,
+  { signaturesOnly, ...call }: ReferrerSearch,
 ): Promise<Referrer[]> {
-  const all = await referrersHere(content, call);
-  const known = new Set(subjects);
+  const known = new Set<string>();
+  const all = await referrersHere(content, { signaturesOnly, ...call });
+  for (const subject of new Set(subjects)) {
+    known.add(subject);
+    all.push(...(await attachmentsOf(content, subject, call)));
+  }
   const found: Referrer[] = [];
   for (let step = 0; step < MAX_STEPS; step++) {
     const next = all.filter(({ subject, desc }) => known.has(subject) && !known.has(desc.digest));
@@ -37,12 +64,54 @@ export async function findReferrers(
   return found;
 }
 
-async function referrersHere(content: ContentStore, call: Call): Promise<Referrer[]> {
+/** What labels of a document name, and what names no subject itself: cosign's signatures and attestations. DataLoss for a damaged one. */
+export async function attachmentsOf(
+  content: Pick<ReferrerContent, 'info' | 'open'>,
+  subject: Digest,
+  call: Call,
+): Promise<Referrer[]> {
+  const labelled = await ifFound(content.info(subject, call));
+  const found: Referrer[] = [];
+  for (const digest of referrersIn(labelled?.labels ?? {})
+    .filter(isDigest)
+    .sort()) {
+    const info = await ifFound(content.info(digest, call));
+    if (info === undefined || info.size > MAX_MANIFEST_BYTES) continue;
+    const bytes = await readBlob(content, info, MAX_MANIFEST_BYTES, call);
+    const attachment = attachmentTo(subject, bytes, digest);
+    if (attachment !== undefined) found.push(attachment);
+  }
+  return found;
+}
+
+/** What images of a store are that have one of cosign's tags for a name: somebody has fetched them so. DataLoss for a damaged one. */
+export async function namedAttachments(
+  { content, images }: { readonly content: ReferrerContent; readonly images: Pick<ImageStore, 'list'> },
+  subjects: ReadonlySet<string>,
+  call: Call,
+): Promise<Referrer[]> {
+  const found: Referrer[] = [];
+  for (const { name, target } of await images.list(call)) {
+    const subject = parseAttachmentTag(name.split(':').at(-1) ?? '')?.subject;
+    if (subject === undefined || !subjects.has(subject) || target.size > MAX_MANIFEST_BYTES) continue;
+    const bytes = await ifFound(readBlob(content, target, MAX_MANIFEST_BYTES, call));
+    const attachment = bytes && attachmentTo(subject, bytes, target.digest);
+    if (attachment !== undefined) found.push(attachment);
+  }
+  return found;
+}
+
+/** Every document of a store that names a subject. */
+export async function referrersHere(
+  content: ReferrerContent,
+  { signaturesOnly, ...call }: ReferrerSearch,
+): Promise<Referrer[]> {
   const found: Referrer[] = [];
   for (const { digest, size, labels } of await content.list(call)) {
     call.signal?.throwIfAborted();
-    const refers = Object.keys(labels).some((key) => key.startsWith(PREFIX));
-    if (!refers || size > MAX_MANIFEST_BYTES) continue;
+    const keys = Object.keys(labels);
+    const refers = keys.some((key) => key.startsWith(PREFIX));
+    if (!refers || size > MAX_MANIFEST_BYTES || (signaturesOnly && keys.some(isOfImage))) continue;
     const bytes = await ifFound(readBlob(content, { digest, size }, MAX_MANIFEST_BYTES, call), 'DataLoss');
     const referrer = bytes && referrerOf(bytes, digest);
     if (referrer !== undefined) found.push(referrer);
@@ -50,12 +119,24 @@ async function referrersHere(content: ContentStore, call: Call): Promise<Referre
   return found;
 }
 
+export interface BringingReferrers {
+  readonly content: ContentStore;
+  readonly report: Report;
+  /** Digests of the manifests and indexes of the images that the archive brings. */
+  readonly documents: ReadonlySet<string>;
+}
+
+/** A manifest with layers of files, and an index of manifests, is no signature. */
+function isOfImage(key: string): boolean {
+  return key.startsWith(`${PREFIX}.l.`) || key.startsWith(`${PREFIX}.m.`);
+}
+
 /**
  * Brings what refers to something that is here by now, in the order of the archive, as one may refer to another. A label of the
  * subject keeps it as long as the subject is kept. What the index says and the document does not is no reference.
  */
 export async function bringReferrers(
-  { content, report }: { readonly content: ContentStore; readonly report: Report },
+  { content, report, documents }: BringingReferrers,
   referrers: readonly Referrer[],
   { signal }: Call,
   bring: (desc: Descriptor) => Promise<void>,
@@ -72,9 +153,43 @@ export async function bringReferrers(
       continue;
     }
     const bytes = await readBlob(content, desc, MAX_MANIFEST_BYTES, { signal });
-    if (referrerOf(bytes, desc.digest)?.subject !== subject)
+    if (!isAbout(subject, bytes, desc.digest, documents))
       leftOut(desc.digest, `it does not refer to ${subject}`);
-    else await content.label(subject, childLabels([desc]), { signal });
+    else await content.label(subject, subjectLabel(subject, desc), { signal });
+  }
+}
+
+/** Whether a document is about `subject`: it says so; or it is of a form that cannot say so, and the archive has the subject, too. */
+function isAbout(
+  subject: Digest,
+  bytes: Uint8Array,
+  digest: Digest,
+  documents: ReadonlySet<string>,
+): boolean {
+  if (referrerOf(bytes, digest)?.subject === subject) return true;
+  return documents.has(subject) && attachmentTo(subject, bytes, digest) !== undefined;
+}
+
+/** The label by which a document keeps what is about it. */
+export function subjectLabel(subject: Digest, desc: Descriptor): Labels {
+  return childLabels([{ ...desc, annotations: { [SUBJECT]: subject } }]);
+}
+
+/** Undefined for what is not of cosign's old form. */
+export function attachmentTo(subject: Digest, bytes: Uint8Array, digest: Digest): Referrer | undefined {
+  const desc = { mediaType: documentType(bytes, '') ?? '', digest, size: bytes.length };
+  try {
+    const kind = attachmentIn(bytes, desc);
+    if (kind === undefined) return undefined;
+    const annotations = { [SUBJECT]: subject };
+    return {
+      desc: { ...desc, artifactType: attachmentType(kind), annotations },
+      subject,
+      kind,
+      signs: kind === 'sig',
+    };
+  } catch {
+    return undefined;
   }
 }
 
@@ -85,8 +200,9 @@ function referrerOf(bytes: Uint8Array, digest: Digest): Referrer | undefined {
   try {
     const parsed = parseReferrer(bytes, desc);
     if (parsed === undefined) return undefined;
-    const { subject, artifactType } = parsed;
-    return { desc: { ...desc, artifactType, annotations: { [SUBJECT]: subject } }, subject };
+    const { subject, artifactType, annotations } = parsed;
+    const signs = isSignature({ ...desc, artifactType, annotations });
+    return { desc: { ...desc, artifactType, annotations: { [SUBJECT]: subject } }, subject, signs };
   } catch {
     return undefined;
   }

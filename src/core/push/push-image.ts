@@ -13,7 +13,7 @@ import type { BlobStatus, Report } from '../progress/events.ts';
 import type { RetryOptions } from '../registry/patience.ts';
 import type { RepositoryWriter } from '../registry/registry.ts';
 import type { Mounts } from './mounts.ts';
-import { type Document, hasManifest, putManifest } from './put-manifest.ts';
+import { type Document, hasManifest, putManifest, whatIsAt } from './put-manifest.ts';
 import { listUnderTag } from './referrers-tag.ts';
 import { type Contact, type UploadDeps, uploadBlob } from './upload-blob.ts';
 
@@ -27,7 +27,12 @@ export interface Cargo {
   /** The root is an index that lists what does not go along. */
   readonly isSparse: boolean;
   /** What refers to the image: manifests with their own blobs among `blobs`. They go last. */
-  readonly referrers: readonly Document[];
+  readonly referrers: readonly ReferringDocument[];
+}
+
+export interface ReferringDocument extends Document {
+  /** Where cosign looks for the document, which does not say what it is about. */
+  readonly tag?: string | undefined;
 }
 
 export interface PushImageDeps {
@@ -65,7 +70,25 @@ export async function pushImage(
     await pushDocument(deps, document, { object: document.desc.digest, isSparse: false }, call);
   await pushDocument(deps, cargo.root, { object, isSparse: cargo.isSparse }, call);
   for (const document of cargo.referrers)
-    await pushDocument(deps, document, { object: document.desc.digest, isSparse: false }, call);
+    await pushDocument(
+      deps,
+      document,
+      { object: await placeOf(deps, document, call), isSparse: false },
+      call,
+    );
+}
+
+/** The tag, unless the registry has other signatures there, which somebody has made for that repository. */
+async function placeOf(
+  { writer, report }: PushImageDeps,
+  { desc, tag }: ReferringDocument,
+  call: Call,
+): Promise<string> {
+  if (tag === undefined) return desc.digest;
+  if ((await whatIsAt(writer, desc, tag, call)) !== 'other') return tag;
+  const message = `Left the tag ${tag} of ${writer.reference.host}/${writer.reference.repository}, which names other signatures, as it is`;
+  report({ type: 'warning', message });
+  return desc.digest;
 }
 
 function descOf({ desc }: Document): Descriptor {

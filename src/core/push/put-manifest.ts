@@ -23,10 +23,20 @@ export interface Document {
  */
 export async function hasManifest(
   writer: RepositoryWriter,
-  { mediaType, digest, size }: Descriptor,
+  desc: Descriptor,
   object: string,
   call: Call,
 ): Promise<boolean> {
+  return (await whatIsAt(writer, desc, object, call)) === 'same';
+}
+
+/** `other`: another manifest, or something of which the registry does not tell enough. */
+export async function whatIsAt(
+  writer: RepositoryWriter,
+  { mediaType, digest, size }: Descriptor,
+  object: string,
+  call: Call,
+): Promise<'same' | 'other' | 'nothing'> {
   const request = {
     method: 'HEAD',
     url: writer.url(`manifests/${object}`),
@@ -36,9 +46,11 @@ export async function hasManifest(
     const response = await writer.send(request, call);
     if (singleHeader(response, 'retry-after') !== undefined) throw await writer.refusal(request, response);
     await discard(response.body);
-    if (!isSuccess(response)) return false;
+    if (!isSuccess(response)) return response.status === 404 ? 'nothing' : 'other';
     const told = digestOf(response);
-    return told === digest || (told === undefined && object === digest && contentLength(response) === size);
+    const isSame =
+      told === digest || (told === undefined && object === digest && contentLength(response) === size);
+    return isSame ? 'same' : 'other';
   });
 }
 

@@ -19,8 +19,12 @@ const MAX_LIST = 1024 * 1024;
 const BOUNDS = { pages: 4, page: MAX_LIST };
 
 export function openEvidence({ client, insist }: ListDeps, reference: Reference): Evidence {
-  const tagged: Evidence['tagged'] = (tag, limit, call) =>
-    ifFound(insist(call, () => readTagged(client(taggedReference(reference, tag)), tag, limit, call)));
+  const tagged: Evidence['tagged'] = async (tag, limit, call) =>
+    listOf(
+      await ifFound(
+        insist(call, () => readTagged(client(taggedReference(reference, tag)), tag, limit, call)),
+      ),
+    );
   return {
     tagged,
     async referrers(subject, artifactType, call) {
@@ -29,10 +33,14 @@ export function openEvidence({ client, insist }: ListDeps, reference: Reference)
       const first = await ifFound(openPages(of, listing, insist, call));
       if (first !== undefined) return await readPages(of, listing, insist, call, first);
       const found = await tagged(referrersTag(subject), MAX_LIST, call);
-      return found === undefined ? [] : listed(found.bytes, found.desc, artifactType);
+      return found.flatMap(({ bytes, desc }) => listed(bytes, desc, artifactType));
     },
     read: (desc, limit, call) => insist(call, () => readWhole(client(reference), desc, limit, call)),
   };
+}
+
+function listOf<T>(one: T | undefined): readonly T[] {
+  return one === undefined ? [] : [one];
 }
 
 /** Of the list that pushers keep under a tag. Whatever else is under that tag is no list. */

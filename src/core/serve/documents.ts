@@ -9,6 +9,7 @@ import { type Digest, isDigest } from '../oci/digest.ts';
 import { childrenOf, documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { isBlobListType, isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import { parseReferrer } from '../oci/referrer.ts';
+import { type AttachmentKind, attachmentIn, parseAttachmentTag } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 
 interface Document {
@@ -150,6 +151,23 @@ export class Documents {
     return children;
   }
 
+  /**
+   * What cosign would find under the tag, by the labels of what the tag is about, which one of `roots` reaches. Of several, the one that came
+   * last. Undefined for other tags.
+   */
+  async attachedUnder(tag: string, roots: readonly Descriptor[], call: Call): Promise<Digest | undefined> {
+    const of = parseAttachmentTag(tag);
+    if (of === undefined || !(await this.reaches(roots, of.subject, call))) return undefined;
+    let found: Info | undefined;
+    for (const { digest } of await this.#referring({ mediaType: '', digest: of.subject }, call)) {
+      const info = await ifFound(this.#content.info(digest, call));
+      if (info === undefined || (found !== undefined && found.createdAt >= info.createdAt)) continue;
+      const document = await this.#slots.run(call.signal, () => this.#read(info, call));
+      if (document !== undefined && kindOf(info, document) === of.kind) found = info;
+    }
+    return found?.digest;
+  }
+
   /** Sorted by digest. Documents that cannot be read are left out. */
   async referrersOf(subject: Digest, call: Call): Promise<Referrer[]> {
     return await this.#scan.run(call.signal, async () => {
@@ -176,6 +194,14 @@ export class Documents {
     }
     remember(this.#referrers, info.digest, referrer, MAX_REMEMBERED);
     return referrer;
+  }
+}
+
+function kindOf({ digest, size }: Info, { bytes, mediaType }: Document): AttachmentKind | undefined {
+  try {
+    return attachmentIn(bytes, { mediaType, digest, size });
+  } catch {
+    return undefined;
   }
 }
 

@@ -22,6 +22,7 @@ import { referrersFor } from './referrers.ts';
 import { type Asked, findRepository, namesOf, type Repository, repositoriesOf } from './repositories.ts';
 import { type Route, routeOf } from './route.ts';
 import { type Scope, scopeOf } from './scope.ts';
+import { digestFor } from './tagged.ts';
 import { sourceOf, type TagTarget, type Upstream } from './upstream.ts';
 
 export interface ServeOptions {
@@ -157,12 +158,11 @@ class StoreServer {
     const info = await ifFound(this.#store.content.info(digest, { signal }));
     if (info === undefined) return absent;
     const cache = isDigest(object) ? FOREVER : 'no-cache';
-    const warning = stale ? { warning: STALE } : {};
     const common = {
       'docker-content-digest': digest,
       etag: `"${digest}"`,
       'cache-control': cache,
-      ...warning,
+      ...(stale ? { warning: STALE } : {}),
     };
     const condition = conditionOf((header) => headers.get(header), digest);
     if (condition !== undefined) return streamed(condition, common);
@@ -184,7 +184,7 @@ class StoreServer {
     const byDigest = isDigest(object);
     const repository = byDigest && this.#isOpen ? undefined : await this.#repository(route, call);
     const known = repository === undefined || 'code' in repository ? undefined : repository;
-    const digest = byDigest ? object : known?.tags.get(object)?.digest;
+    const digest = await digestFor(this.#documents, known, object, call);
     const mayHave = digest !== undefined && (await this.#scope(route, repository)(digest, call));
     const beyond = await this.#beyond(route, request, repository);
     if (beyond !== undefined && byDigest) return await beyond.document(object, mayHave, absent, call);

@@ -1,24 +1,24 @@
 /** Finds the signatures of one manifest or index, in either format, each asked for once, within limits. Nothing is checked here. */
 import { HawserError, isKind } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 import { parseManifest } from '../oci/documents.ts';
 import { type JsonObject, parseJson } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
+import { attachmentTag, BUNDLE_TYPE, SIMPLE_SIGNING } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import { useless } from '../ports/signatures.ts';
 import type { Evidence } from './evidence.ts';
 import { asMap } from './strict.ts';
 
 /** Bytes of the manifest at cosign's tag, and of a bundle's manifest. */
-const MAX_MANIFEST = 1024 * 1024;
-const MAX_SIGNATURES = 64;
-const MAX_PAYLOAD = 64 * 1024;
-const MAX_BUNDLES = 32;
-const MAX_BUNDLE = 256 * 1024;
-
-const SIMPLE_SIGNING = 'application/vnd.dev.cosign.simplesigning.v1+json';
-const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+export const MAX_MANIFEST: number = 1024 * 1024;
+export const MAX_SIGNATURES = 64;
+/** Bytes. */
+export const MAX_PAYLOAD: number = 64 * 1024;
+export const MAX_BUNDLES = 32;
+/** Bytes. */
+export const MAX_BUNDLE: number = 256 * 1024;
 
 /** A signature of cosign's old form. */
 export interface Attachment {
@@ -28,6 +28,8 @@ export interface Attachment {
 
 /** One place where a signature may be: reading it fails for that one alone. */
 export interface Candidate<T> {
+  /** The manifest that the signature came in. */
+  readonly document: Digest;
   read(call: Call): Promise<T>;
 }
 
@@ -57,23 +59,20 @@ export function candidatesOf(evidence: Evidence, digest: Digest): Candidates {
   };
 }
 
-/** The tag by which cosign finds the signatures of a digest. */
-export function signatureTag(digest: Digest): string {
-  return `${algorithmOf(digest)}-${hexOf(digest)}.sig`;
-}
-
 async function attachments(
   evidence: Evidence,
   digest: Digest,
   call: Call,
 ): Promise<readonly Candidate<Attachment>[]> {
-  const tag = signatureTag(digest);
-  const found = await evidence.tagged(tag, MAX_MANIFEST, call);
-  if (found === undefined) return [];
-  if (!isManifestType(found.desc.mediaType)) throw useless(`what is at ${tag} is no manifest of signatures`);
-  const { layers } = parseManifest(found.bytes, found.desc);
-  checkCount(layers.length, MAX_SIGNATURES, 'signatures');
-  return layers.map((layer) => ({ read: once((own) => attachment(evidence, layer, own)) }));
+  const tag = attachmentTag(digest, 'sig');
+  const found: Candidate<Attachment>[] = [];
+  for (const { desc, bytes } of await evidence.tagged(tag, MAX_MANIFEST, call)) {
+    if (!isManifestType(desc.mediaType)) throw useless(`what is at ${tag} is no manifest of signatures`);
+    for (const layer of parseManifest(bytes, desc).layers)
+      found.push({ document: desc.digest, read: once((own) => attachment(evidence, layer, own)) });
+  }
+  checkCount(found.length, MAX_SIGNATURES, 'signatures');
+  return found;
 }
 
 /** An image with more is refused, wherever the good one may be: whoever can push could hide it behind any number. */
@@ -95,7 +94,10 @@ async function bundles(
   const all = await evidence.referrers(digest, BUNDLE_TYPE, call);
   const found = all.filter(({ artifactType }) => artifactType === BUNDLE_TYPE);
   checkCount(found.length, MAX_BUNDLES, 'bundles');
-  return found.map((desc) => ({ read: once((own) => bundle(evidence, digest, desc, own)) }));
+  return found.map((desc) => ({
+    document: desc.digest,
+    read: once((own) => bundle(evidence, digest, desc, own)),
+  }));
 }
 
 async function bundle(evidence: Evidence, digest: Digest, desc: Descriptor, call: Call): Promise<JsonObject> {

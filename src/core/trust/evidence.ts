@@ -1,4 +1,4 @@
-/** Where signatures are found: in a repository of a registry, or in an archive. Types only. */
+/** Where signatures are found: in a repository of a registry, in an archive, or in a store. Types only. */
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
@@ -21,8 +21,11 @@ export interface Cost {
 
 /** Errors other than those named are failures to look: nobody may take them for "there is none". */
 export interface Evidence {
-  /** The document under a tag of the image's repository. Undefined: there is none, for certain. ResourceExhausted above `limit` bytes. */
-  tagged(tag: string, limit: number, call: Call): Promise<TaggedDocument | undefined>;
+  /**
+   * The documents under a tag of the image's repository: one at a registry; an archive or a store may have those of several repositories.
+   * Empty: there are none, for certain. ResourceExhausted above `limit` bytes.
+   */
+  tagged(tag: string, limit: number, call: Call): Promise<readonly TaggedDocument[]>;
   /** What refers to a manifest, by types that nobody has checked. Empty: nothing does, for certain. */
   referrers(subject: Digest, artifactType: string, call: Call): Promise<readonly Descriptor[]>;
   /** Bytes that have the descriptor's size and digest: else DataLoss. ResourceExhausted above `limit` bytes. */

@@ -1,10 +1,11 @@
 /** One requirement for a signature, held against all signatures of one manifest or index. */
 import { messageOf, wrap } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { attachmentTag } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import type { SignatureChecks } from '../ports/signatures.ts';
 import type { Reference } from '../reference/reference.ts';
-import { type Candidate, type Candidates, isFailureToLook, signatureTag } from './candidates.ts';
+import { type Candidate, type Candidates, isFailureToLook } from './candidates.ts';
 import { checkAttachment } from './check-attachment.ts';
 import { checkBundle } from './check-bundle.ts';
 import type { Trusted } from './material.ts';
@@ -49,7 +50,8 @@ export async function findSignature(question: SignedQuestion, call: Call): Promi
       count = candidates.length;
       for (const candidate of candidates) {
         const signer = await tried(candidate, reasons, failures, call);
-        if (signer !== undefined) return { voucher: voucherOf(question.digest, format, signer) };
+        if (signer !== undefined)
+          return { voucher: voucherOf({ ...question, format, document: candidate.document }, signer) };
       }
     } catch (err) {
       call.signal?.throwIfAborted();
@@ -73,11 +75,15 @@ async function candidatesIn(
   if (format === 'attachment') {
     const found = await candidates.attachments(call);
     return found.map((one) => ({
+      document: one.document,
       read: async (own) => checkAttachment({ ...question, identity }, await one.read(own), digest),
     }));
   }
   const found = await candidates.bundles(call);
-  return found.map((one) => ({ read: async (own) => checkBundle(trusted, await one.read(own), digest) }));
+  return found.map((one) => ({
+    document: one.document,
+    read: async (own) => checkBundle(trusted, await one.read(own), digest),
+  }));
 }
 
 /** Undefined: this one will not do. */
@@ -97,15 +103,19 @@ async function tried(
   }
 }
 
-function voucherOf(digest: Digest, format: Format, { at, ...signer }: Signer): Voucher {
-  return { ...signer, digest, format, ...(at === undefined ? {} : { at: new Date(at).toISOString() }) };
+function voucherOf(
+  { digest, format, document }: Required<Pick<Voucher, 'digest' | 'format' | 'document'>>,
+  { at, ...signer }: Signer,
+): Voucher {
+  const time = at === undefined ? {} : { at: new Date(at).toISOString() };
+  return { ...signer, digest, format, document, ...time };
 }
 
 /** For people: `2 signatures, none good: 1 is by another key; 1 names …`. */
 export function tellMissing(missing: readonly NoSignature[], digest: Digest): string {
   const none = missing.every(({ count, reasons }) => count === 0 && reasons.length === 0);
   const where = {
-    attachment: `no signature at ${signatureTag(digest)}`,
+    attachment: `no signature at ${attachmentTag(digest, 'sig')}`,
     bundle: 'no bundle among its referrers',
   };
   if (none) return `it is not signed: ${missing.map(({ format }) => where[format]).join(', ')}`;

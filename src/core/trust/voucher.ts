@@ -12,6 +12,8 @@ export interface Voucher {
   readonly issuer?: string | undefined;
   /** `attachment`: cosign's tag `sha256-….sig`; `bundle`: a sigstore bundle among the referrers. */
   readonly format?: 'attachment' | 'bundle' | undefined;
+  /** The manifest that the signature came in: at cosign's tag, or among the referrers. */
+  readonly document?: Digest | undefined;
   /** When, by a transparency log or a timestamp authority (RFC 3339). */
   readonly at?: string | undefined;
   /** What finding the signature has cost, those in vain included, since the voucher before: requests to registries. Absent: none was asked. */

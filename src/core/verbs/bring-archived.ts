@@ -3,6 +3,8 @@ import { canceled, linkAbort } from '../async/abort.ts';
 import type { ArchiveBlobs } from '../carry/archive-blobs.ts';
 import type { Archive } from '../carry/members.ts';
 import { bringReferrers, type Referrer } from '../carry/referrers.ts';
+import { type Part, Survey } from '../carry/survey.ts';
+import type { InfoProvider, Provider } from '../content/content-store.ts';
 import { isKind, messageOf, reasonOf } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseReference } from '../reference/parse.ts';
@@ -126,13 +128,17 @@ async function bring(
 export async function bringOthers(
   job: ImportJob,
   blobs: ArchiveBlobs,
-  options: PullOptions,
+  images: readonly JudgedImage[],
   referrers: readonly Referrer[],
 ): Promise<void> {
   const { content } = job.deps.backend;
+  const [first] = images;
+  if (first === undefined || referrers.length === 0) return;
+  const options = pullOptions(job.options, first.name);
+  const documents = await documentsOf(content, images, job);
   const pulling = { ...job, options: { ...options, platforms: 'all' as const } };
   await bringReferrers(
-    { content, report: job.report },
+    { content, report: job.report, documents },
     referrers,
     job,
     async ({ mediaType, digest, size }) => {
@@ -142,6 +148,22 @@ export async function bringOthers(
       });
     },
   );
+}
+
+/** Digests of the manifests and indexes that the images have here. */
+async function documentsOf(
+  content: Provider & InfoProvider,
+  images: readonly JudgedImage[],
+  { signal }: ImportJob,
+): Promise<ReadonlySet<string>> {
+  const survey = new Survey(content, { documentsOnly: true, signal });
+  const found = new Set<string>();
+  const note = (part: Part): void => {
+    if (part.type !== 'absent') found.add(part.desc.digest);
+    if (part.type === 'index') part.parts.forEach(note);
+  };
+  for (const { target } of images) note(await survey.look(target));
+  return found;
 }
 
 /** An archive need not hold the documents of platforms that nobody wants, whatever the store takes of a registry. */

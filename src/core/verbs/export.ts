@@ -16,19 +16,19 @@ import {
   type PlannedExport,
   type PlannedReferrer,
   planExport,
-  planReferrers,
 } from '../carry/export-plan.ts';
 import { havesOf, holes, layersOf, type OtherSide } from '../carry/other-side.ts';
-import { findReferrers } from '../carry/referrers.ts';
 import { type ByteSink, type LayoutSink, TarSink } from '../carry/sink.ts';
 import { writeDockerArchive } from '../carry/write-docker.ts';
 import { writeLayout } from '../carry/write-layout.ts';
 import { HawserError } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import { requireOutside } from '../output/outside.ts';
 import type { Call } from '../ports/call.ts';
 import type { Runtime } from '../runtime.ts';
+import { carriedReferrers } from './carried-referrers.ts';
 import { withJob } from './job.ts';
 import type { StoreDeps, VerbOptions } from './options.ts';
 
@@ -56,7 +56,9 @@ export interface ExportOptions extends VerbOptions {
   /** Whether there is a manifest.json, for readers of Docker's archives. Default: auto; never in a directory. */
   readonly docker?: DockerForm | undefined;
   readonly refName?: RefNameForm | undefined;
-  /** Carries along what is here and refers to the images: signatures, SBOMs. */
+  /** Carries along the signatures that are here. Default: true; never in a Docker archive. */
+  readonly signatures?: boolean | undefined;
+  /** Carries along whatever is here and is about the images: SBOMs, attestations. */
   readonly referrers?: boolean | undefined;
   /** Leaves out layers that registries need not have. */
   readonly skipForeign?: boolean | undefined;
@@ -86,6 +88,8 @@ export interface ExportedImage {
 export interface ExportResult {
   /** In the order in which they were asked for. */
   readonly images: readonly ExportedImage[];
+  /** The manifests that hold their signatures. */
+  readonly signatures: readonly Digest[];
   /** With `lacks`: what was written, and the layers that were not. */
   readonly delta?: { readonly carried: BlobTotal; readonly leftOut: BlobTotal } | undefined;
 }
@@ -131,12 +135,14 @@ export async function exportImages(
     const warn = (message: string) => report({ type: 'warning', message });
     for (const one of planned) tellAbsent(one, options, warn);
     const writes = options.format === 'docker' ? dockerWriter : layoutWriter;
-    const referrers = await referrersOf(deps, planned, options, warn, call);
+    const { signatures, others } = await carriedReferrers(deps.backend, planned, { ...options, warn }, call);
+    const referrers = [...signatures, ...others];
     const haves = await havesOf(lacks, layersOf(planned), call);
     const writer = writes(deps, { planned, referrers, haves }, { ...options, refName }, warn);
     await write(deps, options, writer.write, call);
     return {
       delta: writer.delta,
+      signatures: signatures.map(({ desc }) => desc.digest),
       images: planned.map(({ name, target, source, absent, unwanted }) => ({
         name,
         target,
@@ -169,26 +175,6 @@ function tellAbsent(
     );
   if (target.digest !== source.digest)
     warn(`${name}: exported as ${target.digest}, in place of ${source.digest}`);
-}
-
-async function referrersOf(
-  { backend }: ExportDeps,
-  planned: readonly PlannedExport[],
-  { referrers = false, format }: ExportOptions,
-  warn: (text: string) => void,
-  call: Call,
-): Promise<PlannedReferrer[]> {
-  if (!referrers) return [];
-  if (format === 'docker')
-    throw new HawserError('InvalidArgument', 'A Docker archive cannot carry what refers to an image');
-  const subjects = planned.flatMap(({ target, source, blobs }) =>
-    [target, source, ...[...blobs.indexes, ...blobs.manifests].map(({ desc }) => desc)].map(
-      ({ digest }) => digest,
-    ),
-  );
-  const found = await findReferrers(backend.content, subjects, call);
-  const descs = found.map(({ desc }) => desc);
-  return await planReferrers(backend.content, descs, warn, call);
 }
 
 /** What goes into an archive. */

@@ -12,10 +12,12 @@ import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import { isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import { codeOf } from '../registry/failures.ts';
+import { remembered } from '../trust/remembered.ts';
 import type { Acceptance, Subject } from '../trust/verdict.ts';
 import { type SpaceCheck, spaceCheck } from './forecast.ts';
 import { passGate } from './gate.ts';
 import { type FetchJob, type Job, withJob } from './job.ts';
+import { type KeptFrom, keepSignatures } from './keep-signatures.ts';
 import type { FetchOptions, FetchResult, StoreDeps, TransferDeps } from './options.ts';
 import { isForCri, Recorder } from './record.ts';
 import { convertSchema1 } from './schema1.ts';
@@ -43,10 +45,13 @@ export interface RecordTarget {
   readonly labels: Labels;
   /** Who has accepted the root that the registry has. */
   readonly verified: readonly Acceptance[];
+  /** Where the image is judged by what can be kept. */
+  readonly signatures?: Omit<KeptFrom, 'bring'> | undefined;
 }
 
 /** What is fetched. */
-export type FetchTarget = Pick<RecordTarget, 'root' | 'generated'> & Partial<Pick<RecordTarget, 'verified'>>;
+export type FetchTarget = Pick<RecordTarget, 'root' | 'generated'> &
+  Partial<Pick<RecordTarget, 'verified' | 'signatures'>>;
 
 /**
  * Resolves the reference, and works on the target. The answer to HEAD is only advice: where the root is then missing or has other
@@ -91,11 +96,18 @@ async function readTarget(
 async function resolveTarget(job: FetchJob, beforeFetch: SpaceCheck, read: boolean): Promise<RecordTarget> {
   const root = await resolve(job, read);
   const { options, deps } = job;
-  const verified = await passGate(deps, options, subjectOf(job, root), job);
+  const found = subjectOf(job, root);
+  const evidence = remembered(found.evidence);
+  const subject = { ...found, evidence };
+  const verified = await passGate(deps, options, subject, job);
   const labels = options.labels ?? {};
   // '' removes the label: a name that was of schema 1 before may be it no longer.
   if (!isSchema1Type(root.mediaType))
-    return { root, verified, generated: new Set(), labels: { [CONVERTED_LABEL]: '', ...labels } };
+    return {
+      ...{ root, verified, generated: new Set() },
+      labels: { [CONVERTED_LABEL]: '', ...labels },
+      signatures: { subject, evidence, verified },
+    };
   const { config, manifest } = await convertSchema1(job, root, {
     beforeFetch,
     bring: blobSource(job).refetch,
@@ -161,14 +173,16 @@ export function blobSource({ deps, options, lease, report }: FetchJob): BlobSour
 
 /** Fetches the wanted part of an image into the store. */
 export async function fetchContent(
-  { deps, options, lease, signal, report }: Job<StoreDeps, FetchOptions>,
-  { root, generated, verified }: FetchTarget,
+  job: Job<StoreDeps, FetchOptions>,
+  { root, generated, verified, signatures }: FetchTarget,
   { bring, document }: BlobSource,
   hooks: WalkHooks = {},
 ): Promise<void> {
+  const { deps, options, lease, signal, report } = job;
   const { content } = deps.backend;
   const wanted = { ...wantedOf(deps, options), generated, entries: entriesOf(verified) };
   await walkImage({ content, bring, document, report }, root, wanted, { lease, signal, ...hooks });
+  if (signatures !== undefined) await keepSignatures(job, { ...signatures, bring });
 }
 
 /** What every acceptance lets in of an index that nobody vouches for. Undefined: all that is wanted. */

@@ -11,7 +11,7 @@ import { oursOnly } from '../layers/layer-settings.ts';
 import { parseReference } from '../reference/parse.ts';
 import type { Evidence } from '../trust/evidence.ts';
 import { archivedImages } from './archived-images.ts';
-import { bringOthers, checkAndBring, type Opened, pullOptions } from './bring-archived.ts';
+import { bringOthers, checkAndBring, type Opened } from './bring-archived.ts';
 import { passGate } from './gate.ts';
 import type { ImportDeps, ImportJob, ImportOptions } from './import-options.ts';
 import { withJob } from './job.ts';
@@ -93,9 +93,8 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   };
   const opened = { archive, blobs, generated, base };
   const { whole, unpacked } = await doing(archive, () => checkAndBring(job, opened, judged));
-  const [first] = whole;
   await doing(archive, async () => {
-    if (first !== undefined) await bringOthers(job, blobs, pullOptions(options, first.name), referrers);
+    await bringOthers(job, blobs, whole, referrers);
     if (await isOldNews(job, opened, whole)) return;
     await archive.arriving?.end(job);
     await base();

@@ -63,6 +63,11 @@ export interface FetchOptions extends VerbOptions, RecordOptions, GateOptions {
   readonly allMetadata?: boolean | undefined;
   /** Manifests and configs of all platforms, no layers. */
   readonly metadataOnly?: boolean | undefined;
+  /**
+   * Keeps all signatures of the image that there are, whatever the policy asks for, so that an export carries them. Not given: those that let
+   * the image in.
+   */
+  readonly signatures?: boolean | undefined;
   /** Labels for the image record. */
   readonly labels?: Labels | undefined;
   /** Handlers at work at once, manifests counted too; 0 or not given: 6 (blobs of one host share its connections). */

@@ -6,7 +6,9 @@ import { ifFound } from '../errors.ts';
 import { references } from '../gc/references.ts';
 import type { Survey } from '../gc/survey.ts';
 import { configLabel, isLayerLabel, layerLabels } from '../images/gc-labels.ts';
-import { documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
+import { documentType, MAX_MANIFEST_BYTES, parseManifest } from '../oci/documents.ts';
+import { isManifestType } from '../oci/media-types.ts';
+import { attachmentKind } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 
 /** The keys of the labels that go, by the manifest's digest; and the manifests whose layers are not unpacked, which keep theirs. */
@@ -42,11 +44,19 @@ export async function chooseReferences(
   return { goes, left };
 }
 
-/** '' for what cannot be read: its labels stay. */
+/** '' for what cannot be read, and for signatures and other documents about images: their labels stay. */
 async function typeOf({ content }: Roles, { digest, size }: Info, call: Call): Promise<string> {
   if (size > MAX_MANIFEST_BYTES) return '';
   const bytes = await ifFound(readBlob(content, { digest, size }, MAX_MANIFEST_BYTES, call), 'DataLoss');
-  return (bytes && documentType(bytes, '')) ?? '';
+  const mediaType = (bytes && documentType(bytes, '')) ?? '';
+  if (bytes === undefined || !isManifestType(mediaType)) return mediaType;
+  try {
+    const manifest = parseManifest(bytes, { mediaType, digest, size });
+    const isImage = manifest.subject === undefined && attachmentKind(manifest) === undefined;
+    return isImage ? mediaType : '';
+  } catch {
+    return '';
+  }
 }
 
 async function committedSnapshots(backend: Roles, call: Call): Promise<ReadonlySet<string>> {

@@ -15,9 +15,10 @@ import type { Image } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { isDocumentType } from '../oci/media-types.ts';
+import { attachmentTag } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
-import type { Cargo } from '../push/push-image.ts';
+import type { Cargo, ReferringDocument } from '../push/push-image.ts';
 import type { Document } from '../push/put-manifest.ts';
 import type { Reference } from '../reference/reference.ts';
 
@@ -84,7 +85,13 @@ export async function withReferrers(
   call: Call,
 ): Promise<Cargo> {
   const subjects = [source, cargo.root.desc, ...cargo.documents.map(({ desc }) => desc)];
-  const found = await findReferrers(deps.content, new Set(subjects.map(({ digest }) => digest)), call);
+  const found = await findReferrers(deps.content, new Set(subjects.map(({ digest }) => digest)), {
+    signaturesOnly: false,
+    ...call,
+  });
+  const tags = new Map<string, string>();
+  for (const { desc, subject, kind } of found)
+    if (kind !== undefined) tags.set(desc.digest, attachmentTag(subject, kind));
   const planned = await planReferrers(
     deps.content,
     found.map(({ desc }) => desc),
@@ -93,9 +100,9 @@ export async function withReferrers(
   );
   // What an index lists goes before the index.
   const parts = once(planned.flatMap(({ blobs }) => [...blobs].reverse().map(({ desc }) => desc)));
-  const referrers: Document[] = [];
+  const referrers: ReferringDocument[] = [];
   for (const desc of parts.filter(({ mediaType }) => isDocumentType(mediaType)))
-    referrers.push(await documentOf(deps, { desc }, call));
+    referrers.push({ ...(await documentOf(deps, { desc }, call)), tag: tags.get(desc.digest) });
   const blobs = parts.filter(({ mediaType }) => !isDocumentType(mediaType));
   return { ...cargo, blobs: once([...cargo.blobs, ...blobs]), referrers };
 }

@@ -26,9 +26,9 @@ const WITH = words(`
 const WITHOUT = words(`
   access-log all all-metadata all-names all-platforms allow-non-distributable-blobs allow-suid artifact-type base-name bytes check
   complete-only compress content digest digests docker dry dry-run expires explain fail-fast file filter for force foreign-urls format
-  helper htpasswd id index json keep keep-pulled label lacks listen local long max-connections media-type metadata-only name no-unpack
+  helper htpasswd id index json keep keep-pulled label lacks listen local long max-connections media-type metadata-only name no-signatures no-unpack
   older-than on-conflict owner password-stdin plain plain-http plan platform print-chainid print-hosts-toml pull-through quiet recursive
-  ref-name referrers refresh replace-all report resume rm rootfs rw sha256 skip-bad-names skip-digest-for-named skip-manifest-json
+  ref-name referrers refresh replace-all report resume rm rootfs rw sha256 signatures skip-bad-names skip-digest-for-named skip-manifest-json
   skip-metadata skip-non-distributable skip-verify stdin-media-type store strict sync sync-fs tar target tlscert tlskey to trace tty user
   verbose
 `);

@@ -1,0 +1,468 @@
+/** Signatures stay with an image: kept by a pull, carried by an export, judged by an import, judged again in the store; and they go with the image. */
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import {
+  exportImages,
+  fetch,
+  importImages,
+  openStore,
+  type ProgressEvent,
+  push,
+  type Store,
+  verifySignatures,
+} from '../../src/mod.ts';
+import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
+import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
+import { type Bench, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
+import { runHere } from '../support/command-line.ts';
+import {
+  attach,
+  attest,
+  BUNDLE,
+  digestOf,
+  type Form,
+  newSigner,
+  refer,
+  type Signer,
+} from '../support/signing.ts';
+import { tempDir } from '../support/tmp.ts';
+
+const API: RegistryOptions = { lists: { referrers: { filters: true } } };
+const REPO = 'team/app';
+const SUBJECT = 'io.containerd.manifest.subject';
+const FORMS: readonly Form[] = ['attachment', 'bundle'];
+
+const file = (name: string) => buildImage({ layers: [{ entries: [{ name: 'f', data: name }] }] });
+const [amd64, arm64] = [
+  await file('amd64'),
+  await buildImage({
+    layers: [{ entries: [{ name: 'f', data: 'arm64' }] }],
+    platform: { os: 'linux', architecture: 'arm64' },
+  }),
+];
+const index = buildIndex([amd64, arm64]);
+
+interface World extends Bench {
+  readonly signer: Signer;
+  readonly other: Signer;
+  readonly ref: string;
+  readonly path: (name: string) => string;
+  /** A new store, where no registry can be asked. */
+  far(): Promise<Store>;
+  /** As `hawser`, with the near store. */
+  run(...args: string[]): ReturnType<typeof runHere>;
+}
+
+async function withWorld(body: (world: World) => Promise<void>, options = API): Promise<void> {
+  await withBench(async (bench) => {
+    const dir = tempDir();
+    const path = (name: string) => join(dir.path, name);
+    const stores: Store[] = [];
+    const far = async () => {
+      const store = await openStore({ root: path(`far${stores.length}`) });
+      stores.push(store);
+      return store;
+    };
+    const run = (...args: string[]) => runHere(runtimeOf(bench.store), bench.store.root, args);
+    const [signer, other] = [newSigner(dir.path), newSigner(dir.path)];
+    try {
+      await body({ ...bench, signer, other, ref: `${bench.registry.host}/${REPO}:1`, path, far, run });
+    } finally {
+      for (const store of stores) await store[Symbol.asyncDispose]();
+      dir[Symbol.dispose]();
+    }
+  }, options);
+}
+
+const by = ({ key }: Signer) => ({ keys: [key] });
+
+/** Digests of all content. */
+const here = async (store: Store) => (await store.content.list()).map(({ digest }) => digest as string);
+
+async function isGone(store: Store, name: string): Promise<void> {
+  await store.images.delete(name);
+  await store.collect();
+  assert.deepEqual(await here(store), []);
+}
+
+const CASES: readonly [what: string, image: TestImage, signed: readonly TestImage[]][] = [
+  ['an image', amd64, [amd64]],
+  ['an index', index, [index]],
+  ['an entry of an index', index, [amd64]],
+  ['index and entries', index, [index, amd64, arm64]],
+];
+
+for (const form of FORMS)
+  for (const [what, image, signed] of CASES)
+    test(`across a gap: ${form}, ${what}`, () =>
+      withWorld(async ({ store, registry, signer, other, ref, path, far }) => {
+        registry.push(REPO, '1', image);
+        for (const { root } of signed) signer.sign(registry, REPO, root.digest, form);
+        const platforms = ['linux/amd64'];
+        const { verified } = await fetch(ref, { store, verify: by(signer), platforms });
+        const documents = verified?.flatMap(({ vouchers }) => vouchers.map((one) => one.document));
+        assert.equal(documents?.length, 1);
+        const { signatures } = await exportImages([ref], { store, to: { file: path('app.tar') } });
+        assert.deepEqual(signatures, documents);
+        const bare = await exportImages([ref], { store, to: { file: path('bare.tar') }, signatures: false });
+        assert.deepEqual(bare.signatures, []);
+
+        registry.requests.length = 0;
+        const there = await far();
+        const load = (from: string, verify: object, to = there) =>
+          importImages({ store: to, from: path(from), unpack: false, platforms, verify });
+        await rejectsWith('PermissionDenied', /is not signed/, load('bare.tar', by(signer)));
+        await rejectsWith('PermissionDenied', /by another key/, load('app.tar', by(other)));
+        assert.deepEqual(await here(there), []);
+        await load('app.tar', by(signer));
+        assert.deepEqual(
+          (await there.images.list()).map(({ name }) => name),
+          [ref],
+          'signatures get no names',
+        );
+        await there.collect();
+        for (const kept of [store, there]) {
+          const [good] = await verifySignatures({ store: kept, verify: by(signer) });
+          assert.equal(good?.problem, undefined);
+          assert.equal(good?.verified[0]?.vouchers[0]?.format, form);
+          const [bad, ...more] = await verifySignatures({ store: kept, verify: by(other), images: [ref] });
+          assert.match(bad?.problem ?? '', /1 is by another key/);
+          assert.deepEqual(more, []);
+        }
+        await exportImages([ref], { store: there, to: { directory: path('onward') } });
+        const onward = await far();
+        await load('onward', by(signer), onward);
+        for (const one of [store, there, onward]) await isGone(one, ref);
+        assert.deepEqual(registry.requests, [], 'no registry is asked');
+      }));
+
+test('what a pull keeps costs no request but for the config of cosign’s old form', () =>
+  withWorld(async ({ store, registry, signer, ref }) => {
+    registry.push(REPO, '1', amd64);
+    for (const [form, more] of [
+      ['bundle', 0],
+      ['attachment', 1],
+    ] as const) {
+      signer.sign(registry, REPO, amd64.root.digest, form);
+      const asked = async (verify: object) => {
+        registry.requests.length = 0;
+        await fetch(ref, { store, ...verify });
+        return registry.requests.length;
+      };
+      await isGone(store, ref).catch(() => {});
+      const judged = await asked({ verify: by(signer) });
+      const expected = { bundle: 8, attachment: 6 }[form];
+      assert.equal(judged, expected + more, registry.log().join('\n'));
+    }
+  }));
+
+test('--signatures keeps all that there are, whatever the policy says; without it and a policy nothing is asked for', () =>
+  withWorld(async ({ registry, store, signer, other, ref, path, far, run }) => {
+    registry.push(REPO, '1', index);
+    const wanted = [
+      signer.sign(registry, REPO, index.root.digest, 'bundle'),
+      other.sign(registry, REPO, index.root.digest, 'bundle'),
+      other.sign(registry, REPO, amd64.root.digest, 'attachment'),
+    ];
+    const unwanted = [
+      signer.sign(registry, REPO, arm64.root.digest, 'attachment'),
+      attest(registry, REPO, index.root.digest),
+    ];
+    const platform = ['--platform', 'linux/amd64'];
+    const plain = await run('content', 'fetch', ...platform, ref);
+    assert.equal(plain.code, 0, plain.err);
+    assert.doesNotMatch(registry.log().join(), /\.sig|referrers/);
+    const done = await run('content', 'fetch', ...platform, '--signatures', ref);
+    assert.equal(done.code, 0, done.err);
+    await store.collect();
+    const found = await here(store);
+    for (const digest of wanted) assert.ok(found.includes(digest), digest);
+    for (const digest of unwanted) assert.ok(!found.includes(digest), digest);
+    const out = await run('export', '--json', path('a.tar'), ref);
+    assert.deepEqual(JSON.parse(out.out).signatures.toSorted(), wanted.toSorted());
+    for (const one of [signer, other])
+      await importImages({ store: await far(), from: path('a.tar'), unpack: false, verify: by(one) });
+    registry.faults.push({ match: /referrers/, status: 500 });
+    const failed = await run('content', 'fetch', ...platform, '--signatures', '--retry', '0', ref);
+    assert.equal(failed.code, 1, 'who asks for signatures is told that they did not come');
+    await isGone(store, ref);
+  }));
+
+test('an image that is proven comes in though its signatures cannot be kept, and that is told', () =>
+  withWorld(async ({ store, registry, signer, ref, events }) => {
+    registry.push(REPO, '1', amd64);
+    const digest = signer.sign(registry, REPO, amd64.root.digest, 'attachment');
+    const { config } = JSON.parse(new TextDecoder().decode(await registry.content(REPO, digest)));
+    registry.faults.push({ match: `/blobs/${config.digest}`, status: 404 });
+    const onProgress = (event: ProgressEvent) => void events.push(event);
+    await fetch(ref, { store, verify: by(signer), onProgress });
+    const [warning] = events.flatMap((one) => (one.type === 'warning' ? [one.message] : []));
+    assert.match(warning ?? '', /^The signatures of .*:1 were checked, but are not kept: /);
+    await store.collect();
+    assert.equal((await here(store)).length, 3);
+  }));
+
+test('a tag of cosign’s that moves on: the signatures of before go; those of another repository stay', () =>
+  withWorld(async ({ store, registry, signer, other, ref }) => {
+    const { digest } = amd64.root;
+    registry.push(REPO, '1', amd64);
+    registry.push('mirror/app', '1', amd64);
+    const keep = async (signed: Signer, name = ref) => {
+      await fetch(name, { store, verify: by(signed) });
+      await store.collect();
+      return await here(store);
+    };
+    const first = signer.sign(registry, REPO, digest, 'attachment');
+    assert.ok((await keep(signer)).includes(first));
+    const elsewhere = signer.sign(registry, 'mirror/app', digest, 'attachment');
+    assert.ok((await keep(signer, `${registry.host}/mirror/app:1`)).includes(elsewhere));
+    const layers = [signer, other].map((one) => one.layer(registry, REPO, digest));
+    const second = attach(registry, REPO, digest, layers);
+    const left = await keep(other);
+    assert.ok(left.includes(second));
+    assert.ok(!left.includes(first));
+    assert.ok(left.includes(elsewhere));
+    const judged = await verifySignatures({ store, verify: by(signer) });
+    assert.deepEqual(
+      judged.map(({ problem }) => problem),
+      [undefined, undefined],
+    );
+    await store.images.delete(`${registry.host}/mirror/app:1`);
+    await isGone(store, ref);
+  }));
+
+test('content prune references lets go of layers of images, not of signatures', () =>
+  withWorld(async ({ store, registry, signer, other, ref, run }) => {
+    const { digest } = amd64.root;
+    registry.push(REPO, '1', amd64);
+    const signers = [other, signer, other];
+    attach(
+      registry,
+      REPO,
+      digest,
+      signers.map((one, at) => one.layer(registry, REPO, digest, { optional: { at } })),
+    );
+    other.sign(registry, REPO, digest, 'bundle');
+    await fetch(ref, { store, signatures: true });
+    const before = (await here(store)).length;
+    const done = await run('content', 'prune', 'references', '--all');
+    assert.equal(done.code, 0, done.err);
+    await store.collect();
+    assert.equal((await here(store)).length, before - 1, 'the layer of the image');
+    const [judged] = await verifySignatures({ store, verify: by(signer) });
+    assert.equal(judged?.problem, undefined);
+  }));
+
+test('an SBOM and attestations go along with --referrers only; a bundle that says to be an attestation is no signature', () =>
+  withWorld(async ({ store, registry, signer, ref, path, run }) => {
+    const { digest } = amd64.root;
+    registry.push(REPO, '1', amd64);
+    signer.sign(registry, REPO, digest, 'bundle');
+    const annotations = { 'dev.sigstore.bundle.predicateType': 'https://spdx.dev/Document' };
+    const sbom = refer(registry, REPO, digest, { artifactType: BUNDLE, body: { sbom: 1 }, annotations });
+    const att = attest(registry, REPO, digest);
+    await fetch(ref, { store, signatures: true });
+    const attTag = `${registry.host}/${REPO}:${digest.replace(':', '-')}.att`;
+    await fetch(attTag, { store });
+    const exported = async (...flags: string[]) => {
+      const { code, err } = await run('export', ...flags, path('x.tar'), ref);
+      assert.equal(code, 0, err);
+      const bytes = readFileSync(path('x.tar'));
+      return [sbom, att].map((one) => bytes.includes(`blobs/sha256/${one.slice(7)}`));
+    };
+    assert.deepEqual(await exported(), [false, false]);
+    assert.deepEqual(await exported('--referrers'), [true, true]);
+    assert.deepEqual(await exported('--referrers', '--no-signatures'), [true, true]);
+  }));
+
+test('signatures that somebody has fetched by their names count, and are carried', () =>
+  withWorld(async ({ store, registry, signer, ref, path, far, run }) => {
+    const { digest } = amd64.root;
+    registry.push(REPO, '1', amd64);
+    const tag = `${registry.host}/${REPO}:${digest.replace(':', '-')}.sig`;
+    signer.sign(registry, REPO, digest, 'attachment');
+    await fetch(ref, { store });
+    await fetch(tag, { store });
+    const [judged, ...more] = await verifySignatures({ store, verify: by(signer) });
+    assert.deepEqual([judged?.name, judged?.problem, more], [ref, undefined, []]);
+    for (const names of [[ref], [ref, tag]]) {
+      const done = await run('export', path('n.tar'), ...names);
+      assert.equal(done.code, 0, done.err);
+      const there = await far();
+      await importImages({ store: there, from: path('n.tar'), unpack: false, verify: by(signer) });
+      await isGone(there, ref);
+    }
+  }));
+
+test('a signature under cosign’s name in the index of a layout (regctl) is kept as one, and gets no name', () =>
+  withWorld(async ({ store, registry, signer, ref, path, far }) => {
+    const { digest } = amd64.root;
+    registry.push(REPO, '1', amd64);
+    signer.sign(registry, REPO, digest, 'attachment');
+    await fetch(ref, { store, signatures: true });
+    await exportImages([ref], { store, to: { directory: path('o') } });
+    const list = JSON.parse(readFileSync(path('o/index.json'), 'utf8'));
+    for (const one of list.manifests)
+      if (one.annotations[SUBJECT] !== undefined) {
+        one.annotations = { 'org.opencontainers.image.ref.name': `${digest.replace(':', '-')}.sig` };
+        delete one.artifactType;
+      }
+    writeFileSync(path('o/index.json'), JSON.stringify(list));
+    const there = await far();
+    await importImages({ store: there, from: path('o'), unpack: false, verify: by(signer) });
+    assert.deepEqual(
+      (await there.images.list()).map(({ name }) => name),
+      [ref],
+    );
+    const [judged] = await verifySignatures({ store: there, verify: by(signer) });
+    assert.equal(judged?.problem, undefined);
+    await isGone(there, ref);
+  }));
+
+test('an archive ties no signature to an image that it does not have', () =>
+  withWorld(async ({ store, registry, signer, ref, path }) => {
+    registry.push(REPO, '1', amd64);
+    registry.push('team/other', '1', arm64);
+    signer.sign(registry, REPO, amd64.root.digest, 'attachment');
+    const other = `${registry.host}/team/other:1`;
+    await fetch(other, { store, platforms: 'all' });
+    await fetch(ref, { store, signatures: true });
+    await exportImages([ref], { store, to: { directory: path('o') } });
+    await store.images.delete(ref);
+    await store.collect();
+    const before = await store.content.info(arm64.root.digest as Parameters<Store['content']['info']>[0]);
+    const text = readFileSync(path('o/index.json'), 'utf8');
+    const list = JSON.parse(text);
+    for (const { annotations } of list.manifests)
+      if (annotations[SUBJECT] !== undefined) annotations[SUBJECT] = arm64.root.digest;
+    writeFileSync(path('o/index.json'), JSON.stringify(list));
+    const said: string[] = [];
+    await importImages({
+      ...{ store, from: path('o'), unpack: false },
+      onProgress: (event) => void (event.type === 'warning' && said.push(event.message)),
+    });
+    assert.match(said.join(), /Left out the referrer .*does not refer to/);
+    assert.deepEqual((await store.content.info(before.digest)).labels, before.labels);
+  }));
+
+test('a damaged or missing signature in the store is none, and is told', () =>
+  withWorld(async ({ store, registry, signer, run }) => {
+    for (const form of FORMS) {
+      const ref = registry.push(form, '1', amd64);
+      const digest = signer.sign(registry, form, amd64.root.digest, form);
+      await fetch(ref, { store, verify: by(signer) });
+      const blob = join(store.root, 'content/blobs/sha256', digest.slice(7));
+      const bytes = readFileSync(blob);
+      rmSync(blob);
+      writeFileSync(
+        blob,
+        bytes.map((one) => one ^ 1),
+      );
+      const args = ['images', 'verify', '--signatures', '--verify-key', signer.key, '--json'];
+      const { code, out, err } = await run(...args);
+      assert.equal(code, 1, err);
+      const { sound, images } = JSON.parse(out);
+      assert.equal(sound, false);
+      assert.match(images[0].problem, form === 'attachment' ? /its bytes in the store/ : /no bundle|bytes/);
+      await isGone(store, ref);
+    }
+  }));
+
+test('images verify --signatures: its flags, its text, its exit codes', () =>
+  withWorld(async ({ store, registry, signer, other, ref, run }) => {
+    registry.push(REPO, '1', amd64);
+    signer.sign(registry, REPO, amd64.root.digest, 'bundle');
+    await fetch(ref, { store, verify: by(signer) });
+    registry.requests.length = 0;
+    const verify = (...args: string[]) => run('images', 'verify', ...args);
+    const good = await verify('--signatures', '--verify-key', signer.key);
+    assert.equal(good.code, 0, good.err);
+    assert.match(
+      good.out,
+      /:1: verified sha256:\w+: key SHA256:.*\njudged 1 images: all of them may come in\n$/,
+    );
+    const bad = await verify('--signatures', '--verify-key', other.key, ref);
+    assert.equal(bad.code, 1);
+    assert.match(bad.out, /^refused .*none good: 1 is by another key.*\njudged 1 images: 1 of them may not/);
+    assert.match(bad.err, /1 of 1 images may not come in\nhint: Only the signatures in the store /);
+    for (const [args, says] of [
+      [['--verify-key', signer.key], /--verify-key goes with --signatures/],
+      [['--signatures', '--verify-key', signer.key, '--limit-rate', '1M'], /--limit-rate does not go/],
+    ] as const) {
+      const { code, err } = await verify(...args);
+      assert.equal(code, 2);
+      assert.match(err, says);
+    }
+    const nobody = await verify('--signatures', '--policy', 'none');
+    assert.match(nobody.err, /Nobody is there to ask/);
+    await rejectsWith('InvalidArgument', /Nobody is there/, verifySignatures({ store }));
+    assert.deepEqual(registry.requests, []);
+  }));
+
+test('an image of the store goes into a directory by the signatures of the store; its registry is asked where these will not do', () =>
+  withWorld(async ({ store, registry, signer, other, ref, path, run }) => {
+    registry.push(REPO, '1', amd64);
+    signer.sign(registry, REPO, amd64.root.digest, 'bundle');
+    await fetch(ref, { store, verify: by(signer) });
+    const unpack = (to: string, key: Signer, ...more: string[]) =>
+      run('unpack', ref, '--rootfs', path(to), '--owner', 'ours', '--verify-key', key.key, ...more);
+    registry.requests.length = 0;
+    const done = await unpack('a', signer, '--pull', 'never');
+    assert.equal(done.code, 0, done.err);
+    const refused = await unpack('b', other, '--pull', 'never');
+    assert.match(refused.err, /is by another key.*\nhint: Only the signatures in the store/s);
+    assert.deepEqual(registry.requests, []);
+    other.sign(registry, REPO, amd64.root.digest, 'bundle');
+    const asked = await unpack('c', other);
+    assert.equal(asked.code, 0, asked.err);
+    assert.match(registry.log().join(), /referrers/);
+  }));
+
+test('with --lacks the signatures go along, whatever the other side has', () =>
+  withWorld(async ({ store, registry, signer, ref, path, far }) => {
+    const there = await far();
+    registry.push(REPO, '1', amd64);
+    signer.sign(registry, REPO, amd64.root.digest, 'bundle');
+    signer.sign(registry, REPO, amd64.root.digest, 'attachment');
+    await fetch(ref, { store, signatures: true });
+    await exportImages([ref], { store, to: { file: path('whole.tar') }, signatures: false });
+    await importImages({ store: there, from: path('whole.tar'), unpack: false });
+    const { delta } = await exportImages([ref], {
+      ...{ store, to: { file: path('delta.tar') } },
+      lacks: [path('whole.tar')],
+    });
+    assert.equal(delta?.leftOut.blobs, 1);
+    await importImages({ store: there, from: path('delta.tar'), unpack: false, verify: by(signer) });
+    const [judged] = await verifySignatures({ store: there, verify: by(signer) });
+    assert.equal(judged?.problem, undefined);
+    await isGone(there, ref);
+  }));
+
+test('push --referrers brings signatures to where cosign looks for them, and leaves those that are there', async () => {
+  const to: TestRegistry = await startRegistry({ ...API, uploads: {} });
+  try {
+    await withWorld(async ({ store, registry, signer, other, ref, events }) => {
+      const { digest } = amd64.root;
+      registry.push(REPO, '1', amd64);
+      const signed = FORMS.map((form) => signer.sign(registry, REPO, digest, form));
+      await fetch(ref, { store, signatures: true });
+      const remote = `${to.host}/far/app:1`;
+      const onProgress = (event: ProgressEvent) => void events.push(event);
+      await push(ref, { store, to: remote, referrers: true, onProgress });
+      const tag = `${digest.replace(':', '-')}.sig`;
+      assert.equal(digestOf((await to.content('far/app', tag)) ?? new Uint8Array()), signed[0]);
+      const theirs = other.sign(to, 'far/app', digest, 'attachment');
+      await push(ref, { store, to: remote, referrers: true, onProgress });
+      assert.equal(digestOf((await to.content('far/app', tag)) ?? new Uint8Array()), theirs);
+      const [warning] = events.flatMap((one) => (one.type === 'warning' ? [one.message] : []));
+      assert.match(
+        warning ?? '',
+        /^Left the tag sha256-\w+\.sig of \S+\/far\/app, which names other signatures, as it is$/,
+      );
+    });
+  } finally {
+    await to.close();
+  }
+});
