@@ -6,6 +6,7 @@ import type { Report } from '../../core/progress/events.ts';
 import type { ImageFailure } from '../../core/progress/final-event.ts';
 import type { FetchResult, PullResult } from '../../core/verbs/options.ts';
 import type { ProgressMode } from '../grammar/flags.ts';
+import { visibleWidth } from './frame.ts';
 import { errorEvent, eventLine, JsonThrottle } from './json.ts';
 import { plainLines } from './plain.ts';
 import { PlainProgress } from './plain-progress.ts';
@@ -105,7 +106,7 @@ export class Display {
         ...(mode === 'tty' ? results.flatMap(verifiedLines) : []),
         ...chains,
         ...(unpacks ? [`done: ${duration(ms)}\t`] : []),
-        ...summary(results, bytes, ms),
+        ...this.#summary(results, bytes, ms),
       ]);
     }
     await this.#settle();
@@ -123,10 +124,33 @@ export class Display {
       const all = done.length + failed.length;
       const summary = `${done.length} of ${all} images: ${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
       const line = ({ name, target, state }: ShownResult): string =>
-        [safe(name), target.digest, ...(state === undefined ? [] : [state])].join(' ');
+        this.#fitting([safe(name), target.digest, ...(state === undefined ? [] : [state])]);
       this.#lines([...done.map(line), summary]);
     }
     await this.#settle();
+  }
+
+  /** `bytes` in `ms` milliseconds for all images together. */
+  #summary(results: readonly FetchResult[], bytes: number, ms: number): string[] {
+    const cost = `${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
+    const [first] = results;
+    if (results.length === 1 && first !== undefined)
+      return [
+        this.#fitting(
+          [safe(first.name), first.target.digest, cost],
+          `${safe(first.name)} ${first.target.digest}: ${cost}`,
+        ),
+      ];
+    return [
+      ...results.map(({ name, target }) => this.#fitting([safe(name), target.digest])),
+      `${results.length} images: ${cost}`,
+    ];
+  }
+
+  /** One line; on a terminal that has no room for it, a line for each part: a digest in one piece can be copied. */
+  #fitting(parts: readonly string[], line = parts.join(' ')): string {
+    const columns = this.#opts.mode === 'tty' ? this.#opts.stdout.columns() : undefined;
+    return columns === undefined || visibleWidth(line) <= columns ? line : parts.join('\n  ');
   }
 
   #ended(done: readonly ShownResult[], failed: readonly ImageFailure[], ms: number): void {
@@ -151,6 +175,7 @@ export class Display {
   async #end(): Promise<void> {
     this.#stop.abort();
     await this.#ticking;
+    this.#state.ended = true;
     if (this.#screen) await this.#draw();
     for (const line of this.#warnings) this.#write(this.#opts.stderr, line);
     this.#warnings.length = 0;
@@ -214,13 +239,6 @@ function verifiedLines({ name, target, verified = [] }: FetchResult): string[] {
   return verified.map(({ by, vouchers }) =>
     verifiedLine({ type: 'verified', name, target: target.digest, by, vouchers }),
   );
-}
-
-/** `bytes` in `ms` milliseconds for all images together. */
-function summary(results: readonly FetchResult[], bytes: number, ms: number): string[] {
-  const cost = `${bytes} bytes in ${(ms / 1000).toFixed(2)} s`;
-  const lines = results.map(({ name, target }) => `${safe(name)} ${target.digest}`);
-  return lines.length === 1 ? [`${lines[0]}: ${cost}`] : [...lines, `${lines.length} images: ${cost}`];
 }
 
 /** Without --progress: the table on a terminal that can move its cursor, else lines. */

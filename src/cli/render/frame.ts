@@ -4,7 +4,7 @@ import type { BlobRow, ProgressState, UnpackRow } from './progress-state.ts';
 import { fetchedBytes } from './progress-state.ts';
 import { align } from './tabwriter.ts';
 import { safe } from './text.ts';
-import { binarySize, offsetSize, totalSize } from './units.ts';
+import { binarySize, paddedSize } from './units.ts';
 
 export interface FrameOptions {
   /** Milliseconds since the start. */
@@ -16,10 +16,18 @@ export interface FrameOptions {
   readonly lines?: number | undefined;
   /** Bytes a second, now. */
   readonly rate?: number | undefined;
+  /** No time left is told of it. */
+  readonly early?: boolean;
 }
 
 const BAR = 40;
 const MIN_BAR = 12;
+/** In fewer columns no row has room for a bar. */
+const NARROW = 64;
+/** What follows a bar: ` 998.0 KiB/1023.9 MiB`. A bar has the same length with it and without. */
+const SIZES = 21;
+/** The longest status: `downloading`. */
+const STATUS = 11;
 const GREEN = '\u001b[32m';
 const RESET = '\u001b[0m';
 /** A digest, and its beginning. */
@@ -27,7 +35,7 @@ const DIGEST = /(sha\d+:[0-9a-f]{12})[0-9a-f]+/;
 const SGR = /\u001b\[[0-9;]*m/g;
 
 /**
- * How much a line says: `full` digests; `short` ones, the heading outside of the table; `narrow`: percentages in place of bars.
+ * How much a line says: `full` digests; `short` ones, heading and time outside of the table; `narrow`: percentages in place of bars.
  */
 type Form = 'full' | 'short' | 'narrow';
 
@@ -39,19 +47,22 @@ export function frame(state: ProgressState, opts: FrameOptions): string[] {
   if (widest(full) <= columns) return full.map((line) => line.trimEnd());
   const short = layout(state, opts, BAR, 'short');
   // The heading and the lines below the table may be cut.
-  const over = widest(short.slice(1).filter((line) => line.includes('|'))) - columns;
-  const bar = over <= 0 ? BAR : BAR - over;
-  const fit = bar < MIN_BAR ? layout(state, opts, MIN_BAR, 'narrow') : layout(state, opts, bar, 'short');
+  const bars = short.slice(1).map((line) => line.slice(0, line.lastIndexOf('|') + 1));
+  const bar = Math.min(BAR, BAR + columns - SIZES - widest(bars));
+  const isNarrow = columns < NARROW || bar < MIN_BAR;
+  const fit = layout(state, opts, isNarrow ? MIN_BAR : bar, isNarrow ? 'narrow' : 'short');
   return fit.map((line) => cut(line.trimEnd(), columns));
 }
 
 function layout(state: ProgressState, opts: FrameOptions, bar: number, form: Form): string[] {
   const name = (key: string) => safe(form === 'full' ? key : key.replace(DIGEST, '$1'));
-  const draw: Draw = (share) => (form === 'narrow' ? percent(share) : progressBar(share, bar, opts.colour));
+  const draw: Draw = (share) => (form === 'narrow' ? '' : progressBar(share, bar, opts.colour));
   const [first = '', ...images] = headRows(state, name, draw).map((row) =>
     form === 'full' ? row : withoutTable(row),
   );
-  const overall = overallLine(state, opts.rate, opts.columns);
+  const overall = overallLine(state, opts);
+  // Of all blobs, so that no column moves when others are shown.
+  const width = Math.max(0, ...[...state.blobs.keys()].map((key) => visibleWidth(name(key)))) + 1;
   const last = [
     ...(state.syncing ? ['syncing'] : []),
     ...(state.waiting === undefined ? [] : [state.waiting]),
@@ -60,7 +71,7 @@ function layout(state: ProgressState, opts: FrameOptions, bar: number, form: For
   // The first row and the time are always there.
   const room = (opts.lines ?? Number.POSITIVE_INFINITY) - 2 - last.length;
   if (room < 3) return (last.length > 0 ? last : [first]).slice(-Math.max(1, opts.lines ?? 1));
-  const unpacks = shownUnpacks(state).map((row) => unpackLine(row, name));
+  const unpacks = shownUnpacks(state).map((row) => unpackLine(row, form === 'narrow' ? undefined : name));
   const few = Math.floor(room / 3);
   const [shownImages, moreImages] = atMost(images, few, 'images');
   const [shownUnpacked, moreUnpacked] = atMost(unpacks, few, 'platforms');
@@ -70,7 +81,9 @@ function layout(state: ProgressState, opts: FrameOptions, bar: number, form: For
     first,
     ...shownImages,
     ...shown.map(([key, row]) =>
-      form === 'narrow' ? narrowRow(name(key), row) : blobRow(name(key), row, draw),
+      form === 'narrow'
+        ? narrowRow(name(key), row, state)
+        : blobRow(`${name(key)}:`.padEnd(width), row, state, draw),
     ),
     timeRow(state, opts, form),
   ];
@@ -100,14 +113,19 @@ function headRows(state: ProgressState, name: (key: string) => string, draw: Dra
   return [`${name(state.name)}:\t${resolved ? 'resolved' : 'resolving'}\t${draw(resolved ? 1 : 0)}\t`];
 }
 
-function blobRow(name: string, row: BlobRow, draw: Draw): string {
-  const cells = isMoving(row) ? `${offsetSize(row.offset)}/${binarySize(row.size)}\t` : '';
-  return `${name}:\t${row.status}\t${draw(shareOf(row))}\t${cells}`;
+function blobRow(name: string, row: BlobRow, state: ProgressState, draw: Draw): string {
+  const cells = isMoving(row) ? `${paddedSize(row.offset)}/${binarySize(row.size)}\t` : '';
+  return `${name}\t${statusOf(row, state).padEnd(STATUS)}\t${draw(shareOf(row))}\t${cells}`;
+}
+
+/** After a failure nothing moves. */
+function statusOf(row: BlobRow, { ended }: ProgressState): string {
+  return ended && isMoving(row) ? 'stopped' : row.status;
 }
 
 /** `layer 6382e1a7c1c6  43% downloading`. */
-function narrowRow(name: string, row: BlobRow): string {
-  return `${name.replace(/-sha\d+:/, ' ').padEnd(21)} ${percent(shareOf(row))} ${row.status}`;
+function narrowRow(name: string, row: BlobRow, state: ProgressState): string {
+  return `${name.replace(/-sha\d+:/, ' ').padEnd(21)} ${percent(shareOf(row))} ${statusOf(row, state)}`;
 }
 
 /** `3 images: 1 done |+++---|`. */
@@ -115,12 +133,14 @@ function withoutTable(row: string): string {
   return row.replaceAll('\t', ' ').trimEnd();
 }
 
-function timeRow(state: ProgressState, { elapsed }: FrameOptions, form: Form): string {
-  const seconds = elapsed / 1000;
+function timeRow(state: ProgressState, opts: FrameOptions, form: Form): string {
+  const seconds = opts.elapsed / 1000;
   const bytes = fetchedBytes(state);
   const rate = seconds > 0 ? Math.trunc(bytes / seconds) : 0;
-  const cells = `elapsed: ${seconds.toFixed(1).padEnd(4)}s\ttotal: ${totalSize(bytes)}\t`;
-  return form === 'narrow' ? cells : `${cells}(${binarySize(rate)}/s)\t`;
+  const elapsed = `elapsed: ${seconds.toFixed(1).padEnd(4)}s`;
+  const total = `total: ${paddedSize(bytes)}`;
+  if (form === 'full') return `${elapsed}\t${total}\t(${binarySize(rate)}/s)\t`;
+  return `${elapsed} ${total}${form === 'narrow' ? '' : ` (${binarySize(rate)}/s)`}`;
 }
 
 /** Of many images only those that go on. */
@@ -181,11 +201,15 @@ export function progressBar(share: number, width: number, colour: boolean): stri
   return `|${on}${'+'.repeat(done)}${off}${'-'.repeat(room - done)}|`;
 }
 
-function unpackLine(row: UnpackRow, name: (key: string) => string): string {
-  const line = `unpacking ${safe(row.platform)} ${name(row.target)}...`;
-  if (row.chainId !== undefined) return line;
-  const part = row.current === undefined ? '' : ` (${Math.min(100, Math.floor(row.current.share * 100))}%)`;
-  return row.count === 0 ? line : `${line} ${row.ready.size}/${row.count} layers${part}`;
+/** With the share of all layers that is done. Without `name` the line says it first, as the end may be cut. */
+function unpackLine(row: UnpackRow, name: ((key: string) => string) | undefined): string {
+  const { platform, target, image, chainId, ready, current, count } = row;
+  const what = safe(name === undefined ? (image ?? platform) : platform);
+  const line = `unpacking ${what}${name === undefined ? '' : ` ${name(target)}...`}`;
+  if (chainId !== undefined || count === 0) return line;
+  const done = [...current.values()].reduce((sum, share) => sum + share, ready.size);
+  const layers = `${ready.size}/${count} layers (${percent(done / count).trim()})`;
+  return name === undefined ? `${layers} of ${what}` : `${line} ${layers}`;
 }
 
 /** The number of columns that a line takes: escapes take none, and what a terminal may draw wide two. */

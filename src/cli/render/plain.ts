@@ -22,17 +22,22 @@ export function plainLines(event: ProgressEvent, printChainId = false): string[]
     case 'waiting':
       return [waitingLine(event)];
     case 'unpacking':
-      return [`unpacking ${safe(event.platform)} ${safe(event.target)}...`];
+      return [`${whose(event)}unpacking ${safe(event.platform)} ${safe(event.target)}...`];
     case 'layer':
       if (event.status === 'extracting') return [];
-      return [`layer ${event.index + 1}/${event.count} ${event.desc.digest}: ${event.status}`];
+      return [`${whose(event)}layer ${event.index + 1}/${event.count} ${event.desc.digest}: ${event.status}`];
     case 'unpacked':
-      return printChainId ? [`image chain ID: ${safe(event.chainId)}`] : [];
+      return printChainId ? [`${whose(event)}image chain ID: ${safe(event.chainId)}`] : [];
     case 'failed':
       return [`${safe(event.image ?? '')}: failed: ${safe(redact(event.message))}`];
     default:
       return [];
   }
+}
+
+/** Of many images the name of the one: each has a layer 1. */
+function whose({ image }: ProgressEvent): string {
+  return image === undefined ? '' : `${safe(image)}: `;
 }
 
 /** `waiting 37 s, asked by registry.example`. */

@@ -19,8 +19,8 @@ export interface UnpackRow {
   /** Indices of the layers that are unpacked. */
   readonly ready: Set<number>;
   count: number;
-  /** The layer that is being unpacked: its index and the share of its blob that is consumed. */
-  current: { readonly index: number; readonly share: number } | undefined;
+  /** The layers that are being unpacked, by their indices: the share of each one's blob that is consumed. */
+  readonly current: Map<number, number>;
   chainId: string | undefined;
 }
 
@@ -44,6 +44,8 @@ export interface ProgressState {
   readonly blobs: Map<string, BlobRow>;
   readonly unpacks: UnpackRow[];
   syncing: boolean;
+  /** Nothing more comes, after a failure too. */
+  ended: boolean;
   /** The line that says why no request is made at the moment. */
   waiting: string | undefined;
 }
@@ -57,12 +59,13 @@ export function newState(sends = false): ProgressState {
     blobs: new Map(),
     unpacks: [],
     syncing: false,
+    ended: false,
     waiting: undefined,
   };
 }
 
 function newUnpack(image: string | undefined, platform: string, target: string): UnpackRow {
-  return { image, platform, target, ready: new Set(), count: 0, current: undefined, chainId: undefined };
+  return { image, platform, target, ready: new Set(), count: 0, current: new Map(), chainId: undefined };
 }
 
 /** Applies one event to the state, in place. */
@@ -90,7 +93,7 @@ export function advance(state: ProgressState, event: ProgressEvent): void {
     case 'unpacked': {
       const { platform, image } = event;
       const row = state.unpacks.findLast((one) => one.platform === platform && one.image === image);
-      if (row) Object.assign(row, { chainId: event.chainId, current: undefined });
+      if (row) row.chainId = event.chainId;
       break;
     }
     case 'syncing':
@@ -152,11 +155,11 @@ function advanceLayer(state: ProgressState, event: Extract<ProgressEvent, { type
   if (row === undefined) return;
   row.count = event.count;
   if (event.status === 'extracting') {
-    row.current = { index: event.index, share: event.desc.size > 0 ? event.offset / event.desc.size : 1 };
+    row.current.set(event.index, event.desc.size > 0 ? Math.min(1, event.offset / event.desc.size) : 1);
     return;
   }
   row.ready.add(event.index);
-  if (row.current?.index === event.index) row.current = undefined;
+  row.current.delete(event.index);
 }
 
 /** Bytes that this run fetched, or sent. */

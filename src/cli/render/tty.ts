@@ -3,7 +3,8 @@ import { frame, visibleWidth } from './frame.ts';
 import { RateMeter } from './overall.ts';
 import { fetchedBytes, type ProgressState } from './progress-state.ts';
 
-const ERASE_LINE_ABOVE = '\u001b[1A\u001b[2K\r';
+const ERASE_TO_LINE_END = '\u001b[K';
+const ERASE_BELOW = '\u001b[J';
 /** Of a terminal that does not tell its height. */
 const USUAL_LINES = 24;
 
@@ -25,19 +26,24 @@ export class TtyScreen {
     const columns = this.#output.columns();
     // The cursor stands below the last line, and what has left the screen cannot be redrawn.
     const height = (this.#output.rows?.() ?? USUAL_LINES) - 1;
-    const rate = this.#meter.rate(elapsed, fetchedBytes(state));
-    const lines = frame(state, { elapsed, columns, lines: height, rate, colour: this.#colour });
-    const text = `${this.#erase(columns)}${lines.map((line) => `${line}\n`).join('')}`;
+    const now = this.#meter.rate(elapsed, fetchedBytes(state));
+    const { isEarly: early } = this.#meter;
+    const rate = state.ended ? undefined : now;
+    const lines = frame(state, { elapsed, columns, lines: height, rate, early, colour: this.#colour });
+    // Written over the old lines: erased ones would flicker. At the end of a full line the cursor stands on its last character.
+    const rest = (line: string) => (visibleWidth(line) === columns ? '' : ERASE_TO_LINE_END);
+    const text = lines.map((line) => `${line}${rest(line)}\n`).join('');
+    const back = this.#back(columns);
     this.#drawn = lines;
-    await this.#output.write(text);
+    await this.#output.write(`${back}${text}${ERASE_BELOW}`);
   }
 
-  /** Counts rows by the width of now: in a terminal that became narrower an old line takes several. */
-  #erase(columns: number | undefined): string {
+  /** To the first line. Counts rows by the width of now: in a terminal that became narrower an old line takes several. */
+  #back(columns: number | undefined): string {
     const rows = this.#drawn.reduce(
       (sum, line) => sum + (columns === undefined ? 1 : Math.max(1, Math.ceil(visibleWidth(line) / columns))),
       0,
     );
-    return ERASE_LINE_ABOVE.repeat(rows);
+    return rows === 0 ? '' : `\u001b[${rows}A\r`;
   }
 }

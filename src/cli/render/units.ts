@@ -15,14 +15,9 @@ export function decimalSize(bytes: number): string {
   return `${Number(value.toPrecision(4))}${unit}`;
 }
 
-/** The total of the display: a size cut to six characters, padded on the left to seven (Go's `%7.6v`). */
-export function totalSize(bytes: number): string {
-  return binarySize(bytes).slice(0, 6).padStart(7);
-}
-
-/** An offset of the display: a size cut and padded on the left to eight characters (Go's `%8.8s`). */
-export function offsetSize(bytes: number): string {
-  return binarySize(bytes).slice(0, 8).padStart(8);
+/** A size of the display, on the right of nine columns. ctr cuts it to six or eight characters, and with it the unit. */
+export function paddedSize(bytes: number): string {
+  return binarySize(bytes).padStart(9);
 }
 
 function scale(bytes: number, base: number, units: readonly string[]): [number, string] {

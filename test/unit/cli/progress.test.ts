@@ -64,22 +64,22 @@ test('progress: the table of ctr 1.6, line by line', () => {
   const lines = frame(stateOf(...RUNNING), { elapsed: 141, colour: false });
   const row = (key: string, rest: string) => key.padEnd(80) + rest;
   assert.deepEqual(lines, [
-    row(`${NAME}:`, `resolved       |${FULL}| `),
-    row(`index-sha256:${d64}:`, `done           |${FULL}| `),
+    row(`${NAME}:`, `resolved         |${FULL}| `),
+    row(`index-sha256:${d64}:`, `done             |${FULL}| `),
     row(
       `layer-sha256:${'1'.repeat(64)}:`,
-      `downloading    |${'+'.repeat(13)}${'-'.repeat(25)}|  1.0 MiB/2.9 MiB `,
+      `downloading      |${'+'.repeat(13)}${'-'.repeat(25)}|   1.0 MiB/2.9 MiB `,
     ),
-    row(`config-sha256:${'b'.repeat(64)}:`, `waiting        |${'-'.repeat(38)}| `),
-    row('elapsed: 0.1 s', `total:  1.0 Mi ${'(7.1 MiB/s)'.padEnd(41)}`),
+    row(`config-sha256:${'b'.repeat(64)}:`, `waiting          |${'-'.repeat(38)}| `),
+    row('elapsed: 0.1 s', `total:   1.0 MiB ${'(7.1 MiB/s)'.padEnd(41)}`),
     '1.0 MiB of 2.9 MiB; 1 of 3 blobs',
   ]);
 });
 
 test('progress: before anything is known', () => {
   const lines = frame(stateOf({ type: 'resolving', name: NAME }), { elapsed: 0, colour: false });
-  assert.equal(lines[0], `${NAME}: resolving      |${'-'.repeat(38)}| `);
-  assert.match(lines[1] ?? '', /^elapsed: 0\.0 s +total: {3}0\.0 B \(0\.0 B\/s\) +$/);
+  assert.equal(lines[0], `${NAME}: resolving        |${'-'.repeat(38)}| `);
+  assert.match(lines[1] ?? '', /^elapsed: 0\.0 s +total: {5}0\.0 B \(0\.0 B\/s\) +$/);
 });
 
 test('progress: elapsed time has one decimal in four characters', () => {
@@ -108,7 +108,7 @@ test('progress: unpacking counts its layers and says what it is at', () => {
   const line = () => frame(state, { elapsed: 0, colour: false }).at(-2);
   assert.equal(line(), `unpacking linux/amd64 ${target}... 1/3 layers (50%)`);
   advance(state, { type: 'layer', ...at, index: 1, status: 'extracted', offset: layer.size });
-  assert.equal(line(), `unpacking linux/amd64 ${target}... 2/3 layers`);
+  assert.equal(line(), `unpacking linux/amd64 ${target}... 2/3 layers (66%)`);
   advance(state, { type: 'unpacked', platform: 'linux/amd64', chainId: 'sha256:c' });
   assert.equal(line(), `unpacking linux/amd64 ${target}...`);
   advance(state, { type: 'syncing' });
@@ -150,13 +150,13 @@ test('progress: of many images a row for all, those in work, and their own unpac
     'h/a:1:',
     'h/b:1:',
     'elapsed: 0.0 s total:',
-    'unpacking linux/amd64 t... 1/2 layers',
+    'unpacking linux/amd64 t... 1/2 layers (50%)',
     'unpacking linux/arm64 t...',
-    '1 of 2 layers',
+    '1 of 2+ layers',
   ]);
   const failed = of('h/b:1', { type: 'failed', kind: 'NotFound', message: 'gone\u001b', hint: undefined });
   const done = of('h/a:1', { type: 'recorded', name: 'h/a:1', target: 't' });
-  assert.deepEqual(lines(...failed, ...done), ['3 images:', 'elapsed: 0.0 s total:', '1 of 2 layers']);
+  assert.deepEqual(lines(...failed, ...done), ['3 images:', 'elapsed: 0.0 s total:', '1 of 2+ layers']);
   const state = stateOf(...events, ...failed, ...done);
   assert.match(frame(state, { elapsed: 0, colour: false })[0] ?? '', /2 ended, 1 failed/);
   assert.match(progressLine(state, 0, 1000), /^2 of 3 images \(1 failed\)/);
@@ -180,7 +180,7 @@ test('progress: in 110 columns digests are short and the bar is whole', () => {
   const lines = frame(stateOf(...RUNNING), { elapsed: 1, colour: false, columns: 110 });
   assert.equal(
     lines[2]?.trimEnd(),
-    `layer-sha256:111111111111:  downloading    |${'+'.repeat(13)}${'-'.repeat(25)}|  1.0 MiB/2.9 MiB`,
+    `layer-sha256:111111111111:  downloading |${'+'.repeat(13)}${'-'.repeat(25)}|   1.0 MiB/2.9 MiB`,
   );
 });
 
@@ -227,11 +227,14 @@ for (const [name, events] of [
 
 test('progress: the overall line has bytes, rate, time left and layers, and fits 40 columns', () => {
   const state = stateOf(...sixty());
-  assert.equal(overallLine(state, 3_000_000), '13.0 MiB of 60.0 MiB, 2.9 MiB/s, 16 s left; 1 of 60 layers');
-  assert.equal(overallLine(state, 3_000_000, 40), '13.0/60.0 MiB 2.9 MiB/s 16s 1/60');
-  assert.equal(overallLine(state, undefined), '13.0 MiB of 60.0 MiB; 1 of 60 layers');
-  assert.equal(overallLine(state, 0), '13.0 MiB of 60.0 MiB, 0.0 B/s; 1 of 60 layers');
-  assert.equal(overallLine(newState(), 5), undefined);
+  const rate = 3_000_000;
+  assert.equal(overallLine(state, { rate }), '13.0 MiB of 60.0 MiB, 2.9 MiB/s, 16 s left; 1 of 60 layers');
+  assert.equal(overallLine(state, { rate, columns: 40 }), '13.0/60.0 MiB 2.9 MiB/s 16s 1/60');
+  assert.equal(overallLine(state, { rate, early: true }), '13.0 MiB of 60.0 MiB, 2.9 MiB/s; 1 of 60 layers');
+  assert.equal(overallLine(state, { rate, early: true, columns: 40 }), '13.0/60.0 MiB 2.9 MiB/s 1/60');
+  assert.equal(overallLine(state, {}), '13.0 MiB of 60.0 MiB; 1 of 60 layers');
+  assert.equal(overallLine(state, { rate: 0 }), '13.0 MiB of 60.0 MiB, 0.0 B/s; 1 of 60 layers');
+  assert.equal(overallLine(newState(), { rate: 5 }), undefined);
 });
 
 test('progress: a screen draws no more lines than the window has, whatever its height becomes', async () => {
@@ -250,6 +253,9 @@ test('progress: the rate is that of the last seconds', () => {
   const meter = new RateMeter();
   assert.equal(meter.rate(0, 0), undefined);
   assert.equal(meter.rate(1000, 1000), 1000);
+  assert.equal(meter.isEarly, true);
+  meter.rate(2000, 2001);
+  assert.equal(meter.isEarly, false);
   for (let at = 2000; at <= 6000; at += 1000) meter.rate(at, 1000 + at);
   assert.equal(meter.rate(20_000, 7000), undefined, 'nothing is known of the last seconds');
   assert.equal(meter.rate(21_000, 12_000), 5000);
@@ -350,4 +356,73 @@ test('json: stage times are told as they are, descriptors are cut', () => {
     ...event,
     desc: { mediaType: layer.mediaType, digest: layer.digest, size: layer.size },
   });
+});
+
+test('progress: after a failure nothing moves: no rate, no time left, what was on its way has stopped', async () => {
+  let text = '';
+  const write = async (data: string | Uint8Array) => {
+    text = String(data);
+  };
+  const screen = new TtyScreen({ isTerminal: true, columns: () => 120, write }, false);
+  const state = stateOf(...RUNNING);
+  await screen.draw(state, 0);
+  state.blobs.set('x', { size: 1 << 20, offset: 1 << 19, start: 0, status: 'downloading' });
+  await screen.draw(state, 3000);
+  assert.match(text, /downloading.*KiB\/s, \d+ s left;/s);
+  state.ended = true;
+  await screen.draw(state, 3100);
+  assert.match(text, /stopped .*1\.0 MiB\/2\.9 MiB/);
+  assert.doesNotMatch(text, /downloading|left/);
+});
+
+test('progress: bars and columns stay where they are while rows come and go', () => {
+  const bar = (events: readonly ProgressEvent[], columns: number) => {
+    const lines = frame(stateOf(...events), { elapsed: 1, colour: false, columns, lines: 6 });
+    const shown = lines.find((line) => line.startsWith('layer-')) ?? '';
+    return [shown.indexOf('|'), shown.lastIndexOf('|')];
+  };
+  const index64 = blob('manifest', index, 'done', 1000);
+  for (const columns of [72, 80, 100, 200]) {
+    const waiting = bar([index64, blob('layer', layer, 'waiting')], columns);
+    const moving = bar([index64, blob('layer', layer, 'downloading', 1_048_575)], columns);
+    const others = [desc('2', 5), desc('3', 5), desc('4', 5)].map((d) => blob('layer', d, 'waiting'));
+    const crowded = bar([index64, blob('layer', layer, 'downloading', 1), ...others], columns);
+    assert.deepEqual([moving, crowded], [waiting, waiting], `${columns}`);
+  }
+});
+
+test('progress: in a narrow window rows have percentages from the first frame on, and unpacking keeps its count', () => {
+  const target = index.digest;
+  const first = frame(stateOf({ type: 'resolved', name: NAME, root: index }), {
+    elapsed: 1,
+    colour: false,
+    columns: 40,
+  });
+  assert.equal(first[0], `${NAME}: resolved`);
+  const state = stateOf(
+    ...RUNNING,
+    { type: 'unpacking', platform: 'linux/amd64', target },
+    { type: 'layer', desc: layer, index: 0, count: 60, chainId: 'c', status: 'extracted', offset: 0 },
+  );
+  const lines = frame(state, { elapsed: 1, colour: false, columns: 40 });
+  assert.ok(lines.includes('1/60 layers (1%) of linux/amd64'), lines.join('\n'));
+});
+
+test('progress: a screen writes over its lines, and erases no character of a full one', async () => {
+  let text = '';
+  const write = async (data: string | Uint8Array) => {
+    text = String(data);
+  };
+  const screen = new TtyScreen({ isTerminal: true, columns: () => 40, rows: () => 10, write }, false);
+  await screen.draw(stateOf(...sixty()), 1000);
+  const first = text.split('\n').length - 1;
+  await screen.draw(stateOf(...sixty()), 1000);
+  assert.ok(text.startsWith(`\u001b[${first}A\r`) && text.endsWith('\u001b[J'), JSON.stringify(text));
+  for (const line of text
+    .slice(text.indexOf('\r') + 1)
+    .split('\n')
+    .slice(0, -1)) {
+    const isFull = visibleWidth(line.replace('\u001b[K', '')) === 40;
+    assert.equal(line.endsWith('\u001b[K'), !isFull, JSON.stringify(line));
+  }
 });

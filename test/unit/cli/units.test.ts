@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  age,
-  binarySize,
-  decimalSize,
-  duration,
-  offsetSize,
-  totalSize,
-} from '../../../src/cli/render/units.ts';
+import { age, binarySize, decimalSize, duration, paddedSize } from '../../../src/cli/render/units.ts';
 import { parseDuration } from '../../../src/core/duration.ts';
 import { messageOf } from '../../../src/core/errors.ts';
 
@@ -24,25 +17,17 @@ test('units: binary sizes step at 1024 and keep one decimal', () => {
   for (const [bytes, want] of vectors) assert.equal(binarySize(bytes), want);
 });
 
-test('units: the total is cut to six characters and set in seven', () => {
+test('units: a size of the display is set in nine columns, and keeps its unit', () => {
   const vectors: [number, string][] = [
-    [0, '  0.0 B'],
-    [586, ' 586.0 '],
-    [1000, ' 1000.0'],
-    [1024, ' 1.0 Ki'],
-    [1048575, ' 1024.0'],
-    [1048576, ' 1.0 Mi'],
-    [3001171, ' 2.9 Mi'],
-    [28521267, ' 27.2 M'],
-    [2 ** 30, ' 1.0 Gi'],
+    [0, '    0.0 B'],
+    [586, '  586.0 B'],
+    [1000, ' 1000.0 B'],
+    [1024, '  1.0 KiB'],
+    [1048575, '1024.0 KiB'],
+    [28521267, ' 27.2 MiB'],
+    [2 ** 30, '  1.0 GiB'],
   ];
-  for (const [bytes, want] of vectors) assert.equal(totalSize(bytes), want);
-});
-
-test('units: an offset is cut to and set in eight characters', () => {
-  assert.equal(offsetSize(1048576), ' 1.0 MiB');
-  assert.equal(offsetSize(28521267), '27.2 MiB');
-  assert.equal(offsetSize(1048575), '1024.0 K');
+  for (const [bytes, want] of vectors) assert.equal(paddedSize(bytes), want);
 });
 
 test('units: decimal sizes have four significant digits', () => {
