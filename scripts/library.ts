@@ -5,6 +5,8 @@ import { transform } from 'esbuild';
 
 /** The last is started by its URL, so that no import leads to it; programs bundle the worker by the name `hawser/worker`. */
 const ENTRIES: readonly string[] = ['src/mod', 'src/web', 'src/entry/worker'];
+/** What programs import by a name of the package. */
+const FACES: readonly string[] = ['src/mod.d.ts', 'src/web.d.ts'];
 /** For programs that are compiled for an ECMAScript version without AsyncDisposable, which the declarations name. */
 const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n';
 /** Of modules beside the importing one, in what tsc writes: `from './a.js'`, `import('./a.js')`. */
@@ -21,7 +23,7 @@ export async function writeLibrary(compiled: string, target: string): Promise<vo
   for (const path of reached(compiled, '.d.ts')) {
     // tsc leaves the names of the sources in declarations.
     const text = readFileSync(join(compiled, path), 'utf8').replaceAll(RELATIVE, "'$2.js'");
-    put(path, path === 'src/mod.d.ts' ? DISPOSABLE + text : text);
+    put(path, FACES.includes(path) ? DISPOSABLE + text : text);
   }
 }
 
@@ -35,7 +37,8 @@ function reached(dir: string, extension: string): Set<string> {
   return found;
 }
 
-/** Without comments and line breaks; names stay, for stacks. */
+/** Without comments, in lines of about 120: Node prints the whole line of an error that nobody catches. Names stay, for stacks. */
 async function small(code: string): Promise<string> {
-  return (await transform(code, { format: 'esm', minifySyntax: true, minifyWhitespace: true })).code;
+  const shape = { format: 'esm', minifySyntax: true, minifyWhitespace: true, lineLimit: 120 } as const;
+  return (await transform(code, shape)).code;
 }

@@ -43,6 +43,18 @@ describe('the JSR package', () => {
     assert.equal(code, 0, stderr);
   });
 
+  test('npm run docs makes a page of each verb', async () => {
+    const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+      scripts: { docs: string };
+    };
+    const [, ...words] = scripts.docs.split(' ');
+    const pages = join(temp.path, 'docs');
+    const args = words.map((word) => word.replace('build/docs', pages));
+    await execOk(deno, args, { cwd: repository, env });
+    for (const page of ['~/pull.html', '~/files.html', '~/ImageFile.html', 'web/~/open.html'])
+      assert.match(readFileSync(join(pages, page), 'utf8'), /<html/, page);
+  });
+
   test('it holds the library, without the command line, tests and tools', () => {
     const others = published.filter((path) => !/^src\/(?!cli\/).*\.ts$|^wasm\/.*\.generated\.ts$/.test(path));
     assert.deepEqual(others.sort(), ['LICENSE', 'README.md', 'deno.json']);
