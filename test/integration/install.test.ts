@@ -1,5 +1,5 @@
 /**
- * A newcomer gets from the downloaded files to a running container with README's commands, verbatim: in busybox and musl, in Debian
+ * A newcomer gets from the downloaded files to a running container with the commands of README.md and docs/install.md, verbatim: in busybox and musl, in Debian
  * (under CI, or HAWSER_DEBIAN_ROOTS=1), and from outside in a root that has nothing. docker.io is a registry of the test, by a hosts.toml.
  */
 import assert from 'node:assert/strict';
@@ -11,17 +11,20 @@ import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { execOk } from '../support/exec.ts';
 import { findTool, needs } from '../support/needs.ts';
-import { commandsAfter } from '../support/readme.ts';
+import { Commands, isNotRun } from '../support/readme.ts';
 import { ALPINE_LIKE, debian, EMPTY, type Root, skipRoot, wantsDebian } from '../support/roots.ts';
 import { repository } from '../support/runtimes.ts';
 import { scratch } from '../support/scratch.ts';
 
 const release = join(repository, 'dist/release');
 const FILES = ['SHA256SUMS', 'hawser-linux-x64.gz'];
-const INSTALL = commandsAfter('Check the sum, unpack, run:');
-const CONTAINER = commandsAfter('From there to a container:');
-const CHROOT = commandsAfter('Without a container runtime:');
-const FROM_OUTSIDE = commandsAfter('In a root that has nothing, no shell either, from outside:');
+const THIS = 'integration/install.test.ts';
+const readme = new Commands('README.md', THIS);
+const guide = new Commands('docs/install.md', THIS);
+const INSTALL = readme.take('Install', (line) => !isNotRun('README.md', line));
+const CONTAINER = guide.take('From the executable to a container');
+const CHROOT = guide.take('Without a container runtime');
+const FROM_OUTSIDE = guide.take('In a root that has nothing');
 
 function absent(): string | false {
   if (existsSync(join(release, 'SHA256SUMS'))) return false;
@@ -33,7 +36,9 @@ function absent(): string | false {
 const WITH_RUNC: readonly Root[] =
   wantsDebian || process.env.CI === 'true' ? [debian('bookworm', 'runc')] : [];
 
-describe("README's commands", {
+test('no command of the pages is left', () => assert.deepEqual([...readme.left(), ...guide.left()], []));
+
+describe('the commands of README.md and docs/install.md', {
   skip: absent() || needs({ root: true, tools: ['busybox', 'runc', 'unshare', 'chroot'] }),
 }, () => {
   let registry: TestRegistry;

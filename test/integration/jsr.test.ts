@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry } from '../registry/registry.ts';
 import { exec, execOk } from '../support/exec.ts';
+import { PAGES } from '../support/readme.ts';
 import { deno, repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
@@ -55,9 +56,9 @@ describe('the JSR package', () => {
       assert.match(readFileSync(join(pages, page), 'utf8'), /<html/, page);
   });
 
-  test('it holds the library, without the command line, tests and tools', () => {
+  test('it holds the library and the guides, without the command line, tests and tools', () => {
     const others = published.filter((path) => !/^src\/(?!cli\/).*\.ts$|^wasm\/.*\.generated\.ts$/.test(path));
-    assert.deepEqual(others.sort(), ['LICENSE', 'README.md', 'deno.json']);
+    assert.deepEqual(others.sort(), [...PAGES, 'LICENSE', 'deno.json'].sort());
     assert.ok(!published.includes('src/entry/hawser.ts'));
   });
 

@@ -1,6 +1,6 @@
 /** The commands of docs/nodes.md, as they stand there: a bundle is made, and brought into the containerd of a node. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
@@ -10,19 +10,21 @@ import { type Containerd, startContainerd } from '../support/containerd.ts';
 import { type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
 import { hawser, quickest } from '../support/hawser.ts';
 import { needs } from '../support/needs.ts';
+import { blocksOf, Commands } from '../support/readme.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
-import { node26, repository } from '../support/runtimes.ts';
+import { node26 } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 import { serve } from '../support/serving.ts';
 import { smallImage } from '../support/small-image.ts';
 
-const guide: string = readFileSync(join(repository, 'docs/nodes.md'), 'utf8');
+const PAGE = 'docs/nodes.md';
+const commands = new Commands(PAGE, 'integration/node-guide.test.ts');
 
-/** The blocks of a language, in their order. */
+/** The blocks of a language that is no shell's, in their order. */
 function blocks(language: string): string[] {
-  return [...guide.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\n\`\`\``, 'gs'))].map(
-    ([, text = '']) => text,
-  );
+  return blocksOf(PAGE)
+    .filter((block) => block.language === language)
+    .map(({ lines }) => lines.join('\n'));
 }
 
 /** In a mount namespace of its own, where the directories that the guide names are empty ones. */
@@ -46,7 +48,7 @@ case "$*" in enable*) exec sh -c "$(sed -n 's/^ExecStart=//p' "$W/unit")";; esac
 const DIE =
   'require("node:net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
 
-describe('docs/nodes.md', {
+describe(PAGE, {
   skip: needs({ root: true, tools: ['docker-registry', 'skopeo', 'containerd', 'ctr', 'unshare'] }),
 }, () => {
   let temp: Scratch;
@@ -99,8 +101,7 @@ describe('docs/nodes.md', {
 
   test('the bundle is made, and cloud-init fills the node with it', async () => {
     writeFileSync(join(temp.path, 'images.txt'), `${listed}\n`);
-    const [make = ''] = blocks('sh');
-    await execOk('bash', ['-ec', make], {
+    await execOk('bash', ['-ec', commands.take('Where there is a network: make the bundle').join('\n')], {
       cwd: temp.path,
       env: { ...env, PATH: `${join(temp.path, 'bin')}:${process.env.PATH}` },
     });
@@ -124,22 +125,23 @@ describe('docs/nodes.md', {
       [listed, `${registry.host}/small@`, ''],
     );
     for (const { labels } of images) assert.equal(labels['io.cri-containerd.pinned'], 'pinned');
-    const [, check = ''] = (blocks('sh')[1] ?? '').split('\n');
+    const [check] = commands.take('Did it work?', (line) => line.startsWith('hawser '));
     const checked = await onNode(`${runcmd[0]}\n${check}`);
     assert.match(checked.stdout, /complete.*true/, explain(checked));
   });
 
   test('the DaemonSet: its pod fills a node from the one machine that serves the bundle, and again costs a look', async () => {
     const server = hawser(quickest, join(temp.path, 'served'));
-    const [, , onServer = ''] = blocks('sh');
-    const commands = onServer.split('\n');
+    const heading = 'A hundred nodes from one bundle: DaemonSet';
+    const onServer = commands.take(heading, (line) => line.includes(' import '));
+    const [listening = ''] = commands.take(heading, (line) => line.includes(' serve '));
     // In the place of hawser's own image: what is in it is not run here.
     await execOk('cp', [join(temp.path, 'node.tar.zst'), join(temp.path, 'hawser-oci.tar')]);
-    await execOk('bash', ['-ec', commands.filter((line) => line.includes(' import ')).join('\n')], {
+    await execOk('bash', ['-ec', onServer.join('\n')], {
       cwd: temp.path,
       env: { ...env, HAWSER_ROOT: server.root, PATH: `${join(temp.path, 'bin')}:${process.env.PATH}` },
     });
-    const [, listen = ''] = /serve --listen (\S+)/.exec(commands.at(-1) ?? '') ?? [];
+    const [, listen = ''] = /serve --listen (\S+)/.exec(listening) ?? [];
     const [map, set] = parseAllDocuments(blocks('yaml')[1] ?? '').map((one) => one.toJS());
     const pod = set.spec.template.spec;
     const [fill] = pod.initContainers;
@@ -154,7 +156,7 @@ describe('docs/nodes.md', {
         name,
       );
     assert.ok(
-      commands.some((line) => line.includes(fill.image)),
+      onServer.some((line) => line.includes(fill.image)),
       'the image of the pod is what is imported',
     );
     const served = await serve(quickest, server.root, '--access-log');
@@ -232,4 +234,6 @@ describe('docs/nodes.md', {
       /No containerd is found here: .*k3s.*\nhint: Start it first, or name its socket/,
     );
   });
+
+  test('no command of the page is left', () => assert.deepEqual(commands.left(), []));
 });

@@ -13,6 +13,7 @@ import { execOk } from '../support/exec.ts';
 import { oneFile } from '../support/hawser.ts';
 import { findTool, needs, requirePeer } from '../support/needs.ts';
 import { type NpmRegistry, startNpmRegistry } from '../support/npm-registry.ts';
+import { Commands, PAGES } from '../support/readme.ts';
 import { deno, node22, node26, repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 
@@ -97,14 +98,15 @@ describe('the npm package', { skip }, () => {
     assert.equal(readFileSync(join(tree, 'etc/motd'), 'utf8'), 'second\n');
   }
 
-  test('it holds the library, the one file, the schemas, the manual page and completions, and not the executable', () => {
+  test('it holds the library, the one file, the schemas, the guides, the manual page and completions, and not the executable', () => {
     const allowed =
-      /^dist\/(?:lib|shell)\/|^schema\/\w+\.v1\.json$|^dist\/hawser\.mjs$|^(package\.json|README\.md|LICENSE)$/;
+      /^dist\/(?:lib|shell)\/|^schema\/\w+\.v1\.json$|^docs\/[\w-]+\.md$|^dist\/hawser\.mjs$|^(package\.json|README\.md|LICENSE)$/;
     const paths = packed.files.map(({ path }) => path);
     assert.deepEqual(
       paths.filter((path) => !allowed.test(path)),
       [],
     );
+    for (const page of PAGES) assert.ok(paths.includes(page), page);
     for (const name of ['documents', 'progress']) assert.ok(paths.includes(`schema/${name}.v1.json`), name);
     for (const name of ['hawser.1', 'hawser.bash', '_hawser', 'hawser.fish'])
       assert.ok(paths.includes(`dist/shell/${name}`), name);
@@ -239,10 +241,10 @@ openStore({ rot: 1 });
     });
   }
 
-  test("README's esbuild command makes a bundle that fetches and unpacks, on Node 26 and 22", async () => {
-    const readme = readFileSync(join(repository, 'README.md'), 'utf8');
-    const command = /```sh\n(esbuild [^`]*)```/.exec(readme)?.[1];
-    assert.ok(command !== undefined, 'README has the command');
+  test("the guide's esbuild command makes a bundle that fetches and unpacks, on Node 26 and 22", async () => {
+    const commands = new Commands('docs/library.md', 'integration/package.test.ts');
+    const command = commands.take('Bundle a program').join('\n');
+    assert.deepEqual(commands.left(), []);
     const path = `${join(repository, 'node_modules/.bin')}${delimiter}${env.PATH}`;
     await execOk('sh', ['-e', '-c', command], { cwd: app, env: { ...env, PATH: path } });
     for (const node of [node26, node22]) await unpacks(node, QUIET, 'out/app.js');

@@ -1,4 +1,4 @@
-/** `deno run` with no more permissions than the README says: a sandbox that fetches, and one that also unpacks. */
+/** `deno run` with no more permissions than docs/runtimes.md says: a sandbox that fetches, and one that also unpacks. */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -79,7 +79,7 @@ describe('deno run with few permissions', { skip: unbuilt() }, () => {
     assert.match(result.stderr, /^hawser: .*--allow-read/m);
   });
 
-  test('what the README lists is enough to pull', { skip: needs({ root: true }) }, async () => {
+  test('what docs/runtimes.md lists is enough to pull', { skip: needs({ root: true }) }, async () => {
     const names = ['read', 'write', 'net', 'env', 'sys', 'ffi', 'run'];
     const permissions = names.map((name) => `--allow-${name}`);
     const pulled = await run(permissions, ['--root', join(dir, 'pulled'), 'pull', reference]);

@@ -1,19 +1,19 @@
 /** The commands of docs/trust.md, as they stand there: an image is signed, verified, and kept out of a node where it is not signed. */
 import assert from 'node:assert/strict';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { type ExecResult, exec, execOk, describe as explain } from '../support/exec.ts';
 import { quickest } from '../support/hawser.ts';
 import { findTool, needs } from '../support/needs.ts';
+import { blocksOf, Commands } from '../support/readme.ts';
 import { type RealRegistry, startDockerRegistry } from '../support/real-registry.ts';
-import { repository } from '../support/runtimes.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 import { smallImage } from '../support/small-image.ts';
 import { pushRealImage, realKey } from '../support/trust-fixtures.ts';
 
-const guide: string = readFileSync(join(repository, 'docs/trust.md'), 'utf8');
+const PAGE = 'docs/trust.md';
 
 /** In a mount namespace of its own: /etc is a copy, what else the guide writes to is empty. */
 const NODE = `
@@ -35,18 +35,17 @@ const signers = [
 ] as const;
 
 for (const { by, skip } of signers) {
-  describe(`docs/trust.md, with ${by}`, {
+  describe(`${PAGE}, with ${by}`, {
     skip: needs({ root: true, tools: ['docker-registry', 'skopeo', 'unshare'] }) || skip,
   }, () => {
     let temp: Scratch;
     let registry: RealRegistry;
     let env: NodeJS.ProcessEnv;
 
-    /** The blocks of a language, in their order, with our registry in the place of the example. */
-    const blocks = (language: string): string[] =>
-      [...guide.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\n\`\`\``, 'gs'))].map(([, text = '']) =>
-        text.replaceAll('registry.example', registry.host),
-      );
+    const commands = new Commands(PAGE, 'integration/trust-guide.test.ts');
+    const ours = (text: string): string => text.replaceAll('registry.example', registry.host);
+    /** Lines of the page, with our registry in the place of the example. */
+    const take = (...which: Parameters<Commands['take']>): string => ours(commands.take(...which).join('\n'));
 
     before(async () => {
       temp = scratch();
@@ -67,7 +66,7 @@ for (const { by, skip } of signers) {
       if (by === 'cosign') {
         await registry.push(await imageOf(2000), 'team/app:1.0');
         const { stdout } = await inTurn(`hawser digest ${registry.host}/team/app:1.0`);
-        const [sign = ''] = blocks('sh');
+        const sign = take('Sign, where the image is built');
         await inTurn(
           `DIGEST=${stdout.trim()}\n${sign.replace('cosign sign', '$& --allow-insecure-registry')}`,
         );
@@ -76,20 +75,26 @@ for (const { by, skip } of signers) {
         await inTurn(`hawser copy ${registry.host}/team/app:1 ${registry.host}/team/app:1.0`);
         copyFileSync(realKey('signer.pub'), join(temp.path, 'cosign.pub'));
       }
-      writeFileSync(join(temp.path, 'policy.json'), blocks('json')[0] ?? '');
+      writeFileSync(join(temp.path, 'policy.json'), policy());
     });
     after(async () => {
       await registry.close();
       await temp[Symbol.asyncDispose]();
     });
 
+    const policy = (): string =>
+      ours(
+        blocksOf(PAGE)
+          .find(({ language }) => language === 'json')
+          ?.lines.join('\n') ?? '',
+      );
     const inTurn = (commands: string): Promise<ExecResult> =>
       execOk('bash', ['-ec', commands], { cwd: temp.path, env });
     const onNode = (commands: string): Promise<ExecResult> =>
       exec('unshare', ['--mount', 'bash', '-c', `${NODE}\n${commands}`], { cwd: temp.path, env });
 
     test('a pull by the key: the signed image, not another', async () => {
-      const [, pull = ''] = blocks('sh');
+      const pull = take('Verify, at a pull');
       const done = await inTurn(pull);
       assert.match(done.stdout, /team\/app:1\.0: verified sha256:\w+: key SHA256:/);
       const other = await exec('bash', ['-ec', pull.replaceAll('team/app', 'team/unsigned')], {
@@ -101,7 +106,10 @@ for (const { by, skip } of signers) {
     });
 
     test('image and signatures go across a gap; what is not signed, and another key, do not', async () => {
-      const [, , carry = '', bring = ''] = blocks('sh');
+      const heading = 'Carry image and signatures across a gap';
+      const isHere = (line: string): boolean => /^hawser (?:pull|export) /.test(line);
+      const carry = take(heading, isHere);
+      const bring = take(heading, (line) => !isHere(line));
       for (const [app, key, code] of [
         ['app', 'cosign.pub', 0],
         ['app', realKey('other.pub'), 1],
@@ -118,7 +126,8 @@ for (const { by, skip } of signers) {
     });
 
     test('a policy on the node, and hawser as an image verifier of containerd', async () => {
-      const [, , , , pull = '', link = ''] = blocks('sh');
+      const pull = take('On a node, for every pull: a policy');
+      const link = take('What containerd pulls by itself');
       assert.equal((await onNode(pull)).code, 0);
       const other = await onNode(pull.replaceAll('team/app', 'team/unsigned'));
       assert.equal(other.code, 1, explain(other));
@@ -135,5 +144,7 @@ echo "{\\"mediaType\\":\\"$type\\",\\"digest\\":\\"$digest\\",\\"size\\":400}" |
       assert.equal(no.code, 1, explain(no));
       assert.match(no.stdout, /not signed/);
     });
+
+    test('no command of the page is left', () => assert.deepEqual(commands.left(), []));
   });
 }

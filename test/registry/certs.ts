@@ -1,4 +1,4 @@
-/** A private CA and a certificate for 127.0.0.1, localhost and registry.test, and bad ones, made by the openssl tool. */
+/** A private CA and a certificate for 127.0.0.1, localhost and registry.test (or other names), and bad ones, made by the openssl tool. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,18 +18,18 @@ export interface TestCerts {
   readonly clientKey: string;
 }
 
-const NAMES = 'IP:127.0.0.1,DNS:localhost,DNS:registry.test';
+const NAMES: readonly string[] = ['IP:127.0.0.1', 'DNS:localhost', 'DNS:registry.test'];
 
-export function makeCerts(): TestCerts {
+export function makeCerts(names: readonly string[] = NAMES): TestCerts {
   const dir = tempDir('hawser-certs-');
   try {
-    return makeIn(dir.path);
+    return makeIn(dir.path, names.join(','));
   } finally {
     dir[Symbol.dispose]();
   }
 }
 
-function makeIn(dir: string): TestCerts {
+function makeIn(dir: string, names: string): TestCerts {
   const at = (name: string): string => join(dir, name);
   const openssl = (...args: string[]): void => {
     execFileSync('openssl', args, { stdio: 'pipe' });
@@ -79,12 +79,12 @@ function makeIn(dir: string): TestCerts {
       ...['-days', '2', '-extfile', at(`${name}.ext`), '-out', at(`${name}.pem`)],
     );
   };
-  const forServer = (names: string): string =>
-    `basicConstraints=CA:FALSE\nsubjectAltName=${names}\nextendedKeyUsage=serverAuth\n`;
+  const forServer = (of: string): string =>
+    `basicConstraints=CA:FALSE\nsubjectAltName=${of}\nextendedKeyUsage=serverAuth\n`;
   request('server');
-  sign('server', forServer(NAMES));
+  sign('server', forServer(names));
   sign('other', forServer('DNS:other.test'), 'server');
-  writeFileSync(at('expired.ext'), forServer(NAMES));
+  writeFileSync(at('expired.ext'), forServer(names));
   writeFileSync(at('index.txt'), '');
   const settings = `database=${at('index.txt')}\nnew_certs_dir=${dir}\nrand_serial=yes\ndefault_md=sha256\npolicy=names`;
   writeFileSync(at('ca.conf'), `[ca]\ndefault_ca=own\n[own]\n${settings}\n[names]\ncommonName=supplied\n`);
