@@ -75,53 +75,50 @@ export async function runPage(
   given: Given = {},
 ): Promise<ExecResult> {
   // Not in HAWSER_TEST_TMP: below /dev, Deno grants nothing less than everything.
-  await using dir = scratch('hawser-guide-', tmpdir());
-  const [home, bin, etc] = ['home', 'bin', 'etc'].map((name) => join(dir.path, name)) as [
-    string,
-    string,
-    string,
-  ];
-  for (const made of [home, bin]) mkdirSync(made);
-  cpSync('/etc', etc, { recursive: true, verbatimSymlinks: true });
-  const { ca, cert, key } = makeCerts(HOSTS.map((host) => `DNS:${host}`));
-  mkdirSync(join(etc, 'ssl/certs'), { recursive: true });
-  for (const [path, text] of [
-    [join(etc, 'ssl/certs/ca-certificates.crt'), ca],
-    [join(etc, 'hosts'), `127.0.0.1 localhost ${HOSTS.join(' ')}\n`],
-    [join(dir.path, 'cert'), cert],
-    [join(dir.path, 'key'), key],
-  ] as const)
-    writeFileSync(path, text);
-  const hawser = `exec ${quickest.command.map((word) => `'${word}'`).join(' ')} "$@"`;
-  for (const [name, text] of Object.entries({ ...given.programs, hawser })) {
-    writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`);
-    chmodSync(join(bin, name), 0o755);
-  }
-  for (const [name, target] of [
-    ['node', node26],
-    ['deno', deno],
-  ] as const)
-    symlinkSync(target, join(bin, name));
-  for (const [name, text] of Object.entries(given.files ?? {})) writeFileSync(join(home, name), text);
-  writeFileSync(join(dir.path, 'prelude.sh'), PRELUDE);
-  const script = join(dir.path, 'page.sh');
-  writeFileSync(script, scriptOf(page, blocks));
-  // Whatever a page leaves running ends with its shell.
-  const alone = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  return await exec('unshare', [...alone, 'bash', script], {
-    env: {
+  const dir = scratch('hawser-guide-', tmpdir());
+  try {
+    furnish(dir.path, given);
+    writeFileSync(join(dir.path, 'prelude.sh'), PRELUDE);
+    writeFileSync(join(dir.path, 'page.sh'), scriptOf(page, blocks));
+    const sockets = Object.entries(given.sockets ?? {}).map(([path, socket]) => `${path} ${socket}`);
+    const env = {
       ...given.env,
-      PATH: `${bin}:${process.env.PATH}`,
-      HOME: home,
+      PATH: `${join(dir.path, 'bin')}:${process.env.PATH}`,
+      HOME: join(dir.path, 'home'),
       W: dir.path,
       PAGE: page,
-      SOCKETS: Object.entries(given.sockets ?? {})
-        .map(([path, socket]) => `${path} ${socket}`)
-        .join('\n'),
+      SOCKETS: sockets.join('\n'),
       NODE: node26,
       REPOSITORY: repository,
-    },
-  });
+    };
+    return await exec('unshare', [...ALONE, 'bash', join(dir.path, 'page.sh')], { env });
+  } finally {
+    await dir[Symbol.asyncDispose]();
+  }
+}
+
+/** Whatever a page leaves running ends with its shell. */
+const ALONE = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+/** Makes `home/`, `bin/` and `etc/`, and the certificate of the registries. */
+function furnish(dir: string, { files = {}, programs = {} }: Given): void {
+  const at = (...names: string[]): string => join(dir, ...names);
+  for (const name of ['home', 'bin']) mkdirSync(at(name));
+  cpSync('/etc', at('etc'), { recursive: true, verbatimSymlinks: true });
+  mkdirSync(at('etc/ssl/certs'), { recursive: true });
+  const { ca, cert, key } = makeCerts(HOSTS.map((host) => `DNS:${host}`));
+  writeFileSync(at('etc/ssl/certs/ca-certificates.crt'), ca);
+  writeFileSync(at('etc/hosts'), `127.0.0.1 localhost ${HOSTS.join(' ')}\n`);
+  writeFileSync(at('cert'), cert);
+  writeFileSync(at('key'), key);
+  const hawser = `exec ${quickest.command.map((word) => `'${word}'`).join(' ')} "$@"`;
+  for (const [name, text] of Object.entries({ ...programs, hawser })) {
+    writeFileSync(at('bin', name), `#!/bin/sh\n${text}\n`);
+    chmodSync(at('bin', name), 0o755);
+  }
+  symlinkSync(node26, at('bin/node'));
+  symlinkSync(deno, at('bin/deno'));
+  for (const [name, text] of Object.entries(files)) writeFileSync(at('home', name), text);
 }
 
 /** Each line has the number that it has in the page; the first, which no block has, makes the world. */
