@@ -24,6 +24,8 @@ const SEED = chosenSeed() % 1_000_000;
 /** Most of them on the runtime that the executable has. */
 const PULLS = Number(process.env.HAWSER_PULLS ?? (isDeno || process.version.startsWith('v22.') ? 10 : 80));
 const AT_ONCE = 16;
+/** Bytes of the layer that a worker unpacks while it arrives (small-layer.ts). */
+const LARGE = 300_000;
 const TIMEOUTS = { connect: 2000, headers: 1000, stall: 300 };
 /** Milliseconds: far beyond what tries and limits add up to. */
 const BOUND = 60_000;
@@ -44,7 +46,7 @@ async function makeCase(nth: number, heal: boolean): Promise<Case> {
   const random = seeded(SEED * 1000 + nth);
   const tree: Record<string, string> = {};
   const layers = Array.from({ length: 5 }, (_, layer) => {
-    const size = layer === 2 ? 150_000 : 1000 + Math.floor(random() * 20_000);
+    const size = layer === 2 ? LARGE : 1000 + Math.floor(random() * 20_000);
     const data = noise(size, SEED + nth * 10 + layer + 1);
     tree[`layer${layer}`] = Buffer.from(data).toString('latin1');
     tree.last = `${nth} ${layer}`;
@@ -56,7 +58,7 @@ async function makeCase(nth: number, heal: boolean): Promise<Case> {
     };
   });
   const image = await buildImage({ layers });
-  const faults = randomFaults(random, { size: 150_000, heal });
+  const faults = randomFaults(random, { size: LARGE, heal });
   const title = `pull ${nth} of seed ${SEED}: ${JSON.stringify(faults)}`;
   return { nth, title, faults, image, tree };
 }

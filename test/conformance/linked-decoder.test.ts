@@ -34,8 +34,8 @@ const threads = (): number => readdirSync('/proc/self/task').length;
 /** Waits, at most some seconds, until there are as many threads as before. */
 async function untilThreads(count: number): Promise<void> {
   for (let tries = 0; threads() > count; tries++) {
-    assert.ok(tries < 400, `${threads()} threads, ${count} before`);
-    await delay(20);
+    assert.ok(tries < 2000, `${threads()} threads, ${count} before`);
+    await delay(5);
   }
 }
 
@@ -49,23 +49,28 @@ test('linked decoders: the static executable has them, and no other program', ()
 });
 
 for (const format of FORMATS) {
-  test(`linked decoders: ${format}: an abort in the middle of a bomb ends the thread at once`, {
+  test(`linked decoders: ${format}: an abort in the middle of a bomb ends the thread within 50 ms`, {
     skip,
   }, async () => {
     const bomb = pack(format, new Uint8Array(256 * MIB));
     const codec = await codecs.get(format, 'native');
     const before = threads();
-    const stop = new AbortController();
-    const reader = codec.decode(sourceOf(bomb, bomb.length).stream, { signal: stop.signal }).getReader();
-    for (let chunks = 0; chunks < 5; chunks++) await reader.read();
-    assert.ok(threads() > before);
-    const start = performance.now();
-    stop.abort(new Error('enough'));
-    await assert.rejects(async () => {
-      while (!(await reader.read()).done);
-    }, /enough/);
-    await untilThreads(before);
-    assert.ok(performance.now() - start < 1000);
+    let soonest = Number.POSITIVE_INFINITY;
+    // Other programs may have the processors.
+    for (let tries = 0; tries < 10 && soonest >= 50; tries++) {
+      const stop = new AbortController();
+      const reader = codec.decode(sourceOf(bomb, bomb.length).stream, { signal: stop.signal }).getReader();
+      for (let chunks = 0; chunks < 5; chunks++) await reader.read();
+      assert.ok(threads() > before);
+      const start = performance.now();
+      stop.abort(new Error('enough'));
+      await assert.rejects(async () => {
+        while (!(await reader.read()).done);
+      }, /enough/);
+      await untilThreads(before);
+      soonest = Math.min(soonest, performance.now() - start);
+    }
+    assert.ok(soonest < 50, `${soonest} ms`);
   });
 
   test(`linked decoders: ${format}: 500 streams, whole, damaged and cancelled, leave no thread and no memory`, {

@@ -1,5 +1,5 @@
 /**
- * SIGKILL at random moments of a pull. The next pull completes, asks for no blob that was complete, continues those that
+ * SIGKILL at random moments of a pull, every other one with the portable decoders. The next pull completes, asks for no blob that was complete, continues those that
  * were begun, and leaves the store as if nothing had happened. HAWSER_SEED repeats a run.
  */
 import assert from 'node:assert/strict';
@@ -61,11 +61,17 @@ describe('a pull that was killed', { skip: needs({ root: true, tools: TOOLS }) }
     }
   };
   /** One pull killed after `delay` milliseconds, then one that must do the rest. Says how many blobs were continued. */
-  const killOnce = async (which: Flavour, delay: number, undisturbed: Awaited<ReturnType<typeof look>>) => {
+  const killOnce = async (
+    which: Flavour,
+    { delay, codec }: { readonly delay: number; readonly codec: string },
+    undisturbed: Awaited<ReturnType<typeof look>>,
+  ) => {
     await using dir = scratch();
     const store = hawser(which, dir.path);
     proxy.rate = SLOW;
-    const first = await store.run(['images', 'pull', image], { started: (child) => killAfter(child, delay) });
+    const first = await store.run(['images', 'pull', '--codec', codec, image], {
+      started: (child) => killAfter(child, delay),
+    });
     assert.ok(first.signal === 'SIGKILL' || first.code === 0, explain(first));
     const [complete, begun] = [completeBlobs(dir.path), begunBlobs(dir.path)];
     proxy.log = [];
@@ -94,8 +100,9 @@ describe('a pull that was killed', { skip: needs({ root: true, tools: TOOLS }) }
       const seen = { complete: 0, begun: 0 };
       for (let n = 0; n < kills; n++) {
         const delay = Math.round(random() * whole);
-        await t.test(`after ${delay} of ${Math.round(whole)} ms`, async () => {
-          const result = await killOnce(which, delay, undisturbed);
+        const codec = n % 2 === 0 ? 'auto' : 'portable';
+        await t.test(`after ${delay} of ${Math.round(whole)} ms, ${codec}`, async () => {
+          const result = await killOnce(which, { delay, codec }, undisturbed);
           seen.complete += result.complete;
           seen.begun += result.begun;
         });

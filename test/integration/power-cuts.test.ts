@@ -1,5 +1,5 @@
 /**
- * Power cuts at random moments of a pull: afterwards `images check` tells the truth, the next pull completes, and nothing is left
+ * Power cuts at random moments of a pull, every other one with the portable decoders: afterwards `images check` tells the truth, the next pull completes, and nothing is left
  * over. HAWSER_POWER_CUTS says how many (default 4), HAWSER_SEED repeats a run.
  */
 import assert from 'node:assert/strict';
@@ -73,6 +73,7 @@ describe('a power cut', { skip: binary.skip || needs({ root: true, tools: TOOLS 
   /** One cut. Says what was wrong, and whether there was one. */
   const cutOnce = async (n: number): Promise<{ readonly wrong: string[]; readonly cut: boolean }> => {
     const mode = MODES[n % MODES.length] ?? '';
+    const codec = n % 2 === 0 ? 'native' : 'portable';
     const dir = join(temp.path, `cut-${n}`);
     const disk = new CuttableDisk(dir);
     const root = join(disk.path, 'store');
@@ -85,7 +86,15 @@ describe('a power cut', { skip: binary.skip || needs({ root: true, tools: TOOLS 
     try {
       const had = random() < 0.5;
       if (had) assert.equal((await hawser('pull', refs.a)).code, 0);
-      const [file, ...before] = disk.command([...binary.command, '--root', root, 'pull', refs.b]);
+      const [file, ...before] = disk.command([
+        ...binary.command,
+        '--root',
+        root,
+        'pull',
+        '--codec',
+        codec,
+        refs.b,
+      ]);
       const stop = new AbortController();
       const churn = writeBackAtRandom(root, random, stop.signal);
       const child = spawn(file, before, { stdio: 'ignore' });

@@ -10,6 +10,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -26,6 +27,7 @@ import type { ApplyJob, Workers } from '../../src/core/layers/workers.ts';
 import { failure } from '../support/failure.ts';
 import { isDeno, needs } from '../support/needs.ts';
 import { concat, testBytes } from '../support/streams.ts';
+import { header } from '../support/tar-builder.ts';
 import { tempDir } from '../support/tmp.ts';
 
 type Body = (workers: Workers, dir: string) => Promise<void>;
@@ -254,6 +256,35 @@ async function tarOf(files: Readonly<Record<string, Uint8Array>>): Promise<Uint8
   return concat(...chunks);
 }
 
+/** A layer of one file of zeros, which takes seconds to unpack: in each compression. */
+function longLayers(): Readonly<Record<string, Uint8Array>> {
+  const size = 4 << 20;
+  const count = 200;
+  const zeros = new Uint8Array(size);
+  const whole = (compress: (bytes: Uint8Array) => Uint8Array): Uint8Array =>
+    concat(compress(header({ size: size * count })), ...Array(count).fill(compress(zeros)));
+  return { gzip: whole(zlib.gzipSync), zstd: whole(zlib.zstdCompressSync) };
+}
+
+/** Milliseconds until the call ends when it is aborted in the middle: the least of several, as other programs may have the processors. */
+async function soonestAbort(workers: Workers, job: Partial<ApplyJob>, root: string): Promise<number> {
+  let soonest = Number.POSITIVE_INFINITY;
+  for (let tries = 0; tries < 10 && soonest >= 50; tries++) {
+    mkdirSync(root);
+    const stop = new AbortController();
+    const applying = workers.apply(jobOf({ ...job, root }), { signal: stop.signal });
+    const file = join(root, 'file');
+    while (!existsSync(file) || statSync(file).size < 3 << 20)
+      await new Promise((done) => setTimeout(done, 1));
+    const began = performance.now();
+    stop.abort(new Error('stop'));
+    await assert.rejects(applying, /stop/);
+    soonest = Math.min(soonest, performance.now() - began);
+    rmSync(root, { recursive: true });
+  }
+  return soonest;
+}
+
 /** The worker that ships (src/entry/worker.ts), through `make`. */
 export function workersSuite(name: string, make: () => Workers): void {
   const check = (title: string, body: Body, skip: string | false = false) =>
@@ -325,6 +356,20 @@ export function workersSuite(name: string, make: () => Workers): void {
     assert.ok(inodes < 2001);
     assert.deepEqual(await workers.usage(root), { size, inodes });
   });
+  check(
+    'an abort is seen within 50 ms, of each compression and codec',
+    async (workers, dir) => {
+      for (const [name, blob] of Object.entries(longLayers())) {
+        writeFileSync(join(dir, name), blob);
+        for (const codec of ['auto', 'portable'] as const) {
+          const job = { blob: join(dir, name), blobSize: blob.length, codec };
+          const soonest = await soonestAbort(workers, job, join(dir, `${name}-${codec}`));
+          assert.ok(soonest < 50, `${name}, ${codec}: ${soonest} ms`);
+        }
+      }
+    },
+    needs({ root: true }),
+  );
   check('usage counts inodes once, copyTree copies, removeTree removes', async (workers, dir) => {
     const root = join(dir, 'from');
     mkdirSync(join(root, 'sub'), { recursive: true });

@@ -29,7 +29,7 @@ export interface Images {
   readonly b: TestImage;
 }
 
-/** Two images that share their lowest layer; `b` has a whiteout, a hard link and a layer that is not small. */
+/** Two images that share their lowest layer; `b` has a whiteout, a hard link and a layer for a worker (small-layer.ts). */
 async function makeImages(): Promise<Images> {
   const base = {
     entries: [
@@ -46,7 +46,7 @@ async function makeImages(): Promise<Images> {
         {
           entries: [
             { name: 'etc/.wh.gone', data: '' },
-            { name: 'only-b', data: noise(100_000, 7) },
+            { name: 'only-b', data: noise(300_000, 7) },
             { name: 'link', type: 'link', linkname: 'only-b' },
             { name: 'sym', type: 'symlink', linkname: 'only-b' },
           ],

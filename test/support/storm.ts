@@ -59,7 +59,8 @@ export class Storm {
 
   async #pull(): Promise<void> {
     const snapshotter = this.#below(5) === 0 ? ['--snapshotter', 'native'] : [];
-    const line = ['pull', '--progress', 'none', ...snapshotter, this.#one(this.#opts.refs)];
+    const codec = this.#one(['native', 'portable']);
+    const line = ['pull', '--progress', 'none', '--codec', codec, ...snapshotter, this.#one(this.#opts.refs)];
     await this.#command('pull', line, this.#below(10) < KILLED.pull, /$^/);
   }
 

@@ -23,7 +23,7 @@ for (const provider of PROVIDERS) {
     after(() => arena.close());
     const groups: Record<string, Case>[] = [TAR, PATHS, LAYERS];
     // What is decompressed does not depend on how system calls are made.
-    if (provider === PROVIDERS[0]) groups.unshift(COMPRESSION);
+    if (provider === PROVIDERS[0]) groups.unshift(COMPRESSION, byPortable(COMPRESSION));
     for (const [name, given] of groups.flatMap((group) => Object.entries(group))) {
       if (given.notByTools === true && provider !== 'ffi') continue;
       const utf8Only = provider === 'paths' || (isDeno && provider === 'tools');
@@ -31,6 +31,12 @@ for (const provider of PROVIDERS) {
       test(caseTitle(name, given), () => check(arena, given));
     }
   });
+}
+
+/** The same with our own decoders. */
+function byPortable(cases: Record<string, Case>): Record<string, Case> {
+  const given = Object.entries(cases);
+  return Object.fromEntries(given.map(([name, one]) => [`portable: ${name}`, { ...one, codec: 'portable' }]));
 }
 
 async function check(arena: Arena, { blobs, want, fails, check: also, ...how }: Case): Promise<void> {
