@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { main } from '../../src/cli/main.ts';
 import { HawserError } from '../../src/core/errors.ts';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
+import type { Syscalls } from '../../src/core/ports/syscalls.ts';
 import { parseReference } from '../../src/core/reference/parse.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { OWN_POLICY } from '../../src/core/trust/choose-policy.ts';
@@ -122,9 +123,18 @@ async function asVerifier(
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-  const code = await main({ ...runtime, host, fs }, args);
+  const code = await main({ ...runtime, host, fs, syscalls: async () => ROOTS }, args);
   return { code, out: stdout.text(), err: stderr.text(), bytes: stdout.bytes() };
 }
+
+/** A machine where every file is root's, in root's directories. */
+const ROOTS = {
+  openRoot: () => ({}),
+  openDir: () => ({}),
+  closeDir: () => {},
+  fstat: () => ({ mode: 0o040755, uid: 0, gid: 0 }),
+  lstat: () => ({ mode: 0o100644, uid: 0, gid: 0 }),
+} as unknown as Syscalls;
 
 const TYPE = 'application/vnd.oci.descriptor.v1+json';
 

@@ -1,13 +1,22 @@
-/** The signed images through the command line: all by the executable, some of each form by every other way to run hawser. */
+/** The signed images through the command line: all by the executable, some of each form by every other way to run hawser; and those of cosign and skopeo. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
-import { exec } from '../support/exec.ts';
-import { type Flavour, flavours } from '../support/hawser.ts';
+import { exec, describe as explain } from '../support/exec.ts';
+import { type Flavour, flavours, quickest } from '../support/hawser.ts';
+import { needs } from '../support/needs.ts';
+import { startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
-import { policyOf, serveTrustFixtures, type TrustCase, trustCases } from '../support/trust-fixtures.ts';
+import {
+  policyOf,
+  pushRealImage,
+  realKey,
+  serveTrustFixtures,
+  type TrustCase,
+  trustCases,
+} from '../support/trust-fixtures.ts';
 
 /** What needs each of the libraries, and what is refused. */
 const FEW = ['k01-valid', 'k02-other-key', 'f01-valid', 'b20-keyless', 'b23-no-sct'];
@@ -61,4 +70,57 @@ describe('signed images through the command line', () => {
       assert.deepEqual(wrong, []);
     });
   }
+});
+
+/** Image, requests after the one for the image, and the most bytes that those may bring (section 4 of the facts about trust). */
+const REAL: readonly (readonly [string, number, number])[] = [
+  ['cosign2', 2, 1000],
+  ['cosign3-attachment', 2, 1000],
+  ['skopeo', 2, 1100],
+  ['skopeo-index', 2, 1100],
+  // Nothing at the tag of signatures, no referrers API, the list under the tag, the bundle.
+  ['cosign3', 5, 2800],
+];
+describe('images that cosign and skopeo have signed, at a docker-registry', {
+  skip: needs({ tools: ['docker-registry'] }),
+}, () => {
+  test('accepted by their key for the requests that it takes; refused by another, and without a signature', async () => {
+    await using temp = scratch();
+    await using registry = await startDockerRegistry();
+    const fetched = async (name: string, key: string) => {
+      const rule = { type: 'exactRepository', dockerRepository: `registry.test/real/${name}` };
+      const requirement = { type: 'sigstore', keyPath: realKey(key), signedIdentity: rule };
+      const policy = join(temp.path, 'policy.json');
+      writeFileSync(policy, JSON.stringify({ default: [requirement] }));
+      const [program, ...args] = quickest.command;
+      const how = ['--json', '--platform', 'linux/amd64', '--policy', policy];
+      const ref = `${registry.host}/real/${name}:1`;
+      return await exec(program, [
+        ...args,
+        '--root',
+        join(temp.path, 'store'),
+        'content',
+        'fetch',
+        ...how,
+        ref,
+      ]);
+    };
+    for (const [name, requests, most] of REAL) {
+      await pushRealImage(registry.host, name, `real/${name}`);
+      const good = await fetched(name, 'signer.pub');
+      assert.equal(good.code, 0, explain(good));
+      const [voucher] = JSON.parse(good.stdout).done[0].verified;
+      assert.equal(voucher.requests, requests, name);
+      assert.ok(voucher.bytes > 0 && voucher.bytes < most, `${name}: ${voucher.bytes} bytes`);
+    }
+    for (const name of ['skopeo', 'cosign3']) {
+      const other = await fetched(name, 'other.pub');
+      assert.equal(other.code, 1, explain(other));
+      assert.match(JSON.parse(other.stderr).message, /none good: 1 is by another key/);
+    }
+    await pushRealImage(registry.host, 'skopeo', 'real/unsigned', '1');
+    const unsigned = await fetched('unsigned', 'signer.pub');
+    assert.equal(unsigned.code, 1, explain(unsigned));
+    assert.match(JSON.parse(unsigned.stderr).message, /it is not signed: no signature at/);
+  });
 });

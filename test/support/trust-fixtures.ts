@@ -77,13 +77,18 @@ export function serveTrustFixtures(registry: TestRegistry): void {
   }
 }
 
-/** The images that cosign itself has signed, by their names below `registry.test/real`. */
+/** The images that cosign and skopeo themselves have signed, by their names below `registry.test/real`. */
 export const realImages: readonly string[] = readdirSync(join(dir, 'real'))
   .filter((file) => file.endsWith('.json'))
   .map((file) => file.replace(/\.json$/, ''));
 
-/** Sends one of those to a registry that takes uploads, as `repository`. */
-export async function pushRealImage(host: string, name: string, repository: string): Promise<void> {
+/** Sends one of those to a registry that takes uploads, as `repository`; `only`: with this tag alone. */
+export async function pushRealImage(
+  host: string,
+  name: string,
+  repository: string,
+  only?: string,
+): Promise<void> {
   const { tags, manifests, blobs } = readReal(name);
   const base = `http://${host}/v2/${repository}`;
   for (const [hex, { text, base64 }] of Object.entries(blobs)) {
@@ -96,7 +101,7 @@ export async function pushRealImage(host: string, name: string, repository: stri
   // What an index lists has to be there.
   for (const { text } of [...manifests].sort((a, b) => Number(isIndex(a.text)) - Number(isIndex(b.text)))) {
     const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
-    const [tag = digest] = Object.keys(tags).filter((one) => tags[one] === digest);
+    const [tag = digest] = Object.keys(tags).filter((one) => tags[one] === digest && (only ?? one) === one);
     const headers = { 'content-type': (JSON.parse(text) as Document).mediaType };
     await sent(await fetch(`${base}/manifests/${tag}`, { method: 'PUT', headers, body: text }));
   }
@@ -113,8 +118,11 @@ async function sent(response: Response): Promise<void> {
 const readReal = (name: string): Repository =>
   JSON.parse(readFileSync(join(dir, 'real', `${name}.json`), 'utf8'));
 
+/** The tags of one of those, and what they name. */
+export const realTags = (name: string): Readonly<Record<string, string>> => readReal(name).tags;
+
 /** `signer.pub`: of all of them. `other.pub`: of none. */
-export const realKey = (name: 'signer.pub' | 'other.pub'): string => join(dir, 'real', name);
+export const realKey = (name: string): string => join(dir, 'real', name);
 
 /** Puts those there, as `real/NAME:1`. */
 export function serveRealImages(registry: TestRegistry): void {

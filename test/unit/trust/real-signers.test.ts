@@ -1,8 +1,9 @@
-/** What cosign 2 and 3 write is accepted by their key, and refused by another. */
+/** What cosign 2 and 3 and skopeo write is accepted by their key, and refused by another. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { parsePlatform } from '../../../src/core/platforms/parse.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
+import { ALL_CAPABILITIES } from '../../../src/core/registry/hosts.ts';
 import { parsePolicy } from '../../../src/core/trust/policy.ts';
 import { policyJudge } from '../../../src/core/trust/policy-judge.ts';
 import type { Verdict } from '../../../src/core/trust/verdict.ts';
@@ -11,7 +12,7 @@ import { createClock } from '../../../src/platform/process/clock.ts';
 import { createSignatureChecks } from '../../../src/platform/trust/checks.ts';
 import { withClient } from '../../registry/client.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
-import { realImages, realKey, serveRealImages } from '../../support/trust-fixtures.ts';
+import { realImages, realKey, serveRealImages, realTags as tagsOf } from '../../support/trust-fixtures.ts';
 
 const deps = {
   fs: createFileSystem(),
@@ -25,7 +26,7 @@ const platform = parsePlatform('linux/amd64', { os: 'linux', architecture: 'amd6
 const UNSEEN = ['cosign2-referrer'];
 
 for (const api of [true, false]) {
-  describe(`images that cosign has signed, ${api ? 'with' : 'without'} the referrers API`, () => {
+  describe(`images that cosign and skopeo have signed, ${api ? 'with' : 'without'} the referrers API`, () => {
     let registry: TestRegistry;
     before(async () => {
       registry = await startRegistry(api ? { lists: { referrers: { filters: true } } } : {});
@@ -65,3 +66,76 @@ for (const api of [true, false]) {
     }
   });
 }
+
+/** What is asked for, the rule for the signed name (skopeo signs a tag, podman's default asks for the tag), and whether that will do. */
+const SKOPEO: readonly (readonly [string, object | undefined, boolean])[] = [
+  ['registry.test/real/skopeo:1', undefined, true],
+  ['registry.test/real/skopeo:2', undefined, false],
+  ['registry.test/real/skopeo@DIGEST', undefined, true],
+  ['registry.test/real/cosign2:1', undefined, false],
+  ['registry.test/real/cosign2@DIGEST', undefined, false],
+  ['registry.test/real/cosign2:1', { type: 'matchRepository' }, true],
+  ['registry.test/real/skopeo:2', { type: 'matchRepository' }, true],
+  ['registry.test/real/skopeo:1', { type: 'matchExact' }, true],
+  [
+    'registry.test/real/skopeo:2',
+    { type: 'exactReference', dockerReference: 'registry.test/real/skopeo:1' },
+    true,
+  ],
+  ['mirror.test/real/skopeo:1', undefined, false],
+  [
+    'mirror.test/real/skopeo:1',
+    { type: 'remapIdentity', prefix: 'mirror.test', signedPrefix: 'registry.test' },
+    true,
+  ],
+  ['registry.test/real/skopeo-index:1', undefined, true],
+  ['registry.test/real/skopeo-index@ENTRY', undefined, true],
+];
+test('9 to 11 of trust: a policy of podman takes the tag that skopeo has signed, and nothing of cosign, which signs none', async () => {
+  const registry = await startRegistry();
+  try {
+    serveRealImages(registry);
+    for (const name of ['skopeo', 'cosign2']) {
+      const bytes = await registry.content(`real/${name}`, tagsOf(name)['1'] ?? '');
+      registry.putManifest(
+        `real/${name}`,
+        '2',
+        'application/vnd.oci.image.manifest.v1+json',
+        bytes ?? new Uint8Array(),
+      );
+    }
+    const host = {
+      name: 'x',
+      base: new URL(`${registry.url}/v2`),
+      capabilities: ALL_CAPABILITIES,
+      namespace: 'x',
+    };
+    const hosts = async () => ({ source: 'hosts.toml', hosts: [host] });
+    for (const [asked, signedIdentity, isGood] of SKOPEO) {
+      const requirement = { type: 'sigstoreSigned', keyPath: realKey('signer.pub'), signedIdentity };
+      const text = JSON.stringify({ default: [requirement] });
+      const policy = parsePolicy(new TextEncoder().encode(text), 'of the test', false);
+      const name = asked.replace(/^[^/]+\/real\/|[:@].*$/g, '');
+      const image = tagsOf(name)['1'] ?? '';
+      const [entry = ''] = Object.keys(tagsOf(name)).filter(
+        (tag) => tag.endsWith('.sig') && !tag.includes(image.slice(7)),
+      );
+      const reference = parseReference(
+        asked.replace('DIGEST', image).replace('ENTRY', entry.replace('-', ':').replace('.sig', '')),
+      );
+      await withClient({ hosts }, async (client) => {
+        const { root } = await client.resolve(reference);
+        const subject = { reference, root, platforms: [platform], evidence: client.evidence(reference) };
+        const verdict = await policyJudge(deps, policy).judge(subject, {});
+        assert.equal(
+          verdict.accepted,
+          isGood,
+          `${asked} ${JSON.stringify(signedIdentity)} ${JSON.stringify(verdict)}`,
+        );
+        if (!verdict.accepted) assert.match(verdict.reason, /1 names registry\.test\/real\//);
+      });
+    }
+  } finally {
+    await registry.close();
+  }
+});

@@ -110,7 +110,7 @@ test('in /tmp a file of the user for whom sudo runs this is taken where it is na
   await assert.rejects(as(0, { SUDO_UID: String(OTHER) })(file, true, {}), OTHERS);
 });
 
-test('a file that is not there: whoever reads it says so', async () => {
+test('a file that is gone is not taken for one that was never there', async () => {
   await as(0)(join(dir, 'none'), false, {});
-  await assert.rejects(as(0)(join(dir, 'none'), true, {}), (err) => kindOf(err) === 'NotFound');
+  await assert.rejects(as(0)(join(dir, 'none'), true, {}), (err) => kindOf(err) === 'FailedPrecondition');
 });
