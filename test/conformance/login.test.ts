@@ -54,6 +54,7 @@ async function hawser(
   args: readonly string[],
   password = 'secret',
   more: Readonly<Record<string, string>> = {},
+  user?: string,
 ): Promise<Ran> {
   const base = composeRuntime(parts, { workerUrl: workerUrl() });
   const [stdout, stderr] = [collector(), collector()];
@@ -64,7 +65,10 @@ async function hawser(
     run: (name, given, how) =>
       base.programs.run(name.startsWith('/') ? name : join(dir.path, name), given, how),
   };
-  const host = { ...base.host, env, stdout, stderr, onInterrupt, readLine: async () => password };
+  // With a user who types the name, too, standard input is a terminal.
+  const readLine = async ({ silent = false } = {}) => (silent || user === undefined ? password : user);
+  const stdinIsTerminal = user !== undefined;
+  const host = { ...base.host, env, stdout, stderr, onInterrupt, stdinIsTerminal, readLine };
   const code = await main({ ...base, host, programs }, ['--root', join(dir.path, 'root'), ...args]);
   await base.workers[Symbol.asyncDispose]();
   checkPrinted(args, { stdout: stdout.text(), stderr: stderr.text() });
@@ -226,6 +230,25 @@ test('login: what a registry does not check is told; a failing helper and a syml
     const garbage = home('text');
     assert.match((await hawser(garbage, [...LOGIN, registry.host])).err, /it is not a JSON object/);
     assert.equal((await hawser(of, ['login', registry.host])).code, 1);
+  } finally {
+    await registry.close();
+  }
+});
+
+test('login: on a terminal asks for the user and the password; without a user it keeps nothing', async () => {
+  const registry = await startRegistry({ auth: { mode: 'basic', user: 'me', pass: 'secret' } });
+  try {
+    const of = home();
+    const none = await hawser(of, ['login', registry.host], 'secret', {}, '');
+    assert.equal(none.code, 1);
+    assert.match(none.err, /^Username: hawser: login needs a user\nhint: hawser login --user NAME HOST /);
+    assert.equal(existsSync(file(of)), false);
+    const asked = await hawser(of, ['login', registry.host], 'secret', {}, 'me');
+    assert.equal(asked.code, 0, asked.err);
+    assert.match(asked.err, /^Username: Password: /);
+    assert.match(asked.out, /logged in to \S+ as me/);
+    const piped = await hawser(home(), ['login', registry.host]);
+    assert.match(piped.err, /^hawser: login needs a user$/m);
   } finally {
     await registry.close();
   }

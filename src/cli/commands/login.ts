@@ -40,7 +40,7 @@ export const login: Command = command({
   summary: 'keep credentials for a registry, once the registry has taken them',
   details:
     'They go to the helper that $DOCKER_CONFIG/config.json (~/.docker/config.json) names for the registry, or into that file, which is said.\n' +
-    'docker, podman, crane and hawser find them there. Without HOST: Docker Hub.\n\n' +
+    'docker, podman, crane and hawser find them there. Without HOST: Docker Hub. On a terminal it asks for what is not given.\n\n' +
     'Example:\n  echo "$TOKEN" | hawser login --user NAME --password-stdin ghcr.io',
   flags: [HELPER, ...REGISTRY_FLAGS, ...NETWORK_FLAGS, JSON_DOCUMENT],
   run: async (context, input) => {

@@ -31,6 +31,17 @@ export async function givenCredential(
   return { source, username, secret: secret === '' ? await askPassword(context) : secret };
 }
 
+/** Asks on a terminal for user and password; undefined where there is none, or no user is given. */
+export async function askCredential(context: Context): Promise<Credential | undefined> {
+  const { host } = context.runtime;
+  if (!host.stdinIsTerminal) return undefined;
+  await context.stderr.write('Username: ');
+  const username = await host.readLine({ signal: context.signal });
+  return username === ''
+    ? undefined
+    : { source: 'standard input', username, secret: await askPassword(context) };
+}
+
 async function askPassword(context: Context): Promise<string> {
   const { host } = context.runtime;
   if (!host.stdinIsTerminal) {

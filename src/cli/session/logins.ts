@@ -12,7 +12,7 @@ import type { RegistryEvent } from '../../core/registry/observe.ts';
 import type { NetworkFlag, RegistryFlag } from '../grammar/registry-flags.ts';
 import { withRegistry } from './asking.ts';
 import { type Context, warn } from './context.ts';
-import { givenCredential } from './credentials.ts';
+import { askCredential, givenCredential } from './credentials.ts';
 
 export type LoginContext = Context<RegistryFlag | NetworkFlag>;
 
@@ -27,7 +27,7 @@ export async function logIn(
   helper: string | undefined,
 ): Promise<LoggedIn> {
   const { signal } = context;
-  const given = await givenCredential(context);
+  const given = (await givenCredential(context)) ?? (await askCredential(context));
   if (given === undefined || !('username' in given)) throw noUser();
   const { username, secret } = given;
   let isAsked = false;
