@@ -440,6 +440,43 @@ test('with --lacks the signatures go along, whatever the other side has', () =>
     await isGone(there, ref);
   }));
 
+test('a lock: its images come, go out and come in again with their signatures', () =>
+  withWorld(async ({ store, registry, signer, other, path, far, run }) => {
+    const refs = FORMS.map((form) => {
+      const ref = registry.push(form, '1', amd64);
+      signer.sign(registry, form, amd64.root.digest, form);
+      return ref;
+    });
+    writeFileSync(path('list'), refs.join('\n'));
+    const { out } = await run('lock', path('list'));
+    writeFileSync(path('images.lock'), out);
+    const come = await run('content', 'fetch', '-f', path('images.lock'), '--verify-key', signer.key);
+    assert.equal(come.code, 0, come.err);
+    const go = await run('export', '-f', path('images.lock'), path('all.tar'));
+    assert.equal(go.code, 0, go.err);
+    const there = await far();
+    const load = (by_: Signer) =>
+      importImages({ store: there, from: path('all.tar'), unpack: false, verify: by(by_) });
+    await rejectsWith('PermissionDenied', /by another key/, load(other));
+    await load(signer);
+    for (const kept of [store, there])
+      assert.deepEqual(
+        (await verifySignatures({ store: kept, verify: by(signer) })).map(({ problem }) => problem),
+        [undefined, undefined],
+      );
+  }));
+
+test('a child of a signed index that is another: nothing comes in', () =>
+  withWorld(async ({ store, registry, signer, ref }) => {
+    registry.push(REPO, '1', index);
+    signer.sign(registry, REPO, index.root.digest, 'bundle');
+    const { mediaType, digest } = amd64.root;
+    registry.putManifest(REPO, digest, mediaType, arm64.root.bytes, digest);
+    const come = fetch(ref, { store, verify: by(signer), platforms: ['linux/amd64'] });
+    await rejectsWith('DataLoss', /sha256/, come);
+    assert.deepEqual(await store.images.list(), []);
+  }));
+
 test('push --referrers brings signatures to where cosign looks for them, and leaves those that are there', async () => {
   const to: TestRegistry = await startRegistry({ ...API, uploads: {} });
   try {

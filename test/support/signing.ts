@@ -19,8 +19,8 @@ const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 export interface Signer {
   /** The file of the public key. */
   readonly key: string;
-  /** Signs a digest of a repository; the digest of the manifest that holds the signature. */
-  sign(registry: TestRegistry, repository: string, digest: string, form: Form): string;
+  /** Signs a digest of a repository; the digest of the manifest that holds the signature. `named`: what is signed in its place. */
+  sign(registry: TestRegistry, repository: string, digest: string, form: Form, named?: string): string;
   /** A layer of cosign's old form. */
   layer(registry: TestRegistry, repository: string, digest: string, more?: object): object;
 }
@@ -52,15 +52,23 @@ export function attest(registry: TestRegistry, repository: string, digest: strin
   return attach(registry, repository, digest, [envelope], 'att');
 }
 
+interface ReferrerParts {
+  readonly artifactType: string;
+  readonly body?: unknown;
+  /** In the place of the body as JSON. */
+  readonly text?: string;
+  readonly annotations?: object;
+}
+
 /** Puts a manifest of one layer among the referrers; its digest. */
 export function refer(
   registry: TestRegistry,
   repository: string,
   digest: string,
-  { artifactType, body, annotations }: { artifactType: string; body: unknown; annotations?: object },
+  { artifactType, body, text = JSON.stringify(body), annotations }: ReferrerParts,
 ): string {
   const config = put(registry, repository, json({}), 'application/vnd.oci.empty.v1+json');
-  const layer = put(registry, repository, json(body), artifactType);
+  const layer = put(registry, repository, Buffer.from(text), artifactType);
   const subject = { mediaType: MANIFEST, digest, size: 1 };
   const parts = { config, layers: [layer], subject, annotations };
   const manifest = json({ schemaVersion: 2, mediaType: MANIFEST, artifactType, ...parts });
@@ -91,7 +99,7 @@ export function newSigner(dir: string): Signer {
     const statement = json({
       _type: 'https://in-toto.io/Statement/v1',
       predicateType: 'https://sigstore.dev/cosign/sign/v1',
-      subject: [{ digest: { sha256: digest.slice(7) } }],
+      subject: [{ digest: Object.fromEntries([digest.split(':')]) }],
       predicate: {},
     });
     const pae = Buffer.concat([
@@ -105,9 +113,9 @@ export function newSigner(dir: string): Signer {
   return {
     key,
     layer,
-    sign: (registry, repository, digest, form) =>
+    sign: (registry, repository, digest, form, named = digest) =>
       form === 'attachment'
-        ? attach(registry, repository, digest, [layer(registry, repository, digest)])
-        : refer(registry, repository, digest, { artifactType: BUNDLE, body: bundle(digest) }),
+        ? attach(registry, repository, digest, [layer(registry, repository, named)])
+        : refer(registry, repository, digest, { artifactType: BUNDLE, body: bundle(named) }),
   };
 }

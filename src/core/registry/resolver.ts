@@ -130,6 +130,16 @@ export async function readTagged(
   return { desc: root.descriptor, bytes: root.bytes };
 }
 
+/** Undefined: more than `limit` bytes, or so its head says: then none is read. */
+async function documentOf(
+  response: HttpResponse,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if ((contentLength(response) ?? 0) <= limit) return await readCapped(await decoded(response, limit), limit);
+  await response.body.cancel();
+  return undefined;
+}
+
 /**
  * GET: size and type are those of the bytes, and the digest is that of the reference or of the header, where there is one: other bytes
  * are DataLoss. NotFound has the registry's words.
@@ -143,7 +153,7 @@ async function readOnce(
   const response = await client.send('GET', target, ACCEPT, call);
   if (response.status === 404) throw await notFound(client.reference, response);
   if (!isSuccess(response)) throw await client.refusal('GET', response, target.host.base);
-  const bytes = await readCapped(await decoded(response, limit), limit);
+  const bytes = await documentOf(response, limit);
   if (bytes === undefined) throw tooLarge(client, `more than ${limit}`, limit);
   const wanted = client.reference.digest ?? digestOf(response);
   const mediaType = documentType(bytes, typeOf(response));

@@ -4,7 +4,7 @@ import { HawserError } from '../errors.ts';
 import { MAX_DEPTH, tooDeep } from '../images/dispatch.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { isIndexType } from '../oci/media-types.ts';
+import { isIndexType, isSchema1Type } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileSystem } from '../ports/file-system.ts';
@@ -92,6 +92,11 @@ class Judgement {
 
   async #bySignatures(signed: readonly SignedBy[]): Promise<Verdict> {
     const { root } = this.#subject;
+    if (isSchema1Type(root.mediaType))
+      return this.#refusal(
+        'it is of schema 1, which no signature can prove: what is stored is converted, and has another digest',
+        'Push the image again with a tool of today, and sign that',
+      );
     const { vouchers, entries, missing } = await this.#judgedTree(root, signed, new Set());
     if (missing !== undefined) return this.#refusal(missing);
     const isWhole = entries.length === 1 && entries[0] === root.digest;

@@ -1,0 +1,148 @@
+/** Attacks that need no forged signature: old schemas, other hashes, lengths that lie, lists that loop, a clock of the past. See attacks.test.ts. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { messageOf } from '../../../src/core/errors.ts';
+import { parsePlatform } from '../../../src/core/platforms/parse.ts';
+import type { Clock } from '../../../src/core/ports/clock.ts';
+import { parseReference } from '../../../src/core/reference/parse.ts';
+import { parsePolicy } from '../../../src/core/trust/policy.ts';
+import { policyJudge } from '../../../src/core/trust/policy-judge.ts';
+import { createFileSystem } from '../../../src/platform/files/file-system.ts';
+import { createClock } from '../../../src/platform/process/clock.ts';
+import { createSignatureChecks } from '../../../src/platform/trust/checks.ts';
+import { withClient } from '../../registry/client.ts';
+import { buildImage } from '../../registry/image.ts';
+import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
+import { BUNDLE, type Form, newSigner, refer, type Signer } from '../../support/signing.ts';
+import { tempDir } from '../../support/tmp.ts';
+import { MADE, policyOf, serveTrustFixtures, trustCases } from '../../support/trust-fixtures.ts';
+
+const SCHEMA1 = 'application/vnd.docker.distribution.manifest.v1+prettyjws';
+const image = await buildImage({ layers: [{ entries: [{ name: 'f', data: 'x' }] }] });
+const DIGEST = image.root.digest;
+const platform = parsePlatform('linux/amd64', { os: 'linux', architecture: 'amd64' });
+const deps = {
+  fs: createFileSystem(),
+  guard: async () => {},
+  clock: createClock(),
+  signatures: async () => createSignatureChecks(),
+};
+const FORMS: readonly Form[] = ['attachment', 'bundle'];
+
+async function withRegistry(body: (registry: TestRegistry, signer: Signer) => Promise<void>): Promise<void> {
+  const dir = tempDir();
+  const registry = await startRegistry({ lists: { referrers: { filters: true } } });
+  registry.push('a', '1', image);
+  try {
+    await body(registry, newSigner(dir.path));
+  } finally {
+    await registry.close();
+    dir[Symbol.dispose]();
+  }
+}
+
+/** Undefined: let in. Else why not, be it a refusal or an error. */
+async function whyNot(
+  registry: TestRegistry,
+  name: string,
+  policy: string,
+  clock: Clock = deps.clock,
+): Promise<string | undefined> {
+  const reference = parseReference(`${registry.host}/${name}`);
+  return await withClient({}, async (client) => {
+    const { root } = await client.resolve(reference);
+    const evidence = client.evidence(reference);
+    const parsed = parsePolicy(new TextEncoder().encode(policy), 'P', true);
+    const judge = policyJudge({ ...deps, clock }, parsed);
+    try {
+      const verdict = await judge.judge({ reference, root, platforms: [platform], evidence }, {});
+      return verdict.accepted ? undefined : verdict.reason;
+    } catch (err) {
+      return messageOf(err);
+    }
+  });
+}
+
+const byKey = ({ key }: Signer) => JSON.stringify({ default: [{ type: 'sigstore', keyPath: key }] });
+
+test('schema 1 comes in where anything does; a signature of it proves nothing', () =>
+  withRegistry(async (registry, signer) => {
+    const fixture = (name: string) =>
+      new Uint8Array(readFileSync(join(import.meta.dirname, '../../fixtures/schema1', name)));
+    const digest = `sha256:${createHash('sha256').update(fixture('payload.json')).digest('hex')}`;
+    registry.putManifest('a', 'old', SCHEMA1, fixture('served.json'), digest);
+    for (const form of FORMS) signer.sign(registry, 'a', digest, form);
+    assert.match((await whyNot(registry, 'a:old', byKey(signer))) ?? '', /^it is of schema 1/);
+    const any = JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] });
+    assert.equal(await whyNot(registry, 'a:old', any), undefined);
+  }));
+
+for (const form of FORMS)
+  test(`an image by its sha512 must be signed by its sha512: ${form}`, () =>
+    withRegistry(async (registry, signer) => {
+      const { bytes, mediaType } = image.root;
+      const digest = `sha512:${createHash('sha512').update(bytes).digest('hex')}`;
+      registry.putManifest('a', digest, mediaType, bytes, digest);
+      signer.sign(registry, 'a', DIGEST, form);
+      const ask = () => whyNot(registry, `a@${digest}`, byKey(signer));
+      assert.match((await ask()) ?? '', /is not signed/);
+      // What names the image by another hash is of another image.
+      signer.sign(registry, 'a', digest, form, DIGEST);
+      assert.match((await ask()) ?? '', /1 is of another image/);
+      signer.sign(registry, 'a', digest, form);
+      assert.equal(await ask(), undefined);
+    }));
+
+test('a bundle with a member twice is refused', () =>
+  withRegistry(async (registry, signer) => {
+    const good = signer.sign(registry, 'a', DIGEST, 'bundle');
+    assert.equal(await whyNot(registry, 'a:1', byKey(signer)), undefined);
+    const manifest = JSON.parse(new TextDecoder().decode(await registry.content('a', good)));
+    const bundle = new TextDecoder().decode(await registry.content('a', manifest.layers[0].digest));
+    const twice = bundle.replace('{', '{"dsseEnvelope":{},');
+    refer(registry, 'a', DIGEST, { artifactType: BUNDLE, text: twice });
+    registry.putManifest('a', good, manifest.mediaType, Buffer.from('{}'), good);
+    assert.match((await whyNot(registry, 'a:1', byKey(signer))) ?? '', /duplicate key "dsseEnvelope"/);
+  }));
+
+test('a manifest of signatures of 1 GB is left before its body', () =>
+  withRegistry(async (registry, signer) => {
+    signer.sign(registry, 'a', DIGEST, 'attachment');
+    registry.faults.push({ match: /\.sig$/, headers: { 'Content-Length': String(1 << 30) } });
+    assert.match((await whyNot(registry, 'a:1', byKey(signer))) ?? '', /more than 1048576 byte/);
+  }));
+
+test('a list of referrers that leads to itself has an end', () =>
+  withRegistry(async (registry, signer) => {
+    signer.sign(registry, 'a', DIGEST, 'bundle');
+    const Link = `</v2/a/referrers/${DIGEST}>; rel="next"`;
+    registry.faults.push({ match: /referrers/, headers: { Link } });
+    assert.notEqual(await whyNot(registry, 'a:1', byKey(signer)), undefined);
+    assert.ok(registry.requests.filter(({ path }) => path.includes('/referrers/')).length <= 4);
+  }));
+
+for (const part of ['manifest', 'bundle', 'payload'] as const)
+  test(`other bytes of a ${part} than its digest says prove nothing`, () =>
+    withRegistry(async (registry, signer) => {
+      const form = part === 'payload' ? 'attachment' : 'bundle';
+      const digest = signer.sign(registry, 'a', DIGEST, form);
+      const { layers } = JSON.parse(new TextDecoder().decode(await registry.content('a', digest)));
+      const spoilt = part === 'manifest' ? digest : layers[0].digest;
+      registry.faults.push({ match: spoilt, corrupt: 5 });
+      const why = await whyNot(registry, 'a:1', byKey(signer));
+      assert.match(why ?? '', /not what its descriptor says|none good|Cannot/);
+    }));
+
+test('a clock of the past revives no certificate', () =>
+  withRegistry(async (registry) => {
+    serveTrustFixtures(registry);
+    const one = trustCases.find(({ id }) => id === 'p01-valid');
+    assert.ok(one);
+    const at = (now: number) =>
+      whyNot(registry, one.ref, policyOf(one, registry.host), { ...deps.clock, now: () => now });
+    assert.equal(await at(MADE), undefined);
+    assert.match((await at(Date.parse('2026-10-01'))) ?? '', /a clock of the past/);
+  }));
