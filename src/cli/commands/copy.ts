@@ -23,7 +23,7 @@ export const copy: Command = command({
     'go along (of a layout those that it has), digests unchanged. Every byte is verified on its way; where both are one registry, blobs are lent\n' +
     'from one repository to the other. --user, --plain-http, --skip-verify and --tls* are for the registry of DST;\n' +
     'that of SRC is asked as hosts.toml says, with stored credentials. A policy, keys and programs judge the image of SRC, as they do for a pull;\n' +
-    'signatures that are copied by themselves (a tag sha256-….sig) are signed by nobody: --policy none.',
+    'signatures that are copied by themselves (a tag sha256-HEX.sig) are signed by nobody: --policy none.',
   flags: [...PUSH_FLAGS, ...GATE_FLAGS],
   run: async (context, input) => {
     const [src, dst] = [input.arg(0), input.arg(1)];

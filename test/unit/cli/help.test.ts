@@ -55,6 +55,10 @@ test('help: nothing is lost when lines are folded', () => {
     assert.ok(program.includes(spaced(`${name} ${about}`)), name);
 });
 
+test('help: every character is one that each terminal, and a manual page, can show', () => {
+  for (const about of ABOUT) assert.match(renderHelp(about, GRAMMAR, 80), /^[\n\x20-\x7e]*$/);
+});
+
 test('help: examples stand apart, each in a line to copy', () => {
   for (const { details = '', path } of GRAMMAR.commands) {
     assert.doesNotMatch(details, /[^\n]\nExamples?:|Examples?: \S/, path.join(' '));
