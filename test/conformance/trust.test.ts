@@ -329,6 +329,29 @@ test('an unsigned index that lists no manifest: what it lists must be signed', (
     await rejectsWith('PermissionDenied', /it is not signed/, fetch(ref, { store, verify: K1 }));
   }));
 
+test('what a signed index lists has the digest that is signed, whatever the registry gives for it', () =>
+  withFixtures(async (bench) => {
+    const { store, registry } = bench;
+    const name = 'fx/k24-index-signed';
+    const path = join(tempDir().path, 'policy.json');
+    const rule = { type: 'exactRepository', dockerRepository: `registry.test/${name}` };
+    const requirement = { type: 'sigstore', keyPath: keyFile('k1.pub'), signedIdentity: rule };
+    writeFileSync(path, JSON.stringify({ default: [requirement] }));
+    const { tags, manifests } = repositoryOf(name);
+    const [child] = JSON.parse(String(manifests.get(tags['1'] ?? ''))).manifests;
+    const other = await image('other');
+    const body = other.root.bytes;
+    registry.faults.push({ match: `manifests/${child.digest}`, body, contentType: child.mediaType });
+    const fetching = fetch(refOf(bench, name), {
+      store,
+      verify: { policy: path },
+      platforms: ['linux/amd64'],
+      retry: { tries: 0 },
+    });
+    await rejectsWith('DataLoss', /./, fetching);
+    assert.deepEqual(await store.images.list(), []);
+  }));
+
 test('an index of unsigned images within a signed name is refused whatever its list says', () =>
   withFixtures(async (bench) => {
     const { store, registry } = bench;

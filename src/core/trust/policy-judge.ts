@@ -46,6 +46,10 @@ function limitOf({ clock }: PolicyDeps): Limit {
   return { clock, milliseconds: TIME_LIMIT, late: new HawserError('DeadlineExceeded', message, { hint }) };
 }
 
+/** Of a registry that is flooded with signatures nothing is taken. */
+const UNSIGNED =
+  'Have the image signed as the policy asks, or ask a mirror that has the signatures (hosts.toml)';
+
 interface Judged {
   readonly vouchers: readonly Voucher[];
   /** What is signed. */
@@ -98,7 +102,7 @@ class Judgement {
         'Push the image again with a tool of today, and sign that',
       );
     const { vouchers, entries, missing } = await this.#judgedTree(root, signed, new Set());
-    if (missing !== undefined) return this.#refusal(missing);
+    if (missing !== undefined) return this.#refusal(missing, UNSIGNED);
     const isWhole = entries.length === 1 && entries[0] === root.digest;
     return { ...this.#acceptance(vouchers), ...(isWhole ? {} : { entries }) };
   }

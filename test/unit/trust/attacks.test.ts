@@ -142,6 +142,7 @@ async function judged(
 function assertRefused(verdict: Verdict, says: RegExp): void {
   assert.ok(!verdict.accepted, 'it was let in');
   assert.match(verdict.reason, says);
+  assert.match(verdict.hint ?? '', /^Have the image signed as the policy asks/);
 }
 
 test('the images of these tests are accepted as they are, in either form', () =>

@@ -204,6 +204,37 @@ test('a policy is guarded as the system’s where it is one, else as a file that
   }
 });
 
+test('inside a scope that takes anything an image is accepted, outside rejected, and one for GPG rejected with the reason', async () => {
+  const any = [{ type: 'insecureAcceptAnything' }];
+  const gpg = [{ type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k' }];
+  const policy = {
+    default: [{ type: 'reject' }],
+    transports: { docker: { 'free.test': any, '*.example.com': any, 'gpg.test': gpg } },
+  };
+  const deps = {
+    ...partsOf({ '/p.json': JSON.stringify(policy) }),
+    clock: createClock(),
+    signatures: async () => createSignatureChecks(),
+  };
+  const judge = chosenJudge(deps, { policy: '/p.json' });
+  for (const [name, reason] of [
+    ['free.test/a:1', undefined],
+    ['sub.example.com/a:1', undefined],
+    ['example.com/a:1', /the policy rejects it/],
+    ['other.test/a:1', /the policy rejects it/],
+    ['gpg.test/a:1', /the policy asks for a GPG signature, which hawser cannot check/],
+  ] as const) {
+    const subject = {
+      reference: parseReference(name),
+      root: { digest: `sha256:${'0'.repeat(64)}` },
+      evidence: {},
+    };
+    const verdict = await judge.judge(subject as never, {});
+    assert.equal(verdict.accepted, reason === undefined, name);
+    if (!verdict.accepted) assert.match(verdict.reason, reason ?? /^$/);
+  }
+});
+
 test('a file that others could have changed is no policy', async () => {
   const guard = async () => {
     throw new HawserError('PermissionDenied', 'x can be written to by other users');

@@ -91,16 +91,13 @@ const deps = {
 };
 const platform = parsePlatform('linux/amd64', { os: 'linux', architecture: 'amd64' });
 
-async function judged(one: TrustCase, registry: TestRegistry, { fs } = deps): Promise<Verdict> {
+async function judged(one: TrustCase, registry: TestRegistry, own = deps): Promise<Verdict> {
   const reference = parseReference(`${registry.host}/${one.ref}`);
   const policy = parsePolicy(new TextEncoder().encode(policyOf(one, registry.host)), 'of the fixture', true);
   return await withClient({}, async (client) => {
     const { root } = await client.resolve(reference);
     const evidence = client.evidence(reference);
-    return await policyJudge({ ...deps, fs }, policy).judge(
-      { reference, root, platforms: [platform], evidence },
-      {},
-    );
+    return await policyJudge(own, policy).judge({ reference, root, platforms: [platform], evidence }, {});
   });
 }
 
