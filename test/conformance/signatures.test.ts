@@ -155,6 +155,8 @@ test('what a pull keeps costs no request but for the config of cosign’s old fo
       const judged = await asked({ verify: by(signer) });
       const expected = { bundle: 8, attachment: 6 }[form];
       assert.equal(judged, expected + more, registry.log().join('\n'));
+      const again = await asked({ verify: by(signer) });
+      assert.equal(again, expected - 3, 'what the store has is not asked for');
     }
   }));
 
@@ -347,7 +349,7 @@ test('an archive ties no signature to an image that it does not have', () =>
     assert.deepEqual((await store.content.info(before.digest)).labels, before.labels);
   }));
 
-test('a damaged or missing signature in the store is none, and is told', () =>
+test('a damaged signature in the store is none, and is told; a pull replaces it', () =>
   withWorld(async ({ store, registry, signer, run }) => {
     for (const form of FORMS) {
       const ref = registry.push(form, '1', amd64);
@@ -366,6 +368,9 @@ test('a damaged or missing signature in the store is none, and is told', () =>
       const { sound, images } = JSON.parse(out);
       assert.equal(sound, false);
       assert.match(images[0].problem, form === 'attachment' ? /its bytes in the store/ : /no bundle|bytes/);
+      await fetch(ref, { store, verify: by(signer) });
+      const mended = await run(...args);
+      assert.equal(mended.code, 0, mended.out);
       await isGone(store, ref);
     }
   }));

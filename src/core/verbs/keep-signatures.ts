@@ -90,13 +90,14 @@ async function signaturesOf(evidence: Evidence, subject: Digest, call: Call): Pr
 
 /** Brings one manifest with its blobs, and ties it to its subject. A subject that is not here is not wanted. */
 async function keep(
-  { deps, options, lease }: KeepingJob,
-  { evidence, bring }: KeptFrom,
+  job: KeepingJob,
+  from: KeptFrom,
   { subject, desc: { mediaType, digest, size } }: Found,
-  call: { readonly signal: AbortSignal },
+  call: Call,
 ): Promise<void> {
-  const { content } = deps.backend;
-  const { signal } = call;
+  const { options } = job;
+  const { evidence } = from;
+  const { content } = job.deps.backend;
   if ((await ifFound(content.info(subject, call))) === undefined || !isManifestType(mediaType)) return;
   const desc = { mediaType, digest, size };
   const bytes = await evidence.read(desc, MAX_MANIFEST, call);
@@ -104,22 +105,30 @@ async function keep(
   const { config, layers } = manifest;
   if (layers.length > MAX_SIGNATURES) throw tooMany(layers.length, 'signatures', MAX_SIGNATURES);
   const children = [config, ...layers];
-  const labels = sourceLabels(options.reference);
-  for (const { mediaType, digest, size, data } of children) {
-    const child = { mediaType, digest, size };
-    const own = await blobOf(evidence, { ...child, data }, call);
-    await bring({ ...child, data: own }, { lease, labels, signal });
-  }
-  await bring({ ...desc, data: bytes }, { lease, labels, signal });
-  const before = (await content.info(digest, { signal })).labels;
+  for (const child of children) await bringSound(job, from, child, () => blobOf(evidence, child, call));
+  await bringSound(job, from, desc, async () => bytes);
+  const before = (await content.info(digest, call)).labels;
   await content.label(
     digest,
     { ...childLabels(children), ...sourceLabels(options.reference, before) },
-    { signal },
+    call,
   );
   const isTagged = attachmentKind(manifest) !== undefined;
   const stale = isTagged ? await staleLabels(content, subject, options.reference, call) : {};
   await content.label(subject, { ...stale, ...subjectLabel(subject, desc) }, call);
+}
+
+/** Into the store, or, where the store has the blob, under the lease; a damaged one is replaced. `bytes`: asked for only where they are needed. */
+async function bringSound(
+  { deps, options, lease, signal }: KeepingJob,
+  { bring }: KeptFrom,
+  { mediaType, digest, size }: Descriptor,
+  bytes: () => Promise<Uint8Array>,
+): Promise<void> {
+  const isSound = await ifFound(deps.backend.content.verify(digest, { signal }));
+  const call = { lease, labels: sourceLabels(options.reference), anew: isSound === false, signal };
+  const desc = { mediaType, digest, size };
+  await bring(isSound === true ? desc : { ...desc, data: await bytes() }, call);
 }
 
 /** The empty config of artifacts needs no request. */
@@ -141,7 +150,8 @@ async function staleLabels(
 ): Promise<Labels> {
   const { labels } = await content.info(subject, call);
   const stale: Record<string, string> = {};
-  for (const { desc } of await attachmentsOf(content, subject, call)) {
+  // A damaged one keeps its label.
+  for (const { desc } of (await ifFound(attachmentsOf(content, subject, call), 'DataLoss')) ?? []) {
     if (!(await isOnlyFrom(content, desc.digest, reference, call))) continue;
     for (const [key, value] of Object.entries(labels)) if (value === desc.digest) stale[key] = '';
   }
