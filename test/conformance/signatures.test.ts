@@ -406,7 +406,7 @@ test('images verify --signatures: its flags, its text, its exit codes', () =>
     assert.deepEqual(registry.requests, []);
   }));
 
-test('an image of the store goes into a directory by the signatures of the store; its registry is asked where these will not do', () =>
+test('an image of the store is read, or goes into a directory, by the signatures of the store; its registry is asked where these will not do', () =>
   withWorld(async ({ store, registry, signer, other, ref, path, run }) => {
     registry.push(REPO, '1', amd64);
     signer.sign(registry, REPO, amd64.root.digest, 'bundle');
@@ -418,8 +418,23 @@ test('an image of the store goes into a directory by the signatures of the store
     assert.equal(done.code, 0, done.err);
     const refused = await unpack('b', other, '--pull', 'never');
     assert.match(refused.err, /is by another key.*\nhint: Only the signatures in the store/s);
+    for (const [key, code] of [
+      [signer.key, 0],
+      [other.key, 1],
+    ] as const) {
+      const how = ['--pull', 'never', '--verify-key', key];
+      for (const command of [
+        ['files', 'cat', ...how, ref, '/f'],
+        ['cp', ...how, `${ref}:/f`, path('.')],
+      ]) {
+        const read = await run(...command);
+        assert.equal(read.code, code, `${command} ${read.err}`);
+      }
+    }
     assert.deepEqual(registry.requests, []);
     other.sign(registry, REPO, amd64.root.digest, 'bundle');
+    const catted = await run('files', 'cat', '--verify-key', other.key, ref, '/f');
+    assert.deepEqual([catted.code, catted.out], [0, 'amd64'], catted.err);
     const asked = await unpack('c', other);
     assert.equal(asked.code, 0, asked.err);
     assert.match(registry.log().join(), /referrers/);

@@ -495,7 +495,7 @@ for (const form of ['attachment', 'bundle'] as const) {
     }));
 }
 
-test('--pull never goes with no question to the registry, and with --policy none', () =>
+test('--pull never: no question to the registry; a policy that the signatures of the store do not satisfy refuses', () =>
   withFixtures(async (bench) => {
     const { store, registry } = bench;
     const runtime = runtimeOf(store);
@@ -508,9 +508,13 @@ test('--pull never goes with no question to the registry, and with --policy none
     registry.requests.length = 0;
     for (const args of [['--verify-key', keyFile('k1.pub')], ['--require-signed'], ['--policy', 'system']]) {
       const { code, err } = await cat(...args);
-      assert.equal(code, 2, `${args} ${err}`);
-      assert.match(err, /--pull never asks no registry, and the registry has the signatures/);
-      assert.match(err, /\nhint: Ask the registry with --pull missing, or nobody: /);
+      // Of the store; the policy of podman on this machine may ask for nothing.
+      const isSure = !args.includes('system');
+      if (isSure) {
+        assert.equal(code, 1, `${args} ${err}`);
+        assert.match(err, /not signed|nobody vouches/);
+        assert.match(err, /\nhint: /);
+      }
       const out = join(tempDir().path, 'out');
       const unpacked = await runHere(runtime, root, [
         'unpack',
@@ -521,8 +525,7 @@ test('--pull never goes with no question to the registry, and with --policy none
         '--rootfs',
         out,
       ]);
-      // Of the store; the policy of podman on this machine may ask for nothing.
-      if (!args.includes('system')) {
+      if (isSure) {
         assert.equal(unpacked.code, 1, unpacked.err);
         assert.match(unpacked.err, /not signed|nobody vouches/);
         assert.match(unpacked.err, /\nhint: /);

@@ -1,4 +1,3 @@
-import { isLayoutSource } from '../../core/carry/layout-source.ts';
 import { HawserError } from '../../core/errors.ts';
 import { type Chosen, choosePolicy, OWN_POLICY, ownPolicy } from '../../core/trust/choose-policy.ts';
 import {
@@ -20,9 +19,7 @@ import {
   VERIFY_KEY,
 } from '../grammar/gate-flags.ts';
 import { VARIABLE_RANK } from '../grammar/input.ts';
-import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
-import { mayAsk } from './pull-policy.ts';
 
 /** Who decides whether an image may come in, by the flags. */
 export function gateOptions(context: Context<GateFlag>): GateOptions {
@@ -72,20 +69,6 @@ function asksProof(context: Context<GateFlag>): boolean {
 function asksPrograms(context: Context<GateFlag>): boolean {
   const isNamed = namesPolicy(context) || context.input.rank(VERIFIER) <= VARIABLE_RANK;
   return isNamed && (choiceOf(context).verifiers ?? []).some((one) => one !== 'none');
-}
-
-/** As `asksJudge`. `name`: the image. InvalidArgument with --pull never: the signatures of what is in the store are at the registry. */
-export function wantsJudge(context: Context<GateFlag | 'pull'>, name: string): boolean {
-  return asksJudge(context) && asking(context, name);
-}
-
-/** A layout has its signatures itself, and no registry is asked. */
-function asking(context: Context<'pull'>, name: string): true {
-  if (mayAsk(context) || isLayoutSource(name)) return true;
-  throw usageError(
-    '--pull never asks no registry, and the registry has the signatures that are asked for',
-    'Ask the registry with --pull missing, or nobody: --policy none in place of a policy, keys or an identity, no --require-signed, --verifier none in place of programs',
-  );
 }
 
 /** Of a policy, keys and an identity the one that is said nearest to the user holds: a key that is typed, though a variable names a policy. */

@@ -2,7 +2,11 @@
 import type { Backend } from '../../core/backend.ts';
 import { isLayoutSource, referenceOf } from '../../core/carry/layout-source.ts';
 import { findError, HawserError, hintOf, ifFound, isKind, messageOf } from '../../core/errors.ts';
+import type { Image } from '../../core/images/image-store.ts';
+import type { Platform } from '../../core/oci/descriptor.ts';
+import { parseReference } from '../../core/reference/parse.ts';
 import { type OpenImage, openRemote, openStored } from '../../core/verbs/files.ts';
+import { passStoredGate } from '../../core/verbs/gate-stored.ts';
 import type { NamesOf } from '../grammar/flag.ts';
 import { PLATFORM } from '../grammar/flags.ts';
 import { GATE_FLAGS } from '../grammar/gate-flags.ts';
@@ -14,7 +18,7 @@ import { lineWriter } from '../render/trace.ts';
 import { withRegistry } from './asking.ts';
 import { type Context, warn, withStore } from './context.ts';
 import { findImage } from './find-image.ts';
-import { readingGate, wantsJudge } from './gate.ts';
+import { asksJudge, readingGate, storedGateOptions } from './gate.ts';
 import { networkOptions } from './network-options.ts';
 import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
 import { paceOf, platformsOf, storeDeps } from './transfer.ts';
@@ -48,13 +52,13 @@ export async function withImage<T>(
     const wanted = platform ?? deps.hostPlatform;
     const record = await ifFound(findImage(backend.images, name, { signal }));
     const image = await openStored(deps, record, { ...options, platform: wanted }, { signal });
-    if (image === undefined) return undefined;
-    const stale = record && mayAsk(context) ? staleTag(context, record) : undefined;
+    if (image === undefined || record === undefined) return undefined;
+    if (!(await mayBeRead(context, backend, record, wanted))) return undefined;
+    const stale = mayAsk(context) ? staleTag(context, record) : undefined;
     if (stale !== undefined) await warn(context, `warning: ${stale}`);
     return { result: await work(image) };
   };
-  // Signatures of what is in the store are at the registry.
-  const stored = wantsJudge(context, name) || mustAsk(context) ? {} : await inStore(context, look);
+  const stored = mustAsk(context) ? {} : await inStore(context, look);
   if (stored.found !== undefined) return stored.found.result;
   const reference = await referenceOf(runtime, name, { signal });
   if (reference.layout === undefined && !mayAsk(context)) throw stored.denied ?? notHere(name);
@@ -66,6 +70,27 @@ export async function withImage<T>(
     });
   } catch (err) {
     throw withDenied(err, stored.denied);
+  }
+}
+
+/** Whether who is asked lets the image be read, by the signatures in the store. False: those at the registry may do. */
+async function mayBeRead(
+  context: Context<FilesFlag>,
+  backend: Backend,
+  { name, target: root }: Image,
+  platform: Platform,
+): Promise<boolean> {
+  if (!asksJudge(context)) return true;
+  const { signal } = context;
+  const subject = { reference: parseReference(name), root, platforms: [platform] };
+  const gate = { ...storedGateOptions(context), skipNodeVerifiers: true };
+  try {
+    await passStoredGate({ backend }, gate, subject, { signal, registry: undefined });
+    return true;
+  } catch (err) {
+    signal.throwIfAborted();
+    if (!mayAsk(context)) throw err;
+    return false;
   }
 }
 

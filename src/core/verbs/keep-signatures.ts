@@ -108,11 +108,7 @@ async function keep(
   for (const child of children) await bringSound(job, from, child, () => blobOf(evidence, child, call));
   await bringSound(job, from, desc, async () => bytes);
   const before = (await content.info(digest, call)).labels;
-  await content.label(
-    digest,
-    { ...childLabels(children), ...sourceLabels(options.reference, before) },
-    call,
-  );
+  await content.label(digest, { ...childLabels(children), ...sourceLabels(options.reference, before) }, call);
   const isTagged = attachmentKind(manifest) !== undefined;
   const stale = isTagged ? await staleLabels(content, subject, options.reference, call) : {};
   await content.label(subject, { ...stale, ...subjectLabel(subject, desc) }, call);
