@@ -46,7 +46,7 @@ function limitOf({ clock }: PolicyDeps): Limit {
   return { clock, milliseconds: TIME_LIMIT, late: new HawserError('DeadlineExceeded', message, { hint }) };
 }
 
-/** Of a registry that is flooded with signatures nothing is taken. */
+/** Where a registry was asked; one that is flooded with signatures gives none. */
 const UNSIGNED =
   'Have the image signed as the policy asks, or ask a mirror that has the signatures (hosts.toml)';
 
@@ -102,7 +102,8 @@ class Judgement {
         'Push the image again with a tool of today, and sign that',
       );
     const { vouchers, entries, missing } = await this.#judgedTree(root, signed, new Set());
-    if (missing !== undefined) return this.#refusal(missing, UNSIGNED);
+    const isAsked = this.#subject.evidence.cost !== undefined;
+    if (missing !== undefined) return this.#refusal(missing, isAsked ? UNSIGNED : undefined);
     const isWhole = entries.length === 1 && entries[0] === root.digest;
     return { ...this.#acceptance(vouchers), ...(isWhole ? {} : { entries }) };
   }
