@@ -3,7 +3,7 @@
  * links lead somewhere; the reference is that of the grammar.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { Parser } from 'yargs/helpers';
@@ -145,4 +145,24 @@ test('guides: files in blocks are read as what they are', () => {
 
 test('guides: the reference is that of the grammar', () => {
   assert.equal(textOf('docs/reference.md'), referencePage(), 'npm run reference makes it anew');
+});
+
+test('guides: the messages to look for are those of the source', () => {
+  const root = join(repository, 'src');
+  const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(root, name), 'utf8'));
+  const messages = textOf('docs/troubleshooting.md')
+    .split('\n')
+    .flatMap((line) => /^\| (`.*?`) \|/.exec(line)?.[1]?.split('`, `') ?? [])
+    .map((message) => message.replaceAll(/^`|`$/g, ''));
+  assert.ok(messages.length > 40);
+  for (const message of messages) {
+    const parts = message.split('…').map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+    const pattern = new RegExp(parts.join('\\$\\{[^\\n]*?\\}'));
+    assert.ok(
+      sources.some((source) => pattern.test(source)),
+      message,
+    );
+  }
 });
