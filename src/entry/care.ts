@@ -73,6 +73,10 @@ export async function collectionPlan(store: AnyStore, call: Call = {}): Promise<
 /**
  * Gives an image of the store another name. NotFound without the image; AlreadyExists for a name that is taken by another one, unless
  * `force`; InvalidArgument for a name with another digest.
+ *
+ * ```ts
+ * await tag('alpine:3.20', 'registry.example/base:today', { store, force: true });
+ * ```
  */
 export async function tag(source: string, target: string, options: ApiTagOptions): Promise<Image> {
   const { store, force } = options;
@@ -85,6 +89,10 @@ export async function tag(source: string, target: string, options: ApiTagOptions
  * Removes the images that nothing uses and that all rules allow to go, and what only they referred to. Pinned images, those that a lease
  * lists, those over whose layers a writable snapshot or a view lies, and those that change meanwhile stay. Returns what went, or with `dryRun` would go, and why each
  * other image stays.
+ *
+ * ```ts
+ * const { goes } = await prune({ store, keep: 2, olderThan: 7 * 86_400_000 });
+ * ```
  */
 export async function prune(options: ApiPruneOptions): Promise<PruneChoice> {
   const { store, filters = [], olderThan, keep, dryRun = false } = options;

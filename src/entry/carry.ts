@@ -150,6 +150,10 @@ export interface ApiImportOptions extends Call, ApiGateOptions, Omit<LayerSettin
  *
  * Errors: InvalidArgument (no layout, a name that is refused), NotFound (a blob or a platform that the archive lacks), DataLoss (bytes
  * that are not those of their digest), AlreadyExists (`onConflict`), ResourceExhausted, FailedPrecondition (no snapshots can be made).
+ *
+ * ```ts
+ * await importImages({ store, from: 'images.tar', unpack: false });
+ * ```
  */
 export async function importImages(options: ApiImportOptions): Promise<ImportResult> {
   const { store, from, platforms, verify, verifiers, requireSigned, onProgress: report, ...rest } = options;

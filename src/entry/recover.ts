@@ -12,6 +12,10 @@ import { openStore, partsOf, type StoreOptions } from './stores.ts';
  * Makes the records of a lost or damaged database again, from `content/` alone: images by the index, into the namespace of the options;
  * blobs whose digests hold; labels by the documents. A damaged file is renamed, never removed. A database that is whole stays as it is.
  * NotFound without a store; Unavailable while another process uses the store.
+ *
+ * ```ts
+ * const { images, skipped } = await recover({ root: '/var/lib/images' });
+ * ```
  */
 export async function recover(options: StoreOptions = {}): Promise<RecoverReport & Leftovers> {
   const runtime = await defaultRuntime();

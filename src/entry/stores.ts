@@ -90,7 +90,19 @@ interface Parts {
 
 const opened = new WeakMap<AnyStore, Parts>();
 
-/** Opens the store, made when absent. */
+/**
+ * Opens the store, made when absent. Several processes may have one open. FailedPrecondition for a directory that is no store or that a newer hawser
+ * made, PermissionDenied, DataLoss for a damaged database (`recover`).
+ *
+ * ```ts
+ * const store = await openStore({ root: '/var/lib/images' });
+ * try {
+ *   await fetch('alpine:3.20', { store });
+ * } finally {
+ *   await store[Symbol.asyncDispose]();
+ * }
+ * ```
+ */
 export async function openStore(options: StoreOptions = {}): Promise<Store> {
   const { namespace = 'default', contentSharing } = options;
   return await withRuntime<LocalBackend>(options, async (runtime, signal) => {
@@ -102,7 +114,13 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
   });
 }
 
-/** Connects to a containerd, whose namespace is the store. Unavailable or PermissionDenied when there is no containerd to talk to. */
+/**
+ * Connects to a containerd, whose namespace is the store. Unavailable or PermissionDenied when there is no containerd to talk to.
+ *
+ * ```ts
+ * const store = await openContainerd({ namespace: 'k8s.io' });
+ * ```
+ */
 export async function openContainerd(options: ContainerdStoreOptions = {}): Promise<AnyStore> {
   const { namespace = 'default' } = options;
   return await withRuntime<Backend>(options, async (runtime, signal) => {

@@ -45,6 +45,11 @@ export interface ApiDirectoryOptions extends Call, Omit<LayerSettings, 'jobs'> {
 /**
  * Unpacks an image of the store into snapshots; nothing is fetched. NotFound when the image or a layer of it is not in the store;
  * DataLoss when a layer is damaged; FailedPrecondition where no snapshots can be made, as without root.
+ *
+ * ```ts
+ * await fetch('alpine:3.20', { store });
+ * const { unpacked } = await unpack('alpine:3.20', { store });
+ * ```
  */
 export async function unpack(reference: string, options: ApiUnpackOptions): Promise<PullResult> {
   const { platforms, snapshotter, onProgress } = options;
@@ -62,6 +67,10 @@ export async function unpack(reference: string, options: ApiUnpackOptions): Prom
 /**
  * Makes the tree of an image of the store at `dir` (absolute), which comes to be there whole, or not at all. AlreadyExists for a
  * directory that is not empty, unless `force`; NotFound and DataLoss as for `unpack`. Needs no root: `owner` says whose the files are.
+ *
+ * ```ts
+ * await unpackRootfs('alpine:3.20', '/srv/rootfs', { store, owner: 'ours' });
+ * ```
  */
 export async function unpackRootfs(
   reference: string,
@@ -76,6 +85,10 @@ export async function unpackRootfs(
 /**
  * The same with the tree in `dir/rootfs`, and a config.json for runc and crun by the image-spec's conversion rules. `tty`: the
  * process gets a terminal.
+ *
+ * ```ts
+ * await bundle('alpine:3.20', '/srv/bundle', { store }); // runc run --bundle /srv/bundle NAME
+ * ```
  */
 export async function bundle(
   reference: string,

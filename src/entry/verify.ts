@@ -37,6 +37,10 @@ export interface ApiVerifyOptions extends Call {
 /**
  * Hashes blobs, checks documents against what they name, and compares unpacked layers with their blobs. Nothing is changed; damage is
  * in the report, not an error. NotFound for an image that is not in the store.
+ *
+ * ```ts
+ * const { damage } = await verify({ store, images: ['alpine:3.20'] });
+ * ```
  */
 export async function verify(options: ApiVerifyOptions): Promise<VerifyReport> {
   const { store, parts, snapshotter, limitRate: rate, onProgress, sound } = options;
@@ -102,6 +106,10 @@ export interface ApiRepairOptions extends ApiTransferOptions {
 /**
  * Fetches the damaged blobs of an image of the store, and unpacks its damaged layers anew: nothing else is fetched or touched, and what is
  * mounted stays as it is. What cannot be repaired is in the report. NotFound for an image that is not in the store.
+ *
+ * ```ts
+ * const report = await repair('alpine:3.20', { store });
+ * ```
  */
 export async function repair(reference: string, options: ApiRepairOptions): Promise<RepairReport> {
   const { snapshotter } = options;
