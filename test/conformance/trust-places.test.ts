@@ -300,8 +300,10 @@ for (const [what, flags, beside, says] of COPIED)
       if (says !== undefined) assert.deepEqual(put, []);
     }));
 
-test('without a policy a pull makes no request more than tag, documents and layers take', () =>
-  withWorld(async ({ registry, go }) => {
+test('without a policy a pull makes no request more than tag, documents and layers take, and loads nothing that checks', () =>
+  withWorld(async ({ registry, store }) => {
+    const signatures = async () => assert.fail('what checks signatures was loaded');
+    const runtime = { ...runtimeOf(store), signatures };
     const one = await image('plain');
     registry.push('plain/a', '1', one);
     registry.push(
@@ -316,15 +318,14 @@ test('without a policy a pull makes no request more than tag, documents and laye
       for (const args of [[], ['--policy', 'none']]) {
         registry.requests.length = 0;
         const root = join(tempDir().path, 'root');
-        const { code, err } = await go(
-          '--root',
-          root,
+        const ref = `${registry.host}/${name}:1`;
+        const { code, err } = await runHere(runtime, root, [
           'pull',
           '--platform',
           'linux/amd64',
           ...args,
-          `${registry.host}/${name}:1`,
-        );
+          ref,
+        ]);
         assert.equal(code, 0, err);
         assert.equal(registry.requests.length, count, registry.log().join('\n'));
       }

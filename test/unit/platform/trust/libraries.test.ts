@@ -7,6 +7,7 @@ import { describe, test } from 'node:test';
 import { isKind } from '../../../../src/core/errors.ts';
 import { createSignatureChecks } from '../../../../src/platform/trust/checks.ts';
 import { certificate, pem, subject } from '../../../support/certificates.ts';
+import { isDeno } from '../../../support/needs.ts';
 import { keyFile } from '../../../support/trust-fixtures.ts';
 
 const { crypto } = await import('@sigstore/core');
@@ -93,4 +94,19 @@ test('a trusted root names authorities and logs', () => {
       () => checks.trustedRoot(other),
       (err) => isKind(err, 'InvalidArgument'),
     );
+});
+
+test('the libraries are less than 7 in 100 of the program in one file', {
+  skip: isDeno ? 'esbuild is run by Node' : false,
+}, async () => {
+  const { build } = await import('esbuild');
+  const { metafile } = await build({
+    entryPoints: [join(import.meta.dirname, '../../../../src/entry/hawser.ts')],
+    ...{ bundle: true, minify: true, metafile: true, write: false },
+    ...{ platform: 'node', format: 'esm', logLevel: 'error', loader: { '.wasm': 'binary' } },
+  });
+  const [{ bytes, inputs } = { bytes: 0, inputs: {} }] = Object.values(metafile.outputs);
+  const ours = Object.entries(inputs).filter(([path]) => path.includes('/@sigstore/'));
+  const size = ours.reduce((sum, [, { bytesInOutput }]) => sum + bytesInOutput, 0);
+  assert.ok(size > 0 && size < 0.07 * (bytes - size), `${size} of ${bytes} bytes`);
 });
