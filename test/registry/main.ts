@@ -106,8 +106,14 @@ const { values } = parseArgs({
     auth: { type: 'string', default: 'none' },
     fault: { type: 'string', multiple: true, default: [] },
     chaos: { type: 'string' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  const [, about = ''] = /^\/\*\*\n(.*?) \*\/$/ms.exec(readFileSync(import.meta.filename, 'utf8')) ?? [];
+  process.stdout.write(about.replaceAll(/^ \* ?/gm, ''));
+  process.exit();
+}
 const chaos: Fault[] =
   values.chaos === undefined ? [] : randomFaults(seeded(Number(values.chaos)), { size: 4 << 20, heal: true });
 const registry = await startRegistry({

@@ -130,9 +130,19 @@ export function blocksOf(page: string): Block[] {
   return blocks;
 }
 
-/** The shell blocks of a page that `test` runs. */
+/** The shell blocks of a page that `test` runs; the `script` of a CI job is one. */
 export function shellBlocks(page: string, test: string): Block[] {
-  return blocksOf(page).filter((block) => block.language === 'sh' && testOf(page, block) === test);
+  return blocksOf(page)
+    .map((block) => (block.language === 'yaml' ? scriptOf(block) : block))
+    .filter((block) => block.language === 'sh' && testOf(page, block) === test);
+}
+
+/** A block of YAML with a list `script:` as commands, each in its line. */
+function scriptOf(block: Block): Block {
+  const from = block.lines.indexOf('  script:');
+  if (from < 0) return block;
+  const lines = block.lines.map((line, n) => (n > from ? line.replace(/^ {4}- /, '') : ''));
+  return { ...block, language: 'sh', lines };
 }
 
 export const GUIDES_TEST = 'integration/guides.test.ts';
