@@ -1,6 +1,6 @@
 /** Each place that brings an image somewhere, or tells of one, tells the verdict, too: who vouches, and what finding that has cost. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseReference } from '../../src/core/reference/parse.ts';
@@ -13,6 +13,7 @@ import { buildIndex } from '../registry/image.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { image, rejectsWith, runtimeOf } from '../support/bench.ts';
 import { type RanHere, runHere } from '../support/command-line.ts';
+import { needs } from '../support/needs.ts';
 import { tempDir } from '../support/tmp.ts';
 import { keyFile, serveTrustFixtures } from '../support/trust-fixtures.ts';
 
@@ -331,3 +332,27 @@ test('without a policy a pull makes no request more than tag, documents and laye
       }
     }
   }));
+
+test(
+  'a key, or a policy, that everybody can change proves nothing to root',
+  {
+    skip: needs({ root: true }),
+  },
+  () =>
+    withWorld(async ({ ref, go, dir }) => {
+      const key = join(dir, 'cosign.pub');
+      writeFileSync(key, readFileSync(OURS));
+      assert.equal((await go('content', 'fetch', '--verify-key', key, ref)).code, 0);
+      chmodSync(key, 0o666);
+      const { code, err } = await go('content', 'fetch', '--verify-key', key, ref);
+      assert.equal(code, 1);
+      assert.match(
+        err,
+        /Cannot use the key \S+cosign\.pub: \S+ can be written to by other users\nhint: Let nobody but root/,
+      );
+      const policy = policyFor(SIGNED, dir);
+      chmodSync(policy, 0o606);
+      const other = await go('verify', '--policy', policy, ref);
+      assert.match(other.err, /Cannot use the policy \S+: \S+ can be written to by other users/);
+    }),
+);
