@@ -81,7 +81,8 @@ function partsOf({ stage }: Span, row: Row): { name: (typeof INTERLEAVED)[number
 function factsOf(row: Row): string[] {
   const spans = outerFirst(row.spans).map((span) => {
     const { stage, start, end, bytes, cut } = span;
-    const rate = bytes > 0 && end > start ? `, ${megabytes((bytes / (end - start)) * 1000)}` : '';
+    const moves = stage === 'fetch' || stage === 'extract';
+    const rate = moves && bytes > 0 && end > start ? `, ${megabytes((bytes / (end - start)) * 1000)}` : '';
     const parts = partsOf(span, row).map(({ name, ms }) => `${name} ${seconds(ms)}`);
     const of = parts.length > 0 ? `; of that ${parts.join(', ')}` : '';
     return `${stage}: ${seconds(end - start)} from ${seconds(start)}${rate}${cut ? ', unfinished' : ''}${of}`;

@@ -39,7 +39,7 @@ const pull = (more: Partial<Trace> = {}): Trace => ({
     row('layer', 'layer 1/1', {
       expanded: 30_000_000,
       entries: 1234,
-      spans: [span('extract', 600, 1600)],
+      spans: [span('extract', 600, 1600), { ...span('extract', 1590, 1600), stage: 'commit' }],
       times: { inflate: 500, apply: 250 },
     }),
   ],
@@ -62,13 +62,14 @@ test('report: the bottleneck in words, stages with their speed, interleaved work
   const page = reportPage(pull(), 'hawser on a machine');
   assert.match(
     page,
-    /<p>Unpacking: 1\.00 s of 2\.00 s \(50%\) went into it, .* 67% was decompressing\.<\/p>/,
+    /<p>Unpacking: 1\.00 s of 2\.00 s \(50%\) went into it, .* 66% was decompressing\.<\/p>/,
   );
   assert.match(page, /<li>fetch: 500 ms from 100 ms, 18\.0 MB\/s<\/li>/);
   assert.match(
     page,
     /<li>extract: 1\.00 s from 600 ms, 9\.0 MB\/s; of that inflate 500 ms, apply 250 ms<\/li>/,
   );
+  assert.match(page, /<li>commit: 10 ms from 1\.59 s<\/li>/);
   assert.match(page, /<li>28\.6 MiB in 1,234 files and directories<\/li>/);
   assert.match(page, /left:30\.000%;width:50\.000%/);
   assert.match(page, /<i class="inflate" style="width:50\.000%">/);
