@@ -19,10 +19,17 @@ const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 export interface Signer {
   /** The file of the public key. */
   readonly key: string;
-  /** Signs a digest of a repository; the digest of the manifest that holds the signature. `named`: what is signed in its place. */
-  sign(registry: TestRegistry, repository: string, digest: string, form: Form, named?: string): string;
+  /** Signs a digest of a repository; the digest of the manifest that holds the signature. `named`: the digest, `as`: the repository that is signed in its place. */
+  sign(
+    registry: TestRegistry,
+    repository: string,
+    digest: string,
+    form: Form,
+    named?: string,
+    as?: string,
+  ): string;
   /** A layer of cosign's old form. */
-  layer(registry: TestRegistry, repository: string, digest: string, more?: object): object;
+  layer(registry: TestRegistry, repository: string, digest: string, more?: object, as?: string): object;
 }
 
 function put(registry: TestRegistry, repository: string, bytes: Uint8Array, mediaType: string) {
@@ -82,10 +89,10 @@ export function newSigner(dir: string): Signer {
   const key = join(dir, `${digestOf(Buffer.from(pem)).slice(7, 19)}.pub`);
   writeFileSync(key, pem);
   const signed = (bytes: Uint8Array) => sign('sha256', bytes, privateKey).toString('base64');
-  const layer: Signer['layer'] = (registry, repository, digest, more = {}) => {
+  const layer: Signer['layer'] = (registry, repository, digest, more = {}, as = repository) => {
     const payload = json({
       critical: {
-        identity: { 'docker-reference': `${registry.host}/${repository}` },
+        identity: { 'docker-reference': `${registry.host}/${as}` },
         image: { 'docker-manifest-digest': digest },
         type: 'cosign container image signature',
       },
@@ -113,9 +120,9 @@ export function newSigner(dir: string): Signer {
   return {
     key,
     layer,
-    sign: (registry, repository, digest, form, named = digest) =>
+    sign: (registry, repository, digest, form, named = digest, as = repository) =>
       form === 'attachment'
-        ? attach(registry, repository, digest, [layer(registry, repository, named)])
+        ? attach(registry, repository, digest, [layer(registry, repository, named, {}, as)])
         : refer(registry, repository, digest, { artifactType: BUNDLE, body: bundle(named) }),
   };
 }

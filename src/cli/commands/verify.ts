@@ -74,8 +74,7 @@ async function judged(context: ImagesContext): Promise<Outcome> {
     const refused = results.filter(({ problem }) => problem !== undefined);
     if (refused.length === 0) return { view, warnings };
     const what = `${refused.length} of ${results.length} images may not come in`;
-    const hint = refused.find((one) => one.hint !== undefined)?.hint ?? LACKING;
-    return { view, warnings, failures: [new HawserError('PermissionDenied', what, { hint })] };
+    return { view, warnings, failures: [new HawserError('PermissionDenied', what, { hint: LACKING })] };
   });
 }
 

@@ -1,5 +1,5 @@
 import { storeEvidence } from '../carry/store-evidence.ts';
-import { HawserError, hintOf, isKind, messageOf } from '../errors.ts';
+import { HawserError, isKind, messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Evidence } from '../trust/evidence.ts';
@@ -28,13 +28,11 @@ export async function passStoredGate(
   return await passGate({ backend }, gate, { ...subject, evidence: registry }, own);
 }
 
-/** A refusal says what is not there: it speaks of the store alone. */
+/** A refusal speaks of the store alone: no mirror was asked, whatever the hint of a pull says. */
 function bySignaturesHere(err: unknown, { reference }: Pick<Subject, 'reference'>): unknown {
   if (!isKind(err, 'PermissionDenied')) return err;
   return new HawserError('PermissionDenied', messageOf(err), {
     cause: err,
-    hint:
-      hintOf(err) ??
-      `Only the signatures in the store were looked at: hawser pull --signatures ${reference.name} brings all that its registry has`,
+    hint: `Only the signatures in the store were looked at: hawser pull --signatures ${reference.name} brings all that its registry has`,
   });
 }

@@ -1,7 +1,7 @@
 /** The verb `images verify --signatures`: whether images of the store would come in now, by the signatures that the store has. */
 import { storeEvidence } from '../carry/store-evidence.ts';
 import { isWhole, leavesOf, Survey } from '../carry/survey.ts';
-import { hintOf, isKind, messageOf } from '../errors.ts';
+import { isKind, messageOf } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
@@ -33,8 +33,6 @@ export interface JudgedImageRecord {
   readonly verified: readonly Acceptance[];
   /** Why the image may not come in. Undefined: the image may. */
   readonly problem?: string | undefined;
-  /** What the user can do about that. */
-  readonly hint?: string | undefined;
 }
 
 /** Judges images of the store one by one. No registry is asked; a missing or damaged signature counts as none. */
@@ -59,7 +57,7 @@ export async function judgeStored(
     } catch (err) {
       signal?.throwIfAborted();
       if (!isKind(err, ...VERDICTS)) throw err;
-      judged.push({ name, target, verified: [], problem: messageOf(err), hint: hintOf(err) });
+      judged.push({ name, target, verified: [], problem: messageOf(err) });
     }
   }
   return judged;

@@ -16,7 +16,7 @@ import { createSignatureChecks } from '../../../src/platform/trust/checks.ts';
 import { withClient } from '../../registry/client.ts';
 import { buildImage } from '../../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
-import { BUNDLE, type Form, newSigner, refer, type Signer } from '../../support/signing.ts';
+import { BUNDLE, digestOf, type Form, newSigner, refer, type Signer } from '../../support/signing.ts';
 import { tempDir } from '../../support/tmp.ts';
 import { MADE, policyOf, serveTrustFixtures, trustCases } from '../../support/trust-fixtures.ts';
 
@@ -124,17 +124,30 @@ test('a list of referrers that leads to itself has an end', () =>
     assert.ok(registry.requests.filter(({ path }) => path.includes('/referrers/')).length <= 4);
   }));
 
-for (const part of ['manifest', 'bundle', 'payload'] as const)
-  test(`other bytes of a ${part} than its digest says prove nothing`, () =>
-    withRegistry(async (registry, signer) => {
-      const form = part === 'payload' ? 'attachment' : 'bundle';
-      const digest = signer.sign(registry, 'a', DIGEST, form);
-      const { layers } = JSON.parse(new TextDecoder().decode(await registry.content('a', digest)));
-      const spoilt = part === 'manifest' ? digest : layers[0].digest;
-      registry.faults.push({ match: spoilt, corrupt: 5 });
-      const why = await whyNot(registry, 'a:1', byKey(signer));
-      assert.match(why ?? '', /not what its descriptor says|none good|Cannot/);
-    }));
+for (const part of ['manifest', 'layer'] as const)
+  for (const form of FORMS)
+    test(`a good signature under a digest that is not its own proves nothing: the ${part} of ${form === 'bundle' ? 'a bundle' : 'an attachment'}`, () =>
+      withRegistry(async (registry, signer) => {
+        const good = signer.sign(registry, 'b', DIGEST, form, DIGEST, 'a');
+        const bytes = (await registry.content('b', good)) ?? assert.fail();
+        const manifest = JSON.parse(new TextDecoder().decode(bytes));
+        const [layer] = manifest.layers;
+        const lie = `sha256:${'0'.repeat(64)}`;
+        for (const { digest } of [layer, manifest.config])
+          registry.putBlob('a', digest, (await registry.content('b', digest)) ?? assert.fail());
+        registry.putBlob('a', lie, (await registry.content('b', layer.digest)) ?? assert.fail());
+        const other = Buffer.from(JSON.stringify({ ...manifest, layers: [{ ...layer, digest: lie }] }));
+        const object = form === 'bundle' ? lie : `${DIGEST.replace(':', '-')}.sig`;
+        if (part === 'manifest') registry.putManifest('a', object, manifest.mediaType, bytes, lie);
+        else registry.putManifest('a', object.replace(lie, digestOf(other)), manifest.mediaType, other);
+        const ask = () => whyNot(registry, 'a:1', byKey(signer));
+        assert.match(
+          (await ask()) ?? '',
+          /not what its descriptor says|content is sha256:\w+, want sha256:0/,
+        );
+        registry.putManifest('a', object.replace(lie, good), manifest.mediaType, bytes);
+        if (form === 'attachment') assert.equal(await ask(), undefined);
+      }));
 
 test('a clock of the past revives no certificate', () =>
   withRegistry(async (registry) => {
