@@ -26,7 +26,7 @@ modules "$node"
 if [ "${CI:-}" = true ]; then
   echo "== Node $("$node" --version) made static, as the executable is: what touches the system"
   "$node" "$quiet" scripts/static/node.ts build/node
-  system='applier,codecs,database,ends,file-system,formats,hashers,host,leaks,linked-decoder,mounter,programs,pull,snapshotter,space,syscalls'
+  system='applier,codecs,database,ends,file-system,formats,hashers,host,leaks,linked-decoder,make-files,mounter,programs,pull,snapshotter,space,syscalls'
   side_by_side build/node "test/conformance/{$system,transport,tree,tree-mounts,unpack,workers,write-back}.test.ts" \
     'test/unit/archive/**/*.test.ts'
 fi

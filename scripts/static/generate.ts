@@ -1,6 +1,6 @@
 /** Writes the sources that are linked with host.c: Node's relocations, the table of names for dlsym, Node's thread-local image. */
 import { DECODER_SIGNATURES } from '../../src/platform/codecs/linked-decoder.ts';
-import { LIBC_SIGNATURES } from '../../src/platform/kernel/libc.ts';
+import { LIBC_SIGNATURES, LINKED_FILES } from '../../src/platform/kernel/libc.ts';
 import { type Elf, only, PT } from './elf.ts';
 import { type Imports, threadBlockSize } from './imports.ts';
 import type { Machine } from './machine.ts';
@@ -11,7 +11,8 @@ const RENAMED: Readonly<Record<string, string>> = { __libc_start_main: 'node_lib
 /** C symbols that the program reaches through FFI, and that are therefore linked in and found by dlsym. */
 function ffiSymbols(): string[] {
   const names = Object.entries(LIBC_SIGNATURES).map(([key, { symbol }]) => symbol ?? key);
-  return [...new Set([...names, ...Object.keys(DECODER_SIGNATURES), '__errno_location'])];
+  const linked = [DECODER_SIGNATURES, LINKED_FILES].flatMap((table) => Object.keys(table));
+  return [...new Set([...names, ...linked, '__errno_location'])];
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;

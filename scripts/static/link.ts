@@ -39,6 +39,7 @@ export function linkHost(node: Elf, machine: Machine, scratch: string): Elf {
     run(machine, 'gcc', ['-O2', ...flags, '-I', scratch, '-c', source, '-o', path(object)]);
   const warnings = ['-Wall', '-Wextra', '-Werror', '-fno-stack-protector', '-fno-builtin'];
   compile(warnings, join(import.meta.dirname, 'host.c'), 'host.o');
+  compile(['-Wall', '-Wextra', '-Werror'], join(import.meta.dirname, 'files.c'), 'files.o');
   compile(['-w'], path('tables.c'), 'tables.o');
   compile([], path('tls.s'), 'tls.o');
   const decoder = compileDecoder(machine, path, compile);
@@ -46,7 +47,7 @@ export function linkHost(node: Elf, machine: Machine, scratch: string): Elf {
     ...['-static', '-no-pie', '-o', path('host')],
     ...linkerFlags(imports, machine, path('host.ld')),
     ...FROM_NODE.map((name) => `-Wl,--defsym=${name}=${addressIn(node, name)}`),
-    ...['host.o', 'tables.o', 'tls.o', ...decoder].map(path),
+    ...['host.o', 'files.o', 'tables.o', 'tls.o', ...decoder].map(path),
     ...LIBRARIES,
   ]);
   const host = readElf(readFileSync(path('host')));

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import process from 'node:process';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,6 +13,7 @@ import zlib from 'node:zlib';
 import { linkedFunctions } from '../../src/platform/codecs/linked-decoder.ts';
 import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
 import { execOk } from '../support/exec.ts';
+import { isStatic } from '../support/ffi.ts';
 import { needs } from '../support/needs.ts';
 import { sourceOf, testBytes } from '../support/streams.ts';
 
@@ -21,10 +22,6 @@ const FORMATS = ['gzip', 'zstd'] as const;
 const codecs = createCodecs();
 const linked = linkedFunctions() !== undefined;
 const skip = linked ? false : 'only the static executable has linked decoders';
-
-/** Whether no C library was loaded for this program: scripts/static made it. */
-const isStatic =
-  existsSync('/proc/self/maps') && !/\/(libc\.|ld-musl)/.test(readFileSync('/proc/self/maps', 'utf8'));
 
 const pack = (format: 'gzip' | 'zstd', data: Uint8Array): Uint8Array =>
   format === 'gzip' ? zlib.gzipSync(data, { level: 1 }) : zlib.zstdCompressSync(data);

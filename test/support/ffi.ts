@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { openDenoLibc } from '../../src/platform/deno/libc.ts';
 import type { Libc, LibcFunctions } from '../../src/platform/kernel/libc.ts';
@@ -11,12 +12,21 @@ export function hasFfi(): boolean {
   return major > 26 || (major === 26 && minor >= 1);
 }
 
+/** Whether no C library was loaded for this program: scripts/static made it. */
+export const isStatic: boolean =
+  existsSync('/proc/self/maps') && !/\/(libc\.|ld-musl)/.test(readFileSync('/proc/self/maps', 'utf8'));
+
 type Call = (...args: unknown[]) => unknown;
+
+export function libcHere(): Libc {
+  const libc = isDeno ? openDenoLibc() : openNodeLibc();
+  if (libc === undefined) throw new Error('no FFI');
+  return libc;
+}
 
 /** libc with calls that fail: `errnoOf` gives the number for a call that is not made, or undefined. */
 function failingLibc(errnoOf: (name: string, args: readonly unknown[]) => number | undefined): Libc {
-  const libc = isDeno ? openDenoLibc() : openNodeLibc();
-  if (libc === undefined) throw new Error('no FFI');
+  const libc = libcHere();
   let failed: number | undefined;
   const fn = { ...libc.fn } as Record<string, Call>;
   for (const [name, real] of Object.entries(fn)) {

@@ -1,27 +1,26 @@
 /** Applies the entries of one layer to a tree, by the rules of the image-spec (layer.md). */
 import { type ByteString, display } from '../bytes.ts';
 import { HawserError, wrap } from '../errors.ts';
-import { isDirectory, type Syscalls } from '../ports/syscalls.ts';
+import type { Syscalls } from '../ports/syscalls.ts';
 import { dirInode, namedInode } from '../trees/inode.ts';
 import type { OwnerPolicy } from '../users/owner-policy.ts';
 import { Budget } from './budget.ts';
-import type { DirNode } from './dir-node.ts';
+import type { DirNode, Slot } from './dir-node.ts';
 import type { TarEntry, TarSink } from './entry.ts';
-import { FileWriter } from './file-writer.ts';
+import { EntryInodes } from './entry-inodes.ts';
 import { FlatLayer } from './flat-layer.ts';
-import { needsBelow } from './guesses.ts';
+import { makeHardLink } from './hard-link.ts';
+import { LayerFiles } from './layer-files.ts';
 import type { LayerRecord } from './layer-record.ts';
 import { create, type LayerTree, makeDirectory, makePlace, ownerMayAll } from './layer-tree.ts';
-import { MAX_DEPTH, MergedTree, type Place, tooDeep } from './merged-tree.ts';
+import { MAX_DEPTH, MergedTree, tooDeep } from './merged-tree.ts';
 import { atimeOf, Metadata } from './metadata.ts';
-import { AUFS, entryComponents, OPAQUE, WHITEOUT } from './names.ts';
+import { AUFS, entryComponents, OPAQUE, quoted, WHITEOUT } from './names.ts';
 import { NewInodes } from './new-inodes.ts';
 import { OverlayLayer } from './overlay-layer.ts';
 import { checkOwner } from './ownership.ts';
 import { makeSpecial } from './special-file.ts';
 import { Warnings } from './warnings.ts';
-
-const NO_SUCH_FILE = 'there is no such file';
 
 export interface ApplyTarget {
   /** The directory that takes the layer. */
@@ -39,18 +38,11 @@ export interface ApplyTarget {
   readonly maxBytes: number;
 }
 
-/** Where an entry goes. */
-interface Slot {
-  readonly node: DirNode;
-  readonly name: ByteString;
-}
-
 /**
  * A TarReader feeds the applier; `finish` ends the layer; `close` follows in any case. After an error the tree is unusable.
  *
  * The merged view is the same in all modes: that of extracting over a copy of what is below. Names are cleaned lexically
- * (`..` does not leave the root); symlinked parents are followed inside the root; the last component never is. A hard link's
- * own metadata is not applied: an entry that only gives another name to a file must not change the file. Each error names
+ * (`..` does not leave the root); symlinked parents are followed inside the root; the last component never is. Each error names
  * its entry.
  */
 export class LayerApplier implements TarSink {
@@ -63,8 +55,9 @@ export class LayerApplier implements TarSink {
   readonly #owner: OwnerPolicy | undefined;
   readonly #budget: Budget;
   readonly #born: NewInodes;
-  #file: { writer: FileWriter; entry: TarEntry; slot: Slot } | undefined;
-  #privileged = false;
+  readonly #inodes: EntryInodes;
+  readonly #files: LayerFiles;
+  #devices = false;
 
   constructor(sys: Syscalls, target: ApplyTarget) {
     this.#sys = sys;
@@ -82,6 +75,8 @@ export class LayerApplier implements TarSink {
       this.#layer = layer;
       this.#blind = mode === 'blind' ? layer : undefined;
     }
+    this.#inodes = new EntryInodes(this.#layer, this.#meta, this.#born, target.owner?.mode);
+    this.#files = new LayerFiles(this.#layer, this.#inodes, applying);
     try {
       this.#tree.root.plain = this.#born.isPlain(this.#tree.upper(this.#tree.root));
     } catch (err) {
@@ -100,47 +95,79 @@ export class LayerApplier implements TarSink {
 
   /** The layer has a program that runs with rights of its own (setuid, setgid, capabilities), or a device. */
   get privileged(): boolean {
-    return this.#privileged;
+    return this.#devices || this.#files.privileged;
   }
 
   entry(entry: TarEntry): void {
-    this.#tree.trim();
-    this.#budget.entry();
-    try {
-      this.#apply(entry);
-    } catch (err) {
-      throw applying(entry, err);
-    }
+    this.#files.flush();
+    this.#entry(entry);
   }
 
   data(bytes: Uint8Array): void {
-    this.#content(bytes.length, (writer) => writer.write(bytes));
+    this.#content(bytes.length, () => this.#files.write(bytes));
   }
 
   hole(length: number): void {
-    this.#content(length, (writer) => writer.hole(length));
+    this.#content(length, () => this.#files.hole(length));
   }
 
-  #content(length: number, put: (writer: FileWriter) => void): void {
+  #content(length: number, put: () => void): void {
     this.#budget.content(length);
-    if (this.#file === undefined) return;
-    try {
-      put(this.#file.writer);
-    } catch (err) {
-      throw applying(this.#file.entry, err);
-    }
+    this.#ofOpenFile(put);
   }
 
   entryEnd(): void {
-    const file = this.#file;
-    if (file === undefined) return;
+    this.#ofOpenFile(() => this.#files.end());
+  }
+
+  #ofOpenFile(work: () => void): void {
+    const { open } = this.#files;
+    if (open === undefined) return;
     try {
-      file.writer.finish();
-      file.writer.close();
-      this.#file = undefined;
-      this.#describe(file.entry, file.slot);
+      work();
     } catch (err) {
-      throw applying(file.entry, err);
+      throw applying(open, err);
+    }
+  }
+
+  wholeFile(entry: TarEntry, content: Uint8Array): void {
+    if (!this.#files.canWait(entry) || !this.#budget.fits(content.length)) {
+      this.entry(entry);
+      if (content.length > 0) this.data(content);
+      this.entryEnd();
+      return;
+    }
+    const slot = this.#files.slotOf(entry);
+    if (slot === undefined) {
+      this.#files.flush();
+      this.#entry(entry, content);
+    } else this.#add(entry, slot, content);
+    this.#budget.content(content.length);
+  }
+
+  chunkEnd(): void {
+    this.#files.flush();
+  }
+
+  /** As `#entry`, of a file that goes where those that wait go. */
+  #add(entry: TarEntry, slot: Slot, content: Uint8Array): void {
+    this.#budget.entry();
+    try {
+      checkOwner(this.#owner, entry);
+    } catch (err) {
+      throw applying(entry, err);
+    }
+    this.#files.add(entry, slot, content);
+  }
+
+  /** `content`: all of a file's. */
+  #entry(entry: TarEntry, content?: Uint8Array): void {
+    this.#tree.trim();
+    this.#budget.entry();
+    try {
+      this.#apply(entry, content);
+    } catch (err) {
+      throw applying(entry, err);
     }
   }
 
@@ -158,14 +185,13 @@ export class LayerApplier implements TarSink {
 
   close(): void {
     try {
-      this.#file?.writer.close();
+      this.#files.close();
     } finally {
-      this.#file = undefined;
       this.#tree.close();
     }
   }
 
-  #apply(entry: TarEntry): void {
+  #apply(entry: TarEntry, content: Uint8Array | undefined): void {
     const parts = entryComponents(entry.name);
     const name = parts.pop();
     if (name === undefined) this.#root(entry);
@@ -176,7 +202,7 @@ export class LayerApplier implements TarSink {
       this.#budget.directories(place.missing.length + (entry.type === 'directory' ? 1 : 0));
       const node = makePlace(this.#layer, place);
       if (node.depth >= MAX_DEPTH) throw tooDeep();
-      this.#create(entry, { node, name });
+      this.#create(entry, { node, name }, content);
     }
   }
 
@@ -211,38 +237,22 @@ export class LayerApplier implements TarSink {
     else this.#layer.hide(node, hidden);
   }
 
-  #create(entry: TarEntry, slot: Slot): void {
+  #create(entry: TarEntry, slot: Slot, content: Uint8Array | undefined): void {
     const { node, name } = slot;
     if (entry.type === 'directory') this.#directory(entry, slot);
-    else if (entry.type === 'hardlink') this.#hardLink(entry, slot);
+    else if (entry.type === 'hardlink') makeHardLink(this.#layer, entry, slot);
     else if (entry.type === 'file') {
-      const fd = create(this.#layer, node, name, (dir, n) => {
-        return this.#sys.createFile(dir, n, this.#bornRight(entry, node) ? entry.mode : 0o600);
-      });
-      this.#file = { writer: new FileWriter(this.#sys, fd), entry, slot };
-      if ((entry.mode & 0o6000) !== 0 || entry.xattrs.has('security.capability')) this.#privileged = true;
+      if (content === undefined) this.#files.create(entry, slot);
+      else this.#files.make(entry, slot, content);
     } else if (entry.type === 'symlink') {
       if (entry.linkName === '') throw new HawserError('InvalidArgument', 'a symbolic link to nothing');
       create(this.#layer, node, name, (dir, n) => this.#sys.symlink(entry.linkName, dir, n));
-      this.#describe(entry, slot);
+      this.#inodes.describe(entry, slot);
     } else if (makeSpecial(this.#layer, entry, slot)) {
-      this.#describe(entry, slot);
-      if (entry.type !== 'fifo') this.#privileged = true;
+      this.#inodes.describe(entry, slot);
+      if (entry.type !== 'fifo') this.#devices = true;
     } else
       this.#warnings.add(`left out the device ${quoted(entry.name)}: making devices is not permitted here`);
-  }
-
-  #describe(entry: TarEntry, { node, name }: Slot): void {
-    const inode = namedInode(this.#sys, this.#layer.writable(node), name);
-    const mode = entry.type === 'file' && this.#bornRight(entry, node);
-    this.#meta.apply(inode, entry, { has: { owner: node.plain && this.#born.hasOwner(entry), mode } });
-    inode.utimes(atimeOf(entry), entry.mtime);
-  }
-
-  /** Whether the file is created with its final mode: nothing remains to be set that takes the owner's write bit. */
-  #bornRight(entry: TarEntry, node: DirNode): boolean {
-    const bare = entry.xattrs.size === 0 && this.#owner?.mode !== 'record';
-    return node.plain && bare && this.#born.hasMode(entry.mode);
   }
 
   #directory(entry: TarEntry, { node, name }: Slot): void {
@@ -257,42 +267,6 @@ export class LayerApplier implements TarSink {
     child.plain &&= this.#born.staysPlain(entry);
     this.#remember(child, entry);
   }
-
-  #hardLink(entry: TarEntry, { node, name }: Slot): void {
-    const parts = entryComponents(entry.linkName);
-    const target = parts.pop();
-    const place = this.#tree.resolve(parts);
-    const problem = this.#linkProblem(place, target, { node, name });
-    const unknown =
-      place.missing.length === 0 && target !== undefined && this.#tree.showsUnknown(place.node, target);
-    if (problem === NO_SUCH_FILE && unknown) {
-      throw needsBelow(`a hard link to ${quoted(entry.linkName)}, which is not in the layer`);
-    }
-    if (target === undefined || problem !== undefined) {
-      throw new HawserError('InvalidArgument', `hard link to ${quoted(entry.linkName)}: ${problem}`);
-    }
-    this.#layer.writable(node); // Made now if need be: that may close other handles.
-    const from = this.#layer.bringUp(place.node, target);
-    create(this.#layer, node, name, (dir, n) => this.#sys.link(from, target, dir, n));
-  }
-
-  #linkProblem(place: Place, target: ByteString | undefined, slot: Slot): string | undefined {
-    if (target === undefined) return 'the root is a directory';
-    if (place.missing.length > 0) return NO_SUCH_FILE;
-    if (place.node === slot.node && target === slot.name) return 'it is the link itself';
-    // Removing what is in the link's way would remove the target.
-    const inTheWay = slot.node.children.get(slot.name);
-    for (let at: DirNode | undefined = place.node; at !== undefined; at = at.parent) {
-      if (at === inTheWay) return 'it is in a directory that the link replaces';
-    }
-    const found = this.#tree.lookup(place.node, target);
-    if (found === undefined) return NO_SUCH_FILE;
-    return isDirectory(found.stat) ? 'it is a directory' : undefined;
-  }
-}
-
-function quoted(name: ByteString): string {
-  return JSON.stringify(display(name));
 }
 
 function applying(entry: TarEntry, err: unknown): HawserError {

@@ -27,6 +27,11 @@ export class Budget {
     }
   }
 
+  /** Whether `content` would not throw. */
+  fits(length: number): boolean {
+    return this.#bytes + length <= this.#maxBytes;
+  }
+
   /** Bytes of files, holes included. */
   content(length: number): void {
     this.#bytes += length;

@@ -86,6 +86,12 @@ export class DirNode {
   }
 }
 
+/** Where an entry goes. */
+export interface Slot {
+  readonly node: DirNode;
+  readonly name: ByteString;
+}
+
 /** Nothing from below shows in it. */
 export function isBare(node: DirNode): boolean {
   if (node.opaque) return true;

@@ -33,4 +33,11 @@ export interface TarSink {
   /** The next `length` bytes of a file's content are zeros that the archive does not hold. */
   hole(length: number): void;
   entryEnd(): void;
+  /**
+   * In place of these calls, for a file without holes all of whose content is at hand: a view that is valid until `chunkEnd`. Without
+   * this one, those are made.
+   */
+  wholeFile?(entry: TarEntry, content: Uint8Array): void;
+  /** Comes before `push` returns or throws: the views that `wholeFile` was given end to be valid. A throw surfaces instead of any other. */
+  chunkEnd?(): void;
 }

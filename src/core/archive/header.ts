@@ -42,6 +42,14 @@ export function cString(block: Uint8Array, at: number, length: number): ByteStri
   return fromBytes(block, at, end);
 }
 
+/** Of the data of a GNU extension header (L, K). The name ends at the first NUL; tars that lack it exist. */
+export function longName(bytes: Uint8Array): ByteString {
+  const nul = bytes.indexOf(0);
+  const length = nul < 0 ? bytes.length : nul;
+  if (length > MAX_NAME) throw malformed('a name of more than 4096 bytes');
+  return fromBytes(bytes, 0, length);
+}
+
 /** A numeric field: octal text, or two's complement when the first bit is set (GNU and star). */
 export function parseNumber(block: Uint8Array, at: number, length: number, field: string): number {
   const first = block[at] ?? 0;

@@ -1,9 +1,9 @@
 import type { ByteString } from '../bytes.ts';
-import { display, fromBytes } from '../bytes.ts';
+import { display } from '../bytes.ts';
 import { HawserError, wrap } from '../errors.ts';
 import { buildEntry } from './build-entry.ts';
 import type { TarEntry, TarSink } from './entry.ts';
-import { BLOCK, type Header, isZeroBlock, MALFORMED, MAX_NAME, malformed, parseHeader } from './header.ts';
+import { BLOCK, type Header, isZeroBlock, longName, MALFORMED, malformed, parseHeader } from './header.ts';
 import { MAX_EXTENSION, mergeGlobal, type PaxRecord, parsePax } from './pax.ts';
 import { gnuSparse, gnuSparseExtension, type SparseMap, SparseMapParser } from './sparse.ts';
 import { SparseBody } from './sparse-body.ts';
@@ -66,7 +66,11 @@ export class TarReader {
 
   push(chunk: Uint8Array): void {
     let at = 0;
-    while (at < chunk.length && this.#state !== 'end') at = this.#step(chunk, at);
+    try {
+      while (at < chunk.length && this.#state !== 'end') at = this.#step(chunk, at);
+    } finally {
+      this.#sink.chunkEnd?.();
+    }
     this.#before += chunk.length;
   }
 
@@ -132,29 +136,43 @@ export class TarReader {
       if (this.#filled < BLOCK) return next;
       this.#filled = 0;
     }
-    if (this.#state === 'sparse') this.#sparseBlock(block);
-    else this.#headerBlock(block, this.#before + next - BLOCK);
-    return next;
+    if (this.#state === 'sparse') {
+      this.#sparseBlock(block);
+      return next;
+    }
+    const start = this.#headerBlock(block, this.#before + next - BLOCK);
+    return start === undefined ? next : this.#begin(start, chunk, next);
   }
 
-  #headerBlock(block: Uint8Array, offset: number): void {
+  /** What begins with a header whose entry is not an extension of another. */
+  #begin({ entry, state, stored }: Start, chunk: Uint8Array, at: number): number {
+    const end = at + stored;
+    if (state === 'body' && end <= chunk.length && this.#sparse === undefined && this.#sink.wholeFile) {
+      this.#sink.wholeFile(entry, chunk.subarray(at, end));
+      this.#padding = (BLOCK - (stored % BLOCK)) % BLOCK;
+      this.#state = this.#padding > 0 ? 'padding' : 'header';
+      return end;
+    }
+    this.#entry = entry;
+    this.#sink.entry(entry);
+    this.#expect(state, stored);
+    return at;
+  }
+
+  /** Returns the entry that the block is the header of, if it is one. */
+  #headerBlock(block: Uint8Array, offset: number): Start | undefined {
     if (block[0] === 0 && isZeroBlock(block)) {
       this.#zeroBlocks++;
       if (this.#zeroBlocks === 2) this.#end(offset + BLOCK);
-      return;
+      return undefined;
     }
-    let start: Start | undefined;
     try {
       if (this.#zeroBlocks === 1) throw malformed('a single zero block before a header');
       const header = parseHeader(block);
-      if (!this.#startExtension(header)) start = this.#startEntry(header, block);
+      return this.#startExtension(header) ? undefined : this.#startEntry(header, block);
     } catch (err) {
       throw wrap(`reading the header at byte ${offset}`, err);
     }
-    if (start === undefined) return;
-    this.#entry = start.entry;
-    this.#sink.entry(start.entry);
-    this.#expect(start.state, start.stored);
   }
 
   /** True when the header is not an entry's own. */
@@ -278,12 +296,4 @@ export class TarReader {
     else if (type === 'g') this.#global = mergeGlobal(this.#global, parsePax(bytes));
     else this.#local = parsePax(bytes);
   }
-}
-
-/** The name ends at the first NUL; tars that lack it exist. */
-function longName(bytes: Uint8Array): ByteString {
-  const nul = bytes.indexOf(0);
-  const length = nul < 0 ? bytes.length : nul;
-  if (length > MAX_NAME) throw malformed('a name of more than 4096 bytes');
-  return fromBytes(bytes, 0, length);
 }

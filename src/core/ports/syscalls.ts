@@ -1,4 +1,5 @@
 import type { ByteString } from '../bytes.ts';
+import type { HawserError } from '../errors.ts';
 
 /**
  * An open directory (O_DIRECTORY). Stays the same directory whatever is renamed or replaced above it; a provider that cannot keep
@@ -57,6 +58,32 @@ export interface Creation {
   readonly umask: number;
 }
 
+/** A regular file to be made by `makeFiles`. */
+export interface NewFile {
+  readonly name: ByteString;
+  /** All of the file. */
+  readonly content: Uint8Array;
+  /** As of `createFile`. */
+  readonly perm: number;
+  /** Not given: nothing sets the owner. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** All twelve permission bits. Not given: nothing sets them. */
+  readonly mode: number | undefined;
+  readonly atime: TimeSpec;
+  readonly mtime: TimeSpec;
+}
+
+/** How far `makeFiles` came. */
+export interface MadeFiles {
+  /** So many are made whole. */
+  readonly count: number;
+  /**
+   * Why the next is not, when there are more. `create`: it could not be created. `describe`: it is there, but its owner, mode or times
+   * could not be set. In both cases the single calls tell why. An error: writing or closing the file failed, as `write` and `closeFile` tell.
+   */
+  readonly failed: 'create' | 'describe' | HawserError | undefined;
+}
+
 /**
  * `replace` (not given): as rename(2). `new`: nothing is replaced, AlreadyExists also for an empty directory. `exchange`: the
  * names are swapped in one step; NotImplemented where the provider, the kernel or the file system cannot do that.
@@ -110,6 +137,12 @@ export interface Syscalls {
   /** Cuts a file, or extends it by a hole. */
   truncateFile(fd: number, size: number): void;
   closeFile(fd: number): void;
+
+  /**
+   * For one file after the other what createFile, write, chown, chmod, utimes and closeFile do, up to the first failure. Some files take
+   * one call, where the provider has such a call: not given elsewhere.
+   */
+  readonly makeFiles?: ((dir: Dir, files: readonly NewFile[]) => MadeFiles) | undefined;
 
   mkdir(dir: Dir, name: ByteString, perm: number): void;
   symlink(target: ByteString, dir: Dir, name: ByteString): void;

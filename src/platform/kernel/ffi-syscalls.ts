@@ -16,6 +16,7 @@ import { FfiXattrs } from './ffi-xattrs.ts';
 import type { Libc, LibcFunctions } from './libc.ts';
 import { checkRoot, type NamedDir, pathOf, pathOfFile, takeFd } from './names.ts';
 import { decodeDirents, encodeTimes, makeDev } from './stat.ts';
+import { WholeFiles } from './whole-files.ts';
 
 const O_WRONLY = 1;
 const O_CREAT = 0o100;
@@ -38,6 +39,7 @@ class FfiSyscalls implements Syscalls {
   readonly #calls: FfiCalls;
   readonly #xattrs: FfiXattrs;
   readonly #openDirFlags: number;
+  readonly makeFiles: Syscalls['makeFiles'];
 
   constructor(libc: Libc, creation: Creation | undefined) {
     this.creation = creation;
@@ -45,6 +47,8 @@ class FfiSyscalls implements Syscalls {
     this.#calls = new FfiCalls(libc);
     this.#xattrs = new FfiXattrs(libc, this.#calls);
     this.#openDirFlags = libc.machine.O_DIRECTORY | this.#calls.noFollow;
+    const whole = libc.linked && new WholeFiles(libc.linked, this.#calls);
+    this.makeFiles = whole && ((dir, files) => whole.make(dir, files));
   }
 
   openRoot(path: string): Dir {

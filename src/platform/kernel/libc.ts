@@ -112,6 +112,18 @@ export const LIBC_SIGNATURES: { readonly [K in keyof LibcFunctions]: Signature }
   sysMoveMount: sys('i32', 'buffer', 'i32', 'buffer', 'u32'),
 };
 
+/** What is linked into the static executable for files: scripts/static/files.c says what the functions do. */
+export interface LinkedFiles {
+  /** hawser_make_files on this batch, which whole-files.ts writes. The caller keeps the bytes, and never transfers their buffer. */
+  maker(batch: Uint8Array): () => void;
+  /** Where a buffer is. */
+  address(buffer: ArrayBufferLike): number;
+}
+
+export const LINKED_FILES: Readonly<Record<string, Signature>> = {
+  hawser_make_files: { args: ['u64'], result: 'void' },
+};
+
 export interface Libc {
   readonly fn: LibcFunctions;
   /**
@@ -122,6 +134,8 @@ export interface Libc {
   /** errno of the calling thread: right only directly after a call that failed. */
   errno(): number;
   readonly machine: Machine;
+  /** Of the static executable only. */
+  readonly linked?: LinkedFiles | undefined;
 }
 
 /** The numbers that differ between machines. All other O_* and AT_* values we use are the same on both. */

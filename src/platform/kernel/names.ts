@@ -32,14 +32,19 @@ export function pathOfFile(fd: number): string {
   }
 }
 
-/** InvalidArgument unless `name` is one path component and a byte string. */
-export function checkName(name: ByteString): void {
+/** Whether `name` is one path component and a byte string. */
+export function isName(name: ByteString): boolean {
   let good = name !== '' && name !== '.' && name !== '..';
   for (let i = 0; good && i < name.length; i++) {
     const byte = name.charCodeAt(i);
     if (byte === 0 || byte === 47 || byte > 255) good = false;
   }
-  if (!good) throw new HawserError('InvalidArgument', `${JSON.stringify(name)} is not a file name`);
+  return good;
+}
+
+/** InvalidArgument unless `name` is one path component and a byte string. */
+export function checkName(name: ByteString): void {
+  if (!isName(name)) throw new HawserError('InvalidArgument', `${JSON.stringify(name)} is not a file name`);
 }
 
 /** An absolute path of ours as a byte string without trailing slashes (which would make the kernel follow a symlink). */

@@ -84,8 +84,8 @@ export function decodeMountId(view: DataView): string {
 }
 
 /** Two struct timespec of 64-bit fields. `sec` may be any integer that a number holds exactly. */
-export function encodeTimes(view: DataView, atime: TimeSpec, mtime: TimeSpec): void {
-  let at = 0;
+export function encodeTimes(view: DataView, atime: TimeSpec, mtime: TimeSpec, offset = 0): void {
+  let at = offset;
   for (const { sec, nsec } of [atime, mtime]) {
     view.setUint32(at, sec >>> 0, true);
     view.setInt32(at + 4, Math.floor(sec / TWO32), true);

@@ -3,8 +3,10 @@ import process from 'node:process';
 import {
   LIBC_NAMES,
   LIBC_SIGNATURES,
+  LINKED_FILES,
   type Libc,
   type LibcFunctions,
+  type LinkedFiles,
   machineOf,
   type Signature,
 } from '../kernel/libc.ts';
@@ -25,10 +27,26 @@ export function openNodeLibc(): Libc | undefined {
       const errno = (): number => ffi.getInt32(fn.__errno_location(), 0);
       // Now, for the first call, which makes the function, changes errno.
       errno();
-      return { fn, pin: (bytes) => ffi.getRawPointer(bytes), errno, machine };
+      return { fn, pin: (bytes) => ffi.getRawPointer(bytes), errno, machine, linked: linkedFiles(ffi) };
     } catch {}
   }
   return undefined;
+}
+
+/** Undefined when this program is not the static executable. */
+function linkedFiles(ffi: NodeFfi): LinkedFiles | undefined {
+  try {
+    const { hawser_make_files: make } = loadFunctions(ffi, null, LINKED_FILES) as {
+      hawser_make_files: (batch: bigint) => void;
+    };
+    const maker = (batch: Uint8Array): (() => void) => {
+      const at = ffi.getRawPointer(batch);
+      return () => make(at);
+    };
+    return { maker, address: (buffer) => Number(ffi.getRawPointer(buffer)) };
+  } catch {
+    return undefined;
+  }
 }
 
 interface OwnFunctions extends LibcFunctions {

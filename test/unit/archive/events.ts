@@ -12,7 +12,8 @@ export interface Recorded {
   ended: boolean;
 }
 
-export function record(chunks: Iterable<Uint8Array>): Recorded[] {
+/** `whole`: by a sink that takes files whole. */
+export function record(chunks: Iterable<Uint8Array>, whole = false): Recorded[] {
   const out: Recorded[] = [];
   const runs: [string, number][] = [];
   const run = (kind: string, length: number): void => {
@@ -42,10 +43,31 @@ export function record(chunks: Iterable<Uint8Array>): Recorded[] {
       last.ended = true;
     },
   };
+  if (whole) takeWhole(sink);
   const reader = new TarReader(sink);
   for (const chunk of chunks) reader.push(chunk);
   reader.end();
   return out;
+}
+
+function takeWhole(sink: TarSink): void {
+  const waiting: (() => void)[] = [];
+  const flush = (): void => {
+    for (const one of waiting.splice(0)) one();
+  };
+  const { entry } = sink;
+  sink.entry = (one) => {
+    flush();
+    entry(one);
+  };
+  sink.wholeFile = (one, content) => {
+    waiting.push(() => {
+      entry(one);
+      if (content.length > 0) sink.data(content);
+      sink.entryEnd();
+    });
+  };
+  sink.chunkEnd = flush;
 }
 
 export function* split(bytes: Uint8Array, size: number): Generator<Uint8Array> {

@@ -23,6 +23,8 @@ function one(...parts: Uint8Array[]): Recorded {
   assert.equal(found.length, 1);
   // However the bytes arrive, the events are the same.
   for (const size of [1, 3, 511, 512, 513]) assert.deepEqual(record(split(all, size)), found, `by ${size}`);
+  for (const size of [512, 5000, all.length])
+    assert.deepEqual(record(split(all, size), true), found, `whole, by ${size}`);
   const [first] = found;
   assert.ok(first?.ended);
   return first;
@@ -31,10 +33,12 @@ function one(...parts: Uint8Array[]): Recorded {
 function refuses(message: RegExp, ...parts: Uint8Array[]): void {
   const all = concat(parts);
   for (const size of all.length > 100_000 ? [512, 1 << 20] : [1, 512, 1 << 20]) {
-    assert.throws(
-      () => record(split(all, size)),
-      (err) => isKind(err, 'InvalidArgument') && message.test((err as HawserError).message),
-    );
+    for (const whole of [false, true]) {
+      assert.throws(
+        () => record(split(all, size), whole),
+        (err) => isKind(err, 'InvalidArgument') && message.test((err as HawserError).message),
+      );
+    }
   }
 }
 
