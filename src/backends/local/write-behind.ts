@@ -8,6 +8,8 @@ const BATCH = 1 << 20;
 const MAX_PIECES = 256;
 /** Milliseconds between two pieces above which each piece is written at once, on this thread. */
 const PAUSE = 5;
+/** Ends a wait. The usual reason of an abort is an error with a stack: one for each MiB. */
+const COMPLETE = Symbol('the batch is complete');
 /** Most milliseconds that a piece waits for the rest of its batch. */
 const LAG = 20;
 
@@ -94,7 +96,7 @@ export class WriteBehind {
   }
 
   #stopWaiting(): void {
-    this.#waiting?.abort();
+    this.#waiting?.abort(COMPLETE);
     this.#waiting = undefined;
   }
 

@@ -11,6 +11,7 @@ import Pool from 'undici/lib/dispatcher/pool.js';
 import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
 import type { TransportOptions } from '../../core/ports/transport.ts';
 import { guardedLookup, refusalOf } from './guarded-lookup.ts';
+import { largeReads } from './large-reads.ts';
 import { hasExtraRoots, systemRoots } from './system-roots.ts';
 
 export const DEFAULT_HEADERS_TIMEOUT = 30_000;
@@ -119,7 +120,7 @@ function unguarded(options: TransportOptions, timeout: number): Connector {
   const { allowAddress } = options;
   const guard = allowAddress === undefined ? {} : { lookup: guardedLookup(allowAddress) };
   const make = (roots: () => Roots): Connector => {
-    const plain = buildConnector({ timeout, ...guard });
+    const plain = buildConnector({ timeout, ...largeReads(), ...guard });
     let secure: Connector | undefined;
     return (target, callback) => {
       if (target.protocol !== 'https:') return plain(target, callback);
@@ -127,6 +128,7 @@ function unguarded(options: TransportOptions, timeout: number): Connector {
         allowH2: false,
         ...prepared({ ...identity(options), ...roots() }),
         timeout,
+        ...largeReads(),
         ...guard,
       });
       secure(target, callback);
