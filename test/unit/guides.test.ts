@@ -63,7 +63,7 @@ function inlineCode(page: string): string[] {
 
 /** Of other programs, as far as the guides name them. */
 const OTHER_FLAGS =
-  /^--(?:allow-(?!suid$|non-)|ext4$|list-tags$|now$|permission$|repair$|src-tls-verify$|use-signing-config$)/;
+  /^--(?:allow-(?!suid$|non-)|disable-warning$|ext4$|list-tags$|now$|permission$|repair$|src-tls-verify$|use-signing-config$)/;
 
 test('guides: flags that the text names exist', () => {
   const all = [...GRAMMAR.globals, ...GRAMMAR.commands.flatMap(({ flags }) => flags)];
@@ -73,6 +73,16 @@ test('guides: flags that the text names exist', () => {
       for (const [flag] of code.matchAll(/(?<![\w-])--[a-z][\w-]*(?!\*)\b(?!-?\*)/g))
         assert.ok(known.has(flag) || OTHER_FLAGS.test(flag), `${page}: ${flag} (${code})`);
 });
+
+/** Why a command line is wrong, but for arguments that a text leaves out; undefined: it is right. */
+function fault(words: readonly string[]): string | undefined {
+  try {
+    parseCommandLine(Parser, words, GRAMMAR, () => undefined);
+  } catch (err) {
+    if (!/please provide|missing|needs a value/.test(messageOf(err))) return messageOf(err);
+  }
+  return undefined;
+}
 
 /** Not whole: words stand for what a reader puts there. */
 const PARTS = /^hawser (?:COMMAND|--address(?: SOCKET)?$)|\.\.\./;
@@ -86,14 +96,30 @@ test('guides: command lines that the text names are right', () => {
         .split(/ [>|] /)[0]
         ?.split(' ')
         .slice(1);
-      try {
-        parseCommandLine(Parser, args ?? [], GRAMMAR, () => undefined);
-      } catch (err) {
-        // The text may name a command without its arguments.
-        if (!/please provide|missing|needs a value/.test(messageOf(err)))
-          assert.fail(`${page}: ${code}: ${messageOf(err)}`);
+      assert.equal(fault(args ?? []), undefined, `${page}: ${code}`);
+    }
+});
+
+test('guides: the tables beside other tools have commands of hawser in the column of hawser', () => {
+  let commands = 0;
+  for (const page of ['README.md', 'docs/ctr.md'])
+    for (const [, cell = ''] of textOf(page).matchAll(
+      page === 'README.md'
+        ? /^\| [a-z][^|]* \| (`[^|]*) \|.*\|.*\|.*\|.*\|$/gm
+        : /^\| (`[^|]*) \|.*\|.*\|.*\|$/gm,
+    )) {
+      let group = '';
+      for (const [, code = ''] of cell.matchAll(/`([^`]+)`/g)) {
+        if (code.startsWith('-')) continue;
+        const words = code.split(' ');
+        // `images ls`, `check`: the group is that of the command before.
+        const why = fault(words);
+        assert.ok(why === undefined || fault([group, ...words]) === undefined, `${page}: ${code}: ${why}`);
+        if (why === undefined) group = words[0] ?? '';
+        commands++;
       }
     }
+  assert.ok(commands > 60, `${commands} commands were found`);
 });
 
 test('guides: variables that the text names exist', () => {
