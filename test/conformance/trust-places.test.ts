@@ -169,13 +169,21 @@ test('a pull tells the verdict in its events, its result, its JSON and its repor
     assert.equal(lines.find(({ type }) => type === 'verified')?.vouchers[0].requests, 4);
   }));
 
-test('unpack --rootfs tells the verdict', () =>
-  withWorld(async ({ ref, go, dir }) => {
-    const args = ['unpack', ref, '--rootfs', join(dir, 'out'), '--owner', 'ours', '--verify-key', OURS];
-    const { code, out, err } = await go(...args);
-    assert.equal(code, 0, err);
-    assert.match(out + err, /: verified sha256:\w+: key SHA256:/);
-  }));
+const DIRECTORIES: Readonly<Record<string, (ref: string, out: string) => readonly string[]>> = {
+  'unpack --rootfs': (ref, out) => ['unpack', ref, '--rootfs', out],
+  bundle: (ref, out) => ['bundle', ref, out],
+};
+for (const [what, args] of Object.entries(DIRECTORIES))
+  test(`${what} tells the verdict, as text and as JSON`, () =>
+    withWorld(async ({ ref, go, dir }) => {
+      const how = ['--owner', 'ours', '--verify-key', OURS];
+      const text = await go(...args(ref, join(dir, 'text')), ...how);
+      assert.equal(text.code, 0, text.err);
+      assert.match(text.out + text.err, /: verified sha256:\w+: key SHA256:/);
+      const json = await go(...args(ref, join(dir, 'json')), ...how, '--json');
+      assert.equal(json.code, 0, json.err);
+      assert.equal(JSON.parse(json.out).done[0].verified[0].format, 'bundle');
+    }));
 
 test('the library: a pull has the vouchers in its result', () =>
   withWorld(async ({ ref, store }) => {

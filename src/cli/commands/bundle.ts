@@ -6,7 +6,7 @@ import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { LAYER_FLAGS } from '../grammar/layer-flags.ts';
 import { FETCH_FLAGS, PULL } from '../grammar/transfer-flags.ts';
 import { withLocalBackend } from '../session/context.ts';
-import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
+import { OUTPUT_FLAGS, outputOptions, presentImage, vouched } from '../session/output-directory.ts';
 import { displayed, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -38,9 +38,9 @@ export const bundle: Command = command({
         const options = { ...outputOptions(context, backend, input.arg(1)), tty: input.get(TTY) };
         await checkDirectory(context.runtime, options);
         await displayed(context, { unpacks: true, printChainId: false }, async (report) => {
-          const image = await presentImage(context, backend, options.platform, report);
+          const present = await presentImage(context, backend, options.platform, report);
           const deps = { ...storeDeps(context, backend), runtime: context.runtime };
-          return await bundleImage(deps, image, { ...options, report });
+          return vouched(await bundleImage(deps, present.image, { ...options, report }), present);
         });
       },
       'if-need-be',

@@ -13,7 +13,7 @@ import { type Context, withBackend, withLocalBackend } from '../session/context.
 import { findImage } from '../session/find-image.ts';
 import { warner, withImage } from '../session/image-files.ts';
 import { storeOf } from '../session/keep-out.ts';
-import { OUTPUT_FLAGS, outputOptions, presentImage } from '../session/output-directory.ts';
+import { OUTPUT_FLAGS, outputOptions, presentImage, vouched } from '../session/output-directory.ts';
 import { displayed, platformsOf, type Shown, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -77,9 +77,9 @@ async function toRootfs(context: UnpackContext, target: string): Promise<void> {
       const options = outputOptions(context, backend, target);
       await checkDirectory(context.runtime, options);
       await displayed(context, shown(context), async (report) => {
-        const image = await presentImage(context, backend, options.platform, report);
+        const present = await presentImage(context, backend, options.platform, report);
         const deps = { ...storeDeps(context, backend), runtime: context.runtime };
-        return await unpackRootfs(deps, image, { ...options, report });
+        return vouched(await unpackRootfs(deps, present.image, { ...options, report }), present);
       });
     },
     'if-need-be',

@@ -9,8 +9,10 @@ import type { Platform } from '../../core/oci/descriptor.ts';
 import { only } from '../../core/platforms/match.ts';
 import type { Report } from '../../core/progress/events.ts';
 import { parseReference } from '../../core/reference/parse.ts';
+import type { Acceptance } from '../../core/trust/verdict.ts';
 import type { OwnerMode } from '../../core/users/owner-policy.ts';
 import { passStoredGate } from '../../core/verbs/gate-stored.ts';
+import type { FetchResult } from '../../core/verbs/options.ts';
 import type { RootfsOptions } from '../../core/verbs/rootfs.ts';
 import { type Bool, bool, type Choice, choice, type NamesOf } from '../grammar/flag.ts';
 import type { GateFlag } from '../grammar/gate-flags.ts';
@@ -56,26 +58,37 @@ export function outputOptions(
   };
 }
 
+/** `verified`: who vouches for the image; not given, or empty: nobody was asked. */
+export interface PresentImage {
+  readonly image: Image;
+  readonly verified?: readonly Acceptance[] | undefined;
+}
+
+/** What was made of an image, and who vouches for that. */
+export function vouched<T extends FetchResult>(made: T, { verified = [] }: PresentImage): T {
+  return verified.length === 0 ? made : { ...made, verified };
+}
+
 /** The image as it is in the store, if it may come in; fetched when it, or a part of it that the platform needs, is not there. */
 export async function presentImage(
   context: Context<FetchFlag | GateFlag | 'platform' | 'pull'>,
   backend: LocalBackend,
   platform: Platform,
   report: Report,
-): Promise<Image> {
+): Promise<PresentImage> {
   const { input, services, signal } = context;
   const call = { signal };
   const image = mustAsk(context) ? undefined : await ifFound(findImage(backend.images, input.arg(0), call));
   if (image && isComplete(await imageStatus(backend.content, image.target, only(platform), call))) {
-    await judgeStored(context, backend, { image, platform, report });
+    const verified = await judgeStored(context, backend, { image, platform, report });
     const stale = mayAsk(context) ? staleTag(context, image) : undefined;
     if (stale !== undefined) report({ type: 'warning', message: stale });
-    return image;
+    return { image, verified };
   }
   const reference = await referenceOf(context.runtime, input.arg(0), context);
   if (reference.layout === undefined && !mayAsk(context)) throw notHere(input.arg(0));
   const registryOpts = await fetchingOptions(context, reference);
-  const { name } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
+  const { name, verified } = await withRegistry(context, backend, { ...registryOpts, report }, (deps) =>
     services.fetchImage(deps, {
       reference,
       platforms: platformsOf(context),
@@ -85,7 +98,7 @@ export async function presentImage(
       signal,
     }),
   );
-  return await backend.images.get(name, call);
+  return { image: await backend.images.get(name, call), verified };
 }
 
 /** Whether an image of the store may go on: by the signatures in the store, else by those at its registry, where the flags ask for any. */
@@ -97,14 +110,14 @@ async function judgeStored(
     platform,
     report,
   }: { readonly image: Image; readonly platform: Platform; readonly report: Report },
-): Promise<void> {
+): Promise<readonly Acceptance[]> {
   const { signal } = context;
   const reference = parseReference(image.name);
   const registryOpts = namesPolicy(context) ? await fetchingOptions(context, reference) : {};
-  await withTransferRegistry(context, { ...registryOpts, report }, async (registry) => {
+  return await withTransferRegistry(context, { ...registryOpts, report }, async (registry) => {
     const evidence = mayAsk(context) ? registry.evidence(reference) : undefined;
     const subject = { reference, root: image.target, platforms: [platform] };
     const call = { signal, report, registry: evidence };
-    await passStoredGate({ backend }, storedGateOptions(context), subject, call);
+    return await passStoredGate({ backend }, storedGateOptions(context), subject, call);
   });
 }
