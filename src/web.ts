@@ -16,6 +16,8 @@
  * - certificates are the runtime's to check; there are no client certificates, roots, proxies, mirrors or stored credentials;
  * - times to connect and to answer are one limit.
  *
+ * Layers by zstd take WebAssembly (NotImplemented where a runtime compiles none); gzip does without.
+ *
  * In a browser a registry must allow requests from the page (CORS), and no redirect can be followed, as none is shown: FailedPrecondition.
  * @module
  */

@@ -1,11 +1,14 @@
 /** `hawser/web` answers as `hawser` does, from the same registry, and ends as it does. */
 import assert from 'node:assert/strict';
+import process from 'node:process';
 import { test } from 'node:test';
 import * as hawser from '../../src/mod.ts';
 import * as web from '../../src/web.ts';
 import { buildImage, buildIndex, encode, noise, type TestEntry } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { rejectsWith } from '../support/bench.ts';
+import { execOk } from '../support/exec.ts';
+import { isDeno } from '../support/needs.ts';
 
 const folder = (name: string): TestEntry => ({ name: `${name}/`, type: 'directory', mode: 0o755 });
 const of = (architecture: string) =>
@@ -142,4 +145,26 @@ test('web: a browser shows no redirect, and none is followed', async () => {
       globalThis.fetch = real;
     }
   });
+});
+
+test('web: without WebAssembly gzip is decoded, and zstd is NotImplemented', async () => {
+  const url = (path: string) => JSON.stringify(new URL(`../../src/${path}.ts`, import.meta.url).href);
+  const names = [
+    'platform/web/codecs',
+    'core/codec/zstd-portable',
+    'core/codec/gzip-wasm',
+    'core/codec/gzip-portable',
+  ];
+  // Loaded first: Node reads types by WebAssembly, too.
+  const script = `const [{ webCodecs }] = await Promise.all([${names.map((name) => `import(${url(name)})`)}]);
+    globalThis.WebAssembly = undefined;
+    console.log((await webCodecs().get('gzip')).library);
+    await webCodecs().get('zstd').catch((err) => console.log(err.kind, err.message));`;
+  const quiet = '--disable-warning=ExperimentalWarning';
+  const args = isDeno ? ['eval', script] : [quiet, '--input-type=module', '-e', script];
+  const { stdout } = await execOk(process.execPath, args);
+  assert.match(
+    stdout,
+    /^pako\nNotImplemented Cannot decompress zstd: this runtime compiles no WebAssembly\n$/,
+  );
 });
