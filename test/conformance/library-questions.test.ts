@@ -69,10 +69,10 @@ test('questions: what a reference names, from its registry and from a store that
       assert.deepEqual(found.config.Env, ['ARCH=arm64']);
       assert.equal(found.descriptor.digest, one.config.digest);
       await rejectsWith('NotFound', /windows/, manifest(ref, { ...options, platform: 'windows/amd64' }));
+      if ('store' in options) assert.deepEqual(registry.log(), [], 'a store that has the image is enough');
       await fetch(ref, { store, platforms: 'all' });
       registry.requests.length = 0;
     }
-    assert.deepEqual(registry.log(), [], 'a store that has the image is enough');
     assert.deepEqual(await tags(ref), ['v1']);
     assert.deepEqual(await catalog(registry.host), ['a/q']);
     assert.deepEqual((await referrers(ref)).referrers, []);
@@ -98,14 +98,11 @@ test('open: a file and a blob, verified, from a registry and from a store', asyn
       await rejectsWith('NotFound', /none/, open(ref, '/none', options));
       await rejectsWith('FailedPrecondition', /directory/, open(ref, '/etc', options));
       await rejectsWith('NotFound', /./, open(ref, digestOf(encode('nowhere')), options));
+      const got = registry.log().filter((line) => line.startsWith('GET'));
+      if ('store' in options) assert.deepEqual(got, [], 'what the store has is not fetched');
       await fetch(ref, { store, platforms: [platform] });
       registry.requests.length = 0;
     }
-    assert.deepEqual(
-      registry.log().filter((line) => line.startsWith('GET')),
-      [],
-      'what the store has is not fetched',
-    );
   });
 });
 
