@@ -91,7 +91,7 @@ export async function runPage(
       NODE: node26,
       REPOSITORY: repository,
     };
-    return await exec('unshare', [...ALONE, 'bash', join(dir.path, 'page.sh')], { env });
+    return await exec('unshare', [...ALONE, 'bash', join(dir.path, 'page.sh')], { env, timeout: 600_000 });
   } finally {
     await dir[Symbol.asyncDispose]();
   }

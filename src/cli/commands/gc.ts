@@ -5,6 +5,7 @@ import { bool } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT } from '../grammar/flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
 import { type Context, withBackend } from '../session/context.ts';
+import { fullName } from '../session/find-image.ts';
 import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -46,10 +47,12 @@ async function collect(context: Context, backend: Backend, json: boolean): Promi
   return { view: { type: 'gc', result, json } };
 }
 
-/** What has one of the ids, or a digest that begins so (`sha256:12ab`). NotFound for an id that nothing has. */
+/** What has one of the ids, an image's short name, or a digest that begins so (`sha256:12ab`). NotFound for an id that nothing has. */
 function onlyOf(plan: GcPlan, ids: readonly string[]): GcPlan {
   const isMeant = ({ type, id: own }: Pick<GcItem, 'type' | 'id'>, id: string): boolean =>
-    own === id || (type === 'content' && /^sha\d+:[0-9a-f]{4}/.test(id) && own.startsWith(id));
+    own === id ||
+    (type === 'images' && own === fullName(id)) ||
+    (type === 'content' && /^sha\d+:[0-9a-f]{4}/.test(id) && own.startsWith(id));
   const unknown = ids.find((id) => ![...plan.goes, ...plan.stays].some((item) => isMeant(item, id)));
   if (unknown !== undefined) {
     throw new HawserError('NotFound', `${unknown}: nothing in the store has this name`, {

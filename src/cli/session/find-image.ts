@@ -41,6 +41,11 @@ function isNamed({ target }: Image, given: string): boolean {
   return digest === undefined || digest === target.digest;
 }
 
+/** The full name of an image that a short one stands for; undefined: it is no reference. */
+export function fullName(given: string): string | undefined {
+  return parsed(given)?.name;
+}
+
 function parsed(name: string): Reference | undefined {
   try {
     return parseReference(name);
