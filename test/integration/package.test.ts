@@ -20,10 +20,10 @@ import { type Scratch, scratch } from '../support/scratch.ts';
 const skip = oneFile.skip || needs({ tools: ['npm', 'npx', 'tar', 'sh'] });
 const bun = findTool('bun');
 if (bun === undefined) requirePeer('bun');
-/** Bytes. The library is modules; hawser.mjs has all of them and all packages in it. */
-const MAX_PACKED = 1_700_000;
+/** Bytes. The library is modules; hawser.mjs has all of them and all packages in it; the guides are an eighth of a megabyte. */
+const MAX_PACKED = 1_800_000;
 const MAX_LIBRARY = 1_800_000;
-const MAX_UNPACKED = 5_100_000;
+const MAX_UNPACKED = 5_400_000;
 const QUIET = '--disable-warning=ExperimentalWarning';
 
 interface Packed {
