@@ -232,9 +232,16 @@ test('serve: a store is a registry, until it is closed or its signal aborts', as
     assert.equal(await text(await open(served, '/motd')), 'hello amd64');
     assert.ok(statuses.includes(200));
     stop.abort(new Error('enough'));
-    await server.close();
+    // The abort closes by itself; `close` waits for that.
     await rejectsWith('Unavailable', /./, resolve(served, { retry: { tries: 0 } }));
-    await server[Symbol.asyncDispose]();
+    await server.close();
+    const other = await serve({ store, port: 0 });
+    await other[Symbol.asyncDispose]();
+    await rejectsWith(
+      'Unavailable',
+      /./,
+      resolve(served.replace(/:\d+/, `:${new URL(other.url).port}`), { retry: { tries: 0 } }),
+    );
   });
 });
 
