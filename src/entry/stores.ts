@@ -97,7 +97,7 @@ const opened = new WeakMap<AnyStore, Parts>();
  * ```ts
  * const store = await openStore({ root: '/var/lib/images' });
  * try {
- *   await fetch('alpine:3.20', { store });
+ *   await fetchImage('alpine:3.20', { store });
  * } finally {
  *   await store[Symbol.asyncDispose]();
  * }

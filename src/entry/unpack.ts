@@ -47,7 +47,7 @@ export interface ApiDirectoryOptions extends Call, Omit<LayerSettings, 'jobs'> {
  * DataLoss when a layer is damaged; FailedPrecondition where no snapshots can be made, as without root.
  *
  * ```ts
- * await fetch('alpine:3.20', { store });
+ * await fetchImage('alpine:3.20', { store });
  * const { unpacked } = await unpack('alpine:3.20', { store });
  * ```
  */
