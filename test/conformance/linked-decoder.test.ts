@@ -147,7 +147,7 @@ test('linked decoders: where no thread can be started (a limit of processes) oth
 test('linked decoders: gzip: the checksum is right for every length', { skip }, async () => {
   const codec = await codecs.get('gzip', 'native');
   const bytes = testBytes('random', 70_000);
-  const lengths = [...Array.from({ length: 1100 }, (_, n) => n), 4095, 4096, 4097, 65_535, 65_536, 70_000];
+  const lengths = [...Array.from({ length: 520 }, (_, n) => n), 4095, 4096, 4097, 65_535, 65_536, 70_000];
   for (const length of lengths) {
     const from = length % 16;
     const data = bytes.subarray(from, Math.min(from + length, bytes.length));
