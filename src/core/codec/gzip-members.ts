@@ -27,6 +27,11 @@ export interface Inflater {
    * No input: nothing more comes, and all output is yielded. Returns undefined while the stream goes on. Throws DataLoss.
    */
   decode(input?: Uint8Array): AsyncGenerator<Uint8Array, Ended | undefined, undefined>;
+  /**
+   * For inflaters that go on by themselves: yields the output of the inputs so far as it comes, until `more` is settled or nothing is left
+   * to decode. So damage is told although a download stands still. Throws as `decode`.
+   */
+  meanwhile?(more: Promise<unknown>): AsyncGenerator<Uint8Array, void, undefined>;
   /** Ready for the next deflate stream. */
   reset(): void;
   close(): void;
@@ -128,7 +133,9 @@ async function* inflate(
 ): AsyncGenerator<Uint8Array, { readonly used: number; readonly sums: Sums }, undefined> {
   inflater.reset();
   for (let given = 0; ; ) {
-    const input = (await source.need(1)) ? source.take() : undefined;
+    const more = source.need(1);
+    if (inflater.meanwhile !== undefined) yield* inflater.meanwhile(more);
+    const input = (await more) ? source.take() : undefined;
     const ended = yield* inflater.decode(input);
     given += input?.length ?? 0;
     if (ended !== undefined) {

@@ -6,6 +6,8 @@ import { zstdFrames } from './zstd-frames.ts';
 export interface ZstdDecoder {
   /** `frameEnd`: a frame must be complete after this input, or it is DataLoss. */
   decode(input: Uint8Array, frameEnd: boolean): AsyncGenerator<Uint8Array, void, undefined>;
+  /** As an `Inflater`'s. */
+  meanwhile?(more: Promise<unknown>): AsyncGenerator<Uint8Array, void, undefined>;
   close(): void;
 }
 
@@ -22,9 +24,14 @@ export async function* decodeZstd(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const decoder = engine.open();
   try {
-    for await (const { bytes, frameEnd } of zstdFrames(source, !engine.joins)) {
-      yield* decoder.decode(bytes, frameEnd);
-      release(bytes);
+    const frames = zstdFrames(source, !engine.joins);
+    for (;;) {
+      const more = frames.next();
+      if (decoder.meanwhile !== undefined) yield* decoder.meanwhile(more);
+      const { done, value } = await more;
+      if (done) return;
+      yield* decoder.decode(value.bytes, value.frameEnd);
+      release(value.bytes);
     }
   } finally {
     decoder.close();

@@ -119,6 +119,21 @@ class LinkedDecoder {
     }
   }
 
+  /** As an `Inflater`'s. */
+  async *meanwhile(more: Promise<unknown>): AsyncGenerator<Uint8Array, void, undefined> {
+    let came = false;
+    const told = (): void => {
+      came = true;
+    };
+    more.then(told, told);
+    // What a file has comes in this turn.
+    await turn();
+    while (!came) {
+      const found = yield* this.#oneMore();
+      if (found === 'hungry' || found === 'ended') return;
+    }
+  }
+
   /** The sums of the data that ended, and what followed them in the input. */
   finish(): Ended {
     const left = new Uint8Array(LEFT);
@@ -214,6 +229,10 @@ class LinkedInflater implements Inflater {
     return left === undefined || left.length === 0 ? ended : { ...ended, rest: concat(ended.rest, left) };
   }
 
+  async *meanwhile(more: Promise<unknown>): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#decoder !== undefined && this.#begun) yield* this.#decoder.meanwhile(more);
+  }
+
   /** A stream stays with what began it. */
   #open(): LinkedDecoder | undefined {
     if (this.#other === undefined) this.#decoder ??= LinkedDecoder.open(this.#fn, 'gzip');
@@ -272,6 +291,10 @@ class LinkedZstd implements ZstdDecoder {
   async *decode(input: Uint8Array, frameEnd: boolean): AsyncGenerator<Uint8Array, void, undefined> {
     yield* this.#decoder.write(input, frameEnd);
     if (frameEnd) yield* this.#decoder.drain();
+  }
+
+  meanwhile(more: Promise<unknown>): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#decoder.meanwhile(more);
   }
 
   close(): void {
