@@ -808,14 +808,17 @@ test('a manifest that nobody wants may be malformed', () =>
 const LARGE = (1 << 20) + 4096;
 
 /** An image whose parts are large, each. */
-function largeImage(): { readonly entries: ArchiveEntry[]; readonly parts: readonly Uint8Array[] } {
+function largeImage(content: Uint8Array = someBytes(LARGE)): {
+  readonly entries: ArchiveEntry[];
+  readonly parts: readonly Uint8Array[];
+} {
   const part = (mediaType: string, bytes: Uint8Array) => ({
     mediaType: `application/vnd.oci.image.${mediaType}`,
     digest: digestOf(bytes),
     size: bytes.length,
   });
   const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value) + ' '.repeat(LARGE));
-  const layer = tarOf([['f', someBytes(LARGE)]]);
+  const layer = tarOf([['f', content]]);
   const config = text({
     architecture: 'amd64',
     os: 'linux',
@@ -1091,6 +1094,31 @@ test('a failure ends an import whose stream says nothing more', () =>
     await rejectsWith('DataLoss', /./, load([], 'stream', { from: { type: 'bytes', name: 'it', stream } }));
     await ended.promise;
     await isClean(store);
+  }));
+
+test("the chunks of a stream stay the program's, and are read right where one comes twice", () =>
+  withWorld(async ({ load, dir }) => {
+    const CHUNK = 64 * 1024;
+    const { entries, parts } = largeImage(new Uint8Array(40 * CHUNK));
+    const tar = tarOf(entries);
+    const zeros = new Uint8Array(CHUNK);
+    const chunks = Array.from({ length: Math.ceil(tar.length / CHUNK) }, (_, at) => {
+      const chunk = tar.slice(at * CHUNK, (at + 1) * CHUNK);
+      return Buffer.compare(chunk, zeros) === 0 ? zeros : chunk;
+    });
+    assert.ok(chunks.filter((chunk) => chunk === zeros).length > 30);
+    const stream = new ReadableStream<Uint8Array>({
+      start(out) {
+        for (const chunk of chunks) out.enqueue(chunk);
+        out.close();
+      },
+    });
+    await load([], 'stream', { from: { type: 'bytes', name: 'it', stream } });
+    assert.equal(Buffer.compare(Buffer.concat(chunks), tar), 0);
+    for (const bytes of parts) {
+      const path = join(dir, 'root/content/blobs/sha256', digestOf(bytes).slice(7));
+      assert.equal(digestOf(readFileSync(path)), digestOf(bytes));
+    }
   }));
 
 test('nothing is left beside what was given', () =>

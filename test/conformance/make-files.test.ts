@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { errnoOf, kindOf, messageOf } from '../../src/core/errors.ts';
+import { errnoOf, kindOf, messageOf, notesOf } from '../../src/core/errors.ts';
 import type { Dir, NewFile, Syscalls } from '../../src/core/ports/syscalls.ts';
 import { createFfiSyscalls } from '../../src/platform/kernel/ffi-syscalls.ts';
 import type { Libc } from '../../src/platform/kernel/libc.ts';
@@ -159,3 +159,18 @@ for (const [doing, failed] of [
     assert.deepEqual(left, doing === 'create' ? ['a'] : ['a', 'b']);
   });
 }
+
+test('files by one call: a failed close after a failed write is a note of the write', {
+  skip: noFfi || root,
+}, () => {
+  const tmp = tempDir();
+  const failing = failingFor(failingFor(libcHere(), 'close', 'b', 5), 'write', 'b', 28);
+  const sys = createFfiSyscalls(withLinkedFiles(failing));
+  const dir = sys.openRoot(tmp.path);
+  const made = sys.makeFiles?.(dir, [newFile('a'), newFile('b'), newFile('c')]);
+  sys.closeDir(dir);
+  tmp[Symbol.dispose]();
+  assert.equal(made?.count, 1);
+  assert.equal(errnoOf(made?.failed), 'ENOSPC');
+  assert.match(notesOf(made?.failed).join(), /EIO/);
+});

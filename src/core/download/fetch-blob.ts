@@ -231,7 +231,7 @@ async function download(
     { served, link },
     call,
   );
-  const giving = { ...call, isGiven: true };
+  const giving = { ...call, isGiven: fetcher.gives };
   const readAll = async (): Promise<void> => {
     for (let chunk = await reader.read(); chunk !== undefined; chunk = await reader.read()) {
       await ingest.write(chunk, giving);

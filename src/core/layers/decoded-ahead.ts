@@ -51,7 +51,8 @@ export class AheadCodecs implements Pick<Codecs, 'get'> {
       size += value.length;
       slice += value.length;
       if (size > this.#most) throw await this.#tooMuch(reader);
-      chunks.push(value);
+      // A short output may be a view of a large buffer.
+      chunks.push(value.length === value.buffer.byteLength ? value : value.slice());
       if (slice < SLICE) continue;
       slice = 0;
       await this.#turn();

@@ -117,6 +117,7 @@ export function openRegistry(
       return { reference, root: root.descriptor };
     },
     fetcher: (reference) => ({
+      gives: true,
       async fetch(desc, opts) {
         const bytes = read.take(reference, desc.digest);
         if (bytes !== undefined) return { body: streamOf(bytes), offset: 0 };

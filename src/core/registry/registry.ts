@@ -41,10 +41,9 @@ export interface FetchRequest extends Call {
 export interface Fetcher {
   /** Where all bytes are from, for messages, when they are from no registry. */
   readonly place?: string | undefined;
-  /**
-   * From `offset` if the server can. Hosts are asked once each. Bytes are not verified, and are the
-   * caller's alone. 404: NotFound.
-   */
+  /** Nobody else has the bytes that come: whoever asked may free their memory. Not given: somebody may. */
+  readonly gives?: boolean | undefined;
+  /** From `offset` if the server can. Hosts are asked once each. Bytes are not verified. 404: NotFound. */
   fetch(desc: Descriptor, request?: FetchRequest): Promise<Fetched>;
   /** This host (of a `Fetched`) sent wrong bytes: it is asked after all others from now on. */
   distrust?(host: string): void;

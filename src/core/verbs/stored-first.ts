@@ -16,6 +16,7 @@ export function storedFirst(registry: Registry, store: Pick<Backend, 'images' | 
     const remote = registry.fetcher(reference);
     return {
       ...remote,
+      gives: false,
       async fetch(desc, request = {}) {
         const { offset = 0, end, signal } = request;
         const stored = await ifFound(content.open(desc.digest, { offset, signal }));

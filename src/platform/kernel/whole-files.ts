@@ -1,6 +1,6 @@
 /** Whole files, some by one call of what is linked into the static executable (scripts/static/files.c). */
 import type { ByteString } from '../../core/bytes.ts';
-import type { HawserError } from '../../core/errors.ts';
+import { type HawserError, undone } from '../../core/errors.ts';
 import type { Dir, MadeFiles, NewFile } from '../../core/ports/syscalls.ts';
 import { errnoError, errnoName } from './errno.ts';
 import type { FfiCalls } from './ffi-calls.ts';
@@ -123,8 +123,6 @@ export class WholeFiles {
     const fd = this.#view.getInt32(BATCH.fd, true);
     const path = pathOfFile(fd);
     if (step === STEP.close) return errnoError(errno, `closing ${path}`);
-    const error = errnoError(errno, `writing ${path}`);
-    this.#calls.close(fd, () => path);
-    return error;
+    return undone(errnoError(errno, `writing ${path}`), () => this.#calls.close(fd, () => path));
   }
 }

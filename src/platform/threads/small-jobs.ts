@@ -75,7 +75,9 @@ async function applyHere(
   const bytes = await readBlobFile(fs, job, call);
   const codecs = new AheadCodecs(deps.codecs, SMALL_EXPANDED, turn);
   try {
-    return await applyLayer(job, { ...deps, codecs, openBlob: () => streamOf(bytes), turn, ...call }, call);
+    // Without progress: whoever applies the layer instead would begin anew.
+    const signal = call?.signal;
+    return await applyLayer(job, { ...deps, codecs, openBlob: () => streamOf(bytes), turn }, { signal });
   } catch (err) {
     if (codecs.exceeded) return undefined;
     throw err;
