@@ -1,5 +1,5 @@
 /** Writes the sources that are linked with host.c: Node's relocations, the table of names for dlsym, Node's thread-local image. */
-import { DECODER_SIGNATURES } from '../../src/platform/codecs/linked-decoder.ts';
+import { DECODER_SIGNATURES } from '../../src/platform/codecs/decoder-functions.ts';
 import { LIBC_SIGNATURES, LINKED_FILES } from '../../src/platform/kernel/libc.ts';
 import { type Elf, only, PT } from './elf.ts';
 import { type Imports, threadBlockSize } from './imports.ts';

@@ -8,7 +8,7 @@ import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import zlib from 'node:zlib';
 import type { CodecChoice } from '../../src/mod.ts';
-import { linkedFunctions } from '../../src/platform/codecs/linked-decoder.ts';
+import { linkedFunctions } from '../../src/platform/codecs/decoder-functions.ts';
 import { buildImage, noise, type TestEntry, type TestLayer } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { execOk } from '../support/exec.ts';

@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import zlib from 'node:zlib';
-import { linkedFunctions } from '../../src/platform/codecs/linked-decoder.ts';
+import { linkedFunctions } from '../../src/platform/codecs/decoder-functions.ts';
 import { createCodecs } from '../../src/platform/codecs/native-codecs.ts';
 import { execOk } from '../support/exec.ts';
 import { isStatic } from '../support/ffi.ts';

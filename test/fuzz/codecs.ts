@@ -6,7 +6,7 @@ import { codecOf } from '../../src/core/codec/portable.ts';
 import { decompressFrame } from '../../src/core/codec/zstd-oneshot.ts';
 import { isKind, type Kind } from '../../src/core/errors.ts';
 import type { Codec, Compression } from '../../src/core/ports/codecs.ts';
-import { linkedFunctions } from '../../src/platform/codecs/linked-decoder.ts';
+import { linkedFunctions } from '../../src/platform/codecs/decoder-functions.ts';
 import { createCodecs, zlibEngine } from '../../src/platform/codecs/native-codecs.ts';
 import { concat, sourceOf } from '../support/streams.ts';
 import { many, mutate, type Next, pick, randomBytes, rarely, seeded } from './random.ts';

@@ -52,7 +52,7 @@ export class AheadCodecs implements Pick<Codecs, 'get'> {
       slice += value.length;
       if (size > this.#most) throw await this.#tooMuch(reader);
       // A short output may be a view of a large buffer.
-      chunks.push(value.length === value.buffer.byteLength ? value : value.slice());
+      chunks.push(value.length === value.buffer.byteLength ? value : new Uint8Array(value));
       if (slice < SLICE) continue;
       slice = 0;
       await this.#turn();

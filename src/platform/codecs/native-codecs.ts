@@ -18,13 +18,8 @@ import type { Decode } from '../../core/codec/source.ts';
 import { decodeZstd, type ZstdDecoder, type ZstdEngine } from '../../core/codec/zstd-decode.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Codecs } from '../../core/ports/codecs.ts';
-import {
-  type DecoderFunctions,
-  ISAL_VERSION,
-  linkedFunctions,
-  linkedGzip,
-  linkedZstd,
-} from './linked-decoder.ts';
+import { type DecoderFunctions, linkedFunctions } from './decoder-functions.ts';
+import { ISAL_VERSION, linkedGzip, linkedZstd } from './linked-decoder.ts';
 import { openCompressor } from './native-compressors.ts';
 
 /** Output buffers of this size double the speed of the default 16 KiB. */
