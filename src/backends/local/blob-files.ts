@@ -2,6 +2,7 @@
 
 import { byteStream } from '../../core/async/byte-stream.ts';
 import { cleanedUp, withOpen } from '../../core/async/cleanup.ts';
+import { STORED_DAMAGE } from '../../core/content/heal.ts';
 import { hashed } from '../../core/content/read.ts';
 import { HawserError, ifFound } from '../../core/errors.ts';
 import { algorithmOf, type Digest, hexOf, makeDigest } from '../../core/oci/digest.ts';
@@ -64,7 +65,7 @@ export async function syncFile(runtime: Runtime, path: string, call?: Call): Pro
 
 function lost(digest: Digest, what: string): HawserError {
   return new HawserError('DataLoss', `Cannot read blob ${digest}: ${what}`, {
-    hint: 'Pull the image again: it fetches what the store has lost',
+    hint: STORED_DAMAGE,
   });
 }
 

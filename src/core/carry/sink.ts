@@ -1,6 +1,7 @@
 /** Where the files of a layout go: an archive, or a directory. */
 
 import { ARCHIVE_END, padding } from '../archive/write-entry.ts';
+import { STORED_DAMAGE } from '../content/heal.ts';
 import { HawserError } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import { tarHeader } from './tar-writer.ts';
@@ -80,7 +81,7 @@ export async function collected(
 
 function otherSize(name: string, expected: number, actual: number): HawserError {
   return new HawserError('DataLoss', `Cannot copy ${name}: it has ${actual} bytes or more, not ${expected}`, {
-    hint: 'The stored blob is damaged; pull the image again, which fetches it anew',
+    hint: STORED_DAMAGE,
     reason: { type: 'mismatch', expected, actual },
   });
 }

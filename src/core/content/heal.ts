@@ -3,6 +3,9 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
 import type { Verifier } from './content-store.ts';
 
+/** The hint of an error over bytes that a store has lost or has damaged. A pull trusts what is recorded, and would say that the blob exists. */
+export const STORED_DAMAGE = 'The stored blob is damaged: hawser images repair REF fetches it anew';
+
 export interface Anew extends Call {
   /** Of `Ingester.ingest`. */
   readonly anew?: boolean;
@@ -61,6 +64,6 @@ function damaged({ digest }: Descriptor, cause: unknown): HawserError {
   return new HawserError(
     'DataLoss',
     `The stored blob ${digest} is damaged, and is not used (${messageOf(cause)})`,
-    { cause, hint: 'Fetch it anew: hawser images repair REF' },
+    { cause, hint: STORED_DAMAGE },
   );
 }

@@ -4,6 +4,7 @@ import { algorithmOf, type Digest, makeDigest } from '../oci/digest.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { Provider } from './content-store.ts';
+import { STORED_DAMAGE } from './heal.ts';
 
 /** Reads a whole document into memory; never used for layers. More than `limit` bytes: ResourceExhausted. */
 export async function readBlob(
@@ -34,9 +35,7 @@ function changed(desc: Pick<Descriptor, 'digest' | 'size'>, got: number): Hawser
   return new HawserError(
     'DataLoss',
     `Cannot read ${desc.digest}: it has ${got} bytes in the store, want ${desc.size}`,
-    {
-      hint: 'The stored blob is damaged; pull the image again',
-    },
+    { hint: STORED_DAMAGE },
   );
 }
 
@@ -67,7 +66,7 @@ function rottenError(digest: Digest, actual: Digest): HawserError {
     'DataLoss',
     `Cannot read ${digest}: its bytes in the store have the digest ${actual}`,
     {
-      hint: 'The stored blob is damaged; pull the image again, which fetches it anew',
+      hint: STORED_DAMAGE,
       reason: { type: 'mismatch', expected: digest, actual },
     },
   );

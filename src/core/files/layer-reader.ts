@@ -20,6 +20,8 @@ import { Pieces } from './pieces.ts';
 export interface LayerSource {
   /** The blob from its start. Read to its end, the stream ends with DataLoss unless the bytes are those of the descriptor. */
   open(layer: Descriptor, call: Call): Promise<ReadableStream<Uint8Array>>;
+  /** Runs `work`, which reads the blob. Where its failure comes of damaged bytes, the error says that. Not given: `open` tells. */
+  guard?<T>(layer: Descriptor, call: Call, work: () => Promise<T>): Promise<T>;
 }
 
 export type ReaderDeps = Pick<Runtime, 'codecs' | 'hashers' | 'clock'>;
@@ -73,13 +75,19 @@ export class LayerReader {
     const openBlob = () => this.#first(layer, call);
     const deps = { ...this.#deps, syscalls: model, openBlob, watch, turn: () => this.#turn() };
     try {
-      const applied = await applyLayer(job, deps, call);
-      checkDiffId(step, applied.diffId);
-      return applied;
+      return await this.#guarded(layer, call, async () => {
+        const applied = await applyLayer(job, deps, call);
+        checkDiffId(step, applied.diffId);
+        return applied;
+      });
     } catch (err) {
       this.#pieces.delete(layer.digest);
       throw wrap(`Cannot read layer ${step.index + 1} (${layer.digest})`, err);
     }
+  }
+
+  async #guarded<T>(layer: Descriptor, call: Call, work: () => Promise<T>): Promise<T> {
+    return await (this.#source.guard?.(layer, call, work) ?? work());
   }
 
   /** The archive of a layer that was applied before, as far as it is read. */

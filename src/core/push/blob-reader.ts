@@ -1,5 +1,6 @@
 /** A stored blob as the bodies of requests. */
 import type { Provider } from '../content/content-store.ts';
+import { STORED_DAMAGE } from '../content/heal.ts';
 import { HawserError, wrap } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
@@ -129,7 +130,7 @@ class Cursor {
   #otherSize(): HawserError {
     const { digest, size } = this.#desc;
     return new HawserError('DataLoss', `Cannot push ${digest}: it has other than ${size} bytes here`, {
-      hint: 'The stored blob is damaged; pull the image again, which fetches it anew',
+      hint: STORED_DAMAGE,
     });
   }
 }

@@ -1,5 +1,6 @@
 /** The verbs `files`: what is in an image, from a store or straight from its registry. Nothing is stored or unpacked. */
 import { type ByteString, fromUtf8 } from '../bytes.ts';
+import { withSoundBlob } from '../content/heal.ts';
 import type { SplitOptions } from '../download/link.ts';
 import { verifiedStream } from '../download/stream-blob.ts';
 import { HawserError, isKind, wrap } from '../errors.ts';
@@ -46,7 +47,10 @@ export async function openStored(
   if (image === undefined) return undefined;
   if (!isComplete(await imageStatus(content, image.target, only(platform), call))) return undefined;
   const planned = await planImage(deps, image, platform, call);
-  const source: LayerSource = { open: (layer, { signal }) => content.open(layer.digest, { signal }) };
+  const source: LayerSource = {
+    open: (layer, { signal }) => content.open(layer.digest, { signal }),
+    guard: (layer, { signal }, work) => withSoundBlob({ content }, layer, { signal }, work),
+  };
   return opened(
     deps,
     { name: image.name, platform: planned.platform, steps: planned.steps },

@@ -141,7 +141,7 @@ test('a recorded blob whose file is gone or short is fetched again', async () =>
       await fetchOnce(backend).catch((err) => assert.ok(isKind(err, 'AlreadyExists')));
       damage(backend.content.blobPath(want.digest));
       const err = await rejectsWith('DataLoss', backend.content.open(want.digest));
-      assert.match(String((err as HawserError).hint), /Pull the image again/);
+      assert.match(String((err as HawserError).hint), /hawser images repair REF/);
       const other = await open('other');
       const elsewhere = await other.content.ingest('ref', want);
       await close(elsewhere);
