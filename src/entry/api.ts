@@ -21,6 +21,7 @@ import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../cor
 import { pull as pullImage } from '../core/verbs/pull.ts';
 import { type ApiGateOptions, apiGate } from './gate.ts';
 import { type ApiNetworkOptions, checkDurations, clientOptions } from './network-options.ts';
+import { checkRestriction } from './restriction.ts';
 import { type AnyStore, openStore, partsOf } from './stores.ts';
 
 /** How registries are asked on Node, Deno and Bun, as the machine is set up. */
@@ -201,11 +202,12 @@ function fetchOptions(
   };
 }
 
-/** Platforms out of texts. */
-export function platformsOf(
-  texts: ApiTransferOptions['platforms'],
+/** Platforms out of texts. InvalidArgument for an empty list. `Words`: what may stand in the place of a list. */
+export function platformsOf<Words extends 'all' = never>(
+  texts: readonly string[] | Words | undefined,
   host: Platform,
-): readonly Platform[] | 'all' | undefined {
-  if (texts === undefined || texts === 'all') return texts;
+): readonly Platform[] | Words | undefined {
+  if (texts === undefined || typeof texts === 'string') return texts;
+  checkRestriction('platforms', texts);
   return texts.map((text) => parsePlatform(text, host));
 }

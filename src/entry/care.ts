@@ -10,6 +10,7 @@ import type { Call } from '../core/ports/call.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import { choosePruned, type PruneChoice, pruneChosen } from '../core/verbs/prune.ts';
 import { tagImage } from '../core/verbs/tag.ts';
+import { checkRestriction } from './restriction.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `tag` takes. */
@@ -24,7 +25,7 @@ export interface ApiTagOptions extends Call {
 export interface ApiPruneOptions extends Call {
   /** Has the images. */
   readonly store: AnyStore;
-  /** containerd's filters: `name~=^registry.test/`, `labels."a.b/c"==d`; one of them is enough. */
+  /** containerd's filters: `name~=^registry.test/`, `labels."a.b/c"==d`; one of them is enough. An empty list is an error. */
   readonly filters?: readonly string[] | undefined;
   /** Milliseconds: only images whose record has not changed for so long. */
   readonly olderThan?: number | undefined;
@@ -96,6 +97,7 @@ export async function tag(source: string, target: string, options: ApiTagOptions
  */
 export async function prune(options: ApiPruneOptions): Promise<PruneChoice> {
   const { store, filters = [], olderThan, keep, dryRun = false } = options;
+  checkRestriction('filters', options.filters);
   checkDuration('olderThan', olderThan);
   if (keep !== undefined && !(Number.isInteger(keep) && keep >= 0))
     throw new HawserError('InvalidArgument', `Cannot use keep: ${keep} is no number of images`);

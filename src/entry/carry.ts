@@ -6,7 +6,6 @@ import { readHave } from '../core/carry/have.ts';
 import type { Image } from '../core/images/image-store.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
-import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
@@ -17,6 +16,7 @@ import {
   exportImages as exportAll,
 } from '../core/verbs/export.ts';
 import { type ImportResult, importImages as importAll } from '../core/verbs/import.ts';
+import { platformsOf } from './api.ts';
 import { type ApiGateOptions, apiGate } from './gate.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
@@ -84,7 +84,7 @@ export async function exportImages(
   return await canceling(options.signal, async (signal) => {
     const images: Image[] = [];
     for (const name of names) images.push(await store.images.get(name, { signal }));
-    const wanted = wantedOf(platforms, deps);
+    const wanted = platformsOf(platforms, deps.hostPlatform);
     const haves: Have[] = [];
     for (const path of paths)
       haves.push(
@@ -167,17 +167,12 @@ export async function importImages(options: ApiImportOptions): Promise<ImportRes
       ...rest,
       ...apiGate(partsOf(store).runtime, { verify, verifiers, requireSigned }),
       from: source,
-      platforms: wantedOf(platforms, deps),
+      platforms: platformsOf(platforms, deps.hostPlatform),
       layerSettings: settingsOf(options),
       report,
       signal,
     }),
   );
-}
-
-function wantedOf(platforms: readonly string[] | 'all' | undefined, { hostPlatform }: ExportDeps) {
-  if (platforms === 'all') return platforms;
-  return platforms?.map((text) => parsePlatform(text, hostPlatform));
 }
 
 function depsOf(store: AnyStore): ExportDeps {

@@ -16,6 +16,7 @@ import {
   unpackRootfs as toRootfs,
 } from '../core/verbs/rootfs.ts';
 import { unpackImage } from '../core/verbs/unpack.ts';
+import { platformsOf } from './api.ts';
 import { type AnyStore, partsOf, type Store } from './stores.ts';
 
 /** What `unpack` takes. */
@@ -55,7 +56,7 @@ export async function unpack(reference: string, options: ApiUnpackOptions): Prom
   const { platforms, snapshotter, onProgress } = options;
   return await withImage(reference, options, (deps, image, signal) =>
     unpackImage(deps, image, {
-      platforms: platforms?.map((text) => parsePlatform(text, deps.hostPlatform)),
+      platforms: platformsOf<never>(platforms, deps.hostPlatform),
       snapshotter,
       layerSettings: settingsOf(options),
       report: onProgress,

@@ -1,10 +1,8 @@
 /** The library's verbs that check what is stored, and mend it. */
 import { canceling } from '../core/async/abort.ts';
 import type { Backend } from '../core/backend.ts';
-import { HawserError } from '../core/errors.ts';
 import type { Image } from '../core/images/image-store.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
-import { parsePlatform } from '../core/platforms/parse.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
@@ -12,8 +10,9 @@ import { type JudgedImageRecord, judgeStored } from '../core/verbs/judge-stored.
 import { type RepairReport, repairImage } from '../core/verbs/repair.ts';
 import { verify as verifyStore } from '../core/verbs/verify.ts';
 import type { SoundThings, VerifyProgress, VerifyReport } from '../core/verify/report.ts';
-import { type ApiTransferOptions, withDeps } from './api.ts';
-import { type ApiGateOptions, apiGate } from './gate.ts';
+import { type ApiTransferOptions, platformsOf, withDeps } from './api.ts';
+import { type ApiGateOptions, judgingApiGate } from './gate.ts';
+import { checkRestriction } from './restriction.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `verify` takes. */
@@ -22,7 +21,7 @@ export interface ApiVerifyOptions extends Call {
   readonly store: AnyStore;
   /** Names of images: only what they need is checked. Not given: everything in the namespace. */
   readonly images?: readonly string[] | undefined;
-  /** Not given: both. Only `content` inside a containerd, whose snapshots cannot be compared (NotImplemented). */
+  /** Not given: both; an empty list is an error. Only `content` inside a containerd, whose snapshots cannot be compared (NotImplemented). */
   readonly parts?: readonly ('content' | 'snapshots')[] | undefined;
   /** Not given: all of the store's. */
   readonly snapshotter?: string | undefined;
@@ -44,6 +43,7 @@ export interface ApiVerifyOptions extends Call {
  */
 export async function verify(options: ApiVerifyOptions): Promise<VerifyReport> {
   const { store, parts, snapshotter, limitRate: rate, onProgress, sound } = options;
+  checkRestriction('parts', parts);
   const { backend, runtime } = partsOf(store);
   const { clock, hashers, codecs, host } = runtime;
   const hostPlatform = defaultPlatform(backend, host);
@@ -68,20 +68,17 @@ export interface ApiSignaturesOptions extends Call, ApiGateOptions {
 
 /**
  * Judges whether images of the store would come in now, by the signatures that the store has; no registry is asked. Who may not come in is in the
- * result, not an error. NotFound for an image that is not in the store, InvalidArgument without `verify` and `verifiers`: nobody would be asked.
+ * result, not an error. NotFound for an image that is not in the store, InvalidArgument where `verify` and `verifiers` name nobody to ask: left away, empty,
+ * the policy `none`, or the policy of a machine that has none.
  */
 export async function verifySignatures(options: ApiSignaturesOptions): Promise<readonly JudgedImageRecord[]> {
-  const { store, onProgress: report, verify, verifiers, requireSigned } = options;
-  if (verify === undefined && verifiers === undefined)
-    throw new HawserError('InvalidArgument', 'Nobody is there to ask whether an image may come in', {
-      hint: 'Give verify: a policy, keys or an identity',
-    });
+  const { store, onProgress: report } = options;
   const { backend, runtime } = partsOf(store);
   const hostPlatform = defaultPlatform(backend, runtime.host);
-  const platforms = options.platforms?.map((text) => parsePlatform(text, hostPlatform));
+  const platforms = platformsOf<never>(options.platforms, hostPlatform);
   return await canceling(options.signal, async (signal) => {
+    const gate = await judgingApiGate(runtime, options);
     const images = await imagesOf(options, backend, { signal });
-    const gate = apiGate(runtime, { verify, verifiers, requireSigned });
     return await judgeStored({ backend, hostPlatform }, { ...gate, images, platforms, report, signal });
   });
 }

@@ -120,6 +120,8 @@ test('open: wrong bytes end the stream with DataLoss, and what is not wanted is 
   });
 });
 
+const ACCEPTS = async () => ({ accepted: true, by: 'a test', vouchers: [] }) as const;
+
 /** Each verb, with an image that is in the store. */
 const VERBS: Readonly<
   Record<string, (ref: string, options: { store: Store; signal: AbortSignal }) => Promise<unknown>>
@@ -145,7 +147,7 @@ const VERBS: Readonly<
   exportImages: (ref, options) => hawser.exportImages([ref], { ...options, to: async () => {} }),
   importImages: (_, options) => hawser.importImages({ ...options, from: '/nowhere.tar' }),
   verify: (_, options) => hawser.verify(options),
-  verifySignatures: (_, options) => hawser.verifySignatures({ ...options, verify: { policy: 'none' } }),
+  verifySignatures: (_, options) => hawser.verifySignatures({ ...options, verify: ACCEPTS }),
   repair: (ref, options) => hawser.repair(ref, options),
   prune: (_, options) => hawser.prune(options),
   tag: (ref, options) => hawser.tag(ref, `${ref}-3`, options),
@@ -290,4 +292,82 @@ test('no name hides one that programs have without an import, unless the library
   assert.ok(hiding.includes('fetch'));
   const alone = hiding.filter((name) => ![...exported].some((item) => item.startsWith(`${name} as `)));
   assert.deepEqual(alone, []);
+});
+
+/** What names nobody to ask. */
+const NAMELESS: readonly hawser.ApiGateOptions[] = [
+  ...[
+    { keys: [] },
+    { keys: [''] },
+    { identity: '' },
+    { issuer: '' },
+    { trustedRoot: '' },
+    { policy: '' },
+  ].map((verify) => ({ verify })),
+  { verifiers: [] },
+  { verifiers: [''] },
+  { verify: { policy: 'none' }, verifiers: [] },
+  { verify: ACCEPTS, verifiers: [] },
+];
+
+test('an option that restricts, is given and names nothing, is an error and not no restriction', async () => {
+  await withBench(async ({ store, registry }) => {
+    const ref = registry.push('a/nobody', 'v1', amd64);
+    await fetch(ref, { store });
+    const log = registry.log().length;
+    const none: readonly string[] = [];
+    const refused: [string, Promise<unknown>][] = NAMELESS.flatMap((gate) => {
+      const options = { ...gate, store };
+      return Object.entries({
+        fetch: fetch(ref, options),
+        pull: hawser.pull(ref, options),
+        repair: hawser.repair(ref, options),
+        copy: hawser.copy(ref, `${ref}-2`, gate),
+        importImages: hawser.importImages({ ...options, from: '/nowhere.tar' }),
+        verifySignatures: hawser.verifySignatures(options),
+      }).map(([name, run]): [string, Promise<unknown>] => [`${name} ${JSON.stringify(gate)}`, run]);
+    });
+    for (const [name, run] of Object.entries({
+      fetch: fetch(ref, { store, platforms: none }),
+      copy: hawser.copy(ref, `${ref}-2`, { platforms: none }),
+      push: hawser.push(ref, { store, platforms: none }),
+      unpack: hawser.unpack(ref, { store, platforms: none }),
+      exportImages: hawser.exportImages([ref], { store, platforms: none, to: async () => {} }),
+      importImages: hawser.importImages({ store, platforms: none, from: '/nowhere.tar' }),
+      verifySignatures: hawser.verifySignatures({ store, platforms: none, verify: ACCEPTS }),
+      verify: hawser.verify({ store, parts: [] }),
+      prune: hawser.prune({ store, filters: none }),
+      'prune with an empty filter': hawser.prune({ store, filters: [''] }),
+    }))
+      refused.push([name, run]);
+    const outcomes = await Promise.allSettled(refused.map(([, run]) => run));
+    const wrong = outcomes.flatMap((outcome, at) => {
+      const isRefused =
+        outcome.status === 'rejected' &&
+        isKind(outcome.reason, 'InvalidArgument') &&
+        /names nothing/.test(String(outcome.reason));
+      return isRefused
+        ? []
+        : [`${refused[at]?.[0]}: ${outcome.status === 'rejected' ? outcome.reason : 'taken'}`];
+    });
+    assert.deepEqual(wrong, []);
+    assert.equal(registry.log().length, log, 'nothing was asked');
+    assert.equal((await images({ store })).length, 1);
+  });
+});
+
+test('verifySignatures: what names nobody to ask is an error, not images without a problem', async () => {
+  await withBench(async ({ store, registry }) => {
+    await fetch(registry.push('a/nobody', 'v1', amd64), { store });
+    for (const gate of [
+      {},
+      { verify: {} },
+      { verify: { policy: 'none' } },
+      { verifiers: ['none'] },
+      { verify: { policy: 'none' }, verifiers: ['none'], requireSigned: true },
+    ])
+      await rejectsWith('InvalidArgument', /Nobody is there/, hawser.verifySignatures({ store, ...gate }));
+    const [judged] = await hawser.verifySignatures({ store, verify: ACCEPTS });
+    assert.equal(judged?.problem, undefined);
+  });
 });

@@ -1,6 +1,8 @@
 import { HawserError } from '../../core/errors.ts';
-import { type Chosen, choosePolicy, OWN_POLICY, ownPolicy } from '../../core/trust/choose-policy.ts';
+import { type Chosen, OWN_POLICY, ownPolicy } from '../../core/trust/choose-policy.ts';
 import {
+  asked,
+  asksPrograms,
   type GateChoice,
   type GateOptions,
   gateOf,
@@ -41,10 +43,8 @@ export function storedGateOptions(context: Context<GateFlag>): GateOptions {
 /** As `gateOptions`, for commands that only read; undefined where nobody has to be asked, and so nothing more of the registry. */
 export async function readingGate(context: Context<GateFlag>): Promise<GateOptions | undefined> {
   const choice = choiceOf(context);
-  const { verifiers = [], requireSigned = false } = choice;
-  const asks = requireSigned || verifiers.some((one) => one !== 'none');
-  const chosen = await choosePolicy(policyParts(context.runtime), choice);
-  return asks || chosen.policy !== undefined ? gateOf(context.runtime, choice, chosen) : undefined;
+  const { chosen, asks } = await asked(context.runtime, choice);
+  return asks || choice.requireSigned === true ? gateOf(context.runtime, choice, chosen) : undefined;
 }
 
 /** Whether flags or their variables ask for signatures; hawser.toml holds for what is brought in. */
@@ -55,7 +55,7 @@ export function namesPolicy({ input }: Context<GateFlag>): boolean {
 
 /** Whether flags or their variables ask somebody: `none` names nobody. */
 export function asksJudge(context: Context<GateFlag>): boolean {
-  return asksProof(context) || asksPrograms(context);
+  return asksProof(context) || namesPrograms(context);
 }
 
 /** A part of an identity asks, too: alone, the part is an error (`choosePolicy`). */
@@ -66,9 +66,9 @@ function asksProof(context: Context<GateFlag>): boolean {
   return namesPolicy(context) && (policy !== 'none' || byKeys || requireSigned === true);
 }
 
-function asksPrograms(context: Context<GateFlag>): boolean {
+function namesPrograms(context: Context<GateFlag>): boolean {
   const isNamed = namesPolicy(context) || context.input.rank(VERIFIER) <= VARIABLE_RANK;
-  return isNamed && (choiceOf(context).verifiers ?? []).some((one) => one !== 'none');
+  return isNamed && asksPrograms(choiceOf(context));
 }
 
 /** Of a policy, keys and an identity the one that is said nearest to the user holds: a key that is typed, though a variable names a policy. */
@@ -91,9 +91,8 @@ function choiceOf({ input }: Context<GateFlag>): GateChoice {
 /** As `gateOptions`. FailedPrecondition when nobody is there to ask: an answer to no question would look like a proof. */
 export async function judgingGate(context: Context<GateFlag>): Promise<GateOptions> {
   const choice = choiceOf(context);
-  const chosen = await choosePolicy(policyParts(context.runtime), choice);
-  const asksPrograms = (choice.verifiers ?? []).some((path) => path !== 'none');
-  if (chosen.policy === undefined && !asksPrograms) throw nobody(chosen);
+  const { chosen, asks } = await asked(context.runtime, choice);
+  if (!asks) throw nobody(chosen);
   return gateOf(context.runtime, choice, chosen);
 }
 

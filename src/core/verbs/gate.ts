@@ -49,6 +49,20 @@ export function gateOf(parts: GateParts, choice: GateChoice, known?: Chosen): Ga
   return gateBy(parts, choice, { chosen: known });
 }
 
+/** The policy that holds, and whether anybody is asked by it or by a program: `none` names nobody. */
+export async function asked(
+  parts: Pick<Runtime, 'fs' | 'host' | 'syscalls'>,
+  choice: GateChoice,
+): Promise<{ readonly chosen: Chosen; readonly asks: boolean }> {
+  const chosen = await choosePolicy(policyParts(parts), choice);
+  return { chosen, asks: chosen.policy !== undefined || asksPrograms(choice) };
+}
+
+/** Whether the choice names programs: `none` names nobody. */
+export function asksPrograms({ verifiers = [] }: GateChoice): boolean {
+  return verifiers.some((path) => path !== 'none');
+}
+
 /** As `gateOf`; the policy is read now, which tells what is wrong with it, and for each image again. */
 export async function standingGate(parts: GateParts, choice: GateChoice): Promise<StandingGate> {
   const chosen = await choosePolicy(policyParts(parts), choice);
