@@ -60,7 +60,7 @@ export interface ApiSignaturesOptions extends Call, ApiGateOptions {
   readonly store: AnyStore;
   /** Names of images. Not given: all in the namespace. */
   readonly images?: readonly string[] | undefined;
-  /** `linux/arm64`. Of an index that is not signed itself: whose manifests have to be. Default: those that are here as a whole. */
+  /** `linux/arm64`. Of an index that is not signed itself: whose manifests have to be. Default: those whose manifest and config are here. */
   readonly platforms?: readonly string[] | undefined;
   /** Gets what the user should know: warnings. */
   readonly onProgress?: Report | undefined;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { partsOf } from '../../src/entry/stores.ts';
 import {
   exportImages,
   fetch,
@@ -404,6 +405,39 @@ test('images verify --signatures: its flags, its text, its exit codes', () =>
     assert.match(nobody.err, /Nobody is there to ask/);
     await rejectsWith('InvalidArgument', /Nobody is there/, verifySignatures({ store }));
     assert.deepEqual(registry.requests, []);
+  }));
+
+test('images verify --signatures judges whatever can be run: under a name of cosign’s, under none, without its layers', () =>
+  withWorld(async ({ store, registry, signer, ref, run }) => {
+    const judge = async (...more: string[]) => {
+      const key = ['--verify-key', signer.key];
+      const { code, out } = await run('images', 'verify', '--signatures', ...key, ...more);
+      return { code, out };
+    };
+    assert.deepEqual(await judge(), { code: 0, out: 'judged 0 images: there is none to judge\n' });
+    const tag = `sha256-${'a'.repeat(64)}.sig`;
+    registry.push(REPO, tag, amd64);
+    await fetch(`${registry.host}/${REPO}:${tag}`, { store });
+    const [image] = await store.images.list();
+    assert.ok(image);
+    assert.match((await judge()).out, /^refused .*is not signed.*\njudged 1 images: 1 /);
+    const id = JSON.parse(new TextDecoder().decode(amd64.root.bytes)).config.digest;
+    await partsOf(store).backend.images.put(id, image.target, {});
+    assert.match((await judge()).out, /judged 1 images: 1 /, 'a second name is no second image');
+    await store.images.delete(image.name);
+    assert.match((await judge()).out, /^refused .*no name says whose.*\njudged 1 images: 1 /);
+    await store.images.delete(id);
+
+    registry.push(REPO, '1', index);
+    signer.sign(registry, REPO, amd64.root.digest, 'bundle');
+    await fetch(ref, { store, platforms: 'all', signatures: true });
+    assert.equal((await judge('--platform', 'linux/amd64')).code, 0);
+    assert.equal((await run('content', 'prune', 'references', '--all')).code, 0);
+    await store.collect();
+    assert.match(
+      (await judge()).out,
+      new RegExp(`^refused .*of its manifest ${arm64.root.digest}: it is not`),
+    );
   }));
 
 test('an image of the store is read, or goes into a directory, by the signatures of the store; its registry is asked where these will not do', () =>

@@ -92,7 +92,7 @@ export const verifyCommands: readonly Command[] = [
       NOTHING_CHANGES,
       'With --signatures: judges whether the images would come in now, as hawser verify does, by the signatures that the store has: those that a',
       'pull was judged by or brought with --signatures, and those of an archive. Without REF: all images; with --platform, of an index that is not',
-      'signed itself: whose manifests have to be (default: all that are here as a whole). The exit code is 1 when one may not come in.',
+      'signed itself: whose manifests have to be (default: all whose manifest and config are here). The exit code is 1 when one may not come in.',
       '\nExamples:',
       '  hawser images verify docker.io/library/alpine:3.20',
       '  hawser images verify --signatures --verify-key cosign.pub',

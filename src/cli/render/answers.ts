@@ -74,6 +74,7 @@ export function renderSignatures({ images, json }: SignaturesView): string {
   const lines = images.map(({ name, target, verified, problem }) =>
     problem === undefined ? judgedLines(name, target.digest, verified) : `refused ${safe(redact(problem))}\n`,
   );
+  if (images.length === 0) return 'judged 0 images: there is none to judge\n';
   const found =
     refused.length === 0 ? 'all of them may come in' : `${refused.length} of them may not come in`;
   return `${lines.join('')}judged ${images.length} images: ${found}\n`;
