@@ -267,6 +267,7 @@ test('an SBOM and attestations go along with --referrers only; a bundle that say
     const sbom = refer(registry, REPO, digest, { artifactType: BUNDLE, body: { sbom: 1 }, annotations });
     const att = attest(registry, REPO, digest);
     await fetch(ref, { store, signatures: true });
+    await fetch(`${registry.host}/${REPO}@${sbom}`, { store });
     const attTag = `${registry.host}/${REPO}:${digest.replace(':', '-')}.att`;
     await fetch(attTag, { store });
     const exported = async (...flags: string[]) => {

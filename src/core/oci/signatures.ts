@@ -63,6 +63,16 @@ export function attachmentIn(bytes: Uint8Array, desc: Descriptor): AttachmentKin
   return isManifestType(desc.mediaType) ? attachmentKind(parseManifest(bytes, desc)) : undefined;
 }
 
+/**
+ * Whether a manifest has a form in which signatures of `subject` lie beside it: cosign's old one, where the payloads name what they are
+ * about, or one bundle. An image has neither, whatever it says that it is.
+ */
+export function holdsSignatures(manifest: Manifest, subject: Digest): boolean {
+  if (attachmentKind(manifest) === 'sig') return true;
+  const [layer, ...others] = manifest.layers;
+  return manifest.subject?.digest === subject && isBundleType(layer?.mediaType) && others.length === 0;
+}
+
 /** Whether a document that is about an image is a signature: what says more (an SBOM) may be large, and vouches for nothing. */
 export function isSignature({ artifactType, annotations = {} }: Descriptor): boolean {
   if (isBundleType(artifactType)) return (annotations[PREDICATE] ?? SIGNATURE) === SIGNATURE;

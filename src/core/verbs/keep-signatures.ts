@@ -1,22 +1,22 @@
 /** Keeps the signatures of an image in the store: those that let the image in, or all that are found. What keeps the image keeps them. */
 import { attachmentsOf, subjectLabel } from '../carry/referrers.ts';
 import type { Labels } from '../content/content-store.ts';
-import { HawserError, ifFound, messageOf } from '../errors.ts';
+import { ifFound, isKind, messageOf } from '../errors.ts';
 import { childLabels, sourceLabelKey, sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { parseManifest } from '../oci/documents.ts';
 import { isIndexType, isManifestType } from '../oci/media-types.ts';
-import { attachmentKind, attachmentTag, BUNDLE_TYPE } from '../oci/signatures.ts';
+import { parseReferrer } from '../oci/referrer.ts';
+import { attachmentKind, attachmentTag, BUNDLE_TYPE, isSignature } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
-import { MAX_BUNDLE, MAX_BUNDLES, MAX_MANIFEST, MAX_SIGNATURES } from '../trust/candidates.ts';
-import type { Evidence } from '../trust/evidence.ts';
+import { isFailureToLook, MAX_BUNDLES, MAX_MANIFEST } from '../trust/candidates.ts';
 import { instancesOf } from '../trust/instances.ts';
 import type { RememberedEvidence } from '../trust/remembered.ts';
 import type { Acceptance, Subject } from '../trust/verdict.ts';
 import type { Job } from './job.ts';
 import type { FetchOptions, StoreDeps } from './options.ts';
+import { type Found, listedBy, readSignatures, type SignatureDocument } from './signature-document.ts';
 import type { WalkDeps } from './walk.ts';
 
 type KeepingJob = Job<StoreDeps, FetchOptions>;
@@ -30,23 +30,20 @@ export interface KeptFrom {
   readonly verified: readonly Acceptance[];
 }
 
-/** A manifest that holds signatures of `subject`. */
-interface Found {
-  readonly subject: Digest;
-  readonly desc: Descriptor;
-}
-
 /**
- * Keeps what vouched for the image; `options.signatures`: all signatures of what is wanted. An image that came in by its signatures is
- * recorded though they cannot be kept, which is told; where the user asked for them, the failure is thrown.
+ * Keeps what vouched for the image; `options.signatures`: all signatures of what is wanted. One that cannot be kept is told, and the
+ * others are kept; a registry that does not answer is a failure where the user asked for all.
  */
 export async function keepSignatures(job: KeepingJob, from: KeptFrom): Promise<void> {
   const { options, report, signal } = job;
   const call = { signal };
+  const vouched = vouching(from);
+  if (vouched.length === 0 && options.signatures !== true) return;
   try {
-    for (const found of vouching(from)) await keep(job, from, found, call);
-    if (options.signatures !== true) return;
-    for (const found of await allOf(from, from.subject.root, call)) await keep(job, from, found, call);
+    const listed = await listedBy(job.deps.backend.content, from.subject.root, call);
+    const keeper: Keeper = { ...from, job, listed };
+    for (const found of vouched) await keepOne(keeper, found, 'were checked, but are not kept', call);
+    if (options.signatures === true) await keepAll(keeper, from.subject.root, call);
   } catch (err) {
     signal.throwIfAborted();
     if (options.signatures === true) throw err;
@@ -55,6 +52,12 @@ export async function keepSignatures(job: KeepingJob, from: KeptFrom): Promise<v
       message: `The signatures of ${options.reference.name} were checked, but are not kept: ${messageOf(err)}`,
     });
   }
+}
+
+interface Keeper extends KeptFrom {
+  readonly job: KeepingJob;
+  /** Digests that the image's indexes list. */
+  readonly listed: ReadonlySet<string>;
 }
 
 /** The manifests that the vouchers are from, each once. Of programs that were asked nothing is known. */
@@ -68,74 +71,115 @@ function vouching({ verified, evidence }: KeptFrom): readonly Found[] {
 }
 
 /** Those of the root, and where the root is an index, of the entries that are wanted. */
-async function allOf({ evidence, subject }: KeptFrom, root: Descriptor, call: Call): Promise<Found[]> {
-  const found: Found[] = [];
+async function keepAll(keeper: Keeper, root: Descriptor, call: Call): Promise<void> {
+  const { evidence, subject } = keeper;
   const seen = new Set<string>();
   for (const open = [root]; open.length > 0; ) {
     const desc = open.pop();
     if (desc === undefined || seen.has(desc.digest)) continue;
     seen.add(desc.digest);
-    found.push(...(await signaturesOf(evidence, desc.digest, call)));
+    const tag = attachmentTag(desc.digest, 'sig');
+    const attached = await skipping(keeper, 'are not all kept', () =>
+      evidence.tagged(tag, MAX_MANIFEST, call),
+    );
+    for (const one of attached ?? [])
+      await keepOne(keeper, { subject: desc.digest, desc: one.desc }, 'are not all kept', call);
+    await keepBundles(keeper, desc.digest, call);
     if (isIndexType(desc.mediaType)) open.push(...(await instancesOf({ ...subject, evidence }, desc, call)));
   }
-  return found;
 }
 
-async function signaturesOf(evidence: Evidence, subject: Digest, call: Call): Promise<Found[]> {
-  const attached = await evidence.tagged(attachmentTag(subject, 'sig'), MAX_MANIFEST, call);
-  const bundles = await evidence.referrers(subject, BUNDLE_TYPE, call);
-  if (bundles.length > MAX_BUNDLES) throw tooMany(bundles.length, 'bundles', MAX_BUNDLES);
-  return [...attached.map(({ desc }) => desc), ...bundles].map((desc) => ({ subject, desc }));
+/** Of what a list does not say its purpose, the document tells. As many are kept as a judge looks at. */
+async function keepBundles(keeper: Keeper, subject: Digest, call: Call): Promise<void> {
+  const { evidence, job } = keeper;
+  const listed = await skipping(keeper, 'are not all kept', () =>
+    evidence.referrers(subject, BUNDLE_TYPE, call),
+  );
+  const bundles = (listed ?? []).filter(isSignature);
+  let kept = 0;
+  for (const [at, desc] of bundles.entries()) {
+    if (kept === MAX_BUNDLES || at === MOST_READ) {
+      const message = `There are ${bundles.length} bundles about ${subject}: only ${kept} signatures are kept`;
+      job.report({ type: 'warning', message });
+      return;
+    }
+    if (await keepOne(keeper, { subject, desc }, 'are not all kept', call, isSignature)) kept++;
+  }
 }
 
-/** Brings one manifest with its blobs, and ties it to its subject. A subject that is not here is not wanted. */
+/** Documents of bundles that are read to find signatures among them. */
+const MOST_READ = 4 * MAX_BUNDLES;
+
+/** Whether the document was kept. What cannot be kept for what it is, and not for the state of a registry or the store, is told. */
+async function keepOne(
+  keeper: Keeper,
+  found: Found,
+  state: string,
+  call: Call,
+  isWanted: (desc: Descriptor) => boolean = () => true,
+): Promise<boolean> {
+  const { content } = keeper.job.deps.backend;
+  // A subject that is not here is not wanted.
+  if (!(await isHere(content, found.subject, call))) return false;
+  const document = await skipping(keeper, state, async () => {
+    const { evidence, listed } = keeper;
+    const { desc } = found;
+    const bytes = isManifestType(desc.mediaType) ? await evidence.read(desc, MAX_MANIFEST, call) : undefined;
+    const parsed = bytes && parseReferrer(bytes, desc);
+    if (parsed !== undefined && !isWanted({ ...desc, ...parsed })) return undefined;
+    return await readSignatures({ content, evidence, listed }, found, call);
+  });
+  if (document !== undefined) await keep(keeper, found, document, call);
+  return document !== undefined;
+}
+
+/** Undefined for what cannot be kept, which is told. */
+async function skipping<T>(
+  { job: { options, report, signal } }: Keeper,
+  state: string,
+  read: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (err) {
+    signal.throwIfAborted();
+    if (isFailureToLook(err) && !isKind(err, 'NotFound')) throw err;
+    const message = `The signatures of ${options.reference.name} ${state}: ${messageOf(err)}`;
+    report({ type: 'warning', message });
+    return undefined;
+  }
+}
+
+/** Brings one document with its blobs, and ties it to its subject. */
 async function keep(
-  job: KeepingJob,
-  from: KeptFrom,
+  { job, bring }: Keeper,
   { subject, desc: { mediaType, digest, size } }: Found,
+  { manifest, bytes, children }: SignatureDocument,
   call: Call,
 ): Promise<void> {
-  const { options } = job;
-  const { evidence } = from;
+  const { options, lease } = job;
   const { content } = job.deps.backend;
-  if ((await ifFound(content.info(subject, call))) === undefined || !isManifestType(mediaType)) return;
   const desc = { mediaType, digest, size };
-  const bytes = await evidence.read(desc, MAX_MANIFEST, call);
-  const manifest = parseManifest(bytes, desc);
-  const { config, layers } = manifest;
-  if (layers.length > MAX_SIGNATURES) throw tooMany(layers.length, 'signatures', MAX_SIGNATURES);
-  const children = [config, ...layers];
-  for (const child of children) await bringSound(job, from, child, () => blobOf(evidence, child, call));
-  await bringSound(job, from, desc, async () => bytes);
+  const isSound = await ifFound(content.verify(digest, call));
+  for (const one of [...children, { desc, bytes: isSound === true ? undefined : bytes }]) {
+    // What the store has comes under the lease; a damaged one is replaced.
+    const blob = { mediaType: one.desc.mediaType, digest: one.desc.digest, size: one.desc.size };
+    const how = { lease, labels: sourceLabels(options.reference), signal: job.signal };
+    if (one.bytes === undefined) await bring(blob, how);
+    else
+      await bring({ ...blob, data: one.bytes }, { ...how, anew: await isHere(content, blob.digest, call) });
+  }
   const before = (await content.info(digest, call)).labels;
-  await content.label(digest, { ...childLabels(children), ...sourceLabels(options.reference, before) }, call);
+  const labels = childLabels(children.map((child) => child.desc));
+  await content.label(digest, { ...labels, ...sourceLabels(options.reference, before) }, call);
   const isTagged = attachmentKind(manifest) !== undefined;
   const stale = isTagged ? await staleLabels(content, subject, options.reference, call) : {};
   await content.label(subject, { ...stale, ...subjectLabel(subject, desc) }, call);
 }
 
-/** Into the store, or, where the store has the blob, under the lease; a damaged one is replaced. `bytes`: asked for only where they are needed. */
-async function bringSound(
-  { deps, options, lease, signal }: KeepingJob,
-  { bring }: KeptFrom,
-  { mediaType, digest, size }: Descriptor,
-  bytes: () => Promise<Uint8Array>,
-): Promise<void> {
-  const isSound = await ifFound(deps.backend.content.verify(digest, { signal }));
-  const call = { lease, labels: sourceLabels(options.reference), anew: isSound === false, signal };
-  const desc = { mediaType, digest, size };
-  await bring(isSound === true ? desc : { ...desc, data: await bytes() }, call);
+async function isHere(content: Content, digest: Digest, call: Call): Promise<boolean> {
+  return (await ifFound(content.info(digest, call))) !== undefined;
 }
-
-/** The empty config of artifacts needs no request. */
-async function blobOf(evidence: Evidence, desc: Descriptor, call: Call): Promise<Uint8Array> {
-  const { data, digest, size } = desc;
-  if (digest === EMPTY_OBJECT && size === 2) return new TextEncoder().encode('{}');
-  return data !== undefined && data.length === size ? data : await evidence.read(desc, MAX_BUNDLE, call);
-}
-
-/** image-spec manifest.md, "Guidance for an Empty Descriptor". */
-const EMPTY_OBJECT = 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
 
 /** The labels that tie what was at cosign's tag of this repository before, and of no other, to go: the tag has moved on. */
 async function staleLabels(
@@ -169,8 +213,4 @@ async function isOnlyFrom(
   const isOurs = ([key, value]: readonly [string, string]) =>
     key === sourceLabelKey(host) && value === repository;
   return sources.length > 0 && sources.every(isOurs);
-}
-
-function tooMany(count: number, what: string, limit: number): HawserError {
-  return new HawserError('ResourceExhausted', `there are ${count} ${what}, more than ${limit}`);
 }
