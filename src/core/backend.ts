@@ -1,7 +1,7 @@
 import type { ContentStore } from './content/content-store.ts';
 import type { Namespaces } from './content/namespace-store.ts';
 import type { Survey } from './gc/survey.ts';
-import type { ImageStore } from './images/image-store.ts';
+import type { Image, ImageStore } from './images/image-store.ts';
 import type { Applier } from './layers/applier.ts';
 import type { LayerChecker } from './layers/layer-checker.ts';
 import type { Leases } from './leases/lease-store.ts';
@@ -18,6 +18,16 @@ export interface GcResult {
   readonly snapshots: number;
   /** Bytes of the blobs removed. */
   readonly bytes: number;
+}
+
+/** What the policy of a store says of its images at the moment. */
+export interface PolicySays {
+  /** An absolute path. */
+  readonly file: string;
+  /** The images of the namespace that go ahead of a collection. */
+  readonly goes: readonly Image[];
+  /** Why none goes for the size of the store, although it takes more than the policy allows: in a sentence. */
+  readonly tooLarge: string | undefined;
 }
 
 /** Bytes of the file system that holds a store. */
@@ -60,8 +70,11 @@ export interface Backend extends AsyncDisposable {
    * containerd, which collects by itself and does not say what it removed.
    */
   collect(call?: Call): Promise<GcResult | undefined>;
+  /** Undefined without a policy. InvalidArgument for a file that is none, or that others may write to. Not given: no store has one. */
+  policy?(call?: Call): Promise<PolicySays | undefined>;
   /**
-   * Collects when that was not done for a day, or something is known to be of no use any more, and no other process has the store open.
+   * Collects when that was not done for a day, something is known to be of no use any more, or an image was recorded and the store takes more
+   * than its policy allows; and when no other process has the store open. The policy is followed first.
    * Ends the removal of files after ten seconds; the next one goes on. `tell` gets what the user should know. Not given where somebody else
    * collects.
    */

@@ -16,9 +16,10 @@ import { test } from 'node:test';
 import { chooseByPolicy } from '../../src/core/verbs/policy.ts';
 import { parsePolicy } from '../../src/core/verbs/policy-file.ts';
 import { partsOf } from '../../src/entry/stores.ts';
-import { fetch, openStore, recover, type Store, usage } from '../../src/mod.ts';
+import { fetch, openStore, type ProgressEvent, recover, type Store, usage } from '../../src/mod.ts';
 import { buildImage, type TestImage } from '../registry/image.ts';
 import { type Bench, rejectsWith, withBench } from '../support/bench.ts';
+import { type RanHere, runHere } from '../support/command-line.ts';
 import { needs } from '../support/needs.ts';
 
 const HOUR = 3_600_000;
@@ -236,3 +237,106 @@ test('policy: one of another user is not followed', { skip: needs({ root: true }
     assert.deepEqual(linked, [`${begins} Change its owner (chown -h 0 ${file}), or remove it`]);
   });
 });
+
+const warningsInto =
+  (warnings: string[]) =>
+  (event: ProgressEvent): void =>
+    void (event.type === 'warning' && warnings.push(event.message));
+
+test('policy: max-size holds as images come under new names, with no collection due', async () => {
+  await withBench(async ({ store, registry }) => {
+    writeFileSync(`${store.root}/policy.toml`, 'max-size = "14M"');
+    const refs: string[] = [];
+    const warnings: string[] = [];
+    for (const n of [0, 1, 2, 3, 4]) {
+      const ref = registry.push('a/app', `${n}`, await big(n));
+      refs.push(ref);
+      await fetch(ref, { store, onProgress: warningsInto(warnings) });
+      assert.ok((await usage(store)).total <= 14 * MIB, ref);
+    }
+    const left = await namesOf(store);
+    assert.deepEqual(left, refs.slice(-left.length));
+    assert.ok(left.length >= 1 && left.length <= 3, `${left.length} images`);
+    const file = `${store.root}/policy.toml`;
+    const gone = refs.slice(0, -left.length).map((ref) => `Removed the image ${ref}, by the policy ${file}`);
+    assert.deepEqual(warnings, gone);
+  });
+});
+
+test('policy: too large a store that another process works over is collected by the next verb that is alone', async () => {
+  await withBench(async ({ store, registry }) => {
+    writeFileSync(`${store.root}/policy.toml`, 'max-size = "10M"');
+    const refs = await Promise.all([0, 1, 2].map(async (n) => registry.push('a/app', `${n}`, await big(n))));
+    const other = await openStore({ root: store.root });
+    for (const ref of refs) await fetch(ref, { store });
+    assert.equal((await namesOf(store)).length, 3);
+    await other[Symbol.asyncDispose]();
+    // No new name comes.
+    await fetch(refs[2] ?? '', { store });
+    assert.deepEqual(await namesOf(store), refs.slice(1));
+  });
+});
+
+/** `hawser gc` over a store of three images, of which the policy lets one go. */
+async function withGc(
+  policy: string,
+  body: (gc: (...args: string[]) => Promise<RanHere>, refs: readonly string[], store: Store) => Promise<void>,
+): Promise<void> {
+  await withBench(async ({ store, registry }) => {
+    const refs = [0, 1, 2].map((n) => ['a/app', `${n}`] as const);
+    const names: string[] = [];
+    for (const [n, [repository, tag]] of refs.entries()) {
+      const ref = registry.push(repository, tag, await big(n));
+      await fetch(ref, { store });
+      names.push(ref);
+    }
+    writeFileSync(`${store.root}/policy.toml`, policy);
+    const { runtime } = partsOf(store);
+    await body((...args) => runHere(runtime, store.root, ['gc', ...args]), names, store);
+  });
+}
+
+for (const policy of ['max-size = "10M"', 'keep-last = 2'])
+  test(`policy: gc follows ${policy}; --dry-run and --explain foretell that`, () =>
+    withGc(policy, async (gc, [first = '', ...rest], store) => {
+      const file = `${store.root}/policy.toml`;
+      const plan = JSON.parse((await gc('--dry-run', '--json')).out) as {
+        frees: number;
+        goes: { type: string; id: string }[];
+      };
+      assert.deepEqual(
+        plan.goes.flatMap(({ type, id }) => (type === 'images' ? [id] : [])),
+        [first],
+      );
+      const explained = (await gc('--explain', first)).out;
+      assert.match(explained, /goes with the next collection: the policy \S+policy\.toml lets it go/);
+      assert.equal((await namesOf(store)).length, 3, 'nothing was changed');
+      const { out, code } = await gc();
+      assert.equal(code, 0);
+      assert.ok(
+        out.startsWith(`removed the image ${first}, by the policy ${file}\nremoved ${BLOBS} blobs`),
+        out,
+      );
+      assert.deepEqual(await namesOf(store), rest);
+      assert.deepEqual(JSON.parse((await gc('--json')).out).images, []);
+    }));
+
+test('policy: gc tells of a size that no image can make, and of a broken policy, and collects the rest', () =>
+  withGc('max-size = "1M"', async (gc, refs, store) => {
+    for (const args of [[], ['--dry-run']]) {
+      const { err, code } = await gc(...args);
+      assert.match(err, /policy\.toml: max-size: no image goes/);
+      assert.equal(code, 0);
+    }
+    writeFileSync(`${store.root}/policy.toml`, 'max-sise = "1M"');
+    for (const args of [['--dry-run'], []]) {
+      const { out, err, code } = await gc(...args);
+      assert.match(
+        err,
+        /policy\.toml: unknown key "max-sise"[\s\S]*keys max-age, keep-last, max-size, protect/,
+      );
+      assert.match(out, /removed? /);
+      assert.notEqual(code, 0);
+    }
+    assert.deepEqual(await namesOf(store), refs);
+  }));

@@ -33,11 +33,19 @@ function hasExpired({ db }: Store, now: number): boolean {
   return times.some((row) => isExpired({ [LEASE_EXPIRE_LABEL]: text(row, 'value') }, now));
 }
 
+/** What the policy of a store asks for. */
+interface Policy {
+  /** Whether the store takes more than the policy allows. */
+  readonly exceeds: () => Promise<boolean>;
+  readonly before: () => Promise<void>;
+}
+
 /**
- * `before`: what is to be done ahead of a collection; where that fails, the collection is made all the same, and its error thrown then. A
- * time that a clock far ahead has set is no reason to wait for it.
+ * `before`: what is to be done ahead of a collection; where that fails, the collection is made all the same, and its error thrown then.
+ * `exceeds` is asked once for the images that were recorded since; a yes stays in the store for whoever is alone in it. A time that a clock
+ * far ahead has set is no reason to wait for it.
  */
-export async function collectWhenDue(store: Store, call: Call, before: () => Promise<void>): Promise<void> {
+export async function collectWhenDue(store: Store, call: Call, { exceeds, before }: Policy): Promise<void> {
   if (store.readOnly) return;
   const collectAlone = async (): Promise<void> => {
     if (!(await isAlone(store, call))) return;
@@ -48,6 +56,13 @@ export async function collectWhenDue(store: Store, call: Call, before: () => Pro
   const now = store.now();
   const at = dueTime(store);
   if (hasExpired(store, now)) await collectAlone();
-  else if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
-  else if (now >= at || at > now + COLLECTION_INTERVAL) await collectAlone();
+  else if (at !== undefined && (now >= at || at > now + COLLECTION_INTERVAL)) await collectAlone();
+  else {
+    if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
+    if (!store.hasNewImage) return;
+    store.hasNewImage = false;
+    if (!(await exceeds())) return;
+    await store.write(() => setDue(store, now), call);
+    await collectAlone();
+  }
 }

@@ -68,6 +68,7 @@ export class LocalImages implements ImageStore {
     call?.signal?.throwIfAborted();
     checkImage(name, target);
     const { db, namespace } = this.#store;
+    let isNew = false;
     const image = await this.#store.writeDurably(() => {
       const put = db.prepare(
         `INSERT INTO images (ns, name, digest, media_type, size, annotations, created_at, updated_at)
@@ -77,6 +78,7 @@ export class LocalImages implements ImageStore {
       );
       const at = this.#store.now();
       const before = db.prepare('SELECT digest FROM images WHERE ns = ? AND name = ?').get(namespace, name);
+      isNew = before === undefined;
       if (before !== undefined && text(before, 'digest') !== target.digest) {
         if (call?.keepsOther === true) throw takenName(name, text(before, 'digest'));
         setDue(this.#store, at);
@@ -88,6 +90,7 @@ export class LocalImages implements ImageStore {
       touchImages(this.#store);
       return this.#read(name);
     }, call);
+    if (isNew) this.#store.hasNewImage = true;
     await project(this.#store).catch(() => {});
     return image;
   }

@@ -21,7 +21,7 @@ import { LocalLeases } from './leases.ts';
 import { keepIndex, lossOf } from './lost.ts';
 import { LocalNamespaces } from './namespace-rows.ts';
 import { Owner } from './owner.ts';
-import { followPolicy } from './policy.ts';
+import { exceedsPolicy, followAndTell, policySays } from './policy.ts';
 import { ensureLayout } from './projection.ts';
 import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
 import { openDatabase, openDatabaseToRead } from './schema.ts';
@@ -182,7 +182,11 @@ function assemble(
     },
     collect: (call) => collect(store, call),
     collectWhenDue: ({ tell = () => {}, ...call } = {}) =>
-      collectWhenDue(store, call, () => followPolicy(backend, store, tell, call)),
+      collectWhenDue(store, call, {
+        exceeds: () => exceedsPolicy(backend, store, call),
+        before: () => followAndTell(backend, tell, call),
+      }),
+    policy: (call) => policySays(backend, store, call),
     survey: (call) => survey(store, call),
     [Symbol.asyncDispose]: closing(store, { durability, extractions, writeOut }),
   };

@@ -1,9 +1,11 @@
-/** The policy of a store: `policy.toml` in its root, followed ahead of each collection that comes by itself. */
-import type { Backend } from '../../core/backend.ts';
+/** The policy of a store: `policy.toml` in its root, followed ahead of `gc` and of each collection that comes by itself. */
+import type { Backend, PolicySays } from '../../core/backend.ts';
 import { HawserError, hintOf, isKind, messageOf } from '../../core/errors.ts';
+import { totalOf } from '../../core/gc/usage.ts';
 import type { Call } from '../../core/ports/call.ts';
-import { chooseByPolicy, readPolicy } from '../../core/verbs/policy.ts';
+import { chooseByPolicy, followPolicy, readPolicy } from '../../core/verbs/policy.ts';
 import type { Policy } from '../../core/verbs/policy-file.ts';
+import type { PruneRoles } from '../../core/verbs/prune.ts';
 import { hasPolicy, POLICY } from './root.ts';
 import type { Store } from './store.ts';
 
@@ -19,22 +21,38 @@ async function policyOf({ runtime, root }: Store, file: string, call: Call): Pro
   }
 }
 
-/**
- * Removes the images of the backend's namespace that the policy lets go, and tells each. InvalidArgument for a file that is no policy.
- */
-export async function followPolicy(
-  backend: Backend,
+/** The policy of a store whose database was lost is not followed: what the database had stays, so that no image that goes would free anything. */
+async function followedPolicy(store: Store, call: Call): Promise<Policy | undefined> {
+  return store.lostIndexes.length > 0 ? undefined : await policyOf(store, store.path(POLICY), call);
+}
+
+/** What the policy says of the images of the backend's namespace. InvalidArgument for a file that is no policy. */
+export async function policySays(
+  roles: PruneRoles,
   store: Store,
+  call: Call = {},
+): Promise<PolicySays | undefined> {
+  const policy = await followedPolicy(store, call);
+  if (policy === undefined) return undefined;
+  const { goes, tooLarge } = await chooseByPolicy(roles, policy, { now: store.now(), ...call });
+  return { file: store.path(POLICY), goes, tooLarge };
+}
+
+/** Whether the store takes more than its policy allows. InvalidArgument for a file that is no policy. */
+export async function exceedsPolicy(roles: PruneRoles, store: Store, call: Call): Promise<boolean> {
+  const maxSize = (await followedPolicy(store, call))?.maxSize;
+  return maxSize !== undefined && totalOf(await roles.survey(call)) > maxSize;
+}
+
+/** Tells each image that goes. */
+export async function followAndTell(
+  backend: Backend,
   tell: (message: string) => void,
   call: Call,
 ): Promise<void> {
-  // What a lost database had stays, so that no image that goes would free anything.
-  if (store.lostIndexes.length > 0) return;
-  const file = store.path(POLICY);
-  const policy = await policyOf(store, file, call);
-  if (policy === undefined) return;
-  const { goes, tooLarge } = await chooseByPolicy(backend, policy, { now: store.now(), ...call });
-  const gone = goes.length === 0 ? [] : await backend.images.deleteUnchanged(goes, call);
+  const followed = await followPolicy(backend, call);
+  if (followed === undefined) return;
+  const { file, gone, warnings } = followed;
   for (const name of gone) tell(`Removed the image ${name}, by the policy ${file}`);
-  if (tooLarge !== undefined) tell(`${file}: ${tooLarge}`);
+  for (const warning of warnings) tell(warning);
 }

@@ -37,6 +37,8 @@ export class Store {
   readonly taken: Set<string> = new Set();
   /** The ids of snapshots that a reader cannot trust, and may not drop (durability.ts). */
   readonly distrusted: Set<number> = new Set();
+  /** This process has recorded an image under a new name, and nobody has asked since whether the store takes too much. */
+  hasNewImage = false;
   /** Syncs of directories, by path: one sync serves all changes that were done before it began. */
   readonly dirSyncs: Rounds = new Rounds((path) => this.runtime.fs.syncDir(path));
 

@@ -9,6 +9,7 @@ export const df: Command = command({
   summary: 'what takes room in the store, and what hawser gc would free',
   details: `UNIQUE is what only the image refers to, SHARED what other images refer to, too; both are part of CONTENT and SNAPSHOTS.
 hawser's own store is measured with all its namespaces, a containerd (--address) one namespace at a time.
+The images that policy.toml lets go are not among what is reclaimable: hawser gc --dry-run shows them.
 
 Example:
   hawser df`,

@@ -1,12 +1,11 @@
-import type { Backend } from '../../core/backend.ts';
 import { HawserError } from '../../core/errors.ts';
-import { type GcItem, type GcPlan, planCollection } from '../../core/gc/survey.ts';
+import type { GcItem, GcPlan } from '../../core/gc/survey.ts';
+import { collectByPolicy, planByPolicy } from '../../core/verbs/collect.ts';
 import { bool } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT } from '../grammar/flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, withBackend } from '../session/context.ts';
+import { withBackend } from '../session/context.ts';
 import { fullName } from '../session/find-image.ts';
-import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const EXPLAIN = bool({
@@ -17,8 +16,10 @@ const EXPLAIN = bool({
 export const gc: Command = command({
   path: ['gc'],
   args: ['[id...]'],
-  summary: 'remove what no image and no lease refers to',
+  summary: 'remove the images that the policy of the store lets go, and what no image and no lease refers to',
   details: `Every namespace of hawser's own store is looked at; with --address one namespace, and containerd collects.
+A file policy.toml in the root of the store (max-size, max-age, keep-last, protect) says which images of the namespace go first; without
+this file all images stay. hawser images prune --policy FILE --dry-run tries one out.
 An interrupted pull is kept for a day by its lease: hawser leases ls, hawser leases rm ID.
 
 Examples:
@@ -32,20 +33,20 @@ Examples:
     return await withBackend(
       context,
       async (backend) => {
-        if (!preview) return await collect(context, backend, json);
-        const plan = planCollection(await backend.survey({ signal: context.signal }));
-        if (!explain) return { view: { type: 'gc-plan', plan, json } };
-        return { view: { type: 'gc-explanation', plan: onlyOf(plan, input.args), json } };
+        const { signal } = context;
+        if (!preview) {
+          const { warnings, failures, ...collected } = await collectByPolicy(backend, { signal });
+          return { view: { type: 'gc', ...collected, json }, warnings, failures };
+        }
+        const { plan, file, gone, ...told } = await planByPolicy(backend, { signal });
+        if (!explain) return { view: { type: 'gc-plan', plan, json }, ...told };
+        const policy = { file, images: gone };
+        return { view: { type: 'gc-explanation', plan: onlyOf(plan, input.args), policy, json }, ...told };
       },
       preview,
     );
   },
 });
-
-async function collect(context: Context, backend: Backend, json: boolean): Promise<Outcome> {
-  const result = await backend.collect({ signal: context.signal });
-  return { view: { type: 'gc', result, json } };
-}
 
 /** What has one of the ids, an image's short name, or a digest that begins so (`sha256:12ab`). NotFound for an id that nothing has. */
 function onlyOf(plan: GcPlan, ids: readonly string[]): GcPlan {

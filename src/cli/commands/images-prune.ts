@@ -25,7 +25,7 @@ const POLICY = text({
   name: 'policy',
   value: 'FILE',
   describe:
-    'by the rules of this file; those of policy.toml in the root of the store are followed by themselves',
+    'by the rules of this file; hawser gc and the collections after pulls follow policy.toml in the root of the store',
 });
 const FILTER = list({
   name: 'filter',

@@ -14,7 +14,8 @@ export const settings: Command = command({
   details:
     'The command line goes before variables (--limit-rate: HAWSER_LIMIT_RATE; each setting has one), these before hawser.toml: --config FILE, else that of the\n' +
     'user (~/.config/hawser/hawser.toml) before that of the system (/etc/hawser/hawser.toml). The keys are listed here: root = "/srv/hawser",\n' +
-    'and in tables [limits] and [policies]. A key that is unknown, or a bad value, is an error.\n\n' +
+    'and in tables [limits] and [policies]. A key that is unknown, or a bad value, is an error.\n' +
+    'How much a store keeps (max-size, max-age, keep-last) is not set here, but in policy.toml in its root: hawser help gc.\n\n' +
     'Example:\n  hawser settings --limit-rate 10M',
   flags: FLAGS,
   run: async (context, input) => {

@@ -2,17 +2,26 @@ import type { GcResult } from '../../core/backend.ts';
 import type { GcCause } from '../../core/gc/mark.ts';
 import type { GcItem, GcKept, GcPlan } from '../../core/gc/survey.ts';
 import type { StoreUsage, Sum } from '../../core/gc/usage.ts';
+import type { PolicyImages } from '../views/view.ts';
 import { goJson, type Json } from './go-json.ts';
 import { table } from './images.ts';
 import { safe } from './text.ts';
 import { binarySize } from './units.ts';
 
 /** `undefined`: containerd has collected, and does not say what. */
-export function renderGc(result: GcResult | undefined, json: boolean): string {
-  if (json) return `${goJson({ v: 1, type: 'gc', removed: result === undefined ? null : { ...result } })}\n`;
+export function renderGc(
+  result: GcResult | undefined,
+  { file, images }: PolicyImages,
+  json: boolean,
+): string {
+  if (json) {
+    const removed = result === undefined ? null : { ...result };
+    return `${goJson({ v: 1, type: 'gc', images, removed })}\n`;
+  }
   if (result === undefined) return 'containerd has collected its garbage\n';
   const { blobs, snapshots, bytes } = result;
-  return `removed ${counted(blobs, 'blob')} (${binarySize(bytes)}) and ${counted(snapshots, 'snapshot')}\n`;
+  const went = images.map((name) => `removed the image ${safe(name)}, by the policy ${safe(file)}\n`);
+  return `${went.join('')}removed ${counted(blobs, 'blob')} (${binarySize(bytes)}) and ${counted(snapshots, 'snapshot')}\n`;
 }
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -71,7 +80,11 @@ function rootOf({ root }: GcCause): string {
 }
 
 /** One thing a paragraph: whether it stays, and the way from what keeps it. */
-export function renderGcExplanation({ goes, stays }: GcPlan, json: boolean): string {
+export function renderGcExplanation(
+  { goes, stays }: GcPlan,
+  { file, images }: PolicyImages,
+  json: boolean,
+): string {
   if (json) return planJson('gc-explanation', { goes, stays });
   const kept = stays.map((item) => {
     const { root, path } = item.cause;
@@ -79,7 +92,11 @@ export function renderGcExplanation({ goes, stays }: GcPlan, json: boolean): str
     const way = shown.map(({ type, id }) => `  -> ${nameOf(type)} ${safe(id)}\n`);
     return `${titleOf(item)} stays\n  ${safe(rootOf(item.cause))}\n${way.join('')}`;
   });
-  const lost = goes.map((item) => `${titleOf(item)} goes with the next collection: nothing keeps it\n`);
+  const lost = goes.map((item) => {
+    const isByPolicy = item.type === 'images' && images.includes(item.id);
+    const why = isByPolicy ? `the policy ${safe(file)} lets it go` : 'nothing keeps it';
+    return `${titleOf(item)} goes with the next collection: ${why}\n`;
+  });
   return [...kept, ...lost].join('');
 }
 

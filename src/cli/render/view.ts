@@ -58,9 +58,9 @@ const RENDERERS: Renderers = {
   mounts: ({ json, mounts, target }) =>
     json ? renderMountsJson(mounts, target) : renderMounts(mounts, target),
   text: (view) => safeLines(view.text),
-  gc: (view) => renderGc(view.result, view.json),
+  gc: ({ result, gone = [], file = '', json }) => renderGc(result, { file, images: gone }, json),
   'gc-plan': (view) => renderGcPlan(view.plan, view.json),
-  'gc-explanation': (view) => renderGcExplanation(view.plan, view.json),
+  'gc-explanation': (view) => renderGcExplanation(view.plan, view.policy, view.json),
   prune: (view) => renderPrune(view.choice, view.plan, view.json),
   namespaces: ({ json, namespaces }) =>
     json ? renderNamespacesJson(namespaces) : renderNamespaces(namespaces),

@@ -6,6 +6,7 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import { OVERFLOW_UID, readIdMaps } from '../../core/users/id-map.ts';
 import { checkFile } from '../../core/users/owned-path.ts';
+import { POLICY_KEYS } from '../../core/verbs/policy-file.ts';
 import type { AnyFlag } from '../grammar/flag.ts';
 import { CONFIG, type GlobalFlag } from '../grammar/flags.ts';
 import type { Given, Input, Source } from '../grammar/input.ts';
@@ -136,7 +137,7 @@ export function valuesOf(path: string, text: string): ReadonlyMap<AnyFlag, Given
   const values = new Map<AnyFlag, Given>();
   for (const [key, value] of keysOf(parseText(path, text))) {
     const setting = SETTINGS.find((one) => one.key === key);
-    if (setting === undefined) throw invalid(`${at(key)} is no setting of hawser`);
+    if (setting === undefined) throw unknownSetting(key, at(key));
     const texts = textsOf(setting, value);
     if (texts === undefined) throw invalid(`${at(key)}: want ${wantOf(setting)}`);
     const relative = /DIR|FILE|PATH|SOCKET/.test(setting.flag.value ?? '')
@@ -210,6 +211,14 @@ function lineOf(text: string, key: string): number {
     if (full === key || full.startsWith(`${key}.`)) return index + 1;
   }
   return 1;
+}
+
+/** The rules for the images of a store are looked for here, too. */
+function unknownSetting(key: string, at: string): HawserError {
+  const rule = key.slice(key.lastIndexOf('.') + 1);
+  const message = `${at} is no setting of hawser`;
+  if (!POLICY_KEYS.includes(rule)) return invalid(message);
+  return usageError(message, `${rule} is a rule of policy.toml in the root of the store: see hawser help gc`);
 }
 
 function invalid(message: string): HawserError {

@@ -22,6 +22,12 @@ import type { UsageRow } from './usage.ts';
 /** An element of an answer. */
 export type Fact = Readonly<Record<string, string>>;
 
+/** The file of a policy, and the names of images. */
+export interface PolicyImages {
+  readonly file: string;
+  readonly images: readonly string[];
+}
+
 export type View =
   /** Names, digests, chain IDs: one a line. */
   | { readonly type: 'lines'; readonly lines: readonly string[] }
@@ -77,9 +83,22 @@ export type View =
   /** Our own text, as it is. */
   | { readonly type: 'text'; readonly text: string }
   /** `result`: undefined of a containerd, which does not say. */
-  | { readonly type: 'gc'; readonly result: GcResult | undefined; readonly json: boolean }
+  | {
+      readonly type: 'gc';
+      readonly result: GcResult | undefined;
+      /** The images that went by this policy; not given where none is followed. */
+      readonly gone?: readonly string[];
+      readonly file?: string;
+      readonly json: boolean;
+    }
   | { readonly type: 'gc-plan'; readonly plan: GcPlan; readonly json: boolean }
-  | { readonly type: 'gc-explanation'; readonly plan: GcPlan; readonly json: boolean }
+  /** `policy`: the images that it lets go. */
+  | {
+      readonly type: 'gc-explanation';
+      readonly plan: GcPlan;
+      readonly policy: PolicyImages;
+      readonly json: boolean;
+    }
   /** `plan`: what would go; undefined when the images are gone. */
   | {
       readonly type: 'prune';

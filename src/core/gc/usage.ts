@@ -104,16 +104,26 @@ function sizesOf({ namespaces }: Survey, isWanted: (type: string) => boolean): n
   return [...sizes.values()];
 }
 
-export function usageOf(survey: Survey): StoreUsage {
+/** Bytes of all that a store has. */
+export function totalOf(survey: Survey): number {
+  const { content, snapshots, partial, strays } = sumsOf(survey);
+  return content.bytes + snapshots.bytes + partial.bytes + strays.bytes + survey.records;
+}
+
+function sumsOf(survey: Survey): Pick<StoreUsage, 'content' | 'snapshots' | 'partial' | 'strays'> {
   const content = sum(sizesOf(survey, (type) => type === 'content'));
   const snapshots = sum(sizesOf(survey, (type) => type.startsWith('snapshots/')));
   const partial = sum(sizesOf(survey, (type) => type === 'ingests'));
   const strays = sum(survey.strays.map(({ bytes }) => bytes));
-  const { records } = survey;
+  return { content, snapshots, partial, strays };
+}
+
+export function usageOf(survey: Survey): StoreUsage {
   return {
     images: imageUsages(survey.namespaces),
-    ...{ content, snapshots, partial, strays, records },
-    total: content.bytes + snapshots.bytes + partial.bytes + strays.bytes + records,
+    ...sumsOf(survey),
+    records: survey.records,
+    total: totalOf(survey),
     reclaimable: planCollection(survey).bytes,
   };
 }

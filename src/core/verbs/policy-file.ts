@@ -16,16 +16,16 @@ export interface Policy {
   readonly protect: readonly string[];
 }
 
-const KEYS = ['max-age', 'keep-last', 'max-size', 'protect'];
+export const POLICY_KEYS: readonly string[] = ['max-age', 'keep-last', 'max-size', 'protect'];
 
 /** InvalidArgument that names the file and the key. */
 export function parsePolicy(content: string, file: string): Policy {
   const wrong = (why: string): HawserError =>
     new HawserError('InvalidArgument', `${file}: ${why}`, {
-      hint: `A policy has the keys ${KEYS.join(', ')}: max-age = "720h", keep-last = 3, max-size = "50G", protect = ["labels.keep"]`,
+      hint: `A policy has the keys ${POLICY_KEYS.join(', ')}: max-age = "720h", keep-last = 3, max-size = "50G", protect = ["labels.keep"]`,
     });
   const table = tableOf(content, wrong);
-  const unknown = Object.keys(table).find((key) => !KEYS.includes(key));
+  const unknown = Object.keys(table).find((key) => !POLICY_KEYS.includes(key));
   if (unknown !== undefined) throw wrong(`unknown key ${JSON.stringify(unknown)}`);
   const measure = (key: string, read: (value: string) => number): number | undefined => {
     const value = table[key];

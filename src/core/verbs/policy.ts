@@ -1,8 +1,9 @@
 /** Which images go by a policy: those that are too old or too many, and the oldest while the store takes too much. */
+import type { Backend, PolicySays } from '../backend.ts';
 import { wrap } from '../errors.ts';
 import { imageFields, parseFilters } from '../filter/filter.ts';
 import { planCollection, type Survey, withoutItems } from '../gc/survey.ts';
-import { usageOf } from '../gc/usage.ts';
+import { totalOf, usageOf } from '../gc/usage.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Call } from '../ports/call.ts';
 import type { FileSystem } from '../ports/file-system.ts';
@@ -74,6 +75,25 @@ export async function chooseByPolicy(
   };
 }
 
+/**
+ * Removes the images that the policy of the store lets go, but those that changed meanwhile. Returns the names of those that went, and what
+ * the user should know besides; undefined without a policy.
+ */
+export async function followPolicy(
+  backend: Pick<Backend, 'policy' | 'images'>,
+  call: Call,
+): Promise<{ file: string; gone: readonly string[]; warnings: readonly string[] } | undefined> {
+  const says = await backend.policy?.(call);
+  if (says === undefined) return undefined;
+  const { file, goes } = says;
+  const gone = goes.length === 0 ? [] : await backend.images.deleteUnchanged(goes, call);
+  return { file, gone, warnings: policyWarnings(says) };
+}
+
+export function policyWarnings({ file, tooLarge }: PolicySays): string[] {
+  return tooLarge === undefined ? [] : [`${file}: ${tooLarge}`];
+}
+
 function newestFirst(a: Image, b: Image): number {
   return b.updatedAt - a.updatedAt || (a.name < b.name ? -1 : 1);
 }
@@ -98,7 +118,7 @@ function tooMuch(
   candidates: readonly string[],
   maxSize: number,
 ): readonly string[] | undefined {
-  const { total } = usageOf(survey);
+  const total = totalOf(survey);
   const fits = (count: number): boolean => {
     const names = [...goes, ...candidates.slice(0, count)];
     const removals = names.map((id) => ({ type: 'images' as const, id }));

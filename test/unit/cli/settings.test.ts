@@ -81,6 +81,7 @@ test('settings: the command line goes before variables, these before the files, 
 for (const [text, told] of [
   ['rooot = "/x"', `rooot (line 1 of ${FILE}) is no setting of hawser`],
   ['\n[limits]\nlimit-rat = 1', `limits.limit-rat (line 3 of ${FILE}) is no setting of hawser`],
+  ['[limits]\nmax-size = "8M"', `limits.max-size (line 2 of ${FILE}) is no setting of hawser`],
   ['[limit]\njobs = 1', `limit (line 1 of ${FILE}) is no setting of hawser`],
   ['limit-rate = "1M"', `limit-rate (line 1 of ${FILE}) is no setting of hawser`],
   [
@@ -103,6 +104,14 @@ for (const [text, told] of [
     assert.ok(err.startsWith(`hawser: ${told}`), err);
   });
 }
+
+test('settings: whoever looks for the rules of a store here is told where they are', async () => {
+  for (const key of ['max-size', 'max-age', 'limits.keep-last', 'policies.protect']) {
+    const { err } = await go(['images', 'ls'], { files: { [FILE]: `${key} = "8M"` } });
+    assert.match(err, /is a rule of policy\.toml in the root of the store: see hawser help gc/, key);
+  }
+  assert.match((await go(['help', 'gc'])).out, /policy\.toml in the root of the store\s+\(max-size/);
+});
 
 test('settings: help, the version and --config none need no file', async () => {
   const files = { [FILE]: 'bad' };

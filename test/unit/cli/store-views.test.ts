@@ -78,7 +78,7 @@ test('gc: what would go, and of what stays a line for each thing that keeps some
 });
 
 test('gc --explain: the way from what keeps a thing to the thing', () => {
-  assert.deepEqual(linesOf({ type: 'gc-explanation', plan, json: false }), [
+  assert.deepEqual(linesOf({ type: 'gc-explanation', policy: { file: '', images: [] }, plan, json: false }), [
     'image i (n), 0.0 B: stays',
     ' image i',
     'blob sha256:2 (n), 10.0 B: stays',
@@ -214,6 +214,7 @@ test('what comes from a store is safe for a terminal', () => {
     },
     {
       type: 'gc-explanation',
+      policy: { file: '', images: [] },
       plan: { ...plan, goes: [{ namespace: evil, type: 'ingests', id: evil, bytes: 0 }] },
       json: false,
     },
