@@ -2,6 +2,7 @@
 import { checkDuration } from '../core/duration.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Report } from '../core/progress/events.ts';
+import { checkRate } from '../core/registry/flow.ts';
 import { type Observe, reporting } from '../core/registry/observe.ts';
 import type { Limits, RegistryOptions } from '../core/registry/open.ts';
 import type { RetryOptions } from '../core/registry/patience.ts';
@@ -20,7 +21,7 @@ export interface ApiNetworkOptions extends Call {
   readonly retry?: RetryOptions | undefined;
   /** How long and how slow a request may be. */
   readonly timeouts?: Limits | undefined;
-  /** Bytes a second for all blobs of the call together. */
+  /** Bytes a second for all blobs of the call together, above 0. Default: no limit. */
   readonly limitRate?: number | undefined;
   /** Lets every registry lead (redirects, token servers, foreign URLs) to addresses of this class and more public ones. */
   readonly reach?: 'private' | 'loopback' | undefined;
@@ -42,14 +43,18 @@ export function clientOptions(options: ApiNetworkOptions): RegistryOptions {
   };
 }
 
-/** InvalidArgument for a time that is none. */
+/** InvalidArgument for a time or a rate that is none. */
 export function checkDurations({
   keepPartial,
   retry = {},
   timeouts = {},
-}: Pick<ApiNetworkOptions, 'retry' | 'timeouts'> & { readonly keepPartial?: number | undefined }): void {
+  limitRate,
+}: Pick<ApiNetworkOptions, 'retry' | 'timeouts' | 'limitRate'> & {
+  readonly keepPartial?: number | undefined;
+}): void {
   const { time, stall } = retry;
   const { connect, headers, stall: silence, window } = timeouts;
+  checkRate(limitRate);
   checkDuration('keepPartial', keepPartial);
   for (const [name, ms] of Object.entries({ time, stall })) checkDuration(`retry.${name}`, ms);
   for (const [name, ms] of Object.entries({ connect, headers, stall: silence, window }))

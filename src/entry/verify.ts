@@ -6,6 +6,7 @@ import { defaultPlatform } from '../core/platforms/host.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { Report } from '../core/progress/events.ts';
 import { parseReference } from '../core/reference/parse.ts';
+import { checkRate } from '../core/registry/flow.ts';
 import { type JudgedImageRecord, judgeStored } from '../core/verbs/judge-stored.ts';
 import { type RepairReport, repairImage } from '../core/verbs/repair.ts';
 import { verify as verifyStore } from '../core/verbs/verify.ts';
@@ -44,6 +45,7 @@ export interface ApiVerifyOptions extends Call {
 export async function verify(options: ApiVerifyOptions): Promise<VerifyReport> {
   const { store, parts, snapshotter, limitRate: rate, onProgress, sound } = options;
   checkRestriction('parts', parts);
+  checkRate(rate);
   const { backend, runtime } = partsOf(store);
   const { clock, hashers, codecs, host } = runtime;
   const hostPlatform = defaultPlatform(backend, host);

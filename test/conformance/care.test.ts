@@ -91,6 +91,7 @@ test('a time that is none, and a number that is none, are refused before anythin
     const rows: readonly [name: string, options: (bad: number) => ApiRegistryOptions][] = [
       ['retry.time', (bad) => ({ retry: { time: bad } })],
       ['timeouts.headers', (bad) => ({ timeouts: { headers: bad } })],
+      ['limitRate', (bad) => ({ limitRate: bad })],
     ];
     for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
       for (const [name, options] of rows) {
@@ -110,10 +111,13 @@ test('a time that is none, and a number that is none, are refused before anythin
         'timeouts.stall': () => fetch(ref, { store, timeouts: { stall: bad } }),
         'timeouts.window': () => fetch(ref, { store, timeouts: { window: bad } }),
         expiresIn: () => store.leases.create({ expiresIn: bad }),
+        limitRate: () => pull(ref, { store, limitRate: bad }),
       };
       for (const [name, refused] of Object.entries(work))
         await rejectsWith('InvalidArgument', new RegExp(`^Cannot use ${name}: `), refused());
     }
+    for (const bad of [0, -1])
+      await rejectsWith('InvalidArgument', /^Cannot use limitRate: /, fetch(ref, { store, limitRate: bad }));
     assert.deepEqual([registry.requests.length, (await store.images.list()).length], [0, 1]);
     assert.deepEqual(await store.leases.list(), []);
     assert.equal((await prune({ store, olderThan: 0 })).goes.length, 1);

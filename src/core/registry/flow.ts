@@ -92,6 +92,14 @@ class Speed {
 /** Milliseconds. Shorter sleeps are added up, as timers are too coarse. */
 const SLACK = 10;
 
+/** InvalidArgument for a rate at which nothing would ever pass. */
+export function checkRate(rate: number | undefined): void {
+  if (rate === undefined || (rate > 0 && Number.isFinite(rate))) return;
+  throw new HawserError('InvalidArgument', `Cannot use limitRate: ${rate} is no number of bytes above 0`, {
+    hint: 'Leave the option away for no limit',
+  });
+}
+
 /** A budget of bytes a second for all who take from it, first come first served. */
 export class RateLimit {
   readonly #clock: Clock;
@@ -99,8 +107,9 @@ export class RateLimit {
   /** When the bytes taken so far will be paid for. */
   #paid: number;
 
-  /** `rate`: bytes a second, at least 1. */
+  /** `rate`: bytes a second, at least 1. InvalidArgument for one that lets nothing pass. */
   constructor(clock: Clock, rate: number) {
+    checkRate(rate);
     this.#clock = clock;
     this.#perMs = Math.max(1, rate) / 1000;
     this.#paid = clock.monotonic();
