@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { partsOf } from '../../src/entry/stores.ts';
 import {
+  copy,
   exportImages,
   fetch,
   importImages,
@@ -326,30 +327,77 @@ test('a signature under cosign’s name in the index of a layout (regctl) is kep
   }));
 
 test('an archive ties no signature to an image that it does not have', () =>
-  withWorld(async ({ store, registry, signer, ref, path }) => {
+  withWorld(async ({ store, registry, signer, ref, path, far }) => {
     registry.push(REPO, '1', amd64);
-    registry.push('team/other', '1', arm64);
-    signer.sign(registry, REPO, amd64.root.digest, 'attachment');
-    const other = `${registry.host}/team/other:1`;
-    await fetch(other, { store, platforms: 'all' });
-    await fetch(ref, { store, signatures: true });
-    await exportImages([ref], { store, to: { directory: path('o') } });
-    await store.images.delete(ref);
-    await store.collect();
-    const before = await store.content.info(arm64.root.digest as Parameters<Store['content']['info']>[0]);
-    const text = readFileSync(path('o/index.json'), 'utf8');
-    const list = JSON.parse(text);
-    for (const { annotations } of list.manifests)
-      if (annotations[SUBJECT] !== undefined) annotations[SUBJECT] = arm64.root.digest;
+    const other = registry.push('team/other', '1', arm64);
+    const junk = FORMS.map((form) => signer.sign(registry, 'team/other', arm64.root.digest, form));
+    for (const name of [ref, other]) await fetch(name, { store, platforms: 'all', signatures: true });
+    await exportImages([ref, other], { store, to: { directory: path('o') } });
+    const list = JSON.parse(readFileSync(path('o/index.json'), 'utf8'));
+    list.manifests = list.manifests.filter(({ digest }: { digest: string }) => digest !== arm64.root.digest);
     writeFileSync(path('o/index.json'), JSON.stringify(list));
-    const said: string[] = [];
-    await importImages({
-      ...{ store, from: path('o'), unpack: false },
-      onProgress: (event) => void (event.type === 'warning' && said.push(event.message)),
-    });
-    assert.match(said.join(), /Left out the referrer .*does not refer to/);
-    assert.deepEqual((await store.content.info(before.digest)).labels, before.labels);
+    const there = await far();
+    await fetch(other, { store: there, platforms: 'all' });
+    const info = () => there.content.info(arm64.root.digest as Parameters<Store['content']['info']>[0]);
+    const { labels } = await info();
+    const said = await loadTold(there, path('o'));
+    assert.match(said, /Left out the referrer .* is no part of what the archive brings/);
+    assert.deepEqual((await info()).labels, labels);
+    const found = await here(there);
+    for (const digest of junk) assert.ok(!found.includes(digest), digest);
   }));
+
+/** Imports without unpacking; the warnings. */
+async function loadTold(store: Store, from: string, more: object = {}): Promise<string> {
+  const said: string[] = [];
+  const onProgress = (event: ProgressEvent) => void (event.type === 'warning' && said.push(event.message));
+  await importImages({ store, from, unpack: false, onProgress, ...more });
+  return said.join('\n');
+}
+
+test('what an unsigned index lists, and nobody vouches for, comes in and goes on as no referrer either', () =>
+  withWorld(
+    async ({ store, registry, signer, ref, path, far, events }) => {
+      const { mediaType, digest, bytes } = amd64.root;
+      const subject = { mediaType, digest, size: bytes.length };
+      const evil = await buildImage({
+        layers: [{ entries: [{ name: 'f', data: 'evil' }] }],
+        platform: { os: 'linux', architecture: 'arm64' },
+        manifest: { subject },
+      });
+      const leads = buildIndex([evil], { subject });
+      const mixed = buildIndex([amd64, evil]);
+      registry.push(REPO, '1', mixed);
+      registry.push(REPO, 'leads', leads);
+      const good = signer.sign(registry, REPO, digest, 'bundle');
+      await fetch(ref, { store, platforms: 'all', signatures: true });
+      await exportImages([ref], { store, to: { directory: path('o') } });
+      writeFileSync(path(`o/blobs/sha256/${leads.root.digest.slice(7)}`), leads.root.bytes);
+      const list = JSON.parse(readFileSync(path('o/index.json'), 'utf8'));
+      const annotations = { [SUBJECT]: digest };
+      for (const { root } of [evil, leads])
+        list.manifests.push({
+          ...{ mediaType: root.mediaType, digest: root.digest, size: root.bytes.length, annotations },
+        });
+      writeFileSync(path('o/index.json'), JSON.stringify(list));
+      const there = await far();
+      const verify = by(signer);
+      const platforms = ['linux/amd64'];
+      const said = await loadTold(there, path('o'), { platforms, verify });
+      assert.equal(said.match(/nobody vouches for what it is, or leads to/g)?.length, 2, said);
+      const found = await here(there);
+      assert.ok(found.includes(good));
+      for (const one of [evil, leads]) assert.ok(!found.includes(one.root.digest));
+
+      const onProgress = (event: ProgressEvent) => void events.push(event);
+      const how = { verify, platforms, index: 'keep', referrers: true, plainHttp: true, onProgress } as const;
+      await copy(ref, `${registry.host}/on/app:1`, how);
+      assert.ok(await registry.content('on/app', good));
+      for (const one of [evil, leads])
+        assert.equal(await registry.content('on/app', one.root.digest), undefined);
+    },
+    { ...API, uploads: {} },
+  ));
 
 test('a damaged signature in the store is none, and is told; a pull replaces it', () =>
   withWorld(async ({ store, registry, signer, run }) => {

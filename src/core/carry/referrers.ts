@@ -120,10 +120,14 @@ export async function referrersHere(
 }
 
 export interface BringingReferrers {
-  readonly content: ContentStore;
+  readonly content: Pick<ContentStore, 'info' | 'label'>;
+  /** The bytes of a document of the archive. */
+  readonly read: (desc: Descriptor, call: Call) => Promise<Uint8Array>;
   readonly report: Report;
   /** Digests of the manifests and indexes of the images that the archive brings. */
   readonly documents: ReadonlySet<string>;
+  /** Whether a document leads to what may not come in. */
+  readonly isStrange: (desc: Descriptor) => Promise<boolean>;
 }
 
 /** A manifest with layers of files, and an index of manifests, is no signature. */
@@ -132,42 +136,53 @@ function isOfImage(key: string): boolean {
 }
 
 /**
- * Brings what refers to something that is here by now, in the order of the archive, as one may refer to another. A label of the
+ * Brings what refers to something that the archive has brought, in the order of the archive, as one may refer to another. A label of the
  * subject keeps it as long as the subject is kept. What the index says and the document does not is no reference.
  */
 export async function bringReferrers(
-  { content, report, documents }: BringingReferrers,
+  deps: BringingReferrers,
   referrers: readonly Referrer[],
   { signal }: Call,
   bring: (desc: Descriptor) => Promise<void>,
 ): Promise<void> {
-  const leftOut = (digest: Digest, why: string) =>
-    report({ type: 'warning', message: `Left out the referrer ${digest}: ${why}` });
+  const { content, report } = deps;
+  const tied = new Set(deps.documents);
   for (const { desc, subject } of referrers) {
     if ((await ifFound(content.info(subject, { signal }))) === undefined) continue;
-    try {
-      await bring(desc);
-    } catch (err) {
-      if (!isKind(err, 'NotFound')) throw err;
-      leftOut(desc.digest, messageOf(err));
+    const why = await whyNot(deps, desc, subject, tied, { signal }, bring);
+    if (why !== undefined) {
+      report({ type: 'warning', message: `Left out the referrer ${desc.digest}: ${why}` });
       continue;
     }
-    const bytes = await readBlob(content, desc, MAX_MANIFEST_BYTES, { signal });
-    if (!isAbout(subject, bytes, desc.digest, documents))
-      leftOut(desc.digest, `it does not refer to ${subject}`);
-    else await content.label(subject, subjectLabel(subject, desc), { signal });
+    await content.label(subject, subjectLabel(subject, desc), { signal });
+    tied.add(desc.digest);
   }
 }
 
-/** Whether a document is about `subject`: it says so; or it is of a form that cannot say so, and the archive has the subject, too. */
-function isAbout(
+/** Undefined: the document is brought. All is asked before anything is brought. */
+async function whyNot(
+  { read, isStrange }: BringingReferrers,
+  desc: Descriptor,
   subject: Digest,
-  bytes: Uint8Array,
-  digest: Digest,
-  documents: ReadonlySet<string>,
-): boolean {
-  if (referrerOf(bytes, digest)?.subject === subject) return true;
-  return documents.has(subject) && attachmentTo(subject, bytes, digest) !== undefined;
+  tied: ReadonlySet<string>,
+  call: Call,
+  bring: (desc: Descriptor) => Promise<void>,
+): Promise<string | undefined> {
+  if (!tied.has(subject)) return `${subject} is no part of what the archive brings`;
+  try {
+    if (!isAbout(subject, await read(desc, call), desc.digest)) return `it does not refer to ${subject}`;
+    if (await isStrange(desc)) return 'nobody vouches for what it is, or leads to';
+    await bring(desc);
+    return undefined;
+  } catch (err) {
+    if (!isKind(err, 'NotFound')) throw err;
+    return messageOf(err);
+  }
+}
+
+/** Whether a document is about `subject`: it says so, or it is of a form that cannot say so. */
+function isAbout(subject: Digest, bytes: Uint8Array, digest: Digest): boolean {
+  return referrerOf(bytes, digest)?.subject === subject || attachmentTo(subject, bytes, digest) !== undefined;
 }
 
 /** The label by which a document keeps what is about it. */

@@ -5,8 +5,11 @@ import type { Archive } from '../carry/members.ts';
 import { bringReferrers, type Referrer } from '../carry/referrers.ts';
 import { type Part, Survey } from '../carry/survey.ts';
 import type { InfoProvider, Provider } from '../content/content-store.ts';
+import { readBlob } from '../content/read.ts';
 import { isKind, messageOf, reasonOf } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
+import { MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { parseReference } from '../reference/parse.ts';
 import { archiveSource } from './archive-source.ts';
 import { checkImport, hasImageFor } from './check-import.ts';
@@ -16,6 +19,7 @@ import type { ImportJob, ImportOptions } from './import-options.ts';
 import type { PullOptions, UnpackedPlatform } from './options.ts';
 import { fetchAndUnpack } from './pull.ts';
 import type { JudgedImage } from './record-imported.ts';
+import { leadsTo, type ReadDocument, strangersOf } from './strangers.ts';
 
 /** Blobs of an image that are waited for at once, where they arrive one after another. */
 const AWAITED = 64;
@@ -137,8 +141,11 @@ export async function bringOthers(
   const options = pullOptions(job.options, first.name);
   const documents = await documentsOf(content, images, job);
   const pulling = { ...job, options: { ...options, platforms: 'all' as const } };
+  const read: ReadDocument = (desc, call) => readBlob(blobs, desc, MAX_MANIFEST_BYTES, call);
+  const strangers = await strangersOf(read, images, job);
+  const isStrange = (desc: Descriptor) => leadsTo(strangers, read, desc, job);
   await bringReferrers(
-    { content, report: job.report, documents },
+    { content, read, report: job.report, documents, isStrange },
     referrers,
     job,
     async ({ mediaType, digest, size }) => {

@@ -20,6 +20,7 @@ import type { FetchResult, VerbOptions } from './options.ts';
 import { type Pushes, pushesTogether, type SendOptions } from './push.ts';
 import { type CargoOptions, loadCargo } from './push-cargo.ts';
 import { requireVouched } from './require-vouched.ts';
+import { leadsTo, type ReadDocument, strangersOf } from './strangers.ts';
 
 export interface CopyDeps {
   /** Reads. */
@@ -65,7 +66,13 @@ export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchR
   const every = from.layout === undefined ? 'all' : 'present';
   const what = { ...options, platforms: options.platforms ?? every };
   const { target, cargo: bare } = await loadCargo(loading, { target: root }, to, what, 'copy', call);
-  const cargo = options.referrers ? await withReferrers(deps, content, bare, from, root, call) : bare;
+  const read: ReadDocument = async (desc, call) => {
+    content.know(desc);
+    return await content.document(desc, call);
+  };
+  const strangers = await strangersOf(read, [{ target: root, verified }], call);
+  const finding = { ...deps, read, warn, from, strangers };
+  const cargo = options.referrers ? await withReferrers(finding, bare, root, call) : bare;
   const entries = entriesOf(verified);
   if (entries !== undefined) requireVouched(bare, entries, from);
   report({ type: 'resolved', name: to.name, root: target });
@@ -107,11 +114,17 @@ export function isOneRegistry(from: Reference, to: Reference): boolean {
   return from.layout === undefined && from.host === to.host;
 }
 
+interface Finding extends Pick<CopyDeps, 'source'> {
+  readonly from: Reference;
+  readonly read: ReadDocument;
+  /** What may not go on. */
+  readonly strangers: ReadonlySet<string>;
+  readonly warn: (message: string) => void;
+}
+
 async function withReferrers(
-  { source }: CopyDeps,
-  content: CopySource,
+  { source, from, read, strangers, warn }: Finding,
   cargo: Cargo,
-  from: Reference,
   root: Descriptor,
   call: Call,
 ): Promise<Cargo> {
@@ -121,14 +134,19 @@ async function withReferrers(
     });
   const referrers = new Map<string, Document>();
   const blobs = [...cargo.blobs];
-  let subjects = [root, cargo.root.desc, ...cargo.documents.map(({ desc }) => desc)];
+  let subjects: Descriptor[] = [root, cargo.root.desc, ...cargo.documents.map(({ desc }) => desc)];
   for (let step = 0; step < MAX_STEPS; step++) {
     const listed = await referrersOf(source, from, subjects, call);
-    subjects = listed.filter(({ digest }) => !referrers.has(digest));
-    for (const desc of subjects) {
+    const fresh = listed.filter(({ digest }) => !referrers.has(digest));
+    subjects = [];
+    for (const desc of fresh) {
       if (referrers.size >= MAX_REFERRERS) throw tooMany(from);
-      content.know(desc);
-      const bytes = await content.document(desc, call);
+      if (await leadsTo(strangers, read, desc, call)) {
+        warn(`Left out the referrer ${desc.digest}: nobody vouches for what it is, or leads to`);
+        continue;
+      }
+      subjects.push(desc);
+      const bytes = await read(desc, call);
       referrers.set(desc.digest, { desc, bytes });
       blobs.push(...childrenOf(bytes, desc).filter(({ mediaType }) => !isDocumentType(mediaType)));
     }

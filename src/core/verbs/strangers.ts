@@ -1,0 +1,72 @@
+/** Of an index that nobody vouches for, an entry that nobody vouches for comes in by no other way either: not as what refers to the image. */
+import { ifFound } from '../errors.ts';
+import { MAX_NODES } from '../images/dispatch.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { childrenOf } from '../oci/documents.ts';
+import { isDocumentType, isIndexType } from '../oci/media-types.ts';
+import type { Call } from '../ports/call.ts';
+import type { Acceptance } from '../trust/verdict.ts';
+import { entriesOf } from './fetch.ts';
+
+/** The verified bytes of a document. NotFound. */
+export type ReadDocument = (desc: Descriptor, call: Call) => Promise<Uint8Array>;
+
+interface Judged {
+  readonly target: Descriptor;
+  readonly verified: readonly Acceptance[];
+}
+
+/** Digests that indexes of the images list, and that no acceptance of one of the images lets in. */
+export async function strangersOf(
+  read: ReadDocument,
+  images: readonly Judged[],
+  call: Call,
+): Promise<ReadonlySet<string>> {
+  const strangers = new Set<string>();
+  const vouched: Descriptor[] = [];
+  for (const { target, verified } of images) {
+    const entries = entriesOf(verified);
+    const listed = entries === undefined ? [] : await below(read, [target], isIndexType, call);
+    for (const { digest } of listed) strangers.add(digest);
+    vouched.push(...(entries === undefined ? [target] : listed.filter(({ digest }) => entries.has(digest))));
+  }
+  if (strangers.size === 0) return strangers;
+  for (const { digest } of [...vouched, ...(await below(read, vouched, isIndexType, call))])
+    strangers.delete(digest);
+  return strangers;
+}
+
+/** Whether a document is one of the strangers, or leads to one. */
+export async function leadsTo(
+  strangers: ReadonlySet<string>,
+  read: ReadDocument,
+  desc: Descriptor,
+  call: Call,
+): Promise<boolean> {
+  if (strangers.size === 0) return false;
+  const all = [desc, ...(await below(read, [desc], isDocumentType, call))];
+  return all.some(({ digest }) => strangers.has(digest));
+}
+
+/** What the documents list, and what is below that. Documents that are absent, and those after MAX_NODES, are not read: a walk brings no more. */
+async function below(
+  read: ReadDocument,
+  roots: readonly Descriptor[],
+  isRead: (mediaType: string) => boolean,
+  call: Call,
+): Promise<Descriptor[]> {
+  const found: Descriptor[] = [];
+  const seen = new Set<string>();
+  for (const open = [...roots]; open.length > 0 && seen.size < MAX_NODES; ) {
+    const desc = open.pop();
+    // One digest may be listed by several types.
+    const key = `${desc?.digest} ${desc?.mediaType}`;
+    if (desc === undefined || seen.has(key) || !isRead(desc.mediaType)) continue;
+    seen.add(key);
+    const bytes = await ifFound(read(desc, call));
+    const children = bytes === undefined ? [] : childrenOf(bytes, desc);
+    found.push(...children);
+    open.push(...children);
+  }
+  return found;
+}
