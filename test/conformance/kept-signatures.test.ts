@@ -1,7 +1,9 @@
 /** What a pull takes for a signature of an image: nothing else comes in beside the image, and what cannot be kept stops no pull. */
 import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { fetch, type ProgressEvent, type Store, verifySignatures } from '../../src/mod.ts';
+import { exportImages, fetch, type ProgressEvent, type Store, verifySignatures } from '../../src/mod.ts';
 import { buildImage, buildIndex } from '../registry/image.ts';
 import type { RegistryOptions, TestRegistry } from '../registry/registry.ts';
 import { type Bench, withBench } from '../support/bench.ts';
@@ -160,4 +162,36 @@ test('a bundle that is an SBOM is none of the signatures, and one that cannot be
     await come();
     assert.equal(warnings.length, 1);
     assert.match(warnings[0] ?? '', /^The signatures of .*:1 are not all kept: .*262144/);
+  }));
+
+test('a damaged document beside an image fails no export, which tells of it, and hides no sound signature', () =>
+  withWorld(async ({ store, registry, signer, warnings }) => {
+    const ref = registry.push(REPO, '1', good);
+    const bad = attach(registry, REPO, digest, [
+      { ...signer.layer(registry, REPO, digest, { optional: 1 }) },
+    ]);
+    await fetch(ref, { store, signatures: true });
+    registry.push('mirror/app', '1', good);
+    const sound = signer.sign(registry, 'mirror/app', digest, 'attachment', digest, REPO);
+    await fetch(`${registry.host}/mirror/app:1`, { store, signatures: true });
+    const blob = join(store.root, 'content/blobs/sha256', bad.slice(7));
+    const bytes = readFileSync(blob);
+    rmSync(blob);
+    writeFileSync(
+      blob,
+      bytes.map((one) => one ^ 1),
+    );
+    const to = { file: join(store.root, '..', `kept-${digest.slice(7, 19)}.tar`) };
+    try {
+      const done = await exportImages([ref], { store, to, onProgress: telling(warnings) });
+      assert.deepEqual(done.signatures, [sound]);
+    } finally {
+      rmSync(to.file, { force: true });
+    }
+    assert.match(
+      warnings.join(),
+      /Left out a document about the image, which is damaged: .*brings signatures anew/,
+    );
+    const [judged] = await verifySignatures({ store, verify: { keys: [signer.key] }, images: [ref] });
+    assert.equal(judged?.problem, undefined);
   }));

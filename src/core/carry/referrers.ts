@@ -37,8 +37,13 @@ export type ReferrerContent = Pick<ContentStore, 'info' | 'list' | 'open'>;
 /** A signature of an SBOM of an image is found, and no more than that. */
 const MAX_STEPS = 3;
 
+interface TellingCall extends Call {
+  /** Told of each document that is left out, as its bytes are damaged. */
+  readonly damaged?: ((err: unknown) => void) | undefined;
+}
+
 /** `signaturesOnly`: other documents need not be read, and are not found. */
-export interface ReferrerSearch extends Call {
+export interface ReferrerSearch extends TellingCall {
   readonly signaturesOnly: boolean;
 }
 
@@ -46,13 +51,13 @@ export interface ReferrerSearch extends Call {
 export async function findReferrers(
   content: ReferrerContent,
   subjects: Iterable<Digest>,
-  { signaturesOnly, ...call }: ReferrerSearch,
+  { signaturesOnly, damaged, ...call }: ReferrerSearch,
 ): Promise<Referrer[]> {
   const known = new Set<string>();
   const all = await referrersHere(content, { signaturesOnly, ...call });
   for (const subject of new Set(subjects)) {
     known.add(subject);
-    all.push(...(await attachmentsOf(content, subject, call)));
+    all.push(...(await attachmentsOf(content, subject, { damaged, ...call })));
   }
   const found: Referrer[] = [];
   for (let step = 0; step < MAX_STEPS; step++) {
@@ -64,11 +69,11 @@ export async function findReferrers(
   return found;
 }
 
-/** What labels of a document name, and what names no subject itself: cosign's signatures and attestations. DataLoss for a damaged one. */
+/** What labels of a document name, and what names no subject itself: cosign's signatures and attestations. A damaged one is left out. */
 export async function attachmentsOf(
   content: Pick<ReferrerContent, 'info' | 'open'>,
   subject: Digest,
-  call: Call,
+  { damaged, ...call }: TellingCall,
 ): Promise<Referrer[]> {
   const labelled = await ifFound(content.info(subject, call));
   const found: Referrer[] = [];
@@ -77,28 +82,43 @@ export async function attachmentsOf(
     .sort()) {
     const info = await ifFound(content.info(digest, call));
     if (info === undefined || info.size > MAX_MANIFEST_BYTES) continue;
-    const bytes = await readBlob(content, info, MAX_MANIFEST_BYTES, call);
-    const attachment = attachmentTo(subject, bytes, digest);
+    const bytes = await readSound(content, info, { damaged, ...call });
+    const attachment = bytes && attachmentTo(subject, bytes, digest);
     if (attachment !== undefined) found.push(attachment);
   }
   return found;
 }
 
-/** What images of a store are that have one of cosign's tags for a name: somebody has fetched them so. DataLoss for a damaged one. */
+/** What images of a store are that have one of cosign's tags for a name: somebody has fetched them so. A damaged one is left out. */
 export async function namedAttachments(
   { content, images }: { readonly content: ReferrerContent; readonly images: Pick<ImageStore, 'list'> },
   subjects: ReadonlySet<string>,
-  call: Call,
+  { damaged, ...call }: TellingCall,
 ): Promise<Referrer[]> {
   const found: Referrer[] = [];
   for (const { name, target } of await images.list(call)) {
     const subject = parseAttachmentTag(name.split(':').at(-1) ?? '')?.subject;
     if (subject === undefined || !subjects.has(subject) || target.size > MAX_MANIFEST_BYTES) continue;
-    const bytes = await ifFound(readBlob(content, target, MAX_MANIFEST_BYTES, call));
+    const bytes = await readSound(content, target, { damaged, ...call });
     const attachment = bytes && attachmentTo(subject, bytes, target.digest);
     if (attachment !== undefined) found.push(attachment);
   }
   return found;
+}
+
+/** Undefined for what is not here, and for damaged bytes. */
+async function readSound(
+  content: Pick<ReferrerContent, 'open'>,
+  desc: Pick<Descriptor, 'digest' | 'size'>,
+  { damaged, ...call }: TellingCall,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await ifFound(readBlob(content, desc, MAX_MANIFEST_BYTES, call));
+  } catch (err) {
+    if (!isKind(err, 'DataLoss')) throw err;
+    damaged?.(err);
+    return undefined;
+  }
 }
 
 /** Every document of a store that names a subject. */

@@ -49,9 +49,13 @@ async function attachedUnder(
 ): Promise<readonly Descriptor[]> {
   const of = parseAttachmentTag(tag);
   if (of === undefined) return [];
-  const attached = await attachmentsOf(content, of.subject, call);
+  const failures: unknown[] = [];
+  const damaged = (err: unknown) => void failures.push(err);
+  const attached = await attachmentsOf(content, of.subject, { damaged, ...call });
   const named: Image | undefined = await ifFound(images.get(`${host}/${repository}:${tag}`, call));
   const descs = attached.filter(({ kind }) => kind === of.kind).map(({ desc }) => desc);
   const all = named === undefined ? descs : [...descs, named.target];
+  // A damaged one hides no sound one; alone, the judge says why none is good.
+  if (all.length === 0 && failures.length > 0) throw failures[0];
   return [...new Map(all.map((desc) => [desc.digest, desc])).values()];
 }

@@ -2,7 +2,7 @@
 import type { Backend } from '../backend.ts';
 import { type PlannedExport, type PlannedReferrer, planReferrers } from '../carry/export-plan.ts';
 import { findReferrers, namedAttachments, type Referrer } from '../carry/referrers.ts';
-import { HawserError } from '../errors.ts';
+import { HawserError, messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 
 interface Choice {
@@ -28,9 +28,10 @@ export async function carriedReferrers(
     throw new HawserError('InvalidArgument', 'A Docker archive cannot carry what refers to an image');
   if (format === 'docker' || !(referrers || signatures)) return { signatures: [], others: [] };
   const subjects = subjectsOf(planned);
+  const damaged = (err: unknown) => warn(leftOutText(err));
   const found = [
-    ...(await findReferrers(backend.content, subjects, { signaturesOnly: !referrers, ...call })),
-    ...(await namedAttachments(backend, subjects, call)),
+    ...(await findReferrers(backend.content, subjects, { signaturesOnly: !referrers, damaged, ...call })),
+    ...(await namedAttachments(backend, subjects, { damaged, ...call })),
   ];
   const own = new Set<string>(planned.map(({ target }) => target.digest));
   const once = new Map(found.map((one) => [`${one.subject} ${one.desc.digest}`, one]));
@@ -49,6 +50,11 @@ export async function carriedReferrers(
     signatures: signatures ? await plan(signing) : [],
     others: referrers ? await plan(rest.filter(({ signs }) => signs !== true)) : [],
   };
+}
+
+/** For a document about an image whose bytes are damaged. */
+export function leftOutText(err: unknown): string {
+  return `Left out a document about the image, which is damaged: ${messageOf(err)}; hawser pull --signatures brings signatures anew`;
 }
 
 function subjectsOf(planned: readonly PlannedExport[]): ReadonlySet<PlannedExport['target']['digest']> {

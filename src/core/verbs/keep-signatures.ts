@@ -191,7 +191,7 @@ async function staleLabels(
   const { labels } = await content.info(subject, call);
   const stale: Record<string, string> = {};
   // A damaged one keeps its label.
-  for (const { desc } of (await ifFound(attachmentsOf(content, subject, call), 'DataLoss')) ?? []) {
+  for (const { desc } of await attachmentsOf(content, subject, call)) {
     if (!(await isOnlyFrom(content, desc.digest, reference, call))) continue;
     for (const [key, value] of Object.entries(labels)) if (value === desc.digest) stale[key] = '';
   }

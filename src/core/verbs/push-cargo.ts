@@ -21,6 +21,7 @@ import type { Hashers } from '../ports/hashers.ts';
 import type { Cargo, ReferringDocument } from '../push/push-image.ts';
 import type { Document } from '../push/put-manifest.ts';
 import type { Reference } from '../reference/reference.ts';
+import { leftOutText } from './carried-referrers.ts';
 
 export interface CargoDeps {
   readonly content: Provider & InfoProvider;
@@ -87,6 +88,7 @@ export async function withReferrers(
   const subjects = [source, cargo.root.desc, ...cargo.documents.map(({ desc }) => desc)];
   const found = await findReferrers(deps.content, new Set(subjects.map(({ digest }) => digest)), {
     signaturesOnly: false,
+    damaged: (err) => deps.warn(leftOutText(err)),
     ...call,
   });
   const tags = new Map<string, string>();
