@@ -170,8 +170,12 @@ test('every verb ends with Canceled, and the reason of the abort among the cause
   await withBench(async ({ store, registry }) => {
     const ref = registry.push('a/c', 'v1', amd64);
     await fetch(ref, { store });
-    for (const [name, verb] of Object.entries(VERBS)) {
-      const reason = new TypeError('the user has left');
+    const late = AbortSignal.timeout(0);
+    await new Promise((done) => late.addEventListener('abort', done));
+    const reasons = [new TypeError('the user has left'), late.reason, new DOMException('over', 'AbortError')];
+    for (const [name, verb] of Object.entries(VERBS).flatMap((row) => reasons.map(() => row))) {
+      const reason = reasons[0];
+      reasons.push(...reasons.splice(0, 1));
       await assert.rejects(
         verb(ref, { store, signal: AbortSignal.abort(reason) }),
         (err) => {

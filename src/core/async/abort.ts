@@ -1,4 +1,4 @@
-import { HawserError, isKind, messageOf } from '../errors.ts';
+import { findError, HawserError, isKind, messageOf } from '../errors.ts';
 
 /**
  * Calls `listener` once, when `signal` aborts; at once when it has aborted already. The function returned stops listening.
@@ -33,8 +33,8 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undef
 }
 
 /**
- * Runs `work` under a signal that aborts when `signal` does, with a reason of kind Canceled or DeadlineExceeded: any other reason
- * becomes the cause of an error of kind Canceled, as no work may read it as a result of its own.
+ * Runs `work` under a signal that aborts when `signal` does, with a HawserError of kind Canceled or DeadlineExceeded: any other reason,
+ * a TimeoutError of the runtime's too, becomes the cause of an error of kind Canceled, as no work may read it as a result of its own.
  */
 export async function canceling<T>(
   signal: AbortSignal | undefined,
@@ -59,7 +59,9 @@ export function cancelSignal(signal: AbortSignal | undefined): {
 }
 
 function reasonFor(reason: unknown): unknown {
-  return isKind(reason, 'Canceled', 'DeadlineExceeded') ? reason : canceled(reason);
+  return findError(reason) === reason && isKind(reason, 'Canceled', 'DeadlineExceeded')
+    ? reason
+    : canceled(reason);
 }
 
 /** The reason of an abort because of `reason`, which is the failure of other work, and its cause: NotFound there is not NotFound here. */

@@ -95,7 +95,11 @@ export function firstOf(stream: ReadableStream<Uint8Array>, length: number): Rea
     left -= bytes?.length ?? 0;
     return bytes;
   };
-  return byteStream({ next, close: () => reader.cancel('no more is wanted') });
+  return byteStream({
+    next,
+    cancel: (reason) => reader.cancel(reason),
+    close: () => reader.cancel('no more is wanted'),
+  });
 }
 
 /** The same bytes; `close` runs once, when the stream has ended, failed or been cancelled, and `signal` errors it with its reason. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { byteStream, type Pulls, streamOf } from '../../../src/core/async/byte-stream.ts';
+import { byteStream, firstOf, type Pulls, streamOf } from '../../../src/core/async/byte-stream.ts';
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 const chunk = (byte: number) => Uint8Array.of(byte);
@@ -94,4 +94,16 @@ test('a signal that has aborted before lets nothing be read', async () => {
 test('bytes at hand are a stream too, and none are an empty one', async () => {
   assert.deepEqual(await read(streamOf(Uint8Array.of(1, 2))), [1, 2]);
   assert.deepEqual(await read(streamOf(new Uint8Array())), []);
+});
+
+test('a cancel of the first bytes ends the read that runs', async () => {
+  const cancelled: unknown[] = [];
+  const silent = new ReadableStream<Uint8Array>({
+    cancel: (reason) => void cancelled.push(reason),
+  });
+  const reader = firstOf(silent, 3).getReader();
+  const read = reader.read();
+  await reader.cancel('enough');
+  assert.equal((await read).done, true);
+  assert.deepEqual(cancelled, ['enough']);
 });
