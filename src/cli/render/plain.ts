@@ -40,9 +40,9 @@ function whose({ image }: ProgressEvent): string {
   return image === undefined ? '' : `${safe(image)}: `;
 }
 
-/** `waiting 37 s, asked by registry.example`. */
+/** `waiting 37 s, asked by registry.example`, `waiting 250 ms: REASON`. */
 export function waitingLine({ reason, milliseconds, askedBy }: Omit<WaitingEvent, 'type'>): string {
-  const seconds = Math.max(1, Math.round(milliseconds / 1000));
+  const time = milliseconds < 1000 ? `${Math.ceil(milliseconds)} ms` : `${Math.round(milliseconds / 1000)} s`;
   const why = askedBy === undefined ? `: ${reason}` : `, asked by ${askedBy}`;
-  return `waiting ${seconds} s${safe(redact(why))}`;
+  return `waiting ${time}${safe(redact(why))}`;
 }

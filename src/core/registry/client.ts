@@ -25,6 +25,9 @@ export interface ClientDeps extends HostsDeps {
   readonly transport: (host: Host, repository: string, pushes: boolean) => Transport;
 }
 
+/** Who refused, for people. */
+type AskedServer = Pick<Host, 'base'> & Partial<Pick<Host, 'name' | 'namespace'>>;
+
 /** An object of the reference's repository at one host. */
 export interface RemoteObject {
   readonly host: Host;
@@ -155,12 +158,12 @@ export class RepositoryClient {
     return err;
   }
 
-  /** The error for an answer that refuses a request to a server at `asked`. Ends the answer's body. */
-  async refusal(method: 'GET' | 'HEAD', response: HttpResponse, asked: URL): Promise<HawserError> {
+  /** The error for an answer that refuses a request to a host, or to a server that is none (`base` alone). Ends the answer's body. */
+  async refusal(method: 'GET' | 'HEAD', response: HttpResponse, asked: AskedServer): Promise<HawserError> {
     const err = await statusError({ method }, response, this.#deps.clock.now());
     await discard(response.body);
     if (!isDenied(response.status)) return err;
-    if (response.url.origin !== asked.origin) return deniedElsewhere(err, response.url, asked);
-    return accessDenied(err, this.#deps.account(response.url.origin, this.reference.repository));
+    if (response.url.origin !== asked.base.origin) return deniedElsewhere(err, response.url, asked.base);
+    return accessDenied(err, this.#deps.account(response.url.origin, this.reference.repository), asked);
   }
 }

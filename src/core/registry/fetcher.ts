@@ -47,6 +47,8 @@ interface Source {
   readonly key: string;
   /** Shown to people. */
   readonly url: URL;
+  /** Undefined: a place that the image names. */
+  readonly host?: Host;
   /** Part of the content will do: nobody else is left to ask. */
   readonly isLast: boolean;
   readonly client: RepositoryClient;
@@ -81,7 +83,8 @@ function hostSource(
 ): Omit<Source, 'isLast'> {
   const get = (headers: Readonly<Record<string, string>>) =>
     client.send('GET', target, { ...acceptOf(target.kind, desc.mediaType), ...headers }, { signal });
-  return { key: keyOf(target.host), url: target.host.base, client, get };
+  const { host } = target;
+  return { key: keyOf(host), url: host.base, host, client, get };
 }
 
 /**
@@ -223,11 +226,11 @@ async function refuseShort({ isLast }: Source, desc: Descriptor, response: HttpR
 }
 
 async function failed(
-  { client, url }: Source,
+  { client, url, host }: Source,
   desc: Descriptor,
   response: HttpResponse,
 ): Promise<HawserError> {
   if (response.status === 206) return await partsUnasked(response);
-  const err = await client.refusal('GET', response, url);
+  const err = await client.refusal('GET', response, host ?? { base: url });
   return err.kind === 'NotFound' ? missing(desc, err, client.foreign !== undefined) : err;
 }

@@ -87,7 +87,7 @@ export async function describeObject(
   if (isSuccess(head) && size > 0) return { mediaType: contentType(head), size };
   if (head.status === 404) return undefined;
   if (isSuccess(head) || mayTellMore(head)) return await describeByGet(client, target, headers, call);
-  throw await client.refusal('HEAD', head, target.host.base);
+  throw await client.refusal('HEAD', head, target.host);
 }
 
 /**
@@ -106,7 +106,7 @@ async function describeByGet(
 ): Promise<Omit<Descriptor, 'digest'> | undefined> {
   const response = await client.send('GET', target, headers, call);
   const { status } = response;
-  if (status !== 404 && !isSuccess(response)) throw await client.refusal('GET', response, target.host.base);
+  if (status !== 404 && !isSuccess(response)) throw await client.refusal('GET', response, target.host);
   const size = contentLength(response);
   if (status === 404 || size !== undefined) await discard(response.body);
   if (status === 404) return undefined;

@@ -18,7 +18,7 @@ import { safeUrl } from './redact.ts';
 import { referrersTag } from './referrers-tag.ts';
 import type { Lists, Referrers, ReferrersRequest } from './registry.ts';
 import { type Root, resolveRoot } from './resolver.ts';
-import { isDenied } from './status.ts';
+import { isDenied, loginHint } from './status.ts';
 
 export interface ListDeps {
   readonly client: (reference: Reference) => RepositoryClient;
@@ -72,15 +72,14 @@ function tagsOf(client: RepositoryClient): Listing<string> {
     first: (host, narrow) => listUrl(host, `${repository}/tags/list`, narrow),
     read: (document, where) => namesOf(document, 'tags', where),
     refusal: async (response, host) => {
-      if (response.status !== 404) return await client.refusal('GET', response, host.base);
+      if (response.status !== 404) return await client.refusal('GET', response, host);
       return absent(await client.plainRefusal(response), `${registry}/${repository}: not found`);
     },
   };
 }
 
 function absent(err: HawserError, message: string): HawserError {
-  const hint = 'Check the name of the repository; if it is private, give --user NAME or log in';
-  return new HawserError('NotFound', message, { hint, cause: err, reason: err.reason });
+  return new HawserError('NotFound', message, { hint: loginHint(), cause: err, reason: err.reason });
 }
 
 /** Statuses of registries that list their repositories to nobody, or not to this account. */
@@ -167,7 +166,7 @@ export function referrersOf(
     },
     refusal: async (response, host) => {
       if (!isSuccess(response) && !NO_API.has(response.status))
-        return await client.refusal('GET', response, host.base);
+        return await client.refusal('GET', response, host);
       await discard(response.body);
       return noApi(response);
     },

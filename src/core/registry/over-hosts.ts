@@ -3,6 +3,7 @@ import { findError, HawserError, hintOf, kindOf, messageOf, type Reason } from '
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Reference } from '../reference/reference.ts';
+import { advised, type Failure, type Told } from './advice.ts';
 import { codeOf, isRetryable, statusOf } from './failures.ts';
 import type { HostHealth } from './host-health.ts';
 import { type Host, type Hosts, isCapable, isList, type Operation } from './hosts.ts';
@@ -24,11 +25,6 @@ export interface Question<T> {
   readonly last?: ((host: Host) => boolean) | undefined;
   /** Any error, but the caller's abort, leads to the next host. `isLast`: no host follows. */
   readonly ask: (host: Host, isLast: boolean) => Promise<T>;
-}
-
-interface Failure {
-  readonly host: Host;
-  readonly error: unknown;
 }
 
 /**
@@ -62,7 +58,7 @@ export async function overHosts<T>(
       failures.push({ host, error });
     }
   }
-  throw conclusion(failures, capable);
+  throw conclusion(failures, capable, { reference, source });
 }
 
 /** The host that takes what is pushed: the first that may (as containerd), and no other if that one fails. FailedPrecondition: none may. */
@@ -82,7 +78,11 @@ function inOrder(hosts: readonly Host[], last: (host: Host) => boolean = () => f
   return [...hosts.filter((host) => !last(host)), ...hosts.filter(last)];
 }
 
-function conclusion(failures: readonly Failure[], hosts: readonly Host[]): unknown {
+function conclusion(
+  failures: readonly Failure[],
+  hosts: readonly Host[],
+  asked: Omit<Told, 'others'>,
+): unknown {
   const registry = hosts.at(-1);
   const ranked = failures.map((one) => ({ ...one, weight: weightOf(one, registry) }));
   const most = Math.max(...ranked.map(({ weight }) => weight));
@@ -92,7 +92,7 @@ function conclusion(failures: readonly Failure[], hosts: readonly Host[]): unkno
   const main = candidates.find(({ host }) => host === registry) ?? candidates[0];
   const others = ranked.filter((one) => one !== main);
   const absent = others.some(({ weight }) => weight === REGISTRY_LACKS_IT);
-  const error = main?.error;
+  const error = advised(main?.error, { ...asked, others });
   if (others.length === 0) return error;
   const told = others.map(({ host, error }) => `${safeUrl(host.base)}: ${printable(messageOf(error), 300)}`);
   return new HawserError(kindOf(error), `${messageOf(error)} (also tried: ${told.join('; ')})`, {

@@ -60,7 +60,7 @@ async function resolveManifest(
 ): Promise<Root> {
   const head = await client.send('HEAD', target, ACCEPT, request);
   await discard(head.body);
-  if (!isSuccess(head) && !mayTellMore(head)) throw await client.refusal('HEAD', head, target.host.base);
+  if (!isSuccess(head) && !mayTellMore(head)) throw await client.refusal('HEAD', head, target.host);
   const described = isSuccess(head) && request.read !== true ? describe(client, head) : undefined;
   if (described !== undefined) return { descriptor: described, kind: target.kind };
   return await readDocument(client, target, request);
@@ -152,7 +152,7 @@ async function readOnce(
 ): Promise<ReadRoot> {
   const response = await client.send('GET', target, ACCEPT, call);
   if (response.status === 404) throw await notFound(client.reference, response);
-  if (!isSuccess(response)) throw await client.refusal('GET', response, target.host.base);
+  if (!isSuccess(response)) throw await client.refusal('GET', response, target.host);
   const bytes = await documentOf(response, limit);
   if (bytes === undefined) throw tooLarge(client, `more than ${limit}`, limit);
   const wanted = client.reference.digest ?? digestOf(response);

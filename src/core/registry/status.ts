@@ -5,6 +5,7 @@ import type { Reference } from '../reference/reference.ts';
 import { singleHeader } from './answer.ts';
 import { discard } from './body.ts';
 import { readWords } from './error-words.ts';
+import type { Host } from './hosts.ts';
 import { printable, safeUrl } from './redact.ts';
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -50,7 +51,7 @@ export async function statusError(
 
 /** 404 for the root that a reference names, with the registry's words. Ends the body. */
 export async function notFound(
-  { name, raw, tag, digest }: Reference,
+  { name, raw, host, repository, tag, digest }: Reference,
   response: HttpResponse,
 ): Promise<HawserError> {
   const said = await readWords(response);
@@ -58,10 +59,8 @@ export async function notFound(
   const isDefault = tag === 'latest' && !raw.endsWith(':latest');
   const hint =
     digest !== undefined
-      ? 'Check the repository and the digest'
-      : isDefault
-        ? 'Name a tag: without one, `latest` is taken, and not every repository has it'
-        : 'Check the repository and the tag';
+      ? `Check the repository and the digest: \`hawser catalog ${host}\` lists the repositories, where the registry allows that`
+      : `${isDefault ? 'Name a tag: without one, `latest` is taken, and not every repository has it' : 'Check the repository and the tag'}: \`hawser tags ${host}/${repository}\` lists the tags, \`hawser catalog ${host}\` the repositories, where the registry allows that`;
   const words = ['', 'manifest unknown'].includes(said.text) ? '' : `: ${said.text}`;
   return new HawserError('NotFound', `${name}: not found${words}`, {
     hint,
@@ -70,19 +69,28 @@ export async function notFound(
 }
 
 /** The words of containerd for a refusal: registries do not tell "absent" from "private". */
-export function accessDenied(err: HawserError, account: string | undefined): HawserError {
+export function accessDenied(err: HawserError, account: string | undefined, host: Named): HawserError {
   return new HawserError(
     err.kind,
     `pull access denied, repository does not exist or may require authorization: ${err.message}`,
     {
       hint:
         account === undefined
-          ? 'Check the name of the repository; if it is private, give --user NAME or log in'
+          ? loginHint(host)
           : `Check the name of the repository; ${account} was refused, or may not pull from it`,
       cause: err,
       reason: err.reason,
     },
   );
+}
+
+type Named = Partial<Pick<Host, 'name' | 'namespace'>>;
+
+/** For who asked without an account; `--user` and `--refresh` are for the registry of the reference alone. */
+export function loginHint({ name, namespace }: Named = {}): string {
+  return name === undefined || namespace === undefined
+    ? 'Check the name of the repository; if it is private, give --user NAME or log in'
+    : `The mirror wants credentials of its own: hawser login ${name} (--user is for ${namespace} alone)`;
 }
 
 /** A refusal by a server that the registry at `asked` led to: storage, or the registry itself behind TLS. */

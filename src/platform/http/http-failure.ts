@@ -17,7 +17,10 @@ interface Words {
   readonly hint?: string;
 }
 
-export const ADDRESS_HINT = 'Check the registry name, the network and the proxy settings';
+/** A machine that was not reached; this machine is asked through no proxy. */
+export const ADDRESS_HINT = 'Check the name and the port of the registry, the network and the proxy settings';
+const LOCAL_HINT = 'Check the port, and whether the registry on this machine runs';
+const LOOPBACK = /^(?:(?:.+\.)?localhost|127\.[\d.]+|\[::1\])\.?$/;
 
 const OTHER: Words = { kind: 'Unavailable', text: 'the exchange failed' };
 const NOT_REACHED: Words = { ...OTHER, hint: ADDRESS_HINT };
@@ -53,12 +56,12 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   PLAIN_HTTP: {
     kind: 'Unavailable',
     text: 'the server does not speak TLS on this port',
-    hint: 'If the registry has no TLS, use --plain-http',
+    hint: 'If it has no TLS: --plain-http, or http:// where hosts.toml names it',
   },
   TLS_PORT: {
     kind: 'Unavailable',
     text: 'the server speaks TLS on this port, and was asked in plain HTTP',
-    hint: 'Leave out --plain-http; a port of this machine is asked by TLS with --tlscacert FILE or --skip-verify',
+    hint: 'Leave out --plain-http, or write https:// where hosts.toml names it; a port of this machine is asked by TLS with --tlscacert FILE or --skip-verify',
   },
   UNEXPECTED_END: { kind: 'Unavailable', text: 'the server closed the connection too early' },
   HTTP_PROTOCOL: { kind: 'Unavailable', text: 'the answer is not valid HTTP' },
@@ -90,7 +93,9 @@ export function failure(request: HttpRequest, code: string, cause?: unknown, pro
   const through = proxy === undefined ? '' : ` through the proxy ${proxy.protocol}//${proxy.host}`;
   const where = `${request.method} ${request.url.origin}${request.url.pathname}${through}`;
   const reason = { type: 'exchange', code: reasonCode(known) } as const;
-  return new HawserError(words.kind, `${where}: ${words.text}${detail}`, { hint: words.hint, cause, reason });
+  const isLocal = words.hint === ADDRESS_HINT && LOOPBACK.test(request.url.hostname);
+  const hint = isLocal ? LOCAL_HINT : words.hint;
+  return new HawserError(words.kind, `${where}: ${words.text}${detail}`, { hint, cause, reason });
 }
 
 function reasonCode(code: FailureCode): ExchangeCode {
@@ -105,11 +110,16 @@ function isKnown(code: string): code is FailureCode {
   return Object.hasOwn(WORDS, code);
 }
 
-/** A runtime's message as one line; URLs in it lose their query, and what it says to do about Node is left out. */
+/** `0017F74C:error:0A00010B:SSL routines:FUNCTION:REASON:FILE:LINE:DATA`: what OpenSSL prints of an error. */
+const OPENSSL = /\b[0-9A-F]+:error:[0-9A-F]+:[^:]*:[^:]*:([^:]*):[^:]*:\d+:[ \t]*/gi;
+
+/** A runtime's message as one line; URLs in it lose their query, and what it says of OpenSSL's sources and to do about Node is left out. */
 function clean(text: string): string {
   return text
     .replace(/; if the root CA is installed locally, try running Node\.js with .*$/s, '')
+    .replace(OPENSSL, (_, reason: string) => `${reason} `)
     .replace(/\?[^\s)'"]*/g, '?REDACTED')
     .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .trim()
     .slice(0, 500);
 }

@@ -81,7 +81,7 @@ test('a wait is shown in every form of progress, and goes when something comes',
     milliseconds: 250,
   };
   assert.deepEqual(plainLines(asked), ['waiting 37 s, asked by registry.example']);
-  assert.match(plainLines(failed)[0] ?? '', /^waiting 1 s: GET https:/);
+  assert.match(plainLines(failed)[0] ?? '', /^waiting 250 ms: GET https:/);
   assert.doesNotMatch(plainLines(failed)[0] ?? '', /s3cret/);
   assert.match(
     eventLine(asked),

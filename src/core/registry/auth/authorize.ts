@@ -228,8 +228,9 @@ export class Authorizer {
     const { clock, userAgent } = this.#deps;
     const send = this.#deps.tokenTransport(errand.host);
     const ask = async (credential: TokenCredential | undefined): Promise<Token> => {
-      const account = this.account(errand.host.base.origin, errand.repository);
-      return await fetchToken({ send, clock, userAgent }, { ...scheme, credential, account }, signal);
+      const { host } = errand;
+      const account = this.account(host.base.origin, errand.repository);
+      return await fetchToken({ send, clock, userAgent }, { ...scheme, credential, account, host }, signal);
     };
     try {
       return await ask(kept);

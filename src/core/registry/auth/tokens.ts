@@ -5,8 +5,9 @@ import { discard, readCapped } from '../body.ts';
 import { basicAuthorization, type TokenCredential } from '../credentials/credential.ts';
 import { NOT_A_REGISTRY } from '../error-words.ts';
 import { statusOf } from '../failures.ts';
+import type { Host } from '../hosts.ts';
 import { safeUrl } from '../redact.ts';
-import { statusError } from '../status.ts';
+import { loginHint, statusError } from '../status.ts';
 
 /** Bytes. A longer answer is refused. */
 const MAX_TOKEN_BODY = 128 * 1024;
@@ -24,6 +25,8 @@ export interface TokenRequest {
   readonly credential: TokenCredential | undefined;
   /** Whose credential, for people; undefined: anonymous. */
   readonly account: string | undefined;
+  /** Whose repository the token is for. */
+  readonly host: Pick<Host, 'name' | 'namespace'>;
 }
 
 export interface Token {
@@ -59,11 +62,11 @@ export async function fetchToken(
   }
 }
 
-function refused(err: HawserError, { account }: TokenRequest): HawserError {
+function refused(err: HawserError, { account, host }: TokenRequest): HawserError {
   const status = statusOf(err);
   const denied =
     account === undefined
-      ? 'Check the name of the repository; if it is private, give --user NAME or log in'
+      ? loginHint(host)
       : `Check the password or token of ${account}, and whether it may pull from the repository`;
   return new HawserError(err.kind, `failed to authorize: ${err.message}`, {
     hint: status === 401 || status === 403 ? denied : err.hint,

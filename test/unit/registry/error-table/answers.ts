@@ -27,17 +27,17 @@ const STATUSES: readonly Row[] = [
   },
   {
     says: /^reg\.test\/a\/b:x: not found$/,
-    hint: /^Check the repository and the tag$/,
+    hint: /^Check the repository and the tag: `hawser tags reg\.test\/a\/b` lists the tags, `hawser catalog reg\.test` the repos/,
     fail: resolving({ status: 404, body: UNKNOWN }),
   },
   {
     says: /^reg\.test\/a\/b:latest: not found$/,
-    hint: /^Name a tag: without one, `latest` is taken/,
+    hint: /^Name a tag: without one, `latest` is taken, .*: `hawser tags reg\.test\/a\/b` lists the tags/,
     fail: resolving({ status: 404 }, {}, 'reg.test/a/b'),
   },
   {
     says: /: not found: no such project$/,
-    hint: /^Check the repository and the digest$/,
+    hint: /^Check the repository and the digest: `hawser catalog reg\.test` lists the repositories/,
     fail: resolving({ status: 404, body: '{"message":"no such project"}' }, {}, `reg.test/a/b@${DIGEST}`),
   },
   {
@@ -108,7 +108,7 @@ const REDIRECTS: readonly Row[] = [
   },
   {
     says: /^Cannot tell where reg\.test may lead: looking up reg\.test: the name could not be looked up \(try again\)$/,
-    hint: /^Check the registry name, the network and the proxy settings$/,
+    hint: /^Check the name and the port of the registry, the network and the proxy settings$/,
     fail: () => {
       const err = Object.assign(new Error('try again'), { code: 'EAI_AGAIN' });
       const lookup = async () => Promise.reject(lookupFailure('reg.test', err));

@@ -1,4 +1,5 @@
 /** Errors of documents, of hosts in order, and of content. */
+import { HawserError } from '../../../../src/core/errors.ts';
 import { parseReference } from '../../../../src/core/reference/parse.ts';
 import type { Reference } from '../../../../src/core/reference/reference.ts';
 import { ALL_CAPABILITIES, type Host, type Hosts } from '../../../../src/core/registry/hosts.ts';
@@ -82,7 +83,50 @@ const list = (...all: Host[]): { hosts: Hosts } => ({
   hosts: async () => ({ source: '/h/hosts.toml', hosts: all }),
 });
 
+const mirrored = (mirror: HawserError, own: HawserError, ref?: string) =>
+  resolving(
+    ({ url }) => {
+      throw url.host === 'm.test' ? mirror : own;
+    },
+    list(host('m.test', { namespace: 'reg.test' }), host('reg.test')),
+    ref,
+  );
+const exchange = (code: 'TLS' | 'ENOTFOUND', hint: string) =>
+  new HawserError('Unavailable', code, { hint, reason: { type: 'exchange', code } });
+const ownList = (namespace?: string) => list(host('m.test', { namespace }));
+
 const HOST_LISTS: readonly Row[] = [
+  {
+    says: /^ENOTFOUND \(also tried: https:\/\/m\.test\/v2: TLS\)/,
+    hint: /^https:\/\/m\.test\/v2 of \/h\/hosts\.toml: no TLS\. no name$/,
+    fail: mirrored(exchange('TLS', 'no TLS'), exchange('ENOTFOUND', 'no name')),
+  },
+  {
+    says: /^ENOTFOUND/,
+    hint: /: no TLS\. no name\. `app:1` means docker\.io\/library\/app:1; an image elsewhere is HOST\/app:1$/,
+    fail: mirrored(exchange('TLS', 'no TLS'), exchange('ENOTFOUND', 'no name'), 'app:1'),
+  },
+  {
+    says: /^docker\.io\/library\/app:1: not found$/,
+    hint: /`hawser catalog docker\.io` .*\. `app:1` means docker\.io\/library\/app:1; an image elsewhere is HOST\/app:1$/,
+    fail: resolving({ status: 404 }, {}, 'app:1'),
+  },
+  {
+    says: /^pull access denied.*: 401 Unauthorized$/,
+    hint: /^The mirror wants credentials of its own: hawser login m\.test \(--user is for reg\.test alone\)$/,
+    fail: resolving({ status: 401 }, ownList('reg.test')),
+  },
+  {
+    says: /^failed to authorize: .*: 401 Unauthorized$/,
+    hint: /^The mirror wants credentials of its own: hawser login m\.test \(/,
+    fail: resolving(
+      ({ url }) =>
+        url.host === 'auth.test'
+          ? { status: 401 }
+          : { status: 401, headers: { 'www-authenticate': 'Bearer realm="https://auth.test/t"' } },
+      ownList('reg.test'),
+    ),
+  },
   {
     says: /^no host for reg\.test\/a\/b:x: none in \/h\/hosts\.toml has the capabilities pull and resolve$/,
     hint: /^Give one of them the capabilities pull and resolve, or pull by digest/,
@@ -95,7 +139,7 @@ const HOST_LISTS: readonly Row[] = [
   },
   {
     says: /^reg\.test\/a\/b:x: not found \(also tried: https:\/\/m\.test\/v2: reg\.test\/a\/b:x: not found\)$/,
-    hint: /^Check the repository and the tag$/,
+    hint: /^Check the repository and the tag: `hawser tags/,
     fail: resolving({ status: 404 }, list(host('m.test', { namespace: 'reg.test' }), host('reg.test'))),
   },
 ];

@@ -13,7 +13,7 @@ import { bareRuntime } from '../../../support/bare-runtime.ts';
 import type { Row } from './kit.ts';
 import { type Answer, asked, blob, DIGEST, reference, resolving, type Script } from './scripts.ts';
 
-const ADDRESS = /^Check the registry name, the network and the proxy settings$/;
+const ADDRESS = /^Check the name and the port of the registry, the network and the proxy settings$/;
 const request = { method: 'GET', url: new URL('https://reg.test/v2/?sig=hunter2'), headers: {} } as const;
 
 /** What a transport finds, by its code. */
@@ -43,12 +43,12 @@ const EXCHANGES: readonly (readonly [code: string, says: RegExp, hint?: RegExp])
   [
     'PLAIN_HTTP',
     /: the server does not speak TLS on this port$/,
-    /^If the registry has no TLS, use --plain-http$/,
+    /^If it has no TLS: --plain-http, or http:\/\/ where hosts\.toml names it$/,
   ],
   [
     'TLS_PORT',
     /: the server speaks TLS on this port, and was asked in plain HTTP$/,
-    /^Leave out --plain-http; a port of this machine/,
+    /^Leave out --plain-http, or write https:\/\/ where hosts\.toml names it; a port of this machine/,
   ],
   ['UNEXPECTED_END', /: the server closed the connection too early$/],
   ['HTTP_PROTOCOL', /: the answer is not valid HTTP$/],
@@ -78,6 +78,22 @@ function thrown(make: () => Error): () => never {
 const exchanges = EXCHANGES.map(
   ([code, says, hint]): Row => ({ says, hint, fail: thrown(() => failure(request, code)) }),
 );
+
+/** OpenSSL's words have paths of its sources: the reason stays. */
+const PATHS =
+  '0017F74C00000000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../deps/openssl/a.c:78:\n';
+const words: readonly Row[] = [
+  {
+    says: /: the server does not speak TLS on this port \(wrong version number\)$/,
+    hint: /^If it has no TLS/,
+    fail: thrown(() => failure(request, 'PLAIN_HTTP', new Error(PATHS))),
+  },
+  ...['127.0.0.1:5999', 'localhost:1', '[::1]:1'].map((host) => ({
+    says: /: connection refused$/,
+    hint: /^Check the port, and whether the registry on this machine runs$/,
+    fail: thrown(() => failure({ ...request, url: new URL(`http://${host}/v2/`) }, 'ECONNREFUSED')),
+  })),
+];
 
 /** A TLS server that is asked in plain HTTP, over the network. */
 async function wrongProtocol(): Promise<void> {
@@ -143,6 +159,7 @@ const THROW_AWAY = /^Throw away the \d+ bytes of it that were written/;
 
 export const TRANSFERS: readonly Row[] = [
   ...exchanges,
+  ...words,
   {
     says: /: the server speaks TLS on this port, and was asked in plain HTTP/,
     hint: /^Leave out --plain-http/,
