@@ -225,12 +225,11 @@ export class Authorizer {
     kept: TokenCredential | undefined,
     signal: AbortSignal,
   ): Promise<Token> {
-    const { clock, userAgent } = this.#deps;
-    const send = this.#deps.tokenTransport(errand.host);
+    const { host } = errand;
+    const deps = { ...this.#deps, send: this.#deps.tokenTransport(host) };
     const ask = async (credential: TokenCredential | undefined): Promise<Token> => {
-      const { host } = errand;
       const account = this.account(host.base.origin, errand.repository);
-      return await fetchToken({ send, clock, userAgent }, { ...scheme, credential, account, host }, signal);
+      return await fetchToken(deps, { ...scheme, credential, account, host }, signal);
     };
     try {
       return await ask(kept);
