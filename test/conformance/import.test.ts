@@ -1126,3 +1126,22 @@ test('nothing is left beside what was given', () =>
     await load(whole(), 'gzip');
     assert.deepEqual(readdirSync(dir).sort(), ['in-0', 'root']);
   }));
+
+test('import: a blob that comes with a stream is done, and exists only when it was there, as from a file', async () => {
+  for (const form of ['file', 'stream', 'gzip', 'zstd'] as const)
+    await withWorld(async ({ load }) => {
+      const layer = someBytes(1 << 20);
+      const { manifest, config } = withLayer(layer);
+      const archive = whole(indexOf([NAMED], { ...manifest.desc }), [manifest.bytes, config, layer]);
+      const statusOf = async (): Promise<string | undefined> => {
+        const told: string[] = [];
+        const report = (event: ProgressEvent): void => {
+          if (event.type === 'blob' && event.key === `layer-${digestOf(layer)}`) told.push(event.status);
+        };
+        await load(archive, form, { report });
+        return told.at(-1);
+      };
+      assert.equal(await statusOf(), 'done', form);
+      assert.equal(await statusOf(), 'exists', form);
+    });
+});

@@ -8,6 +8,7 @@ import { sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_CONFIG_BYTES } from '../oci/documents.ts';
 import type { Call } from '../ports/call.ts';
+import type { Report } from '../progress/events.ts';
 import type { Fetcher } from '../registry/registry.ts';
 import type { BlobSource } from './fetch.ts';
 import type { Job } from './job.ts';
@@ -25,10 +26,18 @@ export function archiveSource(
   const { content } = backend;
   const blobs = { content, fetcher, clock, report, link: new Link(clock, { lanes: 1 }) };
   const bring: BlobSource['bring'] = async (desc, call) => {
-    const tell = (offset: number) =>
+    let hasCome = false;
+    const tell = (offset: number) => {
+      hasCome = true;
       report({ type: 'blob', key: refKey(desc), desc, status: 'downloading', offset });
+    };
     await fetcher.follow(desc.digest, tell, call);
-    return await fetchBlob(blobs, desc, call);
+    // What has come with the archive is in the store by now, and was not there before.
+    const told: Report = (event) =>
+      report(
+        hasCome && event.type === 'blob' && event.status === 'exists' ? { ...event, status: 'done' } : event,
+      );
+    return await fetchBlob({ ...blobs, report: told }, desc, call);
   };
   const refetch = (desc: Descriptor, { anew, signal }: Anew) =>
     bring(desc, { lease, labels: sourceLabels(options.reference), anew, signal });
