@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { hintOf } from '../../src/core/errors.ts';
 import { partsOf } from '../../src/entry/stores.ts';
 import {
   copy,
@@ -454,6 +455,31 @@ test('images verify --signatures: its flags, its text, its exit codes', () =>
     assert.match(nobody.err, /Nobody is there to ask/);
     await rejectsWith('InvalidArgument', /Nobody is there/, verifySignatures({ store }));
     assert.deepEqual(registry.requests, []);
+  }));
+
+test('a hint tells of missing signatures where they are missing, and nowhere else', () =>
+  withWorld(async ({ store, registry, ref, other, path, far, run }) => {
+    registry.push(REPO, '1', amd64);
+    await fetch(ref, { store });
+    const accept = { default: [{ type: 'insecureAcceptAnything' }] };
+    for (const [name, policy] of Object.entries({ reject: { default: [{ type: 'reject' }] }, accept }))
+      writeFileSync(path(name), JSON.stringify(policy));
+    for (const [flags, says] of [
+      [['--policy', path('reject')], /the policy rejects it(?!.*hint)/s],
+      [['--policy', path('accept'), '--require-signed'], /hint: Name a policy that asks/],
+      [['--verify-key', other.key], /hint: Only the signatures in the store .*--signatures \S+:1 /],
+    ] as const)
+      for (const command of [
+        ['images', 'verify', '--signatures', ...flags],
+        ['files', 'cat', '--pull', 'never', ...flags, ref, '/f'],
+      ]) {
+        const { code, out, err } = await run(...command);
+        assert.equal(code, 1);
+        assert.match(out + err, says);
+      }
+    await exportImages([ref], { store, to: { file: path('a.tar') } });
+    const load = importImages({ store: await far(), from: path('a.tar'), unpack: false, verify: by(other) });
+    await assert.rejects(load, (err) => /in the archive .*fetch --signatures/.test(hintOf(err) ?? ''));
   }));
 
 test('images verify --signatures judges whatever can be run: under a name of cosign’s, under none, without its layers', () =>

@@ -74,12 +74,10 @@ async function judged(context: ImagesContext): Promise<Outcome> {
     const refused = results.filter(({ problem }) => problem !== undefined);
     if (refused.length === 0) return { view, warnings };
     const what = `${refused.length} of ${results.length} images may not come in`;
-    return { view, warnings, failures: [new HawserError('PermissionDenied', what, { hint: LACKING })] };
+    const hint = refused.length === 1 ? refused[0]?.hint : undefined;
+    return { view, warnings, failures: [new HawserError('PermissionDenied', what, { hint })] };
   });
 }
-
-const LACKING =
-  'Only the signatures in the store were looked at: hawser pull --signatures REF brings all that the registry has';
 
 export const verifyCommands: readonly Command[] = [
   command({

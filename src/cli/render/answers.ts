@@ -63,16 +63,22 @@ function judgedLines(name: string, target: Digest, verified: readonly Acceptance
 export function renderSignatures({ images, json }: SignaturesView): string {
   const refused = images.filter(({ problem }) => problem !== undefined);
   if (json) {
-    const all = images.map(({ name, target, verified, problem }) => ({
+    const all = images.map(({ name, target, verified, problem, hint }) => ({
       name,
       digest: target.digest,
       verified: verified.flatMap(({ vouchers }) => vouchers.map((one) => ({ ...one }))),
       problem: problem ?? null,
+      ...(hint === undefined ? {} : { hint }),
     }));
     return `${goJson({ v: 1, type: 'signatures', sound: refused.length === 0, images: all })}\n`;
   }
-  const lines = images.map(({ name, target, verified, problem }) =>
-    problem === undefined ? judgedLines(name, target.digest, verified) : `refused ${safe(redact(problem))}\n`,
+  // Of one refusal alone, the error has the hint.
+  const told = (hint?: string) =>
+    hint === undefined || refused.length === 1 ? '' : `  hint: ${safe(redact(hint))}\n`;
+  const lines = images.map(({ name, target, verified, problem, hint }) =>
+    problem === undefined
+      ? judgedLines(name, target.digest, verified)
+      : `refused ${safe(redact(problem))}\n${told(hint)}`,
   );
   if (images.length === 0) return 'judged 0 images: there is none to judge\n';
   const found =

@@ -18,6 +18,9 @@ const MAX_READ = 256;
 /** Of one tag, of several repositories. */
 const MAX_TAGGED = 16;
 
+const LACKING =
+  'Only the signatures in the archive were looked at: where hawser makes the archive, hawser fetch --signatures before hawser export brings all that the registry has';
+
 /** `roots`: all that index.json lists. */
 export function layoutEvidence(blobs: Pick<Provider, 'open'>, roots: readonly Descriptor[]): Evidence {
   const read: Evidence['read'] = async (desc, limit, call) => {
@@ -39,6 +42,7 @@ export function layoutEvidence(blobs: Pick<Provider, 'open'>, roots: readonly De
   return {
     read,
     tagged,
+    hint: LACKING,
     async referrers(subject, artifactType, call) {
       const found: Descriptor[] = [];
       for (const desc of candidates(roots, subject, artifactType)) {

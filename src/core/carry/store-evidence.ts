@@ -26,6 +26,7 @@ export function storeEvidence({ content, images }: SignatureStore): (reference: 
   };
   return (reference) => ({
     read,
+    hint: `Only the signatures in the store were looked at: hawser pull --signatures ${reference.name} brings all that its registry has`,
     async tagged(tag, limit, call) {
       const descs = await attachedUnder(tag, { content, images }, reference, call);
       const found: TaggedDocument[] = [];

@@ -30,6 +30,8 @@ export interface Evidence {
   referrers(subject: Digest, artifactType: string, call: Call): Promise<readonly Descriptor[]>;
   /** Bytes that have the descriptor's size and digest: else DataLoss. ResourceExhausted above `limit` bytes. */
   read(desc: Descriptor, limit: number, call: Call): Promise<Uint8Array>;
+  /** What the user can do where signatures are missing here. Not given: a registry is asked. */
+  readonly hint?: string | undefined;
   /** What all questions so far have cost. Not given: no registry is asked. */
   cost?(): Cost;
 }

@@ -102,8 +102,9 @@ class Judgement {
         'Push the image again with a tool of today, and sign that',
       );
     const { vouchers, entries, missing } = await this.#judgedTree(root, signed, new Set());
-    const isAsked = this.#subject.evidence.cost !== undefined;
-    if (missing !== undefined) return this.#refusal(missing, isAsked ? UNSIGNED : undefined);
+    const { hint, cost } = this.#subject.evidence;
+    if (missing !== undefined)
+      return this.#refusal(missing, hint ?? (cost === undefined ? undefined : UNSIGNED));
     const isWhole = entries.length === 1 && entries[0] === root.digest;
     return { ...this.#acceptance(vouchers), ...(isWhole ? {} : { entries }) };
   }

@@ -35,6 +35,7 @@ export function remembered(evidence: Evidence): RememberedEvidence {
   const cost = evidence.cost?.bind(evidence);
   return {
     ...(cost === undefined ? {} : { cost }),
+    hint: evidence.hint,
     met: (digest) => met.get(digest),
     tagged: (tag, limit, call) =>
       once(`tag ${tag}`, async () => {

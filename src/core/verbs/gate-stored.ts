@@ -1,5 +1,4 @@
 import { storeEvidence } from '../carry/store-evidence.ts';
-import { HawserError, isKind, messageOf } from '../errors.ts';
 import type { Call } from '../ports/call.ts';
 import type { Report } from '../progress/events.ts';
 import type { Evidence } from '../trust/evidence.ts';
@@ -23,16 +22,7 @@ export async function passStoredGate(
     return await passGate({ backend }, gate, { ...subject, evidence }, own);
   } catch (err) {
     call.signal?.throwIfAborted();
-    if (registry === undefined) throw bySignaturesHere(err, subject);
+    if (registry === undefined) throw err;
   }
   return await passGate({ backend }, gate, { ...subject, evidence: registry }, own);
-}
-
-/** A refusal speaks of the store alone: no mirror was asked, whatever the hint of a pull says. */
-function bySignaturesHere(err: unknown, { reference }: Pick<Subject, 'reference'>): unknown {
-  if (!isKind(err, 'PermissionDenied')) return err;
-  return new HawserError('PermissionDenied', messageOf(err), {
-    cause: err,
-    hint: `Only the signatures in the store were looked at: hawser pull --signatures ${reference.name} brings all that its registry has`,
-  });
 }

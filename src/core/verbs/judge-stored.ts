@@ -3,7 +3,7 @@ import { storeEvidence } from '../carry/store-evidence.ts';
 import { isWhole, type Leaf, leavesOf, Survey } from '../carry/survey.ts';
 import type { Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
-import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
+import { HawserError, hintOf, ifFound, isKind, messageOf } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
@@ -36,6 +36,8 @@ export interface JudgedImageRecord {
   readonly verified: readonly Acceptance[];
   /** Why the image may not come in. Undefined: the image may. */
   readonly problem?: string | undefined;
+  /** What the user can do about the problem. */
+  readonly hint?: string | undefined;
 }
 
 /** Judges images of the store one by one. No registry is asked; a missing or damaged signature counts as none. */
@@ -61,7 +63,7 @@ export async function judgeStored(
     } catch (err) {
       signal?.throwIfAborted();
       if (!isKind(err, ...VERDICTS)) throw err;
-      judged.push({ name, target, verified: [], problem: messageOf(err) });
+      judged.push({ name, target, verified: [], problem: messageOf(err), hint: hintOf(err) });
     }
   }
   return judged;
