@@ -356,6 +356,22 @@ async function loadTold(store: Store, from: string, more: object = {}): Promise<
   return said.join('\n');
 }
 
+test('an attestation that an archive brought stays when a pull brings signatures', () =>
+  withWorld(async ({ store, registry, signer, ref, path, far }) => {
+    const { digest } = amd64.root;
+    registry.push(REPO, '1', amd64);
+    signer.sign(registry, REPO, digest, 'attachment');
+    const att = attest(registry, REPO, digest);
+    await fetch(ref, { store, signatures: true });
+    await fetch(`${registry.host}/${REPO}:${digest.replace(':', '-')}.att`, { store });
+    await exportImages([ref], { store, to: { file: path('a.tar') }, referrers: true });
+    const there = await far();
+    await importImages({ store: there, from: path('a.tar'), unpack: false });
+    await fetch(ref, { store: there, verify: by(signer) });
+    await there.collect();
+    assert.ok((await here(there)).includes(att));
+  }));
+
 test('what an unsigned index lists, and nobody vouches for, comes in and goes on as no referrer either', () =>
   withWorld(
     async ({ store, registry, signer, ref, path, far, events }) => {

@@ -11,6 +11,7 @@ import { attachmentKind, attachmentTag, BUNDLE_TYPE, isSignature } from '../oci/
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
 import { isFailureToLook, MAX_BUNDLES, MAX_MANIFEST } from '../trust/candidates.ts';
+import type { Evidence } from '../trust/evidence.ts';
 import { instancesOf } from '../trust/instances.ts';
 import type { RememberedEvidence } from '../trust/remembered.ts';
 import type { Acceptance, Subject } from '../trust/verdict.ts';
@@ -152,7 +153,7 @@ async function skipping<T>(
 
 /** Brings one document with its blobs, and ties it to its subject. */
 async function keep(
-  { job, bring }: Keeper,
+  { job, bring, evidence }: Keeper,
   { subject, desc: { mediaType, digest, size } }: Found,
   { manifest, bytes, children }: SignatureDocument,
   call: Call,
@@ -172,8 +173,8 @@ async function keep(
   const before = (await content.info(digest, call)).labels;
   const labels = childLabels(children.map((child) => child.desc));
   await content.label(digest, { ...labels, ...sourceLabels(options.reference, before) }, call);
-  const isTagged = attachmentKind(manifest) !== undefined;
-  const stale = isTagged ? await staleLabels(content, subject, options.reference, call) : {};
+  const isTagged = attachmentKind(manifest) === 'sig';
+  const stale = isTagged ? await staleLabels({ content, evidence }, subject, options.reference, call) : {};
   await content.label(subject, { ...stale, ...subjectLabel(subject, desc) }, call);
 }
 
@@ -183,15 +184,18 @@ async function isHere(content: Content, digest: Digest, call: Call): Promise<boo
 
 /** The labels that tie what was at cosign's tag of this repository before, and of no other, to go: the tag has moved on. */
 async function staleLabels(
-  content: Content,
+  { content, evidence }: { readonly content: Content; readonly evidence: Evidence },
   subject: Digest,
   reference: Reference,
   call: Call,
 ): Promise<Labels> {
   const { labels } = await content.info(subject, call);
   const stale: Record<string, string> = {};
+  const tagged = await evidence.tagged(attachmentTag(subject, 'sig'), MAX_MANIFEST, call);
+  const now = new Set<string>(tagged.map(({ desc }) => desc.digest));
   // A damaged one keeps its label.
-  for (const { desc } of await attachmentsOf(content, subject, call)) {
+  for (const { desc, kind } of await attachmentsOf(content, subject, call)) {
+    if (kind !== 'sig' || now.has(desc.digest)) continue;
     if (!(await isOnlyFrom(content, desc.digest, reference, call))) continue;
     for (const [key, value] of Object.entries(labels)) if (value === desc.digest) stale[key] = '';
   }
