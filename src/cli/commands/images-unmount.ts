@@ -1,8 +1,10 @@
 import { absolutePath } from '../../core/absolute-path.ts';
+import type { Backend } from '../../core/backend.ts';
 import { unmountImage } from '../../core/verbs/unmount.ts';
 import { bool } from '../grammar/flag.ts';
 import { JSON_DOCUMENT, SNAPSHOTTER } from '../grammar/flags.ts';
-import { warn, withBackend } from '../session/context.ts';
+import { lacksStore, warn, withBackend } from '../session/context.ts';
+import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
 const RM = bool({ name: 'rm', describe: 'also remove the snapshot and its lease, mounted or not' });
@@ -14,12 +16,13 @@ export const imagesUnmount: Command = command({
   missing: 'please provide a target path to unmount from',
   summary: 'unmount what images mount mounted',
   flags: [RM, SNAPSHOTTER, JSON_DOCUMENT],
-  run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+  run: async (context, input) => {
+    const lacks = await lacksStore(context);
+    const work = async (backend: Backend): Promise<Outcome> => {
       const { runtime, signal } = context;
       const given = absolutePath(input.arg(0), runtime.host);
       const warnings: string[] = [];
-      const target = await unmountImage(
+      const { target, found } = await unmountImage(
         { backend, runtime },
         {
           target: given,
@@ -31,6 +34,9 @@ export const imagesUnmount: Command = command({
       );
       for (const message of warnings) await warn(context, `warning: ${message}`);
       const json = input.get(JSON_DOCUMENT);
-      return { view: { type: 'answer', of: 'unmounted', lines: [target], members: { target }, json } };
-    }),
+      const lines = found ? [target] : [];
+      return { view: { type: 'answer', of: 'unmounted', lines, members: { target, found }, json } };
+    };
+    return await withBackend(context, work, lacks);
+  },
 });

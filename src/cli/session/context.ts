@@ -116,6 +116,13 @@ export function localRoot(context: Context): string {
   return chooseRoot(context.input.get(ROOT), context.runtime.host);
 }
 
+/** Whether nothing is at the root of our own store: what only removes then makes none. */
+export async function lacksStore(context: Context): Promise<boolean> {
+  if (containerdAddress(context) !== undefined) return false;
+  const { fs } = context.runtime;
+  return (await fs.stat(localRoot(context), { signal: context.signal })) === undefined;
+}
+
 /** Where the store of the command is: a directory, or the socket of a containerd. */
 export function storePlace(context: Context): string {
   return containerdAddress(context) ?? localRoot(context);

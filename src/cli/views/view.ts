@@ -36,7 +36,7 @@ export type View =
       readonly type: 'answer';
       readonly of: string;
       readonly lines: readonly string[];
-      readonly members: Readonly<Record<string, string | readonly string[] | readonly Fact[]>>;
+      readonly members: Readonly<Record<string, string | boolean | readonly string[] | readonly Fact[]>>;
       readonly json: boolean;
     }
   | { readonly type: 'images'; readonly rows: readonly ImageRow[]; readonly json: boolean }

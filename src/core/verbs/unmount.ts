@@ -23,24 +23,26 @@ export interface UnmountImageOptions extends VerbOptions {
 }
 
 /**
- * Unmounts an image from a directory, and returns the normalised path. FailedPrecondition when what is mounted there is not
+ * Unmounts an image from a directory, and returns the normalised path, and whether anything was there. FailedPrecondition when what is mounted there is not
  * an image of this store, or (unless it is to be removed) nothing is. A run that is cut off can be repeated; when there is
  * nothing to remove, that is a warning.
  */
 export async function unmountImage(
   { backend, runtime }: { readonly backend: Backend; readonly runtime: MountRuntime },
   { target: path, remove = false, snapshotter, report = () => {}, signal }: UnmountImageOptions,
-): Promise<string> {
+): Promise<{ readonly target: string; readonly found: boolean }> {
   const target = targetOf(path);
   const record = await findRecord(backend, target, snapshotter, { signal });
   const wasMounted = await unmountOurs(runtime, target, record, { remove, signal });
-  if (!remove) return target;
+  if (!remove) return { target, found: true };
   if (record !== undefined) await ifFound(record.snapshotter.remove(target, { signal }));
-  const lease = await ifFound(backend.leases.delete(target, { signal }).then(() => target));
-  if (wasMounted || record !== undefined || lease !== undefined) return target;
+  // A store that is open for reading, for there is none, refuses to delete.
+  const isLeased = (await backend.leases.list({ signal })).some(({ id }) => id === target);
+  if (isLeased) await ifFound(backend.leases.delete(target, { signal }));
+  if (wasMounted || record !== undefined || isLeased) return { target, found: true };
   const message = `No image of this store was mounted at ${target}: nothing was removed`;
   report({ type: 'warning', message });
-  return target;
+  return { target, found: false };
 }
 
 /** False when it is not mounted. The same snapshot may be mounted several times over. */

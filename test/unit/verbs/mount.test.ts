@@ -141,7 +141,7 @@ class Bench {
   }
 
   async unmount(remove: boolean, before = never, target = this.target): Promise<string> {
-    return await unmountImage(this.deps(before), { target, remove });
+    return (await unmountImage(this.deps(before), { target, remove })).target;
   }
 
   /** What the store has of the target: kinds of snapshots, leases. */
