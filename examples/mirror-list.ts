@@ -1,6 +1,6 @@
 /**
- * Copies the images of a list (one reference a line) to a registry, with all their platforms; what is there is not sent again:
- * mirror-list.ts LIST HOST/PREFIX
+ * Copies the images of a list (one reference a line) to a registry, with all their platforms; what is there is not sent again. The copy of
+ * ghcr.io/org/app:1 is PREFIX/ghcr.io/org/app:1, a port stands behind `_`: mirror-list.ts LIST HOST/PREFIX
  */
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
@@ -15,9 +15,11 @@ const stop = new AbortController();
 process.once('SIGINT', () => stop.abort(new Error('interrupted')));
 
 for (const reference of references) {
-  const { repository, tag = 'latest' } = parseReference(reference);
   try {
-    const { target } = await copy(reference, `${prefix}/${repository}:${tag}`, { signal: stop.signal });
+    const { host, repository, tag, digest } = parseReference(reference);
+    const version = tag === undefined && digest !== undefined ? `@${digest}` : `:${tag ?? 'latest'}`;
+    const to = `${prefix}/${host.replace(':', '_')}/${repository}${version}`;
+    const { target } = await copy(reference, to, { signal: stop.signal });
     console.log(`${reference} ${target.digest}`);
   } catch (err) {
     // The others are copied all the same.

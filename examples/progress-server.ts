@@ -5,16 +5,23 @@
  */
 import { createServer } from 'node:http';
 import process from 'node:process';
-import { fetchImage, hintOf, kindOf, openStore } from 'hawser';
+import { fetchImage, hintOf, kindOf, openStore, parseReference } from 'hawser';
 
 const [root, port = '8080'] = process.argv.slice(2);
 const store = await openStore({ root });
 
 const server = createServer(async (request, response) => {
-  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
-  const reference = searchParams.get('ref');
-  if (pathname !== '/fetch' || reference === null) {
+  const asked = URL.parse(request.url ?? '/', 'http://localhost');
+  const reference = asked?.pathname === '/fetch' ? asked.searchParams.get('ref') : null;
+  if (reference == null) {
     response.writeHead(404).end();
+    return;
+  }
+  try {
+    // Of registries only: `oci:DIR` and the like would read files of this machine.
+    parseReference(reference);
+  } catch (err) {
+    response.writeHead(400).end(`${err instanceof Error ? err.message : err}\n`);
     return;
   }
   // A client that leaves ends the fetch; what was fetched is kept for the next one.

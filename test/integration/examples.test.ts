@@ -91,7 +91,13 @@ describe('the examples', { skip }, () => {
       assert.equal(stdout, `${reference} ${image.root.digest}\n`);
       assert.match(stderr, /-none: .*not found/);
       const [, repo = ''] = /^[^/]+\/(.*)$/.exec(to) ?? [];
-      assert.ok(await registry.content(`${repo}/team/app`, '1'));
+      const copied = `${repo}/${registry.host.replace(':', '_')}/team/app`;
+      assert.ok(await registry.content(copied, '1'));
+      writeFileSync(place('list'), `${reference.replace(/:1$/, '')}@${image.root.digest}\n`);
+      assert.equal((await run('mirror-list.ts', place('list'), `${to}/pinned`)).code, 0);
+      const pinned = copied.replace(`${repo}/`, `${repo}/pinned/`);
+      assert.ok(await registry.content(pinned, image.root.digest));
+      assert.equal(await registry.content(pinned, 'latest'), undefined);
     });
 
     test(`${name}: progress-server`, async () => {
@@ -109,6 +115,8 @@ describe('the examples', { skip }, () => {
           await fetch(`${url}/fetch?ref=${encodeURIComponent(`${reference}-none`)}`)
         ).text();
         assert.match(none, /event: failed\ndata: \{"kind":"NotFound"/);
+        const local = await fetch(`${url}/fetch?ref=oci-archive:/etc/passwd`);
+        assert.deepEqual([local.status, (await fetch(`${url}//`)).status], [400, 404]);
       } finally {
         await server.stop();
       }

@@ -65,7 +65,7 @@ async function readPassword(context: Context): Promise<string> {
 function nonEmpty(password: string): string {
   if (password !== '') return password;
   throw new HawserError('InvalidArgument', 'Cannot use an empty password', {
-    hint: 'Leave --user away to pull without credentials',
+    hint: 'Give the password, or the token that stands in its place; without --user, what `hawser login` keeps is used',
   });
 }
 
