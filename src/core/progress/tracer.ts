@@ -4,6 +4,8 @@ import type { Row, Span, Trace } from './trace.ts';
 
 /** Blobs and layers that get a row: a hostile image may name far more. */
 const MAX_ROWS = 2000;
+/** Images that get one, by which their failures are told: as many as a list may have. */
+const MAX_IMAGES = 10_000;
 /** Spans of one row. */
 const MAX_SPANS = 100;
 
@@ -95,7 +97,7 @@ class OpenRow {
   }
 }
 
-/** Turns the events of one transfer into spans. Memory is bounded (MAX_ROWS, MAX_SPANS) for any image. */
+/** Turns the events of one transfer into spans. Memory is bounded (MAX_ROWS, MAX_IMAGES, MAX_SPANS) for any image. */
 export class Tracer {
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -104,6 +106,8 @@ export class Tracer {
   /** Undefined: there is one image. */
   #images: number | undefined;
   readonly #rows = new Map<string, OpenRow>();
+  /** Of #rows, those of images. */
+  #imageRows = 0;
   #name = '';
   #target = '';
   readonly #verified: Trace['verified'][number][] = [];
@@ -217,10 +221,12 @@ export class Tracer {
   ): OpenRow | undefined {
     const known = this.#rows.get(id);
     if (known !== undefined) return known;
-    if (this.#rows.size >= MAX_ROWS) {
+    const isImage = kind === 'image';
+    if (isImage ? this.#imageRows >= MAX_IMAGES : this.#rows.size - this.#imageRows >= MAX_ROWS) {
       this.#omit(id);
       return undefined;
     }
+    if (isImage) this.#imageRows++;
     const row = new OpenRow(kind, label, image, desc.digest, desc.size);
     this.#rows.set(id, row);
     return row;

@@ -184,6 +184,19 @@ test('tracer: memory is bounded whatever the image names', () => {
   assert.ok((trace(repeated, 6000).rows[1]?.spans.length ?? 0) <= 100);
 });
 
+test('tracer: the failure of an image is told, however many blobs the images before had', () => {
+  const before = Array.from({ length: 3000 }, (_, n): [number, ProgressEvent] => [
+    n,
+    { type: 'blob', key: `layer-${n}`, desc: one, status: 'downloading', offset: 0, image: 'a' },
+  ]);
+  const failed = { type: 'failed', kind: 'NotFound', message: 'gone', hint: undefined } as const;
+  const { rows } = trace([...before, [3001, { ...failed, image: 'b' }]], 6000);
+  assert.deepEqual(
+    rows.filter(({ kind }) => kind === 'image').map(({ label, failure }) => [label, failure]),
+    [['b', 'gone']],
+  );
+});
+
 test('analysis: totals tell the clock from the sum of work', () => {
   const totals = new Map(stageTotals(trace(PULL, 510)).map((total) => [total.stage, total]));
   const fetch = totals.get('fetch');
