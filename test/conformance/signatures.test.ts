@@ -4,6 +4,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hintOf } from '../../src/core/errors.ts';
+import { Documents } from '../../src/core/serve/documents.ts';
+import { repositoriesOf } from '../../src/core/serve/repositories.ts';
+import { digestFor } from '../../src/core/serve/tagged.ts';
 import { partsOf } from '../../src/entry/stores.ts';
 import {
   copy,
@@ -326,6 +329,38 @@ test('a signature under cosign’s name in the index of a layout (regctl) is kep
     assert.equal(judged?.problem, undefined);
     await isGone(there, ref);
   }));
+
+test('of one digest in two repositories, each gets its own signatures: served, and pushed', async () => {
+  const to: TestRegistry = await startRegistry({ ...API, uploads: {} });
+  try {
+    await withWorld(async ({ store, registry, signer, other, ref }) => {
+      const { digest } = amd64.root;
+      const mirror = `${registry.host}/mirror/app:1`;
+      const tag = `${digest.replace(':', '-')}.sig`;
+      const own: (readonly [name: string, document: string])[] = [];
+      for (const [name, repo, by] of [
+        [ref, REPO, signer],
+        [mirror, 'mirror/app', other],
+      ] as const) {
+        registry.push(repo, '1', amd64);
+        own.push([name, by.sign(registry, repo, digest, 'attachment')]);
+        await fetch(name, { store, signatures: true });
+      }
+      const { content, images } = partsOf(store).backend;
+      const repositories = await repositoriesOf(images, {});
+      const documents = new Documents(content, () => {});
+      for (const [name, document] of own) {
+        const served = await digestFor(documents, repositories.get(name.replace(/:1$/, '')), tag, {});
+        assert.equal(served, document, 'served');
+        const path = name.replace(/^[^/]*\//, '').replace(/:1$/, '');
+        await push(name, { store, to: `${to.host}/${path}:1`, referrers: true });
+        assert.equal(digestOf((await to.content(path, tag)) ?? new Uint8Array()), document, 'pushed');
+      }
+    });
+  } finally {
+    await to.close();
+  }
+});
 
 test('an archive ties no signature to an image that it does not have', () =>
   withWorld(async ({ store, registry, signer, ref, path, far }) => {

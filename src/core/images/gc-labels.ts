@@ -112,6 +112,23 @@ export function sourceLabels(
   return { [key]: appendSource(before[key], from.repository) };
 }
 
+/** Whether the labels say that a repository has the content. */
+export function isFrom(
+  labels: Labels,
+  { host, repository }: Pick<Reference, 'host' | 'repository'>,
+): boolean {
+  return (labels[sourceLabelKey(host)] ?? '').split(',').includes(repository);
+}
+
+/** Of documents that could be at one tag of cosign's: the newest of those that the repository has, else the newest of all. */
+export function preferred<T extends { readonly labels: Labels; readonly createdAt: number }>(
+  documents: readonly T[],
+  repository: Pick<Reference, 'host' | 'repository'> | undefined,
+): T | undefined {
+  const own = documents.filter(({ labels }) => repository !== undefined && isFrom(labels, repository));
+  return (own.length > 0 ? own : [...documents]).sort((a, b) => b.createdAt - a.createdAt)[0];
+}
+
 /** A list of repositories, comma-separated, sorted, each once. */
 export function appendSource(present: string | undefined, repository: string): string {
   const all = new Set([...(present ?? '').split(','), repository].filter((one) => one !== ''));

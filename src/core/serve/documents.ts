@@ -3,7 +3,7 @@ import { Limiter } from '../async/limiter.ts';
 import type { ContentStore, Info } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { ifFound, isKind } from '../errors.ts';
-import { PREFIX, referrersIn } from '../images/gc-labels.ts';
+import { PREFIX, preferred, referrersIn } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { childrenOf, documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
@@ -11,6 +11,7 @@ import { isBlobListType, isIndexType, isManifestType, isSchema1Type } from '../o
 import { parseReferrer } from '../oci/referrer.ts';
 import { type AttachmentKind, attachmentIn, parseAttachmentTag } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
+import type { Repository } from './repositories.ts';
 
 interface Document {
   readonly mediaType: string;
@@ -152,20 +153,21 @@ export class Documents {
   }
 
   /**
-   * What cosign would find under the tag, by the labels of what the tag is about, which one of `roots` reaches. Of several, the one that came
-   * last. Undefined for other tags.
+   * What cosign would find under the tag, by the labels of what the tag is about, which an image of the repository reaches. Of several, the
+   * newest that came from this repository, else the newest. Undefined for other tags.
    */
-  async attachedUnder(tag: string, roots: readonly Descriptor[], call: Call): Promise<Digest | undefined> {
+  async attachedUnder(tag: string, repository: Repository, call: Call): Promise<Digest | undefined> {
     const of = parseAttachmentTag(tag);
-    if (of === undefined || !(await this.reaches(roots, of.subject, call))) return undefined;
-    let found: Info | undefined;
+    if (of === undefined || !(await this.reaches(repository.roots, of.subject, call))) return undefined;
+    const found: Info[] = [];
     for (const { digest } of await this.#referring({ mediaType: '', digest: of.subject }, call)) {
       const info = await ifFound(this.#content.info(digest, call));
-      if (info === undefined || (found !== undefined && found.createdAt >= info.createdAt)) continue;
+      if (info === undefined) continue;
       const document = await this.#slots.run(call.signal, () => this.#read(info, call));
-      if (document !== undefined && kindOf(info, document) === of.kind) found = info;
+      if (document !== undefined && kindOf(info, document) === of.kind) found.push(info);
     }
-    return found?.digest;
+    const { host, path } = repository;
+    return preferred(found, { host, repository: path })?.digest;
   }
 
   /** Sorted by digest. Documents that cannot be read are left out. */

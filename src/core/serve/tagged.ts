@@ -15,6 +15,5 @@ export async function digestFor(
 ): Promise<Digest | undefined> {
   if (isDigest(object)) return object;
   if (repository === undefined) return undefined;
-  const { tags, roots } = repository;
-  return tags.get(object)?.digest ?? (await documents.attachedUnder(object, roots, call));
+  return repository.tags.get(object)?.digest ?? (await documents.attachedUnder(object, repository, call));
 }

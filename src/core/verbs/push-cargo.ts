@@ -7,10 +7,11 @@ import {
   planExport,
   planReferrers,
 } from '../carry/export-plan.ts';
-import { findReferrers } from '../carry/referrers.ts';
-import type { ContentStore, InfoProvider, Provider } from '../content/content-store.ts';
+import { findReferrers, type Referrer } from '../carry/referrers.ts';
+import type { ContentStore, Info, InfoProvider, Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { HawserError } from '../errors.ts';
+import { preferred } from '../images/gc-labels.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { MAX_MANIFEST_BYTES } from '../oci/documents.ts';
@@ -20,6 +21,7 @@ import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
 import type { Cargo, ReferringDocument } from '../push/push-image.ts';
 import type { Document } from '../push/put-manifest.ts';
+import { parseReference } from '../reference/parse.ts';
 import type { Reference } from '../reference/reference.ts';
 import { leftOutText } from './carried-referrers.ts';
 
@@ -78,22 +80,26 @@ export async function loadCargo(
   return { target, cargo };
 }
 
-/** The cargo with what is here, as a whole, and refers to the image or to one of its parts: signatures, SBOMs. */
+/**
+ * The cargo with what is here, as a whole, and refers to the image or to one of its parts: signatures, SBOMs. Of several documents for one
+ * tag of cosign's, one goes along: the newest that came from the repository of `image`, else the newest.
+ */
 export async function withReferrers(
   deps: CargoDeps & { readonly content: ContentStore },
   cargo: Cargo,
-  source: Descriptor,
+  image: Pick<Image, 'name' | 'target'>,
   call: Call,
 ): Promise<Cargo> {
-  const subjects = [source, cargo.root.desc, ...cargo.documents.map(({ desc }) => desc)];
-  const found = await findReferrers(deps.content, new Set(subjects.map(({ digest }) => digest)), {
+  const subjects = [image.target, cargo.root.desc, ...cargo.documents.map(({ desc }) => desc)];
+  const all = await findReferrers(deps.content, new Set(subjects.map(({ digest }) => digest)), {
     signaturesOnly: false,
     damaged: (err) => deps.warn(leftOutText(err)),
     ...call,
   });
-  const tags = new Map<string, string>();
-  for (const { desc, subject, kind } of found)
-    if (kind !== undefined) tags.set(desc.digest, attachmentTag(subject, kind));
+  const tags = await tagsFor(deps.content, all, image.name, call);
+  const found = all.filter(({ desc, kind }) => kind === undefined || tags.has(desc.digest));
+  for (const { desc, subject } of all.filter((one) => !found.includes(one)))
+    deps.warn(`Left out ${desc.digest}: another document goes to its tag, of ${subject}`);
   const planned = await planReferrers(
     deps.content,
     found.map(({ desc }) => desc),
@@ -107,6 +113,37 @@ export async function withReferrers(
     referrers.push({ ...(await documentOf(deps, { desc }, call)), tag: tags.get(desc.digest) });
   const blobs = parts.filter(({ mediaType }) => !isDocumentType(mediaType));
   return { ...cargo, blobs: once([...cargo.blobs, ...blobs]), referrers };
+}
+
+/** Digests of documents to the tags of cosign's that they get, one document a tag. */
+async function tagsFor(
+  content: InfoProvider,
+  referrers: readonly Referrer[],
+  name: string,
+  call: Call,
+): Promise<ReadonlyMap<string, string>> {
+  const candidates = new Map<string, Info[]>();
+  for (const { desc, subject, kind } of referrers) {
+    if (kind === undefined) continue;
+    const tag = attachmentTag(subject, kind);
+    candidates.set(tag, [...(candidates.get(tag) ?? []), await content.info(desc.digest, call)]);
+  }
+  const repository = repositoryOf(name);
+  const tags = new Map<string, string>();
+  for (const [tag, infos] of candidates) {
+    const one = preferred(infos, repository);
+    if (one !== undefined) tags.set(one.digest, tag);
+  }
+  return tags;
+}
+
+/** Undefined for a name that is no reference (the ids that CRI makes). */
+function repositoryOf(name: string): Reference | undefined {
+  try {
+    return parseReference(name);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether the index lists what does not go along. */

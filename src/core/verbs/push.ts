@@ -40,7 +40,7 @@ export interface SendOptions {
 }
 
 export interface PushOptions extends VerbOptions, CargoOptions, SendOptions {
-  readonly image: Pick<Image, 'target'>;
+  readonly image: Pick<Image, 'name' | 'target'>;
   /** Where to, and what the image is called there. */
   readonly to: Reference;
   /** Pushes what is here and refers to the image: signatures, SBOMs. */
@@ -70,7 +70,7 @@ export async function push(deps: PushDeps, options: PushOptions): Promise<PushRe
     const warn = (message: string) => report({ type: 'warning', message });
     const from = { content, hashers: deps.hashers, warn };
     const { target, cargo: bare } = await loadCargo(from, image, to, options, 'push', { signal });
-    const cargo = options.referrers ? await withReferrers(from, bare, image.target, { signal }) : bare;
+    const cargo = options.referrers ? await withReferrers(from, bare, image, { signal }) : bare;
     report({ type: 'resolved', name: to.name, root: target });
     const labels = async (digest: Digest, call: Call): Promise<Labels> =>
       (await ifFound(content.info(digest, call)))?.labels ?? {};
