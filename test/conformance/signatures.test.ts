@@ -383,6 +383,49 @@ test('an archive ties no signature to an image that it does not have', () =>
     for (const digest of junk) assert.ok(!found.includes(digest), digest);
   }));
 
+test('signatures of an archive are said to be of a repository only where the archive tells which, and go with no other one’s tag', () =>
+  withWorld(async ({ store, registry, signer, other, ref, path, far }) => {
+    const { digest } = amd64.root;
+    const mirror = `${registry.host}/mirror/app:1`;
+    const signed: string[] = [];
+    for (const [name, repo, by] of [
+      [ref, REPO, signer],
+      [mirror, 'mirror/app', other],
+    ] as const) {
+      registry.push(repo, '1', amd64);
+      signed.push(by.sign(registry, repo, digest, 'attachment'));
+      await fetch(name, { store, signatures: true });
+    }
+    const source = `containerd.io/distribution.source.${registry.host.replace(/:\d+$/, '')}`;
+    for (const [at, [names, documents, from]] of [
+      [[ref, mirror], signed, undefined],
+      // Of one name: the one repository cannot have both at its tag.
+      [[ref], signed, undefined],
+      [[ref], signed.slice(0, 1), REPO],
+    ].entries() as ArrayIterator<[number, [string[], string[], string | undefined]]>) {
+      const dir = path(`o${at}`);
+      await exportImages(names, { store, to: { directory: dir } });
+      const list = JSON.parse(readFileSync(join(dir, 'index.json'), 'utf8'));
+      list.manifests = list.manifests.filter(
+        (one: { digest: string; annotations: Record<string, string> }) =>
+          one.annotations[SUBJECT] === undefined ? true : documents.includes(one.digest),
+      );
+      writeFileSync(join(dir, 'index.json'), JSON.stringify(list));
+      const there = await far();
+      await importImages({ store: there, from: dir, unpack: false });
+      const infos = (await there.content.list()).filter((one) => documents.includes(one.digest));
+      assert.deepEqual(
+        infos.map(({ labels }) => labels[source]),
+        documents.map(() => from),
+        names.join(),
+      );
+      await fetch(ref, { store: there, verify: by(signer) });
+      await there.collect();
+      const left = await here(there);
+      for (const one of documents) assert.ok(left.includes(one), `${names.join()}: ${one}`);
+    }
+  }));
+
 /** Imports without unpacking; the warnings. */
 async function loadTold(store: Store, from: string, more: object = {}): Promise<string> {
   const said: string[] = [];

@@ -144,8 +144,8 @@ export interface BringingReferrers {
   /** The bytes of a document of the archive. */
   readonly read: (desc: Descriptor, call: Call) => Promise<Uint8Array>;
   readonly report: Report;
-  /** Digests of the manifests and indexes of the images that the archive brings. */
-  readonly documents: ReadonlySet<string>;
+  /** Digests of the manifests and indexes of the images that the archive brings, to a name of an image of theirs; undefined: several repositories have the document. */
+  readonly documents: ReadonlyMap<string, string | undefined>;
   /** Whether a document leads to what may not come in. */
   readonly isStrange: (desc: Descriptor) => Promise<boolean>;
 }
@@ -157,42 +157,70 @@ function isOfImage(key: string): boolean {
 
 /**
  * Brings what refers to something that the archive has brought, in the order of the archive, as one may refer to another. A label of the
- * subject keeps it as long as the subject is kept. What the index says and the document does not is no reference.
+ * subject keeps it as long as the subject is kept. What the index says and the document does not is no reference. `bring` gets the name of an
+ * image whose repository has the document; undefined where the archive does not tell one.
  */
 export async function bringReferrers(
   deps: BringingReferrers,
   referrers: readonly Referrer[],
   { signal }: Call,
-  bring: (desc: Descriptor) => Promise<void>,
+  bring: (desc: Descriptor, source: string | undefined) => Promise<void>,
 ): Promise<void> {
   const { content, report } = deps;
-  const tied = new Set(deps.documents);
+  const tied = new Map(deps.documents);
+  const several = severalAtTag(deps.read, referrers);
   for (const { desc, subject } of referrers) {
     if ((await ifFound(content.info(subject, { signal }))) === undefined) continue;
-    const why = await whyNot(deps, desc, subject, tied, { signal }, bring);
+    let source: string | undefined;
+    const why = await whyNot(deps, desc, subject, tied, { signal }, async (kind) => {
+      const isOne = kind === undefined || !(await several(subject, kind, { signal }));
+      source = isOne ? tied.get(subject) : undefined;
+      await bring(desc, source);
+    });
     if (why !== undefined) {
       report({ type: 'warning', message: `Left out the referrer ${desc.digest}: ${why}` });
       continue;
     }
     await content.label(subject, subjectLabel(subject, desc), { signal });
-    tied.add(desc.digest);
+    tied.set(desc.digest, source);
   }
 }
 
-/** Undefined: the document is brought. All is asked before anything is brought. */
+/** Whether several documents of the archive are of one tag of cosign's: a repository has one there, and nothing tells which. */
+function severalAtTag(read: BringingReferrers['read'], referrers: readonly Referrer[]) {
+  const known = new Map<string, Promise<boolean>>();
+  const look = async (about: Digest, kind: AttachmentKind, call: Call): Promise<boolean> => {
+    const found = new Set<string>();
+    for (const { desc, subject } of referrers) {
+      if (subject !== about) continue;
+      const bytes = await ifFound(read(desc, call));
+      if (bytes && attachmentTo(subject, bytes, desc.digest)?.kind === kind) found.add(desc.digest);
+    }
+    return found.size > 1;
+  };
+  return (subject: Digest, kind: AttachmentKind, call: Call): Promise<boolean> => {
+    const key = `${kind} ${subject}`;
+    const looking = known.get(key) ?? look(subject, kind, call);
+    known.set(key, looking);
+    return looking;
+  };
+}
+
+/** Undefined: the document is brought, told its kind of cosign's. All is asked before anything is brought. */
 async function whyNot(
   { read, isStrange }: BringingReferrers,
   desc: Descriptor,
   subject: Digest,
-  tied: ReadonlySet<string>,
+  tied: ReadonlyMap<string, unknown>,
   call: Call,
-  bring: (desc: Descriptor) => Promise<void>,
+  bring: (kind: AttachmentKind | undefined) => Promise<void>,
 ): Promise<string | undefined> {
   if (!tied.has(subject)) return `${subject} is no part of what the archive brings`;
   try {
-    if (!isAbout(subject, await read(desc, call), desc.digest)) return `it does not refer to ${subject}`;
+    const bytes = await read(desc, call);
+    if (!isAbout(subject, bytes, desc.digest)) return `it does not refer to ${subject}`;
     if (await isStrange(desc)) return 'nobody vouches for what it is, or leads to';
-    await bring(desc);
+    await bring(attachmentTo(subject, bytes, desc.digest)?.kind);
     return undefined;
   } catch (err) {
     if (!isKind(err, 'NotFound')) throw err;

@@ -11,6 +11,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { parseReference } from '../reference/parse.ts';
+import type { Reference } from '../reference/reference.ts';
 import { archiveSource } from './archive-source.ts';
 import { checkImport, hasImageFor } from './check-import.ts';
 import { entriesOf, fetchContent } from './fetch.ts';
@@ -128,7 +129,10 @@ async function bring(
   return [];
 }
 
-/** Brings the referrers as images are brought, but for all platforms, without names and without unpacking. */
+/**
+ * Brings the referrers as images are brought, but for all platforms, without names and without unpacking. Where it is not known which
+ * repository has one, no label says so: a later pull lets go of what was at a tag of its own repository only.
+ */
 export async function bringOthers(
   job: ImportJob,
   blobs: ArchiveBlobs,
@@ -138,9 +142,7 @@ export async function bringOthers(
   const { content } = job.deps.backend;
   const [first] = images;
   if (first === undefined || referrers.length === 0) return;
-  const options = pullOptions(job.options, first.name);
   const documents = await documentsOf(content, images, job);
-  const pulling = { ...job, options: { ...options, platforms: 'all' as const } };
   const read: ReadDocument = (desc, call) => readBlob(blobs, desc, MAX_MANIFEST_BYTES, call);
   const strangers = await strangersOf(read, images, job);
   const isStrange = (desc: Descriptor) => leadsTo(strangers, read, desc, job);
@@ -148,8 +150,11 @@ export async function bringOthers(
     { content, read, report: job.report, documents, isStrange },
     referrers,
     job,
-    async ({ mediaType, digest, size }) => {
+    async ({ mediaType, digest, size }, source) => {
       const root = { root: { mediaType, digest, size }, generated: new Set<string>() };
+      const own = pullOptions(job.options, source ?? first.name);
+      const reference = source === undefined ? withoutSource(own.reference, root.root) : own.reference;
+      const pulling = { ...job, options: { ...own, reference, platforms: 'all' as const } };
       await fetchContent(pulling, root, archiveSource(pulling, blobs), {
         beforeFetch: spaceCheck(pulling, false),
       });
@@ -157,20 +162,33 @@ export async function bringOthers(
   );
 }
 
-/** Digests of the manifests and indexes that the images have here. */
+/** As of an archive that is no layout: no registry is known to have the blobs. */
+function withoutSource(reference: Reference, root: Descriptor): Reference {
+  return { ...reference, layout: { path: '', root, files: new Map() } };
+}
+
+/** Digests of the manifests and indexes that the images have here, to a name of an image that has them; undefined: images of several repositories have. */
 async function documentsOf(
   content: Provider & InfoProvider,
   images: readonly JudgedImage[],
   { signal }: ImportJob,
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlyMap<string, string | undefined>> {
   const survey = new Survey(content, { documentsOnly: true, signal });
-  const found = new Set<string>();
-  const note = (part: Part): void => {
-    if (part.type !== 'absent') found.add(part.desc.digest);
-    if (part.type === 'index') part.parts.forEach(note);
+  const found = new Map<string, string | undefined>();
+  const note = (part: Part, name: string): void => {
+    const { digest } = part.desc;
+    const before = found.has(digest) ? found.get(digest) : name;
+    if (part.type !== 'absent')
+      found.set(digest, before !== undefined && isSameRepository(before, name) ? before : undefined);
+    if (part.type === 'index') for (const one of part.parts) note(one, name);
   };
-  for (const { target } of images) note(await survey.look(target));
+  for (const { target, name } of images) note(await survey.look(target), name);
   return found;
+}
+
+function isSameRepository(name: string, other: string): boolean {
+  const [one, two] = [parseReference(name), parseReference(other)];
+  return one.host === two.host && one.repository === two.repository;
 }
 
 /** An archive need not hold the documents of platforms that nobody wants, whatever the store takes of a registry. */
