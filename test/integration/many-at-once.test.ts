@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import { buildImage } from '../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
@@ -80,8 +82,14 @@ describe('many processes on one store', { skip: needs({ root: true }) || anyFlav
     const started = (child: ChildProcess): void => {
       stopped = child;
       const stop = (): void => {
-        if (snapshotsIn(dir.path) > 0) child.kill('SIGSTOP');
-        else if (child.exitCode === null) setTimeout(stop, 2);
+        if (child.exitCode !== null) return;
+        if (snapshotsIn(dir.path) > 0) {
+          child.kill('SIGSTOP');
+          // Whoever is stopped in the middle of a transaction keeps all others out.
+          if (!isLocked(join(dir.path, 'hawser.db'))) return;
+          child.kill('SIGCONT');
+        }
+        setTimeout(stop, 2);
       };
       stop();
     };
@@ -102,5 +110,17 @@ function snapshotsIn(root: string): number {
     return readdirSync(`${root}/snapshots/overlayfs`).length;
   } catch {
     return 0;
+  }
+}
+
+function isLocked(path: string): boolean {
+  const db = new DatabaseSync(path, { timeout: 100 });
+  try {
+    db.exec('BEGIN IMMEDIATE; ROLLBACK');
+    return false;
+  } catch {
+    return true;
+  } finally {
+    db.close();
   }
 }

@@ -10,10 +10,10 @@ let shared: Uint8Array | undefined;
 /**
  * Options of sockets (`onread` of node:net and node:tls). What a socket brings is read into one buffer of the process, and copied out of
  * it before anything else happens: so a small read holds no large buffer. Over TLS a read brings one
- * record, of 16 KiB at most: there only the buffer that Node would make for it is saved. None on Deno, whose sockets have no such option.
+ * record, of 16 KiB at most: there only the buffer that Node would make for it is saved. None on Deno and Bun, whose sockets have no such option, or another.
  */
 export function largeReads(): { readonly onread?: OnReadOpts } {
-  if ('Deno' in globalThis) return {};
+  if ('Deno' in globalThis || 'Bun' in globalThis) return {};
   shared ??= new Uint8Array(READ_SIZE);
   return { onread: { buffer: shared, callback: take } };
 }
