@@ -494,6 +494,30 @@ test('what an unsigned index lists, and nobody vouches for, comes in and goes on
     { ...API, uploads: {} },
   ));
 
+test('under a policy an import brings no image as a referrer, whatever index lists the image', () =>
+  withWorld(async ({ store, registry, signer, ref, path, far }) => {
+    const { mediaType, digest, bytes } = amd64.root;
+    const subject = { mediaType, digest, size: bytes.length };
+    const evil = await buildImage({
+      layers: [{ entries: [{ name: 'f', data: 'evil' }] }],
+      platform: { os: 'linux', architecture: 'arm64' },
+      manifest: { subject },
+    });
+    const leads = buildIndex([evil], { subject });
+    registry.push(REPO, '1', amd64);
+    registry.push(REPO, 'leads', leads);
+    const signed = FORMS.map((form) => signer.sign(registry, REPO, digest, form));
+    await fetch(ref, { store, signatures: true });
+    await fetch(`${registry.host}/${REPO}:leads`, { store, platforms: 'all' });
+    await exportImages([ref], { store, to: { directory: path('o') }, referrers: true });
+    const there = await far();
+    const said = await loadTold(there, path('o'), { verify: by(signer) });
+    const found = await here(there);
+    for (const one of [evil, leads]) assert.ok(!found.includes(one.root.digest), said);
+    for (const one of signed) assert.ok(found.includes(one), said);
+    assert.equal(said.match(/nobody vouches for what it is, or leads to/g)?.length, 2, said);
+  }));
+
 test('a damaged signature in the store is none, and is told; a pull replaces it', () =>
   withWorld(async ({ store, registry, signer, run }) => {
     for (const form of FORMS) {

@@ -2,8 +2,15 @@
 import { ifFound } from '../errors.ts';
 import { MAX_NODES } from '../images/dispatch.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { childrenOf } from '../oci/documents.ts';
-import { isDocumentType, isIndexType } from '../oci/media-types.ts';
+import { childrenOf, parseManifest } from '../oci/documents.ts';
+import {
+  isDocumentType,
+  isIndexType,
+  isLayerType,
+  isManifestType,
+  mayBeImageConfig,
+} from '../oci/media-types.ts';
+import { attachmentKind } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import type { Acceptance } from '../trust/verdict.ts';
 import { entriesOf } from './fetch.ts';
@@ -46,6 +53,22 @@ export async function leadsTo(
   if (strangers.size === 0) return false;
   const all = [desc, ...(await below(read, [desc], isDocumentType, call))];
   return all.some(({ digest }) => strangers.has(digest));
+}
+
+/** Whether a document is an image, or leads to one: an index elsewhere may list the image, and then nobody asks who vouches. */
+export async function holdsImage(read: ReadDocument, desc: Descriptor, call: Call): Promise<boolean> {
+  for (const one of [desc, ...(await below(read, [desc], isIndexType, call))]) {
+    const bytes = isDocumentType(one.mediaType) ? await ifFound(read(one, call)) : undefined;
+    if (bytes === undefined || isIndexType(one.mediaType)) continue;
+    if (!isManifestType(one.mediaType)) return true;
+    const manifest = parseManifest(bytes, one);
+    // Attachments of cosign have the config of an image.
+    if (attachmentKind(manifest) !== undefined) continue;
+    const { config, layers } = manifest;
+    if (mayBeImageConfig(config.mediaType) || layers.some(({ mediaType }) => isLayerType(mediaType)))
+      return true;
+  }
+  return false;
 }
 
 /** What the documents list, and what is below that. Documents that are absent, and those after MAX_NODES, are not read: a walk brings no more. */
