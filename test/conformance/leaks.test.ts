@@ -19,7 +19,8 @@ import { tempDir } from '../support/tmp.ts';
 
 const MIB = 1 << 20;
 const isMain = !isDeno && !process.version.startsWith('v22.');
-const PULLS = Number(process.env.HAWSER_LEAKS ?? (isMain ? 32 : 16));
+/** On Node 22 and Deno when asked for: half a minute each. */
+const PULLS = Number(process.env.HAWSER_LEAKS ?? (isMain ? 32 : 0));
 const BLOCKS = PULLS >= 200 ? 10 : 4;
 /** Until here memory may grow: code is compiled, pools are filled. */
 const WARM = BLOCKS / 2;
@@ -105,7 +106,8 @@ async function run(task: Omit<Task, 'dir'>): Promise<Held[]> {
   }
 }
 
-describe('many pulls in one process', { skip: needs({ root: true }) }, () => {
+const skip = PULLS > 0 ? needs({ root: true }) : 'HAWSER_LEAKS says how many pulls';
+describe('many pulls in one process', { skip }, () => {
   let registry: TestRegistry;
   let pulls: readonly PullTask[];
   before(async () => {
