@@ -28,18 +28,27 @@ export function parseRequirement(value: unknown, where: string, own: boolean): R
       membersOf(value, where, ['type']);
       return { type };
     case 'signedBy':
-      return { type: 'unknown', what: 'a GPG signature' };
+      return {
+        type: 'unknown',
+        what: 'a GPG signature',
+        hint: `Sign with cosign, and ask for that in the policy (${own ? 'sigstore' : 'sigstoreSigned'})`,
+      };
     case 'sigstoreSigned':
       return sigstoreSigned(value, where);
     case 'sigstore':
-      return own ? sigstore(value, where) : unknown(type);
+      return own ? sigstore(value, where) : unknown(type, own);
     default:
-      return unknown(type);
+      return unknown(type, own);
   }
 }
 
-function unknown(type: string): Requirement {
-  return { type: 'unknown', what: `what it calls "${type.slice(0, 80)}"` };
+function unknown(type: string, own: boolean): Requirement {
+  const known = [...(own ? ['sigstore'] : []), 'sigstoreSigned', 'reject', 'insecureAcceptAnything'];
+  return {
+    type: 'unknown',
+    what: `what it calls "${type.slice(0, 80)}"`,
+    hint: `Mend the policy: the types that can be checked are ${known.join(', ')}`,
+  };
 }
 
 const KEYS = ['keyPath', 'keyPaths', 'keyData', 'keyDatas'];

@@ -85,10 +85,7 @@ class Judgement {
     for (const one of this.#requirements) {
       if (one.type === 'reject') return this.#refusal('the policy rejects it');
       if (one.type === 'unknown')
-        return this.#refusal(
-          `the policy asks for ${one.what}, which hawser cannot check`,
-          'Sign with cosign, and ask for that (sigstoreSigned)',
-        );
+        return this.#refusal(`the policy asks for ${one.what}, which hawser cannot check`, one.hint);
     }
     const signed = this.#requirements.filter((one) => one.type === 'signed');
     return signed.length === 0 ? this.#acceptance([]) : await this.#bySignatures(signed);

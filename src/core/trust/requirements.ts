@@ -52,5 +52,5 @@ export type Requirement =
   | { readonly type: 'insecureAcceptAnything' }
   | { readonly type: 'reject' }
   /** `what`: what hawser cannot check: `a GPG signature`. */
-  | { readonly type: 'unknown'; readonly what: string }
+  | { readonly type: 'unknown'; readonly what: string; readonly hint: string }
   | SignedBy;

@@ -235,6 +235,35 @@ test('inside a scope that takes anything an image is accepted, outside rejected,
   }
 });
 
+test('what a policy asks for and nobody can check has a hint that is true for it', async () => {
+  const scopes = {
+    'gpg.test': [{ type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k' }],
+    'typo.test': [{ type: 'rejct' }],
+  };
+  const policy = JSON.stringify({ default: [{ type: 'reject' }], transports: { docker: scopes } });
+  const deps = {
+    ...partsOf({ [OWN_POLICY]: policy, '/etc/containers/policy.json': policy }),
+    clock: createClock(),
+    signatures: async () => createSignatureChecks(),
+  };
+  const root = { digest: `sha256:${'0'.repeat(64)}` };
+  for (const [choice, name, hint] of [
+    [{}, 'gpg.test/a:1', /^Sign with cosign, and ask for that in the policy \(sigstore\)$/],
+    [{}, 'typo.test/a:1', /^Mend the policy: the types .* are sigstore, sigstoreSigned, reject, insecure/],
+    [{ policy: 'system' }, 'gpg.test/a:1', /\(sigstoreSigned\)$/],
+    [
+      { policy: 'system' },
+      'typo.test/a:1',
+      /^Mend the policy: the types .* are sigstoreSigned, reject, insecure/,
+    ],
+  ] as const) {
+    const subject = { reference: parseReference(name), root, evidence: {} };
+    const verdict = await chosenJudge(deps, choice).judge(subject as never, {});
+    assert.equal(verdict.accepted, false);
+    assert.match((!verdict.accepted && verdict.hint) || '', hint, name);
+  }
+});
+
 test('a file that others could have changed is no policy', async () => {
   const guard = async () => {
     throw new HawserError('PermissionDenied', 'x can be written to by other users');
