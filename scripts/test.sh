@@ -50,7 +50,7 @@ long=
 rest=
 for file in test/integration/*.test.ts; do
   case ${file##*/} in
-    differential.* | errors.* | failing-syscalls.* | kill.* | kills.* | power-cuts.* | serve.* | store.* | verify.*) long="$long $file" ;;
+    differential.* | errors.* | examples.* | guides.* | failing-syscalls.* | kill.* | kills.* | power-cuts.* | serve.* | store.* | verify.*) long="$long $file" ;;
     *) rest="$rest $file" ;;
   esac
 done
