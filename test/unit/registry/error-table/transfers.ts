@@ -4,7 +4,7 @@ import { fetchBlob } from '../../../../src/core/download/fetch-blob.ts';
 import { fetchSchema1 } from '../../../../src/core/download/schema1-manifest.ts';
 import { streamBlob } from '../../../../src/core/download/stream-blob.ts';
 import { DOCKER_SCHEMA1_UNSIGNED } from '../../../../src/core/oci/media-types.ts';
-import { flow } from '../../../../src/core/registry/flow.ts';
+import { checkRate, flow } from '../../../../src/core/registry/flow.ts';
 import { failure } from '../../../../src/platform/http/http-failure.ts';
 import { descriptor, fakeClock, resolveText, scripted } from '../../../registry/client.ts';
 import { startRegistry } from '../../../registry/registry.ts';
@@ -160,6 +160,11 @@ const THROW_AWAY = /^Throw away the \d+ bytes of it that were written/;
 export const TRANSFERS: readonly Row[] = [
   ...exchanges,
   ...words,
+  {
+    says: /^Cannot use limitRate: 0 is no number of bytes above 0$/,
+    hint: /^Leave the option away for no limit$/,
+    fail: () => checkRate(0),
+  },
   {
     says: /: the server speaks TLS on this port, and was asked in plain HTTP/,
     hint: /^Leave out --plain-http/,
