@@ -4,6 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hintOf } from '../../src/core/errors.ts';
+import { OCI_MANIFEST } from '../../src/core/oci/media-types.ts';
 import { Documents } from '../../src/core/serve/documents.ts';
 import { repositoriesOf } from '../../src/core/serve/repositories.ts';
 import { digestFor } from '../../src/core/serve/tagged.ts';
@@ -495,28 +496,67 @@ test('what an unsigned index lists, and nobody vouches for, comes in and goes on
   ));
 
 test('under a policy an import brings no image as a referrer, whatever index lists the image', () =>
-  withWorld(async ({ store, registry, signer, ref, path, far }) => {
-    const { mediaType, digest, bytes } = amd64.root;
-    const subject = { mediaType, digest, size: bytes.length };
-    const evil = await buildImage({
-      layers: [{ entries: [{ name: 'f', data: 'evil' }] }],
-      platform: { os: 'linux', architecture: 'arm64' },
-      manifest: { subject },
-    });
-    const leads = buildIndex([evil], { subject });
-    registry.push(REPO, '1', amd64);
-    registry.push(REPO, 'leads', leads);
-    const signed = FORMS.map((form) => signer.sign(registry, REPO, digest, form));
-    await fetch(ref, { store, signatures: true });
-    await fetch(`${registry.host}/${REPO}:leads`, { store, platforms: 'all' });
-    await exportImages([ref], { store, to: { directory: path('o') }, referrers: true });
-    const there = await far();
-    const said = await loadTold(there, path('o'), { verify: by(signer) });
-    const found = await here(there);
-    for (const one of [evil, leads]) assert.ok(!found.includes(one.root.digest), said);
-    for (const one of signed) assert.ok(found.includes(one), said);
-    assert.equal(said.match(/nobody vouches for what it is, or leads to/g)?.length, 2, said);
-  }));
+  withWorld(
+    async ({ store, registry, signer, ref, path, far }) => {
+      const { mediaType, digest, bytes } = amd64.root;
+      const subject = { mediaType, digest, size: bytes.length };
+      const evil = await buildImage({
+        layers: [{ entries: [{ name: 'f', data: 'evil' }] }],
+        platform: { os: 'linux', architecture: 'arm64' },
+        manifest: { subject },
+      });
+      const leads = buildIndex([evil], { subject });
+      const parts = artifactOf(evil, subject);
+      registry.push(REPO, '1', amd64);
+      registry.push(REPO, 'leads', leads);
+      registry.push(REPO, 'parts', parts);
+      const signed = FORMS.map((form) => signer.sign(registry, REPO, digest, form));
+      await fetch(ref, { store, signatures: true });
+      for (const tag of ['leads', 'parts'])
+        await fetch(`${registry.host}/${REPO}:${tag}`, { store, platforms: 'all' });
+      await exportImages([ref], { store, to: { directory: path('o') }, referrers: true });
+      const there = await far();
+      const said = await loadTold(there, path('o'), { verify: by(signer) });
+      const found = await here(there);
+      for (const one of [evil, leads, parts]) assert.ok(!found.includes(one.root.digest), said);
+      for (const one of signed) assert.ok(found.includes(one), said);
+      assert.equal(said.match(/nobody vouches for what it is, or leads to/g)?.length, 3, said);
+
+      const told: string[] = [];
+      const onProgress = (event: ProgressEvent) =>
+        void (event.type === 'warning' && told.push(event.message));
+      const how = { verify: by(signer), referrers: true, plainHttp: true, onProgress } as const;
+      await copy(ref, `${registry.host}/on/app:1`, how);
+      for (const one of [evil, leads, parts])
+        assert.equal(await registry.content('on/app', one.root.digest), undefined, told.join());
+      assert.ok(await registry.content('on/app', signed[FORMS.indexOf('bundle')] ?? ''), told.join());
+    },
+    { ...API, uploads: {} },
+  ));
+
+/** An image as the opaque parts of something that refers to `subject`. */
+function artifactOf(image: TestImage, subject: object): TestImage {
+  const blob = (bytes: Uint8Array) => ({
+    mediaType: 'application/vnd.x',
+    digest: digestOf(bytes),
+    size: bytes.length,
+  });
+  const empty = new TextEncoder().encode('{}');
+  const all = [image.root.bytes, ...image.blobs.values()];
+  const bytes = new TextEncoder().encode(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      artifactType: 'application/vnd.x',
+      config: { ...blob(empty), mediaType: 'application/vnd.oci.empty.v1+json' },
+      layers: all.map(blob),
+      subject,
+    }),
+  );
+  const blobs = new Map([empty, ...all].map((one) => [digestOf(one), one]));
+  const root = { mediaType: OCI_MANIFEST, digest: digestOf(bytes), bytes };
+  return { ...image, root, manifests: [root], blobs };
+}
 
 test('a damaged signature in the store is none, and is told; a pull replaces it', () =>
   withWorld(async ({ store, registry, signer, run }) => {

@@ -147,7 +147,7 @@ export interface BringingReferrers {
   /** Digests of the manifests and indexes of the images that the archive brings, to a name of an image of theirs; undefined: several repositories have the document. */
   readonly documents: ReadonlyMap<string, string | undefined>;
   /** Whether a document leads to what may not come in. */
-  readonly isStrange: (desc: Descriptor) => Promise<boolean>;
+  readonly isStrange: (desc: Descriptor, call: Call) => Promise<boolean>;
 }
 
 /** A manifest with layers of files, and an index of manifests, is no signature. */
@@ -219,7 +219,7 @@ async function whyNot(
   try {
     const bytes = await read(desc, call);
     if (!isAbout(subject, bytes, desc.digest)) return `it does not refer to ${subject}`;
-    if (await isStrange(desc)) return 'nobody vouches for what it is, or leads to';
+    if (await isStrange(desc, call)) return 'nobody vouches for what it is, or leads to';
     await bring(attachmentTo(subject, bytes, desc.digest)?.kind);
     return undefined;
   } catch (err) {

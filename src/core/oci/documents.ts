@@ -125,6 +125,12 @@ export function documentType(bytes: Uint8Array, said: string): string | undefine
   return [own, said].find((type) => MEDIA_TYPE.test(type) && !GENERAL_TYPES.has(type));
 }
 
+/** Whether the bytes are a manifest or an index for whoever reads them as one, whatever type they were listed with. */
+export function canBeDocument(bytes: Uint8Array): boolean {
+  const type = documentType(bytes, '');
+  return type !== undefined && isDocumentType(type);
+}
+
 function isDocumentType(mediaType: string): boolean {
   return isManifestType(mediaType) || isIndexType(mediaType) || isSchema1Type(mediaType);
 }

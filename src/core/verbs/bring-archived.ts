@@ -20,7 +20,7 @@ import type { ImportJob, ImportOptions } from './import-options.ts';
 import type { PullOptions, UnpackedPlatform } from './options.ts';
 import { fetchAndUnpack } from './pull.ts';
 import type { JudgedImage } from './record-imported.ts';
-import { holdsImage, leadsTo, type ReadDocument, strangersOf } from './strangers.ts';
+import { openStrangerCheck, type ReadDocument } from './strangers.ts';
 
 /** Blobs of an image that are waited for at once, where they arrive one after another. */
 const AWAITED = 64;
@@ -144,10 +144,7 @@ export async function bringOthers(
   if (first === undefined || referrers.length === 0) return;
   const documents = await documentsOf(content, images, job);
   const read: ReadDocument = (desc, call) => readBlob(blobs, desc, MAX_MANIFEST_BYTES, call);
-  const strangers = await strangersOf(read, images, job);
-  const isGated = images.some(({ verified }) => verified.length > 0);
-  const isStrange = async (desc: Descriptor) =>
-    (await leadsTo(strangers, read, desc, job)) || (isGated && (await holdsImage(read, desc, job)));
+  const isStrange = await openStrangerCheck(read, images, job);
   await bringReferrers(
     { content, read, report: job.report, documents, isStrange },
     referrers,

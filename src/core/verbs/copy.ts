@@ -1,8 +1,9 @@
 /** The verb `copy`: an image from a registry, or out of a layout, to a registry, through no store (crane copy, skopeo copy). */
+import { readBlob } from '../content/read.ts';
 import { fromRecord, HawserError, hintOf, ifFound, toRecord } from '../errors.ts';
 import { sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { childrenOf } from '../oci/documents.ts';
+import { childrenOf, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
 import { isDocumentType } from '../oci/media-types.ts';
 import type { Call } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -20,7 +21,7 @@ import type { FetchResult, VerbOptions } from './options.ts';
 import { type Pushes, pushesTogether, type SendOptions } from './push.ts';
 import { type CargoOptions, loadCargo } from './push-cargo.ts';
 import { requireVouched } from './require-vouched.ts';
-import { leadsTo, type ReadDocument, strangersOf } from './strangers.ts';
+import { openStrangerCheck, type ReadDocument } from './strangers.ts';
 
 export interface CopyDeps {
   /** Reads. */
@@ -68,10 +69,12 @@ export async function copy(deps: CopyDeps, options: CopyOptions): Promise<FetchR
   const { target, cargo: bare } = await loadCargo(loading, { target: root }, to, what, 'copy', call);
   const read: ReadDocument = async (desc, call) => {
     content.know(desc);
-    return await content.document(desc, call);
+    return isDocumentType(desc.mediaType)
+      ? await content.document(desc, call)
+      : await readBlob(content, desc, MAX_MANIFEST_BYTES, call);
   };
-  const strangers = await strangersOf(read, [{ target: root, verified }], call);
-  const finding = { ...deps, read, warn, from, strangers };
+  const isStrange = await openStrangerCheck(read, [{ target: root, verified }], call);
+  const finding = { ...deps, read, warn, from, isStrange };
   const cargo = options.referrers ? await withReferrers(finding, bare, root, call) : bare;
   const entries = entriesOf(verified);
   if (entries !== undefined) requireVouched(bare, entries, from);
@@ -117,13 +120,13 @@ export function isOneRegistry(from: Reference, to: Reference): boolean {
 interface Finding extends Pick<CopyDeps, 'source'> {
   readonly from: Reference;
   readonly read: ReadDocument;
-  /** What may not go on. */
-  readonly strangers: ReadonlySet<string>;
+  /** Whether a document leads to what may not go on. */
+  readonly isStrange: (desc: Descriptor, call: Call) => Promise<boolean>;
   readonly warn: (message: string) => void;
 }
 
 async function withReferrers(
-  { source, from, read, strangers, warn }: Finding,
+  { source, from, read, isStrange, warn }: Finding,
   cargo: Cargo,
   root: Descriptor,
   call: Call,
@@ -141,7 +144,7 @@ async function withReferrers(
     subjects = [];
     for (const desc of fresh) {
       if (referrers.size >= MAX_REFERRERS) throw tooMany(from);
-      if (await leadsTo(strangers, read, desc, call)) {
+      if (await isStrange(desc, call)) {
         warn(`Left out the referrer ${desc.digest}: nobody vouches for what it is, or leads to`);
         continue;
       }

@@ -5,13 +5,14 @@ import { HawserError, ifFound } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import {
+  canBeDocument,
   documentType,
   MAX_MANIFEST_BYTES,
   type Manifest,
   parseIndex,
   parseManifest,
 } from '../oci/documents.ts';
-import { isDocumentType, isIndexType, isManifestType, isSchema1Type } from '../oci/media-types.ts';
+import { isIndexType, isManifestType } from '../oci/media-types.ts';
 import { holdsSignatures } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import { MAX_BUNDLE, MAX_MANIFEST, MAX_SIGNATURES } from '../trust/candidates.ts';
@@ -96,8 +97,7 @@ const EMPTY_OBJECT = 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c
 
 /** What says nothing of its type when asked as a document, and is a JSON object: no layer is one, and no manifest or index passes. */
 function isPlain(bytes: Uint8Array): boolean {
-  const type = documentType(bytes, JSON_OBJECT);
-  return type !== undefined && !isDocumentType(type) && !isSchema1Type(type);
+  return documentType(bytes, JSON_OBJECT) !== undefined && !canBeDocument(bytes);
 }
 
 /** Given back by `documentType` for a JSON object that has no type of its own. */

@@ -40,7 +40,7 @@ export async function askHelper(
   return { ...told, username: answer.Username, secret: answer.Secret };
 }
 
-/** `input` goes to the helper and into no message. Undefined when a helper that erases has nothing to erase. */
+/** `input` goes to the helper and into no message. A helper that erases and has nothing to erase is no error. */
 export async function changeHelper(
   programs: Programs,
   { name, verb, input }: { readonly name: string; readonly verb: 'store' | 'erase'; readonly input: string },
