@@ -1,5 +1,5 @@
 /**
- * Many pulls in one process leave nothing behind: no thread, no descriptor, no memory. HAWSER_LEAKS says how many pulls (default 32; 16 on Node 22 and
+ * Many pulls in one process leave nothing behind: no thread, no descriptor, no memory. HAWSER_LEAKS says how many pulls (default 32; none on Node 22 and
  * Deno, which share all but the decoders and the system calls).
  */
 import assert from 'node:assert/strict';
