@@ -357,6 +357,23 @@ test('of one digest in two repositories, each gets its own signatures: served, a
         await push(name, { store, to: `${to.host}/${path}:1`, referrers: true });
         assert.equal(digestOf((await to.content(path, tag)) ?? new Uint8Array()), document, 'pushed');
       }
+
+      const [, first = ''] = own[0] ?? [];
+      const [, second = ''] = own[1] ?? [];
+      const fileOf = (one: string) => join(store.root, 'content/blobs/sha256', one.slice(7));
+      const { layers } = JSON.parse(readFileSync(fileOf(first), 'utf8'));
+      await content.delete(layers[0].digest);
+      await push(ref, { store, to: `${to.host}/parts/app:1`, referrers: true });
+      const pushed = (await to.content('parts/app', tag)) ?? new Uint8Array();
+      assert.equal(digestOf(pushed), second, 'one that is not whole is in no other one’s way');
+      const bytes = readFileSync(fileOf(first));
+      rmSync(fileOf(first));
+      writeFileSync(
+        fileOf(first),
+        bytes.map((one) => one ^ 1),
+      );
+      const served = await digestFor(documents, repositories.get(ref.replace(/:1$/, '')), tag, {});
+      assert.equal(served, second, 'one that is damaged is in no other one’s way');
     });
   } finally {
     await to.close();

@@ -13,16 +13,19 @@ const REMOVAL_TIME = 10_000;
 
 /** Whether nobody else is at work: no other process has the store open to write, and no verb of this one holds a lease. */
 async function isAlone(store: Store, call: Call): Promise<boolean> {
-  const working = store.db.prepare(
-    "SELECT 1 FROM labels WHERE type = 'leases' AND key = ? AND value = ? LIMIT 1",
-  );
-  if (working.get(OWNER_LABEL, store.owner.id) !== undefined) return false;
+  if (isBusy(store)) return false;
   for (const { name } of await store.runtime.fs.list(store.path('run'), call)) {
     const [, id] = /^([0-9a-f]{16})\.lock$/.exec(name) ?? [];
     if (id === undefined || id === store.owner.id) continue;
     if ((await store.owner.look(id, call)) === 'alive') return false;
   }
   return true;
+}
+
+/** Whether a verb of this process holds a lease. */
+function isBusy({ db, owner }: Store): boolean {
+  const working = db.prepare("SELECT 1 FROM labels WHERE type = 'leases' AND key = ? AND value = ? LIMIT 1");
+  return working.get(OWNER_LABEL, owner.id) !== undefined;
 }
 
 /** Whether a lease of any namespace has run out. */
@@ -59,7 +62,8 @@ export async function collectWhenDue(store: Store, call: Call, { exceeds, before
   else if (at !== undefined && (now >= at || at > now + COLLECTION_INTERVAL)) await collectAlone();
   else {
     if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
-    if (!store.hasNewImage) return;
+    // Of many images side by side, the last asks: measuring reads the whole store.
+    if (!store.hasNewImage || isBusy(store)) return;
     store.hasNewImage = false;
     if (!(await exceeds())) return;
     await store.write(() => setDue(store, now), call);

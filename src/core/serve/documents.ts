@@ -163,7 +163,9 @@ export class Documents {
     for (const { digest } of await this.#referring({ mediaType: '', digest: of.subject }, call)) {
       const info = await ifFound(this.#content.info(digest, call));
       if (info === undefined) continue;
-      const document = await this.#slots.run(call.signal, () => this.#read(info, call));
+      // A damaged one hides none of the others.
+      const reading = this.#slots.run(call.signal, () => this.#read(info, call));
+      const document = await ifFound(reading, 'DataLoss');
       if (document !== undefined && kindOf(info, document) === of.kind) found.push(info);
     }
     const { host, path } = repository;

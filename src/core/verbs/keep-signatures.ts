@@ -197,7 +197,9 @@ async function staleLabels(
   for (const { desc, kind } of await attachmentsOf(content, subject, call)) {
     if (kind !== 'sig' || now.has(desc.digest)) continue;
     if (!(await isOnlyFrom(content, desc.digest, reference, call))) continue;
-    for (const [key, value] of Object.entries(labels)) if (value === desc.digest) stale[key] = '';
+    // The label of a referrer alone: the image may list the document, too.
+    for (const key of Object.keys(subjectLabel(subject, desc)))
+      if (labels[key] === desc.digest) stale[key] = '';
   }
   return stale;
 }

@@ -96,16 +96,15 @@ export async function withReferrers(
     damaged: (err) => deps.warn(leftOutText(err)),
     ...call,
   });
-  const tags = await tagsFor(deps.content, all, image.name, call);
-  const found = all.filter(({ desc, kind }) => kind === undefined || tags.has(desc.digest));
-  for (const { desc, subject } of all.filter((one) => !found.includes(one)))
+  const descs = all.map(({ desc }) => desc);
+  const whole = await planReferrers(deps.content, descs, deps.warn, call);
+  const known = new Set(whole.map(({ desc }) => desc.digest));
+  const candidates = all.filter(({ desc }) => known.has(desc.digest));
+  const tags = await tagsFor(deps.content, candidates, image.name, call);
+  const left = candidates.filter(({ desc, kind }) => kind !== undefined && !tags.has(desc.digest));
+  for (const { desc, subject } of left)
     deps.warn(`Left out ${desc.digest}: another document goes to its tag, of ${subject}`);
-  const planned = await planReferrers(
-    deps.content,
-    found.map(({ desc }) => desc),
-    deps.warn,
-    call,
-  );
+  const planned = whole.filter(({ desc }) => !left.some((one) => one.desc.digest === desc.digest));
   // What an index lists goes before the index.
   const parts = once(planned.flatMap(({ blobs }) => [...blobs].reverse().map(({ desc }) => desc)));
   const referrers: ReferringDocument[] = [];
