@@ -1,9 +1,19 @@
 /** What a pull takes for a signature of an image: nothing else comes in beside the image, and what cannot be kept stops no pull. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { exportImages, fetch, type ProgressEvent, type Store, verifySignatures } from '../../src/mod.ts';
+import {
+  exportImages,
+  fetch,
+  importImages,
+  openStore,
+  type ProgressEvent,
+  type Store,
+  verify,
+  verifySignatures,
+} from '../../src/mod.ts';
 import { buildImage, buildIndex } from '../registry/image.ts';
 import type { RegistryOptions, TestRegistry } from '../registry/registry.ts';
 import { type Bench, withBench } from '../support/bench.ts';
@@ -194,4 +204,109 @@ test('a damaged document beside an image fails no export, which tells of it, and
     );
     const [judged] = await verifySignatures({ store, verify: { keys: [signer.key] }, images: [ref] });
     assert.equal(judged?.problem, undefined);
+  }));
+
+const inStore = (store: Store) => ({ store, unpack: false, platforms: ['linux/amd64'] });
+
+/** Brings the index for linux/amd64 by the signature of that entry, out of `from`, an archive with all of the index. */
+const CAME: readonly (readonly [
+  how: string,
+  bring: (store: Store, ref: string, from: string, verify: { keys: string[] }) => Promise<unknown>,
+])[] = [
+  ['pulled', (store, ref, _, verify) => fetch(ref, { ...inStore(store), verify })],
+  [
+    'pulled with metadata',
+    (store, ref, _, verify) => fetch(ref, { ...inStore(store), verify, allMetadata: true }),
+  ],
+  [
+    'pulled with signatures',
+    (store, ref, _, verify) => fetch(ref, { ...inStore(store), verify, signatures: true }),
+  ],
+  ['imported', (store, _, from, verify) => importImages({ ...inStore(store), from, verify })],
+  [
+    'imported as a stream',
+    (store, _, from, verify) =>
+      importImages({ ...inStore(store), verify, from: new Blob([readFileSync(from)]).stream() }),
+  ],
+];
+
+for (const [how, bring] of CAME)
+  test(`of an index that nobody vouches for no other entry stays, and none that was let in goes: ${how}`, () =>
+    withWorld(async ({ store: near, registry, signer }) => {
+      const other = await evilImage();
+      const ref = registry.push(REPO, '1', buildIndex([good, other]));
+      signer.sign(registry, REPO, digest, 'bundle');
+      const dir = tempDir();
+      const from = join(dir.path, 'all.tar');
+      const store = await openStore({ root: join(dir.path, 'there') });
+      const keys = [signer.key];
+      const parts = [other.root.digest, ...other.blobs.keys()];
+      const isSound = async () => assert.deepEqual((await verify({ store })).damage, []);
+      const found = async (name: string) => {
+        await store.collect();
+        const left = await here(store);
+        return [name, ...(name === digest ? good : other).blobs.keys()].every((one) => left.includes(one));
+      };
+      try {
+        await fetch(ref, { store: near, platforms: 'all', signatures: true });
+        await exportImages([ref], { store: near, to: { file: from } });
+        await bring(store, ref, from, { keys });
+        await isSound();
+        await store.collect();
+        const left = await here(store);
+        for (const one of parts) assert.ok(!left.includes(one), one);
+        assert.ok(await found(digest));
+
+        // Under another name the entry is here by itself: nothing of the index is damaged for that.
+        await fetch(`${registry.host}/${REPO}@${other.root.digest}`, { store, platforms: 'all' });
+        await isSound();
+        signer.sign(registry, REPO, other.root.digest, 'bundle');
+        await fetch(ref, { store, verify: { keys }, platforms: ['linux/arm64'] });
+        await store.images.delete(`${registry.host}/${REPO}@${other.root.digest}`);
+        for (const one of [digest, other.root.digest]) assert.ok(await found(one), one);
+        await isSound();
+      } finally {
+        await store[Symbol.asyncDispose]();
+        dir[Symbol.dispose]();
+      }
+    }));
+
+test('a stream whose image may not come in leaves nothing', () =>
+  withWorld(async ({ store, registry, signer }) => {
+    const ref = registry.push(REPO, '1', good);
+    await fetch(ref, { store });
+    const dir = tempDir();
+    const from = join(dir.path, 'all.tar');
+    const there = await openStore({ root: join(dir.path, 'there') });
+    try {
+      const layout = join(dir.path, 'layout');
+      await exportImages([ref], { store, to: { directory: layout } });
+      // As others write archives: what the blobs are for comes last.
+      execFileSync('tar', ['-cf', from, '-C', layout, 'blobs', 'oci-layout', 'index.json']);
+      const stream = new Blob([readFileSync(from)]).stream();
+      const load = importImages({ ...inStore(there), from: stream, verify: { keys: [signer.key] } });
+      await assert.rejects(load, /is not signed/);
+      assert.deepEqual(await here(there), []);
+      assert.deepEqual(await there.leases.list(), []);
+    } finally {
+      await there[Symbol.asyncDispose]();
+      dir[Symbol.dispose]();
+    }
+  }));
+
+test('what the store has of an image that nobody vouches for, and has not collected, is no part of a signature', () =>
+  withWorld(async ({ store, registry, signer, warnings }) => {
+    const ref = registry.push(REPO, '1', good);
+    const evil = await evilImage();
+    const evilRef = registry.push('evil/app', '1', evil);
+    await fetch(evilRef, { store, platforms: 'all' });
+    await store.images.delete(evilRef);
+    const payload = signer.layer(registry, REPO, digest);
+    const bad = attach(registry, REPO, digest, [payload, ...asLayers({ registry, evil, payload }, SIMPLE)]);
+    const onProgress = telling(warnings);
+    await fetch(ref, { store, verify: { keys: [signer.key] }, signatures: true, onProgress });
+    assert.match(warnings.join(), /is no part of a signature/);
+    await store.collect();
+    const left = await here(store);
+    for (const one of [bad, evil.root.digest, ...evil.blobs.keys()]) assert.ok(!left.includes(one), one);
   }));

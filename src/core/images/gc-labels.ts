@@ -37,6 +37,29 @@ export function childLabels(children: readonly Descriptor[]): Labels {
   return labels;
 }
 
+/** Label of an index whose entries have come in one by one, as nobody vouches for the index: an entry without a label has not. */
+const BY_ENTRIES = 'hawser/admitted-by-entries';
+
+/** As `childLabels`, for those of the children that may come in. `before`: the labels that the document has. */
+export function admittedLabels(
+  children: readonly Descriptor[],
+  admitted: readonly Descriptor[],
+  before: Labels,
+): Labels {
+  const labels = childLabels(children);
+  if (admitted.length === children.length)
+    return before[BY_ENTRIES] === undefined ? labels : { ...labels, [BY_ENTRIES]: '' };
+  const digests = new Set<string>(admitted.map(({ digest }) => digest));
+  const kept = Object.entries(labels).filter(([, digest]) => digests.has(digest));
+  const isWhole = Object.entries(labels).every(([key, digest]) => before[key] === digest);
+  return { ...Object.fromEntries(kept), ...(isWhole ? {} : { [BY_ENTRIES]: 'true' }) };
+}
+
+/** Whether an index with these labels keeps only those of its entries that were let in. */
+export function isByEntries(labels: Labels): boolean {
+  return labels[BY_ENTRIES] !== undefined;
+}
+
 /** The labels of a converted manifest: all children counted, as containerd 1.6 does. */
 export function convertedLabels(children: readonly Descriptor[]): Labels {
   return Object.fromEntries(children.map(({ digest }, index) => [`${PREFIX}.${index}`, digest]));

@@ -1,4 +1,5 @@
 /** The verb `import`: images out of an archive or a directory into a store, unpacked and recorded (ctr images import, docker load). */
+import { cleanupSignal } from '../async/abort.ts';
 import { closingAfter } from '../async/cleanup.ts';
 import { ArchiveBlobs, readArchived } from '../carry/archive-blobs.ts';
 import { BUNDLE, MAX_BUNDLE, parseBundle } from '../carry/bundle.ts';
@@ -12,6 +13,7 @@ import { parseReference } from '../reference/parse.ts';
 import type { Evidence } from '../trust/evidence.ts';
 import { archivedImages } from './archived-images.ts';
 import { bringOthers, checkAndBring, type Opened } from './bring-archived.ts';
+import { endLease } from './end-lease.ts';
 import { passGate } from './gate.ts';
 import type { ImportDeps, ImportJob, ImportOptions } from './import-options.ts';
 import { withJob } from './job.ts';
@@ -36,32 +38,41 @@ export async function importImages(deps: ImportDeps, options: ImportOptions): Pr
     const snapshotter = deps.backend.snapshotter(options.snapshotter);
     await snapshotter.check?.({ oursOnly: oursOnly(options.layerSettings ?? {}), signal: options.signal });
   }
-  let hasBrought = false;
-  const result = await withJob(deps, options, async (job) => {
-    const { backend, clock, codecs, runtime } = deps;
-    const { signal, lease, report } = job;
-    const { fs, host } = runtime;
-    const open = {
-      content: backend.content,
-      clock,
-      report,
-      fs,
-      codecs,
-      hashers: deps.hashers,
-      random: (n: number) => host.random(n),
-    };
-    const archive = await openArchive(open, options.from, { digest: options.digest, signal, lease });
-    return await closingAfter(
-      () => importArchive(job, archive),
-      async () => {
-        await archive[Symbol.asyncDispose]();
-        hasBrought = (archive.arriving?.brought.size ?? 0) > 0;
-      },
-    );
+  const course: Course = { hasBrought: false, isRefused: false };
+  const importing = withJob(deps, options, (job) => openAndImport(job, course));
+  const result = await importing.catch(async (err: unknown) => {
+    if (course.isRefused && course.hasBrought) await collectRest(deps, options);
+    throw err;
   });
   const moved = result.images.some(({ before }) => before !== undefined);
-  if (hasBrought || moved) await collectRest(deps, options);
+  if (course.hasBrought || moved) await collectRest(deps, options);
   return result;
+}
+
+/** How an import went. */
+interface Course {
+  /** A stream has brought blobs. */
+  hasBrought: boolean;
+  /** An image may not come in. */
+  isRefused: boolean;
+}
+
+async function openAndImport(job: ImportJob, course: Course): Promise<ImportResult> {
+  const { signal, lease, report, options } = job;
+  const { backend, clock, codecs, hashers, runtime } = job.deps;
+  const { fs, host } = runtime;
+  const { content } = backend;
+  const open = { content, clock, report, fs, codecs, hashers, random: (n: number) => host.random(n) };
+  const archive = await openArchive(open, options.from, { digest: options.digest, signal, lease });
+  return await closingAfter(
+    () => importArchive(job, archive, course),
+    async () => {
+      await archive[Symbol.asyncDispose]();
+      course.hasBrought = (archive.arriving?.brought.size ?? 0) > 0;
+      // What has come with an image that may not come in is of no use to a later import.
+      if (course.isRefused) await ifFound(endLease(backend, lease, { signal: cleanupSignal() }));
+    },
+  );
 }
 
 /** What a stream brought and nobody wants, and what names named before. A failure is only a warning. */
@@ -73,7 +84,7 @@ async function collectRest({ backend }: ImportDeps, { signal, report }: ImportOp
   }
 }
 
-async function importArchive(job: ImportJob, archive: Archive): Promise<ImportResult> {
+async function importArchive(job: ImportJob, archive: Archive, course: Course): Promise<ImportResult> {
   const { deps, options, report, signal } = job;
   const { content } = deps.backend;
   const form = await formOf(archive, job);
@@ -85,7 +96,10 @@ async function importArchive(job: ImportJob, archive: Archive): Promise<ImportRe
   const { images, leftOut } = named;
   for (const message of leftOut) report({ type: 'warning', message });
   await refuseConflicts(job, images);
-  const judged = await judgedImages(job, images, layoutEvidence(blobs, roots));
+  const judged = await judgedImages(job, images, layoutEvidence(blobs, roots)).catch((err: unknown) => {
+    course.isRefused = isKind(err, 'PermissionDenied');
+    throw err;
+  });
   let known: Promise<readonly string[]> | undefined;
   const base = () => {
     known ??= baseOf(job, archive, form);

@@ -6,7 +6,7 @@ import type { Doubts } from '../download/doubts.ts';
 import type { BlobCall } from '../download/fetch-blob.ts';
 import { HawserError } from '../errors.ts';
 import { type Claims, claim, type DispatchOptions, dispatch } from '../images/dispatch.ts';
-import { childLabels, convertedLabels, sourceLabels } from '../images/gc-labels.ts';
+import { admittedLabels, convertedLabels, sourceLabels } from '../images/gc-labels.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
 import {
@@ -213,11 +213,15 @@ class Walk {
   }
 
   #wantedOf(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
-    if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(desc, this.#admitted(desc, children));
+    if (isIndexType(desc.mediaType)) return this.#choice.ofIndex(desc, this.#admittedOf(desc, children));
     if (isBlobListType(desc.mediaType)) return children;
     if (!isManifestType(desc.mediaType)) return [];
     if (desc.digest === this.#root.digest) this.#rootConfig = children[0];
     return largestFirst(this.#choice.ofManifest(desc, children));
+  }
+
+  #admittedOf(desc: Descriptor, children: readonly Descriptor[]): readonly Descriptor[] {
+    return isIndexType(desc.mediaType) ? this.#admitted(desc, children) : children;
   }
 
   /** Of an index that nobody vouches for: the entries that may come in, and indexes, as they may list such. */
@@ -240,12 +244,15 @@ class Walk {
     return this.#options.generated.has(digest);
   }
 
-  /** Labels all children, wanted or not, as containerd does; only what changes is written. */
+  /** Labels all children that may come in, wanted or not, as containerd does; only what changes is written. */
   async #label(desc: Descriptor, children: readonly Descriptor[], signal: AbortSignal): Promise<void> {
     const info = await this.#deps.content.info(desc.digest, { signal });
     const labels = this.#isGenerated(desc)
       ? convertedLabels(children)
-      : { ...childLabels(children), ...sourceLabels(this.#options.reference, info.labels) };
+      : {
+          ...admittedLabels(children, this.#admittedOf(desc, children), info.labels),
+          ...sourceLabels(this.#options.reference, info.labels),
+        };
     const { content, report } = this.#deps;
     await labelContent(content, info, labels, report, { signal });
   }

@@ -3,6 +3,7 @@ import type { Labels } from '../content/content-store.ts';
 import {
   childLabels,
   convertedLabels,
+  isByEntries,
   isLayerLabel,
   keepsConfig,
   snapshotLabelKey,
@@ -15,7 +16,8 @@ const SNAPSHOT_PREFIX = snapshotLabelKey('');
 
 /**
  * The changes after which the labels of a document keep its children; undefined when none is needed. No label is needed for a child that
- * is not here, and none for a layer whose manifest keeps its config: it was let go of on purpose (content prune references).
+ * is not here, for an entry of an index that was not let in, and for a layer whose manifest keeps its config: it was let go of on purpose
+ * (content prune references).
  */
 export function childLabelsFix(
   { mediaType }: Pick<Descriptor, 'mediaType'>,
@@ -24,7 +26,7 @@ export function childLabelsFix(
   isHere: (digest: Digest) => boolean = () => true,
 ): Labels | undefined {
   const mayLack = (key: string, digest: Digest): boolean =>
-    !isHere(digest) || (mayLackLayers(mediaType, labels) && isLayerLabel(key));
+    !isHere(digest) || isByEntries(labels) || (mayLackLayers(mediaType, labels) && isLayerLabel(key));
   const fixes = [childLabels(children), convertedLabels(children)].map((wanted) =>
     fixOf(wanted, labels, mayLack),
   );
