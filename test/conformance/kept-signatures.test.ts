@@ -10,6 +10,7 @@ import {
   importImages,
   openStore,
   type ProgressEvent,
+  repair,
   type Store,
   verify,
   verifySignatures,
@@ -184,13 +185,7 @@ test('a damaged document beside an image fails no export, which tells of it, and
     registry.push('mirror/app', '1', good);
     const sound = signer.sign(registry, 'mirror/app', digest, 'attachment', digest, REPO);
     await fetch(`${registry.host}/mirror/app:1`, { store, signatures: true });
-    const blob = join(store.root, 'content/blobs/sha256', bad.slice(7));
-    const bytes = readFileSync(blob);
-    rmSync(blob);
-    writeFileSync(
-      blob,
-      bytes.map((one) => one ^ 1),
-    );
+    damage(store, bad);
     const to = { file: join(store.root, '..', `kept-${digest.slice(7, 19)}.tar`) };
     try {
       const done = await exportImages([ref], { store, to, onProgress: telling(warnings) });
@@ -310,3 +305,50 @@ test('what the store has of an image that nobody vouches for, and has not collec
     const left = await here(store);
     for (const one of [bad, evil.root.digest, ...evil.blobs.keys()]) assert.ok(!left.includes(one), one);
   }));
+
+/** The blob's file gets other bytes. */
+function damage(store: Store, name: string): void {
+  const blob = join(store.root, 'content/blobs/sha256', name.slice(7));
+  const bytes = readFileSync(blob);
+  rmSync(blob);
+  writeFileSync(
+    blob,
+    bytes.map((one) => one ^ 1),
+  );
+}
+
+for (const form of ['attachment', 'bundle'] as const)
+  test(`a damaged signature of the store is found and mended with its image; where nobody has it, that is said: ${form}`, () =>
+    withWorld(async ({ store, registry, signer }) => {
+      const ref = registry.push(REPO, '1', buildIndex([good, await evilImage()]));
+      const signed = signer.sign(registry, REPO, digest, form);
+      await fetch(ref, { store, signatures: true, platforms: ['linux/amd64'] });
+      const { config, layers } = JSON.parse(
+        readFileSync(join(store.root, 'content/blobs/sha256', signed.slice(7)), 'utf8'),
+      );
+      const parts = [signed, layers[0].digest, config.digest];
+      const images = [ref];
+      const checked = async () => (await verify({ store, images, parts: ['content'] })).damage;
+      assert.deepEqual(await checked(), []);
+      const broken = [...parts.map((one) => [one]), parts];
+      for (const some of broken) {
+        for (const one of some) damage(store, one);
+        const [first, ...more] = await checked();
+        assert.ok(first?.type === 'blob' && first.digest === some[0]);
+        assert.deepEqual([first.images, more], [images, []], 'behind a damaged document nothing is told');
+        const { repaired, left } = await repair(ref, { store });
+        assert.deepEqual([repaired.length, left], [some.length, []]);
+        assert.deepEqual(await checked(), []);
+      }
+      const [judged] = await verifySignatures({ store, verify: { keys: [signer.key] } });
+      assert.equal(judged?.problem, undefined);
+
+      registry.faults.push({ match: new RegExp(parts.join('|')), status: 404 });
+      damage(store, signed);
+      const { left } = await repair(ref, { store });
+      assert.deepEqual(
+        left.map(({ damage }) => damage.type === 'blob' && damage.digest),
+        [signed],
+      );
+      assert.match(left[0]?.why ?? '', /from remote: not found$/);
+    }));

@@ -6,7 +6,10 @@ import type { Hashers } from '../ports/hashers.ts';
 import type { Provider } from './content-store.ts';
 import { STORED_DAMAGE } from './heal.ts';
 
-/** Reads a whole document into memory; never used for layers. More than `limit` bytes: ResourceExhausted. */
+/**
+ * Reads a whole document into memory; never used for layers. More than `limit` bytes: ResourceExhausted. DataLoss as `open` tells damage,
+ * and for bytes whose digest holds, but which are not as many as the descriptor says.
+ */
 export async function readBlob(
   provider: Provider,
   desc: Pick<Descriptor, 'digest' | 'size'>,
@@ -23,19 +26,24 @@ export async function readBlob(
   const bytes = new Uint8Array(desc.size);
   let filled = 0;
   for await (const chunk of stream) {
-    if (filled + chunk.length > bytes.length) throw changed(desc, filled + chunk.length);
-    bytes.set(chunk, filled);
+    if (filled + chunk.length <= bytes.length) bytes.set(chunk, filled);
     filled += chunk.length;
+    // What is longer is read on, for damage to be told first, which is at the end.
+    if (filled > limit) break;
   }
-  if (filled !== bytes.length) throw changed(desc, filled);
+  if (filled !== bytes.length) throw otherSize(desc, filled, limit);
   return bytes;
 }
 
-function changed(desc: Pick<Descriptor, 'digest' | 'size'>, got: number): HawserError {
+function otherSize(
+  { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+  got: number,
+  limit: number,
+): HawserError {
+  const has = got > limit ? `more than ${limit}` : got;
   return new HawserError(
     'DataLoss',
-    `Cannot read ${desc.digest}: it has ${got} bytes in the store, want ${desc.size}`,
-    { hint: STORED_DAMAGE },
+    `Cannot read ${digest}: it has ${has} bytes, not ${size} as its descriptor says`,
   );
 }
 

@@ -2,14 +2,16 @@
 import type { Info, Labels, Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { isKind, messageOf } from '../errors.ts';
-import { MAX_DEPTH } from '../images/dispatch.ts';
+import { MAX_DEPTH, MAX_NODES } from '../images/dispatch.ts';
 import { manifestFor } from '../images/find-manifest.ts';
+import { referrersIn } from '../images/gc-labels.ts';
 import type { Image } from '../images/image-store.ts';
 import { type LayerStep, planUnpack } from '../layers/layer-steps.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
+import { type Digest, isDigest } from '../oci/digest.ts';
 import {
   childrenOf,
+  documentType,
   MAX_CONFIG_BYTES,
   MAX_MANIFEST_BYTES,
   type Manifest,
@@ -17,7 +19,14 @@ import {
   parseIndex,
   parseManifest,
 } from '../oci/documents.ts';
-import { isDocumentType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
+import {
+  isDocumentType,
+  isIndexType,
+  isManifestType,
+  mayBeImageConfig,
+  OCI_MANIFEST,
+  OCTET_STREAM,
+} from '../oci/media-types.ts';
 import { only } from '../platforms/match.ts';
 import type { Call } from '../ports/call.ts';
 import type { Hashers } from '../ports/hashers.ts';
@@ -67,6 +76,7 @@ export class ImageWalk {
     const { wanted, absent } = await this.#manifestOf(image, call);
     const visit = new Visit(this, this.#deps, image.name, wanted, call);
     await visit.document(image.target, true, 0);
+    await visit.beside();
     if (absent === undefined || visit.hasManifest) return;
     await new Visit(this, this.#deps, image.name, absent, call).document(image.target, true, 0);
   }
@@ -134,7 +144,10 @@ class Visit {
   readonly #wanted: Digest | undefined;
   readonly #call: Call;
   readonly #seen = new Set<Digest>();
-  /** Whether a manifest was met. */
+  /** What labels of documents tie to them: signatures, SBOMs. */
+  readonly #referrers: Digest[] = [];
+  #isBeside = false;
+  /** Whether a manifest of the image was met. */
   hasManifest = false;
 
   constructor(walk: ImageWalk, deps: Deps, image: string, wanted: Digest | undefined, call: Call) {
@@ -145,8 +158,29 @@ class Visit {
     this.#call = call;
   }
 
+  /** What is tied to the documents that were visited, and to what is tied to them. None of it must be here. */
+  async beside(): Promise<void> {
+    this.#isBeside = true;
+    for (let at = 0; at < Math.min(this.#referrers.length, MAX_NODES); at++) {
+      const digest = this.#referrers[at];
+      const record = digest === undefined ? undefined : this.#deps.records.get(digest);
+      if (record === undefined || this.#seen.has(record.digest)) continue;
+      await this.document(await this.#described(record), false, 0);
+    }
+  }
+
+  /** Of a damaged one nothing tells the type: nearly all are of this one. */
+  async #described({ digest, size }: Info): Promise<Descriptor> {
+    const manifest = { mediaType: OCI_MANIFEST, digest, size };
+    const bytes = await this.#bytes(manifest, false);
+    const mediaType = bytes === undefined ? OCI_MANIFEST : (documentType(bytes, '') ?? OCTET_STREAM);
+    return { ...manifest, mediaType };
+  }
+
   /** Any descriptor: what is no document ends here. */
   async document(desc: Descriptor, required: boolean, depth: number): Promise<void> {
+    if (!this.#seen.has(desc.digest))
+      this.#referrers.push(...referrersIn(this.#labelsOf(desc)).filter(isDigest));
     const bytes = await this.#bytes(desc, required);
     if (bytes === undefined || this.#seen.has(desc.digest) || depth > MAX_DEPTH) return;
     this.#seen.add(desc.digest);
@@ -166,7 +200,7 @@ class Visit {
   }
 
   async #manifest(desc: Descriptor, manifest: Manifest): Promise<void> {
-    this.hasManifest = true;
+    this.hasManifest ||= !this.#isBeside;
     const required = desc.digest === this.#wanted;
     const children = [manifest.config, ...manifest.layers];
     const labels = this.#labelsOf(desc);
@@ -175,7 +209,7 @@ class Visit {
       const isGone = mayLackLayers(desc.mediaType, labels) && !kept.has(layer.digest);
       this.#present(layer, required && !isGone);
     }
-    if (!mayBeImageConfig(manifest.config.mediaType)) {
+    if (this.#isBeside || !mayBeImageConfig(manifest.config.mediaType)) {
       this.#present(manifest.config, required);
       return;
     }
