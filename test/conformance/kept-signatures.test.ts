@@ -352,3 +352,47 @@ for (const form of ['attachment', 'bundle'] as const)
       );
       assert.match(left[0]?.why ?? '', /from remote: not found$/);
     }));
+
+test('an archive may have many documents about an image beside the signature', () =>
+  withWorld(async ({ store, registry, signer }) => {
+    const ref = registry.push(REPO, '1', good);
+    signer.sign(registry, REPO, digest, 'bundle');
+    await fetch(ref, { store, signatures: true });
+    const dir = tempDir();
+    const from = join(dir.path, 'layout');
+    const there = await openStore({ root: join(dir.path, 'there') });
+    try {
+      await exportImages([ref], { store, to: { directory: from } });
+      const list = JSON.parse(readFileSync(join(from, 'index.json'), 'utf8'));
+      const annotations = { 'io.containerd.manifest.subject': digest };
+      const config = {
+        mediaType: 'application/vnd.oci.empty.v1+json',
+        digest: digestOf(Buffer.from('{}')),
+        size: 2,
+      };
+      for (let at = 0; at < 300; at++) {
+        const artifactType = at < 40 ? BUNDLE : 'application/spdx+json';
+        const layers = [{ mediaType: artifactType, digest: `sha256:${'0'.repeat(64)}`, size: 1 }];
+        const said = { [PREDICATE]: `https://spdx.dev/${at}` };
+        const parts = { artifactType, config, layers, subject, annotations: said };
+        const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, ...parts }));
+        const own = digestOf(bytes);
+        // The judge has no need of others.
+        if (artifactType === BUNDLE) writeFileSync(join(from, 'blobs/sha256', own.slice(7)), bytes);
+        list.manifests.unshift({
+          mediaType: MANIFEST,
+          digest: own,
+          size: bytes.length,
+          artifactType,
+          annotations,
+        });
+      }
+      writeFileSync(join(from, 'index.json'), JSON.stringify(list));
+      await importImages({ ...inStore(there), from, verify: { keys: [signer.key] } });
+      const [judged] = await verifySignatures({ store: there, verify: { keys: [signer.key] } });
+      assert.equal(judged?.problem, undefined);
+    } finally {
+      await there[Symbol.asyncDispose]();
+      dir[Symbol.dispose]();
+    }
+  }));

@@ -12,8 +12,8 @@ interface Documents {
 export interface ListOptions {
   /** Entries of a page at most. Default: no limit. */
   readonly page?: number;
-  /** Has the referrers API; `filters`: leaves out other artifact types, and says so. */
-  readonly referrers?: { readonly filters: boolean } | undefined;
+  /** Has the referrers API; `filters`: leaves out other artifact types, and says so; `annotations`: lists those of the manifests. */
+  readonly referrers?: { readonly filters: boolean; readonly annotations?: boolean } | undefined;
 }
 
 /** The names after `last`, at most `n`, with a link to the next page. */
@@ -53,7 +53,10 @@ export function referrersPage(
     if (manifest === undefined || subject?.digest !== digest) return [];
     const artifactType = document.artifactType as string | undefined;
     if (filters && artifactType !== type) return [];
-    return [{ mediaType: manifest.mediaType, digest: own, size: manifest.content.size, artifactType }];
+    const annotations = referrers?.annotations === true ? document.annotations : undefined;
+    return [
+      { mediaType: manifest.mediaType, digest: own, size: manifest.content.size, artifactType, annotations },
+    ];
   });
   const from = Number(url.searchParams.get('from') ?? 0);
   const shown = found.slice(from, from + (page ?? found.length));

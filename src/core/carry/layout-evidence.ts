@@ -43,15 +43,17 @@ export function layoutEvidence(blobs: Pick<Provider, 'open'>, roots: readonly De
     read,
     tagged,
     hint: LACKING,
-    async referrers(subject, artifactType, call) {
+    async referrers(subject, wanted, call) {
       const found: Descriptor[] = [];
-      for (const desc of candidates(roots, subject, artifactType)) {
+      for (const desc of candidates(roots, subject, wanted)) {
         const referrer = parseReferrer(await read(desc, MAX_MANIFEST_BYTES, call), desc);
-        if (referrer?.subject === subject) found.push({ ...desc, artifactType: referrer.artifactType });
+        if (referrer?.subject !== subject) continue;
+        const { artifactType, annotations } = referrer;
+        found.push({ ...desc, artifactType, annotations });
       }
       const list = await tagged(referrersTag(subject), MAX_MANIFEST_BYTES, call);
       const listed = list.flatMap(({ desc, bytes }) => childrenOf(desc, bytes));
-      const all = [...found, ...listed].filter((one) => one.artifactType === artifactType);
+      const all = [...found, ...listed].filter((one) => one.artifactType === wanted);
       return [...new Map(all.map((one) => [one.digest, one])).values()];
     },
   };
@@ -78,7 +80,8 @@ function candidates(
 ): readonly Descriptor[] {
   const found = roots.filter((one) => {
     const named = one.annotations?.[SUBJECT];
-    return named === undefined ? one.artifactType === artifactType : named === subject;
+    if (named === undefined) return one.artifactType === artifactType;
+    return named === subject && (one.artifactType ?? artifactType) === artifactType;
   });
   if (found.length > MAX_READ) throw tooMany(MAX_READ, 'referrers');
   return found;

@@ -29,6 +29,8 @@ export interface Referrer {
   readonly kind?: AttachmentKind | undefined;
   /** Whether the document is a signature, as far as types tell. Undefined: the document was not read. */
   readonly signs?: boolean | undefined;
+  /** The document's own. */
+  readonly annotations?: Descriptor['annotations'];
 }
 
 /** A store whose documents are read. */
@@ -265,7 +267,12 @@ function referrerOf(bytes: Uint8Array, digest: Digest): Referrer | undefined {
     if (parsed === undefined) return undefined;
     const { subject, artifactType, annotations } = parsed;
     const signs = isSignature({ ...desc, artifactType, annotations });
-    return { desc: { ...desc, artifactType, annotations: { [SUBJECT]: subject } }, subject, signs };
+    return {
+      desc: { ...desc, artifactType, annotations: { [SUBJECT]: subject } },
+      subject,
+      signs,
+      annotations,
+    };
   } catch {
     return undefined;
   }

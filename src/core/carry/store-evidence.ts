@@ -36,7 +36,9 @@ export function storeEvidence({ content, images }: SignatureStore): (reference: 
     async referrers(subject, artifactType, call) {
       here ??= referrersHere(content, { signaturesOnly: true, ...call });
       const found = (await here).filter((one) => one.subject === subject);
-      return found.map(({ desc }) => desc).filter((desc) => desc.artifactType === artifactType);
+      return found
+        .map(({ desc, annotations }) => ({ ...desc, annotations }))
+        .filter((desc) => desc.artifactType === artifactType);
     },
   });
 }

@@ -73,8 +73,18 @@ export function holdsSignatures(manifest: Manifest, subject: Digest): boolean {
   return manifest.subject?.digest === subject && isBundleType(layer?.mediaType) && others.length === 0;
 }
 
+/** What a bundle says that it is, as nobody has signed. Undefined: its descriptor does not say. */
+export function saidOf({
+  annotations = {},
+}: Pick<Descriptor, 'annotations'>): 'signature' | 'attestation' | undefined {
+  const predicate = annotations[PREDICATE];
+  if (predicate === undefined) return undefined;
+  return predicate === SIGNATURE ? 'signature' : 'attestation';
+}
+
 /** Whether a document that is about an image is a signature: what says more (an SBOM) may be large, and vouches for nothing. */
-export function isSignature({ artifactType, annotations = {} }: Descriptor): boolean {
-  if (isBundleType(artifactType)) return (annotations[PREDICATE] ?? SIGNATURE) === SIGNATURE;
+export function isSignature(desc: Descriptor): boolean {
+  const { artifactType } = desc;
+  if (isBundleType(artifactType)) return saidOf(desc) !== 'attestation';
   return artifactType === NOTATION_TYPE || kindOfType(artifactType) === 'sig';
 }

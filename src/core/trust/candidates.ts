@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts';
 import { parseManifest } from '../oci/documents.ts';
 import { type JsonObject, parseJson } from '../oci/json.ts';
 import { isManifestType } from '../oci/media-types.ts';
-import { attachmentTag, BUNDLE_TYPE, SIMPLE_SIGNING } from '../oci/signatures.ts';
+import { attachmentTag, BUNDLE_TYPE, SIMPLE_SIGNING, saidOf } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import { useless } from '../ports/signatures.ts';
 import type { Evidence } from './evidence.ts';
@@ -16,7 +16,10 @@ export const MAX_MANIFEST: number = 1024 * 1024;
 export const MAX_SIGNATURES = 64;
 /** Bytes. */
 export const MAX_PAYLOAD: number = 64 * 1024;
+/** Bundles that do not say that they are attestations. */
 export const MAX_BUNDLES = 32;
+/** Manifests of bundles that are read to find out what the bundles say that they are, where a list does not tell. */
+export const MAX_ASKED = 128;
 /** Bytes. */
 export const MAX_BUNDLE: number = 256 * 1024;
 
@@ -93,11 +96,47 @@ async function bundles(
 ): Promise<readonly Candidate<JsonObject>[]> {
   const all = await evidence.referrers(digest, BUNDLE_TYPE, call);
   const found = all.filter(({ artifactType }) => artifactType === BUNDLE_TYPE);
-  checkCount(found.length, MAX_BUNDLES, 'bundles');
-  return found.map((desc) => ({
+  const { likely, attestations } = await sorted(evidence, found, call);
+  return [...likely, ...attestations].map((desc, at) => ({
     document: desc.digest,
-    read: once((own) => bundle(evidence, digest, desc, own)),
+    read: once((own) =>
+      at < MAX_BUNDLES ? bundle(evidence, digest, desc, own) : Promise.reject(useless(ATTESTS)),
+    ),
   }));
+}
+
+const ATTESTS = 'says that it is an attestation, not a signature';
+
+/** What says that it is an attestation goes behind the rest, and counts to no limit: an image may have many. */
+async function sorted(
+  evidence: Evidence,
+  found: readonly Descriptor[],
+  call: Call,
+): Promise<{ readonly likely: readonly Descriptor[]; readonly attestations: readonly Descriptor[] }> {
+  const saying = (said: ReturnType<typeof saidOf>) => found.filter((one) => saidOf(one) === said);
+  const [likely, silent, attestations] = [saying('signature'), saying(undefined), saying('attestation')];
+  let asked = 0;
+  for (const desc of silent) {
+    const isEnough = likely.length + silent.length - asked <= MAX_BUNDLES;
+    if (isEnough || likely.length > MAX_BUNDLES || asked === MAX_ASKED) break;
+    asked++;
+    const said = await saidByManifest(evidence, desc, call);
+    (said === 'attestation' ? attestations : likely).push(desc);
+  }
+  likely.push(...silent.slice(asked));
+  checkCount(likely.length, MAX_BUNDLES, 'bundles');
+  return { likely, attestations };
+}
+
+/** Undefined also where the manifest cannot be had: the judge tells why. */
+async function saidByManifest(evidence: Evidence, desc: Descriptor, call: Call) {
+  try {
+    if (!isManifestType(desc.mediaType)) return undefined;
+    return saidOf(parseManifest(await evidence.read(desc, MAX_MANIFEST, call), desc));
+  } catch {
+    call.signal?.throwIfAborted();
+    return undefined;
+  }
 }
 
 async function bundle(evidence: Evidence, digest: Digest, desc: Descriptor, call: Call): Promise<JsonObject> {

@@ -10,7 +10,7 @@ import { parseReferrer } from '../oci/referrer.ts';
 import { attachmentKind, attachmentTag, BUNDLE_TYPE, isSignature } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
 import type { Reference } from '../reference/reference.ts';
-import { isFailureToLook, MAX_BUNDLES, MAX_MANIFEST } from '../trust/candidates.ts';
+import { isFailureToLook, MAX_ASKED, MAX_BUNDLES, MAX_MANIFEST } from '../trust/candidates.ts';
 import type { Evidence } from '../trust/evidence.ts';
 import { instancesOf } from '../trust/instances.ts';
 import type { RememberedEvidence } from '../trust/remembered.ts';
@@ -99,7 +99,7 @@ async function keepBundles(keeper: Keeper, subject: Digest, call: Call): Promise
   const bundles = (listed ?? []).filter(isSignature);
   let kept = 0;
   for (const [at, desc] of bundles.entries()) {
-    if (kept === MAX_BUNDLES || at === MOST_READ) {
+    if (kept === MAX_BUNDLES || at === MAX_ASKED) {
       const message = `There are ${bundles.length} bundles about ${subject}: only ${kept} signatures are kept`;
       job.report({ type: 'warning', message });
       return;
@@ -107,9 +107,6 @@ async function keepBundles(keeper: Keeper, subject: Digest, call: Call): Promise
     if (await keepOne(keeper, { subject, desc }, 'are not all kept', call, isSignature)) kept++;
   }
 }
-
-/** Documents of bundles that are read to find signatures among them. */
-const MOST_READ = 4 * MAX_BUNDLES;
 
 /** Whether the document was kept. What cannot be kept for what it is, and not for the state of a registry or the store, is told. */
 async function keepOne(

@@ -44,7 +44,8 @@ const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
 
 /** A registry where the image is `a:1`. */
 async function withRegistry(body: (registry: TestRegistry) => Promise<void>, api = true): Promise<void> {
-  const registry = await startRegistry(api ? { lists: { referrers: { filters: true } } } : {});
+  const referrers = { filters: true, annotations: true };
+  const registry = await startRegistry(api ? { lists: { referrers } } : {});
   registry.push('a', '1', image);
   try {
     await body(registry);
@@ -301,6 +302,76 @@ for (const [what, [prepare, says]] of Object.entries(ODD)) {
     }));
 }
 
+const PREDICATE = 'dev.sigstore.bundle.predicateType';
+const SBOM = { [PREDICATE]: 'https://spdx.dev/Document' };
+
+/** `count` attestations; their descriptors, with or without what they say that they are. */
+const attestations = (registry: TestRegistry, count: number, more: object = { annotations: SBOM }) =>
+  Array.from({ length: count }, (_, at) =>
+    refer(registry, bundleOf(ours.privateKey, { ...ofImage(), predicateType: SBOM[PREDICATE], at }), more),
+  );
+
+/** Puts a list as pushers write the fallback: its entries do not say what they are. */
+const list = (registry: TestRegistry, manifests: readonly unknown[]) =>
+  registry.putManifest(
+    'a',
+    DIGEST.replace(':', '-'),
+    INDEX,
+    json({ schemaVersion: 2, mediaType: INDEX, manifests }),
+  );
+
+test('an image with many attestations and one signature comes in; what says nothing of itself is asked', async () => {
+  await withRegistry(async (registry) => {
+    attestations(registry, 100);
+    refer(registry, bundleOf(ours.privateKey, ofImage()));
+    registry.requests.length = 0;
+    assertAccepted(await judged(registry));
+    assert.ok(registry.requests.length < 10, registry.log().join('\n'));
+  });
+  await withRegistry(async (registry) => {
+    const all = attestations(registry, 40);
+    list(registry, [...all, refer(registry, bundleOf(ours.privateKey, ofImage()))]);
+    assertAccepted(await judged(registry));
+  }, false);
+});
+
+test('attestations are looked at behind the rest, and so many only as there is room: what they say is a hint', () =>
+  withRegistry(async (registry) => {
+    attestations(registry, 40);
+    assertRefused(
+      await judged(registry),
+      /40 bundles, none good: 32 is an attestation.*; 8 says that it is an/,
+    );
+    // A signature that says to be something else is its own enemy, where it is one of many.
+    const lies = { annotations: SBOM };
+    refer(registry, bundleOf(ours.privateKey, ofImage()), lies);
+    registry.requests.length = 0;
+    await judged(registry);
+    assert.ok(registry.requests.length < 80, `${registry.requests.length}`);
+  }));
+
+for (const [what, count, more, says, most] of [
+  [
+    'that say that they are signatures',
+    33,
+    { annotations: { [PREDICATE]: STATEMENT.predicateType } },
+    33,
+    10,
+  ],
+  ['that say nothing', 50, {}, 50, 40],
+  ['that say what they are when they are asked', 200, { annotations: SBOM }, 200 - 128, 140],
+] as const)
+  test(`too many bundles ${what} are refused, with an end to the questions`, () =>
+    withRegistry(async (registry) => {
+      const all = attestations(registry, count, more);
+      const said = (one: object) => ('annotations' in more && count === 33 ? { ...one, ...more } : one);
+      list(registry, [...all.map(said), refer(registry, bundleOf(ours.privateKey, ofImage()))]);
+      registry.requests.length = 0;
+      const verdict = await judged(registry);
+      assertRefused(verdict, new RegExp(`there are ${says + 1} bundles, more than 32`));
+      assert.ok(registry.requests.length <= most, `${registry.requests.length}`);
+    }, false));
+
 test('the fallback list under the tag: an ordinary tag, which may hold anything', () =>
   withRegistry(async (registry) => {
     const tag = DIGEST.replace(':', '-');
@@ -311,15 +382,18 @@ test('the fallback list under the tag: an ordinary tag, which may hold anything'
       ...good,
       digest: `sha256:${String(at).padStart(64, '0')}`,
     }));
-    const list = (manifests: readonly unknown[]) => json({ schemaVersion: 2, mediaType: INDEX, manifests });
-    registry.putManifest('a', tag, INDEX, list([...junk, good]));
+    list(registry, [...junk, good]);
     assertRefused(await judged(registry), /there are 41 bundles/);
-    registry.putManifest('a', tag, INDEX, list([{ ...good, artifactType: 'application/spdx' }]));
+    list(registry, [{ ...good, artifactType: 'application/spdx' }]);
     assertRefused(await judged(registry), /is not signed/);
-    registry.putManifest('a', tag, INDEX, list([junk[0], good]));
+    list(registry, [junk[0], good]);
     const verdict = await judged(registry).catch((err) => err);
     assert.ok(isKind(verdict, 'NotFound') || verdict.accepted, String(verdict));
   }, false));
+
+function assertAccepted(verdict: Verdict): void {
+  assert.equal(verdict.accepted ? undefined : verdict.reason, undefined);
+}
 
 function hosts(...list: readonly Partial<Host>[]): RegistryOptions {
   const all = list.map((one) => ({
