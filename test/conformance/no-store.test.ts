@@ -1,35 +1,140 @@
-/** What only removes makes no store where there is none, and does not claim to have removed anything. */
+/** Only a command that brings something makes a store where there is none; every other one answers truly of an empty one. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import type { Command } from '../../src/cli/commands/command.ts';
+import { GRAMMAR } from '../../src/cli/commands/index.ts';
+import type { Runtime } from '../../src/core/runtime.ts';
 import { workerUrl } from '../../src/entry/worker-url.ts';
 import { composeRuntime } from '../../src/platform/compose.ts';
 import { runHere } from '../support/command-line.ts';
 import { parts } from '../support/this-runtime.ts';
 import { tempDir } from '../support/tmp.ts';
 
-const ROWS: readonly { readonly args: readonly string[]; readonly code: number; readonly out: RegExp }[] = [
-  { args: ['gc'], code: 0, out: /\b0\b/ },
-  { args: ['gc', '--json'], code: 0, out: /"blobs": ?0/ },
-  { args: ['gc', '--dry-run'], code: 0, out: /./ },
-  { args: ['unmount', 'DIR'], code: 1, out: /^$/ },
-  { args: ['unmount', '--rm', 'DIR'], code: 0, out: /^$/ },
-  { args: ['unmount', '--rm', '--json', 'DIR'], code: 0, out: /"found": ?false/ },
+/** They bring content or records, or make the store that they serve. */
+const MAKERS = [
+  ...['images pull', 'images import', 'content fetch', 'content fetch-object', 'content fetch-blob'],
+  ...['leases create', 'namespaces create', 'bootstrap', 'serve', 'lock'],
+  // Without a parent; with one: ROWS.
+  ...['snapshots prepare', 'snapshots view'],
+];
+/** They would ask over a network, or write a file of the user's. */
+const ELSEWHERE = [
+  ...['images resolve', 'tags', 'catalog', 'manifest', 'config', 'digest', 'referrers', 'verify', 'copy'],
+  ...['login', 'logout'],
 ];
 
-for (const { args, code, out } of ROWS) {
-  test(args.join(' '), async (t) => {
+/** What stands for an argument. DIR: an empty directory, OUT: a path that is free. */
+const ARGUMENTS: Readonly<Record<string, string>> = {
+  '<ref>': 'alpine',
+  '<ref...>': 'alpine',
+  '<ref:path>': 'alpine:/etc/passwd',
+  '<path>': '/etc/passwd',
+  '<target>': 'DIR',
+  '<dir>': 'OUT',
+  '<out>': 'OUT',
+  '[remote]': 'registry.test/app:1',
+  '[local...]': 'alpine',
+  '<new-ref>': 'base',
+  '[key=value...]': 'a=b',
+  '<digest>': `sha256:${'0'.repeat(64)}`,
+  '<digest|ref...>': `sha256:${'0'.repeat(64)}`,
+  '<references>': 'references',
+  '<id...>': 'lease',
+  '<name>': 'name',
+  '<name...>': 'name',
+  '<key>': 'key',
+  '<key...>': 'key',
+  '<bash|zsh|fish>': 'bash',
+};
+
+interface Row {
+  readonly args: readonly string[];
+  readonly code: number;
+  readonly out: RegExp;
+  readonly err: RegExp;
+}
+
+const FINE: Omit<Row, 'args'> = { code: 0, out: /(?:)/, err: /^$/ };
+/** Nothing is found. */
+const MISSING: Omit<Row, 'args'> = { code: 1, out: /^$/, err: /not found|is not in the store/ };
+/** With arguments that the grammar calls optional, and what answers otherwise than with nothing, or that nothing was found. */
+const ROWS: readonly Row[] = [
+  { args: ['gc'], ...FINE, out: /\b0 blobs/ },
+  { args: ['gc', '--json'], ...FINE, out: /"blobs": ?0/ },
+  { args: ['gc', '--dry-run'], ...FINE, out: /would remove nothing/ },
+  { args: ['gc', '--explain', `sha256:${'0'.repeat(64)}`], ...MISSING, err: /nothing in the store/ },
+  { args: ['images', 'unmount', 'DIR'], ...MISSING, err: /not a mount point/ },
+  { args: ['images', 'unmount', '--rm', 'DIR'], ...FINE, out: /^$/, err: /nothing was removed/ },
+  { args: ['images', 'unmount', '--rm', '--json', 'DIR'], ...FINE, out: /"found": ?false/, err: /warning/ },
+  { args: ['images', 'delete', 'alpine'], ...FINE, out: /^$/, err: /alpine: image not found/ },
+  { args: ['images', 'delete', '--dry-run', 'alpine'], ...FINE, err: /alpine: image not found/ },
+  { args: ['images', 'prune', '--all', '--dry-run'], ...FINE, out: /would remove nothing/ },
+  { args: ['images', 'repair', 'alpine'], ...MISSING },
+  { args: ['images', 'verify', 'alpine'], ...MISSING },
+  { args: ['images', 'unpack', '--rootfs', 'OUT', '--pull', 'never', 'alpine'], ...MISSING },
+  { args: ['content', 'prune', 'references', '--dry-run'], ...FINE, out: /would remove nothing/ },
+  { args: ['leases', 'delete', '--dry-run', 'lease'], ...FINE, out: /would remove nothing/ },
+  { args: ['snapshots', 'prepare', 'key', 'parent'], ...MISSING },
+  { args: ['snapshots', 'view', 'key', 'parent'], ...MISSING },
+  { args: ['snapshots', 'delete', '--dry-run', 'key'], ...MISSING },
+  { args: ['recover'], ...MISSING, err: /There is no store/ },
+];
+
+function rowOf({ path, args, flags }: Command): Row {
+  const words = args.flatMap((arg) => {
+    const word = ARGUMENTS[arg];
+    assert.ok(word !== undefined || arg.startsWith('['), `${path.join(' ')}: a word for ${arg}`);
+    return word === undefined ? [] : [word];
+  });
+  const more = flags.some(({ name }) => name === 'pull') ? ['--pull', 'never'] : [];
+  const finds = words.length > 0 && !['prune', 'completion'].includes(path.at(-1) ?? '');
+  return { args: [...path, ...more, ...words], ...(finds ? MISSING : FINE) };
+}
+
+function rows(): Row[] {
+  const apart = new Set([...MAKERS, ...ELSEWHERE, ...ROWS.map(({ args }) => args.slice(0, 2).join(' '))]);
+  const own = GRAMMAR.commands.filter(({ path }) => !apart.has(path.join(' ')));
+  return [...ROWS, ...own.map(rowOf)];
+}
+
+describe('where there is no store', () => {
+  let runtime: Runtime;
+  before(() => {
+    runtime = composeRuntime(parts, { workerUrl: workerUrl() });
+  });
+  after(async () => await runtime.workers[Symbol.asyncDispose]());
+
+  for (const { args, code, out, err } of rows()) {
+    test(args.join(' '), async (t) => {
+      const dir = tempDir();
+      t.after(() => dir[Symbol.dispose]());
+      const place = (name: string): string => join(dir.path, name);
+      mkdirSync(place('DIR'));
+      const given = args.map((arg) => (arg === 'DIR' || arg === 'OUT' ? place(arg) : arg));
+      const ran = await runHere(runtime, place('root'), given);
+      assert.equal(ran.code, code, ran.err);
+      assert.match(ran.out, out);
+      assert.match(ran.err, err);
+      assert.deepEqual([existsSync(place('root')), existsSync(place('OUT'))], [false, false]);
+    });
+  }
+
+  test('each word of the lists names a command', () => {
+    const all = new Set(GRAMMAR.commands.map(({ path }) => path.join(' ')));
+    for (const name of [...MAKERS, ...ELSEWHERE]) assert.ok(all.has(name), name);
+  });
+
+  test('a root with a policy only is none; what is not hawser’s is refused', async (t) => {
     const dir = tempDir();
     t.after(() => dir[Symbol.dispose]());
-    const [root, target] = [join(dir.path, 'root'), join(dir.path, 'target')];
-    mkdirSync(target);
-    const runtime = composeRuntime(parts, { workerUrl: workerUrl() });
-    const given = args.map((arg) => (arg === 'DIR' ? target : arg));
-    const ran = await runHere(runtime, root, given);
-    await runtime.workers[Symbol.asyncDispose]();
-    assert.equal(ran.code, code, ran.err);
-    assert.match(ran.out, out);
-    assert.equal(existsSync(root), false);
+    writeFileSync(join(dir.path, 'policy.toml'), '', { mode: 0o600 });
+    assert.equal((await runHere(runtime, dir.path, ['images', 'prune', '--all'])).code, 0);
+    assert.deepEqual(readdirSync(dir.path), ['policy.toml']);
+    writeFileSync(join(dir.path, 'mine'), '');
+    const refused = await runHere(runtime, dir.path, ['images', 'prune', '--all']);
+    assert.match(refused.err, /"mine".*not a hawser store/);
+    assert.deepEqual(readdirSync(dir.path).sort(), ['mine', 'policy.toml']);
   });
-}
+});

@@ -164,6 +164,7 @@ function limited(call: { removalTime?: number } & Call = {}): Call {
 export async function collect(store: Store, call?: { removalTime?: number } & Call): Promise<GcResult> {
   call?.signal?.throwIfAborted();
   store.checkWritable();
+  if (store.isVacant) return { blobs: 0, snapshots: 0, bytes: 0 };
   await lookAtOwners(store, call);
   await dateIngests(store, call);
   const files = await listFiles(store, call);

@@ -23,7 +23,7 @@ import { LocalNamespaces } from './namespace-rows.ts';
 import { Owner } from './owner.ts';
 import { exceedsPolicy, followAndTell, policySays } from './policy.ts';
 import { ensureLayout } from './projection.ts';
-import { DATABASE, inspectRoot, normalizeRoot, prepareRoot } from './root.ts';
+import { DATABASE, inspectRoot, isVacant, normalizeRoot, prepareRoot } from './root.ts';
 import { openDatabase, openDatabaseToRead } from './schema.ts';
 import { Extractions } from './snapshots/extractions.ts';
 import { NativeDriver } from './snapshots/native.ts';
@@ -53,6 +53,8 @@ export interface LocalOptions extends Call {
    * read-only or full file system; leases then protect nothing, and every other change fails with that reason.
    */
   readonly readOnly?: boolean | 'if-need-be' | undefined;
+  /** Makes no store where there is none: that store is empty and in memory, so that what is to be changed or removed is not found. */
+  readonly existing?: boolean | undefined;
   /**
    * `isolated`: a namespace gets a blob only by bringing its bytes, so that a digest alone does not open another namespace's
    * content (containerd's content_sharing_policy). Default `shared`.
@@ -94,6 +96,8 @@ export async function openLocalBackend(runtime: Runtime, opts: LocalOptions): Pr
 
 async function openStore(runtime: Runtime, root: string, opts: LocalOptions): Promise<Store> {
   if (opts.readOnly === true) return await openToRead(runtime, root, opts);
+  if (opts.existing === true && (await isVacant(runtime, root, opts)))
+    return await openToRead(runtime, root, opts, { isVacant: true });
   if (opts.readOnly !== 'if-need-be') return await openToWrite(runtime, root, opts);
   try {
     return await openToWrite(runtime, root, opts, (store) =>
@@ -101,7 +105,7 @@ async function openStore(runtime: Runtime, root: string, opts: LocalOptions): Pr
     );
   } catch (err) {
     if (errnoOf(err) !== 'EROFS' && !isKind(err, 'ResourceExhausted')) throw err;
-    return await openToRead(runtime, root, opts, err);
+    return await openToRead(runtime, root, opts, { unwritable: err });
   }
 }
 
@@ -109,14 +113,14 @@ async function openToRead(
   runtime: Runtime,
   root: string,
   opts: LocalOptions,
-  unwritable?: unknown,
+  why: { readonly unwritable?: unknown; readonly isVacant?: boolean } = {},
 ): Promise<Store> {
   const exists = await inspectRoot(runtime, root, opts);
   const { indexes: lostIndexes } = await lossOf(runtime, root, opts);
   const db = await openDatabaseToRead(runtime, exists ? `${root}/${DATABASE}` : undefined, opts);
   const owner = Owner.reader(runtime, `${root}/run`);
   const { namespace } = opts;
-  return new Store({ runtime, root, namespace, readOnly: true, unwritable, lostIndexes, db, owner });
+  return new Store({ ...{ runtime, root, namespace, readOnly: true, lostIndexes, db, owner }, ...why });
 }
 
 /** `check` runs last; when it fails, the store is closed again. */

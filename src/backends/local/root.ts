@@ -181,6 +181,15 @@ export async function prepareRoot(runtime: Runtime, root: string, call?: Call): 
   }
 }
 
+/** Whether there is no store, and nothing of one: the root is absent, or holds at most a policy. */
+export async function isVacant({ fs }: Runtime, root: string, call?: Call): Promise<boolean> {
+  const info = await fs.stat(root, call);
+  if (info === undefined) return true;
+  if (info.type !== 'directory') return false;
+  const names = (await fs.list(root, call)).map(({ name }) => name);
+  return names.every((name) => name === POLICY || name === 'lost+found');
+}
+
 /** The same checks for reading, without making anything. False when there is no store yet. */
 export async function inspectRoot(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
   try {

@@ -25,6 +25,8 @@ export class Store {
   readonly readOnly: boolean;
   /** Why a store that was to be written to can only be read. */
   readonly unwritable: unknown;
+  /** There is no store: the database is in memory, and empty. */
+  readonly isVacant: boolean;
   /** Of lost databases, when the store was opened (lost.ts): names in the root. */
   readonly lostIndexes: readonly string[];
   readonly db: Database;
@@ -45,6 +47,7 @@ export class Store {
   constructor(
     parts: Pick<Store, 'runtime' | 'root' | 'namespace' | 'readOnly' | 'lostIndexes' | 'db' | 'owner'> & {
       unwritable?: unknown;
+      isVacant?: boolean;
     },
   ) {
     this.runtime = parts.runtime;
@@ -52,6 +55,7 @@ export class Store {
     this.namespace = parts.namespace;
     this.readOnly = parts.readOnly;
     this.unwritable = parts.unwritable;
+    this.isVacant = parts.isVacant ?? false;
     this.lostIndexes = parts.lostIndexes;
     this.db = parts.db;
     this.owner = parts.owner;
@@ -147,7 +151,7 @@ export class Store {
   }
 
   checkWritable(): void {
-    if (!this.readOnly) return;
+    if (!this.readOnly || this.isVacant) return;
     if (this.unwritable !== undefined) throw wrap(`Cannot change the store ${this.root}`, this.unwritable);
     throw new HawserError(
       'FailedPrecondition',

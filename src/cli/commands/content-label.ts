@@ -1,6 +1,6 @@
 import { parseDigest } from '../../core/oci/digest.ts';
 import { JSON_DOCUMENT, REPLACE_ALL } from '../grammar/flags.ts';
-import { withBackend } from '../session/context.ts';
+import { withExisting } from '../session/context.ts';
 import { labelChanges } from '../session/labels.ts';
 import { BLOBS_HERE, orHint } from '../session/not-found.ts';
 import { type Command, command } from './command.ts';
@@ -15,7 +15,7 @@ Example:
   hawser content label sha256:... containerd.io/gc.root=yes`,
   flags: [REPLACE_ALL, JSON_DOCUMENT],
   run: async (context, input) =>
-    await withBackend(context, async ({ content }) => {
+    await withExisting(context, async ({ content }) => {
       const call = { signal: context.signal };
       const [given = '', ...texts] = input.args;
       const digest = parseDigest(given);

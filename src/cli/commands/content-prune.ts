@@ -4,7 +4,7 @@ import { chooseReferences, pruneReferences, withoutReferences } from '../../core
 import { bool } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT } from '../grammar/flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { warn, withBackend } from '../session/context.ts';
+import { warn, withExisting } from '../session/context.ts';
 import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -46,6 +46,6 @@ Example:
       await pruneReferences(backend, chosen, { signal });
       return { view: { type: 'gc', result: await backend.collect({ signal }), json } };
     };
-    return await withBackend(context, work, preview);
+    return await withExisting(context, work, { readOnly: preview });
   },
 });

@@ -3,7 +3,7 @@ import type { GcType } from '../../core/gc/survey.ts';
 import { isDigest, parseDigest } from '../../core/oci/digest.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { DRY_RUN, JSON_DOCUMENT } from '../grammar/flags.ts';
-import { withBackend } from '../session/context.ts';
+import { withExisting } from '../session/context.ts';
 import { BLOBS_HERE, orHint } from '../session/not-found.ts';
 import { previewRemoval, removeAll } from '../session/removal.ts';
 import { type Command, command } from './command.ts';
@@ -29,7 +29,7 @@ Examples:
   hawser content rm layer-sha256:...      # a ref of hawser content active`,
   flags: [DRY_RUN, JSON_DOCUMENT],
   run: async (context, input) =>
-    await withBackend(
+    await withExisting(
       context,
       async (backend) => {
         const json = input.get(JSON_DOCUMENT);
@@ -41,6 +41,6 @@ Examples:
         const removals = input.args.map((id) => ({ type: typeOf(id), id }));
         return await previewRemoval(context, backend, removals, json);
       },
-      input.get(DRY_RUN),
+      { readOnly: input.get(DRY_RUN) },
     ),
 });

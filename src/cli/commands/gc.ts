@@ -4,7 +4,7 @@ import { collectByPolicy, planByPolicy } from '../../core/verbs/collect.ts';
 import { bool } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT } from '../grammar/flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { lacksStore, withBackend } from '../session/context.ts';
+import { withExisting } from '../session/context.ts';
 import { fullName } from '../session/find-image.ts';
 import { type Command, command } from './command.ts';
 
@@ -12,8 +12,6 @@ const EXPLAIN = bool({
   name: 'explain',
   describe: 'say why each ID (a blob, image, snapshot, download or lease) stays or goes; remove nothing',
 });
-
-const NOTHING = { blobs: 0, snapshots: 0, bytes: 0 };
 
 export const gc: Command = command({
   path: ['gc'],
@@ -32,8 +30,7 @@ Examples:
     const [explain, json] = [input.get(EXPLAIN), input.get(JSON_DOCUMENT)];
     if (explain !== input.args.length > 0) throw usageError('--explain and an ID belong together');
     const preview = input.get(DRY_RUN) || explain;
-    if (!preview && (await lacksStore(context))) return { view: { type: 'gc', result: NOTHING, json } };
-    return await withBackend(
+    return await withExisting(
       context,
       async (backend) => {
         const { signal } = context;
@@ -46,7 +43,7 @@ Examples:
         const policy = { file, images: gone };
         return { view: { type: 'gc-explanation', plan: onlyOf(plan, input.args), policy, json }, ...told };
       },
-      preview,
+      { readOnly: preview },
     );
   },
 });

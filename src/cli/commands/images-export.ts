@@ -19,7 +19,7 @@ import { LIST_FILE, LIST_FORMS } from '../grammar/list-flags.ts';
 import { NETWORK_FLAGS, REGISTRY_FLAGS } from '../grammar/registry-flags.ts';
 import { ALL_PLATFORMS } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, warn, withBackend } from '../session/context.ts';
+import { type Context, warn, withExisting } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { imagesOf } from '../session/image-lists.ts';
 import { storeOf } from '../session/keep-out.ts';
@@ -197,7 +197,7 @@ export const imagesExport: Command = command({
     const files = input.get(LIST_FILE);
     const to = await targetOf(context);
     const options = await optionsOf(context);
-    return await withBackend(context, async (backend) => {
+    return await withExisting(context, async (backend) => {
       const listed = await imagesOf(context, [], files);
       for (const message of listed.warnings) await warn(context, `warning: ${message}`);
       if (listed.errors.length > 0 || (files.length > 0 && listed.images.length === 0))

@@ -1,5 +1,5 @@
 import { JSON_DOCUMENT, REPLACE_ALL } from '../grammar/flags.ts';
-import { withBackend } from '../session/context.ts';
+import { withExisting } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { labelChanges } from '../session/labels.ts';
 import { type Command, command } from './command.ts';
@@ -11,7 +11,7 @@ export const imagesLabel: Command = command({
   details: 'Example:\n  hawser images label alpine io.cri-containerd.pinned=pinned',
   flags: [REPLACE_ALL, JSON_DOCUMENT],
   run: async (context, input) =>
-    await withBackend(context, async ({ images }) => {
+    await withExisting(context, async ({ images }) => {
       const call = { signal: context.signal };
       const [given = '', ...texts] = input.args;
       const image = await findImage(images, given, call);

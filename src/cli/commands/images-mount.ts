@@ -6,7 +6,7 @@ import { bool, type NamesOf } from '../grammar/flag.ts';
 import { JSON_DOCUMENT, LABEL, PLATFORM, SNAPSHOTTER } from '../grammar/flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, warn, withBackend } from '../session/context.ts';
+import { type Context, warn, withExisting } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { labelsOf, storeDeps } from '../session/transfer.ts';
 import { type Command, command } from './command.ts';
@@ -67,7 +67,7 @@ export const imagesMount: Command = command({
     'The image has to be here already: nothing is pulled. The lease that keeps it has the target as its id.',
   flags: FLAGS,
   run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+    await withExisting(context, async (backend) => {
       if (input.arg(1) === '') throw usageError('please provide a target path to mount to');
       const { chainId, target } = await mount(context, backend);
       const json = input.get(JSON_DOCUMENT);

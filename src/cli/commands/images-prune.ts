@@ -6,7 +6,7 @@ import { choosePruned, type PruneChoice, pruneChosen } from '../../core/verbs/pr
 import { bool, count, duration, list, text } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT } from '../grammar/flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, withBackend } from '../session/context.ts';
+import { type Context, withExisting } from '../session/context.ts';
 import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -67,7 +67,7 @@ Examples:
       const outcome = await follow(context, backend, choice, json);
       return tooLarge === undefined ? outcome : { ...outcome, warnings: [`${file}: ${tooLarge}`] };
     };
-    return await withBackend(context, work, preview);
+    return await withExisting(context, work, { readOnly: preview });
   },
 });
 

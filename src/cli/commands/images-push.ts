@@ -11,7 +11,7 @@ import { bool, type NamesOf, text } from '../grammar/flag.ts';
 import { FAIL_FAST, LIST_FILE, LIST_FORMS } from '../grammar/list-flags.ts';
 import { PUSH_FLAGS } from '../grammar/push-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, warn, withBackend } from '../session/context.ts';
+import { type Context, warn, withExisting } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { imagesOf } from '../session/image-lists.ts';
 import { networkOptions } from '../session/network-options.ts';
@@ -99,7 +99,7 @@ async function withDeps<T>(
   work: (deps: PushDeps) => Promise<T>,
 ): Promise<T> {
   const options = { ...(await registryOptions(context, to)), ...networkOptions(context.input), report };
-  return await withBackend(context, (backend) => withRegistry(context, backend, options, work));
+  return await withExisting(context, (backend) => withRegistry(context, backend, options, work));
 }
 
 async function pushOne(

@@ -4,7 +4,7 @@ import { isCompanion } from '../../core/images/cri.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { bool } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT, SYNC } from '../grammar/flags.ts';
-import { type Context, show, warn, withBackend } from '../session/context.ts';
+import { type Context, show, warn, withExisting } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { previewRemoval, removedNames } from '../session/removal.ts';
 import type { Outcome } from '../views/view.ts';
@@ -30,7 +30,7 @@ export const imagesRemove: Command = command({
     const preview = input.get(DRY_RUN);
     const work = (backend: Backend) =>
       preview ? previewOf(context, backend, input.get(JSON_DOCUMENT)) : remove(context, backend);
-    return await withBackend(context, work, preview);
+    return await withExisting(context, work, { readOnly: preview });
   },
 });
 

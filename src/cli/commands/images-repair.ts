@@ -11,7 +11,7 @@ import { SNAPSHOTTER } from '../grammar/flags.ts';
 import { LIMIT_RATE } from '../grammar/registry-flags.ts';
 import { FETCH_FLAGS, type FetchFlag } from '../grammar/transfer-flags.ts';
 import { JSON_REPORT } from '../grammar/verify-flags.ts';
-import { type Context, warn, withBackend } from '../session/context.ts';
+import { type Context, warn, withExisting } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { fetchingOptions, paceOf, storeDeps, withRegistry } from '../session/transfer.ts';
 import { checkCredentials } from '../session/transfer-many.ts';
@@ -120,7 +120,7 @@ export const imagesRepair: Command = command({
   ].join('\n'),
   flags: [SNAPSHOTTER, JSON_REPORT, ...FETCH_FLAGS],
   run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+    await withExisting(context, async (backend) => {
       const { reports, failures } = await repairAll(context, backend);
       const left = reports.flatMap((report) => report.left).length;
       const view = { type: 'repair', reports, json: input.get(JSON_REPORT) } as const;

@@ -2,7 +2,7 @@ import { parseReference } from '../../core/reference/parse.ts';
 import { tagImage } from '../../core/verbs/tag.ts';
 import { bool } from '../grammar/flag.ts';
 import { JSON_DOCUMENT } from '../grammar/flags.ts';
-import { show, withBackend } from '../session/context.ts';
+import { show, withExisting } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { DONE, lines } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -18,7 +18,7 @@ export const imagesTag: Command = command({
   details: 'Example:\n  hawser images tag alpine registry.test/base:1',
   flags: [FORCE, JSON_DOCUMENT],
   run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+    await withExisting(context, async (backend) => {
       const { signal } = context;
       const [given = '', ...names] = input.args;
       const targets = names.map(parseReference);

@@ -3,7 +3,7 @@ import type { Backend } from '../../core/backend.ts';
 import { unmountImage } from '../../core/verbs/unmount.ts';
 import { bool } from '../grammar/flag.ts';
 import { JSON_DOCUMENT, SNAPSHOTTER } from '../grammar/flags.ts';
-import { lacksStore, warn, withBackend } from '../session/context.ts';
+import { warn, withExisting } from '../session/context.ts';
 import type { Outcome } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
@@ -17,7 +17,6 @@ export const imagesUnmount: Command = command({
   summary: 'unmount what images mount mounted',
   flags: [RM, SNAPSHOTTER, JSON_DOCUMENT],
   run: async (context, input) => {
-    const lacks = await lacksStore(context);
     const work = async (backend: Backend): Promise<Outcome> => {
       const { runtime, signal } = context;
       const given = absolutePath(input.arg(0), runtime.host);
@@ -37,6 +36,6 @@ export const imagesUnmount: Command = command({
       const lines = found ? [target] : [];
       return { view: { type: 'answer', of: 'unmounted', lines, members: { target, found }, json } };
     };
-    return await withBackend(context, work, lacks);
+    return await withExisting(context, work);
   },
 });

@@ -9,11 +9,12 @@ import { GATE_FLAGS } from '../grammar/gate-flags.ts';
 import { LAYER_FLAGS, layerSettings } from '../grammar/layer-flags.ts';
 import { FETCH_FLAGS, FOREIGN_URLS, PULL } from '../grammar/transfer-flags.ts';
 import { usageError } from '../grammar/usage-error.ts';
-import { type Context, withBackend, withLocalBackend } from '../session/context.ts';
+import { type Context, withExisting, withLocalBackend } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
 import { warner, withImage } from '../session/image-files.ts';
 import { storeOf } from '../session/keep-out.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage, vouched } from '../session/output-directory.ts';
+import { mayAsk } from '../session/pull-policy.ts';
 import { displayed, platformsOf, type Shown, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -54,7 +55,7 @@ async function toSnapshots(context: UnpackContext): Promise<void> {
   for (const flag of [...OUTPUT_FLAGS, ...GATE_FLAGS, PULL]) {
     if (input.has(flag)) throw usageError(`flag --${flag.name} goes with --rootfs`);
   }
-  await withBackend(context, async (backend) => {
+  await withExisting(context, async (backend) => {
     const image = await findImage(backend.images, input.arg(0), { signal });
     await displayed(context, shown(context), (report) =>
       unpackImage(storeDeps(context, backend), image, {
@@ -82,7 +83,7 @@ async function toRootfs(context: UnpackContext, target: string): Promise<void> {
         return vouched(await unpackRootfs(deps, present.image, { ...options, report }), present);
       });
     },
-    'if-need-be',
+    { readOnly: 'if-need-be', existing: !mayAsk(context) },
   );
 }
 

@@ -8,7 +8,7 @@ import type { Call } from '../../core/ports/call.ts';
 import { downloadsOf, endLease } from '../../core/verbs/end-lease.ts';
 import { duration, text } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT, QUIET, SYNC } from '../grammar/flags.ts';
-import { withBackend, withStore } from '../session/context.ts';
+import { withBackend, withExisting, withStore } from '../session/context.ts';
 import { orHint } from '../session/not-found.ts';
 import { previewRemoval, removeAll } from '../session/removal.ts';
 import { labelsOf } from '../session/transfer.ts';
@@ -103,7 +103,7 @@ const remove = command({
         orHint(endLease(backend, id, call), 'hawser leases ls lists the leases'),
       );
     };
-    return await withBackend(context, work, preview);
+    return await withExisting(context, work, { readOnly: preview });
   },
 });
 

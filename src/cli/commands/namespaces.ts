@@ -2,7 +2,7 @@
 import { wrap } from '../../core/errors.ts';
 import { labelledFields, parseFilters } from '../../core/filter/filter.ts';
 import { JSON_DOCUMENT, QUIET } from '../grammar/flags.ts';
-import { withBackend, withStore } from '../session/context.ts';
+import { withBackend, withExisting, withStore } from '../session/context.ts';
 import { orHint } from '../session/not-found.ts';
 import { removedNames } from '../session/removal.ts';
 import { labelsOf } from '../session/transfer.ts';
@@ -58,7 +58,7 @@ const label = command({
   details: 'Example:\n  hawser namespaces label ci owner=release',
   flags: [],
   run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+    await withExisting(context, async (backend) => {
       const [name = '', ...labels] = input.args;
       const call = { signal: context.signal };
       await orHint(backend.namespaceStore.label(name, labelsOf(labels, 'a label'), call), HERE);
@@ -75,7 +75,7 @@ const remove = command({
   details: 'Example:\n  hawser namespaces rm ci',
   flags: [JSON_DOCUMENT],
   run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+    await withExisting(context, async (backend) => {
       const removed: string[] = [];
       const failures: unknown[] = [];
       for (const name of input.args) {

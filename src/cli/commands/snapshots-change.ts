@@ -7,7 +7,7 @@ import type { Call } from '../../core/ports/call.ts';
 import type { Snapshotter } from '../../core/snapshots/snapshotter.ts';
 import { text } from '../grammar/flag.ts';
 import { DRY_RUN, JSON_DOCUMENT, REPLACE_ALL, SNAPSHOTTER } from '../grammar/flags.ts';
-import { type Context, withBackend } from '../session/context.ts';
+import { type Context, withBackend, withExisting } from '../session/context.ts';
 import { labelChanges } from '../session/labels.ts';
 import { orHint, SNAPSHOTS_HERE } from '../session/not-found.ts';
 import { previewRemoval, removeAll } from '../session/removal.ts';
@@ -29,9 +29,10 @@ async function make(
   context: Context<'snapshotter' | 'target' | 'json'>,
   how: 'prepare' | 'view',
 ): Promise<Outcome> {
-  return await withBackend(context, async (backend) => {
-    const { input, signal } = context;
-    const [key = '', parent = ''] = input.args;
+  const { input, signal } = context;
+  const [key = '', parent = ''] = input.args;
+  const open = parent === '' ? withBackend : withExisting;
+  return await open(context, async (backend) => {
     const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
     const opts = { labels: kept(context), signal };
     await orHint(snapshotter[how](key, parent, opts), SNAPSHOTS_HERE);
@@ -70,7 +71,7 @@ const commit = command({
     'Example:\n  hawser snapshots commit mine work',
   flags: [SNAPSHOTTER],
   run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+    await withExisting(context, async (backend) => {
       const call = { signal: context.signal };
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       const [name = '', key = ''] = input.args;
@@ -87,7 +88,7 @@ const label = command({
   details: 'Example:\n  hawser snapshots label work owner=me',
   flags: [SNAPSHOTTER, REPLACE_ALL, JSON_DOCUMENT],
   run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+    await withExisting(context, async (backend) => {
       const call = { signal: context.signal };
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       const [key = '', ...texts] = input.args;
@@ -133,7 +134,7 @@ const remove = command({
       const removals = await orHint(removalsOf(snapshotter, input.args, call), SNAPSHOTS_HERE);
       return await previewRemoval(context, backend, removals, json);
     };
-    return await withBackend(context, work, preview);
+    return await withExisting(context, work, { readOnly: preview });
   },
 });
 

@@ -1,7 +1,7 @@
 import { diffSnapshots } from '../../core/verbs/diff.ts';
 import { bool, list, text } from '../grammar/flag.ts';
 import { SNAPSHOTTER } from '../grammar/flags.ts';
-import { withBackend } from '../session/context.ts';
+import { withExisting } from '../session/context.ts';
 import { orHint, SNAPSHOTS_HERE } from '../session/not-found.ts';
 import { labelsOf, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
@@ -34,7 +34,7 @@ Example:
     --media-type application/vnd.oci.image.layer.v1.tar | tar -tv`,
   flags: [SNAPSHOTTER, MEDIA_TYPE, STORE, LABEL],
   run: async (context, input) =>
-    await withBackend(context, async (backend) => {
+    await withExisting(context, async (backend) => {
       const [first = '', second] = input.args;
       const [lower, upper] = second === undefined ? [undefined, first] : [first, second];
       const labels = {

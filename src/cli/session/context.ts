@@ -2,7 +2,7 @@
 import { chooseRoot } from '../../backends/local/default-root.ts';
 import { checkIdentifier } from '../../backends/local/identifiers.ts';
 import { lossWarning } from '../../backends/local/lost.ts';
-import type { LocalBackend } from '../../backends/local/open.ts';
+import type { LocalBackend, LocalOptions } from '../../backends/local/open.ts';
 import { absolutePath } from '../../core/absolute-path.ts';
 import { cleaningUp } from '../../core/async/cleanup.ts';
 import type { Backend } from '../../core/backend.ts';
@@ -50,11 +50,23 @@ export function makeContext(
 export async function withBackend<T>(
   context: Context,
   work: (backend: Backend) => Promise<T>,
-  readOnly = false,
+  access: Access = {},
 ): Promise<T> {
   const address = containerdAddress(context);
-  if (address === undefined) return await withLocalBackend(context, work, readOnly);
+  if (address === undefined) return await withLocalBackend(context, work, access);
   return await withContainerd(context, { address, namespace: namespaceOf(context.input) }, work);
+}
+
+/** What is done to a store of our own (LocalOptions). */
+type Access = Pick<LocalOptions, 'readOnly' | 'existing'>;
+
+/** Like `withBackend`, for what only changes, sends or removes what is there: makes no store where there is none. */
+export async function withExisting<T>(
+  context: Context,
+  work: (backend: Backend) => Promise<T>,
+  { readOnly }: Pick<Access, 'readOnly'> = {},
+): Promise<T> {
+  return await withBackend(context, work, { readOnly, existing: true });
 }
 
 /** Connects to the containerd of this socket for `work`. */
@@ -77,21 +89,21 @@ export async function withContainerd<T>(
 export async function withLocalBackend<T>(
   context: Context,
   work: (backend: LocalBackend) => Promise<T>,
-  readOnly: boolean | 'if-need-be' = false,
+  access: Access = {},
 ): Promise<T> {
   const warned = async (backend: LocalBackend): Promise<T> => {
     const loss = lossWarning(backend.lostIndexes);
     if (loss !== undefined) await warn(context, `warning: ${loss}`);
     return await work(backend);
   };
-  return await recoveringLocalBackend(context, warned, readOnly);
+  return await recoveringLocalBackend(context, warned, access);
 }
 
 /** Like `withLocalBackend`, for whoever knows of the loss. */
 export async function recoveringLocalBackend<T>(
   context: Context,
   work: (backend: LocalBackend) => Promise<T>,
-  readOnly: boolean | 'if-need-be' = false,
+  access: Access = {},
 ): Promise<T> {
   const root = localRoot(context);
   const namespace = namespaceOf(context.input);
@@ -99,7 +111,7 @@ export async function recoveringLocalBackend<T>(
     await warn(context, foreignNamespace(namespace, root));
   const { runtime, signal } = context;
   const contentSharing = context.input.get(CONTENT_SHARING);
-  const options = { root, namespace, signal, readOnly, contentSharing };
+  const options = { root, namespace, signal, ...access, contentSharing };
   const backend = await context.services.backends.local(runtime, options);
   return await cleaningUp(
     () => work(backend),
@@ -116,13 +128,6 @@ export function localRoot(context: Context): string {
   return chooseRoot(context.input.get(ROOT), context.runtime.host);
 }
 
-/** Whether nothing is at the root of our own store: what only removes then makes none. */
-export async function lacksStore(context: Context): Promise<boolean> {
-  if (containerdAddress(context) !== undefined) return false;
-  const { fs } = context.runtime;
-  return (await fs.stat(localRoot(context), { signal: context.signal })) === undefined;
-}
-
 /** Where the store of the command is: a directory, or the socket of a containerd. */
 export function storePlace(context: Context): string {
   return containerdAddress(context) ?? localRoot(context);
@@ -137,7 +142,7 @@ function foreignNamespace(namespace: string, root: string): string {
 
 /** Like `withBackend`, for commands that only read: nothing is created or changed, and a missing store counts as an empty one. */
 export async function withStore<T>(context: Context, work: (backend: Backend) => Promise<T>): Promise<T> {
-  return await withBackend(context, work, true);
+  return await withBackend(context, work, { readOnly: true });
 }
 
 /** Writes a view to standard output. */

@@ -36,10 +36,8 @@ export async function unmountImage(
   const wasMounted = await unmountOurs(runtime, target, record, { remove, signal });
   if (!remove) return { target, found: true };
   if (record !== undefined) await ifFound(record.snapshotter.remove(target, { signal }));
-  // A store that is open for reading, for there is none, refuses to delete.
-  const isLeased = (await backend.leases.list({ signal })).some(({ id }) => id === target);
-  if (isLeased) await ifFound(backend.leases.delete(target, { signal }));
-  if (wasMounted || record !== undefined || isLeased) return { target, found: true };
+  const lease = await ifFound(backend.leases.delete(target, { signal }).then(() => target));
+  if (wasMounted || record !== undefined || lease !== undefined) return { target, found: true };
   const message = `No image of this store was mounted at ${target}: nothing was removed`;
   report({ type: 'warning', message });
   return { target, found: false };
