@@ -24,6 +24,7 @@ import { buildImage, buildIndex, type TestImage } from '../registry/image.ts';
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { type Bench, rejectsWith, runtimeOf, withBench } from '../support/bench.ts';
 import { runHere } from '../support/command-line.ts';
+import { chosenSeed } from '../support/seed.ts';
 import {
   attach,
   attest,
@@ -35,6 +36,7 @@ import {
   type Signer,
 } from '../support/signing.ts';
 import { tempDir } from '../support/tmp.ts';
+import { random } from '../unit/archive/random.ts';
 
 const API: RegistryOptions = { lists: { referrers: { filters: true } } };
 const REPO = 'team/app';
@@ -807,3 +809,66 @@ test('push --referrers brings signatures to where cosign looks for them, and lea
     await to.close();
   }
 });
+
+/** Puts signatures of random forms beside what an index lists; those at cosign's tags by subject, and the bundles. */
+async function signAtRandom(registry: TestRegistry, signers: readonly Signer[], seed: number) {
+  const next = random(seed);
+  const pick = <T>(list: readonly T[]): T => list[next(list.length)] ?? assert.fail();
+  const subjects = [index, amd64, arm64].map(({ root }) => root.digest as string);
+  // A signature of a signature: cosign signs any manifest.
+  const bundles = subjects.flatMap((digest) =>
+    Array.from({ length: next(3) }, () => pick(signers).sign(registry, REPO, digest, 'bundle')),
+  );
+  const tagged = new Map<string, string>();
+  for (const digest of subjects) {
+    const before = [...tagged.values()];
+    if (next(4) === 0) continue;
+    if (next(2) === 0 && before.length > 0) {
+      // One document for several subjects, with a payload for each.
+      const document = pick(before);
+      const bytes = (await registry.content(REPO, document)) ?? assert.fail();
+      registry.putManifest(REPO, tagOf(digest), OCI_MANIFEST, bytes);
+      tagged.set(digest, document);
+    } else {
+      const layers = subjects.map((one) => pick(signers).layer(registry, REPO, one, { optional: next(9) }));
+      tagged.set(digest, attach(registry, REPO, digest, layers));
+    }
+  }
+  return { tagged, bundles: [...new Set(bundles)] };
+}
+
+const tagOf = (digest: string) => `${digest.replace(':', '-')}.sig`;
+
+for (let round = 0; round < 4; round++)
+  test(`whatever signs an image in the store signs it where it is pushed to, in both forms: round ${round}`, async (t) => {
+    const seed = chosenSeed() + round;
+    t.diagnostic(`HAWSER_SEED=${seed}`);
+    const to: TestRegistry = await startRegistry({ ...API, uploads: {} });
+    try {
+      await withWorld(async ({ store, registry, signer, other, ref, path, far }) => {
+        registry.push(REPO, '1', index);
+        const { tagged, bundles } = await signAtRandom(registry, [signer, other], seed);
+        await fetch(ref, { store, platforms: 'all', signatures: true });
+        await exportImages([ref], { store, to: { directory: path('o') } });
+        const there = await far();
+        await importImages({ store: there, from: path('o'), unpack: false, platforms: 'all' });
+        for (const [at, from] of [store, there].entries()) {
+          const repo = `far/app${at}`;
+          const told: string[] = [];
+          const onProgress = (event: ProgressEvent) =>
+            void (event.type === 'warning' && told.push(event.message));
+          for (let time = 0; time < 2; time++) {
+            await push(ref, { store: from, to: `${to.host}/${repo}:1`, referrers: true, onProgress });
+            for (const { root } of [index, amd64, arm64]) {
+              const bytes = await to.content(repo, tagOf(root.digest));
+              assert.equal(bytes && digestOf(bytes), tagged.get(root.digest), `HAWSER_SEED=${seed}`);
+            }
+            for (const one of bundles) assert.ok(await to.content(repo, one), `HAWSER_SEED=${seed}`);
+            assert.deepEqual(told, []);
+          }
+        }
+      });
+    } finally {
+      await to.close();
+    }
+  });

@@ -49,26 +49,31 @@ export interface ReferrerSearch extends TellingCall {
   readonly signaturesOnly: boolean;
 }
 
-/** All that refers to one of `subjects`, or to what does, and what labels tie to the subjects. Of all blobs, those that refer to others are read. */
+/**
+ * All that refers to one of `subjects`, or to what does, and what labels tie to them, but for the subjects themselves. Of all blobs, those that
+ * refer to others are read.
+ */
 export async function findReferrers(
   content: ReferrerContent,
   subjects: Iterable<Digest>,
   { signaturesOnly, damaged, ...call }: ReferrerSearch,
 ): Promise<Referrer[]> {
-  const known = new Set<string>();
   const all = await referrersHere(content, { signaturesOnly, ...call });
-  for (const subject of new Set(subjects)) {
-    known.add(subject);
-    all.push(...(await attachmentsOf(content, subject, { damaged, ...call })));
+  const own = new Set<string>(subjects);
+  const known = new Set<string>();
+  // One document may be about several.
+  const found = new Map<string, Referrer>();
+  let fresh = [...new Set(subjects)];
+  for (let step = 0; step < MAX_STEPS && fresh.length > 0; step++) {
+    const about = new Set<string>(fresh);
+    for (const subject of fresh) known.add(subject);
+    const next = all.filter(({ subject }) => about.has(subject));
+    for (const subject of fresh) next.push(...(await attachmentsOf(content, subject, { damaged, ...call })));
+    for (const one of next)
+      if (!own.has(one.desc.digest)) found.set(`${one.subject} ${one.desc.digest}`, one);
+    fresh = [...new Set(next.map(({ desc }) => desc.digest))].filter((digest) => !known.has(digest));
   }
-  const found: Referrer[] = [];
-  for (let step = 0; step < MAX_STEPS; step++) {
-    const next = all.filter(({ subject, desc }) => known.has(subject) && !known.has(desc.digest));
-    for (const { desc } of next) known.add(desc.digest);
-    found.push(...next);
-    if (next.length === 0) break;
-  }
-  return found;
+  return [...found.values()];
 }
 
 /** What labels of a document name, and what names no subject itself: cosign's signatures and attestations. A damaged one is left out. */

@@ -31,8 +31,8 @@ export interface Cargo {
 }
 
 export interface ReferringDocument extends Document {
-  /** Where cosign looks for the document, which does not say what it is about. */
-  readonly tag?: string | undefined;
+  /** Where cosign looks for the document, which does not say what it is about: of several subjects, several. Empty: it goes by its digest. */
+  readonly tags?: readonly string[] | undefined;
 }
 
 export interface PushImageDeps {
@@ -70,21 +70,29 @@ export async function pushImage(
     await pushDocument(deps, document, { object: document.desc.digest, isSparse: false }, call);
   await pushDocument(deps, cargo.root, { object, isSparse: cargo.isSparse }, call);
   for (const document of cargo.referrers)
-    await pushDocument(
-      deps,
-      document,
-      { object: await placeOf(deps, document, call), isSparse: false },
-      call,
-    );
+    for (const object of await placesOf(deps, document, call))
+      await pushDocument(deps, document, { object, isSparse: false }, call);
+}
+
+/** Each once. */
+async function placesOf(
+  deps: PushImageDeps,
+  { desc, tags = [] }: ReferringDocument,
+  call: Call,
+): Promise<ReadonlySet<string>> {
+  if (tags.length === 0) return new Set([desc.digest]);
+  const places = new Set<string>();
+  for (const tag of tags) places.add(await placeOf(deps, desc, tag, call));
+  return places;
 }
 
 /** The tag, unless the registry has other signatures there, which somebody has made for that repository. */
 async function placeOf(
   { writer, report }: PushImageDeps,
-  { desc, tag }: ReferringDocument,
+  desc: Descriptor,
+  tag: string,
   call: Call,
 ): Promise<string> {
-  if (tag === undefined) return desc.digest;
   if ((await whatIsAt(writer, desc, tag, call)) !== 'other') return tag;
   const message = `Left the tag ${tag} of ${writer.reference.host}/${writer.reference.repository}, which names other signatures, as it is`;
   report({ type: 'warning', message });

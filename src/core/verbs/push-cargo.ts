@@ -96,31 +96,36 @@ export async function withReferrers(
     damaged: (err) => deps.warn(leftOutText(err)),
     ...call,
   });
-  const descs = all.map(({ desc }) => desc);
+  const descs = once(all.map(({ desc }) => desc));
   const whole = await planReferrers(deps.content, descs, deps.warn, call);
   const known = new Set(whole.map(({ desc }) => desc.digest));
   const candidates = all.filter(({ desc }) => known.has(desc.digest));
   const tags = await tagsFor(deps.content, candidates, image.name, call);
-  const left = candidates.filter(({ desc, kind }) => kind !== undefined && !tags.has(desc.digest));
+  const left = candidates.filter(
+    ({ desc, subject, kind }) =>
+      kind !== undefined && tags.get(desc.digest)?.includes(attachmentTag(subject, kind)) !== true,
+  );
   for (const { desc, subject } of left)
     deps.warn(`Left out ${desc.digest}: another document goes to its tag, of ${subject}`);
-  const planned = whole.filter(({ desc }) => !left.some((one) => one.desc.digest === desc.digest));
+  const planned = whole.filter(
+    ({ desc }) => tags.has(desc.digest) || !left.some((one) => one.desc.digest === desc.digest),
+  );
   // What an index lists goes before the index.
   const parts = once(planned.flatMap(({ blobs }) => [...blobs].reverse().map(({ desc }) => desc)));
   const referrers: ReferringDocument[] = [];
   for (const desc of parts.filter(({ mediaType }) => isDocumentType(mediaType)))
-    referrers.push({ ...(await documentOf(deps, { desc }, call)), tag: tags.get(desc.digest) });
+    referrers.push({ ...(await documentOf(deps, { desc }, call)), tags: tags.get(desc.digest) });
   const blobs = parts.filter(({ mediaType }) => !isDocumentType(mediaType));
   return { ...cargo, blobs: once([...cargo.blobs, ...blobs]), referrers };
 }
 
-/** Digests of documents to the tags of cosign's that they get, one document a tag. */
+/** Digests of documents to the tags of cosign's that they get, one document a tag; one may be of several subjects. */
 async function tagsFor(
   content: InfoProvider,
   referrers: readonly Referrer[],
   name: string,
   call: Call,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const candidates = new Map<string, Info[]>();
   for (const { desc, subject, kind } of referrers) {
     if (kind === undefined) continue;
@@ -128,10 +133,10 @@ async function tagsFor(
     candidates.set(tag, [...(candidates.get(tag) ?? []), await content.info(desc.digest, call)]);
   }
   const repository = repositoryOf(name);
-  const tags = new Map<string, string>();
+  const tags = new Map<string, readonly string[]>();
   for (const [tag, infos] of candidates) {
     const one = preferred(infos, repository);
-    if (one !== undefined) tags.set(one.digest, tag);
+    if (one !== undefined) tags.set(one.digest, [...(tags.get(one.digest) ?? []), tag]);
   }
   return tags;
 }
