@@ -4,6 +4,7 @@ import { Buffer } from 'node:buffer';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   lchownSync,
   mkdirSync,
   rmSync,
@@ -274,6 +275,39 @@ test('policy: too large a store that another process works over is collected by 
     // No new name comes.
     await fetch(refs[2] ?? '', { store });
     assert.deepEqual(await namesOf(store), refs.slice(1));
+  });
+});
+
+test('policy: a size that no collection reaches is told once, and collects nothing, until something has changed', async () => {
+  await withBench(async ({ store, registry }) => {
+    const file = `${store.root}/policy.toml`;
+    const stray = `${store.root}/content/blobs/sha256/${'a'.repeat(64)}`;
+    const warnings: string[] = [];
+    const come = async (...tags: number[]) => {
+      warnings.length = 0;
+      for (const n of tags) {
+        const ref = registry.push('a/app', `${n}`, await big(n));
+        // Of each verb by itself, as of a command.
+        const own = await openStore({ root: store.root });
+        await fetch(ref, { store: own, onProgress: warningsInto(warnings) });
+        await own[Symbol.asyncDispose]();
+      }
+      return warnings.map((one) => one.replace(file, 'FILE'));
+    };
+    await store[Symbol.asyncDispose]();
+    writeFileSync(file, 'max-size = "3M"');
+    assert.equal((await come(0)).length, 1);
+    writeFileSync(stray, 'x');
+    assert.deepEqual(await come(1, 2), []);
+    assert.ok(existsSync(stray), 'nothing was collected');
+    writeFileSync(file, 'max-size = "2M"');
+    const told = await come(3, 4);
+    assert.equal(told.length, 1);
+    assert.match(told[0] ?? '', /^FILE: max-size: no image goes, .* more than 2097152 bytes/);
+    assert.ok(existsSync(stray));
+    writeFileSync(file, 'max-size = "10M"');
+    assert.match((await come(5)).join(), /^(Removed the image \S+, by the policy FILE,?){4}$/);
+    assert.ok(!existsSync(stray));
   });
 });
 

@@ -1,4 +1,4 @@
-/** The time of the next collection: a row of the store that whoever makes something useless sets to now. Within transactions. */
+/** The time of the next collection: a row of the store that whoever makes something useless sets to now; and what none reaches. Within transactions. */
 import { number } from './rows.ts';
 import type { Store } from './store.ts';
 
@@ -14,4 +14,15 @@ export function dueTime({ db }: Store): number | undefined {
 export function setDue({ db }: Store, at: number): void {
   if (db.prepare('UPDATE due SET at = ?').run(at).changes === 0)
     db.prepare('INSERT INTO due VALUES (?)').run(at);
+}
+
+/** The max-size of which the user was told that no collection reaches it; undefined where nobody was. */
+export function unmetSize({ db }: Store): number | undefined {
+  const row = db.prepare('SELECT max_size FROM unmet').get();
+  return row === undefined ? undefined : number(row, 'max_size');
+}
+
+export function setUnmet({ db }: Store, maxSize: number | undefined): void {
+  db.prepare('DELETE FROM unmet').run();
+  if (maxSize !== undefined) db.prepare('INSERT INTO unmet VALUES (?)').run(maxSize);
 }

@@ -3,8 +3,9 @@ import { isExpired } from '../../core/gc/references.ts';
 import { LEASE_EXPIRE_LABEL } from '../../core/leases/lease-store.ts';
 import type { Call } from '../../core/ports/call.ts';
 import { collect } from './collect.ts';
-import { COLLECTION_INTERVAL, dueTime, setDue } from './due-time.ts';
+import { COLLECTION_INTERVAL, dueTime, setDue, setUnmet, unmetSize } from './due-time.ts';
 import { OWNER_LABEL } from './owner.ts';
+import type { SizeAsks } from './policy.ts';
 import { text } from './rows.ts';
 import type { Store } from './store.ts';
 
@@ -38,35 +39,46 @@ function hasExpired({ db }: Store, now: number): boolean {
 
 /** What the policy of a store asks for. */
 interface Policy {
-  /** Whether the store takes more than the policy allows. */
-  readonly exceeds: () => Promise<boolean>;
+  /** What the size of the store asks for. */
+  readonly size: () => Promise<SizeAsks>;
+  readonly tell: (message: string) => void;
   readonly before: () => Promise<void>;
 }
 
 /**
  * `before`: what is to be done ahead of a collection; where that fails, the collection is made all the same, and its error thrown then.
- * `exceeds` is asked once for the images that were recorded since; a yes stays in the store for whoever is alone in it. A time that a clock
- * far ahead has set is no reason to wait for it.
+ * `size` is asked once for the images that were recorded since. A time that a clock far ahead has set is no reason to wait for it.
  */
-export async function collectWhenDue(store: Store, call: Call, { exceeds, before }: Policy): Promise<void> {
+export async function collectWhenDue(store: Store, call: Call, policy: Policy): Promise<void> {
   if (store.readOnly) return;
-  const collectAlone = async (): Promise<void> => {
-    if (!(await isAlone(store, call))) return;
-    const [ahead] = await Promise.allSettled([before()]);
-    await collect(store, { ...call, removalTime: REMOVAL_TIME });
-    if (ahead.status === 'rejected') throw ahead.reason;
-  };
   const now = store.now();
   const at = dueTime(store);
-  if (hasExpired(store, now)) await collectAlone();
-  else if (at !== undefined && (now >= at || at > now + COLLECTION_INTERVAL)) await collectAlone();
-  else {
-    if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
-    // Of many images side by side, the last asks: measuring reads the whole store.
-    if (!store.hasNewImage || isBusy(store)) return;
-    store.hasNewImage = false;
-    if (!(await exceeds())) return;
-    await store.write(() => setDue(store, now), call);
-    await collectAlone();
-  }
+  const isDue = hasExpired(store, now) || (at !== undefined && (now >= at || at > now + COLLECTION_INTERVAL));
+  if (isDue || (await isTooLarge(store, call, policy))) await collectAlone(store, call, policy);
+  else if (at === undefined) await store.write(() => setDue(store, now + COLLECTION_INTERVAL), call);
+}
+
+async function collectAlone(store: Store, call: Call, { before }: Pick<Policy, 'before'>): Promise<void> {
+  if (!(await isAlone(store, call))) return;
+  const [ahead] = await Promise.allSettled([before()]);
+  await collect(store, { ...call, removalTime: REMOVAL_TIME });
+  if (ahead.status === 'rejected') throw ahead.reason;
+}
+
+/**
+ * Whether images that have come since make a collection due: a yes stays in the store for whoever is alone in it. A size that no collection
+ * reaches is told once for each max-size, and is no reason for one.
+ */
+async function isTooLarge(store: Store, call: Call, { size, tell }: Policy): Promise<boolean> {
+  // Of many images side by side, the last asks: measuring reads the whole store.
+  if (!store.hasNewImage || isBusy(store)) return false;
+  store.hasNewImage = false;
+  const asks = await size();
+  const unmet = asks.type === 'more' ? asks.maxSize : undefined;
+  const isNews = unmet !== unmetSize(store);
+  if (isNews) await store.write(() => setUnmet(store, unmet), call);
+  if (asks.type === 'more' && isNews) tell(asks.message);
+  if (asks.type !== 'collection') return false;
+  await store.write(() => setDue(store, store.now()), call);
+  return true;
 }

@@ -21,7 +21,7 @@ import { LocalLeases } from './leases.ts';
 import { keepIndex, lossOf } from './lost.ts';
 import { LocalNamespaces } from './namespace-rows.ts';
 import { Owner } from './owner.ts';
-import { exceedsPolicy, followAndTell, policySays } from './policy.ts';
+import { followAndTell, policySays, sizeAsks } from './policy.ts';
 import { ensureLayout } from './projection.ts';
 import { DATABASE, inspectRoot, isVacant, normalizeRoot, prepareRoot } from './root.ts';
 import { openDatabase, openDatabaseToRead } from './schema.ts';
@@ -187,7 +187,8 @@ function assemble(
     collect: (call) => collect(store, call),
     collectWhenDue: ({ tell = () => {}, ...call } = {}) =>
       collectWhenDue(store, call, {
-        exceeds: () => exceedsPolicy(backend, store, call),
+        size: () => sizeAsks(backend, store, call),
+        tell,
         before: () => followAndTell(backend, tell, call),
       }),
     policy: (call) => policySays(backend, store, call),

@@ -3,7 +3,7 @@ import type { Backend, PolicySays } from '../../core/backend.ts';
 import { HawserError, hintOf, isKind, messageOf } from '../../core/errors.ts';
 import { totalOf } from '../../core/gc/usage.ts';
 import type { Call } from '../../core/ports/call.ts';
-import { chooseByPolicy, followPolicy, readPolicy } from '../../core/verbs/policy.ts';
+import { chooseByPolicy, followPolicy, policyWarnings, readPolicy } from '../../core/verbs/policy.ts';
 import type { Policy } from '../../core/verbs/policy-file.ts';
 import type { PruneRoles } from '../../core/verbs/prune.ts';
 import { hasPolicy, POLICY } from './root.ts';
@@ -38,10 +38,22 @@ export async function policySays(
   return { file: store.path(POLICY), goes, tooLarge };
 }
 
-/** Whether the store takes more than its policy allows. InvalidArgument for a file that is no policy. */
-export async function exceedsPolicy(roles: PruneRoles, store: Store, call: Call): Promise<boolean> {
-  const maxSize = (await followedPolicy(store, call))?.maxSize;
-  return maxSize !== undefined && totalOf(await roles.survey(call)) > maxSize;
+/** What the size of a store asks for: nothing, a collection, or more than a collection can do, of which the user is told. */
+export type SizeAsks =
+  | { readonly type: 'nothing' }
+  | { readonly type: 'collection' }
+  | { readonly type: 'more'; readonly maxSize: number; readonly message: string };
+
+/** InvalidArgument for a file that is no policy. */
+export async function sizeAsks(roles: PruneRoles, store: Store, call: Call): Promise<SizeAsks> {
+  const policy = await followedPolicy(store, call);
+  if (policy?.maxSize === undefined) return { type: 'nothing' };
+  const { maxSize } = policy;
+  if (totalOf(await roles.survey(call)) <= maxSize) return { type: 'nothing' };
+  const { goes, tooLarge } = await chooseByPolicy(roles, policy, { now: store.now(), ...call });
+  if (tooLarge === undefined || goes.length > 0) return { type: 'collection' };
+  const [message = tooLarge] = policyWarnings({ file: store.path(POLICY), goes, tooLarge });
+  return { type: 'more', maxSize, message };
 }
 
 /** Tells each image that goes. */

@@ -79,8 +79,11 @@ const SYNCING = 'CREATE TABLE IF NOT EXISTS syncing (owner TEXT PRIMARY KEY) STR
 /** When the next collection is due, in milliseconds since the epoch; likewise added to stores of format 1. */
 const DUE = 'CREATE TABLE IF NOT EXISTS due (at INTEGER NOT NULL) STRICT';
 
+/** The max-size of a policy that no collection reaches, once the user was told; likewise added to stores of format 1. */
+const UNMET = 'CREATE TABLE IF NOT EXISTS unmet (max_size INTEGER NOT NULL) STRICT';
+
 /** Tables that a store of format 1 may lack, with that of copies.ts. */
-const ADDED = ['syncing', 'due', 'copies'] as const;
+const ADDED = ['syncing', 'due', 'unmet', 'copies'] as const;
 
 function version(db: Database): number {
   const row = db.prepare('PRAGMA user_version').get();
@@ -110,6 +113,7 @@ function migrate(db: Database, path: string): void {
   }
   db.exec(SYNCING);
   db.exec(DUE);
+  db.exec(UNMET);
   if (!hasAll(db, ['copies'])) makeCopies(db);
 }
 
