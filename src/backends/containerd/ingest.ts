@@ -1,4 +1,5 @@
 import { cleanupSignal } from '../../core/async/abort.ts';
+import { releaseWhole } from '../../core/codec/release.ts';
 import type { Ingest, Labels } from '../../core/content/content-store.ts';
 import { checkLabels } from '../../core/content/labels.ts';
 import { HawserError, isKind, messageOf, wrap } from '../../core/errors.ts';
@@ -61,7 +62,7 @@ export class ContainerdIngest implements Ingest {
     this.#expected = expected;
     this.#lease = lease;
     this.#stream = stream;
-    this.#outbox = new Outbox(ref, stream, 0);
+    this.#outbox = new Outbox(ref, stream, 0, expected.size);
     this.#algorithm = expected.digest === undefined ? 'sha256' : algorithmOf(expected.digest);
   }
 
@@ -97,7 +98,7 @@ export class ContainerdIngest implements Ingest {
 
   #startAt(offset: number): void {
     this.#offset = offset;
-    this.#outbox = new Outbox(this.ref, this.#stream, offset);
+    this.#outbox = new Outbox(this.ref, this.#stream, offset, this.#expected.size);
     this.#digest = undefined;
     this.#hasher = offset === 0 ? this.#parts.hashers.create(this.#algorithm) : undefined;
   }
@@ -110,7 +111,7 @@ export class ContainerdIngest implements Ingest {
     return this.#isNew;
   }
 
-  async write(bytes: Uint8Array, call: Call = {}): Promise<void> {
+  async write(bytes: Uint8Array, call: Parameters<Ingest['write']>[1] = {}): Promise<void> {
     call.signal?.throwIfAborted();
     this.#check('write to');
     const end = this.#offset + bytes.length;
@@ -122,6 +123,7 @@ export class ContainerdIngest implements Ingest {
       this.#outbox.add(part);
       this.#offset += part.length;
     }
+    if (call.isGiven === true) releaseWhole(bytes);
   }
 
   /** Resolves when containerd has all bytes written. */

@@ -1,13 +1,16 @@
 import { orAborted } from '../../core/async/abort.ts';
 import { HawserError, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
-import { type Message, WRITE } from './messages.ts';
+import type { Message } from './messages.ts';
+import { encodeWrite, HEAD } from './write-message.ts';
 import type { WriteStream } from './write-stream.ts';
 
 /** The most bytes of one message. */
 export const CHUNK: number = 2 * 1024 * 1024;
 /** The most bytes that are unanswered: containerd, which hashes them, then never waits for us. */
 const WINDOW = 4 * CHUNK;
+/** Answered buffers that are kept: one is filled while the other is on its way. */
+const SPARE = 2;
 
 /**
  * The bytes of an ingest on their way into its stream. They are gathered into one message while others are unanswered. So
@@ -19,18 +22,22 @@ export class Outbox {
   readonly #stream: WriteStream;
   /** The offset of the next message. */
   #sent: number;
-  /** The bytes gathered. Used again after each message, which is a copy. */
-  #chunk: Uint8Array | undefined;
+  /** The bytes gathered, from HEAD on. */
+  #chunk: Uint8Array<ArrayBuffer> | undefined;
   #filled = 0;
+  /** Buffers whose messages were answered. Left to V8, each made it collect garbage sooner. */
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
+  readonly #size: number;
   #unanswered = 0;
   readonly #answers: Promise<void>[] = [];
   #failure: { reason: unknown } | undefined;
 
-  /** `offset`: the number of bytes that containerd has. */
-  constructor(ref: string, stream: WriteStream, offset: number) {
+  /** `offset`: the number of bytes that containerd has. `size`: of the whole, where known. */
+  constructor(ref: string, stream: WriteStream, offset: number, size: number | undefined) {
     this.#ref = ref;
     this.#stream = stream;
     this.#sent = offset;
+    this.#size = Math.min(CHUNK, size ?? CHUNK);
   }
 
   /** Throws the error of an earlier message. */
@@ -58,28 +65,32 @@ export class Outbox {
   }
 
   #gather(bytes: Uint8Array): number {
-    this.#chunk ??= new Uint8Array(CHUNK);
-    const part = bytes.subarray(0, CHUNK - this.#filled);
-    this.#chunk.set(part, this.#filled);
+    this.#chunk ??= this.#spare.pop() ?? new Uint8Array(HEAD + this.#size);
+    const part = bytes.subarray(0, this.#size - this.#filled);
+    this.#chunk.set(part, HEAD + this.#filled);
     this.#filled += part.length;
-    if (this.#filled === CHUNK) this.#send();
+    if (this.#filled === this.#size) this.#send();
     return part.length;
   }
 
   /** Sends the true offset always: containerd truncates the ingest when a message has the offset 0. */
   #send(): void {
-    const data = this.#chunk?.subarray(0, this.#filled);
-    if (data === undefined || data.length === 0) return;
-    const offset = this.#sent;
+    const chunk = this.#chunk;
+    const length = this.#filled;
+    if (chunk === undefined || length === 0) return;
+    const message = encodeWrite(chunk, length, this.#sent);
+    this.#chunk = undefined;
     this.#filled = 0;
-    this.#sent += data.length;
-    this.#unanswered += data.length;
+    this.#sent += length;
+    this.#unanswered += length;
     const expected = this.#sent;
-    const { length } = data;
     const answered = this.#stream
-      .request({ action: WRITE, offset, data })
+      .send(message)
       .then(
-        (response) => this.#confirm(response, expected),
+        (response) => {
+          this.#confirm(response, expected);
+          if (this.#spare.length < SPARE) this.#spare.push(chunk);
+        },
         (reason) => {
           this.#failure ??= { reason };
         },

@@ -87,20 +87,22 @@ export class WriteStream {
     return new HawserError('Unavailable', `containerd at ${this.#connection.address} ended a write early`);
   }
 
+  /** As `send`, of a message that is encoded here. */
+  async request(message: Partial<Sent<'WriteRequest'>>, call: Call = {}): Promise<Message<'WriteResponse'>> {
+    return await this.send(encode(message), call);
+  }
+
   /**
-   * Resolves to the answer. Copies the message's bytes before it returns. An abort rejects at once; containerd may still carry
+   * Resolves to the answer. The encoded message must not change until then. An abort rejects at once; containerd may still carry
    * out the request.
    */
-  async request(
-    message: Partial<Sent<'WriteRequest'>>,
-    { signal }: Call = {},
-  ): Promise<Message<'WriteResponse'>> {
+  async send(message: Buffer, { signal }: Call = {}): Promise<Message<'WriteResponse'>> {
     signal?.throwIfAborted();
     if (this.#over) throw this.#failure?.reason ?? this.#endedEarly();
     const answered = new Promise<Message<'WriteResponse'>>((resolve, reject) => {
       this.#pending.push({ resolve, reject });
       if (this.#pending.length === 1) this.#wait(true);
-      this.#call.stream.write(encode(message));
+      this.#call.stream.write(message);
     });
     return await orAborted(answered, signal);
   }

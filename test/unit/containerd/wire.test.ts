@@ -1,6 +1,7 @@
 /** What containerd's wire has in store for its clients, by a server that does it on purpose. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { typesOf } from '../../../src/backends/containerd/codec.ts';
 import { ContainerdContent } from '../../../src/backends/containerd/content.ts';
 import { DirectAccess } from '../../../src/backends/containerd/direct.ts';
 import { Durable } from '../../../src/backends/containerd/durable.ts';
@@ -9,9 +10,11 @@ import { Rebases } from '../../../src/backends/containerd/rebases.ts';
 import { ContainerdSnapshotter } from '../../../src/backends/containerd/snapshotter.ts';
 import { Unsynced } from '../../../src/backends/containerd/unsynced.ts';
 import { waysOf } from '../../../src/backends/containerd/version.ts';
+import { encodeWrite, HEAD } from '../../../src/backends/containerd/write-message.ts';
 import { type HawserError, isKind } from '../../../src/core/errors.ts';
 import { WriteOut } from '../../../src/core/layers/write-out.ts';
 import { createHashers } from '../../../src/platform/codecs/hashers.ts';
+import { seeded } from '../../fuzz/random.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { failure } from '../../support/failure.ts';
 import {
@@ -21,6 +24,7 @@ import {
   type Served,
   status,
 } from '../../support/fake-containerd.ts';
+import { chosenSeed } from '../../support/seed.ts';
 import { bytesOf, close, collectStream, digestOf, someBytes } from '../../support/stores.ts';
 
 const digest = digestOf(bytesOf('content'));
@@ -103,6 +107,43 @@ const fresh = (bytes = ''): Ingested => ({ bytes: Buffer.from(bytes), requests: 
       );
       const writes = state.requests.filter(({ action }) => action === WRITE);
       assert.ok(writes.length >= 3 && writes.slice(1).every(({ offset }) => (offset as number) > 0));
+    },
+  );
+}
+
+test('a write is encoded around its bytes as it is encoded whole', () => {
+  const [request] = typesOf('content.v1.Content/Write');
+  for (const length of [1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152]) {
+    for (const offset of [0, 1, 300, 2 ** 31, 2 ** 45 + 1]) {
+      const data = someBytes(length);
+      const buffer = new Uint8Array(HEAD + length + 7);
+      buffer.set(data, HEAD);
+      const message = encodeWrite(buffer, length, offset);
+      const whole = Buffer.from(request.encode({ action: WRITE, offset, data }).finish());
+      assert.ok(message.equals(whole), `${length} bytes at ${offset}`);
+    }
+  }
+});
+
+{
+  const state = fresh();
+  check(
+    'bytes in pieces of any size arrive as they are; what is given is freed, what is lent is left',
+    { 'content.v1.Content/Write': writer(state) },
+    async (fake) => {
+      const seed = chosenSeed();
+      const next = seeded(seed);
+      const bytes = someBytes(23_000_000);
+      const ingest = await contentOf(fake).ingest('ref', { digest: digestOf(bytes), size: bytes.length });
+      for (let at = 0, n = 0; at < bytes.length; n++) {
+        const piece = bytes.slice(at, at + 1 + next(n % 3 === 0 ? 5_000_000 : 300_000));
+        const { length } = piece;
+        await ingest.write(piece, { isGiven: n % 2 === 0 });
+        assert.equal(piece.length, n % 2 === 0 && length >= 16_384 ? 0 : length, `HAWSER_SEED=${seed}`);
+        at += length;
+      }
+      assert.equal(await ingest.commit(), digestOf(bytes), `HAWSER_SEED=${seed}`);
+      assert.ok(state.bytes.equals(bytes));
     },
   );
 }
