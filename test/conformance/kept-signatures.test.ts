@@ -105,6 +105,27 @@ const WAYS: readonly [
     (attack) => attach(attack.registry, REPO, digest, [attack.payload, ...asLayers(attack, SIMPLE)]),
   ],
   [
+    'all of the image as the plain blobs of an artifact that says to be a bundle',
+    () => evilImage(),
+    (attack) => {
+      const { registry } = attack;
+      const layers = asLayers(attack, 'application/octet-stream');
+      const config = { ...layers[0], mediaType: 'application/vnd.oci.empty.v1+json' };
+      for (const some of [layers, ...layers.map((one) => [one])]) {
+        const body = {
+          schemaVersion: 2,
+          mediaType: MANIFEST,
+          artifactType: BUNDLE,
+          config,
+          layers: some,
+          subject,
+        };
+        const bytes = Buffer.from(JSON.stringify(body));
+        registry.putManifest(REPO, digestOf(bytes), MANIFEST, bytes);
+      }
+    },
+  ],
+  [
     'the parts of the image as bundles',
     () => evilImage(),
     (attack) => {

@@ -16,6 +16,8 @@ import { viaLayer } from '../../src/core/serve/upstream.ts';
 import { standingGate } from '../../src/core/verbs/gate.ts';
 import { PullThrough, type PullThroughOptions } from '../../src/core/verbs/pull-through.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
+import { asStore } from '../../src/entry/stores.ts';
+import { fetch } from '../../src/mod.ts';
 import type { AuthMode } from '../registry/auth.ts';
 import { withClient } from '../registry/client.ts';
 import type { Fault } from '../registry/faults.ts';
@@ -514,6 +516,34 @@ test('pull-through: a manifest is no blob; a label that says where it is from le
       assert.equal((await ask(`/v2/c/lax/manifests/${image.root.digest}`)).status, 200);
     },
   );
+});
+
+test('pull-through: what an index of the store lists, and nobody let in with it, is judged, also when it came as a blob', async () => {
+  const evil = await buildImage({
+    layers: [{ entries: [{ name: 'f', data: 'evil' }] }],
+    platform: { os: 'linux', architecture: 'arm64' },
+  });
+  const evilDigest = evil.root.digest;
+  const backend = judgedBy((name) => name.includes('a/mixed'));
+  await withWorld({ backend }, async ({ ask, read, registry, store }) => {
+    const name = registry.push('a/mixed', '1', buildIndex([image, evil]));
+    // A stranger's artifact lists them as plain blobs.
+    for (const [digest, bytes] of [[evilDigest, evil.root.bytes] as const, ...evil.blobs])
+      registry.putBlob('a/mixed', digest, bytes);
+    const entries = [image.root.digest];
+    const vouchers = [{ by: 'key', signer: 'a test', digest: image.root.digest }];
+    const verify = async () => ({ accepted: true, by: 'a test', vouchers, entries }) as never;
+    await fetch(name, {
+      store: asStore(store.backend, await defaultRuntime()),
+      verify,
+      platforms: ['linux/amd64'],
+    });
+    assert.equal((await ask(`/v2/a/mixed/manifests/${image.root.digest}`)).status, 200);
+    for (const digest of [evilDigest, ...evil.blobs.keys()])
+      assert.equal(sha256(await read(`/v2/a/mixed/blobs/${digest}`)), digest, 'bytes are bytes');
+    assert.equal((await ask(`/v2/a/mixed/manifests/${evilDigest}`)).status, 403);
+    assert.equal((await ask('/v2/a/mixed/manifests/1')).status, 403);
+  });
 });
 
 test('pull-through: a server that starts anew judges what the store has again, and needs no registry where nobody wants a proof', async () => {

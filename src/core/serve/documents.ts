@@ -3,7 +3,7 @@ import { Limiter } from '../async/limiter.ts';
 import type { ContentStore, Info } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { ifFound, isKind } from '../errors.ts';
-import { PREFIX, preferred, referrersIn } from '../images/gc-labels.ts';
+import { isByEntries, PREFIX, preferred, referrersIn } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { childrenOf, documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
@@ -95,13 +95,22 @@ export class Documents {
       const next = open.pop();
       if (next === undefined || !isDocument(next.mediaType) || seen.has(next.digest)) continue;
       seen.add(next.digest);
-      const own = await this.#children(next, call);
+      const own = await this.#admitted(next, await this.#children(next, call), call);
       const children = labelled ? [...own, ...(await this.#referring(next, call))] : own;
       if (children.some((child) => child.digest === digest)) return true;
       open.push(...children.filter((child) => isDocument(child.mediaType)));
       reached += children.length;
     }
     return false;
+  }
+
+  /** Of an index whose entries were let in one by one, those that were: another one may be here by another name. */
+  async #admitted(desc: Child, children: readonly Child[], call: Call): Promise<readonly Child[]> {
+    if (!isIndexType(desc.mediaType)) return children;
+    const labels = (await ifFound(this.#content.info(desc.digest, call)))?.labels ?? {};
+    if (!isByEntries(labels)) return children;
+    const kept = new Set(Object.values(labels));
+    return children.filter(({ digest }) => kept.has(digest));
   }
 
   /** None of a document that is absent or damaged, which is looked up again the next time. */

@@ -10,11 +10,12 @@ import type { Clock } from '../../../src/core/ports/clock.ts';
 import { parseReference } from '../../../src/core/reference/parse.ts';
 import { parsePolicy } from '../../../src/core/trust/policy.ts';
 import { policyJudge } from '../../../src/core/trust/policy-judge.ts';
+import type { Subject } from '../../../src/core/trust/verdict.ts';
 import { createFileSystem } from '../../../src/platform/files/file-system.ts';
 import { createClock } from '../../../src/platform/process/clock.ts';
 import { createSignatureChecks } from '../../../src/platform/trust/checks.ts';
 import { withClient } from '../../registry/client.ts';
-import { buildImage } from '../../registry/image.ts';
+import { buildImage, buildIndex } from '../../registry/image.ts';
 import { startRegistry, type TestRegistry } from '../../registry/registry.ts';
 import { BUNDLE, digestOf, type Form, newSigner, refer, type Signer } from '../../support/signing.ts';
 import { tempDir } from '../../support/tmp.ts';
@@ -49,16 +50,20 @@ async function whyNot(
   registry: TestRegistry,
   name: string,
   policy: string,
-  clock: Clock = deps.clock,
+  {
+    clock = deps.clock,
+    fs = deps.fs,
+    platforms = [platform],
+  }: { clock?: Clock; fs?: Pick<typeof deps.fs, 'readFile'>; platforms?: Subject['platforms'] } = {},
 ): Promise<string | undefined> {
   const reference = parseReference(`${registry.host}/${name}`);
   return await withClient({}, async (client) => {
     const { root } = await client.resolve(reference);
     const evidence = client.evidence(reference);
     const parsed = parsePolicy(new TextEncoder().encode(policy), 'P', true);
-    const judge = policyJudge({ ...deps, clock }, parsed);
+    const judge = policyJudge({ ...deps, clock, fs }, parsed);
     try {
-      const verdict = await judge.judge({ reference, root, platforms: [platform], evidence }, {});
+      const verdict = await judge.judge({ reference, root, platforms, evidence }, {});
       return verdict.accepted ? undefined : verdict.reason;
     } catch (err) {
       return messageOf(err);
@@ -149,13 +154,105 @@ for (const part of ['manifest', 'layer'] as const)
         if (form === 'attachment') assert.equal(await ask(), undefined);
       }));
 
+test('a key file that changes while an image is judged: one reading decides on all manifests of the image', () =>
+  withRegistry(async (registry, signer) => {
+    const arm64 = await buildImage({
+      layers: [{ entries: [{ name: 'f', data: 'y' }] }],
+      platform: { os: 'linux', architecture: 'arm64' },
+    });
+    const dir = tempDir();
+    const thief = newSigner(dir.path);
+    registry.push('a', 'index', buildIndex([image, arm64]));
+    signer.sign(registry, 'a', DIGEST, 'bundle');
+    thief.sign(registry, 'a', arm64.root.digest, 'bundle');
+    let readings = 0;
+    const readFile: typeof deps.fs.readFile = (path, ...rest) =>
+      deps.fs.readFile(path === signer.key && readings++ > 0 ? thief.key : path, ...rest);
+    const why = await whyNot(registry, 'a:index', byKey(signer), { fs: { readFile }, platforms: 'all' });
+    assert.match(why ?? '', /1 is by another key/);
+    assert.equal(readings, 1);
+    dir[Symbol.dispose]();
+  }));
+
+for (const [named, says] of [
+  ['b', /1 names \S+\/b, where \S+\/a is needed/],
+  ['a', undefined],
+] as const)
+  test(`a registry that leads the tag of the signatures to another repository: what is signed for ${named} decides`, () =>
+    withRegistry(async (registry, signer) => {
+      const away = signer.sign(registry, 'b', DIGEST, 'attachment', DIGEST, named);
+      const { layers } = JSON.parse(new TextDecoder().decode(await registry.content('b', away)));
+      for (const { digest } of layers)
+        registry.putBlob('a', digest, (await registry.content('b', digest)) ?? assert.fail());
+      const redirect = `http://${registry.host}/v2/b/manifests/${DIGEST.replace(':', '-')}.sig`;
+      registry.faults.push({ match: /a\/manifests\/sha256-\w+\.sig/, redirect });
+      const why = await whyNot(registry, 'a:1', byKey(signer));
+      if (says === undefined) assert.equal(why, undefined);
+      else assert.match(why ?? '', says);
+    }));
+
+test('a list of referrers that is led to another repository brings no bundle that is not in the one that was asked for', () =>
+  withRegistry(async (registry, signer) => {
+    registry.push('b', '1', image);
+    signer.sign(registry, 'b', DIGEST, 'bundle');
+    const redirect = `http://${registry.host}/v2/b/referrers/${DIGEST}`;
+    registry.faults.push({ match: /a\/referrers/, redirect });
+    assert.notEqual(await whyNot(registry, 'a:1', byKey(signer)), undefined);
+  }));
+
+const INDEX = 'application/vnd.oci.image.index.v1+json';
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+/** What a list of referrers, a manifest and a bundle say of themselves, and what comes of a good signature in them. */
+const LIES: readonly (readonly [string, object, object, RegExp | undefined])[] = [
+  ['nothing', {}, {}, undefined],
+  ['the list calls it an index', { mediaType: INDEX }, {}, /1 is listed as no manifest/],
+  [
+    'the list calls it an SBOM',
+    { artifactType: 'application/spdx+json' },
+    {},
+    /no bundle among its referrers/,
+  ],
+  ['the list gives another size', { size: 7 }, {}, /not what its descriptor says|SHORT|bytes/],
+  ['the manifest says to be an index', {}, { mediaType: INDEX }, /index/],
+  [
+    'the manifest is about another image',
+    {},
+    { subject: { mediaType: MANIFEST, digest: `sha256:${'1'.repeat(64)}`, size: 1 } },
+    /1 refers to something else/,
+  ],
+  ['the manifest has a second layer', {}, { layers: 2 }, /1 refers to something else/],
+];
+for (const [what, listed, more, says] of LIES)
+  test(`a bundle whose types lie: ${what}`, async () => {
+    const dir = tempDir();
+    const registry = await startRegistry({});
+    registry.push('a', '1', image);
+    try {
+      const signer = newSigner(dir.path);
+      const good = signer.sign(registry, 'a', DIGEST, 'bundle');
+      const manifest = JSON.parse(new TextDecoder().decode(await registry.content('a', good)));
+      const layers = 'layers' in more ? [...manifest.layers, ...manifest.layers] : manifest.layers;
+      const bytes = Buffer.from(JSON.stringify({ ...manifest, ...more, layers }));
+      const digest = registry.putManifest('a', digestOf(bytes), MANIFEST, bytes);
+      const entry = { mediaType: MANIFEST, digest, size: bytes.length, artifactType: BUNDLE, ...listed };
+      const list = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [entry] }));
+      registry.putManifest('a', DIGEST.replace(':', '-'), INDEX, list);
+      const why = await whyNot(registry, 'a:1', byKey(signer));
+      if (says === undefined) assert.equal(why, undefined);
+      else assert.match(why ?? '', says);
+    } finally {
+      await registry.close();
+      dir[Symbol.dispose]();
+    }
+  });
+
 test('a clock of the past revives no certificate', () =>
   withRegistry(async (registry) => {
     serveTrustFixtures(registry);
     const one = trustCases.find(({ id }) => id === 'p01-valid');
     assert.ok(one);
     const at = (now: number) =>
-      whyNot(registry, one.ref, policyOf(one, registry.host), { ...deps.clock, now: () => now });
+      whyNot(registry, one.ref, policyOf(one, registry.host), { clock: { ...deps.clock, now: () => now } });
     assert.equal(await at(MADE), undefined);
     assert.match((await at(Date.parse('2026-10-01'))) ?? '', /a clock of the past/);
   }));

@@ -158,6 +158,27 @@ const ATTACKED: Readonly<Record<string, readonly Proof[]>> = {
   'a stolen key with an entry of another': [['reject', 'f12', 'b34', 'b26']],
   chains: [[PATHS, 'issued by']],
   'hidden signatures': [['reject', 'k06']],
+  'files that change meanwhile': [
+    [ROWS, 'a key file that changes while an image is judged'],
+    [CHOICE, 'a change holds, and a policy that is gone lets nothing in'],
+  ],
+  'signatures that are elsewhere': [
+    [
+      ROWS,
+      'leads the tag of the signatures to another repository',
+      'is led to another repository brings no bundle',
+    ],
+  ],
+  'types that lie': [[ROWS, 'a bundle whose types lie']],
+  'an image as the parts of something else': [
+    [
+      'conformance/kept-signatures.test.ts',
+      'nothing of an image that nobody vouches for comes as a signature',
+    ],
+    ['conformance/signatures.test.ts', 'under a policy an import brings no image as a referrer'],
+    ['conformance/pull-through.test.ts', 'and nobody let in with it, is judged, also when it came as a blob'],
+  ],
+  'many attestations': [[ATTACKS, 'an image with many attestations and one signature comes in']],
   'errors in place of none': [[GATE, 'is no proof that there is no signature']],
   'a manifest that changes': [[GATE, 'a tag that moves between the verdict and the pull']],
   'a child that changes': [
