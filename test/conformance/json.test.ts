@@ -215,3 +215,61 @@ test('mount, unmount and serve', { skip: needs({ root: true }) }, async () => {
   assert.match(JSON.parse(served.out).url, /^http:\/\/127/);
   assert.equal(JSON.parse(served.err).kind, 'DeadlineExceeded');
 });
+
+/** All names of members in a schema, or (`values`) all texts that a member may be. */
+function namesIn(schema: unknown, what: 'members' | 'values', found = new Set<string>()): Set<string> {
+  if (typeof schema !== 'object' || schema === null) return found;
+  for (const [key, value] of Object.entries(schema)) {
+    if (what === 'members' && key === 'properties') for (const name of Object.keys(value)) found.add(name);
+    if (what === 'values' && key === 'const') found.add(String(value));
+    if (what === 'values' && key === 'enum') for (const one of value) found.add(String(one));
+    namesIn(value, what, found);
+  }
+  return found;
+}
+
+/** What the tables of a page have in their last column, by the types in the first. */
+function membersByType(text: string): ReadonlyMap<string, ReadonlySet<string>> {
+  const byType = new Map<string, Set<string>>();
+  const words = (cell: string): string[] =>
+    [...cell.matchAll(/`(\w[\w-]*)(?:\[\])?`/g)].map(([, word = '']) => word);
+  for (const line of text.split('\n')) {
+    const [, first = '', ...cells] = ['', ...line.replace(/^\| | \|$/g, '').split(' | ')];
+    for (const type of words(first))
+      byType.set(type, new Set([...(byType.get(type) ?? []), ...words(cells.at(-1) ?? '')]));
+  }
+  return byType;
+}
+
+test('docs/json.md has each member of the schemas, and no other', () => {
+  const page = readFileSync(join(repository, 'docs/json.md'), 'utf8');
+  const [before = '', after = ''] = page.split('\n## Progress\n');
+  const [documents, events] = [
+    membersByType(before.slice(before.indexOf('## Documents'))),
+    membersByType(after),
+  ];
+  // Told once, above the tables.
+  const known = new Set(['v', 'type', 'image']);
+  for (const [name, rows] of [
+    ['documents', [documents]],
+    ['progress', [events, documents]],
+  ] as const) {
+    const { $defs } = JSON.parse(readFileSync(join(repository, `schema/${name}.v1.json`), 'utf8'));
+    for (const [type, definition] of Object.entries($defs)) {
+      const members = [...namesIn(definition, 'members')].filter((member) => !known.has(member));
+      const row = rows.find((one) => one.has(type))?.get(type) ?? new Set();
+      assert.deepEqual(
+        members.filter((member) => !row.has(member)),
+        [],
+        `docs/json.md lacks members of ${type} (${name})`,
+      );
+    }
+    for (const word of [...namesIn($defs, 'members'), ...namesIn($defs, 'values')]) known.add(word);
+  }
+  for (const [type, row] of [...documents, ...events])
+    assert.deepEqual(
+      [...row].filter((word) => !known.has(word)),
+      [],
+      `docs/json.md, ${type}`,
+    );
+});

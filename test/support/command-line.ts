@@ -1,4 +1,5 @@
 /** Commands in this process: what they print, and how they end. */
+import assert from 'node:assert/strict';
 import { main } from '../../src/cli/main.ts';
 import type { Output } from '../../src/core/ports/host.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
@@ -32,6 +33,17 @@ export function collector(): Collector {
   };
 }
 
+/** The lines above them say what to do; or the user did that. */
+const NO_HINT =
+  /^hawser: (?:.*images? (?:or archives )?failed|.*tags moved|interrupted|.*may not come in|.*still)$/m;
+
+/** An error that a command ends with says what its user can do. */
+function checkHint(stderr: string): void {
+  const line = /^hawser: .*$/m.exec(stderr)?.[0];
+  if (line !== undefined && !NO_HINT.test(line))
+    assert.ok(/^hint: ./m.test(stderr), `an error without a hint: ${line}`);
+}
+
 /** Runs `hawser --root root args` with no variables of the environment, and without taking signals. */
 export async function runHere(runtime: Runtime, root: string, args: readonly string[]): Promise<RanHere> {
   const [stdout, stderr] = [collector(), collector()];
@@ -40,5 +52,6 @@ export async function runHere(runtime: Runtime, root: string, args: readonly str
   const code = await main({ ...runtime, host }, ['--root', root, ...args]);
   const ran = { code, out: stdout.text(), err: stderr.text(), bytes: stdout.bytes() };
   checkPrinted(args, { stdout: ran.out, stderr: ran.err });
+  checkHint(ran.err);
   return ran;
 }

@@ -19,6 +19,7 @@ export function normalizeRoot(root: string): string {
     throw new HawserError(
       'InvalidArgument',
       `Cannot use ${JSON.stringify(root)} as the store: it must be an absolute path below /`,
+      { hint: 'Name a directory of its own: --root DIR, or HAWSER_ROOT' },
     );
   }
   return `/${parts.join('/')}`;

@@ -60,6 +60,11 @@ Example:
     }),
 });
 
+const NO_SUCH_ID = {
+  AlreadyExists: 'hawser leases ls lists the leases: take another --id, or none for a random one',
+  InvalidArgument: 'Leave --id away for a random id',
+};
+
 const create = command({
   path: ['leases', 'create'],
   args: ['[key=value...]'],
@@ -74,12 +79,8 @@ const create = command({
       const id = input.get(ID) ?? randomLeaseId(runtime.clock.now(), random);
       const expiresIn = input.get(EXPIRES) ?? DAY;
       const limit = expiresIn === 0 ? {} : { expiresIn };
-      const lease = await backend.leases.create({
-        id,
-        labels: labelsOf(input.args, 'a label'),
-        ...limit,
-        signal,
-      });
+      const labels = labelsOf(input.args, 'a label');
+      const lease = await orHint(backend.leases.create({ id, labels, ...limit, signal }), NO_SUCH_ID);
       if (!input.get(JSON_DOCUMENT)) return { view: lines(lease.id) };
       return { view: { type: 'leases', rows: [{ lease, resources: [] }], json: true } };
     }),

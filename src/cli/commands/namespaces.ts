@@ -46,7 +46,10 @@ const create = command({
   run: async (context, input) =>
     await withBackend(context, async (backend) => {
       const [name = '', ...labels] = input.args;
-      await backend.namespaceStore.create(name, labelsOf(labels, 'a label'), { signal: context.signal });
+      const call = { signal: context.signal };
+      await orHint(backend.namespaceStore.create(name, labelsOf(labels, 'a label'), call), {
+        AlreadyExists: 'hawser namespaces label NAME KEY=VALUE changes its labels',
+      });
       return DONE;
     }),
 });

@@ -20,6 +20,22 @@ const TARGET = text({
   describe: 'print the commands that mount the snapshot there',
 });
 
+const MAKING = {
+  NotFound: SNAPSHOTS_HERE,
+  AlreadyExists:
+    'hawser snapshots ls lists the snapshots: take another key, or remove that one (snapshots rm)',
+  InvalidArgument: 'Give a key, and a parent that is committed: hawser snapshots ls shows the kinds',
+};
+const COMMITTING = {
+  NotFound: SNAPSHOTS_HERE,
+  AlreadyExists: 'hawser snapshots ls lists the snapshots: take another name',
+  FailedPrecondition: 'An active snapshot can be committed, once: hawser snapshots ls shows the kinds',
+};
+const REMOVING = {
+  NotFound: SNAPSHOTS_HERE,
+  FailedPrecondition: 'Remove those that lie over it first: hawser snapshots tree shows them',
+};
+
 /** As ctr's: such a snapshot stays until it is removed by name. */
 function kept({ runtime }: Pick<Context, 'runtime'>): Labels {
   return { 'containerd.io/gc.root': new Date(runtime.clock.now()).toISOString() };
@@ -35,7 +51,7 @@ async function make(
   return await open(context, async (backend) => {
     const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
     const opts = { labels: kept(context), signal };
-    await orHint(snapshotter[how](key, parent, opts), SNAPSHOTS_HERE);
+    await orHint(snapshotter[how](key, parent, opts), MAKING);
     const target = input.get(TARGET);
     if (target === undefined) return DONE;
     const mounts = await snapshotter.mounts(key, { signal });
@@ -75,7 +91,7 @@ const commit = command({
       const call = { signal: context.signal };
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       const [name = '', key = ''] = input.args;
-      await orHint(snapshotter.commit(name, key, { labels: kept(context), ...call }), SNAPSHOTS_HERE);
+      await orHint(snapshotter.commit(name, key, { labels: kept(context), ...call }), COMMITTING);
       await backend.sync(call);
       return DONE;
     }),
@@ -103,12 +119,16 @@ const label = command({
 async function removalsOf(snapshotter: Snapshotter, keys: readonly string[], call: Call): Promise<Removal[]> {
   const left = new Map((await snapshotter.list(call)).map((info) => [info.name, info]));
   for (const key of keys) {
-    if (!left.delete(key)) throw new HawserError('NotFound', `snapshot ${key} does not exist: not found`);
+    if (!left.delete(key))
+      throw new HawserError('NotFound', `snapshot ${key} does not exist: not found`, {
+        hint: SNAPSHOTS_HERE,
+      });
     const child = [...left.values()].find(({ parent }) => parent === key);
     if (child === undefined) continue;
     throw new HawserError(
       'FailedPrecondition',
       `Cannot remove snapshot "${key}": "${child.name}" lies over it`,
+      { hint: REMOVING.FailedPrecondition },
     );
   }
   return keys.map((id) => ({ type: `snapshots/${snapshotter.name}`, id }));
@@ -129,9 +149,9 @@ const remove = command({
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
       if (!preview)
         return await removeAll(context, backend, input.args, json, (key) =>
-          orHint(snapshotter.remove(key, call), SNAPSHOTS_HERE),
+          orHint(snapshotter.remove(key, call), REMOVING),
         );
-      const removals = await orHint(removalsOf(snapshotter, input.args, call), SNAPSHOTS_HERE);
+      const removals = await removalsOf(snapshotter, input.args, call);
       return await previewRemoval(context, backend, removals, json);
     };
     return await withExisting(context, work, { readOnly: preview });

@@ -12,6 +12,12 @@ import type { UsageRow } from '../views/usage.ts';
 import type { Outcome, View } from '../views/view.ts';
 import { type Command, command } from './command.ts';
 
+const ASKING = {
+  NotFound: SNAPSHOTS_HERE,
+  FailedPrecondition:
+    'A committed snapshot is not mounted itself: hawser snapshots view NEWKEY KEY makes a view of it',
+};
+
 type Show<F extends string> = (snapshotter: Snapshotter, input: Input<F>, call: Call) => Promise<View>;
 
 function show<F extends string>(
@@ -21,7 +27,7 @@ function show<F extends string>(
     await withStore(context, async (backend) => {
       const { input } = context;
       const snapshotter = backend.snapshotter(input.get(SNAPSHOTTER));
-      return { view: await orHint(work(snapshotter, input, { signal: context.signal }), SNAPSHOTS_HERE) };
+      return { view: await orHint(work(snapshotter, input, { signal: context.signal }), ASKING) };
     });
 }
 

@@ -100,6 +100,9 @@ export const SENTENCES: Readonly<Record<string, string>> = {
   'images convert': CONVERTS,
   convert: CONVERTS,
   sync: `hawser content fetch -f FILE fetches what a list of skopeo sync names, and hawser serve gives it to others. ${EVERY_TAG}`,
+  'pull --pull':
+    'hawser pull asks the registry each time, and fetches nothing that is here already: leave --pull away',
+  'images repair --dry-run': 'hawser images verify says what is damaged, and changes nothing',
   'pull -a': EVERY_TAG,
   'pull --all-tags': EVERY_TAG,
   'manifest put': PUSHES,

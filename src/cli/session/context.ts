@@ -194,6 +194,9 @@ function notInContainerd(input: Input<GlobalFlag>, why: string): HawserError {
   return new HawserError('NotImplemented', `Cannot do this inside containerd: ${why}`, { hint });
 }
 
+const FLAG_FILE_HINT =
+  'The flag takes the path of a file of at most 1 MiB; a relative path begins at the working directory';
+
 /** The text of a file that a flag names, at most 1 MiB. Errors have ctr's words. */
 export async function readFlagFile(context: Context, path: string): Promise<string> {
   try {
@@ -203,6 +206,6 @@ export async function readFlagFile(context: Context, path: string): Promise<stri
     });
     return new TextDecoder().decode(bytes);
   } catch (err) {
-    throw wrap(`failed to read "${path}"`, err);
+    throw wrap(`failed to read "${path}"`, err, FLAG_FILE_HINT);
   }
 }

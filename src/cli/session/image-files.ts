@@ -20,7 +20,7 @@ import { type Context, warn, withStore } from './context.ts';
 import { findImage } from './find-image.ts';
 import { asksJudge, readingGate, storedGateOptions } from './gate.ts';
 import { networkOptions } from './network-options.ts';
-import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
+import { mayAsk, mustAsk, notHere, staleTag, unanswered } from './pull-policy.ts';
 import { paceOf, platformsOf, storeDeps } from './transfer.ts';
 
 export const FILES_FLAGS: readonly [
@@ -69,7 +69,7 @@ export async function withImage<T>(
       return await work(await openRemote(remote, reference, { ...options, gate }, { signal }));
     });
   } catch (err) {
-    throw withDenied(err, stored.denied);
+    throw withDenied(unanswered(context, err), stored.denied);
   }
 }
 

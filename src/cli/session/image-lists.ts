@@ -42,6 +42,9 @@ export async function imagesOf(
   };
 }
 
+const LIST_HINT =
+  'A list is a file of at most 1 MiB, or - for standard input; a relative path begins at the working directory';
+
 async function textOf(context: Context, file: string): Promise<string> {
   const { fs, host } = context.runtime;
   if (file === '-') return await standardInput(context);
@@ -49,7 +52,7 @@ async function textOf(context: Context, file: string): Promise<string> {
     const bytes = await fs.readFile(absolutePath(file, host), MAX_LIST_BYTES, { signal: context.signal });
     return new TextDecoder().decode(bytes);
   } catch (err) {
-    throw wrap(`Cannot read the list "${file}"`, err);
+    throw wrap(`Cannot read the list "${file}"`, err, LIST_HINT);
   }
 }
 
@@ -65,7 +68,7 @@ async function standardInput({ runtime: { host }, signal }: Context): Promise<st
       lines.push(line);
     } catch (err) {
       if (isKind(err, 'OutOfRange')) return lines.join('\n');
-      throw wrap('Cannot read the list on standard input', err);
+      throw wrap('Cannot read the list on standard input', err, LIST_HINT);
     }
   }
 }

@@ -1,12 +1,17 @@
-import { findError, HawserError, hintOf, isKind, messageOf } from '../../core/errors.ts';
+import { findError, HawserError, hintOf, type Kind, kindOf, messageOf } from '../../core/errors.ts';
 
-/** The result of `work`. A NotFound without a hint gets `hint`. */
-export async function orHint<T>(work: Promise<T>, hint: string): Promise<T> {
+/** The result of `work`. An error without a hint gets that of its kind; a text is of NotFound. */
+export async function orHint<T>(
+  work: Promise<T>,
+  hints: string | Readonly<Partial<Record<Kind, string>>>,
+): Promise<T> {
   try {
     return await work;
   } catch (err) {
-    if (!isKind(err, 'NotFound') || hintOf(err) !== undefined) throw err;
-    throw new HawserError('NotFound', messageOf(err), { cause: err, hint, reason: findError(err)?.reason });
+    const kind = kindOf(err);
+    const hint = (typeof hints === 'string' ? { NotFound: hints } : hints)[kind];
+    if (hint === undefined || hintOf(err) !== undefined) throw err;
+    throw new HawserError(kind, messageOf(err), { cause: err, hint, reason: findError(err)?.reason });
   }
 }
 

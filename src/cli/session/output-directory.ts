@@ -22,7 +22,7 @@ import { usageError } from '../grammar/usage-error.ts';
 import type { Context } from './context.ts';
 import { findImage } from './find-image.ts';
 import { gateOptions, namesPolicy, storedGateOptions } from './gate.ts';
-import { mayAsk, mustAsk, notHere, staleTag } from './pull-policy.ts';
+import { mayAsk, mustAsk, notHere, staleTag, unanswered } from './pull-policy.ts';
 import { fetchingOptions, paceOf, platformsOf, withRegistry, withTransferRegistry } from './transfer.ts';
 
 export const FORCE: Bool<'force'> = bool({
@@ -97,7 +97,9 @@ export async function presentImage(
       report,
       signal,
     }),
-  );
+  ).catch((err) => {
+    throw unanswered(context, err);
+  });
   return { image: await backend.images.get(name, call), verified };
 }
 

@@ -1,5 +1,5 @@
 /** --pull: whether a command that takes an image of the store asks its registry. */
-import { HawserError } from '../../core/errors.ts';
+import { findError, HawserError, hintOf, isKind, kindOf, messageOf } from '../../core/errors.ts';
 import type { Image } from '../../core/images/image-store.ts';
 import { PULL } from '../grammar/transfer-flags.ts';
 import { age } from '../render/units.ts';
@@ -22,6 +22,15 @@ export function notHere(name: string): HawserError {
     `"${name}" is not in the store with all of its layers, and --pull never asks no registry`,
     { hint: 'Pull the image, or let hawser ask with --pull missing' },
   );
+}
+
+/** An error of asking: where the registry was not reached, and `--pull always` was given, with what asks no registry. */
+export function unanswered(context: Context<'pull'>, err: unknown): unknown {
+  if (!mustAsk(context) || !isKind(err, 'Unavailable', 'DeadlineExceeded')) return err;
+  const stored = '--pull missing takes the image of the store, where the store has it';
+  const hint = [hintOf(err), stored].filter((part) => part !== undefined).join('. ');
+  const { kind = kindOf(err), reason } = findError(err) ?? {};
+  return new HawserError(kind, messageOf(err), { hint, cause: err, reason });
 }
 
 /** The warning about a tag that nobody has asked the registry for in a week; undefined for a digest, and for what came since. */

@@ -98,7 +98,9 @@ async function serverTls(context: ServeContext): Promise<ServerTls | undefined> 
   if (cert === undefined || key === undefined) return undefined;
   const clientCa = ca === undefined ? undefined : await readFlagFile(context, ca);
   if (clientCa !== undefined && !clientCa.includes('-----BEGIN '))
-    throw new HawserError('InvalidArgument', `"${ca}" holds no certificates in PEM form`);
+    throw new HawserError('InvalidArgument', `"${ca}" holds no certificates in PEM form`, {
+      hint: 'A certificate in PEM form begins with -----BEGIN CERTIFICATE-----; openssl x509 -inform DER converts others',
+    });
   return { cert: await readFlagFile(context, cert), key: await readFlagFile(context, key), clientCa };
 }
 

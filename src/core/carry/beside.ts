@@ -27,7 +27,9 @@ function split(path: string): Split {
   const at = path.lastIndexOf('/');
   const name = path.slice(at + 1);
   if (name === '' || name === '.' || name === '..')
-    throw new HawserError('InvalidArgument', `Cannot write "${path}": it names no file`);
+    throw new HawserError('InvalidArgument', `Cannot write "${path}": it names no file`, {
+      hint: 'Name the file that is to be written; a directory for one is DIR/NAME',
+    });
   return { parent: at === 0 ? '/' : path.slice(0, at), name };
 }
 

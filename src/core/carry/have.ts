@@ -18,6 +18,9 @@ import { archiveBytes } from './outer-compression.ts';
 import { claimedDigest } from './stream-archive.ts';
 import { type ByteInput, TarEntries } from './tar-entries.ts';
 
+const HAVE_HINT =
+  'Name a file of hawser inventory, an earlier archive or its bundle.json, a layout, or a list of digests; a relative path begins at the working directory';
+
 export interface HaveDeps {
   readonly fs: FileSystem;
   readonly codecs: Codecs;
@@ -36,7 +39,7 @@ export async function readHave(deps: HaveDeps, path: string, call: Call): Promis
     if (digests.length === 0) throw new HawserError('InvalidArgument', 'it names no blob');
     return { id: idOf(digests, deps.hashers), digests: new Set(digests) };
   } catch (err) {
-    throw wrap(`Cannot tell from ${path} what the other side has`, err);
+    throw wrap(`Cannot tell from ${path} what the other side has`, err, HAVE_HINT);
   }
 }
 

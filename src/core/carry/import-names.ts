@@ -59,6 +59,9 @@ export function chooseNames(archived: readonly ArchivedImage[], options: NameOpt
   return { images: named.images, leftOut };
 }
 
+const NO_IMAGE =
+  'An archive with images has them in its index.json or manifest.json (docker save, skopeo copy, hawser export)';
+
 class NamedImages {
   readonly images: NamedImage[] = [];
   readonly #targets = new Map<string, Digest>();
@@ -70,6 +73,7 @@ class NamedImages {
       throw new HawserError(
         'InvalidArgument',
         `the archive has two images called ${visible(name)}: ${before} and ${target.digest}`,
+        { hint: 'Make an archive that gives the name to one of them' },
       );
     this.#targets.set(name, target.digest);
     this.images.push({ name, target });
@@ -79,9 +83,16 @@ class NamedImages {
 function given(archived: readonly ArchivedImage[], name: string): NamedImage {
   const targets = new Map(archived.map(({ target }) => [target.digest, target]));
   const [target, ...more] = targets.values();
-  if (target === undefined) throw new HawserError('InvalidArgument', 'the archive has no image');
+  if (target === undefined)
+    throw new HawserError('InvalidArgument', 'the archive has no image', { hint: NO_IMAGE });
   if (more.length > 0)
-    throw new HawserError('InvalidArgument', `the archive has ${targets.size} images, and one name is given`);
+    throw new HawserError(
+      'InvalidArgument',
+      `the archive has ${targets.size} images, and one name is given`,
+      {
+        hint: 'Leave the name away: the images keep the names that the archive gives them',
+      },
+    );
   return { name: checkedName(name, target.digest), target };
 }
 
@@ -162,7 +173,8 @@ function digestNames(
 }
 
 function noNames(archived: readonly ArchivedImage[], { baseName }: NameOptions): HawserError {
-  if (archived.length === 0) return new HawserError('InvalidArgument', 'the archive has no image');
+  if (archived.length === 0)
+    return new HawserError('InvalidArgument', 'the archive has no image', { hint: NO_IMAGE });
   const raw = archived.flatMap(({ names }) => names).slice(0, 10);
   const list = archived.slice(0, 10).map(({ target }) => target.digest);
   const has =

@@ -54,7 +54,9 @@ function parseSource({ host }: Deps, form: SourceForm, text: string): Source {
   const at = rest.search(/@[a-z0-9]+:[0-9a-f]+$/);
   const digest = at < 0 ? undefined : rest.slice(at + 1);
   if (digest !== undefined && !isDigest(digest))
-    throw new HawserError('InvalidArgument', `Cannot use ${visible(text)}: ${digest} is not a digest`);
+    throw new HawserError('InvalidArgument', `Cannot use ${visible(text)}: ${digest} is not a digest`, {
+      hint: 'A digest is sha256: and 64 hexadecimal digits',
+    });
   const named = at < 0 ? rest : rest.slice(0, at);
   const colon = form === 'dir' ? -1 : named.indexOf(':');
   const name = colon < 0 ? '' : named.slice(colon + 1);

@@ -10,6 +10,7 @@ import type { Call, WriteCall } from '../ports/call.ts';
 import type { Codecs } from '../ports/codecs.ts';
 import type { FileHandle, FileSystem } from '../ports/file-system.ts';
 import type { Hashers } from '../ports/hashers.ts';
+import { archiveHint } from './archive-hint.ts';
 import { openDirectoryArchive } from './directory-archive.ts';
 import { FileInput, openFileArchive } from './file-archive.ts';
 import type { Archive } from './members.ts';
@@ -55,7 +56,7 @@ export async function openArchive(deps: OpenDeps, source: ImportSource, call: Op
     if (opened.type === 'archive') return opened.archive;
     return await streamed(deps, name, await fileStream(opened.file), { ...call, mayStop: true });
   } catch (err) {
-    throw wrap(`Cannot read ${name}`, err);
+    throw wrap(`Cannot read ${name}`, err, archiveHint(err));
   }
 }
 
@@ -121,6 +122,9 @@ function withDigest(stream: ReadableStream<Uint8Array>, digest: Digest, hashers:
         throw new HawserError(
           'DataLoss',
           'the archive goes on after its end, so that its digest is not known',
+          {
+            hint: 'Give the digest of an archive that ends with its tar or its compression, or import it without a digest',
+          },
         );
     },
   };
@@ -165,6 +169,6 @@ export async function formOf(archive: Archive, call: Call): Promise<ArchiveForm>
 
 function unrecognized({ name }: Archive, why: string): HawserError {
   return new HawserError('InvalidArgument', `Cannot import ${name}: unrecognized image format: ${why}`, {
-    hint: 'hawser reads OCI image layouts and Docker archives (docker save)',
+    hint: archiveHint(new HawserError('InvalidArgument', why)),
   });
 }

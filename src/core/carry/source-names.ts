@@ -63,7 +63,10 @@ export function severalFit(source: Source, images: readonly string[], count: num
 
 /** That no image fits. */
 export function noneFits(source: Source, images: readonly string[]): HawserError {
-  if (images.length === 0) return new HawserError('NotFound', 'it has no image');
+  if (images.length === 0)
+    return new HawserError('NotFound', 'it has no image', {
+      hint: 'An OCI layout has its images in index.json, an archive of docker save in manifest.json',
+    });
   const called = source.name === undefined ? '' : ` called ${quoted(source.name)}`;
   const wanted = source.digest === undefined ? '' : ` with the digest ${source.digest}`;
   return noChoice(source, images, `it has no image${called}${wanted}`, 'NotFound');

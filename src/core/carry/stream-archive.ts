@@ -19,6 +19,7 @@ import type { Call, WriteCall } from '../ports/call.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Report } from '../progress/events.ts';
 import type { Fetcher } from '../registry/registry.ts';
+import { archiveHint } from './archive-hint.ts';
 import { type Archive, type Arriving, type Member, memoryMember, scan } from './members.ts';
 import { type ByteInput, type ScannedEntry, TarEntries } from './tar-entries.ts';
 
@@ -104,7 +105,7 @@ class StreamArchive implements Archive {
     try {
       await this.find('oci-layout', call);
     } catch (err) {
-      throw wrap(`Cannot import ${this.name}`, err);
+      throw wrap(`Cannot import ${this.name}`, err, archiveHint(err));
     }
     return this.#members.keys();
   }

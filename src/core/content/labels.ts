@@ -15,12 +15,16 @@ export function labelBytes(key: string, value: string): number {
 /** InvalidArgument when a key is empty or a key and its value are together longer than 4096 bytes. */
 export function checkLabels(labels: Labels): void {
   for (const [key, value] of Object.entries(labels)) {
-    if (key === '') throw new HawserError('InvalidArgument', 'Cannot set a label: its key is empty');
+    if (key === '')
+      throw new HawserError('InvalidArgument', 'Cannot set a label: its key is empty', {
+        hint: 'Write it as KEY=VALUE',
+      });
     const length = labelBytes(key, value);
     if (length <= MAX_LABEL_BYTES) continue;
     throw new HawserError(
       'InvalidArgument',
       `label key and value length (${length} bytes) greater than maximum size (${MAX_LABEL_BYTES} bytes), key: ${key.slice(0, SHOWN_KEY)}`,
+      { hint: 'Shorten the key or the value' },
     );
   }
 }

@@ -117,5 +117,7 @@ function spoilt({ kind, message, hint, reason, cause }: HawserError, written: nu
 }
 
 function wrong(what: string): HawserError {
-  return new HawserError('DataLoss', what);
+  return new HawserError('DataLoss', what, {
+    hint: 'The bytes are not those that the image names: try again, or around what changes them (a proxy, a cache, a mirror, an archive)',
+  });
 }

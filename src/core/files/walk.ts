@@ -108,11 +108,14 @@ function noDirectory(path: ByteString, at: readonly ByteString[]): HawserError {
   return new HawserError(
     'FailedPrecondition',
     `${display(path)}: ${pathText(at)} is no directory of the image`,
+    { hint: 'hawser files ls REF DIRECTORY lists what there is' },
   );
 }
 
 function tooManyLinks(path: ByteString): HawserError {
-  return bad(path, 'too many symbolic links');
+  return new HawserError('InvalidArgument', `${display(path.slice(0, 200))}: too many symbolic links`, {
+    hint: 'The links of the image lead in a circle, or far; name a file that no such link is on the way to',
+  });
 }
 
 function bad(path: ByteString, why: string): HawserError {

@@ -217,6 +217,7 @@ function compile(text: string): RegExp {
     return new RegExp(flagged ? text.slice(flagged[0].length) : text, `u${flagged?.[1] ?? ''}`);
   } catch (err) {
     throw new HawserError('InvalidArgument', `filters: cannot use the regular expression "${text}"`, {
+      hint: 'Write it in the syntax of JavaScript; a flag may stand in front: (?i)',
       cause: err,
     });
   }

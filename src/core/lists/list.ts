@@ -48,6 +48,7 @@ export class ListBuilder {
       throw new HawserError(
         'ResourceExhausted',
         `${image.at}: the list names more than ${MAX_IMAGES} images`,
+        { hint: 'Split the list' },
       );
     }
     const { name, digest } = image.reference;

@@ -60,7 +60,12 @@ export async function findPlace(
   }
   const info = await runtime.fs.stat(dir, options);
   if (info !== undefined && info.type !== 'directory') {
-    throw refused(dir, 'FailedPrecondition', `it is a ${info.type}, not a directory`);
+    throw refused(
+      dir,
+      'FailedPrecondition',
+      `it is a ${info.type}, not a directory`,
+      'Name a path that is free, or a directory',
+    );
   }
   const way = info === undefined ? 'move' : await wayInto(runtime, parts, info, options);
   const place = { ...parts, way };
@@ -81,6 +86,7 @@ function split(target: string): Parts {
     throw new HawserError(
       'InvalidArgument',
       `Cannot unpack to ${JSON.stringify(target)}: not a path below /`,
+      { hint: 'Name a directory below /; hawser makes it' },
     );
   }
   return { dir: `/${parts.join('/')}`, parent: `/${parts.slice(0, -1).join('/')}`, name };

@@ -40,7 +40,10 @@ interface ReadRoot extends Root {
 export async function resolveRoot(client: RepositoryClient, request: ResolveRequest): Promise<Root> {
   const { digest, tag, name } = client.reference;
   const object = digest ?? tag;
-  if (object === undefined) throw new HawserError('InvalidArgument', `${name}: a tag or a digest is needed`);
+  if (object === undefined)
+    throw new HawserError('InvalidArgument', `${name}: a tag or a digest is needed`, {
+      hint: 'Write NAME:TAG or NAME@DIGEST; hawser tags NAME lists the tags',
+    });
   return await client.overHosts('resolve', request, async (host) => {
     try {
       return await resolveManifest(client, { host, kind: 'manifests', object }, request);

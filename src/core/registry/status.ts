@@ -156,8 +156,13 @@ function hintFor(
   if (response.url.protocol === 'http:' && /HTTPS server|HTTPS port/i.test(body)) {
     return 'The registry speaks TLS: leave out --plain-http, or for a local one give --tlscacert or --skip-verify';
   }
-  return undefined;
+  if (response.status >= 500) return SERVER_FAILS;
+  return reads || isDenied(response.status) ? undefined : NOT_TAKEN;
 }
+
+const SERVER_FAILS =
+  'The server has failed: try again later; when that goes on, whoever runs it can tell why (--http-trace shows the exchanges)';
+const NOT_TAKEN = 'The server does not take that: --http-trace shows the exchanges, for whoever runs it';
 
 /** RFC 9110 10.2.3: seconds or a date. Milliseconds from now. */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {

@@ -140,7 +140,8 @@ class UrlReader {
   async #refusal(response: HttpResponse): Promise<HawserError> {
     const err = await statusError({ method: 'GET' }, response, this.#deps.clock.now());
     await discard(response.body);
-    return err;
+    if (err.kind !== 'NotFound') return err;
+    return new HawserError(err.kind, err.message, { hint: 'Check the URL', reason: err.reason, cause: err });
   }
 
   async #changed(response: HttpResponse): Promise<HawserError> {

@@ -155,8 +155,10 @@ async function readPolicy(
     bytes = await fs.readFile(path, MAX_POLICY, call);
     await guard(path, ofSystem, call);
   } catch (err) {
-    if (isKind(err, 'NotFound')) throw err;
-    throw wrap(`Cannot use the policy ${path}`, err);
+    const hint = isKind(err, 'NotFound')
+      ? 'Check the path; a relative one begins at the working directory'
+      : undefined;
+    throw wrap(`Cannot use the policy ${path}`, err, hint);
   }
   return { ...parsePolicy(bytes, path, own), ofSystem };
 }

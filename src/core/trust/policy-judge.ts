@@ -47,6 +47,8 @@ function limitOf({ clock }: PolicyDeps): Limit {
 }
 
 /** Where a registry was asked; one that is flooded with signatures gives none. */
+const OTHER_SIGNERS =
+  'Have those asked for who signed the image (--verify-key, --verify-identity, or the policy), or take an image that they have signed';
 const UNSIGNED =
   'Have the image signed as the policy asks, or ask a mirror that has the signatures (hosts.toml)';
 
@@ -57,6 +59,9 @@ interface Judged {
   /** Why not, for people. */
   readonly missing?: string | undefined;
 }
+
+const REJECTED =
+  'Take another image, or let the owner of the policy give this repository a scope that accepts it, or asks for signatures';
 
 /** The signed requirements that a policy holds against an image, or the verdict that needs none. */
 class Judgement {
@@ -83,7 +88,7 @@ class Judgement {
 
   async verdict(): Promise<Verdict> {
     for (const one of this.#requirements) {
-      if (one.type === 'reject') return this.#refusal('the policy rejects it');
+      if (one.type === 'reject') return this.#refusal('the policy rejects it', REJECTED);
       if (one.type === 'unknown')
         return this.#refusal(`the policy asks for ${one.what}, which hawser cannot check`, one.hint);
     }
@@ -101,7 +106,7 @@ class Judgement {
     const { vouchers, entries, missing } = await this.#judgedTree(root, signed, new Set());
     const { hint, cost } = this.#subject.evidence;
     if (missing !== undefined)
-      return this.#refusal(missing, hint ?? (cost === undefined ? undefined : UNSIGNED));
+      return this.#refusal(missing, hint ?? (cost === undefined ? OTHER_SIGNERS : UNSIGNED));
     const isWhole = entries.length === 1 && entries[0] === root.digest;
     return { ...this.#acceptance(vouchers), ...(isWhole ? {} : { entries }) };
   }

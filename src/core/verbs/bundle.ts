@@ -16,6 +16,9 @@ export interface BundleImageOptions extends RootfsOptions {
   readonly tty?: boolean | undefined;
 }
 
+const NO_USER =
+  'The publisher of the image has to mend its USER, /etc/passwd or /etc/group; hawser unpack --rootfs makes the tree alone';
+
 /**
  * As unpackRootfs, with the tree in `rootfs`, and config.json beside. When the files belong to this process's user, config.json
  * asks for a user namespace in which that user is root. FailedPrecondition for an image that is not for Linux.
@@ -32,6 +35,7 @@ export async function bundleImage(
       throw new HawserError(
         'FailedPrecondition',
         `Cannot make a bundle of ${image.name}: it is for ${platform}`,
+        { hint: 'A bundle runs on Linux: name a --platform of Linux that the image has' },
       );
     }
     await runtime.fs.mkdir(path, 0o700, { signal });
@@ -41,7 +45,7 @@ export async function bundleImage(
     try {
       user = findUser(config.config.User ?? '', accounts);
     } catch (err) {
-      throw wrap(`Cannot tell whom ${image.name} runs as`, err);
+      throw wrap(`Cannot tell whom ${image.name} runs as`, err, NO_USER);
     }
     const rootless = owner === 'keep' ? undefined : await ourselves(runtime, signal);
     const sys = await runtime.syscalls();

@@ -25,7 +25,9 @@ export async function carriedReferrers(
   call: Call,
 ): Promise<Carried> {
   if (format === 'docker' && referrers)
-    throw new HawserError('InvalidArgument', 'A Docker archive cannot carry what refers to an image');
+    throw new HawserError('InvalidArgument', 'A Docker archive cannot carry what refers to an image', {
+      hint: 'Leave --format docker away: an OCI layout carries it',
+    });
   if (format === 'docker' || !(referrers || signatures)) return { signatures: [], others: [] };
   const subjects = subjectsOf(planned);
   const damaged = (err: unknown) => warn(leftOutText(err));

@@ -115,7 +115,9 @@ export async function exportImages(
   if (options.for !== undefined) checkReader(options.for, formOf(options));
   const { to, keepOut = [], lacks = [], signal } = options;
   if (lacks.length > 0 && options.format === 'docker')
-    throw new HawserError('InvalidArgument', 'A Docker archive cannot leave out what the other side has');
+    throw new HawserError('InvalidArgument', 'A Docker archive cannot leave out what the other side has', {
+      hint: 'Leave --format docker away, or --lacks',
+    });
   if (to.type !== 'bytes')
     await requireOutside(deps.runtime, to.path, { doing: `Cannot write ${to.path}`, keepOut, signal });
   const {
@@ -233,7 +235,10 @@ function dockerWriter(
   { planned }: Cargo,
   { to }: ExportOptions,
 ): Writer {
-  if (to.type === 'directory') throw new HawserError('InvalidArgument', 'A Docker archive is no directory');
+  if (to.type === 'directory')
+    throw new HawserError('InvalidArgument', 'A Docker archive is no directory', {
+      hint: 'Leave --format docker away, or name a file',
+    });
   const { entries } = dockerEntries(planned, hostPlatform, 'always');
   const without = planned.find(({ target }) => entries.every((entry) => entry.target !== target.digest));
   if (without !== undefined)
@@ -257,7 +262,9 @@ async function write(
 ): Promise<void> {
   if (to.type === 'directory') {
     if ((compress ?? 'none') !== 'none')
-      throw new HawserError('InvalidArgument', 'A directory cannot be compressed');
+      throw new HawserError('InvalidArgument', 'A directory cannot be compressed', {
+        hint: 'Name a file, or leave the compression away',
+      });
     await intoDirectory(runtime, to.path, (sink) => files(sink, call), call);
     return;
   }

@@ -1,7 +1,9 @@
 /** The verb `import`: images out of an archive or a directory into a store, unpacked and recorded (ctr images import, docker load). */
+
 import { cleanupSignal } from '../async/abort.ts';
 import { closingAfter } from '../async/cleanup.ts';
 import { ArchiveBlobs, readArchived } from '../carry/archive-blobs.ts';
+import { archiveHint } from '../carry/archive-hint.ts';
 import { BUNDLE, MAX_BUNDLE, parseBundle } from '../carry/bundle.ts';
 import { chooseNames, type NamedImage } from '../carry/import-names.ts';
 import { layoutEvidence } from '../carry/layout-evidence.ts';
@@ -173,6 +175,6 @@ async function doing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (err) {
-    throw wrap(`Cannot import ${archive.name}`, err);
+    throw wrap(`Cannot import ${archive.name}`, err, archiveHint(err));
   }
 }

@@ -164,7 +164,10 @@ async function makeSnapshot(
   } catch (err) {
     if (!isKind(err, 'AlreadyExists')) throw err;
     const why = 'another process has just made a snapshot for it';
-    throw new HawserError('FailedPrecondition', `Cannot mount at ${target}: ${why}`, { cause: err });
+    throw new HawserError('FailedPrecondition', `Cannot mount at ${target}: ${why}`, {
+      hint: 'Wait for the other process, or mount at another directory',
+      cause: err,
+    });
   }
   undo(async () => {
     await ifFound(snapshotter.remove(target, { signal: cleanupSignal() }));

@@ -74,7 +74,9 @@ function requireNone(
   const doing = `Cannot unmount ${target}`;
   if (top === undefined) {
     if (remove) return;
-    const hint = record && `hawser images unmount --rm ${target} removes ${describeRecord(record)}`;
+    const hint = record
+      ? `hawser images unmount --rm ${target} removes ${describeRecord(record)}`
+      : 'Nothing is mounted there; findmnt lists what is mounted where';
     throw new HawserError('FailedPrecondition', `${doing}: not a mount point`, { hint });
   }
   if (remove && record !== undefined && stack.length === 1) return;

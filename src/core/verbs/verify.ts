@@ -131,6 +131,8 @@ function noRecords(problem: string): VerifyReport {
 
 type Records = ReadonlyMap<Digest, Info>;
 
+const BLOBS_HERE = 'hawser content ls lists the blobs of the namespace';
+
 /** What a pull of these images would bring counts, too, when it is not here. */
 function wantedBlobs(
   opts: VerifyOptions,
@@ -140,7 +142,8 @@ function wantedBlobs(
   if (opts.blobs !== undefined) {
     return opts.blobs.map((digest) => {
       const info = records.get(digest);
-      if (info === undefined) throw new HawserError('NotFound', `content digest ${digest}: not found`);
+      if (info === undefined)
+        throw new HawserError('NotFound', `content digest ${digest}: not found`, { hint: BLOBS_HERE });
       return info;
     });
   }
@@ -245,7 +248,9 @@ async function allSnapshots(
     resumed += result.resumed;
   }
   if (opts.snapshots !== undefined && checked + unchecked.length === 0) {
-    throw new HawserError('NotFound', `no committed snapshot is called ${opts.snapshots.join(' or ')}`);
+    throw new HawserError('NotFound', `no committed snapshot is called ${opts.snapshots.join(' or ')}`, {
+      hint: 'hawser snapshots ls lists the snapshots of the namespace, and their kinds',
+    });
   }
   return { damage, unchecked, checked, resumed };
 }

@@ -30,6 +30,9 @@ export function verifiersAt(path: string): Verifiers {
   return { ...NODE_VERIFIERS, path, mayLack: false };
 }
 
+const NO_VERIFIER =
+  'Name a program, or a directory that holds programs, as a verifier; without one every image passes';
+
 export type VerifierParts = Pick<Runtime, 'fs' | 'host' | 'programs' | 'syscalls'>;
 
 /**
@@ -44,14 +47,16 @@ export async function programsOf(
   const found = await fs.stat(path, { follow: true, ...call });
   if (found === undefined && mayLack) return [];
   if (found === undefined)
-    throw new HawserError('NotFound', `There is no image verifier: ${path} does not exist`);
+    throw new HawserError('NotFound', `There is no image verifier: ${path} does not exist`, {
+      hint: NO_VERIFIER,
+    });
   const sys = await syscalls();
   const owners = [0, host.uid];
   if (found.type !== 'directory') return [owned(sys, path, owners)];
   sys.closeDir(openOwned(sys, path, owners));
   const names = (await fs.list(path, call)).map(({ name }) => name);
   if (names.length === 0 && !mayLack)
-    throw new HawserError('NotFound', `There is no image verifier: ${path} is empty`);
+    throw new HawserError('NotFound', `There is no image verifier: ${path} is empty`, { hint: NO_VERIFIER });
   if (most >= 0 && names.length > most)
     throw new HawserError(
       'FailedPrecondition',

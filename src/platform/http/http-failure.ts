@@ -20,6 +20,9 @@ interface Words {
 /** A machine that was not reached; this machine is asked through no proxy. */
 export const ADDRESS_HINT = 'Check the name and the port of the registry, the network and the proxy settings';
 const LOCAL_HINT = 'Check the port, and whether the registry on this machine runs';
+const CUT_HINT = 'Try again; the server, or a proxy or firewall before it, ends connections';
+const OTHER_SERVER_HINT =
+  'Check the name and the port of the registry, and the proxy: another server may have answered';
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127\.[\d.]+|\[::1\])\.?$/;
 
 const OTHER: Words = { kind: 'Unavailable', text: 'the exchange failed' };
@@ -28,8 +31,12 @@ const TLS_FAILED: Words = { kind: 'Unavailable', text: 'TLS failed' };
 
 const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   ECONNREFUSED: { kind: 'Unavailable', text: 'connection refused', hint: ADDRESS_HINT },
-  ECONNRESET: { kind: 'Unavailable', text: 'connection reset by the server' },
-  CONNECT_RESET: { kind: 'Unavailable', text: 'the connection was closed while TLS was set up' },
+  ECONNRESET: { kind: 'Unavailable', text: 'connection reset by the server', hint: CUT_HINT },
+  CONNECT_RESET: {
+    kind: 'Unavailable',
+    text: 'the connection was closed while TLS was set up',
+    hint: CUT_HINT,
+  },
   ENOTFOUND: { kind: 'Unavailable', text: 'no such host', hint: ADDRESS_HINT },
   EAI_AGAIN: { kind: 'Unavailable', text: 'the name could not be looked up', hint: ADDRESS_HINT },
   ECONNABORTED: OTHER,
@@ -63,12 +70,24 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
     text: 'the server speaks TLS on this port, and was asked in plain HTTP',
     hint: 'Leave out --plain-http, or write https:// where hosts.toml names it; a port of this machine is asked by TLS with --tlscacert FILE or --skip-verify',
   },
-  UNEXPECTED_END: { kind: 'Unavailable', text: 'the server closed the connection too early' },
-  HTTP_PROTOCOL: { kind: 'Unavailable', text: 'the answer is not valid HTTP' },
-  HEADERS_OVERFLOW: { kind: 'Unavailable', text: 'the answer has too many or too long headers' },
+  UNEXPECTED_END: { kind: 'Unavailable', text: 'the server closed the connection too early', hint: CUT_HINT },
+  HTTP_PROTOCOL: { kind: 'Unavailable', text: 'the answer is not valid HTTP', hint: OTHER_SERVER_HINT },
+  HEADERS_OVERFLOW: {
+    kind: 'Unavailable',
+    text: 'the answer has too many or too long headers',
+    hint: OTHER_SERVER_HINT,
+  },
   CONNECT_TIMEOUT: { kind: 'DeadlineExceeded', text: 'no connection in time', hint: ADDRESS_HINT },
-  HEADERS_TIMEOUT: { kind: 'DeadlineExceeded', text: 'no answer in time' },
-  STALLED: { kind: 'DeadlineExceeded', text: 'the body stalled' },
+  HEADERS_TIMEOUT: {
+    kind: 'DeadlineExceeded',
+    text: 'no answer in time',
+    hint: 'Try again later, or wait longer: --timeout-response 2m',
+  },
+  STALLED: {
+    kind: 'DeadlineExceeded',
+    text: 'the body stalled',
+    hint: 'Try again, or wait longer: --timeout-stall 10m',
+  },
   PROXY: {
     kind: 'Unavailable',
     text: 'the proxy failed',

@@ -18,6 +18,9 @@ const PRIVILEGE =
     ? 'Check the mode and the attributes of the path (lsattr), and what holds this process back: a user namespace, seccomp, SELinux'
     : 'Run as root, or check the owner and mode of the path';
 
+const BUSY =
+  'See what uses the path, and end that first: mounts (findmnt) and processes (fuser -vm PATH, lsof)';
+
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   EPERM: { number: 1, kind: 'PermissionDenied', text: 'operation not permitted', hint: PRIVILEGE },
   ENOENT: { number: 2, kind: 'NotFound', text: 'no such file or directory' },
@@ -30,7 +33,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOMEM: { number: 12, kind: 'ResourceExhausted', text: 'cannot allocate memory' },
   EACCES: { number: 13, kind: 'PermissionDenied', text: 'permission denied', hint: PRIVILEGE },
   EFAULT: { number: 14, kind: 'Internal', text: 'bad address' },
-  EBUSY: { number: 16, kind: 'FailedPrecondition', text: 'device or resource busy' },
+  EBUSY: { number: 16, kind: 'FailedPrecondition', text: 'device or resource busy', hint: BUSY },
   EEXIST: { number: 17, kind: 'AlreadyExists', text: 'file exists' },
   EXDEV: { number: 18, kind: 'FailedPrecondition', text: 'invalid cross-device link' },
   ENODEV: { number: 19, kind: 'NotImplemented', text: 'no such device' },

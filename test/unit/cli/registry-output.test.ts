@@ -298,7 +298,10 @@ scene(
     assert.equal(code, 1);
     assert.equal(out.length, BLOB.length);
     const said = `hawser: Cannot fetch ${DIGEST}: content is ${sha256(out)}, want ${DIGEST}\n`;
-    assert.equal(err, `${said}hint: Throw away the ${BLOB.length} bytes of it that were written\n`);
+    assert.ok(
+      err.startsWith(`${said}hint: Throw away the ${BLOB.length} bytes of it that were written. The bytes`),
+      err,
+    );
     assert.equal(asked.length, 2);
   },
 );

@@ -6,7 +6,7 @@ import { reachByLookup, redirectRefusal } from '../../../../src/core/registry/re
 import { redirects } from '../../../../src/core/registry/redirects.ts';
 import { lookupFailure } from '../../../../src/platform/http/guarded-lookup.ts';
 import { scripted } from '../../../registry/client.ts';
-import type { Row } from './kit.ts';
+import { FAILS, type Row } from './kit.ts';
 import { type Answer, asMe, DIGEST, LIMITS, NO_REGISTRY, resolving, type Script } from './scripts.ts';
 
 const LOGIN = /^Check the name of the repository; if it is private, give --user NAME or log in$/;
@@ -49,6 +49,7 @@ const STATUSES: readonly Row[] = [
   { says: /: 403 Forbidden$/, hint: REFUSED_ME, fail: resolving({ status: 403 }, asMe) },
   {
     says: /: 500 Internal Server Error: disk full$/,
+    hint: FAILS,
     fail: resolving({ status: 500, body: 'disk full', headers: { 'content-type': 'text/plain' } }),
   },
   { says: /: 410$/, fail: resolving({ status: 410 }) },

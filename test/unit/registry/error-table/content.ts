@@ -3,7 +3,7 @@ import { HawserError } from '../../../../src/core/errors.ts';
 import { parseReference } from '../../../../src/core/reference/parse.ts';
 import type { Reference } from '../../../../src/core/reference/reference.ts';
 import { ALL_CAPABILITIES, type Host, type Hosts } from '../../../../src/core/registry/hosts.ts';
-import type { Row } from './kit.ts';
+import { FAILS, type Row } from './kit.ts';
 import {
   asked,
   blob,
@@ -23,6 +23,7 @@ const OTHER_DIGEST = { 'docker-content-digest': `sha256:${'b'.repeat(64)}` };
 const DOCUMENTS: readonly Row[] = [
   {
     says: /: a tag or a digest is needed$/,
+    hint: /^Write NAME:TAG or NAME@DIGEST; hawser tags NAME lists the tags$/,
     fail: asked({}, (client) =>
       client.resolve({ ...parseReference('reg.test/a'), tag: undefined } as Reference),
     ),
@@ -64,6 +65,7 @@ const DOCUMENTS: readonly Row[] = [
   },
   {
     says: /^Cannot find .*GET request to .*: 500 Internal Server Error$/,
+    hint: FAILS,
     fail: finding(byMethod({ status: 405 }, { status: 500 })),
   },
   {
@@ -172,7 +174,7 @@ const BODIES: readonly Row[] = [
     says: /: the server sent parts, though the whole was asked for$/,
     fail: fetching({ headers: { 'content-type': 'multipart/byteranges' } }),
   },
-  { says: /: 500 Internal Server Error$/, fail: fetching({ status: 500 }, { offset: 5 }) },
+  { says: /: 500 Internal Server Error$/, hint: FAILS, fail: fetching({ status: 500 }, { offset: 5 }) },
   {
     says: /sha256:a{64} is not what it was before$/,
     hint: /^The registry, or a cache before it, has put other content in its place$/,

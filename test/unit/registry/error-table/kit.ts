@@ -3,6 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { findError, type HawserError } from '../../../../src/core/errors.ts';
 
+/** The hint of an answer with a status of 500 or more. */
+export const FAILS: RegExp =
+  /^The server has failed: try again later; when that goes on, whoever runs it can tell why/;
+
 export interface Row {
   /** In the message. */
   readonly says: RegExp;

@@ -2,7 +2,7 @@
 import { parseReference } from '../../../../src/core/reference/parse.ts';
 import { ALL_CAPABILITIES } from '../../../../src/core/registry/hosts.ts';
 import type { RegistryOptions } from '../../../../src/core/registry/open.ts';
-import type { Row } from './kit.ts';
+import { FAILS, type Row } from './kit.ts';
 import {
   type Answer,
   type Asking,
@@ -68,10 +68,12 @@ export const LISTS: readonly Row[] = [
   },
   {
     says: /^unexpected status from GET request to \S+\/v2\/: 500 /,
+    hint: FAILS,
     fail: entering({ status: 500 }),
   },
   {
     says: /^unexpected status from GET request to \S+_catalog\?n=REDACTED: 500 /,
+    hint: FAILS,
     fail: cataloguing({ status: 500 }),
   },
   {

@@ -13,7 +13,7 @@ import { redirects } from '../../../../src/core/registry/redirects.ts';
 import type { RepositoryWriter } from '../../../../src/core/registry/registry.ts';
 import { createHashers } from '../../../../src/platform/codecs/hashers.ts';
 import { descriptor, fakeClock, scripted } from '../../../registry/client.ts';
-import type { Row } from './kit.ts';
+import { FAILS, type Row } from './kit.ts';
 import { type Answer, asked, asMe, blob, DIGEST, reference, type Script } from './scripts.ts';
 
 const SESSION = { status: 202, headers: { location: '/v2/a/b/blobs/uploads/1' } };
@@ -154,6 +154,7 @@ export const PUSHES: readonly Row[] = [
   },
   {
     says: /PATCH request to .*: 405 Method Not Allowed$/,
+    hint: /^The server does not take that: --http-trace shows the exchanges, for whoever runs it$/,
     fail: uploading({ POST: SESSION, PATCH: { status: 405 } }, { chunkSize: 100 }),
   },
   ...[
@@ -201,6 +202,7 @@ export const PUSHES: readonly Row[] = [
   },
   {
     says: /GET request to .*\/manifests\/sha256-a+: 500 Internal Server Error$/,
+    hint: FAILS,
     fail: listing({ status: 500 }),
   },
   {

@@ -10,17 +10,20 @@ import { descriptor, fakeClock, resolveText, scripted } from '../../../registry/
 import { startRegistry } from '../../../registry/registry.ts';
 import { certs } from '../../../registry/reports/kit.ts';
 import { bareRuntime } from '../../../support/bare-runtime.ts';
-import type { Row } from './kit.ts';
+import { FAILS, type Row } from './kit.ts';
 import { type Answer, asked, blob, DIGEST, reference, resolving, type Script } from './scripts.ts';
 
 const ADDRESS = /^Check the name and the port of the registry, the network and the proxy settings$/;
+const CUT = /^Try again; the server, or a proxy or firewall before it, ends connections$/;
+const OTHER_SERVER =
+  /^Check the name and the port of the registry, and the proxy: another server may have answered$/;
 const request = { method: 'GET', url: new URL('https://reg.test/v2/?sig=hunter2'), headers: {} } as const;
 
 /** What a transport finds, by its code. */
 const EXCHANGES: readonly (readonly [code: string, says: RegExp, hint?: RegExp])[] = [
   ['ECONNREFUSED', /: connection refused$/, ADDRESS],
-  ['ECONNRESET', /: connection reset by the server$/],
-  ['CONNECT_RESET', /: the connection was closed while TLS was set up$/],
+  ['ECONNRESET', /: connection reset by the server$/, CUT],
+  ['CONNECT_RESET', /: the connection was closed while TLS was set up$/, CUT],
   ['ENOTFOUND', /: no such host$/, ADDRESS],
   ['EAI_AGAIN', /: the name could not be looked up$/, ADDRESS],
   ['ECONNABORTED', /: the exchange failed$/],
@@ -50,12 +53,12 @@ const EXCHANGES: readonly (readonly [code: string, says: RegExp, hint?: RegExp])
     /: the server speaks TLS on this port, and was asked in plain HTTP$/,
     /^Leave out --plain-http, or write https:\/\/ where hosts\.toml names it; a port of this machine/,
   ],
-  ['UNEXPECTED_END', /: the server closed the connection too early$/],
-  ['HTTP_PROTOCOL', /: the answer is not valid HTTP$/],
-  ['HEADERS_OVERFLOW', /: the answer has too many or too long headers$/],
+  ['UNEXPECTED_END', /: the server closed the connection too early$/, CUT],
+  ['HTTP_PROTOCOL', /: the answer is not valid HTTP$/, OTHER_SERVER],
+  ['HEADERS_OVERFLOW', /: the answer has too many or too long headers$/, OTHER_SERVER],
   ['CONNECT_TIMEOUT', /: no connection in time$/, ADDRESS],
-  ['HEADERS_TIMEOUT', /: no answer in time$/],
-  ['STALLED', /: the body stalled$/],
+  ['HEADERS_TIMEOUT', /: no answer in time$/, /--timeout-response 2m$/],
+  ['STALLED', /: the body stalled$/, /--timeout-stall 10m$/],
   ['PROXY', /: the proxy failed$/, /^Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY$/],
   [
     'ADDRESS_REFUSED',
@@ -177,6 +180,7 @@ export const TRANSFERS: readonly Row[] = [
   },
   {
     says: /503 Service Unavailable \(given up after 3 tries without progress in \d+ s\)$/,
+    hint: FAILS,
     fail: resolving({ status: 503 }, { retry: { tries: 2 } }),
   },
   {
@@ -190,7 +194,7 @@ export const TRANSFERS: readonly Row[] = [
   },
   {
     says: /^Cannot fetch sha256:a{64}: more than the 1000 bytes that it was said to have$/,
-    hint: undefined,
+    hint: /^The bytes are not those that the image names: try again/,
     fail: streaming(body(1001)),
   },
   {
@@ -208,6 +212,7 @@ export const TRANSFERS: readonly Row[] = [
   { says: /^the bytes that came cannot be right: no gzip$/, fail: doubting },
   {
     says: /^Cannot fetch layer-sha256:a{64}: GET https:\/\/reg\.test\/v2\/: the body stalled$/,
+    hint: /--timeout-stall 10m$/,
     fail: ingesting,
   },
 ];

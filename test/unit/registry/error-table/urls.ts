@@ -22,6 +22,7 @@ function reading(next: Answer, tries = 1): Asking {
 }
 
 export const URLS: readonly Row[] = [
+  { says: /images\.tar\S*: 404 Not Found$/, hint: /^Check the URL$/, fail: reading({ status: 404 }) },
   {
     says: /^GET https:\/\/files\.test\/images\.tar\S*: the connection was lost after 4 of 10 bytes$/,
     fail: reading({}, 0),
