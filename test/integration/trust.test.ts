@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { startRegistry, type TestRegistry } from '../registry/registry.ts';
 import { exec, describe as explain } from '../support/exec.ts';
 import { type Flavour, flavours, quickest } from '../support/hawser.ts';
-import { needs } from '../support/needs.ts';
+import { findTool, needs } from '../support/needs.ts';
 import { startDockerRegistry } from '../support/real-registry.ts';
 import { type Scratch, scratch } from '../support/scratch.ts';
 import {
+  keyFile,
   policyOf,
   pushRealImage,
   realKey,
@@ -123,4 +125,85 @@ describe('images that cosign and skopeo have signed, at a docker-registry', {
     assert.equal(unsigned.code, 1, explain(unsigned));
     assert.match(JSON.parse(unsigned.stderr).message, /it is not signed: no signature at/);
   });
+});
+
+/**
+ * Where peers are known to answer otherwise than the fixtures: cosign asks neither the name nor the form of the payload and knows no instances;
+ * skopeo asks no index, believes sizes, and reads any number of signatures.
+ */
+const DIFFERS = {
+  'cosign 3': 'k04 k12 k13 k14 k15 k19 k25 f09 b06 b06b',
+  'cosign 2': 'k04 k12 k13 k14 k15 k19 k25 f09 b06 b06b b26',
+  skopeo: 'k17 k20 k24',
+} as const;
+
+/** Arguments for `cosign verify`. */
+function cosignArguments({ cosign = {}, format }: TrustCase, isOld: boolean): string[] {
+  const { key, trustedRoot = 'trusted_root.json', identity = '', issuer = '' } = cosign;
+  const by =
+    key === undefined
+      ? ['--certificate-identity', identity, '--certificate-oidc-issuer', issuer]
+      : ['--key', keyFile(key), '--insecure-ignore-tlog=true'];
+  const form = isOld && format === 'bundle' ? ['--new-bundle-format'] : [];
+  return ['verify', '--allow-http-registry', '--trusted-root', keyFile(trustedRoot), ...by, ...form];
+}
+
+const skopeo = findTool('skopeo');
+const PEERS: readonly (readonly [keyof typeof DIFFERS, string | undefined, string])[] = [
+  ['cosign 3', process.env.COSIGN3 ?? findTool('cosign'), 'cosign 3 (COSIGN3)'],
+  ['cosign 2', process.env.COSIGN2, 'cosign 2 (COSIGN2)'],
+  ['skopeo', skopeo, 'skopeo'],
+];
+
+describe('the verdicts of cosign and skopeo on the signed images', () => {
+  for (const [name, program, needed] of PEERS)
+    test(`${name} agrees, but where it is known not to`, {
+      skip: program === undefined && `needs ${needed}`,
+    }, async (t) => {
+      const differs = DIFFERS[name].split(' ');
+      await using temp = scratch();
+      const registry = await startRegistry({ lists: { referrers: { filters: true } } });
+      try {
+        serveTrustFixtures(registry);
+        // Nobody may ask anybody else.
+        const env = { ...process.env, HOME: temp.path, HTTPS_PROXY: 'http://127.0.0.1:9' };
+        const policy = join(temp.path, 'policy.json');
+        const attachments = { docker: { [registry.host]: { 'use-sigstore-attachments': true } } };
+        writeFileSync(join(temp.path, 'registries.yaml'), JSON.stringify(attachments));
+        const argumentsFor = (one: TrustCase, to: string): string[] | undefined => {
+          const ref = `${registry.host}/${one.ref}`;
+          if (name !== 'skopeo') return one.cosign && [...cosignArguments(one, name === 'cosign 2'), ref];
+          if (one.policy === null) return undefined;
+          writeFileSync(policy, policyOf(one, registry.host));
+          const how = ['--policy', policy, '--registries.d', temp.path];
+          const wanted =
+            one.platform === undefined ? [] : ['--override-os', 'linux', '--override-arch', 'amd64'];
+          return [...how, ...wanted, 'copy', '--src-tls-verify=false', `docker://${ref}`, `dir:${to}`];
+        };
+        const said = async (one: TrustCase): Promise<string | undefined> => {
+          const args = argumentsFor(one, join(temp.path, one.id));
+          const { code } = args === undefined ? {} : await exec(program ?? '', args, { env });
+          return code === undefined ? undefined : code === 0 ? 'accept' : 'reject';
+        };
+        const [first] = trustCases;
+        assert.ok(first);
+        if (name === 'skopeo' && (await said(first)) === 'reject')
+          return t.skip('the skopeo of Debian 12 knows no signatures of sigstore');
+        const odd: string[] = [];
+        let agreed = 0;
+        for (const one of trustCases) {
+          const verdict = await said(one);
+          if (verdict === undefined) continue;
+          if (verdict === one.verdict) agreed++;
+          else odd.push(one.id.split('-')[0] ?? '');
+        }
+        t.diagnostic(`${name}: agrees on ${agreed}, differs on ${odd.length} (${odd.join(', ')})`);
+        assert.deepEqual(
+          odd,
+          odd.filter((id) => differs.includes(id)),
+        );
+      } finally {
+        await registry.close();
+      }
+    });
 });
