@@ -1,7 +1,8 @@
 /** The library's view into images: their files, and their blobs, without unpacking. */
-import { canceling, cancelSignal } from '../core/async/abort.ts';
+import { cancelSignal } from '../core/async/abort.ts';
 import { closingStream } from '../core/async/byte-stream.ts';
 import { cleanedUp } from '../core/async/cleanup.ts';
+import { endingIteration } from '../core/async/iteration.ts';
 import { ifFound } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import { isDigest } from '../core/oci/digest.ts';
@@ -38,15 +39,22 @@ export interface ApiFilesOptions extends ApiOpenOptions {
  *
  * Errors are those of `fetch`; NotFound when there is no such path.
  */
-export async function* files(reference: string, options: ApiFilesOptions = {}): AsyncGenerator<ImageFile> {
+export function files(reference: string, options: ApiFilesOptions = {}): AsyncGenerator<ImageFile> {
+  return endingIteration(options.signal, (signal) => filesOf(reference, { ...options, signal }));
+}
+
+async function* filesOf(
+  reference: string,
+  options: ApiFilesOptions & { readonly signal: AbortSignal },
+): AsyncGenerator<ImageFile> {
   checkDurations(options);
-  const opening = await canceling(options.signal, (signal) =>
-    opened(reference, { ...options, signal }, async (open) => ({
-      image: await imageOf(open.asking, options, { signal }),
-      close: open.close,
-    })),
-  );
-  yield* imageFiles(opening, options.path ?? '/', options);
+  const { signal, path = '/' } = options;
+  signal.throwIfAborted();
+  const opening = await opened(reference, options, async ({ asking, close }) => ({
+    image: await imageOf(asking, options, { signal }),
+    close,
+  }));
+  yield* imageFiles(opening, path, signal);
 }
 
 /**

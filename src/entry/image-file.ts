@@ -1,5 +1,5 @@
 /** The files of an open image as a program sees them, on every runtime. */
-import { canceling, cancelSignal } from '../core/async/abort.ts';
+import { canceled, cancelSignal, linkAbort } from '../core/async/abort.ts';
 import { byteStream } from '../core/async/byte-stream.ts';
 import { display, toBytes } from '../core/bytes.ts';
 import { HawserError } from '../core/errors.ts';
@@ -30,24 +30,26 @@ export interface ImageFile {
   /** How many names a file has. */
   readonly links: number;
   /**
-   * The bytes of a file, all of them verified, read at the reader's speed; while the iteration lasts. The layer is read again up to the
-   * file, unless it is small. FailedPrecondition for what is no file.
+   * The bytes of a file, all of them verified, read at the reader's speed; while the iteration lasts, whose end cancels them. The layer is read
+   * again up to the file, unless it is small. FailedPrecondition for what is no file, and after the iteration.
    */
   content(call?: Call): ReadableStream<Uint8Array>;
 }
 
-/** What is at `path`, and of a directory all that is below. `close` gives back what the image was opened with. */
+/**
+ * What is at `path`, and of a directory all that is below. `close` gives back what the image was opened with. `signal` ends the iteration, and is
+ * aborted when the iteration is over.
+ */
 export async function* imageFiles(
   { image, close }: { readonly image: OpenImage; close(): Promise<void> },
   path: string,
-  { signal: given }: Call,
+  signal: AbortSignal,
 ): AsyncGenerator<ImageFile> {
   try {
-    const listing = await canceling(given, (signal) => listFiles(image, path, { deep: true, signal }));
+    const listing = await listFiles(image, path, { deep: true, signal });
     for (const entry of listing.entries) {
-      // An abort between two entries ends the iteration as one inside a call does.
-      await canceling(given, async (signal) => signal?.throwIfAborted());
-      yield imageFile(image, entry, { signal: given });
+      signal.throwIfAborted();
+      yield imageFile(image, entry, signal);
     }
   } finally {
     await close().catch(() => {});
@@ -60,10 +62,10 @@ export async function fileOf(
   path: string,
   call: Call,
 ): Promise<ReadableStream<Uint8Array>> {
-  return contentStream(image, await findFile(image, path, call), call);
+  return contentStream(image, await findFile(image, path, call), [call.signal]);
 }
 
-function imageFile(image: OpenImage, { path, node }: TreeEntry, { signal }: Call): ImageFile {
+function imageFile(image: OpenImage, { path, node }: TreeEntry, iteration: AbortSignal): ImageFile {
   const { mode, uid, gid, mtime, target, nlink } = node;
   const type = typeOf(node);
   const text = new TextDecoder();
@@ -74,24 +76,44 @@ function imageFile(image: OpenImage, { path, node }: TreeEntry, { signal }: Call
     target: text.decode(toBytes(target)),
     links: type === 'directory' ? 1 : nlink,
     content: (call = {}) => {
-      if (type === 'file') return contentStream(image, node, { signal: call.signal ?? signal });
-      throw new HawserError('FailedPrecondition', `/${display(path)} is no file, but a ${type}`);
+      if (type !== 'file')
+        throw new HawserError('FailedPrecondition', `/${display(path)} is no file, but a ${type}`);
+      if (iteration.aborted)
+        throw new HawserError(
+          'FailedPrecondition',
+          `Cannot read /${display(path)}: the iteration has ended`,
+          {
+            hint: 'Read the content of a file inside the loop over files(), or by its path with open()',
+            cause: iteration.reason,
+          },
+        );
+      return contentStream(image, node, [iteration, call.signal]);
     },
   };
 }
 
+/** The stream ends with each of `signals`, with an error of kind Canceled. */
 function contentStream(
   { files }: OpenImage,
   node: TreeEntry['node'],
-  { signal: given }: Call,
+  signals: readonly (AbortSignal | undefined)[],
 ): ReadableStream<Uint8Array> {
-  const { signal, stop } = cancelSignal(given);
-  const bytes = bytesOf(files.content(node, { signal }));
+  const own = new AbortController();
+  const parents = signals.map(cancelSignal);
+  const unlinks = parents.map(({ signal }) => linkAbort(signal, own));
+  const bytes = bytesOf(files.content(node, { signal: own.signal }));
   return byteStream({
     next: async () => (await bytes.next()).value,
-    cancel: async () => void (await bytes.return(undefined)),
-    close: stop,
-    signal,
+    cancel: async (reason) => {
+      // `return` waits for a read that is running, which ends by the signal.
+      own.abort(canceled(reason));
+      await bytes.return(undefined);
+    },
+    close: () => {
+      for (const unlink of unlinks) unlink();
+      for (const { stop } of parents) stop();
+    },
+    signal: own.signal,
   });
 }
 

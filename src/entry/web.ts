@@ -2,6 +2,7 @@
 import { canceling, cancelSignal } from '../core/async/abort.ts';
 import { closingStream } from '../core/async/byte-stream.ts';
 import { cleanedUp, cleaningUp } from '../core/async/cleanup.ts';
+import { endingIteration } from '../core/async/iteration.ts';
 import type { LayerSettings } from '../core/layers/layer-settings.ts';
 import type { Descriptor, Platform } from '../core/oci/descriptor.ts';
 import { type Digest, digestBytes, isDigest } from '../core/oci/digest.ts';
@@ -150,12 +151,20 @@ export async function referrers(reference: string, options: WebReferrersOptions 
  * for await (const file of files('ghcr.io/org/app:1.2', { path: '/etc' })) console.log(file.path, file.size);
  * ```
  */
-export async function* files(reference: string, options: WebFilesOptions = {}): AsyncGenerator<ImageFile> {
+export function files(reference: string, options: WebFilesOptions = {}): AsyncGenerator<ImageFile> {
+  return endingIteration(options.signal, (signal) => filesOf(reference, { ...options, signal }));
+}
+
+async function* filesOf(
+  reference: string,
+  options: WebFilesOptions & { readonly signal: AbortSignal },
+): AsyncGenerator<ImageFile> {
   checkDurations(options);
-  const { limits, path = '/', signal: given } = options;
+  const { limits, path = '/', signal } = options;
+  signal.throwIfAborted();
   const asking = openAsking(reference, options);
   const close = async (): Promise<void> => await asking.registry[Symbol.asyncDispose]();
-  const opening = async (signal: AbortSignal | undefined) => {
+  const opening = async () => {
     try {
       const wanted = { ...asked(asking, options.platform), settings: { limits } };
       return await openRemote(asking, asking.reference, wanted, { signal });
@@ -163,7 +172,7 @@ export async function* files(reference: string, options: WebFilesOptions = {}): 
       throw await cleanedUp(err, close);
     }
   };
-  yield* imageFiles({ image: await canceling(given, opening), close }, path, options);
+  yield* imageFiles({ image: await opening(), close }, path, signal);
 }
 
 /**

@@ -29,6 +29,10 @@ export interface HttpServer {
   readonly port: number;
   /** Connections taken so far. */
   connections(): number;
+  /** Connections that are open now. */
+  openConnections(): number;
+  /** Requests whose answer has not ended. */
+  answering(): number;
   close(): Promise<void>;
 }
 
@@ -59,12 +63,17 @@ export async function serve(
 ): Promise<HttpServer> {
   const sockets = new Set<Socket>();
   let count = 0;
+  let answering = 0;
+  const counted: typeof handle = async (request, wire) => {
+    answering++;
+    await handle(request, wire).finally(() => answering--);
+  };
   const onSocket = (socket: Socket): void => {
     count++;
     sockets.add(socket);
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
-    converse(socket, handle, options.cuts).catch(() => socket.destroy());
+    converse(socket, counted, options.cuts).catch(() => socket.destroy());
   };
   const { tls } = options;
   const server: Server =
@@ -87,6 +96,8 @@ export async function serve(
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => count,
+    openConnections: () => sockets.size,
+    answering: () => answering,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();

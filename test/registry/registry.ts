@@ -75,6 +75,10 @@ export interface TestRegistry extends AsyncDisposable {
   /** The bytes of a blob or a manifest that the repository has. */
   content(repo: string, object: string): Promise<Uint8Array | undefined>;
   connections(): number;
+  /** Those that are open now. */
+  openConnections(): number;
+  /** Requests whose answer has not ended. */
+  answering(): number;
   /** Of the requests whose path or query has `part` in it (a digest, a kind of object), or of all. */
   traffic(part?: string): Traffic;
   /** All of an image's blobs and manifests; the tag points at its root. Returns `host/repo:tag`. */
@@ -179,6 +183,8 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       return concat(parts);
     },
     connections: server.connections,
+    openConnections: server.openConnections,
+    answering: server.answering,
     traffic: (part = '') => trafficOf(requests.filter(({ path }) => decodeURIComponent(path).includes(part))),
     putManifest,
     putBlob: (repo, digest, content) => {
