@@ -1,4 +1,4 @@
-import { blobKind } from '../../core/content/ref-key.ts';
+import { blobKind } from '../../core/content/blob-key.ts';
 import { EXPANSION } from '../../core/layers/expanded-size.ts';
 import type { PlannedBlob } from '../../core/verbs/plan-store.ts';
 import type { PlannedUnpack, PullPlan } from '../../core/verbs/pull-plan.ts';

@@ -3,6 +3,7 @@
 import { cleanupSignal } from '../async/abort.ts';
 import { cleaningUp, closingAfter } from '../async/cleanup.ts';
 import { Idle } from '../async/idle.ts';
+import { blobKey } from '../content/blob-key.ts';
 import type { Ingest, Ingester, IngestManager, Labels } from '../content/content-store.ts';
 import { refKey } from '../content/ref-key.ts';
 import { addNote, errnoOf, ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
@@ -54,12 +55,12 @@ export type Brought = 'new' | 'done' | 'exists';
  * once more whole, from another host where there is one; wrong again is DataLoss with both digests.
  */
 export async function fetchBlob(deps: BlobDeps, desc: Descriptor, call: BlobCall): Promise<Brought> {
-  const key = refKey(desc);
+  const [key, ownRef] = [blobKey(desc), refKey(desc)];
   const tell: Tell = (status, offset) => deps.report({ type: 'blob', key, desc, status, offset });
   let idle: Idle<number> | undefined;
   let stopped = 0;
   for (;;) {
-    const ref = stopped === 0 ? key : `${key}+${stopped}`;
+    const ref = stopped === 0 ? ownRef : `${ownRef}+${stopped}`;
     const outcome = await ingestBlob(deps, ref, desc, call, tell);
     if (outcome === 'new' || outcome === 'done') return outcome;
     if (outcome === 'exists') {
@@ -107,7 +108,7 @@ async function ingestBlob(
     if (isKind(err, 'AlreadyExists')) return 'exists';
     if (reasonOf(err, 'busy') !== undefined) return 'busy';
     const { place } = deps.fetcher;
-    throw wrap(`Cannot fetch ${refKey(desc)}${place === undefined ? '' : ` from ${place}`}`, err);
+    throw wrap(`Cannot fetch ${blobKey(desc)}${place === undefined ? '' : ` from ${place}`}`, err);
   }
 }
 
@@ -129,7 +130,7 @@ async function dropHopeless(
 
 function idleWriter({ clock, report, retry }: BlobDeps, desc: Descriptor): Idle<number> {
   return new Idle(clock, retry?.stall ?? DEFAULT_STALL, (seconds, milliseconds) => {
-    const reason = `another process fetches ${refKey(desc)}, and has written nothing for ${seconds} s`;
+    const reason = `another process fetches ${blobKey(desc)}, and has written nothing for ${seconds} s`;
     report({ type: 'waiting', reason, milliseconds });
   });
 }
@@ -176,7 +177,7 @@ async function fill(
         if (at === sources.length - 1) throw err;
         blame(deps, served, doubts.raised);
         doubts.settle(true);
-        deps.report({ type: 'retry', key: refKey(desc), desc, reason: messageOf(err), offset: 0 });
+        deps.report({ type: 'retry', key: blobKey(desc), desc, reason: messageOf(err), offset: 0 });
       }
     }
   } finally {
@@ -218,7 +219,7 @@ async function download(
   tell: Tell,
 ): Promise<void> {
   const onRetry = (err: unknown, offset: number) =>
-    deps.report({ type: 'retry', key: refKey(desc), desc, reason: messageOf(err), offset });
+    deps.report({ type: 'retry', key: blobKey(desc), desc, reason: messageOf(err), offset });
   const { fetcher, clock, retry } = deps;
   // Parts that did not fit together are not fetched as parts again.
   const link = served.distrusted

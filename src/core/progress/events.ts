@@ -4,7 +4,7 @@ import type { Voucher } from '../trust/voucher.ts';
 
 /**
  * The events of a transfer. The CLI renders them, `--progress=json` prints one a line, programs may watch them. `key` is
- * the ref key of a blob (`layer-sha256:...`); offsets and sizes are bytes. `image`: whose event it is, where many are transferred at once.
+ * the kind and digest of a blob (`layer-sha256:...`); offsets and sizes are bytes. `image`: whose event it is, where many are transferred at once.
  */
 export type ProgressEvent = ImageEvent & { readonly image?: string };
 

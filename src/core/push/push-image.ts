@@ -2,8 +2,8 @@
 import type { Limiter } from '../async/limiter.ts';
 import { allOrAbort } from '../async/settle.ts';
 import type { Turns } from '../async/turns.ts';
+import { blobKey } from '../content/blob-key.ts';
 import type { Labels, Provider } from '../content/content-store.ts';
-import { refKey } from '../content/ref-key.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseReferrer } from '../oci/referrer.ts';
 import type { Call } from '../ports/call.ts';
@@ -137,5 +137,5 @@ async function pushDocument(
 
 function tell({ report }: PushImageDeps, desc: Descriptor, status: BlobStatus): void {
   const offset = status === 'done' || status === 'exists' || status === 'mounted' ? desc.size : 0;
-  report({ type: 'blob', key: refKey(desc), desc, status, offset });
+  report({ type: 'blob', key: blobKey(desc), desc, status, offset });
 }

@@ -1,7 +1,7 @@
 /** One blob, over lost connections and forgotten uploads. */
 import { closingAfter } from '../async/cleanup.ts';
+import { blobKey } from '../content/blob-key.ts';
 import type { Provider } from '../content/content-store.ts';
-import { refKey } from '../content/ref-key.ts';
 import { HawserError, messageOf } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
@@ -60,7 +60,7 @@ export async function uploadBlob(
         const wait = patience.next(err, upload.gained());
         deps.report({
           type: 'retry',
-          key: refKey(desc),
+          key: blobKey(desc),
           desc,
           reason: messageOf(err),
           offset: upload.stored,
@@ -106,7 +106,7 @@ class Upload {
 
   #tell(offset: number): void {
     const desc = this.#desc;
-    this.#deps.report({ type: 'blob', key: refKey(desc), desc, status: 'uploading', offset });
+    this.#deps.report({ type: 'blob', key: blobKey(desc), desc, status: 'uploading', offset });
   }
 
   async attempt(): Promise<Arrival> {

@@ -1,7 +1,7 @@
 import type { ArchiveBlobs } from '../carry/archive-blobs.ts';
+import { blobKey } from '../content/blob-key.ts';
 import { type Anew, withSoundBlob } from '../content/heal.ts';
 import { readBlob } from '../content/read.ts';
-import { refKey } from '../content/ref-key.ts';
 import { fetchBlob } from '../download/fetch-blob.ts';
 import { Link } from '../download/link.ts';
 import { sourceLabels } from '../images/gc-labels.ts';
@@ -29,7 +29,7 @@ export function archiveSource(
     let hasCome = false;
     const tell = (offset: number) => {
       hasCome = true;
-      report({ type: 'blob', key: refKey(desc), desc, status: 'downloading', offset });
+      report({ type: 'blob', key: blobKey(desc), desc, status: 'downloading', offset });
     };
     await fetcher.follow(desc.digest, tell, call);
     // What has come with the archive is in the store by now, and was not there before.

@@ -1,7 +1,7 @@
 /** The handlers of a pull, composed: fetch, children, labels, platform filter, distribution source. */
 import { Limiter } from '../async/limiter.ts';
+import { blobKey } from '../content/blob-key.ts';
 import type { InfoProvider, Manager } from '../content/content-store.ts';
-import { refKey } from '../content/ref-key.ts';
 import type { Doubts } from '../download/doubts.ts';
 import type { BlobCall } from '../download/fetch-blob.ts';
 import { HawserError } from '../errors.ts';
@@ -204,7 +204,7 @@ class Walk {
   async #announce(blobs: readonly Descriptor[], signal: AbortSignal): Promise<void> {
     if (blobs.length > 0) await this.#call.beforeFetch?.(blobs, { signal });
     for (const desc of blobs) {
-      this.#deps.report({ type: 'blob', key: refKey(desc), desc, status: 'waiting', offset: 0 });
+      this.#deps.report({ type: 'blob', key: blobKey(desc), desc, status: 'waiting', offset: 0 });
     }
   }
 

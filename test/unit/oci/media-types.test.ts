@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { blobKind } from '../../../src/core/content/blob-key.ts';
 import { refKey } from '../../../src/core/content/ref-key.ts';
 import { isKind } from '../../../src/core/errors.ts';
 import { childLabels } from '../../../src/core/images/gc-labels.ts';
@@ -126,3 +127,38 @@ for (const [mediaType, prefix, label, unpacking] of SECTION_7) {
     );
   });
 }
+
+/** What people are told that a blob is; containerd's refs call most of these unknown. */
+const KINDS: Readonly<Record<string, readonly string[]>> = {
+  manifest: [
+    `${OCI}.manifest.v1+json`,
+    `${DOCKER}.distribution.manifest.v1+prettyjws`,
+    'application/vnd.oci.artifact.manifest.v1+json',
+  ],
+  index: [`${OCI}.index.v1+json`],
+  layer: [`${OCI}.layer.v1.tar+gzip`, `${DOCKER}.image.rootfs.diff.tar.gzip`],
+  config: [
+    `${OCI}.config.v1+json`,
+    'application/vnd.oci.empty.v1+json',
+    'application/vnd.cncf.helm.config.v1+json',
+    'application/vnd.dev.cosign.artifact.config.v1+json',
+  ],
+  signature: [
+    'application/vnd.dev.cosign.simplesigning.v1+json',
+    'application/jose+json',
+    'application/cose',
+    'application/vnd.cncf.notary.signature',
+  ],
+  bundle: [
+    'application/vnd.dev.sigstore.bundle.v0.3+json',
+    'application/vnd.dev.sigstore.bundle+json;version=0.2',
+  ],
+  attestation: ['application/vnd.in-toto+json', 'application/vnd.dsse.envelope.v1+json'],
+  sbom: ['application/spdx+json', 'text/spdx', 'application/vnd.cyclonedx+json', 'application/vnd.syft+json'],
+  blob: ['application/octet-stream', 'application/vnd.cncf.helm.chart.content.v1.tar+gzip', 'a/b', ''],
+};
+
+test('what people are told that a blob is', () => {
+  for (const [kind, types] of Object.entries(KINDS))
+    for (const type of types) assert.equal(blobKind(type), kind, type);
+});
