@@ -3,19 +3,20 @@ import { canceling, onAbort } from '../core/async/abort.ts';
 import { HawserError } from '../core/errors.ts';
 import type { Call } from '../core/ports/call.ts';
 import type { HttpServer, ServerTls } from '../core/ports/http-server.ts';
-import { classOf, parseAddress } from '../core/registry/addresses.ts';
 import { RateLimit } from '../core/registry/flow.ts';
 import type { ServeEvent } from '../core/serve/events.ts';
 import { registryHandler } from '../core/serve/handler.ts';
 import { BasicAuth, parseUsers } from '../core/serve/htpasswd.ts';
+import {
+  isAddress,
+  isLoopback,
+  LISTENING,
+  MAX_CONNECTIONS,
+  PATIENCE_WITH_CLIENTS,
+  serverUrl,
+} from '../core/serve/listening.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
-const LOCAL = '127.0.0.1';
-const PORT = 5000;
-const MAX_CONNECTIONS = 256;
-/** Milliseconds for the headers of a request, and for a client to take 64 KiB. */
-const HEADERS_TIMEOUT = 30_000;
-const STALL_TIMEOUT = 60_000;
 /** Milliseconds for answers that are on their way when the server is to stop. */
 const GRACE = 10_000;
 
@@ -62,7 +63,15 @@ export interface ImageServer extends AsyncDisposable {
  * ```
  */
 export async function serve(options: ApiServeOptions): Promise<ImageServer> {
-  const { store, address = LOCAL, port = PORT, tls, users, limitRate, onEvent } = options;
+  const {
+    store,
+    address = LISTENING.address,
+    port = LISTENING.port,
+    tls,
+    users,
+    limitRate,
+    onEvent,
+  } = options;
   const { backend, runtime } = partsOf(store);
   const { clock, hashers, servers } = runtime;
   checkListening(options);
@@ -71,7 +80,7 @@ export async function serve(options: ApiServeOptions): Promise<ImageServer> {
   const tell = onEvent ?? (() => {});
   const handler = registryHandler(backend, { clock, hashers }, { auth, limit, tell });
   const listening = {
-    ...{ address, port, tls, headersTimeout: HEADERS_TIMEOUT, stallTimeout: STALL_TIMEOUT },
+    ...{ address, port, tls, ...PATIENCE_WITH_CLIENTS },
     maxConnections: options.maxConnections || MAX_CONNECTIONS,
   };
   return await canceling(options.signal, async (signal) => {
@@ -85,15 +94,15 @@ export async function serve(options: ApiServeOptions): Promise<ImageServer> {
 
 /** InvalidArgument; also where passwords and content would go over a network in the clear without being asked for. */
 function checkListening({
-  address = LOCAL,
-  port = PORT,
+  address = LISTENING.address,
+  port = LISTENING.port,
   tls,
   plainHttp,
   maxConnections,
 }: ApiServeOptions): void {
   const refuse = (what: string, hint: string): HawserError =>
     new HawserError('InvalidArgument', `Cannot serve: ${what}`, { hint });
-  if (parseAddress(address) === undefined)
+  if (!isAddress(address))
     throw refuse(`${JSON.stringify(address)} is no IP address`, 'Write it as 127.0.0.1 or ::1');
   for (const [name, value, most] of [
     ['port', port, 65_535],
@@ -101,7 +110,7 @@ function checkListening({
   ] as const)
     if (!(Number.isInteger(value) && value >= 0 && value <= most))
       throw refuse(`${name} is ${value}`, `It is a whole number from 0 to ${most}`);
-  if (tls === undefined && plainHttp !== true && classOf(address) !== 'loopback')
+  if (tls === undefined && plainHttp !== true && !isLoopback(address))
     throw refuse(
       `other machines can reach ${address}, and there is no certificate`,
       'Give tls, or plainHttp to serve without TLS',
@@ -117,9 +126,8 @@ function imageServer(server: HttpServer, secure: boolean, signal: AbortSignal | 
   };
   let stopListening = (): void => {};
   stopListening = onAbort(signal, () => void close().catch(() => {}));
-  const host = server.address.includes(':') ? `[${server.address}]` : server.address;
   return {
-    url: `${secure ? 'https' : 'http'}://${host}:${server.port}`,
+    url: serverUrl(server, secure),
     close,
     [Symbol.asyncDispose]: () => close(),
   };

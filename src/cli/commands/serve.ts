@@ -6,6 +6,7 @@ import { RateLimit } from '../../core/registry/flow.ts';
 import type { ServeEvent } from '../../core/serve/events.ts';
 import { registryHandler } from '../../core/serve/handler.ts';
 import { hostsToml } from '../../core/serve/hosts-toml.ts';
+import { serverUrl } from '../../core/serve/listening.ts';
 import type { Upstream } from '../../core/serve/upstream.ts';
 import { JSON_DOCUMENT } from '../grammar/flags.ts';
 import { ACCESS_LOG, HTPASSWD, PRINT_HOSTS_TOML, SERVE_FLAGS, SERVE_RATE } from '../grammar/serve-flags.ts';
@@ -18,7 +19,6 @@ import {
   pulledHosts,
   type ServeContext,
   serverOptions,
-  urlOf,
   withUpstream,
 } from '../session/serve-options.ts';
 import { DONE, type Outcome, type View } from '../views/view.ts';
@@ -51,7 +51,7 @@ export const serve: Command = command({
     const run = async (backend: Backend, upstream?: Upstream): Promise<void> => {
       const handler = registryHandler(backend, { clock, hashers }, { auth, limit, tell, upstream });
       const server = await servers.listen(options, handler);
-      const url = urlOf(server, options.tls !== undefined);
+      const url = serverUrl(server, options.tls !== undefined);
       await closingAfter(
         async () => {
           await show(context, serving(context, backend.namespace, url, hosts));
@@ -92,7 +92,7 @@ function printed(context: ServeContext): Outcome {
       'clients need an address and a port',
       'Name with --listen those by which they reach this machine',
     );
-  const url = urlOf(listening, ca !== undefined);
+  const url = serverUrl(listening, ca !== undefined);
   const auth = context.input.get(HTPASSWD) !== undefined;
   return { view: { type: 'text', text: hostsToml({ url, ca, auth }) } };
 }

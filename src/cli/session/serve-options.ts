@@ -8,6 +8,14 @@ import type { HttpServerOptions, ServerTls } from '../../core/ports/http-server.
 import { parseReference } from '../../core/reference/parse.ts';
 import type { RegistryOptions } from '../../core/registry/open.ts';
 import { BasicAuth, parseUsers } from '../../core/serve/htpasswd.ts';
+import {
+  MAX_CONNECTIONS as DEFAULT_CONNECTIONS,
+  isAddress,
+  isLoopback,
+  LISTENING,
+  type Listening,
+  PATIENCE_WITH_CLIENTS,
+} from '../../core/serve/listening.ts';
 import { hostOf } from '../../core/serve/repositories.ts';
 import { type Upstream, viaLayer } from '../../core/serve/upstream.ts';
 import { PullThrough } from '../../core/verbs/pull-through.ts';
@@ -34,22 +42,13 @@ import { withTransferRegistry } from './transfer.ts';
 
 export type ServeContext = Context<ServeFlag>;
 
-const DEFAULT_CONNECTIONS = 256;
-/** Milliseconds for the headers of a request, and for a client to take 64 KiB. */
-const HEADERS_TIMEOUT = 30_000;
-const STALL_TIMEOUT = 60_000;
-
-export interface Listening {
-  readonly address: string;
-  readonly port: number;
-}
-
 /** `127.0.0.1:5000`, `[::1]:5000`, `:5000` for all addresses. */
 export function listeningOf({ input }: ServeContext): Listening {
-  const text = input.get(LISTEN) ?? '127.0.0.1:5000';
+  const text = input.get(LISTEN);
+  if (text === undefined) return LISTENING;
   const [, v6, v4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]*|localhost)):(\d{1,5})$/.exec(text) ?? [];
   const address = v6 ?? (v4 === 'localhost' ? '127.0.0.1' : v4 === '' ? '::' : v4);
-  if (address === undefined || Number(digits) > 65_535 || !URL.canParse(`http://${inUrl(address)}/`))
+  if (address === undefined || Number(digits) > 65_535 || !isAddress(address))
     throw usageError(
       `invalid value "${text}" for --listen`,
       'Write it as ADDRESS:PORT: 127.0.0.1:5000, [::1]:5000',
@@ -57,21 +56,12 @@ export function listeningOf({ input }: ServeContext): Listening {
   return { address, port: Number(digits) };
 }
 
-export function urlOf({ address, port }: Listening, tls: boolean): string {
-  return `${tls ? 'https' : 'http'}://${inUrl(address)}:${port}`;
-}
-
-function inUrl(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
-}
-
 /** Reads the files of TLS. A usage error where passwords and content would go over a network in the clear without being asked for. */
 export async function serverOptions(context: ServeContext): Promise<HttpServerOptions> {
   const { input } = context;
   const listening = listeningOf(context);
   const tls = await serverTls(context);
-  const isLoopback = /^127\.|^::1$/.test(listening.address);
-  if (tls === undefined && !isLoopback && !input.get(SERVE_PLAIN)) {
+  if (tls === undefined && !isLoopback(listening.address) && !input.get(SERVE_PLAIN)) {
     throw usageError(
       `${listening.address} can be reached by other machines, and there is no certificate`,
       'Add --tlscert and --tlskey, or --plain-http to serve without TLS',
@@ -81,8 +71,7 @@ export async function serverOptions(context: ServeContext): Promise<HttpServerOp
     ...listening,
     tls,
     maxConnections: input.get(MAX_CONNECTIONS) || DEFAULT_CONNECTIONS,
-    headersTimeout: HEADERS_TIMEOUT,
-    stallTimeout: STALL_TIMEOUT,
+    ...PATIENCE_WITH_CLIENTS,
   };
 }
 
