@@ -15,7 +15,7 @@ import { image, rejectsWith, runtimeOf } from '../support/bench.ts';
 import { type RanHere, runHere } from '../support/command-line.ts';
 import { needs } from '../support/needs.ts';
 import { tempDir } from '../support/tmp.ts';
-import { keyFile, serveTrustFixtures } from '../support/trust-fixtures.ts';
+import { keyFile, policyOf, serveTrustFixtures, trustCases } from '../support/trust-fixtures.ts';
 
 const API = { lists: { referrers: { filters: true } } };
 const [OURS, THEIRS] = [keyFile('k1.pub'), keyFile('k2.pub')];
@@ -67,15 +67,18 @@ const COSTS: readonly (readonly [string, string, RegistryOptions, number, number
   ['at the tag of signatures', 'fx/k12b-rollback-no-tag', API, 2, 1000],
   ['a bundle by the API', SIGNED, API, 4, 2600],
   ['a bundle by the fallback tag', SIGNED, {}, 5, 2900],
+  ['keyless, at the tag of signatures', 'fx/f01-valid', API, 2, 5000],
+  ['keyless, a bundle by the API', 'fx/b20-keyless', API, 3, 5900],
+  ['keyless, a bundle by the fallback tag', 'fx/b20-keyless', {}, 4, 5900],
 ];
 for (const [what, name, options, requests, most] of COSTS)
   test(`a voucher has what it has cost: ${what}`, () =>
     withWorld(async ({ registry, store, dir }) => {
       const before = registry.requests.length;
-      const { verified } = await fetch(`${registry.host}/${name}:1`, {
-        store,
-        verify: { policy: policyFor(name, dir) },
-      });
+      const keyless = trustCases.find(({ id, cosign }) => `fx/${id}` === name && cosign?.key === undefined);
+      const policy = keyless === undefined ? policyFor(name, dir) : join(dir, 'keyless.json');
+      if (keyless !== undefined) writeFileSync(policy, policyOf(keyless, registry.host));
+      const { verified } = await fetch(`${registry.host}/${name}:1`, { store, verify: { policy } });
       const [voucher] = verified?.[0]?.vouchers ?? [];
       assert.equal(voucher?.requests, requests);
       // The first of all is for the image.
