@@ -137,7 +137,10 @@ function diskTests(check: Check): void {
         sys.unlink(dir, 'large');
         assert.equal(kindOf(err), 'ResourceExhausted');
         assert.match(messageOf(err), new RegExp(`writing "${path}/large": no space left on device`));
-        assert.equal(hintOf(err), 'Free space (and inodes) on that file system');
+        assert.equal(
+          hintOf(err),
+          'Free space (and inodes) on that file system; hawser df shows what takes room in the store',
+        );
       }
     });
   });

@@ -89,7 +89,7 @@ type Named = Partial<Pick<Host, 'name' | 'namespace'>>;
 /** For who asked without an account; `--user` and `--refresh` are for the registry of the reference alone. */
 export function loginHint({ name, namespace }: Named = {}): string {
   return name === undefined || namespace === undefined
-    ? 'Check the name of the repository; if it is private, give --user NAME or log in'
+    ? 'Check the name of the repository; if it is private, give --user NAME, or log in: hawser login HOST'
     : `The mirror wants credentials of its own: hawser login ${name} (--user is for ${namespace} alone)`;
 }
 
@@ -119,7 +119,7 @@ function isUpgraded(where: URL, asked: URL): boolean {
 export function pushDenied(err: HawserError, repository: string, account: string | undefined): HawserError {
   const hint =
     account === undefined
-      ? 'Give --user NAME or log in (docker login): registries let nobody push without a name'
+      ? 'Give --user NAME, or log in (hawser login HOST): registries let nobody push without a name'
       : `${account} was refused, or may not push to ${repository}; some registries want the repository to be made first`;
   return new HawserError(err.kind, `push access denied: ${err.message}`, {
     hint,

@@ -19,6 +19,7 @@ interface Words {
 
 /** A machine that was not reached; this machine is asked through no proxy. */
 export const ADDRESS_HINT = 'Check the name and the port of the registry, the network and the proxy settings';
+const PROXY_HINT = 'Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY';
 const LOCAL_HINT = 'Check the port, and whether the registry on this machine runs';
 const CUT_HINT = 'Try again; the server, or a proxy or firewall before it, ends connections';
 const OTHER_SERVER_HINT =
@@ -91,7 +92,7 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   PROXY: {
     kind: 'Unavailable',
     text: 'the proxy failed',
-    hint: 'Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY',
+    hint: PROXY_HINT,
   },
   ADDRESS_REFUSED: {
     kind: 'FailedPrecondition',
@@ -112,9 +113,13 @@ export function failure(request: HttpRequest, code: string, cause?: unknown, pro
   const through = proxy === undefined ? '' : ` through the proxy ${proxy.protocol}//${proxy.host}`;
   const where = `${request.method} ${request.url.origin}${request.url.pathname}${through}`;
   const reason = { type: 'exchange', code: reasonCode(known) } as const;
-  const isLocal = words.hint === ADDRESS_HINT && LOOPBACK.test(request.url.hostname);
-  const hint = isLocal ? LOCAL_HINT : words.hint;
+  const hint = words.hint === ADDRESS_HINT ? addressHint(request, proxy) : words.hint;
   return new HawserError(words.kind, `${where}: ${words.text}${detail}`, { hint, cause, reason });
+}
+
+function addressHint({ url }: HttpRequest, proxy: URL | undefined): string {
+  if (proxy !== undefined) return PROXY_HINT;
+  return LOOPBACK.test(url.hostname) ? LOCAL_HINT : ADDRESS_HINT;
 }
 
 function reasonCode(code: FailureCode): ExchangeCode {

@@ -48,7 +48,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     number: 28,
     kind: 'ResourceExhausted',
     text: 'no space left on device',
-    hint: 'Free space (and inodes) on that file system',
+    hint: 'Free space (and inodes) on that file system; hawser df shows what takes room in the store',
   },
   ESPIPE: { number: 29, kind: 'FailedPrecondition', text: 'illegal seek' },
   EROFS: {

@@ -9,7 +9,8 @@ import { scripted } from '../../../registry/client.ts';
 import { FAILS, type Row } from './kit.ts';
 import { type Answer, asMe, DIGEST, LIMITS, NO_REGISTRY, resolving, type Script } from './scripts.ts';
 
-const LOGIN = /^Check the name of the repository; if it is private, give --user NAME or log in$/;
+const LOGIN =
+  /^Check the name of the repository; if it is private, give --user NAME, or log in: hawser login HOST$/;
 const REFUSED_ME =
   /^Check the name of the repository; the user me of \/x\/config\.json was refused, or may not pull from it$/;
 const UNKNOWN = JSON.stringify({ errors: [{ code: 'MANIFEST_UNKNOWN', message: 'manifest unknown' }] });

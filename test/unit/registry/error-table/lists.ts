@@ -47,12 +47,12 @@ const mirrors = (more: object): RegistryOptions => ({
 export const LISTS: readonly Row[] = [
   {
     says: /^reg\.test\/a\/b: not found$/,
-    hint: /^Check the name of the repository; if it is private, give --user NAME or log in$/,
+    hint: /^Check the name of the repository; if it is private, give --user NAME, or log in: hawser login HOST$/,
     fail: listing({ status: 404, body: '{"errors":[{"code":"NAME_UNKNOWN"}]}' }),
   },
   {
     says: /^pull access denied, .*tags\/list\?n=REDACTED: 403 Forbidden$/,
-    hint: /log in$/,
+    hint: /log in: hawser login HOST$/,
     fail: listing({ status: 403 }),
   },
   { says: /tags\/list\?n=REDACTED: 429 Too Many Requests$/, hint: LIMITS, fail: listing({ status: 429 }) },
@@ -117,7 +117,7 @@ export const LISTS: readonly Row[] = [
   },
   {
     says: /^pull access denied, .*\/referrers\/sha256:a{64}: 403 Forbidden$/,
-    hint: /log in$/,
+    hint: /log in: hawser login HOST$/,
     fail: referring(listed({ status: 403 })),
   },
   {

@@ -95,7 +95,7 @@ export const PUSHES: readonly Row[] = [
   },
   {
     says: /^Cannot push sha256:a+ of 1000 bytes: push access denied: .*: 403 Forbidden$/,
-    hint: /^Give --user NAME or log in \(docker login\): registries let nobody push without a name$/,
+    hint: /^Give --user NAME, or log in \(hawser login HOST\): registries let nobody push without a name$/,
     fail: uploading({ POST: { status: 403 } }),
   },
   {

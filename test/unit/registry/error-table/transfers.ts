@@ -91,6 +91,11 @@ const words: readonly Row[] = [
     hint: /^If it has no TLS/,
     fail: thrown(() => failure(request, 'PLAIN_HTTP', new Error(PATHS))),
   },
+  {
+    says: /through the proxy http:\/\/proxy\.test: connection refused$/,
+    hint: /^Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY$/,
+    fail: thrown(() => failure(request, 'ECONNREFUSED', undefined, new URL('http://proxy.test'))),
+  },
   ...['127.0.0.1:5999', 'localhost:1', '[::1]:1'].map((host) => ({
     says: /: connection refused$/,
     hint: /^Check the port, and whether the registry on this machine runs$/,
