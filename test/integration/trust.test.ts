@@ -150,8 +150,8 @@ function cosignArguments({ cosign = {}, format }: TrustCase, isOld: boolean): st
 
 const skopeo = findTool('skopeo');
 const PEERS: readonly (readonly [keyof typeof DIFFERS, string | undefined, string])[] = [
-  ['cosign 3', process.env.COSIGN3 ?? findTool('cosign'), 'cosign 3 (COSIGN3)'],
-  ['cosign 2', process.env.COSIGN2, 'cosign 2 (COSIGN2)'],
+  ['cosign 3', process.env.COSIGN3 ?? findTool('cosign'), 'cosign 3: COSIGN3'],
+  ['cosign 2', process.env.COSIGN2, 'cosign 2: COSIGN2'],
   ['skopeo', skopeo, 'skopeo'],
 ];
 
