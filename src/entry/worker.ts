@@ -2,13 +2,21 @@
 import { setImmediate } from 'node:timers';
 import { parentPort, workerData } from 'node:worker_threads';
 import { KnownStore } from '../core/archive/known-layers.ts';
+import { Windows } from '../core/codec/windows.ts';
 import { HawserError, toRecord } from '../core/errors.ts';
 import { applyLayer } from '../core/layers/apply-layer.ts';
 import { checkLayers } from '../core/layers/check-layers.ts';
 import { polledSignal } from '../core/layers/polled-signal.ts';
 import { rebaseLayer } from '../core/layers/rebase-layer.ts';
 import { syncFileSystem } from '../core/layers/sync-file-system.ts';
-import type { Verb, Verbs, WorkerAbort, WorkerReply, WorkerRequest } from '../core/layers/worker-protocol.ts';
+import type {
+  Verb,
+  Verbs,
+  WorkerAbort,
+  WorkerData,
+  WorkerReply,
+  WorkerRequest,
+} from '../core/layers/worker-protocol.ts';
 import type { Syscalls } from '../core/ports/syscalls.ts';
 import { refuseMountsIn } from '../core/trees/mounts.ts';
 import { removeTree } from '../core/trees/remove-tree.ts';
@@ -23,8 +31,9 @@ import { lazyCodecs } from '../platform/process/lazy.ts';
 import { openBlob } from '../platform/threads/blob-reader.ts';
 import { runtimeKernel } from './kernel.ts';
 
+const { aborted, windows, number } = workerData as WorkerData;
 const hashers = createHashers();
-const codecs = lazyCodecs();
+const codecs = lazyCodecs(new Windows(windows, number));
 const clock = createClock();
 const known = new KnownStore();
 
@@ -76,7 +85,7 @@ async function serve({ verb, input }: WorkerRequest, signal: AbortSignal): Promi
 }
 
 /** Holds the number of the call to abort; see worker-protocol.ts. */
-const abortedCall = new Int32Array(workerData as SharedArrayBuffer);
+const abortedCall = new Int32Array(aborted);
 let running: { readonly call: number; abort(): void } | undefined;
 
 function take(message: WorkerRequest | WorkerAbort): void {

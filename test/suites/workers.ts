@@ -57,6 +57,16 @@ export function poolSuite(name: string, make: (url: URL, grace: number) => Worke
     assert.ok(new Set(many.map((one) => one.size)).size <= 2);
     assert.equal(many.length, 20);
   });
+  check(
+    'a worker that keeps the memory of a large window ends after its call: the next may have one then',
+    async (workers) => {
+      const full = await Promise.all(Array.from({ length: 4 }, () => workers.usage('full')));
+      assert.equal(new Set(full.map((one) => one.size)).size, 4);
+      const next = await workers.usage('thread');
+      assert.equal(next.inodes, 1);
+      assert.equal((await workers.usage('thread')).size, next.size, 'others stay');
+    },
+  );
   // Deno writes the reason to standard error itself, and tells only that the worker ended.
   const skip = needs({ runtime: 'node' });
   test(`workers/${name}: a worker whose module is not there says what to do`, { skip }, () => {

@@ -2,11 +2,18 @@
 import { appendFileSync } from 'node:fs';
 import process from 'node:process';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
+import { Windows } from '../../src/core/codec/windows.ts';
 import { HawserError, type Kind, toRecord } from '../../src/core/errors.ts';
-import type { WorkerAbort, WorkerReply, WorkerRequest } from '../../src/core/layers/worker-protocol.ts';
+import type {
+  WorkerAbort,
+  WorkerData,
+  WorkerReply,
+  WorkerRequest,
+} from '../../src/core/layers/worker-protocol.ts';
 
 let calls = 0;
-const aborted = new Int32Array(workerData as SharedArrayBuffer);
+const data = workerData as WorkerData;
+const aborted = new Int32Array(data.aborted);
 
 function reply(message: WorkerReply): void {
   parentPort?.postMessage(message);
@@ -27,6 +34,11 @@ function failed(kind: Kind, message: string): void {
 
 const ACTS: Readonly<Record<string, (call: number, file: string) => void>> = {
   thread: () => done(threadId, calls),
+  /** Keeps the memory of the largest window. */
+  full() {
+    const reserved = new Windows(data.windows, data.number).reserve(2 ** 27, new AbortController().signal);
+    reserved.then(() => done(threadId, calls));
+  },
   /** Writes until it sees that it is to stop. */
   spin(call, file) {
     while (Atomics.load(aborted, 0) !== call) appendFileSync(file, 'x');

@@ -174,13 +174,14 @@ const RULES: readonly Rule[] = [
   { layer: 'platform/files/', own: [...core('trees'), 'platform/kernel/'], node: true },
   {
     layer: 'platform/threads/',
-    own: [...core('archive', 'async', 'layers'), RUNTIME, 'platform/kernel/'],
+    own: [...core('archive', 'async', 'layers'), 'core/codec/windows.ts', RUNTIME, 'platform/kernel/'],
     node: true,
   },
   {
     layer: 'platform/process/',
     own: [
       ...core('async'),
+      'core/codec/windows.ts',
       ...['platform/codecs/', 'platform/http/server.ts'],
       ...['platform/kernel/deno-permission.ts', 'platform/parts.ts'],
     ],

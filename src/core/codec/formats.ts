@@ -6,6 +6,7 @@
 import type { Compression } from '../ports/codecs.ts';
 import { decodeGzip, type GzipEngine } from './gzip-members.ts';
 import type { Decode } from './source.ts';
+import type { Windows } from './windows.ts';
 import { decodeZstd } from './zstd-decode.ts';
 
 export type FormatName = Exclude<Compression, 'identity'>;
@@ -15,8 +16,8 @@ export interface Format {
   begins(head: Uint8Array): boolean;
   /** Such data may expand to so many times what the limit allows for one compressed byte: formats differ in the best case. */
   readonly expansion: number;
-  /** The decoder in JavaScript or WebAssembly, loaded now. */
-  portable(): Promise<{ readonly library: string; readonly decode: Decode }>;
+  /** The decoder in JavaScript or WebAssembly, loaded now. `windows`: as `decodeZstd`'s. */
+  portable(windows?: Windows): Promise<{ readonly library: string; readonly decode: Decode }>;
 }
 
 /** By the name that media types have behind a `+` (OCI) or a `.` (Docker). */
@@ -41,10 +42,10 @@ export const FORMATS: { readonly [name in FormatName]: Format } = {
       );
     },
     expansion: 10,
-    async portable() {
+    async portable(windows) {
       const { wasmZstdEngine } = await import('./zstd-portable.ts');
       const engine = await wasmZstdEngine();
-      return { library: 'Zstandard in WebAssembly', decode: (source) => decodeZstd(source, engine) };
+      return { library: 'Zstandard in WebAssembly', decode: (source) => decodeZstd(source, engine, windows) };
     },
   },
 };

@@ -1,6 +1,7 @@
 import type { Codec, Compression } from '../ports/codecs.ts';
 import { FORMATS } from './formats.ts';
 import { type Decode, decodedStream } from './source.ts';
+import type { Windows } from './windows.ts';
 
 /** A codec over one decoder. */
 export function codecOf(
@@ -26,9 +27,9 @@ export const decodeIdentity: Decode = async function* (source) {
   }
 };
 
-/** Codecs in JavaScript and WebAssembly. What they need is loaded on first use. */
-export async function portableCodec(compression: Compression): Promise<Codec> {
+/** Codecs in JavaScript and WebAssembly. What they need is loaded on first use. `windows`: as `decodeZstd`'s. */
+export async function portableCodec(compression: Compression, windows?: Windows): Promise<Codec> {
   if (compression === 'identity') return codecOf(compression, 'portable', 'none', decodeIdentity);
-  const { library, decode } = await FORMATS[compression].portable();
+  const { library, decode } = await FORMATS[compression].portable(windows);
   return codecOf(compression, 'portable', library, decode);
 }

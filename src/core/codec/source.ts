@@ -7,10 +7,16 @@ const EMPTY = new Uint8Array(0);
 export class ByteSource {
   /** Bytes read and not used yet. */
   chunk: Uint8Array = EMPTY;
+  /** Aborts when nobody wants the bytes any more. */
+  readonly signal: AbortSignal;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
 
-  constructor(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  constructor(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    signal: AbortSignal = new AbortController().signal,
+  ) {
     this.#reader = reader;
+    this.signal = signal;
   }
 
   /** Has at least `count` (a few) bytes at hand; false when the stream ends before. */
@@ -67,9 +73,12 @@ export function decodedStream(
   call: Call = {},
 ): ReadableStream<Uint8Array> {
   const reader = source.getReader();
-  const chunks = decode(new ByteSource(reader));
-  const stop = async (reason: unknown) =>
-    void (await Promise.allSettled([reader.cancel(reason), chunks.return()]));
+  const stopped = new AbortController();
+  const chunks = decode(new ByteSource(reader, stopped.signal));
+  const stop = async (reason: unknown) => {
+    stopped.abort(reason);
+    await Promise.allSettled([reader.cancel(reason), chunks.return()]);
+  };
   const next = async (): Promise<Uint8Array | undefined> => {
     try {
       const { done, value } = await chunks.next();

@@ -7,6 +7,7 @@
 import type { HawserError } from '../errors.ts';
 import { corrupt, refused, tooMany } from './failures.ts';
 import type { ByteSource } from './source.ts';
+import { UNCOUNTED_WINDOW } from './windows.ts';
 
 /** 128 MiB, the most that zstd itself accepts without `--long`. */
 const MAX_WINDOW: number = 2 ** 27;
@@ -27,6 +28,8 @@ export class ZstdWalk {
   between = true;
   /** Frames begun. */
   frames = 0;
+  /** The largest window of the frames so far. */
+  window = 0;
   /** An upper bound for what the frames so far decode to. */
   bound = 0;
   #state: 'magic' | 'skippable' | 'descriptor' | 'header' | 'block' | 'body' | 'checksum' = 'magic';
@@ -97,6 +100,7 @@ export class ZstdWalk {
         'The image was compressed with a very long window (zstd --long); ask who made it',
       );
     const length = this.wants;
+    this.window = Math.max(this.window, window);
     this.#checksum = (descriptor & 0x04) !== 0;
     this.#block = Math.min(MAX_BLOCK, window);
     this.#state = 'block';
@@ -175,6 +179,8 @@ export interface FramePart {
   readonly bytes: Uint8Array;
   /** Ends exactly with a frame. */
   readonly frameEnd: boolean;
+  /** The largest window of the frames so far. Before one that counts (UNCOUNTED_WINDOW) and is larger than all before, a part ends. */
+  readonly window: number;
 }
 
 /** The bytes to decode, in order. With `split` no part holds bytes of two frames. Throws DataLoss, ResourceExhausted. */
@@ -202,6 +208,8 @@ class FrameCutter {
   readonly #split: boolean;
   readonly #maxFrames: number;
   readonly #walk = new ZstdWalk();
+  /** The largest window of what was given out, or is about to be. */
+  #window = 0;
   /** The first so many bytes at hand are of frames, and were walked over but not given out yet. */
   #walked = 0;
 
@@ -222,7 +230,7 @@ class FrameCutter {
     const bytes = this.#source.chunk.subarray(0, this.#walked);
     this.#source.advance(this.#walked);
     this.#walked = 0;
-    return { bytes, frameEnd: this.#walk.between };
+    return { bytes, frameEnd: this.#walk.between, window: this.#window };
   }
 
   /** Reads what the walk needs, when nothing is left to give out. False: the data ended with a frame. */
@@ -240,13 +248,22 @@ class FrameCutter {
     const passed = walk.step(source.chunk, this.#walked);
     if (walk.frames > this.#maxFrames) throw tooMany('zstd', this.#maxFrames);
     if (!walk.skipping) {
+      const large = walk.window > Math.max(this.#window, UNCOUNTED_WINDOW);
+      const ended = large && walk.frames > 1 ? this.#wholeFrames() : undefined;
+      this.#window = walk.window;
       this.#walked += passed;
-      return this.#split && walk.between && !before ? this.take() : undefined;
+      return this.#split && walk.between && !before ? this.take() : ended;
     }
-    // What precedes a skippable frame is whole frames.
-    const bytes = source.chunk.subarray(0, this.#walked);
-    source.advance(this.#walked + passed);
+    const part = this.#wholeFrames();
+    source.advance(passed);
+    return part.bytes.length > 0 ? part : undefined;
+  }
+
+  /** What precedes a skippable frame, or one with a larger window; there may be no bytes of it at hand. */
+  #wholeFrames(): FramePart {
+    const bytes = this.#source.chunk.subarray(0, this.#walked);
+    this.#source.advance(this.#walked);
     this.#walked = 0;
-    return bytes.length > 0 ? { bytes, frameEnd: true } : undefined;
+    return { bytes, frameEnd: true, window: this.#window };
   }
 }

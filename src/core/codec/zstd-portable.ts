@@ -25,7 +25,7 @@ let compiled: Promise<WebAssembly.Module> | undefined;
 export async function wasmZstdEngine(): Promise<ZstdEngine> {
   compiled ??= WebAssembly.compile(wasmBytes());
   const module = await compiled;
-  return { joins: true, open: () => new WasmDecoder(module) };
+  return { joins: true, lingers: true, open: () => new WasmDecoder(module) };
 }
 
 class WasmDecoder implements ZstdDecoder {

@@ -3,10 +3,11 @@
  * neither checks the messages of the other.
  *
  * A call is aborted in two ways at once, as the worker may wait or may be busy: by a message, and by its number in shared
- * memory (`workerData`, one Int32), which synchronous work reads through its signal. The worker answers an aborted call
+ * memory (`WorkerData.aborted`), which synchronous work reads through its signal. The worker answers an aborted call
  * like any other.
  */
 
+import type { SharedWindows } from '../codec/windows.ts';
 import type { ErrorRecord } from '../errors.ts';
 import type { ApplyJob, ApplyResult, CheckJob, CopyJob, HeldDir, LayerCheck, RebaseJob } from './workers.ts';
 
@@ -22,6 +23,15 @@ export interface Verbs {
 }
 
 export type Verb = keyof Verbs;
+
+/** What a worker gets at its start. */
+export interface WorkerData {
+  /** One Int32: the number of the call to abort. */
+  readonly aborted: SharedArrayBuffer;
+  readonly windows: SharedWindows;
+  /** Of the thread, from 1 on. */
+  readonly number: number;
+}
 
 /** Calls are numbered from 1 on. */
 export type WorkerRequest = { [V in Verb]: { call: number; verb: V; input: Verbs[V]['input'] } }[Verb];

@@ -271,5 +271,5 @@ export function linkedZstd(fn: DecoderFunctions, openOther: () => ZstdDecoder): 
     const decoder = LinkedDecoder.open(fn, 'zstd');
     return decoder === undefined ? openOther() : new LinkedZstd(decoder);
   };
-  return { joins: true, open };
+  return { joins: true, lingers: false, open };
 }

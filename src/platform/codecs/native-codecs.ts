@@ -15,6 +15,7 @@ import {
 } from '../../core/codec/gzip-members.ts';
 import { codecOf, decodeIdentity, portableCodec } from '../../core/codec/portable.ts';
 import type { Decode } from '../../core/codec/source.ts';
+import type { Windows } from '../../core/codec/windows.ts';
 import { decodeZstd, type ZstdDecoder, type ZstdEngine } from '../../core/codec/zstd-decode.ts';
 import { HawserError, messageOf } from '../../core/errors.ts';
 import type { Codecs } from '../../core/ports/codecs.ts';
@@ -216,7 +217,7 @@ class SplitZstd implements ZstdDecoder {
 }
 
 /**
- * Node has a zstd decoder since 22.15: in 26 the decoder goes on to the next frame by itself, in 22 it stops. Deno's decoder
+ * Node has a zstd decoder since 22.15: in 26 the decoder goes on to the next frame by itself, in 22 it stops, and frees its window late. Deno's decoder
  * (2.9.6) takes a damaged block for the end of the data, without an error, and is not used.
  */
 async function openNativeZstd(): Promise<ZstdEngine | undefined> {
@@ -226,10 +227,10 @@ async function openNativeZstd(): Promise<ZstdEngine | undefined> {
   // A frame of one raw block with the byte 'a'.
   const frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x01, 0x09, 0x00, 0x00, 0x61];
   const joins = zlib.zstdDecompressSync(Uint8Array.from([...frame, ...frame])).length === 2;
-  if (joins) return { joins, open: () => new NativeZstd() };
+  if (joins) return { joins, lingers: false, open: () => new NativeZstd() };
   const { wasmZstdEngine } = await import('../../core/codec/zstd-portable.ts');
   const small = await wasmZstdEngine();
-  return { joins, open: () => new SplitZstd(small.open()) };
+  return { joins, lingers: true, open: () => new SplitZstd(small.open()) };
 }
 
 /** What is linked into the static executable; null elsewhere. Looked for on first use. */
@@ -249,16 +250,18 @@ function openNativeGzip(): GzipEngine {
 }
 
 /** The formats for which the runtime has a sound decoder, each opened on first use. */
-const NATIVE: { readonly [name in FormatName]?: () => Promise<Decode | undefined> } = {
+const NATIVE: {
+  readonly [name in FormatName]?: (windows?: Windows) => Promise<Decode | undefined>;
+} = {
   async gzip() {
     gzipEngine ??= openNativeGzip();
     const engine = gzipEngine;
     return (source) => decodeGzip(source, engine);
   },
-  async zstd() {
+  async zstd(windows) {
     zstdEngine ??= openNativeZstd();
     const engine = await zstdEngine;
-    return engine && ((source) => decodeZstd(source, engine));
+    return engine && ((source) => decodeZstd(source, engine, windows));
   },
 };
 
@@ -268,16 +271,16 @@ function libraryOf(format: FormatName): string {
   return linkedDecoder() === null ? `zlib ${zlibVersion}` : `ISA-L ${ISAL_VERSION}`;
 }
 
-/** `auto` is native where the runtime has a sound decoder (not for zstd on Deno), else portable. */
-export function createCodecs(): Codecs {
+/** `auto` is native where the runtime has a sound decoder (not for zstd on Deno), else portable. `windows`: as `decodeZstd`'s. */
+export function createCodecs(windows?: Windows): Codecs {
   return {
     compressor: async (format) => openCompressor(format),
     async get(compression, choice = 'auto') {
-      if (choice === 'portable') return portableCodec(compression);
+      if (choice === 'portable') return portableCodec(compression, windows);
       if (compression === 'identity') return codecOf(compression, 'native', 'none', decodeIdentity);
-      const decode = await NATIVE[compression]?.();
+      const decode = await NATIVE[compression]?.(windows);
       if (decode !== undefined) return codecOf(compression, 'native', libraryOf(compression), decode);
-      if (choice === 'auto') return portableCodec(compression);
+      if (choice === 'auto') return portableCodec(compression, windows);
       throw new HawserError(
         'NotImplemented',
         `Cannot decompress ${compression} natively: this runtime has no sound decoder`,

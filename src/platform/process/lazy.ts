@@ -1,3 +1,4 @@
+import type { Windows } from '../../core/codec/windows.ts';
 import type { Codecs } from '../../core/ports/codecs.ts';
 import type { HttpServers } from '../../core/ports/http-server.ts';
 import type { Transports } from '../../core/ports/transport.ts';
@@ -14,11 +15,11 @@ export function once<T>(open: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Codecs whose module (zlib, pako, WebAssembly) is loaded at the first `get`. */
-export function lazyCodecs(): Codecs {
+/** Codecs whose module (zlib, pako, WebAssembly) is loaded at the first `get`. `windows`: as `decodeZstd`'s. */
+export function lazyCodecs(windows?: Windows): Codecs {
   let loaded: Promise<Codecs> | undefined;
   const load = () => {
-    loaded ??= import('../codecs/native-codecs.ts').then((module) => module.createCodecs());
+    loaded ??= import('../codecs/native-codecs.ts').then((module) => module.createCodecs(windows));
     return loaded;
   };
   return {

@@ -123,9 +123,14 @@ class Pool {
     if (!this.#closing.signal.aborted) this.#next(this.#all.size + 1)?.take(this.#start());
   }
 
-  /** A thread that was added ends when nobody waits who may add one. */
+  /** A thread that was added ends when nobody waits who may add one; one that is full makes place for another. */
   #give(thread: WorkerThread): void {
     if (!this.#all.has(thread)) return;
+    if (thread.isFull) {
+      this.#end(thread);
+      this.#next(this.#all.size + 1)?.take(this.#start());
+      return;
+    }
     const next = this.#next(this.#all.size);
     if (next !== undefined) next.take(thread);
     else if (this.#all.size > this.#size) this.#end(thread);

@@ -3,11 +3,13 @@ import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { onAbort } from '../../core/async/abort.ts';
 import { startTimer, type Timer } from '../../core/async/timer.ts';
+import { sharedWindows, Windows } from '../../core/codec/windows.ts';
 import { findError, fromRecord, HawserError, messageOf } from '../../core/errors.ts';
 import type {
   Verb,
   Verbs,
   WorkerAbort,
+  WorkerData,
   WorkerReply,
   WorkerRequest,
 } from '../../core/layers/worker-protocol.ts';
@@ -25,6 +27,10 @@ export type ThreadCall = Call & { onProgress?: (bytes: number) => void };
 /** MiB of V8's young generation: a worker keeps none of its many short-lived objects, and more room costs memory only. */
 const YOUNG_MIB = 6;
 
+/** Of all pools of the process. */
+const windows = sharedWindows();
+let threadsStarted = 0;
+
 /**
  * A worker thread (node:worker_threads on Deno too: FFI and unref work there; loaded with the first, as most commands start none). It runs one call at a time, and keeps the
  * process alive only meanwhile. The worker itself ends an aborted call and closes what it opened, because descriptors
@@ -34,6 +40,7 @@ const YOUNG_MIB = 6;
 export class WorkerThread {
   readonly #worker: Worker;
   readonly #grace: number;
+  readonly #windows: Windows;
   /** The number of the aborted call, in memory shared with the worker. */
   readonly #aborted = new Int32Array(new SharedArrayBuffer(4));
   readonly #ended: Promise<void>;
@@ -43,8 +50,11 @@ export class WorkerThread {
 
   constructor({ url, grace = 2000 }: ThreadOptions, onEnd: () => void) {
     const threads = process.getBuiltinModule('node:worker_threads');
+    const number = ++threadsStarted;
+    this.#windows = new Windows(windows, number);
+    const data: WorkerData = { aborted: this.#aborted.buffer, windows, number };
     const worker = new threads.Worker(url, {
-      workerData: this.#aborted.buffer,
+      workerData: data,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     });
     worker.on('message', (value) => this.#running?.take(value));
@@ -53,6 +63,7 @@ export class WorkerThread {
     this.#ended = new Promise((resolve) => {
       worker.on('exit', (code) => {
         this.#over = true;
+        this.#windows.release();
         onEnd();
         this.#running?.crash(new Error(`it ended with code ${code}`));
         resolve();
@@ -61,6 +72,11 @@ export class WorkerThread {
     this.#worker = worker;
     this.#grace = grace;
     worker.unref();
+  }
+
+  /** Between calls: the thread holds the memory of a large window, and gives it back at its end only. */
+  get isFull(): boolean {
+    return this.#windows.held;
   }
 
   /** Ends the thread, whatever it is doing; resolves when it has ended. */
