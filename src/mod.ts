@@ -86,7 +86,6 @@ export type {
   ProgressLine,
   RegistryFailure,
 } from './core/progress/final-event.ts';
-export { parseReference } from './core/reference/parse.ts';
 export type { LayoutImage, Reference } from './core/reference/reference.ts';
 export type { Capability, Operation } from './core/registry/hosts.ts';
 export type { HostSummary, Observe, RegistryEvent } from './core/registry/observe.ts';
@@ -191,6 +190,7 @@ export type {
   RawDocument,
 } from './entry/questions.ts';
 export { recover } from './entry/recover.ts';
+export { parseReference } from './entry/references.ts';
 export { type ApiServeOptions, type ImageServer, serve } from './entry/serve.ts';
 export {
   type AnyStore,

@@ -49,7 +49,6 @@ export type {
   Stage,
   StageTimes,
 } from './core/progress/events.ts';
-export { parseReference } from './core/reference/parse.ts';
 export type { LayoutImage, Reference } from './core/reference/reference.ts';
 export type { Capability, Operation } from './core/registry/hosts.ts';
 export type { HostSummary, Observe, RegistryEvent } from './core/registry/observe.ts';
@@ -67,6 +66,7 @@ export type {
   OtherDocument,
   RawDocument,
 } from './entry/questions.ts';
+export { parseReference } from './entry/references.ts';
 export {
   catalog,
   config,

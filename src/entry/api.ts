@@ -3,7 +3,7 @@ import { canceling } from '../core/async/abort.ts';
 import { cleaningUp } from '../core/async/cleanup.ts';
 import { isLayoutSource, referenceOf } from '../core/carry/layout-source.ts';
 import { withLayouts } from '../core/carry/with-layouts.ts';
-import { messageOf } from '../core/errors.ts';
+import { HawserError, messageOf } from '../core/errors.ts';
 import { type LayerSettings, settingsOf } from '../core/layers/layer-settings.ts';
 import type { Platform } from '../core/oci/descriptor.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
@@ -19,8 +19,9 @@ import type { Runtime } from '../core/runtime.ts';
 import { fetchImage } from '../core/verbs/fetch.ts';
 import type { FetchOptions, FetchResult, PullResult, TransferDeps } from '../core/verbs/options.ts';
 import { pull as pullImage } from '../core/verbs/pull.ts';
-import { type ApiGateOptions, apiGate } from './gate.ts';
-import { type ApiNetworkOptions, checkDurations, clientOptions } from './network-options.ts';
+import { called, type OptionNames, SNAPSHOT_NAMES } from './called.ts';
+import { type ApiGateOptions, apiGate, GATE_NAMES } from './gate.ts';
+import { type ApiNetworkOptions, checkDurations, clientOptions, NETWORK_NAMES } from './network-options.ts';
 import { checkRestriction } from './restriction.ts';
 import { type AnyStore, openStore, partsOf } from './stores.ts';
 
@@ -76,6 +77,35 @@ export interface ApiPullOptions extends ApiTransferOptions, Omit<LayerSettings, 
   readonly snapshotter?: string | undefined;
 }
 
+export const REGISTRY_NAMES: OptionNames<ApiRegistryOptions> = {
+  ...NETWORK_NAMES,
+  tls: { ca: true, extraCa: true, cert: true, key: true, skipVerify: true },
+  hostsDir: true,
+};
+
+export const TRANSFER_NAMES: OptionNames<ApiTransferOptions> = {
+  ...REGISTRY_NAMES,
+  ...GATE_NAMES,
+  store: true,
+  platforms: true,
+  signatures: true,
+  labels: true,
+  allMetadata: true,
+  forCri: true,
+  pin: true,
+  maxConcurrentDownloads: true,
+  force: true,
+  keepPartial: true,
+  foreignUrls: true,
+};
+
+const FETCH_NAMES: OptionNames<ApiFetchOptions> = { ...TRANSFER_NAMES, metadataOnly: true };
+export const PULL_NAMES: OptionNames<ApiPullOptions> = {
+  ...TRANSFER_NAMES,
+  ...SNAPSHOT_NAMES,
+  snapshotter: true,
+};
+
 /**
  * Fetches an image's content and records it; nothing is unpacked. `reference`: `alpine`, `host:5000/repository:tag`,
  * `repository@sha256:...`; or an image of a layout that is read in place of a registry: `oci:DIR`, `oci:DIR:NAME`,
@@ -86,8 +116,12 @@ export interface ApiPullOptions extends ApiTransferOptions, Omit<LayerSettings, 
  * DataLoss (the registry sends other bytes than it names), ResourceExhausted (the disk, a limit), FailedPrecondition, Canceled.
  */
 export async function fetch(reference: string, options: ApiFetchOptions = {}): Promise<FetchResult> {
-  const { metadataOnly } = options;
-  return await withDeps(reference, options, (deps, common) => fetchImage(deps, { ...common, metadataOnly }));
+  return await called(FETCH_NAMES, options, async () => {
+    const { metadataOnly } = options;
+    return await withDeps(reference, options, (deps, common) =>
+      fetchImage(deps, { ...common, metadataOnly }),
+    );
+  });
 }
 
 /**
@@ -99,11 +133,13 @@ export async function fetch(reference: string, options: ApiFetchOptions = {}): P
  * ```
  */
 export async function pull(reference: string, options: ApiPullOptions = {}): Promise<PullResult> {
-  const { snapshotter } = options;
-  const layerSettings = settingsOf(options);
-  return await withDeps(reference, options, (deps, common) =>
-    pullImage(deps, { ...common, snapshotter, layerSettings }),
-  );
+  return await called(PULL_NAMES, options, async () => {
+    const { snapshotter } = options;
+    const layerSettings = settingsOf(options);
+    return await withDeps(reference, options, (deps, common) =>
+      pullImage(deps, { ...common, snapshotter, layerSettings }),
+    );
+  });
 }
 
 /** Runs `work` with a store, and a registry for the reference. */
@@ -207,7 +243,11 @@ export function platformsOf<Words extends 'all' = never>(
   texts: readonly string[] | Words | undefined,
   host: Platform,
 ): readonly Platform[] | Words | undefined {
-  if (texts === undefined || typeof texts === 'string') return texts;
+  if (texts === undefined || texts === 'all') return texts;
+  if (typeof texts === 'string')
+    throw new HawserError('InvalidArgument', `Cannot use platforms: ${JSON.stringify(texts)} is no list`, {
+      hint: `Write platforms: [${JSON.stringify(texts)}]`,
+    });
   checkRestriction('platforms', texts);
   return texts.map((text) => parsePlatform(text, host));
 }

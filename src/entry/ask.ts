@@ -1,8 +1,9 @@
 /** The library's questions: what a reference names, what a registry lists. Nothing is stored. */
 import type { Descriptor } from '../core/oci/descriptor.ts';
 import type { Referrers } from '../core/registry/registry.ts';
-import type { ApiRegistryOptions } from './api.ts';
-import { type ApiAskOptions, withAsking, withHost } from './asking.ts';
+import { type ApiRegistryOptions, REGISTRY_NAMES } from './api.ts';
+import { type ApiAskOptions, ASK_NAMES, withAsking, withHost } from './asking.ts';
+import { called, type OptionNames } from './called.ts';
 import { type ConfigDocument, configOf, descriptorOf, documentOf, type ImageDocument } from './questions.ts';
 
 /** What `resolve`, `manifest` and `config` take. */
@@ -17,6 +18,9 @@ export interface ApiReferrersOptions extends ApiRegistryOptions {
   readonly artifactType?: string | undefined;
 }
 
+const DOCUMENT_NAMES: OptionNames<ApiDocumentOptions> = { ...ASK_NAMES, platform: true };
+const REFERRERS_NAMES: OptionNames<ApiReferrersOptions> = { ...REGISTRY_NAMES, artifactType: true };
+
 /**
  * What a reference names now: the digest, with type and size as the registry says them. `reference` as for `fetch`.
  *
@@ -27,7 +31,11 @@ export interface ApiReferrersOptions extends ApiRegistryOptions {
  * ```
  */
 export async function resolve(reference: string, options: ApiDocumentOptions = {}): Promise<Descriptor> {
-  return await withAsking(reference, options, (asking, call) => descriptorOf(asking, options.platform, call));
+  return await called(DOCUMENT_NAMES, options, async () => {
+    return await withAsking(reference, options, (asking, call) =>
+      descriptorOf(asking, options.platform, call),
+    );
+  });
 }
 
 /**
@@ -42,7 +50,9 @@ export async function resolve(reference: string, options: ApiDocumentOptions = {
  * ```
  */
 export async function manifest(reference: string, options: ApiDocumentOptions = {}): Promise<ImageDocument> {
-  return await withAsking(reference, options, (asking, call) => documentOf(asking, options.platform, call));
+  return await called(DOCUMENT_NAMES, options, async () => {
+    return await withAsking(reference, options, (asking, call) => documentOf(asking, options.platform, call));
+  });
 }
 
 /**
@@ -55,7 +65,9 @@ export async function manifest(reference: string, options: ApiDocumentOptions = 
  * ```
  */
 export async function config(reference: string, options: ApiDocumentOptions = {}): Promise<ConfigDocument> {
-  return await withAsking(reference, options, (asking, call) => configOf(asking, options.platform, call));
+  return await called(DOCUMENT_NAMES, options, async () => {
+    return await withAsking(reference, options, (asking, call) => configOf(asking, options.platform, call));
+  });
 }
 
 /**
@@ -67,14 +79,18 @@ export async function config(reference: string, options: ApiDocumentOptions = {}
  * ```
  */
 export async function tags(reference: string, options: ApiRegistryOptions = {}): Promise<readonly string[]> {
-  return await withAsking(reference, options, ({ registry, reference: asked }, call) =>
-    registry.tags(asked, call),
-  );
+  return await called(REGISTRY_NAMES, options, async () => {
+    return await withAsking(reference, options, ({ registry, reference: asked }, call) =>
+      registry.tags(asked, call),
+    );
+  });
 }
 
 /** The repositories of a registry, as `tags`. `host`: `registry.example:5000`. Many registries list none. */
 export async function catalog(host: string, options: ApiRegistryOptions = {}): Promise<readonly string[]> {
-  return await withHost(host, options, (registry, asked, call) => registry.catalog(asked, call));
+  return await called(REGISTRY_NAMES, options, async () => {
+    return await withHost(host, options, (registry, asked, call) => registry.catalog(asked, call));
+  });
 }
 
 /**
@@ -86,8 +102,10 @@ export async function catalog(host: string, options: ApiRegistryOptions = {}): P
  * ```
  */
 export async function referrers(reference: string, options: ApiReferrersOptions = {}): Promise<Referrers> {
-  const { artifactType } = options;
-  return await withAsking(reference, options, ({ registry, reference: asked }, { signal }) =>
-    registry.referrers(asked, { artifactType, signal }),
-  );
+  return await called(REFERRERS_NAMES, options, async () => {
+    const { artifactType } = options;
+    return await withAsking(reference, options, ({ registry, reference: asked }, { signal }) =>
+      registry.referrers(asked, { artifactType, signal }),
+    );
+  });
 }

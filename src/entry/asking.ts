@@ -9,7 +9,8 @@ import { parseHost } from '../core/reference/parse.ts';
 import type { Registry } from '../core/registry/registry.ts';
 import type { Runtime } from '../core/runtime.ts';
 import { storedFirst } from '../core/verbs/stored-first.ts';
-import { type ApiRegistryOptions, registryOf } from './api.ts';
+import { type ApiRegistryOptions, REGISTRY_NAMES, registryOf } from './api.ts';
+import type { OptionNames } from './called.ts';
 import { defaultRuntime } from './library.ts';
 import { checkDurations } from './network-options.ts';
 import type { Asking } from './questions.ts';
@@ -20,6 +21,8 @@ export interface ApiAskOptions extends ApiRegistryOptions {
   /** Answers for what it has: the image that it records under the name, and blobs. Default: none, so that the registry is asked. */
   readonly store?: AnyStore | undefined;
 }
+
+export const ASK_NAMES: OptionNames<ApiAskOptions> = { ...REGISTRY_NAMES, store: true };
 
 /** An open registry, and what else a question takes. */
 export interface OpenAsking {

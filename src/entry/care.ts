@@ -10,6 +10,7 @@ import type { Call } from '../core/ports/call.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import { choosePruned, type PruneChoice, pruneChosen } from '../core/verbs/prune.ts';
 import { tagImage } from '../core/verbs/tag.ts';
+import { called, type OptionNames } from './called.ts';
 import { checkRestriction } from './restriction.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
@@ -43,6 +44,16 @@ export interface ApiImagesOptions extends Call {
   readonly filters?: readonly string[] | undefined;
 }
 
+const CALL_NAMES: OptionNames<Call> = { signal: true };
+const TAG_NAMES: OptionNames<ApiTagOptions> = { signal: true, store: true, force: true };
+const IMAGES_NAMES: OptionNames<ApiImagesOptions> = { signal: true, store: true, filters: true };
+const PRUNE_NAMES: OptionNames<ApiPruneOptions> = {
+  ...IMAGES_NAMES,
+  olderThan: true,
+  keep: true,
+  dryRun: true,
+};
+
 /**
  * The images of the store's namespace, by name. InvalidArgument for a filter that cannot be read.
  *
@@ -50,25 +61,32 @@ export interface ApiImagesOptions extends Call {
  * for (const { name, target } of await images({ store })) console.log(name, target.digest);
  * ```
  */
-export async function images({ store, filters = [], signal: given }: ApiImagesOptions): Promise<Image[]> {
-  const { backend } = partsOf(store);
-  const filter = parseFilters(filters);
-  return await canceling(given, async (signal) => {
-    const all = await backend.images.list({ signal });
-    return all.filter((image) => filter(imageFields(image)));
+export async function images(options: ApiImagesOptions): Promise<Image[]> {
+  return await called(IMAGES_NAMES, options, async () => {
+    const { store, filters = [], signal: given } = options;
+    const { backend } = partsOf(store);
+    const filter = parseFilters(filters);
+    return await canceling(given, async (signal) => {
+      const all = await backend.images.list({ signal });
+      return all.filter((image) => filter(imageFields(image)));
+    });
   });
 }
 
 /** What takes room in the store: hawser's own with all its namespaces, of a containerd the one namespace. */
 export async function usage(store: AnyStore, call: Call = {}): Promise<StoreUsage> {
-  const { backend } = partsOf(store);
-  return await canceling(call.signal, async (signal) => usageOf(await backend.survey({ signal })));
+  return await called(CALL_NAMES, call, async () => {
+    const { backend } = partsOf(store);
+    return await canceling(call.signal, async (signal) => usageOf(await backend.survey({ signal })));
+  });
 }
 
 /** What `collect` would remove, how much that frees, and why the rest stays. */
 export async function collectionPlan(store: AnyStore, call: Call = {}): Promise<GcPlan> {
-  const { backend } = partsOf(store);
-  return await canceling(call.signal, async (signal) => planCollection(await backend.survey({ signal })));
+  return await called(CALL_NAMES, call, async () => {
+    const { backend } = partsOf(store);
+    return await canceling(call.signal, async (signal) => planCollection(await backend.survey({ signal })));
+  });
 }
 
 /**
@@ -80,10 +98,12 @@ export async function collectionPlan(store: AnyStore, call: Call = {}): Promise<
  * ```
  */
 export async function tag(source: string, target: string, options: ApiTagOptions): Promise<Image> {
-  const { store, force } = options;
-  const { backend } = partsOf(store);
-  const names = { source: parseReference(source).name, target: parseReference(target) };
-  return await canceling(options.signal, (signal) => tagImage(backend, { ...names, force, signal }));
+  return await called(TAG_NAMES, options, async () => {
+    const { store, force } = options;
+    const { backend } = partsOf(store);
+    const names = { source: parseReference(source).name, target: parseReference(target) };
+    return await canceling(options.signal, (signal) => tagImage(backend, { ...names, force, signal }));
+  });
 }
 
 /**
@@ -96,15 +116,17 @@ export async function tag(source: string, target: string, options: ApiTagOptions
  * ```
  */
 export async function prune(options: ApiPruneOptions): Promise<PruneChoice> {
-  const { store, filters = [], olderThan, keep, dryRun = false } = options;
-  checkRestriction('filters', options.filters);
-  checkDuration('olderThan', olderThan);
-  if (keep !== undefined && !(Number.isInteger(keep) && keep >= 0))
-    throw new HawserError('InvalidArgument', `Cannot use keep: ${keep} is no number of images`);
-  const { backend, runtime } = partsOf(store);
-  const rules = { filter: parseFilters(filters), olderThan, keep, now: runtime.clock.now() };
-  return await canceling(options.signal, async (signal) => {
-    const choice = await choosePruned(backend, { ...rules, signal });
-    return dryRun ? choice : await pruneChosen(backend, choice, { signal });
+  return await called(PRUNE_NAMES, options, async () => {
+    const { store, filters = [], olderThan, keep, dryRun = false } = options;
+    checkRestriction('filters', options.filters);
+    checkDuration('olderThan', olderThan);
+    if (keep !== undefined && !(Number.isInteger(keep) && keep >= 0))
+      throw new HawserError('InvalidArgument', `Cannot use keep: ${keep} is no number of images`);
+    const { backend, runtime } = partsOf(store);
+    const rules = { filter: parseFilters(filters), olderThan, keep, now: runtime.clock.now() };
+    return await canceling(options.signal, async (signal) => {
+      const choice = await choosePruned(backend, { ...rules, signal });
+      return dryRun ? choice : await pruneChosen(backend, choice, { signal });
+    });
   });
 }

@@ -17,7 +17,8 @@ import {
 } from '../core/verbs/export.ts';
 import { type ImportResult, importImages as importAll } from '../core/verbs/import.ts';
 import { platformsOf } from './api.ts';
-import { type ApiGateOptions, apiGate } from './gate.ts';
+import { called, type OptionNames, SNAPSHOT_NAMES } from './called.ts';
+import { type ApiGateOptions, apiGate, GATE_NAMES } from './gate.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** What `exportImages` takes. */
@@ -66,6 +67,24 @@ export interface ApiExportOptions extends Call {
   readonly onProgress?: Report | undefined;
 }
 
+const EXPORT_NAMES: OptionNames<ApiExportOptions> = {
+  signal: true,
+  store: true,
+  to: { file: true, directory: true },
+  format: true,
+  platforms: true,
+  index: true,
+  strict: true,
+  docker: true,
+  refName: true,
+  signatures: true,
+  referrers: true,
+  lacks: true,
+  compress: true,
+  mtime: true,
+  onProgress: true,
+};
+
 /**
  * Writes images of the store, by their names, as an OCI image layout that other tools read. Every blob is hashed while it is copied, and
  * nothing is left of what could not be written whole. NotFound for what is not here, DataLoss for a blob that has rotted.
@@ -78,27 +97,29 @@ export async function exportImages(
   references: readonly string[],
   options: ApiExportOptions,
 ): Promise<ExportResult> {
-  const { store, to, platforms, lacks: paths = [], onProgress: report, ...rest } = options;
-  const deps = depsOf(store);
-  const names = [...new Set(references.map((one) => parseReference(one).name))];
-  return await canceling(options.signal, async (signal) => {
-    const images: Image[] = [];
-    for (const name of names) images.push(await store.images.get(name, { signal }));
-    const wanted = platformsOf(platforms, deps.hostPlatform);
-    const haves: Have[] = [];
-    for (const path of paths)
-      haves.push(
-        await readHave({ ...deps, fs: deps.runtime.fs }, absolutePath(path, deps.runtime.host), { signal }),
-      );
-    const target = targetOf(deps, to);
-    return await exportAll(deps, images, {
-      ...rest,
-      lacks: haves.map((have) => async () => have),
-      to: target,
-      keepOut: rootOf(store),
-      platforms: wanted,
-      report,
-      signal,
+  return await called(EXPORT_NAMES, options, async () => {
+    const { store, to, platforms, lacks: paths = [], onProgress: report, ...rest } = options;
+    const deps = depsOf(store);
+    const names = [...new Set(references.map((one) => parseReference(one).name))];
+    return await canceling(options.signal, async (signal) => {
+      const images: Image[] = [];
+      for (const name of names) images.push(await store.images.get(name, { signal }));
+      const wanted = platformsOf(platforms, deps.hostPlatform);
+      const haves: Have[] = [];
+      for (const path of paths)
+        haves.push(
+          await readHave({ ...deps, fs: deps.runtime.fs }, absolutePath(path, deps.runtime.host), { signal }),
+        );
+      const target = targetOf(deps, to);
+      return await exportAll(deps, images, {
+        ...rest,
+        lacks: haves.map((have) => async () => have),
+        to: target,
+        keepOut: rootOf(store),
+        platforms: wanted,
+        report,
+        signal,
+      });
     });
   });
 }
@@ -144,6 +165,27 @@ export interface ApiImportOptions extends Call, ApiGateOptions, Omit<LayerSettin
   readonly onProgress?: Report | undefined;
 }
 
+const IMPORT_NAMES: OptionNames<ApiImportOptions> = {
+  ...GATE_NAMES,
+  ...SNAPSHOT_NAMES,
+  signal: true,
+  store: true,
+  from: true,
+  platforms: true,
+  baseName: true,
+  name: true,
+  digests: true,
+  skipBadNames: true,
+  forCri: true,
+  pin: true,
+  onConflict: true,
+  completeOnly: true,
+  unpack: true,
+  snapshotter: true,
+  labels: true,
+  onProgress: true,
+};
+
 /**
  * Takes images out of an OCI image layout: an archive (plain, gzip or zstd) or a directory. Everything is verified, and images are
  * recorded last. What is in the store is not read again, and what an interrupted import has brought is kept for the next.
@@ -156,23 +198,25 @@ export interface ApiImportOptions extends Call, ApiGateOptions, Omit<LayerSettin
  * ```
  */
 export async function importImages(options: ApiImportOptions): Promise<ImportResult> {
-  const { store, from, platforms, verify, verifiers, requireSigned, onProgress: report, ...rest } = options;
-  const deps = depsOf(store);
-  const source =
-    typeof from === 'string'
-      ? ({ type: 'path', path: absolutePath(from, deps.runtime.host) } as const)
-      : ({ type: 'bytes', name: 'the archive', stream: from } as const);
-  return await canceling(options.signal, (signal) =>
-    importAll(deps, {
-      ...rest,
-      ...apiGate(partsOf(store).runtime, { verify, verifiers, requireSigned }),
-      from: source,
-      platforms: platformsOf(platforms, deps.hostPlatform),
-      layerSettings: settingsOf(options),
-      report,
-      signal,
-    }),
-  );
+  return await called(IMPORT_NAMES, options, async () => {
+    const { store, from, platforms, verify, verifiers, requireSigned, onProgress: report, ...rest } = options;
+    const deps = depsOf(store);
+    const source =
+      typeof from === 'string'
+        ? ({ type: 'path', path: absolutePath(from, deps.runtime.host) } as const)
+        : ({ type: 'bytes', name: 'the archive', stream: from } as const);
+    return await canceling(options.signal, (signal) =>
+      importAll(deps, {
+        ...rest,
+        ...apiGate(partsOf(store).runtime, { verify, verifiers, requireSigned }),
+        from: source,
+        platforms: platformsOf(platforms, deps.hostPlatform),
+        layerSettings: settingsOf(options),
+        report,
+        signal,
+      }),
+    );
+  });
 }
 
 function depsOf(store: AnyStore): ExportDeps {

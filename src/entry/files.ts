@@ -9,7 +9,8 @@ import { isDigest } from '../core/oci/digest.ts';
 import type { Call } from '../core/ports/call.ts';
 import { type OpenImage, openRemote, openStored } from '../core/verbs/files.ts';
 import type { ApiRegistryOptions } from './api.ts';
-import { type ApiAskOptions, type OpenAsking, openAsking, storeBefore } from './asking.ts';
+import { type ApiAskOptions, ASK_NAMES, type OpenAsking, openAsking, storeBefore } from './asking.ts';
+import { called, checkNames, LAYER_NAMES, type OptionNames, spelled } from './called.ts';
 import { fileOf, type ImageFile, imageFiles } from './image-file.ts';
 import { checkDurations } from './network-options.ts';
 import { type Asking, asked, blobOf } from './questions.ts';
@@ -29,6 +30,14 @@ export interface ApiFilesOptions extends ApiOpenOptions {
   readonly path?: string | undefined;
 }
 
+const OPEN_NAMES: OptionNames<ApiOpenOptions> = {
+  ...ASK_NAMES,
+  codec: LAYER_NAMES.codec,
+  limits: LAYER_NAMES.limits,
+  platform: true,
+};
+const FILES_NAMES: OptionNames<ApiFilesOptions> = { ...OPEN_NAMES, path: true };
+
 /**
  * What is in an image at `path`, and (of a directory) all that is below: sorted, each directory before what is in it. Nothing is stored
  * or unpacked. All layers are read before the first entry, and verified; memory is taken for names and attributes.
@@ -40,13 +49,14 @@ export interface ApiFilesOptions extends ApiOpenOptions {
  * Errors are those of `fetch`; NotFound when there is no such path.
  */
 export function files(reference: string, options: ApiFilesOptions = {}): AsyncGenerator<ImageFile> {
-  return endingIteration(options.signal, (signal) => filesOf(reference, { ...options, signal }));
+  return endingIteration(options.signal, (signal) => spelled(filesOf(reference, { ...options, signal })));
 }
 
 async function* filesOf(
   reference: string,
   options: ApiFilesOptions & { readonly signal: AbortSignal },
 ): AsyncGenerator<ImageFile> {
+  checkNames(FILES_NAMES, options);
   checkDurations(options);
   const { signal, path = '/' } = options;
   signal.throwIfAborted();
@@ -74,24 +84,26 @@ export async function open(
   pathOrDigest: string,
   options: ApiOpenOptions = {},
 ): Promise<ReadableStream<Uint8Array>> {
-  checkDurations(options);
-  const { signal, stop } = cancelSignal(options.signal);
-  const call = { signal };
-  try {
-    return await opened(reference, { ...options, signal }, async ({ asking, close }) => {
-      const stream = isDigest(pathOrDigest)
-        ? await blobOf(storeBefore(asking, options.store), pathOrDigest, call)
-        : await fileOf(await imageOf(asking, options, call), pathOrDigest, call);
-      const end = async (): Promise<void> => {
-        stop();
-        await close();
-      };
-      return closingStream(stream, end, signal);
-    });
-  } catch (err) {
-    stop();
-    throw err;
-  }
+  return await called(OPEN_NAMES, options, async () => {
+    checkDurations(options);
+    const { signal, stop } = cancelSignal(options.signal);
+    const call = { signal };
+    try {
+      return await opened(reference, { ...options, signal }, async ({ asking, close }) => {
+        const stream = isDigest(pathOrDigest)
+          ? await blobOf(storeBefore(asking, options.store), pathOrDigest, call)
+          : await fileOf(await imageOf(asking, options, call), pathOrDigest, call);
+        const end = async (): Promise<void> => {
+          stop();
+          await close();
+        };
+        return closingStream(stream, end, signal);
+      });
+    } catch (err) {
+      stop();
+      throw err;
+    }
+  });
 }
 
 /** What `work` returns closes what was opened; after a failure that is closed here. */

@@ -4,6 +4,7 @@ import type { Runtime } from '../core/runtime.ts';
 import type { PolicyChoice } from '../core/trust/choose-policy.ts';
 import type { Subject, Verdict } from '../core/trust/verdict.ts';
 import { asked, type GateOptions, gateOf } from '../core/verbs/gate.ts';
+import type { OptionNames } from './called.ts';
 import { checkRestriction } from './restriction.ts';
 
 /** Who decides whether an image may come in. */
@@ -21,6 +22,12 @@ export interface ApiGateOptions {
    */
   readonly verifiers?: readonly string[] | undefined;
 }
+
+export const GATE_NAMES: OptionNames<ApiGateOptions> = {
+  verify: { policy: true, keys: true, identity: true, issuer: true, trustedRoot: true },
+  requireSigned: true,
+  verifiers: true,
+};
 
 /** The options as those of the verbs. InvalidArgument for one that is given and names nobody. */
 export function apiGate(runtime: Runtime, options: ApiGateOptions): GateOptions {

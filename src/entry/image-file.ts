@@ -8,6 +8,7 @@ import { type FileType, type TreeEntry, typeOf } from '../core/files/entries.ts'
 import { zeros } from '../core/files/write-tar.ts';
 import type { Call } from '../core/ports/call.ts';
 import { findFile, listFiles, type OpenImage } from '../core/verbs/files.ts';
+import { spelled } from './called.ts';
 
 /** Something in an image. */
 export interface ImageFile {
@@ -101,7 +102,7 @@ function contentStream(
   const own = new AbortController();
   const parents = signals.map(cancelSignal);
   const unlinks = parents.map(({ signal }) => linkAbort(signal, own));
-  const bytes = bytesOf(files.content(node, { signal: own.signal }));
+  const bytes = spelled(bytesOf(files.content(node, { signal: own.signal })));
   return byteStream({
     next: async () => (await bytes.next()).value,
     cancel: async (reason) => {

@@ -6,6 +6,7 @@ import { checkRate } from '../core/registry/flow.ts';
 import { type Observe, reporting } from '../core/registry/observe.ts';
 import type { Limits, RegistryOptions } from '../core/registry/open.ts';
 import type { RetryOptions } from '../core/registry/patience.ts';
+import type { OptionNames } from './called.ts';
 
 /** How registries are asked, on every runtime. */
 export interface ApiNetworkOptions extends Call {
@@ -26,6 +27,18 @@ export interface ApiNetworkOptions extends Call {
   /** Lets every registry lead (redirects, token servers, foreign URLs) to addresses of this class and more public ones. */
   readonly reach?: 'private' | 'loopback' | undefined;
 }
+
+export const NETWORK_NAMES: OptionNames<ApiNetworkOptions> = {
+  signal: true,
+  onProgress: true,
+  credentials: { username: true, secret: true },
+  plainHttp: true,
+  observe: true,
+  retry: { tries: true, time: true, minSpeed: true, stall: true },
+  timeouts: { connect: true, headers: true, stall: true, minSpeed: true, window: true },
+  limitRate: true,
+  reach: true,
+};
 
 /** The options as those of a registry client. */
 export function clientOptions(options: ApiNetworkOptions): RegistryOptions {

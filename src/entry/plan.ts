@@ -1,6 +1,7 @@
 import { settingsOf } from '../core/layers/layer-settings.ts';
 import { type PullPlan, planPull } from '../core/verbs/pull-plan.ts';
-import { type ApiPullOptions, withDeps } from './api.ts';
+import { type ApiPullOptions, PULL_NAMES, withDeps } from './api.ts';
+import { called } from './called.ts';
 
 /**
  * What a pull of the reference would fetch and unpack, over the store as it is. Documents are read; no layer is fetched, and the store is
@@ -12,9 +13,11 @@ import { type ApiPullOptions, withDeps } from './api.ts';
  * ```
  */
 export async function plan(reference: string, options: ApiPullOptions = {}): Promise<PullPlan> {
-  const { snapshotter } = options;
-  const layerSettings = settingsOf(options);
-  return await withDeps(reference, options, (deps, common) =>
-    planPull(deps, { ...common, snapshotter, layerSettings }),
-  );
+  return await called(PULL_NAMES, options, async () => {
+    const { snapshotter } = options;
+    const layerSettings = settingsOf(options);
+    return await withDeps(reference, options, (deps, common) =>
+      planPull(deps, { ...common, snapshotter, layerSettings }),
+    );
+  });
 }

@@ -8,8 +8,9 @@ import { defaultPlatform, hostPlatform } from '../core/platforms/host.ts';
 import { parseReference } from '../core/reference/parse.ts';
 import { copy as copyImage, isOneRegistry } from '../core/verbs/copy.ts';
 import { type PushResult, push as pushImage } from '../core/verbs/push.ts';
-import { type ApiRegistryOptions, platformsOf, registryOf } from './api.ts';
-import { type ApiGateOptions, apiGate } from './gate.ts';
+import { type ApiRegistryOptions, platformsOf, REGISTRY_NAMES, registryOf } from './api.ts';
+import { called, type OptionNames } from './called.ts';
+import { type ApiGateOptions, apiGate, GATE_NAMES } from './gate.ts';
 import { defaultRuntime } from './library.ts';
 import { checkDurations } from './network-options.ts';
 import { type AnyStore, partsOf } from './stores.ts';
@@ -44,6 +45,18 @@ export interface ApiPushOptions extends ApiSendOptions {
   readonly to?: string | undefined;
 }
 
+const SEND_NAMES: OptionNames<ApiSendOptions> = {
+  ...REGISTRY_NAMES,
+  platforms: true,
+  index: true,
+  referrers: true,
+  foreign: true,
+  chunkSize: true,
+  maxConcurrentUploads: true,
+};
+const COPY_NAMES: OptionNames<ApiCopyOptions> = { ...SEND_NAMES, ...GATE_NAMES };
+const PUSH_NAMES: OptionNames<ApiPushOptions> = { ...SEND_NAMES, store: true, to: true };
+
 /**
  * Copies an image from a registry, or out of a layout (`oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]`, `dir:DIR`),
  * to a registry, through no store. All platforms go along unless some are named. Every byte is verified on its way; within one registry blobs are mounted. `credentials`,
@@ -54,33 +67,35 @@ export interface ApiPushOptions extends ApiSendOptions {
  * ```
  */
 export async function copy(source: string, to: string, options: ApiCopyOptions = {}): Promise<PushResult> {
-  const { platforms, onProgress: report, verify, requireSigned, verifiers, ...rest } = options;
-  checkNumbers(options);
-  const target = parseReference(to);
-  const runtime = await defaultRuntime();
-  const { clock, hashers, host, workers } = runtime;
-  const work = async (signal: AbortSignal | undefined): Promise<PushResult> => {
-    const from = await referenceOf(runtime, source, { signal });
-    const registry = registryOf(runtime, target, options);
-    const other = { ...options, credentials: undefined, plainHttp: undefined, tls: undefined };
-    const reads = isOneRegistry(from, target)
-      ? registry
-      : withLayouts(registryOf(runtime, from, other), runtime);
-    const wanted = platformsOf(platforms, hostPlatform(host));
-    const gate = apiGate(runtime, { verify, requireSigned, verifiers });
-    const what = { ...rest, ...gate, from, to: target, platforms: wanted, report, signal };
+  return await called(COPY_NAMES, options, async () => {
+    const { platforms, onProgress: report, verify, requireSigned, verifiers, ...rest } = options;
+    checkNumbers(options);
+    const target = parseReference(to);
+    const runtime = await defaultRuntime();
+    const { clock, hashers, host, workers } = runtime;
+    const work = async (signal: AbortSignal | undefined): Promise<PushResult> => {
+      const from = await referenceOf(runtime, source, { signal });
+      const registry = registryOf(runtime, target, options);
+      const other = { ...options, credentials: undefined, plainHttp: undefined, tls: undefined };
+      const reads = isOneRegistry(from, target)
+        ? registry
+        : withLayouts(registryOf(runtime, from, other), runtime);
+      const wanted = platformsOf(platforms, hostPlatform(host));
+      const gate = apiGate(runtime, { verify, requireSigned, verifiers });
+      const what = { ...rest, ...gate, from, to: target, platforms: wanted, report, signal };
+      return await cleaningUp(
+        () => copyImage({ source: reads, registry, clock, hashers }, what),
+        async () => {
+          await registry[Symbol.asyncDispose]();
+          if (reads !== registry) await reads[Symbol.asyncDispose]();
+        },
+      );
+    };
     return await cleaningUp(
-      () => copyImage({ source: reads, registry, clock, hashers }, what),
-      async () => {
-        await registry[Symbol.asyncDispose]();
-        if (reads !== registry) await reads[Symbol.asyncDispose]();
-      },
+      () => canceling(options.signal, work),
+      () => workers[Symbol.asyncDispose](),
     );
-  };
-  return await cleaningUp(
-    () => canceling(options.signal, work),
-    () => workers[Symbol.asyncDispose](),
-  );
+  });
 }
 
 /**
@@ -95,21 +110,23 @@ export async function copy(source: string, to: string, options: ApiCopyOptions =
  * ```
  */
 export async function push(reference: string, options: ApiPushOptions): Promise<PushResult> {
-  const { store, to: target = reference, platforms, onProgress, ...rest } = options;
-  checkNumbers(options);
-  const { backend, runtime } = partsOf(store);
-  const [local, to] = [parseReference(reference), parseReference(target)];
-  const { clock, hashers, codecs, host } = runtime;
-  const platform = defaultPlatform(backend, host);
-  const wanted = platformsOf(platforms, platform);
-  return await canceling(options.signal, async (signal) => {
-    const image = await store.images.get(local.name, { signal });
-    const registry = registryOf(runtime, to, options);
-    const deps = { backend, registry, clock, hashers, codecs, hostPlatform: platform, cpus: host.cpus };
-    return await cleaningUp(
-      () => pushImage(deps, { ...rest, image, to, platforms: wanted, report: onProgress, signal }),
-      () => registry[Symbol.asyncDispose](),
-    );
+  return await called(PUSH_NAMES, options, async () => {
+    const { store, to: target = reference, platforms, onProgress, ...rest } = options;
+    checkNumbers(options);
+    const { backend, runtime } = partsOf(store);
+    const [local, to] = [parseReference(reference), parseReference(target)];
+    const { clock, hashers, codecs, host } = runtime;
+    const platform = defaultPlatform(backend, host);
+    const wanted = platformsOf(platforms, platform);
+    return await canceling(options.signal, async (signal) => {
+      const image = await store.images.get(local.name, { signal });
+      const registry = registryOf(runtime, to, options);
+      const deps = { backend, registry, clock, hashers, codecs, hostPlatform: platform, cpus: host.cpus };
+      return await cleaningUp(
+        () => pushImage(deps, { ...rest, image, to, platforms: wanted, report: onProgress, signal }),
+        () => registry[Symbol.asyncDispose](),
+      );
+    });
   });
 }
 

@@ -5,8 +5,9 @@ import { canceling } from '../core/async/abort.ts';
 import { closingAfter } from '../core/async/cleanup.ts';
 import { defaultPlatform } from '../core/platforms/host.ts';
 import { type Leftovers, type RecoverReport, recoverImages } from '../core/verbs/recover.ts';
+import { called } from './called.ts';
 import { defaultRuntime } from './library.ts';
-import { openStore, partsOf, type StoreOptions } from './stores.ts';
+import { openStore, partsOf, STORE_NAMES, type StoreOptions } from './stores.ts';
 
 /**
  * Makes the records of a lost or damaged database again, from `content/` alone: images by the index, into the namespace of the options;
@@ -18,23 +19,25 @@ import { openStore, partsOf, type StoreOptions } from './stores.ts';
  * ```
  */
 export async function recover(options: StoreOptions = {}): Promise<RecoverReport & Leftovers> {
-  const runtime = await defaultRuntime();
-  const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
-  const begun = await closingAfter(
-    () => canceling(options.signal, (signal) => beginRecovery(runtime, root, { signal })),
-    () => runtime.workers[Symbol.asyncDispose](),
-  );
-  const store = await openStore({ ...options, root, onProgress: undefined });
-  const { backend, runtime: own } = partsOf(store);
-  const { clock, hashers, codecs, host } = own;
-  const hostPlatform = defaultPlatform(backend, host);
-  const deps = { backend, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
-  return await closingAfter(
-    () =>
-      canceling(options.signal, async (signal) => {
-        const report = await recoverImages(deps, begun.lost, { signal });
-        return { ...report, ...(await endRecovery(own, root, backend, report.skipped, { signal })) };
-      }),
-    () => store[Symbol.asyncDispose](),
-  );
+  return await called(STORE_NAMES, options, async () => {
+    const runtime = await defaultRuntime();
+    const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
+    const begun = await closingAfter(
+      () => canceling(options.signal, (signal) => beginRecovery(runtime, root, { signal })),
+      () => runtime.workers[Symbol.asyncDispose](),
+    );
+    const store = await openStore({ ...options, root, onProgress: undefined });
+    const { backend, runtime: own } = partsOf(store);
+    const { clock, hashers, codecs, host } = own;
+    const hostPlatform = defaultPlatform(backend, host);
+    const deps = { backend, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
+    return await closingAfter(
+      () =>
+        canceling(options.signal, async (signal) => {
+          const report = await recoverImages(deps, begun.lost, { signal });
+          return { ...report, ...(await endRecovery(own, root, backend, report.skipped, { signal })) };
+        }),
+      () => store[Symbol.asyncDispose](),
+    );
+  });
 }

@@ -15,6 +15,7 @@ import {
   PATIENCE_WITH_CLIENTS,
   serverUrl,
 } from '../core/serve/listening.ts';
+import { called, type OptionNames } from './called.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
 /** Milliseconds for answers that are on their way when the server is to stop. */
@@ -42,6 +43,19 @@ export interface ApiServeOptions extends Call {
   readonly onEvent?: ((event: ServeEvent) => void) | undefined;
 }
 
+const SERVE_NAMES: OptionNames<ApiServeOptions> = {
+  signal: true,
+  store: true,
+  address: true,
+  port: true,
+  tls: { cert: true, key: true, clientCa: true },
+  plainHttp: true,
+  users: true,
+  maxConnections: true,
+  limitRate: true,
+  onEvent: true,
+};
+
 /** A server that runs. Disposing is `close`. */
 export interface ImageServer extends AsyncDisposable {
   /** `http://127.0.0.1:5000`. */
@@ -63,32 +77,34 @@ export interface ImageServer extends AsyncDisposable {
  * ```
  */
 export async function serve(options: ApiServeOptions): Promise<ImageServer> {
-  const {
-    store,
-    address = LISTENING.address,
-    port = LISTENING.port,
-    tls,
-    users,
-    limitRate,
-    onEvent,
-  } = options;
-  const { backend, runtime } = partsOf(store);
-  const { clock, hashers, servers } = runtime;
-  checkListening(options);
-  const auth = users === undefined ? undefined : new BasicAuth(parseUsers(users, 'users'), hashers);
-  const limit = limitRate === undefined ? undefined : new RateLimit(clock, limitRate);
-  const tell = onEvent ?? (() => {});
-  const handler = registryHandler(backend, { clock, hashers }, { auth, limit, tell });
-  const listening = {
-    ...{ address, port, tls, ...PATIENCE_WITH_CLIENTS },
-    maxConnections: options.maxConnections || MAX_CONNECTIONS,
-  };
-  return await canceling(options.signal, async (signal) => {
-    signal?.throwIfAborted();
-    const server = await servers.listen(listening, handler);
-    if (signal?.aborted === true) await server.close(0);
-    signal?.throwIfAborted();
-    return imageServer(server, tls !== undefined, options.signal);
+  return await called(SERVE_NAMES, options, async () => {
+    const {
+      store,
+      address = LISTENING.address,
+      port = LISTENING.port,
+      tls,
+      users,
+      limitRate,
+      onEvent,
+    } = options;
+    const { backend, runtime } = partsOf(store);
+    const { clock, hashers, servers } = runtime;
+    checkListening(options);
+    const auth = users === undefined ? undefined : new BasicAuth(parseUsers(users, 'users'), hashers);
+    const limit = limitRate === undefined ? undefined : new RateLimit(clock, limitRate);
+    const tell = onEvent ?? (() => {});
+    const handler = registryHandler(backend, { clock, hashers }, { auth, limit, tell });
+    const listening = {
+      ...{ address, port, tls, ...PATIENCE_WITH_CLIENTS },
+      maxConnections: options.maxConnections || MAX_CONNECTIONS,
+    };
+    return await canceling(options.signal, async (signal) => {
+      signal?.throwIfAborted();
+      const server = await servers.listen(listening, handler);
+      if (signal?.aborted === true) await server.close(0);
+      signal?.throwIfAborted();
+      return imageServer(server, tls !== undefined, options.signal);
+    });
   });
 }
 

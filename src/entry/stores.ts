@@ -17,6 +17,7 @@ import type { Call } from '../core/ports/call.ts';
 import type { Report } from '../core/progress/events.ts';
 import type { Runtime } from '../core/runtime.ts';
 import type { Snapshotter } from '../core/snapshots/snapshotter.ts';
+import { called, type OptionNames } from './called.ts';
 import { defaultRuntime } from './library.ts';
 
 const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';
@@ -82,6 +83,19 @@ export interface ContainerdStoreOptions extends Call {
   readonly namespace?: string | undefined;
 }
 
+export const STORE_NAMES: OptionNames<StoreOptions> = {
+  signal: true,
+  root: true,
+  namespace: true,
+  contentSharing: true,
+  onProgress: true,
+};
+const CONTAINERD_NAMES: OptionNames<ContainerdStoreOptions> = {
+  signal: true,
+  address: true,
+  namespace: true,
+};
+
 /** What the verbs need of a store besides what a program sees. */
 interface Parts {
   readonly backend: Backend;
@@ -89,6 +103,7 @@ interface Parts {
 }
 
 const opened = new WeakMap<AnyStore, Parts>();
+const closed = new WeakSet<AnyStore>();
 
 /**
  * Opens the store, made when absent. Several processes may have one open. FailedPrecondition for a directory that is no store or that a newer hawser
@@ -104,13 +119,15 @@ const opened = new WeakMap<AnyStore, Parts>();
  * ```
  */
 export async function openStore(options: StoreOptions = {}): Promise<Store> {
-  const { namespace = 'default', contentSharing } = options;
-  return await withRuntime<LocalBackend>(options, async (runtime, signal) => {
-    const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
-    const backend = await backends.local(runtime, { root, namespace, contentSharing, signal });
-    const message = lossWarning(backend.lostIndexes);
-    if (message !== undefined) options.onProgress?.({ type: 'warning', message });
-    return backend;
+  return await called(STORE_NAMES, options, async () => {
+    const { namespace = 'default', contentSharing } = options;
+    return await withRuntime<LocalBackend>(options, async (runtime, signal) => {
+      const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
+      const backend = await backends.local(runtime, { root, namespace, contentSharing, signal });
+      const message = lossWarning(backend.lostIndexes);
+      if (message !== undefined) options.onProgress?.({ type: 'warning', message });
+      return backend;
+    });
   });
 }
 
@@ -122,10 +139,12 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
  * ```
  */
 export async function openContainerd(options: ContainerdStoreOptions = {}): Promise<AnyStore> {
-  const { namespace = 'default' } = options;
-  return await withRuntime<Backend>(options, async (runtime, signal) => {
-    const address = options.address ?? (runtime.host.env('CONTAINERD_ADDRESS') || CONTAINERD_SOCKET);
-    return await backends.containerd(runtime, { address, namespace, signal });
+  return await called(CONTAINERD_NAMES, options, async () => {
+    const { namespace = 'default' } = options;
+    return await withRuntime<Backend>(options, async (runtime, signal) => {
+      const address = options.address ?? (runtime.host.env('CONTAINERD_ADDRESS') || CONTAINERD_SOCKET);
+      return await backends.containerd(runtime, { address, namespace, signal });
+    });
   });
 }
 
@@ -135,9 +154,13 @@ export function asStore<B extends Backend>(backend: B, runtime: Runtime): B {
   return backend;
 }
 
-/** InvalidArgument for an object that `openStore` and `openContainerd` of this module did not return. */
+/** FailedPrecondition for a store that has been disposed, InvalidArgument for an object that `openStore` and `openContainerd` of this module did not return. */
 export function partsOf(store: AnyStore): Parts {
   const parts = opened.get(store);
+  if (closed.has(store))
+    throw new HawserError('FailedPrecondition', 'The store has been closed', {
+      hint: 'Open it again with openStore or openContainerd, and dispose it when nothing uses it any more',
+    });
   if (parts !== undefined) return parts;
   throw new HawserError('InvalidArgument', 'The store was not opened by this copy of hawser', {
     hint: 'Pass on, unchanged, what openStore or openContainerd returned',
@@ -153,12 +176,15 @@ async function withRuntime<B extends Backend>(
   const { workers } = runtime;
   try {
     const backend = await canceling(call.signal, (signal) => open(runtime, signal));
-    const close = () =>
-      closingAfter(
+    const close = async (): Promise<void> => {
+      closed.add(store);
+      await closingAfter(
         async () => await backend[Symbol.asyncDispose](),
         () => workers[Symbol.asyncDispose](),
       );
-    return asStore({ ...backend, [Symbol.asyncDispose]: close }, runtime);
+    };
+    const store: B = asStore({ ...backend, [Symbol.asyncDispose]: close }, runtime);
+    return store;
   } catch (err) {
     throw await cleanedUp(err, () => workers[Symbol.asyncDispose]());
   }

@@ -17,6 +17,7 @@ import {
 } from '../core/verbs/rootfs.ts';
 import { unpackImage } from '../core/verbs/unpack.ts';
 import { platformsOf } from './api.ts';
+import { called, LAYER_NAMES, type OptionNames, SNAPSHOT_NAMES } from './called.ts';
 import { type AnyStore, partsOf, type Store } from './stores.ts';
 
 /** What `unpack` takes. */
@@ -43,6 +44,26 @@ export interface ApiDirectoryOptions extends Call, Omit<LayerSettings, 'jobs'> {
   readonly force?: boolean | undefined;
 }
 
+const UNPACK_NAMES: OptionNames<ApiUnpackOptions> = {
+  ...SNAPSHOT_NAMES,
+  signal: true,
+  store: true,
+  platforms: true,
+  onProgress: true,
+  snapshotter: true,
+};
+const ROOTFS_NAMES: OptionNames<ApiDirectoryOptions> = {
+  codec: LAYER_NAMES.codec,
+  limits: LAYER_NAMES.limits,
+  owner: LAYER_NAMES.owner,
+  signal: true,
+  store: true,
+  platform: true,
+  onProgress: true,
+  force: true,
+};
+const BUNDLE_NAMES = { ...ROOTFS_NAMES, tty: true } as const;
+
 /**
  * Unpacks an image of the store into snapshots; nothing is fetched. NotFound when the image or a layer of it is not in the store;
  * DataLoss when a layer is damaged; FailedPrecondition where no snapshots can be made, as without root.
@@ -53,16 +74,18 @@ export interface ApiDirectoryOptions extends Call, Omit<LayerSettings, 'jobs'> {
  * ```
  */
 export async function unpack(reference: string, options: ApiUnpackOptions): Promise<PullResult> {
-  const { platforms, snapshotter, onProgress } = options;
-  return await withImage(reference, options, (deps, image, signal) =>
-    unpackImage(deps, image, {
-      platforms: platformsOf<never>(platforms, deps.hostPlatform),
-      snapshotter,
-      layerSettings: settingsOf(options),
-      report: onProgress,
-      signal,
-    }),
-  );
+  return await called(UNPACK_NAMES, options, async () => {
+    const { platforms, snapshotter, onProgress } = options;
+    return await withImage(reference, options, (deps, image, signal) =>
+      unpackImage(deps, image, {
+        platforms: platformsOf<never>(platforms, deps.hostPlatform),
+        snapshotter,
+        layerSettings: settingsOf(options),
+        report: onProgress,
+        signal,
+      }),
+    );
+  });
 }
 
 /**
@@ -78,9 +101,11 @@ export async function unpackRootfs(
   dir: string,
   options: ApiDirectoryOptions,
 ): Promise<RootfsResult> {
-  return await withImage(reference, options, (deps, image, signal) =>
-    toRootfs(deps, image, directoryOptions(deps, dir, { ...options, signal })),
-  );
+  return await called(ROOTFS_NAMES, options, async () => {
+    return await withImage(reference, options, (deps, image, signal) =>
+      toRootfs(deps, image, directoryOptions(deps, dir, { ...options, signal })),
+    );
+  });
 }
 
 /**
@@ -96,9 +121,11 @@ export async function bundle(
   dir: string,
   options: ApiDirectoryOptions & { readonly tty?: boolean | undefined },
 ): Promise<RootfsResult> {
-  return await withImage(reference, options, (deps, image, signal) =>
-    bundleImage(deps, image, { ...directoryOptions(deps, dir, { ...options, signal }), tty: options.tty }),
-  );
+  return await called(BUNDLE_NAMES, options, async () => {
+    return await withImage(reference, options, (deps, image, signal) =>
+      bundleImage(deps, image, { ...directoryOptions(deps, dir, { ...options, signal }), tty: options.tty }),
+    );
+  });
 }
 
 /** `work` gets the record of the image, and a signal in place of the caller's. */

@@ -11,8 +11,9 @@ import { type JudgedImageRecord, judgeStored } from '../core/verbs/judge-stored.
 import { type RepairReport, repairImage } from '../core/verbs/repair.ts';
 import { verify as verifyStore } from '../core/verbs/verify.ts';
 import type { SoundThings, VerifyProgress, VerifyReport } from '../core/verify/report.ts';
-import { type ApiTransferOptions, platformsOf, withDeps } from './api.ts';
-import { type ApiGateOptions, judgingApiGate } from './gate.ts';
+import { type ApiTransferOptions, platformsOf, TRANSFER_NAMES, withDeps } from './api.ts';
+import { called, type OptionNames } from './called.ts';
+import { type ApiGateOptions, GATE_NAMES, judgingApiGate } from './gate.ts';
 import { checkRestriction } from './restriction.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
@@ -34,6 +35,17 @@ export interface ApiVerifyOptions extends Call {
   readonly sound?: SoundThings | undefined;
 }
 
+const VERIFY_NAMES: OptionNames<ApiVerifyOptions> = {
+  signal: true,
+  store: true,
+  images: true,
+  parts: true,
+  snapshotter: true,
+  limitRate: true,
+  onProgress: true,
+  sound: true,
+};
+
 /**
  * Hashes blobs, checks documents against what they name, and compares unpacked layers with their blobs. Nothing is changed; damage is
  * in the report, not an error. NotFound for an image that is not in the store.
@@ -43,16 +55,18 @@ export interface ApiVerifyOptions extends Call {
  * ```
  */
 export async function verify(options: ApiVerifyOptions): Promise<VerifyReport> {
-  const { store, parts, snapshotter, limitRate: rate, onProgress, sound } = options;
-  checkRestriction('parts', parts);
-  checkRate(rate);
-  const { backend, runtime } = partsOf(store);
-  const { clock, hashers, codecs, host } = runtime;
-  const hostPlatform = defaultPlatform(backend, host);
-  const deps = { backend, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
-  return await canceling(options.signal, async (signal) => {
-    const images = await imagesOf(options, backend, { signal });
-    return await verifyStore(deps, { images, parts, snapshotter, rate, onProgress, sound, signal });
+  return await called(VERIFY_NAMES, options, async () => {
+    const { store, parts, snapshotter, limitRate: rate, onProgress, sound } = options;
+    checkRestriction('parts', parts);
+    checkRate(rate);
+    const { backend, runtime } = partsOf(store);
+    const { clock, hashers, codecs, host } = runtime;
+    const hostPlatform = defaultPlatform(backend, host);
+    const deps = { backend, clock, hashers, codecs, hostPlatform, cpus: host.cpus };
+    return await canceling(options.signal, async (signal) => {
+      const images = await imagesOf(options, backend, { signal });
+      return await verifyStore(deps, { images, parts, snapshotter, rate, onProgress, sound, signal });
+    });
   });
 }
 
@@ -68,20 +82,31 @@ export interface ApiSignaturesOptions extends Call, ApiGateOptions {
   readonly onProgress?: Report | undefined;
 }
 
+const SIGNATURES_NAMES: OptionNames<ApiSignaturesOptions> = {
+  ...GATE_NAMES,
+  signal: true,
+  store: true,
+  images: true,
+  platforms: true,
+  onProgress: true,
+};
+
 /**
  * Judges whether images of the store would come in now, by the signatures that the store has; no registry is asked. Who may not come in is in the
  * result, not an error. NotFound for an image that is not in the store, InvalidArgument where `verify` and `verifiers` name nobody to ask: left away, empty,
  * the policy `none`, or the policy of a machine that has none.
  */
 export async function verifySignatures(options: ApiSignaturesOptions): Promise<readonly JudgedImageRecord[]> {
-  const { store, onProgress: report } = options;
-  const { backend, runtime } = partsOf(store);
-  const hostPlatform = defaultPlatform(backend, runtime.host);
-  const platforms = platformsOf<never>(options.platforms, hostPlatform);
-  return await canceling(options.signal, async (signal) => {
-    const gate = await judgingApiGate(runtime, options);
-    const images = await imagesOf(options, backend, { signal });
-    return await judgeStored({ backend, hostPlatform }, { ...gate, images, platforms, report, signal });
+  return await called(SIGNATURES_NAMES, options, async () => {
+    const { store, onProgress: report } = options;
+    const { backend, runtime } = partsOf(store);
+    const hostPlatform = defaultPlatform(backend, runtime.host);
+    const platforms = platformsOf<never>(options.platforms, hostPlatform);
+    return await canceling(options.signal, async (signal) => {
+      const gate = await judgingApiGate(runtime, options);
+      const images = await imagesOf(options, backend, { signal });
+      return await judgeStored({ backend, hostPlatform }, { ...gate, images, platforms, report, signal });
+    });
   });
 }
 
@@ -102,6 +127,8 @@ export interface ApiRepairOptions extends ApiTransferOptions {
   readonly snapshotter?: string | undefined;
 }
 
+const REPAIR_NAMES: OptionNames<ApiRepairOptions> = { ...TRANSFER_NAMES, snapshotter: true };
+
 /**
  * Fetches the damaged blobs of an image of the store, and unpacks its damaged layers anew: nothing else is fetched or touched, and what is
  * mounted stays as it is. What cannot be repaired is in the report. NotFound for an image that is not in the store.
@@ -111,9 +138,11 @@ export interface ApiRepairOptions extends ApiTransferOptions {
  * ```
  */
 export async function repair(reference: string, options: ApiRepairOptions): Promise<RepairReport> {
-  const { snapshotter } = options;
-  return await withDeps(reference, options, async (deps, common) => {
-    const image = await deps.backend.images.get(common.reference.name, { signal: common.signal });
-    return await repairImage(deps, { ...common, image, snapshotter });
+  return await called(REPAIR_NAMES, options, async () => {
+    const { snapshotter } = options;
+    return await withDeps(reference, options, async (deps, common) => {
+      const image = await deps.backend.images.get(common.reference.name, { signal: common.signal });
+      return await repairImage(deps, { ...common, image, snapshotter });
+    });
   });
 }

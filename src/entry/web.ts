@@ -16,8 +16,9 @@ import { createClock } from '../platform/process/clock.ts';
 import { webCodecs } from '../platform/web/codecs.ts';
 import { webHashers } from '../platform/web/hashers.ts';
 import { webTransports } from '../platform/web/transport.ts';
+import { called, checkNames, LAYER_NAMES, type OptionNames, spelled } from './called.ts';
 import { fileOf, type ImageFile, imageFiles } from './image-file.ts';
-import { type ApiNetworkOptions, checkDurations, clientOptions } from './network-options.ts';
+import { type ApiNetworkOptions, checkDurations, clientOptions, NETWORK_NAMES } from './network-options.ts';
 import {
   type Asking,
   asked,
@@ -52,6 +53,11 @@ export interface WebReferrersOptions extends ApiNetworkOptions {
   /** Only those of this type: `application/spdx+json`. */
   readonly artifactType?: string | undefined;
 }
+
+const DOCUMENT_NAMES: OptionNames<WebDocumentOptions> = { ...NETWORK_NAMES, platform: true };
+const OPEN_NAMES: OptionNames<WebOpenOptions> = { ...DOCUMENT_NAMES, limits: LAYER_NAMES.limits };
+const FILES_NAMES: OptionNames<WebFilesOptions> = { ...OPEN_NAMES, path: true };
+const REFERRERS_NAMES: OptionNames<WebReferrersOptions> = { ...NETWORK_NAMES, artifactType: true };
 
 const PLATFORM: Platform = { os: 'linux', architecture: 'amd64' };
 const hashers = webHashers();
@@ -98,7 +104,11 @@ async function withAsking<T>(
  * FailedPrecondition in a browser, where a registry redirects.
  */
 export async function resolve(reference: string, options: WebDocumentOptions = {}): Promise<Descriptor> {
-  return await withAsking(reference, options, (asking, call) => descriptorOf(asking, options.platform, call));
+  return await called(DOCUMENT_NAMES, options, async () => {
+    return await withAsking(reference, options, (asking, call) =>
+      descriptorOf(asking, options.platform, call),
+    );
+  });
 }
 
 /**
@@ -106,40 +116,50 @@ export async function resolve(reference: string, options: WebDocumentOptions = {
  * those of `resolve`; DataLoss for other bytes than the digest's, ResourceExhausted for more than 8 MiB.
  */
 export async function manifest(reference: string, options: WebDocumentOptions = {}): Promise<ImageDocument> {
-  return await withAsking(reference, options, (asking, call) => documentOf(asking, options.platform, call));
+  return await called(DOCUMENT_NAMES, options, async () => {
+    return await withAsking(reference, options, (asking, call) => documentOf(asking, options.platform, call));
+  });
 }
 
 /** The config of an image, verified: its bytes, and what they say. Errors are those of `manifest`; NotImplemented for schema 1. */
 export async function config(reference: string, options: WebDocumentOptions = {}): Promise<ConfigDocument> {
-  return await withAsking(reference, options, (asking, call) => configOf(asking, options.platform, call));
+  return await called(DOCUMENT_NAMES, options, async () => {
+    return await withAsking(reference, options, (asking, call) => configOf(asking, options.platform, call));
+  });
 }
 
 /** The tags of the reference's repository, in the registry's order, each once. Errors are those of `resolve`. */
 export async function tags(reference: string, options: ApiNetworkOptions = {}): Promise<readonly string[]> {
-  return await withAsking(reference, options, ({ registry, reference: asked }, call) =>
-    registry.tags(asked, call),
-  );
+  return await called(NETWORK_NAMES, options, async () => {
+    return await withAsking(reference, options, ({ registry, reference: asked }, call) =>
+      registry.tags(asked, call),
+    );
+  });
 }
 
 /** The repositories of a registry. `host`: `registry.example:5000`. Many registries list none. */
 export async function catalog(text: string, options: ApiNetworkOptions = {}): Promise<readonly string[]> {
-  checkDurations(options);
-  const host = parseHost(text);
-  return await canceling(options.signal, async (signal) => {
-    const registry = clientFor(host, options);
-    return await cleaningUp(
-      () => registry.catalog(host, { signal }),
-      async () => await registry[Symbol.asyncDispose](),
-    );
+  return await called(NETWORK_NAMES, options, async () => {
+    checkDurations(options);
+    const host = parseHost(text);
+    return await canceling(options.signal, async (signal) => {
+      const registry = clientFor(host, options);
+      return await cleaningUp(
+        () => registry.catalog(host, { signal }),
+        async () => await registry[Symbol.asyncDispose](),
+      );
+    });
   });
 }
 
 /** What refers to a manifest: signatures, SBOMs. Types, sizes and annotations are what the list says. Errors are those of `resolve`. */
 export async function referrers(reference: string, options: WebReferrersOptions = {}): Promise<Referrers> {
-  const { artifactType } = options;
-  return await withAsking(reference, options, ({ registry, reference: asked }, { signal }) =>
-    registry.referrers(asked, { artifactType, signal }),
-  );
+  return await called(REFERRERS_NAMES, options, async () => {
+    const { artifactType } = options;
+    return await withAsking(reference, options, ({ registry, reference: asked }, { signal }) =>
+      registry.referrers(asked, { artifactType, signal }),
+    );
+  });
 }
 
 /**
@@ -152,13 +172,14 @@ export async function referrers(reference: string, options: WebReferrersOptions 
  * ```
  */
 export function files(reference: string, options: WebFilesOptions = {}): AsyncGenerator<ImageFile> {
-  return endingIteration(options.signal, (signal) => filesOf(reference, { ...options, signal }));
+  return endingIteration(options.signal, (signal) => spelled(filesOf(reference, { ...options, signal })));
 }
 
 async function* filesOf(
   reference: string,
   options: WebFilesOptions & { readonly signal: AbortSignal },
 ): AsyncGenerator<ImageFile> {
+  checkNames(FILES_NAMES, options);
   checkDurations(options);
   const { limits, path = '/', signal } = options;
   signal.throwIfAborted();
@@ -190,24 +211,26 @@ export async function open(
   pathOrDigest: string,
   options: WebOpenOptions = {},
 ): Promise<ReadableStream<Uint8Array>> {
-  checkDurations(options);
-  const { limits } = options;
-  const asking = openAsking(reference, options);
-  const { signal, stop } = cancelSignal(options.signal);
-  const close = async (): Promise<void> => {
-    stop();
-    await asking.registry[Symbol.asyncDispose]();
-  };
-  try {
-    signal?.throwIfAborted();
-    if (isDigest(pathOrDigest))
-      return closingStream(await blobOf(asking, pathOrDigest, { signal }), close, signal);
-    const wanted = { ...asked(asking, options.platform), settings: { limits } };
-    const image = await openRemote(asking, asking.reference, wanted, { signal });
-    return closingStream(await fileOf(image, pathOrDigest, { signal }), close, signal);
-  } catch (err) {
-    throw await cleanedUp(err, close);
-  }
+  return await called(OPEN_NAMES, options, async () => {
+    checkDurations(options);
+    const { limits } = options;
+    const asking = openAsking(reference, options);
+    const { signal, stop } = cancelSignal(options.signal);
+    const close = async (): Promise<void> => {
+      stop();
+      await asking.registry[Symbol.asyncDispose]();
+    };
+    try {
+      signal?.throwIfAborted();
+      if (isDigest(pathOrDigest))
+        return closingStream(await blobOf(asking, pathOrDigest, { signal }), close, signal);
+      const wanted = { ...asked(asking, options.platform), settings: { limits } };
+      const image = await openRemote(asking, asking.reference, wanted, { signal });
+      return closingStream(await fileOf(image, pathOrDigest, { signal }), close, signal);
+    } catch (err) {
+      throw await cleanedUp(err, close);
+    }
+  });
 }
 
 /** The digest of bytes. */

@@ -168,7 +168,7 @@ test(
       const ref = registry.push('a/many', 'v1', many);
       const err = await failure(pull(ref, { store }));
       assert.match(err.message, /has 501 layers, and the snapshotter overlayfs can show 500/);
-      assert.match(hintOf(err) ?? '', /--snapshotter native/);
+      assert.match(hintOf(err) ?? '', /snapshotter native/);
       for (const { digest } of many.layers) assert.equal(registry.traffic(digest).requests, 0);
       assert.deepEqual(await store.images.list(), []);
       await fetch(ref, { store });

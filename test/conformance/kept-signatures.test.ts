@@ -222,7 +222,7 @@ test('a damaged document beside an image fails no export, which tells of it, and
     assert.equal(judged?.problem, undefined);
   }));
 
-const inStore = (store: Store) => ({ store, unpack: false, platforms: ['linux/amd64'] });
+const inStore = (store: Store) => ({ store, platforms: ['linux/amd64'] });
 
 /** Brings the index for linux/amd64 by the signature of that entry, out of `from`, an archive with all of the index. */
 const CAME: readonly (readonly [
@@ -238,11 +238,16 @@ const CAME: readonly (readonly [
     'pulled with signatures',
     (store, ref, _, verify) => fetch(ref, { ...inStore(store), verify, signatures: true }),
   ],
-  ['imported', (store, _, from, verify) => importImages({ ...inStore(store), from, verify })],
+  ['imported', (store, _, from, verify) => importImages({ ...inStore(store), unpack: false, from, verify })],
   [
     'imported as a stream',
     (store, _, from, verify) =>
-      importImages({ ...inStore(store), verify, from: new Blob([readFileSync(from)]).stream() }),
+      importImages({
+        ...inStore(store),
+        unpack: false,
+        verify,
+        from: new Blob([readFileSync(from)]).stream(),
+      }),
   ],
 ];
 

@@ -264,7 +264,7 @@ test('what cannot be read in place is told to import', () =>
       writeFileSync(join(dir, 'x.tar'), bytes);
       await assert.rejects(fetch(`oci-archive:${dir}/x.tar`, { store }), (err) => {
         assert.match(messageOf(err), why);
-        assert.match(hintOf(err) ?? '', /hawser import .*x\.tar/);
+        assert.match(hintOf(err) ?? '', /importImages .*x\.tar/);
         return true;
       });
     }

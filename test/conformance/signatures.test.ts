@@ -669,7 +669,9 @@ test('a hint tells of missing signatures where they are missing, and nowhere els
       }
     await exportImages([ref], { store, to: { file: path('a.tar') } });
     const load = importImages({ store: await far(), from: path('a.tar'), unpack: false, verify: by(other) });
-    await assert.rejects(load, (err) => /in the archive .*fetch --signatures/.test(hintOf(err) ?? ''));
+    await assert.rejects(load, (err) =>
+      /in the archive .*fetch with signatures: true/.test(hintOf(err) ?? ''),
+    );
   }));
 
 test('images verify --signatures judges whatever can be run: under a name of cosign’s, under none, without its layers', () =>

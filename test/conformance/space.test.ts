@@ -46,7 +46,7 @@ test(
         const err = await failure(verb(ref, { store: withSpace(store, free) }));
         assert.equal(kindOf(err), 'ResourceExhausted');
         assert.match(err.message, says);
-        assert.match(hintOf(err) ?? '', /--force/);
+        assert.match(hintOf(err) ?? '', /; force \(of/);
         for (const { digest } of image.layers) assert.equal(registry.traffic(digest).requests, 0);
         assert.deepEqual(await store.images.list(), []);
       }

@@ -18,7 +18,7 @@ const skip = existsSync(join(repository, 'dist/lib/src/mod.js')) ? false : 'the 
 const PRINTS: readonly RegExp[] = [
   /^sha256:\w{64} has 2 layers\n\[ .\/bin\/app. \] \[ .A=b. \] \[ .1\.2. \]\n$/,
   /^\/etc\/motd file 644 6\nhello\n\n$/,
-  /^5 blobs are to be fetched\n.*\/org\/app:1\.2 sha256:\w{64}\nall is sound\n$/,
+  /^5 blobs are to be fetched\n1 image is taken in\n.*\/org\/app:1\.2 sha256:\w{64}\nall is sound\n$/,
   /^(?:sha256:\w{64} \d+ of \d+\n){4,}$/,
   /^$/,
   /^\{.*digest: .sha256:\w{64}.*\}\n$/s,

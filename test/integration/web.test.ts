@@ -13,7 +13,8 @@ import { scratch } from '../support/scratch.ts';
 const program = (ref: string): string => `
 import { config, files, isKind, manifest, open, resolve, tags } from '${join(repository, 'src/web.ts')}';
 const ref = ${JSON.stringify(ref)};
-const options = { platform: 'linux/arm64', credentials: { username: 'robot', secret: 'hunter2' } };
+const network = { credentials: { username: 'robot', secret: 'hunter2' } };
+const options = { platform: 'linux/arm64', ...network };
 const found = [];
 for await (const file of files(ref, options)) found.push(file.path);
 const { digest } = await resolve(ref, options);
@@ -21,7 +22,7 @@ console.log(JSON.stringify({
   found,
   same: (await manifest(ref, options)).descriptor.digest === digest,
   architecture: (await config(ref, options)).platform.architecture,
-  tags: await tags(ref, options),
+  tags: await tags(ref, network),
   motd: await new Response(await open(ref, '/etc/motd', options)).text(),
   none: await open(ref, '/none', options).catch((err) => isKind(err, 'NotFound')),
 }));

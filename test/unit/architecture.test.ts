@@ -23,6 +23,7 @@ const LOW: readonly string[] = [
   'core/absolute-path.ts',
   'core/bounded-map.ts',
   'core/bytes.ts',
+  'core/closest.ts',
   'core/duration.ts',
   'core/size.ts',
   'core/paths.ts',
@@ -51,13 +52,16 @@ function runtimeFolders(): string[] {
 }
 
 /** What both faces of the library have. */
-const WEB_PARTS = ['image-file', 'network-options', 'questions'].map((name) => `entry/${name}.ts`);
+const WEB_PARTS = ['called', 'image-file', 'network-options', 'option-hints', 'questions', 'references'].map(
+  (name) => `entry/${name}.ts`,
+);
 
 /** One row for each folder; the row with the longest matching prefix decides. */
 const RULES: readonly Rule[] = [
   { layer: 'core/errors.ts', own: [] },
   { layer: 'core/bounded-map.ts', own: [] },
   { layer: 'core/bytes.ts', own: [] },
+  { layer: 'core/closest.ts', own: [] },
   { layer: 'core/absolute-path.ts', own: LOW },
   { layer: 'core/duration.ts', own: LOW },
   { layer: 'core/size.ts', own: LOW },

@@ -1,4 +1,6 @@
 /** The command line: which command, its flags and arguments. Flags may stand anywhere; unknown ones are errors. */
+
+import { closest } from '../../core/closest.ts';
 import { type CommandSpec, directWord, directWords, type Grammar, type Group } from './command.ts';
 import type { AnyFlag } from './flag.ts';
 import { CONFIG, HELP, PROGRAM_FLAGS, VERSION } from './flags.ts';
@@ -13,7 +15,6 @@ import {
   TRANSPORT,
 } from './habits.ts';
 import { Input } from './input.ts';
-import { closest } from './suggest.ts';
 import { templateHint } from './templates.ts';
 import { usageError } from './usage-error.ts';
 import { variables } from './variables.ts';

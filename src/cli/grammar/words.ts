@@ -3,9 +3,9 @@
 // itself loads beside the parser (locales, a terminal's width) takes longer than most commands. The build takes
 // yargs-parser alone (scripts/build.ts).
 import type { Parser as YargsParser } from 'yargs/helpers';
+import { closest } from '../../core/closest.ts';
 import { type AnyFlag, badValue, readFlag } from './flag.ts';
 import { flagHabit, isSocket } from './habits.ts';
-import { closest } from './suggest.ts';
 import { raise, usageError } from './usage-error.ts';
 
 export interface Words {
