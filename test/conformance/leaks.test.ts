@@ -1,5 +1,5 @@
 /**
- * Many pulls in one process leave nothing behind: no thread, no descriptor, no memory. HAWSER_LEAKS says how many pulls (default 16; none on Node 22 and
+ * Many pulls in one process leave nothing behind: no thread, no descriptor, no memory. HAWSER_LEAKS says how many pulls (default 32; none on Node 22 and
  * Deno, which share all but the decoders and the system calls).
  */
 import assert from 'node:assert/strict';
@@ -20,7 +20,7 @@ import { tempDir } from '../support/tmp.ts';
 const MIB = 1 << 20;
 const isMain = !isDeno && !process.version.startsWith('v22.');
 /** On Node 22 and Deno when asked for: half a minute each. */
-const PULLS = Number(process.env.HAWSER_LEAKS ?? (isMain ? 16 : 0));
+const PULLS = Number(process.env.HAWSER_LEAKS ?? (isMain ? 32 : 0));
 const BLOCKS = PULLS >= 200 ? 10 : 4;
 /** Until here memory may grow: code is compiled, pools are filled. */
 const WARM = BLOCKS / 2;
