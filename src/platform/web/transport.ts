@@ -96,8 +96,23 @@ class FetchTransport implements ClosableTransport {
 
 /** An assertion of undici's (status 000) is about undici's code, not about the answer. */
 function exchangeFailure(request: HttpRequest, err: unknown, answered: boolean): HawserError {
+  if (err instanceof Error && err.name === 'NotCapable') return notAllowed(request, err);
   const code = codeOfUndici(err, answered);
   return failure(request, code === 'UNKNOWN' ? codeOfWords(err) : code, isAssertion(err) ? undefined : err);
+}
+
+/** Deno was not told to let the program connect. */
+function notAllowed({ url }: HttpRequest, cause: Error): HawserError {
+  const flag = `--allow-net=${url.host}`;
+  return new HawserError(
+    'PermissionDenied',
+    `connecting to ${url.host}: Deno does not allow that without ${flag}`,
+    {
+      hint: `Run Deno with ${flag}`,
+      reason: { type: 'errno', errno: 'EACCES', sandbox: true },
+      cause,
+    },
+  );
 }
 
 async function fetched(
