@@ -21,30 +21,52 @@ const ERROR_MEMORY = 64;
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
-/** Compiled once; each decoder gets an instance of its own, whose memory goes with it. */
+/** Compiled once; each decoder gets an instance to itself, whose memory goes with it. */
 export async function wasmZstdEngine(): Promise<ZstdEngine> {
   compiled ??= WebAssembly.compile(wasmBytes());
   const module = await compiled;
   return { joins: true, lingers: true, open: () => new WasmDecoder(module) };
 }
 
-class WasmDecoder implements ZstdDecoder {
-  #exports: Exports | undefined;
-  readonly #context: number;
-  readonly #input: number;
-  readonly #output: number;
+/** An instance of the module with its context and buffers. */
+interface Instance {
+  readonly exports: Exports;
+  readonly context: number;
+  readonly input: number;
+  readonly output: number;
   /** ZSTD_inBuffer and ZSTD_outBuffer, one after the other: {pointer, size, pos} each. */
-  readonly #buffers: number;
+  readonly buffers: number;
+}
+
+/**
+ * What the last decoder that was closed between two frames had, until garbage is collected: the next decoder takes the instance with its
+ * window, and does not have a second one beside.
+ */
+let spare: WeakRef<Instance> | undefined;
+
+function openInstance(module: WebAssembly.Module): Instance {
+  const used = spare?.deref();
+  spare = undefined;
+  if (used !== undefined) return used;
+  const imports = { env: { emscripten_notify_memory_growth: () => {} } };
+  const exports = new WebAssembly.Instance(module, imports).exports as unknown as Exports;
+  const [context, input, output, buffers] = [
+    exports.ZSTD_createDCtx(),
+    exports.malloc(INPUT),
+    exports.malloc(OUTPUT),
+    exports.malloc(24),
+  ];
+  if ([context, input, output, buffers].includes(0)) throw outOfMemory();
+  return { exports, context, input, output, buffers };
+}
+
+class WasmDecoder implements ZstdDecoder {
+  #instance: Instance | undefined;
+  /** No frame is begun: the context takes another stream. */
+  #between = true;
 
   constructor(module: WebAssembly.Module) {
-    const imports = { env: { emscripten_notify_memory_growth: () => {} } };
-    const exports = new WebAssembly.Instance(module, imports).exports as unknown as Exports;
-    this.#exports = exports;
-    this.#context = exports.ZSTD_createDCtx();
-    this.#input = exports.malloc(INPUT);
-    this.#output = exports.malloc(OUTPUT);
-    this.#buffers = exports.malloc(24);
-    if ([this.#context, this.#input, this.#output, this.#buffers].includes(0)) throw outOfMemory();
+    this.#instance = openInstance(module);
   }
 
   async *decode(input: Uint8Array, frameEnd: boolean): AsyncGenerator<Uint8Array, void, undefined> {
@@ -56,7 +78,8 @@ class WasmDecoder implements ZstdDecoder {
 
   *#decodePart(part: Uint8Array, frameEnd: boolean): Generator<Uint8Array, void, undefined> {
     let used = 0;
-    new Uint8Array(this.#live().memory.buffer).set(part, this.#input);
+    const { exports, input } = this.#live();
+    new Uint8Array(exports.memory.buffer).set(part, input);
     for (;;) {
       const step = this.#step(used, part.length);
       used = step.used;
@@ -69,31 +92,33 @@ class WasmDecoder implements ZstdDecoder {
 
   /** Decodes until the output buffer is full or the input is used up. `hint` is 0 when a frame is complete and out. */
   #step(from: number, size: number): { used: number; output: Uint8Array; full: boolean; hint: number } {
-    const exports = this.#live();
-    const buffers = new Uint32Array(exports.memory.buffer, this.#buffers, 6);
-    buffers.set([this.#input, size, from, this.#output, OUTPUT, 0]);
+    const { exports, context, input, output: to, buffers } = this.#live();
+    new Uint32Array(exports.memory.buffer, buffers, 6).set([input, size, from, to, OUTPUT, 0]);
+    this.#between = false;
     let hint: number;
     let used = from;
     let filled = 0;
     do {
-      hint = exports.ZSTD_decompressStream(this.#context, this.#buffers + 12, this.#buffers) | 0;
+      hint = exports.ZSTD_decompressStream(context, buffers + 12, buffers) | 0;
       if (hint < 0 && hint > -LAST_ERROR) throw failure(-hint);
       // The memory may have grown, which detaches earlier views of it.
-      const after = new Uint32Array(exports.memory.buffer, this.#buffers, 6);
+      const after = new Uint32Array(exports.memory.buffer, buffers, 6);
       used = after[2] ?? size;
       filled = after[5] ?? 0;
     } while (used < size && filled < OUTPUT);
-    const output = new Uint8Array(exports.memory.buffer).slice(this.#output, this.#output + filled);
+    this.#between = hint === 0 && used === size;
+    const output = new Uint8Array(exports.memory.buffer).slice(to, to + filled);
     return { used, output, full: filled === OUTPUT, hint };
   }
 
-  #live(): Exports {
-    if (this.#exports === undefined) throw new HawserError('Internal', 'Cannot use a closed zstd decoder');
-    return this.#exports;
+  #live(): Instance {
+    if (this.#instance === undefined) throw new HawserError('Internal', 'Cannot use a closed zstd decoder');
+    return this.#instance;
   }
 
   close(): void {
-    this.#exports = undefined;
+    if (this.#instance !== undefined && this.#between) spare = new WeakRef(this.#instance);
+    this.#instance = undefined;
   }
 }
 

@@ -161,3 +161,28 @@ test('a stream that waits for room ends at once when it is cancelled, or its cal
   stop.abort(new Error('stopped'));
   await assert.rejects(failing, /stopped/);
 });
+
+test('portable: the next decoder takes the memory of one that ended with a frame, and never of one that did not', async (t) => {
+  let made = 0;
+  const { Instance } = WebAssembly;
+  t.after(() => Object.assign(WebAssembly, { Instance }));
+  const counting = class extends Instance {
+    constructor(...args: ConstructorParameters<typeof Instance>) {
+      super(...args);
+      made++;
+    }
+  };
+  Object.assign(WebAssembly, { Instance: counting });
+  const codec = await createCodecs().get('zstd', 'portable');
+  const packed = concat(frame('one ', 17), frame('two', 18));
+  const whole = () => collect(codec.decode(sourceOf(packed, 1000).stream));
+  await whole();
+  const before = made;
+  for (let run = 0; run < 3; run++) await whole();
+  assert.equal(made, before);
+  // Both at once: each has an instance to itself.
+  await Promise.all([whole(), whole()]);
+  assert.equal(made, before + 1);
+  await assert.rejects(collect(codec.decode(sourceOf(packed.subarray(0, -2), 1000).stream)));
+  assert.equal(new TextDecoder().decode(await whole()), 'one two');
+});
