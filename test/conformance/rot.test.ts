@@ -88,7 +88,7 @@ for (const part of ['gzip layer', 'zstd layer', 'plain layer'] as const) {
             ROT['a flipped bit']?.(pathOf(store, digest));
             const err = await failure(verb());
             assert.match(err.message, /stored blob sha256:\w+ is damaged, and is not used/);
-            assert.match(hintOf(err) ?? '', /hawser images repair/);
+            assert.match(hintOf(err) ?? '', /repair\(REF\) fetches it anew/);
             await rejectsWith('NotFound', /is not in the store/, verb());
             await fetch(ref, { store });
             assert.equal(await store.content.verify(parseDigest(digest)), true);
