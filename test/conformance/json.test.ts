@@ -216,60 +216,95 @@ test('mount, unmount and serve', { skip: needs({ root: true }) }, async () => {
   assert.equal(JSON.parse(served.err).kind, 'DeadlineExceeded');
 });
 
-/** All names of members in a schema, or (`values`) all texts that a member may be. */
-function namesIn(schema: unknown, what: 'members' | 'values', found = new Set<string>()): Set<string> {
+/** Members that are told once, above the tables. */
+const EVERYWHERE = ['v', 'type', 'image'];
+
+/** Words in rows that are no members and that no schema lists: kinds of what is collected, and a row that another refers to. */
+const TOLD: Readonly<Record<string, readonly string[]>> = {
+  'gc-plan': ['content', 'images', 'ingests', 'leases'],
+  prune: ['gc-plan'],
+};
+
+interface Row {
+  readonly types: readonly string[];
+  /** In the last column. */
+  readonly words: ReadonlySet<string>;
+}
+
+/** The rows of the tables of a page that have a type in their first column. */
+function rowsOf(text: string): readonly Row[] {
+  const words = (cell: string): string[] =>
+    [...cell.matchAll(/`(\w[\w-]*)(?:\[\])?`/g)].map(([, word = '']) => word);
+  return text.split('\n').flatMap((line) => {
+    if (!line.startsWith('| ')) return [];
+    const [first = '', ...cells] = line.replace(/^\| | \|$/g, '').split(' | ');
+    return [{ types: words(first), words: new Set(words(cells.at(-1) ?? '')) }];
+  });
+}
+
+interface Names {
+  readonly members: Set<string>;
+  /** Texts that a member may be. */
+  readonly values: Set<string>;
+  /** Definitions that are referred to. */
+  readonly refs: Set<string>;
+}
+
+/** What is named in a schema itself. */
+function namesIn(schema: unknown, found: Names = emptyNames()): Names {
   if (typeof schema !== 'object' || schema === null) return found;
   for (const [key, value] of Object.entries(schema)) {
-    if (what === 'members' && key === 'properties') for (const name of Object.keys(value)) found.add(name);
-    if (what === 'values' && key === 'const') found.add(String(value));
-    if (what === 'values' && key === 'enum') for (const one of value) found.add(String(one));
-    namesIn(value, what, found);
+    if (key === 'properties') for (const name of Object.keys(value)) found.members.add(name);
+    if (key === 'const') found.values.add(String(value));
+    if (key === 'enum') for (const one of value) found.values.add(String(one));
+    if (key === '$ref') found.refs.add(String(value).replace('#/$defs/', ''));
+    namesIn(value, found);
   }
   return found;
 }
 
-/** What the tables of a page have in their last column, by the types in the first. */
-function membersByType(text: string): ReadonlyMap<string, ReadonlySet<string>> {
-  const byType = new Map<string, Set<string>>();
-  const words = (cell: string): string[] =>
-    [...cell.matchAll(/`(\w[\w-]*)(?:\[\])?`/g)].map(([, word = '']) => word);
-  for (const line of text.split('\n')) {
-    const [, first = '', ...cells] = ['', ...line.replace(/^\| | \|$/g, '').split(' | ')];
-    for (const type of words(first))
-      byType.set(type, new Set([...(byType.get(type) ?? []), ...words(cells.at(-1) ?? '')]));
-  }
-  return byType;
+function emptyNames(): Names {
+  return { members: new Set(), values: new Set(), refs: new Set() };
 }
 
-test('docs/json.md has each member of the schemas, and no other', () => {
+/** What the definitions of these names have, with all that they refer to. */
+function reachable($defs: Readonly<Record<string, unknown>>, types: readonly string[]): Set<string> {
+  const known = new Set(types);
+  const words = new Set<string>();
+  for (const type of known) {
+    const { members, values, refs } = namesIn($defs[type]);
+    for (const word of [...members, ...values]) words.add(word);
+    for (const ref of refs) known.add(ref);
+  }
+  return words;
+}
+
+test('docs/json.md has in the row of each type its members, and no other', () => {
   const page = readFileSync(join(repository, 'docs/json.md'), 'utf8');
   const [before = '', after = ''] = page.split('\n## Progress\n');
-  const [documents, events] = [
-    membersByType(before.slice(before.indexOf('## Documents'))),
-    membersByType(after),
-  ];
-  // Told once, above the tables.
-  const known = new Set(['v', 'type', 'image']);
-  for (const [name, rows] of [
-    ['documents', [documents]],
-    ['progress', [events, documents]],
+  const documents = rowsOf(before.slice(before.indexOf('## Documents')));
+  const events = rowsOf(after);
+  for (const [name, own, shared] of [
+    ['documents', documents, []],
+    ['progress', events, documents],
   ] as const) {
     const { $defs } = JSON.parse(readFileSync(join(repository, `schema/${name}.v1.json`), 'utf8'));
-    for (const [type, definition] of Object.entries($defs)) {
-      const members = [...namesIn(definition, 'members')].filter((member) => !known.has(member));
-      const row = rows.find((one) => one.has(type))?.get(type) ?? new Set();
-      assert.deepEqual(
-        members.filter((member) => !row.has(member)),
-        [],
-        `docs/json.md lacks members of ${type} (${name})`,
-      );
-    }
-    for (const word of [...namesIn($defs, 'members'), ...namesIn($defs, 'values')]) known.add(word);
+    const lacks = Object.entries($defs).flatMap(([type, definition]) => {
+      const ofType = (rows: readonly Row[]) => rows.filter(({ types }) => types.includes(type));
+      // The end of a pull is told among the documents.
+      const rows = ofType(own).some(({ words }) => words.size > 0) ? ofType(own) : ofType(shared);
+      const members = [...namesIn(definition).members].filter((member) => !EVERYWHERE.includes(member));
+      return members
+        .filter((member) => !rows.some(({ words }) => words.has(member)))
+        .map((member) => `${type}: ${member}`);
+    });
+    assert.deepEqual(lacks, [], `members that docs/json.md lacks (${name})`);
+    const wrong = own.flatMap(({ types, words }) => {
+      const known = reachable($defs, types);
+      for (const type of types) for (const word of [type, ...(TOLD[type] ?? [])]) known.add(word);
+      const strange = [...words].filter((word) => !known.has(word));
+      return strange.map((word) => `${types.join(', ')}: ${word}`);
+    });
+    assert.deepEqual(wrong, [], `words in rows of docs/json.md whose types have no such member (${name})`);
   }
-  for (const [type, row] of [...documents, ...events])
-    assert.deepEqual(
-      [...row].filter((word) => !known.has(word)),
-      [],
-      `docs/json.md, ${type}`,
-    );
 });
