@@ -148,18 +148,32 @@ function cosignArguments({ cosign = {}, format }: TrustCase, isOld: boolean): st
   return ['verify', '--allow-http-registry', '--trusted-root', keyFile(trustedRoot), ...by, ...form];
 }
 
-const skopeo = findTool('skopeo');
-const PEERS: readonly (readonly [keyof typeof DIFFERS, string | undefined, string])[] = [
-  ['cosign 3', process.env.COSIGN3 ?? findTool('cosign'), 'cosign 3: COSIGN3'],
-  ['cosign 2', process.env.COSIGN2, 'cosign 2: COSIGN2'],
-  ['skopeo', skopeo, 'skopeo'],
+/**
+ * The minor version 1.N that the fixtures were compared with: all their requirements have a meaning to it (`pki` came in 2025). The 1.9 of
+ * Debian 12 is built without sigstore.
+ */
+const SKOPEO_MINOR = 22;
+
+const COSIGN3 = process.env.COSIGN3 ?? findTool('cosign');
+const { COSIGN2 } = process.env;
+const PEERS: readonly (readonly [keyof typeof DIFFERS, string | undefined, string | false])[] = [
+  ['cosign 3', COSIGN3, COSIGN3 === undefined && 'needs cosign 3: COSIGN3'],
+  ['cosign 2', COSIGN2, COSIGN2 === undefined && 'needs cosign 2: COSIGN2'],
+  ['skopeo', 'skopeo', needs({ tools: ['skopeo'] }) || (await tooOld())],
 ];
 
+/** Why skopeo is not asked. Throws for a version that cannot be read. */
+async function tooOld(): Promise<string | false> {
+  const { stdout } = await exec('skopeo', ['--version']);
+  const [, major, minor] = /^skopeo version (\d+)\.(\d+)/.exec(stdout) ?? [];
+  assert.ok(major !== undefined && minor !== undefined, stdout);
+  const isKnown = Number(major) > 1 || Number(minor) >= SKOPEO_MINOR;
+  return isKnown ? false : `needs skopeo 1.${SKOPEO_MINOR} or newer, not ${major}.${minor}`;
+}
+
 describe('the verdicts of cosign and skopeo on the signed images', () => {
-  for (const [name, program, needed] of PEERS)
-    test(`${name} agrees, but where it is known not to`, {
-      skip: program === undefined && `needs ${needed}`,
-    }, async (t) => {
+  for (const [name, program, skip] of PEERS)
+    test(`${name} agrees, but where it is known not to`, { skip }, async (t) => {
       const differs = DIFFERS[name].split(' ');
       await using temp = scratch();
       const registry = await startRegistry({ lists: { referrers: { filters: true } } });
@@ -185,10 +199,6 @@ describe('the verdicts of cosign and skopeo on the signed images', () => {
           const { code } = args === undefined ? {} : await exec(program ?? '', args, { env });
           return code === undefined ? undefined : code === 0 ? 'accept' : 'reject';
         };
-        const [first] = trustCases;
-        assert.ok(first);
-        if (name === 'skopeo' && (await said(first)) === 'reject')
-          return t.skip('the skopeo of Debian 12 knows no signatures of sigstore');
         const odd: string[] = [];
         let agreed = 0;
         for (const one of trustCases) {
