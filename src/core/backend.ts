@@ -1,5 +1,6 @@
 import type { ContentStore } from './content/content-store.ts';
 import type { Namespaces } from './content/namespace-store.ts';
+import { HawserError } from './errors.ts';
 import type { Survey } from './gc/survey.ts';
 import type { Image, ImageStore } from './images/image-store.ts';
 import type { Applier } from './layers/applier.ts';
@@ -35,6 +36,13 @@ export interface Space {
   /** For this process. */
   readonly free: number;
   readonly total: number;
+}
+
+/** What every part of a store says once the store has been disposed. */
+export function closedStore(): HawserError {
+  return new HawserError('FailedPrecondition', 'The store has been closed', {
+    hint: 'Open it again with openStore or openContainerd, and dispose it when nothing uses it any more',
+  });
 }
 
 /** One namespace of a store, local or of a running containerd. The verbs are written once over this interface. */

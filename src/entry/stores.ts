@@ -6,7 +6,7 @@ import type { LocalBackend } from '../backends/local/open.ts';
 import { backends } from '../backends/open.ts';
 import { canceling } from '../core/async/abort.ts';
 import { cleanedUp, closingAfter } from '../core/async/cleanup.ts';
-import type { Backend, GcResult } from '../core/backend.ts';
+import { type Backend, closedStore, type GcResult } from '../core/backend.ts';
 import type { ContentStore } from '../core/content/content-store.ts';
 import type { Namespaces } from '../core/content/namespace-store.ts';
 import { HawserError } from '../core/errors.ts';
@@ -119,7 +119,7 @@ const closed = new WeakSet<AnyStore>();
  * ```
  */
 export async function openStore(options: StoreOptions = {}): Promise<Store> {
-  return await called(STORE_NAMES, options, async () => {
+  return await called(STORE_NAMES, options, async (options) => {
     const { namespace = 'default', contentSharing } = options;
     return await withRuntime<LocalBackend>(options, async (runtime, signal) => {
       const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
@@ -139,7 +139,7 @@ export async function openStore(options: StoreOptions = {}): Promise<Store> {
  * ```
  */
 export async function openContainerd(options: ContainerdStoreOptions = {}): Promise<AnyStore> {
-  return await called(CONTAINERD_NAMES, options, async () => {
+  return await called(CONTAINERD_NAMES, options, async (options) => {
     const { namespace = 'default' } = options;
     return await withRuntime<Backend>(options, async (runtime, signal) => {
       const address = options.address ?? (runtime.host.env('CONTAINERD_ADDRESS') || CONTAINERD_SOCKET);
@@ -157,10 +157,7 @@ export function asStore<B extends Backend>(backend: B, runtime: Runtime): B {
 /** FailedPrecondition for a store that has been disposed, InvalidArgument for an object that `openStore` and `openContainerd` of this module did not return. */
 export function partsOf(store: AnyStore): Parts {
   const parts = opened.get(store);
-  if (closed.has(store))
-    throw new HawserError('FailedPrecondition', 'The store has been closed', {
-      hint: 'Open it again with openStore or openContainerd, and dispose it when nothing uses it any more',
-    });
+  if (closed.has(store)) throw closedStore();
   if (parts !== undefined) return parts;
   throw new HawserError('InvalidArgument', 'The store was not opened by this copy of hawser', {
     hint: 'Pass on, unchanged, what openStore or openContainerd returned',

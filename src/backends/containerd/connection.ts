@@ -3,6 +3,7 @@
 import grpc from '@grpc/grpc-js';
 import { linkAbort, onAbort } from '../../core/async/abort.ts';
 import { startTimer } from '../../core/async/timer.ts';
+import { closedStore } from '../../core/backend.ts';
 import { HawserError } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
 import type { Clock } from '../../core/ports/clock.ts';
@@ -74,6 +75,7 @@ export class Connection {
   readonly #patience: Patience;
   readonly #liveness: Liveness;
   #reached = false;
+  #isClosed = false;
 
   /** `address`: an absolute path, with or without `unix://`. The first call connects. */
   constructor(address: string, namespace: string, clock: Clock, patience: Patience = PATIENCE) {
@@ -92,7 +94,9 @@ export class Connection {
     this.#client = new grpc.Client(`unix:${path}`, grpc.credentials.createInsecure(), OPTIONS);
   }
 
+  /** Every call from now on is FailedPrecondition. */
   close(): void {
+    this.#isClosed = true;
     this.#liveness.stop();
     this.#client.close();
   }
@@ -198,12 +202,13 @@ export class Connection {
     return { signal: stop.signal, done };
   }
 
-  /** The parts that every call has. Throws the reason of an aborted signal. */
+  /** The parts that every call has. Throws the reason of an aborted signal; FailedPrecondition once the connection has been closed. */
   #begin<R>(
     name: MethodName,
     { lease, namespace = this.namespace, deadline = DEADLINE, signal }: CallOptions,
   ): Beginning<R> {
     signal?.throwIfAborted();
+    if (this.#isClosed) throw closedStore();
     const { path, encode, decode } = methodOf(name);
     const metadata = new grpc.Metadata();
     metadata.set('containerd-namespace', namespace);

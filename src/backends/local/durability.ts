@@ -63,7 +63,6 @@ export class Durability {
   /** The mark of snapshots that are about to be written. Call it before their first byte. */
   async begin(call?: Call): Promise<string> {
     call?.signal?.throwIfAborted();
-    this.#store.checkTakes();
     return (await this.#writeMark()).text;
   }
 
@@ -282,7 +281,7 @@ export class Durability {
   /** Undefined where directories cannot be opened: then nothing of the dead is trusted. */
   async #knownMark(call?: Call): Promise<string | undefined> {
     try {
-      return (await this.#writeMark()).text;
+      return await this.begin(call);
     } catch {
       call?.signal?.throwIfAborted();
       return undefined;

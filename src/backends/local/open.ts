@@ -4,7 +4,6 @@ import type { ContentStore, LocalBlobs } from '../../core/content/content-store.
 import { errnoOf, HawserError, isKind } from '../../core/errors.ts';
 import { WriteOut } from '../../core/layers/write-out.ts';
 import type { Call } from '../../core/ports/call.ts';
-import type { Database } from '../../core/ports/database.ts';
 import type { Runtime } from '../../core/runtime.ts';
 import { removeAbandoned } from './abandoned.ts';
 import { LocalApplier } from './applier.ts';
@@ -30,7 +29,7 @@ import { NativeDriver } from './snapshots/native.ts';
 import { OverlayDriver } from './snapshots/overlayfs.ts';
 import { LocalSnapshotter } from './snapshots/snapshotter.ts';
 import { makeSpare, requireRoom } from './spare.ts';
-import { Store } from './store.ts';
+import { closeQuietly, Store } from './store.ts';
 import { survey } from './survey.ts';
 
 export interface LocalBackend extends Backend {
@@ -215,14 +214,8 @@ function closing(
     await extractions.close();
     await durability.close().catch(() => {});
     await store.owner.close();
-    closeQuietly(store.db);
+    store.close();
   };
-}
-
-function closeQuietly(db: Database): void {
-  try {
-    db.close();
-  } catch {}
 }
 
 function noSnapshotter(name: string, known: readonly string[]): never {

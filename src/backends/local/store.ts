@@ -1,4 +1,5 @@
 import { Rounds } from '../../core/async/rounds.ts';
+import { closedStore } from '../../core/backend.ts';
 import type { Growing } from '../../core/content/growing.ts';
 import { HawserError, isKind, reasonOf, wrap } from '../../core/errors.ts';
 import type { Call } from '../../core/ports/call.ts';
@@ -25,11 +26,12 @@ export class Store {
   readonly readOnly: boolean;
   /** Why a store that was to be written to can only be read. */
   readonly unwritable: unknown;
-  /** There is no store: the database is in memory, and has no more than the namespace. */
+  /** There is no store: the database is in memory, and empty. */
   readonly isVacant: boolean;
   /** Of lost databases, when the store was opened (lost.ts): names in the root. */
   readonly lostIndexes: readonly string[];
-  readonly db: Database;
+  readonly #db: Database;
+  #isClosed = false;
   readonly owner: Owner;
   /** Blobs that this process is fetching, by digest. */
   readonly growing: Map<string, Growing> = new Map();
@@ -57,8 +59,20 @@ export class Store {
     this.unwritable = parts.unwritable;
     this.isVacant = parts.isVacant ?? false;
     this.lostIndexes = parts.lostIndexes;
-    this.db = parts.db;
+    this.#db = parts.db;
     this.owner = parts.owner;
+  }
+
+  /** FailedPrecondition once the store has been closed. */
+  get db(): Database {
+    if (this.#isClosed) throw closedStore();
+    return this.#db;
+  }
+
+  /** Closes the database. Every change is committed by then: a failure says nothing. */
+  close(): void {
+    this.#isClosed = true;
+    closeQuietly(this.#db);
   }
 
   now(): number {
@@ -94,7 +108,7 @@ export class Store {
   async writeWithoutNamespace<T>(work: () => T, call?: Call): Promise<T> {
     const transact = (): T => {
       this.checkWritable();
-      return this.db.transaction(() => this.#change(work));
+      return this.db.transaction(work);
     };
     return await this.#retry(transact, LOCK_PATIENCE, call);
   }
@@ -104,13 +118,12 @@ export class Store {
     return await this.withSpare(() => this.writeDurably(work, call));
   }
 
-  /** Runs `work`; once more with the spare room when the disk is full. A store that is only read keeps that room. */
+  /** Runs `work`; once more with the spare room when the disk is full. */
   async withSpare<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (err) {
-      if (this.readOnly || !isKind(err, 'ResourceExhausted') || !(await giveUpSpare(this.runtime, this.root)))
-        throw err;
+      if (!isKind(err, 'ResourceExhausted') || !(await giveUpSpare(this.runtime, this.root))) throw err;
       return await work();
     }
   }
@@ -131,23 +144,8 @@ export class Store {
     this.checkWritable();
     return this.db.transaction(() => {
       this.db.prepare('INSERT OR IGNORE INTO namespaces VALUES (?)').run(this.namespace);
-      return this.#change(work);
+      return work();
     });
-  }
-
-  /** Within a transaction. Where there is no store, work that changes a record is refused, and undone. */
-  #change<T>(work: () => T): T {
-    if (!this.isVacant) return work();
-    const before = this.#changes();
-    const result = work();
-    if (this.#changes() !== before) throw noStore(this.root);
-    return result;
-  }
-
-  /** How many rows this connection has changed. */
-  #changes(): number {
-    const row = this.db.prepare('SELECT total_changes() AS n').get();
-    return row === undefined ? 0 : number(row, 'n');
   }
 
   /** SQLite's own wait for a lock blocks the thread, so it is short; between the tries signals are heard. */
@@ -166,7 +164,6 @@ export class Store {
     }
   }
 
-  /** FailedPrecondition, or why the store can only be read. Where there is no store, what looks for something may go on. */
   checkWritable(): void {
     if (!this.readOnly || this.isVacant) return;
     if (this.unwritable !== undefined) throw wrap(`Cannot change the store ${this.root}`, this.unwritable);
@@ -174,12 +171,6 @@ export class Store {
       'FailedPrecondition',
       `Cannot change the store ${this.root}: it is open for reading only`,
     );
-  }
-
-  /** As `checkWritable`, before anything is brought, of which there may be files: FailedPrecondition also where there is no store. */
-  checkTakes(): void {
-    this.checkWritable();
-    if (this.isVacant) throw noStore(this.root);
   }
 
   /** Removes whatever stands at an absolute path: a directory by a walk, which enters no mount even where mounts cannot be listed. */
@@ -221,9 +212,10 @@ export class Store {
   }
 }
 
-function noStore(root: string): HawserError {
-  const what = `Cannot change the store ${root}: there is none, and it was opened to make none`;
-  return new HawserError('FailedPrecondition', what, { hint: 'A pull or an import makes the store' });
+export function closeQuietly(db: Database): void {
+  try {
+    db.close();
+  } catch {}
 }
 
 function stoppedSweep(path: string): HawserError {
