@@ -116,7 +116,7 @@ export const PULL_NAMES: OptionNames<ApiPullOptions> = {
  * DataLoss (the registry sends other bytes than it names), ResourceExhausted (the disk, a limit), FailedPrecondition, Canceled.
  */
 export async function fetch(reference: string, options: ApiFetchOptions = {}): Promise<FetchResult> {
-  return await called(FETCH_NAMES, options, async () => {
+  return await called(FETCH_NAMES, options, async (options) => {
     const { metadataOnly } = options;
     return await withDeps(reference, options, (deps, common) =>
       fetchImage(deps, { ...common, metadataOnly }),
@@ -133,7 +133,7 @@ export async function fetch(reference: string, options: ApiFetchOptions = {}): P
  * ```
  */
 export async function pull(reference: string, options: ApiPullOptions = {}): Promise<PullResult> {
-  return await called(PULL_NAMES, options, async () => {
+  return await called(PULL_NAMES, options, async (options) => {
     const { snapshotter } = options;
     const layerSettings = settingsOf(options);
     return await withDeps(reference, options, (deps, common) =>

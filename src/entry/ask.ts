@@ -31,7 +31,7 @@ const REFERRERS_NAMES: OptionNames<ApiReferrersOptions> = { ...REGISTRY_NAMES, a
  * ```
  */
 export async function resolve(reference: string, options: ApiDocumentOptions = {}): Promise<Descriptor> {
-  return await called(DOCUMENT_NAMES, options, async () => {
+  return await called(DOCUMENT_NAMES, options, async (options) => {
     return await withAsking(reference, options, (asking, call) =>
       descriptorOf(asking, options.platform, call),
     );
@@ -50,7 +50,7 @@ export async function resolve(reference: string, options: ApiDocumentOptions = {
  * ```
  */
 export async function manifest(reference: string, options: ApiDocumentOptions = {}): Promise<ImageDocument> {
-  return await called(DOCUMENT_NAMES, options, async () => {
+  return await called(DOCUMENT_NAMES, options, async (options) => {
     return await withAsking(reference, options, (asking, call) => documentOf(asking, options.platform, call));
   });
 }
@@ -65,7 +65,7 @@ export async function manifest(reference: string, options: ApiDocumentOptions = 
  * ```
  */
 export async function config(reference: string, options: ApiDocumentOptions = {}): Promise<ConfigDocument> {
-  return await called(DOCUMENT_NAMES, options, async () => {
+  return await called(DOCUMENT_NAMES, options, async (options) => {
     return await withAsking(reference, options, (asking, call) => configOf(asking, options.platform, call));
   });
 }
@@ -79,7 +79,7 @@ export async function config(reference: string, options: ApiDocumentOptions = {}
  * ```
  */
 export async function tags(reference: string, options: ApiRegistryOptions = {}): Promise<readonly string[]> {
-  return await called(REGISTRY_NAMES, options, async () => {
+  return await called(REGISTRY_NAMES, options, async (options) => {
     return await withAsking(reference, options, ({ registry, reference: asked }, call) =>
       registry.tags(asked, call),
     );
@@ -88,7 +88,7 @@ export async function tags(reference: string, options: ApiRegistryOptions = {}):
 
 /** The repositories of a registry, as `tags`. `host`: `registry.example:5000`. Many registries list none. */
 export async function catalog(host: string, options: ApiRegistryOptions = {}): Promise<readonly string[]> {
-  return await called(REGISTRY_NAMES, options, async () => {
+  return await called(REGISTRY_NAMES, options, async (options) => {
     return await withHost(host, options, (registry, asked, call) => registry.catalog(asked, call));
   });
 }
@@ -102,7 +102,7 @@ export async function catalog(host: string, options: ApiRegistryOptions = {}): P
  * ```
  */
 export async function referrers(reference: string, options: ApiReferrersOptions = {}): Promise<Referrers> {
-  return await called(REFERRERS_NAMES, options, async () => {
+  return await called(REFERRERS_NAMES, options, async (options) => {
     const { artifactType } = options;
     return await withAsking(reference, options, ({ registry, reference: asked }, { signal }) =>
       registry.referrers(asked, { artifactType, signal }),

@@ -1,10 +1,11 @@
 /** What all calls of the library have in common: their options are known ones, an abort before the call asks nobody, hints name options. */
 import { canceling } from '../core/async/abort.ts';
+import { byteStream } from '../core/async/byte-stream.ts';
 import { closest } from '../core/closest.ts';
 import { HawserError } from '../core/errors.ts';
 import type { LayerSettings } from '../core/layers/layer-settings.ts';
 import type { Call } from '../core/ports/call.ts';
-import { inLibrary } from './option-hints.ts';
+import { inLibrary, type Listeners, spelledOptions } from './option-hints.ts';
 
 /** The names of all options of a type; of an option that is an object itself, where that has names of its own, those. */
 export type OptionNames<T> = { readonly [K in keyof Required<T>]: true | Readonly<Record<string, true>> };
@@ -24,18 +25,18 @@ export const SNAPSHOT_NAMES: OptionNames<Omit<LayerSettings, 'owner'>> = {
 };
 
 /**
- * Runs a call of the library. InvalidArgument for an option that is not among `names`; Canceled, before `work` begins, for a signal that has
+ * Runs a call of the library; `work` gets the options, with listeners that are told in the words of a program. InvalidArgument for an option that is not among `names`; Canceled, before `work` begins, for a signal that has
  * aborted.
  */
-export async function called<O extends Call, T>(
+export async function called<O extends Call & Listeners, T>(
   names: OptionNames<O>,
   options: O,
-  work: () => Promise<T>,
+  work: (options: O) => Promise<T>,
 ): Promise<T> {
   try {
     checkNames(names, options);
     await canceling(options.signal, async (signal) => signal?.throwIfAborted());
-    return await work();
+    return await work(spelledOptions(options));
   } catch (err) {
     throw inLibrary(err);
   }
@@ -48,6 +49,19 @@ export async function* spelled<T>(work: AsyncGenerator<T>): AsyncGenerator<T> {
   } catch (err) {
     throw inLibrary(err);
   }
+}
+
+/** The same bytes, with the hints of errors in the words of a program. */
+export function spelledStream(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = stream.getReader();
+  const next = async (): Promise<Uint8Array | undefined> => {
+    try {
+      return (await reader.read()).value;
+    } catch (err) {
+      throw inLibrary(err);
+    }
+  };
+  return byteStream({ next, cancel: (reason) => reader.cancel(reason) });
 }
 
 /** InvalidArgument. An option that is undefined is not given. */

@@ -62,7 +62,7 @@ const PRUNE_NAMES: OptionNames<ApiPruneOptions> = {
  * ```
  */
 export async function images(options: ApiImagesOptions): Promise<Image[]> {
-  return await called(IMAGES_NAMES, options, async () => {
+  return await called(IMAGES_NAMES, options, async (options) => {
     const { store, filters = [], signal: given } = options;
     const { backend } = partsOf(store);
     const filter = parseFilters(filters);
@@ -98,7 +98,7 @@ export async function collectionPlan(store: AnyStore, call: Call = {}): Promise<
  * ```
  */
 export async function tag(source: string, target: string, options: ApiTagOptions): Promise<Image> {
-  return await called(TAG_NAMES, options, async () => {
+  return await called(TAG_NAMES, options, async (options) => {
     const { store, force } = options;
     const { backend } = partsOf(store);
     const names = { source: parseReference(source).name, target: parseReference(target) };
@@ -116,7 +116,7 @@ export async function tag(source: string, target: string, options: ApiTagOptions
  * ```
  */
 export async function prune(options: ApiPruneOptions): Promise<PruneChoice> {
-  return await called(PRUNE_NAMES, options, async () => {
+  return await called(PRUNE_NAMES, options, async (options) => {
     const { store, filters = [], olderThan, keep, dryRun = false } = options;
     checkRestriction('filters', options.filters);
     checkDuration('olderThan', olderThan);

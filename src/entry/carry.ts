@@ -97,7 +97,7 @@ export async function exportImages(
   references: readonly string[],
   options: ApiExportOptions,
 ): Promise<ExportResult> {
-  return await called(EXPORT_NAMES, options, async () => {
+  return await called(EXPORT_NAMES, options, async (options) => {
     const { store, to, platforms, lacks: paths = [], onProgress: report, ...rest } = options;
     const deps = depsOf(store);
     const names = [...new Set(references.map((one) => parseReference(one).name))];
@@ -198,7 +198,7 @@ const IMPORT_NAMES: OptionNames<ApiImportOptions> = {
  * ```
  */
 export async function importImages(options: ApiImportOptions): Promise<ImportResult> {
-  return await called(IMPORT_NAMES, options, async () => {
+  return await called(IMPORT_NAMES, options, async (options) => {
     const { store, from, platforms, verify, verifiers, requireSigned, onProgress: report, ...rest } = options;
     const deps = depsOf(store);
     const source =

@@ -13,6 +13,7 @@ import { type ApiAskOptions, ASK_NAMES, type OpenAsking, openAsking, storeBefore
 import { called, checkNames, LAYER_NAMES, type OptionNames, spelled } from './called.ts';
 import { fileOf, type ImageFile, imageFiles } from './image-file.ts';
 import { checkDurations } from './network-options.ts';
+import { spelledOptions } from './option-hints.ts';
 import { type Asking, asked, blobOf } from './questions.ts';
 import { partsOf } from './stores.ts';
 
@@ -49,7 +50,9 @@ const FILES_NAMES: OptionNames<ApiFilesOptions> = { ...OPEN_NAMES, path: true };
  * Errors are those of `fetch`; NotFound when there is no such path.
  */
 export function files(reference: string, options: ApiFilesOptions = {}): AsyncGenerator<ImageFile> {
-  return endingIteration(options.signal, (signal) => spelled(filesOf(reference, { ...options, signal })));
+  return endingIteration(options.signal, (signal) =>
+    spelled(filesOf(reference, spelledOptions({ ...options, signal }))),
+  );
 }
 
 async function* filesOf(
@@ -84,7 +87,7 @@ export async function open(
   pathOrDigest: string,
   options: ApiOpenOptions = {},
 ): Promise<ReadableStream<Uint8Array>> {
-  return await called(OPEN_NAMES, options, async () => {
+  return await called(OPEN_NAMES, options, async (options) => {
     checkDurations(options);
     const { signal, stop } = cancelSignal(options.signal);
     const call = { signal };

@@ -1,5 +1,5 @@
 /** Hints in the words of a program: core's hints name the flags of the command line, which a caller of the library cannot give. */
-import { findError } from '../core/errors.ts';
+import { addNote, type ErrorDetail, findError, HawserError, notesOf } from '../core/errors.ts';
 
 /** Flags that are spelled as options of the library. */
 const OPTIONS: Readonly<Record<string, string>> = {
@@ -54,8 +54,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
 const CALLS: readonly (readonly [RegExp, string])[] = [
   [/hawser unpack REF --rootfs DIR(?: --owner record)?/g, 'unpackRootfs(reference, dir)'],
   [/(?:hawser )?unpack --rootfs/g, 'unpackRootfs'],
-  [/--timeout-response; 30s/g, 'timeouts.headers; 30 s'],
-  [/--timeout-stall; 60s/g, 'timeouts.stall; 60 s'],
+  [/--timeout-response 2m/g, 'timeouts: { headers: 120_000 }'],
+  [/--timeout-stall 10m/g, 'timeouts: { stall: 600_000 }'],
   [/--max-image-size=0/g, 'limits: { maxImageBytes: Infinity }'],
   [/--max-layer-ratio=0/g, 'limits: { maxRatio: 0 }'],
   [/--max-layer-size=0/g, 'limits: { maxBytes: Infinity }'],
@@ -70,8 +70,11 @@ const CALLS: readonly (readonly [RegExp, string])[] = [
   [/hawser files ls REF (\S+)/g, "files(reference, { path: '$1' })"],
 ];
 
+/** Causes of an error that are looked at. */
+const MAX_CAUSES = 32;
+
 /** Stays as it is: commands of hawser that only the command line has, and those of other programs. */
-const COMMANDS: RegExp =
+export const COMMANDS: RegExp =
   /hawser (?:lock|login|gc|inventory|images|snapshots|-n|--address)\b[^,;:.]*|"ctr [^"]*"|ctr -n [^,;]*|docker run --cap-add \S+|unshare(?: --[a-z-]+)+|zstd --long|deno run --[^,;]*|--allow-[a-z]+(?:=[\w/]+)?(?=[) ,]|$)/;
 
 const COMMANDS_AND_FLAGS = new RegExp(`${COMMANDS.source}|(?<![\\w-])--[a-z][a-z0-9-]*`, 'g');
@@ -83,14 +86,63 @@ export function optionHint(hint: string): string {
   return text.replace(COMMANDS_AND_FLAGS, (found) => OPTIONS[found] ?? found);
 }
 
-/** The error, to be thrown, with its hints in the words of a program. */
+/**
+ * The error, to be thrown, with hints in the words of a program, those of its causes too. What was given is not changed: an error whose hints
+ * have flags is made anew. One of kind Canceled stays the same: among its causes is the reason of the caller.
+ */
 export function inLibrary<E>(err: E): E {
-  let current: unknown = err;
-  for (let depth = 0; depth < 32 && current instanceof Object; depth++) {
-    const known = findError(current) as { hint: string | undefined; cause?: unknown } | undefined;
-    if (known === undefined) break;
-    if (known.hint !== undefined) known.hint = optionHint(known.hint);
-    current = known.cause;
-  }
-  return err;
+  return translated(err, MAX_CAUSES) as E;
+}
+
+function translated(err: unknown, left: number): unknown {
+  const known = findError(err);
+  if (known === undefined || known !== err || known.kind === 'Canceled' || left === 0) return err;
+  const hint = known.hint === undefined ? undefined : optionHint(known.hint);
+  const cause = translated(known.cause, left - 1);
+  return hint === known.hint && cause === known.cause ? known : anew(known, { hint, cause });
+}
+
+/** The same error with another hint and cause. */
+function anew(err: HawserError, { hint, cause }: Pick<ErrorDetail, 'hint' | 'cause'>): HawserError {
+  const copy = new HawserError(err.kind, err.message, { hint, cause, reason: err.reason });
+  if (err.stack !== undefined) copy.stack = err.stack;
+  // Its own are before those of its causes.
+  for (const note of notesOf(err).slice(0, notesOf(err).length - notesOf(err.cause).length))
+    addNote(copy, note);
+  return copy;
+}
+
+/** Events of which people read a text. */
+interface TextEvent {
+  readonly type?: string;
+  readonly message?: string;
+  readonly hint?: string | undefined;
+}
+
+/** Whatever is told while a call runs. */
+export interface Listeners {
+  readonly onProgress?: ((event: never) => void) | undefined;
+  readonly onEvent?: ((event: never) => void) | undefined;
+  readonly observe?: ((event: never) => void) | undefined;
+}
+
+/** The same options, whose listeners get warnings, failures and hints in the words of a program. */
+export function spelledOptions<O extends Listeners>(options: O): O {
+  const { onProgress, onEvent, observe } = options;
+  return {
+    ...options,
+    ...(onProgress && { onProgress: (event: never) => onProgress(spelledEvent(event)) }),
+    ...(onEvent && { onEvent: (event: never) => onEvent(spelledEvent(event)) }),
+    ...(observe && { observe: (event: never) => observe(spelledEvent(event)) }),
+  };
+}
+
+/** A registry's own words: core/registry/warnings.ts. */
+const SAID = /^\S+ says: /;
+
+function spelledEvent<E extends TextEvent>(event: E): E {
+  const { type, message, hint } = event;
+  if (hint !== undefined) return { ...event, hint: optionHint(hint) };
+  if ((type !== 'warning' && type !== 'failure') || message === undefined || SAID.test(message)) return event;
+  return { ...event, message: optionHint(message) };
 }

@@ -13,7 +13,7 @@ import { called } from './called.ts';
  * ```
  */
 export async function plan(reference: string, options: ApiPullOptions = {}): Promise<PullPlan> {
-  return await called(PULL_NAMES, options, async () => {
+  return await called(PULL_NAMES, options, async (options) => {
     const { snapshotter } = options;
     const layerSettings = settingsOf(options);
     return await withDeps(reference, options, (deps, common) =>

@@ -67,7 +67,7 @@ const PUSH_NAMES: OptionNames<ApiPushOptions> = { ...SEND_NAMES, store: true, to
  * ```
  */
 export async function copy(source: string, to: string, options: ApiCopyOptions = {}): Promise<PushResult> {
-  return await called(COPY_NAMES, options, async () => {
+  return await called(COPY_NAMES, options, async (options) => {
     const { platforms, onProgress: report, verify, requireSigned, verifiers, ...rest } = options;
     checkNumbers(options);
     const target = parseReference(to);
@@ -110,7 +110,7 @@ export async function copy(source: string, to: string, options: ApiCopyOptions =
  * ```
  */
 export async function push(reference: string, options: ApiPushOptions): Promise<PushResult> {
-  return await called(PUSH_NAMES, options, async () => {
+  return await called(PUSH_NAMES, options, async (options) => {
     const { store, to: target = reference, platforms, onProgress, ...rest } = options;
     checkNumbers(options);
     const { backend, runtime } = partsOf(store);

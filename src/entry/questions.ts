@@ -18,6 +18,7 @@ import type { Reference } from '../core/reference/reference.ts';
 import { type AskedPlatform, askConfig, askManifest, readDocument } from '../core/verbs/ask.ts';
 import type { RemoteDeps } from '../core/verbs/files.ts';
 import { resolvePlatforms } from '../core/verbs/resolve-platforms.ts';
+import { spelledStream } from './called.ts';
 
 /** What a question is asked with. */
 export interface Asking extends RemoteDeps {
@@ -112,7 +113,7 @@ export async function blobOf(
   const { desc, fetcher } = await registry.find(reference, digest, call);
   if (isSchema1Type(desc.mediaType))
     return streamOf((await readDocument(asking, reference, desc, call)).bytes);
-  return verifiedStream({ ...asking, fetcher }, desc, call);
+  return spelledStream(verifiedStream({ ...asking, fetcher }, desc, call));
 }
 
 /** InvalidArgument for a text that names no platform. */

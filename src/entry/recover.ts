@@ -19,7 +19,7 @@ import { openStore, partsOf, STORE_NAMES, type StoreOptions } from './stores.ts'
  * ```
  */
 export async function recover(options: StoreOptions = {}): Promise<RecoverReport & Leftovers> {
-  return await called(STORE_NAMES, options, async () => {
+  return await called(STORE_NAMES, options, async (options) => {
     const runtime = await defaultRuntime();
     const root = chooseRoot(options.root ?? (runtime.host.env('HAWSER_ROOT') || undefined), runtime.host);
     const begun = await closingAfter(

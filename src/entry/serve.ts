@@ -77,7 +77,7 @@ export interface ImageServer extends AsyncDisposable {
  * ```
  */
 export async function serve(options: ApiServeOptions): Promise<ImageServer> {
-  return await called(SERVE_NAMES, options, async () => {
+  return await called(SERVE_NAMES, options, async (options) => {
     const {
       store,
       address = LISTENING.address,

@@ -74,7 +74,7 @@ const BUNDLE_NAMES = { ...ROOTFS_NAMES, tty: true } as const;
  * ```
  */
 export async function unpack(reference: string, options: ApiUnpackOptions): Promise<PullResult> {
-  return await called(UNPACK_NAMES, options, async () => {
+  return await called(UNPACK_NAMES, options, async (options) => {
     const { platforms, snapshotter, onProgress } = options;
     return await withImage(reference, options, (deps, image, signal) =>
       unpackImage(deps, image, {
@@ -101,7 +101,7 @@ export async function unpackRootfs(
   dir: string,
   options: ApiDirectoryOptions,
 ): Promise<RootfsResult> {
-  return await called(ROOTFS_NAMES, options, async () => {
+  return await called(ROOTFS_NAMES, options, async (options) => {
     return await withImage(reference, options, (deps, image, signal) =>
       toRootfs(deps, image, directoryOptions(deps, dir, { ...options, signal })),
     );
@@ -121,7 +121,7 @@ export async function bundle(
   dir: string,
   options: ApiDirectoryOptions & { readonly tty?: boolean | undefined },
 ): Promise<RootfsResult> {
-  return await called(BUNDLE_NAMES, options, async () => {
+  return await called(BUNDLE_NAMES, options, async (options) => {
     return await withImage(reference, options, (deps, image, signal) =>
       bundleImage(deps, image, { ...directoryOptions(deps, dir, { ...options, signal }), tty: options.tty }),
     );

@@ -14,6 +14,7 @@ import type { SoundThings, VerifyProgress, VerifyReport } from '../core/verify/r
 import { type ApiTransferOptions, platformsOf, TRANSFER_NAMES, withDeps } from './api.ts';
 import { called, type OptionNames } from './called.ts';
 import { type ApiGateOptions, GATE_NAMES, judgingApiGate } from './gate.ts';
+import { optionHint } from './option-hints.ts';
 import { checkRestriction } from './restriction.ts';
 import { type AnyStore, partsOf } from './stores.ts';
 
@@ -55,7 +56,7 @@ const VERIFY_NAMES: OptionNames<ApiVerifyOptions> = {
  * ```
  */
 export async function verify(options: ApiVerifyOptions): Promise<VerifyReport> {
-  return await called(VERIFY_NAMES, options, async () => {
+  return await called(VERIFY_NAMES, options, async (options) => {
     const { store, parts, snapshotter, limitRate: rate, onProgress, sound } = options;
     checkRestriction('parts', parts);
     checkRate(rate);
@@ -97,7 +98,7 @@ const SIGNATURES_NAMES: OptionNames<ApiSignaturesOptions> = {
  * the policy `none`, or the policy of a machine that has none.
  */
 export async function verifySignatures(options: ApiSignaturesOptions): Promise<readonly JudgedImageRecord[]> {
-  return await called(SIGNATURES_NAMES, options, async () => {
+  return await called(SIGNATURES_NAMES, options, async (options) => {
     const { store, onProgress: report } = options;
     const { backend, runtime } = partsOf(store);
     const hostPlatform = defaultPlatform(backend, runtime.host);
@@ -105,7 +106,11 @@ export async function verifySignatures(options: ApiSignaturesOptions): Promise<r
     return await canceling(options.signal, async (signal) => {
       const gate = await judgingApiGate(runtime, options);
       const images = await imagesOf(options, backend, { signal });
-      return await judgeStored({ backend, hostPlatform }, { ...gate, images, platforms, report, signal });
+      const given = { ...gate, images, platforms, report, signal };
+      const judged = await judgeStored({ backend, hostPlatform }, given);
+      return judged.map(({ hint, ...one }) =>
+        hint === undefined ? one : { ...one, hint: optionHint(hint) },
+      );
     });
   });
 }
@@ -138,7 +143,7 @@ const REPAIR_NAMES: OptionNames<ApiRepairOptions> = { ...TRANSFER_NAMES, snapsho
  * ```
  */
 export async function repair(reference: string, options: ApiRepairOptions): Promise<RepairReport> {
-  return await called(REPAIR_NAMES, options, async () => {
+  return await called(REPAIR_NAMES, options, async (options) => {
     const { snapshotter } = options;
     return await withDeps(reference, options, async (deps, common) => {
       const image = await deps.backend.images.get(common.reference.name, { signal: common.signal });

@@ -19,6 +19,7 @@ import { webTransports } from '../platform/web/transport.ts';
 import { called, checkNames, LAYER_NAMES, type OptionNames, spelled } from './called.ts';
 import { fileOf, type ImageFile, imageFiles } from './image-file.ts';
 import { type ApiNetworkOptions, checkDurations, clientOptions, NETWORK_NAMES } from './network-options.ts';
+import { spelledOptions } from './option-hints.ts';
 import {
   type Asking,
   asked,
@@ -104,7 +105,7 @@ async function withAsking<T>(
  * FailedPrecondition in a browser, where a registry redirects.
  */
 export async function resolve(reference: string, options: WebDocumentOptions = {}): Promise<Descriptor> {
-  return await called(DOCUMENT_NAMES, options, async () => {
+  return await called(DOCUMENT_NAMES, options, async (options) => {
     return await withAsking(reference, options, (asking, call) =>
       descriptorOf(asking, options.platform, call),
     );
@@ -116,21 +117,21 @@ export async function resolve(reference: string, options: WebDocumentOptions = {
  * those of `resolve`; DataLoss for other bytes than the digest's, ResourceExhausted for more than 8 MiB.
  */
 export async function manifest(reference: string, options: WebDocumentOptions = {}): Promise<ImageDocument> {
-  return await called(DOCUMENT_NAMES, options, async () => {
+  return await called(DOCUMENT_NAMES, options, async (options) => {
     return await withAsking(reference, options, (asking, call) => documentOf(asking, options.platform, call));
   });
 }
 
 /** The config of an image, verified: its bytes, and what they say. Errors are those of `manifest`; NotImplemented for schema 1. */
 export async function config(reference: string, options: WebDocumentOptions = {}): Promise<ConfigDocument> {
-  return await called(DOCUMENT_NAMES, options, async () => {
+  return await called(DOCUMENT_NAMES, options, async (options) => {
     return await withAsking(reference, options, (asking, call) => configOf(asking, options.platform, call));
   });
 }
 
 /** The tags of the reference's repository, in the registry's order, each once. Errors are those of `resolve`. */
 export async function tags(reference: string, options: ApiNetworkOptions = {}): Promise<readonly string[]> {
-  return await called(NETWORK_NAMES, options, async () => {
+  return await called(NETWORK_NAMES, options, async (options) => {
     return await withAsking(reference, options, ({ registry, reference: asked }, call) =>
       registry.tags(asked, call),
     );
@@ -139,7 +140,7 @@ export async function tags(reference: string, options: ApiNetworkOptions = {}): 
 
 /** The repositories of a registry. `host`: `registry.example:5000`. Many registries list none. */
 export async function catalog(text: string, options: ApiNetworkOptions = {}): Promise<readonly string[]> {
-  return await called(NETWORK_NAMES, options, async () => {
+  return await called(NETWORK_NAMES, options, async (options) => {
     checkDurations(options);
     const host = parseHost(text);
     return await canceling(options.signal, async (signal) => {
@@ -154,7 +155,7 @@ export async function catalog(text: string, options: ApiNetworkOptions = {}): Pr
 
 /** What refers to a manifest: signatures, SBOMs. Types, sizes and annotations are what the list says. Errors are those of `resolve`. */
 export async function referrers(reference: string, options: WebReferrersOptions = {}): Promise<Referrers> {
-  return await called(REFERRERS_NAMES, options, async () => {
+  return await called(REFERRERS_NAMES, options, async (options) => {
     const { artifactType } = options;
     return await withAsking(reference, options, ({ registry, reference: asked }, { signal }) =>
       registry.referrers(asked, { artifactType, signal }),
@@ -172,7 +173,9 @@ export async function referrers(reference: string, options: WebReferrersOptions 
  * ```
  */
 export function files(reference: string, options: WebFilesOptions = {}): AsyncGenerator<ImageFile> {
-  return endingIteration(options.signal, (signal) => spelled(filesOf(reference, { ...options, signal })));
+  return endingIteration(options.signal, (signal) =>
+    spelled(filesOf(reference, spelledOptions({ ...options, signal }))),
+  );
 }
 
 async function* filesOf(
@@ -211,7 +214,7 @@ export async function open(
   pathOrDigest: string,
   options: WebOpenOptions = {},
 ): Promise<ReadableStream<Uint8Array>> {
-  return await called(OPEN_NAMES, options, async () => {
+  return await called(OPEN_NAMES, options, async (options) => {
     checkDurations(options);
     const { limits } = options;
     const asking = openAsking(reference, options);

@@ -3,11 +3,17 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { optionHint } from '../../src/entry/option-hints.ts';
+import { addNote, notesOf } from '../../src/core/errors.ts';
+import type { Call } from '../../src/core/ports/call.ts';
+import type { Report } from '../../src/core/progress/events.ts';
+import type { ServeEvent } from '../../src/core/serve/events.ts';
+import { called, type OptionNames } from '../../src/entry/called.ts';
+import { COMMANDS, inLibrary, optionHint } from '../../src/entry/option-hints.ts';
 import * as library from '../../src/mod.ts';
 import * as web from '../../src/web.ts';
-import { withBench } from '../support/bench.ts';
+import { image, withBench } from '../support/bench.ts';
 import { repository } from '../support/runtimes.ts';
+import { realKey } from '../support/trust-fixtures.ts';
 
 /** Options beyond what the types allow, with whatever the call needs besides. */
 type Options = Record<string, unknown> & { readonly store: never };
@@ -54,6 +60,9 @@ const CALLS: Readonly<Record<string, CallOf>> = {
 /** Exported functions that answer at once. */
 const PLAIN =
   'HawserError digestOf exitCodeOf hintOf isDigest isKind kindOf parseDigest parseReference reasonOf';
+/** A hint of core's, and the same in the words of a program. */
+const FLAGGED = 'Use another --root';
+const SPELLED = 'Use another root';
 /** Calls that take no store, or open one. */
 const STORELESS = ['catalog', 'copy', 'openContainerd', 'openStore', 'recover', 'referrers', 'tags'];
 
@@ -99,6 +108,7 @@ test('the library: a signal that has aborted ends each call with Canceled and it
       new TypeError('the user has left'),
       late.reason,
       new DOMException('over', 'AbortError'),
+      Object.freeze(new library.HawserError('NotFound', 'not there', { hint: FLAGGED })),
     ]) {
       const options = { store: store as never, signal: AbortSignal.abort(reason) };
       for (const { name, module, call } of calls()) {
@@ -108,6 +118,97 @@ test('the library: a signal that has aborted ends each call with Canceled and it
       }
     }
     assert.deepEqual(registry.log(), []);
+  });
+});
+
+test('the library: the reason of an abort is not changed, and an error of the library is the caller’s own', async () => {
+  await withBench(async ({ store, registry }) => {
+    const ref = `${registry.host}/a/b:1`;
+    for (const kind of ['Canceled', 'DeadlineExceeded'] as const) {
+      const cause = Object.freeze(new library.HawserError('NotFound', 'not there', { hint: FLAGGED }));
+      const reason = Object.freeze(new library.HawserError(kind, 'too late', { hint: FLAGGED, cause }));
+      const options = { store: store as never, signal: AbortSignal.abort(reason) };
+      for (const { name, module, call } of calls()) {
+        const err = await failureOf(() => call(module as never, ref, options));
+        assert.equal(library.kindOf(err), kind, `${name}: ${err}`);
+        assert.equal((err as Error).stack, reason.stack, name);
+        if (kind === 'Canceled') assert.equal(err, reason, name);
+      }
+      assert.deepEqual([reason.hint, cause.hint], [FLAGGED, FLAGGED]);
+    }
+  });
+});
+
+test('the library: an error with other words is the same error in all else', () => {
+  const reason = { type: 'busy' } as const;
+  const cause = new library.HawserError('NotFound', 'within', { hint: 'use --plain-http' });
+  const between = new TypeError('not hawser’s', { cause });
+  for (const inner of [cause, between]) {
+    const err = new library.HawserError('Unavailable', 'around', { hint: FLAGGED, reason, cause: inner });
+    addNote(err, 'a note');
+    const told = inLibrary(err);
+    assert.notEqual(told, err);
+    const { kind, message, name, stack, hint } = told;
+    assert.deepEqual(
+      { kind, message, name, stack, hint, reason: told.reason, notes: notesOf(told) },
+      {
+        kind: err.kind,
+        message: 'around',
+        name: err.name,
+        stack: err.stack,
+        hint: SPELLED,
+        reason,
+        notes: ['a note'],
+      },
+    );
+    assert.equal(library.isKind(told, 'Unavailable'), true);
+    if (inner === cause) assert.equal((told.cause as { hint?: string }).hint, 'use plainHttp');
+    else assert.equal(told.cause, between);
+    assert.deepEqual([err.hint, cause.hint], [FLAGGED, 'use --plain-http']);
+    assert.equal(inLibrary(told), told);
+  }
+});
+
+interface Heard extends Call {
+  readonly onProgress: Report;
+  readonly onEvent: (event: ServeEvent) => void;
+}
+const HEARD_NAMES: OptionNames<Heard> = { signal: true, onProgress: true, onEvent: true };
+
+test('the library: hints that come late or as data name options, too', async () => {
+  await withBench(async ({ store, registry }) => {
+    const { root, layers } = await image('late');
+    const ref = registry.push('a/late', '1', await image('late'));
+    const digest = layers[0]?.digest ?? root.digest;
+    registry.faults.push({ match: digest, method: 'GET', stall: 10 });
+    const options = { retry: { tries: 0 }, timeouts: { stall: 100 } };
+    for (const { open } of [library, web]) {
+      const stream = await open(ref, digest, options);
+      const err = await failureOf(async () => await new Response(stream).arrayBuffer());
+      assert.match(library.hintOf(err) ?? '', /timeouts: \{ stall: 600_000 \}/);
+    }
+    registry.faults.length = 0;
+    await library.fetch(ref, { store });
+    const [judged] = await library.verifySignatures({ store, verify: { keys: [realKey('signer.pub')] } });
+    assert.match(judged?.hint ?? '', /pull with signatures: true/);
+    assert.doesNotMatch(judged?.hint ?? '', /--/);
+    const warned: unknown[] = [];
+    const listen = (event: unknown) => void warned.push(event);
+    const listeners: Heard = { onProgress: listen, onEvent: listen };
+    await called(HEARD_NAMES, listeners, async ({ onProgress, onEvent }) => {
+      onProgress({ type: 'warning', message: FLAGGED });
+      onProgress({ type: 'warning', message: `host:5000 says: ${FLAGGED}` });
+      onProgress({ type: 'failed', kind: 'NotFound', message: 'a', hint: FLAGGED });
+      onProgress({ type: 'syncing' });
+      onEvent({ type: 'failure', message: FLAGGED });
+    });
+    assert.deepEqual(warned, [
+      { type: 'warning', message: SPELLED },
+      { type: 'warning', message: `host:5000 says: ${FLAGGED}` },
+      { type: 'failed', kind: 'NotFound', message: 'a', hint: SPELLED },
+      { type: 'syncing' },
+      { type: 'failure', message: SPELLED },
+    ]);
   });
 });
 
@@ -150,6 +251,21 @@ test('the library: a store that was disposed is told as such', async () => {
       assert.equal(library.kindOf(err), 'FailedPrecondition', `${name}: ${err}`);
       assert.match(String(err), /The store has been closed/, name);
     }
+    const digest = library.digestOf(new Uint8Array());
+    const parts: Readonly<Record<string, () => Promise<unknown>>> = {
+      collect: () => store.collect(),
+      content: () => store.content.info(digest),
+      images: () => store.images.list(),
+      leases: () => store.leases.list(),
+      namespaceStore: () => store.namespaceStore.list(),
+      namespaces: () => store.namespaces(),
+      snapshotter: () => store.snapshotter('native').stat('any'),
+    };
+    for (const [name, work] of Object.entries(parts)) {
+      const err = await failureOf(work);
+      assert.equal(library.kindOf(err), 'FailedPrecondition', `${name}: ${err}`);
+      assert.match(String(err), /The store has been closed/, name);
+    }
   });
 });
 
@@ -173,10 +289,9 @@ test('the library: hints name its options, and no flag of the command line', () 
   const texts = flaggedTexts();
   assert.ok(texts.length > 80, String(texts.length));
   // What stays are commands: of other programs, and those of hawser that the library has not.
-  const commands =
-    /hawser (?:lock|login|gc|inventory|images|snapshots|-n|--address)\b[^,;:.]*|"ctr [^"]*"|ctr -n [^,;]*|docker run --cap-add \S+|unshare(?: --[a-z-]+)+|zstd --long|deno run --[^,;]*|--allow-(?:[a-z]+|\$)/g;
+  const commands = new RegExp(COMMANDS, 'g');
   const others =
-    /--(?:sha256|locked|fail-fast|helper|map-root-user|map-auto|mount|permission|archive|preserve|sparse|no-target-directory|absolute-names)\b/g;
+    /--(?:(?:sha256|locked|fail-fast|helper|map-root-user|map-auto|mount|permission|archive|preserve|sparse|no-target-directory|absolute-names)\b|allow-(?:[a-z]+=)?\$)/g;
   const rest = (text: string) => text.replaceAll(commands, '').replaceAll(others, '');
   const left = texts.map(optionHint).filter((text) => /(?<![\w-])--[a-z]/.test(rest(text)));
   assert.deepEqual(left, []);

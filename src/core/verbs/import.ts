@@ -108,8 +108,8 @@ async function importArchive(job: ImportJob, archive: Archive, course: Course): 
     return known;
   };
   const opened = { archive, blobs, generated, base };
-  const { whole, unpacked } = await bringing(archive, () => checkAndBring(job, opened, judged));
-  await bringing(archive, async () => {
+  const { whole, unpacked } = await doing(archive, () => checkAndBring(job, opened, judged));
+  await doing(archive, async () => {
     await bringOthers(job, blobs, whole, referrers);
     if (await isOldNews(job, opened, whole)) return;
     await archive.arriving?.end(job);
@@ -171,15 +171,10 @@ async function baseOf(
   return bytes === undefined ? [] : parseBundle(bytes, deps.hashers).base;
 }
 
-async function doing<T>(archive: Archive, work: () => Promise<T>, hint = archiveHint): Promise<T> {
+async function doing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (err) {
-    throw wrap(`Cannot import ${archive.name}`, err, hint(err));
+    throw wrap(`Cannot import ${archive.name}`, err, archiveHint(err));
   }
-}
-
-/** As `doing`, where the store works, too: of what fails there only wrong bytes are the archive's. */
-async function bringing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
-  return await doing(archive, work, (err) => (isKind(err, 'DataLoss') ? archiveHint(err) : undefined));
 }

@@ -82,12 +82,12 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   HEADERS_TIMEOUT: {
     kind: 'DeadlineExceeded',
     text: 'no answer in time',
-    hint: 'Try again later, or wait longer (--timeout-response; 30s by default)',
+    hint: 'Try again later, or wait longer: --timeout-response 2m',
   },
   STALLED: {
     kind: 'DeadlineExceeded',
     text: 'the body stalled',
-    hint: 'Try again, or wait longer (--timeout-stall; 60s by default)',
+    hint: 'Try again, or wait longer: --timeout-stall 10m',
   },
   PROXY: {
     kind: 'Unavailable',
