@@ -230,16 +230,17 @@ export function wrap(doing: string, err: unknown, hint?: string): HawserError {
   });
 }
 
-const NOTES: unique symbol = Symbol.for('hawser.notes') as never;
+/** Beside the errors: one of them may be the caller's own, and frozen. */
+const noted = new WeakMap<object, string[]>();
 /** An error tells no more of what went wrong after it. */
 const MAX_NOTES = 10;
 
 /** Adds to an error what went wrong while its consequences were cleaned up: the error stays the error. */
 export function addNote(err: unknown, note: string): void {
   if (!(err instanceof Error)) return;
-  const noted = err as Error & { [NOTES]?: string[] };
-  noted[NOTES] ??= [];
-  if (noted[NOTES].length < MAX_NOTES) noted[NOTES].push(note);
+  const notes = noted.get(err) ?? [];
+  noted.set(err, notes);
+  if (notes.length < MAX_NOTES) notes.push(note);
 }
 
 /** Undoes something after `err` and returns `err`, to be thrown; a failure of `undo` becomes a note of `err`. */
@@ -257,7 +258,7 @@ export function notesOf(err: unknown): readonly string[] {
   const notes: string[] = [];
   let current: unknown = err;
   for (let depth = 0; depth < 32 && current instanceof Object; depth++) {
-    notes.push(...((current as { readonly [NOTES]?: readonly string[] })[NOTES] ?? []));
+    notes.push(...(noted.get(current) ?? []));
     current = (current as Error).cause;
   }
   return notes;

@@ -48,6 +48,15 @@ test('notes: bounded, and nothing for what is no error', () => {
   assert.deepEqual(notesOf('text'), []);
 });
 
+test('notes: an error that is frozen has them, too, and no error is changed', () => {
+  for (const err of [Object.freeze(new Error('x')), new HawserError('Canceled', 'x')]) {
+    const before = Reflect.ownKeys(err);
+    addNote(err, 'note');
+    assert.deepEqual(notesOf(err), ['note']);
+    assert.deepEqual(Reflect.ownKeys(err), before);
+  }
+});
+
 test('cleanedUp returns the first error, and what cleaning up meets is a note of it', async () => {
   const first = new Error('first');
   assert.equal(await cleanedUp(first, () => Promise.reject(new Error('second'))), first);

@@ -55,6 +55,23 @@ test('containerd silence: a call without a limit lasts as long as containerd ans
   });
 });
 
+test('containerd: a connection that has been closed takes no call, read or write', async () => {
+  await within({ [VERSION]: () => ({}) }, QUICK, async (fake) => {
+    const { connection } = fake;
+    connection.close();
+    const failures = [
+      failure(connection.call(USAGE, key)),
+      failure((async () => connection.stream('content.v1.Content/List', { filters: [] }))()),
+      failure((async () => connection.write(undefined))()),
+      failure(content(fake).info(digest)),
+    ];
+    for (const err of await Promise.all(failures)) {
+      assert.equal(err.message, 'The store has been closed');
+      assert.ok(isKind(err, 'FailedPrecondition'));
+    }
+  });
+});
+
 test('containerd silence: one that does not answer at all ends calls, reads and writes, with a hint', async () => {
   const handlers = {
     [VERSION]: never,
