@@ -111,6 +111,8 @@ export type Reason =
   | { readonly type: 'lacks'; readonly digests: readonly string[] }
   /** A tag names another digest than the one that is pinned. */
   | { readonly type: 'moved' }
+  /** Whoever decides whether an image may come in has said no. */
+  | { readonly type: 'refused' }
   /** The command line was wrong. */
   | { readonly type: 'usage' };
 

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import {
   exportImages,
   fetch,
+  HawserError,
   importImages,
   openStore,
   type ProgressEvent,
@@ -309,6 +310,32 @@ test('a stream whose image may not come in leaves nothing', () =>
       await assert.rejects(load, /is not signed/);
       assert.deepEqual(await here(there), []);
       assert.deepEqual(await there.leases.list(), []);
+    } finally {
+      await there[Symbol.asyncDispose]();
+      dir[Symbol.dispose]();
+    }
+  }));
+
+test('a stream whose image nobody could judge leaves what came for the next try', () =>
+  withWorld(async ({ store, registry }) => {
+    const ref = registry.push(REPO, '1', good);
+    await fetch(ref, { store });
+    const dir = tempDir();
+    const from = join(dir.path, 'all.tar');
+    const there = await openStore({ root: join(dir.path, 'there') });
+    try {
+      const layout = join(dir.path, 'layout');
+      await exportImages([ref], { store, to: { directory: layout } });
+      execFileSync('tar', ['-cf', from, '-C', layout, 'blobs', 'oci-layout', 'index.json']);
+      const load = (verify: () => Promise<never>) =>
+        importImages({ ...inStore(there), from: new Blob([readFileSync(from)]).stream(), verify });
+      const unreadable = async () => {
+        throw new HawserError('PermissionDenied', 'cannot read the key');
+      };
+      await assert.rejects(load(unreadable), /cannot read the key/);
+      assert.ok((await here(there)).includes(digest));
+      const refused = async () => ({ accepted: false, by: 'a test', reason: 'no' }) as never;
+      await assert.rejects(load(refused), /no \(a test\)/);
     } finally {
       await there[Symbol.asyncDispose]();
       dir[Symbol.dispose]();

@@ -116,25 +116,30 @@ async function sorted(
   const saying = (said: ReturnType<typeof saidOf>) => found.filter((one) => saidOf(one) === said);
   const [likely, silent, attestations] = [saying('signature'), saying(undefined), saying('attestation')];
   let asked = 0;
+  const failures: unknown[] = [];
   for (const desc of silent) {
     const isEnough = likely.length + silent.length - asked <= MAX_BUNDLES;
     if (isEnough || likely.length > MAX_BUNDLES || asked === MAX_ASKED) break;
     asked++;
-    const said = await saidByManifest(evidence, desc, call);
+    const said = await saidByManifest(evidence, desc, failures, call);
     (said === 'attestation' ? attestations : likely).push(desc);
   }
   likely.push(...silent.slice(asked));
+  // Those that could not be read may all be attestations.
+  if (likely.length > MAX_BUNDLES && failures.length > 0) throw failures[0];
   checkCount(likely.length, MAX_BUNDLES, 'bundles');
   return { likely, attestations };
 }
 
-/** Undefined also where the manifest cannot be had: the judge tells why. */
-async function saidByManifest(evidence: Evidence, desc: Descriptor, call: Call) {
+/** Undefined also where the manifest cannot be had: the judge tells why. `failures` gets what the registry failed with. */
+async function saidByManifest(evidence: Evidence, desc: Descriptor, failures: unknown[], call: Call) {
   try {
     if (!isManifestType(desc.mediaType)) return undefined;
     return saidOf(parseManifest(await evidence.read(desc, MAX_MANIFEST, call), desc));
-  } catch {
+  } catch (err) {
     call.signal?.throwIfAborted();
+    // Whoever writes the list may name what is nowhere.
+    if (isFailureToLook(err) && !isKind(err, 'NotFound')) failures.push(err);
     return undefined;
   }
 }

@@ -46,9 +46,10 @@ function limitOf({ clock }: PolicyDeps): Limit {
   return { clock, milliseconds: TIME_LIMIT, late: new HawserError('DeadlineExceeded', message, { hint }) };
 }
 
-/** Where a registry was asked; one that is flooded with signatures gives none. */
+/** Where no registry was asked. */
 const OTHER_SIGNERS =
   'Have those asked for who signed the image (--verify-key, --verify-identity, or the policy), or take an image that they have signed';
+/** Where a registry was asked; one that is flooded with signatures gives none. */
 const UNSIGNED =
   'Have the image signed as the policy asks, or ask a mirror that has the signatures (hosts.toml)';
 

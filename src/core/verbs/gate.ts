@@ -89,8 +89,8 @@ function gateBy(
 }
 
 /**
- * One judge after the other. PermissionDenied when one refuses the image; the error of one who cannot decide. Returns who vouches, and
- * tells `report` so.
+ * One judge after the other. PermissionDenied, for the reason `refused`, when one refuses the image; the error of one who cannot decide.
+ * Returns who vouches, and tells `report` so.
  */
 export async function passGate(
   { backend }: { readonly backend: Pick<Backend, 'judge'> },
@@ -107,7 +107,7 @@ export async function passGate(
     call.signal?.throwIfAborted();
     if (verdict.accepted !== true) {
       const message = `${name} (${digest}): ${verdict.reason} (${verdict.by})`;
-      throw new HawserError('PermissionDenied', message, { hint: verdict.hint });
+      throw new HawserError('PermissionDenied', message, { hint: verdict.hint, reason: { type: 'refused' } });
     }
     if (verdict.note !== undefined) report?.({ type: 'warning', message: verdict.note });
     if (verdict.vouchers.length > 0) accepted.push(verdict);
@@ -115,6 +115,7 @@ export async function passGate(
   if (requireSigned && accepted.length === 0)
     throw new HawserError('PermissionDenied', `${name} (${digest}): nobody vouches for the image`, {
       hint: 'Name a policy that asks for signatures (--policy), or a key (--verify-key); or leave --require-signed away',
+      reason: { type: 'refused' },
     });
   for (const { by, vouchers } of accepted) report?.({ type: 'verified', name, target: digest, by, vouchers });
   return accepted;

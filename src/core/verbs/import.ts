@@ -9,7 +9,7 @@ import { chooseNames, type NamedImage } from '../carry/import-names.ts';
 import { layoutEvidence } from '../carry/layout-evidence.ts';
 import type { Archive } from '../carry/members.ts';
 import { type ArchiveForm, formOf, openArchive } from '../carry/open-archive.ts';
-import { ifFound, isKind, messageOf, wrap } from '../errors.ts';
+import { ifFound, messageOf, reasonOf, wrap } from '../errors.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
 import { parseReference } from '../reference/parse.ts';
 import type { Evidence } from '../trust/evidence.ts';
@@ -99,7 +99,7 @@ async function importArchive(job: ImportJob, archive: Archive, course: Course): 
   for (const message of leftOut) report({ type: 'warning', message });
   await refuseConflicts(job, images);
   const judged = await judgedImages(job, images, layoutEvidence(blobs, roots)).catch((err: unknown) => {
-    course.isRefused = isKind(err, 'PermissionDenied');
+    course.isRefused = reasonOf(err, 'refused') !== undefined;
     throw err;
   });
   let known: Promise<readonly string[]> | undefined;
@@ -139,7 +139,7 @@ async function judgedImages(
     try {
       judged.push({ ...image, verified: await passGate(deps, options, subject, job) });
     } catch (err) {
-      if (!OF_SIGNATURES.test(image.name) || !isKind(err, 'PermissionDenied')) throw err;
+      if (!OF_SIGNATURES.test(image.name) || reasonOf(err, 'refused') === undefined) throw err;
       report({ type: 'warning', message: `Left out ${image.name}, which is for signatures` });
     }
   }

@@ -3,7 +3,7 @@ import { storeEvidence } from '../carry/store-evidence.ts';
 import { isWhole, type Leaf, leavesOf, Survey } from '../carry/survey.ts';
 import type { Provider } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
-import { HawserError, hintOf, ifFound, isKind, messageOf } from '../errors.ts';
+import { HawserError, hintOf, ifFound, isKind, messageOf, reasonOf } from '../errors.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
@@ -62,21 +62,15 @@ export async function judgeStored(
       judged.push({ name, target, verified });
     } catch (err) {
       signal?.throwIfAborted();
-      if (!isKind(err, ...VERDICTS)) throw err;
+      if (reasonOf(err, 'refused') === undefined && !isKind(err, ...VERDICTS)) throw err;
       judged.push({ name, target, verified: [], problem: messageOf(err), hint: hintOf(err) });
     }
   }
   return judged;
 }
 
-/** What is said of an image, and not of this machine. */
-const VERDICTS = [
-  'PermissionDenied',
-  'InvalidArgument',
-  'DataLoss',
-  'NotFound',
-  'ResourceExhausted',
-] as const;
+/** What is said of an image, and not of this machine, beside a refusal. */
+const VERDICTS = ['InvalidArgument', 'DataLoss', 'NotFound', 'ResourceExhausted'] as const;
 
 /** All that can be run by its name. Whatever an image's name looks like, only the bytes tell a signature. */
 async function allImages({ images, content }: StoreDeps['backend'], call: Call): Promise<readonly Image[]> {

@@ -372,6 +372,30 @@ for (const [what, count, more, says, most] of [
       assert.ok(registry.requests.length <= most, `${registry.requests.length}`);
     }, false));
 
+test('too many bundles that cannot be asked what they are: a failure to look, and no refusal; fewer are as before', async () => {
+  const away = { match: /\/manifests\/sha256:/, when: () => isAway, status: 503 };
+  let isAway = false;
+  const registry = await startRegistry({ faults: [away] });
+  const options = { retry: { tries: 0 } };
+  try {
+    registry.push('a', '1', image);
+    const good = refer(registry, bundleOf(ours.privateKey, ofImage()));
+    const all = attestations(registry, 40);
+    list(registry, [...all, good]);
+    isAway = true;
+    const isFailure = (err: unknown) =>
+      isKind(err, 'Unavailable') && /Cannot look for signatures/.test(`${err}`);
+    await assert.rejects(judged(registry, options), isFailure);
+    isAway = false;
+    assertAccepted(await judged(registry, options));
+    // What cannot be read is no reason where there are few enough without an answer.
+    registry.faults.unshift({ match: all[0]?.digest ?? '', status: 503 });
+    assertAccepted(await judged(registry, options));
+  } finally {
+    await registry.close();
+  }
+});
+
 test('the fallback list under the tag: an ordinary tag, which may hold anything', () =>
   withRegistry(async (registry) => {
     const tag = DIGEST.replace(':', '-');
