@@ -17,7 +17,7 @@ import { standingGate } from '../../src/core/verbs/gate.ts';
 import { PullThrough, type PullThroughOptions } from '../../src/core/verbs/pull-through.ts';
 import { defaultRuntime } from '../../src/entry/library.ts';
 import { asStore } from '../../src/entry/stores.ts';
-import { fetch } from '../../src/mod.ts';
+import { fetch, tag } from '../../src/mod.ts';
 import type { AuthMode } from '../registry/auth.ts';
 import { withClient } from '../registry/client.ts';
 import type { Fault } from '../registry/faults.ts';
@@ -545,6 +545,54 @@ test('pull-through: what an index of the store lists, and nobody let in with it,
     assert.equal((await ask('/v2/a/mixed/manifests/1')).status, 403);
   });
 });
+
+/** The index of both is here by two names: of `a/app` one entry is let in, of `b/app` all. */
+const BY_TWO_NAMES: readonly (readonly [string, readonly ('some' | 'all' | 'asked' | 'tagged')[]])[] = [
+  ['some of it first', ['some', 'all']],
+  ['all of it first', ['all', 'some']],
+  ['all of it asked for by clients', ['some', 'asked']],
+  ['with another tag', ['some', 'tagged', 'all']],
+];
+
+for (const [how, steps] of BY_TWO_NAMES)
+  test(`pull-through: what one name let in of an index, another name’s clients get only by a judge: ${how}`, async () => {
+    const platform = { os: 'linux', architecture: 'arm64' };
+    const evil = await buildImage({ layers: [{ entries: [{ name: 'f', data: 'evil' }] }], platform });
+    const [good, bad] = [image.root.digest, evil.root.digest];
+    // One is listed by an index in the index.
+    const inner = buildIndex([evil]);
+    const mixed = buildIndex([image, inner]);
+    const backend = judgedBy((name) => name.includes('a/app'));
+    await withWorld({ backend }, async ({ ask, registry, store }) => {
+      const here = asStore(store.backend, await defaultRuntime());
+      const strict = `${registry.host}/a/app`;
+      for (const repository of ['a/app', 'b/app']) registry.push(repository, '1', mixed);
+      const some = (...entries: readonly string[]) => {
+        const vouchers = [{ by: 'key', signer: 'a test', digest: good }];
+        const verify = async () => ({ accepted: true, by: 'a test', vouchers, entries }) as never;
+        return fetch(`${strict}@${mixed.root.digest}`, { store: here, verify, platforms: 'all' });
+      };
+      const bring = {
+        some: () => some(good),
+        all: () => fetch(`${registry.host}/b/app:1`, { store: here, platforms: 'all' }),
+        tagged: () => tag(`${strict}@${mixed.root.digest}`, `${strict}:new`, { store: here }),
+        asked: async () => {
+          for (const what of ['1', inner.root.digest, bad])
+            assert.equal((await ask(`/v2/b/app/manifests/${what}`)).status, 200);
+        },
+      };
+      for (const step of steps) await bring[step]();
+      const status = async (repository: string) =>
+        await Promise.all(
+          [good, bad].map(async (one) => (await ask(`/v2/${repository}/manifests/${one}`)).status),
+        );
+      assert.deepEqual(await status('b/app'), [200, 200]);
+      assert.deepEqual(await status('a/app'), [200, 403]);
+      // A later judge lets in the other one: the first one stays.
+      await some(bad);
+      assert.deepEqual(await status('a/app'), [200, 200]);
+    });
+  });
 
 test('pull-through: a server that starts anew judges what the store has again, and needs no registry where nobody wants a proof', async () => {
   const backend = judgedBy(() => false);

@@ -260,8 +260,10 @@ function commands(place: Place): void {
       assert.match(await store.ok('images', 'ls', 'name==x.test/f:2'), new RegExp(made.root.digest));
       assert.ok((await store.lines('content', 'ls', '-q')).includes(made.root.digest));
       assert.equal(await store.ok('images', 'label', 'x.test/f:2', 'b=2', 'a=1', 'x='), 'a=1,b=2\n');
+      // Which entries have come in is no label of a user's.
+      await store.ok('images', 'label', 'x.test/f:2', 'hawser/admitted=x');
       const { labels } = await store.json('images', 'label', '--replace-all', 'x.test/f:2', 'c=3');
-      assert.deepEqual(labels, { c: '3' });
+      assert.deepEqual(labels, { c: '3', 'hawser/admitted': 'x' });
       const before = Object.keys((await store.json('content', 'label', made.root.digest)).labels);
       const after = await store.json('content', 'label', made.root.digest, 'mine=yes');
       assert.deepEqual(Object.keys(after.labels).sort(), [...before, 'mine'].sort());

@@ -1,3 +1,4 @@
+import { otherLabels } from '../../core/images/admitted.ts';
 import { JSON_DOCUMENT, REPLACE_ALL } from '../grammar/flags.ts';
 import { withExisting } from '../session/context.ts';
 import { findImage } from '../session/find-image.ts';
@@ -15,7 +16,7 @@ export const imagesLabel: Command = command({
       const call = { signal: context.signal };
       const [given = '', ...texts] = input.args;
       const image = await findImage(images, given, call);
-      const changes = labelChanges(texts, image.labels, input.get(REPLACE_ALL));
+      const changes = labelChanges(texts, otherLabels(image.labels), input.get(REPLACE_ALL));
       const { labels } = await images.label(image.name, changes, call);
       return { view: { type: 'labels', of: image.name, labels, json: input.get(JSON_DOCUMENT) } };
     }),

@@ -3,7 +3,7 @@ import { Limiter } from '../async/limiter.ts';
 import type { ContentStore, Info } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { ifFound, isKind } from '../errors.ts';
-import { isByEntries, PREFIX, preferred, referrersIn } from '../images/gc-labels.ts';
+import { PREFIX, preferred, referrersIn } from '../images/gc-labels.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { childrenOf, documentType, MAX_MANIFEST_BYTES } from '../oci/documents.ts';
@@ -11,7 +11,7 @@ import { isBlobListType, isIndexType, isManifestType, isSchema1Type } from '../o
 import { parseReferrer } from '../oci/referrer.ts';
 import { type AttachmentKind, attachmentIn, parseAttachmentTag } from '../oci/signatures.ts';
 import type { Call } from '../ports/call.ts';
-import type { Repository } from './repositories.ts';
+import type { Repository, Root } from './repositories.ts';
 
 interface Document {
   readonly mediaType: string;
@@ -74,7 +74,7 @@ export class Documents {
    * Whether one of `roots` reaches the digest, by documents that are here and by the labels that name what refers to them (signatures),
    * which are read only when no document leads there. A damaged document is told once, and reaches nothing.
    */
-  async reaches(roots: readonly Descriptor[], digest: Digest, call: Call): Promise<boolean> {
+  async reaches(roots: readonly Root[], digest: Digest, call: Call): Promise<boolean> {
     if (roots.some((root) => root.digest === digest)) return true;
     for (const labelled of [false, true]) {
       const seen = new Set<string>();
@@ -83,34 +83,28 @@ export class Documents {
     return false;
   }
 
-  /** `seen`: documents whose children were looked at. `labelled`: what refers to a document counts as its child. */
+  /** `seen`: documents all of whose children were looked at. `labelled`: what refers to a document counts as its child. */
   async #finds(
-    root: Descriptor,
+    root: Root,
     digest: Digest,
     { seen, labelled }: { readonly seen: Set<string>; readonly labelled: boolean },
     call: Call,
   ): Promise<boolean> {
     let reached = 0;
-    for (const open: Child[] = [root]; open.length > 0 && reached < MAX_REACHED; ) {
+    const seenInPart = new Set<string>();
+    for (const open: Root[] = [root]; open.length > 0 && reached < MAX_REACHED; ) {
       const next = open.pop();
       if (next === undefined || !isDocument(next.mediaType) || seen.has(next.digest)) continue;
-      seen.add(next.digest);
-      const own = await this.#admitted(next, await this.#children(next, call), call);
+      const looked = next.entries === undefined ? seen : seenInPart;
+      if (looked.has(next.digest)) continue;
+      looked.add(next.digest);
+      const own = admitted(next, await this.#children(next, call));
       const children = labelled ? [...own, ...(await this.#referring(next, call))] : own;
       if (children.some((child) => child.digest === digest)) return true;
       open.push(...children.filter((child) => isDocument(child.mediaType)));
       reached += children.length;
     }
     return false;
-  }
-
-  /** Of an index whose entries were let in one by one, those that were: another one may be here by another name. */
-  async #admitted(desc: Child, children: readonly Child[], call: Call): Promise<readonly Child[]> {
-    if (!isIndexType(desc.mediaType)) return children;
-    const labels = (await ifFound(this.#content.info(desc.digest, call)))?.labels ?? {};
-    if (!isByEntries(labels)) return children;
-    const kept = new Set(Object.values(labels));
-    return children.filter(({ digest }) => kept.has(digest));
   }
 
   /** None of a document that is absent or damaged, which is looked up again the next time. */
@@ -208,6 +202,13 @@ export class Documents {
     remember(this.#referrers, info.digest, referrer, MAX_REMEMBERED);
     return referrer;
   }
+}
+
+/** Of an index: the entries that have come in, and indexes, as they may list such. */
+function admitted({ mediaType, digest, entries }: Root, children: readonly Child[]): readonly Root[] {
+  if (entries === undefined || entries.has(digest) || !isIndexType(mediaType)) return children;
+  const found = children.filter((child) => entries.has(child.digest) || isIndexType(child.mediaType));
+  return found.map((child) => ({ ...child, entries: entries.has(child.digest) ? undefined : entries }));
 }
 
 function kindOf({ digest, size }: Info, { bytes, mediaType }: Document): AttachmentKind | undefined {

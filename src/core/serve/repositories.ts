@@ -1,4 +1,5 @@
 /** Finds the repository that a request means: a store has images of many registries, and a request names a repository of one. */
+import { admittedIn } from '../images/admitted.ts';
 import type { Image, ImageStore } from '../images/image-store.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Call } from '../ports/call.ts';
@@ -10,8 +11,14 @@ import { type Refusal, refusal } from './answers.ts';
 export interface Repository extends Place {
   /** Tags to what they name. */
   readonly tags: ReadonlyMap<string, Descriptor>;
-  /** What its images name, those without a tag too. */
-  readonly roots: readonly Descriptor[];
+  /** What its images name, those without a tag too, each once. */
+  readonly roots: readonly Root[];
+}
+
+/** What an image names, and how much of that has come in. */
+export interface Root extends Pick<Descriptor, 'mediaType' | 'digest'> {
+  /** Of an index: digests of the entries that have come in. Undefined: all. */
+  readonly entries?: ReadonlySet<string> | undefined;
 }
 
 /** What a request names. `ns`: the registry that the client means. */
@@ -55,7 +62,20 @@ function contentOf(images: readonly (readonly [Reference, Image])[]): Pick<Repos
   for (const pinned of [true, false])
     for (const [{ tag, digest }, { target }] of images)
       if (tag !== undefined && (digest !== undefined) === pinned) tags.set(tag, target);
-  return { tags, roots: images.map(([, { target }]) => target) };
+  return { tags, roots: rootsOf(images.map(([, image]) => image)) };
+}
+
+/** What has come in by one of the names of a repository is the repository's. */
+function rootsOf(images: readonly Image[]): readonly Root[] {
+  const roots = new Map<string, Root>();
+  for (const { target, labels } of images) {
+    const { mediaType, digest } = target;
+    const [before, now] = [roots.get(digest), admittedIn(digest, labels)];
+    const isAll = now === undefined || (before !== undefined && before.entries === undefined);
+    const entries = isAll ? undefined : new Set([...(before?.entries ?? []), ...now]);
+    roots.set(digest, { mediaType, digest, entries });
+  }
+  return [...roots.values()];
 }
 
 function referenceOf(name: string): Reference | undefined {

@@ -217,7 +217,7 @@ export async function record(
   if (root.size === 0) throw new HawserError('InvalidArgument', `Cannot record ${root.digest}: it is empty`);
   const target = { mediaType: root.mediaType, digest: root.digest, size: root.size };
   const recorder = new Recorder(job.deps, job.options, job);
-  const wanted = { name: job.options.reference.name, target, labels };
+  const wanted = { name: job.options.reference.name, target, labels, entries: entriesOf(verified) };
   const { name, also } = await recorder.record(wanted, () => {});
   job.report({ type: 'recorded', name, target: root.digest });
   return {

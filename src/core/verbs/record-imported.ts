@@ -6,6 +6,7 @@ import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Acceptance } from '../trust/verdict.ts';
+import { entriesOf } from './fetch.ts';
 import type { Job } from './job.ts';
 import type { StoreDeps, UnpackedPlatform, VerbOptions } from './options.ts';
 import { Recorder, type RecordOptions } from './record.ts';
@@ -90,7 +91,13 @@ async function recordOne(
 ): Promise<ImportedImage> {
   const { onConflict = 'replace', labels = {} } = options;
   const target = { mediaType, digest, size };
-  const wanted = { name: given, target, labels, keepsOther: onConflict !== 'replace' };
+  const wanted = {
+    name: given,
+    target,
+    labels,
+    keepsOther: onConflict !== 'replace',
+    entries: entriesOf(verified),
+  };
   const { name, before, also } = await recorder.record(wanted, undo);
   report({ type: 'recorded', name, target: digest });
   if (before !== undefined) report({ type: 'warning', message: `Moved ${name} from ${before} to ${digest}` });

@@ -4,6 +4,7 @@ import { type Undo, undoable } from '../async/undo.ts';
 import type { Backend } from '../backend.ts';
 import type { Labels } from '../content/content-store.ts';
 import { HawserError, ifFound } from '../errors.ts';
+import { ALL_ADMITTED, admittedLabel } from '../images/admitted.ts';
 import { digestName, imageId, MANAGED, PINNED, tagName } from '../images/cri.ts';
 import { type Image, isUnchanged, takenName } from '../images/image-store.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
@@ -27,6 +28,8 @@ export interface NewRecord {
   readonly name: string;
   readonly target: Descriptor;
   readonly labels: Labels;
+  /** Of an index that nobody vouches for: digests of the entries that have come in. Undefined: all. */
+  readonly entries?: ReadonlySet<string> | undefined;
   /** AlreadyExists where the name names another image. */
   readonly keepsOther?: boolean;
 }
@@ -92,13 +95,15 @@ export class Recorder {
 
   /** The name last, so that whoever finds the name finds all. After a failure no record is left that this call has made. */
   async record(image: NewRecord, undo: Undo): Promise<Recorded> {
-    const { target, keepsOther = false } = image;
+    const { target, entries, keepsOther = false } = image;
     const name = this.#forCri ? tagName(image.name) : image.name;
     const { images } = this.#deps.backend;
     const found = await ifFound(images.get(name, this.#call));
     const before = found?.target.digest === target.digest ? undefined : found?.target.digest;
     if (keepsOther && before !== undefined) throw takenName(name, before);
-    const records = await this.#recordsOf({ ...image, name });
+    const admitted =
+      entries === undefined ? ALL_ADMITTED : admittedLabel(target.digest, entries, found?.labels);
+    const records = await this.#recordsOf({ ...image, name, labels: { ...image.labels, ...admitted } });
     const made: Image[] = [];
     const takeBack = () => this.#takeBack(made);
     await undoable(async (own) => {

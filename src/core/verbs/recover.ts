@@ -3,13 +3,14 @@ import type { Labels } from '../content/content-store.ts';
 import { readBlob } from '../content/read.ts';
 import { refKey } from '../content/ref-key.ts';
 import { ifFound, isKind, messageOf } from '../errors.ts';
+import { admittedIn } from '../images/admitted.ts';
 import { type Claims, claim } from '../images/dispatch.ts';
 import { childLabels, sourceLabels, UNCOMPRESSED_LABEL } from '../images/gc-labels.ts';
 import { imageStatus, isComplete } from '../images/inspect.ts';
 import { planUnpack } from '../layers/layer-steps.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { childrenOf, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseConfig } from '../oci/documents.ts';
-import { isDocumentType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
+import { isDocumentType, isIndexType, isManifestType, mayBeImageConfig } from '../oci/media-types.ts';
 import { only } from '../platforms/match.ts';
 import { parseReference } from '../reference/parse.ts';
 import { type Job, withJob } from './job.ts';
@@ -29,6 +30,8 @@ export interface RecoverReport {
   readonly skipped: readonly { readonly name: string; readonly why: string }[];
   /** Images whose names name other digests by now: they stay as they are. */
   readonly taken: readonly { readonly name: string; readonly why: string }[];
+  /** Those of the images that are indexes: which of their entries a policy had let in is not known any more. */
+  readonly unjudged: readonly string[];
   /** Blobs whose digest held, and that are recorded now. */
   readonly blobs: number;
   /** Of those blobs. */
@@ -69,7 +72,8 @@ export async function recoverImages(
         (isKind(err, 'AlreadyExists') ? taken : skipped).push({ name, why });
       }
     }
-    return { images, skipped, taken, blobs: recovery.blobs.size, bytes: recovery.bytes };
+    const { blobs, bytes, unjudged } = recovery;
+    return { images, skipped, taken, unjudged, blobs: blobs.size, bytes };
   });
 }
 
@@ -104,6 +108,8 @@ class Recovery {
   #claimed: Claims = new Map();
   readonly blobs: Set<string> = new Set();
   bytes = 0;
+  /** Names of indexes of which all entries count as let in. */
+  readonly unjudged: string[] = [];
   readonly #job: Job;
 
   constructor(job: Job) {
@@ -117,7 +123,9 @@ class Recovery {
     this.#claimed = new Map();
     claim(this.#claimed, target, 0);
     await this.#below(sourceOf(name), target, 0);
-    await deps.backend.images.put(name, target, {}, { lease, signal, keepsOther: true });
+    const { labels } = await deps.backend.images.put(name, target, {}, { lease, signal, keepsOther: true });
+    if (isIndexType(target.mediaType) && admittedIn(target.digest, labels) === undefined)
+      this.unjudged.push(name);
     return true;
   }
 

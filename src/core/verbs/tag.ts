@@ -4,6 +4,7 @@ import { cleaningUp } from '../async/cleanup.ts';
 import { type Undo, undoable } from '../async/undo.ts';
 import type { Backend } from '../backend.ts';
 import { HawserError, ifFound, isKind, messageOf } from '../errors.ts';
+import { ALL_ADMITTED } from '../images/admitted.ts';
 import { digestName } from '../images/cri.ts';
 import type { Image } from '../images/image-store.ts';
 import type { Call } from '../ports/call.ts';
@@ -32,7 +33,9 @@ export async function tagImage(
 ): Promise<Image> {
   const lease = await leases.create({ expiresIn: BRIEFLY, signal });
   const work = async (): Promise<Image> => {
-    const { target, labels } = await held({ images, leases }, source, lease.id, { signal });
+    const found = await held({ images, leases }, source, lease.id, { signal });
+    const { target } = found;
+    const labels = { ...ALL_ADMITTED, ...found.labels };
     if (digest !== undefined && digest !== target.digest) {
       const what = `Cannot call ${source} ${name}: its digest is ${target.digest}`;
       throw new HawserError('InvalidArgument', what, { hint: 'Leave the digest out of the new name' });

@@ -67,6 +67,7 @@ test('a report of recover', () => {
     images: [],
     skipped: [],
     taken: [],
+    unjudged: [],
     blobs: 0,
     bytes: 0,
     movedTo: undefined,
@@ -82,6 +83,7 @@ test('a report of recover', () => {
     images,
     skipped: [{ name: 'c', why: 'gone' }],
     taken: [{ name: 'd', why: 'moved' }],
+    unjudged: ['a'],
     blobs: 4,
     bytes: 1024,
     movedTo: '/r/hawser.db.damaged-1',
@@ -92,6 +94,8 @@ test('a report of recover', () => {
     renderRecover(found),
     'the damaged database is now /r/hawser.db.damaged-1\nrecovered a\nrecovered b\\x1b (parts are missing: pull again)\n' +
       'not recovered: c: gone\nnot recovered: d: moved\n2 images and 4 blobs (1.0 KiB) recovered, 2 images not\n' +
+      '1 of the images are indexes: which of their entries a policy had let in is not known any more. ' +
+      'Where one holds, judge the images again (hawser images verify --signatures)\n' +
       '2 directories in snapshots/ have no record: layers, which unpacking makes anew, and what was written into snapshots. ' +
       'They stay until you remove /r/hawser.db.damaged-1\n',
   );

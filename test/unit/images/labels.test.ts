@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { checkLabels } from '../../../src/core/content/labels.ts';
+import { ALL_ADMITTED, admittedIn, admittedLabel } from '../../../src/core/images/admitted.ts';
 import {
   appendSource,
   childLabels,
@@ -91,6 +93,25 @@ test('GC labels of referrers are named by the first 12 digits of their digests, 
     [`${key}bbb000000000`]: children[2]?.digest,
     'containerd.io/gc.ref.content.m.1': digest(2),
   });
+});
+
+test('the entries that a record says to have come in: of its index alone, with those of before, and as many as a label holds', () => {
+  const [root, other] = [child(1, 'a/b').digest, child(2, 'a/b').digest];
+  const first = admittedLabel(root, [digest(3)]);
+  assert.deepEqual([...(admittedIn(root, first) ?? [])], [digest(3)]);
+  assert.equal(admittedIn(other, first), undefined);
+  assert.equal(admittedIn(root, {}), undefined);
+  assert.equal(admittedIn(root, ALL_ADMITTED), undefined);
+  assert.deepEqual([...(admittedIn(root, admittedLabel(root, [])) ?? ['all'])], []);
+  assert.deepEqual(
+    [...(admittedIn(root, admittedLabel(root, [digest(4)], first)) ?? [])],
+    [digest(4), digest(3)],
+  );
+  assert.deepEqual([...(admittedIn(other, admittedLabel(other, [digest(4)], first)) ?? [])], [digest(4)]);
+  const many = Array.from({ length: 500 }, (_, n) => digest(n + 10));
+  const label = admittedLabel(root, many, first);
+  checkLabels(label);
+  assert.deepEqual([...(admittedIn(root, label) ?? [])], many.slice(0, 55));
 });
 
 test('of two referrers that would share a key both are kept (containerd: the last)', () => {

@@ -62,7 +62,10 @@ class LostStore {
       get: async (name: string) => {
         throw new HawserError('NotFound', name);
       },
-      put: async (name: string) => void this.recorded.push(name),
+      put: async (name: string) => {
+        this.recorded.push(name);
+        return { name, labels: {} };
+      },
     };
     const leases = { create: async () => ({ id: 'l' }), delete: async () => {}, resources: async () => [] };
     const hostPlatform = { os: 'linux', architecture: 'amd64' };
@@ -86,7 +89,8 @@ test('every image of a large store is recovered whole; one that has too much is 
     ...halves.map((target, n) => ({ name: `r.test/half:${n}`, target })),
     { name: 'r.test/large:1', target: index(...halves) },
   ];
-  const { skipped, blobs } = await recoverImages(store.deps, lost, {});
+  const { skipped, blobs, unjudged } = await recoverImages(store.deps, lost, {});
+  assert.deepEqual(unjudged, ['r.test/sparse:1']);
   assert.deepEqual(
     store.recorded,
     ['r.test/sparse:1', 'r.test/half:0', 'r.test/half:1'],
