@@ -54,8 +54,9 @@ const OPTIONS: Readonly<Record<string, string>> = {
 const CALLS: readonly (readonly [RegExp, string])[] = [
   [/hawser unpack REF --rootfs DIR(?: --owner record)?/g, 'unpackRootfs(reference, dir)'],
   [/(?:hawser )?unpack --rootfs/g, 'unpackRootfs'],
-  [/--timeout-response 2m/g, 'timeouts: { headers: 120_000 }'],
-  [/--timeout-stall 10m/g, 'timeouts: { stall: 600_000 }'],
+  [/--user NAME/g, 'credentials'],
+  [/--timeout-response; 30s/g, 'timeouts.headers; 30 s'],
+  [/--timeout-stall; 60s/g, 'timeouts.stall; 60 s'],
   [/--max-image-size=0/g, 'limits: { maxImageBytes: Infinity }'],
   [/--max-layer-ratio=0/g, 'limits: { maxRatio: 0 }'],
   [/--max-layer-size=0/g, 'limits: { maxBytes: Infinity }'],

@@ -1096,6 +1096,21 @@ test('a failure ends an import whose stream says nothing more', () =>
     await isClean(store);
   }));
 
+test('what fails in the store is not told as a fault of the archive or of its path', () =>
+  withWorld(async ({ load, dir }) => {
+    const report = (event: ProgressEvent) => {
+      if (event.type === 'warning') return;
+      renameSync(join(dir, 'root/content/ingest'), join(dir, 'aside'));
+      writeFileSync(join(dir, 'root/content/ingest'), '');
+    };
+    const err = await load(whole(), 'file', { report }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    assert.match(messageOf(err), /^Cannot import /);
+    assert.doesNotMatch(hintOf(err) ?? '', /OCI image layouts|Check the path/);
+  }));
+
 test("the chunks of a stream stay the program's, and are read right where one comes twice", () =>
   withWorld(async ({ load, dir }) => {
     const CHUNK = 64 * 1024;

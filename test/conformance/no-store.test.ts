@@ -1,6 +1,6 @@
 /** Only a command that brings something makes a store where there is none; every other one answers truly of an empty one. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Command } from '../../src/cli/commands/command.ts';
@@ -8,6 +8,7 @@ import { GRAMMAR } from '../../src/cli/commands/index.ts';
 import type { Runtime } from '../../src/core/runtime.ts';
 import { workerUrl } from '../../src/entry/worker-url.ts';
 import { composeRuntime } from '../../src/platform/compose.ts';
+import { buildImage } from '../registry/image.ts';
 import { runHere } from '../support/command-line.ts';
 import { parts } from '../support/this-runtime.ts';
 import { tempDir } from '../support/tmp.ts';
@@ -82,6 +83,19 @@ const ROWS: readonly Row[] = [
   { args: ['recover'], ...MISSING, err: /There is no store/ },
 ];
 
+/** Writes an image with the file `a` as an OCI image layout. */
+async function layoutIn(path: string): Promise<string> {
+  const image = await buildImage({ layers: [{ entries: [{ name: 'a', data: 'text' }] }] });
+  const { mediaType, digest, bytes } = image.root;
+  const index = { schemaVersion: 2, manifests: [{ mediaType, digest, size: bytes.length }] };
+  mkdirSync(join(path, 'blobs/sha256'), { recursive: true });
+  writeFileSync(join(path, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  writeFileSync(join(path, 'index.json'), JSON.stringify(index));
+  for (const [name, content] of [...image.blobs, [digest, bytes] as const])
+    writeFileSync(join(path, 'blobs', name.replace(':', '/')), content);
+  return path;
+}
+
 function rowOf({ path, args, flags }: Command): Row {
   const words = args.flatMap((arg) => {
     const word = ARGUMENTS[arg];
@@ -120,6 +134,50 @@ describe('where there is no store', () => {
       assert.deepEqual([existsSync(place('root')), existsSync(place('OUT'))], [false, false]);
     });
   }
+
+  for (const command of [
+    ['unpack', '--rootfs', 'OUT', 'LAYOUT'],
+    ['bundle', 'LAYOUT', 'OUT'],
+  ]) {
+    test(`${command[0]} --pull never of a layout makes a whole store`, async (t) => {
+      const dir = tempDir();
+      t.after(() => dir[Symbol.dispose]());
+      const [root, out] = [join(dir.path, 'root'), join(dir.path, 'out')];
+      const source = `oci:${await layoutIn(join(dir.path, 'layout'))}`;
+      const words = command.map((word) => ({ OUT: out, LAYOUT: source })[word] ?? word);
+      const made = await runHere(runtime, root, [
+        ...words,
+        ...['--pull', 'never', '--owner', 'ours', '--progress', 'none'],
+      ]);
+      assert.equal(made.code, 0, made.err);
+      assert.equal(readFileSync(join(out, command[0] === 'bundle' ? 'rootfs/a' : 'a'), 'utf8'), 'text');
+      assert.ok(existsSync(join(root, 'hawser.db')), `${readdirSync(root)}`);
+      const listed = await runHere(runtime, root, ['images', 'ls', '-q']);
+      assert.deepEqual([listed.code, listed.err], [0, '']);
+      assert.equal(listed.out.trim().split('\n').length, 1);
+    });
+  }
+
+  test('a root that is a symbolic link to an empty directory is none, and one to nothing is refused', async (t) => {
+    const dir = tempDir();
+    t.after(() => dir[Symbol.dispose]());
+    const [root, real] = [join(dir.path, 'root'), join(dir.path, 'real')];
+    symlinkSync('real', root);
+    for (const command of [
+      ['images', 'rm', 'alpine'],
+      ['images', 'ls'],
+      ['namespaces', 'create', 'ci'],
+    ])
+      assert.match((await runHere(runtime, root, command)).err, /it is a symbolic link to nothing\nhint: /);
+    assert.equal(existsSync(real), false);
+    mkdirSync(real, { mode: 0o755 });
+    const ran = await runHere(runtime, root, ['images', 'rm', 'alpine']);
+    assert.deepEqual([ran.code, ran.out, readdirSync(real)], [0, '', []]);
+    assert.match(ran.err, /alpine: image not found/);
+    const made = await runHere(runtime, root, ['namespaces', 'create', 'ci']);
+    assert.equal(made.code, 0, made.err);
+    assert.ok(readdirSync(real).includes('hawser.db'));
+  });
 
   test('each word of the lists names a command', () => {
     const all = new Set(GRAMMAR.commands.map(({ path }) => path.join(' ')));

@@ -3,6 +3,17 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { Context } from '../../src/cli/session/context.ts';
+import { unanswered } from '../../src/cli/session/pull-policy.ts';
+import {
+  findError,
+  HawserError,
+  hintOf,
+  type Kind,
+  kindOf,
+  type Reason,
+  wrap,
+} from '../../src/core/errors.ts';
 import { workerUrl } from '../../src/entry/worker-url.ts';
 import { composeRuntime } from '../../src/platform/compose.ts';
 import { buildImage } from '../registry/image.ts';
@@ -96,4 +107,40 @@ for (const [name, command] of Object.entries(COMMANDS)) {
 test('--pull is for what may ask a registry', async () => {
   const ref = registry.push('a/b', 'v1', older);
   assert.match((await hawser(['unpack', '--pull', 'always', ref])).err, /flag --pull goes with --rootfs/);
+});
+
+/** Errors of asking with `--pull always`, and whether `--pull missing` would do without what failed. */
+const FAILURES: readonly (readonly [name: string, err: unknown, helps: boolean])[] = [
+  ['no connection', failed('Unavailable', { type: 'exchange', code: 'ECONNREFUSED' }), true],
+  ['no answer in time', failed('DeadlineExceeded', { type: 'exchange', code: 'HEADERS_TIMEOUT' }), true],
+  ['a server that fails', failed('Unavailable', { type: 'status', status: 503 }), true],
+  ['one that says no', failed('PermissionDenied', { type: 'status', status: 403 }), false],
+  ['a database that another process has locked', failed('Unavailable', { type: 'locked' }), false],
+  ['a blob that another process fetches', failed('Unavailable', { type: 'busy' }), false],
+  ['a judge whose time is over', failed('DeadlineExceeded'), false],
+];
+
+function failed(kind: Kind, reason?: Reason): HawserError {
+  return wrap('fetching', new HawserError(kind, 'it failed', { reason, hint: 'Look' }));
+}
+
+test('--pull missing is named where the registry fails, and not for what else fails', () => {
+  const asking = (pull: string) => ({ input: { get: () => pull } }) as unknown as Context<'pull'>;
+  for (const [name, err, helps] of FAILURES) {
+    const told = unanswered(asking('always'), err);
+    const hint = helps ? 'Look. --pull missing takes the image of the store, where the store has it' : 'Look';
+    assert.deepEqual([kindOf(told), hintOf(told)], [kindOf(err), hint], name);
+    assert.deepEqual(findError(told)?.reason, findError(err)?.reason, name);
+    assert.equal(unanswered(asking('missing'), err), err, name);
+  }
+});
+
+test('a registry that is not reached, and one that fails: --pull missing is named', async () => {
+  const ref = registry.push('a/b', 'down', older);
+  registry.faults.push({ status: 503 });
+  for (const name of ['127.0.0.1:1/a/b:v1', ref]) {
+    const { code, err } = await hawser(['cat', '--pull', 'always', '--retry', '0', name, '/a']);
+    assert.equal(code, 1);
+    assert.match(err, /^hint: .*--pull missing takes the image of the store/m);
+  }
 });

@@ -97,7 +97,7 @@ export class LocalContent implements ContentStore, LocalBlobs {
     call: WriteCall & { readonly anew?: boolean | undefined } = {},
   ): Promise<Ingest> {
     call.signal?.throwIfAborted();
-    this.#store.checkWritable();
+    this.#store.checkTakes();
     if (ref === '') throw new HawserError('InvalidArgument', 'ref must not be empty');
     if (want.digest !== undefined) parseDigest(want.digest);
     if (call.anew !== true && (await this.#known(want, call))) {

@@ -63,6 +63,7 @@ export class Durability {
   /** The mark of snapshots that are about to be written. Call it before their first byte. */
   async begin(call?: Call): Promise<string> {
     call?.signal?.throwIfAborted();
+    this.#store.checkTakes();
     return (await this.#writeMark()).text;
   }
 
@@ -281,7 +282,7 @@ export class Durability {
   /** Undefined where directories cannot be opened: then nothing of the dead is trusted. */
   async #knownMark(call?: Call): Promise<string | undefined> {
     try {
-      return await this.begin(call);
+      return (await this.#writeMark()).text;
     } catch {
       call?.signal?.throwIfAborted();
       return undefined;

@@ -19,12 +19,12 @@ import { number, text } from './rows.ts';
 import type { Store } from './store.ts';
 
 const CREATE_TRIES = 10;
-/** The id of a lease in a store that can only be read. */
+/** The id of a lease in a store that can only be read, or that is not there. */
 const UNRECORDED = 'unrecorded';
 
 /** Within a transaction: `lease` protects the resource from now on. NotFound when the lease is absent; no lease: does nothing. */
 export function addToLease(store: Store, lease: string | undefined, type: string, id: string): void {
-  if (lease === undefined) return;
+  if (lease === undefined || store.isVacant) return;
   requireLease(store, lease);
   const add = store.db.prepare(
     'INSERT OR IGNORE INTO lease_resources (ns, lease, type, id) VALUES (?, ?, ?, ?)',
@@ -41,7 +41,7 @@ export function dropFromLease(store: Store, lease: string | undefined, type: str
 }
 
 export function requireLease(store: Store, lease: string | undefined): void {
-  if (lease === undefined) return;
+  if (lease === undefined || store.isVacant) return;
   const row = store.db.prepare('SELECT 1 FROM leases WHERE ns = ? AND id = ?').get(store.namespace, lease);
   if (row === undefined) throw new HawserError('NotFound', 'lease does not exist');
 }
@@ -89,7 +89,8 @@ export class LocalLeases implements Leases {
     const labels: Record<string, string> = { ...opts.labels };
     if (opts.image !== undefined) labels[LEASE_IMAGE_LABEL] = opts.image;
     if (opts.atWork === true) labels[OWNER_LABEL] = this.#store.owner.id;
-    if (this.#isUnwritable) return { id: opts.id ?? UNRECORDED, createdAt, labels };
+    const { id: wanted = UNRECORDED } = opts;
+    if (this.#isUnrecorded(wanted)) return { id: wanted, createdAt, labels };
     if (opts.expiresIn !== undefined) {
       labels[LEASE_EXPIRE_LABEL] = expiry(createdAt, opts.expiresIn);
     }
@@ -102,9 +103,10 @@ export class LocalLeases implements Leases {
     }
   }
 
-  /** A store that can only be read (`if-need-be`) records no lease. */
-  get #isUnwritable(): boolean {
-    return this.#store.unwritable !== undefined;
+  /** A store that can only be read (`if-need-be`) records no lease; where there is no store, that of a verb protects nothing. */
+  #isUnrecorded(id: string): boolean {
+    const { isVacant, unwritable } = this.#store;
+    return unwritable !== undefined || (isVacant && id === UNRECORDED);
   }
 
   #insert({ id, labels, createdAt }: Lease, bound: boolean, call: Call): Promise<boolean> {
@@ -132,7 +134,7 @@ export class LocalLeases implements Leases {
 
   async delete(id: string, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
-    if (this.#isUnwritable) return;
+    if (this.#store.unwritable !== undefined) return;
     const { db, namespace, owner } = this.#store;
     const ended = await this.#store.writeToFree(() => {
       const labels = labelRows.get(db, namespace, 'leases', id);
@@ -151,7 +153,7 @@ export class LocalLeases implements Leases {
   async add(id: string, resource: LeaseResource, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
     checkResource(resource);
-    if (this.#isUnwritable) return;
+    if (this.#isUnrecorded(id)) return;
     await this.#store.write(() => {
       this.#require(id);
       addToLease(this.#store, id, resource.type, resource.id);
@@ -160,7 +162,7 @@ export class LocalLeases implements Leases {
 
   async resources(id: string, call?: Call): Promise<LeaseResource[]> {
     call?.signal?.throwIfAborted();
-    if (this.#isUnwritable) return [];
+    if (this.#isUnrecorded(id)) return [];
     const { db, namespace } = this.#store;
     this.#require(id);
     const rows = db.prepare(
@@ -171,7 +173,7 @@ export class LocalLeases implements Leases {
 
   async release(id: string, expiresIn: number, call?: Call): Promise<void> {
     call?.signal?.throwIfAborted();
-    if (this.#isUnwritable) return;
+    if (this.#isUnrecorded(id)) return;
     const { db, namespace } = this.#store;
     const until = expiry(this.#store.now(), expiresIn);
     const ended = await this.#store.writeToFree(() => {

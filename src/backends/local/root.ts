@@ -50,7 +50,7 @@ function policyRefusal(path: string, chown: Refusal['chown']): Refusal {
   return { error, first: 'Change', chown, or: 'or remove it' };
 }
 
-/** Looks at the directory `root`, or at the target when `root` is a symlink of ours or of the superuser's. */
+/** Looks at the directory `root`, or at the target when `root` is a symlink of ours or of the superuser's. Refuses a symlink to nothing. */
 async function inspect(runtime: Runtime, root: string, call?: Call): Promise<FileInfo | undefined> {
   const { fs, host } = runtime;
   const itself = await fs.stat(root, call);
@@ -58,7 +58,10 @@ async function inspect(runtime: Runtime, root: string, call?: Call): Promise<Fil
   if (itself.uid !== host.uid && itself.uid !== 0) {
     throw refuse(root, `it is a symbolic link that belongs to user ${itself.uid}`, 'Use another --root');
   }
-  return await fs.stat(`${root}/.`, call);
+  const target = await fs.stat(`${root}/.`, call);
+  if (target !== undefined) return target;
+  const hint = 'Make the directory that it leads to, mount the disk where that is, or use another --root';
+  throw refuse(root, 'it is a symbolic link to nothing', hint);
 }
 
 /**
@@ -182,13 +185,17 @@ export async function prepareRoot(runtime: Runtime, root: string, call?: Call): 
   }
 }
 
-/** Whether there is no store, and nothing of one: the root is absent, or holds at most a policy. */
-export async function isVacant({ fs }: Runtime, root: string, call?: Call): Promise<boolean> {
-  const info = await fs.stat(root, call);
-  if (info === undefined) return true;
-  if (info.type !== 'directory') return false;
-  const names = (await fs.list(root, call)).map(({ name }) => name);
-  return names.every((name) => name === POLICY || name === 'lost+found');
+/** Whether there is no store, and nothing of one: the root is absent, or holds at most a policy. Fails as `prepareRoot` does. */
+export async function isVacant(runtime: Runtime, root: string, call?: Call): Promise<boolean> {
+  try {
+    const info = await inspect(runtime, root, call);
+    if (info === undefined) return true;
+    checkDirectory(runtime, root, info);
+    const names = (await runtime.fs.list(`${root}/.`, call)).map(({ name }) => name);
+    return names.every((name) => name === POLICY || name === 'lost+found');
+  } catch (err) {
+    throw explain(runtime, root, err);
+  }
 }
 
 /** The same checks for reading, without making anything. False when there is no store yet. */

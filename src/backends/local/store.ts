@@ -26,7 +26,7 @@ export class Store {
   readonly readOnly: boolean;
   /** Why a store that was to be written to can only be read. */
   readonly unwritable: unknown;
-  /** There is no store: the database is in memory, and empty. */
+  /** There is no store: the database is in memory, and has no more than the namespace. */
   readonly isVacant: boolean;
   /** Of lost databases, when the store was opened (lost.ts): names in the root. */
   readonly lostIndexes: readonly string[];
@@ -108,7 +108,7 @@ export class Store {
   async writeWithoutNamespace<T>(work: () => T, call?: Call): Promise<T> {
     const transact = (): T => {
       this.checkWritable();
-      return this.db.transaction(work);
+      return this.db.transaction(() => this.#change(work));
     };
     return await this.#retry(transact, LOCK_PATIENCE, call);
   }
@@ -118,12 +118,13 @@ export class Store {
     return await this.withSpare(() => this.writeDurably(work, call));
   }
 
-  /** Runs `work`; once more with the spare room when the disk is full. */
+  /** Runs `work`; once more with the spare room when the disk is full. A store that is only read keeps that room. */
   async withSpare<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (err) {
-      if (!isKind(err, 'ResourceExhausted') || !(await giveUpSpare(this.runtime, this.root))) throw err;
+      if (this.readOnly || !isKind(err, 'ResourceExhausted') || !(await giveUpSpare(this.runtime, this.root)))
+        throw err;
       return await work();
     }
   }
@@ -144,8 +145,23 @@ export class Store {
     this.checkWritable();
     return this.db.transaction(() => {
       this.db.prepare('INSERT OR IGNORE INTO namespaces VALUES (?)').run(this.namespace);
-      return work();
+      return this.#change(work);
     });
+  }
+
+  /** Within a transaction. Where there is no store, work that changes a record is refused, and undone. */
+  #change<T>(work: () => T): T {
+    if (!this.isVacant) return work();
+    const before = this.#changes();
+    const result = work();
+    if (this.#changes() !== before) throw noStore(this.root);
+    return result;
+  }
+
+  /** How many rows this connection has changed. */
+  #changes(): number {
+    const row = this.db.prepare('SELECT total_changes() AS n').get();
+    return row === undefined ? 0 : number(row, 'n');
   }
 
   /** SQLite's own wait for a lock blocks the thread, so it is short; between the tries signals are heard. */
@@ -164,6 +180,7 @@ export class Store {
     }
   }
 
+  /** FailedPrecondition, or why the store can only be read. Where there is no store, what looks for something may go on. */
   checkWritable(): void {
     if (!this.readOnly || this.isVacant) return;
     if (this.unwritable !== undefined) throw wrap(`Cannot change the store ${this.root}`, this.unwritable);
@@ -171,6 +188,12 @@ export class Store {
       'FailedPrecondition',
       `Cannot change the store ${this.root}: it is open for reading only`,
     );
+  }
+
+  /** As `checkWritable`, before anything is brought, of which there may be files: FailedPrecondition also where there is no store. */
+  checkTakes(): void {
+    this.checkWritable();
+    if (this.isVacant) throw noStore(this.root);
   }
 
   /** Removes whatever stands at an absolute path: a directory by a walk, which enters no mount even where mounts cannot be listed. */
@@ -216,6 +239,11 @@ export function closeQuietly(db: Database): void {
   try {
     db.close();
   } catch {}
+}
+
+function noStore(root: string): HawserError {
+  const what = `Cannot change the store ${root}: there is none, and it was opened to make none`;
+  return new HawserError('FailedPrecondition', what, { hint: 'A pull or an import makes the store' });
 }
 
 function stoppedSweep(path: string): HawserError {

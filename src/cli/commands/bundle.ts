@@ -7,7 +7,7 @@ import { LAYER_FLAGS } from '../grammar/layer-flags.ts';
 import { FETCH_FLAGS, PULL } from '../grammar/transfer-flags.ts';
 import { withLocalBackend } from '../session/context.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage, vouched } from '../session/output-directory.ts';
-import { mayAsk } from '../session/pull-policy.ts';
+import { mayBring } from '../session/pull-policy.ts';
 import { displayed, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -44,7 +44,7 @@ export const bundle: Command = command({
           return vouched(await bundleImage(deps, present.image, { ...options, report }), present);
         });
       },
-      { readOnly: 'if-need-be', existing: !mayAsk(context) },
+      { readOnly: 'if-need-be', existing: !mayBring(context, input.arg(0)) },
     );
     return DONE;
   },

@@ -14,7 +14,7 @@ import { findImage } from '../session/find-image.ts';
 import { warner, withImage } from '../session/image-files.ts';
 import { storeOf } from '../session/keep-out.ts';
 import { OUTPUT_FLAGS, outputOptions, presentImage, vouched } from '../session/output-directory.ts';
-import { mayAsk } from '../session/pull-policy.ts';
+import { mayBring } from '../session/pull-policy.ts';
 import { displayed, platformsOf, type Shown, storeDeps } from '../session/transfer.ts';
 import { DONE } from '../views/view.ts';
 import { type Command, command } from './command.ts';
@@ -83,7 +83,7 @@ async function toRootfs(context: UnpackContext, target: string): Promise<void> {
         return vouched(await unpackRootfs(deps, present.image, { ...options, report }), present);
       });
     },
-    { readOnly: 'if-need-be', existing: !mayAsk(context) },
+    { readOnly: 'if-need-be', existing: !mayBring(context, context.input.arg(0)) },
   );
 }
 

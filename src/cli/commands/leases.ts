@@ -60,7 +60,7 @@ Example:
     }),
 });
 
-const NO_SUCH_ID = {
+const CREATING = {
   AlreadyExists: 'hawser leases ls lists the leases: take another --id, or none for a random one',
   InvalidArgument: 'Leave --id away for a random id',
 };
@@ -80,7 +80,7 @@ const create = command({
       const expiresIn = input.get(EXPIRES) ?? DAY;
       const limit = expiresIn === 0 ? {} : { expiresIn };
       const labels = labelsOf(input.args, 'a label');
-      const lease = await orHint(backend.leases.create({ id, labels, ...limit, signal }), NO_SUCH_ID);
+      const lease = await orHint(backend.leases.create({ id, labels, ...limit, signal }), CREATING);
       if (!input.get(JSON_DOCUMENT)) return { view: lines(lease.id) };
       return { view: { type: 'leases', rows: [{ lease, resources: [] }], json: true } };
     }),

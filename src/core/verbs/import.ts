@@ -9,7 +9,7 @@ import { chooseNames, type NamedImage } from '../carry/import-names.ts';
 import { layoutEvidence } from '../carry/layout-evidence.ts';
 import type { Archive } from '../carry/members.ts';
 import { type ArchiveForm, formOf, openArchive } from '../carry/open-archive.ts';
-import { ifFound, messageOf, reasonOf, wrap } from '../errors.ts';
+import { ifFound, isKind, messageOf, reasonOf, wrap } from '../errors.ts';
 import { oursOnly } from '../layers/layer-settings.ts';
 import { parseReference } from '../reference/parse.ts';
 import type { Evidence } from '../trust/evidence.ts';
@@ -108,8 +108,8 @@ async function importArchive(job: ImportJob, archive: Archive, course: Course): 
     return known;
   };
   const opened = { archive, blobs, generated, base };
-  const { whole, unpacked } = await doing(archive, () => checkAndBring(job, opened, judged));
-  await doing(archive, async () => {
+  const { whole, unpacked } = await bringing(archive, () => checkAndBring(job, opened, judged));
+  await bringing(archive, async () => {
     await bringOthers(job, blobs, whole, referrers);
     if (await isOldNews(job, opened, whole)) return;
     await archive.arriving?.end(job);
@@ -171,10 +171,15 @@ async function baseOf(
   return bytes === undefined ? [] : parseBundle(bytes, deps.hashers).base;
 }
 
-async function doing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
+async function doing<T>(archive: Archive, work: () => Promise<T>, hint = archiveHint): Promise<T> {
   try {
     return await work();
   } catch (err) {
-    throw wrap(`Cannot import ${archive.name}`, err, archiveHint(err));
+    throw wrap(`Cannot import ${archive.name}`, err, hint(err));
   }
+}
+
+/** As `doing`, where the store works, too: of what fails there only wrong bytes are the archive's. */
+async function bringing<T>(archive: Archive, work: () => Promise<T>): Promise<T> {
+  return await doing(archive, work, (err) => (isKind(err, 'DataLoss') ? archiveHint(err) : undefined));
 }

@@ -82,12 +82,12 @@ const WORDS: Readonly<Partial<Record<FailureCode, Words>>> = {
   HEADERS_TIMEOUT: {
     kind: 'DeadlineExceeded',
     text: 'no answer in time',
-    hint: 'Try again later, or wait longer: --timeout-response 2m',
+    hint: 'Try again later, or wait longer (--timeout-response; 30s by default)',
   },
   STALLED: {
     kind: 'DeadlineExceeded',
     text: 'the body stalled',
-    hint: 'Try again, or wait longer: --timeout-stall 10m',
+    hint: 'Try again, or wait longer (--timeout-stall; 60s by default)',
   },
   PROXY: {
     kind: 'Unavailable',

@@ -162,7 +162,7 @@ export const AUTH: readonly Report[] = [
           says(
             await refused('PermissionDenied'),
             /denied: Permission "artifactregistry\.repositories\.downloadArtifacts"/,
-            /--user NAME, or log in/,
+            /give credentials, or log in/,
           ),
       );
     },

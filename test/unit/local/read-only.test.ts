@@ -79,6 +79,8 @@ async function asFarAsPossible(runtime: Runtime, root: string, kind: Kind, reaso
     await backend.leases.add(lease.id, { type: 'content', id: target.digest });
     assert.ok((await backend.images.list()).length > 0);
     assert.match(String(await rejectsWith(kind, backend.images.put('b', target, {}))), reason);
+    const [image] = await backend.images.list();
+    await rejectsWith(kind, backend.images.delete(image?.name ?? ''));
     await backend.leases.delete(lease.id);
   } finally {
     await backend[Symbol.asyncDispose]();
@@ -213,6 +215,7 @@ test('a full disk: what is there is listed, and what is removed frees space', {
       assert.ok(isKind(err, 'ResourceExhausted'), String(err));
     });
     await asFarAsPossible(runtime, root, 'ResourceExhausted', /full|ENOSPC/);
+    assert.ok(fs.existsSync(`${root}/spare`), 'a store that is only read keeps its spare room');
     fillDisk(place);
     await writing(async (backend) => {
       assert.deepEqual(await backend.images.deleteAll(['image-0', 'image-1']), ['image-0', 'image-1']);

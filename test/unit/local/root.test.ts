@@ -5,8 +5,9 @@ import process from 'node:process';
 import { test } from 'node:test';
 import { type LocalBackend, openLocalBackend } from '../../../src/backends/local/open.ts';
 import { STORE_VERSION } from '../../../src/backends/local/schema.ts';
-import { HawserError, hintOf, messageOf } from '../../../src/core/errors.ts';
+import { HawserError, hintOf, messageOf, withHint } from '../../../src/core/errors.ts';
 import type { Runtime } from '../../../src/core/runtime.ts';
+import { errnoError } from '../../../src/platform/kernel/errno.ts';
 import { rejectsWith } from '../../suites/content.ts';
 import { bareRuntime } from '../../support/bare-runtime.ts';
 import { needs } from '../../support/needs.ts';
@@ -74,6 +75,36 @@ test('a root that others may write to, own, or fill with something else is refus
     assert.match(messageOf(err), /belongs to user \d+, and this is user \d+/);
     assert.deepEqual(fs.readdirSync(`${dir}/full`), ['thesis.tex']);
     assert.equal(modeOf(`${dir}/open`), '777');
+  });
+});
+
+test('where nothing is to be made, a root that cannot be used is told in the same words', async () => {
+  await inDir(async (dir) => {
+    for (const name of ['closed', 'open']) fs.mkdirSync(`${dir}/${name}`, { mode: 0o700 });
+    fs.chmodSync(`${dir}/open`, 0o777);
+    fs.writeFileSync(`${dir}/file`, '');
+    const base = bareRuntime();
+    const refuses: Runtime['fs']['list'] = async () => {
+      throw errnoError('EACCES', 'listing the root');
+    };
+    const closed = { ...base, fs: Object.assign(Object.create(base.fs), { list: refuses }) };
+    const stranger = (of: Runtime): Runtime => ({ ...of, host: { ...of.host, uid: of.host.uid + 1 } });
+    const cases: readonly (readonly [name: string, runtime: Runtime, message: RegExp])[] = [
+      ['closed', stranger(closed), /Cannot use the store .*: it belongs to user \d+, and this is user \d+$/],
+      ['closed', closed, /Cannot use the store .*: no permission \(.*EACCES/],
+      ['open', base, /Cannot use the store .*: other users may write to it/],
+      ['file', base, /Cannot use the store .*: it is not a directory$/],
+      ['file/below', base, /ENOTDIR/],
+    ];
+    for (const [name, runtime, message] of cases) {
+      const told = async (existing: boolean): Promise<string> => {
+        const options = { root: `${dir}/${name}`, namespace: 'default', existing };
+        const err = await openLocalBackend(runtime, options).catch((one) => one);
+        assert.match(messageOf(err), message);
+        return withHint(err);
+      };
+      assert.equal(await told(true), await told(false));
+    }
   });
 });
 

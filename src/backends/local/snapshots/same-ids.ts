@@ -3,15 +3,19 @@ import { HawserError, ifFound } from '../../../core/errors.ts';
 import type { Call } from '../../../core/ports/call.ts';
 import type { Runtime } from '../../../core/runtime.ts';
 import { readIdMaps } from '../../../core/users/id-map.ts';
+import type { Store } from '../store.ts';
 
 const MAX_BYTES = 1 << 17;
 
 /**
- * Snapshots show the image's owners only under the mapping of ids in which they were unpacked. `<dir>/ids` keeps that
- * mapping (absent: the machine's own ids); `dir` holds the snapshots of a store. FailedPrecondition when there are snapshots
- * and this process has another mapping; without snapshots the process's mapping is recorded.
+ * Snapshots show the image's owners only under the mapping of ids in which they were unpacked. `snapshots/ids` keeps that
+ * mapping (absent: the machine's own ids). FailedPrecondition when there are snapshots and this process has another mapping;
+ * without snapshots the process's mapping is recorded. A store that is only read makes no snapshots, and is not asked.
  */
-export async function requireSameIds(runtime: Runtime, dir: string, call?: Call): Promise<void> {
+export async function requireSameIds(store: Store, call?: Call): Promise<void> {
+  if (store.readOnly) return;
+  const { runtime } = store;
+  const dir = store.path('snapshots');
   const { mapping } = await readIdMaps(runtime.fs, call);
   const path = `${dir}/ids`;
   const kept = await read(runtime, path, call);

@@ -78,7 +78,7 @@ export class LocalSnapshotter implements LayerSnapshotter {
   }
 
   async #checkIds(call?: Call): Promise<void> {
-    await requireSameIds(this.#store.runtime, this.#store.path('snapshots'), call);
+    await requireSameIds(this.#store, call);
   }
 
   /** NotFound also for a committed snapshot whose directory is lost: a commit of the same name replaces it. */

@@ -57,8 +57,8 @@ const EXCHANGES: readonly (readonly [code: string, says: RegExp, hint?: RegExp])
   ['HTTP_PROTOCOL', /: the answer is not valid HTTP$/, OTHER_SERVER],
   ['HEADERS_OVERFLOW', /: the answer has too many or too long headers$/, OTHER_SERVER],
   ['CONNECT_TIMEOUT', /: no connection in time$/, ADDRESS],
-  ['HEADERS_TIMEOUT', /: no answer in time$/, /--timeout-response 2m$/],
-  ['STALLED', /: the body stalled$/, /--timeout-stall 10m$/],
+  ['HEADERS_TIMEOUT', /: no answer in time$/, /--timeout-response; 30s by default\)$/],
+  ['STALLED', /: the body stalled$/, /--timeout-stall; 60s by default\)$/],
   ['PROXY', /: the proxy failed$/, /^Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY$/],
   [
     'ADDRESS_REFUSED',
@@ -217,7 +217,7 @@ export const TRANSFERS: readonly Row[] = [
   { says: /^the bytes that came cannot be right: no gzip$/, fail: doubting },
   {
     says: /^Cannot fetch layer-sha256:a{64}: GET https:\/\/reg\.test\/v2\/: the body stalled$/,
-    hint: /--timeout-stall 10m$/,
+    hint: /--timeout-stall; 60s by default\)$/,
     fail: ingesting,
   },
 ];
