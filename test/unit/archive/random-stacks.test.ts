@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import process from 'node:process';
 import { test } from 'node:test';
-import { isDeno, needs } from '../../support/needs.ts';
+import { needs } from '../../support/needs.ts';
 import { chosenSeed } from '../../support/seed.ts';
 import { compare, listing, shrink } from './oracle.ts';
 import { randomStack } from './random-layers.ts';
@@ -14,7 +14,7 @@ const BATCH = 100;
 function howMany(): number {
   if (process.env.HAWSER_STACKS !== undefined) return Number(process.env.HAWSER_STACKS);
   if (syscallsHere().provider !== 'ffi') return 10;
-  return process.env.CI === 'true' && !isDeno ? 500 : 200;
+  return 200;
 }
 
 test('random stacks', { skip: needs({ root: true, tools: ['mount', 'umount', 'getfattr'] }) }, async (t) => {
