@@ -22,7 +22,7 @@ const bun = findTool('bun');
 if (bun === undefined) requirePeer('bun');
 /** Bytes. The library is modules; hawser.mjs has all of them and all packages in it; the guides are an eighth of a megabyte. */
 const MAX_PACKED = 1_800_000;
-const MAX_LIBRARY = 1_850_000;
+const MAX_LIBRARY = 1_900_000;
 const MAX_UNPACKED = 5_450_000;
 const QUIET = '--disable-warning=ExperimentalWarning';
 
