@@ -114,8 +114,10 @@ async function openToRead(
   opts: LocalOptions,
   why: { readonly unwritable?: unknown; readonly isVacant?: boolean } = {},
 ): Promise<Store> {
-  const exists = await inspectRoot(runtime, root, opts);
-  const { indexes: lostIndexes } = await lossOf(runtime, root, opts);
+  // Of a store that another process has made since nothing was there, nothing is seen.
+  const isVacant = why.isVacant === true;
+  const exists = !isVacant && (await inspectRoot(runtime, root, opts));
+  const lostIndexes = isVacant ? [] : (await lossOf(runtime, root, opts)).indexes;
   const db = await openDatabaseToRead(runtime, exists ? `${root}/${DATABASE}` : undefined, opts);
   const owner = Owner.reader(runtime, `${root}/run`);
   const { namespace } = opts;

@@ -219,3 +219,39 @@ for (const [name, { of, changes, reads }] of Object.entries(ROLES)) {
     }
   });
 }
+
+test('a store that another process makes while one looks for it is not seen: nothing is, or fails', async () => {
+  const dir = tempDir();
+  const runtime = bareRuntime();
+  const opts = { root: `${dir.path}/store`, namespace: 'testing' };
+  fs.mkdirSync(opts.root, { mode: 0o700 });
+  const files = runtime.fs;
+  let isMade = false;
+  const racing = bareRuntime({
+    fs: Object.assign(Object.create(files), {
+      list: async (...args: Parameters<typeof files.list>) => {
+        const found = await files.list(...args);
+        if (!isMade) {
+          isMade = true;
+          const other = await openLocalBackend(runtime, opts);
+          await other.images.put('a', target, {});
+          await other[Symbol.asyncDispose]();
+        }
+        return found;
+      },
+    }),
+  });
+  try {
+    const vacant = await openLocalBackend(racing, { ...opts, existing: true });
+    assert.ok(isMade);
+    assert.deepEqual(await vacant.images.list(), []);
+    assert.deepEqual(vacant.lostIndexes, []);
+    assert.equal(await answerOf(() => vacant.images.put('b', target, {})), REFUSED);
+    await vacant[Symbol.asyncDispose]();
+    const whole = await openLocalBackend(runtime, opts);
+    assert.equal((await whole.images.list()).length, 1);
+    await whole[Symbol.asyncDispose]();
+  } finally {
+    dir[Symbol.dispose]();
+  }
+});
