@@ -293,42 +293,42 @@ for (const [how, bring] of CAME)
       }
     }));
 
+/** A store, and streams of an archive in which what the blobs are for comes last, as others write archives. */
+async function withStreams(
+  { store, registry }: World,
+  body: (there: Store, stream: () => ReadableStream<Uint8Array>) => Promise<void>,
+): Promise<void> {
+  const ref = registry.push(REPO, '1', good);
+  await fetch(ref, { store });
+  const dir = tempDir();
+  const [layout, from] = [join(dir.path, 'layout'), join(dir.path, 'all.tar')];
+  const there = await openStore({ root: join(dir.path, 'there') });
+  try {
+    await exportImages([ref], { store, to: { directory: layout } });
+    execFileSync('tar', ['-cf', from, '-C', layout, 'blobs', 'oci-layout', 'index.json']);
+    await body(there, () => new Blob([readFileSync(from)]).stream());
+  } finally {
+    await there[Symbol.asyncDispose]();
+    dir[Symbol.dispose]();
+  }
+}
+
 test('a stream whose image may not come in leaves nothing', () =>
-  withWorld(async ({ store, registry, signer }) => {
-    const ref = registry.push(REPO, '1', good);
-    await fetch(ref, { store });
-    const dir = tempDir();
-    const from = join(dir.path, 'all.tar');
-    const there = await openStore({ root: join(dir.path, 'there') });
-    try {
-      const layout = join(dir.path, 'layout');
-      await exportImages([ref], { store, to: { directory: layout } });
-      // As others write archives: what the blobs are for comes last.
-      execFileSync('tar', ['-cf', from, '-C', layout, 'blobs', 'oci-layout', 'index.json']);
-      const stream = new Blob([readFileSync(from)]).stream();
-      const load = importImages({ ...inStore(there), from: stream, verify: { keys: [signer.key] } });
+  withWorld((world) =>
+    withStreams(world, async (there, stream) => {
+      const { key } = world.signer;
+      const load = importImages({ ...inStore(there), from: stream(), verify: { keys: [key] } });
       await assert.rejects(load, /is not signed/);
       assert.deepEqual(await here(there), []);
       assert.deepEqual(await there.leases.list(), []);
-    } finally {
-      await there[Symbol.asyncDispose]();
-      dir[Symbol.dispose]();
-    }
-  }));
+    }),
+  ));
 
 test('a stream whose image nobody could judge leaves what came for the next try', () =>
-  withWorld(async ({ store, registry }) => {
-    const ref = registry.push(REPO, '1', good);
-    await fetch(ref, { store });
-    const dir = tempDir();
-    const from = join(dir.path, 'all.tar');
-    const there = await openStore({ root: join(dir.path, 'there') });
-    try {
-      const layout = join(dir.path, 'layout');
-      await exportImages([ref], { store, to: { directory: layout } });
-      execFileSync('tar', ['-cf', from, '-C', layout, 'blobs', 'oci-layout', 'index.json']);
+  withWorld((world) =>
+    withStreams(world, async (there, stream) => {
       const load = (verify: () => Promise<never>) =>
-        importImages({ ...inStore(there), from: new Blob([readFileSync(from)]).stream(), verify });
+        importImages({ ...inStore(there), from: stream(), verify });
       const unreadable = async () => {
         throw new HawserError('PermissionDenied', 'cannot read the key');
       };
@@ -336,11 +336,8 @@ test('a stream whose image nobody could judge leaves what came for the next try'
       assert.ok((await here(there)).includes(digest));
       const refused = async () => ({ accepted: false, by: 'a test', reason: 'no' }) as never;
       await assert.rejects(load(refused), /no \(a test\)/);
-    } finally {
-      await there[Symbol.asyncDispose]();
-      dir[Symbol.dispose]();
-    }
-  }));
+    }),
+  ));
 
 test('what the store has of an image that nobody vouches for, and has not collected, is no part of a signature', () =>
   withWorld(async ({ store, registry, signer, warnings }) => {

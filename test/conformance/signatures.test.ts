@@ -475,16 +475,20 @@ test('an attestation that an archive brought stays when a pull brings signatures
     assert.ok((await here(there)).includes(att));
   }));
 
+/** An image for another platform, which says that it refers to `subject`. */
+const evilImage = (subject: object) =>
+  buildImage({
+    layers: [{ entries: [{ name: 'f', data: 'evil' }] }],
+    platform: { os: 'linux', architecture: 'arm64' },
+    manifest: { subject },
+  });
+
 test('what an unsigned index lists, and nobody vouches for, comes in and goes on as no referrer either', () =>
   withWorld(
     async ({ store, registry, signer, ref, path, far, events }) => {
       const { mediaType, digest, bytes } = amd64.root;
       const subject = { mediaType, digest, size: bytes.length };
-      const evil = await buildImage({
-        layers: [{ entries: [{ name: 'f', data: 'evil' }] }],
-        platform: { os: 'linux', architecture: 'arm64' },
-        manifest: { subject },
-      });
+      const evil = await evilImage(subject);
       const leads = buildIndex([evil], { subject });
       const mixed = buildIndex([amd64, evil]);
       registry.push(REPO, '1', mixed);
@@ -524,11 +528,7 @@ test('under a policy an import brings no image as a referrer, whatever index lis
     async ({ store, registry, signer, ref, path, far }) => {
       const { mediaType, digest, bytes } = amd64.root;
       const subject = { mediaType, digest, size: bytes.length };
-      const evil = await buildImage({
-        layers: [{ entries: [{ name: 'f', data: 'evil' }] }],
-        platform: { os: 'linux', architecture: 'arm64' },
-        manifest: { subject },
-      });
+      const evil = await evilImage(subject);
       const leads = buildIndex([evil], { subject });
       const parts = artifactOf(evil, subject);
       registry.push(REPO, '1', amd64);
